@@ -49,7 +49,7 @@ def _parser() -> argparse.ArgumentParser:
         if name == "serve":
             command.add_argument("--port", type=int, default=0, help="the port; 0 selects a free one")
             command.add_argument("--faults", type=Path, help="inject the faults in this file (YAML or JSON)")
-            command.add_argument("--custom-domain", metavar="HOST", help="answer at this custom domain, too")
+            command.add_argument("--custom-domain", metavar="HOST", help="also accept requests at this custom domain")
             command.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="change a setting")
     return parser
 

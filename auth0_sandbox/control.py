@@ -4,12 +4,12 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from math import ceil
 
-from auth0_sandbox.faults.engine import FaultContext, Misbehaviour
+from auth0_sandbox.faults.engine import FaultContext, FaultEngine
 from auth0_sandbox.faults.plan import NO_FAULTS, FaultPlan, plan_data
 from auth0_sandbox.requests.rate_limits import Buckets, Profile, throttled_answer
 from auth0_sandbox.requests.responses import RefusalError
-from auth0_sandbox.requests.statistics import Tally
-from auth0_sandbox.requests.traffic import Arrival
+from auth0_sandbox.requests.statistics import RequestStatistics
+from auth0_sandbox.requests.traffic import UncheckedRequest
 from auth0_sandbox.settings import Settings
 from auth0_sandbox.store.database import MOST_ROWS, DocumentKind, Store
 from auth0_sandbox.store.documents import Document, parse, project
@@ -22,7 +22,7 @@ class Start:
     """The initial state of a sandbox, which a reset restores. `reseed` resets the tenant."""
 
     reseed: Callable[[], None]
-    means: FaultContext
+    fault_context: FaultContext
     faults: FaultPlan = NO_FAULTS
     profile: Profile = ()
 
@@ -33,33 +33,33 @@ class Control:
     def __init__(self, store: Store, settings: Settings, start: Start) -> None:
         self.store = store
         self.settings = settings
-        self.tally = Tally()
+        self.statistics = RequestStatistics()
         self.buckets = Buckets(start.profile, settings.refill)
-        self.misbehaviour = Misbehaviour(start.faults, start.means)
+        self.fault_engine = FaultEngine(start.faults, start.fault_context)
         self._start = start
 
     def close(self) -> None:
         """Free the memory of faults. The caller closes the store."""
-        self.misbehaviour.close()
+        self.fault_engine.close()
 
-    def spend(self, arrival: Arrival) -> None:
+    def take_tokens(self, request: UncheckedRequest) -> None:
         """Take a token from the rate limits.
 
         Raises:
             RefusalError: 429.
         """
-        limit = self.buckets.spend(arrival)
+        limit = self.buckets.take_tokens(request)
         if limit is None:
             return
-        answer = throttled_answer(arrival, limit.message)
+        answer = throttled_answer(request, limit.message)
         if self.settings.retry_after:
-            wait = max(1, ceil(self.buckets.level(arrival).reset - arrival.now))
+            wait = max(1, ceil(self.buckets.level(request).reset - request.now))
             answer = replace(answer, headers={"retry-after": str(wait)})
         raise RefusalError(answer)
 
     def set_faults(self, plan: FaultPlan) -> None:
         """Replace the fault plan. All its counts start at zero."""
-        before, self.misbehaviour = self.misbehaviour, Misbehaviour(plan, self._start.means)
+        before, self.fault_engine = self.fault_engine, FaultEngine(plan, self._start.fault_context)
         before.close()
 
     def reset(self) -> None:
@@ -71,7 +71,7 @@ class Control:
         self._start.reseed()
         self.set_faults(self._start.faults)
         self.buckets = Buckets(self._start.profile, self.settings.refill)
-        self.tally.clear()
+        self.statistics.clear()
 
     def state(self) -> dict[str, object]:
         """Return the content of the tenant without secrets and log events."""
@@ -82,7 +82,7 @@ class Control:
 
     def faults(self) -> dict[str, object]:
         """Return the current fault plan, and for each rule the number of matching and affected requests."""
-        return plan_data(self.misbehaviour.plan) | {"counts": self.misbehaviour.counts()}
+        return plan_data(self.fault_engine.plan) | {"counts": self.fault_engine.counts()}
 
     def _documents(self, kind: DocumentKind) -> list[Document]:
         rows = self.store.find(kind, {}, limit=MOST_ROWS)

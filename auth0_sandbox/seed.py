@@ -69,7 +69,7 @@ class Credentials:
 
 
 def tool_credentials(seed: Item) -> Credentials:
-    """Return the credentials of the tool's own application. Without them in the seed, return the well-known ones."""
+    """Return the credentials of the tool's own application. If the seed has none, return well-known credentials."""
     tool: Item = seed.get("tool", {})
     return Credentials(tool.get("client_id", TOOL_CLIENT_ID), tool.get("client_secret", TOOL_CLIENT_SECRET))
 
@@ -87,7 +87,7 @@ def documents(file: YamlFile, tenant: SandboxTenant, management_scopes: Sequence
     the ages of log events.
 
     Raises:
-        FileError: if a grant or an event has an unknown name, or two items are the same.
+        FileError: if a grant or an event has an unknown name, or two items are equal.
     """
     seed = file.data
     clients, credentials = _registered([_tool(seed, tenant), *_applications(seed, tenant)])
@@ -99,7 +99,7 @@ def documents(file: YamlFile, tenant: SandboxTenant, management_scopes: Sequence
     grants, problems = _grants(file, clients, apis)
     associations, unknown = _associations(file, grants, organizations)
     events, unclear = _events(file, tenant, _Named(clients, apis), now)
-    whole = {
+    content = {
         DocumentKind.CLIENTS: [*clients, _global_client(tenant)],
         DocumentKind.RESOURCE_SERVERS: apis,
         DocumentKind.ORGANIZATIONS: organizations,
@@ -109,25 +109,25 @@ def documents(file: YamlFile, tenant: SandboxTenant, management_scopes: Sequence
         DocumentKind.LOGS: events,
     }
     problems += [*unknown, *unclear]
-    problems += [FileProblem(file.name, 0, 0, double) for double in _doubles(whole)]
+    problems += [FileProblem(file.name, 0, 0, duplicate) for duplicate in _duplicates(content)]
     if problems:
         raise FileError(problems, file.text)
-    return whole
+    return content
 
 
 def with_domain(file: YamlFile, domain: str) -> YamlFile:
     """Return the seed with the tenant's domain in place of `${domain}` in all its texts."""
-    return replace(file, data=_filled(file.data, domain))
+    return replace(file, data=_substituted(file.data, domain))
 
 
-def _filled(value: Any, domain: str) -> Any:  # noqa: ANN401 - any YAML value
+def _substituted(value: Any, domain: str) -> Any:  # noqa: ANN401 - any YAML value
     match value:
         case str():
             return _PLACEHOLDER.sub(lambda found: domain if found[0] == "${domain}" else "${", value)
         case list():
-            return [_filled(item, domain) for item in value]
+            return [_substituted(item, domain) for item in value]
         case dict():
-            return {name: _filled(item, domain) for name, item in value.items()}
+            return {name: _substituted(item, domain) for name, item in value.items()}
         case _:
             return value
 
@@ -296,11 +296,11 @@ def _named(name: str, known: Sequence[tuple[str, str]], what: str) -> str:
     Raises:
         LookupError: if the name is unknown or ambiguous.
     """
-    meant = [identity for other, identity in known if other == name]
-    if len(meant) == 1:
-        return meant[0]
-    if meant:
-        raise LookupError(f'"{name}" is the name of several: {", ".join(meant)}; name one by its id')
+    matching = [identity for other, identity in known if other == name]
+    if len(matching) == 1:
+        return matching[0]
+    if matching:
+        raise LookupError(f'"{name}" is an ambiguous name: {", ".join(matching)}; use one of these ids')
     hint = suggest(name, dict(known))
     raise LookupError(f'no {what} of this seed is named "{name}"' + (f"; {hint}" if hint else ""))
 
@@ -312,11 +312,11 @@ def _identified(grant: Item) -> Document:
     return canonical({"id": grant_id(derived_from("client grant", *key))} | shown)
 
 
-def _doubles(whole: Documents) -> Iterator[str]:
+def _duplicates(content: Documents) -> Iterator[str]:
     """Yield a message for each duplicate within a kind."""
     for kind, identities in _UNIQUE.items():
         for names in identities:
-            counts = Counter(tuple(str(document.get(name, "")) for name in names) for document in whole[kind])
+            counts = Counter(tuple(str(document.get(name, "")) for name in names) for document in content[kind])
             for values, count in counts.items():
                 if count > 1:
                     yield f"{count} {kind} have the same {', '.join(names)}: {' '.join(filter(None, values))}"

@@ -63,17 +63,17 @@ class ServedSandbox:
         rows = self.sandbox.store.find(DocumentKind.CLIENT_GRANTS, {}, limit=MOST_ROWS)
         return [parse(row.text) for row in rows]
 
-    def misbehave(self, *rules: Rule) -> None:
+    def set_faults(self, *rules: Rule) -> None:
         """Replace the faults. Without rules, there are none."""
         self.sandbox.control.set_faults(FaultPlan(rules))
 
     def statistics(self) -> Mapping[str, object]:
         """Return the number of requests so far, by endpoint and status."""
-        return self.sandbox.control.tally.data()
+        return self.sandbox.control.statistics.data()
 
 
 @contextmanager
-def served(  # noqa: PLR0913 - as open_sandbox has them
+def served(  # noqa: PLR0913 - the options of open_sandbox
     database: Path,
     seed: Path | None = None,
     *,

@@ -1,4 +1,4 @@
-"""Pure: behaviour that Auth0 does not document and recordings do not show, and features that depend on the plan."""
+"""Pure: behaviour that neither Auth0's documentation nor recordings show, and features that depend on the plan."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
@@ -15,7 +15,7 @@ Refill = Literal["window", "continuous"]
 class Settings:
     """The undocumented behaviour of the sandbox, and its features.
 
-    Every field but the last ones is an assumption. A test of a client should pass with each value.
+    Every field except the last ones is an assumption. Tests of a client should pass with each value.
     """
 
     # Some list endpoints return `next` on the last page, followed by an empty page. Client grants have not been
@@ -86,10 +86,10 @@ def _value(name: str, text: str, kind: object) -> str | int | bool | None:
         return None if text == "none" else text
     if text in get_args(kind):
         return text
-    raise SandboxError(f'setting {name}: "{text}" will not do; give {_wanted(kind)}')
+    raise SandboxError(f'setting {name}: "{text}" is not valid; give {_allowed_values(kind)}')
 
 
-def _wanted(kind: object) -> str:
+def _allowed_values(kind: object) -> str:
     if kind == str | None:
         return "a text, or none"
     if kind is int:

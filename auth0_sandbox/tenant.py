@@ -28,7 +28,7 @@ from auth0_sandbox.store.tables import NO_TABLES, VERSION
 from auth0_sandbox.yaml_files import NO_FILE, YamlFile, read_file
 
 SIGNING_KEY_BYTES = 32
-_HERE = Path(__file__).resolve().parent
+_PACKAGE = Path(__file__).resolve().parent
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +57,7 @@ class Sandbox:
         self.close()
 
 
-def open_sandbox(  # noqa: PLR0913 - each is a choice of its own, most have a default
+def open_sandbox(  # noqa: PLR0913 - independent options, most have a default
     database: Path,
     seed: Path | None,
     domain: str,
@@ -88,9 +88,12 @@ def open_sandbox(  # noqa: PLR0913 - each is a choice of its own, most have a de
     except BaseException:
         store.close()
         raise
-    means = FaultContext(partial(copy_of, database, clock), sleep)
+    fault_context = FaultContext(partial(copy_of, database, clock), sleep)
     start = Start(
-        reseed=partial(reset, database, seed, tenant.domain, clock), means=means, faults=faults, profile=limits
+        reseed=partial(reset, database, seed, tenant.domain, clock),
+        fault_context=fault_context,
+        faults=faults,
+        profile=limits,
     )
     control = Control(store, settings, start)
     own = Credentials(tenant.client_id, tenant.client_secret)
@@ -129,7 +132,7 @@ def _prepare(store: Store, database: Path, seed: Path | None, domain: str, now: 
 def _check_version(store: Store, database: Path) -> None:
     if store.version() not in {NO_TABLES, VERSION}:
         raise SandboxError(
-            f"{database} was made by another version of the sandbox; bring it back to its seed with"
+            f"{database} was created by another version of the sandbox; reset it to its seed with"
             " `reconciler sandbox reset`, or name another file"
         )
 
@@ -137,7 +140,7 @@ def _check_version(store: Store, database: Path) -> None:
 def _read_seed(seed: Path | None) -> YamlFile:
     if seed is None:
         return NO_FILE
-    schema: Schema = parse((_HERE / "seed_schema.json").read_text(encoding="utf-8"))
+    schema: Schema = parse((_PACKAGE / "seed_schema.json").read_text(encoding="utf-8"))
     return read_file(seed, schema)
 
 
@@ -148,10 +151,10 @@ def _fill(store: Store, seed: YamlFile, domain: str, now: float) -> None:
     seed = with_domain(seed, domain)
     own = tool_credentials(seed.data)
     tenant = SandboxTenant(domain, own.client_id, own.client_secret, signing_key)
-    scopes = (_HERE / "management_scopes.txt").read_text(encoding="utf-8").split()
-    whole = documents(seed, tenant, scopes, now)
+    scopes = (_PACKAGE / "management_scopes.txt").read_text(encoding="utf-8").split()
+    content = documents(seed, tenant, scopes, now)
     store.make_tables()
     store.set_tenant(tenant)
-    for kind, items in whole.items():
+    for kind, items in content.items():
         for document in items:
             store.add(kind, identity(kind, document), document)

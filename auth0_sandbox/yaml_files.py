@@ -20,7 +20,7 @@ MOST_LEVELS = 32
 HIDDEN_CATEGORIES = frozenset({"Cc", "Cf", "Cn", "Cs", "Zl", "Zp"})
 JOINERS = frozenset("\u200d\ufe0f")
 BLANKS = frozenset("\u115f\u1160\u2800\u3164\uffa0\u034f\u17b4\u17b5")
-"""Visible by category, but drawn as nothing."""
+"""Characters without a visible glyph whose category is visible."""
 TYPE_NAMES = {
     "string": "a text",
     "array": "a list",
@@ -214,18 +214,18 @@ def _explain(error: "ValidationError", file: YamlFile) -> FileProblem:
 
 def _requirement(validator: str, schema: Mapping[str, Any]) -> str:
     """Return the requirement of a keyword in words. Messages of the library contain Python values."""
-    wanted = schema.get(validator)
+    expected = schema.get(validator)
     match validator:
         case "type":
-            types = [wanted] if isinstance(wanted, str) else wanted or []
+            types = [expected] if isinstance(expected, str) else expected or []
             return f"must be {' or '.join(TYPE_NAMES[each] for each in types)}"
         case "minLength" | "minItems":
-            return "is empty" if wanted == 1 else f"is shorter than {wanted}"
+            return "is empty" if expected == 1 else f"is shorter than {expected}"
         case "minimum":
-            return f"must be at least {wanted}"
+            return f"must be at least {expected}"
         case "maximum":
-            return f"must be at most {wanted}"
+            return f"must be at most {expected}"
         case "pattern":
-            return f"does not match the pattern {wanted}"
+            return f"does not match the pattern {expected}"
         case _:
             return "is not valid"

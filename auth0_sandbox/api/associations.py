@@ -61,9 +61,9 @@ def _check_usage(call: ApiCall, grant: Document) -> None:
         raise bad_request("The client grant does not allow organizations", call.settings.rule_code)
 
 
-def _check_quota(call: ApiCall, taken: int) -> None:
+def _check_quota(call: ApiCall, associations: int) -> None:
     quota = call.settings.organization_grant_quota
-    if taken >= quota:
+    if associations >= quota:
         raise _refused(call, f"Quota exceeded; cannot add more than {quota} client grants to a single organization")
 
 

@@ -1,6 +1,6 @@
 """The endpoints of /clients/{id}/credentials: the public keys of an application."""
 
-from auth0_sandbox.api.credentials import Registrar, shown_credential, touched
+from auth0_sandbox.api.credentials import Registrar, patched_credential, shown_credential
 from auth0_sandbox.requests.calls import ApiCall
 from auth0_sandbox.requests.contract import endpoint
 from auth0_sandbox.requests.responses import NO_CONTENT, SandboxResponse, conflict, created, not_found, ok
@@ -8,7 +8,7 @@ from auth0_sandbox.store.database import DocumentKind
 from auth0_sandbox.store.documents import Document
 from auth0_sandbox.store.identities import randomly
 
-MOST_CREDENTIALS = 20  # our own limit, because the list has no pages; Auth0 allows two
+MOST_CREDENTIALS = 20  # a limit of the sandbox, because the list has no pages; Auth0 allows two
 
 
 def list_credentials(call: ApiCall) -> SandboxResponse:
@@ -38,7 +38,7 @@ def create_credential(call: ApiCall) -> SandboxResponse:
 def update_credential(call: ApiCall) -> SandboxResponse:
     """Change the expiry of a credential."""
     with call.store.transaction():
-        after = touched(_existing(call), call.body, call.now)
+        after = patched_credential(_existing(call), call.body, call.now)
         call.store.replace(DocumentKind.CREDENTIALS, after["id"], after)
     return ok(shown_credential(after))
 

@@ -68,7 +68,7 @@ def get_grant(call: ApiCall) -> SandboxResponse:
 
 
 def create_grant(call: ApiCall) -> SandboxResponse:
-    """Create a grant. The order of the checks is an assumption: shape, existence, rules, conflict."""
+    """Create a grant. The order of the checks is an assumption: format, existence, rules, conflict."""
     check_shape(call.body)
     grant = canonical(call.body | {"id": grant_id(randomly)})
     with call.store.transaction():

@@ -81,7 +81,7 @@ class NewClient:
 
 
 def global_client(identity: str, secret: str, tenant: SandboxTenant) -> Document:
-    """Return the global client that every tenant lists, with the attributes of recorded ones. It cannot get tokens."""
+    """Return the global client of a tenant, with the attributes of recorded global clients. It cannot get tokens."""
     own: Document = {
         "callbacks": [],
         "is_first_party": True,
@@ -123,7 +123,7 @@ def _tenant(tenant: SandboxTenant, *, is_global: bool) -> Document:
 
 
 def _logout(client: Document) -> Document:
-    """Return both names of the back-channel logout of an application, or nothing."""
+    """Return the settings for back-channel logout under both of their names, or nothing."""
     logout: Document | None = client.get("oidc_logout")
     if logout is None:
         return {}
@@ -137,7 +137,7 @@ def _logout(client: Document) -> Document:
 _SECRETS = frozenset({"client_secret", "signing_keys", "encryption_key"})
 _CLIENT_SECRET = frozenset({"client_secret"})
 _FIXED = frozenset({"client_id", "global", "tenant"})
-_GIVEN = _FIXED | {"client_secret"}  # attributes that every new application gets
+_ASSIGNED = _FIXED | {"client_secret"}  # attributes that every new application gets
 
 
 _SUMMARY = frozenset({"client_id", "app_type", "name", "description"})
@@ -224,11 +224,11 @@ def create_client(call: ApiCall) -> SandboxResponse:
     identity = client_id(randomly)
     is_express = call.body.get("app_type") == EXPRESS
     body = (_EXPRESS_DEFAULTS if is_express else {}) | without_nulls(call.body)
-    registration = _register(call, identity, project(body, _GIVEN, include=False))
+    registration = _register(call, identity, project(body, _ASSIGNED, include=False))
     new = NewClient(registration.attributes, identity, client_secret(randomly)).document(call.tenant)
     with call.store.transaction():
         call.store.add(DocumentKind.CLIENTS, identity, new)
-        _keep(call, new, registration)
+        _store_credentials(call, new, registration)
         if is_express:
             grant = _express_grant(call, identity)
             call.store.add(DocumentKind.CLIENT_GRANTS, grant["id"], grant)
@@ -243,7 +243,7 @@ def update_client(call: ApiCall) -> SandboxResponse:
         after = patched(before, registration.attributes, fixed=_FIXED)
         after = after if before["global"] else completed(after)
         call.store.replace(DocumentKind.CLIENTS, after["client_id"], after)
-        _keep(call, after, registration)
+        _store_credentials(call, after, registration)
     return ok(_visible(call, with_credentials(after, registration.credentials)))
 
 
@@ -284,7 +284,7 @@ def _register(call: ApiCall, identity: str, attributes: Document) -> Registratio
     return register(attributes, Registrar(client_id=identity, now=call.now, pick=lambda _kid: randomly))
 
 
-def _keep(call: ApiCall, client: Document, registration: Registration) -> None:
+def _store_credentials(call: ApiCall, client: Document, registration: Registration) -> None:
     """Store new credentials. Refuse an application with unknown credentials."""
     for credential in registration.credentials:
         call.store.add(DocumentKind.CREDENTIALS, credential["id"], credential)
@@ -298,7 +298,7 @@ def _read(call: ApiCall, client: Document) -> Document:
 
 
 def _summarized(call: ApiCall, client: Document) -> Document:
-    """Return the attributes that the token may read. `read:client_summary` opens four of them (documented)."""
+    """Return the attributes that the token may read. With `read:client_summary`, these are four (documented)."""
     return client if call.scopes & _FULL_READERS else project(client, _SUMMARY, include=True)
 
 

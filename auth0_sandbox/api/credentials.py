@@ -75,14 +75,14 @@ def shown_credential(credential: Document) -> Document:
     return project(credential, _HIDDEN, include=False)
 
 
-def touched(credential: Document, changes: Document, now: float) -> Document:
+def patched_credential(credential: Document, changes: Document, now: float) -> Document:
     """Return the credential after a PATCH. `expires_at: null` removes the expiry.
 
     Raises:
         RefusalError: 400 `invalid_body` if `expires_at` is not a time.
     """
-    kept = {name: value for name, value in credential.items() if name not in changes}
-    return kept | _expiry(changes) | {"updated_at": _timestamp(now)}
+    unchanged = {name: value for name, value in credential.items() if name not in changes}
+    return unchanged | _expiry(changes) | {"updated_at": _timestamp(now)}
 
 
 def has_expired(credential: Document, now: float) -> bool:

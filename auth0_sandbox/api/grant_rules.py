@@ -1,4 +1,4 @@
-"""Pure: the shape of a client grant, and the rules of the API beyond its schema."""
+"""Pure: the format of a client grant, and the rules of the API beyond its schema."""
 
 from collections.abc import Mapping
 
@@ -43,12 +43,12 @@ UNLISTED_SCOPES = frozenset({"create:flows_vault", "update:flows_vault", "delete
 def canonical(grant: Mapping[str, object]) -> Document:
     """Return the grant as the API returns it: in its order, without unset attributes.
 
-    Without `subject_type` the type is `client`. A grant of all scopes lists none.
+    Without `subject_type` the type is `client`. A grant with all scopes lists no scopes.
     """
-    whole = {"subject_type": "client"} | {name: value for name, value in grant.items() if value is not None}
-    if whole.get("allow_all_scopes") is True:
-        whole.pop("scope", None)
-    return {name: whole[name] for name in ATTRIBUTES if name in whole}
+    attributes = {"subject_type": "client"} | {name: value for name, value in grant.items() if value is not None}
+    if attributes.get("allow_all_scopes") is True:
+        attributes.pop("scope", None)
+    return {name: attributes[name] for name in ATTRIBUTES if name in attributes}
 
 
 def merged(grant: Document, patch: Document) -> Document:
@@ -76,7 +76,7 @@ def check_rules(sent: Document, grant: Document, api: Document | None, settings:
     `api` is the resource server, or None if it was deleted.
 
     Raises:
-        RefusalError: 400. The text is ours if Auth0 has not published one.
+        RefusalError: 400. This project wrote the texts that Auth0 has not published.
     """
     message = _broken_rule(sent, grant)
     if message:

@@ -54,9 +54,9 @@ def thumbprint(pem: str) -> str:
     Raises:
         BadKeyError: if `pem` is not an acceptable key.
     """
-    whole = RSAAlgorithm.to_jwk(_public_key(pem), as_dict=True)
-    named = {name: whole[name] for name in ("e", "kty", "n")}
-    return urlsafe_b64encode(sha256(dump(named).encode()).digest()).decode().rstrip("=")
+    decoded = RSAAlgorithm.to_jwk(_public_key(pem), as_dict=True)
+    required_members = {name: decoded[name] for name in ("e", "kty", "n")}
+    return urlsafe_b64encode(sha256(dump(required_members).encode()).digest()).decode().rstrip("=")
 
 
 def unverified(token: str) -> Unverified:
@@ -66,11 +66,11 @@ def unverified(token: str) -> Unverified:
         BadJwtError: if it is not a JWT.
     """
     try:
-        whole = jwt.decode_complete(token, options={**_UNCHECKED, "verify_signature": False})
+        decoded = jwt.decode_complete(token, options={**_UNCHECKED, "verify_signature": False})
     except jwt.InvalidTokenError as error:
         raise BadJwtError(str(error)) from error
-    header = whole["header"]
-    return Unverified(header.get("alg"), header.get("kid"), whole["payload"])
+    header = decoded["header"]
+    return Unverified(header.get("alg"), header.get("kid"), decoded["payload"])
 
 
 def verified(token: str, pem: str, algorithm: str) -> Document:

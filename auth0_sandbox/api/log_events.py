@@ -1,4 +1,4 @@
-"""Create the log events that requests cause, in the shape of Auth0's log schemas."""
+"""Create the log events that requests cause, in the format of Auth0's log schemas."""
 
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
@@ -42,11 +42,11 @@ def record_write(call: ApiCall, request: Mapping[str, Any], description: str, re
     sender = {"userAgent": call.sender.user_agent, "ip": call.sender.ip, "channel": "api"}
     auth = {"user": {}, "strategy": "jwt", "credentials": {}}
     body = {"body": without_secrets(call.body or {})}
-    answered = {
+    response_details = {
         "statusCode": response.status,
         "body": without_secrets(parse(response.text) if response.text else {}),
     }
-    details = {"request": {**request, **sender, **body, "auth": auth}, "response": answered}
+    details = {"request": {**request, **sender, **body, "auth": auth}, "response": response_details}
     correlation_id = call.sender.correlation_id[:LONGEST_CORRELATION_ID]
     references = {"references": {"correlation_id": correlation_id}} if correlation_id else {}
     _record(call, API_OPERATION, client, description=description, details=details, **references)
@@ -73,7 +73,7 @@ def _record(call: ApiCall, kind: str, client: Document, **attributes: object) ->
 
 
 def new_event(kind: str, at: float, attributes: Document, tenant: SandboxTenant, previous: str = "") -> Document:
-    """Return an event of a time in UNIX seconds. Its id is greater than the id `previous`, as checkpoints need it."""
+    """Return an event of a time in UNIX seconds. For checkpoints, its id is greater than the id `previous`."""
     log_id = _next_id(at, previous)
     first = {"date": timestamp(at), "type": kind, "description": DESCRIPTIONS.get(kind, "")}
     own: Document = {
@@ -87,8 +87,8 @@ def new_event(kind: str, at: float, attributes: Document, tenant: SandboxTenant,
         "id": log_id,
     }
     # a machine has no user and no connection
-    nobody: Document = {"connection_id": "", "user_id": "", "user_name": ""} if kind in {SUCCESS, FAILURE} else {}
-    event = first | nobody | attributes | own
+    no_user: Document = {"connection_id": "", "user_id": "", "user_name": ""} if kind in {SUCCESS, FAILURE} else {}
+    event = first | no_user | attributes | own
     between = [name for name in event if name not in {*_FIRST, *own}]
     return {name: event[name] for name in (*_FIRST, *between, *own) if name in event}
 
@@ -104,7 +104,7 @@ def remove_old(store: Store, days: int, now: float) -> None:
 
 
 def timestamp(at: float) -> str:
-    """Return a time in UNIX seconds as events contain it. Equal lengths make texts sortable."""
+    """Return a time in UNIX seconds as text for events. All texts have the same length, so that they can be sorted."""
     return datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 

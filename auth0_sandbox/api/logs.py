@@ -34,10 +34,10 @@ def list_logs(call: ApiCall) -> SandboxResponse:
     With `from` or `take`, all other parameters are ignored, as documented. A query for other fields than those in
     SEARCHED is refused.
     """
-    kept = retained(call.settings.log_retention_days, call.now)
+    retention = retained(call.settings.log_retention_days, call.now)
     if call.query.keys() & {"from", "take"}:
-        return _after_checkpoint(call, kept)
-    return _page(call, {"date": kept, **search_filters(call, SEARCHED, DEFAULT_PARSER)})
+        return _after_checkpoint(call, retention)
+    return _page(call, {"date": retention, **search_filters(call, SEARCHED, DEFAULT_PARSER)})
 
 
 def get_log(call: ApiCall) -> SandboxResponse:
@@ -49,13 +49,13 @@ def get_log(call: ApiCall) -> SandboxResponse:
     return ok(event)
 
 
-def _after_checkpoint(call: ApiCall, kept: Condition) -> SandboxResponse:
+def _after_checkpoint(call: ApiCall, retention: Condition) -> SandboxResponse:
     """Return events with ids greater than `from`, and a link to the next ones.
 
     Without `from`, the oldest event comes first (an assumption).
     """
     take, after = call.query.get("take", paging.DEFAULT_PAGE_SIZE), call.query.get("from", "")
-    rows = call.store.find(DocumentKind.LOGS, {"date": kept}, limit=take, after=after)
+    rows = call.store.find(DocumentKind.LOGS, {"date": retention}, limit=take, after=after)
     # with an empty result, the link leads to the same place (documented)
     following = urlencode({"from": rows[-1].id if rows else after, "take": take})
     link = f'<{call.sender.base_url}/api/v2/logs?{following}>; rel="next"'

@@ -23,32 +23,32 @@ LONGEST_LIFETIME_SECONDS = 300
 SKEW_SECONDS = 10
 
 
-def asserted_client(call: ApiCall, asked: Mapping[str, str]) -> Document:
+def asserted_client(call: ApiCall, form: Mapping[str, str]) -> Document:
     """Return the application that `client_assertion` authenticates.
 
     Raises:
-        RefusalError: 401 `invalid_client`. The descriptions are ours.
+        RefusalError: 401 `invalid_client`. This project wrote the descriptions.
     """
-    assertion = asked["client_assertion"]
-    if asked.get("client_assertion_type") != TYPE:
+    assertion = form["client_assertion"]
+    if form.get("client_assertion_type") != TYPE:
         raise _refused(f"client_assertion_type must be {TYPE}")
     if len(assertion.encode()) > LONGEST_ASSERTION_BYTES:
         raise _refused(f"client_assertion is longer than {LONGEST_ASSERTION_BYTES} bytes")
     try:
-        said = unverified(assertion)
+        unverified_jwt = unverified(assertion)
     except BadJwtError as error:
         raise _refused("client_assertion is not a JWT") from error
-    client = _claimed(call, asked, said)
-    claims = _verified(call, client, said, assertion)
+    client = _claimed_client(call, form, unverified_jwt)
+    claims = _verified(call, client, unverified_jwt, assertion)
     _check(call, claims, client["client_id"])
-    _use_up(call, claims)
+    _use_once(call, claims)
     return client
 
 
-def _claimed(call: ApiCall, asked: Mapping[str, str], said: Unverified) -> Document:
+def _claimed_client(call: ApiCall, form: Mapping[str, str], unverified_jwt: Unverified) -> Document:
     """Return the application that the unverified assertion names."""
-    identity = said.claims.get("sub")
-    if not isinstance(identity, str) or asked.get("client_id", identity) != identity:
+    identity = unverified_jwt.claims.get("sub")
+    if not isinstance(identity, str) or form.get("client_id", identity) != identity:
         raise _refused("sub must be the client_id")
     client = call.store.get(DocumentKind.CLIENTS, identity)
     if client is None or not linked_ids(client):
@@ -56,12 +56,12 @@ def _claimed(call: ApiCall, asked: Mapping[str, str], said: Unverified) -> Docum
     return client
 
 
-def _verified(call: ApiCall, client: Document, said: Unverified, assertion: str) -> Document:
+def _verified(call: ApiCall, client: Document, unverified_jwt: Unverified, assertion: str) -> Document:
     """Return the claims, after one of the application's keys has verified the signature."""
     filters = {"client_id": client["client_id"], "id": linked_ids(client)}
     for row in call.store.find(DocumentKind.CREDENTIALS, filters, limit=len(linked_ids(client))):
         credential = row.document()
-        if _fits(credential, said, call.now):
+        if _matches(credential, unverified_jwt, call.now):
             try:
                 return verified(assertion, credential["pem"], credential["alg"])
             except BadJwtError:
@@ -69,12 +69,12 @@ def _verified(call: ApiCall, client: Document, said: Unverified, assertion: str)
     raise _refused("no key of the application verifies client_assertion")
 
 
-def _fits(credential: Document, said: Unverified, now: float) -> bool:
+def _matches(credential: Document, unverified_jwt: Unverified, now: float) -> bool:
     """Return whether to try a credential: its algorithm and kid match, and it has not expired."""
     return (
         not has_expired(credential, now)
-        and said.algorithm == credential["alg"]
-        and said.kid in (None, credential["kid"])
+        and unverified_jwt.algorithm == credential["alg"]
+        and unverified_jwt.kid in (None, credential["kid"])
     )
 
 
@@ -94,7 +94,7 @@ def _check(call: ApiCall, claims: Document, client_id: str) -> None:
 def _check_times(claims: Document, now: float) -> None:
     times = {name: claims[name] for name in ("exp", "iat", "nbf") if name in claims}
     if "exp" not in times or not all(type(time) in {int, float} and isfinite(time) for time in times.values()):
-        raise _refused("exp must be there, and exp, iat and nbf numbers")
+        raise _refused("exp must be present, and exp, iat and nbf must be numbers")
     if times["exp"] <= now - SKEW_SECONDS:
         raise _refused("client_assertion has expired")
     begin = max(times.get("iat", now), times.get("nbf", now))
@@ -104,7 +104,7 @@ def _check_times(claims: Document, now: float) -> None:
         raise _refused("exp must be at most 5 minutes after iat")
 
 
-def _use_up(call: ApiCall, claims: Document) -> None:
+def _use_once(call: ApiCall, claims: Document) -> None:
     """Refuse an assertion that was used before. It is remembered until it expires."""
     until = claims["exp"] + SKEW_SECONDS
     with call.store.transaction():
@@ -144,30 +144,30 @@ def token(call: ApiCall) -> SandboxResponse:
 
     A log event records the exchange, or the reason why there is no token.
     """
-    asked: Mapping[str, str] = call.body
+    form: Mapping[str, str] = call.body
     try:
-        return _exchanged(call, asked)
+        return _exchanged(call, form)
     except RefusalError as error:
-        if asked.get("grant_type") == CLIENT_CREDENTIALS:
+        if form.get("grant_type") == CLIENT_CREDENTIALS:
             reason = parse(error.answer.text)["error_description"]
-            record_refused_exchange(call, _claimed_id(asked), asked.get("audience", ""), reason)
+            record_refused_exchange(call, _claimed_id(form), form.get("audience", ""), reason)
         raise
 
 
-def _claimed_id(asked: Mapping[str, str]) -> str:
+def _claimed_id(form: Mapping[str, str]) -> str:
     """Return the client id of a request, which may be wrong, or an empty text."""
-    if "client_id" in asked:
-        return asked["client_id"]
+    if "client_id" in form:
+        return form["client_id"]
     try:
-        identity = unverified(asked.get("client_assertion", "")).claims.get("sub")
+        identity = unverified(form.get("client_assertion", "")).claims.get("sub")
     except BadJwtError:
         return ""
     return identity if isinstance(identity, str) else ""
 
 
-def _exchanged(call: ApiCall, asked: Mapping[str, str]) -> SandboxResponse:
-    client = _authenticated(call, asked)
-    audience = _audience(call, asked)
+def _exchanged(call: ApiCall, form: Mapping[str, str]) -> SandboxResponse:
+    client = _authenticated(call, form)
+    audience = _audience(call, form)
     api = call.store.first(DocumentKind.RESOURCE_SERVERS, {"identifier": audience})
     if api is None:
         raise oauth_refusal(HTTPStatus.FORBIDDEN, "access_denied", f"Service not found: {audience}")
@@ -178,31 +178,31 @@ def _exchanged(call: ApiCall, asked: Mapping[str, str]) -> SandboxResponse:
     scope = _granted_scopes(grant, api)
     lifetime: int = api.get("token_lifetime", TOKEN_LIFETIME_SECONDS)
     permit = Permit(client_id=client["client_id"], audience=audience, scope=scope, lifetime_seconds=lifetime)
-    said = {"scope": " ".join(scope)} if scope else {}
+    granted = {"scope": " ".join(scope)} if scope else {}
     issued = {"access_token": issue(call.tenant, permit, call.now, call.issuer)}
     record_exchange(call, client, audience, scope)
-    return ok(issued | said | {"expires_in": lifetime, "token_type": "Bearer"})
+    return ok(issued | granted | {"expires_in": lifetime, "token_type": "Bearer"})
 
 
-def _authenticated(call: ApiCall, asked: Mapping[str, str]) -> Document:
+def _authenticated(call: ApiCall, form: Mapping[str, str]) -> Document:
     """Return the application with these credentials, if it may use this grant type."""
-    grant_type = asked.get("grant_type")
+    grant_type = form.get("grant_type")
     if not grant_type:
         raise oauth_refusal(HTTPStatus.BAD_REQUEST, "invalid_request", "Missing required parameter: grant_type")
     if grant_type != CLIENT_CREDENTIALS:
         raise oauth_refusal(HTTPStatus.FORBIDDEN, "unsupported_grant_type", f"Unsupported grant type: {grant_type}")
-    client = asserted_client(call, asked) if "client_assertion" in asked else _client_with_secret(call, asked)
+    client = asserted_client(call, form) if "client_assertion" in form else _client_with_secret(call, form)
     if grant_type not in client.get("grant_types", ()):
         description = f"Grant type '{grant_type}' not allowed for the client."
         raise oauth_refusal(HTTPStatus.FORBIDDEN, "unauthorized_client", description, error_uri=_GRANT_TYPES_PAGE)
     return client
 
 
-def _client_with_secret(call: ApiCall, asked: Mapping[str, str]) -> Document:
-    client = call.store.get(DocumentKind.CLIENTS, asked.get("client_id", ""))
+def _client_with_secret(call: ApiCall, form: Mapping[str, str]) -> Document:
+    client = call.store.get(DocumentKind.CLIENTS, form.get("client_id", ""))
     expected = client.get("client_secret", "") if client else ""
-    right = compare_digest(expected.encode(), asked.get("client_secret", "").encode())
-    if client is None or not expected or not right or not _may_use_secret(call, client):
+    is_correct = compare_digest(expected.encode(), form.get("client_secret", "").encode())
+    if client is None or not expected or not is_correct or not _may_use_secret(call, client):
         raise oauth_refusal(HTTPStatus.UNAUTHORIZED, "access_denied", "Unauthorized")
     return client
 
@@ -213,19 +213,19 @@ def _may_use_secret(call: ApiCall, client: Document) -> bool:
     return is_tool or call.settings.secret_beside_key or not linked_ids(client)
 
 
-def _audience(call: ApiCall, asked: Mapping[str, str]) -> str:
+def _audience(call: ApiCall, form: Mapping[str, str]) -> str:
     """Return the identifier of the requested API.
 
-    An address of the sandbox means its own Management API. A custom domain does not, as at Auth0.
+    A URL of the sandbox identifies its Management API. A URL with the custom domain does not, as in Auth0.
     """
-    audience = asked.get("audience", "")
+    audience = form.get("audience", "")
     if not audience:
         description = "Non-global clients are not allowed access to APIv1"
         raise oauth_refusal(HTTPStatus.FORBIDDEN, "access_denied", description)
     if call.is_at_custom_domain or not call.host:
         return audience
-    reached_as = {f"{scheme}://{call.host}/api/v2/" for scheme in ("http", "https")}
-    return call.tenant.management_audience if audience in reached_as else audience
+    own_identifiers = {f"{scheme}://{call.host}/api/v2/" for scheme in ("http", "https")}
+    return call.tenant.management_audience if audience in own_identifiers else audience
 
 
 def _granted_scopes(grant: Document, api: Document) -> list[str]:

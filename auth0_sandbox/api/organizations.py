@@ -37,7 +37,7 @@ def as_created(organization: Document) -> Document:
 
 
 def list_organizations(call: ApiCall) -> SandboxResponse:
-    """Return a page of organizations. Offsets end at one thousand."""
+    """Return a page of organizations. Offsets are limited to one thousand."""
     show = paging.on_document(lambda document: shown_fields(call, document))
     listing = paging.DocumentList(
         kind=DocumentKind.ORGANIZATIONS, show=show, offset_cap=call.settings.organizations_offset_cap

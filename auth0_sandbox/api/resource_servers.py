@@ -55,8 +55,8 @@ def management_api(identity: str, tenant: SandboxTenant, scopes: Sequence[Docume
 
 def list_resource_servers(call: ApiCall) -> SandboxResponse:
     """Return a page of APIs. There are no checkpoints."""
-    wanted = call.query.get("identifiers")
-    filters = {} if wanted is None else {"identifier": wanted}
+    identifiers = call.query.get("identifiers")
+    filters = {} if identifiers is None else {"identifier": identifiers}
     show = paging.on_document(lambda document: shown_fields(call, document))
     return paging.answer_list(call, paging.DocumentList(kind=DocumentKind.RESOURCE_SERVERS, filters=filters, show=show))
 
@@ -138,11 +138,11 @@ def _scope_order(name: str) -> int:
 
 
 def _completed(api: Document) -> Document:
-    """Return the API in the order of responses, with a policy for both subject types, named ones first."""
-    said = without_nulls(api.get("subject_type_authorization", {}))
-    missing = {kind: policy for kind, policy in _POLICIES.items() if kind not in said}
+    """Return the API in the order of responses, with a policy for both subject types, those of the request first."""
+    policies = without_nulls(api.get("subject_type_authorization", {}))
+    missing = {kind: policy for kind, policy in _POLICIES.items() if kind not in policies}
     defaults = {name: value for name, value in _DEFAULTS.items() if name not in api}
-    return _ordered(api | defaults | {"subject_type_authorization": said | missing})
+    return _ordered(api | defaults | {"subject_type_authorization": policies | missing})
 
 
 def _existing(call: ApiCall) -> Document:

@@ -58,5 +58,5 @@ def search_filters(call: ApiCall, fields: SearchFields, parser: str) -> Filters:
 
 
 def unsupported(reason: str) -> RefusalError:
-    """Return the 400 for a query. The text is ours."""
+    """Return the 400 for a query. This project wrote its text."""
     return invalid_query(f"'{reason}' on property q.")

@@ -8,7 +8,7 @@ from typing import Any, Literal
 from auth0_sandbox.faults import plan
 from auth0_sandbox.requests.rate_limits import GLOBAL_LIMIT, throttled_answer
 from auth0_sandbox.requests.responses import phrase
-from auth0_sandbox.requests.traffic import Arrival, Reply, error_answer, reply
+from auth0_sandbox.requests.traffic import Reply, UncheckedRequest, error_answer, reply
 from auth0_sandbox.store.documents import MalformedJsonError, dump, parse_foreign
 
 RATE_HEADERS = ("x-ratelimit-limit", "x-ratelimit-remaining", "x-ratelimit-reset")
@@ -17,11 +17,11 @@ _HTML = "<html><head><title>{0} {1}</title></head><body><center><h1>{0} {1}</h1>
 Page = Any  # the JSON of a list page: an array, or an object with an array
 
 
-def made_up(fault: plan.AnswerFault, arrival: Arrival) -> Reply:
+def injected_response(fault: plan.AnswerFault, request: UncheckedRequest) -> Reply:
     """Return the response that a rule injects."""
     match fault.body:
         case "error":
-            return reply(error_answer(arrival, fault.status, phrase(fault.status)))
+            return reply(error_answer(request, fault.status, phrase(fault.status)))
         case "empty":
             return Reply(status=fault.status)
         case "html":
@@ -31,79 +31,79 @@ def made_up(fault: plan.AnswerFault, arrival: Arrival) -> Reply:
             return Reply(status=fault.status, content=fault.text.encode())
 
 
-def throttled(fault: plan.RateLimit, arrival: Arrival) -> Reply:
-    """Return a 429 without an empty bucket."""
-    refused = reply(throttled_answer(arrival, GLOBAL_LIMIT))
+def injected_429(fault: plan.RateLimit, request: UncheckedRequest) -> Reply:
+    """Return a 429 although no bucket is empty."""
+    refused = reply(throttled_answer(request, GLOBAL_LIMIT))
     headers: dict[str, str | None] = dict.fromkeys(RATE_HEADERS)
     if fault.headers:
         headers |= {"x-ratelimit-limit": "1", "x-ratelimit-remaining": "0"}
-        headers["x-ratelimit-reset"] = str(int(arrival.now) + fault.reset)
+        headers["x-ratelimit-reset"] = str(int(request.now) + fault.reset)
     if fault.retry_after is not None:
         headers["retry-after"] = fault.retry_after
     return replace(refused, headers=headers)
 
 
-def damaged(whole: Reply, how: Literal["truncated", "shortened", "garbled"]) -> Reply:
+def with_damaged_body(complete: Reply, how: Literal["truncated", "shortened", "garbled"]) -> Reply:
     """Return the reply with a damaged body."""
-    content = whole.content
+    content = complete.content
     half = content[: len(content) // 2]
     match how:
         case "truncated":
-            return replace(whole, content=half, length=len(content) or 1)
+            return replace(complete, content=half, length=len(content) or 1)
         case "shortened":
-            return replace(whole, content=half)
+            return replace(complete, content=half)
         case "garbled":
-            return replace(whole, content=bytes(byte ^ 0xFF for byte in content))
+            return replace(complete, content=bytes(byte ^ 0xFF for byte in content))
 
 
-def paged(whole: Reply, how: Literal["repeated", "shifted", "contradicting", "bare"]) -> Reply:
+def with_damaged_page(complete: Reply, how: Literal["repeated", "shifted", "contradicting", "bare"]) -> Reply:
     """Return the reply with a damaged page. Empty pages and other responses are unchanged."""
     match how:
         case "repeated":
-            return _on_items(whole, lambda items: [items[0], *items])
+            return _on_items(complete, lambda items: [items[0], *items])
         case "shifted":
-            return _on_items(whole, lambda items: items[1:])
+            return _on_items(complete, lambda items: items[1:])
         case "contradicting":
-            return _on_items(whole, lambda items: [items[0], _other(items[0]), *items[1:]])
+            return _on_items(complete, lambda items: [items[0], _contradicting(items[0]), *items[1:]])
         case "bare":
-            return _on_page(whole, lambda page: _items_of(page)[1])
+            return _on_page(complete, lambda page: _items_of(page)[1])
 
 
-def looping(whole: Reply, arrival: Arrival) -> Reply:
-    """Return the reply with a checkpoint of the same page. A first page keeps its own."""
-    position = arrival.asked("from")
-    return whole if position is None else _on_page(whole, lambda page: page | {"next": position})
+def with_looping_checkpoint(complete: Reply, request: UncheckedRequest) -> Reply:
+    """Return the reply with the checkpoint of the same page. The first page is unchanged."""
+    position = request.query_value("from")
+    return complete if position is None else _on_page(complete, lambda page: page | {"next": position})
 
 
 def without_last_scope(body: bytes) -> tuple[bytes, list[object] | None]:
     """Return a request body without its last scope, and all its scopes, or None without scopes."""
-    asked = _object(body)
-    scope = asked.get("scope")
+    grant = _object(body)
+    scope = grant.get("scope")
     if not isinstance(scope, list) or not scope:
         return body, None
-    return dump(asked | {"scope": scope[:-1]}).encode(), scope
+    return dump(grant | {"scope": scope[:-1]}).encode(), scope
 
 
-def with_scope(whole: Reply, scope: list[object]) -> Reply:
+def with_scope(complete: Reply, scope: list[object]) -> Reply:
     """Return the reply as if all of `scope` had been stored."""
-    grant = _object(whole.content)
-    return replace(whole, content=dump(grant | {"scope": scope}).encode()) if "scope" in grant else whole
+    grant = _object(complete.content)
+    return replace(complete, content=dump(grant | {"scope": scope}).encode()) if "scope" in grant else complete
 
 
-def _on_items(whole: Reply, change: Callable[[list[Any]], list[Any]]) -> Reply:
+def _on_items(complete: Reply, change: Callable[[list[Any]], list[Any]]) -> Reply:
     def on_page(page: Page) -> Page:
         name, items = _items_of(page)
         changed = change(items) if items else items
         return changed if name is None else {**page, name: changed}
 
-    return _on_page(whole, on_page)
+    return _on_page(complete, on_page)
 
 
-def _on_page(whole: Reply, change: Callable[[Page], Page]) -> Reply:
-    page = _json(whole.content)
-    is_page = isinstance(page, list) or any(map(_is_list_of_items, _object(whole.content).values()))
-    good = whole.status == HTTPStatus.OK and is_page
-    return replace(whole, content=dump(change(page)).encode()) if good else whole
+def _on_page(complete: Reply, change: Callable[[Page], Page]) -> Reply:
+    page = _json(complete.content)
+    is_page = isinstance(page, list) or any(map(_is_list_of_items, _object(complete.content).values()))
+    is_damageable = complete.status == HTTPStatus.OK and is_page
+    return replace(complete, content=dump(change(page)).encode()) if is_damageable else complete
 
 
 def _items_of(page: Page) -> tuple[str | None, list[Any]]:
@@ -117,7 +117,7 @@ def _is_list_of_items(value: object) -> bool:
     return isinstance(value, list) and all(isinstance(item, dict) for item in value)
 
 
-def _other(item: Mapping[str, Any]) -> dict[str, object]:
+def _contradicting(item: Mapping[str, Any]) -> dict[str, object]:
     """Return a different item with the same id."""
     contradiction = {"scope": [*item.get("scope", ()), "contradiction"]}
     return {**item, **contradiction, **({"name": f"{item['name']} (contradiction)"} if "name" in item else {})}

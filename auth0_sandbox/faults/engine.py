@@ -24,159 +24,159 @@ from auth0_sandbox.faults.plan import (
     RateLimit,
     Rule,
 )
-from auth0_sandbox.requests.traffic import DROPPED, Arrival, Proceed, Reply
+from auth0_sandbox.requests.traffic import DROPPED, Proceed, Reply, UncheckedRequest
 from auth0_sandbox.store.database import Store
 from auth0_sandbox.store.past import Past
 
 Sleep = Callable[[float], Awaitable[object]]
 READS = frozenset({"GET", "HEAD"})
-Made = AnswerFault | Drop | RateLimit  # a replacement for the response
-Spoiling = Damage | LoseScope | Page | Next | ExpireToken | Clock | Headers
+Replacement = AnswerFault | Drop | RateLimit  # faults that replace the response
+Change = Damage | LoseScope | Page | Next | ExpireToken | Clock | Headers
 
 
 @dataclass(frozen=True, slots=True)
 class FaultContext:
-    """What faults need: a copy of the current tenant, to be closed after use, and a way to wait."""
+    """Functions for faults: `copy` returns a copy of the current tenant, to be closed after use, and `sleep` waits."""
 
     copy: Callable[[], Store]
     sleep: Sleep
 
 
 @dataclass(slots=True)
-class _Counted:
-    """A rule with its counts and the states that its reads see."""
+class _CountedRule:
+    """A rule, the numbers of requests that it matches and affects, and the earlier states that its reads return."""
 
     rule: Rule
     past: Past = field(default_factory=Past)
-    meant: int = 0
-    struck: int = 0
+    matching: int = 0
+    affected: int = 0
 
-    def strikes(self, arrival: Arrival) -> bool:
+    def affects(self, request: UncheckedRequest) -> bool:
         """Count a request and return whether it is affected."""
-        if not self.rule.means(arrival) or (isinstance(self.rule.fault, Lag) and arrival.method not in READS):
+        if not self.rule.matches(request) or (isinstance(self.rule.fault, Lag) and request.method not in READS):
             return False
-        self.meant += 1
-        strikes = self.meant in self.rule.calls
-        self.struck += strikes
-        return strikes
+        self.matching += 1
+        is_affected = self.matching in self.rule.calls
+        self.affected += is_affected
+        return is_affected
 
 
-class Misbehaviour:
-    """A fault plan in use. Close it after use."""
+class FaultEngine:
+    """Applies a fault plan to requests. Close it after use."""
 
-    def __init__(self, plan: FaultPlan, means: FaultContext) -> None:
+    def __init__(self, plan: FaultPlan, context: FaultContext) -> None:
         self.plan = plan
-        self._means = means
-        self._counted = [_Counted(rule) for rule in plan.rules]
+        self._context = context
+        self._rules = [_CountedRule(rule) for rule in plan.rules]
         self._lock = Lock()
 
     def counts(self) -> list[dict[str, int]]:
         """Return for each rule the number of matching and affected requests."""
-        return [{"meant": each.meant, "struck": each.struck} for each in self._counted]
+        return [{"meant": each.matching, "struck": each.affected} for each in self._rules]
 
     def close(self) -> None:
         """Drop all stored states."""
-        for each in self._counted:
+        for each in self._rules:
             each.past.close()
 
-    async def carry_out(self, arrival: Arrival, proceed: Proceed) -> Reply:
+    async def apply(self, request: UncheckedRequest, proceed: Proceed) -> Reply:
         """Return the reply of the tenant. `proceed` returns the reply without faults."""
-        if not self._counted:
-            return await proceed(arrival)
-        for each in reversed(self._struck(arrival)):
-            proceed = partial(self._strike, each, proceed)
-        return await proceed(arrival)
+        if not self._rules:
+            return await proceed(request)
+        for each in reversed(self._affecting(request)):
+            proceed = partial(self._apply_rule, each, proceed)
+        return await proceed(request)
 
-    def _struck(self, arrival: Arrival) -> list[_Counted]:
+    def _affecting(self, request: UncheckedRequest) -> list[_CountedRule]:
         """Return the rules that affect a request, the outermost first.
 
         Rules about earlier states come last, because a delay could make them outdated.
         """
         with self._lock:
-            if arrival.method not in READS:
-                self._remember(arrival)
-            struck = [each for each in self._counted if each.strikes(arrival)]
-        return sorted(struck, key=lambda each: isinstance(each.rule.fault, Lag))
+            if request.method not in READS:
+                self._remember(request)
+            affected = [each for each in self._rules if each.affects(request)]
+        return sorted(affected, key=lambda each: isinstance(each.rule.fault, Lag))
 
-    def _remember(self, arrival: Arrival) -> None:
+    def _remember(self, request: UncheckedRequest) -> None:
         """Store the state before a write for rules that hide the write."""
-        for each in self._counted:
+        for each in self._rules:
             if isinstance(lag := each.rule.fault, Lag):
-                position = each.meant if lag.reads else arrival.now
-                each.past.remember(self._means.copy, position, _reach(lag))
+                position = each.matching if lag.reads else request.now
+                each.past.remember(self._context.copy, position, _lag_length(lag))
 
-    async def _strike(self, counted: _Counted, proceed: Proceed, arrival: Arrival) -> Reply:
+    async def _apply_rule(self, counted: _CountedRule, proceed: Proceed, request: UncheckedRequest) -> Reply:
         match counted.rule.fault:
             case Lag() as lag:
-                # the current read is counted already
-                position = counted.meant - 1 if lag.reads else arrival.now
-                past = counted.past.since(position - _reach(lag))
-                return await proceed(arrival if past is None else replace(arrival, store=past))
+                # the current read is already counted
+                position = counted.matching - 1 if lag.reads else request.now
+                past = counted.past.since(position - _lag_length(lag))
+                return await proceed(request if past is None else replace(request, store=past))
             case LoseWrite():
-                return await self._on_a_copy(proceed, arrival)
+                return await self._proceed_on_copy(proceed, request)
             case Delay() as delay:
-                return await self._late(delay, proceed, arrival)
+                return await self._delayed(delay, proceed, request)
             case fault:
-                return await _spoilt(fault, proceed, arrival)
+                return await _with_fault(fault, proceed, request)
 
-    async def _on_a_copy(self, proceed: Proceed, arrival: Arrival) -> Reply:
-        copy = self._means.copy()
+    async def _proceed_on_copy(self, proceed: Proceed, request: UncheckedRequest) -> Reply:
+        copy = self._context.copy()
         try:
-            return await proceed(replace(arrival, store=copy))
+            return await proceed(replace(request, store=copy))
         finally:
             copy.close()
 
-    async def _late(self, delay: Delay, proceed: Proceed, arrival: Arrival) -> Reply:
+    async def _delayed(self, delay: Delay, proceed: Proceed, request: UncheckedRequest) -> Reply:
         if delay.when == "before":
-            await self._means.sleep(delay.seconds)
-        reply = await proceed(arrival)
+            await self._context.sleep(delay.seconds)
+        reply = await proceed(request)
         if delay.when == "after":
-            await self._means.sleep(delay.seconds)
+            await self._context.sleep(delay.seconds)
         return reply
 
 
-def _reach(lag: Lag) -> float:
+def _lag_length(lag: Lag) -> float:
     return lag.reads or lag.seconds
 
 
-async def _spoilt(fault: Made | Spoiling, proceed: Proceed, arrival: Arrival) -> Reply:
+async def _with_fault(fault: Replacement | Change, proceed: Proceed, request: UncheckedRequest) -> Reply:
     """Apply a fault that needs only the request."""
     match fault:
         case AnswerFault(when="before") | Drop(when="before") | RateLimit():
-            return _instead(fault, arrival)
+            return _replacement(fault, request)
         case AnswerFault() | Drop():
-            await proceed(arrival)
-            return _instead(fault, arrival)
+            await proceed(request)
+            return _replacement(fault, request)
         case LoseScope():
-            body, scope = effects.without_last_scope(arrival.body)
-            reply = await proceed(replace(arrival, body=body))
+            body, scope = effects.without_last_scope(request.body)
+            reply = await proceed(replace(request, body=body))
             return reply if scope is None else effects.with_scope(reply, scope)
         case ExpireToken():
-            return await proceed(replace(arrival, token_time=math.inf))
+            return await proceed(replace(request, token_time=math.inf))
         case Next(how="extra"):
-            return await proceed(replace(arrival, settings=replace(arrival.settings, next_on_last_page=True)))
+            return await proceed(replace(request, settings=replace(request.settings, next_on_last_page=True)))
         case Next() | Damage() | Page() | Clock() | Headers():
-            return _changed(fault, await proceed(arrival), arrival)
+            return _changed_reply(fault, await proceed(request), request)
 
 
-def _instead(fault: Made, arrival: Arrival) -> Reply:
+def _replacement(fault: Replacement, request: UncheckedRequest) -> Reply:
     match fault:
         case AnswerFault():
-            return effects.made_up(fault, arrival)
+            return effects.injected_response(fault, request)
         case RateLimit():
-            return effects.throttled(fault, arrival)
+            return effects.injected_429(fault, request)
         case Drop():
             return DROPPED
 
 
-def _changed(fault: Next | Damage | Page | Clock | Headers, reply: Reply, arrival: Arrival) -> Reply:
+def _changed_reply(fault: Next | Damage | Page | Clock | Headers, reply: Reply, request: UncheckedRequest) -> Reply:
     match fault:
         case Next():
-            return effects.looping(reply, arrival)
+            return effects.with_looping_checkpoint(reply, request)
         case Damage(how=how):
-            return effects.damaged(reply, how)
+            return effects.with_damaged_body(reply, how)
         case Page(how=how):
-            return effects.paged(reply, how)
+            return effects.with_damaged_page(reply, how)
         case Clock(seconds=seconds):
             return replace(reply, skew=reply.skew + seconds)
         case Headers(set=headers):

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
-from auth0_sandbox.requests.traffic import ANY, Arrival
+from auth0_sandbox.requests.traffic import ANY, UncheckedRequest
 
 When = Literal["before", "after"]  # before: the request has no effect
 
@@ -31,7 +31,7 @@ class Drop:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Delay:
-    """Delay the response. Over HTTP, a client that gives up during a delay `before` the effect can still cause it."""
+    """Delay the response. Over HTTP, the effect still happens if the client gives up during a delay `before` it."""
 
     seconds: float
     when: When = "before"
@@ -71,7 +71,7 @@ class Page:
     """Damage a page of a list.
 
     `repeated`: the first item occurs twice, as after an insertion. `shifted`: the first item is missing, as after a
-    deletion. `contradicting`: it occurs twice with different content. `bare`: the items lack their object.
+    deletion. `contradicting`: it occurs twice with different content. `bare`: the page is only the array of items.
     """
 
     how: Literal["repeated", "shifted", "contradicting", "bare"]
@@ -96,7 +96,7 @@ class ExpireToken:
 class RateLimit:
     """Return a 429 without effect.
 
-    `headers` adds the x-ratelimit headers. `reset` is the number of seconds until they promise tokens.
+    `headers` adds the x-ratelimit headers. `reset` is the number of seconds until the time in x-ratelimit-reset.
     """
 
     headers: bool = True
@@ -182,9 +182,9 @@ class Rule:
     path: str = ANY
     calls: tuple[int, ...] | Series = EVERY_CALL
 
-    def means(self, arrival: Arrival) -> bool:
+    def matches(self, request: UncheckedRequest) -> bool:
         """Return whether the rule matches a request."""
-        return arrival.is_for(self.method, self.path)
+        return request.is_for(self.method, self.path)
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,13 +209,13 @@ def plan_data(plan: FaultPlan) -> dict[str, object]:
 
 def _rule(item: Mapping[str, Any]) -> Rule:
     ((kind, how),) = ((kind, item[name]) for name, kind in KINDS.items() if name in item)
-    which = item.get("calls", {})
-    calls = _series(which) if isinstance(which, Mapping) else tuple(which)
+    calls = item.get("calls", {})
+    calls = _series(calls) if isinstance(calls, Mapping) else tuple(calls)
     return Rule(kind(**how), item.get("method", ANY), item.get("path", ANY), calls)
 
 
-def _series(which: Mapping[str, int]) -> Series:
-    return Series(first=which.get("from", 1), last=which.get("to"), every=which.get("every", 1))
+def _series(calls: Mapping[str, int]) -> Series:
+    return Series(first=calls.get("from", 1), last=calls.get("to"), every=calls.get("every", 1))
 
 
 def _data(rule: Rule) -> dict[str, object]:

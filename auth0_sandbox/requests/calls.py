@@ -34,7 +34,7 @@ class ApiCall:
 
     @property
     def issuer(self) -> str:
-        """The `iss` of tokens that this request gets. A custom domain issues tokens in its own name."""
+        """The `iss` of tokens that this request gets. At a custom domain, the issuer is that domain."""
         return f"https://{self.settings.custom_domain}/" if self.is_at_custom_domain else self.tenant.issuer
 
     @property

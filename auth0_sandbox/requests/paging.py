@@ -45,7 +45,7 @@ def answer_list(call: ApiCall, listing: DocumentList) -> SandboxResponse:
     The stored text of the items is joined without parsing.
 
     Raises:
-        RefusalError: 400 for a checkpoint that is invented or too old, or an offset beyond the cap.
+        RefusalError: 400 for a checkpoint that is not valid or too old, or an offset beyond the cap.
     """
     by_checkpoint = "take" in call.query or "from" in call.query
     return answer_checkpoint(call, listing) if by_checkpoint else _offset_page(call, listing)
@@ -85,7 +85,7 @@ def answer_checkpoint(call: ApiCall, listing: DocumentList) -> SandboxResponse:
     """Return the page after the checkpoint `from`. The default is the first page.
 
     Raises:
-        RefusalError: 400 for a checkpoint that is invented or too old.
+        RefusalError: 400 for a checkpoint that is not valid or too old.
     """
     limit = call.query.get("take", DEFAULT_PAGE_SIZE)
     after = _read_checkpoint(call.query["from"], call.now) if "from" in call.query else ""
@@ -104,7 +104,7 @@ def _array(rows: Sequence[Row], listing: DocumentList) -> str:
 
 
 def _write_checkpoint(cursor: str, now: float) -> str:
-    """Return the checkpoint after an item: unpadded base64url of a time and a place, one of the API's forms."""
+    """Return the checkpoint after an item: unpadded base64url of a time and a position, one of the API's formats."""
     return urlsafe_b64encode(f"{int(now)},{cursor}".encode()).decode().rstrip("=")
 
 
@@ -121,5 +121,5 @@ def _read_checkpoint(token: str, now: float) -> str:
 
 
 def _bad_checkpoint(token: str) -> Exception:
-    # the API's response to an old or invented checkpoint has not been observed
+    # the API's response to an old or invalid checkpoint has not been observed
     return invalid_query(f"'Object didn't pass validation for format checkpoint: {token}' on property from.")

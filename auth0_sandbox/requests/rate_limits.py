@@ -1,4 +1,4 @@
-"""Pure: token buckets for a tenant's requests, as Auth0 documents its rate limits. Time is an argument."""
+"""Pure: token buckets for a tenant's requests, which imitate Auth0's documented rate limits. Time is an argument."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -8,13 +8,13 @@ from threading import Lock
 
 from auth0_sandbox.errors import SandboxError
 from auth0_sandbox.requests.responses import SandboxResponse
-from auth0_sandbox.requests.traffic import ANY, Arrival, error_answer
+from auth0_sandbox.requests.traffic import ANY, UncheckedRequest, error_answer
 from auth0_sandbox.settings import Refill
 from auth0_sandbox.yaml_files import suggest
 
-PLENTY = 10_000
+UNLIMITED = 10_000
 GLOBAL_LIMIT = "Global limit has been reached"
-TINY = 1e-9  # of a token; the rounding error of sums of fractions
+ROUNDING_ERROR = 1e-9  # of a sum of fractions of tokens
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,10 +36,10 @@ class Limit:
     parameter: str | None = None
     message: str = GLOBAL_LIMIT
 
-    def covers(self, arrival: Arrival) -> bool:
+    def applies_to(self, request: UncheckedRequest) -> bool:
         """Return whether a request uses this bucket."""
-        has_parameter = self.parameter is None or arrival.asked(self.parameter) is not None
-        return has_parameter and arrival.is_for(self.method, self.path)
+        has_parameter = self.parameter is None or request.query_value(self.parameter) is not None
+        return has_parameter and request.is_for(self.method, self.path)
 
 
 Profile = tuple[Limit, ...]  # in the order of checking
@@ -69,85 +69,89 @@ class Buckets:
         self._lock = Lock()
         self._buckets: dict[Limit, _Bucket] = {}
 
-    def spend(self, arrival: Arrival) -> Limit | None:
+    def take_tokens(self, request: UncheckedRequest) -> Limit | None:
         """Take a token from each bucket of a request. Return the first empty bucket, or None.
 
-        Auth0 checks the global bucket first. A request that passes it has used a token of it, even if the next bucket
-        is empty.
+        Auth0 checks the global bucket first. If the next bucket is empty, the request has
+        still used a token of the global bucket.
         """
         with self._lock:
-            for limit in self._drawn_on(arrival):
-                bucket = self._filled(limit, arrival.now)
-                if bucket.tokens < 1 - TINY:
+            for limit in self._limits_for(request):
+                bucket = self._refilled(limit, request.now)
+                if bucket.tokens < 1 - ROUNDING_ERROR:
                     return limit
                 self._buckets[limit] = _Bucket(bucket.tokens - 1, bucket.filled_at)
         return None
 
-    def level(self, arrival: Arrival) -> BucketLevel:
+    def level(self, request: UncheckedRequest) -> BucketLevel:
         """Return the level for a request: that of the emptiest bucket (an assumption)."""
         with self._lock:
-            levels = [self._level(limit, arrival.now) for limit in self._drawn_on(arrival)]
+            levels = [self._level(limit, request.now) for limit in self._limits_for(request)]
         return min(
-            levels, key=lambda level: level.remaining, default=BucketLevel(PLENTY, PLENTY - 1, int(arrival.now) + 1)
+            levels,
+            key=lambda level: level.remaining,
+            default=BucketLevel(UNLIMITED, UNLIMITED - 1, int(request.now) + 1),
         )
 
-    def _drawn_on(self, arrival: Arrival) -> list[Limit]:
-        return [limit for limit in self._profile if limit.covers(arrival)]
+    def _limits_for(self, request: UncheckedRequest) -> list[Limit]:
+        return [limit for limit in self._profile if limit.applies_to(request)]
 
     def _level(self, limit: Limit, now: float) -> BucketLevel:
-        tokens = self._filled(limit, now).tokens
-        return BucketLevel(limit.rate.burst, int(tokens + TINY), self._next_added(limit.rate, tokens, now))
+        tokens = self._refilled(limit, now).tokens
+        return BucketLevel(limit.rate.burst, int(tokens + ROUNDING_ERROR), self._next_refill(limit.rate, tokens, now))
 
-    def _filled(self, limit: Limit, now: float) -> _Bucket:
+    def _refilled(self, limit: Limit, now: float) -> _Bucket:
         """Return the bucket after its refill."""
         rate = limit.rate
         before = self._buckets.get(limit, _Bucket(rate.burst, now))
-        passed = self._passed(rate, before.filled_at, now)
-        if passed <= 0:
+        refills = self._refills(rate, before.filled_at, now)
+        if refills <= 0:
             return before
-        bucket = _Bucket(min(float(rate.burst), before.tokens + passed * rate.tokens), now)
+        bucket = _Bucket(min(float(rate.burst), before.tokens + refills * rate.tokens), now)
         self._buckets[limit] = bucket
         return bucket
 
-    def _passed(self, rate: Rate, since: float, now: float) -> float:
+    def _refills(self, rate: Rate, since: float, now: float) -> float:
         """Return the number of refills: whole windows of the clock, or fractions."""
         if self._refill == "window":
             return floor(now / rate.seconds) - floor(since / rate.seconds)
         return (now - since) / rate.seconds
 
-    def _next_added(self, rate: Rate, tokens: float, now: float) -> int:
+    def _next_refill(self, rate: Rate, tokens: float, now: float) -> int:
         if self._refill == "window":
             return (floor(now / rate.seconds) + 1) * rate.seconds
-        missing = 1 - (tokens + TINY) % 1
+        missing = 1 - (tokens + ROUNDING_ERROR) % 1
         return ceil(now + missing * rate.seconds / rate.tokens)
 
 
-def throttled_answer(arrival: Arrival, message: str) -> SandboxResponse:
+def throttled_answer(request: UncheckedRequest, message: str) -> SandboxResponse:
     """Return the 429 for an empty bucket. The form at /oauth/token is an assumption."""
-    return error_answer(arrival, HTTPStatus.TOO_MANY_REQUESTS, message, "too_many_requests")
+    return error_answer(request, HTTPStatus.TOO_MANY_REQUESTS, message, "too_many_requests")
 
 
 MINUTE = 60
 _API = "/api/v2/*"
 _TOKEN = "/oauth/token"  # noqa: S105 - a path, no secret
-_OWN = "Endpoint limit has been reached"  # an assumption; only the text of the global limit has been observed
+_ENDPOINT_LIMIT = (
+    "Endpoint limit has been reached"  # an assumption; only the text of the global limit has been observed
+)
 
 
-def _whole(api: Rate, authentication: Rate | None) -> Profile:
-    asked_first = Limit(api, _API)
-    return (asked_first, Limit(authentication, _TOKEN)) if authentication else (asked_first,)
+def _global_limits(api: Rate, authentication: Rate | None) -> Profile:
+    api_limit = Limit(api, _API)
+    return (api_limit, Limit(authentication, _TOKEN)) if authentication else (api_limit,)
 
 
 def _endpoint(method: str, path: str, rate: Rate, parameter: str | None = None) -> Limit:
-    return Limit(rate, f"/api/v2{path}", method, parameter, _OWN)
+    return Limit(rate, f"/api/v2{path}", method, parameter, _ENDPOINT_LIMIT)
 
 
 def _organizations(factor: int = 1) -> Profile:
     """Return the limits for grants of organizations.
 
-    They are documented up to 100 requests per second, and scaled beyond.
+    They are documented for plans with up to 100 requests per second, and scaled for larger plans.
 
-    It is an assumption that both methods scale alike.
+    It is an assumption that the limits of both methods are scaled by the same factor.
     """
     path = "/organizations/{id}/client-grants"
     return (
@@ -158,14 +162,14 @@ def _organizations(factor: int = 1) -> Profile:
 
 def _private(rate: int, factor: int = 1) -> Profile:
     """Return a tier of the private cloud. Its burst and sustained rates are equal."""
-    return (*_whole(Rate(rate, rate), None), _SEARCH, *_organizations(factor))
+    return (*_global_limits(Rate(rate, rate), None), _SEARCH, *_organizations(factor))
 
 
 _SEARCH = _endpoint("GET", "/clients", Rate(5, 150, MINUTE), "q")
 _SELF_SERVICE: Profile = (
-    # The page has no global figure for these plans. The lowest figure of a paid plan is assumed, so that a client
-    # within it is within any other.
-    *_whole(Rate(10, 2), Rate(25, 25)),
+    # The documentation has no global limit for these plans. The lowest limit of a paid plan is assumed, so that a
+    # client that respects it respects every other limit.
+    *_global_limits(Rate(10, 2), Rate(25, 25)),
     _endpoint("GET", "/clients", Rate(5, 100, MINUTE)),
     _SEARCH,
     _endpoint("GET", "/organizations", Rate(5, 50, MINUTE)),
@@ -175,11 +179,11 @@ _ENTERPRISE: Profile = (_SEARCH, _endpoint("GET", "/organizations", Rate(10, 100
 
 PROFILES: Mapping[str, Profile] = {
     "none": (),
-    "free": (*_whole(Rate(2, 2), Rate(300, 300, MINUTE)), Limit(Rate(30, 30), _TOKEN, message=_OWN)),
+    "free": (*_global_limits(Rate(2, 2), Rate(300, 300, MINUTE)), Limit(Rate(30, 30), _TOKEN, message=_ENDPOINT_LIMIT)),
     "essentials": _SELF_SERVICE,
     "professional": _SELF_SERVICE,
-    "enterprise-nonprod": (*_whole(Rate(10, 2), Rate(100, 100)), *_ENTERPRISE),
-    "enterprise-prod": (*_whole(Rate(50, 16), Rate(100, 100)), *_ENTERPRISE),
+    "enterprise-nonprod": (*_global_limits(Rate(10, 2), Rate(100, 100)), *_ENTERPRISE),
+    "enterprise-prod": (*_global_limits(Rate(50, 16), Rate(100, 100)), *_ENTERPRISE),
     "private-20": _private(20),
     "private-100": _private(50),
     "private-500": _private(250, 5),

@@ -9,23 +9,23 @@ DROPPED = "dropped"  # instead of a status
 
 
 @dataclass(frozen=True, slots=True, order=True)
-class Called:
-    """An endpoint and the end of a request."""
+class RequestOutcome:
+    """An endpoint and the result of a request: the status, or DROPPED."""
 
     path: str
     method: str
-    ending: str
+    result: str
 
 
-class Tally:
+class RequestStatistics:
     """Counts requests."""
 
     def __init__(self) -> None:
-        self._counts: Counter[Called] = Counter()
+        self._counts: Counter[RequestOutcome] = Counter()
 
     def count(self, method: str, path: str, status: int | None) -> None:
         """Count a request. The status None means a dropped connection."""
-        self._counts[Called(path, method, DROPPED if status is None else str(int(status)))] += 1
+        self._counts[RequestOutcome(path, method, DROPPED if status is None else str(int(status)))] += 1
 
     def clear(self) -> None:
         """Reset all counts."""
@@ -35,14 +35,14 @@ class Tally:
         """Return all counts, by path and method."""
         counts = dict(self._counts)  # atomic, because other threads may count
         endpoints: dict[tuple[str, str], dict[str, int]] = {}
-        for called, count in sorted(counts.items()):
-            endpoints.setdefault((called.path, called.method), {})[called.ending] = count
+        for outcome, count in sorted(counts.items()):
+            endpoints.setdefault((outcome.path, outcome.method), {})[outcome.result] = count
         throttled = str(int(HTTPStatus.TOO_MANY_REQUESTS))
         return {
             "requests": sum(counts.values()),
-            "rate_limited": sum(count for called, count in counts.items() if called.ending == throttled),
+            "rate_limited": sum(count for outcome, count in counts.items() if outcome.result == throttled),
             "endpoints": [
-                {"method": method, "path": path, "requests": sum(endings.values()), "statuses": endings}
-                for (path, method), endings in endpoints.items()
+                {"method": method, "path": path, "requests": sum(results.values()), "statuses": results}
+                for (path, method), results in endpoints.items()
             ],
         }

@@ -14,7 +14,7 @@ if TYPE_CHECKING:  # PyJWT before 2.11 lacks this type
     from jwt.types import Options
 
 TOKEN_LIFETIME_SECONDS = 86_400
-# Auth0 uses RS256. Here one secret per database suffices, because only the tenant checks its tokens.
+# Auth0 uses RS256. In the sandbox, one secret per database suffices, because only the tenant checks its tokens.
 ALGORITHM = "HS256"
 _EXPIRED = "Expired token received for JSON Web Token validation"
 _FORGED = "Invalid signature received for JSON Web Token validation"
@@ -51,7 +51,7 @@ def issue(tenant: SandboxTenant, permit: Permit, now: float, issuer: str = "") -
 
 
 def verify(authorization: str | None, tenant: SandboxTenant, custom_domain: str | None, now: float) -> Permit:
-    """Return the content of the bearer token in an `Authorization` header, which the tenant issued at a domain of it.
+    """Return the content of the bearer token in an `Authorization` header. The tenant must have issued it.
 
     Raises:
         RefusalError: 400 for a malformed header, 401 for a missing, wrong or expired token.

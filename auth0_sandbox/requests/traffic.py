@@ -14,8 +14,8 @@ API = "/api/"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Arrival:
-    """An unchecked request with its circumstances.
+class UncheckedRequest:
+    """A request that is not checked yet, with its context.
 
     `pattern` is the endpoint's path (`/api/v2/clients/{id}`), and `path` the requested one. `store` is the state that
     the request uses. `now` is the tenant's time, and `token_time` the time for the check of the token, in UNIX seconds.
@@ -36,7 +36,7 @@ class Arrival:
     content_type: str = ""
     body: bytes = b""
 
-    def asked(self, name: str) -> str | None:
+    def query_value(self, name: str) -> str | None:
         """Return the first value of a query parameter."""
         return next((value for key, value in self.query if key == name), None)
 
@@ -63,8 +63,8 @@ class Reply:
 
 
 DROPPED = Reply(dropped=True)
-Handle = Callable[[Arrival], SandboxResponse]
-Proceed = Callable[[Arrival], Awaitable[Reply]]
+Handle = Callable[[UncheckedRequest], SandboxResponse]
+Proceed = Callable[[UncheckedRequest], Awaitable[Reply]]
 
 
 def reply(answer: SandboxResponse) -> Reply:
@@ -72,8 +72,8 @@ def reply(answer: SandboxResponse) -> Reply:
     return Reply(status=answer.status, content=answer.text.encode(), headers=dict(answer.headers))
 
 
-def error_answer(arrival: Arrival, status: int, message: str, code: str | None = None) -> SandboxResponse:
+def error_answer(request: UncheckedRequest, status: int, message: str, code: str | None = None) -> SandboxResponse:
     """Return an error in the form of the requested API: the Management API or /oauth/token."""
-    if arrival.path.startswith(API):
+    if request.path.startswith(API):
         return refusal(status, message, code).answer
     return oauth_refusal(status, code or phrase(status).lower().replace(" ", "_"), message).answer

@@ -1,6 +1,6 @@
 """Pure: validate values against a JSON Schema with the messages of the API's validator, z-schema.
 
-It knows only the keywords of the contract. Like the API, it reports only the first violation.
+It supports only the keywords of the contract. Like the API, it reports only the first violation.
 """
 
 import re
@@ -24,7 +24,7 @@ Keyword = Callable[[object, Any], str | None]
 
 @dataclass(frozen=True, slots=True)
 class RequestViolation:
-    """A violation and its property. Place and description are empty for the whole value."""
+    """A violation and its property. For the root, the position and the description are empty."""
 
     text: str
     place: str = ""
@@ -74,10 +74,10 @@ def _in_properties(value: dict[str, object], schema: Schema, place: str) -> Iter
 
 def _type(value: object, expected: str | list[str]) -> str | None:
     found = type_name(value)
-    wanted = [expected] if isinstance(expected, str) else expected
-    if found in wanted or (found == "integer" and "number" in wanted):
+    types = [expected] if isinstance(expected, str) else expected
+    if found in types or (found == "integer" and "number" in types):
         return None
-    return f"Expected type {','.join(wanted)} but found type {found}"
+    return f"Expected type {','.join(types)} but found type {found}"
 
 
 def _enum(value: object, choices: list[object]) -> str | None:

@@ -21,7 +21,7 @@ from auth0_sandbox.search.scim import parse_scim
 from auth0_sandbox.store.queries import Condition, sql
 
 MOST_OPERATIONS = 5
-LONGEST_METADATA_VALUE = 64  # longer values are not searchable beyond (documented)
+LONGEST_METADATA_VALUE = 64  # only the first characters of longer values are searchable (documented)
 EXACT: frozenset[Operator] = frozenset({"eq", "ne", "pr"})
 PREFIX: frozenset[Operator] = EXACT | {"sw"}
 TEXT: frozenset[Operator] = PREFIX | {"ew", "co"}
@@ -102,26 +102,28 @@ def _condition(expression: Expression, known: SearchFields) -> Condition:
             return Condition(f"NOT ifnull({inner.sql}, 0)", inner.values)
 
 
-def _field_filter(asked: FieldFilter, field: SearchField) -> Condition:
-    if asked.operator not in field.operators:
+def _field_filter(field_filter: FieldFilter, field: SearchField) -> Condition:
+    if field_filter.operator not in field.operators:
         supported = ", ".join(sorted(field.operators))
-        raise UnsupportedQueryError(f'the field "{asked.field}" does not support {asked.operator}; use {supported}')
-    if field.related and asked.operator == "ne":
-        equal = _field_filter(replace(asked, operator="eq"), field)
+        raise UnsupportedQueryError(
+            f'the field "{field_filter.field}" does not support {field_filter.operator}; use {supported}'
+        )
+    if field.related and field_filter.operator == "ne":
+        equal = _field_filter(replace(field_filter, operator="eq"), field)
         return Condition(f"NOT {equal.sql}", equal.values)
-    own = _own(asked, field)
+    own = _own(field_filter, field)
     if not field.related:
         return own
     return Condition(sql("EXISTS (SELECT 1 FROM", field.related, "AND", own.sql, ")"), own.values)
 
 
-def _own(asked: FieldFilter, field: SearchField) -> Condition:
+def _own(field_filter: FieldFilter, field: SearchField) -> Condition:
     """Return the condition for the value of the field itself."""
     shown = f"lower({field.expression})" if field.ignores_case else field.expression
-    if asked.operator == "pr":
+    if field_filter.operator == "pr":
         return Condition(f"{shown} IS NOT NULL", field.bound)
-    value = _value(asked, field)
-    match asked.operator:
+    value = _value(field_filter, field)
+    match field_filter.operator:
         case "ne":
             return Condition(f"{shown} IS NOT ?", (*field.bound, value))
         case "co":
@@ -134,19 +136,19 @@ def _own(asked: FieldFilter, field: SearchField) -> Condition:
             return Condition(f"{shown} {_COMPARED[operator]} ?", (*field.bound, value))
 
 
-def _value(asked: FieldFilter, field: SearchField) -> Value:
+def _value(field_filter: FieldFilter, field: SearchField) -> Value:
     """Return the value of a filter with the type of the field."""
-    text = str(asked.value).lower() if isinstance(asked.value, bool) else str(asked.value)
+    text = str(field_filter.value).lower() if isinstance(field_filter.value, bool) else str(field_filter.value)
     match field.kind:
         case "flag":
             if text not in {"true", "false"}:
-                raise UnsupportedQueryError(f'the field "{asked.field}" needs true or false')
+                raise UnsupportedQueryError(f'the field "{field_filter.field}" needs true or false')
             return text == "true"
         case "time":
-            return _milliseconds(asked.field, text)
+            return _milliseconds(field_filter.field, text)
         case "text":
             if not text:
-                raise UnsupportedQueryError(f'the field "{asked.field}" needs a value')
+                raise UnsupportedQueryError(f'the field "{field_filter.field}" needs a value')
             return text.lower() if field.ignores_case else text
 
 

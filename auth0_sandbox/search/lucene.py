@@ -44,7 +44,7 @@ def parse_lucene(text: str) -> Expression:
 
 
 class _LuceneParser:
-    """Reads tokens from the left. AND binds stronger than OR."""
+    """Reads tokens from left to right. AND binds stronger than OR."""
 
     def __init__(self, tokens: list[str]) -> None:
         self._tokens = tokens

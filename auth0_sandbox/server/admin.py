@@ -26,7 +26,7 @@ def routes(control: Control) -> list[BaseRoute]:
     """Return the routes. Each returns JSON."""
 
     async def statistics(_: Request) -> object:
-        return control.tally.data()
+        return control.statistics.data()
 
     async def state(_: Request) -> object:
         return control.state()
@@ -75,7 +75,7 @@ def _route(method: str, path: str, action: Action) -> Route:
 def _refuse_strangers(request: Request) -> None:
     """Refuse a request of a web page, and a request with a foreign host name."""
     if "origin" in request.headers or not is_local(request.headers.get("host", "")):
-        raise refusal(HTTPStatus.FORBIDDEN, "only programs on this machine may call this, by a name of this machine")
+        raise refusal(HTTPStatus.FORBIDDEN, "only programs on this machine may call this, with a loopback host name")
 
 
 def _response(answer: SandboxResponse) -> Response:

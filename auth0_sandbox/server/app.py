@@ -27,7 +27,7 @@ from auth0_sandbox.requests.hosts import is_custom_domain, is_own
 from auth0_sandbox.requests.responses import RefusalError, refusal
 from auth0_sandbox.requests.sender import RequestSender
 from auth0_sandbox.requests.statistics import UNKNOWN
-from auth0_sandbox.requests.traffic import Arrival, Handle, Proceed, Reply, reply
+from auth0_sandbox.requests.traffic import Handle, Proceed, Reply, UncheckedRequest, reply
 from auth0_sandbox.server import admin
 from auth0_sandbox.server.wire import response
 
@@ -51,21 +51,21 @@ def build_app(control: Control, clock: Clock, *, with_admin: bool) -> ASGIApp:
 
     Handlers are synchronous, because a call to a local SQLite file is shorter than a switch of threads.
     """
-    desk = _Desk(control, clock)
-    spend = control.spend
-    by_path: dict[str, dict[str, Handle]] = {TOKEN_PATH: {"POST": dispatch.token(spend)}}
+    dispatcher = _Dispatcher(control, clock)
+    take_tokens = control.take_tokens
+    by_path: dict[str, dict[str, Handle]] = {TOKEN_PATH: {"POST": dispatch.token(take_tokens)}}
     for endpoint in ENDPOINTS:
-        by_path.setdefault(PREFIX + endpoint.path, {})[endpoint.method] = dispatch.management(endpoint, spend)
-    routes: list[BaseRoute] = [desk.route(path, handles) for path, handles in by_path.items()]
+        by_path.setdefault(PREFIX + endpoint.path, {})[endpoint.method] = dispatch.management(endpoint, take_tokens)
+    routes: list[BaseRoute] = [dispatcher.route(path, handles) for path, handles in by_path.items()]
     if with_admin:
         routes += admin.routes(control)
-    app = Starlette(routes=routes, exception_handlers={HTTPException: desk.on_error})
+    app = Starlette(routes=routes, exception_handlers={HTTPException: dispatcher.on_error})
     app.router.redirect_slashes = False
     return app
 
 
-class _Desk:
-    """Receives requests and sends replies. Faults and rate limits come in between."""
+class _Dispatcher:
+    """Passes requests through faults and rate limits to their handlers, and returns the responses."""
 
     def __init__(self, control: Control, clock: Clock) -> None:
         self._control = control
@@ -77,22 +77,22 @@ class _Desk:
 
         async def respond(request: Request) -> Response:
             handle = handles["GET" if request.method == HTTPMethod.HEAD else request.method]
-            arrival = self._arrival(request, pattern, await _read(request))
-            outcome = await self._control.misbehaviour.carry_out(arrival, _proceed(handle))
-            return self._response(arrival, outcome, counted_as=pattern)
+            unchecked = self._unchecked(request, pattern, await _read(request))
+            outcome = await self._control.fault_engine.apply(unchecked, _proceed(handle))
+            return self._response(unchecked, outcome, counted_as=pattern)
 
         return Route(path, respond, methods=list(handles))
 
     async def on_error(self, request: Request, error: Exception) -> Response:
-        """Answer a request without an endpoint."""
+        """Return the response to a request without an endpoint."""
         if not isinstance(error, HTTPException):
             raise error
         refused = replace(refusal(error.status_code, error.detail).answer, headers=error.headers or {})
-        return self._response(self._arrival(request, request.url.path, b""), reply(refused), counted_as=UNKNOWN)
+        return self._response(self._unchecked(request, request.url.path, b""), reply(refused), counted_as=UNKNOWN)
 
-    def _arrival(self, request: Request, pattern: str, body: bytes) -> Arrival:
+    def _unchecked(self, request: Request, pattern: str, body: bytes) -> UncheckedRequest:
         now = self._clock()
-        return Arrival(
+        return UncheckedRequest(
             method=request.method,
             pattern=pattern,
             path=request.url.path,
@@ -109,16 +109,16 @@ class _Desk:
             token_time=now,
         )
 
-    def _response(self, arrival: Arrival, outcome: Reply, *, counted_as: str) -> Response:
-        self._control.tally.count(arrival.method, counted_as, None if outcome.dropped else outcome.status)
-        level = self._control.buckets.level(arrival)
+    def _response(self, unchecked: UncheckedRequest, outcome: Reply, *, counted_as: str) -> Response:
+        self._control.statistics.count(unchecked.method, counted_as, None if outcome.dropped else outcome.status)
+        level = self._control.buckets.level(unchecked)
         return response(outcome, level, self._clock())
 
 
 def _proceed(handle: Handle) -> Proceed:
-    async def proceed(arrival: Arrival) -> Reply:
+    async def proceed(unchecked: UncheckedRequest) -> Reply:
         try:
-            return reply(handle(arrival))
+            return reply(handle(unchecked))
         except RefusalError as error:
             return reply(error.answer)
 
@@ -144,7 +144,7 @@ def _own_host(request: Request, custom_domain: str | None) -> str:
 
 
 async def _read(request: Request) -> bytes:
-    """Return the body. Of a body that is too large, return only the start."""
+    """Return the body. Return only the start of a body that is too large."""
     raw = bytearray()
     async for chunk in request.stream():
         raw += chunk

@@ -25,7 +25,7 @@ from auth0_sandbox.server.wire import BREAK, JSON
 from auth0_sandbox.tenant import Sandbox
 
 LOCALHOST = "127.0.0.1"
-GRACE_SECONDS = 5  # for requests in progress when the server stops
+GRACE_SECONDS = 5  # the time for requests in progress when the server stops
 BACKLOG = 512
 NO_LINGER = struct.pack("ii", 1, 0)  # closing such a socket resets its connection
 
@@ -79,7 +79,7 @@ def _server(sandbox: Sandbox, certificate: Path | None) -> uvicorn.Server:
         is_served = is_local(host) or is_custom_domain(host, sandbox.control.settings.custom_domain)
         await _run_or_break(sandbox.app if is_served else _refuse, server.server_state, (scope, receive, send))
 
-    # the application sends the date of the tenant's clock
+    # the application sends a date from the tenant's clock
     config = uvicorn.Config(
         app,
         log_level="error",
@@ -97,12 +97,12 @@ def _server(sandbox: Sandbox, certificate: Path | None) -> uvicorn.Server:
 
 async def _refuse(scope: Scope, receive: Receive, send: Send) -> None:
     """Refuse a request with a foreign host name, which a web page can send."""
-    answer = refusal(HTTPStatus.FORBIDDEN, "call the sandbox by a name of this machine, like localhost").answer
+    answer = refusal(HTTPStatus.FORBIDDEN, "use a loopback host name, like localhost").answer
     await Response(answer.text, answer.status, media_type=JSON)(scope, receive, send)
 
 
 async def _run_or_break(app: ASGIApp, state: ServerState, call: tuple[Scope, Receive, Send]) -> None:
-    """Run the application. If it asks for it, break the connection."""
+    """Run the application. Break the connection if the application requests it."""
     scope, receive, send = call
     breaks: list[Message] = []
 
@@ -152,7 +152,7 @@ def _stopped_by_signals(server: uvicorn.Server) -> Iterator[None]:
 def _listening(host: str, port: int) -> Iterator[socket.socket]:
     name = _loopback(host)
     family = socket.AF_INET6 if ":" in name else socket.AF_INET
-    # with the protocol named, asyncio sends small responses at once; otherwise each waits 40 ms for an acknowledgement
+    # with a protocol number, asyncio sends small responses at once; otherwise each waits 40 ms for an acknowledgement
     with socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP) as listener:
         # reuse a port that was just closed
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -175,7 +175,9 @@ def _loopback(host: str) -> str:
     except ValueError:
         local = False
     if not local:
-        raise SandboxError(f'the sandbox serves this machine only, not "{host}"; use 127.0.0.1, ::1 or localhost')
+        raise SandboxError(
+            f'the sandbox accepts loopback addresses only, not "{host}"; use 127.0.0.1, ::1 or localhost'
+        )
     return name
 
 

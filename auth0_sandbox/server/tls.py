@@ -23,7 +23,7 @@ from auth0_sandbox.errors import SandboxError, reason
 TRUST = ("SSL_CERT_FILE", "NODE_EXTRA_CA_CERTS", "CURL_CA_BUNDLE", "REQUESTS_CA_BUNDLE")
 LIFETIME = timedelta(days=397)  # the maximum that browsers and systems accept
 RENEWAL = timedelta(days=30)  # before the expiry
-SKEW = timedelta(days=1)  # the allowed delay of another clock
+SKEW = timedelta(days=1)  # the allowed error of another clock
 NAMES = (x509.DNSName("localhost"), x509.IPAddress(ip_address("127.0.0.1")), x509.IPAddress(ip_address("::1")))
 PRIVATE = 0o600
 READABLE = 0o644
@@ -48,7 +48,7 @@ class Certificates:
 def certificates(database: Path, now: datetime, custom_domain: str | None = None) -> Certificates:
     """Return the certificates next to a database. They are created on first use and renewed before they expire.
 
-    They are also valid for the custom domain of the tenant. Another custom domain needs new ones.
+    They are also valid for the custom domain of the tenant. They are created again if the custom domain changes.
 
     Raises:
         SandboxError: if the files cannot be written.

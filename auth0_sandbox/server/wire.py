@@ -9,7 +9,7 @@ from starlette.types import Receive, Scope, Send
 from auth0_sandbox.requests.rate_limits import BucketLevel
 from auth0_sandbox.requests.traffic import Reply
 
-BREAK = "sandbox.break"  # a message to the server that ASGI lacks: break the connection, with a reset if `at_once`
+BREAK = "sandbox.break"  # a message that is not in ASGI: break the connection, with a reset if `at_once`
 JSON = "application/json; charset=utf-8"
 REQUEST_ID_BYTES = 10
 

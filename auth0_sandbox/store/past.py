@@ -23,7 +23,7 @@ def copy_of(database: Path, clock: Callable[[], float]) -> Store:
 
 
 class Past:
-    """States by their position: a time, or another growing number."""
+    """States by their position: a time, or another increasing number."""
 
     def __init__(self) -> None:
         self._states: list[tuple[float, Store]] = []

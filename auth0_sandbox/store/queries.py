@@ -66,14 +66,14 @@ def selection(table: str, filters: Filters) -> Selection:
     """
     clauses: list[str] = ["true"]
     values: list[object] = []
-    for column, wanted in filters.items():
+    for column, allowed in filters.items():
         if column == TIED_TO:
             continue
-        if isinstance(wanted, Condition):
-            clauses.append(wanted.sql)
-            values.extend(wanted.values)
+        if isinstance(allowed, Condition):
+            clauses.append(allowed.sql)
+            values.extend(allowed.values)
             continue
-        several = [wanted] if isinstance(wanted, str | bool) else wanted
+        several = [allowed] if isinstance(allowed, str | bool) else allowed
         clauses.append(f"{column} IN ({', '.join('?' * len(several))})")
         values.extend(several)
     where = " AND ".join(clauses)

@@ -44,7 +44,7 @@ STATEMENTS = (
         *(_text(name) for name in ("client_id", "default_for", "audience", "subject_type")),
         _flag("allow_any_organization", 0),
     ),
-    # One grant per holder, API and subject type. The index also decides races between processes.
+    # One grant per holder, API and subject type. The index also prevents duplicates by other processes.
     """CREATE UNIQUE INDEX client_grants_by_key
        ON client_grants (ifnull(client_id, ''), ifnull(default_for, ''), audience, subject_type)""",
     "CREATE INDEX client_grants_by_client ON client_grants (client_id, id)",

@@ -53,7 +53,7 @@ def command() -> None:
 @click.option(
     "--rate-limit", metavar="PLAN", default="none", show_default=True, help="Apply the rate limits of this Auth0 plan."
 )
-@click.option("--custom-domain", metavar="HOST", help="Also answer at this custom domain of the tenant.")
+@click.option("--custom-domain", metavar="HOST", help="Also accept requests at this custom domain of the tenant.")
 @click.option(
     "--set",
     "assignments",

@@ -12,7 +12,7 @@ WITH_GRANTS = frozenset({f"POST {COLLECTION}", f"GET {COLLECTION}", f"GET {GRANT
 
 
 def api_differences(found: object, stored: object) -> tuple[str, ...]:
-    """Return one line for each difference between two parsed OpenAPI documents.
+    """Compare an OpenAPI document with the stored document. Return a line per difference.
 
     The comparison covers the endpoints of client grants, their request bodies with all keywords, and the names, types
     and values of query parameters and of the attributes of grants in responses.
@@ -24,41 +24,42 @@ def api_differences(found: object, stored: object) -> tuple[str, ...]:
     lines = [f"{name}: new" for name in found_operations.keys() - stored_operations.keys()]
     lines += [f"{name}: missing" for name in stored_operations.keys() - found_operations.keys()]
     for name in found_operations.keys() & stored_operations.keys():
-        lines += [f"{name}, {line}" for line in _differing(name, found_operations[name], stored_operations[name])]
+        differing = _operation_differences(name, found_operations[name], stored_operations[name])
+        lines += [f"{name}, {line}" for line in differing]
     return tuple(sorted(lines))
 
 
-def _differing(name: str, found: ApiOperation, stored: ApiOperation) -> Iterator[str]:
+def _operation_differences(name: str, found: ApiOperation, stored: ApiOperation) -> Iterator[str]:
     found_body, stored_body = found.body(), stored.body()
     if found_body and stored_body:
         yield from (f"body, {line}" for line in differences(found_body, stored_body))
     elif found_body or stored_body:
         yield f"body: {'new' if found_body else 'missing'}"
-    yield from (f"query, {line}" for line in _named(found.query(), stored.query()))
+    yield from (f"query, {line}" for line in _schema_differences(found.query(), stored.query()))
     if name in WITH_GRANTS:
         found_grant, stored_grant = (item_schema(each.response()).get("properties", {}) for each in (found, stored))
-        yield from (f"response, {line}" for line in _named(found_grant, stored_grant))
+        yield from (f"response, {line}" for line in _schema_differences(found_grant, stored_grant))
 
 
-def _named(found: Mapping[str, Any], stored: Mapping[str, Any]) -> Iterator[str]:
-    """Yield the differences of named schemas. Limits of lengths and numbers do not count."""
+def _schema_differences(found: Mapping[str, Any], stored: Mapping[str, Any]) -> Iterator[str]:
+    """Compare schemas by name. Limits of lengths and numbers are ignored."""
     yield from (f"{name}: new" for name in found.keys() - stored.keys())
     yield from (f"{name}: missing" for name in stored.keys() - found.keys())
     for name in found.keys() & stored.keys():
-        found_type, stored_type = _types(found[name]), _types(stored[name])
-        if found_type != stored_type:
-            yield f"{name}, type: {', '.join(found_type) or 'none'} instead of {', '.join(stored_type) or 'none'}"
+        found_types, stored_types = _types(found[name]), _types(stored[name])
+        if found_types != stored_types:
+            yield f"{name}, type: {', '.join(found_types) or 'none'} instead of {', '.join(stored_types) or 'none'}"
         if new := _values(found[name]) - _values(stored[name]):
             yield f"{name}, values: new {', '.join(sorted(new))}"
 
 
 def _types(schema: object) -> list[str]:
-    """Return the types of a schema. `null` does not count, because a missing attribute means the same."""
+    """Return the types of a schema. `null` is ignored, because a missing attribute means the same."""
     types = schema.get("type", []) if isinstance(schema, Mapping) else []
     return sorted({str(each) for each in (types if isinstance(types, list) else [types])} - {"null"})
 
 
 def _values(schema: object) -> set[str]:
-    """Return the possible values of a schema. For an open list of values, the examples count as known."""
+    """Return the possible values of a schema. If it has no `enum`, these are the examples."""
     values = (schema.get("enum") or schema.get("examples")) if isinstance(schema, Mapping) else ()
     return {str(value) for value in values} if isinstance(values, list) else set()

@@ -288,7 +288,7 @@ BODY = "(body)"
 
 
 def differences(found: Mapping[str, Any], stored: Mapping[str, Any]) -> tuple[str, ...]:
-    """Compare a request bodies with resolved references. Return a line per difference.
+    """Compare two request bodies with resolved references. Return a line per difference.
 
     A line is `field: new`, `field: missing`, or `field, keyword: … instead of …`.
     """

@@ -117,24 +117,24 @@ def test_an_invalid_listing_is_unreadable(respond: Responder) -> None:
     assert isinstance(error_of(respond, ManagementClient.grants), UnreadableError)
 
 
-def test_the_error_about_a_contradictory_listing_names_the_grant_in_plain_words() -> None:
-    answer = cursor_pages({"client_grants": [GRANT], "next": "1"}, {"client_grants": [{**GRANT, "scope": []}]})
-    message = str(error_of(answer, ManagementClient.grants))
-    named = f'the grant of "{GRANT["client_id"]}" for "{GRANT["audience"]}" (client)'
-    assert message == f"GET /api/v2/client-grants: two different entries for {named}"
+def test_the_error_for_a_contradictory_listing_names_the_grant() -> None:
+    respond = cursor_pages({"client_grants": [GRANT], "next": "1"}, {"client_grants": [{**GRANT, "scope": []}]})
+    message = str(error_of(respond, ManagementClient.grants))
+    grant_name = f'the grant of "{GRANT["client_id"]}" for "{GRANT["audience"]}" (client)'
+    assert message == f"GET /api/v2/client-grants: two different entries for {grant_name}"
 
 
 def test_an_incomplete_listing_is_read_twice_and_its_error_has_both_numbers() -> None:
-    request: list[ReceivedRequest] = []
+    requests: list[ReceivedRequest] = []
 
     def incomplete(each: ReceivedRequest) -> bytes:
-        request.append(each)
+        requests.append(each)
         return http_response(200, {"client_grants": [a_listed(1)], "total": 5})
 
     error = error_of(incomplete, ManagementClient.grants)
 
     assert str(error) == "GET /api/v2/client-grants: the listing is incomplete: 1 of 5 entries"
-    assert len(request) == 2
+    assert len(requests) == 2
 
 
 def test_a_listing_that_is_complete_at_the_second_attempt_is_used() -> None:

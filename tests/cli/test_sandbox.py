@@ -159,26 +159,30 @@ def test_with_tls_the_printed_variables_make_programs_trust_the_tenant(here: Pat
     assert "Billing" in trusted.stdout
 
 
-OF_SYSTEM = """\
+SYSTEM_API_GRANT = """\
 grants:
   - {client: Billing, audience: "https://${domain}/api/v2/", scope: ["read:stats"]}
 """
 
 
-def test_a_served_sandbox_is_the_same_tenant_as_the_one_in_this_process(here: Path) -> None:
-    (here / "grants/billing.yaml").write_text(OF_SYSTEM, encoding="utf-8")
+def test_a_served_sandbox_is_the_same_tenant_as_in_this_process(here: Path) -> None:
+    (here / "grants/billing.yaml").write_text(SYSTEM_API_GRANT, encoding="utf-8")
     seed = (here / "tenant.yaml").read_text(encoding="utf-8")
     portal = '  - {client: Portal, audience: "https://${domain}/api/v2/", scope: ["read:users"]}\n'
     (here / "tenant.yaml").write_text(seed + portal, encoding="utf-8")
 
     assert reconciler("apply", "--yes").code == 0
-    with serving() as said:
-        served = {"AUTH0_CLIENT_ID": "own", "AUTH0_CLIENT_SECRET": SECRET, "AUTH0_DOMAIN": said[1].partition("=")[2]}
-        same = run_process("plan", "--detailed-exitcode", env={**os.environ, **served})
-        (here / "grants/billing.yaml").write_text(OF_SYSTEM.replace("stats", "logs"), encoding="utf-8")
-        changed = run_process("apply", "--yes", env={**os.environ, **served})
+    with serving() as (_, domain):
+        credentials = {
+            "AUTH0_CLIENT_ID": "own",
+            "AUTH0_CLIENT_SECRET": SECRET,
+            "AUTH0_DOMAIN": domain.partition("=")[2],
+        }
+        unchanged = run_process("plan", "--detailed-exitcode", env={**os.environ, **credentials})
+        (here / "grants/billing.yaml").write_text(SYSTEM_API_GRANT.replace("stats", "logs"), encoding="utf-8")
+        applied = run_process("apply", "--yes", env={**os.environ, **credentials})
 
-    assert (same.code, changed.code) == (0, 0), same.output + changed.output
+    assert (unchanged.code, applied.code) == (0, 0), unchanged.output + applied.output
     assert reconciler("plan", "--detailed-exitcode").code == 0
     audiences = [grant["audience"] for grant in grants_of(here)]
     assert audiences.count("https://sandbox.localhost/api/v2/") == 3
@@ -191,17 +195,17 @@ def test_a_served_sandbox_is_the_same_tenant_as_the_one_in_this_process(here: Pa
         ("other.eu.auth0.com", 1, "Service not found: https://other.eu.auth0.com/api/v2/"),
         ("", 1, "Service not found: https://localhost"),
     ],
-    ids=["right", "wrong", "missing"],
+    ids=["correct", "wrong", "missing"],
 )
 def test_a_custom_domain_needs_the_canonical_domain(here: Path, canonical: str, code: int, message: str) -> None:
-    (here / "grants/billing.yaml").write_text(OF_SYSTEM, encoding="utf-8")
-    with serving("--custom-domain", "localhost") as said:
-        domain = f"localhost:{said[0].rpartition(':')[2]}"
-        named = f"{{domain: '{domain}'" + (f", canonical_domain: {canonical}}}" if canonical else "}")
-        (here / "custom.yaml").write_text(f"tenants:\n  custom: {named}\n", encoding="utf-8")
-        secrets = {"AUTH0_CLIENT_ID": "own", "AUTH0_CLIENT_SECRET": SECRET, "AUTH0_DOMAIN": domain}
+    (here / "grants/billing.yaml").write_text(SYSTEM_API_GRANT, encoding="utf-8")
+    with serving("--custom-domain", "localhost") as (address, _):
+        domain = f"localhost:{address.rpartition(':')[2]}"
+        tenant = f"{{domain: '{domain}'" + (f", canonical_domain: {canonical}}}" if canonical else "}")
+        (here / "custom.yaml").write_text(f"tenants:\n  custom: {tenant}\n", encoding="utf-8")
+        credentials = {"AUTH0_CLIENT_ID": "own", "AUTH0_CLIENT_SECRET": SECRET, "AUTH0_DOMAIN": domain}
         arguments = ("--config", "custom.yaml", "plan", "--detailed-exitcode", "--format", "json")
-        ran = run_process(*arguments, env={**os.environ, **secrets})
+        ran = run_process(*arguments, env={**os.environ, **credentials})
 
     assert ran.code == code, ran.output
     assert message in ran.output

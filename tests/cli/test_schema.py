@@ -45,8 +45,8 @@ def test_check_lists_each_difference_and_exits_with_1(openapi: Path) -> None:
     assert ran.code == 1
     assert ran.stderr == ""
     assert ran.stdout.splitlines() == [
-        "PATCH /client-grants/{id}, body, scope, items.maxLength: theirs 281, ours 280",
-        "POST /client-grants, body, scope, items.maxLength: theirs 281, ours 280",
+        "PATCH /client-grants/{id}, body, scope, items.maxLength: 281 instead of 280",
+        "POST /client-grants, body, scope, items.maxLength: 281 instead of 280",
     ]
 
 

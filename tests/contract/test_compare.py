@@ -1,5 +1,3 @@
-"""Differences between the API description in use and another one."""
-
 import copy
 from typing import Any
 
@@ -12,8 +10,8 @@ DOCUMENT: dict[str, Any] = stored.load(stored.OPENAPI)
 LIST, GRANT = "/client-grants", "/client-grants/{id}"
 
 
-def changed(*steps: str, **values: Any) -> dict[str, Any]:
-    """Return our document with other values at a path of keys. None removes a key."""
+def changed_document(*steps: str, **values: Any) -> dict[str, Any]:
+    """Return the stored document with other values at a path of keys. None removes a key."""
     document = copy.deepcopy(DOCUMENT)
     part: Any = document
     for step in steps:
@@ -33,15 +31,15 @@ def with_parameter(**parameter: Any) -> dict[str, Any]:
 
 
 def with_path(path: str, *methods: str) -> dict[str, Any]:
-    return changed("paths", **{path: {method: {"responses": {}} for method in methods}})
+    return changed_document("paths", **{path: {method: {"responses": {}} for method in methods}})
 
 
-def test_our_document_equals_itself() -> None:
+def test_equal_documents_have_no_differences() -> None:
     assert api_differences(DOCUMENT, copy.deepcopy(DOCUMENT)) == ()
 
 
 UPDATE = ("components", "schemas", "UpdateClientGrantRequest", "properties")
-ANSWER = ("components", "schemas", "ClientGrant", "properties")
+RESPONSE = ("components", "schemas", "ClientGrant", "properties")
 IN_RESPONSES = ("GET /client-grants", "GET /client-grants/{id}", "PATCH /client-grants/{id}", "POST /client-grants")
 
 
@@ -49,29 +47,29 @@ IN_RESPONSES = ("GET /client-grants", "GET /client-grants/{id}", "PATCH /client-
     ("document", "lines"),
     [
         pytest.param(
-            changed(*UPDATE, expires_at={"type": "string"}),
+            changed_document(*UPDATE, expires_at={"type": "string"}),
             ["PATCH /client-grants/{id}, body, expires_at: new"],
             id="new field of the update",
         ),
         pytest.param(
-            changed("paths", GRANT, "patch", requestBody=None),
+            changed_document("paths", GRANT, "patch", requestBody=None),
             ["PATCH /client-grants/{id}, body: missing"],
-            id="no body",
+            id="missing body",
         ),
         pytest.param(
-            changed(*ANSWER, created_at={"type": "string"}),
+            changed_document(*RESPONSE, created_at={"type": "string"}),
             [f"{each}, response, created_at: new" for each in IN_RESPONSES],
             id="new attribute of responses",
         ),
         pytest.param(
-            changed("components", "schemas", "SubjectTypeAnswered", enum=["client", "user", "agent"]),
+            changed_document("components", "schemas", "SubjectTypeAnswered", enum=["client", "user", "agent"]),
             [f"{each}, response, subject_type, values: new agent" for each in IN_RESPONSES],
             id="new value in responses",
         ),
         pytest.param(
-            changed(*ANSWER, is_system={"type": "string"}),
+            changed_document(*RESPONSE, is_system={"type": "string"}),
             [f"{each}, response, is_system, type: string instead of boolean" for each in IN_RESPONSES],
-            id="other type in responses",
+            id="changed type in responses",
         ),
         pytest.param(
             with_parameter(name="organization_id"),
@@ -79,7 +77,7 @@ IN_RESPONSES = ("GET /client-grants", "GET /client-grants/{id}", "PATCH /client-
             id="new query parameter",
         ),
         pytest.param(
-            changed("paths", LIST, "get", "parameters", "9", "schema", enum=["third_party_clients", "agents"]),
+            changed_document("paths", LIST, "get", "parameters", "9", "schema", enum=["third_party_clients", "agents"]),
             ["GET /client-grants, query, default_for, values: new agents"],
             id="new value of a query parameter",
         ),
@@ -94,16 +92,16 @@ IN_RESPONSES = ("GET /client-grants", "GET /client-grants/{id}", "PATCH /client-
             id="new endpoint of an organization",
         ),
         pytest.param(
-            changed("paths", GRANT, patch=None), ["PATCH /client-grants/{id}: missing"], id="missing endpoint"
+            changed_document("paths", GRANT, patch=None), ["PATCH /client-grants/{id}: missing"], id="missing endpoint"
         ),
-        pytest.param(with_path("/users", "get"), [], id="another resource"),
+        pytest.param(with_path("/users", "get"), [], id="endpoint of another resource"),
     ],
 )
-def test_every_difference_of_the_api_is_named(document: dict[str, Any], lines: list[str]) -> None:
+def test_each_difference_is_a_line(document: dict[str, Any], lines: list[str]) -> None:
     assert list(api_differences(document, DOCUMENT)) == lines
 
 
-def test_a_prefix_and_the_names_of_path_parameters_do_not_count() -> None:
+def test_path_prefixes_and_names_of_path_parameters_are_ignored() -> None:
     document = copy.deepcopy(DOCUMENT)
     document["paths"] = {
         f"/api/v2{path}".replace("{id}", "{identity}"): item for path, item in document["paths"].items()
@@ -113,7 +111,7 @@ def test_a_prefix_and_the_names_of_path_parameters_do_not_count() -> None:
 
 @pytest.mark.parametrize("part", [7, None, [], "x", [7]])
 @pytest.mark.parametrize("place", ["parameters", "responses", "requestBody"])
-def test_a_part_of_the_wrong_type_counts_as_missing(place: str, part: object) -> None:
+def test_a_part_with_the_wrong_type_is_treated_as_missing(place: str, part: object) -> None:
     document = copy.deepcopy(DOCUMENT)
     document["paths"][LIST]["post"][place] = part
     found = api_differences(document, DOCUMENT)

@@ -131,8 +131,8 @@ def run_in_python(client: ManagementClient, steps: tuple[Step, ...]) -> list[Res
         parameters = arguments.pop() if arguments and isinstance(arguments[-1], dict) else {}
         try:
             value = _plain(owner(*arguments, **parameters, request_options={"max_retries": 0}))
-        except ApiError as error:
-            results.append({"status": error.status_code, "body": error.body})
+        except ApiError as error_of:
+            results.append({"status": error_of.status_code, "body": error_of.body})
             continue
         named[each["name"]] = value
         results.append({"value": value})

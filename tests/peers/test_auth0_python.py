@@ -120,7 +120,7 @@ def test_a_second_grant_with_the_same_key_is_a_conflict_despite_retries(
 
 
 @pytest.mark.parametrize(
-    ("body", "error", "message"),
+    ("body", "error_of", "message"),
     [
         ({"client_id": "nobody", "audience": INVOICES, "scope": []}, NotFoundError, "Client not found"),
         ({"client_id": CLIENT, "audience": "urn:none", "scope": []}, NotFoundError, "No resource with identifier"),
@@ -131,9 +131,9 @@ def test_a_second_grant_with_the_same_key_is_a_conflict_despite_retries(
     ids=["no such application", "no such API", "null for scopes", "an empty scope", "an empty audience"],
 )
 def test_an_invalid_grant_is_refused_with_the_message_of_the_api(
-    sdk: ManagementClient, body: dict[str, Any], error: type[Exception], message: str
+    sdk: ManagementClient, body: dict[str, Any], error_of: type[Exception], message: str
 ) -> None:
-    with pytest.raises(error, match=message):
+    with pytest.raises(error_of, match=message):
         sdk.client_grants.create(**body)
 
 
@@ -158,7 +158,7 @@ def test_a_wrong_secret_gets_no_token(sandbox: ServedSandbox) -> None:
 
 
 def test_the_sdk_waits_for_the_reset_time_after_a_429(sdk: ManagementClient, sandbox: ServedSandbox) -> None:
-    sandbox.misbehave(Rule(RateLimit(reset=1), method="POST", path=GRANTS, calls=(1,)))
+    sandbox.set_faults(Rule(RateLimit(reset=1), method="POST", path=GRANTS, calls=(1,)))
     sdk.client_grants.create(client_id=CLIENT, audience=INVOICES, scope=[])
     assert response_counts(sandbox)["POST", GRANTS] == {"201": 1, "429": 1}
 
@@ -173,14 +173,14 @@ def test_a_low_rate_limit_loses_no_request(sdk: ManagementClient, sandbox: Serve
 
 
 def test_an_endless_429_is_reported(sdk: ManagementClient, sandbox: ServedSandbox) -> None:
-    sandbox.misbehave(Rule(RateLimit(), path=GRANTS))
+    sandbox.set_faults(Rule(RateLimit(), path=GRANTS))
     with pytest.raises(TooManyRequestsError) as refused:
         sdk.client_grants.list(request_options=NO_RETRIES)
     assert refused.value.body["errorCode"] == "too_many_requests"
 
 
 def test_a_create_with_a_lost_response_is_retried_and_gets_a_409(sdk: ManagementClient, sandbox: ServedSandbox) -> None:
-    sandbox.misbehave(Rule(AnswerFault(status=502, when="after", body="html"), method="POST", path=GRANTS, calls=(1,)))
+    sandbox.set_faults(Rule(AnswerFault(status=502, when="after", body="html"), method="POST", path=GRANTS, calls=(1,)))
     with pytest.raises(ConflictError):
         sdk.client_grants.create(client_id=CLIENT, audience=INVOICES, scope=[], request_options={"max_retries": 1})
     assert [grant.get("client_id") for grant in sandbox.grants()].count(CLIENT) == 1

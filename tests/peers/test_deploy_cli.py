@@ -79,7 +79,7 @@ FORMATS = {
 
 
 def deploy(sandbox: ServedSandbox, *arguments: str) -> str:
-    """Run the tool for applications, APIs and client grants depend on. Return what it prints."""
+    """Run the tool for applications, APIs, client grants and organizations. Return its output."""
     parts = {
         "AUTH0_INCLUDED_ONLY": '["clients", "resourceServers", "clientGrants", "organizations"]',
         "AUTH0_ALLOW_DELETE": "true",
@@ -153,7 +153,7 @@ ACME = {"name": "acme", "display_name": "ACME Corporation", "branding": {"logo_u
 
 
 def prepare_organizations(sandbox: ServedSandbox) -> None:
-    """Give an organization a branding and a grant."""
+    """Give an organization a logo and a grant."""
     headers = {"authorization": f"Bearer {sandbox.token()}"}
     assert sandbox.certificates
     context = ssl.create_default_context(cafile=str(sandbox.certificates.authority))
@@ -173,7 +173,7 @@ def without(document: Json, *names: str) -> Json:
 
 
 def content(sandbox: ServedSandbox) -> Json:
-    """Return what the tenant contains, without ids and secrets, which differ between tenants."""
+    """Return the content of the tenant without ids and secrets, which differ between tenants."""
     organizations = {each["id"]: each["name"] for each in documents(sandbox, DocumentKind.ORGANIZATIONS)}
     clients = {each["client_id"]: each["name"] for each in documents(sandbox, DocumentKind.CLIENTS)}
     grants = {each["id"]: [clients.get(each.get("client_id")), each["audience"]] for each in sandbox.grants()}
@@ -201,7 +201,7 @@ def writes(sandbox: ServedSandbox) -> list[tuple[tuple[str, str], Json]]:
 
 @pytest.fixture
 def empty_sandbox(tmp_path: Path, auth0_sandbox_seed: Path) -> Iterator[ServedSandbox]:
-    """A tenant with nothing but the tool."""
+    """A tenant that contains only the application of the tool."""
     seed = tmp_path / "empty.yaml"
     tool = yaml.safe_load(auth0_sandbox_seed.read_text(encoding="utf-8"))["tool"]
     seed.write_text(yaml.safe_dump({"tool": tool}), encoding="utf-8")
@@ -211,7 +211,7 @@ def empty_sandbox(tmp_path: Path, auth0_sandbox_seed: Path) -> Iterator[ServedSa
 
 
 @pytest.mark.parametrize("name", FORMATS)
-def test_organizations_survive_a_round_trip_into_an_empty_tenant(
+def test_organizations_are_exported_and_imported_into_an_empty_tenant(
     name: str, auth0_sandbox: ServedSandbox, empty_sandbox: ServedSandbox, tmp_path: Path
 ) -> None:
     prepare_organizations(auth0_sandbox)
@@ -227,6 +227,6 @@ def test_organizations_survive_a_round_trip_into_an_empty_tenant(
     assert content(empty_sandbox) == content(auth0_sandbox)
 
     before = writes(empty_sandbox)
-    said = deploy(empty_sandbox, "import", "--dry-run", "--apply", "--input_file", source)
-    assert "No changes detected" in said
+    output = deploy(empty_sandbox, "import", "--dry-run", "--apply", "--input_file", source)
+    assert "No changes detected" in output
     assert [write for write in writes(empty_sandbox) if write not in before] == []

@@ -81,7 +81,7 @@ class ServedWorkspace:
 
     def assert_next_apply_converges(self) -> None:
         """Apply without faults, and assert that the tenant has the expected grants and the next plan is empty."""
-        self.tenant.misbehave()
+        self.tenant.set_faults()
         assert self.apply().code == 0
         assert self.scopes() == EXPECTED
         assert reconciler("plan", "--prune", "--detailed-exitcode").code == 0

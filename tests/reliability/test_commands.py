@@ -44,7 +44,7 @@ TEMPORARY_FAULTS = {
 
 @pytest.mark.parametrize("fault", TEMPORARY_FAULTS.values(), ids=TEMPORARY_FAULTS)
 def test_one_fault_of_each_write_is_survived(workspace: ServedWorkspace, fault: Fault) -> None:
-    workspace.tenant.misbehave(*(Rule(fault, method, path, (1,)) for method, path in ENDPOINTS.values()))
+    workspace.tenant.set_faults(*(Rule(fault, method, path, (1,)) for method, path in ENDPOINTS.values()))
 
     ran = workspace.apply("--attempts", "5")
 
@@ -69,7 +69,7 @@ def test_one_fault_of_each_write_is_survived(workspace: ServedWorkspace, fault: 
 def test_a_lasting_fault_is_reported_and_the_next_apply_completes_the_change(
     workspace: ServedWorkspace, fault: Fault, result: str
 ) -> None:
-    workspace.tenant.misbehave(Rule(fault, *ENDPOINTS["update"]))
+    workspace.tenant.set_faults(Rule(fault, *ENDPOINTS["update"]))
 
     ran = workspace.apply("--attempts", "2")
 
@@ -81,7 +81,7 @@ def test_a_lasting_fault_is_reported_and_the_next_apply_completes_the_change(
 
 @pytest.mark.parametrize(("seconds", "code"), [(2.0, 0), (60.0, 3)], ids=["under three seconds", "over three seconds"])
 def test_reads_after_writes_may_lag_by_three_seconds(workspace: ServedWorkspace, seconds: float, code: int) -> None:
-    workspace.tenant.misbehave(Rule(Lag(seconds=seconds), "GET"))
+    workspace.tenant.set_faults(Rule(Lag(seconds=seconds), "GET"))
 
     ran = workspace.apply()
 
@@ -91,7 +91,7 @@ def test_reads_after_writes_may_lag_by_three_seconds(workspace: ServedWorkspace,
 
 
 def test_a_lost_scope_is_reported_as_a_difference(workspace: ServedWorkspace) -> None:
-    workspace.tenant.misbehave(Rule(LoseScope(), *ENDPOINTS["update"]))
+    workspace.tenant.set_faults(Rule(LoseScope(), *ENDPOINTS["update"]))
 
     ran = workspace.apply()
 
@@ -115,7 +115,7 @@ def test_a_lost_scope_is_reported_as_a_difference(workspace: ServedWorkspace) ->
     ids=repr,
 )
 def test_nothing_is_written_without_a_complete_listing(workspace: ServedWorkspace, fault: Fault) -> None:
-    workspace.tenant.misbehave(Rule(Next(how="extra"), "GET", GRANTS), Rule(fault, "GET", GRANTS, Series(first=1)))
+    workspace.tenant.set_faults(Rule(Next(how="extra"), "GET", GRANTS), Rule(fault, "GET", GRANTS, Series(first=1)))
 
     ran = workspace.apply()
 
@@ -127,7 +127,7 @@ def test_nothing_is_written_without_a_complete_listing(workspace: ServedWorkspac
 
 @pytest.mark.parametrize("seconds", [-7200, 7200])
 def test_a_wrong_clock_of_the_tenant_causes_no_delay(workspace: ServedWorkspace, seconds: float) -> None:
-    workspace.tenant.misbehave(Rule(Clock(seconds=seconds)))
+    workspace.tenant.set_faults(Rule(Clock(seconds=seconds)))
 
     assert workspace.apply().code == 0
     workspace.assert_next_apply_converges()

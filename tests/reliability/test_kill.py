@@ -45,7 +45,7 @@ def kill_points() -> Iterator[tuple[int, When]]:
 
 @pytest.mark.parametrize(("line", "when"), list(kill_points()))
 def test_the_next_run_completes_a_killed_run(workspace: ServedWorkspace, line: int, when: When) -> None:
-    workspace.tenant.misbehave(Rule(Delay(seconds=REQUEST_DELAY_SECONDS, when=when), "*", "/api/v2/client-grants*"))
+    workspace.tenant.set_faults(Rule(Delay(seconds=REQUEST_DELAY_SECONDS, when=when), "*", "/api/v2/client-grants*"))
 
     kill_after(workspace, line)
 
@@ -59,9 +59,9 @@ def test_the_next_run_completes_a_killed_run(workspace: ServedWorkspace, line: i
 
 
 def test_grants_deleted_before_a_kill_can_be_restored(workspace: ServedWorkspace) -> None:
-    workspace.tenant.misbehave(Rule(Delay(seconds=REQUEST_DELAY_SECONDS, when="after"), "*", "/api/v2/client-grants*"))
+    workspace.tenant.set_faults(Rule(Delay(seconds=REQUEST_DELAY_SECONDS, when="after"), "*", "/api/v2/client-grants*"))
     kill_after(workspace, 7)
-    workspace.tenant.misbehave()
+    workspace.tenant.set_faults()
     assert "stray" not in workspace.scopes()
 
     (snapshot,) = workspace.folder.glob(".reconciler/snapshots/*")

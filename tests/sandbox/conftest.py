@@ -6,7 +6,7 @@ from sandbox.sandbox_client import SandboxClient, open_client
 
 
 @pytest.fixture
-def talk(tmp_path: Path) -> Iterator[SandboxClient]:
+def caller(tmp_path: Path) -> Iterator[SandboxClient]:
     opened = open_client(tmp_path)
     with opened.sandbox:
         yield opened

@@ -1,4 +1,4 @@
-"""A sandbox that misbehaves, and somebody who calls it: with a clock and a patience of their own."""
+"""A sandbox with faults, and its caller with its own clock and timeout."""
 
 import asyncio
 from collections.abc import Iterator
@@ -22,7 +22,7 @@ GRANT = "/api/v2/client-grants/{id}"
 
 @dataclass(frozen=True)
 class FaultySandboxClient(SandboxClient):
-    """Calls come in as over a network; `slept` is how long the tenant waited."""
+    """Calls a sandbox that can break connections. `slept` has the delays of the tenant in seconds."""
 
     slept: list[float] = field(default_factory=list)
     timeout: float | None = None
@@ -35,11 +35,11 @@ class FaultySandboxClient(SandboxClient):
 
         return asyncio.run(send())
 
-    def set(self, *rules: Rule) -> None:
+    def set_faults(self, *rules: Rule) -> None:
         self.sandbox.control.set_faults(FaultPlan(rules))
 
     def stored(self, grant: dict[str, Any]) -> dict[str, Any] | None:
-        """What the tenant really has of a grant."""
+        """Return the grant as the tenant stores it."""
         return self.sandbox.store.get(DocumentKind.CLIENT_GRANTS, grant["id"])
 
 
@@ -52,7 +52,7 @@ def open_faulty_sandbox(
     with_admin: bool = False,
     timeout: float | None = None,
 ) -> Iterator[FaultySandboxClient]:
-    """Open a sandbox in `folder` of which the calls go wrong as `rules` say."""
+    """Open a sandbox in `folder` that injects the faults in `rules`."""
     seed = folder / "seed.yaml"
     seed.write_text(SEED, encoding="utf-8")
     clock = Clock()
@@ -78,10 +78,10 @@ def open_faulty_sandbox(
 
 
 def on_grants(fault: Fault, method: str = "*", **options: Any) -> Rule:
-    """A rule for /client-grants."""
+    """Return a rule for /client-grants."""
     return Rule(fault, method, GRANTS, **options)
 
 
 def on_a_grant(fault: Fault, method: str = "*", **options: Any) -> Rule:
-    """A rule for /client-grants/{id}."""
+    """Return a rule for /client-grants/{id}."""
     return Rule(fault, method, GRANT, **options)

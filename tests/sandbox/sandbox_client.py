@@ -1,4 +1,4 @@
-"""Talk to a sandbox as a test likes it: synchronously, and with a token that may do everything."""
+"""Call a sandbox from tests: synchronously, and with a token that has all permissions."""
 
 import asyncio
 from collections.abc import Mapping
@@ -54,7 +54,7 @@ grants:
 
 @dataclass
 class Clock:
-    """A clock that stands still until it is told."""
+    """A clock whose time changes only if a test sets it."""
 
     now: float = START
 
@@ -64,7 +64,7 @@ class Clock:
 
 @dataclass(frozen=True)
 class SandboxClient:
-    """A sandbox, and somebody who calls it."""
+    """Calls a sandbox."""
 
     sandbox: Sandbox
     clock: Clock
@@ -82,7 +82,7 @@ class SandboxClient:
         return self.raw(method, f"/api/v2{path}", headers=headers, **options)
 
     def raw(self, method: str, path: str, **options: Any) -> httpx.Response:
-        """Call any path, as nobody."""
+        """Call any path, without a token."""
 
         async def send() -> httpx.Response:
             transport = httpx.ASGITransport(app=self.sandbox.app)
@@ -92,16 +92,16 @@ class SandboxClient:
         return asyncio.run(send())
 
     def create(self, **body: Any) -> dict[str, Any]:
-        """Create a grant, by default one of the worker on the invoices."""
-        whole = {"client_id": "worker", "audience": INVOICES, "scope": ["read:invoices"]} | body
-        answer = self.call("POST", "/client-grants", json={k: v for k, v in whole.items() if v is not None})
-        assert answer.status_code == 201, answer.text
-        grant: dict[str, Any] = answer.json()
+        """Create a grant, by default for the application `worker` and the API INVOICES."""
+        grant_body = {"client_id": "worker", "audience": INVOICES, "scope": ["read:invoices"]} | body
+        response = self.call("POST", "/client-grants", json={k: v for k, v in grant_body.items() if v is not None})
+        assert response.status_code == 201, response.text
+        grant: dict[str, Any] = response.json()
         return grant
 
 
 def open_client(folder: Path, *, seed: str = SEED, settings: Settings = DEFAULT_SETTINGS) -> SandboxClient:
-    """Open a sandbox with a clock of its own in `folder`; the caller closes it."""
+    """Open a sandbox in `folder` with its own clock. The caller closes it."""
     file = folder / "seed.yaml"
     if not file.exists():  # another process may be reading it
         file.write_text(seed, encoding="utf-8")
@@ -109,9 +109,9 @@ def open_client(folder: Path, *, seed: str = SEED, settings: Settings = DEFAULT_
     return SandboxClient(open_sandbox(folder / "tenant.db", file, DOMAIN, settings=settings, clock=clock), clock)
 
 
-def error(answer: httpx.Response) -> tuple[int, str, str | None]:
-    """Return status, message and errorCode of an error answer, after checking its shape."""
-    body = answer.json()
+def error_of(response: httpx.Response) -> tuple[int, str, str | None]:
+    """Return status, message and errorCode of an error response, after checking its format."""
+    body = response.json()
     assert list(body)[:3] == ["statusCode", "error", "message"]
-    assert body["statusCode"] == answer.status_code
-    return answer.status_code, body["message"], body.get("errorCode")
+    assert body["statusCode"] == response.status_code
+    return response.status_code, body["message"], body.get("errorCode")

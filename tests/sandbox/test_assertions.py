@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, generate_private_key
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
-from sandbox.sandbox_client import DOMAIN, INVOICES, MANAGEMENT, SEED, START, SandboxClient, error, open_client
+from sandbox.sandbox_client import DOMAIN, INVOICES, MANAGEMENT, SEED, START, SandboxClient, error_of, open_client
 
 from auth0_sandbox.settings import Settings
 from auth0_sandbox.store.database import DocumentKind
@@ -21,7 +21,7 @@ TYPE = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 
 @dataclass(frozen=True)
 class Signer:
-    """An application's private key, and who it is."""
+    """An application that signs assertions with a private key."""
 
     key: RSAPrivateKey
     client_id: str = "signer"
@@ -31,7 +31,7 @@ class Signer:
         return self.key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode()
 
     def assertion(self, *, alg: str = "RS256", headers: dict[str, Any] | None = None, **changes: object) -> str:
-        whole: dict[str, object] = {
+        valid: dict[str, object] = {
             "iss": self.client_id,
             "sub": self.client_id,
             "aud": f"https://{DOMAIN}/",
@@ -39,7 +39,7 @@ class Signer:
             "iat": START,
             "exp": START + 60,
         }
-        claims = {name: value for name, value in (whole | changes).items() if value is not None}
+        claims = {name: value for name, value in (valid | changes).items() if value is not None}
         return jwt.encode(claims, self.key, alg, headers=headers)
 
 
@@ -54,7 +54,7 @@ def signer(keys: tuple[RSAPrivateKey, RSAPrivateKey]) -> Signer:
 
 
 @pytest.fixture
-def talk(tmp_path: Path, signer: Signer) -> Iterator[SandboxClient]:
+def caller(tmp_path: Path, signer: Signer) -> Iterator[SandboxClient]:
     opened = open_client(tmp_path, seed=a_seed(signer))
     with opened.sandbox:
         yield opened
@@ -67,42 +67,42 @@ def a_seed(signer: Signer) -> str:
     return SEED.replace("apis:\n", f"{signing}\napis:\n", 1) + grant
 
 
-def ask(talk: SandboxClient, assertion: str, **changes: str | None) -> tuple[int, dict[str, Any]]:
-    whole = {
+def ask(caller: SandboxClient, assertion: str, **changes: str | None) -> tuple[int, dict[str, Any]]:
+    valid = {
         "grant_type": "client_credentials",
         "client_assertion_type": TYPE,
         "client_assertion": assertion,
         "audience": MANAGEMENT,
     }
-    form = {name: value for name, value in (whole | changes).items() if value is not None}
-    answer = talk.raw("POST", "/oauth/token", data=form)
-    return answer.status_code, answer.json()
+    form = {name: value for name, value in (valid | changes).items() if value is not None}
+    response = caller.raw("POST", "/oauth/token", data=form)
+    return response.status_code, response.json()
 
 
 @pytest.mark.parametrize("client_id", [None, "signer"], ids=["alone", "with client_id"])
-def test_a_signed_assertion_gets_a_token(talk: SandboxClient, signer: Signer, client_id: str | None) -> None:
-    status, body = ask(talk, signer.assertion(), client_id=client_id)
+def test_a_signed_assertion_gets_a_token(caller: SandboxClient, signer: Signer, client_id: str | None) -> None:
+    status, body = ask(caller, signer.assertion(), client_id=client_id)
     assert (status, body["scope"]) == (200, "read:clients")
     assert jwt.decode(body["access_token"], options={"verify_signature": False})["azp"] == "signer"
 
 
 @pytest.mark.parametrize("audience", ["http://sandbox.test/", "https://sandbox.test/"])
-def test_the_address_in_use_is_an_audience_too(talk: SandboxClient, signer: Signer, audience: str) -> None:
-    assert ask(talk, signer.assertion(aud=audience))[0] == 200
+def test_the_url_of_the_request_is_also_an_audience(caller: SandboxClient, signer: Signer, audience: str) -> None:
+    assert ask(caller, signer.assertion(aud=audience))[0] == 200
 
 
-def test_an_assertion_is_good_for_one_token(talk: SandboxClient, signer: Signer) -> None:
-    assert ask(talk, signer.assertion())[0] == 200
-    status, body = ask(talk, signer.assertion(exp=START + 61))
+def test_an_assertion_is_valid_for_one_token(caller: SandboxClient, signer: Signer) -> None:
+    assert ask(caller, signer.assertion())[0] == 200
+    status, body = ask(caller, signer.assertion(exp=START + 61))
     assert (status, body["error"]) == (401, "invalid_client")
     assert "jti" in body["error_description"]
-    assert ask(talk, signer.assertion(jti="twice"))[0] == 200
+    assert ask(caller, signer.assertion(jti="twice"))[0] == 200
 
 
-def test_a_used_assertion_is_forgotten_when_it_could_not_be_used_any_more(talk: SandboxClient, signer: Signer) -> None:
-    assert ask(talk, signer.assertion())[0] == 200
-    talk.clock.now += 100
-    assert ask(talk, signer.assertion(iat=START + 100, exp=START + 160))[0] == 200
+def test_a_used_assertion_is_forgotten_after_its_expiry(caller: SandboxClient, signer: Signer) -> None:
+    assert ask(caller, signer.assertion())[0] == 200
+    caller.clock.now += 100
+    assert ask(caller, signer.assertion(iat=START + 100, exp=START + 160))[0] == 200
 
 
 @pytest.mark.parametrize(
@@ -120,20 +120,20 @@ def test_a_used_assertion_is_forgotten_when_it_could_not_be_used_any_more(talk: 
         pytest.param({"jti": "x" * 65}, "jti", id="long jti"),
         pytest.param({"jti": ""}, "jti", id="empty jti"),
         pytest.param({"exp": None}, "exp", id="no expiry"),
-        pytest.param({"exp": "soon"}, "exp", id="expiry in words"),
-        pytest.param({"exp": float("nan")}, "exp", id="expiry that is no number"),
+        pytest.param({"exp": "soon"}, "exp", id="expiry is text"),
+        pytest.param({"exp": float("nan")}, "exp", id="expiry is NaN"),
         pytest.param({"exp": START - 10}, "expired", id="expired"),
-        pytest.param({"exp": START + 301}, "5 minutes", id="long life"),
-        pytest.param({"exp": START + 301, "iat": None}, "5 minutes", id="long life from now"),
-        pytest.param({"iat": START + 11, "exp": START + 60}, "not valid yet", id="from the future"),
-        pytest.param({"nbf": START + 11}, "not valid yet", id="not yet"),
+        pytest.param({"exp": START + 301}, "5 minutes", id="long lifetime"),
+        pytest.param({"exp": START + 301, "iat": None}, "5 minutes", id="long lifetime without iat"),
+        pytest.param({"iat": START + 11, "exp": START + 60}, "not valid yet", id="iat in the future"),
+        pytest.param({"nbf": START + 11}, "not valid yet", id="nbf in the future"),
         pytest.param({"pad": "x" * 2048}, "2048", id="long assertion"),
     ],
 )
 def test_a_wrong_assertion_is_refused(
-    talk: SandboxClient, signer: Signer, changes: dict[str, Any], reason: str
+    caller: SandboxClient, signer: Signer, changes: dict[str, Any], reason: str
 ) -> None:
-    status, body = ask(talk, signer.assertion(**changes))
+    status, body = ask(caller, signer.assertion(**changes))
     assert (status, body["error"]) == (401, "invalid_client")
     assert reason in body["error_description"]
 
@@ -143,8 +143,8 @@ def test_a_wrong_assertion_is_refused(
     [{"iat": START + 10, "exp": START + 310}, {"nbf": START + 10}, {"iat": START - 65, "exp": START - 9}],
     ids=["issued", "not before", "expired"],
 )
-def test_clocks_may_be_ten_seconds_apart(talk: SandboxClient, signer: Signer, changes: dict[str, Any]) -> None:
-    assert ask(talk, signer.assertion(**changes))[0] == 200
+def test_clocks_may_be_ten_seconds_apart(caller: SandboxClient, signer: Signer, changes: dict[str, Any]) -> None:
+    assert ask(caller, signer.assertion(**changes))[0] == 200
 
 
 @pytest.mark.parametrize(
@@ -155,67 +155,73 @@ def test_clocks_may_be_ten_seconds_apart(talk: SandboxClient, signer: Signer, ch
         {"client_assertion_type": "urn:other"},
         {"client_id": "worker"},
     ],
-    ids=["no JWT", "no type", "other type", "other client"],
+    ids=["not a JWT", "no type", "unknown type", "other client"],
 )
-def test_a_wrong_request_is_refused(talk: SandboxClient, signer: Signer, changes: dict[str, str | None]) -> None:
-    status, body = ask(talk, signer.assertion(), **changes)
+def test_a_wrong_request_is_refused(caller: SandboxClient, signer: Signer, changes: dict[str, str | None]) -> None:
+    status, body = ask(caller, signer.assertion(), **changes)
     assert (status, body["error"]) == (401, "invalid_client")
 
 
-def test_only_the_applications_key_verifies(talk: SandboxClient, keys: tuple[RSAPrivateKey, RSAPrivateKey]) -> None:
-    status, body = ask(talk, Signer(keys[1]).assertion())
+def test_the_signature_must_be_by_a_key_of_the_application(
+    caller: SandboxClient, keys: tuple[RSAPrivateKey, RSAPrivateKey]
+) -> None:
+    status, body = ask(caller, Signer(keys[1]).assertion())
     assert (status, body["error_description"]) == (401, "no key of the application verifies client_assertion")
 
 
-def test_the_signature_is_of_the_keys_algorithm(talk: SandboxClient, signer: Signer) -> None:
-    assert ask(talk, signer.assertion(alg="RS384"))[0] == 401
+def test_the_signature_must_use_the_algorithm_of_the_key(caller: SandboxClient, signer: Signer) -> None:
+    assert ask(caller, signer.assertion(alg="RS384"))[0] == 401
     forged = jwt.encode({"sub": "signer"}, "x" * 32, "HS256")
-    assert ask(talk, forged)[0] == 401
+    assert ask(caller, forged)[0] == 401
 
 
 @pytest.mark.parametrize("alg", ["RS256", "RS384", "PS256"])
-def test_a_registered_key_counts_once_the_application_names_it(talk: SandboxClient, signer: Signer, alg: str) -> None:
+def test_a_credential_can_be_used_after_the_application_names_it(
+    caller: SandboxClient, signer: Signer, alg: str
+) -> None:
     new = {"credential_type": "public_key", "pem": signer.pem, "alg": alg, "name": "key"}
-    credential = talk.call("POST", "/clients/worker/credentials", json=new).json()
-    talk.create(audience=INVOICES)
+    credential = caller.call("POST", "/clients/worker/credentials", json=new).json()
+    caller.create(audience=INVOICES)
     worker = Signer(signer.key, "worker")
     headers = {"kid": credential["kid"]}
-    assert ask(talk, worker.assertion(alg=alg, headers=headers), audience=INVOICES)[0] == 401
+    assert ask(caller, worker.assertion(alg=alg, headers=headers), audience=INVOICES)[0] == 401
     methods = {"private_key_jwt": {"credentials": [{"id": credential["id"]}]}}
-    client = talk.call("PATCH", "/clients/worker", json={"client_authentication_methods": methods}).json()
+    client = caller.call("PATCH", "/clients/worker", json={"client_authentication_methods": methods}).json()
     assert client["client_authentication_methods"] == methods
-    assert ask(talk, worker.assertion(alg=alg, headers={"kid": "other"}), audience=INVOICES)[0] == 401
-    assert ask(talk, worker.assertion(alg=alg, headers=headers), audience=INVOICES)[0] == 200
-    talk.call("DELETE", f"/clients/worker/credentials/{credential['id']}")
-    assert ask(talk, worker.assertion(alg=alg, jti="next"), audience=INVOICES)[0] == 401
+    assert ask(caller, worker.assertion(alg=alg, headers={"kid": "other"}), audience=INVOICES)[0] == 401
+    assert ask(caller, worker.assertion(alg=alg, headers=headers), audience=INVOICES)[0] == 200
+    caller.call("DELETE", f"/clients/worker/credentials/{credential['id']}")
+    assert ask(caller, worker.assertion(alg=alg, jti="next"), audience=INVOICES)[0] == 401
 
 
-def test_an_expired_key_verifies_no_more(talk: SandboxClient, signer: Signer) -> None:
-    [credential] = talk.call("GET", "/clients/signer/credentials").json()
+def test_an_expired_key_is_refused(caller: SandboxClient, signer: Signer) -> None:
+    [credential] = caller.call("GET", "/clients/signer/credentials").json()
     path = f"/clients/signer/credentials/{credential['id']}"
     soon = datetime.fromtimestamp(START, UTC) + timedelta(seconds=5)
-    changed = talk.call("PATCH", path, json={"expires_at": soon.isoformat()}).json()
+    changed = caller.call("PATCH", path, json={"expires_at": soon.isoformat()}).json()
     assert changed["updated_at"] > credential["updated_at"]
-    assert ask(talk, signer.assertion())[0] == 200
-    talk.clock.now += 5
-    assert ask(talk, signer.assertion(jti="later"))[0] == 401
-    assert "expires_at" not in talk.call("PATCH", path, json={"expires_at": None}).json()
-    assert ask(talk, signer.assertion(jti="later"))[0] == 200
+    assert ask(caller, signer.assertion())[0] == 200
+    caller.clock.now += 5
+    assert ask(caller, signer.assertion(jti="later"))[0] == 401
+    assert "expires_at" not in caller.call("PATCH", path, json={"expires_at": None}).json()
+    assert ask(caller, signer.assertion(jti="later"))[0] == 200
 
 
-def test_an_application_brings_its_keys_along_and_they_are_never_shown(talk: SandboxClient, signer: Signer) -> None:
+def test_an_application_can_be_created_with_keys_which_are_never_shown(caller: SandboxClient, signer: Signer) -> None:
     new = {"credential_type": "public_key", "name": "mine", "pem": signer.pem}
     body = {"name": "New", "client_authentication_methods": {"private_key_jwt": {"credentials": [new]}}}
-    client = talk.call("POST", "/clients", json=body).json()
+    client = caller.call("POST", "/clients", json=body).json()
     [shown] = client["client_authentication_methods"]["private_key_jwt"]["credentials"]
     path = f"/clients/{client['client_id']}"
     assert list(shown) == ["id", "name", "credential_type", "kid", "alg", "created_at", "updated_at"]
     assert (len(shown["id"]), len(shown["kid"]), shown["created_at"]) == (27, 43, "2027-01-15T08:00:00.000Z")
-    assert talk.call("GET", f"{path}/credentials").json() == [shown]
-    assert talk.call("GET", f"{path}/credentials/{shown['id']}").json() == shown
+    assert caller.call("GET", f"{path}/credentials").json() == [shown]
+    assert caller.call("GET", f"{path}/credentials/{shown['id']}").json() == shown
     known = {"private_key_jwt": {"credentials": [{"id": shown["id"]}]}}
-    assert talk.call("GET", path).json()["client_authentication_methods"] == known
-    assert ask(talk, Signer(signer.key, client["client_id"]).assertion())[1]["error"] == "access_denied"  # no grant
+    assert caller.call("GET", path).json()["client_authentication_methods"] == known
+    assert (
+        ask(caller, Signer(signer.key, client["client_id"]).assertion())[1]["error"] == "access_denied"
+    )  # has no grant
 
 
 def a_certificate(key: RSAPrivateKey) -> str:
@@ -226,9 +232,9 @@ def a_certificate(key: RSAPrivateKey) -> str:
     return dated.sign(key, SHA256()).public_bytes(Encoding.PEM).decode()
 
 
-def test_a_certificate_names_the_same_key(talk: SandboxClient, signer: Signer) -> None:
+def test_a_certificate_registers_its_key(caller: SandboxClient, signer: Signer) -> None:
     kids = {
-        talk.call("POST", "/clients/worker/credentials", json={"credential_type": "public_key", "pem": pem}).json()[
+        caller.call("POST", "/clients/worker/credentials", json={"credential_type": "public_key", "pem": pem}).json()[
             "kid"
         ]
         for pem in (signer.pem, a_certificate(signer.key))
@@ -251,50 +257,50 @@ def small_pem() -> str:
         {"credential_type": "password"},
         {"expires_at": "tomorrow"},
     ],
-    ids=["no PEM", "no RSA", "none", "algorithm", "type", "expiry"],
+    ids=["not a PEM", "not an RSA key", "missing key", "algorithm", "type", "expiry"],
 )
-def test_a_wrong_credential_is_refused(talk: SandboxClient, signer: Signer, changes: dict[str, str | None]) -> None:
-    whole = {"credential_type": "public_key", "pem": signer.pem} | changes
-    body = {name: value for name, value in whole.items() if value is not None}
-    answer = talk.call("POST", "/clients/worker/credentials", json=body)
-    assert error(answer)[0::2] == (400, "invalid_body")
+def test_a_wrong_credential_is_refused(caller: SandboxClient, signer: Signer, changes: dict[str, str | None]) -> None:
+    valid = {"credential_type": "public_key", "pem": signer.pem} | changes
+    body = {name: value for name, value in valid.items() if value is not None}
+    response = caller.call("POST", "/clients/worker/credentials", json=body)
+    assert error_of(response)[0::2] == (400, "invalid_body")
 
 
-def test_credentials_of_other_kinds_are_kept(talk: SandboxClient) -> None:
+def test_credentials_of_other_kinds_are_kept(caller: SandboxClient) -> None:
     body = {"credential_type": "cert_subject_dn", "name": "dn"}
-    assert talk.call("POST", "/clients/worker/credentials", json=body).json()["kid"] == ""
+    assert caller.call("POST", "/clients/worker/credentials", json=body).json()["kid"] == ""
 
 
-def test_there_is_an_end_to_the_credentials_of_an_application(talk: SandboxClient) -> None:
+def test_an_application_has_a_maximum_number_of_credentials(caller: SandboxClient) -> None:
     body = {"credential_type": "cert_subject_dn"}
-    statuses = [talk.call("POST", "/clients/worker/credentials", json=body).status_code for _ in range(21)]
+    statuses = [caller.call("POST", "/clients/worker/credentials", json=body).status_code for _ in range(21)]
     assert statuses == [201] * 20 + [409]
 
 
-def test_credentials_that_do_not_exist_are_not_found(talk: SandboxClient) -> None:
-    [credential] = talk.call("GET", "/clients/signer/credentials").json()
-    assert error(talk.call("GET", "/clients/nobody/credentials"))[2] == "inexistent_client"
-    assert error(talk.call("GET", f"/clients/worker/credentials/{credential['id']}"))[2] == "inexistent_credential"
-    assert talk.call("DELETE", f"/clients/worker/credentials/{credential['id']}").status_code == 204
-    assert talk.call("GET", f"/clients/signer/credentials/{credential['id']}").status_code == 200
+def test_credentials_that_do_not_exist_are_not_found(caller: SandboxClient) -> None:
+    [credential] = caller.call("GET", "/clients/signer/credentials").json()
+    assert error_of(caller.call("GET", "/clients/nobody/credentials"))[2] == "inexistent_client"
+    assert error_of(caller.call("GET", f"/clients/worker/credentials/{credential['id']}"))[2] == "inexistent_credential"
+    assert caller.call("DELETE", f"/clients/worker/credentials/{credential['id']}").status_code == 204
+    assert caller.call("GET", f"/clients/signer/credentials/{credential['id']}").status_code == 200
 
 
-def test_an_application_cannot_name_the_credentials_of_another(talk: SandboxClient) -> None:
-    [credential] = talk.call("GET", "/clients/signer/credentials").json()
+def test_an_application_cannot_name_the_credentials_of_another(caller: SandboxClient) -> None:
+    [credential] = caller.call("GET", "/clients/signer/credentials").json()
     methods = {"private_key_jwt": {"credentials": [{"id": credential["id"]}]}}
-    answer = talk.call("PATCH", "/clients/worker", json={"client_authentication_methods": methods})
-    assert error(answer)[0::2] == (400, "invalid_body")
-    assert "client_authentication_methods" not in talk.call("GET", "/clients/worker").json()
+    response = caller.call("PATCH", "/clients/worker", json={"client_authentication_methods": methods})
+    assert error_of(response)[0::2] == (400, "invalid_body")
+    assert "client_authentication_methods" not in caller.call("GET", "/clients/worker").json()
 
 
 @pytest.mark.parametrize(("beside", "status"), [(True, 200), (False, 401)])
-def test_whether_a_secret_counts_beside_a_key_is_a_setting(
+def test_a_setting_decides_whether_a_secret_is_accepted_next_to_a_key(
     tmp_path: Path, signer: Signer, *, beside: bool, status: int
 ) -> None:
-    talk = open_client(tmp_path, seed=a_seed(signer), settings=Settings(secret_beside_key=beside))
-    with talk.sandbox:
-        client = talk.sandbox.store.get(DocumentKind.CLIENTS, "signer") or {}
-        assert ("client_secret" in talk.call("GET", "/clients/signer").json()) is beside
+    caller = open_client(tmp_path, seed=a_seed(signer), settings=Settings(secret_beside_key=beside))
+    with caller.sandbox:
+        client = caller.sandbox.store.get(DocumentKind.CLIENTS, "signer") or {}
+        assert ("client_secret" in caller.call("GET", "/clients/signer").json()) is beside
         secret = client["client_secret"]
         form = {"grant_type": "client_credentials", "client_id": "signer", "client_secret": secret}
-        assert talk.raw("POST", "/oauth/token", data=form | {"audience": MANAGEMENT}).status_code == status
+        assert caller.raw("POST", "/oauth/token", data=form | {"audience": MANAGEMENT}).status_code == status

@@ -24,7 +24,7 @@ WORDS = {"title", "description", "examples", "default", "properties", "additiona
 METHODS = ("get", "post", "patch", "delete")
 
 
-def test_every_operation_of_the_document_is_served_and_nothing_else_is() -> None:
+def test_the_sandbox_serves_exactly_the_operations_of_the_document() -> None:
     described = {
         (method.upper(), path) for path, item in DOCUMENT["paths"].items() for method in METHODS if method in item
     }
@@ -40,14 +40,14 @@ def keywords(schema: object) -> set[str]:
 
 
 @pytest.mark.parametrize("operation", SERVED, ids=" ".join)
-def test_the_sandbox_understands_every_keyword_by_which_it_checks(operation: tuple[str, str]) -> None:
+def test_the_sandbox_supports_every_keyword_of_the_schemas(operation: tuple[str, str]) -> None:
     endpoint = SERVED[operation]
     checked = [endpoint.identity, *endpoint.query.values(), endpoint.body() if endpoint.body else {}]
     assert {word for schema in checked for word in keywords(schema)} <= UNDERSTOOD | WORDS
 
 
 @pytest.mark.parametrize("operation", SERVED, ids=" ".join)
-def test_every_operation_says_who_may_call_it_and_how_errors_look(operation: tuple[str, str]) -> None:
+def test_every_operation_describes_its_permissions_and_errors(operation: tuple[str, str]) -> None:
     method, path = operation
     described = DOCUMENT["paths"][path][method.lower()]
     assert SERVED[operation].any_of
@@ -56,7 +56,7 @@ def test_every_operation_says_who_may_call_it_and_how_errors_look(operation: tup
     assert ("requestBody" in described) == has_body == ("413" in described["responses"])
 
 
-def test_every_reference_leads_somewhere_and_every_component_is_used() -> None:
+def test_every_reference_has_a_target_and_every_component_is_used() -> None:
     text = json.dumps(DOCUMENT)
     for kind in ("parameters", "responses", "schemas"):
         for name in DOCUMENT["components"][kind]:
@@ -64,19 +64,19 @@ def test_every_reference_leads_somewhere_and_every_component_is_used() -> None:
     assert "$ref" not in json.dumps(contract.described_paths())
 
 
-def test_every_schema_is_one() -> None:
+def test_every_schema_is_valid() -> None:
     for schema in DOCUMENT["components"]["schemas"].values():
         Draft202012Validator.check_schema(schema)
 
 
-def test_every_example_fits_its_schema() -> None:
+def test_every_example_is_valid() -> None:
     for name, schema in DOCUMENT["components"]["schemas"].items():
-        whole = {"$ref": f"#/components/schemas/{name}", "components": DOCUMENT["components"]}
+        complete_schema = {"$ref": f"#/components/schemas/{name}", "components": DOCUMENT["components"]}
         for example in schema.get("examples", ()):
-            Draft202012Validator(whole).validate(example)
+            Draft202012Validator(complete_schema).validate(example)
 
 
-def test_a_change_takes_null_where_it_can_take_something_away() -> None:
+def test_an_update_accepts_null_for_attributes_that_can_be_removed() -> None:
     properties = contract.body("PATCH", "/client-grants/{id}")["properties"]
     nullable = {name for name, schema in properties.items() if "null" in schema["type"]}
     assert nullable == {"scope", "organization_usage", "allow_any_organization", "allow_all_scopes"}

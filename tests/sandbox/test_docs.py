@@ -1,4 +1,4 @@
-"""What docs/sandbox.md says is checked against what the program does."""
+"""docs/sandbox.md matches the sandbox."""
 
 import re
 from dataclasses import fields
@@ -18,17 +18,17 @@ BLOCKS = re.findall(r"```yaml\n(.*?)```", TEXT, re.DOTALL)
 
 
 def cells(*, of: str) -> dict[str, list[str]]:
-    """The rows of the table under a heading, by the words in the first cell that are code."""
+    """Return the rows of the table under a heading, by the code in the first cell."""
     section = TEXT.split(f"\n## {of}\n")[1].split("\n## ")[0]
     rows = [line.strip("| ").split(" | ") for line in section.splitlines() if line.startswith("| `")]
     return {name: row for row in rows for name in re.findall(r"`([a-zA-Z0-9_/ -]+?)[:`]", row[0])}
 
 
-def told(rate: Rate) -> str:
+def described(rate: Rate) -> str:
     return f"{rate.burst}, {rate.tokens}/{'s' if rate.seconds == 1 else 'min'}"
 
 
-def test_every_setting_is_told_with_its_default() -> None:
+def test_every_setting_is_described_with_its_default() -> None:
     rows = cells(of="Assumptions") | cells(of="Features")
     assert set(rows) == {field.name for field in fields(Settings)}
     for name, row in rows.items():
@@ -37,15 +37,15 @@ def test_every_setting_is_told_with_its_default() -> None:
         assert row[1] == f"`{text}`"
 
 
-def test_every_plan_is_told_with_its_figures() -> None:
+def test_every_rate_limit_plan_is_described_with_its_limits() -> None:
     rows = cells(of="Rate limits")
     assert set(rows) == set(PROFILES)
     for name, limits in PROFILES.items():
         for limit in (each for each in limits if each.path in {"/api/v2/*", "/oauth/token"}):
-            assert told(limit.rate) in " ".join(rows[name])
+            assert described(limit.rate) in " ".join(rows[name])
 
 
-def test_every_fault_is_told_with_its_fields() -> None:
+def test_every_fault_is_described_with_its_fields() -> None:
     rows = cells(of="Faults")
     assert set(rows) == set(KINDS)
     for name, row in rows.items():
@@ -53,11 +53,11 @@ def test_every_fault_is_told_with_its_fields() -> None:
 
 
 @pytest.mark.parametrize("block", [block for block in BLOCKS if block.startswith("faults:")])
-def test_the_plans_that_are_shown_are_good(block: str) -> None:
+def test_the_fault_plans_in_the_documentation_are_valid(block: str) -> None:
     assert parse_faults(block.encode()).rules
 
 
-def test_the_seed_that_is_shown_makes_a_tenant(tmp_path: Path) -> None:
+def test_the_seed_in_the_documentation_is_valid(tmp_path: Path) -> None:
     (block,) = (block for block in BLOCKS if block.startswith("tool:"))
     seed = tmp_path / "seed.yaml"
     seed.write_text(block, encoding="utf-8")

@@ -13,7 +13,7 @@ from auth0_sandbox.faults.plan import KINDS, AnswerFault, Drop, FaultPlan, Lag, 
 SCHEMA = json.loads((Path(plan.__file__).parents[1] / "faults_schema.json").read_text(encoding="utf-8"))
 RULE = SCHEMA["properties"]["faults"]["items"]
 PLAN = """
-# comments are fine
+# a comment
 faults:
   - method: POST
     path: /api/v2/client-grants
@@ -26,7 +26,7 @@ faults:
 """
 
 
-def test_a_file_becomes_a_value(tmp_path: Path) -> None:
+def test_a_file_is_parsed_to_a_fault_plan(tmp_path: Path) -> None:
     file = tmp_path / "plan.yaml"
     file.write_text(PLAN, encoding="utf-8")
     assert read_faults(file) == FaultPlan(
@@ -38,7 +38,7 @@ def test_a_file_becomes_a_value(tmp_path: Path) -> None:
     )
 
 
-def test_json_will_do_as_well(tmp_path: Path) -> None:
+def test_a_json_file_is_accepted(tmp_path: Path) -> None:
     file = tmp_path / "plan.json"
     file.write_text(json.dumps(plan_data(parse_faults(PLAN.encode())), indent="\t"), encoding="utf-8")
     assert read_faults(file) == parse_faults(PLAN.encode())
@@ -50,7 +50,7 @@ def test_schema_and_value_have_the_same_fields(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", KINDS)
-def test_every_choice_of_the_schema_is_one_of_the_value_and_the_other_way_round(name: str) -> None:
+def test_schema_and_value_have_the_same_choices(name: str) -> None:
     in_value = {field.name: set(get_args(field.type)) for field in fields(KINDS[name]) if get_args(field.type)}
     in_schema = {
         key: set(each["enum"]) for key, each in RULE["properties"][name]["properties"].items() if "enum" in each
@@ -58,7 +58,7 @@ def test_every_choice_of_the_schema_is_one_of_the_value_and_the_other_way_round(
     assert {key: in_value[key] for key in in_schema} == in_schema
 
 
-def test_every_kind_is_in_the_schema() -> None:
+def test_the_schema_contains_every_kind_of_fault() -> None:
     assert set(RULE["properties"]) == {"method", "path", "calls", *KINDS}
     assert [each["required"] for each in RULE["allOf"][0]["oneOf"]] == [[name] for name in KINDS]
     assert set(KINDS.values()) == set(get_args(plan.Fault))
@@ -68,23 +68,23 @@ def test_every_kind_is_in_the_schema() -> None:
     ("text", "problem"),
     [
         pytest.param("", "the file", id="empty"),
-        pytest.param("faults: {}", "faults", id="no list"),
-        pytest.param("faults: [{path: /x}]", "a rule does one thing", id="nothing done"),
-        pytest.param("faults: [{drop: {}, lag: {reads: 1}}]", "a rule does one thing", id="two things done"),
+        pytest.param("faults: {}", "faults", id="not a list"),
+        pytest.param("faults: [{path: /x}]", "a rule has exactly one fault", id="no fault"),
+        pytest.param("faults: [{drop: {}, lag: {reads: 1}}]", "a rule has exactly one fault", id="two faults"),
         pytest.param("faults: [{drop: {when: later}}]", '"when"', id="unknown choice"),
-        pytest.param("faults: [{drop: {wehn: after}}]", 'did you mean "when"', id="misspelt"),
-        pytest.param("faults: [{answer: {}}]", '"status" is missing', id="missing"),
-        pytest.param("faults: [{calls: [0], drop: {}}]", "calls", id="no such call"),
-        pytest.param("faults: [}", "faults:1:10", id="no YAML"),
+        pytest.param("faults: [{drop: {wehn: after}}]", 'did you mean "when"', id="misspelled key"),
+        pytest.param("faults: [{answer: {}}]", '"status" is missing', id="missing key"),
+        pytest.param("faults: [{calls: [0], drop: {}}]", "calls", id="call number 0"),
+        pytest.param("faults: [}", "faults:1:10", id="invalid YAML"),
     ],
 )
-def test_what_is_no_plan_is_told_with_its_place(text: str, problem: str) -> None:
+def test_an_invalid_plan_is_reported_with_its_position(text: str, problem: str) -> None:
     with pytest.raises(FileError) as raised:
         parse_faults(text.encode())
     assert any(problem in str(each) for each in raised.value.problems)
 
 
-def test_a_file_with_problems_is_told_as_such(tmp_path: Path) -> None:
+def test_a_file_with_problems_is_an_error(tmp_path: Path) -> None:
     file = tmp_path / "plan.yaml"
     file.write_text("faults: [{x: 1}]")
     with pytest.raises(FileError) as raised:
@@ -92,6 +92,6 @@ def test_a_file_with_problems_is_told_as_such(tmp_path: Path) -> None:
     assert "plan.yaml:1:1" in str(raised.value.problems[0])
 
 
-def test_a_missing_file_is_told(tmp_path: Path) -> None:
+def test_a_missing_file_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(SandboxError, match="does not exist"):
         read_faults(tmp_path / "plan.yaml")

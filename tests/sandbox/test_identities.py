@@ -25,13 +25,13 @@ from auth0_sandbox.store.identities import (
         pytest.param(resource_server_id, r"^[0-9a-f]{24}$", id="resource server"),
     ],
 )
-def test_ids_have_the_form_of_auth0s(make: Callable[[Pick], str], pattern: str) -> None:
+def test_ids_have_the_format_of_auth0(make: Callable[[Pick], str], pattern: str) -> None:
     assert re.fullmatch(pattern, make(randomly))
     assert re.fullmatch(pattern, make(derived_from("a")))
     assert make(randomly) != make(randomly)
 
 
-def test_derived_ids_depend_on_every_part_and_on_nothing_else() -> None:
+def test_derived_ids_depend_on_all_parts_only() -> None:
     assert grant_id(derived_from("a", "b")) == grant_id(derived_from("a", "b"))
     assert grant_id(derived_from("a", "b")) != grant_id(derived_from("ab"))
     assert client_id(derived_from("a", "b")) == "HTYFxGVXwm0HkrGvt9KO7CBol5OxHlVD"

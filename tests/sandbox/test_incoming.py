@@ -23,23 +23,27 @@ PARAMETERS: dict[str, Schema] = {
         pytest.param([("identifiers", "a"), ("identifiers", "b")], {"identifiers": ["a", "b"]}, id="array of two"),
     ],
 )
-def test_parameters_become_what_their_schemas_say(pairs: list[tuple[str, str]], values: dict[str, object]) -> None:
+def test_parameters_are_converted_to_the_types_of_their_schemas(
+    pairs: list[tuple[str, str]], values: dict[str, object]
+) -> None:
     assert query_values(pairs, PARAMETERS, refuse_unknown=True) == values
 
 
 @pytest.mark.parametrize(
     ("pairs", "message"),
     [
-        pytest.param([("page", "one")], "Expected type integer but found type string", id="no integer"),
-        pytest.param([("page", "9" * 19)], "Expected type integer but found type string", id="absurd integer"),
+        pytest.param([("page", "one")], "Expected type integer but found type string", id="not an integer"),
+        pytest.param([("page", "9" * 19)], "Expected type integer but found type string", id="too large integer"),
         pytest.param([("page", "-1")], "Value -1 is less than minimum 0", id="negative"),
-        pytest.param([("totals", "yes")], "Expected type boolean but found type string", id="no boolean"),
-        pytest.param([("audience", "a"), ("audience", "b")], "Expected type string but found type array", id="twice"),
+        pytest.param([("totals", "yes")], "Expected type boolean but found type string", id="not a boolean"),
+        pytest.param(
+            [("audience", "a"), ("audience", "b")], "Expected type string but found type array", id="repeated"
+        ),
         pytest.param([("identifiers", "a")] * 3, "Array is too long (3), maximum 2", id="many"),
         pytest.param([("pge", "1")], "Additional properties not allowed: pge", id="unknown"),
     ],
 )
-def test_other_parameters_are_refused(pairs: list[tuple[str, str]], message: str) -> None:
+def test_invalid_parameters_are_refused(pairs: list[tuple[str, str]], message: str) -> None:
     with pytest.raises(RefusalError) as refused:
         query_values(pairs, PARAMETERS, refuse_unknown=True)
     assert refused.value.answer.status == 400
@@ -47,5 +51,5 @@ def test_other_parameters_are_refused(pairs: list[tuple[str, str]], message: str
     assert '"errorCode":"invalid_query_string"' in refused.value.answer.text
 
 
-def test_unknown_parameters_may_be_tolerated() -> None:
+def test_a_setting_accepts_unknown_parameters() -> None:
     assert query_values([("pge", "1")], PARAMETERS, refuse_unknown=False) == {"pge": "1"}

@@ -30,7 +30,7 @@ def copies(database: Path) -> tuple[list[Store], Callable[[], Store]]:
     return made, copy
 
 
-def test_what_is_written_into_a_copy_stays_there(database: Path) -> None:
+def test_a_write_to_a_copy_does_not_change_the_original(database: Path) -> None:
     with open_sandbox(database, None, DOMAIN) as sandbox:
         copy = copy_of(database, time)
         copy.remove(DocumentKind.CLIENTS, {})
@@ -38,7 +38,7 @@ def test_what_is_written_into_a_copy_stays_there(database: Path) -> None:
         copy.close()
 
 
-def test_writes_that_follow_closely_share_a_state(copies: tuple[list[Store], Callable[[], Store]]) -> None:
+def test_writes_within_a_short_time_share_a_state(copies: tuple[list[Store], Callable[[], Store]]) -> None:
     made, copy = copies
     past = Past()
     for position in (0.0, 0.9, 1.0, 1.5, 2.5):
@@ -48,7 +48,7 @@ def test_writes_that_follow_closely_share_a_state(copies: tuple[list[Store], Cal
     past.close()
 
 
-def test_states_that_nobody_looks_back_to_are_let_go(copies: tuple[list[Store], Callable[[], Store]]) -> None:
+def test_states_that_no_rule_needs_are_removed(copies: tuple[list[Store], Callable[[], Store]]) -> None:
     made, copy = copies
     past = Past()
     past.remember(copy, 0.0, REACH)

@@ -28,13 +28,13 @@ def names(sandbox, *scope, **options):
     return [client["name"] for client in answer.json()] if answer.is_success else answer.status_code
 
 
-def test_the_tenant_holds_what_the_seed_says(auth0_sandbox):
+def test_the_tenant_contains_the_seed(auth0_sandbox):
     assert "Worker" in names(auth0_sandbox)
     assert auth0_sandbox.environment["AUTH0_DOMAIN"] == auth0_sandbox.domain
     assert auth0_sandbox.client_secret not in repr(auth0_sandbox)
 
 
-def test_credentials_open_it(auth0_sandbox):
+def test_the_credentials_get_a_token(auth0_sandbox):
     form = {
         "grant_type": "client_credentials",
         "client_id": auth0_sandbox.client_id,
@@ -44,21 +44,21 @@ def test_credentials_open_it(auth0_sandbox):
     assert httpx.post(f"{auth0_sandbox.url}/oauth/token", data=form).json()["access_token"]
 
 
-def test_a_token_has_the_permissions_that_are_asked_for(auth0_sandbox):
+def test_a_token_has_the_requested_permissions(auth0_sandbox):
     assert names(auth0_sandbox, "read:client_grants") == 403
 
 
-def test_it_misbehaves_on_demand(auth0_sandbox):
-    auth0_sandbox.misbehave(Rule(AnswerFault(status=503)))
+def test_faults_can_be_set(auth0_sandbox):
+    auth0_sandbox.set_faults(Rule(AnswerFault(status=503)))
     assert names(auth0_sandbox) == 503
-    auth0_sandbox.misbehave()
+    auth0_sandbox.set_faults()
     assert "Worker" in names(auth0_sandbox)
     assert auth0_sandbox.statistics()["requests"] == 2
     assert [grant["subject_type"] for grant in auth0_sandbox.grants()] == ["client"]
 
 
 @pytest.mark.auth0_sandbox(tls=True)
-def test_it_speaks_https(auth0_sandbox):
+def test_https_works(auth0_sandbox):
     authority = auth0_sandbox.environment["SSL_CERT_FILE"]
     assert auth0_sandbox.url.startswith("https://")
     assert "Worker" in names(auth0_sandbox, verify=ssl.create_default_context(cafile=authority))
@@ -66,18 +66,20 @@ def test_it_speaks_https(auth0_sandbox):
 
 @pytest.mark.auth0_sandbox(faults=FaultPlan((Rule(AnswerFault(status=503)),)), rate_limit="free")
 class TestMarked:
-    def test_by_its_class(self, auth0_sandbox):
+    def test_marker_of_the_class(self, auth0_sandbox):
         assert names(auth0_sandbox) == 503
 
     @pytest.mark.auth0_sandbox(faults=FaultPlan(), settings=Settings(limit_before_token=True))
-    def test_and_closer(self, auth0_sandbox):
+    def test_marker_of_the_method(self, auth0_sandbox):
         assert httpx.get(f"{auth0_sandbox.url}/api/v2/clients").headers["x-ratelimit-remaining"] == "1"
 """
-PLAIN = "def test_nothing(request):\n    assert 'auth0_sandbox.store.database' not in __import__('sys').modules\n"
+PLAIN = (
+    "def test_without_a_tenant(request):\n    assert 'auth0_sandbox.store.database' not in __import__('sys').modules\n"
+)
 
 
 def run(folder: Path, suite: str) -> subprocess.CompletedProcess[str]:
-    """Run a suite as somebody else's: in a folder and a process of its own."""
+    """Run a suite of another project, in its own folder and process."""
     (folder / "test_suite.py").write_text(suite, encoding="utf-8")
     plugin = ["-p", "no:reconciler-sandbox", "-p", "auth0_sandbox.pytest_plugin"]
     options = ["-q", "--strict-markers", "-W", "error", "-p", "no:cacheprovider", *plugin]
@@ -85,18 +87,18 @@ def run(folder: Path, suite: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(words, cwd=folder, capture_output=True, text=True, check=False, timeout=60)
 
 
-def test_a_suite_of_somebody_else_gets_a_tenant_for_each_test(tmp_path: Path) -> None:
+def test_another_suite_gets_a_tenant_for_each_test(tmp_path: Path) -> None:
     done = run(tmp_path, SUITE)
     assert (done.returncode, done.stderr) == (0, ""), done.stdout
     assert "7 passed" in done.stdout
 
 
-def test_a_suite_that_needs_no_tenant_loads_none(tmp_path: Path) -> None:
+def test_a_suite_without_a_tenant_does_not_import_the_sandbox(tmp_path: Path) -> None:
     done = run(tmp_path, PLAIN)
     assert (done.returncode, done.stderr) == (0, ""), done.stdout
 
 
-def test_pytest_finds_the_fixtures_by_itself() -> None:
+def test_pytest_finds_the_fixtures_without_an_import() -> None:
     (found,) = (each for each in entry_points(group="pytest11") if each.name == "reconciler-sandbox")
     assert found.value == "auth0_sandbox.pytest_plugin"
     assert callable(found.load().auth0_sandbox)

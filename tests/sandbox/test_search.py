@@ -4,7 +4,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 import pytest
-from sandbox.sandbox_client import INVOICES, SEED, SandboxClient, error, open_client
+from sandbox.sandbox_client import INVOICES, SEED, SandboxClient, error_of, open_client
 
 MORE = """
   - {id: cgr_PortalPortal0001, client: Portal, api: Invoices API, scope: [], organization_usage: allow,
@@ -18,28 +18,30 @@ DEFAULT, SYSTEM = "cgr_DefaultDefault01", "cgr_SystemSystem0001"
 
 
 @pytest.fixture
-def talk(tmp_path: Path) -> Iterator[SandboxClient]:
+def caller(tmp_path: Path) -> Iterator[SandboxClient]:
     opened = open_client(tmp_path, seed=SEED + MORE)
     with opened.sandbox:
         yield opened
 
 
-def search(talk: SandboxClient, kind: str, **query: str | int) -> list[dict[str, Any]]:
-    answer = talk.call("GET", f"/{kind}/search?{urlencode(query)}")
-    assert answer.status_code == 200, answer.text
-    items: list[dict[str, Any]] = answer.json()[kind.replace("-", "_")]
+def search(caller: SandboxClient, kind: str, **query: str | int) -> list[dict[str, Any]]:
+    response = caller.call("GET", f"/{kind}/search?{urlencode(query)}")
+    assert response.status_code == 200, response.text
+    items: list[dict[str, Any]] = response.json()[kind.replace("-", "_")]
     return items
 
 
-def own(talk: SandboxClient) -> str:
-    identity: str = talk.call("GET", f"/client-grants?client_id={talk.sandbox.credentials.client_id}").json()[0]["id"]
+def own(caller: SandboxClient) -> str:
+    identity: str = caller.call("GET", f"/client-grants?client_id={caller.sandbox.credentials.client_id}").json()[0][
+        "id"
+    ]
     return identity
 
 
-def test_without_a_query_all_grants_are_found_in_the_order_of_their_creation(talk: SandboxClient) -> None:
-    found = search(talk, "client-grants")
-    assert [grant["id"] for grant in found] == [own(talk), SYSTEM, PORTAL, WORKER, USER, DEFAULT]
-    assert found[3] == talk.call("GET", f"/client-grants/{WORKER}").json()
+def test_without_a_query_all_grants_are_found_in_the_order_of_their_creation(caller: SandboxClient) -> None:
+    found = search(caller, "client-grants")
+    assert [grant["id"] for grant in found] == [own(caller), SYSTEM, PORTAL, WORKER, USER, DEFAULT]
+    assert found[3] == caller.call("GET", f"/client-grants/{WORKER}").json()
 
 
 SCIM = [
@@ -78,14 +80,14 @@ LUCENE = [
     ("parser", "query", "expected"),
     [("scim", *each) for each in SCIM] + [("lucene", *each) for each in LUCENE],
 )
-def test_a_query_selects_grants(talk: SandboxClient, parser: str, query: str, expected: set[str]) -> None:
-    names = {own(talk): "own"}
-    found = {grant["id"] for grant in search(talk, "client-grants", q=query, parser=parser)}
+def test_a_query_selects_grants(caller: SandboxClient, parser: str, query: str, expected: set[str]) -> None:
+    names = {own(caller): "own"}
+    found = {grant["id"] for grant in search(caller, "client-grants", q=query, parser=parser)}
     assert {names.get(each, each) for each in found} == expected
 
 
-def test_lucene_is_the_default_syntax(talk: SandboxClient) -> None:
-    assert [each["id"] for each in search(talk, "client-grants", q="_exists_:default_for")] == [DEFAULT]
+def test_lucene_is_the_default_syntax(caller: SandboxClient) -> None:
+    assert [each["id"] for each in search(caller, "client-grants", q="_exists_:default_for")] == [DEFAULT]
 
 
 @pytest.mark.parametrize(
@@ -125,30 +127,30 @@ def test_lucene_is_the_default_syntax(talk: SandboxClient) -> None:
     ],
 )
 def test_an_unsupported_query_is_refused_with_the_reason(
-    talk: SandboxClient, kind: str, parser: str, query: str, reason: str
+    caller: SandboxClient, kind: str, parser: str, query: str, reason: str
 ) -> None:
-    status, message, code = error(talk.call("GET", f"/{kind}/search?{urlencode({'q': query, 'parser': parser})}"))
+    status, message, code = error_of(caller.call("GET", f"/{kind}/search?{urlencode({'q': query, 'parser': parser})}"))
     assert (status, code) == (400, "invalid_query_string")
     assert message.startswith("Query validation error: 'The query is not supported: ")
     assert reason in message
 
 
 @pytest.mark.parametrize("query", ["parser=sql", "sort=client_id", "take=0", "take=101", "from=x", "page=0"])
-def test_other_parameters_are_checked(talk: SandboxClient, query: str) -> None:
-    assert error(talk.call("GET", f"/client-grants/search?{query}"))[0::2] == (400, "invalid_query_string")
+def test_other_parameters_are_checked(caller: SandboxClient, query: str) -> None:
+    assert error_of(caller.call("GET", f"/client-grants/search?{query}"))[0::2] == (400, "invalid_query_string")
 
 
 @pytest.mark.parametrize("sort", ["", "name", "updated_at"])
-def test_pages_hold_every_result_once(talk: SandboxClient, sort: str) -> None:
+def test_pages_contain_each_result_once(caller: SandboxClient, sort: str) -> None:
     for number in range(9, 0, -1):
-        talk.call("POST", "/clients", json={"name": f"app {number // 2}"})
-        talk.clock.now += 1
+        caller.call("POST", "/clients", json={"name": f"app {number // 2}"})
+        caller.clock.now += 1
     query = {"q": "name:app*", "take": 4} | ({"sort": sort} if sort else {})
     found: list[str] = []
     following: dict[str, Any] = {}
     sizes: list[int] = []
     while True:
-        body = talk.call("GET", f"/clients/search?{urlencode(query | following)}").json()
+        body = caller.call("GET", f"/clients/search?{urlencode(query | following)}").json()
         found += [client["name"] for client in body["clients"]]
         sizes.append(len(body["clients"]))
         if "next" not in body:
@@ -159,35 +161,35 @@ def test_pages_hold_every_result_once(talk: SandboxClient, sort: str) -> None:
     assert sizes == [4, 4, 1]
 
 
-def test_a_checkpoint_of_another_order_is_refused(talk: SandboxClient) -> None:
-    following = talk.call("GET", "/clients/search?take=1&sort=name").json()["next"]
-    assert error(talk.call("GET", f"/clients/search?take=1&from={following}"))[0] == 400
+def test_a_checkpoint_with_another_sort_order_is_refused(caller: SandboxClient) -> None:
+    following = caller.call("GET", "/clients/search?take=1&sort=name").json()["next"]
+    assert error_of(caller.call("GET", f"/clients/search?take=1&from={following}"))[0] == 400
 
 
-def test_results_are_sorted_by_their_last_change(talk: SandboxClient) -> None:
-    talk.clock.now += 60
-    talk.call("PATCH", f"/client-grants/{PORTAL}", json={"scope": ["read:invoices"]})
-    found = [grant["id"] for grant in search(talk, "client-grants", sort="updated_at")]
-    assert found == [own(talk), SYSTEM, WORKER, USER, DEFAULT, PORTAL]
-    changed = search(talk, "client-grants", q='updated_at gt "2027-01-15T08:00:30Z"', parser="scim")
+def test_results_are_sorted_by_their_last_change(caller: SandboxClient) -> None:
+    caller.clock.now += 60
+    caller.call("PATCH", f"/client-grants/{PORTAL}", json={"scope": ["read:invoices"]})
+    found = [grant["id"] for grant in search(caller, "client-grants", sort="updated_at")]
+    assert found == [own(caller), SYSTEM, WORKER, USER, DEFAULT, PORTAL]
+    changed = search(caller, "client-grants", q='updated_at gt "2027-01-15T08:00:30Z"', parser="scim")
     assert [grant["id"] for grant in changed] == [PORTAL]
 
 
-def test_results_have_the_requested_attributes(talk: SandboxClient) -> None:
-    [grant] = search(talk, "client-grants", q="_exists_:default_for", fields="id,scope")
+def test_results_have_the_requested_attributes(caller: SandboxClient) -> None:
+    [grant] = search(caller, "client-grants", q="_exists_:default_for", fields="id,scope")
     assert grant == {"id": DEFAULT, "scope": []}
-    [grant] = search(talk, "client-grants", q="_exists_:default_for", fields="id,scope", include_fields="false")
+    [grant] = search(caller, "client-grants", q="_exists_:default_for", fields="id,scope", include_fields="false")
     assert list(grant) == ["audience", "subject_type", "default_for"]
 
 
-def test_applications_are_found_without_secrets_and_with_times(talk: SandboxClient) -> None:
-    talk.clock.now += 1.5
-    talk.call("PATCH", "/clients/worker", json={"client_metadata": {"team": "billing", "on": {"call": "mia"}}})
-    [worker] = search(talk, "clients", q='metadata.team eq "billing"', parser="scim")
+def test_applications_are_found_without_secrets_and_with_times(caller: SandboxClient) -> None:
+    caller.clock.now += 1.5
+    caller.call("PATCH", "/clients/worker", json={"client_metadata": {"team": "billing", "on": {"call": "mia"}}})
+    [worker] = search(caller, "clients", q='metadata.team eq "billing"', parser="scim")
     assert (worker["client_id"], worker["name"]) == ("worker", "Worker")
     assert (worker["created_at"], worker["updated_at"]) == ("2027-01-15T08:00:00.000Z", "2027-01-15T08:00:01.500Z")
     assert not worker.keys() & {"client_secret", "signing_keys", "owners", "addons", "encryption_key"}
-    everyone = search(talk, "clients")
+    everyone = search(caller, "clients")
     assert "hush" not in str(everyone)
     assert [client["name"] for client in everyone][-1] == "All Applications"
 
@@ -204,20 +206,20 @@ def test_applications_are_found_without_secrets_and_with_times(talk: SandboxClie
         ("client_grant.allow_any_organization eq true", {"portal"}),
     ],
 )
-def test_a_query_selects_applications(talk: SandboxClient, query: str, expected: set[str]) -> None:
-    assert {client["client_id"] for client in search(talk, "clients", q=query, parser="scim")} == expected
+def test_a_query_selects_applications(caller: SandboxClient, query: str, expected: set[str]) -> None:
+    assert {client["client_id"] for client in search(caller, "clients", q=query, parser="scim")} == expected
 
 
-def test_the_list_of_applications_takes_queries_for_grants(talk: SandboxClient) -> None:
-    organization = talk.call("GET", "/organizations").json()[0]["id"]
-    answer = talk.call("GET", f"/clients?take=50&q=client_grant.organization_id:{organization}").json()
-    assert [client["client_id"] for client in answer["clients"]] == ["worker"]
+def test_the_list_of_applications_accepts_queries_for_grants(caller: SandboxClient) -> None:
+    organization = caller.call("GET", "/organizations").json()[0]["id"]
+    response = caller.call("GET", f"/clients?take=50&q=client_grant.organization_id:{organization}").json()
+    assert [client["client_id"] for client in response["clients"]] == ["worker"]
     for query, reason in (
         ("q=client_grant.allow_any_organization:true", "q needs from or take"),
         ("q=name:x&take=5", "the field "),
         ("q=client_grant.allow_any_organization:true&take=5&is_global=false", "q cannot be combined with is_global"),
     ):
-        status, message, _ = error(talk.call("GET", f"/clients?{query}"))
+        status, message, _ = error_of(caller.call("GET", f"/clients?{query}"))
         assert status == 400
         assert reason in message
 
@@ -230,26 +232,26 @@ def test_the_list_of_applications_takes_queries_for_grants(talk: SandboxClient) 
         ('updated_at ge "2027-01-15T08:00:00Z" and name sw "E"', {"Empty API"}),
     ],
 )
-def test_a_query_selects_apis(talk: SandboxClient, query: str, expected: set[str]) -> None:
-    assert {api["name"] for api in search(talk, "resource-servers", q=query, parser="scim")} == expected
+def test_a_query_selects_apis(caller: SandboxClient, query: str, expected: set[str]) -> None:
+    assert {api["name"] for api in search(caller, "resource-servers", q=query, parser="scim")} == expected
 
 
-def test_apis_are_found_without_their_secret(talk: SandboxClient) -> None:
-    talk.call("POST", "/resource-servers", json={"identifier": "urn:hs", "signing_alg": "HS256"})
-    [api] = search(talk, "resource-servers", q="identifier:urn\\:hs")
+def test_apis_are_found_without_their_secret(caller: SandboxClient) -> None:
+    caller.call("POST", "/resource-servers", json={"identifier": "urn:hs", "signing_alg": "HS256"})
+    [api] = search(caller, "resource-servers", q="identifier:urn\\:hs")
     assert "signing_secret" not in api
-    by_name = [each["name"] for each in search(talk, "resource-servers", sort="name")]
+    by_name = [each["name"] for each in search(caller, "resource-servers", sort="name")]
     assert by_name == sorted(by_name, key=str.lower)
 
 
-def test_organizations_are_found(talk: SandboxClient) -> None:
-    talk.clock.now += 1
-    talk.call("POST", "/organizations", json={"name": "acme", "display_name": "ACME", "metadata": {"plan": "gold"}})
-    assert [each["name"] for each in search(talk, "organizations", q="metadata.plan:gold")] == ["acme"]
-    assert [each["name"] for each in search(talk, "organizations", q="display_name:*lob*")] == ["globex"]
-    late = search(talk, "organizations", q='created_at gt "2027-01-15T08:00:00Z"', parser="scim")
+def test_organizations_are_found(caller: SandboxClient) -> None:
+    caller.clock.now += 1
+    caller.call("POST", "/organizations", json={"name": "acme", "display_name": "ACME", "metadata": {"plan": "gold"}})
+    assert [each["name"] for each in search(caller, "organizations", q="metadata.plan:gold")] == ["acme"]
+    assert [each["name"] for each in search(caller, "organizations", q="display_name:*lob*")] == ["globex"]
+    late = search(caller, "organizations", q='created_at gt "2027-01-15T08:00:00Z"', parser="scim")
     assert [each["name"] for each in late] == ["acme"]
-    assert [each["name"] for each in search(talk, "organizations", sort="name")] == ["acme", "globex"]
+    assert [each["name"] for each in search(caller, "organizations", sort="name")] == ["acme", "globex"]
 
 
 @pytest.mark.parametrize(
@@ -261,16 +263,16 @@ def test_organizations_are_found(talk: SandboxClient) -> None:
         ("organizations", "read:organizations,read:organizations_summary"),
     ],
 )
-def test_each_search_needs_its_permission(talk: SandboxClient, kind: str, permissions: str) -> None:
-    reader = SandboxClient(talk.sandbox, talk.clock, scopes=("read:logs",))
-    assert error(reader.call("GET", f"/{kind}/search"))[:2] == (
+def test_each_search_needs_its_permission(caller: SandboxClient, kind: str, permissions: str) -> None:
+    reader = SandboxClient(caller.sandbox, caller.clock, scopes=("read:logs",))
+    assert error_of(reader.call("GET", f"/{kind}/search"))[:2] == (
         403,
         f"Insufficient scope, expected any of: {permissions}",
     )
 
 
-def test_a_summary_opens_four_attributes_of_applications(talk: SandboxClient) -> None:
-    reader = SandboxClient(talk.sandbox, talk.clock, scopes=("read:client_summary",))
+def test_the_permission_for_summaries_shows_four_attributes_of_applications(caller: SandboxClient) -> None:
+    reader = SandboxClient(caller.sandbox, caller.clock, scopes=("read:client_summary",))
     [portal] = search(reader, "clients", q="name:Portal")
     summary = {"name": "Portal", "app_type": "regular_web", "client_id": "portal"}
     assert portal == reader.call("GET", "/clients/portal").json() == summary

@@ -43,28 +43,28 @@ def problems(folder: Path, seed: str) -> list[FileProblem]:
     return list(refused.value.problems)
 
 
-def test_the_same_seed_makes_the_same_tenant_ids_included(tmp_path: Path) -> None:
+def test_equal_seeds_make_equal_tenants_with_equal_ids(tmp_path: Path) -> None:
     assert seeded(tmp_path / "a", WHOLE) == seeded(tmp_path / "b", WHOLE)
 
 
-def test_an_id_does_not_depend_on_what_stands_around_it(tmp_path: Path) -> None:
+def test_an_id_does_not_depend_on_other_objects(tmp_path: Path) -> None:
     both = seeded(tmp_path / "a", "applications: [{name: A}, {name: B}]")
     one = seeded(tmp_path / "b", "applications: [{name: B}]")
     assert [client for client in both["clients"] if client["name"] != "A"] == one["clients"]
 
 
-def test_the_seed_is_what_the_tenant_holds(tmp_path: Path) -> None:
-    whole = seeded(tmp_path, WHOLE)
-    names = sorted(str(client["name"]) for client in whole["clients"])
+def test_the_tenant_contains_the_seed(tmp_path: Path) -> None:
+    tenant_content = seeded(tmp_path, WHOLE)
+    names = sorted(str(client["name"]) for client in tenant_content["clients"])
     assert names == ["All Applications", "Robot", "Twin", "Twin", "Worker"]
-    [worker] = [str(client["client_id"]) for client in whole["clients"] if client.get("logo_uri") == "x"]
-    [api] = [api for api in whole["resource_servers"] if api["identifier"] == INVOICES]
+    [worker] = [str(client["client_id"]) for client in tenant_content["clients"] if client.get("logo_uri") == "x"]
+    [api] = [api for api in tenant_content["resource_servers"] if api["identifier"] == INVOICES]
     assert api["scopes"] == [{"value": "a", "description": ""}, {"value": "b", "description": "B"}]
     assert api["token_lifetime"] == 60
-    assert [organization["name"] for organization in whole["organizations"]] == ["globex"]
+    assert [organization["name"] for organization in tenant_content["organizations"]] == ["globex"]
     grants = {
         tuple(value for name, value in grant.items() if name != "id" and isinstance(value, str)): grant
-        for grant in whole["client_grants"]
+        for grant in tenant_content["client_grants"]
     }
     assert grants.keys() == {
         ("robot", MANAGEMENT, "client"),
@@ -75,25 +75,25 @@ def test_the_seed_is_what_the_tenant_holds(tmp_path: Path) -> None:
     }
     assert "scope" not in grants[worker, INVOICES, "user"]
     assert "organizations" not in grants[worker, INVOICES, "client"]
-    [association] = whole["organization_client_grants"]
+    [association] = tenant_content["organization_client_grants"]
     assert association == {
-        "organization_id": whole["organizations"][0]["id"],
+        "organization_id": tenant_content["organizations"][0]["id"],
         "grant_id": grants[worker, INVOICES, "client"]["id"],
     }
 
 
 @pytest.mark.parametrize("seed", [None, ""], ids=["no file", "empty file"])
-def test_without_a_seed_a_tenant_holds_the_tool_only(tmp_path: Path, seed: str | None) -> None:
+def test_without_a_seed_a_tenant_contains_only_the_tool(tmp_path: Path, seed: str | None) -> None:
     file = tmp_path / "seed.yaml"
     file.write_text("{}")
     with open_sandbox(tmp_path / "tenant.db", None if seed is None else file, DOMAIN) as sandbox:
-        whole = content(sandbox.store)
+        tenant_content = content(sandbox.store)
         assert sandbox.credentials.client_id == TOOL_CLIENT_ID
-    [own] = whole["client_grants"]
+    [own] = tenant_content["client_grants"]
     assert (own["client_id"], own["audience"], own["scope"]) == (TOOL_CLIENT_ID, MANAGEMENT, list(TOOL_SCOPE))
 
 
-def test_names_that_nothing_has_are_told_at_their_place(tmp_path: Path) -> None:
+def test_unknown_names_are_reported_with_their_positions(tmp_path: Path) -> None:
     seed = "applications: [{name: Worker}]\ngrants:\n  - {client: Wroker, api: Nothing, organizations: [acme]}\n"
     found = problems(tmp_path, seed)
     assert [(problem.line, problem.column, problem.what) for problem in found] == [
@@ -103,10 +103,10 @@ def test_names_that_nothing_has_are_told_at_their_place(tmp_path: Path) -> None:
     ]
 
 
-def test_a_name_that_several_have_is_told_with_their_ids(tmp_path: Path) -> None:
+def test_an_ambiguous_name_is_reported_with_the_ids(tmp_path: Path) -> None:
     seed = "applications: [{name: A, client_id: x}, {name: A, client_id: y}]\ngrants: [{client: A, audience: z}]"
     [problem] = problems(tmp_path, seed)
-    assert problem.what == '"A" is the name of several: x, y; name one by its id'
+    assert problem.what == '"A" is an ambiguous name: x, y; use one of these ids'
 
 
 @pytest.mark.parametrize(
@@ -120,7 +120,7 @@ def test_a_name_that_several_have_is_told_with_their_ids(tmp_path: Path) -> None
         ),
     ],
 )
-def test_what_occurs_twice_is_told(tmp_path: Path, seed: str, what: str) -> None:
+def test_duplicates_are_reported(tmp_path: Path, seed: str, what: str) -> None:
     assert all(problem.what.startswith(f"{what} have the same") for problem in problems(tmp_path, seed))
 
 
@@ -132,22 +132,22 @@ def test_what_occurs_twice_is_told(tmp_path: Path, seed: str, what: str) -> None
         pytest.param("grants: [{client_id: a}]", id="no API"),
         pytest.param("grants: [{id: short, client_id: a, audience: b}]", id="malformed id"),
         pytest.param("apis: [{name: A}]", id="no identifier"),
-        pytest.param("a: [", id="no YAML"),
+        pytest.param("a: [", id="invalid YAML"),
     ],
 )
-def test_a_seed_that_does_not_fit_its_schema_is_refused(tmp_path: Path, seed: str) -> None:
+def test_a_seed_that_violates_its_schema_is_refused(tmp_path: Path, seed: str) -> None:
     assert problems(tmp_path, seed)
 
 
-def test_the_demo_seed_is_good(tmp_path: Path) -> None:
+def test_the_seed_of_the_demo_is_valid(tmp_path: Path) -> None:
     seed = (Path(__file__).parents[2] / "sandbox.yaml").read_text(encoding="utf-8")
     assert len(seeded(tmp_path, seed)["client_grants"]) == 11
 
 
-def test_a_seeded_application_gets_a_token(talk: SandboxClient) -> None:
-    talk.create()
+def test_a_seeded_application_gets_a_token(caller: SandboxClient) -> None:
+    caller.create()
     request = {"grant_type": "client_credentials", "client_id": "worker", "client_secret": "hush", "audience": INVOICES}
-    assert talk.raw("POST", "/oauth/token", data=request).status_code == 200
+    assert caller.raw("POST", "/oauth/token", data=request).status_code == 200
 
 
 def scopes_of_management_api(folder: Path, seed: str) -> list[object]:
@@ -168,7 +168,7 @@ def test_a_seed_can_add_scopes_to_the_management_api(tmp_path: Path) -> None:
     assert len(scopes) == 274
 
 
-def test_domain_in_a_seed_is_the_domain_of_the_tenant(tmp_path: Path) -> None:
+def test_the_variable_domain_in_a_seed_is_the_domain_of_the_tenant(tmp_path: Path) -> None:
     seed = """
     applications: [{name: Worker, description: "$${domain} and ${other}"}]
     apis: [{name: Members, identifier: "https://${domain}/me/"}]
@@ -199,6 +199,6 @@ def test_domain_in_a_seed_is_the_domain_of_the_tenant(tmp_path: Path) -> None:
         ("5", "1:1: the file must be a mapping"),
     ],
 )
-def test_a_wrong_value_is_reported_in_plain_words(tmp_path: Path, seed: str, message: str) -> None:
+def test_the_message_for_an_invalid_value(tmp_path: Path, seed: str, message: str) -> None:
     [problem] = problems(tmp_path, seed)
     assert f"seed.yaml:{message}" in str(problem)

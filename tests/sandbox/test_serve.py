@@ -25,9 +25,9 @@ print("closed")
 ROOT = Path(__file__).parents[2]
 
 
-def test_the_whole_way_over_http(talk: SandboxClient) -> None:
-    credentials = talk.sandbox.credentials
-    with serving(talk.sandbox) as address, httpx.Client(base_url=f"http://{address}") as client:
+def test_a_token_and_requests_over_http(caller: SandboxClient) -> None:
+    credentials = caller.sandbox.credentials
+    with serving(caller.sandbox) as address, httpx.Client(base_url=f"http://{address}") as client:
         request = {
             "grant_type": "client_credentials",
             "client_id": credentials.client_id,
@@ -36,34 +36,34 @@ def test_the_whole_way_over_http(talk: SandboxClient) -> None:
         }
         token = client.post("/oauth/token", data=request).json()["access_token"]
         client.headers["authorization"] = f"Bearer {token}"
-        answer = client.get("/api/v2/client-grants", params={"take": 100})
-        assert len(answer.json()["client_grants"]) == 2
-        assert answer.headers.get_list("date") == ["Fri, 15 Jan 2027 08:00:00 GMT"]
+        response = client.get("/api/v2/client-grants", params={"take": 100})
+        assert len(response.json()["client_grants"]) == 2
+        assert response.headers.get_list("date") == ["Fri, 15 Jan 2027 08:00:00 GMT"]
         encoded = client.get(f"/api/v2/resource-servers/https:%2F%2F{DOMAIN}%2Fapi%2Fv2%2F")
         assert encoded.json()["name"] == "Auth0 Management API"
         deleted = client.delete("/api/v2/client-grants/cgr_0000000000000000")
         assert (deleted.status_code, deleted.content) == (204, b"")
 
 
-def test_small_answers_are_sent_at_once(talk: SandboxClient) -> None:
-    with serving(talk.sandbox) as address, httpx.Client(base_url=f"http://{address}") as client:
+def test_small_responses_are_sent_immediately(caller: SandboxClient) -> None:
+    with serving(caller.sandbox) as address, httpx.Client(base_url=f"http://{address}") as client:
         took: list[float] = []
         for _ in range(20):
             started = perf_counter()
             client.get("/")
             took.append(perf_counter() - started)
-    assert sorted(took)[5] < 0.03  # waiting for acknowledgements takes 40 ms, nearly each time
+    assert sorted(took)[5] < 0.03  # waiting for acknowledgements would take 40 ms nearly each time
 
 
-def test_a_server_ends_with_its_block(talk: SandboxClient) -> None:
-    with serving(talk.sandbox) as address:
+def test_a_server_stops_at_the_end_of_its_context(caller: SandboxClient) -> None:
+    with serving(caller.sandbox) as address:
         pass
     with pytest.raises(httpx.ConnectError):
         httpx.get(f"http://{address}/")
 
 
-def test_a_server_listens_on_ipv6_too(talk: SandboxClient) -> None:
-    with serving(talk.sandbox, "::1") as address:
+def test_a_server_also_listens_on_ipv6(caller: SandboxClient) -> None:
+    with serving(caller.sandbox, "::1") as address:
         assert address.startswith("[::1]:")
         assert httpx.get(f"http://{address}/").status_code == 404
 
@@ -80,27 +80,27 @@ def test_a_signal_stops_the_server_cleanly(tmp_path: Path, number: signal.Signal
         assert process.returncode == 0
 
 
-def test_a_port_in_use_is_told(talk: SandboxClient) -> None:
+def test_a_port_in_use_is_an_error(caller: SandboxClient) -> None:
     with socket.socket() as other:
         other.bind(("127.0.0.1", 0))
         other.listen()
         port = other.getsockname()[1]
         with pytest.raises(SandboxError, match=f"cannot listen on 127.0.0.1:{port}.*choose another port"):
-            serve(talk.sandbox, port=port, on_ready=print)
+            serve(caller.sandbox, port=port, on_ready=print)
 
 
 @pytest.mark.parametrize("port", [-1, 65_536])
-def test_a_port_that_cannot_be_is_told(talk: SandboxClient, port: int) -> None:
+def test_an_invalid_port_is_an_error(caller: SandboxClient, port: int) -> None:
     with pytest.raises(SandboxError, match="cannot listen"):
-        serve(talk.sandbox, port=port, on_ready=print)
+        serve(caller.sandbox, port=port, on_ready=print)
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "192.168.0.1", "::", "example.com"])
-def test_only_this_machine_is_served(talk: SandboxClient, host: str) -> None:
-    with pytest.raises(SandboxError, match="this machine only"), serving(talk.sandbox, host):
+def test_only_loopback_hosts_are_served(caller: SandboxClient, host: str) -> None:
+    with pytest.raises(SandboxError, match="loopback addresses only"), serving(caller.sandbox, host):
         pass
 
 
-def test_localhost_is_this_machine(talk: SandboxClient) -> None:
-    with serving(talk.sandbox, "localhost") as address:
+def test_localhost_is_a_loopback_host(caller: SandboxClient) -> None:
+    with serving(caller.sandbox, "localhost") as address:
         assert address.startswith("127.0.0.1:")

@@ -4,7 +4,7 @@ from auth0_sandbox.errors import SandboxError
 from auth0_sandbox.settings import DEFAULT_SETTINGS, Settings, settings_from
 
 
-def test_nothing_set_is_the_defaults() -> None:
+def test_the_defaults_apply_without_settings() -> None:
     assert settings_from([]) == DEFAULT_SETTINGS
 
 
@@ -32,14 +32,14 @@ def test_settings_are_set_by_name() -> None:
     [
         ("refil=window", 'no setting "refil"; did you mean "refill"?'),
         ("?", "there are: next_on_last_page, "),
-        ("refill=sometimes", 'refill: "sometimes" will not do; give window or continuous'),
+        ("refill=sometimes", 'refill: "sometimes" is not valid; give window or continuous'),
         ("retry_after=yes", "give true or false"),
         ("retry_after", "give true or false"),
         ("system_grant_status=-1", "give a whole number"),
         ("conflict_code=", "give a text, or none"),
     ],
 )
-def test_what_cannot_be_set_is_told(given: str, message: str) -> None:
+def test_an_invalid_setting_is_an_error(given: str, message: str) -> None:
     with pytest.raises(SandboxError) as raised:
         settings_from([given])
     assert message in str(raised.value)

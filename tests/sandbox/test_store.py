@@ -30,7 +30,7 @@ def add(store: Store, number: int, client: str = "c", audience: str = "a") -> No
     store.add(GRANTS, f"cgr_{number}", grant(number, client, audience))
 
 
-def test_a_new_file_has_no_tables_until_they_are_made(tmp_path: Path) -> None:
+def test_a_new_file_has_no_tables(tmp_path: Path) -> None:
     store = open_store(tmp_path / "tenant.db")
     assert store.version() == NO_TABLES
     with store.transaction():
@@ -39,7 +39,7 @@ def test_a_new_file_has_no_tables_until_they_are_made(tmp_path: Path) -> None:
     store.close()
 
 
-def test_a_document_is_what_was_stored(store: Store) -> None:
+def test_a_document_is_stored_unchanged(store: Store) -> None:
     add(store, 1)
     assert store.get(GRANTS, "cgr_1") == grant(1)
     store.replace(GRANTS, "cgr_1", grant(1) | {"scope": ["é"]})
@@ -54,7 +54,7 @@ def test_ids_and_keys_are_unique(store: Store, number: int, audience: str) -> No
         add(store, number, audience=audience)
 
 
-def test_a_failed_transaction_leaves_nothing(store: Store) -> None:
+def test_a_failed_transaction_writes_nothing(store: Store) -> None:
     def add_twice() -> None:
         with store.transaction():
             add(store, 1)
@@ -65,7 +65,7 @@ def test_a_failed_transaction_leaves_nothing(store: Store) -> None:
     assert store.count(GRANTS, {}) == 0
 
 
-def test_filters_take_one_value_or_several(store: Store) -> None:
+def test_filters_have_one_value_or_several(store: Store) -> None:
     for number, client in enumerate("xyz"):
         add(store, number, client)
     assert store.count(GRANTS, {"client_id": "x"}) == 1
@@ -82,9 +82,9 @@ def test_filters_take_one_value_or_several(store: Store) -> None:
     [{}, {"client_id": "c"}, {"audience": "a"}, {"default_for": "d"}, {"allow_any_organization": False}],
     ids=["all", "client", "audience", "default", "any organization"],
 )
-def test_no_list_of_grants_is_sorted_or_scanned(store: Store, filters: dict[str, str | bool]) -> None:
+def test_every_list_of_grants_uses_an_index(store: Store, filters: dict[str, str | bool]) -> None:
     plans: list[str] = []
-    connection = store._connection  # noqa: SLF001 - the question is how SQLite goes about it
+    connection = store._connection  # noqa: SLF001 - needed to read the query plan of SQLite
     connection.set_trace_callback(plans.append)
     store.find(GRANTS, filters, limit=10, after="cgr_1")
     connection.set_trace_callback(None)
@@ -92,7 +92,7 @@ def test_no_list_of_grants_is_sorted_or_scanned(store: Store, filters: dict[str,
     assert not [step for step in steps if step.startswith("SCAN") or "TEMP B-TREE" in step]
 
 
-def test_a_file_that_is_no_database_is_refused(tmp_path: Path) -> None:
+def test_a_file_that_is_not_a_database_is_refused(tmp_path: Path) -> None:
     file = tmp_path / "tenant.db"
     file.write_text("This is a letter and not a database." * 100)
     with pytest.raises(SandboxError, match="name another file"):
@@ -114,7 +114,7 @@ def test_another_connection_sees_what_was_committed(store: Store, tmp_path: Path
     other.close()
 
 
-def test_a_transaction_waits_for_the_one_before_it_reads(tmp_path: Path) -> None:
+def test_a_transaction_waits_for_the_previous_one_before_it_reads(tmp_path: Path) -> None:
     one, other = open_store(tmp_path / "tenant.db"), open_store(tmp_path / "tenant.db")
     with one.transaction():
         one.make_tables()
@@ -137,7 +137,7 @@ def test_a_transaction_waits_for_the_one_before_it_reads(tmp_path: Path) -> None
     other.close()
 
 
-def test_a_new_file_that_another_process_is_writing_is_waited_for(tmp_path: Path) -> None:
+def test_opening_waits_for_another_process_that_creates_the_file(tmp_path: Path) -> None:
     file = tmp_path / "tenant.db"
     other = sqlite3.connect(file, isolation_level=None)
     other.execute(f"PRAGMA application_id = {APPLICATION_ID}")

@@ -12,31 +12,31 @@ from auth0_sandbox.errors import FileError, SandboxError
 from auth0_sandbox.store.database import DocumentKind
 from auth0_sandbox.tenant import open_sandbox, reset
 
-# What another process does: opens the tenant, creates grants for clients of its own, and tells each id once answered.
+# The program of another process: it opens the tenant, creates grants for its own clients, and prints the id of each.
 WRITER = """
 import sys
 from pathlib import Path
 from sandbox.sandbox_client import SandboxClient, open_client
 name, amount, folder = sys.argv[1], int(sys.argv[2]), Path(sys.argv[3])
-talk = open_client(folder)
-with talk.sandbox:
+caller = open_client(folder)
+with caller.sandbox:
     for number in range(amount):
-        client = talk.call("POST", "/clients", json={"name": f"{name} {number}"}).json()["client_id"]
-        print(talk.create(client_id=client)["id"], flush=True)
+        client = caller.call("POST", "/clients", json={"name": f"{name} {number}"}).json()["client_id"]
+        print(caller.create(client_id=client)["id"], flush=True)
 """
 ROOT = Path(__file__).parents[2]
 
 
-def writer(name: str, amount: int, folder: Path) -> subprocess.Popen[str]:
+def writer(name: str, number: int, folder: Path) -> subprocess.Popen[str]:
     return subprocess.Popen(
-        [sys.executable, "-c", WRITER, name, str(amount), str(folder)],
+        [sys.executable, "-c", WRITER, name, str(number), str(folder)],
         stdout=subprocess.PIPE,
         text=True,
         env={"PYTHONPATH": f"{ROOT}:{ROOT / 'tests'}"},
     )
 
 
-def test_a_tenant_survives_a_restart(tmp_path: Path) -> None:
+def test_a_tenant_is_unchanged_after_a_restart(tmp_path: Path) -> None:
     before = open_client(tmp_path)
     with before.sandbox:
         grant = before.create()
@@ -47,7 +47,7 @@ def test_a_tenant_survives_a_restart(tmp_path: Path) -> None:
         assert after.raw("GET", f"/api/v2/client-grants/{grant['id']}", headers=headers).json() == grant
 
 
-def test_a_changed_seed_or_domain_changes_no_tenant_that_exists(tmp_path: Path) -> None:
+def test_a_changed_seed_or_domain_does_not_change_an_existing_tenant(tmp_path: Path) -> None:
     open_client(tmp_path).sandbox.close()
     seed = tmp_path / "seed.yaml"
     seed.write_text("tool: {client_id: other}")
@@ -57,29 +57,29 @@ def test_a_changed_seed_or_domain_changes_no_tenant_that_exists(tmp_path: Path) 
         assert sandbox.store.get(DocumentKind.CLIENTS, "worker") is not None
 
 
-def test_reset_brings_back_the_seed_under_a_running_server(talk: SandboxClient, tmp_path: Path) -> None:
-    before = talk.call("GET", "/client-grants").json()
-    extra = talk.create()
-    token = talk.token()
+def test_reset_restores_the_seed_in_a_running_server(caller: SandboxClient, tmp_path: Path) -> None:
+    before = caller.call("GET", "/client-grants").json()
+    extra = caller.create()
+    token = caller.token()
     reset(tmp_path / "tenant.db", tmp_path / "seed.yaml", DOMAIN)
     headers = {"authorization": f"Bearer {token}"}
-    assert talk.raw("GET", "/api/v2/client-grants", headers=headers).json() == before
-    assert talk.call("GET", f"/client-grants/{extra['id']}").status_code == 404
-    assert talk.create()["audience"] == INVOICES
+    assert caller.raw("GET", "/api/v2/client-grants", headers=headers).json() == before
+    assert caller.call("GET", f"/client-grants/{extra['id']}").status_code == 404
+    assert caller.create()["audience"] == INVOICES
 
 
-def test_reset_makes_a_tenant_where_there_is_none(tmp_path: Path) -> None:
+def test_reset_creates_a_missing_tenant(tmp_path: Path) -> None:
     reset(tmp_path / "tenant.db", None, "new.auth0.com")
     with open_sandbox(tmp_path / "tenant.db", None, DOMAIN) as sandbox:
         assert sandbox.store.tenant().domain == "new.auth0.com"
 
 
-def test_reset_by_a_wrong_seed_leaves_the_tenant_alone(talk: SandboxClient, tmp_path: Path) -> None:
-    grant = talk.create()
+def test_reset_with_an_invalid_seed_does_not_change_the_tenant(caller: SandboxClient, tmp_path: Path) -> None:
+    grant = caller.create()
     (tmp_path / "seed.yaml").write_text("grants: [{client: Nobody, audience: x}]")
     with pytest.raises(FileError):
         reset(tmp_path / "tenant.db", tmp_path / "seed.yaml", DOMAIN)
-    assert talk.call("GET", f"/client-grants/{grant['id']}").json() == grant
+    assert caller.call("GET", f"/client-grants/{grant['id']}").json() == grant
 
 
 def test_a_database_of_another_version_is_refused_until_it_is_reset(tmp_path: Path) -> None:
@@ -93,7 +93,7 @@ def test_a_database_of_another_version_is_refused_until_it_is_reset(tmp_path: Pa
     open_sandbox(database, None, DOMAIN).close()
 
 
-def test_a_missing_seed_is_told(tmp_path: Path) -> None:
+def test_a_missing_seed_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(SandboxError, match="nowhere"):
         open_sandbox(tmp_path / "tenant.db", tmp_path / "nowhere.yaml", DOMAIN)
 
@@ -101,27 +101,27 @@ def test_a_missing_seed_is_told(tmp_path: Path) -> None:
 def test_two_processes_share_a_new_tenant(tmp_path: Path) -> None:
     (tmp_path / "seed.yaml").write_text(SEED)
     writers = [writer(name, 20, tmp_path) for name in ("one", "two")]
-    answered = [line for process in writers for line in process.communicate()[0].split()]
+    created = [line for process in writers for line in process.communicate()[0].split()]
     assert [process.returncode for process in writers] == [0, 0]
-    talk = open_client(tmp_path)
-    with talk.sandbox:
+    caller = open_client(tmp_path)
+    with caller.sandbox:
         listed = [
             grant["id"]
-            for grant in talk.call("GET", f"/client-grants?take=100&audience={INVOICES}").json()["client_grants"]
+            for grant in caller.call("GET", f"/client-grants?take=100&audience={INVOICES}").json()["client_grants"]
         ]
-    assert listed == sorted(answered)
+    assert listed == sorted(created)
     assert len(listed) == 40
 
 
-def test_killing_a_process_loses_nothing_that_was_answered(tmp_path: Path) -> None:
+def test_a_killed_process_loses_no_confirmed_write(tmp_path: Path) -> None:
     process = writer("one", 10_000, tmp_path)
     with process:
         assert process.stdout is not None
-        answered = [process.stdout.readline().strip() for _ in range(10)]
+        created = [process.stdout.readline().strip() for _ in range(10)]
         process.send_signal(signal.SIGKILL)
-        answered += process.stdout.read().split()[:-1]  # the last line may be cut
-    talk = open_client(tmp_path)
-    with talk.sandbox:
-        assert [talk.call("GET", f"/client-grants/{identity}").status_code for identity in answered] == [200] * len(
-            answered
+        created += process.stdout.read().split()[:-1]  # the last line may be incomplete
+    caller = open_client(tmp_path)
+    with caller.sandbox:
+        assert [caller.call("GET", f"/client-grants/{identity}").status_code for identity in created] == [200] * len(
+            created
         )

@@ -26,8 +26,8 @@ def files(tmp_path: Path) -> Certificates:
 
 @pytest.fixture
 def port(tmp_path: Path, files: Certificates) -> Iterator[str]:
-    talk = open_client(tmp_path)
-    with talk.sandbox, serving(talk.sandbox, certificate=files.server) as address:
+    caller = open_client(tmp_path)
+    with caller.sandbox, serving(caller.sandbox, certificate=files.server) as address:
         yield address.split(":")[1]
 
 
@@ -38,7 +38,7 @@ def test_python_trusts_the_authority(files: Certificates, port: str, host: str) 
     assert httpx.get(f"https://{host}:{port}/", verify=context).status_code == 404
 
 
-def test_others_do_not(port: str) -> None:
+def test_python_without_the_authority_refuses_the_certificate(port: str) -> None:
     with pytest.raises(httpx.ConnectError, match="certificate verify failed"):
         httpx.get(f"https://localhost:{port}/")
 
@@ -51,7 +51,7 @@ def test_others_do_not(port: str) -> None:
     ],
     ids=["curl", "node"],
 )
-def test_other_programs_trust_it_too(files: Certificates, port: str, program: list[str], variable: str) -> None:
+def test_other_programs_trust_the_authority(files: Certificates, port: str, program: list[str], variable: str) -> None:
     if shutil.which(program[0]) is None:
         pytest.skip(f"there is no {program[0]}")
     outside = {name: text for name, text in os.environ.items() if not name.lower().endswith("_proxy")}
@@ -65,15 +65,19 @@ def test_other_programs_trust_it_too(files: Certificates, port: str, program: li
     assert '"statusCode":404' in done.stdout
 
 
-def test_a_connection_breaks_under_tls_as_well(tmp_path: Path, files: Certificates) -> None:
-    talk = open_client(tmp_path)
-    talk.sandbox.control.set_faults(FaultPlan((Rule(Drop()),)))
+def test_a_fault_drops_a_connection_with_tls(tmp_path: Path, files: Certificates) -> None:
+    caller = open_client(tmp_path)
+    caller.sandbox.control.set_faults(FaultPlan((Rule(Drop()),)))
     context = ssl.create_default_context(cafile=str(files.authority))
-    with talk.sandbox, serving(talk.sandbox, certificate=files.server) as address, pytest.raises(httpx.TransportError):
+    with (
+        caller.sandbox,
+        serving(caller.sandbox, certificate=files.server) as address,
+        pytest.raises(httpx.TransportError),
+    ):
         httpx.get(f"https://{address}/api/v2/clients", verify=context)
 
 
-def test_the_key_is_for_its_owner_only(files: Certificates) -> None:
+def test_only_the_owner_can_read_the_key(files: Certificates) -> None:
     assert stat.S_IMODE(files.server.stat().st_mode) == 0o600
     assert stat.S_IMODE(files.authority.stat().st_mode) == 0o644
     assert b"PRIVATE KEY" in files.server.read_bytes()
@@ -84,12 +88,12 @@ def test_the_key_is_for_its_owner_only(files: Certificates) -> None:
 @pytest.mark.parametrize(
     ("later", "same"),
     [
-        pytest.param(timedelta(days=1), True, id="kept for long"),
-        pytest.param(LIFETIME - timedelta(days=30), False, id="renewed before the end"),
-        pytest.param(timedelta(days=-2), False, id="renewed if it is of the future"),
+        pytest.param(timedelta(days=1), True, id="reused"),
+        pytest.param(LIFETIME - timedelta(days=30), False, id="renewed before expiry"),
+        pytest.param(timedelta(days=-2), False, id="renewed if not valid yet"),
     ],
 )
-def test_certificates_are_made_once_and_renewed_in_time(
+def test_certificates_are_reused_until_they_are_renewed(
     files: Certificates, tmp_path: Path, later: timedelta, *, same: bool
 ) -> None:
     before = files.authority.read_bytes(), files.server.read_bytes()
@@ -100,13 +104,13 @@ def test_certificates_are_made_once_and_renewed_in_time(
     assert (after[0] == before[0]) is same
 
 
-def test_what_is_no_certificate_is_replaced(files: Certificates, tmp_path: Path) -> None:
+def test_an_invalid_certificate_is_replaced(files: Certificates, tmp_path: Path) -> None:
     files.server.write_text("nothing")
     certificates(tmp_path / "tenant.db", NOW)
     assert b"BEGIN CERTIFICATE" in files.server.read_bytes()
 
 
-def test_where_nothing_can_be_written_it_is_told(tmp_path: Path) -> None:
+def test_a_folder_that_is_not_writable_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(SandboxError, match="cannot store certificates next to"):
         certificates(tmp_path / "file" / "tenant.db", NOW)

@@ -16,16 +16,16 @@ from auth0_sandbox.store.documents import Schema
         pytest.param({}, {"minProperties": 1}, "Too few properties defined (0), minimum 1", id="too few"),
         pytest.param("x", {"enum": ["a"]}, "No enum match for: x", id="enum"),
         pytest.param(0, {"enum": [False]}, "No enum match for: 0", id="zero is not false"),
-        pytest.param("", {"minLength": 1}, "String is too short (0 chars), minimum 1", id="short"),
-        pytest.param("x" * 281, {"maxLength": 280}, "String is too long (281 chars), maximum 280", id="long"),
-        pytest.param(0, {"minimum": 1}, "Value 0 is less than minimum 1", id="small"),
-        pytest.param(101, {"maximum": 100}, "Value 101 is greater than maximum 100", id="large"),
-        pytest.param([1, 2], {"maxItems": 1}, "Array is too long (2), maximum 1", id="many"),
+        pytest.param("", {"minLength": 1}, "String is too short (0 chars), minimum 1", id="too short"),
+        pytest.param("x" * 281, {"maxLength": 280}, "String is too long (281 chars), maximum 280", id="too long"),
+        pytest.param(0, {"minimum": 1}, "Value 0 is less than minimum 1", id="too small"),
+        pytest.param(101, {"maximum": 100}, "Value 101 is greater than maximum 100", id="too large"),
+        pytest.param([1, 2], {"maxItems": 1}, "Array is too long (2), maximum 1", id="too many items"),
         pytest.param("b", {"pattern": "^a$"}, "String does not match pattern ^a$: b", id="pattern"),
         pytest.param("a\n", {"pattern": "^a$"}, "String does not match pattern ^a$: a\n", id="pattern and line break"),
     ],
 )
-def test_a_violation_is_told_in_the_words_of_the_apis_validator(value: object, schema: Schema, text: str) -> None:
+def test_a_violation_has_the_message_of_auth0s_validator(value: object, schema: Schema, text: str) -> None:
     found = violation(value, schema)
     assert found is not None
     assert found.text == text
@@ -36,17 +36,19 @@ def test_a_violation_is_told_in_the_words_of_the_apis_validator(value: object, s
     [
         pytest.param({"x": 1}, {}, id="no keyword"),
         pytest.param(1, {"type": "number"}, id="integer is a number"),
-        pytest.param(None, {"enum": ["a", None]}, id="null among the choices"),
+        pytest.param(None, {"enum": ["a", None]}, id="null is a choice"),
         pytest.param(
-            7, {"minLength": 9, "maxLength": 1, "pattern": "x", "maxItems": 0, "required": ["a"]}, id="not a text"
+            7, {"minLength": 9, "maxLength": 1, "pattern": "x", "maxItems": 0, "required": ["a"]}, id="not a string"
         ),
         pytest.param("x", {"minimum": 9, "maximum": 0, "minProperties": 3}, id="not a number"),
-        pytest.param({"a": "x"}, {"properties": {"a": {"type": "string"}}, "additionalProperties": False}, id="known"),
+        pytest.param(
+            {"a": "x"}, {"properties": {"a": {"type": "string"}}, "additionalProperties": False}, id="known property"
+        ),
         pytest.param([1], {"type": "array"}, id="items of any kind"),
-        pytest.param("an a", {"pattern": "a"}, id="pattern anywhere"),
+        pytest.param("an a", {"pattern": "a"}, id="pattern matches a part"),
     ],
 )
-def test_what_the_schema_allows_is_no_violation(value: object, schema: Schema) -> None:
+def test_a_valid_value_has_no_violation(value: object, schema: Schema) -> None:
     assert violation(value, schema) is None
 
 
@@ -76,7 +78,7 @@ def test_a_violation_names_the_property_and_its_description(value: object, messa
     assert str(violation(value, NESTED)) == message
 
 
-def test_a_violation_of_the_whole_names_no_property() -> None:
+def test_a_violation_by_the_root_names_no_property() -> None:
     schema = {"description": "Not shown.", "minProperties": 1}
     assert str(violation({}, schema)) == "'Too few properties defined (0), minimum 1'."
 

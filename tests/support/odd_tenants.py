@@ -43,7 +43,7 @@ class OddTenant:
 
     @property
     def seed(self) -> str:
-        """The tenant as a seed file. The YAML writes every character of a text as an escape."""
+        """The tenant as a seed file. Every character of a text is an escape in YAML, and `$${` stands for `${`."""
         items = {
             "tool": {"client_id": "own", "client_secret": "secret"},
             "applications": [{"client_id": identity, "name": name} for identity, name in self.applications],
@@ -72,7 +72,8 @@ def _flow(value: object) -> str:
         case list():
             return f"[{', '.join(map(_flow, value))}]"
         case str():
-            return '"' + "".join(f"\\U{ord(character):08x}" for character in value) + '"'
+            escaped = value.replace("${", "$${")
+            return '"' + "".join(f"\\U{ord(character):08x}" for character in escaped) + '"'
         case _:
             return json.dumps(value)
 

@@ -1,7 +1,7 @@
-"""Whole lives of grants, call by call, in the order in which infrastructure tools make them.
+"""Sequences of requests from the creation of a grant to its removal, as infrastructure tools send them.
 
-Each step is a call and what its answer must hold: statuses, keys and values are those of recorded tenants.
-`{api}`, `{client}`, `{grant}` and `{organization}` stand for the ids that were answered before.
+Each step is a request and the expected response. Statuses, keys and values come from recordings of tenants.
+`{api}`, `{client}`, `{grant}` and `{organization}` are replaced by the ids in earlier responses.
 """
 
 from collections.abc import Mapping
@@ -21,45 +21,49 @@ SCOPES = [{"value": "book:parcel", "description": "Book parcels"}, {"value": "tr
 
 @dataclass(frozen=True)
 class Step:
-    """A call; `holds` is what its answer must hold, `lacks` names what must be absent, `keeps` is where its id goes."""
+    """A request and its response.
+
+    The response must have the values in `contains`, must not have the keys in `absent`, and must equal `exactly`, if
+    given. Later steps refer to its id by `id_name`.
+    """
 
     method: str
     path: str
     status: int
     body: Mapping[str, Any] | None = None
-    holds: Mapping[str, Any] | None = None
+    contains: Mapping[str, Any] | None = None
     exactly: object = None
-    lacks: tuple[str, ...] = ()
-    keeps: str = ""
+    absent: tuple[str, ...] = ()
+    id_name: str = ""
 
 
-def replay(talk: SandboxClient, steps: list[Step]) -> None:
-    """Make the calls, one after the other; ids that were answered fill the places named for them."""
+def replay(caller: SandboxClient, steps: list[Step]) -> None:
+    """Send the requests one after the other, with the ids of earlier responses."""
     ids: dict[str, str] = {}
     for number, step in enumerate(steps):
         where = f"step {number}: {step.method} {step.path}"
-        options = {} if step.body is None else {"json": filled(step.body, ids)}
-        answer = talk.call(step.method, filled(step.path, ids), **options)
-        assert answer.status_code == step.status, f"{where}: {answer.text}"
-        said = answer.json() if answer.content else {}
-        expected = filled(step.holds or {}, ids)
-        assert {name: said.get(name) for name in expected} == expected, where
-        assert not set(step.lacks) & set(said), where
-        assert step.exactly is None or said == filled(step.exactly, ids), where
-        if step.keeps:
-            ids[step.keeps] = said.get("id") or said["client_id"]
+        options = {} if step.body is None else {"json": with_ids(step.body, ids)}
+        response = caller.call(step.method, with_ids(step.path, ids), **options)
+        assert response.status_code == step.status, f"{where}: {response.text}"
+        content = response.json() if response.content else {}
+        expected = with_ids(step.contains or {}, ids)
+        assert {name: content.get(name) for name in expected} == expected, where
+        assert not set(step.absent) & set(content), where
+        assert step.exactly is None or content == with_ids(step.exactly, ids), where
+        if step.id_name:
+            ids[step.id_name] = content.get("id") or content["client_id"]
 
 
-def filled(value: Any, ids: Mapping[str, str]) -> Any:
+def with_ids(value: Any, ids: Mapping[str, str]) -> Any:
     match value:
         case str():
             for name, identity in ids.items():
                 value = value.replace(f"{{{name}}}", identity)
             return value
         case dict():
-            return {name: filled(each, ids) for name, each in value.items()}
+            return {name: with_ids(each, ids) for name, each in value.items()}
         case list():
-            return [filled(each, ids) for each in value]
+            return [with_ids(each, ids) for each in value]
         case _:
             return value
 
@@ -80,8 +84,8 @@ CREATE_API = Step(
         "signing_alg": "RS256",
         "authorization_details": [{"type": "parcel"}],
     },
-    lacks=("scopes",),
-    keeps="api",
+    absent=("scopes",),
+    id_name="api",
 )
 CREATE_CLIENT = Step(
     "POST",
@@ -99,8 +103,8 @@ CREATE_CLIENT = Step(
         "organization_usage": "allow",
         "grant_types": ["authorization_code", "implicit", "refresh_token", "client_credentials"],
     },
-    lacks=("oidc_logout", "client_authentication_methods"),
-    keeps="client",
+    absent=("oidc_logout", "client_authentication_methods"),
+    id_name="client",
 )
 CREATE_ORGANIZATION = Step(
     "POST",
@@ -108,16 +112,16 @@ CREATE_ORGANIZATION = Step(
     201,
     {"name": "initrode", "display_name": "Initrode"},
     exactly=None,
-    holds={"name": "initrode", "display_name": "Initrode"},
-    keeps="organization",
+    contains={"name": "initrode", "display_name": "Initrode"},
+    id_name="organization",
 )
 MADE = [
     CREATE_API,
     CREATE_CLIENT,
-    Step("GET", "/resource-servers/{api}", 200, holds={"identifier": IDENTIFIER}, lacks=("scopes",)),
-    Step("GET", f"/resource-servers/{ENCODED}", 200, holds={"id": "{api}"}),
+    Step("GET", "/resource-servers/{api}", 200, contains={"identifier": IDENTIFIER}, absent=("scopes",)),
+    Step("GET", f"/resource-servers/{ENCODED}", 200, contains={"id": "{api}"}),
     Step("PATCH", f"/resource-servers/{ENCODED}", 200, {"scopes": SCOPES}, {"id": "{api}", "scopes": SCOPES}),
-    Step("GET", "/clients/{client}", 200, holds={"name": "Dispatcher"}),
+    Step("GET", "/clients/{client}", 200, contains={"name": "Dispatcher"}),
     Step(
         "GET",
         f"/client-grants?audience={quote(IDENTIFIER, safe='')}&client_id={{client}}&include_totals=true&per_page=50",
@@ -130,11 +134,11 @@ TIDY_UP = [
     Step("PATCH", f"/resource-servers/{ENCODED}", 200, {"scopes": []}, {"scopes": []}),
     Step("DELETE", "/clients/{client}", 204),
     Step("DELETE", "/resource-servers/{api}", 204),
-    Step("GET", "/resource-servers/{api}", 404, holds={"errorCode": "inexistent_resource_server"}),
+    Step("GET", "/resource-servers/{api}", 404, contains={"errorCode": "inexistent_resource_server"}),
 ]
 
 
-def test_a_grant_for_users_changes_its_scopes_and_its_rights_of_all(talk: SandboxClient) -> None:
+def test_a_grant_for_users(caller: SandboxClient) -> None:
     user = {"id": "{grant}", **KEY, "subject_type": "user"}
     details = {"authorization_details_types": ["parcel"]}
     grant = "/client-grants/{grant}"
@@ -145,8 +149,8 @@ def test_a_grant_for_users_changes_its_scopes_and_its_rights_of_all(talk: Sandbo
             201,
             {**KEY, "scope": ["book:parcel"], "subject_type": "user", "authorization_details_types": ["parcel", "box"]},
             {"scope": ["book:parcel"], "subject_type": "user", "authorization_details_types": ["parcel", "box"]},
-            lacks=("organization_usage", "allow_any_organization", "is_system", "allow_all_scopes", "default_for"),
-            keeps="grant",
+            absent=("organization_usage", "allow_any_organization", "is_system", "allow_all_scopes", "default_for"),
+            id_name="grant",
         ),
         Step(
             "PATCH",
@@ -168,27 +172,29 @@ def test_a_grant_for_users_changes_its_scopes_and_its_rights_of_all(talk: Sandbo
         Step("POST", "/client-grants", 409, {**KEY, "scope": [], "subject_type": "user"}, {"statusCode": 409}),
         Step("DELETE", grant, 204),
         Step("DELETE", grant, 204),
-        Step("GET", grant, 404, holds=NO_GRANT),
+        Step("GET", grant, 404, contains=NO_GRANT),
     ]
-    replay(talk, [*MADE, *steps, *TIDY_UP])
+    replay(caller, [*MADE, *steps, *TIDY_UP])
 
 
-def test_a_default_grant_belongs_to_no_application(talk: SandboxClient) -> None:
+def test_a_default_grant(caller: SandboxClient) -> None:
     default = {"audience": IDENTIFIER, "scope": ["book:parcel"], "default_for": "third_party_clients"}
     shown = {"id": "{grant}", "subject_type": "client", **default}
     query = f"/client-grants?audience={quote(IDENTIFIER, safe='')}&default_for=third_party_clients&take=100"
     steps = [
-        Step("POST", "/client-grants", 201, default, {"subject_type": "client"}, lacks=("client_id",), keeps="grant"),
+        Step(
+            "POST", "/client-grants", 201, default, {"subject_type": "client"}, absent=("client_id",), id_name="grant"
+        ),
         Step("GET", "/client-grants/{grant}", 200, exactly=shown),
         Step("GET", f"{query}&include_totals=true&per_page=50", 200, exactly={"client_grants": [shown]}),
         Step("POST", "/client-grants", 409, default, {"error": "Conflict"}),
         Step("PATCH", "/client-grants/{grant}", 200, {"scope": []}, exactly={**shown, "scope": []}),
         Step("DELETE", "/client-grants/{grant}", 204),
     ]
-    replay(talk, [*MADE, *steps, *TIDY_UP])
+    replay(caller, [*MADE, *steps, *TIDY_UP])
 
 
-def test_a_grant_for_anonymous_users_lives_beside_the_others(talk: SandboxClient) -> None:
+def test_grants_for_applications_users_and_anonymous_users(caller: SandboxClient) -> None:
     steps = [
         Step(
             "POST",
@@ -196,11 +202,11 @@ def test_a_grant_for_anonymous_users_lives_beside_the_others(talk: SandboxClient
             201,
             {**KEY, "scope": ["book:parcel"], "subject_type": kind},
             {"subject_type": kind},
-            keeps="grant",
+            id_name="grant",
         )
         for kind in ("client", "user", "anonymous_user")
     ]
-    replay(talk, [*MADE, *steps, Step("DELETE", "/client-grants/{grant}", 204), *TIDY_UP])
+    replay(caller, [*MADE, *steps, Step("DELETE", "/client-grants/{grant}", 204), *TIDY_UP])
 
 
 ORGANIZATION = [
@@ -210,7 +216,7 @@ ORGANIZATION = [
         "/client-grants",
         201,
         {**KEY, "scope": [], "allow_any_organization": True, "organization_usage": "allow"},
-        keeps="grant",
+        id_name="grant",
     ),
     Step(
         "POST",
@@ -249,13 +255,15 @@ REMOVALS = {
     ],
     "organization first": [
         Step("DELETE", "/organizations/{organization}", 204),
-        Step("GET", LISTED, 404, holds={"message": "No organization found by that id or name"}, lacks=("errorCode",)),
+        Step(
+            "GET", LISTED, 404, contains={"message": "No organization found by that id or name"}, absent=("errorCode",)
+        ),
         Step("GET", "/client-grants/{grant}/organizations?take=50", 200, exactly={"organizations": []}),
         Step("DELETE", "/client-grants/{grant}", 204),
     ],
     "application first": [
         Step("DELETE", "/clients/{client}", 204),
-        Step("GET", "/client-grants/{grant}", 404, holds=NO_GRANT),
+        Step("GET", "/client-grants/{grant}", 404, contains=NO_GRANT),
         Step("GET", LISTED, 200, exactly={"client_grants": [], "start": 0, "limit": 50, "total": 0}),
         Step("DELETE", "/organizations/{organization}", 204),
     ],
@@ -263,7 +271,7 @@ REMOVALS = {
 
 
 @pytest.mark.parametrize("removal", REMOVALS.values(), ids=REMOVALS)
-def test_a_grant_serves_an_organization_until_either_goes(talk: SandboxClient, removal: list[Step]) -> None:
+def test_a_grant_of_an_organization(caller: SandboxClient, removal: list[Step]) -> None:
     organization = {"id": "{organization}", "name": "initrode", "display_name": "Initrode"}
     seen = [
         Step("GET", LISTED, 200, exactly={"client_grants": [USED], "start": 0, "limit": 50, "total": 1}),
@@ -280,4 +288,4 @@ def test_a_grant_serves_an_organization_until_either_goes(talk: SandboxClient, r
             exactly={"organizations": [organization], "start": 0, "limit": 50, "total": 1},
         ),
     ]
-    replay(talk, [*MADE, *ORGANIZATION, *seen, *removal, *TIDY_UP])
+    replay(caller, [*MADE, *ORGANIZATION, *seen, *removal, *TIDY_UP])
