@@ -33,7 +33,8 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _serve(options: argparse.Namespace) -> None:
     faults = read_faults(options.faults) if options.faults else NO_FAULTS
-    settings = settings_from(options.set)
+    own = [] if options.custom_domain is None else [f"custom_domain={options.custom_domain}"]
+    settings = settings_from([*options.set, *own])
     with open_sandbox(options.database, options.seed, DOMAIN, settings=settings, faults=faults, with_admin=True) as one:
         serve(one, port=options.port, on_ready=lambda address: print(f"AUTH0_DOMAIN={address}", flush=True))
 
@@ -48,6 +49,7 @@ def _parser() -> argparse.ArgumentParser:
         if name == "serve":
             command.add_argument("--port", type=int, default=0, help="the port; 0 selects a free one")
             command.add_argument("--faults", type=Path, help="inject the faults in this file (YAML or JSON)")
+            command.add_argument("--custom-domain", metavar="HOST", help="answer at this custom domain, too")
             command.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="change a setting")
     return parser
 

@@ -74,10 +74,10 @@ class Control:
         self.tally.clear()
 
     def state(self) -> dict[str, object]:
-        """Return the whole content of the tenant without secrets."""
+        """Return the content of the tenant without secrets and log events."""
         return {
             "tenant": {"domain": self.store.tenant().domain},
-            **{kind.value: self._documents(kind) for kind in DocumentKind},
+            **{kind.value: self._documents(kind) for kind in DocumentKind if kind is not DocumentKind.LOGS},
         }
 
     def faults(self) -> dict[str, object]:

@@ -1,14 +1,17 @@
 """Pure: create the documents of a new tenant from a seed. Equal seeds create equal documents, including ids."""
 
+import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any
 
 from auth0_sandbox.api.clients import NewClient, global_client
 from auth0_sandbox.api.credentials import METHODS, Registrar, register
 from auth0_sandbox.api.grant_rules import canonical
+from auth0_sandbox.api.log_events import new_event
 from auth0_sandbox.api.organizations import new_organization
 from auth0_sandbox.api.resource_servers import management_api, management_scope, new_resource_server
 from auth0_sandbox.errors import FileError, FileProblem
@@ -43,6 +46,8 @@ TOOL_SCOPE = (
     "create:organization_client_grants",
     "delete:organization_client_grants",
 )
+# `${domain}` is the canonical domain of the tenant. `$${` is written for `${`. Grant files have the same rules.
+_PLACEHOLDER = re.compile(r"\$\$\{|\$\{domain\}")
 # The attributes that must be unique within a kind.
 _UNIQUE: Mapping[DocumentKind, tuple[tuple[str, ...], ...]] = {
     DocumentKind.CLIENTS: (("client_id",),),
@@ -51,6 +56,7 @@ _UNIQUE: Mapping[DocumentKind, tuple[tuple[str, ...], ...]] = {
     DocumentKind.CLIENT_GRANTS: (("id",), ("client_id", "default_for", "audience", "subject_type")),
     DocumentKind.CREDENTIALS: (("id",),),
     DocumentKind.ASSOCIATIONS: (("organization_id", "grant_id"),),
+    DocumentKind.LOGS: (("log_id",),),
 }
 
 
@@ -73,14 +79,15 @@ def identity(kind: DocumentKind, document: Document) -> str:
     return ":".join(document[name] for name in _UNIQUE[kind][0])
 
 
-def documents(file: YamlFile, tenant: SandboxTenant, management_scopes: Sequence[str]) -> Documents:
+def documents(file: YamlFile, tenant: SandboxTenant, management_scopes: Sequence[str], now: float) -> Documents:
     """Return the documents of a seed and the documents that every tenant has.
 
     Every tenant has the Management API with its scopes, the global client "All Applications", and the tool's own
-    application with its grant. `file` has passed the seed schema.
+    application with its grant. `file` has passed the seed schema and `with_domain`. `now` (UNIX seconds) is the end of
+    the ages of log events.
 
     Raises:
-        FileError: if a grant has an unknown name, or two items are the same.
+        FileError: if a grant or an event has an unknown name, or two items are the same.
     """
     seed = file.data
     clients, credentials = _registered([_tool(seed, tenant), *_applications(seed, tenant)])
@@ -91,6 +98,7 @@ def documents(file: YamlFile, tenant: SandboxTenant, management_scopes: Sequence
     organizations = [_organization(item) for item in seed.get("organizations", ())]
     grants, problems = _grants(file, clients, apis)
     associations, unknown = _associations(file, grants, organizations)
+    events, unclear = _events(file, tenant, _Named(clients, apis), now)
     whole = {
         DocumentKind.CLIENTS: [*clients, _global_client(tenant)],
         DocumentKind.RESOURCE_SERVERS: apis,
@@ -98,12 +106,30 @@ def documents(file: YamlFile, tenant: SandboxTenant, management_scopes: Sequence
         DocumentKind.CLIENT_GRANTS: [_own_grant(seed, tenant), *grants],
         DocumentKind.CREDENTIALS: credentials,
         DocumentKind.ASSOCIATIONS: associations,
+        DocumentKind.LOGS: events,
     }
-    problems += unknown
+    problems += [*unknown, *unclear]
     problems += [FileProblem(file.name, 0, 0, double) for double in _doubles(whole)]
     if problems:
         raise FileError(problems, file.text)
     return whole
+
+
+def with_domain(file: YamlFile, domain: str) -> YamlFile:
+    """Return the seed with the tenant's domain in place of `${domain}` in all its texts."""
+    return replace(file, data=_filled(file.data, domain))
+
+
+def _filled(value: Any, domain: str) -> Any:  # noqa: ANN401 - any YAML value
+    match value:
+        case str():
+            return _PLACEHOLDER.sub(lambda found: domain if found[0] == "${domain}" else "${", value)
+        case list():
+            return [_filled(item, domain) for item in value]
+        case dict():
+            return {name: _filled(item, domain) for name, item in value.items()}
+        case _:
+            return value
 
 
 def _global_client(tenant: SandboxTenant) -> Document:
@@ -214,6 +240,54 @@ def _associations(
             else:
                 associations.append({"organization_id": identity, "grant_id": grant})
     return associations, problems
+
+
+@dataclass(frozen=True, slots=True)
+class _Named:
+    """The applications and APIs of a seed."""
+
+    clients: Sequence[Document]
+    apis: Sequence[Document]
+
+    def resolved(self, item: Item) -> Document:
+        """Return the attributes of an event with the ids for the names `client` and `api`. Raises LookupError."""
+        event = {name: value for name, value in item.items() if name not in {"client", "api", "days_ago", "date"}}
+        if "client" in item:
+            known = [(client["name"], client["client_id"]) for client in self.clients]
+            event["client_id"] = _named(item["client"], known, "client")
+        if "api" in item:
+            event["audience"] = _named(item["api"], [(api["name"], api["identifier"]) for api in self.apis], "api")
+        named = {client["client_id"]: client["name"] for client in self.clients}
+        name = named.get(event.get("client_id", ""), "")
+        sender = {"ip": "127.0.0.1", "client_ip": "127.0.0.1", "user_agent": ""}
+        return {"client_id": "", "client_name": name} | sender | event
+
+
+def _events(
+    file: YamlFile, tenant: SandboxTenant, named: _Named, now: float
+) -> tuple[list[Document], list[FileProblem]]:
+    """Return the log events of a seed, the oldest first, and their problems."""
+    found: list[tuple[float, str, Document]] = []
+    problems: list[FileProblem] = []
+    for place, item in enumerate(file.data.get("logs", ())):
+        try:
+            found.append((_time_of(item, now), item["type"], named.resolved(item)))
+        except LookupError as error:
+            problems.append(file.problem(("logs", place), error.args[0]))
+        except ValueError:
+            problems.append(file.problem(("logs", place, "date"), f'"{item["date"]}" is not a time in ISO 8601'))
+    events: list[Document] = []
+    for at, kind, attributes in sorted(found, key=lambda each: each[0]):
+        events.append(new_event(kind, at, attributes, tenant, events[-1]["log_id"] if events else ""))
+    return events, problems
+
+
+def _time_of(item: Item, now: float) -> float:
+    """Return the time of an event in UNIX seconds. Raises ValueError."""
+    if "date" not in item:
+        return max(0.0, now - timedelta(days=item["days_ago"]).total_seconds())
+    time = datetime.fromisoformat(item["date"])
+    return (time if time.tzinfo else time.replace(tzinfo=UTC)).timestamp()
 
 
 def _named(name: str, known: Sequence[tuple[str, str]], what: str) -> str:

@@ -86,7 +86,7 @@ def served(  # noqa: PLR0913 - as open_sandbox has them
 
     With `tls`, the certificates are stored next to the database.
     """
-    files = certificates(database, datetime.now(UTC)) if tls else None
+    files = certificates(database, datetime.now(UTC), settings.custom_domain) if tls else None
     with (
         open_sandbox(
             database, seed, DOMAIN, settings=settings, faults=faults, rate_limit=rate_limit, with_admin=True

@@ -1,4 +1,4 @@
-"""Pure: behaviour that Auth0 does not document and recordings do not show, with the assumption of the sandbox."""
+"""Pure: behaviour that Auth0 does not document and recordings do not show, and features that depend on the plan."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
@@ -13,9 +13,9 @@ Refill = Literal["window", "continuous"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """The undocumented behaviour of the sandbox.
+    """The undocumented behaviour of the sandbox, and its features.
 
-    Every field is an assumption. A test of a client should pass with each value.
+    Every field but the last ones is an assumption. A test of a client should pass with each value.
     """
 
     # Some list endpoints return `next` on the last page, followed by an empty page. Client grants have not been
@@ -49,6 +49,11 @@ class Settings:
     retry_after: bool = False
     # Whether a request with an invalid token uses the rate limit.
     limit_before_token: bool = False
+
+    # The custom domain of the tenant, a host without a port, or None.
+    custom_domain: str | None = None
+    # The number of days that log events are kept: 1 (Free), 5 (Essentials), 10 (Professional) or 30 (Enterprise).
+    log_retention_days: int = 30
 
 
 DEFAULT_SETTINGS = Settings()

@@ -16,8 +16,9 @@ from auth0_sandbox.control import Control, Start
 from auth0_sandbox.errors import SandboxError
 from auth0_sandbox.faults.engine import FaultContext, Sleep
 from auth0_sandbox.faults.plan import NO_FAULTS, FaultPlan
+from auth0_sandbox.requests.hosts import check_custom_domain
 from auth0_sandbox.requests.rate_limits import profile
-from auth0_sandbox.seed import Credentials, documents, identity, tool_credentials
+from auth0_sandbox.seed import Credentials, documents, identity, tool_credentials, with_domain
 from auth0_sandbox.server.app import build_app
 from auth0_sandbox.settings import DEFAULT_SETTINGS, Settings
 from auth0_sandbox.store.database import SandboxTenant, Store, open_store
@@ -75,43 +76,46 @@ def open_sandbox(  # noqa: PLR0913 - each is a choice of its own, most have a de
     endpoints below /sandbox.
 
     Raises:
-        SandboxError: if the database cannot be used or the plan is unknown.
+        SandboxError: if the database cannot be used, the plan is unknown or the custom domain is not valid.
         FileError: if the seed is not valid.
     """
     limits = profile(rate_limit)
-    store = open_store(database)
+    store = open_store(database, clock)
     try:
-        _prepare(store, database, seed, domain)
+        _prepare(store, database, seed, domain, clock())
         tenant = store.tenant()
+        check_custom_domain(settings.custom_domain, tenant.domain)
     except BaseException:
         store.close()
         raise
-    means = FaultContext(partial(copy_of, database), sleep)
-    start = Start(reseed=partial(reset, database, seed, tenant.domain), means=means, faults=faults, profile=limits)
+    means = FaultContext(partial(copy_of, database, clock), sleep)
+    start = Start(
+        reseed=partial(reset, database, seed, tenant.domain, clock), means=means, faults=faults, profile=limits
+    )
     control = Control(store, settings, start)
     own = Credentials(tenant.client_id, tenant.client_secret)
     return Sandbox(build_app(control, clock, with_admin=with_admin), store, own, control)
 
 
-def reset(database: Path, seed: Path | None, domain: str) -> None:
+def reset(database: Path, seed: Path | None, domain: str, clock: Callable[[], float] = time.time) -> None:
     """Reset the tenant in `database` to its seed in one transaction. A server with the same file continues.
 
-    Existing tokens stay valid.
+    Existing tokens stay valid. `clock` (UNIX seconds) belongs to the tenant.
 
     Raises:
         SandboxError: if the database cannot be used.
         FileError: if the seed is not valid. The tenant is unchanged.
     """
     data = _read_seed(seed)
-    store = open_store(database)
+    store = open_store(database, clock)
     try:
         with store.transaction():
-            _fill(store, data, domain)
+            _fill(store, data, domain, clock())
     finally:
         store.close()
 
 
-def _prepare(store: Store, database: Path, seed: Path | None, domain: str) -> None:
+def _prepare(store: Store, database: Path, seed: Path | None, domain: str, now: float) -> None:
     """Fill a new database, and refuse an unreadable one."""
     _check_version(store, database)
     if store.version() != NO_TABLES:
@@ -119,7 +123,7 @@ def _prepare(store: Store, database: Path, seed: Path | None, domain: str) -> No
     data = _read_seed(seed)
     with store.transaction():
         if store.version() == NO_TABLES:  # another process may have been faster
-            _fill(store, data, domain)
+            _fill(store, data, domain, now)
 
 
 def _check_version(store: Store, database: Path) -> None:
@@ -137,14 +141,15 @@ def _read_seed(seed: Path | None) -> YamlFile:
     return read_file(seed, schema)
 
 
-def _fill(store: Store, seed: YamlFile, domain: str) -> None:
-    """Replace the content of the database inside the caller's transaction."""
+def _fill(store: Store, seed: YamlFile, domain: str, now: float) -> None:
+    """Replace the content of the database inside the caller's transaction. `now` is in UNIX seconds."""
     known = store.version() == VERSION
     signing_key = store.tenant().signing_key if known else secrets.token_bytes(SIGNING_KEY_BYTES)
+    seed = with_domain(seed, domain)
     own = tool_credentials(seed.data)
     tenant = SandboxTenant(domain, own.client_id, own.client_secret, signing_key)
     scopes = (_HERE / "management_scopes.txt").read_text(encoding="utf-8").split()
-    whole = documents(seed, tenant, scopes)
+    whole = documents(seed, tenant, scopes, now)
     store.make_tables()
     store.set_tenant(tenant)
     for kind, items in whole.items():

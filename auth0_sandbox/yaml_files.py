@@ -21,6 +21,15 @@ HIDDEN_CATEGORIES = frozenset({"Cc", "Cf", "Cn", "Cs", "Zl", "Zp"})
 JOINERS = frozenset("\u200d\ufe0f")
 BLANKS = frozenset("\u115f\u1160\u2800\u3164\uffa0\u034f\u17b4\u17b5")
 """Visible by category, but drawn as nothing."""
+TYPE_NAMES = {
+    "string": "a text",
+    "array": "a list",
+    "object": "a mapping",
+    "number": "a number",
+    "integer": "a whole number",
+    "boolean": "true or false",
+    "null": "null",
+}
 CORE_TAGS = "tag:yaml.org,2002:"
 LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
@@ -200,4 +209,23 @@ def _explain(error: "ValidationError", file: YamlFile) -> FileProblem:
     if error.validator == "enum":
         choices = " or ".join(str(each) for each in schema["enum"])
         return file.problem(path, f'{name} cannot be "{error.instance}"', f"write {choices}")
-    return file.problem(path, f"{name}: {error.message}")
+    return file.problem(path, f"{name} {_requirement(str(error.validator), schema)}")
+
+
+def _requirement(validator: str, schema: Mapping[str, Any]) -> str:
+    """Return the requirement of a keyword in words. Messages of the library contain Python values."""
+    wanted = schema.get(validator)
+    match validator:
+        case "type":
+            types = [wanted] if isinstance(wanted, str) else wanted or []
+            return f"must be {' or '.join(TYPE_NAMES[each] for each in types)}"
+        case "minLength" | "minItems":
+            return "is empty" if wanted == 1 else f"is shorter than {wanted}"
+        case "minimum":
+            return f"must be at least {wanted}"
+        case "maximum":
+            return f"must be at most {wanted}"
+        case "pattern":
+            return f"does not match the pattern {wanted}"
+        case _:
+            return "is not valid"

@@ -8,12 +8,14 @@ from typing import Any, TypeVar
 from reconciler.auth0.client import ManagementClient, is_forbidden
 from reconciler.auth0.errors import RefusedCallError, UnreadableError
 from reconciler.concurrency import task_group
+from reconciler.core.attribution import attribute
 from reconciler.core.characters import pluralize
 from reconciler.core.directory import ORGANIZATION_ID, Directory, Organization, TenantList
 from reconciler.core.grant import ObservedGrant
 from reconciler.core.organizations import DeclaredOrganizations, may_have_organizations
 from reconciler.core.pattern import Pattern
 from reconciler.core.permissions import lists_to_read
+from reconciler.core.plan import Create, Plan, Reason
 from reconciler.core.planner import Observation
 from reconciler.core.spec import GrantSpec
 from reconciler.errors import ReconcilerError
@@ -45,6 +47,7 @@ ORGANIZATIONS_NOT_SAVED = (
     "them (read:organization_client_grants)"
 )
 ORGANIZATIONS_NOT_READ = "organizations of grants were not read: the token may not (read:organization_client_grants)"
+NO_LOGS = "it is not known who changed the grants: the token may not read the logs (read:logs)"
 MAX_COUNTED_ORGANIZATIONS = 100
 """The maximum number of organizations whose grants are counted without a list of all organizations."""
 TOO_MANY_ORGANIZATION_IDS = (
@@ -176,6 +179,26 @@ async def observe_everything(client: ManagementClient, needs: RequiredListings) 
         return with_organizations
     listed = await _none_if_forbidden(client.organizations())
     return replace(with_organizations, directory=replace(with_organizations.directory, organizations=listed))
+
+
+async def attribute_plan(client: ManagementClient, plan: Plan) -> Plan:
+    """Return the plan with the last change of each grant that differs from the files or that no file declares.
+
+    The logs are read only if there are such grants. If the token may not read them, the plan has a note instead.
+
+    Raises:
+        Auth0Error: if the logs cannot be read.
+    """
+    changes = (*plan.changes, *(each.change for each in plan.blocked))
+    grants = {each.key: "" if isinstance(each, Create) else each.before.id for each in changes}
+    undeclared = (each.observed for each in plan.left_alone if each.reason in {Reason.UNMANAGED, Reason.REMOVED})
+    grants |= {each.key: each.id for each in undeclared}
+    if not grants:
+        return plan
+    logs = await _none_if_forbidden(client.log_events())
+    if logs is None:
+        return replace(plan, notes=(*plan.notes, NO_LOGS))
+    return replace(plan, attributions=attribute(logs, grants))
 
 
 async def _none_if_forbidden(reading: Awaitable[T]) -> T | None:

@@ -67,7 +67,7 @@ def test_a_workflow_uses_only_existing_inputs_of_the_action(file: Path) -> None:
 
     assert ours
     assert {name for step in ours for name in step["with"]} <= set(read(ACTION)["inputs"])
-    assert {step["with"]["command"] for step in ours} <= {"validate", "plan", "apply"}
+    assert {step["with"]["command"] for step in ours} <= {"validate", "plan", "apply", "import"}
 
 
 @every_workflow

@@ -1,6 +1,7 @@
 """The endpoints of /client-grants."""
 
 from auth0_sandbox.api.grant_rules import canonical, check_holder, check_rules, check_shape, merged
+from auth0_sandbox.api.search import Search, answer_search
 from auth0_sandbox.requests import paging
 from auth0_sandbox.requests.calls import ApiCall
 from auth0_sandbox.requests.contract import endpoint
@@ -15,6 +16,7 @@ from auth0_sandbox.requests.responses import (
     ok,
     refusal,
 )
+from auth0_sandbox.search.conditions import EXACT, PREFIX, TEXT, SearchField, SearchFields, time_field
 from auth0_sandbox.store.database import DocumentKind, TakenError
 from auth0_sandbox.store.documents import Document
 from auth0_sandbox.store.identities import grant_id, randomly
@@ -30,6 +32,34 @@ def list_grants(call: ApiCall) -> SandboxResponse:
     if "subject_type" in filters and not filters.keys() & {"client_id", "audience", "default_for"}:
         raise invalid_query("subject_type must be combined with client_id, audience or default_for")
     return paging.answer_list(call, paging.DocumentList(kind=DocumentKind.CLIENT_GRANTS, filters=filters))
+
+
+_SEARCH = Search(
+    kind=DocumentKind.CLIENT_GRANTS,
+    fields=SearchFields(
+        {
+            "audience": SearchField(expression="audience", operators=TEXT),
+            "client_id": SearchField(expression="client_id", operators=PREFIX),
+            "subject_type": SearchField(expression="subject_type", operators=PREFIX),
+            "allow_any_organization": SearchField(
+                expression="json_extract(body, '$.allow_any_organization')", operators=EXACT, kind="flag"
+            ),
+            "organization_id": SearchField(
+                expression="tie.organization_id",
+                operators=PREFIX,
+                related="organization_client_grants AS tie WHERE tie.grant_id = client_grants.id",
+            ),
+            "updated_at": time_field("updated_at"),
+            "default_for": SearchField(expression="default_for", operators=PREFIX),
+        }
+    ),
+    sort={"audience": "audience", "updated_at": "updated_at"},
+)
+
+
+def search_grants(call: ApiCall) -> SandboxResponse:
+    """Return a page of the grants that match a query."""
+    return answer_search(call, _SEARCH)
 
 
 def get_grant(call: ApiCall) -> SandboxResponse:
@@ -115,6 +145,7 @@ def _exists(call: ApiCall, grant: Document) -> RefusalError:
 ENDPOINTS = (
     endpoint("GET", "/client-grants", list_grants),
     endpoint("POST", "/client-grants", create_grant),
+    endpoint("GET", "/client-grants/search", search_grants),
     endpoint("GET", "/client-grants/{id}", get_grant),
     endpoint("PATCH", "/client-grants/{id}", update_grant),
     endpoint("DELETE", "/client-grants/{id}", delete_grant),

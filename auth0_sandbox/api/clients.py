@@ -1,17 +1,21 @@
 """The endpoints of /clients, as far as grants depend on applications."""
 
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 
 from auth0_sandbox.api.credentials import METHODS, Registrar, Registration, linked_ids, register, shown_credential
 from auth0_sandbox.api.grant_rules import canonical
+from auth0_sandbox.api.log_events import timestamp
+from auth0_sandbox.api.search import DEFAULT_PARSER, Search, answer_search, search_filters, unsupported
 from auth0_sandbox.requests import paging
 from auth0_sandbox.requests.calls import ApiCall
 from auth0_sandbox.requests.contract import endpoint
 from auth0_sandbox.requests.incoming import invalid_body
 from auth0_sandbox.requests.patches import patched, shown_fields, without_nulls
 from auth0_sandbox.requests.responses import NO_CONTENT, SandboxResponse, bad_request, created, not_found, ok
-from auth0_sandbox.store.database import DocumentKind, SandboxTenant
-from auth0_sandbox.store.documents import Document, on_text, project
+from auth0_sandbox.search.conditions import EXACT, TEXT, SearchField, SearchFields, time_field
+from auth0_sandbox.store.database import DocumentKind, Row, SandboxTenant
+from auth0_sandbox.store.documents import Document, project
 from auth0_sandbox.store.identities import client_id, client_secret, grant_id, randomly
 
 GLOBAL_CLIENT_NAME = "All Applications"
@@ -115,7 +119,7 @@ def with_credentials(client: Document, credentials: list[Document]) -> Document:
 
 
 def _tenant(tenant: SandboxTenant, *, is_global: bool) -> Document:
-    return {"tenant": tenant.domain.partition(".")[0], "global": is_global}
+    return {"tenant": tenant.name, "global": is_global}
 
 
 def _logout(client: Document) -> Document:
@@ -136,8 +140,48 @@ _FIXED = frozenset({"client_id", "global", "tenant"})
 _GIVEN = _FIXED | {"client_secret"}  # attributes that every new application gets
 
 
+_SUMMARY = frozenset({"client_id", "app_type", "name", "description"})
+_FULL_READERS = frozenset({"read:clients", "read:client_keys"})
+# Never in results of a search (documented).
+_HIDDEN_IN_SEARCH = _SECRETS | {"owners", "addons"}
+_BY_GRANT: Mapping[str, SearchField] = {
+    "client_grant.organization_id": SearchField(
+        expression="tie.organization_id",
+        operators=EXACT,
+        related=(
+            "organization_client_grants AS tie JOIN client_grants AS held ON tie.grant_id = held.id"
+            " WHERE held.client_id = clients.id"
+        ),
+    ),
+    "client_grant.allow_any_organization": SearchField(
+        expression="held.allow_any_organization",
+        operators=EXACT,
+        kind="flag",
+        related="client_grants AS held WHERE held.client_id = clients.id",
+    ),
+}
+_SEARCH = Search(
+    kind=DocumentKind.CLIENTS,
+    fields=SearchFields(
+        {
+            "client_id": SearchField(expression="id", operators=EXACT),
+            "external_client_id": SearchField(expression="json_extract(body, '$.external_client_id')", operators=EXACT),
+            "name": SearchField(expression="name", operators=TEXT, ignores_case=True),
+            "app_type": SearchField(expression="app_type", operators=EXACT),
+            "is_first_party": SearchField(expression="is_first_party", operators=EXACT, kind="flag"),
+            "updated_at": time_field("updated_at"),
+            **_BY_GRANT,
+        },
+        metadata="client_metadata",
+    ),
+    sort={"name": "lower(name)", "updated_at": "updated_at"},
+)
+
+
 def list_clients(call: ApiCall) -> SandboxResponse:
     """Return a page of applications, including the global client unless filtered out."""
+    if "q" in call.query:
+        return _list_by_grant(call)
     filters: dict[str, bool | list[str]] = {}
     if "is_global" in call.query:
         filters["global"] = call.query["is_global"]
@@ -145,13 +189,34 @@ def list_clients(call: ApiCall) -> SandboxResponse:
         filters["is_first_party"] = call.query["is_first_party"]
     if "app_type" in call.query:
         filters["app_type"] = call.query["app_type"].split(",")
-    show = on_text(lambda document: _visible(call, document))
+    show = paging.on_document(lambda document: _read(call, document))
     return paging.answer_list(call, paging.DocumentList(kind=DocumentKind.CLIENTS, filters=filters, show=show))
+
+
+def _list_by_grant(call: ApiCall) -> SandboxResponse:
+    """Return a page of the applications whose grants match the query `q`. It excludes other filters (documented)."""
+    if others := call.query.keys() & {"is_global", "is_first_party", "app_type"}:
+        raise unsupported(f"q cannot be combined with {', '.join(sorted(others))}")
+    if not call.query.keys() & {"from", "take"}:
+        raise unsupported("q needs from or take")
+    filters = search_filters(call, SearchFields(_BY_GRANT), DEFAULT_PARSER)
+    show = paging.on_document(lambda document: _read(call, document))
+    return paging.answer_list(call, paging.DocumentList(kind=DocumentKind.CLIENTS, filters=filters, show=show))
+
+
+def search_clients(call: ApiCall) -> SandboxResponse:
+    """Return a page of the applications that match a query. Their results have two times and no secrets."""
+
+    def show(row: Row) -> Document:
+        times = {"created_at": timestamp(row.created_at), "updated_at": timestamp(row.updated_at)}
+        return _summarized(call, project(row.document(), _HIDDEN_IN_SEARCH, include=False) | times)
+
+    return answer_search(call, replace(_SEARCH, show=show))
 
 
 def get_client(call: ApiCall) -> SandboxResponse:
     """Return one application."""
-    return ok(_visible(call, _existing(call)))
+    return ok(_read(call, _existing(call)))
 
 
 def create_client(call: ApiCall) -> SandboxResponse:
@@ -180,6 +245,14 @@ def update_client(call: ApiCall) -> SandboxResponse:
         call.store.replace(DocumentKind.CLIENTS, after["client_id"], after)
         _keep(call, after, registration)
     return ok(_visible(call, with_credentials(after, registration.credentials)))
+
+
+def rotate_secret(call: ApiCall) -> SandboxResponse:
+    """Give an application a new secret. Tokens stay valid."""
+    with call.store.transaction():
+        client = _existing(call) | {"client_secret": client_secret(randomly)}
+        call.store.replace(DocumentKind.CLIENTS, client["client_id"], client)
+    return ok(_visible(call, client))
 
 
 def delete_client(call: ApiCall) -> SandboxResponse:
@@ -220,6 +293,15 @@ def _keep(call: ApiCall, client: Document, registration: Registration) -> None:
             raise invalid_body(f"'No such credential: {identity}' on property client_authentication_methods.")
 
 
+def _read(call: ApiCall, client: Document) -> Document:
+    return _visible(call, _summarized(call, client))
+
+
+def _summarized(call: ApiCall, client: Document) -> Document:
+    """Return the attributes that the token may read. `read:client_summary` opens four of them (documented)."""
+    return client if call.scopes & _FULL_READERS else project(client, _SUMMARY, include=True)
+
+
 def _visible(call: ApiCall, client: Document) -> Document:
     """Remove attributes that were not requested, and secrets unless the token may read keys.
 
@@ -233,7 +315,9 @@ def _visible(call: ApiCall, client: Document) -> Document:
 ENDPOINTS = (
     endpoint("GET", "/clients", list_clients),
     endpoint("POST", "/clients", create_client),
+    endpoint("GET", "/clients/search", search_clients),
     endpoint("GET", "/clients/{id}", get_client),
     endpoint("PATCH", "/clients/{id}", update_client),
     endpoint("DELETE", "/clients/{id}", delete_client),
+    endpoint("POST", "/clients/{id}/rotate-secret", rotate_secret),
 )

@@ -8,12 +8,14 @@ from urllib.parse import parse_qsl
 
 from auth0_sandbox.api.credentials import has_expired, linked_ids
 from auth0_sandbox.api.keys import BadJwtError, Unverified, unverified, verified
+from auth0_sandbox.api.log_events import record_exchange, record_refused_exchange
 from auth0_sandbox.requests.calls import ApiCall
 from auth0_sandbox.requests.responses import RefusalError, SandboxResponse, oauth_refusal, ok
 from auth0_sandbox.requests.tokens import TOKEN_LIFETIME_SECONDS, Permit, issue
 from auth0_sandbox.store.database import DocumentKind
-from auth0_sandbox.store.documents import Document, MalformedJsonError, parse_foreign
+from auth0_sandbox.store.documents import Document, MalformedJsonError, parse, parse_foreign
 
+CLIENT_CREDENTIALS = "client_credentials"
 TYPE = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 LONGEST_ASSERTION_BYTES = 2048
 LONGEST_CLAIM = 64
@@ -83,8 +85,8 @@ def _check(call: ApiCall, claims: Document, client_id: str) -> None:
     if claims["iss"] != client_id:
         raise _refused("iss must be the client_id")
     # a text with a final slash, not a list
-    addresses = (f"https://{call.host}/", f"http://{call.host}/") if call.host else ()
-    if claims.get("aud") not in (call.tenant.issuer, *addresses):
+    addresses: tuple[str, ...] = (f"https://{call.host}/", f"http://{call.host}/") if call.host else ()
+    if claims.get("aud") not in (call.tenant.issuer, call.issuer, *addresses):
         raise _refused(f"aud must be the text {call.tenant.issuer}")
     _check_times(claims, call.now)
 
@@ -138,8 +140,32 @@ def parameters(raw: bytes, content_type: str) -> Mapping[str, str]:
 
 
 def token(call: ApiCall) -> SandboxResponse:
-    """Return a token for the API in `audience`. Its scopes are those of the application's current grant."""
+    """Return a token for the API in `audience`. Its scopes are those of the application's current grant.
+
+    A log event records the exchange, or the reason why there is no token.
+    """
     asked: Mapping[str, str] = call.body
+    try:
+        return _exchanged(call, asked)
+    except RefusalError as error:
+        if asked.get("grant_type") == CLIENT_CREDENTIALS:
+            reason = parse(error.answer.text)["error_description"]
+            record_refused_exchange(call, _claimed_id(asked), asked.get("audience", ""), reason)
+        raise
+
+
+def _claimed_id(asked: Mapping[str, str]) -> str:
+    """Return the client id of a request, which may be wrong, or an empty text."""
+    if "client_id" in asked:
+        return asked["client_id"]
+    try:
+        identity = unverified(asked.get("client_assertion", "")).claims.get("sub")
+    except BadJwtError:
+        return ""
+    return identity if isinstance(identity, str) else ""
+
+
+def _exchanged(call: ApiCall, asked: Mapping[str, str]) -> SandboxResponse:
     client = _authenticated(call, asked)
     audience = _audience(call, asked)
     api = call.store.first(DocumentKind.RESOURCE_SERVERS, {"identifier": audience})
@@ -153,7 +179,8 @@ def token(call: ApiCall) -> SandboxResponse:
     lifetime: int = api.get("token_lifetime", TOKEN_LIFETIME_SECONDS)
     permit = Permit(client_id=client["client_id"], audience=audience, scope=scope, lifetime_seconds=lifetime)
     said = {"scope": " ".join(scope)} if scope else {}
-    issued = {"access_token": issue(call.tenant, permit, call.now)}
+    issued = {"access_token": issue(call.tenant, permit, call.now, call.issuer)}
+    record_exchange(call, client, audience, scope)
     return ok(issued | said | {"expires_in": lifetime, "token_type": "Bearer"})
 
 
@@ -162,7 +189,7 @@ def _authenticated(call: ApiCall, asked: Mapping[str, str]) -> Document:
     grant_type = asked.get("grant_type")
     if not grant_type:
         raise oauth_refusal(HTTPStatus.BAD_REQUEST, "invalid_request", "Missing required parameter: grant_type")
-    if grant_type != "client_credentials":
+    if grant_type != CLIENT_CREDENTIALS:
         raise oauth_refusal(HTTPStatus.FORBIDDEN, "unsupported_grant_type", f"Unsupported grant type: {grant_type}")
     client = asserted_client(call, asked) if "client_assertion" in asked else _client_with_secret(call, asked)
     if grant_type not in client.get("grant_types", ()):
@@ -187,12 +214,17 @@ def _may_use_secret(call: ApiCall, client: Document) -> bool:
 
 
 def _audience(call: ApiCall, asked: Mapping[str, str]) -> str:
-    """Return the identifier of the requested API. An address of the sandbox means its own Management API."""
+    """Return the identifier of the requested API.
+
+    An address of the sandbox means its own Management API. A custom domain does not, as at Auth0.
+    """
     audience = asked.get("audience", "")
     if not audience:
         description = "Non-global clients are not allowed access to APIv1"
         raise oauth_refusal(HTTPStatus.FORBIDDEN, "access_denied", description)
-    reached_as = {f"{scheme}://{call.host}/api/v2/" for scheme in ("http", "https")} if call.host else set()
+    if call.is_at_custom_domain or not call.host:
+        return audience
+    reached_as = {f"{scheme}://{call.host}/api/v2/" for scheme in ("http", "https")}
     return call.tenant.management_audience if audience in reached_as else audience
 
 

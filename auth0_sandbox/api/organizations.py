@@ -1,12 +1,14 @@
 """The endpoints of /organizations."""
 
+from auth0_sandbox.api.search import Search, answer_search
 from auth0_sandbox.requests import paging
 from auth0_sandbox.requests.calls import ApiCall
 from auth0_sandbox.requests.contract import endpoint
 from auth0_sandbox.requests.patches import patched, shown_fields, without_nulls
 from auth0_sandbox.requests.responses import NO_CONTENT, RefusalError, SandboxResponse, conflict, created, not_found, ok
+from auth0_sandbox.search.conditions import EXACT, TEXT, SearchField, SearchFields, time_field
 from auth0_sandbox.store.database import DocumentKind, TakenError
-from auth0_sandbox.store.documents import Document, on_text
+from auth0_sandbox.store.documents import Document
 from auth0_sandbox.store.identities import organization_id, randomly
 
 _FIXED = frozenset({"id"})
@@ -36,11 +38,31 @@ def as_created(organization: Document) -> Document:
 
 def list_organizations(call: ApiCall) -> SandboxResponse:
     """Return a page of organizations. Offsets end at one thousand."""
-    show = on_text(lambda document: shown_fields(call, document))
+    show = paging.on_document(lambda document: shown_fields(call, document))
     listing = paging.DocumentList(
         kind=DocumentKind.ORGANIZATIONS, show=show, offset_cap=call.settings.organizations_offset_cap
     )
     return paging.answer_list(call, listing)
+
+
+_SEARCH = Search(
+    kind=DocumentKind.ORGANIZATIONS,
+    fields=SearchFields(
+        {
+            "id": SearchField(expression="id", operators=EXACT),
+            "name": SearchField(expression="name", operators=TEXT, ignores_case=True),
+            "display_name": SearchField(expression="display_name", operators=TEXT, ignores_case=True),
+            "created_at": time_field("created_at"),
+        },
+        metadata="metadata",
+    ),
+    sort={"name": "name", "display_name": "ifnull(lower(display_name), '')", "created_at": "created_at"},
+)
+
+
+def search_organizations(call: ApiCall) -> SandboxResponse:
+    """Return a page of the organizations that match a query."""
+    return answer_search(call, _SEARCH)
 
 
 def get_organization(call: ApiCall) -> SandboxResponse:
@@ -144,6 +166,7 @@ ENDPOINTS = (
     endpoint("GET", "/organizations", list_organizations),
     endpoint("POST", "/organizations", create_organization),
     endpoint("GET", "/organizations/name/{name}", get_organization_by_name),
+    endpoint("GET", "/organizations/search", search_organizations),
     endpoint("GET", "/organizations/{id}", get_organization),
     endpoint("PATCH", "/organizations/{id}", update_organization),
     endpoint("DELETE", "/organizations/{id}", delete_organization),

@@ -3,13 +3,15 @@
 import re
 from collections.abc import Sequence
 
+from auth0_sandbox.api.search import Search, answer_search
 from auth0_sandbox.requests import paging
 from auth0_sandbox.requests.calls import ApiCall
 from auth0_sandbox.requests.contract import endpoint
 from auth0_sandbox.requests.patches import patched, shown_fields, without_nulls
 from auth0_sandbox.requests.responses import NO_CONTENT, SandboxResponse, bad_request, conflict, created, not_found, ok
+from auth0_sandbox.search.conditions import EXACT, TEXT, SearchField, SearchFields, time_field
 from auth0_sandbox.store.database import DocumentKind, SandboxTenant, TakenError
-from auth0_sandbox.store.documents import Document, on_text
+from auth0_sandbox.store.documents import Document, project
 from auth0_sandbox.store.identities import randomly, resource_server_id, signing_secret
 
 MANAGEMENT_API_NAME = "Auth0 Management API"
@@ -55,8 +57,29 @@ def list_resource_servers(call: ApiCall) -> SandboxResponse:
     """Return a page of APIs. There are no checkpoints."""
     wanted = call.query.get("identifiers")
     filters = {} if wanted is None else {"identifier": wanted}
-    show = on_text(lambda document: shown_fields(call, document))
+    show = paging.on_document(lambda document: shown_fields(call, document))
     return paging.answer_list(call, paging.DocumentList(kind=DocumentKind.RESOURCE_SERVERS, filters=filters, show=show))
+
+
+_HIDDEN_IN_SEARCH = frozenset({"signing_secret"})
+_SEARCH = Search(
+    kind=DocumentKind.RESOURCE_SERVERS,
+    fields=SearchFields(
+        {
+            "id": SearchField(expression="id", operators=EXACT),
+            "identifier": SearchField(expression="identifier", operators=TEXT),
+            "name": SearchField(expression="name", operators=TEXT, ignores_case=True),
+            "updated_at": time_field("updated_at"),
+        }
+    ),
+    sort={"identifier": "identifier", "name": "lower(name)", "updated_at": "updated_at"},
+    show=lambda row: project(row.document(), _HIDDEN_IN_SEARCH, include=False),
+)
+
+
+def search_resource_servers(call: ApiCall) -> SandboxResponse:
+    """Return a page of the APIs that match a query."""
+    return answer_search(call, _SEARCH)
 
 
 def get_resource_server(call: ApiCall) -> SandboxResponse:
@@ -139,6 +162,7 @@ def _find(call: ApiCall) -> Document | None:
 ENDPOINTS = (
     endpoint("GET", "/resource-servers", list_resource_servers),
     endpoint("POST", "/resource-servers", create_resource_server),
+    endpoint("GET", "/resource-servers/search", search_resource_servers),
     # an identifier is a URL whose slashes arrive decoded
     endpoint("GET", "/resource-servers/{id:path}", get_resource_server),
     endpoint("PATCH", "/resource-servers/{id:path}", update_resource_server),

@@ -4,7 +4,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from auth0_sandbox.requests.hosts import is_custom_domain
 from auth0_sandbox.requests.responses import SandboxResponse
+from auth0_sandbox.requests.sender import RequestSender
 from auth0_sandbox.settings import Settings
 from auth0_sandbox.store.database import SandboxTenant, Store
 from auth0_sandbox.store.documents import Schema
@@ -14,8 +16,8 @@ from auth0_sandbox.store.documents import Schema
 class ApiCall:
     """One checked request: the token has the permission, and path, query and body match the endpoint's schemas.
 
-    `now` is in UNIX seconds. `host` is the server's own name as the client used it, or empty. `scopes` belong to the
-    token. `body` is the parsed JSON or None. `query` has parsed numbers and booleans.
+    `now` is in UNIX seconds. `host` is the server's own name as the client used it, or empty. `client_id` and `scopes`
+    belong to the token. `body` is the parsed JSON or None. `query` has parsed numbers and booleans.
     """
 
     store: Store
@@ -23,10 +25,22 @@ class ApiCall:
     tenant: SandboxTenant
     now: float
     host: str = ""
+    sender: RequestSender = field(default_factory=RequestSender)
+    client_id: str = ""
     scopes: frozenset[str] = frozenset()
     path: Mapping[str, str] = field(default_factory=dict)
     query: Mapping[str, Any] = field(default_factory=dict)
     body: Any = None
+
+    @property
+    def issuer(self) -> str:
+        """The `iss` of tokens that this request gets. A custom domain issues tokens in its own name."""
+        return f"https://{self.settings.custom_domain}/" if self.is_at_custom_domain else self.tenant.issuer
+
+    @property
+    def is_at_custom_domain(self) -> bool:
+        """Return whether the client used the custom domain."""
+        return is_custom_domain(self.host, self.settings.custom_domain)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,7 +48,8 @@ class Endpoint:
     """A method and a path below `/api/v2`, with its schemas, its permissions and its handler.
 
     A token needs one of the permissions in `any_of`. `identity` is the schema of the path's `id`. `query` has the
-    schema of each parameter. `body` returns the schema of the body, or is None if there is no body.
+    schema of each parameter. `body` returns the schema of the body, or is None if there is no body. `summary` describes
+    the endpoint in log events.
     """
 
     method: str
@@ -44,3 +59,4 @@ class Endpoint:
     identity: Schema = field(default_factory=dict)
     query: Mapping[str, Schema] = field(default_factory=dict)
     body: Callable[[], Schema] | None = None
+    summary: str = ""

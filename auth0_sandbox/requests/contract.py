@@ -31,6 +31,7 @@ def endpoint(method: str, path: str, handle: Callable[[ApiCall], SandboxResponse
         identity=_schemas(parameters, "path").get("id", {}),
         query=_schemas(parameters, "query"),
         body=partial(body, method, path) if "requestBody" in operation else None,
+        summary=operation["summary"],
     )
 
 

@@ -4,14 +4,15 @@ from collections.abc import Callable
 from dataclasses import replace
 from http import HTTPStatus
 
-from auth0_sandbox.api import oauth
+from auth0_sandbox.api import log_events, oauth
 from auth0_sandbox.requests.calls import ApiCall, Endpoint
 from auth0_sandbox.requests.incoming import body_value, check_identity, query_values
 from auth0_sandbox.requests.responses import SandboxResponse, refusal
-from auth0_sandbox.requests.tokens import permissions, require_any
+from auth0_sandbox.requests.tokens import require_any, verify
 from auth0_sandbox.requests.traffic import Arrival, Handle
 
 LARGEST_BODY_BYTES = 1_048_576
+READS = frozenset({"GET", "HEAD"})
 Spend = Callable[[Arrival], None]  # takes a token from the buckets of the rate limits, or raises
 
 
@@ -26,11 +27,17 @@ def management(endpoint: Endpoint, spend: Spend) -> Handle:
         if early:
             spend(arrival)
         call = _call(arrival)
-        scopes = permissions(arrival.authorization, call.tenant, arrival.token_time)
+        permit = verify(arrival.authorization, call.tenant, call.settings.custom_domain, arrival.token_time)
+        scopes = frozenset(permit.scope)
         require_any(scopes, endpoint.any_of)
         if not early:
             spend(arrival)
-        return endpoint.handle(_checked(endpoint, arrival, replace(call, scopes=scopes)))
+        call = _checked(endpoint, arrival, replace(call, scopes=scopes, client_id=permit.client_id))
+        response = endpoint.handle(call)
+        if endpoint.method not in READS:
+            request = {"method": arrival.method.lower(), "path": arrival.path, "query": dict(arrival.query)}
+            log_events.record_write(call, request, endpoint.summary, response)
+        return response
 
     return handle
 
@@ -53,6 +60,7 @@ def _call(arrival: Arrival) -> ApiCall:
         tenant=arrival.store.tenant(),
         now=arrival.now,
         host=arrival.host,
+        sender=arrival.sender,
         path=arrival.parameters,
     )
 

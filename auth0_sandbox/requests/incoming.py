@@ -66,7 +66,7 @@ def body_value(raw: bytes, schema: Schema, content_type: str = "") -> object:
 
 
 def form_value(text: str, schema: Schema, level: int = 0) -> dict[str, object]:
-    """Return the object that a form describes. `a=1&a=2` and `a[]=1` are arrays, and `a[b]=1` is an object.
+    """Return the object that a form describes. `a=1&a=2`, `a[]=1` and `a[0]=1` are arrays, and `a[b]=1` is an object.
 
     The schema decides about numbers and booleans.
 
@@ -90,8 +90,18 @@ def form_value(text: str, schema: Schema, level: int = 0) -> dict[str, object]:
         name: values if name in arrays else _value(values, known.get(name, {})) for name, values in several.items()
     }
     for name, inside in parts.items():
-        found[name] = form_value(urlencode(inside), known.get(name, {}), level + 1)
+        found[name] = _nested(inside, known.get(name, {}), level + 1)
     return found
+
+
+def _nested(inside: Sequence[tuple[str, str]], schema: Schema, level: int) -> object:
+    """Return the array or the object of the parameters `name[key]…`. An array has numbers as keys."""
+    keys = {key.partition("[")[0] for key, _ in inside}
+    text = urlencode(inside)
+    if "array" not in _types(schema) or not all(key.isdecimal() for key in keys):
+        return form_value(text, schema, level)
+    items = form_value(text, {"properties": dict.fromkeys(keys, schema.get("items", {}))}, level)
+    return [items[key] for key in sorted(items, key=int)]
 
 
 def invalid_body(violation_text: str) -> RefusalError:
@@ -101,8 +111,7 @@ def invalid_body(violation_text: str) -> RefusalError:
 
 def _value(several: list[str], schema: Schema) -> object:
     """Return the value of one parameter. A repeated parameter is an array, which most schemas refuse."""
-    types = schema.get("type", ())
-    kinds = {types} if isinstance(types, str) else set(types)
+    kinds = _types(schema)
     if "array" in kinds or len(several) > 1:
         return several
     text = several[0]
@@ -111,3 +120,8 @@ def _value(several: list[str], schema: Schema) -> object:
     if "boolean" in kinds:
         return _BOOLEANS.get(text, text)
     return text
+
+
+def _types(schema: Schema) -> set[str]:
+    types = schema.get("type", ())
+    return {types} if isinstance(types, str) else set(types)

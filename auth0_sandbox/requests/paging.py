@@ -9,28 +9,34 @@ from auth0_sandbox.requests.calls import ApiCall
 from auth0_sandbox.requests.incoming import invalid_query
 from auth0_sandbox.requests.responses import SandboxResponse, bad_request
 from auth0_sandbox.store.database import DocumentKind, Row
-from auth0_sandbox.store.documents import dump
-from auth0_sandbox.store.queries import TIED_TO, Filters
+from auth0_sandbox.store.documents import Document, dump
+from auth0_sandbox.store.queries import TIED_TO, Filters, Order
 
 DEFAULT_PAGE_SIZE = 50
 CHECKPOINT_LIFETIME_SECONDS = 86_400
 
 
-def _as_stored(text: str) -> str:
-    return text
+def _as_stored(row: Row) -> str:
+    return row.text
+
+
+def on_document(change: Callable[[Document], Document]) -> Callable[[Row], str]:
+    """Return a function that returns the text of a changed document."""
+    return lambda row: dump(change(row.document()))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DocumentList:
     """A list: the selected documents, and the conversion from stored to response text.
 
-    `offset_cap` is the maximum offset, or 0 without a maximum.
+    `offset_cap` is the maximum offset, or 0 without a maximum. The default of `order` belongs to the kind.
     """
 
     kind: DocumentKind
     filters: Filters = field(default_factory=dict)
-    show: Callable[[str], str] = _as_stored
+    show: Callable[[Row], str] = _as_stored
     offset_cap: int = 0
+    order: Order | None = None
 
 
 def answer_list(call: ApiCall, listing: DocumentList) -> SandboxResponse:
@@ -42,7 +48,7 @@ def answer_list(call: ApiCall, listing: DocumentList) -> SandboxResponse:
         RefusalError: 400 for a checkpoint that is invented or too old, or an offset beyond the cap.
     """
     by_checkpoint = "take" in call.query or "from" in call.query
-    return _checkpoint_page(call, listing) if by_checkpoint else _offset_page(call, listing)
+    return answer_checkpoint(call, listing) if by_checkpoint else _offset_page(call, listing)
 
 
 def answer_empty(call: ApiCall, name: str) -> SandboxResponse:
@@ -75,11 +81,16 @@ def _offset_page(call: ApiCall, listing: DocumentList) -> SandboxResponse:
     )
 
 
-def _checkpoint_page(call: ApiCall, listing: DocumentList) -> SandboxResponse:
+def answer_checkpoint(call: ApiCall, listing: DocumentList) -> SandboxResponse:
+    """Return the page after the checkpoint `from`. The default is the first page.
+
+    Raises:
+        RefusalError: 400 for a checkpoint that is invented or too old.
+    """
     limit = call.query.get("take", DEFAULT_PAGE_SIZE)
     after = _read_checkpoint(call.query["from"], call.now) if "from" in call.query else ""
     try:
-        rows = call.store.find(listing.kind, listing.filters, limit=limit + 1, after=after)
+        rows = call.store.find(listing.kind, listing.filters, limit=limit + 1, after=after, order=listing.order)
     except ValueError as error:
         raise _bad_checkpoint(call.query["from"]) from error
     page = rows[:limit]
@@ -89,7 +100,7 @@ def _checkpoint_page(call: ApiCall, listing: DocumentList) -> SandboxResponse:
 
 
 def _array(rows: Sequence[Row], listing: DocumentList) -> str:
-    return f"[{','.join(listing.show(row.text) for row in rows)}]"
+    return f"[{','.join(listing.show(row) for row in rows)}]"
 
 
 def _write_checkpoint(cursor: str, now: float) -> str:

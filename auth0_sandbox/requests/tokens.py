@@ -32,10 +32,13 @@ class Permit:
     lifetime_seconds: int = TOKEN_LIFETIME_SECONDS
 
 
-def issue(tenant: SandboxTenant, permit: Permit, now: float) -> str:
-    """Return a token that is valid from `now`. A later change of the grant does not change its permissions."""
+def issue(tenant: SandboxTenant, permit: Permit, now: float, issuer: str = "") -> str:
+    """Return a token that is valid from `now`. A later change of the grant does not change its permissions.
+
+    The default issuer is the canonical domain of the tenant.
+    """
     claims: dict[str, object] = {
-        "iss": tenant.issuer,
+        "iss": issuer or tenant.issuer,
         "sub": f"{permit.client_id}@clients",
         "aud": permit.audience,
         "iat": int(now),
@@ -47,8 +50,8 @@ def issue(tenant: SandboxTenant, permit: Permit, now: float) -> str:
     return jwt.encode(claims, tenant.signing_key, ALGORITHM)
 
 
-def permissions(authorization: str | None, tenant: SandboxTenant, now: float) -> frozenset[str]:
-    """Return the scopes of the bearer token in an `Authorization` header.
+def verify(authorization: str | None, tenant: SandboxTenant, custom_domain: str | None, now: float) -> Permit:
+    """Return the content of the bearer token in an `Authorization` header, which the tenant issued at a domain of it.
 
     Raises:
         RefusalError: 400 for a malformed header, 401 for a missing, wrong or expired token.
@@ -64,7 +67,7 @@ def permissions(authorization: str | None, tenant: SandboxTenant, now: float) ->
             tenant.signing_key,
             [ALGORITHM],
             audience=tenant.management_audience,
-            issuer=tenant.issuer,
+            issuer=[tenant.issuer, f"https://{custom_domain or tenant.domain}/"],
             options=_UNCHECKED,
         )
         expires = int(claims["exp"])
@@ -74,7 +77,8 @@ def permissions(authorization: str | None, tenant: SandboxTenant, now: float) ->
         raise unauthorized("Invalid token") from error
     if expires <= now:
         raise unauthorized(_EXPIRED)
-    return frozenset(str(claims.get("scope", "")).split())
+    scope = str(claims.get("scope", "")).split()
+    return Permit(client_id=str(claims.get("azp", "")), audience=tenant.management_audience, scope=scope)
 
 
 def require_any(scopes: frozenset[str], any_of: Sequence[str]) -> None:

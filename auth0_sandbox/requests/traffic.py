@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 
 from auth0_sandbox.requests.responses import SandboxResponse, oauth_refusal, phrase, refusal
+from auth0_sandbox.requests.sender import RequestSender
 from auth0_sandbox.settings import Settings
 from auth0_sandbox.store.database import Store
 
@@ -30,6 +31,7 @@ class Arrival:
     parameters: Mapping[str, str] = field(default_factory=dict)
     query: tuple[tuple[str, str], ...] = ()
     host: str = ""
+    sender: RequestSender = field(default_factory=RequestSender)
     authorization: str | None = None
     content_type: str = ""
     body: bytes = b""

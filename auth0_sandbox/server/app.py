@@ -11,15 +11,24 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 from starlette.types import ASGIApp
 
-from auth0_sandbox.api import associations, client_credentials, client_grants, clients, organizations, resource_servers
+from auth0_sandbox.api import (
+    associations,
+    client_credentials,
+    client_grants,
+    clients,
+    logs,
+    organizations,
+    resource_servers,
+)
 from auth0_sandbox.control import Control
 from auth0_sandbox.requests import dispatch
 from auth0_sandbox.requests.calls import Endpoint
+from auth0_sandbox.requests.hosts import is_custom_domain, is_own
 from auth0_sandbox.requests.responses import RefusalError, refusal
+from auth0_sandbox.requests.sender import RequestSender
 from auth0_sandbox.requests.statistics import UNKNOWN
 from auth0_sandbox.requests.traffic import Arrival, Handle, Proceed, Reply, reply
 from auth0_sandbox.server import admin
-from auth0_sandbox.server.hosts import is_own
 from auth0_sandbox.server.wire import response
 
 PREFIX = "/api/v2"
@@ -31,6 +40,7 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     *organizations.ENDPOINTS,
     *associations.ENDPOINTS,
     *client_credentials.ENDPOINTS,
+    *logs.ENDPOINTS,
 )
 Handles = Mapping[str, Handle]  # by method
 Clock = Callable[[], float]  # UNIX seconds
@@ -88,7 +98,8 @@ class _Desk:
             path=request.url.path,
             parameters=request.path_params,
             query=tuple(request.query_params.multi_items()),
-            host=_own_host(request),
+            host=_own_host(request, self._control.settings.custom_domain),
+            sender=_sender(request),
             authorization=request.headers.get("authorization"),
             content_type=request.headers.get("content-type", ""),
             body=body,
@@ -114,10 +125,22 @@ def _proceed(handle: Handle) -> Proceed:
     return proceed
 
 
-def _own_host(request: Request) -> str:
+def _sender(request: Request) -> RequestSender:
+    headers = request.headers
+    return RequestSender(
+        ip=request.client.host if request.client else "",
+        user_agent=headers.get("user-agent", ""),
+        auth0_client=headers.get("auth0-client", ""),
+        correlation_id=headers.get("x-correlation-id", ""),
+        base_url=str(request.base_url).rstrip("/"),
+    )
+
+
+def _own_host(request: Request, custom_domain: str | None) -> str:
     """Return the Host header if it names this server, or an empty text, because the sender chooses it."""
     host = request.headers.get("host", "")
-    return host if is_own(host, request.url.scheme, request.scope.get("server")) else ""
+    is_ours = is_own(host, request.url.scheme, request.scope.get("server")) or is_custom_domain(host, custom_domain)
+    return host if is_ours else ""
 
 
 async def _read(request: Request) -> bytes:

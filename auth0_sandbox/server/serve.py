@@ -19,8 +19,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from uvicorn.server import ServerState
 
 from auth0_sandbox.errors import SandboxError, reason
+from auth0_sandbox.requests.hosts import is_custom_domain, is_local
 from auth0_sandbox.requests.responses import refusal
-from auth0_sandbox.server.hosts import is_local
 from auth0_sandbox.server.wire import BREAK, JSON
 from auth0_sandbox.tenant import Sandbox
 
@@ -75,8 +75,9 @@ def serving(
 
 def _server(sandbox: Sandbox, certificate: Path | None) -> uvicorn.Server:
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
-        local = is_local(Headers(scope=scope).get("host", ""))
-        await _run_or_break(sandbox.app if local else _refuse, server.server_state, (scope, receive, send))
+        host = Headers(scope=scope).get("host", "")
+        is_served = is_local(host) or is_custom_domain(host, sandbox.control.settings.custom_domain)
+        await _run_or_break(sandbox.app if is_served else _refuse, server.server_state, (scope, receive, send))
 
     # the application sends the date of the tenant's clock
     config = uvicorn.Config(

@@ -45,8 +45,10 @@ class Certificates:
         return dict.fromkeys(TRUST, str(self.authority))
 
 
-def certificates(database: Path, now: datetime) -> Certificates:
+def certificates(database: Path, now: datetime, custom_domain: str | None = None) -> Certificates:
     """Return the certificates next to a database. They are created on first use and renewed before they expire.
+
+    They are also valid for the custom domain of the tenant. Another custom domain needs new ones.
 
     Raises:
         SandboxError: if the files cannot be written.
@@ -55,8 +57,8 @@ def certificates(database: Path, now: datetime) -> Certificates:
     files = Certificates(folder / f"{database.stem}-ca.pem", folder / f"{database.stem}-tls.pem")
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        if not _is_good(files.server, now):
-            _write(files.server, _new(now))
+        if not _is_good(files.server, now, custom_domain):
+            _write(files.server, _new(now, custom_domain))
         # read again, because another process may have been faster, and both files must match
         _write(files.authority, _authority_in(files.server.read_bytes()), READABLE)
     except OSError as error:
@@ -64,32 +66,40 @@ def certificates(database: Path, now: datetime) -> Certificates:
     return files
 
 
-def _is_good(server: Path, now: datetime) -> bool:
+def _is_good(server: Path, now: datetime, custom_domain: str | None) -> bool:
     try:
         chain = x509.load_pem_x509_certificates(server.read_bytes())
-    except (FileNotFoundError, ValueError):
+        names = chain[0].extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    except (FileNotFoundError, ValueError, x509.ExtensionNotFound):
         return False
-    return all(each.not_valid_before_utc <= now < each.not_valid_after_utc - RENEWAL for each in chain)
+    is_current = all(each.not_valid_before_utc <= now < each.not_valid_after_utc - RENEWAL for each in chain)
+    return is_current and list(names) == _names(custom_domain)
 
 
 def _authority_in(server: bytes) -> bytes:
     return x509.load_pem_x509_certificates(server)[-1].public_bytes(Encoding.PEM)
 
 
-def _new(now: datetime) -> bytes:
+def _names(custom_domain: str | None) -> list[x509.GeneralName]:
+    return [*NAMES, *([x509.DNSName(custom_domain)] if custom_domain else [])]
+
+
+def _new(now: datetime, custom_domain: str | None) -> bytes:
     """Return a new key, its certificate, and the certificate of a new authority, as PEM."""
     authority_key, key = (ec.generate_private_key(ec.SECP256R1()) for _ in range(2))
-    authority = _authority(authority_key, now)
-    certificate = _certificate(key.public_key(), authority, authority_key, now)
+    authority = _authority(authority_key, now, custom_domain)
+    names = x509.SubjectAlternativeName(_names(custom_domain))
+    certificate = _certificate(key.public_key(), names, authority, authority_key, now)
     secret = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
     return secret + certificate.public_bytes(Encoding.PEM) + authority.public_bytes(Encoding.PEM)
 
 
-def _authority(key: Key, now: datetime) -> x509.Certificate:
-    """Return the certificate of an authority that may sign for this machine only."""
+def _authority(key: Key, now: datetime, custom_domain: str | None) -> x509.Certificate:
+    """Return the certificate of an authority that may sign for this machine and the custom domain only."""
     name = _name("reconciler sandbox authority")
     networks = (x509.IPAddress(ip_network("127.0.0.1/32")), x509.IPAddress(ip_network("::1/128")))
-    permitted = x509.NameConstraints([x509.DNSName("localhost"), *networks], None)
+    domains = [x509.DNSName(name) for name in ("localhost", custom_domain) if name]
+    permitted = x509.NameConstraints([*domains, *networks], None)
     builder = (
         _builder(key.public_key(), name, now)
         .issuer_name(name)
@@ -100,7 +110,9 @@ def _authority(key: Key, now: datetime) -> x509.Certificate:
     return builder.sign(key, SHA256())
 
 
-def _certificate(key: PublicKey, authority: x509.Certificate, authority_key: Key, now: datetime) -> x509.Certificate:
+def _certificate(
+    key: PublicKey, names: x509.SubjectAlternativeName, authority: x509.Certificate, authority_key: Key, now: datetime
+) -> x509.Certificate:
     """Return the certificate of a server on this machine."""
     issuer = x509.AuthorityKeyIdentifier.from_issuer_public_key(authority_key.public_key())
     builder = (
@@ -109,7 +121,7 @@ def _certificate(key: PublicKey, authority: x509.Certificate, authority_key: Key
         .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
         .add_extension(_usage(signs_certificates=False), critical=True)
         .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
-        .add_extension(x509.SubjectAlternativeName(NAMES), critical=False)
+        .add_extension(names, critical=False)
         .add_extension(issuer, critical=False)
     )
     return builder.sign(authority_key, SHA256())

@@ -9,18 +9,18 @@ A commit reaches the operating system before it returns, so acknowledged writes 
 import os
 import sqlite3
 import stat
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 from threading import RLock
-from time import monotonic, sleep
+from time import monotonic, sleep, time
 from typing import Any
 
 from auth0_sandbox.errors import SandboxError, reason
 from auth0_sandbox.store.documents import Document, dump, parse, parse_foreign
-from auth0_sandbox.store.queries import Filters, order_of, selection, sql
+from auth0_sandbox.store.queries import BY_ID, Filters, Order, order_of, selection, sql
 from auth0_sandbox.store.tables import APPLICATION_ID, STATEMENTS, TABLES, VERSION
 
 BUSY_TIMEOUT_SECONDS = 15.0
@@ -41,6 +41,7 @@ class DocumentKind(StrEnum):
     CLIENT_GRANTS = "client_grants"
     CREDENTIALS = "client_credentials"
     ASSOCIATIONS = "organization_client_grants"
+    LOGS = "logs"
 
 
 class TakenError(Exception):
@@ -57,6 +58,11 @@ class SandboxTenant:
     signing_key: bytes = field(repr=False)
 
     @property
+    def name(self) -> str:
+        """The name of the tenant."""
+        return self.domain.partition(".")[0]
+
+    @property
     def issuer(self) -> str:
         """The `iss` of the tenant's tokens."""
         return f"https://{self.domain}/"
@@ -69,11 +75,16 @@ class SandboxTenant:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A stored document: its id, its JSON text, and its place in the order of its list."""
+    """A stored document: its id, its JSON text, and its place in the order of its list.
+
+    The times of its creation and its last change are in UNIX seconds.
+    """
 
     id: str
     text: str
     cursor: str
+    created_at: float
+    updated_at: float
 
     def document(self) -> Document:
         """Return the document as a value."""
@@ -81,10 +92,14 @@ class Row:
 
 
 class Store:
-    """An open database. Methods are thread-safe. Each call, or `transaction`, is atomic."""
+    """An open database. Methods are thread-safe. Each call, or `transaction`, is atomic.
 
-    def __init__(self, connection: sqlite3.Connection) -> None:
+    `clock` (UNIX seconds) dates documents.
+    """
+
+    def __init__(self, connection: sqlite3.Connection, clock: Callable[[], float] = time) -> None:
         self._connection = connection
+        self._clock = clock
         self._lock = RLock()
 
     def close(self) -> None:
@@ -133,7 +148,9 @@ class Store:
         Raises:
             TakenError: if the id or a unique attribute is taken.
         """
-        self._write(sql("INSERT INTO", kind, "(id, body) VALUES (?, ?)"), identity, (identity, dump(document)))
+        now = self._clock()
+        statement = sql("INSERT INTO", kind, "(id, body, created_at, updated_at) VALUES (?, ?, ?, ?)")
+        self._write(statement, identity, (identity, dump(document), now, now))
 
     def replace(self, kind: DocumentKind, identity: str, document: Document) -> None:
         """Replace an existing document.
@@ -141,7 +158,8 @@ class Store:
         Raises:
             TakenError: if another document has a unique attribute of it.
         """
-        self._write(sql("UPDATE", kind, "SET body = ? WHERE id = ?"), identity, (dump(document), identity))
+        statement = sql("UPDATE", kind, "SET body = ?, updated_at = ? WHERE id = ?")
+        self._write(statement, identity, (dump(document), self._clock(), identity))
 
     def get(self, kind: DocumentKind, identity: str) -> Document | None:
         """Return the document, or None."""
@@ -153,21 +171,34 @@ class Store:
         rows = self.find(kind, filters, limit=1)
         return rows[0].document() if rows else None
 
-    def find(self, kind: DocumentKind, filters: Filters, *, limit: int, offset: int = 0, after: str = "") -> list[Row]:
+    def find(  # noqa: PLR0913 - the parts of a query
+        self,
+        kind: DocumentKind,
+        filters: Filters,
+        *,
+        limit: int,
+        offset: int = 0,
+        after: str = "",
+        order: Order | None = None,
+    ) -> list[Row]:
         """Return matching documents in the order of their list, after the place `after` (a row's cursor).
+
+        The place belongs to an ascending order.
 
         Raises:
             ValueError: if `after` is not a place in this list.
         """
         chosen = selection(kind, filters)
-        columns = ", ".join(order_of(kind))
-        place = _place(after, len(order_of(kind)))
+        order = order or order_of(kind)
+        columns = ", ".join(order.columns)
+        place = _place(after, order)
         later = f"AND ({columns}) > ({', '.join('?' * len(place))})" if place else ""
         # The inner select uses only an index, so late pages are as fast as the first one.
-        inner = sql("SELECT id FROM", chosen.sql, later, f"ORDER BY {columns} LIMIT ? OFFSET ?")
-        outer = sql("SELECT id, body,", columns, "FROM", kind, f"WHERE id IN ({inner}) ORDER BY {columns}")
+        inner = sql("SELECT id FROM", chosen.sql, later, f"ORDER BY {order.sql} LIMIT ? OFFSET ?")
+        named = f"id, body, created_at, updated_at, {columns}"
+        outer = sql("SELECT", named, "FROM", kind, f"WHERE id IN ({inner}) ORDER BY {order.sql}")
         rows = self._rows(outer, (*chosen.values, *place, limit, min(offset, MOST_ROWS)))
-        return [Row(identity, text, _cursor(place)) for identity, text, *place in rows]
+        return [_row(each, order) for each in rows]
 
     def count(self, kind: DocumentKind, filters: Filters) -> int:
         """Return the number of matching documents."""
@@ -196,26 +227,32 @@ class Store:
             return self._connection.execute(statement, values).fetchall()
 
 
-def _cursor(place: Sequence[object]) -> str:
-    """Return the place of a row as text: its id, or a JSON array of the columns that sort its list."""
-    return str(place[0]) if len(place) == 1 else dump(place)
+def _row(columns: tuple[Any, ...], order: Order) -> Row:
+    """Return a row of the columns id, body, created_at, updated_at and those of its order.
+
+    The cursor is the id, or a JSON array of the columns that sort the list.
+    """
+    identity, text, created_at, updated_at, *place = columns
+    return Row(identity, text, identity if order == BY_ID else dump(place), created_at, updated_at)
 
 
-def _place(cursor: str, columns: int) -> list[Any]:
+def _place(cursor: str, order: Order) -> list[Any]:
     """Return the values of a cursor. An empty cursor is the start of the list."""
-    if not cursor or columns == 1:
+    if not cursor or order == BY_ID:
         return [cursor] if cursor else []
     place = parse_foreign(cursor.encode())
-    if not isinstance(place, list) or len(place) != columns or not all(type(each) in {int, str} for each in place):
+    if not isinstance(place, list) or len(place) != len(order.columns):
+        raise ValueError(cursor)
+    if type(place[-1]) is not int or not all(type(each) in {int, float, str} for each in place):
         raise ValueError(cursor)
     return place
 
 
-def open_store(path: Path) -> Store:
+def open_store(path: Path, clock: Callable[[], float] = time) -> Store:
     """Open or create the database file at `path` and its folder. The tables are created later.
 
     Only the owner can read a new file. A file that is not a sandbox database is not changed, and links are not
-    followed.
+    followed. `clock` (UNIX seconds) dates documents.
 
     Raises:
         SandboxError: if the file cannot be opened or is not a sandbox database.
@@ -237,7 +274,7 @@ def open_store(path: Path) -> Store:
     except sqlite3.Error as error:
         connection.close()
         raise SandboxError(f"cannot use {path} as sandbox database: {error}; name another file") from error
-    return Store(connection)
+    return Store(connection, clock)
 
 
 def _make_file(path: Path) -> bool:

@@ -1,7 +1,7 @@
 """Pure: the JSON documents of the sandbox, as text and as values."""
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 # A document contains everything that a caller sent. Unknown attributes are stored and returned.
@@ -43,11 +43,6 @@ def parse_foreign(raw: bytes) -> object:
 def project(document: Document, names: frozenset[str], *, include: bool) -> Document:
     """Return `document` with only the named attributes, or without them, in the same order."""
     return {name: value for name, value in document.items() if (name in names) is include}
-
-
-def on_text(change: Callable[[Document], Document]) -> Callable[[str], str]:
-    """Return `change` as a function from stored text to response text."""
-    return lambda text: dump(change(parse(text)))
 
 
 def _refuse(constant: str) -> object:

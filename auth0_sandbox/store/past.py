@@ -10,16 +10,16 @@ from auth0_sandbox.store.database import Store
 FINENESS = 8  # the maximum number of copies for the period
 
 
-def copy_of(database: Path) -> Store:
+def copy_of(database: Path, clock: Callable[[], float]) -> Store:
     """Return a copy of the tenant in `database` in memory. Writes to the copy stay there.
 
-    A copy uses as much memory as the tenant uses disk space. Close it after use.
+    A copy uses as much memory as the tenant uses disk space. Close it after use. `clock` dates its new documents.
     """
     memory = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
     with closing(sqlite3.connect(database)) as connection:
         connection.backup(memory)
     memory.execute("PRAGMA foreign_keys = ON")
-    return Store(memory)
+    return Store(memory, clock)
 
 
 class Past:

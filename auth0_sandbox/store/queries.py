@@ -3,8 +3,17 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-# The value of a column, or several allowed values. Boolean columns contain 0 and 1.
-Filters = Mapping[str, str | bool | Sequence[str]]
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """A condition in SQL, with the values to bind."""
+
+    sql: str
+    values: tuple[object, ...] = ()
+
+
+# The value of a column, or several allowed values. Boolean columns contain 0 and 1. A condition has any name.
+Filters = Mapping[str, str | bool | Sequence[str] | Condition]
 # The names of client grants and organizations in the table of associations.
 _TIES = {
     "client_grants": ("grant_id", "organization_id"),
@@ -16,14 +25,28 @@ _TIES = {
 TIED_TO = "tied_to"
 
 
-Order = tuple[str, ...]
-BY_ID: Order = ("id",)
+@dataclass(frozen=True, slots=True)
+class Order:
+    """The columns that sort a list, the first one first. Together they are unique."""
+
+    columns: tuple[str, ...]
+    is_descending: bool = False
+
+    @property
+    def sql(self) -> str:
+        """The columns for ORDER BY."""
+        return ", ".join(f"{column} DESC" if self.is_descending else column for column in self.columns)
+
+
+BY_ID = Order(("id",))
+BY_CREATION = Order(("rowid",))
+NEWEST_FIRST = Order(("date", "id"), is_descending=True)
 # Applications are listed in the order of their creation, and the global client comes last (recorded).
-ORDERS: Mapping[str, Order] = {"clients": ("global", "rowid")}
+ORDERS: Mapping[str, Order] = {"clients": Order(("global", "rowid"))}
 
 
 def order_of(table: str) -> Order:
-    """Return the columns by which the API sorts the list of a kind."""
+    """Return the order in which the API lists a kind."""
     return ORDERS.get(table, BY_ID)
 
 
@@ -45,6 +68,10 @@ def selection(table: str, filters: Filters) -> Selection:
     values: list[object] = []
     for column, wanted in filters.items():
         if column == TIED_TO:
+            continue
+        if isinstance(wanted, Condition):
+            clauses.append(wanted.sql)
+            values.extend(wanted.values)
             continue
         several = [wanted] if isinstance(wanted, str | bool) else wanted
         clauses.append(f"{column} IN ({', '.join('?' * len(several))})")

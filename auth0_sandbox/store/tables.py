@@ -1,10 +1,10 @@
 """Pure: the tables of a tenant's database, with indexes for every list of the API.
 
-Each kind has an id, the JSON text of the response, and generated columns for searching.
+Each kind has an id, the JSON text of the response, two times in UNIX seconds, and generated columns for searching.
 """
 
 NO_TABLES = 0
-VERSION = 3  # increase it with every change below
+VERSION = 4  # increase it with every change below
 APPLICATION_ID = 0x52534258
 """Marks a database file as one of ours: PRAGMA application_id."""
 
@@ -13,7 +13,8 @@ TABLES = frozenset({"tenant", "clients", "resource_servers", "client_grants"})
 
 
 def _table(name: str, *columns: str) -> str:
-    return f"CREATE TABLE {name} (id TEXT PRIMARY KEY NOT NULL, body TEXT NOT NULL, {', '.join(columns)}) STRICT"
+    own = ("id TEXT PRIMARY KEY NOT NULL", "body TEXT NOT NULL", "created_at REAL NOT NULL", "updated_at REAL NOT NULL")
+    return f"CREATE TABLE {name} ({', '.join((*own, *columns))}) STRICT"
 
 
 def _text(name: str) -> str:
@@ -32,11 +33,11 @@ def _flag(name: str, absent: int) -> str:
 STATEMENTS = (
     """CREATE TABLE tenant (one INTEGER PRIMARY KEY CHECK (one = 1), domain TEXT NOT NULL, client_id TEXT NOT NULL,
        client_secret TEXT NOT NULL, signing_key BLOB NOT NULL)""",
-    _table("clients", _text("app_type"), _flag("global", 0), _flag("is_first_party", 1)),
+    _table("clients", _text("name"), _text("app_type"), _flag("global", 0), _flag("is_first_party", 1)),
     "CREATE INDEX clients_by_creation ON clients (global)",  # SQLite adds the rowid to each index
-    _table("resource_servers", _text("identifier")),
+    _table("resource_servers", _text("name"), _text("identifier")),
     "CREATE UNIQUE INDEX resource_servers_by_identifier ON resource_servers (identifier)",
-    _table("organizations", _text("name")),
+    _table("organizations", _text("name"), _text("display_name")),
     "CREATE UNIQUE INDEX organizations_by_name ON organizations (name)",
     _table(
         "client_grants",
@@ -59,6 +60,8 @@ STATEMENTS = (
     """CREATE UNIQUE INDEX organization_client_grants_by_organization
        ON organization_client_grants (organization_id, grant_id)""",
     "CREATE INDEX organization_client_grants_by_grant ON organization_client_grants (grant_id, organization_id)",
+    _table("logs", *(_text(name) for name in ("type", "date", "client_id", "client_name", "audience"))),
+    "CREATE INDEX logs_by_date ON logs (date, id)",
     "CREATE TABLE used_once (name TEXT PRIMARY KEY NOT NULL, until REAL NOT NULL) STRICT, WITHOUT ROWID",
     "CREATE INDEX used_once_by_time ON used_once (until)",
 )

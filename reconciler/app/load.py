@@ -22,7 +22,7 @@ from reconciler.files.document import mark_of
 from reconciler.files.history import GrantHistory, read_history
 from reconciler.files.read import LoadedFile, LoadedGrants, read_config, read_config_at, read_grants, read_grants_at
 from reconciler.files.workspace import Workspace
-from reconciler.git.repository import Repository, find_root
+from reconciler.git.repository import GitError, Repository, find_root
 from reconciler.git.revision import Revision, refuse_unless_ancestor, resolve_revision
 
 DATA_FOLDER = ".reconciler"
@@ -172,8 +172,12 @@ def load_grant_files(
         )
     if not plan_options.base and not plan_options.prune_removed:
         return GrantFiles(declared, rollback=rollback)
-    repository = workspace_of(options.config).repository()
     option = "--base" if plan_options.base else "--prune-removed"
+    try:
+        repository = workspace_of(options.config).repository()
+    except GitError as error:
+        fix = "check the files out with git (actions/checkout with fetch-depth: 0)"
+        raise GitError(f"{option} needs the git history: {error}; {fix}") from error
     _refuse_other_repository(Path(options.grants), repository, option)
     history = read_history(repository, Path(options.grants), plan_options.since) if plan_options.prune_removed else None
     unread = tuple(unread_versions_note(history.unread)) if history else ()

@@ -66,6 +66,7 @@ class PlanOptions:
         policy_at: The git revision whose configuration file contains the policy.
         base: The git revision to compare the files with.
         only_branch: Leave out changes that the branch did not make.
+        attribute: Find in the tenant's logs who changed each grant.
     """
 
     prune: bool = False
@@ -79,6 +80,7 @@ class PlanOptions:
     policy_at: str | None = None
     base: str | None = None
     only_branch: bool = False
+    attribute: bool = False
 
     def __post_init__(self) -> None:
         if self.policy and self.policy_at:

@@ -30,6 +30,7 @@ from reconciler.errors import ProblemsError, ReconcilerError
 from reconciler.files.read import LoadedGrants
 from reconciler.observe import (
     RequiredListings,
+    attribute_plan,
     observe,
     observe_everything,
     observe_for_changes,
@@ -102,7 +103,10 @@ class TenantSession:
     async def observe_and_plan(self) -> TenantPlan:
         """Observe the tenant and make a plan. Raises Auth0Error, ReconcilerError, and the errors of `plan`."""
         observation = await self._before_deadline(self._observe())
-        return TenantPlan(self.plan(observation), observation)
+        plan = self.plan(observation)
+        if self.plan_options.attribute:
+            plan = await self._before_deadline(attribute_plan(self.client, plan))
+        return TenantPlan(plan, observation)
 
     async def observe_all(self) -> Observation:
         """Observe everything that the token may read. Raises Auth0Error, ReconcilerError."""

@@ -85,7 +85,7 @@ def plan_json(plan: Plan) -> Json:
             *(_change(change, plan, None) for change in plan.changes),
             *(_change(each.change, plan, each.reason) for each in plan.blocked),
         ],
-        "unmanaged": [_left_alone(each, plan.directory) for each in plan.left_alone],
+        "unmanaged": [_left_alone(each, plan) for each in plan.left_alone],
         "no_longer_declared": [_no_longer_declared(each, plan) for each in plan.no_longer_declared],
         "differing": plan.differing,
         "skipped": plan.skipped,
@@ -158,6 +158,11 @@ def plan_from_json(data: Mapping[str, Any]) -> Plan:
         not_checked=tuple(NotChecked(each["check"], each["why"], each["grants"]) for each in data.get("unknown", ())),
         risks={_key_from(each["key"]): _risks_from(each["risks"]) for each in with_risks if each["risks"]},
         facts={_key_from(each["key"]): _facts_from(each["facts"]) for each in data["changes"] if "facts" in each},
+        attributions={
+            _key_from(each["key"]): each["attribution"]
+            for each in (*data["changes"], *data["unmanaged"])
+            if "attribution" in each
+        },
         origins={_key_from(each["key"]): Origin(each["origin"]) for each in data["changes"] if each["origin"]},
     )
 
@@ -228,6 +233,7 @@ def _change(change: Change, plan: Plan, blocked: str | None) -> Json:
         "risks": [_risk(risk) for risk in plan.risks.get(change.key, ())],
         "origin": plan.origins.get(change.key),
         **({"facts": _facts(plan.facts[change.key])} if change.key in plan.facts else {}),
+        **({"attribution": plan.attributions[change.key]} if change.key in plan.attributions else {}),
         **({"removal": _removal(change.removal)} if isinstance(change, Delete) and change.removal else {}),
     }
 
@@ -298,11 +304,13 @@ def field_json(change: FieldChange) -> Json:
             return {"field": change.field, "before": change.before, "after": change.after}
 
 
-def _left_alone(each: LeftAlone, directory: Directory) -> Json:
+def _left_alone(each: LeftAlone, plan: Plan) -> Json:
+    attribution = plan.attributions.get(each.observed.key)
     return {
         "id": each.observed.id,
-        **_named_key(each.observed.key, directory),
+        **_named_key(each.observed.key, plan.directory),
         "reason": str(each.reason),
+        **({"attribution": attribution} if attribution else {}),
         **({"detail": each.detail} if each.detail else {}),
     }
 

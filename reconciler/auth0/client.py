@@ -34,7 +34,8 @@ from reconciler.auth0.management import (
 )
 from reconciler.auth0.wire import Json, count, cursor
 from reconciler.concurrency import task_group
-from reconciler.core.characters import quote_text
+from reconciler.core.attribution import LogEvent, LogEvents
+from reconciler.core.characters import quote_text, visible
 from reconciler.core.directory import Api, Application, Organization
 from reconciler.core.grant import ClientGrant, Key, ObservedGrant
 from reconciler.core.plan import Update
@@ -43,10 +44,13 @@ from reconciler.redaction import Secrets
 T = TypeVar("T")
 
 GRANTS = "client-grants"
+LOGS = "logs"
 APPLICATIONS = "clients"
 APIS = "resource-servers"
 
 PAGE_SIZE = 100
+MAX_LOG_EVENTS = 1_000
+"""Auth0 answers at most this number of events by page."""
 MAX_ENTRIES = 200_000
 """Twice the number of grants of the largest supported tenant. A longer listing is endless or wrong."""
 MAX_LISTING_BYTES = 64_000_000
@@ -150,6 +154,30 @@ class ManagementClient:
             if not is_not_found(error):
                 raise
             return {}
+
+    async def log_events(self) -> LogEvents:
+        """Return the newest operations in the tenant's logs, the newest first, at most MAX_LOG_EVENTS.
+
+        Raises like `grants`. 403 means that the token lacks read:logs.
+        """
+        events: list[LogEvent] = []
+        size = _ListingSize(LOGS)
+
+        def parse_events(response: TenantResponse) -> list[LogEvent]:
+            page = response.json()
+            if not isinstance(page, list) or not all(isinstance(item, dict) for item in page):
+                raise UnreadableError(f"{response.call}: the response is not a list of events")
+            size.add(response)
+            return [wire.log_event(item) for item in page]
+
+        for number in range(MAX_LOG_EVENTS // PAGE_SIZE):
+            query = {"page": str(number), "per_page": str(PAGE_SIZE), "sort": "date:-1"}
+            query["q"] = f"type:{wire.API_OPERATION}"
+            page = await self._management.call(ApiRequest("GET", LOGS, query), parse_events)
+            events += page
+            if len(page) < PAGE_SIZE:
+                return LogEvents(tuple(events), is_complete=True)
+        return LogEvents(tuple(events), is_complete=False)
 
     async def create(self, grant: ClientGrant, context: RequestContext = NO_CONTEXT) -> str:
         """Create a grant without its organizations. Return its id.
@@ -356,5 +384,13 @@ def _without_duplicates(items: Iterable[T], path: str, identity: Callable[[T], o
     for item in items:
         first = known.setdefault(identity(item), item)
         if first is not item and first != item:
-            raise UnreadableError(f"GET {API}/{path}: two different entries for {quote_text(str(identity(item)))}")
+            raise UnreadableError(f"GET {API}/{path}: two different entries for {_identity_text(identity(item))}")
     return tuple(known.values())
+
+
+def _identity_text(identity: object) -> str:
+    """Return an id in quotes, or the holder, the API and the subject type of a key."""
+    if not isinstance(identity, Key):
+        return quote_text(str(identity))
+    holder, audience = quote_text(identity.holder), quote_text(identity.audience)
+    return f"the grant of {holder} for {audience} ({visible(identity.subject_type)})"

@@ -1,11 +1,13 @@
 """Pure: convert between the JSON of the Management API and the types of `core`."""
 
 import json
+import re
 import unicodedata
 from collections.abc import Mapping
 from typing import Any, NoReturn
 
 from reconciler.auth0.errors import UnreadableError
+from reconciler.core.attribution import DATE, VERBS, LogEvent
 from reconciler.core.characters import quote_text
 from reconciler.core.directory import Api, Application, Organization
 from reconciler.core.fields import SETTINGS, SUBJECT_CLIENT, FieldKind, GrantField, plain_value
@@ -22,6 +24,8 @@ MAX_CURSOR_LENGTH = 2_048
 MAX_ITEMS = 10_000
 """The limit for a list inside an entry. An API has at most a few thousand scopes."""
 MAX_COUNT = 10**12
+API_OPERATION = "sapi"
+"""The type of a log event for a successful operation of the Management API."""
 
 
 def parse(body: bytes) -> Any:  # noqa: ANN401 - JSON; the functions below parse its values
@@ -207,6 +211,49 @@ def api(data: Json) -> Api:
 def organization(data: Json) -> Organization:
     """Parse an organization. Raises UnreadableError if it lacks its id."""
     return Organization(identifier(data, "id"), text_or_none(data, "name") or "")
+
+
+CHANNELS: Mapping[str, str] = {"https://manage.auth0.com/": "dashboard", "api": "API"}
+GRANT_PATH = re.compile(r"/api/v2/client-grants(?:/(?P<id>[^/?]+))?/?")
+
+
+def log_event(data: Json) -> LogEvent:
+    """Parse an event of the logs. Only operations on client grants have more than a date.
+
+    The shape of `details` is documented for `sapi` events only. Missing details are empty. Raises UnreadableError if
+    the event has no valid date.
+    """
+    date = text(data, "date")
+    if not DATE.match(date):
+        raise UnreadableError("an event of the logs has no valid date")
+    request = _object(_object(data, "details"), "request")
+    path = GRANT_PATH.fullmatch(text_or_none(request, "path") or "")
+    if text_or_none(data, "type") != API_OPERATION or path is None:
+        return LogEvent(date)
+    method = (text_or_none(request, "method") or "").upper()
+    answer = _object(_object(_object(data, "details"), "response"), "body")
+    key = _grant_key(answer) or _grant_key(_object(request, "body"))
+    user = _object(_object(request, "auth"), "user")
+    names = [text_or_none(user, name) for name in ("email", "name", "user_id")]
+    client = text_or_none(data, "client_name") or text_or_none(data, "client_id") or ""
+    actor = next(filter(None, names), f"application {client}" if client else "")
+    channel = text_or_none(request, "channel") or ""
+    grant_id = path["id"] or text_or_none(answer, "id") or ""
+    return LogEvent(date, method if method in VERBS else "", grant_id, key, actor, CHANNELS.get(channel, channel))
+
+
+def _grant_key(data: Json) -> Key | None:
+    if not text_or_none(data, "audience"):
+        return None
+    if bool(text_or_none(data, "client_id")) == bool(text_or_none(data, "default_for")):
+        return None
+    return _key(data, "")
+
+
+def _object(data: Json, name: str) -> Json:
+    """Return an object inside a value, or an empty object."""
+    value = data.get(name)
+    return value if isinstance(value, dict) else {}
 
 
 def created_id(data: object, expected: ClientGrant) -> str:

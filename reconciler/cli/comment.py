@@ -4,6 +4,7 @@ import os
 import stat
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -75,6 +76,8 @@ def command(*, files: tuple[Path, ...], issue: str | None, closes: bool, attempt
     for text in proxy_notes(job.address):
         console.note(text)
     reports, problems = _read_all(files, job.run)
+    if issue is not None:
+        reports = [_with_drift_advice(each) for each in reports]
     refuse_equal_markers(reports)
     with _open_targets(job, issue or "") as (comments, issues):
         target: CommentTarget = issues if closes or issue is not None else comments
@@ -104,6 +107,15 @@ def _read_all(files: Iterable[Path], run: str) -> tuple[list[ForgeReport], list[
         except ReconcilerError as error:
             problems.append(str(error))
     return reports, problems
+
+
+def _with_drift_advice(report: ForgeReport) -> ForgeReport:
+    """Return the report of an issue with instructions to undo or to keep the drift."""
+    advice = (
+        f"If {span(tenant_of(report.marker))} has drifted: to undo it, apply the main branch with `reconciler apply`. "
+        "To keep it, change the files with `reconciler import --update`, and merge the change.\n"
+    )
+    return replace(report, body=f"{report.body.rstrip()}\n\n{advice}")
 
 
 def _markers_without_report(target: CommentTarget, known: Sequence[str], *, includes_new: bool) -> list[str]:

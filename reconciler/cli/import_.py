@@ -63,7 +63,7 @@ def command(  # noqa: PLR0913 - the options of the command
     match the tenant.
 
     --update keeps drift: declared grants get the tenant's values, and declarations of missing grants are removed.
-    Comments, order, layout and variables stay. A declaration that also applies to another tenant is not changed.
+    Comments, order, layout and variables stay. A declaration that also applies to other tenants is split.
     """
     if update and out is not None:
         raise click.UsageError("--out is for new files, and --update writes none: use one of them")

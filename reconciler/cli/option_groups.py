@@ -10,6 +10,7 @@ import click
 
 from reconciler.app.options import PlanOptions, RequestOptions
 from reconciler.app.outputs import OutputOptions, ReportFile
+from reconciler.core.characters import quote_text
 from reconciler.errors import Exit
 from reconciler.output.markdown.truncate import DEFAULT_MAX_BYTES
 
@@ -52,7 +53,7 @@ def parse_duration(text: str) -> float:
     except ValueError:
         seconds = 0.0
     if not 0 < seconds < float("inf"):
-        raise click.BadParameter(f"{text!r} is not a duration; write it like 90s, 30m or 2h")
+        raise click.BadParameter(f"{quote_text(text)} is not a duration; write it like 90s, 30m or 2h")
     return seconds
 
 
@@ -63,7 +64,7 @@ class FiniteRange(click.FloatRange):
         """Return the number. Raises click.BadParameter."""
         number: float = super().convert(value, param, ctx)
         if math.isnan(number):
-            self.fail(f"{value!r} is not a number", param, ctx)
+            self.fail(f"{quote_text(str(value))} is not a number", param, ctx)
         return number
 
 
@@ -146,6 +147,11 @@ plan_options = option_group(
         help="Label each change as branch, drift or both, compared with the files at this git revision.",
     ),
     click.option("--only-branch", is_flag=True, help="With --base, exclude drift from the plan."),
+    click.option(
+        "--attribute",
+        is_flag=True,
+        help="Show who changed each differing or undeclared grant last. Needs the permission read:logs.",
+    ),
 )
 
 
@@ -199,7 +205,7 @@ def report_type(formats: Sequence[str]) -> "click.ParamType[ReportFile]":
         name, _, file = text.lstrip().partition("=")
         if name not in formats or not file:
             known = ", ".join(formats)
-            raise click.BadParameter(f"{text!r} is not a report; write FORMAT=FILE, with a format of {known}")
+            raise click.BadParameter(f"{quote_text(text)} is not a report; write FORMAT=FILE, with a format of {known}")
         return ReportFile(name, file)
 
     return _CommaSeparated(parse_report)

@@ -53,6 +53,7 @@ def command() -> None:
 @click.option(
     "--rate-limit", metavar="PLAN", default="none", show_default=True, help="Apply the rate limits of this Auth0 plan."
 )
+@click.option("--custom-domain", metavar="HOST", help="Also answer at this custom domain of the tenant.")
 @click.option(
     "--set",
     "assignments",
@@ -72,6 +73,7 @@ def serve(  # noqa: PLR0913 - one parameter for each option
     tls: bool,
     faults: Path | None,
     rate_limit: str,
+    custom_domain: str | None,
     assignments: tuple[str, ...],
     admin: bool,
 ) -> None:
@@ -89,6 +91,8 @@ def serve(  # noqa: PLR0913 - one parameter for each option
 
     options = current_options()
     tenant = _tenant(load_config(options.config), options.tenant, database, seed)
+    if custom_domain is not None:
+        assignments += (f"custom_domain={custom_domain}",)
     with (
         converted_errors(),
         open_sandbox(
@@ -101,7 +105,7 @@ def serve(  # noqa: PLR0913 - one parameter for each option
             with_admin=admin,
         ) as sandbox,
     ):
-        certificates = _certificates(tenant.database) if tls else None
+        certificates = _certificates(tenant.database, sandbox.control.settings.custom_domain) if tls else None
         serve_forever(
             sandbox,
             port=port,
@@ -136,11 +140,11 @@ def _require_extra() -> Iterator[None]:
         raise ReconcilerError('this needs the extra sandbox: pip install "reconciler[sandbox]"') from error
 
 
-def _certificates(database: Path) -> "Certificates":
+def _certificates(database: Path, custom_domain: str | None) -> "Certificates":
     with _require_extra():
         from auth0_sandbox.server.tls import certificates
 
-    return certificates(database, datetime.now(UTC))
+    return certificates(database, datetime.now(UTC), custom_domain)
 
 
 def _print_address(console: Console, address: str, certificates: "Certificates | None") -> None:

@@ -8,8 +8,8 @@ import click
 from reconciler.app.console import Console
 from reconciler.cli.options import current_options, hidden_global_options
 from reconciler.contract import stored
-from reconciler.contract.derive import differences, grants_schema, render
-from reconciler.contract.openapi import create_request
+from reconciler.contract.compare import api_differences
+from reconciler.contract.derive import grants_schema, render
 from reconciler.core.characters import visible
 from reconciler.core.problems import Problem
 from reconciler.errors import Exit, ReconcilerError
@@ -30,7 +30,7 @@ MAX_DOCUMENT_BYTES = 64_000_000
 @click.option(
     "--check",
     is_flag=True,
-    help="List how the create request in --spec differs from the one in use. Exit with 1 if it does.",
+    help="List how the endpoints for client grants in --spec differ from ours. Exit with 1 if they do.",
 )
 def command(*, spec: Path | None, check: bool) -> Exit:
     """Print the JSON Schema of grant files."""
@@ -41,7 +41,7 @@ def command(*, spec: Path | None, check: bool) -> Exit:
     if not check:
         console.text(render(grants_schema(openapi)))
         return Exit.DONE
-    found = differences(create_request(openapi), create_request(stored.load(stored.OPENAPI)))
+    found = api_differences(openapi, stored.load(stored.OPENAPI))
     console.result(line(visible(difference)) for difference in found)
     return Exit.FAILED if found else Exit.DONE
 

@@ -49,7 +49,8 @@ class Tenant:
 
     `domain` is the text of the file and may start with `https://`. `canonical_domain` is the domain that Auth0 assigned
     to the tenant. It is needed if `domain` is a custom domain. `credentials` is the prefix of the environment variables
-    that contain the credentials.
+    that contain the credentials. `sandbox_domain` is the domain of the sandbox that is served if `domain` is a loopback
+    address.
     """
 
     name: str
@@ -65,6 +66,7 @@ class Tenant:
     policy: Policy = field(default_factory=Policy)
     database: Path = Path(SANDBOX_DATABASE)
     seed: Path | None = None
+    sandbox_domain: str = SANDBOX_DOMAIN
 
     @property
     def host(self) -> str:
@@ -78,6 +80,17 @@ class Tenant:
             return strip_port(host_of(self.canonical_domain))
         name = strip_port(self.host)
         return name if name.endswith(AUTH0_HOSTS) else None
+
+    @property
+    def identity_host(self) -> str:
+        """The host in the identifiers of the tenant's own APIs, as far as the configuration shows it.
+
+        A served sandbox has the same identifiers at every address.
+        """
+        if self.canonical_host is not None:
+            return self.canonical_host
+        is_served_sandbox = self.kind is TenantKind.AUTH0 and is_loopback(self.host)
+        return host_of(self.sandbox_domain) if is_served_sandbox else self.host
 
     @property
     def hosts(self) -> tuple[str, ...]:
@@ -107,7 +120,7 @@ class Tenant:
     @property
     def target(self) -> TargetTenant:
         """The name and the variables of the tenant, for reading grant files."""
-        return TargetTenant(self.name, {**self.variables, BUILT_IN: self.host})
+        return TargetTenant(self.name, {**self.variables, BUILT_IN: self.identity_host})
 
 
 @dataclass(frozen=True, slots=True)
@@ -346,7 +359,17 @@ def undeclared_tenant(config: Config, domain: str) -> Tenant:
         own_applications=config.own_applications,
         limits=config.limits,
         policy=config.policy,
+        sandbox_domain=_served_domain(config),
     )
+
+
+def _served_domain(config: Config) -> str:
+    """Return the domain of the sandbox that `reconciler sandbox serve` serves without options."""
+    sandboxes = {name: each for name, each in config.tenants.items() if each.kind is TenantKind.SANDBOX}
+    default = sandboxes.get(config.default_tenant or "")
+    if default is None and len(sandboxes) == 1:
+        default = next(iter(sandboxes.values()))
+    return default.domain if default else SANDBOX_DOMAIN
 
 
 def tenant_named(config: Config, name: str) -> Tenant:

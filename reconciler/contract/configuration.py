@@ -126,7 +126,7 @@ def _variables() -> Schema:
     }
     return {
         "title": "Variables",
-        "description": "Values for ${name} in grant files. ${domain}, the tenant's host, is built in.",
+        "description": "Values for ${name} in grant files. ${domain}, the tenant's canonical domain, is built in.",
         "type": "object",
         "propertyNames": name,
         "additionalProperties": value,

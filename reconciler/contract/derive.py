@@ -288,7 +288,7 @@ BODY = "(body)"
 
 
 def differences(theirs: Mapping[str, Any], ours: Mapping[str, Any]) -> tuple[str, ...]:
-    """Compare two results of `openapi.create_request`. Return one line for each difference.
+    """Compare two request bodies with resolved references. Return one line for each difference.
 
     A line is `field: only theirs`, `field: only ours`, or `field, keyword: theirs …, ours …`.
     """
@@ -305,7 +305,7 @@ def _fields(request: Mapping[str, Any]) -> dict[str, dict[str, str]]:
     required = request.get("required", ())
     fields = {
         name: {**dict(_keywords(schema)), "required": _text("required", name in required)}
-        for name, schema in request["properties"].items()
+        for name, schema in request.get("properties", {}).items()
     }
     whole = {name: value for name, value in request.items() if name not in {"properties", "required"}}
     return {BODY: dict(_keywords(whole)), **fields}

@@ -1,12 +1,17 @@
-"""Pure: extract the create request from an OpenAPI document of the Management API, as one JSON Schema."""
+"""Pure: extract the operations on client grants from an OpenAPI document of the Management API, as JSON Schemas."""
 
-from collections.abc import Mapping
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any
 from urllib.parse import unquote
 
 from reconciler.errors import ReconcilerError
 
 COLLECTION = "/client-grants"
+METHODS = ("get", "post", "put", "patch", "delete")
+JSON = "application/json"
+_BELOW = re.compile(rf"{COLLECTION}(/.*)?|/organizations/{{id}}{COLLECTION}(/.*)?")
 EXTENSION = "x-"  # the prefix of vendor extensions in OpenAPI
 MAX_LEVELS = 200
 MAX_PARTS = 10_000
@@ -24,9 +29,90 @@ def create_request(openapi: object) -> dict[str, Any]:
     """
     request = dict(_part(openapi, "paths", _collection_path(openapi), "post", "requestBody"))
     body = _Resolver(openapi).mapping(request, ())
-    schema = _part(body, "content", "application/json", "schema")
+    schema = _part(body, "content", JSON, "schema")
     _part(schema, "properties")
     return dict(schema)
+
+
+@dataclass(frozen=True, slots=True)
+class ApiOperation:
+    """A method of a path. `item` is the description of the path, and `operation` the one of the method."""
+
+    openapi: object
+    item: Mapping[str, Any]
+    operation: Mapping[str, Any]
+
+    def body(self) -> dict[str, Any]:
+        """Return the schema of the JSON body, or an empty one. Raises ReconcilerError like `create_request`."""
+        return _json_schema(self._resolved(self.operation.get("requestBody")))
+
+    def response(self) -> dict[str, Any]:
+        """Return the schema of the JSON response to a success, or an empty one. Raises like `body`."""
+        responses = _mapping(self.operation.get("responses"))
+        successes = sorted(each for each in responses if str(each).startswith("2"))
+        return _json_schema(self._resolved(responses[successes[0]])) if successes else {}
+
+    def query(self) -> dict[str, dict[str, Any]]:
+        """Return the schemas of the query parameters by name. Raises like `body`."""
+        parameters = [*_listed(self.item.get("parameters")), *_listed(self.operation.get("parameters"))]
+        resolved = [self._resolved(each) for each in parameters]
+        asked = [each for each in resolved if each.get("in") == "query"]
+        return {str(each.get("name")): dict(_mapping(each.get("schema"))) for each in asked}
+
+    def _resolved(self, node: object) -> dict[str, Any]:
+        return _Resolver(self.openapi).mapping(dict(node), ()) if isinstance(node, Mapping) else {}
+
+
+def grant_operations(openapi: object) -> dict[str, ApiOperation]:
+    """Return the operations on client grants and on the grants of organizations, by names like `GET /client-grants`.
+
+    Every parameter of a path is called `{id}`.
+
+    Raises:
+        ReconcilerError: The document has no client grants.
+    """
+    prefix = _collection_path(openapi).removesuffix(COLLECTION)
+    found: dict[str, ApiOperation] = {}
+    for path, item in _part(openapi, "paths").items():
+        name = re.sub(r"\{[^}]*\}", "{id}", str(path).removeprefix(prefix))
+        if str(path).startswith(prefix) and _BELOW.fullmatch(name) and isinstance(item, Mapping):
+            methods = [method for method in METHODS if isinstance(item.get(method), Mapping)]
+            found |= {f"{method.upper()} {name}": ApiOperation(openapi, item, item[method]) for method in methods}
+    return found
+
+
+def item_schema(schema: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return the attributes of a grant in a response, as `{"properties": …}`. A list can have several forms."""
+    return next(_items(schema), {})
+
+
+def _items(schema: object) -> Iterator[Mapping[str, Any]]:
+    match schema:
+        case {"anyOf": [*forms]} | {"oneOf": [*forms]}:
+            for form in forms:
+                yield from _items(form)
+        case {"type": "array", "items": dict() as items}:
+            yield from _items(items)
+        case {"properties": {"client_grants": {"items": dict() as items}}}:
+            yield from _items(items)
+        case {"properties": dict() as properties}:
+            yield {"properties": properties}
+        case _:
+            return
+
+
+def _json_schema(content: Mapping[str, Any]) -> dict[str, Any]:
+    by_type = _mapping(content.get("content"))
+    return dict(_mapping(_mapping(by_type.get(JSON)).get("schema")))
+
+
+def _mapping(value: object) -> Mapping[str, Any]:
+    """Return a mapping, or an empty one for any other value of the document."""
+    return value if isinstance(value, Mapping) else {}
+
+
+def _listed(value: object) -> list[Any]:
+    return value if isinstance(value, list) else []
 
 
 def _collection_path(openapi: object) -> str:

@@ -169,6 +169,7 @@ def label_unverified(plan: Plan) -> Plan:
         directory=_label_names(plan.directory),
         notes=(UNVERIFIED_NOTE, *map(_label, plan.notes)),
         config_changes=tuple(map(_label_config_change, plan.config_changes)),
+        attributions={key: _label(text) for key, text in plan.attributions.items()},
         risks={key: _merge_risks(found.get(key, ()), plan.risks.get(key, ())) for key in {**found, **plan.risks}},
     )
 

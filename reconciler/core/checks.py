@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
+from reconciler.core.characters import join_some
 from reconciler.core.directory import Api, Directory, TenantList
 from reconciler.core.fields import USAGE_DENY
 from reconciler.core.grant import Key, ObservedGrant
@@ -19,6 +20,8 @@ from reconciler.core.system_apis import MY_ORGANIZATION_SUFFIX
 
 MIN_IDENTIFIER_SIMILARITY = 0.9
 """The similarity that a suggested API identifier needs. It is high, because all URLs of a company are similar."""
+MAX_SCOPE_PROBLEMS = 3
+"""If a grant has more undefined scopes, they are one problem."""
 EXPRESS_CONFIGURATION = "express_configuration"
 APPLICATIONS = frozenset({TenantList.APPLICATIONS})
 APIS = frozenset({TenantList.APIS})
@@ -175,7 +178,7 @@ def _api_exists(subject: CheckSubject) -> Iterator[Problem]:
 
 
 def _scopes_are_defined(subject: CheckSubject) -> Iterator[Problem]:
-    """Yield a problem for each scope that the API does not define.
+    """Yield a problem for each scope that the API does not define, or one problem with a count if there are many.
 
     For a system API, Auth0 refuses the whole list if one scope is undefined. For other APIs, Auth0 accepts undefined
     scopes. An undefined scope is therefore only a warning if the tenant's grant has it, or if the file is a snapshot.
@@ -185,15 +188,24 @@ def _scopes_are_defined(subject: CheckSubject) -> Iterator[Problem]:
         return
     defined = api.scopes_for(subject.key)
     current = subject.observed.grant.scope if subject.observed else frozenset()
+    by_acceptance: dict[bool, list[tuple[str, Source]]] = {False: [], True: []}
     for scope, source in spec.scopes_with_sources():
-        if scope in defined:
+        if scope not in defined:
+            accepted = not subject.sends_scopes if api.is_system else scope in current or spec.is_snapshot
+            by_acceptance[accepted].append((scope, source))
+    for accepted, undefined in by_acceptance.items():
+        severity = _severity(already_there=accepted)
+        if len(undefined) > MAX_SCOPE_PROBLEMS:
+            names = join_some([scope for scope, _ in undefined])
+            what = f'the API "{api.name}" does not define {len(undefined)} scopes of this grant: {names}'
+            yield Problem(undefined[0][1], what, "define them on the API first, or remove them", severity)
             continue
-        accepted = not subject.sends_scopes if api.is_system else scope in current or spec.is_snapshot
-        fix = subject.suggest(scope, defined) or "define it on the API first, or remove it"
-        what = f'the API "{api.name}" does not define the scope "{scope}"'
-        if api.is_system and scope in current and not accepted:
-            what += ", and Auth0 refuses the whole list"
-        yield Problem(source, what, fix, _severity(already_there=accepted))
+        for scope, source in undefined:
+            fix = subject.suggest(scope, defined) or "define it on the API first, or remove it"
+            what = f'the API "{api.name}" does not define the scope "{scope}"'
+            if api.is_system and scope in current and not accepted:
+                what += ", and Auth0 refuses the whole list"
+            yield Problem(source, what, fix, severity)
 
 
 def _system_api_accepts_fields(subject: CheckSubject) -> Iterator[Problem]:

@@ -3,7 +3,6 @@
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from reconciler.core.characters import join_some
 from reconciler.core.directory import Directory
 from reconciler.core.fields import BY_NAME, ORGANIZATIONS, FieldKind
 from reconciler.core.grant import EMPTY_SET, ObservedGrant, index_by_key
@@ -34,7 +33,19 @@ class GrantUpdate:
     fields: Mapping[str, str | bool | SetUpdate]
 
 
-FileUpdates = Mapping[Mark, GrantUpdate | None]
+@dataclass(frozen=True, slots=True)
+class GrantSplit:
+    """The split of a declaration that several tenants share: it stays for `others`, and a copy is for `tenant`.
+
+    `update` has the values of the copy. If it is None, there is no copy, because the tenant does not have the grant.
+    """
+
+    others: SetUpdate
+    tenant: str
+    update: GrantUpdate | None
+
+
+FileUpdates = Mapping[Mark, GrantUpdate | GrantSplit | None]
 """The updates of one file by the position of the grant. None removes the grant."""
 
 
@@ -75,7 +86,7 @@ def select_updates(
         rules: The grants to update and how to write them.
     """
     by_key = index_by_key(observed)
-    by_file: dict[str, dict[Mark, GrantUpdate | None]] = {}
+    by_file: dict[str, dict[Mark, GrantUpdate | GrantSplit | None]] = {}
     not_updated: list[Problem] = []
     for spec in specs:
         if not applies_to_tenant(patterns_of(spec), rules.target.name):
@@ -91,11 +102,14 @@ def select_updates(
             not_updated.append(_warning(spec, found))
         elif found is None or found.fields:
             others = [name for name in rules.other_tenants if applies_to_tenant(patterns_of(spec), name)]
-            if others:
-                not_updated.append(_warning(spec, f"differs from the tenant, but also applies to {join_some(others)}"))
-            else:
-                by_file.setdefault(spec.file, {})[spec.locations.mark] = found
+            update = _split(spec, found, others, rules.target.name) if others else found
+            by_file.setdefault(spec.file, {})[spec.locations.mark] = update
     return SelectedUpdates(by_file, tuple(not_updated))
+
+
+def _split(spec: GrantSpec, update: GrantUpdate | None, others: Sequence[str], tenant: str) -> GrantSplit:
+    own = [pattern.text for pattern in spec.tenants[-1]] if spec.tenants else []
+    return GrantSplit(SetUpdate(frozenset(own), tuple(others)), tenant, update)
 
 
 def _warnings(problems: Iterable[Problem]) -> Iterator[Problem]:

@@ -178,6 +178,7 @@ class Plan:
         risks: The risks of changes and blocked changes, the highest first.
         origins: The origin of each change. It is empty without --base.
         facts: What the tenant says about the application and the API of each create and update.
+        attributions: Who changed a grant last, with --attribute. The text is not escaped.
         not_checked: The checks that were skipped.
         config_changes: The changes in reconciler.yaml since the base.
     """
@@ -196,6 +197,7 @@ class Plan:
     risks: Mapping[Key, tuple[Risk, ...]] = field(default_factory=dict)
     origins: Mapping[Key, Origin] = field(default_factory=dict)
     facts: Mapping[Key, GrantFacts] = field(default_factory=dict)
+    attributions: Mapping[Key, str] = field(default_factory=dict)
     not_checked: tuple[NotChecked, ...] = ()
     config_changes: tuple[ConfigChange, ...] = ()
 

@@ -13,7 +13,7 @@ from reconciler.core.suggest import MAX_COMPARED, Suggestions
 
 VARIABLE_NAME = "[A-Za-z][A-Za-z0-9_]*"
 BUILT_IN = "domain"
-"""The built-in variable. Its value is the host of the tenant."""
+"""The built-in variable. Its value is the host in the identifiers of the tenant's own APIs."""
 OPENING = "${"
 INVALID_PLACEHOLDER = rf"(^|[^$])\$\{{(?!{VARIABLE_NAME}\}})"
 """Matches an invalid placeholder. The JSON Schemas contain this pattern too."""

@@ -5,15 +5,17 @@ comments above a removed grant or item are removed with it, because they describ
 """
 
 from bisect import bisect
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import accumulate, pairwise
 
 from reconciler.core.fields import field_order
-from reconciler.core.file_updates import FileUpdates, GrantUpdate, SetUpdate
+from reconciler.core.file_updates import FileUpdates, GrantSplit, GrantUpdate, SetUpdate
 from reconciler.core.spec import Mark
 from reconciler.files.layout import LayoutPart, Node, read_layout, split_lines
 from reconciler.files.write import scalar
+
+TENANTS = "tenants"
 
 
 class NotEditableError(Exception):
@@ -41,8 +43,31 @@ def update_text(text: str, updates: FileUpdates) -> str:
     """
     if not text.endswith("\n"):
         text += "\n"
-    editor = _Editor(text)
-    edits = sorted(editor.edits(updates), key=lambda edit: (edit.start, edit.end))
+    by_index = _Editor(text).by_index(updates)
+    copied = [index for index, each in by_index.items() if isinstance(each, GrantSplit) and each.update is not None]
+    text = _apply(text, _Editor(text).copies(copied))
+    return _apply(text, _Editor(text).edits(_without_splits(by_index, copied)))
+
+
+def _without_splits(
+    updates: Mapping[int, GrantUpdate | GrantSplit | None], copied: Sequence[int]
+) -> Mapping[int, GrantUpdate | None]:
+    """Return the updates by the index that each grant has after the grants in `copied` were copied."""
+    found: dict[int, GrantUpdate | None] = {}
+    for index, update in updates.items():
+        moved = index + sum(each < index for each in copied)
+        if not isinstance(update, GrantSplit):
+            found[moved] = update
+            continue
+        found[moved] = GrantUpdate({TENANTS: update.others})
+        if update.update is not None:
+            own = SetUpdate(update.others.remove, (update.tenant,))
+            found[moved + 1] = GrantUpdate({**update.update.fields, TENANTS: own})
+    return found
+
+
+def _apply(text: str, found: Iterable[_Edit]) -> str:
+    edits = sorted(found, key=lambda edit: (edit.start, edit.end))
     for first, second in pairwise(edits):
         if first.end > second.start:
             raise NotEditableError("two changes concern the same text")
@@ -60,16 +85,28 @@ class _Editor:
         self._starts = [0, *accumulate(map(len, split_lines(text)))]
         self._grants = next(part for part in read_layout(text).root.parts if part.name == "grants")
 
-    def edits(self, updates: FileUpdates) -> Iterator[_Edit]:
-        """Yield the edits. They do not overlap."""
+    def by_index(self, updates: FileUpdates) -> dict[int, GrantUpdate | GrantSplit | None]:
+        """Return the updates by the index of the grant in the file."""
+        marks = [self._mark(item.node.start) for item in self._grants.node.parts]
+        return {index: updates[mark] for index, mark in enumerate(marks) if mark in updates}
+
+    def copies(self, indexes: Iterable[int]) -> Iterator[_Edit]:
+        """Yield the edits that insert a copy of grants after them. Comments are not copied, except inside a grant."""
+        for index in indexes:
+            item = self._grants.node.parts[index]
+            if self._grants.node.is_block:
+                start, end = self._starts[self._line(item.start)], self._end_of_line(item.node)
+                yield _Edit(end, end, self._text[start:end])
+            else:
+                yield _Edit(item.node.end, item.node.end, f", {self._text[item.start : item.node.end]}")
+
+    def edits(self, updates: Mapping[int, GrantUpdate | None]) -> Iterator[_Edit]:
+        """Yield the edits for grants by their index. They do not overlap."""
         items = self._grants.node.parts
-        by_item = [(item, self._mark(item.node.start)) for item in items]
-        removed = [item for item, mark in by_item if mark in updates and updates[mark] is None]
-        yield from self._remove_parts(self._grants, removed)
-        for item, mark in by_item:
-            update = updates.get(mark)
+        yield from self._remove_parts(self._grants, [items[index] for index in updates if updates[index] is None])
+        for index, update in updates.items():
             if update is not None:
-                yield from self._update_grant(item.node, update)
+                yield from self._update_grant(items[index].node, update)
 
     def _update_grant(self, grant: Node, update: GrantUpdate) -> Iterator[_Edit]:
         present = {part.name: part for part in grant.parts}

@@ -7,16 +7,28 @@ from typing import Any
 
 Check = Callable[[object], bool]
 
+MAX_CACHED = 16
+_checks: dict[int, tuple[Mapping[str, Any], Check]] = {}
+"""The checks by the identity of the schema. A file has the same schema as the file before it, and writing the schema as
+JSON for each file takes longer than checking the file."""
+
 
 def validity_check(schema: Mapping[str, Any]) -> Check:
     """Return a function that returns whether data is valid against `schema`.
 
     The function also returns False if jsonschema-rs cannot read the data or the schema. Then jsonschema decides.
     """
-    return _compiled(json.dumps(schema))
+    known = _checks.get(id(schema))
+    if known is not None and known[0] is schema:
+        return known[1]
+    if len(_checks) >= MAX_CACHED:
+        _checks.clear()
+    check = _compiled(json.dumps(schema))
+    _checks[id(schema)] = schema, check
+    return check
 
 
-@lru_cache(maxsize=16)
+@lru_cache(maxsize=MAX_CACHED)
 def _compiled(schema: str) -> Check:
     """Return the check for a schema in JSON. Cached, because compiling takes longer than checking a small file."""
     from jsonschema_rs import Draft202012Validator, ReferencingError, ValidationError

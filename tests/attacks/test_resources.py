@@ -221,19 +221,26 @@ def test_the_deadline_also_limits_computation(here: Path, command: list[str]) ->
     assert result.stderr.endswith("error: time limit exceeded (--timeout)\n")
 
 
-def test_the_number_of_shown_undefined_scopes_is_limited(here: Path) -> None:
-    scopes = [f"invented:{number:05}" for number in range(900)]
-    items = [
-        {"client": "Billing", "api": "Invoices API", "subject_type": subject, "scope": scopes}
-        for subject in ("client", "user")
-    ]
+def test_the_number_of_shown_problems_is_limited(here: Path) -> None:
+    items = [{"client": "Billing", "audience": f"urn:invented:{number}", "scope": []} for number in range(1_800)]
     (here / "grants" / "billing.yaml").write_text(json.dumps({"grants": items}))
 
     result = run_limited("plan")
 
     assert result.code == 1
-    assert result.stderr.count('does not define the scope "invented:') == 1000
+    assert result.stderr.count('the tenant has no API with identifier "urn:invented:') == 1000
     assert result.stderr.endswith("800 more problems are not shown; fix these first\n")
+
+
+def test_the_undefined_scopes_of_a_grant_are_one_line(here: Path) -> None:
+    items = [{"client": "Billing", "api": "Invoices API", "scope": [f"invented:{number:05}" for number in range(900)]}]
+    (here / "grants" / "billing.yaml").write_text(json.dumps({"grants": items}))
+
+    result = run_limited("plan")
+
+    assert result.code == 1
+    assert result.stderr.count("invented:") == 10
+    assert 'the API "Invoices API" does not define 900 scopes of this grant: invented:00000, ' in result.stderr
 
 
 @pytest.mark.parametrize(

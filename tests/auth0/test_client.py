@@ -117,6 +117,13 @@ def test_a_listing_that_cannot_be_trusted_is_no_listing(answer: Responder) -> No
     assert isinstance(failure(answer, ManagementClient.grants), UnreadableError)
 
 
+def test_the_error_about_a_contradictory_listing_names_the_grant_in_plain_words() -> None:
+    answer = pages({"client_grants": [GRANT], "next": "1"}, {"client_grants": [{**GRANT, "scope": []}]})
+    message = str(failure(answer, ManagementClient.grants))
+    named = f'the grant of "{GRANT["client_id"]}" for "{GRANT["audience"]}" (client)'
+    assert message == f"GET /api/v2/client-grants: two different entries for {named}"
+
+
 def test_an_incomplete_listing_is_read_once_more_and_then_refused_with_both_numbers() -> None:
     asked: list[ReceivedRequest] = []
 

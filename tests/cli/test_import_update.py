@@ -23,6 +23,28 @@ grants:
 """
 
 
+SPLIT = """\
+# who may call the invoices
+grants:
+  # nightly, OPS-7
+  - client: Billing
+    api: Invoices API
+    tenants:
+      - other
+    scope:
+      - read:invoices
+      - write:invoices  # only the totals
+  - client: Billing
+    api: Invoices API
+    tenants:
+      - local
+    scope:
+      - read:invoices
+
+  - {client: Portal, api: Invoices API, scope: ["${verb}:invoices"], tenants: [other]}
+"""
+
+
 @pytest.fixture(autouse=True)
 def applied(here: Path) -> Path:
     """The tenant has what the files declare."""
@@ -124,18 +146,19 @@ def test_paths_select_the_files_to_update(here: Path) -> None:
     assert "scope: [read:invoices]" in (here / "grants" / "portal.yaml").read_text()
 
 
-def test_a_declaration_of_several_tenants_is_not_changed_for_the_others(here: Path) -> None:
+def test_a_declaration_of_several_tenants_is_split(here: Path) -> None:
     other = "  other: {kind: sandbox, seed: tenant.yaml, database: .reconciler/other.db}\n"
     (here / "reconciler.yaml").write_text(f"{CONFIG}{other}variables: {{verb: read}}\n")
+    before = reconciler("plan", "--tenant", "other", "--format", "json").data["changes"]
     drift("billing", scope=["read:invoices"])
+    drift("portal")
 
-    ran = update()
+    update()
 
-    assert (
-        "grants/billing.yaml:4:5: warning: not updated: differs from the tenant, but also applies to other"
-        in ran.stderr
-    )
-    assert FILE.read_text() == GRANTS
+    assert FILE.read_text() == SPLIT
+    after = reconciler("plan", "--tenant", "other", "--format", "json").data["changes"]
+    assert [each["after"] for each in after] == [each["after"] for each in before]
+    assert is_up_to_date()
 
 
 def test_a_declaration_of_this_tenant_only_is_changed(here: Path) -> None:

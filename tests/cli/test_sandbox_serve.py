@@ -7,7 +7,7 @@ from pathlib import Path
 
 import httpx
 import pytest
-from support.commands import DATABASE, SECRET, command_line, reconciler, run_process
+from support.commands import DATABASE, SECRET, command_line, grants_of, reconciler, run_process
 
 FAULTS = "faults: [{path: /api/v2/client-grants, answer: {status: 503}}]\n"
 
@@ -82,3 +82,51 @@ def test_with_tls_the_printed_variables_make_programs_trust_the_tenant(here: Pat
     assert "certificate verify failed" in strange.stderr
     assert (trusted.code, trusted.stderr.count("error")) == (0, 0)
     assert "Billing" in trusted.stdout
+
+
+OF_SYSTEM = """\
+grants:
+  - {client: Billing, audience: "https://${domain}/api/v2/", scope: ["read:stats"]}
+"""
+
+
+def test_a_served_sandbox_is_the_same_tenant_as_the_one_in_this_process(here: Path) -> None:
+    (here / "grants/billing.yaml").write_text(OF_SYSTEM, encoding="utf-8")
+    seed = (here / "tenant.yaml").read_text(encoding="utf-8")
+    portal = '  - {client: Portal, audience: "https://${domain}/api/v2/", scope: ["read:users"]}\n'
+    (here / "tenant.yaml").write_text(seed + portal, encoding="utf-8")
+
+    assert reconciler("apply", "--yes").code == 0
+    with serving() as said:
+        served = {"AUTH0_CLIENT_ID": "own", "AUTH0_CLIENT_SECRET": SECRET, "AUTH0_DOMAIN": said[1].partition("=")[2]}
+        same = run_process("plan", "--detailed-exitcode", env={**os.environ, **served})
+        (here / "grants/billing.yaml").write_text(OF_SYSTEM.replace("stats", "logs"), encoding="utf-8")
+        changed = run_process("apply", "--yes", env={**os.environ, **served})
+
+    assert (same.code, changed.code) == (0, 0), same.output + changed.output
+    assert reconciler("plan", "--detailed-exitcode").code == 0
+    audiences = [grant["audience"] for grant in grants_of(here)]
+    assert audiences.count("https://sandbox.localhost/api/v2/") == 3
+
+
+@pytest.mark.parametrize(
+    ("canonical", "code", "message"),
+    [
+        ("sandbox.localhost", 2, "https://sandbox.localhost/api/v2/"),
+        ("other.eu.auth0.com", 1, "Service not found: https://other.eu.auth0.com/api/v2/"),
+        ("", 1, "Service not found: https://localhost"),
+    ],
+    ids=["right", "wrong", "missing"],
+)
+def test_a_custom_domain_needs_the_canonical_domain(here: Path, canonical: str, code: int, message: str) -> None:
+    (here / "grants/billing.yaml").write_text(OF_SYSTEM, encoding="utf-8")
+    with serving("--custom-domain", "localhost") as said:
+        domain = f"localhost:{said[0].rpartition(':')[2]}"
+        named = f"{{domain: '{domain}'" + (f", canonical_domain: {canonical}}}" if canonical else "}")
+        (here / "custom.yaml").write_text(f"tenants:\n  custom: {named}\n", encoding="utf-8")
+        secrets = {"AUTH0_CLIENT_ID": "own", "AUTH0_CLIENT_SECRET": SECRET, "AUTH0_DOMAIN": domain}
+        arguments = ("--config", "custom.yaml", "plan", "--detailed-exitcode", "--format", "json")
+        ran = run_process(*arguments, env={**os.environ, **secrets})
+
+    assert ran.code == code, ran.output
+    assert message in ran.output

@@ -40,6 +40,28 @@ def test_an_undefined_scope_is_a_problem_if_the_plan_adds_it() -> None:
     )
 
 
+def test_many_undefined_scopes_of_one_grant_are_one_problem_with_a_count() -> None:
+    scopes = tuple(f"invented:{number:03}" for number in range(257))
+    error, warning = checked(
+        a_spec(scope=("read:invoices", *scopes)), DIRECTORY, an_observed(a_grant(scope=scopes[:5]))
+    )
+
+    listed = ", ".join(scopes[5:15])
+    assert error == Problem(
+        Source("grants/a.yaml", 58, 9),
+        f'the API "Invoices API" does not define 252 scopes of this grant: {listed} and 242 more',
+        "define them on the API first, or remove them",
+    )
+    first = ", ".join(scopes[:4])
+    assert warning.severity is Severity.WARNING
+    assert warning.what == f'the API "Invoices API" does not define 5 scopes of this grant: {first} and {scopes[4]}'
+
+
+def test_a_few_undefined_scopes_are_reported_at_their_lines() -> None:
+    problems = checked(a_spec(scope=("a", "b", "c")))
+    assert [problem.source.line for problem in problems] == [52, 53, 54]
+
+
 def test_an_undefined_scope_is_a_warning_if_the_tenant_already_has_it() -> None:
     (problem,) = checked(a_spec(scope=("gone",)), DIRECTORY, an_observed(a_grant(scope=("gone",))))
 

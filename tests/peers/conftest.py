@@ -9,6 +9,7 @@ import pytest
 HERE = Path(__file__).parent
 PEERS = {
     "test_auth0_python.py": f"auth0-python {version('auth0-python')}",
+    "test_node_auth0.py": "auth0 (Node)",
     "test_deploy_cli.py": "auth0-deploy-cli",
     "test_schemathesis.py": f"schemathesis {version('schemathesis')}",
 }

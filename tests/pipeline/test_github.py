@@ -4,6 +4,7 @@ import json
 import re
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -424,6 +425,33 @@ def test_drift_opens_an_issue_and_its_end_closes_it(runner: Runner) -> None:
     runner.run("schedule", "drift.yml", {})
 
     assert [each.is_open for each in runner.forge.issues] == [False, False]
+
+
+def test_drift_can_be_kept_by_a_pull_request(runner: Runner) -> None:
+    runner = replace(runner, proposes_drift=True)
+    origin = runner.project.git("remote", "get-url", "origin")
+    runner.project.write(portal=PORTAL.replace("read:", "write:"))
+    runner.project.commit("Expect something else")
+
+    for _ in range(2):  # the second run updates the branch and opens no other pull request
+        proposed = runner.run("schedule", "drift.yml", {})
+
+        assert proposed.code == 0, proposed.log
+        assert sorted(runner.pull_requests()) == ["drift-in-dev", "drift-in-prod"]
+        assert "read:invoices" in runner.project.git("-C", origin, "show", "drift-in-prod:grants/portal.yaml")
+
+    runner.project.write(portal=PORTAL)
+    runner.project.commit("Expect what there is")
+    assert runner.run("schedule", "drift.yml", {}).code == 0
+    assert runner.pull_requests() == []
+
+
+def test_without_the_variable_no_pull_request_is_proposed(runner: Runner) -> None:
+    runner.project.write(portal=PORTAL.replace("read:", "write:"))
+    runner.project.commit("Expect something else")
+
+    assert not runner.run("schedule", "drift.yml", {}).ran("Propose to keep the drift of prod")
+    assert runner.pull_requests() == []
 
 
 def test_a_grant_that_was_added_by_hand_is_drift(runner: Runner) -> None:

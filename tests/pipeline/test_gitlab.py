@@ -218,6 +218,25 @@ def test_drift_opens_an_issue_and_its_end_closes_it(runner: GitLabRunner) -> Non
     assert [each.is_open for each in runner.forge.issues] == [False, False]
 
 
+def test_drift_can_be_kept_by_a_merge_request(runner: GitLabRunner) -> None:
+    origin = runner.project.git("remote", "get-url", "origin")
+    runner.project.git("-C", origin, "config", "receive.advertisePushOptions", "true")
+    hook = Path(origin) / "hooks" / "pre-receive"
+    hook.write_text("#!/bin/sh\nenv | grep ^GIT_PUSH_OPTION_ >>push-options\n", encoding="utf-8")
+    hook.chmod(0o755)
+    runner.project.write(portal=PORTAL.replace("read:", "write:"))
+    runner.project.commit("Expect something else")
+
+    code, log = runner.run(CI_PIPELINE_SOURCE="schedule", PROPOSE_DRIFT="true", PUSH_URL=origin)
+
+    assert code == 0, log
+    for tenant in ("dev", "prod"):
+        assert "read:invoices" in runner.project.git("-C", origin, "show", f"drift-in-{tenant}:grants/portal.yaml")
+    options = (Path(origin) / "push-options").read_text(encoding="utf-8")
+    assert options.count("merge_request.create") == 2
+    assert "merge_request.target=main" in options
+
+
 def test_a_grant_that_was_added_by_hand_is_drift(runner: GitLabRunner) -> None:
     runner.project.add_grants(HARMLESS)
 

@@ -13,6 +13,7 @@ from pipeline.project import BIN, EXAMPLES, ROOT, TIMEOUT_SECONDS, Project, copy
 from support.forges import NAME, NUMBER, OWNER, GitHub
 
 ACTIONS = Path(__file__).parent / "actions"
+PROGRAMS = Path(__file__).parent / "programs"
 USES = re.compile(r"uses: (?P<action>[\w./-]+)@(?P<hash>[0-9a-f]{40})")
 REPOSITORY = f"{OWNER}/{NAME}"
 
@@ -37,6 +38,12 @@ class Runner:
     forge: GitHub
     artifacts: Path
     folder: Path
+    proposes_drift: bool = False
+
+    def pull_requests(self) -> list[str]:
+        """Return the branches of the open pull requests."""
+        file = self.folder / "pull-requests"
+        return file.read_text(encoding="utf-8").split() if file.exists() else []
 
     def pull_request(
         self, workflow: str = "pull-request.yml", *, of: str = REPOSITORY, base: str = "main", **more: str
@@ -67,6 +74,7 @@ class Runner:
             "PREPARED": sys.prefix,
             "ARTIFACTS": str(self.artifacts),
             "GITHUB_GRAPHQL_URL": f"{self.forge.url}/graphql",
+            "PULL_REQUESTS": str(self.folder / "pull-requests"),
         }
         credentials = self.project.credentials
         secrets = self.folder / "secrets"  # act passes its own environment to steps, so secrets must be in a file
@@ -84,12 +92,13 @@ class Runner:
             *(argument for each in (variables | more).items() for argument in ("--env", "=".join(each))),
             *("--var", f"AUTH0_DOMAIN={credentials['AUTH0_DOMAIN']}", "--var", "AUTH0_CLIENT_ID=own"),
             *("--var", f"AUTH0_DEV_DOMAIN={credentials['AUTH0_DEV_DOMAIN']}"),
+            *("--var", f"PROPOSE_DRIFT={str(self.proposes_drift).lower()}"),
             *("--secret-file", str(secrets)),
         ]
         completed = subprocess.run(
             command,
             cwd=self.project.folder,
-            env=os.environ,
+            env={**os.environ, "PATH": f"{PROGRAMS}:{os.environ['PATH']}"},
             check=False,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,

@@ -26,7 +26,9 @@ KINDS = (
 EVERYTHING = (
     *(f"{verb}:{kind}" for verb in ("read", "create", "update", "delete") for kind in KINDS),
     "read:client_keys",
+    "update:client_keys",
     "read:connections",
+    "read:logs",
     "read:organization_clients",
     "read:organization_connections",
     "read:organization_discovery_domains",

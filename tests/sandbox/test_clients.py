@@ -211,3 +211,18 @@ def test_an_application_can_be_written_as_a_form(talk: SandboxClient, method: st
 
 def test_unknown_applications_cannot_be_changed(talk: SandboxClient) -> None:
     assert error(talk.call("PATCH", "/clients/nobody", json={"name": "x"}))[0::2] == (404, "inexistent_client")
+
+
+def test_a_secret_can_be_rotated(talk: SandboxClient) -> None:
+    rotated = talk.call("POST", "/clients/worker/rotate-secret")
+    assert rotated.status_code == 200
+    assert rotated.json() == talk.call("GET", "/clients/worker").json()
+    assert rotated.json()["client_secret"] != "hush"
+    talk.create()
+    form = {"grant_type": "client_credentials", "client_id": "worker", "client_secret": "hush", "audience": INVOICES}
+    assert talk.raw("POST", "/oauth/token", data=form).status_code == 401
+    assert (
+        talk.raw("POST", "/oauth/token", data=form | {"client_secret": rotated.json()["client_secret"]}).status_code
+        == 200
+    )
+    assert error(talk.call("POST", "/clients/nobody/rotate-secret"))[0::2] == (404, "inexistent_client")

@@ -29,7 +29,7 @@ def told(rate: Rate) -> str:
 
 
 def test_every_setting_is_told_with_its_default() -> None:
-    rows = cells(of="Assumptions")
+    rows = cells(of="Assumptions") | cells(of="Features")
     assert set(rows) == {field.name for field in fields(Settings)}
     for name, row in rows.items():
         value = getattr(DEFAULT_SETTINGS, name)

@@ -1,6 +1,6 @@
 import pytest
 
-from auth0_sandbox.store.documents import MalformedJsonError, dump, on_text, parse_foreign, project
+from auth0_sandbox.store.documents import MalformedJsonError, dump, parse_foreign, project
 
 
 @pytest.mark.parametrize(
@@ -38,7 +38,3 @@ def test_a_projection_keeps_or_drops_the_named_attributes() -> None:
     document = {"c": 1, "a": 2, "b": 3}
     assert list(project(document, frozenset("bc"), include=True)) == ["c", "b"]
     assert project(document, frozenset("bc"), include=False) == {"a": 2}
-
-
-def test_a_change_of_documents_works_on_texts() -> None:
-    assert on_text(lambda document: document | {"b": 2})('{"a":1}') == '{"a":1,"b":2}'

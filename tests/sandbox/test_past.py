@@ -1,6 +1,7 @@
 import sqlite3
 from collections.abc import Callable
 from pathlib import Path
+from time import time
 
 import pytest
 from sandbox.sandbox_client import DOMAIN
@@ -23,7 +24,7 @@ def copies(database: Path) -> tuple[list[Store], Callable[[], Store]]:
     made: list[Store] = []
 
     def copy() -> Store:
-        made.append(copy_of(database))
+        made.append(copy_of(database, time))
         return made[-1]
 
     return made, copy
@@ -31,7 +32,7 @@ def copies(database: Path) -> tuple[list[Store], Callable[[], Store]]:
 
 def test_what_is_written_into_a_copy_stays_there(database: Path) -> None:
     with open_sandbox(database, None, DOMAIN) as sandbox:
-        copy = copy_of(database)
+        copy = copy_of(database, time)
         copy.remove(DocumentKind.CLIENTS, {})
         assert (copy.count(DocumentKind.CLIENTS, {}), sandbox.store.count(DocumentKind.CLIENTS, {})) == (0, 2)
         copy.close()

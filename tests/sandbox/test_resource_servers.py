@@ -167,3 +167,19 @@ def test_of_a_system_api_the_lifetimes_can_be_changed_but_not_the_scopes(talk: S
 def test_an_unknown_api_cannot_be_changed(talk: SandboxClient) -> None:
     answer = talk.call("PATCH", "/resource-servers/urn:nothing", json={"name": "x"})
     assert error(answer) == (404, "The resource server does not exist", "inexistent_resource_server")
+
+
+def test_an_api_can_be_written_as_a_form(talk: SandboxClient) -> None:
+    form = "identifier=urn:form&token_lifetime=60&scopes[1][value]=b&scopes[0][value]=a&scopes[0][description]=A"
+    headers = {"content-type": "application/x-www-form-urlencoded"}
+    api = talk.call("POST", "/resource-servers", content=form, headers=headers).json()
+    assert api["scopes"] == [{"value": "a", "description": "A"}, {"value": "b"}]
+    changed = talk.call("PATCH", "/resource-servers/urn:form", content="token_lifetime=90", headers=headers).json()
+    assert (api["token_lifetime"], changed["token_lifetime"]) == (60, 90)
+
+
+@pytest.mark.parametrize("body", ["scope[]=read:invoices&scope[]=a", "scope=read:invoices&scope=a"])
+def test_a_grant_can_be_written_as_a_form(talk: SandboxClient, body: str) -> None:
+    headers = {"content-type": "application/x-www-form-urlencoded"}
+    path = f"/client-grants/{talk.create()['id']}"
+    assert talk.call("PATCH", path, content=body, headers=headers).json()["scope"] == ["read:invoices", "a"]

@@ -166,3 +166,39 @@ def test_a_seed_can_add_scopes_to_the_management_api(tmp_path: Path) -> None:
     scopes = scopes_of_management_api(tmp_path, 'management_api: {add_scopes: ["read:moon", "read:users"]}')
     assert scopes[-1] == {"value": "read:moon", "description": "Read Moon"}
     assert len(scopes) == 274
+
+
+def test_domain_in_a_seed_is_the_domain_of_the_tenant(tmp_path: Path) -> None:
+    seed = """
+    applications: [{name: Worker, description: "$${domain} and ${other}"}]
+    apis: [{name: Members, identifier: "https://${domain}/me/"}]
+    grants:
+      - {client: Worker, audience: "https://${domain}/api/v2/", scope: ["read:users"]}
+      - {client: Worker, audience: "https://${domain}/me/", scope: []}
+    """
+    tenant = seeded(tmp_path, seed)
+    assert {grant["audience"] for grant in tenant["client_grants"]} == {MANAGEMENT, f"https://{DOMAIN}/me/"}
+    [worker] = [client for client in tenant["clients"] if client["name"] == "Worker"]
+    assert worker["description"] == "${domain} and ${other}"
+
+
+@pytest.mark.parametrize(
+    ("seed", "message"),
+    [
+        (
+            "grants: [{client: a, client_id: b, api: x}]",
+            "1:10: a grant has only one of client, client_id and default_for",
+        ),
+        ("grants: [{client: a}]", "1:10: a grant needs either api or audience; keep one of them"),
+        ("applications: [{name: ''}]", '1:23: "name" is empty'),
+        ("applications: {a: 1}", '1:15: "applications" must be a list'),
+        ("management_api: {scopes: [5]}", '1:27: "scopes" must be a text or a mapping'),
+        ("logs: [{type: s, days_ago: -1}]", '1:28: "days_ago" must be at least 0'),
+        ("logs: [{type: s, days_ago: 99999}]", '1:28: "days_ago" must be at most 36500'),
+        ("grants: [{api: x, id: cgr_1}]", '1:23: "id" does not match the pattern ^cgr_[A-Za-z0-9]{16}$'),
+        ("5", "1:1: the file must be a mapping"),
+    ],
+)
+def test_a_wrong_value_is_reported_in_plain_words(tmp_path: Path, seed: str, message: str) -> None:
+    [problem] = problems(tmp_path, seed)
+    assert f"seed.yaml:{message}" in str(problem)

@@ -281,6 +281,8 @@ def _details(change: Change, plan: Plan) -> str:
     lines = [line for field in _worst_scopes_first(change) for line in difference_lines(field, plan.directory)]
     if isinstance(change, Delete) and change.removal:
         why = "".join(f"{span(text)}\n\n" for text in removal_lines(change.removal))
+    if change.key in plan.attributions:
+        why += f"In the tenant: {span(plan.attributions[change.key])}\n\n"
     fenced = "\n".join(block(lines, "diff"))
     return f"<details><summary>{summary}</summary>\n\n{why}{fenced}\n\n</details>\n\n"
 
@@ -314,15 +316,17 @@ def difference_lines(field: FieldChange, directory: Directory) -> Iterator[str]:
 
 
 def _left_alone(plan: Plan) -> Section:
-    listed = sorted((grant_label(each.observed.key, plan.directory), _reason(each)) for each in plan.left_alone)
+    listed = sorted((grant_label(each.observed.key, plan.directory), _reason(each, plan)) for each in plan.left_alone)
     items = tuple(f"- {span(label)} ({reason})\n" for label, reason in listed)
     summary = f"Left alone ({len(items)}): {left_alone_counts(plan)}"
     head = f"<details><summary>{summary}</summary>\n\n"
     return Section(items, head=head, tail="\n</details>\n\n", noun="other grant", rank=3) if items else EMPTY_SECTION
 
 
-def _reason(each: LeftAlone) -> str:
-    return f"{each.reason}: {span(each.detail)}" if each.detail else str(each.reason)
+def _reason(each: LeftAlone, plan: Plan) -> str:
+    attribution = plan.attributions.get(each.observed.key)
+    last = f", {span(attribution)}" if attribution else ""
+    return f"{each.reason}: {span(each.detail)}{last}" if each.detail else f"{each.reason}{last}"
 
 
 def _foot(plan: Plan, links: SourceLinks) -> str:

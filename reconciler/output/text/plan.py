@@ -9,7 +9,7 @@ from reconciler.core.diff import FieldChange, SetChange, ValueChange
 from reconciler.core.directory import Directory
 from reconciler.core.grant import Key
 from reconciler.core.outcome import ApplyReport, Result, count_results
-from reconciler.core.plan import Change, Create, Delete, Origin, Plan, Update
+from reconciler.core.plan import Change, Create, Delete, LeftAlone, Origin, Plan, Update
 from reconciler.core.problems import Level, Risk
 from reconciler.core.removals import earlier_source
 from reconciler.core.risks import RiskRule
@@ -61,6 +61,7 @@ LEVEL_STYLES: Mapping[Level, Style] = {
     Level.LOW: Style.MUTED,
 }
 MAX_LEFT_ALONE = 10
+NO_ATTRIBUTIONS: Mapping[Key, str] = {}
 WIDTH = 80
 INDENT = "      "
 KINDS: tuple[tuple[str, type[Change]], ...] = (("Create", Create), ("Update", Update), ("Delete", Delete))
@@ -79,7 +80,7 @@ def plan_lines(plan: Plan, *, verbose: bool = False) -> Iterator[Line]:
             yield line()
         for action, kind in KINDS:
             selected = [change for change in changes if isinstance(change, kind)]
-            yield from group_lines(action, selected, plan.directory, plan.risks)
+            yield from group_lines(action, selected, plan.directory, plan.risks, plan.attributions)
     yield from _no_longer_declared(plan)
     if not plan.changes and not plan.blocked:
         yield line(f"No changes: {no_changes_reason(plan)}.")
@@ -104,7 +105,13 @@ def change_symbol(change: Change) -> Span:
             return Span("-", Style.DELETE)
 
 
-def group_lines(title: str, changes: Iterable[Change], directory: Directory, risks: Risks) -> Iterator[Line]:
+def group_lines(
+    title: str,
+    changes: Iterable[Change],
+    directory: Directory,
+    risks: Risks,
+    attributions: Mapping[Key, str] = NO_ATTRIBUTIONS,
+) -> Iterator[Line]:
     """Yield a titled group of changes with their risks, sorted by name. An empty group has no lines."""
     changes = _by_name(changes, directory)
     if not changes:
@@ -112,6 +119,8 @@ def group_lines(title: str, changes: Iterable[Change], directory: Directory, ris
     yield line(Span(f"{title} ({len(changes)})", Style.STRONG))
     for change in changes:
         yield from _change(change, directory, risks)
+        if change.key in attributions:
+            yield line(INDENT, Span(f"in the tenant: {visible(attributions[change.key])}", Style.MUTED))
     yield line()
 
 
@@ -240,7 +249,8 @@ def _left_alone(plan: Plan, *, verbose: bool) -> Iterator[Line]:
         return
     yield line(Span(f"Left alone ({len(plan.left_alone)})", Style.STRONG), f" {left_alone_counts(plan)}")
     listed = sorted(
-        f"{grant_label(each.observed.key, plan.directory)}  [{visible(each.why)}]" for each in plan.left_alone
+        f"{grant_label(each.observed.key, plan.directory)}  [{visible(each.why)}]{_attribution(each, plan)}"
+        for each in plan.left_alone
     )
     hidden = 0 if verbose else max(0, len(listed) - MAX_LEFT_ALONE)
     for label in listed[: len(listed) - hidden]:
@@ -248,6 +258,11 @@ def _left_alone(plan: Plan, *, verbose: bool) -> Iterator[Line]:
     if hidden:
         yield line("    ", Span(f"and {hidden} more; use -v to list all", Style.MUTED))
     yield line()
+
+
+def _attribution(each: LeftAlone, plan: Plan) -> str:
+    found = plan.attributions.get(each.observed.key)
+    return f"  {visible(found)}" if found else ""
 
 
 STYLES: Mapping[str, Style] = {Result.APPLIED: Style.CREATE, Result.SKIPPED: Style.WARNING}
