@@ -81,7 +81,7 @@ def _report_online(
             each.session.declared.specs,
             each.result,
             each.session.protection(),
-            _facts(options, git, each.session.declared.specs, each.session.tenant.target),
+            _facts(git, each.session.declared.specs, each.session.tenant.target),
         )
         for each in results
     }
@@ -100,13 +100,13 @@ def _report_offline(options: GlobalOptions, request_options: RequestOptions) -> 
     declared = load_grants(options, config, selected)
     with time_limit(request_options.timeout):
         git = _git_facts(options, [declared.at(tenant.target) for tenant in selected])
-    report = _report(git, [_declared_tenant(options, tenant, declared, git) for tenant in selected])
+    report = _report(git, [_declared_tenant(tenant, declared, git) for tenant in selected])
     return report, declared.texts
 
 
-def _declared_tenant(options: GlobalOptions, tenant: Tenant, declared: LoadedGrants, git: GitFacts) -> TenantAccess:
+def _declared_tenant(tenant: Tenant, declared: LoadedGrants, git: GitFacts) -> TenantAccess:
     specs = declared.at(tenant.target).specs
-    return declared_access(tenant.title, specs, _facts(options, git, specs, tenant.target))
+    return declared_access(tenant.title, specs, _facts(git, specs, tenant.target))
 
 
 def _select_offline(options: GlobalOptions, config: Config) -> list[Tenant]:
@@ -128,17 +128,14 @@ def _git_facts(options: GlobalOptions, declared: Iterable[LoadedGrants]) -> GitF
         return GitFacts()
     specs = {spec.source: spec for each in declared for spec in each.specs}
     combined = LoadedGrants(tuple(specs.values()), (), declared[0].texts)
-    links = ci.source_links(options.config)
-    return read_git_facts(combined, Path(options.grants), workspace_of(options.config), links)
+    return read_git_facts(combined, Path(options.grants), workspace_of(options.config), ci.source_links(options.config))
 
 
-def _facts(
-    options: GlobalOptions, git: GitFacts, specs: tuple[GrantSpec, ...], target: TargetTenant
-) -> DeclarationFacts:
+def _facts(git: GitFacts, specs: tuple[GrantSpec, ...], target: TargetTenant) -> DeclarationFacts:
     return DeclarationFacts(
         provenance=git.at(specs, target),
         removals=find_removals(git.history.steps, specs, target) if git.history else (),
-        link_to=ci.source_links(options.config).link_to,
+        link_to=git.links.link_to,
     )
 
 

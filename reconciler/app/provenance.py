@@ -24,11 +24,12 @@ from reconciler.git.blame import (
     head_commit,
     is_shallow,
     newest_first,
+    origin_address,
     read_commits,
 )
 from reconciler.git.repository import GitError, Repository
 from reconciler.git.revision import Revision, TreeEntry
-from reconciler.output.source_links import SourceLinks
+from reconciler.output.source_links import NO_REPOSITORY, SourceLinks, address_at_remote
 
 NOT_COMMITTED = "the declaration is not committed"
 TOO_OLD = "the clone is shallow, so the commit is not known"
@@ -50,12 +51,14 @@ class GitFacts:
         provenance: The commits behind each declared grant, by source.
         history: The earlier versions of the files, or None if they are not known.
         unknown: The reason why the history is unknown or incomplete, or an empty text.
+        links: Makes links to the lines of files at the commit.
     """
 
     commit: str = ""
     provenance: Mapping[Source, Provenance] = field(default_factory=dict)
     history: GrantHistory | None = None
     unknown: str = ""
+    links: SourceLinks = NO_REPOSITORY
 
     def at(self, specs: Iterable[GrantSpec], target: TargetTenant) -> Mapping[Source, Provenance]:
         """Return the provenance of the grants of a tenant, with the commit that declared each of them first."""
@@ -72,17 +75,24 @@ def read_git_facts(declared: LoadedGrants, folder: Path, workspace: Workspace, l
         commit = head_commit(repository)
         if not commit:
             return GitFacts(unknown="the repository has no commit")
+        links = _with_remote(links, repository, commit)
         provenance = _read_provenance(repository, Revision(repository, "HEAD", commit), declared, links)
     except GitError as error:
         return GitFacts(unknown=str(error))
     try:
         if is_shallow(repository):
-            return GitFacts(commit, provenance, unknown=SHALLOW)
+            return GitFacts(commit, provenance, unknown=SHALLOW, links=links)
         history = read_history(repository, folder)
     except GitError as error:
-        return GitFacts(commit, provenance, unknown=str(error))
+        return GitFacts(commit, provenance, unknown=str(error), links=links)
     unread = f"{len(history.unread)} earlier versions of grant files could not be read" if history.unread else ""
-    return GitFacts(commit, provenance, history, unread)
+    return GitFacts(commit, provenance, history, unread, links)
+
+
+def _with_remote(links: SourceLinks, repository: Repository, commit: str) -> SourceLinks:
+    """Return links to the remote of the repository if the job does not say where its files are."""
+    address = address_at_remote(origin_address(repository), commit)
+    return links if links.address or not address else replace(links, root=repository.root.as_posix(), address=address)
 
 
 def _read_provenance(

@@ -25,7 +25,6 @@ class AccessState(StrEnum):
     REMOVED = "removed"
     MISSING = "missing"
     UNKNOWN = "unknown"
-    THIRD_PARTY = "third-party"
     NOT_EXPRESSIBLE = "not-expressible"
     OUTSIDE = "outside"
     PROTECTED = "protected"
@@ -40,7 +39,6 @@ STATE_MEANINGS: Mapping[AccessState, str] = {
     AccessState.REMOVED: "in the tenant; an earlier commit declared it, and the files no longer do",
     AccessState.MISSING: "declared, and not in the tenant",
     AccessState.UNKNOWN: "not known, because the files and the tenant could not be compared",
-    AccessState.THIRD_PARTY: "undeclared grant of a third-party application",
     AccessState.NOT_EXPRESSIBLE: "undeclared, and a grant file cannot express it",
     AccessState.OUTSIDE: "undeclared, and outside `manage`",
     AccessState.PROTECTED: "undeclared, and protected by `protect`",
@@ -52,7 +50,7 @@ STATE_OF_REASON: Mapping[Reason, AccessState] = {
     Reason.UNMANAGED: AccessState.UNDECLARED,
     Reason.REMOVED: AccessState.REMOVED,
     Reason.OUTSIDE: AccessState.OUTSIDE,
-    Reason.THIRD_PARTY: AccessState.THIRD_PARTY,
+    Reason.THIRD_PARTY: AccessState.UNDECLARED,
     Reason.SYSTEM: AccessState.SYSTEM,
     Reason.OWN: AccessState.OWN,
     Reason.PROTECTED: AccessState.PROTECTED,

@@ -122,6 +122,14 @@ def newest_first(repository: Repository, path: str) -> dict[str, int]:
     return {each: position for position, each in enumerate(hashes)}
 
 
+def origin_address(repository: Repository) -> str:
+    """Return the address of the remote `origin` in the settings of the repository, or an empty text."""
+    try:
+        return next(iter(repository.run("config", "--local", "--get", "remote.origin.url").lines), "")
+    except GitError:
+        return ""
+
+
 def head_commit(repository: Repository) -> str:
     """Return the hash of HEAD, or an empty text if there is no commit."""
     try:

@@ -1,5 +1,6 @@
 """Pure: the paths of files in their repository, and links to their lines at the hosting service."""
 
+import re
 from dataclasses import dataclass
 from posixpath import join, normpath
 from urllib.parse import quote
@@ -54,6 +55,23 @@ class SourceLinks:
         folder = f"{self.root.rstrip('/')}/"
         path = normpath(join(self.current_folder, file))
         return path.removeprefix(folder) if path.startswith(folder) else ""
+
+
+REMOTE = re.compile(
+    r"((https|ssh)://([^/@]*@)?|[^/@:]*@)(?P<host>[a-z0-9.-]+)(:[0-9]+(?=/))?[:/](?P<path>[\w./-]+?)(\.git)?/?",
+    re.ASCII,
+)
+"""Matches the address of a remote: https, ssh, or `user@host:path`. User names and tokens are not part of a link."""
+
+
+def address_at_remote(remote: str, commit: str) -> str:
+    """Return the URL prefix of the files of a commit at GitHub or GitLab, or an empty text for other remotes."""
+    found = REMOTE.fullmatch(remote)
+    labels = found["host"].split(".") if found else []
+    for service, files in (("github", GITHUB_FILES), ("gitlab", GITLAB_FILES)):
+        if found and service in labels and commit:
+            return f"https://{found['host']}/{found['path'].strip('/')}{files}{commit}"
+    return ""
 
 
 NO_REPOSITORY = SourceLinks()

@@ -248,3 +248,14 @@ def test_a_token_without_read_clients_leaves_third_parties_unknown(here: Path) -
     assert (grant["third_party"], grant["level"], ran.data["complete"]) == ("unknown", "unknown", False)
     unread = {each["name"]: each["reason"] for each in ran.data["tenants"][0]["listings"] if not each["read"]}
     assert unread == {"applications": "the token lacks read:clients"}
+
+
+def test_outside_of_a_job_the_remote_of_the_repository_gives_links(here: Path) -> None:
+    git(here, "remote", "add", "origin", "https://user:secret@github.com/a/b.git")
+    commit = git(here, "rev-parse", "HEAD")
+
+    ran = reconciler("access", "Portal", "--format", "json")
+
+    link = ran.data["tenants"][0]["grants"][0]["declaration"]["link"]
+    assert link == f"https://github.com/a/b/blob/{commit}/grants/billing.yaml#L6"
+    assert "secret" not in ran.output

@@ -1,7 +1,9 @@
 """The access report: states, levels, filters and totals. Unknown is never shown as "no"."""
 
+import re
 from collections.abc import Iterable
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,6 +13,7 @@ from support.access import a_tenant_access, an_access_grant, an_access_report, u
 from support.builders import INVOICES, OWN, TENANT, a_directory, a_grant, a_key, a_spec, an_api, an_observed
 from support.strategies import grants
 
+from reconciler.contract import stored
 from reconciler.core.access import (
     STATE_MEANINGS,
     AccessFilter,
@@ -311,3 +314,11 @@ def test_findings_name_each_unread_list_first() -> None:
 
 def test_every_state_has_a_meaning() -> None:
     assert set(STATE_MEANINGS) == set(AccessState)
+
+
+def test_the_schema_and_the_documentation_list_every_state() -> None:
+    schema = stored.load(stored.ACCESS)["$defs"]["grant"]["properties"]["state"]["enum"]
+    page = (Path(__file__).parents[2] / "docs" / "access.md").read_text(encoding="utf-8")
+
+    assert set(schema) == set(AccessState)
+    assert set(re.findall(r"^\| `([a-z-]+)` \| [A-Z]", page, re.MULTILINE)) >= set(AccessState)

@@ -1,7 +1,7 @@
 import pytest
 
 from reconciler.core.problems import Source
-from reconciler.output.source_links import SourceLinks
+from reconciler.output.source_links import SourceLinks, address_at_remote
 
 BLOB = "https://code.example/blob/abc"
 CHECKOUT = SourceLinks("/repository", "/repository/eu", BLOB)
@@ -48,3 +48,22 @@ def test_special_characters_of_a_link_are_percent_encoded() -> None:
 )
 def test_a_request_has_a_link_at_its_own_hosting_service(address: str, request_: str, url: str) -> None:
     assert SourceLinks(address=address).request_link(request_) == url
+
+
+@pytest.mark.parametrize(
+    ("remote", "address"),
+    [
+        ("https://github.com/a/b.git", "https://github.com/a/b/blob/abc"),
+        ("https://user:token@github.com/a/b", "https://github.com/a/b/blob/abc"),
+        ("git@github.com:a/b.git", "https://github.com/a/b/blob/abc"),
+        ("ssh://git@gitlab.example.com:2222/group/sub/b.git", "https://gitlab.example.com/group/sub/b/-/blob/abc"),
+        ("https://code.example.com/a/b.git", ""),
+        ("https://evil.example/github.com/a/b", ""),
+        ("https://notgithub.com/a/b", ""),
+        ("/srv/github.com/a", ""),
+        ("javascript:github.com/a", ""),
+        ("", ""),
+    ],
+)
+def test_a_remote_at_github_or_gitlab_has_an_address(remote: str, address: str) -> None:
+    assert address_at_remote(remote, "abc") == address

@@ -5,6 +5,8 @@ from pathlib import Path
 
 from support.access import a_hostile_report, a_large_report, an_access_report, unread_part
 
+from reconciler.core.tenant_diff import compare_tenants
+from reconciler.output.access.diff import diff_html
 from reconciler.output.access.html import access_html
 from reconciler.output.access.json import access_text
 
@@ -24,6 +26,8 @@ def main(folder: Path) -> None:
     for name, report in REPORTS.items():
         (folder / f"{name}.html").write_text(access_html(report), encoding="utf-8")
         (folder / f"{name}.json").write_text(access_text(report), encoding="utf-8")
+    diff = compare_tenants(*REPORTS["two"].tenants, is_declared=False)
+    (folder / "diff.html").write_text(diff_html(diff), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -44,7 +44,7 @@ const open = async (name, hash = "", options = {}) => {
 const status = (page) => page.locator("[role=status]").textContent();
 const counted = async (page) => Number((await status(page)).split(" ")[0].replaceAll(",", ""));
 
-for (const name of ["usual", "hostile", "two", "unread", "empty"]) {
+for (const name of ["usual", "hostile", "two", "unread", "empty", "diff"]) {
   for (const [width, height] of SIZES) {
     for (const colorScheme of ["light", "dark"]) {
       test(`${name}, ${width} pixels, ${colorScheme}: no request, no error, no axe violation, in any view`, async () => {

@@ -405,6 +405,10 @@ def test_drift_opens_an_issue_and_its_end_closes_it(runner: Runner) -> None:
     assert drifted.code == 0
     assert {each.title for each in runner.forge.issues} == {"Drift in dev", "Drift in prod"}
     assert all("write:invoices" in each.body for each in runner.forge.issues)
+    for tenant in ("dev", "prod"):
+        page = (runner.artifacts / f"access-{tenant}" / "access.html").read_text()
+        assert "Expect something else" in page  # the subject of the last change
+        assert "Complete: every list" in page
 
     runner.project.write(portal=PORTAL)
     runner.project.commit("Expect what there is")

@@ -227,6 +227,8 @@ def test_drift_opens_an_issue_and_its_end_closes_it(runner: GitLabRunner) -> Non
 
     assert code == 0, log
     assert {each.title for each in runner.forge.issues} == {"Drift in dev", "Drift in prod"}
+    pages = (runner.project.folder / ".gitlab-ci-local" / "artifacts").glob("drift*/reconciler-access/*.html")
+    assert {page.stem: "Expect something else" in page.read_text() for page in pages} == {"dev": True, "prod": True}
 
     runner.project.write(portal=PORTAL)
     runner.project.commit("Expect what there is")
