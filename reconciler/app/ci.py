@@ -69,7 +69,7 @@ def run_evidence() -> dict[str, str]:
     environ = os.environ
     try:
         user = environ.get("GITHUB_ACTOR") or environ.get("GITLAB_USER_LOGIN") or getpass.getuser()
-    except (KeyError, OSError):  # the user has no name on this machine
+    except (AttributeError, ImportError, KeyError, OSError):  # the user has no name on this machine
         user = ""
     commit = source_links(None).commit
     return {name: text for name, text in (("user", user), ("commit", commit)) if text}

@@ -176,6 +176,8 @@ def load_grant_files(
     try:
         repository = workspace_of(options.config).repository()
     except GitError as error:
+        if plan_options.base or find_root(Path(options.config or DEFAULT_FILE).parent) is not None:
+            raise
         fix = "check the files out with git (actions/checkout with fetch-depth: 0)"
         raise GitError(f"{option} needs the git history: {error}; {fix}") from error
     _refuse_other_repository(Path(options.grants), repository, option)

@@ -92,7 +92,7 @@ def test_each_tenant_is_pruned_within_its_managed_scope() -> None:
         assert second_plan.code == 0
         deletes[stage] = [each["reason"] for each in second_plan.data["unmanaged"]]
 
-    assert deletes == {"dev": ["own"], "staging": ["own"], "prod": ["own", "outside"]}
+    assert deletes == {"dev": ["own"], "staging": ["own"], "prod": ["outside", "own"]}
 
 
 def test_a_plan_saved_for_one_tenant_is_refused_for_another() -> None:
