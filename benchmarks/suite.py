@@ -122,7 +122,7 @@ def _failed_before(tool: str, case: Case, earlier: Iterable[Run]) -> bool:
 
 
 def expected_seconds(tool: str, case: Case, earlier: Iterable[Run]) -> float:
-    """Estimate the seconds of a run from the run with the next smaller tenant. Return 0 if there is no such run.
+    """Estimate the seconds of a run from the run with the next smaller tenant. Return 0 without such a run.
 
     The time of a no-op with the smallest tenant counts as the start of the program, which does not grow with the
     tenant.

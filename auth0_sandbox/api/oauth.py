@@ -142,7 +142,7 @@ def parameters(raw: bytes, content_type: str) -> Mapping[str, str]:
 def token(call: ApiCall) -> SandboxResponse:
     """Return a token for the API in `audience`. Its scopes are those of the application's current grant.
 
-    A log event records the exchange, or the reason why there is no token.
+    A log event records the exchange. For a refused exchange, the event contains the reason.
     """
     form: Mapping[str, str] = call.body
     try:

@@ -48,8 +48,8 @@ class Endpoint:
     """A method and a path below `/api/v2`, with its schemas, its permissions and its handler.
 
     A token needs one of the permissions in `any_of`. `identity` is the schema of the path's `id`. `query` has the
-    schema of each parameter. `body` returns the schema of the body, or is None if there is no body. `summary` describes
-    the endpoint in log events.
+    schema of each parameter. `body` returns the schema of the body. It is None for endpoints without a body. Log events
+    contain `summary` as the description of the endpoint.
     """
 
     method: str

@@ -135,6 +135,6 @@ def _signal_handlers(
             try:
                 loop.add_signal_handler(each, handle, each)
                 undo.callback(loop.remove_signal_handler, each)
-            except NotImplementedError:
+            except NotImplementedError:  # the event loop of Windows
                 undo.callback(signal.signal, each, signal.signal(each, pass_to_loop))
         yield

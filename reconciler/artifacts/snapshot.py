@@ -23,6 +23,11 @@ FOLDER = "snapshots"
 MANIFEST = "MANIFEST"
 
 
+def snapshot_path(folder: Path, run: str) -> Path:
+    """Return the path of the snapshot of a run."""
+    return folder / FOLDER / run
+
+
 def write_snapshot(folder: Path, run: str, plan: Plan, directory: Directory, only_for: str | None = None) -> Path:
     """Write the current state of the grants that `plan` changes to `folder`/snapshots/RUN. Return that folder.
 
@@ -44,7 +49,7 @@ def write_snapshot(folder: Path, run: str, plan: Plan, directory: Directory, onl
         "files": {name: _digest(text.encode()) for name, text in texts.items()},
         "created": [grant_json(change.after.grant) for change in plan.changes if isinstance(change, Create)],
     }
-    snapshot = folder / FOLDER / run
+    snapshot = snapshot_path(folder, run)
     try:
         snapshot.mkdir(parents=True)
         for name, text in {**texts, MANIFEST: json.dumps(manifest, separators=(",", ":")) + "\n"}.items():

@@ -1,18 +1,21 @@
 """`reconciler journal`: show past runs from their journals."""
 
-from collections.abc import Sequence
+import shlex
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import click
 
 from reconciler.app.console import Console
-from reconciler.app.load import data_folder
+from reconciler.app.load import data_folder, load_config
 from reconciler.artifacts.journal import journal_path, read_run, run_names
+from reconciler.artifacts.snapshot import snapshot_path
 from reconciler.cli.option_groups import format_option
 from reconciler.cli.options import current_options, hidden_global_options
+from reconciler.core.characters import visible
 from reconciler.core.journal import PastRun, choose_run
 from reconciler.errors import Exit, ReconcilerError
-from reconciler.output.styled import line
+from reconciler.output.styled import Line, line
 from reconciler.output.text.journal import run_json, run_lines, runs_json, runs_lines
 
 
@@ -62,3 +65,14 @@ def _show(console: Console, folder: Path, name: str, stdout_format: str, *, verb
         console.data(run_json(run))
     else:
         console.result(run_lines(run, str(journal_path(folder, name)), verbose=verbose))
+        console.result(_rollback_lines(run, snapshot_path(folder, name)))
+
+
+def _rollback_lines(run: PastRun, snapshot: Path) -> Iterator[Line]:
+    """Yield the command that undoes a run, if its snapshot exists. A killed run did not print the command."""
+    if not snapshot.is_dir():
+        return
+    config = current_options().config
+    options = ["--config", config] if config else []
+    options += ["--tenant", run.tenant] if run.tenant and run.tenant in load_config(config).tenants else []
+    yield line(f"To roll back: {visible(shlex.join(['reconciler', *options, '--grants', str(snapshot), 'apply']))}")

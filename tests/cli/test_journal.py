@@ -2,7 +2,7 @@ import json
 from pathlib import Path
 
 import pytest
-from support.commands import reconciler
+from support.commands import grants_of, reconciler
 
 
 @pytest.fixture(autouse=True)
@@ -113,3 +113,12 @@ def test_runs_are_listed_by_tenant(here: Path) -> None:
 
     assert "local" in reconciler("journal", "--tenant", "local").stdout
     assert reconciler("journal", "--tenant", "other").stdout == "No run has written a journal here.\n"
+
+
+def test_a_run_shows_how_to_roll_back_because_a_killed_run_could_not_print_it(here: Path) -> None:
+    journal_of_apply(here)
+    command = reconciler("journal", "last").stdout.splitlines()[-1].removeprefix("To roll back: reconciler ")
+
+    assert command.startswith("--tenant local --grants .reconciler/snapshots/")
+    assert reconciler(*command.split(), "--yes").code == 0
+    assert "billing" not in [each["client_id"] for each in grants_of(here)]

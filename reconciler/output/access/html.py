@@ -234,7 +234,7 @@ def _footer() -> Html:
         "footer",
         tag(
             "p",
-            "Commits, authors and pull requests come from git and are claims of their authors. "
+            "Commits, authors and pull requests come from git. Nobody verifies them. "
             "States: declared means that a file in the repository declares the grant.",
         ),
     )
