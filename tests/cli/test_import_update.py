@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 from support.commands import CONFIG, CommandResult, reconciler
 
+from reconciler.app import update_grants
+
 FILE = Path("grants/billing.yaml")
 GRANTS = """\
 # who may call the invoices
@@ -192,3 +194,13 @@ def test_without_drift_nothing_is_written() -> None:
 )
 def test_options_that_contradict_are_refused(options: tuple[str, ...]) -> None:
     assert reconciler("import", *options).code == 1
+
+
+@pytest.mark.parametrize("text", [GRANTS, "grants: ["], ids=["still different", "not valid"])
+def test_a_wrong_edit_is_found_before_anything_is_written(text: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The program checks its own edit. No known file causes a wrong one, so the test replaces the editor."""
+    monkeypatch.setattr(update_grants, "update_text", lambda _text, _updates: text)
+    drift("billing", scope=["read:invoices"])
+
+    assert reconciler("import", "--update").code == 1
+    assert FILE.read_text() == GRANTS

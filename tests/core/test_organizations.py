@@ -8,6 +8,7 @@ from reconciler.core.guards import ProtectionRules
 from reconciler.core.organizations import DeclaredOrganizations, check_organizations
 from reconciler.core.pattern import Protect
 from reconciler.core.problems import Problem
+from reconciler.core.removals import Removal
 from reconciler.core.resolve import resolve
 from reconciler.core.spec import GrantSpec
 
@@ -60,6 +61,16 @@ def test_the_organizations_of_pruned_grants_are_read() -> None:
 
     assert grants_to_read(WITH_ACME, pruned=protection, grants=grants) == {"stray"}
     assert grants_to_read(a_spec(), pruned=protection, grants=grants) == {"stray"}
+
+
+def test_with_prune_removed_only_the_organizations_of_removed_grants_are_read() -> None:
+    removals = (Removal(a_spec(client_id="stray"), is_from_history=True),)
+    declared = DeclaredOrganizations((), ProtectionRules(OWN), removals)
+    directory = a_directory({"stray": "Stray", "other": "Other"})
+
+    found = declared.grants_to_read([an_unread("stray"), an_unread("other")], directory)
+
+    assert [each.key.holder for each in found] == ["stray"]
 
 
 def test_an_organization_gains_a_grant_that_it_does_not_have_yet() -> None:
