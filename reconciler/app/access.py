@@ -1,25 +1,30 @@
-"""The access report: read tenants, files and git, and build one value that every format shows."""
+"""The commands `access`, `why` and `diff`. They read tenants, files and git, and build a value that all formats show."""
 
 import os
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 from reconciler.app import ci
 from reconciler.app.console import Console
 from reconciler.app.interruption import time_limit
-from reconciler.app.load import load_config, load_grants, workspace_of
+from reconciler.app.load import data_folder, load_config, load_grants, workspace_of
 from reconciler.app.options import GlobalOptions, PlanOptions, RequestOptions
 from reconciler.app.provenance import GitFacts, read_git_facts
 from reconciler.app.session import TenantSession
 from reconciler.app.tenant_runs import TenantRuns, tenant_runs
+from reconciler.artifacts.journal import read_run, run_names
 from reconciler.config.tenants import Config, Tenant, select_tenant, tenant_named
-from reconciler.core.access import AccessFilter, AccessReport, TenantAccess, unread_tenant
+from reconciler.core.access import AccessFilter, AccessGrant, AccessReport, TenantAccess, unread_tenant
 from reconciler.core.access_build import DeclarationFacts, declared_access, tenant_access
+from reconciler.core.characters import quote_text
+from reconciler.core.grant_history import DeclaredLine, GrantExplanation, find_writes
+from reconciler.core.journal import PastRun
 from reconciler.core.plan import TenantName
 from reconciler.core.removals import find_removals
 from reconciler.core.spec import GrantSpec
+from reconciler.core.tenant_diff import TenantDiff, compare_tenants
 from reconciler.core.tenant_filter import TargetTenant
 from reconciler.errors import Exit, ReconcilerError
 from reconciler.files.read import LoadedGrants
@@ -142,3 +147,96 @@ def _facts(git: GitFacts, specs: tuple[GrantSpec, ...], target: TargetTenant) ->
 def _report(git: GitFacts, tenants: Iterable[TenantAccess]) -> AccessReport:
     time = f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}"
     return AccessReport(time=time, commit=git.commit, history=git.unknown, tenants=tuple(tenants))
+
+
+MAX_RUNS = 1_000
+"""The maximum number of journals that are read, the newest first."""
+NAMES_ONLY = "journals contain ids, and the files contain names, so runs cannot be found without reading the tenant"
+JOURNAL_NOTE = "only journals in this folder are known, and each run writes its journal where it runs"
+
+
+def explain_grants(  # noqa: PLR0913 - what a user names
+    options: GlobalOptions,
+    application: str,
+    api: str,
+    request_options: RequestOptions,
+    console: Console,
+    *,
+    offline: bool = False,
+) -> list[GrantExplanation]:
+    """Return an explanation for each grant of the application on the API.
+
+    Raises:
+        ReconcilerError: if neither the tenant nor the files have such a grant, or if they cannot be read.
+    """
+    chosen = AccessOptions(offline, AccessFilter(application=application, api=api))
+    result = make_access_report(options.require_one_tenant(), chosen, request_options, console)
+    runs, notes = _read_runs(data_folder(options.config))
+    history = (f"git history: {result.report.history}",) if result.report.history else ()
+    found = [
+        GrantExplanation(
+            tenant=tenant.tenant,
+            grant=grant,
+            lines=_lines(grant, result.texts),
+            writes=find_writes(runs, tenant.tenant, grant),
+            notes=(*tenant.notes, *history, *notes, *([NAMES_ONLY] if grant.audience is None else [])),
+        )
+        for tenant, grant in result.report.grants
+    ]
+    if not found:
+        raise ReconcilerError(
+            f"neither the tenant nor the files have a grant of {quote_text(application)} on {quote_text(api)}; "
+            "reconciler access lists all grants"
+        )
+    return found
+
+
+def _read_runs(folder: Path) -> tuple[list[PastRun], tuple[str, ...]]:
+    """Return the newest runs, and notes. A journal that cannot be read becomes a note."""
+    names = run_names(folder)
+    runs: list[PastRun] = []
+    notes = [JOURNAL_NOTE]
+    if len(names) > MAX_RUNS:
+        notes.append(f"only the newest {MAX_RUNS:,} of {len(names):,} journals were read")
+    for name in names[:MAX_RUNS]:
+        try:
+            runs.append(read_run(folder, name))
+        except ReconcilerError as error:
+            notes.append(str(error))
+    return runs, tuple(notes)
+
+
+def _lines(grant: AccessGrant, texts: Mapping[str, str]) -> tuple[DeclaredLine, ...]:
+    if grant.source is None:
+        return ()
+    content = texts.get(grant.source.file, "").splitlines()
+    return tuple(
+        DeclaredLine(number, content[number - 1] if number <= len(content) else "", commit)
+        for number, commit in grant.provenance.lines
+    )
+
+
+def diff_tenants(  # noqa: PLR0913 - what a user names
+    options: GlobalOptions,
+    first: str,
+    second: str,
+    request_options: RequestOptions,
+    console: Console,
+    *,
+    declared: bool,
+) -> TenantDiff:
+    """Compare the grants of two tenants, or with `declared` the grants that the files declare for them.
+
+    Raises:
+        ReconcilerError: if the names are equal, or if a tenant cannot be read.
+    """
+    if options.tenants or options.all_tenants:
+        raise ReconcilerError("diff takes two tenants as arguments; omit --tenant and --all-tenants")
+    if first == second:
+        raise ReconcilerError("name two different tenants")
+    both = replace(options, tenants=(first, second))
+    result = make_access_report(both, AccessOptions(offline=declared), request_options, console)
+    unread = [] if declared else [each.tenant.name for each in result.report.tenants if not each.is_read]
+    if unread:
+        raise ReconcilerError(f"the tenants cannot be compared: {' and '.join(unread)} could not be read")
+    return compare_tenants(*result.report.tenants, is_declared=declared)

@@ -13,7 +13,7 @@ from reconciler.core.outcome import Outcome
 from reconciler.core.problems import Problem
 from reconciler.errors import CrashError, ProblemsError, ReconcilerError
 from reconciler.output.styled import Line, Span, Style, line, plain
-from reconciler.output.text.problems import problem_lines
+from reconciler.output.text.lists import problem_lines
 
 ANSI_CODES: Mapping[Style, str] = {
     Style.PLAIN: "",

@@ -22,7 +22,7 @@ from reconciler.errors import Exit, ReconcilerError
 from reconciler.files.discover import name_of
 from reconciler.files.write import FileHeader, import_file, split_by_size
 from reconciler.output.styled import line
-from reconciler.output.text.grants import import_lines, left_out_lines
+from reconciler.output.text.lists import import_lines, left_out_lines
 from reconciler.output.text.plan import plan_lines
 
 SCHEMA = Path("schemas", "grants.schema.json")

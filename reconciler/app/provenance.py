@@ -16,7 +16,7 @@ from reconciler.files.discover import MAX_BYTES
 from reconciler.files.history import GrantHistory, read_history
 from reconciler.files.read import LoadedGrants
 from reconciler.files.workspace import Workspace
-from reconciler.git.blame import (
+from reconciler.git.history import (
     MAX_FILES,
     Blame,
     BlamedCommit,

@@ -12,9 +12,8 @@ from reconciler.app.options import PlanOptions
 from reconciler.auth0.client import ManagementClient
 from reconciler.concurrency import run_unless
 from reconciler.config.tenants import Tenant
-from reconciler.core.config_changes import sort_by_risk
+from reconciler.core.config_changes import compare_guards, sort_by_risk
 from reconciler.core.config_rules import ConfigChange
-from reconciler.core.guard_changes import compare_guards
 from reconciler.core.guards import ProtectionRules
 from reconciler.core.identity import IdentityCheck, identities_in
 from reconciler.core.organizations import DeclaredOrganizations

@@ -12,7 +12,7 @@ from reconciler.cli.option_groups import format_option, request_options
 from reconciler.cli.options import current_options, hidden_global_options
 from reconciler.core.access import AccessFilter, AccessReport
 from reconciler.errors import Exit
-from reconciler.output.access.text import access_lines
+from reconciler.output.access.tables import access_lines
 from reconciler.output.formats import OutputView, render
 
 

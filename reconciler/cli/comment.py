@@ -35,7 +35,7 @@ from reconciler.git.revision import tracked_entries
 from reconciler.http.proxy import proxy_notes
 from reconciler.http.retry import RetryPolicy, retry_blocking
 from reconciler.output.escape import marker, span
-from reconciler.output.markdown.dialect import without_alerts, without_html
+from reconciler.output.markdown.document import without_alerts, without_html
 from reconciler.output.markdown.plan import TITLE
 from reconciler.output.styled import line
 

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import click
 
+from reconciler.app.access import diff_tenants
 from reconciler.app.console import Console
-from reconciler.app.diff import diff_tenants
 from reconciler.app.options import RequestOptions
 from reconciler.app.outputs import OutputFile, check_outputs, write_text
 from reconciler.cli.option_groups import format_option, request_options

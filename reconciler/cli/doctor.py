@@ -19,7 +19,7 @@ from reconciler.doctor import setup
 from reconciler.doctor.checks import pattern_finding, skipped_findings, tenant_findings
 from reconciler.doctor.probe import ProbedListing, probe_tenant
 from reconciler.errors import Exit
-from reconciler.output.text.problems import finding_lines, findings_json
+from reconciler.output.text.lists import finding_lines, findings_json
 from reconciler.redaction import secrets_in
 
 

@@ -15,7 +15,7 @@ from reconciler.config.tenants import select_tenant
 from reconciler.core.plan import TenantName
 from reconciler.core.resolve import ListedGrant, as_declared
 from reconciler.errors import Exit
-from reconciler.output.text.grants import listing_json, listing_lines
+from reconciler.output.text.lists import listing_json, listing_lines
 
 
 @hidden_global_options

@@ -12,7 +12,7 @@ from reconciler.app.options import PlanOptions, RequestOptions
 from reconciler.app.outputs import OutputOptions, ReportFile
 from reconciler.core.characters import quote_text
 from reconciler.errors import Exit
-from reconciler.output.markdown.truncate import DEFAULT_MAX_BYTES
+from reconciler.output.markdown.document import DEFAULT_MAX_BYTES
 
 Command = Callable[..., Exit]
 Decorator = Callable[[Command], Command]

@@ -2,9 +2,9 @@
 
 import click
 
+from reconciler.app.access import explain_grants
 from reconciler.app.console import Console
 from reconciler.app.options import RequestOptions
-from reconciler.app.why import explain_grants
 from reconciler.cli.option_groups import format_option, request_options
 from reconciler.cli.options import current_options, hidden_global_options
 from reconciler.errors import Exit

@@ -32,14 +32,21 @@ from reconciler.core.plan import (
     name_order,
     sort_for_apply,
 )
-from reconciler.core.policy import Policy, forbid_denied, forbid_schema_violations, schema_warnings, without_allowed
+from reconciler.core.policy import (
+    Policy,
+    find_unmatched,
+    forbid_denied,
+    forbid_schema_violations,
+    items_of,
+    schema_warnings,
+    without_allowed,
+)
 from reconciler.core.problems import Problem, Severity, Source, errors
 from reconciler.core.removals import NoLongerDeclared, Removal, find_moves, resolve_removals, unresolved_note
 from reconciler.core.resolve import DesiredGrant, resolve
 from reconciler.core.risks import REMOVAL_RISK, find_all_risks
 from reconciler.core.spec import GrantSpec
 from reconciler.core.token_lifetime import lifetime_notes
-from reconciler.core.unmatched import find_unmatched, items_of
 from reconciler.errors import ProblemsError, RefusedError
 
 T = TypeVar("T")

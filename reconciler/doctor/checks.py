@@ -17,8 +17,8 @@ from reconciler.core.permissions import (
     WRITE_ORGANIZATION_PERMISSIONS,
     WRITE_PERMISSIONS,
 )
+from reconciler.core.policy import find_unmatched, items_of
 from reconciler.core.problems import Finding, Status
-from reconciler.core.unmatched import find_unmatched, items_of
 from reconciler.doctor.probe import ProbedListing, ProbedToken, ProbeFailed, ProbeSkipped, TenantProbe
 from reconciler.errors import ReconcilerError
 from reconciler.http.proxy import Proxy

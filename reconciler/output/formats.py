@@ -12,28 +12,26 @@ from reconciler.core.outcome import ApplyReport
 from reconciler.core.plan import Plan, TenantName
 from reconciler.core.problems import Level, Problem, errors
 from reconciler.core.tenant_diff import TenantDiff
-from reconciler.output.access.csv import access_csv
 from reconciler.output.access.diff import diff_csv, diff_html, diff_lines, diff_markdown, diff_text
 from reconciler.output.access.html import access_html
 from reconciler.output.access.json import access_text
-from reconciler.output.access.markdown import access_markdown
-from reconciler.output.access.text import access_lines
+from reconciler.output.access.tables import access_csv, access_lines, access_markdown
 from reconciler.output.escape import commit_suffix, marker, span, tenant_label
 from reconciler.output.github import annotations, plan_annotations
-from reconciler.output.markdown.outcomes import report_markdown
-from reconciler.output.markdown.plan import TITLE, plan_markdown
-from reconciler.output.markdown.truncate import (
+from reconciler.output.markdown.document import (
     DEFAULT_MAX_BYTES,
     Section,
     bytes_per_document,
     join_documents,
     join_sections,
 )
+from reconciler.output.markdown.outcomes import report_markdown
+from reconciler.output.markdown.plan import TITLE, plan_markdown
 from reconciler.output.sarif import plans_sarif, problems_sarif
 from reconciler.output.source_links import NO_REPOSITORY, SourceLinks
 from reconciler.output.styled import plain
+from reconciler.output.text.lists import problem_json, problem_lines
 from reconciler.output.text.plan import plan_lines, report_json, report_lines
-from reconciler.output.text.problems import problem_json, problem_lines
 from reconciler.output.words import all_risks
 
 

@@ -13,8 +13,8 @@ from reconciler.core.problems import Level
 from reconciler.core.scopes import LEVELS
 from reconciler.core.spec import GrantSpec
 from reconciler.output.formats import OutputView, PlanResults, TenantFailure, render
+from reconciler.output.markdown.document import DEFAULT_MAX_BYTES
 from reconciler.output.markdown.plan import plan_markdown
-from reconciler.output.markdown.truncate import DEFAULT_MAX_BYTES
 from reconciler.output.source_links import SourceLinks
 
 SCOPES = {level: sorted(scope for scope in LEVELS if LEVELS[scope] is level) for level in Level}

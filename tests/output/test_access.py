@@ -28,12 +28,9 @@ from support.access import (
 from reconciler.contract import stored
 from reconciler.core.access import AccessReport, AccessState, GrantLevel
 from reconciler.core.characters import visible
-from reconciler.output.access.csv import access_csv
-from reconciler.output.access.html import MAX_STATIC_ROWS, access_html, asset
+from reconciler.output.access.html import MAX_STATIC_ROWS, access_html, asset, link, tag, verbatim
 from reconciler.output.access.json import access_text
-from reconciler.output.access.markdown import access_markdown
-from reconciler.output.access.markup import link, tag, verbatim
-from reconciler.output.access.text import access_lines
+from reconciler.output.access.tables import access_csv, access_lines, access_markdown
 from reconciler.output.styled import plain
 
 CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f\u200b\u202a-\u202e\u2066-\u2069]")

@@ -6,10 +6,9 @@ from reconciler.artifacts.serialization import Json, json_text, tenant_json
 from reconciler.core.characters import pluralize, visible
 from reconciler.core.fields import SUBJECT_CLIENT
 from reconciler.core.tenant_diff import UNKNOWN_VALUE, DiffKind, FieldPair, GrantDifference, TenantDiff
-from reconciler.output.access.csv import line_of
-from reconciler.output.access.html import document
+from reconciler.output.access.html import Html, document, tag
 from reconciler.output.access.json import UNKNOWN
-from reconciler.output.access.markup import Html, tag
+from reconciler.output.access.tables import line_of
 from reconciler.output.escape import element, span, tenant_label
 from reconciler.output.styled import Line, Span, Style, line
 

@@ -7,7 +7,7 @@ from reconciler.core.characters import shorten, visible
 from reconciler.core.grant_history import DeclaredLine, GrantExplanation, GrantWrite
 from reconciler.core.token_lifetime import NOT_KNOWN
 from reconciler.output.access.json import UNKNOWN, commit_json, grant_json
-from reconciler.output.access.text import grant_lines
+from reconciler.output.access.tables import grant_lines
 from reconciler.output.styled import Line, Span, Style, line
 
 INDENT = "      "

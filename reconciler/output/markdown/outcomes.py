@@ -7,8 +7,8 @@ from reconciler.core.directory import Directory
 from reconciler.core.outcome import ApplyReport, Outcome
 from reconciler.core.plan import Change, Plan, TenantName
 from reconciler.output.escape import block, commit_suffix, element, marker, span, tenant_label
+from reconciler.output.markdown.document import Section, join_sections
 from reconciler.output.markdown.plan import TITLE, difference_lines
-from reconciler.output.markdown.truncate import Section, join_sections
 from reconciler.output.source_links import SourceLinks
 from reconciler.output.text.plan import outcome_counts, state
 from reconciler.output.words import grant_label

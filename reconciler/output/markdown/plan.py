@@ -18,7 +18,7 @@ from reconciler.core.removals import NoLongerDeclared, earlier_source
 from reconciler.core.risks import RULE_ORDER
 from reconciler.core.scopes import scope_order
 from reconciler.output.escape import block, commit_suffix, element, marker, span, tenant_label
-from reconciler.output.markdown.truncate import DEFAULT_MAX_BYTES, Section, join_sections
+from reconciler.output.markdown.document import DEFAULT_MAX_BYTES, Section, join_sections
 from reconciler.output.source_links import NO_REPOSITORY, SourceLinks
 from reconciler.output.words import (
     LOWEST_SEVERITY,

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from support.repository import commit_all, git
 
-from reconciler.git.blame import blame_file, head_commit, is_shallow, newest_first, read_commits, request_in
+from reconciler.git.history import blame_file, head_commit, is_shallow, newest_first, read_commits, request_in
 from reconciler.git.repository import GitError, open_repository
 
 

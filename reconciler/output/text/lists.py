@@ -1,6 +1,6 @@
-"""Pure: lists of grants, as lines for people and as JSON data."""
+"""Pure: lists of problems, check results and grants, as lines for people and as JSON data."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from textwrap import wrap
 
 from reconciler.artifacts.serialization import Json, tenant_json
@@ -9,12 +9,115 @@ from reconciler.core.directory import Directory
 from reconciler.core.fields import BY_NAME, CHANGEABLE, ORGANIZATIONS, SETTINGS, SUBJECT_CLIENT, FieldKind
 from reconciler.core.import_selection import GrantImport
 from reconciler.core.plan import TenantName
+from reconciler.core.problems import Finding, Problem, Severity, Status, count_statuses
 from reconciler.core.resolve import ListedGrant
 from reconciler.core.spec import GrantSpec
 from reconciler.output.styled import Line, Span, Style, line
 from reconciler.output.words import grant_label
 
+MAX_EXCERPT_LENGTH = 200
+MAX_SHOWN = 1_000
+"""Nobody reads more problems than this, and a pull request can cause any number of them."""
+
+
+def problem_lines(problems: Iterable[Problem], texts: Mapping[str, str], *, excerpts: bool) -> Iterator[Line]:
+    """Yield a line per problem: `path:line:column: what is wrong; what to do`.
+
+    With `excerpts`, the line of the file and a caret follow if `texts` has the file. If there are more than
+    `MAX_SHOWN` problems, errors take precedence over warnings, and the last line counts the rest.
+    """
+    problems = list(problems)
+    shown = problems
+    if len(problems) > MAX_SHOWN:
+        shown = sorted(problems, key=lambda each: each.severity is Severity.WARNING)[:MAX_SHOWN]
+    files = {each.source.file for each in shown} if excerpts else set()
+    lines = {file: texts[file].split("\n") for file in files if file in texts}
+    for problem in shown:
+        style = Style.ERROR if problem.severity is Severity.ERROR else Style.WARNING
+        severity = "" if problem.severity is Severity.ERROR else "warning: "
+        location = visible(str(problem.source))
+        yield line(Span(f"{location}:", Style.STRONG), " ", Span(severity, style), visible(problem.message))
+        if problem.source.file in lines:
+            yield from _excerpt(problem, lines[problem.source.file])
+    if len(shown) < len(problems):
+        yield line(Span(f"{len(problems) - len(shown):,} more problems are not shown; fix these first", Style.STRONG))
+
+
+def problem_json(problem: Problem) -> dict[str, object]:
+    """Return a problem as JSON data. Line and column are null for a whole file."""
+    return {
+        "file": problem.source.file,
+        "line": problem.source.line or None,
+        "column": problem.source.column or None,
+        "severity": str(problem.severity),
+        "message": problem.what,
+        "fix": problem.fix or None,
+    }
+
+
+def _excerpt(problem: Problem, lines: list[str]) -> Iterator[Line]:
+    if not 0 < problem.source.line <= len(lines):
+        return
+    source_line = lines[problem.source.line - 1].removesuffix("\r")
+    column = problem.source.column - 1
+    if column > MAX_EXCERPT_LENGTH:
+        return
+    before = visible(source_line[:column])
+    number = f"{problem.source.line:>5} | "
+    yield line(Span(number, Style.MUTED), before + visible(source_line[column:MAX_EXCERPT_LENGTH]))
+    yield line(" " * (len(number) + len(before)), Span("^", Style.ERROR))
+
+
 WIDTH = 80
+ARROW = "-> "
+STATUS_WIDTH = max(len(status) for status in Status) + 2
+STYLES: Mapping[Status, Style] = {
+    Status.OK: Style.CREATE,
+    Status.WARNING: Style.WARNING,
+    Status.FAILED: Style.ERROR,
+    Status.SKIPPED: Style.MUTED,
+}
+
+
+def finding_lines(findings: Sequence[Finding]) -> Iterator[Line]:
+    """Yield each finding with its advice, wrapped to 80 columns, and the counts at the end."""
+    check_width = max(len(finding.check) for finding in findings) + 2
+    for finding in findings:
+        yield from _finding(finding, check_width)
+    yield line()
+    summary = ", ".join(f"{count} {status}" for status, count in count_statuses(findings).items() if count)
+    yield line(Span(f"Checks: {summary}.", Style.STRONG))
+
+
+def findings_json(findings: Sequence[Finding]) -> Json:
+    """Return `{"summary": {a count per status}, "checks": [{"check", "status", "found", "advice"}]}`."""
+    return {
+        "summary": {str(status): count for status, count in count_statuses(findings).items()},
+        "checks": [
+            {"check": each.check, "status": str(each.status), "found": each.found, "advice": each.advice}
+            for each in findings
+        ],
+    }
+
+
+def _finding(finding: Finding, check_width: int) -> Iterator[Line]:
+    indent = STATUS_WIDTH + check_width
+    first, *rest = _wrapped(finding.found, WIDTH - indent)
+    status = Span(f"{finding.status:<{STATUS_WIDTH}}", STYLES[finding.status])
+    yield line(status, f"{finding.check:<{check_width}}", first)
+    for text in rest:
+        yield line(" " * indent, text)
+    if finding.advice:
+        for number, text in enumerate(_wrapped(finding.advice, WIDTH - indent - len(ARROW))):
+            yield line(" " * indent, Span(f"{'' if number else ARROW:<{len(ARROW)}}{text}", Style.STRONG))
+
+
+def _wrapped(text: str, width: int) -> list[str]:
+    """Wrap `text` between words only. A long path or name stays whole, so that it can be copied."""
+    parts = wrap(visible(text), width, break_long_words=False, break_on_hyphens=False)
+    return list(map(visible, parts)) or [""]  # a part may start with characters that would be a workflow command
+
+
 INDENT = "      "
 
 

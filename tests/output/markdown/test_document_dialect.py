@@ -8,7 +8,7 @@ from cmarkgfm import cmark
 from support.builders import a_directory, a_grant, a_key, a_plan, a_spec, an_api, an_observed
 
 from reconciler.core.plan import Blocked
-from reconciler.output.markdown.dialect import without_alerts, without_html
+from reconciler.output.markdown.document import without_alerts, without_html
 from reconciler.output.markdown.plan import plan_markdown
 from reconciler.output.source_links import SourceLinks
 

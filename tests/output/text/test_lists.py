@@ -2,7 +2,7 @@ import pytest
 
 from reconciler.core.problems import Finding, Problem, Severity, Source, Status
 from reconciler.output.styled import Style, plain
-from reconciler.output.text.problems import (
+from reconciler.output.text.lists import (
     MAX_EXCERPT_LENGTH,
     MAX_SHOWN,
     finding_lines,

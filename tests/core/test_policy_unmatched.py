@@ -5,7 +5,7 @@ from support.builders import INVOICES, a_directory, a_key, an_api
 
 from reconciler.core.directory import Directory
 from reconciler.core.pattern import Pattern
-from reconciler.core.unmatched import MAX_REPORTED, ConfigItem, find_unmatched
+from reconciler.core.policy import MAX_REPORTED, ConfigItem, find_unmatched
 
 NAMES = a_directory({"crm": "CRM", "billing": "Billing Worker"}, [an_api()])
 KEYS = (a_key("crm"), a_key("billing"))

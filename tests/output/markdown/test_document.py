@@ -3,7 +3,7 @@ from dataclasses import replace
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reconciler.output.markdown.truncate import TRUNCATION_REMARK, Section, join_sections
+from reconciler.output.markdown.document import TRUNCATION_REMARK, Section, join_sections
 
 TABLE = Section(tuple(f"row {n}\n" for n in range(100)), head="<table>\n", tail="</table>\n", noun="row")
 TITLE = Section(("title\n",))

@@ -1,0 +1,220 @@
+"""Pure: the access report as text for a terminal, as Markdown and as CSV."""
+
+import re
+from collections.abc import Iterable, Iterator
+from html import escape
+from textwrap import wrap
+
+from reconciler.core.access import AccessGrant, AccessReport, AccessState, GrantLevel, TenantAccess
+from reconciler.core.access_summary import AccessFinding, findings, totals
+from reconciler.core.characters import pluralize, visible
+from reconciler.core.token_lifetime import NOT_KNOWN, duration
+from reconciler.output.access.words import (
+    SYMBOLS,
+    changed_text,
+    heading,
+    incompleteness,
+    location,
+    risk_texts,
+    scope_texts,
+    settings,
+    since_text,
+    state_text,
+    tenant_counts,
+    yes_or_no,
+)
+from reconciler.output.escape import element, span, tenant_label
+from reconciler.output.styled import Line, Span, Style, line
+
+WIDTH = 96
+INDENT = "      "
+SYMBOL_WIDTH = 3
+LEVEL_STYLES = {
+    GrantLevel.CRITICAL: Style.ERROR,
+    GrantLevel.HIGH: Style.WARNING,
+    GrantLevel.UNKNOWN: Style.WARNING,
+    GrantLevel.LOW: Style.MUTED,
+    GrantLevel.NONE: Style.PLAIN,
+}
+
+
+def access_lines(report: AccessReport, *, verbose: bool = False) -> Iterator[Line]:
+    """Yield the report. `verbose` adds the risks of the level low."""
+    yield line(Span(heading(report), Style.STRONG))
+    for text in incompleteness(report):
+        yield line(Span(f"INCOMPLETE: {visible(text)}", Style.ERROR))
+    for tenant in report.tenants:
+        yield line()
+        yield from _tenant(tenant, verbose=verbose)
+    yield line()
+    yield line(Span("Totals: ", Style.STRONG), "; ".join(f"{each.label} {each.text}" for each in totals(report)))
+
+
+def _tenant(tenant: TenantAccess, *, verbose: bool) -> Iterator[Line]:
+    yield line(Span(f"Tenant {visible(str(tenant.tenant))}", Style.STRONG), f"  {tenant_counts(tenant)}")
+    for note in tenant.notes:
+        yield line(Span(f"Note: {visible(note)}", Style.WARNING))
+    for grant in tenant.grants:
+        yield from grant_lines(grant, verbose=verbose)
+    if not tenant.grants and tenant.is_read:
+        yield line("  no grants")
+
+
+def grant_lines(grant: AccessGrant, *, verbose: bool = False) -> Iterator[Line]:
+    """Yield one grant: who, what, where and why."""
+    label = f"{visible(grant.application)} -> {visible(grant.api)}"
+    state = Style.MUTED if grant.state is AccessState.AS_DECLARED else Style.WARNING
+    symbol = Span(f"{SYMBOLS[grant.level]:<{SYMBOL_WIDTH}}", LEVEL_STYLES[grant.level])
+    yield line("  ", symbol, Span(label, Style.STRONG), "  ", Span(f"[{grant.state}]", state))
+    for text in _details(grant, verbose=verbose):
+        for part in wrap(visible(text), WIDTH - len(INDENT), break_on_hyphens=False):
+            yield line(INDENT, visible(part))  # again, because a line must not start like a command of a runner
+
+
+def _details(grant: AccessGrant, *, verbose: bool) -> Iterator[str]:
+    yield ", ".join(scope_texts(grant))
+    yield "; ".join(settings(grant))
+    if state_text(grant) != grant.state:
+        yield state_text(grant)
+    yield f"guard: {grant.guard}" if grant.guard else ""
+    yield "  ".join(filter(None, (location(grant), grant.description)))
+    if grant.source:
+        yield f"declared since {since_text(grant)}; last change: {changed_text(grant)}"
+    shown = [text for text in risk_texts(grant) if verbose or not text.startswith("low")]
+    yield "; ".join(shown)
+    if verbose:
+        yield f"access tokens are valid for {duration(grant.token_lifetime)}"
+
+
+COLUMNS = ("", "application", "API", "scopes and settings", "state", "declared", "last change", "risks")
+MAX_NAMED = 10
+"""The maximum number of grants that a finding names."""
+
+
+def access_markdown(report: AccessReport) -> str:
+    """Return the report as a Markdown document."""
+    return "".join(f"{text}\n" for text in _lines(report))
+
+
+def _lines(report: AccessReport) -> Iterator[str]:
+    yield f"# {heading(report)}"
+    yield ""
+    for text in incompleteness(report):
+        yield f"- **Incomplete:** {span(text)}"
+    yield ""
+    yield from _table(("total", "number"), ([each.label, each.text] for each in totals(report)))
+    yield ""
+    yield "## Findings"
+    yield ""
+    for finding in findings(report):
+        yield f"- **{finding.level}**: {finding.meaning}: {_found(finding)}"
+    for tenant in report.tenants:
+        yield ""
+        yield f"## {tenant_label(tenant.tenant)}"
+        yield ""
+        yield f"{tenant_counts(tenant) or 'nothing was read'}"
+        yield ""
+        for note in tenant.notes:
+            yield f"- {span(note)}"
+        yield ""
+        yield from _grants(tenant)
+
+
+def _found(finding: AccessFinding) -> str:
+    named = [
+        *map(span, finding.details),
+        *(span(f"{grant.application} -> {grant.api} ({name})") for name, grant in finding.grants[:MAX_NAMED]),
+    ]
+    more = len(finding.grants) - MAX_NAMED
+    return ", ".join([*named, *([f"and {pluralize(more, 'more grant')}"] if more > 0 else [])])
+
+
+def _grants(tenant: TenantAccess) -> Iterator[str]:
+    yield from _table(COLUMNS, map(_row, tenant.grants))
+
+
+def _row(grant: AccessGrant) -> list[str]:
+    link = (
+        f'<a href="{escape(grant.link)}">{element(location(grant))}</a>'
+        if _is_web(grant.link)
+        else _code(location(grant))
+    )
+    return [
+        SYMBOLS[grant.level],
+        element(grant.application),
+        element(grant.api),
+        "<br>".join(map(element, (*scope_texts(grant), *settings(grant)))),
+        element(state_text(grant)),
+        "<br>".join(filter(None, (link, _code(grant.description), _since(grant)))),
+        _code(changed_text(grant)),
+        "<br>".join(map(element, risk_texts(grant))),
+    ]
+
+
+def _is_web(url: str) -> bool:
+    return url.startswith(("https://", "http://"))
+
+
+def _since(grant: AccessGrant) -> str:
+    return f"since {element(since_text(grant))}" if grant.source else ""
+
+
+def _code(text: str) -> str:
+    return element(text) if text else ""
+
+
+def _table(columns: Iterable[str], rows: Iterable[list[str]]) -> Iterator[str]:
+    """Yield the lines of an HTML table. A blank line would end the block, so no line is blank."""
+    yield f"<table><tr>{''.join(f'<th>{column}</th>' for column in columns)}</tr>"
+    for row in rows:
+        yield f"<tr>{''.join(f'<td>{cell}</td>' for cell in row)}</tr>"
+    yield "</table>"
+
+
+CSV_COLUMNS = (
+    *("tenant", "application", "client_id", "third_party", "api", "audience", "subject_type", "scopes", "settings"),
+    *("state", "level", "risks", "token_lifetime", "declared_at", "description", "since", "changed", "pull_request"),
+)
+FORMULA = re.compile("(^|[;,\t\"'|])(\\s*)([=+\\-@\uff1d\uff0b\uff0d\uff20])")
+"""Matches a character that starts a formula, at the start of a cell or after a separator of another locale."""
+
+
+def access_csv(report: AccessReport) -> str:
+    """Return the report as CSV (RFC 4180). Lines after the table say what is not known or not shown."""
+    rows = [CSV_COLUMNS, *(_csv_row(tenant, grant) for tenant, grant in report.grants)]
+    rows += [(f"# {text}",) for text in incompleteness(report)]
+    return "".join(map(line_of, rows))
+
+
+def _csv_row(tenant: TenantAccess, grant: AccessGrant) -> tuple[str, ...]:
+    return (
+        tenant.tenant.label,
+        grant.application,
+        grant.client_id or "",
+        yes_or_no(grant.third_party),
+        grant.api,
+        NOT_KNOWN if grant.audience is None else grant.audience,
+        grant.subject_type,
+        " ".join(scope_texts(grant)),
+        "; ".join(settings(grant)),
+        state_text(grant),
+        grant.level,
+        "; ".join(risk_texts(grant)),
+        duration(grant.token_lifetime),
+        location(grant),
+        grant.description,
+        since_text(grant),
+        changed_text(grant),
+        grant.provenance.pull_request,
+    )
+
+
+def line_of(cells: Iterable[str]) -> str:
+    """Return a line of CSV."""
+    return ",".join(map(cell, cells)) + "\r\n"
+
+
+def cell(text: str) -> str:
+    """Return a quoted cell. An apostrophe precedes each character that could start a formula."""
+    quoted = FORMULA.sub(r"\1\2'\3", visible(text)).replace('"', '""')
+    return f'"{quoted}"'
