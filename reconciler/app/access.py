@@ -1,4 +1,4 @@
-"""The commands `access`, `why` and `diff`. They read tenants, files and git, and build a value that all formats show."""
+"""The commands `access`, `why` and `diff`: read tenants, files and git, and build a value that all formats show."""
 
 import os
 from collections.abc import Iterable, Iterator, Mapping
