@@ -101,7 +101,7 @@ def _failures(tenants: TenantRuns) -> Iterator[tuple[str, TenantName, str]]:
 
 def _report_offline(options: GlobalOptions, request_options: RequestOptions) -> tuple[AccessReport, Mapping[str, str]]:
     config = load_config(options.config)
-    selected = _select_offline(options, config)
+    selected = select_offline(options, config)
     declared = load_grants(options, config, selected)
     with time_limit(request_options.timeout):
         git = _git_facts(options, [declared.at(tenant.target) for tenant in selected])
@@ -114,7 +114,7 @@ def _declared_tenant(tenant: Tenant, declared: LoadedGrants, git: GitFacts) -> T
     return declared_access(tenant.title, specs, _facts(git, specs, tenant.target))
 
 
-def _select_offline(options: GlobalOptions, config: Config) -> list[Tenant]:
+def select_offline(options: GlobalOptions, config: Config) -> list[Tenant]:
     """Return the selected tenants. No credentials are needed, so the environment is not checked."""
     if options.all_tenants and options.tenants:
         raise ReconcilerError("use either --all-tenants or --tenant")

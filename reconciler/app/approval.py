@@ -22,7 +22,9 @@ from reconciler.core.approval import Deviations, find_deviations
 from reconciler.core.characters import join_words, quote_text
 from reconciler.core.directory import Directory
 from reconciler.core.plan import Change, Plan, removes_access
-from reconciler.errors import StalePlanError
+from reconciler.core.selection import EVERYTHING
+from reconciler.errors import ReconcilerError, StalePlanError
+from reconciler.files.discover import SUFFIXES, name_of
 from reconciler.forge.http import TransientForgeError
 from reconciler.forge.job import job_of
 from reconciler.forge.services import tip_of
@@ -34,9 +36,14 @@ from reconciler.output.words import grant_label
 MAX_NAMED_CHANGES = 20
 
 
-def load_approved_plan(*, planfile: Path | None, max_plan_age: float, require_tip: str | None) -> "ApprovedPlan":
-    """Read the saved plan in `planfile`, if any. `max_plan_age` is in seconds. Raises ReconcilerError."""
-    return ApprovedPlan(read_plan(planfile) if planfile else None, timedelta(seconds=max_plan_age), require_tip)
+def is_plan_file(argument: str) -> bool:
+    """Return whether an argument of `apply` names a saved plan. Folders and YAML files contain grants."""
+    return not argument.lower().endswith(SUFFIXES) and not Path(argument).is_dir()
+
+
+def load_approved_plan(*, max_plan_age: float, require_tip: str | None) -> "ApprovedPlan":
+    """Return an approval without a saved plan. `max_plan_age` is in seconds."""
+    return ApprovedPlan(None, timedelta(seconds=max_plan_age), require_tip)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,9 +57,34 @@ class ApprovedPlan:
     max_age: timedelta = timedelta()
     branch: str | None = None
 
+    def with_plan_file(self, plan_options: PlanOptions, grants: str) -> tuple["ApprovedPlan", PlanOptions]:
+        """Read the saved plan, if the arguments name one. Return it and the options with its selection.
+
+        `grants` is the grant folder.
+
+        Raises:
+            ReconcilerError: if the file cannot be read, or if the arguments also name other files.
+            StalePlanError: if the file is not a saved plan, was altered, or selects other grants than the options.
+        """
+        files = [each for each in plan_options.paths if is_plan_file(each)]
+        if not files:
+            return self, plan_options
+        if len(plan_options.paths) > 1:
+            raise ReconcilerError(
+                f"{name_of(Path(files[0]))} is not a grant file (*.yaml, *.yml); apply takes one saved plan, or PATHs"
+            )
+        saved = read_plan(Path(files[0]))
+        options = replace(plan_options, paths=())
+        selection = saved.plan.selection.selection if saved.plan.selection else EVERYTHING
+        if options.selects and replace(options.selection(grants), files=selection.files) != selection:
+            raise StalePlanError(
+                f"the plan was created for {selection or 'all grants'}; use the same --client and --api, or omit them"
+            )
+        return replace(self, saved=saved), options.with_selection(selection)
+
     def check_options(self, plan_options: PlanOptions) -> None:
         """Raise StalePlanError if the saved plan was made with other options."""
-        options = plan_options.selection()
+        options = plan_options.saved_options()
         saved = {**dict.fromkeys(options, False), **self.saved.options} if self.saved else options
         if saved != options:
             differing = sorted(name for name in options if saved[name] != options[name])

@@ -7,7 +7,7 @@ from contextlib import contextmanager, suppress
 from typing import IO
 
 from reconciler.app.options import GlobalOptions
-from reconciler.artifacts.serialization import json_text
+from reconciler.artifacts.json_text import json_text
 from reconciler.core.characters import visible
 from reconciler.core.outcome import Outcome
 from reconciler.core.problems import Problem

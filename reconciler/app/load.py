@@ -170,6 +170,8 @@ def load_grant_files(
             f"{plan_options.deletes} cannot be combined with a snapshot: a snapshot deletes exactly the grants that "
             "the run created"
         )
+    if rollback and plan_options.selects:
+        raise ReconcilerError("a snapshot restores all grants of a run: omit PATHs, --client and --api")
     if not plan_options.base and not plan_options.prune_removed:
         return GrantFiles(declared, rollback=rollback)
     option = "--base" if plan_options.base else "--prune-removed"

@@ -1,9 +1,13 @@
 """The options of commands as plain values, independent of click."""
 
+import os
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 from reconciler.core.guards import Limits
+from reconciler.core.selection import GrantSelection
 from reconciler.errors import ReconcilerError
+from reconciler.files.discover import name_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +71,9 @@ class PlanOptions:
         base: The git revision to compare the files with.
         only_branch: Leave out changes that the branch did not make.
         attribute: Find in the tenant's logs who changed each grant.
+        paths: Grant files or folders. The plan is about their grants only.
+        clients: Patterns for names or ids of applications. The plan is about their grants only.
+        apis: Patterns for names or identifiers of APIs. The plan is about their grants only.
     """
 
     prune: bool = False
@@ -81,6 +88,9 @@ class PlanOptions:
     base: str | None = None
     only_branch: bool = False
     attribute: bool = False
+    paths: tuple[str, ...] = ()
+    clients: tuple[str, ...] = ()
+    apis: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if self.policy and self.policy_at:
@@ -103,11 +113,42 @@ class PlanOptions:
         """The name of the option that lets the plan delete grants, or an empty text."""
         return "--prune" if self.prune else "--prune-removed" if self.prune_removed else ""
 
-    def selection(self) -> dict[str, bool]:
-        """Return the options that select changes, by name. A saved plan records them."""
+    @property
+    def selects(self) -> bool:
+        """Whether the plan is about a part of the grants."""
+        return bool(self.paths or self.clients or self.apis)
+
+    def selection(self, grants: str) -> GrantSelection:
+        """Return the selection. `grants` is the grant folder.
+
+        A path may be missing, because `--prune-removed` also finds the grants of removed files.
+
+        Raises:
+            ReconcilerError: if a path is outside the folder.
+        """
+        paths = [_name_in(grants, path) for path in self.paths]
+        files = () if name_of(Path(grants)) in paths else tuple(dict.fromkeys(paths))
+        return GrantSelection(files=files, clients=self.clients, apis=self.apis)
+
+    def with_selection(self, selection: GrantSelection) -> "PlanOptions":
+        """Return these options with another selection."""
+        return replace(self, paths=selection.files, clients=selection.clients, apis=selection.apis)
+
+    def saved_options(self) -> dict[str, bool]:
+        """Return the options that decide which changes a plan contains, by name. A saved plan records them."""
         names = ("prune", "prune_removed", "create_only", "skip_missing", "only_branch")
         return {name: getattr(self, name) for name in names}
 
     def override_limits(self, limits: Limits) -> Limits:
         """Return `limits` with the values of --max-deletes and --max-updates."""
         return replace(limits, max_deletes=self.max_deletes, max_updates=self.max_updates)
+
+
+def _name_in(grants: str, path: str) -> str:
+    inside = os.path.relpath(path, grants)
+    if Path(inside).parts[:1] == (os.pardir,):
+        raise ReconcilerError(
+            f"{name_of(Path(path))} is outside the grant folder {name_of(Path(grants))}; "
+            "name files in this folder, or choose another folder with --grants"
+        )
+    return name_of(Path(grants, inside))

@@ -16,6 +16,7 @@ from reconciler.core.config_changes import compare_guards, sort_by_risk
 from reconciler.core.config_rules import ConfigChange
 from reconciler.core.guards import ProtectionRules
 from reconciler.core.identity import IdentityCheck, identities_in
+from reconciler.core.listing import Listing, as_observed, as_resolved
 from reconciler.core.organizations import DeclaredOrganizations
 from reconciler.core.outcome import Rollback
 from reconciler.core.pattern import Pattern
@@ -24,7 +25,8 @@ from reconciler.core.planner import Observation, PlanRules, make_plan
 from reconciler.core.policy import Policy
 from reconciler.core.problems import Problem, Severity, errors
 from reconciler.core.removals import Removal
-from reconciler.core.resolve import ListedGrant, as_resolved, resolve
+from reconciler.core.resolve import resolve
+from reconciler.core.selection import EVERYTHING, GrantSelection, select_grants, split_specs
 from reconciler.errors import ProblemsError, ReconcilerError
 from reconciler.files.read import LoadedGrants
 from reconciler.observe import (
@@ -73,6 +75,7 @@ class TenantSession:
         tenant_options: The command-line options that select this tenant.
         config_changes: The changes of reconciler.yaml since the base.
         tenant_at_base: The settings of the tenant at the base, or None.
+        selection: The grants that plans and lists are about.
     """
 
     tenant: Tenant
@@ -93,6 +96,7 @@ class TenantSession:
     tenant_options: Sequence[str]
     config_changes: tuple[ConfigChange, ...] = ()
     tenant_at_base: Tenant | None = None
+    selection: GrantSelection = EVERYTHING
 
     @property
     def name(self) -> TenantName:
@@ -153,20 +157,38 @@ class TenantSession:
 
     def _required_listings(self) -> RequiredListings:
         any_name = (Pattern(client="*", api="*"),) if self.with_names else ()
-        patterns = (*self.tenant.patterns, *self.policy.patterns, *any_name)
+        patterns = (*self.tenant.patterns, *self.policy.patterns, *self.selection.patterns, *any_name)
         removed = tuple(removal.spec for removal in self.removals or ())
         specs = (*self.declared.specs, *(self.base.specs if self.base else ()), *removed)
         needs = required_listings(specs, patterns, prunes=self.plan_options.prune or bool(removed))
         needs_names = needs.organizations and (self.with_names or bool(self.policy.schemas))
         return replace(needs, organization_names=needs.organization_names or needs_names)
 
-    async def list_grants(self) -> list[ListedGrant]:
+    async def list_observed(self) -> Listing:
+        """Return the selected grants of the tenant, with all names that the token may read. Raises Auth0Error."""
+        observation = await self.observe_all()
+        everything = split_specs((), self.selection, observation.directory)
+        chosen = select_grants(observation.grants, (), everything, {}, observation.directory)
+        return Listing(
+            self.name,
+            tuple(as_observed(each, observation.directory) for each in chosen.grants),
+            observed=True,
+            selection=chosen.result,
+            notes=(*observation.notes, *chosen.notes),
+        )
+
+    async def list_declared(self) -> Listing:
         """Return the declared grants with names resolved to ids of the tenant. Raises like `observe_and_plan`."""
-        directory = await self._before_deadline(observe_names(self.client, required_listings(self.declared.specs, ())))
-        desired, problems = resolve(self.declared.specs, directory)
+        needs = required_listings(self.declared.specs, self.selection.patterns)
+        directory = await self._before_deadline(observe_names(self.client, needs))
+        split = split_specs(self.declared.specs, self.selection, directory)
+        desired, problems = resolve(split.selected, directory)
+        problems += split.problems
         if errors(problems):
             raise ProblemsError(tuple(sorted(problems)), self.declared.texts)
-        return [as_resolved(each, directory) for each in desired]
+        chosen = select_grants((), desired, split, {}, directory)
+        listed = tuple(as_resolved(each, directory) for each in desired)
+        return Listing(self.name, listed, selection=chosen.result, notes=chosen.notes)
 
     async def observe_again(self, before: Observation, abort: asyncio.Event) -> Observation | None:
         """Read the grants and their organizations again, with the names in `before`.
@@ -200,6 +222,7 @@ class TenantSession:
             only_branch=self.plan_options.only_branch,
             removals=self.removals or (),
             rollback=self.rollback,
+            selection=self.selection,
         )
         try:
             with time_limit(self.deadline - monotonic()):

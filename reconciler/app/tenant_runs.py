@@ -223,6 +223,7 @@ class RunContext:
             tenant_options=self._tenant_options(tenant),
             config_changes=self.files.config_changes,
             tenant_at_base=self.files.tenants_at_base.get(tenant.name),
+            selection=self.plan_options.selection(self.options.grants),
         )
 
     def _policy_notes(self, tenant: Tenant) -> tuple[str, ...]:

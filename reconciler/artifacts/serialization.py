@@ -29,33 +29,9 @@ from reconciler.core.plan import (
 from reconciler.core.problems import Level, Risk, Source
 from reconciler.core.removals import Commit, NoLongerDeclared, Removal
 from reconciler.core.resolve import DesiredGrant
+from reconciler.core.selection import SELECTION_FIELDS, GrantSelection, SelectionResult
 from reconciler.core.spec import GrantSpec, PartialLocations
 from reconciler.output.words import GrantRisk, risks_at_level
-
-
-def json_text(value: object) -> str:
-    """Return a value as indented JSON with a line feed.
-
-    The runner of a CI job interprets text after `##[` as a command. It is therefore escaped, which does not change the
-    JSON value. Non-ASCII characters and U+007F are escaped, too.
-    """
-    return json.dumps(value, indent=2).replace("##[", "#\\u0023[").replace("\x7f", "\\u007f") + "\n"
-
-
-def json_by_items(value: Mapping[str, object]) -> str:
-    """Return an object as JSON with one line per item of its lists and one per other field.
-
-    Such files can be compared line by line. Writing them is ten times faster than indented JSON.
-    """
-    fields = [f"{json.dumps(name)}: {_items(field)}" for name, field in value.items()]
-    return "{\n  " + ",\n  ".join(fields) + "\n}\n"
-
-
-def _items(field: object) -> str:
-    if not isinstance(field, list) or not field:
-        return json.dumps(field)
-    return "[\n    " + ",\n    ".join(map(json.dumps, field)) + "\n  ]"
-
 
 FORMAT_VERSION = "1"
 SHORT_ID_LENGTH = 10
@@ -92,6 +68,7 @@ def plan_json(plan: Plan) -> Json:
         "notes": list(plan.notes),
         "config_changes": [{"tenants": list(each.tenants), **_risk(each.risk)} for each in plan.config_changes],
         "unknown": [{"check": each.what, "why": each.why, "grants": each.grants} for each in plan.not_checked],
+        **({"selection": selection_json(plan.selection)} if plan.selection else {}),
     }
 
 
@@ -164,7 +141,19 @@ def plan_from_json(data: Mapping[str, Any]) -> Plan:
             if "attribution" in each
         },
         origins={_key_from(each["key"]): Origin(each["origin"]) for each in data["changes"] if each["origin"]},
+        selection=_selection_from(data["selection"]) if "selection" in data else None,
     )
+
+
+def selection_json(result: SelectionResult) -> Json:
+    """Return a selection with its numbers as JSON data."""
+    selection = {name: list(getattr(result.selection, name)) for name in SELECTION_FIELDS}
+    return {**selection, "selected": result.selected, "others": result.others}
+
+
+def _selection_from(data: Mapping[str, Any]) -> SelectionResult:
+    selection = GrantSelection(**{name: tuple(data[name]) for name in SELECTION_FIELDS})
+    return SelectionResult(selection, data["selected"], data["others"])
 
 
 def action_of(change: Change) -> str:

@@ -1,7 +1,5 @@
 """`reconciler apply`: show the plan, ask, execute it, read the tenant again, and report the outcomes."""
 
-from pathlib import Path
-
 import click
 
 from reconciler.app import ci
@@ -17,6 +15,7 @@ from reconciler.cli.options import current_options, hidden_global_options
 from reconciler.core.characters import visible
 from reconciler.core.outcome import Result
 from reconciler.core.problems import Problem, Severity, Source
+from reconciler.core.selection import refuse_empty_selection
 from reconciler.errors import Exit, ReconcilerError, ReportLostError, reason
 from reconciler.output.formats import OutputView, PlanResults, RunResults, outputs_of, render
 from reconciler.output.source_links import SourceLinks
@@ -27,7 +26,6 @@ from reconciler.output.words import refusal
 approval_options = option_group(
     "approval",
     load_approved_plan,
-    click.argument("planfile", required=False, type=click.Path(path_type=Path), metavar="[PLANFILE]"),
     click.option(
         "--max-plan-age",
         type=parse_duration,
@@ -46,7 +44,7 @@ approval_options = option_group(
 
 @hidden_global_options
 @click.command("apply")
-@plan_options
+@plan_options("[PLANFILE | PATH...]")
 @approval_options
 @click.option("--yes", is_flag=True, help="Apply without asking. Guards still apply.")
 @request_options
@@ -66,8 +64,11 @@ def command(
 
     With PLANFILE from plan --out, apply without asking. The plan is recomputed, and any change that is not in PLANFILE
     aborts with exit code 5 before writing.
+
+    PATHs are grant files or folders. With PATHs, --client or --api, only the selected grants are changed.
     """
     console = Console(current_options())
+    approval, plan_options = approval.with_plan_file(plan_options, current_options().grants)
     _check_outputs(output_options)
     approval.check_options(plan_options)
     approval.check_not_applied(data_folder(current_options().config))
@@ -85,7 +86,9 @@ def command(
                 stdout_has_data=output_options.stdout_format != "text",
                 verbose=current_options().verbose,
             )
-            confirmed = apply_command.confirm(tenants.plan_all(sessions))
+            planned = tenants.plan_all(sessions)
+            refuse_empty_selection(each.result.plan.selection for each in planned)
+            confirmed = apply_command.confirm(planned)
             if confirmed:
                 approval.check_tip(current_options().config)
             finished = apply_command.apply(confirmed, request_options)

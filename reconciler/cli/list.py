@@ -1,53 +1,89 @@
-"""`reconciler list`: list the declared grants of a tenant with their sources."""
-
-import os
+"""`reconciler list`: list the grants that the files declare, or that the tenants have."""
 
 import click
 
+from reconciler.app.access import select_offline
 from reconciler.app.console import Console
 from reconciler.app.load import load_config, load_grants
 from reconciler.app.options import GlobalOptions, PlanOptions, RequestOptions
 from reconciler.app.session import TenantSession
-from reconciler.app.tenant_runs import tenant_runs
-from reconciler.cli.option_groups import format_option, request_options
+from reconciler.app.tenant_runs import TenantRuns, tenant_runs
+from reconciler.cli.option_groups import format_option, option_group, request_options, selecting_options
 from reconciler.cli.options import current_options, hidden_global_options
-from reconciler.config.tenants import select_tenant
-from reconciler.core.plan import TenantName
-from reconciler.core.resolve import ListedGrant, as_declared
-from reconciler.errors import Exit
-from reconciler.output.text.lists import listing_json, listing_lines
+from reconciler.core.directory import Directory
+from reconciler.core.listing import Listing, as_declared
+from reconciler.core.selection import refuse_empty_selection, select_grants, split_specs
+from reconciler.errors import Exit, ReconcilerError
+from reconciler.output.styled import line
+from reconciler.output.text.lists import listing_json, listing_lines, listings_csv
+
+NOT_READ = Directory(applications=(), apis=())
+"""Without a tenant, names and ids are compared as the files declare them."""
 
 
 @hidden_global_options
 @click.command("list")
-@click.option("--offline", is_flag=True, help="Show the names in the files without reading the tenant.")
+@option_group("selecting", PlanOptions, *selecting_options())
+@click.option("--observed", is_flag=True, help="List the grants that the tenants have, instead of the declared ones.")
+@click.option("--offline", is_flag=True, help="Show the names in the files without reading a tenant.")
 @request_options
-@format_option()
-def command(*, offline: bool, request_options: RequestOptions, stdout_format: str) -> Exit:
-    """List the declared grants of a tenant, with variables replaced and the source of each grant.
+@format_option("csv")
+def command(
+    *,
+    selecting: PlanOptions,
+    observed: bool,
+    offline: bool,
+    request_options: RequestOptions,
+    stdout_format: str,
+) -> Exit:
+    """List the declared grants, with variables replaced and the source of each grant.
 
-    Names are shown with their ids in the tenant. The tenant's grants are not read.
+    Names are shown with their ids in the tenant. PATHs are grant files or folders. With PATHs, --client or --api, only
+    the selected grants are listed.
     """
-    options = current_options().require_one_tenant()
+    options = current_options()
     console = Console(options)
-    tenant, grants = _list_offline(options) if offline else _list_online(options, request_options, console)
-    if stdout_format == "json":
-        console.data(listing_json(tenant, grants, resolved=not offline))
+    if observed and (offline or selecting.paths):
+        other = "--offline reads no tenant" if offline else "PATHs select declared grants"
+        raise ReconcilerError(f"--observed lists the grants of a tenant, but {other}: use one of them")
+    if offline:
+        listings, code = _list_offline(options, selecting), Exit.DONE
     else:
-        console.result(listing_lines(tenant, grants))
-    return Exit.DONE
+        with tenant_runs(options, selecting, request_options, console) as (tenants, sessions):
+            listings = _list_online(tenants, sessions, observed=observed)
+            code = tenants.worst_exit_code([])
+    refuse_empty_selection(each.selection for each in listings)
+    _print(listings, stdout_format, console, are_several=options.all_tenants or len(options.tenants) > 1)
+    return code
 
 
-def _list_offline(options: GlobalOptions) -> tuple[TenantName, list[ListedGrant]]:
+def _list_offline(options: GlobalOptions, selecting: PlanOptions) -> list[Listing]:
     config = load_config(options.config)
-    tenant = select_tenant(config, options.tenant, os.environ, allow_unnamed=options.allow_unnamed_tenant)
-    specs = load_grants(options, config, [tenant]).at(tenant.target).specs
-    return tenant.title, [as_declared(spec) for spec in specs]
+    tenants = select_offline(options, config)
+    grants, selection = load_grants(options, config, tenants), selecting.selection(options.grants)
+    listings = []
+    for tenant in tenants:
+        split = split_specs(grants.at(tenant.target).specs, selection, NOT_READ)
+        chosen = select_grants((), (), split, {}, NOT_READ)
+        listed = tuple(map(as_declared, split.selected))
+        listings.append(Listing(tenant.title, listed, resolved=False, selection=chosen.result, notes=chosen.notes))
+    return listings
 
 
-def _list_online(
-    options: GlobalOptions, request_options: RequestOptions, console: Console
-) -> tuple[TenantName, list[ListedGrant]]:
-    with tenant_runs(options, PlanOptions(), request_options, console) as (tenants, sessions):
-        (tenant_result,) = tenants.run(sessions, TenantSession.list_grants)
-        return tenant_result.session.name, tenant_result.result
+def _list_online(tenants: TenantRuns, sessions: list[TenantSession], *, observed: bool) -> list[Listing]:
+    work = TenantSession.list_observed if observed else TenantSession.list_declared
+    return [tenant_result.result for tenant_result in tenants.run(sessions, work)]
+
+
+def _print(listings: list[Listing], stdout_format: str, console: Console, *, are_several: bool) -> None:
+    """Print the lists. JSON of several tenants is `{"tenants": [the object of each tenant]}`."""
+    if stdout_format == "csv":
+        console.text(listings_csv(listings))
+        return
+    if stdout_format == "json":
+        found = [listing_json(each) for each in listings]
+        console.data({"tenants": found} if are_several else found[0])
+        return
+    for number, listing in enumerate(listings):
+        console.result([line()] * bool(number))
+        console.result(listing_lines(listing))

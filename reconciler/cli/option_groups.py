@@ -113,9 +113,29 @@ request_options = option_group(
     ),
 )
 
-plan_options = option_group(
-    "plan_options",
-    PlanOptions,
+
+def selecting_options(metavar: str = "[PATH]...") -> tuple[Decorator, ...]:
+    """Return the options that select grants, with `metavar` for the arguments."""
+    return (
+        click.argument("paths", nargs=-1, metavar=metavar),
+        click.option(
+            "clients",
+            "--client",
+            multiple=True,
+            metavar="PATTERN",
+            help="Select the grants of an application by its name or id. * and ? are wildcards. Repeatable.",
+        ),
+        click.option(
+            "apis",
+            "--api",
+            multiple=True,
+            metavar="PATTERN",
+            help="Select the grants for an API by its name or identifier. * and ? are wildcards. Repeatable.",
+        ),
+    )
+
+
+PLAN_OPTIONS: tuple[Decorator, ...] = (
     click.option("--prune", is_flag=True, help="Delete grants that no file declares."),
     click.option(
         "--prune-removed",
@@ -153,6 +173,11 @@ plan_options = option_group(
         help="Show who changed each differing or undeclared grant last. Needs the permission read:logs.",
     ),
 )
+
+
+def plan_options(metavar: str = "[PATH]...") -> Decorator:
+    """Return a decorator for the options of a plan, with `metavar` for the arguments."""
+    return option_group("plan_options", PlanOptions, *selecting_options(metavar), *PLAN_OPTIONS)
 
 
 def output_options(*more_formats: str) -> Decorator:

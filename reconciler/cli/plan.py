@@ -15,6 +15,7 @@ from reconciler.artifacts.saved_plan import discard_plan, write_plan
 from reconciler.cli.option_groups import output_options, plan_options, request_options
 from reconciler.cli.options import current_options, hidden_global_options
 from reconciler.core.plan import Plan
+from reconciler.core.selection import refuse_empty_selection
 from reconciler.errors import Exit, ReconcilerError
 from reconciler.output.formats import OutputView, PlanResults, outputs_of, render
 from reconciler.output.styled import line
@@ -26,7 +27,7 @@ Plans = Sequence[tuple[TenantSession, Plan]]
 
 @hidden_global_options
 @click.command("plan")
-@plan_options
+@plan_options()
 @request_options
 @click.option("--out", metavar="FILE", help="Save the plan to FILE. {tenant} in FILE is replaced by the tenant's name.")
 @output_options("markdown", "sarif", "github")
@@ -39,7 +40,11 @@ def command(
     output_options: OutputOptions,
     detailed_exitcode: bool,
 ) -> Exit:
-    """Show what would change in the tenant. Nothing is written."""
+    """Show what would change in the tenant. Nothing is written.
+
+    PATHs are grant files or folders. With PATHs, --client or --api, the plan is about the selected grants only. All
+    files are still read, so --prune never deletes a grant that another file declares.
+    """
     options = current_options()
     console = Console(options)
     _check_outputs(options, out, output_options)
@@ -71,6 +76,7 @@ def _make_plans(
         if out and tenants.are_several and TENANT not in out:
             raise ReconcilerError(f"--out {out}: each tenant needs its own plan file; add {TENANT} to the name")
         plans = [(tenant_result.session, tenant_result.result.plan) for tenant_result in tenants.plan_all(sessions)]
+        refuse_empty_selection(plan.selection for _, plan in plans)
         for session, plan in plans:
             console.problems(session.warnings(plan), session.declared.texts)
             if out:
@@ -96,7 +102,7 @@ def _discard_old_plans(out: str, options: GlobalOptions, console: Console) -> No
 
 def _save(out: str, plan: Plan, session: TenantSession) -> None:
     ((path, _),) = files_for(out, [plan.tenant.name])
-    write_plan(path, plan, session.plan_options.selection(), datetime.now(UTC))
+    write_plan(path, plan, session.plan_options.saved_options(), datetime.now(UTC))
 
 
 def _view(output_options: OutputOptions, options: GlobalOptions) -> OutputView:

@@ -54,7 +54,7 @@ class Pattern:
     def matches(self, key: Key, directory: Directory) -> Match:
         """Return whether the pattern matches the grant with `key`."""
         answers = {
-            _match(pattern, value)
+            match_value(pattern, value)
             for name in PATTERN_FIELDS
             if (pattern := getattr(self, name)) is not None
             for value in [value_of(name, key, directory)]
@@ -129,7 +129,8 @@ def value_of(name: str, key: Key, directory: Directory) -> Value:
             return key.subject_type
 
 
-def _match(pattern: str, value: Value) -> Match:
+def match_value(pattern: str, value: Value) -> Match:
+    """Return whether `pattern` matches a value that may be missing or not known."""
     if value is None:
         return Match.NO
     if isinstance(value, Unread):

@@ -13,6 +13,7 @@ from reconciler.core.grant import ClientGrant, Key, ObservedGrant, narrows, with
 from reconciler.core.problems import Problem, Risk
 from reconciler.core.removals import NoLongerDeclared, Removal
 from reconciler.core.resolve import DesiredGrant
+from reconciler.core.selection import SelectionResult
 
 
 class Origin(StrEnum):
@@ -181,6 +182,7 @@ class Plan:
         attributions: Who changed a grant last, with --attribute. The text is not escaped.
         not_checked: The checks that were skipped.
         config_changes: The changes in reconciler.yaml since the base.
+        selection: The selection of grants, or None if the plan is about all grants.
     """
 
     tenant: TenantName
@@ -200,6 +202,7 @@ class Plan:
     attributions: Mapping[Key, str] = field(default_factory=dict)
     not_checked: tuple[NotChecked, ...] = ()
     config_changes: tuple[ConfigChange, ...] = ()
+    selection: SelectionResult | None = None
 
     @property
     def converged(self) -> bool:
@@ -217,7 +220,7 @@ class Comparison:
     """The differences between desired and observed grants, before guards.
 
     `kept` has the declared grants of the tenant with values that no file can express. The plan does not change these
-    values.
+    values. `others` is the number of declared grants of the tenant that are not selected. Limits count them.
     """
 
     desired: tuple[DesiredGrant, ...]
@@ -226,6 +229,7 @@ class Comparison:
     undeclared: tuple[ObservedGrant, ...]
     unchanged: int
     kept: tuple[ObservedGrant, ...] = ()
+    others: int = 0
 
 
 def compare(desired: Iterable[DesiredGrant], observed: Mapping[Key, ObservedGrant]) -> Comparison:

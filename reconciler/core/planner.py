@@ -41,10 +41,11 @@ from reconciler.core.policy import (
     schema_warnings,
     without_allowed,
 )
-from reconciler.core.problems import Problem, Severity, Source, errors
+from reconciler.core.problems import Problem, errors
 from reconciler.core.removals import NoLongerDeclared, Removal, find_moves, resolve_removals, unresolved_note
-from reconciler.core.resolve import DesiredGrant, resolve
+from reconciler.core.resolve import DesiredGrant, resolve, skip_missing
 from reconciler.core.risks import REMOVAL_RISK, find_all_risks
+from reconciler.core.selection import EVERYTHING, GrantSelection, select_grants, split_specs
 from reconciler.core.spec import GrantSpec
 from reconciler.core.token_lifetime import lifetime_notes
 from reconciler.errors import ProblemsError, RefusedError
@@ -52,8 +53,6 @@ from reconciler.errors import ProblemsError, RefusedError
 T = TypeVar("T")
 
 MAX_NAMED = 5
-ID_FIELDS = ("client_id", "audience")
-"""Fields with the id of an application or API. The ids of organizations are in a list."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +89,7 @@ class PlanRules:
         removals: The grants that earlier commits declare, with --prune-removed. The plan deletes those that the files
             do not declare.
         rollback: The run that the plan undoes, or None.
+        selection: The grants that the plan is about.
     """
 
     protection: ProtectionRules
@@ -102,6 +102,7 @@ class PlanRules:
     only_branch: bool = False
     removals: tuple[Removal, ...] = ()
     rollback: Rollback | None = None
+    selection: GrantSelection = EVERYTHING
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,27 +133,43 @@ def make_plan(specs: Iterable[GrantSpec], observation: Observation, rules: PlanR
         ProblemsError: if a name is unknown or ambiguous, or if Auth0 would refuse a grant.
         RefusedError: if the rollback belongs to another tenant.
     """
-    specs = tuple(specs)
-    desired, problems = resolve(specs, observation.directory)
+    directory = observation.directory
+    split = split_specs(specs, rules.selection, directory)
+    desired, problems = resolve(split.selected, directory)
     if rules.rollback:
         _refuse_other_tenant(rules.rollback, tenant)
-    observed = index_by_key(observation.grants)
-    found, not_checked = run_checks(desired, observed, observation.directory)
-    problems += found
-    problems += _unmanaged_problems(desired, rules.protection.managed_scope, observation.directory)
+    chosen = select_grants(observation.grants, desired, split, _earlier_files(rules, directory), directory)
+    observed = index_by_key(chosen.grants)
+    found, not_checked = run_checks(desired, observed, directory)
+    problems += (*split.problems, *found)
+    problems += _unmanaged_problems(desired, rules.protection.managed_scope, directory)
     problems += check_organizations(
-        desired, observed, observation.organization_grants, observation.directory, rules.limits.organization_grants
+        desired, observed, observation.organization_grants, directory, rules.limits.organization_grants
     )
     if rules.skip_missing or rules.rollback:
-        desired, problems = _without_missing(desired, problems)
+        desired, problems = skip_missing(desired, problems)
     if errors(problems):
         raise ProblemsError(tuple(sorted(problems)))
-    warnings = sorted((*problems, *schema_warnings(desired, rules.policy, observation.directory)))
-    if not desired:  # an empty grant folder is probably a mistake
+    warnings = sorted((*problems, *schema_warnings(desired, rules.policy, directory)))
+    if not desired and not split.others:  # an empty grant folder is probably a mistake
         rules = replace(rules, limits=replace(rules.limits, requires_max_deletes=True))
-    plan = _apply_guards(compare(desired, observed), observation, rules, tenant, tuple(warnings))
-    notes = (*plan.notes, *_notes_on_skipped_checks(not_checked))
-    return replace(plan, skipped=len(specs) - len(desired), not_checked=not_checked, notes=notes)
+    comparison = replace(compare(desired, observed), others=chosen.others)
+    plan = _apply_guards(comparison, observation, rules, tenant, tuple(warnings))
+    return replace(
+        plan,
+        selection=chosen.result,
+        skipped=len(split.selected) - len(desired),
+        not_checked=not_checked,
+        notes=(*plan.notes, *_notes_on_skipped_checks(not_checked), *chosen.notes),
+    )
+
+
+def _earlier_files(rules: PlanRules, directory: Directory) -> Mapping[Key, str]:
+    """Return the files that declared grants earlier, by key, if the selection contains files."""
+    if not rules.selection.files:
+        return {}
+    base = {each.key: Removal(each.spec).path for each in resolve(rules.base or (), directory)[0]}
+    return base | {key: each.path for key, each in resolve_removals(rules.removals, directory).by_key.items()}
 
 
 def _unmanaged_problems(
@@ -168,26 +185,6 @@ def _unmanaged_problems(
     return tuple(Problem(each.spec.source, reason, fix) for each, reason in reasons if reason)
 
 
-def _without_missing(
-    desired: tuple[DesiredGrant, ...],
-    problems: tuple[Problem, ...],
-) -> tuple[tuple[DesiredGrant, ...], tuple[Problem, ...]]:
-    """Skip grants that refer to an application, API or organization that does not exist.
-
-    The problems of these grants become warnings.
-    """
-    missing = {problem.source for problem in problems if problem.is_missing}
-    there = tuple(each for each in desired if missing.isdisjoint(_reference_sources(each.spec)))
-    return there, tuple(
-        replace(problem, severity=Severity.WARNING) if problem.is_missing else problem for problem in problems
-    )
-
-
-def _reference_sources(spec: GrantSpec) -> set[Source]:
-    """Return the sources of the ids and organizations in a spec, which the tenant may lack."""
-    return {*map(spec.source_of, ID_FIELDS), *(source for _, source in spec.organizations_with_sources())}
-
-
 def _apply_guards(
     comparison: Comparison,
     observation: Observation,
@@ -198,9 +195,8 @@ def _apply_guards(
     directory = observation.directory
     candidates = _candidate_changes(comparison, rules, directory)
     allowed, protected = forbid_protected(candidates.changes, rules.protection, directory)
-    managed = (
-        comparison.unchanged + len(comparison.updates) + sum(isinstance(each, Delete) for each in candidates.changes)
-    )
+    managed = comparison.unchanged + len(comparison.updates) + comparison.others
+    managed += sum(isinstance(each, Delete) for each in candidates.changes)
     stays = () if rules.rollback else tuple(_no_longer_declared(candidates, comparison.desired))
     risks = {
         **find_all_risks(candidates.changes, _is_own(rules.protection), directory),

@@ -103,6 +103,12 @@ class Removal:
     declared_by: Commit | None = None
     is_from_history: bool = False
 
+    @property
+    def path(self) -> str:
+        """The path of the file. The name of the file ends with its revision: `path in revision`."""
+        path, separator, _ = self.spec.file.rpartition(" in ")
+        return path if separator else self.spec.file
+
 
 @dataclass(frozen=True, slots=True)
 class NoLongerDeclared:
@@ -280,17 +286,11 @@ def find_moves(removed: Iterable[DesiredGrant], added: Iterable[DesiredGrant]) -
     pairs = [
         (each.key, after)
         for each in removed
-        for form in _forms(each.key, _path_of(each))
+        for form in _forms(each.key, Removal(each.spec).path)
         for after in by_form.get(form, ())
     ]
     befores, afters = Counter(before for before, _ in pairs), Counter(after for _, after in pairs)
     return {before: after for before, after in pairs if befores[before] == 1 and afters[after] == 1}
-
-
-def _path_of(removed: DesiredGrant) -> str:
-    """Return the path of a file whose name ends with its revision: `path in revision`."""
-    path, separator, _ = removed.spec.file.rpartition(" in ")
-    return path if separator else removed.spec.file
 
 
 def _forms(key: Key, file: str) -> Iterator[tuple[object, ...]]:

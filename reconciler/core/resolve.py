@@ -1,13 +1,13 @@
 """Pure: resolve grant specs for a tenant. Names are replaced by ids. An unknown name is a problem at its line."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import replace
 from typing import Literal, NamedTuple
 
 from reconciler.core.directory import Directory
 from reconciler.core.fields import SETTINGS, FieldKind
 from reconciler.core.grant import EMPTY_SET, ClientGrant, Key, shared_set
-from reconciler.core.problems import Problem, Source
+from reconciler.core.problems import Problem, Severity, Source
 from reconciler.core.spec import GrantSpec
 from reconciler.core.suggest import Suggestions
 
@@ -115,29 +115,25 @@ def _grant(spec: GrantSpec, key: Key, organizations: frozenset[str]) -> ClientGr
     return ClientGrant(key, organizations=declared, **{**values, **sets})
 
 
-@dataclass(frozen=True, slots=True)
-class ListedGrant:
-    """A declared grant with the names and ids of its application and API. An unknown name or id is None."""
-
-    spec: GrantSpec
-    client: str | None
-    client_id: str | None
-    api: str | None
-    audience: str | None
-
-    @property
-    def order(self) -> tuple[str, ...]:
-        """The sort key of a list of grants."""
-        texts = (self.client, self.client_id, self.spec.default_for, self.api, self.audience, self.spec.subject_type)
-        return tuple(text or "" for text in texts)
+ID_FIELDS = ("client_id", "audience")
+"""Fields with the id of an application or API. The ids of organizations are in a list."""
 
 
-def as_declared(spec: GrantSpec) -> ListedGrant:
-    """Return a grant with the names and ids of its file."""
-    return ListedGrant(spec, spec.client, spec.client_id, spec.api, spec.audience)
+def skip_missing(
+    desired: tuple[DesiredGrant, ...],
+    problems: tuple[Problem, ...],
+) -> tuple[tuple[DesiredGrant, ...], tuple[Problem, ...]]:
+    """Skip grants that refer to an application, API or organization that does not exist.
+
+    The problems of these grants become warnings.
+    """
+    missing = {problem.source for problem in problems if problem.is_missing}
+    there = tuple(each for each in desired if missing.isdisjoint(_reference_sources(each.spec)))
+    return there, tuple(
+        replace(problem, severity=Severity.WARNING) if problem.is_missing else problem for problem in problems
+    )
 
 
-def as_resolved(desired: DesiredGrant, directory: Directory) -> ListedGrant:
-    """Return a grant with the names and ids of the tenant."""
-    key = desired.key
-    return ListedGrant(desired.spec, directory.client_name(key), key.client_id, directory.api_name(key), key.audience)
+def _reference_sources(spec: GrantSpec) -> set[Source]:
+    """Return the sources of the ids and organizations in a spec, which the tenant may lack."""
+    return {*map(spec.source_of, ID_FIELDS), *(source for _, source in spec.organizations_with_sources())}

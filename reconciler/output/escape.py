@@ -1,4 +1,4 @@
-"""Pure: escape text from files and tenants in Markdown and HTML.
+"""Pure: escape text from files and tenants in Markdown, HTML and CSV.
 
 GitHub and GitLab turn `@name`, `#1`, URLs and hashes in a comment into links and mentions, but not inside code. Foreign
 text is therefore always code: a code span in Markdown, an element in HTML.
@@ -6,6 +6,7 @@ text is therefore always code: a code span in Markdown, an element in HTML.
 
 import hashlib
 import re
+from collections.abc import Iterable
 from html import escape
 from urllib.parse import quote
 
@@ -84,3 +85,18 @@ def block(lines: list[str], language: str) -> list[str]:
 
 def _longest_run(text: str) -> int:
     return max(map(len, BACKTICKS.findall(text)), default=0)
+
+
+FORMULA = re.compile("(^|[;,\t\"'|])(\\s*)([=+\\-@\uff1d\uff0b\uff0d\uff20])")
+"""Matches a character that starts a formula, at the start of a cell or after a separator of another locale."""
+
+
+def csv_line(cells: Iterable[str]) -> str:
+    """Return a line of CSV."""
+    return ",".join(map(_csv_cell, cells)) + "\r\n"
+
+
+def _csv_cell(text: str) -> str:
+    """Return a quoted cell. An apostrophe precedes each character that could start a formula."""
+    quoted = FORMULA.sub(r"\1\2'\3", visible(text)).replace('"', '""')
+    return f'"{quoted}"'

@@ -5,7 +5,8 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from reconciler.artifacts.serialization import Json, action_of, json_text, plan_id, plan_json
+from reconciler.artifacts.json_text import json_text
+from reconciler.artifacts.serialization import Json, action_of, plan_id, plan_json
 from reconciler.core.access import AccessReport
 from reconciler.core.characters import pluralize, visible
 from reconciler.core.outcome import ApplyReport

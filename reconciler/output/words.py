@@ -128,6 +128,15 @@ def origins_summary(plan: Plan) -> str:
     )
 
 
+def selection_summary(plan: Plan) -> str:
+    """Return the selection and its numbers for the head of a plan, or an empty text if all grants are selected."""
+    if plan.selection is None:
+        return ""
+    selected = pluralize(plan.selection.selected, "grant")
+    others = f"{pluralize(plan.selection.others, 'other declared grant')} not planned"
+    return f"Only {plan.selection.selection}: {selected}, {others}"
+
+
 def no_changes_reason(plan: Plan) -> str:
     """Return the reason why a plan has no changes."""
     if plan.no_longer_declared:
@@ -137,6 +146,8 @@ def no_changes_reason(plan: Plan) -> str:
             f"{pluralize(plan.skipped, 'declared grant')} could not be planned, because something is missing in the "
             "tenant"
         )
+    if plan.selection:
+        return "the selected grants equal the files" if plan.selection.selected else "no grant is selected"
     return "the tenant already has the requested changes" if plan.differing else "the tenant equals the files"
 
 

@@ -4,8 +4,20 @@ from random import Random
 import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
-from support.builders import OWN, TENANT, a_directory, a_grant, a_key, a_plan, a_spec, an_api, an_observed, rules
-from support.strategies import declarable_grants, grants, scopes
+from support.builders import (
+    OWN,
+    TENANT,
+    a_directory,
+    a_grant,
+    a_key,
+    a_plan,
+    a_spec,
+    an_api,
+    an_observed,
+    rules,
+    spec_of,
+)
+from support.strategies import files, scopes, tenants
 
 from reconciler.core.directory import Directory, TenantList
 from reconciler.core.expressible import keep_inexpressible_values, reason_not_expressible
@@ -144,27 +156,6 @@ def test_limits_count_declared_grants_and_deletes() -> None:
 
     assert len(a_plan(specs, observed, prune=True).blocked) == 4
     assert len(a_plan(specs, observed, prune=True, limits=Limits(max_deletes=4)).changes) == 4
-
-
-def spec_of(grant: ClientGrant) -> GrantSpec:
-    return a_spec(
-        client_id=grant.key.client_id,
-        audience=grant.key.audience,
-        subject_type=grant.key.subject_type,
-        scope=tuple(sorted(grant.scope)),
-        organization_usage=grant.organization_usage,
-        allow_any_organization=grant.allow_any_organization,
-        authorization_details_types=tuple(grant.authorization_details_types),
-        allow_all_scopes=grant.allow_all_scopes,
-    )
-
-
-def tenants() -> st.SearchStrategy[dict[Key, ClientGrant]]:
-    return st.lists(grants(), max_size=8).map(lambda several: {grant.key: grant for grant in several})
-
-
-def files() -> st.SearchStrategy[dict[Key, ClientGrant]]:
-    return st.lists(declarable_grants(), max_size=8).map(lambda several: {grant.key: grant for grant in several})
 
 
 def declared(desired: dict[Key, ClientGrant], tenant: dict[Key, ClientGrant]) -> dict[Key, ClientGrant]:

@@ -44,6 +44,19 @@ def a_spec(line: int = 2, **fields: Any) -> GrantSpec:
     return GrantSpec(file="grants/a.yaml", locations=locations, **fields)
 
 
+def spec_of(grant: ClientGrant) -> GrantSpec:
+    return a_spec(
+        client_id=grant.key.client_id,
+        audience=grant.key.audience,
+        subject_type=grant.key.subject_type,
+        scope=tuple(sorted(grant.scope)),
+        organization_usage=grant.organization_usage,
+        allow_any_organization=grant.allow_any_organization,
+        authorization_details_types=tuple(grant.authorization_details_types),
+        allow_all_scopes=grant.allow_all_scopes,
+    )
+
+
 def a_directory(
     applications: dict[str, str] | None = None,
     apis: Iterable[Api] | None = None,

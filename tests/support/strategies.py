@@ -40,3 +40,11 @@ def grants(draw: st.DrawFn) -> ClientGrant:
         authorization_details_types=draw(scopes),
         allow_all_scopes=everything,
     )
+
+
+def tenants() -> st.SearchStrategy[dict[Key, ClientGrant]]:
+    return st.lists(grants(), max_size=8).map(lambda several: {grant.key: grant for grant in several})
+
+
+def files() -> st.SearchStrategy[dict[Key, ClientGrant]]:
+    return st.lists(declarable_grants(), max_size=8).map(lambda several: {grant.key: grant for grant in several})

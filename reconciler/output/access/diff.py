@@ -2,14 +2,14 @@
 
 from collections.abc import Iterator
 
-from reconciler.artifacts.serialization import Json, json_text, tenant_json
+from reconciler.artifacts.json_text import json_text
+from reconciler.artifacts.serialization import Json, tenant_json
 from reconciler.core.characters import pluralize, visible
 from reconciler.core.fields import SUBJECT_CLIENT
 from reconciler.core.tenant_diff import UNKNOWN_VALUE, DiffKind, FieldPair, GrantDifference, TenantDiff
 from reconciler.output.access.html import Html, document, tag
 from reconciler.output.access.json import UNKNOWN
-from reconciler.output.access.tables import line_of
-from reconciler.output.escape import element, span, tenant_label
+from reconciler.output.escape import csv_line, element, span, tenant_label
 from reconciler.output.styled import Line, Span, Style, line
 
 NOTHING = "—"
@@ -121,7 +121,7 @@ def _columns(diff: TenantDiff) -> tuple[str, ...]:
 def diff_csv(diff: TenantDiff) -> str:
     """Return the differences as CSV, one line per field."""
     notes = ((f"# {note}",) for note in diff.notes)
-    return "".join(map(line_of, (_columns(diff), *_rows(diff), *notes)))
+    return "".join(map(csv_line, (_columns(diff), *_rows(diff), *notes)))
 
 
 def diff_markdown(diff: TenantDiff) -> str:

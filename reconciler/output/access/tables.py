@@ -1,6 +1,5 @@
 """Pure: the access report as text for a terminal, as Markdown and as CSV."""
 
-import re
 from collections.abc import Iterable, Iterator
 from html import escape
 from textwrap import wrap
@@ -23,7 +22,7 @@ from reconciler.output.access.words import (
     tenant_counts,
     yes_or_no,
 )
-from reconciler.output.escape import element, span, tenant_label
+from reconciler.output.escape import csv_line, element, span, tenant_label
 from reconciler.output.styled import Line, Span, Style, line
 
 WIDTH = 96
@@ -175,15 +174,13 @@ CSV_COLUMNS = (
     *("tenant", "application", "client_id", "third_party", "api", "audience", "subject_type", "scopes", "settings"),
     *("state", "level", "risks", "token_lifetime", "declared_at", "description", "since", "changed", "pull_request"),
 )
-FORMULA = re.compile("(^|[;,\t\"'|])(\\s*)([=+\\-@\uff1d\uff0b\uff0d\uff20])")
-"""Matches a character that starts a formula, at the start of a cell or after a separator of another locale."""
 
 
 def access_csv(report: AccessReport) -> str:
     """Return the report as CSV (RFC 4180). Lines after the table say what is not known or not shown."""
     rows = [CSV_COLUMNS, *(_csv_row(tenant, grant) for tenant, grant in report.grants)]
     rows += [(f"# {text}",) for text in incompleteness(report)]
-    return "".join(map(line_of, rows))
+    return "".join(map(csv_line, rows))
 
 
 def _csv_row(tenant: TenantAccess, grant: AccessGrant) -> tuple[str, ...]:
@@ -207,14 +204,3 @@ def _csv_row(tenant: TenantAccess, grant: AccessGrant) -> tuple[str, ...]:
         changed_text(grant),
         grant.provenance.pull_request,
     )
-
-
-def line_of(cells: Iterable[str]) -> str:
-    """Return a line of CSV."""
-    return ",".join(map(cell, cells)) + "\r\n"
-
-
-def cell(text: str) -> str:
-    """Return a quoted cell. An apostrophe precedes each character that could start a formula."""
-    quoted = FORMULA.sub(r"\1\2'\3", visible(text)).replace('"', '""')
-    return f'"{quoted}"'

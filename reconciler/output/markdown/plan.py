@@ -36,6 +36,7 @@ from reconciler.output.words import (
     risks_at_level,
     scope_label,
     sections_by_origin,
+    selection_summary,
     severities,
     tenants_prefix,
 )
@@ -85,6 +86,8 @@ def _header(plan: Plan) -> Iterator[str]:
     blocked = f", {len(plan.blocked)} blocked" if plan.blocked else ""
     stay = f", {no_longer_declared_count(plan)}" if plan.no_longer_declared else ""
     yield f"### {TITLE}{tenant_label(plan.tenant)}: {counts}{blocked}{stay}\n\n"
+    if selected := selection_summary(plan):
+        yield f"{span(selected)}\n\n"
     rest = [f"{plan.unchanged} unchanged", f"{len(plan.left_alone)} left alone"]
     rest += [f"{plan.differing} left unchanged by --create-only or --only-branch"] if plan.differing else []
     rest += [f"{plan.skipped} skipped"] if plan.skipped else []

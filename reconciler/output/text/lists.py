@@ -8,10 +8,10 @@ from reconciler.core.characters import pluralize, visible
 from reconciler.core.directory import Directory
 from reconciler.core.fields import BY_NAME, CHANGEABLE, ORGANIZATIONS, SETTINGS, SUBJECT_CLIENT, FieldKind
 from reconciler.core.import_selection import GrantImport
-from reconciler.core.plan import TenantName
+from reconciler.core.listing import ListedGrant, Listing
 from reconciler.core.problems import Finding, Problem, Severity, Status, count_statuses
-from reconciler.core.resolve import ListedGrant
 from reconciler.core.spec import GrantSpec
+from reconciler.output.escape import csv_line
 from reconciler.output.styled import Line, Span, Style, line
 from reconciler.output.words import grant_label
 
@@ -121,23 +121,66 @@ def _wrapped(text: str, width: int) -> list[str]:
 INDENT = "      "
 
 
-def listing_lines(tenant: TenantName, grants: Iterable[ListedGrant]) -> Iterator[Line]:
+def listing_lines(listing: Listing) -> Iterator[Line]:
     """Yield each grant with its ids, source and settings, sorted by name and wrapped to 80 columns."""
-    listed = sorted(grants, key=lambda each: each.order)
-    yield line(Span(f"Tenant {visible(str(tenant))}", Style.STRONG))
+    yield line(Span(f"Tenant {visible(str(listing.tenant))}", Style.STRONG))
     yield line()
-    for each in listed:
+    for each in listing.sorted:
         yield from _grant(each)
-    yield line(Span(f"Declared: {pluralize(len(listed), 'grant')}.", Style.STRONG))
+    for note in listing.notes:
+        yield line(Span(f"Note: {visible(note)}", Style.WARNING))
+    state = "In the tenant" if listing.observed else "Declared"
+    others = f"; {listing.selection.others} not selected" if listing.selection and not listing.observed else ""
+    yield line(Span(f"{state}: {pluralize(len(listing.grants), 'grant')}{others}.", Style.STRONG))
 
 
-def listing_json(tenant: TenantName, grants: Iterable[ListedGrant], *, resolved: bool) -> Json:
-    """Return `{"tenant", "resolved", "grants"}`. Each grant has all fields and its source."""
+def listing_json(listing: Listing) -> Json:
+    """Return `{"tenant", "resolved", "observed", "grants", "notes"}`. Each grant has all fields and its source.
+
+    The source of an observed grant is null.
+    """
     return {
-        "tenant": tenant_json(tenant),
-        "resolved": resolved,
-        "grants": [_json(each) for each in sorted(grants, key=lambda each: each.order)],
+        "tenant": tenant_json(listing.tenant),
+        "resolved": listing.resolved,
+        "observed": listing.observed,
+        "grants": [_json(each) for each in listing.sorted],
+        "notes": list(listing.notes),
     }
+
+
+LISTING_COLUMNS = (
+    *("tenant", "client", "client_id", "default_for", "api", "audience", "subject_type"),
+    *(field.name for field in (*SETTINGS, BY_NAME[ORGANIZATIONS])),
+    *("description", "declared_at"),
+)
+
+
+def listings_csv(listings: Iterable[Listing]) -> str:
+    """Return the grants of all tenants as CSV (RFC 4180). Spaces separate the items of a list."""
+    rows = [LISTING_COLUMNS, *(_csv_row(listing, each) for listing in listings for each in listing.sorted)]
+    return "".join(map(csv_line, rows))
+
+
+def _csv_row(listing: Listing, each: ListedGrant) -> list[str]:
+    values: dict[str, object] = {**_json(each), "tenant": listing.tenant.label, "declared_at": _location(each.spec)}
+    return [_csv_text(values[name]) for name in LISTING_COLUMNS]
+
+
+def _csv_text(value: object) -> str:
+    match value:
+        case None:
+            return ""
+        case list():
+            return " ".join(map(str, value))
+        case bool():
+            return str(value).lower()
+        case _:
+            return str(value)
+
+
+def _location(spec: GrantSpec) -> str:
+    """Return `file:line`, or an empty text for a grant of the tenant."""
+    return f"{spec.source.file}:{spec.source.line}" if spec.file else ""
 
 
 def _grant(each: ListedGrant) -> Iterator[Line]:
@@ -149,8 +192,7 @@ def _grant(each: ListedGrant) -> Iterator[Line]:
     ids = f"{each.client_id} -> {each.audience}"
     if each.client and each.client_id and each.audience:
         yield line(INDENT, Span(visible(ids), Style.MUTED))
-    location = f"{spec.source.file}:{spec.source.line}"
-    for text in (f"{location}  {spec.description}" if spec.description else location, *_settings(spec)):
+    for text in filter(None, ("  ".join(filter(None, (_location(spec), spec.description))), *_settings(spec))):
         for part in wrap(visible(text), WIDTH - len(INDENT), break_long_words=False, break_on_hyphens=False):
             yield line(INDENT, visible(part))  # a part may start with characters that would be a workflow command
     yield line()
@@ -179,8 +221,13 @@ def _json(each: ListedGrant) -> Json:
         "subject_type": spec.subject_type,
         **{field.name: _json_value(getattr(spec, field.name)) for field in (*SETTINGS, BY_NAME[ORGANIZATIONS])},
         "description": spec.description,
-        "source": {"file": spec.source.file, "line": spec.source.line, "column": spec.source.column},
+        "source": _source(spec),
     }
+
+
+def _source(spec: GrantSpec) -> Json | None:
+    source = spec.source
+    return {"file": source.file, "line": source.line, "column": source.column} if spec.file else None
 
 
 def _json_value(value: object) -> object:

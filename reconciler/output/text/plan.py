@@ -30,6 +30,7 @@ from reconciler.output.words import (
     risks_at_level,
     scope_label,
     sections_by_origin,
+    selection_summary,
     summary,
     tenants_prefix,
 )
@@ -71,6 +72,8 @@ KINDS: tuple[tuple[str, type[Change]], ...] = (("Create", Create), ("Update", Up
 def plan_lines(plan: Plan, *, verbose: bool = False) -> Iterator[Line]:
     """Yield the lines of `plan`. `verbose` lists all grants that are left alone."""
     yield line(Span(f"Tenant {visible(str(plan.tenant))}", Style.STRONG), Span(f"  plan {short_id(plan)}", Style.MUTED))
+    if scope := selection_summary(plan):
+        yield line(Span(visible(scope), Style.WARNING))
     yield line()
     yield from _critical(plan)
     yield from _config_changes(plan)
@@ -342,4 +345,10 @@ def state(report: ApplyReport) -> str:
         return f"Auth0 accepted {count} but did not store every value; another run will probably end the same way"
     if report.remaining is None or not report.converged:
         return "the tenant does not equal the files yet; run again"
-    return "the tenant has the requested changes" if report.remaining.differing else "the tenant equals the files"
+    return _converged_state(report.remaining)
+
+
+def _converged_state(plan: Plan) -> str:
+    if plan.selection:
+        return "the selected grants equal the files"
+    return "the tenant has the requested changes" if plan.differing else "the tenant equals the files"

@@ -1,0 +1,238 @@
+"""Pure: the grants that the user selects with PATHs, --client and --api. Other grants are neither planned nor listed.
+
+A declared grant that is not selected still counts as declared, so `--prune` never deletes it.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+
+from reconciler.core.characters import pluralize
+from reconciler.core.directory import Directory
+from reconciler.core.grant import Key, ObservedGrant
+from reconciler.core.pattern import Match, Pattern, Unread, Value, match_value, value_of
+from reconciler.core.problems import Problem
+from reconciler.core.resolve import DesiredGrant, resolve
+from reconciler.core.spec import GrantSpec
+from reconciler.core.suggest import did_you_mean
+from reconciler.errors import ReconcilerError
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GrantSelection:
+    """The selected grants. Without values, all grants are selected.
+
+    A grant is selected if it matches one of `files`, one of `clients` and one of `apis`. Empty fields match all grants.
+
+    Attributes:
+        files: Grant files or folders, as the sources of the grants name them.
+        clients: Patterns for the name or the client id of the application.
+        apis: Patterns for the name or the identifier of the API.
+    """
+
+    files: tuple[str, ...] = ()
+    clients: tuple[str, ...] = ()
+    apis: tuple[str, ...] = ()
+
+    def __bool__(self) -> bool:
+        """Return whether the selection leaves out grants."""
+        return bool(self.files or self.clients or self.apis)
+
+    def __str__(self) -> str:
+        """Return the selection for messages, for example `client "Billing*", file "grants/billing.yaml"`."""
+        named = (("client", self.clients), ("api", self.apis), ("file", self.files))
+        return ", ".join(f'{name} "{value}"' for name, values in named for value in values)
+
+    @property
+    def patterns(self) -> tuple[Pattern, ...]:
+        """Patterns with the same needs: the names that must be read to decide which grants are selected."""
+        return (
+            *(Pattern(client=each) for each in self.clients),
+            *(Pattern(api=each) for each in self.apis),
+        )
+
+    def matches_spec(self, spec: GrantSpec, directory: Directory) -> Match:
+        """Return whether a declared grant is selected."""
+        if not self._has_file(spec.file):
+            return Match.NO
+        return _both(_any(self.clients, _client_values(spec, directory)), _any(self.apis, _api_values(spec, directory)))
+
+    def matches_grant(self, key: Key, file: str | None, directory: Directory) -> Match:
+        """Return whether a grant of the tenant is selected. `file` declared it earlier, or is None."""
+        if self.files and (file is None or not self._has_file(file)):
+            return Match.NO
+        clients = (value_of("client", key, directory), value_of("client_id", key, directory))
+        apis = (value_of("api", key, directory), value_of("audience", key, directory))
+        return _both(_any(self.clients, clients), _any(self.apis, apis))
+
+    def _has_file(self, file: str) -> bool:
+        return not self.files or any(file == each or file.startswith(f"{each}/") for each in self.files)
+
+
+EVERYTHING = GrantSelection()
+SELECTION_FIELDS = ("files", "clients", "apis")
+SELECTS_NOTHING = "selects no grant"
+
+
+@dataclass(frozen=True, slots=True)
+class SelectionResult:
+    """The effect of a selection on a plan or a list.
+
+    Attributes:
+        selection: The selection.
+        selected: The number of selected grants: the declared ones and the undeclared ones of the tenant.
+        others: The number of declared grants that are not selected.
+        unmatched: Messages about values of the selection that match no grant.
+    """
+
+    selection: GrantSelection
+    selected: int
+    others: int
+    unmatched: tuple[str, ...] = ()
+
+
+def refuse_empty_selection(results: Iterable[SelectionResult | None]) -> None:
+    """Raise ReconcilerError if the selection selects no grant of any tenant. It is probably misspelled."""
+    found = [each for each in results if each]
+    if found and not any(each.selected for each in found):
+        messages = dict.fromkeys(message for each in found for message in each.unmatched)
+        raise ReconcilerError("; ".join(messages) or f"{found[0].selection} {SELECTS_NOTHING}")
+
+
+@dataclass(frozen=True, slots=True)
+class SplitSpecs:
+    """The specs of a tenant: the selected ones, the others, and problems of specs that may be selected."""
+
+    selection: GrantSelection
+    selected: tuple[GrantSpec, ...]
+    others: tuple[GrantSpec, ...] = ()
+    problems: tuple[Problem, ...] = ()
+
+
+def split_specs(specs: Iterable[GrantSpec], selection: GrantSelection, directory: Directory) -> SplitSpecs:
+    """Split specs into selected ones and others. A spec that may be selected is a problem at its line."""
+    if not selection:
+        return SplitSpecs(selection, tuple(specs))
+    by_match: dict[Match, list[GrantSpec]] = {each: [] for each in Match}
+    for spec in specs:
+        by_match[selection.matches_spec(spec, directory)].append(spec)
+    problems = tuple(
+        Problem(
+            spec.source,
+            f"it is not known whether this grant is selected by {selection}, because a name was not read",
+            "select it by client_id and audience, or allow the credentials to read applications and APIs",
+        )
+        for spec in by_match[Match.UNKNOWN]
+    )
+    return SplitSpecs(selection, tuple(by_match[Match.YES]), tuple(by_match[Match.NO]), problems)
+
+
+@dataclass(frozen=True, slots=True)
+class ChosenGrants:
+    """The selected grants of a tenant.
+
+    Attributes:
+        grants: The selected grants.
+        others: The number of grants that the files declare and that are not selected.
+        result: The selection with its numbers, or None if all grants are selected.
+        notes: Notes about values that select nothing, and about grants that may be selected.
+    """
+
+    grants: tuple[ObservedGrant, ...]
+    others: int = 0
+    result: SelectionResult | None = None
+    notes: tuple[str, ...] = ()
+
+
+def select_grants(
+    grants: tuple[ObservedGrant, ...],
+    desired: Iterable[DesiredGrant],
+    split: SplitSpecs,
+    files: Mapping[Key, str],
+    directory: Directory,
+) -> ChosenGrants:
+    """Select grants of a tenant: those that are declared and selected, and matching ones that no file declares.
+
+    Args:
+        grants: All grants of the tenant.
+        desired: The selected declared grants.
+        split: The specs of the tenant.
+        files: The files that declared grants earlier, by key.
+        directory: The names and ids of the tenant.
+    """
+    selection = split.selection
+    if not selection:
+        return ChosenGrants(grants)
+    keys = {each.key for each in desired}
+    other_keys = {each.key for each in resolve(split.others, directory)[0]}
+    declared = [each for each in grants if each.key in keys]
+    undeclared = [each for each in grants if each.key not in keys and each.key not in other_keys]
+    by_match: dict[Match, list[ObservedGrant]] = {each: [] for each in Match}
+    for each in undeclared:
+        by_match[selection.matches_grant(each.key, files.get(each.key), directory)].append(each)
+    selected, uncertain = by_match[Match.YES], by_match[Match.UNKNOWN]
+    unmatched = tuple(_unmatched_values(selection, (*split.selected, *split.others), grants, directory))
+    notes = []
+    if uncertain:
+        notes.append(
+            f"left out {pluralize(len(uncertain), 'undeclared grant')}, because a name was not read: "
+            f"it is not known whether {selection} selects them"
+        )
+    return ChosenGrants(
+        (*declared, *selected),
+        len(grants) - len(declared) - len(undeclared),
+        SelectionResult(selection, len(split.selected) + len(selected), len(split.others), unmatched),
+        (*unmatched, *notes),
+    )
+
+
+def _unmatched_values(
+    selection: GrantSelection, specs: Iterable[GrantSpec], grants: Iterable[ObservedGrant], directory: Directory
+) -> Iterator[str]:
+    """Yield a message for each value of the selection that certainly matches no declared and no undeclared grant."""
+    specs, keys = tuple(specs), [each.key for each in grants]
+    names: dict[str, set[str]] = {
+        "client": {each.client for each in specs if each.client} | set(directory.client_ids_by_name),
+        "api": {each.api for each in specs if each.api} | set(directory.identifiers_by_name),
+        "file": {each.file for each in specs},
+    }
+    for name, values in (("client", selection.clients), ("api", selection.apis), ("file", selection.files)):
+        for value in values:
+            alone = GrantSelection(**{f"{name}s": (value,)})
+            if any(alone.matches_spec(each, directory) is not Match.NO for each in specs):
+                continue
+            if name != "file" and any(alone.matches_grant(key, None, directory) is not Match.NO for key in keys):
+                continue
+            suggestion = did_you_mean(value, names[name]) or "compare the spelling with the files and the tenant"
+            yield f'{name} "{value}" {SELECTS_NOTHING}; {suggestion}'
+
+
+def _client_values(spec: GrantSpec, directory: Directory) -> tuple[Value, ...]:
+    """Return the name and the ids of a declared application."""
+    is_known = directory.applications is not None
+    if spec.client is not None:
+        return (spec.client, *(directory.client_ids_by_name.get(spec.client, ()) if is_known else (Unread.VALUE,)))
+    if spec.client_id is not None:
+        application = directory.applications_by_id.get(spec.client_id)
+        return (spec.client_id, application.name if application else None if is_known else Unread.VALUE)
+    return (None,)
+
+
+def _api_values(spec: GrantSpec, directory: Directory) -> tuple[Value, ...]:
+    """Return the name and the identifiers of a declared API."""
+    is_known = directory.apis is not None
+    if spec.api is not None:
+        return (spec.api, *(directory.identifiers_by_name.get(spec.api, ()) if is_known else (Unread.VALUE,)))
+    api = directory.apis_by_identifier.get(spec.audience or "")
+    return (spec.audience, api.name if api else None if is_known else Unread.VALUE)
+
+
+def _any(patterns: tuple[str, ...], values: Iterable[Value]) -> Match:
+    if not patterns:
+        return Match.YES
+    values = tuple(values)
+    answers = {match_value(pattern, value) for pattern in patterns for value in values}
+    return next((each for each in (Match.YES, Match.UNKNOWN) if each in answers), Match.NO)
+
+
+def _both(one: Match, other: Match) -> Match:
+    return next((each for each in (Match.NO, Match.UNKNOWN) if each in (one, other)), Match.YES)

@@ -1,0 +1,178 @@
+"""PATHs, --client and --api of plan, apply and list."""
+
+import csv
+import json
+from io import StringIO
+from pathlib import Path
+
+import pytest
+from support.commands import SEED, reconciler
+
+CONFIG = """
+default_tenant: local
+tenants:
+  local: {kind: sandbox, seed: tenant.yaml}
+  other: {kind: sandbox, seed: tenant.yaml, database: o.db}
+"""
+BILLING = 'grants: [{client: Billing, api: Invoices API, scope: ["read:invoices"]}]\n'
+PORTAL = 'grants: [{client: Portal, api: Invoices API, scope: ["write:invoices"]}]\n'
+
+
+@pytest.fixture(autouse=True)
+def workspace(here: Path) -> Path:
+    (here / "reconciler.yaml").write_text(CONFIG)
+    (here / "grants/billing.yaml").write_text(BILLING)
+    (here / "grants/team").mkdir()
+    (here / "grants/team/portal.yaml").write_text(PORTAL)
+    return here
+
+
+def planned(*arguments: str) -> list[tuple[str, str]]:
+    data = reconciler("plan", "--format", "json", *arguments).data
+    return [(change["action"], change["client_name"]) for change in data["changes"]]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "changes"),
+    [
+        ((), ["Billing", "Portal"]),
+        (("grants",), ["Billing", "Portal"]),
+        (("grants/billing.yaml",), ["Billing"]),
+        (("./grants/../grants/billing.yaml",), ["Billing"]),
+        (("grants/team",), ["Portal"]),
+        (("grants/team/", "grants/billing.yaml"), ["Billing", "Portal"]),
+        (("--client", "B*"), ["Billing"]),
+        (("--client", "portal"), ["Portal"]),
+        (("--client", "B*", "--client", "Portal"), ["Billing", "Portal"]),
+        (("--client", "B*", "--api", "https://api.example.com/*"), ["Billing"]),
+        (("grants/team", "--api", "Inv*"), ["Portal"]),
+    ],
+)
+def test_only_the_selected_grants_are_planned(arguments: tuple[str, ...], changes: list[str]) -> None:
+    assert [name for _, name in planned(*arguments)] == changes
+
+
+def test_an_absolute_path_selects_the_same_grants(here: Path) -> None:
+    assert planned(str(here / "grants/billing.yaml")) == [("create", "Billing")]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("grants/bilings.yaml",), 'file "grants/bilings.yaml" selects no grant; did you mean "grants/billing.yaml"?'),
+        (("--client", "Bill"), 'client "Bill" selects no grant; did you mean "Billing"?'),
+        (("--client", "Billing", "grants/team"), 'client "Billing", file "grants/team" selects no grant'),
+        (("tenant.yaml",), "tenant.yaml is outside the grant folder grants; name files in this folder, or"),
+    ],
+)
+@pytest.mark.parametrize("command", ["plan", "apply", "list"])
+def test_a_selection_without_grants_is_an_error(command: str, arguments: tuple[str, ...], message: str) -> None:
+    ran = reconciler(command, *arguments, *(["--yes"] if command == "apply" else []))
+
+    assert (ran.code, message in ran.stderr) == (1, True), ran.output
+
+
+def test_prune_is_confined_to_the_selection(here: Path) -> None:
+    (here / "grants/team/portal.yaml").unlink()
+    (here / "grants/team").rmdir()
+
+    assert planned("--prune", "--client", "Portal", "--max-deletes", "1") == [("delete", "Portal")]
+    assert planned("--prune", "--client", "Billing") == [("create", "Billing")]
+    assert planned("--prune", "grants/billing.yaml") == [("create", "Billing")]
+
+
+def test_apply_changes_only_the_selected_grants() -> None:
+    ran = reconciler("apply", "--yes", "grants/billing.yaml")
+
+    assert (ran.code, ran.stdout.splitlines()[1]) == (
+        0,
+        'Only file "grants/billing.yaml": 1 grant, 1 other declared grant not planned',
+    )
+    assert ran.stdout.endswith("Apply: 1 applied; the selected grants equal the files.\n")
+    assert planned() == [("update", "Portal")]
+
+
+def test_a_saved_plan_records_the_selection() -> None:
+    reconciler("plan", "--client", "B*", "--out", "p.json")
+
+    saved = json.loads(Path("p.json").read_text())
+    assert saved["selection"] == {"files": [], "clients": ["B*"], "apis": [], "selected": 1, "others": 1}
+    refused = reconciler("apply", "p.json", "--client", "P*")
+    assert (refused.code, 'the plan was created for client "B*"' in refused.stderr) == (5, True)
+    assert reconciler("apply", "p.json", "--client", "B*").code == 0
+    assert planned() == [("update", "Portal")]
+
+
+def test_a_plan_of_all_grants_is_not_applied_to_a_part() -> None:
+    reconciler("plan", "--out", "p.json")
+
+    ran = reconciler("apply", "p.json", "--client", "Billing")
+
+    assert (ran.code, "the plan was created for all grants" in ran.stderr) == (5, True)
+
+
+def test_a_saved_plan_of_files_records_them(here: Path) -> None:
+    reconciler("plan", "grants/team", "--out", "p.json")
+    (here / "grants/billing.yaml").write_text(BILLING.replace("read", "void"))
+
+    assert reconciler("apply", "p.json").code == 0
+    assert planned() == [("create", "Billing")]
+
+
+def test_apply_takes_one_saved_plan_or_paths() -> None:
+    reconciler("plan", "--out", "p.json")
+
+    ran = reconciler("apply", "p.json", "grants/billing.yaml")
+
+    assert (ran.code, "apply takes one saved plan, or PATHs" in ran.stderr) == (1, True)
+
+
+def test_a_snapshot_is_restored_as_a_whole() -> None:
+    reconciler("apply", "--yes")
+    (snapshot,) = Path(".reconciler/snapshots").iterdir()
+
+    ran = reconciler("--grants", str(snapshot), "plan", "--client", "Billing")
+
+    assert (ran.code, "a snapshot restores all grants of a run" in ran.stderr) == (1, True)
+
+
+def test_the_comment_names_the_selection() -> None:
+    comment = reconciler("plan", "--client", "Billing", "--format", "markdown").stdout
+
+    assert '`Only client "Billing": 1 grant, 1 other declared grant not planned`\n' in comment
+
+
+def test_the_grants_of_the_tenants_are_listed_as_csv() -> None:
+    ran = reconciler("list", "--observed", "--all-tenants", "--format", "csv", "--api", "Invoices API")
+
+    rows = list(csv.DictReader(StringIO(ran.stdout)))
+    assert [(row["tenant"], row["client"], row["scope"], row["declared_at"]) for row in rows] == [
+        (f"{name} SANDBOX", "Portal", "read:invoices", "") for name in ("local", "other")
+    ]
+
+
+def test_the_declared_grants_of_several_tenants_are_listed() -> None:
+    data = reconciler("list", "--all-tenants", "--format", "json", "--api", "Invoices*", "grants/team").data
+    text = reconciler("list", "--offline", "--all-tenants", "--client", "Portal").stdout
+
+    assert [(each["tenant"]["name"], [grant["client"] for grant in each["grants"]]) for each in data["tenants"]] == [
+        ("local", ["Portal"]),
+        ("other", ["Portal"]),
+    ]
+    assert text.count("Declared: 1 grant; 1 not selected.") == 2
+
+
+def test_formulas_in_names_are_neutralized(here: Path) -> None:
+    (here / "tenant.yaml").write_text(
+        SEED.replace("name: Portal,", "name: '=cmd()',").replace("client: Portal", "client_id: portal")
+    )
+    (here / "grants/team/portal.yaml").unlink()
+
+    assert '"\'=cmd()"' in reconciler("list", "--observed", "--format", "csv").stdout
+
+
+@pytest.mark.parametrize("other", ["--offline", "grants/billing.yaml"])
+def test_observed_grants_come_from_the_tenant(other: str) -> None:
+    ran = reconciler("list", "--observed", other)
+
+    assert (ran.code, "--observed lists the grants of a tenant" in ran.stderr) == (1, True)

@@ -1,0 +1,171 @@
+from itertools import product
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from support.builders import INVOICES, a_directory, a_grant, a_key, a_plan, a_spec, an_api, an_observed, spec_of
+from support.strategies import files, tenants
+
+from reconciler.core.directory import Api, Application, Directory
+from reconciler.core.grant import ClientGrant, Key, ObservedGrant
+from reconciler.core.guards import Limits
+from reconciler.core.pattern import Match
+from reconciler.core.plan import Delete, Plan
+from reconciler.core.removals import Removal
+from reconciler.core.selection import GrantSelection, refuse_empty_selection
+from reconciler.errors import ProblemsError, ReconcilerError
+
+NAMES = {"a": "Alpha", "b": "Beta", "c": "Alpha"}
+APIS = {"https://one": "One", "https://two": "Two"}
+DIRECTORY = Directory(
+    tuple(Application(each, name) for each, name in NAMES.items()),
+    tuple(Api(each, name, frozenset()) for each, name in APIS.items()),
+)
+UNLIMITED = Limits(deletes_percent=100, updates_percent=100, max_deletes=1000, max_updates=1000)
+
+
+def effects(plan: Plan) -> dict[Key, str]:
+    changes = [*plan.changes, *(each.change for each in plan.blocked)]
+    return {each.key: type(each).__name__ for each in changes}
+
+
+@given(
+    files(),
+    tenants(),
+    st.lists(st.sampled_from(["Alpha", "Be*", "a", "b", "?"]), max_size=2),
+    st.lists(st.sampled_from(["One", "T*", "https://one"]), max_size=2),
+)
+def test_a_plan_of_selected_grants_is_that_part_of_the_whole_plan(
+    desired: dict[Key, ClientGrant], tenant: dict[Key, ClientGrant], clients: list[str], apis: list[str]
+) -> None:
+    observed = [ObservedGrant(f"cgr_{number}", grant) for number, grant in enumerate(tenant.values())]
+    specs = [spec_of(grant)._replace(scope=()) for grant in desired.values()]
+    matching = {
+        "Alpha": {"a", "c"}, "Be*": {"b"}, "a": {"a"}, "b": {"b"}, "?": {"a", "b", "c"},
+        "One": {"https://one"}, "T*": {"https://two"}, "https://one": {"https://one"},
+    }  # fmt: skip
+    wanted = set(
+        product(
+            set().union(*(matching[each] for each in clients)) if clients else NAMES,
+            set().union(*(matching[each] for each in apis)) if apis else APIS,
+        )
+    )
+
+    whole = a_plan(specs, observed, DIRECTORY, prune=True, limits=UNLIMITED)
+    part = a_plan(
+        specs,
+        observed,
+        DIRECTORY,
+        prune=True,
+        limits=UNLIMITED,
+        selection=GrantSelection(clients=tuple(clients), apis=tuple(apis)),
+    )
+
+    assert effects(part) == {
+        key: name for key, name in effects(whole).items() if (key.client_id, key.audience) in wanted
+    }
+    assert {each.observed.key for each in part.left_alone} == {
+        each.observed.key
+        for each in whole.left_alone
+        if (each.observed.key.client_id, each.observed.key.audience) in wanted
+    }
+
+
+def test_files_select_declared_grants_and_undeclared_ones_that_they_declared_earlier() -> None:
+    here, elsewhere = a_spec(client_id="a")._replace(file="grants/x/a.yaml"), a_spec(client_id="b")
+    earlier = a_spec(client_id="c")._replace(file="grants/x/old.yaml in 0123abc")
+    observed = [an_observed(a_grant(a_key(each)), f"cgr_{each}") for each in "bcd"]
+
+    plan = a_plan(
+        [here, elsewhere],
+        observed,
+        removals=(Removal(earlier, is_from_history=True),),
+        prune=True,
+        limits=UNLIMITED,
+        selection=GrantSelection(files=("grants/x",)),
+    )
+
+    assert effects(plan) == {a_key("a"): "Create", a_key("c"): "Delete"}
+    assert plan.selection
+    assert (plan.selection.selected, plan.selection.others) == (2, 1)
+
+
+def test_a_folder_does_not_select_files_whose_path_starts_with_its_name() -> None:
+    selection = GrantSelection(files=("grants/a",))
+    specs = [a_spec()._replace(file=name) for name in ("grants/a/b.yaml", "grants/a.yaml", "grants/ab/c.yaml")]
+
+    assert [selection.matches_spec(each, DIRECTORY) for each in specs] == [Match.YES, Match.NO, Match.NO]
+
+
+def test_problems_of_grants_that_are_not_selected_do_not_stop_the_plan() -> None:
+    directory = a_directory({"a": "Alpha"}, [an_api()])
+    specs = [a_spec(client="Alpha"), a_spec(9, client="Missing")]
+
+    assert len(a_plan(specs, directory=directory, selection=GrantSelection(clients=("Alpha",))).changes) == 1
+    with pytest.raises(ProblemsError):
+        a_plan(specs, directory=directory, selection=GrantSelection(clients=("Missing",)))
+
+
+def test_an_ambiguous_name_that_is_not_selected_by_name_may_be_selected_by_id() -> None:
+    directory = a_directory({"a": "Twin", "b": "Twin"}, [an_api()])
+
+    with pytest.raises(ProblemsError) as caught:
+        a_plan([a_spec(client="Twin")], directory=directory, selection=GrantSelection(clients=("a",)))
+
+    assert [each.what for each in caught.value.problems] == ['2 applications are named "Twin": a, b']
+
+
+def test_a_grant_that_may_be_selected_is_a_problem() -> None:
+    with pytest.raises(ProblemsError) as caught:
+        a_plan([a_spec()], directory=Directory(), selection=GrantSelection(clients=("Billing",)))
+
+    assert [each.what for each in caught.value.problems] == [
+        'it is not known whether this grant is selected by client "Billing", because a name was not read'
+    ]
+
+
+def test_an_undeclared_grant_that_may_be_selected_is_left_out_with_a_note() -> None:
+    plan = a_plan(
+        [a_spec()],
+        [an_observed(), an_observed(a_grant(a_key("other")))],
+        Directory(),
+        prune=True,
+        limits=UNLIMITED,
+        selection=GrantSelection(clients=("billing", "B*")),
+    )
+
+    assert plan.converged
+    assert plan.notes[-1].startswith("left out 1 undeclared grant, because a name was not read")
+
+
+@pytest.mark.parametrize("others", [0, 95])
+def test_limits_count_the_declared_grants_that_are_not_selected(others: int) -> None:
+    specs = [a_spec(client_id=f"other{number}") for number in range(others)]
+    observed = [an_observed(a_grant(a_key(each.client_id)), f"cgr_{each.client_id}") for each in specs]
+
+    gone = [an_observed(a_grant(a_key(f"gone{number}")), f"cgr_gone{number}") for number in range(12)]
+
+    plan = a_plan(
+        [a_spec(client_id="kept"), *specs],
+        [*gone, *observed],
+        prune=True,
+        limits=Limits(deletes_percent=20),
+        selection=GrantSelection(clients=("gone*", "kept")),
+    )
+
+    changes = plan.changes if others else [each.change for each in plan.blocked]
+    assert sum(isinstance(each, Delete) for each in changes) == len(gone)
+
+
+def test_a_selection_without_any_grant_is_refused_with_a_suggestion() -> None:
+    selection = GrantSelection(clients=("Biling",), files=("grants/a.yml",))
+    plan = a_plan([a_spec()], directory=a_directory({"billing": "Billing"}, [an_api()]), selection=selection)
+
+    with pytest.raises(ReconcilerError) as caught:
+        refuse_empty_selection([plan.selection])
+
+    assert str(caught.value) == (
+        'client "Biling" selects no grant; did you mean "Billing"?; '
+        'file "grants/a.yml" selects no grant; did you mean "grants/a.yaml"?'
+    )
+    refuse_empty_selection([plan.selection, a_plan([a_spec()], selection=GrantSelection(apis=(INVOICES,))).selection])
