@@ -9,14 +9,20 @@ from reconciler.app.console import Console
 from reconciler.app.options import GlobalOptions, RequestOptions
 from reconciler.app.outputs import OutputFile, check_outputs, write_text
 from reconciler.cli.option_groups import format_option, request_options
-from reconciler.cli.options import current_options, hidden_global_options
+from reconciler.cli.options import TENANT_OPTIONS, current_options, global_options
 from reconciler.core.access import AccessFilter, AccessReport
 from reconciler.errors import Exit
 from reconciler.output.access.tables import access_lines
 from reconciler.output.formats import OutputView, render
 
 
-@hidden_global_options
+@global_options(
+    *TENANT_OPTIONS,
+    examples=(
+        "reconciler access --all-tenants --format html --out access.html",
+        "reconciler access 'Billing*' --scope 'write:*'",
+    ),
+)
 @click.command("access")
 @click.argument("application", required=False)
 @click.option("--api", metavar="PATTERN", help="Show only grants for APIs whose name or identifier matches.")

@@ -11,7 +11,7 @@ from reconciler.app.options import PlanOptions, RequestOptions
 from reconciler.app.outputs import TENANT, OutputOptions, check_outputs
 from reconciler.app.tenant_runs import expected_tenant_names, tenant_failures, tenant_runs
 from reconciler.cli.option_groups import option_group, output_options, parse_duration, plan_options, request_options
-from reconciler.cli.options import current_options, hidden_global_options
+from reconciler.cli.options import TENANT_OPTIONS, current_options, global_options
 from reconciler.core.characters import visible
 from reconciler.core.outcome import Result
 from reconciler.core.problems import Problem, Severity, Source
@@ -42,7 +42,14 @@ approval_options = option_group(
 )
 
 
-@hidden_global_options
+@global_options(
+    *TENANT_OPTIONS,
+    examples=(
+        "reconciler apply",
+        "reconciler apply plan.json",
+        "reconciler --tenant prod apply --client 'Billing Worker' --yes",
+    ),
+)
 @click.command("apply")
 @plan_options("[PLANFILE | PATH...]")
 @approval_options

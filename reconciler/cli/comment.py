@@ -12,7 +12,7 @@ import click
 
 from reconciler.app import ci
 from reconciler.app.console import Console
-from reconciler.cli.options import current_options, hidden_global_options
+from reconciler.cli.options import current_options, global_options
 from reconciler.core.characters import visible
 from reconciler.errors import Exit, ReconcilerError, reason
 from reconciler.forge.http import TransientForgeError
@@ -46,7 +46,7 @@ MAX_PROBLEMS, MAX_CHARACTERS = 5, 300
 NO_FOLLOW, NO_WAIT = getattr(os, "O_NOFOLLOW", 0), getattr(os, "O_NONBLOCK", 0)
 
 
-@hidden_global_options
+@global_options("config", "tenants")
 @click.command("comment")
 @click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="FILE...")
 @click.option("--issue", metavar="TITLE", help="Open or update an issue with this title instead of a comment.")

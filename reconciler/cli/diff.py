@@ -9,13 +9,13 @@ from reconciler.app.console import Console
 from reconciler.app.options import RequestOptions
 from reconciler.app.outputs import OutputFile, check_outputs, write_text
 from reconciler.cli.option_groups import format_option, request_options
-from reconciler.cli.options import current_options, hidden_global_options
+from reconciler.cli.options import current_options, global_options
 from reconciler.errors import Exit
 from reconciler.output.access.diff import diff_lines
 from reconciler.output.formats import OutputView, render
 
 
-@hidden_global_options
+@global_options("config", "grants", examples=("reconciler diff staging prod --declared",))
 @click.command("diff")
 @click.argument("first", metavar="TENANT")
 @click.argument("second", metavar="TENANT")

@@ -8,7 +8,7 @@ import click
 from reconciler.app.console import Console
 from reconciler.app.load import load_config, workspace_of
 from reconciler.artifacts.atomic_files import rewrite_text
-from reconciler.cli.options import current_options, hidden_global_options
+from reconciler.cli.options import current_options, global_options
 from reconciler.core.characters import pluralize
 from reconciler.core.problems import Problem, Source, errors
 from reconciler.errors import Exit, ReconcilerError
@@ -18,7 +18,7 @@ from reconciler.files.read import LoadedGrants, read_grants
 from reconciler.output.styled import line
 
 
-@hidden_global_options
+@global_options("config", "grants", examples=("reconciler fmt", "reconciler fmt --check"))
 @click.command("fmt")
 @click.argument("paths", nargs=-1, type=click.Path(path_type=Path), metavar="[PATH]...")
 @click.option("--check", is_flag=True, help="Write nothing. List unsorted files and exit with 1 if there are any.")

@@ -9,12 +9,18 @@ from reconciler.app.import_grants import ImportOptions, import_grants
 from reconciler.app.options import RequestOptions
 from reconciler.app.update_grants import UpdateOptions, update_grants
 from reconciler.cli.option_groups import request_options
-from reconciler.cli.options import ListedName, current_options, hidden_global_options
+from reconciler.cli.options import ListedName, current_options, global_options
 from reconciler.core.import_selection import ImportFilter
 from reconciler.errors import Exit
 
 
-@hidden_global_options
+@global_options(
+    "config",
+    "grants",
+    "tenants",
+    "allow_unnamed_tenant",
+    examples=("reconciler import", "reconciler import --update --diff"),
+)
 @click.command("import")
 @click.argument("paths", nargs=-1, type=click.Path(path_type=Path), metavar="[PATH]...")
 @click.option(

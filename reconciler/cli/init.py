@@ -14,7 +14,7 @@ from reconciler.app.import_grants import SCHEMA, ImportOptions, import_grants, r
 from reconciler.app.load import load_config, workspace_of
 from reconciler.app.options import GlobalOptions, RequestOptions
 from reconciler.artifacts.atomic_files import write_new_files, write_output
-from reconciler.cli.options import current_options, hidden_global_options
+from reconciler.cli.options import current_options, global_options
 from reconciler.config.tenants import DEFAULT_FILE, Tenant, choose_tenant
 from reconciler.connect import route_to
 from reconciler.core.characters import pluralize, quote_text
@@ -34,7 +34,7 @@ CREDENTIAL_STEPS = (
 )
 
 
-@hidden_global_options
+@global_options("config", "grants", "tenants", "allow_unnamed_tenant", examples=("reconciler init",), searches=False)
 @click.command("init")
 @click.option("--domain", metavar="DOMAIN", help="Use this domain for the tenant.  [default: AUTH0_DOMAIN]")
 @click.option("--yes", is_flag=True, help="Import the tenant's grants without asking.")

@@ -11,7 +11,7 @@ from reconciler.app.load import data_folder, load_config
 from reconciler.artifacts.journal import journal_path, read_run, run_names
 from reconciler.artifacts.snapshot import snapshot_path
 from reconciler.cli.option_groups import format_option
-from reconciler.cli.options import current_options, hidden_global_options
+from reconciler.cli.options import current_options, global_options
 from reconciler.core.characters import visible
 from reconciler.core.journal import PastRun, choose_run
 from reconciler.errors import Exit, ReconcilerError
@@ -19,7 +19,7 @@ from reconciler.output.styled import Line, line
 from reconciler.output.text.journal import run_json, run_lines, runs_json, runs_lines
 
 
-@hidden_global_options
+@global_options("config", "tenants", examples=("reconciler journal", "reconciler journal last -v"))
 @click.command("journal")
 @click.argument("run", required=False)
 @format_option()

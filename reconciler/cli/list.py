@@ -9,7 +9,7 @@ from reconciler.app.options import GlobalOptions, PlanOptions, RequestOptions
 from reconciler.app.session import TenantSession
 from reconciler.app.tenant_runs import TenantRuns, tenant_runs
 from reconciler.cli.option_groups import format_option, option_group, request_options, selecting_options
-from reconciler.cli.options import current_options, hidden_global_options
+from reconciler.cli.options import TENANT_OPTIONS, current_options, global_options
 from reconciler.core.directory import Directory
 from reconciler.core.listing import Listing, as_declared
 from reconciler.core.selection import refuse_empty_selection, select_grants, split_specs
@@ -21,7 +21,10 @@ NOT_READ = Directory(applications=(), apis=())
 """Without a tenant, names and ids are compared as the files declare them."""
 
 
-@hidden_global_options
+@global_options(
+    *TENANT_OPTIONS,
+    examples=("reconciler list --api 'Payments*'", "reconciler list --observed --all-tenants --format csv"),
+)
 @click.command("list")
 @option_group("selecting", PlanOptions, *selecting_options())
 @click.option("--observed", is_flag=True, help="List the grants that the tenants have, instead of the declared ones.")

@@ -14,7 +14,7 @@ import click
 from reconciler.app.ci import write_exit_code
 from reconciler.app.console import Console
 from reconciler.app.options import GlobalOptions
-from reconciler.cli.options import bind_environment_variables, current_options, global_options
+from reconciler.cli.options import COMPLETION_VARIABLE, bind_environment_variables, current_options, top_level_options
 from reconciler.core.suggest import did_you_mean
 from reconciler.errors import Exit, ReconcilerError, ReportLostError, reason
 
@@ -29,7 +29,7 @@ COMMANDS: Mapping[str, str] = {
     "import": "Write grant files for a tenant's grants.",
     "show": "Print a saved plan.",
     "comment": "Post reports as comments or issues.",
-    "list": "List the declared grants of a tenant.",
+    "list": "List the grants that the files declare or that tenants have.",
     "access": "Report who may call what, as text, a page or data.",
     "why": "Explain one grant: its lines, commits, runs and risks.",
     "diff": "Compare the grants of two tenants by name.",
@@ -38,6 +38,7 @@ COMMANDS: Mapping[str, str] = {
     "doctor": "Check configuration, network, credentials and permissions.",
     "journal": "List past runs, or show one of them.",
     "sandbox": "Serve or reset the local tenant.",
+    "completion": "Print the script with which a shell completes commands.",
 }
 STDERR_DESCRIPTOR = 2
 OBJECTS_BETWEEN_COLLECTIONS = 1_000_000
@@ -126,7 +127,7 @@ class LazyCommands(click.Group):
             formatter.write_dl(list(COMMANDS.items()))
 
 
-@global_options
+@top_level_options
 @click.command(
     cls=LazyCommands,
     context_settings={"help_option_names": ["-h", "--help"]},
@@ -150,7 +151,16 @@ def main() -> None:
     """Run the command in `sys.argv` and exit."""
     gc.set_threshold(OBJECTS_BETWEEN_COLLECTIONS)
     _prepare_streams()
+    if instruction := os.environ.get(COMPLETION_VARIABLE):
+        sys.exit(_complete(instruction))
     sys.exit(run(sys.argv[1:]))
+
+
+def _complete(instruction: str) -> int:
+    """Answer a shell that completes a command line, or print the script for the shell."""
+    from click.shell_completion import shell_complete
+
+    return shell_complete(commands, {}, "reconciler", COMPLETION_VARIABLE, instruction)
 
 
 def _prepare_streams() -> None:

@@ -10,6 +10,7 @@ import click
 
 from reconciler.app.options import PlanOptions, RequestOptions
 from reconciler.app.outputs import OutputOptions, ReportFile
+from reconciler.cli.options import ListedName
 from reconciler.core.characters import quote_text
 from reconciler.errors import Exit
 from reconciler.output.markdown.document import DEFAULT_MAX_BYTES
@@ -117,10 +118,11 @@ request_options = option_group(
 def selecting_options(metavar: str = "[PATH]...") -> tuple[Decorator, ...]:
     """Return the options that select grants, with `metavar` for the arguments."""
     return (
-        click.argument("paths", nargs=-1, metavar=metavar),
+        click.argument("paths", nargs=-1, type=click.Path(), metavar=metavar),
         click.option(
             "clients",
             "--client",
+            type=ListedName(),
             multiple=True,
             metavar="PATTERN",
             help="Select the grants of an application by its name or id. * and ? are wildcards. Repeatable.",
@@ -128,6 +130,7 @@ def selecting_options(metavar: str = "[PATH]...") -> tuple[Decorator, ...]:
         click.option(
             "apis",
             "--api",
+            type=ListedName(),
             multiple=True,
             metavar="PATTERN",
             help="Select the grants for an API by its name or identifier. * and ? are wildcards. Repeatable.",

@@ -1,24 +1,34 @@
 """The global options. They may come before or after the command."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
 import click
 from click.core import ParameterSource
+from click.shell_completion import CompletionItem
 
 from reconciler.app.options import GlobalOptions
+from reconciler.config.search import find_config_file
 from reconciler.core.identity import ALLOW_UNNAMED
+from reconciler.errors import ReconcilerError
 
 AnyCommand = TypeVar("AnyCommand", bound=click.Command)
 
+COMPLETION_VARIABLE = "_RECONCILER_COMPLETE"
+"""The environment variable with which a shell asks for completions. click derives its name from the program's."""
 _META_KEY = "reconciler.options"
 
-GLOBAL_OPTIONS_NOTE = (
-    "Global options may come before or after the command: --config, --grants, --tenant, --all-tenants, "
-    "--allow-unnamed-tenant, --color, -q, -v; see reconciler --help."
-)
+_TYPED_KEY = "reconciler.typed_options"
+"""The names of the global options on the command line."""
+
+SHOWN_GLOBAL_OPTIONS = ("color", "quiet", "verbose")
+"""The global options that every command uses."""
+
+TENANT_OPTIONS = ("config", "grants", "tenants", "all_tenants", "allow_unnamed_tenant")
+"""The global options of commands that work on the tenants of the configuration."""
 
 
 class ListedName(click.types.StringParamType):
@@ -32,35 +42,75 @@ class ListedName(click.types.StringParamType):
         return str(value).strip()
 
 
+class TenantNames(ListedName):
+    """The name of a tenant. A shell completes the tenants of the configuration."""
+
+    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:  # noqa: ARG002 - click's signature
+        """Return the tenants whose names start with `incomplete`, or nothing if the configuration is not valid."""
+        from reconciler.app.load import load_config
+
+        config = ctx.meta.get(_META_KEY, {}).get("config")
+        try:
+            tenants = load_config(config or find_config_file(Path())).tenants
+        except ReconcilerError:
+            return []
+        return [CompletionItem(name) for name in tenants if name.startswith(incomplete)]
+
+
 def current_options() -> GlobalOptions:
     """Return the global options of the running command. An option after the command overrides one before it.
 
-    Without --grants, the grant folder is next to the configuration file.
+    Without --config, reconciler.yaml is searched in the parent folders up to the root of the repository. Without
+    --grants, the grant folder is next to the configuration file.
+
+    Raises:
+        ReconcilerError: if another user owns the file that the search finds.
     """
-    options = GlobalOptions(**(stored := click.get_current_context().meta.get(_META_KEY, {})))
+    context = click.get_current_context()
+    options = GlobalOptions(**(stored := context.meta.get(_META_KEY, {})))
+    if options.config is None and context.obj:
+        options = replace(options, config=find_config_file(Path()))
     if options.config is None or "grants" in stored:
         return options
     return replace(options, grants=str(Path(options.config).parent / options.grants))
 
 
-def global_options(command: AnyCommand) -> AnyCommand:
+def top_level_options(command: AnyCommand) -> AnyCommand:
     """Add the global options to the top-level command. Empty values are refused."""
-    command.params += _build_options(hidden=False)
+    command.params += _build_options(_store_value)
     for parameter in command.params:
         _refuse_empty(parameter)
     return command
 
 
-def hidden_global_options(command: AnyCommand) -> AnyCommand:
-    """Add the global options to a command, hidden from its help. Empty values of all parameters are refused.
+def global_options(
+    *used: str, examples: Sequence[str] = (), searches: bool = True
+) -> Callable[[AnyCommand], AnyCommand]:
+    """Return a decorator that adds the global options to a command. Empty values of all parameters are refused.
 
-    The help refers to `reconciler --help` instead.
+    Args:
+        used: The names of the global options that the command uses, besides SHOWN_GLOBAL_OPTIONS. The help lists them.
+            On the command line, other global options are refused, also before the command.
+        examples: Command lines for the help.
+        searches: Whether reconciler.yaml may be in a parent folder.
     """
-    command.params += _build_options(hidden=True)
-    for parameter in command.params:
-        _refuse_empty(parameter)
-    command.epilog = GLOBAL_OPTIONS_NOTE
-    return command
+    shown = {*used, *SHOWN_GLOBAL_OPTIONS}
+
+    def decorate(command: AnyCommand) -> AnyCommand:
+        own = list(command.params)
+        options = _build_options(_store_value)
+        for option in options:
+            if option.name not in shown:
+                option.hidden, option.callback = True, _refuse_unused
+        command.params += options
+        for parameter in command.params:
+            _refuse_empty(parameter)
+        command.format_options = partial(_format_options, own, options)  # type: ignore[method-assign]
+        command.format_epilog = partial(_format_examples, examples)  # type: ignore[method-assign]
+        command.context_settings["obj"] = searches and "config" in shown
+        return command
+
+    return decorate
 
 
 def bind_environment_variables(command: click.Command, *words: str) -> None:
@@ -101,47 +151,92 @@ def _store_value(context: click.Context, parameter: click.Parameter, value: obje
         source is ParameterSource.ENVIRONMENT and parameter.name not in stored
     ):
         stored[parameter.name] = value
+    if source is ParameterSource.COMMANDLINE:
+        context.meta.setdefault(_TYPED_KEY, set()).add(parameter.name)
 
 
-def _build_options(*, hidden: bool) -> list[click.Parameter]:
+def _refuse_unused(context: click.Context, parameter: click.Parameter, value: object) -> None:
+    """Refuse a global option on the command line that the command ignores. Environment variables are for all commands.
+
+    Raises click.UsageError.
+    """
+    _store_value(context, parameter, value)
+    if parameter.name in context.meta.get(_TYPED_KEY, ()):
+        raise click.UsageError(f"{_long_name(parameter.opts)} has no effect on this command; omit it.", context)
+
+
+def _format_options(
+    own: Sequence[click.Parameter],
+    shared: Sequence[click.Parameter],
+    context: click.Context,
+    formatter: click.HelpFormatter,
+) -> None:
+    """Write the options of a command, its subcommands, and the global options that it uses."""
+    helps = [context.command.get_help_option(context)]
+    for title, parameters in (
+        ("Options", [*own, *helps]),
+        ("Global options, before or after the command", shared),
+    ):
+        options = [each for each in parameters if isinstance(each, click.Option)]
+        records = [record for each in options if (record := each.get_help_record(context))]
+        if records:
+            with formatter.section(title):
+                formatter.write_dl(records)
+    if isinstance(context.command, click.Group):
+        context.command.format_commands(context, formatter)
+
+
+def _format_examples(examples: Sequence[str], _context: click.Context, formatter: click.HelpFormatter) -> None:
+    if examples:
+        with formatter.section("Examples"):
+            for example in examples:
+                formatter.write(f"{' ' * formatter.current_indent}{example}\n")
+
+
+def _build_options(callback: Callable[[click.Context, click.Parameter, object], None]) -> list[click.Option]:
     color_choice = click.Choice(["auto", "always", "never"])
-    options = [
-        _option(
-            "--config", metavar="FILE", help="Read this configuration file.  [default: reconciler.yaml, if it exists]"
+    option = partial(_option, callback)
+    return [
+        option(
+            "--config",
+            type=click.Path(),
+            metavar="FILE",
+            help="Read this configuration file.  [default: reconciler.yaml here or in a parent folder]",
         ),
-        _option(
+        option(
             "--grants",
+            type=click.Path(),
             metavar="DIR",
             help="Read grant files from this folder.  [default: grants, next to the configuration file]",
         ),
-        _option(
+        option(
             "tenants",
             "--tenant",
-            type=ListedName(),
+            type=TenantNames(),
             multiple=True,
             metavar="NAME",
-            help="Select a tenant. Repeatable for plan, apply, access.  [default: AUTH0_DOMAIN, else default_tenant]",
+            help="Select a tenant. Repeatable, except where a command needs one tenant.  "
+            "[default: AUTH0_DOMAIN, else default_tenant]",
         ),
-        _option(
-            "--all-tenants", is_flag=True, help="Select all tenants of the configuration, for plan, apply and access."
-        ),
-        _option(
+        option("--all-tenants", is_flag=True, help="Select all tenants of the configuration."),
+        option(
             ALLOW_UNNAMED,
             is_flag=True,
             help="Allow an AUTH0_DOMAIN that is missing in the configuration. Shared settings apply.",
         ),
-        _option("--color", type=color_choice, help="Use colours. auto uses them on a terminal only.  [default: auto]"),
-        _option("-q", "--quiet", is_flag=True, help="Print only results and problems."),
-        _option("-v", "--verbose", is_flag=True, help="Show everything."),
+        option("--color", type=color_choice, help="Use colours. auto uses them on a terminal only.  [default: auto]"),
+        option("-q", "--quiet", is_flag=True, help="Print only results and problems."),
+        option("-v", "--verbose", is_flag=True, help="Show everything."),
     ]
-    for option in options:
-        option.hidden = hidden
-    return list(options)
 
 
-def _option(*names: str, **settings: Any) -> click.Option:  # noqa: ANN401 - arguments of click.Option
+def _option(
+    callback: Callable[[click.Context, click.Parameter, object], None],
+    *names: str,
+    **settings: Any,  # noqa: ANN401 - arguments of click.Option
+) -> click.Option:
     envvar = environment_variable(_long_name(names))
-    return click.Option(names, envvar=envvar, expose_value=False, callback=_store_value, **settings)
+    return click.Option(names, envvar=envvar, expose_value=False, callback=callback, **settings)
 
 
 def _long_name(names: Sequence[str]) -> str:

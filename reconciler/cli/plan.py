@@ -13,7 +13,7 @@ from reconciler.app.session import TenantSession
 from reconciler.app.tenant_runs import TenantRuns, expected_tenant_names, select_tenants, tenant_failures, tenant_runs
 from reconciler.artifacts.saved_plan import discard_plan, write_plan
 from reconciler.cli.option_groups import output_options, plan_options, request_options
-from reconciler.cli.options import current_options, hidden_global_options
+from reconciler.cli.options import TENANT_OPTIONS, current_options, global_options
 from reconciler.core.plan import Plan
 from reconciler.core.selection import refuse_empty_selection
 from reconciler.errors import Exit, ReconcilerError
@@ -25,7 +25,14 @@ from reconciler.output.words import refusal
 Plans = Sequence[tuple[TenantSession, Plan]]
 
 
-@hidden_global_options
+@global_options(
+    *TENANT_OPTIONS,
+    examples=(
+        "reconciler plan",
+        "reconciler plan --base origin/main --prune-removed",
+        "reconciler plan --client 'Billing*' --out billing.json",
+    ),
+)
 @click.command("plan")
 @plan_options()
 @request_options

@@ -4,14 +4,14 @@ import click
 
 from reconciler.app.console import Console
 from reconciler.cli.option_groups import format_option
-from reconciler.cli.options import current_options, hidden_global_options
+from reconciler.cli.options import current_options, global_options
 from reconciler.core.risks import RULES
 from reconciler.errors import Exit
 from reconciler.output.sarif import rules_sarif
 from reconciler.output.text.plan import rule_lines, rules_json
 
 
-@hidden_global_options
+@global_options(examples=("reconciler risks", "reconciler risks --format json"))
 @click.command("risks")
 @format_option("sarif")
 def command(*, stdout_format: str) -> Exit:

@@ -12,7 +12,7 @@ import click
 
 from reconciler.app.console import Console
 from reconciler.app.load import load_config
-from reconciler.cli.options import ListedName, current_options, hidden_global_options
+from reconciler.cli.options import ListedName, current_options, global_options
 from reconciler.config.tenants import SANDBOX_DOMAIN, Config, Tenant, TenantKind
 from reconciler.core.characters import visible
 from reconciler.errors import ReconcilerError
@@ -31,13 +31,13 @@ seed_option = click.option(
 )
 
 
-@hidden_global_options
+@global_options("config", "tenants")
 @click.group("sandbox")
 def command() -> None:
     """Serve or reset the local tenant, a copy of Auth0's Management API without an account."""
 
 
-@hidden_global_options
+@global_options("config", "tenants")
 @command.command("serve")
 @click.option(
     "--port",
@@ -114,7 +114,7 @@ def serve(  # noqa: PLR0913 - one parameter for each option
         )
 
 
-@hidden_global_options
+@global_options("config", "tenants")
 @command.command("reset")
 @database_option
 @seed_option

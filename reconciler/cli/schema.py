@@ -6,7 +6,7 @@ from pathlib import Path
 import click
 
 from reconciler.app.console import Console
-from reconciler.cli.options import current_options, hidden_global_options
+from reconciler.cli.options import current_options, global_options
 from reconciler.contract import stored
 from reconciler.contract.compare import api_differences
 from reconciler.contract.derive import grants_schema, render
@@ -19,7 +19,7 @@ from reconciler.output.styled import line
 MAX_DOCUMENT_BYTES = 64_000_000
 
 
-@hidden_global_options
+@global_options(examples=("reconciler schema > grants.schema.json", "reconciler schema --spec openapi.json --check"))
 @click.command("schema")
 @click.option(
     "--spec",

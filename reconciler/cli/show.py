@@ -9,14 +9,14 @@ from reconciler.app.console import Console
 from reconciler.app.outputs import OutputOptions, check_outputs
 from reconciler.artifacts.saved_plan import read_plan
 from reconciler.cli.option_groups import output_options
-from reconciler.cli.options import current_options, hidden_global_options
+from reconciler.cli.options import current_options, global_options
 from reconciler.core.approval import label_unverified
 from reconciler.errors import Exit
 from reconciler.output.formats import OutputView, PlanResults, render
 from reconciler.output.text.plan import plan_lines
 
 
-@hidden_global_options
+@global_options("config", examples=("reconciler show plan.json", "reconciler show plan.json --format markdown"))
 @click.command("show")
 @click.argument("planfile", type=click.Path(path_type=Path))
 @output_options("markdown", "sarif", "github")

@@ -11,7 +11,7 @@ from reconciler.app.load import data_folder, is_snapshot, load_config, workspace
 from reconciler.app.options import GlobalOptions
 from reconciler.app.outputs import TENANT, OutputOptions, check_outputs
 from reconciler.cli.option_groups import output_options
-from reconciler.cli.options import current_options, hidden_global_options
+from reconciler.cli.options import current_options, global_options
 from reconciler.config.tenants import tenant_named
 from reconciler.core.tenant_filter import UNKNOWN_TENANTS
 from reconciler.errors import Exit, ProblemsError, ReconcilerError
@@ -21,7 +21,13 @@ from reconciler.output.formats import OutputView, ValidationResult, render
 from reconciler.output.styled import line
 
 
-@hidden_global_options
+@global_options(
+    "config",
+    "grants",
+    "tenants",
+    "all_tenants",
+    examples=("reconciler validate", "reconciler validate grants/billing.yaml"),
+)
 @click.command("validate")
 @click.argument("paths", nargs=-1, type=click.Path(path_type=Path), metavar="[PATH]...")
 @output_options("github", "sarif")

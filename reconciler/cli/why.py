@@ -6,12 +6,12 @@ from reconciler.app.access import explain_grants
 from reconciler.app.console import Console
 from reconciler.app.options import RequestOptions
 from reconciler.cli.option_groups import format_option, request_options
-from reconciler.cli.options import current_options, hidden_global_options
+from reconciler.cli.options import TENANT_OPTIONS, current_options, global_options
 from reconciler.errors import Exit
 from reconciler.output.access.why import explanation_lines, explanations_json
 
 
-@hidden_global_options
+@global_options(*TENANT_OPTIONS, examples=("reconciler why 'Billing Worker' 'Payments API'",))
 @click.command("why")
 @click.argument("client")
 @click.argument("api")

@@ -24,7 +24,7 @@ def every_option() -> Iterator[tuple[str, str]]:
         inner = {f"{name} {each}": sub for each, sub in getattr(command, "commands", {}).items()}
         for words, each in {name: command, **inner}.items():
             for option in each.params:
-                if isinstance(option, click.Option) and not option.hidden:
+                if isinstance(option, click.Option) and option.expose_value:
                     yield words, max(option.opts, key=len)
 
 

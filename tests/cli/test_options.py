@@ -87,7 +87,7 @@ def test_the_command_line_overrides_the_environment(arguments: list[str], monkey
         (["plan", "--create-onl"], "--create-only"),
         (["plan", "--format", "xml"], "'xml' is not one of"),
         (["plan", "--max-deletes", "-1"], "-1 is not in the range"),
-        (["plan", "extra"], "unexpected extra argument"),
+        (["risks", "extra"], "unexpected extra argument"),
         (["plan", "--prune", "--create-only"], "use one of them"),
         (["plan", "--prune", "--skip-missing"], "--prune cannot be combined"),
         (["--color", "pink", "plan"], "'pink' is not one of"),
@@ -115,13 +115,45 @@ def test_without_a_command_the_help_is_shown(arguments: list[str]) -> None:
 
 
 @pytest.mark.parametrize("command", EVERY_COMMAND)
-def test_every_command_has_help_that_fits_80_columns_and_names_the_global_options(command: str) -> None:
+def test_every_command_has_help_that_fits_80_columns_and_lists_global_options(command: str) -> None:
     ran = reconciler(*command.split(), "--help")
 
     assert (ran.code, ran.stderr) == (0, "")
     assert all(len(line) <= 80 for line in ran.stdout.splitlines())
-    for option in ("--config", "--grants", "--tenant", "--color", "-q", "-v", "--help"):
+    for option in ("--color", "-q", "-v", "--help", "Global options, before or after the command:"):
         assert option in ran.stdout
+
+
+@pytest.mark.parametrize(
+    ("command", "option"),
+    [
+        ("schema", ["--grants", "x"]),
+        ("risks", ["--all-tenants"]),
+        ("risks", ["--config", "x.yaml"]),
+        ("fmt", ["--tenant", "x"]),
+        ("validate", ["--allow-unnamed-tenant"]),
+        ("sandbox reset", ["--all-tenants"]),
+    ],
+)
+@pytest.mark.parametrize("is_first", [True, False])
+def test_a_global_option_without_effect_is_refused(command: str, option: list[str], *, is_first: bool) -> None:
+    arguments = [*option, *command.split()] if is_first else [*command.split(), *option]
+
+    ran = reconciler(*arguments)
+
+    assert (ran.code, f"{option[0]} has no effect on this command" in ran.stderr) == (1, True)
+    assert option[0] not in reconciler(*command.split(), "--help").stdout
+
+
+def test_an_environment_variable_without_effect_is_ignored(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RECONCILER_TENANT", "local")
+    monkeypatch.setenv("RECONCILER_ALL_TENANTS", "1")
+
+    assert reconciler("risks").code == 0
+
+
+def test_help_has_examples() -> None:
+    assert "\nExamples:\n  reconciler plan\n" in reconciler("plan", "--help").stdout
 
 
 def test_help_lists_the_commands_in_order_of_use() -> None:
