@@ -230,8 +230,6 @@ def diff_tenants(  # noqa: PLR0913 - what a user names
     Raises:
         ReconcilerError: if the names are equal, or if a tenant cannot be read.
     """
-    if options.tenants or options.all_tenants:
-        raise ReconcilerError("diff takes two tenants as arguments; omit --tenant and --all-tenants")
     if first == second:
         raise ReconcilerError("name two different tenants")
     both = replace(options, tenants=(first, second))

@@ -12,7 +12,7 @@ from reconciler.app.console import Console
 from reconciler.app.load import load_config, workspace_of
 from reconciler.app.options import GlobalOptions
 from reconciler.cli.option_groups import format_option
-from reconciler.cli.options import current_options, global_options
+from reconciler.cli.options import TENANT_OPTIONS, current_options, global_options
 from reconciler.config.tenants import identity_check
 from reconciler.core.problems import Finding, Status
 from reconciler.doctor import setup
@@ -23,13 +23,7 @@ from reconciler.output.text.lists import finding_lines, findings_json
 from reconciler.redaction import secrets_in
 
 
-@global_options(
-    "config",
-    "grants",
-    "tenants",
-    "allow_unnamed_tenant",
-    examples=("reconciler doctor", "reconciler --tenant prod doctor"),
-)
+@global_options(*TENANT_OPTIONS, examples=("reconciler doctor", "reconciler --tenant prod doctor"))
 @click.command("doctor")
 @format_option()
 def command(*, stdout_format: str) -> Exit:

@@ -100,7 +100,7 @@ def test_csv_has_one_row_per_field() -> None:
     [
         (("one", "one"), "name two different tenants"),
         (("one", "three"), "three"),
-        (("one", "two", "--tenant", "one"), "omit --tenant"),
+        (("one", "two", "--tenant", "one"), "--tenant has no effect on this command"),
     ],
 )
 def test_wrong_tenants_are_refused(words: tuple[str, ...], message: str) -> None:
