@@ -30,7 +30,7 @@ from reconciler.forge.job import job_of
 from reconciler.forge.services import tip_of
 from reconciler.git.revision import resolve_revision
 from reconciler.http.retry import RetryPolicy, retry_blocking
-from reconciler.output.text.plan import group_lines
+from reconciler.output.text.changes import group_lines
 from reconciler.output.words import grant_label
 
 MAX_NAMED_CHANGES = 20

@@ -8,7 +8,7 @@ from reconciler.cli.options import current_options, global_options
 from reconciler.core.risks import RULES
 from reconciler.errors import Exit
 from reconciler.output.sarif import rules_sarif
-from reconciler.output.text.plan import rule_lines, rules_json
+from reconciler.output.text.changes import rule_lines, rules_json
 
 
 @global_options(examples=("reconciler risks", "reconciler risks --format json"))

@@ -1,79 +1,59 @@
 """Pure: a plan as text (changes, grants that are left alone, summary), and the outcomes of its changes."""
 
-from collections.abc import Iterable, Iterator, Mapping
-from textwrap import wrap
+from collections import Counter
+from collections.abc import Iterator, Mapping
 
 from reconciler.artifacts.serialization import Json, action_of, field_json, key_json, short_id
 from reconciler.core.characters import pluralize, visible
-from reconciler.core.diff import FieldChange, SetChange, ValueChange
 from reconciler.core.directory import Directory
-from reconciler.core.grant import Key
 from reconciler.core.outcome import ApplyReport, Result, count_results
-from reconciler.core.plan import Change, Create, Delete, LeftAlone, Origin, Plan, Update, name_order
-from reconciler.core.problems import Level, Risk
+from reconciler.core.plan import Change, Create, Delete, LeftAlone, Plan, Update
+from reconciler.core.problems import Level
 from reconciler.core.removals import earlier_source
-from reconciler.core.risks import RiskRule
-from reconciler.core.spec import GrantSpec
 from reconciler.output.styled import Line, Span, Style, line
+from reconciler.output.text.changes import (
+    INDENT,
+    LEVEL_STYLES,
+    by_name,
+    change_lines,
+    change_symbol,
+    group_lines,
+    grouped_lines,
+)
 from reconciler.output.words import (
-    SHOWN_LEVELS,
     all_risks,
-    field_effect,
     grant_label,
     left_alone_counts,
     no_changes_reason,
     no_longer_declared_label,
     origins_summary,
     refusal,
-    removal_lines,
     risk_counts,
     risks_at_level,
-    scope_label,
     sections_by_origin,
     selection_summary,
     summary,
     tenants_prefix,
 )
 
-RISKS_WIDTH = 80
-
-
-def rule_lines(rules: Iterable[RiskRule]) -> Iterator[Line]:
-    """Yield a row per rule, the highest level first, wrapped to 80 columns."""
-    rules = list(rules)
-    level_width = max(map(len, Level)) + 2
-    name_width = max(len(rule.name) for rule in rules) + 2
-    for rule in rules:
-        first, *rest = wrap(rule.meaning, RISKS_WIDTH - level_width - name_width, break_on_hyphens=False)
-        yield line(Span(f"{rule.level:<{level_width}}", LEVEL_STYLES[rule.level]), f"{rule.name:<{name_width}}{first}")
-        for text in rest:
-            yield line(" " * (level_width + name_width), text)
-
-
-def rules_json(rules: Iterable[RiskRule]) -> Json:
-    """Return `{"rules": [{"name", "level", "meaning"}]}`."""
-    return {"rules": [{"name": rule.name, "level": str(rule.level), "meaning": rule.meaning} for rule in rules]}
-
-
-Risks = Mapping[Key, tuple[Risk, ...]]
-
-LEVEL_STYLES: Mapping[Level, Style] = {
-    Level.CRITICAL: Style.ERROR,
-    Level.HIGH: Style.WARNING,
-    Level.LOW: Style.MUTED,
-}
+MAX_LISTED_CHANGES = 200
 MAX_LEFT_ALONE = 10
-NO_ATTRIBUTIONS: Mapping[Key, str] = {}
-WIDTH = 80
-INDENT = "      "
+MAX_LISTED_OUTCOMES = 20
+"""The number of equal outcomes that a run with more than MAX_LISTED_CHANGES outcomes lists."""
 KINDS: tuple[tuple[str, type[Change]], ...] = (("Create", Create), ("Update", Update), ("Delete", Delete))
 
 
-def plan_lines(plan: Plan, *, verbose: bool = False) -> Iterator[Line]:
-    """Yield the lines of `plan`. `verbose` lists all grants that are left alone."""
-    yield line(Span(f"Tenant {visible(str(plan.tenant))}", Style.STRONG), Span(f"  plan {short_id(plan)}", Style.MUTED))
-    if scope := selection_summary(plan):
-        yield line(Span(visible(scope), Style.WARNING))
+def plan_lines(plan: Plan, *, verbose: bool = False, only_summary: bool = False) -> Iterator[Line]:
+    """Yield the lines of `plan`.
+
+    A plan with more than MAX_LISTED_CHANGES changes is counted by application or API. `verbose` lists all changes and
+    all grants that are left alone. `only_summary` leaves out changes, notes and grants that are left alone.
+    """
+    if only_summary:
+        yield from _summary_lines(plan)
+        return
+    is_grouped = not verbose and len(plan.changes) > MAX_LISTED_CHANGES
+    yield from _head(plan)
     yield line()
     yield from _critical(plan)
     yield from _config_changes(plan)
@@ -84,7 +64,10 @@ def plan_lines(plan: Plan, *, verbose: bool = False) -> Iterator[Line]:
             yield line()
         for action, kind in KINDS:
             selected = [change for change in changes if isinstance(change, kind)]
-            yield from group_lines(action, selected, plan.directory, plan.risks, plan.attributions)
+            if is_grouped:
+                yield from grouped_lines(action, selected, plan.directory, plan.risks)
+            else:
+                yield from group_lines(action, selected, plan.directory, plan.risks, plan.attributions)
     yield from _no_longer_declared(plan)
     if not plan.changes and not plan.blocked:
         yield line(f"No changes: {no_changes_reason(plan)}.")
@@ -92,40 +75,29 @@ def plan_lines(plan: Plan, *, verbose: bool = False) -> Iterator[Line]:
     yield from _left_alone(plan, verbose=verbose)
     for note in plan.notes:
         yield line(Span(f"Note: {visible(note)}", Style.WARNING))
+    yield from _numbers(plan)
+
+
+def _summary_lines(plan: Plan) -> Iterator[Line]:
+    """Yield the tenant, the critical risks, the reasons of blocked changes, and the numbers."""
+    yield from _head(plan)
+    yield from _critical(plan)
+    for reason, count in Counter(each.reason for each in plan.blocked).items():
+        yield line(Span(f"Blocked ({count}) ", Style.ERROR), visible(reason))
+    yield from _numbers(plan)
+
+
+def _head(plan: Plan) -> Iterator[Line]:
+    yield line(Span(f"Tenant {visible(str(plan.tenant))}", Style.STRONG), Span(f"  plan {short_id(plan)}", Style.MUTED))
+    if scope := selection_summary(plan):
+        yield line(Span(visible(scope), Style.WARNING))
+
+
+def _numbers(plan: Plan) -> Iterator[Line]:
     yield from _risk_counts(plan)
     if plan.origins:
         yield line(Span(origins_summary(plan), Style.STRONG))
     yield line(Span(summary(plan), Style.STRONG))
-
-
-def change_symbol(change: Change) -> Span:
-    """Return the symbol of a change."""
-    match change:
-        case Create():
-            return Span("+", Style.CREATE)
-        case Update():
-            return Span("~", Style.UPDATE)
-        case Delete():
-            return Span("-", Style.DELETE)
-
-
-def group_lines(
-    title: str,
-    changes: Iterable[Change],
-    directory: Directory,
-    risks: Risks,
-    attributions: Mapping[Key, str] = NO_ATTRIBUTIONS,
-) -> Iterator[Line]:
-    """Yield a titled group of changes with their risks, sorted by name. An empty group has no lines."""
-    changes = _by_name(changes, directory)
-    if not changes:
-        return
-    yield line(Span(f"{title} ({len(changes)})", Style.STRONG))
-    for change in changes:
-        yield from _change(change, directory, risks)
-        if change.key in attributions:
-            yield line(INDENT, Span(f"in the tenant: {visible(attributions[change.key])}", Style.MUTED))
-    yield line()
 
 
 def _critical(plan: Plan) -> Iterator[Line]:
@@ -162,72 +134,9 @@ def _blocked(plan: Plan) -> Iterator[Line]:
         reasons.setdefault(each.reason, []).append(each.change)
     for reason, changes in reasons.items():
         yield line(Span(f"Blocked ({len(changes)}) ", Style.ERROR), visible(reason))
-        for change in _by_name(changes, plan.directory):
-            yield from _change(change, plan.directory, plan.risks, plan.origins.get(change.key))
+        for change in by_name(changes, plan.directory):
+            yield from change_lines(change, plan.directory, plan.risks, plan.origins.get(change.key))
         yield line()
-
-
-def _by_name(changes: Iterable[Change], directory: Directory) -> list[Change]:
-    return sorted(changes, key=lambda change: name_order(change.key, directory))
-
-
-def _change(change: Change, directory: Directory, risks: Risks, origin: Origin | None = None) -> Iterator[Line]:
-    """Yield a change. `origin` is None if the title of the section already names the origin."""
-    label = Span(grant_label(change.key, directory), Style.STRONG)
-    yield line("  ", change_symbol(change), " ", label, Span(f"  [{origin}]" if origin else "", Style.MUTED))
-    if not isinstance(change, Delete):
-        yield from _origin(change.after.spec)
-    elif change.removal:
-        yield from (line(INDENT, Span(visible(text), Style.MUTED)) for text in removal_lines(change.removal))
-    for risk in risks.get(change.key, ()):
-        if risk.level in SHOWN_LEVELS:
-            yield line(INDENT, Span(f"! {risk.level}: {visible(risk.message)}", LEVEL_STYLES[risk.level]))
-    for field in change.fields:
-        yield from _field(field, directory)
-
-
-def _origin(spec: GrantSpec) -> Iterator[Line]:
-    """Yield the source of the grant and its description, in one line if they fit."""
-    location, description = f"{spec.source.file}:{spec.source.line}", spec.description
-    one_line = f"{location}  {description}" if description else location
-    for text in [one_line] if len(one_line) <= WIDTH - len(INDENT) else [location, description]:
-        yield line(INDENT, Span(visible(text), Style.MUTED))
-
-
-def _field(change: FieldChange, directory: Directory) -> Iterator[Line]:
-    match change:
-        case SetChange(field="organizations"):
-            for label in sorted(map(directory.organization_label, change.added)):
-                yield line(INDENT, Span(f"+ organization {visible(label)}", Style.CREATE))
-            for label in sorted(map(directory.organization_label, change.removed)):
-                yield line(INDENT, Span(f"- organization {visible(label)}", Style.DELETE))
-        case SetChange(field="scope"):
-            yield from (line(INDENT, Span(f"+ {scope_label(item)}", Style.CREATE)) for item in change.added)
-            yield from (line(INDENT, Span(f"- {scope_label(item)}", Style.DELETE)) for item in change.removed)
-        case SetChange():
-            note = f"  ({change.field})"
-            for item in change.added:
-                yield line(INDENT, Span(f"+ {visible(item)}{note}", Style.CREATE))
-            for item in change.removed:
-                yield line(INDENT, Span(f"- {visible(item)}{note}", Style.DELETE))
-        case ValueChange():
-            yield from _setting(change)
-
-
-def _setting(change: ValueChange) -> Iterator[Line]:
-    if change.before is None:
-        yield line(INDENT, Span(f"+ {change.field}: {_value_text(change.after)}", Style.CREATE))
-    elif change.after is None:
-        yield line(INDENT, Span(f"- {change.field}: {_value_text(change.before)}", Style.DELETE))
-    else:
-        text = f"~ {change.field}: {_value_text(change.before)} -> {_value_text(change.after)}"
-        yield line(INDENT, Span(text, Style.UPDATE))
-        if effect := field_effect(change):
-            yield line(INDENT, "  ", Span(effect, Style.MUTED))
-
-
-def _value_text(value: object) -> str:
-    return visible(value) if isinstance(value, str) else str(value).lower()
 
 
 def _no_longer_declared(plan: Plan) -> Iterator[Line]:
@@ -270,15 +179,30 @@ def _attribution(each: LeftAlone, plan: Plan) -> str:
 
 
 STYLES: Mapping[str, Style] = {Result.APPLIED: Style.CREATE, Result.SKIPPED: Style.WARNING}
+COUNTED_RESULTS = (Result.APPLIED, Result.SKIPPED)
 RESULT_WIDTH = max(len(result) for result in Result)
 
 
-def report_lines(report: ApplyReport, directory: Directory) -> Iterator[Line]:
-    """Yield a row per change with its reason, the remaining differences, and the summary."""
+def report_lines(report: ApplyReport, directory: Directory, *, verbose: bool = False) -> Iterator[Line]:
+    """Yield a row per change with its reason, the remaining differences, and the summary.
+
+    If there are more than MAX_LISTED_CHANGES changes, equal outcomes of applied and skipped changes are counted.
+    `verbose` lists all changes.
+    """
+    is_counted = not verbose and len(report.outcomes) > MAX_LISTED_CHANGES
+    counts: Counter[tuple[Result, str]] = Counter()
     for outcome in report.outcomes:
+        cause = (outcome.result, outcome.detail)
+        counts[cause] += 1
+        if is_counted and outcome.result in COUNTED_RESULTS and counts[cause] > MAX_LISTED_OUTCOMES:
+            continue
         yield _row(outcome.result, outcome.change, directory)
         if outcome.detail:
             yield line(" " * (RESULT_WIDTH + 4), Span(visible(outcome.detail), Style.MUTED))
+    for (result, detail), count in counts.items():
+        if is_counted and result in COUNTED_RESULTS and count > MAX_LISTED_OUTCOMES:
+            reason = f": {visible(detail)}" if detail else ""
+            yield line(f"and {count - MAX_LISTED_OUTCOMES} more {result}{reason}; -v lists each change")
     yield line()
     yield from group_lines("Still differs", report.differences, directory, {})
     yield line(Span(f"Apply: {outcome_counts(report)}; {state(report)}.", Style.STRONG))

@@ -4,10 +4,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
-from support.builders import OWN, a_directory, a_grant, a_key, a_plan, a_spec, an_api, an_observed
+from support.builders import OWN, TENANT, a_directory, a_grant, a_key, a_plan, a_spec, an_api, an_observed
 
+from reconciler.artifacts.serialization import short_id
 from reconciler.contract import stored
 from reconciler.core.characters import visible
+from reconciler.core.directory import Directory
 from reconciler.core.grant import ClientGrant, Key
 from reconciler.core.guards import Limits, ProtectionRules
 from reconciler.core.outcome import ApplyReport, Outcome, Result
@@ -15,7 +17,8 @@ from reconciler.core.pattern import Protect
 from reconciler.core.plan import Plan
 from reconciler.core.risks import RULES
 from reconciler.output.styled import Style, plain
-from reconciler.output.text.plan import plan_lines, report_json, report_lines, rule_lines
+from reconciler.output.text.changes import rule_lines
+from reconciler.output.text.plan import plan_lines, report_json, report_lines
 from reconciler.output.words import grant_label, summary
 
 EVERYTHING = a_grant(
@@ -333,3 +336,96 @@ def test_json_contains_all_counts_and_outcomes() -> None:
             },
         ],
     }
+
+
+def many(applications: int, apis: int) -> Plan:
+    specs = [
+        a_spec(client_id=f"app{first:03}", audience=f"https://api{second:03}")
+        for first in range(applications)
+        for second in range(apis)
+    ]
+    return a_plan(specs)
+
+
+@pytest.mark.parametrize(
+    ("applications", "apis", "listed"),
+    [
+        (
+            3,
+            70,
+            [
+                "Create (210), counted by application; -v lists each change",
+                "  + app000: 70 (https://api000, https://api001, https://api002 and 67 more)",
+                "  + app001: 70 (https://api000, https://api001, https://api002 and 67 more)",
+                "  + app002: 70 (https://api000, https://api001, https://api002 and 67 more)",
+                "",
+            ],
+        ),
+        (
+            201,
+            1,
+            [
+                "Create (201), counted by API; -v lists each change",
+                "  + https://api000: 201 (app000, app001, app002 and 198 more)",
+                "",
+            ],
+        ),
+    ],
+)
+def test_a_large_plan_is_counted_by_application_or_api(applications: int, apis: int, listed: list[str]) -> None:
+    plan = many(applications, apis)
+
+    assert plain(plan_lines(plan)).splitlines()[2 : 2 + len(listed)] == listed
+    assert len(plain(plan_lines(plan, verbose=True)).splitlines()) > applications * apis * 3
+
+
+def test_the_number_of_groups_is_limited() -> None:
+    lines = plain(plan_lines(many(60, 61))).splitlines()
+
+    assert "  and 610 changes of 10 more applications" in lines
+    assert len(lines) < 60
+
+
+def test_a_plan_at_the_limit_lists_each_change() -> None:
+    assert "counted by" not in plain(plan_lines(many(100, 2)))
+
+
+def test_critical_risks_of_a_large_plan_are_all_listed() -> None:
+    system_api = f"https://{TENANT.domain}/api/v2/"
+    specs = [a_spec(client_id=f"app{number:03}", audience=system_api, scope=("delete:users",)) for number in range(201)]
+
+    text = plain(plan_lines(a_plan(specs)))
+
+    assert text.count("  ! app") == len(a_plan(specs).changes)
+
+
+def test_a_summary_has_critical_risks_reasons_and_numbers_only() -> None:
+    gone = [an_observed(a_grant(a_key(f"gone{number}")), f"cgr_{number}") for number in range(3)]
+    plan = a_plan([a_spec()], gone, prune=True, limits=Limits(max_deletes=1))
+
+    assert plain(plan_lines(plan, only_summary=True)).splitlines() == [
+        f"Tenant test (test.example)  plan {short_id(plan)}",
+        "Blocked (3) limit: 3 deletes, --max-deletes allows 1",
+        "Plan: 1 to create, 0 to update, 0 to delete; 0 unchanged, 0 left alone; 3 blocked.",
+    ]
+
+
+def test_equal_outcomes_of_a_large_run_are_counted() -> None:
+    changes = many(300, 1).changes
+    outcomes = (
+        *(Outcome(each, Result.APPLIED) for each in changes[:100]),
+        *(Outcome(each, Result.FAILED, "refused") for each in changes[100:150]),
+        *(Outcome(each, Result.SKIPPED, "interrupted before it was sent") for each in changes[150:]),
+    )
+    report = ApplyReport(outcomes, None)
+
+    lines = plain(report_lines(report, Directory())).splitlines()
+
+    assert (
+        sum(each.startswith("applied ") for each in lines) == sum(each.startswith("skipped ") for each in lines) == 20
+    )
+    assert sum(each.startswith("failed ") for each in lines) == 50
+    assert "and 80 more applied; -v lists each change" in lines
+    assert "and 130 more skipped: interrupted before it was sent; -v lists each change" in lines
+    assert "Apply: 100 applied, 50 failed, 150 skipped" in lines[-1]
+    assert len(plain(report_lines(report, Directory(), verbose=True)).splitlines()) > 300

@@ -1,0 +1,180 @@
+"""Pure: changes as text, each with its source, risks and fields, or counted by application or API, and risk rules."""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from textwrap import wrap
+
+from reconciler.artifacts.serialization import Json
+from reconciler.core.characters import pluralize, visible
+from reconciler.core.diff import FieldChange, SetChange, ValueChange
+from reconciler.core.directory import Directory
+from reconciler.core.grant import Key
+from reconciler.core.plan import Change, Create, Delete, Origin, Update, name_order
+from reconciler.core.problems import Level, Risk
+from reconciler.core.risks import RiskRule
+from reconciler.core.spec import GrantSpec
+from reconciler.output.styled import Line, Span, Style, line
+from reconciler.output.words import SHOWN_LEVELS, field_effect, grant_label, removal_lines, scope_label
+
+Risks = Mapping[Key, tuple[Risk, ...]]
+
+LEVEL_STYLES: Mapping[Level, Style] = {
+    Level.CRITICAL: Style.ERROR,
+    Level.HIGH: Style.WARNING,
+    Level.LOW: Style.MUTED,
+}
+NO_ATTRIBUTIONS: Mapping[Key, str] = {}
+WIDTH = 80
+INDENT = "      "
+MAX_GROUPS = 50
+MAX_NAMES_IN_GROUP = 3
+
+
+def change_symbol(change: Change) -> Span:
+    """Return the symbol of a change."""
+    match change:
+        case Create():
+            return Span("+", Style.CREATE)
+        case Update():
+            return Span("~", Style.UPDATE)
+        case Delete():
+            return Span("-", Style.DELETE)
+
+
+def group_lines(
+    title: str,
+    changes: Iterable[Change],
+    directory: Directory,
+    risks: Risks,
+    attributions: Mapping[Key, str] = NO_ATTRIBUTIONS,
+) -> Iterator[Line]:
+    """Yield a titled group of changes with their risks, sorted by name. An empty group has no lines."""
+    changes = by_name(changes, directory)
+    if not changes:
+        return
+    yield line(Span(f"{title} ({len(changes)})", Style.STRONG))
+    for change in changes:
+        yield from change_lines(change, directory, risks)
+        if change.key in attributions:
+            yield line(INDENT, Span(f"in the tenant: {visible(attributions[change.key])}", Style.MUTED))
+    yield line()
+
+
+def by_name(changes: Iterable[Change], directory: Directory) -> list[Change]:
+    """Return the changes in the order of output."""
+    return sorted(changes, key=lambda change: name_order(change.key, directory))
+
+
+def change_lines(change: Change, directory: Directory, risks: Risks, origin: Origin | None = None) -> Iterator[Line]:
+    """Yield a change. `origin` is None if the title of the section already names the origin."""
+    label = Span(grant_label(change.key, directory), Style.STRONG)
+    yield line("  ", change_symbol(change), " ", label, Span(f"  [{origin}]" if origin else "", Style.MUTED))
+    if not isinstance(change, Delete):
+        yield from _origin(change.after.spec)
+    elif change.removal:
+        yield from (line(INDENT, Span(visible(text), Style.MUTED)) for text in removal_lines(change.removal))
+    for risk in risks.get(change.key, ()):
+        if risk.level in SHOWN_LEVELS:
+            yield line(INDENT, Span(f"! {risk.level}: {visible(risk.message)}", LEVEL_STYLES[risk.level]))
+    for field in change.fields:
+        yield from _field(field, directory)
+
+
+def _origin(spec: GrantSpec) -> Iterator[Line]:
+    """Yield the source of the grant and its description, in one line if they fit."""
+    location, description = f"{spec.source.file}:{spec.source.line}", spec.description
+    one_line = f"{location}  {description}" if description else location
+    for text in [one_line] if len(one_line) <= WIDTH - len(INDENT) else [location, description]:
+        yield line(INDENT, Span(visible(text), Style.MUTED))
+
+
+def _field(change: FieldChange, directory: Directory) -> Iterator[Line]:
+    match change:
+        case SetChange(field="organizations"):
+            for label in sorted(map(directory.organization_label, change.added)):
+                yield line(INDENT, Span(f"+ organization {visible(label)}", Style.CREATE))
+            for label in sorted(map(directory.organization_label, change.removed)):
+                yield line(INDENT, Span(f"- organization {visible(label)}", Style.DELETE))
+        case SetChange(field="scope"):
+            yield from (line(INDENT, Span(f"+ {scope_label(item)}", Style.CREATE)) for item in change.added)
+            yield from (line(INDENT, Span(f"- {scope_label(item)}", Style.DELETE)) for item in change.removed)
+        case SetChange():
+            note = f"  ({change.field})"
+            for item in change.added:
+                yield line(INDENT, Span(f"+ {visible(item)}{note}", Style.CREATE))
+            for item in change.removed:
+                yield line(INDENT, Span(f"- {visible(item)}{note}", Style.DELETE))
+        case ValueChange():
+            yield from _setting(change)
+
+
+def _setting(change: ValueChange) -> Iterator[Line]:
+    if change.before is None:
+        yield line(INDENT, Span(f"+ {change.field}: {_value_text(change.after)}", Style.CREATE))
+    elif change.after is None:
+        yield line(INDENT, Span(f"- {change.field}: {_value_text(change.before)}", Style.DELETE))
+    else:
+        text = f"~ {change.field}: {_value_text(change.before)} -> {_value_text(change.after)}"
+        yield line(INDENT, Span(text, Style.UPDATE))
+        if effect := field_effect(change):
+            yield line(INDENT, "  ", Span(effect, Style.MUTED))
+
+
+def _value_text(value: object) -> str:
+    return visible(value) if isinstance(value, str) else str(value).lower()
+
+
+def grouped_lines(title: str, changes: Iterable[Change], directory: Directory, risks: Risks) -> Iterator[Line]:
+    """Yield the number of changes per application, or per API if there are fewer APIs. All changes have one action."""
+    changes = by_name(changes, directory)
+    if not changes:
+        return
+    by_application = _group(changes, directory.client_label, directory.api_label)
+    by_api = _group(changes, directory.api_label, directory.client_label)
+    noun, groups = ("API", by_api) if len(by_api) < len(by_application) else ("application", by_application)
+    yield line(Span(f"{title} ({len(changes)}), counted by {noun}; -v lists each change", Style.STRONG))
+    names = sorted(groups, key=lambda name: (-len(groups[name]), name.casefold()))
+    for name in names[:MAX_GROUPS]:
+        yield from _group_line(name, groups[name], risks)
+    if rest := names[MAX_GROUPS:]:
+        count = sum(len(groups[name]) for name in rest)
+        yield line("  ", f"and {pluralize(count, 'change')} of {len(rest)} more {noun}s")
+    yield line()
+
+
+Groups = Mapping[str, Sequence[tuple[str, Change]]]
+
+
+def _group(changes: Iterable[Change], label: Callable[[Key], str], other_label: Callable[[Key], str]) -> Groups:
+    """Group changes by one label. Each change is paired with the other label."""
+    groups: dict[str, list[tuple[str, Change]]] = {}
+    for change in changes:
+        groups.setdefault(label(change.key), []).append((other_label(change.key), change))
+    return groups
+
+
+def _group_line(name: str, members: Sequence[tuple[str, Change]], risks: Risks) -> Iterator[Line]:
+    others = list(dict.fromkeys(other for other, _ in members))
+    more = f" and {len(others) - MAX_NAMES_IN_GROUP} more" if len(others) > MAX_NAMES_IN_GROUP else ""
+    named = ", ".join(others[:MAX_NAMES_IN_GROUP])
+    label = Span(visible(name), Style.STRONG)
+    yield line("  ", change_symbol(members[0][1]), " ", label, f": {len(members)} ({visible(named)}{more})")
+    levels = [risk.level for _, change in members for risk in risks.get(change.key, ())]
+    if counted := [f"{levels.count(level)} {level}" for level in SHOWN_LEVELS if level in levels]:
+        yield line(INDENT, Span(f"! {', '.join(counted)}", LEVEL_STYLES[min(levels, key=lambda each: each.order)]))
+
+
+def rule_lines(rules: Iterable[RiskRule]) -> Iterator[Line]:
+    """Yield a row per rule, the highest level first, wrapped to 80 columns."""
+    rules = list(rules)
+    level_width = max(map(len, Level)) + 2
+    name_width = max(len(rule.name) for rule in rules) + 2
+    for rule in rules:
+        first, *rest = wrap(rule.meaning, WIDTH - level_width - name_width, break_on_hyphens=False)
+        yield line(Span(f"{rule.level:<{level_width}}", LEVEL_STYLES[rule.level]), f"{rule.name:<{name_width}}{first}")
+        for text in rest:
+            yield line(" " * (level_width + name_width), text)
+
+
+def rules_json(rules: Iterable[RiskRule]) -> Json:
+    """Return `{"rules": [{"name", "level", "meaning"}]}`."""
+    return {"rules": [{"name": rule.name, "level": str(rule.level), "meaning": rule.meaning} for rule in rules]}
