@@ -143,7 +143,13 @@ def _print_results(results: RunResults, output_options: OutputOptions, console: 
                 if len(results.runs) + len(results.failed) > 1
                 else []
             )
-            console.result([line(), *name, *report_lines(run_result.report, run_result.plan.directory)])
+            console.result(
+                [
+                    line(),
+                    *name,
+                    *report_lines(run_result.report, run_result.plan.directory, verbose=current_options().verbose),
+                ]
+            )
         if run_result.rollback:
             console.note(f"To roll back: {run_result.rollback}")
     for run_result in results.runs:
