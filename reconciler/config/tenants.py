@@ -28,6 +28,7 @@ from reconciler.core.plan import TenantName
 from reconciler.core.policy import Policy, all_denials, strictest
 from reconciler.core.suggest import did_you_mean
 from reconciler.core.tenant_filter import ANY_TENANT, BUILT_IN, TargetTenant, TargetTenants
+from reconciler.core.waves import Rollout
 from reconciler.errors import ReconcilerError
 
 DEFAULT_FILE = "reconciler.yaml"
@@ -137,6 +138,7 @@ class Config:
     own_applications: frozenset[str] = frozenset()
     limits: Limits = field(default_factory=Limits)
     policy: Policy = field(default_factory=Policy)
+    rollout: Rollout = field(default_factory=Rollout)
 
     def declares(self, tenant: Tenant) -> bool:
         """Return whether this configuration declares the domain of `tenant`, or the name if `tenant` is a sandbox.
