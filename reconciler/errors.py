@@ -32,6 +32,19 @@ class Exit(IntEnum):
     TERMINATED = 143
 
 
+EXIT_CODES_BY_SEVERITY = (
+    Exit.DONE,
+    Exit.CHANGES,
+    Exit.STALE,
+    Exit.REFUSED,
+    Exit.FAILED,
+    Exit.INCOMPLETE,
+    Exit.TERMINATED,
+    Exit.INTERRUPTED,
+)
+"""The exit codes from least to most severe. A partial result is more severe than no result."""
+
+
 class ReconcilerError(Exception):
     """The run cannot continue. The message says what is wrong and what to do.
 

@@ -61,6 +61,24 @@ def _misplaced_files(config: Config, read: LoadedFile) -> Iterator[Problem]:
                 yield Problem(Source(read.file, *mark_of(read.data, ("tenants", tenant.name, key))), what, fix)
 
 
+def select_names(config: Config, options: GlobalOptions) -> list[str]:
+    """Return the names in --tenant, or with --all-tenants of all declared tenants. With --shard, return its part.
+
+    Raises:
+        ReconcilerError: if the options cannot be combined, or select no tenants.
+    """
+    if options.all_tenants and options.tenants:
+        raise ReconcilerError("use either --all-tenants or --tenant")
+    if options.all_tenants and not config.tenants:
+        raise ReconcilerError(f"--all-tenants: {config.file} declares no tenants")
+    names = list(config.tenants if options.all_tenants else dict.fromkeys(options.tenants))
+    if options.shard is None:
+        return names
+    if not names:
+        raise ReconcilerError("--shard divides the selected tenants: add --all-tenants, or --tenant for each tenant")
+    return options.shard.part(names)
+
+
 def load_config_at(revision: Revision, file: str) -> Config | None:
     """Return the configuration in `file` at a git revision, or None if the revision has no such file.
 

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, replace
 
+from reconciler.core.fleet import Shard
 from reconciler.core.guards import Limits
 from reconciler.errors import ReconcilerError
 
@@ -18,6 +19,7 @@ class GlobalOptions:
     color: str = "auto"
     quiet: bool = False
     verbose: bool = False
+    shard: Shard | None = None
 
     @property
     def tenant(self) -> str | None:

@@ -14,36 +14,32 @@ from typing import Generic, TypeVar
 from reconciler.app import ci
 from reconciler.app.console import Console
 from reconciler.app.interruption import time_limit
-from reconciler.app.load import GrantFiles, data_folder, load_config, load_grant_files, load_policy_config
+from reconciler.app.load import GrantFiles, data_folder, load_config, load_grant_files, load_policy_config, select_names
 from reconciler.app.options import GlobalOptions, PlanOptions, RequestOptions
 from reconciler.app.session import TenantPlan, TenantSession
 from reconciler.auth0.management import ClientOptions
 from reconciler.auth0.rate_limit import RateOptions
 from reconciler.concurrency import run_in
-from reconciler.config.tenants import Config, Tenant, TenantKind, choose_tenants, identity_check, unconfirmed_domain
+from reconciler.config.tenants import (
+    Config,
+    Tenant,
+    TenantKind,
+    choose_tenants,
+    identity_check,
+    tenant_named,
+    unconfirmed_domain,
+)
 from reconciler.connect import open_tenant
 from reconciler.core.characters import quote_text
 from reconciler.core.identity import ALLOW_UNNAMED, SameTenantError, same_tenant_error
 from reconciler.core.problems import Problem, Severity, Source
-from reconciler.errors import CrashError, Exit, ReconcilerError
+from reconciler.errors import EXIT_CODES_BY_SEVERITY, CrashError, Exit, ReconcilerError
 from reconciler.http.proxy import proxy_notes
 from reconciler.http.retry import RetryPolicy
 from reconciler.output.formats import TenantFailure
 from reconciler.redaction import Secrets, secrets_in
 
 T = TypeVar("T")
-
-EXIT_CODES_BY_SEVERITY = (
-    Exit.DONE,
-    Exit.CHANGES,
-    Exit.STALE,
-    Exit.REFUSED,
-    Exit.FAILED,
-    Exit.INCOMPLETE,
-    Exit.TERMINATED,
-    Exit.INTERRUPTED,
-)
-"""The exit codes from least to most severe. A partial result is more severe than no result."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -266,6 +262,8 @@ def tenant_failures(error: ReconcilerError) -> dict[str, TenantFailure]:
 def select_tenants(options: GlobalOptions) -> tuple[Config, list[Tenant]]:
     """Return the configuration and the selected tenants. Raises ReconcilerError."""
     config = load_config(options.config)
+    if options.shard is not None:
+        return config, [tenant_named(config, name) for name in select_names(config, options)]
     tenants = choose_tenants(
         config,
         options.tenants,
@@ -314,6 +312,8 @@ def tenant_runs(  # noqa: PLR0913 - independent options of commands
     started = monotonic()
     with time_limit(request_options.timeout):
         config, tenants = select_tenants(options)
+    if not tenants:
+        console.note(f"The shard {options.shard} has no tenants.")
     with assign_errors(tenants), asyncio.Runner() as runner:
         with time_limit(request_options.timeout - (monotonic() - started)):
             policies = load_policy_config(plan_options.policy, plan_options.policy_at, options.config)

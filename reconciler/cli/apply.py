@@ -13,7 +13,7 @@ from reconciler.app.options import PlanOptions, RequestOptions
 from reconciler.app.outputs import TENANT, OutputOptions, check_outputs
 from reconciler.app.tenant_runs import expected_tenant_names, tenant_failures, tenant_runs
 from reconciler.cli.option_groups import option_group, output_options, parse_duration, plan_options, request_options
-from reconciler.cli.options import current_options, hidden_global_options
+from reconciler.cli.options import current_options, hidden_global_options, shard_option
 from reconciler.core.characters import visible
 from reconciler.core.outcome import Result
 from reconciler.core.problems import Problem, Severity, Source
@@ -50,6 +50,7 @@ approval_options = option_group(
 @approval_options
 @click.option("--yes", is_flag=True, help="Apply without asking. Guards still apply.")
 @request_options
+@shard_option
 @output_options("markdown")
 def command(
     *,

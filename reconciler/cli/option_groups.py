@@ -2,6 +2,7 @@
 
 import inspect
 import math
+import re
 from collections.abc import Callable, Sequence
 from functools import wraps
 from typing import Any
@@ -18,6 +19,7 @@ Command = Callable[..., Exit]
 Decorator = Callable[[Command], Command]
 
 SECONDS_PER_UNIT = {"s": 1.0, "m": 60.0, "h": 3600.0}
+RUN_NAME = re.compile("[!-~]{1,200}")
 NUMBER = click.IntRange(min=0)
 
 
@@ -66,6 +68,19 @@ class FiniteRange(click.FloatRange):
         if math.isnan(number):
             self.fail(f"{quote_text(str(value))} is not a number", param, ctx)
         return number
+
+
+class RunName(click.types.StringParamType):
+    """The name of a run: at most 200 visible ASCII characters."""
+
+    name = "name"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:  # noqa: ANN401 - click's signature
+        """Return the name. Raises click.BadParameter."""
+        text = str(value).strip()
+        if not RUN_NAME.fullmatch(text):
+            self.fail(f"{quote_text(text)} is not a name of a run; use letters, digits and signs", param, ctx)
+        return text
 
 
 _REQUEST_DEFAULTS = RequestOptions()
@@ -152,6 +167,15 @@ plan_options = option_group(
         is_flag=True,
         help="Show who changed each differing or undeclared grant last. Needs the permission read:logs.",
     ),
+)
+
+
+run_option = click.option(
+    "--run",
+    envvar=("RECONCILER_RUN",),
+    type=RunName(),
+    metavar="NAME",
+    help="Name of the run in results.  [default: the number of the run of the CI service]",
 )
 
 

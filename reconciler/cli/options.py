@@ -1,7 +1,8 @@
 """The global options. They may come before or after the command."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import wraps
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -9,7 +10,9 @@ import click
 from click.core import ParameterSource
 
 from reconciler.app.options import GlobalOptions
+from reconciler.core.fleet import Shard
 from reconciler.core.identity import ALLOW_UNNAMED
+from reconciler.errors import Exit
 
 AnyCommand = TypeVar("AnyCommand", bound=click.Command)
 
@@ -63,14 +66,45 @@ def hidden_global_options(command: AnyCommand) -> AnyCommand:
     return command
 
 
+class ShardType(click.ParamType):  # type: ignore[type-arg] # not generic before click 8.4
+    """A shard such as 0/4."""
+
+    name = "shard"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Shard:  # noqa: ANN401 - click's signature
+        """Return the shard. Raises click.BadParameter."""
+        try:
+            return value if isinstance(value, Shard) else Shard.parse(str(value))
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
+
+
+def shard_option(command: Callable[..., Exit]) -> Callable[..., Exit]:
+    """Add --shard to a command. `current_options` returns its value."""
+
+    @wraps(command)
+    def without_shard(*, shard: Shard | None, **values: Any) -> Exit:  # noqa: ANN401, ARG001 - values of any option
+        return command(**values)
+
+    return click.option(
+        "--shard",
+        type=ShardType(),
+        callback=_store_value,
+        metavar="I/N",
+        help="Run only part I of N of the selected tenants, sorted by name. I counts from 0.",
+    )(without_shard)
+
+
 def bind_environment_variables(command: click.Command, *words: str) -> None:
     """Give each option of a command and its subcommands an environment variable, unless it has one.
 
-    `words` are the names of the command, such as sandbox and serve.
+    An option whose variables are a tuple gets its own variable before these. `words` are the names of the command, such
+    as sandbox and serve.
     """
     for parameter in command.params:
-        if isinstance(parameter, click.Option) and parameter.envvar is None:
-            parameter.envvar = environment_variable(*words, _long_name(parameter.opts))
+        if isinstance(parameter, click.Option) and (parameter.envvar is None or isinstance(parameter.envvar, tuple)):
+            own = environment_variable(*words, _long_name(parameter.opts))
+            parameter.envvar = [own, *parameter.envvar] if parameter.envvar else own
     if isinstance(command, click.Group):
         for name, subcommand in command.commands.items():
             bind_environment_variables(subcommand, *words, name)
@@ -94,13 +128,15 @@ def _refuse_empty(parameter: click.Parameter) -> None:
     parameter.type_cast_value = type_cast_value  # type: ignore[method-assign]
 
 
-def _store_value(context: click.Context, parameter: click.Parameter, value: object) -> None:
+def _store_value(context: click.Context, parameter: click.Parameter, value: object) -> object:
+    """Store the value of an option for `current_options`, and return it."""
     source = context.get_parameter_source(parameter.name or "")
     stored = context.meta.setdefault(_META_KEY, {})
     if source is ParameterSource.COMMANDLINE or (
         source is ParameterSource.ENVIRONMENT and parameter.name not in stored
     ):
         stored[parameter.name] = value
+    return value
 
 
 def _build_options(*, hidden: bool) -> list[click.Parameter]:

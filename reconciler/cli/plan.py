@@ -13,7 +13,7 @@ from reconciler.app.session import TenantSession
 from reconciler.app.tenant_runs import TenantRuns, expected_tenant_names, select_tenants, tenant_failures, tenant_runs
 from reconciler.artifacts.saved_plan import discard_plan, write_plan
 from reconciler.cli.option_groups import output_options, plan_options, request_options
-from reconciler.cli.options import current_options, hidden_global_options
+from reconciler.cli.options import current_options, hidden_global_options, shard_option
 from reconciler.core.plan import Plan
 from reconciler.errors import Exit, ReconcilerError
 from reconciler.output.formats import OutputView, PlanResults, outputs_of, render
@@ -28,6 +28,7 @@ Plans = Sequence[tuple[TenantSession, Plan]]
 @click.command("plan")
 @plan_options
 @request_options
+@shard_option
 @click.option("--out", metavar="FILE", help="Save the plan to FILE. {tenant} in FILE is replaced by the tenant's name.")
 @output_options("markdown", "sarif", "github")
 @click.option("--detailed-exitcode", is_flag=True, help="Exit with 2 if there are changes.")

@@ -5,9 +5,12 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from reconciler.artifacts.fleet_json import fleet_json
 from reconciler.artifacts.serialization import Json, action_of, json_text, plan_id, plan_json
 from reconciler.core.access import AccessReport
 from reconciler.core.characters import pluralize, visible
+from reconciler.core.fleet import Fleet
+from reconciler.core.fleet_report import FleetReport
 from reconciler.core.outcome import ApplyReport
 from reconciler.core.plan import Plan, TenantName
 from reconciler.core.problems import Level, Problem, errors
@@ -17,6 +20,14 @@ from reconciler.output.access.html import access_html
 from reconciler.output.access.json import access_text
 from reconciler.output.access.tables import access_csv, access_lines, access_markdown
 from reconciler.output.escape import commit_suffix, marker, span, tenant_label
+from reconciler.output.fleet import (
+    fleet_lines,
+    fleet_report_json,
+    fleet_report_lines,
+    fleet_report_markdown,
+    github_matrix,
+    gitlab_pipeline,
+)
 from reconciler.output.github import annotations, plan_annotations
 from reconciler.output.markdown.document import (
     DEFAULT_MAX_BYTES,
@@ -161,7 +172,7 @@ class ValidationResult:
         return f"{pluralize(self.grants, 'grant')} in {pluralize(self.files, 'file')}: valid."
 
 
-Results = PlanResults | RunResults | ValidationResult | AccessReport | TenantDiff
+Results = PlanResults | RunResults | ValidationResult | AccessReport | TenantDiff | Fleet | FleetReport
 
 
 def render(results: Results, name: str, view: OutputView) -> str:
@@ -269,6 +280,17 @@ FORMATS: Mapping[type[Results], Mapping[str, Callable[[Any, OutputView], str]]] 
         "markdown": lambda diff, _view: diff_markdown(diff),
         "csv": lambda diff, _view: diff_csv(diff),
         "html": lambda diff, _view: diff_html(diff),
+    },
+    Fleet: {
+        "text": lambda fleet, _view: plain(fleet_lines(fleet)),
+        "json": lambda fleet, _view: json_text(fleet_json(fleet)),
+        "github": lambda fleet, _view: github_matrix(fleet),
+        "gitlab": lambda fleet, _view: gitlab_pipeline(fleet),
+    },
+    FleetReport: {
+        "text": lambda report, view: plain(fleet_report_lines(report, verbose=view.verbose)),
+        "json": lambda report, _view: json_text(fleet_report_json(report)),
+        "markdown": lambda report, view: fleet_report_markdown(report, view.links, view.max_bytes),
     },
 }
 

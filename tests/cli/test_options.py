@@ -12,7 +12,7 @@ from reconciler.cli.main import COMMANDS
 from reconciler.cli.version import PACKAGES
 
 OTHER_CONFIG = "default_tenant: other\ntenants:\n  other: {kind: sandbox, seed: tenant.yaml, database: other.db}\n"
-EVERY_COMMAND = [*COMMANDS, "sandbox serve", "sandbox reset"]
+EVERY_COMMAND = [*COMMANDS, "fleet list", "fleet collect", "sandbox serve", "sandbox reset"]
 
 
 @pytest.fixture(autouse=True)
