@@ -8,7 +8,15 @@ from reconciler.app import ci
 from reconciler.app.options import GlobalOptions, PlanOptions
 from reconciler.artifacts.snapshot import rollback_of
 from reconciler.config.file import parse_config
-from reconciler.config.tenants import DEFAULT_FILE, Config, Tenant, TenantKind, tenant_at_domain, undeclared_tenant
+from reconciler.config.tenants import (
+    DEFAULT_FILE,
+    Config,
+    Tenant,
+    TenantKind,
+    names_in_wave,
+    tenant_at_domain,
+    undeclared_tenant,
+)
 from reconciler.core.characters import visible
 from reconciler.core.config_changes import SHARED, config_changes, new_config_file, unreadable_base_file
 from reconciler.core.config_rules import ConfigChange
@@ -62,7 +70,9 @@ def _misplaced_files(config: Config, read: LoadedFile) -> Iterator[Problem]:
 
 
 def select_names(config: Config, options: GlobalOptions) -> list[str]:
-    """Return the names in --tenant, or with --all-tenants of all declared tenants. With --shard, return its part.
+    """Return the names in --tenant, or of all declared tenants with --all-tenants, or of the tenants in --wave.
+
+    With --shard, return its part.
 
     Raises:
         ReconcilerError: if the options cannot be combined, or select no tenants.
@@ -71,7 +81,11 @@ def select_names(config: Config, options: GlobalOptions) -> list[str]:
         raise ReconcilerError("use either --all-tenants or --tenant")
     if options.all_tenants and not config.tenants:
         raise ReconcilerError(f"--all-tenants: {config.file} declares no tenants")
+    if options.wave is not None and options.tenants:
+        raise ReconcilerError("use either --wave or --tenant")
     names = list(config.tenants if options.all_tenants else dict.fromkeys(options.tenants))
+    if options.wave is not None:
+        names = names_in_wave(config, options.wave)
     if options.shard is None:
         return names
     if not names:

@@ -48,6 +48,6 @@ def _list_offline(options: GlobalOptions) -> tuple[TenantName, list[ListedGrant]
 def _list_online(
     options: GlobalOptions, request_options: RequestOptions, console: Console
 ) -> tuple[TenantName, list[ListedGrant]]:
-    with tenant_runs(options, PlanOptions(), request_options, console) as (tenants, sessions):
-        (tenant_result,) = tenants.run(sessions, TenantSession.list_grants)
+    with tenant_runs(options, PlanOptions(), request_options, console) as tenants, tenants.opened() as sessions:
+        (tenant_result,) = tenants.run_open(sessions, TenantSession.list_grants)
         return tenant_result.session.name, tenant_result.result

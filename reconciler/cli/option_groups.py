@@ -100,7 +100,7 @@ request_options = option_group(
         "--max-rps",
         type=FiniteRange(0.01, 1e6),
         metavar="N",
-        help="Maximum requests per second, even if the tenant allows more.",
+        help="Maximum requests per second to all tenants together, even if they allow more.",
     ),
     click.option(
         "--concurrency",
@@ -108,7 +108,7 @@ request_options = option_group(
         default=_REQUEST_DEFAULTS.concurrency,
         show_default=True,
         metavar="N",
-        help="Maximum concurrent requests.",
+        help="Maximum concurrent requests per tenant.",
     ),
     click.option(
         "--attempts",
@@ -124,9 +124,22 @@ request_options = option_group(
         default=f"{_REQUEST_DEFAULTS.timeout / SECONDS_PER_UNIT['m']:.0f}m",
         show_default=True,
         metavar="TIME",
-        help="Stop the run after this time, such as 90s, 30m or 2h.",
+        help="Stop each tenant this long after its start, such as 90s, 30m or 2h.",
     ),
 )
+
+
+def at_once_option(command: Command) -> Command:
+    """Add --at-once. Its value is part of the request options."""
+    return click.option(
+        "--at-once",
+        type=click.IntRange(1, 1000),
+        default=_REQUEST_DEFAULTS.at_once,
+        show_default=True,
+        metavar="N",
+        help="Maximum number of tenants in progress.",
+    )(command)
+
 
 plan_options = option_group(
     "plan_options",

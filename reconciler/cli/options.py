@@ -95,6 +95,18 @@ def shard_option(command: Callable[..., Exit]) -> Callable[..., Exit]:
     )(without_shard)
 
 
+def wave_option(command: Callable[..., Exit]) -> Callable[..., Exit]:
+    """Add --wave to a command. `current_options` returns its value."""
+
+    @wraps(command)
+    def without_wave(*, wave: str | None, **values: Any) -> Exit:  # noqa: ANN401, ARG001 - values of any option
+        return command(**values)
+
+    return click.option(
+        "--wave", callback=_store_value, metavar="NAME", help="Select the tenants of this wave of the configuration."
+    )(without_wave)
+
+
 def bind_environment_variables(command: click.Command, *words: str) -> None:
     """Give each option of a command and its subcommands an environment variable, unless it has one.
 

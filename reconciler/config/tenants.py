@@ -205,6 +205,18 @@ def choose_tenants(
     return [choose_tenant(config, next(iter(chosen), None), environment, allow_unnamed=allow_unnamed)]
 
 
+def names_in_wave(config: Config, wave: str) -> list[str]:
+    """Return the names of the tenants in a wave. Raises ReconcilerError if it is not declared or has no tenants."""
+    known = [each.name for each in config.rollout.waves]
+    if wave not in known:
+        advice = did_you_mean(wave, known) or f"declared are: {join_some(known) or 'none'}"
+        raise ReconcilerError(f'--wave: {config.file} does not declare the wave "{wave}"; {advice}')
+    names = [name for name in config.tenants if config.rollout.wave_of(name) == wave]
+    if not names:
+        raise ReconcilerError(f'--wave: the wave "{wave}" has no tenants')
+    return names
+
+
 def choose_tenant(
     config: Config, name: str | None, environment: Mapping[str, str], *, allow_unnamed: bool = False
 ) -> Tenant:

@@ -9,8 +9,8 @@ from reconciler.core.characters import pluralize, visible
 from reconciler.core.fleet import ExpectedTenant, Fleet, TenantState
 from reconciler.core.fleet_report import CollectedTenant, FleetReport
 from reconciler.output.escape import commit_suffix, element, fleet_marker, span
+from reconciler.output.markdown.document import Section, join_sections
 from reconciler.output.markdown.plan import TITLE
-from reconciler.output.markdown.truncate import Section, join_sections
 from reconciler.output.source_links import SourceLinks
 from reconciler.output.styled import Line, Span, Style, line
 

@@ -72,6 +72,11 @@ def plan_lines(plan: Plan, *, verbose: bool = False) -> Iterator[Line]:
     """Yield the lines of `plan`. `verbose` lists all grants that are left alone."""
     yield line(Span(f"Tenant {visible(str(plan.tenant))}", Style.STRONG), Span(f"  plan {short_id(plan)}", Style.MUTED))
     yield line()
+    yield from plan_body(plan, verbose=verbose)
+
+
+def plan_body(plan: Plan, *, verbose: bool = False) -> Iterator[Line]:
+    """Yield the lines of `plan` without its tenant. `verbose` lists all grants that are left alone."""
     yield from _critical(plan)
     yield from _config_changes(plan)
     yield from _blocked(plan)
