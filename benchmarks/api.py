@@ -49,9 +49,9 @@ class Response:
     body: bytes = b""
 
 
-def token() -> str:
+def token(audience: str = OWN_AUDIENCE) -> str:
     """Return the access token, an unsigned JWT."""
-    claims = {"azp": OWN_CLIENT_ID, "aud": OWN_AUDIENCE, "scope": " ".join(sorted(OWN_SCOPES)), "exp": 1 << 32}
+    claims = {"azp": OWN_CLIENT_ID, "aud": audience, "scope": " ".join(sorted(OWN_SCOPES)), "exp": 1 << 32}
     parts = (json.dumps(part).encode() for part in ({"alg": "none", "typ": "JWT"}, claims))
     return ".".join([*(base64.urlsafe_b64encode(part).rstrip(b"=").decode() for part in parts), "unsigned"])
 

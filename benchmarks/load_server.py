@@ -21,7 +21,7 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 
 from benchmarks.api import API, Request, Response, Tenant, error, tenant_of, token
 from benchmarks.limits import PLANS, Bucket
-from benchmarks.tenants import Case, Json, Work
+from benchmarks.tenants import OWN_AUDIENCE, Case, Json, Work
 
 CONTROL = "/control"
 TOKEN_PATH = "/oauth/token"
@@ -39,11 +39,11 @@ class Counts:
 class LoadServer:
     """An HTTP server for one tenant."""
 
-    def __init__(self, tenant: Tenant, bucket: Bucket, latency: float) -> None:
+    def __init__(self, tenant: Tenant, bucket: Bucket, latency: float, audience: str = OWN_AUDIENCE) -> None:
         self._tenant = tenant
         self._bucket = bucket
         self._latency = latency
-        self._token = token()
+        self._token = token(audience)
         self.counts = Counts()
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

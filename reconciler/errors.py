@@ -6,6 +6,7 @@
     ├── StalePlanError           exit 5: the saved plan is stale, altered, too old or for another tenant
     ├── ReportLostError          exit 3: the tenant was changed, and the report could not be printed
     ├── CrashError               exit 1, or 3 after a write: a bug in the run of one of several tenants
+    ├── NotStartedError          exit 1, 130 or 143: the run ended before this tenant started
     └── Auth0Error               exit 1: the Management API or the network (see auth0/errors.py)
 
 The entry point catches ReconcilerError only. Any other exception is a bug and keeps its traceback.
@@ -30,6 +31,19 @@ class Exit(IntEnum):
     STALE = 5
     INTERRUPTED = 130
     TERMINATED = 143
+
+
+EXIT_CODES_BY_SEVERITY = (
+    Exit.DONE,
+    Exit.CHANGES,
+    Exit.STALE,
+    Exit.REFUSED,
+    Exit.FAILED,
+    Exit.INCOMPLETE,
+    Exit.TERMINATED,
+    Exit.INTERRUPTED,
+)
+"""The exit codes from least to most severe. A partial result is more severe than no result."""
 
 
 class ReconcilerError(Exception):
@@ -76,9 +90,18 @@ class ReportLostError(ReconcilerError):
 class CrashError(ReconcilerError):
     """A bug in the run of one tenant. Other tenants continue. `trace` is the traceback."""
 
-    def __init__(self, error: Exception) -> None:
+    def __init__(self, error: Exception, *, may_have_written: bool = False) -> None:
         super().__init__(f"unexpected {type(error).__name__}: {error}; this is a bug, please report it")
+        self.exit_code = Exit.INCOMPLETE if may_have_written else Exit.FAILED
         self.trace = "".join(traceback.format_exception(error))
+
+
+class NotStartedError(ReconcilerError):
+    """The run ended before this tenant started. Nothing was read or written."""
+
+    def __init__(self, reason: str, exit_code: Exit = Exit.FAILED) -> None:
+        super().__init__(reason)
+        self.exit_code = exit_code
 
 
 class StalePlanError(ReconcilerError):

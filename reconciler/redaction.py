@@ -100,6 +100,34 @@ def secrets_in(environment: Mapping[str, str], on_add: Callable[[str], None] = l
     return Secrets(_find_secrets(environment), on_add)
 
 
+class EnvironmentSecrets:
+    """The secrets in environment variables, divided by the tenant that owns the variable.
+
+    A variable belongs to the tenant with the longest of `prefixes` that its name starts with. A tenant is never sent
+    the secrets of another tenant, so its responses are searched only for its own secrets and for those of no tenant.
+    Otherwise, the time would grow with the square of the number of tenants.
+    """
+
+    def __init__(
+        self, environment: Mapping[str, str], prefixes: Iterable[str], on_add: Callable[[str], None] = lambda _: None
+    ) -> None:
+        known = frozenset(prefixes)
+        self._on_add = on_add
+        self._variables: dict[str, dict[str, str]] = {}
+        for name, value in environment.items():
+            self._variables.setdefault(_owner(name, known), {})[name] = value
+
+    def of(self, prefix: str) -> Secrets:
+        """Return the secrets of the tenant whose variables start with `prefix`."""
+        return secrets_in(self._variables.get("", {}) | self._variables.get(prefix, {}), self._on_add)
+
+
+def _owner(name: str, prefixes: frozenset[str]) -> str:
+    """Return the longest prefix of `name`, or an empty text."""
+    ends = (position + 1 for position in range(len(name) - 1, -1, -1) if name[position] == "_")
+    return next((name[:end] for end in ends if name[:end] in prefixes), "")
+
+
 def _find_secrets(environment: Mapping[str, str]) -> Iterator[str]:
     for name, value in environment.items():
         has_secret_name = SECRET_NAME.search(name) and not HARMLESS_NAME.search(name)

@@ -28,7 +28,7 @@ MAY_IMPORT = {
     "http": {"core.characters", "errors"},
     "auth0": {"concurrency", "core", "errors", "http", "redaction"},
     "artifacts": {"", "contract.stored", "core", "errors", "files", "output.words"},
-    "output": {"artifacts.json_text", "artifacts.serialization", "core"},
+    "output": {"artifacts.fleet_json", "artifacts.json_text", "artifacts.serialization", "core"},
     "connect": {
         *("auth0", "config", "core.directory", "core.identity", "core.problems", "errors", "redaction"),
     },

@@ -28,12 +28,13 @@ def help_of(*command: str) -> str:
 
 
 def subcommands() -> Iterator[tuple[str, ...]]:
-    """Yield the words of every command, those of the sandbox included."""
+    """Yield the words of every command, those in groups included."""
     yield ()
     for name in COMMANDS:
         yield (name,)
-    listed = help_of("sandbox").partition("Commands:\n")[2].partition("\n\n")[0]
-    yield from (("sandbox", line.split()[0]) for line in listed.splitlines())
+    for group in ("fleet", "sandbox"):
+        listed = help_of(group).partition("Commands:\n")[2].partition("\n\n")[0]
+        yield from ((group, line.split()[0]) for line in listed.splitlines())
 
 
 def test_the_page_on_the_command_line_shows_the_real_help(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,7 +1,7 @@
 """The commands `access`, `why` and `diff`: read tenants, files and git, and build a value that all formats show."""
 
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -13,7 +13,7 @@ from reconciler.app.load import data_folder, load_config, load_grants, workspace
 from reconciler.app.options import GlobalOptions, PlanOptions, RequestOptions
 from reconciler.app.provenance import GitFacts, read_git_facts
 from reconciler.app.session import TenantSession
-from reconciler.app.tenant_runs import TenantRuns, tenant_runs
+from reconciler.app.tenant_runs import TenantResult, TenantRuns, tenant_runs
 from reconciler.artifacts.journal import read_run, run_names
 from reconciler.config.tenants import Config, Tenant, select_tenant, tenant_named
 from reconciler.core.access import AccessFilter, AccessGrant, AccessReport, TenantAccess, unread_tenant
@@ -22,6 +22,7 @@ from reconciler.core.characters import quote_text
 from reconciler.core.grant_history import DeclaredLine, GrantExplanation, find_writes
 from reconciler.core.journal import PastRun
 from reconciler.core.plan import TenantName
+from reconciler.core.planner import Observation
 from reconciler.core.removals import find_removals
 from reconciler.core.spec import GrantSpec
 from reconciler.core.tenant_diff import TenantDiff, compare_tenants
@@ -64,20 +65,24 @@ def make_access_report(
         report, texts = _report_offline(options, request_options)
         exit_code = Exit.DONE
     else:
-        with tenant_runs(options, PlanOptions(), request_options, console) as (tenants, sessions):
-            report = _report_online(options, request_options, tenants, sessions)
-            texts = sessions[0].declared.texts if sessions else {}
+        with tenant_runs(options, PlanOptions(), request_options, console) as tenants:
+            results = list(tenants.run(_observe_all).values())
+            report = _report_online(options, request_options, tenants, results)
+            texts = results[0].session.declared.texts if results else {}
             exit_code = tenants.worst_exit_code([])
     return AccessResult(report.select(access_options.selection), exit_code, texts)
+
+
+async def _observe_all(session: TenantSession) -> TenantResult[Observation]:
+    return TenantResult(session, await session.observe_all())
 
 
 def _report_online(
     options: GlobalOptions,
     request_options: RequestOptions,
     tenants: TenantRuns,
-    sessions: Iterable[TenantSession],
+    results: Sequence[TenantResult[Observation]],
 ) -> AccessReport:
-    results = tenants.run(sessions, TenantSession.observe_all)
     with time_limit(request_options.timeout):
         git = _git_facts(options, [each.session.declared for each in results])
     read = {

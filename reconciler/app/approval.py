@@ -1,7 +1,7 @@
 """Check that a plan may be applied.
 
-`apply PLANFILE` refuses changes that the saved plan does not contain. `apply --require-tip` refuses a commit that is
-not the tip of its branch.
+`apply PLANFILE` refuses changes that the saved plan does not contain. With {tenant} in PLANFILE, each tenant has its
+own saved plan. `apply --require-tip` refuses a commit that is not the tip of its branch.
 """
 
 import os
@@ -14,15 +14,16 @@ from pathlib import Path
 from reconciler.app.console import Console
 from reconciler.app.load import workspace_of
 from reconciler.app.options import PlanOptions
-from reconciler.app.session import TenantPlan, TenantSession
+from reconciler.app.outputs import TENANT, files_for
+from reconciler.app.session import TenantPlan
 from reconciler.artifacts.journal import run_that_applied
 from reconciler.artifacts.saved_plan import SavedPlan, read_plan, refuse_unless_current
 from reconciler.artifacts.serialization import action_of
 from reconciler.core.approval import Deviations, find_deviations
 from reconciler.core.characters import join_words, quote_text
 from reconciler.core.directory import Directory
-from reconciler.core.plan import Change, Plan, removes_access
-from reconciler.core.selection import EVERYTHING
+from reconciler.core.plan import Change, Plan, TenantName, removes_access
+from reconciler.core.selection import EVERYTHING, GrantSelection
 from reconciler.errors import ReconcilerError, StalePlanError
 from reconciler.files.discover import SUFFIXES, name_of
 from reconciler.forge.http import TransientForgeError
@@ -36,51 +37,59 @@ from reconciler.output.words import grant_label
 MAX_NAMED_CHANGES = 20
 
 
-def is_plan_file(argument: str) -> bool:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ApprovalOptions:
+    """The options of `apply` for saved plans. `max_plan_age` is in seconds."""
+
+    max_plan_age: float
+    require_tip: str | None
+
+    def load(self, plan_options: PlanOptions) -> tuple["Approvals", PlanOptions]:
+        """Return the saved plans, and the options without the path of the saved plan.
+
+        Raises:
+            ReconcilerError: if the arguments name a saved plan and other files, or the saved plan cannot be read.
+        """
+        files = [each for each in plan_options.paths if _is_plan_file(each)]
+        if files and len(plan_options.paths) > 1:
+            raise ReconcilerError(
+                f"{name_of(Path(files[0]))} is not a grant file (*.yaml, *.yml); apply takes one saved plan, or PATHs"
+            )
+        path = Path(files[0]) if files else None
+        approvals = Approvals(path, timedelta(seconds=self.max_plan_age), self.require_tip)
+        return approvals, replace(plan_options, paths=()) if path else plan_options
+
+
+def _is_plan_file(argument: str) -> bool:
     """Return whether an argument of `apply` names a saved plan. Folders and YAML files contain grants."""
     return not argument.lower().endswith(SUFFIXES) and not Path(argument).is_dir()
 
 
-def load_approved_plan(*, max_plan_age: float, require_tip: str | None) -> "ApprovedPlan":
-    """Return an approval without a saved plan. `max_plan_age` is in seconds."""
-    return ApprovedPlan(None, timedelta(seconds=max_plan_age), require_tip)
-
-
 @dataclass(frozen=True, slots=True)
 class ApprovedPlan:
-    """The saved plan of `apply`, or no plan. Its methods check a run against it.
+    """The saved plan of a tenant, or no plan. Its methods check a run against it.
 
-    `max_age` is the maximum age of the saved plan. If `branch` is set, HEAD must be the tip of that branch.
+    `max_age` is the maximum age of the saved plan.
     """
 
     saved: SavedPlan | None = None
     max_age: timedelta = timedelta()
-    branch: str | None = None
 
-    def with_plan_file(self, plan_options: PlanOptions, grants: str) -> tuple["ApprovedPlan", PlanOptions]:
-        """Read the saved plan, if the arguments name one. Return it and the options with its selection.
-
-        `grants` is the grant folder.
+    def selection(self, plan_options: PlanOptions, grants: str) -> GrantSelection:
+        """Return the selection of the saved plan, or that of the options. `grants` is the grant folder.
 
         Raises:
-            ReconcilerError: if the file cannot be read, or if the arguments also name other files.
-            StalePlanError: if the file is not a saved plan, was altered, or selects other grants than the options.
+            StalePlanError: if the options select other grants than the saved plan.
         """
-        files = [each for each in plan_options.paths if is_plan_file(each)]
-        if not files:
-            return self, plan_options
-        if len(plan_options.paths) > 1:
-            raise ReconcilerError(
-                f"{name_of(Path(files[0]))} is not a grant file (*.yaml, *.yml); apply takes one saved plan, or PATHs"
-            )
-        saved = read_plan(Path(files[0]))
-        options = replace(plan_options, paths=())
-        selection = saved.plan.selection.selection if saved.plan.selection else EVERYTHING
-        if options.selects and replace(options.selection(grants), files=selection.files) != selection:
+        selected = plan_options.selection(grants)
+        if not self.saved:
+            return selected
+        saved = self.saved.plan.selection.selection if self.saved.plan.selection else EVERYTHING
+        if selected and replace(selected, files=saved.files) != saved:
             raise StalePlanError(
-                f"the plan was created for {selection or 'all grants'}; use the same --client and --api, or omit them"
+                f"the plan was created for {saved or 'all grants'}; use the same --client and --api, or omit them"
             )
-        return replace(self, saved=saved), options.with_selection(selection)
+        return saved
 
     def check_options(self, plan_options: PlanOptions) -> None:
         """Raise StalePlanError if the saved plan was made with other options."""
@@ -105,19 +114,10 @@ class ApprovedPlan:
         if run:
             raise StalePlanError(f"nothing was written: the run {run} has already applied this plan; plan again")
 
-    def check_tip(self, config: str | None) -> None:
-        """Raise StalePlanError if HEAD is not the tip of the branch, and ReconcilerError if the tip is unknown."""
-        if self.branch is not None:
-            refuse_unless_tip(self.branch, config)
-
-    def check_tenants(self, sessions: Sequence[TenantSession]) -> None:
-        """Raise StalePlanError if the plan is too old, is for another tenant, or if several tenants are selected."""
-        if not self.saved:
-            return
-        if len(sessions) > 1:
-            raise StalePlanError("a saved plan is for one tenant: name it with --tenant")
-        for session in sessions:
-            refuse_unless_current(self.saved, session.name, self.max_age, datetime.now(UTC))
+    def check_tenant(self, tenant: TenantName) -> None:
+        """Raise StalePlanError if the plan is too old or for another tenant."""
+        if self.saved:
+            refuse_unless_current(self.saved, tenant, self.max_age, datetime.now(UTC))
 
     def with_notes(self, tenant_plan: TenantPlan) -> TenantPlan:
         """Add notes about approved changes that are missing in the new plan."""
@@ -168,6 +168,75 @@ class ApprovedPlan:
 
     def _deviations(self, saved: SavedPlan, tenant_plan: TenantPlan) -> Deviations:
         return find_deviations(tenant_plan.plan, saved.plan, tenant_plan.observation.grants)
+
+
+class Approvals:
+    """The saved plans of `apply`: one for the only tenant, one per tenant, or none.
+
+    `path` is the path of the saved plan. If it contains {tenant}, each tenant has its own. `max_age` is the maximum age
+    of a saved plan. If `branch` is set, HEAD must be the tip of that branch.
+
+    Raises:
+        ReconcilerError: if the only saved plan cannot be read.
+    """
+
+    def __init__(self, path: Path | None, max_age: timedelta, branch: str | None) -> None:
+        self._path = str(path) if path else ""
+        self._max_age = max_age
+        self._branch = branch
+        self._only = ApprovedPlan(read_plan(path) if path and not self.are_several else None, max_age)
+        self._open: dict[str, ApprovedPlan] = {}
+
+    @property
+    def are_several(self) -> bool:
+        """Whether each tenant has its own saved plan."""
+        return TENANT in self._path
+
+    @property
+    def are_saved(self) -> bool:
+        """Whether saved plans approve the changes, so that no question is needed."""
+        return bool(self._path)
+
+    @property
+    def only(self) -> ApprovedPlan:
+        """The only saved plan, or no plan."""
+        return self._only
+
+    def of(self, tenant: str) -> ApprovedPlan:
+        """Return the saved plan of a tenant, or no plan. It is kept until `release`.
+
+        Raises:
+            StalePlanError: if it does not exist, or like `read_plan`.
+        """
+        if not self.are_several:
+            return self._only
+        if tenant not in self._open:
+            ((path, _),) = files_for(self._path, [tenant])
+            if not path.exists():
+                raise StalePlanError(f"nothing was written: the saved plan {path} does not exist; plan and review it")
+            self._open[tenant] = ApprovedPlan(read_plan(path), self._max_age)
+        return self._open[tenant]
+
+    def have_names(self, tenant: str) -> bool:
+        """Return whether the saved plan of a tenant contains names. Raises like `of`."""
+        return self.of(tenant).shows_names
+
+    def check_count(self, tenants: Sequence[str]) -> None:
+        """Raise StalePlanError if there is one saved plan for several tenants."""
+        if self._only.saved and len(tenants) > 1:
+            raise StalePlanError(
+                "a saved plan is for one tenant: name it with --tenant, or use one plan per tenant with {tenant} in "
+                "the name"
+            )
+
+    def release(self, tenant: str) -> None:
+        """Forget the saved plan of a tenant that ended."""
+        self._open.pop(tenant, None)
+
+    def check_tip(self, config: str | None) -> None:
+        """Raise StalePlanError if HEAD is not the tip of the branch, and ReconcilerError if the tip is unknown."""
+        if self._branch is not None:
+            refuse_unless_tip(self._branch, config)
 
 
 def _print_changes(

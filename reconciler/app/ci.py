@@ -122,6 +122,19 @@ def run_number() -> str:
     return ""
 
 
+ATTEMPT_VARIABLES = (("GITHUB_ACTIONS", "GITHUB_RUN_ATTEMPT"), ("TF_BUILD", "SYSTEM_JOBATTEMPT"))
+"""For each CI service that counts attempts, a variable that only its jobs have, and the variable with the number."""
+
+
+def attempt_number() -> int:
+    """Return the number of the attempt of this workflow run or job. It is 1 if the CI service does not count."""
+    for sign, variable in ATTEMPT_VARIABLES:
+        number = os.environ.get(variable, "").strip()
+        if os.environ.get(sign, "").strip() and re.fullmatch("[1-9][0-9]{0,8}", number, re.ASCII):
+            return int(number)
+    return 1
+
+
 def mask(secret: str) -> None:
     """Make GitHub Actions hide a secret in the log of the job.
 

@@ -2,8 +2,8 @@
 
 import os
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from typing import IO
 
 from reconciler.app.options import GlobalOptions
@@ -160,19 +160,27 @@ def _span_to_ansi(span: Span) -> str:
     return f"\x1b[{code}m{span.text}\x1b[0m" if code else span.text
 
 
-@contextmanager
-def progress(total: int, console: Console) -> Iterator[Callable[[Outcome], None]]:
-    """Yield a function that counts outcomes. Show the number on stderr if it is a terminal."""
-    count = 0
+class Progress:
+    """Counts the outcomes of changes. Shows the number on stderr if it is a terminal."""
 
-    def on_outcome(_: Outcome) -> None:
-        nonlocal count
-        count += 1
-        console.set_status_line(f"Applying: {count} of {total}")
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._total = 0
+        self._count = 0
 
-    if total:
-        console.set_status_line(f"Applying: 0 of {total}")
-    try:
-        yield on_outcome
-    finally:
-        console.set_status_line("")
+    def add(self, changes: int) -> None:
+        """Add the changes of a run to the total."""
+        self._total += changes
+        self._show()
+
+    def on_outcome(self, _: Outcome) -> None:
+        """Count an outcome."""
+        self._count += 1
+        self._show()
+
+    def clear(self) -> None:
+        """Remove the number from the terminal."""
+        self._console.set_status_line("")
+
+    def _show(self) -> None:
+        self._console.set_status_line(f"Applying: {self._count} of {self._total}")

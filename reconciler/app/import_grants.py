@@ -51,7 +51,7 @@ def import_grants(
     with open_tenant(options, console, _grant_folders(options, folder), request_options) as (tenants, sessions):
         ((session, observation),) = (
             (tenant_result.session, tenant_result.result)
-            for tenant_result in tenants.run(sessions, TenantSession.observe_all)
+            for tenant_result in tenants.run_open(sessions, TenantSession.observe_all)
         )
         grant_import = select_grants(
             observation.grants,
@@ -83,13 +83,11 @@ def open_tenant(
     options: GlobalOptions, console: Console, folders: Sequence[Path], request_options: RequestOptions
 ) -> Iterator[tuple[TenantRuns, list[TenantSession]]]:
     """Open the only selected tenant with the grants in `folders`. Raises ReconcilerError if several are selected."""
-    with tenant_runs(options, PlanOptions(), request_options, console, folders) as (
-        tenants,
-        sessions,
-    ):
+    with tenant_runs(options, PlanOptions(), request_options, console, folders) as tenants:
         if tenants.are_several:
             raise ReconcilerError("import works on one tenant at a time: name one with --tenant")
-        yield tenants, sessions
+        with tenants.opened() as sessions:
+            yield tenants, sessions
 
 
 def _grant_folders(options: GlobalOptions, folder: Path) -> list[Path]:
@@ -163,7 +161,7 @@ def plan_again(
     tenants: TenantRuns, session: TenantSession, observation: Observation, console: Console, *, verbose: bool
 ) -> None:
     """Plan like `reconciler plan`, but reuse `observation` instead of reading the tenant again."""
-    (tenant_result,) = tenants.run([session], lambda each: each.plan_from(observation))
+    (tenant_result,) = tenants.run_open([session], lambda each: each.plan_from(observation))
     plan = tenant_result.result.plan
     console.problems(session.warnings(plan), session.declared.texts)
     console.result([line()])

@@ -4,12 +4,16 @@ import asyncio
 import signal
 import sys
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from typing import Any, TypeVar
 
 from reconciler.app.console import Console
 from reconciler.apply import StopSignal
-from reconciler.errors import Exit, ReconcilerError
+from reconciler.concurrency import run_unless
+from reconciler.errors import Exit, NotStartedError, ReconcilerError
+
+T = TypeVar("T")
 
 TIME_LIMIT_EXCEEDED = "time limit exceeded (--timeout)"
 REPEAT_SECONDS = 0.5
@@ -70,17 +74,21 @@ GRACE_SECONDS = 5.0
 """The time for changes in progress to finish after an interruption."""
 
 
+NOT_STARTED = "interrupted before it started"
+
+
 class Interruption:
     """Handles signals for all runs of a command.
 
-    After the first signal, no new change starts. After the second signal, or GRACE_SECONDS, changes in progress are
-    abandoned and the event `abandoned` is set.
+    After the first signal, no new change starts, and the event `stopped` is set. After the second signal, or
+    GRACE_SECONDS, changes in progress are abandoned and the event `abandoned` is set.
     """
 
     def __init__(self, console: Console) -> None:
         self._console = console
         self._stop_signals: list[StopSignal] = []
         self._signals: list[signal.Signals] = []
+        self.stopped = asyncio.Event()
         self.abandoned = asyncio.Event()
 
     @property
@@ -89,10 +97,32 @@ class Interruption:
         return EXIT_CODES[self._signals[0]] if self._signals else None
 
     def new_stop_signal(self) -> StopSignal:
-        """Return a new stop signal for a run."""
+        """Return a new stop signal for a run. It is set if a signal was received already."""
         new_stop_signal = StopSignal()
         self._stop_signals.append(new_stop_signal)
+        if self._signals:
+            new_stop_signal.request_stop(NOT_STARTED)
+        if self.abandoned.is_set():
+            new_stop_signal.abort.set()
         return new_stop_signal
+
+    async def unless_stopped(self, work: Coroutine[Any, Any, T]) -> T:
+        """Return the result of `work`, which only reads. Raises NotStartedError after the first signal."""
+        result = await run_unless(self.stopped, work)
+        if result is None:
+            raise self.not_started()
+        return result
+
+    def check_not_stopped(self) -> None:
+        """Raise NotStartedError after the first signal."""
+        if self._signals:
+            raise self.not_started()
+
+    def not_started(self) -> NotStartedError:
+        """Return the error of a tenant that did not start before the first signal."""
+        return NotStartedError(
+            "interrupted before it was planned, so nothing was written", self.exit_code or Exit.FAILED
+        )
 
     @contextmanager
     def handle_signals(self, loop: asyncio.AbstractEventLoop) -> Iterator[None]:
@@ -107,9 +137,10 @@ class Interruption:
         if len(self._signals) > 1:
             self._abandon()
             return
+        self.stopped.set()
         self._console.note("Interrupted: finishing changes in progress; press Ctrl-C again to abandon them.")
         for new_stop_signal in self._stop_signals:
-            new_stop_signal.request_stop("interrupted before it started")
+            new_stop_signal.request_stop(NOT_STARTED)
         loop.call_later(GRACE_SECONDS, self._abandon)
 
     def _abandon(self) -> None:

@@ -8,7 +8,15 @@ from reconciler.app import ci
 from reconciler.app.options import GlobalOptions, PlanOptions
 from reconciler.artifacts.snapshot import rollback_of
 from reconciler.config.file import parse_config
-from reconciler.config.tenants import DEFAULT_FILE, Config, Tenant, TenantKind, tenant_at_domain, undeclared_tenant
+from reconciler.config.tenants import (
+    DEFAULT_FILE,
+    Config,
+    Tenant,
+    TenantKind,
+    names_in_wave,
+    tenant_at_domain,
+    undeclared_tenant,
+)
 from reconciler.core.characters import visible
 from reconciler.core.config_changes import SHARED, config_changes, new_config_file, unreadable_base_file
 from reconciler.core.config_rules import ConfigChange
@@ -59,6 +67,30 @@ def _misplaced_files(config: Config, read: LoadedFile) -> Iterator[Problem]:
             if reason:
                 what, fix = reason
                 yield Problem(Source(read.file, *mark_of(read.data, ("tenants", tenant.name, key))), what, fix)
+
+
+def select_names(config: Config, options: GlobalOptions) -> list[str]:
+    """Return the names in --tenant, or of all declared tenants with --all-tenants, or of the tenants in --wave.
+
+    With --shard, return its part.
+
+    Raises:
+        ReconcilerError: if the options cannot be combined, or select no tenants.
+    """
+    if options.all_tenants and options.tenants:
+        raise ReconcilerError("use either --all-tenants or --tenant")
+    if options.all_tenants and not config.tenants:
+        raise ReconcilerError(f"--all-tenants: {config.file} declares no tenants")
+    if options.wave is not None and options.tenants:
+        raise ReconcilerError("use either --wave or --tenant")
+    names = list(config.tenants if options.all_tenants else dict.fromkeys(options.tenants))
+    if options.wave is not None:
+        names = names_in_wave(config, options.wave)
+    if options.shard is None:
+        return names
+    if not names:
+        raise ReconcilerError("--shard divides the selected tenants: add --all-tenants, or --tenant for each tenant")
+    return options.shard.part(names)
 
 
 def load_config_at(revision: Revision, file: str) -> Config | None:

@@ -4,6 +4,7 @@ import os
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from reconciler.core.fleet import Shard
 from reconciler.core.guards import Limits
 from reconciler.core.selection import GrantSelection
 from reconciler.errors import ReconcilerError
@@ -18,10 +19,12 @@ class GlobalOptions:
     grants: str = "grants"
     tenants: tuple[str, ...] = ()
     all_tenants: bool = False
+    wave: str | None = None
     allow_unnamed_tenant: bool = False
     color: str = "auto"
     quiet: bool = False
     verbose: bool = False
+    shard: Shard | None = None
 
     @property
     def tenant(self) -> str | None:
@@ -30,7 +33,7 @@ class GlobalOptions:
 
     def require_one_tenant(self) -> "GlobalOptions":
         """Return these options. Raises ReconcilerError if they select several tenants."""
-        if self.all_tenants or len(self.tenants) > 1:
+        if self.all_tenants or self.wave or len(self.tenants) > 1:
             raise ReconcilerError("this command works on one tenant at a time: name one with --tenant")
         return self
 
@@ -41,10 +44,11 @@ class RequestOptions:
 
     Args:
         rate_share: The share of the tenant's rate limits that stays free for other programs, from 0 to 0.9.
-        max_rps: The maximum number of requests per second, or None for no maximum.
-        concurrency: The maximum number of requests in flight.
+        max_rps: The maximum number of requests per second to all tenants together, or None for no maximum.
+        concurrency: The maximum number of requests in flight to one tenant.
         attempts: The maximum number of attempts per request.
-        timeout: The time limit of the run in seconds.
+        timeout: The time limit of a tenant in seconds, from its own start.
+        at_once: The maximum number of tenants in progress.
     """
 
     rate_share: float = 0.25
@@ -52,6 +56,7 @@ class RequestOptions:
     concurrency: int = 8
     attempts: int = 5
     timeout: float = 1800.0
+    at_once: int = 16
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

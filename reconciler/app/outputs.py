@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from reconciler.app import ci
@@ -110,6 +110,16 @@ class OutputOptions:
     stdout_format: str = "text"
     reports: tuple[ReportFile, ...] = ()
     max_bytes: int = DEFAULT_MAX_BYTES
+
+    @property
+    def per_tenant(self) -> "OutputOptions":
+        """The options with only the reports that have a file per tenant."""
+        return replace(self, reports=tuple(file for file in self.reports if TENANT in file.path))
+
+    @property
+    def joint(self) -> "OutputOptions":
+        """The options with only the reports that have one file for all tenants."""
+        return replace(self, reports=tuple(file for file in self.reports if TENANT not in file.path))
 
     def outputs(self, names: Sequence[str]) -> list[OutputFile]:
         """Return the report files for the tenants in `names`. Raises ReconcilerError like `files_for`."""

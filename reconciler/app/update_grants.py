@@ -55,7 +55,7 @@ def update_grants(
     with open_tenant(options, console, paths, request_options) as (tenants, sessions):
         ((session, observation),) = (
             (tenant_result.session, tenant_result.result)
-            for tenant_result in tenants.run(sessions, TenantSession.observe_all)
+            for tenant_result in tenants.run_open(sessions, TenantSession.observe_all)
         )
         declared = load_grants(options, load_config(options.config), [session.tenant], paths)
         rules = _update_rules(options, session, observation.directory, update_options.grant_filter)

@@ -161,15 +161,18 @@ def _content(path: Path) -> Any:  # noqa: ANN401 - JSON; the schema checks it la
     if isinstance(data, Problem):
         raise ReconcilerError(f"{data.source}: {data.what}")
     try:
-        return _parsed(data)
+        return parse_untrusted_json(data)
     except (ValueError, RecursionError) as error:
         raise StalePlanError(f"{path} is not a saved plan; create one with plan --out") from error
 
 
-def _parsed(data: bytes) -> Any:  # noqa: ANN401 - JSON; the schema checks it later
-    """Parse JSON. Raises ValueError or RecursionError for content that cannot be a saved plan."""
+def parse_untrusted_json(data: bytes) -> Any:  # noqa: ANN401 - JSON; the schema checks it later
+    """Parse JSON from somebody else, as reconciler writes it: no repeated keys, no fractions, no huge numbers.
+
+    Raises ValueError or RecursionError for other content, and for content that would fill the memory.
+    """
     if (data.count(b"[") + data.count(b"{")) * BYTES_PER_BRACKET > len(data) + PLAN_START_BYTES:
-        raise ValueError("more lists and objects than a plan has")
+        raise ValueError("too many lists and objects")
     content = json.loads(
         data, object_pairs_hook=_object, parse_int=_integer, parse_float=_refuse, parse_constant=_refuse
     )
@@ -192,4 +195,4 @@ def _integer(text: str) -> int:
 
 
 def _refuse(text: str) -> float:
-    raise ValueError(f"{text} is not in any plan")
+    raise ValueError(f"{text} is not an integer")

@@ -83,6 +83,11 @@ class ApiRequest:
         return f"{self.method} {collection}/{inner[1]}" if inner[1:] and collection != WHOLE_TENANT else collection
 
     @property
+    def buckets(self) -> tuple[str, ...]:
+        """The names of the token buckets of the request."""
+        return (self.family,) if self.family == WHOLE_TENANT else (self.family, WHOLE_TENANT)
+
+    @property
     def writes(self) -> bool:
         """Whether the request may change something."""
         return self.method != "GET"
@@ -90,10 +95,14 @@ class ApiRequest:
 
 @dataclass(frozen=True, slots=True)
 class ClientOptions:
-    """The rate limits and the retry policy of a client."""
+    """The rate limits and the retry policy of a client.
+
+    `token_limiter` limits the token requests. Tenants of a private cloud share it. None means a limiter of its own.
+    """
 
     rate_options: RateOptions = field(default_factory=RateOptions)
     retry_policy: RetryPolicy = field(default_factory=RetryPolicy)
+    token_limiter: RateLimiter | None = None
 
 
 class Management:
@@ -115,7 +124,8 @@ class Management:
         self._secrets = secrets
         self._check_token = check_token
         self._checked_token = ""
-        self._rate_limiter = RateLimiter(client_options.rate_options, client_options.retry_policy.deadline)
+        self._rate_limiter = RateLimiter(client_options.rate_options)
+        self._token_limiter = client_options.token_limiter or RateLimiter(client_options.rate_options)
         self._retry_policy = client_options.retry_policy
         self._tokens = TokenSource(credentials, self._post_form, client_options.retry_policy, secrets)
 
@@ -168,7 +178,8 @@ class Management:
 
     async def _send_within_rate_limit(self, api_request: ApiRequest, token: str) -> TenantResponse:
         request = self._request(api_request, token)
-        async with self._rate_limiter.acquire(api_request.family) as slot:
+        deadline = self._retry_policy.deadline
+        async with self._rate_limiter.acquire(*api_request.buckets, deadline=deadline) as slot:
             await api_request.context.before_send()
             try:
                 response = await exchange(self._http, request, self._secrets)
@@ -204,7 +215,11 @@ class Management:
             ) from error
 
     async def _post_form(self, path: str, form: dict[str, str]) -> TenantResponse:
-        return await exchange(self._http, self._http.build_request("POST", path, data=form), self._secrets)
+        async with self._token_limiter.acquire(path, deadline=self._retry_policy.deadline) as slot:
+            request = self._http.build_request("POST", path, data=form)
+            response = await exchange(self._http, request, self._secrets)
+            self._record_response(response, slot)
+            return response
 
 
 ORGANIZATIONS = "organizations"

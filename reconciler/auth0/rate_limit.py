@@ -17,6 +17,8 @@ CONTINUOUS_PROBE_SECONDS = 0.1
 LATE_PROBE_SECONDS = 0.25
 PROBE_INTERVAL_SECONDS = 1.01  # the network may deliver a probe slightly faster than the previous one
 SLOW_PROBE_INTERVAL_SECONDS = 2.5
+SHARED_PATIENCE_SECONDS = 5.0
+"""The time after which a request without a response no longer stops the requests of other tenants."""
 NEEDS_RESPONSE = math.inf
 """The delay of a request that must wait for the response to an earlier request."""
 
@@ -44,11 +46,16 @@ class TokenBucket:
     token, so if a number of remaining tokens occurs twice in a period, the refill is continuous. Then a probe is sent
     every tenth of a second, as long as the share of other programs is complete. A probe that finds no new token has
     taken one of their tokens. The next probe then waits for the whole second, until a number occurs twice again.
+
+    Several tenants may share a bucket (`is_shared`). One of them may never respond. Requests are then sent at the same
+    time before the first response, and an exhausted bucket waits at most SHARED_PATIENCE_SECONDS for a response.
     """
 
-    def __init__(self, share: float) -> None:
+    def __init__(self, share: float, *, is_shared: bool = False) -> None:
         self._share = share
-        self._limited = True
+        self._limited = not is_shared
+        self._patience = SHARED_PATIENCE_SECONDS if is_shared else NEEDS_RESPONSE
+        self._last_sent_at = -math.inf
         self._limit: int | None = None
         self._lowest_remaining = 0
         self._period = -math.inf  # `reset` in the responses; each refill changes it
@@ -69,13 +76,14 @@ class TokenBucket:
             return 0.0
         if now < self._probe_at:
             return self._probe_at - now
-        return NEEDS_RESPONSE if self._in_flight else 0.0
+        return max(0.0, self._last_sent_at + self._patience - now) if self._in_flight else 0.0
 
     def record_sent(self, now: float) -> None:
         """Record that a request is sent."""
         self._is_probing = self._is_exhausted()
         if self._is_probing:
             self._last_probe_at = now
+        self._last_sent_at = now
         self._in_flight += 1
 
     def record_lost(self) -> None:
@@ -156,6 +164,42 @@ class TokenBucket:
         return PROBE_INTERVAL_SECONDS if was_late else SLOW_PROBE_INTERVAL_SECONDS
 
 
+class RequestPacer:
+    """Keeps the requests of all tenants of a run below a number per second. Requests are sent in the order of arrival.
+
+    Without `max_rps`, requests do not wait.
+    """
+
+    def __init__(self, max_rps: float | None = None) -> None:
+        self._interval = 1 / max_rps if max_rps else 0.0
+        self._next_send_at = -math.inf
+        self._lock = asyncio.Lock()
+        self._waiting = 0
+
+    def wait(self, now: float) -> float:
+        """Return the seconds until a new request may be sent, behind the requests that wait already."""
+        return max(0.0, self._next_send_at - now) + self._waiting * self._interval if self._interval else 0.0
+
+    @asynccontextmanager
+    async def turn(self) -> AsyncIterator[None]:
+        """Wait for the turn of a request. The next request waits until the context is left."""
+        if not self._interval:
+            yield
+            return
+        self._waiting += 1
+        try:
+            async with self._lock:
+                if (seconds := self._next_send_at - asyncio.get_running_loop().time()) > 0:
+                    await asyncio.sleep(seconds)
+                yield
+        finally:
+            self._waiting -= 1
+
+    def record_sent(self, now: float) -> None:
+        """Record that a request is sent. Call it inside `turn`."""
+        self._next_send_at = now + self._interval
+
+
 NOTICE_WAIT_SECONDS = 3.0
 WHOLE_TENANT = "client-grants"
 """The name of the tenant's bucket. Every request takes a token from it. Paths of grants have no further bucket."""
@@ -165,13 +209,13 @@ WHOLE_TENANT = "client-grants"
 class RateOptions:
     """The limits of a client.
 
-    `rate_share` is the part of the tenant's limits that stays free for other programs, from 0 to 1. `max_rps` is the
-    maximum number of requests per second. `concurrency` is the maximum number of requests in flight. `notice` receives
+    `rate_share` is the part of the tenant's limits that stays free for other programs, from 0 to 1. `pacer` limits the
+    requests of all clients that share it. `concurrency` is the maximum number of requests in flight. `notice` receives
     a message before a long delay.
     """
 
     rate_share: float = 0.25
-    max_rps: float | None = None
+    pacer: RequestPacer = field(default_factory=RequestPacer)
     concurrency: int = 8
     notice: Callable[[str], None] = ignore_notice
 
@@ -182,6 +226,10 @@ class Slot:
 
     buckets: tuple[TokenBucket, ...]
     has_response: bool = field(default=False)
+
+    def wait(self, now: float) -> float:
+        """Return the seconds until the buckets allow the request."""
+        return max(bucket.wait(now) for bucket in self.buckets)
 
     def record_response(self, headers: RateLimitHeaders) -> None:
         """Record a response.
@@ -202,29 +250,28 @@ class Slot:
 
 
 class RateLimiter:
-    """The rate limiter of one tenant. Create it inside its event loop."""
+    """The rate limiter of one tenant, or of the token requests of the tenants that share their limit (`is_shared`)."""
 
-    def __init__(self, rate_options: RateOptions, deadline: float = math.inf) -> None:
-        self._deadline = deadline
+    def __init__(self, rate_options: RateOptions, *, is_shared: bool = False) -> None:
         self._free_slots = asyncio.Semaphore(rate_options.concurrency)
         self._changed = asyncio.Condition()
-        self._min_interval = 1 / rate_options.max_rps if rate_options.max_rps else 0.0
-        self._next_send_at = 0.0
-        self._buckets: dict[str, TokenBucket] = defaultdict(lambda: TokenBucket(rate_options.rate_share))
+        self._pacer = rate_options.pacer
+        self._buckets: dict[str, TokenBucket] = defaultdict(
+            lambda: TokenBucket(rate_options.rate_share, is_shared=is_shared)
+        )
         self._notice = rate_options.notice
         self._announced_until = 0.0
 
     @asynccontextmanager
-    async def acquire(self, family: str) -> AsyncIterator[Slot]:
-        """Wait until a request of `family` may be sent. `family` is the group of requests that share a rate limit.
+    async def acquire(self, *names: str, deadline: float = math.inf) -> AsyncIterator[Slot]:
+        """Wait until a request may be sent. It takes a token from each of the buckets `names`.
 
         Raises:
             DeadlinePassedError: without waiting, if the request may be sent only after the deadline.
         """
-        names = (family,) if family == WHOLE_TENANT else (family, WHOLE_TENANT)
         slot = Slot(tuple(self._buckets[name] for name in names))
         async with self._free_slots:
-            await self._wait_to_send(slot)
+            await self._wait_to_send(slot, deadline)
             try:
                 yield slot
             finally:
@@ -234,25 +281,24 @@ class RateLimiter:
                 async with self._changed:
                     self._changed.notify_all()
 
-    async def _wait_to_send(self, slot: Slot) -> None:
+    async def _wait_to_send(self, slot: Slot, deadline: float) -> None:
+        """Wait until the buckets and the pacer allow the request, and record that it is sent."""
         loop = asyncio.get_running_loop()
-        async with self._changed:
-            while wait := self._wait(slot, loop.time()):
-                if math.inf > loop.time() + wait > self._deadline:
-                    raise DeadlinePassedError(
-                        f"nothing was sent: the rate limits allow the next call at {time_after(wait)}, {AFTER_DEADLINE}"
-                    )
-                self._announce(wait, loop.time())
-                await self._min_probe_interval(wait)
-            now = loop.time()
-            self._next_send_at = now + self._min_interval
-            for bucket in slot.buckets:
-                bucket.record_sent(now)
+        while True:
+            async with self._changed:
+                while wait := slot.wait(loop.time()):
+                    self._before_waiting(wait, deadline)
+                    await self._wait_for_change(wait)
+            self._before_waiting(self._pacer.wait(loop.time()), deadline)
+            async with self._pacer.turn():
+                now = loop.time()
+                if not slot.wait(now):  # a response may have changed the buckets in the meantime
+                    self._pacer.record_sent(now)
+                    for bucket in slot.buckets:
+                        bucket.record_sent(now)
+                    return
 
-    def _wait(self, slot: Slot, now: float) -> float:
-        return max(self._next_send_at - now, 0.0, *(bucket.wait(now) for bucket in slot.buckets))
-
-    async def _min_probe_interval(self, seconds: float) -> None:
+    async def _wait_for_change(self, seconds: float) -> None:
         """Wait for `seconds`, or until a response changes the state."""
         try:
             async with asyncio.timeout(None if seconds == math.inf else seconds):
@@ -260,7 +306,13 @@ class RateLimiter:
         except TimeoutError:
             pass
 
-    def _announce(self, wait: float, now: float) -> None:
+    def _before_waiting(self, wait: float, deadline: float) -> None:
+        """Announce a long delay. Raises DeadlinePassedError if it ends after the deadline."""
+        now = asyncio.get_running_loop().time()
+        if wait and math.inf > now + wait > deadline:
+            raise DeadlinePassedError(
+                f"nothing was sent: the rate limits allow the next call at {time_after(wait)}, {AFTER_DEADLINE}"
+            )
         if NOTICE_WAIT_SECONDS < wait < math.inf and now >= self._announced_until:
             self._announced_until = now + wait
             self._notice(f"waiting {wait:.0f} s for the tenant's rate limit")

@@ -3,29 +3,39 @@
 import click
 
 from reconciler.app import ci
-from reconciler.app.apply_run import ApplyCommand
-from reconciler.app.approval import ApprovedPlan, load_approved_plan
+from reconciler.app.apply_tenants import ApplyCommand, ApplyOptions
+from reconciler.app.approval import ApprovalOptions, Approvals
 from reconciler.app.console import Console
 from reconciler.app.load import data_folder
 from reconciler.app.options import PlanOptions, RequestOptions
 from reconciler.app.outputs import TENANT, OutputOptions, check_outputs
-from reconciler.app.tenant_runs import expected_tenant_names, tenant_failures, tenant_runs
-from reconciler.cli.option_groups import option_group, output_options, parse_duration, plan_options, request_options
-from reconciler.cli.options import TENANT_OPTIONS, current_options, global_options
-from reconciler.core.characters import visible
-from reconciler.core.outcome import Result
+from reconciler.app.run_context import expected_tenant_names
+from reconciler.app.tenant_reports import TenantReports, failed_runs
+from reconciler.app.tenant_runs import tenant_runs
+from reconciler.cli.option_groups import (
+    at_once_option,
+    option_group,
+    output_options,
+    parse_duration,
+    plan_options,
+    request_options,
+)
+from reconciler.cli.options import TENANT_OPTIONS, current_options, global_options, shard_option, wave_option
+from reconciler.core.fleet import APPLY
 from reconciler.core.problems import Problem, Severity, Source
 from reconciler.core.selection import refuse_empty_selection
 from reconciler.errors import Exit, ReconcilerError, ReportLostError, reason
-from reconciler.output.formats import OutputView, PlanResults, RunResults, outputs_of, render
+from reconciler.output.formats import OutputView, outputs_of, render
+from reconciler.output.results import PlanResults, RunResult, RunResults
 from reconciler.output.source_links import SourceLinks
 from reconciler.output.styled import line
 from reconciler.output.text.plan import report_lines
+from reconciler.output.text.tenants import runs_lines
 from reconciler.output.words import refusal
 
 approval_options = option_group(
-    "approval",
-    load_approved_plan,
+    "approval_options",
+    ApprovalOptions,
     click.option(
         "--max-plan-age",
         type=parse_duration,
@@ -55,12 +65,15 @@ approval_options = option_group(
 @approval_options
 @click.option("--yes", is_flag=True, help="Apply without asking. Guards still apply.")
 @request_options
+@at_once_option
+@wave_option
+@shard_option
 @output_options("markdown")
 def command(
     *,
     plan_options: PlanOptions,
     request_options: RequestOptions,
-    approval: ApprovedPlan,
+    approval_options: ApprovalOptions,
     yes: bool,
     output_options: OutputOptions,
 ) -> Exit:
@@ -70,91 +83,83 @@ def command(
     files.
 
     With PLANFILE from plan --out, apply without asking. The plan is recomputed, and any change that is not in PLANFILE
-    aborts with exit code 5 before writing.
+    aborts with exit code 5 before writing. With {tenant} in PLANFILE, each tenant has its own saved plan.
 
     PATHs are grant files or folders. With PATHs, --client or --api, only the selected grants are changed.
+
+    Several tenants are applied at the same time, wave by wave if the configuration has waves. The output starts with a
+    summary.
     """
-    console = Console(current_options())
-    approval, plan_options = approval.with_plan_file(plan_options, current_options().grants)
+    options = current_options()
+    console = Console(options)
+    approvals, plan_options = approval_options.load(plan_options)
     _check_outputs(output_options)
-    approval.check_options(plan_options)
-    approval.check_not_applied(data_folder(current_options().config))
+    _check_single_plan(approvals, plan_options)
+    links = ci.source_links(options.config)
+    view = OutputView(verbose=options.verbose, links=links, max_bytes=output_options.max_bytes)
+    has_data = output_options.stdout_format != "text"
     try:
-        with tenant_runs(current_options(), plan_options, request_options, console, names=approval.shows_names) as (
-            tenants,
-            sessions,
-        ):
-            approval.check_tenants(sessions)
-            apply_command = ApplyCommand(
-                tenants,
-                approval,
-                console,
-                asks=not yes,
-                stdout_has_data=output_options.stdout_format != "text",
-                verbose=current_options().verbose,
+        with tenant_runs(options, plan_options, request_options, console, has_names=approvals.have_names) as tenants:
+            approvals.check_count(tenants.names)
+            reports: TenantReports[RunResult] = TenantReports(APPLY, tenants, console, output_options, view)
+            apply_options = ApplyOptions(
+                plan_options, request_options, options.config, options.grants, not yes, has_data, options.verbose
             )
-            planned = tenants.plan_all(sessions)
-            refuse_empty_selection(each.result.plan.selection for each in planned)
-            confirmed = apply_command.confirm(planned)
-            if confirmed:
-                approval.check_tip(current_options().config)
-            finished = apply_command.apply(confirmed, request_options)
+            apply_command = ApplyCommand(tenants, reports, approvals, console, apply_options)
+            apply_command.run()
     except ReconcilerError as error:
-        error.tenants = error.tenants or dict.fromkeys(current_options().tenants, False)
+        error.tenants = error.tenants or dict.fromkeys(options.tenants, False)
         if error.tenants:
-            _write_reports(
-                RunResults([], tenant_failures(error)), output_options, ci.source_links(current_options().config)
-            )
+            _write_reports(failed_runs(error), output_options, links)
         raise
-    finished.sort(key=lambda each: tenants.names.index(each[0].plan.tenant.name))
-    results = RunResults([run_result for run_result, _ in finished], tenants.failures)
+    results = RunResults(reports.results, tenants.failures, reports.summary)
+    refuse_empty_selection(run_result.plan.selection for run_result in results.runs)
     try:
-        _print_results(results, output_options, console)
+        _print_results(results, output_options, console, with_plans=not apply_command.asks)
     except OSError as error:
         raise ReportLostError(reason(error)) from error
-    code = tenants.worst_exit_code(exit_code for _, exit_code in finished)
-    has_written = any(
-        outcome.result is not Result.SKIPPED for run_result in results.runs for outcome in run_result.report.outcomes
-    )
+    code = tenants.worst_exit_code(reports.exit_codes.values())
     try:
-        _write_reports(results, output_options, ci.source_links(current_options().config))
+        _write_reports(results, output_options.joint if tenants.are_several else output_options, links)
         ci.write_step_outputs(lambda: outputs_of(PlanResults([run_result.plan for run_result in results.runs])))
+        reports.raise_errors()
     except ReconcilerError as error:
-        if not has_written:
+        if not reports.has_written:
             raise
         console.problems([Problem(Source("--report"), str(error), severity=Severity.WARNING)], {})
-    return Exit.INCOMPLETE if has_written and code in NOTHING_WRITTEN else code
+    return Exit.INCOMPLETE if reports.has_written and code in NOTHING_WRITTEN else code
 
 
 NOTHING_WRITTEN = frozenset({Exit.FAILED, Exit.REFUSED, Exit.STALE})
 """Exit codes that mean nothing was written. They must not be returned if one of several tenants was changed."""
 
 
-def _print_results(results: RunResults, output_options: OutputOptions, console: Console) -> None:
-    links = ci.source_links(current_options().config)
+def _check_single_plan(approvals: Approvals, plan_options: PlanOptions) -> None:
+    """Check the only saved plan before anything is read. Raises StalePlanError."""
+    approvals.only.check_options(plan_options)
+    approvals.only.check_not_applied(data_folder(current_options().config))
+
+
+def _print_results(results: RunResults, output_options: OutputOptions, console: Console, *, with_plans: bool) -> None:
+    links, verbose = ci.source_links(current_options().config), current_options().verbose
     if output_options.stdout_format != "text":
-        console.text(
-            render(results, output_options.stdout_format, OutputView(links=links, max_bytes=output_options.max_bytes))
-        )
+        view = OutputView(links=links, max_bytes=output_options.max_bytes)
+        console.text(render(results, output_options.stdout_format, view))
+    elif results.summary:
+        console.result(runs_lines(results, results.summary, verbose=verbose, with_plans=with_plans))
+    else:
+        for run_result in results.runs:
+            if run_result.report.outcomes:
+                console.result([line(), *report_lines(run_result.report, run_result.plan.directory, verbose=verbose)])
+    if results.summary and not verbose:
+        if any(run_result.rollback for run_result in results.runs):
+            console.note("To roll back a tenant: reconciler journal lists the runs with their commands")
+        return
     for run_result in results.runs:
-        if output_options.stdout_format == "text" and run_result.report.outcomes:
-            name = (
-                [line(f"Tenant {visible(run_result.plan.tenant.label)}")]
-                if len(results.runs) + len(results.failed) > 1
-                else []
-            )
-            console.result(
-                [
-                    line(),
-                    *name,
-                    *report_lines(run_result.report, run_result.plan.directory, verbose=current_options().verbose),
-                ]
-            )
         if run_result.rollback:
             console.note(f"To roll back: {run_result.rollback}")
-    for run_result in results.runs:
-        if run_result.plan.blocked:
-            console.error(refusal(run_result.plan), run_result.plan.tenant.name if len(results.runs) > 1 else "")
+        if run_result.plan.blocked and not results.summary:
+            console.error(refusal(run_result.plan))
 
 
 def _check_outputs(output_options: OutputOptions) -> None:
@@ -168,5 +173,7 @@ def _write_reports(results: RunResults, output_options: OutputOptions, links: So
     """Write the report files and the step summary."""
     view = OutputView(links=links, max_bytes=output_options.max_bytes)
     names = [*(run_result.plan.tenant.name for run_result in results.runs), *results.failed]
-    output_options.write(names, lambda name, selected: render(results.of(selected), name, view))
+    output_options.write(
+        names, lambda name, selected: render(results if len(selected) > 1 else results.of(selected), name, view)
+    )
     ci.write_step_summary(lambda: render(results, "markdown", OutputView(links=links, max_bytes=ci.SUMMARY_BYTES)))

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -9,48 +10,68 @@ import click
 
 from reconciler.app import ci
 from reconciler.app.console import Console
-from reconciler.app.load import load_config, workspace_of
+from reconciler.app.load import load_config, select_names, workspace_of
 from reconciler.app.options import GlobalOptions
 from reconciler.cli.option_groups import format_option
-from reconciler.cli.options import TENANT_OPTIONS, current_options, global_options
-from reconciler.config.tenants import identity_check
+from reconciler.cli.options import TENANT_OPTIONS, current_options, global_options, shard_option
+from reconciler.config.tenants import Config, choose_tenant, identity_check
+from reconciler.core.characters import visible
 from reconciler.core.problems import Finding, Status
 from reconciler.doctor import setup
 from reconciler.doctor.checks import pattern_finding, skipped_findings, tenant_findings
 from reconciler.doctor.probe import ProbedListing, probe_tenant
 from reconciler.errors import Exit
+from reconciler.output.styled import Span, Style, line
 from reconciler.output.text.lists import finding_lines, findings_json
 from reconciler.redaction import secrets_in
 
 
 @global_options(*TENANT_OPTIONS, examples=("reconciler doctor", "reconciler --tenant prod doctor"))
 @click.command("doctor")
+@shard_option
 @format_option()
 def command(*, stdout_format: str) -> Exit:
     """Check configuration, files, network, credentials, clock and permissions.
 
     Nothing is written. A failed check does not stop the others. Warnings do not change the exit code.
+
+    With --all-tenants, several --tenant or --shard, each tenant is checked.
     """
     options = current_options()
     console = Console(options)
-    findings = _findings(options)
+    configuration, config = setup.configuration(partial(load_config, options.config))
+    has_one = config is None or not (options.all_tenants or options.shard or len(options.tenants) > 1)
+    names: Sequence[str | None] = [next(iter(options.tenants), None)]
+    if config is not None and not has_one:
+        names = select_names(config, options)
+        if not names:
+            console.note(f"The shard {options.shard} has no tenants.")
+    checked = [(name, _findings(configuration, config, name, options)) for name in names]
     if stdout_format == "json":
-        console.data(findings_json(findings))
+        console.data(findings_json(checked[0][1]) if has_one else _all_json(checked))
     else:
-        console.result(finding_lines(findings))
-    return Exit.FAILED if any(finding.status is Status.FAILED for finding in findings) else Exit.DONE
+        for number, (name, findings) in enumerate(checked):
+            heading = [] if has_one else [line(Span(f"Tenant {visible(name or '')}", Style.STRONG))]
+            console.result([*([line()] * bool(number)), *heading, *finding_lines(findings)])
+    has_failed = any(finding.status is Status.FAILED for _, findings in checked for finding in findings)
+    return Exit.FAILED if has_failed else Exit.DONE
 
 
-def _findings(options: GlobalOptions) -> list[Finding]:
-    config_finding, config = setup.configuration(partial(load_config, options.config))
+def _all_json(checked: Sequence[tuple[str | None, Sequence[Finding]]]) -> Mapping[str, object]:
+    return {"tenants": [{"tenant": name, **findings_json(findings)} for name, findings in checked]}
+
+
+def _findings(configuration: Finding, config: Config | None, name: str | None, options: GlobalOptions) -> list[Finding]:
+    """Return the findings for the tenant with `name`, or for the default tenant."""
     allow_unnamed = options.allow_unnamed_tenant
-    tenant_finding, tenant = setup.tenant(config, options.tenant, os.environ, allow_unnamed=allow_unnamed)
+    choose = partial(choose_tenant, name=name, environment=os.environ, allow_unnamed=allow_unnamed)
+    tenant_finding, tenant = setup.tenant(config, choose)
     grants_finding, needs = setup.grants(Path(options.grants), config, tenant, workspace_of(options.config))
     if config is None or tenant is None:
-        return [config_finding, tenant_finding, grants_finding, *skipped_findings("no tenant is selected")]
+        return [configuration, tenant_finding, grants_finding, *skipped_findings("no tenant is selected")]
     identity = identity_check(config, tenant, os.environ, allow_unnamed=allow_unnamed)
     secrets = secrets_in(os.environ, ci.mask)
     probe = asyncio.run(probe_tenant(tenant, os.environ, identity, secrets))
     lists_grants = isinstance(probe.listing, ProbedListing) and not probe.listing.error
     patterns = asyncio.run(pattern_finding(tenant, os.environ, identity, secrets, lists_grants=lists_grants))
-    return [config_finding, tenant_finding, grants_finding, *tenant_findings(probe, needs, patterns)]
+    return [configuration, tenant_finding, grants_finding, *tenant_findings(probe, needs, patterns)]

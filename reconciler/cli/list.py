@@ -52,7 +52,7 @@ def command(
     if offline:
         listings, code = _list_offline(options, selecting), Exit.DONE
     else:
-        with tenant_runs(options, selecting, request_options, console) as (tenants, sessions):
+        with tenant_runs(options, selecting, request_options, console) as tenants, tenants.opened() as sessions:
             listings = _list_online(tenants, sessions, observed=observed)
             code = tenants.worst_exit_code([])
     refuse_empty_selection(each.selection for each in listings)
@@ -75,7 +75,7 @@ def _list_offline(options: GlobalOptions, selecting: PlanOptions) -> list[Listin
 
 def _list_online(tenants: TenantRuns, sessions: list[TenantSession], *, observed: bool) -> list[Listing]:
     work = TenantSession.list_observed if observed else TenantSession.list_declared
-    return [tenant_result.result for tenant_result in tenants.run(sessions, work)]
+    return [tenant_result.result for tenant_result in tenants.run_open(sessions, work)]
 
 
 def _print(listings: list[Listing], stdout_format: str, console: Console, *, are_several: bool) -> None:

@@ -36,6 +36,7 @@ COMMANDS: Mapping[str, str] = {
     "risks": "List the risk rules of plans.",
     "schema": "Print the JSON Schema of grant files, or compare it with an API document.",
     "doctor": "Check configuration, network, credentials and permissions.",
+    "fleet": "Run many tenants in several jobs of a CI service.",
     "journal": "List past runs, or show one of them.",
     "sandbox": "Serve or reset the local tenant.",
     "completion": "Print the script with which a shell completes commands.",

@@ -2,6 +2,7 @@
 
 import inspect
 import math
+import re
 from collections.abc import Callable, Sequence
 from functools import wraps
 from typing import Any
@@ -19,6 +20,7 @@ Command = Callable[..., Exit]
 Decorator = Callable[[Command], Command]
 
 SECONDS_PER_UNIT = {"s": 1.0, "m": 60.0, "h": 3600.0}
+RUN_NAME = re.compile("[!-~]{1,200}")
 NUMBER = click.IntRange(min=0)
 
 
@@ -69,6 +71,19 @@ class FiniteRange(click.FloatRange):
         return number
 
 
+class RunName(click.types.StringParamType):
+    """The name of a run: at most 200 visible ASCII characters."""
+
+    name = "name"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:  # noqa: ANN401 - click's signature
+        """Return the name. Raises click.BadParameter."""
+        text = str(value).strip()
+        if not RUN_NAME.fullmatch(text):
+            self.fail(f"{quote_text(text)} is not a name of a run; use letters, digits and signs", param, ctx)
+        return text
+
+
 _REQUEST_DEFAULTS = RequestOptions()
 
 request_options = option_group(
@@ -86,7 +101,7 @@ request_options = option_group(
         "--max-rps",
         type=FiniteRange(0.01, 1e6),
         metavar="N",
-        help="Maximum requests per second, even if the tenant allows more.",
+        help="Maximum requests per second to all tenants together, even if they allow more.",
     ),
     click.option(
         "--concurrency",
@@ -94,7 +109,7 @@ request_options = option_group(
         default=_REQUEST_DEFAULTS.concurrency,
         show_default=True,
         metavar="N",
-        help="Maximum concurrent requests.",
+        help="Maximum concurrent requests per tenant.",
     ),
     click.option(
         "--attempts",
@@ -110,9 +125,21 @@ request_options = option_group(
         default=f"{_REQUEST_DEFAULTS.timeout / SECONDS_PER_UNIT['m']:.0f}m",
         show_default=True,
         metavar="TIME",
-        help="Stop the run after this time, such as 90s, 30m or 2h.",
+        help="Stop each tenant this long after its start, such as 90s, 30m or 2h.",
     ),
 )
+
+
+def at_once_option(command: Command) -> Command:
+    """Add --at-once. Its value is part of the request options."""
+    return click.option(
+        "--at-once",
+        type=click.IntRange(1, 1000),
+        default=_REQUEST_DEFAULTS.at_once,
+        show_default=True,
+        metavar="N",
+        help="Maximum number of tenants in progress.",
+    )(command)
 
 
 def selecting_options(metavar: str = "[PATH]...") -> tuple[Decorator, ...]:
@@ -181,6 +208,15 @@ PLAN_OPTIONS: tuple[Decorator, ...] = (
 def plan_options(metavar: str = "[PATH]...") -> Decorator:
     """Return a decorator for the options of a plan, with `metavar` for the arguments."""
     return option_group("plan_options", PlanOptions, *selecting_options(metavar), *PLAN_OPTIONS)
+
+
+run_option = click.option(
+    "--run",
+    envvar=("RECONCILER_RUN",),
+    type=RunName(),
+    metavar="NAME",
+    help="Name of the run in results.  [default: the number of the run of the CI service]",
+)
 
 
 def output_options(*more_formats: str) -> Decorator:

@@ -12,6 +12,7 @@ from click.shell_completion import CompletionItem
 
 from reconciler.app.options import GlobalOptions
 from reconciler.config.search import find_config_file
+from reconciler.core.fleet import Shard
 from reconciler.core.identity import ALLOW_UNNAMED
 from reconciler.errors import ReconcilerError
 
@@ -113,14 +114,29 @@ def global_options(
     return decorate
 
 
+class ShardType(click.ParamType):  # type: ignore[type-arg] # not generic before click 8.4
+    """A shard such as 0/4."""
+
+    name = "shard"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Shard:  # noqa: ANN401 - click's signature
+        """Return the shard. Raises click.BadParameter."""
+        try:
+            return value if isinstance(value, Shard) else Shard.parse(str(value))
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
+
+
 def bind_environment_variables(command: click.Command, *words: str) -> None:
     """Give each option of a command and its subcommands an environment variable, unless it has one.
 
-    `words` are the names of the command, such as sandbox and serve.
+    An option whose variables are a tuple gets its own variable before these. `words` are the names of the command, such
+    as sandbox and serve.
     """
     for parameter in command.params:
-        if isinstance(parameter, click.Option) and parameter.envvar is None:
-            parameter.envvar = environment_variable(*words, _long_name(parameter.opts))
+        if isinstance(parameter, click.Option) and (parameter.envvar is None or isinstance(parameter.envvar, tuple)):
+            own = environment_variable(*words, _long_name(parameter.opts))
+            parameter.envvar = [own, *parameter.envvar] if parameter.envvar else own
     if isinstance(command, click.Group):
         for name, subcommand in command.commands.items():
             bind_environment_variables(subcommand, *words, name)
@@ -153,6 +169,25 @@ def _store_value(context: click.Context, parameter: click.Parameter, value: obje
         stored[parameter.name] = value
     if source is ParameterSource.COMMANDLINE:
         context.meta.setdefault(_TYPED_KEY, set()).add(parameter.name)
+
+
+shard_option = click.option(
+    "--shard",
+    type=ShardType(),
+    expose_value=False,
+    callback=_store_value,
+    metavar="I/N",
+    help="Run only part I of N of the selected tenants, sorted by name. I counts from 0.",
+)
+"""Adds --shard to a command. `current_options` returns its value."""
+wave_option = click.option(
+    "--wave",
+    expose_value=False,
+    callback=_store_value,
+    metavar="NAME",
+    help="Select the tenants of this wave of the configuration.",
+)
+"""Adds --wave to a command. `current_options` returns its value."""
 
 
 def _refuse_unused(context: click.Context, parameter: click.Parameter, value: object) -> None:

@@ -1,28 +1,31 @@
 """`reconciler plan`: show the changes without writing."""
 
-from collections.abc import Sequence
 from datetime import UTC, datetime
 
 import click
 
 from reconciler.app import ci
 from reconciler.app.console import Console
+from reconciler.app.interruption import Interruption
 from reconciler.app.options import GlobalOptions, PlanOptions, RequestOptions
 from reconciler.app.outputs import TENANT, OutputFile, OutputOptions, check_outputs, files_for
+from reconciler.app.run_context import expected_tenant_names, select_tenants
 from reconciler.app.session import TenantSession
-from reconciler.app.tenant_runs import TenantRuns, expected_tenant_names, select_tenants, tenant_failures, tenant_runs
+from reconciler.app.tenant_reports import TenantReports, failed_plans
+from reconciler.app.tenant_runs import TenantRuns, tenant_runs
 from reconciler.artifacts.saved_plan import discard_plan, write_plan
-from reconciler.cli.option_groups import output_options, plan_options, request_options
-from reconciler.cli.options import TENANT_OPTIONS, current_options, global_options
+from reconciler.cli.option_groups import at_once_option, output_options, plan_options, request_options
+from reconciler.cli.options import TENANT_OPTIONS, current_options, global_options, shard_option, wave_option
+from reconciler.core.fleet import PLAN
+from reconciler.core.identity import IdentityClaims, SameTenantError
 from reconciler.core.plan import Plan
 from reconciler.core.selection import refuse_empty_selection
 from reconciler.errors import Exit, ReconcilerError
-from reconciler.output.formats import OutputView, PlanResults, outputs_of, render
-from reconciler.output.styled import line
+from reconciler.output.formats import OutputView, outputs_of, render
+from reconciler.output.results import PlanResults
 from reconciler.output.text.plan import plan_lines
+from reconciler.output.text.tenants import plans_lines
 from reconciler.output.words import refusal
-
-Plans = Sequence[tuple[TenantSession, Plan]]
 
 
 @global_options(
@@ -36,6 +39,9 @@ Plans = Sequence[tuple[TenantSession, Plan]]
 @click.command("plan")
 @plan_options()
 @request_options
+@at_once_option
+@wave_option
+@shard_option
 @click.option("--out", metavar="FILE", help="Save the plan to FILE. {tenant} in FILE is replaced by the tenant's name.")
 @output_options("markdown", "sarif", "github")
 @click.option("--detailed-exitcode", is_flag=True, help="Exit with 2 if there are changes.")
@@ -51,44 +57,79 @@ def command(
 
     PATHs are grant files or folders. With PATHs, --client or --api, the plan is about the selected grants only. All
     files are still read, so --prune never deletes a grant that another file declares.
+
+    With several tenants, the output starts with a summary, and equal plans are shown once. -v shows every plan.
     """
     options = current_options()
     console = Console(options)
     _check_outputs(options, out, output_options)
     try:
-        plans, tenants = _make_plans(options, plan_options, request_options, out, console)
+        if out:
+            _discard_old_plans(out, options, console)
+        with tenant_runs(options, plan_options, request_options, console) as tenants:
+            _refuse_shared_plan_file(out, tenants)
+            view = _view(output_options, options)
+            reports: TenantReports[Plan] = TenantReports(PLAN, tenants, console, output_options, view)
+            _plan_all(tenants, reports, out, console, detailed=detailed_exitcode)
     except ReconcilerError as error:
         error.tenants = error.tenants or dict.fromkeys(options.tenants, False)
         if error.tenants:
-            _write_reports(PlanResults([], tenant_failures(error)), output_options, options)
+            _write_reports(failed_plans(error), output_options, options)
         raise
-    _print_plans(PlanResults([plan for _, plan in plans], tenants.failures), output_options, console, options)
-    for _, plan in plans:
+    results = PlanResults(reports.results, tenants.failures, reports.summary)
+    refuse_empty_selection(plan.selection for plan in results.plans)
+    _write_reports(results, output_options.joint if tenants.are_several else output_options, options)
+    _print_plans(results, output_options, console, options)
+    reports.raise_errors()
+    return tenants.worst_exit_code(reports.exit_codes.values())
+
+
+def _plan_all(
+    tenants: TenantRuns, reports: TenantReports[Plan], out: str | None, console: Console, *, detailed: bool
+) -> None:
+    """Plan each tenant, save its plan if `out` is set, and report it. Tenants with the same identity fail."""
+    claims = IdentityClaims()
+
+    async def plan_one(session: TenantSession) -> None:
+        try:
+            reports.begin(session.tenant)
+            planned = await interruption.unless_stopped(session.observe_and_plan())
+        except SameTenantError as error:
+            claims.record(error)
+            raise
+        name, plan = session.tenant.name, planned.plan
+        if not tenants.are_several:
+            refuse_empty_selection([plan.selection])
+        claims.claim(name, session.identities(planned.observation))
+        claims.check(name)
+        reports.show_problems(session.warnings(plan), session.declared.texts)
+        if out:
+            _save(out, plan, session)
+        reports.end_plan(plan, _exit_code(plan, detailed=detailed))
         if plan.blocked:
-            console.error(refusal(plan), plan.tenant.name if tenants.are_several else "")
-    return tenants.worst_exit_code(_exit_code(plan, detailed=detailed_exitcode) for _, plan in plans)
+            console.error(refusal(plan), name if tenants.are_several else "")
+
+    interruption = Interruption(console)
+    with tenants.report_signals(interruption):
+        tenants.run(plan_one, interruption=interruption)
+    for name in list(reports.exit_codes):
+        with tenants.isolate(name):
+            _refuse_same_tenant(claims, name, out)
 
 
-def _make_plans(
-    options: GlobalOptions,
-    plan_options: PlanOptions,
-    request_options: RequestOptions,
-    out: str | None,
-    console: Console,
-) -> tuple[Plans, TenantRuns]:
-    """Make the plans and save them if `out` is set."""
-    if out:
-        _discard_old_plans(out, options, console)
-    with tenant_runs(options, plan_options, request_options, console) as (tenants, sessions):
-        if out and tenants.are_several and TENANT not in out:
-            raise ReconcilerError(f"--out {out}: each tenant needs its own plan file; add {TENANT} to the name")
-        plans = [(tenant_result.session, tenant_result.result.plan) for tenant_result in tenants.plan_all(sessions)]
-        refuse_empty_selection(plan.selection for _, plan in plans)
-        for session, plan in plans:
-            console.problems(session.warnings(plan), session.declared.texts)
-            if out:
-                _save(out, plan, session)
-        return plans, tenants
+def _refuse_same_tenant(claims: IdentityClaims, name: str, out: str | None) -> None:
+    """Raise SameTenantError for a tenant that was planned before another tenant showed the same identity."""
+    try:
+        claims.check(name)
+    except SameTenantError:
+        for path, _ in files_for(out, [name]) if out else ():
+            discard_plan(path)
+        raise
+
+
+def _refuse_shared_plan_file(out: str | None, tenants: TenantRuns) -> None:
+    if out and tenants.are_several and TENANT not in out:
+        raise ReconcilerError(f"--out {out}: each tenant needs its own plan file; add {TENANT} to the name")
 
 
 def _check_outputs(options: GlobalOptions, out: str | None, output_options: OutputOptions) -> None:
@@ -122,7 +163,9 @@ def _write_reports(results: PlanResults, output_options: OutputOptions, options:
     """Write the report files, the step summary and the step outputs."""
     view = _view(output_options, options)
     names = [*(plan.tenant.name for plan in results.plans), *results.failed]
-    output_options.write(names, lambda name, selected: render(results.of(selected), name, view))
+    output_options.write(
+        names, lambda name, selected: render(results if len(selected) > 1 else results.of(selected), name, view)
+    )
     summary = OutputView(links=view.links, max_bytes=ci.SUMMARY_BYTES)
     ci.write_step_summary(lambda: render(results, "markdown", summary))
     if results.plans:
@@ -130,16 +173,15 @@ def _write_reports(results: PlanResults, output_options: OutputOptions, options:
 
 
 def _print_plans(results: PlanResults, output_options: OutputOptions, console: Console, options: GlobalOptions) -> None:
-    _write_reports(results, output_options, options)
-    if output_options.stdout_format == "text":
-        for number, plan in enumerate(results.plans):
-            console.result([line()] * bool(number))
-            console.result(plan_lines(plan, verbose=options.verbose))
-        return
-    for plan in results.plans:
-        for note in plan.notes:
+    if output_options.stdout_format != "text":
+        for note in dict.fromkeys(note for plan in results.plans for note in plan.notes):
             console.note(f"Note: {note}")
-    console.text(render(results, output_options.stdout_format, _view(output_options, options)))
+        console.text(render(results, output_options.stdout_format, _view(output_options, options)))
+    elif results.summary:
+        console.result(plans_lines(results, results.summary, verbose=options.verbose))
+    else:
+        for plan in results.plans:
+            console.result(plan_lines(plan, verbose=options.verbose))
 
 
 def _exit_code(plan: Plan, *, detailed: bool) -> Exit:

@@ -12,7 +12,8 @@ from reconciler.cli.option_groups import output_options
 from reconciler.cli.options import current_options, global_options
 from reconciler.core.approval import label_unverified
 from reconciler.errors import Exit
-from reconciler.output.formats import OutputView, PlanResults, render
+from reconciler.output.formats import OutputView, render
+from reconciler.output.results import PlanResults
 from reconciler.output.text.plan import plan_lines
 
 

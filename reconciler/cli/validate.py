@@ -11,7 +11,7 @@ from reconciler.app.load import data_folder, is_snapshot, load_config, workspace
 from reconciler.app.options import GlobalOptions
 from reconciler.app.outputs import TENANT, OutputOptions, check_outputs
 from reconciler.cli.option_groups import output_options
-from reconciler.cli.options import current_options, global_options
+from reconciler.cli.options import current_options, global_options, shard_option
 from reconciler.config.tenants import tenant_named
 from reconciler.core.tenant_filter import UNKNOWN_TENANTS
 from reconciler.errors import Exit, ProblemsError, ReconcilerError
@@ -30,6 +30,7 @@ from reconciler.output.styled import line
 )
 @click.command("validate")
 @click.argument("paths", nargs=-1, type=click.Path(path_type=Path), metavar="[PATH]...")
+@shard_option
 @output_options("github", "sarif")
 def command(*, paths: tuple[Path, ...], output_options: OutputOptions) -> Exit:
     """Check grant files and folders, offline. Default: the folder of --grants.
@@ -75,5 +76,8 @@ def _load_files(options: GlobalOptions, paths: list[Path], workspace: Workspace)
         problems = tuple(sorted({*error.problems, *grants.problems}))
         return replace(grants, problems=problems, texts={**error.texts, **grants.texts})
     tenants = config.targets(*(tenant_named(config, name) for name in options.tenants))
+    if options.shard is not None:
+        names = options.shard.part(options.tenants or config.tenants)
+        tenants = replace(tenants, targets=tuple(tenant_named(config, name).target for name in names))
     snapshot_only = is_snapshot(paths, options.config)
     return read_grants(paths, tenants, workspace, may_be_empty=snapshot_only, is_snapshot=snapshot_only)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from reconciler.config.tenants import SANDBOX_DATABASE, SANDBOX_DOMAIN, Config, Tenant, TenantKind, tenant_name_advice
-from reconciler.core.characters import quote_text, visible
+from reconciler.core.characters import join_some, quote_text, visible
 from reconciler.core.guards import Limits
 from reconciler.core.identity import (
     AUTH0_HOSTS,
@@ -23,6 +23,7 @@ from reconciler.core.pattern import PATTERN_FIELDS, WILDCARDS, ManagedScope, Pat
 from reconciler.core.plan import SANDBOX
 from reconciler.core.policy import GrantSchema, Policy, PolicyRule, Verdict
 from reconciler.core.problems import Problem, Source
+from reconciler.core.waves import DEFAULT_STOP_AFTER, Rollout, Wave
 from reconciler.errors import ProblemsError, ReconcilerError
 from reconciler.files.document import mark_of
 
@@ -55,6 +56,7 @@ def parse_config(data: Mapping[str, Any], file: str) -> Config:
         own_applications=frozenset(data.get("own") or ()),
         limits=_limits(data, Limits()),
         policy=_policy(data),
+        rollout=_rollout(data),
     )
     folder = Path(file).parent
     tenants = {name: _tenant(name, item or {}, folder, shared) for name, item in (data.get("tenants") or {}).items()}
@@ -68,6 +70,7 @@ def _problems(data: Mapping[str, Any], file: str) -> Iterator[Problem]:
     yield from _domain_problems(tenants, data, file)
     yield from _schema_problems(data, file)
     yield from _database_problems(tenants, data, file)
+    yield from _wave_problems(tenants, data, file)
     default = data.get("default_tenant")
     if default is not None and default not in tenants:
         source = Source(file, *mark_of(data, ("default_tenant",)))
@@ -156,6 +159,38 @@ def _database_problems(tenants: Mapping[str, Any], data: Mapping[str, Any], file
                 )
 
 
+def _wave_problems(tenants: Mapping[str, Any], data: Mapping[str, Any], file: str) -> Iterator[Problem]:
+    """Yield a problem for each repeated wave, each unknown tenant in a wave, and tenants without a wave.
+
+    A pattern that matches no tenant is allowed. A tenant without a wave would never be changed.
+    """
+    first: dict[str, Source] = {}
+    for number, wave in enumerate(data.get("waves") or ()):
+        source = Source(file, *mark_of(data, ("waves", number, "name")))
+        earlier = first.setdefault(wave["name"], source)
+        if earlier is not source:
+            message = f"the name of this wave is used twice, first on line {earlier.line}: {quote_text(wave['name'])}"
+            yield Problem(source, message, "give each wave its own name")
+        for position, tenant in enumerate(wave["tenants"]):
+            if WILDCARDS.isdisjoint(tenant) and tenant not in tenants:
+                at = Source(file, *mark_of(data, ("waves", number, "tenants", position)))
+                yield Problem(
+                    at,
+                    f"this file does not declare the tenant {quote_text(tenant)}",
+                    tenant_name_advice(tenant, tenants),
+                )
+    rollout = _rollout(data)
+    if "stop_after" in data and not rollout.waves:
+        source = Source(file, *mark_of(data, ("stop_after",)))
+        yield Problem(source, "stop_after has no effect without waves", "declare waves, or remove stop_after")
+    missing = [name for name in tenants if rollout.waves and rollout.wave_of(name) is None]
+    if missing:
+        source = Source(file, *mark_of(data, ("waves",)))
+        message = f"no wave includes {join_some(missing)}, so apply --all-tenants would never change "
+        message += "them" if missing[1:] else "it"
+        yield Problem(source, message, 'end the list with a wave for the rest: {name: rest, tenants: ["*"]}')
+
+
 def _schema_problems(data: Mapping[str, Any], file: str) -> Iterator[Problem]:
     schemas = list(_own_schemas(data))
     if not schemas:
@@ -228,6 +263,11 @@ def _grant_schemas(schemas: Sequence[Mapping[str, Any]]) -> tuple[GrantSchema, .
 def _policy_rule(rule: Mapping[str, Any]) -> PolicyRule:
     patterns = {name: rule[name] for name in PATTERN_FIELDS if name in rule}
     return PolicyRule(rule["rule"], Verdict(rule["verdict"]), Pattern(**patterns), rule.get("reason", ""))
+
+
+def _rollout(data: Mapping[str, Any]) -> Rollout:
+    waves = tuple(Wave(wave["name"], tuple(wave["tenants"])) for wave in data.get("waves") or ())
+    return Rollout(waves, data.get("stop_after", DEFAULT_STOP_AFTER))
 
 
 def _limits(item: Mapping[str, Any], shared: Limits) -> Limits:

@@ -28,6 +28,7 @@ from reconciler.core.plan import TenantName
 from reconciler.core.policy import Policy, all_denials, strictest
 from reconciler.core.suggest import did_you_mean
 from reconciler.core.tenant_filter import ANY_TENANT, BUILT_IN, TargetTenant, TargetTenants
+from reconciler.core.waves import Rollout
 from reconciler.errors import ReconcilerError
 
 DEFAULT_FILE = "reconciler.yaml"
@@ -137,6 +138,7 @@ class Config:
     own_applications: frozenset[str] = frozenset()
     limits: Limits = field(default_factory=Limits)
     policy: Policy = field(default_factory=Policy)
+    rollout: Rollout = field(default_factory=Rollout)
 
     def declares(self, tenant: Tenant) -> bool:
         """Return whether this configuration declares the domain of `tenant`, or the name if `tenant` is a sandbox.
@@ -201,6 +203,18 @@ def choose_tenants(
     if len(chosen) > 1:
         return [tenant_named(config, name) for name in chosen]
     return [choose_tenant(config, next(iter(chosen), None), environment, allow_unnamed=allow_unnamed)]
+
+
+def names_in_wave(config: Config, wave: str) -> list[str]:
+    """Return the names of the tenants in a wave. Raises ReconcilerError if it is not declared or has no tenants."""
+    known = [each.name for each in config.rollout.waves]
+    if wave not in known:
+        advice = did_you_mean(wave, known) or f"declared are: {join_some(known) or 'none'}"
+        raise ReconcilerError(f'--wave: {config.file} does not declare the wave "{wave}"; {advice}')
+    names = [name for name in config.tenants if config.rollout.wave_of(name) == wave]
+    if not names:
+        raise ReconcilerError(f'--wave: the wave "{wave}" has no tenants')
+    return names
 
 
 def choose_tenant(

@@ -8,13 +8,18 @@ from reconciler.core.identity import CREDENTIALS_PREFIX
 from reconciler.core.pattern import PATTERN_FIELDS
 from reconciler.core.risks import RULES
 from reconciler.core.tenant_filter import BUILT_IN, VARIABLE_NAME
+from reconciler.core.waves import DEFAULT_STOP_AFTER
 
-PREFIX = "^AUTH0_([A-Z0-9]+_)*$"
+END = r"(?![\s\S])"
+"""Matches the end of a text. In Python, `$` also matches before a line break at the end."""
+PREFIX = f"^AUTH0_([A-Z0-9]+_)*{END}"
 """Matches the prefixes that `credentials` may have, so that a pull request cannot read other environment variables."""
 SHARED_SETTINGS = ("variables", "credentials", "manage", "protect", "own", "limits", "policy")
 """Settings that can be global or per tenant."""
 MAX_ITEMS = 1000
 """The maximum length of lists of patterns. It limits the time, because each item is compared with each grant."""
+WAVE_NAME = f"^[A-Za-z0-9][A-Za-z0-9._-]*{END}"
+"""Matches the names of waves. They appear in job names and environments of CI services."""
 WILDCARDS = "In patterns, * matches any characters and ? matches one character"
 PATTERN_PARTS: dict[str, tuple[str, str, str]] = {
     "client": ("Client", "the application's name", "Payroll*"),
@@ -46,7 +51,13 @@ def config_schema() -> dict[str, Any]:
             "reconciler.yaml",
             "The tenants, and the rules for changes in them. This file contains no credentials. "
             "They come from environment variables.",
-            {"default_tenant": {**default_tenant, "examples": ["sandbox"]}, **_shared(), "tenants": tenants},
+            {
+                "default_tenant": {**default_tenant, "examples": ["sandbox"]},
+                **_shared(),
+                "tenants": tenants,
+                "waves": _waves(),
+                "stop_after": _stop_after(),
+            },
         ),
         "$defs": {
             "tenant": _tenant(),
@@ -219,6 +230,55 @@ def _limits() -> Schema:
             "organization_grants": of_organizations,
         },
     )
+
+
+def _waves() -> Schema:
+    name = {
+        **_text("Name", "The name of the wave, for --wave."),
+        "maxLength": 64,
+        "examples": ["canary"],
+        "allOf": [
+            {
+                "pattern": WAVE_NAME,
+                "errorMessage": "this is not a valid name of a wave; use letters, digits, ., _ and -, and start with "
+                "a letter or a digit",
+            }
+        ],
+    }
+    tenants = {
+        "title": "Tenants",
+        "description": f"Names or patterns of tenants. {WILDCARDS}.",
+        "type": "array",
+        "minItems": 1,
+        "maxItems": MAX_ITEMS,
+        "items": {**_text("Tenant", "The name of a tenant, or a pattern."), "examples": ["eu-*"]},
+    }
+    item = _object("Wave", "A group of tenants.", {"name": name, "tenants": tenants})
+    return {
+        "title": "Waves",
+        "description": (
+            "The groups in which apply --all-tenants changes the tenants, one group after the other. A tenant belongs "
+            "to the first wave that matches its name. Every tenant must belong to a wave."
+        ),
+        "type": "array",
+        "minItems": 1,
+        "maxItems": MAX_ITEMS,
+        "items": {**item, "required": ["name", "tenants"]},
+        "examples": [[{"name": "canary", "tenants": ["t001"]}, {"name": "rest", "tenants": ["*"]}]],
+    }
+
+
+def _stop_after() -> Schema:
+    return {
+        "title": "Stop after",
+        "description": (
+            "No wave starts once this number of tenants has failed, is partly applied, or is unknown. The number "
+            "counts the tenants of all waves."
+        ),
+        "type": "integer",
+        "minimum": 1,
+        "default": DEFAULT_STOP_AFTER,
+    }
 
 
 def _policy() -> Schema:

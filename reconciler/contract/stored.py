@@ -10,6 +10,8 @@ GRANTS = "grants.schema.json"
 PLAN = "plan.schema.json"
 OUTCOME = "outcome.schema.json"
 ACCESS = "access.schema.json"
+FLEET = "fleet.schema.json"
+FLEET_RESULT = "fleet-result.schema.json"
 CONFIG = "reconciler.schema.json"
 
 _PACKAGE = Path(__file__).resolve().parent.parent

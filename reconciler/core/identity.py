@@ -6,8 +6,9 @@ in each access token.
 """
 
 import re
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 from reconciler.core.characters import join_words
 from reconciler.core.directory import MANAGEMENT_API_SUFFIX, Api
@@ -25,6 +26,8 @@ RESERVED_NAME = re.compile(r"(.*\.)?(example|invalid|localhost|test|example\.(co
 LAST_PORT = 65_535
 DEFAULT_PORTS = {"http": 80, "https": 443}
 MAX_NAME_LENGTH = 253
+CACHE_SIZE = 10_000
+"""Each tenant is compared with all others, so the hosts of thousands of tenants are computed again and again."""
 LABEL = r"[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
 DOMAIN = re.compile(
     rf"(?P<scheme>https?://)?(?P<name>{LABEL}(\.{LABEL})*\.?|\[::1\])(:(?P<port>[0-9]{{1,5}}))?/?", re.IGNORECASE
@@ -34,6 +37,18 @@ DOMAIN = re.compile(
 def is_auth0_host(host: str) -> bool:
     """Return whether a canonical host has a form that Auth0 documents for tenants."""
     return AUTH0_HOST.fullmatch(host) is not None
+
+
+def cloud_of(host: str) -> str:
+    """Return the name of the cloud of a tenant with a canonical host.
+
+    All tenants of a private cloud share the rate limit of the Authentication API (Auth0 documentation: Rate Limit
+    Policy). Their hosts differ in the first label, so the cloud is the rest. A tenant of the public cloud has limits of
+    its own, so it is its own cloud.
+    """
+    name = strip_port(host)
+    parent = name.partition(".")[2]
+    return parent if "." in parent and not is_auth0_host(host) and not is_loopback(host) else name
 
 
 def is_loopback(host: str) -> bool:
@@ -52,6 +67,7 @@ def base_url(domain: str) -> str:
     return f"{scheme or _default_scheme(host)}://{host}"
 
 
+@lru_cache(CACHE_SIZE)
 def host_of(domain: str) -> str:
     """Return the canonical host of a domain.
 
@@ -61,11 +77,13 @@ def host_of(domain: str) -> str:
     return parse_domain(domain)[1]
 
 
+@lru_cache(CACHE_SIZE)
 def strip_port(host: str) -> str:
     """Return a canonical host without its port."""
     return re.sub(r":[0-9]+$", "", host)
 
 
+@lru_cache(CACHE_SIZE)
 def comparison_key(host: str) -> str:
     """Normalize a canonical host for comparisons. All loopback names become `localhost`."""
     return LOOPBACK.sub(r"localhost\2", host) if is_loopback(host) else host
@@ -113,6 +131,32 @@ class SameTenantError(ReconcilerError):
     def __init__(self, message: str, names: tuple[str, ...]) -> None:
         super().__init__(message)
         self.names = names
+
+
+class IdentityClaims:
+    """The identities that the tenants of a run have shown. Two tenants of the configuration must not share one."""
+
+    def __init__(self) -> None:
+        self._names: dict[str, list[str]] = {}
+        self._conflicts: dict[str, SameTenantError] = {}
+
+    def claim(self, name: str, identities: Iterable[str]) -> None:
+        """Record the identities of a tenant."""
+        for identity in sorted(identities):
+            names = self._names.setdefault(identity, [])
+            names.append(name)
+            if names[1:]:
+                self.record(same_tenant_error(identity, names))
+
+    def record(self, error: SameTenantError) -> None:
+        """Record that the tenants of an error are the same tenant."""
+        for name in error.names:
+            self._conflicts.setdefault(name, error)
+
+    def check(self, name: str) -> None:
+        """Raise SameTenantError if another tenant has the same identity, as far as it is known."""
+        if error := self._conflicts.get(name):
+            raise SameTenantError(str(error), error.names)
 
 
 def same_tenant_error(identity: str, names: Sequence[str]) -> SameTenantError:

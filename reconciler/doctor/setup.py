@@ -1,9 +1,9 @@
 """Check the local setup: the configuration, the choice of a tenant, the grant files."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 
-from reconciler.config.tenants import Config, Tenant, TenantKind, choose_tenant
+from reconciler.config.tenants import Config, Tenant, TenantKind
 from reconciler.core.characters import pluralize
 from reconciler.core.problems import Finding, Problem, Status, errors
 from reconciler.core.tenant_filter import NO_TENANTS
@@ -33,14 +33,12 @@ def configuration(read: Callable[[], Config]) -> tuple[Finding, Config | None]:
     ), config
 
 
-def tenant(
-    config: Config | None, name: str | None, environment: Mapping[str, str], *, allow_unnamed: bool = False
-) -> tuple[Finding, Tenant | None]:
-    """Check the choice of the tenant: by --tenant (`name`), the environment or the configuration."""
+def tenant(config: Config | None, choose: Callable[[Config], Tenant]) -> tuple[Finding, Tenant | None]:
+    """Check the choice of a tenant. `choose` returns the tenant or raises ReconcilerError."""
     if config is None:
         return Finding("tenant", Status.SKIPPED, "the configuration cannot be read"), None
     try:
-        chosen = choose_tenant(config, name, environment, allow_unnamed=allow_unnamed)
+        chosen = choose(config)
     except ReconcilerError as error:
         return Finding(
             "tenant", Status.FAILED, str(error), "`reconciler --help` explains the choice of the tenant"

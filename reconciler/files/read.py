@@ -168,7 +168,7 @@ def read_grants(  # noqa: PLR0913 - independent options
         checkout = checkout_problems(paths, must_be_complete=must_be_complete)
         problems = (*problems, *workspace.altered_files(files), *checkout)
     contents = ((discover.name_of(path), discover.read(path)) for path in files.values())
-    return _load(contents, tenants, problems, is_snapshot=is_snapshot)
+    return load_contents(contents, tenants, problems, is_snapshot=is_snapshot)
 
 
 def read_grants_at(revision: Revision, path: Path, tenants: TargetTenants = NO_TENANTS) -> LoadedGrants:
@@ -178,16 +178,36 @@ def read_grants_at(revision: Revision, path: Path, tenants: TargetTenants = NO_T
         GitError: if git cannot read the files.
     """
     warnings = git_warnings(revision.repository, visible(revision.name))  # lazy: runs after all files are read
-    return _load(read_revision(revision, path), tenants, warnings)
+    return load_contents(read_revision(revision, path), tenants, warnings)
 
 
-def _load(
+def grant_file_contents(path: Path, workspace: Workspace) -> Iterator[tuple[str, bytes | Problem]]:
+    """Yield the name and the bytes of each grant file at `path`, or the problem of a part that cannot be read.
+
+    Raises:
+        ReconcilerError: if `path` does not exist or is a link out of the workspace.
+    """
+    workspace.refuse_outside_links([path])
+    files, problems = discover.find((path,))
+    yield from ((problem.source.file, problem) for problem in errors(problems))
+    yield from ((discover.name_of(file), discover.read(file)) for file in files)
+
+
+def load_contents(
     contents: Iterable[tuple[str, bytes | Problem]],
     tenants: TargetTenants,
     problems: Iterable[Problem] = (),
     *,
     is_snapshot: bool = False,
 ) -> LoadedGrants:
+    """Return the validated content of grant files, checked for all `tenants`.
+
+    Args:
+        contents: The name and the bytes of each file. A problem replaces the bytes of a file that cannot be read.
+        tenants: The tenants to check the files for.
+        problems: Problems that are already known.
+        is_snapshot: Accept the key `snapshot`.
+    """
     schema = stored.load(stored.GRANTS)
     files = list(_limit_total(validate_file(file, content, schema) for file, content in contents))
     specs = tuple(spec for file in files for spec in grant_specs(file.data, file.file, file.problems))

@@ -88,8 +88,10 @@ def proxy_suffix(base_url: str) -> str:
 def proxy_notes(base_url: str) -> tuple[str, ...]:
     """Return notes about entries of NO_PROXY that are ignored. The result is empty if `base_url` needs no proxy."""
     target = _target(base_url)
+    if _is_loopback(target):
+        return ()
     proxies = getproxies_environment()
-    if _is_loopback(target) or choose_proxy(proxies, target.scheme, os.environ) is None:
+    if choose_proxy(proxies, target.scheme, os.environ) is None:
         return ()
     unreadable = list(unreadable_entries(proxies.get("no", "")))
     if not unreadable:

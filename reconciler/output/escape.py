@@ -16,6 +16,8 @@ from reconciler.output.source_links import DEFAULT_CONFIG, NO_REPOSITORY, Source
 
 BACKTICKS = re.compile("`+")
 MARKER_PREFIX = "reconciler"
+FLEET_NAME = "all-tenants"
+"""The name in the marker of all tenants. The name of a tenant has no hyphen there, because it is written as %2D."""
 MAX_TEXT_LENGTH = 300
 """The limit for a text that a pull request or a tenant can make long."""
 MAX_BLOCK_LINES = 200
@@ -30,8 +32,17 @@ def marker(tenant: str, links: SourceLinks = NO_REPOSITORY) -> str:
     The marker also names the configuration file, unless it is reconciler.yaml, because two configurations may share a
     tenant name.
     """
-    names = [tenant, *([links.config] if links.config != DEFAULT_CONFIG else [])]
-    return f"<!-- {':'.join([MARKER_PREFIX, *map(_marker_name, names)])} -->"
+    return _marker(_marker_name(tenant), links)
+
+
+def fleet_marker(links: SourceLinks = NO_REPOSITORY) -> str:
+    """Return the marker of a document about all tenants of a configuration. No tenant has this marker."""
+    return _marker(FLEET_NAME, links)
+
+
+def _marker(name: str, links: SourceLinks) -> str:
+    file = [_marker_name(links.config)] if links.config != DEFAULT_CONFIG else []
+    return f"<!-- {':'.join([MARKER_PREFIX, name, *file])} -->"
 
 
 def _marker_name(name: str) -> str:

@@ -1,16 +1,19 @@
 """Pure: the formats of results. `FORMATS` has a function for each kind of result and each format."""
 
 from collections import Counter
-from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from textwrap import indent
 from typing import Any
 
+from reconciler.artifacts.fleet_json import fleet_json
 from reconciler.artifacts.json_text import json_text
 from reconciler.artifacts.serialization import Json, action_of, plan_id, plan_json
 from reconciler.core.access import AccessReport
 from reconciler.core.characters import pluralize, visible
-from reconciler.core.outcome import ApplyReport
-from reconciler.core.plan import Plan, TenantName
+from reconciler.core.fleet import Fleet
+from reconciler.core.fleet_report import FleetReport
+from reconciler.core.plan import TenantName
 from reconciler.core.problems import Level, Problem, errors
 from reconciler.core.tenant_diff import TenantDiff
 from reconciler.output.access.diff import diff_csv, diff_html, diff_lines, diff_markdown, diff_text
@@ -18,34 +21,31 @@ from reconciler.output.access.html import access_html
 from reconciler.output.access.json import access_text
 from reconciler.output.access.tables import access_csv, access_lines, access_markdown
 from reconciler.output.escape import commit_suffix, marker, span, tenant_label
+from reconciler.output.fleet import (
+    fleet_lines,
+    fleet_report_json,
+    fleet_report_lines,
+    fleet_report_markdown,
+    github_matrix,
+    gitlab_pipeline,
+)
 from reconciler.output.github import annotations, plan_annotations
 from reconciler.output.markdown.document import (
     DEFAULT_MAX_BYTES,
     Section,
-    bytes_per_document,
-    join_documents,
     join_sections,
 )
 from reconciler.output.markdown.outcomes import report_markdown
 from reconciler.output.markdown.plan import TITLE, plan_markdown
+from reconciler.output.markdown.tenants import plans_markdown, runs_markdown
+from reconciler.output.results import Failures, PlanResults, RunResult, RunResults, TenantFailure
 from reconciler.output.sarif import plans_sarif, problems_sarif
 from reconciler.output.source_links import NO_REPOSITORY, SourceLinks
 from reconciler.output.styled import plain
 from reconciler.output.text.lists import problem_json, problem_lines
 from reconciler.output.text.plan import plan_lines, report_json, report_lines
+from reconciler.output.text.tenants import plans_lines, runs_lines
 from reconciler.output.words import all_risks
-
-
-@dataclass(frozen=True, slots=True)
-class TenantFailure:
-    """The reason why a tenant has no result, as lines of text."""
-
-    lines: Sequence[str]
-    is_sandbox: bool = False
-
-
-Failures = Mapping[str, TenantFailure]
-"""Failed tenants: from a name to the failure."""
 
 
 def failures_json(failed: Failures) -> list[Json]:
@@ -109,41 +109,6 @@ class OutputView:
 
 
 @dataclass(frozen=True, slots=True)
-class PlanResults:
-    """The plans of a command, and the tenants without a plan."""
-
-    plans: Sequence[Plan]
-    failed: Failures = field(default_factory=dict)
-
-    def of(self, names: Collection[str]) -> "PlanResults":
-        """Return the results of the tenants with these names."""
-        plans = [plan for plan in self.plans if plan.tenant.name in names]
-        return PlanResults(plans, {name: why for name, why in self.failed.items() if name in names})
-
-
-@dataclass(frozen=True, slots=True)
-class RunResult:
-    """A plan, its outcomes, and the command that undoes them, or an empty text if nothing was written."""
-
-    plan: Plan
-    report: ApplyReport
-    rollback: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class RunResults:
-    """The runs of a command, and the tenants without a run."""
-
-    runs: Sequence[RunResult]
-    failed: Failures = field(default_factory=dict)
-
-    def of(self, names: Collection[str]) -> "RunResults":
-        """Return the results of the tenants with these names."""
-        runs = [run for run in self.runs if run.plan.tenant.name in names]
-        return RunResults(runs, {name: why for name, why in self.failed.items() if name in names})
-
-
-@dataclass(frozen=True, slots=True)
 class ValidationResult:
     """The problems of all files, and the number of files and grants."""
 
@@ -162,7 +127,7 @@ class ValidationResult:
         return f"{pluralize(self.grants, 'grant')} in {pluralize(self.files, 'file')}: valid."
 
 
-Results = PlanResults | RunResults | ValidationResult | AccessReport | TenantDiff
+Results = PlanResults | RunResults | ValidationResult | AccessReport | TenantDiff | Fleet | FleetReport
 
 
 def render(results: Results, name: str, view: OutputView) -> str:
@@ -171,21 +136,31 @@ def render(results: Results, name: str, view: OutputView) -> str:
 
 
 def _plans_text(results: PlanResults, view: OutputView) -> str:
+    if results.summary:
+        return plain(plans_lines(results, results.summary, verbose=view.verbose))
     plans = [plain(plan_lines(plan, verbose=view.verbose)) for plan in results.plans]
     return "\n".join(plans + failures_text(results.failed, NO_PLAN))
 
 
 def _plans_json(results: PlanResults, _view: OutputView) -> str:
-    if len(results.plans) == 1 and not results.failed:
+    if len(results.plans) == 1 and not results.failed and not results.summary:
         return json_text(plan_json(results.plans[0]))
-    plans = [plan_json(plan) for plan in results.plans]
-    return json_text({"plans": plans, "failed": failures_json(results.failed)})
+    return _several_json(results, "plans", map(plan_json, results.plans))
+
+
+def _several_json(results: PlanResults | RunResults, name: str, items: Iterable[Json]) -> str:
+    """Return the JSON of several tenants. `items` are converted one after the other, to need less memory."""
+    head = {"summary": results.summary.as_json()} if results.summary else {}
+    texts = ",\n".join(indent(json_text(item).rstrip("\n"), "    ") for item in items)
+    rest = json_text({**head, name: [], "failed": failures_json(results.failed)})
+    return rest.replace(f'\n  "{name}": []', f'\n  "{name}": [\n{texts}\n  ]', 1) if texts else rest
 
 
 def _plans_markdown(results: PlanResults, view: OutputView) -> str:
-    share = bytes_per_document(view.max_bytes, len(results.plans) + len(results.failed))
-    plans = [plan_markdown(plan, links=view.links, max_bytes=share) for plan in results.plans]
-    return join_documents([*plans, *failures_markdown(results.failed, NO_PLAN, view.links, share)], view.max_bytes)
+    if results.summary:
+        return plans_markdown(results, results.summary, view.links, view.max_bytes)
+    plans = [plan_markdown(plan, links=view.links, max_bytes=view.max_bytes) for plan in results.plans]
+    return "".join([*plans, *failures_markdown(results.failed, NO_PLAN, view.links, view.max_bytes)])
 
 
 def _plans_sarif(results: PlanResults, view: OutputView) -> str:
@@ -197,25 +172,28 @@ def _plans_github(results: PlanResults, view: OutputView) -> str:
     return "".join(f"{command}\n" for command in dict.fromkeys(found))
 
 
-def _runs_text(results: RunResults, _view: OutputView) -> str:
+def _runs_text(results: RunResults, view: OutputView) -> str:
+    if results.summary:
+        return plain(runs_lines(results, results.summary, verbose=view.verbose))
     runs = [plain(report_lines(run.report, run.plan.directory)) for run in results.runs]
     return "\n".join(runs + failures_text(results.failed, FAILED))
 
 
 def _runs_json(results: RunResults, _view: OutputView) -> str:
-    runs = [
-        {"tenant": run.plan.tenant.name, "sandbox": run.plan.tenant.is_sandbox, **report_json(run.report)}
-        for run in results.runs
-    ]
-    if len(runs) == 1 and not results.failed:
-        return json_text(runs[0])
-    return json_text({"tenants": runs, "failed": failures_json(results.failed)})
+    if len(results.runs) == 1 and not results.failed and not results.summary:
+        return json_text(_run_json(results.runs[0]))
+    return _several_json(results, "tenants", map(_run_json, results.runs))
+
+
+def _run_json(run: RunResult) -> Json:
+    return {"tenant": run.plan.tenant.name, "sandbox": run.plan.tenant.is_sandbox, **report_json(run.report)}
 
 
 def _runs_markdown(results: RunResults, view: OutputView) -> str:
-    share = bytes_per_document(view.max_bytes, len(results.runs) + len(results.failed))
-    runs = [report_markdown(run.report, run.plan, view.links, share) for run in results.runs]
-    return join_documents([*runs, *failures_markdown(results.failed, FAILED, view.links, share)], view.max_bytes)
+    if results.summary:
+        return runs_markdown(results, results.summary, view.links, view.max_bytes)
+    runs = [report_markdown(run.report, run.plan, view.links, view.max_bytes) for run in results.runs]
+    return "".join([*runs, *failures_markdown(results.failed, FAILED, view.links, view.max_bytes)])
 
 
 def _validation_text(result: ValidationResult, _view: OutputView) -> str:
@@ -270,6 +248,17 @@ FORMATS: Mapping[type[Results], Mapping[str, Callable[[Any, OutputView], str]]] 
         "markdown": lambda diff, _view: diff_markdown(diff),
         "csv": lambda diff, _view: diff_csv(diff),
         "html": lambda diff, _view: diff_html(diff),
+    },
+    Fleet: {
+        "text": lambda fleet, _view: plain(fleet_lines(fleet)),
+        "json": lambda fleet, _view: json_text(fleet_json(fleet)),
+        "github": lambda fleet, _view: github_matrix(fleet),
+        "gitlab": lambda fleet, _view: gitlab_pipeline(fleet),
+    },
+    FleetReport: {
+        "text": lambda report, view: plain(fleet_report_lines(report, verbose=view.verbose)),
+        "json": lambda report, _view: json_text(fleet_report_json(report)),
+        "markdown": lambda report, view: fleet_report_markdown(report, view.links, view.max_bytes),
     },
 }
 

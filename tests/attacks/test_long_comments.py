@@ -6,15 +6,17 @@ from itertools import combinations, islice
 from support.builders import OWN, TENANT, a_plan, a_spec, an_api, first_parties
 
 from reconciler.core.directory import Api
+from reconciler.core.fleet import TenantState
 from reconciler.core.guards import ProtectionRules
 from reconciler.core.pattern import Protect
 from reconciler.core.plan import Plan
 from reconciler.core.problems import Level
 from reconciler.core.scopes import LEVELS
 from reconciler.core.spec import GrantSpec
-from reconciler.output.formats import OutputView, PlanResults, TenantFailure, render
+from reconciler.output.formats import OutputView, render
 from reconciler.output.markdown.document import DEFAULT_MAX_BYTES
 from reconciler.output.markdown.plan import plan_markdown
+from reconciler.output.results import FleetSummary, PlanResults, TenantFailure, TenantSummary, summarize_plan
 from reconciler.output.source_links import SourceLinks
 
 SCOPES = {level: sorted(scope for scope in LEVELS if LEVELS[scope] is level) for level in Level}
@@ -109,15 +111,29 @@ def test_a_tenant_with_a_long_name_has_its_own_marker() -> None:
 
 
 def test_many_tenants_fit() -> None:
-    plan = a_plan_of([a_spec(client_id=f"app{number:04}") for number in range(10)])
-    plans = [replace(plan, tenant=replace(TENANT, name=f"tenant-{number}")) for number in range(100)]
+    """Each tenant has a plan of its own, a long name, and another one fails with long reasons."""
+    names = [f"tenant-{number}-{'x' * 500}" for number in range(100)]
+    plans = [
+        replace(
+            a_plan_of([a_spec(client_id=f"app{number}-{each}") for each in range(10)]),
+            tenant=replace(TENANT, name=name),
+        )
+        for number, name in enumerate(names)
+    ]
     failed = {f"failed-{number}": TenantFailure(["x" * 10_000] * 10) for number in range(100)}
+    summaries = [summarize_plan(plan, 0, None) for plan in plans]
+    summaries += [
+        TenantSummary(tenant=replace(TENANT, name=name), state=TenantState.FAILED, reason=each.lines[0])
+        for name, each in failed.items()
+    ]
+    results = PlanResults(plans, failed, FleetSummary(summaries, TenantState.PLANNED))
 
-    markdown = render(PlanResults(plans, failed), "markdown", OutputView())
-
-    assert len(markdown.encode()) <= DEFAULT_MAX_BYTES
-    shown = markdown.count("<!-- reconciler:")
-    assert f"_{200 - shown} more tenants not shown here._" in markdown
+    for most in (1_000, DEFAULT_MAX_BYTES):
+        markdown = render(results, "markdown", OutputView(max_bytes=most))
+        assert len(markdown.encode()) <= most
+        assert "100 of 200 planned, 100 failed; 100 with changes: 1000 to create" in markdown
+        rows = markdown.count("<tr><td><code>")
+        assert f"_{200 - rows} {'more ' if rows else ''}tenants not shown here._" in markdown
 
 
 def test_a_comment_names_its_commit() -> None:

@@ -22,8 +22,9 @@ from auth0_sandbox.settings import Settings
 from auth0_sandbox.tenant import Sandbox, open_sandbox
 from reconciler.auth0.client import ManagementClient, open_client
 from reconciler.auth0.credentials import ClientSecret
+from reconciler.auth0.errors import DeadlinePassedError
 from reconciler.auth0.management import ClientOptions
-from reconciler.auth0.rate_limit import NEEDS_RESPONSE, RateOptions, TokenBucket
+from reconciler.auth0.rate_limit import NEEDS_RESPONSE, RateLimiter, RateOptions, RequestPacer, TokenBucket
 from reconciler.http.retry import RetryPolicy
 from reconciler.http.retry_hints import RateLimitHeaders
 
@@ -179,7 +180,67 @@ def test_the_share_of_others_lacks_at_most_one_token(tmp_path: Path, profile: st
 def test_max_rps_limits_the_rate_of_a_fast_tenant(tmp_path: Path) -> None:
     tenant = LimitedTenant(tmp_path, "private-10000")
 
-    assert seconds_for(tenant, 20, RateOptions(max_rps=4)) == pytest.approx(5.0, abs=3 * LATENCY_SECONDS)
+    assert seconds_for(tenant, 20, RateOptions(pacer=RequestPacer(4))) == pytest.approx(5.0, abs=3 * LATENCY_SECONDS)
+
+
+def test_tenants_share_one_pacer_in_turn() -> None:
+    """Three tenants wait for the same pacer. The requests are sent at an even distance, one tenant after the other."""
+    sent: list[tuple[float, int]] = []
+
+    async def send_some(tenant: int, pacer: RequestPacer) -> None:
+        limiter = RateLimiter(RateOptions(pacer=pacer))
+        for _ in range(3):
+            async with limiter.acquire("grants") as slot:
+                sent.append((asyncio.get_running_loop().time(), tenant))
+                slot.record_response(RateLimitHeaders())
+
+    async def send_all() -> None:
+        pacer = RequestPacer(max_rps=2)
+        await asyncio.gather(*(send_some(tenant, pacer) for tenant in range(3)))
+
+    run_virtually(send_all())
+
+    assert [moment for moment, _ in sent] == [0.5 * number for number in range(9)]
+    assert [tenant for _, tenant in sent][1:7] == [0, 1, 2] * 2
+
+
+def test_a_request_whose_turn_comes_after_the_deadline_fails_at_once() -> None:
+    async def send(limiter: RateLimiter) -> None:
+        async with limiter.acquire("grants", deadline=2.5):
+            pass
+
+    async def send_all() -> list[object]:
+        limiter = RateLimiter(RateOptions(pacer=RequestPacer(max_rps=1)))
+        return list(await asyncio.gather(*(send(limiter) for _ in range(5)), return_exceptions=True))
+
+    results, seconds = run_virtually(send_all())
+
+    assert [type(each) for each in results] == [type(None)] * 3 + [DeadlinePassedError] * 2
+    assert seconds == 2.0
+
+
+def test_a_tenant_without_a_response_does_not_stop_the_token_requests_of_others() -> None:
+    """All tenants share a bucket of five tokens. The first tenant never responds."""
+    ended: dict[int, float] = {}
+
+    async def request_token(tenant: int, limiter: RateLimiter) -> None:
+        async with limiter.acquire("/oauth/token") as slot:
+            loop = asyncio.get_running_loop()
+            await asyncio.sleep(0.1 if tenant else 60.0)
+            remaining = max(0, 4 - len(ended)) if loop.time() < 1 else 4
+            slot.record_response(
+                RateLimitHeaders(limit=5, remaining=remaining, reset=loop.time() + 1, date=loop.time())
+            )
+            ended[tenant] = loop.time()
+
+    async def request_all() -> None:
+        limiter = RateLimiter(RateOptions(rate_share=0.0), is_shared=True)
+        await asyncio.gather(*(request_token(tenant, limiter) for tenant in range(12)))
+
+    run_virtually(request_all())
+
+    assert max(moment for tenant, moment in ended.items() if tenant) < 10
+    assert ended[0] == 60.0
 
 
 def test_concurrency_limits_concurrent_requests(tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ from reconciler.config.tenants import (
 from reconciler.core.guards import Limits
 from reconciler.core.pattern import ManagedScope, Pattern, Protect
 from reconciler.core.policy import Policy, PolicyRule, Verdict
+from reconciler.core.waves import Rollout, Wave
 from reconciler.errors import ProblemsError
 from reconciler.files.loader import parse
 
@@ -204,3 +205,62 @@ def test_a_tenant_name_with_a_wildcard_is_a_problem(name: str) -> None:
 
     (problem,) = caught.value.problems
     assert problem.what == f'the tenant name "{name}" contains a wildcard (* or ?)'
+
+
+WAVES = """\
+waves:
+  - {name: canary, tenants: [t001]}
+  - {name: eu, tenants: ["eu-*"]}
+  - {name: rest, tenants: ["*"]}
+tenants:
+  t001: {domain: t001.eu.auth0.com}
+  eu-1: {domain: eu-1.eu.auth0.com}
+  us: {domain: us-1.us.auth0.com}
+"""
+
+
+def test_waves_are_read_in_their_order() -> None:
+    data = parse(f"{WAVES}stop_after: 3\n".encode(), "reconciler.yaml").data
+    assert isinstance(data, dict)
+
+    rollout = parse_config(data, "reconciler.yaml").rollout
+    assert rollout == Rollout(
+        (Wave("canary", ("t001",)), Wave("eu", ("eu-*",)), Wave("rest", ("*",))),
+        stop_after=3,
+    )
+    assert parse_config({}, "reconciler.yaml").rollout == Rollout(stop_after=1)
+
+
+NAME_TWICE = 'the name of this wave is used twice, first on line 2: "canary"; give each wave its own name'
+UNKNOWN_TENANT = 'this file does not declare the tenant "t01"; did you mean "t001"?'
+ADVICE = 'end the list with a wave for the rest: {name: rest, tenants: ["*"]}'
+ONE = f"no wave includes us, so apply --all-tenants would never change it; {ADVICE}"
+TWO = f"no wave includes eu-1 and us, so apply --all-tenants would never change them; {ADVICE}"
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "problem"),
+    [
+        ("name: eu", "name: canary", f"reconciler.yaml:3:12: {NAME_TWICE}"),
+        ("[t001]", "[us, t01]", f"reconciler.yaml:2:34: {UNKNOWN_TENANT}"),
+        ('"*"', "us", ""),
+        ('["*"]', '["t*"]', f"reconciler.yaml:2:3: {ONE}"),
+        ('"eu-*"]}\n  - {name: rest, tenants: ["*"]}', '"x-*"]}', f"reconciler.yaml:2:3: {TWO}"),
+    ],
+    ids=["name-twice", "unknown-tenant", "by-name", "one-without-wave", "two-without-wave"],
+)
+def test_every_tenant_needs_one_wave(old: str, new: str, problem: str) -> None:
+    text = WAVES.replace(old, new)
+    assert text != WAVES
+    if problem:
+        assert problems_of(text) == [problem]
+    else:
+        data = parse(text.encode(), "reconciler.yaml").data
+        assert isinstance(data, dict)
+        assert parse_config(data, "reconciler.yaml").rollout.wave_of("us") == "rest"
+
+
+def test_stop_after_needs_waves() -> None:
+    assert problems_of("stop_after: 2\n") == [
+        "reconciler.yaml:1:13: stop_after has no effect without waves; declare waves, or remove stop_after"
+    ]

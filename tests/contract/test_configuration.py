@@ -70,7 +70,7 @@ def test_prefixes_that_start_with_auth0_are_valid(prefix: str) -> None:
     assert VALIDATOR.is_valid({"credentials": prefix})
 
 
-@pytest.mark.parametrize("prefix", ["", "PROD_", "AWS_", "AUTH0", "AUTH0_PROD", "AUTH0__", "AUTH0_prod_", "X_AUTH0_"])
+@pytest.mark.parametrize("prefix", ["", "PROD_", "AWS_", "AUTH0", "AUTH0_PROD", "AUTH0__", "AUTH0_prod_", "AUTH0_\n"])
 def test_other_prefixes_of_credentials_are_not_valid(prefix: str) -> None:
     assert not VALIDATOR.is_valid({"credentials": prefix})
 
@@ -87,3 +87,31 @@ def test_rules_that_allow_or_warn_need_ids(verdict: str, name: str, identity: st
         f'"{name}" is not valid with allow or warn, because anybody can choose a name; use "{identity}"'
     ]
     assert errors_of(identity, verdict) == errors_of(name, "deny") == []
+
+
+@pytest.mark.parametrize(
+    ("name", "is_valid"),
+    [
+        *((name, True) for name in ("canary", "eu-1", "2nd", "a.b_c", "x" * 64)),
+        *((name, False) for name in ("", "-eu", ".", "../x", "a b", "a/b", "a\n", "x" * 65, 1, None)),
+    ],
+)
+def test_names_of_waves_fit_into_job_names(name: object, *, is_valid: bool) -> None:
+    assert VALIDATOR.is_valid({"waves": [{"name": name, "tenants": ["*"]}]}) is is_valid
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        {"waves": []},
+        {"waves": [{"name": "a"}]},
+        {"waves": [{"tenants": ["*"]}]},
+        {"waves": [{"name": "a", "tenants": []}]},
+        {"waves": [{"name": "a", "tenants": ["*"], "stop": 1}]},
+        {"stop_after": 0},
+        {"stop_after": 1.5},
+        {"tenants": {"a": {"domain": "a.eu.auth0.com", "waves": []}}},
+    ],
+)
+def test_invalid_waves_are_refused(content: dict[str, object]) -> None:
+    assert not VALIDATOR.is_valid(content)

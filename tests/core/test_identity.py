@@ -6,6 +6,7 @@ from reconciler.core.directory import Api
 from reconciler.core.identity import (
     IdentityCheck,
     SameTenantError,
+    cloud_of,
     identities_in,
     identity_of,
     management_api_identifier,
@@ -117,3 +118,20 @@ def test_notes_describe_missing_comparisons_and_suggest_canonical_domain(
 
     assert len(found) == len(notes)
     assert all(part in note for part, note in zip(notes, found, strict=True))
+
+
+@pytest.mark.parametrize(
+    ("host", "cloud"),
+    [
+        ("acme.eu.auth0.com", "acme.eu.auth0.com"),
+        ("acme.auth0.com", "acme.auth0.com"),
+        ("t001.acme.auth0app.com", "acme.auth0app.com"),
+        ("t002.acme.auth0app.com:8443", "acme.auth0app.com"),
+        ("login.example.com", "example.com"),
+        ("example.com", "example.com"),
+        ("127.0.0.1:8001", "127.0.0.1"),
+        ("localhost:8002", "localhost"),
+    ],
+)
+def test_tenants_of_a_private_cloud_have_the_same_cloud(host: str, cloud: str) -> None:
+    assert cloud_of(host) == cloud

@@ -65,15 +65,15 @@ def test_no_request_is_sent_before_the_requested_time() -> None:
 
 def test_a_slot_after_the_deadline_fails_immediately() -> None:
     async def acquire_slots() -> None:
-        rate_limiter = RateLimiter(RateOptions(), deadline=10.0)
-        async with rate_limiter.acquire("clients") as slot:
+        rate_limiter = RateLimiter(RateOptions())
+        async with rate_limiter.acquire("clients", deadline=10.0) as slot:
             slot.record_rate_limited(RateLimitHeaders(retry_after=5.0), default_delay=1.0)
-        async with rate_limiter.acquire("clients") as slot:
+        async with rate_limiter.acquire("clients", deadline=10.0) as slot:
             slot.record_rate_limited(RateLimitHeaders(retry_after=50.0), default_delay=1.0)
         with pytest.raises(
             DeadlinePassedError, match=f"^nothing was sent: the rate limits allow the next call at {MOMENT}, after"
         ):
-            async with rate_limiter.acquire("clients"):
+            async with rate_limiter.acquire("clients", deadline=10.0):
                 pass
 
     assert run_virtually(acquire_slots())[1] == 5.0

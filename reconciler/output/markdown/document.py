@@ -64,17 +64,6 @@ def join_sections(parts: Sequence[Section], max_bytes: int) -> str:
     return truncate_text("".join(texts[number] for number in range(len(parts))), max_bytes)
 
 
-def bytes_per_document(max_bytes: int, documents: int) -> int:
-    """Return the maximum bytes per document, so that all of them fit with a remark."""
-    return max_bytes if documents <= 1 else max(MIN_BYTES, (max_bytes - MAX_REMARK_BYTES) // documents - 1)
-
-
-def join_documents(documents: Sequence[str], max_bytes: int) -> str:
-    """Join the documents of tenants to at most `max_bytes`. Documents that do not fit are counted."""
-    items = tuple(f"\n{each}" if number else each for number, each in enumerate(documents))
-    return join_sections([Section(items, noun="tenant")], max_bytes) if len(items) > 1 else "".join(items)
-
-
 def truncate_text(text: str, max_bytes: int) -> str:
     """Return `text`, or as many of its lines as fit, with a remark."""
     if _size(text) <= max_bytes:

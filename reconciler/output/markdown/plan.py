@@ -63,6 +63,12 @@ def plan_markdown(plan: Plan, *, links: SourceLinks = NO_REPOSITORY, max_bytes: 
     return join_sections(list(_parts(plan, links, max_bytes)), max_bytes)
 
 
+def body_markdown(plan: Plan, links: SourceLinks, max_bytes: int) -> str:
+    """Return the comment without its marker, its title and the tenant, so that equal plans have equal texts."""
+    first, *sections, _ = _parts(plan, links, max_bytes)
+    return join_sections([replace(first, items=first.items[2:]), *sections], max_bytes)
+
+
 def _parts(plan: Plan, links: SourceLinks, max_bytes: int) -> Iterator[Section]:
     yield Section((marker(plan.tenant.name, links) + "\n", *_header(plan)))
     yield _critical(plan, max_bytes // 2)

@@ -52,9 +52,14 @@ def plan_lines(plan: Plan, *, verbose: bool = False, only_summary: bool = False)
     if only_summary:
         yield from _summary_lines(plan)
         return
-    is_grouped = not verbose and len(plan.changes) > MAX_LISTED_CHANGES
     yield from _head(plan)
     yield line()
+    yield from plan_body(plan, verbose=verbose)
+
+
+def plan_body(plan: Plan, *, verbose: bool = False) -> Iterator[Line]:
+    """Yield the lines of `plan` without its tenant. `verbose` is explained at `plan_lines`."""
+    is_grouped = not verbose and len(plan.changes) > MAX_LISTED_CHANGES
     yield from _critical(plan)
     yield from _config_changes(plan)
     yield from _blocked(plan)

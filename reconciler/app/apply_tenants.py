@@ -1,0 +1,310 @@
+"""Apply plans to the tenants of a command: check the approval of each plan, ask if needed, and apply wave by wave."""
+
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from copy import copy
+from dataclasses import dataclass, replace
+
+from reconciler.app import ci
+from reconciler.app.apply_run import ApplyRun
+from reconciler.app.approval import Approvals, ApprovedPlan
+from reconciler.app.console import Console, Progress
+from reconciler.app.interruption import Interruption
+from reconciler.app.load import data_folder
+from reconciler.app.options import PlanOptions, RequestOptions
+from reconciler.app.session import TenantPlan, TenantSession
+from reconciler.app.tenant_reports import TenantReports
+from reconciler.app.tenant_runs import TenantResult, TenantRuns
+from reconciler.config.tenants import Tenant
+from reconciler.core.characters import pluralize, visible
+from reconciler.core.identity import IdentityClaims, SameTenantError
+from reconciler.core.outcome import ApplyReport
+from reconciler.core.permissions import missing_permissions
+from reconciler.core.plan import Plan, removes_all_scopes
+from reconciler.core.selection import refuse_empty_selection
+from reconciler.errors import CrashError, Exit, NotStartedError, ReconcilerError
+from reconciler.output.results import RunResult
+from reconciler.output.styled import line
+from reconciler.output.text.plan import plan_lines
+from reconciler.output.words import refusal
+
+PlannedTenant = TenantResult[TenantPlan]
+
+
+@dataclass(frozen=True, slots=True)
+class ApplyOptions:
+    """The options of `apply`. `config` is the configuration file, or None. `grants` is the grant folder."""
+
+    plan_options: PlanOptions
+    request_options: RequestOptions
+    config: str | None = None
+    grants: str = "grants"
+    asks: bool = True
+    stdout_has_data: bool = False
+    verbose: bool = False
+
+
+class ApplyCommand:
+    """Applies plans to the tenants.
+
+    If nobody is asked, each tenant is planned, applied and read again on its own. Otherwise all tenants of a group are
+    planned, then the questions come one after the other, then the confirmed plans are applied at the same time. The
+    groups are as large as --at-once allows.
+
+    The tenants of a wave start when all tenants of the wave before it have ended.
+    """
+
+    def __init__(
+        self,
+        tenants: TenantRuns,
+        reports: TenantReports[RunResult],
+        approvals: Approvals,
+        console: Console,
+        options: ApplyOptions,
+    ) -> None:
+        self._tenants = tenants
+        self._reports = reports
+        self._approvals = approvals
+        self._console = console
+        self._options = options
+        self._asks = options.asks and not approvals.are_saved
+        self._approved_by = "saved plan" if approvals.are_saved else "answer" if options.asks else "--yes"
+        self._claims = IdentityClaims()
+        self._interruption = Interruption(console)
+        self._progress = Progress(console)
+        self._is_interrupted = False
+
+    @property
+    def asks(self) -> bool:
+        """Whether the plans are shown before a question."""
+        return self._asks
+
+    def run(self) -> None:
+        """Apply the plans of all tenants, wave by wave. The results are in the reports.
+
+        Raises:
+            ReconcilerError: if the only tenant fails.
+            KeyboardInterrupt: before the first write, if a person is asked or the only tenant is planned.
+        """
+        try:
+            if self._asks or not self._tenants.are_several:
+                self._run_groups()
+            else:
+                with self._tenants.report_signals(self._interruption):
+                    self._run_waves()
+        finally:
+            self._progress.clear()
+
+    def _run_waves(self) -> None:
+        for tenants in self._waves():
+            if self._check_tip(tenants):
+                self._tenants.run(self._apply_one, tenants, self._interruption)
+
+    def _run_groups(self) -> None:
+        for wave in self._waves():
+            for tenants in _in_groups(wave, self._tenants.at_once):
+                if self._interruption.exit_code is not None or self._is_interrupted:
+                    self._end_interrupted(tenants)
+                    continue
+                try:
+                    with self._tenants.opened(tenants) as sessions:
+                        self._apply_group(sessions)
+                except KeyboardInterrupt:
+                    if not self._reports.has_written:
+                        raise
+                    self._is_interrupted = True
+                    self._end_interrupted(tenants)
+
+    def _end_interrupted(self, tenants: Sequence[Tenant]) -> None:
+        """Report the tenants without a result as not started, so that the results of the others are not lost."""
+        code = self._interruption.exit_code or Exit.INTERRUPTED
+        names = [each.name for each in tenants if not self._reports.has_ended(each.name)]
+        self._refuse(names, NotStartedError("interrupted before the plan was applied, so nothing was written", code))
+
+    def _waves(self) -> Iterator[Sequence[Tenant]]:
+        """Yield the tenants of each wave. Report the tenants of waves that do not start."""
+        by_name = {tenant.name: tenant for tenant in self._tenants.tenants}
+        rollout = self._tenants.config.rollout
+        groups = rollout.group(by_name) if self._tenants.are_several else {}
+        if not groups:
+            yield self._tenants.tenants
+            return
+        for wave, names in groups.items():
+            failed = self._reports.count_stopping()
+            if failed >= rollout.stop_after:
+                what = f"the wave {visible(wave)} did not start, because {pluralize(failed, 'tenant')} of earlier waves"
+                self._refuse(names, NotStartedError(f"{what} did not succeed (stop_after: {rollout.stop_after})"))
+            else:
+                yield [by_name[name] for name in names]
+
+    def _check_tip(self, tenants: Sequence[Tenant]) -> bool:
+        """Return whether HEAD is still the tip. Otherwise, report all of `tenants` as failed."""
+        try:
+            self._approvals.check_tip(self._options.config)
+        except ReconcilerError as error:
+            self._refuse([tenant.name for tenant in tenants], error)
+            return False
+        return True
+
+    def _refuse(self, names: Iterable[str], error: ReconcilerError) -> None:
+        """Report an error of several tenants. It is printed once."""
+        names = list(names)
+        if names and self._tenants.are_several:
+            self._console.failure(error)
+        for name in names:
+            self._tenants.add_failure(name, copy(error), is_printed=False)
+
+    async def _apply_one(self, session: TenantSession) -> None:
+        """Plan, check the approval, apply and read one tenant again."""
+        name = session.tenant.name
+        try:
+            self._reports.begin(session.tenant)
+            approval = self._approvals.of(name)
+            session = self._check_approval(approval, session)
+            planned = await self._interruption.unless_stopped(self._plan(session))
+            self._claims.check(name)
+            planned = approval.with_notes(planned)
+            if self._is_approved(approval, session, planned):
+                await self._execute(session, planned, approval)
+        finally:
+            self._approvals.release(name)
+
+    def _apply_group(self, sessions: Sequence[TenantSession]) -> None:
+        """Plan all sessions, ask, and apply the confirmed plans."""
+        ready: list[TenantSession] = []
+        for session in sessions:
+            with self._tenants.isolate(session.tenant.name):
+                self._reports.begin(session.tenant)
+                ready.append(self._check_approval(self._approvals.of(session.tenant.name), session))
+        planned = self._tenants.run_open(ready, self._plan)
+        confirmed = [each for each in map(self._confirm, planned) if each]
+        if not confirmed:
+            return
+        self._approvals.check_tip(self._options.config)
+        plans = {each.session.tenant.name: each.result for each in confirmed}
+
+        async def execute(session: TenantSession) -> None:
+            name = session.tenant.name
+            await self._execute(session, plans[name], self._approvals.of(name))
+
+        with self._interruption.handle_signals(self._tenants.runner.get_loop()):
+            self._tenants.run_open([each.session for each in confirmed], execute, self._interruption)
+
+    def _confirm(self, planned: PlannedTenant) -> PlannedTenant | None:
+        """Show a plan and ask. Return the plan if it is to be applied."""
+        session, name = planned.session, planned.session.tenant.name
+        with self._tenants.isolate(name):
+            self._claims.check(name)
+            approval = self._approvals.of(name)
+            tenant_plan = approval.with_notes(planned.result)
+            plan = tenant_plan.plan
+            asks = self._asks and bool(plan.changes) and not plan.blocked
+            self._console.plan(
+                [*plan_lines(plan, verbose=self._options.verbose), *([line()] if self._tenants.are_several else [])],
+                stdout_has_data=self._options.stdout_has_data,
+                before_question=asks,
+            )
+            if self._is_approved(approval, session, tenant_plan):
+                if asks:
+                    _ask(plan, self._console)
+                return TenantResult(session, tenant_plan)
+        return None
+
+    async def _plan(self, session: TenantSession) -> TenantPlan:
+        """Plan a tenant, and record the identities that it shows."""
+        try:
+            planned = await session.observe_and_plan()
+        except SameTenantError as error:
+            self._claims.record(error)
+            raise
+        self._claims.claim(session.tenant.name, session.identities(planned.observation))
+        if not self._tenants.are_several:
+            refuse_empty_selection([planned.plan.selection])
+        return planned
+
+    def _check_approval(self, approval: ApprovedPlan, session: TenantSession) -> TenantSession:
+        """Check the saved plan before the tenant is read. Return the session with the selection of the plan."""
+        approval.check_options(self._options.plan_options)
+        approval.check_not_applied(data_folder(self._options.config))
+        approval.check_tenant(session.name)
+        return replace(session, selection=approval.selection(self._options.plan_options, self._options.grants))
+
+    def _is_approved(self, approval: ApprovedPlan, session: TenantSession, tenant_plan: TenantPlan) -> bool:
+        """Return whether a plan is to be applied. A blocked or empty plan is reported instead.
+
+        Raises:
+            ReconcilerError: if the saved plan does not approve it, or permissions are missing.
+        """
+        plan = tenant_plan.plan
+        self._reports.show_problems(session.warnings(plan), session.declared.texts)
+        if plan.blocked or not plan.changes:
+            self._reports.end_run(RunResult(plan, ApplyReport((), plan)), _exit_code_without_writes(plan))
+            if plan.blocked and self._tenants.are_several:
+                self._console.error(refusal(plan), plan.tenant.name)
+            return False
+        has_data = self._options.stdout_has_data or not self._is_shown_before
+        approval.check_changes(tenant_plan, self._console, stdout_has_data=has_data)
+        _refuse_without_permissions(session, plan)
+        return True
+
+    @property
+    def _is_shown_before(self) -> bool:
+        return self._asks or not self._tenants.are_several
+
+    async def _execute(self, session: TenantSession, planned: TenantPlan, approval: ApprovedPlan) -> None:
+        """Apply an approved plan and report the run. No change starts after the first signal."""
+        self._interruption.check_not_stopped()
+        run = ApplyRun(
+            session,
+            planned,
+            self._options.request_options,
+            self._interruption,
+            saved_plan=approval.saved.checksum if approval.saved else None,
+            evidence={**ci.run_evidence(), "approval": self._approved_by},
+            is_announced=self._options.verbose or not self._tenants.are_several,
+        )
+        self._progress.add(len(planned.plan.changes))
+        try:
+            report, exit_code = await run.execute(self._console, self._progress.on_outcome)
+        except ReconcilerError:
+            raise
+        except Exception as error:
+            if not self._tenants.are_several:
+                raise
+            raise CrashError(error, may_have_written=run.may_have_written) from error
+        self._reports.end_run(RunResult(planned.plan, report, run.rollback), exit_code)
+
+
+def _in_groups(tenants: Sequence[Tenant], size: int) -> Iterator[Sequence[Tenant]]:
+    for start in range(0, len(tenants), size):
+        yield tenants[start : start + size]
+
+
+def _exit_code_without_writes(plan: Plan) -> Exit:
+    if plan.blocked:
+        return Exit.REFUSED
+    return Exit.DONE if plan.converged else Exit.INCOMPLETE
+
+
+def _refuse_without_permissions(session: TenantSession, plan: Plan) -> None:
+    missing = missing_permissions(plan, session.client.permissions())
+    if missing:
+        raise ReconcilerError(
+            f"nothing was written: the access token lacks {', '.join(missing)}; add them to the grant of "
+            "reconciler's own application on the Management API",
+        )
+
+
+def _ask(plan: Plan, console: Console) -> None:
+    """Ask the user to type "yes", or the number of grants that are deleted or lose all scopes, if there are any."""
+    if not sys.stdin.isatty():
+        raise ReconcilerError("nothing was written: there is no terminal for the question; use --yes")
+    deletes = sum(map(removes_all_scopes, plan.changes))
+    expected, description = (str(deletes), "the number of deletes") if deletes else ("yes", "yes")
+    question = f"Apply this to {plan.tenant}? Only {description} is accepted: "
+    try:
+        answer = console.ask(question)
+    except KeyboardInterrupt as error:
+        raise KeyboardInterrupt("nothing was written") from error
+    if answer != expected:
+        raise ReconcilerError(f"nothing was written: the answer was not {description}")

@@ -1,0 +1,255 @@
+"""Fleet runs: list the tenants of a run, and collect the results of its jobs."""
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from reconciler.app import ci
+from reconciler.app.load import load_config, load_config_at, select_names, workspace_of
+from reconciler.app.options import GlobalOptions
+from reconciler.artifacts.fleet_files import read_fleet, read_results
+from reconciler.config.tenants import DEFAULT_FILE, Config, Tenant, tenant_named
+from reconciler.core.affected import affected_tenants
+from reconciler.core.characters import join_some, quote_text, visible
+from reconciler.core.fleet import ExpectedTenant, Fleet, RunInputs, Shard, files_digest
+from reconciler.core.fleet_report import FleetReport, collect
+from reconciler.core.problems import Problem, errors
+from reconciler.core.suggest import did_you_mean
+from reconciler.core.tenant_filter import UNKNOWN_TENANTS, TargetTenants
+from reconciler.errors import ProblemsError, ReconcilerError
+from reconciler.files.discover import MAX_BYTES, read
+from reconciler.files.read import MAX_CHARACTERS, LoadedGrants, grant_file_contents, load_contents
+from reconciler.files.revision import read_one, read_revision
+from reconciler.git.repository import GitError
+from reconciler.git.revision import Revision, refuse_unless_ancestor, resolve_revision
+
+BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+Contents = Mapping[bytes, str]
+"""Files: from the content to a name. Files with the same content declare the same grants, so one name is enough."""
+
+
+def run_inputs(options: GlobalOptions, run: str | None, *, required: bool) -> RunInputs:
+    """Return the inputs of a run: its name, the commit, and the digests of the files.
+
+    `run` is the name in --run. Without it, the CI service names the run.
+
+    Raises:
+        ReconcilerError: if a file cannot be read, or if the run has no name although it is `required`.
+    """
+    return _inputs(options, run, _read_contents(options), required=required)
+
+
+def _inputs(options: GlobalOptions, run: str | None, contents: Contents, *, required: bool) -> RunInputs:
+    name = run or ci.run_number()
+    if required and not name:
+        raise ReconcilerError(
+            "the run has no name, so its results could not be told from those of other runs; CI services name their "
+            "runs; elsewhere, use --run NAME or set RECONCILER_RUN, for all jobs of the run the same"
+        )
+    return RunInputs(name, _commit(options), _configuration_digest(options), files_digest(contents))
+
+
+def _commit(options: GlobalOptions) -> str:
+    """Return the commit of the CI job, otherwise of the checkout. Return "" outside a repository."""
+    if commit := ci.source_links(options.config).commit:
+        return commit
+    workspace = workspace_of(options.config)
+    if workspace.root is None:
+        return ""
+    try:
+        return resolve_revision(workspace.repository(), "HEAD").commit
+    except GitError:
+        return ""
+
+
+def _configuration_digest(options: GlobalOptions) -> str:
+    file = Path(options.config or DEFAULT_FILE)
+    content = read(file, MAX_BYTES) if options.config or file.exists() else b""
+    if isinstance(content, Problem):
+        raise ProblemsError((content,))
+    return hashlib.sha256(content).hexdigest()
+
+
+def _read_contents(options: GlobalOptions) -> Contents:
+    """Return the grant files in the folder of --grants.
+
+    Raises:
+        ProblemsError: with all files that cannot be read.
+        ReconcilerError: if the files are too large together.
+    """
+    contents: dict[bytes, str] = {}
+    problems, size = [], 0
+    for name, content in grant_file_contents(Path(options.grants), workspace_of(options.config)):
+        if isinstance(content, Problem):
+            problems.append(content)
+            continue
+        size += len(content)
+        if size > MAX_CHARACTERS:
+            raise ReconcilerError(f"the grant files have more than {MAX_CHARACTERS:,} bytes together")
+        contents.setdefault(content.removeprefix(BYTE_ORDER_MARK), name)
+    if problems:
+        raise ProblemsError(tuple(problems))
+    return contents
+
+
+@dataclass(frozen=True, slots=True)
+class FleetSelection:
+    """The options of `fleet list`: the base, the wave and the number of shards, each optional, and the run's name."""
+
+    base: str | None = None
+    wave: str | None = None
+    shards: int | None = None
+    run: str | None = None
+
+
+def list_fleet(options: GlobalOptions, selection: FleetSelection, *, needs_run: bool) -> Fleet:
+    """Return the fleet run for the selected tenants, or for those that a change since the base affects. Offline.
+
+    Raises:
+        ReconcilerError: if the configuration declares no tenants or no such wave, if the base does not exist, or if the
+            run has no name although it is needed.
+        ProblemsError: if the configuration or a changed grant file is not valid.
+    """
+    config = load_config(options.config)
+    tenants = _selected_tenants(config, options)
+    contents = _read_contents(options)
+    reasons: Mapping[str, Sequence[str]] = dict.fromkeys(tenants, ())
+    notes: Sequence[str] = ()
+    if selection.base:
+        reasons, notes = _affected(options, selection.base, config, tenants, contents)
+    names = sorted(name for name in tenants if name in reasons)
+    if selection.wave is not None:
+        _require_wave(config, selection.wave)
+        names = [name for name in names if config.rollout.wave_of(name) == selection.wave]
+    shard_of = _shards(names, selection.shards)
+    return Fleet(
+        _inputs(options, selection.run, contents, required=needs_run),
+        tuple(
+            ExpectedTenant(
+                name, tenants[name].host, config.rollout.wave_of(name), shard_of.get(name), tuple(reasons[name])
+            )
+            for name in names
+        ),
+        waves=tuple(config.rollout.group(names)),
+        stop_after=config.rollout.stop_after,
+        base=selection.base,
+        shards=selection.shards,
+        notes=tuple(notes),
+    )
+
+
+def _selected_tenants(config: Config, options: GlobalOptions) -> dict[str, Tenant]:
+    """Return the tenants of --tenant, otherwise all declared tenants, by name."""
+    names = select_names(config, replace(options, all_tenants=options.all_tenants or not options.tenants))
+    return {name: tenant_named(config, name) for name in names}
+
+
+def _require_wave(config: Config, wave: str) -> None:
+    names = [each.name for each in config.rollout.waves]
+    if wave not in names:
+        declared = f"it declares {join_some(names)}" if names else "it declares no waves"
+        advice = did_you_mean(wave, names)
+        raise ReconcilerError(
+            f"--wave: {config.file} has no wave {quote_text(wave)}; {declared}{f'; {advice}' if advice else ''}"
+        )
+
+
+def _shards(names: Sequence[str], count: int | None) -> dict[str, str]:
+    """Return the shard of each name."""
+    shards = [Shard(index, count) for index in range(min(count, len(names)))] if count else []
+    return {name: str(shard) for shard in shards for name in shard.part(names)}
+
+
+def _affected(
+    options: GlobalOptions, base: str, config: Config, tenants: Mapping[str, Tenant], contents: Contents
+) -> tuple[Mapping[str, Sequence[str]], Sequence[str]]:
+    """Return the affected tenants with the reasons, and notes. If the base cannot be compared, all are affected."""
+    revision = resolve_revision(workspace_of(options.config).repository(), base)
+    if ci.is_pull_request_job():
+        refuse_unless_ancestor(revision)
+    changed = _changed_files(contents, _contents_at(revision, options))
+    declared = load_contents(((name, content) for content, name in changed.now.items()), config.targets())
+    if errors(declared.problems):
+        raise ProblemsError(errors(declared.problems), declared.texts)
+    try:
+        base_config = _config_at_base(revision, config)
+    except ProblemsError:
+        return _all(tenants, f"{visible(config.file)} is not valid in {visible(base)}"), ()
+    if base_config is None:
+        return _all(tenants, f"{visible(config.file)} does not exist in {visible(base)}"), ()
+    at_base = _load_at_base(changed, base_config)
+    if isinstance(at_base, Problem):
+        return _all(tenants, f"the files in {visible(base)} cannot be compared: {at_base.source}: {at_base.what}"), ()
+    removed = sorted(set(base_config.tenants) - set(config.tenants))
+    notes = [f"{visible(config.file)} no longer declares: {join_some(removed)}"] if removed else []
+    return affected_tenants(tenants, base_config.tenants, declared.specs, at_base.specs), notes
+
+
+def _config_at_base(revision: Revision, config: Config) -> Config | None:
+    """Return the configuration at the base, or None without one. An equal file is not parsed again."""
+    path = Path(config.file)
+    found = read_one(revision, path)
+    if found is not None and found[1] == read(path, MAX_BYTES):
+        return config
+    return load_config_at(revision, config.file) if found else None
+
+
+def _all(tenants: Mapping[str, Tenant], reason: str) -> Mapping[str, Sequence[str]]:
+    return dict.fromkeys(tenants, (f"{reason}, so every tenant may be affected",))
+
+
+@dataclass(frozen=True, slots=True)
+class _ChangedFiles:
+    """The files without a file of the same content on the other side, and a file at the base that cannot be read."""
+
+    now: Contents
+    at_base: Contents
+    unreadable: Problem | None
+
+
+def _contents_at(revision: Revision, options: GlobalOptions) -> Sequence[tuple[str, bytes | Problem]]:
+    return list(read_revision(revision, Path(options.grants)))
+
+
+def _changed_files(contents: Contents, at_base: Sequence[tuple[str, bytes | Problem]]) -> _ChangedFiles:
+    readable = {
+        content.removeprefix(BYTE_ORDER_MARK): name for name, content in at_base if not isinstance(content, Problem)
+    }
+    return _ChangedFiles(
+        {content: name for content, name in contents.items() if content not in readable},
+        {content: name for content, name in readable.items() if content not in contents},
+        next((content for _, content in at_base if isinstance(content, Problem)), None),
+    )
+
+
+def _load_at_base(changed: _ChangedFiles, base_config: Config) -> LoadedGrants | Problem:
+    """Return the grants in the changed files of the base, or the first problem."""
+    if changed.unreadable:
+        return changed.unreadable
+    targets: TargetTenants = base_config.targets() if base_config.tenants else UNKNOWN_TENANTS
+    loaded = load_contents(((name, content) for content, name in changed.at_base.items()), targets)
+    return next(iter(errors(loaded.problems)), loaded)
+
+
+def collect_results(file: Path, folders: Sequence[Path], last_wave: str | None) -> FleetReport:
+    """Return the state of each tenant that the fleet run in `file` expects, from the results in `folders`.
+
+    Raises:
+        ReconcilerError: if the fleet run or a folder cannot be read, or `last_wave` is not one of its waves.
+    """
+    fleet = read_fleet(file)
+    if last_wave is not None and last_wave not in fleet.waves:
+        known = f"its waves are {join_some(fleet.waves)}" if fleet.waves else "it has no waves"
+        raise ReconcilerError(f"--wave: {visible(str(file))} has no wave {quote_text(last_wave)}; {known}")
+    return collect(fleet, read_results(folders, file), last_wave)
+
+
+def remaining_fleet(report: FleetReport) -> Fleet:
+    """Return the fleet run with only the tenants that are not done. The reasons are their states."""
+    tenants = tuple(
+        replace(each.expected, reasons=(f"{each.state}: {each.reason}" if each.reason else str(each.state),))
+        for each in report.remaining
+    )
+    waves = {each.wave for each in tenants}
+    return replace(report.fleet, tenants=tenants, waves=tuple(name for name in report.fleet.waves if name in waves))

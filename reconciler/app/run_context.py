@@ -1,0 +1,166 @@
+"""The options, configuration and files of a command for tenants, and the sessions that they open."""
+
+import asyncio
+import os
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from functools import partial
+
+from reconciler.app.console import Console
+from reconciler.app.load import GrantFiles, data_folder, load_config, select_names
+from reconciler.app.options import GlobalOptions, PlanOptions, RequestOptions
+from reconciler.app.session import TenantSession
+from reconciler.auth0.management import ClientOptions
+from reconciler.auth0.rate_limit import RateLimiter, RateOptions, RequestPacer
+from reconciler.config.tenants import (
+    Config,
+    Tenant,
+    TenantKind,
+    choose_tenants,
+    identity_check,
+    tenant_named,
+    unconfirmed_domain,
+)
+from reconciler.connect import open_tenant
+from reconciler.core.characters import quote_text
+from reconciler.core.identity import ALLOW_UNNAMED, cloud_of
+from reconciler.core.problems import Problem, Severity, Source
+from reconciler.errors import ReconcilerError
+from reconciler.http.proxy import proxy_notes
+from reconciler.http.retry import RetryPolicy
+from reconciler.redaction import EnvironmentSecrets
+
+
+@dataclass(slots=True)
+class SharedLimits:
+    """The limits that all tenants of a run share: --max-rps, and the token requests of each cloud."""
+
+    pacer: RequestPacer = field(default_factory=RequestPacer)
+    _token_limiters: dict[str, RateLimiter] = field(default_factory=dict)
+
+    def token_limiter(self, cloud: str, rate_options: RateOptions) -> RateLimiter:
+        """Return the limiter of the token requests of a cloud. The first tenant of the cloud sets its options."""
+        return self._token_limiters.setdefault(cloud, RateLimiter(rate_options, is_shared=True))
+
+
+@dataclass(frozen=True, slots=True)
+class RunContext:
+    """The options, configuration and files of a command.
+
+    `policies` is the configuration in --policy or --policy-at, or None. `has_names` returns whether the plans of a
+    tenant contain the names of all applications, APIs and organizations in them. All tenants share `limits`.
+    """
+
+    options: GlobalOptions
+    plan_options: PlanOptions
+    request_options: RequestOptions
+    config: Config
+    files: GrantFiles
+    console: Console = field(repr=False)
+    policies: Config | None = None
+    has_names: Callable[[str], bool] = lambda _: False
+    limits: SharedLimits = field(default_factory=SharedLimits)
+    secrets: EnvironmentSecrets = field(kw_only=True)
+
+    @asynccontextmanager
+    async def open(self, tenant: Tenant, *, by_name: bool) -> AsyncIterator[TenantSession]:
+        """Open a tenant without sending a request. The time limit starts here.
+
+        With `by_name`, notes start with the name of the tenant.
+
+        Raises:
+            ReconcilerError: for invalid configuration or credentials.
+        """
+        prefix = f"{tenant.name}: " if by_name else ""
+        note = partial(self._note, prefix)
+        deadline = asyncio.get_running_loop().time() + self.request_options.timeout
+        client_options = self._client_options(tenant, deadline, note)
+        declared, base = self.files.at(tenant.target)
+        self._warn(tenant)
+        identity = identity_check(self.config, tenant, os.environ, allow_unnamed=self.options.allow_unnamed_tenant)
+        async with open_tenant(
+            tenant, os.environ, client_options, self.secrets.of(tenant.credentials), identity
+        ) as client:
+            yield TenantSession(
+                tenant=tenant,
+                declared=declared,
+                base=base,
+                removals=self.files.removals(tenant.target),
+                plan_options=self.plan_options,
+                rollback=self.files.rollback,
+                policy=self.policies.policy_for(tenant) if self.policies else tenant.policy,
+                notes=(*self.files.notes, *self._policy_notes(tenant)),
+                with_names=self.has_names(tenant.name),
+                client=client,
+                identity=identity,
+                deadline=deadline,
+                folder=data_folder(self.config.file),
+                note=note,
+                is_declared=self._is_declared(tenant),
+                tenant_options=self._tenant_options(tenant),
+                config_changes=self.files.config_changes,
+                tenant_at_base=self.files.tenants_at_base.get(tenant.name),
+                selection=self.plan_options.selection(self.options.grants),
+            )
+
+    def _client_options(self, tenant: Tenant, deadline: float, note: Callable[[str], None]) -> ClientOptions:
+        options = self.request_options
+        rate_options = RateOptions(options.rate_share, self.limits.pacer, options.concurrency, notice=note)
+        token_limiter = self.limits.token_limiter(cloud_of(tenant.canonical_host or tenant.host), rate_options)
+        return ClientOptions(rate_options, RetryPolicy(options.attempts, deadline=deadline, notice=note), token_limiter)
+
+    def _policy_notes(self, tenant: Tenant) -> tuple[str, ...]:
+        if self.policies is None and self.plan_options.policy_at:
+            revision = quote_text(self.plan_options.policy_at)
+            return (f"{self.config.file} does not exist in {revision}, so the policy of the checkout applies",)
+        if self.policies is None or self.policies.declares(tenant):
+            return ()
+        known = f"{self.policies.file} does not declare this tenant with the domain {tenant.host}"
+        effect = "every denial in that file applies, without exceptions"
+        return (f"{quote_text(tenant.name)} is a new tenant: {known}; {effect}",)
+
+    def _tenant_options(self, tenant: Tenant) -> Sequence[str]:
+        config = ["--config", self.options.config] if self.options.config else []
+        return [*config, *(["--tenant", tenant.name] if self._is_declared(tenant) else self._unnamed_option())]
+
+    def _is_declared(self, tenant: Tenant) -> bool:
+        return self.config.tenants.get(tenant.name) == tenant
+
+    def _unnamed_option(self) -> Sequence[str]:
+        return [ALLOW_UNNAMED] if self.options.allow_unnamed_tenant else []
+
+    def _warn(self, tenant: Tenant) -> None:
+        """Warn about a doubtful domain or an ignored entry of NO_PROXY, before anything is sent."""
+        unconfirmed = unconfirmed_domain(tenant, os.environ)
+        if unconfirmed:
+            warning = Problem(Source(self.config.file), *unconfirmed, severity=Severity.WARNING)
+            self.console.problems([warning], {})
+        for text in proxy_notes(tenant.base_url) if tenant.kind is not TenantKind.SANDBOX else ():
+            self.console.note(text)
+
+    def _note(self, prefix: str, text: str) -> None:
+        self.console.note(f"{prefix}{text}")
+
+
+def select_tenants(options: GlobalOptions) -> tuple[Config, list[Tenant]]:
+    """Return the configuration and the selected tenants. Raises ReconcilerError."""
+    config = load_config(options.config)
+    if options.shard is not None or options.wave is not None:
+        return config, [tenant_named(config, name) for name in select_names(config, options)]
+    tenants = choose_tenants(
+        config,
+        options.tenants,
+        os.environ,
+        every=options.all_tenants,
+        allow_unnamed=options.allow_unnamed_tenant,
+    )
+    return config, tenants
+
+
+def expected_tenant_names(options: GlobalOptions) -> list[str]:
+    """Return the names of the selected tenants. If the configuration is invalid, return those of --tenant."""
+    try:
+        return [tenant.name for tenant in select_tenants(options)[1]]
+    except ReconcilerError:
+        return list(options.tenants)

@@ -1,0 +1,253 @@
+"""Report the tenants of a command as they end, and keep their results in little memory until the end."""
+
+import pickle
+import zlib
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Generic, Protocol, TypeVar, cast, overload
+
+from reconciler.app.console import Console
+from reconciler.app.outputs import OutputOptions
+from reconciler.app.tenant_runs import TenantRuns, tenant_failures
+from reconciler.config.tenants import Tenant
+from reconciler.core.characters import visible
+from reconciler.core.fleet import APPLY, PLAN, STOPPING_STATES, TenantState, state_of
+from reconciler.core.outcome import Result
+from reconciler.core.plan import Plan, TenantName
+from reconciler.core.problems import Problem
+from reconciler.errors import CrashError, Exit, NotStartedError, ReconcilerError
+from reconciler.output.formats import OutputView, render
+from reconciler.output.results import (
+    FleetSummary,
+    PlanResults,
+    RunResult,
+    RunResults,
+    TenantSummary,
+    count_outcomes,
+    summarize_plan,
+)
+from reconciler.output.styled import line
+
+T = TypeVar("T")
+COMPRESSION_LEVEL = 1
+
+
+class PackedResults(Sequence[T]):
+    """Results in compressed form. Each access unpacks one result, so that only one needs its full memory."""
+
+    def __init__(self, packed: Iterable[bytes]) -> None:
+        self._packed = tuple(packed)
+
+    def __len__(self) -> int:
+        return len(self._packed)
+
+    @overload
+    def __getitem__(self, index: int) -> T: ...
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[T]: ...
+    def __getitem__(self, index: int | slice) -> T | Sequence[T]:
+        if isinstance(index, slice):
+            return PackedResults(self._packed[index])
+        unpacked: T = pickle.loads(zlib.decompress(self._packed[index]))  # noqa: S301 - packed by this process
+        return unpacked
+
+
+def pack(result: object) -> bytes:
+    """Return a result in compressed form."""
+    return zlib.compress(pickle.dumps(result, pickle.HIGHEST_PROTOCOL), COMPRESSION_LEVEL)
+
+
+@dataclass(frozen=True, slots=True)
+class EndedTenant:
+    """A tenant that ended. `result` has only this tenant, and its error if it failed."""
+
+    tenant: Tenant
+    state: TenantState
+    exit_code: Exit
+    result: PlanResults | RunResults
+
+
+class TenantListener(Protocol):
+    """Receives the start and the end of each tenant."""
+
+    def begin(self, tenant: Tenant) -> None:
+        """Receive the start, before the first request. Raises ReconcilerError to refuse the tenant."""
+
+    def end(self, ended: EndedTenant) -> None:
+        """Receive the end. Raises ReconcilerError."""
+
+
+class TenantReports(Generic[T]):
+    """The results of the tenants of a command: plans for `plan`, runs for `apply`.
+
+    Each tenant is reported as soon as it ends: a line on stderr if there are several tenants, the report files with
+    {tenant} in their names, and the listeners. `errors` has the reports that could not be written.
+    """
+
+    def __init__(  # noqa: PLR0913, PLR0917 - one parameter per part
+        self,
+        command: str,
+        tenants: TenantRuns,
+        console: Console,
+        output_options: OutputOptions,
+        view: OutputView,
+        listeners: Sequence[TenantListener] = (),
+    ) -> None:
+        self._command = command
+        self._tenants = tenants
+        self._console = console
+        self._output_options = output_options.per_tenant
+        self._view = view
+        self._listeners = listeners
+        self._by_name = {tenant.name: tenant for tenant in tenants.tenants}
+        self._packed: dict[str, bytes] = {}
+        self._only: list[T] = []
+        self._summaries: dict[str, TenantSummary] = {}
+        self._shown_problems: set[Problem] = set()
+        self.exit_codes: dict[str, Exit] = {}
+        self.errors: list[str] = []
+        tenants.on_failure = self._end_failed
+
+    def begin(self, tenant: Tenant) -> None:
+        """Tell the listeners that a tenant starts. Raises ReconcilerError."""
+        for listener in self._listeners:
+            listener.begin(tenant)
+
+    def show_problems(self, problems: Iterable[Problem], texts: Mapping[str, str]) -> None:
+        """Print the problems that no other tenant has."""
+        new = [each for each in problems if each not in self._shown_problems]
+        self._shown_problems.update(new)
+        self._console.problems(new, texts)
+
+    def end_plan(self, plan: Plan, exit_code: Exit) -> None:
+        """Report the plan of a tenant."""
+        summary = summarize_plan(plan, exit_code, self._wave(plan.tenant.name))
+        self._end(plan.tenant.name, exit_code, cast("T", plan), PlanResults([plan]), summary)
+
+    def end_run(self, run: RunResult, exit_code: Exit) -> None:
+        """Report the run of a tenant."""
+        outcomes = count_outcomes(run.report)
+        summary = summarize_plan(run.plan, exit_code, self._wave(run.plan.tenant.name), APPLY, outcomes)
+        self._end(run.plan.tenant.name, exit_code, cast("T", run), RunResults([run]), summary)
+
+    def retract(self, name: str) -> None:
+        """Remove the result of a tenant that failed afterwards."""
+        for results in (self._packed, self._summaries, self.exit_codes):
+            results.pop(name, None)
+
+    def raise_errors(self) -> None:
+        """Raise ReconcilerError if reports could not be written."""
+        if self.errors:
+            raise ReconcilerError("; ".join(self.errors))
+
+    def has_ended(self, name: str) -> bool:
+        """Return whether a tenant has a result or failed."""
+        return name in self._summaries
+
+    def count_stopping(self) -> int:
+        """Return the number of tenants so far whose state counts for `stop_after`."""
+        return sum(each.state in STOPPING_STATES for each in self._summaries.values())
+
+    @property
+    def has_written(self) -> bool:
+        """Whether a change of any tenant was sent, or may have been sent."""
+        outcomes = {result for each in self._summaries.values() for result, count in each.outcomes.items() if count}
+        is_unknown = any(each.state is TenantState.UNKNOWN for each in self._summaries.values())
+        return is_unknown or bool(outcomes - {str(Result.SKIPPED)})
+
+    @property
+    def results(self) -> Sequence[T]:
+        """The results of the tenants that did not fail, in the order of the tenants."""
+        if not self._tenants.are_several:
+            return self._only
+        return PackedResults(self._packed[name] for name in self._tenants.names if name in self._packed)
+
+    @property
+    def summary(self) -> FleetSummary | None:
+        """The summary of all tenants, or None if there is only one."""
+        if not self._tenants.are_several:
+            return None
+        found = [self._summaries[name] for name in self._tenants.names if name in self._summaries]
+        waves = self._tenants.config.rollout.group(each.tenant.name for each in found)
+        done = TenantState.PLANNED if self._command == PLAN else TenantState.APPLIED
+        return FleetSummary(found, done, tuple(waves) if self._command == APPLY else ())
+
+    def _end_failed(self, name: str) -> None:
+        error = self._tenants.failed[name]
+        self.retract(name)
+        failure = {name: self._tenants.failures[name]}
+        summary = TenantSummary(
+            tenant=self._by_name[name].title,
+            state=state_of_failure(self._command, error),
+            wave=self._wave(name),
+            reason=next(iter(error.report_lines), ""),
+        )
+        results = PlanResults([], failure) if self._command == PLAN else RunResults([], failure)
+        self._record(name, error.exit_code, results, summary)
+
+    def _end(
+        self, name: str, exit_code: Exit, result: T, results: PlanResults | RunResults, summary: TenantSummary
+    ) -> None:
+        self.exit_codes[name] = exit_code
+        if self._tenants.are_several:
+            self._packed[name] = pack(result)
+        else:
+            self._only = [result]
+        self._record(name, exit_code, results, summary)
+        if self._tenants.are_several:
+            count = f"[{len(self._summaries)}/{len(self._tenants.names)}]"
+            self._console.info([line(f"{count} {visible(name)}: {summary.state}, {summary.counts}")])
+
+    def _record(self, name: str, exit_code: Exit, results: PlanResults | RunResults, summary: TenantSummary) -> None:
+        self._summaries[name] = summary
+        ended = EndedTenant(self._by_name[name], summary.state, exit_code, results)
+        if self._tenants.are_several:
+            self._collect_error(lambda: self._write_reports(name, results))
+        for listener in self._listeners:
+            self._collect_error(partial(listener.end, ended))
+
+    def _write_reports(self, name: str, results: PlanResults | RunResults) -> None:
+        self._output_options.write([name], lambda format_name, _: render(results, format_name, self._view))
+
+    def _collect_error(self, write: Callable[[], None]) -> None:
+        """Call `write`. An error must not stop the tenants, so it is reported at the end."""
+        try:
+            write()
+        except ReconcilerError as error:
+            self.errors.append(str(error))
+
+    def _wave(self, name: str) -> str | None:
+        return self._tenants.config.rollout.wave_of(name)
+
+
+def state_of_failure(command: str, error: ReconcilerError) -> TenantState:
+    """Return the state of a tenant that failed with an error."""
+    match error:
+        case NotStartedError():
+            return TenantState.NOT_STARTED
+        case CrashError(exit_code=Exit.INCOMPLETE):
+            return TenantState.UNKNOWN
+        case _:
+            return state_of(command, error.exit_code)
+
+
+def failed_plans(error: ReconcilerError) -> PlanResults:
+    """Return the results of `plan` after an error of all tenants."""
+    return PlanResults([], tenant_failures(error), _summary_of_failed(PLAN, error))
+
+
+def failed_runs(error: ReconcilerError) -> RunResults:
+    """Return the results of `apply` after an error of all tenants."""
+    return RunResults([], tenant_failures(error), _summary_of_failed(APPLY, error))
+
+
+def _summary_of_failed(command: str, error: ReconcilerError) -> FleetSummary | None:
+    if len(error.tenants) <= 1:
+        return None
+    state, reason = state_of_failure(command, error), next(iter(error.report_lines), "")
+    summaries = [
+        TenantSummary(tenant=TenantName(name, "", is_sandbox), state=state, reason=reason)
+        for name, is_sandbox in error.tenants.items()
+    ]
+    return FleetSummary(summaries, TenantState.PLANNED if command == PLAN else TenantState.APPLIED)

@@ -1,0 +1,123 @@
+"""Write and read the files of a fleet run: fleet.json, and the result of each tenant.
+
+A result may come from the job of a pull request. It is read as data from somebody else: only small regular files, no
+links, strict JSON, and only what the schema allows.
+"""
+
+import os
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote, unquote
+
+from reconciler.artifacts.atomic_files import OWNER_ONLY, write_output
+from reconciler.artifacts.fleet_json import fleet_from_json, result_from_json, result_json
+from reconciler.artifacts.json_text import json_text
+from reconciler.artifacts.saved_plan import parse_untrusted_json
+from reconciler.contract import stored
+from reconciler.core.fleet import Fleet, FleetResult
+from reconciler.core.fleet_report import ResultFile
+from reconciler.core.problems import Problem
+from reconciler.errors import ReconcilerError, reason
+from reconciler.files.discover import name_of, read
+from reconciler.files.validity import validity_check
+
+MAX_FLEET_BYTES = 50_000_000
+MAX_RESULT_BYTES = 20_000_000
+MAX_FILES = 50_000
+"""The maximum number of files and folders in all result folders."""
+MAX_LEVELS = 4
+"""The maximum depth of result folders: a download has one folder per artifact."""
+SUFFIX = ".json"
+
+
+def read_fleet(path: Path) -> Fleet:
+    """Return the fleet run in a file. Raises ReconcilerError."""
+    data = _read_json(path, MAX_FLEET_BYTES, stored.FLEET)
+    if isinstance(data, str):
+        raise ReconcilerError(f"{name_of(path)} {data}; write it with fleet list --format json")
+    fleet = fleet_from_json(data)
+    if len({each.name for each in fleet.tenants}) < len(fleet.tenants):
+        raise ReconcilerError(f"{name_of(path)} names a tenant twice; write it with fleet list --format json")
+    return fleet
+
+
+def result_file(folder: Path, tenant: str) -> Path:
+    """Return the path of the result of a tenant. Characters that are not safe in file names are written as %XX."""
+    name = quote(tenant, safe="")
+    return folder / f"{f'%2E{name[1:]}' if name.startswith('.') else name}{SUFFIX}"
+
+
+def write_result(path: Path, result: FleetResult, output: Mapping[str, object] | None) -> None:
+    """Write the result of a tenant, completely or not at all. Only the owner may read the file.
+
+    `output` is the output of the command with --format json. It is left out if the file would be too large to be read.
+
+    Raises:
+        ReconcilerError: if the file cannot be written.
+    """
+    content = result_json(result)
+    text = json_text({**content, "output": output})
+    if len(text) > MAX_RESULT_BYTES:  # json_text writes ASCII
+        text = json_text({**content, "output": None})
+    try:
+        write_output(path, text.encode(), OWNER_ONLY)
+    except OSError as error:
+        raise ReconcilerError(f"the result {name_of(path)} cannot be written: {reason(error)}") from error
+
+
+def read_results(folders: Iterable[Path], fleet_file: Path) -> Iterator[ResultFile]:
+    """Yield every JSON file in the folders and their subfolders, except `fleet_file`.
+
+    Raises:
+        ReconcilerError: if a folder cannot be read, or there are too many files.
+    """
+    fleet_path = os.path.realpath(fleet_file)
+    count = 0
+    for folder in folders:
+        for path in _json_files(folder, 1):
+            count += 1
+            if count > MAX_FILES:
+                raise ReconcilerError(f"there are more than {MAX_FILES:,} files in the result folders; name fewer")
+            if os.path.realpath(path) != fleet_path:
+                yield ResultFile(name_of(path), unquote(path.name.removesuffix(SUFFIX)), _read_result(path))
+
+
+def _json_files(folder: Path, level: int) -> Iterator[Path]:
+    """Yield the JSON files and the links in a folder and its subfolders. Links to folders are not followed."""
+    try:
+        with os.scandir(folder) as found:
+            entries = sorted(found, key=lambda entry: entry.name)
+    except OSError as error:
+        raise ReconcilerError(f"the result folder {name_of(folder)} cannot be read: {reason(error)}") from error
+    for entry in entries:
+        path = folder / entry.name
+        if entry.is_dir(follow_symlinks=False):
+            if level >= MAX_LEVELS:
+                raise ReconcilerError(f"the result folder {name_of(path)} is more than {MAX_LEVELS} levels deep")
+            yield from _json_files(path, level + 1)
+        elif entry.name.endswith(SUFFIX):
+            yield path
+
+
+def _read_result(path: Path) -> FleetResult | str:
+    """Return the result in a file, or why the file cannot be used."""
+    if path.is_symlink():
+        return "is a link, which is not followed"
+    data = _read_json(path, MAX_RESULT_BYTES, stored.FLEET_RESULT)
+    if isinstance(data, str):
+        return data
+    result = result_from_json(data)
+    return result if result.is_consistent else "has a status that does not fit its exit code"
+
+
+def _read_json(path: Path, max_bytes: int, schema: str) -> Any:  # noqa: ANN401 - JSON that the schema has checked
+    """Return the content of a JSON file that matches a schema, or why the file cannot be used."""
+    data = read(path, max_bytes)
+    if isinstance(data, Problem):
+        return f"cannot be used: {data.what}"
+    try:
+        content = parse_untrusted_json(data)
+    except (ValueError, RecursionError):
+        return "is not valid JSON"
+    return content if validity_check(stored.load(schema))(content) else f"does not match {schema}"

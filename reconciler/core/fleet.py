@@ -1,0 +1,202 @@
+"""Pure: a fleet run, which plans or applies many tenants in several jobs: its shards, tenants and results."""
+
+import hashlib
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from reconciler.core.characters import quote_text
+from reconciler.errors import EXIT_CODES_BY_SEVERITY, Exit
+
+SHARD = re.compile(r"(?P<index>[0-9]{1,6})/(?P<count>[0-9]{1,6})", re.ASCII)
+
+
+@dataclass(frozen=True, slots=True)
+class Shard:
+    """Part `index` of `count` parts of some tenants. The first part has the index 0.
+
+    CI services and Kubernetes count from 0 where a job cannot calculate: `strategy.job-index` of GitHub Actions and
+    `JOB_COMPLETION_INDEX` of an Indexed Job. The scripts of GitLab can: `CI_NODE_INDEX` counts from 1.
+    """
+
+    index: int
+    count: int
+
+    @classmethod
+    def parse(cls, text: str) -> "Shard":
+        """Return the shard in a text such as `0/4`. Raises ValueError with a message."""
+        match = SHARD.fullmatch(text)
+        if match is None:
+            raise ValueError(f"{quote_text(text)} is not a shard; write it like 0/4, the first of 4 parts")
+        shard = cls(int(match["index"]), int(match["count"]))
+        if shard.count == 0:
+            raise ValueError("there must be at least 1 part; write it like 0/4, the first of 4 parts")
+        if shard.index >= shard.count:
+            raise ValueError(
+                f"{text} does not exist: parts are counted from 0, so the parts of {shard.count} are "
+                f"0/{shard.count} to {shard.count - 1}/{shard.count}; subtract 1 from an index that starts at 1, such "
+                "as CI_NODE_INDEX of GitLab"
+            )
+        return shard
+
+    def part(self, names: Iterable[str]) -> list[str]:
+        """Return the names in this part: in the sorted list, every `count`-th name from `index` on."""
+        return sorted(names)[self.index :: self.count]
+
+    def __str__(self) -> str:
+        return f"{self.index}/{self.count}"
+
+
+class TenantState(StrEnum):
+    """The state of a tenant in a fleet run."""
+
+    PLANNED = "planned"
+    APPLIED = "applied"
+    REFUSED = "refused"
+    FAILED = "failed"
+    PARTIAL = "partial"
+    UNKNOWN = "unknown"
+    NOT_STARTED = "not started"
+
+
+BEGUN = "begun"
+"""The status in a result whose run has not ended."""
+STOPPING_STATES = frozenset({TenantState.REFUSED, TenantState.FAILED, TenantState.PARTIAL, TenantState.UNKNOWN})
+"""The states that `stop_after` counts."""
+PLAN, APPLY = "plan", "apply"
+
+_STATES_OF_PLAN: Mapping[int, TenantState] = {
+    Exit.DONE: TenantState.PLANNED,
+    Exit.CHANGES: TenantState.PLANNED,
+    Exit.INCOMPLETE: TenantState.PARTIAL,
+    Exit.REFUSED: TenantState.REFUSED,
+    Exit.STALE: TenantState.REFUSED,
+}
+_STATES_OF_APPLY: Mapping[int, TenantState] = {
+    Exit.DONE: TenantState.APPLIED,
+    Exit.INCOMPLETE: TenantState.PARTIAL,
+    Exit.INTERRUPTED: TenantState.PARTIAL,
+    Exit.TERMINATED: TenantState.PARTIAL,
+    Exit.REFUSED: TenantState.REFUSED,
+    Exit.STALE: TenantState.REFUSED,
+}
+
+
+def state_of(command: str, exit_code: int) -> TenantState:
+    """Return the state of a tenant after `plan` or `apply` ended with an exit code."""
+    states = _STATES_OF_PLAN if command == PLAN else _STATES_OF_APPLY
+    return states.get(exit_code, TenantState.FAILED)
+
+
+def files_digest(contents: Iterable[bytes]) -> str:
+    """Return the SHA-256 of the contents of files in any order, in hexadecimal. The names of the files do not count."""
+    each = sorted(hashlib.sha256(content).hexdigest() for content in contents)
+    return hashlib.sha256("\n".join(each).encode()).hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class RunInputs:
+    """What the results of one run have in common.
+
+    Attributes:
+        run: The name of the run.
+        commit: The commit of the files, or "" if it is not known.
+        configuration: The digest of reconciler.yaml.
+        grants: The digest of the grant files.
+    """
+
+    run: str
+    commit: str
+    configuration: str
+    grants: str
+
+
+@dataclass(frozen=True, slots=True)
+class ExpectedTenant:
+    """A tenant of a fleet run. `reasons` says why the tenant belongs to the run."""
+
+    name: str
+    domain: str
+    wave: str | None = None
+    shard: str | None = None
+    reasons: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Fleet:
+    """A fleet run: its inputs and the tenants that must have a result.
+
+    Attributes:
+        inputs: The inputs of the run.
+        tenants: The expected tenants, sorted by name.
+        waves: The names of the waves in their order. Only waves with an expected tenant are listed.
+        stop_after: No wave starts after this number of tenants in STOPPING_STATES.
+        base: The revision that the files are compared with, or None if all tenants are expected.
+        shards: The number of shards, or None.
+        notes: Facts about the choice of the tenants.
+    """
+
+    inputs: RunInputs
+    tenants: tuple[ExpectedTenant, ...]
+    waves: tuple[str, ...] = ()
+    stop_after: int = 1
+    base: str | None = None
+    shards: int | None = None
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FleetResult:
+    """The result of one tenant in one job.
+
+    Attributes:
+        inputs: The inputs of the run.
+        attempt: The number of the attempt.
+        wave: The wave of the tenant, or None.
+        shard: The shard of the job, or None.
+        tenant: The name of the tenant.
+        domain: The domain of the tenant.
+        command: plan or apply.
+        started_at: The start, in UTC and ISO 8601.
+        ended_at: The end, or None.
+        status: BEGUN, or the state of the tenant at the end.
+        exit_code: The exit code for the tenant, or None before the end.
+        plan_id: The id of the plan, or None if no plan was made.
+        counts: The number of changes, by action for plan and by result for apply.
+        errors: The reasons for a failure.
+    """
+
+    inputs: RunInputs
+    attempt: int
+    wave: str | None
+    shard: str | None
+    tenant: str
+    domain: str
+    command: str
+    started_at: str
+    ended_at: str | None
+    status: str
+    exit_code: int | None
+    plan_id: str | None = None
+    counts: Mapping[str, int] = field(default_factory=dict)
+    errors: tuple[str, ...] = ()
+
+    @property
+    def is_consistent(self) -> bool:
+        """Whether status, exit code and end agree."""
+        if self.status in {BEGUN, TenantState.NOT_STARTED}:
+            return self.exit_code is None
+        ended = self.exit_code is not None and self.ended_at is not None
+        return ended and self.status == state_of(self.command, self.exit_code or 0)
+
+    @property
+    def state(self) -> TenantState:
+        """The state of the tenant. A run that has not ended is unknown."""
+        return TenantState.UNKNOWN if self.status == BEGUN else TenantState(self.status)
+
+    @property
+    def order(self) -> tuple[int, str, str, int]:
+        """The key that sorts results by attempt, then by time. Of two results of one moment, the worse is later."""
+        severity = EXIT_CODES_BY_SEVERITY.index(Exit(self.exit_code)) if self.exit_code is not None else -1
+        return self.attempt, self.started_at, self.ended_at or "", severity

@@ -1,0 +1,214 @@
+"""Pure: compare the results of a fleet run with the tenants that it expects.
+
+Each expected tenant gets one state. A tenant without a usable result is unknown, and never done.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from reconciler.core.characters import pluralize, quote_text
+from reconciler.core.fleet import (
+    APPLY,
+    BEGUN,
+    STOPPING_STATES,
+    ExpectedTenant,
+    Fleet,
+    FleetResult,
+    RunInputs,
+    TenantState,
+)
+from reconciler.errors import EXIT_CODES_BY_SEVERITY, Exit
+
+
+@dataclass(frozen=True, slots=True)
+class ResultFile:
+    """A file that a job left. `result` is the text of an error if the file is not a usable result.
+
+    `tenant` is the tenant that the name of the file stands for.
+    """
+
+    name: str
+    tenant: str
+    result: FleetResult | str
+
+
+@dataclass(frozen=True, slots=True)
+class RefusedFile:
+    """A file that does not count, and the reason."""
+
+    name: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class CollectedTenant:
+    """An expected tenant with its state.
+
+    Attributes:
+        expected: The tenant.
+        state: Its state.
+        reason: Why the tenant is unknown or not started, otherwise "".
+        results: The usable results by file, the one that counts last.
+    """
+
+    expected: ExpectedTenant
+    state: TenantState
+    reason: str = ""
+    results: tuple[tuple[str, FleetResult], ...] = ()
+
+    @property
+    def last(self) -> FleetResult | None:
+        """The result that counts."""
+        return self.results[-1][1] if self.results else None
+
+    @property
+    def exit_code(self) -> Exit:
+        """The exit code for the tenant. A signal that ended a job is not the exit code of the collection."""
+        match self.state:
+            case TenantState.UNKNOWN | TenantState.PARTIAL:
+                return Exit.INCOMPLETE
+            case TenantState.FAILED:
+                return Exit.FAILED
+            case TenantState.NOT_STARTED:
+                return Exit.DONE
+            case _:
+                return Exit(self.last.exit_code or 0) if self.last else Exit.DONE
+
+
+@dataclass(frozen=True, slots=True)
+class FleetReport:
+    """The states of all expected tenants, and the files that do not count."""
+
+    fleet: Fleet
+    tenants: tuple[CollectedTenant, ...]
+    refused: tuple[RefusedFile, ...]
+
+    @property
+    def counts(self) -> Mapping[TenantState, int]:
+        """The number of tenants in each state."""
+        counted = Counter(each.state for each in self.tenants)
+        return {state: counted[state] for state in TenantState}
+
+    @property
+    def is_apply(self) -> bool:
+        """Whether a job of the run applied. A tenant that was only planned is then not done."""
+        return any(result.command == APPLY for each in self.tenants for _, result in each.results)
+
+    @property
+    def remaining(self) -> tuple[CollectedTenant, ...]:
+        """The tenants that are not done."""
+        done = {TenantState.APPLIED} if self.is_apply else {TenantState.APPLIED, TenantState.PLANNED}
+        return tuple(each for each in self.tenants if each.state not in done)
+
+    @property
+    def is_stopped(self) -> bool:
+        """Whether no further wave may start."""
+        return _stopping(self.tenants) >= self.fleet.stop_after
+
+    @property
+    def exit_code(self) -> Exit:
+        """The most severe exit code of the tenants."""
+        codes = [each.exit_code for each in self.tenants]
+        if self.is_apply and any(each.state is TenantState.PLANNED for each in self.tenants):
+            codes.append(Exit.INCOMPLETE)
+        return max(codes, key=EXIT_CODES_BY_SEVERITY.index, default=Exit.DONE)
+
+
+def collect(fleet: Fleet, files: Iterable[ResultFile], last_wave: str | None = None) -> FleetReport:
+    """Return the state of each expected tenant.
+
+    Args:
+        fleet: The run.
+        files: The files that the jobs left.
+        last_wave: The last wave that was started. None means that a wave was started unless an earlier one stopped it.
+    """
+    expected = {each.name: each for each in fleet.tenants}
+    usable: dict[str, list[tuple[str, FleetResult]]] = {name: [] for name in expected}
+    unusable: dict[str, list[str]] = {name: [] for name in expected}
+    refused = []
+    for file in files:
+        reason = _reason_to_refuse(file, fleet.inputs, expected)
+        if reason is not None:
+            refused.append(RefusedFile(file.name, reason))
+            if isinstance(file.result, str) or file.result.tenant != file.tenant:
+                unusable.get(file.tenant, []).append(file.name)
+        elif isinstance(file.result, FleetResult):
+            usable[file.tenant].append((file.name, file.result))
+    collected = {
+        name: _state(each, sorted(usable[name], key=lambda found: (found[1].order, found[0])), unusable[name])
+        for name, each in expected.items()
+    }
+    _mark_not_started(fleet, collected, unusable, last_wave)
+    return FleetReport(fleet, tuple(collected.values()), tuple(sorted(refused, key=lambda each: each.name)))
+
+
+def _reason_to_refuse(file: ResultFile, inputs: RunInputs, expected: Mapping[str, ExpectedTenant]) -> str | None:
+    """Return why a file does not count, or None."""
+    result = file.result
+    if isinstance(result, str):
+        return result
+    for what, found, wanted in (
+        ("run", result.inputs.run, inputs.run),
+        ("commit", result.inputs.commit, inputs.commit),
+        ("configuration", result.inputs.configuration, inputs.configuration),
+        ("grant files", result.inputs.grants, inputs.grants),
+    ):
+        if found != wanted:
+            return f"{what} {_shown(found)} instead of {_shown(wanted)}"
+    if result.tenant != file.tenant:
+        return f"the file has the result of another tenant: {quote_text(result.tenant)}"
+    if result.tenant not in expected:
+        return "the run does not expect this tenant"
+    if result.domain != expected[result.tenant].domain:
+        return f"domain {quote_text(result.domain)} instead of {quote_text(expected[result.tenant].domain)}"
+    return None
+
+
+def _shown(value: str) -> str:
+    return quote_text(value) if value else "none"
+
+
+def _state(
+    expected: ExpectedTenant, results: Sequence[tuple[str, FleetResult]], unusable: Sequence[str]
+) -> CollectedTenant:
+    if unusable:
+        reason = f"{quote_text(min(unusable))} cannot be used, so a later result may be missing"
+        return CollectedTenant(expected, TenantState.UNKNOWN, reason, tuple(results))
+    if not results:
+        return CollectedTenant(expected, TenantState.UNKNOWN, "no result")
+    last = results[-1][1]
+    reason = ""
+    if last.status == BEGUN:
+        reason = f"{last.command} began at {last.started_at} and did not report its end"
+    elif last.state is TenantState.NOT_STARTED:
+        reason = "; ".join(last.errors)
+    return CollectedTenant(expected, last.state, reason, tuple(results))
+
+
+def _mark_not_started(
+    fleet: Fleet,
+    collected: dict[str, CollectedTenant],
+    unusable: Mapping[str, Sequence[str]],
+    last_wave: str | None,
+) -> None:
+    """Mark the tenants of waves that did not start. A wave with a file of any tenant has started."""
+    started = fleet.waves.index(last_wave) if last_wave in fleet.waves else len(fleet.waves)
+    before: list[CollectedTenant] = []
+    for number, wave in enumerate(fleet.waves):
+        members = [each for each in collected.values() if each.expected.wave == wave]
+        has_files = any(each.results or unusable[each.expected.name] for each in members)
+        count = _stopping(before)
+        reason = ""
+        if number > started:
+            reason = f"the wave {wave} comes after {last_wave}"
+        elif before and count >= fleet.stop_after:
+            reason = f"the wave {wave} did not start, because {pluralize(count, 'tenant')} of earlier waves failed"
+        if reason and not has_files:
+            for each in members:
+                collected[each.expected.name] = CollectedTenant(each.expected, TenantState.NOT_STARTED, reason)
+        before += [collected[each.expected.name] for each in members]
+
+
+def _stopping(tenants: Iterable[CollectedTenant]) -> int:
+    return sum(each.state in STOPPING_STATES for each in tenants)

@@ -1,0 +1,50 @@
+"""Pure: the waves of a rollout, in which `apply --all-tenants` changes the tenants one group after the other."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from reconciler.core.pattern import matches
+
+DEFAULT_STOP_AFTER = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Wave:
+    """A group of tenants. `tenants` has names and patterns of tenants."""
+
+    name: str
+    tenants: tuple[str, ...]
+
+    def includes(self, tenant: str) -> bool:
+        """Return whether the name of a tenant matches an item of `tenants`."""
+        return any(matches(tenant, pattern) for pattern in self.tenants)
+
+
+@dataclass(frozen=True, slots=True)
+class Rollout:
+    """The order in which tenants are changed.
+
+    Attributes:
+        waves: The waves in their order. Without waves, all tenants are changed at the same time.
+        stop_after: No wave starts once this number of tenants has failed, is partly applied, or is unknown. The number
+            counts the tenants of all waves.
+    """
+
+    waves: tuple[Wave, ...] = ()
+    stop_after: int = DEFAULT_STOP_AFTER
+
+    def wave_of(self, tenant: str) -> str | None:
+        """Return the name of the first wave that includes a tenant, or None if no wave does."""
+        return next((wave.name for wave in self.waves if wave.includes(tenant)), None)
+
+    def group(self, tenants: Iterable[str]) -> dict[str, tuple[str, ...]]:
+        """Return the names of the tenants by wave, in the order of the waves.
+
+        Waves without one of the tenants are left out. Tenants without a wave are in no group. The configuration refuses
+        such tenants if it declares waves.
+        """
+        groups: dict[str, list[str]] = {wave.name: [] for wave in self.waves}
+        for tenant in tenants:
+            if (name := self.wave_of(tenant)) is not None:
+                groups[name].append(tenant)
+        return {name: tuple(members) for name, members in groups.items() if members}

@@ -1,0 +1,224 @@
+"""Pure: a fleet run and the states of its tenants, as text, Markdown, and jobs of GitHub and GitLab."""
+
+import json
+from collections.abc import Iterator, Mapping
+
+from reconciler.artifacts.fleet_json import fleet_json, result_json
+from reconciler.artifacts.json_text import json_text
+from reconciler.artifacts.serialization import Json
+from reconciler.core.characters import pluralize, visible
+from reconciler.core.fleet import ExpectedTenant, Fleet, TenantState
+from reconciler.core.fleet_report import CollectedTenant, FleetReport
+from reconciler.output.escape import commit_suffix, element, fleet_marker, span
+from reconciler.output.markdown.document import Section, join_sections
+from reconciler.output.markdown.plan import TITLE
+from reconciler.output.source_links import SourceLinks
+from reconciler.output.styled import Line, Span, Style, line
+
+STYLES: Mapping[TenantState, Style] = {
+    TenantState.PLANNED: Style.CREATE,
+    TenantState.APPLIED: Style.CREATE,
+    TenantState.NOT_STARTED: Style.WARNING,
+}
+STATE_WIDTH = max(map(len, TenantState))
+NO_TENANTS = "no tenants"
+
+
+def fleet_summary(fleet: Fleet) -> str:
+    """Return the number of tenants in one sentence."""
+    count = pluralize(len(fleet.tenants), "tenant")
+    return f"{count} affected by the changes since {visible(fleet.base)}." if fleet.base else f"{count}."
+
+
+def fleet_lines(fleet: Fleet) -> Iterator[Line]:
+    """Yield a line per tenant with its wave and shard, followed by its reasons."""
+    for each in fleet.tenants:
+        yield line(Span(visible(each.name), Style.STRONG), f"  {visible(each.domain)}", _where(each))
+        for reason in each.reasons:
+            yield line("    ", Span(visible(reason), Style.MUTED))
+    yield from (line(Span(f"Note: {visible(note)}", Style.WARNING)) for note in fleet.notes)
+    yield line(fleet_summary(fleet))
+
+
+def _where(each: ExpectedTenant) -> str:
+    wave = f"  wave {visible(each.wave)}" if each.wave else ""
+    return f"{wave}  shard {each.shard}" if each.shard else wave
+
+
+def names_text(fleet: Fleet) -> str:
+    """Return the names of the tenants, one per line."""
+    return "".join(f"{visible(each.name)}\n" for each in fleet.tenants)
+
+
+def github_matrix(fleet: Fleet) -> str:
+    """Return the step outputs `any` and `matrix` for GitHub Actions.
+
+    An empty matrix is an error in GitHub Actions, so without tenants there is only `any=false`.
+    """
+    jobs = matrix_jobs(fleet)
+    return f"any=true\nmatrix={json.dumps({'include': jobs})}\n" if jobs else "any=false\n"
+
+
+def matrix_jobs(fleet: Fleet) -> list[dict[str, str]]:
+    """Return the values of each job: one job per tenant, or with shards one per shard.
+
+    `tenants` is the value of RECONCILER_TENANT, which selects the tenants of the job.
+    """
+    if fleet.shards is None:
+        return [{"tenant": each.name, "tenants": each.name, "wave": each.wave or ""} for each in fleet.tenants]
+    members: dict[str, list[str]] = {}
+    for each in fleet.tenants:
+        members.setdefault(each.shard or "", []).append(each.name)
+    return [{"shard": shard, "tenants": ",".join(names)} for shard, names in members.items()]
+
+
+def gitlab_pipeline(fleet: Fleet) -> str:
+    """Return a child pipeline for GitLab, as JSON, which is YAML too.
+
+    Each job extends `.fleet`, which the repository defines. After each wave, a job that extends `.fleet-collect`
+    collects the results, and the next wave starts only if that job succeeds.
+    """
+    if not fleet.tenants:
+        script = ["echo 'No tenant is affected.'"]
+        return json_text({"stages": [NO_TENANTS], NO_TENANTS: {"stage": NO_TENANTS, "script": script}})
+    stages: list[str] = []
+    jobs: Json = {}
+    for wave in fleet.waves or (None,):
+        members = [each for each in fleet.tenants if wave is None or each.wave == wave]
+        stage, collect = wave or "tenants", f"collect {wave}" if wave else "collect"
+        for name, variables in _gitlab_jobs(members, fleet):
+            values = {**_common_variables(fleet, wave), **variables}
+            jobs[f"{stage}: {name}"] = {"extends": ".fleet", "stage": stage, "variables": _unexpanded(values)}
+        jobs[collect] = {
+            "extends": ".fleet-collect",
+            "stage": collect,
+            "when": "always",
+            "variables": _unexpanded(_common_variables(fleet, wave)),
+        }
+        stages += [stage, collect]
+    return json_text({"stages": stages, **jobs})
+
+
+def _gitlab_jobs(members: list[ExpectedTenant], fleet: Fleet) -> Iterator[tuple[str, dict[str, str]]]:
+    """Yield the name and the variables of each job of a wave."""
+    if fleet.shards is None:
+        for each in members:
+            yield visible(each.name), {"TENANT": each.name, "RECONCILER_TENANT": each.name}
+        return
+    shards: dict[str, list[str]] = {}
+    for each in members:
+        shards.setdefault(each.shard or "", []).append(each.name)
+    for shard, names in shards.items():
+        yield shard, {"RECONCILER_TENANT": ",".join(names)}
+
+
+def _common_variables(fleet: Fleet, wave: str | None) -> dict[str, str]:
+    return {"RECONCILER_RUN": fleet.inputs.run, "WAVE": wave or ""}
+
+
+def _unexpanded(variables: Mapping[str, str]) -> dict[str, str]:
+    """Return variables whose values GitLab does not expand, so that a name cannot read another variable."""
+    return {name: value.replace("$", "$$") for name, value in variables.items()}
+
+
+def report_summary(report: FleetReport) -> str:
+    """Return the number of tenants in each state in one sentence."""
+    counts = [f"{count} {state}" for state, count in report.counts.items() if count]
+    return f"{pluralize(len(report.tenants), 'tenant')}: {', '.join(counts) or 'none expected'}."
+
+
+def fleet_report_lines(report: FleetReport, *, verbose: bool) -> Iterator[Line]:
+    """Yield the summary, the tenants that are not done, and the files that do not count. `verbose` adds all tenants."""
+    yield line(Span(report_summary(report), Style.STRONG))
+    remaining = {each.expected.name for each in report.remaining}
+    for each in report.tenants:
+        if verbose or each.expected.name in remaining or len(each.results) > 1:
+            yield from _tenant_lines(each)
+    for file in report.refused:
+        yield line(Span("refused", Style.ERROR), f"  {visible(file.name)}: {visible(file.reason)}")
+    if report.fleet.waves and report.is_stopped:
+        yield line(Span(f"No further wave may start (stop_after: {report.fleet.stop_after}).", Style.WARNING))
+
+
+def _tenant_lines(each: CollectedTenant) -> Iterator[Line]:
+    state = Span(f"{each.state:<{STATE_WIDTH}}", STYLES.get(each.state, Style.ERROR))
+    yield line(state, "  ", Span(visible(each.expected.name), Style.STRONG), f"  {visible(counts_text(each))}".rstrip())
+    for text in (each.reason, *(each.last.errors if each.last and each.state is not TenantState.NOT_STARTED else ())):
+        if text:
+            yield line(" " * (STATE_WIDTH + 2), Span(visible(text), Style.MUTED))
+    if len(each.results) > 1:
+        for file, result in each.results:
+            ended = result.ended_at or "no end"
+            shown = f"attempt {result.attempt}, {result.started_at} to {ended}: {result.status} ({file})"
+            yield line(" " * (STATE_WIDTH + 2), Span(visible(shown), Style.MUTED))
+
+
+def counts_text(each: CollectedTenant) -> str:
+    """Return the numbers of changes of the result that counts, without zeros."""
+    counts = each.last.counts if each.last else {}
+    return ", ".join(f"{count} {name}" for name, count in counts.items() if count)
+
+
+def fleet_report_json(report: FleetReport) -> Json:
+    """Return the report as JSON data. Each result is in the form of schemas/fleet-result.schema.json."""
+    fleet = fleet_json(report.fleet)
+    return {
+        **{name: fleet[name] for name in ("format_version", "run", "commit", "digests", "base", "waves")},
+        "summary": {str(state): count for state, count in report.counts.items()},
+        "exit_code": int(report.exit_code),
+        "stopped": report.is_stopped,
+        "remaining": [each.expected.name for each in report.remaining],
+        "tenants": [
+            {
+                "name": each.expected.name,
+                "domain": each.expected.domain,
+                "wave": each.expected.wave,
+                "shard": each.expected.shard,
+                "state": str(each.state),
+                "reason": each.reason,
+                "exit_code": int(each.exit_code),
+                "results": [{"file": file, **result_json(result)} for file, result in each.results],
+            }
+            for each in report.tenants
+        ],
+        "refused": [{"file": each.name, "reason": each.reason} for each in report.refused],
+    }
+
+
+def fleet_report_markdown(report: FleetReport, links: SourceLinks, max_bytes: int) -> str:
+    """Return the report as one comment for the configuration, of at most `max_bytes`.
+
+    Tenants that are not done come first, then those with changes.
+    """
+    remaining = {each.expected.name for each in report.remaining}
+    ordered = sorted(report.tenants, key=lambda each: (each.expected.name not in remaining, not counts_text(each)))
+    rows = tuple(_row(each) for each in ordered)
+    head = "<table><thead><tr><th>tenant</th><th>wave</th><th>state</th><th>changes</th><th>reason</th></tr></thead>\n"
+    refused = tuple(f"- {span(each.name)}: {span(each.reason)}\n" for each in report.refused)
+    stopped = report.fleet.waves and report.is_stopped
+    return join_sections(
+        [
+            Section((f"{fleet_marker(links)}\n### {TITLE}{report_summary(report)[:-1]}{commit_suffix(links)}\n\n",)),
+            Section((_critical(report),)),
+            Section((f"No further wave may start (stop_after: {report.fleet.stop_after}).\n\n",) if stopped else ()),
+            Section(rows, head=f"{head}<tbody>\n", tail="</tbody></table>\n\n", noun="tenant"),
+            Section(refused, head="Refused results:\n\n", noun="refused result", rank=1),
+        ],
+        max_bytes,
+    )
+
+
+def _critical(report: FleetReport) -> str:
+    counts = [each.last.counts.get("critical", 0) for each in report.tenants if each.last]
+    tenants = sum(map(bool, counts))
+    if not tenants:
+        return ""
+    return f"**{pluralize(sum(counts), 'critical risk')} in {pluralize(tenants, 'tenant')}.**\n\n"
+
+
+def _row(each: CollectedTenant) -> str:
+    errors = each.last.errors if each.last and not each.reason else ()
+    reasons = "<br>".join(element(text) for text in (each.reason, *errors) if text)
+    wave = element(each.expected.wave) if each.expected.wave else ""
+    cells = (element(each.expected.name), wave, str(each.state), counts_text(each), reasons)
+    return f"<tr>{''.join(f'<td>{cell}</td>' for cell in cells)}</tr>\n"

@@ -1,0 +1,186 @@
+"""Pure: the results of several tenants as one comment: totals, critical risks, a table of tenants, each plan once."""
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from hashlib import sha256
+from typing import TypeVar
+
+from reconciler.core.characters import pluralize
+from reconciler.core.fleet import TenantState
+from reconciler.core.plan import Plan
+from reconciler.core.problems import Level, Risk
+from reconciler.output.escape import commit_suffix, element, fleet_marker, span
+from reconciler.output.markdown.document import MIN_BYTES, Section, join_sections
+from reconciler.output.markdown.outcomes import report_markdown
+from reconciler.output.markdown.plan import TITLE, body_markdown
+from reconciler.output.results import FleetSummary, PlanResults, RunResult, RunResults, TenantSummary
+from reconciler.output.source_links import SourceLinks
+from reconciler.output.words import risks_at_level, tenants_prefix
+
+T = TypeVar("T")
+TABLE_HEAD = "<table>\n<tr><th>tenant</th><th>state</th><th>changes and risks</th><th>plan</th></tr>\n"
+MAX_NAMES = 20
+"""The limit for names of tenants in one line. The table has all names."""
+NO_CHANGES = ""
+"""The number of the plan of a tenant without changes."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Distinct:
+    """A result that some tenants share. `body` is its text, and `number` its number in the table."""
+
+    number: int
+    names: Sequence[str]
+    body: str
+    counts: str
+
+
+def plans_markdown(results: PlanResults, summary: FleetSummary, links: SourceLinks, max_bytes: int) -> str:
+    """Return one document for all tenants, of at most `max_bytes`. Its marker names the configuration.
+
+    Totals and critical risks are never omitted: critical risks that do not fit are counted by rule.
+    """
+    plans = _distinct(
+        results.plans,
+        summary,
+        lambda plan: plan.tenant.name,
+        lambda plan, size: body_markdown(plan, links, size),
+        max_bytes,
+    )
+    alerts = [_critical(results.plans, max_bytes // 3), _config_changes(results.plans, max_bytes)]
+    return _document(summary, links, max_bytes, [*alerts, _failures(results, summary, max_bytes)], plans)
+
+
+def runs_markdown(results: RunResults, summary: FleetSummary, links: SourceLinks, max_bytes: int) -> str:
+    """Return one document for all tenants, like `plans_markdown`."""
+
+    def body(run: RunResult, size: int) -> str:
+        return report_markdown(run.report, run.plan, links, size).partition("\n\n")[2]
+
+    runs = _distinct(results.runs, summary, lambda run: run.plan.tenant.name, body, max_bytes)
+    return _document(summary, links, max_bytes, [_failures(results, summary, max_bytes)], runs)
+
+
+def _document(
+    summary: FleetSummary, links: SourceLinks, max_bytes: int, alerts: Sequence[Section], plans: Sequence[_Distinct]
+) -> str:
+    first, *waves = summary.lines
+    head = [f"{fleet_marker(links)}\n", f"### {TITLE}{pluralize(len(summary.tenants), 'tenant')}: {summary.title}\n\n"]
+    head += [f"{first}\n\n", *(f"- {span(text)}\n" for text in waves), *(["\n"] if waves else [])]
+    numbers = {name: str(plan.number) for plan in plans for name in plan.names}
+    rows = tuple(_row(each, numbers.get(each.tenant.name, NO_CHANGES)) for each in _worst_first(summary.tenants))
+    parts = [
+        Section(tuple(head)),
+        *alerts,
+        Section(rows, head=TABLE_HEAD, tail="</table>\n\n", noun="tenant", reserved=max_bytes // 3),
+        Section(tuple(map(_details, plans)), noun="plan", rank=1),
+        Section((f"Result of all tenants{commit_suffix(links)}.\n",)),
+    ]
+    return join_sections(parts, max_bytes)
+
+
+def _distinct(
+    results: Sequence[T],
+    summary: FleetSummary,
+    name_of: Callable[[T], str],
+    body_of: Callable[[T, int], str],
+    max_bytes: int,
+) -> list[_Distinct]:
+    """Return the distinct results of the tenants that have changes, the worst first. They share half of `max_bytes`."""
+    summaries = {each.tenant.name: each for each in summary.tenants}
+    order = {each.tenant.name: number for number, each in enumerate(_worst_first(summary.tenants))}
+    groups: dict[bytes, list[tuple[int, str]]] = {}
+    for position, result in enumerate(results):
+        name = name_of(result)
+        if summaries[name].has_changes:
+            body = body_of(result, max_bytes)
+            groups.setdefault(sha256(body.encode(errors="surrogatepass")).digest(), []).append((position, name))
+    share = max(MIN_BYTES, max_bytes // 2 // max(1, len(groups)))
+    in_order = sorted(groups.values(), key=lambda members: order[members[0][1]])
+    return [
+        _Distinct(
+            number,
+            [name for _, name in members],
+            body_of(results[members[0][0]], share),
+            summaries[members[0][1]].counts,
+        )
+        for number, members in enumerate(in_order, start=1)
+    ]
+
+
+def _worst_first(tenants: Sequence[TenantSummary]) -> list[TenantSummary]:
+    """Return tenants that need attention first: not done, then critical risks, then other changes."""
+    done = {TenantState.PLANNED, TenantState.APPLIED}
+    return sorted(tenants, key=lambda each: (each.state in done, not each.critical, not each.has_changes))
+
+
+def _row(each: TenantSummary, number: str) -> str:
+    name = f"{element(each.tenant.name)}{' <b>SANDBOX</b>' if each.tenant.is_sandbox else ''}"
+    state = str(each.state) if each.wave is None else f"{each.state}, wave {element(each.wave)}"
+    counts = element(each.reason) if each.reason else each.counts
+    return f"<tr><td>{name}</td><td>{state}</td><td>{counts}</td><td>{number}</td></tr>\n"
+
+
+def _details(plan: _Distinct) -> str:
+    names = _some_names(plan.names, element)
+    title = f"Plan {plan.number}: {pluralize(len(plan.names), 'tenant')} ({names}): {plan.counts}"
+    return f"<details><summary>{title}</summary>\n\n{plan.body}\n</details>\n\n"
+
+
+def _some_names(names: Sequence[str], convert: Callable[[str], str]) -> str:
+    more = f" and {len(names) - MAX_NAMES} more" if len(names) > MAX_NAMES else ""
+    return f"{', '.join(map(convert, names[:MAX_NAMES]))}{more}"
+
+
+def _critical(plans: Iterable[Plan], max_bytes: int) -> Section:
+    """Return a line for each critical risk with its tenants. Beyond `max_bytes`, count the rest by rule."""
+    found: dict[tuple[str, Risk], list[str]] = {}
+    for plan in plans:
+        for each in risks_at_level(plan, Level.CRITICAL):
+            found.setdefault((each.label, each.risk), []).append(plan.tenant.name)
+    lines: list[str] = []
+    omitted: Counter[str] = Counter()
+    for (label, risk), names in found.items():
+        who = f"{pluralize(len(names), 'tenant')}: {_some_names(names, span)}"
+        line = f"> - {span(label)}: {span(risk.message)} ({span(risk.rule)}), {who}\n"
+        if not omitted and len(line.encode(errors="surrogatepass")) <= max_bytes:
+            max_bytes -= len(line.encode(errors="surrogatepass"))
+            lines.append(line)
+        else:
+            omitted[risk.rule] += len(names)
+    if omitted:
+        rules = ", ".join(f"{span(rule)} {count}" for rule, count in omitted.most_common())
+        lines.append(f"> - and {pluralize(omitted.total(), 'more critical risk')}: {rules}\n")
+    total = sum(map(len, found.values()))
+    return (
+        Section(tuple(lines), head=f"> [!CAUTION]\n> **Critical ({total})**\n>\n", tail="\n") if lines else Section(())
+    )
+
+
+def _config_changes(plans: Iterable[Plan], max_bytes: int) -> Section:
+    """Return each change of reconciler.yaml once."""
+    changes = dict.fromkeys(change for plan in plans for change in plan.config_changes)
+    lines = tuple(
+        f"> - **{each.risk.level}** {span(f'{tenants_prefix(each)}{each.risk.message}')} ({span(each.risk.rule)})\n"
+        for each in sorted(changes, key=lambda each: each.risk.level.order)
+    )
+    head = f"> [!WARNING]\n> **Changes to reconciler.yaml ({len(lines)})**\n>\n"
+    noun = "change to reconciler.yaml"
+    return Section(lines, head=head, tail="\n", noun=noun, max_bytes=max_bytes // 8) if lines else Section(())
+
+
+def _failures(results: PlanResults | RunResults, summary: FleetSummary, max_bytes: int) -> Section:
+    """Return each distinct failure once, with its tenants."""
+    groups: dict[Sequence[str], list[str]] = {}
+    for name, failure in results.failed.items():
+        groups.setdefault(tuple(failure.lines), []).append(name)
+    items = tuple(_failure_lines(reasons, names) for reasons, names in groups.items())
+    head = f"> [!CAUTION]\n> **Without a result ({len(results.failed)} of {len(summary.tenants)})**\n>\n"
+    return Section(items, head=head, tail="\n", noun="failure", max_bytes=max_bytes // 6) if items else Section(())
+
+
+def _failure_lines(reasons: Sequence[str], names: Sequence[str]) -> str:
+    first, *others = reasons or ("no reason is known",)
+    more: Iterator[str] = (f">   - {span(text)}\n" for text in others)
+    return f"> - {_some_names(names, span)}: {span(first)}\n{''.join(more)}"

@@ -1,0 +1,224 @@
+"""Pure: the results of the tenants of a command, and their summary in numbers."""
+
+from collections import Counter
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from reconciler.artifacts.serialization import Json, action_of
+from reconciler.core.characters import pluralize
+from reconciler.core.fleet import PLAN, TenantState, state_of
+from reconciler.core.outcome import ApplyReport, count_results
+from reconciler.core.plan import Plan, TenantName
+from reconciler.core.problems import Level
+from reconciler.output.words import all_risks
+
+ACTIONS = ("create", "update", "delete")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TenantSummary:
+    """The result of one tenant in numbers.
+
+    Attributes:
+        tenant: The name and domain of the tenant.
+        state: The state of the tenant at the end.
+        wave: The wave of the tenant, or None.
+        changes: The number of planned changes by action.
+        outcomes: The number of executed changes by result.
+        blocked: The number of blocked changes.
+        stays: The number of grants that are no longer declared and keep their access.
+        critical: The number of critical risks.
+        high: The number of high risks.
+        reason: The first line of the error, or "".
+    """
+
+    tenant: TenantName
+    state: TenantState
+    wave: str | None = None
+    changes: Mapping[str, int] = field(default_factory=dict)
+    outcomes: Mapping[str, int] = field(default_factory=dict)
+    blocked: int = 0
+    stays: int = 0
+    critical: int = 0
+    high: int = 0
+    reason: str = ""
+
+    @property
+    def has_changes(self) -> bool:
+        """Whether the tenant differs from the files."""
+        return any(self.changes.values()) or bool(self.blocked or self.stays)
+
+    @property
+    def counts(self) -> str:
+        """The changes and risks as a phrase, for example `2 to create, 1 critical`, or `no changes`."""
+        return ", ".join(_counts([self])) or "no changes"
+
+
+NO_OUTCOMES: Mapping[str, int] = {}
+
+
+def summarize_plan(
+    plan: Plan, exit_code: int, wave: str | None, command: str = PLAN, outcomes: Mapping[str, int] = NO_OUTCOMES
+) -> TenantSummary:
+    """Return the summary of a tenant after `plan`, or after `apply` with its outcomes."""
+    risks = Counter(risk.level for risk in all_risks(plan))
+    return TenantSummary(
+        tenant=plan.tenant,
+        state=state_of(command, exit_code),
+        wave=wave,
+        changes=Counter(action_of(change) for change in plan.changes),
+        outcomes=outcomes,
+        blocked=len(plan.blocked),
+        stays=len(plan.no_longer_declared),
+        critical=risks[Level.CRITICAL],
+        high=risks[Level.HIGH],
+    )
+
+
+def count_outcomes(report: ApplyReport) -> dict[str, int]:
+    """Return the number of outcomes by result."""
+    return {str(result): count for result, count in count_results(report.outcomes).items() if count}
+
+
+@dataclass(frozen=True, slots=True)
+class FleetSummary:
+    """The summaries of several tenants, in their order. `done` is the state of a tenant without a failure.
+
+    `waves` has the names of the waves in their order.
+    """
+
+    tenants: Sequence[TenantSummary]
+    done: TenantState
+    waves: Sequence[str] = ()
+
+    @property
+    def lines(self) -> list[str]:
+        """The summary as text: one line, and one line per wave."""
+        return [self._line, *(self._wave_line(wave) for wave in self.waves)]
+
+    @property
+    def title(self) -> str:
+        """The number of tenants by state, for example `45 of 50 planned, 5 failed`."""
+        return _states(self.tenants, self.done)
+
+    @property
+    def _line(self) -> str:
+        changed = [each for each in self.tenants if each.has_changes]
+        counts = ", ".join(_counts(self.tenants))
+        if not changed:
+            has_results = any(each.state is self.done for each in self.tenants)
+            return f"{self.title}{'; no changes' if has_results else ''}{f'; {counts}' if counts else ''}."
+        return f"{self.title}; {len(changed)} with changes: {counts}."
+
+    def _wave_line(self, wave: str) -> str:
+        return f"Wave {wave}: {_states([each for each in self.tenants if each.wave == wave], self.done)}."
+
+    def as_json(self) -> Json:
+        """Return the summary as JSON data. Every number is present, also if it is 0."""
+        return {
+            "tenants": len(self.tenants),
+            "states": _state_counts(self.tenants),
+            "with_changes": sum(each.has_changes for each in self.tenants),
+            "changes": {
+                **{action: _total(self.tenants, action) for action in ACTIONS},
+                "blocked": sum(each.blocked for each in self.tenants),
+                "no_longer_declared": sum(each.stays for each in self.tenants),
+            },
+            "outcomes": dict(_outcomes(self.tenants)),
+            "risks": {
+                "critical": sum(each.critical for each in self.tenants),
+                "high": sum(each.high for each in self.tenants),
+            },
+            "waves": [
+                {"name": wave, "states": _state_counts([each for each in self.tenants if each.wave == wave])}
+                for wave in self.waves
+            ],
+        }
+
+
+def _state_counts(tenants: Iterable[TenantSummary]) -> dict[str, int]:
+    counted = Counter(each.state for each in tenants)
+    return {str(state): counted[state] for state in TenantState}
+
+
+def _states(tenants: Sequence[TenantSummary], done: TenantState) -> str:
+    counted = Counter(each.state for each in tenants)
+    others = [f"{counted[state]} {state}" for state in TenantState if state is not done and counted[state]]
+    return ", ".join([f"{counted[done]} of {len(tenants)} {done}", *others])
+
+
+def _counts(tenants: Sequence[TenantSummary]) -> Iterator[str]:
+    """Yield the outcomes, or without outcomes the planned changes, then the risks."""
+    outcomes = _outcomes(tenants)
+    if outcomes:
+        yield from (f"{pluralize(count, 'change')} {result}" for result, count in outcomes.items())
+    elif any(_total(tenants, action) for action in ACTIONS):
+        yield from (f"{count} to {action}" for action in ACTIONS if (count := _total(tenants, action)))
+    for count, what in (
+        (sum(each.blocked for each in tenants), "blocked"),
+        (sum(each.stays for each in tenants), "no longer declared"),
+        (sum(each.critical for each in tenants), "critical"),
+        (sum(each.high for each in tenants), "high"),
+    ):
+        if count:
+            yield f"{count} {what}"
+
+
+def _total(tenants: Iterable[TenantSummary], action: str) -> int:
+    return sum(each.changes.get(action, 0) for each in tenants)
+
+
+def _outcomes(tenants: Iterable[TenantSummary]) -> Mapping[str, int]:
+    counted: Counter[str] = Counter()
+    for each in tenants:
+        counted.update(each.outcomes)
+    return counted
+
+
+@dataclass(frozen=True, slots=True)
+class TenantFailure:
+    """The reason why a tenant has no result, as lines of text."""
+
+    lines: Sequence[str]
+    is_sandbox: bool = False
+
+
+Failures = Mapping[str, TenantFailure]
+"""Failed tenants: from a name to the failure."""
+
+
+@dataclass(frozen=True, slots=True)
+class PlanResults:
+    """The plans of a command, and the tenants without a plan. `summary` is set if there are several tenants."""
+
+    plans: Sequence[Plan]
+    failed: Failures = field(default_factory=dict)
+    summary: FleetSummary | None = None
+
+    def of(self, names: Collection[str]) -> "PlanResults":
+        """Return the results of the tenants with these names."""
+        plans = [plan for plan in self.plans if plan.tenant.name in names]
+        return PlanResults(plans, {name: why for name, why in self.failed.items() if name in names})
+
+
+@dataclass(frozen=True, slots=True)
+class RunResult:
+    """A plan, its outcomes, and the command that undoes them, or an empty text if nothing was written."""
+
+    plan: Plan
+    report: ApplyReport
+    rollback: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class RunResults:
+    """The runs of a command, and the tenants without a run. `summary` is set if there are several tenants."""
+
+    runs: Sequence[RunResult]
+    failed: Failures = field(default_factory=dict)
+    summary: FleetSummary | None = None
+
+    def of(self, names: Collection[str]) -> "RunResults":
+        """Return the results of the tenants with these names."""
+        runs = [run for run in self.runs if run.plan.tenant.name in names]
+        return RunResults(runs, {name: why for name, why in self.failed.items() if name in names})

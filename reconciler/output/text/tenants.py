@@ -1,0 +1,93 @@
+"""Pure: the results of several tenants as text: a summary, the failures, and each distinct plan once."""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from hashlib import sha256
+from typing import TypeVar
+
+from reconciler.core.characters import pluralize, visible
+from reconciler.core.fleet import TenantState
+from reconciler.output.results import FleetSummary, PlanResults, RunResult, RunResults
+from reconciler.output.styled import Line, Span, Style, line, plain
+from reconciler.output.text.plan import plan_body, plan_lines, report_lines
+
+T = TypeVar("T")
+
+
+def plans_lines(results: PlanResults, summary: FleetSummary, *, verbose: bool) -> Iterator[Line]:
+    """Yield the summary, the failures, and the plans. `verbose` repeats equal plans, each with its tenant."""
+    yield from _summary(results, summary)
+    if verbose:
+        for plan in results.plans:
+            yield line()
+            yield from plan_lines(plan, verbose=True)
+        return
+    yield from _groups(results.plans, lambda plan: plan.tenant.label, plan_lines, plan_body, "plan")
+
+
+def runs_lines(
+    results: RunResults, summary: FleetSummary, *, verbose: bool, with_plans: bool = False
+) -> Iterator[Line]:
+    """Yield the summary, the failures, and the runs. `with_plans` adds the plan of each run."""
+
+    def body(run: RunResult) -> Iterator[Line]:
+        if with_plans or not run.report.outcomes:
+            yield from plan_body(run.plan, verbose=verbose)
+        if run.report.outcomes:
+            yield from report_lines(run.report, run.plan.directory, verbose=verbose)
+
+    def one(run: RunResult) -> Iterator[Line]:
+        yield line(Span(f"Tenant {visible(str(run.plan.tenant))}", Style.STRONG))
+        yield from body(run)
+
+    yield from _summary(results, summary)
+    if verbose:
+        for run in results.runs:
+            yield line()
+            yield from one(run)
+        return
+    yield from _groups(results.runs, lambda run: run.plan.tenant.label, one, body, "result")
+
+
+def _summary(results: PlanResults | RunResults, summary: FleetSummary) -> Iterator[Line]:
+    first, *others = summary.lines
+    yield line(Span(first, Style.STRONG))
+    yield from (line(visible(text)) for text in others)
+    known = {each.tenant.name: each for each in summary.tenants}
+    groups: dict[tuple[TenantState, Sequence[str]], list[str]] = {}
+    for name, failure in results.failed.items():
+        groups.setdefault((known[name].state, tuple(failure.lines)), []).append(known[name].tenant.label)
+    for (state, reasons), names in groups.items():
+        yield line()
+        yield line(Span(f"{str(state).capitalize()} ({len(names)})", Style.ERROR), f" {_joined(names)}")
+        yield from (line(f"  {visible(text)}") for text in reasons)
+
+
+def _groups(
+    results: Sequence[T],
+    label: Callable[[T], str],
+    one: Callable[[T], Iterable[Line]],
+    body: Callable[[T], Iterable[Line]],
+    noun: str,
+) -> Iterator[Line]:
+    """Yield each distinct result once. Results are equal if their bodies show the same text.
+
+    Only the positions of results are kept, because their texts together may be large.
+    """
+    positions: dict[bytes, list[tuple[int, str]]] = {}
+    for number, result in enumerate(results):
+        positions.setdefault(sha256(plain(body(result)).encode()).digest(), []).append((number, label(result)))
+    for members in positions.values():
+        (number, _), *others = members
+        yield line()
+        if not others:
+            yield from one(results[number])
+            continue
+        title = f"{pluralize(len(members), 'tenant')} with the same {noun}"
+        yield line(Span(title, Style.STRONG), f": {_joined([name for _, name in members])}")
+        yield line()
+        yield from body(results[number])
+
+
+def _joined(names: Iterable[str]) -> str:
+    """Return all names. None is left out, because a reader must see whether a certain tenant is among them."""
+    return ", ".join(map(visible, names))
