@@ -197,13 +197,9 @@ def test_an_error_for_all_tenants_replaces_every_old_report(here: Path, command:
             ["plan", "--tenant", "dve"],
             'reconciler.yaml does not declare the tenant "dve"; did you mean "dev"?',
         ),
-        (
-            ["import", "--tenant", "dev", "--tenant", "prod"],
-            "this command works on one tenant at a time: name one with --tenant",
-        ),
         (["plan", "--config", "empty.yaml", "--all-tenants"], "--all-tenants: empty.yaml declares no tenants"),
     ],
-    ids=["both", "misspelt", "import", "none declared"],
+    ids=["both", "misspelt", "none declared"],
 )
 def test_usage_errors_are_reported(here: Path, arguments: list[str], message: str) -> None:
     (here / "empty.yaml").write_text("protect: []\n")
