@@ -202,7 +202,7 @@ class RunContext:
         self._warn(tenant)
         identity = identity_check(self.config, tenant, os.environ, allow_unnamed=self.options.allow_unnamed_tenant)
         client = await connections.enter_async_context(
-            open_tenant(tenant, os.environ, client_options, self.secrets, identity)
+            open_tenant(tenant, os.environ, client_options, self.secrets, identity, note=note)
         )
         return TenantSession(
             tenant=tenant,
