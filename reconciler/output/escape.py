@@ -16,6 +16,8 @@ from reconciler.output.source_links import DEFAULT_CONFIG, NO_REPOSITORY, Source
 
 BACKTICKS = re.compile("`+")
 MARKER_PREFIX = "reconciler"
+RESULT_PREFIX = "reconciler-result"
+"""The prefix in the markers of results, so that a result does not replace the plan that reviewers saw."""
 MAX_TEXT_LENGTH = 300
 """The limit for a text that a pull request or a tenant can make long."""
 MAX_BLOCK_LINES = 200
@@ -24,14 +26,14 @@ MAX_MARKER_NAME_LENGTH = 150
 """The limit for a name in a marker. A longer name is replaced by its start and a digest."""
 
 
-def marker(tenant: str, links: SourceLinks = NO_REPOSITORY) -> str:
+def marker(tenant: str, links: SourceLinks = NO_REPOSITORY, prefix: str = MARKER_PREFIX) -> str:
     """Return the marker of a document: an HTML comment that identifies its tenant and is invisible on the page.
 
     The marker also names the configuration file, unless it is reconciler.yaml, because two configurations may share a
     tenant name.
     """
     names = [tenant, *([links.config] if links.config != DEFAULT_CONFIG else [])]
-    return f"<!-- {':'.join([MARKER_PREFIX, *map(_marker_name, names)])} -->"
+    return f"<!-- {':'.join([prefix, *map(_marker_name, names)])} -->"
 
 
 def _marker_name(name: str) -> str:

@@ -191,9 +191,13 @@ def _reason(each: LeftAlone, plan: Plan) -> str:
 
 def _footer(plan: Plan, links: SourceLinks) -> str:
     """Return the last lines: which plan this is, when and where it was made, and how to apply it or to plan again."""
+    return f"{plan_line(plan, links)}  \n{' '.join(_next_steps(plan, links))}\n"
+
+
+def plan_line(plan: Plan, links: SourceLinks) -> str:
+    """Return the id and the tenant of a plan, its commit, and the run and the time of the document."""
     made = "".join(f", {text}" for text in (links.run.link, links.run.time) if text)
-    identity = f"Plan <code>{plan_id(plan)}</code> for {element(str(plan.tenant))}{commit_suffix(links)}{made}."
-    return f"{identity}  \n{' '.join(_next_steps(plan, links))}\n"
+    return f"Plan <code>{plan_id(plan)}</code> for {element(str(plan.tenant))}{commit_suffix(links)}{made}."
 
 
 def _next_steps(plan: Plan, links: SourceLinks) -> Iterator[str]:
