@@ -185,8 +185,8 @@ class ApplyCommand:
         self._tenants = tenants
         self._approval = approval
         self._console = console
-        self._asks = asks and not approval.saved
-        self._approved_by = "saved plan" if approval.saved else "answer" if asks else "--yes"
+        self._asks = asks and not approval.kind
+        self._approved_by = approval.kind or ("answer" if asks else "--yes")
         self._stdout_has_data = stdout_has_data
         self._verbose = verbose
         self._finished: list[tuple[RunResult, Exit]] = []

@@ -5,6 +5,7 @@ not the tip of its branch.
 """
 
 import os
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -17,7 +18,7 @@ from reconciler.app.options import PlanOptions
 from reconciler.app.session import TenantPlan, TenantSession
 from reconciler.artifacts.journal import run_that_applied
 from reconciler.artifacts.saved_plan import SavedPlan, read_plan, refuse_unless_current
-from reconciler.artifacts.serialization import action_of
+from reconciler.artifacts.serialization import action_of, approval_id
 from reconciler.core.approval import Deviations, find_deviations
 from reconciler.core.characters import join_words, quote_text
 from reconciler.core.directory import Directory
@@ -34,6 +35,7 @@ from reconciler.output.text.changes import group_lines
 from reconciler.output.words import grant_label
 
 MAX_NAMED_CHANGES = 20
+APPROVAL_ID = re.compile("[0-9a-f]{64}")
 
 
 def is_plan_file(argument: str) -> bool:
@@ -41,14 +43,20 @@ def is_plan_file(argument: str) -> bool:
     return not argument.lower().endswith(SUFFIXES) and not Path(argument).is_dir()
 
 
-def load_approved_plan(*, max_plan_age: float, require_tip: str | None) -> "ApprovedPlan":
-    """Return an approval without a saved plan. `max_plan_age` is in seconds."""
-    return ApprovedPlan(None, timedelta(seconds=max_plan_age), require_tip)
+def load_approved_plan(*, approval_id: str | None, max_plan_age: float, require_tip: str | None) -> "ApprovedPlan":
+    """Return an approval without a saved plan. `max_plan_age` is in seconds.
+
+    Raises:
+        ReconcilerError: if `approval_id` is not a whole approval id.
+    """
+    if approval_id is not None and not APPROVAL_ID.fullmatch(approval_id):
+        raise ReconcilerError("--approval-id needs all 64 characters of the approval id in the report of plan")
+    return ApprovedPlan(None, timedelta(seconds=max_plan_age), require_tip, approval_id)
 
 
 @dataclass(frozen=True, slots=True)
 class ApprovedPlan:
-    """The saved plan of `apply`, or no plan. Its methods check a run against it.
+    """The saved plan or the approval id of `apply`, or neither. Its methods check a run against it.
 
     `max_age` is the maximum age of the saved plan. If `branch` is set, HEAD must be the tip of that branch.
     """
@@ -56,6 +64,12 @@ class ApprovedPlan:
     saved: SavedPlan | None = None
     max_age: timedelta = timedelta()
     branch: str | None = None
+    approval_id: str | None = None
+
+    @property
+    def kind(self) -> str:
+        """What approves the run, for the journal, or an empty text."""
+        return "saved plan" if self.saved else "approval id" if self.approval_id else ""
 
     def with_plan_file(self, plan_options: PlanOptions, grants: str) -> tuple["ApprovedPlan", PlanOptions]:
         """Read the saved plan, if the arguments name one. Return it and the options with its selection.
@@ -73,6 +87,8 @@ class ApprovedPlan:
             raise ReconcilerError(
                 f"{name_of(Path(files[0]))} is not a grant file (*.yaml, *.yml); apply takes one saved plan, or PATHs"
             )
+        if self.approval_id:
+            raise ReconcilerError("PLANFILE and --approval-id cannot be combined: a saved plan is already an approval")
         saved = read_plan(Path(files[0]))
         options = replace(plan_options, paths=())
         selection = saved.plan.selection.selection if saved.plan.selection else EVERYTHING
@@ -112,12 +128,11 @@ class ApprovedPlan:
 
     def check_tenants(self, sessions: Sequence[TenantSession]) -> None:
         """Raise StalePlanError if the plan is too old, is for another tenant, or if several tenants are selected."""
-        if not self.saved:
-            return
-        if len(sessions) > 1:
-            raise StalePlanError("a saved plan is for one tenant: name it with --tenant")
-        for session in sessions:
-            refuse_unless_current(self.saved, session.name, self.max_age, datetime.now(UTC))
+        if self.kind and len(sessions) > 1:
+            raise StalePlanError(f"this {self.kind} is for one tenant: name it with --tenant")
+        if self.saved:
+            for session in sessions:
+                refuse_unless_current(self.saved, session.name, self.max_age, datetime.now(UTC))
 
     def with_notes(self, tenant_plan: TenantPlan) -> TenantPlan:
         """Add notes about approved changes that are missing in the new plan."""
@@ -135,6 +150,12 @@ class ApprovedPlan:
 
     def check_changes(self, tenant_plan: TenantPlan, console: Console, *, stdout_has_data: bool) -> None:
         """If the new plan contains changes that are not approved, print the differences and raise StalePlanError."""
+        now = approval_id(tenant_plan.plan)
+        if self.approval_id and self.approval_id != now:
+            raise StalePlanError(
+                "nothing was written: files or tenant changed after the plan was created, so the approval id is now "
+                f"{now}; plan and review again"
+            )
         if not self.saved:
             return
         found, new_plan, approved = self._deviations(self.saved, tenant_plan), tenant_plan.plan, self.saved.plan
