@@ -7,7 +7,14 @@ from os.path import normpath
 from pathlib import Path
 from typing import Any
 
-from reconciler.config.tenants import SANDBOX_DATABASE, SANDBOX_DOMAIN, Config, Tenant, TenantKind, tenant_name_advice
+from reconciler.config.tenants import (
+    SANDBOX_DATABASE,
+    SANDBOX_DOMAIN,
+    Config,
+    Tenant,
+    TenantKind,
+    tenant_name_advice,
+)
 from reconciler.core.characters import join_some, quote_text, visible
 from reconciler.core.guards import Limits
 from reconciler.core.identity import (
@@ -79,13 +86,31 @@ def _problems(data: Mapping[str, Any], file: str) -> Iterator[Problem]:
         )
 
 
-def _name_problems(tenants: Mapping[str, Any], data: Mapping[str, Any], file: str) -> Iterator[Problem]:
-    """Yield a problem for each tenant name that contains a wildcard, or contains SANDBOX although it is not a sandbox.
+def tenant_name_problem(name: str) -> str:
+    """Return why a tenant cannot have this name, or an empty text.
 
-    Grant files would use a name with a wildcard as a pattern for other tenants. Plans show SANDBOX only after the name
-    of a sandbox.
+    Names are arguments of --tenant and parts of file names and of lists in pipelines. Grant files would use a name with
+    a wildcard as a pattern for other tenants.
+    """
+    if not name:
+        return "the tenant name is empty"
+    if any(char.isspace() for char in name):
+        return f"the tenant name {quote_text(name)} contains a blank"
+    if name.startswith("-"):
+        return f"the tenant name {quote_text(name)} starts with -, like an option"
+    if not WILDCARDS.isdisjoint(name):
+        return f"the tenant name {quote_text(name)} contains a wildcard (* or ?), which grant files use in patterns"
+    return ""
+
+
+def _name_problems(tenants: Mapping[str, Any], data: Mapping[str, Any], file: str) -> Iterator[Problem]:
+    """Yield a problem for each tenant name that is not valid, or contains SANDBOX although it is not a sandbox.
+
+    Plans show SANDBOX only after the name of a sandbox.
     """
     for name, item in tenants.items():
+        if problem := tenant_name_problem(name):
+            yield Problem(Source(file, *mark_of(data, ("tenants", name))), problem, "rename the tenant")
         if SANDBOX in name and (item or {}).get("kind", TenantKind.AUTH0) != TenantKind.SANDBOX:
             source = Source(file, *mark_of(data, ("tenants", name)))
             yield Problem(
@@ -93,10 +118,6 @@ def _name_problems(tenants: Mapping[str, Any], data: Mapping[str, Any], file: st
                 f"the tenant name {quote_text(name)} contains {SANDBOX}, but the tenant is not a sandbox",
                 "rename the tenant",
             )
-        if not WILDCARDS.isdisjoint(name):
-            source = Source(file, *mark_of(data, ("tenants", name)))
-            message = f"the tenant name {quote_text(name)} contains a wildcard (* or ?)"
-            yield Problem(source, message, "rename the tenant: grant files use patterns for tenant names")
 
 
 def _domain_problems(tenants: Mapping[str, Any], data: Mapping[str, Any], file: str) -> Iterator[Problem]:

@@ -123,11 +123,13 @@ class LoadedGrants:
         specs: The grants without errors, in the order of the files.
         problems: All problems, sorted by position.
         texts: The text of each file by name, to show the line of a problem.
+        commit: The id of the commit that contains the files, or an empty text for files of the checkout.
     """
 
     specs: tuple[GrantSpec, ...]
     problems: tuple[Problem, ...]
     texts: Mapping[str, str] = field(repr=False)
+    commit: str = ""
 
     def at(self, target: TargetTenant) -> "LoadedGrants":
         """Return a copy with only the specs for a tenant. Variables are replaced by the tenant's values."""
@@ -178,7 +180,7 @@ def read_grants_at(revision: Revision, path: Path, tenants: TargetTenants = NO_T
         GitError: if git cannot read the files.
     """
     warnings = git_warnings(revision.repository, visible(revision.name))  # lazy: runs after all files are read
-    return load_contents(read_revision(revision, path), tenants, warnings)
+    return replace(load_contents(read_revision(revision, path), tenants, warnings), commit=revision.commit)
 
 
 def grant_file_contents(path: Path, workspace: Workspace) -> Iterator[tuple[str, bytes | Problem]]:
@@ -286,6 +288,11 @@ def _limit_problems(problems: Iterator[Problem]) -> Iterator[Problem]:
 def read_config(path: Path) -> LoadedFile:
     """Return the content of `reconciler.yaml`. Raises like `read_yaml`."""
     return read_yaml(path, stored.load(stored.CONFIG))
+
+
+def validate_config(path: Path, content: bytes) -> LoadedFile:
+    """Return the content of a `reconciler.yaml` at `path` that is not written yet."""
+    return validate_file(discover.name_of(path), content, stored.load(stored.CONFIG))
 
 
 def read_config_at(revision: Revision, path: Path) -> LoadedFile | None:

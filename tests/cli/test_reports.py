@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import sys
 from pathlib import Path
 
@@ -80,10 +81,11 @@ def test_apply_reports_each_outcome(here: Path) -> None:
     markdown = (here / "done.md").read_text()
     row = "<tr><td>applied</td><td>create</td><td><code>Billing -&gt; Invoices API</code></td><td></td></tr>"
     assert markdown.startswith(
-        "<!-- reconciler:local -->\n### Auth0 grants · `local` **SANDBOX**: 1 applied\n\n"
+        "<!-- reconciler-result:local -->\n### Auth0 grants · `local` **SANDBOX**: 1 applied\n\n"
         "Done: the tenant equals the files."
     )
     assert row in markdown
+    assert re.search(r"\nPlan <code>[0-9a-f]{64}</code> for <code>local SANDBOX .*</code>, 20.* UTC\.\n$", markdown)
     assert (here / "done.txt").read_text().endswith("Apply: 1 applied; the tenant equals the files.\n")
 
 
@@ -112,12 +114,12 @@ def test_the_rules_are_printed_as_sarif() -> None:
 
 
 def test_markdown_is_truncated_to_max_bytes(here: Path) -> None:
-    (here / "grants" / "billing.yaml").write_text(GRANTS.replace("Nightly run", "x" * 3000))
+    (here / "grants" / "billing.yaml").write_text(GRANTS.replace("Nightly run", "a" + "&" * 250))
 
     small = reconciler("plan", "--format", "markdown", "--max-bytes", "1300").stdout
 
     assert len(small.encode()) <= 1300
-    assert "_1 difference not shown here._" in small
+    assert "_1 change not shown here._" in small
 
 
 def test_a_github_step_gets_a_summary_and_outputs(in_github: Path) -> None:
@@ -208,14 +210,58 @@ def test_each_configuration_of_a_repository_has_its_own_reports(
         for config in ("reconciler.yaml", in_github / "team-b.yaml")
     ]
 
-    assert (
-        markers
-        == [
-            f"<!-- reconciler:local:{elsewhere}reconciler.yaml -->",
-            f"<!-- reconciler:local:{elsewhere}team%2Db.yaml -->",
-        ]
-        * 2
-    )
+    assert markers == [
+        f"<!-- {kind}:local:{elsewhere}{file} -->"
+        for kind in ("reconciler", "reconciler-result")
+        for file in ("reconciler.yaml", "team%2Db.yaml")
+    ]
+
+
+RUNS = {
+    "github": (
+        {
+            "GITHUB_ACTIONS": "true",
+            "GITHUB_SERVER_URL": "https://github.example",
+            "GITHUB_REPOSITORY": "o/r",
+            "GITHUB_RUN_ID": "77",
+            "GITHUB_RUN_ATTEMPT": "2",
+        },
+        "https://github.example/o/r/actions/runs/77/attempts/2",
+    ),
+    "gitlab": (
+        {"GITLAB_CI": "true", "CI_PIPELINE_ID": "77", "CI_PIPELINE_URL": "https://gitlab.example/o/r/-/pipelines/77"},
+        "https://gitlab.example/o/r/-/pipelines/77",
+    ),
+    "azure": (
+        {
+            "TF_BUILD": "True",
+            "BUILD_BUILDID": "77",
+            "SYSTEM_COLLECTIONURI": "https://dev.azure.com/o/",
+            "SYSTEM_TEAMPROJECTID": "p-1",
+        },
+        "https://dev.azure.com/o/p-1/_build/results?buildId=77",
+    ),
+    "bitbucket": (
+        {"BITBUCKET_BUILD_NUMBER": "77", "BITBUCKET_GIT_HTTP_ORIGIN": "https://bitbucket.org/o/r"},
+        "https://bitbucket.org/o/r/pipelines/results/77",
+    ),
+    "jenkins": (
+        {"JENKINS_URL": "https://ci.example", "BUILD_NUMBER": "77", "BUILD_URL": "https://ci.example/job/x/77/"},
+        "https://ci.example/job/x/77/",
+    ),
+}
+
+
+@pytest.mark.usefixtures("here")
+@pytest.mark.parametrize(("variables", "url"), RUNS.values(), ids=list(RUNS))
+def test_the_footer_links_the_run(variables: dict[str, str], url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+
+    footer = reconciler("plan", "--format", "markdown").stdout.splitlines()[-2]
+
+    assert f", [run 77](<{url}>), 20" in footer
+    assert footer.endswith(" UTC.  ")
 
 
 def test_links_in_gitlab(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -286,7 +332,7 @@ def test_a_refused_apply_replaces_the_old_report(in_github: Path) -> None:
     assert "Not approved (1)" in ran.stderr
     report = (in_github / "done.md").read_text()
     assert report.startswith(
-        "<!-- reconciler:local -->\n### Auth0 grants · `local` **SANDBOX**: failed at commit `abc123`\n\n"
+        "<!-- reconciler-result:local -->\n### Auth0 grants · `local` **SANDBOX**: failed at commit `abc123`\n\n"
         "- `nothing was written"
     )
     assert "nothing was written" in (in_github / "summary.md").read_text()

@@ -1,15 +1,20 @@
 """The action and the workflows of examples/github, run by act: comments, exit codes and the resulting tenant."""
 
 import json
+import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from pipeline.project import DANGEROUS, HARMLESS, PORTAL, TAKEOVER_SCOPE, pip_settings
+from pipeline.project import DANGEROUS, HARMLESS, PORTAL, ROOT, TAKEOVER_SCOPE, for_act, pip_settings
 from pipeline.workflow_runner import REPOSITORY, Runner
 from support.commands import SECRET, reconciler
 from support.forges import TOKEN
+
+from reconciler.app.scaffold import Service, pipeline
+from reconciler.artifacts.saved_plan import read_plan
+from reconciler.artifacts.serialization import approval_id
 
 BEFORE = [("portal", ("read:invoices",))]
 AFTER = [("billing", ("read:invoices",)), *BEFORE]
@@ -105,6 +110,44 @@ def test_a_harmless_grant_is_planned_approved_and_applied(runner: Runner) -> Non
     assert plan_id(runner.artifacts / "plan-prod" / "plan.json") == reviewed
     # dev and prod are the same tenant, so one of the two runs may find nothing to do
     assert list(runner.artifacts.glob("journal-*/**/journal/*"))
+    results = [body for body in runner.forge.bodies() if body.startswith("<!-- reconciler-result:")]
+    assert len(runner.forge.comments) == 4
+    assert any("1 applied" in body for body in results)
+
+
+def test_without_required_reviewers_only_the_approved_plan_is_applied_by_hand(runner: Runner) -> None:
+    runner = replace(runner, required_reviewers=False, approvers="bob alice")
+    runner.project.write(more=HARMLESS)
+    runner.pull_request()
+
+    merged = runner.merged()
+
+    assert (merged.code, merged.ran("Plan for prod"), merged.ran("Apply to prod")) == (0, True, False), merged.log
+    approved = approval_id(read_plan(runner.artifacts / "plan-prod" / "plan.json").plan)
+    by_other_plan = runner.dispatch("prod", f"{'0' * 64}")
+    assert (by_other_plan.code, runner.project.grants()) == (1, BEFORE), by_other_plan.log
+    assert "plan and review again" in by_other_plan.log
+    by_nobody = replace(runner, approvers="bob alicia").dispatch("prod", approved)
+    assert (by_nobody.ran("Apply the approved plan"), runner.project.grants()) == (False, BEFORE), by_nobody.log
+
+    applied = runner.dispatch("prod", approved)
+
+    assert (applied.code, runner.project.grants()) == (0, AFTER), applied.log
+    assert "1 applied" in runner.forge.bodies()[-1]
+    assert runner.forge.bodies()[-1].startswith("<!-- reconciler-result:prod -->")
+
+
+def test_an_approval_of_a_superseded_commit_is_refused(runner: Runner) -> None:
+    runner = replace(runner, required_reviewers=False)
+    runner.project.write(more=HARMLESS)
+    runner.pull_request()
+    runner.merged(tip="main^")
+
+    acted = runner.dispatch("prod", approval_id(read_plan(runner.artifacts / "plan-prod" / "plan.json").plan))
+
+    assert acted.code != 0
+    assert "superseded by" in acted.log
+    assert runner.project.grants() == BEFORE
 
 
 def test_a_removed_grant_loses_its_access_after_the_approval(runner: Runner) -> None:
@@ -338,6 +381,47 @@ def test_the_action_installs_its_packages_without_secrets(runner: Runner) -> Non
     assert acted.code == 0, acted.log
     names = {line.partition("=")[0] for line in seen.read_text(encoding="utf-8").splitlines()}
     assert names - set(PROXIES) <= {"PATH", "HOME", "PIP_CONFIG_FILE", "PWD", "SHLVL", "_", "OLDPWD"}
+
+
+def use_pipeline_of_init(runner: Runner) -> None:
+    """Replace the workflows by those that init writes."""
+    project = runner.project
+    project.git("rm", "-r", "--quiet", ".github")
+    for name, text in pipeline(Service.GITHUB, ["dev", "prod"]).items():
+        (project.folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (project.folder / name).write_text(for_act(text) if "/workflows/" in name else text, encoding="utf-8")
+    project.commit("Use the pipeline of init")
+
+
+def test_the_pipeline_of_init_installs_reconciler_and_plans(runner: Runner) -> None:
+    wheels, python = runner.folder / "wheels", runner.folder / "python-that-installs"
+    command = [ROOT / ".venv" / "bin" / "python", "-m", "build", "--wheel", "--no-isolation", "--outdir", wheels, ROOT]
+    subprocess.run(list(map(str, command)), check=True, capture_output=True)
+    settings = f"{pip_settings()} --find-links {wheels}"
+    seen = runner.folder / "seen"
+    python.write_text(INSTALLING_PYTHON.format(seen=seen, python=sys.executable, settings=settings), encoding="utf-8")
+    python.chmod(0o755)
+    use_pipeline_of_init(runner)
+    runner.project.write(more=HARMLESS)
+
+    acted = runner.pull_request("grants-pull-request.yml", PYTHON=str(python))
+
+    assert acted.code == 0, acted.log
+    assert all("1 to create, 0 to update, 0 to delete" in body for body in runner.forge.bodies())
+    assert len(runner.forge.comments) == 2
+
+
+def test_the_pipeline_of_init_applies_and_reports_drift(runner: Runner) -> None:
+    use_pipeline_of_init(runner)
+    runner.project.write(more=HARMLESS)
+    runner.project.commit("Add a grant")
+    runner.forge.branches = {"main": runner.project.git("rev-parse", "HEAD")}
+
+    applied = runner.run("push", "grants-apply.yml", {"ref": "refs/heads/main"})
+    drift = runner.run("schedule", "grants-drift.yml", {})
+
+    assert (applied.code, runner.project.grants()) == (0, AFTER), applied.log
+    assert (drift.code, runner.forge.issues) == (0, []), drift.log
 
 
 def test_credentials_in_the_environment_of_the_job_are_refused_before_the_installation(runner: Runner) -> None:

@@ -6,9 +6,9 @@ from reconciler.artifacts.serialization import action_of
 from reconciler.core.directory import Directory
 from reconciler.core.outcome import ApplyReport, Outcome
 from reconciler.core.plan import Change, Plan, TenantName
-from reconciler.output.escape import block, commit_suffix, element, marker, span, tenant_label
+from reconciler.output.escape import RESULT_PREFIX, block, element, marker, span, tenant_label
 from reconciler.output.markdown.document import Section, join_sections
-from reconciler.output.markdown.plan import TITLE, difference_lines
+from reconciler.output.markdown.plan import TITLE, difference_lines, plan_line
 from reconciler.output.source_links import SourceLinks
 from reconciler.output.text.plan import outcome_counts, state
 from reconciler.output.words import grant_label
@@ -23,9 +23,16 @@ def report_markdown(report: ApplyReport, plan: Plan, links: SourceLinks, max_byt
     table = Section(rows, head=HEAD, tail="</table>\n\n", noun="outcome") if rows else Section(())
     blocked = report.remaining.blocked if report.remaining and not rows else ()
     reasons = tuple(f"- {span(grant_label(each.change.key, directory))}: {span(each.reason)}\n" for each in blocked)
-    head = Section((f"{marker(plan.tenant.name, links)}\n", *_title(report, plan.tenant, links)))
+    head = Section((f"{marker(plan.tenant.name, links, RESULT_PREFIX)}\n", *_title(report, plan.tenant)))
     return join_sections(
-        [head, _differences(report, directory), table, Section(reasons, noun="blocked change")], max_bytes
+        [
+            head,
+            _differences(report, directory),
+            table,
+            Section(reasons, noun="blocked change"),
+            Section((f"{plan_line(plan, links)}\n",)),
+        ],
+        max_bytes,
     )
 
 
@@ -42,15 +49,15 @@ def _differences(report: ApplyReport, directory: Directory) -> Section:
     return Section(items, head=f"**Still differs ({len(items)})**\n\n", noun="difference") if items else Section(())
 
 
-def _title(report: ApplyReport, tenant: TenantName, links: SourceLinks) -> Iterator[str]:
+def _title(report: ApplyReport, tenant: TenantName) -> Iterator[str]:
     is_refused = report.remaining is not None and report.remaining.blocked and not report.outcomes
     nothing = "refused" if is_refused else "nothing to do"
     yield f"### {TITLE}{tenant_label(tenant)}: {outcome_counts(report) or nothing}\n\n"
     end = span(report.verification_error) if report.verification_error else state(report)
     if is_refused:
-        yield f"{end[0].upper()}{end[1:]}{commit_suffix(links)}.\n\n"
+        yield f"{end[0].upper()}{end[1:]}.\n\n"
     else:
-        yield f"{'Done' if report.converged else 'Not done'}{commit_suffix(links)}: {end}.\n\n"
+        yield f"{'Done' if report.converged else 'Not done'}: {end}.\n\n"
 
 
 def _outcome_row(outcome: Outcome, directory: Directory) -> str:

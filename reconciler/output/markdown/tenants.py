@@ -10,7 +10,7 @@ from reconciler.core.characters import pluralize
 from reconciler.core.fleet import TenantState
 from reconciler.core.plan import Plan
 from reconciler.core.problems import Level, Risk
-from reconciler.output.escape import commit_suffix, element, fleet_marker, span
+from reconciler.output.escape import MARKER_PREFIX, RESULT_PREFIX, commit_suffix, element, fleet_marker, span
 from reconciler.output.markdown.document import MIN_BYTES, Section, join_sections
 from reconciler.output.markdown.outcomes import report_markdown
 from reconciler.output.markdown.plan import TITLE, body_markdown
@@ -59,14 +59,22 @@ def runs_markdown(results: RunResults, summary: FleetSummary, links: SourceLinks
         return report_markdown(run.report, run.plan, links, size).partition("\n\n")[2]
 
     runs = _distinct(results.runs, summary, lambda run: run.plan.tenant.name, body, max_bytes)
-    return _document(summary, links, max_bytes, [_failures(results, summary, max_bytes)], runs)
+    return _document(summary, links, max_bytes, [_failures(results, summary, max_bytes)], runs, RESULT_PREFIX)
 
 
-def _document(
-    summary: FleetSummary, links: SourceLinks, max_bytes: int, alerts: Sequence[Section], plans: Sequence[_Distinct]
+def _document(  # noqa: PLR0913, PLR0917 - the parts of one document
+    summary: FleetSummary,
+    links: SourceLinks,
+    max_bytes: int,
+    alerts: Sequence[Section],
+    plans: Sequence[_Distinct],
+    prefix: str = MARKER_PREFIX,
 ) -> str:
     first, *waves = summary.lines
-    head = [f"{fleet_marker(links)}\n", f"### {TITLE}{pluralize(len(summary.tenants), 'tenant')}: {summary.title}\n\n"]
+    head = [
+        f"{fleet_marker(links, prefix)}\n",
+        f"### {TITLE}{pluralize(len(summary.tenants), 'tenant')}: {summary.title}\n\n",
+    ]
     head += [f"{first}\n\n", *(f"- {span(text)}\n" for text in waves), *(["\n"] if waves else [])]
     numbers = {name: str(plan.number) for plan in plans for name in plan.names}
     rows = tuple(_row(each, numbers.get(each.tenant.name, NO_CHANGES)) for each in _worst_first(summary.tenants))

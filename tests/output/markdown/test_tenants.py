@@ -136,7 +136,7 @@ def test_the_results_of_apply_are_one_document() -> None:
     markdown = render(RunResults([run], {"b": TenantFailure(("stopped",))}, summary), "markdown", OutputView())
 
     assert markdown.startswith(
-        "<!-- reconciler:all-tenants -->\n### Auth0 grants · 2 tenants: 1 of 2 applied, 1 not started\n\n"
+        "<!-- reconciler-result:all-tenants -->\n### Auth0 grants · 2 tenants: 1 of 2 applied, 1 not started\n\n"
         "1 of 2 applied, 1 not started; 1 with changes: 1 change applied.\n\n"
         "- `Wave canary: 1 of 1 applied.`\n- `Wave rest: 0 of 1 applied, 1 not started.`\n\n"
     )
