@@ -3,19 +3,18 @@
 import getpass
 import json
 import os
-import re
 import stat
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path, PurePath
 
 from reconciler.core.characters import visible
 from reconciler.errors import ReconcilerError
-from reconciler.output.source_links import DEFAULT_CONFIG, SourceLinks
+from reconciler.output.source_links import COMMIT, DEFAULT_CONFIG, Run, SourceLinks
 
-COMMIT = re.compile("[0-9a-f]{40}|[0-9a-f]{64}")
 SUMMARY, OUTPUT = "GITHUB_STEP_SUMMARY", "GITHUB_OUTPUT"
 SUMMARY_BYTES = 1_000_000
 """The maximum size of a summary. The limit of GitHub is 1 MiB per step."""
@@ -30,6 +29,7 @@ def source_links(config: str | None) -> SourceLinks:
     https://docs.gitlab.com/ci/variables/predefined_variables/
     """
     environ, root, address, commit = os.environ, "", "", ""
+    run = Run(run_url(), run_number(), f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC", is_pull_request_job())
     if _in_github():
         root = environ.get("GITHUB_WORKSPACE", "")
         address = (
@@ -46,7 +46,7 @@ def source_links(config: str | None) -> SourceLinks:
         root, commit = environ.get("BITBUCKET_CLONE_DIR", ""), environ.get("BITBUCKET_COMMIT", "")
         origin, sha = environ.get("BITBUCKET_GIT_HTTP_ORIGIN", ""), environ.get("BITBUCKET_COMMIT", "")
         address = f"{origin}/src/{sha}" if origin and sha else ""
-    links = SourceLinks(_real_path(root or "."), _real_path("."), address, commit=commit)
+    links = SourceLinks(_real_path(root or "."), _real_path("."), address, commit=commit, run=run)
     file = PurePath(config or DEFAULT_CONFIG)
     return replace(links, config=visible(links.inside(file.as_posix()) or file.name))
 
@@ -133,6 +133,27 @@ def attempt_number() -> int:
         if os.environ.get(sign, "").strip() and re.fullmatch("[1-9][0-9]{0,8}", number, re.ASCII):
             return int(number)
     return 1
+
+
+def run_url() -> str:
+    """Return the URL of the page of this job's run, or an empty string.
+
+    Sources: the documentation of the predefined variables of GitHub Actions, GitLab CI, Azure Pipelines, Bitbucket
+    Pipelines and Jenkins.
+    """
+    environ, number = os.environ, run_number()
+    if not number:
+        return ""
+    if _in_github():
+        page = f"{environ.get('GITHUB_SERVER_URL')}/{environ.get('GITHUB_REPOSITORY')}/actions/runs/{number}"
+        attempt = environ.get("GITHUB_RUN_ATTEMPT", "")
+        return f"{page}/attempts/{attempt}" if attempt.isdigit() else page
+    if environ.get("TF_BUILD"):
+        project = f"{environ.get('SYSTEM_COLLECTIONURI', '').rstrip('/')}/{environ.get('SYSTEM_TEAMPROJECTID')}"
+        return f"{project}/_build/results?buildId={number}"
+    if environ.get("BITBUCKET_BUILD_NUMBER"):
+        return f"{environ.get('BITBUCKET_GIT_HTTP_ORIGIN')}/pipelines/results/{number}"
+    return environ.get("CI_PIPELINE_URL", "") if environ.get("GITLAB_CI") else environ.get("BUILD_URL", "")
 
 
 def mask(secret: str) -> None:

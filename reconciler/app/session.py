@@ -219,6 +219,7 @@ class TenantSession:
             create_only=self.plan_options.create_only,
             skip_missing=self.plan_options.skip_missing,
             base=self.base.specs if self.base else None,
+            base_commit=self.base.commit if self.base else "",
             only_branch=self.plan_options.only_branch,
             removals=self.removals or (),
             rollback=self.rollback,

@@ -85,6 +85,7 @@ class PlanRules:
         create_only: Whether the plan only creates grants.
         skip_missing: Whether grants that refer to something missing are skipped.
         base: The specs of the files at the base, or None without --base.
+        base_commit: The id of the commit at the base, or an empty text.
         only_branch: Whether the plan leaves out drift.
         removals: The grants that earlier commits declare, with --prune-removed. The plan deletes those that the files
             do not declare.
@@ -99,6 +100,7 @@ class PlanRules:
     create_only: bool = False
     skip_missing: bool = False
     base: tuple[GrantSpec, ...] | None = None
+    base_commit: str = ""
     only_branch: bool = False
     removals: tuple[Removal, ...] = ()
     rollback: Rollback | None = None
@@ -197,7 +199,7 @@ def _apply_guards(
     allowed, protected = forbid_protected(candidates.changes, rules.protection, directory)
     managed = comparison.unchanged + len(comparison.updates) + comparison.others
     managed += sum(isinstance(each, Delete) for each in candidates.changes)
-    stays = () if rules.rollback else tuple(_no_longer_declared(candidates, comparison.desired))
+    stays = () if rules.rollback else tuple(_no_longer_declared(candidates, comparison.desired, rules.base_commit))
     risks = {
         **find_all_risks(candidates.changes, _is_own(rules.protection), directory),
         **{each.key: (REMOVAL_RISK,) for each in stays},
@@ -232,7 +234,9 @@ def _by_name(items: Iterable[T], key: Callable[[T], Key], directory: Directory) 
     return tuple(sorted(items, key=lambda each: name_order(key(each), directory)))
 
 
-def _no_longer_declared(candidates: CandidateChanges, desired: Iterable[DesiredGrant]) -> Iterator[NoLongerDeclared]:
+def _no_longer_declared(
+    candidates: CandidateChanges, desired: Iterable[DesiredGrant], base_commit: str
+) -> Iterator[NoLongerDeclared]:
     """Yield the grants that only the files at the base declare and that the plan does not delete."""
     stays = [each for each in candidates.left_alone if each.observed.key in candidates.base]
     if not stays:
@@ -242,7 +246,7 @@ def _no_longer_declared(candidates: CandidateChanges, desired: Iterable[DesiredG
     for each in stays:
         key = each.observed.key
         why = "" if each.reason is Reason.REMOVED else each.why
-        yield NoLongerDeclared(each.observed, candidates.base[key].spec.source, why, moves.get(key))
+        yield NoLongerDeclared(each.observed, candidates.base[key].spec.source, why, moves.get(key), base_commit)
 
 
 def _is_own(protection: ProtectionRules) -> Callable[[Change], bool]:
@@ -255,7 +259,8 @@ def _is_own(protection: ProtectionRules) -> Callable[[Change], bool]:
 def _candidate_changes(comparison: Comparison, rules: PlanRules, directory: Directory) -> CandidateChanges:
     removed = resolve_removals(rules.removals, directory)
     base = {each.key: each for each in resolve(rules.base or (), directory)[0]}
-    removals = {} if rules.rollback else {key: Removal(each.spec) for key, each in base.items()} | dict(removed.by_key)
+    at_base = {key: Removal(each.spec, commit=rules.base_commit) for key, each in base.items()}
+    removals = {} if rules.rollback else at_base | dict(removed.by_key)
     deletes, left_alone = _split_undeclared(comparison.undeclared, rules, directory, removals)
     updates = () if rules.create_only else comparison.updates
     changes: tuple[Change, ...] = (*comparison.creates, *updates, *deletes)

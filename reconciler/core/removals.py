@@ -96,12 +96,14 @@ class Removal:
         declared_by: The commit that added the declaration, or None if it is not known.
         is_from_history: Whether the removal was found in the history. If so and `removed_by` is None, it is not
             committed.
+        commit: The id of the commit whose version of the file is in the source, or an empty text if it is not known.
     """
 
     spec: GrantSpec
     removed_by: Commit | None = None
     declared_by: Commit | None = None
     is_from_history: bool = False
+    commit: str = ""
 
     @property
     def path(self) -> str:
@@ -119,12 +121,14 @@ class NoLongerDeclared:
         source: The declaration at the base.
         reason: The reason why the plan does not delete the grant.
         moved_to: The key of the grant that the files declare instead, if the declaration of one grant changed.
+        commit: The id of the commit at the base, or an empty text if it is not known.
     """
 
     observed: ObservedGrant
     source: Source
     reason: str
     moved_to: Key | None = None
+    commit: str = ""
 
     @property
     def key(self) -> Key:
@@ -234,6 +238,7 @@ def _removal(key: DeclaredKey, presence: _Presence) -> Removal:
         None if presence.paths else presence.removed_by,
         presence.declared_by,
         is_from_history=True,
+        commit=presence.last_commit.hash if presence.last_commit else "",
     )
 
 

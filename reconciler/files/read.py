@@ -123,11 +123,13 @@ class LoadedGrants:
         specs: The grants without errors, in the order of the files.
         problems: All problems, sorted by position.
         texts: The text of each file by name, to show the line of a problem.
+        commit: The id of the commit that contains the files, or an empty text for files of the checkout.
     """
 
     specs: tuple[GrantSpec, ...]
     problems: tuple[Problem, ...]
     texts: Mapping[str, str] = field(repr=False)
+    commit: str = ""
 
     def at(self, target: TargetTenant) -> "LoadedGrants":
         """Return a copy with only the specs for a tenant. Variables are replaced by the tenant's values."""
@@ -178,7 +180,7 @@ def read_grants_at(revision: Revision, path: Path, tenants: TargetTenants = NO_T
         GitError: if git cannot read the files.
     """
     warnings = git_warnings(revision.repository, visible(revision.name))  # lazy: runs after all files are read
-    return load_contents(read_revision(revision, path), tenants, warnings)
+    return replace(load_contents(read_revision(revision, path), tenants, warnings), commit=revision.commit)
 
 
 def grant_file_contents(path: Path, workspace: Workspace) -> Iterator[tuple[str, bytes | Problem]]:

@@ -1,7 +1,7 @@
 """Pure: the paths of files in their repository, and links to their lines at the hosting service."""
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from posixpath import join, normpath
 from urllib.parse import quote
 
@@ -13,12 +13,42 @@ GITHUB_FILES, GITLAB_FILES = "/blob/", "/-/blob/"
 """The part of the URL prefix that separates the address of the repository from the commit."""
 
 
+COMMIT = re.compile("[0-9a-f]{40}|[0-9a-f]{64}")
+RUN_URL = re.compile(r"https?://[\w.:@-]+(/[\w./:?=&%~+-]*)?", re.ASCII)
+"""Matches URLs without characters that end a link in Markdown."""
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """The run that writes a document. All texts may be empty.
+
+    `url` is the page of the run, and `number` its number. `time` is the time of the document in UTC. `is_review` is
+    whether the run belongs to a pull or merge request.
+    """
+
+    url: str = ""
+    number: str = ""
+    time: str = ""
+    is_review: bool = False
+
+    @property
+    def link(self) -> str:
+        """The run as Markdown: a link to its page, or an empty text. A URL with unusual characters is left out."""
+        if not RUN_URL.fullmatch(self.url):
+            return ""
+        return f"[run {self.number}](<{self.url}>)" if self.number else f"[run](<{self.url}>)"
+
+
+NO_RUN = Run()
+
+
 @dataclass(frozen=True, slots=True)
 class SourceLinks:
     """A repository at `root`, used from the folder `current_folder`. Both are absolute paths with `/`.
 
     `address` is the URL prefix of its files, or empty. `config` is the path of the configuration, which distinguishes
-    tenants of several configurations. `commit` is the commit under review, if known.
+    tenants of several configurations. `commit` is the commit under review, if known. `run` is the run that writes the
+    document.
     """
 
     root: str = "/"
@@ -26,6 +56,7 @@ class SourceLinks:
     address: str = ""
     config: str = DEFAULT_CONFIG
     commit: str = ""
+    run: Run = NO_RUN
 
     def path_of(self, file: str) -> str:
         """Return the path of a file in the repository. A file outside keeps its name."""
@@ -40,6 +71,20 @@ class SourceLinks:
         if not (self.address and path) or "\\" in path or len(path) > MAX_LINKED_PATH_LENGTH:
             return ""
         return f"{self.address}/{quote(path)}#L{source.line}"
+
+    def link_at_commit(self, source: Source, commit: str, *, is_from_root: bool = False) -> str:
+        """Return the URL of a line in another commit, or an empty text. `commit` is a whole commit id.
+
+        The name of the file has the form `file in revision`. With `is_from_root`, it is relative to the root.
+        """
+        prefix, _, _ = self.address.rpartition("/")
+        if not (prefix and COMMIT.fullmatch(commit)):
+            return ""
+        file = source.file.rpartition(" in ")[0]
+        at_commit = replace(
+            self, address=f"{prefix}/{commit}", current_folder=self.root if is_from_root else self.current_folder
+        )
+        return at_commit.link_to(replace(source, file=file)) if file else ""
 
     def request_link(self, request: str) -> str:
         """Return the URL of a pull request (`#12`) or merge request (`!12`), or an empty text."""

@@ -1,7 +1,7 @@
 """Pure: phrases that all formats of a plan share."""
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from reconciler.core.characters import join_some, pluralize, visible
@@ -73,22 +73,6 @@ def severities(plan: Plan) -> Mapping[Key, tuple[int, bool]]:
             if added:
                 found[change.key] = min(scope_order(change.key.audience, scope)[:2] for scope in added)
     return found
-
-
-@dataclass(frozen=True, slots=True)
-class RiskGroup:
-    """Equal risks of several grants."""
-
-    risk: Risk
-    labels: tuple[str, ...]
-
-
-def group_risks(found: Iterable[GrantRisk]) -> list[RiskGroup]:
-    """Group equal risks, in the order of their first occurrence."""
-    groups: dict[Risk, list[str]] = {}
-    for each in found:
-        groups.setdefault(each.risk, []).append(each.label)
-    return [RiskGroup(risk, tuple(labels)) for risk, labels in groups.items()]
 
 
 def all_risks(plan: Plan) -> Iterator[Risk]:

@@ -7,6 +7,9 @@ import pytest
 from support.commands import GRANTS, CommandResult, grants_of, reconciler
 from support.repository import commit_all, git
 
+from reconciler.git.repository import open_repository
+from reconciler.git.revision import resolve_revision
+
 PORTAL = "  - {client: Portal, api: Invoices API, scope: ['read:invoices']}\n"
 FILE = Path("grants/billing.yaml")
 
@@ -159,6 +162,29 @@ def test_a_folder_outside_git_is_an_error(removed: Path) -> None:
     (removed / ".git").rename(removed / "not-git")
 
     assert "is not in a git repository" in failure(reconciler("plan", "--prune-removed"))
+
+
+@pytest.mark.parametrize("options", [["--base", "HEAD~1"], ["--base", "HEAD~1", "--prune"], ["--prune-removed"]])
+@pytest.mark.parametrize("folder", ["", "grants"], ids=["root", "sub-folder"])
+def test_the_comment_links_the_removed_line(
+    options: list[str], folder: str, here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in {
+        "GITHUB_ACTIONS": "true",
+        "GITHUB_SERVER_URL": "https://github.example",
+        "GITHUB_REPOSITORY": "o/r",
+        "GITHUB_SHA": resolve_revision(open_repository(here), "HEAD").commit,
+        "GITHUB_WORKSPACE": str(here),
+    }.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.chdir(here / folder)
+    files = ["--config", str(here / "reconciler.yaml"), "--grants", str(here / "grants")]
+
+    markdown = reconciler("plan", *options, *files, "--max-deletes", "9", "--format", "markdown").stdout
+
+    (row,) = (line for line in markdown.splitlines() if "Portal -&gt;" in line)
+    before = resolve_revision(open_repository(here), "HEAD~1").commit
+    assert f'href="https://github.example/o/r/blob/{before}/grants/billing.yaml#L8"' in row
 
 
 @pytest.mark.parametrize(

@@ -112,12 +112,12 @@ def test_the_rules_are_printed_as_sarif() -> None:
 
 
 def test_markdown_is_truncated_to_max_bytes(here: Path) -> None:
-    (here / "grants" / "billing.yaml").write_text(GRANTS.replace("Nightly run", "x" * 3000))
+    (here / "grants" / "billing.yaml").write_text(GRANTS.replace("Nightly run", "a" + "&" * 250))
 
     small = reconciler("plan", "--format", "markdown", "--max-bytes", "1300").stdout
 
     assert len(small.encode()) <= 1300
-    assert "_1 difference not shown here._" in small
+    assert "_1 change not shown here._" in small
 
 
 def test_a_github_step_gets_a_summary_and_outputs(in_github: Path) -> None:
@@ -216,6 +216,53 @@ def test_each_configuration_of_a_repository_has_its_own_reports(
         ]
         * 2
     )
+
+
+RUNS = {
+    "github": (
+        {
+            "GITHUB_ACTIONS": "true",
+            "GITHUB_SERVER_URL": "https://github.example",
+            "GITHUB_REPOSITORY": "o/r",
+            "GITHUB_RUN_ID": "77",
+            "GITHUB_RUN_ATTEMPT": "2",
+        },
+        "https://github.example/o/r/actions/runs/77/attempts/2",
+    ),
+    "gitlab": (
+        {"GITLAB_CI": "true", "CI_PIPELINE_ID": "77", "CI_PIPELINE_URL": "https://gitlab.example/o/r/-/pipelines/77"},
+        "https://gitlab.example/o/r/-/pipelines/77",
+    ),
+    "azure": (
+        {
+            "TF_BUILD": "True",
+            "BUILD_BUILDID": "77",
+            "SYSTEM_COLLECTIONURI": "https://dev.azure.com/o/",
+            "SYSTEM_TEAMPROJECTID": "p-1",
+        },
+        "https://dev.azure.com/o/p-1/_build/results?buildId=77",
+    ),
+    "bitbucket": (
+        {"BITBUCKET_BUILD_NUMBER": "77", "BITBUCKET_GIT_HTTP_ORIGIN": "https://bitbucket.org/o/r"},
+        "https://bitbucket.org/o/r/pipelines/results/77",
+    ),
+    "jenkins": (
+        {"JENKINS_URL": "https://ci.example", "BUILD_NUMBER": "77", "BUILD_URL": "https://ci.example/job/x/77/"},
+        "https://ci.example/job/x/77/",
+    ),
+}
+
+
+@pytest.mark.usefixtures("here")
+@pytest.mark.parametrize(("variables", "url"), RUNS.values(), ids=list(RUNS))
+def test_the_footer_links_the_run(variables: dict[str, str], url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+
+    footer = reconciler("plan", "--format", "markdown").stdout.splitlines()[-2]
+
+    assert f", [run 77](<{url}>), 20" in footer
+    assert footer.endswith(" UTC.  ")
 
 
 def test_links_in_gitlab(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:

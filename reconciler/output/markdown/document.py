@@ -20,7 +20,8 @@ class Section:
     """A part of a document. Its last `items` may be omitted. Each item is a text of whole lines.
 
     `head` and `tail` surround the items and are omitted together with them. `noun` names an item in the count of
-    omitted items. Without a noun, nothing is omitted. Sections of a lower `rank` get their bytes first. A section gets
+    omitted items. Without a noun, nothing is omitted. The first `critical` items are critical, and omitted ones are
+    counted separately. Sections of a lower `rank` get their bytes first. A section gets
     at most `max_bytes`. Other sections never take the `reserved` bytes of a section that needs them.
     """
 
@@ -31,6 +32,7 @@ class Section:
     rank: int = 0
     max_bytes: int | None = None
     reserved: int = 0
+    critical: int = 0
 
     @property
     def is_fixed(self) -> bool:
@@ -84,7 +86,10 @@ def _truncated(part: Section, shown: list[str]) -> Iterator[str]:
     if shown:
         yield from (part.head, *shown, part.tail)
     if missing := len(part.items) - len(shown):
-        yield f"\n_{missing:,} {'more ' if shown else ''}{part.noun}{'s' * (missing != 1)} not shown here._\n\n"
+        missing_critical = max(0, part.critical - len(shown))
+        critical = f", {missing_critical:,} of them critical: read the log of the job" if missing_critical else ""
+        more = "more " if shown else ""
+        yield f"\n_{missing:,} {more}{part.noun}{'s' * (missing != 1)} not shown here{critical}._\n\n"
 
 
 def _complete(part: Section) -> str:
@@ -100,6 +105,8 @@ FENCE = re.compile(r"(`{3,})\w*")
 CELL = re.compile(r"<td>(.*?)</td>")
 SUMMARY = re.compile(r"<details><summary>(.*)</summary>")
 CODE = re.compile(r"<code>(.*?)</code>")
+FOLDED = re.compile(r"<details><summary>(.*?)</summary>(.*?)</details>")
+BOLD = re.compile(r"<b>(.*?)</b>")
 LINK = re.compile(r'<a href="(.*?)">(.*?)</a>')
 SYMBOL = re.compile(r"^([-+~]) ")
 """The symbol of a change. At the start of a line, it would start a list."""
@@ -156,4 +163,5 @@ def _without_html(line: str) -> Iterator[str]:
 def _inline(html: str) -> str:
     """Return Markdown for the elements that the generator writes in a line."""
     linked = LINK.sub(lambda match: f"[{match[2]}](<{unescape(match[1])}>)", html)
-    return CODE.sub(lambda match: span(unescape(match[1])), linked.replace("<br>", "; "))
+    bold = BOLD.sub(r"**\1**", FOLDED.sub(r"\1: \2", linked))
+    return CODE.sub(lambda match: span(unescape(match[1])), bold.replace("<br>", "; "))

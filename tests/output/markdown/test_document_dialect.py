@@ -29,18 +29,23 @@ def test_alerts_become_bold_words_for_azure() -> None:
     converted = without_alerts(markdown)
 
     assert "\n> [!" not in converted
-    assert "\n> **Caution:**\n> **Blocked (2)" in converted
+    assert "\n> **Caution:**\n> **2 changes are blocked" in converted
     assert converted.replace("**Caution:**", "[!CAUTION]") == markdown
 
 
 def test_a_table_becomes_a_list_for_bitbucket() -> None:
-    plan = a_plan([a_spec(scope=("read:invoices",))], [], a_directory({"billing": "Billing"}, [an_api()]))
+    scopes = tuple(f"read:{number}" for number in range(8))
+    api = an_api(scopes=frozenset(scopes))
+    spec = a_spec(scope=scopes, organization_usage="allow", allow_any_organization=True, description="OPS-1")
+    plan = a_plan([spec], [], a_directory({"billing": "Billing"}, [api]))
 
-    lines = without_html(plan_markdown(plan)).splitlines()
+    (row,) = (line for line in without_html(plan_markdown(plan)).splitlines() if line.startswith("- **+ create**"))
 
-    (row,) = (line for line in lines if line.startswith("- **+ create**"))
-    assert row.startswith("- **+ create** `Billing -> Invoices API`, `+read:invoices`")
-    assert "**+** `Billing -> Invoices API`" in lines
+    assert row.startswith("- **+ create** `Billing -> Invoices API`, `+read:0` `+read:1`")
+    assert " `+read:5` +2 more: `+read:6` `+read:7`; " in row
+    risk = plan.risks[plan.changes[0].key][0]
+    assert f", **high** `{risk.message}` (`{risk.rule}`)" in row
+    assert row.endswith(", `grants/a.yaml:2`; `OPS-1`")
 
 
 def test_a_report_for_bitbucket_has_html_only_inside_of_code() -> None:

@@ -1,0 +1,188 @@
+"""Pure: the rows of the table of changes. Each grant has one row with its change, its risks and its declaration.
+
+The rows are HTML, because a `|` in a name would end a cell of a Markdown table.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from html import escape
+
+from reconciler.artifacts.serialization import action_of
+from reconciler.core.characters import shorten
+from reconciler.core.diff import FieldChange, SetChange, ValueChange
+from reconciler.core.directory import Directory
+from reconciler.core.plan import Change, Delete, Plan
+from reconciler.core.problems import Level, Risk, Source
+from reconciler.core.removals import NoLongerDeclared, Removal, earlier_source
+from reconciler.core.risks import RULE_ORDER
+from reconciler.core.scopes import scope_order
+from reconciler.output.escape import element
+from reconciler.output.source_links import SourceLinks
+from reconciler.output.words import (
+    LOWEST_SEVERITY,
+    SHOWN_LEVELS,
+    field_effect,
+    grant_label,
+    no_longer_declared_label,
+    scope_label,
+    severities,
+)
+
+SYMBOLS = {"create": "+", "update": "~", "delete": "-"}
+HEAD = "<table>\n<tr><th></th><th>grant</th><th>change</th><th>risk</th><th>declared</th></tr>\n"
+TAIL = "</table>\n\n"
+MAX_ITEMS_IN_ROW = 6
+MAX_ITEM_LENGTH = 60
+MAX_RISKS_IN_ROW = 6
+
+
+def symbol(change: Change) -> str:
+    """Return the symbol of a change."""
+    return SYMBOLS[action_of(change)]
+
+
+def worst_first(changes: Iterable[Change], plan: Plan) -> list[Change]:
+    """Return the changes in the order of the table.
+
+    Critical changes come first, then blocked ones. Within each group, the highest risk comes first, then the worst
+    added scope. Equal changes keep their order.
+    """
+    orders = {
+        key: min((risk.level.order, RULE_ORDER.get(risk.rule, len(RULE_ORDER))) for risk in risks)
+        for key, risks in plan.risks.items()
+        if risks
+    }
+    blocked = {each.change.key for each in plan.blocked}
+    severity = severities(plan)
+    no_risk = (len(Level), 0)
+    return sorted(
+        changes,
+        key=lambda each: (
+            not is_critical(each, plan),
+            each.key not in blocked,
+            orders.get(each.key, no_risk),
+            severity.get(each.key, LOWEST_SEVERITY),
+        ),
+    )
+
+
+def is_critical(change: Change, plan: Plan) -> bool:
+    """Return whether a change has a critical risk."""
+    return any(risk.level is Level.CRITICAL for risk in plan.risks.get(change.key, ()))
+
+
+def change_row(change: Change, plan: Plan, links: SourceLinks, *, reason: str, max_folded_bytes: int) -> str:
+    """Return the row of a change. `reason` is the reason why it is blocked, or an empty text.
+
+    Values that do not fit in a cell are folded. `max_folded_bytes` limits the folded values of each field.
+    """
+    blocked = [f"<b>blocked</b> {element(reason)}"] if reason else []
+    return _row(
+        f"{symbol(change)} {action_of(change)}",
+        element(grant_label(change.key, plan.directory)),
+        "<br>".join(_short_change(field, change, plan.directory, max_folded_bytes) for field in change.fields),
+        "<br>".join((*blocked, *_risks(plan.risks.get(change.key, ())))),
+        "<br>".join(_declared(change, plan, links)),
+    )
+
+
+def removal_row(each: NoLongerDeclared, plan: Plan, links: SourceLinks) -> str:
+    """Return the row of a grant that is no longer declared and keeps its access."""
+    return _row(
+        "! access stays",
+        element(no_longer_declared_label(each, plan.directory)),
+        f"no longer declared{f'; {element(each.reason)}' if each.reason else ''}",
+        "<br>".join(_risks(plan.risks.get(each.key, ()))),
+        _linked(earlier_source(each.source), links.link_at_commit(each.source, each.commit)),
+    )
+
+
+def _row(*cells: str) -> str:
+    return f"<tr>{''.join(f'<td>{cell}</td>' for cell in cells)}</tr>\n"
+
+
+def _risks(risks: Sequence[Risk]) -> Iterator[str]:
+    """Yield the risks of the shown levels with their rules. Lower risks repeat the change, so only a level is shown."""
+    shown = [risk for risk in risks if risk.level in SHOWN_LEVELS]
+    for risk in shown[:MAX_RISKS_IN_ROW]:
+        yield f"<b>{risk.level}</b> {element(risk.message)} ({element(risk.rule)})"
+    if len(shown) > MAX_RISKS_IN_ROW:
+        yield f"+{len(shown) - MAX_RISKS_IN_ROW} more"
+    if risks and not shown:
+        yield str(risks[0].level)
+
+
+def _declared(change: Change, plan: Plan, links: SourceLinks) -> Iterator[str]:
+    """Yield the source of a grant, its description, and who changed the grant in the tenant."""
+    if not isinstance(change, Delete):
+        spec = change.after.spec
+        yield _linked(f"{spec.source.file}:{spec.source.line}", links.link_to(spec.source))
+        if spec.description:
+            yield element(spec.description)
+    elif change.removal is not None:
+        yield from _removal(change.removal, links)
+    if change.key in plan.attributions:
+        yield f"in the tenant: {element(plan.attributions[change.key])}"
+
+
+def _removal(removal: Removal, links: SourceLinks) -> Iterator[str]:
+    """Yield the earlier declaration of a deleted grant, and the commit that removed it."""
+    source: Source = removal.spec.source
+    address = links.link_at_commit(source, removal.commit, is_from_root=removal.is_from_history)
+    yield _linked(earlier_source(source), address)
+    if removal.removed_by:
+        yield f"removed by {element(str(removal.removed_by))}"
+
+
+def _linked(text: str, address: str) -> str:
+    return f'<a href="{escape(address)}">{element(text)}</a>' if address else element(text)
+
+
+def _short_change(field: FieldChange, change: Change, directory: Directory, max_folded_bytes: int) -> str:
+    match field:
+        case SetChange():
+            name = "" if field.field == "scope" else f"{field.field}: "
+            return f"{name}{_items(field, change, directory, max_folded_bytes)}"
+        case ValueChange(before=None):
+            return f"{field.field}: {element(_value_text(field.after))}"
+        case ValueChange(after=None):
+            return f"{field.field}: no longer {element(_value_text(field.before))}"
+        case ValueChange():
+            effect = field_effect(field)
+            values = f"{field.field}: {element(_value_text(field.before))} to {element(_value_text(field.after))}"
+            return f"{values} ({effect})" if effect else values
+
+
+def _items(field: SetChange, change: Change, directory: Directory, max_folded_bytes: int) -> str:
+    """Return the added and removed items of a list. The first ones are shown, and the others are folded.
+
+    If there are more, the worst scopes come first.
+    """
+    label = directory.organization_label if field.field == "organizations" else scope_label
+    added: Iterable[str] = field.added
+    if field.field == "scope" and len(field.added) + len(field.removed) > MAX_ITEMS_IN_ROW:
+        added = sorted(field.added, key=lambda scope: scope_order(change.key.audience, scope))
+    items = [f"+{label(each)}" for each in added] + [f"-{label(each)}" for each in field.removed]
+    shown = " ".join(element(shorten(each, MAX_ITEM_LENGTH)) for each in items[:MAX_ITEMS_IN_ROW])
+    more = items[MAX_ITEMS_IN_ROW:]
+    if not more:
+        return shown
+    folded = list(_first_elements(more, max_folded_bytes))
+    removed = min(len(field.removed), len(more))
+    title = f"+{len(more)} more{f' ({removed} removed)' if removed else ''}"
+    if not folded:
+        return f"{shown} {title}"
+    rest = f" … and {len(more) - len(folded)} more" if len(folded) < len(more) else ""
+    return f"{shown} <details><summary>{title}</summary>{' '.join(folded)}{rest}</details>"
+
+
+def _first_elements(items: Iterable[str], max_bytes: int) -> Iterator[str]:
+    for item in items:
+        text = element(item)
+        max_bytes -= len(text.encode(errors="surrogatepass")) + 1
+        if max_bytes < 0:
+            return
+        yield text
+
+
+def _value_text(value: object) -> str:
+    return value if isinstance(value, str) else str(value).lower()
