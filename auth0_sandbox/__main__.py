@@ -36,6 +36,8 @@ def _serve(options: argparse.Namespace) -> None:
     own = [] if options.custom_domain is None else [f"custom_domain={options.custom_domain}"]
     settings = settings_from([*options.set, *own])
     with open_sandbox(options.database, options.seed, DOMAIN, settings=settings, faults=faults, with_admin=True) as one:
+        if one.remark:
+            print(f"note: {one.remark}", file=sys.stderr)
         serve(one, port=options.port, on_ready=lambda address: print(f"AUTH0_DOMAIN={address}", flush=True))
 
 

@@ -1,6 +1,7 @@
 """Open, create and reset a tenant: its database, its seed and its application."""
 
 import asyncio
+import hashlib
 import secrets
 import time
 from collections.abc import Callable
@@ -13,7 +14,7 @@ from typing import Self
 from starlette.types import ASGIApp
 
 from auth0_sandbox.control import Control, Start
-from auth0_sandbox.errors import SandboxError
+from auth0_sandbox.errors import SandboxError, reason
 from auth0_sandbox.faults.engine import FaultContext, Sleep
 from auth0_sandbox.faults.plan import NO_FAULTS, FaultPlan
 from auth0_sandbox.requests.hosts import check_custom_domain
@@ -28,6 +29,7 @@ from auth0_sandbox.store.tables import NO_TABLES, VERSION
 from auth0_sandbox.yaml_files import NO_FILE, YamlFile, read_file
 
 SIGNING_KEY_BYTES = 32
+RESET = "run `reconciler sandbox reset`"
 _PACKAGE = Path(__file__).resolve().parent
 
 
@@ -35,13 +37,15 @@ _PACKAGE = Path(__file__).resolve().parent
 class Sandbox:
     """An open tenant. Close it after use.
 
-    `app` is its ASGI application. `credentials` belong to the tool. `control` changes its behaviour.
+    `app` is its ASGI application. `credentials` belong to the tool. `control` changes its behaviour. `remark` says that
+    the seed is missing or differs from the seed that the tenant was filled from, or is empty.
     """
 
     app: ASGIApp
     store: Store
     credentials: Credentials
     control: Control
+    remark: str = ""
 
     def close(self) -> None:
         """Close the database."""
@@ -71,9 +75,9 @@ def open_sandbox(  # noqa: PLR0913 - independent options, most have a default
 ) -> Sandbox:
     """Open the tenant in `database`. A new tenant gets the canonical domain `domain` and the content of the seed.
 
-    An existing tenant keeps its content and its domain. A changed seed takes effect with `reset`. `rate_limit` is the
-    name of an Auth0 plan. `clock` (UNIX seconds) and `sleep` (seconds) belong to the tenant. `with_admin` adds the
-    endpoints below /sandbox.
+    An existing tenant keeps its content and its domain. A changed seed takes effect with `reset`, and until then
+    `Sandbox.remark` reports it. `rate_limit` is the name of an Auth0 plan. `clock` (UNIX seconds) and `sleep` (seconds)
+    belong to the tenant. `with_admin` adds the endpoints below /sandbox.
 
     Raises:
         SandboxError: if the database cannot be used, the plan is unknown or the custom domain is not valid.
@@ -97,7 +101,8 @@ def open_sandbox(  # noqa: PLR0913 - independent options, most have a default
     )
     control = Control(store, settings, start)
     own = Credentials(tenant.client_id, tenant.client_secret)
-    return Sandbox(build_app(control, clock, with_admin=with_admin), store, own, control)
+    app = build_app(control, clock, with_admin=with_admin)
+    return Sandbox(app, store, own, control, _seed_remark(database, seed, tenant.seed))
 
 
 def reset(database: Path, seed: Path | None, domain: str, clock: Callable[[], float] = time.time) -> None:
@@ -131,10 +136,7 @@ def _prepare(store: Store, database: Path, seed: Path | None, domain: str, now: 
 
 def _check_version(store: Store, database: Path) -> None:
     if store.version() not in {NO_TABLES, VERSION}:
-        raise SandboxError(
-            f"{database} was created by another version of the sandbox; reset it to its seed with"
-            " `reconciler sandbox reset`, or name another file"
-        )
+        raise SandboxError(f"{database} was created by another version of the sandbox; {RESET}, or name another file")
 
 
 def _read_seed(seed: Path | None) -> YamlFile:
@@ -144,13 +146,28 @@ def _read_seed(seed: Path | None) -> YamlFile:
     return read_file(seed, schema)
 
 
+def _seed_remark(database: Path, seed: Path | None, filled_from: str) -> str:
+    """Return a remark if `seed` is missing or differs from the seed that the tenant was filled from."""
+    if seed is None:
+        return ""
+    try:
+        with seed.open("rb") as file:
+            now = hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        what = "does not exist" if isinstance(error, FileNotFoundError) else f"cannot be read: {reason(error)}"
+        return f"{seed} {what}; the sandbox in {database} still has its earlier content: restore the seed, or {RESET}"
+    if now == filled_from:
+        return ""
+    return f"{seed} was changed after the sandbox in {database} was filled from it; to use it, {RESET}"
+
+
 def _fill(store: Store, seed: YamlFile, domain: str, now: float) -> None:
     """Replace the content of the database inside the caller's transaction. `now` is in UNIX seconds."""
     known = store.version() == VERSION
     signing_key = store.tenant().signing_key if known else secrets.token_bytes(SIGNING_KEY_BYTES)
     seed = with_domain(seed, domain)
     own = tool_credentials(seed.data)
-    tenant = SandboxTenant(domain, own.client_id, own.client_secret, signing_key)
+    tenant = SandboxTenant(domain, own.client_id, own.client_secret, signing_key, seed.digest)
     scopes = (_PACKAGE / "management_scopes.txt").read_text(encoding="utf-8").split()
     content = documents(seed, tenant, scopes, now)
     store.make_tables()

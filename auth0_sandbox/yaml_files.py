@@ -1,6 +1,7 @@
 """Read YAML files strictly: no duplicate keys, aliases or tags, with the position of each problem."""
 
 import difflib
+import hashlib
 import unicodedata
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -42,6 +43,7 @@ class YamlFile:
     """The content of a file.
 
     `positions` has the line and column of each value by its path of keys and indexes. `keys` has those of the keys.
+    `digest` is the SHA-256 of its bytes, or empty without a file.
     """
 
     name: str
@@ -49,6 +51,7 @@ class YamlFile:
     data: Mapping[str, Any]
     positions: Mapping[Path_, Position] = field(default_factory=dict)
     keys: Mapping[Path_, Position] = field(default_factory=dict)
+    digest: str = ""
 
     def problem(self, path: Sequence[str | int], what: str, fix: str = "") -> FileProblem:
         """Return a problem of the value at `path`, or of the nearest existing value above it."""
@@ -106,7 +109,8 @@ def parse_file(content: bytes, name: str, schema: Mapping[str, Any]) -> YamlFile
         what = getattr(error, "problem", None) or "this is nested too deeply"
         problem = FileProblem(name, line, column, f"this is not valid YAML ({what})")
         raise FileError([*reader.problems, problem], text) from error
-    file = YamlFile(name, text, data if isinstance(data, dict) else {}, reader.positions, reader.keys)
+    digest = hashlib.sha256(content).hexdigest()
+    file = YamlFile(name, text, data if isinstance(data, dict) else {}, reader.positions, reader.keys, digest)
     if not reader.problems and jsonschema_rs.is_valid(dict(schema), data):
         return file
     from jsonschema import Draft202012Validator  # slow to import, and needed only for files that are not valid

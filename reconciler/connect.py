@@ -1,6 +1,6 @@
 """Connect to a tenant: over the network with credentials of the environment, or to a sandbox in this process."""
 
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from functools import partial
 
@@ -16,18 +16,24 @@ from reconciler.errors import ProblemsError, ReconcilerError
 from reconciler.redaction import Secrets
 
 
+def _ignore(_note: str) -> None:
+    """Ignore a note."""
+
+
 @asynccontextmanager
-async def open_tenant(
+async def open_tenant(  # noqa: PLR0913 - independent parts of a connection
     tenant: Tenant,
     environment: Mapping[str, str],
     client_options: ClientOptions,
     secrets: Secrets,
     identity: IdentityCheck | None = None,
+    *,
+    note: Callable[[str], None] = _ignore,
 ) -> AsyncIterator[ManagementClient]:
     """Open a client for `tenant`.
 
     `identity` checks the tenant of each access token. If it refuses the tenant, requests raise ReconcilerError. The
-    credentials and tokens of the tenant are added to `secrets`.
+    credentials and tokens of the tenant are added to `secrets`. `note` receives a remark about the seed of a sandbox.
 
     Raises:
         ReconcilerError: if credentials are missing or must not be sent to this tenant, or if the sandbox is not
@@ -39,7 +45,7 @@ async def open_tenant(
         if identity is not None:
             identity.verify(identities_of(token))
 
-    with route_to(tenant, environment) as route:
+    with route_to(tenant, environment, note) as route:
         credentials = route.credentials()
         async with open_client(
             route.base_url,
@@ -53,14 +59,16 @@ async def open_tenant(
 
 
 @contextmanager
-def route_to(tenant: Tenant, environment: Mapping[str, str]) -> Iterator[Route]:
+def route_to(tenant: Tenant, environment: Mapping[str, str], note: Callable[[str], None] = _ignore) -> Iterator[Route]:
     """Return the connection data of `tenant`. Nothing is sent yet, and credentials are read later.
+
+    `note` receives a remark about the seed of a sandbox.
 
     Raises:
         ReconcilerError: if the sandbox is not installed or cannot be opened.
     """
     if tenant.kind is TenantKind.SANDBOX:
-        with _inside(tenant) as route:
+        with _inside(tenant, note) as route:
             yield route
     else:
         audience = management_api_identifier(tenant.canonical_host or tenant.host)
@@ -68,7 +76,7 @@ def route_to(tenant: Tenant, environment: Mapping[str, str]) -> Iterator[Route]:
 
 
 @contextmanager
-def _inside(tenant: Tenant) -> Iterator[Route]:
+def _inside(tenant: Tenant, note: Callable[[str], None]) -> Iterator[Route]:
     try:
         from auth0_sandbox.server.transport import SandboxTransport
         from auth0_sandbox.tenant import open_sandbox
@@ -79,6 +87,8 @@ def _inside(tenant: Tenant) -> Iterator[Route]:
     with converted_errors():
         sandbox = open_sandbox(tenant.database, tenant.seed, tenant.host)
     with sandbox:
+        if sandbox.remark:
+            note(sandbox.remark)
         audience = f"https://{tenant.host}{MANAGEMENT_API_SUFFIX}"
         credentials = ClientSecret(sandbox.credentials.client_id, sandbox.credentials.client_secret, audience)
         yield Route(f"http://{tenant.host}", lambda: credentials, SandboxTransport(sandbox.app))

@@ -50,12 +50,16 @@ class TakenError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class SandboxTenant:
-    """The identity of a tenant: its canonical domain, the key that signs tokens, and the tool's credentials."""
+    """The identity of a tenant: its canonical domain, the key that signs tokens, and the tool's credentials.
+
+    `seed` is the SHA-256 of the seed that the tenant was filled from, or an empty text if it had none.
+    """
 
     domain: str
     client_id: str
     client_secret: str = field(repr=False)
     signing_key: bytes = field(repr=False)
+    seed: str = ""
 
     @property
     def name(self) -> str:
@@ -132,15 +136,13 @@ class Store:
 
     def tenant(self) -> SandboxTenant:
         """Return the tenant. It is read each time, because another process may reset it."""
-        domain, client_id, secret, key = self._rows("SELECT domain, client_id, client_secret, signing_key FROM tenant")[
-            0
-        ]
-        return SandboxTenant(domain, client_id, secret, key)
+        (row,) = self._rows("SELECT domain, client_id, client_secret, signing_key, seed FROM tenant")
+        return SandboxTenant(*row)
 
     def set_tenant(self, tenant: SandboxTenant) -> None:
         """Write the tenant."""
-        values = (tenant.domain, tenant.client_id, tenant.client_secret, tenant.signing_key)
-        self._rows("INSERT OR REPLACE INTO tenant VALUES (1, ?, ?, ?, ?)", values)
+        values = (tenant.domain, tenant.client_id, tenant.client_secret, tenant.signing_key, tenant.seed)
+        self._rows("INSERT OR REPLACE INTO tenant VALUES (1, ?, ?, ?, ?, ?)", values)
 
     def add(self, kind: DocumentKind, identity: str, document: Document) -> None:
         """Insert a document.

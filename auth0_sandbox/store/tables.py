@@ -4,7 +4,7 @@ Each kind has an id, the JSON text of the response, two times in UNIX seconds, a
 """
 
 NO_TABLES = 0
-VERSION = 4  # increase it with every change below
+VERSION = 5  # increase it with every change below
 APPLICATION_ID = 0x52534258
 """Marks a database file as one of ours: PRAGMA application_id."""
 
@@ -32,7 +32,7 @@ def _flag(name: str, absent: int) -> str:
 
 STATEMENTS = (
     """CREATE TABLE tenant (one INTEGER PRIMARY KEY CHECK (one = 1), domain TEXT NOT NULL, client_id TEXT NOT NULL,
-       client_secret TEXT NOT NULL, signing_key BLOB NOT NULL)""",
+       client_secret TEXT NOT NULL, signing_key BLOB NOT NULL, seed TEXT NOT NULL)""",
     _table("clients", _text("name"), _text("app_type"), _flag("global", 0), _flag("is_first_party", 1)),
     "CREATE INDEX clients_by_creation ON clients (global)",  # SQLite adds the rowid to each index
     _table("resource_servers", _text("name"), _text("identifier")),

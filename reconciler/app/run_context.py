@@ -80,7 +80,7 @@ class RunContext:
         self._warn(tenant)
         identity = identity_check(self.config, tenant, os.environ, allow_unnamed=self.options.allow_unnamed_tenant)
         async with open_tenant(
-            tenant, os.environ, client_options, self.secrets.of(tenant.credentials), identity
+            tenant, os.environ, client_options, self.secrets.of(tenant.credentials), identity, note=note
         ) as client:
             yield TenantSession(
                 tenant=tenant,

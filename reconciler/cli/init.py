@@ -15,7 +15,7 @@ from reconciler.app.load import load_config, workspace_of
 from reconciler.app.options import GlobalOptions, RequestOptions
 from reconciler.artifacts.atomic_files import write_new_files, write_output
 from reconciler.cli.options import current_options, global_options
-from reconciler.config.tenants import DEFAULT_FILE, Tenant, choose_tenant
+from reconciler.config.tenants import DEFAULT_FILE, Tenant, choose_tenant, tenant_name_problem
 from reconciler.connect import route_to
 from reconciler.core.characters import pluralize, quote_text
 from reconciler.errors import Exit, ReconcilerError, reason
@@ -114,7 +114,10 @@ def _new_tenant(options: GlobalOptions, domain: str | None, prompt: Prompt) -> T
         raise ReconcilerError("the domain of the tenant is missing: use --domain or set AUTH0_DOMAIN")
     label = Tenant(name="", domain=domain).host.partition(".")[0]
     default_name = "local" if label.isdigit() else label
-    return Tenant(name=options.tenant or prompt.text("Name of the tenant", default_name), domain=domain)
+    name = options.tenant or prompt.text("Name of the tenant", default_name)
+    if problem := tenant_name_problem(name):
+        raise ReconcilerError(f"{problem}; choose another name (--tenant)")
+    return Tenant(name=name, domain=domain)
 
 
 def _write(texts: Mapping[Path, str], console: Console) -> None:

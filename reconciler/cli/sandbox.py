@@ -105,6 +105,8 @@ def serve(  # noqa: PLR0913 - one parameter for each option
             with_admin=admin,
         ) as sandbox,
     ):
+        if sandbox.remark:
+            Console(options).note(sandbox.remark)
         certificates = _certificates(tenant.database, sandbox.control.settings.custom_domain) if tls else None
         serve_forever(
             sandbox,

@@ -7,7 +7,15 @@ from os.path import normpath
 from pathlib import Path
 from typing import Any
 
-from reconciler.config.tenants import SANDBOX_DATABASE, SANDBOX_DOMAIN, Config, Tenant, TenantKind, tenant_name_advice
+from reconciler.config.tenants import (
+    SANDBOX_DATABASE,
+    SANDBOX_DOMAIN,
+    Config,
+    Tenant,
+    TenantKind,
+    tenant_name_advice,
+    tenant_name_problem,
+)
 from reconciler.core.characters import join_some, quote_text, visible
 from reconciler.core.guards import Limits
 from reconciler.core.identity import (
@@ -19,7 +27,7 @@ from reconciler.core.identity import (
     is_same_host,
     strip_port,
 )
-from reconciler.core.pattern import PATTERN_FIELDS, WILDCARDS, ManagedScope, Pattern, Protect
+from reconciler.core.pattern import PATTERN_FIELDS, ManagedScope, Pattern, Protect
 from reconciler.core.plan import SANDBOX
 from reconciler.core.policy import GrantSchema, Policy, PolicyRule, Verdict
 from reconciler.core.problems import Problem, Source
@@ -80,12 +88,13 @@ def _problems(data: Mapping[str, Any], file: str) -> Iterator[Problem]:
 
 
 def _name_problems(tenants: Mapping[str, Any], data: Mapping[str, Any], file: str) -> Iterator[Problem]:
-    """Yield a problem for each tenant name that contains a wildcard, or contains SANDBOX although it is not a sandbox.
+    """Yield a problem for each tenant name that is not valid, or contains SANDBOX although it is not a sandbox.
 
-    Grant files would use a name with a wildcard as a pattern for other tenants. Plans show SANDBOX only after the name
-    of a sandbox.
+    Plans show SANDBOX only after the name of a sandbox.
     """
     for name, item in tenants.items():
+        if problem := tenant_name_problem(name):
+            yield Problem(Source(file, *mark_of(data, ("tenants", name))), problem, "rename the tenant")
         if SANDBOX in name and (item or {}).get("kind", TenantKind.AUTH0) != TenantKind.SANDBOX:
             source = Source(file, *mark_of(data, ("tenants", name)))
             yield Problem(
@@ -93,10 +102,6 @@ def _name_problems(tenants: Mapping[str, Any], data: Mapping[str, Any], file: st
                 f"the tenant name {quote_text(name)} contains {SANDBOX}, but the tenant is not a sandbox",
                 "rename the tenant",
             )
-        if not WILDCARDS.isdisjoint(name):
-            source = Source(file, *mark_of(data, ("tenants", name)))
-            message = f"the tenant name {quote_text(name)} contains a wildcard (* or ?)"
-            yield Problem(source, message, "rename the tenant: grant files use patterns for tenant names")
 
 
 def _domain_problems(tenants: Mapping[str, Any], data: Mapping[str, Any], file: str) -> Iterator[Problem]:

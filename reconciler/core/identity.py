@@ -112,6 +112,8 @@ def parse_domain(domain: str) -> tuple[str, str]:
         raise ReconcilerError(f'"{domain}" has an invalid port; the port must be between 1 and {LAST_PORT}')
     if scheme == "http" and not is_loopback(name):
         raise ReconcilerError(f'"{domain}": plain http would show the credentials to the network; remove http://')
+    if "." not in name and not port and not is_loopback(name):
+        raise ReconcilerError(f'"{domain}" is not a whole domain (it has no dot); write it like example.eu.auth0.com')
     is_implied = port in {0, DEFAULT_PORTS[scheme or _default_scheme(name)]}
     return scheme, name if is_implied else f"{name}:{port}"
 

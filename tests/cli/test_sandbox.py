@@ -209,3 +209,17 @@ def test_a_custom_domain_needs_the_canonical_domain(here: Path, canonical: str, 
 
     assert ran.code == code, ran.output
     assert message in ran.output
+
+
+def test_a_changed_seed_is_reported_and_used_after_the_reset(here: Path) -> None:
+    assert "tenant.yaml" not in reconciler("plan").stderr
+    seed = here / "tenant.yaml"
+    seed.write_text(seed.read_text(encoding="utf-8") + "# edited\n", encoding="utf-8")
+
+    for command in (["plan"], ["apply", "--yes"], ["list"], ["import"]):
+        note = "tenant.yaml was changed after the sandbox in .reconciler/sandbox.db was filled from it; to use it, run"
+        assert f"{note} `reconciler sandbox reset`\n" in reconciler(*command).stderr
+    assert reconciler("sandbox", "reset").code == 0
+    assert "tenant.yaml" not in reconciler("plan").stderr
+    seed.unlink()
+    assert "tenant.yaml does not exist; the sandbox in .reconciler/sandbox.db still has" in reconciler("plan").stderr

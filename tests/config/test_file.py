@@ -10,6 +10,7 @@ from reconciler.config.tenants import (
     Tenant,
     TenantKind,
 )
+from reconciler.core.characters import quote_text
 from reconciler.core.guards import Limits
 from reconciler.core.pattern import ManagedScope, Pattern, Protect
 from reconciler.core.policy import Policy, PolicyRule, Verdict
@@ -198,13 +199,41 @@ def test_a_contradictory_or_invalid_canonical_domain_is_a_problem() -> None:
     ]
 
 
-@pytest.mark.parametrize("name", ["*", "eu-*", "eu-?"])
-def test_a_tenant_name_with_a_wildcard_is_a_problem(name: str) -> None:
+@pytest.mark.parametrize(
+    ("name", "problem"),
+    [
+        *((name, "contains a wildcard (* or ?), which grant files use in patterns") for name in ("*", "eu-*", "eu-?")),
+        *((name, "contains a blank") for name in ("prod eu", " prod", "prod\t", "prod\u00a0eu", "a\nb")),
+        ("-prod", "starts with -, like an option"),
+    ],
+)
+def test_a_tenant_name_that_is_not_valid_is_a_problem(name: str, problem: str) -> None:
     with pytest.raises(ProblemsError) as caught:
         parse_config({"tenants": {name: {"domain": "x.auth0.com"}}}, "reconciler.yaml")
 
-    (problem,) = caught.value.problems
-    assert problem.what == f'the tenant name "{name}" contains a wildcard (* or ?)'
+    (found,) = caught.value.problems
+    assert found.what == f"the tenant name {quote_text(name)} {problem}"
+
+
+def test_an_empty_tenant_name_is_a_problem() -> None:
+    assert problems_of('tenants: {"": {domain: x.auth0.com}}') == [
+        "reconciler.yaml:1:15: the tenant name is empty; rename the tenant"
+    ]
+
+
+@pytest.mark.parametrize("domain", ["example", "EXAMPLE", "https://example", "example.", "1234"])
+@pytest.mark.parametrize("key", ["domain", "canonical_domain"])
+def test_a_domain_without_a_dot_is_a_problem(key: str, domain: str) -> None:
+    other = "domain: x.auth0.com, " if key == "canonical_domain" else ""
+
+    (problem,) = problems_of(f"tenants: {{a: {{{other}{key}: '{domain}'}}}}")
+
+    assert f'"{domain}" is not a whole domain (it has no dot); write it like example.eu.auth0.com' in problem
+
+
+def test_a_domain_without_a_dot_may_have_a_port_or_be_a_loopback_address() -> None:
+    for domain in ("localhost", "localhost:8321", "[::1]:8321", "https://sandbox:8443"):
+        assert config(a={"domain": domain}).tenants["a"].domain == domain
 
 
 WAVES = """\

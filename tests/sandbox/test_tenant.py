@@ -2,6 +2,7 @@ import signal
 import sqlite3
 import subprocess
 import sys
+from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
@@ -55,6 +56,36 @@ def test_a_changed_seed_or_domain_does_not_change_an_existing_tenant(tmp_path: P
         assert sandbox.store.tenant().domain == DOMAIN
         assert sandbox.credentials.client_id != "other"
         assert sandbox.store.get(DocumentKind.CLIENTS, "worker") is not None
+
+
+@pytest.mark.parametrize(
+    ("change", "remark"),
+    [
+        (lambda seed: seed.write_text(seed.read_text() + "# a comment\n"), "was changed after the sandbox in"),
+        (Path.unlink, "does not exist; the sandbox in"),
+        (lambda seed: (seed.unlink(), seed.mkdir()), "cannot be read"),
+        (lambda seed: seed.touch(), ""),
+    ],
+    ids=["edited", "missing", "unreadable", "same"],
+)
+def test_a_changed_seed_is_reported_until_the_reset(
+    tmp_path: Path, change: Callable[[Path], object], remark: str
+) -> None:
+    seed, database = tmp_path / "other.yaml", tmp_path / "tenant.db"
+    seed.write_text(SEED)
+    with open_sandbox(database, seed, DOMAIN) as new:
+        assert new.remark == ""
+    change(seed)
+    with open_sandbox(database, seed, DOMAIN) as sandbox:
+        assert remark in sandbox.remark
+        assert bool(sandbox.remark) == bool(remark)
+        assert not sandbox.remark or "`reconciler sandbox reset`" in sandbox.remark
+    with open_sandbox(database, None, DOMAIN) as without:
+        assert without.remark == ""
+    if seed.is_file():
+        reset(database, seed, DOMAIN)
+        with open_sandbox(database, seed, DOMAIN) as again:
+            assert again.remark == ""
 
 
 def test_reset_restores_the_seed_in_a_running_server(caller: SandboxClient, tmp_path: Path) -> None:
