@@ -12,6 +12,7 @@ import click
 
 from reconciler.app import ci
 from reconciler.app.console import Console
+from reconciler.app.load import workspace_of
 from reconciler.cli.options import current_options, global_options
 from reconciler.core.characters import visible
 from reconciler.errors import Exit, ReconcilerError, reason
@@ -29,12 +30,12 @@ from reconciler.forge.report import (
     tenant_of,
     truncated_report,
 )
-from reconciler.forge.services import open_comments, open_issues
+from reconciler.forge.services import merged_request, open_comments, open_issues
 from reconciler.git.repository import find_root, open_repository
-from reconciler.git.revision import tracked_entries
+from reconciler.git.revision import resolve_revision, tracked_entries
 from reconciler.http.proxy import proxy_notes
 from reconciler.http.retry import RetryPolicy, retry_blocking
-from reconciler.output.escape import marker, span
+from reconciler.output.escape import MARKER_PREFIX, RESULT_PREFIX, marker, span
 from reconciler.output.markdown.document import without_alerts, without_html
 from reconciler.output.markdown.plan import TITLE
 from reconciler.output.styled import line
@@ -52,6 +53,11 @@ NO_FOLLOW, NO_WAIT = getattr(os, "O_NOFOLLOW", 0), getattr(os, "O_NONBLOCK", 0)
 @click.option("--issue", metavar="TITLE", help="Open or update an issue with this title instead of a comment.")
 @click.option(
     "--close", "closes", is_flag=True, help="Close the issue of each report instead of posting, if it exists."
+)
+@click.option(
+    "--merged",
+    is_flag=True,
+    help="Post on the pull or merge request whose merge created HEAD. Without one, do nothing.",
 )
 @click.option("--forge", type=click.Choice(FORGES), help="Hosting service, if this is not one of its own jobs.")
 @click.option("--repository", metavar="PATH", help="Repository on --forge, such as owner/name.")
@@ -72,6 +78,7 @@ def command(  # noqa: PLR0913 - the options of the command
     files: tuple[Path, ...],
     issue: str | None,
     closes: bool,
+    merged: bool,
     forge: str | None,
     repository: str | None,
     number: int | None,
@@ -81,22 +88,21 @@ def command(  # noqa: PLR0913 - the options of the command
     """Post Markdown reports as comments on the pull or merge request of this job.
 
     Use it in jobs of GitHub Actions, GitLab CI, Azure Pipelines and Bitbucket Pipelines, with FILE from --report
-    markdown=FILE. In other jobs, name the request with --forge, --repository and --number. Each tenant has one comment,
-    which later runs update. Only comments by the owner of the token are changed. The token comes from GITHUB_TOKEN,
-    GITLAB_TOKEN, AZURE_DEVOPS_TOKEN or BITBUCKET_TOKEN.
+    markdown=FILE. In other jobs, name the request with --forge, --repository and --number. Each tenant has one comment
+    for its plan and one for the result of apply, which later runs update. Only comments by the owner of the token are
+    changed. The token comes from GITHUB_TOKEN, GITLAB_TOKEN, AZURE_DEVOPS_TOKEN or BITBUCKET_TOKEN.
 
     FILE must come from this run. If FILE is missing or invalid, the exit code is 1 and the comment of each --tenant
     reports a missing report. Without --tenant, all earlier comments without a new FILE do.
     """
-    if issue is not None and closes:
-        raise click.UsageError("--issue and --close cannot be combined: use one of them")
+    if (issue is not None) + closes + merged > 1:
+        raise click.UsageError("--issue, --close and --merged cannot be combined: use one of them")
     console = Console(current_options())
     policy = RetryPolicy(attempts)
-    job = job_of(os.environ, _named_target(forge, repository, number))
-    if api is not None:
-        job = replace(job, address=api)
-    for text in proxy_notes(job.address):
-        console.note(text)
+    own_job = _job(_named_target(forge, repository, number, merged=merged), api, console)
+    job = _merged(own_job, policy, console) if merged else own_job
+    if job is None:
+        return Exit.DONE
     reports, problems = _read_all(files, job.run)
     if issue is not None:
         reports = [_with_drift_advice(each) for each in reports]
@@ -116,9 +122,9 @@ def command(  # noqa: PLR0913 - the options of the command
             console.result([line(f"{visible(report.file)}: {result}")])
         if problems:
             known = [report.marker for report in reports]
-            markers = retry_blocking(
-                partial(_markers_without_report, target, known, includes_new=not closes), policy, (TransientForgeError,)
-            )
+            prefix = RESULT_PREFIX if merged else MARKER_PREFIX
+            find = partial(_markers_without_report, target, known, prefix, includes_new=not closes)
+            markers = retry_blocking(find, policy, (TransientForgeError,))
             for report in (_missing_report(each, problems) for each in markers):
                 result = retry_blocking(partial(publish, target, report), policy, (TransientForgeError,))
                 console.result([line(f"{visible(report.file)}: {result}, without a report")])
@@ -127,14 +133,33 @@ def command(  # noqa: PLR0913 - the options of the command
     return Exit.FAILED if problems else Exit.DONE
 
 
-def _named_target(forge: str | None, repository: str | None, number: int | None) -> NamedTarget | None:
+def _job(target: NamedTarget | None, api: str | None, console: Console) -> Job:
+    """Return the job of this run or for `target`, with the API at the URL `api` if it is set."""
+    job = job_of(os.environ, target)
+    if api is not None:
+        job = replace(job, address=api)
+    for text in proxy_notes(job.address):
+        console.note(text)
+    return job
+
+
+def _merged(job: Job, policy: RetryPolicy, console: Console) -> Job | None:
+    """Return the job for the request whose merge created HEAD. Without one, print a note and return None."""
+    commit = resolve_revision(workspace_of(current_options().config).repository(), "HEAD").commit
+    found = retry_blocking(partial(merged_request, job, commit), policy, (TransientForgeError,))
+    if found is None:
+        console.note(f"nothing was posted: no merged pull or merge request created the commit {commit}")
+    return found
+
+
+def _named_target(forge: str | None, repository: str | None, number: int | None, *, merged: bool) -> NamedTarget | None:
     """Return the target that the options name, or None without --forge."""
     if forge is None:
         if repository is not None or number is not None:
             raise click.UsageError("--repository and --number need --forge")
         return None
-    if repository is None or number is None:
-        raise click.UsageError("--forge needs --repository and --number")
+    if repository is None or (number is None) is not merged:
+        raise click.UsageError("--forge needs --repository, and either --number or --merged")
     return NamedTarget(forge=forge, repository=repository, number=number, run=ci.run_number())
 
 
@@ -158,17 +183,20 @@ def _with_drift_advice(report: ForgeReport) -> ForgeReport:
     return replace(report, body=f"{report.body.rstrip()}\n\n{advice}")
 
 
-def _markers_without_report(target: CommentTarget, known: Sequence[str], *, includes_new: bool) -> list[str]:
+def _markers_without_report(
+    target: CommentTarget, known: Sequence[str], prefix: str, *, includes_new: bool
+) -> list[str]:
     """Return the markers of the comments or issues whose report is missing.
 
     These are the entries of each --tenant, or without --tenant all existing entries that no report replaces. They must
-    not keep the result of an earlier run. `includes_new` adds entries that do not exist yet.
+    not keep the result of an earlier run. `prefix` is the kind of the markers. `includes_new` adds entries that do not
+    exist yet.
     """
     links = ci.source_links(current_options().config)
-    named = [each for name in current_options().tenants if (each := marker(name, links)) not in known]
+    named = [each for name in current_options().tenants if (each := marker(name, links, prefix)) not in known]
     if named and includes_new:
         return list(dict.fromkeys(named))
-    stale = stale_markers(target.entries(), marker("", links), known)
+    stale = stale_markers(target.entries(), marker("", links, prefix), known)
     return [each for each in stale if not named or each in named]
 
 

@@ -12,7 +12,7 @@ from urllib.parse import quote
 
 from reconciler.errors import ReconcilerError
 from reconciler.forge.http import ForgeApi, ForgeError, TransientForgeError, open_api
-from reconciler.forge.job import AZURE_ADVICE, AzureJob, commit_id
+from reconciler.forge.job import AZURE_ADVICE, AzureJob, commit_id, request_number
 from reconciler.forge.report import PostedEntry
 
 MAX_CHARACTERS = 150_000
@@ -33,6 +33,22 @@ def tip_of(api: ForgeApi, job: AzureJob, branch: str) -> str:
     found = _ask(api, "GET", f"{_repository(job)}/refs", query={**VERSION, "filter": f"heads/{branch}"})
     refs = [each for each in _items(found) if each.get("name") == f"refs/heads/{branch}"]
     return commit_id(refs[0].get("objectId") if refs else None)
+
+
+def merged_request(api: ForgeApi, job: AzureJob, commit: str) -> int | None:
+    """Return the number of the pull request whose merge created a commit, or None. Raises ForgeError.
+
+    Source: https://learn.microsoft.com/en-us/rest/api/azure/devops/git/pull-request-query
+    """
+    query = {"queries": [{"type": "lastMergeCommit", "items": [commit]}]}
+    found = _ask(api, "POST", f"{_repository(job)}/pullrequestquery", query=VERSION, body=query).get("results")
+    if not isinstance(found, list) or not all(isinstance(each, dict) for each in found):
+        raise ForgeError("the response of Azure DevOps lacks its list of results")
+    for each in found:
+        for request in _items({"value": each.get(commit, [])}):
+            if request.get("status") == "completed":
+                return request_number(request.get("pullRequestId"))
+    return None
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,14 +13,17 @@ from urllib.parse import quote
 
 from reconciler.errors import ReconcilerError
 from reconciler.forge.http import ForgeApi, ForgeError, open_api
-from reconciler.forge.job import BITBUCKET_ADVICE, BitbucketJob, commit_id
+from reconciler.forge.job import BITBUCKET_ADVICE, BitbucketJob, commit_id, request_number
 from reconciler.forge.report import PostedEntry
 
 MAX_CHARACTERS = 32_768
 PAGE_SIZE = "50"
 MAX_PAGES = 1000
-HTML_COMMENT = re.compile(r"^<!-- ((?:reconciler:|run )[^()<>]*) -->$", re.MULTILINE)
-HIDDEN_LINE = re.compile(r"^\[//\]: # \(((?:reconciler:|run )[^()<>]*)\)$", re.MULTILINE)
+MAX_MERGED_PAGES = 4
+MIN_HASH_LENGTH = 12
+"""The length of the hashes in listings."""
+HTML_COMMENT = re.compile(r"^<!-- ((?:reconciler(?:-result)?:|run )[^()<>]*) -->$", re.MULTILINE)
+HIDDEN_LINE = re.compile(r"^\[//\]: # \(((?:reconciler(?:-result)?:|run )[^()<>]*)\)$", re.MULTILINE)
 """A definition of a link that nothing uses. Bitbucket shows HTML comments, but not such a line."""
 
 
@@ -35,6 +38,25 @@ def tip_of(api: ForgeApi, job: BitbucketJob, branch: str) -> str:
     """Return the commit id of the tip of a branch. Raises ForgeError."""
     target = _ask(api, "GET", f"{_repository(job)}/refs/branches/{quote(branch, safe='')}").get("target")
     return commit_id(target.get("hash") if isinstance(target, dict) else None)
+
+
+def merged_request(api: ForgeApi, job: BitbucketJob, commit: str) -> int | None:
+    """Return the number of the pull request whose merge created a commit, or None. Raises ForgeError.
+
+    It is searched among the requests that were changed last. Bitbucket can search by commit only in repositories with
+    an additional app.
+    """
+    query = {"state": "MERGED", "sort": "-updated_on", "pagelen": PAGE_SIZE}
+    for number in range(1, MAX_MERGED_PAGES + 1):
+        page = _ask(api, "GET", f"{_repository(job)}/pullrequests", query={**query, "page": str(number)})
+        for each in _values(page):
+            merge = each.get("merge_commit")
+            short = merge.get("hash") if isinstance(merge, dict) else None
+            if isinstance(short, str) and len(short) >= MIN_HASH_LENGTH and commit.startswith(short):
+                return request_number(each.get("id"))
+        if not page.get("next"):
+            break
+    return None
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,10 +103,7 @@ class PullRequestRemarks:
         for number in range(1, MAX_PAGES + 1):
             query = {"pagelen": PAGE_SIZE, "page": str(number), "sort": "created_on"}
             page = _ask(self.api, "GET", self._path(), query=query)
-            items = page.get("values")
-            if not isinstance(items, list) or not all(isinstance(item, dict) for item in items):
-                raise ForgeError("Bitbucket's response is not a list of objects")
-            yield from items
+            yield from _values(page)
             if not page.get("next"):
                 return
         raise ForgeError("Bitbucket's listing has no end")
@@ -95,6 +114,13 @@ class PullRequestRemarks:
                 "BITBUCKET_PR_ID is not set; Bitbucket Pipelines sets it in the section pull-requests of the pipelines"
             )
         return f"{_repository(self.job)}/pullrequests/{self.job.pull_request}/comments"
+
+
+def _values(page: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    items = page.get("values")
+    if not isinstance(items, list) or not all(isinstance(item, dict) for item in items):
+        raise ForgeError("Bitbucket's response is not a list of objects")
+    return items
 
 
 def _content(body: str) -> Mapping[str, object]:

@@ -14,7 +14,7 @@ from typing import Any
 from reconciler.core.characters import quote_text
 from reconciler.errors import ReconcilerError
 from reconciler.forge.http import ForgeApi, ForgeError, TransientForgeError, open_api
-from reconciler.forge.job import GitHubJob, commit_id
+from reconciler.forge.job import GitHubJob, commit_id, request_number
 from reconciler.forge.report import PostedEntry
 
 MAX_CHARACTERS = 65_536
@@ -75,6 +75,17 @@ query tip($owner: String!, $name: String!, $ref: String!) {
 }
 """
 BRANCH_PERMISSION = "contents: read"
+MERGED = """
+query merged($owner: String!, $name: String!, $commit: GitObjectID!) {
+  repository(owner: $owner, name: $name) {
+    object(oid: $commit) {
+      ... on Commit {
+        associatedPullRequests(first: 50) { nodes { number merged mergeCommit { oid } repository { nameWithOwner } } }
+      }
+    }
+  }
+}
+"""
 
 
 def open_github(job: GitHubJob) -> AbstractContextManager[ForgeApi]:
@@ -89,6 +100,20 @@ def tip_of(api: ForgeApi, job: GitHubJob, branch: str) -> str:
     if repository.get("ref") is None:
         raise ForgeError(f"GitHub: the branch {quote_text(branch)} does not exist")
     return commit_id(_get(repository, "ref", "target", "oid"))
+
+
+def merged_request(api: ForgeApi, job: GitHubJob, commit: str) -> int | None:
+    """Return the number of the pull request whose merge created a commit, or None. Raises ForgeError."""
+    variables = {"owner": job.owner, "name": job.name, "commit": commit}
+    repository = _get(_ask(api, COMMENT_PERMISSION, MERGED, variables), "repository")
+    if repository.get("object") is None:
+        raise ForgeError(f"GitHub: the commit {commit} does not exist in the repository")
+    own = f"{job.owner}/{job.name}".casefold()
+    for node in _nodes(_get(repository, "object", "associatedPullRequests")):
+        is_own = str(_get(node, "repository", "nameWithOwner")).casefold() == own  # a fork can contain the commit
+        if is_own and node.get("merged") is True and _get(node, "mergeCommit", "oid") == commit:
+            return request_number(node.get("number"))
+    return None
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,11 +225,15 @@ def _id(pages: Iterator[Mapping[str, Any]]) -> str:
 
 
 def _entries(owner: Mapping[str, Any]) -> Iterator[PostedEntry]:
-    nodes = _get(owner, "listing").get("nodes")
-    if not isinstance(nodes, list):
-        raise ForgeError("GitHub's response lacks its list of nodes")
-    for node in nodes:
+    for node in _nodes(_get(owner, "listing")):
         yield PostedEntry(str(node.get("id")), str(node.get("body")), is_ours=node.get("viewerDidAuthor") is True)
+
+
+def _nodes(listing: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    nodes = listing.get("nodes")
+    if not isinstance(nodes, list) or not all(isinstance(node, dict) for node in nodes):
+        raise ForgeError("GitHub's response lacks its list of nodes")
+    return nodes
 
 
 def _get(data: object, *path: str) -> Any:  # noqa: ANN401 - JSON

@@ -11,7 +11,7 @@ from urllib.parse import quote
 
 from reconciler.errors import ReconcilerError
 from reconciler.forge.http import ForgeApi, ForgeError, ForgeResponse, open_api
-from reconciler.forge.job import GITLAB_ADVICE, GitLabJob, commit_id
+from reconciler.forge.job import GITLAB_ADVICE, GitLabJob, commit_id, request_number
 from reconciler.forge.report import PostedEntry
 
 MAX_CHARACTERS = 1_000_000
@@ -31,6 +31,20 @@ def tip_of(api: ForgeApi, job: GitLabJob, branch: str) -> str:
     data = _ask(api, "GET", f"{_project(job)}/repository/branches/{quote(branch, safe='')}").data
     commit = data.get("commit") if isinstance(data, dict) else None
     return commit_id(commit.get("id") if isinstance(commit, dict) else None)
+
+
+def merged_request(api: ForgeApi, job: GitLabJob, commit: str) -> int | None:
+    """Return the number of the merge request whose merge created a commit, or None. Raises ForgeError.
+
+    A fast-forward merge creates no commit. Then the commit is the last one of the merge request.
+    """
+    found = _ask(api, "GET", f"{_project(job)}/repository/commits/{commit}/merge_requests").data
+    merged = [each for each in _items(found) if each.get("state") == "merged"]
+    for names in (("merge_commit_sha", "squash_commit_sha"), ("sha",)):
+        for each in merged:
+            if commit in {each.get(name) for name in names}:
+                return request_number(each.get("iid"))
+    return None
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,6 +24,13 @@ def commit_id(value: object) -> str:
     return value
 
 
+def request_number(value: object) -> int:
+    """Return the number of a pull or merge request. Raises ForgeError if `value` is not one."""
+    if type(value) is not int or value < 1:
+        raise ForgeError("the response does not contain the number of a request")
+    return value
+
+
 TOKEN = re.compile(r"[!-~]+")
 REPOSITORY = re.compile(r"(?P<owner>[\w.-]+)/(?P<name>[\w.-]+)", re.ASCII)
 GITHUB_ADVICE = "set GITHUB_TOKEN: ${{ github.token }} in the env of the step"
@@ -100,11 +107,14 @@ Job = GitHubJob | GitLabJob | AzureJob | BitbucketJob
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NamedTarget:
-    """The target that --forge, --repository and --number name. `run` is the number of the run, or empty."""
+    """The target that --forge, --repository and --number name. `run` is the number of the run, or empty.
+
+    `number` is None if the request is found by its merge.
+    """
 
     forge: str
     repository: str
-    number: int
+    number: int | None
     run: str = ""
 
 

@@ -1,7 +1,8 @@
 """Parse reports, find the comment or issue of a report, and post it.
 
-A report is Markdown. The first line is a marker, an HTML comment with the tenant and the configuration. A newer report
-replaces the entry with the same marker. The second line contains the number of the run that wrote the report.
+A report is Markdown. The first line is a marker, an HTML comment with the tenant and the configuration. It also says
+whether the report is a plan or the result of an apply. A newer report replaces the entry with the same marker. The
+second line contains the number of the run that wrote the report.
 """
 
 import re
@@ -14,7 +15,7 @@ from urllib.parse import unquote
 from reconciler.core.characters import visible
 from reconciler.errors import ReconcilerError
 
-MARKER = re.compile(r"<!-- reconciler(:[A-Za-z0-9._~%-]+){1,2} -->")
+MARKER = re.compile(r"<!-- (?P<kind>reconciler(-result)?)(:[A-Za-z0-9._~%-]+){1,2} -->")
 STAMP = re.compile(r"<!-- run (?P<run>[0-9]+) -->")
 
 TRUNCATION_NOTE = (
@@ -127,19 +128,24 @@ def tenant_of(marker: str) -> str:
 def stale_markers(entries: Iterable[PostedEntry], like: str, current: Sequence[str]) -> Iterator[str]:
     """Yield the markers of reconciler's earlier entries that have no current report, each once.
 
-    Only entries for the same configuration as in the marker `like` are considered. `current` are the markers of the
-    current reports.
+    Only entries of the same kind and for the same configuration as in the marker `like` are considered. `current` are
+    the markers of the current reports.
     """
     seen = set(current)
     for entry in entries:
         marker = entry.marker
-        if entry.is_ours and marker and marker not in seen and _names(marker)[1:] == _names(like)[1:]:
+        if entry.is_ours and marker and marker not in seen and _scope(marker) == _scope(like):
             seen.add(marker)
             yield marker
 
 
 def _names(marker: str) -> list[str]:
-    return marker.removeprefix("<!-- reconciler:").removesuffix(" -->").split(":")
+    return marker.removesuffix(" -->").split(":")[1:]
+
+
+def _scope(marker: str) -> tuple[str, ...]:
+    """Return the kind of a marker and its configuration, without the tenant."""
+    return marker.partition(":")[0], *_names(marker)[1:]
 
 
 def entry_of(report: ForgeReport, entries: Iterable[PostedEntry]) -> PostedEntry | None:

@@ -1,7 +1,8 @@
-"""The hosting services: how to open the comments and issues of a job, and how to read the tip of a branch."""
+"""The hosting services: how to open the comments and issues of a job, and to read branches and merged requests."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 
 from reconciler.errors import ReconcilerError
 from reconciler.forge import azure, bitbucket, github, gitlab
@@ -59,3 +60,24 @@ def tip_of(job: Job, branch: str) -> str:
         case BitbucketJob():
             with bitbucket.open_bitbucket(job) as api:
                 return bitbucket.tip_of(api, job, branch)
+
+
+def merged_request(job: Job, commit: str) -> Job | None:
+    """Return the job for the merged pull or merge request that created a commit, or None. Raises ReconcilerError."""
+    match job:
+        case GitHubJob():
+            with github.open_github(job) as api:
+                number = github.merged_request(api, job, commit)
+            return replace(job, pull_request=number) if number else None
+        case GitLabJob():
+            with gitlab.open_gitlab(job) as api:
+                number = gitlab.merged_request(api, job, commit)
+            return replace(job, merge_request=number) if number else None
+        case AzureJob():
+            with azure.open_azure(job) as api:
+                number = azure.merged_request(api, job, commit)
+            return replace(job, pull_request=number) if number else None
+        case BitbucketJob():
+            with bitbucket.open_bitbucket(job) as api:
+                number = bitbucket.merged_request(api, job, commit)
+            return replace(job, pull_request=number) if number else None

@@ -18,6 +18,8 @@ BACKTICKS = re.compile("`+")
 MARKER_PREFIX = "reconciler"
 FLEET_NAME = "all-tenants"
 """The name in the marker of all tenants. The name of a tenant has no hyphen there, because it is written as %2D."""
+RESULT_PREFIX = "reconciler-result"
+"""The prefix in the markers of results, so that a result does not replace the plan that reviewers saw."""
 MAX_TEXT_LENGTH = 300
 """The limit for a text that a pull request or a tenant can make long."""
 MAX_BLOCK_LINES = 200
@@ -26,23 +28,23 @@ MAX_MARKER_NAME_LENGTH = 150
 """The limit for a name in a marker. A longer name is replaced by its start and a digest."""
 
 
-def marker(tenant: str, links: SourceLinks = NO_REPOSITORY) -> str:
+def marker(tenant: str, links: SourceLinks = NO_REPOSITORY, prefix: str = MARKER_PREFIX) -> str:
     """Return the marker of a document: an HTML comment that identifies its tenant and is invisible on the page.
 
     The marker also names the configuration file, unless it is reconciler.yaml, because two configurations may share a
     tenant name.
     """
-    return _marker(_marker_name(tenant), links)
+    return _marker(_marker_name(tenant), links, prefix)
 
 
-def fleet_marker(links: SourceLinks = NO_REPOSITORY) -> str:
+def fleet_marker(links: SourceLinks = NO_REPOSITORY, prefix: str = MARKER_PREFIX) -> str:
     """Return the marker of a document about all tenants of a configuration. No tenant has this marker."""
-    return _marker(FLEET_NAME, links)
+    return _marker(FLEET_NAME, links, prefix)
 
 
-def _marker(name: str, links: SourceLinks) -> str:
+def _marker(name: str, links: SourceLinks, prefix: str) -> str:
     file = [_marker_name(links.config)] if links.config != DEFAULT_CONFIG else []
-    return f"<!-- {':'.join([MARKER_PREFIX, name, *file])} -->"
+    return f"<!-- {':'.join([prefix, name, *file])} -->"
 
 
 def _marker_name(name: str) -> str:

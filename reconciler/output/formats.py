@@ -20,7 +20,7 @@ from reconciler.output.access.diff import diff_csv, diff_html, diff_lines, diff_
 from reconciler.output.access.html import access_html
 from reconciler.output.access.json import access_text
 from reconciler.output.access.tables import access_csv, access_lines, access_markdown
-from reconciler.output.escape import commit_suffix, marker, span, tenant_label
+from reconciler.output.escape import MARKER_PREFIX, RESULT_PREFIX, commit_suffix, marker, span, tenant_label
 from reconciler.output.fleet import (
     fleet_lines,
     fleet_report_json,
@@ -67,12 +67,14 @@ def failures_text(failed: Failures, title: str) -> list[str]:
     ]
 
 
-def failures_markdown(failed: Failures, title: str, links: SourceLinks, max_bytes: int) -> list[str]:
+def failures_markdown(
+    failed: Failures, title: str, links: SourceLinks, max_bytes: int, prefix: str = MARKER_PREFIX
+) -> list[str]:
     """Return a document of at most `max_bytes` for each tenant, in place of its result."""
     return [
         join_sections(
             [
-                Section((f"{marker(name, links)}\n### {_heading(name, each, title, links)}\n\n",)),
+                Section((f"{marker(name, links, prefix)}\n### {_heading(name, each, title, links)}\n\n",)),
                 Section(tuple(f"- {span(line)}\n" for line in each.lines), noun="problem"),
             ],
             max_bytes,
@@ -193,7 +195,8 @@ def _runs_markdown(results: RunResults, view: OutputView) -> str:
     if results.summary:
         return runs_markdown(results, results.summary, view.links, view.max_bytes)
     runs = [report_markdown(run.report, run.plan, view.links, view.max_bytes) for run in results.runs]
-    return "".join([*runs, *failures_markdown(results.failed, FAILED, view.links, view.max_bytes)])
+    failures = failures_markdown(results.failed, FAILED, view.links, view.max_bytes, RESULT_PREFIX)
+    return "".join([*runs, *failures])
 
 
 def _validation_text(result: ValidationResult, _view: OutputView) -> str:

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 
-from reconciler.output.escape import MARKER_PREFIX
+from reconciler.output.escape import MARKER_PREFIX, RESULT_PREFIX
 
 
 class Style(StrEnum):
@@ -41,10 +41,10 @@ def plain(lines: Iterable[Line]) -> str:
     return "".join("".join(span.text for span in each) + "\n" for each in lines)
 
 
-MARKER_START = f"<!-- {MARKER_PREFIX}:"
+MARKER_STARTS = (f"<!-- {MARKER_PREFIX}:", f"<!-- {RESULT_PREFIX}:")
 
 
 def add_run_number(text: str, run: str) -> str:
     """Return a report with the number of the run in its second line. Without a number, return it unchanged."""
     marker, separator, rest = text.partition("\n")
-    return f"{marker}\n<!-- run {run} -->{separator}{rest}" if run and marker.startswith(MARKER_START) else text
+    return f"{marker}\n<!-- run {run} -->{separator}{rest}" if run and marker.startswith(MARKER_STARTS) else text

@@ -186,8 +186,8 @@ def test_issues_are_refused(forge: Forge) -> None:
     ("options", "message"),
     [
         (("--number", "7"), "need --forge"),
-        (("--forge", "github", "--number", "7"), "--forge needs --repository and --number"),
-        (("--forge", "github", "--repository", "a/b"), "--forge needs --repository and --number"),
+        (("--forge", "github", "--number", "7"), "--forge needs --repository, and either --number or --merged"),
+        (("--forge", "github", "--repository", "a/b"), "--forge needs --repository, and either --number or --merged"),
         (("--forge", "github", "--repository", "a", "--number", "7"), "does not have the form OWNER/NAME"),
         (("--forge", "azure", "--repository", "a/../b", "--number", "7"), "ORGANIZATION/PROJECT/REPOSITORY"),
         (("--forge", "bitbucket", "--repository", "a/", "--number", "7"), "WORKSPACE/REPOSITORY"),

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import sys
 from pathlib import Path
 
@@ -80,10 +81,11 @@ def test_apply_reports_each_outcome(here: Path) -> None:
     markdown = (here / "done.md").read_text()
     row = "<tr><td>applied</td><td>create</td><td><code>Billing -&gt; Invoices API</code></td><td></td></tr>"
     assert markdown.startswith(
-        "<!-- reconciler:local -->\n### Auth0 grants · `local` **SANDBOX**: 1 applied\n\n"
+        "<!-- reconciler-result:local -->\n### Auth0 grants · `local` **SANDBOX**: 1 applied\n\n"
         "Done: the tenant equals the files."
     )
     assert row in markdown
+    assert re.search(r"\nPlan <code>[0-9a-f]{64}</code> for <code>local SANDBOX .*</code>, 20.* UTC\.\n$", markdown)
     assert (here / "done.txt").read_text().endswith("Apply: 1 applied; the tenant equals the files.\n")
 
 
@@ -208,14 +210,11 @@ def test_each_configuration_of_a_repository_has_its_own_reports(
         for config in ("reconciler.yaml", in_github / "team-b.yaml")
     ]
 
-    assert (
-        markers
-        == [
-            f"<!-- reconciler:local:{elsewhere}reconciler.yaml -->",
-            f"<!-- reconciler:local:{elsewhere}team%2Db.yaml -->",
-        ]
-        * 2
-    )
+    assert markers == [
+        f"<!-- {kind}:local:{elsewhere}{file} -->"
+        for kind in ("reconciler", "reconciler-result")
+        for file in ("reconciler.yaml", "team%2Db.yaml")
+    ]
 
 
 RUNS = {
@@ -333,7 +332,7 @@ def test_a_refused_apply_replaces_the_old_report(in_github: Path) -> None:
     assert "Not approved (1)" in ran.stderr
     report = (in_github / "done.md").read_text()
     assert report.startswith(
-        "<!-- reconciler:local -->\n### Auth0 grants · `local` **SANDBOX**: failed at commit `abc123`\n\n"
+        "<!-- reconciler-result:local -->\n### Auth0 grants · `local` **SANDBOX**: failed at commit `abc123`\n\n"
         "- `nothing was written"
     )
     assert "nothing was written" in (in_github / "summary.md").read_text()

@@ -22,6 +22,10 @@ RUN = "4711"
 OWNER, NAME = "example", "grants"
 
 
+READS = {"comments", "issues", "tip", "merged"}
+"""The queries of GraphQL."""
+
+
 @dataclass(slots=True)
 class Entry:
     """A comment or an issue. Comments have only an id, an author and a body."""
@@ -53,7 +57,7 @@ class Request:
 
     @property
     def reads(self) -> bool:
-        return self.name.startswith("GET ") or self.name in {"comments", "issues", "tip"}
+        return self.name.startswith("GET ") or self.name in READS
 
 
 Fault = Callable[[Request, Callable[[], ForgeResponse]], ForgeResponse | None]
@@ -68,6 +72,8 @@ class Forge:
         self.comments: list[Entry] = []
         self.issues: list[Entry] = []
         self.branches: dict[str, str] = {}
+        self.merged: dict[str, int] = {}
+        """The numbers of merged requests by the commit that their merge created."""
         self.requests: list[str] = []
         self.faults: list[Fault] = []
         self._last = 100
@@ -82,7 +88,9 @@ class Forge:
 
     def writes(self) -> list[str]:
         return [
-            each for each in self.requests if not (each.startswith("GET ") or each in {"comments", "issues", "tip"})
+            each
+            for each in self.requests
+            if not (each.startswith("GET ") or each.endswith("/pullrequestquery") or each in READS)
         ]
 
     def environment(self) -> dict[str, str]:
@@ -118,7 +126,7 @@ class GitHub(Forge):
                 return ForgeResponse(
                     body={"data": {"repository": {"owner": _listing("PR", self.comments, variables["after"])}}}
                 )
-            case "tip" | "issues":
+            case "tip" | "issues" | "merged":
                 return ForgeResponse(body={"data": self._look_up(request.name, variables)})
             case "addComment":
                 self.comments.append(self.new_entry(variables["body"]))
@@ -137,8 +145,26 @@ class GitHub(Forge):
         if name == "tip":
             branch = self.branches.get(variables["ref"].removeprefix("refs/heads/"))
             return {"repository": {"ref": {"target": {"oid": branch}} if branch else None}}
+        if name == "merged":
+            return {"repository": {"object": {"associatedPullRequests": {"nodes": self._requests_of(variables)}}}}
         still_open = [each for each in self.issues if each.is_open]
         return {"owner": _listing("R", still_open, variables["after"])}
+
+    def _requests_of(self, variables: Mapping[str, Any]) -> list[dict[str, Any]]:
+        """Return requests that contain a commit: of a fork, not merged, merged earlier, and the searched one."""
+        commit = variables["commit"]
+        found: list[dict[str, Any]]
+        own, fork = {"nameWithOwner": f"{OWNER.upper()}/{NAME}"}, {"nameWithOwner": f"fork/{NAME}"}
+        found = [
+            {"number": 1, "merged": True, "mergeCommit": {"oid": commit}, "repository": fork},
+            {"number": 2, "merged": False, "mergeCommit": None, "repository": own},
+            {"number": 3, "merged": True, "mergeCommit": {"oid": "f" * 40}, "repository": own},
+        ]
+        if commit in self.merged:
+            found.append(
+                {"number": self.merged[commit], "merged": True, "mergeCommit": {"oid": commit}, "repository": own}
+            )
+        return found
 
 
 def _listing(owner: str, entries: list[Entry], after: str | None) -> dict[str, Any]:
@@ -176,6 +202,13 @@ class GitLab(Forge):
             branch = self.branches.get(unquote(path.rpartition("/")[2]))
             found = ForgeResponse(body={"commit": {"id": branch}})
             return found if branch else ForgeResponse(404, {"message": "404 Branch Not Found"})
+        if path.endswith("/merge_requests"):
+            commit = path.split("/")[-2]
+            other: dict[str, Any] = {"iid": 3, "merge_commit_sha": "f" * 40, "squash_commit_sha": None, "sha": "e" * 40}
+            mine: dict[str, Any] = {"iid": self.merged.get(commit), "merge_commit_sha": None, "squash_commit_sha": commit}
+            merged = [other, mine] if commit in self.merged else [other]
+            opened = {"state": "opened", "iid": 2, "sha": commit}
+            return ForgeResponse(body=[opened, *({"state": "merged", **each} for each in merged)])
         collection, entry = _split(path, (notes, issues))
         if collection == notes:
             return self._answer_notes(method, entry, request)
@@ -260,6 +293,12 @@ class Azure(Forge):
             wanted = request.query["filter"]
             found = [{"name": f"refs/heads/{name}", "objectId": commit} for name, commit in self.branches.items()]
             return ForgeResponse(body={"value": [each for each in found if each["name"].startswith(f"refs/{wanted}")]})
+        if (method, path) == ("POST", f"{self.REPOSITORY}/pullrequestquery"):
+            ((kind, (commit,)),) = [(each["type"], each["items"]) for each in request.body["queries"]]
+            number = self.merged.get(commit) if kind == "lastMergeCommit" else None
+            others = [{"pullRequestId": 2, "status": "active"}]
+            mine = [{"pullRequestId": number, "status": "completed"}] if number else []
+            return ForgeResponse(body={"results": [{commit: [*others, *mine]}] if number else [{}]})
         threads = f"{self.REPOSITORY}/pullRequests/{NUMBER}/threads"
         match method, path.removeprefix(threads).split("/"):
             case "GET", [""]:
@@ -315,6 +354,8 @@ class Bitbucket(Forge):
         if path.startswith(f"{repository}/refs/branches/"):
             branch = self.branches.get(unquote(path.removeprefix(f"{repository}/refs/branches/")))
             return ForgeResponse(body={"target": {"hash": branch}}) if branch else ForgeResponse(404)
+        if path == f"{repository}/pullrequests":
+            return self._merged(request)
         if not path.startswith(comments):
             return ForgeResponse(404, {"type": "error", "error": {"message": "Resource not found"}})
         entry = path.removeprefix(comments).removeprefix("/")
@@ -328,6 +369,19 @@ class Bitbucket(Forge):
             case _:
                 return ForgeResponse(405)
         return ForgeResponse(201, {})
+
+    def _merged(self, request: Request) -> ForgeResponse:
+        """Return a page of merged requests. The searched ones are on the second page."""
+        if (request.query["state"], request.query["sort"]) != ("MERGED", "-updated_on"):
+            return ForgeResponse(400)
+        values = [{"id": 1, "merge_commit": None}, {"id": 2, "merge_commit": {"hash": "f" * 12}}]
+        if request.query["page"] == "1":
+            return ForgeResponse(body={"values": values, "next": f"{self.url}/elsewhere"})
+        return ForgeResponse(
+            body={
+                "values": [{"id": each, "merge_commit": {"hash": commit[:12]}} for commit, each in self.merged.items()]
+            }
+        )
 
     def _comments(self, request: Request) -> ForgeResponse:
         size, number = int(request.query["pagelen"]), int(request.query["page"])
