@@ -71,6 +71,27 @@ def test_a_workflow_uses_only_existing_inputs_of_the_action(file: Path) -> None:
 
 
 @every_workflow
+def test_only_jobs_that_write_to_a_tenant_create_a_deployment(file: Path) -> None:
+    for name, job in read(file)["jobs"].items():
+        if "environment" in job:
+            writes = name.startswith("apply")
+            assert isinstance(job["environment"], str) is writes
+            assert writes or job["environment"] == {"name": "${{ matrix.tenant }}-plan", "deployment": "false"}
+
+
+def test_nothing_is_applied_without_an_approval() -> None:
+    (apply,) = (file for file in WORKFLOWS if file.name == "apply.yml")
+    jobs = read(apply)["jobs"]
+
+    assert "vars.REQUIRED_REVIEWERS == 'true'" in jobs["apply"]["if"]
+    assert jobs["apply-approved"]["if"].startswith("github.event_name == 'workflow_dispatch' && ")
+    for name in ("apply", "apply-approved"):
+        (step,) = (each for each in jobs[name]["steps"] if each["uses"].startswith("example/reconciler@"))
+        assert ("plan-file" in step["with"]) is not ("approval-id" in step["with"])
+        assert "--yes" not in str(jobs)
+
+
+@every_workflow
 def test_a_job_with_secrets_has_an_environment(file: Path) -> None:
     for job in read(file)["jobs"].values():
         assert "secrets." not in str(job) or "environment" in job

@@ -67,8 +67,8 @@ class ApplyCommand:
         self._approvals = approvals
         self._console = console
         self._options = options
-        self._asks = options.asks and not approvals.are_saved
-        self._approved_by = "saved plan" if approvals.are_saved else "answer" if options.asks else "--yes"
+        self._asks = options.asks and not approvals.kind
+        self._approved_by = approvals.kind or ("answer" if options.asks else "--yes")
         self._claims = IdentityClaims()
         self._interruption = Interruption(console)
         self._progress = Progress(console)

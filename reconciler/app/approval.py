@@ -1,10 +1,11 @@
 """Check that a plan may be applied.
 
 `apply PLANFILE` refuses changes that the saved plan does not contain. With {tenant} in PLANFILE, each tenant has its
-own saved plan. `apply --require-tip` refuses a commit that is not the tip of its branch.
+own saved plan. `apply --approval-id` refuses any other plan. `apply --require-tip` refuses a commit that is not the tip of its branch.
 """
 
 import os
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -18,7 +19,7 @@ from reconciler.app.outputs import TENANT, files_for
 from reconciler.app.session import TenantPlan
 from reconciler.artifacts.journal import run_that_applied
 from reconciler.artifacts.saved_plan import SavedPlan, read_plan, refuse_unless_current
-from reconciler.artifacts.serialization import action_of
+from reconciler.artifacts.serialization import action_of, approval_id
 from reconciler.core.approval import Deviations, find_deviations
 from reconciler.core.characters import join_words, quote_text
 from reconciler.core.directory import Directory
@@ -35,12 +36,14 @@ from reconciler.output.text.changes import group_lines
 from reconciler.output.words import grant_label
 
 MAX_NAMED_CHANGES = 20
+APPROVAL_ID = re.compile("[0-9a-f]{64}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ApprovalOptions:
-    """The options of `apply` for saved plans. `max_plan_age` is in seconds."""
+    """The options of `apply` for approvals. `max_plan_age` is in seconds."""
 
+    approval_id: str | None
     max_plan_age: float
     require_tip: str | None
 
@@ -48,15 +51,20 @@ class ApprovalOptions:
         """Return the saved plans, and the options without the path of the saved plan.
 
         Raises:
-            ReconcilerError: if the arguments name a saved plan and other files, or the saved plan cannot be read.
+            ReconcilerError: if the arguments name a saved plan and other files or an approval id, if the saved plan
+                cannot be read, or if the approval id is not complete.
         """
+        if self.approval_id is not None and not APPROVAL_ID.fullmatch(self.approval_id):
+            raise ReconcilerError("--approval-id needs all 64 characters of the approval id in the report of plan")
         files = [each for each in plan_options.paths if _is_plan_file(each)]
         if files and len(plan_options.paths) > 1:
             raise ReconcilerError(
                 f"{name_of(Path(files[0]))} is not a grant file (*.yaml, *.yml); apply takes one saved plan, or PATHs"
             )
+        if files and self.approval_id:
+            raise ReconcilerError("PLANFILE and --approval-id cannot be combined: a saved plan is already an approval")
         path = Path(files[0]) if files else None
-        approvals = Approvals(path, timedelta(seconds=self.max_plan_age), self.require_tip)
+        approvals = Approvals(path, timedelta(seconds=self.max_plan_age), self.require_tip, self.approval_id)
         return approvals, replace(plan_options, paths=()) if path else plan_options
 
 
@@ -67,13 +75,14 @@ def _is_plan_file(argument: str) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class ApprovedPlan:
-    """The saved plan of a tenant, or no plan. Its methods check a run against it.
+    """The saved plan or the approval id of a tenant, or neither. Its methods check a run against it.
 
     `max_age` is the maximum age of the saved plan.
     """
 
     saved: SavedPlan | None = None
     max_age: timedelta = timedelta()
+    approval_id: str | None = None
 
     def selection(self, plan_options: PlanOptions, grants: str) -> GrantSelection:
         """Return the selection of the saved plan, or that of the options. `grants` is the grant folder.
@@ -135,6 +144,11 @@ class ApprovedPlan:
 
     def check_changes(self, tenant_plan: TenantPlan, console: Console, *, stdout_has_data: bool) -> None:
         """If the new plan contains changes that are not approved, print the differences and raise StalePlanError."""
+        if self.approval_id and self.approval_id != (now := approval_id(tenant_plan.plan)):
+            raise StalePlanError(
+                "nothing was written: files or tenant changed after the plan was created, so the approval id is now "
+                f"{now}; plan and review again"
+            )
         if not self.saved:
             return
         found, new_plan, approved = self._deviations(self.saved, tenant_plan), tenant_plan.plan, self.saved.plan
@@ -171,7 +185,7 @@ class ApprovedPlan:
 
 
 class Approvals:
-    """The saved plans of `apply`: one for the only tenant, one per tenant, or none.
+    """The approvals of `apply`: a saved plan or an approval id for the only tenant, a saved plan per tenant, or none.
 
     `path` is the path of the saved plan. If it contains {tenant}, each tenant has its own. `max_age` is the maximum age
     of a saved plan. If `branch` is set, HEAD must be the tip of that branch.
@@ -180,11 +194,13 @@ class Approvals:
         ReconcilerError: if the only saved plan cannot be read.
     """
 
-    def __init__(self, path: Path | None, max_age: timedelta, branch: str | None) -> None:
+    def __init__(
+        self, path: Path | None, max_age: timedelta, branch: str | None, approved_id: str | None = None
+    ) -> None:
         self._path = str(path) if path else ""
         self._max_age = max_age
         self._branch = branch
-        self._only = ApprovedPlan(read_plan(path) if path and not self.are_several else None, max_age)
+        self._only = ApprovedPlan(read_plan(path) if path and not self.are_several else None, max_age, approved_id)
         self._open: dict[str, ApprovedPlan] = {}
 
     @property
@@ -193,9 +209,9 @@ class Approvals:
         return TENANT in self._path
 
     @property
-    def are_saved(self) -> bool:
-        """Whether saved plans approve the changes, so that no question is needed."""
-        return bool(self._path)
+    def kind(self) -> str:
+        """What approves the changes, so that no question is needed, or an empty text."""
+        return "saved plan" if self._path else "approval id" if self._only.approval_id else ""
 
     @property
     def only(self) -> ApprovedPlan:
@@ -222,7 +238,9 @@ class Approvals:
         return self.of(tenant).shows_names
 
     def check_count(self, tenants: Sequence[str]) -> None:
-        """Raise StalePlanError if there is one saved plan for several tenants."""
+        """Raise StalePlanError if there is one saved plan or approval id for several tenants."""
+        if self._only.approval_id and len(tenants) > 1:
+            raise StalePlanError("an approval id is for one tenant: name it with --tenant")
         if self._only.saved and len(tenants) > 1:
             raise StalePlanError(
                 "a saved plan is for one tenant: name it with --tenant, or use one plan per tenant with {tenant} in "

@@ -41,15 +41,13 @@ Json = dict[str, object]
 
 def plan_json(plan: Plan) -> Json:
     """Return the plan as JSON data. Blocked changes come last, with their reason."""
-    kinds = [type(change) for change in plan.changes]
+    actions = [action_of(change) for change in plan.changes]
     return {
         "format_version": FORMAT_VERSION,
         "plan_id": plan_id(plan),
         "tenant": tenant_json(plan.tenant),
         "summary": {
-            "create": kinds.count(Create),
-            "update": kinds.count(Update),
-            "delete": kinds.count(Delete),
+            **{action: actions.count(action) for action in ("create", "update", "delete")},
             "unchanged": plan.unchanged,
             "unmanaged": len(plan.left_alone),
             "blocked": len(plan.blocked),
@@ -94,6 +92,17 @@ def plan_id(plan: Plan) -> str:
 def short_id(plan: Plan) -> str:
     """Return the first characters of the plan's id. They are only shown, and never compared."""
     return plan_id(plan)[:SHORT_ID_LENGTH]
+
+
+APPROVED = ("client_name", "api_name", "risks", "facts")
+"""What an approval of a change covers besides its effect."""
+
+
+def approval_id(plan: Plan) -> str:
+    """Return the digest of all that an approval of the plan covers. Compare the whole digest."""
+    changes = [_change(change, plan, None) for change in plan.changes]
+    covered = [{name: change.get(name) for name in APPROVED} for change in changes]
+    return digest({"plan": plan_id(plan), "changes": covered, "organizations": _organization_names(plan)})
 
 
 def change_effect(change: Change) -> Json:
@@ -158,13 +167,7 @@ def _selection_from(data: Mapping[str, Any]) -> SelectionResult:
 
 def action_of(change: Change) -> str:
     """Return the word for a change: create, update or delete."""
-    match change:
-        case Create():
-            return "create"
-        case Update():
-            return "update"
-        case Delete():
-            return "delete"
+    return type(change).__name__.lower()
 
 
 def key_json(key: Key) -> Json:
@@ -192,21 +195,22 @@ _GRANT_FIELDS = ClientGrant._fields[1:]
 
 def _organization_names(plan: Plan) -> Json:
     """Return the known names of the organizations in the plan's changes, by id."""
+    known = plan.directory.organizations_by_id
+    return {identity: known[identity].name for identity in sorted(_organizations(plan)) if identity in known}
+
+
+def _organizations(plan: Plan) -> set[str]:
     changes = (*plan.changes, *(each.change for each in plan.blocked))
     grants = (grant for change in changes for grant in (grant_before(change), grant_after(change)))
-    named = sorted({each for grant in grants if grant for each in grant.organizations or ()})
-    known = plan.directory.organizations_by_id
-    return {identity: known[identity].name for identity in named if identity in known}
+    return {each for grant in grants if grant for each in grant.organizations or ()}
 
 
 def _confusable(plan: Plan) -> list[str]:
     """Return the ids that must be shown next to names, because the tenant has similar names."""
-    changes = (*plan.changes, *(each.change for each in plan.blocked))
     moved = (each.moved_to for each in plan.no_longer_declared if each.moved_to)
-    keys = [*(change.key for change in changes), *(each.observed.key for each in plan.left_alone), *moved]
-    grants = (grant for change in changes for grant in (grant_before(change), grant_after(change)))
-    organizations = {each for grant in grants if grant for each in grant.organizations or ()}
-    return list(plan.directory.ambiguous_ids(keys, organizations))
+    changed = (change.key for change in (*plan.changes, *(each.change for each in plan.blocked)))
+    keys = [*changed, *(each.observed.key for each in plan.left_alone), *moved]
+    return list(plan.directory.ambiguous_ids(keys, _organizations(plan)))
 
 
 def _change(change: Change, plan: Plan, blocked: str | None) -> Json:

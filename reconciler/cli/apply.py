@@ -37,6 +37,11 @@ approval_options = option_group(
     "approval_options",
     ApprovalOptions,
     click.option(
+        "--approval-id",
+        metavar="ID",
+        help="Apply without asking if the plan has this approval id. Otherwise, exit with 5.",
+    ),
+    click.option(
         "--max-plan-age",
         type=parse_duration,
         default="24h",
@@ -84,6 +89,7 @@ def command(
 
     With PLANFILE from plan --out, apply without asking. The plan is recomputed, and any change that is not in PLANFILE
     aborts with exit code 5 before writing. With {tenant} in PLANFILE, each tenant has its own saved plan.
+    --approval-id is the same without a file: it names a plan that was reviewed.
 
     PATHs are grant files or folders. With PATHs, --client or --api, only the selected grants are changed.
 

@@ -173,14 +173,11 @@ def test_an_error_for_all_tenants_replaces_every_old_report(here: Path, command:
 
     problem = 'grants/billing.yaml:1:9: "grants" is the number 1, not a list'
     assert (ran.code, ran.stderr.count(problem)) == (1, 1)
-    title = "no plan" if command == ["plan"] else "failed"
+    kind, title = ("reconciler", "no plan") if command == ["plan"] else ("reconciler-result", "failed")
     for name in ("dev", "prod"):
-        assert (
-            (here / f"{name}.md")
-            .read_text()
-            .startswith(f"<!-- reconciler:{name} -->\n### Auth0 grants · `{name}` **SANDBOX**: {title}\n\n- `")
-        )
-        assert problem in (here / f"{name}.md").read_text()
+        report = (here / f"{name}.md").read_text()
+        assert report.startswith(f"<!-- {kind}:{name} -->\n### Auth0 grants · `{name}` **SANDBOX**: {title}\n\n- `")
+        assert problem in report
     done = "planned" if command == ["plan"] else "applied"
     assert (
         (here / "all.txt")

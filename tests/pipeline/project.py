@@ -131,13 +131,12 @@ def a_project(folder: Path) -> Iterator[Project]:
         project.git("remote", "add", "origin", str(origin))
         project.git("remote", "add", "github", f"https://github.com/{OWNER}/{NAME}.git")  # no test connects to it
         shutil.copytree(EXAMPLES / "github", clone / ".github" / "workflows")
-        for workflow in (
-            clone / ".github" / "workflows"
-        ).iterdir():  # act does not support the variables of environments
-            workflow.write_text(
-                workflow.read_text(encoding="utf-8").replace(PROD_CREDENTIALS, f"{PROD_CREDENTIALS}{DEV_CREDENTIALS}"),
-                encoding="utf-8",
+        # act supports neither the variables of environments nor environments without a deployment.
+        for workflow in (clone / ".github" / "workflows").iterdir():
+            text = workflow.read_text(encoding="utf-8").replace(
+                PROD_CREDENTIALS, f"{PROD_CREDENTIALS}{DEV_CREDENTIALS}"
             )
+            workflow.write_text(text.replace("      deployment: false\n", ""), encoding="utf-8")
         shutil.copy(EXAMPLES / "gitlab" / ".gitlab-ci.yml", clone)
         project.write_configuration()
         project.write(portal=PORTAL)

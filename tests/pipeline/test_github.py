@@ -11,6 +11,9 @@ from pipeline.workflow_runner import REPOSITORY, Runner
 from support.commands import SECRET, reconciler
 from support.forges import TOKEN
 
+from reconciler.artifacts.saved_plan import read_plan
+from reconciler.artifacts.serialization import approval_id
+
 BEFORE = [("portal", ("read:invoices",))]
 AFTER = [("billing", ("read:invoices",)), *BEFORE]
 WORKFLOW = """
@@ -105,6 +108,44 @@ def test_a_harmless_grant_is_planned_approved_and_applied(runner: Runner) -> Non
     assert plan_id(runner.artifacts / "plan-prod" / "plan.json") == reviewed
     # dev and prod are the same tenant, so one of the two runs may find nothing to do
     assert list(runner.artifacts.glob("journal-*/**/journal/*"))
+    results = [body for body in runner.forge.bodies() if body.startswith("<!-- reconciler-result:")]
+    assert len(runner.forge.comments) == 4
+    assert any("1 applied" in body for body in results)
+
+
+def test_without_required_reviewers_only_the_approved_plan_is_applied_by_hand(runner: Runner) -> None:
+    runner = replace(runner, required_reviewers=False, approvers="bob alice")
+    runner.project.write(more=HARMLESS)
+    runner.pull_request()
+
+    merged = runner.merged()
+
+    assert (merged.code, merged.ran("Plan for prod"), merged.ran("Apply to prod")) == (0, True, False), merged.log
+    approved = approval_id(read_plan(runner.artifacts / "plan-prod" / "plan.json").plan)
+    by_other_plan = runner.dispatch("prod", f"{'0' * 64}")
+    assert (by_other_plan.code, runner.project.grants()) == (1, BEFORE), by_other_plan.log
+    assert "plan and review again" in by_other_plan.log
+    by_nobody = replace(runner, approvers="bob alicia").dispatch("prod", approved)
+    assert (by_nobody.ran("Apply the approved plan"), runner.project.grants()) == (False, BEFORE), by_nobody.log
+
+    applied = runner.dispatch("prod", approved)
+
+    assert (applied.code, runner.project.grants()) == (0, AFTER), applied.log
+    assert "1 applied" in runner.forge.bodies()[-1]
+    assert runner.forge.bodies()[-1].startswith("<!-- reconciler-result:prod -->")
+
+
+def test_an_approval_of_a_superseded_commit_is_refused(runner: Runner) -> None:
+    runner = replace(runner, required_reviewers=False)
+    runner.project.write(more=HARMLESS)
+    runner.pull_request()
+    runner.merged(tip="main^")
+
+    acted = runner.dispatch("prod", approval_id(read_plan(runner.artifacts / "plan-prod" / "plan.json").plan))
+
+    assert acted.code != 0
+    assert "superseded by" in acted.log
+    assert runner.project.grants() == BEFORE
 
 
 def test_a_removed_grant_loses_its_access_after_the_approval(runner: Runner) -> None:

@@ -21,7 +21,7 @@ from pipeline.project import (
     fake_python,
 )
 from support.commands import SECRET, reconciler
-from support.forges import TOKEN, GitLab, serve_forge
+from support.forges import NUMBER, TOKEN, GitLab, serve_forge
 
 CLI = Path(sys.prefix) / "node_modules" / ".bin" / "gitlab-ci-local"
 PROGRAMS = Path(__file__).parent / "programs"
@@ -135,9 +135,13 @@ def test_a_harmless_grant_is_planned_approved_and_applied(runner: GitLabRunner) 
     assert runner.run()[0] == 0
     assert (runner.project.grants(), runner.plan_ids()) == (BEFORE, {reviewed})
 
+    runner.forge.merged = {runner.project.git("rev-parse", "main"): NUMBER}
     code, log = runner.run("apply: [prod]")
     assert code == 0, log
     assert runner.project.grants() == AFTER
+    *_, result = runner.forge.bodies()
+    assert result.startswith("<!-- reconciler-result:prod -->\n")
+    assert "`prod`: 1 applied" in result
 
 
 def test_a_removed_grant_loses_its_access_after_the_approval(runner: GitLabRunner) -> None:

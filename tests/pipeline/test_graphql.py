@@ -26,7 +26,7 @@ def schema() -> GraphQLSchema:
 
 
 def test_all_documents_are_found() -> None:
-    assert len(DOCUMENTS) == 7
+    assert len(DOCUMENTS) == 8
 
 
 @pytest.mark.parametrize("document", DOCUMENTS.values(), ids=DOCUMENTS)

@@ -239,8 +239,12 @@ def test_a_harmless_grant_is_commented_planned_and_applied(service: Service) -> 
     service.project.git("push", "--quiet", "origin", "main")
     planned = service.plan()
     assert (planned.failed, service.project.grants()) == (False, BEFORE), planned.log
+    service.forge.merged = {service.project.git("rev-parse", "main"): NUMBER}
     applied = service.apply()
     assert (applied.failed, service.project.grants()) == (False, AFTER), applied.log
+    _, result = service.forge.bodies()
+    assert "reconciler-result:prod" in result.partition("\n")[0]
+    assert "`prod`: 1 applied" in result
 
 
 def test_a_dangerous_grant_is_commented_and_refused_despite_the_policy_of_the_branch(service: Service) -> None:

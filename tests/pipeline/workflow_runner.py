@@ -16,6 +16,7 @@ ACTIONS = Path(__file__).parent / "actions"
 PROGRAMS = Path(__file__).parent / "programs"
 USES = re.compile(r"uses: (?P<action>[\w./-]+)@(?P<hash>[0-9a-f]{40})")
 REPOSITORY = f"{OWNER}/{NAME}"
+ACTOR = "alice"
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +40,8 @@ class Runner:
     artifacts: Path
     folder: Path
     proposes_drift: bool = False
+    required_reviewers: bool = True
+    approvers: str = ""
 
     def pull_requests(self) -> list[str]:
         """Return the branches of the open pull requests."""
@@ -89,7 +92,14 @@ class Runner:
         """
         self.project.merge()
         self.forge.branches = {"main": self.project.git("rev-parse", tip)}
+        self.forge.merged = {self.project.git("rev-parse", "main"): NUMBER}
         return self.run("push", "apply.yml", {"ref": "refs/heads/main"}, **more)
+
+    def dispatch(self, tenant: str, approval_id: str) -> WorkflowRun:
+        """Run the workflow of apply by hand."""
+        inputs = {"tenant": tenant, "approval-id": approval_id}
+        event = {"ref": "refs/heads/main", "inputs": inputs, "repository": {"default_branch": "main"}}
+        return self.run("workflow_dispatch", "apply.yml", event)
 
     def run(self, name: str, workflow: str, event: Mapping[str, object], **more: str) -> WorkflowRun:
         """Run a workflow for an event. Its steps see the variables `more`."""
@@ -119,6 +129,8 @@ class Runner:
             *("--var", f"AUTH0_DOMAIN={credentials['AUTH0_DOMAIN']}", "--var", "AUTH0_CLIENT_ID=own"),
             *("--var", f"AUTH0_DEV_DOMAIN={credentials['AUTH0_DEV_DOMAIN']}"),
             *("--var", f"PROPOSE_DRIFT={str(self.proposes_drift).lower()}"),
+            *("--var", f"REQUIRED_REVIEWERS={str(self.required_reviewers).lower()}"),
+            *("--var", f"APPROVERS={self.approvers}", "--actor", ACTOR),
             *("--secret-file", str(secrets)),
         ]
         completed = subprocess.run(

@@ -205,7 +205,11 @@ class GitLab(Forge):
         if path.endswith("/merge_requests"):
             commit = path.split("/")[-2]
             other: dict[str, Any] = {"iid": 3, "merge_commit_sha": "f" * 40, "squash_commit_sha": None, "sha": "e" * 40}
-            mine: dict[str, Any] = {"iid": self.merged.get(commit), "merge_commit_sha": None, "squash_commit_sha": commit}
+            mine: dict[str, Any] = {
+                "iid": self.merged.get(commit),
+                "merge_commit_sha": None,
+                "squash_commit_sha": commit,
+            }
             merged = [other, mine] if commit in self.merged else [other]
             opened = {"state": "opened", "iid": 2, "sha": commit}
             return ForgeResponse(body=[opened, *({"state": "merged", **each} for each in merged)])

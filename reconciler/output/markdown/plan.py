@@ -8,15 +8,15 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
-from reconciler.artifacts.serialization import action_of, plan_id
+from reconciler.artifacts.serialization import action_of, approval_id, plan_id
 from reconciler.core.characters import pluralize, visible
 from reconciler.core.diff import FieldChange, SetChange, ValueChange
 from reconciler.core.directory import Directory
 from reconciler.core.plan import TITLES, Change, LeftAlone, Origin, Plan
 from reconciler.core.problems import Level
 from reconciler.output.escape import commit_suffix, element, marker, span, tenant_label
-from reconciler.output.markdown.rows import HEAD, SYMBOLS, TAIL, change_row, is_critical, removal_row, worst_first
 from reconciler.output.markdown.document import DEFAULT_MAX_BYTES, Section, join_sections
+from reconciler.output.markdown.rows import HEAD, SYMBOLS, TAIL, change_row, is_critical, removal_row, worst_first
 from reconciler.output.source_links import NO_REPOSITORY, SourceLinks
 from reconciler.output.words import (
     SHOWN_LEVELS,
@@ -219,7 +219,8 @@ def _next_steps(plan: Plan, links: SourceLinks) -> Iterator[str]:
     elif plan.changes and links.run.is_review:
         yield APPLY_AFTER_MERGE
     elif plan.changes:
-        yield "To apply exactly this plan: `reconciler apply PLANFILE` with the saved plan."
+        yield "To apply exactly this plan, with the same options: `reconciler apply PLANFILE`, or without the file"
+        yield f"`reconciler apply --approval-id {approval_id(plan)}`."
     if links.run.is_review:
         yield PLAN_AGAIN
     else:

@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.builders import OWN, a_directory, a_grant, a_key, a_plan, a_spec, an_api, an_observed, first_parties
 
-from reconciler.artifacts.serialization import plan_id
+from reconciler.artifacts.serialization import approval_id, plan_id
 from reconciler.core.guards import ProtectionRules
 from reconciler.core.pattern import Protect
 from reconciler.core.plan import Blocked, Plan
@@ -192,7 +192,8 @@ def test_the_footer_says_which_plan_this_is_and_how_to_apply_it() -> None:
             "[run 7](<https://ci.example/runs/7?attempt=2>), 2026-11-28 03:00 UTC.  "
         ),
         (
-            "To apply exactly this plan: `reconciler apply PLANFILE` with the saved plan. To plan again: "
+            "To apply exactly this plan, with the same options: `reconciler apply PLANFILE`, or without the file "
+            f"`reconciler apply --approval-id {approval_id(plan)}`. To plan again: "
             "`reconciler plan --tenant test`."
         ),
     ]
