@@ -15,7 +15,8 @@ from reconciler.app.load import load_config, workspace_of
 from reconciler.app.options import GlobalOptions, RequestOptions
 from reconciler.artifacts.atomic_files import write_new_files, write_output
 from reconciler.cli.options import current_options, global_options
-from reconciler.config.tenants import DEFAULT_FILE, Tenant, choose_tenant, tenant_name_problem
+from reconciler.config.file import tenant_name_problem
+from reconciler.config.tenants import DEFAULT_FILE, Tenant, choose_tenant
 from reconciler.connect import route_to
 from reconciler.core.characters import pluralize, quote_text
 from reconciler.errors import Exit, ReconcilerError, reason

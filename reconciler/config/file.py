@@ -14,7 +14,6 @@ from reconciler.config.tenants import (
     Tenant,
     TenantKind,
     tenant_name_advice,
-    tenant_name_problem,
 )
 from reconciler.core.characters import join_some, quote_text, visible
 from reconciler.core.guards import Limits
@@ -27,7 +26,7 @@ from reconciler.core.identity import (
     is_same_host,
     strip_port,
 )
-from reconciler.core.pattern import PATTERN_FIELDS, ManagedScope, Pattern, Protect
+from reconciler.core.pattern import PATTERN_FIELDS, WILDCARDS, ManagedScope, Pattern, Protect
 from reconciler.core.plan import SANDBOX
 from reconciler.core.policy import GrantSchema, Policy, PolicyRule, Verdict
 from reconciler.core.problems import Problem, Source
@@ -85,6 +84,23 @@ def _problems(data: Mapping[str, Any], file: str) -> Iterator[Problem]:
         yield Problem(
             source, f'this file does not declare the tenant "{default}"', tenant_name_advice(default, tenants)
         )
+
+
+def tenant_name_problem(name: str) -> str:
+    """Return why a tenant cannot have this name, or an empty text.
+
+    Names are arguments of --tenant and parts of file names and of lists in pipelines. Grant files would use a name with
+    a wildcard as a pattern for other tenants.
+    """
+    if not name:
+        return "the tenant name is empty"
+    if any(char.isspace() for char in name):
+        return f"the tenant name {quote_text(name)} contains a blank"
+    if name.startswith("-"):
+        return f"the tenant name {quote_text(name)} starts with -, like an option"
+    if not WILDCARDS.isdisjoint(name):
+        return f"the tenant name {quote_text(name)} contains a wildcard (* or ?), which grant files use in patterns"
+    return ""
 
 
 def _name_problems(tenants: Mapping[str, Any], data: Mapping[str, Any], file: str) -> Iterator[Problem]:

@@ -6,7 +6,7 @@ from enum import StrEnum
 from itertools import product
 from pathlib import Path
 
-from reconciler.core.characters import join_some, quote_text
+from reconciler.core.characters import join_some
 from reconciler.core.guards import Limits
 from reconciler.core.identity import (
     ALLOW_UNNAMED,
@@ -23,7 +23,7 @@ from reconciler.core.identity import (
     management_api_identifier,
     strip_port,
 )
-from reconciler.core.pattern import WILDCARDS, ManagedScope, Pattern, Protect
+from reconciler.core.pattern import ManagedScope, Pattern, Protect
 from reconciler.core.plan import TenantName
 from reconciler.core.policy import Policy, all_denials, strictest
 from reconciler.core.suggest import did_you_mean
@@ -393,23 +393,6 @@ def tenant_named(config: Config, name: str) -> Tenant:
             f'{config.file} does not declare the tenant "{name}"; {tenant_name_advice(name, config.tenants)}'
         )
     return config.tenants[name]
-
-
-def tenant_name_problem(name: str) -> str:
-    """Return why a tenant cannot have this name, or an empty text.
-
-    Names are arguments of --tenant and parts of file names and of lists in pipelines. Grant files would use a name with
-    a wildcard as a pattern for other tenants.
-    """
-    if not name:
-        return "the tenant name is empty"
-    if any(char.isspace() for char in name):
-        return f"the tenant name {quote_text(name)} contains a blank"
-    if name.startswith("-"):
-        return f"the tenant name {quote_text(name)} starts with -, like an option"
-    if not WILDCARDS.isdisjoint(name):
-        return f"the tenant name {quote_text(name)} contains a wildcard (* or ?), which grant files use in patterns"
-    return ""
 
 
 def tenant_name_advice(name: str, declared: Mapping[str, object]) -> str:

@@ -84,8 +84,7 @@ class PlanRules:
         prune: Whether undeclared grants are deleted.
         create_only: Whether the plan only creates grants.
         skip_missing: Whether grants that refer to something missing are skipped.
-        base: The specs of the files at the base, or None without --base.
-        base_commit: The id of the commit at the base, or an empty text.
+        base, base_commit: The specs of the files at the base, and its commit id. None and empty without --base.
         only_branch: Whether the plan leaves out drift.
         removals: The grants that earlier commits declare, with --prune-removed. The plan deletes those that the files
             do not declare.
