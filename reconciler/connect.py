@@ -75,15 +75,23 @@ def route_to(tenant: Tenant, environment: Mapping[str, str], note: Callable[[str
         yield Route(tenant.base_url, partial(credentials_from, environment, tenant.host, tenant.credentials, audience))
 
 
-@contextmanager
-def _inside(tenant: Tenant, note: Callable[[str], None]) -> Iterator[Route]:
+def require_sandbox(name: str) -> None:
+    """Raise ReconcilerError if the packages for the sandbox `name` are not installed."""
     try:
-        from auth0_sandbox.server.transport import SandboxTransport
-        from auth0_sandbox.tenant import open_sandbox
+        import auth0_sandbox.server.transport
+        import auth0_sandbox.tenant  # noqa: F401 - an extra
     except ModuleNotFoundError as error:
         raise ReconcilerError(
-            f'tenant {tenant.name} is a sandbox, which needs the extra sandbox: pip install "auth0-grants[sandbox]"',
+            f'tenant {name} is a sandbox, which needs the extra sandbox: pip install "auth0-grants[sandbox]"',
         ) from error
+
+
+@contextmanager
+def _inside(tenant: Tenant, note: Callable[[str], None]) -> Iterator[Route]:
+    require_sandbox(tenant.name)
+    from auth0_sandbox.server.transport import SandboxTransport
+    from auth0_sandbox.tenant import open_sandbox
+
     with converted_errors():
         sandbox = open_sandbox(tenant.database, tenant.seed, tenant.host)
     with sandbox:

@@ -49,9 +49,11 @@ def names(folder: Path) -> set[str]:
 
 def test_the_wheel_contains_every_file_of_the_packages_and_the_schemas(wheel: Path) -> None:
     schemas = {f"schemas/{name}" for name in names(ROOT / "schemas")}
-    examples = {f"examples/github/{name}" for name in names(ROOT / "examples" / "github")}
+    folders = ("examples/github", "examples/gitlab", "grants")
+    templates = {f"{folder}/{name}" for folder in folders for name in names(ROOT / folder)}
+    templates |= {"action.yml", "reconciler.yaml", "requirements.lock", "sandbox.yaml"}
 
-    assert names(wheel / "reconciler") == names(PACKAGE) | schemas | examples
+    assert names(wheel / "reconciler") == names(PACKAGE) | schemas | templates
     assert "py.typed" in names(wheel / "reconciler")
     assert names(wheel / "auth0_sandbox") == names(ROOT / "auth0_sandbox") | {"client-grants.openapi.json"}
     assert {f"schemas/{name}" for name in (stored.OPENAPI, stored.GRANTS, stored.PLAN, stored.CONFIG)} <= schemas
@@ -74,6 +76,20 @@ def test_the_unpacked_wheel_finds_its_own_schemas(wheel: Path) -> None:
 
     assert run_unpacked(wheel, "-c", script) == f"{wheel / 'reconciler' / 'schemas'}\n"
     assert run_unpacked(wheel, "-m", "reconciler", "schema") == (ROOT / "schemas" / stored.GRANTS).read_text()
+
+
+@pytest.mark.parametrize("service", ["github", "gitlab", "none"])
+def test_the_unpacked_wheel_starts_a_repository(wheel: Path, service: str) -> None:
+    folder = wheel.parent / f"with-{service}"
+    options = ("--domain", "company.eu.auth0.com", "--ci", service, "--config", f"{folder}/reconciler.yaml")
+
+    assert "written" in run_unpacked(wheel, "-m", "reconciler", "init", *options)
+
+
+def test_the_unpacked_wheel_runs_the_demo_in_an_empty_folder(wheel: Path) -> None:
+    output = run_unpacked(wheel, "-m", "reconciler", "-q", "demo", "demo")
+
+    assert "Apply: 5 applied; the tenant equals the files." in output
 
 
 def test_the_unpacked_wheel_plans_on_a_sandbox(wheel: Path) -> None:

@@ -10,6 +10,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import tomllib
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -47,10 +48,13 @@ def install_packages(folder: Path, version: str) -> Path:
 
 def own_files(folder: Path) -> Files:
     """Return reconciler's own files, as its wheel lays them out."""
-    package = folder / "reconciler"
-    shutil.copytree(ROOT / "reconciler", package, ignore=IGNORED)
-    shutil.copytree(ROOT / "schemas", package / "schemas")
-    shutil.copytree(ROOT / "examples" / "github", package / "examples" / "github")
+    shutil.copytree(ROOT / "reconciler", folder / "reconciler", ignore=IGNORED)
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    for source, target in project["tool"]["hatch"]["build"]["targets"]["wheel"]["force-include"].items():
+        if target.startswith("reconciler/"):
+            (folder / target).parent.mkdir(parents=True, exist_ok=True)
+            copy = shutil.copytree if (ROOT / source).is_dir() else shutil.copyfile
+            copy(ROOT / source, folder / target)
     return read_files(folder)
 
 

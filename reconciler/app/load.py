@@ -28,7 +28,15 @@ from reconciler.errors import ProblemsError, ReconcilerError
 from reconciler.files.discover import empty_folder_problems, name_of
 from reconciler.files.document import mark_of
 from reconciler.files.history import GrantHistory, read_history
-from reconciler.files.read import LoadedFile, LoadedGrants, read_config, read_config_at, read_grants, read_grants_at
+from reconciler.files.read import (
+    LoadedFile,
+    LoadedGrants,
+    read_config,
+    read_config_at,
+    read_grants,
+    read_grants_at,
+    validate_config,
+)
 from reconciler.files.workspace import Workspace
 from reconciler.git.repository import GitError, Repository, find_root
 from reconciler.git.revision import Revision, refuse_unless_ancestor, resolve_revision
@@ -45,7 +53,16 @@ def load_config(file: str | None) -> Config:
     if file is None and not Path(DEFAULT_FILE).exists():
         return Config()
     path = Path(file or DEFAULT_FILE)
-    read = read_config(path)
+    return _config(read_config(path), path)
+
+
+def parse_config_text(text: str, file: str) -> Config:
+    """Return the configuration that `file` has with this text. Raises ProblemsError if it is invalid."""
+    path = Path(file)
+    return _config(validate_config(path, text.encode()), path)
+
+
+def _config(read: LoadedFile, path: Path) -> Config:
     if errors(read.problems):
         raise ProblemsError(read.problems, {read.file: read.text})
     try:

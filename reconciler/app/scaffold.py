@@ -1,7 +1,10 @@
-"""The texts of the files that `reconciler init` writes."""
+"""The texts of the files that `reconciler init` and `reconciler demo` write."""
 
-from pathlib import Path
+import re
+from collections.abc import Mapping, Sequence
+from enum import StrEnum
 
+from reconciler import DISTRIBUTION, __version__
 from reconciler.contract import stored
 from reconciler.files.write import scalar
 
@@ -21,14 +24,98 @@ grants: []
 #    scope:
 #      - read:invoices
 """
-WORKFLOW = Path("github", "pull-request.yml")
-TENANTS_OF_EXAMPLES = "[dev, prod]"
-ARTIFACT = "name: plan-${{ matrix.tenant }}"
-ARTIFACT_BY_NUMBER = "name: plan-${{ strategy.job-index }} # an artifact name cannot contain the tenant's name"
-REFUSED_IN_ARTIFACTS = frozenset('":<>|*?\\/\r\n')
-EXAMPLES_README = "examples/README.md"
 IGNORED_FOLDER = ".reconciler/"
 EQUIVALENT_ENTRIES = frozenset({IGNORED_FOLDER, ".reconciler", "/.reconciler", "/.reconciler/"})
+
+
+class Service(StrEnum):
+    """The CI services that `init` writes a pipeline for."""
+
+    GITHUB = "github"
+    GITLAB = "gitlab"
+    NONE = "none"
+
+
+EXPRESSIONS: Mapping[Service, str] = {Service.GITHUB: "${{", Service.GITLAB: "$"}
+"""What a tenant's name must not contain, because the service evaluates it."""
+LOCK = "requirements.lock"
+ACTION = ".github/actions/reconciler"
+GITLAB_LOCK = f".gitlab/reconciler/{LOCK}"
+REQUIREMENT = f"{DISTRIBUTION}=={__version__}"
+# The texts of the examples that a generated pipeline replaces. A test checks that each of them exists.
+TENANTS = "[dev, prod]"
+MAIN_BRANCH = "branches: [main] # your default branch"
+USES_COPY = re.compile(r"uses: example/reconciler@[0-9a-f]{40} # use the commit that you reviewed")
+ARTIFACT = re.compile(r"name: (\w+)-\$\{\{ (matrix|inputs)\.tenant \}\}")
+REFUSED_IN_ARTIFACTS = frozenset('":<>|*?\\/\r\n')
+README = "examples/README.md"
+COPY_IN_ACTION = """\
+        # Copy reconciler as its wheel lays it out. Nothing is built, so no build tools are needed.
+        packages=("$folder"/venv/lib/python*/site-packages)
+        cp -R "$SOURCE/reconciler" "${packages[0]}/reconciler"
+        cp -R "$SOURCE/schemas" "${packages[0]}/reconciler/schemas"
+"""
+INSTALL_IN_ACTION = f"""\
+        isolated "$folder/venv/bin/python" -I -m pip --isolated install --quiet --disable-pip-version-check \\
+          --no-cache-dir --no-deps --only-binary :all: {REQUIREMENT}
+"""
+GITLAB_CHANGES = {
+    """\
+  # your copy of reconciler, and the commit that you reviewed
+  RECONCILER_REPOSITORY: https://gitlab.example.com/example/reconciler
+  RECONCILER_COMMIT: "0123456789abcdef0123456789abcdef01234567"
+""": f"""\
+  RECONCILER: {REQUIREMENT}
+""",
+    """\
+# Fetches reconciler at its commit, and the packages of its requirements.lock. pip checks the hash of each package.
+# This job has no environment and no files of the repository, so it has no credentials. Later jobs verify the checksum
+# of the archive. Wheels run no code when they are installed.
+""": f"""\
+# Fetches reconciler, and the packages of {GITLAB_LOCK}. pip checks the hash of each package. This job has no
+# environment, so it has no credentials. Later jobs verify the checksum of the archive. Wheels run no code when they are
+# installed.
+""",
+    """\
+  variables:
+    GIT_STRATEGY: none
+  script:
+""": """\
+  script:
+""",
+    """\
+    - isolated git init --quiet "$new/source"
+    - isolated git -C "$new/source" fetch --quiet --depth 1 "$RECONCILER_REPOSITORY" "$RECONCILER_COMMIT"
+    - isolated git -C "$new/source" checkout --quiet --detach "$RECONCILER_COMMIT"
+    - >-
+      isolated python3 -I -m pip --isolated download --quiet --disable-pip-version-check --no-cache-dir --no-deps
+      --require-hashes --only-binary :all: --dest "$new/wheels" --requirement "$new/source/requirements.lock"
+    - rm -rf reconciler.tar reconciler.env
+    - tar --create --file reconciler.tar --directory "$new" --exclude .git wheels source
+""": f"""\
+    - download="python3 -I -m pip --isolated download --quiet --disable-pip-version-check --no-cache-dir --no-deps"
+    - cp {GITLAB_LOCK} "$new/requirements.lock"
+    - >-
+      isolated $download --require-hashes --only-binary :all: --dest "$new/wheels"
+      --requirement "$new/requirements.lock"
+    - >-
+      isolated $download --only-binary :all: --dest "$new/wheels" "$RECONCILER"
+    - rm -rf reconciler.tar reconciler.env
+    - tar --create --file reconciler.tar --directory "$new" wheels requirements.lock
+""",
+    """\
+      --require-hashes --only-binary :all: --find-links "$new/wheels" --requirement "$new/source/requirements.lock"
+    # Copy reconciler as its wheel lays it out. Nothing is built, so no build tools are needed.
+    - packages=$(echo "$new"/venv/lib/python*/site-packages)
+    - cp -R "$new/source/reconciler" "$packages/reconciler"
+    - cp -R "$new/source/schemas" "$packages/reconciler/schemas"
+""": """\
+      --require-hashes --only-binary :all: --find-links "$new/wheels" --requirement "$new/requirements.lock"
+    - >-
+      isolated "$new/venv/bin/python" -I -m pip --isolated install --quiet --disable-pip-version-check --no-index
+      --no-deps --only-binary :all: --find-links "$new/wheels" "$RECONCILER"
+""",
+}
 
 
 def configuration(name: str, domain: str) -> str:
@@ -46,14 +133,71 @@ def schemas() -> dict[str, str]:
     return {name: (stored.folder() / name).read_text(encoding="utf-8") for name in (stored.CONFIG, stored.GRANTS)}
 
 
-def workflow(name: str) -> str:
-    """Return a GitHub workflow that plans pull requests for the tenant `name`."""
-    text = (stored.folder("examples") / WORKFLOW).read_text(encoding="utf-8")
-    if REFUSED_IN_ARTIFACTS & set(name):
-        text = text.replace(ARTIFACT, ARTIFACT_BY_NUMBER)
-    return text.replace(TENANTS_OF_EXAMPLES, f"[{scalar(name)}]").replace(
-        EXAMPLES_README, f"reconciler's {EXAMPLES_README}"
-    )
+def demo() -> dict[str, str]:
+    """Return the files of the demo by their relative paths: a sandbox with its grant files."""
+    grants = stored.folder("grants")
+    files = {path.relative_to(grants).as_posix(): path for path in sorted(grants.rglob("*.yaml"))}
+    without_schema = stored.text("sandbox.yaml").partition("\n")[2]  # the first line names a file of the checkout
+    return {
+        "reconciler.yaml": stored.text("reconciler.yaml"),
+        "sandbox.yaml": without_schema,
+        **{f"schemas/{name}": text for name, text in schemas().items()},
+        **{f"grants/{name}": path.read_text(encoding="utf-8") for name, path in files.items()},
+    }
+
+
+def pipeline(service: Service, tenants: Sequence[str], branch: str = "main") -> dict[str, str]:
+    """Return the files of a pipeline for `tenants` by their relative paths. `branch` is the default branch.
+
+    The pipeline validates and plans pull requests, applies after an approval, and reports drift. It installs this
+    version of reconciler from the package index.
+    """
+    match service:
+        case Service.GITHUB:
+            return _github(tenants, branch)
+        case Service.GITLAB:
+            return _gitlab(tenants)
+        case Service.NONE:
+            return {}
+
+
+def _github(tenants: Sequence[str], branch: str) -> dict[str, str]:
+    workflows = {
+        f".github/workflows/grants-{name}": _workflow(stored.text(f"examples/github/{name}"), tenants, branch)
+        for name in ("pull-request.yml", "apply.yml", "drift.yml")
+    }
+    action = _replaced(stored.text("action.yml"), {COPY_IN_ACTION: INSTALL_IN_ACTION})
+    return {**workflows, f"{ACTION}/action.yml": action, f"{ACTION}/{LOCK}": stored.text(LOCK)}
+
+
+def _workflow(text: str, tenants: Sequence[str], branch: str) -> str:
+    if any(REFUSED_IN_ARTIFACTS & set(name) for name in tenants):
+        text = ARTIFACT.sub(_numbered_artifact, text)
+    text = USES_COPY.sub(f"uses: ./{ACTION}", text)
+    text = text.replace(MAIN_BRANCH, f"branches: [{scalar(branch)}] # the default branch")
+    return _with_tenants(text, tenants)
+
+
+def _numbered_artifact(match: re.Match[str]) -> str:
+    """Return the name of an artifact with a number, because it cannot contain the name of a tenant."""
+    number = "${{ strategy.job-index }}" if match[2] == "matrix" else "${{ github.run_id }}"
+    return f"name: {match[1]}-{number}"
+
+
+def _gitlab(tenants: Sequence[str]) -> dict[str, str]:
+    text = _replaced(stored.text("examples/gitlab/.gitlab-ci.yml"), GITLAB_CHANGES)
+    return {".gitlab-ci.yml": _with_tenants(text, tenants), GITLAB_LOCK: stored.text(LOCK)}
+
+
+def _with_tenants(text: str, tenants: Sequence[str]) -> str:
+    names = ", ".join(map(scalar, tenants))
+    return text.replace(TENANTS, f"[{names}]").replace(README, f"reconciler's {README}")
+
+
+def _replaced(text: str, changes: Mapping[str, str]) -> str:
+    for old, new in changes.items():
+        text = text.replace(old, new)
+    return text
 
 
 def gitignore_text(text: str) -> str:

@@ -2,7 +2,7 @@
 
 import os
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from os.path import lexists
 from pathlib import Path
 
@@ -11,24 +11,24 @@ import click
 from reconciler.app import scaffold
 from reconciler.app.console import Console
 from reconciler.app.import_grants import SCHEMA, ImportOptions, import_grants, relative_path
-from reconciler.app.load import load_config, workspace_of
+from reconciler.app.load import load_config, parse_config_text, workspace_of
 from reconciler.app.options import GlobalOptions, RequestOptions
+from reconciler.app.scaffold import Service
 from reconciler.artifacts.atomic_files import write_new_files, write_output
 from reconciler.cli.options import current_options, global_options
 from reconciler.config.file import tenant_name_problem
-from reconciler.config.tenants import DEFAULT_FILE, Tenant, choose_tenant
+from reconciler.config.tenants import DEFAULT_FILE, Config, Tenant, TenantKind, choose_tenant
 from reconciler.connect import route_to
 from reconciler.core.characters import pluralize, quote_text
 from reconciler.errors import Exit, ReconcilerError, reason
 from reconciler.files.discover import name_of
+from reconciler.files.update import NotEditableError, add_tenant
+from reconciler.git.repository import GitError, open_repository
 from reconciler.output.styled import Span, Style, line
 
-WORKFLOW = Path(".github", "workflows", "grants.yml")
-EXPRESSION = "${{"
-NEXT_STEPS = (
-    f"- in {WORKFLOW.as_posix()}, pin a version of reconciler that you have reviewed",
-    "- reconciler plan, after each change of a file or the tenant",
-)
+DEFAULT_BRANCHES = ("main", "master", "trunk", "develop")
+"""The names of branches that are taken for the default branch if one of them is checked out."""
+NEXT_STEPS = ("- reconciler plan, after each change of a file or the tenant",)
 CREDENTIAL_STEPS = (
     "- set AUTH0_CLIENT_ID and AUTH0_CLIENT_SECRET in the environment, then",
     "  reconciler import; reconciler doctor shows what is missing",
@@ -38,19 +38,35 @@ CREDENTIAL_STEPS = (
 @global_options("config", "grants", "tenants", "allow_unnamed_tenant", examples=("reconciler init",), searches=False)
 @click.command("init")
 @click.option("--domain", metavar="DOMAIN", help="Use this domain for the tenant.  [default: AUTH0_DOMAIN]")
+@click.option("--add", metavar="NAME", help="Add a tenant to the existing configuration, and keep its comments.")
+@click.option(
+    "--ci",
+    type=click.Choice([each.value for each in Service]),
+    default=Service.GITHUB.value,
+    show_default=True,
+    help="Write the pipeline for this service.",
+)
 @click.option("--yes", is_flag=True, help="Import the tenant's grants without asking.")
-def command(*, domain: str | None, yes: bool) -> Exit:
-    """Write the first files: configuration, schemas for editors, a GitHub workflow.
+def command(*, domain: str | None, add: str | None, ci: str, yes: bool) -> Exit:
+    """Write the first files: configuration, schemas for editors, and a pipeline.
 
-    Existing files are never overwritten. .gitignore gets an entry for .reconciler/. --tenant sets the name of the
-    tenant. If the environment has credentials for the tenant, its grants are imported.
+    The pipeline validates and plans pull requests, applies after an approval, and reports drift. It installs this
+    version of reconciler. Existing files are never overwritten. .gitignore gets an entry for .reconciler/. --tenant
+    sets the name of the tenant. If the environment has credentials for the tenant, its grants are imported.
+
+    With --add, only the configuration and the tenants in a pipeline that init wrote are changed.
     """
     options = current_options()
     prompt = Prompt(Console(options), is_interactive=not yes and sys.stdin.isatty(), yes=yes)
-    file, grants = Path(options.config or DEFAULT_FILE), Path(options.grants)
+    file, service = Path(options.config or DEFAULT_FILE), Service(ci)
+    if add is not None:
+        _add(file, add, domain or os.environ.get("AUTH0_DOMAIN", "").strip(), prompt.console)
+        return Exit.DONE
+    grants = Path(options.grants)
     tenant = _configured_tenant(options) if file.exists() else _new_tenant(options, domain, prompt)
-    _refuse_expression(tenant.name)
-    first_files, gitignore = _first_files(tenant, file), file.parent / ".gitignore"
+    names = _pipeline_tenants(load_config(str(file))) if file.exists() else [tenant.name]
+    refuse_expressions(names, service)
+    first_files, gitignore = _first_files(tenant, file, service, names), file.parent / ".gitignore"
     _refuse_links([*first_files, gitignore, grants])
     _write(first_files, prompt.console)
     _update_gitignore(gitignore, prompt.console)
@@ -61,25 +77,90 @@ def command(*, domain: str | None, yes: bool) -> Exit:
     if not grants.exists():
         schema = relative_path(file.parent / SCHEMA, grants)
         _write({grants / "example.yaml": scaffold.example(schema)}, prompt.console)
-    prompt.console.result(map(line, ["", "Next:", *NEXT_STEPS, *([] if has_credentials else CREDENTIAL_STEPS)]))
+    steps = [*NEXT_STEPS, *_setup_steps(service), *([] if has_credentials else CREDENTIAL_STEPS)]
+    prompt.console.result(map(line, ["", "Next:", *steps]))
     return Exit.DONE
 
 
-def _first_files(tenant: Tenant, file: Path) -> dict[Path, str]:
+def _first_files(tenant: Tenant, file: Path, service: Service, names: Sequence[str]) -> dict[Path, str]:
+    folder = file.parent
     return {
         file: scaffold.configuration(tenant.name, tenant.domain),
-        **{file.parent / SCHEMA.parent / name: text for name, text in scaffold.schemas().items()},
-        file.parent / WORKFLOW: scaffold.workflow(tenant.name),
+        **{folder / SCHEMA.parent / name: text for name, text in scaffold.schemas().items()},
+        **{folder / name: text for name, text in scaffold.pipeline(service, names, _default_branch(folder)).items()},
     }
 
 
-def _refuse_expression(name: str) -> None:
-    """Raise ReconcilerError for a name that GitHub would evaluate as an expression in the workflow."""
-    if EXPRESSION in name:
+def _pipeline_tenants(config: Config) -> list[str]:
+    """Return the names of the tenants that a pipeline can reach."""
+    return [name for name, each in config.tenants.items() if each.kind is TenantKind.AUTH0]
+
+
+def _default_branch(folder: Path) -> str:
+    """Return the checked-out branch if it has a usual name of a default branch, otherwise main."""
+    try:
+        branch = open_repository(folder).run("symbolic-ref", "--short", "HEAD").lines[0]
+    except (GitError, IndexError):
+        return DEFAULT_BRANCHES[0]
+    return branch if branch in DEFAULT_BRANCHES else DEFAULT_BRANCHES[0]
+
+
+def _setup_steps(service: Service) -> list[str]:
+    if service is Service.NONE:
+        return []
+    return [f"- reconciler doctor --setup {service} prints the commands that create applications and secrets"]
+
+
+def refuse_expressions(names: Iterable[str], service: Service) -> None:
+    """Raise ReconcilerError for a tenant's name that the service would evaluate in the pipeline."""
+    expression = scaffold.EXPRESSIONS.get(service)
+    for name in names:
+        if expression and expression in name:
+            raise ReconcilerError(
+                f"the tenant's name {quote_text(name)} contains {expression}, which {service} evaluates in a pipeline; "
+                "choose another name (--tenant), or use --ci none"
+            )
+
+
+def _add(file: Path, name: str, domain: str, console: Console) -> None:
+    """Add a tenant to the configuration in `file`, and to the pipelines that init wrote for its tenants."""
+    if not file.exists():
+        raise ReconcilerError(f"{name_of(file)} does not exist; run reconciler init without --add first")
+    if not domain:
+        raise ReconcilerError("the domain of the tenant is missing: use --domain or set AUTH0_DOMAIN")
+    if problem := tenant_name_problem(name):
+        raise ReconcilerError(f"{problem}; choose another name")
+    before = load_config(str(file))
+    if name in before.tenants:
+        raise ReconcilerError(f"{name_of(file)} already declares the tenant {quote_text(name)}")
+    text = file.read_bytes().decode()
+    try:
+        changed = add_tenant(text, name, domain)
+    except NotEditableError as error:
         raise ReconcilerError(
-            f"the tenant's name {quote_text(name)} contains {EXPRESSION}, which GitHub evaluates in a workflow; "
-            "choose another name (--tenant)"
-        )
+            f"{name_of(file)} cannot be changed automatically: {error}; add the tenant by hand"
+        ) from error
+    after = parse_config_text(changed, str(file))
+    if {**after.tenants, name: None} != {**before.tenants, name: None}:
+        raise ReconcilerError(f"{name_of(file)} cannot be changed automatically; add the tenant by hand")
+    pipelines = list(_changed_pipelines(file.parent, _pipeline_tenants(before), _pipeline_tenants(after)))
+    _refuse_links([file, *(path for path, _ in pipelines)])
+    for path, content in [(file, changed), *((path, content) for path, content in pipelines if content is not None)]:
+        write_output(path, content.encode())
+        _print_file(console, "changed", path)
+    for path in (path for path, content in pipelines if content is None):
+        console.note(f"{name_of(path)} was edited: add {quote_text(name)} to its lists of tenants")
+
+
+def _changed_pipelines(folder: Path, before: Sequence[str], after: Sequence[str]) -> Iterator[tuple[Path, str | None]]:
+    """Yield the files of pipelines that name the tenants, with their new text. It is None for an edited file."""
+    branch = _default_branch(folder)
+    for service in (Service.GITHUB, Service.GITLAB):
+        old, new = (scaffold.pipeline(service, names, branch) for names in (before, after))
+        for name in (name for name in old if old[name] != new[name] and (folder / name).exists()):
+            refuse_expressions(after, service)
+            is_unchanged = (folder / name).read_text(encoding="utf-8", errors="replace") == old[name]
+            yield folder / name, new[name] if is_unchanged else None
 
 
 class Prompt:

@@ -21,6 +21,7 @@ from reconciler.errors import Exit, ReconcilerError, ReportLostError, reason
 # Each command is the object `command` in a module of this package. The texts are here, so that --help does not import
 # the modules.
 COMMANDS: Mapping[str, str] = {
+    "demo": "Write a demo with a local tenant, and try the commands on it.",
     "init": "Write the first files of a repository.",
     "validate": "Check grant files, offline.",
     "fmt": "Put grant files in canonical order.",

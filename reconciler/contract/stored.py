@@ -1,4 +1,4 @@
-"""Locate and load the schema files. Only this module knows their folder."""
+"""Locate and load the schema files and the templates of init and demo. Only this module knows their folders."""
 
 import json
 from functools import cache
@@ -19,9 +19,15 @@ _PACKAGE = Path(__file__).resolve().parent.parent
 
 @cache
 def folder(name: str = "schemas") -> Path:
-    """Return the path of a data folder: inside the package in a wheel, at the top level in a checkout."""
+    """Return the path of a data folder or file: inside the package in a wheel, at the top level in a checkout."""
     packaged = _PACKAGE / name
-    return packaged if packaged.is_dir() else _PACKAGE.parent / name
+    return packaged if packaged.exists() else _PACKAGE.parent / name
+
+
+def text(name: str) -> str:
+    """Return the text of a data file. `name` is a path from the top level of a checkout."""
+    top, _, rest = name.partition("/")
+    return (folder(top) / rest if rest else folder(top)).read_text(encoding="utf-8")
 
 
 @cache

@@ -290,6 +290,11 @@ def read_config(path: Path) -> LoadedFile:
     return read_yaml(path, stored.load(stored.CONFIG))
 
 
+def validate_config(path: Path, content: bytes) -> LoadedFile:
+    """Return the content of a `reconciler.yaml` at `path` that is not written yet."""
+    return validate_file(discover.name_of(path), content, stored.load(stored.CONFIG))
+
+
 def read_config_at(revision: Revision, path: Path) -> LoadedFile | None:
     """Return the content of `reconciler.yaml` in a git revision, or None if it does not exist. Raises GitError."""
     found = read_one(revision, path)

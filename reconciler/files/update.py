@@ -1,4 +1,6 @@
-"""Pure: change or remove single grants in the text of a grant file. All other lines stay as they are.
+"""Pure: change or remove single grants in a grant file, and add a tenant to a configuration file.
+
+All other lines stay as they are.
 
 Scopes and organizations are added and removed one by one. A new field goes to its place in the canonical order. The
 comments above a removed grant or item are removed with it, because they describe it.
@@ -47,6 +49,38 @@ def update_text(text: str, updates: FileUpdates) -> str:
     copied = [index for index, each in by_index.items() if isinstance(each, GrantSplit) and each.update is not None]
     text = _apply(text, _Editor(text).copies(copied))
     return _apply(text, _Editor(text).edits(_without_splits(by_index, copied)))
+
+
+def add_tenant(text: str, name: str, domain: str) -> str:
+    """Return the text of a configuration with one more tenant, after the others. Parse the result to check it.
+
+    Raises:
+        NotEditableError: if the layout of the file has no place for the tenant.
+    """
+    if text and not text.endswith("\n"):
+        text += "\n"
+    line_end = "\r\n" if "\r\n" in text else "\n"
+    name, domain = scalar(name), scalar(domain)
+    root = read_layout(text).root if text.strip() else Node(0, 0, is_block=True)
+    if not root.is_block:
+        raise NotEditableError("the file has one line for all settings, or no settings")
+    tenants = next((part.node for part in root.parts if part.name == TENANTS), None)
+    starts = [0, *accumulate(map(len, split_lines(text)))]
+    if tenants is None:
+        return f"{text}{TENANTS}:{line_end}  {name}:{line_end}    domain: {domain}{line_end}"
+    if tenants.parts and tenants.is_block:
+        first = tenants.parts[0].start
+        indent = first - starts[bisect(starts, first) - 1]
+        end = starts[bisect(starts, tenants.end - 1)]
+        inner = " " * (2 * indent or 2)
+        return f"{text[:end]}{' ' * indent}{name}:{line_end}{inner}domain: {domain}{line_end}{text[end:]}"
+    if text[tenants.start : tenants.start + 1] == "{":
+        at = tenants.parts[-1].node.end if tenants.parts else tenants.start + 1
+        return f"{text[:at]}{', ' if tenants.parts else ''}{name}: {{domain: {domain}}}{text[at:]}"
+    end = starts[bisect(starts, tenants.start)]
+    if text[tenants.start : tenants.end]:
+        raise NotEditableError(f"{TENANTS} has a value that is not a mapping")
+    return f"{text[:end]}  {name}:{line_end}    domain: {domain}{line_end}{text[end:]}"
 
 
 def _without_splits(

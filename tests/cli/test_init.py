@@ -5,13 +5,20 @@ from pathlib import Path
 import pytest
 import yaml
 from support.commands import SEED, enter_clean_folder, grants_of, reconciler, served
+from support.repository import git
 
+from reconciler import __version__
+from reconciler.app import scaffold
 from reconciler.contract import stored
 
 FIRST = {
     "reconciler.yaml",
     ".gitignore",
-    ".github/workflows/grants.yml",
+    ".github/actions/reconciler/action.yml",
+    ".github/actions/reconciler/requirements.lock",
+    ".github/workflows/grants-apply.yml",
+    ".github/workflows/grants-drift.yml",
+    ".github/workflows/grants-pull-request.yml",
     "grants/example.yaml",
     "schemas/grants.schema.json",
     "schemas/reconciler.schema.json",
@@ -71,12 +78,47 @@ def test_the_uncommented_example_is_a_valid_grant(empty: Path) -> None:
     assert reconciler("validate").stdout == "1 grant in 1 file: valid.\n"
 
 
-def test_the_workflow_names_the_tenant(empty: Path) -> None:
-    reconciler("init", "--domain", "example.eu.auth0.com", "--tenant", "@prod")
+PLACEHOLDER = re.compile(r"example/reconciler|gitlab\.example\.com|0123456789|\[dev, prod\]|your default branch")
+WORKFLOW = ".github/workflows/grants-pull-request.yml"
 
-    workflow = files_in(empty)[".github/workflows/grants.yml"]
-    assert '        tenant: ["@prod"]\n' in workflow
-    assert "[dev, prod]" not in workflow
+
+@pytest.mark.parametrize("service", ["github", "gitlab"])
+def test_the_pipeline_has_no_placeholder_and_names_the_tenant(empty: Path, service: str) -> None:
+    reconciler("init", "--domain", "example.eu.auth0.com", "--tenant", "@prod", "--ci", service)
+
+    files = {name: text for name, text in files_in(empty).items() if name.startswith(f".{service}")}
+    texts = {name: text for name, text in files.items() if name.endswith(".yml")}
+    assert [name for name, text in texts.items() if PLACEHOLDER.search(text)] == []
+    assert all('["@prod"]' in text for name, text in texts.items() if "action" not in name)
+    assert [name for name in files if name.endswith("requirements.lock")]
+    commands = "\n".join(texts.values())
+    assert f"auth0-grants=={__version__}" in commands
+    assert {"validate", "plan", "apply"} <= set(re.findall(r"(?:command: |reconciler )(\w+)", commands))
+
+
+@pytest.mark.parametrize("service", ["github", "gitlab"])
+def test_no_change_of_an_example_is_lost(service: str) -> None:
+    """A text of the examples that a pipeline replaces must exist in the examples."""
+    names = {"github": ("action.yml",), "gitlab": ("examples/gitlab/.gitlab-ci.yml",)}[service]
+    examples = "".join(map(stored.text, names))
+    changes = [scaffold.COPY_IN_ACTION] if service == "github" else list(scaffold.GITLAB_CHANGES)
+
+    assert [each for each in changes if examples.count(each) != 1] == []
+
+
+def test_without_a_service_no_pipeline_is_written(empty: Path) -> None:
+    reconciler("init", "--domain", "example.eu.auth0.com", "--ci", "none")
+
+    assert files_in(empty).keys() == {name for name in FIRST if not name.startswith(".github/")}
+
+
+@pytest.mark.parametrize(("branch", "expected"), [("trunk", "trunk"), ("master", "master"), ("my-change", "main")])
+def test_the_pipeline_applies_the_default_branch(empty: Path, branch: str, expected: str) -> None:
+    git(empty, "init", "--quiet", f"--initial-branch={branch}")
+
+    reconciler("init", "--domain", "example.eu.auth0.com")
+
+    assert f"branches: [{expected}]" in files_in(empty)[".github/workflows/grants-apply.yml"]
 
 
 @pytest.mark.parametrize(
@@ -89,15 +131,86 @@ def test_the_workflow_names_the_tenant(empty: Path) -> None:
 def test_the_artifact_name_is_valid(empty: Path, name: str, artifact: str) -> None:
     reconciler("init", "--domain", "example.eu.auth0.com", "--tenant", name)
 
-    steps = yaml.safe_load(files_in(empty)[".github/workflows/grants.yml"])["jobs"]["plan"]["steps"]
+    steps = yaml.safe_load(files_in(empty)[WORKFLOW])["jobs"]["plan"]["steps"]
     assert steps[-1]["with"]["name"] == artifact
+    jobs = yaml.safe_load(files_in(empty)[".github/workflows/grants-apply.yml"])["jobs"]
+    assert (jobs["plan"]["steps"][-1]["with"]["name"], jobs["apply"]["steps"][1]["with"]["name"]) == (artifact,) * 2
+
+
+def test_all_tenants_of_an_existing_configuration_are_in_the_pipeline(empty: Path) -> None:
+    text = "tenants: {dev: {domain: dev.auth0.com}, local: {kind: sandbox}, prod: {domain: prod.auth0.com}}\n"
+    (empty / "reconciler.yaml").write_text(f"default_tenant: dev\n{text}", encoding="utf-8")
+
+    assert reconciler("init").code == 0
+
+    assert "tenant: [dev, prod]\n" in files_in(empty)[WORKFLOW]
+
+
+def test_a_tenant_is_added_and_comments_are_kept(empty: Path) -> None:
+    reconciler("init", "--domain", "dev.eu.auth0.com", "--tenant", "dev")
+    file, drift = empty / "reconciler.yaml", empty / ".github/workflows/grants-drift.yml"
+    file.write_text(f"# ours\n{file.read_text(encoding='utf-8')}# the end\n", encoding="utf-8")
+    drift.write_text(drift.read_text(encoding="utf-8") + "# edited\n", encoding="utf-8")
+    before = files_in(empty)
+
+    ran = reconciler("init", "--add", "prod", "--domain", "prod.eu.auth0.com")
+
+    after = files_in(empty)
+    assert ran.code == 0, ran.output
+    assert after["reconciler.yaml"] == before["reconciler.yaml"].replace(
+        "# the end", "  prod:\n    domain: prod.eu.auth0.com\n# the end"
+    )
+    changed = {name for name in after if after[name] != before.get(name)}
+    assert changed == {"reconciler.yaml", WORKFLOW, ".github/workflows/grants-apply.yml"}
+    assert after[WORKFLOW] == before[WORKFLOW].replace("[dev]", "[dev, prod]")
+    assert '.github/workflows/grants-drift.yml was edited: add "prod" to its lists of tenants' in ran.stderr
+    assert reconciler("validate").code == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--add", "dev", "--domain", "x.eu.auth0.com"], 'already declares the tenant "dev"'),
+        (["--add", "prod"], "the domain of the tenant is missing"),
+        (["--add", "a b", "--domain", "x.eu.auth0.com"], "contains a blank"),
+        (["--add", "prod", "--domain", "example"], '"example" is not a whole domain'),
+        (["--add", "prod", "--domain", "dev.eu.auth0.com"], "both would be the same tenant"),
+        (["--add", "${{x}}", "--domain", "x.eu.auth0.com"], "which github evaluates"),
+    ],
+    ids=["exists", "no domain", "blank", "wrong domain", "same domain", "expression"],
+)
+def test_a_tenant_that_cannot_be_added_changes_nothing(empty: Path, arguments: list[str], message: str) -> None:
+    reconciler("init", "--domain", "dev.eu.auth0.com", "--tenant", "dev")
+    before = files_in(empty)
+
+    ran = reconciler("init", *arguments)
+
+    assert (ran.code, files_in(empty)) == (1, before)
+    assert message in ran.stderr
+
+
+def test_a_configuration_that_cannot_be_edited_is_an_error(empty: Path) -> None:
+    text = "{tenants: {dev: {domain: dev.auth0.com}}}\n"
+    (empty / "reconciler.yaml").write_text(text, encoding="utf-8")
+
+    ran = reconciler("init", "--add", "prod", "--domain", "x.eu.auth0.com")
+
+    assert (ran.code, files_in(empty)) == (1, {"reconciler.yaml": text})
+    assert "cannot be changed automatically" in ran.stderr
+
+
+def test_a_tenant_is_added_only_to_an_existing_configuration(empty: Path) -> None:
+    ran = reconciler("init", "--add", "prod", "--domain", "x.eu.auth0.com")
+
+    assert (ran.code, files_in(empty)) == (1, {})
+    assert "run reconciler init without --add first" in ran.stderr
 
 
 def test_existing_files_are_kept(empty: Path) -> None:
     mine = {
         "reconciler.yaml": "tenants: {mine: {domain: mine.auth0.com}}\n",
         ".gitignore": "/.reconciler\n",
-        ".github/workflows/grants.yml": "mine",
+        WORKFLOW: "mine",
         "grants/a.yaml": "grants: []\n",
     }
     for name, text in mine.items():
@@ -112,7 +225,7 @@ def test_existing_files_are_kept(empty: Path) -> None:
     assert files.keys() == (FIRST | mine.keys()) - {"grants/example.yaml"}
     assert re.findall("^kept +(.*)$", ran.stdout, re.MULTILINE) == [
         "reconciler.yaml",
-        ".github/workflows/grants.yml",
+        WORKFLOW,
         ".gitignore",
     ]
 
@@ -219,5 +332,5 @@ def test_a_name_that_a_workflow_would_evaluate_is_refused(empty: Path, name: str
     ran = reconciler("init", "--domain", "example.eu.auth0.com", "--tenant", name)
 
     assert ran.code == 1
-    assert "contains ${{, which GitHub evaluates in a workflow" in ran.stderr
+    assert "contains ${{, which github evaluates in a pipeline" in ran.stderr
     assert files_in(empty) == {}

@@ -116,6 +116,12 @@ def _scope(grant: Document) -> list[str]:
     return [str(each) for each in scope]
 
 
+def for_act(workflow: str) -> str:
+    """Change a workflow for act, which supports neither variables of environments nor ones without a deployment."""
+    text = workflow.replace(PROD_CREDENTIALS, f"{PROD_CREDENTIALS}{DEV_CREDENTIALS}")
+    return text.replace("      deployment: false\n", "")
+
+
 @contextmanager
 def a_project(folder: Path) -> Iterator[Project]:
     """Yield a clone whose main branch declares the grants of its tenant."""
@@ -131,12 +137,8 @@ def a_project(folder: Path) -> Iterator[Project]:
         project.git("remote", "add", "origin", str(origin))
         project.git("remote", "add", "github", f"https://github.com/{OWNER}/{NAME}.git")  # no test connects to it
         shutil.copytree(EXAMPLES / "github", clone / ".github" / "workflows")
-        # act supports neither the variables of environments nor environments without a deployment.
         for workflow in (clone / ".github" / "workflows").iterdir():
-            text = workflow.read_text(encoding="utf-8").replace(
-                PROD_CREDENTIALS, f"{PROD_CREDENTIALS}{DEV_CREDENTIALS}"
-            )
-            workflow.write_text(text.replace("      deployment: false\n", ""), encoding="utf-8")
+            workflow.write_text(for_act(workflow.read_text(encoding="utf-8")), encoding="utf-8")
         shutil.copy(EXAMPLES / "gitlab" / ".gitlab-ci.yml", clone)
         project.write_configuration()
         project.write(portal=PORTAL)
@@ -163,7 +165,7 @@ case " $* " in
     printf '#!/bin/bash -p\\n[[ " $* " == *" -m pip "* ]] || exec {python} "$@"\\n' >"$folder/bin/python"
     chmod +x "$folder/bin/python"
     ;;
-  *" -m pip "*) mkdir "$HOME/wheels" ;;
+  *" -m pip "*) mkdir -p "$HOME/wheels" ;;
   *) exec {python} "$@" ;;
 esac
 """
@@ -194,9 +196,10 @@ def fake_python(folder: Path) -> Path:
 
 def copy_source(source: Path, target: Path, *more: str) -> None:
     """Copy the files for an installation from a checkout, and the files `more`."""
-    for name in ("reconciler", "auth0_sandbox", "schemas", "examples"):
+    for name in ("reconciler", "auth0_sandbox", "schemas", "examples", "grants"):
         shutil.copytree(source / name, target / name, ignore=shutil.ignore_patterns("__pycache__"))
-    for name in ("pyproject.toml", "README.md", "requirements.lock", *more):
+    files = ("pyproject.toml", "README.md", "requirements.lock", "reconciler.yaml", "sandbox.yaml", "action.yml")
+    for name in dict.fromkeys((*files, *more)):
         shutil.copy(source / name, target / name)
 
 

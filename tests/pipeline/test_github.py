@@ -1,16 +1,18 @@
 """The action and the workflows of examples/github, run by act: comments, exit codes and the resulting tenant."""
 
 import json
+import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from pipeline.project import DANGEROUS, HARMLESS, PORTAL, TAKEOVER_SCOPE, pip_settings
+from pipeline.project import DANGEROUS, HARMLESS, PORTAL, ROOT, TAKEOVER_SCOPE, for_act, pip_settings
 from pipeline.workflow_runner import REPOSITORY, Runner
 from support.commands import SECRET, reconciler
 from support.forges import TOKEN
 
+from reconciler.app.scaffold import Service, pipeline
 from reconciler.artifacts.saved_plan import read_plan
 from reconciler.artifacts.serialization import approval_id
 
@@ -379,6 +381,47 @@ def test_the_action_installs_its_packages_without_secrets(runner: Runner) -> Non
     assert acted.code == 0, acted.log
     names = {line.partition("=")[0] for line in seen.read_text(encoding="utf-8").splitlines()}
     assert names - set(PROXIES) <= {"PATH", "HOME", "PIP_CONFIG_FILE", "PWD", "SHLVL", "_", "OLDPWD"}
+
+
+def use_pipeline_of_init(runner: Runner) -> None:
+    """Replace the workflows by those that init writes."""
+    project = runner.project
+    project.git("rm", "-r", "--quiet", ".github")
+    for name, text in pipeline(Service.GITHUB, ["dev", "prod"]).items():
+        (project.folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (project.folder / name).write_text(for_act(text) if "/workflows/" in name else text, encoding="utf-8")
+    project.commit("Use the pipeline of init")
+
+
+def test_the_pipeline_of_init_installs_reconciler_and_plans(runner: Runner) -> None:
+    wheels, python = runner.folder / "wheels", runner.folder / "python-that-installs"
+    command = [ROOT / ".venv" / "bin" / "python", "-m", "build", "--wheel", "--no-isolation", "--outdir", wheels, ROOT]
+    subprocess.run(list(map(str, command)), check=True, capture_output=True)
+    settings = f"{pip_settings()} --find-links {wheels}"
+    seen = runner.folder / "seen"
+    python.write_text(INSTALLING_PYTHON.format(seen=seen, python=sys.executable, settings=settings), encoding="utf-8")
+    python.chmod(0o755)
+    use_pipeline_of_init(runner)
+    runner.project.write(more=HARMLESS)
+
+    acted = runner.pull_request("grants-pull-request.yml", PYTHON=str(python))
+
+    assert acted.code == 0, acted.log
+    assert all("1 to create, 0 to update, 0 to delete" in body for body in runner.forge.bodies())
+    assert len(runner.forge.comments) == 2
+
+
+def test_the_pipeline_of_init_applies_and_reports_drift(runner: Runner) -> None:
+    use_pipeline_of_init(runner)
+    runner.project.write(more=HARMLESS)
+    runner.project.commit("Add a grant")
+    runner.forge.branches = {"main": runner.project.git("rev-parse", "HEAD")}
+
+    applied = runner.run("push", "grants-apply.yml", {"ref": "refs/heads/main"})
+    drift = runner.run("schedule", "grants-drift.yml", {})
+
+    assert (applied.code, runner.project.grants()) == (0, AFTER), applied.log
+    assert (drift.code, runner.forge.issues) == (0, []), drift.log
 
 
 def test_credentials_in_the_environment_of_the_job_are_refused_before_the_installation(runner: Runner) -> None:

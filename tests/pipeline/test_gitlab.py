@@ -23,6 +23,8 @@ from pipeline.project import (
 from support.commands import SECRET, reconciler
 from support.forges import NUMBER, TOKEN, GitLab, serve_forge
 
+from reconciler.app.scaffold import Service, pipeline
+
 CLI = Path(sys.prefix) / "node_modules" / ".bin" / "gitlab-ci-local"
 PROGRAMS = Path(__file__).parent / "programs"
 BEFORE = [("portal", ("read:invoices",))]
@@ -142,6 +144,24 @@ def test_a_harmless_grant_is_planned_approved_and_applied(runner: GitLabRunner) 
     *_, result = runner.forge.bodies()
     assert result.startswith("<!-- reconciler-result:prod -->\n")
     assert "`prod`: 1 applied" in result
+
+
+def test_the_pipeline_of_init_runs_as_it_is(runner: GitLabRunner) -> None:
+    for name, text in pipeline(Service.GITLAB, ["dev", "prod"]).items():
+        (runner.project.folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (runner.project.folder / name).write_text(text, encoding="utf-8")
+    runner.project.commit("Use the pipeline of init")
+    runner.project.write(more=HARMLESS)
+
+    code, log = runner.merge_request()
+    assert code == 0, log
+    assert len(runner.forge.comments) == 2
+
+    runner.project.merge()
+    runner.forge.branches = {"main": runner.project.git("rev-parse", "main")}
+    assert runner.run()[0] == 0
+    code, log = runner.run("apply: [prod]")
+    assert (code, runner.project.grants()) == (0, AFTER), log
 
 
 def test_a_removed_grant_loses_its_access_after_the_approval(runner: GitLabRunner) -> None:
