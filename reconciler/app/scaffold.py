@@ -3,10 +3,12 @@
 import re
 from collections.abc import Mapping, Sequence
 from enum import StrEnum
+from pathlib import Path
 
 from reconciler import DISTRIBUTION, __version__
 from reconciler.contract import stored
 from reconciler.files.write import scalar
+from reconciler.git.repository import GitError, open_repository
 
 CONFIGURATION = """\
 # yaml-language-server: $schema=schemas/{schema}
@@ -38,6 +40,8 @@ class Service(StrEnum):
 
 EXPRESSIONS: Mapping[Service, str] = {Service.GITHUB: "${{", Service.GITLAB: "$"}
 """What a tenant's name must not contain, because the service evaluates it."""
+DEFAULT_BRANCHES = ("main", "master", "trunk", "develop")
+"""The names of branches that are taken for the default branch if one of them is checked out."""
 LOCK = "requirements.lock"
 ACTION = ".github/actions/reconciler"
 GITLAB_LOCK = f".gitlab/reconciler/{LOCK}"
@@ -206,3 +210,12 @@ def gitignore_text(text: str) -> str:
         return text
     line_end = "\r\n" if "\r\n" in text else "\n"
     return f"{text}{'' if text.endswith(chr(10)) or not text else line_end}{IGNORED_FOLDER}{line_end}"
+
+
+def default_branch(folder: Path) -> str:
+    """Return the checked-out branch if it has a usual name of a default branch, otherwise main."""
+    try:
+        branch = open_repository(folder).run("symbolic-ref", "--short", "HEAD").lines[0]
+    except (GitError, IndexError):
+        return DEFAULT_BRANCHES[0]
+    return branch if branch in DEFAULT_BRANCHES else DEFAULT_BRANCHES[0]

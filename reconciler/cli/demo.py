@@ -9,7 +9,7 @@ import click
 from reconciler.app import scaffold
 from reconciler.app.console import Console
 from reconciler.artifacts.atomic_files import write_new_files
-from reconciler.cli.options import current_options, hidden_global_options
+from reconciler.cli.options import current_options, global_options
 from reconciler.config.tenants import DEFAULT_FILE
 from reconciler.connect import require_sandbox
 from reconciler.core.characters import pluralize
@@ -23,7 +23,7 @@ STEPS = (("validate",), ("plan",), ("apply", "--yes"), ("plan",))
 ALLOWED_FILES = frozenset({".git"})
 
 
-@hidden_global_options
+@global_options(examples=("reconciler demo", "reconciler demo my-folder"), searches=False)
 @click.command("demo")
 @click.argument("folder", type=click.Path(path_type=Path, file_okay=False), default=".", metavar="[FOLDER]")
 def command(*, folder: Path) -> Exit:

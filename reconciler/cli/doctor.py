@@ -2,7 +2,7 @@
 
 import asyncio
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -12,15 +12,17 @@ from reconciler.app import ci
 from reconciler.app.console import Console
 from reconciler.app.load import load_config, select_names, workspace_of
 from reconciler.app.options import GlobalOptions
+from reconciler.app.scaffold import default_branch
 from reconciler.cli.option_groups import format_option
 from reconciler.cli.options import TENANT_OPTIONS, current_options, global_options, shard_option
-from reconciler.config.tenants import Config, choose_tenant, identity_check
+from reconciler.config.tenants import Config, TenantKind, choose_tenant, identity_check, tenant_named
 from reconciler.core.characters import visible
 from reconciler.core.problems import Finding, Status
 from reconciler.doctor import setup
 from reconciler.doctor.checks import pattern_finding, skipped_findings, tenant_findings
 from reconciler.doctor.probe import ProbedListing, probe_tenant
-from reconciler.errors import Exit
+from reconciler.doctor.setup_commands import SERVICES, setup_commands
+from reconciler.errors import Exit, ReconcilerError
 from reconciler.output.styled import Span, Style, line
 from reconciler.output.text.lists import finding_lines, findings_json
 from reconciler.redaction import secrets_in
@@ -30,15 +32,27 @@ from reconciler.redaction import secrets_in
 @click.command("doctor")
 @shard_option
 @format_option()
-def command(*, stdout_format: str) -> Exit:
+@click.option(
+    "setup_service",
+    "--setup",
+    type=click.Choice(SERVICES),
+    help="Print the commands that create applications, environments and secrets for a pipeline on this service.",
+)
+def command(*, stdout_format: str, setup_service: str | None) -> Exit:
     """Check configuration, files, network, credentials, clock and permissions.
 
     Nothing is written. A failed check does not stop the others. Warnings do not change the exit code.
 
     With --all-tenants, several --tenant or --shard, each tenant is checked.
+
+    With --setup, nothing is checked. The commands are for the tenants of the configuration, or for each --tenant. They
+    need the command lines auth0, jq and gh or glab.
     """
     options = current_options()
     console = Console(options)
+    if setup_service:
+        console.text("".join(f"{each}\n" for each in _setup(setup_service, options)))
+        return Exit.DONE
     configuration, config = setup.configuration(partial(load_config, options.config))
     has_one = config is None or not (options.all_tenants or options.shard or len(options.tenants) > 1)
     names: Sequence[str | None] = [next(iter(options.tenants), None)]
@@ -55,6 +69,18 @@ def command(*, stdout_format: str) -> Exit:
             console.result([*([line()] * bool(number)), *heading, *finding_lines(findings)])
     has_failed = any(finding.status is Status.FAILED for _, findings in checked for finding in findings)
     return Exit.FAILED if has_failed else Exit.DONE
+
+
+def _setup(service: str, options: GlobalOptions) -> Iterator[str]:
+    config = load_config(options.config)
+    names = select_names(config, options) or list(config.tenants)
+    tenants = [each for each in (tenant_named(config, name) for name in names) if each.kind is TenantKind.AUTH0]
+    if not tenants:
+        raise ReconcilerError(f"{config.file} declares no Auth0 tenant; run reconciler init")
+    workspace = workspace_of(options.config)
+    needs = [setup.grants(Path(options.grants), config, tenant, workspace)[1] for tenant in tenants]
+    branch = default_branch(Path(config.file).parent)
+    return setup_commands(service, tenants, branch, has_organizations=any(each.organizations for each in needs))
 
 
 def _all_json(checked: Sequence[tuple[str | None, Sequence[Finding]]]) -> Mapping[str, object]:

@@ -23,11 +23,8 @@ from reconciler.core.characters import pluralize, quote_text
 from reconciler.errors import Exit, ReconcilerError, reason
 from reconciler.files.discover import name_of
 from reconciler.files.update import NotEditableError, add_tenant
-from reconciler.git.repository import GitError, open_repository
 from reconciler.output.styled import Span, Style, line
 
-DEFAULT_BRANCHES = ("main", "master", "trunk", "develop")
-"""The names of branches that are taken for the default branch if one of them is checked out."""
 NEXT_STEPS = ("- reconciler plan, after each change of a file or the tenant",)
 CREDENTIAL_STEPS = (
     "- set AUTH0_CLIENT_ID and AUTH0_CLIENT_SECRET in the environment, then",
@@ -35,7 +32,14 @@ CREDENTIAL_STEPS = (
 )
 
 
-@global_options("config", "grants", "tenants", "allow_unnamed_tenant", examples=("reconciler init",), searches=False)
+@global_options(
+    "config",
+    "grants",
+    "tenants",
+    "allow_unnamed_tenant",
+    examples=("reconciler init", "reconciler init --add prod --domain example.eu.auth0.com"),
+    searches=False,
+)
 @click.command("init")
 @click.option("--domain", metavar="DOMAIN", help="Use this domain for the tenant.  [default: AUTH0_DOMAIN]")
 @click.option("--add", metavar="NAME", help="Add a tenant to the existing configuration, and keep its comments.")
@@ -84,25 +88,17 @@ def command(*, domain: str | None, add: str | None, ci: str, yes: bool) -> Exit:
 
 def _first_files(tenant: Tenant, file: Path, service: Service, names: Sequence[str]) -> dict[Path, str]:
     folder = file.parent
+    pipeline = scaffold.pipeline(service, names, scaffold.default_branch(folder))
     return {
         file: scaffold.configuration(tenant.name, tenant.domain),
         **{folder / SCHEMA.parent / name: text for name, text in scaffold.schemas().items()},
-        **{folder / name: text for name, text in scaffold.pipeline(service, names, _default_branch(folder)).items()},
+        **{folder / name: text for name, text in pipeline.items()},
     }
 
 
 def _pipeline_tenants(config: Config) -> list[str]:
     """Return the names of the tenants that a pipeline can reach."""
     return [name for name, each in config.tenants.items() if each.kind is TenantKind.AUTH0]
-
-
-def _default_branch(folder: Path) -> str:
-    """Return the checked-out branch if it has a usual name of a default branch, otherwise main."""
-    try:
-        branch = open_repository(folder).run("symbolic-ref", "--short", "HEAD").lines[0]
-    except (GitError, IndexError):
-        return DEFAULT_BRANCHES[0]
-    return branch if branch in DEFAULT_BRANCHES else DEFAULT_BRANCHES[0]
 
 
 def _setup_steps(service: Service) -> list[str]:
@@ -154,7 +150,7 @@ def _add(file: Path, name: str, domain: str, console: Console) -> None:
 
 def _changed_pipelines(folder: Path, before: Sequence[str], after: Sequence[str]) -> Iterator[tuple[Path, str | None]]:
     """Yield the files of pipelines that name the tenants, with their new text. It is None for an edited file."""
-    branch = _default_branch(folder)
+    branch = scaffold.default_branch(folder)
     for service in (Service.GITHUB, Service.GITLAB):
         old, new = (scaffold.pipeline(service, names, branch) for names in (before, after))
         for name in (name for name in old if old[name] != new[name] and (folder / name).exists()):
