@@ -1,7 +1,8 @@
 """Check that a plan may be applied.
 
 `apply PLANFILE` refuses changes that the saved plan does not contain. With {tenant} in PLANFILE, each tenant has its
-own saved plan. `apply --approval-id` refuses any other plan. `apply --require-tip` refuses a commit that is not the tip of its branch.
+own saved plan. `apply --approval-id` refuses any other plan. `apply --require-tip` refuses a commit that is not the tip
+of its branch.
 """
 
 import os

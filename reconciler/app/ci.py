@@ -3,6 +3,7 @@
 import getpass
 import json
 import os
+import re
 import stat
 import sys
 from collections.abc import Callable, Iterator, Mapping

@@ -52,7 +52,8 @@ def plans_markdown(results: PlanResults, summary: FleetSummary, links: SourceLin
     alerts = [_critical(results.plans, max_bytes // 3), _config_changes(results.plans, max_bytes)]
     steps = f"{APPLY_AFTER_MERGE} {PLAN_AGAIN}" if links.run.is_review else PLAN_ALL_AGAIN
     head, foot = f"{fleet_marker(links)}\n", f"Plans of all tenants{origin_suffix(links)}.  \n{steps}\n"
-    return _document(summary, max_bytes, [*alerts, _failures(results, summary, max_bytes)], plans, head, foot)
+    alerts.append(_failures(results, summary, max_bytes))
+    return _document(summary, max_bytes, alerts, plans, marker_line=head, foot=foot)
 
 
 def runs_markdown(results: RunResults, summary: FleetSummary, links: SourceLinks, max_bytes: int) -> str:
@@ -63,7 +64,7 @@ def runs_markdown(results: RunResults, summary: FleetSummary, links: SourceLinks
 
     runs = _distinct(results.runs, summary, lambda run: run.plan.tenant.name, body, max_bytes)
     head, foot = f"{fleet_marker(links, RESULT_PREFIX)}\n", f"Result of all tenants{origin_suffix(links)}.\n"
-    return _document(summary, max_bytes, [_failures(results, summary, max_bytes)], runs, head, foot)
+    return _document(summary, max_bytes, [_failures(results, summary, max_bytes)], runs, marker_line=head, foot=foot)
 
 
 def _document(  # noqa: PLR0913 - the parts of the document
@@ -71,6 +72,7 @@ def _document(  # noqa: PLR0913 - the parts of the document
     max_bytes: int,
     alerts: Sequence[Section],
     plans: Sequence[_Distinct],
+    *,
     marker_line: str,
     foot: str,
 ) -> str:
