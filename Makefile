@@ -104,11 +104,13 @@ docs: $(DOCS)/python.installed
 
 # Write docs/plan.svg and docs/access.png from the program's output. rich has its own environment, because httpx imports
 # rich if it can.
-picture: $(PICTURE)/python.installed .venv/sandbox.installed $(PAGES)/node.installed
+picture: $(PICTURE)/python.installed .venv/sandbox.installed $(PAGES)/node.installed $(PICTURE)/node.installed
 	$(PICTURE)/bin/python docs/picture.py
 	$(BIN)/reconciler sandbox reset
 	$(BIN)/reconciler access --format html --out $(abspath $(PAGES))/demo.html
 	MODULES=$(abspath $(PAGES)) CHROMIUM=$(CHROMIUM) node docs/access_picture.mjs $(abspath $(PAGES))/demo.html docs/access.png
+	$(BIN)/python docs/comment_picture.py $(PICTURE)/comment.md
+	MODULES=$(abspath $(PICTURE)) CHROMIUM=$(CHROMIUM) node docs/comment_picture.mjs $(abspath $(PICTURE))/comment.md docs/comment.png
 
 # Compare reconciler with other tools in about ten minutes. auth0-deploy-cli needs npm.
 bench: .venv/dev.installed $(PEERS)/python.installed $(PEERS)/node.installed
@@ -161,6 +163,7 @@ $(LOWEST)/python.installed: pyproject.toml | $(LOWEST)/bin/python
 $(PEERS)/node.installed: tests/peers/package.json
 $(PIPELINE)/node.installed: tests/pipeline/package.json
 $(PAGES)/node.installed: tests/pages/package.json
+$(PICTURE)/node.installed: docs/package.json
 %/node.installed: | %/bin/python
 	@if ! command -v npm >/dev/null; then echo "npm NOT FOUND: the tools of $< are not installed" >&2; else set -ex; \
 	cp $< $*/; \

@@ -67,7 +67,7 @@ class ApplyCommand:
         self._approvals = approvals
         self._console = console
         self._options = options
-        self._asks = options.asks and not approvals.are_saved
+        self._asks = options.asks and not approvals.kind
         self._approved_by = approvals.kind or ("answer" if options.asks else "--yes")
         self._claims = IdentityClaims()
         self._interruption = Interruption(console)

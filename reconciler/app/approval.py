@@ -1,7 +1,8 @@
 """Check that a plan may be applied.
 
 `apply PLANFILE` refuses changes that the saved plan does not contain. With {tenant} in PLANFILE, each tenant has its
-own saved plan. `apply --require-tip` refuses a commit that is not the tip of its branch.
+own saved plan. `apply --approval-id` refuses any other plan. `apply --require-tip` refuses a commit that is not the tip
+of its branch.
 """
 
 import os
@@ -41,7 +42,7 @@ APPROVAL_ID = re.compile("[0-9a-f]{64}")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ApprovalOptions:
-    """The options of `apply` for saved plans. `max_plan_age` is in seconds."""
+    """The options of `apply` for approvals. `max_plan_age` is in seconds."""
 
     approval_id: str | None
     max_plan_age: float
@@ -83,11 +84,6 @@ class ApprovedPlan:
     saved: SavedPlan | None = None
     max_age: timedelta = timedelta()
     approval_id: str | None = None
-
-    @property
-    def kind(self) -> str:
-        """What approves the run, for the journal, or an empty text."""
-        return "saved plan" if self.saved else "approval id" if self.approval_id else ""
 
     def selection(self, plan_options: PlanOptions, grants: str) -> GrantSelection:
         """Return the selection of the saved plan, or that of the options. `grants` is the grant folder.
@@ -149,8 +145,7 @@ class ApprovedPlan:
 
     def check_changes(self, tenant_plan: TenantPlan, console: Console, *, stdout_has_data: bool) -> None:
         """If the new plan contains changes that are not approved, print the differences and raise StalePlanError."""
-        now = approval_id(tenant_plan.plan)
-        if self.approval_id and self.approval_id != now:
+        if self.approval_id and self.approval_id != (now := approval_id(tenant_plan.plan)):
             raise StalePlanError(
                 "nothing was written: files or tenant changed after the plan was created, so the approval id is now "
                 f"{now}; plan and review again"
@@ -191,23 +186,22 @@ class ApprovedPlan:
 
 
 class Approvals:
-    """The saved plans of `apply`: one for the only tenant, one per tenant, or none.
+    """The approvals of `apply`: a saved plan or an approval id for the only tenant, a saved plan per tenant, or none.
 
     `path` is the path of the saved plan. If it contains {tenant}, each tenant has its own. `max_age` is the maximum age
-    of a saved plan. If `branch` is set, HEAD must be the tip of that branch. `approval_id` approves the plan of the
-    only tenant.
+    of a saved plan. If `branch` is set, HEAD must be the tip of that branch.
 
     Raises:
         ReconcilerError: if the only saved plan cannot be read.
     """
 
     def __init__(
-        self, path: Path | None, max_age: timedelta, branch: str | None, approval_id: str | None = None
+        self, path: Path | None, max_age: timedelta, branch: str | None, approved_id: str | None = None
     ) -> None:
         self._path = str(path) if path else ""
         self._max_age = max_age
         self._branch = branch
-        self._only = ApprovedPlan(read_plan(path) if path and not self.are_several else None, max_age, approval_id)
+        self._only = ApprovedPlan(read_plan(path) if path and not self.are_several else None, max_age, approved_id)
         self._open: dict[str, ApprovedPlan] = {}
 
     @property
@@ -216,14 +210,9 @@ class Approvals:
         return TENANT in self._path
 
     @property
-    def are_saved(self) -> bool:
-        """Whether saved plans or an approval id approve the changes, so that no question is needed."""
-        return bool(self._path or self._only.approval_id)
-
-    @property
     def kind(self) -> str:
-        """What approves the changes, for the journal, or an empty text."""
-        return "saved plan" if self._path else self._only.kind
+        """What approves the changes, so that no question is needed, or an empty text."""
+        return "saved plan" if self._path else "approval id" if self._only.approval_id else ""
 
     @property
     def only(self) -> ApprovedPlan:
@@ -251,10 +240,12 @@ class Approvals:
 
     def check_count(self, tenants: Sequence[str]) -> None:
         """Raise StalePlanError if there is one saved plan or approval id for several tenants."""
-        if self._only.kind and len(tenants) > 1:
+        if self._only.approval_id and len(tenants) > 1:
+            raise StalePlanError("an approval id is for one tenant: name it with --tenant")
+        if self._only.saved and len(tenants) > 1:
             raise StalePlanError(
-                f"this {self._only.kind} is for one tenant: name it with --tenant, or use one plan per tenant with "
-                f"{TENANT} in the name"
+                "a saved plan is for one tenant: name it with --tenant, or use one plan per tenant with {tenant} in "
+                "the name"
             )
 
     def release(self, tenant: str) -> None:

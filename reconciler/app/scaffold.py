@@ -1,12 +1,13 @@
 """The texts of the files that `reconciler init` and `reconciler demo` write."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from enum import StrEnum
 from pathlib import Path
 
 from reconciler import DISTRIBUTION, __version__
 from reconciler.contract import stored
+from reconciler.core.identity import CREDENTIALS_PREFIX
 from reconciler.files.write import scalar
 from reconciler.git.repository import GitError, open_repository
 
@@ -48,6 +49,12 @@ GITLAB_LOCK = f".gitlab/reconciler/{LOCK}"
 REQUIREMENT = f"{DISTRIBUTION}=={__version__}"
 # The texts of the examples that a generated pipeline replaces. A test checks that each of them exists.
 TENANTS = "[dev, prod]"
+CREDENTIALS = """\
+            AUTH0_DOMAIN=${{ vars.AUTH0_DOMAIN }}
+            AUTH0_CLIENT_ID=${{ vars.AUTH0_CLIENT_ID }}
+            AUTH0_CLIENT_SECRET=${{ secrets.AUTH0_CLIENT_SECRET }}
+"""
+"""The credentials of a job. Each environment has one tenant, so its variables have the default prefix."""
 MAIN_BRANCH = "branches: [main] # your default branch"
 USES_COPY = re.compile(r"uses: example/reconciler@[0-9a-f]{40} # use the commit that you reviewed")
 ARTIFACT = re.compile(r"name: (\w+)-\$\{\{ (matrix|inputs)\.tenant \}\}")
@@ -150,11 +157,16 @@ def demo() -> dict[str, str]:
     }
 
 
-def pipeline(service: Service, tenants: Sequence[str], branch: str = "main") -> dict[str, str]:
-    """Return the files of a pipeline for `tenants` by their relative paths. `branch` is the default branch.
+def pipeline(service: Service, tenants: Mapping[str, str], branch: str = "main") -> dict[str, str]:
+    """Return the files of a pipeline by their relative paths.
 
     The pipeline validates and plans pull requests, applies after an approval, and reports drift. It installs this
     version of reconciler from the package index.
+
+    Args:
+        service: The CI service.
+        tenants: The names of the tenants, with the prefixes of the variables that contain their credentials.
+        branch: The default branch.
     """
     match service:
         case Service.GITHUB:
@@ -165,7 +177,7 @@ def pipeline(service: Service, tenants: Sequence[str], branch: str = "main") -> 
             return {}
 
 
-def _github(tenants: Sequence[str], branch: str) -> dict[str, str]:
+def _github(tenants: Mapping[str, str], branch: str) -> dict[str, str]:
     workflows = {
         f".github/workflows/grants-{name}": _workflow(stored.text(f"examples/github/{name}"), tenants, branch)
         for name in ("pull-request.yml", "apply.yml", "drift.yml")
@@ -174,10 +186,15 @@ def _github(tenants: Sequence[str], branch: str) -> dict[str, str]:
     return {**workflows, f"{ACTION}/action.yml": action, f"{ACTION}/{LOCK}": stored.text(LOCK)}
 
 
-def _workflow(text: str, tenants: Sequence[str], branch: str) -> str:
+def _workflow(text: str, tenants: Mapping[str, str], branch: str) -> str:
     if any(REFUSED_IN_ARTIFACTS & set(name) for name in tenants):
         text = ARTIFACT.sub(_numbered_artifact, text)
     text = USES_COPY.sub(f"uses: ./{ACTION}", text)
+    lines = CREDENTIALS.splitlines(keepends=True)
+    every = "".join(
+        each.replace(CREDENTIALS_PREFIX, prefix, 1) for prefix in sorted({*tenants.values()}) for each in lines
+    )
+    text = text.replace(CREDENTIALS, every)
     text = text.replace(MAIN_BRANCH, f"branches: [{scalar(branch)}] # the default branch")
     return _with_tenants(text, tenants)
 
@@ -188,12 +205,12 @@ def _numbered_artifact(match: re.Match[str]) -> str:
     return f"name: {match[1]}-{number}"
 
 
-def _gitlab(tenants: Sequence[str]) -> dict[str, str]:
+def _gitlab(tenants: Mapping[str, str]) -> dict[str, str]:
     text = _replaced(stored.text("examples/gitlab/.gitlab-ci.yml"), GITLAB_CHANGES)
     return {".gitlab-ci.yml": _with_tenants(text, tenants), GITLAB_LOCK: stored.text(LOCK)}
 
 
-def _with_tenants(text: str, tenants: Sequence[str]) -> str:
+def _with_tenants(text: str, tenants: Iterable[str]) -> str:
     names = ", ".join(map(scalar, tenants))
     return text.replace(TENANTS, f"[{names}]").replace(README, f"reconciler's {README}")
 

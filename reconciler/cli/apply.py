@@ -88,8 +88,8 @@ def command(
     files.
 
     With PLANFILE from plan --out, apply without asking. The plan is recomputed, and any change that is not in PLANFILE
-    aborts with exit code 5 before writing. --approval-id is the same without a file: it names a plan that was reviewed.
-    With {tenant} in PLANFILE, each tenant has its own saved plan.
+    aborts with exit code 5 before writing. With {tenant} in PLANFILE, each tenant has its own saved plan.
+    --approval-id is the same without a file: it names a plan that was reviewed.
 
     PATHs are grant files or folders. With PATHs, --client or --api, only the selected grants are changed.
 

@@ -43,10 +43,10 @@ def command(*, stdout_format: str, setup_service: str | None) -> Exit:
 
     Nothing is written. A failed check does not stop the others. Warnings do not change the exit code.
 
+    With --all-tenants, several --tenant or --shard, each tenant is checked.
+
     With --setup, nothing is checked. The commands are for the tenants of the configuration, or for each --tenant. They
     need the command lines auth0, jq and gh or glab.
-
-    With --all-tenants, several --tenant or --shard, each tenant is checked.
     """
     options = current_options()
     console = Console(options)
@@ -73,7 +73,7 @@ def command(*, stdout_format: str, setup_service: str | None) -> Exit:
 
 def _setup(service: str, options: GlobalOptions) -> Iterator[str]:
     config = load_config(options.config)
-    names = options.tenants or tuple(config.tenants)
+    names = select_names(config, options) or list(config.tenants)
     tenants = [each for each in (tenant_named(config, name) for name in names) if each.kind is TenantKind.AUTH0]
     if not tenants:
         raise ReconcilerError(f"{config.file} declares no Auth0 tenant; run reconciler init")

@@ -2,7 +2,7 @@
 
 import os
 import sys
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from os.path import lexists
 from pathlib import Path
 
@@ -68,9 +68,9 @@ def command(*, domain: str | None, add: str | None, ci: str, yes: bool) -> Exit:
         return Exit.DONE
     grants = Path(options.grants)
     tenant = _configured_tenant(options) if file.exists() else _new_tenant(options, domain, prompt)
-    names = _pipeline_tenants(load_config(str(file))) if file.exists() else [tenant.name]
-    refuse_expressions(names, service)
-    first_files, gitignore = _first_files(tenant, file, service, names), file.parent / ".gitignore"
+    reachable = _pipeline_tenants(load_config(str(file))) if file.exists() else {tenant.name: tenant.credentials}
+    refuse_expressions(reachable, service)
+    first_files, gitignore = _first_files(tenant, file, service, reachable), file.parent / ".gitignore"
     _refuse_links([*first_files, gitignore, grants])
     _write(first_files, prompt.console)
     _update_gitignore(gitignore, prompt.console)
@@ -86,9 +86,9 @@ def command(*, domain: str | None, add: str | None, ci: str, yes: bool) -> Exit:
     return Exit.DONE
 
 
-def _first_files(tenant: Tenant, file: Path, service: Service, names: Sequence[str]) -> dict[Path, str]:
+def _first_files(tenant: Tenant, file: Path, service: Service, reachable: Mapping[str, str]) -> dict[Path, str]:
     folder = file.parent
-    pipeline = scaffold.pipeline(service, names, scaffold.default_branch(folder))
+    pipeline = scaffold.pipeline(service, reachable, scaffold.default_branch(folder))
     return {
         file: scaffold.configuration(tenant.name, tenant.domain),
         **{folder / SCHEMA.parent / name: text for name, text in scaffold.schemas().items()},
@@ -96,9 +96,9 @@ def _first_files(tenant: Tenant, file: Path, service: Service, names: Sequence[s
     }
 
 
-def _pipeline_tenants(config: Config) -> list[str]:
-    """Return the names of the tenants that a pipeline can reach."""
-    return [name for name, each in config.tenants.items() if each.kind is TenantKind.AUTH0]
+def _pipeline_tenants(config: Config) -> dict[str, str]:
+    """Return the tenants that a pipeline can reach: their names and the prefixes of their credentials."""
+    return {name: each.credentials for name, each in config.tenants.items() if each.kind is TenantKind.AUTH0}
 
 
 def _setup_steps(service: Service) -> list[str]:
@@ -148,11 +148,13 @@ def _add(file: Path, name: str, domain: str, console: Console) -> None:
         console.note(f"{name_of(path)} was edited: add {quote_text(name)} to its lists of tenants")
 
 
-def _changed_pipelines(folder: Path, before: Sequence[str], after: Sequence[str]) -> Iterator[tuple[Path, str | None]]:
+def _changed_pipelines(
+    folder: Path, before: Mapping[str, str], after: Mapping[str, str]
+) -> Iterator[tuple[Path, str | None]]:
     """Yield the files of pipelines that name the tenants, with their new text. It is None for an edited file."""
     branch = scaffold.default_branch(folder)
     for service in (Service.GITHUB, Service.GITLAB):
-        old, new = (scaffold.pipeline(service, names, branch) for names in (before, after))
+        old, new = (scaffold.pipeline(service, tenants, branch) for tenants in (before, after))
         for name in (name for name in old if old[name] != new[name] and (folder / name).exists()):
             refuse_expressions(after, service)
             is_unchanged = (folder / name).read_text(encoding="utf-8", errors="replace") == old[name]

@@ -42,7 +42,7 @@ class Environment:
         return self.tenant.name if self.writes else f"{self.tenant.name}-plan"
 
     def variable(self, name: str) -> str:
-        """Return the environment variable of a credential."""
+        """Return the environment variable that reconciler reads."""
         return f"{self.tenant.credentials}{name}"
 
 
@@ -83,6 +83,7 @@ SECRET = "printf '%s' \"$app\" | jq -j .client_secret"  # noqa: S105 - a command
 
 
 def _github(environment: Environment, branch: str) -> Iterator[str]:
+    """Yield the commands for GitHub. The variables have the default prefix, as in the pipelines of `init`."""
     name = quote(environment.name)
     path = f"repos/{{owner}}/{{repo}}/environments/{quote_url(environment.name, safe='')}"
     if environment.writes:
@@ -92,9 +93,9 @@ def _github(environment: Environment, branch: str) -> Iterator[str]:
         yield f"gh api --method POST --silent {quote(f'{path}/deployment-branch-policies')} -f name={quote(branch)}"
     else:
         yield f"gh api --method PUT --silent {quote(path)}"
-    yield f"gh variable set {environment.variable('DOMAIN')} --env {name} --body {quote(environment.tenant.host)}"
-    yield f'gh variable set {environment.variable("CLIENT_ID")} --env {name} --body "$client_id"'
-    yield f"{SECRET} | gh secret set {environment.variable('CLIENT_SECRET')} --env {name}"
+    yield f"gh variable set AUTH0_DOMAIN --env {name} --body {quote(environment.tenant.host)}"
+    yield f'gh variable set AUTH0_CLIENT_ID --env {name} --body "$client_id"'
+    yield f"{SECRET} | gh secret set AUTH0_CLIENT_SECRET --env {name}"
 
 
 def _gitlab(environment: Environment, branch: str) -> Iterator[str]:

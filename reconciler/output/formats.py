@@ -195,7 +195,8 @@ def _runs_markdown(results: RunResults, view: OutputView) -> str:
     if results.summary:
         return runs_markdown(results, results.summary, view.links, view.max_bytes)
     runs = [report_markdown(run.report, run.plan, view.links, view.max_bytes) for run in results.runs]
-    return "".join([*runs, *failures_markdown(results.failed, FAILED, view.links, view.max_bytes, RESULT_PREFIX)])
+    failures = failures_markdown(results.failed, FAILED, view.links, view.max_bytes, RESULT_PREFIX)
+    return "".join([*runs, *failures])
 
 
 def _validation_text(result: ValidationResult, _view: OutputView) -> str:

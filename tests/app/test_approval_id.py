@@ -130,5 +130,5 @@ def test_an_id_is_for_one_tenant(here: Path) -> None:
     ran = reconciler("apply", "--all-tenants", "--approval-id", approved)
 
     assert (ran.code, holders(here)) == (5, ["own", "portal"])
-    assert "this approval id is for one tenant" in ran.stderr
+    assert "an approval id is for one tenant" in ran.stderr
     assert reconciler("apply", "--tenant", "other", "--approval-id", approved).code == 5

@@ -291,7 +291,7 @@ def test_an_empty_child_pipeline_has_a_job_that_succeeds() -> None:
 
 
 def test_names_cannot_read_variables_or_add_keys(here: Path) -> None:
-    name = "$SECRET${SECRET}:{script:[x]}"
+    name = "$SECRET ${SECRET}: {script: [x]}"
     (here / "reconciler.yaml").write_text(
         f"tenants:\n  {json.dumps(name)}: {{domain: a.eu.auth0.com}}\n", encoding="utf-8"
     )

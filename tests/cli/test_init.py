@@ -146,6 +146,21 @@ def test_all_tenants_of_an_existing_configuration_are_in_the_pipeline(empty: Pat
     assert "tenant: [dev, prod]\n" in files_in(empty)[WORKFLOW]
 
 
+def test_tenants_with_their_own_credentials_get_them_in_the_pipeline(empty: Path) -> None:
+    prod = "{domain: prod.auth0.com, credentials: AUTH0_PROD_}"
+    text = f"default_tenant: dev\ntenants: {{dev: {{domain: dev.auth0.com}}, prod: {prod}}}\n"
+    (empty / "reconciler.yaml").write_text(text, encoding="utf-8")
+
+    assert reconciler("init").code == 0
+
+    steps = yaml.safe_load(files_in(empty)[WORKFLOW])["jobs"]["plan"]["steps"]
+    assert steps[1]["with"]["credentials"].splitlines() == [
+        f"{prefix}{name}=${{{{ {kind}.AUTH0_{name} }}}}"
+        for prefix in ("AUTH0_", "AUTH0_PROD_")
+        for name, kind in (("DOMAIN", "vars"), ("CLIENT_ID", "vars"), ("CLIENT_SECRET", "secrets"))
+    ]
+
+
 def test_a_tenant_is_added_and_comments_are_kept(empty: Path) -> None:
     reconciler("init", "--domain", "dev.eu.auth0.com", "--tenant", "dev")
     file, drift = empty / "reconciler.yaml", empty / ".github/workflows/grants-drift.yml"

@@ -147,7 +147,7 @@ def test_a_harmless_grant_is_planned_approved_and_applied(runner: GitLabRunner) 
 
 
 def test_the_pipeline_of_init_runs_as_it_is(runner: GitLabRunner) -> None:
-    for name, text in pipeline(Service.GITLAB, ["dev", "prod"]).items():
+    for name, text in pipeline(Service.GITLAB, {"dev": "AUTH0_DEV_", "prod": "AUTH0_"}).items():
         (runner.project.folder / name).parent.mkdir(parents=True, exist_ok=True)
         (runner.project.folder / name).write_text(text, encoding="utf-8")
     runner.project.commit("Use the pipeline of init")

@@ -1,6 +1,7 @@
 """Pure: the outcomes of a plan as Markdown, for the page of a run or a comment."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from reconciler.artifacts.serialization import action_of
 from reconciler.core.directory import Directory
@@ -18,22 +19,26 @@ HEAD = "<table>\n<tr><th>outcome</th><th>change</th><th>grant</th><th></th></tr>
 
 def report_markdown(report: ApplyReport, plan: Plan, links: SourceLinks, max_bytes: int) -> str:
     """Return the outcomes of `plan`, with the tenant's marker first. The last rows are truncated first."""
+    return join_sections(list(_parts(report, plan, links)), max_bytes)
+
+
+def outcomes_body(report: ApplyReport, plan: Plan, links: SourceLinks, max_bytes: int) -> str:
+    """Return the outcomes without marker, title and plan id, so that equal outcomes have equal texts."""
+    first, *sections, _ = _parts(report, plan, links)
+    return join_sections([replace(first, items=first.items[2:]), *sections], max_bytes)
+
+
+def _parts(report: ApplyReport, plan: Plan, links: SourceLinks) -> Iterator[Section]:
     directory = plan.directory
     rows = tuple(_outcome_row(outcome, directory) for outcome in report.outcomes)
     table = Section(rows, head=HEAD, tail="</table>\n\n", noun="outcome") if rows else Section(())
     blocked = report.remaining.blocked if report.remaining and not rows else ()
     reasons = tuple(f"- {span(grant_label(each.change.key, directory))}: {span(each.reason)}\n" for each in blocked)
-    head = Section((f"{marker(plan.tenant.name, links, RESULT_PREFIX)}\n", *_title(report, plan.tenant)))
-    return join_sections(
-        [
-            head,
-            _differences(report, directory),
-            table,
-            Section(reasons, noun="blocked change"),
-            Section((f"{plan_line(plan, links)}\n",)),
-        ],
-        max_bytes,
-    )
+    yield Section((f"{marker(plan.tenant.name, links, RESULT_PREFIX)}\n", *_title(report, plan.tenant)))
+    yield _differences(report, directory)
+    yield table
+    yield Section(reasons, noun="blocked change")
+    yield Section((f"{plan_line(plan, links)}\n",))
 
 
 def _differences(report: ApplyReport, directory: Directory) -> Section:

@@ -33,6 +33,9 @@ from reconciler.output.words import (
 
 TITLE = "Auth0 grants · "
 EMPTY_SECTION = Section(())
+APPLY_AFTER_MERGE = "To apply: merge. The pipeline of the target branch then plans again and waits for an approval."
+PLAN_AGAIN = "To plan again: push a commit, or run the job again."
+"""The next steps on a pull request."""
 MAX_RULES = 12
 """The limit for rules that the alert names per level. A saved plan can contain rules that do not exist."""
 
@@ -202,20 +205,24 @@ def _footer(plan: Plan, links: SourceLinks) -> str:
 
 def plan_line(plan: Plan, links: SourceLinks) -> str:
     """Return the id and the tenant of a plan, its commit, and the run and the time of the document."""
-    made = "".join(f", {text}" for text in (links.run.link, links.run.time) if text)
-    return f"Plan <code>{plan_id(plan)}</code> for {element(str(plan.tenant))}{commit_suffix(links)}{made}."
+    return f"Plan <code>{plan_id(plan)}</code> for {element(str(plan.tenant))}{origin_suffix(links)}."
+
+
+def origin_suffix(links: SourceLinks) -> str:
+    """Return the commit, the run and the time of a document, as far as they are known."""
+    return "".join([commit_suffix(links), *(f", {text}" for text in (links.run.link, links.run.time) if text)])
 
 
 def _next_steps(plan: Plan, links: SourceLinks) -> Iterator[str]:
     if plan.blocked:
         yield "It cannot be applied while a change is blocked."
     elif plan.changes and links.run.is_review:
-        yield "To apply: merge. The pipeline of the target branch then plans again and waits for an approval."
+        yield APPLY_AFTER_MERGE
     elif plan.changes:
         yield "To apply exactly this plan, with the same options: `reconciler apply PLANFILE`, or without the file"
         yield f"`reconciler apply --approval-id {approval_id(plan)}`."
     if links.run.is_review:
-        yield "To plan again: push a commit, or run the job again."
+        yield PLAN_AGAIN
     else:
         is_declared = plan.tenant.name != plan.tenant.domain
         command = ["reconciler", "plan", *(["--tenant", plan.tenant.name] if is_declared else [])]

@@ -30,6 +30,8 @@ from reconciler.output.words import (
 SYMBOLS = {"create": "+", "update": "~", "delete": "-"}
 HEAD = "<table>\n<tr><th></th><th>grant</th><th>change</th><th>risk</th><th>declared</th></tr>\n"
 TAIL = "</table>\n\n"
+MINUS = "\N{MINUS SIGN}"
+"""The sign of a removed item. Browsers break a line after a hyphen, but not after this sign."""
 MAX_ITEMS_IN_ROW = 6
 MAX_ITEM_LENGTH = 60
 MAX_RISKS_IN_ROW = 6
@@ -161,7 +163,7 @@ def _items(field: SetChange, change: Change, directory: Directory, max_folded_by
     added: Iterable[str] = field.added
     if field.field == "scope" and len(field.added) + len(field.removed) > MAX_ITEMS_IN_ROW:
         added = sorted(field.added, key=lambda scope: scope_order(change.key.audience, scope))
-    items = [f"+{label(each)}" for each in added] + [f"-{label(each)}" for each in field.removed]
+    items = [f"+{label(each)}" for each in added] + [f"{MINUS}{label(each)}" for each in field.removed]
     shown = " ".join(element(shorten(each, MAX_ITEM_LENGTH)) for each in items[:MAX_ITEMS_IN_ROW])
     more = items[MAX_ITEMS_IN_ROW:]
     if not more:

@@ -10,10 +10,10 @@ from reconciler.core.characters import pluralize
 from reconciler.core.fleet import TenantState
 from reconciler.core.plan import Plan
 from reconciler.core.problems import Level, Risk
-from reconciler.output.escape import MARKER_PREFIX, RESULT_PREFIX, commit_suffix, element, fleet_marker, span
+from reconciler.output.escape import RESULT_PREFIX, element, fleet_marker, span
 from reconciler.output.markdown.document import MIN_BYTES, Section, join_sections
-from reconciler.output.markdown.outcomes import report_markdown
-from reconciler.output.markdown.plan import TITLE, body_markdown
+from reconciler.output.markdown.outcomes import outcomes_body
+from reconciler.output.markdown.plan import APPLY_AFTER_MERGE, PLAN_AGAIN, TITLE, body_markdown, origin_suffix
 from reconciler.output.results import FleetSummary, PlanResults, RunResult, RunResults, TenantSummary
 from reconciler.output.source_links import SourceLinks
 from reconciler.output.words import risks_at_level, tenants_prefix
@@ -22,6 +22,7 @@ T = TypeVar("T")
 TABLE_HEAD = "<table>\n<tr><th>tenant</th><th>state</th><th>changes and risks</th><th>plan</th></tr>\n"
 MAX_NAMES = 20
 """The limit for names of tenants in one line. The table has all names."""
+PLAN_ALL_AGAIN = "To plan again: `reconciler plan --all-tenants`."
 NO_CHANGES = ""
 """The number of the plan of a tenant without changes."""
 
@@ -49,32 +50,34 @@ def plans_markdown(results: PlanResults, summary: FleetSummary, links: SourceLin
         max_bytes,
     )
     alerts = [_critical(results.plans, max_bytes // 3), _config_changes(results.plans, max_bytes)]
-    return _document(summary, links, max_bytes, [*alerts, _failures(results, summary, max_bytes)], plans)
+    steps = f"{APPLY_AFTER_MERGE} {PLAN_AGAIN}" if links.run.is_review else PLAN_ALL_AGAIN
+    head, foot = f"{fleet_marker(links)}\n", f"Plans of all tenants{origin_suffix(links)}.  \n{steps}\n"
+    alerts.append(_failures(results, summary, max_bytes))
+    return _document(summary, max_bytes, alerts, plans, marker_line=head, foot=foot)
 
 
 def runs_markdown(results: RunResults, summary: FleetSummary, links: SourceLinks, max_bytes: int) -> str:
     """Return one document for all tenants, like `plans_markdown`."""
 
     def body(run: RunResult, size: int) -> str:
-        return report_markdown(run.report, run.plan, links, size).partition("\n\n")[2]
+        return outcomes_body(run.report, run.plan, links, size)
 
     runs = _distinct(results.runs, summary, lambda run: run.plan.tenant.name, body, max_bytes)
-    return _document(summary, links, max_bytes, [_failures(results, summary, max_bytes)], runs, RESULT_PREFIX)
+    head, foot = f"{fleet_marker(links, RESULT_PREFIX)}\n", f"Result of all tenants{origin_suffix(links)}.\n"
+    return _document(summary, max_bytes, [_failures(results, summary, max_bytes)], runs, marker_line=head, foot=foot)
 
 
-def _document(  # noqa: PLR0913, PLR0917 - the parts of one document
+def _document(  # noqa: PLR0913 - the parts of the document
     summary: FleetSummary,
-    links: SourceLinks,
     max_bytes: int,
     alerts: Sequence[Section],
     plans: Sequence[_Distinct],
-    prefix: str = MARKER_PREFIX,
+    *,
+    marker_line: str,
+    foot: str,
 ) -> str:
     first, *waves = summary.lines
-    head = [
-        f"{fleet_marker(links, prefix)}\n",
-        f"### {TITLE}{pluralize(len(summary.tenants), 'tenant')}: {summary.title}\n\n",
-    ]
+    head = [marker_line, f"### {TITLE}{pluralize(len(summary.tenants), 'tenant')}: {summary.title}\n\n"]
     head += [f"{first}\n\n", *(f"- {span(text)}\n" for text in waves), *(["\n"] if waves else [])]
     numbers = {name: str(plan.number) for plan in plans for name in plan.names}
     rows = tuple(_row(each, numbers.get(each.tenant.name, NO_CHANGES)) for each in _worst_first(summary.tenants))
@@ -83,7 +86,7 @@ def _document(  # noqa: PLR0913, PLR0917 - the parts of one document
         *alerts,
         Section(rows, head=TABLE_HEAD, tail="</table>\n\n", noun="tenant", reserved=max_bytes // 3),
         Section(tuple(map(_details, plans)), noun="plan", rank=1),
-        Section((f"Result of all tenants{commit_suffix(links)}.\n",)),
+        Section((foot,)),
     ]
     return join_sections(parts, max_bytes)
 

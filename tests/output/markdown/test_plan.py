@@ -47,7 +47,7 @@ def test_a_grant_appears_once_with_its_change_risk_and_declaration() -> None:
     (risk,) = plan.risks[plan.changes[0].key]
     assert row == (
         "<tr><td>~ update</td><td><code>Billing -&gt; Invoices API</code></td>"
-        "<td><code>+read:invoices</code> <code>-write:invoices</code><br>"
+        "<td><code>+read:invoices</code> <code>\N{MINUS SIGN}write:invoices</code><br>"
         "organization_usage: <code>deny</code> to <code>allow</code>"
         " (callers with an organization gain access)</td>"
         f"<td><b>high</b> <code>{risk.message}</code> (<code>{risk.rule}</code>)</td>"
@@ -85,7 +85,7 @@ def test_folded_scopes_count_removed_ones_and_the_worst_ones_are_shown() -> None
 
     shown, _, folded = row.partition("<details><summary>+3 more (2 removed)</summary>")
     assert "<td><code>+create:clients</code> " in shown
-    assert folded.count("<code>-read:") == 2
+    assert folded.count("<code>\N{MINUS SIGN}read:") == 2
 
 
 def test_a_long_list_is_folded_up_to_a_limit() -> None:
@@ -106,7 +106,8 @@ def test_deletes_and_grants_left_alone_are_shown() -> None:
     markdown = plan_markdown(a_plan([a_spec()], observed, NAMES, prune=True))
 
     delete = (
-        "<td>- delete</td><td><code>Portal -&gt; Invoices API</code></td><td><code>-a</code> <code>-b</code></td>"
+        "<td>- delete</td><td><code>Portal -&gt; Invoices API</code></td>"
+        "<td><code>\N{MINUS SIGN}a</code> <code>\N{MINUS SIGN}b</code></td>"
         "<td>low</td><td></td>"
     )
     own = "<summary>Left alone (1): 1 own</summary>\n\n- `own-client -> https://sandbox.localhost/api/v2/` (own)\n"
@@ -318,4 +319,4 @@ def test_organizations_are_shown_by_name() -> None:
 
     markdown = plan_markdown(a_plan([spec], [an_observed(before)], directory))
 
-    assert "<td>organizations: <code>+acme</code> <code>-globex</code></td>" in markdown
+    assert "<td>organizations: <code>+acme</code> <code>\N{MINUS SIGN}globex</code></td>" in markdown

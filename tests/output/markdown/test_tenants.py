@@ -22,7 +22,7 @@ from reconciler.output.results import (
     TenantSummary,
     summarize_plan,
 )
-from reconciler.output.source_links import SourceLinks
+from reconciler.output.source_links import Run, SourceLinks
 
 MANAGEMENT = Api("https://test.example/api/v2/", "Auth0 Management API", frozenset(LEVELS), is_system=True)
 CRITICAL = sorted(scope for scope, level in LEVELS.items() if level is Level.CRITICAL)
@@ -142,3 +142,21 @@ def test_the_results_of_apply_are_one_document() -> None:
     )
     assert "<td>not started, wave <code>rest</code></td><td><code>stopped</code></td>" in markdown
     assert markdown.count("<tr><td>applied</td><td>create</td>") == 1
+
+
+def test_the_last_lines_name_the_run_and_the_next_steps() -> None:
+    plans = [plan_of("a", "app"), plan_of("b", "app")]
+    summary = FleetSummary([summarize_plan(plan, 0, None) for plan in plans], TenantState.PLANNED)
+    run = Run("https://ci.example/runs/7", "7", "2026-11-28 03:00 UTC", is_review=True)
+
+    texts = [
+        render(PlanResults(plans, {}, summary), "markdown", OutputView(links=SourceLinks(commit="abc", run=each)))
+        for each in (run, replace(run, is_review=False))
+    ]
+
+    first, second = texts[0].splitlines()[-2:]
+    assert (
+        first == "Plans of all tenants at commit `abc`, [run 7](<https://ci.example/runs/7>), 2026-11-28 03:00 UTC.  "
+    )
+    assert second.startswith("To apply: merge. ")
+    assert texts[1].splitlines()[-1] == "To plan again: `reconciler plan --all-tenants`."
