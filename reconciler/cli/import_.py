@@ -5,6 +5,8 @@ from pathlib import Path
 import click
 
 from reconciler.app.console import Console
+from reconciler.app.foreign_sources import READERS
+from reconciler.app.import_files import FileImportOptions, import_files
 from reconciler.app.import_grants import ImportOptions, import_grants
 from reconciler.app.options import RequestOptions
 from reconciler.app.update_grants import UpdateOptions, update_grants
@@ -22,7 +24,20 @@ from reconciler.errors import Exit
     examples=("reconciler import", "reconciler import --update --diff"),
 )
 @click.command("import")
-@click.argument("paths", nargs=-1, type=click.Path(path_type=Path), metavar="[PATH]...")
+@click.argument("paths", nargs=-1, metavar="[PATH]...")
+@click.option(
+    "--from",
+    "tool",
+    type=click.Choice(tuple(READERS)),
+    help="Import the grants in files (PATH, or PATH=TENANT) of another tool. Needs no tenant.",
+)
+@click.option(
+    "--mappings",
+    type=ListedName(),
+    metavar="FILE=TENANT",
+    multiple=True,
+    help="With --from deploy-cli: the tool's configuration file for a tenant, with its keywords. Repeatable.",
+)
 @click.option(
     "--out",
     type=click.Path(path_type=Path),
@@ -55,7 +70,9 @@ from reconciler.errors import Exit
 @request_options
 def command(  # noqa: PLR0913 - the options of the command
     *,
-    paths: tuple[Path, ...],
+    paths: tuple[str, ...],
+    tool: str | None,
+    mappings: tuple[str, ...],
     out: Path | None,
     update: bool,
     diff: bool,
@@ -68,16 +85,34 @@ def command(  # noqa: PLR0913 - the options of the command
     Each application gets its own file. Existing files are never overwritten. A plan at the end shows that the files
     match the tenant.
 
+    --from reads the files of auth0-deploy-cli for one or several tenants. Tenants share one declaration where they are
+    equal. Keywords become variables in reconciler.yaml.
+
     --update keeps drift: declared grants get the tenant's values, and declarations of missing grants are removed.
     Comments, order, layout and variables are kept. A declaration that also applies to other tenants is split.
     """
     if update and out is not None:
         raise click.UsageError("--out is for new files, and --update writes none: use one of them")
-    if not update and (paths or diff):
-        raise click.UsageError("PATH and --diff need --update")
+    if diff and not update:
+        raise click.UsageError("--diff needs --update")
+    if paths and not (update or tool):
+        raise click.UsageError("PATH needs --update or --from")
+    if tool and (update or not paths):
+        raise click.UsageError("--from needs PATH, and cannot be combined with --update")
+    if mappings and tool != "deploy-cli":
+        raise click.UsageError("--mappings needs --from deploy-cli")
     options = current_options()
+    if tool:
+        file_options = FileImportOptions(
+            tool=tool,
+            paths=paths,
+            mappings=mappings,
+            folder=out or Path(options.grants),
+            grant_filter=ImportFilter(clients, audiences),
+        )
+        return import_files(options, Console(options), file_options, request_options)
     if update:
-        update_options = UpdateOptions(paths, ImportFilter(clients, audiences), only_diff=diff)
+        update_options = UpdateOptions(tuple(map(Path, paths)), ImportFilter(clients, audiences), only_diff=diff)
         return update_grants(options, Console(options), update_options, request_options)
     import_options = ImportOptions(out or Path(options.grants), ImportFilter(clients, audiences))
     return import_grants(options, Console(options), import_options, request_options)
