@@ -12,12 +12,14 @@ from reconciler.config.tenants import Config, Tenant, TenantKind, choose_tenants
 from reconciler.core.characters import quote_text
 from reconciler.core.identity import host_of, is_same_host
 from reconciler.core.problems import Problem
+from reconciler.core.tenant_filter import TargetTenant
 from reconciler.errors import ProblemsError, ReconcilerError
 from reconciler.files.discover import name_of, read
 from reconciler.foreign.deploy_cli import read_deploy_cli
 from reconciler.foreign.deploy_files import DeployFile, FileKind
 from reconciler.foreign.deploy_settings import MAPPINGS, DeployTenant
 from reconciler.foreign.grants import ForeignGrants, join_results
+from reconciler.foreign.terraform import SHOW, read_terraform, wrong_document
 
 MAX_BYTES = 64_000_000
 ANY_TENANT = ""
@@ -172,7 +174,32 @@ def _deploy_files(path: Path) -> Iterator[DeployFile]:
         raise ReconcilerError(f"{name_of(path)} has no folder grants and no file tenant.yaml; check the path")
 
 
+def read_terraform_source(options: GlobalOptions, config: Config, source: ForeignSource) -> ForeignGrants:
+    """Return the grants in Terraform states. Raises ReconcilerError if a file cannot be read."""
+    names = tenant_names(options, config, source)
+    results = []
+    for name, paths in source.paths.items():
+        workspace_of(options.config).refuse_outside_links(paths)
+        tenants = [name] if name is not None else names
+        if len(paths) > 1 or len(tenants) > 1:
+            raise ReconcilerError("a state belongs to one tenant: name a tenant for each file, like state.json=dev")
+        results.append(_read_state(config, tenants[0], paths[0]))
+    return join_results(results)
+
+
+def _read_state(config: Config, name: str, path: Path) -> ForeignGrants:
+    if path.is_dir():
+        raise ReconcilerError(f"{name_of(path)} is a folder; run {SHOW} in it and name that file")
+    text = read_text(path)
+    if path.suffix == ".tf" or (reason := wrong_document(text)):
+        reason = wrong_document(text) or f"is not a state; run {SHOW} and name that file"
+        raise ReconcilerError(f"{name_of(path)} {reason}")
+    declared = config.tenants.get(name)
+    target = declared.target if declared else TargetTenant(name, {})
+    return read_terraform(read_json(path), name_of(path), target, declared.identity_host if declared else None)
+
+
 SourceReader = Callable[[GlobalOptions, Config, ForeignSource], ForeignGrants]
-READERS: Mapping[str, SourceReader] = {"deploy-cli": read_deploy_source}
+READERS: Mapping[str, SourceReader] = {"deploy-cli": read_deploy_source, "terraform": read_terraform_source}
 """The reader of each tool."""
 TITLES: Mapping[str, str] = {"deploy-cli": "auth0-deploy-cli", "terraform": "Terraform"}

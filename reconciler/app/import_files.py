@@ -79,7 +79,8 @@ def import_files(
     files = [name_of(path) for path in written.files]
     changed = name_of(Path(config.file)) if written.has_new_settings else ""
     console.result(import_result_lines(counts, files, changed, verbose=options.verbose))
-    console.result(line(visible(text)) for text in found.handover)
+    for paragraph in found.handover:
+        console.result(line(visible(text)) for text in ("", *paragraph.split("\n")))
     return plan_imported(options, console, list(found.by_tenant), file_options.folder, request_options)
 
 

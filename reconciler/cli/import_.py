@@ -85,8 +85,8 @@ def command(  # noqa: PLR0913 - the options of the command
     Each application gets its own file. Existing files are never overwritten. A plan at the end shows that the files
     match the tenant.
 
-    --from reads the files of auth0-deploy-cli for one or several tenants. Tenants share one declaration where they are
-    equal. Keywords become variables in reconciler.yaml.
+    --from reads files of auth0-deploy-cli (tenant.yaml or its folder) or the output of terraform show -json, for one or
+    several tenants. Tenants share one declaration where they are equal. Keywords become variables in reconciler.yaml.
 
     --update keeps drift: declared grants get the tenant's values, and declarations of missing grants are removed.
     Comments, order, layout and variables are kept. A declaration that also applies to other tenants is split.

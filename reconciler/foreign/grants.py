@@ -32,7 +32,7 @@ class ForeignGrants:
         left_out: The grants that are not imported.
         notes: What the user should know.
         problems: The problems of the files. If there are any, nothing is imported.
-        handover: The lines that take the imported grants out of the other tool.
+        handover: Paragraphs that tell how to take the imported grants out of the other tool.
     """
 
     by_tenant: Mapping[str, Sequence[NamedGrant]]
