@@ -11,7 +11,13 @@ from reconciler.app.console import Console
 from reconciler.app.foreign_sources import ANY_TENANT, READERS, TITLES, parse_source
 from reconciler.app.load import load_config, load_grants
 from reconciler.app.options import GlobalOptions, PlanOptions, RequestOptions
-from reconciler.app.shared_import import SharedImport, without_declared, write_shared
+from reconciler.app.shared_import import (
+    SharedImport,
+    offer_variables,
+    settings_of_offers,
+    without_declared,
+    write_shared,
+)
 from reconciler.app.tenant_runs import tenant_runs
 from reconciler.config.tenants import DEFAULT_FILE, Config, Tenant, TenantKind, check_environment
 from reconciler.connect import route_to
@@ -21,11 +27,12 @@ from reconciler.core.import_selection import ImportFilter
 from reconciler.core.pattern import PATTERN_FIELDS, Protect, matches
 from reconciler.core.problems import errors
 from reconciler.core.shared_grants import NamedGrant
+from reconciler.core.variable_offers import apply_offers
 from reconciler.errors import Exit, ProblemsError, ReconcilerError
 from reconciler.files.discover import name_of
 from reconciler.foreign.grants import ForeignGrants, ProtectItem
 from reconciler.output.styled import line
-from reconciler.output.text.imports import ImportCounts, import_result_lines, left_out_lines
+from reconciler.output.text.imports import ImportCounts, import_result_lines, left_out_lines, offer_lines
 from reconciler.output.text.plan import plan_lines
 
 
@@ -39,6 +46,7 @@ class FileImportOptions:
         mappings: `FILE=TENANT`: the configuration file of auth0-deploy-cli for each tenant.
         folder: The folder for the new files.
         grant_filter: The grants to import.
+        variables: Whether texts that differ regularly between tenants become variables.
     """
 
     tool: str
@@ -46,6 +54,7 @@ class FileImportOptions:
     mappings: tuple[str, ...] = ()
     folder: Path
     grant_filter: ImportFilter = field(default_factory=ImportFilter)
+    variables: bool = False
 
 
 def import_files(
@@ -68,6 +77,10 @@ def import_files(
     if folders:
         loaded = load_grants(options, config, known, folders)
         new, declared = without_declared(found.by_tenant, loaded, config.targets(*known).targets)
+    offers = offer_variables(config, new)
+    if file_options.variables:
+        new = apply_offers(new, offers)
+        found = _with_variables(found, settings_of_offers(offers))
     settings = _settings(config, found, new)
     title = f"Imported from {TITLES[file_options.tool]}."
     shared = SharedImport(folder=file_options.folder, title=title, by_tenant=new, settings=settings)
@@ -79,9 +92,17 @@ def import_files(
     files = [name_of(path) for path in written.files]
     changed = name_of(Path(config.file)) if written.has_new_settings else ""
     console.result(import_result_lines(counts, files, changed, verbose=options.verbose))
+    console.result(offer_lines(offers, is_applied=file_options.variables))
     for paragraph in found.handover:
         console.result(line(visible(text)) for text in ("", *paragraph.split("\n")))
     return plan_imported(options, console, list(found.by_tenant), file_options.folder, request_options)
+
+
+def _with_variables(found: ForeignGrants, variables: Mapping[str, Mapping[str, str]]) -> ForeignGrants:
+    names = dict.fromkeys([*found.variables, *variables])
+    return replace(
+        found, variables={name: {**found.variables.get(name, {}), **variables.get(name, {})} for name in names}
+    )
 
 
 def _selected(found: ForeignGrants, choice: ImportFilter) -> ForeignGrants:

@@ -17,7 +17,8 @@ from reconciler.core.import_selection import UniqueNames
 from reconciler.core.problems import errors
 from reconciler.core.shared_grants import FieldValue, NamedGrant, SharedGrant, by_file, identity_of, merge_tenants
 from reconciler.core.spec import GrantSpec
-from reconciler.core.tenant_filter import TargetTenant, TargetTenants, select_for_tenant, substitute
+from reconciler.core.tenant_filter import TargetTenant, TargetTenants, select_for_tenant, substitute, variable_names
+from reconciler.core.variable_offers import VariableOffer, find_offers, texts_of
 from reconciler.errors import ProblemsError, ReconcilerError
 from reconciler.files.config_edit import add_settings, write_settings
 from reconciler.files.discover import name_of, read
@@ -39,6 +40,28 @@ class SharedImport:
     title: str
     by_tenant: Mapping[str, Sequence[NamedGrant]]
     settings: Mapping[str, Any] = field(default_factory=dict)
+
+
+def offer_variables(config: Config, by_tenant: Mapping[str, Sequence[NamedGrant]]) -> tuple[VariableOffer, ...]:
+    """Return variables for texts that differ regularly between tenants."""
+    if len(by_tenant) < len(("one", "another")):
+        return ()
+    tenants = [config.tenants[name] for name in by_tenant if name in config.tenants]
+    names = {name: [name] for name in by_tenant} | {each.name: [each.name, each.host] for each in tenants}
+    taken = {variable for each in config.tenants.values() for variable in each.variables}
+    taken |= {
+        variable for grants in by_tenant.values() for text in texts_of(grants) for variable in variable_names(text)
+    }
+    return find_offers({name: set(texts_of(grants)) for name, grants in by_tenant.items()}, names, taken)
+
+
+def settings_of_offers(offers: Iterable[VariableOffer]) -> dict[str, dict[str, str]]:
+    """Return the variables of each tenant."""
+    found: dict[str, dict[str, str]] = {}
+    for offer in offers:
+        for tenant, value in offer.values.items():
+            found.setdefault(tenant, {})[offer.name] = value
+    return found
 
 
 @dataclass(frozen=True, slots=True)

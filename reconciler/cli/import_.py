@@ -8,6 +8,7 @@ from reconciler.app.console import Console
 from reconciler.app.foreign_sources import READERS
 from reconciler.app.import_files import FileImportOptions, import_files
 from reconciler.app.import_grants import ImportOptions, import_grants
+from reconciler.app.import_tenants import import_tenants
 from reconciler.app.options import RequestOptions
 from reconciler.app.update_grants import UpdateOptions, update_grants
 from reconciler.cli.option_groups import request_options
@@ -49,6 +50,11 @@ from reconciler.errors import Exit
     is_flag=True,
     help="Change the declarations in existing files (PATH) to what the tenant has. Write no new files.",
 )
+@click.option(
+    "--variables",
+    is_flag=True,
+    help="With several tenants, write values that differ regularly, such as stages and hosts, as variables.",
+)
 @click.option("--diff", is_flag=True, help="With --update, print the changes of the files and write nothing.")
 @click.option(
     "--client",
@@ -76,11 +82,14 @@ def command(  # noqa: PLR0913 - the options of the command
     out: Path | None,
     update: bool,
     diff: bool,
+    variables: bool,
     clients: tuple[str, ...],
     audiences: tuple[str, ...],
     request_options: RequestOptions,
 ) -> Exit:
     """Write grant files for the tenant's grants that no file declares.
+
+    With several tenants (--all-tenants), equal grants become one declaration.
 
     Each application gets its own file. Existing files are never overwritten. A plan at the end shows that the files
     match the tenant.
@@ -109,10 +118,13 @@ def command(  # noqa: PLR0913 - the options of the command
             mappings=mappings,
             folder=out or Path(options.grants),
             grant_filter=ImportFilter(clients, audiences),
+            variables=variables,
         )
         return import_files(options, Console(options), file_options, request_options)
     if update:
         update_options = UpdateOptions(tuple(map(Path, paths)), ImportFilter(clients, audiences), only_diff=diff)
         return update_grants(options, Console(options), update_options, request_options)
-    import_options = ImportOptions(out or Path(options.grants), ImportFilter(clients, audiences))
+    import_options = ImportOptions(out or Path(options.grants), ImportFilter(clients, audiences), variables=variables)
+    if options.all_tenants or len(options.tenants) > 1:
+        return import_tenants(options, Console(options), import_options, request_options)
     return import_grants(options, Console(options), import_options, request_options)

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from reconciler.core.characters import join_some, pluralize, visible
+from reconciler.core.variable_offers import VariableOffer
 from reconciler.foreign.grants import LeftOut
 from reconciler.output.styled import Line, Span, Style, line
 from reconciler.output.text.lists import MAX_LISTED, remaining_count
@@ -33,6 +34,20 @@ def import_result_lines(counts: ImportCounts, files: Sequence[str], config: str,
     yield from remaining_count(len(files) - len(listed))
     if config:
         yield line("    ", visible(config), Span("  (variables and settings added)", Style.MUTED))
+
+
+def offer_lines(offers: Sequence[VariableOffer], *, is_applied: bool) -> Iterator[Line]:
+    """Yield the variables that were written, or that --variables would write."""
+    if not offers:
+        return
+    title = "Variables:" if is_applied else "Values that differ regularly between tenants, as possible variables:"
+    yield line()
+    yield line(Span(title, Style.STRONG))
+    for each in offers:
+        values = ", ".join(f"{visible(value)} in {visible(tenant)}" for tenant, value in each.values.items())
+        yield line("    ", f"${{{each.name}}}  {values}", Span(f"  ({pluralize(each.texts, 'text')})", Style.MUTED))
+    if not is_applied:
+        yield line("To write them as variables, remove the new files and run the command again with --variables.")
 
 
 def left_out_lines(left_out: Sequence[LeftOut], *, verbose: bool) -> Iterator[Line]:
