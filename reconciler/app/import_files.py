@@ -1,11 +1,11 @@
 """`import --from`: write grant files for the grants in the files of another tool."""
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from os.path import lexists
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from reconciler.app.console import Console
 from reconciler.app.foreign_sources import ANY_TENANT, READERS, TITLES, parse_source
@@ -34,6 +34,9 @@ from reconciler.foreign.grants import ForeignGrants, ProtectItem
 from reconciler.output.styled import line
 from reconciler.output.text.imports import ImportCounts, import_result_lines, left_out_lines, offer_lines
 from reconciler.output.text.plan import plan_lines
+
+T = TypeVar("T")
+SCOPE_SETS = "scope_sets"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -135,7 +138,26 @@ def _settings(config: Config, found: ForeignGrants, new: Mapping[str, Sequence[N
             tenants[name] = settings
     if ANY_TENANT in tenants:
         return dict(tenants[ANY_TENANT])
-    return {"tenants": tenants} if tenants else {}
+    settings = {"tenants": tenants} if tenants else {}
+    return _with_shared_sets(settings, {*config.tenants, *new})
+
+
+def _with_shared_sets(settings: dict[str, Any], every_tenant: Collection[str]) -> dict[str, Any]:
+    """Move the scope sets that are equal in all tenants to the top of the configuration."""
+    by_tenant = {name: each.get(SCOPE_SETS, {}) for name, each in settings.get("tenants", {}).items()}
+    shared = {
+        name: scopes
+        for name, scopes in next(iter(by_tenant.values()), {}).items()
+        if all(by_tenant.get(tenant, {}).get(name) == scopes for tenant in every_tenant)
+    }
+    if not shared:
+        return settings
+    tenants: dict[str, Any] = {}
+    for name, each in settings["tenants"].items():
+        own = {key: scopes for key, scopes in each[SCOPE_SETS].items() if key not in shared}
+        rest = {key: value for key, value in each.items() if key != SCOPE_SETS} | ({SCOPE_SETS: own} if own else {})
+        tenants |= {name: rest} if rest else {}
+    return {SCOPE_SETS: shared, **({"tenants": tenants} if tenants else {})}
 
 
 def _domain(name: str, declared: Tenant | None, found: ForeignGrants) -> dict[str, Any]:
@@ -152,14 +174,23 @@ def _domain(name: str, declared: Tenant | None, found: ForeignGrants) -> dict[st
 
 def _variables(name: str, declared: Tenant | None, found: ForeignGrants) -> dict[str, Any]:
     known = declared.variables if declared else {}
-    values = found.variables.get(name, {})
-    if different := [each for each, value in values.items() if known.get(each, value) != value]:
+    sets = {key: tuple(sorted(scopes)) for key, scopes in declared.scope_sets.items()} if declared else {}
+    variables = _missing(name, "variables", found.variables.get(name, {}), known)
+    scope_sets = _missing(name, SCOPE_SETS, found.scope_sets.get(name, {}), sets)
+    return {
+        **({"variables": variables} if variables else {}),
+        **({SCOPE_SETS: {key: list(scopes) for key, scopes in scope_sets.items()}} if scope_sets else {}),
+    }
+
+
+def _missing(tenant: str, setting: str, wanted: Mapping[str, T], known: Mapping[str, T]) -> dict[str, T]:
+    """Return the wanted items that are not known. Raises ReconcilerError if one has another value."""
+    if different := [each for each, value in wanted.items() if known.get(each, value) != value]:
         raise ReconcilerError(
-            f"the tenant {quote_text(name)} already has {join_some(different)} with another value under variables; "
-            "rename the variable or the keyword"
+            f"the tenant {quote_text(tenant)} already has {join_some(different)} with another value under {setting}; "
+            "rename it there, or rename the keyword"
         )
-    missing = {each: value for each, value in values.items() if each not in known}
-    return {"variables": missing} if missing else {}
+    return {each: value for each, value in wanted.items() if each not in known}
 
 
 def _protect(name: str, declared: Tenant | None, found: ForeignGrants) -> dict[str, Any]:

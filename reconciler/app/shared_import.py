@@ -15,6 +15,7 @@ from reconciler.contract import stored
 from reconciler.core.fields import FIELDS, FieldRole
 from reconciler.core.import_selection import UniqueNames
 from reconciler.core.problems import errors
+from reconciler.core.scope_sets import expand_scopes
 from reconciler.core.shared_grants import FieldValue, NamedGrant, SharedGrant, by_file, identity_of, merge_tenants
 from reconciler.core.spec import GrantSpec
 from reconciler.core.tenant_filter import TargetTenant, TargetTenants, select_for_tenant, substitute, variable_names
@@ -162,12 +163,13 @@ def _targets(config: Config, by_tenant: Mapping[str, object]) -> TargetTenants:
 def _filled(fields: Mapping[str, FieldValue], target: TargetTenant) -> tuple[tuple[str, str], ...]:
     """Return the fields of a grant with the values of a tenant, in a comparable form."""
 
-    def fill(value: FieldValue) -> str:
+    def fill(name: str, value: FieldValue) -> str:
         if isinstance(value, tuple):
-            return repr(sorted(substitute(text, target.values) for text in value))
+            items = [each.text for each in expand_scopes(value, target.scope_sets)] if name == "scope" else value
+            return repr(sorted({substitute(text, target.values) for text in items}))
         return substitute(value, target.values) if isinstance(value, str) else str(value)
 
-    return tuple(sorted((name, fill(value)) for name, value in fields.items()))
+    return tuple(sorted((name, fill(name, value)) for name, value in fields.items()))
 
 
 def _declared(spec: GrantSpec) -> tuple[tuple[str, str], ...]:
@@ -175,7 +177,7 @@ def _declared(spec: GrantSpec) -> tuple[tuple[str, str], ...]:
     values = {each.name: (getattr(spec, each.name), each.default) for each in DECLARED_FIELDS}
     return tuple(
         sorted(
-            (name, repr(sorted(value)) if isinstance(value, tuple) else str(value))
+            (name, repr(sorted(set(value))) if isinstance(value, tuple) else str(value))
             for name, (value, default) in values.items()
             if value is not None and value != default and not (value == () and default is not None)
         )

@@ -26,6 +26,7 @@ from reconciler.core.identity import (
 from reconciler.core.pattern import ManagedScope, Pattern, Protect
 from reconciler.core.plan import TenantName
 from reconciler.core.policy import Policy, all_denials, strictest
+from reconciler.core.problems import Source
 from reconciler.core.suggest import did_you_mean
 from reconciler.core.tenant_filter import ANY_TENANT, BUILT_IN, TargetTenant, TargetTenants
 from reconciler.core.waves import Rollout
@@ -59,6 +60,7 @@ class Tenant:
     canonical_domain: str | None = None
     kind: TenantKind = TenantKind.AUTH0
     variables: Mapping[str, str] = field(default_factory=dict)
+    scope_sets: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     credentials: str = CREDENTIALS_PREFIX
     managed_scope: ManagedScope = field(default_factory=ManagedScope)
     protect: tuple[Protect, ...] = ()
@@ -121,17 +123,21 @@ class Tenant:
     @property
     def target(self) -> TargetTenant:
         """The name and the variables of the tenant, for reading grant files."""
-        return TargetTenant(self.name, {**self.variables, BUILT_IN: self.identity_host})
+        return TargetTenant(self.name, {**self.variables, BUILT_IN: self.identity_host}, self.scope_sets)
 
 
 @dataclass(frozen=True, slots=True)
 class Config:
-    """The content of reconciler.yaml: the tenants, and the settings of tenants that the file does not declare."""
+    """The content of reconciler.yaml: the tenants, and the settings of tenants that the file does not declare.
+
+    `scope_set_sources` has the source of each scope set, of all tenants.
+    """
 
     file: str = DEFAULT_FILE
     tenants: Mapping[str, Tenant] = field(default_factory=dict)
     default_tenant: str | None = None
     variables: Mapping[str, str] = field(default_factory=dict)
+    scope_sets: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     credentials: str = CREDENTIALS_PREFIX
     managed_scope: ManagedScope = field(default_factory=ManagedScope)
     protect: tuple[Protect, ...] = ()
@@ -139,6 +145,7 @@ class Config:
     limits: Limits = field(default_factory=Limits)
     policy: Policy = field(default_factory=Policy)
     rollout: Rollout = field(default_factory=Rollout)
+    scope_set_sources: Mapping[str, Source] = field(default_factory=dict)
 
     def declares(self, tenant: Tenant) -> bool:
         """Return whether this configuration declares the domain of `tenant`, or the name if `tenant` is a sandbox.
@@ -174,7 +181,7 @@ class Config:
 
     def targets(self, *tenants: Tenant) -> TargetTenants:
         """Return the tenants for which grant files are read: `tenants`, or all declared ones, or any tenant."""
-        any_tenant = TargetTenant("", {**ANY_TENANT.values, **self.variables})
+        any_tenant = TargetTenant("", {**ANY_TENANT.values, **self.variables}, self.scope_sets)
         chosen = tenants or self.tenants.values()
         return TargetTenants(tuple(tenant.target for tenant in chosen) or (any_tenant,), tuple(self.tenants))
 
@@ -367,6 +374,7 @@ def undeclared_tenant(config: Config, domain: str) -> Tenant:
         name=host_of(domain),
         domain=domain,
         variables=config.variables,
+        scope_sets=config.scope_sets,
         credentials=config.credentials,
         managed_scope=config.managed_scope,
         protect=config.protect,

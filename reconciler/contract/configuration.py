@@ -4,17 +4,19 @@ from collections.abc import Iterator
 from typing import Any
 
 from reconciler.contract.derive import CONTROL_CHARACTERS, DIALECT, MATCHES_NOTHING, Schema
+from reconciler.core.expressible import MAX_SCOPE_LENGTH
 from reconciler.core.identity import CREDENTIALS_PREFIX
 from reconciler.core.pattern import PATTERN_FIELDS
 from reconciler.core.risks import RULES
-from reconciler.core.tenant_filter import BUILT_IN, VARIABLE_NAME
+from reconciler.core.scope_sets import SET_NAME
+from reconciler.core.tenant_filter import BUILT_IN, INVALID_PLACEHOLDER, VARIABLE_NAME
 from reconciler.core.waves import DEFAULT_STOP_AFTER
 
 END = r"(?![\s\S])"
 """Matches the end of a text. In Python, `$` also matches before a line break at the end."""
 PREFIX = f"^AUTH0_([A-Z0-9]+_)*{END}"
 """Matches the prefixes that `credentials` may have, so that a pull request cannot read other environment variables."""
-SHARED_SETTINGS = ("variables", "credentials", "manage", "protect", "own", "limits", "policy")
+SHARED_SETTINGS = ("variables", "scope_sets", "credentials", "manage", "protect", "own", "limits", "policy")
 """Settings that can be global or per tenant."""
 MAX_ITEMS = 1000
 """The maximum length of lists of patterns. It limits the time, because each item is compared with each grant."""
@@ -62,6 +64,7 @@ def config_schema() -> dict[str, Any]:
         "$defs": {
             "tenant": _tenant(),
             "variables": _variables(),
+            "scope_sets": _scope_sets(),
             "credentials": _credentials(),
             "manage": _manage(),
             "protect": _protect(),
@@ -142,6 +145,35 @@ def _variables() -> Schema:
         "propertyNames": name,
         "additionalProperties": value,
         "examples": [{"stage": "dev"}],
+    }
+
+
+def _scope_sets() -> Schema:
+    scope = {
+        **_text("Scope", 'A scope. A scope that starts with "@" is written with "@@".'),
+        "maxLength": MAX_SCOPE_LENGTH,
+        "allOf": [
+            _must_not_match(CONTROL_CHARACTERS, "a scope contains a control character; remove it"),
+            _must_not_match("^@(?!@)", "a scope set cannot contain a scope set; list its scopes"),
+            _must_not_match(INVALID_PLACEHOLDER, 'invalid variable after "${"; write ${name}, or $${ for a literal ${'),
+        ],
+    }
+    sentence = "this is not a valid name of a scope set; start with a letter, then use letters, digits, _ or -"
+    return {
+        "title": "Scope sets",
+        "description": 'Named lists of scopes. A grant with the scope "@name" gets all scopes of the set.',
+        "type": "object",
+        "propertyNames": {"pattern": f"^{SET_NAME}$", "errorMessage": sentence},
+        "additionalProperties": {
+            "title": "Scope set",
+            "description": "The scopes of the set.",
+            "type": "array",
+            "minItems": 1,
+            "maxItems": MAX_ITEMS,
+            "uniqueItems": True,
+            "items": scope,
+        },
+        "examples": [{"readers": ["read:invoices", "read:orders"]}],
     }
 
 

@@ -10,6 +10,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from reconciler.core.fields import BY_NAME
+from reconciler.core.scope_sets import set_name_of
 from reconciler.core.shared_grants import Comments, FieldValue, NamedGrant
 
 HOLE = "\0"
@@ -166,7 +167,8 @@ def texts_of(grants: Iterable[NamedGrant]) -> Iterator[str]:
     for grant in grants:
         for name, value in grant.fields.items():
             if BY_NAME[name].has_variables:
-                yield from value if isinstance(value, tuple) else [str(value)]
+                texts = value if isinstance(value, tuple) else (str(value),)
+                yield from (text for text in texts if name != "scope" or not set_name_of(text))
 
 
 def apply_offers(

@@ -21,6 +21,7 @@ from reconciler.core.expressible import (
 )
 from reconciler.core.fields import SETTINGS, SUBJECT_CLIENT, GrantField, field_order, grant_order
 from reconciler.core.grant import ClientGrant, Key
+from reconciler.core.scope_sets import escape_scope
 from reconciler.core.shared_grants import Comments, FieldValue, NamedGrant, SharedGrant
 from reconciler.core.tenant_filter import escape_variables
 
@@ -247,7 +248,8 @@ def _settings(grant: ClientGrant, convert: TextConverter) -> dict[str, FieldValu
 
 def _value(value: Any, field: GrantField, convert: TextConverter) -> FieldValue:  # noqa: ANN401 - a value of any field
     if isinstance(value, frozenset):
-        return tuple(sorted(map(convert, value) if field.has_variables else value))
+        texts = map(convert, value) if field.has_variables else value
+        return tuple(sorted(map(escape_scope, texts) if field.name == "scope" else texts))
     return value or ""
 
 

@@ -14,17 +14,17 @@ from reconciler.core.characters import join_some, quote_text
 from reconciler.core.fields import BY_NAME, ORGANIZATIONS, SUBJECT_CLIENT, FieldKind
 from reconciler.core.problems import Problem, Source
 from reconciler.core.shared_grants import Comments, FieldValue, NamedGrant
-from reconciler.core.tenant_filter import BUILT_IN, escape_variables, insert_variables, substitute
+from reconciler.core.tenant_filter import escape_variables
 from reconciler.files.schema import violations
 from reconciler.foreign.deploy_files import AlignedGrant, DeployFile, FileKind, ParsedFile
 from reconciler.foreign.deploy_settings import MAPPINGS, DeployTenant, Exclusions
 from reconciler.foreign.document import ForeignNode
 from reconciler.foreign.grants import ForeignGrants, LeftOut, ProtectItem
-from reconciler.foreign.keywords import Keyword, VariableNames, variable_value
+from reconciler.foreign.keyword_texts import KeywordTexts
+from reconciler.foreign.keywords import Keyword
 
 CLIENT_ID = re.compile(r"(tpc_)?[A-Za-z0-9]{28,32}")
 """A client id of Auth0. Other texts in the field `client_id` are names."""
-DOMAIN_VARIABLE = f"${{{BUILT_IN}}}"
 NO_CLIENT = "undefined_clientId"
 """The tool writes this value as the `client_id` of a default grant."""
 SETTINGS = (
@@ -39,7 +39,7 @@ def read_deploy_cli(files: Sequence[DeployFile], tenants: Sequence[DeployTenant]
     """Return the grants in `files` for each of `tenants`."""
     parsed = [ParsedFile(file, tenants) for file in files]
     used = {keyword.key for each in parsed for keyword in each.keywords.keywords.values()}
-    reader = _GrantReader(parsed, tenants, VariableNames(used))
+    reader = _GrantReader(parsed, tenants, KeywordTexts(tenants, sorted(used)))
     by_tenant: dict[str, list[NamedGrant]] = {each.name: [] for each in tenants}
     sources: dict[tuple[str, tuple[str, ...]], Source] = {}
     problems = [problem for each in parsed for problem in (*each.problems, *each.misplaced())]
@@ -53,7 +53,8 @@ def read_deploy_cli(files: Sequence[DeployFile], tenants: Sequence[DeployTenant]
     return ForeignGrants(
         by_tenant=with_organizations,
         domains={each.name: each.domain for each in tenants if each.domain},
-        variables=reader.variables(),
+        variables=reader.texts.variables(),
+        scope_sets=reader.texts.sets_of_tenants(),
         protect=reader.protect,
         left_out=reader.left_out,
         notes=tuple(dict.fromkeys(note for each in tenants for note in Exclusions(each).notes())),
@@ -70,21 +71,14 @@ def _duplicate(grant: NamedGrant, source: Source, first: Source) -> Problem:
 class _GrantReader:
     """Converts grants. It collects what is left out, missing keywords, and the keywords that texts use."""
 
-    def __init__(self, parsed: Sequence[ParsedFile], tenants: Sequence[DeployTenant], names: VariableNames) -> None:
+    def __init__(self, parsed: Sequence[ParsedFile], tenants: Sequence[DeployTenant], texts: KeywordTexts) -> None:
         self._parsed = parsed
         self._tenants = {each.name: each for each in tenants}
-        self._names = names
+        self.texts = texts
         self._exclusions = {each.name: Exclusions(each) for each in tenants}
         self._excluded = {name for name, each in self._exclusions.items() if each.setting_without_grants}
         self._clients = {name: _clients(parsed, name) for name in self._tenants}
-        self._values = {
-            each.name: {
-                key: value for key in each.mappings if (value := variable_value(key, each.mappings)) is not None
-            }
-            for each in tenants
-        }
         self._missing: dict[str, tuple[Source, set[str]]] = {}
-        self._used: set[str] = set()
         self._items = 0
         self._left_out: dict[tuple[Source, str, str], list[str]] = {}
         self.protect: dict[str, list[ProtectItem]] = {
@@ -99,7 +93,7 @@ class _GrantReader:
         for field in {field for each in fields.values() for field in each if BY_NAME[field].has_variables}:
             template = _template_node(grant.template, field)
             values = {name: each[field] for name, each in fields.items() if field in each}
-            for name, value in self._choose(values, template, grant).items():
+            for name, value in self.texts.choose(field, values, template, grant.keywords).items():
                 texts[name][field] = value
         for name, written in texts.items():
             comments = _comments(grant, fields[name], written)
@@ -184,62 +178,10 @@ class _GrantReader:
         if client in third_parties and item not in self.protect[tenant]:
             self.protect[tenant].append(item)
 
-    def _choose(
-        self, values: Mapping[str, FieldValue], template: ForeignNode | None, grant: AlignedGrant
-    ) -> dict[str, FieldValue]:
-        """Return the text of a field or list for each tenant, with variables where they fit all tenants."""
-        if all(isinstance(value, str) for value in values.values()):
-            texts = {name: str(value) for name, value in values.items()}
-            return dict(self._choose_text(texts, template, grant))
-        lists = {name: tuple(map(str, value)) for name, value in values.items() if isinstance(value, tuple)}
-        items = template.items if template else []
-        if any(len(value) != len(items) for value in lists.values()):
-            return {name: tuple(self._with_domain(name, each) for each in value) for name, value in lists.items()}
-        columns = [
-            self._choose_text({name: value[index] for name, value in lists.items()}, item, grant)
-            for index, item in enumerate(items)
-        ]
-        return {name: tuple(column[name] for column in columns) for name in lists}
-
-    def _choose_text(
-        self, values: Mapping[str, str], template: ForeignNode | None, grant: AlignedGrant
-    ) -> dict[str, str]:
-        by_domain = {name: self._with_domain(name, value) for name, value in values.items()}
-        if template is None or not isinstance(template.value, str):
-            return by_domain
-        parts = grant.keywords.parts(template.value)
-        keys = {each.key for each in parts if isinstance(each, Keyword)}
-        if not keys:
-            return by_domain
-        texts = set(by_domain.values())
-        if len(texts) == 1 and _is_only_domain(next(iter(texts)), template.value):
-            return by_domain
-        of_domain = {
-            key for key in keys if all(self._values[name].get(key) == self._tenants[name].domain for name in values)
-        }
-        text = self._names.template(parts, of_domain)
-        for name, value in values.items():
-            known = {self._names[key]: each for key, each in self._values[name].items() if key in keys}
-            if substitute(text, known | {BUILT_IN: self._tenants[name].domain or ""}) != value:
-                return by_domain
-        self._used |= keys - of_domain
-        return dict.fromkeys(values, text)
-
-    def _with_domain(self, tenant: str, text: str) -> str:
-        domain = self._tenants[tenant].domain
-        return insert_variables(text, {BUILT_IN: domain}) if domain else escape_variables(text)
-
     @property
     def left_out(self) -> tuple[LeftOut, ...]:
         """The grants and values that are not imported."""
         return tuple(LeftOut(*key, tuple(tenants)) for key, tenants in self._left_out.items())
-
-    def variables(self) -> dict[str, dict[str, str]]:
-        """Return the variables of each tenant that the texts use."""
-        return {
-            name: {self._names[key]: values[key] for key in sorted(self._used) if key in values}
-            for name, values in self._values.items()
-        }
 
     def problems(self) -> Iterator[Problem]:
         """Yield a problem for each keyword without a value, and if the files are too large."""
@@ -273,13 +215,11 @@ class _GrantReader:
                         wanted[holder.value].append(str(name.value))
                         sources.setdefault(holder.value, Source(file.file.name, *each.mark))
         result = list(grants)
-        values = {self._names[key]: value for key, value in self._values[tenant].items() if key in self._used}
-        values[BUILT_IN] = self._tenants[tenant].domain or ""
         for client, organizations in wanted.items():
             indexes = [
                 index
                 for index, grant in enumerate(grants)
-                if substitute(grant.holder, values) == client and grant.identity[-1] == SUBJECT_CLIENT
+                if self.texts.fill(tenant, grant.holder) == client and grant.identity[-1] == SUBJECT_CLIENT
             ]
             if len(indexes) != 1:
                 several = "it has several grants, and the file does not say which"
@@ -330,13 +270,6 @@ def _is_default(name: str, value: object) -> bool:
     if field.kind is FieldKind.SET:
         return not value
     return value == field.default and field.default is not None
-
-
-def _is_only_domain(text: str, template: str) -> bool:
-    """Return whether `text` differs from the template only by the variable of the domain, which is there once."""
-    before, variable, after = text.partition(DOMAIN_VARIABLE)
-    is_once = bool(variable) and DOMAIN_VARIABLE not in after
-    return is_once and template.startswith(before) and template.endswith(after)
 
 
 def _label(grant: AlignedGrant, node: ForeignNode) -> str:

@@ -28,6 +28,7 @@ class ForeignGrants:
         by_tenant: The grants by the name of the tenant.
         domains: The domains of the tenants, by the name of the tenant, as far as the files contain them.
         variables: The variables by the name of the tenant.
+        scope_sets: The scope sets by the name of the tenant.
         protect: The grants that the tool leaves alone, by the name of the tenant.
         left_out: The grants that are not imported.
         notes: What the user should know.
@@ -38,6 +39,7 @@ class ForeignGrants:
     by_tenant: Mapping[str, Sequence[NamedGrant]]
     domains: Mapping[str, str] = field(default_factory=dict)
     variables: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    scope_sets: Mapping[str, Mapping[str, tuple[str, ...]]] = field(default_factory=dict)
     protect: Mapping[str, Sequence[ProtectItem]] = field(default_factory=dict)
     left_out: tuple[LeftOut, ...] = ()
     notes: tuple[str, ...] = ()
@@ -52,6 +54,7 @@ def join_results(results: Iterable[ForeignGrants]) -> ForeignGrants:
         by_tenant={name: grants for each in found for name, grants in each.by_tenant.items()},
         domains={name: domain for each in found for name, domain in each.domains.items()},
         variables={name: values for each in found for name, values in each.variables.items()},
+        scope_sets={name: sets for each in found for name, sets in each.scope_sets.items()},
         protect={name: items for each in found for name, items in each.protect.items()},
         left_out=tuple(item for each in found for item in each.left_out),
         notes=tuple(dict.fromkeys(note for each in found for note in each.notes)),

@@ -4,7 +4,7 @@ Alerts (`[!CAUTION]`) and folded details are features of GitHub and GitLab. Else
 """
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from html import escape
 
@@ -35,6 +35,7 @@ from reconciler.output.words import (
     risk_counts,
     risks_at_level,
     scope_label,
+    scope_set_labels,
     sections_by_origin,
     selection_summary,
     severities,
@@ -304,7 +305,8 @@ def _details(change: Change, plan: Plan) -> str:
     summary = f"{_symbol(change)} {element(grant_label(change.key, plan.directory))}"
     description = "" if isinstance(change, Delete) else change.after.spec.description
     description_text = f"{span(description)}\n\n" if description else ""
-    lines = [line for field in _worst_scopes_first(change) for line in difference_lines(field, plan.directory)]
+    sets = scope_set_labels(change)
+    lines = [line for field in _worst_scopes_first(change) for line in difference_lines(field, plan.directory, sets)]
     if isinstance(change, Delete) and change.removal:
         description_text = "".join(f"{span(text)}\n\n" for text in removal_lines(change.removal))
     if change.key in plan.attributions:
@@ -323,8 +325,13 @@ def _worst_scopes_first(change: Change) -> Iterator[FieldChange]:
             yield field
 
 
-def difference_lines(field: FieldChange, directory: Directory) -> Iterator[str]:
-    """Yield a changed field as lines of a diff."""
+NO_SCOPE_SETS: Mapping[str, str] = {}
+
+
+def difference_lines(
+    field: FieldChange, directory: Directory, scope_sets: Mapping[str, str] = NO_SCOPE_SETS
+) -> Iterator[str]:
+    """Yield a changed field as lines of a diff. `scope_sets` has the names of scope sets by scope."""
     match field:
         case SetChange(field="organizations"):
             for prefix, items in (("+", field.added), ("-", field.removed)):
@@ -332,7 +339,8 @@ def difference_lines(field: FieldChange, directory: Directory) -> Iterator[str]:
                 yield from (f"{prefix} organization: {visible(label)}" for label in labels)
         case SetChange():
             name, shown = ("", scope_label) if field.field == "scope" else (f"{field.field}: ", visible)
-            yield from (f"+ {name}{shown(item)}" for item in field.added)
+            names = {item: f"  ({text})" for item, text in scope_sets.items()} if not name else {}
+            yield from (f"+ {name}{shown(item)}{names.get(item, '')}" for item in field.added)
             yield from (f"- {name}{shown(item)}" for item in field.removed)
         case ValueChange():
             values = (("-", field.before), ("+", field.after))
