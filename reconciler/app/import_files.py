@@ -11,6 +11,7 @@ from reconciler.app.console import Console
 from reconciler.app.foreign_sources import ANY_TENANT, READERS, TITLES, parse_source
 from reconciler.app.load import load_config, load_grants
 from reconciler.app.options import GlobalOptions, PlanOptions, RequestOptions
+from reconciler.app.session import TenantSession
 from reconciler.app.shared_import import (
     SharedImport,
     offer_variables,
@@ -224,8 +225,8 @@ def plan_imported(
         return Exit.DONE
     options = replace(options, tenants=tuple(tenant.name for tenant in ready), all_tenants=False)
     folders = [path for path in dict.fromkeys((Path(options.grants), folder)) if lexists(path)]
-    with tenant_runs(options, PlanOptions(), request_options, console, folders) as (runs, sessions):
-        for result in runs.plan_all(sessions):
+    with tenant_runs(options, PlanOptions(), request_options, console, folders) as runs, runs.opened() as sessions:
+        for result in runs.run_open(sessions, TenantSession.observe_and_plan):
             plan = result.result.plan
             console.problems(result.session.warnings(plan), result.session.declared.texts)
             console.result([line()])

@@ -37,14 +37,12 @@ def import_tenants(
     """
     folder = import_options.folder
     check_folder(options, folder)
-    with tenant_runs(options, PlanOptions(), request_options, console, grant_folders(options, folder)) as (
-        runs,
-        sessions,
-    ):
+    folders = grant_folders(options, folder)
+    with tenant_runs(options, PlanOptions(), request_options, console, folders) as runs, runs.opened() as sessions:
         config = load_config(options.config)
         if unnamed := [each.tenant.name for each in sessions if each.tenant.name not in config.tenants]:
             raise ReconcilerError(f"{unnamed[0]} is not a tenant of the configuration; add it to {config.file}")
-        results = runs.run(sessions, TenantSession.observe_all)
+        results = runs.run_open(sessions, TenantSession.observe_all)
         imports = {each.session.tenant.name: _select(each, import_options) for each in results if not runs.failed}
         if runs.failed:
             console.error("nothing was written, because not every tenant could be read")
@@ -126,7 +124,7 @@ def _plan(
     config = load_config(options.config)
     sessions = [replace(each.session, tenant=config.tenants[each.session.tenant.name]) for each in results]
     reloaded = [reload_grants(each, options, folders) for each in sessions]
-    for planned in runs.run(reloaded, lambda each: each.plan_from(observed[each.tenant.name])):
+    for planned in runs.run_open(reloaded, lambda each: each.plan_from(observed[each.tenant.name])):
         plan = planned.result.plan
         console.problems(planned.session.warnings(plan), planned.session.declared.texts)
         console.result([line()])

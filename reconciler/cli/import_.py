@@ -10,6 +10,7 @@ from reconciler.app.import_files import FileImportOptions, import_files
 from reconciler.app.import_grants import ImportOptions, import_grants
 from reconciler.app.import_tenants import import_tenants
 from reconciler.app.options import RequestOptions
+from reconciler.app.run_context import select_tenants
 from reconciler.app.update_grants import UpdateOptions, update_grants
 from reconciler.cli.option_groups import request_options
 from reconciler.cli.options import ListedName, current_options, global_options
@@ -21,6 +22,7 @@ from reconciler.errors import Exit
     "config",
     "grants",
     "tenants",
+    "all_tenants",
     "allow_unnamed_tenant",
     examples=("reconciler import", "reconciler import --update --diff"),
 )
@@ -125,6 +127,6 @@ def command(  # noqa: PLR0913 - the options of the command
         update_options = UpdateOptions(tuple(map(Path, paths)), ImportFilter(clients, audiences), only_diff=diff)
         return update_grants(options, Console(options), update_options, request_options)
     import_options = ImportOptions(out or Path(options.grants), ImportFilter(clients, audiences), variables=variables)
-    if options.all_tenants or len(options.tenants) > 1:
+    if (options.all_tenants or options.tenants) and len(select_tenants(options)[1]) > 1:
         return import_tenants(options, Console(options), import_options, request_options)
     return import_grants(options, Console(options), import_options, request_options)

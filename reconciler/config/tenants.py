@@ -128,10 +128,7 @@ class Tenant:
 
 @dataclass(frozen=True, slots=True)
 class Config:
-    """The content of reconciler.yaml: the tenants, and the settings of tenants that the file does not declare.
-
-    `scope_set_sources` has the source of each scope set, of all tenants.
-    """
+    """The content of reconciler.yaml: the tenants, and the settings of tenants that the file does not declare."""
 
     file: str = DEFAULT_FILE
     tenants: Mapping[str, Tenant] = field(default_factory=dict)
@@ -370,19 +367,9 @@ def tenant_at_domain(config: Config, domain: str) -> Tenant | None:
 
 def undeclared_tenant(config: Config, domain: str) -> Tenant:
     """Return a tenant with this domain and the shared settings, which reconciler.yaml does not declare."""
-    return Tenant(
-        name=host_of(domain),
-        domain=domain,
-        variables=config.variables,
-        scope_sets=config.scope_sets,
-        credentials=config.credentials,
-        managed_scope=config.managed_scope,
-        protect=config.protect,
-        own_applications=config.own_applications,
-        limits=config.limits,
-        policy=config.policy,
-        sandbox_domain=_served_domain(config),
-    )
+    shared = Config.__dataclass_fields__.keys() & Tenant.__dataclass_fields__.keys()
+    settings = {name: getattr(config, name) for name in shared}
+    return Tenant(name=host_of(domain), domain=domain, sandbox_domain=_served_domain(config), **settings)
 
 
 def _served_domain(config: Config) -> str:

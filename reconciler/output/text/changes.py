@@ -13,7 +13,14 @@ from reconciler.core.problems import Level, Risk
 from reconciler.core.risks import RiskRule
 from reconciler.core.spec import GrantSpec
 from reconciler.output.styled import Line, Span, Style, line
-from reconciler.output.words import SHOWN_LEVELS, field_effect, grant_label, removal_lines, scope_label, scope_set_labels
+from reconciler.output.words import (
+    SHOWN_LEVELS,
+    field_effect,
+    grant_label,
+    removal_lines,
+    scope_label,
+    scope_set_labels,
+)
 
 Risks = Mapping[Key, tuple[Risk, ...]]
 
