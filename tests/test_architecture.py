@@ -23,12 +23,13 @@ MAY_IMPORT = {
     "git": {"core.characters", "errors"},
     "files": {"contract.stored", "core", "errors", "git"},
     "config": {"core", "errors", "files.custom_schemas", "files.document"},
+    "foreign": {"contract.stored", "core", "files"},
     "redaction": set(),
     "concurrency": set(),
     "http": {"core.characters", "errors"},
     "auth0": {"concurrency", "core", "errors", "http", "redaction"},
     "artifacts": {"", "contract.stored", "core", "errors", "files", "output.words"},
-    "output": {"artifacts.fleet_json", "artifacts.json_text", "artifacts.serialization", "core"},
+    "output": {"artifacts.fleet_json", "artifacts.json_text", "artifacts.serialization", "core", "foreign.grants"},
     "connect": {
         *("auth0", "config", "core.directory", "core.identity", "core.problems", "errors", "redaction"),
     },
@@ -49,7 +50,7 @@ MAY_IMPORT = {
             "core",
             "errors",
         ),
-        *("files", "forge", "git", "http", "observe", "output", "redaction"),
+        *("files", "foreign", "forge", "git", "http", "observe", "output", "redaction"),
     },
     "cli": {
         *("app", "artifacts", "config", "connect", "contract", "core", "doctor", "errors", "files", "forge", "git"),
@@ -69,7 +70,7 @@ IMPORTED_BY = {
     "jsonschema": {"files.messages"},
     "jsonschema_rs": {"files.custom_schemas", "files.validity"},
     "jwt": {"auth0.credentials"},
-    "yaml": {"files.layout", "files.loader", "files.yaml_messages"},
+    "yaml": {"files.layout", "files.loader", "files.yaml_messages", "foreign.document"},
     "asyncio": {
         *("app", "apply", "artifacts.journal", "auth0", "change_executor", "cli.doctor", "concurrency", "doctor.probe"),
         *("http.retry", "observe"),

@@ -31,11 +31,15 @@ SCHEMA = Path("schemas", "grants.schema.json")
 
 @dataclass(frozen=True, slots=True)
 class ImportOptions:
-    """The options of an import. `confirm` receives the number of grants and returns whether to write files."""
+    """The options of an import. `confirm` receives the number of grants and returns whether to write files.
+
+    With `variables`, texts that differ regularly between several tenants become variables.
+    """
 
     folder: Path
     grant_filter: ImportFilter = field(default_factory=ImportFilter)
     confirm: Callable[[int], bool] = lambda _: True
+    variables: bool = False
 
 
 def import_grants(
@@ -47,8 +51,8 @@ def import_grants(
         ReconcilerError: if the existing files are invalid or the tenant cannot be read. Then nothing is written.
     """
     folder = import_options.folder
-    _check_folder(options, folder)
-    with open_tenant(options, console, _grant_folders(options, folder), request_options) as (tenants, sessions):
+    check_folder(options, folder)
+    with open_tenant(options, console, grant_folders(options, folder), request_options) as (tenants, sessions):
         ((session, observation),) = (
             (tenant_result.session, tenant_result.result)
             for tenant_result in tenants.run_open(sessions, TenantSession.observe_all)
@@ -58,7 +62,7 @@ def import_grants(
             observation.directory,
             choice=import_options.grant_filter,
             protection=session.protection(),
-            declared=_declared_keys(session, observation),
+            declared=declared_keys(session, observation),
         )
         if grant_import.holders and not import_options.confirm(grant_import.count):
             return Exit.DONE
@@ -73,7 +77,7 @@ def import_grants(
         console.info(left_out_lines(grant_import, observation.directory, verbose=options.verbose))
         console.result(import_lines(grant_import, [name_of(path) for path in texts], verbose=options.verbose))
         if texts or session.declared.specs:
-            reloaded = reload_grants(session, options, _grant_folders(options, folder))
+            reloaded = reload_grants(session, options, grant_folders(options, folder))
             plan_again(tenants, reloaded, observation, console, verbose=options.verbose)
     return Exit.DONE
 
@@ -85,17 +89,17 @@ def open_tenant(
     """Open the only selected tenant with the grants in `folders`. Raises ReconcilerError if several are selected."""
     with tenant_runs(options, PlanOptions(), request_options, console, folders) as tenants:
         if tenants.are_several:
-            raise ReconcilerError("import works on one tenant at a time: name one with --tenant")
+            raise ReconcilerError("import --update works on one tenant at a time: name one with --tenant")
         with tenants.opened() as sessions:
             yield tenants, sessions
 
 
-def _grant_folders(options: GlobalOptions, folder: Path) -> list[Path]:
+def grant_folders(options: GlobalOptions, folder: Path) -> list[Path]:
     """Return the folders with grants. They may be missing before the first import."""
     return [path for path in (Path(options.grants), folder) if lexists(path)]
 
 
-def _declared_keys(session: TenantSession, observation: Observation) -> Collection[Key]:
+def declared_keys(session: TenantSession, observation: Observation) -> Collection[Key]:
     """Return the keys of declared grants. Raises like `TenantSession.plan` for the existing files."""
     if not session.declared.specs:
         return ()
@@ -133,7 +137,7 @@ def _file_texts(
     }
 
 
-def _check_folder(options: GlobalOptions, folder: Path) -> None:
+def check_folder(options: GlobalOptions, folder: Path) -> None:
     """Raise ReconcilerError if the folder is not writable or a link in its path leaves the workspace."""
     workspace_of(options.config).refuse_outside_links([folder])
     try:

@@ -1,6 +1,6 @@
 """Load the configuration and the grant files, from the checkout and from a git revision."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -17,12 +17,14 @@ from reconciler.config.tenants import (
     tenant_at_domain,
     undeclared_tenant,
 )
-from reconciler.core.characters import visible
+from reconciler.core.characters import quote_text, visible
 from reconciler.core.config_changes import SHARED, config_changes, new_config_file, unreadable_base_file
 from reconciler.core.config_rules import ConfigChange
 from reconciler.core.outcome import Rollback
 from reconciler.core.problems import Problem, Severity, Source, errors
 from reconciler.core.removals import Removal, find_removals, unread_versions_note
+from reconciler.core.scope_sets import set_name_of
+from reconciler.core.spec import GrantSpec
 from reconciler.core.tenant_filter import TargetTenant
 from reconciler.errors import ProblemsError, ReconcilerError
 from reconciler.files.discover import empty_folder_problems, name_of
@@ -329,6 +331,15 @@ def is_snapshot(paths: Sequence[Path], config: str | None) -> bool:
     return len(paths) == 1 and rollback_of(paths[0], data_folder(config)) is not None
 
 
+def unused_scope_sets(config: Config, specs: Iterable[GrantSpec]) -> Iterator[Problem]:
+    """Yield a warning for each scope set that no grant uses. `specs` are all specs in the files."""
+    used = {set_name_of(item) for spec in specs for item in spec.scope} if config.scope_set_sources else set()
+    for name, source in config.scope_set_sources.items():
+        if name not in used:
+            what, fix = f"no grant uses the scope set {quote_text(name)}", "remove it"
+            yield Problem(source, what, fix, Severity.WARNING)
+
+
 def load_grants(
     options: GlobalOptions,
     config: Config,
@@ -354,7 +365,8 @@ def load_grants(
     )
     if folders is None:
         warnings = (replace(each, severity=Severity.WARNING) for each in empty_folder_problems(paths))
-        declared = replace(declared, problems=tuple(sorted((*declared.problems, *warnings))))
+        unused = () if is_snapshot(paths, options.config) else unused_scope_sets(config, declared.specs)
+        declared = replace(declared, problems=tuple(sorted((*declared.problems, *warnings, *unused))))
     if errors(declared.problems):
         raise ProblemsError(declared.problems, declared.texts)
     return declared

@@ -20,6 +20,7 @@ from reconciler.core.fields import ORGANIZATIONS
 from reconciler.core.import_selection import FileUpdates, ImportFilter, SelectedUpdates, UpdateRules, select_updates
 from reconciler.core.planner import Observation
 from reconciler.core.problems import Problem, Severity, Source, errors
+from reconciler.core.scope_sets import escape_scope
 from reconciler.core.spec import GrantSpec
 from reconciler.core.tenant_filter import insert_variables
 from reconciler.errors import Exit, ProblemsError, ReconcilerError
@@ -80,7 +81,8 @@ def _update_rules(
     convert = partial(insert_variables, values=session.tenant.target.values)
 
     def write_item(name: str, item: str) -> str:
-        return convert(organization_text(item, directory) if name == ORGANIZATIONS else item)
+        text = convert(organization_text(item, directory) if name == ORGANIZATIONS else item)
+        return escape_scope(text) if name == "scope" else text
 
     others = [name for name in load_config(options.config).tenants if name != session.tenant.name]
     return UpdateRules(target=session.tenant.target, other_tenants=others, choice=choice, write_item=write_item)

@@ -225,10 +225,15 @@ def _change(change: Change, plan: Plan, blocked: str | None) -> Json:
         "blocked": blocked,
         "risks": [_risk(risk) for risk in plan.risks.get(change.key, ())],
         "origin": plan.origins.get(change.key),
+        **({"scope_sets": _scope_sets(spec)} if spec and spec.scope_sets else {}),
         **({"facts": _facts(plan.facts[change.key])} if change.key in plan.facts else {}),
         **({"attribution": plan.attributions[change.key]} if change.key in plan.attributions else {}),
         **({"removal": _removal(change.removal)} if isinstance(change, Delete) and change.removal else {}),
     }
+
+
+def _scope_sets(spec: GrantSpec) -> Json:
+    return {name: sorted(scopes) for name, scopes in spec.scope_sets}
 
 
 def _facts(facts: GrantFacts) -> Json:
@@ -354,7 +359,8 @@ def _config_change_from(data: Mapping[str, Any]) -> ConfigChange:
 def _spec_from(data: Mapping[str, Any]) -> GrantSpec:
     source = data["source"]
     location = PartialLocations((source["line"], source["column"]))
-    return GrantSpec(file=source["file"], locations=location, description=data["description"] or "")
+    sets = tuple((name, tuple(scopes)) for name, scopes in data.get("scope_sets", {}).items())
+    return GrantSpec(file=source["file"], locations=location, description=data["description"] or "", scope_sets=sets)
 
 
 def grant_from_json(data: Mapping[str, Any]) -> ClientGrant:

@@ -5,8 +5,12 @@ from pathlib import Path
 import click
 
 from reconciler.app.console import Console
+from reconciler.app.foreign_sources import READERS
+from reconciler.app.import_files import FileImportOptions, import_files
 from reconciler.app.import_grants import ImportOptions, import_grants
+from reconciler.app.import_tenants import import_tenants
 from reconciler.app.options import RequestOptions
+from reconciler.app.run_context import select_tenants
 from reconciler.app.update_grants import UpdateOptions, update_grants
 from reconciler.cli.option_groups import request_options
 from reconciler.cli.options import ListedName, current_options, global_options
@@ -18,11 +22,25 @@ from reconciler.errors import Exit
     "config",
     "grants",
     "tenants",
+    "all_tenants",
     "allow_unnamed_tenant",
     examples=("reconciler import", "reconciler import --update --diff"),
 )
 @click.command("import")
-@click.argument("paths", nargs=-1, type=click.Path(path_type=Path), metavar="[PATH]...")
+@click.argument("paths", nargs=-1, metavar="[PATH]...")
+@click.option(
+    "--from",
+    "tool",
+    type=click.Choice(tuple(READERS)),
+    help="Import the grants in files (PATH, or PATH=TENANT) of another tool. Needs no tenant.",
+)
+@click.option(
+    "--mappings",
+    type=ListedName(),
+    metavar="FILE=TENANT",
+    multiple=True,
+    help="With --from deploy-cli: the tool's configuration file for a tenant, with its keywords. Repeatable.",
+)
 @click.option(
     "--out",
     type=click.Path(path_type=Path),
@@ -33,6 +51,11 @@ from reconciler.errors import Exit
     "--update",
     is_flag=True,
     help="Change the declarations in existing files (PATH) to what the tenant has. Write no new files.",
+)
+@click.option(
+    "--variables",
+    is_flag=True,
+    help="With several tenants, write values that differ regularly, such as stages and hosts, as variables.",
 )
 @click.option("--diff", is_flag=True, help="With --update, print the changes of the files and write nothing.")
 @click.option(
@@ -55,29 +78,55 @@ from reconciler.errors import Exit
 @request_options
 def command(  # noqa: PLR0913 - the options of the command
     *,
-    paths: tuple[Path, ...],
+    paths: tuple[str, ...],
+    tool: str | None,
+    mappings: tuple[str, ...],
     out: Path | None,
     update: bool,
     diff: bool,
+    variables: bool,
     clients: tuple[str, ...],
     audiences: tuple[str, ...],
     request_options: RequestOptions,
 ) -> Exit:
     """Write grant files for the tenant's grants that no file declares.
 
+    With several tenants (--all-tenants), equal grants become one declaration.
+
     Each application gets its own file. Existing files are never overwritten. A plan at the end shows that the files
     match the tenant.
+
+    --from reads files of auth0-deploy-cli (tenant.yaml or its folder) or the output of terraform show -json, for one or
+    several tenants. Tenants share one declaration where they are equal. Keywords become variables in reconciler.yaml.
 
     --update keeps drift: declared grants get the tenant's values, and declarations of missing grants are removed.
     Comments, order, layout and variables are kept. A declaration that also applies to other tenants is split.
     """
     if update and out is not None:
         raise click.UsageError("--out is for new files, and --update writes none: use one of them")
-    if not update and (paths or diff):
-        raise click.UsageError("PATH and --diff need --update")
+    if diff and not update:
+        raise click.UsageError("--diff needs --update")
+    if paths and not (update or tool):
+        raise click.UsageError("PATH needs --update or --from")
+    if tool and (update or not paths):
+        raise click.UsageError("--from needs PATH, and cannot be combined with --update")
+    if mappings and tool != "deploy-cli":
+        raise click.UsageError("--mappings needs --from deploy-cli")
     options = current_options()
+    if tool:
+        file_options = FileImportOptions(
+            tool=tool,
+            paths=paths,
+            mappings=mappings,
+            folder=out or Path(options.grants),
+            grant_filter=ImportFilter(clients, audiences),
+            variables=variables,
+        )
+        return import_files(options, Console(options), file_options, request_options)
     if update:
-        update_options = UpdateOptions(paths, ImportFilter(clients, audiences), only_diff=diff)
+        update_options = UpdateOptions(tuple(map(Path, paths)), ImportFilter(clients, audiences), only_diff=diff)
         return update_grants(options, Console(options), update_options, request_options)
-    import_options = ImportOptions(out or Path(options.grants), ImportFilter(clients, audiences))
+    import_options = ImportOptions(out or Path(options.grants), ImportFilter(clients, audiences), variables=variables)
+    if (options.all_tenants or options.tenants) and len(select_tenants(options)[1]) > 1:
+        return import_tenants(options, Console(options), import_options, request_options)
     return import_grants(options, Console(options), import_options, request_options)

@@ -7,12 +7,13 @@ import click
 
 from reconciler.app import ci
 from reconciler.app.console import Console
-from reconciler.app.load import data_folder, is_snapshot, load_config, workspace_of
+from reconciler.app.load import data_folder, is_snapshot, load_config, unused_scope_sets, workspace_of
 from reconciler.app.options import GlobalOptions
 from reconciler.app.outputs import TENANT, OutputOptions, check_outputs
 from reconciler.cli.option_groups import output_options
 from reconciler.cli.options import current_options, global_options, shard_option
 from reconciler.config.tenants import tenant_named
+from reconciler.core.problems import errors
 from reconciler.core.tenant_filter import UNKNOWN_TENANTS
 from reconciler.errors import Exit, ProblemsError, ReconcilerError
 from reconciler.files.read import LoadedGrants, read_grants
@@ -80,4 +81,8 @@ def _load_files(options: GlobalOptions, paths: list[Path], workspace: Workspace)
         names = options.shard.part(options.tenants or config.tenants)
         tenants = replace(tenants, targets=tuple(tenant_named(config, name).target for name in names))
     snapshot_only = is_snapshot(paths, options.config)
-    return read_grants(paths, tenants, workspace, may_be_empty=snapshot_only, is_snapshot=snapshot_only)
+    grants = read_grants(paths, tenants, workspace, may_be_empty=snapshot_only, is_snapshot=snapshot_only)
+    if snapshot_only or errors(grants.problems) or paths != [Path(options.grants)]:
+        return grants
+    unused = unused_scope_sets(config, grants.specs)
+    return replace(grants, problems=tuple(sorted((*grants.problems, *unused))))

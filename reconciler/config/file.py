@@ -45,7 +45,7 @@ def parse_config(data: Mapping[str, Any], file: str) -> Config:
 
     - `protect` and `own` are added to the shared ones.
     - `credentials` and `manage` replace the shared ones.
-    - `variables` and `limits` replace single values.
+    - `variables`, `scope_sets` and `limits` replace single values.
     - `policy` rules come before the shared ones.
 
     Raises:
@@ -57,6 +57,8 @@ def parse_config(data: Mapping[str, Any], file: str) -> Config:
         file=file,
         default_tenant=data.get("default_tenant"),
         variables=data.get("variables") or {},
+        scope_sets=_scope_sets(data),
+        scope_set_sources=dict(_scope_set_sources(data, file)),
         credentials=data.get("credentials", CREDENTIALS_PREFIX),
         managed_scope=_managed_scope(data),
         protect=_protect(data),
@@ -248,6 +250,7 @@ def _tenant(name: str, item: Mapping[str, Any], folder: Path, shared: Config) ->
         canonical_domain=item.get("canonical_domain"),
         kind=TenantKind(item.get("kind", TenantKind.AUTH0)),
         variables={**shared.variables, **(item.get("variables") or {})},
+        scope_sets={**shared.scope_sets, **_scope_sets(item)},
         credentials=item.get("credentials", shared.credentials),
         managed_scope=_managed_scope(item) if item.get("manage") else shared.managed_scope,
         protect=(*shared.protect, *_protect(item)),
@@ -257,6 +260,19 @@ def _tenant(name: str, item: Mapping[str, Any], folder: Path, shared: Config) ->
         database=folder / str(item.get("database", SANDBOX_DATABASE)),
         seed=folder / str(seed) if seed else None,
     )
+
+
+def _scope_sets(item: Mapping[str, Any]) -> dict[str, tuple[str, ...]]:
+    return {name: tuple(scopes) for name, scopes in (item.get("scope_sets") or {}).items()}
+
+
+def _scope_set_sources(data: Mapping[str, Any], file: str) -> Iterator[tuple[str, Source]]:
+    """Yield each scope set with its source. The first source of a name comes last."""
+    tenants = data.get("tenants") or {}
+    sections = [((), data), *((("tenants", name), item or {}) for name, item in tenants.items())]
+    for path, item in reversed(sections):
+        for name in item.get("scope_sets") or {}:
+            yield name, Source(file, *mark_of(data, (*path, "scope_sets", name), key=True))
 
 
 def _managed_scope(item: Mapping[str, Any]) -> ManagedScope:

@@ -26,6 +26,7 @@ from reconciler.core.identity import (
 from reconciler.core.pattern import ManagedScope, Pattern, Protect
 from reconciler.core.plan import TenantName
 from reconciler.core.policy import Policy, all_denials, strictest
+from reconciler.core.problems import Source
 from reconciler.core.suggest import did_you_mean
 from reconciler.core.tenant_filter import ANY_TENANT, BUILT_IN, TargetTenant, TargetTenants
 from reconciler.core.waves import Rollout
@@ -59,6 +60,7 @@ class Tenant:
     canonical_domain: str | None = None
     kind: TenantKind = TenantKind.AUTH0
     variables: Mapping[str, str] = field(default_factory=dict)
+    scope_sets: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     credentials: str = CREDENTIALS_PREFIX
     managed_scope: ManagedScope = field(default_factory=ManagedScope)
     protect: tuple[Protect, ...] = ()
@@ -121,7 +123,7 @@ class Tenant:
     @property
     def target(self) -> TargetTenant:
         """The name and the variables of the tenant, for reading grant files."""
-        return TargetTenant(self.name, {**self.variables, BUILT_IN: self.identity_host})
+        return TargetTenant(self.name, {**self.variables, BUILT_IN: self.identity_host}, self.scope_sets)
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,6 +134,7 @@ class Config:
     tenants: Mapping[str, Tenant] = field(default_factory=dict)
     default_tenant: str | None = None
     variables: Mapping[str, str] = field(default_factory=dict)
+    scope_sets: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     credentials: str = CREDENTIALS_PREFIX
     managed_scope: ManagedScope = field(default_factory=ManagedScope)
     protect: tuple[Protect, ...] = ()
@@ -139,6 +142,7 @@ class Config:
     limits: Limits = field(default_factory=Limits)
     policy: Policy = field(default_factory=Policy)
     rollout: Rollout = field(default_factory=Rollout)
+    scope_set_sources: Mapping[str, Source] = field(default_factory=dict)
 
     def declares(self, tenant: Tenant) -> bool:
         """Return whether this configuration declares the domain of `tenant`, or the name if `tenant` is a sandbox.
@@ -174,7 +178,7 @@ class Config:
 
     def targets(self, *tenants: Tenant) -> TargetTenants:
         """Return the tenants for which grant files are read: `tenants`, or all declared ones, or any tenant."""
-        any_tenant = TargetTenant("", {**ANY_TENANT.values, **self.variables})
+        any_tenant = TargetTenant("", {**ANY_TENANT.values, **self.variables}, self.scope_sets)
         chosen = tenants or self.tenants.values()
         return TargetTenants(tuple(tenant.target for tenant in chosen) or (any_tenant,), tuple(self.tenants))
 
@@ -363,18 +367,9 @@ def tenant_at_domain(config: Config, domain: str) -> Tenant | None:
 
 def undeclared_tenant(config: Config, domain: str) -> Tenant:
     """Return a tenant with this domain and the shared settings, which reconciler.yaml does not declare."""
-    return Tenant(
-        name=host_of(domain),
-        domain=domain,
-        variables=config.variables,
-        credentials=config.credentials,
-        managed_scope=config.managed_scope,
-        protect=config.protect,
-        own_applications=config.own_applications,
-        limits=config.limits,
-        policy=config.policy,
-        sandbox_domain=_served_domain(config),
-    )
+    shared = Config.__dataclass_fields__.keys() & Tenant.__dataclass_fields__.keys()
+    settings = {name: getattr(config, name) for name in shared}
+    return Tenant(name=host_of(domain), domain=domain, sandbox_domain=_served_domain(config), **settings)
 
 
 def _served_domain(config: Config) -> str:

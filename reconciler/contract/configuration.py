@@ -4,30 +4,30 @@ from collections.abc import Iterator
 from typing import Any
 
 from reconciler.contract.derive import CONTROL_CHARACTERS, DIALECT, MATCHES_NOTHING, Schema
+from reconciler.contract.policy import (
+    MAX_ITEMS,
+    WILDCARDS,
+    must_not_match,
+    object_schema,
+    pattern_item,
+    policy_schema,
+    reason_schema,
+    text_schema,
+)
+from reconciler.core.expressible import MAX_SCOPE_LENGTH
 from reconciler.core.identity import CREDENTIALS_PREFIX
-from reconciler.core.pattern import PATTERN_FIELDS
-from reconciler.core.risks import RULES
-from reconciler.core.tenant_filter import BUILT_IN, VARIABLE_NAME
+from reconciler.core.scope_sets import SET_NAME
+from reconciler.core.tenant_filter import BUILT_IN, INVALID_PLACEHOLDER, VARIABLE_NAME
 from reconciler.core.waves import DEFAULT_STOP_AFTER
 
 END = r"(?![\s\S])"
 """Matches the end of a text. In Python, `$` also matches before a line break at the end."""
 PREFIX = f"^AUTH0_([A-Z0-9]+_)*{END}"
 """Matches the prefixes that `credentials` may have, so that a pull request cannot read other environment variables."""
-SHARED_SETTINGS = ("variables", "credentials", "manage", "protect", "own", "limits", "policy")
+SHARED_SETTINGS = ("variables", "scope_sets", "credentials", "manage", "protect", "own", "limits", "policy")
 """Settings that can be global or per tenant."""
-MAX_ITEMS = 1000
-"""The maximum length of lists of patterns. It limits the time, because each item is compared with each grant."""
 WAVE_NAME = f"^[A-Za-z0-9][A-Za-z0-9._-]*{END}"
 """Matches the names of waves. They appear in job names and environments of CI services."""
-WILDCARDS = "In patterns, * matches any characters and ? matches one character"
-PATTERN_PARTS: dict[str, tuple[str, str, str]] = {
-    "client": ("Client", "the application's name", "Payroll*"),
-    "client_id": ("Client id", "the application's id", "tpc_*"),
-    "api": ("API", "the API's name", "Auth0 *"),
-    "audience": ("Audience", "the API's identifier", "https://*/api/v2/"),
-    "subject_type": ("Subject type", "the subject type", "user"),
-}
 
 
 def config_schema() -> dict[str, Any]:
@@ -44,10 +44,10 @@ def config_schema() -> dict[str, Any]:
             },
         ],
     }
-    default_tenant = _text("Default tenant", "The tenant to use if neither --tenant nor AUTH0_DOMAIN names one.")
+    default_tenant = text_schema("Default tenant", "The tenant to use if neither --tenant nor AUTH0_DOMAIN names one.")
     return {
         "$schema": DIALECT,
-        **_object(
+        **object_schema(
             "reconciler.yaml",
             "The tenants, and the rules for changes in them. This file contains no credentials. "
             "They come from environment variables.",
@@ -62,12 +62,13 @@ def config_schema() -> dict[str, Any]:
         "$defs": {
             "tenant": _tenant(),
             "variables": _variables(),
+            "scope_sets": _scope_sets(),
             "credentials": _credentials(),
             "manage": _manage(),
             "protect": _protect(),
             "own": _own(),
             "limits": _limits(),
-            "policy": _policy(),
+            "policy": policy_schema(),
         },
     }
 
@@ -93,14 +94,14 @@ def _tenant() -> Schema:
     database = "For a sandbox: the file that stores the state, relative to this file."
     fields = {
         "kind": kind,
-        "domain": {**_text("Domain", domain), "examples": ["example.eu.auth0.com", "127.0.0.1:8321"]},
-        "canonical_domain": {**_text("Canonical domain", canonical_domain), "examples": ["example.eu.auth0.com"]},
-        "seed": {**_text("Seed", seed), "examples": ["sandbox.yaml"]},
-        "database": {**_text("Database", database), "examples": [".reconciler/sandbox.sqlite"]},
+        "domain": {**text_schema("Domain", domain), "examples": ["example.eu.auth0.com", "127.0.0.1:8321"]},
+        "canonical_domain": {**text_schema("Canonical domain", canonical_domain), "examples": ["example.eu.auth0.com"]},
+        "seed": {**text_schema("Seed", seed), "examples": ["sandbox.yaml"]},
+        "database": {**text_schema("Database", database), "examples": [".reconciler/sandbox.sqlite"]},
         **_shared(),
     }
     description = "An Auth0 tenant, or a sandbox, which is a local tenant that needs no credentials."
-    return {**_object("Tenant", description, fields), "allOf": list(_kind_rules())}
+    return {**object_schema("Tenant", description, fields), "allOf": list(_kind_rules())}
 
 
 def _kind_rules() -> Iterator[Schema]:
@@ -123,8 +124,8 @@ def _kind_rules() -> Iterator[Schema]:
 
 def _variables() -> Schema:
     value = {
-        **_text("Value", "The value that replaces ${name} for this tenant."),
-        "allOf": [_must_not_match(CONTROL_CHARACTERS, "the variable contains a control character; remove it")],
+        **text_schema("Value", "The value that replaces ${name} for this tenant."),
+        "allOf": [must_not_match(CONTROL_CHARACTERS, "the variable contains a control character; remove it")],
     }
     name = {
         "allOf": [
@@ -145,8 +146,37 @@ def _variables() -> Schema:
     }
 
 
+def _scope_sets() -> Schema:
+    scope = {
+        **text_schema("Scope", 'A scope. A scope that starts with "@" is written with "@@".'),
+        "maxLength": MAX_SCOPE_LENGTH,
+        "allOf": [
+            must_not_match(CONTROL_CHARACTERS, "a scope contains a control character; remove it"),
+            must_not_match("^@(?!@)", "a scope set cannot contain a scope set; list its scopes"),
+            must_not_match(INVALID_PLACEHOLDER, 'invalid variable after "${"; write ${name}, or $${ for a literal ${'),
+        ],
+    }
+    sentence = "this is not a valid name of a scope set; start with a letter, then use letters, digits, _ or -"
+    return {
+        "title": "Scope sets",
+        "description": 'Named lists of scopes. A grant with the scope "@name" gets all scopes of the set.',
+        "type": "object",
+        "propertyNames": {"pattern": f"^{SET_NAME}{END}", "errorMessage": sentence},
+        "additionalProperties": {
+            "title": "Scope set",
+            "description": "The scopes of the set.",
+            "type": "array",
+            "minItems": 1,
+            "maxItems": MAX_ITEMS,
+            "uniqueItems": True,
+            "items": scope,
+        },
+        "examples": [{"readers": ["read:invoices", "read:orders"]}],
+    }
+
+
 def _credentials() -> Schema:
-    text = _text(
+    text = text_schema(
         "Credentials",
         "Prefix of the environment variables with the tenant's credentials. AUTH0_PROD_ means "
         "AUTH0_PROD_CLIENT_ID, AUTH0_PROD_CLIENT_SECRET and so on.",
@@ -161,7 +191,7 @@ def _credentials() -> Schema:
 
 
 def _manage() -> Schema:
-    item = _pattern_item("Managed", f"{WILDCARDS}.", "this item matches nothing", {})
+    item = pattern_item("Managed", f"{WILDCARDS}.", "this item matches nothing", {})
     return {
         "title": "Managed grants",
         "description": (
@@ -176,7 +206,7 @@ def _manage() -> Schema:
 
 
 def _protect() -> Schema:
-    fields = {"reason": _reason("owned by the payroll team")}
+    fields = {"reason": reason_schema("owned by the payroll team")}
     return {
         "title": "Protected grants",
         "description": (
@@ -184,7 +214,7 @@ def _protect() -> Schema:
         ),
         "type": "array",
         "maxItems": MAX_ITEMS,
-        "items": _pattern_item("Protected", f"{WILDCARDS}.", "this item protects nothing", fields),
+        "items": pattern_item("Protected", f"{WILDCARDS}.", "this item protects nothing", fields),
     }
 
 
@@ -197,7 +227,7 @@ def _own() -> Schema:
             "are protected in the same way, even if they are not listed."
         ),
         "type": "array",
-        "items": {**_text("Client id", "The application's id."), "examples": ["B5PSkQdpM3r"]},
+        "items": {**text_schema("Client id", "The application's id."), "examples": ["B5PSkQdpM3r"]},
     }
 
 
@@ -221,7 +251,7 @@ def _limits() -> Schema:
         "minimum": 0,
         "default": 100,
     }
-    return _object(
+    return object_schema(
         "Limits",
         "Maximum changes in a plan. The percentages apply from 10 managed grants up.",
         {
@@ -234,7 +264,7 @@ def _limits() -> Schema:
 
 def _waves() -> Schema:
     name = {
-        **_text("Name", "The name of the wave, for --wave."),
+        **text_schema("Name", "The name of the wave, for --wave."),
         "maxLength": 64,
         "examples": ["canary"],
         "allOf": [
@@ -251,9 +281,9 @@ def _waves() -> Schema:
         "type": "array",
         "minItems": 1,
         "maxItems": MAX_ITEMS,
-        "items": {**_text("Tenant", "The name of a tenant, or a pattern."), "examples": ["eu-*"]},
+        "items": {**text_schema("Tenant", "The name of a tenant, or a pattern."), "examples": ["eu-*"]},
     }
-    item = _object("Wave", "A group of tenants.", {"name": name, "tenants": tenants})
+    item = object_schema("Wave", "A group of tenants.", {"name": name, "tenants": tenants})
     return {
         "title": "Waves",
         "description": (
@@ -279,108 +309,3 @@ def _stop_after() -> Schema:
         "minimum": 1,
         "default": DEFAULT_STOP_AFTER,
     }
-
-
-def _policy() -> Schema:
-    rules = {
-        "title": "Rules",
-        "description": (
-            "The first item that has the rule of a risk and matches its grant decides. "
-            "If no item matches, the risk is shown."
-        ),
-        "type": "array",
-        "maxItems": MAX_ITEMS,
-        "items": _policy_rule(),
-    }
-    schemas = {
-        "title": "Schemas",
-        "description": "JSON Schemas (2020-12) that every grant must satisfy. A change that violates one is blocked.",
-        "type": "array",
-        "items": {
-            "title": "Schema",
-            "description": "A schema for a grant with its names, ids and defaults filled in.",
-            "type": "object",
-            "required": ["title"],
-            "properties": {"title": _text("Title", "The requirement in a few words, shown for blocked changes.")},
-            "examples": [
-                {"title": "no grant has all scopes", "properties": {"allow_all_scopes": {"const": False}}},
-            ],
-        },
-    }
-    description = "Accepted and denied risks. `reconciler risks` lists the risk rules."
-    return _object("Policy", description, {"rules": rules, "schemas": schemas})
-
-
-def _policy_rule() -> Schema:
-    names = [rule.name for rule in RULES]
-    verdicts = "allow: hide the risk. warn: show the risk. deny: block the change, so that nothing is written."
-    fields = {
-        "rule": {"title": "Rule", "description": "The name of a risk rule.", "type": "string", "enum": names},
-        "verdict": {
-            "title": "Verdict",
-            "description": verdicts,
-            "type": "string",
-            "enum": ["allow", "warn", "deny"],
-        },
-        **_patterns(),
-        "reason": _reason("ask the security team"),
-    }
-    exceptions = "Items with allow or warn must use ids, because anybody can choose a name."
-    description = f"{WILDCARDS}. Without patterns, the item matches every grant. {exceptions}"
-    by_id = [_id_rule(name, identity) for name, identity in (("client", "client_id"), ("api", "audience"))]
-    return {**_object("Policy rule", description, fields), "required": ["rule", "verdict"], "allOf": by_id}
-
-
-def _id_rule(name: str, identity: str) -> Schema:
-    """Return the rule that items with allow or warn use ids.
-
-    With a name, an application could get the exception by being renamed.
-    """
-    sentence = f'"{name}" is not valid with allow or warn, because anybody can choose a name; use "{identity}"'
-    return {
-        "if": {"required": ["verdict"], "properties": {"verdict": {"enum": ["allow", "warn"]}}},
-        "then": {"properties": {name: {**MATCHES_NOTHING, "errorMessage": sentence}}},
-    }
-
-
-def _patterns() -> Schema:
-    """Return the schemas of the fields that select grants."""
-    return {
-        name: {**_text(title, f"Pattern for {what}."), "examples": [example]}
-        for name, (title, what, example) in PATTERN_PARTS.items()
-    }
-
-
-def _pattern_item(title: str, description: str, otherwise: str, more: Schema) -> Schema:
-    """Return the schema of an item with at least one pattern.
-
-    `otherwise` starts the error message for an item without patterns. `more` has the schemas of other fields.
-    """
-    needed = {
-        "anyOf": [{"required": [name]} for name in PATTERN_FIELDS],
-        "errorMessage": f"{otherwise}; add at least one of {', '.join(PATTERN_FIELDS[:-1])} and {PATTERN_FIELDS[-1]}",
-    }
-    return {**_object(title, description, {**_patterns(), **more}), "allOf": [needed]}
-
-
-def _reason(example: str) -> Schema:
-    description = "The reason for this item, shown in plans."
-    return {"title": "Reason", "description": description, "type": "string", "examples": [example]}
-
-
-def _must_not_match(pattern: str, sentence: str) -> Schema:
-    return {"not": {"type": "string", "pattern": pattern}, "errorMessage": sentence}
-
-
-def _object(title: str, description: str, fields: Schema) -> Schema:
-    return {
-        "title": title,
-        "description": description,
-        "type": "object",
-        "additionalProperties": False,
-        "properties": fields,
-    }
-
-
-def _text(title: str, description: str) -> Schema:
-    return {"title": title, "description": description, "type": "string", "minLength": 1}

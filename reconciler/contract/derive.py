@@ -5,13 +5,14 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Any
 
 from reconciler.contract.openapi import create_request
+from reconciler.core.scope_sets import INVALID_REFERENCE
 from reconciler.core.tenant_filter import INVALID_PLACEHOLDER
 
 Schema = dict[str, Any]
 
-HOLDERS = ("client", "client_id", "default_for")
+HOLDERS = ("client", "clients", "client_id", "default_for")
 APIS = ("api", "audience")
-LISTS = ("scope", "organizations")
+LISTS = ("clients", "scope", "organizations")
 ORGANIZATION_SETTINGS = ("organization_usage", "allow_any_organization", "organizations")
 USER_SETTINGS_OF_MY_ORGANIZATION = ("organization_usage", "allow_any_organization")
 MY_ORGANIZATION_OF_USERS: Schema = {
@@ -76,6 +77,11 @@ def _scope_rules(fields: Collection[str]) -> Iterator[Schema]:
         "errorMessage": "a scope contains a control character (such as a tab or a line break); remove it",
     }
     yield {"properties": {"scope": {"items": item}}}
+    reference = {
+        "not": {"type": "string", "pattern": INVALID_REFERENCE},
+        "errorMessage": 'invalid scope set after "@"; write @name, or @@ for a scope that starts with "@"',
+    }
+    yield {"properties": {"scope": {"items": reference}}}
     if "allow_all_scopes" in fields:
         yield {
             "if": _has_value("allow_all_scopes", {"const": True}),
@@ -114,6 +120,8 @@ def _subject_type_rules(fields: Mapping[str, Mapping[str, Any]]) -> Iterator[Sch
 
 
 def _organization_rules(fields: Collection[str]) -> Iterator[Schema]:
+    if "clients" in fields:
+        yield _if_present("clients", {"uniqueItems": True}, "a client is listed twice; list each client once")
     if "organizations" in fields:
         sentence = "an organization is listed twice; list each organization once"
         yield _if_present("organizations", {"uniqueItems": True}, sentence)
@@ -165,6 +173,14 @@ CLIENT: Schema = {
     "type": "string",
     "minLength": 1,
     "examples": ["Billing Worker"],
+}
+CLIENTS: Schema = {
+    "title": "Clients",
+    "description": "Names of several applications. Each of them receives the grant.",
+    "type": "array",
+    "minItems": 1,
+    "items": {"type": "string", "minLength": 1},
+    "examples": [["Billing Worker", "Reporting Service"]],
 }
 API: Schema = {
     "title": "API",
@@ -262,7 +278,7 @@ def grants_schema(openapi: object) -> dict[str, Any]:
 
 def _grant(request: dict[str, Any]) -> Schema:
     """Return the schema of one grant: the schema of the create request, extended by our own fields and rules."""
-    names = {"client": CLIENT, "api": API, "description": DESCRIPTION, "tenants": TENANTS}
+    names = {"client": CLIENT, "clients": CLIENTS, "api": API, "description": DESCRIPTION, "tenants": TENANTS}
     fields = {**names, **request["properties"], "organizations": ORGANIZATIONS}
     alternatives = {*HOLDERS, *APIS}  # rules require one of HOLDERS and one of APIS
     required = [name for name in request.get("required", ()) if name not in alternatives]

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from reconciler.core.characters import quote_text
 from reconciler.core.fields import CALLERS, SUBJECT_CLIENT, USAGE_DENY
 from reconciler.core.grant import EMPTY_SET, SUBJECT_ANONYMOUS, SUBJECT_USER, ClientGrant, Key
+from reconciler.core.scope_sets import escape_scope
 from reconciler.core.system_apis import MY_ORGANIZATION_SUFFIX
 from reconciler.core.tenant_filter import escape_variables
 
@@ -112,7 +113,9 @@ def _type_reasons(grant: ClientGrant) -> Iterator[str]:
 
 
 def _inexpressible_scopes(grant: ClientGrant) -> frozenset[str]:
-    return frozenset(scope for scope in grant.scope if not _fits(escape_variables(scope), MAX_SCOPE_LENGTH))
+    return frozenset(
+        scope for scope in grant.scope if not _fits(escape_scope(escape_variables(scope)), MAX_SCOPE_LENGTH)
+    )
 
 
 def _fits(text: str, longest: int) -> bool:

@@ -78,6 +78,7 @@ NO_ITEMS: frozenset[str] = frozenset()
 # The rows are in the order of fields in a formatted file.
 FIELDS: tuple[GrantField, ...] = (
     GrantField("client", FieldKind.TEXT, FieldRole.KEY, has_variables=True),
+    GrantField("clients", FieldKind.SET, FieldRole.FILE, has_variables=True),
     GrantField("client_id", FieldKind.TEXT, FieldRole.KEY, has_variables=True),
     GrantField("default_for", FieldKind.TEXT, FieldRole.KEY),
     GrantField("api", FieldKind.TEXT, FieldRole.KEY, has_variables=True),
@@ -164,7 +165,8 @@ def field_order(name: str) -> int:
 def grant_order(values: Mapping[str, object]) -> tuple[str, ...]:
     """Return the sort key of a grant in a formatted file: the holder, the API, the subject type."""
     parts = (
-        next(((str(values[name]), name) for name in names if name in values), ("", "")) for names in (HOLDERS, APIS)
+        next(((str(values[name]), name) for name in names if name in values), ("", ""))
+        for names in (("clients", *HOLDERS), APIS)
     )
     return (*(text for part in parts for text in part), str(values.get("subject_type", "")))
 

@@ -16,6 +16,7 @@ from reconciler.core.pattern import matches
 from reconciler.core.plan import Update, compare
 from reconciler.core.problems import Problem, Severity
 from reconciler.core.resolve import DesiredGrant, resolve
+from reconciler.core.scope_sets import expand_scopes
 from reconciler.core.spec import GrantSpec, Mark
 from reconciler.core.tenant_filter import TargetTenant, applies_to_tenant, patterns_of, substitute, substitute_spec
 
@@ -224,7 +225,7 @@ def select_updates(
     for spec in specs:
         if not applies_to_tenant(patterns_of(spec), rules.target.name):
             continue
-        desired, problems = resolve([substitute_spec(spec, rules.target.values)], directory)
+        desired, problems = resolve([substitute_spec(spec, rules.target)], directory)
         if not desired:
             not_updated.extend(_warnings(problems))
             continue
@@ -233,6 +234,8 @@ def select_updates(
         found = _update_of(spec, desired[0], by_key.get(desired[0].key), directory, rules)
         if isinstance(found, str):
             not_updated.append(_warning(spec, found))
+        elif spec.clients and (found is None or found.fields):
+            not_updated.append(_warning(spec, "this declaration has several clients"))
         elif found is None or found.fields:
             others = [name for name in rules.other_tenants if applies_to_tenant(patterns_of(spec), name)]
             update = _split(spec, found, others, rules.target.name) if others else found
@@ -278,15 +281,21 @@ def _fields(
         if BY_NAME[name].kind is not FieldKind.SET:
             yield name, wanted
             continue
-        written = {text: _value_of(name, text, directory, rules.target) for text in getattr(spec, name) or ()}
-        new = wanted - set(written.values())
+        written = {text: _values_of(name, text, directory, rules.target) for text in getattr(spec, name) or ()}
+        kept = {text: values for text, values in written.items() if values <= wanted}
+        new = wanted.difference(*kept.values())
         add = [rules.write_item(name, item) for item in new] if BY_NAME[name].has_variables else new
-        remove = frozenset(text for text, value in written.items() if value not in wanted)
-        yield name, SetUpdate(remove, tuple(sorted(add)))
+        yield name, SetUpdate(frozenset(written.keys() - kept.keys()), tuple(sorted(add)))
 
 
-def _value_of(name: str, text: str, directory: Directory, target: TargetTenant) -> str:
-    """Return the value of an item of a list: variables are substituted, and organizations become ids."""
+def _values_of(name: str, text: str, directory: Directory, target: TargetTenant) -> frozenset[str]:
+    """Return the values of an item of a list: the scopes of a set, the id of an organization, or the text.
+
+    Variables are substituted.
+    """
+    if name == "scope":
+        expanded = expand_scopes([text], target.scope_sets)
+        return frozenset(substitute(each.text, target.values) for each in expanded)
     value = substitute(text, target.values) if BY_NAME[name].has_variables else text
     identities = directory.find_organizations(value) if name == ORGANIZATIONS else ()
-    return identities[0] if len(identities) == 1 else value
+    return frozenset({identities[0] if len(identities) == 1 else value})

@@ -55,6 +55,9 @@ class GrantSpec(NamedTuple):
         organizations: The names or ids of organizations, or None if the file has no `organizations` field. An empty
             tuple means no organizations.
         is_snapshot: Whether the file is a snapshot.
+        clients: The names of all applications of the declaration, if it has several. Each has a spec of its own.
+        scope_items: For each scope, the index of its item in the file, if scope sets were expanded.
+        scope_sets: The scope sets that were expanded: their names and scopes.
         tenants: The lists of tenants: the file's list and the grant's list, if present. A tenant must match each list.
             Without lists, the grant applies to all tenants.
 
@@ -77,6 +80,9 @@ class GrantSpec(NamedTuple):
     allow_all_scopes: bool = False
     organizations: tuple[str, ...] | None = None
     is_snapshot: bool = False
+    clients: tuple[str, ...] = ()
+    scope_items: tuple[int, ...] = ()
+    scope_sets: tuple[tuple[str, tuple[str, ...]], ...] = ()
     tenants: tuple[tuple[TenantPattern, ...], ...] = ()
 
     @property
@@ -98,7 +104,10 @@ class GrantSpec(NamedTuple):
 
     def scopes_with_sources(self) -> Iterator[tuple[str, Source]]:
         """Yield each scope with its source."""
-        for scope, mark in zip(self.scope, self.locations.marks_within("scope"), strict=True):
+        marks = list(self.locations.marks_within("scope"))
+        if self.scope_items:
+            marks = [marks[index] for index in self.scope_items]
+        for scope, mark in zip(self.scope, marks, strict=True):
             yield scope, Source(self.file, *mark)
 
     def organizations_with_sources(self) -> Iterator[tuple[str, Source]]:

@@ -2,12 +2,14 @@
 
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
+from typing import Any
 
 from reconciler.core.characters import join_some, quote_text
 from reconciler.core.pattern import WILDCARDS, matches
 from reconciler.core.problems import Problem
+from reconciler.core.scope_sets import PREFIX, ExpandedScope, expand_scopes, has_scope_sets, set_name_of
 from reconciler.core.spec import GrantSpec
 from reconciler.core.suggest import MAX_COMPARED, Suggestions
 
@@ -58,10 +60,11 @@ CACHE_SIZE = 4096
 
 @dataclass(frozen=True, slots=True)
 class TargetTenant:
-    """The properties of a tenant that grant files depend on: its name and the values of its variables."""
+    """The properties of a tenant that grant files depend on: its name, the values of its variables, and scope sets."""
 
     name: str
     values: Mapping[str, str]
+    scope_sets: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
 
 ANY_TENANT = TargetTenant("", {BUILT_IN: BUILT_IN})
@@ -92,7 +95,7 @@ def select_for_tenant(specs: Iterable[GrantSpec], target: TargetTenant) -> tuple
                 known[patterns] = applies_to_tenant(patterns, target.name)
             if not known[patterns]:
                 continue
-        found.append(substitute_spec(spec, target.values) if has_variables(spec) else spec)
+        found.append(substitute_spec(spec, target) if has_variables(spec) else spec)
     return tuple(found)
 
 
@@ -125,9 +128,10 @@ def is_same_for_all_tenants(spec: GrantSpec) -> bool:
 
 
 def has_variables(spec: GrantSpec) -> bool:
-    """Return whether `spec` contains variables."""
+    """Return whether `spec` contains variables or scope sets, so that it may differ between tenants."""
     names = (spec.client or "", spec.client_id or "", spec.api or "", spec.audience or "")
-    return OPENING in "\n".join((*names, *spec.scope, *(spec.organizations or ())))
+    text = "\n".join((*names, *spec.scope, *(spec.organizations or ())))
+    return OPENING in text or (PREFIX in text and has_scope_sets(spec.scope))
 
 
 def with_targets(
@@ -160,6 +164,7 @@ def find_tenant_problems(specs: Iterable[GrantSpec], tenants: TargetTenants) -> 
             yield Problem(spec.tenants[-1][0].source, what, "correct one of the two lists")
         if has_variables(spec):
             yield from _unknown_variables(spec, targets, cache, suggest)
+            yield from _scope_set_problems(spec, targets, suggest)
 
 
 def _match_known_tenants(patterns: Patterns, known: Collection[str]) -> tuple[Collection[str], bool]:
@@ -173,8 +178,9 @@ def _match_known_tenants(patterns: Patterns, known: Collection[str]) -> tuple[Co
     return unknown, any(applies_to_tenant(patterns, name) for name in known)
 
 
-def substitute_spec(spec: GrantSpec, values: Mapping[str, str]) -> GrantSpec:
-    """Substitute variables in all fields of `spec` that may contain them."""
+def substitute_spec(spec: GrantSpec, target: TargetTenant) -> GrantSpec:
+    """Substitute variables in all fields of `spec` that may contain them, and expand scope sets."""
+    values = target.values
 
     def substitute_optional(text: str | None) -> str | None:
         return None if text is None else substitute(text, values)
@@ -184,9 +190,27 @@ def substitute_spec(spec: GrantSpec, values: Mapping[str, str]) -> GrantSpec:
         client_id=substitute_optional(spec.client_id),
         api=substitute_optional(spec.api),
         audience=substitute_optional(spec.audience),
-        scope=tuple(substitute(scope, values) for scope in spec.scope),
         organizations=spec.organizations and tuple(substitute(each, values) for each in spec.organizations),
+        **_substitute_scopes(spec, target),
     )
+
+
+def _substitute_scopes(spec: GrantSpec, target: TargetTenant) -> dict[str, Any]:
+    """Return the fields of `spec` that depend on its scopes and scope sets."""
+    if not has_scope_sets(spec.scope):
+        return {"scope": tuple(substitute(scope, target.values) for scope in spec.scope)}
+    expanded: dict[str, ExpandedScope] = {}
+    sets: dict[str, list[str]] = {}
+    for each in expand_scopes(spec.scope, target.scope_sets):
+        scope = substitute(each.text, target.values)
+        expanded.setdefault(scope, each)
+        if each.set_name:
+            sets.setdefault(each.set_name, []).append(scope)
+    return {
+        "scope": tuple(expanded),
+        "scope_items": tuple(each.item for each in expanded.values()),
+        "scope_sets": tuple((name, tuple(scopes)) for name, scopes in sets.items()),
+    }
 
 
 def _unknown_tenants(
@@ -226,8 +250,30 @@ def _unknown_variables(
                 )
 
 
-def _undefined_message(tenants: list[str], variable: str) -> str:
+def _scope_set_problems(spec: GrantSpec, targets: Sequence[TargetTenant], suggest: Suggestions) -> Iterator[Problem]:
+    """Yield a problem for each scope set that is undefined for a target, or that has an undefined variable."""
+    if not has_scope_sets(spec.scope):
+        return
+    for item, source in spec.scopes_with_sources():
+        name = set_name_of(item)
+        if not name:
+            continue
+        without = [target.name for target in targets if name not in target.scope_sets]
+        if without:
+            known = {each for target in targets[:MAX_COMPARED] for each in target.scope_sets} - {name}
+            fix = suggest(name, known) or "define it under scope_sets in reconciler.yaml"
+            yield Problem(source, _undefined_message(without, name, "scope set"), fix)
+        variables = {
+            each for target in targets for text in target.scope_sets.get(name, ()) for each in variable_names(text)
+        }
+        for variable in sorted(variables):
+            if lacking := [target.name for target in targets if variable not in target.values]:
+                what = f"{_undefined_message(lacking, variable)} of the scope set {quote_text(name)}"
+                yield Problem(source, what, "define it under variables in reconciler.yaml")
+
+
+def _undefined_message(tenants: list[str], name: str, kind: str = "variable") -> str:
     names = [tenant for tenant in tenants if tenant]
     if not names:
-        return f"the variable {quote_text(variable)} is not defined"
-    return f"{join_some(names)} {'have' if names[1:] else 'has'} no variable {quote_text(variable)}"
+        return f"the {kind} {quote_text(name)} is not defined"
+    return f"{join_some(names)} {'have' if names[1:] else 'has'} no {kind} {quote_text(name)}"

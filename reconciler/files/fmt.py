@@ -85,7 +85,7 @@ def _order(kind: NodeKind, parts: Sequence[LayoutPart]) -> list[int]:
     """Return the indexes of the parts of a node in canonical order. The sort is stable."""
     match kind:
         case NodeKind.GRANTS:
-            sort_keys = [grant_order({each.name: each.node.text for each in part.node.parts}) for part in parts]
+            sort_keys = [grant_order({each.name: _text(each.node) for each in part.node.parts}) for part in parts]
         case NodeKind.GRANT:
             sort_keys = [(f"{field_order(part.name):04}",) for part in parts]
         case NodeKind.SET:
@@ -93,6 +93,11 @@ def _order(kind: NodeKind, parts: Sequence[LayoutPart]) -> list[int]:
         case NodeKind.FILE | NodeKind.OTHER:
             sort_keys = [() for _ in parts]
     return sorted(range(len(parts)), key=sort_keys.__getitem__)
+
+
+def _text(node: Node) -> str:
+    """Return the text of a scalar, or of the first item of a list."""
+    return node.text or (node.parts[0].node.text if node.parts else "")
 
 
 def _sort_flow(text: str, node: Node, kind: NodeKind, start: int, end: int) -> str:

@@ -195,6 +195,11 @@ def grant_file_contents(path: Path, workspace: Workspace) -> Iterator[tuple[str,
     yield from ((discover.name_of(file), discover.read(file)) for file in files)
 
 
+def check_texts(texts: Mapping[str, str], tenants: TargetTenants = NO_TENANTS) -> LoadedGrants:
+    """Return the content of grant files that are not written yet, by name, checked for all `tenants`."""
+    return load_contents(((name, text.encode()) for name, text in texts.items()), tenants)
+
+
 def load_contents(
     contents: Iterable[tuple[str, bytes | Problem]],
     tenants: TargetTenants,

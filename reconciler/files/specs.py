@@ -12,7 +12,8 @@ from typing import Any
 from reconciler.core.characters import quote_text
 from reconciler.core.fields import FIELDS, SETS, USAGE_DENY, FieldKind
 from reconciler.core.problems import Problem, Severity, Source
-from reconciler.core.spec import GrantSpec, TenantPattern
+from reconciler.core.scope_sets import escape_scope, set_name_of
+from reconciler.core.spec import GrantSpec, Mark, TenantPattern
 from reconciler.core.tenant_filter import (
     NO_TENANTS,
     OPENING,
@@ -23,6 +24,7 @@ from reconciler.core.tenant_filter import (
     has_variables,
     is_same_for_all_tenants,
     patterns_of,
+    substitute,
     substitute_spec,
     with_targets,
 )
@@ -57,7 +59,8 @@ def grant_specs(data: YamlMapping, file: str, problems: Iterable[Problem] = ()) 
         return ()
     valid = [item for index, item in enumerate(items) if index not in invalid] if invalid else items
     file_tenants, is_snapshot = _tenant_lists(data, file), "snapshot" in data
-    return tuple(_grant_spec(item, file, file_tenants, is_snapshot=is_snapshot) for item in valid)
+    specs = (_grant_specs(item, file, file_tenants, is_snapshot=is_snapshot) for item in valid)
+    return tuple(chain.from_iterable(specs))
 
 
 def partial_specs(data: YamlMapping, file: str, problems: Iterable[Problem]) -> tuple[GrantSpec, ...]:
@@ -72,7 +75,8 @@ def partial_specs(data: YamlMapping, file: str, problems: Iterable[Problem]) -> 
         for index, item in enumerate(items)
         if index in invalid and isinstance(item, YamlMapping)
     )
-    return tuple(_grant_spec(item, file, file_tenants, is_snapshot=is_snapshot) for item in partial if item is not None)
+    specs = (_grant_specs(item, file, file_tenants, is_snapshot=is_snapshot) for item in partial if item is not None)
+    return tuple(chain.from_iterable(specs))
 
 
 def _invalid_items(data: YamlMapping, problems: Iterable[Problem]) -> set[int] | None:
@@ -101,14 +105,48 @@ def _are_texts(value: object) -> bool:
     return isinstance(value, YamlList) and all(map(_is_text, value))
 
 
-def _grant_spec(item: YamlMapping, file: str, file_tenants: TenantLists, *, is_snapshot: bool) -> GrantSpec:
-    """Return the spec of an item. The fields of a spec have the same names and defaults as in files."""
+def _grant_specs(item: YamlMapping, file: str, file_tenants: TenantLists, *, is_snapshot: bool) -> Iterable[GrantSpec]:
+    """Return the specs of an item: one, or one for each of its `clients`.
+
+    The fields of a spec have the same names and defaults as in files.
+    """
     values = dict(item)
     for name in SETS:
         if name in values:
             values[name] = tuple(values[name])
     values["tenants"] = file_tenants + _tenant_lists(item, file) if "tenants" in values else file_tenants
-    return GrantSpec(file=file, locations=item, is_snapshot=is_snapshot, **values)
+    if "clients" not in values:
+        return (GrantSpec(file=file, locations=item, is_snapshot=is_snapshot, **values),)
+    clients = values["clients"] = tuple(values["clients"])
+    locations = (ClientLocations(item, index) for index in range(len(clients)))
+    return [
+        GrantSpec(file=file, locations=each, is_snapshot=is_snapshot, **{**values, "client": client})
+        for client, each in zip(clients, locations, strict=True)
+    ]
+
+
+class ClientLocations:
+    """The positions of a grant in a declaration with several clients. The grant is at the position of its client."""
+
+    __slots__ = ("_index", "item")
+
+    def __init__(self, item: YamlMapping, index: int) -> None:
+        self.item = item
+        self._index = index
+
+    @property
+    def mark(self) -> Mark:
+        """The position of the client."""
+        return list(self.item.marks_within("clients"))[self._index]
+
+    @property
+    def value_marks(self) -> Mapping[str, Mark]:
+        """The position of each field's value. The field `client` is at the position of the client."""
+        return {**self.item.value_marks, "client": self.mark}
+
+    def marks_within(self, name: str) -> Iterable[Mark]:
+        """Return the position of each item of the list `name`."""
+        return self.item.marks_within(name)
 
 
 def _has_valid_tenants(data: YamlMapping) -> bool:
@@ -169,10 +207,18 @@ def _combinations(specs: Iterable[GrantSpec], tenants: TargetTenants) -> int:
     if compared > MAX_COMBINATIONS:
         return compared
     texts = (
-        len(targets) * (2 + len(spec.scope) + len(spec.organizations or ()) if has_variables(spec) else 1)
+        len(targets) * (2 + _scope_count(spec, targets) + len(spec.organizations or ()) if has_variables(spec) else 1)
         for spec, targets in with_targets(specs, tenants)
     )
     return compared + sum(texts)
+
+
+def _scope_count(spec: GrantSpec, targets: Sequence[TargetTenant]) -> int:
+    """Return the number of scopes of a spec, with the largest content of its scope sets."""
+    names = [name for item in spec.scope if (name := set_name_of(item))]
+    return len(spec.scope) + sum(
+        max((len(target.scope_sets.get(name, ())) for target in targets), default=0) for name in names
+    )
 
 
 def _too_many_combinations(file: str, count: int) -> Problem:
@@ -197,7 +243,7 @@ def _problems_by_tenant(specs: Sequence[GrantSpec], tenants: TargetTenants, chec
             if not has_variables(spec):
                 by_tenant[target.name].append((index, spec))
                 continue
-            filled = substitute_spec(spec, target.values)
+            filled = substitute_spec(spec, target)
             yield from _value_problems(filled, spec, target, check)
             by_tenant[target.name].append((index, filled))
     for of_tenant in by_tenant.values():
@@ -208,17 +254,24 @@ def _problems_by_tenant(specs: Sequence[GrantSpec], tenants: TargetTenants, chec
 
 def _value_problems(filled: GrantSpec, spec: GrantSpec, target: TargetTenant, check: Check) -> Iterator[Problem]:
     """Yield the problems of an item with the values of a tenant, at their positions in the file."""
-    if not isinstance(spec.locations, YamlMapping):
+    locations = spec.locations
+    item = locations.item if isinstance(locations, ClientLocations) else locations
+    if not isinstance(item, YamlMapping):
         return
     values: dict[str, Any] = {
         name: _literal(getattr(filled, name)) for name in TEXTS if _has_variable(getattr(spec, name))
     }
+    if spec.clients and "client" in values:
+        client = values.pop("client")
+        values["clients"] = [client]
     for name in SETS:
         declared = getattr(spec, name) or ()
         if any(map(_has_variable, declared)):
-            texts = zip(declared, getattr(filled, name), strict=True)
-            values[name] = [_literal(text) if _has_variable(each) else each for each, text in texts]
-    for problem in check(spec.locations, values, spec.file):
+            escape = escape_scope if name == "scope" else str
+            values[name] = [
+                escape(_literal(substitute(each, target.values))) if _has_variable(each) else each for each in declared
+            ]
+    for problem in check(item, values, spec.file):
         suffix = f", with the values of {quote_text(target.name)}" if target.name else ""
         yield replace(problem, what=f"{problem.what}{suffix}")
 

@@ -25,7 +25,7 @@ class NotEditableError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class _Edit:
+class Edit:
     """Replaces the text from `start` to before `end`."""
 
     start: int
@@ -47,8 +47,8 @@ def update_text(text: str, updates: FileUpdates) -> str:
         text += "\n"
     by_index = _Editor(text).by_index(updates)
     copied = [index for index, each in by_index.items() if isinstance(each, GrantSplit) and each.update is not None]
-    text = _apply(text, _Editor(text).copies(copied))
-    return _apply(text, _Editor(text).edits(_without_splits(by_index, copied)))
+    text = apply_edits(text, _Editor(text).copies(copied))
+    return apply_edits(text, _Editor(text).edits(_without_splits(by_index, copied)))
 
 
 def add_tenant(text: str, name: str, domain: str) -> str:
@@ -100,7 +100,8 @@ def _without_splits(
     return found
 
 
-def _apply(text: str, found: Iterable[_Edit]) -> str:
+def apply_edits(text: str, found: Iterable[Edit]) -> str:
+    """Return the text after `found`. Raises NotEditableError if two edits overlap."""
     edits = sorted(found, key=lambda edit: (edit.start, edit.end))
     for first, second in pairwise(edits):
         if first.end > second.start:
@@ -124,17 +125,17 @@ class _Editor:
         marks = [self._mark(item.node.start) for item in self._grants.node.parts]
         return {index: updates[mark] for index, mark in enumerate(marks) if mark in updates}
 
-    def copies(self, indexes: Iterable[int]) -> Iterator[_Edit]:
+    def copies(self, indexes: Iterable[int]) -> Iterator[Edit]:
         """Yield the edits that insert a copy of grants after them. Comments are not copied, except inside a grant."""
         for index in indexes:
             item = self._grants.node.parts[index]
             if self._grants.node.is_block:
                 start, end = self._starts[self._line(item.start)], self._end_of_line(item.node)
-                yield _Edit(end, end, self._text[start:end])
+                yield Edit(end, end, self._text[start:end])
             else:
-                yield _Edit(item.node.end, item.node.end, f", {self._text[item.start : item.node.end]}")
+                yield Edit(item.node.end, item.node.end, f", {self._text[item.start : item.node.end]}")
 
-    def edits(self, updates: Mapping[int, GrantUpdate | None]) -> Iterator[_Edit]:
+    def edits(self, updates: Mapping[int, GrantUpdate | None]) -> Iterator[Edit]:
         """Yield the edits for grants by their index. They do not overlap."""
         items = self._grants.node.parts
         yield from self._remove_parts(self._grants, [items[index] for index in updates if updates[index] is None])
@@ -142,7 +143,7 @@ class _Editor:
             if update is not None:
                 yield from self._update_grant(items[index].node, update)
 
-    def _update_grant(self, grant: Node, update: GrantUpdate) -> Iterator[_Edit]:
+    def _update_grant(self, grant: Node, update: GrantUpdate) -> Iterator[Edit]:
         present = {part.name: part for part in grant.parts}
         missing: list[str] = []
         for name, value in update.fields.items():
@@ -153,18 +154,18 @@ class _Editor:
                 case SetUpdate(add=()):
                     pass
                 case str() | bool() if part is not None:
-                    yield _Edit(part.node.start, part.node.end, _scalar(value))
+                    yield Edit(part.node.start, part.node.end, _scalar(value))
                 case _:
                     missing.append(name)
         for name in sorted(missing, key=field_order):
             yield self._new_field(grant, name, update.fields[name])
 
-    def _new_field(self, grant: Node, name: str, value: str | SetUpdate | bool) -> _Edit:  # noqa: FBT001 - a value
+    def _new_field(self, grant: Node, name: str, value: str | SetUpdate | bool) -> Edit:  # noqa: FBT001 - a value
         items = list(map(scalar, value.add)) if isinstance(value, SetUpdate) else None
         if not grant.is_block:
             shown = _scalar(value) if items is None else f"[{', '.join(items)}]"
             end = grant.parts[-1].node.end
-            return _Edit(end, end, f", {name}: {shown}")
+            return Edit(end, end, f", {name}: {shown}")
         first = grant.parts[0]
         indent = " " * (first.start - self._starts[self._line(first.start)])
         lines = [f"{indent}{name}: {_scalar(value)}"]
@@ -175,9 +176,9 @@ class _Editor:
         if later is not None:
             previous = grant.parts[grant.parts.index(later) - 1]
             position = self._end_of_line(previous.node)
-        return _Edit(position, position, "".join(f"{each}{self._line_end}" for each in lines))
+        return Edit(position, position, "".join(f"{each}{self._line_end}" for each in lines))
 
-    def _update_set(self, part: LayoutPart, update: SetUpdate) -> Iterator[_Edit]:
+    def _update_set(self, part: LayoutPart, update: SetUpdate) -> Iterator[Edit]:
         node = part.node
         removed = [item for item in node.parts if item.node.text in update.remove]
         if not node.is_block:
@@ -189,16 +190,16 @@ class _Editor:
             indent = " " * (last.start - self._starts[self._line(last.start)])
             position = self._end_of_line(last.node)
             lines = (f"{indent}- {scalar(each)}{self._line_end}" for each in update.add)
-            yield _Edit(position, position, "".join(lines))
+            yield Edit(position, position, "".join(lines))
             for item in removed:
                 yield self._remove_lines(item, part)
         else:
             yield from self._remove_parts(part, removed)
 
-    def _flow_list(self, node: Node, items: Sequence[str]) -> _Edit:
+    def _flow_list(self, node: Node, items: Sequence[str]) -> Edit:
         """Return the edit that writes a list between brackets on one line."""
         self._refuse_comment(node)
-        return _Edit(node.start, node.end, f"[{', '.join(items)}]")
+        return Edit(node.start, node.end, f"[{', '.join(items)}]")
 
     def _refuse_comment(self, node: Node) -> None:
         """Raise NotEditableError if there is a comment between the parts of a flow collection."""
@@ -207,7 +208,7 @@ class _Editor:
         if any("#" in self._text[start:end] for start, end in gaps):
             raise NotEditableError("a list between brackets contains a comment; write each item on its own line")
 
-    def _remove_parts(self, outer: LayoutPart, removed: Sequence[LayoutPart]) -> Iterator[_Edit]:
+    def _remove_parts(self, outer: LayoutPart, removed: Sequence[LayoutPart]) -> Iterator[Edit]:
         """Yield the edits that remove items of the list `outer`. A list without items becomes `[]`."""
         node = outer.node
         if not removed:
@@ -219,11 +220,11 @@ class _Editor:
             return
         if len(removed) == len(node.parts):
             colon = self._text.index(":", outer.start + len(outer.name))
-            yield _Edit(colon + 1, colon + 1, " []")
+            yield Edit(colon + 1, colon + 1, " []")
         for item in removed:
             yield self._remove_lines(item, outer)
 
-    def _remove_lines(self, item: LayoutPart, outer: LayoutPart) -> _Edit:
+    def _remove_lines(self, item: LayoutPart, outer: LayoutPart) -> Edit:
         """Return the edit that removes the lines of a block item with the comments that belong to it."""
         first = self._line(item.start)
         items = outer.node.parts
@@ -238,7 +239,7 @@ class _Editor:
             end += 1
         if self._is_blank(first - 1) and (end + 1 >= len(self._starts) - 1 or self._is_blank(end + 1)):
             first -= 1
-        return _Edit(self._starts[first], self._starts[end + 1], "")
+        return Edit(self._starts[first], self._starts[end + 1], "")
 
     def _is_comment(self, line: int, column: int) -> bool:
         """Return whether a line has only a comment that is indented by at least `column`."""

@@ -7,7 +7,7 @@ and other tenants have the same names.
 import json
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from reconciler.core.characters import escape_for_yaml, has_invisible, is_invisible, visible
@@ -21,9 +21,12 @@ from reconciler.core.expressible import (
 )
 from reconciler.core.fields import SETTINGS, SUBJECT_CLIENT, GrantField, field_order, grant_order
 from reconciler.core.grant import ClientGrant, Key
+from reconciler.core.scope_sets import escape_scope
+from reconciler.core.shared_grants import Comments, FieldValue, NamedGrant, SharedGrant
 from reconciler.core.tenant_filter import escape_variables
 
 PLAIN = re.compile(r"[^\W\d_][\w ./:@+-]*")
+TENANTS = "tenants"
 RESERVED_WORDS = frozenset({"true", "false", "null", "yes", "no", "on", "off", "y", "n"})
 """Words that some version of YAML does not read as a string."""
 SHORT_ESCAPES = {each: json.dumps(each)[1:-1] for each in '"\\\b\f\n\r\t'}
@@ -52,7 +55,6 @@ MAX_FILE_CHARACTERS = 2_000_000
 GRANT_OVERHEAD_CHARACTERS = 400
 SCOPE_OVERHEAD_CHARACTERS = 9
 
-FieldValue = str | bool | list[str]
 TextConverter = Callable[[str], str]
 """Converts a string of the tenant for a file. It may insert variables."""
 
@@ -110,6 +112,28 @@ def import_file(
     return "\n".join([*(f"# {visible(each)}" for each in heading.comments), *tenants, "grants:", *lines[1:], ""])
 
 
+def shared_file(declarations: Sequence[SharedGrant], comments: Iterable[str]) -> str:
+    """Return the text of a grant file with declarations that several tenants share, in the given order.
+
+    If all declarations are for the same tenants, the file names the tenants once, at its top.
+    """
+    of_tenants = {each.tenants for each in declarations}
+    tenants = next(iter(of_tenants)) if len(of_tenants) == 1 else None
+    top = [] if tenants is None else [f"tenants: [{', '.join(map(scalar, tenants))}]"]
+    lines = []
+    for each in declarations:
+        is_limited = tenants is None and each.tenants is not None
+        fields = {**each.grant.fields, **({TENANTS: each.tenants or ()} if is_limited else {})}
+        lines += ["", *_commented_lines(replace(each.grant, fields=fields))]
+    return "\n".join([*(f"# {visible(each)}" for each in comments), *top, "grants:", *lines[1:], ""])
+
+
+def named_grant(grant: ClientGrant, directory: Directory, convert: TextConverter = escape_variables) -> NamedGrant:
+    """Return a grant with names instead of ids where possible. Comments have the names of ids."""
+    texts = {(name, ""): Comments(trailing=text) for name, text in _comments(grant, directory).items() if text}
+    return NamedGrant(fields=_imported(grant, directory, convert), comments=texts)
+
+
 def _imported(grant: ClientGrant, directory: Directory, convert: TextConverter) -> dict[str, FieldValue]:
     return (
         _key_by_name(grant.key, directory, convert)
@@ -132,6 +156,20 @@ def split_by_size(grants: Iterable[ClientGrant]) -> list[list[ClientGrant]]:
     return parts
 
 
+def split_declarations(declarations: Iterable[SharedGrant]) -> list[list[SharedGrant]]:
+    """Split declarations into parts, one part for each file, so that no file is too large to be read."""
+    parts: list[list[SharedGrant]] = [[]]
+    size_of_part = 0
+    for each in declarations:
+        size = sum(map(len, _commented_lines(each.grant))) + GRANT_OVERHEAD_CHARACTERS
+        if size_of_part + size > MAX_FILE_CHARACTERS and parts[-1]:
+            parts.append([])
+            size_of_part = 0
+        parts[-1].append(each)
+        size_of_part += size
+    return parts
+
+
 def _snapshot_lines(grant: ClientGrant, directory: Directory) -> Iterator[str]:
     """Yield the lines of a grant in a snapshot."""
     reason = reason_not_expressible(grant)
@@ -148,7 +186,7 @@ def _snapshot_lines(grant: ClientGrant, directory: Directory) -> Iterator[str]:
 def _lines_by_id(grant: ClientGrant, directory: Directory) -> Iterator[str]:
     fields = _key_by_id(grant.key, escape_variables) | _settings(grant, escape_variables)
     if grant.organizations is not None:
-        fields["organizations"] = sorted(map(escape_variables, grant.organizations))
+        fields["organizations"] = tuple(sorted(map(escape_variables, grant.organizations)))
     yield from _item_lines(fields, _id_comments(grant, directory))
 
 
@@ -176,7 +214,7 @@ def _key_by_name(key: Key, directory: Directory, convert: TextConverter) -> dict
 def _organizations(grant: ClientGrant, directory: Directory, convert: TextConverter) -> dict[str, FieldValue]:
     """Return the field `organizations`, or an empty mapping if the grant has none."""
     organizations = [convert(organization_text(each, directory)) for each in grant.organizations or ()]
-    return {"organizations": sorted(organizations)} if organizations else {}
+    return {"organizations": tuple(sorted(organizations))} if organizations else {}
 
 
 def organization_text(identity: str, directory: Directory) -> str:
@@ -210,23 +248,46 @@ def _settings(grant: ClientGrant, convert: TextConverter) -> dict[str, FieldValu
 
 def _value(value: Any, field: GrantField, convert: TextConverter) -> FieldValue:  # noqa: ANN401 - a value of any field
     if isinstance(value, frozenset):
-        return sorted(map(convert, value) if field.has_variables else value)
+        texts = map(convert, value) if field.has_variables else value
+        return tuple(sorted(map(escape_scope, texts) if field.name == "scope" else texts))
     return value or ""
 
 
 def _item_lines(fields: Mapping[str, FieldValue], comments: Mapping[str, str]) -> Iterator[str]:
     """Yield the lines of one item under `grants:`."""
+    texts = {(name, ""): Comments(trailing=text) for name, text in comments.items() if text}
+    return _commented_lines(NamedGrant(fields=fields, comments=texts))
+
+
+def _commented_lines(grant: NamedGrant) -> Iterator[str]:
+    """Yield the lines of one item under `grants:` with its comments."""
+    yield from _comment_lines("  ", grant.above)
     start = "  - "
-    for name, value in sorted(fields.items(), key=lambda item: field_order(item[0])):
-        comment = f"  # {visible(comments[name])}" if comments.get(name) else ""
+    for name, value in sorted(grant.fields.items(), key=lambda item: field_order(item[0])):
+        comments = grant.comments.get((name, ""), Comments())
+        yield from _comment_lines("  " if start == "  - " else "    ", comments.above)
         match value:
             case bool():
-                yield f"{start}{name}: {str(value).lower()}"
+                yield f"{start}{name}: {str(value).lower()}{_trailing(comments)}"
             case str():
-                yield f"{start}{name}: {scalar(value)}{comment}"
-            case []:
-                yield f"{start}{name}: []"
+                yield f"{start}{name}: {scalar(value)}{_trailing(comments)}"
+            case ():
+                yield f"{start}{name}: []{_trailing(comments)}"
+            case _ if name == TENANTS:
+                yield f"{start}{name}: [{', '.join(map(scalar, value))}]"
             case _:
-                yield f"{start}{name}:{comment}"
-                yield from (f"      - {scalar(item)}" for item in value)
+                yield f"{start}{name}:{_trailing(comments)}"
+                for item in value:
+                    of_item = grant.comments.get((name, item), Comments())
+                    yield from _comment_lines("      ", of_item.above)
+                    yield f"      - {scalar(item)}{_trailing(of_item)}"
         start = "    "
+    yield from _comment_lines("    ", grant.after)
+
+
+def _comment_lines(indent: str, comments: Iterable[str]) -> Iterator[str]:
+    return (f"{indent}# {visible(text)}".rstrip() for text in comments)
+
+
+def _trailing(comments: Comments) -> str:
+    return f"  # {visible(comments.trailing)}" if comments.trailing else ""

@@ -25,6 +25,7 @@ from reconciler.core.plan import (
 from reconciler.core.problems import Level, Risk
 from reconciler.core.removals import NoLongerDeclared, Removal, earlier_source
 from reconciler.core.risks import RULE_ORDER, escaped_scope
+from reconciler.core.scope_sets import PREFIX
 from reconciler.core.scopes import scope_order
 
 SHOWN_LEVELS = (Level.CRITICAL, Level.HIGH)
@@ -201,6 +202,17 @@ def field_effect(change: ValueChange) -> str:
     if change.field != "organization_usage":
         return ""
     return describe_effect(str(change.before), str(change.after))
+
+
+def scope_set_labels(change: Change) -> Mapping[str, str]:
+    """Return the names of the scope sets of a declared grant, such as `@readers`, by the scopes in them."""
+    if isinstance(change, Delete) or not change.after.spec.scope_sets:
+        return {}
+    names: dict[str, list[str]] = {}
+    for name, scopes in change.after.spec.scope_sets:
+        for scope in scopes:
+            names.setdefault(scope, []).append(f"{PREFIX}{name}")
+    return {scope: ", ".join(each) for scope, each in names.items()}
 
 
 def scope_label(scope: str) -> str:

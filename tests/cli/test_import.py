@@ -273,15 +273,17 @@ def test_grants_outside_manage_are_not_imported(folder: Path) -> None:
     assert "\n    manage in reconciler.yaml does not match this grant\n" in ran.stderr
 
 
-def test_several_tenants_are_refused(folder: Path) -> None:
+def test_an_update_of_several_tenants_is_refused(folder: Path) -> None:
     (folder / "reconciler.yaml").write_text(
         f"{CONFIG}  other: {{kind: sandbox, database: other.db}}\n", encoding="utf-8"
     )
 
-    ran = reconciler("import", "--tenant", "local", "--tenant", "other")
+    (folder / "grants").mkdir()
+
+    ran = reconciler("import", "--update", "--tenant", "local", "--tenant", "other")
 
     assert (ran.code, ran.stdout) == (1, "")
-    assert ran.stderr == "error: import works on one tenant at a time: name one with --tenant\n"
+    assert ran.stderr == "error: import --update works on one tenant at a time: name one with --tenant\n"
 
 
 def test_existing_settings_of_a_system_api_are_only_a_warning(folder: Path) -> None:

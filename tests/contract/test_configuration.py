@@ -4,8 +4,9 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from reconciler.contract import stored
-from reconciler.contract.configuration import PATTERN_PARTS, SHARED_SETTINGS, config_schema
+from reconciler.contract.configuration import SHARED_SETTINGS, config_schema
 from reconciler.contract.derive import Schema, render
+from reconciler.contract.policy import PATTERN_PARTS
 from reconciler.core.pattern import PATTERN_FIELDS
 from reconciler.core.risks import RULES
 

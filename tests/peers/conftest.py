@@ -11,6 +11,7 @@ PEERS = {
     "test_auth0_python.py": f"auth0-python {version('auth0-python')}",
     "test_node_auth0.py": "auth0 (Node)",
     "test_deploy_cli.py": "auth0-deploy-cli",
+    "test_deploy_cli_import.py": "auth0-deploy-cli, files for an import",
     "test_schemathesis.py": f"schemathesis {version('schemathesis')}",
 }
 

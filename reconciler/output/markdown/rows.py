@@ -24,6 +24,7 @@ from reconciler.output.words import (
     grant_label,
     no_longer_declared_label,
     scope_label,
+    scope_set_labels,
     severities,
 )
 
@@ -163,7 +164,11 @@ def _items(field: SetChange, change: Change, directory: Directory, max_folded_by
     added: Iterable[str] = field.added
     if field.field == "scope" and len(field.added) + len(field.removed) > MAX_ITEMS_IN_ROW:
         added = sorted(field.added, key=lambda scope: scope_order(change.key.audience, scope))
-    items = [f"+{label(each)}" for each in added] + [f"{MINUS}{label(each)}" for each in field.removed]
+    sets = scope_set_labels(change) if field.field == "scope" else {}
+    names = {each: f" ({sets[each]})" for each in sets}
+    items = [f"+{label(each)}{names.get(each, '')}" for each in added] + [
+        f"{MINUS}{label(each)}" for each in field.removed
+    ]
     shown = " ".join(element(shorten(each, MAX_ITEM_LENGTH)) for each in items[:MAX_ITEMS_IN_ROW])
     more = items[MAX_ITEMS_IN_ROW:]
     if not more:

@@ -13,7 +13,14 @@ from reconciler.core.problems import Level, Risk
 from reconciler.core.risks import RiskRule
 from reconciler.core.spec import GrantSpec
 from reconciler.output.styled import Line, Span, Style, line
-from reconciler.output.words import SHOWN_LEVELS, field_effect, grant_label, removal_lines, scope_label
+from reconciler.output.words import (
+    SHOWN_LEVELS,
+    field_effect,
+    grant_label,
+    removal_lines,
+    scope_label,
+    scope_set_labels,
+)
 
 Risks = Mapping[Key, tuple[Risk, ...]]
 
@@ -76,7 +83,7 @@ def change_lines(change: Change, directory: Directory, risks: Risks, origin: Ori
         if risk.level in SHOWN_LEVELS:
             yield line(INDENT, Span(f"! {risk.level}: {visible(risk.message)}", LEVEL_STYLES[risk.level]))
     for field in change.fields:
-        yield from _field(field, directory)
+        yield from _field(field, directory, scope_set_labels(change))
 
 
 def _origin(spec: GrantSpec) -> Iterator[Line]:
@@ -87,7 +94,7 @@ def _origin(spec: GrantSpec) -> Iterator[Line]:
         yield line(INDENT, Span(visible(text), Style.MUTED))
 
 
-def _field(change: FieldChange, directory: Directory) -> Iterator[Line]:
+def _field(change: FieldChange, directory: Directory, scope_sets: Mapping[str, str]) -> Iterator[Line]:
     match change:
         case SetChange(field="organizations"):
             for label in sorted(map(directory.organization_label, change.added)):
@@ -95,7 +102,9 @@ def _field(change: FieldChange, directory: Directory) -> Iterator[Line]:
             for label in sorted(map(directory.organization_label, change.removed)):
                 yield line(INDENT, Span(f"- organization {visible(label)}", Style.DELETE))
         case SetChange(field="scope"):
-            yield from (line(INDENT, Span(f"+ {scope_label(item)}", Style.CREATE)) for item in change.added)
+            for item in change.added:
+                in_set = Span(f"  ({scope_sets[item]})" if item in scope_sets else "", Style.MUTED)
+                yield line(INDENT, Span(f"+ {scope_label(item)}", Style.CREATE), in_set)
             yield from (line(INDENT, Span(f"- {scope_label(item)}", Style.DELETE)) for item in change.removed)
         case SetChange():
             note = f"  ({change.field})"

@@ -249,7 +249,7 @@ def left_out_lines(grant_import: GrantImport, directory: Directory, *, verbose: 
     for each in listed:
         yield line(Span(f"Left out: {grant_label(each.key, directory)}", Style.WARNING))
         yield line("    ", each.reason)
-    yield from _remaining_count(len(grant_import.left_out) - len(listed))
+    yield from remaining_count(len(grant_import.left_out) - len(listed))
 
 
 def import_lines(grant_import: GrantImport, files: Sequence[str], *, verbose: bool) -> Iterator[Line]:
@@ -260,9 +260,10 @@ def import_lines(grant_import: GrantImport, files: Sequence[str], *, verbose: bo
     listed = files[: len(files) if verbose else MAX_LISTED]
     for name in listed:
         yield line("    ", name)
-    yield from _remaining_count(len(files) - len(listed))
+    yield from remaining_count(len(files) - len(listed))
 
 
-def _remaining_count(count: int) -> Iterator[Line]:
+def remaining_count(count: int) -> Iterator[Line]:
+    """Yield the number of items that are not listed, unless it is 0."""
     if count:
         yield line("    ", Span(f"and {count} more; use -v to list all", Style.MUTED))

@@ -1,0 +1,205 @@
+"""Read the files of other tools from disk for `import --from`."""
+
+import json
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from reconciler.app.load import workspace_of
+from reconciler.app.options import GlobalOptions
+from reconciler.config.tenants import Config, Tenant, TenantKind, choose_tenants
+from reconciler.core.characters import quote_text
+from reconciler.core.identity import host_of, is_same_host
+from reconciler.core.problems import Problem
+from reconciler.core.tenant_filter import TargetTenant
+from reconciler.errors import ProblemsError, ReconcilerError
+from reconciler.files.discover import name_of, read
+from reconciler.foreign.deploy_cli import read_deploy_cli
+from reconciler.foreign.deploy_files import DeployFile, FileKind
+from reconciler.foreign.deploy_settings import MAPPINGS, DeployTenant
+from reconciler.foreign.grants import ForeignGrants, join_results
+from reconciler.foreign.terraform import SHOW, read_terraform, wrong_document
+
+MAX_BYTES = 64_000_000
+ANY_TENANT = ""
+"""The name of the tenant if the files apply to every tenant."""
+FOLDERS: Mapping[str, FileKind] = {
+    "grants": FileKind.GRANT,
+    "clients": FileKind.CLIENT,
+    "organizations": FileKind.ORGANIZATION,
+}
+"""The folders of auth0-deploy-cli that an import reads."""
+YAML_SUFFIXES = frozenset({".yaml", ".yml"})
+TENANT_FILES = ("tenant.yaml", "tenant.yml")
+SETTING_PREFIXES = ("AUTH0_", "EXCLUDED_", "INCLUDED_")
+
+
+@dataclass(frozen=True, slots=True)
+class ForeignSource:
+    """What `import --from` reads: paths by the name of their tenant (None for all), and configuration files."""
+
+    paths: Mapping[str | None, Sequence[Path]]
+    mappings: Mapping[str, Path] = field(default_factory=dict)
+
+
+def parse_source(paths: Sequence[str], mappings: Sequence[str]) -> ForeignSource:
+    """Parse the arguments PATH or PATH=TENANT, and FILE=TENANT of --mappings. Raises ReconcilerError."""
+    by_tenant: dict[str | None, list[Path]] = defaultdict(list)
+    for text in paths:
+        path, is_named, tenant = text.rpartition("=")
+        if is_named and tenant and not Path(text).exists():
+            by_tenant[tenant].append(Path(path))
+        else:
+            by_tenant[None].append(Path(text))
+    if None in by_tenant and len(by_tenant) > 1:
+        raise ReconcilerError("name a tenant for each PATH (PATH=TENANT) or for none")
+    files: dict[str, Path] = {}
+    for text in mappings:
+        path, is_named, tenant = text.rpartition("=")
+        if not is_named or not path or not tenant:
+            raise ReconcilerError(f"--mappings {text}: name the file and its tenant, like config-dev.json=dev")
+        if tenant in files:
+            raise ReconcilerError(f"--mappings names two files for the tenant {quote_text(tenant)}")
+        files[tenant] = Path(path)
+    if None not in by_tenant and (unused := [name for name in files if name not in by_tenant]):
+        raise ReconcilerError(f"--mappings names the tenant {quote_text(unused[0])}, but no PATH is for it")
+    return ForeignSource(by_tenant, files)
+
+
+def tenant_names(options: GlobalOptions, config: Config, source: ForeignSource) -> list[str]:
+    """Return the tenants that the files are for. Without tenants in the configuration, it may be ANY_TENANT."""
+    if None not in source.paths:
+        return [name for name in source.paths if name is not None]
+    if source.mappings:
+        return list(source.mappings)
+    if not config.tenants and not options.tenants:
+        return [ANY_TENANT]
+    return [each.name for each in choose_tenants(config, options.tenants, {}, every=options.all_tenants)]
+
+
+def read_deploy_source(options: GlobalOptions, config: Config, source: ForeignSource) -> ForeignGrants:
+    """Return the grants in files of auth0-deploy-cli. Raises ReconcilerError if a file cannot be read."""
+    names = tenant_names(options, config, source)
+    tenants = {name: _deploy_tenant(config, name, source.mappings.get(name)) for name in names}
+    results = []
+    for name, paths in source.paths.items():
+        workspace_of(options.config).refuse_outside_links(paths)
+        files = [file for path in paths for file in _deploy_files(path)]
+        results.append(read_deploy_cli(files, [tenants[name]] if name is not None else list(tenants.values())))
+    return join_results(results)
+
+
+def _deploy_tenant(config: Config, name: str, file: Path | None) -> DeployTenant:
+    settings = _settings(file) if file else {}
+    declared = config.tenants.get(name)
+    return DeployTenant(
+        name=name,
+        file=name_of(file) if file else "",
+        domain=tenant_domain(declared, settings.get("AUTH0_DOMAIN"), name, name_of(file) if file else ""),
+        settings=settings,
+    )
+
+
+def tenant_domain(declared: Tenant | None, domain: object, name: str, file: str) -> str | None:
+    """Return the host in the identifiers of a tenant's own APIs, or None if it is not known.
+
+    Args:
+        declared: The tenant in the configuration, or None.
+        domain: The domain in the file of the other tool.
+        name: The name of the tenant.
+        file: The file that contains `domain`.
+
+    Raises:
+        ReconcilerError: if the configuration has another domain.
+    """
+    host = host_of(domain) if isinstance(domain, str) and domain else None
+    if declared is None or (declared.kind is TenantKind.SANDBOX and host):
+        return host
+    if host and not any(is_same_host(host, each) for each in declared.hosts):
+        raise ReconcilerError(
+            f"{file} is for {host}, but the domain of the tenant {quote_text(name)} is {declared.host}; "
+            "name its own file"
+        )
+    return declared.identity_host
+
+
+def _settings(file: Path) -> Mapping[str, object]:
+    """Return the content of a configuration file of auth0-deploy-cli, or of a file with keywords only."""
+    data = read_json(file)
+    if not isinstance(data, dict):
+        raise ReconcilerError(f"{name_of(file)} is not a configuration of auth0-deploy-cli: it is not a JSON object")
+    if any(name.startswith(SETTING_PREFIXES) for name in data):
+        return data
+    return {MAPPINGS: data}
+
+
+def read_json(file: Path) -> object:
+    """Return the content of a JSON file. Raises ReconcilerError if it cannot be read."""
+    try:
+        return json.loads(read_text(file))
+    except (RecursionError, ValueError) as error:
+        raise ReconcilerError(f"{name_of(file)} is not valid JSON: {error}") from error
+
+
+def read_text(file: Path) -> str:
+    """Return the text of a file. Raises ReconcilerError if it cannot be read or is too large."""
+    if not file.exists():
+        raise ReconcilerError(f"{name_of(file)} does not exist; check the path")
+    content = read(file, MAX_BYTES)
+    if isinstance(content, Problem):
+        raise ProblemsError((content,))
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise ReconcilerError(f"{name_of(file)} is not UTF-8 text") from error
+
+
+def _deploy_files(path: Path) -> Iterator[DeployFile]:
+    """Yield the files of auth0-deploy-cli at a path. Raises ReconcilerError if there are no grants."""
+    if path.suffix.lower() in YAML_SUFFIXES and not path.is_dir():
+        yield DeployFile(name_of(path), read_text(path))
+    elif path.suffix.lower() == ".json" and not path.is_dir():
+        yield DeployFile(name_of(path), read_text(path), FileKind.GRANT)
+    elif not path.is_dir():
+        read_text(path)
+        raise ReconcilerError(f"{name_of(path)} is not a file of auth0-deploy-cli: name tenant.yaml or its folder")
+    elif (path / "grants").is_dir():
+        for folder, kind in FOLDERS.items():
+            for file in sorted((path / folder).glob("*.json")):
+                yield DeployFile(name_of(file), read_text(file), kind)
+    elif whole := next((path / name for name in TENANT_FILES if (path / name).exists()), None):
+        yield DeployFile(name_of(whole), read_text(whole))
+    else:
+        raise ReconcilerError(f"{name_of(path)} has no folder grants and no file tenant.yaml; check the path")
+
+
+def read_terraform_source(options: GlobalOptions, config: Config, source: ForeignSource) -> ForeignGrants:
+    """Return the grants in Terraform states. Raises ReconcilerError if a file cannot be read."""
+    names = tenant_names(options, config, source)
+    results = []
+    for name, paths in source.paths.items():
+        workspace_of(options.config).refuse_outside_links(paths)
+        tenants = [name] if name is not None else names
+        if len(paths) > 1 or len(tenants) > 1:
+            raise ReconcilerError("a state belongs to one tenant: name a tenant for each file, like state.json=dev")
+        results.append(_read_state(config, tenants[0], paths[0]))
+    return join_results(results)
+
+
+def _read_state(config: Config, name: str, path: Path) -> ForeignGrants:
+    if path.is_dir():
+        raise ReconcilerError(f"{name_of(path)} is a folder; run {SHOW} in it and name that file")
+    text = read_text(path)
+    if path.suffix == ".tf" or (reason := wrong_document(text)):
+        reason = wrong_document(text) or f"is not a state; run {SHOW} and name that file"
+        raise ReconcilerError(f"{name_of(path)} {reason}")
+    declared = config.tenants.get(name)
+    target = declared.target if declared else TargetTenant(name, {})
+    return read_terraform(read_json(path), name_of(path), target, declared.identity_host if declared else None)
+
+
+SourceReader = Callable[[GlobalOptions, Config, ForeignSource], ForeignGrants]
+READERS: Mapping[str, SourceReader] = {"deploy-cli": read_deploy_source, "terraform": read_terraform_source}
+"""The reader of each tool."""
+TITLES: Mapping[str, str] = {"deploy-cli": "auth0-deploy-cli", "terraform": "Terraform"}

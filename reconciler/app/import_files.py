@@ -1,0 +1,261 @@
+"""`import --from`: write grant files for the grants in the files of another tool."""
+
+import os
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from os.path import lexists
+from pathlib import Path
+from typing import Any, TypeVar
+
+from reconciler.app.console import Console
+from reconciler.app.foreign_sources import ANY_TENANT, READERS, TITLES, parse_source
+from reconciler.app.load import load_config, load_grants
+from reconciler.app.options import GlobalOptions, PlanOptions, RequestOptions
+from reconciler.app.session import TenantSession
+from reconciler.app.shared_import import (
+    SharedImport,
+    offer_variables,
+    settings_of_offers,
+    without_declared,
+    write_shared,
+)
+from reconciler.app.tenant_runs import tenant_runs
+from reconciler.config.tenants import DEFAULT_FILE, Config, Tenant, TenantKind, check_environment
+from reconciler.connect import route_to
+from reconciler.core.characters import join_some, quote_text, visible
+from reconciler.core.identity import host_of, is_same_host
+from reconciler.core.import_selection import ImportFilter
+from reconciler.core.pattern import PATTERN_FIELDS, Protect, matches
+from reconciler.core.problems import errors
+from reconciler.core.shared_grants import NamedGrant
+from reconciler.core.variable_offers import apply_offers
+from reconciler.errors import Exit, ProblemsError, ReconcilerError
+from reconciler.files.discover import name_of
+from reconciler.foreign.grants import ForeignGrants, ProtectItem
+from reconciler.output.styled import line
+from reconciler.output.text.imports import ImportCounts, import_result_lines, left_out_lines, offer_lines
+from reconciler.output.text.plan import plan_lines
+
+T = TypeVar("T")
+SCOPE_SETS = "scope_sets"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FileImportOptions:
+    """The options of `import --from`.
+
+    Attributes:
+        tool: The tool that the files belong to.
+        paths: The files or folders. `PATH=TENANT` is for one tenant.
+        mappings: `FILE=TENANT`: the configuration file of auth0-deploy-cli for each tenant.
+        folder: The folder for the new files.
+        grant_filter: The grants to import.
+        variables: Whether texts that differ regularly between tenants become variables.
+    """
+
+    tool: str
+    paths: tuple[str, ...]
+    mappings: tuple[str, ...] = ()
+    folder: Path
+    grant_filter: ImportFilter = field(default_factory=ImportFilter)
+    variables: bool = False
+
+
+def import_files(
+    options: GlobalOptions, console: Console, file_options: FileImportOptions, request_options: RequestOptions
+) -> Exit:
+    """Write grant files, and the settings that they need to reconciler.yaml. With credentials, plan.
+
+    Raises:
+        ReconcilerError: if the files have problems. Then nothing is written.
+    """
+    config = load_config(options.config)
+    source = parse_source(file_options.paths, file_options.mappings)
+    found = READERS[file_options.tool](options, config, source)
+    if errors(found.problems):
+        raise ProblemsError(found.problems)
+    found = _selected(found, file_options.grant_filter)
+    known = [config.tenants[name] for name in found.by_tenant if name in config.tenants]
+    folders = [path for path in (Path(options.grants), file_options.folder) if lexists(path)]
+    new, declared = found.by_tenant, 0
+    if folders:
+        loaded = load_grants(options, config, known, folders)
+        new, declared = without_declared(found.by_tenant, loaded, config.targets(*known).targets)
+    offers = offer_variables(config, new)
+    if file_options.variables:
+        new = apply_offers(new, offers)
+        found = _with_variables(found, settings_of_offers(offers))
+    settings = _settings(config, found, new)
+    title = f"Imported from {TITLES[file_options.tool]}."
+    shared = SharedImport(folder=file_options.folder, title=title, by_tenant=new, settings=settings)
+    written = write_shared(options, config, shared)
+    for note in found.notes:
+        console.note(f"Note: {note}")
+    console.info(left_out_lines(found.left_out, verbose=options.verbose))
+    counts = ImportCounts(written.declarations, written.grants, len(new), declared, len(found.left_out))
+    files = [name_of(path) for path in written.files]
+    changed = name_of(Path(config.file)) if written.has_new_settings else ""
+    console.result(import_result_lines(counts, files, changed, verbose=options.verbose))
+    console.result(offer_lines(offers, is_applied=file_options.variables))
+    for paragraph in found.handover:
+        console.result(line(visible(text)) for text in ("", *paragraph.split("\n")))
+    return plan_imported(options, console, list(found.by_tenant), file_options.folder, request_options)
+
+
+def _with_variables(found: ForeignGrants, variables: Mapping[str, Mapping[str, str]]) -> ForeignGrants:
+    names = dict.fromkeys([*found.variables, *variables])
+    return replace(
+        found, variables={name: {**found.variables.get(name, {}), **variables.get(name, {})} for name in names}
+    )
+
+
+def _selected(found: ForeignGrants, choice: ImportFilter) -> ForeignGrants:
+    """Return only the grants whose holder and API match the options --client and --audience."""
+
+    def is_selected(grant: NamedGrant) -> bool:
+        _, holder, _, api, _ = grant.identity
+        selected = ((holder, choice.clients), (api, choice.audiences))
+        return all(not patterns or any(matches(text, each) for each in patterns) for text, patterns in selected)
+
+    by_tenant = {name: list(filter(is_selected, grants)) for name, grants in found.by_tenant.items()}
+    return replace(found, by_tenant=by_tenant)
+
+
+def _settings(config: Config, found: ForeignGrants, new: Mapping[str, Sequence[NamedGrant]]) -> dict[str, Any]:
+    """Return the settings to add to reconciler.yaml: new tenants, variables and protected grants.
+
+    Raises:
+        ReconcilerError: if a tenant is new and its domain is not known, or if a variable has another value already.
+    """
+    tenants: dict[str, Any] = {}
+    for name in new:
+        declared = config.tenants.get(name)
+        settings = {
+            **_domain(name, declared, found),
+            **_variables(name, declared, found),
+            **_protect(name, declared, found),
+        }
+        if settings:
+            tenants[name] = settings
+    if ANY_TENANT in tenants:
+        return dict(tenants[ANY_TENANT])
+    settings = {"tenants": tenants} if tenants else {}
+    return _with_shared_sets(settings, {*config.tenants, *new})
+
+
+def _with_shared_sets(settings: dict[str, Any], every_tenant: Collection[str]) -> dict[str, Any]:
+    """Move the scope sets that are equal in all tenants to the top of the configuration."""
+    by_tenant = {name: each.get(SCOPE_SETS, {}) for name, each in settings.get("tenants", {}).items()}
+    shared = {
+        name: scopes
+        for name, scopes in next(iter(by_tenant.values()), {}).items()
+        if all(by_tenant.get(tenant, {}).get(name) == scopes for tenant in every_tenant)
+    }
+    if not shared:
+        return settings
+    tenants: dict[str, Any] = {}
+    for name, each in settings["tenants"].items():
+        own = {key: scopes for key, scopes in each[SCOPE_SETS].items() if key not in shared}
+        rest = {key: value for key, value in each.items() if key != SCOPE_SETS} | ({SCOPE_SETS: own} if own else {})
+        tenants |= {name: rest} if rest else {}
+    return {SCOPE_SETS: shared, **({"tenants": tenants} if tenants else {})}
+
+
+def _domain(name: str, declared: Tenant | None, found: ForeignGrants) -> dict[str, Any]:
+    if declared is not None or name == ANY_TENANT:
+        return {}
+    domain = found.domains.get(name)
+    if domain is None:
+        raise ReconcilerError(
+            f"the domain of the tenant {quote_text(name)} is not known: add the tenant to {DEFAULT_FILE}, or "
+            "AUTH0_DOMAIN to its file in --mappings"
+        )
+    return {"domain": domain}
+
+
+def _variables(name: str, declared: Tenant | None, found: ForeignGrants) -> dict[str, Any]:
+    known = declared.variables if declared else {}
+    sets = {key: tuple(sorted(scopes)) for key, scopes in declared.scope_sets.items()} if declared else {}
+    variables = _missing(name, "variables", found.variables.get(name, {}), known)
+    scope_sets = _missing(name, SCOPE_SETS, found.scope_sets.get(name, {}), sets)
+    return {
+        **({"variables": variables} if variables else {}),
+        **({SCOPE_SETS: {key: list(scopes) for key, scopes in scope_sets.items()}} if scope_sets else {}),
+    }
+
+
+def _missing(tenant: str, setting: str, wanted: Mapping[str, T], known: Mapping[str, T]) -> dict[str, T]:
+    """Return the wanted items that are not known. Raises ReconcilerError if one has another value."""
+    if different := [each for each, value in wanted.items() if known.get(each, value) != value]:
+        raise ReconcilerError(
+            f"the tenant {quote_text(tenant)} already has {join_some(different)} with another value under {setting}; "
+            "rename it there, or rename the keyword"
+        )
+    return {each: value for each, value in wanted.items() if each not in known}
+
+
+def _protect(name: str, declared: Tenant | None, found: ForeignGrants) -> dict[str, Any]:
+    known = [_patterns(each) for each in declared.protect] if declared else []
+    items: list[ProtectItem] = []
+    for item in found.protect.get(name, ()):
+        if _without_reason(item) not in [*known, *map(_without_reason, items)]:
+            items.append(dict(item))
+    return {"protect": items} if items else {}
+
+
+def _patterns(item: Protect) -> dict[str, str]:
+    return {name: value for name in PATTERN_FIELDS if (value := getattr(item, name)) is not None}
+
+
+def _without_reason(item: Mapping[str, str]) -> dict[str, str]:
+    return {name: value for name, value in item.items() if name != "reason"}
+
+
+def plan_imported(
+    options: GlobalOptions, console: Console, names: Sequence[str], folder: Path, request_options: RequestOptions
+) -> Exit:
+    """Plan for the tenants that the environment has credentials for. Print how to plan for the others."""
+    config = load_config(options.config)
+    tenants = [config.tenants[name] for name in names if name in config.tenants]
+    ready = [tenant for tenant in tenants if _has_credentials(tenant, is_only=len(tenants) == 1)]
+    others = [tenant.name for tenant in tenants if tenant not in ready]
+    if others or not tenants:
+        console.result(line(visible(text)) for text in ["", *_next_steps(options, others, tenants)])
+    if not ready:
+        return Exit.DONE
+    options = replace(options, tenants=tuple(tenant.name for tenant in ready), all_tenants=False)
+    folders = [path for path in dict.fromkeys((Path(options.grants), folder)) if lexists(path)]
+    with tenant_runs(options, PlanOptions(), request_options, console, folders) as runs, runs.opened() as sessions:
+        for result in runs.run_open(sessions, TenantSession.observe_and_plan):
+            plan = result.result.plan
+            console.problems(result.session.warnings(plan), result.session.declared.texts)
+            console.result([line()])
+            console.result(plan_lines(plan, verbose=options.verbose))
+        return runs.worst_exit_code([Exit.DONE])
+
+
+def _has_credentials(tenant: Tenant, *, is_only: bool) -> bool:
+    """Return whether the environment has credentials for this tenant.
+
+    If there are several tenants, the environment must also contain the tenant's domain, so that the credentials of one
+    tenant are never sent to another one.
+    """
+    try:
+        check_environment(tenant, os.environ)
+        with route_to(tenant, os.environ) as route:
+            route.credentials()
+        domain = os.environ.get(tenant.domain_variable, "").strip()
+        is_confirmed = bool(domain) and is_same_host(host_of(domain), tenant.host)
+    except ReconcilerError:
+        return False
+    return tenant.kind is TenantKind.SANDBOX or is_only or is_confirmed
+
+
+def _next_steps(options: GlobalOptions, names: Sequence[str], tenants: Sequence[Tenant]) -> Iterator[str]:
+    config = f" --config {options.config}" if options.config else ""
+    if not tenants:
+        yield "To plan: set AUTH0_DOMAIN, AUTH0_CLIENT_ID and AUTH0_CLIENT_SECRET, then reconciler plan"
+        return
+    yield "To plan, set the credentials of each tenant, then:"
+    for name in names:
+        yield f"    reconciler{config} plan --tenant {name}"

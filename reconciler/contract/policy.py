@@ -1,0 +1,126 @@
+"""Pure: the JSON Schemas of patterns and of the policy in reconciler.yaml, and the parts of which they consist."""
+
+from reconciler.contract.derive import MATCHES_NOTHING, Schema
+from reconciler.core.pattern import PATTERN_FIELDS
+from reconciler.core.risks import RULES
+
+MAX_ITEMS = 1000
+"""The maximum length of lists of patterns. It limits the time, because each item is compared with each grant."""
+WILDCARDS = "In patterns, * matches any characters and ? matches one character"
+PATTERN_PARTS: dict[str, tuple[str, str, str]] = {
+    "client": ("Client", "the application's name", "Payroll*"),
+    "client_id": ("Client id", "the application's id", "tpc_*"),
+    "api": ("API", "the API's name", "Auth0 *"),
+    "audience": ("Audience", "the API's identifier", "https://*/api/v2/"),
+    "subject_type": ("Subject type", "the subject type", "user"),
+}
+
+
+def policy_schema() -> Schema:
+    """Return the schema of a policy."""
+    rules = {
+        "title": "Rules",
+        "description": (
+            "The first item that has the rule of a risk and matches its grant decides. "
+            "If no item matches, the risk is shown."
+        ),
+        "type": "array",
+        "maxItems": MAX_ITEMS,
+        "items": _policy_rule(),
+    }
+    schemas = {
+        "title": "Schemas",
+        "description": "JSON Schemas (2020-12) that every grant must satisfy. A change that violates one is blocked.",
+        "type": "array",
+        "items": {
+            "title": "Schema",
+            "description": "A schema for a grant with its names, ids and defaults filled in.",
+            "type": "object",
+            "required": ["title"],
+            "properties": {"title": text_schema("Title", "The requirement in a few words, shown for blocked changes.")},
+            "examples": [
+                {"title": "no grant has all scopes", "properties": {"allow_all_scopes": {"const": False}}},
+            ],
+        },
+    }
+    description = "Accepted and denied risks. `reconciler risks` lists the risk rules."
+    return object_schema("Policy", description, {"rules": rules, "schemas": schemas})
+
+
+def _policy_rule() -> Schema:
+    names = [rule.name for rule in RULES]
+    verdicts = "allow: hide the risk. warn: show the risk. deny: block the change, so that nothing is written."
+    fields = {
+        "rule": {"title": "Rule", "description": "The name of a risk rule.", "type": "string", "enum": names},
+        "verdict": {
+            "title": "Verdict",
+            "description": verdicts,
+            "type": "string",
+            "enum": ["allow", "warn", "deny"],
+        },
+        **_patterns(),
+        "reason": reason_schema("ask the security team"),
+    }
+    exceptions = "Items with allow or warn must use ids, because anybody can choose a name."
+    description = f"{WILDCARDS}. Without patterns, the item matches every grant. {exceptions}"
+    by_id = [_id_rule(name, identity) for name, identity in (("client", "client_id"), ("api", "audience"))]
+    return {**object_schema("Policy rule", description, fields), "required": ["rule", "verdict"], "allOf": by_id}
+
+
+def _id_rule(name: str, identity: str) -> Schema:
+    """Return the rule that items with allow or warn use ids.
+
+    With a name, an application could get the exception by being renamed.
+    """
+    sentence = f'"{name}" is not valid with allow or warn, because anybody can choose a name; use "{identity}"'
+    return {
+        "if": {"required": ["verdict"], "properties": {"verdict": {"enum": ["allow", "warn"]}}},
+        "then": {"properties": {name: {**MATCHES_NOTHING, "errorMessage": sentence}}},
+    }
+
+
+def _patterns() -> Schema:
+    """Return the schemas of the fields that select grants."""
+    return {
+        name: {**text_schema(title, f"Pattern for {what}."), "examples": [example]}
+        for name, (title, what, example) in PATTERN_PARTS.items()
+    }
+
+
+def pattern_item(title: str, description: str, otherwise: str, more: Schema) -> Schema:
+    """Return the schema of an item with at least one pattern.
+
+    `otherwise` starts the error message for an item without patterns. `more` has the schemas of other fields.
+    """
+    needed = {
+        "anyOf": [{"required": [name]} for name in PATTERN_FIELDS],
+        "errorMessage": f"{otherwise}; add at least one of {', '.join(PATTERN_FIELDS[:-1])} and {PATTERN_FIELDS[-1]}",
+    }
+    return {**object_schema(title, description, {**_patterns(), **more}), "allOf": [needed]}
+
+
+def reason_schema(example: str) -> Schema:
+    """Return the schema of a reason."""
+    description = "The reason for this item, shown in plans."
+    return {"title": "Reason", "description": description, "type": "string", "examples": [example]}
+
+
+def must_not_match(pattern: str, sentence: str) -> Schema:
+    """Return the rule that a text does not match `pattern`, with its error message."""
+    return {"not": {"type": "string", "pattern": pattern}, "errorMessage": sentence}
+
+
+def object_schema(title: str, description: str, fields: Schema) -> Schema:
+    """Return the schema of a mapping with these fields only."""
+    return {
+        "title": title,
+        "description": description,
+        "type": "object",
+        "additionalProperties": False,
+        "properties": fields,
+    }
+
+
+def text_schema(title: str, description: str) -> Schema:
+    """Return the schema of a text that is not empty."""
+    return {"title": title, "description": description, "type": "string", "minLength": 1}

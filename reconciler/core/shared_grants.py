@@ -1,0 +1,115 @@
+"""Pure: merge the grants of several tenants into declarations that the tenants share."""
+
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from reconciler.core.fields import APIS, HOLDERS, SUBJECT_CLIENT, grant_order
+from reconciler.core.import_selection import file_stem
+
+FieldValue = str | bool | tuple[str, ...]
+"""The value of a field as a file writes it."""
+CommentKey = tuple[str, str]
+"""The position of a comment: the name of a field, and an item of its list or an empty text for the field itself."""
+
+
+@dataclass(frozen=True, slots=True)
+class Comments:
+    """The comments of a field or an item: the lines above it, and the text after it on its line."""
+
+    above: tuple[str, ...] = ()
+    trailing: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NamedGrant:
+    """A grant of one tenant as a file declares it, with names.
+
+    Attributes:
+        fields: The fields by name. Settings that have their default value are missing.
+        above: The comments above the grant.
+        after: The comments after the grant.
+        comments: The comments inside the grant.
+    """
+
+    fields: Mapping[str, FieldValue]
+    above: tuple[str, ...] = ()
+    after: tuple[str, ...] = ()
+    comments: Mapping[CommentKey, Comments] = field(default_factory=dict)
+
+    @property
+    def identity(self) -> tuple[str, ...]:
+        """The holder, the API and the subject type with the names of their fields."""
+        return identity_of(self.fields)
+
+    @property
+    def holder(self) -> str:
+        """The name or id of the holder."""
+        return self.identity[1]
+
+
+@dataclass(frozen=True, slots=True)
+class SharedGrant:
+    """A declaration for some tenants. `tenants` is None if it applies to every tenant."""
+
+    grant: NamedGrant
+    tenants: tuple[str, ...] | None = None
+
+
+def identity_of(fields: Mapping[str, FieldValue]) -> tuple[str, ...]:
+    """Return the holder, the API and the subject type, with the names of their fields."""
+    holder = next(name for name in HOLDERS if name in fields)
+    api = next(name for name in APIS if name in fields)
+    return (holder, str(fields[holder]), api, str(fields[api]), str(fields.get("subject_type", SUBJECT_CLIENT)))
+
+
+def merge_tenants(
+    by_tenant: Mapping[str, Sequence[NamedGrant]], every_tenant: Collection[str]
+) -> tuple[SharedGrant, ...]:
+    """Return the declarations of all tenants. Equal grants become one declaration.
+
+    Args:
+        by_tenant: The grants by the name of the tenant.
+        every_tenant: All tenants of the configuration. A declaration for all of them needs no list of tenants.
+    """
+    groups: dict[tuple[tuple[str, FieldValue], ...], dict[str, NamedGrant]] = defaultdict(dict)
+    for tenant, grants in by_tenant.items():
+        for grant in grants:
+            groups[tuple(sorted(grant.fields.items()))][tenant] = grant
+    return tuple(
+        SharedGrant(
+            _with_all_comments(tuple(group.values())), None if group.keys() >= set(every_tenant) else tuple(group)
+        )
+        for group in groups.values()
+    )
+
+
+def _with_all_comments(grants: Sequence[NamedGrant]) -> NamedGrant:
+    """Return the first of equal grants with the comments of all of them."""
+    positions = dict.fromkeys(key for grant in grants for key in grant.comments)
+    return NamedGrant(
+        fields=grants[0].fields,
+        above=tuple(dict.fromkeys(line for grant in grants for line in grant.above)),
+        after=tuple(dict.fromkeys(line for grant in grants for line in grant.after)),
+        comments={key: _join(grant.comments[key] for grant in grants if key in grant.comments) for key in positions},
+    )
+
+
+def _join(found: Iterable[Comments]) -> Comments:
+    comments = list(found)
+    trailing = dict.fromkeys(each.trailing for each in comments if each.trailing)
+    return Comments(tuple(dict.fromkeys(line for each in comments for line in each.above)), ", ".join(trailing))
+
+
+def by_file(declarations: Iterable[SharedGrant]) -> Iterator[tuple[str, tuple[SharedGrant, ...]]]:
+    """Group declarations by their holder. Yield a file name without suffix for each group, in the order of names.
+
+    File names may repeat, because names of holders may be similar.
+    """
+    groups: dict[tuple[str, str], list[SharedGrant]] = defaultdict(list)
+    for each in declarations:
+        kind, holder, *_ = each.grant.identity
+        name = f"default for {holder}" if kind == "default_for" else holder
+        groups[file_stem(name), holder].append(each)
+    for (stem, _), group in sorted(groups.items(), key=lambda item: item[0]):
+        yield stem, tuple(sorted(group, key=lambda each: (grant_order(each.grant.fields), each.tenants or ())))

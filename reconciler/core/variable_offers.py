@@ -1,0 +1,199 @@
+"""Pure: find texts that differ regularly between tenants, such as `Portal dev` and `Portal prod`, and offer variables.
+
+A text is compared with the texts of other tenants after one of its words or its host is replaced by a hole. If the same
+text with a hole exists in several tenants, the words in the hole are the values of a possible variable.
+"""
+
+import re
+from collections import Counter, defaultdict
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from reconciler.core.fields import BY_NAME
+from reconciler.core.scope_sets import set_name_of
+from reconciler.core.shared_grants import Comments, FieldValue, NamedGrant
+
+HOLE = "\0"
+VARIABLE = re.compile(r"(\$\$?\{[^}]*\}?)")
+"""Matches variables and their escapes in a text. They are never replaced."""
+WORD = re.compile(r"[^\W_]+")
+HOST = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?(?:\.[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?)+")
+MIN_TEXTS = 2
+"""The number of texts that must differ in the same way, unless the values belong to the names of the tenants."""
+MAX_TEXTS = 100_000
+MAX_WORDS = 20
+"""The maximum number of words of a text that are tried."""
+
+Values = tuple[tuple[str, str], ...]
+"""The value of a variable for each tenant, as sorted pairs."""
+
+
+@dataclass(frozen=True, slots=True)
+class VariableOffer:
+    """A possible variable: its name, the value of each tenant, and the number of texts that it makes equal."""
+
+    name: str
+    values: Mapping[str, str]
+    texts: int
+
+
+def find_offers(
+    texts: Mapping[str, Collection[str]], names: Mapping[str, Collection[str]], taken: Collection[str]
+) -> tuple[VariableOffer, ...]:
+    """Return variables that make texts of several tenants equal, the most useful first.
+
+    Args:
+        texts: The texts of each tenant, in which variables may be inserted.
+        names: The names and domains of each tenant. Words in them are likely values of variables.
+        taken: The names of existing variables.
+    """
+    if sum(map(len, texts.values())) > MAX_TEXTS:
+        return ()
+    offers: list[VariableOffer] = []
+    names_in_use = set(taken)
+    current = {tenant: set(each) for tenant, each in texts.items()}
+    for pattern in (HOST, WORD):
+        found = _regular_values(current, pattern, names)
+        if pattern is HOST:
+            words = [values for values, _ in _regular_values(current, WORD, names)]
+            found = [each for each in found if not any(_explains(values, each[0]) for values in words)]
+        for values, count in found:
+            offer = VariableOffer(_name(values, names_in_use, pattern), dict(values), count)
+            replaced = {tenant: replacements(each, tenant, current, offer) for tenant, each in current.items()}
+            used = sum(map(len, replaced.values()))
+            if used:
+                offers.append(replace(offer, texts=used))
+                names_in_use.add(offer.name)
+                current = {
+                    tenant: {replaced[tenant].get(text, text) for text in each} for tenant, each in current.items()
+                }
+    return tuple(offers)
+
+
+def _regular_values(
+    texts: Mapping[str, Collection[str]], pattern: re.Pattern[str], names: Mapping[str, Collection[str]]
+) -> list[tuple[Values, int]]:
+    """Return the values that differ regularly with the number of texts, the most frequent first."""
+    by_template: dict[str, dict[str, set[str]]] = defaultdict(lambda: defaultdict(set))
+    shared = Counter(text for each in texts.values() for text in each)
+    for tenant, each in texts.items():
+        for text in each:
+            if shared[text] < len(texts):
+                for value in _units(text, pattern):
+                    by_template[_replace(text, value, HOLE)][tenant].add(value)
+    counted: Counter[Values] = Counter()
+    for template, found in by_template.items():
+        is_clear = len(found) > 1 and all(len(values) == 1 for values in found.values())
+        values = tuple(sorted((tenant, next(iter(each))) for tenant, each in found.items()))
+        if is_clear and template != HOLE and len({value for _, value in values}) > 1:
+            counted[values] += 1
+    merged = _merge_partial(counted)
+    accepted = {
+        values: count
+        for values, count in merged.items()
+        if count >= MIN_TEXTS or pattern is HOST or _is_named(values, names)
+    }
+    return sorted(accepted.items(), key=lambda item: (not _is_named(item[0], names), -len(item[0]), -item[1], item[0]))
+
+
+def _explains(words: Values, hosts: Values) -> bool:
+    """Return whether the hosts of all tenants differ only by these words."""
+    values = dict(words)
+    templates = {_replace(host, values[tenant], HOLE) if tenant in values else "" for tenant, host in hosts}
+    return len(templates) == 1 and HOLE in next(iter(templates))
+
+
+def _merge_partial(counted: Mapping[Values, int]) -> dict[Values, int]:
+    """Add values of some tenants to the values of more tenants that contain them."""
+    merged: dict[Values, int] = {}
+    for values in sorted(counted, key=lambda each: (-len(each), each)):
+        whole = next((each for each in merged if set(values) <= set(each)), values)
+        merged[whole] = merged.get(whole, 0) + counted[values]
+    return merged
+
+
+def _is_named(values: Values, names: Mapping[str, Collection[str]]) -> bool:
+    """Return whether each value is a word of the name or domain of its tenant."""
+    return all(
+        value.casefold() in {word.casefold() for name in names.get(tenant, ()) for word in WORD.findall(name)}
+        for tenant, value in values
+    )
+
+
+def _units(text: str, pattern: re.Pattern[str]) -> list[str]:
+    literals = VARIABLE.split(text)[::2]
+    return list(dict.fromkeys(unit for literal in literals for unit in pattern.findall(literal)))[:MAX_WORDS]
+
+
+def _replace(text: str, value: str, by: str) -> str:
+    """Replace a whole word or host in the literal parts of a text."""
+    boundary = "[A-Za-z0-9.-]" if "." in value else r"[^\W_]"
+    whole = re.compile(rf"(?<!\$)(?<!{boundary}){re.escape(value)}(?!{boundary})")  # "$${{" would be an escape
+    parts = VARIABLE.split(text)
+    return "".join(part if index % 2 else whole.sub(lambda _: by, part) for index, part in enumerate(parts))
+
+
+def replacements(
+    texts: Iterable[str], tenant: str, every: Mapping[str, Collection[str]], offer: VariableOffer
+) -> dict[str, str]:
+    """Return the texts that change, with the variable. A text changes only if another tenant then has the same text."""
+    value = offer.values.get(tenant)
+    if value is None:
+        return {}
+    variable = f"${{{offer.name}}}"
+    found: dict[str, str] = {}
+    for text in texts:
+        template = _replace(text, value, HOLE)
+        if template == text:
+            continue
+        others = (name for name in offer.values if name != tenant)
+        if any(template.replace(HOLE, offer.values[name]) in every.get(name, ()) for name in others):
+            found[text] = template.replace(HOLE, variable)
+    return found
+
+
+def _name(values: Values, taken: Collection[str], pattern: re.Pattern[str]) -> str:
+    base = "stage"
+    if pattern is HOST:
+        labels = {value.split(".")[0] for _, value in values}
+        label = re.sub(r"[^A-Za-z0-9]", "_", next(iter(labels))) if len(labels) == 1 else ""
+        base = f"{label}_host" if label[:1].isalpha() else "host"
+    numbered = (base if number == 1 else f"{base}_{number}" for number in range(1, len(taken) + 2))
+    return next(name for name in numbered if name not in taken)
+
+
+def texts_of(grants: Iterable[NamedGrant]) -> Iterator[str]:
+    """Yield the texts of grants in which variables may be inserted."""
+    for grant in grants:
+        for name, value in grant.fields.items():
+            if BY_NAME[name].has_variables:
+                texts = value if isinstance(value, tuple) else (str(value),)
+                yield from (text for text in texts if name != "scope" or not set_name_of(text))
+
+
+def apply_offers(
+    by_tenant: Mapping[str, Sequence[NamedGrant]], offers: Iterable[VariableOffer]
+) -> dict[str, list[NamedGrant]]:
+    """Return the grants with the offered variables."""
+    result = {tenant: list(grants) for tenant, grants in by_tenant.items()}
+    for offer in offers:
+        every = {tenant: set(texts_of(grants)) for tenant, grants in result.items()}
+        for tenant, grants in result.items():
+            changes = replacements(every[tenant], tenant, every, offer)
+            result[tenant] = [_with_changes(grant, changes) for grant in grants] if changes else grants
+    return result
+
+
+def _with_changes(grant: NamedGrant, changes: Mapping[str, str]) -> NamedGrant:
+    def change(name: str, value: FieldValue) -> FieldValue:
+        if not BY_NAME[name].has_variables or isinstance(value, bool):
+            return value
+        if isinstance(value, tuple):
+            return tuple(sorted(changes.get(text, text) for text in value))
+        return changes.get(value, value)
+
+    fields = {name: change(name, value) for name, value in grant.fields.items()}
+    comments: dict[tuple[str, str], Comments] = {
+        (name, changes.get(item, item)): each for (name, item), each in grant.comments.items()
+    }
+    return replace(grant, fields=fields, comments=comments)

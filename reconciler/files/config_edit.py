@@ -1,0 +1,127 @@
+"""Pure: add settings to the text of reconciler.yaml. All other lines stay as they are."""
+
+from bisect import bisect
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from itertools import accumulate
+from typing import Any
+
+from reconciler.files.layout import Node, read_layout, split_lines
+from reconciler.files.loader import parse
+from reconciler.files.update import Edit, NotEditableError, apply_edits
+from reconciler.files.write import scalar
+
+INDENT = "  "
+
+
+def add_settings(text: str, additions: Mapping[str, Any]) -> str:
+    """Return the text with `additions`. Mappings are merged by key, and items are added to lists.
+
+    Raises:
+        NotEditableError: if the layout of the text does not allow it, or if a setting has another value.
+    """
+    if not additions:
+        return text
+    if not text.endswith("\n"):
+        text += "\n"
+    before = parse(text.encode(), "")
+    if before.problems or not isinstance(before.data, dict) or not before.data:
+        raise NotEditableError("the file is not valid")
+    layout = read_layout(text)
+    changed = apply_edits(text, _SettingsEditor(text).add(layout.root, additions))
+    after = parse(changed.encode(), "")
+    kept = not Counter(layout.comments) - Counter(read_layout(changed).comments) if not after.problems else False
+    if not kept or after.data != merged(before.data, additions):
+        raise NotEditableError("its layout cannot be edited")
+    return changed
+
+
+def merged(data: Any, additions: Any) -> Any:  # noqa: ANN401 - the data of a YAML file
+    """Return `data` with `additions`. Raises NotEditableError if a value is already different."""
+    match data, additions:
+        case dict(), dict():
+            return {**data, **{name: merged(data.get(name), value) for name, value in additions.items()}}
+        case list(), list():
+            return [*data, *additions]
+        case None, _:
+            return additions
+        case _ if data == additions:
+            return data
+    raise NotEditableError(f"it has another value than {scalar(str(additions))}")
+
+
+def write_settings(additions: Mapping[str, Any]) -> str:
+    """Return the text of a new file with `additions`."""
+    return "".join(f"{line}\n" for line in _block(additions, ""))
+
+
+class _SettingsEditor:
+    """Finds the edits that add settings to a text."""
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+        self._line_end = "\r\n" if "\r\n" in text else "\n"
+        self._starts = [0, *accumulate(map(len, split_lines(text)))]
+
+    def add(self, node: Node, additions: Mapping[str, Any]) -> Iterator[Edit]:
+        """Yield the edits that add settings to a mapping."""
+        parts = {part.name: part for part in node.parts}
+        missing: dict[str, Any] = {}
+        for name, value in additions.items():
+            part = parts.get(name)
+            if part is None:
+                missing[name] = value
+            elif isinstance(value, Mapping):
+                self._require(part.node, "{")
+                yield from self.add(part.node, value)
+            elif isinstance(value, list):
+                self._require(part.node, "[")
+                yield from self._insert(part.node, value)
+            elif part.node.text != value:
+                raise NotEditableError(f"{scalar(name)} has another value than {scalar(str(value))}")
+        if missing:
+            yield from self._insert(node, missing)
+
+    def _require(self, node: Node, bracket: str) -> None:
+        """Raise NotEditableError if a value is empty or has another type."""
+        is_block = node.is_block and bool(node.parts) and bool(node.parts[0].name) == (bracket == "{")
+        if not is_block and not self._text.startswith(bracket, node.start):
+            raise NotEditableError("a setting is empty or has another type; correct it")
+
+    def _insert(self, node: Node, values: Mapping[str, Any] | list[Any]) -> Iterator[Edit]:
+        if not node.is_block:
+            inside = _flow(values)[1:-1]
+            end = node.parts[-1].node.end if node.parts else node.start + 1
+            yield Edit(end, end, f", {inside}" if node.parts else inside)
+            return
+        indent = " " * (node.parts[0].start - self._starts[self._line(node.parts[0].start)])
+        position = self._starts[self._line(node.end - 1) + 1]
+        yield Edit(position, position, "".join(f"{line}{self._line_end}" for line in _block(values, indent)))
+
+    def _line(self, position: int) -> int:
+        return bisect(self._starts, position) - 1
+
+
+def _block(value: Mapping[str, Any] | list[Any], indent: str) -> Iterator[str]:
+    """Yield the lines of a mapping or list in block style. The items of lists are in flow style."""
+    if isinstance(value, list):
+        yield from (f"{indent}- {_flow(each)}" for each in value)
+        return
+    for name, each in value.items():
+        if isinstance(each, Mapping | list) and each:
+            yield f"{indent}{scalar(name)}:"
+            yield from _block(each, f"{indent}{INDENT}")
+        else:
+            yield f"{indent}{scalar(name)}: {_flow(each)}"
+
+
+def _flow(value: object) -> str:
+    match value:
+        case Mapping():
+            return f"{{{', '.join(f'{scalar(name)}: {_flow(each)}' for name, each in value.items())}}}"
+        case list() | tuple():
+            return f"[{', '.join(map(_flow, value))}]"
+        case bool():
+            return str(value).lower()
+        case _:
+            return scalar(str(value))

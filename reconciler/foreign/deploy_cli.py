@@ -1,0 +1,304 @@
+"""Pure: read the grants in the files of auth0-deploy-cli, for one or several tenants.
+
+Keywords become variables, and the tenant's own domain becomes `${domain}`, where this gives the value of every tenant.
+Otherwise, each tenant gets its own text.
+"""
+
+import re
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+from reconciler.contract import stored
+from reconciler.core.characters import join_some, quote_text
+from reconciler.core.fields import BY_NAME, ORGANIZATIONS, SUBJECT_CLIENT, FieldKind
+from reconciler.core.problems import Problem, Source
+from reconciler.core.shared_grants import Comments, FieldValue, NamedGrant
+from reconciler.core.tenant_filter import escape_variables
+from reconciler.files.schema import violations
+from reconciler.foreign.deploy_files import AlignedGrant, DeployFile, FileKind, ParsedFile
+from reconciler.foreign.deploy_settings import MAPPINGS, DeployTenant, Exclusions
+from reconciler.foreign.document import ForeignNode
+from reconciler.foreign.grants import ForeignGrants, LeftOut, ProtectItem
+from reconciler.foreign.keyword_texts import KeywordTexts
+from reconciler.foreign.keywords import Keyword
+
+CLIENT_ID = re.compile(r"(tpc_)?[A-Za-z0-9]{28,32}")
+"""A client id of Auth0. Other texts in the field `client_id` are names."""
+NO_CLIENT = "undefined_clientId"
+"""The tool writes this value as the `client_id` of a default grant."""
+SETTINGS = (
+    *("subject_type", "scope", "allow_all_scopes", "organization_usage", "allow_any_organization"),
+    "authorization_details_types",
+)
+IGNORED = frozenset({"id", "client_id", "audience", "default_for", "is_system", *SETTINGS})
+MAX_ITEMS = 1_000_000
+
+
+def read_deploy_cli(files: Sequence[DeployFile], tenants: Sequence[DeployTenant]) -> ForeignGrants:
+    """Return the grants in `files` for each of `tenants`."""
+    parsed = [ParsedFile(file, tenants) for file in files]
+    used = {keyword.key for each in parsed for keyword in each.keywords.keywords.values()}
+    reader = _GrantReader(parsed, tenants, KeywordTexts(tenants, sorted(used)))
+    by_tenant: dict[str, list[NamedGrant]] = {each.name: [] for each in tenants}
+    sources: dict[tuple[str, tuple[str, ...]], Source] = {}
+    problems = [problem for each in parsed for problem in (*each.problems, *each.misplaced())]
+    for grant in (grant for each in parsed for grant in each.grants()):
+        for tenant, named in reader.read(grant):
+            first = sources.setdefault((tenant, named.identity), grant.source)
+            if first is not grant.source:
+                problems.append(_duplicate(named, grant.source, first))
+            by_tenant[tenant].append(named)
+    with_organizations = reader.with_organizations(by_tenant)
+    return ForeignGrants(
+        by_tenant=with_organizations,
+        domains={each.name: each.domain for each in tenants if each.domain},
+        variables=reader.texts.variables(),
+        scope_sets=reader.texts.sets_of_tenants(),
+        protect=reader.protect,
+        left_out=reader.left_out,
+        notes=tuple(dict.fromkeys(note for each in tenants for note in Exclusions(each).notes())),
+        problems=tuple(sorted({*problems, *reader.problems()})),
+    )
+
+
+def _duplicate(grant: NamedGrant, source: Source, first: Source) -> Problem:
+    _, holder, _, api, subject = grant.identity
+    what = f"the grant of {quote_text(holder)} for {quote_text(api)} ({subject}) is already at {first}"
+    return Problem(source, what, "remove one of them")
+
+
+class _GrantReader:
+    """Converts grants. It collects what is left out, missing keywords, and the keywords that texts use."""
+
+    def __init__(self, parsed: Sequence[ParsedFile], tenants: Sequence[DeployTenant], texts: KeywordTexts) -> None:
+        self._parsed = parsed
+        self._tenants = {each.name: each for each in tenants}
+        self.texts = texts
+        self._exclusions = {each.name: Exclusions(each) for each in tenants}
+        self._excluded = {name for name, each in self._exclusions.items() if each.setting_without_grants}
+        self._clients = {name: _clients(parsed, name) for name in self._tenants}
+        self._missing: dict[str, tuple[Source, set[str]]] = {}
+        self._items = 0
+        self._left_out: dict[tuple[Source, str, str], list[str]] = {}
+        self.protect: dict[str, list[ProtectItem]] = {
+            name: list(each.protect()) for name, each in self._exclusions.items()
+        }
+
+    def read(self, grant: AlignedGrant) -> Iterator[tuple[str, NamedGrant]]:
+        """Yield the grant for each tenant that gets it."""
+        managed = {name: node for name, node in grant.nodes.items() if name not in self._excluded}
+        fields = {name: each for name, node in managed.items() if (each := self._fields(grant, name, node))}
+        texts = {name: dict(each) for name, each in fields.items()}
+        for field in {field for each in fields.values() for field in each if BY_NAME[field].has_variables}:
+            template = _template_node(grant.template, field)
+            values = {name: each[field] for name, each in fields.items() if field in each}
+            for name, value in self.texts.choose(field, values, template, grant.keywords).items():
+                texts[name][field] = value
+        for name, written in texts.items():
+            comments = _comments(grant, fields[name], written)
+            ordered = {
+                field: tuple(sorted(value)) if isinstance(value, tuple) else value for field, value in written.items()
+            }
+            yield name, NamedGrant(fields=ordered, above=grant.above, after=grant.after, comments=comments)
+
+    def _fields(self, grant: AlignedGrant, tenant: str, node: ForeignNode) -> dict[str, FieldValue] | None:
+        """Return the fields of a grant in a tenant before variables are inserted, or None if it is left out."""
+        if not isinstance(node.value, dict):
+            self._leave_out(grant, tenant, "a grant", "it is not a mapping")
+            return None
+        values = {name: self._plain(each) for name, each in node.value.items() if each.value is not None}
+        label = _label(grant, node)
+        if self._find_missing(grant, tenant, node, values):
+            return None
+        for name in values.keys() - IGNORED:
+            self._leave_out(grant, tenant, f"{name} of {label}", "a grant file has no such field")
+        client = str(values.get("client_id", ""))
+        third_parties = [name for name, is_first_party in self._clients[tenant].items() if not is_first_party]
+        if values.get("is_system") is True:
+            self._leave_out(grant, tenant, label, "Auth0 created this grant, and it cannot be changed")
+            return None
+        if reason := self._exclusions[tenant].reason(client, third_parties):
+            self._leave_out(grant, tenant, label, reason)
+            self._keep_third_party(tenant, client, third_parties)
+            return None
+        holder = self._holder(tenant, values)
+        found = {**holder, **{name: values[name] for name in ("audience", *SETTINGS) if name in values}}
+        reason = _reason_not_expressible(found)
+        if reason:
+            self._leave_out(grant, tenant, label, reason)
+            self._protect(tenant, found)
+            return None
+        return {name: value for name, value in found.items() if not _is_default(name, value)}
+
+    def _plain(self, node: ForeignNode) -> Any:  # noqa: ANN401 - JSON data
+        """Return the plain value of a field. A list may contain scalars only."""
+        if isinstance(node.value, list):
+            self._items += len(node.value)
+            if self._items > MAX_ITEMS:
+                return None
+            return tuple({} if isinstance(each.value, list | dict) else each.value for each in node.value)
+        return {} if isinstance(node.value, dict) else node.value
+
+    def _find_missing(self, grant: AlignedGrant, tenant: str, node: ForeignNode, values: Mapping[str, Any]) -> bool:
+        """Record the keywords in `values` that have no value in a tenant. Return whether there are any."""
+        found = False
+        for name, value in values.items():
+            shown = (grant.template or node).get(name) or node
+            source = Source(grant.source.file, *shown.mark)
+            for text in value if isinstance(value, tuple) else (value,):
+                for part in grant.keywords.parts(text) if isinstance(text, str) else ():
+                    if isinstance(part, Keyword):
+                        self._missing.setdefault(part.key, (source, set()))[1].add(tenant)
+                        found = True
+        return found
+
+    def _holder(self, tenant: str, values: Mapping[str, Any]) -> dict[str, Any]:
+        client = values.get("client_id")
+        if "default_for" in values and client in {None, NO_CLIENT, ""}:
+            return {"default_for": values["default_for"]}
+        default = {"default_for": values["default_for"]} if "default_for" in values else {}
+        if client is None:
+            return default
+        is_id = isinstance(client, str) and client not in self._clients[tenant] and CLIENT_ID.fullmatch(client)
+        return {("client_id" if is_id else "client"): client, **default}
+
+    def _leave_out(self, grant: AlignedGrant, tenant: str, label: str, reason: str) -> None:
+        tenants = self._left_out.setdefault((grant.source, label, reason), [])
+        tenants += [tenant] if tenant else []
+
+    def _protect(self, tenant: str, fields: Mapping[str, Any]) -> None:
+        """Protect a grant that a file cannot express, so that --prune does not delete it."""
+        item = {name: fields[name] for name in ("client", "client_id", "audience") if isinstance(fields.get(name), str)}
+        if item:
+            self.protect[tenant].append(item | {"reason": "not imported from auth0-deploy-cli"})
+
+    def _keep_third_party(self, tenant: str, client: str, third_parties: Sequence[str]) -> None:
+        item = {"client": client, "reason": "AUTH0_EXCLUDE_THIRD_PARTY_CLIENTS of auth0-deploy-cli"}
+        if client in third_parties and item not in self.protect[tenant]:
+            self.protect[tenant].append(item)
+
+    @property
+    def left_out(self) -> tuple[LeftOut, ...]:
+        """The grants and values that are not imported."""
+        return tuple(LeftOut(*key, tuple(tenants)) for key, tenants in self._left_out.items())
+
+    def problems(self) -> Iterator[Problem]:
+        """Yield a problem for each keyword without a value, and if the files are too large."""
+        for key, (source, tenants) in self._missing.items():
+            known = [self._tenants[name] for name in self._tenants if name in tenants]
+            names = join_some([each.name for each in known if each.name])
+            files = join_some(list(dict.fromkeys(each.file for each in known if each.file)))
+            what = f"the keyword {quote_text(key)} has no value" + (f" for {names}" if names else "")
+            fix = (
+                f"add it to {MAPPINGS} in {files}" if files else "name the file with its value: --mappings FILE=TENANT"
+            )
+            yield Problem(source, what, fix)
+        if self._items > MAX_ITEMS:
+            yield Problem(
+                Source(self._parsed[0].file.name), f"the files have more than {MAX_ITEMS:,} scopes", "split them"
+            )
+
+    def with_organizations(self, by_tenant: Mapping[str, Sequence[NamedGrant]]) -> dict[str, list[NamedGrant]]:
+        """Return the grants with the organizations whose `client_grants` name their application."""
+        return {name: self._with_organizations(name, grants) for name, grants in by_tenant.items()}
+
+    def _with_organizations(self, tenant: str, grants: Sequence[NamedGrant]) -> list[NamedGrant]:
+        wanted: dict[str, list[str]] = defaultdict(list)
+        sources: dict[str, Source] = {}
+        for file in self._parsed:
+            for node in file.items(FileKind.ORGANIZATION, tenant):
+                name, listed = node.get("name"), node.get("client_grants")
+                for each in listed.items if listed and name and isinstance(name.value, str) else ():
+                    holder = each.get("client_id")
+                    if holder and isinstance(holder.value, str) and name:
+                        wanted[holder.value].append(str(name.value))
+                        sources.setdefault(holder.value, Source(file.file.name, *each.mark))
+        result = list(grants)
+        for client, organizations in wanted.items():
+            indexes = [
+                index
+                for index, grant in enumerate(grants)
+                if self.texts.fill(tenant, grant.holder) == client and grant.identity[-1] == SUBJECT_CLIENT
+            ]
+            if len(indexes) != 1:
+                several = "it has several grants, and the file does not say which"
+                reason = several if indexes else "it has no grant here"
+                label = f"organizations {join_some(organizations)} of {client}"
+                self._left_out.setdefault((sources[client], label, reason), []).extend([tenant] if tenant else [])
+                continue
+            fields = result[indexes[0]].fields
+            listed_names = tuple(sorted(map(escape_variables, dict.fromkeys(organizations))))
+            result[indexes[0]] = NamedGrant(
+                fields={**fields, ORGANIZATIONS: listed_names},
+                above=result[indexes[0]].above,
+                after=result[indexes[0]].after,
+                comments=result[indexes[0]].comments,
+            )
+        return result
+
+
+def _clients(parsed: Iterable[ParsedFile], tenant: str) -> dict[str, bool]:
+    """Return the names of the applications in the files, and whether each is a first party's."""
+    found: dict[str, bool] = {}
+    for file in parsed:
+        for node in file.items(FileKind.CLIENT, tenant):
+            name, first_party = node.get("name"), node.get("is_first_party")
+            if name and isinstance(name.value, str):
+                found[name.value] = first_party is None or first_party.value is not False
+    return found
+
+
+def _reason_not_expressible(fields: Mapping[str, Any]) -> str:
+    """Return why a grant file cannot declare a grant with these values, or an empty text."""
+    if "scope" not in fields and fields.get("allow_all_scopes") is not True:
+        return "it has no scope, so auth0-deploy-cli keeps the tenant's scopes, but a grant file declares all scopes"
+    data = {
+        name: [_escaped(each) for each in value] if isinstance(value, tuple) else _escaped(value)
+        for name, value in fields.items()
+    }
+    schema = stored.load(stored.GRANTS)["properties"]["grants"]["items"]
+    return "; ".join(dict.fromkeys(problem.what for problem in violations(data, schema, file="")))
+
+
+def _escaped(value: Any) -> Any:  # noqa: ANN401 - JSON data
+    return escape_variables(value) if isinstance(value, str) else value
+
+
+def _is_default(name: str, value: object) -> bool:
+    field = BY_NAME[name]
+    if field.kind is FieldKind.SET:
+        return not value
+    return value == field.default and field.default is not None
+
+
+def _label(grant: AlignedGrant, node: ForeignNode) -> str:
+    """Return the holder and the API of a grant as the file writes them."""
+    shown = grant.template or node
+    names = [each.value for name in ("client_id", "default_for", "audience") if (each := shown.get(name))]
+    texts = [str(each) for each in names if isinstance(each, str) and each != NO_CLIENT]
+    return grant.keywords.restore(" -> ".join(texts)) or "a grant"
+
+
+def _template_node(template: ForeignNode | None, field: str) -> ForeignNode | None:
+    return template.get("client_id" if field == "client" else field) if template else None
+
+
+def _comments(
+    grant: AlignedGrant, fields: Mapping[str, FieldValue], texts: Mapping[str, FieldValue]
+) -> dict[tuple[str, str], Comments]:
+    """Return the comments inside a grant by the field and the item of the file."""
+    found: dict[tuple[str, str], Comments] = {}
+    holder = next((name for name in ("client", "client_id", "default_for") if name in fields), "client")
+    for (name, index), comments in grant.inner.items():
+        target = holder if name == "client_id" else name
+        value = texts.get(target)
+        item = ""
+        if index is not None and isinstance(value, tuple) and index < len(value):
+            item = value[index]
+        if target not in texts:
+            target = holder
+        known = found.get((target, item), Comments())
+        trailing = ", ".join(filter(None, [known.trailing, comments.trailing]))
+        found[target, item] = Comments((*known.above, *comments.above), trailing)
+    return found

@@ -1,0 +1,264 @@
+"""Pure: parse the files of auth0-deploy-cli for several tenants, and find the node of each grant for each tenant.
+
+auth0-deploy-cli parses a file after it has replaced the keywords. So a file is parsed once for each tenant, which gives
+the values, and once with tokens instead of keywords, which gives comments, positions and templates.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import Enum, auto
+
+from reconciler.core.problems import Problem, Source
+from reconciler.core.shared_grants import Comments
+from reconciler.foreign.deploy_settings import GRANTS, DeployTenant
+from reconciler.foreign.document import (
+    ForeignComment,
+    ForeignDocument,
+    ForeignNode,
+    ForeignSyntaxError,
+    json_as_yaml,
+    read_json_text,
+    read_yaml_text,
+)
+from reconciler.foreign.keywords import KeywordText
+
+
+class FileKind(Enum):
+    """The content of a file: a whole tenant (YAML), or one grant, application or organization (JSON)."""
+
+    TENANT = auto()
+    GRANT = auto()
+    CLIENT = auto()
+    ORGANIZATION = auto()
+
+
+SECTIONS: Mapping[FileKind, str] = {
+    FileKind.GRANT: GRANTS,
+    FileKind.CLIENT: "clients",
+    FileKind.ORGANIZATION: "organizations",
+}
+"""The section of a tenant file that corresponds to each kind of JSON file."""
+
+
+@dataclass(frozen=True, slots=True)
+class DeployFile:
+    """A file of auth0-deploy-cli."""
+
+    name: str
+    text: str = field(repr=False)
+    kind: FileKind = FileKind.TENANT
+
+
+InnerComments = Mapping[tuple[str, int | None], Comments]
+"""The comments inside a grant, by field and by the index of an item, or None for the field."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AlignedGrant:
+    """One grant of a file.
+
+    Attributes:
+        source: The position of the grant.
+        keywords: The keywords of the file.
+        nodes: The node of the grant for each tenant.
+        template: The node with tokens instead of keywords, or None if keywords change the structure of the file.
+        above: The comments above the grant.
+        after: The comments after the grant.
+        inner: The comments inside the grant.
+    """
+
+    source: Source
+    keywords: KeywordText
+    nodes: Mapping[str, ForeignNode]
+    template: ForeignNode | None = None
+    above: tuple[str, ...] = ()
+    after: tuple[str, ...] = ()
+    inner: InnerComments = field(default_factory=dict)
+
+
+class ParsedFile:
+    """A file, parsed for each tenant. `problems` has the errors of its syntax."""
+
+    def __init__(self, file: DeployFile, tenants: Sequence[DeployTenant]) -> None:
+        self.file = file
+        self.keywords = KeywordText(
+            file.text, {key for each in tenants for key in each.mappings}, is_json=file.kind is not FileKind.TENANT
+        )
+        self.problems: list[Problem] = []
+        self._template = self._read_template()
+        self._by_tenant: dict[str, ForeignDocument] = {}
+        known: dict[str, ForeignDocument] = {}
+        for tenant in tenants:
+            text = self.keywords.without_missing(tenant.mappings, file.text)
+            if text not in known:
+                known[text] = self._read(text, tenant.name)
+            self._by_tenant[tenant.name] = known[text]
+
+    def _read_template(self) -> ForeignDocument | None:
+        """Read the file with tokens. It is not an error if that fails, because tokens may break the syntax."""
+        is_json = self.file.kind is not FileKind.TENANT
+        try:
+            return read_yaml_text(json_as_yaml(self.keywords.text) if is_json else self.keywords.text, self.file.name)
+        except ForeignSyntaxError:
+            return None
+
+    def _read(self, text: str, tenant: str) -> ForeignDocument:
+        read = read_yaml_text if self.file.kind is FileKind.TENANT else read_json_text
+        try:
+            return read(text, self.file.name)
+        except ForeignSyntaxError as error:
+            problem = error.problem
+            suffix = f", with the keywords of {tenant}" if tenant and self.keywords.keywords else ""
+            self.problems.append(Problem(problem.source, f"{problem.what}{suffix}", problem.fix))
+            return ForeignDocument(ForeignNode((1, 1)))
+
+    def items(self, kind: FileKind, tenant: str) -> list[ForeignNode]:
+        """Return the grants, applications or organizations in the file for a tenant."""
+        return self._items(kind, self._by_tenant[tenant])
+
+    def _items(self, kind: FileKind, document: ForeignDocument) -> list[ForeignNode]:
+        if self.file.kind is FileKind.TENANT:
+            section = document.root.get(SECTIONS[kind])
+            return section.items if section else []
+        return [document.root] if self.file.kind is kind and document.root.value else []
+
+    def misplaced(self) -> Iterator[Problem]:
+        """Yield a problem if the file has a section of grants that is not a list."""
+        section = self._template.root.get(GRANTS) if self._template and self.file.kind is FileKind.TENANT else None
+        if section is not None and section.value is not None and not isinstance(section.value, list):
+            is_keyword = isinstance(section.value, str) and self.keywords.parts(section.value) != [section.value]
+            if not is_keyword:
+                yield Problem(Source(self.file.name, *section.mark), f"{GRANTS} is not a list", "correct the file")
+
+    def grants(self) -> Iterator[AlignedGrant]:
+        """Yield each grant of the file with its node for each tenant."""
+        by_tenant = {name: self.items(FileKind.GRANT, name) for name in self._by_tenant}
+        counts = {len(nodes) for nodes in by_tenant.values()}
+        templates = self._items(FileKind.GRANT, self._template) if self._template else []
+        if counts == {len(templates)}:
+            for index in range(len(templates)):
+                nodes = {name: found[index] for name, found in by_tenant.items()}
+                yield self._grant(nodes, self._template, templates, index)
+            return
+        for name, found in by_tenant.items():  # a keyword adds or removes grants
+            for index, node in enumerate(found):
+                yield self._grant({name: node}, None, found, index)
+
+    def _grant(
+        self,
+        nodes: Mapping[str, ForeignNode],
+        template: ForeignDocument | None,
+        positions: Sequence[ForeignNode],
+        index: int,
+    ) -> AlignedGrant:
+        document = template or self._by_tenant[next(iter(nodes))]
+        node = positions[index]
+        reader = _CommentReader(document, self.keywords)
+        return AlignedGrant(
+            source=Source(self.file.name, *node.mark),
+            keywords=self.keywords,
+            nodes=nodes,
+            template=node if template else None,
+            above=tuple(reader.above(positions, index)),
+            after=(*reader.closing(node), *(reader.after(node) if index + 1 == len(positions) else ())),
+            inner=reader.inner(node),
+        )
+
+
+class _CommentReader:
+    """Finds the comments of grants. A comment that is indented deeper than the next grant belongs to the one above."""
+
+    def __init__(self, document: ForeignDocument, keywords: KeywordText) -> None:
+        self._lines = document.lines
+        self._by_line: dict[int, ForeignComment] = {each.line: each for each in document.comments}
+        self._keywords = keywords
+
+    def above(self, nodes: Sequence[ForeignNode], index: int) -> Iterator[str]:
+        """Yield the comments above the grant with this index."""
+        node = nodes[index]
+        first = node.mark[0]
+        while self._is_alone_or_blank(first - 1) and not (index and self._is_inside(first - 1, node)):
+            first -= 1
+        for line in range(first, node.mark[0]):
+            if line in self._by_line:
+                yield self._text(self._by_line[line])
+
+    def after(self, node: ForeignNode) -> Iterator[str]:
+        """Yield the comments after the last grant."""
+        line = node.end + 1
+        while self._is_alone_or_blank(line):
+            comment = self._by_line.get(line)
+            if comment and max(2, node.mark[1] - 2) <= comment.column < node.mark[1]:
+                yield self._text(comment)
+            line += 1
+
+    def closing(self, node: ForeignNode) -> Iterator[str]:
+        """Yield the comments below the last value of a grant that are indented like its fields."""
+        for line in range(max(node.end, node.mark[0]) + 1, self._last_line(node) + 1):
+            if line in self._by_line:
+                yield self._text(self._by_line[line])
+
+    def inner(self, node: ForeignNode) -> dict[tuple[str, int | None], Comments]:
+        """Return the comments inside a grant by their field or item."""
+        if not isinstance(node.value, dict) or not self._by_line:
+            return {}
+        places = sorted(_places(node.value), key=lambda each: each[0])
+        found: dict[tuple[str, int | None], Comments] = {}
+        for line in range(node.mark[0], max(node.end, node.mark[0]) + 1):
+            comment = self._by_line.get(line)
+            if comment is None or not places:
+                continue
+            key = _place_of(comment, node, places)
+            before = found.get(key, Comments())
+            if comment.is_alone:
+                found[key] = Comments((*before.above, self._text(comment)), before.trailing)
+            else:
+                found[key] = Comments(before.above, ", ".join(filter(None, [before.trailing, self._text(comment)])))
+        return found
+
+    def _last_line(self, node: ForeignNode) -> int:
+        """Return the last line of a grant, including the deeper comments after it."""
+        line = max(node.end, node.mark[0])
+        while self._is_alone_or_blank(line + 1) and self._is_inside(line + 1, node) and line < len(self._lines):
+            line += 1
+        return line
+
+    def _is_alone_or_blank(self, line: int) -> bool:
+        if not 0 < line <= len(self._lines):
+            return False
+        comment = self._by_line.get(line)
+        return comment.is_alone if comment else not self._lines[line - 1].strip()
+
+    def _is_inside(self, line: int, node: ForeignNode) -> bool:
+        comment = self._by_line.get(line)
+        return comment is not None and comment.column >= node.mark[1]
+
+    def _text(self, comment: ForeignComment) -> str:
+        return self._keywords.restore(comment.text)
+
+
+Place = tuple[int, str, int | None]
+"""The last line of a value, its field, and the index of an item."""
+
+
+def _places(fields: Mapping[str, ForeignNode]) -> Iterator[Place]:
+    for name, value in fields.items():
+        if not value.items:
+            yield value.end, name, None
+        for index, item in enumerate(value.items):
+            yield item.end, name, index
+
+
+def _place_of(comment: ForeignComment, node: ForeignNode, places: Sequence[Place]) -> tuple[str, int | None]:
+    """Return the field and the index of the item that a comment belongs to."""
+    if not comment.is_alone:
+        on_line = [(name, index) for line, name, index in places if line == comment.line]
+        if len(on_line) == 1:
+            return on_line[0]
+        if on_line:
+            return on_line[-1][0], None  # a list in brackets
+    below = next(((name, index) for line, name, index in places if line > comment.line), None)
+    if below is None:
+        return places[-1][1], places[-1][2]
+    is_above_field = not comment.is_alone or comment.column <= node.mark[1]
+    return (below[0], None) if is_above_field else below

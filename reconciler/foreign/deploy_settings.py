@@ -1,0 +1,115 @@
+"""Pure: the configuration file of auth0-deploy-cli for one tenant, and the grants that it excludes.
+
+Sources: the handlers clientGrants.ts and default.ts, context/index.ts and readonly.ts of auth0-deploy-cli 8.44.
+"""
+
+import json
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass, field
+
+from reconciler.core.characters import join_some, quote_text
+from reconciler.foreign.grants import ProtectItem
+
+MAPPINGS = "AUTH0_KEYWORD_REPLACE_MAPPINGS"
+GRANTS = "clientGrants"
+EVERYTHING: ProtectItem = {"audience": "*"}
+"""Matches every grant."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeployTenant:
+    """A tenant, and the configuration file of auth0-deploy-cli for it.
+
+    Attributes:
+        name: The name of the tenant in reconciler.yaml. It is empty for files that apply to any tenant.
+        file: The name of the configuration file, or an empty text.
+        domain: The host in the identifiers of the tenant's own APIs, or None if it is not known.
+        settings: The content of the configuration file. It may contain secrets.
+    """
+
+    name: str
+    file: str = ""
+    domain: str | None = None
+    settings: Mapping[str, object] = field(default_factory=dict, repr=False)
+
+    @property
+    def mappings(self) -> Mapping[str, object]:
+        """The values of the keywords."""
+        found = self.value(MAPPINGS)
+        return found if isinstance(found, dict) else {}
+
+    def value(self, name: str) -> object:
+        """Return a setting. A list or an object may be a text in JSON, because it may come from the environment."""
+        value = self.settings.get(name)
+        if isinstance(value, str):
+            try:
+                return json.loads(value)
+            except (RecursionError, ValueError):
+                return value
+        return value
+
+    def names(self, name: str) -> tuple[str, ...]:
+        """Return a setting that lists names."""
+        found = self.value(name)
+        return tuple(each for each in found if isinstance(each, str)) if isinstance(found, list) else ()
+
+
+class Exclusions:
+    """The grants that auth0-deploy-cli leaves alone in a tenant."""
+
+    def __init__(self, tenant: DeployTenant) -> None:
+        self._tenant = tenant
+        self._clients = tenant.names("AUTH0_EXCLUDED_CLIENTS")
+        own = tenant.settings.get("AUTH0_CLIENT_ID")
+        self._own = own if isinstance(own, str) else ""
+        self._third_parties = tenant.value("AUTH0_EXCLUDE_THIRD_PARTY_CLIENTS") is True
+
+    @property
+    def setting_without_grants(self) -> str:
+        """The setting that excludes all grants, or an empty text."""
+        if GRANTS in self._tenant.names("AUTH0_EXCLUDED"):
+            return "AUTH0_EXCLUDED"
+        included = self._tenant.value("AUTH0_INCLUDED_ONLY")
+        return "AUTH0_INCLUDED_ONLY" if isinstance(included, list) and GRANTS not in included else ""
+
+    def reason(self, client: str, third_parties: Collection[str]) -> str:
+        """Return why the grants of an application are excluded, or an empty text. `client` is a name or an id."""
+        if client and client in self._clients:
+            return "AUTH0_EXCLUDED_CLIENTS excludes the application"
+        if client and client == self._own:
+            return "auth0-deploy-cli never changes the grants of its own application"
+        if self._third_parties and client in third_parties:
+            return "AUTH0_EXCLUDE_THIRD_PARTY_CLIENTS excludes the application"
+        return ""
+
+    def protect(self) -> Iterator[ProtectItem]:
+        """Yield the items of `protect` that keep the tool's exclusions."""
+        if self.setting_without_grants:
+            yield {**EVERYTHING, "reason": f"{self.setting_without_grants} of auth0-deploy-cli excludes grants"}
+            return
+        for name in self._clients:
+            yield {"client": name, "reason": "AUTH0_EXCLUDED_CLIENTS of auth0-deploy-cli"}
+        if self._own:
+            yield {"client_id": self._own, "reason": "the application of auth0-deploy-cli"}
+
+    def notes(self) -> Iterator[str]:
+        """Yield what becomes of the settings."""
+        where = f" in {self._tenant.file}" if self._tenant.file else ""
+        name = quote_text(self._tenant.name)
+        if setting := self.setting_without_grants:
+            yield f"{setting}{where} excludes all grants, so {name} gets none, and protect covers all of its grants"
+        elif self._clients:
+            clients = join_some(self._clients)
+            yield f"AUTH0_EXCLUDED_CLIENTS{where}: the grants of {clients} are protected in {name} and not declared"
+        if self._own:
+            yield f"AUTH0_CLIENT_ID{where}: the grants of auth0-deploy-cli's own application are protected in {name}"
+        if self._tenant.names("AUTH0_EXCLUDED_RESOURCE_SERVERS"):
+            yield (
+                f"AUTH0_EXCLUDED_RESOURCE_SERVERS{where} excludes APIs and not their grants, so the grants are declared"
+            )
+        if self._tenant.value("AUTH0_ALLOW_DELETE") is True:
+            yield f"AUTH0_ALLOW_DELETE{where}: reconciler deletes only with --prune-removed or --prune"
+        excluded = self._tenant.value("EXCLUDED_PROPS")
+        fields = excluded.get(GRANTS) if isinstance(excluded, dict) else None
+        if isinstance(fields, list) and fields:
+            yield f"EXCLUDED_PROPS{where}: an export lacks {join_some(list(map(str, fields)))}; compare the plan"

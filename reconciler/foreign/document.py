@@ -1,0 +1,280 @@
+"""Pure: read a YAML or JSON file of another tool, with positions and comments.
+
+The strict loader of grant files refuses much of what other tools allow, such as anchors and merge keys. This reader
+accepts it, within limits. An alias refers to the same node as its anchor, so aliases take no memory.
+"""
+
+import json
+import re
+from bisect import bisect
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+
+import yaml
+from yaml.events import (
+    AliasEvent,
+    Event,
+    MappingStartEvent,
+    NodeEvent,
+    ScalarEvent,
+    SequenceEndEvent,
+    StreamEndEvent,
+)
+
+from reconciler.core.problems import Problem, Source
+from reconciler.core.spec import Mark
+from reconciler.files.document import Scalar, resolve
+from reconciler.files.layout import COMMENT, split_lines
+from reconciler.files.yaml_messages import PARSER, explain
+
+MAX_LEVELS = 100
+MAX_NODES = 500_000
+MERGE_KEY = "<<"
+SURROGATE_PAIR = re.compile(r"\\u([dD][89abAB][0-9a-fA-F]{2})\\u([dD][c-fC-F][0-9a-fA-F]{2})")
+
+
+class ForeignSyntaxError(Exception):
+    """A file of another tool cannot be read. `problem` has the position and the reason."""
+
+    def __init__(self, problem: Problem) -> None:
+        super().__init__(problem.message)
+        self.problem = problem
+
+
+@dataclass(slots=True, eq=False)
+class ForeignNode:
+    """A value of a file. `value` is a scalar, the items of a list, or the values of a mapping by key.
+
+    `end` is the last line of the value.
+    """
+
+    mark: Mark
+    value: "Scalar | list[ForeignNode] | dict[str, ForeignNode]" = None
+    end: int = 0
+
+    def get(self, name: str) -> "ForeignNode | None":
+        """Return the value of a key, or None if the node is not a mapping with that key."""
+        return self.value.get(name) if isinstance(self.value, dict) else None
+
+    @property
+    def items(self) -> "list[ForeignNode]":
+        """The items of a list, or nothing."""
+        return self.value if isinstance(self.value, list) else []
+
+
+@dataclass(frozen=True, slots=True)
+class ForeignComment:
+    """A comment without its `#`. `is_alone` says whether its line has nothing else."""
+
+    line: int
+    column: int
+    text: str
+    is_alone: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ForeignDocument:
+    """A file of another tool: its root node, its comments in order, and its lines."""
+
+    root: ForeignNode
+    comments: tuple[ForeignComment, ...] = field(default=(), repr=False)
+    lines: tuple[str, ...] = field(default=(), repr=False)
+
+
+def read_yaml_text(text: str, file: str) -> ForeignDocument:
+    """Return the only document of a YAML text.
+
+    Raises:
+        ForeignSyntaxError: if the text is not valid YAML or is too large.
+    """
+    reader = _NodeReader(text, file)
+    try:
+        root = reader.document()
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark
+        position = (mark.line + 1, mark.column + 1) if mark else (0, 0)
+        what, fix = explain(error.problem or str(error), text[mark.index : mark.index + 10] if mark else "")
+        raise ForeignSyntaxError(Problem(Source(file, *position), what, fix)) from error
+    except (yaml.YAMLError, ValueError) as error:
+        raise ForeignSyntaxError(Problem(Source(file), f"this is not valid YAML ({error})")) from error
+    return ForeignDocument(root, tuple(_comments(text, reader.bounds)), tuple(split_lines(text)))
+
+
+def read_json_text(text: str, file: str) -> ForeignDocument:
+    """Return the content of a JSON text. Positions are those of the YAML reader, because JSON is a part of YAML.
+
+    Raises:
+        ForeignSyntaxError: if the text is not valid JSON or is too large.
+    """
+    try:
+        data = json.loads(text)
+    except json.JSONDecodeError as error:
+        source = Source(file, error.lineno, error.colno)
+        raise ForeignSyntaxError(Problem(source, f"this is not valid JSON ({error.msg})", "correct it")) from error
+    except (RecursionError, ValueError) as error:
+        raise ForeignSyntaxError(Problem(Source(file), f"this is not valid JSON ({error})")) from error
+    try:
+        document = read_yaml_text(json_as_yaml(text), file)
+    except ForeignSyntaxError:
+        document = None
+    if document is None or plain(document.root) != data:
+        return ForeignDocument(_from_data(data))
+    return ForeignDocument(document.root)
+
+
+def json_as_yaml(text: str) -> str:
+    """Return a JSON text without what YAML does not allow: tabs between values, and escaped surrogate pairs."""
+
+    def character(found: re.Match[str]) -> str:
+        high, low = int(found[1], 16), int(found[2], 16)
+        return f"\\U{0x10000 + ((high & 0x3FF) << 10) + (low & 0x3FF):08X}"
+
+    return SURROGATE_PAIR.sub(character, text.replace("\t", " "))
+
+
+def plain(node: ForeignNode) -> object:
+    """Return the plain data of a node without aliases."""
+    match node.value:
+        case dict() as mapping:
+            return {name: plain(each) for name, each in mapping.items()}
+        case list() as items:
+            return [plain(each) for each in items]
+        case scalar:
+            return scalar
+
+
+def _from_data(data: object) -> ForeignNode:
+    node = ForeignNode((1, 1), end=1)
+    match data:
+        case dict():
+            node.value = {str(name): _from_data(each) for name, each in data.items()}
+        case list():
+            node.value = [_from_data(each) for each in data]
+        case str() | bool() | int() | float():
+            node.value = data
+        case _:
+            node.value = None
+    return node
+
+
+def _comments(text: str, bounds: list[int]) -> Iterator[ForeignComment]:
+    """Yield the comments: each `#` at the start of a line or after a space, outside scalars."""
+    line, counted = 1, 0
+    position = 0
+    while found := COMMENT.search(text, position):
+        start = found.start()
+        index = bisect(bounds, start)
+        if index % 2:
+            position = bounds[index]
+            continue
+        if start and text[start - 1] not in " \t\n\r":
+            position = start + 1
+            continue
+        line += text.count("\n", counted, start)
+        counted, position = start, found.end()
+        line_start = text.rfind("\n", 0, start) + 1
+        before = text[line_start:start]
+        yield ForeignComment(line, start - line_start + 1, found.group()[1:].strip(), not before.strip())
+
+
+class _NodeReader:
+    """Builds nodes from the events of the parser. `bounds` has the start and end of each scalar in the text."""
+
+    def __init__(self, text: str, file: str) -> None:
+        self._next: Callable[[], Event] = yaml.parse(text, Loader=PARSER).__next__
+        self._file = file
+        self._anchors: dict[str, ForeignNode] = {}
+        self._nodes = 0
+        self.bounds: list[int] = []
+
+    def document(self) -> ForeignNode:
+        """Return the root node of the only document."""
+        self._next()  # the start of the stream
+        if isinstance(self._next(), StreamEndEvent):
+            return ForeignNode((1, 1))
+        root = self._node(self._next(), 1)
+        self._next()  # the end of the document
+        if not isinstance(end := self._next(), StreamEndEvent):
+            self._refuse(end, "a second document starts here", "write each document to a separate file")
+        return root
+
+    def _node(self, event: Event, level: int) -> ForeignNode:
+        self._nodes += 1
+        if level > MAX_LEVELS or self._nodes > MAX_NODES:
+            self._refuse(event, "this file is too large or nested too deep", "split it")
+        if isinstance(event, AliasEvent):
+            if event.anchor not in self._anchors:
+                self._refuse(event, f'the anchor "{event.anchor}" does not exist', "define it above")
+            return self._anchors[event.anchor or ""]
+        node = ForeignNode(_mark(event))
+        if isinstance(event, ScalarEvent):
+            node.value, node.end = self._scalar(event), _end_line(event)
+        elif isinstance(event, MappingStartEvent):
+            node.value = dict(self._pairs(node, level))
+        else:
+            node.value = list(self._list_items(node, level))
+        if isinstance(event, NodeEvent) and event.anchor is not None:
+            self._anchors[event.anchor] = node
+        return node
+
+    def _scalar(self, event: ScalarEvent) -> Scalar:
+        start, end = event.start_mark, event.end_mark
+        if start and end and end.index > start.index:
+            self.bounds += [start.index, end.index]
+        return event.value if event.style else resolve(event.value)
+
+    def _pairs(self, node: ForeignNode, level: int) -> Iterator[tuple[str, ForeignNode]]:
+        """Yield the keys and values of a mapping. Merged keys come first, so that own keys replace them."""
+        own: list[tuple[str, ForeignNode]] = []
+        while isinstance(event := self._next(), NodeEvent):
+            key = self._node(event, level + 1)
+            value = self._node(self._next(), level + 1)
+            if isinstance(key.value, list | dict):
+                self._refuse(event, "a mapping or a list cannot be a key", "use a string as the key")
+            name = event.value if isinstance(event, ScalarEvent) else str(key.value)
+            if name == MERGE_KEY:
+                yield from self._merged(event, value)
+                continue
+            if any(name == each for each, _ in own):
+                self._refuse(event, f'duplicate key "{name}"', "keep one of them")
+            own.append((name, value))
+        node.end = max(_end_line(event) if _is_flow_end(event) else 0, *(each.end for _, each in own), node.mark[0])
+        yield from own
+
+    def _merged(self, event: Event, value: ForeignNode) -> Iterator[tuple[str, ForeignNode]]:
+        for each in reversed(value.items or [value]):
+            if not isinstance(each.value, dict):
+                self._refuse(event, 'the value of a merge key ("<<") must be a mapping', "correct it")
+            else:
+                self._nodes += len(each.value)
+                yield from each.value.items()
+
+    def _list_items(self, node: ForeignNode, level: int) -> Iterator[ForeignNode]:
+        node.end = node.mark[0]
+        while not isinstance(event := self._next(), SequenceEndEvent):
+            item = self._node(event, level + 1)
+            node.end = max(node.end, item.end if not isinstance(event, AliasEvent) else _mark(event)[0])
+            yield item
+        node.end = max(node.end, _end_line(event) if _is_flow_end(event) else 0)
+
+    def _refuse(self, event: Event, what: str, fix: str) -> None:
+        raise ForeignSyntaxError(Problem(Source(self._file, *_mark(event)), what, fix))
+
+
+def _mark(event: Event) -> Mark:
+    mark = event.start_mark
+    return (mark.line + 1, mark.column + 1) if mark else (1, 1)
+
+
+def _end_line(event: Event) -> int:
+    """Return the last line of a scalar, or the line of the bracket that ends a collection."""
+    start, end = event.start_mark, event.end_mark
+    if not start or not end:
+        return 0
+    return end.line + 1 if end.column or end.line == start.line else end.line
+
+
+def _is_flow_end(event: Event) -> bool:
+    """Return whether the end of a collection is a bracket. The end of a block collection has no length."""
+    start, end = event.start_mark, event.end_mark
+    return bool(start and end and end.index > start.index)

@@ -1,0 +1,247 @@
+"""Pure: read the grants in a Terraform state, the output of `terraform show -json`.
+
+The resources are those of Terraform's provider for Auth0: `auth0_client_grant`, joined with `auth0_client`,
+`auth0_resource_server`, `auth0_organization` and `auth0_organization_client_grant`, also if they are data sources.
+"""
+
+import re
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from shlex import quote
+from typing import Any
+
+from reconciler.core.characters import quote_text
+from reconciler.core.directory import Api, Application, Directory, Organization
+from reconciler.core.expressible import reason_not_expressible
+from reconciler.core.fields import SUBJECT_CLIENT, USAGE_DENY
+from reconciler.core.grant import ClientGrant, Key
+from reconciler.core.problems import Problem, Source
+from reconciler.core.shared_grants import NamedGrant
+from reconciler.core.tenant_filter import TargetTenant, escape_variables, insert_variables
+from reconciler.files.write import named_grant
+from reconciler.foreign.grants import ForeignGrants, LeftOut
+
+SHOW = "terraform show -json > state.json"
+GRANT = "auth0_client_grant"
+ASSOCIATION = "auth0_organization_client_grant"
+MANAGED = "managed"
+MAX_LEVELS = 50
+"""The maximum nesting of modules."""
+INSTANCE_KEY = re.compile(r'\[(?:[0-9]+|"(?:[^"\\]|\\.)*")\]')
+HOST_OF_TENANT = re.compile(r"https://([A-Za-z0-9.-]+\.auth0\.com)/api/v2/")
+HCL = re.compile(r"^\s*(resource|data|module|provider|terraform|variable|locals)\b[^\n]*\{", re.MULTILINE)
+
+
+@dataclass(frozen=True, slots=True)
+class StateResource:
+    """An instance of a resource or data source."""
+
+    address: str
+    type: str
+    is_managed: bool
+    values: Mapping[str, Any]
+
+    def text(self, name: str) -> str:
+        """Return an attribute as text, or an empty text."""
+        value = self.values.get(name)
+        return value if isinstance(value, str) else ""
+
+    def texts(self, name: str) -> frozenset[str]:
+        """Return an attribute as a set of texts."""
+        value = self.values.get(name)
+        return frozenset(each for each in value if isinstance(each, str)) if isinstance(value, list) else frozenset()
+
+
+def wrong_document(text: str) -> str:
+    """Return what a text is instead of JSON: a configuration (HCL), or an empty text."""
+    return (
+        f"is a Terraform configuration, which has references instead of values; run {SHOW} and name that file"
+        if HCL.search(text)
+        else ""
+    )
+
+
+def read_terraform(document: object, file: str, tenant: TargetTenant, domain: str | None) -> ForeignGrants:
+    """Return the grants in a state.
+
+    Args:
+        document: The output of `terraform show -json`.
+        file: The name of the file.
+        tenant: The tenant that the state belongs to, with its variables.
+        domain: The domain of the tenant, or None if it is not known.
+    """
+    if problem := _unsuitable(document, file):
+        return ForeignGrants(by_tenant={tenant.name: ()}, problems=(problem,))
+    return _StateReader(document, file, tenant, domain).read()
+
+
+def _unsuitable(document: object, file: str) -> Problem | None:
+    """Return a problem if a document is not the output of `terraform show -json` for a state."""
+    match document:
+        case {"planned_values": _} | {"resource_changes": _}:
+            what = "this is a plan of Terraform, not a state"
+        case {"terraform_version": _, "resources": _}:
+            what = "this is a state file of Terraform, whose format may change"
+        case {"format_version": str(), "values": {"root_module": dict()}}:
+            return None
+        case {"format_version": str(), "values": _}:
+            what = "this state has no root module"
+        case {"format_version": str()}:
+            return None  # an empty state
+        case _:
+            what = "this is not the output of terraform show -json"
+    return Problem(Source(file), what, f"run {SHOW} and name that file")
+
+
+class _StateReader:
+    def __init__(self, document: Any, file: str, tenant: TargetTenant, domain: str | None) -> None:  # noqa: ANN401 - JSON
+        root = document.get("values", {}).get("root_module", {})
+        self._file = file
+        self._tenant = tenant
+        self._problems: list[Problem] = []
+        self._left_out: list[LeftOut] = []
+        self._by_type: dict[str, list[StateResource]] = defaultdict(list)
+        for each in self._resources(root, 1):
+            self._by_type[each.type].append(each)
+        self._directory = self._read_directory()
+        self._domain = domain or self._find_domain()
+        self._values = dict(tenant.values) | ({"domain": self._domain} if self._domain else {})
+
+    def read(self) -> ForeignGrants:
+        """Return the grants of the state."""
+        organizations: dict[str, set[str]] = defaultdict(set)
+        for each in self._by_type[ASSOCIATION]:
+            organizations[each.text("grant_id")].add(each.text("organization_id"))
+        grants: dict[Key, tuple[StateResource, NamedGrant]] = {}
+        for each in self._by_type[GRANT]:
+            if not each.is_managed:
+                continue
+            grant = _grant(each, frozenset(organizations[each.text("id")]))
+            label = (
+                f"{each.address}: {self._directory.client_label(grant.key)} -> {self._directory.api_label(grant.key)}"
+            )
+            if reason := self._reason_left_out(each, grant):
+                self._left_out.append(LeftOut(Source(self._file), label, reason, self._names))
+            elif grant.key in grants:
+                what = f"{each.address} declares the same grant as {grants[grant.key][0].address}"
+                self._problems.append(Problem(Source(self._file), what, "remove one of them from the state"))
+            else:
+                grants[grant.key] = each, named_grant(grant, self._directory, self._convert)
+        return ForeignGrants(
+            by_tenant={self._tenant.name: [named for _, named in grants.values()]},
+            domains={self._tenant.name: self._domain} if self._domain else {},
+            left_out=tuple(self._left_out),
+            problems=tuple(self._problems),
+            handover=tuple(self._handover([each for each, _ in grants.values()])),
+        )
+
+    @property
+    def _names(self) -> tuple[str, ...]:
+        return (self._tenant.name,) if self._tenant.name else ()
+
+    def _convert(self, text: str) -> str:
+        return insert_variables(text, self._values) if self._values else escape_variables(text)
+
+    def _resources(self, module: Any, level: int) -> Iterator[StateResource]:  # noqa: ANN401 - JSON
+        if level > MAX_LEVELS or not isinstance(module, dict):
+            self._problems.append(Problem(Source(self._file), "a module is not valid or nested too deep", "correct it"))
+            return
+        for each in module.get("resources") or ():
+            match each:
+                case {"deposed_key": _}:
+                    pass
+                case {"address": str(address), "type": str(kind), "mode": mode, "values": dict(values)}:
+                    if kind.startswith("auth0_"):
+                        yield StateResource(address, kind, mode == MANAGED, values)
+                case {"address": str(), "type": str()}:
+                    pass  # a resource that Terraform has not created yet
+                case _:
+                    what = "a resource has no address or type"
+                    self._problems.append(Problem(Source(self._file), what, f"write the file again: {SHOW}"))
+        for child in module.get("child_modules") or ():
+            yield from self._resources(child, level + 1)
+
+    def _read_directory(self) -> Directory:
+        applications = {
+            client_id: Application(client_id, each.text("name"))
+            for each in self._by_type["auth0_client"]
+            if (client_id := each.text("client_id") or each.text("id"))
+        }
+        apis = {
+            identifier: Api(identifier, each.text("name"))
+            for each in self._by_type["auth0_resource_server"]
+            if (identifier := each.text("identifier"))
+        }
+        organizations = {
+            identity: Organization(identity, each.text("name"))
+            for each in self._by_type["auth0_organization"]
+            if (identity := each.text("id"))
+        }
+        return Directory(tuple(applications.values()), tuple(apis.values()), tuple(organizations.values()))
+
+    def _find_domain(self) -> str | None:
+        """Return the domain of the tenant from a data source or from the identifier of the Management API."""
+        named = {each.text("domain") for each in self._by_type["auth0_tenant"]} - {""}
+        texts = [
+            *(each.text("audience") for each in self._by_type[GRANT]),
+            *(each.text("identifier") for each in self._by_type["auth0_resource_server"]),
+        ]
+        found = named or {match[1] for text in texts if (match := HOST_OF_TENANT.fullmatch(text))}
+        return next(iter(found)) if len(found) == 1 else None
+
+    def _reason_left_out(self, each: StateResource, grant: ClientGrant) -> str:
+        if each.values.get("is_system") is True:
+            return "Auth0 created this grant, and it cannot be changed"
+        if grant.allow_all_scopes and grant.scope:
+            return 'it has both "scopes" and "allow_all_scopes"'
+        return reason_not_expressible(grant) or ""
+
+    def _handover(self, moved: Sequence[StateResource]) -> Iterator[str]:
+        """Yield the paragraphs that tell how to take the imported grants out of the state without deleting them."""
+        if not moved:
+            return
+        ids = {each.text("id") for each in moved}
+        associations = [each for each in self._by_type[ASSOCIATION] if each.is_managed and each.text("grant_id") in ids]
+        gone = {each.address for each in (*moved, *associations)}
+        stays = [each for kind in (GRANT, ASSOCIATION) for each in self._by_type[kind] if each.is_managed]
+        partly = {without_keys(each.address) for each in stays if each.address not in gone}
+        addresses = sorted(gone)
+        blocks = sorted({without_keys(each) for each in addresses} - partly)
+        commands = [each for each in addresses if without_keys(each) in partly]
+        yield "So that Terraform forgets these grants and does not delete them, replace their resource blocks by:"
+        yield from (f"removed {{\n  from = {each}\n  lifecycle {{\n    destroy = false\n  }}\n}}" for each in blocks)
+        whole = [each for each in addresses if each not in commands]
+        if whole:
+            command = f"    terraform state rm {' '.join(map(quote, whole))}"
+            yield f"removed blocks need Terraform 1.7. Before that version, or instead of the blocks, run:\n{command}"
+        if commands:
+            command = f"    terraform state rm {' '.join(map(quote, commands))}"
+            advice = "Before the next apply, remove the moved instances from for_each or count, and run:"
+            yield f"Other instances of some resources stay in Terraform. {advice}\n{command}"
+
+
+def without_keys(address: str) -> str:
+    """Return the address of a resource without the keys of instances, which a removed block must not have."""
+    return INSTANCE_KEY.sub("", address)
+
+
+def _grant(each: StateResource, organizations: frozenset[str]) -> ClientGrant:
+    client_id, default_for = each.text("client_id") or None, each.text("default_for") or None
+    holder = "" if client_id or default_for else f"unknown holder of {quote_text(each.text('id'))}"
+    key = Key(
+        None if default_for else client_id,
+        each.text("audience"),
+        each.text("subject_type") or SUBJECT_CLIENT,
+        default_for,
+        holder,
+    )
+    return ClientGrant(
+        key=key,
+        scope=each.texts("scopes") or each.texts("scope"),  # `scope` in versions before 1.0
+        organization_usage=each.text("organization_usage") or USAGE_DENY,
+        allow_any_organization=each.values.get("allow_any_organization") is True,
+        authorization_details_types=each.texts("authorization_details_types"),
+        allow_all_scopes=each.values.get("allow_all_scopes") is True,
+        organizations=organizations or None,
+    )

@@ -1,0 +1,161 @@
+import json
+from pathlib import Path
+
+import pytest
+from support.commands import SEED, a_workspace, enter_clean_folder, reconciler
+
+from auth0_sandbox.served import served as served_sandbox
+
+TENANT = """\
+clientGrants:
+  - client_id: Billing
+    audience: https://api.example.com/invoices
+    scope: [read:invoices]
+"""
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    (tmp_path / "tenant.yaml").write_text(TENANT, encoding="utf-8")
+    enter_clean_folder(tmp_path, monkeypatch)
+    return tmp_path
+
+
+def files_in(folder: Path) -> dict[str, str]:
+    return {str(path.relative_to(folder)): path.read_text() for path in folder.rglob("*") if path.is_file()}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ("--from deploy-cli", "--from needs PATH"),
+        ("--from deploy-cli tenant.yaml --update", "cannot be combined with --update"),
+        ("--mappings a.json=dev", "--mappings needs --from deploy-cli"),
+        ("--from terraform a.json --mappings a.json=dev", "--mappings needs --from deploy-cli"),
+        ("tenant.yaml", "PATH needs --update or --from"),
+        ("--from deploy-cli tenant.yaml --mappings dev.json", "name the file and its tenant"),
+        ("--from deploy-cli tenant.yaml --mappings a.json=dev --mappings b.json=dev", "two files for the tenant"),
+        ("--from deploy-cli none.yaml", "none.yaml does not exist; check the path"),
+        ("--from deploy-cli tenant.yaml --mappings none.json=dev", "none.json does not exist"),
+        ("--from deploy-cli tenant.yaml --mappings tenant.yaml=dev", "tenant.yaml is not valid JSON"),
+        ("--from deploy-cli tenant.yaml --mappings list.json=dev", "it is not a JSON object"),
+        ("--from deploy-cli tenant.yaml --mappings empty.json=dev", 'the domain of the tenant "dev" is not known'),
+        ("--from deploy-cli empty", "empty has no folder grants and no file tenant.yaml"),
+        ("--from deploy-cli bad", "bad/grants/a.json:1:2: this is not valid JSON"),
+        (
+            "--from deploy-cli twice.yaml",
+            'twice.yaml:3:5: the grant of "A" for "x" (client) is already at twice.yaml:2',
+        ),
+        ("--from deploy-cli map.yaml", "map.yaml:1:15: clientGrants is not a list"),
+        ("--from deploy-cli a.yaml tenant.yaml=dev", "name a tenant for each PATH (PATH=TENANT) or for none"),
+        ("--from terraform one.json two.json", "a state belongs to one tenant"),
+        ("--from terraform empty", "empty is a folder"),
+    ],
+)
+def test_wrong_arguments_and_files_are_explained(folder: Path, arguments: str, message: str) -> None:
+    (folder / "list.json").write_text("[]")
+    (folder / "empty.json").write_text("{}")
+    (folder / "map.yaml").write_text("clientGrants: {a: b}\n")
+    grant = "  - {client_id: A, audience: x, scope: []}\n"
+    (folder / "twice.yaml").write_text(f"clientGrants:\n{grant}{grant}")
+    (folder / "empty").mkdir()
+    (folder / "bad" / "grants").mkdir(parents=True)
+    (folder / "bad" / "grants" / "a.json").write_text("{")
+    before = files_in(folder)
+
+    ran = reconciler("import", *arguments.split())
+
+    assert ran.code in (1, 2)
+    assert message in ran.stderr
+    assert "Traceback" not in ran.stderr
+    assert files_in(folder) == before
+
+
+def test_secrets_of_a_configuration_never_appear(folder: Path) -> None:
+    secret = "canary-secret"
+    config = {
+        "AUTH0_DOMAIN": "dev.auth0.com",
+        "AUTH0_CLIENT_SECRET": secret,
+        "AUTH0_KEYWORD_REPLACE_MAPPINGS": {"X": secret},
+    }
+    (folder / "dev.json").write_text(json.dumps(config))
+
+    ran = reconciler("import", "--from", "deploy-cli", "tenant.yaml", "--mappings", "dev.json=dev")
+
+    assert ran.code == 0
+    assert secret not in ran.output + "".join(text for name, text in files_in(folder).items() if name != "dev.json")
+
+
+def test_a_file_of_another_tenant_is_refused(folder: Path) -> None:
+    (folder / "reconciler.yaml").write_text("tenants: {dev: {domain: dev.auth0.com}}\n")
+    (folder / "prod.json").write_text('{"AUTH0_DOMAIN": "prod.auth0.com"}')
+
+    ran = reconciler("import", "--from", "deploy-cli", "tenant.yaml", "--mappings", "prod.json=dev")
+
+    assert ran.stderr == (
+        'error: prod.json is for prod.auth0.com, but the domain of the tenant "dev" is dev.auth0.com; '
+        "name its own file\n"
+    )
+
+
+def test_a_variable_with_another_value_is_never_replaced(folder: Path) -> None:
+    config = "variables: {API: x}\ntenants: {dev: {domain: dev.auth0.com}}\n"
+    (folder / "reconciler.yaml").write_text(config)
+    (folder / "tenant.yaml").write_text("clientGrants: [{client_id: A, audience: ##API##, scope: []}]\n")
+    (folder / "dev.json").write_text('{"API": "y"}')
+
+    ran = reconciler("import", "--from", "deploy-cli", "tenant.yaml", "--mappings", "dev.json=dev")
+
+    assert (ran.code, "already has API with another value" in ran.stderr) == (1, True)
+    assert (folder / "reconciler.yaml").read_text() == config
+
+
+def test_a_link_out_of_the_workspace_is_refused(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
+    outside = tmp_path_factory.mktemp("outside") / "tenant.yaml"
+    outside.write_text(TENANT)
+    (folder / "tenant.yaml").unlink()
+    (folder / "tenant.yaml").symlink_to(outside)
+
+    ran = reconciler("import", "--from", "deploy-cli", "tenant.yaml")
+
+    assert (ran.code, "is a link out of" in ran.stderr) == (1, True)
+
+
+def test_grants_are_selected_by_pattern(folder: Path) -> None:
+    more = "  - {client_id: Portal, audience: urn:x, scope: []}\n"
+    (folder / "tenant.yaml").write_text(TENANT + more)
+
+    ran = reconciler("import", "--from", "deploy-cli", "tenant.yaml", "--client", "Port*", "--api", "urn:*")
+
+    assert ran.stdout.startswith("Imported: 1 grant in 1 new file; 0 declared already, 0 left out.\n")
+
+
+def test_with_a_sandbox_the_import_ends_with_a_plan(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    here = a_workspace(tmp_path, monkeypatch, **{"grants/billing": "grants: []\n"})
+    (here / "tenant-of-the-tool.yaml").write_text(TENANT)
+
+    ran = reconciler("import", "--from", "deploy-cli", "tenant-of-the-tool.yaml")
+
+    assert ran.code == 0, ran.output
+    assert ran.stdout.endswith("Plan: 1 to create, 0 to update, 0 to delete; 0 unchanged, 2 left alone.\n")
+
+
+def test_credentials_of_one_tenant_are_not_sent_to_another(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    seed = tmp_path_factory.mktemp("seed") / "tenant.yaml"
+    seed.write_text(SEED)
+    with served_sandbox(seed.parent / "tenant.db", seed) as sandbox:
+        domain = sandbox.environment["AUTH0_DOMAIN"]
+        for name, value in sandbox.environment.items():
+            monkeypatch.setenv(name, value)
+        (folder / "reconciler.yaml").write_text(
+            f"tenants:\n  dev: {{domain: '{domain}'}}\n  prod: {{domain: prod.auth0.com}}\n"
+        )
+
+        ran = reconciler("import", "--from", "deploy-cli", "tenant.yaml", "--all-tenants")
+
+    assert ran.code == 0, ran.output
+    assert "reconciler plan --tenant prod\n" in ran.stdout
+    assert "plan --tenant dev" not in ran.stdout
+    assert "Tenant dev" in ran.stdout

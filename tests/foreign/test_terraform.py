@@ -1,0 +1,176 @@
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from reconciler.core.tenant_filter import TargetTenant
+from reconciler.foreign.grants import ForeignGrants
+from reconciler.foreign.terraform import read_terraform, without_keys, wrong_document
+
+DEV = TargetTenant("dev", {})
+
+
+def a_resource(address: str, kind: str = "auth0_client_grant", **values: object) -> dict[str, Any]:
+    grant = {"id": address, "client_id": "b1", "audience": "urn:x", "scopes": ["a"]} if "grant" in kind else {}
+    return {"address": address, "type": kind, "mode": "managed", "values": grant | values}
+
+
+def a_state(*resources: dict[str, Any], modules: object = ()) -> dict[str, Any]:
+    return {"format_version": "1.0", "values": {"root_module": {"resources": resources, "child_modules": modules}}}
+
+
+def read(*resources: dict[str, Any], modules: object = ()) -> ForeignGrants:
+    return read_terraform(a_state(*resources, modules=modules), "state.json", DEV, "dev.auth0.com")
+
+
+def test_names_replace_ids_only_if_they_are_unambiguous() -> None:
+    named = [a_resource(f"auth0_client.{i}", "auth0_client", client_id=f"b{i}", name="Same") for i in (1, 2)]
+    api = a_resource("auth0_resource_server.x", "auth0_resource_server", identifier="urn:x", name="X")
+
+    found = read(*named, api, a_resource("auth0_client_grant.g"))
+
+    assert [grant.fields for grant in found.by_tenant["dev"]] == [{"client_id": "b1", "api": "X", "scope": ("a",)}]
+    assert read(*named[:1], a_resource("g")).by_tenant["dev"][0].fields["client"] == "Same"
+
+
+def test_the_domain_of_the_tenant_becomes_a_variable() -> None:
+    audience = "https://dev.auth0.com/api/v2/"
+
+    assert (
+        read(a_resource("g", audience=audience)).by_tenant["dev"][0].fields["audience"] == "https://${domain}/api/v2/"
+    )
+    unknown = read_terraform(a_state(a_resource("g", audience=audience)), "state.json", DEV, None)
+    assert unknown.domains == {"dev": "dev.auth0.com"}
+
+
+def test_values_of_old_versions_and_null_are_read() -> None:
+    found = read(a_resource("g", scopes=None, scope=["b"], subject_type=None, organization_usage=None))
+
+    assert found.by_tenant["dev"][0].fields == {"client_id": "b1", "audience": "urn:x", "scope": ("b",)}
+
+
+@pytest.mark.parametrize(
+    ("values", "reason"),
+    [
+        ({"is_system": True}, "Auth0 created this grant, and it cannot be changed"),
+        ({"subject_type": "robot"}, 'its subject type "robot" is unknown'),
+        ({"client_id": None}, "the kind of its holder is unknown"),
+        ({"allow_all_scopes": True}, 'it has both "scopes" and "allow_all_scopes"'),
+    ],
+)
+def test_what_a_file_cannot_express_is_left_out_with_its_address(values: dict[str, Any], reason: str) -> None:
+    found = read(a_resource("module.m.auth0_client_grant.g", **values))
+
+    assert found.by_tenant["dev"] == []
+    assert [(each.reason, each.label.split(": ")[0]) for each in found.left_out] == [
+        (reason, "module.m.auth0_client_grant.g")
+    ]
+    assert found.handover == ()
+
+
+def test_a_removed_block_is_not_printed_if_an_instance_stays_in_terraform() -> None:
+    stays = a_resource('auth0_client_grant.g["system"]', is_system=True)
+    association = a_resource(
+        "auth0_organization_client_grant.o[0]",
+        "auth0_organization_client_grant",
+        grant_id='auth0_client_grant.g["a b"]',
+        organization_id="org_1",
+    )
+
+    found = read(stays, a_resource('auth0_client_grant.g["a b"]', organization_usage="allow"), association)
+
+    text = "\n".join(found.handover)
+    assert "from = auth0_client_grant.g" not in text
+    assert "from = auth0_organization_client_grant.o\n" in text
+    assert "terraform state rm 'auth0_client_grant.g[\"a b\"]'" in text
+    assert found.by_tenant["dev"][0].fields["organizations"] == ("org_1",)
+
+
+def test_data_sources_and_deposed_objects_are_no_grants_of_the_state() -> None:
+    data = a_resource("data.auth0_client_grant.g") | {"mode": "data"}
+    deposed = a_resource("auth0_client_grant.g") | {"deposed_key": "1"}
+
+    assert read(data, deposed).by_tenant == {"dev": []}
+
+
+def test_two_resources_for_one_grant_are_a_problem() -> None:
+    (problem,) = read(a_resource("g"), a_resource("h")).problems
+
+    assert problem.what == "h declares the same grant as g"
+
+
+def nested(levels: int) -> dict[str, Any]:
+    module: dict[str, Any] = {"resources": [a_resource("g")]}
+    for _ in range(levels):
+        module = {"child_modules": [module]}
+    return module
+
+
+def test_nesting_is_limited() -> None:
+    assert len(read(modules=[nested(10)]).by_tenant["dev"]) == 1
+    assert read(modules=[nested(500)]).problems[0].what == "a module is not valid or nested too deep"
+
+
+@pytest.mark.parametrize(
+    ("document", "what"),
+    [
+        ([], "this is not the output of terraform show -json"),
+        ({"planned_values": {}}, "this is a plan of Terraform, not a state"),
+        (
+            {"version": 4, "terraform_version": "1.9", "resources": []},
+            "this is a state file of Terraform, whose format",
+        ),
+        ({"format_version": "1.0", "values": {}}, "this state has no root module"),
+    ],
+)
+def test_other_documents_are_refused_with_the_command(document: object, what: str) -> None:
+    (problem,) = read_terraform(document, "state.json", DEV, None).problems
+
+    assert problem.what.startswith(what)
+    assert "terraform show -json" in problem.fix
+
+
+def test_an_empty_state_has_no_grants() -> None:
+    found = read_terraform({"format_version": "1.0", "terraform_version": "1.9"}, "state.json", DEV, None)
+
+    assert (found.by_tenant, found.problems) == ({"dev": []}, ())
+
+
+@pytest.mark.parametrize(
+    ("address", "expected"),
+    [
+        ('module.a["x.y"].module.b[0].auth0_client_grant.g["q\\"]["]', "module.a.module.b.auth0_client_grant.g"),
+        ("auth0_client_grant.g", "auth0_client_grant.g"),
+    ],
+)
+def test_removed_blocks_have_no_instance_keys(address: str, expected: str) -> None:
+    assert without_keys(address) == expected
+
+
+def test_a_configuration_is_recognized() -> None:
+    assert wrong_document('# grants\nresource "auth0_client_grant" "x" {\n}\n')
+    assert not wrong_document('{"format_version": "1.0"}')
+
+
+json_data = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+    max_leaves=8,
+)
+odd_resources = st.fixed_dictionaries(
+    {"address": st.text(max_size=5), "type": st.sampled_from(["auth0_client_grant", "auth0_client"])},
+    optional={
+        "mode": st.sampled_from(["managed", "data", 1]),
+        "values": st.dictionaries(
+            st.sampled_from(["id", "client_id", "audience", "scopes", "name", "subject_type"]), json_data, max_size=6
+        ),
+    },
+)
+
+
+@given(st.lists(odd_resources | json_data, max_size=4), json_data)
+def test_no_document_crashes_the_reader(resources: list[Any], modules: object) -> None:
+    document = a_state(*resources, modules=modules if isinstance(modules, list) else [])
+
+    assert set(read_terraform(document, "state.json", DEV, None).by_tenant) == {"dev"}
