@@ -168,7 +168,7 @@ class GrantFiles:
         """Return the grants that earlier commits declare for a tenant, or None without --prune-removed."""
         if self.history is None:
             return None
-        return find_removals(self.history.steps, self.declared.at(target).specs, target)
+        return find_removals(self.history.declared, self.declared.at(target).specs, target)
 
     def at(self, target: TargetTenant) -> tuple[LoadedGrants, LoadedGrants | None]:
         """Return the grants for one tenant, now and at the base."""
