@@ -287,6 +287,7 @@ def _base_config(
         [*base_config.tenants.values(), *unnamed_at_base, _shared_settings(base_config)],
         [*config.tenants.values(), *unnamed_tenants, _shared_settings(config)],
         (base_config.default_tenant, config.default_tenant),
+        (base_config.rollout, config.rollout),
     )
     return base_config, changes
 
