@@ -56,7 +56,7 @@ def main() -> None:
         start = perf_counter()
         repository = open_repository(Path(name))
         history = read_history(repository, Path(name, "grants"))
-        removed = [each for each in find_removals(history.steps, (), ANY_TENANT) if each.removed_by]
+        removed = [each for each in find_removals(history.declared, (), ANY_TENANT) if each.removed_by]
         seconds = perf_counter() - start
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1_024
     sys.stdout.write(

@@ -144,7 +144,7 @@ def _git_facts(options: GlobalOptions, declared: Iterable[LoadedGrants]) -> GitF
 def _facts(git: GitFacts, specs: tuple[GrantSpec, ...], target: TargetTenant) -> DeclarationFacts:
     return DeclarationFacts(
         provenance=git.at(specs, target),
-        removals=find_removals(git.history.steps, specs, target) if git.history else (),
+        removals=find_removals(git.history.declared, specs, target) if git.history else (),
         link_to=git.links.link_to,
     )
 

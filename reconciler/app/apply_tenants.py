@@ -199,6 +199,7 @@ class ApplyCommand:
             tenant_plan = approval.with_notes(planned.result)
             plan = tenant_plan.plan
             asks = self._asks and bool(plan.changes) and not plan.blocked
+            self._reports.show_problems(session.warnings(plan), session.declared.texts)
             self._console.plan(
                 [*plan_lines(plan, verbose=self._options.verbose), *([line()] if self._tenants.are_several else [])],
                 stdout_has_data=self._options.stdout_has_data,

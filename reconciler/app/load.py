@@ -187,7 +187,7 @@ class GrantFiles:
         """Return the grants that earlier commits declare for a tenant, or None without --prune-removed."""
         if self.history is None:
             return None
-        return find_removals(self.history.steps, self.declared.at(target).specs, target)
+        return find_removals(self.history.declared, self.declared.at(target).specs, target)
 
     def at(self, target: TargetTenant) -> tuple[LoadedGrants, LoadedGrants | None]:
         """Return the grants for one tenant, now and at the base."""
@@ -306,6 +306,7 @@ def _base_config(
         [*base_config.tenants.values(), *unnamed_at_base, _shared_settings(base_config)],
         [*config.tenants.values(), *unnamed_tenants, _shared_settings(config)],
         (base_config.default_tenant, config.default_tenant),
+        (base_config.rollout, config.rollout),
     )
     return base_config, changes
 

@@ -63,7 +63,7 @@ class GitFacts:
     def at(self, specs: Iterable[GrantSpec], target: TargetTenant) -> Mapping[Source, Provenance]:
         """Return the provenance of the grants of a tenant, with the commit that declared each of them first."""
         specs = tuple(specs)
-        first = find_first_commits(self.history.steps, specs, target) if self.history else {}
+        first = find_first_commits(self.history.declared, specs, target) if self.history else {}
         known = {spec.source: self.provenance.get(spec.source, Provenance(unknown=self.unknown)) for spec in specs}
         return {source: replace(each, since=first.get(source)) for source, each in known.items()}
 

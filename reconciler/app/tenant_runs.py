@@ -21,7 +21,7 @@ from reconciler.app.session import TenantSession
 from reconciler.auth0.rate_limit import RequestPacer
 from reconciler.concurrency import run_in
 from reconciler.config.tenants import Config, Tenant
-from reconciler.errors import EXIT_CODES_BY_SEVERITY, CrashError, Exit, ReconcilerError
+from reconciler.errors import EXIT_CODES_BY_SEVERITY, CrashError, Exit, NotStartedError, ReconcilerError
 from reconciler.output.results import TenantFailure
 from reconciler.redaction import EnvironmentSecrets
 
@@ -164,12 +164,15 @@ class TenantRuns:
         return max(all_codes, key=EXIT_CODES_BY_SEVERITY.index, default=Exit.DONE)
 
     def add_failure(self, name: str, error: ReconcilerError, *, is_printed: bool = True) -> None:
-        """Record the error of a tenant. With one tenant, raise it."""
+        """Record the error of a tenant. With one tenant, raise it.
+
+        A tenant that was not started is not printed, because there may be hundreds of them for one reason.
+        """
         error.tenants = {each.name: each.title.is_sandbox for each in self.tenants if each.name == name}
         if not self.are_several:
             raise error
         self.failed[name] = error
-        if is_printed:
+        if is_printed and not isinstance(error, NotStartedError):
             self._console.failure(error, name)
         self.on_failure(name)
 

@@ -24,6 +24,7 @@ from reconciler.core.config_rules import (
     STRICTER,
     UNKNOWN,
     VARIABLE,
+    WAVES,
     ConfigChange,
 )
 from reconciler.core.directory import Directory
@@ -33,6 +34,7 @@ from reconciler.core.identity import comparison_key, is_same_host
 from reconciler.core.pattern import PATTERN_FIELDS, ManagedScope, Match, Pattern, Protect, matches
 from reconciler.core.policy import Policy, compare_policies
 from reconciler.core.problems import Risk
+from reconciler.core.waves import Rollout
 
 SANDBOX_KIND = "sandbox"
 ANY_CHARACTER = "?"
@@ -107,8 +109,11 @@ def config_changes(
     base: Iterable[TenantSettings],
     current: Iterable[TenantSettings],
     default_tenants: tuple[str | None, str | None] = (None, None),
+    rollouts: tuple[Rollout, Rollout] = (Rollout(), Rollout()),
 ) -> tuple[ConfigChange, ...]:
     """Compare the settings at the base with the current settings. Return the changes, the highest risk first.
+
+    `default_tenants` and `rollouts` have the values at the base and now.
 
     Settings with the name SHARED apply to unnamed tenants. Each tenant is compared with the tenant of the same name and
     with the tenants at the same domain, so that swapping two names cannot hide a removed guard.
@@ -116,7 +121,7 @@ def config_changes(
     old = {each.name: each for each in base}
     new = {each.name: each for each in current}
     found: dict[Risk, list[str]] = {}
-    for name, risk in (*_tenants(old, new), *_default(*default_tenants)):
+    for name, risk in (*_tenants(old, new), *_default(*default_tenants), *_rollout(*rollouts, new)):
         names = found.setdefault(risk, [])
         if name not in names:
             names.append(name)
@@ -226,6 +231,22 @@ def _default(old: str | None, new: str | None) -> Iterator[TenantRisk]:
     if old != new:
         labels = [quote_text(each) if each else "none" for each in (old, new)]
         yield SHARED, DEFAULT.risk(f"default_tenant changes from {labels[0]} to {labels[1]}")
+
+
+def _rollout(old: Rollout, new: Rollout, tenants: Iterable[str]) -> Iterator[TenantRisk]:
+    """Yield the changes of `waves` and `stop_after`. A tenant that moves to another wave is changed at another time."""
+    if not old.waves and new.waves:
+        yield SHARED, STRICTER.risk("waves is new: apply changes one group of tenants after the other")
+    elif old.waves and not new.waves:
+        yield SHARED, WAVES.risk("waves is removed: apply changes all tenants at the same time")
+    elif old.waves != new.waves:
+        pairs = ((name, old.wave_of(name), new.wave_of(name)) for name in tenants)
+        moved = [f"{name} from {before} to {after}" for name, before, after in pairs if before and before != after]
+        what = f"moves {join_some(moved)}" if moved else "has another order or other patterns"
+        yield SHARED, WAVES.risk(f"waves {what}")
+    if old.waves and new.waves and old.stop_after != new.stop_after:
+        rule = WAVES if new.stop_after > old.stop_after else STRICTER
+        yield SHARED, rule.risk(f"stop_after changes from {old.stop_after} to {new.stop_after}")
 
 
 def _covers(pattern: Pattern, other: Pattern) -> bool:

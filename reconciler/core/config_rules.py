@@ -41,11 +41,12 @@ LOOSENED = ConfigRule("guard-loosened", Level.CRITICAL, "protect, manage, own, l
 CREDENTIALS = ConfigRule("credentials-changed", Level.CRITICAL, "a tenant reads its credentials from other variables")
 VARIABLE = ConfigRule("variable-changed", Level.HIGH, "a variable of grant files has another value")
 DEFAULT = ConfigRule("default-tenant-changed", Level.HIGH, "commands without --tenant use another tenant")
+WAVES = ConfigRule("waves-changed", Level.HIGH, "apply changes tenants in another order, or stops later")
 GRANT_LEFT = ConfigRule("grant-left-guard", Level.CRITICAL, "protect or manage no longer excludes a grant")
 GRANT_ENTERED = ConfigRule("grant-entered-guard", Level.LOW, "protect or manage now excludes a grant")
 STRICTER = ConfigRule("setting-changed", Level.LOW, "a setting changed without becoming looser")
 CONFIG_RULES = (
-    *(UNKNOWN, MOVED, LOOSENED, GRANT_LEFT, CREDENTIALS, NEW_FILE, REMOVED, RENAMED, ADDED, DEFAULT, VARIABLE),
+    *(UNKNOWN, MOVED, LOOSENED, GRANT_LEFT, CREDENTIALS, NEW_FILE, REMOVED, RENAMED, ADDED, DEFAULT, WAVES, VARIABLE),
     *(GRANT_ENTERED, STRICTER),
 )
 """All kinds of changes, the highest risk first."""

@@ -1,7 +1,7 @@
 """Pure: find grants that an earlier commit declared and the files no longer declare."""
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -11,7 +11,13 @@ from reconciler.core.grant import Key, ObservedGrant
 from reconciler.core.problems import Source
 from reconciler.core.resolve import DesiredGrant, resolve
 from reconciler.core.spec import GrantSpec, PartialLocations, TenantPattern
-from reconciler.core.tenant_filter import Patterns, TargetTenant, patterns_of, select_for_tenant
+from reconciler.core.tenant_filter import (
+    Patterns,
+    TargetTenant,
+    is_same_for_all_tenants,
+    patterns_of,
+    select_for_tenant,
+)
 
 SHORT_HASH = 10
 MAX_SUBJECT = 72
@@ -148,9 +154,57 @@ class _Presence:
     removed_by: Commit | None = None
 
 
-def find_removals(
-    steps: Iterable[HistoryStep], declared: Iterable[GrantSpec], target: TargetTenant
-) -> tuple[Removal, ...]:
+Group = tuple[DeclaredKey, ...]
+"""Declarations that identify the same grant of a tenant, as in the files, in the order of their first appearance."""
+
+
+class DeclaredHistory:
+    """The grants that the commits of a history declare, the oldest commit first.
+
+    A declaration may have variables and a list of tenants. So several declarations may identify one grant of a tenant:
+    they form a group. When a group was declared does not depend on the tenant. The history is therefore walked once for
+    all tenants, and again only for groups that no earlier tenant has.
+    """
+
+    def __init__(self, steps: Iterable[HistoryStep] = ()) -> None:
+        self._steps = tuple(steps)
+        versions = (version for step in self._steps for version in step.versions)
+        self._keys = dict.fromkeys(key for version in versions for key in version.declares or ())
+        self._presences: dict[Group, _Presence] = {}
+
+    def presences(self, target: TargetTenant) -> Mapping[DeclaredKey, "_Presence"]:
+        """Return the presence of each grant that a commit declares for a tenant, in the order of the history."""
+        groups: dict[DeclaredKey, list[DeclaredKey]] = {}
+        for key in self._keys:
+            if (own := _for_target(key, target)) is not None:
+                groups.setdefault(own, []).append(key)
+        new = {group for group in map(tuple, groups.values()) if group not in self._presences}
+        if new:
+            self._presences |= self._walk(new)
+        return {own: self._presences[tuple(keys)] for own, keys in groups.items()}
+
+    def _walk(self, groups: Collection[Group]) -> dict[Group, "_Presence"]:
+        """Walk through the history, and return the presence of each group. Each declaration is in at most one group."""
+        by_key = {key: group for group in groups for key in group}
+        current: dict[str, Mapping[Group, int]] = {}
+        presences: dict[Group, _Presence] = {}
+        for step in self._steps:
+            for version in step.versions:
+                if version.declares is None:
+                    continue
+                declares: dict[Group, int] = {}
+                for key, line in version.declares.items():
+                    if (group := by_key.get(key)) is not None:
+                        declares.setdefault(group, line)
+                _move(presences, current.get(version.path, {}), declares, version.path, step.commit)
+                current[version.path] = declares
+            for version in step.versions:  # a grant that moved to another file in the same commit is still declared
+                for group in current.get(version.path, {}):
+                    presences[group].removed_by = None
+        return presences
+
+
+def find_removals(history: DeclaredHistory, declared: Iterable[GrantSpec], target: TargetTenant) -> tuple[Removal, ...]:
     """Return the grants that an earlier commit declares for a tenant and that `declared` does not contain.
 
     `declared` has the specs of the files for this tenant. Names in specs are compared as text, without ids. A
@@ -158,17 +212,17 @@ def find_removals(
     not known.
     """
     now = {DeclaredKey.of(spec)._replace(tenants=()) for spec in declared}
-    return tuple(_removal(key, presence) for key, presence in _presences(steps, target).items() if key not in now)
+    return tuple(_removal(key, presence) for key, presence in history.presences(target).items() if key not in now)
 
 
 def find_first_commits(
-    steps: Iterable[HistoryStep], declared: Iterable[GrantSpec], target: TargetTenant
+    history: DeclaredHistory, declared: Iterable[GrantSpec], target: TargetTenant
 ) -> Mapping[Source, Commit]:
     """Return the commit since which each grant in `declared` is declared without interruption, by its source.
 
     A grant that no commit declares yet, or whose first commit is before the history, is missing.
     """
-    presences = _presences(steps, target)
+    presences = history.presences(target)
     found: dict[Source, Commit] = {}
     for spec in declared:
         presence = presences.get(DeclaredKey.of(spec)._replace(tenants=()))
@@ -177,42 +231,19 @@ def find_first_commits(
     return found
 
 
-def _presences(steps: Iterable[HistoryStep], target: TargetTenant) -> Mapping[DeclaredKey, "_Presence"]:
-    """Walk through the history, and return the presence of each grant that a commit declares for a tenant."""
-    selected: dict[DeclaredKey, DeclaredKey | None] = {}
-    current: dict[str, Mapping[DeclaredKey, int]] = {}
-    presences: dict[DeclaredKey, _Presence] = {}
-    for step in steps:
-        for version in step.versions:
-            if version.declares is None:
-                continue
-            declares = _for_target(version.declares, target, selected)
-            _move(presences, current.get(version.path, {}), declares, version.path, step.commit)
-            current[version.path] = declares
-        for version in step.versions:  # a grant that moved to another file in the same commit is still declared
-            for key in current.get(version.path, {}):
-                presences[key].removed_by = None
-    return presences
-
-
-def _for_target(
-    declares: Declarations, target: TargetTenant, selected: dict[DeclaredKey, DeclaredKey | None]
-) -> Mapping[DeclaredKey, int]:
-    """Return the declarations for a tenant, with its variables. `selected` caches the result for each key."""
-    found: dict[DeclaredKey, int] = {}
-    for key, line in declares.items():
-        if key not in selected:
-            spec = next(iter(select_for_tenant([_spec(key, "", 0)], target)), None)
-            selected[key] = spec and DeclaredKey.of(spec)._replace(tenants=())
-        if (own := selected[key]) is not None:
-            found.setdefault(own, line)
-    return found
+def _for_target(key: DeclaredKey, target: TargetTenant) -> DeclaredKey | None:
+    """Return a declaration for a tenant, with its variables. Return None if it does not apply to the tenant."""
+    spec = _spec(key, "", 0)
+    if is_same_for_all_tenants(spec):
+        return key
+    own = next(iter(select_for_tenant([spec], target)), None)
+    return own and DeclaredKey.of(own)._replace(tenants=())
 
 
 def _move(
-    presences: dict[DeclaredKey, _Presence],
-    before: Mapping[DeclaredKey, int],
-    after: Mapping[DeclaredKey, int],
+    presences: dict[Group, _Presence],
+    before: Mapping[Group, int],
+    after: Mapping[Group, int],
     path: str,
     commit: Commit | None,
 ) -> None:

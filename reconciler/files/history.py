@@ -1,14 +1,14 @@
 """Read every version of the grant files in the history of the checkout."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path, PurePosixPath
 
 from reconciler.contract import stored
 from reconciler.core.characters import visible
 from reconciler.core.problems import errors
-from reconciler.core.removals import Commit, Declarations, DeclaredKey, FileVersion, HistoryStep
+from reconciler.core.removals import Commit, Declarations, DeclaredHistory, DeclaredKey, FileVersion, HistoryStep
 from reconciler.files.discover import MAX_BYTES
 from reconciler.files.read import is_grant_file, validate_file
 from reconciler.files.specs import grant_specs
@@ -26,11 +26,12 @@ class GrantHistory:
     """The history of the grant files.
 
     Attributes:
-        steps: The commits, the oldest first. The last step has the files of HEAD that no commit in the list changed.
+        declared: The grants that each commit declares, the oldest commit first. The last step has the files of HEAD
+            that no commit in the list changed.
         unread: The versions that could not be read, as `file in commit (reason)`.
     """
 
-    steps: tuple[HistoryStep, ...] = ()
+    declared: DeclaredHistory = field(default_factory=DeclaredHistory)
     unread: tuple[str, ...] = ()
 
 
@@ -53,7 +54,8 @@ def read_history(repository: Repository, path: Path, since: str | None = None) -
     reader = _VersionReader(head, folder)
     reader.load([change for commit in commits for change in commit.changes] + unchanged)
     first = _first_step(commits, unchanged, reader)
-    return GrantHistory((first, *_steps(commits, reader)), tuple(reader.unread))
+    declared = DeclaredHistory((first, *_steps(commits, reader)))
+    return GrantHistory(declared, tuple(reader.unread))
 
 
 def _unchanged_files(head: Revision, folder: str, commits: Sequence[HistoryCommit]) -> Iterator[FileChange]:

@@ -268,13 +268,17 @@ FORMATS: Mapping[type[Results], Mapping[str, Callable[[Any, OutputView], str]]] 
 
 def outputs_of(results: PlanResults) -> dict[str, str]:
     """Return the step outputs of plans: the number of changes over all plans, and the ids of the plans."""
-    changes = Counter(action_of(change) for plan in results.plans for change in plan.changes)
-    no_longer_declared = sum(len(plan.no_longer_declared) for plan in results.plans)
+    count: Counter[str] = Counter()
+    ids = []
+    for plan in results.plans:
+        count.update(f"{action_of(change)}s" for change in plan.changes)
+        count["no_longer_declared"] += len(plan.no_longer_declared)
+        count["blocked"] += len(plan.blocked)
+        count["critical"] += sum(risk.level is Level.CRITICAL for risk in all_risks(plan))
+        ids.append(plan_id(plan))
+    changes = ("creates", "updates", "deletes", "no_longer_declared")
     return {
-        "has_changes": str(changes.total() + no_longer_declared > 0).lower(),
-        **{f"{action}s": str(changes[action]) for action in ("create", "update", "delete")},
-        "no_longer_declared": str(no_longer_declared),
-        "blocked": str(sum(len(plan.blocked) for plan in results.plans)),
-        "critical": str(sum(risk.level is Level.CRITICAL for plan in results.plans for risk in all_risks(plan))),
-        "plan_id": " ".join(plan_id(plan) for plan in results.plans),
+        "has_changes": str(any(count[name] for name in changes)).lower(),
+        **{name: str(count[name]) for name in (*changes, "blocked", "critical")},
+        "plan_id": " ".join(ids),
     }

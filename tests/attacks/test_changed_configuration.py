@@ -13,6 +13,10 @@ from reconciler.core.config_changes import config_changes
 
 BASE = """
 default_tenant: local
+waves:
+  - {name: first, tenants: [dev*]}
+  - {name: rest, tenants: ['*']}
+stop_after: 2
 protect: [{client: "Payroll*", reason: finance}]
 limits: {deletes: 20, updates: 40}
 variables: {stage: live}
@@ -161,6 +165,31 @@ def test_an_unchanged_configuration_has_no_changes(here: Path) -> None:
             "default_tenant: local",
             "default_tenant: prod",
             ['high default-tenant-changed : default_tenant changes from "local" to "prod"'],
+        ),
+        (
+            "{name: first, tenants: [dev*]}",
+            "{name: first, tenants: [dev*, prod]}",
+            ["high waves-changed : waves moves prod from rest to first"],
+        ),
+        (
+            "  - {name: first, tenants: [dev*]}\n",
+            "  - {name: first, tenants: [d*]}\n",
+            ["high waves-changed : waves has another order or other patterns"],
+        ),
+        (
+            "stop_after: 2",
+            "stop_after: 3",
+            ["high waves-changed : stop_after changes from 2 to 3"],
+        ),
+        (
+            "stop_after: 2",
+            "stop_after: 1",
+            ["low setting-changed : stop_after changes from 2 to 1"],
+        ),
+        (
+            "waves:\n  - {name: first, tenants: [dev*]}\n  - {name: rest, tenants: ['*']}\nstop_after: 2\n",
+            "",
+            ["high waves-changed : waves is removed: apply changes all tenants at the same time"],
         ),
     ],
 )

@@ -1,12 +1,22 @@
 """Removed grants, found in histories of declarations."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reconciler.core.removals import Commit, DeclaredKey, FileVersion, HistoryStep, Removal, find_removals
-from reconciler.core.tenant_filter import TargetTenant
+from reconciler.core.pattern import matches
+from reconciler.core.removals import (
+    Commit,
+    DeclaredHistory,
+    DeclaredKey,
+    FileVersion,
+    HistoryStep,
+    Removal,
+    find_removals,
+)
+from reconciler.core.tenant_filter import TargetTenant, substitute
 
 TEST = TargetTenant("test", {"app": "Portal"})
 APPLICATIONS = "abc"
@@ -32,8 +42,9 @@ def file(path: str, *clients: str | DeclaredKey) -> FileVersion:
 
 def removals(steps: Sequence[HistoryStep], now: Sequence[str] = ()) -> dict[str | None, Removal]:
     """Return the removals by client. `now` are the clients of the grants that the files declare."""
-    specs = [removal.spec._replace(client=client) for client in now for removal in find_removals(steps, (), TEST)[:1]]
-    return {removal.spec.client: removal for removal in find_removals(steps, specs, TEST)}
+    past = DeclaredHistory(steps)
+    specs = [removal.spec._replace(client=client) for client in now for removal in find_removals(past, (), TEST)[:1]]
+    return {removal.spec.client: removal for removal in find_removals(past, specs, TEST)}
 
 
 def test_a_removal_names_both_commits_and_the_last_source() -> None:
@@ -106,3 +117,48 @@ def test_removals_are_exactly_the_declared_and_no_longer_declared_grants(steps: 
             while last and client in present[last - 1]:
                 last -= 1
             assert removal.declared_by == commit(last + 1)
+
+
+TENANTS = [TargetTenant("test", {"app": "a"}), TargetTenant("prod", {"app": "b"}), TargetTenant("none", {})]
+keys = st.builds(
+    lambda client, tenants: declared(client, *tenants),
+    st.sampled_from(["a", "b", "${app}"]),
+    st.sampled_from([(), ("test",), ("test", "prod"), ("p*",)]),
+)
+versions = st.builds(
+    lambda path, some: FileVersion(path, some if some is None else {key: line for line, key in enumerate(some, 2)}),
+    st.sampled_from(PATHS),
+    st.none() | st.lists(keys, unique=True, max_size=3),
+)
+histories = st.lists(st.lists(versions, max_size=2, unique_by=lambda version: version.path), max_size=6)
+
+
+@given(steps=histories)
+def test_tenants_that_share_a_history_get_the_removals_that_each_would_get_alone(
+    steps: list[list[FileVersion]],
+) -> None:
+    past = history(*steps)
+    shared = DeclaredHistory(past)
+
+    found = [find_removals(shared, (), tenant) for tenant in TENANTS]
+
+    assert found == [find_removals(DeclaredHistory(as_seen_by(past, tenant)), (), tenant) for tenant in TENANTS]
+
+
+def as_seen_by(steps: Sequence[HistoryStep], tenant: TargetTenant) -> list[HistoryStep]:
+    """Return the history as if it had only the declarations for one tenant, with its values and without lists."""
+
+    def seen(declares: Mapping[DeclaredKey, int] | None) -> Mapping[DeclaredKey, int] | None:
+        if declares is None:
+            return None
+        found: dict[DeclaredKey, int] = {}
+        for key, line in declares.items():
+            if all(any(matches(tenant.name, pattern) for pattern in patterns) for patterns in key.tenants):
+                client = substitute(key.client or "", tenant.values)
+                found.setdefault(key._replace(client=client, tenants=()), line)
+        return found
+
+    return [
+        replace(step, versions=tuple(replace(version, declares=seen(version.declares)) for version in step.versions))
+        for step in steps
+    ]
