@@ -24,7 +24,7 @@ from reconciler.core.plan import Plan, removes_all_scopes
 from reconciler.core.selection import refuse_empty_selection
 from reconciler.errors import CrashError, Exit, NotStartedError, ReconcilerError
 from reconciler.output.results import RunResult
-from reconciler.output.styled import line
+from reconciler.output.styled import Line, line
 from reconciler.output.text.plan import plan_lines
 from reconciler.output.words import refusal
 
@@ -42,6 +42,7 @@ class ApplyOptions:
     asks: bool = True
     stdout_has_data: bool = False
     verbose: bool = False
+    only_summary: bool = False
 
 
 class ApplyCommand:
@@ -201,7 +202,10 @@ class ApplyCommand:
             asks = self._asks and bool(plan.changes) and not plan.blocked
             self._reports.show_problems(session.warnings(plan), session.declared.texts)
             self._console.plan(
-                [*plan_lines(plan, verbose=self._options.verbose), *([line()] if self._tenants.are_several else [])],
+                [
+                    *self._plan_lines(plan),
+                    *([line()] if self._tenants.are_several else []),
+                ],
                 stdout_has_data=self._options.stdout_has_data,
                 before_question=asks,
             )
@@ -210,6 +214,9 @@ class ApplyCommand:
                     _ask(plan, self._console)
                 return TenantResult(session, tenant_plan)
         return None
+
+    def _plan_lines(self, plan: Plan) -> Iterator[Line]:
+        return plan_lines(plan, verbose=self._options.verbose, only_summary=self._options.only_summary)
 
     async def _plan(self, session: TenantSession) -> TenantPlan:
         """Plan a tenant, and record the identities that it shows."""

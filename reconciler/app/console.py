@@ -4,6 +4,7 @@ import os
 import sys
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
+from shutil import get_terminal_size
 from typing import IO
 
 from reconciler.app.options import GlobalOptions
@@ -106,6 +107,7 @@ class Console:
     def set_status_line(self, text: str) -> None:
         """Show a short text as the last line of a terminal on stderr. An empty text removes the line."""
         if sys.stderr.isatty() and not self._quiet:
+            text = visible(text)[: get_terminal_size().columns - 1]
             with suppress(OSError):
                 _write(sys.stderr, _erase(self._status_line) + text)
             self._status_line = text

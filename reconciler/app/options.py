@@ -1,7 +1,7 @@
 """The options of commands as plain values, independent of click."""
 
 import os
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
 from reconciler.core.fleet import Shard
@@ -143,6 +143,19 @@ class PlanOptions:
         """Return the options that decide which changes a plan contains, by name. A saved plan records them."""
         names = ("prune", "prune_removed", "create_only", "skip_missing", "only_branch")
         return {name: getattr(self, name) for name in names}
+
+    def as_arguments(self) -> list[str]:
+        """Return the options that `apply` needs for a plan that was saved with these options.
+
+        A saved plan records the selection. --attribute does not change a plan.
+        """
+        words: list[str] = []
+        for each in fields(self):
+            value = getattr(self, each.name)
+            if value == each.default or each.name in {"paths", "clients", "apis", "attribute"}:
+                continue
+            words += [f"--{each.name.replace('_', '-')}", *([] if value is True else [str(value)])]
+        return words
 
     def override_limits(self, limits: Limits) -> Limits:
         """Return `limits` with the values of --max-deletes and --max-updates."""

@@ -105,11 +105,15 @@ class ReportFile:
 
 @dataclass(frozen=True, slots=True)
 class OutputOptions:
-    """The format of stdout, the report files, and the maximum size of Markdown in bytes."""
+    """The format of stdout, the report files, and the maximum size of Markdown in bytes.
+
+    With `summary`, text has only the numbers of changes and what is critical, blocked or failed.
+    """
 
     stdout_format: str = "text"
     reports: tuple[ReportFile, ...] = ()
     max_bytes: int = DEFAULT_MAX_BYTES
+    summary: bool = False
 
     @property
     def per_tenant(self) -> "OutputOptions":

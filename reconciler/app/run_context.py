@@ -75,7 +75,7 @@ class RunContext:
         prefix = f"{tenant.name}: " if by_name else ""
         note = partial(self._note, prefix)
         deadline = asyncio.get_running_loop().time() + self.request_options.timeout
-        client_options = self._client_options(tenant, deadline, note)
+        client_options = self._client_options(tenant, deadline, prefix)
         declared, base = self.files.at(tenant.target)
         self._warn(tenant)
         identity = identity_check(self.config, tenant, os.environ, allow_unnamed=self.options.allow_unnamed_tenant)
@@ -104,11 +104,13 @@ class RunContext:
                 selection=self.plan_options.selection(self.options.grants),
             )
 
-    def _client_options(self, tenant: Tenant, deadline: float, note: Callable[[str], None]) -> ClientOptions:
-        options = self.request_options
+    def _client_options(self, tenant: Tenant, deadline: float, prefix: str) -> ClientOptions:
+        options, note = self.request_options, partial(self._note, prefix)
         rate_options = RateOptions(options.rate_share, self.limits.pacer, options.concurrency, notice=note)
         token_limiter = self.limits.token_limiter(cloud_of(tenant.canonical_host or tenant.host), rate_options)
-        return ClientOptions(rate_options, RetryPolicy(options.attempts, deadline=deadline, notice=note), token_limiter)
+        progress = partial(self._show_progress, prefix)
+        policy = RetryPolicy(options.attempts, deadline=deadline, notice=note, progress=progress)
+        return ClientOptions(rate_options, policy, token_limiter)
 
     def _policy_notes(self, tenant: Tenant) -> tuple[str, ...]:
         if self.policies is None and self.plan_options.policy_at:
@@ -138,6 +140,9 @@ class RunContext:
             self.console.problems([warning], {})
         for text in proxy_notes(tenant.base_url) if tenant.kind is not TenantKind.SANDBOX else ():
             self.console.note(text)
+
+    def _show_progress(self, prefix: str, text: str) -> None:
+        self.console.set_status_line(f"{prefix}{text}")
 
     def _note(self, prefix: str, text: str) -> None:
         self.console.note(f"{prefix}{text}")

@@ -203,8 +203,11 @@ class TenantRuns:
                 for name, start in work.items():
                     group.create_task(run_one(name, start))
 
-        with Collector(self.at_once) as collector:
-            run_in(self.runner, run_all())
+        try:
+            with Collector(self.at_once) as collector:
+                run_in(self.runner, run_all())
+        finally:
+            self._console.set_status_line("")
         if only_error:
             raise only_error[0]
         return {name: results[name] for name in work if name in results}

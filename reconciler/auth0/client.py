@@ -250,6 +250,7 @@ class ManagementClient:
         position: dict[str, str] = {}
         size = _ListingSize(path)
         while True:
+            self._management.show_progress(f"reading {name.replace('_', ' ')} {len(items) or ''}".rstrip())
             call = ApiRequest("GET", path, {**query, "take": str(PAGE_SIZE), **position})
             page_items, next_cursor, total = await self._management.call(
                 call, partial(_parse_page, name=name, read=read, size=size)

@@ -134,6 +134,10 @@ class Management:
         """The current access token."""
         return self._tokens.current
 
+    def show_progress(self, text: str) -> None:
+        """Show a short text about the current request to a person who waits."""
+        self._retry_policy.progress(text)
+
     async def call(self, api_request: ApiRequest, parse_response: Callable[[TenantResponse], T]) -> T:
         """Send a request and return the result of `parse_response` for its response.
 

@@ -109,7 +109,14 @@ def command(
             approvals.check_count(tenants.names)
             reports: TenantReports[RunResult] = TenantReports(APPLY, tenants, console, output_options, view)
             apply_options = ApplyOptions(
-                plan_options, request_options, options.config, options.grants, not yes, has_data, options.verbose
+                plan_options=plan_options,
+                request_options=request_options,
+                config=options.config,
+                grants=options.grants,
+                asks=not yes,
+                stdout_has_data=has_data,
+                verbose=options.verbose,
+                only_summary=output_options.summary,
             )
             apply_command = ApplyCommand(tenants, reports, approvals, console, apply_options)
             apply_command.run()
@@ -152,11 +159,17 @@ def _print_results(results: RunResults, output_options: OutputOptions, console: 
         view = OutputView(links=links, max_bytes=output_options.max_bytes)
         console.text(render(results, output_options.stdout_format, view))
     elif results.summary:
-        console.result(runs_lines(results, results.summary, verbose=verbose, with_plans=with_plans))
+        console.result(
+            runs_lines(
+                results, results.summary, verbose=verbose, with_plans=with_plans, only_summary=output_options.summary
+            )
+        )
     else:
         for run_result in results.runs:
             if run_result.report.outcomes:
-                console.result([line(), *report_lines(run_result.report, run_result.plan.directory, verbose=verbose)])
+                report, directory = run_result.report, run_result.plan.directory
+                lines = report_lines(report, directory, verbose=verbose, only_summary=output_options.summary)
+                console.result([line(), *lines])
     if results.summary and not verbose:
         if any(run_result.rollback for run_result in results.runs):
             console.note("To roll back a tenant: reconciler journal lists the runs with their commands")

@@ -234,6 +234,7 @@ def output_options(*more_formats: str) -> Decorator:
         ),
     ]
     if "markdown" in formats:
+        options.append(click.option("--summary", is_flag=True, help="Print numbers, critical risks and failures only."))
         options.append(
             click.option(
                 "--max-bytes",

@@ -1,5 +1,6 @@
 """`reconciler plan`: show the changes without writing."""
 
+import shlex
 from datetime import UTC, datetime
 
 import click
@@ -14,8 +15,10 @@ from reconciler.app.session import TenantSession
 from reconciler.app.tenant_reports import TenantReports, failed_plans
 from reconciler.app.tenant_runs import TenantRuns, tenant_runs
 from reconciler.artifacts.saved_plan import discard_plan, write_plan
+from reconciler.artifacts.serialization import short_id
 from reconciler.cli.option_groups import at_once_option, output_options, plan_options, request_options
 from reconciler.cli.options import TENANT_OPTIONS, current_options, global_options, shard_option, wave_option
+from reconciler.core.characters import pluralize
 from reconciler.core.fleet import PLAN
 from reconciler.core.identity import IdentityClaims, SameTenantError
 from reconciler.core.plan import Plan
@@ -151,6 +154,9 @@ def _discard_old_plans(out: str, options: GlobalOptions, console: Console) -> No
 def _save(out: str, plan: Plan, session: TenantSession) -> None:
     ((path, _),) = files_for(out, [plan.tenant.name])
     write_plan(path, plan, session.plan_options.saved_options(), datetime.now(UTC))
+    command = ["reconciler", *session.tenant_options, "apply", *session.plan_options.as_arguments(), str(path)]
+    changes = pluralize(len(plan.changes), "change")
+    session.note(f"Saved plan {short_id(plan)} with {changes} in {path}. To apply it: {shlex.join(command)}")
 
 
 def _view(output_options: OutputOptions, options: GlobalOptions) -> OutputView:
@@ -178,10 +184,11 @@ def _print_plans(results: PlanResults, output_options: OutputOptions, console: C
             console.note(f"Note: {note}")
         console.text(render(results, output_options.stdout_format, _view(output_options, options)))
     elif results.summary:
-        console.result(plans_lines(results, results.summary, verbose=options.verbose))
+        only_summary = output_options.summary
+        console.result(plans_lines(results, results.summary, verbose=options.verbose, only_summary=only_summary))
     else:
         for plan in results.plans:
-            console.result(plan_lines(plan, verbose=options.verbose))
+            console.result(plan_lines(plan, verbose=options.verbose, only_summary=output_options.summary))
 
 
 def _exit_code(plan: Plan, *, detailed: bool) -> Exit:

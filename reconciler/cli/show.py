@@ -36,7 +36,7 @@ def command(*, planfile: Path, output_options: OutputOptions) -> Exit:
     check_outputs(options, output_options.outputs([plan.tenant.name]))
     output_options.write([plan.tenant.name], lambda name, _: render(PlanResults([plan]), name, view))
     if output_options.stdout_format == "text":
-        console.result(plan_lines(plan, verbose=options.verbose))
+        console.result(plan_lines(plan, verbose=options.verbose, only_summary=output_options.summary))
     else:
         console.text(render(PlanResults([plan]), output_options.stdout_format, view))
     return Exit.DONE

@@ -32,13 +32,14 @@ class RetryPolicy:
     """The number of attempts, and the delays between them.
 
     No attempt is made after `deadline`, a time of the event loop's clock. `notice` receives a message before a long
-    delay.
+    delay. `progress` receives a short text for a person who waits, which the next text replaces.
     """
 
     attempts: int = 5
     jitter: Jitter = random.uniform
     deadline: float = math.inf
     notice: Callable[[str], None] = ignore_notice
+    progress: Callable[[str], None] = ignore_notice
 
     def delays(self) -> Iterator[float]:
         """Yield the seconds before each further attempt: exponential with full jitter, at least half a second.
@@ -63,12 +64,12 @@ async def retry(
         Exception: the error of the last attempt. There is no further attempt after an error for which `should_retry`
             returns false, or after the deadline.
     """
-    delays = policy.delays()
+    delays = enumerate(policy.delays(), start=2)
     while True:
         try:
             return await attempt()
         except transient as error:
-            delay = next(delays, None)
+            number, delay = next(delays, (0, None))
             requested = _requested_delay(error)
             seconds = max(delay or 0.0, requested)
             is_late = asyncio.get_running_loop().time() + seconds > policy.deadline
@@ -77,7 +78,14 @@ async def retry(
                 raise
             if requested > MAX_DELAY_SECONDS:
                 policy.notice(f"waiting {requested:.0f} s, as the tenant asks, until {time_after(requested)}")
+            policy.progress(f"{_cause(error)}, retrying in {seconds:.0f} s ({number} of {policy.attempts})")
             await asyncio.sleep(seconds)
+
+
+def _cause(error: Exception) -> str:
+    """Return the status of a response, or that there was none."""
+    status = getattr(error, "status", None)
+    return f"status {status}" if status else "no valid response"
 
 
 def retry_blocking(

@@ -177,7 +177,7 @@ def _plans_github(results: PlanResults, view: OutputView) -> str:
 def _runs_text(results: RunResults, view: OutputView) -> str:
     if results.summary:
         return plain(runs_lines(results, results.summary, verbose=view.verbose))
-    runs = [plain(report_lines(run.report, run.plan.directory)) for run in results.runs]
+    runs = [plain(report_lines(run.report, run.plan.directory, verbose=view.verbose)) for run in results.runs]
     return "\n".join(runs + failures_text(results.failed, FAILED))
 
 

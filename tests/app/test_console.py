@@ -181,7 +181,7 @@ def test_the_count_is_the_last_line_below_messages() -> None:
     ran = reconciler("apply", "--yes", "--color", "never", terminal=True)
 
     before, _, after = ran.stderr.partition("Run ")
-    assert before.startswith("Applying: 0 of 1\r")
+    assert "\rApplying: 0 of 1\r" in before
     assert "\nApplying: 0 of 1\r" in after
     assert "\rApplying: 1 of 1\r" in after
 
@@ -209,3 +209,16 @@ def test_a_run_without_changes_shows_no_count() -> None:
     reconciler("apply", "--yes")
 
     assert "Applying" not in reconciler("apply", "--yes", terminal=True).output
+
+
+def test_a_terminal_shows_what_is_read() -> None:
+    assert "reading client grants\r" in reconciler("plan", terminal=True).stderr
+    assert "reading" not in reconciler("plan", "-q", terminal=True).stderr
+    assert "reading" not in reconciler("plan").stderr
+
+
+def test_a_status_line_fits_the_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "12")
+
+    assert "\rreading cl\r" not in reconciler("plan", terminal=True).stderr
+    assert "reading cli\r" in reconciler("plan", terminal=True).stderr

@@ -176,3 +176,21 @@ def test_observed_grants_come_from_the_tenant(other: str) -> None:
     ran = reconciler("list", "--observed", other)
 
     assert (ran.code, "--observed lists the grants of a tenant" in ran.stderr) == (1, True)
+
+
+def test_a_saved_plan_says_how_to_apply_it() -> None:
+    ran = reconciler("plan", "--prune", "--max-deletes", "2", "--out", "p.json")
+
+    saved, _, command = ran.stderr.partition(". To apply it: ")
+    assert saved.startswith("Saved plan ")
+    assert command == "reconciler --tenant local apply --prune --max-deletes 2 p.json\n"
+    assert reconciler(*command.split()[1:]).code == 0
+
+
+def test_a_summary_lists_no_change() -> None:
+    assert reconciler("plan", "--summary").stdout.splitlines()[1:] == [
+        "Plan: 1 to create, 1 to update, 0 to delete; 0 unchanged, 1 left alone."
+    ]
+    assert reconciler("apply", "--yes", "--summary").stdout.splitlines()[-1] == (
+        "Apply: 2 applied; the tenant equals the files."
+    )

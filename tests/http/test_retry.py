@@ -81,3 +81,15 @@ def test_a_slot_after_the_deadline_fails_immediately() -> None:
 
 def test_time_after_returns_date_and_time() -> None:
     assert re.fullmatch(MOMENT, time_after(60.0))
+
+
+@pytest.mark.parametrize(
+    ("error", "cause"),
+    [(RateLimitedError("POST x", 429, "quota"), "status 429"), (NotSentError("no route"), "no valid response")],
+)
+def test_each_wait_is_shown_with_its_cause(error: Auth0Error, cause: str) -> None:
+    shown: list[str] = []
+
+    run_virtually(failing(error, RetryPolicy(3, jitter=lambda _, high: high, progress=shown.append)))
+
+    assert shown == [f"{cause}, retrying in 1 s (2 of 3)", f"{cause}, retrying in 2 s (3 of 3)"]

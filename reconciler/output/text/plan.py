@@ -188,15 +188,19 @@ COUNTED_RESULTS = (Result.APPLIED, Result.SKIPPED)
 RESULT_WIDTH = max(len(result) for result in Result)
 
 
-def report_lines(report: ApplyReport, directory: Directory, *, verbose: bool = False) -> Iterator[Line]:
+def report_lines(
+    report: ApplyReport, directory: Directory, *, verbose: bool = False, only_summary: bool = False
+) -> Iterator[Line]:
     """Yield a row per change with its reason, the remaining differences, and the summary.
 
     If there are more than MAX_LISTED_CHANGES changes, equal outcomes of applied and skipped changes are counted.
-    `verbose` lists all changes.
+    `verbose` lists all changes. `only_summary` leaves out applied and skipped changes.
     """
     is_counted = not verbose and len(report.outcomes) > MAX_LISTED_CHANGES
     counts: Counter[tuple[Result, str]] = Counter()
     for outcome in report.outcomes:
+        if only_summary and outcome.result in COUNTED_RESULTS:
+            continue
         cause = (outcome.result, outcome.detail)
         counts[cause] += 1
         if is_counted and outcome.result in COUNTED_RESULTS and counts[cause] > MAX_LISTED_OUTCOMES:

@@ -1,6 +1,7 @@
 """Pure: the results of several tenants as text: a summary, the failures, and each distinct plan once."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
 from hashlib import sha256
 from typing import TypeVar
 
@@ -13,23 +14,39 @@ from reconciler.output.text.plan import plan_body, plan_lines, report_lines
 T = TypeVar("T")
 
 
-def plans_lines(results: PlanResults, summary: FleetSummary, *, verbose: bool) -> Iterator[Line]:
-    """Yield the summary, the failures, and the plans. `verbose` repeats equal plans, each with its tenant."""
+def plans_lines(
+    results: PlanResults, summary: FleetSummary, *, verbose: bool, only_summary: bool = False
+) -> Iterator[Line]:
+    """Yield the summary, the failures, and the plans.
+
+    `verbose` repeats equal plans, each with its tenant. `only_summary` leaves out the plans.
+    """
     yield from _summary(results, summary)
+    if only_summary:
+        return
     if verbose:
         for plan in results.plans:
             yield line()
             yield from plan_lines(plan, verbose=True)
         return
-    yield from _groups(results.plans, lambda plan: plan.tenant.label, plan_lines, plan_body, "plan")
+    everything = partial(plan_body, verbose=True)
+    yield from _groups(results.plans, lambda plan: plan.tenant.label, plan_lines, plan_body, everything, "plan")
 
 
 def runs_lines(
-    results: RunResults, summary: FleetSummary, *, verbose: bool, with_plans: bool = False
+    results: RunResults,
+    summary: FleetSummary,
+    *,
+    verbose: bool,
+    with_plans: bool = False,
+    only_summary: bool = False,
 ) -> Iterator[Line]:
-    """Yield the summary, the failures, and the runs. `with_plans` adds the plan of each run."""
+    """Yield the summary, the failures, and the runs.
 
-    def body(run: RunResult) -> Iterator[Line]:
+    `with_plans` adds the plan of each run. `only_summary` leaves out the runs.
+    """
+
+    def body(run: RunResult, *, verbose: bool = False) -> Iterator[Line]:
         if with_plans or not run.report.outcomes:
             yield from plan_body(run.plan, verbose=verbose)
         if run.report.outcomes:
@@ -37,15 +54,18 @@ def runs_lines(
 
     def one(run: RunResult) -> Iterator[Line]:
         yield line(Span(f"Tenant {visible(str(run.plan.tenant))}", Style.STRONG))
-        yield from body(run)
+        yield from body(run, verbose=verbose)
 
     yield from _summary(results, summary)
+    if only_summary:
+        return
     if verbose:
         for run in results.runs:
             yield line()
             yield from one(run)
         return
-    yield from _groups(results.runs, lambda run: run.plan.tenant.label, one, body, "result")
+    everything = partial(body, verbose=True)
+    yield from _groups(results.runs, lambda run: run.plan.tenant.label, one, body, everything, "result")
 
 
 def _summary(results: PlanResults | RunResults, summary: FleetSummary) -> Iterator[Line]:
@@ -62,20 +82,21 @@ def _summary(results: PlanResults | RunResults, summary: FleetSummary) -> Iterat
         yield from (line(f"  {visible(text)}") for text in reasons)
 
 
-def _groups(
+def _groups(  # noqa: PLR0913, PLR0917 - how to show one kind of result
     results: Sequence[T],
     label: Callable[[T], str],
     one: Callable[[T], Iterable[Line]],
     body: Callable[[T], Iterable[Line]],
+    everything: Callable[[T], Iterable[Line]],
     noun: str,
 ) -> Iterator[Line]:
-    """Yield each distinct result once. Results are equal if their bodies show the same text.
+    """Yield each distinct result once. Results are equal if `everything` shows the same text. `body` may be shorter.
 
     Only the positions of results are kept, because their texts together may be large.
     """
     positions: dict[bytes, list[tuple[int, str]]] = {}
     for number, result in enumerate(results):
-        positions.setdefault(sha256(plain(body(result)).encode()).digest(), []).append((number, label(result)))
+        positions.setdefault(sha256(plain(everything(result)).encode()).digest(), []).append((number, label(result)))
     for members in positions.values():
         (number, _), *others = members
         yield line()
