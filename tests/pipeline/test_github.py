@@ -387,7 +387,7 @@ def use_pipeline_of_init(runner: Runner) -> None:
     """Replace the workflows by those that init writes."""
     project = runner.project
     project.git("rm", "-r", "--quiet", ".github")
-    for name, text in pipeline(Service.GITHUB, {"dev": "AUTH0_DEV_", "prod": "AUTH0_"}).items():
+    for name, text in pipeline(Service.GITHUB, {"dev": "AUTH0_", "prod": "AUTH0_"}).items():
         (project.folder / name).parent.mkdir(parents=True, exist_ok=True)
         (project.folder / name).write_text(for_act(text) if "/workflows/" in name else text, encoding="utf-8")
     project.commit("Use the pipeline of init")
