@@ -80,8 +80,8 @@ def _setup(service: str, options: GlobalOptions) -> Iterator[str]:
     for tenant in tenants:
         if tenant.canonical_host is None:
             raise ReconcilerError(
-                f"tenant {tenant.name}: {tenant.host} is a custom domain; set canonical_domain, because the permissions "
-                "belong to the API of the domain that Auth0 assigned"
+                f"tenant {tenant.name}: {tenant.host} is a custom domain; set canonical_domain, because the "
+                "permissions belong to the API of the domain that Auth0 assigned"
             )
     workspace = workspace_of(options.config)
     needs = [setup.grants(Path(options.grants), config, tenant, workspace)[1] for tenant in tenants]
