@@ -77,6 +77,12 @@ def _setup(service: str, options: GlobalOptions) -> Iterator[str]:
     tenants = [each for each in (tenant_named(config, name) for name in names) if each.kind is TenantKind.AUTH0]
     if not tenants:
         raise ReconcilerError(f"{config.file} declares no Auth0 tenant; run reconciler init")
+    for tenant in tenants:
+        if tenant.canonical_host is None:
+            raise ReconcilerError(
+                f"tenant {tenant.name}: {tenant.host} is a custom domain; set canonical_domain, because the "
+                "permissions belong to the API of the domain that Auth0 assigned"
+            )
     workspace = workspace_of(options.config)
     needs = [setup.grants(Path(options.grants), config, tenant, workspace)[1] for tenant in tenants]
     branch = default_branch(Path(config.file).parent)

@@ -153,3 +153,15 @@ def test_without_tenants_nothing_is_printed(configured: Path) -> None:
 
     assert (ran.code, ran.stdout) == (1, "")
     assert "declares no Auth0 tenant; run reconciler init" in ran.stderr
+
+
+def test_a_custom_domain_needs_the_canonical_domain(configured: Path) -> None:
+    text = "tenants: {{prod: {{domain: login.example.com{}}}}}\n"
+    (configured / "reconciler.yaml").write_text(text.format(""), encoding="utf-8")
+    assert "set canonical_domain" in reconciler("doctor", "--setup", "github").stderr
+
+    (configured / "reconciler.yaml").write_text(text.format(", canonical_domain: x.eu.auth0.com"), encoding="utf-8")
+    script = reconciler("doctor", "--setup", "github").stdout
+    assert '"audience": "https://x.eu.auth0.com/api/v2/"' in script
+    assert "AUTH0_DOMAIN --env prod --body login.example.com" in script
+    assert "auth0 tenants use x.eu.auth0.com" in script

@@ -137,6 +137,17 @@ def test_without_required_reviewers_only_the_approved_plan_is_applied_by_hand(ru
     assert runner.forge.bodies()[-1].startswith("<!-- reconciler-result:prod -->")
 
 
+def test_the_result_of_an_apply_before_the_merge_is_on_the_same_pull_request(runner: Runner) -> None:
+    runner.project.write(more=HARMLESS)
+    workflow = with_action(runner, {"command": "apply", "tenant": "prod", "args": "--yes", "comment": "true"})
+
+    acted = runner.pull_request(workflow)
+
+    assert (acted.code, runner.project.grants()) == (0, AFTER), acted.log
+    (result,) = runner.forge.bodies()
+    assert result.startswith("<!-- reconciler-result:prod -->")
+
+
 def test_an_approval_of_a_superseded_commit_is_refused(runner: Runner) -> None:
     runner = replace(runner, required_reviewers=False)
     runner.project.write(more=HARMLESS)
@@ -387,7 +398,7 @@ def use_pipeline_of_init(runner: Runner) -> None:
     """Replace the workflows by those that init writes."""
     project = runner.project
     project.git("rm", "-r", "--quiet", ".github")
-    for name, text in pipeline(Service.GITHUB, {"dev": "AUTH0_DEV_", "prod": "AUTH0_"}).items():
+    for name, text in pipeline(Service.GITHUB, {"dev": "AUTH0_", "prod": "AUTH0_"}).items():
         (project.folder / name).parent.mkdir(parents=True, exist_ok=True)
         (project.folder / name).write_text(for_act(text) if "/workflows/" in name else text, encoding="utf-8")
     project.commit("Use the pipeline of init")
