@@ -279,6 +279,11 @@ async def observe_names(client: ManagementClient, needs: RequiredListings) -> Di
     return await _directory(client, replace(needs, scopes=False))
 
 
+async def observe_readable_names(client: ManagementClient) -> Directory:
+    """Read the names that the token may read. Raises Auth0Error."""
+    return await _directory(client, NO_LISTINGS, wanted=tuple(TenantList))
+
+
 async def _directory(
     client: ManagementClient,
     needs: RequiredListings,

@@ -46,7 +46,7 @@ MAY_IMPORT = {
             "concurrency",
             "config",
             "connect",
-            "contract.stored",
+            "contract",
             "core",
             "errors",
         ),

@@ -14,6 +14,7 @@ from reconciler.concurrency import run_unless
 from reconciler.config.tenants import Tenant
 from reconciler.core.config_changes import compare_guards, sort_by_risk
 from reconciler.core.config_rules import ConfigChange
+from reconciler.core.directory import Directory
 from reconciler.core.guards import ProtectionRules
 from reconciler.core.identity import IdentityCheck, identities_in
 from reconciler.core.listing import Listing, as_observed, as_resolved
@@ -38,6 +39,7 @@ from reconciler.observe import (
     observe_further,
     observe_names,
     observe_organizations,
+    observe_readable_names,
     required_listings,
 )
 
@@ -189,6 +191,10 @@ class TenantSession:
         chosen = select_grants((), desired, split, {}, directory)
         listed = tuple(as_resolved(each, directory) for each in desired)
         return Listing(self.name, listed, selection=chosen.result, notes=chosen.notes)
+
+    async def read_directory(self) -> Directory:
+        """Return the names of the tenant, as far as the token may read them. Raises Auth0Error, ReconcilerError."""
+        return await self._before_deadline(observe_readable_names(self.client))
 
     async def observe_again(self, before: Observation, abort: asyncio.Event) -> Observation | None:
         """Read the grants and their organizations again, with the names in `before`.

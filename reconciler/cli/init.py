@@ -10,6 +10,7 @@ import click
 
 from reconciler.app import scaffold
 from reconciler.app.console import Console
+from reconciler.app.editor_schema import EDITOR_SCHEMA, tenant_schema, write_schema
 from reconciler.app.import_grants import SCHEMA, ImportOptions, import_grants, relative_path
 from reconciler.app.load import load_config, parse_config_text, workspace_of
 from reconciler.app.options import GlobalOptions, RequestOptions
@@ -78,6 +79,9 @@ def command(*, domain: str | None, add: str | None, ci: str, yes: bool) -> Exit:
     if has_credentials:
         prompt.console.result([line()] * (not prompt.is_interactive))  # a question already starts with a blank line
         import_grants(options, prompt.console, ImportOptions(grants, confirm=prompt.confirm_import), RequestOptions())
+        editor_schema = file.parent / EDITOR_SCHEMA
+        write_schema(options, editor_schema, tenant_schema(options, prompt.console, RequestOptions()))
+        _print_file(prompt.console, "written", editor_schema)
     if not grants.exists():
         schema = relative_path(file.parent / SCHEMA, grants)
         _write({grants / "example.yaml": scaffold.example(schema)}, prompt.console)

@@ -6,6 +6,9 @@ from pathlib import Path
 import click
 
 from reconciler.app.console import Console
+from reconciler.app.editor_schema import tenant_schema, write_schema
+from reconciler.app.options import GlobalOptions, RequestOptions
+from reconciler.cli.option_groups import request_options
 from reconciler.cli.options import current_options, global_options
 from reconciler.contract import stored
 from reconciler.contract.compare import api_differences
@@ -13,13 +16,22 @@ from reconciler.contract.derive import grants_schema, render
 from reconciler.core.characters import visible
 from reconciler.core.problems import Problem
 from reconciler.errors import Exit, ReconcilerError
-from reconciler.files.discover import read
+from reconciler.files.discover import name_of, read
 from reconciler.output.styled import line
 
 MAX_DOCUMENT_BYTES = 64_000_000
 
 
-@global_options(examples=("reconciler schema > grants.schema.json", "reconciler schema --spec openapi.json --check"))
+@global_options(
+    "config",
+    "tenants",
+    "allow_unnamed_tenant",
+    examples=(
+        "reconciler schema > grants.schema.json",
+        "reconciler schema --tenant dev --out .reconciler/grants.schema.json",
+        "reconciler schema --spec openapi.json --check",
+    ),
+)
 @click.command("schema")
 @click.option(
     "--spec",
@@ -32,11 +44,31 @@ MAX_DOCUMENT_BYTES = 64_000_000
     is_flag=True,
     help="List how the endpoints for client grants in --spec differ from ours. Exit with 1 if they do.",
 )
-def command(*, spec: Path | None, check: bool) -> Exit:
-    """Print the JSON Schema of grant files."""
-    console = Console(current_options())
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="FILE",
+    help="Write the schema to FILE.",
+)
+@request_options
+def command(*, spec: Path | None, check: bool, out: Path | None, request_options: RequestOptions) -> Exit:
+    """Print the JSON Schema of grant files.
+
+    With --tenant, the schema is for editors: it offers the names of the tenant's applications, APIs and organizations,
+    and the scopes of each API.
+    """
+    options = current_options()
+    console = Console(options)
     if check and spec is None:
         raise ReconcilerError("--check needs --spec, the document to compare")
+    if spec is not None and options.tenants:
+        raise click.UsageError("--spec and --tenant cannot be combined")
+    if check and out is not None:
+        raise click.UsageError("--check writes no schema: omit --out")
+    if options.tenants or out is not None:
+        text = tenant_schema(options, console, request_options) if options.tenants else _generic(spec)
+        _output(options, console, text, out)
+        return Exit.DONE
     openapi = stored.load(stored.OPENAPI) if spec is None else _document(spec)
     if not check:
         console.text(render(grants_schema(openapi)))
@@ -44,6 +76,18 @@ def command(*, spec: Path | None, check: bool) -> Exit:
     found = api_differences(openapi, stored.load(stored.OPENAPI))
     console.result(line(visible(difference)) for difference in found)
     return Exit.FAILED if found else Exit.DONE
+
+
+def _generic(spec: Path | None) -> str:
+    return render(grants_schema(stored.load(stored.OPENAPI) if spec is None else _document(spec)))
+
+
+def _output(options: GlobalOptions, console: Console, text: str, out: Path | None) -> None:
+    if out is None:
+        console.text(text)
+        return
+    write_schema(options, out, text)
+    console.info([line("written  ", name_of(out))])
 
 
 def _document(path: Path) -> object:

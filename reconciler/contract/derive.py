@@ -20,6 +20,8 @@ MY_ORGANIZATION_OF_USERS: Schema = {
     "properties": {"subject_type": {"const": "user"}, "audience": {"type": "string", "pattern": "/my-org/$"}},
 }
 """Matches users' grants on the My Organization API. Live tenants have such grants with organization settings."""
+FOREIGN_KEYWORD = "##[A-Za-z0-9_]+##|@@[A-Za-z0-9_]+@@"
+"""Matches the keywords of auth0-deploy-cli. A text with a keyword is a file that was copied, not imported."""
 CONTROL_CHARACTERS = "[\\u0000-\\u001f\\u007f-\\u009f]"
 MATCHES_NOTHING: Schema = {"not": {}}
 
@@ -58,14 +60,20 @@ def _not_empty_rules(fields: Mapping[str, Mapping[str, Any]]) -> Iterator[Schema
 
 
 def _placeholder_rules(fields: Collection[str]) -> Iterator[Schema]:
-    """Refuse invalid variables in the fields that may contain variables."""
+    """Refuse invalid variables, and keywords of auth0-deploy-cli, in the fields that may contain variables."""
     text = {
         "not": {"type": "string", "pattern": INVALID_PLACEHOLDER},
         "errorMessage": 'invalid variable after "${"; write ${name}, or $${ for a literal ${',
     }
+    keyword = {
+        "not": {"type": "string", "pattern": FOREIGN_KEYWORD},
+        "errorMessage": "keywords of auth0-deploy-cli are not replaced here; write ${NAME}, and define NAME under "
+        "variables in reconciler.yaml",
+    }
     for name in (*HOLDERS, *APIS, *LISTS):
         if name in fields and name != "default_for":
-            yield {"properties": {name: {"items": text} if name in LISTS else text}}
+            rules_of_text = {"allOf": [text, keyword]}
+            yield {"properties": {name: {"items": rules_of_text} if name in LISTS else rules_of_text}}
 
 
 def _scope_rules(fields: Collection[str]) -> Iterator[Schema]:

@@ -20,6 +20,8 @@ MAX_TEXT_LENGTH = 8 * 1024  # the limit of one scalar in a grant file
 MAX_SCOPE_LENGTH = 280
 MAX_TYPE_LENGTH = 255
 CONTROL_CHARACTER = re.compile(r"[\x00-\x1f\x7f-\x9f]")
+KEYWORD = re.compile("##[A-Za-z0-9_]+##|@@[A-Za-z0-9_]+@@")
+"""Matches the keywords of auth0-deploy-cli, which grant files must not contain."""
 SURROGATE = re.compile(r"[\ud800-\udfff]")
 """Matches surrogates. JSON can contain an unpaired surrogate, but a text file cannot."""
 
@@ -71,7 +73,8 @@ def is_user_grant_on_my_organization(key: Key) -> bool:
 
 def is_writable(text: str) -> bool:
     """Return whether a grant file can contain `text` as a name or an id."""
-    return 0 < len(escape_variables(text)) <= MAX_TEXT_LENGTH and not SURROGATE.search(text)
+    is_short = 0 < len(escape_variables(text)) <= MAX_TEXT_LENGTH
+    return is_short and not SURROGATE.search(text) and not KEYWORD.search(text)
 
 
 def _reasons(grant: ClientGrant) -> Iterator[str]:
@@ -79,7 +82,12 @@ def _reasons(grant: ClientGrant) -> Iterator[str]:
     yield from _organization_reasons(grant)
     yield from _type_reasons(grant)
     for text in sorted(_inexpressible_scopes(grant)):
-        yield f"its scope {quote_text(text)} is empty, too long or not printable"
+        what = (
+            "looks like a keyword of auth0-deploy-cli"
+            if KEYWORD.search(text)
+            else "is empty, too long or not printable"
+        )
+        yield f"its scope {quote_text(text)} {what}"
 
 
 def _key_reasons(key: Key) -> Iterator[str]:
@@ -113,8 +121,9 @@ def _type_reasons(grant: ClientGrant) -> Iterator[str]:
 
 
 def _inexpressible_scopes(grant: ClientGrant) -> frozenset[str]:
+    texts = {scope: escape_scope(escape_variables(scope)) for scope in grant.scope}
     return frozenset(
-        scope for scope in grant.scope if not _fits(escape_scope(escape_variables(scope)), MAX_SCOPE_LENGTH)
+        scope for scope, text in texts.items() if not _fits(text, MAX_SCOPE_LENGTH) or KEYWORD.search(text)
     )
 
 

@@ -38,6 +38,8 @@ def sort_file(text: str, file: str) -> str | Problem:
 
     If the sorted text would declare other grants or lose a comment, return a problem instead.
     """
+    if parse(text.encode(), file).data is None:
+        return text  # only comments
     before = read_layout(text)
     if _in_order(before.root, NodeKind.FILE):
         return text

@@ -95,6 +95,7 @@ def _unchecked_checkout(path: Path, root: Path, error: GitError, *, must_be_comp
     )
 
 
+GRANTS = "grants"
 MAX_CHARACTERS = 64_000_000
 """The limit for all grant files together, in characters."""
 MAX_VALUES = 1_000_000
@@ -322,8 +323,36 @@ def validate_file(file: str, content: bytes | Problem, schema: Mapping[str, Any]
     if isinstance(content, Problem):
         return LoadedFile(file, document.YamlMapping(), (content,))
     parsed = parse(content, file)
-    problems = parsed.problems
-    if parsed.is_complete:
-        problems = (*problems, *violations(parsed.data, schema, file=file))
+    if parsed.data is None and GRANTS in schema.get("required", ()) and _has_only_comments(parsed):
+        empty = document.YamlMapping()
+        empty[GRANTS] = document.YamlList()
+        return LoadedFile(file, empty, (), parsed.text)
+    problems = _problems_of(parsed, schema)
+    if errors(problems):
+        from reconciler.files.mistakes import CheckResult, explain_mistakes
+
+        def check(text: str) -> CheckResult:
+            again = parse(text.encode(), file)
+            return CheckResult(again.is_complete, _problems_of(again, schema))
+
+        problems = explain_mistakes(parsed.text, file, CheckResult(parsed.is_complete, problems), schema, check)
+    elif "##" in parsed.text:
+        from reconciler.files.mistakes import keyword_comments
+
+        problems = (*problems, *keyword_comments(parsed.text, file))
     data = parsed.data if isinstance(parsed.data, document.YamlMapping) else document.YamlMapping()
     return LoadedFile(file, data, tuple(sorted(problems)), parsed.text, parsed.values)
+
+
+def _problems_of(parsed: document.Document, schema: Mapping[str, Any]) -> tuple[Problem, ...]:
+    if not parsed.is_complete:
+        return parsed.problems
+    return (*parsed.problems, *violations(parsed.data, schema, file=parsed.file))
+
+
+def _has_only_comments(parsed: document.Document) -> bool:
+    """Return whether a file has comments and nothing else. An empty file may be a mistake, so it is a problem."""
+    lines = [line.strip() for line in parsed.text.splitlines() if line.strip()]
+    is_valid = parsed.is_complete and not parsed.problems
+    comments = [line for line in lines if line.startswith("#")]
+    return is_valid and bool(comments) and all(line in comments or line == "---" for line in lines)

@@ -23,6 +23,7 @@ FIRST = {
     "schemas/grants.schema.json",
     "schemas/reconciler.schema.json",
 }
+EDITOR_SCHEMA = ".reconciler/grants.schema.json"
 CONFIGURATION = """\
 # yaml-language-server: $schema=schemas/reconciler.schema.json
 default_tenant: example
@@ -286,7 +287,8 @@ def test_with_yes_existing_grants_are_imported(empty: Path, tmp_path: Path) -> N
 
     files = files_in(empty)
     assert ran.code == 0
-    assert files.keys() == (FIRST | {"grants/portal.yaml"}) - {"grants/example.yaml"}
+    assert files.keys() == (FIRST | {"grants/portal.yaml", EDITOR_SCHEMA}) - {"grants/example.yaml"}
+    assert '"Portal"' in files[EDITOR_SCHEMA]
     assert files["grants/portal.yaml"].startswith("# yaml-language-server: $schema=../schemas/grants.schema.json\n")
     assert "\nNo changes: the tenant equals the files.\n" in ran.stdout
     assert reconciler("plan", "--detailed-exitcode").code == 0
@@ -308,7 +310,7 @@ def test_without_terminal_and_yes_nothing_is_imported(empty: Path) -> None:
     ran = reconciler("init")
 
     assert ran.code == 0
-    assert files_in(empty).keys() == FIRST
+    assert files_in(empty).keys() == FIRST | {EDITOR_SCHEMA}
 
 
 def test_an_unreachable_tenant_is_an_error_and_the_first_files_are_kept(

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 from jsonschema import Draft202012Validator
-from support.commands import reconciler
+from support.commands import SECRET, SEED, a_workspace, reconciler
 
 from reconciler.contract import stored
 
@@ -70,3 +70,54 @@ def test_text_from_a_document_cannot_control_the_terminal(openapi: Path) -> None
     openapi.write_text(text, encoding="utf-8")
 
     assert "\x1b" not in reconciler("schema", "--spec", openapi, "--check").output
+
+
+def test_the_schema_of_a_tenant_offers_its_names(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    here = a_workspace(tmp_path, monkeypatch)
+
+    ran = reconciler("schema", "--tenant", "local", "--out", ".reconciler/grants.schema.json")
+
+    assert (ran.code, ran.stdout, ran.stderr) == (0, "", "written  .reconciler/grants.schema.json\n")
+    text = (here / ".reconciler" / "grants.schema.json").read_text(encoding="utf-8")
+    fields = json.loads(text)["properties"]["grants"]["items"]["properties"]
+    assert fields["client"]["anyOf"][0] == {"enum": ["Billing", "Portal", "Reconciler"]}
+    assert reconciler("schema", "--tenant", "local").stdout == text
+    assert SECRET not in text
+
+
+def test_the_schema_of_a_tenant_says_what_the_token_may_not_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seed = SEED.replace("client_id: own,", "client_id: own, scope: ['read:clients'],")
+    a_workspace(tmp_path, monkeypatch, tenant=seed)
+
+    ran = reconciler("schema", "--tenant", "local")
+
+    assert (ran.code, ran.stderr) == (0, "Note: the token may not list APIs and organizations\n")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ("--tenant local --spec x.json", "--spec and --tenant cannot be combined"),
+        ("--tenant other", 'does not declare the tenant "other"'),
+        ("--spec x.json --check --out y", "--check writes no schema"),
+        ("--tenant local --out reconciler.yaml/x", "cannot be written"),
+    ],
+)
+def test_options_that_do_not_fit_are_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arguments: str, message: str
+) -> None:
+    a_workspace(tmp_path, monkeypatch)
+
+    ran = reconciler("schema", *arguments.split())
+
+    assert (ran.code in (1, 2), message in ran.stderr) == (True, True), ran.stderr
+
+
+def test_the_generic_schema_can_be_written_to_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    here = a_workspace(tmp_path, monkeypatch)
+
+    assert reconciler("schema", "--out", "new/s.json").code == 0
+
+    assert (here / "new" / "s.json").read_text(encoding="utf-8") == reconciler("schema").stdout

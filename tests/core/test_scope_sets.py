@@ -60,3 +60,10 @@ def test_a_scope_that_is_too_long_with_its_escape_is_not_expressible() -> None:
 
     assert reason_not_expressible(longest) is None
     assert reason_not_expressible(longer)
+
+
+def test_a_keyword_of_another_tool_is_not_expressible() -> None:
+    reason = 'its scope "##X##" looks like a keyword of auth0-deploy-cli'
+
+    assert reason_not_expressible(ClientGrant(Key("a", "b"), frozenset({"##X##"}))) == reason
+    assert reason_not_expressible(ClientGrant(Key("a", "##X##")))

@@ -12,6 +12,7 @@ PEERS = {
     "test_node_auth0.py": "auth0 (Node)",
     "test_deploy_cli.py": "auth0-deploy-cli",
     "test_deploy_cli_import.py": "auth0-deploy-cli, files for an import",
+    "test_editor.py": "yaml-language-server",
     "test_schemathesis.py": f"schemathesis {version('schemathesis')}",
 }
 

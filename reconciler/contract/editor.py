@@ -1,0 +1,75 @@
+"""Pure: the schema of grant files for editors, with the names of one tenant.
+
+Editors complete exactly the applications, APIs, organizations and scopes of the tenant. Other texts stay valid, because
+a file may contain variables and names that do not exist yet. So each list of names is an alternative to any text.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+from copy import deepcopy
+from typing import Any
+
+from reconciler.contract.derive import Schema
+from reconciler.core.directory import Directory
+from reconciler.core.expressible import is_writable
+from reconciler.core.scope_sets import PREFIX, escape_scope
+from reconciler.core.tenant_filter import TargetTenant, escape_variables, insert_variables
+
+ANY_TEXT: Schema = {"type": "string"}
+
+
+def editor_schema(grants_schema: Mapping[str, Any], directory: Directory, tenant: TargetTenant) -> dict[str, Any]:
+    """Return the schema of grant files with the names in `directory`. A list that was not read stays as it is.
+
+    Names that several applications or APIs share are left out, because a plan cannot resolve them.
+    """
+    schema: dict[str, Any] = deepcopy(dict(grants_schema))
+    item = schema["properties"]["grants"]["items"]
+    fields = item["properties"]
+    clients = [escape_variables(name) for name, ids in directory.client_ids_by_name.items() if len(ids) == 1]
+    apis = {name: ids[0] for name, ids in directory.identifiers_by_name.items() if len(ids) == 1}
+    offered: dict[str, Iterable[str]] = {
+        "client": clients,
+        "clients": clients,
+        "client_id": map(escape_variables, directory.applications_by_id),
+        "api": map(escape_variables, apis),
+        "audience": (_identifier(each, tenant) for each in directory.apis_by_identifier),
+        "organizations": (escape_variables(each.name) for each in directory.organizations or ()),
+        "scope": (f"{PREFIX}{name}" for name in tenant.scope_sets),
+    }
+    for name, texts in offered.items():
+        place = fields[name]["items"] if fields[name].get("type") == "array" else fields[name]
+        names = _names(texts)
+        if names:
+            place["anyOf"] = [{"enum": names}, ANY_TEXT]
+        if names or (name == "scope" and directory.apis):
+            for each in (fields[name], place):
+                each.pop("examples", None)  # editors would offer them too
+    item["allOf"] = [*item.get("allOf", ()), *_scopes_of_apis(directory, apis, tenant)]
+    return schema
+
+
+def _names(texts: Iterable[str]) -> list[str]:
+    return sorted({text for text in texts if is_writable(text)})
+
+
+def _identifier(identifier: str, tenant: TargetTenant) -> str:
+    """Return an identifier with `${domain}` for the tenant's own domain."""
+    return (
+        insert_variables(identifier, {"domain": tenant.values["domain"]}) if "domain" in tenant.values else identifier
+    )
+
+
+def _scopes_of_apis(directory: Directory, apis: Mapping[str, str], tenant: TargetTenant) -> Iterator[Schema]:
+    """Yield a rule for each API that offers its scopes, and the scope sets."""
+    sets = [f"{PREFIX}{name}" for name in tenant.scope_sets]
+    names = {identifier: name for name, identifier in apis.items()}
+    for api in directory.apis or ():
+        scopes = [*_names(map(escape_scope, map(escape_variables, api.scopes))), *sets]
+        alternatives = [
+            {"properties": {"audience": {"const": _identifier(api.identifier, tenant)}}, "required": ["audience"]}
+        ]
+        if name := names.get(api.identifier):
+            alternatives.insert(0, {"properties": {"api": {"const": escape_variables(name)}}, "required": ["api"]})
+        if scopes:
+            then = {"properties": {"scope": {"items": {"anyOf": [{"enum": scopes}, ANY_TEXT]}}}}
+            yield from ({"if": each, "then": then} for each in alternatives)

@@ -1,0 +1,208 @@
+"""Pure: explain common mistakes in files with problems: conflict markers, missing spaces, syntax of other tools.
+
+The parser and the schema report such a mistake at another line, or as several problems. Here, each mistake is one
+problem at its own line.
+"""
+
+import re
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from reconciler.core.problems import Problem, Severity, Source, errors
+from reconciler.files.layout import read_layout
+
+KEYWORD = re.compile(r"(?P<quote>##|@@)(?P<name>[A-Za-z0-9_]+)(?P=quote)")
+"""Matches a keyword of auth0-deploy-cli."""
+CONFLICT = re.compile(r"^(?:<{7}|\|{7}|={7}|>{7})(?: .*)?\r?$", re.MULTILINE)
+CONFLICT_START = re.compile(r"^<{7}(?: (?P<name>.*))?\r?$", re.MULTILINE)
+MAX_CHARACTERS = 200_000
+"""Larger files are not searched for missing spaces, because each attempt parses the file again."""
+MAX_ATTEMPTS = 20
+TEXT_NOT_MAPPING = "is text, not a mapping"
+"""The end of the schema's message for `- client:Billing`."""
+
+
+@dataclass(frozen=True, slots=True)
+class CheckResult:
+    """Whether a file was parsed to its end, and its problems."""
+
+    is_complete: bool
+    problems: tuple[Problem, ...]
+
+    @property
+    def quality(self) -> tuple[int, int, int]:
+        """The sort key: a later syntax error is better, and so are fewer problems."""
+        if self.is_complete:
+            return (1, 0, -len(errors(self.problems)))
+        return (0, max((problem.source.line for problem in self.problems), default=0), 0)
+
+
+@dataclass(frozen=True, slots=True)
+class ForeignSyntax:
+    """Syntax of another tool. `is_whole_file` means that all of the file belongs to the tool.
+
+    `{found}` in the messages is replaced by the matched text, and `{name}` by the group `name`.
+    """
+
+    pattern: re.Pattern[str]
+    what: str
+    fix: str
+    is_whole_file: bool = False
+
+
+def _key(names: str) -> re.Pattern[str]:
+    return re.compile(rf"^[\s{{-]*[\"']?(?P<name>{names})[\"']?\s*:")
+
+
+FOREIGN: tuple[ForeignSyntax, ...] = (
+    ForeignSyntax(
+        _key("clientGrants"),
+        "this is a file of auth0-deploy-cli",
+        'import it (reconciler import --from deploy-cli FILE), or write the grants under "grants:"',
+        is_whole_file=True,
+    ),
+    ForeignSyntax(
+        re.compile(r"^\s*(?P<name>resource|data|removed|moved|module|provider)\b[^#\n:]*\{\s*$"),
+        "this is the configuration of Terraform",
+        "write the state to a file (terraform show -json > state.json), and import it (reconciler import --from "
+        "terraform state.json)",
+        is_whole_file=True,
+    ),
+    ForeignSyntax(
+        KEYWORD,
+        "{found} is a keyword of auth0-deploy-cli, which is not replaced here",
+        'write "${{{name}}}" and define it under variables in reconciler.yaml, or "@{name}" and define it under '
+        "scope_sets",
+    ),
+    ForeignSyntax(
+        _key("id"),
+        "a grant has no id here: its holder, its API and its subject type identify it",
+        "remove this line",
+    ),
+    ForeignSyntax(
+        _key("AUTH0_ALLOW_DELETE"),
+        "{name} is a setting of auth0-deploy-cli",
+        "remove it: reconciler deletes only with --prune-removed or --prune",
+    ),
+    ForeignSyntax(
+        _key(r"AUTH0_KEYWORD_REPLACE_MAPPINGS"),
+        "{name} is a setting of auth0-deploy-cli",
+        "define the values of each tenant under variables in reconciler.yaml",
+    ),
+    ForeignSyntax(
+        _key(r"(?:AUTH0_)?(?:EXCLUDED|INCLUDED)[A-Z_]*"),
+        "{name} is a setting of auth0-deploy-cli",
+        "list the grants that reconciler must not change under protect in reconciler.yaml",
+    ),
+)
+
+
+def explain_mistakes(
+    text: str, file: str, found: CheckResult, schema: Mapping[str, Any], check: Callable[[str], CheckResult]
+) -> tuple[Problem, ...]:
+    """Return the problems of a file, with common mistakes explained at their own lines.
+
+    Args:
+        text: The text of the file.
+        file: The name of the file.
+        found: The problems that the parser and the schema found.
+        schema: The schema of the file.
+        check: Parses and validates another text.
+    """
+    if conflicts := tuple(_conflicts(text, file)):
+        return conflicts
+    whole_file = [problem for each in FOREIGN if each.is_whole_file for problem in _foreign(text, file, each)]
+    if whole_file:
+        return (min(whole_file),)
+    spaces, found = _missing_spaces(text, file, found, schema, check)
+    lines = {problem.source.line for problem in found.problems}
+    foreign = {
+        problem.source.line: problem
+        for each in reversed(FOREIGN)
+        for problem in _foreign(text, file, each)
+        if problem.source.line in lines
+    }
+    others = (problem for problem in found.problems if problem.source.line not in foreign)
+    return tuple(sorted({*spaces, *foreign.values(), *others}))
+
+
+def keyword_comments(text: str, file: str) -> Iterator[Problem]:
+    """Yield a warning for each comment after a value that is a keyword of auth0-deploy-cli, such as `Portal ##ENV##`.
+
+    `text` is a valid file. YAML reads such a keyword as a comment, so the value lacks its end.
+    """
+    comments = read_layout(text).comments
+    if not any(KEYWORD.match(comment) for comment in comments):
+        return
+    for number, line in enumerate(text.splitlines(), start=1):
+        found = re.search(r"\S[ \t]+(##[A-Za-z0-9_]+##)", line)
+        if found and not line.lstrip().startswith("#") and line[found.start(1) :].rstrip() in comments:
+            what = f"{found[1]} is a comment in YAML, so it is not part of the value"
+            fix = f'write "${{{found[1].strip("#")}}}" in quotes, or remove the comment'
+            yield Problem(Source(file, number, found.start(1) + 1), what, fix, Severity.WARNING)
+
+
+def _conflicts(text: str, file: str) -> Iterator[Problem]:
+    """Yield a problem for each conflict that git left in the file."""
+    what, fix = "git left a merge conflict here", "keep one of the two versions, and remove the lines of markers"
+    starts = list(CONFLICT_START.finditer(text))
+    for found in starts or list(CONFLICT.finditer(text))[:1]:
+        yield Problem(Source(file, _line_of(text, found.start()), 1), what, fix)
+
+
+def _foreign(text: str, file: str, syntax: ForeignSyntax) -> Iterator[Problem]:
+    for number, line in enumerate(text.splitlines(), start=1):
+        found = syntax.pattern.search(line)
+        if found is None:
+            continue
+        groups = {"found": found[0].strip(), "name": found["name"]}
+        column = found.start("quote" if "quote" in found.groupdict() else "name") + 1
+        yield Problem(Source(file, number, column), syntax.what.format(**groups), syntax.fix.format(**groups))
+
+
+def _missing_spaces(
+    text: str, file: str, found: CheckResult, schema: Mapping[str, Any], check: Callable[[str], CheckResult]
+) -> tuple[list[Problem], CheckResult]:
+    """Return a problem for each key without a space after its colon, and the problems of the text with these spaces.
+
+    A space counts as missing only if the text has fewer problems with it.
+    """
+    if len(text) > MAX_CHARACTERS:
+        return [], found
+    keys = "|".join(sorted(map(re.escape, set(_names_in(schema))), key=len, reverse=True))
+    pattern = re.compile(rf"^(?P<start> *(?:- +)?(?P<key>{keys}):)(?P<value>\S.*)$")
+    lines = text.splitlines(keepends=True)
+    problems: list[Problem] = []
+    candidates = [(number, match) for number, line in enumerate(lines) if (match := pattern.match(line.rstrip("\r\n")))]
+    for number, match in candidates[:MAX_ATTEMPTS]:
+        changed = [*lines]
+        changed[number] = f"{match['start']} {lines[number][match.end('start') :]}"
+        result = check("".join(changed))
+        is_text = any(
+            problem.source.line == number + 1 and problem.what.endswith(TEXT_NOT_MAPPING) for problem in found.problems
+        )
+        if result.quality > found.quality or (is_text and result.quality == found.quality):
+            lines, found = changed, result
+            what = f'"{match["key"]}:" has no space after the colon'
+            fix = f'write "{match["key"]}: {match["value"][:40]}"'
+            problems.append(Problem(Source(file, number + 1, match.end("start") + 1), what, fix))
+    return problems, found
+
+
+def _names_in(schema: object) -> Iterator[str]:
+    match schema:
+        case dict():
+            properties = schema.get("properties")
+            yield from properties if isinstance(properties, dict) else ()
+            for each in schema.values():
+                yield from _names_in(each)
+        case list():
+            for each in schema:
+                yield from _names_in(each)
+        case _:
+            pass
+
+
+def _line_of(text: str, position: int) -> int:
+    return text.count("\n", 0, position) + 1
