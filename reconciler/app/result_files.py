@@ -1,0 +1,140 @@
+"""The files of --result: the result of each tenant, which `fleet collect` reads."""
+
+import json
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from reconciler.app import ci
+from reconciler.app.fleet import run_inputs
+from reconciler.app.load import workspace_of
+from reconciler.app.options import GlobalOptions
+from reconciler.app.outputs import OutputFile, check_outputs
+from reconciler.app.tenant_runs import select_tenants
+from reconciler.artifacts.fleet_files import result_file, write_result
+from reconciler.artifacts.fleet_json import timestamp
+from reconciler.artifacts.serialization import action_of, plan_id
+from reconciler.config.tenants import Tenant
+from reconciler.core.fleet import BEGUN, FleetResult, RunInputs, TenantState, state_of
+from reconciler.core.outcome import count_results
+from reconciler.core.plan import Plan
+from reconciler.core.problems import Level
+from reconciler.core.waves import Rollout
+from reconciler.errors import Exit, ReconcilerError, reason
+from reconciler.output.formats import OutputView, PlanResults, RunResults, render
+from reconciler.output.words import all_risks
+
+
+class ResultFiles:
+    """Writes `FOLDER/<tenant>.json` when the run of a tenant starts, and again when it ends.
+
+    A tenant whose run is killed keeps the status `begun`.
+    """
+
+    def __init__(  # noqa: PLR0913 - what all results have in common
+        self,
+        folder: Path,
+        *,
+        command: str,
+        inputs: RunInputs,
+        shard: str | None,
+        tenants: Sequence[Tenant],
+        rollout: Rollout,
+    ) -> None:
+        self._folder = folder
+        self._command = command
+        self._inputs = inputs
+        self._shard = shard
+        self._tenants = {tenant.name: tenant for tenant in tenants}
+        self._rollout = rollout
+        self._started: dict[str, str] = {}
+        self._ended: set[str] = set()
+
+    @classmethod
+    def create(cls, options: GlobalOptions, command: str, folder: Path, run: str | None) -> "ResultFiles":
+        """Return the result files of the selected tenants. Create the folder.
+
+        Raises:
+            ReconcilerError: if a file cannot be written, the run has no name, or the selection is not valid.
+        """
+        config, tenants = select_tenants(options)
+        inputs = run_inputs(options, run, required=True)
+        workspace_of(options.config).refuse_checkout_links(folder, "--result")
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise ReconcilerError(f"--result: the folder {folder} cannot be created: {reason(error)}") from error
+        check_outputs(options, [OutputFile("--result", result_file(folder, each.name)) for each in tenants])
+        shard = str(options.shard) if options.shard else None
+        return cls(folder, command=command, inputs=inputs, shard=shard, tenants=tenants, rollout=config.rollout)
+
+    def begin(self, tenant: Tenant) -> None:
+        """Record that the run of a tenant starts. Call it before the first request. Raises ReconcilerError."""
+        self._started[tenant.name] = timestamp(datetime.now(UTC))
+        self._write(self._result(tenant, BEGUN, None), None)
+
+    def end(self, tenant: Tenant, results: PlanResults | RunResults, exit_code: Exit) -> None:
+        """Record the end of the run of a tenant. `results` has only this tenant. Raises ReconcilerError."""
+        plan = _plan_of(results)
+        failure = results.failed.get(tenant.name)
+        result = self._result(tenant, state_of(self._command, exit_code), exit_code, failure.lines if failure else ())
+        if plan is None:
+            self._write(result, None)
+            return
+        output = json.loads(render(results, "json", OutputView()))
+        self._write(replace(result, plan_id=plan_id(plan), counts=_counts(plan, results)), output)
+
+    def not_started(self, tenant: Tenant, lines: Sequence[str]) -> None:
+        """Record that a tenant was not started. Raises ReconcilerError."""
+        self._write(self._result(tenant, TenantState.NOT_STARTED, None, lines), None)
+
+    def fail(self, error: ReconcilerError) -> None:
+        """Record an error that ended the command for all tenants whose end is not recorded. Raises ReconcilerError."""
+        for name, tenant in self._tenants.items():
+            if name not in self._ended:
+                status = state_of(self._command, error.exit_code)
+                self._write(self._result(tenant, status, error.exit_code, error.report_lines), None)
+
+    def _result(self, tenant: Tenant, status: str, exit_code: Exit | None, errors: Sequence[str] = ()) -> FleetResult:
+        now = timestamp(datetime.now(UTC))
+        return FleetResult(
+            inputs=self._inputs,
+            attempt=ci.attempt_number(),
+            wave=self._rollout.wave_of(tenant.name),
+            shard=self._shard,
+            tenant=tenant.name,
+            domain=tenant.host,
+            command=self._command,
+            started_at=self._started.get(tenant.name, now),
+            ended_at=None if status == BEGUN else now,
+            status=str(status),
+            exit_code=None if exit_code is None else int(exit_code),
+            errors=tuple(errors),
+        )
+
+    def _write(self, result: FleetResult, output: Mapping[str, Any] | None) -> None:
+        write_result(result_file(self._folder, result.tenant), result, output)
+        if result.status != BEGUN:
+            self._ended.add(result.tenant)
+
+
+def _plan_of(results: PlanResults | RunResults) -> Plan | None:
+    if isinstance(results, PlanResults):
+        return next(iter(results.plans), None)
+    return next((run.plan for run in results.runs), None)
+
+
+def _counts(plan: Plan, results: PlanResults | RunResults) -> dict[str, int]:
+    """Return the number of changes by action for a plan and by result for a run, and what a reviewer must know."""
+    if isinstance(results, RunResults):
+        return {str(result): count for result, count in count_results(results.runs[0].report.outcomes).items()}
+    actions = Counter(action_of(change) for change in plan.changes)
+    return {
+        **{action: actions[action] for action in ("create", "update", "delete")},
+        "blocked": len(plan.blocked),
+        "no_longer_declared": len(plan.no_longer_declared),
+        "critical": sum(risk.level is Level.CRITICAL for risk in all_risks(plan)),
+    }
