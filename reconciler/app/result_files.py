@@ -3,6 +3,7 @@
 import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -11,9 +12,10 @@ from typing import Any
 from reconciler.app import ci
 from reconciler.app.fleet import run_inputs
 from reconciler.app.load import workspace_of
-from reconciler.app.options import GlobalOptions
+from reconciler.app.options import GlobalOptions, ResultOptions
 from reconciler.app.outputs import OutputFile, check_outputs
-from reconciler.app.tenant_runs import select_tenants
+from reconciler.app.run_context import select_tenants
+from reconciler.app.tenant_reports import EndedTenant
 from reconciler.artifacts.fleet_files import result_file, write_result
 from reconciler.artifacts.fleet_json import timestamp
 from reconciler.artifacts.serialization import action_of, plan_id
@@ -24,8 +26,9 @@ from reconciler.core.plan import Plan
 from reconciler.core.problems import Level
 from reconciler.core.waves import Rollout
 from reconciler.errors import Exit, ReconcilerError, reason
-from reconciler.output.formats import OutputView, PlanResults, RunResults, render
-from reconciler.output.words import all_risks
+from reconciler.output.formats import OutputView, render
+from reconciler.output.results import PlanResults, RunResults
+from reconciler.output.words import all_risks, refusal
 
 
 class ResultFiles:
@@ -54,14 +57,17 @@ class ResultFiles:
         self._ended: set[str] = set()
 
     @classmethod
-    def create(cls, options: GlobalOptions, command: str, folder: Path, run: str | None) -> "ResultFiles":
-        """Return the result files of the selected tenants. Create the folder.
+    def create(cls, options: GlobalOptions, command: str, result_options: ResultOptions) -> "tuple[ResultFiles, ...]":
+        """Return the result files of the selected tenants, or nothing without --result. Create the folder.
 
         Raises:
             ReconcilerError: if a file cannot be written, the run has no name, or the selection is not valid.
         """
+        folder = result_options.result
+        if folder is None:
+            return ()
         config, tenants = select_tenants(options)
-        inputs = run_inputs(options, run, required=True)
+        inputs = run_inputs(options, result_options.run, required=True)
         workspace_of(options.config).refuse_checkout_links(folder, "--result")
         try:
             folder.mkdir(parents=True, exist_ok=True)
@@ -69,34 +75,37 @@ class ResultFiles:
             raise ReconcilerError(f"--result: the folder {folder} cannot be created: {reason(error)}") from error
         check_outputs(options, [OutputFile("--result", result_file(folder, each.name)) for each in tenants])
         shard = str(options.shard) if options.shard else None
-        return cls(folder, command=command, inputs=inputs, shard=shard, tenants=tenants, rollout=config.rollout)
+        return (cls(folder, command=command, inputs=inputs, shard=shard, tenants=tenants, rollout=config.rollout),)
 
     def begin(self, tenant: Tenant) -> None:
         """Record that the run of a tenant starts. Call it before the first request. Raises ReconcilerError."""
         self._started[tenant.name] = timestamp(datetime.now(UTC))
         self._write(self._result(tenant, BEGUN, None), None)
 
-    def end(self, tenant: Tenant, results: PlanResults | RunResults, exit_code: Exit) -> None:
-        """Record the end of the run of a tenant. `results` has only this tenant. Raises ReconcilerError."""
-        plan = _plan_of(results)
-        failure = results.failed.get(tenant.name)
-        result = self._result(tenant, state_of(self._command, exit_code), exit_code, failure.lines if failure else ())
+    def end(self, ended: EndedTenant) -> None:
+        """Record the end of the run of a tenant. Raises ReconcilerError."""
+        if ended.state is TenantState.NOT_STARTED:
+            self._write(self._result(ended.tenant, ended.state, None, _errors(ended)), None)
+            return
+        status = state_of(self._command, ended.exit_code)
+        result = self._result(ended.tenant, status, ended.exit_code, _errors(ended))
+        plan = _plan_of(ended.result)
         if plan is None:
             self._write(result, None)
-            return
-        output = json.loads(render(results, "json", OutputView()))
-        self._write(replace(result, plan_id=plan_id(plan), counts=_counts(plan, results)), output)
-
-    def not_started(self, tenant: Tenant, lines: Sequence[str]) -> None:
-        """Record that a tenant was not started. Raises ReconcilerError."""
-        self._write(self._result(tenant, TenantState.NOT_STARTED, None, lines), None)
+        else:
+            output = json.loads(render(ended.result, "json", OutputView()))
+            self._write(replace(result, plan_id=plan_id(plan), counts=_counts(plan, ended.result)), output)
 
     def fail(self, error: ReconcilerError) -> None:
-        """Record an error that ended the command for all tenants whose end is not recorded. Raises ReconcilerError."""
-        for name, tenant in self._tenants.items():
-            if name not in self._ended:
-                status = state_of(self._command, error.exit_code)
-                self._write(self._result(tenant, status, error.exit_code, error.report_lines), None)
+        """Record an error that ended the command for all tenants whose end is not recorded.
+
+        If the results cannot be written either, they stay as they are, and the tenants are unknown.
+        """
+        status = state_of(self._command, error.exit_code)
+        with suppress(ReconcilerError):
+            for name, tenant in self._tenants.items():
+                if name not in self._ended:
+                    self._write(self._result(tenant, status, error.exit_code, error.report_lines), None)
 
     def _result(self, tenant: Tenant, status: str, exit_code: Exit | None, errors: Sequence[str] = ()) -> FleetResult:
         now = timestamp(datetime.now(UTC))
@@ -119,6 +128,14 @@ class ResultFiles:
         write_result(result_file(self._folder, result.tenant), result, output)
         if result.status != BEGUN:
             self._ended.add(result.tenant)
+
+
+def _errors(ended: EndedTenant) -> Sequence[str]:
+    failure = ended.result.failed.get(ended.tenant.name)
+    if failure is not None:
+        return failure.lines
+    plan = _plan_of(ended.result)
+    return [refusal(plan)] if plan is not None and plan.blocked else ()
 
 
 def _plan_of(results: PlanResults | RunResults) -> Plan | None:
