@@ -21,7 +21,7 @@ STYLES: Mapping[TenantState, Style] = {
     TenantState.NOT_STARTED: Style.WARNING,
 }
 STATE_WIDTH = max(map(len, TenantState))
-NO_TENANTS = "no tenants"
+COLLECT = "collect"
 
 
 def fleet_summary(fleet: Fleet) -> str:
@@ -75,28 +75,31 @@ def matrix_jobs(fleet: Fleet) -> list[dict[str, str]]:
 def gitlab_pipeline(fleet: Fleet) -> str:
     """Return a child pipeline for GitLab, as JSON, which is YAML too.
 
-    Each job extends `.fleet`, which the repository defines. After each wave, a job that extends `.fleet-collect`
-    collects the results, and the next wave starts only if that job succeeds.
+    The repository defines what the jobs do: `.fleet` runs tenants, `.fleet-gate` is between two waves, and
+    `.fleet-collect` is the last job. Without tenants, it is the only one, because a pipeline needs a job.
     """
-    if not fleet.tenants:
-        script = ["echo 'No tenant is affected.'"]
-        return json_text({"stages": [NO_TENANTS], NO_TENANTS: {"stage": NO_TENANTS, "script": script}})
     stages: list[str] = []
     jobs: Json = {}
-    for wave in fleet.waves or (None,):
+    waves = fleet.waves or ((None,) if fleet.tenants else ())
+    for number, wave in enumerate(waves, start=1):
         members = [each for each in fleet.tenants if wave is None or each.wave == wave]
-        stage, collect = wave or "tenants", f"collect {wave}" if wave else "collect"
+        stage = wave or "tenants"
+        stages.append(stage)
         for name, variables in _gitlab_jobs(members, fleet):
-            values = {**_common_variables(fleet, wave), **variables}
-            jobs[f"{stage}: {name}"] = {"extends": ".fleet", "stage": stage, "variables": _unexpanded(values)}
-        jobs[collect] = {
-            "extends": ".fleet-collect",
-            "stage": collect,
-            "when": "always",
-            "variables": _unexpanded(_common_variables(fleet, wave)),
-        }
-        stages += [stage, collect]
+            jobs[f"{stage}: {name}"] = _gitlab_job(".fleet", stage, {**_common(fleet, wave), **variables})
+        if number < len(waves):
+            gate = f"after {wave}"
+            stages.append(gate)
+            jobs[gate] = _gitlab_job(".fleet-gate", gate, _common(fleet, wave))
+    stages.append(COLLECT)
+    jobs[COLLECT] = _gitlab_job(".fleet-collect", COLLECT, _common(fleet, None))
     return json_text({"stages": stages, **jobs})
+
+
+def _gitlab_job(extends: str, stage: str, variables: Mapping[str, str]) -> Json:
+    """Return a job. GitLab does not expand the values of its variables, so a name cannot read another variable."""
+    escaped = {name: value.replace("$", "$$") for name, value in variables.items()}
+    return {"extends": extends, "stage": stage, "variables": escaped}
 
 
 def _gitlab_jobs(members: list[ExpectedTenant], fleet: Fleet) -> Iterator[tuple[str, dict[str, str]]]:
@@ -112,13 +115,8 @@ def _gitlab_jobs(members: list[ExpectedTenant], fleet: Fleet) -> Iterator[tuple[
         yield shard, {"RECONCILER_TENANT": ",".join(names)}
 
 
-def _common_variables(fleet: Fleet, wave: str | None) -> dict[str, str]:
-    return {"RECONCILER_RUN": fleet.inputs.run, "WAVE": wave or ""}
-
-
-def _unexpanded(variables: Mapping[str, str]) -> dict[str, str]:
-    """Return variables whose values GitLab does not expand, so that a name cannot read another variable."""
-    return {name: value.replace("$", "$$") for name, value in variables.items()}
+def _common(fleet: Fleet, wave: str | None) -> dict[str, str]:
+    return {"RECONCILER_RUN": fleet.inputs.run, **({"WAVE": wave} if wave else {})}
 
 
 def report_summary(report: FleetReport) -> str:

@@ -261,33 +261,30 @@ def test_a_name_that_a_variable_cannot_pass_is_refused(here: Path, name: str, fo
 def test_the_child_pipeline_of_gitlab_has_stages_for_waves() -> None:
     pipeline = yaml.safe_load(reconciler("fleet", "list", "--format", "gitlab", "--run", "7").stdout)
 
-    assert pipeline["stages"] == ["canary", "collect canary", "rest", "collect rest"]
-    assert {name: job["stage"] for name, job in pipeline.items() if name != "stages"} == {
-        "canary: eu-1": "canary",
-        "collect canary": "collect canary",
-        "rest: eu-2": "rest",
-        "rest: us-1": "rest",
-        "collect rest": "collect rest",
+    assert pipeline.pop("stages") == ["canary", "after canary", "rest", "collect"]
+    assert {name: (job["extends"], job["stage"]) for name, job in pipeline.items()} == {
+        "canary: eu-1": (".fleet", "canary"),
+        "after canary": (".fleet-gate", "after canary"),
+        "rest: eu-2": (".fleet", "rest"),
+        "rest: us-1": (".fleet", "rest"),
+        "collect": (".fleet-collect", "collect"),
     }
-    assert pipeline["rest: us-1"]["extends"] == ".fleet"
-    assert pipeline["rest: us-1"]["variables"] == {
-        "RECONCILER_RUN": "7",
-        "WAVE": "rest",
-        "TENANT": "us-1",
-        "RECONCILER_TENANT": "us-1",
-    }
-    assert pipeline["collect rest"] == {
-        "extends": ".fleet-collect",
-        "stage": "collect rest",
-        "when": "always",
-        "variables": {"RECONCILER_RUN": "7", "WAVE": "rest"},
-    }
+    common = {"RECONCILER_RUN": "7", "WAVE": "rest"}
+    assert pipeline["rest: us-1"]["variables"] == {**common, "TENANT": "us-1", "RECONCILER_TENANT": "us-1"}
+    assert pipeline["collect"]["variables"] == {"RECONCILER_RUN": "7"}
 
 
-def test_an_empty_child_pipeline_has_a_job_that_succeeds() -> None:
+def test_a_shard_of_a_wave_is_one_job() -> None:
+    ran = reconciler("fleet", "list", "--format", "gitlab", "--run", "7", "--shards", "1")
+
+    job = yaml.safe_load(ran.stdout)["rest: 0/1"]
+    assert job["variables"] == {"RECONCILER_RUN": "7", "WAVE": "rest", "RECONCILER_TENANT": "eu-2,us-1"}
+
+
+def test_an_empty_child_pipeline_still_collects() -> None:
     ran = reconciler("fleet", "list", "--base", "main", "--format", "gitlab", "--run", "7")
 
-    assert yaml.safe_load(ran.stdout)["no tenants"]["script"] == ["echo 'No tenant is affected.'"]
+    assert set(yaml.safe_load(ran.stdout)) == {"stages", "collect"}
 
 
 def test_names_cannot_read_variables_or_add_keys(here: Path) -> None:
