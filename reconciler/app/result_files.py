@@ -1,7 +1,6 @@
 """The files of --result: the result of each tenant, which `fleet collect` reads."""
 
 import json
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
@@ -17,18 +16,17 @@ from reconciler.app.outputs import OutputFile, check_outputs
 from reconciler.app.run_context import select_tenants
 from reconciler.app.tenant_reports import EndedTenant
 from reconciler.artifacts.fleet_files import result_file, write_result
-from reconciler.artifacts.fleet_json import timestamp
-from reconciler.artifacts.serialization import action_of, plan_id
+from reconciler.artifacts.fleet_json import plan_counts, timestamp
+from reconciler.artifacts.serialization import plan_id
 from reconciler.config.tenants import Tenant
 from reconciler.core.fleet import BEGUN, FleetResult, RunInputs, TenantState, state_of
 from reconciler.core.outcome import count_results
 from reconciler.core.plan import Plan
-from reconciler.core.problems import Level
 from reconciler.core.waves import Rollout
 from reconciler.errors import Exit, ReconcilerError, reason
 from reconciler.output.formats import OutputView, render
 from reconciler.output.results import PlanResults, RunResults
-from reconciler.output.words import all_risks, refusal
+from reconciler.output.words import refusal
 
 
 class ResultFiles:
@@ -145,13 +143,7 @@ def _plan_of(results: PlanResults | RunResults) -> Plan | None:
 
 
 def _counts(plan: Plan, results: PlanResults | RunResults) -> dict[str, int]:
-    """Return the number of changes by action for a plan and by result for a run, and what a reviewer must know."""
+    """Return the number of changes by result for a run, and the numbers of `plan_counts` for a plan."""
     if isinstance(results, RunResults):
         return {str(result): count for result, count in count_results(results.runs[0].report.outcomes).items()}
-    actions = Counter(action_of(change) for change in plan.changes)
-    return {
-        **{action: actions[action] for action in ("create", "update", "delete")},
-        "blocked": len(plan.blocked),
-        "no_longer_declared": len(plan.no_longer_declared),
-        "critical": sum(risk.level is Level.CRITICAL for risk in all_risks(plan)),
-    }
+    return plan_counts(plan)

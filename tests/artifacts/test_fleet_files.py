@@ -35,7 +35,7 @@ def matches(content: object, schema: str) -> bool:
     ],
 )
 def test_a_result_is_read_as_it_was_written(tmp_path: Path, result: FleetResult) -> None:
-    write_result(result_file(tmp_path, result.tenant), result, {"summary": {}})
+    write_result(result_file(tmp_path, result.tenant), result, None)
 
     (found,) = read_results([tmp_path], FLEET_FILE)
 

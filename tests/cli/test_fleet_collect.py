@@ -102,12 +102,23 @@ def test_markdown_is_one_comment_for_the_configuration(run: Path) -> None:
     assert collect("--report", "markdown=report.md").code == 3
 
     body = (run / "report.md").read_text()
-    assert body.startswith("<!-- reconciler:all-tenants -->\n### Auth0 grants")
-    assert "3 tenants: 2 planned, 1 unknown" in body
-    assert "**2 critical risks in 1 tenant.**" in body
+    first, second, *_ = body.splitlines()
+    assert first == "<!-- reconciler:all-tenants -->"
+    assert second == "### Auth0 grants · 3 tenants: 2 of 3 planned, 1 unknown"
+    assert "1 with changes: 3 to create, 2 critical." in body
     rows = [line for line in body.splitlines() if line.startswith("<tr><td>")]
     assert [row.split("<code>")[1].split("<")[0] for row in rows] == ["t3", "t1", "t2"]
-    assert "<td>3 create, 2 critical</td>" in rows[1]
+
+
+def test_markdown_names_refused_results_and_a_stopped_rollout(run: Path) -> None:
+    expect(run, a_fleet(waves={"canary": ["t1"], "rest": ["t2", "t3"]}))
+    leave(run, a_result("t1", 3), a_result("t9"))
+
+    body = collect("--format", "markdown").stdout
+
+    assert "No further wave may start (stop_after: 1)." in body
+    assert "- `results/t9.json`: `the run does not expect this tenant`" in body
+    assert "- `Wave rest: 0 of 2 applied, 2 not started.`" in body
 
 
 def test_the_exit_code_is_the_same_with_resume(run: Path) -> None:
@@ -163,7 +174,7 @@ def test_a_github_step_gets_outputs_and_a_summary(run: Path, monkeypatch: pytest
     collect()
 
     assert "stopped=true\nexit_code=3\n" in (run / "GITHUB_OUTPUT").read_text()
-    assert "1 applied, 2 unknown" in (run / "GITHUB_STEP_SUMMARY").read_text()
+    assert "1 of 3 applied, 2 unknown" in (run / "GITHUB_STEP_SUMMARY").read_text()
 
 
 @pytest.mark.parametrize(

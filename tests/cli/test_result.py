@@ -70,6 +70,7 @@ def test_plan_writes_the_result_of_each_tenant(here: Path) -> None:
         "blocked": 0,
         "no_longer_declared": 0,
         "critical": 0,
+        "high": 0,
     }
     assert planned["output"]["plan_id"] == planned["plan_id"]
     assert planned["started_at"] <= planned["ended_at"]
@@ -84,6 +85,38 @@ def test_the_collection_knows_the_results() -> None:
 
     assert [each["state"] for each in ran.data["tenants"]] == ["planned", "planned", "failed"]
     assert (ran.code, ran.data["refused"]) == (1, [])
+
+
+def test_the_comment_of_the_collection_shows_each_plan_once() -> None:
+    reconciler("plan", "--all-tenants", "--result", "results")
+    collect()
+
+    body = reconciler("fleet", "collect", "fleet.json", "results", "--format", "markdown").stdout
+
+    assert body.startswith("<!-- reconciler:all-tenants -->\n### Auth0 grants · 3 tenants: 2 of 3 planned, 1 failed\n")
+    assert "Plan 1: 2 tenants (<code>t1</code>, <code>t2</code>): 1 to create" in body
+    assert body.count("<details><summary>Plan ") == 1
+    assert "Billing" in body
+    assert "AUTH0_T3_" in body
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("plan_id", "0" * 64),
+        ("counts", {"create": 0}),
+        ("output", {}),
+        ("domain", "t9.localhost"),
+    ],
+)
+def test_a_result_that_contradicts_its_plan_is_refused(here: Path, key: str, value: object) -> None:
+    reconciler("plan", "--tenant", "t1", "--result", "results")
+    data = result_of(here, "t1")
+    (here / "results" / "t1.json").write_text(json.dumps({**data, key: value}))
+
+    ran = collect("t1")
+
+    assert (ran.code, ran.data["tenants"][0]["state"], len(ran.data["refused"])) == (3, "unknown", 1)
 
 
 def test_apply_writes_the_outcomes(here: Path) -> None:

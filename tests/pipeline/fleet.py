@@ -90,7 +90,9 @@ def serve_fleet(folder: Path) -> Iterator[FleetServer]:
 
 @contextmanager
 def fleet_project(folder: Path, files: str) -> Iterator[tuple[Project, FleetServer]]:
-    """Yield a clone whose main branch declares a grant in each of forty tenants. `files` are the examples to copy."""
+    """Yield a clone whose main branch declares a grant in each of forty tenants. `files` is the folder in
+    examples/ to copy.
+    """
     clone, tenants = folder / "grants-of-many", folder / "tenants"
     tenants.mkdir()
     (clone / "grants").mkdir(parents=True)
@@ -102,12 +104,17 @@ def fleet_project(folder: Path, files: str) -> Iterator[tuple[Project, FleetServ
         (clone / "reconciler.yaml").write_text(f"{WAVES}tenants:\n{''.join(lines)}", encoding="utf-8")
         project = Project(clone, tenants, server.credentials())
         project.write(all=GRANTS)
-        if files == "github":
-            shutil.copytree(EXAMPLES / "github", clone / ".github" / "workflows")
-        else:
-            shutil.copytree(EXAMPLES / "gitlab", clone, dirs_exist_ok=True)
-        ignored = (".gitlab-ci-local/", ".reconciler/", "results/", "fleet*.json", "plans/")
-        (clone / ".gitignore").write_text("\n".join(ignored), encoding="utf-8")
+        target = clone / ".github" / "workflows" if files == "github" else clone
+        shutil.copytree(EXAMPLES / files, target, dirs_exist_ok=True)
+        ignored = (
+            ".gitlab-ci-local/",
+            ".gitlab-ci-reports/",
+            ".reconciler/",
+            "results*/",
+            "reconciler-*/",
+            "reconciler.*",
+        )
+        (clone / ".gitignore").write_text("\n".join([*ignored, "!*.yaml"]), encoding="utf-8")
         origin = folder / "origin.git"
         git(folder, "init", "--quiet", "--bare", "--initial-branch=main", str(origin))
         project.git("init", "--quiet", "--initial-branch=main")

@@ -72,7 +72,7 @@ def test_faults_are_reported_and_a_second_attempt_does_only_what_remains(
 
     assert exit_codes(acted, "Collect") == {"3"}, acted.log
     (issue,) = runner.forge.issues
-    assert "40 tenants: 28 planned, 2 failed, 10 unknown" in issue.body
+    assert "28 of 40 planned, 2 failed, 10 unknown" in issue.body
     assert "result-old/t05.json" in issue.body
     assert "instead of" in issue.body
     assert SECRET not in acted.log
@@ -83,7 +83,7 @@ def test_faults_are_reported_and_a_second_attempt_does_only_what_remains(
 
     assert again.code == 0, again.log
     assert set(server.requests) == KILLED | {"t00", "t01"}
-    assert "40 tenants: 40 planned" in runner.forge.issues[0].body
+    assert "40 of 40 planned" in runner.forge.issues[0].body
 
 
 def test_a_failing_wave_stops_the_next(server_and_runner: tuple[FleetServer, Runner]) -> None:
@@ -111,4 +111,4 @@ def test_a_pull_request_plans_the_affected_tenants_with_one_comment(
     assert acted.code == 0, acted.log
     assert set(server.requests) == {"t03", "t04"}
     (body,) = runner.forge.bodies()
-    assert "2 tenants: 2 planned" in body
+    assert "2 of 2 planned" in body
