@@ -1,8 +1,8 @@
 """The files of --result: the result of each tenant, which `fleet collect` reads."""
 
 import json
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -27,6 +27,17 @@ from reconciler.errors import Exit, ReconcilerError, reason
 from reconciler.output.formats import OutputView, render
 from reconciler.output.results import PlanResults, RunResults
 from reconciler.output.words import refusal
+
+
+@contextmanager
+def recording_failure(result_files: "Sequence[ResultFiles]") -> Iterator[None]:
+    """Record a ReconcilerError that ends the command for all tenants whose end is not recorded, and raise it."""
+    try:
+        yield
+    except ReconcilerError as error:
+        for each in result_files:
+            each.fail(error)
+        raise
 
 
 class ResultFiles:

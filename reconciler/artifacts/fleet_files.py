@@ -69,20 +69,19 @@ def write_result(path: Path, result: FleetResult, output: Mapping[str, object] |
 
 
 def read_results(folders: Iterable[Path], fleet_file: Path) -> Iterator[ResultFile]:
-    """Yield every JSON file in the folders and their subfolders, except `fleet_file`.
+    """Yield every JSON file in the folders and their subfolders once, except `fleet_file`.
 
     Raises:
         ReconcilerError: if a folder cannot be read, or there are too many files.
     """
-    fleet_path = os.path.realpath(fleet_file)
-    count = 0
-    for folder in folders:
-        for path in _json_files(folder, 1):
-            count += 1
-            if count > MAX_FILES:
-                raise ReconcilerError(f"there are more than {MAX_FILES:,} files in the result folders; name fewer")
-            if os.path.realpath(path) != fleet_path:
-                yield ResultFile(name_of(path), unquote(path.name.removesuffix(SUFFIX)), _read_result(path))
+    seen = {os.path.realpath(fleet_file)}
+    for count, path in enumerate((path for folder in folders for path in _json_files(folder, 1)), start=1):
+        if count > MAX_FILES:
+            raise ReconcilerError(f"there are more than {MAX_FILES:,} files in the result folders; name fewer")
+        place = os.path.join(os.path.realpath(path.parent), path.name)  # noqa: PTH118 - the file itself may be a link
+        if place not in seen:
+            seen.add(place)
+            yield ResultFile(name_of(path), unquote(path.name.removesuffix(SUFFIX)), _read_result(path))
 
 
 def _json_files(folder: Path, level: int) -> Iterator[Path]:

@@ -9,7 +9,7 @@ from reconciler.app.console import Console
 from reconciler.app.load import data_folder
 from reconciler.app.options import PlanOptions, RequestOptions, ResultOptions
 from reconciler.app.outputs import TENANT, OutputOptions, check_outputs
-from reconciler.app.result_files import ResultFiles
+from reconciler.app.result_files import ResultFiles, recording_failure
 from reconciler.app.run_context import expected_tenant_names
 from reconciler.app.tenant_reports import TenantReports, failed_runs
 from reconciler.app.tenant_runs import tenant_runs
@@ -99,12 +99,16 @@ def command(  # noqa: PLR0913 - the options of the command
     approvals, plan_options = approval_options.load(plan_options)
     _check_outputs(output_options)
     result_files = ResultFiles.create(options, APPLY, result_options)
-    _check_single_plan(approvals, plan_options)
+    with recording_failure(result_files):
+        _check_single_plan(approvals, plan_options)
     links = ci.source_links(options.config)
     view = OutputView(verbose=options.verbose, links=links, max_bytes=output_options.max_bytes)
     has_data = output_options.stdout_format != "text"
     try:
-        with tenant_runs(options, plan_options, request_options, console, has_names=approvals.have_names) as tenants:
+        with (
+            recording_failure(result_files),
+            tenant_runs(options, plan_options, request_options, console, has_names=approvals.have_names) as tenants,
+        ):
             approvals.check_count(tenants.names)
             reports: TenantReports[RunResult] = TenantReports(
                 APPLY, tenants, console, output_options, view, result_files
@@ -115,8 +119,6 @@ def command(  # noqa: PLR0913 - the options of the command
             apply_command = ApplyCommand(tenants, reports, approvals, console, apply_options)
             apply_command.run()
     except ReconcilerError as error:
-        for result_file in result_files:
-            result_file.fail(error)
         error.tenants = error.tenants or dict.fromkeys(options.tenants, False)
         if error.tenants:
             _write_reports(failed_runs(error), output_options, links)

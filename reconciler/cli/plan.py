@@ -9,7 +9,7 @@ from reconciler.app.console import Console
 from reconciler.app.interruption import Interruption
 from reconciler.app.options import GlobalOptions, PlanOptions, RequestOptions, ResultOptions
 from reconciler.app.outputs import TENANT, OutputFile, OutputOptions, check_outputs, files_for
-from reconciler.app.result_files import ResultFiles
+from reconciler.app.result_files import ResultFiles, recording_failure
 from reconciler.app.run_context import expected_tenant_names, select_tenants
 from reconciler.app.session import TenantSession
 from reconciler.app.tenant_reports import TenantReports, failed_plans
@@ -70,14 +70,15 @@ def command(  # noqa: PLR0913 - the options of the command
     try:
         if out:
             _discard_old_plans(out, options, console)
-        with tenant_runs(options, plan_options, request_options, console) as tenants:
+        with (
+            recording_failure(result_files),
+            tenant_runs(options, plan_options, request_options, console) as tenants,
+        ):
             _refuse_shared_plan_file(out, tenants)
             view = _view(output_options, options)
             reports: TenantReports[Plan] = TenantReports(PLAN, tenants, console, output_options, view, result_files)
             _plan_all(tenants, reports, out, console, detailed=detailed_exitcode)
     except ReconcilerError as error:
-        for result_file in result_files:
-            result_file.fail(error)
         error.tenants = error.tenants or dict.fromkeys(options.tenants, False)
         if error.tenants:
             _write_reports(failed_plans(error), output_options, options)

@@ -98,6 +98,13 @@ def test_results_are_found_in_subfolders_and_other_files_are_ignored(tmp_path: P
     assert [each.tenant for each in found] == ["t1"]
 
 
+def test_a_file_that_is_found_twice_counts_once(tmp_path: Path) -> None:
+    (tmp_path / "one").mkdir()
+    write_result(tmp_path / "one" / "t1.json", a_result(), None)
+
+    assert len(list(read_results([tmp_path, tmp_path / "one", tmp_path], FLEET_FILE))) == 1
+
+
 def test_a_result_that_cannot_be_written_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(ReconcilerError, match=r"missing/t1.json cannot be written"):
         write_result(tmp_path / "missing" / "t1.json", a_result(), None)

@@ -169,6 +169,15 @@ def test_invalid_files_fail_every_tenant(here: Path, tenants: list[str]) -> None
         assert "grants/billing.yaml:1:" in result_of(here, name)["errors"][0]
 
 
+def test_a_saved_plan_that_was_applied_before_is_refused(here: Path) -> None:
+    reconciler("plan", "--tenant", "t1", "--out", "plan.json")
+    reconciler("apply", "--tenant", "t1", "plan.json")
+
+    assert reconciler("apply", "--tenant", "t1", "plan.json", "--result", "results").code == 5
+
+    assert (result_of(here, "t1")["status"], result_of(here, "t1")["exit_code"]) == ("refused", 5)
+
+
 def test_the_shard_and_the_attempt_are_recorded(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GITHUB_ACTIONS", "true")
     monkeypatch.setenv("GITHUB_RUN_ATTEMPT", "3")

@@ -3,6 +3,7 @@
 import asyncio
 import shutil
 import socket
+import sys
 import threading
 from collections import Counter
 from collections.abc import Iterator
@@ -11,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import uvicorn
-from pipeline.project import EXAMPLES, Project, git
+from pipeline.project import EXAMPLES, Project, fake_python, git
 from starlette.types import ASGIApp, Receive, Scope, Send
 from support.commands import SECRET
 
@@ -28,6 +29,37 @@ apis:
 """
 GRANTS = "grants:\n  - {client: Billing, api: Invoices API, scope: ['read:invoices']}\n"
 WAVES = "waves: [{name: canary, tenants: [t00, t01]}, {name: rest, tenants: ['*']}]\n"
+
+
+SHORT = {"RECONCILER_PLAN_TIMEOUT": "4s", "RECONCILER_PLAN_ATTEMPTS": "1"}
+"""A hanging tenant ends soon."""
+KILLED = frozenset(NAMES[2::4])
+"""The tenants of the shard 2/4."""
+KILLER = """#!/bin/bash -p
+# Run the Python of the environment. Kill the first plan of the shard 2/4 when it has begun.
+words=" $* $RECONCILER_TENANT"
+if [[ -e {marker} || $words != *" reconciler plan "* || ($words != *" --shard 2/4 "* && $words != *" t02,"*) ]]; then
+  exec {python} "$@"
+fi
+touch {marker}
+{python} "$@" &
+while [[ $1 != --result ]]; do shift; done
+until [[ -e $2/t02.json ]]; do sleep 0.02; done
+kill -KILL $!
+wait $!
+"""
+
+
+def killing_python(folder: Path) -> Path:
+    """Return a python3 whose environments kill the first plan of the shard 2/4."""
+    killer, python = folder / "killer", folder / "killing" / "python3"
+    killer.write_text(KILLER.format(python=sys.executable, marker=folder / "killed"), encoding="utf-8")
+    killer.chmod(0o755)
+    text = fake_python(folder).read_text(encoding="utf-8")
+    python.parent.mkdir()
+    python.write_text(text.replace(f"exec {sys.executable}", f"exec {killer}", 1), encoding="utf-8")
+    python.chmod(0o755)
+    return python
 
 
 @dataclass(slots=True)

@@ -1,36 +1,18 @@
 """The fleet workflows of examples/github, run by act against forty tenants: faults, a second attempt, and waves."""
 
 import re
-import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from pipeline.fleet import GRANTS, NAMES, FleetServer, fleet_project
-from pipeline.project import fake_python
+from pipeline.fleet import GRANTS, KILLED, SHORT, FleetServer, fleet_project, killing_python
 from pipeline.workflow_runner import Runner, WorkflowRun
 from support.builders import RUN_INPUTS, a_result
 from support.commands import SECRET
 from support.forges import GitHub, serve_forge
 
 from reconciler.artifacts.fleet_files import write_result
-
-KILLED = set(NAMES[2::4])
-"""The tenants of the shard 2/4."""
-KILLER = """#!/bin/bash -p
-# Run the Python of the environment. Kill the first plan of the shard 2/4 when it has begun.
-if [[ " $* " != *" reconciler plan "* || $RECONCILER_TENANT != t02,* || -e {marker} ]]; then
-  exec {python} "$@"
-fi
-touch {marker}
-{python} "$@" &
-while [[ $1 != --result ]]; do shift; done
-until [[ -e $2/t02.json ]]; do sleep 0.02; done
-kill -KILL $!
-wait $!
-"""
-SHORT = {"RECONCILER_PLAN_TIMEOUT": "4s", "RECONCILER_PLAN_ATTEMPTS": "1"}
 
 
 @pytest.fixture
@@ -39,17 +21,6 @@ def server_and_runner(tmp_path: Path) -> Iterator[tuple[FleetServer, Runner]]:
     artifacts.mkdir()
     with fleet_project(tmp_path, "github") as (project, server), serve_forge(forge):
         yield server, Runner(project, forge, artifacts, tmp_path)
-
-
-def killing_python(folder: Path) -> Path:
-    """Return a python3 whose environments kill the first plan of the shard 2/4."""
-    killer, python = folder / "killer", folder / "killing-python3"
-    killer.write_text(KILLER.format(python=sys.executable, marker=folder / "killed"), encoding="utf-8")
-    killer.chmod(0o755)
-    text = fake_python(folder).read_text(encoding="utf-8")
-    python.write_text(text.replace(f"exec {sys.executable}", f"exec {killer}", 1), encoding="utf-8")
-    python.chmod(0o755)
-    return python
 
 
 def exit_codes(acted: WorkflowRun, job: str) -> set[str]:

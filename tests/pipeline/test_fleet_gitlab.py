@@ -1,11 +1,12 @@
 """The fleet pipeline of examples/gitlab, run by gitlab-ci-local against forty tenants."""
 
+import re
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from pipeline.fleet import GRANTS, FleetServer, fleet_project
+from pipeline.fleet import GRANTS, SHORT, FleetServer, fleet_project, killing_python
 from pipeline.gitlab_runner import NEEDS_NODE, GitLabRunner
 from pipeline.project import a_source_repository
 from support.commands import SECRET
@@ -48,12 +49,17 @@ def test_a_failing_wave_stops_the_next(server_and_runner: tuple[FleetServer, Git
     assert "40 tenants: 1 applied, 1 refused, 38 not started." in log
 
 
-def test_drift_is_planned_in_shards_and_collected(server_and_runner: tuple[FleetServer, GitLabRunner]) -> None:
+def test_faults_of_shards_are_collected(server_and_runner: tuple[FleetServer, GitLabRunner]) -> None:
     server, runner = server_and_runner
+    server.hanging.add("t00")
     runner = replace(runner, project=replace(runner.project, credentials=server.credentials("t01")))
+    python = killing_python(runner.home.parent)
 
-    code, log = runner.run(CI_PIPELINE_SOURCE="schedule")
+    code, log = runner.run(
+        CI_PIPELINE_SOURCE="schedule", PROGRAMS=f"{python.parent}:/usr/local/bin:/usr/bin:/bin", **SHORT
+    )
 
     assert code != 0
     (issue,) = runner.forge.issues
-    assert "39 of 40 planned, 1 failed" in issue.body, log
+    assert "28 of 40 planned, 2 failed, 10 unknown" in issue.body, log
+    assert re.search(r"^collect:drift .* FAIL 3", log, re.MULTILINE), log
