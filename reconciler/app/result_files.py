@@ -11,7 +11,7 @@ from typing import Any
 from reconciler.app import ci
 from reconciler.app.fleet import run_inputs
 from reconciler.app.load import workspace_of
-from reconciler.app.options import GlobalOptions, ResultOptions
+from reconciler.app.options import GlobalOptions, PlanOptions, ResultOptions
 from reconciler.app.outputs import OutputFile, check_outputs
 from reconciler.app.run_context import select_tenants
 from reconciler.app.tenant_reports import EndedTenant
@@ -66,15 +66,22 @@ class ResultFiles:
         self._ended: set[str] = set()
 
     @classmethod
-    def create(cls, options: GlobalOptions, command: str, result_options: ResultOptions) -> "tuple[ResultFiles, ...]":
+    def create(
+        cls, command: str, options: GlobalOptions, plan_options: PlanOptions, result_options: ResultOptions
+    ) -> "tuple[ResultFiles, ...]":
         """Return the result files of the selected tenants, or nothing without --result. Create the folder.
 
         Raises:
-            ReconcilerError: if a file cannot be written, the run has no name, or the selection is not valid.
+            ReconcilerError: if a file cannot be written, the run has no name, the selected tenants are not valid, or
+                the run is about a part of the grants.
         """
         folder = result_options.result
         if folder is None:
             return ()
+        if plan_options.selects:
+            raise ReconcilerError(
+                "--result is the result of all grants of a tenant: use it without PATH, --client and --api"
+            )
         config, tenants = select_tenants(options)
         inputs = run_inputs(options, result_options.run, required=True)
         workspace_of(options.config).refuse_checkout_links(folder, "--result")

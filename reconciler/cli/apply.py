@@ -98,7 +98,7 @@ def command(  # noqa: PLR0913 - the options of the command
     console = Console(options)
     approvals, plan_options = approval_options.load(plan_options)
     _check_outputs(output_options)
-    result_files = ResultFiles.create(options, APPLY, result_options)
+    result_files = ResultFiles.create(APPLY, options, plan_options, result_options)
     with recording_failure(result_files):
         _check_single_plan(approvals, plan_options)
     links = ci.source_links(options.config)

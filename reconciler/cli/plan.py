@@ -66,7 +66,7 @@ def command(  # noqa: PLR0913 - the options of the command
     options = current_options()
     console = Console(options)
     _check_outputs(options, out, output_options)
-    result_files = ResultFiles.create(options, PLAN, result_options)
+    result_files = ResultFiles.create(PLAN, options, plan_options, result_options)
     try:
         if out:
             _discard_old_plans(out, options, console)

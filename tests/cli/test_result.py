@@ -202,6 +202,13 @@ def test_the_run_of_the_ci_service_is_the_default(here: Path, monkeypatch: pytes
     assert result_of(here, "t1")["run"] == "job/nightly-1"
 
 
+def test_a_part_of_the_grants_has_no_result(here: Path) -> None:
+    ran = reconciler("apply", "--tenant", "t1", "--yes", "--client", "Billing", "--result", "results")
+
+    assert (ran.code, (here / "results").exists()) == (1, False)
+    assert "use it without PATH, --client and --api" in ran.stderr
+
+
 @pytest.mark.parametrize("folder", ["grants", "file", "file/results"])
 def test_a_folder_that_cannot_be_used_is_an_error_before_any_request(here: Path, folder: str) -> None:
     (here / "file").touch()
