@@ -103,9 +103,12 @@ class ResultFiles:
         if ended.state is TenantState.NOT_STARTED:
             self._write(self._result(ended.tenant, ended.state, None, _errors(ended)), None)
             return
-        status = state_of(self._command, ended.exit_code)
-        result = self._result(ended.tenant, status, ended.exit_code, _errors(ended))
         plan = _plan_of(ended.result)
+        exit_code, errors = ended.exit_code, list(_errors(ended))
+        if plan is not None and plan.selection is not None and exit_code in {Exit.DONE, Exit.CHANGES}:
+            exit_code = Exit.INCOMPLETE
+            errors.append(f"the saved plan is about a part of the grants: {plan.selection.selection}")
+        result = self._result(ended.tenant, state_of(self._command, exit_code), exit_code, errors)
         if plan is None:
             self._write(result, None)
         else:

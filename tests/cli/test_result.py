@@ -209,6 +209,16 @@ def test_a_part_of_the_grants_has_no_result(here: Path) -> None:
     assert "use it without PATH, --client and --api" in ran.stderr
 
 
+def test_a_saved_plan_of_a_part_of_the_grants_has_a_partial_result(here: Path) -> None:
+    reconciler("plan", "--tenant", "t1", "--client", "Billing", "--out", "plan.json")
+
+    assert reconciler("apply", "--tenant", "t1", "plan.json", "--result", "results").code == 0
+
+    result = result_of(here, "t1")
+    assert (result["status"], result["exit_code"]) == ("partial", 3)
+    assert result["errors"] == ['the saved plan is about a part of the grants: client "Billing"']
+
+
 @pytest.mark.parametrize("folder", ["grants", "file", "file/results"])
 def test_a_folder_that_cannot_be_used_is_an_error_before_any_request(here: Path, folder: str) -> None:
     (here / "file").touch()
