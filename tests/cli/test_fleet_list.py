@@ -1,12 +1,13 @@
 """fleet list: the tenants of a run, from the files and git only."""
 
 import json
+import os
 from pathlib import Path
 
 import pytest
 import yaml
 from jsonschema import Draft202012Validator
-from support.commands import CommandResult, reconciler
+from support.commands import CommandResult, reconciler, run_process
 from support.repository import commit_all, git
 
 from reconciler.contract import stored
@@ -305,3 +306,25 @@ def test_several_formats_can_be_written_at_once(here: Path) -> None:
 
     assert ran.stdout.startswith("any=true\n")
     assert json.loads((here / "fleet.json").read_text())["run"] == "7"
+
+
+@pytest.mark.slow
+def test_five_hundred_tenants_are_listed_in_half_a_second(here: Path) -> None:
+    tenants = "".join(f"  t{number}: {{domain: t{number}.eu.auth0.com}}\n" for number in range(500))
+    (here / "reconciler.yaml").write_text(f"tenants:\n{tenants}", encoding="utf-8")
+    (here / "grants" / "eu.yaml").unlink()
+    item = "  - {{client: App {0}, api: Invoices API, scope: ['read:invoices']}}\n"
+    for number in range(500):
+        items = "".join(item.format(each) for each in range(20))
+        (here / "grants" / f"t{number}.yaml").write_text(f"tenants: [t{number}]\ngrants:\n{items}", encoding="utf-8")
+    commit_all(here)
+    edit(here / "grants" / "t7.yaml", "App 3", "App 33")
+    edit(here / "reconciler.yaml", "t9: {", "t9: {variables: {stage: test}, ")
+
+    before = os.times()
+    ran = run_process("fleet", "list", "--base", "main", "--format", "github")
+    after = os.times()
+
+    assert [each["tenant"] for each in json.loads(outputs(ran)["matrix"])["include"]] == ["t7", "t9"]
+    # The time of the processor, because other tests run at the same time. It is about 0.5 seconds.
+    assert after.children_user + after.children_system - before.children_user - before.children_system < 1.5

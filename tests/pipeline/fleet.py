@@ -31,7 +31,7 @@ GRANTS = "grants:\n  - {client: Billing, api: Invoices API, scope: ['read:invoic
 WAVES = "waves: [{name: canary, tenants: [t00, t01]}, {name: rest, tenants: ['*']}]\n"
 
 
-SHORT = {"RECONCILER_PLAN_TIMEOUT": "4s", "RECONCILER_PLAN_ATTEMPTS": "1"}
+SHORT = {"RECONCILER_PLAN_TIMEOUT": "6s", "RECONCILER_PLAN_ATTEMPTS": "1"}
 """A hanging tenant ends soon."""
 KILLED = frozenset(NAMES[2::4])
 """The tenants of the shard 2/4."""

@@ -83,3 +83,13 @@ def test_a_pull_request_plans_the_affected_tenants_with_one_comment(
     assert set(server.requests) == {"t03", "t04"}
     (body,) = runner.forge.bodies()
     assert "2 of 2 planned" in body
+
+    runner.project.git("checkout", "--quiet", "change")
+    runner.project.write(some="grants: [{client: Portal}]\n")
+    runner.project.commit("Break it")
+    broken = runner.pull_request_of_branch("fleet-pull-request.yml")
+
+    assert broken.code != 0
+    (body,) = runner.forge.bodies()
+    assert ": no report" in body
+    assert set(server.requests) == {"t03", "t04"}
