@@ -14,6 +14,11 @@ from reconciler.cli.main import COMMANDS, commands
 ROOT = Path(__file__).parent.parent
 WORKFLOWS = sorted((ROOT / "examples" / "github").glob("*.yml"))
 ACTION = ROOT / "action.yml"
+GITLAB_FLEET = [
+    ROOT / "examples" / "gitlab" / "fleet" / name
+    for name in (".gitlab-ci.yml", ".gitlab/install.yml", ".gitlab/tenants.yml")
+]
+KUBERNETES = sorted((ROOT / "examples" / "kubernetes").glob("*.yaml"))
 GITLAB = ROOT / "examples" / "gitlab" / ".gitlab-ci.yml"
 PINNED = re.compile(r"[\w.-]+/[\w.-]+@[0-9a-f]{40}")
 
@@ -33,7 +38,10 @@ def steps(file: Path) -> list[dict[str, Any]]:
 
 
 def known_options(name: str) -> set[str]:
-    command = commands.get_command(click.Context(commands), name)
+    command: click.Command | None = commands
+    for word in name.split():
+        assert isinstance(command, click.Group)
+        command = command.get_command(click.Context(commands), word)
     assert command is not None
     return {option for parameter in command.params for option in parameter.opts if option.startswith("--")}
 
@@ -67,7 +75,8 @@ def test_a_workflow_uses_only_existing_inputs_of_the_action(file: Path) -> None:
 
     assert ours
     assert {name for step in ours for name in step["with"]} <= set(read(ACTION)["inputs"])
-    assert {step["with"]["command"] for step in ours} <= {"validate", "plan", "apply", "import"}
+    known = {"validate", "plan", "apply", "import", "fleet list", "fleet collect"}
+    assert {step["with"]["command"] for step in ours} <= known
 
 
 @every_workflow
@@ -106,6 +115,21 @@ def test_jobs_with_secrets_do_not_run_for_forks() -> None:
     assert jobs["plan"]["if"] == f"github.event_name == 'merge_group' || {own_branch}"
 
 
+def test_jobs_for_many_tenants_do_not_run_for_forks() -> None:
+    (pull_request,) = (file for file in WORKFLOWS if file.name == "fleet-pull-request.yml")
+    jobs = read(pull_request)["jobs"]
+
+    assert jobs["list"]["if"] == "github.event.pull_request.head.repo.full_name == github.repository"
+    assert jobs["plan"]["needs"] == "list"
+    assert "needs.list.result == 'success'" in jobs["collect"]["if"]
+    assert "secrets." not in str([jobs[name] for name in ("validate", "list", "collect")])
+
+
+def test_a_fleet_is_always_collected() -> None:
+    for file in (each for each in WORKFLOWS if each.name.startswith("fleet-")):
+        assert read(file)["jobs"]["collect"]["if"].startswith("always()")
+
+
 def test_apply_jobs_of_a_tenant_run_one_at_a_time_and_are_not_cancelled() -> None:
     (apply,) = (file for file in WORKFLOWS if file.name == "apply.yml")
 
@@ -123,14 +147,19 @@ def test_jobs_that_report_problems_run_even_if_files_are_invalid(job: str) -> No
     assert own == ["install"]
 
 
-@pytest.mark.parametrize("file", [ACTION, GITLAB], ids=lambda file: file.name)
+@pytest.mark.parametrize("file", [ACTION, GITLAB, *GITLAB_FLEET, *KUBERNETES], ids=lambda file: file.name)
 def test_called_commands_have_the_options_that_are_used(file: Path) -> None:
     text = file.read_text(encoding="utf-8")
     for call in re.finditer(
-        r"\breconciler (validate|plan|apply|access|comment)\b([^|\n]*)", text.replace("\n      --", " --")
+        r"\breconciler (validate|plan|apply|access|comment|fleet list|fleet collect)\b([^|&>\n]*)",
+        text.replace("\n      --", " --").replace("\\\n", ""),
     ):
         options = {word for word in shlex.split(call[2].replace("}", " ").split(";")[0]) if word.startswith("--")}
         assert options <= known_options(call[1])
+    for arguments in re.findall(r"args:\n((?: +- .*\n)+)", text):
+        command, *words = re.findall(r"- (\S+)", arguments)
+        if command in COMMANDS:
+            assert {word.partition("=")[0] for word in words if word.startswith("--")} <= known_options(command)
     added = set(re.findall(r"add (--[\w-]+)", text))
     assert added <= known_options("plan") | known_options("apply")
 

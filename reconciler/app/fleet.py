@@ -44,8 +44,8 @@ def _inputs(options: GlobalOptions, run: str | None, contents: Contents, *, requ
     name = run or ci.run_number()
     if required and not name:
         raise ReconcilerError(
-            "the run has no name, so its results could not be told from those of other runs; CI services name their "
-            "runs; elsewhere, use --run NAME or set RECONCILER_RUN, for all jobs of the run the same"
+            "the run has no name: use --run NAME or set RECONCILER_RUN, with the same name in all jobs of the run; "
+            "in a CI job, the number of the run is the default"
         )
     return RunInputs(name, _commit(options), _configuration_digest(options), files_digest(contents))
 

@@ -170,3 +170,11 @@ def _name_in(grants: str, path: str) -> str:
             "name files in this folder, or choose another folder with --grants"
         )
     return name_of(Path(grants, inside))
+
+
+@dataclass(frozen=True, slots=True)
+class ResultOptions:
+    """The folder of --result, or None, and the name of the run in --run."""
+
+    result: Path | None = None
+    run: str | None = None

@@ -6,16 +6,18 @@ links, strict JSON, and only what the schema allows.
 
 import os
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, unquote
 
 from reconciler.artifacts.atomic_files import OWNER_ONLY, write_output
-from reconciler.artifacts.fleet_json import fleet_from_json, result_from_json, result_json
+from reconciler.artifacts.fleet_json import fleet_from_json, plan_counts, result_from_json, result_json
 from reconciler.artifacts.json_text import json_text
 from reconciler.artifacts.saved_plan import parse_untrusted_json
+from reconciler.artifacts.serialization import plan_from_json, plan_id, plan_json
 from reconciler.contract import stored
-from reconciler.core.fleet import Fleet, FleetResult
+from reconciler.core.fleet import PLAN, Fleet, FleetResult
 from reconciler.core.fleet_report import ResultFile
 from reconciler.core.problems import Problem
 from reconciler.errors import ReconcilerError, reason
@@ -67,20 +69,19 @@ def write_result(path: Path, result: FleetResult, output: Mapping[str, object] |
 
 
 def read_results(folders: Iterable[Path], fleet_file: Path) -> Iterator[ResultFile]:
-    """Yield every JSON file in the folders and their subfolders, except `fleet_file`.
+    """Yield every JSON file in the folders and their subfolders once, except `fleet_file`.
 
     Raises:
         ReconcilerError: if a folder cannot be read, or there are too many files.
     """
-    fleet_path = os.path.realpath(fleet_file)
-    count = 0
-    for folder in folders:
-        for path in _json_files(folder, 1):
-            count += 1
-            if count > MAX_FILES:
-                raise ReconcilerError(f"there are more than {MAX_FILES:,} files in the result folders; name fewer")
-            if os.path.realpath(path) != fleet_path:
-                yield ResultFile(name_of(path), unquote(path.name.removesuffix(SUFFIX)), _read_result(path))
+    seen = {os.path.realpath(fleet_file)}
+    for count, path in enumerate((path for folder in folders for path in _json_files(folder, 1)), start=1):
+        if count > MAX_FILES:
+            raise ReconcilerError(f"there are more than {MAX_FILES:,} files in the result folders; name fewer")
+        place = os.path.join(os.path.realpath(path.parent), path.name)  # noqa: PTH118 - the file itself may be a link
+        if place not in seen:
+            seen.add(place)
+            yield ResultFile(name_of(path), unquote(path.name.removesuffix(SUFFIX)), _read_result(path))
 
 
 def _json_files(folder: Path, level: int) -> Iterator[Path]:
@@ -108,7 +109,26 @@ def _read_result(path: Path) -> FleetResult | str:
     if isinstance(data, str):
         return data
     result = result_from_json(data)
-    return result if result.is_consistent else "has a status that does not fit its exit code"
+    if not result.is_consistent:
+        return "has a status that does not fit its exit code"
+    if result.command == PLAN and data["output"] is not None:
+        return _with_plan(result, data["output"])
+    return result
+
+
+def _with_plan(result: FleetResult, output: Mapping[str, Any]) -> FleetResult | str:
+    """Return the result with its plan, or why its output is not that plan."""
+    if not validity_check(stored.load(stored.PLAN))(output):
+        return f"has an output that does not match {stored.PLAN}"
+    plan = plan_from_json(output)
+    is_whole = plan_json(plan) == output and plan_id(plan) == result.plan_id
+    if (
+        not is_whole
+        or result.counts != plan_counts(plan)
+        or (plan.tenant.name, plan.tenant.domain) != (result.tenant, result.domain)
+    ):
+        return "has an output that is not the plan of this result"
+    return replace(result, plan=plan)
 
 
 def _read_json(path: Path, max_bytes: int, schema: str) -> Any:  # noqa: ANN401 - JSON that the schema has checked

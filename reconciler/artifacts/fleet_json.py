@@ -1,12 +1,16 @@
 """Pure: fleet runs (schemas/fleet.schema.json) and results (schemas/fleet-result.schema.json) as JSON data and back."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from reconciler.artifacts.serialization import FORMAT_VERSION, Json
+from reconciler.artifacts.serialization import FORMAT_VERSION, Json, action_of
 from reconciler.core.characters import shorten, visible
 from reconciler.core.fleet import ExpectedTenant, Fleet, FleetResult, RunInputs
+from reconciler.core.plan import Plan
+from reconciler.core.problems import Level
+from reconciler.output.words import all_risks
 
 MAX_ERRORS, MAX_ERROR_LENGTH = 100, 1900
 """The maximum number of error lines, and their maximum length before a remark about the rest."""
@@ -80,6 +84,19 @@ def result_from_json(data: Mapping[str, Any]) -> FleetResult:
         **{name: data[name] for name in (*names, "exit_code", "plan_id", "counts")},
         errors=tuple(data["errors"]),
     )
+
+
+def plan_counts(plan: Plan) -> dict[str, int]:
+    """Return the number of changes in a plan by action, and what a reviewer must know."""
+    actions = Counter(action_of(change) for change in plan.changes)
+    risks = Counter(risk.level for risk in all_risks(plan))
+    return {
+        **{action: actions[action] for action in ("create", "update", "delete")},
+        "blocked": len(plan.blocked),
+        "no_longer_declared": len(plan.no_longer_declared),
+        "critical": risks[Level.CRITICAL],
+        "high": risks[Level.HIGH],
+    }
 
 
 def timestamp(moment: datetime) -> str:

@@ -7,8 +7,9 @@ from reconciler.app.apply_tenants import ApplyCommand, ApplyOptions
 from reconciler.app.approval import ApprovalOptions, Approvals
 from reconciler.app.console import Console
 from reconciler.app.load import data_folder
-from reconciler.app.options import PlanOptions, RequestOptions
+from reconciler.app.options import PlanOptions, RequestOptions, ResultOptions
 from reconciler.app.outputs import TENANT, OutputOptions, check_outputs
+from reconciler.app.result_files import ResultFiles, recording_failure
 from reconciler.app.run_context import expected_tenant_names
 from reconciler.app.tenant_reports import TenantReports, failed_runs
 from reconciler.app.tenant_runs import tenant_runs
@@ -19,6 +20,7 @@ from reconciler.cli.option_groups import (
     parse_duration,
     plan_options,
     request_options,
+    result_options,
 )
 from reconciler.cli.options import TENANT_OPTIONS, current_options, global_options, shard_option, wave_option
 from reconciler.core.fleet import APPLY
@@ -73,13 +75,15 @@ approval_options = option_group(
 @at_once_option
 @wave_option
 @shard_option
+@result_options
 @output_options("markdown")
-def command(
+def command(  # noqa: PLR0913 - the options of the command
     *,
     plan_options: PlanOptions,
     request_options: RequestOptions,
     approval_options: ApprovalOptions,
     yes: bool,
+    result_options: ResultOptions,
     output_options: OutputOptions,
 ) -> Exit:
     """Change the tenant to what the files declare.
@@ -100,14 +104,21 @@ def command(
     console = Console(options)
     approvals, plan_options = approval_options.load(plan_options)
     _check_outputs(output_options)
-    _check_single_plan(approvals, plan_options)
+    result_files = ResultFiles.create(APPLY, options, plan_options, result_options)
+    with recording_failure(result_files):
+        _check_single_plan(approvals, plan_options)
     links = ci.source_links(options.config)
     view = OutputView(verbose=options.verbose, links=links, max_bytes=output_options.max_bytes)
     has_data = output_options.stdout_format != "text"
     try:
-        with tenant_runs(options, plan_options, request_options, console, has_names=approvals.have_names) as tenants:
+        with (
+            recording_failure(result_files),
+            tenant_runs(options, plan_options, request_options, console, has_names=approvals.have_names) as tenants,
+        ):
             approvals.check_count(tenants.names)
-            reports: TenantReports[RunResult] = TenantReports(APPLY, tenants, console, output_options, view)
+            reports: TenantReports[RunResult] = TenantReports(
+                APPLY, tenants, console, output_options, view, result_files
+            )
             apply_options = ApplyOptions(
                 plan_options=plan_options,
                 request_options=request_options,

@@ -5,11 +5,12 @@ import math
 import re
 from collections.abc import Callable, Sequence
 from functools import wraps
+from pathlib import Path
 from typing import Any
 
 import click
 
-from reconciler.app.options import PlanOptions, RequestOptions
+from reconciler.app.options import PlanOptions, RequestOptions, ResultOptions
 from reconciler.app.outputs import OutputOptions, ReportFile
 from reconciler.cli.options import ListedName
 from reconciler.core.characters import quote_text
@@ -216,6 +217,19 @@ run_option = click.option(
     type=RunName(),
     metavar="NAME",
     help="Name of the run in results.  [default: the number of the run of the CI service]",
+)
+
+
+result_options = option_group(
+    "result_options",
+    ResultOptions,
+    click.option(
+        "--result",
+        type=click.Path(path_type=Path),
+        metavar="DIR",
+        help="Write the result of each tenant to DIR/TENANT.json at the start and the end, for fleet collect.",
+    ),
+    run_option,
 )
 
 

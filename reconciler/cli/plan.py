@@ -8,15 +8,16 @@ import click
 from reconciler.app import ci
 from reconciler.app.console import Console
 from reconciler.app.interruption import Interruption
-from reconciler.app.options import GlobalOptions, PlanOptions, RequestOptions
+from reconciler.app.options import GlobalOptions, PlanOptions, RequestOptions, ResultOptions
 from reconciler.app.outputs import TENANT, OutputFile, OutputOptions, check_outputs, files_for
+from reconciler.app.result_files import ResultFiles, recording_failure
 from reconciler.app.run_context import expected_tenant_names, select_tenants
 from reconciler.app.session import TenantSession
 from reconciler.app.tenant_reports import TenantReports, failed_plans
 from reconciler.app.tenant_runs import TenantRuns, tenant_runs
 from reconciler.artifacts.saved_plan import discard_plan, write_plan
 from reconciler.artifacts.serialization import short_id
-from reconciler.cli.option_groups import at_once_option, output_options, plan_options, request_options
+from reconciler.cli.option_groups import at_once_option, output_options, plan_options, request_options, result_options
 from reconciler.cli.options import TENANT_OPTIONS, current_options, global_options, shard_option, wave_option
 from reconciler.core.characters import pluralize
 from reconciler.core.fleet import PLAN
@@ -46,13 +47,15 @@ from reconciler.output.words import refusal
 @wave_option
 @shard_option
 @click.option("--out", metavar="FILE", help="Save the plan to FILE. {tenant} in FILE is replaced by the tenant's name.")
+@result_options
 @output_options("markdown", "sarif", "github")
 @click.option("--detailed-exitcode", is_flag=True, help="Exit with 2 if there are changes.")
-def command(
+def command(  # noqa: PLR0913 - the options of the command
     *,
     plan_options: PlanOptions,
     request_options: RequestOptions,
     out: str | None,
+    result_options: ResultOptions,
     output_options: OutputOptions,
     detailed_exitcode: bool,
 ) -> Exit:
@@ -66,13 +69,17 @@ def command(
     options = current_options()
     console = Console(options)
     _check_outputs(options, out, output_options)
+    result_files = ResultFiles.create(PLAN, options, plan_options, result_options)
     try:
         if out:
             _discard_old_plans(out, options, console)
-        with tenant_runs(options, plan_options, request_options, console) as tenants:
+        with (
+            recording_failure(result_files),
+            tenant_runs(options, plan_options, request_options, console) as tenants,
+        ):
             _refuse_shared_plan_file(out, tenants)
             view = _view(output_options, options)
-            reports: TenantReports[Plan] = TenantReports(PLAN, tenants, console, output_options, view)
+            reports: TenantReports[Plan] = TenantReports(PLAN, tenants, console, output_options, view, result_files)
             _plan_all(tenants, reports, out, console, detailed=detailed_exitcode)
     except ReconcilerError as error:
         error.tenants = error.tenants or dict.fromkeys(options.tenants, False)

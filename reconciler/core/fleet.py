@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from reconciler.core.characters import quote_text
+from reconciler.core.plan import Plan
 from reconciler.errors import EXIT_CODES_BY_SEVERITY, Exit
 
 SHARD = re.compile(r"(?P<index>[0-9]{1,6})/(?P<count>[0-9]{1,6})", re.ASCII)
@@ -165,6 +166,7 @@ class FleetResult:
         plan_id: The id of the plan, or None if no plan was made.
         counts: The number of changes, by action for plan and by result for apply.
         errors: The reasons for a failure.
+        plan: The plan, if the command is plan and made one. Only a result that was read has it.
     """
 
     inputs: RunInputs
@@ -181,6 +183,7 @@ class FleetResult:
     plan_id: str | None = None
     counts: Mapping[str, int] = field(default_factory=dict)
     errors: tuple[str, ...] = ()
+    plan: Plan | None = None
 
     @property
     def is_consistent(self) -> bool:

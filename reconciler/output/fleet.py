@@ -6,12 +6,15 @@ from collections.abc import Iterator, Mapping
 from reconciler.artifacts.fleet_json import fleet_json, result_json
 from reconciler.artifacts.json_text import json_text
 from reconciler.artifacts.serialization import Json
-from reconciler.core.characters import pluralize, visible
-from reconciler.core.fleet import ExpectedTenant, Fleet, TenantState
+from reconciler.core.characters import join_some, pluralize, visible
+from reconciler.core.fleet import APPLY, ExpectedTenant, Fleet, TenantState
 from reconciler.core.fleet_report import CollectedTenant, FleetReport
-from reconciler.output.escape import commit_suffix, element, fleet_marker, span
+from reconciler.core.outcome import Result
+from reconciler.core.plan import TenantName
+from reconciler.output.escape import span
 from reconciler.output.markdown.document import Section, join_sections
-from reconciler.output.markdown.plan import TITLE
+from reconciler.output.markdown.tenants import plans_markdown
+from reconciler.output.results import ACTIONS, FleetSummary, PlanResults, TenantFailure, TenantSummary
 from reconciler.output.source_links import SourceLinks
 from reconciler.output.styled import Line, Span, Style, line
 
@@ -21,7 +24,7 @@ STYLES: Mapping[TenantState, Style] = {
     TenantState.NOT_STARTED: Style.WARNING,
 }
 STATE_WIDTH = max(map(len, TenantState))
-NO_TENANTS = "no tenants"
+COLLECT = "collect"
 
 
 def fleet_summary(fleet: Fleet) -> str:
@@ -75,28 +78,31 @@ def matrix_jobs(fleet: Fleet) -> list[dict[str, str]]:
 def gitlab_pipeline(fleet: Fleet) -> str:
     """Return a child pipeline for GitLab, as JSON, which is YAML too.
 
-    Each job extends `.fleet`, which the repository defines. After each wave, a job that extends `.fleet-collect`
-    collects the results, and the next wave starts only if that job succeeds.
+    The repository defines what the jobs do: `.fleet` runs tenants, `.fleet-gate` is between two waves, and
+    `.fleet-collect` is the last job. Without tenants, it is the only one, because a pipeline needs a job.
     """
-    if not fleet.tenants:
-        script = ["echo 'No tenant is affected.'"]
-        return json_text({"stages": [NO_TENANTS], NO_TENANTS: {"stage": NO_TENANTS, "script": script}})
     stages: list[str] = []
     jobs: Json = {}
-    for wave in fleet.waves or (None,):
+    waves = fleet.waves or ((None,) if fleet.tenants else ())
+    for number, wave in enumerate(waves, start=1):
         members = [each for each in fleet.tenants if wave is None or each.wave == wave]
-        stage, collect = wave or "tenants", f"collect {wave}" if wave else "collect"
+        stage = wave or "tenants"
+        stages.append(stage)
         for name, variables in _gitlab_jobs(members, fleet):
-            values = {**_common_variables(fleet, wave), **variables}
-            jobs[f"{stage}: {name}"] = {"extends": ".fleet", "stage": stage, "variables": _unexpanded(values)}
-        jobs[collect] = {
-            "extends": ".fleet-collect",
-            "stage": collect,
-            "when": "always",
-            "variables": _unexpanded(_common_variables(fleet, wave)),
-        }
-        stages += [stage, collect]
+            jobs[f"{stage}: {name}"] = _gitlab_job(".fleet", stage, {**_common(fleet, wave), **variables})
+        if number < len(waves):
+            gate = f"after {wave}"
+            stages.append(gate)
+            jobs[gate] = _gitlab_job(".fleet-gate", gate, _common(fleet, wave))
+    stages.append(COLLECT)
+    jobs[COLLECT] = _gitlab_job(".fleet-collect", COLLECT, _common(fleet, None))
     return json_text({"stages": stages, **jobs})
+
+
+def _gitlab_job(extends: str, stage: str, variables: Mapping[str, str]) -> Json:
+    """Return a job. GitLab does not expand the values of its variables, so a name cannot read another variable."""
+    escaped = {name: value.replace("$", "$$") for name, value in variables.items()}
+    return {"extends": extends, "stage": stage, "variables": escaped}
 
 
 def _gitlab_jobs(members: list[ExpectedTenant], fleet: Fleet) -> Iterator[tuple[str, dict[str, str]]]:
@@ -112,13 +118,9 @@ def _gitlab_jobs(members: list[ExpectedTenant], fleet: Fleet) -> Iterator[tuple[
         yield shard, {"RECONCILER_TENANT": ",".join(names)}
 
 
-def _common_variables(fleet: Fleet, wave: str | None) -> dict[str, str]:
-    return {"RECONCILER_RUN": fleet.inputs.run, "WAVE": wave or ""}
-
-
-def _unexpanded(variables: Mapping[str, str]) -> dict[str, str]:
-    """Return variables whose values GitLab does not expand, so that a name cannot read another variable."""
-    return {name: value.replace("$", "$$") for name, value in variables.items()}
+def _common(fleet: Fleet, wave: str | None) -> dict[str, str]:
+    optional = {"BASE": fleet.base, "WAVE": wave}
+    return {"RECONCILER_RUN": fleet.inputs.run, **{name: value for name, value in optional.items() if value}}
 
 
 def report_summary(report: FleetReport) -> str:
@@ -128,26 +130,43 @@ def report_summary(report: FleetReport) -> str:
 
 
 def fleet_report_lines(report: FleetReport, *, verbose: bool) -> Iterator[Line]:
-    """Yield the summary, the tenants that are not done, and the files that do not count. `verbose` adds all tenants."""
+    """Yield the summary, the tenants that are not done, and the files that do not count.
+
+    Tenants with the same state for the same reason share a line. `verbose` shows each tenant on its own, also if it is
+    done.
+    """
     yield line(Span(report_summary(report), Style.STRONG))
     remaining = {each.expected.name for each in report.remaining}
+    groups: dict[tuple[str, ...], list[CollectedTenant]] = {}
     for each in report.tenants:
-        if verbose or each.expected.name in remaining or len(each.results) > 1:
-            yield from _tenant_lines(each)
+        has_attempts = len(each.results) > 1
+        if verbose or has_attempts or each.expected.name in remaining:
+            own = (each.expected.name,) if verbose or has_attempts else ()
+            groups.setdefault((each.state, *_reasons(each), *own), []).append(each)
+    for members in groups.values():
+        yield from _group_lines(members)
     for file in report.refused:
         yield line(Span("refused", Style.ERROR), f"  {visible(file.name)}: {visible(file.reason)}")
     if report.fleet.waves and report.is_stopped:
         yield line(Span(f"No further wave may start (stop_after: {report.fleet.stop_after}).", Style.WARNING))
 
 
-def _tenant_lines(each: CollectedTenant) -> Iterator[Line]:
-    state = Span(f"{each.state:<{STATE_WIDTH}}", STYLES.get(each.state, Style.ERROR))
-    yield line(state, "  ", Span(visible(each.expected.name), Style.STRONG), f"  {visible(counts_text(each))}".rstrip())
-    for text in (each.reason, *(each.last.errors if each.last and each.state is not TenantState.NOT_STARTED else ())):
-        if text:
-            yield line(" " * (STATE_WIDTH + 2), Span(visible(text), Style.MUTED))
-    if len(each.results) > 1:
-        for file, result in each.results:
+def _reasons(each: CollectedTenant) -> list[str]:
+    """Return the reason of a state, or the errors of the result that counts."""
+    return [each.reason] if each.reason else [*(each.last.errors if each.last else ())]
+
+
+def _group_lines(members: list[CollectedTenant]) -> Iterator[Line]:
+    """Yield the tenants of a group, their reason, and the results of a tenant with several."""
+    first = members[0]
+    state = Span(f"{first.state:<{STATE_WIDTH}}", STYLES.get(first.state, Style.ERROR))
+    names = join_some([each.expected.name for each in members])
+    count = f" ({len(members)})" if len(members) > 1 else f"  {visible(counts_text(first))}".rstrip()
+    yield line(state, "  ", Span(names, Style.STRONG), count)
+    for text in _reasons(first):
+        yield line(" " * (STATE_WIDTH + 2), Span(visible(text), Style.MUTED))
+    if len(first.results) > 1:
+        for file, result in first.results:
             ended = result.ended_at or "no end"
             shown = f"attempt {result.attempt}, {result.started_at} to {ended}: {result.status} ({file})"
             yield line(" " * (STATE_WIDTH + 2), Span(visible(shown), Style.MUTED))
@@ -188,37 +207,42 @@ def fleet_report_json(report: FleetReport) -> Json:
 def fleet_report_markdown(report: FleetReport, links: SourceLinks, max_bytes: int) -> str:
     """Return the report as one comment for the configuration, of at most `max_bytes`.
 
-    Tenants that are not done come first, then those with changes.
+    It has the form of the comment of one process for all tenants. Files that do not count come last.
     """
-    remaining = {each.expected.name for each in report.remaining}
-    ordered = sorted(report.tenants, key=lambda each: (each.expected.name not in remaining, not counts_text(each)))
-    rows = tuple(_row(each) for each in ordered)
-    head = "<table><thead><tr><th>tenant</th><th>wave</th><th>state</th><th>changes</th><th>reason</th></tr></thead>\n"
-    refused = tuple(f"- {span(each.name)}: {span(each.reason)}\n" for each in report.refused)
-    stopped = report.fleet.waves and report.is_stopped
-    return join_sections(
+    stopped = f"No further wave may start (stop_after: {report.fleet.stop_after}).\n"
+    files = tuple(f"- {span(each.name)}: {span(each.reason)}\n" for each in report.refused)
+    more = join_sections(
         [
-            Section((f"{fleet_marker(links)}\n### {TITLE}{report_summary(report)[:-1]}{commit_suffix(links)}\n\n",)),
-            Section((_critical(report),)),
-            Section((f"No further wave may start (stop_after: {report.fleet.stop_after}).\n\n",) if stopped else ()),
-            Section(rows, head=f"{head}<tbody>\n", tail="</tbody></table>\n\n", noun="tenant"),
-            Section(refused, head="Refused results:\n\n", noun="refused result", rank=1),
+            Section((stopped,) if report.fleet.waves and report.is_stopped else ()),
+            Section(files, head="\nRefused results:\n\n", noun="refused result"),
         ],
-        max_bytes,
+        max_bytes // 4,
     )
+    plans = [each.last.plan for each in report.tenants if each.last and each.last.plan]
+    failed = {each.expected.name: TenantFailure(_reasons(each)) for each in report.remaining if _reasons(each)}
+    text = plans_markdown(PlanResults(plans, failed), _summary(report), links, max_bytes - len(more.encode()))
+    return f"{text}{more}"
 
 
-def _critical(report: FleetReport) -> str:
-    counts = [each.last.counts.get("critical", 0) for each in report.tenants if each.last]
-    tenants = sum(map(bool, counts))
-    if not tenants:
-        return ""
-    return f"**{pluralize(sum(counts), 'critical risk')} in {pluralize(tenants, 'tenant')}.**\n\n"
+def _summary(report: FleetReport) -> FleetSummary:
+    done = TenantState.APPLIED if report.is_apply else TenantState.PLANNED
+    return FleetSummary([_tenant_summary(each) for each in report.tenants], done, report.fleet.waves)
 
 
-def _row(each: CollectedTenant) -> str:
-    errors = each.last.errors if each.last and not each.reason else ()
-    reasons = "<br>".join(element(text) for text in (each.reason, *errors) if text)
-    wave = element(each.expected.wave) if each.expected.wave else ""
-    cells = (element(each.expected.name), wave, str(each.state), counts_text(each), reasons)
-    return f"<tr>{''.join(f'<td>{cell}</td>' for cell in cells)}</tr>\n"
+def _tenant_summary(each: CollectedTenant) -> TenantSummary:
+    counts = each.last.counts if each.last else {}
+    is_run = each.last is not None and each.last.command == APPLY
+    results = [str(result) for result in Result]
+    is_sandbox = bool(each.last and each.last.plan and each.last.plan.tenant.is_sandbox)
+    return TenantSummary(
+        tenant=TenantName(each.expected.name, each.expected.domain, is_sandbox),
+        state=each.state,
+        wave=each.expected.wave,
+        changes={name: counts.get(name, 0) for name in ACTIONS},
+        outcomes={name: counts[name] for name in results if counts.get(name)} if is_run else {},
+        blocked=counts.get("blocked", 0),
+        stays=counts.get("no_longer_declared", 0),
+        critical=counts.get("critical", 0),
+        high=counts.get("high", 0),
+        reason=next(iter(_reasons(each)), ""),
+    )

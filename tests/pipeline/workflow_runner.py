@@ -113,9 +113,11 @@ class Runner:
             "PULL_REQUESTS": str(self.folder / "pull-requests"),
         }
         credentials = self.project.credentials
+        lines = "\\n".join("=".join(each) for each in credentials.items())
         secrets = self.folder / "secrets"  # act passes its own environment to steps, so secrets must be in a file
         secrets.write_text(
-            f"AUTH0_CLIENT_SECRET={credentials['AUTH0_CLIENT_SECRET']}\n"
+            f"AUTH0_CLIENT_SECRET={credentials.get('AUTH0_CLIENT_SECRET', '')}\n"
+            f'AUTH0_CREDENTIALS="{lines}"\n'
             f"GITHUB_TOKEN={self.forge.environment()['GITHUB_TOKEN']}\n",
             encoding="utf-8",
         )
@@ -126,8 +128,8 @@ class Runner:
             *("--action-cache-path", str(self.folder / "cache")),
             *(argument for each in self._replacement_actions() for argument in ("--local-repository", each)),
             *(argument for each in (variables | more).items() for argument in ("--env", "=".join(each))),
-            *("--var", f"AUTH0_DOMAIN={credentials['AUTH0_DOMAIN']}", "--var", "AUTH0_CLIENT_ID=own"),
-            *("--var", f"AUTH0_DEV_DOMAIN={credentials['AUTH0_DEV_DOMAIN']}"),
+            *("--var", f"AUTH0_DOMAIN={credentials.get('AUTH0_DOMAIN', '')}", "--var", "AUTH0_CLIENT_ID=own"),
+            *("--var", f"AUTH0_DEV_DOMAIN={credentials.get('AUTH0_DEV_DOMAIN', '')}"),
             *("--var", f"PROPOSE_DRIFT={str(self.proposes_drift).lower()}"),
             *("--var", f"REQUIRED_REVIEWERS={str(self.required_reviewers).lower()}"),
             *("--var", f"APPROVERS={self.approvers}", "--actor", ACTOR),

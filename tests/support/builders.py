@@ -1,9 +1,10 @@
 """Builders of values that are valid by default. A test passes only the fields that it is about."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from reconciler.core.directory import Api, Application, Directory, Organization
+from reconciler.core.fleet import BEGUN, ExpectedTenant, Fleet, FleetResult, RunInputs, state_of
 from reconciler.core.grant import ClientGrant, Key, ObservedGrant
 from reconciler.core.guards import Limits, ProtectionRules
 from reconciler.core.plan import Plan, TenantName
@@ -99,3 +100,29 @@ def a_plan(
 def first_parties(specs: Iterable[GrantSpec], observed: Iterable[ObservedGrant] = ()) -> Directory:
     ids = {*(spec.client_id for spec in specs), *(each.key.client_id for each in observed)} - {None}
     return Directory(tuple(Application(str(each), "") for each in sorted(filter(None, ids))))
+
+
+RUN_INPUTS = RunInputs("7", "c" * 40, "d" * 64, "e" * 64)
+
+
+def a_result(tenant: str = "t1", exit_code: int | None = 0, command: str = "apply", **fields: Any) -> FleetResult:
+    """Build a result of a run. Without an exit code, its run has not ended."""
+    values: dict[str, Any] = {
+        "inputs": RUN_INPUTS,
+        "attempt": 1,
+        "wave": None,
+        "shard": None,
+        "domain": f"{tenant}.eu.auth0.com",
+        "started_at": "2026-11-28T03:00:00.000Z",
+        "ended_at": None if exit_code is None else "2026-11-28T03:00:01.000Z",
+        "status": BEGUN if exit_code is None else str(state_of(command, exit_code)),
+    }
+    return FleetResult(tenant=tenant, exit_code=exit_code, command=command, **{**values, **fields})
+
+
+def a_fleet(*tenants: str, waves: Mapping[str, Iterable[str]] | None = None, **fields: Any) -> Fleet:
+    """Build a fleet run that expects tenants without a wave, and the tenants of `waves`."""
+    wave_of = {name: wave for wave, names in (waves or {}).items() for name in names}
+    names = sorted({*tenants, *wave_of})
+    expected = tuple(ExpectedTenant(name, f"{name}.eu.auth0.com", wave_of.get(name)) for name in names)
+    return Fleet(RUN_INPUTS, expected, waves=tuple(waves or ()), **fields)

@@ -1,0 +1,170 @@
+"""The files of --result: the result of each tenant, which `fleet collect` reads."""
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from reconciler.app import ci
+from reconciler.app.fleet import run_inputs
+from reconciler.app.load import workspace_of
+from reconciler.app.options import GlobalOptions, PlanOptions, ResultOptions
+from reconciler.app.outputs import OutputFile, check_outputs
+from reconciler.app.run_context import select_tenants
+from reconciler.app.tenant_reports import EndedTenant
+from reconciler.artifacts.fleet_files import result_file, write_result
+from reconciler.artifacts.fleet_json import plan_counts, timestamp
+from reconciler.artifacts.serialization import plan_id
+from reconciler.config.tenants import Tenant
+from reconciler.core.fleet import BEGUN, FleetResult, RunInputs, TenantState, state_of
+from reconciler.core.outcome import count_results
+from reconciler.core.plan import Plan
+from reconciler.core.waves import Rollout
+from reconciler.errors import Exit, ReconcilerError, reason
+from reconciler.output.formats import OutputView, render
+from reconciler.output.results import PlanResults, RunResults
+from reconciler.output.words import refusal
+
+
+@contextmanager
+def recording_failure(result_files: "Sequence[ResultFiles]") -> Iterator[None]:
+    """Record a ReconcilerError that ends the command for all tenants whose end is not recorded, and raise it."""
+    try:
+        yield
+    except ReconcilerError as error:
+        for each in result_files:
+            each.fail(error)
+        raise
+
+
+class ResultFiles:
+    """Writes `FOLDER/<tenant>.json` when the run of a tenant starts, and again when it ends.
+
+    A tenant whose run is killed keeps the status `begun`.
+    """
+
+    def __init__(  # noqa: PLR0913 - what all results have in common
+        self,
+        folder: Path,
+        *,
+        command: str,
+        inputs: RunInputs,
+        shard: str | None,
+        tenants: Sequence[Tenant],
+        rollout: Rollout,
+    ) -> None:
+        self._folder = folder
+        self._command = command
+        self._inputs = inputs
+        self._shard = shard
+        self._tenants = {tenant.name: tenant for tenant in tenants}
+        self._rollout = rollout
+        self._started: dict[str, str] = {}
+        self._ended: set[str] = set()
+
+    @classmethod
+    def create(
+        cls, command: str, options: GlobalOptions, plan_options: PlanOptions, result_options: ResultOptions
+    ) -> "tuple[ResultFiles, ...]":
+        """Return the result files of the selected tenants, or nothing without --result. Create the folder.
+
+        Raises:
+            ReconcilerError: if a file cannot be written, the run has no name, the selected tenants are not valid, or
+                the run is about a part of the grants.
+        """
+        folder = result_options.result
+        if folder is None:
+            return ()
+        if plan_options.selects:
+            raise ReconcilerError(
+                "--result is the result of all grants of a tenant: use it without PATH, --client and --api"
+            )
+        config, tenants = select_tenants(options)
+        inputs = run_inputs(options, result_options.run, required=True)
+        workspace_of(options.config).refuse_checkout_links(folder, "--result")
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise ReconcilerError(f"--result: the folder {folder} cannot be created: {reason(error)}") from error
+        check_outputs(options, [OutputFile("--result", result_file(folder, each.name)) for each in tenants])
+        shard = str(options.shard) if options.shard else None
+        return (cls(folder, command=command, inputs=inputs, shard=shard, tenants=tenants, rollout=config.rollout),)
+
+    def begin(self, tenant: Tenant) -> None:
+        """Record that the run of a tenant starts. Call it before the first request. Raises ReconcilerError."""
+        self._started[tenant.name] = timestamp(datetime.now(UTC))
+        self._write(self._result(tenant, BEGUN, None), None)
+
+    def end(self, ended: EndedTenant) -> None:
+        """Record the end of the run of a tenant. Raises ReconcilerError."""
+        if ended.state is TenantState.NOT_STARTED:
+            self._write(self._result(ended.tenant, ended.state, None, _errors(ended)), None)
+            return
+        plan = _plan_of(ended.result)
+        exit_code, errors = ended.exit_code, list(_errors(ended))
+        if plan is not None and plan.selection is not None and exit_code in {Exit.DONE, Exit.CHANGES}:
+            exit_code = Exit.INCOMPLETE
+            errors.append(f"the saved plan is about a part of the grants: {plan.selection.selection}")
+        result = self._result(ended.tenant, state_of(self._command, exit_code), exit_code, errors)
+        if plan is None:
+            self._write(result, None)
+        else:
+            output = json.loads(render(ended.result, "json", OutputView()))
+            self._write(replace(result, plan_id=plan_id(plan), counts=_counts(plan, ended.result)), output)
+
+    def fail(self, error: ReconcilerError) -> None:
+        """Record an error that ended the command for all tenants whose end is not recorded.
+
+        If the results cannot be written either, they stay as they are, and the tenants are unknown.
+        """
+        status = state_of(self._command, error.exit_code)
+        with suppress(ReconcilerError):
+            for name, tenant in self._tenants.items():
+                if name not in self._ended:
+                    self._write(self._result(tenant, status, error.exit_code, error.report_lines), None)
+
+    def _result(self, tenant: Tenant, status: str, exit_code: Exit | None, errors: Sequence[str] = ()) -> FleetResult:
+        now = timestamp(datetime.now(UTC))
+        return FleetResult(
+            inputs=self._inputs,
+            attempt=ci.attempt_number(),
+            wave=self._rollout.wave_of(tenant.name),
+            shard=self._shard,
+            tenant=tenant.name,
+            domain=tenant.host,
+            command=self._command,
+            started_at=self._started.get(tenant.name, now),
+            ended_at=None if status == BEGUN else now,
+            status=str(status),
+            exit_code=None if exit_code is None else int(exit_code),
+            errors=tuple(errors),
+        )
+
+    def _write(self, result: FleetResult, output: Mapping[str, Any] | None) -> None:
+        write_result(result_file(self._folder, result.tenant), result, output)
+        if result.status != BEGUN:
+            self._ended.add(result.tenant)
+
+
+def _errors(ended: EndedTenant) -> Sequence[str]:
+    failure = ended.result.failed.get(ended.tenant.name)
+    if failure is not None:
+        return failure.lines
+    plan = _plan_of(ended.result)
+    return [refusal(plan)] if plan is not None and plan.blocked else ()
+
+
+def _plan_of(results: PlanResults | RunResults) -> Plan | None:
+    if isinstance(results, PlanResults):
+        return next(iter(results.plans), None)
+    return next((run.plan for run in results.runs), None)
+
+
+def _counts(plan: Plan, results: PlanResults | RunResults) -> dict[str, int]:
+    """Return the number of changes by result for a run, and the numbers of `plan_counts` for a plan."""
+    if isinstance(results, RunResults):
+        return {str(result): count for result, count in count_results(results.runs[0].report.outcomes).items()}
+    return plan_counts(plan)
