@@ -3,7 +3,7 @@
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
+from datetime import UTC
 from pathlib import Path
 
 from reconciler.app import ci
@@ -91,12 +91,12 @@ def _report_online(
             each.session.declared.specs,
             each.result,
             each.session.protection(),
-            _facts(git, each.session.declared.specs, each.session.tenant.target),
+            _facts(options, git, each.session.declared.specs, each.session.tenant.target),
         )
         for each in results
     }
     failed = {name: unread_tenant(title, reason) for name, title, reason in _failures(tenants)}
-    return _report(git, [(read | failed)[name] for name in tenants.names])
+    return _report(options, git, [(read | failed)[name] for name in tenants.names])
 
 
 def _failures(tenants: TenantRuns) -> Iterator[tuple[str, TenantName, str]]:
@@ -110,13 +110,13 @@ def _report_offline(options: GlobalOptions, request_options: RequestOptions) -> 
     declared = load_grants(options, config, selected)
     with time_limit(request_options.timeout):
         git = _git_facts(options, [declared.at(tenant.target) for tenant in selected])
-    report = _report(git, [_declared_tenant(tenant, declared, git) for tenant in selected])
+    report = _report(options, git, [_declared_tenant(options, tenant, declared, git) for tenant in selected])
     return report, declared.texts
 
 
-def _declared_tenant(tenant: Tenant, declared: LoadedGrants, git: GitFacts) -> TenantAccess:
+def _declared_tenant(options: GlobalOptions, tenant: Tenant, declared: LoadedGrants, git: GitFacts) -> TenantAccess:
     specs = declared.at(tenant.target).specs
-    return declared_access(tenant.title, specs, _facts(git, specs, tenant.target))
+    return declared_access(tenant.title, specs, _facts(options, git, specs, tenant.target))
 
 
 def select_offline(options: GlobalOptions, config: Config) -> list[Tenant]:
@@ -141,16 +141,19 @@ def _git_facts(options: GlobalOptions, declared: Iterable[LoadedGrants]) -> GitF
     return read_git_facts(combined, Path(options.grants), workspace_of(options.config), ci.source_links(options.config))
 
 
-def _facts(git: GitFacts, specs: tuple[GrantSpec, ...], target: TargetTenant) -> DeclarationFacts:
+def _facts(
+    options: GlobalOptions, git: GitFacts, specs: tuple[GrantSpec, ...], target: TargetTenant
+) -> DeclarationFacts:
     return DeclarationFacts(
+        now=options.now,
         provenance=git.at(specs, target),
         removals=find_removals(git.history.declared, specs, target) if git.history else (),
         link_to=git.links.link_to,
     )
 
 
-def _report(git: GitFacts, tenants: Iterable[TenantAccess]) -> AccessReport:
-    time = f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}"
+def _report(options: GlobalOptions, git: GitFacts, tenants: Iterable[TenantAccess]) -> AccessReport:
+    time = f"{options.now.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"
     return AccessReport(time=time, commit=git.commit, history=git.unknown, tenants=tuple(tenants))
 
 

@@ -197,6 +197,7 @@ PLAN_OPTIONS: tuple[Decorator, ...] = (
         help="Label each change as branch, drift or both, compared with the files at this git revision.",
     ),
     click.option("--only-branch", is_flag=True, help="With --base, exclude drift from the plan."),
+    click.option("--only-expired", is_flag=True, help="Delete grants that have expired, and change nothing else."),
     click.option(
         "--attribute",
         is_flag=True,

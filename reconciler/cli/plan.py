@@ -1,7 +1,5 @@
 """`reconciler plan`: show the changes without writing."""
 
-from datetime import UTC, datetime
-
 import click
 
 from reconciler.app import ci
@@ -150,7 +148,7 @@ def _discard_old_plans(out: str, options: GlobalOptions, console: Console) -> No
 
 def _save(out: str, plan: Plan, session: TenantSession) -> None:
     ((path, _),) = files_for(out, [plan.tenant.name])
-    write_plan(path, plan, session.plan_options.saved_options(), datetime.now(UTC))
+    write_plan(path, plan, session.plan_options.saved_options(), session.now)
 
 
 def _view(output_options: OutputOptions, options: GlobalOptions) -> OutputView:

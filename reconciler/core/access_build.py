@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 
 from reconciler.core.access import (
     GRANTS_LISTING,
@@ -19,6 +20,7 @@ from reconciler.core.access import (
 )
 from reconciler.core.diff import FieldChange
 from reconciler.core.directory import PERMISSIONS, Directory, TenantList
+from reconciler.core.expiry import expiry_text, split_expired
 from reconciler.core.fields import admits_organizations
 from reconciler.core.grant import ClientGrant, Key, ObservedGrant, index_by_key
 from reconciler.core.guards import ProtectionRules
@@ -43,11 +45,13 @@ class DeclarationFacts:
     """Facts about declarations that do not come from the files or the tenant.
 
     Attributes:
+        now: The time of the report. It decides which declarations have expired.
         provenance: The commits behind each declaration, by source.
         removals: The grants that earlier commits declare and the files do not.
         link_to: Returns the URL of a line at the commit.
     """
 
+    now: datetime
     provenance: Mapping[Source, Provenance] = field(default_factory=dict)
     removals: tuple[Removal, ...] = ()
     link_to: LinkTo = lambda _: ""
@@ -61,11 +65,12 @@ def tenant_access(
     facts: DeclarationFacts,
 ) -> TenantAccess:
     """Return the access of a tenant that was read."""
-    specs = tuple(specs)
+    specs, ended = split_expired(specs, facts.now)
     directory = observation.directory
     desired, problems = resolve(specs, directory)
     rest = _unresolved(specs, desired, problems, directory)
-    builder = _GrantBuilder(directory, protection, facts, rest)
+    expired = {each.key: each.spec for each in resolve(ended, directory)[0]}
+    builder = _GrantBuilder(directory, protection, facts, rest, expired)
     found = [*builder.compared((*desired, *rest.partial), observation.grants), *builder.unresolved()]
     return TenantAccess(
         tenant=tenant,
@@ -180,12 +185,16 @@ def _wrong_organizations(spec: GrantSpec, directory: Directory) -> Iterator[Sour
 
 @dataclass(frozen=True, slots=True)
 class _GrantBuilder:
-    """Builds the grants of the report. `protection` is None if the tenant was not read."""
+    """Builds the grants of the report.
+
+    `protection` is None if the tenant was not read. `expired` has the declarations that have expired.
+    """
 
     directory: Directory
     protection: ProtectionRules | None
     facts: DeclarationFacts
     rest: _Unresolved = field(default_factory=_Unresolved)
+    expired: Mapping[Key, GrantSpec] = field(default_factory=dict)
 
     def compared(self, desired: Iterable[DesiredGrant], grants: Iterable[ObservedGrant]) -> Iterator[AccessGrant]:
         """Yield the resolved declarations and the grants of the tenant."""
@@ -204,7 +213,14 @@ class _GrantBuilder:
                 yield self._declared(each, observed[each.key], AccessState.AS_DECLARED)
         removals = resolve_removals(self.facts.removals, self.directory).by_key
         for current in comparison.undeclared:
-            yield self._undeclared(current, removals.get(current.key))
+            undeclared = self._undeclared(current, removals.get(current.key))
+            spec = self.expired.get(current.key)
+            yield undeclared if spec is None else self._with_expiry(undeclared, spec)
+
+    def _with_expiry(self, grant: AccessGrant, spec: GrantSpec) -> AccessGrant:
+        """Return a grant whose declaration has expired."""
+        detail = f"expired {expiry_text(spec.expires)}"
+        return replace(self._with_declaration(grant, spec), state=AccessState.EXPIRED, detail=detail)
 
     def unresolved(self) -> Iterator[AccessGrant]:
         """Yield the declarations whose application or API the tenant does not have exactly once."""
@@ -277,6 +293,7 @@ class _GrantBuilder:
             source=spec.source,
             link=self.facts.link_to(spec.source),
             description=spec.description,
+            expires=spec.expires,
             provenance=self.facts.provenance.get(spec.source, Provenance()),
         )
 

@@ -6,8 +6,9 @@ A value that is not known is `"unknown"`.
 import json
 from collections.abc import Iterator, Mapping
 
+from reconciler.artifacts.grant_json import field_json
 from reconciler.artifacts.json_text import json_text
-from reconciler.artifacts.serialization import Json, field_json, tenant_json
+from reconciler.artifacts.serialization import Json, tenant_json
 from reconciler.core.access import STATE_MEANINGS, AccessGrant, AccessReport, Provenance, TenantAccess, plain_name
 from reconciler.core.access_summary import COUNTED, RULES, AccessFinding, findings, totals
 from reconciler.core.characters import shorten, visible
@@ -149,6 +150,7 @@ def _declaration(grant: AccessGrant) -> Json | None:
         "line": grant.source.line,
         "link": grant.link or None,
         "description": grant.description,
+        "expires": grant.expires or None,
         **_provenance(grant.provenance),
     }
 
