@@ -14,6 +14,7 @@ from reconciler.app.options import GlobalOptions, PlanOptions, RequestOptions
 from reconciler.app.provenance import GitFacts, read_git_facts
 from reconciler.app.session import TenantSession
 from reconciler.app.tenant_runs import TenantResult, TenantRuns, tenant_runs
+from reconciler.app.usage import required_usage, usage_file
 from reconciler.artifacts.journal import read_run, run_names
 from reconciler.config.tenants import Config, Tenant, select_tenant, tenant_named
 from reconciler.core.access import AccessFilter, AccessGrant, AccessReport, TenantAccess, unread_tenant
@@ -27,6 +28,7 @@ from reconciler.core.removals import find_removals
 from reconciler.core.spec import GrantSpec
 from reconciler.core.tenant_diff import TenantDiff, compare_tenants
 from reconciler.core.tenant_filter import TargetTenant
+from reconciler.core.usage import Usage
 from reconciler.errors import Exit, ReconcilerError
 from reconciler.files.read import LoadedGrants
 
@@ -38,10 +40,12 @@ class AccessOptions:
     Args:
         offline: Read only the files.
         selection: The grants to show.
+        usage: The usage file, or None for the file of each tenant in the folder .reconciler, if it exists.
     """
 
     offline: bool = False
     selection: AccessFilter = field(default_factory=AccessFilter)
+    usage: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +71,7 @@ def make_access_report(
     else:
         with tenant_runs(options, PlanOptions(), request_options, console) as tenants:
             results = list(tenants.run(_observe_all).values())
-            report = _report_online(options, request_options, tenants, results)
+            report = _report_online(options, access_options, request_options, tenants, results)
             texts = results[0].session.declared.texts if results else {}
             exit_code = tenants.worst_exit_code([])
     return AccessResult(report.select(access_options.selection), exit_code, texts)
@@ -79,6 +83,7 @@ async def _observe_all(session: TenantSession) -> TenantResult[Observation]:
 
 def _report_online(
     options: GlobalOptions,
+    access_options: AccessOptions,
     request_options: RequestOptions,
     tenants: TenantRuns,
     results: Sequence[TenantResult[Observation]],
@@ -91,12 +96,23 @@ def _report_online(
             each.session.declared.specs,
             each.result,
             each.session.protection(),
-            _facts(options, git, each.session.declared.specs, each.session.tenant.target),
+            replace(
+                _facts(options, git, each.session.declared.specs, each.session.tenant.target),
+                usage=_usage(options, each.session.tenant, access_options.usage),
+            ),
         )
         for each in results
     }
     failed = {name: unread_tenant(title, reason) for name, title, reason in _failures(tenants)}
     return _report(options, git, [(read | failed)[name] for name in tenants.names])
+
+
+def _usage(options: GlobalOptions, tenant: Tenant, file: Path | None) -> Usage | None:
+    """Return what the logs show about a tenant, or None if no logs were collected. Raises ReconcilerError."""
+    path = usage_file(options, tenant, file)
+    if file is None and not path.exists():
+        return None
+    return required_usage(path)
 
 
 def _failures(tenants: TenantRuns) -> Iterator[tuple[str, TenantName, str]]:

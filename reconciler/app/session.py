@@ -121,6 +121,12 @@ class TenantSession:
             await self._before_deadline(observe_everything(self.client, self._required_listings()))
         )
 
+    async def observe_grants(self) -> Observation:
+        """Observe the grants and the names that the token may read. Raises Auth0Error, ReconcilerError."""
+        return self._verify_identity(
+            await self._before_deadline(observe(self.client, self._required_listings(), everything=True))
+        )
+
     async def plan_from(self, known: Observation) -> TenantPlan:
         """Plan from an observation for other files. Read missing parts. Raises like `observe_and_plan`."""
         observation = await self._before_deadline(self._observe_further(known))

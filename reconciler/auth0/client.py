@@ -21,6 +21,7 @@ from reconciler.auth0.errors import (
     UnreadableError,
 )
 from reconciler.auth0.exchange import TenantResponse, open_http
+from reconciler.auth0.logs import TenantLogs
 from reconciler.auth0.management import (
     API,
     NO_CONTEXT,
@@ -67,6 +68,7 @@ class ManagementClient:
     def __init__(self, management: Management) -> None:
         self._management = management
         self.associations = Associations(management)
+        self.logs = TenantLogs(management)
 
     def own_key(self) -> Key:
         """Return the key of the grant that the access token was issued for. Call it after the first request."""

@@ -40,6 +40,7 @@ COMMANDS: Mapping[str, str] = {
     "list": "List the grants that the files declare or that tenants have.",
     "access": "Report who may call what, as text, a page or data.",
     "why": "Explain one grant: its lines, commits, runs and risks.",
+    "usage": "Show when grants were used, from the tenant's logs.",
     "diff": "Compare the grants of two tenants by name.",
     "risks": "List the risk rules of plans.",
     "schema": "Print the JSON Schema of grant files, or compare it with an API document.",

@@ -132,6 +132,8 @@ class AccessGrant:
         link: The URL of the declaration at the commit, or an empty text.
         description: The description in the file.
         expires: The end of the grant in the file, or an empty text.
+        last_use: When a token was last issued for the grant, as a time. An empty text means that no use was seen.
+        use: The last use for people, or what is known instead. It is empty if no logs were collected.
         provenance: The commits behind the declaration.
         grant_id: The id of the grant in the tenant, or an empty text.
         is_unresolved: Whether this is a declaration whose names the tenant does not have exactly once.
@@ -162,6 +164,8 @@ class AccessGrant:
     link: str = ""
     description: str = ""
     expires: str = ""
+    last_use: str = ""
+    use: str = ""
     provenance: Provenance = field(default_factory=Provenance)
     grant_id: str = ""
     is_unresolved: bool = False

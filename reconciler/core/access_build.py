@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from functools import cached_property
 
 from reconciler.core.access import (
     GRANTS_LISTING,
@@ -34,27 +35,36 @@ from reconciler.core.risks import find_grant_risks
 from reconciler.core.scopes import scope_level, scope_order
 from reconciler.core.spec import GrantSpec
 from reconciler.core.token_lifetime import token_lifetime
+from reconciler.core.usage import Usage
+from reconciler.core.usage_report import UsageWindow, state_of, use_of
 
 OFFLINE = "the tenant was not read (--offline)"
 NAME_ONLY = Risk("unidentified-api", Level.CRITICAL, "the identifier of the API is not known offline", is_known=False)
 """The risk of a declared API that is known by name only. It may be one of Auth0's own APIs."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class DeclarationFacts:
     """Facts about declarations that do not come from the files or the tenant.
 
     Attributes:
         now: The time of the report. It decides which declarations have expired.
         provenance: The commits behind each declaration, by source.
+        usage: What the logs show about the use of grants, or None if no logs were collected.
         removals: The grants that earlier commits declare and the files do not.
         link_to: Returns the URL of a line at the commit.
     """
 
     now: datetime
+    usage: Usage | None = None
     provenance: Mapping[Source, Provenance] = field(default_factory=dict)
     removals: tuple[Removal, ...] = ()
     link_to: LinkTo = lambda _: ""
+
+    @cached_property
+    def window(self) -> UsageWindow:
+        """The time that the logs cover."""
+        return UsageWindow(self.now, self.usage.periods if self.usage else ())
 
 
 def tenant_access(
@@ -300,6 +310,7 @@ class _GrantBuilder:
     def _grant(self, grant: ClientGrant, more_risks: tuple[Risk, ...] = ()) -> AccessGrant:
         """Return the part of a grant that does not depend on the files."""
         directory, key = self.directory, grant.key
+        use = use_of(key, self.facts.usage) if self.facts.usage else None
         api = directory.apis_by_identifier.get(key.audience)
         risks = sorted((*find_grant_risks(grant, directory), *more_risks), key=lambda risk: risk.level.order)
         return AccessGrant(
@@ -320,7 +331,14 @@ class _GrantBuilder:
             risks=tuple(risks),
             level=grant_level(risks),
             token_lifetime=token_lifetime(key, directory),
+            use=self._use(key),
+            last_use=use.last if use else "",
         )
+
+    def _use(self, key: Key) -> str:
+        """Return the use of a grant for people, or an empty text if no logs were collected."""
+        usage = self.facts.usage
+        return "" if usage is None else state_of(key, usage, self.facts.window)[1]
 
     def _organizations(self, grant: ClientGrant) -> tuple[str, ...] | None:
         if not admits_organizations(grant.organization_usage):

@@ -531,6 +531,7 @@ def test_without_the_variable_no_pull_request_is_proposed(runner: Runner) -> Non
 def test_the_nightly_job_deletes_only_expired_grants(runner: Runner) -> None:
     runner.project.write(portal=EXPIRED, more=HARMLESS)
     runner.project.commit("End the access of the portal")
+    runner.forge.branches = {"main": runner.project.git("rev-parse", "main")}
 
     acted = runner.run("schedule", "expire.yml", {})
 

@@ -284,6 +284,7 @@ def test_drift_can_be_kept_by_a_merge_request(runner: GitLabRunner) -> None:
 def test_the_nightly_job_deletes_only_expired_grants(runner: GitLabRunner) -> None:
     runner.project.write(portal=EXPIRED, more=HARMLESS)
     runner.project.commit("End the access of the portal")
+    runner.forge.branches = {"main": runner.project.git("rev-parse", "main")}
 
     _, log = runner.run(CI_PIPELINE_SOURCE="schedule")
 

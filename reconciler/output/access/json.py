@@ -130,8 +130,14 @@ def grant_json(grant: AccessGrant) -> Json:
         "level": grant.level,
         "risks": [_risk(each) for each in grant.risks],
         "token_lifetime": _known(grant.token_lifetime),
+        "last_use": _last_use(grant),
         "declaration": _declaration(grant),
     }
+
+
+def _last_use(grant: AccessGrant) -> Json | None:
+    """Return the last use, or null if no logs were collected."""
+    return {"time": _known(grant.last_use or None), "text": grant.use} if grant.use else None
 
 
 def _known(value: object) -> object:

@@ -38,7 +38,7 @@ def scope_texts(grant: AccessGrant) -> list[str]:
 
 
 def settings(grant: AccessGrant) -> list[str]:
-    """Return the settings of a grant that are not the default, and its end."""
+    """Return the settings of a grant that are not the default, its end, and its last use."""
     found = [grant.subject_type] if grant.subject_type != SUBJECT_CLIENT else []
     if grant.expires and grant.state is not AccessState.EXPIRED:
         found.append(f"expires {expiry_text(grant.expires)}")
@@ -50,7 +50,7 @@ def settings(grant: AccessGrant) -> list[str]:
         found.append(f"authorization_details_types: {', '.join(grant.details_types)}")
     if grant.third_party is not False:
         found.append("third party" if grant.third_party else f"third party: {NOT_KNOWN}")
-    return found
+    return [*found, f"use: {grant.use}"] if grant.use else found
 
 
 def difference_text(change: FieldChange) -> str:
