@@ -143,7 +143,7 @@ async def observe_organizations(
         Auth0Error: if a listing fails.
         ReconcilerError: if the token may not read organizations that files declare.
     """
-    if not declared.are_declared and declared.pruned is None:
+    if not declared.are_declared and not declared.may_delete:
         return observation
     try:
         grants_to_read = declared.grants_to_read(observation.grants, observation.directory)

@@ -29,7 +29,14 @@ MAY_IMPORT = {
     "http": {"core.characters", "errors"},
     "auth0": {"concurrency", "core", "errors", "http", "redaction"},
     "artifacts": {"", "contract.stored", "core", "errors", "files", "output.words"},
-    "output": {"artifacts.fleet_json", "artifacts.json_text", "artifacts.serialization", "core", "foreign.grants"},
+    "output": {
+        "artifacts.fleet_json",
+        "artifacts.grant_json",
+        "artifacts.json_text",
+        "artifacts.serialization",
+        "core",
+        "foreign.grants",
+    },
     "connect": {
         *("auth0", "config", "core.directory", "core.identity", "core.problems", "errors", "redaction"),
     },

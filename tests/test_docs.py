@@ -28,11 +28,11 @@ def help_of(*command: str) -> str:
 
 
 def subcommands() -> Iterator[tuple[str, ...]]:
-    """Yield the words of every command, those in groups included."""
+    """Yield the words of every command and subcommand."""
     yield ()
     for name in COMMANDS:
         yield (name,)
-    for group in ("fleet", "sandbox"):
+    for group in ("fleet", "sandbox", "usage"):
         listed = help_of(group).partition("Commands:\n")[2].partition("\n\n")[0]
         yield from ((group, line.split()[0]) for line in listed.splitlines())
 

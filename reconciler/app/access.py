@@ -3,7 +3,7 @@
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
+from datetime import UTC
 from pathlib import Path
 
 from reconciler.app import ci
@@ -14,6 +14,7 @@ from reconciler.app.options import GlobalOptions, PlanOptions, RequestOptions
 from reconciler.app.provenance import GitFacts, read_git_facts
 from reconciler.app.session import TenantSession
 from reconciler.app.tenant_runs import TenantResult, TenantRuns, tenant_runs
+from reconciler.app.usage import required_usage, usage_file
 from reconciler.artifacts.journal import read_run, run_names
 from reconciler.config.tenants import Config, Tenant, select_tenant, tenant_named
 from reconciler.core.access import AccessFilter, AccessGrant, AccessReport, TenantAccess, unread_tenant
@@ -27,6 +28,7 @@ from reconciler.core.removals import find_removals
 from reconciler.core.spec import GrantSpec
 from reconciler.core.tenant_diff import TenantDiff, compare_tenants
 from reconciler.core.tenant_filter import TargetTenant
+from reconciler.core.usage import Usage
 from reconciler.errors import Exit, ReconcilerError
 from reconciler.files.read import LoadedGrants
 
@@ -38,10 +40,12 @@ class AccessOptions:
     Args:
         offline: Read only the files.
         selection: The grants to show.
+        usage: The usage file, or None for the file of each tenant in the folder .reconciler, if it exists.
     """
 
     offline: bool = False
     selection: AccessFilter = field(default_factory=AccessFilter)
+    usage: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +71,7 @@ def make_access_report(
     else:
         with tenant_runs(options, PlanOptions(), request_options, console) as tenants:
             results = list(tenants.run(_observe_all).values())
-            report = _report_online(options, request_options, tenants, results)
+            report = _report_online(options, access_options, request_options, tenants, results)
             texts = results[0].session.declared.texts if results else {}
             exit_code = tenants.worst_exit_code([])
     return AccessResult(report.select(access_options.selection), exit_code, texts)
@@ -79,6 +83,7 @@ async def _observe_all(session: TenantSession) -> TenantResult[Observation]:
 
 def _report_online(
     options: GlobalOptions,
+    access_options: AccessOptions,
     request_options: RequestOptions,
     tenants: TenantRuns,
     results: Sequence[TenantResult[Observation]],
@@ -91,12 +96,23 @@ def _report_online(
             each.session.declared.specs,
             each.result,
             each.session.protection(),
-            _facts(git, each.session.declared.specs, each.session.tenant.target),
+            replace(
+                _facts(options, git, each.session.declared.specs, each.session.tenant.target),
+                usage=_usage(options, each.session.tenant, access_options.usage),
+            ),
         )
         for each in results
     }
     failed = {name: unread_tenant(title, reason) for name, title, reason in _failures(tenants)}
-    return _report(git, [(read | failed)[name] for name in tenants.names])
+    return _report(options, git, [(read | failed)[name] for name in tenants.names])
+
+
+def _usage(options: GlobalOptions, tenant: Tenant, file: Path | None) -> Usage | None:
+    """Return what the logs show about a tenant, or None if no logs were collected. Raises ReconcilerError."""
+    path = usage_file(options, tenant, file)
+    if file is None and not path.exists():
+        return None
+    return required_usage(path)
 
 
 def _failures(tenants: TenantRuns) -> Iterator[tuple[str, TenantName, str]]:
@@ -110,13 +126,13 @@ def _report_offline(options: GlobalOptions, request_options: RequestOptions) -> 
     declared = load_grants(options, config, selected)
     with time_limit(request_options.timeout):
         git = _git_facts(options, [declared.at(tenant.target) for tenant in selected])
-    report = _report(git, [_declared_tenant(tenant, declared, git) for tenant in selected])
+    report = _report(options, git, [_declared_tenant(options, tenant, declared, git) for tenant in selected])
     return report, declared.texts
 
 
-def _declared_tenant(tenant: Tenant, declared: LoadedGrants, git: GitFacts) -> TenantAccess:
+def _declared_tenant(options: GlobalOptions, tenant: Tenant, declared: LoadedGrants, git: GitFacts) -> TenantAccess:
     specs = declared.at(tenant.target).specs
-    return declared_access(tenant.title, specs, _facts(git, specs, tenant.target))
+    return declared_access(tenant.title, specs, _facts(options, git, specs, tenant.target))
 
 
 def select_offline(options: GlobalOptions, config: Config) -> list[Tenant]:
@@ -141,16 +157,19 @@ def _git_facts(options: GlobalOptions, declared: Iterable[LoadedGrants]) -> GitF
     return read_git_facts(combined, Path(options.grants), workspace_of(options.config), ci.source_links(options.config))
 
 
-def _facts(git: GitFacts, specs: tuple[GrantSpec, ...], target: TargetTenant) -> DeclarationFacts:
+def _facts(
+    options: GlobalOptions, git: GitFacts, specs: tuple[GrantSpec, ...], target: TargetTenant
+) -> DeclarationFacts:
     return DeclarationFacts(
+        now=options.now,
         provenance=git.at(specs, target),
         removals=find_removals(git.history.declared, specs, target) if git.history else (),
         link_to=git.links.link_to,
     )
 
 
-def _report(git: GitFacts, tenants: Iterable[TenantAccess]) -> AccessReport:
-    time = f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}"
+def _report(options: GlobalOptions, git: GitFacts, tenants: Iterable[TenantAccess]) -> AccessReport:
+    time = f"{options.now.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"
     return AccessReport(time=time, commit=git.commit, history=git.unknown, tenants=tuple(tenants))
 
 

@@ -234,7 +234,7 @@ class ApplyCommand:
         """Check the saved plan before the tenant is read. Return the session with the selection of the plan."""
         approval.check_options(self._options.plan_options)
         approval.check_not_applied(data_folder(self._options.config))
-        approval.check_tenant(session.name)
+        approval.check_tenant(session.name, session.now)
         return replace(session, selection=approval.selection(self._options.plan_options, self._options.grants))
 
     def _is_approved(self, approval: ApprovedPlan, session: TenantSession, tenant_plan: TenantPlan) -> bool:

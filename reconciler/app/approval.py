@@ -9,7 +9,7 @@ import os
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
 
@@ -124,10 +124,10 @@ class ApprovedPlan:
         if run:
             raise StalePlanError(f"nothing was written: the run {run} has already applied this plan; plan again")
 
-    def check_tenant(self, tenant: TenantName) -> None:
+    def check_tenant(self, tenant: TenantName, now: datetime) -> None:
         """Raise StalePlanError if the plan is too old or for another tenant."""
         if self.saved:
-            refuse_unless_current(self.saved, tenant, self.max_age, datetime.now(UTC))
+            refuse_unless_current(self.saved, tenant, self.max_age, now)
 
     def with_notes(self, tenant_plan: TenantPlan) -> TenantPlan:
         """Add notes about approved changes that are missing in the new plan."""
@@ -170,7 +170,7 @@ class ApprovedPlan:
             named = [f"{grant_label(change.key, new_plan.directory)}: {what}" for change, what in found.changed_facts]
             more = f" and {len(named) - 1} more" if named[1:] else ""
             raise StalePlanError(
-                f"nothing was written: the tenant changed after the plan was created ({named[0]}{more}); "
+                f"nothing was written: files or tenant changed after the plan was created ({named[0]}{more}); "
                 "plan and review again"
             )
         if found.loses_narrowing:

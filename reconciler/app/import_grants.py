@@ -13,6 +13,7 @@ from reconciler.app.options import GlobalOptions, PlanOptions, RequestOptions
 from reconciler.app.session import TenantSession
 from reconciler.app.tenant_runs import TenantRuns, tenant_runs
 from reconciler.artifacts.atomic_files import check_new_folder, write_new_files
+from reconciler.core.expiry import split_expired
 from reconciler.core.grant import ClientGrant, Key
 from reconciler.core.import_selection import GrantImport, ImportFilter, UniqueNames, select_grants
 from reconciler.core.planner import Observation
@@ -104,7 +105,8 @@ def declared_keys(session: TenantSession, observation: Observation) -> Collectio
     if not session.declared.specs:
         return ()
     session.plan(observation)
-    return {each.key for each in resolve(session.declared.specs, observation.directory)[0]}
+    specs = (spec for part in split_expired(session.declared.specs, session.now) for spec in part)
+    return {each.key for each in resolve(specs, observation.directory)[0]}
 
 
 def _file_header(session: TenantSession, options: GlobalOptions, folder: Path) -> FileHeader:

@@ -13,11 +13,10 @@ from reconciler.config.tenants import (
     Config,
     Tenant,
     TenantKind,
-    names_in_wave,
     tenant_at_domain,
     undeclared_tenant,
 )
-from reconciler.core.characters import quote_text, visible
+from reconciler.core.characters import join_some, quote_text, visible
 from reconciler.core.config_changes import SHARED, config_changes, new_config_file, unreadable_base_file
 from reconciler.core.config_rules import ConfigChange
 from reconciler.core.outcome import Rollback
@@ -25,6 +24,7 @@ from reconciler.core.problems import Problem, Severity, Source, errors
 from reconciler.core.removals import Removal, find_removals, unread_versions_note
 from reconciler.core.scope_sets import set_name_of
 from reconciler.core.spec import GrantSpec
+from reconciler.core.suggest import did_you_mean
 from reconciler.core.tenant_filter import TargetTenant
 from reconciler.errors import ProblemsError, ReconcilerError
 from reconciler.files.discover import empty_folder_problems, name_of
@@ -104,12 +104,24 @@ def select_names(config: Config, options: GlobalOptions) -> list[str]:
         raise ReconcilerError("use either --wave or --tenant")
     names = list(config.tenants if options.all_tenants else dict.fromkeys(options.tenants))
     if options.wave is not None:
-        names = names_in_wave(config, options.wave)
+        names = _names_in_wave(config, options.wave)
     if options.shard is None:
         return names
     if not names:
         raise ReconcilerError("--shard divides the selected tenants: add --all-tenants, or --tenant for each tenant")
     return options.shard.part(names)
+
+
+def _names_in_wave(config: Config, wave: str) -> list[str]:
+    """Return the names of the tenants in a wave. Raises ReconcilerError if it is not declared or has no tenants."""
+    known = [each.name for each in config.rollout.waves]
+    if wave not in known:
+        advice = did_you_mean(wave, known) or f"declared are: {join_some(known) or 'none'}"
+        raise ReconcilerError(f'--wave: {config.file} does not declare the wave "{wave}"; {advice}')
+    names = [name for name in config.tenants if config.rollout.wave_of(name) == wave]
+    if not names:
+        raise ReconcilerError(f'--wave: the wave "{wave}" has no tenants')
+    return names
 
 
 def load_config_at(revision: Revision, file: str) -> Config | None:

@@ -1,7 +1,8 @@
 """The options of commands as plain values, independent of click."""
 
 import os
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 from reconciler.core.fleet import Shard
@@ -13,7 +14,7 @@ from reconciler.files.discover import name_of
 
 @dataclass(frozen=True, slots=True)
 class GlobalOptions:
-    """The options that every command has."""
+    """The options that every command has, and the time of the run. All parts of a run use this time."""
 
     config: str | None = None
     grants: str = "grants"
@@ -21,6 +22,7 @@ class GlobalOptions:
     all_tenants: bool = False
     wave: str | None = None
     allow_unnamed_tenant: bool = False
+    now: datetime = field(default_factory=lambda: datetime.now(UTC))
     color: str = "auto"
     quiet: bool = False
     verbose: bool = False
@@ -79,6 +81,7 @@ class PlanOptions:
         paths: Grant files or folders. The plan is about their grants only.
         clients: Patterns for names or ids of applications. The plan is about their grants only.
         apis: Patterns for names or identifiers of APIs. The plan is about their grants only.
+        only_expired: Leave out everything except deletes of grants that have expired.
     """
 
     prune: bool = False
@@ -96,6 +99,7 @@ class PlanOptions:
     paths: tuple[str, ...] = ()
     clients: tuple[str, ...] = ()
     apis: tuple[str, ...] = ()
+    only_expired: bool = False
 
     def __post_init__(self) -> None:
         if self.policy and self.policy_at:
@@ -112,6 +116,10 @@ class PlanOptions:
             )
         if self.only_branch and self.base is None:
             raise ReconcilerError("--only-branch needs --base, the revision that the branch started from")
+        others = (self.deletes, "--create-only" * self.create_only, "--only-branch" * self.only_branch)
+        if self.only_expired and any(others):
+            other = next(filter(None, others))
+            raise ReconcilerError(f"--only-expired deletes expired grants and nothing else: remove {other}")
 
     @property
     def deletes(self) -> str:
@@ -141,7 +149,7 @@ class PlanOptions:
 
     def saved_options(self) -> dict[str, bool]:
         """Return the options that decide which changes a plan contains, by name. A saved plan records them."""
-        names = ("prune", "prune_removed", "create_only", "skip_missing", "only_branch")
+        names = ("prune", "prune_removed", "create_only", "skip_missing", "only_branch", "only_expired")
         return {name: getattr(self, name) for name in names}
 
     def as_arguments(self) -> list[str]:

@@ -88,6 +88,7 @@ class RunContext:
                 base=base,
                 removals=self.files.removals(tenant.target),
                 plan_options=self.plan_options,
+                now=self.options.now,
                 rollback=self.files.rollback,
                 policy=self.policies.policy_for(tenant) if self.policies else tenant.policy,
                 notes=(*self.files.notes, *self._policy_notes(tenant)),

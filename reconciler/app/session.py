@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable, Coroutine, Iterator, Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
 from pathlib import Path
 from time import monotonic
 from typing import Any, TypeVar
@@ -15,9 +16,10 @@ from reconciler.config.tenants import Tenant
 from reconciler.core.config_changes import compare_guards, sort_by_risk
 from reconciler.core.config_rules import ConfigChange
 from reconciler.core.directory import Directory
+from reconciler.core.expiry import split_expired
 from reconciler.core.guards import ProtectionRules
 from reconciler.core.identity import IdentityCheck, identities_in
-from reconciler.core.listing import Listing, as_observed, as_resolved
+from reconciler.core.listing import Listing, as_declared, as_observed, as_resolved
 from reconciler.core.organizations import DeclaredOrganizations
 from reconciler.core.outcome import Rollback
 from reconciler.core.pattern import Pattern
@@ -64,6 +66,7 @@ class TenantSession:
         base: The grants in the files at the base, or None without --base.
         removals: The grants that earlier commits declare, or None without --prune-removed.
         plan_options: The options for plans.
+        now: The time of the run.
         rollback: The snapshot to restore, if the files are a snapshot.
         policy: The policy for plans.
         notes: The notes that every plan for the tenant contains.
@@ -85,6 +88,7 @@ class TenantSession:
     base: LoadedGrants | None
     removals: tuple[Removal, ...] | None
     plan_options: PlanOptions
+    now: datetime
     rollback: Rollback | None
     policy: Policy
     notes: tuple[str, ...]
@@ -119,6 +123,12 @@ class TenantSession:
             await self._before_deadline(observe_everything(self.client, self._required_listings()))
         )
 
+    async def observe_grants(self) -> Observation:
+        """Observe the grants and the names that the token may read. Raises Auth0Error, ReconcilerError."""
+        return self._verify_identity(
+            await self._before_deadline(observe(self.client, self._required_listings(), everything=True))
+        )
+
     async def plan_from(self, known: Observation) -> TenantPlan:
         """Plan from an observation for other files. Read missing parts. Raises like `observe_and_plan`."""
         observation = await self._before_deadline(self._observe_further(known))
@@ -148,20 +158,18 @@ class TenantSession:
 
     async def _complete(self, observation: Observation) -> Observation:
         """Add the organizations of grants, and the listings that are needed to check grants that gain access."""
-        with_organizations = await self._add_organizations(observation)
-        return self._verify_identity(await observe_for_changes(self.client, with_organizations, self.declared.specs))
-
-    async def _add_organizations(self, observation: Observation) -> Observation:
+        valid, expired = split_expired(self.declared.specs, self.now)
         prune_protection = self.protection() if self.plan_options.deletes else None
-        return await observe_organizations(
-            self.client, observation, DeclaredOrganizations(self.declared.specs, prune_protection, self.removals)
-        )
+        declared = DeclaredOrganizations(valid, prune_protection, self.removals, expired)
+        with_organizations = await observe_organizations(self.client, observation, declared)
+        return self._verify_identity(await observe_for_changes(self.client, with_organizations, valid))
 
     def _required_listings(self) -> RequiredListings:
         any_name = (Pattern(client="*", api="*"),) if self.with_names else ()
         patterns = (*self.tenant.patterns, *self.policy.patterns, *self.selection.patterns, *any_name)
         removed = tuple(removal.spec for removal in self.removals or ())
-        specs = (*self.declared.specs, *(self.base.specs if self.base else ()), *removed)
+        valid, expired = split_expired(self.declared.specs, self.now)
+        specs = (*valid, *expired, *(self.base.specs if self.base else ()), *removed)
         needs = required_listings(specs, patterns, prunes=self.plan_options.prune or bool(removed))
         needs_names = needs.organizations and (self.with_names or bool(self.policy.schemas))
         return replace(needs, organization_names=needs.organization_names or needs_names)
@@ -174,23 +182,32 @@ class TenantSession:
         return Listing(
             self.name,
             tuple(as_observed(each, observation.directory) for each in chosen.grants),
+            self.now,
             observed=True,
             selection=chosen.result,
             notes=(*observation.notes, *chosen.notes),
         )
 
     async def list_declared(self) -> Listing:
-        """Return the declared grants with names resolved to ids of the tenant. Raises like `observe_and_plan`."""
+        """Return the declared grants with names resolved to ids of the tenant. Raises like `observe_and_plan`.
+
+        Expired grants with names that the tenant does not have keep their names.
+        """
         needs = required_listings(self.declared.specs, self.selection.patterns)
         directory = await self._before_deadline(observe_names(self.client, needs))
         split = split_specs(self.declared.specs, self.selection, directory)
-        desired, problems = resolve(split.selected, directory)
+        valid, expired = split_expired(split.selected, self.now)
+        desired, problems = resolve(valid, directory)
         problems += split.problems
         if errors(problems):
             raise ProblemsError(tuple(sorted(problems)), self.declared.texts)
+        ended = [(spec, resolve([spec], directory)[0]) for spec in expired]
         chosen = select_grants((), desired, split, {}, directory)
-        listed = tuple(as_resolved(each, directory) for each in desired)
-        return Listing(self.name, listed, selection=chosen.result, notes=chosen.notes)
+        listed = (
+            *(as_resolved(each, directory) for each in desired),
+            *(as_resolved(found[0], directory) if found else as_declared(spec) for spec, found in ended),
+        )
+        return Listing(self.name, listed, self.now, selection=chosen.result, notes=chosen.notes)
 
     async def read_directory(self) -> Directory:
         """Return the names of the tenant, as far as the token may read them. Raises Auth0Error, ReconcilerError."""
@@ -218,6 +235,9 @@ class TenantSession:
             ReconcilerError: if the time limit is exceeded.
         """
         rules = PlanRules(
+            now=self.now,
+            warn_before=self.tenant.warn_before,
+            only_expired=self.plan_options.only_expired,
             protection=self.protection(),
             limits=self.plan_options.override_limits(self.tenant.limits),
             policy=self.policy,

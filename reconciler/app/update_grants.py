@@ -61,15 +61,15 @@ def update_grants(
         declared = load_grants(options, load_config(options.config), [session.tenant], paths)
         rules = _update_rules(options, session, observation.directory, update_options.grant_filter)
         selected = select_updates(declared.specs, observation.grants, observation.directory, rules)
-        texts, problems = _new_texts(declared, selected)
+        texts, problems = new_texts(declared, selected)
         _check(texts, observation, rules)
         console.problems(sorted((*selected.not_updated, *problems)), declared.texts)
         if update_options.only_diff:
             console.result(
-                line(visible(each)) for name in texts for each in _diff(name, declared.texts[name], texts[name])
+                line(visible(each)) for name in texts for each in diff_lines(name, declared.texts[name], texts[name])
             )
             return Exit.DONE
-        _write(paths, texts)
+        write_texts(paths, texts)
         console.result(_report(texts, selected))
         plan_again(tenants, reload_grants(session, options, paths), observation, console, verbose=options.verbose)
     return Exit.DONE
@@ -88,7 +88,7 @@ def _update_rules(
     return UpdateRules(target=session.tenant.target, other_tenants=others, choice=choice, write_item=write_item)
 
 
-def _new_texts(declared: LoadedGrants, selected: SelectedUpdates) -> tuple[dict[str, str], list[Problem]]:
+def new_texts(declared: LoadedGrants, selected: SelectedUpdates) -> tuple[dict[str, str], list[Problem]]:
     """Return the new text of each file that changes, and a warning for each file that cannot be edited."""
     texts: dict[str, str] = {}
     problems: list[Problem] = []
@@ -119,12 +119,14 @@ def _check(texts: Mapping[str, str], observation: Observation, rules: UpdateRule
         raise ReconcilerError(f"nothing was written: {name} would still differ from the tenant; edit it by hand")
 
 
-def _diff(name: str, before: str, after: str) -> Iterator[str]:
+def diff_lines(name: str, before: str, after: str) -> Iterator[str]:
+    """Return the changes of a file as lines of a unified diff."""
     lines = unified_diff(before.splitlines(), after.splitlines(), f"{name} now", f"{name} updated", lineterm="")
     return iter(lines)
 
 
-def _write(paths: Sequence[Path], texts: Mapping[str, str]) -> None:
+def write_texts(paths: Sequence[Path], texts: Mapping[str, str]) -> None:
+    """Write the new texts of files in `paths`, by name. Raises ReconcilerError."""
     by_name = {name_of(path): path for path in find(paths)[0]}
     counts = Counter(map(name_of, find(paths)[0]))
     for name in texts:

@@ -15,7 +15,8 @@ from pathlib import Path
 
 from reconciler import __version__
 from reconciler.artifacts.atomic_files import BINARY, OWNER_ONLY
-from reconciler.artifacts.serialization import action_of, grant_json, key_json, plan_id, tenant_json
+from reconciler.artifacts.grant_json import grant_json, key_json
+from reconciler.artifacts.serialization import action_of, plan_id, tenant_json
 from reconciler.core.directory import Directory
 from reconciler.core.journal import SAVED_PLAN, PastRun, parse_run
 from reconciler.core.outcome import Outcome

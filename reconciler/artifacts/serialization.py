@@ -5,11 +5,12 @@ import json
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from reconciler.artifacts.grant_json import field_json, grant_from_json, grant_json, key_from_json, key_json
 from reconciler.core.checks import NotChecked
 from reconciler.core.config_rules import ConfigChange
-from reconciler.core.diff import FieldChange, SetChange, ValueChange, changed_fields
+from reconciler.core.diff import changed_fields
 from reconciler.core.directory import Api, Application, Directory, Organization
-from reconciler.core.fields import BY_NAME, FieldKind, plain_value
+from reconciler.core.expiry import ExpiryChange
 from reconciler.core.grant import ClientGrant, Key, ObservedGrant
 from reconciler.core.plan import (
     Blocked,
@@ -42,6 +43,7 @@ Json = dict[str, object]
 def plan_json(plan: Plan) -> Json:
     """Return the plan as JSON data. Blocked changes come last, with their reason."""
     actions = [action_of(change) for change in plan.changes]
+    ends = [_expiry_change(each, plan) for each in plan.expiry_changes]
     return {
         "format_version": FORMAT_VERSION,
         "plan_id": plan_id(plan),
@@ -67,6 +69,7 @@ def plan_json(plan: Plan) -> Json:
         "config_changes": [{"tenants": list(each.tenants), **_risk(each.risk)} for each in plan.config_changes],
         "unknown": [{"check": each.what, "why": each.why, "grants": each.grants} for each in plan.not_checked],
         **({"selection": selection_json(plan.selection)} if plan.selection else {}),
+        **({"expiry_changes": ends} if ends else {}),
     }
 
 
@@ -101,7 +104,10 @@ APPROVED = ("client_name", "api_name", "risks", "facts")
 def approval_id(plan: Plan) -> str:
     """Return the digest of all that an approval of the plan covers. Compare the whole digest."""
     changes = [_change(change, plan, None) for change in plan.changes]
-    covered = [{name: change.get(name) for name in APPROVED} for change in changes]
+    covered = [
+        {name: change.get(name) for name in APPROVED} | ({"expires": change["expires"]} if "expires" in change else {})
+        for change in changes
+    ]
     return digest({"plan": plan_id(plan), "changes": covered, "organizations": _organization_names(plan)})
 
 
@@ -126,7 +132,8 @@ def plan_from_json(data: Mapping[str, Any]) -> Plan:
     """Return the plan in `data`, which must have passed its schema."""
     changes = [(_change_from(each), each["blocked"]) for each in data["changes"]]
     moved = [each["moved_to"] for each in data["no_longer_declared"] if each["moved_to"]]
-    with_risks = (*data["changes"], *data["no_longer_declared"])
+    ends = data.get("expiry_changes", ())
+    with_risks = (*data["changes"], *data["no_longer_declared"], *ends)
     return Plan(
         tenant=TenantName(data["tenant"]["name"], data["tenant"]["domain"], data["tenant"]["sandbox"]),
         changes=tuple(change for change, blocked in changes if blocked is None),
@@ -137,19 +144,20 @@ def plan_from_json(data: Mapping[str, Any]) -> Plan:
         differing=data["differing"],
         skipped=data["skipped"],
         directory=_directory_from(
-            [*data["changes"], *data["unmanaged"], *moved], data["organization_names"], data["confusable"]
+            [*data["changes"], *data["unmanaged"], *moved, *ends], data["organization_names"], data["confusable"]
         ),
         notes=tuple(data["notes"]),
         config_changes=tuple(_config_change_from(each) for each in data["config_changes"]),
         not_checked=tuple(NotChecked(each["check"], each["why"], each["grants"]) for each in data.get("unknown", ())),
-        risks={_key_from(each["key"]): _risks_from(each["risks"]) for each in with_risks if each["risks"]},
-        facts={_key_from(each["key"]): _facts_from(each["facts"]) for each in data["changes"] if "facts" in each},
+        risks={key_from_json(each["key"]): _risks_from(each["risks"]) for each in with_risks if each["risks"]},
+        facts={key_from_json(each["key"]): _facts_from(each["facts"]) for each in data["changes"] if "facts" in each},
         attributions={
-            _key_from(each["key"]): each["attribution"]
+            key_from_json(each["key"]): each["attribution"]
             for each in (*data["changes"], *data["unmanaged"])
             if "attribution" in each
         },
-        origins={_key_from(each["key"]): Origin(each["origin"]) for each in data["changes"] if each["origin"]},
+        expiry_changes=tuple(_expiry_change_from(each) for each in ends),
+        origins={key_from_json(each["key"]): Origin(each["origin"]) for each in data["changes"] if each["origin"]},
         selection=_selection_from(data["selection"]) if "selection" in data else None,
     )
 
@@ -170,29 +178,6 @@ def action_of(change: Change) -> str:
     return type(change).__name__.lower()
 
 
-def key_json(key: Key) -> Json:
-    """Return a key as JSON data. `other_holder` is present only if the holder is of an unknown kind."""
-    return {
-        **({"other_holder": key.other_holder} if key.other_holder else {}),
-        "client_id": key.client_id,
-        "default_for": key.default_for,
-        "audience": key.audience,
-        "subject_type": key.subject_type,
-    }
-
-
-def grant_json(grant: ClientGrant) -> Json:
-    """Return a grant as JSON data with all fields, including defaults. Sets are sorted.
-
-    `organizations` is present only if the organizations of the grant are known.
-    """
-    values = {name: plain_value(getattr(grant, name)) for name in _GRANT_FIELDS}
-    return {**key_json(grant.key), **{name: value for name, value in values.items() if value is not None}}
-
-
-_GRANT_FIELDS = ClientGrant._fields[1:]
-
-
 def _organization_names(plan: Plan) -> Json:
     """Return the known names of the organizations in the plan's changes, by id."""
     known = plan.directory.organizations_by_id
@@ -208,8 +193,9 @@ def _organizations(plan: Plan) -> set[str]:
 def _confusable(plan: Plan) -> list[str]:
     """Return the ids that must be shown next to names, because the tenant has similar names."""
     moved = (each.moved_to for each in plan.no_longer_declared if each.moved_to)
+    ends = (each.key for each in plan.expiry_changes)
     changed = (change.key for change in (*plan.changes, *(each.change for each in plan.blocked)))
-    keys = [*changed, *(each.observed.key for each in plan.left_alone), *moved]
+    keys = [*changed, *(each.observed.key for each in plan.left_alone), *moved, *ends]
     return list(plan.directory.ambiguous_ids(keys, _organizations(plan)))
 
 
@@ -220,7 +206,7 @@ def _change(change: Change, plan: Plan, blocked: str | None) -> Json:
         "client_name": plan.directory.client_name(change.key),
         "api_name": plan.directory.api_name(change.key),
         "fields": [field_json(field) for field in change.fields],
-        "source": spec and {"file": spec.source.file, "line": spec.source.line, "column": spec.source.column},
+        "source": spec and _source(spec.source),
         "description": spec and spec.description,
         "blocked": blocked,
         "risks": [_risk(risk) for risk in plan.risks.get(change.key, ())],
@@ -228,8 +214,21 @@ def _change(change: Change, plan: Plan, blocked: str | None) -> Json:
         **({"scope_sets": _scope_sets(spec)} if spec and spec.scope_sets else {}),
         **({"facts": _facts(plan.facts[change.key])} if change.key in plan.facts else {}),
         **({"attribution": plan.attributions[change.key]} if change.key in plan.attributions else {}),
-        **({"removal": _removal(change.removal)} if isinstance(change, Delete) and change.removal else {}),
+        **({"expires": spec.expires} if spec and spec.expires else {}),
+        **(_deletion(change) if isinstance(change, Delete) else {}),
     }
+
+
+def _deletion(change: Delete) -> Json:
+    """Return the declaration of a deleted grant: the expired one, or an earlier one if it is known."""
+    if change.expired:
+        source = change.expired.source
+        return {"expired": {"expires": change.expired.expires, "source": _source(source)}}
+    return {"removal": _removal(change.removal)} if change.removal else {}
+
+
+def _source(source: Source) -> Json:
+    return {"file": source.file, "line": source.line, "column": source.column}
 
 
 def _scope_sets(spec: GrantSpec) -> Json:
@@ -280,6 +279,22 @@ def _no_longer_declared(each: NoLongerDeclared, plan: Plan) -> Json:
     }
 
 
+def _expiry_change(each: ExpiryChange, plan: Plan) -> Json:
+    return {
+        **_named_key(each.key, plan.directory),
+        "source": _source(each.source),
+        "before": each.before or None,
+        "after": each.after or None,
+        "risks": [_risk(risk) for risk in plan.risks.get(each.key, ())],
+    }
+
+
+def _expiry_change_from(data: Mapping[str, Any]) -> ExpiryChange:
+    source = data["source"]
+    position = Source(source["file"], source["line"], source["column"])
+    return ExpiryChange(key_from_json(data["key"]), position, data["before"] or "", data["after"] or "")
+
+
 def _named_key(key: Key, directory: Directory) -> Json:
     return {"key": key_json(key), "client_name": directory.client_name(key), "api_name": directory.api_name(key)}
 
@@ -291,15 +306,6 @@ def _critical(grant_risk: GrantRisk) -> Json:
 def _risk(risk: Risk) -> Json:
     unknown = {} if risk.is_known else {"known": False}
     return {"rule": risk.rule, "level": risk.level, "message": risk.message, **unknown}
-
-
-def field_json(change: FieldChange) -> Json:
-    """Return a changed field: the added and removed items of a set, or both values of a setting."""
-    match change:
-        case SetChange():
-            return {"field": change.field, "added": list(change.added), "removed": list(change.removed)}
-        case ValueChange():
-            return {"field": change.field, "before": change.before, "after": change.after}
 
 
 def _left_alone(each: LeftAlone, plan: Plan) -> Json:
@@ -322,7 +328,9 @@ def _change_from(data: Mapping[str, Any]) -> Change:
         case ObservedGrant(), DesiredGrant():
             return Update(before, after, changed_fields(before.grant, after.grant))
         case _:
-            return Delete(before, _removal_from(data["removal"]) if "removal" in data else None)
+            removal = _removal_from(data["removal"]) if "removal" in data else None
+            expired = _spec_from({**data["expired"], "description": None}) if "expired" in data else None
+            return Delete(before, removal, expired)
 
 
 def _removal_from(data: Mapping[str, Any]) -> Removal:
@@ -343,8 +351,8 @@ def _commit_from(data: Mapping[str, Any] | None) -> Commit | None:
 
 
 def _no_longer_declared_from(data: Mapping[str, Any]) -> NoLongerDeclared:
-    observed = ObservedGrant(data["id"], ClientGrant(_key_from(data["key"])))
-    moved_to = data["moved_to"] and _key_from(data["moved_to"]["key"])
+    observed = ObservedGrant(data["id"], ClientGrant(key_from_json(data["key"])))
+    moved_to = data["moved_to"] and key_from_json(data["moved_to"]["key"])
     return NoLongerDeclared(observed, _earlier_spec(data["source"]).source, data["reason"], moved_to)
 
 
@@ -360,24 +368,12 @@ def _spec_from(data: Mapping[str, Any]) -> GrantSpec:
     source = data["source"]
     location = PartialLocations((source["line"], source["column"]))
     sets = tuple((name, tuple(scopes)) for name, scopes in data.get("scope_sets", {}).items())
-    return GrantSpec(file=source["file"], locations=location, description=data["description"] or "", scope_sets=sets)
-
-
-def grant_from_json(data: Mapping[str, Any]) -> ClientGrant:
-    """Return the grant that `grant_json` wrote."""
-    values = {name: data[name] for name in _GRANT_FIELDS if data.get(name) is not None}
-    sets = {name: frozenset(value) for name, value in values.items() if BY_NAME[name].kind is FieldKind.SET}
-    return ClientGrant(_key_from(data), **{**values, **sets})
-
-
-def _key_from(data: Mapping[str, Any]) -> Key:
-    return Key(
-        data["client_id"], data["audience"], data["subject_type"], data["default_for"], data.get("other_holder", "")
-    )
+    description, expires = data["description"] or "", data.get("expires", "")
+    return GrantSpec(source["file"], location, description=description, expires=expires, scope_sets=sets)
 
 
 def _left_alone_from(data: Mapping[str, Any]) -> LeftAlone:
-    observed = ObservedGrant(data["id"], ClientGrant(_key_from(data["key"])))
+    observed = ObservedGrant(data["id"], ClientGrant(key_from_json(data["key"])))
     return LeftAlone(observed, Reason(data["reason"]), data.get("detail", ""))
 
 

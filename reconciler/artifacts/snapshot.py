@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from reconciler.artifacts.atomic_files import BINARY, OWNER_ONLY
-from reconciler.artifacts.serialization import grant_from_json, grant_json
+from reconciler.artifacts.grant_json import grant_from_json, grant_json
 from reconciler.core.directory import Directory
 from reconciler.core.outcome import Rollback
 from reconciler.core.plan import Create, Plan, grant_before

@@ -21,6 +21,7 @@ from reconciler.auth0.errors import (
     UnreadableError,
 )
 from reconciler.auth0.exchange import TenantResponse, open_http
+from reconciler.auth0.logs import TenantLogs
 from reconciler.auth0.management import (
     API,
     NO_CONTEXT,
@@ -67,6 +68,7 @@ class ManagementClient:
     def __init__(self, management: Management) -> None:
         self._management = management
         self.associations = Associations(management)
+        self.logs = TenantLogs(management)
 
     def own_key(self) -> Key:
         """Return the key of the grant that the access token was issued for. Call it after the first request."""
@@ -239,10 +241,8 @@ class ManagementClient:
     async def _list_by_cursor(self, path: str, query: Mapping[str, str], read: Callable[[Json], T]) -> list[T]:
         """Read a whole listing with cursors (Auth0's checkpoint pagination), until a page has no `next`.
 
-        Pages may be empty.
-
-        Each page is parsed before the next one is requested, because JSON needs several times more memory than the
-        parsed entries.
+        Pages may be empty. Each page is parsed before the next one is requested, because JSON needs several times more
+        memory than the parsed entries.
         """
         name = path.rpartition("/")[2].replace("-", "_")
         items: list[T] = []

@@ -27,6 +27,12 @@ from reconciler.output.formats import OutputView, render
 @click.argument("application", required=False)
 @click.option("--api", metavar="PATTERN", help="Show only grants for APIs whose name or identifier matches.")
 @click.option("--scope", metavar="PATTERN", help="Show only grants with a scope that matches, such as 'write:*'.")
+@click.option(
+    "--usage",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Show the last use from this usage file.  [default: .reconciler/usage/TENANT.json, if it exists]",
+)
 @click.option("--offline", is_flag=True, help="Show what the files declare without reading a tenant.")
 @format_option("html", "csv", "markdown")
 @click.option(
@@ -38,6 +44,7 @@ def command(  # noqa: PLR0913 - one parameter per option
     application: str | None,
     api: str | None,
     scope: str | None,
+    usage: Path | None,
     offline: bool,
     stdout_format: str,
     out: Path | None,
@@ -53,7 +60,7 @@ def command(  # noqa: PLR0913 - one parameter per option
     if out:
         check_outputs(options, [OutputFile("--out", out, is_report=True)])
     selection = AccessFilter(application=application, api=api, scope=scope)
-    result = make_access_report(options, AccessOptions(offline, selection), request_options, console)
+    result = make_access_report(options, AccessOptions(offline, selection, usage), request_options, console)
     _show(result.report, stdout_format, out, options, console)
     return result.exit_code
 

@@ -69,7 +69,8 @@ def _list_offline(options: GlobalOptions, selecting: PlanOptions) -> list[Listin
         split = split_specs(grants.at(tenant.target).specs, selection, NOT_READ)
         chosen = select_grants((), (), split, {}, NOT_READ)
         listed = tuple(map(as_declared, split.selected))
-        listings.append(Listing(tenant.title, listed, resolved=False, selection=chosen.result, notes=chosen.notes))
+        result = Listing(tenant.title, listed, options.now, resolved=False, selection=chosen.result, notes=chosen.notes)
+        listings.append(result)
     return listings
 
 

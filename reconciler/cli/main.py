@@ -5,6 +5,7 @@ import os
 import sys
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from datetime import UTC, datetime
 from importlib import import_module
 from io import StringIO, TextIOWrapper
 from typing import Any
@@ -14,7 +15,13 @@ import click
 from reconciler.app.ci import write_exit_code
 from reconciler.app.console import Console
 from reconciler.app.options import GlobalOptions
-from reconciler.cli.options import COMPLETION_VARIABLE, bind_environment_variables, current_options, top_level_options
+from reconciler.cli.options import (
+    COMPLETION_VARIABLE,
+    bind_environment_variables,
+    current_options,
+    store_time,
+    top_level_options,
+)
 from reconciler.core.suggest import did_you_mean
 from reconciler.errors import Exit, ReconcilerError, ReportLostError, reason
 
@@ -33,6 +40,7 @@ COMMANDS: Mapping[str, str] = {
     "list": "List the grants that the files declare or that tenants have.",
     "access": "Report who may call what, as text, a page or data.",
     "why": "Explain one grant: its lines, commits, runs and risks.",
+    "usage": "Show when grants were used, from the tenant's logs.",
     "diff": "Compare the grants of two tenants by name.",
     "risks": "List the risk rules of plans.",
     "schema": "Print the JSON Schema of grant files, or compare it with an API document.",
@@ -180,16 +188,20 @@ def _prepare_streams() -> None:
         sys.stdout.reconfigure(errors="backslashreplace")
 
 
-def run(arguments: Sequence[str]) -> int:
-    """Run a command and return its exit code. ReconcilerError and usage errors become messages on stderr."""
-    code = _run(arguments)
+def run(arguments: Sequence[str], now: datetime | None = None) -> int:
+    """Run a command and return its exit code. ReconcilerError and usage errors become messages on stderr.
+
+    `now` is the time of the run. The default is the current time.
+    """
+    code = _run(arguments, now or datetime.now(UTC))
     write_exit_code(code)
     return code
 
 
-def _run(arguments: Sequence[str]) -> int:
+def _run(arguments: Sequence[str], now: datetime) -> int:
     try:
         with commands.make_context("reconciler", list(arguments)) as context:
+            store_time(context, now)
             for note in platform_notes(sys.platform):
                 Console(_global_options(context)).note(note)
             code = _invoke(context)

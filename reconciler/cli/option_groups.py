@@ -20,7 +20,7 @@ from reconciler.output.markdown.document import DEFAULT_MAX_BYTES
 Command = Callable[..., Exit]
 Decorator = Callable[[Command], Command]
 
-SECONDS_PER_UNIT = {"s": 1.0, "m": 60.0, "h": 3600.0}
+SECONDS_PER_UNIT = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86_400.0, "w": 604_800.0}
 RUN_NAME = re.compile("[!-~]{1,200}")
 NUMBER = click.IntRange(min=0)
 
@@ -50,14 +50,14 @@ def option_group(argument: str, build: Callable[..., object], *options: Decorato
 
 
 def parse_duration(text: str) -> float:
-    """Return the seconds of a duration such as 90s, 30m or 2h. Raises click.BadParameter."""
+    """Return the seconds of a duration such as 90s, 30m, 2h or 90d. Raises click.BadParameter."""
     unit = SECONDS_PER_UNIT.get(text[-1:], 0.0)
     try:
         seconds = float(text[:-1]) * unit if unit else float(text)
     except ValueError:
         seconds = 0.0
     if not 0 < seconds < float("inf"):
-        raise click.BadParameter(f"{quote_text(text)} is not a duration; write it like 90s, 30m or 2h")
+        raise click.BadParameter(f"{quote_text(text)} is not a duration; write it like 90s, 30m, 2h or 90d")
     return seconds
 
 
@@ -198,6 +198,7 @@ PLAN_OPTIONS: tuple[Decorator, ...] = (
         help="Label each change as branch, drift or both, compared with the files at this git revision.",
     ),
     click.option("--only-branch", is_flag=True, help="With --base, exclude drift from the plan."),
+    click.option("--only-expired", is_flag=True, help="Delete grants that have expired, and change nothing else."),
     click.option(
         "--attribute",
         is_flag=True,

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from datetime import datetime
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
@@ -56,6 +57,11 @@ class TenantNames(ListedName):
         except ReconcilerError:
             return []
         return [CompletionItem(name) for name in tenants if name.startswith(incomplete)]
+
+
+def store_time(context: click.Context, now: datetime) -> None:
+    """Set the time of the run."""
+    context.meta.setdefault(_META_KEY, {})["now"] = now
 
 
 def current_options() -> GlobalOptions:

@@ -1,7 +1,6 @@
 """`reconciler plan`: show the changes without writing."""
 
 import shlex
-from datetime import UTC, datetime
 
 import click
 
@@ -160,7 +159,7 @@ def _discard_old_plans(out: str, options: GlobalOptions, console: Console) -> No
 
 def _save(out: str, plan: Plan, session: TenantSession) -> None:
     ((path, _),) = files_for(out, [plan.tenant.name])
-    write_plan(path, plan, session.plan_options.saved_options(), datetime.now(UTC))
+    write_plan(path, plan, session.plan_options.saved_options(), session.now)
     command = ["reconciler", *session.tenant_options, "apply", *session.plan_options.as_arguments(), str(path)]
     changes = pluralize(len(plan.changes), "change")
     session.note(f"Saved plan {short_id(plan)} with {changes} in {path}. To apply it: {shlex.join(command)}")

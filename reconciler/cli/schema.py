@@ -13,6 +13,13 @@ from reconciler.cli.options import current_options, global_options
 from reconciler.contract import stored
 from reconciler.contract.compare import api_differences
 from reconciler.contract.derive import grants_schema, render
+from reconciler.contract.operations import (
+    is_part_of_api,
+    operation_differences,
+    render_operations,
+    stored_operations,
+    write_operations,
+)
 from reconciler.core.characters import visible
 from reconciler.core.problems import Problem
 from reconciler.errors import Exit, ReconcilerError
@@ -42,8 +49,10 @@ MAX_DOCUMENT_BYTES = 64_000_000
 @click.option(
     "--check",
     is_flag=True,
-    help="List how the endpoints for client grants in --spec differ from ours. Exit with 1 if they do.",
+    help="List how the endpoints for client grants and the scopes of writes in --spec differ from ours. "
+    "Exit with 1 if they do.",
 )
+@click.option("--operations", is_flag=True, help="Print the writes of the Management API with their scopes instead.")
 @click.option(
     "--out",
     type=click.Path(path_type=Path, dir_okay=False),
@@ -51,7 +60,9 @@ MAX_DOCUMENT_BYTES = 64_000_000
     help="Write the schema to FILE.",
 )
 @request_options
-def command(*, spec: Path | None, check: bool, out: Path | None, request_options: RequestOptions) -> Exit:
+def command(
+    *, spec: Path | None, check: bool, operations: bool, out: Path | None, request_options: RequestOptions
+) -> Exit:
     """Print the JSON Schema of grant files.
 
     With --tenant, the schema is for editors: it offers the names of the tenant's applications, APIs and organizations,
@@ -65,17 +76,34 @@ def command(*, spec: Path | None, check: bool, out: Path | None, request_options
         raise click.UsageError("--spec and --tenant cannot be combined")
     if check and out is not None:
         raise click.UsageError("--check writes no schema: omit --out")
+    if operations and (check or out is not None or options.tenants):
+        raise click.UsageError("--operations can only be combined with --spec")
     if options.tenants or out is not None:
         text = tenant_schema(options, console, request_options) if options.tenants else _generic(spec)
         _output(options, console, text, out)
         return Exit.DONE
     openapi = stored.load(stored.OPENAPI) if spec is None else _document(spec)
+    if operations:
+        table = stored.load(stored.WRITES)
+        found_operations = stored_operations(table) if spec is None else write_operations(openapi)
+        console.text(render_operations(table, found_operations))
+        return Exit.DONE
     if not check:
         console.text(render(grants_schema(openapi)))
         return Exit.DONE
-    found = api_differences(openapi, stored.load(stored.OPENAPI))
+    found = (*api_differences(openapi, stored.load(stored.OPENAPI)), *_operation_differences(openapi, console))
     console.result(line(visible(difference)) for difference in found)
     return Exit.FAILED if found else Exit.DONE
+
+
+def _operation_differences(openapi: object, console: Console) -> tuple[str, ...]:
+    """Compare the writes with the stored table. A document that describes only a part of the API is not compared."""
+    found, ours = write_operations(openapi), stored_operations(stored.load(stored.WRITES))
+    if is_part_of_api(found, ours):
+        if current_options().verbose:
+            console.note(f"The document has {len(found)} of {len(ours)} writes, so their scopes were not compared.")
+        return ()
+    return operation_differences(found, ours)
 
 
 def _generic(spec: Path | None) -> str:

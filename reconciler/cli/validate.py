@@ -1,6 +1,8 @@
 """`reconciler validate`: report all problems in grant files, offline and without credentials."""
 
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from datetime import datetime
 from pathlib import Path
 
 import click
@@ -12,9 +14,11 @@ from reconciler.app.options import GlobalOptions
 from reconciler.app.outputs import TENANT, OutputOptions, check_outputs
 from reconciler.cli.option_groups import output_options
 from reconciler.cli.options import current_options, global_options, shard_option
-from reconciler.config.tenants import tenant_named
-from reconciler.core.problems import errors
-from reconciler.core.tenant_filter import UNKNOWN_TENANTS
+from reconciler.config.tenants import Config, Tenant, tenant_named
+from reconciler.core.expiry import expired_warnings, expiry_warnings
+from reconciler.core.problems import Problem, errors
+from reconciler.core.spec import GrantSpec
+from reconciler.core.tenant_filter import UNKNOWN_TENANTS, applies_to_tenant, patterns_of
 from reconciler.errors import Exit, ProblemsError, ReconcilerError
 from reconciler.files.read import LoadedGrants, read_grants
 from reconciler.files.workspace import Workspace, tracked_folder_problems
@@ -76,13 +80,27 @@ def _load_files(options: GlobalOptions, paths: list[Path], workspace: Workspace)
         grants = read_grants(paths, UNKNOWN_TENANTS, workspace, may_be_empty=False)
         problems = tuple(sorted({*error.problems, *grants.problems}))
         return replace(grants, problems=problems, texts={**error.texts, **grants.texts})
-    tenants = config.targets(*(tenant_named(config, name) for name in options.tenants))
+    tenants = [tenant_named(config, name) for name in options.tenants] or list(config.tenants.values())
+    targets = config.targets(*tenants)
     if options.shard is not None:
-        names = options.shard.part(options.tenants or config.tenants)
-        tenants = replace(tenants, targets=tuple(tenant_named(config, name).target for name in names))
+        tenants = [tenant_named(config, name) for name in options.shard.part([each.name for each in tenants])]
+        targets = replace(targets, targets=tuple(tenant.target for tenant in tenants))
     snapshot_only = is_snapshot(paths, options.config)
-    grants = read_grants(paths, tenants, workspace, may_be_empty=snapshot_only, is_snapshot=snapshot_only)
-    if snapshot_only or errors(grants.problems) or paths != [Path(options.grants)]:
-        return grants
-    unused = unused_scope_sets(config, grants.specs)
-    return replace(grants, problems=tuple(sorted((*grants.problems, *unused))))
+    grants = read_grants(paths, targets, workspace, may_be_empty=snapshot_only, is_snapshot=snapshot_only)
+    warnings = list(_expiry_warnings(grants.specs, config, tenants, options.now))
+    if not snapshot_only and not errors(grants.problems) and paths == [Path(options.grants)]:
+        warnings += unused_scope_sets(config, grants.specs)
+    return replace(grants, problems=tuple(sorted({*grants.problems, *warnings})))
+
+
+def _expiry_warnings(
+    specs: Sequence[GrantSpec], config: Config, tenants: Sequence[Tenant], now: datetime
+) -> Iterator[Problem]:
+    """Yield the warnings about the ends of grants. `warn_before` may differ between tenants."""
+    if not any(spec.expires for spec in specs):
+        return
+    settings = [(each.name, each.warn_before) for each in tenants]
+    for name, warn_before in settings or [("", config.warn_before)]:
+        chosen = [spec for spec in specs if not name or applies_to_tenant(patterns_of(spec), name)]
+        yield from expiry_warnings(chosen, now, warn_before)
+        yield from expired_warnings(chosen, now)

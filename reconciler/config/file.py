@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from datetime import timedelta
 from os.path import normpath
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from reconciler.config.tenants import (
     tenant_name_advice,
 )
 from reconciler.core.characters import join_some, quote_text, visible
+from reconciler.core.expiry import DEFAULT_WARN_BEFORE, DURATION_UNITS
 from reconciler.core.guards import Limits
 from reconciler.core.identity import (
     AUTH0_HOSTS,
@@ -44,7 +46,7 @@ def parse_config(data: Mapping[str, Any], file: str) -> Config:
     Paths are relative to the file. Settings of a tenant combine with the shared settings as follows:
 
     - `protect` and `own` are added to the shared ones.
-    - `credentials` and `manage` replace the shared ones.
+    - `credentials`, `manage` and `warn_before` replace the shared ones.
     - `variables`, `scope_sets` and `limits` replace single values.
     - `policy` rules come before the shared ones.
 
@@ -66,6 +68,7 @@ def parse_config(data: Mapping[str, Any], file: str) -> Config:
         limits=_limits(data, Limits()),
         policy=_policy(data),
         rollout=_rollout(data),
+        warn_before=_warn_before(data, DEFAULT_WARN_BEFORE),
     )
     folder = Path(file).parent
     tenants = {name: _tenant(name, item or {}, folder, shared) for name, item in (data.get("tenants") or {}).items()}
@@ -257,6 +260,7 @@ def _tenant(name: str, item: Mapping[str, Any], folder: Path, shared: Config) ->
         own_applications=shared.own_applications.union(item.get("own") or ()),
         limits=_limits(item, shared.limits),
         policy=_policy(item).followed_by(shared.policy),
+        warn_before=_warn_before(item, shared.warn_before),
         database=folder / str(item.get("database", SANDBOX_DATABASE)),
         seed=folder / str(seed) if seed else None,
     )
@@ -299,7 +303,18 @@ def _grant_schemas(schemas: Sequence[Mapping[str, Any]]) -> tuple[GrantSchema, .
 
 def _policy_rule(rule: Mapping[str, Any]) -> PolicyRule:
     patterns = {name: rule[name] for name in PATTERN_FIELDS if name in rule}
-    return PolicyRule(rule["rule"], Verdict(rule["verdict"]), Pattern(**patterns), rule.get("reason", ""))
+    return PolicyRule(
+        rule=rule["rule"],
+        verdict=Verdict(rule["verdict"]),
+        grants=Pattern(**patterns),
+        reason=rule.get("reason", ""),
+        max_days=rule.get("max_days"),
+    )
+
+
+def _warn_before(item: Mapping[str, Any], shared: timedelta) -> timedelta:
+    text = item.get("warn_before")
+    return shared if text is None else timedelta(**{DURATION_UNITS[text[-1]]: int(text[:-1])})
 
 
 def _rollout(data: Mapping[str, Any]) -> Rollout:

@@ -2,11 +2,13 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import timedelta
 from enum import StrEnum
 from itertools import product
 from pathlib import Path
 
 from reconciler.core.characters import join_some
+from reconciler.core.expiry import DEFAULT_WARN_BEFORE
 from reconciler.core.guards import Limits
 from reconciler.core.identity import (
     ALLOW_UNNAMED,
@@ -67,6 +69,7 @@ class Tenant:
     own_applications: frozenset[str] = frozenset()
     limits: Limits = field(default_factory=Limits)
     policy: Policy = field(default_factory=Policy)
+    warn_before: timedelta = DEFAULT_WARN_BEFORE
     database: Path = Path(SANDBOX_DATABASE)
     seed: Path | None = None
     sandbox_domain: str = SANDBOX_DOMAIN
@@ -143,6 +146,7 @@ class Config:
     policy: Policy = field(default_factory=Policy)
     rollout: Rollout = field(default_factory=Rollout)
     scope_set_sources: Mapping[str, Source] = field(default_factory=dict)
+    warn_before: timedelta = DEFAULT_WARN_BEFORE
 
     def declares(self, tenant: Tenant) -> bool:
         """Return whether this configuration declares the domain of `tenant`, or the name if `tenant` is a sandbox.
@@ -207,18 +211,6 @@ def choose_tenants(
     if len(chosen) > 1:
         return [tenant_named(config, name) for name in chosen]
     return [choose_tenant(config, next(iter(chosen), None), environment, allow_unnamed=allow_unnamed)]
-
-
-def names_in_wave(config: Config, wave: str) -> list[str]:
-    """Return the names of the tenants in a wave. Raises ReconcilerError if it is not declared or has no tenants."""
-    known = [each.name for each in config.rollout.waves]
-    if wave not in known:
-        advice = did_you_mean(wave, known) or f"declared are: {join_some(known) or 'none'}"
-        raise ReconcilerError(f'--wave: {config.file} does not declare the wave "{wave}"; {advice}')
-    names = [name for name in config.tenants if config.rollout.wave_of(name) == wave]
-    if not names:
-        raise ReconcilerError(f'--wave: the wave "{wave}" has no tenants')
-    return names
 
 
 def choose_tenant(

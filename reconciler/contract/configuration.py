@@ -14,6 +14,7 @@ from reconciler.contract.policy import (
     reason_schema,
     text_schema,
 )
+from reconciler.core.expiry import DURATION_UNITS
 from reconciler.core.expressible import MAX_SCOPE_LENGTH
 from reconciler.core.identity import CREDENTIALS_PREFIX
 from reconciler.core.scope_sets import SET_NAME
@@ -24,7 +25,9 @@ END = r"(?![\s\S])"
 """Matches the end of a text. In Python, `$` also matches before a line break at the end."""
 PREFIX = f"^AUTH0_([A-Z0-9]+_)*{END}"
 """Matches the prefixes that `credentials` may have, so that a pull request cannot read other environment variables."""
-SHARED_SETTINGS = ("variables", "scope_sets", "credentials", "manage", "protect", "own", "limits", "policy")
+SHARED_SETTINGS = (
+    *("variables", "scope_sets", "credentials", "manage", "protect", "own", "limits", "policy", "warn_before"),
+)
 """Settings that can be global or per tenant."""
 WAVE_NAME = f"^[A-Za-z0-9][A-Za-z0-9._-]*{END}"
 """Matches the names of waves. They appear in job names and environments of CI services."""
@@ -69,6 +72,7 @@ def config_schema() -> dict[str, Any]:
             "own": _own(),
             "limits": _limits(),
             "policy": policy_schema(),
+            "warn_before": _warn_before(),
         },
     }
 
@@ -308,4 +312,16 @@ def _stop_after() -> Schema:
         "type": "integer",
         "minimum": 1,
         "default": DEFAULT_STOP_AFTER,
+    }
+
+
+def _warn_before() -> Schema:
+    sentence = "this is not a number of days, hours or weeks; write it like 14d, 36h or 2w, or 0d for no warnings"
+    description = "How long before the end of a grant (`expires`) plan and validate warn at its line."
+    pattern = {"pattern": f"^[0-9]{{1,4}}[{''.join(DURATION_UNITS)}]{END}", "errorMessage": sentence}
+    return {
+        **text_schema("Warn before", description),
+        "default": "14d",
+        "examples": ["14d", "4w"],
+        "allOf": [pattern],
     }

@@ -5,6 +5,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Any
 
 from reconciler.contract.openapi import create_request
+from reconciler.core.expiry import EXPIRES_PATTERN
 from reconciler.core.scope_sets import INVALID_REFERENCE
 from reconciler.core.tenant_filter import INVALID_PLACEHOLDER
 
@@ -207,6 +208,23 @@ DESCRIPTION: Schema = {
     "type": "string",
     "examples": ["Nightly invoice run, OPS-1432"],
 }
+EXPIRES: Schema = {
+    "title": "Expires",
+    "description": (
+        "The last day of the grant in UTC, or the time with a zone at which the grant ends. After that, reconciler "
+        "deletes it. Auth0 does not store the end."
+    ),
+    "type": "string",
+    "allOf": [
+        {
+            "pattern": EXPIRES_PATTERN,
+            "not": {"type": "string", "pattern": CONTROL_CHARACTERS},
+            "errorMessage": "this is not a day or a time; write an existing day like 2027-03-31, or a time with a zone "
+            "like 2027-03-31T18:00:00Z",
+        },
+    ],
+    "examples": ["2027-03-31", "2027-03-31T18:00:00Z"],
+}
 TENANTS: Schema = {
     "title": "Tenants",
     "description": "Tenants to apply this to: names or patterns of tenants in reconciler.yaml.",
@@ -286,7 +304,14 @@ def grants_schema(openapi: object) -> dict[str, Any]:
 
 def _grant(request: dict[str, Any]) -> Schema:
     """Return the schema of one grant: the schema of the create request, extended by our own fields and rules."""
-    names = {"client": CLIENT, "clients": CLIENTS, "api": API, "description": DESCRIPTION, "tenants": TENANTS}
+    names = {
+        "client": CLIENT,
+        "clients": CLIENTS,
+        "api": API,
+        "description": DESCRIPTION,
+        "expires": EXPIRES,
+        "tenants": TENANTS,
+    }
     fields = {**names, **request["properties"], "organizations": ORGANIZATIONS}
     alternatives = {*HOLDERS, *APIS}  # rules require one of HOLDERS and one of APIS
     required = [name for name in request.get("required", ()) if name not in alternatives]

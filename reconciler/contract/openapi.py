@@ -81,6 +81,18 @@ def grant_operations(openapi: object) -> dict[str, ApiOperation]:
     return found
 
 
+def paths_of(openapi: object) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """Yield the paths without their common prefix, with their descriptions.
+
+    Raises:
+        ReconcilerError: if the document has no client grants.
+    """
+    prefix = _collection_path(openapi).removesuffix(COLLECTION)
+    for path, item in _part(openapi, "paths").items():
+        if str(path).startswith(prefix) and isinstance(item, Mapping):
+            yield str(path).removeprefix(prefix), item
+
+
 def item_schema(schema: Mapping[str, Any]) -> Mapping[str, Any]:
     """Return the attributes of a grant in a response, as `{"properties": …}`. A list can have several forms."""
     return next(_items(schema), {})

@@ -1,6 +1,7 @@
 """Pure: the JSON Schemas of patterns and of the policy in reconciler.yaml, and the parts of which they consist."""
 
 from reconciler.contract.derive import MATCHES_NOTHING, Schema
+from reconciler.core.expiry import TEMPORARY_ACCESS
 from reconciler.core.pattern import PATTERN_FIELDS
 from reconciler.core.risks import RULES
 
@@ -59,12 +60,26 @@ def _policy_rule() -> Schema:
             "enum": ["allow", "warn", "deny"],
         },
         **_patterns(),
+        "max_days": {
+            "title": "Maximum days",
+            "description": "For the rule temporary-access: the longest time until the end. Default: any end.",
+            "type": "integer",
+            "minimum": 1,
+            "maximum": 3650,
+            "examples": [30],
+        },
         "reason": reason_schema("ask the security team"),
     }
     exceptions = "Items with allow or warn must use ids, because anybody can choose a name."
     description = f"{WILDCARDS}. Without patterns, the item matches every grant. {exceptions}"
     by_id = [_id_rule(name, identity) for name, identity in (("client", "client_id"), ("api", "audience"))]
-    return {**object_schema("Policy rule", description, fields), "required": ["rule", "verdict"], "allOf": by_id}
+    sentence = f'"max_days" is only valid for the rule {TEMPORARY_ACCESS}; remove it'
+    days = {
+        "if": {"properties": {"rule": {"not": {"const": TEMPORARY_ACCESS}}}},
+        "then": {"properties": {"max_days": {**MATCHES_NOTHING, "errorMessage": sentence}}},
+    }
+    rules = [*by_id, days]
+    return {**object_schema("Policy rule", description, fields), "required": ["rule", "verdict"], "allOf": rules}
 
 
 def _id_rule(name: str, identity: str) -> Schema:

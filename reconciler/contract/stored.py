@@ -13,6 +13,8 @@ ACCESS = "access.schema.json"
 FLEET = "fleet.schema.json"
 FLEET_RESULT = "fleet-result.schema.json"
 CONFIG = "reconciler.schema.json"
+USAGE = "usage.schema.json"
+WRITES = "management-api-writes.json"
 
 _PACKAGE = Path(__file__).resolve().parent.parent
 

@@ -23,6 +23,7 @@ class AccessState(StrEnum):
     DRIFTED = "drifted"
     UNDECLARED = "undeclared"
     REMOVED = "removed"
+    EXPIRED = "expired"
     MISSING = "missing"
     UNKNOWN = "unknown"
     NOT_EXPRESSIBLE = "not-expressible"
@@ -37,6 +38,7 @@ STATE_MEANINGS: Mapping[AccessState, str] = {
     AccessState.DRIFTED: "the tenant differs from the files",
     AccessState.UNDECLARED: "in the tenant, and no file declares it",
     AccessState.REMOVED: "in the tenant; an earlier commit declared it, and the files no longer do",
+    AccessState.EXPIRED: "in the tenant, although the end that the files declare has passed",
     AccessState.MISSING: "declared, and not in the tenant",
     AccessState.UNKNOWN: "not known, because the files and the tenant could not be compared",
     AccessState.NOT_EXPRESSIBLE: "undeclared, and a grant file cannot express it",
@@ -49,6 +51,7 @@ STATE_MEANINGS: Mapping[AccessState, str] = {
 STATE_OF_REASON: Mapping[Reason, AccessState] = {
     Reason.UNMANAGED: AccessState.UNDECLARED,
     Reason.REMOVED: AccessState.REMOVED,
+    Reason.EXPIRED: AccessState.EXPIRED,
     Reason.OUTSIDE: AccessState.OUTSIDE,
     Reason.THIRD_PARTY: AccessState.UNDECLARED,
     Reason.SYSTEM: AccessState.SYSTEM,
@@ -128,6 +131,9 @@ class AccessGrant:
         source: The declaration, or None.
         link: The URL of the declaration at the commit, or an empty text.
         description: The description in the file.
+        expires: The end of the grant in the file, or an empty text.
+        last_use: When a token was last issued for the grant, as a time. An empty text means that no use was seen.
+        use: The last use for people, or what is known instead. It is empty if no logs were collected.
         provenance: The commits behind the declaration.
         grant_id: The id of the grant in the tenant, or an empty text.
         is_unresolved: Whether this is a declaration whose names the tenant does not have exactly once.
@@ -157,6 +163,9 @@ class AccessGrant:
     source: Source | None = None
     link: str = ""
     description: str = ""
+    expires: str = ""
+    last_use: str = ""
+    use: str = ""
     provenance: Provenance = field(default_factory=Provenance)
     grant_id: str = ""
     is_unresolved: bool = False

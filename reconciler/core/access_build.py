@@ -2,6 +2,8 @@
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from datetime import datetime
+from functools import cached_property
 
 from reconciler.core.access import (
     GRANTS_LISTING,
@@ -19,6 +21,7 @@ from reconciler.core.access import (
 )
 from reconciler.core.diff import FieldChange
 from reconciler.core.directory import PERMISSIONS, Directory, TenantList
+from reconciler.core.expiry import expiry_text, split_expired
 from reconciler.core.fields import admits_organizations
 from reconciler.core.grant import ClientGrant, Key, ObservedGrant, index_by_key
 from reconciler.core.guards import ProtectionRules
@@ -32,25 +35,36 @@ from reconciler.core.risks import find_grant_risks
 from reconciler.core.scopes import scope_level, scope_order
 from reconciler.core.spec import GrantSpec
 from reconciler.core.token_lifetime import token_lifetime
+from reconciler.core.usage import Usage
+from reconciler.core.usage_report import UsageWindow, state_of, use_of
 
 OFFLINE = "the tenant was not read (--offline)"
 NAME_ONLY = Risk("unidentified-api", Level.CRITICAL, "the identifier of the API is not known offline", is_known=False)
 """The risk of a declared API that is known by name only. It may be one of Auth0's own APIs."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class DeclarationFacts:
     """Facts about declarations that do not come from the files or the tenant.
 
     Attributes:
+        now: The time of the report. It decides which declarations have expired.
         provenance: The commits behind each declaration, by source.
+        usage: What the logs show about the use of grants, or None if no logs were collected.
         removals: The grants that earlier commits declare and the files do not.
         link_to: Returns the URL of a line at the commit.
     """
 
+    now: datetime
+    usage: Usage | None = None
     provenance: Mapping[Source, Provenance] = field(default_factory=dict)
     removals: tuple[Removal, ...] = ()
     link_to: LinkTo = lambda _: ""
+
+    @cached_property
+    def window(self) -> UsageWindow:
+        """The time that the logs cover."""
+        return UsageWindow(self.now, self.usage.periods if self.usage else ())
 
 
 def tenant_access(
@@ -61,11 +75,12 @@ def tenant_access(
     facts: DeclarationFacts,
 ) -> TenantAccess:
     """Return the access of a tenant that was read."""
-    specs = tuple(specs)
+    specs, ended = split_expired(specs, facts.now)
     directory = observation.directory
     desired, problems = resolve(specs, directory)
     rest = _unresolved(specs, desired, problems, directory)
-    builder = _GrantBuilder(directory, protection, facts, rest)
+    expired = {each.key: each.spec for each in resolve(ended, directory)[0]}
+    builder = _GrantBuilder(directory, protection, facts, rest, expired)
     found = [*builder.compared((*desired, *rest.partial), observation.grants), *builder.unresolved()]
     return TenantAccess(
         tenant=tenant,
@@ -180,12 +195,16 @@ def _wrong_organizations(spec: GrantSpec, directory: Directory) -> Iterator[Sour
 
 @dataclass(frozen=True, slots=True)
 class _GrantBuilder:
-    """Builds the grants of the report. `protection` is None if the tenant was not read."""
+    """Builds the grants of the report.
+
+    `protection` is None if the tenant was not read. `expired` has the declarations that have expired.
+    """
 
     directory: Directory
     protection: ProtectionRules | None
     facts: DeclarationFacts
     rest: _Unresolved = field(default_factory=_Unresolved)
+    expired: Mapping[Key, GrantSpec] = field(default_factory=dict)
 
     def compared(self, desired: Iterable[DesiredGrant], grants: Iterable[ObservedGrant]) -> Iterator[AccessGrant]:
         """Yield the resolved declarations and the grants of the tenant."""
@@ -204,7 +223,14 @@ class _GrantBuilder:
                 yield self._declared(each, observed[each.key], AccessState.AS_DECLARED)
         removals = resolve_removals(self.facts.removals, self.directory).by_key
         for current in comparison.undeclared:
-            yield self._undeclared(current, removals.get(current.key))
+            undeclared = self._undeclared(current, removals.get(current.key))
+            spec = self.expired.get(current.key)
+            yield undeclared if spec is None else self._with_expiry(undeclared, spec)
+
+    def _with_expiry(self, grant: AccessGrant, spec: GrantSpec) -> AccessGrant:
+        """Return a grant whose declaration has expired."""
+        detail = f"expired {expiry_text(spec.expires)}"
+        return replace(self._with_declaration(grant, spec), state=AccessState.EXPIRED, detail=detail)
 
     def unresolved(self) -> Iterator[AccessGrant]:
         """Yield the declarations whose application or API the tenant does not have exactly once."""
@@ -277,12 +303,14 @@ class _GrantBuilder:
             source=spec.source,
             link=self.facts.link_to(spec.source),
             description=spec.description,
+            expires=spec.expires,
             provenance=self.facts.provenance.get(spec.source, Provenance()),
         )
 
     def _grant(self, grant: ClientGrant, more_risks: tuple[Risk, ...] = ()) -> AccessGrant:
         """Return the part of a grant that does not depend on the files."""
         directory, key = self.directory, grant.key
+        use = use_of(key, self.facts.usage) if self.facts.usage else None
         api = directory.apis_by_identifier.get(key.audience)
         risks = sorted((*find_grant_risks(grant, directory), *more_risks), key=lambda risk: risk.level.order)
         return AccessGrant(
@@ -303,7 +331,14 @@ class _GrantBuilder:
             risks=tuple(risks),
             level=grant_level(risks),
             token_lifetime=token_lifetime(key, directory),
+            use=self._use(key),
+            last_use=use.last if use else "",
         )
+
+    def _use(self, key: Key) -> str:
+        """Return the use of a grant for people, or an empty text if no logs were collected."""
+        usage = self.facts.usage
+        return "" if usage is None else state_of(key, usage, self.facts.window)[1]
 
     def _organizations(self, grant: ClientGrant) -> tuple[str, ...] | None:
         if not admits_organizations(grant.organization_usage):

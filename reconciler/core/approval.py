@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from reconciler.core.characters import join_some, quote_text
 from reconciler.core.config_rules import ConfigChange
 from reconciler.core.directory import Api, Application, Directory, Organization
+from reconciler.core.expiry import ends_later, expiry_text
 from reconciler.core.grant import (
     ClientGrant,
     Key,
@@ -50,7 +51,8 @@ class Deviations:
         unapproved: Planned changes whose grant before or after differs from every approved change.
         renamed: Approved changes that now show different names.
         riskier: Approved changes that now have more risks.
-        changed_facts: Approved changes whose application or API changed, each with a description of the change.
+        changed_facts: Approved changes whose application or API changed, or whose grant now ends later, each with a
+            description of the change.
         done: Approved changes that the tenant already has.
         dropped: Approved changes that are no longer planned and that the tenant does not have.
         loses_narrowing: Whether a `done` or `dropped` change removes access while a planned change adds access.
@@ -77,6 +79,7 @@ def find_deviations(fresh: Plan, approved: Plan, observed: Iterable[ObservedGran
     known = [change for change in fresh.changes if _change_effect(change) in approved_effects]
     no_longer_planned = [change for change in approved.changes if _change_effect(change) not in fresh_effects]
     tenant = index_by_key(observed)
+    approved_by_key = {change.key: change for change in approved.changes}
     return Deviations(
         unapproved=tuple(change for change in fresh.changes if _change_effect(change) not in approved_effects),
         renamed=tuple(change for change in known if not _are_names_approved(change, fresh, approved)),
@@ -84,12 +87,26 @@ def find_deviations(fresh: Plan, approved: Plan, observed: Iterable[ObservedGran
         changed_facts=tuple(
             (change, what)
             for change in known
-            if (what := _worse_facts(approved.facts.get(change.key, NO_FACTS), fresh.facts.get(change.key, NO_FACTS)))
+            if (
+                what := _later_end(approved_by_key[change.key], change)
+                or _worse_facts(approved.facts.get(change.key, NO_FACTS), fresh.facts.get(change.key, NO_FACTS))
+            )
         ),
         done=tuple(change for change in no_longer_planned if _is_done(change, tenant)),
         dropped=tuple(change for change in no_longer_planned if not _is_done(change, tenant)),
         loses_narrowing=any(map(removes_access, no_longer_planned)) and any(map(_gives_access, fresh.changes)),
     )
+
+
+def _later_end(approved: Change, now: Change) -> str:
+    """Return that the grant now ends later than the approved plan shows, or an empty text."""
+    if isinstance(approved, Delete) or isinstance(now, Delete):
+        return ""
+    before, after = approved.after.spec.expires, now.after.spec.expires
+    if not ends_later(after, before):
+        return ""
+    end = f"expires {expiry_text(after)}" if after else "no longer expires"
+    return f"the grant {end}, and the plan shows {expiry_text(before)}"
 
 
 def _worse_facts(approved: GrantFacts, now: GrantFacts) -> str:

@@ -5,6 +5,7 @@ If it is uncertain whether a setting is as strict as before, it counts as loosen
 """
 
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
+from datetime import timedelta
 from functools import lru_cache
 from typing import Protocol, TypeVar
 
@@ -34,6 +35,7 @@ from reconciler.core.identity import comparison_key, is_same_host
 from reconciler.core.pattern import PATTERN_FIELDS, ManagedScope, Match, Pattern, Protect, matches
 from reconciler.core.policy import Policy, compare_policies
 from reconciler.core.problems import Risk
+from reconciler.core.token_lifetime import duration
 from reconciler.core.waves import Rollout
 
 SANDBOX_KIND = "sandbox"
@@ -91,6 +93,10 @@ class TenantSettings(Protocol):
     @property
     def policy(self) -> Policy:
         """The policy."""
+
+    @property
+    def warn_before(self) -> timedelta:
+        """How long before the end of a grant its line gets a warning."""
 
 
 def unreadable_base_file(file: str, base: str, reason: str) -> tuple[ConfigChange, ...]:
@@ -205,6 +211,7 @@ def _settings(old: TenantSettings, new: TenantSettings) -> Iterator[TenantRisk]:
         *_policy(old.policy, new.policy),
         *_credentials(old.credentials, new.credentials),
         *_variables(old.variables, new.variables),
+        *_warn_before(old.warn_before, new.warn_before),
     ):
         yield new.name, risk
 
@@ -339,6 +346,12 @@ def _variables(old: Mapping[str, str], new: Mapping[str, str]) -> Iterator[Risk]
             yield VARIABLE.risk(f"the variable {name} changes from {before} to {after}")
         else:
             yield STRICTER.risk(f"new variable {name}: {after}" if after else f"the variable {name} is removed")
+
+
+def _warn_before(old: timedelta, new: timedelta) -> Iterator[Risk]:
+    if old != new:
+        before, after = (duration(int(each.total_seconds())) for each in (old, new))
+        yield STRICTER.risk(f"warn_before changes from {before} to {after}")
 
 
 _policy = cached_comparison(compare_policies)

@@ -85,6 +85,7 @@ FIELDS: tuple[GrantField, ...] = (
     GrantField("audience", FieldKind.TEXT, FieldRole.KEY, has_variables=True),
     GrantField("tenants", FieldKind.SET, FieldRole.FILE, has_variables=True),
     GrantField("description", FieldKind.TEXT, FieldRole.FILE, default=""),
+    GrantField("expires", FieldKind.TEXT, FieldRole.FILE, default=""),
     GrantField("subject_type", FieldKind.TEXT, FieldRole.KEY, default=SUBJECT_CLIENT),
     GrantField(
         "scope",

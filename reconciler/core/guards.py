@@ -10,6 +10,8 @@ from reconciler.core.grant import Key, ObservedGrant
 from reconciler.core.pattern import ManagedScope, Match, Protect
 from reconciler.core.permissions import WRITE_PERMISSIONS
 from reconciler.core.plan import Blocked, Change, Create, Reason, Update, removes_all_scopes
+from reconciler.core.problems import Problem
+from reconciler.core.resolve import DesiredGrant
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,6 +139,19 @@ def forbid_protected(changes: Iterable[Change], protection: ProtectionRules, dir
         return why and f"{why[0]}: {why[1]}{advice}"
 
     return block_changes(changes, reason)
+
+
+def managed_problems(
+    desired: Iterable[DesiredGrant],
+    managed_scope: ManagedScope,
+    directory: Directory,
+) -> tuple[Problem, ...]:
+    """Return a problem for each declared grant that `manage` does not match."""
+    if not managed_scope.patterns:
+        return ()
+    reasons = ((each, managed_scope.reason_not_included(each.key, directory)) for each in desired)
+    fix = "add it to manage, or remove it here"
+    return tuple(Problem(each.spec.source, reason, fix) for each, reason in reasons if reason)
 
 
 def forbid_over_limit(changes: Sequence[Change], limits: Limits, managed: int) -> AllowedAndBlocked:

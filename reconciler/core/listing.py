@@ -1,6 +1,7 @@
 """Pure: lists of grants: those that the files declare, and those that a tenant has."""
 
 from dataclasses import dataclass
+from datetime import datetime
 
 from reconciler.core.directory import Directory
 from reconciler.core.fields import SETTINGS, FieldKind
@@ -68,6 +69,7 @@ class Listing:
     Attributes:
         tenant: The name and domain of the tenant.
         grants: The grants, in any order.
+        now: The time of the run, which decides whether a declared grant has expired.
         resolved: Whether names and ids were read from the tenant.
         observed: Whether these are the grants that the tenant has, not those that the files declare.
         selection: The selection with its numbers, or None if all grants are listed.
@@ -76,6 +78,7 @@ class Listing:
 
     tenant: TenantName
     grants: tuple[ListedGrant, ...]
+    now: datetime
     resolved: bool = True
     observed: bool = False
     selection: SelectionResult | None = None

@@ -18,13 +18,19 @@ from reconciler.core.spec import GrantSpec
 class DeclaredOrganizations:
     """The organizations that files declare.
 
-    `pruned` has the protection rules if the plan may delete grants. Otherwise it is None. `removals` limits the deletes
-    to these grants, with `--prune-removed`.
+    `pruned` has the protection rules if the plan may delete undeclared grants. Otherwise it is None. `removals` limits
+    these deletes, with `--prune-removed`. `expired` has the declarations that have expired.
     """
 
     specs: tuple[GrantSpec, ...]
     pruned: ProtectionRules | None = None
     removals: tuple[Removal, ...] | None = None
+    expired: tuple[GrantSpec, ...] = ()
+
+    @property
+    def may_delete(self) -> bool:
+        """Whether the plan may delete grants."""
+        return self.pruned is not None or bool(self.expired)
 
     @property
     def are_declared(self) -> bool:
@@ -38,10 +44,13 @@ class DeclaredOrganizations:
         """
         desired = {each.key: each.grant for each in resolve(self.specs, directory)[0]}
         removed = None if self.removals is None else resolve_removals(self.removals, directory).by_key
+        expired = {each.key for each in resolve(self.expired, directory)[0]}
 
         def must_be_read(observed: ObservedGrant) -> bool:
             if observed.key in desired:
                 return desired[observed.key].organizations is not None
+            if observed.key in expired:
+                return may_have_organizations(observed)
             if removed is not None and observed.key not in removed:
                 return False
             return self._is_pruned(observed, directory) and may_have_organizations(observed)

@@ -1,6 +1,6 @@
 """Pure: the plan and its changes, and the comparison of desired and observed grants."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
@@ -8,26 +8,33 @@ from reconciler.core.checks import NotChecked
 from reconciler.core.config_rules import ConfigChange
 from reconciler.core.diff import FieldChange, changed_fields, granted_fields, revoked_fields
 from reconciler.core.directory import Directory
+from reconciler.core.expiry import ExpiryChange
 from reconciler.core.expressible import keep_inexpressible_values, reason_not_expressible
 from reconciler.core.grant import ClientGrant, Key, ObservedGrant, narrows, without_undeclared_organizations
 from reconciler.core.problems import Problem, Risk
 from reconciler.core.removals import NoLongerDeclared, Removal
 from reconciler.core.resolve import DesiredGrant
 from reconciler.core.selection import SelectionResult
+from reconciler.core.spec import GrantSpec
 
 
 class Origin(StrEnum):
-    """The origin of a change: the files changed since the base, the tenant changed, or both."""
+    """The origin of a change: the files changed since the base, the tenant changed, or both.
+
+    EXPIRED means that neither changed: the end of the grant has passed.
+    """
 
     BRANCH = "branch"
     DRIFT = "drift"
     BOTH = "both"
+    EXPIRED = "expired"
 
 
 TITLES: Mapping[Origin, str] = {
     Origin.BRANCH: "From this branch",
     Origin.DRIFT: "Drift: the tenant changed, the files did not",
     Origin.BOTH: "From this branch, and the tenant changed too",
+    Origin.EXPIRED: "Expired: the end that the files declare has passed",
 }
 
 
@@ -69,10 +76,14 @@ class Update:
 
 @dataclass(frozen=True, slots=True)
 class Delete:
-    """Delete a grant that no file declares. `removal` is the earlier declaration of the grant, if it is known."""
+    """Delete a grant that no file declares, or whose declaration has expired.
+
+    `removal` is the earlier declaration of the grant, if it is known. `expired` is the declaration that has expired.
+    """
 
     before: ObservedGrant
     removal: Removal | None = None
+    expired: GrantSpec | None = None
 
     @property
     def key(self) -> Key:
@@ -101,6 +112,7 @@ class Reason(StrEnum):
 
     UNMANAGED = "unmanaged"
     REMOVED = "removed"
+    EXPIRED = "expired"
     OUTSIDE = "outside"
     THIRD_PARTY = "third-party"
     SYSTEM = "system"
@@ -111,7 +123,7 @@ class Reason(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class LeftAlone:
-    """An undeclared grant that the plan does not delete. `detail` explains the reason."""
+    """An undeclared or expired grant that the plan does not delete. `detail` explains the reason."""
 
     observed: ObservedGrant
     reason: Reason
@@ -171,7 +183,7 @@ class Plan:
         no_longer_declared: The grants that the files at the base declare, that the files no longer declare, and that
             the plan does not delete. They are also in `left_alone`. It is empty without --base.
         unchanged: The number of declared grants that need no change.
-        differing: The number of declared grants that --create-only or --only-branch leaves different.
+        differing: The number of declared grants that --create-only, --only-branch or --only-expired leaves different.
         skipped: The number of declared grants that refer to an application, API or organization that does not exist.
         directory: The names and ids of the tenant.
         warnings: The problems that do not prevent the plan.
@@ -183,6 +195,7 @@ class Plan:
         not_checked: The checks that were skipped.
         config_changes: The changes in reconciler.yaml since the base.
         selection: The selection of grants, or None if the plan is about all grants.
+        expiry_changes: The grants whose end in the files changed since the base. It is empty without --base.
     """
 
     tenant: TenantName
@@ -203,6 +216,7 @@ class Plan:
     not_checked: tuple[NotChecked, ...] = ()
     config_changes: tuple[ConfigChange, ...] = ()
     selection: SelectionResult | None = None
+    expiry_changes: tuple[ExpiryChange, ...] = ()
 
     @property
     def converged(self) -> bool:
@@ -221,6 +235,7 @@ class Comparison:
 
     `kept` has the declared grants of the tenant with values that no file can express. The plan does not change these
     values. `others` is the number of declared grants of the tenant that are not selected. Limits count them.
+    `expired` has the declarations that have expired. Their grants are undeclared.
     """
 
     desired: tuple[DesiredGrant, ...]
@@ -230,6 +245,7 @@ class Comparison:
     unchanged: int
     kept: tuple[ObservedGrant, ...] = ()
     others: int = 0
+    expired: Mapping[Key, GrantSpec] = field(default_factory=dict)
 
 
 def compare(desired: Iterable[DesiredGrant], observed: Mapping[Key, ObservedGrant]) -> Comparison:
@@ -347,10 +363,20 @@ def _order(key: Key) -> tuple[str, str, str, str]:
     return key.order
 
 
-def find_origins(changes: Iterable[Change], base: Iterable[DesiredGrant]) -> Mapping[Key, Origin]:
-    """Return the origin of each change. `base` has the grants that the files at the base declare."""
+def find_origins(
+    changes: Iterable[Change], base: Iterable[DesiredGrant], expired_at_base: Container[Key] = ()
+) -> Mapping[Key, Origin]:
+    """Return the origin of each change.
+
+    `base` has the grants that the files at the base declare, without the expired ones in `expired_at_base`.
+    """
     declared = {each.key: each.grant for each in base}
-    return {change.key: _origin(change, declared.get(change.key)) for change in changes}
+    return {
+        change.key: Origin.EXPIRED
+        if isinstance(change, Delete) and change.expired and change.key in expired_at_base
+        else _origin(change, declared.get(change.key))
+        for change in changes
+    }
 
 
 def _origin(change: Change, base: ClientGrant | None) -> Origin:

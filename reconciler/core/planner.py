@@ -1,20 +1,23 @@
 """Pure: make a plan from grant specs and the observed state of the tenant, and apply the guards."""
 
-from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
 from typing import TypeVar
 
-from reconciler.core.characters import pluralize
 from reconciler.core.checks import NotChecked, run_checks
 from reconciler.core.directory import Directory
-from reconciler.core.expressible import reason_not_expressible
-from reconciler.core.fields import WITH_ORGANIZATION, callers_gaining_access
-from reconciler.core.grant import Key, ObservedGrant, index_by_key
-from reconciler.core.guards import Limits, ProtectionRules, forbid_over_limit, forbid_protected
+from reconciler.core.expired_grants import (
+    expired_grant_warnings,
+    find_expiry_changes,
+    reason_to_keep_expired,
+    resolve_expired,
+)
+from reconciler.core.expiry import DEFAULT_WARN_BEFORE, expiry_warnings, split_expired
+from reconciler.core.grant import ClientGrant, Key, ObservedGrant, index_by_key
+from reconciler.core.guards import Limits, ProtectionRules, forbid_over_limit, forbid_protected, managed_problems
 from reconciler.core.organizations import check_organizations
 from reconciler.core.outcome import CREATED_AND_CHANGED, CREATED_AND_KEPT, Rollback
-from reconciler.core.pattern import ManagedScope, Match
 from reconciler.core.plan import (
     Change,
     Comparison,
@@ -25,15 +28,21 @@ from reconciler.core.plan import (
     Plan,
     Reason,
     TenantName,
-    Update,
     compare,
     facts_of,
     find_origins,
     name_order,
     sort_for_apply,
 )
+from reconciler.core.plan_notes import (
+    notes_on_kept_values,
+    notes_on_matches_by_name,
+    notes_on_opened_grants,
+    notes_on_skipped_checks,
+)
 from reconciler.core.policy import (
     Policy,
+    Risks,
     find_unmatched,
     forbid_denied,
     forbid_schema_violations,
@@ -47,12 +56,11 @@ from reconciler.core.resolve import DesiredGrant, resolve, skip_missing
 from reconciler.core.risks import REMOVAL_RISK, find_all_risks
 from reconciler.core.selection import EVERYTHING, GrantSelection, select_grants, split_specs
 from reconciler.core.spec import GrantSpec
+from reconciler.core.temporary_access import find_long_access
 from reconciler.core.token_lifetime import lifetime_notes
 from reconciler.errors import ProblemsError, RefusedError
 
 T = TypeVar("T")
-
-MAX_NAMED = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +86,7 @@ class PlanRules:
     """The options, guards and policy of a plan.
 
     Attributes:
+        now: The time of the run. Grants whose end has passed are not desired.
         protection: The rules that decide which grants must not be changed.
         limits: The maximum number of deletes and updates.
         policy: The accepted and denied risks.
@@ -90,8 +99,11 @@ class PlanRules:
             do not declare.
         rollback: The run that the plan undoes, or None.
         selection: The grants that the plan is about.
+        only_expired: Whether the plan only deletes grants that have expired.
+        warn_before: How long before the end of a grant its line gets a warning.
     """
 
+    now: datetime
     protection: ProtectionRules
     limits: Limits = field(default_factory=Limits)
     policy: Policy = field(default_factory=Policy)
@@ -104,6 +116,8 @@ class PlanRules:
     removals: tuple[Removal, ...] = ()
     rollback: Rollback | None = None
     selection: GrantSelection = EVERYTHING
+    only_expired: bool = False
+    warn_before: timedelta = DEFAULT_WARN_BEFORE
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,8 +128,8 @@ class CandidateChanges:
         changes: The changes.
         left_alone: The undeclared grants that are not deleted.
         origins: The origin of each change. It is empty without --base.
-        differing: The number of declared grants that --create-only or --only-branch leaves different.
-        base: The grants that the files at the base declare, by key.
+        differing: The number of declared grants that --create-only, --only-branch or --only-expired leaves different.
+        base: The grants that the files at the base declare, by key, including expired ones.
         unresolved: The removed grants whose names the tenant does not have.
     """
 
@@ -136,33 +150,55 @@ def make_plan(specs: Iterable[GrantSpec], observation: Observation, rules: PlanR
     """
     directory = observation.directory
     split = split_specs(specs, rules.selection, directory)
-    desired, problems = resolve(split.selected, directory)
+    valid, ended = split_expired(split.selected, rules.now)
+    desired, problems = resolve(valid, directory)
+    expired, found = resolve_expired(ended, desired, directory)
     if rules.rollback:
         _refuse_other_tenant(rules.rollback, tenant)
-    chosen = select_grants(observation.grants, desired, split, _earlier_files(rules, directory), directory)
+    selected = (*desired, *(DesiredGrant(ClientGrant(key), spec) for key, spec in expired.items()))
+    chosen = select_grants(observation.grants, selected, split, _earlier_files(rules, directory), directory)
     observed = index_by_key(chosen.grants)
-    found, not_checked = run_checks(desired, observed, directory)
-    problems += (*split.problems, *found)
-    problems += _unmanaged_problems(desired, rules.protection.managed_scope, directory)
-    problems += check_organizations(
-        desired, observed, observation.organization_grants, directory, rules.limits.organization_grants
-    )
-    if rules.skip_missing or rules.rollback:
+    more, not_checked = _check(desired, observed, observation, rules)
+    problems += (*split.problems, *found, *more)
+    if rules.skip_missing or rules.rollback or rules.only_expired:
         desired, problems = skip_missing(desired, problems)
     if errors(problems):
         raise ProblemsError(tuple(sorted(problems)))
-    warnings = sorted((*problems, *schema_warnings(desired, rules.policy, directory)))
-    if not desired and not split.others:  # an empty grant folder is probably a mistake
+    if not desired and not split.others and (rules.prune or not expired):  # an empty folder is probably a mistake
         rules = replace(rules, limits=replace(rules.limits, requires_max_deletes=True))
-    comparison = replace(compare(desired, observed), others=chosen.others)
-    plan = _apply_guards(comparison, observation, rules, tenant, tuple(warnings))
+    comparison = replace(compare(desired, observed), others=chosen.others, expired=expired)
+    plan = _apply_guards(comparison, observation, rules, tenant)
+    warnings = (
+        *problems,
+        *schema_warnings(desired, rules.policy, directory),
+        *expiry_warnings(valid, rules.now, rules.warn_before),
+        *expired_grant_warnings(expired, observed, plan.left_alone),
+        *find_long_access(desired, (), rules.policy, directory, rules.now).warnings(desired, plan),
+    )
     return replace(
         plan,
         selection=chosen.result,
-        skipped=len(split.selected) - len(desired),
+        skipped=0 if rules.only_expired else len(valid) - len(desired),
         not_checked=not_checked,
-        notes=(*plan.notes, *_notes_on_skipped_checks(not_checked), *chosen.notes),
+        notes=(*plan.notes, *notes_on_skipped_checks(not_checked), *chosen.notes),
+        warnings=tuple(sorted(set(warnings))),
     )
+
+
+def _check(
+    desired: tuple[DesiredGrant, ...], observed: Mapping[Key, ObservedGrant], observation: Observation, rules: PlanRules
+) -> tuple[tuple[Problem, ...], tuple[NotChecked, ...]]:
+    """Return the problems of declared grants, and the skipped checks. With --only-expired, nothing is checked."""
+    if rules.only_expired:
+        return (), ()
+    directory = observation.directory
+    problems, not_checked = run_checks(desired, observed, directory)
+    limit = rules.limits.organization_grants
+    return (
+        *problems,
+        *managed_problems(desired, rules.protection.managed_scope, directory),
+        *check_organizations(desired, observed, observation.organization_grants, directory, limit),
+    ), not_checked
 
 
 def _earlier_files(rules: PlanRules, directory: Directory) -> Mapping[Key, str]:
@@ -173,46 +209,39 @@ def _earlier_files(rules: PlanRules, directory: Directory) -> Mapping[Key, str]:
     return base | {key: each.path for key, each in resolve_removals(rules.removals, directory).by_key.items()}
 
 
-def _unmanaged_problems(
-    desired: Iterable[DesiredGrant],
-    managed_scope: ManagedScope,
-    directory: Directory,
-) -> tuple[Problem, ...]:
-    """Return a problem for each declared grant that `manage` does not match."""
-    if not managed_scope.patterns:
-        return ()
-    reasons = ((each, managed_scope.reason_not_included(each.key, directory)) for each in desired)
-    fix = "add it to manage, or remove it here"
-    return tuple(Problem(each.spec.source, reason, fix) for each, reason in reasons if reason)
-
-
 def _apply_guards(
     comparison: Comparison,
     observation: Observation,
     rules: PlanRules,
     tenant: TenantName,
-    warnings: tuple[Problem, ...],
 ) -> Plan:
     directory = observation.directory
     candidates = _candidate_changes(comparison, rules, directory)
     allowed, protected = forbid_protected(candidates.changes, rules.protection, directory)
     managed = comparison.unchanged + len(comparison.updates) + comparison.others
     managed += sum(isinstance(each, Delete) for each in candidates.changes)
-    stays = () if rules.rollback else tuple(_no_longer_declared(candidates, comparison.desired, rules.base_commit))
-    risks = {
+    stays = () if rules.rollback else tuple(_no_longer_declared(candidates, comparison, rules.base_commit))
+    risks: Risks = {
         **find_all_risks(candidates.changes, _is_own(rules.protection), directory),
         **{each.key: (REMOVAL_RISK,) for each in stays},
     }
+    expiry_changes = find_expiry_changes(comparison.desired, candidates.base)
+    long_access = find_long_access(comparison.desired, expiry_changes, rules.policy, directory, rules.now)
+    risks = long_access.add_to(risks, candidates.changes)
     _, without_effect = forbid_denied([Delete(each.observed) for each in stays], risks, rules.policy, directory)
     blocked_keys = {each.change.key for each in without_effect}
     allowed, denied = forbid_denied(allowed, risks, rules.policy, directory)
     allowed, broken = forbid_schema_violations(allowed, rules.policy, directory)
+    extensions = long_access.extensions(comparison.desired, candidates.changes, observation.grants)
+    _, extended = forbid_denied(extensions, risks, rules.policy, directory)
     allowed, too_many = (allowed, ()) if rules.rollback else forbid_over_limit(allowed, rules.limits, managed)
     return Plan(
         tenant=tenant,
         changes=sort_for_apply(allowed, directory),
         blocked=_by_name(
-            (*protected, *denied, *broken, *too_many, *without_effect), lambda each: each.change.key, directory
+            (*protected, *denied, *broken, *too_many, *without_effect, *extended),
+            lambda each: each.change.key,
+            directory,
         ),
         left_alone=_by_name(candidates.left_alone, lambda each: each.observed.key, directory),
         no_longer_declared=_by_name(
@@ -221,9 +250,9 @@ def _apply_guards(
         unchanged=comparison.unchanged,
         differing=candidates.differing,
         directory=directory,
-        warnings=warnings,
         risks=without_allowed(risks, rules.policy, directory),
         origins=candidates.origins,
+        expiry_changes=_by_name(expiry_changes, lambda each: each.key, directory),
         facts={each.key: facts_of(each, directory) for each in candidates.changes if not isinstance(each, Delete)},
         notes=(*observation.notes, *_notes(comparison, candidates, observation, rules)),
     )
@@ -234,13 +263,14 @@ def _by_name(items: Iterable[T], key: Callable[[T], Key], directory: Directory) 
 
 
 def _no_longer_declared(
-    candidates: CandidateChanges, desired: Iterable[DesiredGrant], base_commit: str
+    candidates: CandidateChanges, comparison: Comparison, base_commit: str
 ) -> Iterator[NoLongerDeclared]:
     """Yield the grants that only the files at the base declare and that the plan does not delete."""
-    stays = [each for each in candidates.left_alone if each.observed.key in candidates.base]
+    no_longer = candidates.base.keys() - comparison.expired.keys()
+    stays = [each for each in candidates.left_alone if each.observed.key in no_longer]
     if not stays:
         return
-    added = [each for each in desired if each.key not in candidates.base]
+    added = [each for each in comparison.desired if each.key not in candidates.base]
     moves = find_moves([candidates.base[each.observed.key] for each in stays], added)
     for each in stays:
         key = each.observed.key
@@ -257,34 +287,45 @@ def _is_own(protection: ProtectionRules) -> Callable[[Change], bool]:
 
 def _candidate_changes(comparison: Comparison, rules: PlanRules, directory: Directory) -> CandidateChanges:
     removed = resolve_removals(rules.removals, directory)
-    base = {each.key: each for each in resolve(rules.base or (), directory)[0]}
+    valid, ended = ({each.key: each for each in resolve(part, directory)[0]} for part in _split_base(rules))
+    base = ended | valid
     at_base = {key: Removal(each.spec, commit=rules.base_commit) for key, each in base.items()}
     removals = {} if rules.rollback else at_base | dict(removed.by_key)
-    deletes, left_alone = _split_undeclared(comparison.undeclared, rules, directory, removals)
+    deletes, left_alone = _split_undeclared(comparison, rules, directory, removals)
     updates = () if rules.create_only else comparison.updates
     changes: tuple[Change, ...] = (*comparison.creates, *updates, *deletes)
-    differing = len(comparison.updates) - len(updates)
-    origins = {} if rules.base is None else find_origins(changes, base.values())
+    differing = len(comparison.updates) - len(updates) + sum(each.reason is Reason.EXPIRED for each in left_alone)
+    origins = {} if rules.base is None else find_origins(changes, valid.values(), ended)
     whole = CandidateChanges(changes, left_alone, origins, differing, base, removed.unresolved)
-    return _without_drift(whole) if rules.only_branch else whole
+    if rules.only_expired:
+        return _without(whole, [each for each in changes if not (isinstance(each, Delete) and each.expired)])
+    if rules.only_branch:
+        return _without(whole, [each for each in changes if origins[each.key] in {Origin.DRIFT, Origin.EXPIRED}])
+    return whole
 
 
-def _without_drift(candidates: CandidateChanges) -> CandidateChanges:
-    """Remove the changes that are drift. Drift that would be deleted becomes `left_alone`."""
-    drift = [change for change in candidates.changes if candidates.origins[change.key] is Origin.DRIFT]
-    undeclared = tuple(
-        LeftAlone(each.before, Reason.REMOVED if each.removal else Reason.UNMANAGED)
-        for each in drift
-        if isinstance(each, Delete)
-    )
+def _split_base(rules: PlanRules) -> tuple[tuple[GrantSpec, ...], tuple[GrantSpec, ...]]:
+    return split_expired(rules.base or (), rules.now)
+
+
+def _without(candidates: CandidateChanges, left_out: Iterable[Change]) -> CandidateChanges:
+    """Leave out changes. Grants that would be deleted become `left_alone`."""
+    by_key = {change.key: change for change in left_out}
+    undeclared = tuple(_left_alone(each) for each in by_key.values() if isinstance(each, Delete))
     left_alone = (*candidates.left_alone, *undeclared)
     return replace(
         candidates,
-        changes=tuple(change for change in candidates.changes if candidates.origins[change.key] is not Origin.DRIFT),
+        changes=tuple(change for change in candidates.changes if change.key not in by_key),
         left_alone=tuple(sorted(left_alone, key=lambda each: each.observed.key.order)),
-        origins={key: origin for key, origin in candidates.origins.items() if origin is not Origin.DRIFT},
-        differing=candidates.differing + len(drift) - len(undeclared),
+        origins={key: origin for key, origin in candidates.origins.items() if key not in by_key},
+        differing=candidates.differing + len(by_key) - sum(each.reason is not Reason.EXPIRED for each in undeclared),
     )
+
+
+def _left_alone(change: Delete) -> LeftAlone:
+    if change.expired:
+        return LeftAlone(change.before, Reason.EXPIRED, "the branch did not change its declaration (--only-branch)")
+    return LeftAlone(change.before, Reason.REMOVED if change.removal else Reason.UNMANAGED)
 
 
 def _notes(
@@ -294,64 +335,11 @@ def _notes(
     keys = [*(each.key for each in observation.grants), *(each.key for each in comparison.creates)]
     guards = rules.protection
     yield from find_unmatched(items_of(guards.protect, guards.managed_scope, rules.policy), keys, observation.directory)
-    yield from _notes_on_matches_by_name(candidates, rules.protection.managed_scope, observation.directory)
-    yield from _notes_on_kept_values(comparison.kept, observation.directory)
+    yield from notes_on_matches_by_name(candidates.changes, rules.protection.managed_scope, observation.directory)
+    yield from notes_on_kept_values(comparison.kept, observation.directory)
     yield from unresolved_note(candidates.unresolved)
     yield from lifetime_notes(candidates.changes, observation.directory)
-    opened = sum(_admits_undeclared_organizations(each) for each in comparison.updates)
-    if opened:
-        yield (
-            f"{pluralize(opened, 'grant')} will no longer deny organizations, so organizations that are already "
-            "assigned gain access; declare organizations to see them"
-        )
-
-
-def _notes_on_skipped_checks(not_checked: Iterable[NotChecked]) -> Iterator[str]:
-    """Yield a note for each reason why checks were skipped."""
-    causes: dict[str, list[NotChecked]] = {}
-    for each in not_checked:
-        causes.setdefault(each.why, []).append(each)
-    for why, checks in causes.items():
-        listed = "; ".join(f"{each.what} ({pluralize(each.grants, 'grant')})" for each in checks)
-        yield f"not checked, because {why}: {listed}"
-
-
-def _notes_on_matches_by_name(
-    candidates: CandidateChanges, managed_scope: ManagedScope, directory: Directory
-) -> Iterator[str]:
-    """Yield a note for each item of `manage` that permits changes without an exact client id.
-
-    Anybody can choose the name of an application, so a reviewer should look at these changes.
-    """
-    names: dict[tuple[str, str], list[str]] = {}
-    for change in candidates.changes:
-        patterns = (each for each in managed_scope.patterns if each.matches(change.key, directory) is Match.YES)
-        pattern = next(patterns, None)
-        if pattern is not None and not pattern.has_exact_id(change.key):
-            verb = "delete" if isinstance(change, Delete) else "create" if isinstance(change, Create) else "update"
-            names.setdefault((verb, str(pattern)), []).append(directory.client_label(change.key))
-    for (verb, pattern_text), labels in names.items():
-        more = f" and {len(labels) - MAX_NAMED} more" if len(labels) > MAX_NAMED else ""
-        listed = ", ".join(sorted(labels)[:MAX_NAMED])
-        yield f"{pluralize(len(labels), verb)} because manage matches: {pattern_text} ({listed}{more})"
-
-
-def _notes_on_kept_values(grants: Iterable[ObservedGrant], directory: Directory) -> Iterator[str]:
-    """Yield a note for each kind of value that no file can express and that declared grants keep."""
-    counts = Counter(reason_not_expressible(each.grant) for each in grants)
-    examples = {reason_not_expressible(each.grant): each.key for each in grants}
-    for why, count in counts.items():
-        key = examples[why]
-        label = f"{directory.client_label(key)} -> {directory.api_label(key)}"
-        more = f" and {pluralize(count - 1, 'other grant')}" if count > 1 else ""
-        yield f"{label}{more}: {why}; a grant file cannot express this, so reconciler does not change it"
-
-
-def _admits_undeclared_organizations(update: Update) -> bool:
-    """Return whether an update gives access to organizations that the files do not declare."""
-    before, after = update.before.grant, update.after.grant
-    lets_in = WITH_ORGANIZATION in callers_gaining_access(before.organization_usage, after.organization_usage)
-    return lets_in and after.organizations is None
+    yield from notes_on_opened_grants(comparison.updates)
 
 
 def _refuse_other_tenant(rollback: Rollback, tenant: TenantName) -> None:
@@ -378,7 +366,7 @@ def _reason_to_keep(
 
 
 def _split_undeclared(
-    grants: Iterable[ObservedGrant],
+    comparison: Comparison,
     rules: PlanRules,
     directory: Directory,
     removals: Mapping[Key, Removal],
@@ -386,7 +374,16 @@ def _split_undeclared(
     """Split undeclared grants into deletes and kept grants. `removals` has the known earlier declarations."""
     deletes: list[Delete] = []
     left_alone: list[LeftAlone] = []
-    for each in grants:
+    for each in comparison.undeclared:
+        if (spec := comparison.expired.get(each.key)) is not None:
+            delete = Delete(each, expired=spec)
+            if kept := reason_to_keep_expired(each, spec, rules.protection, directory):
+                left_alone.append(LeftAlone(each, *kept))
+            elif rules.create_only:
+                left_alone.append(LeftAlone(each, Reason.EXPIRED, "--create-only does not delete grants"))
+            else:
+                deletes.append(delete)
+            continue
         removal = removals.get(each.key)
         is_removed = removal is not None and removal.is_from_history
         prunes = (rules.prune or is_removed) and not rules.create_only

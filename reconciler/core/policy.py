@@ -40,12 +40,16 @@ class Verdict(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class PolicyRule:
-    """An item of `policy.rules`: the verdict on the risks of `rule` for grants that `grants` matches."""
+    """An item of `policy.rules`: the verdict on the risks of `rule` for grants that `grants` matches.
+
+    `max_days` is the longest time that the rule `temporary-access` accepts. None means any end.
+    """
 
     rule: str
     verdict: Verdict
     grants: Pattern = field(default_factory=Pattern)
     reason: str = ""
+    max_days: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,8 +101,14 @@ class Policy:
 
     def deciding_rule(self, risk: Risk, key: Key, directory: Directory) -> PolicyRule:
         """Return the rule that decides on `risk`."""
-        decided = [_first_match(rules, risk, key, directory) for rules in (self.rules, *self.others)]
+        found = (_first_match(rules, risk.rule, key, directory) for rules in (self.rules, *self.others))
+        decided = (each or PolicyRule(risk.rule, Verdict.WARN) for each in found)
         return max(decided, key=lambda rule: STRICTNESS.index(rule.verdict))
+
+    def matching_rules(self, name: str, key: Key, directory: Directory) -> list[PolicyRule]:
+        """Return the first rule of each list that has this name and matches a grant."""
+        found = (_first_match(rules, name, key, directory) for rules in (self.rules, *self.others))
+        return [each for each in found if each]
 
     @property
     def denials(self) -> "Policy":
@@ -110,15 +120,15 @@ class Policy:
 STRICTNESS = tuple(Verdict)
 
 
-def _first_match(rules: Iterable[PolicyRule], risk: Risk, key: Key, directory: Directory) -> PolicyRule:
+def _first_match(rules: Iterable[PolicyRule], name: str, key: Key, directory: Directory) -> PolicyRule | None:
     """Return the first rule that matches. A `deny` rule also matches if it is unknown whether it matches the grant."""
     for rule in rules:
-        if rule.rule != risk.rule:
+        if rule.rule != name:
             continue
         match = rule.grants.matches(key, directory)
         if match is Match.YES or (match is Match.UNKNOWN and rule.verdict is Verdict.DENY):
             return rule
-    return PolicyRule(risk.rule, Verdict.WARN)
+    return None
 
 
 def strictest(policies: Iterable[Policy]) -> Policy:
@@ -147,7 +157,7 @@ def grant_data(desired: DesiredGrant, directory: Directory) -> dict[str, object]
     """Convert a grant to JSON data for custom schemas: names, ids, and settings with defaults filled in.
 
     A key is missing if its value is unknown, undeclared or empty in the file: a name that is not known, the application
-    of a default grant, the description, the organizations.
+    of a default grant, the description, the end, the organizations.
     """
     grant, key = desired.grant, desired.key
     values: dict[str, object] = {
@@ -158,6 +168,7 @@ def grant_data(desired: DesiredGrant, directory: Directory) -> dict[str, object]
         "audience": key.audience,
         "subject_type": key.subject_type,
         "description": desired.spec.description or None,
+        "expires": desired.spec.expires or None,
         **{each.name: plain_value(getattr(grant, each.name)) for each in SETTINGS},
         "organizations": _organization_names(grant, directory),
     }
@@ -260,7 +271,8 @@ def _is_followed_by(rules: Sequence[PolicyRule], rule: PolicyRule, verdict: Verd
 
 def _describe(rule: PolicyRule) -> str:
     verbs = {Verdict.DENY: "denies", Verdict.ALLOW: "allows", Verdict.WARN: "warns of"}
-    return f"{verbs[rule.verdict]} {rule.rule} for {rule.grants if str(rule.grants) else 'all grants'}"
+    days = "" if rule.max_days is None else f" (max_days: {rule.max_days})"
+    return f"{verbs[rule.verdict]} {rule.rule}{days} for {rule.grants if str(rule.grants) else 'all grants'}"
 
 
 MAX_REPORTED = 20

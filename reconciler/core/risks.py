@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from reconciler.core.characters import shorten
 from reconciler.core.directory import MANAGEMENT_API_SUFFIX, Directory, TenantList
+from reconciler.core.expiry import TEMPORARY_ACCESS, TEMPORARY_ACCESS_MEANING
 from reconciler.core.fields import callers_gaining_access
 from reconciler.core.grant import ClientGrant, Key, widens
 from reconciler.core.plan import Change, Create, Delete, removes_all_scopes
@@ -375,6 +376,7 @@ def _rules() -> Iterator[RiskRule]:
         "a grant is no longer declared, but the plan does not delete it (needs --base)",
         _never_unknown,
     )
+    yield RiskRule(TEMPORARY_ACCESS, Level.HIGH, TEMPORARY_ACCESS_MEANING, _never_unknown)
     yield RiskRule("administration", Level.HIGH, "scopes with administrative names", _administration)
     yield RiskRule(
         "unusual-scope",

@@ -72,6 +72,7 @@ class GrantSpec(NamedTuple):
     api: str | None = None
     audience: str | None = None
     description: str = ""
+    expires: str = ""
     subject_type: str = SUBJECT_CLIENT
     scope: tuple[str, ...] = ()
     organization_usage: str = USAGE_DENY

@@ -4,7 +4,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from urllib.parse import quote
 
 from reconciler import __version__
-from reconciler.artifacts.serialization import Json, change_effect, digest, key_json, plan_id
+from reconciler.artifacts.grant_json import key_json
+from reconciler.artifacts.serialization import Json, change_effect, digest, plan_id
 from reconciler.core.characters import visible
 from reconciler.core.config_rules import CONFIG_RULES, ConfigChange, ConfigRule
 from reconciler.core.plan import Delete, Plan, TenantName

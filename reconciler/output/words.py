@@ -8,6 +8,7 @@ from reconciler.core.characters import join_some, pluralize, visible
 from reconciler.core.config_rules import ConfigChange
 from reconciler.core.diff import ValueChange
 from reconciler.core.directory import Directory
+from reconciler.core.expiry import expiry_text
 from reconciler.core.fields import SUBJECT_CLIENT, describe_effect
 from reconciler.core.grant import Key
 from reconciler.core.plan import (
@@ -27,10 +28,13 @@ from reconciler.core.removals import NoLongerDeclared, Removal, earlier_source
 from reconciler.core.risks import RULE_ORDER, escaped_scope
 from reconciler.core.scope_sets import PREFIX
 from reconciler.core.scopes import scope_order
+from reconciler.core.spec import GrantSpec
 
 SHOWN_LEVELS = (Level.CRITICAL, Level.HIGH)
 """The levels that plans show. Lower risks repeat the lines of a change. JSON contains all levels."""
 
+LEFT_UNCHANGED = "left unchanged by --create-only, --only-branch or --only-expired"
+EXPIRY_CHANGES_TITLE = "Changed ends of grants"
 LOWEST_SEVERITY = (len(Level), True)
 
 
@@ -109,7 +113,8 @@ def origins_summary(plan: Plan) -> str:
     """Return the number of changes per origin, including blocked ones."""
     count = Counter(plan.origins.values())
     return (
-        f"Origin: {count[Origin.BRANCH]} from this branch, {count[Origin.DRIFT]} drift, {count[Origin.BOTH]} from both."
+        f"Origin: {count[Origin.BRANCH]} from this branch, {count[Origin.DRIFT]} drift, {count[Origin.BOTH]} from both"
+        f"{f', {count[Origin.EXPIRED]} expired' if count[Origin.EXPIRED] else ''}."
     )
 
 
@@ -146,7 +151,7 @@ def summary(plan: Plan) -> str:
     if plan.no_longer_declared:
         parts.append(no_longer_declared_count(plan))
     if plan.differing:
-        rest.insert(1, f"{plan.differing} left unchanged by --create-only or --only-branch")
+        rest.insert(1, f"{plan.differing} {LEFT_UNCHANGED}")
     if plan.skipped:
         rest.append(f"{plan.skipped} skipped")
     return f"Plan: {', '.join(parts)}; {', '.join(rest)}."
@@ -176,6 +181,30 @@ def no_longer_declared_label(each: NoLongerDeclared, directory: Directory) -> st
     elif each.moved_to.subject_type == SUBJECT_CLIENT != each.key.subject_type:
         after += f" ({SUBJECT_CLIENT})"
     return f"{before} becomes {after}; the first stays"
+
+
+def declaration_text(spec: GrantSpec) -> str:
+    """Return what a file says about a grant for people: its description and its end. Not escaped."""
+    return "; ".join([*([spec.description] * bool(spec.description)), *expiry_parts(spec)])
+
+
+def expiry_parts(spec: GrantSpec) -> list[str]:
+    """Return the end of a grant as a list with at most one text."""
+    return [f"expires {expiry_text(spec.expires)}"] if spec.expires else []
+
+
+def deletion_lines(change: Delete) -> Iterator[str]:
+    """Yield the reason of a delete, and where the grant is or was declared, as far as is known. Not escaped."""
+    if change.expired:
+        source = change.expired.source
+        yield f"{expired_text(change.expired)}, declared in {source.file}:{source.line}"
+    elif change.removal:
+        yield from removal_lines(change.removal)
+
+
+def expired_text(spec: GrantSpec) -> str:
+    """Return that a declaration has expired, and when."""
+    return f"expired {expiry_text(spec.expires)}"
 
 
 def removal_lines(removal: Removal) -> Iterator[str]:

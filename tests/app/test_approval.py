@@ -147,7 +147,7 @@ def test_a_saved_plan_contains_no_secret(here: Path) -> None:
 
     assert "canary" not in text
     assert json.loads(text)["saved"]["options"] == dict.fromkeys(
-        ("prune", "prune_removed", "create_only", "skip_missing", "only_branch"), False
+        ("prune", "prune_removed", "create_only", "skip_missing", "only_branch", "only_expired"), False
     )
 
 

@@ -92,6 +92,8 @@ def test_json_has_every_field_and_source() -> None:
         "authorization_details_types": [],
         "organizations": None,
         "description": "People see their own invoices, and those of everybody in their household who agreed to it",
+        "expires": None,
+        "expired": False,
         "source": {"file": "grants/billing.yaml", "line": 2, "column": 5},
     }
     differing = {name for name, value in offline["grants"][2].items() if resolved["grants"][2][name] != value}

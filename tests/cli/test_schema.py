@@ -1,5 +1,7 @@
 import json
+import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 from jsonschema import Draft202012Validator
@@ -121,3 +123,54 @@ def test_the_generic_schema_can_be_written_to_a_file(tmp_path: Path, monkeypatch
     assert reconciler("schema", "--out", "new/s.json").code == 0
 
     assert (here / "new" / "s.json").read_text(encoding="utf-8") == reconciler("schema").stdout
+
+
+def whole_document(openapi: Path) -> dict[str, Any]:
+    """Return the stored document with every operation of the table of writes."""
+    document: dict[str, Any] = json.loads(openapi.read_text())
+    paths = document["paths"]
+    for operation, scopes in stored.load(stored.WRITES)["operations"].items():
+        method, _, path = operation.partition(" ")
+        own = next((each for each in paths if re.sub(r"{[^}]*}", "{id}", each) == path), path)
+        item = paths.setdefault(own, {}).setdefault(method.lower(), {})
+        item["security"] = [{"bearer": [scope]} for scope in scopes]
+    return document
+
+
+def test_the_table_of_writes_can_be_derived_from_a_document(openapi: Path) -> None:
+    openapi.write_text(json.dumps(whole_document(openapi)))
+
+    derived = reconciler("schema", "--spec", openapi, "--operations").stdout
+
+    assert derived == reconciler("schema", "--operations").stdout
+    assert derived == (stored.folder() / stored.WRITES).read_text(encoding="utf-8")
+    assert reconciler("schema", "--spec", openapi, "--check").code == 0
+
+
+def test_check_covers_the_table_of_writes(openapi: Path) -> None:
+    document = whole_document(openapi)
+    paths = document["paths"]
+    paths["/clients"]["post"]["security"].append({"bearer": ["create:anything"]})
+    paths["/of/the/future"] = {"put": {"security": [{"bearer": ["update:future"]}]}}
+    del paths["/users"]["post"]
+    openapi.write_text(json.dumps(document))
+
+    ran = reconciler("schema", "--spec", openapi, "--check")
+
+    assert ran.code == 1
+    assert ran.stdout.splitlines() == [
+        "POST /clients, scopes: create:anything, create:clients instead of create:clients",
+        "POST /users: missing",
+        "PUT /of/the/future: new",
+    ]
+
+
+@pytest.mark.parametrize("security", [None, [1], [{"bearer": None}], {}, "x"])
+def test_an_operation_without_valid_scopes_has_none(openapi: Path, security: object) -> None:
+    document = whole_document(openapi)
+    document["paths"]["/clients"]["post"]["security"] = security
+    openapi.write_text(json.dumps(document))
+
+    ran = reconciler("schema", "--spec", openapi, "--check")
+
+    assert ran.stdout == "POST /clients, scopes: none instead of create:clients\n"

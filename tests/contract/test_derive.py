@@ -45,7 +45,15 @@ def test_the_fields_of_the_request_are_unchanged() -> None:
     request = create_request(OPENAPI)["properties"]
     fields = SCHEMA["properties"]["grants"]["items"]["properties"]
     assert {name: fields[name] for name in request} == request
-    assert set(fields) - set(request) == {"client", "clients", "api", "description", "tenants", "organizations"}
+    assert set(fields) - set(request) == {
+        "client",
+        "clients",
+        "api",
+        "description",
+        "expires",
+        "tenants",
+        "organizations",
+    }
 
 
 def test_every_field_and_level_has_a_title_and_a_description_for_the_editor() -> None:

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from support.access import a_tenant_access, an_access_grant, an_access_report, unread_part
-from support.builders import INVOICES, OWN, TENANT, a_directory, a_grant, a_key, a_spec, an_api, an_observed
+from support.builders import INVOICES, NOW, OWN, TENANT, a_directory, a_grant, a_key, a_spec, an_api, an_observed
 from support.strategies import grants
 
 from reconciler.contract import stored
@@ -45,7 +45,7 @@ def build(
     **rules: Any,
 ) -> TenantAccess:
     observation = Observation(tuple(observed), directory)
-    return tenant_access(TENANT, specs, observation, ProtectionRules(OWN, **rules), facts or DeclarationFacts())
+    return tenant_access(TENANT, specs, observation, ProtectionRules(OWN, **rules), facts or DeclarationFacts(now=NOW))
 
 
 def only(access: TenantAccess) -> AccessGrant:
@@ -146,7 +146,7 @@ def test_a_declared_grant_that_is_protected_keeps_its_state_and_names_the_guard(
 def test_a_removed_grant_names_the_commit() -> None:
     removal = Removal(a_spec(), removed_by=Commit("a" * 40, "2026-01-02", "Bob", "Drop it"), is_from_history=True)
 
-    grant = only(build(observed=[an_observed()], facts=DeclarationFacts(removals=(removal,))))
+    grant = only(build(observed=[an_observed()], facts=DeclarationFacts(now=NOW, removals=(removal,))))
 
     assert (grant.state, grant.detail) == (
         "removed",
@@ -203,7 +203,7 @@ def test_without_the_list_of_applications_no_grant_is_called_first_party() -> No
 
 
 def test_offline_nothing_is_known_about_the_tenant() -> None:
-    access = declared_access(TENANT, [a_spec(client="Billing", api="Invoices API")], DeclarationFacts())
+    access = declared_access(TENANT, [a_spec(client="Billing", api="Invoices API")], DeclarationFacts(now=NOW))
     grant = only(access)
 
     assert (grant.state, grant.third_party, grant.token_lifetime, grant.level) == ("unknown", None, None, "unknown")

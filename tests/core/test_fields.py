@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from support.builders import a_grant, a_key
 
-from reconciler.artifacts.serialization import grant_from_json, grant_json
+from reconciler.artifacts.grant_json import grant_from_json, grant_json
 from reconciler.auth0.wire import create_body, observed_grant
 from reconciler.core.diff import changed_fields, granted_fields
 from reconciler.core.directory import Directory

@@ -45,6 +45,7 @@ policy:
     - {rule: management-api-takeover, verdict: deny, reason: ask the security team}
 """
 PORTAL = "grants:\n  - {client: Portal, api: Invoices API, scope: ['read:invoices']}\n"
+EXPIRED = PORTAL.replace("scope", "expires: 2026-01-31, scope")
 HARMLESS = "grants:\n  - {client: Billing, api: Invoices API, scope: ['read:invoices']}\n"
 DANGEROUS = f"grants:\n  - {{client: Billing, api: Auth0 Management API, scope: ['{TAKEOVER_SCOPE}']}}\n"
 """With this scope, an application can give itself any access."""

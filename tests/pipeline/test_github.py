@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from pipeline.project import DANGEROUS, HARMLESS, PORTAL, ROOT, TAKEOVER_SCOPE, for_act, pip_settings
+from pipeline.project import DANGEROUS, EXPIRED, HARMLESS, PORTAL, ROOT, TAKEOVER_SCOPE, for_act, pip_settings
 from pipeline.workflow_runner import REPOSITORY, Runner
 from support.commands import SECRET, reconciler
 from support.forges import TOKEN
@@ -537,6 +537,17 @@ def test_without_the_variable_no_pull_request_is_proposed(runner: Runner) -> Non
 
     assert not runner.run("schedule", "drift.yml", {}).ran("Propose to keep the drift of prod")
     assert runner.pull_requests() == []
+
+
+def test_the_nightly_job_deletes_only_expired_grants(runner: Runner) -> None:
+    runner.project.write(portal=EXPIRED, more=HARMLESS)
+    runner.project.commit("End the access of the portal")
+    runner.forge.branches = {"main": runner.project.git("rev-parse", "main")}
+
+    acted = runner.run("schedule", "expire.yml", {})
+
+    assert acted.code == 0, acted.log
+    assert runner.project.grants() == []
 
 
 def test_a_grant_that_was_added_by_hand_is_drift(runner: Runner) -> None:

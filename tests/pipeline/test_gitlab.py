@@ -7,6 +7,7 @@ import pytest
 from pipeline.gitlab_runner import NEEDS_NODE, GitLabRunner
 from pipeline.project import (
     DANGEROUS,
+    EXPIRED,
     HARMLESS,
     PORTAL,
     TAKEOVER_SCOPE,
@@ -205,6 +206,16 @@ def test_drift_can_be_kept_by_a_merge_request(runner: GitLabRunner) -> None:
     options = (Path(origin) / "push-options").read_text(encoding="utf-8")
     assert options.count("merge_request.create") == 2
     assert "merge_request.target=main" in options
+
+
+def test_the_nightly_job_deletes_only_expired_grants(runner: GitLabRunner) -> None:
+    runner.project.write(portal=EXPIRED, more=HARMLESS)
+    runner.project.commit("End the access of the portal")
+    runner.forge.branches = {"main": runner.project.git("rev-parse", "main")}
+
+    _, log = runner.run(CI_PIPELINE_SOURCE="schedule")
+
+    assert runner.project.grants() == [], log
 
 
 def test_a_grant_that_was_added_by_hand_is_drift(runner: GitLabRunner) -> None:

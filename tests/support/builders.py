@@ -1,6 +1,7 @@
 """Builders of values that are valid by default. A test passes only the fields that it is about."""
 
 from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
 from typing import Any
 
 from reconciler.core.directory import Api, Application, Directory, Organization
@@ -76,7 +77,11 @@ def an_api(identifier: str = INVOICES, name: str = "Invoices API", **fields: Any
     return Api(identifier, name, **fields)
 
 
+NOW = datetime(2026, 11, 28, 12, tzinfo=UTC)
+
+
 def rules(**fields: Any) -> PlanRules:
+    fields.setdefault("now", NOW)
     fields.setdefault("protection", ProtectionRules(OWN))
     fields.setdefault("limits", Limits())
     return PlanRules(**fields)

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from dataclasses import dataclass, replace
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -92,11 +93,13 @@ class TerminalStream(io.StringIO):
         return True
 
 
-def reconciler(*arguments: str | Path, terminal: bool = False, typed: str = "") -> CommandResult:
-    """Run a command in this process. `typed` is the input on a terminal."""
+def reconciler(
+    *arguments: str | Path, terminal: bool = False, typed: str = "", now: datetime | None = None
+) -> CommandResult:
+    """Run a command in this process. `typed` is the input on a terminal. `now` is the time of the run."""
     kind = TerminalStream if terminal else io.StringIO
     with redirect_stdout(kind()) as out, redirect_stderr(kind()) as err, _typing(kind(typed)):
-        code = run([str(argument) for argument in arguments])
+        code = run([str(argument) for argument in arguments], now)
     return CommandResult(code, out.getvalue(), err.getvalue())
 
 

@@ -6,8 +6,9 @@ A value that is not known is `"unknown"`.
 import json
 from collections.abc import Iterator, Mapping
 
+from reconciler.artifacts.grant_json import field_json
 from reconciler.artifacts.json_text import json_text
-from reconciler.artifacts.serialization import Json, field_json, tenant_json
+from reconciler.artifacts.serialization import Json, tenant_json
 from reconciler.core.access import STATE_MEANINGS, AccessGrant, AccessReport, Provenance, TenantAccess, plain_name
 from reconciler.core.access_summary import COUNTED, RULES, AccessFinding, findings, totals
 from reconciler.core.characters import shorten, visible
@@ -129,8 +130,14 @@ def grant_json(grant: AccessGrant) -> Json:
         "level": grant.level,
         "risks": [_risk(each) for each in grant.risks],
         "token_lifetime": _known(grant.token_lifetime),
+        "last_use": _last_use(grant),
         "declaration": _declaration(grant),
     }
+
+
+def _last_use(grant: AccessGrant) -> Json | None:
+    """Return the last use, or null if no logs were collected."""
+    return {"time": _known(grant.last_use or None), "text": grant.use} if grant.use else None
 
 
 def _known(value: object) -> object:
@@ -149,6 +156,7 @@ def _declaration(grant: AccessGrant) -> Json | None:
         "line": grant.source.line,
         "link": grant.link or None,
         "description": grant.description,
+        "expires": grant.expires or None,
         **_provenance(grant.provenance),
     }
 

@@ -2,9 +2,10 @@
 
 from collections.abc import Iterator, Mapping
 
-from reconciler.core.access import AccessGrant, AccessReport, GrantLevel, TenantAccess
+from reconciler.core.access import AccessGrant, AccessReport, AccessState, GrantLevel, TenantAccess
 from reconciler.core.access_summary import unread_listings
 from reconciler.core.diff import FieldChange, SetChange
+from reconciler.core.expiry import expiry_text
 from reconciler.core.fields import SUBJECT_CLIENT, USAGE_DENY
 from reconciler.core.token_lifetime import NOT_KNOWN
 
@@ -37,8 +38,10 @@ def scope_texts(grant: AccessGrant) -> list[str]:
 
 
 def settings(grant: AccessGrant) -> list[str]:
-    """Return the settings of a grant that are not the default."""
+    """Return the settings of a grant that are not the default, its end, and its last use."""
     found = [grant.subject_type] if grant.subject_type != SUBJECT_CLIENT else []
+    if grant.expires and grant.state is not AccessState.EXPIRED:
+        found.append(f"expires {expiry_text(grant.expires)}")
     if grant.organization_usage != USAGE_DENY:
         found.append(f"organization_usage: {grant.organization_usage}")
         assigned = NOT_KNOWN if grant.organizations is None else ", ".join(grant.organizations) or "none"
@@ -47,7 +50,7 @@ def settings(grant: AccessGrant) -> list[str]:
         found.append(f"authorization_details_types: {', '.join(grant.details_types)}")
     if grant.third_party is not False:
         found.append("third party" if grant.third_party else f"third party: {NOT_KNOWN}")
-    return found
+    return [*found, f"use: {grant.use}"] if grant.use else found
 
 
 def difference_text(change: FieldChange) -> str:

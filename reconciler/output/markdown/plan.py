@@ -16,9 +16,20 @@ from reconciler.core.plan import TITLES, Change, LeftAlone, Origin, Plan
 from reconciler.core.problems import Level
 from reconciler.output.escape import commit_suffix, element, marker, span, tenant_label
 from reconciler.output.markdown.document import DEFAULT_MAX_BYTES, Section, join_sections
-from reconciler.output.markdown.rows import HEAD, SYMBOLS, TAIL, change_row, is_critical, removal_row, worst_first
+from reconciler.output.markdown.rows import (
+    HEAD,
+    SYMBOLS,
+    TAIL,
+    change_row,
+    is_critical,
+    linked_source,
+    removal_row,
+    worst_first,
+)
 from reconciler.output.source_links import NO_REPOSITORY, SourceLinks
 from reconciler.output.words import (
+    EXPIRY_CHANGES_TITLE,
+    LEFT_UNCHANGED,
     SHOWN_LEVELS,
     all_risks,
     grant_label,
@@ -59,6 +70,7 @@ def body_markdown(plan: Plan, links: SourceLinks, max_bytes: int) -> str:
 def _parts(plan: Plan, links: SourceLinks, max_bytes: int) -> Iterator[Section]:
     yield Section((marker(plan.tenant.name, links) + "\n", *_header(plan)))
     yield replace(_config_changes(plan), max_bytes=max_bytes // 8)
+    yield replace(_expiry_changes(plan, links), max_bytes=max_bytes // 8)
     yield replace(_notes(plan), max_bytes=max_bytes // 4)
     tables = list(_tables(plan, links, max_bytes))
     yield from (replace(table, reserved=max_bytes // 2 // len(tables)) for table in tables)
@@ -76,7 +88,7 @@ def _header(plan: Plan) -> Iterator[str]:
         yield f"{span(selected)}\n\n"
     yield from _alert(plan)
     rest = [f"{plan.unchanged} unchanged", f"{len(plan.left_alone)} left alone"]
-    rest += [f"{plan.differing} left unchanged by --create-only or --only-branch"] if plan.differing else []
+    rest += [f"{plan.differing} {LEFT_UNCHANGED}"] if plan.differing else []
     rest += [f"{plan.skipped} skipped"] if plan.skipped else []
     origins = f" {origins_summary(plan)}" if plan.origins else ""
     yield f"Other grants: {', '.join(rest)}.{origins}\n\n"
@@ -114,6 +126,15 @@ def _config_changes(plan: Plan) -> Section:
     worst = min((each.risk.level for each in plan.config_changes), key=lambda level: level.order, default=Level.LOW)
     head = f"> [!{kinds[worst]}]\n> **Changes to reconciler.yaml ({len(lines)})**\n>\n"
     return Section(lines, head=head, tail="\n", noun="change to reconciler.yaml") if lines else EMPTY_SECTION
+
+
+def _expiry_changes(plan: Plan, links: SourceLinks) -> Section:
+    lines = tuple(
+        f"- {element(grant_label(each.key, plan.directory))}: {each}, {linked_source(each.source, links)}\n"
+        for each in plan.expiry_changes
+    )
+    head = f"**{EXPIRY_CHANGES_TITLE} ({len(lines)})**\n\n"
+    return Section(lines, head=head, tail="\n", noun="changed end", rank=1) if lines else EMPTY_SECTION
 
 
 def _notes(plan: Plan) -> Section:

@@ -20,6 +20,8 @@ from reconciler.output.source_links import SourceLinks
 from reconciler.output.words import (
     LOWEST_SEVERITY,
     SHOWN_LEVELS,
+    expired_text,
+    expiry_parts,
     field_effect,
     grant_label,
     no_longer_declared_label,
@@ -115,12 +117,16 @@ def _risks(risks: Sequence[Risk]) -> Iterator[str]:
 
 
 def _declared(change: Change, plan: Plan, links: SourceLinks) -> Iterator[str]:
-    """Yield the source of a grant, its description, and who changed the grant in the tenant."""
+    """Yield the source of a grant, its description and end, and who changed the grant in the tenant."""
     if not isinstance(change, Delete):
         spec = change.after.spec
-        yield _linked(f"{spec.source.file}:{spec.source.line}", links.link_to(spec.source))
+        yield linked_source(spec.source, links)
         if spec.description:
             yield element(spec.description)
+        yield from expiry_parts(spec)
+    elif change.expired is not None:
+        yield linked_source(change.expired.source, links)
+        yield expired_text(change.expired)
     elif change.removal is not None:
         yield from _removal(change.removal, links)
     if change.key in plan.attributions:
@@ -134,6 +140,11 @@ def _removal(removal: Removal, links: SourceLinks) -> Iterator[str]:
     yield _linked(earlier_source(source), address)
     if removal.removed_by:
         yield f"removed by {element(str(removal.removed_by))}"
+
+
+def linked_source(source: Source, links: SourceLinks) -> str:
+    """Return `file:line` of a grant, with a link if its URL is known."""
+    return _linked(f"{source.file}:{source.line}", links.link_to(source))
 
 
 def _linked(text: str, address: str) -> str:

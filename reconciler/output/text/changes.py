@@ -15,9 +15,10 @@ from reconciler.core.spec import GrantSpec
 from reconciler.output.styled import Line, Span, Style, line
 from reconciler.output.words import (
     SHOWN_LEVELS,
+    declaration_text,
+    deletion_lines,
     field_effect,
     grant_label,
-    removal_lines,
     scope_label,
     scope_set_labels,
 )
@@ -77,8 +78,8 @@ def change_lines(change: Change, directory: Directory, risks: Risks, origin: Ori
     yield line("  ", change_symbol(change), " ", label, Span(f"  [{origin}]" if origin else "", Style.MUTED))
     if not isinstance(change, Delete):
         yield from _origin(change.after.spec)
-    elif change.removal:
-        yield from (line(INDENT, Span(visible(text), Style.MUTED)) for text in removal_lines(change.removal))
+    else:
+        yield from (line(INDENT, Span(visible(text), Style.MUTED)) for text in deletion_lines(change))
     for risk in risks.get(change.key, ()):
         if risk.level in SHOWN_LEVELS:
             yield line(INDENT, Span(f"! {risk.level}: {visible(risk.message)}", LEVEL_STYLES[risk.level]))
@@ -87,8 +88,8 @@ def change_lines(change: Change, directory: Directory, risks: Risks, origin: Ori
 
 
 def _origin(spec: GrantSpec) -> Iterator[Line]:
-    """Yield the source of the grant and its description, in one line if they fit."""
-    location, description = f"{spec.source.file}:{spec.source.line}", spec.description
+    """Yield the source of the grant, and its description and end, in one line if they fit."""
+    location, description = f"{spec.source.file}:{spec.source.line}", declaration_text(spec)
     one_line = f"{location}  {description}" if description else location
     for text in [one_line] if len(one_line) <= WIDTH - len(INDENT) else [location, description]:
         yield line(INDENT, Span(visible(text), Style.MUTED))

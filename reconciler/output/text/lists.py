@@ -1,11 +1,13 @@
 """Pure: lists of problems, check results and grants, as lines for people and as JSON data."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import datetime
 from textwrap import wrap
 
 from reconciler.artifacts.serialization import Json, tenant_json
 from reconciler.core.characters import pluralize, visible
 from reconciler.core.directory import Directory
+from reconciler.core.expiry import has_expired
 from reconciler.core.fields import BY_NAME, CHANGEABLE, ORGANIZATIONS, SETTINGS, SUBJECT_CLIENT, FieldKind
 from reconciler.core.import_selection import GrantImport
 from reconciler.core.listing import ListedGrant, Listing
@@ -13,7 +15,7 @@ from reconciler.core.problems import Finding, Problem, Severity, Status, count_s
 from reconciler.core.spec import GrantSpec
 from reconciler.output.escape import csv_line
 from reconciler.output.styled import Line, Span, Style, line
-from reconciler.output.words import grant_label
+from reconciler.output.words import expired_text, expiry_parts, grant_label
 
 MAX_EXCERPT_LENGTH = 200
 MAX_SHOWN = 1_000
@@ -122,11 +124,11 @@ INDENT = "      "
 
 
 def listing_lines(listing: Listing) -> Iterator[Line]:
-    """Yield each grant with its ids, source and settings, sorted by name and wrapped to 80 columns."""
+    """Yield each grant with its ids, source, end and settings, sorted by name and wrapped to 80 columns."""
     yield line(Span(f"Tenant {visible(str(listing.tenant))}", Style.STRONG))
     yield line()
     for each in listing.sorted:
-        yield from _grant(each)
+        yield from _grant(each, listing.now)
     for note in listing.notes:
         yield line(Span(f"Note: {visible(note)}", Style.WARNING))
     state = "In the tenant" if listing.observed else "Declared"
@@ -135,15 +137,16 @@ def listing_lines(listing: Listing) -> Iterator[Line]:
 
 
 def listing_json(listing: Listing) -> Json:
-    """Return `{"tenant", "resolved", "observed", "grants", "notes"}`. Each grant has all fields and its source.
+    """Return `{"tenant", "resolved", "observed", "grants", "notes"}`.
 
+    Each grant has all fields and its source, and whether it expired.
     The source of an observed grant is null.
     """
     return {
         "tenant": tenant_json(listing.tenant),
         "resolved": listing.resolved,
         "observed": listing.observed,
-        "grants": [_json(each) for each in listing.sorted],
+        "grants": [_json(each, listing.now) for each in listing.sorted],
         "notes": list(listing.notes),
     }
 
@@ -151,7 +154,7 @@ def listing_json(listing: Listing) -> Json:
 LISTING_COLUMNS = (
     *("tenant", "client", "client_id", "default_for", "api", "audience", "subject_type"),
     *(field.name for field in (*SETTINGS, BY_NAME[ORGANIZATIONS])),
-    *("description", "declared_at"),
+    *("description", "expires", "expired", "declared_at"),
 )
 
 
@@ -162,7 +165,8 @@ def listings_csv(listings: Iterable[Listing]) -> str:
 
 
 def _csv_row(listing: Listing, each: ListedGrant) -> list[str]:
-    values: dict[str, object] = {**_json(each), "tenant": listing.tenant.label, "declared_at": _location(each.spec)}
+    more = {"tenant": listing.tenant.label, "declared_at": _location(each.spec)}
+    values: dict[str, object] = {**_json(each, listing.now), **more}
     return [_csv_text(values[name]) for name in LISTING_COLUMNS]
 
 
@@ -183,7 +187,7 @@ def _location(spec: GrantSpec) -> str:
     return f"{spec.source.file}:{spec.source.line}" if spec.file else ""
 
 
-def _grant(each: ListedGrant) -> Iterator[Line]:
+def _grant(each: ListedGrant, now: datetime) -> Iterator[Line]:
     spec = each.spec
     holder = each.client or each.client_id or f"default for {spec.default_for}"
     subject = "" if spec.subject_type == SUBJECT_CLIENT else f" ({spec.subject_type})"
@@ -192,7 +196,9 @@ def _grant(each: ListedGrant) -> Iterator[Line]:
     ids = f"{each.client_id} -> {each.audience}"
     if each.client and each.client_id and each.audience:
         yield line(INDENT, Span(visible(ids), Style.MUTED))
-    for text in filter(None, ("  ".join(filter(None, (_location(spec), spec.description))), *_settings(spec))):
+    described = "  ".join(filter(None, (_location(spec), spec.description)))
+    end = [expired_text(spec)] if has_expired(spec, now) else expiry_parts(spec)
+    for text in filter(None, (described, *end, *_settings(spec))):
         for part in wrap(visible(text), WIDTH - len(INDENT), break_long_words=False, break_on_hyphens=False):
             yield line(INDENT, visible(part))  # a part may start with characters that would be a workflow command
     yield line()
@@ -210,7 +216,7 @@ def _settings(spec: GrantSpec) -> Iterator[str]:
             yield f"{each.label}{value}"
 
 
-def _json(each: ListedGrant) -> Json:
+def _json(each: ListedGrant, now: datetime) -> Json:
     spec = each.spec
     return {
         "client": each.client,
@@ -221,6 +227,8 @@ def _json(each: ListedGrant) -> Json:
         "subject_type": spec.subject_type,
         **{field.name: _json_value(getattr(spec, field.name)) for field in (*SETTINGS, BY_NAME[ORGANIZATIONS])},
         "description": spec.description,
+        "expires": spec.expires or None,
+        "expired": has_expired(spec, now),
         "source": _source(spec),
     }
 

@@ -3,7 +3,8 @@
 from collections import Counter
 from collections.abc import Iterator, Mapping
 
-from reconciler.artifacts.serialization import Json, action_of, field_json, key_json, short_id
+from reconciler.artifacts.grant_json import field_json, key_json
+from reconciler.artifacts.serialization import Json, action_of, short_id
 from reconciler.core.characters import pluralize, visible
 from reconciler.core.directory import Directory
 from reconciler.core.outcome import ApplyReport, Result, count_results
@@ -21,6 +22,7 @@ from reconciler.output.text.changes import (
     grouped_lines,
 )
 from reconciler.output.words import (
+    EXPIRY_CHANGES_TITLE,
     all_risks,
     grant_label,
     left_alone_counts,
@@ -74,6 +76,7 @@ def plan_body(plan: Plan, *, verbose: bool = False) -> Iterator[Line]:
             else:
                 yield from group_lines(action, selected, plan.directory, plan.risks, plan.attributions)
     yield from _no_longer_declared(plan)
+    yield from _expiry_changes(plan)
     if not plan.changes and not plan.blocked:
         yield line(f"No changes: {no_changes_reason(plan)}.")
         yield line()
@@ -159,6 +162,20 @@ def _no_longer_declared(plan: Plan) -> Iterator[Line]:
             yield line(INDENT, Span(f"! {risk.level}: {visible(risk.message)}", LEVEL_STYLES[risk.level]))
     if any(not each.reason for each in plan.no_longer_declared):
         yield line("  ", f"Use --prune-removed to delete {'it' if count == 1 else 'them'}.")
+    yield line()
+
+
+def _expiry_changes(plan: Plan) -> Iterator[Line]:
+    """Yield the changed ends of grants. A risk is shown here if the plan has no change of the grant."""
+    if not plan.expiry_changes:
+        return
+    changed = {change.key for change in (*plan.changes, *(each.change for each in plan.blocked))}
+    yield line(Span(f"{EXPIRY_CHANGES_TITLE} ({len(plan.expiry_changes)})", Style.STRONG))
+    for each in plan.expiry_changes:
+        yield line("  ", Span("~", Style.UPDATE), " ", Span(grant_label(each.key, plan.directory), Style.STRONG))
+        yield line(INDENT, str(each), "  ", Span(visible(f"{each.source.file}:{each.source.line}"), Style.MUTED))
+        for risk in plan.risks.get(each.key, ()) if each.key not in changed else ():
+            yield line(INDENT, Span(f"! {risk.level}: {visible(risk.message)}", LEVEL_STYLES[risk.level]))
     yield line()
 
 

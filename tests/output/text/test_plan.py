@@ -171,8 +171,8 @@ def test_grants_left_alone_are_counted_by_reason_and_ten_are_listed() -> None:
         (
             a_plan([a_spec()], [an_observed(EVERYTHING)], create_only=True),
             (
-                "Plan: 0 to create, 0 to update, 0 to delete; 0 unchanged, 1 left unchanged by --create-only or "
-                "--only-branch, 0 left alone."
+                "Plan: 0 to create, 0 to update, 0 to delete; 0 unchanged, 1 left unchanged by --create-only, "
+                "--only-branch or --only-expired, 0 left alone."
             ),
         ),
         (

@@ -1,0 +1,226 @@
+"""Collect the use of grants from the tenant's logs, from files of a log stream, and from the metrics of APIs."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from io import BufferedReader
+from pathlib import Path
+
+from reconciler.app.console import Console
+from reconciler.app.import_grants import open_tenant
+from reconciler.app.load import workspace_of
+from reconciler.app.options import GlobalOptions, RequestOptions
+from reconciler.app.outputs import OutputFile, check_outputs
+from reconciler.app.usage import operations
+from reconciler.artifacts.usage_file import read_usage, write_usage
+from reconciler.auth0.errors import Auth0Error, UnreadableError
+from reconciler.auth0.logs import Json, TenantLogs
+from reconciler.core.characters import pluralize
+from reconciler.core.usage import (
+    DAY_LENGTH,
+    Checkpoint,
+    Period,
+    Usage,
+    UsedScope,
+    add,
+    gaps,
+    merge,
+    moment,
+    time_text,
+    with_scopes,
+)
+from reconciler.core.usage_events import OperationTable, UsageCounter, event_id, event_time
+from reconciler.errors import ReconcilerError
+from reconciler.files.log_files import EventReader
+from reconciler.output.styled import Line, Span, Style, line
+
+DELAY = timedelta(minutes=5)
+"""Events of the last minutes may not be in the logs yet, so this time does not count as seen."""
+PAGES_BETWEEN_WRITES = 100
+NO_EVENTS = "The tenant's logs are empty."
+
+
+def utc(text: str) -> datetime:
+    """Return the start of a day, or a time with a zone. Raises ValueError."""
+    return datetime.fromisoformat(text).replace(tzinfo=UTC) if len(text) == DAY_LENGTH else moment(text)
+
+
+@contextmanager
+def _stored(options: GlobalOptions, path: Path) -> Iterator[Usage]:
+    """Check that the usage file can be written, and yield its content."""
+    workspace_of(options.config).refuse_checkout_links(path, "--usage")
+    if path.exists():
+        check_outputs(options, [OutputFile("--usage", path)])
+    yield read_usage(path)
+
+
+def collect_files(
+    options: GlobalOptions,
+    path: Path,
+    files: Iterable[tuple[str, BufferedReader]],
+    period: Period | None,
+    console: Console,
+) -> None:
+    """Add the events of log stream files to a usage file. `period` is a time of which the files have every event.
+
+    Raises:
+        ReconcilerError: if a file is damaged, or belongs to another tenant. Nothing is stored then.
+    """
+    with _stored(options, path) as known:
+        counter = UsageCounter(OperationTable(operations()), options.now, known.tenant)
+        reader = EventReader()
+        for name, file in files:
+            for number, event in reader.read(file, name):
+                try:
+                    counter.add(event)
+                except ValueError as error:
+                    raise ReconcilerError(
+                        f"{name}:{number}: this event has no valid date, so it cannot be counted; correct or remove it"
+                    ) from error
+        periods = counter.periods() if period is None else (replace_end(period, options.now),)
+        write_usage(path, merge(known, counter.usage(periods)))
+    for text in _file_notes(counter, reader, periods):
+        console.note(text)
+    console.result(_collected(counter.events, periods))
+
+
+def replace_end(period: Period, now: datetime) -> Period:
+    """Return a period that ends at `now` at the latest, because later events cannot have been seen."""
+    return Period(period.start, min(period.end, time_text(now)))
+
+
+def _file_notes(counter: UsageCounter, reader: EventReader, periods: Iterable[Period]) -> Iterator[str]:
+    counts = reader.counts
+    for count, what in (
+        (counts.foreign, "line without a log event of Auth0"),
+        (counts.repeated, "repeated event"),
+        (counter.other_tenants, "event of another tenant"),
+    ):
+        if count:
+            yield f"Skipped {pluralize(count, what)}."
+    if counts.without_id:
+        yield f"{pluralize(counts.without_id, 'event')} without a log id: a repeated one is counted twice."
+    if counter.incomplete:
+        yield f"{pluralize(counter.incomplete, 'token exchange')} without an application or an audience."
+    for gap in gaps(periods):
+        yield f"Gap: no events from {_minute(gap.start)} to {_minute(gap.end)}. Use --period if no file is missing."
+
+
+def _collected(events: int, periods: Sequence[Period]) -> Iterator[Line]:
+    seen = ", ".join(f"{_minute(each.start)} to {_minute(each.end)}" for each in periods) or "no time"
+    yield line(Span(f"Collected: {pluralize(events, 'event')}; seen completely: {seen}.", Style.STRONG))
+
+
+def _minute(time: str) -> str:
+    return f"{time[:10]} {time[11:16]}"
+
+
+def collect_scopes(options: GlobalOptions, path: Path, scopes: Iterable[tuple[UsedScope, str]]) -> None:
+    """Add the last use of scopes, from the metrics of APIs, to a usage file. Raises ReconcilerError."""
+    with _stored(options, path) as known:
+        write_usage(path, with_scopes(known, scopes))
+
+
+def collect_logs(options: GlobalOptions, path: Path, request_options: RequestOptions, console: Console) -> None:
+    """Add the new events in the tenant's logs to a usage file.
+
+    What was read is stored even if a later request fails.
+
+    Raises:
+        ReconcilerError: if the logs cannot be read.
+    """
+    with (
+        _stored(options, path) as known,
+        open_tenant(options, console, (), request_options) as (tenants, sessions),
+    ):
+        collection = _LogCollection(known, path, options.now, console)
+        tenants.run_open(sessions, lambda session: collection.run(session.client.logs))
+
+
+class _LogCollection:
+    """Reads the tenant's logs from the checkpoint on, and stores what it has read."""
+
+    def __init__(self, known: Usage, path: Path, now: datetime, console: Console) -> None:
+        self._known = known
+        self._path = path
+        self._now = now
+        self._console = console
+        self._counter = self._new_counter()
+        self._events = 0
+        self._start = ""
+        self._checkpoint = known.checkpoint
+
+    def _new_counter(self) -> UsageCounter:
+        return UsageCounter(OperationTable(operations()), self._now, self._known.tenant)
+
+    async def run(self, logs: TenantLogs) -> None:
+        """Read all new events. Raises ReconcilerError."""
+        checkpoint = self._known.checkpoint
+        if checkpoint and not await logs.exists(checkpoint.log_id):
+            self._console.note(
+                f"The last event that was read is no longer in the logs: events after {_minute(checkpoint.until)} may "
+                "be missing, which is recorded as a gap."
+            )
+            checkpoint = None
+        if checkpoint is None:
+            oldest = await logs.oldest()
+            if not oldest:
+                self._console.note(NO_EVENTS)
+                return
+            log_id = self._count(oldest)
+        else:
+            self._start, log_id = checkpoint.until, checkpoint.log_id
+        try:
+            await self._read(logs, log_id)
+        except Auth0Error:
+            self._store(None)
+            raise
+        self._store(self._now - DELAY)
+        self._console.result(_collected(self._events, self._known.periods))
+
+    async def _read(self, logs: TenantLogs, log_id: str) -> None:
+        pages = 0
+        seen = {log_id}
+        while page := await logs.after(log_id):
+            log_id = self._count(page)
+            if log_id in seen:
+                raise UnreadableError("the logs have no end: a page ends with an event that was read before")
+            seen.add(log_id)
+            pages += 1
+            if pages % PAGES_BETWEEN_WRITES == 0:
+                self._store(None)
+
+    def _count(self, page: Sequence[Json]) -> str:
+        """Count the events of a page up to the last one with an id, and return this id.
+
+        The next page starts after this event, so the events after it are read again.
+
+        Raises:
+            UnreadableError: if no event has an id, or an event has no valid date.
+        """
+        last = max((number for number, event in enumerate(page) if event_id(event)), default=-1)
+        if last < 0:
+            raise UnreadableError("the events in the logs have no id, so reading cannot continue")
+        for event in page[: last + 1]:
+            try:
+                self._counter.add(event)
+                self._start = self._start or event_time(event)
+            except ValueError as error:
+                raise UnreadableError(f"an event of the logs has no valid date: {error}") from error
+        until = max(event_time(page[last]), self._checkpoint.until if self._checkpoint else "")
+        self._checkpoint = Checkpoint(until, event_id(page[last]))
+        return self._checkpoint.log_id
+
+    def _store(self, until: datetime | None) -> None:
+        """Store the counted events. The logs were seen until `until`, or until the last event that was read."""
+        checkpoint = self._checkpoint
+        if checkpoint is None:
+            return
+        end = max(checkpoint.until, time_text(until)) if until else checkpoint.until
+        new = self._counter.usage([Period(self._start, end)], Checkpoint(end, checkpoint.log_id))
+        self._events += self._counter.events
+        self._known = replace(add(self._known, new), checkpoint=new.checkpoint)
+        self._start, self._checkpoint = end, new.checkpoint
+        self._counter = self._new_counter()
+        write_usage(self._path, self._known)

@@ -1,0 +1,55 @@
+"""Read the tenant's logs in the order in which Auth0 stores them, from a checkpoint on."""
+
+from typing import Any
+from urllib.parse import quote
+
+import httpx
+
+from reconciler.auth0.errors import RefusedCallError, UnreadableError
+from reconciler.auth0.exchange import TenantResponse
+from reconciler.auth0.management import ApiRequest, Management
+
+LOGS = "logs"
+PAGE_SIZE = 100
+"""The maximum of Auth0."""
+
+Json = dict[str, Any]
+
+
+class TenantLogs:
+    """Reads log events. 403 means that the token lacks read:logs."""
+
+    def __init__(self, management: Management) -> None:
+        self._management = management
+
+    async def exists(self, log_id: str) -> bool:
+        """Return whether the tenant still has an event. If not, later events may be gone, too. Raises Auth0Error."""
+        try:
+            call = ApiRequest("GET", f"{LOGS}/{quote(log_id, safe='')}")
+            await self._management.call(call, TenantResponse.require_success)
+        except RefusedCallError as error:
+            if error.status not in {httpx.codes.NOT_FOUND, httpx.codes.BAD_REQUEST}:
+                raise
+            return False
+        return True
+
+    async def oldest(self) -> list[Json]:
+        """Return a list with the oldest event, or an empty list. Raises Auth0Error."""
+        query = {"page": "0", "per_page": "1", "sort": "date:1"}
+        return await self._management.call(ApiRequest("GET", LOGS, query), _events)
+
+    async def after(self, log_id: str) -> list[Json]:
+        """Return the next events after an event, in the order of their ids. The list is empty at the end.
+
+        Raises:
+            Auth0Error: if they cannot be read.
+        """
+        query = {"from": log_id, "take": str(PAGE_SIZE)}
+        return await self._management.call(ApiRequest("GET", LOGS, query), _events)
+
+
+def _events(response: TenantResponse) -> list[Json]:
+    page = response.json()
+    if not isinstance(page, list) or not all(isinstance(item, dict) for item in page):
+        raise UnreadableError(f"{response.call}: the response is not a list of events")
+    return page

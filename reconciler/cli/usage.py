@@ -1,0 +1,203 @@
+"""`reconciler usage`: collect from logs when grants are used, report it, and propose to remove unused grants."""
+
+import sys
+from collections.abc import Iterable, Iterator
+from datetime import timedelta
+from io import BufferedReader
+from pathlib import Path
+from typing import cast
+
+import click
+
+from reconciler.app.console import Console
+from reconciler.app.options import RequestOptions
+from reconciler.app.usage import UsageOptions, make_usage_report, only_tenant, prune_unused, usage_file
+from reconciler.app.usage_collect import collect_files, collect_logs, collect_scopes, utc
+from reconciler.cli.option_groups import format_option, parse_duration, request_options
+from reconciler.cli.options import current_options, global_options
+from reconciler.core.characters import quote_text
+from reconciler.core.usage import Period, time_text
+from reconciler.errors import Exit, ReconcilerError, reason
+from reconciler.files.discover import name_of
+from reconciler.files.scope_metrics import read_scopes
+from reconciler.output.usage import usage_csv, usage_json, usage_lines
+
+USED_OPTIONS = ("config", "tenants", "allow_unnamed_tenant")
+STDIN = "-"
+FILE = click.Path(path_type=Path)
+
+
+def parse_length(text: str) -> timedelta:
+    """Return a duration such as 90d. Raises click.BadParameter."""
+    try:
+        return timedelta(seconds=parse_duration(text))
+    except OverflowError as error:
+        raise click.BadParameter(f"{quote_text(text)} is too long") from error
+
+
+def parse_period(text: str) -> Period:
+    """Return the period of `FROM/TO`: two days, of which the last belongs to it, or two times with a zone.
+
+    Raises:
+        click.BadParameter: if the text is not a period.
+    """
+    first, _, last = text.partition("/")
+    try:
+        start, end = utc(first), utc(last)
+        if len(last) == len("2026-11-28"):
+            end += timedelta(days=1)
+    except (ValueError, OverflowError) as error:
+        example = "2026-11-01/2026-11-30"
+        raise click.BadParameter(f"{quote_text(text)} is not a period; write it like {example}") from error
+    if end <= start:
+        raise click.BadParameter(f"{quote_text(text)} ends before it starts")
+    return Period(time_text(start), time_text(end))
+
+
+usage_file_option = click.option(
+    "--usage", "file", type=FILE, metavar="FILE", help="Use this usage file.  [default: .reconciler/usage/TENANT.json]"
+)
+scopes_option = click.option(
+    "--scopes",
+    type=FILE,
+    metavar="FILE",
+    help="Add the last use of scopes from an API's metrics: CSV or JSON lines with client_id, audience, scope and "
+    "last_used.",
+)
+unused_for_option = click.option(
+    "--unused-for", type=parse_length, metavar="TIME", help="Show grants that were not used for this time, such as 90d."
+)
+
+
+@global_options(
+    *USED_OPTIONS,
+    "grants",
+    examples=("reconciler usage", "reconciler usage --unused-for 90d --format csv"),
+)
+@click.group("usage", invoke_without_command=True)
+@unused_for_option
+@usage_file_option
+@scopes_option
+@format_option("csv")
+@request_options
+@click.pass_context
+def command(  # noqa: PLR0913 - one parameter per option
+    context: click.Context,
+    *,
+    unused_for: timedelta | None,
+    file: Path | None,
+    scopes: Path | None,
+    stdout_format: str,
+    request_options: RequestOptions,
+) -> Exit:
+    """List the grants of a tenant by their last use, the longest unused ones first.
+
+    The use comes from a usage file that `usage collect` writes. A grant is called unused only if the logs of the whole
+    time were seen. Nothing is written.
+    """
+    if context.invoked_subcommand:
+        return Exit.DONE
+    options = current_options().require_one_tenant()
+    console = Console(options)
+    usage_options = UsageOptions(file, unused_for, read_scopes(scopes) if scopes else ())
+    report = make_usage_report(options, usage_options, request_options, console)
+    shown = report if unused_for is None else report.without_used()
+    if stdout_format == "json":
+        console.data(usage_json(shown))
+    elif stdout_format == "csv":
+        console.text(usage_csv(shown))
+    else:
+        console.result(usage_lines(shown))
+    return Exit.DONE
+
+
+@global_options(
+    *USED_OPTIONS,
+    examples=(
+        "reconciler usage collect",
+        "reconciler usage collect --period 2026-11-01/2026-11-30 november/*.jsonl.gz",
+    ),
+)
+@command.command("collect")
+@click.argument("files", nargs=-1, metavar="[FILE]...")
+@usage_file_option
+@scopes_option
+@click.option(
+    "--period",
+    type=parse_period,
+    metavar="FROM/TO",
+    help="The files have every event of this time: two days or two times with a zone.",
+)
+@request_options
+def collect(
+    *,
+    files: tuple[str, ...],
+    file: Path | None,
+    scopes: Path | None,
+    period: Period | None,
+    request_options: RequestOptions,
+) -> Exit:
+    """Store when grants are used, from the tenant's logs or from files of a log stream.
+
+    Without FILE, the new events in the tenant's logs are read. This needs the permission read:logs. Auth0 keeps logs
+    for 1 to 30 days, so run it every night.
+
+    FILE has JSON lines from a log stream (Amazon S3 or EventBridge, Datadog, webhooks), plain or with gzip. `-` is
+    standard input.
+    """
+    options = current_options().require_one_tenant()
+    console = Console(options)
+    path = usage_file(options, only_tenant(options), file)
+    if period and not files:
+        raise ReconcilerError("--period needs files: reading the tenant's logs knows what it has seen")
+    if scopes:
+        collect_scopes(options, path, read_scopes(scopes))
+    if files:
+        collect_files(options, path, _opened(files), period, console)
+    elif not scopes:
+        collect_logs(options, path, request_options, console)
+    return Exit.DONE
+
+
+def _opened(files: Iterable[str]) -> Iterator[tuple[str, BufferedReader]]:
+    """Open the files one after the other. Raises ReconcilerError."""
+    for each in files:
+        if each == STDIN:
+            yield "standard input", cast("BufferedReader", sys.stdin.buffer)
+            continue
+        try:
+            with Path(each).open("rb") as file:
+                yield name_of(Path(each)), file
+        except OSError as error:
+            raise ReconcilerError(f"{name_of(Path(each))} cannot be read: {reason(error)}") from error
+
+
+@global_options(*USED_OPTIONS, "grants", examples=("reconciler usage prune --unused-for 90d --diff",))
+@command.command("prune")
+@click.argument("paths", nargs=-1, type=FILE, metavar="[PATH]...")
+@click.option(
+    "--unused-for",
+    type=parse_length,
+    required=True,
+    metavar="TIME",
+    help="Remove grants that were not used for this time, such as 90d.",
+)
+@usage_file_option
+@click.option("--diff", is_flag=True, help="Print the changes of the files and write nothing.")
+@request_options
+def prune(
+    *,
+    paths: tuple[Path, ...],
+    unused_for: timedelta,
+    file: Path | None,
+    diff: bool,
+    request_options: RequestOptions,
+) -> Exit:
+    """Remove unused grants from the grant files, so that a pull request proposes the removal.
+
+    Only the files change, and comments and layout stay. The tenant is not changed. A grant stays if it is not known
+    whether it was used, or if its declaration is newer than the time.
+    """
+    options = current_options().require_one_tenant()
+    prune_unused(options, paths, UsageOptions(file, unused_for), request_options, Console(options), only_diff=diff)
+    return Exit.DONE

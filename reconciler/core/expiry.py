@@ -1,0 +1,137 @@
+"""Pure: the end of a grant (`expires` in grant files), the grants whose end has passed, and warnings about ends.
+
+A day means that the grant is valid through this day in UTC. A time with a zone means that moment.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+
+from reconciler.core.characters import pluralize
+from reconciler.core.grant import Key
+from reconciler.core.problems import Problem, Severity, Source
+from reconciler.core.spec import GrantSpec
+
+_LEAP_YEAR = "(?:2[0-9](?:0[48]|[2468][048]|[13579][26])|2[048]00)"
+_DAY = (
+    "(?:2[0-9]{3}-(?:(?:0[13578]|1[02])-(?:0[1-9]|[12][0-9]|3[01])|(?:0[469]|11)-(?:0[1-9]|[12][0-9]|30)"
+    f"|02-(?:0[1-9]|1[0-9]|2[0-8]))|{_LEAP_YEAR}-02-29)"
+)
+_HOUR, _SIXTY = "(?:[01][0-9]|2[0-3])", "[0-5][0-9]"
+EXPIRES_PATTERN = f"^{_DAY}(?:T{_HOUR}:{_SIXTY}(?::{_SIXTY})?(?:Z|[+-]{_HOUR}:{_SIXTY}))?(?![\\s\\S])"
+"""Matches the days and times of the years 2000 to 2999 (ISO 8601). Days that do not exist do not match."""
+TEMPORARY_ACCESS = "temporary-access"
+TEMPORARY_ACCESS_MEANING = (
+    "critical scopes without an end, or with an end after max_days (needs an item in policy.rules)"
+)
+"""The risk rule about ends. `core/temporary_access.py` evaluates it."""
+DEFAULT_WARN_BEFORE = timedelta(days=14)
+DURATION_UNITS: Mapping[str, str] = {"h": "hours", "d": "days", "w": "weeks"}
+"""The units of `warn_before`, with their names in `timedelta`."""
+_ONE_DAY = timedelta(days=1)
+_ONE_HOUR = timedelta(hours=1)
+_DAY_LENGTH = len("2027-03-31")
+
+
+@dataclass(frozen=True, slots=True)
+class ExpiryChange:
+    """A change of the end of a grant in the files since the base. An empty text means no end."""
+
+    key: Key
+    source: Source
+    before: str
+    after: str
+
+    def __str__(self) -> str:
+        """Return `expires 2027-03-31, was 2026-12-31`."""
+        if not self.after:
+            return f"no longer expires, was {expiry_text(self.before)}"
+        was = f"was {expiry_text(self.before)}" if self.before else "had no end"
+        return f"expires {expiry_text(self.after)}, {was}"
+
+
+def end_of(expires: str) -> datetime:
+    """Return the first moment without the grant. `expires` must match EXPIRES_PATTERN."""
+    if _is_day(expires):
+        return datetime.combine(date.fromisoformat(expires) + _ONE_DAY, datetime.min.time(), UTC)
+    return datetime.fromisoformat(expires).astimezone(UTC)
+
+
+def expiry_text(expires: str) -> str:
+    """Return the end of a grant for people: `2027-03-31` or `2027-03-31 16:00 UTC`."""
+    if _is_day(expires):
+        return expires
+    end = end_of(expires)
+    return f"{end:%Y-%m-%d %H:%M:%S} UTC" if end.second else f"{end:%Y-%m-%d %H:%M} UTC"
+
+
+def has_expired(spec: GrantSpec, now: datetime) -> bool:
+    """Return whether the end of a grant has passed."""
+    return bool(spec.expires) and end_of(spec.expires) <= now
+
+
+def split_expired(specs: Iterable[GrantSpec], now: datetime) -> tuple[tuple[GrantSpec, ...], tuple[GrantSpec, ...]]:
+    """Return the specs that are valid at the time `now`, and those that have expired.
+
+    Expired specs have no organizations, because the organizations may no longer exist.
+    """
+    valid: list[GrantSpec] = []
+    expired: list[GrantSpec] = []
+    for spec in specs:
+        if has_expired(spec, now):
+            expired.append(spec._replace(organizations=None))
+        else:
+            valid.append(spec)
+    return tuple(valid), tuple(expired)
+
+
+def ends_later(expires: str, other: str) -> bool:
+    """Return whether the first end is later than the second. An empty text means no end."""
+    return bool(other) and (not expires or end_of(expires) > end_of(other))
+
+
+def ends_within(expires: str, now: datetime, days: int | None) -> bool:
+    """Return whether a grant has an end that is at most `days` after `now`. None means any end."""
+    if not expires or days is None:
+        return bool(expires)
+    latest = now + timedelta(days=days)
+    if _is_day(expires):
+        return date.fromisoformat(expires) <= latest.astimezone(UTC).date()
+    return end_of(expires) <= latest
+
+
+def expiry_warnings(specs: Iterable[GrantSpec], now: datetime, warn_before: timedelta) -> Iterator[Problem]:
+    """Yield a warning for each grant that expires within `warn_before`, at its line."""
+    for spec in specs:
+        if spec.expires and not has_expired(spec, now) and _warning_start(spec.expires, warn_before) <= now:
+            what = f"this grant expires {expiry_text(spec.expires)}, {_time_left(spec.expires, now)}"
+            fix = "extend it in a pull request, or let reconciler delete the grant after that"
+            yield Problem(spec.source_of("expires"), what, fix, Severity.WARNING)
+
+
+def expired_warnings(specs: Iterable[GrantSpec], now: datetime) -> Iterator[Problem]:
+    """Yield a warning for each expired grant, at its line. Whether the tenant still has the grant is not known."""
+    for spec in specs:
+        if has_expired(spec, now):
+            what = f"this grant expired {expiry_text(spec.expires)}, so apply deletes it"
+            fix = "keep these lines until plan reports at this line that the tenant no longer has the grant"
+            yield Problem(spec.source_of("expires"), what, fix, Severity.WARNING)
+
+
+def _is_day(expires: str) -> bool:
+    return len(expires) == _DAY_LENGTH
+
+
+def _warning_start(expires: str, warn_before: timedelta) -> datetime:
+    """Return the time of the first warning. For a day, it is counted from the start of the day."""
+    return end_of(expires) - (_ONE_DAY if _is_day(expires) else timedelta()) - warn_before
+
+
+def _time_left(expires: str, now: datetime) -> str:
+    if _is_day(expires):
+        days = (date.fromisoformat(expires) - now.astimezone(UTC).date()).days
+        return {0: "today", 1: "tomorrow"}.get(days, f"in {days} days")
+    left = end_of(expires) - now
+    if left >= _ONE_DAY:
+        return f"in {pluralize(left.days, 'day')}"
+    return f"in {pluralize(left // _ONE_HOUR, 'hour')}" if left >= _ONE_HOUR else "in less than an hour"

@@ -1,0 +1,73 @@
+"""Pure: notes of a plan about facts that a reviewer could miss."""
+
+from collections import Counter
+from collections.abc import Iterable, Iterator
+
+from reconciler.core.characters import pluralize
+from reconciler.core.checks import NotChecked
+from reconciler.core.directory import Directory
+from reconciler.core.expressible import reason_not_expressible
+from reconciler.core.fields import WITH_ORGANIZATION, callers_gaining_access
+from reconciler.core.grant import ObservedGrant
+from reconciler.core.pattern import ManagedScope, Match
+from reconciler.core.plan import Change, Create, Delete, Update
+
+MAX_NAMED = 5
+
+
+def notes_on_skipped_checks(not_checked: Iterable[NotChecked]) -> Iterator[str]:
+    """Yield a note for each reason why checks were skipped."""
+    causes: dict[str, list[NotChecked]] = {}
+    for each in not_checked:
+        causes.setdefault(each.why, []).append(each)
+    for why, checks in causes.items():
+        listed = "; ".join(f"{each.what} ({pluralize(each.grants, 'grant')})" for each in checks)
+        yield f"not checked, because {why}: {listed}"
+
+
+def notes_on_matches_by_name(
+    changes: Iterable[Change], managed_scope: ManagedScope, directory: Directory
+) -> Iterator[str]:
+    """Yield a note for each item of `manage` that permits changes without an exact client id.
+
+    Anybody can choose the name of an application, so a reviewer should look at these changes.
+    """
+    names: dict[tuple[str, str], list[str]] = {}
+    for change in changes:
+        patterns = (each for each in managed_scope.patterns if each.matches(change.key, directory) is Match.YES)
+        pattern = next(patterns, None)
+        if pattern is not None and not pattern.has_exact_id(change.key):
+            verb = "delete" if isinstance(change, Delete) else "create" if isinstance(change, Create) else "update"
+            names.setdefault((verb, str(pattern)), []).append(directory.client_label(change.key))
+    for (verb, pattern_text), labels in names.items():
+        more = f" and {len(labels) - MAX_NAMED} more" if len(labels) > MAX_NAMED else ""
+        listed = ", ".join(sorted(labels)[:MAX_NAMED])
+        yield f"{pluralize(len(labels), verb)} because manage matches: {pattern_text} ({listed}{more})"
+
+
+def notes_on_kept_values(grants: Iterable[ObservedGrant], directory: Directory) -> Iterator[str]:
+    """Yield a note for each kind of value that no file can express and that declared grants keep."""
+    counts = Counter(reason_not_expressible(each.grant) for each in grants)
+    examples = {reason_not_expressible(each.grant): each.key for each in grants}
+    for why, count in counts.items():
+        key = examples[why]
+        label = f"{directory.client_label(key)} -> {directory.api_label(key)}"
+        more = f" and {pluralize(count - 1, 'other grant')}" if count > 1 else ""
+        yield f"{label}{more}: {why}; a grant file cannot express this, so reconciler does not change it"
+
+
+def notes_on_opened_grants(updates: Iterable[Update]) -> Iterator[str]:
+    """Yield a note if updates give access to organizations that the files do not declare."""
+    opened = sum(map(_admits_undeclared_organizations, updates))
+    if opened:
+        yield (
+            f"{pluralize(opened, 'grant')} will no longer deny organizations, so organizations that are already "
+            "assigned gain access; declare organizations to see them"
+        )
+
+
+def _admits_undeclared_organizations(update: Update) -> bool:
+    """Return whether an update gives access to organizations that the files do not declare."""
+    before, after = update.before.grant, update.after.grant
+    lets_in = WITH_ORGANIZATION in callers_gaining_access(before.organization_usage, after.organization_usage)
+    return lets_in and after.organizations is None

@@ -1,0 +1,254 @@
+"""Pure: count log events as uses of grants and as writes through the Management API.
+
+An event comes from a tenant or from a file of a log stream, so any value may be missing or wrong.
+"""
+
+import re
+from collections.abc import Iterable, Mapping
+from datetime import date, datetime, timedelta
+from functools import lru_cache
+from typing import Any, TypeGuard
+
+from reconciler.core.fields import SUBJECT_CLIENT
+from reconciler.core.grant import SUBJECT_USER
+from reconciler.core.usage import (
+    DAY_LENGTH,
+    Checkpoint,
+    Period,
+    Usage,
+    Use,
+    UsedGrant,
+    UsedOperation,
+    moment,
+    time_text,
+    union,
+)
+
+USER_EXCHANGES = frozenset(
+    {
+        *("s", "ssa", "seacft", "sede", "sdeleacft", "secte", "seoobft", "seotpft", "sepft", "sepkoobft", "sepkotpft"),
+        *("sepkrcft", "sepotpft", "sercft", "sertft", "scoa", "idjag_exchange_succeeded"),
+    }
+)
+"""Events in which an application gets a token for a user. They count if they have an application and an audience."""
+API_OPERATION = "sapi"
+"""A successful operation of the Management API. Only writes are logged."""
+SUBJECT_TYPES: Mapping[str, str] = {"seccft": SUBJECT_CLIENT, **dict.fromkeys(USER_EXCHANGES, SUBJECT_USER)}
+COUNTED_TYPES = frozenset({*SUBJECT_TYPES, API_OPERATION})
+UNKNOWN_OPERATION = "?"
+"""An operation that the table of operations does not contain."""
+TIME = re.compile(r"\d{4}-\d\d-\d\dT(?:[01]\d|2[0-3]):[0-5]\d:[0-5]\d\.\d{3}Z", re.ASCII)
+WITHIN_HOUR = re.compile(r":[0-5]\d:[0-5]\d\.\d{3}Z", re.ASCII)
+MAX_TEXT = 1_000
+"""The maximum length of ids and identifiers. A longer one cannot belong to a grant."""
+API_PREFIX = "/api/v2"
+PARAMETER = "{id}"
+MAX_FUTURE = timedelta(days=1)
+LONGEST_SILENCE = timedelta(hours=1)
+"""A longer time without events in files is a gap, because a file may be missing."""
+HOUR_LENGTH = len("2026-11-28T12")
+
+
+class OperationTable:
+    """Finds the operation of a request, such as `PATCH /clients/{id}` for `/api/v2/clients/abc`."""
+
+    def __init__(self, operations: Iterable[str]) -> None:
+        self._by_size: dict[tuple[str, int], list[list[str]]] = {}
+        for operation in operations:
+            method, _, path = operation.partition(" ")
+            parts = path.strip("/").split("/")
+            self._by_size.setdefault((method, len(parts)), []).append(parts)
+        for templates in self._by_size.values():
+            templates.sort(key=lambda parts: [part == PARAMETER for part in parts])  # exact paths first
+
+    def find(self, method: str, path: str) -> str:
+        """Return the operation, or UNKNOWN_OPERATION."""
+        parts = path.partition("?")[0].removeprefix(API_PREFIX).strip("/").split("/")
+        for template in self._by_size.get((method.upper(), len(parts)), ()):
+            if all(part in {PARAMETER, own} for part, own in zip(template, parts, strict=True)):
+                return f"{method.upper()} /{'/'.join(template)}"
+        return UNKNOWN_OPERATION
+
+
+class UsageCounter:
+    """Counts events. Events of other tenants are skipped.
+
+    Args:
+        operations: The operations of the Management API.
+        now: The time of the run. Later events have a wrong date.
+        tenant: The name of the tenant in its events. If it is empty, the first event decides.
+    """
+
+    def __init__(self, operations: OperationTable, now: datetime, tenant: str = "") -> None:
+        self._operations = operations
+        self._latest = time_text(now + MAX_FUTURE)
+        self._now = time_text(now)
+        self._grants: dict[tuple[str, str, str], _Count] = {}
+        self._exchanges: dict[tuple[object, ...], _Count] = {}
+        self._writes: dict[tuple[str, str], _Count] = {}
+        self._hours: dict[str, _Hour] = {}
+        self.tenant = tenant
+        self.events = 0
+        """The number of events of the tenant, including events that are no use of a grant."""
+        self.other_tenants = 0
+        self.incomplete = 0
+        """The number of token exchanges without an application or an audience."""
+
+    def add(self, event: Mapping[str, Any]) -> str:
+        """Count an event and return its time. Raises ValueError if it has no valid date."""
+        try:  # the fast path, for an exchange of a known grant in a known hour
+            time = event["date"]
+            hour = self._hours[time[:HOUR_LENGTH]]
+            count = self._exchanges[event["type"], event["client_id"], event["audience"], event["tenant_name"]]
+        except (KeyError, TypeError):
+            return self._add_any(event)
+        if not WITHIN_HOUR.fullmatch(time, HOUR_LENGTH):
+            return self._add_any(event)
+        self.events += 1
+        if time > hour.last:
+            hour.last = time
+        elif time < hour.first:
+            hour.first = time
+        count.add(time, hour.day)
+        return str(time)
+
+    def _add_any(self, event: Mapping[str, Any]) -> str:
+        time = event_time(event)
+        hour = self._hours.get(time[:HOUR_LENGTH]) or self._new_hour(time)
+        tenant = event.get("tenant_name")
+        if tenant != self.tenant and isinstance(tenant, str) and tenant:
+            if self.tenant:
+                self.other_tenants += 1
+                return time
+            self.tenant = tenant
+        self.events += 1
+        hour.extend(time)
+        kind = event.get("type")
+        if not isinstance(kind, str):
+            return time
+        if kind in SUBJECT_TYPES:
+            self._add_exchange(event, kind, time, hour.day)
+        elif kind == API_OPERATION:
+            self._add_write(event, time, hour.day)
+        return time
+
+    def _new_hour(self, time: str) -> "_Hour":
+        """Return the hour of a time. Raises ValueError if the time is in the future."""
+        if time > self._latest:
+            raise ValueError("the date is in the future")
+        day = next((hour.day for hour in self._hours.values() if time.startswith(hour.day)), time[:DAY_LENGTH])
+        return self._hours.setdefault(time[:HOUR_LENGTH], _Hour(day))
+
+    def _add_exchange(self, event: Mapping[str, Any], kind: str, time: str, day: str) -> None:
+        client, audience = event.get("client_id"), event.get("audience")
+        if not _is_identity(client) or not audience:
+            self.incomplete += 1
+            return
+        for each in audience if isinstance(audience, list) else (audience,):
+            if not _is_identity(each):
+                self.incomplete += 1
+                continue
+            count = self._grants.setdefault((client, each, SUBJECT_TYPES[kind]), _Count(time))
+            count.add(time, day)
+            if each is audience:
+                self._exchanges[kind, client, each, event.get("tenant_name")] = count
+
+    def _add_write(self, event: Mapping[str, Any], time: str, day: str) -> None:
+        client, request = event.get("client_id"), _inner(_inner(event, "details"), "request")
+        method, path = request.get("method"), request.get("path")
+        if _is_identity(client) and isinstance(method, str) and method.upper() != "GET":
+            operation = self._operations.find(method, path) if isinstance(path, str) else UNKNOWN_OPERATION
+            self._writes.setdefault((client, operation), _Count(time)).add(time, day)
+
+    def usage(self, periods: Iterable[Period] = (), checkpoint: Checkpoint | None = None) -> Usage:
+        """Return the counted uses with the periods that were seen completely."""
+        return Usage(
+            tenant=self.tenant,
+            grants={UsedGrant(*key): count.use() for key, count in self._grants.items()},
+            writes={UsedOperation(*key): count.use() for key, count in self._writes.items()},
+            periods=union(periods),
+            checkpoint=checkpoint,
+        )
+
+    def periods(self) -> tuple[Period, ...]:
+        """Return the times that the events cover without a silence of more than LONGEST_SILENCE."""
+        found: list[tuple[str, str]] = []
+        for _, hour in sorted(self._hours.items()):
+            if not hour.last:
+                continue
+            if found and moment(hour.first) - moment(found[-1][1]) <= LONGEST_SILENCE:
+                found[-1] = (found[-1][0], hour.last)
+            else:
+                found.append((hour.first, hour.last))
+        return union(Period(first, min(last, self._now)) for first, last in found)
+
+
+class _Hour:
+    """The first and the last event of an hour, and its day. Empty texts mean no event of the tenant."""
+
+    __slots__ = ("day", "first", "last")
+
+    def __init__(self, day: str) -> None:
+        self.day = day
+        self.first = self.last = ""
+
+    def extend(self, time: str) -> None:
+        if time > self.last:  # noqa: PLR1730 - min() is slower, and a tenant has many events
+            self.last = time
+        if time < self.first or not self.first:
+            self.first = time
+
+
+class _Count:
+    """The use of one key, while events are counted."""
+
+    __slots__ = ("_days", "_first", "_last")
+
+    def __init__(self, time: str) -> None:
+        self._first = self._last = time
+        self._days: dict[str, int] = {}
+
+    def add(self, time: str, day: str) -> None:
+        if time < self._first:  # noqa: PLR1730 - see above
+            self._first = time
+        if time > self._last:  # noqa: PLR1730 - see above
+            self._last = time
+        self._days[day] = self._days.get(day, 0) + 1
+
+    def use(self) -> Use:
+        return Use(self._first, self._last, dict(sorted(self._days.items())))
+
+
+def event_time(event: Mapping[str, Any]) -> str:
+    """Return the time of an event. Raises ValueError if it has none."""
+    found = event.get("date")
+    text = found if isinstance(found, str) else ""
+    if TIME.fullmatch(text) and _is_day(text[:DAY_LENGTH]):
+        return text
+    return time_text(moment(text))
+
+
+@lru_cache
+def _is_day(text: str) -> bool:
+    try:
+        return bool(date.fromisoformat(text))
+    except ValueError:
+        return False
+
+
+def event_id(event: Mapping[str, Any]) -> str:
+    """Return the id of an event, or an empty text."""
+    for name in ("log_id", "_id"):
+        found = event.get(name)
+        if isinstance(found, str) and 0 < len(found) <= MAX_TEXT:
+            return found
+    return ""
+
+
+def _is_identity(value: object) -> TypeGuard[str]:
+    return isinstance(value, str) and 0 < len(value) <= MAX_TEXT
+
+
+def _inner(event: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    found = event.get(name)
+    return found if isinstance(found, Mapping) else {}

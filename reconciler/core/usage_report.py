@@ -1,0 +1,232 @@
+"""Pure: decide which grants and scopes are used, unused or not known, from a record of use.
+
+"Unused" is only claimed if the whole period was seen. A token of an application carries all granted scopes, so the logs
+do not show which scopes of a custom API are used. The logs contain only writes of the Management API, so its scopes for
+reading are not known either.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from enum import StrEnum
+from functools import cached_property
+
+from reconciler.core.characters import pluralize
+from reconciler.core.directory import MANAGEMENT_API_SUFFIX, Directory
+from reconciler.core.fields import SUBJECT_CLIENT
+from reconciler.core.grant import SUBJECT_USER, Key, ObservedGrant
+from reconciler.core.plan import TenantName, name_order
+from reconciler.core.token_lifetime import duration
+from reconciler.core.usage import (
+    DAY_LENGTH,
+    Period,
+    Usage,
+    Use,
+    UsedGrant,
+    UsedScope,
+    gaps,
+    last_writes,
+    moment,
+    seen_time,
+    time_text,
+)
+from reconciler.core.usage_events import UNKNOWN_OPERATION
+
+LONGEST_DELAY = timedelta(days=1)
+"""The logs may have been read so long ago. A nightly job reads them once a day."""
+ROUNDING = timedelta(seconds=1)
+READ_PREFIX = "read:"
+"""The logs contain no reads, so they never show that such a scope is unused."""
+NOT_ATTRIBUTED = "not known: log events do not show which grant this kind of caller uses"
+TokenScopes = Mapping[str, Sequence[str]]
+"""The scopes of the Management API that allow each operation that writes."""
+
+
+class UseState(StrEnum):
+    """Whether a grant or scope was used. UNKNOWN means that the logs do not show it."""
+
+    USED = "used"
+    UNUSED = "unused"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class ScopeUse:
+    """The use of one scope. `text` is for people."""
+
+    name: str
+    state: UseState
+    text: str
+    last: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class GrantUse:
+    """The use of one grant. `text` is for people. `use` is None if no use was seen."""
+
+    key: Key
+    application: str
+    api: str
+    state: UseState
+    text: str
+    use: Use | None = None
+    scopes: tuple[ScopeUse, ...] = ()
+
+
+@dataclass(frozen=True)
+class UsageWindow:
+    """The time that a report is about: the last `length` before `now`, or all logs that were seen without a length."""
+
+    now: datetime
+    periods: tuple[Period, ...]
+    length: timedelta | None = None
+
+    @property
+    def start(self) -> str:
+        """The start of the time as text, or an empty text without a length."""
+        return "" if self.length is None else time_text(self.now - self.length)
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether the whole time was seen."""
+        return self.length is not None and self._seen >= self.length - ROUNDING
+
+    @cached_property
+    def _seen(self) -> timedelta:
+        """How much was seen. The time since the last reading counts if it is at most LONGEST_DELAY."""
+        periods = list(self.periods)
+        end = moment(periods[-1].end) if periods else self.now
+        if periods and timedelta() < self.now - end <= LONGEST_DELAY:
+            periods.append(Period(periods[-1].end, time_text(self.now)))
+        first = moment(periods[0].start) if periods else self.now
+        return seen_time(periods, self.now - self.length if self.length is not None else first, self.now)
+
+    @property
+    def length_text(self) -> str:
+        """The length, such as `90 days`."""
+        return duration(int((self.length or timedelta()).total_seconds()))
+
+    @property
+    def text(self) -> str:
+        """How much was seen, such as `30 of 90 days seen`, or `30 days of logs` without a length."""
+        days = (self._seen + ROUNDING) // timedelta(days=1)
+        if self.length is None:
+            return f"{pluralize(days, 'day')} of logs"
+        if self.length < timedelta(days=1):
+            return f"{self._seen // timedelta(hours=1)} of {self.length_text} seen"
+        return f"{days} of {pluralize(self.length // timedelta(days=1), 'day')} seen"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UsageReport:
+    """The use of the grants of a tenant, the longest unused ones first."""
+
+    tenant: TenantName
+    window: UsageWindow
+    grants: tuple[GrantUse, ...]
+    notes: tuple[str, ...] = ()
+
+    @property
+    def gaps(self) -> tuple[Period, ...]:
+        """The times between the periods that were seen."""
+        return gaps(self.window.periods)
+
+    def without_used(self) -> "UsageReport":
+        """Return the report without the grants that were used."""
+        return replace(self, grants=tuple(each for each in self.grants if each.state is not UseState.USED))
+
+
+def grant_uses(
+    grants: Iterable[ObservedGrant], directory: Directory, usage: Usage, window: UsageWindow, scopes: TokenScopes
+) -> tuple[GrantUse, ...]:
+    """Return the use of each grant, the longest unused ones first."""
+    by_scope: dict[str, list[str]] = {}
+    for operation, names in scopes.items():
+        for name in names:
+            by_scope.setdefault(name, []).append(operation)
+    found = [_grant_use(each, directory, usage, window, by_scope) for each in grants]
+    return tuple(sorted(found, key=lambda each: (each.use.last if each.use else "", *name_order(each.key, directory))))
+
+
+def use_of(key: Key, usage: Usage) -> Use | None:
+    """Return the token exchanges of a grant that were seen, or None."""
+    return usage.grants.get(UsedGrant(key.client_id or "", key.audience, key.subject_type))
+
+
+def is_attributed(key: Key) -> bool:
+    """Return whether log events show the use of a grant with this key."""
+    return key.client_id is not None and key.subject_type in {SUBJECT_CLIENT, SUBJECT_USER}
+
+
+def state_of(key: Key, usage: Usage, window: UsageWindow) -> tuple[UseState, str]:
+    """Return whether a grant was used, with a text for people."""
+    if not is_attributed(key):
+        return UseState.UNKNOWN, NOT_ATTRIBUTED
+    use = use_of(key, usage)
+    if use and use.last >= window.start:
+        times = f"{use.total:,} times" if use.total > 1 else "once"
+        return UseState.USED, f"last used {_day(use.last)}, {times} since {_day(use.first)}"
+    last = f", last used {_day(use.last)}" if use else ""
+    if window.length is None:
+        return UseState.UNKNOWN, f"no use in {window.text}"
+    if window.is_complete:
+        return UseState.UNUSED, f"unused for {window.length_text}{last}"
+    return UseState.UNKNOWN, f"not known, {window.text}{last}"
+
+
+def _grant_use(
+    observed: ObservedGrant, directory: Directory, usage: Usage, window: UsageWindow, by_scope: Mapping[str, list[str]]
+) -> GrantUse:
+    key = observed.key
+    state, text = state_of(key, usage, window)
+    return GrantUse(
+        key=key,
+        application=directory.client_label(key),
+        api=directory.api_label(key),
+        state=state,
+        text=text,
+        use=use_of(key, usage),
+        scopes=tuple(_scope_uses(observed, usage, window, by_scope)),
+    )
+
+
+def _scope_uses(
+    observed: ObservedGrant, usage: Usage, window: UsageWindow, by_scope: Mapping[str, list[str]]
+) -> Iterator[ScopeUse]:
+    """Yield the use of each scope of a grant, if metrics or the log events of the Management API show scopes."""
+    key = observed.key
+    client, names = key.client_id or "", sorted(observed.grant.scope)
+    is_management = key.audience.endswith(MANAGEMENT_API_SUFFIX) and key.subject_type == SUBJECT_CLIENT
+    writes = dict(last_writes(usage, client)) if is_management else {}
+    metrics = {name: usage.scopes.get(UsedScope(client, key.audience, name), "") for name in names}
+    if not is_management and not any(metrics.values()):
+        return
+    for name in names:
+        operations = by_scope.get(name, []) if is_management else []
+        last = max((metrics[name], *(writes[each].last for each in operations if each in writes)))
+        yield _scope_use(name, last, operations, writes, window)
+
+
+def _scope_use(
+    name: str, last: str, operations: Sequence[str], writes: Mapping[str, Use], window: UsageWindow
+) -> ScopeUse:
+    """Return the use of a scope whose last use is `last`, or an empty text."""
+    if last and last >= window.start:
+        return ScopeUse(name, UseState.USED, f"last used {_day(last)}", last)
+    if not operations or name.startswith(READ_PREFIX):
+        text = f"last used {_day(last)}" if last else "not known: the logs do not show reads"
+        return ScopeUse(name, UseState.UNUSED if last else UseState.UNKNOWN, text, last)
+    unknown = writes.get(UNKNOWN_OPERATION)
+    if unknown and unknown.last >= window.start:
+        text = "not known: some writes belong to unknown operations"
+    elif window.length is None:
+        text = f"no write in {window.text}"
+    elif window.is_complete:
+        return ScopeUse(name, UseState.UNUSED, f"no write in {window.length_text}", last)
+    else:
+        text = f"not known, {window.text}"
+    return ScopeUse(name, UseState.UNKNOWN, text, last)
+
+
+def _day(time: str) -> str:
+    return time[:DAY_LENGTH]

@@ -1,0 +1,245 @@
+"""Records of use: merging, periods, and the events that are counted."""
+
+from datetime import UTC, datetime, timedelta
+from itertools import pairwise
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from reconciler.artifacts.usage_file import read_usage, write_usage
+from reconciler.contract import stored
+from reconciler.core.usage import (
+    Checkpoint,
+    Period,
+    Usage,
+    Use,
+    UsedGrant,
+    UsedOperation,
+    UsedScope,
+    add,
+    gaps,
+    merge,
+    moment,
+    seen_time,
+    time_text,
+    union,
+)
+from reconciler.core.usage_events import SUBJECT_TYPES, OperationTable, UsageCounter
+from reconciler.errors import ReconcilerError
+
+NOW = datetime(2026, 11, 28, 12, tzinfo=UTC)
+START = datetime(2026, 9, 1, tzinfo=UTC)
+
+times = st.integers(0, 80 * 24 * 60).map(lambda minutes: time_text(START + timedelta(minutes=minutes)))
+names = st.sampled_from("abc")
+days = st.dictionaries(times.map(lambda time: time[:10]), st.integers(1, 9), max_size=3)
+uses = st.builds(lambda first, last, days: Use(min(first, last), max(first, last), days), times, times, days)
+usages = st.builds(
+    lambda grants, writes, scopes, periods, checkpoint: Usage(
+        tenant="acme", grants=grants, writes=writes, scopes=scopes, periods=union(periods), checkpoint=checkpoint
+    ),
+    st.dictionaries(st.builds(UsedGrant, names, names, st.sampled_from(["client", "user"])), uses, max_size=4),
+    st.dictionaries(st.builds(UsedOperation, names, names), uses, max_size=3),
+    st.dictionaries(st.builds(UsedScope, names, names, names), times, max_size=3),
+    st.lists(st.builds(Period, times, times), max_size=4),
+    st.none() | st.builds(Checkpoint, times, names),
+)
+
+
+@given(usages, usages, usages)
+def test_merging_is_associative_commutative_and_idempotent(first: Usage, second: Usage, third: Usage) -> None:
+    assert merge(merge(first, second), third) == merge(first, merge(second, third))
+    assert merge(first, second) == merge(second, first)
+    assert merge(first, first) == first
+    assert merge(merge(first, second), second) == merge(first, second)
+    assert merge(first, Usage()) == first
+
+
+@given(usages, usages)
+def test_a_merge_loses_no_use(first: Usage, second: Usage) -> None:
+    both = merge(first, second)
+
+    for each in (first, second):
+        for key, use in each.grants.items():
+            found = both.grants[key]
+            assert found.first <= use.first <= use.last <= found.last
+            assert all(found.days[day] >= count for day, count in use.days.items())
+
+
+@given(usage=usages)
+def test_a_file_keeps_everything(tmp_path_factory: pytest.TempPathFactory, usage: Usage) -> None:
+    file = tmp_path_factory.mktemp("usage") / "usage.json"
+
+    write_usage(file, usage)
+
+    assert read_usage(file) == usage
+
+
+@given(st.lists(st.builds(Period, times, times), max_size=6), times, times)
+def test_the_union_covers_what_the_periods_cover(periods: list[Period], first: str, last: str) -> None:
+    found = union(periods)
+
+    assert union(found) == found
+    for time in (first, last):
+        assert any(each.start <= time < each.end for each in found) == any(
+            each.start <= time < each.end for each in periods
+        )
+    assert all(before.end < after.start for before, after in pairwise(found))
+    whole = seen_time(periods, START, START + timedelta(days=100))
+    assert whole == sum((moment(each.end) - moment(each.start) for each in found), timedelta())
+
+
+def test_gaps_are_the_times_between_periods() -> None:
+    first = Period("2026-11-01T00:00:00.000Z", "2026-11-02T00:00:00.000Z")
+    second = Period("2026-11-03T00:00:00.000Z", "2026-11-04T00:00:00.000Z")
+
+    assert gaps([second, first]) == (Period("2026-11-02T00:00:00.000Z", "2026-11-03T00:00:00.000Z"),)
+
+
+def test_records_of_different_tenants_cannot_be_combined() -> None:
+    with pytest.raises(ReconcilerError, match="belong to the tenant b"):
+        merge(Usage(tenant="a"), Usage(tenant="b"))
+
+
+def test_new_events_of_a_day_are_added() -> None:
+    key = UsedGrant("a", "x", "client")
+    day = {"2026-11-27": 2}
+    first = Usage(tenant="acme", grants={key: Use("2026-11-27T01:00:00.000Z", "2026-11-27T02:00:00.000Z", day)})
+    second = Usage(
+        tenant="acme", grants={key: Use("2026-11-27T03:00:00.000Z", "2026-11-27T03:00:00.000Z", {"2026-11-27": 1})}
+    )
+
+    assert add(first, second).grants[key].total == 3
+    assert merge(first, second).grants[key].total == 2
+
+
+TABLE = OperationTable(stored.load(stored.WRITES)["operations"])
+
+
+def event(kind: str = "seccft", date: str = "2026-11-27T10:00:00.000Z", **more: Any) -> dict[str, Any]:
+    return {"type": kind, "date": date, "client_id": "billing", "audience": "urn:x", "tenant_name": "acme", **more}
+
+
+def counted(*events: dict[str, Any], tenant: str = "") -> UsageCounter:
+    counter = UsageCounter(TABLE, NOW, tenant)
+    for each in events:
+        counter.add(each)
+    return counter
+
+
+@pytest.mark.parametrize("kind", sorted(SUBJECT_TYPES))
+def test_a_token_exchange_is_a_use_of_its_grant(kind: str) -> None:
+    (key,) = counted(event(kind)).usage().grants
+
+    assert key == UsedGrant("billing", "urn:x", "client" if kind == "seccft" else "user")
+
+
+@pytest.mark.parametrize("kind", ["feccft", "fapi", "f", "slo", "sapi", "", "SECCFT"])
+def test_other_events_are_no_use_of_a_grant(kind: str) -> None:
+    counter = counted(event(kind))
+
+    assert counter.usage().grants == {}
+    assert counter.events == 1
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        {"client_id": None},
+        {"client_id": ""},
+        {"client_id": ["a"]},
+        {"audience": None},
+        {"audience": {}},
+        {"audience": [1]},
+    ],
+)
+def test_an_exchange_without_its_parties_is_counted_separately(more: dict[str, Any]) -> None:
+    counter = counted(event(**more))
+
+    assert counter.usage().grants == {}
+    assert counter.incomplete == 1
+
+
+def test_several_audiences_are_several_uses() -> None:
+    assert {key.audience for key in counted(event("seacft", audience=["a", "b"])).usage().grants} == {"a", "b"}
+
+
+@pytest.mark.parametrize(
+    "date", [None, "", 5, "yesterday", "2026-02-30T10:00:00.000Z", "2026-11-27T10:00:00", "2999-01-01T00:00:00.000Z"]
+)
+def test_an_event_without_a_valid_date_is_an_error(date: object) -> None:
+    with pytest.raises(ValueError, match=r"date|Invalid|zone|day|format"):
+        counted(event() | {"date": date})
+
+
+def test_dates_of_other_forms_become_the_same_form() -> None:
+    counter = counted(event(date="2026-11-27T11:00:00+01:00"), event(date="2026-11-27T09:59:59.123456Z"))
+    ((_, use),) = counter.usage().grants.items()
+
+    assert (use.first, use.last, use.days) == (
+        "2026-11-27T09:59:59.123Z",
+        "2026-11-27T10:00:00.000Z",
+        {"2026-11-27": 2},
+    )
+
+
+def test_events_of_other_tenants_are_skipped() -> None:
+    counter = counted(event(), event(tenant_name="other"), event(tenant_name=None))
+
+    assert (counter.tenant, counter.events, counter.other_tenants) == ("acme", 2, 1)
+    assert counted(event(), tenant="other").other_tenants == 1
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "operation"),
+    [
+        ("post", "/api/v2/client-grants", "POST /client-grants"),
+        ("PATCH", "/api/v2/clients/abc", "PATCH /clients/{id}"),
+        ("delete", "/api/v2/users/auth0%7C1/multifactor/x", "DELETE /users/{id}/multifactor/{id}"),
+        ("post", "/api/v2/jobs/users-imports?x=1", "POST /jobs/users-imports"),
+        ("post", "/api/v2/clients/cimd/register", "POST /clients/cimd/register"),
+        ("post", "/api/v2/of/the/future", "?"),
+        ("post", None, "?"),
+    ],
+)
+def test_a_write_is_attributed_to_its_operation(method: str, path: str | None, operation: str) -> None:
+    (found,) = counted(event("sapi", details={"request": {"method": method, "path": path}})).usage().writes
+
+    assert found == UsedOperation("billing", operation)
+
+
+@pytest.mark.parametrize(
+    "details", [None, {}, {"request": None}, {"request": {"method": "get", "path": "/api/v2/users"}}]
+)
+def test_a_read_or_an_incomplete_operation_is_no_write(details: object) -> None:
+    assert counted(event("sapi", details=details)).usage().writes == {}
+
+
+def test_every_operation_of_the_table_is_found() -> None:
+    operations = stored.load(stored.WRITES)["operations"]
+
+    for operation in operations:
+        method, _, path = operation.partition(" ")
+        assert TABLE.find(method, f"/api/v2{path.replace('{id}', 'x_1')}") == operation
+
+
+def test_a_long_silence_in_files_is_a_gap() -> None:
+    dates = [
+        "2026-11-27T10:00:00.000Z",
+        "2026-11-27T11:00:00.000Z",
+        "2026-11-27T12:00:00.001Z",
+        "2026-11-27T12:30:00.000Z",
+    ]
+
+    assert counted(*(event("s", date=each) for each in dates)).periods() == (
+        Period("2026-11-27T10:00:00.000Z", "2026-11-27T11:00:00.000Z"),
+        Period("2026-11-27T12:00:00.001Z", "2026-11-27T12:30:00.000Z"),
+    )
+
+
+def test_a_period_does_not_reach_into_the_future() -> None:
+    counter = counted(event(date="2026-11-28T11:30:00.000Z"), event(date="2026-11-28T12:20:00.000Z"))
+
+    assert counter.periods() == (Period("2026-11-28T11:30:00.000Z", time_text(NOW)),)

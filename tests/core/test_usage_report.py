@@ -1,0 +1,157 @@
+"""When a grant or a scope is called used, unused or not known."""
+
+from datetime import timedelta
+
+import pytest
+from support.builders import INVOICES, NOW, a_directory, a_grant, a_key, an_observed
+
+from reconciler.contract import stored
+from reconciler.core.grant import Key
+from reconciler.core.usage import Period, Usage, Use, UsedGrant, UsedOperation, UsedScope, time_text
+from reconciler.core.usage_report import GrantUse, UsageWindow, UseState, grant_uses
+
+OPERATIONS = stored.load(stored.WRITES)["operations"]
+MANAGEMENT = "https://test.example/api/v2/"
+QUARTER = timedelta(days=90)
+
+
+def ago(days: float) -> str:
+    return time_text(NOW - timedelta(days=days))
+
+
+def used(days: float) -> Use:
+    return Use(ago(days), ago(days), {ago(days)[:10]: 1})
+
+
+def seen(*spans: tuple[float, float]) -> tuple[Period, ...]:
+    return tuple(Period(ago(first), ago(last)) for first, last in spans)
+
+
+def report(
+    usage: Usage,
+    key: Key | None = None,
+    scope: tuple[str, ...] = ("read:invoices",),
+    length: timedelta | None = QUARTER,
+) -> GrantUse:
+    observed = an_observed(a_grant(key or a_key(), scope))
+    (found,) = grant_uses([observed], a_directory(), usage, UsageWindow(NOW, usage.periods, length), OPERATIONS)
+    return found
+
+
+BILLING = UsedGrant("billing", INVOICES, "client")
+
+
+@pytest.mark.parametrize(
+    ("periods", "uses", "expected"),
+    [
+        (seen((100, 0)), {}, (UseState.UNUSED, "unused for 90 days")),
+        (seen((90, 0)), {}, (UseState.UNUSED, "unused for 90 days")),
+        (seen((100, 0.9)), {}, (UseState.UNUSED, "unused for 90 days")),
+        (seen((100, 1.1)), {}, (UseState.UNKNOWN, "not known, 88 of 90 days seen")),
+        (seen((89, 0)), {}, (UseState.UNKNOWN, "not known, 89 of 90 days seen")),
+        (seen((100, 50), (49, 0)), {}, (UseState.UNKNOWN, "not known, 89 of 90 days seen")),
+        (seen((30, 0)), {}, (UseState.UNKNOWN, "not known, 30 of 90 days seen")),
+        ((), {}, (UseState.UNKNOWN, "not known, 0 of 90 days seen")),
+        ((), {BILLING: used(89)}, (UseState.USED, "last used 2026-08-31, once since 2026-08-31")),
+        (seen((100, 0)), {BILLING: used(91)}, (UseState.UNUSED, "unused for 90 days, last used 2026-08-29")),
+        (seen((10, 0)), {BILLING: used(91)}, (UseState.UNKNOWN, "not known, 10 of 90 days seen, last used 2026-08-29")),
+    ],
+)
+def test_unused_is_only_claimed_where_everything_was_seen(
+    periods: tuple[Period, ...], uses: dict[UsedGrant, Use], expected: tuple[UseState, str]
+) -> None:
+    found = report(Usage(periods=periods, grants=uses))
+
+    assert (found.state, found.text) == expected
+
+
+def test_without_a_time_no_grant_is_called_unused() -> None:
+    found = report(Usage(periods=seen((100, 0))), length=None)
+
+    assert (found.state, found.text) == (UseState.UNKNOWN, "no use in 100 days of logs")
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        Key(None, INVOICES, default_for="third_party_clients"),
+        a_key(subject_type="anonymous_user"),
+        Key(None, INVOICES, other_holder="something new"),
+    ],
+    ids=["default", "anonymous", "other"],
+)
+def test_a_grant_that_events_do_not_name_is_never_called_unused(key: Key) -> None:
+    found = report(Usage(periods=seen((100, 0))), key)
+
+    assert found.state is UseState.UNKNOWN
+    assert found.text.startswith("not known: ")
+
+
+def test_users_and_applications_have_separate_uses() -> None:
+    usage = Usage(periods=seen((100, 0)), grants={BILLING: used(1)})
+
+    assert report(usage).state is UseState.USED
+    assert report(usage, a_key(subject_type="user")).state is UseState.UNUSED
+
+
+def scopes(usage: Usage, *names: str) -> dict[str, tuple[UseState, str]]:
+    found = report(usage, Key("billing", MANAGEMENT), names)
+    return {each.name: (each.state, each.text) for each in found.scopes}
+
+
+def test_scopes_without_a_write_are_candidates_and_reads_are_not_known() -> None:
+    writes = {
+        UsedOperation("billing", "PATCH /clients/{id}"): used(3),
+        UsedOperation("billing", "POST /users"): used(95),
+        UsedOperation("other", "DELETE /users/{id}"): used(1),
+    }
+
+    assert scopes(
+        Usage(periods=seen((100, 0)), writes=writes),
+        *("update:clients", "create:users", "delete:users", "read:clients", "read:stats"),
+    ) == {
+        "update:clients": (UseState.USED, "last used 2026-11-25"),
+        "create:users": (UseState.UNUSED, "no write in 90 days"),
+        "delete:users": (UseState.UNUSED, "no write in 90 days"),
+        "read:clients": (UseState.UNKNOWN, "not known: the logs do not show reads"),
+        "read:stats": (UseState.UNKNOWN, "not known: the logs do not show reads"),
+    }
+
+
+def test_of_several_scopes_for_an_operation_each_counts_as_used() -> None:
+    usage = Usage(periods=seen((100, 0)), writes={UsedOperation("billing", "PATCH /clients/{id}"): used(3)})
+
+    assert {state for state, _ in scopes(usage, "update:clients", "update:client_keys").values()} == {UseState.USED}
+
+
+def test_no_scope_is_a_candidate_while_logs_are_missing_or_operations_unknown() -> None:
+    unknown = {UsedOperation("billing", "?"): used(3)}
+
+    assert scopes(Usage(periods=seen((30, 0))), "create:users") == {
+        "create:users": (UseState.UNKNOWN, "not known, 30 of 90 days seen")
+    }
+    assert scopes(Usage(periods=seen((100, 0)), writes=unknown), "create:users")["create:users"][0] is UseState.UNKNOWN
+
+
+def test_metrics_show_the_scopes_of_a_custom_api() -> None:
+    metrics = {
+        UsedScope("billing", INVOICES, "read:invoices"): ago(2),
+        UsedScope("billing", INVOICES, "write:invoices"): ago(100),
+    }
+    found = report(Usage(scopes=metrics), scope=("read:invoices", "write:invoices", "void:invoices"))
+
+    assert {each.name: each.state for each in found.scopes} == {
+        "read:invoices": UseState.USED,
+        "write:invoices": UseState.UNUSED,
+        "void:invoices": UseState.UNKNOWN,
+    }
+    assert report(Usage(periods=seen((100, 0)))).scopes == ()
+
+
+def test_the_longest_unused_grants_come_first() -> None:
+    grants = [an_observed(a_grant(a_key(name)), f"cgr_{name}") for name in ("b", "a", "c")]
+    usage = Usage(grants={UsedGrant("a", INVOICES, "client"): used(1), UsedGrant("b", INVOICES, "client"): used(5)})
+
+    found = grant_uses(grants, a_directory(), usage, UsageWindow(NOW, (), None), OPERATIONS)
+
+    assert [each.key.client_id for each in found] == ["c", "b", "a"]
