@@ -26,7 +26,7 @@ from reconciler.core.pattern import Pattern
 from reconciler.core.plan import Plan, TenantName
 from reconciler.core.planner import Observation, PlanRules, make_plan
 from reconciler.core.policy import Policy
-from reconciler.core.problems import Problem, Severity, errors
+from reconciler.core.problems import Problem, Severity, errors, one_per_cause
 from reconciler.core.removals import Removal
 from reconciler.core.resolve import resolve
 from reconciler.core.selection import EVERYTHING, GrantSelection, select_grants, split_specs
@@ -200,7 +200,7 @@ class TenantSession:
         desired, problems = resolve(valid, directory)
         problems += split.problems
         if errors(problems):
-            raise ProblemsError(tuple(sorted(problems)), self.declared.texts)
+            raise ProblemsError(one_per_cause(problems), self.declared.texts)
         ended = [(spec, resolve([spec], directory)[0]) for spec in expired]
         chosen = select_grants((), desired, split, {}, directory)
         listed = (

@@ -142,7 +142,7 @@ async def exchange(http: httpx.AsyncClient, request: httpx.Request, secrets: Sec
         NotSentError: if the request never reached the tenant.
         UnknownOutcomeError: if the tenant may have received it, but the response is late, incomplete or too large.
     """
-    call = f"{request.method} {request.url.host} {request.url.path}"
+    call = f"{request.method} {request.url.netloc.decode()} {request.url.path}"
     try:
         async with asyncio.timeout(DEADLINE_SECONDS):
             response = await http.send(request, stream=True)

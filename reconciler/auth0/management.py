@@ -160,6 +160,10 @@ class Management:
         response = await self._send_within_rate_limit(api_request, token)
         if response.status == httpx.codes.UNAUTHORIZED and self._tokens.renewable:
             response = await self._send_within_rate_limit(api_request, await self._token(refused=token))
+        elif response.status == httpx.codes.UNAUTHORIZED:
+            error = response.error_for_status()
+            error.args = (f"{error}; the access token of the environment has expired or is not valid: get a new one",)
+            raise error
         return parse_response(response)
 
     async def _token(self, refused: str = "") -> str:

@@ -26,6 +26,7 @@ from reconciler.auth0.errors import (
 )
 from reconciler.auth0.exchange import TenantResponse
 from reconciler.auth0.wire import count
+from reconciler.core.characters import pluralize
 from reconciler.http.retry import RetryPolicy, retry
 from reconciler.redaction import Secrets
 
@@ -95,7 +96,12 @@ class TokenSource:
         try:
             return await retry(partial(self._fetch, credentials, now), self._retry_policy, TRANSIENT)
         except Auth0Error as error:
-            raise NoTokenError(str(error), _advice(credentials, error)) from error
+            raise NoTokenError(str(error), self._advice(credentials, error)) from error
+
+    def _advice(self, credentials: ClientSecret | PrivateKey, error: Auth0Error) -> str:
+        if isinstance(error, TRANSIENT) and not isinstance(error, RateLimitedError):
+            return f"tried {pluralize(self._retry_policy.attempts, 'time')}; check the network with `reconciler doctor`"
+        return _advice(credentials, error)
 
     async def _fetch(self, credentials: ClientSecret | PrivateKey, now: float) -> _CachedToken:
         """Request a token. Each request needs a new assertion, because an assertion is valid for one request."""

@@ -50,7 +50,7 @@ from reconciler.core.policy import (
     schema_warnings,
     without_allowed,
 )
-from reconciler.core.problems import Problem, errors
+from reconciler.core.problems import Problem, errors, one_per_cause
 from reconciler.core.removals import NoLongerDeclared, Removal, find_moves, resolve_removals, unresolved_note
 from reconciler.core.resolve import DesiredGrant, resolve, skip_missing
 from reconciler.core.risks import REMOVAL_RISK, find_all_risks
@@ -163,7 +163,7 @@ def make_plan(specs: Iterable[GrantSpec], observation: Observation, rules: PlanR
     if rules.skip_missing or rules.rollback or rules.only_expired:
         desired, problems = skip_missing(desired, problems)
     if errors(problems):
-        raise ProblemsError(tuple(sorted(problems)))
+        raise ProblemsError(one_per_cause(problems))
     if not desired and not split.others and (rules.prune or not expired):  # an empty folder is probably a mistake
         rules = replace(rules, limits=replace(rules.limits, requires_max_deletes=True))
     comparison = replace(compare(desired, observed), others=chosen.others, expired=expired)

@@ -55,6 +55,29 @@ def errors(problems: tuple[Problem, ...]) -> tuple[Problem, ...]:
     return tuple(problem for problem in problems if problem.severity is Severity.ERROR)
 
 
+MAX_SOURCES = 20
+
+
+def one_per_cause(problems: Iterable[Problem]) -> tuple[Problem, ...]:
+    """Combine equal problems of several lines into one, at the first line, that lists the other lines.
+
+    For example, a name that the tenant does not know may occur in many grants.
+    """
+    by_cause: dict[tuple[str, str, Severity, bool], list[Source]] = {}
+    for each in sorted(problems):
+        by_cause.setdefault((each.what, each.fix, each.severity, each.is_missing), []).append(each.source)
+    return tuple(sorted(_combined(sources, *cause) for cause, sources in by_cause.items()))
+
+
+def _combined(sources: list[Source], what: str, fix: str, severity: Severity, is_missing: bool) -> Problem:  # noqa: FBT001 - a field of Problem
+    first, *others = sources
+    if not others:
+        return Problem(first, what, fix, severity, is_missing)
+    more = f" and {len(others) - MAX_SOURCES} more" if len(others) > MAX_SOURCES else ""
+    also = f"also at {', '.join(map(str, others[:MAX_SOURCES]))}{more}"
+    return Problem(first, what, f"{fix}; {also}" if fix else also, severity, is_missing)
+
+
 class Status(StrEnum):
     """The result of a check. SKIPPED means that the check could not run."""
 

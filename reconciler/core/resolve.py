@@ -1,6 +1,6 @@
 """Pure: resolve grant specs for a tenant. Names are replaced by ids. An unknown name is a problem at its line."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import replace
 from typing import Literal, NamedTuple
 
@@ -68,28 +68,30 @@ def _resolve_spec(spec: GrantSpec, directory: Directory, suggest: Suggestions) -
 def _key(spec: GrantSpec, directory: Directory, suggest: Suggestions) -> Key | list[Problem]:
     client_id: str | Problem | None = spec.client_id
     if spec.client is not None:
-        client_id = _resolve_name(spec, "client", directory.client_ids_by_name, suggest)
+        client_id = _resolve_name(spec, "client", directory, suggest)
     audience: str | Problem | None = spec.audience
     if spec.api is not None:
-        audience = _resolve_name(spec, "api", directory.identifiers_by_name, suggest)
+        audience = _resolve_name(spec, "api", directory, suggest)
     if isinstance(audience, str) and not isinstance(client_id, Problem):
         return Key(client_id, audience, spec.subject_type, spec.default_for)
     return [each for each in (client_id, audience) if isinstance(each, Problem)]
 
 
 def _resolve_name(
-    spec: GrantSpec,
-    field: Literal["client", "api"],
-    by_name: Mapping[str, tuple[str, ...]],
-    suggest: Suggestions,
+    spec: GrantSpec, field: Literal["client", "api"], directory: Directory, suggest: Suggestions
 ) -> str | Problem:
+    by_name = directory.client_ids_by_name if field == "client" else directory.identifiers_by_name
     name: str = getattr(spec, field)
     identities = by_name.get(name, ())
     if len(identities) == 1:
         return identities[0]
     noun, identity = ("application", "client_id") if field == "client" else ("API", "audience")
     if not identities:
+        is_identity = name in (directory.applications_by_id if field == "client" else directory.apis_by_identifier)
         fix = suggest(name, by_name) or f"create the {noun} first, or correct the name"
+        if is_identity:
+            kind = "a client id" if field == "client" else "an identifier"
+            fix = f"this is {kind}: use {identity} instead of {field}"
         return Problem(spec.source_of(field), f'the tenant has no {noun} named "{name}"', fix, is_missing=True)
     what = f'{len(identities)} {noun}s are named "{name}": {", ".join(identities)}'
     return Problem(spec.source_of(field), what, f"use {identity} instead")

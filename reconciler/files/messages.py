@@ -1,7 +1,7 @@
 """Pure: explain violations of a schema to the author of a file."""
 
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from itertools import islice
@@ -12,7 +12,7 @@ from jsonschema.exceptions import ValidationError
 from jsonschema.protocols import Validator
 from jsonschema.validators import extend
 
-from reconciler.core.characters import join_words, quote_text
+from reconciler.core.characters import join_words, quote_text, visible
 from reconciler.core.problems import Problem, Source
 from reconciler.core.suggest import did_you_mean
 from reconciler.files.document import MAX_PROBLEMS, Node, mark_of, too_many_problems
@@ -94,22 +94,49 @@ def _alternatives(violation: SchemaViolation) -> Iterator[Explanation]:
         both = "both" if len(present) == PAIR else "all"
         what = f"{join_words([quote_text(name) for name in present], 'and')} are {both} given"
         yield Explanation(what, fix, (*violation.path, present[-1]), on_key=True)
-    else:
+    elif not any(_is_under_other_name(name, violation.found) for name in names):
         what = f"{join_words([quote_text(name) for name in names], 'and')} are missing"
         yield Explanation(what, fix, violation.path)
+
+
+OTHER_KEYS: Mapping[str, str] = {
+    **dict.fromkeys(("app", "apps", "application", "applications", "app_name", "client_name"), "client"),
+    **dict.fromkeys(("app_id", "application_id"), "client_id"),
+    **dict.fromkeys(("api_name", "apis"), "api"),
+    **dict.fromkeys(("identifier", "resource_server", "resource_server_identifier", "api_identifier"), "audience"),
+    **dict.fromkeys(("scopes", "permission", "permissions"), "scope"),
+    **dict.fromkeys(("organization", "orgs"), "organizations"),
+    **dict.fromkeys(("comment", "name", "reason"), "description"),
+}
+"""Keys that users of the dashboard or of other tools write, with our keys."""
+SECRET_KEYS = frozenset({"client_secret", "api_token", "access_token", "private_key", "token", "secret", "password"})
 
 
 def _unknown_keys(violation: SchemaViolation) -> Iterator[Explanation]:
     known = violation.schema.get("properties", {})
     for name in violation.found:
         if name not in known:
-            fix = did_you_mean(name, known) or f"the keys here are {join_words(list(known), 'and')}"
+            fix = _other_key(name, known) or did_you_mean(name, known)
+            fix = fix or f"the keys here are {join_words(list(known), 'and')}"
             yield Explanation(f"the key {quote_text(name)} is unknown", fix, (*violation.path, name), on_key=True)
+
+
+def _other_key(name: str, known: Collection[str]) -> str:
+    """Return our key for the key of another tool, or the place of credentials, or an empty text."""
+    if name.lower() in SECRET_KEYS:
+        return "remove it: credentials come from the environment, such as AUTH0_CLIENT_SECRET"
+    ours = OTHER_KEYS.get(name.lower(), "")
+    return f"write {quote_text(ours)} instead" if ours in known else ""
+
+
+def _is_under_other_name(name: str, found: Iterable[str]) -> bool:
+    """Return whether a missing key is present under the name of another tool, which is a problem of its own."""
+    return any(OTHER_KEYS.get(each.lower()) == name for each in found)
 
 
 def _missing_keys(violation: SchemaViolation) -> Iterator[Explanation]:
     for name in violation.expected:
-        if name not in violation.found:
+        if name not in violation.found and not _is_under_other_name(name, violation.found):
             what, _, fix = violation.sentence.partition("; ")
             yield Explanation(what or f"{quote_text(name)} is missing", fix or "add it", violation.path)
 
@@ -131,7 +158,18 @@ def _wrong_type(violation: SchemaViolation) -> tuple[str, str]:
         alternative = "[]" if expected[0] == "array" and not violation.schema.get("minItems") else "remove it"
         return f"{violation.name} is empty", _how_to_start(violation) or f"write {kinds}, or {alternative}"
     what = f"{violation.name} is {_describe(violation.found)}, not {kinds}"
-    return what, _how_to_start(violation) or _how_to_write(expected[0], violation.found)
+    return what, _how_to_start(violation) or _without_space(violation) or _how_to_write(expected[0], violation.found)
+
+
+def _without_space(violation: SchemaViolation) -> str:
+    """Return how to write an item like `read: invoices`, which YAML reads as a mapping, otherwise an empty text."""
+    is_item = bool(violation.path) and isinstance(violation.path[-1], int)
+    if not is_item or not isinstance(violation.found, dict) or len(violation.found) != 1:
+        return ""
+    ((key, value),) = violation.found.items()
+    if not isinstance(key, str) or not isinstance(value, str):
+        return ""
+    return f"YAML reads a colon and a space as a mapping: write {visible(key)}:{visible(value)} without the space"
 
 
 def _describe(found: object) -> str:

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from reconciler.core.characters import quote_text
 from reconciler.core.problems import Problem, Severity, Source, errors
 from reconciler.files.layout import read_layout
 
@@ -141,6 +142,25 @@ def keyword_comments(text: str, file: str) -> Iterator[Problem]:
             what = f"{found[1]} is a comment in YAML, so it is not part of the value"
             fix = f'write "${{{found[1].strip("#")}}}" in quotes, or remove the comment'
             yield Problem(Source(file, number, found.start(1) + 1), what, fix, Severity.WARNING)
+
+
+ATTACHED_COMMENT = re.compile(
+    r"^[ \t-]*(?:client|client_id|api|audience|description)[ \t]*:[ \t]+"  # the key of a text
+    r"[^\s\"'#|>&*!\[{][^#\n]*?[ \t]"  # a value without quotes
+    r"(?P<comment>#[^\s#][^\n]*)",
+    re.MULTILINE,
+)
+"""Matches a value like `Team #1`: YAML reads `#1` as a comment."""
+
+
+def attached_comments(text: str, file: str) -> Iterator[Problem]:
+    """Yield a warning for each comment that looks like the end of a name. `text` is a valid file."""
+    for found in ATTACHED_COMMENT.finditer(text):
+        line = _line_of(text, found.start("comment"))
+        column = found.start("comment") - text.rfind("\n", 0, found.start("comment"))
+        what = f"{quote_text(found['comment'].rstrip())} is a comment in YAML, so it is not part of the value"
+        fix = 'write the value in quotes, or a space after "#"'
+        yield Problem(Source(file, line, column), what, fix, Severity.WARNING)
 
 
 def _conflicts(text: str, file: str) -> Iterator[Problem]:

@@ -218,8 +218,8 @@ def load_contents(
     """
     schema = stored.load(stored.GRANTS)
     files = list(_limit_total(validate_file(file, content, schema) for file, content in contents))
-    specs = tuple(spec for file in files for spec in grant_specs(file.data, file.file, file.problems))
-    partial = (spec for file in files for spec in partial_specs(file.data, file.file, file.problems))
+    specs = tuple(spec for file in files for spec in grant_specs(file.data, file.file, errors(file.problems)))
+    partial = (spec for file in files for spec in partial_specs(file.data, file.file, errors(file.problems)))
     file_problems = [problem for file in files for problem in file.problems]
     file_problems += () if is_snapshot else filter(None, map(_forged_snapshot, files))
     return LoadedGrants(
@@ -340,6 +340,10 @@ def validate_file(file: str, content: bytes | Problem, schema: Mapping[str, Any]
         from reconciler.files.mistakes import keyword_comments
 
         problems = (*problems, *keyword_comments(parsed.text, file))
+    elif " #" in parsed.text and GRANTS in schema.get("required", ()):
+        from reconciler.files.mistakes import attached_comments
+
+        problems = (*problems, *attached_comments(parsed.text, file))
     data = parsed.data if isinstance(parsed.data, document.YamlMapping) else document.YamlMapping()
     return LoadedFile(file, data, tuple(sorted(problems)), parsed.text, parsed.values)
 

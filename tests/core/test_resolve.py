@@ -123,3 +123,14 @@ def test_a_text_in_id_format_never_matches_a_name() -> None:
     assert directory.find_organizations(gone) == ()
     assert directory.find_organizations(other) == (other,)
     assert a_directory().find_organizations(gone) == (gone,)
+
+
+def test_an_identity_in_place_of_a_name_gets_advice() -> None:
+    directory = a_directory({"billing": "Billing"}, [an_api()])
+
+    _, problems = resolve([a_spec(client="billing", api="https://api.example.com/invoices")], directory)
+
+    assert [each.fix for each in problems] == [
+        "this is a client id: use client_id instead of client",
+        "this is an identifier: use audience instead of api",
+    ]
