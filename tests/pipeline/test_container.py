@@ -58,7 +58,12 @@ def test_the_image_contains_no_secret_and_no_download() -> None:
 
 def test_everything_that_is_copied_is_sent_to_the_build() -> None:
     ignore = (ROOT / ".dockerignore").read_text(encoding="utf-8").splitlines()
-    sources = {text.split()[0] for name, text in instructions() if name == "COPY" and not text.startswith("--from")}
+    sources = {
+        source
+        for name, text in instructions()
+        if name == "COPY" and not text.startswith("--from")
+        for source in text.split()[:-1]
+    }
 
     assert ignore[0] == "*"
     assert sources == {line[1:] for line in ignore if line.startswith("!")}
@@ -87,12 +92,13 @@ def image(tmp_path_factory: pytest.TempPathFactory) -> Path:
     python.chmod(0o755)
     for name, text in stages()[0]:
         if name == "COPY":
-            start, target = text.split()
+            *starts, target = text.split()
             destination = source / target
-            if target.endswith("/"):
-                shutil.copy(ROOT / start, destination)
-            else:
-                shutil.copytree(ROOT / start, destination, ignore=shutil.ignore_patterns("__pycache__"))
+            for start in starts:
+                if target.endswith("/"):
+                    shutil.copy(ROOT / start, destination)
+                else:
+                    shutil.copytree(ROOT / start, destination, ignore=shutil.ignore_patterns("__pycache__"))
         elif name == "RUN":
             subprocess.run(
                 ["/bin/sh", "-e", "-c", text.replace("/opt/", f"{root}/opt/")],
