@@ -7,6 +7,7 @@ One process serves all tenants, each behind TLS on a port of its own. Each tenan
 
 import argparse
 import os
+import re
 import subprocess
 import sys
 import tempfile
@@ -27,21 +28,28 @@ SIZES = (50, 200, 500)
 GRANTS = 20
 LIMIT_SECONDS = 600.0
 AT_ONCE = 16
+FIRST_PLAN = re.compile(r"tenants with the same plan: |^Tenant ")
 TARGET_TENANTS, TARGET_MB, TARGET_LINES = 300, 250.0, 20
 
 
 @dataclass(frozen=True, slots=True)
 class FleetRun:
-    """A measured run. `lines` is the number of lines of its output, with standard error."""
+    """A measured run.
+
+    `lines` is the number of lines of its output, with standard error. `summary` is the number of lines before the first
+    plan.
+    """
 
     name: str
     tenants: int
     took: Measurement
     lines: int
+    summary: int
 
     def __str__(self) -> str:
         took = self.took
-        figures = f"wall {took.wall:7.2f} s  cpu {took.cpu:7.2f} s  peak {took.peak_mb:6.1f} MB  {self.lines:5} lines"
+        figures = f"wall {took.wall:7.2f} s  cpu {took.cpu:7.2f} s  peak {took.peak_mb:6.1f} MB"
+        figures += f"  {self.lines:5} lines ({self.summary} before the first plan)"
         return f"{self.name:44} {self.tenants:4} tenants  {figures}  exit {took.status}"
 
 
@@ -56,7 +64,9 @@ class Fleet:
         """Measure `reconciler plan` with `options`."""
         command = [*RECONCILER, "plan", *options]
         took = measure(command, self.environment, self.folder / OUTPUT, limit=limit)
-        return FleetRun(name, tenants, took, len((self.folder / OUTPUT).read_bytes().splitlines()))
+        lines = (self.folder / OUTPUT).read_text().splitlines()
+        first_plan = next((number for number, line in enumerate(lines) if FIRST_PLAN.search(line)), len(lines))
+        return FleetRun(name, tenants, took, len(lines), first_plan)
 
 
 def main() -> None:
@@ -73,7 +83,7 @@ def main() -> None:
             print(_one_process_each(fleet, count), flush=True)
     with serving_fleet(TARGET_TENANTS, options.grants + 1) as fleet:
         run = fleet.run("target: one process, quiet", TARGET_TENANTS, "--all-tenants", "--quiet")
-        print(run, f"(limits: {TARGET_MB:.0f} MB)", flush=True)
+        print(run, f"(limits: {TARGET_MB:.0f} MB, {TARGET_LINES} lines before the first plan)", flush=True)
     with serving_fleet(50, options.grants + 1, hanging=1) as fleet:
         options_of_hanging = ("--all-tenants", "--timeout", "20s", "--attempts", "1")
         print(_finishing_times(fleet, options_of_hanging), flush=True)
@@ -96,7 +106,7 @@ def _one_process_each(fleet: Fleet, count: int) -> FleetRun:
         sum(each.cpu for each in took),
         AT_ONCE * max(each.peak_mb for each in took),
     )
-    return FleetRun(f"one process per tenant, {AT_ONCE} at once", count, total, lines)
+    return FleetRun(f"one process per tenant, {AT_ONCE} at once", count, total, lines, 0)
 
 
 def _finishing_times(fleet: Fleet, options: Sequence[str]) -> str:

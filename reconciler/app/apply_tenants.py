@@ -26,7 +26,6 @@ from reconciler.errors import CrashError, Exit, NotStartedError, ReconcilerError
 from reconciler.output.results import RunResult
 from reconciler.output.styled import Line, line
 from reconciler.output.text.plan import plan_lines
-from reconciler.output.words import refusal
 
 PlannedTenant = TenantResult[TenantPlan]
 
@@ -247,8 +246,6 @@ class ApplyCommand:
         self._reports.show_problems(session.warnings(plan), session.declared.texts)
         if plan.blocked or not plan.changes:
             self._reports.end_run(RunResult(plan, ApplyReport((), plan)), _exit_code_without_writes(plan))
-            if plan.blocked and self._tenants.are_several:
-                self._console.error(refusal(plan), plan.tenant.name)
             return False
         has_data = self._options.stdout_has_data or not self._is_shown_before
         approval.check_changes(tenant_plan, self._console, stdout_has_data=has_data)

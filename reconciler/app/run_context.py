@@ -4,7 +4,7 @@ import asyncio
 import os
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 
 from reconciler.app.console import Console
@@ -31,6 +31,8 @@ from reconciler.http.proxy import proxy_notes
 from reconciler.http.retry import RetryPolicy
 from reconciler.redaction import EnvironmentSecrets
 
+UNLIMITED = 1_000_000
+
 
 @dataclass(slots=True)
 class SharedLimits:
@@ -40,8 +42,15 @@ class SharedLimits:
     _token_limiters: dict[str, RateLimiter] = field(default_factory=dict)
 
     def token_limiter(self, cloud: str, rate_options: RateOptions) -> RateLimiter:
-        """Return the limiter of the token requests of a cloud. The first tenant of the cloud sets its options."""
-        return self._token_limiters.setdefault(cloud, RateLimiter(rate_options, is_shared=True))
+        """Return the limiter of the token requests of a cloud. The first tenant of the cloud sets its options.
+
+        The limiter does not limit the number of requests at the same time, because tenants that never respond must not
+        stop the others.
+        """
+        if cloud not in self._token_limiters:
+            options = replace(rate_options, concurrency=UNLIMITED)
+            self._token_limiters[cloud] = RateLimiter(options, is_shared=True)
+        return self._token_limiters[cloud]
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,6 +28,7 @@ from reconciler.output.results import (
     summarize_plan,
 )
 from reconciler.output.styled import line
+from reconciler.output.words import refusal
 
 T = TypeVar("T")
 COMPRESSION_LEVEL = 1
@@ -123,13 +124,13 @@ class TenantReports(Generic[T]):
     def end_plan(self, plan: Plan, exit_code: Exit) -> None:
         """Report the plan of a tenant."""
         summary = summarize_plan(plan, exit_code, self._wave(plan.tenant.name))
-        self._end(plan.tenant.name, exit_code, cast("T", plan), PlanResults([plan]), summary)
+        self._end(plan, exit_code, cast("T", plan), PlanResults([plan]), summary)
 
     def end_run(self, run: RunResult, exit_code: Exit) -> None:
         """Report the run of a tenant."""
         outcomes = count_outcomes(run.report)
         summary = summarize_plan(run.plan, exit_code, self._wave(run.plan.tenant.name), APPLY, outcomes)
-        self._end(run.plan.tenant.name, exit_code, cast("T", run), RunResults([run]), summary)
+        self._end(run.plan, exit_code, cast("T", run), RunResults([run]), summary)
 
     def retract(self, name: str) -> None:
         """Remove the result of a tenant that failed afterwards."""
@@ -187,17 +188,22 @@ class TenantReports(Generic[T]):
         self._record(name, error.exit_code, results, summary)
 
     def _end(
-        self, name: str, exit_code: Exit, result: T, results: PlanResults | RunResults, summary: TenantSummary
+        self, plan: Plan, exit_code: Exit, result: T, results: PlanResults | RunResults, summary: TenantSummary
     ) -> None:
+        name = plan.tenant.name
         self.exit_codes[name] = exit_code
         if self._tenants.are_several:
             self._packed[name] = pack(result)
         else:
             self._only = [result]
         self._record(name, exit_code, results, summary)
-        if self._tenants.are_several:
-            count = f"[{len(self._summaries)}/{len(self._tenants.names)}]"
-            self._console.info([line(f"{count} {visible(name)}: {summary.state}, {summary.counts}")])
+        if not self._tenants.are_several:
+            return
+        if plan.blocked:
+            self._console.error(refusal(plan), name)
+            return
+        count = f"[{len(self._summaries)}/{len(self._tenants.names)}]"
+        self._console.info([line(f"{count} {visible(name)}: {summary.state}, {summary.counts}")])
 
     def _record(self, name: str, exit_code: Exit, results: PlanResults | RunResults, summary: TenantSummary) -> None:
         self._summaries[name] = summary

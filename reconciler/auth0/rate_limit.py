@@ -80,7 +80,7 @@ class TokenBucket:
 
     def record_sent(self, now: float) -> None:
         """Record that a request is sent."""
-        self._is_probing = self._is_exhausted()
+        self._is_probing = self._limited and self._is_exhausted()
         if self._is_probing:
             self._last_probe_at = now
         self._last_sent_at = now

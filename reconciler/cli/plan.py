@@ -89,6 +89,9 @@ def command(  # noqa: PLR0913 - the options of the command
     refuse_empty_selection(plan.selection for plan in results.plans)
     _write_reports(results, output_options.joint if tenants.are_several else output_options, options)
     _print_plans(results, output_options, console, options)
+    for plan in results.plans if not tenants.are_several else ():
+        if plan.blocked:
+            console.error(refusal(plan))
     reports.raise_errors()
     return tenants.worst_exit_code(reports.exit_codes.values())
 
@@ -115,8 +118,6 @@ def _plan_all(
         if out:
             _save(out, plan, session)
         reports.end_plan(plan, _exit_code(plan, detailed=detailed))
-        if plan.blocked:
-            console.error(refusal(plan), name if tenants.are_several else "")
 
     interruption = Interruption(console)
     with tenants.report_signals(interruption):

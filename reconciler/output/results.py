@@ -96,6 +96,10 @@ class FleetSummary:
         """The summary as text: one line, and one line per wave."""
         return [self._line, *(self._wave_line(wave) for wave in self.waves)]
 
+    def worst_first(self) -> list[TenantSummary]:
+        """Return the tenants that need attention first: not done, then critical risks, then other changes."""
+        return sorted(self.tenants, key=lambda each: (each.state is self.done, not each.critical, not each.has_changes))
+
     @property
     def title(self) -> str:
         """The number of tenants by state, for example `45 of 50 planned, 5 failed`."""

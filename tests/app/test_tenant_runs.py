@@ -99,6 +99,10 @@ def test_the_command_has_the_most_severe_exit_code(here: Path, policies: dict[st
     ran = reconciler("apply", "--all-tenants", "--yes")
 
     assert ran.code == code
+    ends = [line for line in ran.stderr.splitlines() if line.startswith(("[", "error: "))]
+    assert sorted(line.partition(": ")[2].partition(" ")[0].rstrip(":,") for line in ends) == sorted(
+        name if verdict == "deny" else "applied" for name, verdict in policies.items()
+    )
     applied = [name for name, verdict in policies.items() if verdict == "warn"]
     assert ran.stdout.startswith(f"{len(applied)} of 2 applied")
     assert ran.stdout.count("Apply: 1 applied") == bool(applied)

@@ -42,6 +42,17 @@ class HttpTenants:
         """Return the tenants that received requests with a method, in the order of the first one."""
         return list(dict.fromkeys(name for _, name, used, path in self.requests if used == method and "/api/" in path))
 
+    def read_after_a_write(self) -> set[str]:
+        """Return the tenants that were read after their first write."""
+        written: set[str] = set()
+        read: set[str] = set()
+        for _, name, method, path in self.requests:
+            if method == "GET" and name in written:
+                read.add(name)
+            elif method != "GET" and "/api/" in path:
+                written.add(name)
+        return read
+
 
 @contextmanager
 def http_tenants(folder: Path, names: Sequence[str], seed: Path) -> Iterator[HttpTenants]:

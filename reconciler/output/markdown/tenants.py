@@ -7,7 +7,6 @@ from hashlib import sha256
 from typing import TypeVar
 
 from reconciler.core.characters import pluralize
-from reconciler.core.fleet import TenantState
 from reconciler.core.plan import Plan
 from reconciler.core.problems import Level, Risk
 from reconciler.output.escape import RESULT_PREFIX, element, fleet_marker, span
@@ -80,7 +79,7 @@ def _document(  # noqa: PLR0913 - the parts of the document
     head = [marker_line, f"### {TITLE}{pluralize(len(summary.tenants), 'tenant')}: {summary.title}\n\n"]
     head += [f"{first}\n\n", *(f"- {span(text)}\n" for text in waves), *(["\n"] if waves else [])]
     numbers = {name: str(plan.number) for plan in plans for name in plan.names}
-    rows = tuple(_row(each, numbers.get(each.tenant.name, NO_CHANGES)) for each in _worst_first(summary.tenants))
+    rows = tuple(_row(each, numbers.get(each.tenant.name, NO_CHANGES)) for each in summary.worst_first())
     parts = [
         Section(tuple(head)),
         *alerts,
@@ -100,7 +99,7 @@ def _distinct(
 ) -> list[_Distinct]:
     """Return the distinct results of the tenants that have changes, the worst first. They share half of `max_bytes`."""
     summaries = {each.tenant.name: each for each in summary.tenants}
-    order = {each.tenant.name: number for number, each in enumerate(_worst_first(summary.tenants))}
+    order = {each.tenant.name: number for number, each in enumerate(summary.worst_first())}
     groups: dict[bytes, list[tuple[int, str]]] = {}
     for position, result in enumerate(results):
         name = name_of(result)
@@ -118,12 +117,6 @@ def _distinct(
         )
         for number, members in enumerate(in_order, start=1)
     ]
-
-
-def _worst_first(tenants: Sequence[TenantSummary]) -> list[TenantSummary]:
-    """Return tenants that need attention first: not done, then critical risks, then other changes."""
-    done = {TenantState.PLANNED, TenantState.APPLIED}
-    return sorted(tenants, key=lambda each: (each.state in done, not each.critical, not each.has_changes))
 
 
 def _row(each: TenantSummary, number: str) -> str:

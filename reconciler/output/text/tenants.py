@@ -7,6 +7,7 @@ from typing import TypeVar
 
 from reconciler.core.characters import pluralize, visible
 from reconciler.core.fleet import TenantState
+from reconciler.core.plan import TenantName
 from reconciler.output.results import FleetSummary, PlanResults, RunResult, RunResults
 from reconciler.output.styled import Line, Span, Style, line, plain
 from reconciler.output.text.plan import plan_body, plan_lines, report_lines
@@ -30,7 +31,7 @@ def plans_lines(
             yield from plan_lines(plan, verbose=True)
         return
     everything = partial(plan_body, verbose=True)
-    yield from _groups(results.plans, lambda plan: plan.tenant.label, plan_lines, plan_body, everything, "plan")
+    yield from _groups(results.plans, summary, lambda plan: plan.tenant, plan_lines, plan_body, everything, "plan")
 
 
 def runs_lines(
@@ -49,6 +50,8 @@ def runs_lines(
     def body(run: RunResult, *, verbose: bool = False) -> Iterator[Line]:
         if with_plans or not run.report.outcomes:
             yield from plan_body(run.plan, verbose=verbose)
+        if with_plans and run.report.outcomes:
+            yield line()
         if run.report.outcomes:
             yield from report_lines(run.report, run.plan.directory, verbose=verbose)
 
@@ -65,7 +68,7 @@ def runs_lines(
             yield from one(run)
         return
     everything = partial(body, verbose=True)
-    yield from _groups(results.runs, lambda run: run.plan.tenant.label, one, body, everything, "result")
+    yield from _groups(results.runs, summary, lambda run: run.plan.tenant, one, body, everything, "result")
 
 
 def _summary(results: PlanResults | RunResults, summary: FleetSummary) -> Iterator[Line]:
@@ -84,27 +87,31 @@ def _summary(results: PlanResults | RunResults, summary: FleetSummary) -> Iterat
 
 def _groups(  # noqa: PLR0913, PLR0917 - how to show one kind of result
     results: Sequence[T],
-    label: Callable[[T], str],
+    summary: FleetSummary,
+    tenant_of: Callable[[T], TenantName],
     one: Callable[[T], Iterable[Line]],
     body: Callable[[T], Iterable[Line]],
     everything: Callable[[T], Iterable[Line]],
     noun: str,
 ) -> Iterator[Line]:
-    """Yield each distinct result once. Results are equal if `everything` shows the same text. `body` may be shorter.
+    """Yield each distinct result once, those of tenants that need attention first.
 
-    Only the positions of results are kept, because their texts together may be large.
+    Results are equal if `everything` shows the same text. `body` may be shorter. Only the positions of results are
+    kept, because their texts together may be large.
     """
-    positions: dict[bytes, list[tuple[int, str]]] = {}
+    groups: dict[bytes, list[tuple[int, TenantName]]] = {}
     for number, result in enumerate(results):
-        positions.setdefault(sha256(plain(everything(result)).encode()).digest(), []).append((number, label(result)))
-    for members in positions.values():
+        digest = sha256(plain(everything(result)).encode(errors="surrogatepass")).digest()
+        groups.setdefault(digest, []).append((number, tenant_of(result)))
+    order = {each.tenant.name: number for number, each in enumerate(summary.worst_first())}
+    for members in sorted(groups.values(), key=lambda members: order[members[0][1].name]):
         (number, _), *others = members
         yield line()
         if not others:
             yield from one(results[number])
             continue
         title = f"{pluralize(len(members), 'tenant')} with the same {noun}"
-        yield line(Span(title, Style.STRONG), f": {_joined([name for _, name in members])}")
+        yield line(Span(title, Style.STRONG), f": {_joined([tenant.label for _, tenant in members])}")
         yield line()
         yield from body(results[number])
 
