@@ -1,6 +1,7 @@
 """`import --from`: write grant files for the grants in the files of another tool."""
 
 import os
+import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from os.path import lexists
@@ -128,10 +129,12 @@ def _settings(config: Config, found: ForeignGrants, new: Mapping[str, Sequence[N
         ReconcilerError: if a tenant is new and its domain is not known, or if a variable has another value already.
     """
     tenants: dict[str, Any] = {}
+    prefixes = _credential_prefixes([name for name in new if name not in config.tenants])
     for name in new:
         declared = config.tenants.get(name)
         settings = {
             **_domain(name, declared, found),
+            **({"credentials": prefixes[name]} if name in prefixes else {}),
             **_variables(name, declared, found),
             **_protect(name, declared, found),
         }
@@ -159,6 +162,16 @@ def _with_shared_sets(settings: dict[str, Any], every_tenant: Collection[str]) -
         rest = {key: value for key, value in each.items() if key != SCOPE_SETS} | ({SCOPE_SETS: own} if own else {})
         tenants |= {name: rest} if rest else {}
     return {SCOPE_SETS: shared, **({"tenants": tenants} if tenants else {})}
+
+
+def _credential_prefixes(names: Sequence[str]) -> dict[str, str]:
+    """Return a prefix for the credentials of each new tenant, such as AUTH0_PROD_, if there are several.
+
+    With the default prefix, one environment could have the credentials of one tenant only.
+    """
+    prefixes = {name: f"AUTH0_{re.sub('[^A-Z0-9]+', '_', name.upper()).strip('_')}_" for name in names}
+    are_unique = len(set(prefixes.values())) == len(names) > 1 and "AUTH0__" not in prefixes.values()
+    return prefixes if are_unique else {}
 
 
 def _domain(name: str, declared: Tenant | None, found: ForeignGrants) -> dict[str, Any]:
