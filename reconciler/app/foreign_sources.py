@@ -8,7 +8,7 @@ from pathlib import Path
 
 from reconciler.app.load import workspace_of
 from reconciler.app.options import GlobalOptions
-from reconciler.config.tenants import Config, Tenant, TenantKind, choose_tenants
+from reconciler.config.tenants import Config, Tenant, TenantKind, choose_tenants, select_tenant
 from reconciler.core.characters import quote_text
 from reconciler.core.identity import host_of, is_same_host
 from reconciler.core.problems import Problem
@@ -75,6 +75,8 @@ def tenant_names(options: GlobalOptions, config: Config, source: ForeignSource) 
         return list(source.mappings)
     if not config.tenants and not options.tenants:
         return [ANY_TENANT]
+    if len(options.tenants) < len(("one", "another")) and not options.all_tenants:
+        return [select_tenant(config, next(iter(options.tenants), None), {}).name]
     return [each.name for each in choose_tenants(config, options.tenants, {}, every=options.all_tenants)]
 
 

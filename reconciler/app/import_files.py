@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 
 from reconciler.app.console import Console
 from reconciler.app.foreign_sources import ANY_TENANT, READERS, TITLES, parse_source
+from reconciler.app.interruption import time_limit
 from reconciler.app.load import load_config, load_grants
 from reconciler.app.options import GlobalOptions, PlanOptions, RequestOptions
 from reconciler.app.session import TenantSession
@@ -72,7 +73,8 @@ def import_files(
     """
     config = load_config(options.config)
     source = parse_source(file_options.paths, file_options.mappings)
-    found = READERS[file_options.tool](options, config, source)
+    with time_limit(request_options.timeout):
+        found = READERS[file_options.tool](options, config, source)
     if errors(found.problems):
         raise ProblemsError(found.problems)
     found = _selected(found, file_options.grant_filter)
@@ -90,14 +92,16 @@ def import_files(
     title = f"Imported from {TITLES[file_options.tool]}."
     shared = SharedImport(folder=file_options.folder, title=title, by_tenant=new, settings=settings)
     written = write_shared(options, config, shared)
-    for note in found.notes:
-        console.note(f"Note: {note}")
     console.info(left_out_lines(found.left_out, verbose=options.verbose))
     counts = ImportCounts(written.declarations, written.grants, len(new), declared, len(found.left_out))
     files = [name_of(path) for path in written.files]
     changed = name_of(Path(config.file)) if written.has_new_settings else ""
     console.result(import_result_lines(counts, files, changed, verbose=options.verbose))
     console.result(offer_lines(offers, is_applied=file_options.variables))
+    if found.notes:
+        console.result(
+            [line(), line("Settings of the other tool:"), *(line("    ", visible(each)) for each in found.notes)]
+        )
     for paragraph in found.handover:
         console.result(line(visible(text)) for text in ("", *paragraph.split("\n")))
     return plan_imported(options, console, list(found.by_tenant), file_options.folder, request_options)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from shlex import quote
 from typing import Any
 
-from reconciler.core.characters import quote_text
+from reconciler.core.characters import quote_text, visible
 from reconciler.core.directory import Api, Application, Directory, Organization
 from reconciler.core.expressible import reason_not_expressible
 from reconciler.core.fields import SUBJECT_CLIENT, USAGE_DENY
@@ -203,11 +203,11 @@ class _StateReader:
             return
         ids = {each.text("id") for each in moved}
         associations = [each for each in self._by_type[ASSOCIATION] if each.is_managed and each.text("grant_id") in ids]
-        gone = {each.address for each in (*moved, *associations)}
+        gone = {visible(each.address) for each in (*moved, *associations)}
         stays = [each for kind in (GRANT, ASSOCIATION) for each in self._by_type[kind] if each.is_managed]
-        partly = {without_keys(each.address) for each in stays if each.address not in gone}
+        partly = {without_keys(visible(each.address)) for each in stays if visible(each.address) not in gone}
         addresses = sorted(gone)
-        blocks = sorted({without_keys(each) for each in addresses} - partly)
+        blocks = sorted({visible(without_keys(each)) for each in addresses} - partly)
         commands = [each for each in addresses if without_keys(each) in partly]
         yield "So that Terraform forgets these grants and does not delete them, replace their resource blocks by:"
         yield from (f"removed {{\n  from = {each}\n  lifecycle {{\n    destroy = false\n  }}\n}}" for each in blocks)

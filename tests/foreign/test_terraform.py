@@ -87,6 +87,13 @@ def test_a_removed_block_is_not_printed_if_an_instance_stays_in_terraform() -> N
     assert found.by_tenant["dev"][0].fields["organizations"] == ("org_1",)
 
 
+def test_an_address_cannot_add_lines_to_the_output() -> None:
+    found = read(a_resource('auth0_client_grant.g\n}\nresource "x" "y" {'))
+
+    lines = "\n".join(found.handover).splitlines()
+    assert [line for line in lines if line.startswith("resource")] == []
+
+
 def test_data_sources_and_deposed_objects_are_no_grants_of_the_state() -> None:
     data = a_resource("data.auth0_client_grant.g") | {"mode": "data"}
     deposed = a_resource("auth0_client_grant.g") | {"deposed_key": "1"}
