@@ -4,6 +4,7 @@ import os
 import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from os.path import lexists
 from pathlib import Path
 from typing import Any, TypeVar
@@ -74,10 +75,9 @@ def import_files(
     config = load_config(options.config)
     source = parse_source(file_options.paths, file_options.mappings)
     with time_limit(request_options.timeout):
-        found = READERS[file_options.tool](options, config, source)
+        found = READERS[file_options.tool](options, config, source, partial(_is_selected, file_options.grant_filter))
     if errors(found.problems):
         raise ProblemsError(found.problems)
-    found = _selected(found, file_options.grant_filter)
     known = [config.tenants[name] for name in found.by_tenant if name in config.tenants]
     folders = [path for path in (Path(options.grants), file_options.folder) if lexists(path)]
     new, declared = found.by_tenant, 0
@@ -114,16 +114,11 @@ def _with_variables(found: ForeignGrants, variables: Mapping[str, Mapping[str, s
     )
 
 
-def _selected(found: ForeignGrants, choice: ImportFilter) -> ForeignGrants:
-    """Return only the grants whose holder and API match the options --client and --audience."""
-
-    def is_selected(grant: NamedGrant) -> bool:
-        _, holder, _, api, _ = grant.identity
-        selected = ((holder, choice.clients), (api, choice.audiences))
-        return all(not patterns or any(matches(text, each) for each in patterns) for text, patterns in selected)
-
-    by_tenant = {name: list(filter(is_selected, grants)) for name, grants in found.by_tenant.items()}
-    return replace(found, by_tenant=by_tenant)
+def _is_selected(choice: ImportFilter, grant: NamedGrant) -> bool:
+    """Return whether the options --client and --audience select a grant."""
+    _, holder, _, api, _ = grant.identity
+    selected = ((holder, choice.clients), (api, choice.audiences))
+    return all(not patterns or any(matches(text, each) for each in patterns) for text, patterns in selected)
 
 
 def _settings(config: Config, found: ForeignGrants, new: Mapping[str, Sequence[NamedGrant]]) -> dict[str, Any]:
