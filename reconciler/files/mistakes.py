@@ -132,6 +132,8 @@ def keyword_comments(text: str, file: str) -> Iterator[Problem]:
 
     `text` is a valid file. YAML reads such a keyword as a comment, so the value lacks its end.
     """
+    if not KEYWORD.search(text):
+        return
     comments = read_layout(text).comments
     if not any(KEYWORD.match(comment) for comment in comments):
         return
