@@ -3,15 +3,16 @@
 import json
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from reconciler.app.load import workspace_of
 from reconciler.app.options import GlobalOptions
-from reconciler.config.tenants import Config, Tenant, TenantKind, choose_tenants
+from reconciler.config.tenants import Config, Tenant, TenantKind, choose_tenants, select_tenant
 from reconciler.core.characters import quote_text
 from reconciler.core.identity import host_of, is_same_host
 from reconciler.core.problems import Problem
+from reconciler.core.shared_grants import NamedGrant
 from reconciler.core.tenant_filter import TargetTenant
 from reconciler.errors import ProblemsError, ReconcilerError
 from reconciler.files.discover import name_of, read
@@ -75,11 +76,19 @@ def tenant_names(options: GlobalOptions, config: Config, source: ForeignSource) 
         return list(source.mappings)
     if not config.tenants and not options.tenants:
         return [ANY_TENANT]
+    if len(options.tenants) < len(("one", "another")) and not options.all_tenants:
+        return [select_tenant(config, next(iter(options.tenants), None), {}).name]
     return [each.name for each in choose_tenants(config, options.tenants, {}, every=options.all_tenants)]
 
 
-def read_deploy_source(options: GlobalOptions, config: Config, source: ForeignSource) -> ForeignGrants:
-    """Return the grants in files of auth0-deploy-cli. Raises ReconcilerError if a file cannot be read."""
+IsSelected = Callable[[NamedGrant], bool]
+"""Returns whether the options select a grant."""
+
+
+def read_deploy_source(
+    options: GlobalOptions, config: Config, source: ForeignSource, is_selected: IsSelected
+) -> ForeignGrants:
+    """Return the selected grants in files of auth0-deploy-cli. Raises ReconcilerError if a file cannot be read."""
     names = tenant_names(options, config, source)
     tenants = {name: _deploy_tenant(config, name, source.mappings.get(name)) for name in names}
     results = []
@@ -87,7 +96,9 @@ def read_deploy_source(options: GlobalOptions, config: Config, source: ForeignSo
         workspace_of(options.config).refuse_outside_links(paths)
         files = [file for path in paths for file in _deploy_files(path)]
         results.append(read_deploy_cli(files, [tenants[name]] if name is not None else list(tenants.values())))
-    return join_results(results)
+    found = join_results(results)
+    selected = {name: list(filter(is_selected, grants)) for name, grants in found.by_tenant.items()}
+    return replace(found, by_tenant=selected)
 
 
 def _deploy_tenant(config: Config, name: str, file: Path | None) -> DeployTenant:
@@ -174,8 +185,10 @@ def _deploy_files(path: Path) -> Iterator[DeployFile]:
         raise ReconcilerError(f"{name_of(path)} has no folder grants and no file tenant.yaml; check the path")
 
 
-def read_terraform_source(options: GlobalOptions, config: Config, source: ForeignSource) -> ForeignGrants:
-    """Return the grants in Terraform states. Raises ReconcilerError if a file cannot be read."""
+def read_terraform_source(
+    options: GlobalOptions, config: Config, source: ForeignSource, is_selected: IsSelected
+) -> ForeignGrants:
+    """Return the selected grants in Terraform states. Raises ReconcilerError if a file cannot be read."""
     names = tenant_names(options, config, source)
     results = []
     for name, paths in source.paths.items():
@@ -183,11 +196,11 @@ def read_terraform_source(options: GlobalOptions, config: Config, source: Foreig
         tenants = [name] if name is not None else names
         if len(paths) > 1 or len(tenants) > 1:
             raise ReconcilerError("a state belongs to one tenant: name a tenant for each file, like state.json=dev")
-        results.append(_read_state(config, tenants[0], paths[0]))
+        results.append(_read_state(config, tenants[0], paths[0], is_selected))
     return join_results(results)
 
 
-def _read_state(config: Config, name: str, path: Path) -> ForeignGrants:
+def _read_state(config: Config, name: str, path: Path, is_selected: IsSelected) -> ForeignGrants:
     if path.is_dir():
         raise ReconcilerError(f"{name_of(path)} is a folder; run {SHOW} in it and name that file")
     text = read_text(path)
@@ -196,10 +209,11 @@ def _read_state(config: Config, name: str, path: Path) -> ForeignGrants:
         raise ReconcilerError(f"{name_of(path)} {reason}")
     declared = config.tenants.get(name)
     target = declared.target if declared else TargetTenant(name, {})
-    return read_terraform(read_json(path), name_of(path), target, declared.identity_host if declared else None)
+    domain = declared.identity_host if declared else None
+    return read_terraform(read_json(path), name_of(path), target, domain, is_selected)
 
 
-SourceReader = Callable[[GlobalOptions, Config, ForeignSource], ForeignGrants]
+SourceReader = Callable[[GlobalOptions, Config, ForeignSource, IsSelected], ForeignGrants]
 READERS: Mapping[str, SourceReader] = {"deploy-cli": read_deploy_source, "terraform": read_terraform_source}
 """The reader of each tool."""
 TITLES: Mapping[str, str] = {"deploy-cli": "auth0-deploy-cli", "terraform": "Terraform"}

@@ -1,14 +1,17 @@
 """`import --from`: write grant files for the grants in the files of another tool."""
 
 import os
+import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from os.path import lexists
 from pathlib import Path
 from typing import Any, TypeVar
 
 from reconciler.app.console import Console
 from reconciler.app.foreign_sources import ANY_TENANT, READERS, TITLES, parse_source
+from reconciler.app.interruption import time_limit
 from reconciler.app.load import load_config, load_grants
 from reconciler.app.options import GlobalOptions, PlanOptions, RequestOptions
 from reconciler.app.session import TenantSession
@@ -71,10 +74,10 @@ def import_files(
     """
     config = load_config(options.config)
     source = parse_source(file_options.paths, file_options.mappings)
-    found = READERS[file_options.tool](options, config, source)
+    with time_limit(request_options.timeout):
+        found = READERS[file_options.tool](options, config, source, partial(_is_selected, file_options.grant_filter))
     if errors(found.problems):
         raise ProblemsError(found.problems)
-    found = _selected(found, file_options.grant_filter)
     known = [config.tenants[name] for name in found.by_tenant if name in config.tenants]
     folders = [path for path in (Path(options.grants), file_options.folder) if lexists(path)]
     new, declared = found.by_tenant, 0
@@ -89,14 +92,16 @@ def import_files(
     title = f"Imported from {TITLES[file_options.tool]}."
     shared = SharedImport(folder=file_options.folder, title=title, by_tenant=new, settings=settings)
     written = write_shared(options, config, shared)
-    for note in found.notes:
-        console.note(f"Note: {note}")
     console.info(left_out_lines(found.left_out, verbose=options.verbose))
     counts = ImportCounts(written.declarations, written.grants, len(new), declared, len(found.left_out))
     files = [name_of(path) for path in written.files]
     changed = name_of(Path(config.file)) if written.has_new_settings else ""
     console.result(import_result_lines(counts, files, changed, verbose=options.verbose))
     console.result(offer_lines(offers, is_applied=file_options.variables))
+    if found.notes:
+        console.result(
+            [line(), line("Settings of the other tool:"), *(line("    ", visible(each)) for each in found.notes)]
+        )
     for paragraph in found.handover:
         console.result(line(visible(text)) for text in ("", *paragraph.split("\n")))
     return plan_imported(options, console, list(found.by_tenant), file_options.folder, request_options)
@@ -109,16 +114,11 @@ def _with_variables(found: ForeignGrants, variables: Mapping[str, Mapping[str, s
     )
 
 
-def _selected(found: ForeignGrants, choice: ImportFilter) -> ForeignGrants:
-    """Return only the grants whose holder and API match the options --client and --audience."""
-
-    def is_selected(grant: NamedGrant) -> bool:
-        _, holder, _, api, _ = grant.identity
-        selected = ((holder, choice.clients), (api, choice.audiences))
-        return all(not patterns or any(matches(text, each) for each in patterns) for text, patterns in selected)
-
-    by_tenant = {name: list(filter(is_selected, grants)) for name, grants in found.by_tenant.items()}
-    return replace(found, by_tenant=by_tenant)
+def _is_selected(choice: ImportFilter, grant: NamedGrant) -> bool:
+    """Return whether the options --client and --audience select a grant."""
+    _, holder, _, api, _ = grant.identity
+    selected = ((holder, choice.clients), (api, choice.audiences))
+    return all(not patterns or any(matches(text, each) for each in patterns) for text, patterns in selected)
 
 
 def _settings(config: Config, found: ForeignGrants, new: Mapping[str, Sequence[NamedGrant]]) -> dict[str, Any]:
@@ -128,10 +128,12 @@ def _settings(config: Config, found: ForeignGrants, new: Mapping[str, Sequence[N
         ReconcilerError: if a tenant is new and its domain is not known, or if a variable has another value already.
     """
     tenants: dict[str, Any] = {}
+    prefixes = _credential_prefixes([name for name in new if name not in config.tenants])
     for name in new:
         declared = config.tenants.get(name)
         settings = {
             **_domain(name, declared, found),
+            **({"credentials": prefixes[name]} if name in prefixes else {}),
             **_variables(name, declared, found),
             **_protect(name, declared, found),
         }
@@ -159,6 +161,16 @@ def _with_shared_sets(settings: dict[str, Any], every_tenant: Collection[str]) -
         rest = {key: value for key, value in each.items() if key != SCOPE_SETS} | ({SCOPE_SETS: own} if own else {})
         tenants |= {name: rest} if rest else {}
     return {SCOPE_SETS: shared, **({"tenants": tenants} if tenants else {})}
+
+
+def _credential_prefixes(names: Sequence[str]) -> dict[str, str]:
+    """Return a prefix for the credentials of each new tenant, such as AUTH0_PROD_, if there are several.
+
+    With the default prefix, one environment could have the credentials of one tenant only.
+    """
+    prefixes = {name: f"AUTH0_{re.sub('[^A-Z0-9]+', '_', name.upper()).strip('_')}_" for name in names}
+    are_unique = len(set(prefixes.values())) == len(names) > 1 and "AUTH0__" not in prefixes.values()
+    return prefixes if are_unique else {}
 
 
 def _domain(name: str, declared: Tenant | None, found: ForeignGrants) -> dict[str, Any]:

@@ -24,7 +24,12 @@ from reconciler.errors import Exit
     "tenants",
     "all_tenants",
     "allow_unnamed_tenant",
-    examples=("reconciler import", "reconciler import --update --diff"),
+    examples=(
+        "reconciler import",
+        "reconciler import --all-tenants --variables",
+        "reconciler import --from deploy-cli tenant.yaml --mappings dev.json=dev --mappings prod.json=prod",
+        "reconciler import --update --diff",
+    ),
 )
 @click.command("import")
 @click.argument("paths", nargs=-1, metavar="[PATH]...")

@@ -20,7 +20,7 @@ WORD = re.compile(r"[^\W_]+")
 HOST = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?(?:\.[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?)+")
 MIN_TEXTS = 2
 """The number of texts that must differ in the same way, unless the values belong to the names of the tenants."""
-MAX_TEXTS = 100_000
+MAX_TEXTS = 20_000
 MAX_WORDS = 20
 """The maximum number of words of a text that are tried."""
 
@@ -126,11 +126,20 @@ def _units(text: str, pattern: re.Pattern[str]) -> list[str]:
 
 
 def _replace(text: str, value: str, by: str) -> str:
-    """Replace a whole word or host in the literal parts of a text."""
-    boundary = "[A-Za-z0-9.-]" if "." in value else r"[^\W_]"
-    whole = re.compile(rf"(?<!\$)(?<!{boundary}){re.escape(value)}(?!{boundary})")  # "$${{" would be an escape
+    """Replace a whole word or host in the literal parts of a text.
+
+    A value after `$` stays, because `$${` would be an escape.
+    """
+    if value not in text:
+        return text
+
+    def replace_unit(found: re.Match[str]) -> str:
+        start = found.start()
+        return by if found[0] == value and found.string[max(0, start - 1) : start] != "$" else found[0]
+
+    pattern = HOST if HOST.fullmatch(value) else WORD
     parts = VARIABLE.split(text)
-    return "".join(part if index % 2 else whole.sub(lambda _: by, part) for index, part in enumerate(parts))
+    return "".join(part if index % 2 else pattern.sub(replace_unit, part) for index, part in enumerate(parts))
 
 
 def replacements(

@@ -17,9 +17,9 @@ KEYWORD = re.compile(r"(?P<quote>##|@@)(?P<name>[A-Za-z0-9_]+)(?P=quote)")
 """Matches a keyword of auth0-deploy-cli."""
 CONFLICT = re.compile(r"^(?:<{7}|\|{7}|={7}|>{7})(?: .*)?\r?$", re.MULTILINE)
 CONFLICT_START = re.compile(r"^<{7}(?: (?P<name>.*))?\r?$", re.MULTILINE)
-MAX_CHARACTERS = 200_000
+MAX_CHARACTERS = 50_000
 """Larger files are not searched for missing spaces, because each attempt parses the file again."""
-MAX_ATTEMPTS = 20
+MAX_ATTEMPTS = 8
 TEXT_NOT_MAPPING = "is text, not a mapping"
 """The end of the schema's message for `- client:Billing`."""
 
@@ -133,6 +133,8 @@ def keyword_comments(text: str, file: str) -> Iterator[Problem]:
 
     `text` is a valid file. YAML reads such a keyword as a comment, so the value lacks its end.
     """
+    if not KEYWORD.search(text):
+        return
     comments = read_layout(text).comments
     if not any(KEYWORD.match(comment) for comment in comments):
         return

@@ -80,8 +80,11 @@ def partial_specs(data: YamlMapping, file: str, problems: Iterable[Problem]) -> 
 
 
 def _invalid_items(data: YamlMapping, problems: Iterable[Problem]) -> set[int] | None:
-    """Return the indexes of the items with problems, or None if a problem concerns the whole file."""
-    positions = [(problem.source.line, problem.source.column) for problem in problems]
+    """Return the indexes of the items with errors, or None if an error concerns the whole file.
+
+    An item with a warning is declared, so it is valid.
+    """
+    positions = [(each.source.line, each.source.column) for each in problems if each.severity is Severity.ERROR]
     if any(line == 0 for line, _ in positions) or not _has_valid_tenants(data):
         return None
     marks = list(data["grants"].item_marks) if positions and isinstance(data.get("grants"), YamlList) else []

@@ -13,6 +13,7 @@ from reconciler.contract import stored
 from reconciler.core.characters import join_some, quote_text
 from reconciler.core.fields import BY_NAME, ORGANIZATIONS, SUBJECT_CLIENT, FieldKind
 from reconciler.core.problems import Problem, Source
+from reconciler.core.scope_sets import escape_scope
 from reconciler.core.shared_grants import Comments, FieldValue, NamedGrant
 from reconciler.core.tenant_filter import escape_variables
 from reconciler.files.schema import violations
@@ -20,7 +21,7 @@ from reconciler.foreign.deploy_files import AlignedGrant, DeployFile, FileKind, 
 from reconciler.foreign.deploy_settings import MAPPINGS, DeployTenant, Exclusions
 from reconciler.foreign.document import ForeignNode
 from reconciler.foreign.grants import ForeignGrants, LeftOut, ProtectItem
-from reconciler.foreign.keyword_texts import KeywordTexts
+from reconciler.foreign.keyword_texts import SCOPE, KeywordTexts
 from reconciler.foreign.keywords import Keyword
 
 CLIENT_ID = re.compile(r"(tpc_)?[A-Za-z0-9]{28,32}")
@@ -254,15 +255,17 @@ def _reason_not_expressible(fields: Mapping[str, Any]) -> str:
     if "scope" not in fields and fields.get("allow_all_scopes") is not True:
         return "it has no scope, so auth0-deploy-cli keeps the tenant's scopes, but a grant file declares all scopes"
     data = {
-        name: [_escaped(each) for each in value] if isinstance(value, tuple) else _escaped(value)
+        name: [_escaped(name, each) for each in value] if isinstance(value, tuple) else _escaped(name, value)
         for name, value in fields.items()
     }
     schema = stored.load(stored.GRANTS)["properties"]["grants"]["items"]
     return "; ".join(dict.fromkeys(problem.what for problem in violations(data, schema, file="")))
 
 
-def _escaped(value: Any) -> Any:  # noqa: ANN401 - JSON data
-    return escape_variables(value) if isinstance(value, str) else value
+def _escaped(name: str, value: Any) -> Any:  # noqa: ANN401 - JSON data
+    if not isinstance(value, str):
+        return value
+    return escape_scope(escape_variables(value)) if name == SCOPE else escape_variables(value)
 
 
 def _is_default(name: str, value: object) -> bool:

@@ -83,16 +83,20 @@ class KeywordText:
 
     def restore(self, text: str) -> str:
         """Return `text` with markers instead of tokens."""
-        return self._tokens.sub(lambda found: self.keywords[found[0]].marker, text) if self.keywords else text
+        if not self.keywords:
+            return text
+        return "".join(each if isinstance(each, str) else each.marker for each in self.parts(text))
 
     def parts(self, text: str) -> list[str | Keyword]:
         """Split `text` into literal parts and keywords."""
-        pieces = self._tokens.split(text)
-        found = [self.keywords[token] for token in self._tokens.findall(text)]
-        parts: list[str | Keyword] = [pieces[0]]
-        for keyword, piece in zip(found, pieces[1:], strict=True):
-            parts += [keyword, piece]
-        return [each for each in parts if each]
+        parts: list[str | Keyword] = []
+        start = 0
+        for found in self._tokens.finditer(text):
+            keyword = self.keywords.get(found[0])
+            if keyword is not None:
+                parts += [text[start : found.start()], keyword]
+                start = found.end()
+        return [each for each in (*parts, text[start:]) if each]
 
 
 def variable_value(key: str, mappings: Mapping[str, object]) -> str | None:

@@ -6,12 +6,12 @@ The resources are those of Terraform's provider for Auth0: `auth0_client_grant`,
 
 import re
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from shlex import quote
 from typing import Any
 
-from reconciler.core.characters import quote_text
+from reconciler.core.characters import quote_text, visible
 from reconciler.core.directory import Api, Application, Directory, Organization
 from reconciler.core.expressible import reason_not_expressible
 from reconciler.core.fields import SUBJECT_CLIENT, USAGE_DENY
@@ -62,7 +62,13 @@ def wrong_document(text: str) -> str:
     )
 
 
-def read_terraform(document: object, file: str, tenant: TargetTenant, domain: str | None) -> ForeignGrants:
+def read_terraform(
+    document: object,
+    file: str,
+    tenant: TargetTenant,
+    domain: str | None,
+    is_selected: Callable[[NamedGrant], bool] = lambda _: True,
+) -> ForeignGrants:
     """Return the grants in a state.
 
     Args:
@@ -70,10 +76,11 @@ def read_terraform(document: object, file: str, tenant: TargetTenant, domain: st
         file: The name of the file.
         tenant: The tenant that the state belongs to, with its variables.
         domain: The domain of the tenant, or None if it is not known.
+        is_selected: Returns whether to import a grant. Other grants stay in Terraform.
     """
     if problem := _unsuitable(document, file):
         return ForeignGrants(by_tenant={tenant.name: ()}, problems=(problem,))
-    return _StateReader(document, file, tenant, domain).read()
+    return _StateReader(document, file, tenant, domain).read(is_selected)
 
 
 def _unsuitable(document: object, file: str) -> Problem | None:
@@ -108,8 +115,8 @@ class _StateReader:
         self._domain = domain or self._find_domain()
         self._values = dict(tenant.values) | ({"domain": self._domain} if self._domain else {})
 
-    def read(self) -> ForeignGrants:
-        """Return the grants of the state."""
+    def read(self, is_selected: Callable[[NamedGrant], bool]) -> ForeignGrants:
+        """Return the selected grants of the state."""
         organizations: dict[str, set[str]] = defaultdict(set)
         for each in self._by_type[ASSOCIATION]:
             organizations[each.text("grant_id")].add(each.text("organization_id"))
@@ -128,12 +135,13 @@ class _StateReader:
                 self._problems.append(Problem(Source(self._file), what, "remove one of them from the state"))
             else:
                 grants[grant.key] = each, named_grant(grant, self._directory, self._convert)
+        selected = [(each, named) for each, named in grants.values() if is_selected(named)]
         return ForeignGrants(
-            by_tenant={self._tenant.name: [named for _, named in grants.values()]},
+            by_tenant={self._tenant.name: [named for _, named in selected]},
             domains={self._tenant.name: self._domain} if self._domain else {},
             left_out=tuple(self._left_out),
             problems=tuple(self._problems),
-            handover=tuple(self._handover([each for each, _ in grants.values()])),
+            handover=tuple(self._handover([each for each, _ in selected])),
         )
 
     @property
@@ -203,11 +211,11 @@ class _StateReader:
             return
         ids = {each.text("id") for each in moved}
         associations = [each for each in self._by_type[ASSOCIATION] if each.is_managed and each.text("grant_id") in ids]
-        gone = {each.address for each in (*moved, *associations)}
+        gone = {visible(each.address) for each in (*moved, *associations)}
         stays = [each for kind in (GRANT, ASSOCIATION) for each in self._by_type[kind] if each.is_managed]
-        partly = {without_keys(each.address) for each in stays if each.address not in gone}
+        partly = {without_keys(visible(each.address)) for each in stays if visible(each.address) not in gone}
         addresses = sorted(gone)
-        blocks = sorted({without_keys(each) for each in addresses} - partly)
+        blocks = sorted({visible(without_keys(each)) for each in addresses} - partly)
         commands = [each for each in addresses if without_keys(each) in partly]
         yield "So that Terraform forgets these grants and does not delete them, replace their resource blocks by:"
         yield from (f"removed {{\n  from = {each}\n  lifecycle {{\n    destroy = false\n  }}\n}}" for each in blocks)

@@ -121,6 +121,27 @@ def test_a_link_out_of_the_workspace_is_refused(folder: Path, tmp_path_factory: 
     assert (ran.code, "is a link out of" in ran.stderr) == (1, True)
 
 
+def test_a_tenant_with_a_custom_domain_needs_no_environment(folder: Path) -> None:
+    config = "tenants: {dev: {domain: login.example.com, canonical_domain: dev.auth0.com}}\n"
+    (folder / "reconciler.yaml").write_text(config)
+    audience = TENANT.replace("https://api.example.com/invoices", "https://dev.auth0.com/api/v2/")
+    (folder / "tenant.yaml").write_text(audience)
+
+    ran = reconciler("import", "--from", "deploy-cli", "tenant.yaml", "--tenant", "dev")
+
+    assert ran.code == 0, ran.output
+    assert "https://${domain}/api/v2/" in (folder / "grants" / "billing.yaml").read_text()
+
+
+def test_crlf_and_a_byte_order_mark_are_read(folder: Path) -> None:
+    text = TENANT.replace("    scope", "    # why\n    scope").replace("\n", "\r\n")
+    (folder / "tenant.yaml").write_bytes(b"\xef\xbb\xbf" + text.encode())
+
+    assert reconciler("import", "--from", "deploy-cli", "tenant.yaml").code == 0
+
+    assert "    # why\n    scope:\n      - read:invoices\n" in (folder / "grants" / "billing.yaml").read_text()
+
+
 def test_grants_are_selected_by_pattern(folder: Path) -> None:
     more = "  - {client_id: Portal, audience: urn:x, scope: []}\n"
     (folder / "tenant.yaml").write_text(TENANT + more)

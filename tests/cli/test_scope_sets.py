@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 from support.commands import a_workspace, reconciler
+from support.repository import git
 
 CONFIG = """\
 default_tenant: local
@@ -67,6 +68,27 @@ def test_a_saved_plan_names_the_sets() -> None:
     assert "      + read:invoices  (@readers)\n" in shown
     data = reconciler("plan", "--format", "json").data
     assert data["changes"][0]["scope_sets"] == {"readers": ["read:invoices"]}
+
+
+@pytest.mark.usefixtures("here")
+def test_markdown_names_the_sets() -> None:
+    assert "<code>+read:invoices (@readers)</code>" in reconciler("plan", "--format", "markdown").stdout
+
+
+def test_a_changed_set_is_a_change_of_the_branch(here: Path) -> None:
+    assert reconciler("apply", "--yes").code == 0
+    git(here, "init", "--quiet")
+    git(here, "add", "reconciler.yaml", "grants")
+    git(here, "commit", "--quiet", "--message", "before", "--no-gpg-sign")
+    (here / "reconciler.yaml").write_text(
+        CONFIG.replace("readers: [read:invoices]", "readers: [read:invoices, void:invoices]")
+    )
+
+    ran = reconciler("plan", "--base", "HEAD")
+
+    assert ran.code == 0, ran.output
+    assert "From this branch (2)" in ran.stdout
+    assert ran.stdout.count("      + void:invoices  (@readers)\n") == 2
 
 
 def test_an_update_keeps_sets_that_fit_and_replaces_others(here: Path) -> None:

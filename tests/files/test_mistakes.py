@@ -68,6 +68,14 @@ def test_a_keyword_after_a_value_is_a_warning_because_it_is_a_comment() -> None:
     assert problem.fix == 'write "${ENV}" in quotes, or remove the comment'
 
 
+def test_a_grant_with_such_a_warning_is_still_declared(tmp_path: Path) -> None:
+    (tmp_path / "a.yaml").write_text("grants:\n  - client: Portal ##ENV##\n    api: X\n  - client: B\n    api: X\n")
+
+    loaded = read_grants([tmp_path])
+
+    assert ([each.severity for each in loaded.problems], len(loaded.specs)) == (["warning"], 2)
+
+
 def test_large_files_are_not_searched() -> None:
     filler = "# comment\n" * 30_000
 

@@ -63,6 +63,13 @@ def test_a_template_gives_the_text_that_the_tool_sends(text: str, value: str) ->
     assert substitute(template, {"KEY": value}) == replace_keywords(written, {"KEY": value})
 
 
+def test_a_text_that_looks_like_a_token_stays_a_text() -> None:
+    keywords = KeywordText("##KEY##", {"KEY"})
+
+    assert keywords.parts("kq7z") == ["kq7z"]
+    assert keywords.restore("kq7z kq0z") == "kq7z ##KEY##"
+
+
 def test_keys_become_valid_and_unique_names() -> None:
     names = VariableNames({"ENV", "1ST", "k_1ST", "domain", "a-b"})
 

@@ -87,6 +87,24 @@ def test_a_removed_block_is_not_printed_if_an_instance_stays_in_terraform() -> N
     assert found.by_tenant["dev"][0].fields["organizations"] == ("org_1",)
 
 
+def test_grants_that_are_not_selected_stay_in_terraform() -> None:
+    state = a_state(a_resource("auth0_client_grant.g[0]"), a_resource("auth0_client_grant.g[1]", audience="urn:y"))
+
+    found = read_terraform(state, "state.json", DEV, None, lambda grant: grant.fields["audience"] == "urn:y")
+
+    assert len(found.by_tenant["dev"]) == 1
+    text = "\n".join(found.handover)
+    assert "removed {" not in text
+    assert "terraform state rm 'auth0_client_grant.g[1]'" in text
+
+
+def test_an_address_cannot_add_lines_to_the_output() -> None:
+    found = read(a_resource('auth0_client_grant.g\n}\nresource "x" "y" {'))
+
+    lines = "\n".join(found.handover).splitlines()
+    assert [line for line in lines if line.startswith("resource")] == []
+
+
 def test_data_sources_and_deposed_objects_are_no_grants_of_the_state() -> None:
     data = a_resource("data.auth0_client_grant.g") | {"mode": "data"}
     deposed = a_resource("auth0_client_grant.g") | {"deposed_key": "1"}
