@@ -158,11 +158,12 @@ def test_a_stopped_wave_is_not_started(here: Path) -> None:
 
 
 @pytest.mark.parametrize("tenants", [["t1"], ["t1", "t2"]])
-def test_invalid_files_fail_every_tenant(here: Path, tenants: list[str]) -> None:
+@pytest.mark.parametrize("command", [["plan"], ["apply", "--yes"]])
+def test_invalid_files_fail_every_tenant(here: Path, tenants: list[str], command: list[str]) -> None:
     (here / "grants" / "billing.yaml").write_text("grants: [{client: Billing}]", encoding="utf-8")
     selected = [word for name in tenants for word in ("--tenant", name)]
 
-    assert reconciler("plan", *selected, "--result", "results").code == 1
+    assert reconciler(*command, *selected, "--result", "results").code == 1
 
     for name in tenants:
         assert result_of(here, name)["status"] == "failed"
