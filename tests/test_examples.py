@@ -85,7 +85,8 @@ def test_only_jobs_that_write_to_a_tenant_create_a_deployment(file: Path) -> Non
         if "environment" in job:
             writes = name.startswith("apply")
             assert isinstance(job["environment"], str) is writes
-            assert writes or job["environment"] == {"name": "${{ matrix.tenant }}-plan", "deployment": "false"}
+            assert writes or job["environment"]["deployment"] == "false"
+            assert writes or job["environment"]["name"].endswith("-plan")
 
 
 def test_nothing_is_applied_without_an_approval() -> None:
@@ -113,6 +114,17 @@ def test_jobs_with_secrets_do_not_run_for_forks() -> None:
     assert "secrets." not in str(jobs["validate"])
     own_branch = "github.event.pull_request.head.repo.full_name == github.repository"
     assert jobs["plan"]["if"] == f"github.event_name == 'merge_group' || {own_branch}"
+
+
+def test_no_wave_is_applied_without_an_approval() -> None:
+    (apply,) = (file for file in WORKFLOWS if file.name == "fleet-apply.yml")
+
+    for name in ("apply-canary", "apply-rest"):
+        job = read(apply)["jobs"][name]
+        assert "vars.REQUIRED_REVIEWERS == 'true'" in job["if"]
+        (step,) = (each for each in job["steps"] if each["uses"].startswith("example/reconciler@"))
+        assert step["with"]["plan-file"].endswith("/{tenant}.json")
+        assert "--yes" not in str(step)
 
 
 def test_jobs_for_many_tenants_do_not_run_for_forks() -> None:

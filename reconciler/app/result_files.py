@@ -10,7 +10,7 @@ from typing import Any
 
 from reconciler.app import ci
 from reconciler.app.fleet import run_inputs
-from reconciler.app.load import workspace_of
+from reconciler.app.load import load_config, select_names, workspace_of
 from reconciler.app.options import GlobalOptions, PlanOptions, ResultOptions
 from reconciler.app.outputs import OutputFile, check_outputs
 from reconciler.app.run_context import select_tenants
@@ -18,7 +18,7 @@ from reconciler.app.tenant_reports import EndedTenant
 from reconciler.artifacts.fleet_files import result_file, write_result
 from reconciler.artifacts.fleet_json import plan_counts, timestamp
 from reconciler.artifacts.serialization import plan_id
-from reconciler.config.tenants import Tenant
+from reconciler.config.tenants import Tenant, tenant_named
 from reconciler.core.fleet import BEGUN, FleetResult, RunInputs, TenantState, state_of
 from reconciler.core.outcome import count_results
 from reconciler.core.plan import Plan
@@ -82,7 +82,10 @@ class ResultFiles:
             raise ReconcilerError(
                 "--result is the result of all grants of a tenant: use it without PATH, --client and --api"
             )
-        config, tenants = select_tenants(options)
+        config = load_config(options.config)
+        # Without a check of the environment, so that a tenant with another domain there has a result, too.
+        named = [tenant_named(config, name) for name in select_names(config, options)]
+        tenants = named or select_tenants(options)[1]
         inputs = run_inputs(options, result_options.run, required=True)
         workspace_of(options.config).refuse_checkout_links(folder, "--result")
         try:

@@ -70,8 +70,9 @@ def command(  # noqa: PLR0913 - the options of the command
     _check_outputs(options, out, output_options)
     result_files = ResultFiles.create(PLAN, options, plan_options, result_options)
     try:
-        if out:
-            _discard_old_plans(out, options, console)
+        with recording_failure(result_files):
+            if out:
+                _discard_old_plans(out, options, console)
         with (
             recording_failure(result_files),
             tenant_runs(options, plan_options, request_options, console) as tenants,

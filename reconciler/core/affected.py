@@ -76,8 +76,12 @@ def _changed_grants(specs: Iterable[GrantSpec], specs_at_base: Iterable[GrantSpe
             yield patterns_of(spec), f"{spec.source}: grant removed or changed"
 
 
+POSITIONS = frozenset({"file", "locations", "tenants"})
+"""The fields of a spec that contain positions. The names of the tenants are compared separately."""
+_FIELDS = tuple(name for name in GrantSpec._fields if name not in POSITIONS)
+
+
 def _content(spec: GrantSpec) -> Content:
     """Return everything in a spec except its position. The order of a list does not count."""
-    _, _, *fields, _ = spec  # without `file`, `locations` and `tenants`
-    sorted_fields = (tuple(sorted(each)) if isinstance(each, tuple) else each for each in fields)
-    return (*sorted_fields, patterns_of(spec))
+    values = (getattr(spec, name) for name in _FIELDS)
+    return (*(tuple(sorted(each)) if isinstance(each, tuple) else each for each in values), patterns_of(spec))

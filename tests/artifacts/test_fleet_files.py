@@ -45,6 +45,11 @@ def test_a_result_is_read_as_it_was_written(tmp_path: Path, result: FleetResult)
     assert Path(found.name).stat().st_mode & 0o777 == 0o600
 
 
+@pytest.mark.parametrize("name", [stored.FLEET, stored.FLEET_RESULT])
+def test_the_schemas_are_valid(name: str) -> None:
+    Draft202012Validator.check_schema(stored.load(name))
+
+
 def test_a_fleet_run_is_read_as_it_was_written(tmp_path: Path) -> None:
     fleet = a_fleet("t1", waves={"canary": ["t2"]}, base="main", shards=2, notes=("a note",), stop_after=3)
     file = tmp_path / "fleet.json"

@@ -245,7 +245,7 @@ def test_more_jobs_than_github_allows_are_an_error(here: Path) -> None:
     assert reconciler("fleet", "list", "--format", "github", "--shards", "257").code == 1
 
 
-@pytest.mark.parametrize("name", ["a,b", " a", "a "])
+@pytest.mark.parametrize("name", ["a,b", "a,"])
 @pytest.mark.parametrize("format_name", ["github", "gitlab"])
 def test_a_name_that_a_variable_cannot_pass_is_refused(here: Path, name: str, format_name: str) -> None:
     (here / "reconciler.yaml").write_text(
@@ -289,7 +289,7 @@ def test_an_empty_child_pipeline_still_collects() -> None:
 
 
 def test_names_cannot_read_variables_or_add_keys(here: Path) -> None:
-    name = "$SECRET ${SECRET}: {script: [x]}"
+    name = "$SECRET${SECRET}:{script:[x]}"
     (here / "reconciler.yaml").write_text(
         f"tenants:\n  {json.dumps(name)}: {{domain: a.eu.auth0.com}}\n", encoding="utf-8"
     )

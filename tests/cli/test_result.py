@@ -158,15 +158,28 @@ def test_a_stopped_wave_is_not_started(here: Path) -> None:
 
 
 @pytest.mark.parametrize("tenants", [["t1"], ["t1", "t2"]])
-def test_invalid_files_fail_every_tenant(here: Path, tenants: list[str]) -> None:
+@pytest.mark.parametrize("command", [["plan"], ["apply", "--yes"]])
+def test_invalid_files_fail_every_tenant(here: Path, tenants: list[str], command: list[str]) -> None:
     (here / "grants" / "billing.yaml").write_text("grants: [{client: Billing}]", encoding="utf-8")
     selected = [word for name in tenants for word in ("--tenant", name)]
 
-    assert reconciler("plan", *selected, "--result", "results").code == 1
+    assert reconciler(*command, *selected, "--result", "results").code == 1
 
     for name in tenants:
         assert result_of(here, name)["status"] == "failed"
         assert "grants/billing.yaml:1:" in result_of(here, name)["errors"][0]
+
+
+@pytest.mark.parametrize("command", [["plan"], ["plan", "--out", "{tenant}.json"], ["apply", "--yes"]])
+def test_a_domain_of_another_tenant_in_the_environment_fails(
+    here: Path, monkeypatch: pytest.MonkeyPatch, command: list[str]
+) -> None:
+    monkeypatch.setenv("AUTH0_T3_DOMAIN", "another.eu.auth0.com")
+
+    assert reconciler(*command, "--tenant", "t3", "--result", "results").code == 1
+
+    assert result_of(here, "t3")["status"] == "failed"
+    assert "AUTH0_T3_DOMAIN" in result_of(here, "t3")["errors"][0]
 
 
 def test_a_saved_plan_that_was_applied_before_is_refused(here: Path) -> None:

@@ -1,4 +1,4 @@
-from dataclasses import replace
+from dataclasses import fields, replace
 from typing import Any
 
 import pytest
@@ -6,8 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from support.builders import a_spec
 
-from reconciler.config.tenants import Tenant
-from reconciler.core.affected import MAX_REASONS, affected_tenants
+from reconciler.config.tenants import Config, Tenant
+from reconciler.core.affected import MAX_REASONS, POSITIONS, affected_tenants
 from reconciler.core.guards import Limits
 from reconciler.core.problems import Source
 from reconciler.core.spec import GrantSpec, PartialLocations, TenantPattern
@@ -24,7 +24,8 @@ def spec(*tenants: str, line: int = 2, **fields: Any) -> GrantSpec:
 
 def content(specs: list[GrantSpec], tenant: Tenant) -> set[tuple[object, ...]]:
     """Return what a tenant gets from files, without positions."""
-    return {(*each[2:-1],) for each in select_for_tenant(specs, tenant.target)}
+    names = [name for name in GrantSpec._fields if name not in POSITIONS]
+    return {tuple(getattr(each, name) for name in names) for each in select_for_tenant(specs, tenant.target)}
 
 
 specs = st.lists(
@@ -78,7 +79,7 @@ def test_other_tenants_of_a_grant_are_affected() -> None:
     assert set(affected_tenants(TENANTS, TENANTS, [spec("eu-1", "us-1")], [spec("eu-1", "eu-2")])) == set(NAMES)
 
 
-@pytest.mark.parametrize("name", GrantSpec._fields[2:-1])
+@pytest.mark.parametrize("name", sorted({*GrantSpec._fields} - POSITIONS))
 def test_every_field_of_a_grant_counts(name: str) -> None:
     values: dict[str, Any] = {name: "another value"}
     other = spec()._replace(**values)
@@ -108,6 +109,13 @@ def test_settings_without_a_risk_count_too() -> None:
     base = {**TENANTS, "us-1": replace(TENANTS["us-1"], sandbox_domain="other.localhost")}
 
     assert affected_tenants(TENANTS, base, [], []) == {"us-1": ("its settings changed",)}
+
+
+def test_settings_outside_of_tenants_do_not_affect_a_plan() -> None:
+    """A setting of the configuration must also be one of its tenants, or must not affect the plan of a tenant."""
+    shared = {each.name for each in fields(Config)} - {each.name for each in fields(Tenant)}
+
+    assert shared == {"file", "tenants", "default_tenant", "rollout", "scope_set_sources"}
 
 
 def test_reasons_are_limited() -> None:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import uvicorn
-from pipeline.project import EXAMPLES, Project, fake_python, git
+from pipeline.project import EXAMPLES, Project, fake_python, for_act, git
 from starlette.types import ASGIApp, Receive, Scope, Send
 from support.commands import SECRET
 
@@ -122,9 +122,7 @@ def serve_fleet(folder: Path) -> Iterator[FleetServer]:
 
 @contextmanager
 def fleet_project(folder: Path, files: str) -> Iterator[tuple[Project, FleetServer]]:
-    """Yield a clone whose main branch declares a grant in each of forty tenants. `files` is the folder in
-    examples/ to copy.
-    """
+    """Yield a clone whose main branch declares a grant in each of forty tenants. `files` is a folder of examples/."""
     clone, tenants = folder / "grants-of-many", folder / "tenants"
     tenants.mkdir()
     (clone / "grants").mkdir(parents=True)
@@ -138,8 +136,10 @@ def fleet_project(folder: Path, files: str) -> Iterator[tuple[Project, FleetServ
         project.write(all=GRANTS)
         target = clone / ".github" / "workflows" if files == "github" else clone
         shutil.copytree(EXAMPLES / files, target, dirs_exist_ok=True)
+        for workflow in target.glob("fleet-*.yml"):
+            workflow.write_text(for_act(workflow.read_text(encoding="utf-8")), encoding="utf-8")
         ignored = (
-            ".gitlab-ci-local/",
+            ".gitlab-ci-local*",
             ".gitlab-ci-reports/",
             ".reconciler/",
             "results*/",
