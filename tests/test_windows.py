@@ -70,7 +70,7 @@ def test_a_run_needs_nothing_that_windows_lacks(tmp_path: Path, monkeypatch: pyt
         return subprocess.run(command, cwd=folder, env=os.environ, check=False, capture_output=True, text=True)
 
     planned = run("plan", "--out", "plan.json")
-    assert (planned.returncode, planned.stderr) == (0, "")
+    assert planned.returncode == 0, planned.stderr
     applied = run("apply", "plan.json")
     assert applied.returncode == 0, applied.stderr
     assert "1 applied" in applied.stdout
