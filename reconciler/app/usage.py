@@ -135,7 +135,7 @@ def prune_unused(  # noqa: PLR0913 - independent options
             elif commit and commit.day > window.start[:10]:
                 kept.append(_kept(spec, f"declared on {commit.day}, so it is too new"))
             elif spec.clients:
-                kept.append(_kept(spec, "this declaration has several clients; remove this one by hand"))
+                kept.append(_kept(spec, f"{text}, but the declaration has several clients; remove the client by hand"))
             else:
                 shared = [name for name in others if applies_to_tenant(patterns_of(spec), name)]
                 by_file.setdefault(spec.file, {})[spec.locations.mark] = _split(spec, shared, session.tenant.name)

@@ -6,7 +6,6 @@ from pathlib import Path
 import click
 
 from reconciler.app.console import Console
-from reconciler.app.editor_schema import tenant_schema, write_schema
 from reconciler.app.options import GlobalOptions, RequestOptions
 from reconciler.cli.option_groups import request_options
 from reconciler.cli.options import current_options, global_options
@@ -79,6 +78,8 @@ def command(
     if operations and (check or out is not None or options.tenants):
         raise click.UsageError("--operations can only be combined with --spec")
     if options.tenants or out is not None:
+        from reconciler.app.editor_schema import tenant_schema  # it imports the HTTP client
+
         text = tenant_schema(options, console, request_options) if options.tenants else _generic(spec)
         _output(options, console, text, out)
         return Exit.DONE
@@ -114,6 +115,8 @@ def _output(options: GlobalOptions, console: Console, text: str, out: Path | Non
     if out is None:
         console.text(text)
         return
+    from reconciler.app.editor_schema import write_schema
+
     write_schema(options, out, text)
     console.info([line("written  ", name_of(out))])
 

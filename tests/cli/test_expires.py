@@ -291,3 +291,14 @@ def test_max_days_is_only_for_its_rule_and_positive(here: Path, rule: str) -> No
 
     assert ran.code == 1
     assert "max_days" in ran.stderr
+
+
+def test_an_approval_id_covers_the_end() -> None:
+    FILE.write_text(with_end(LAST_DAY) + "  - {client: Portal, api: Invoices API, expires: 2027-01-31}\n")
+    approved = reconciler("plan", "--format", "markdown", now=BEFORE).stdout.partition("--approval-id ")[2][:64]
+    FILE.write_text(FILE.read_text().replace("2027-01-31", "2027-12-31"))
+
+    ran = reconciler("apply", "--approval-id", approved, now=BEFORE)
+
+    assert len(approved) == 64
+    assert ran.code == 5, ran.output

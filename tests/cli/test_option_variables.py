@@ -12,7 +12,7 @@ from support.commands import SEED, a_workspace, reconciler, served
 from reconciler.cli.main import COMMANDS, MODULES, commands
 from reconciler.cli.options import bind_environment_variables
 
-VALUES = ("1", "1000", "0.5", "json", "text=report.txt", "name", "github", "0/1", "deploy-cli")
+VALUES = ("1", "1000", "0.5", "json", "text=report.txt", "name", "github", "0/1", "deploy-cli", "2026-11-01/2026-11-30")
 """Every option accepts one of these values."""
 KUBERNETES = "10.0.0.0/8,fd02::/112,.svc"
 

@@ -47,7 +47,7 @@ def loaded_by(*arguments: str) -> set[str]:
         (["--version"], set()),
         (["validate"], {"yaml", "jsonschema_rs"}),
         (["validate", "--help"], {"yaml"}),
-        (["schema"], set()),
+        (["schema"], {"yaml"}),
         (["journal"], {"yaml", "asyncio"}),
         (["doctor", "--help"], HEAVY - {"starlette", "uvicorn", "sqlite3", "jwt", "jsonschema", "deepdiff"}),
         (["sandbox", "--help"], {"yaml", "asyncio"}),

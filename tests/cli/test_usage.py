@@ -517,6 +517,20 @@ def test_prune_removes_nothing_that_may_be_used() -> None:
     assert "grants/billing.yaml:9:5: warning: not removed: not known, 10 of 90 days seen" in ran.stderr
 
 
+def test_prune_leaves_declarations_with_several_clients_to_people() -> None:
+    FILE.write_text(FILE.read_text() + PORTAL.replace("client: Portal", "clients: [Portal]"))
+    record(days_ago=1)
+    record("s", days_ago=10)
+    collect()
+    before = FILE.read_text()
+
+    ran = reconciler("usage", "prune", "--unused-for", "9d")
+
+    assert ran.code == 0
+    assert "but the declaration has several clients; remove the client by hand" in ran.stderr
+    assert FILE.read_text() == before
+
+
 def test_prune_keeps_a_grant_that_was_declared_recently(here: Path) -> None:
     FILE.write_text(FILE.read_text() + PORTAL)
     (here / ".gitignore").write_text(".reconciler/\n")

@@ -13,7 +13,7 @@ from reconciler.core.characters import pluralize, visible
 from reconciler.core.diff import FieldChange, SetChange, ValueChange
 from reconciler.core.directory import Directory
 from reconciler.core.plan import TITLES, Change, LeftAlone, Origin, Plan
-from reconciler.core.problems import Level
+from reconciler.core.problems import Level, Source
 from reconciler.output.escape import commit_suffix, element, marker, span, tenant_label
 from reconciler.output.markdown.document import DEFAULT_MAX_BYTES, Section, join_sections
 from reconciler.output.markdown.rows import (
@@ -22,7 +22,6 @@ from reconciler.output.markdown.rows import (
     TAIL,
     change_row,
     is_critical,
-    linked_source,
     removal_row,
     worst_first,
 )
@@ -130,11 +129,17 @@ def _config_changes(plan: Plan) -> Section:
 
 def _expiry_changes(plan: Plan, links: SourceLinks) -> Section:
     lines = tuple(
-        f"- {element(grant_label(each.key, plan.directory))}: {each}, {linked_source(each.source, links)}\n"
+        f"- {span(grant_label(each.key, plan.directory))}: {each}, {_markdown_source(each.source, links)}\n"
         for each in plan.expiry_changes
     )
     head = f"**{EXPIRY_CHANGES_TITLE} ({len(lines)})**\n\n"
     return Section(lines, head=head, tail="\n", noun="changed end", rank=1) if lines else EMPTY_SECTION
+
+
+def _markdown_source(source: Source, links: SourceLinks) -> str:
+    text = span(f"{source.file}:{source.line}")
+    address = links.link_to(source)
+    return f"[{text}](<{address}>)" if address else text
 
 
 def _notes(plan: Plan) -> Section:

@@ -120,12 +120,12 @@ def _declared(change: Change, plan: Plan, links: SourceLinks) -> Iterator[str]:
     """Yield the source of a grant, its description and end, and who changed the grant in the tenant."""
     if not isinstance(change, Delete):
         spec = change.after.spec
-        yield linked_source(spec.source, links)
+        yield _linked_source(spec.source, links)
         if spec.description:
             yield element(spec.description)
         yield from expiry_parts(spec)
     elif change.expired is not None:
-        yield linked_source(change.expired.source, links)
+        yield _linked_source(change.expired.source, links)
         yield expired_text(change.expired)
     elif change.removal is not None:
         yield from _removal(change.removal, links)
@@ -142,8 +142,7 @@ def _removal(removal: Removal, links: SourceLinks) -> Iterator[str]:
         yield f"removed by {element(str(removal.removed_by))}"
 
 
-def linked_source(source: Source, links: SourceLinks) -> str:
-    """Return `file:line` of a grant, with a link if its URL is known."""
+def _linked_source(source: Source, links: SourceLinks) -> str:
     return _linked(f"{source.file}:{source.line}", links.link_to(source))
 
 
