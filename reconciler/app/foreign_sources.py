@@ -1,6 +1,7 @@
 """Read the files of other tools from disk for `import --from`."""
 
 import json
+import re
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -33,6 +34,7 @@ FOLDERS: Mapping[str, FileKind] = {
 """The folders of auth0-deploy-cli that an import reads."""
 YAML_SUFFIXES = frozenset({".yaml", ".yml"})
 TENANT_FILES = ("tenant.yaml", "tenant.yml")
+MAPPING = re.compile(r".*\.json=[^=/]+")
 SETTING_PREFIXES = ("AUTH0_", "EXCLUDED_", "INCLUDED_")
 
 
@@ -45,7 +47,13 @@ class ForeignSource:
 
 
 def parse_source(paths: Sequence[str], mappings: Sequence[str]) -> ForeignSource:
-    """Parse the arguments PATH or PATH=TENANT, and FILE=TENANT of --mappings. Raises ReconcilerError."""
+    """Parse the arguments PATH or PATH=TENANT, and FILE=TENANT of --mappings. Raises ReconcilerError.
+
+    With --mappings, an argument FILE.json=TENANT is another value of this option.
+    """
+    if mappings:
+        more = [text for text in paths if MAPPING.fullmatch(text) and not Path(text).exists()]
+        paths, mappings = [text for text in paths if text not in more], [*mappings, *more]
     by_tenant: dict[str | None, list[Path]] = defaultdict(list)
     for text in paths:
         path, is_named, tenant = text.rpartition("=")

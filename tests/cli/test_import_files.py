@@ -86,6 +86,15 @@ def test_secrets_of_a_configuration_never_appear(folder: Path) -> None:
     assert secret not in ran.output + "".join(text for name, text in files_in(folder).items() if name != "dev.json")
 
 
+def test_one_option_may_have_several_mappings(folder: Path) -> None:
+    for stage in ("dev", "prod"):
+        (folder / f"{stage}.json").write_text(f'{{"AUTH0_DOMAIN": "{stage}.auth0.com"}}')
+
+    ran = reconciler("import", "--from", "deploy-cli", "tenant.yaml", "--mappings", "dev.json=dev", "prod.json=prod")
+
+    assert ran.stdout.startswith("Imported: 2 grants of 2 tenants as 1 declaration in 1 new file;")
+
+
 def test_a_file_of_another_tenant_is_refused(folder: Path) -> None:
     (folder / "reconciler.yaml").write_text("tenants: {dev: {domain: dev.auth0.com}}\n")
     (folder / "prod.json").write_text('{"AUTH0_DOMAIN": "prod.auth0.com"}')
