@@ -167,7 +167,7 @@ def _plan_of(results: PlanResults | RunResults) -> Plan | None:
 
 
 def _counts(plan: Plan, results: PlanResults | RunResults) -> dict[str, int]:
-    """Return the number of changes by result for a run, and the numbers of `plan_counts` for a plan."""
-    if isinstance(results, RunResults):
-        return {str(result): count for result, count in count_results(results.runs[0].report.outcomes).items()}
-    return plan_counts(plan)
+    """Return the numbers of `plan_counts`, and for a run also the number of changes by result."""
+    outcomes = results.runs[0].report.outcomes if isinstance(results, RunResults) else None
+    by_result = {} if outcomes is None else {str(result): count for result, count in count_results(outcomes).items()}
+    return {**plan_counts(plan), **by_result}

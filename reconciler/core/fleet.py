@@ -164,7 +164,7 @@ class FleetResult:
         status: BEGUN, or the state of the tenant at the end.
         exit_code: The exit code for the tenant, or None before the end.
         plan_id: The id of the plan, or None if no plan was made.
-        counts: The number of changes, by action for plan and by result for apply.
+        counts: The number of planned changes by action, and for apply also of changes by result.
         errors: The reasons for a failure.
         plan: The plan, if the command is plan and made one. Only a result that was read has it.
     """

@@ -13,8 +13,8 @@ from reconciler.core.outcome import Result
 from reconciler.core.plan import TenantName
 from reconciler.output.escape import span
 from reconciler.output.markdown.document import Section, join_sections
-from reconciler.output.markdown.tenants import plans_markdown
-from reconciler.output.results import ACTIONS, FleetSummary, PlanResults, TenantFailure, TenantSummary
+from reconciler.output.markdown.tenants import plans_markdown, runs_markdown
+from reconciler.output.results import ACTIONS, FleetSummary, PlanResults, RunResults, TenantFailure, TenantSummary
 from reconciler.output.source_links import SourceLinks
 from reconciler.output.styled import Line, Span, Style, line
 
@@ -25,6 +25,7 @@ STYLES: Mapping[TenantState, Style] = {
 }
 STATE_WIDTH = max(map(len, TenantState))
 COLLECT = "collect"
+RESULTS = tuple(str(result) for result in Result)
 
 
 def fleet_summary(fleet: Fleet) -> str:
@@ -173,9 +174,10 @@ def _group_lines(members: list[CollectedTenant]) -> Iterator[Line]:
 
 
 def counts_text(each: CollectedTenant) -> str:
-    """Return the numbers of changes of the result that counts, without zeros."""
+    """Return the numbers of the result that counts, without zeros. For a run, they are the outcomes."""
     counts = each.last.counts if each.last else {}
-    return ", ".join(f"{count} {name}" for name, count in counts.items() if count)
+    is_run = each.last is not None and each.last.command == APPLY
+    return ", ".join(f"{count} {name}" for name, count in counts.items() if count and (name in RESULTS or not is_run))
 
 
 def fleet_report_json(report: FleetReport) -> Json:
@@ -220,8 +222,10 @@ def fleet_report_markdown(report: FleetReport, links: SourceLinks, max_bytes: in
     )
     plans = [each.last.plan for each in report.tenants if each.last and each.last.plan]
     failed = {each.expected.name: TenantFailure(_reasons(each)) for each in report.remaining if _reasons(each)}
-    text = plans_markdown(PlanResults(plans, failed), _summary(report), links, max_bytes - len(more.encode()))
-    return f"{text}{more}"
+    summary, remaining = _summary(report), max_bytes - len(more.encode())
+    if report.is_apply:
+        return f"{runs_markdown(RunResults([], failed), summary, links, remaining)}{more}"
+    return f"{plans_markdown(PlanResults(plans, failed), summary, links, remaining)}{more}"
 
 
 def _summary(report: FleetReport) -> FleetSummary:
@@ -232,14 +236,13 @@ def _summary(report: FleetReport) -> FleetSummary:
 def _tenant_summary(each: CollectedTenant) -> TenantSummary:
     counts = each.last.counts if each.last else {}
     is_run = each.last is not None and each.last.command == APPLY
-    results = [str(result) for result in Result]
     is_sandbox = bool(each.last and each.last.plan and each.last.plan.tenant.is_sandbox)
     return TenantSummary(
         tenant=TenantName(each.expected.name, each.expected.domain, is_sandbox),
         state=each.state,
         wave=each.expected.wave,
         changes={name: counts.get(name, 0) for name in ACTIONS},
-        outcomes={name: counts[name] for name in results if counts.get(name)} if is_run else {},
+        outcomes={name: counts[name] for name in RESULTS if counts.get(name)} if is_run else {},
         blocked=counts.get("blocked", 0),
         stays=counts.get("no_longer_declared", 0),
         critical=counts.get("critical", 0),

@@ -127,6 +127,16 @@ def test_apply_writes_the_outcomes(here: Path) -> None:
     assert result["output"]["outcomes"][0]["outcome"] == "applied"
 
 
+def test_the_comment_of_applied_tenants_is_a_result() -> None:
+    reconciler("apply", "--tenant", "t1", "--tenant", "t2", "--yes", "--result", "results")
+    collect("t1", "t2")
+
+    body = reconciler("fleet", "collect", "fleet.json", "results", "--format", "markdown").stdout
+
+    assert "2 of 2 applied; 2 with changes: 2 changes applied." in body
+    assert "Result of all tenants" in body
+
+
 def test_nothing_left_to_do_is_applied(here: Path) -> None:
     reconciler("apply", "--tenant", "t1", "--tenant", "t2", "--yes")
 
