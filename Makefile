@@ -87,7 +87,7 @@ test-peers: $(PEERS)/python.installed $(PEERS)/node.installed
 
 # Run the action, the example pipelines and the pre-commit hook. gitlab-ci-local needs npm.
 test-pipeline: $(PIPELINE)/python.installed $(PIPELINE)/node.installed
-	$(PIPELINE)/bin/python -m pytest -n 2 -rs tests/pipeline
+	$(PIPELINE)/bin/python -m pytest -n 2 --dist loadgroup -rs tests/pipeline
 
 # Test the page of `reconciler access` in headless Chromium. The packages need npm.
 test-pages: .venv/dev.installed $(PAGES)/node.installed

@@ -11,6 +11,7 @@ const require = createRequire(join(process.env.MODULES, "package.json"));
 const { chromium } = require("playwright-core");
 const AXE = readFileSync(require.resolve("axe-core/axe.min.js"), "utf-8");
 const SIZES = [[1280, 900], [400, 800]];
+const WITH_AXE_IN_EACH_SIZE = ["usual", "unread"];
 const VIEWS = ["matrix", "grants", "applications", "apis", "tenants", "findings"];
 const FIRST_VIEW_MS = 1000;
 const SEARCH_MS = 100;
@@ -65,8 +66,10 @@ for (const name of ["usual", "hostile", "two", "unread", "empty", "diff"]) {
         for (const view of VIEWS) {
           await page.evaluate((each) => { location.hash = `view=${each}`; }, view);
           await page.waitForTimeout(50);
-          const found = await page.evaluate(() => window.axe.run());
-          assert.deepEqual(found.violations.map((each) => [view, each.id, each.nodes[0].html.slice(0, 200), each.nodes[0].failureSummary]), []);
+          if (width === SIZES[0][0] || WITH_AXE_IN_EACH_SIZE.includes(name)) {
+            const found = await page.evaluate(() => window.axe.run());
+            assert.deepEqual(found.violations.map((each) => [view, each.id, each.nodes[0].html.slice(0, 200), each.nodes[0].failureSummary]), []);
+          }
           const overflow = await page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);
           assert.ok(overflow <= 0, `${view} is ${overflow} pixels too wide`);
         }

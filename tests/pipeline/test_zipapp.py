@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 from pipeline.project import ROOT, TIMEOUT_SECONDS
 
+pytestmark = pytest.mark.xdist_group("zipapp")  # one process, because the fixture takes long
+
 
 @pytest.fixture(scope="module")
 def archive(tmp_path_factory: pytest.TempPathFactory) -> Path:
