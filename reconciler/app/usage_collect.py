@@ -6,16 +6,15 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from io import BufferedReader
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from reconciler.app.console import Console
-from reconciler.app.import_grants import open_tenant
 from reconciler.app.load import workspace_of
 from reconciler.app.options import GlobalOptions, RequestOptions
 from reconciler.app.outputs import OutputFile, check_outputs
 from reconciler.app.usage import operations
 from reconciler.artifacts.usage_file import read_usage, write_usage
 from reconciler.auth0.errors import Auth0Error, UnreadableError
-from reconciler.auth0.logs import Json, TenantLogs
 from reconciler.core.characters import pluralize
 from reconciler.core.usage import (
     DAY_LENGTH,
@@ -34,6 +33,9 @@ from reconciler.core.usage_events import OperationTable, UsageCounter, event_id,
 from reconciler.errors import ReconcilerError
 from reconciler.files.log_files import EventReader
 from reconciler.output.styled import Line, Span, Style, line
+
+if TYPE_CHECKING:
+    from reconciler.auth0.logs import Json, TenantLogs
 
 DELAY = timedelta(minutes=5)
 """Events of the last minutes may not be in the logs yet, so this time does not count as seen."""
@@ -130,6 +132,8 @@ def collect_logs(options: GlobalOptions, path: Path, request_options: RequestOpt
     Raises:
         ReconcilerError: if the logs cannot be read.
     """
+    from reconciler.app.import_grants import open_tenant  # it imports the HTTP client, which files do not need
+
     with (
         _stored(options, path) as known,
         open_tenant(options, console, (), request_options) as (tenants, sessions),
@@ -154,7 +158,7 @@ class _LogCollection:
     def _new_counter(self) -> UsageCounter:
         return UsageCounter(OperationTable(operations()), self._now, self._known.tenant)
 
-    async def run(self, logs: TenantLogs) -> None:
+    async def run(self, logs: "TenantLogs") -> None:
         """Read all new events. Raises ReconcilerError."""
         checkpoint = self._known.checkpoint
         if checkpoint and not await logs.exists(checkpoint.log_id):
@@ -179,7 +183,7 @@ class _LogCollection:
         self._store(self._now - DELAY)
         self._console.result(_collected(self._events, self._known.periods))
 
-    async def _read(self, logs: TenantLogs, log_id: str) -> None:
+    async def _read(self, logs: "TenantLogs", log_id: str) -> None:
         pages = 0
         seen = {log_id}
         while page := await logs.after(log_id):
@@ -191,7 +195,7 @@ class _LogCollection:
             if pages % PAGES_BETWEEN_WRITES == 0:
                 self._store(None)
 
-    def _count(self, page: Sequence[Json]) -> str:
+    def _count(self, page: Sequence["Json"]) -> str:
         """Count the events of a page up to the last one with an id, and return this id.
 
         The next page starts after this event, so the events after it are read again.

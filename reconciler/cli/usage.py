@@ -11,7 +11,7 @@ import click
 
 from reconciler.app.console import Console
 from reconciler.app.options import RequestOptions
-from reconciler.app.usage import UsageOptions, make_usage_report, only_tenant, prune_unused, usage_file
+from reconciler.app.usage import UsageOptions, only_tenant, usage_file
 from reconciler.app.usage_collect import collect_files, collect_logs, collect_scopes, utc
 from reconciler.cli.option_groups import format_option, parse_duration, request_options
 from reconciler.cli.options import current_options, global_options
@@ -97,6 +97,8 @@ def command(  # noqa: PLR0913 - one parameter per option
     """
     if context.invoked_subcommand:
         return Exit.DONE
+    from reconciler.app.usage_report import make_usage_report  # it imports the HTTP client
+
     options = current_options().require_one_tenant()
     console = Console(options)
     usage_options = UsageOptions(file, unused_for, read_scopes(scopes) if scopes else ())
@@ -198,6 +200,8 @@ def prune(
     Only the files change, and comments and layout stay. The tenant is not changed. A grant stays if it is not known
     whether it was used, or if its declaration is newer than the time.
     """
+    from reconciler.app.usage_report import prune_unused
+
     options = current_options().require_one_tenant()
     prune_unused(options, paths, UsageOptions(file, unused_for), request_options, Console(options), only_diff=diff)
     return Exit.DONE

@@ -109,8 +109,12 @@ class UsageCounter:
             hour.last = time
         elif time < hour.first:
             hour.first = time
-        count.add(time, hour.day)
-        return str(time)
+        count.days[hour.day] = count.days.get(hour.day, 0) + 1
+        if time > count.last:
+            count.last = time
+        elif time < count.first:
+            count.first = time
+        return time  # type: ignore[no-any-return] # WITHIN_HOUR matches only texts
 
     def _add_any(self, event: Mapping[str, Any]) -> str:
         time = event_time(event)
@@ -202,21 +206,19 @@ class _Hour:
 class _Count:
     """The use of one key, while events are counted."""
 
-    __slots__ = ("_days", "_first", "_last")
+    __slots__ = ("days", "first", "last")
 
     def __init__(self, time: str) -> None:
-        self._first = self._last = time
-        self._days: dict[str, int] = {}
+        self.first = self.last = time
+        self.days: dict[str, int] = {}
 
     def add(self, time: str, day: str) -> None:
-        if time < self._first:  # noqa: PLR1730 - see above
-            self._first = time
-        if time > self._last:  # noqa: PLR1730 - see above
-            self._last = time
-        self._days[day] = self._days.get(day, 0) + 1
+        self.first = min(self.first, time)
+        self.last = max(self.last, time)
+        self.days[day] = self.days.get(day, 0) + 1
 
     def use(self) -> Use:
-        return Use(self._first, self._last, dict(sorted(self._days.items())))
+        return Use(self.first, self.last, dict(sorted(self.days.items())))
 
 
 def event_time(event: Mapping[str, Any]) -> str:

@@ -10,6 +10,7 @@ import zlib
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from json.scanner import make_scanner
 from typing import Any, cast
 
 from reconciler.core.usage_events import event_id
@@ -101,7 +102,7 @@ def _naming_damage(name: str) -> Iterator[None]:
         raise ReconcilerError(f"{name} cannot be read: {error.strerror}") from error
 
 
-_decode = json.JSONDecoder().raw_decode
+_scan = make_scanner(json.JSONDecoder())  # type: ignore[arg-type] # a decoder is what it needs
 
 
 def _exported_event(line: bytes) -> Event | None:
@@ -111,10 +112,10 @@ def _exported_event(line: bytes) -> Event | None:
     """
     try:
         text = line.decode()
-        value, end = _decode(text)
+        value, end = _scan(text, 0)
         event = value.get("data", value)
         is_event = type(event) is dict and "date" in event and "type" in event and "log_id" in event
-    except (ValueError, RecursionError, AttributeError):
+    except (StopIteration, ValueError, RecursionError, AttributeError):
         return None
     return event if is_event and not text[end:].strip() else None
 

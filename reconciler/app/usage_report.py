@@ -1,0 +1,123 @@
+"""Report the use of grants, and propose to remove unused grants from the files."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+from reconciler.app import ci
+from reconciler.app.console import Console
+from reconciler.app.import_grants import open_tenant
+from reconciler.app.load import load_config, load_grants, workspace_of
+from reconciler.app.options import GlobalOptions, RequestOptions
+from reconciler.app.provenance import read_git_facts
+from reconciler.app.session import TenantSession
+from reconciler.app.update_grants import diff_lines, new_texts, write_texts
+from reconciler.app.usage import UsageOptions, only_tenant, operations, required_usage, usage_file
+from reconciler.core.characters import pluralize, visible
+from reconciler.core.import_selection import FileUpdates, GrantSplit, SelectedUpdates, SetUpdate
+from reconciler.core.plan import TenantName
+from reconciler.core.problems import Problem, Severity
+from reconciler.core.resolve import resolve
+from reconciler.core.spec import GrantSpec
+from reconciler.core.tenant_filter import applies_to_tenant, patterns_of, substitute_spec
+from reconciler.core.usage import with_scopes
+from reconciler.core.usage_report import UsageReport, UsageWindow, UseState, grant_uses, state_of
+from reconciler.output.styled import Line, Span, Style, line
+
+
+def make_usage_report(
+    options: GlobalOptions, usage_options: UsageOptions, request_options: RequestOptions, console: Console
+) -> UsageReport:
+    """Return the use of the tenant's grants. Raises ReconcilerError."""
+    tenant = only_tenant(options)
+    usage = with_scopes(required_usage(usage_file(options, tenant, usage_options.file)), usage_options.scopes)
+    with open_tenant(options, console, (), request_options) as (tenants, sessions):
+        ((name, observation),) = (
+            (each.session.name, each.result) for each in tenants.run_open(sessions, TenantSession.observe_grants)
+        )
+    window = UsageWindow(options.now, usage.periods, usage_options.unused_for)
+    return UsageReport(
+        tenant=name,
+        window=window,
+        grants=grant_uses(observation.grants, observation.directory, usage, window, operations()),
+        notes=observation.notes,
+    )
+
+
+def prune_unused(  # noqa: PLR0913 - independent options
+    options: GlobalOptions,
+    paths: Sequence[Path],
+    usage_options: UsageOptions,
+    request_options: RequestOptions,
+    console: Console,
+    *,
+    only_diff: bool,
+) -> None:
+    """Remove the declarations of unused grants from the files. The tenant is not changed.
+
+    Raises:
+        ReconcilerError: if the files are invalid, or the tenant or the usage file cannot be read.
+    """
+    tenant = only_tenant(options)
+    usage = required_usage(usage_file(options, tenant, usage_options.file))
+    paths = list(paths) or [Path(options.grants)]
+    with open_tenant(options, console, paths, request_options) as (tenants, sessions):
+        ((session, observation),) = (
+            (each.session, each.result) for each in tenants.run_open(sessions, TenantSession.observe_grants)
+        )
+        config = load_config(options.config)
+        declared = load_grants(options, config, [session.tenant], paths)
+        others = [name for name in config.tenants if name != session.tenant.name]
+        facts = read_git_facts(declared, paths[0], workspace_of(options.config), ci.source_links(options.config))
+        since = facts.at(session.declared.specs, session.tenant.target)
+        window = UsageWindow(options.now, usage.periods, usage_options.unused_for)
+        by_file: dict[str, dict[tuple[int, int], GrantSplit | None]] = {}
+        kept: list[Problem] = []
+        for spec in declared.specs:
+            if not applies_to_tenant(patterns_of(spec), session.tenant.name):
+                continue
+            desired, _ = resolve([substitute_spec(spec, session.tenant.target)], observation.directory)
+            if not desired:
+                continue
+            state, text = state_of(desired[0].key, usage, window)
+            commit = since[spec.source].since if spec.source in since else None
+            if state is not UseState.UNUSED:
+                if state is UseState.UNKNOWN:
+                    kept.append(_kept(spec, text))
+            elif commit and commit.day > window.start[:10]:
+                kept.append(_kept(spec, f"declared on {commit.day}, so it is too new"))
+            elif spec.clients:
+                kept.append(_kept(spec, f"{text}, but the declaration has several clients; remove the client by hand"))
+            else:
+                shared = [name for name in others if applies_to_tenant(patterns_of(spec), name)]
+                by_file.setdefault(spec.file, {})[spec.locations.mark] = _split(spec, shared, session.tenant.name)
+        selected = SelectedUpdates(by_file)
+        texts, problems = new_texts(declared, selected)
+        console.problems(sorted((*kept, *problems)), declared.texts)
+        if only_diff:
+            console.result(
+                line(visible(each)) for name in texts for each in diff_lines(name, declared.texts[name], texts[name])
+            )
+            return
+        write_texts(paths, texts)
+        console.result(_pruned(session.name, {name: selected.by_file[name] for name in texts}, window))
+
+
+def _kept(spec: GrantSpec, why: str) -> Problem:
+    return Problem(spec.source, f"not removed: {why}", "", Severity.WARNING)
+
+
+def _split(spec: GrantSpec, others: Sequence[str], tenant: str) -> GrantSplit | None:
+    """Return how the declaration is removed: completely, or only for one of several tenants."""
+    if not others:
+        return None
+    own = [pattern.text for pattern in spec.tenants[-1]] if spec.tenants else []
+    return GrantSplit(SetUpdate(frozenset(own), tuple(others)), tenant, None)
+
+
+def _pruned(tenant: TenantName, removed: Mapping[str, FileUpdates], window: UsageWindow) -> Iterator[Line]:
+    count = sum(map(len, removed.values()))
+    files = pluralize(len(removed), "file")
+    why = f"unused for {window.length_text}"
+    yield line(Span(f"Removed: {pluralize(count, 'grant')} of {visible(str(tenant))} in {files}, {why}.", Style.STRONG))
+    for name, updates in removed.items():
+        yield line("    ", f"{visible(name)}  {len(updates)} removed")
