@@ -1,5 +1,6 @@
 """Apply plans to the tenants of a command: check the approval of each plan, ask if needed, and apply wave by wave."""
 
+import asyncio
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from copy import copy
@@ -15,7 +16,7 @@ from reconciler.app.options import PlanOptions, RequestOptions
 from reconciler.app.session import TenantPlan, TenantSession
 from reconciler.app.tenant_reports import TenantReports
 from reconciler.app.tenant_runs import TenantResult, TenantRuns
-from reconciler.config.tenants import Tenant
+from reconciler.config.tenants import Tenant, TenantKind
 from reconciler.core.characters import pluralize, visible
 from reconciler.core.identity import IdentityClaims, SameTenantError
 from reconciler.core.outcome import ApplyReport
@@ -27,6 +28,7 @@ from reconciler.output.results import RunResult
 from reconciler.output.styled import Line, line
 from reconciler.output.text.plan import plan_lines
 
+IDENTIFY_SECONDS = 10.0
 PlannedTenant = TenantResult[TenantPlan]
 
 
@@ -96,9 +98,35 @@ class ApplyCommand:
             self._progress.clear()
 
     def _run_waves(self) -> None:
-        for tenants in self._waves():
-            if self._check_tip(tenants):
+        self._identify()
+        for wave in self._waves():
+            tenants = [each for each in wave if each.name not in self._tenants.failed]
+            if tenants and self._check_tip(tenants):
                 self._tenants.run(self._apply_one, tenants, self._interruption)
+
+    def _identify(self) -> None:
+        """Get the tokens of tenants whose identity the configuration does not contain, before anything is written.
+
+        So two names of one tenant are both refused. A tenant that does not answer in time is compared with the others
+        before its own first write.
+        """
+        unidentified = [
+            each for each in self._tenants.tenants if each.kind is TenantKind.AUTH0 and each.canonical_host is None
+        ]
+        if len(unidentified) < len(("one tenant", "another")):
+            return
+
+        async def identify(session: TenantSession) -> None:
+            try:
+                async with asyncio.timeout(IDENTIFY_SECONDS):
+                    await session.client.sign_in()
+            except SameTenantError as error:
+                self._claims.record(error)
+            except (TimeoutError, ReconcilerError):
+                return  # the run of this tenant reports it
+            self._claims.claim(session.tenant.name, session.client.identities())
+
+        self._tenants.run(identify, unidentified, self._interruption)
 
     def _run_groups(self) -> None:
         for wave in self._waves():

@@ -246,7 +246,7 @@ class Collector:
 
 
 def tenant_failures(error: ReconcilerError) -> dict[str, TenantFailure]:
-    """Return the failure for reports, by the name of each tenant that the error concerns."""
+    """Return the failure of each tenant that the error concerns, by the name of the tenant."""
     return {name: TenantFailure(error.report_lines, is_sandbox) for name, is_sandbox in error.tenants.items()}
 
 

@@ -70,15 +70,16 @@ class ManagementClient:
         self.associations = Associations(management)
         self.logs = TenantLogs(management)
 
+    async def sign_in(self) -> None:
+        """Get an access token, if there is none yet. Raises Auth0Error."""
+        await self._management.sign_in()
+
     def own_key(self) -> Key:
         """Return the key of the grant that the access token was issued for. Call it after the first request."""
         return own_key(self._management.token)
 
     def permissions(self) -> frozenset[str] | None:
-        """Return the permissions of the token, or None if the token does not contain them.
-
-        Call it after the first request.
-        """
+        """Return the permissions of the token, or None if it does not name them. Call it after the first request."""
         return scopes_of(self._management.token)
 
     def identities(self) -> frozenset[str]:

@@ -134,6 +134,10 @@ class Management:
         """The current access token."""
         return self._tokens.current
 
+    async def sign_in(self) -> None:
+        """Get an access token, if there is none yet. Raises like `call`."""
+        await self._token()
+
     def show_progress(self, text: str) -> None:
         """Show a short text about the current request to a person who waits."""
         self._retry_policy.progress(text)

@@ -1,4 +1,4 @@
-"""Limit the rate of requests to the tenant's rate limits, and limit the number of simultaneous requests."""
+"""Keep requests within the tenant's rate limits, and limit how many are sent at the same time."""
 
 import asyncio
 import math
@@ -234,7 +234,8 @@ class Slot:
     def record_response(self, headers: RateLimitHeaders) -> None:
         """Record a response.
 
-        Its headers describe the bucket of the path. If the path has no bucket, they describe the tenant's bucket.
+        Its headers describe the bucket of the path. If the path has no bucket of its own, the headers describe the
+        bucket of the tenant.
         """
         own, *others = self.buckets
         now = asyncio.get_running_loop().time()

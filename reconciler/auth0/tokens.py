@@ -26,7 +26,6 @@ from reconciler.auth0.errors import (
 )
 from reconciler.auth0.exchange import TenantResponse
 from reconciler.auth0.wire import count
-from reconciler.core.characters import pluralize
 from reconciler.http.retry import RetryPolicy, retry
 from reconciler.redaction import Secrets
 
@@ -99,8 +98,9 @@ class TokenSource:
             raise NoTokenError(str(error), self._advice(credentials, error)) from error
 
     def _advice(self, credentials: ClientSecret | PrivateKey, error: Auth0Error) -> str:
-        if isinstance(error, TRANSIENT) and not isinstance(error, RateLimitedError):
-            return f"tried {pluralize(self._retry_policy.attempts, 'time')}; check the network with `reconciler doctor`"
+        attempts = self._retry_policy.attempts
+        if isinstance(error, TRANSIENT) and not isinstance(error, RateLimitedError) and attempts > 1:
+            return f"tried {attempts} times; check the network with `reconciler doctor`"
         return _advice(credentials, error)
 
     async def _fetch(self, credentials: ClientSecret | PrivateKey, now: float) -> _CachedToken:

@@ -27,7 +27,7 @@ from reconciler.errors import Exit
     examples=(
         "reconciler import",
         "reconciler import --all-tenants --variables",
-        "reconciler import --from deploy-cli tenant.yaml --mappings dev.json=dev --mappings prod.json=prod",
+        "reconciler import --from deploy-cli tenant.yaml --mappings dev.json=dev",
         "reconciler import --update --diff",
     ),
 )

@@ -150,7 +150,7 @@ def _certificates(database: Path, custom_domain: str | None) -> "Certificates":
 
 
 def _print_address(console: Console, address: str, certificates: "Certificates | None") -> None:
-    """Print the address of the tenant. Credentials are not printed, because they are in the seed."""
+    """Print the address of the tenant. Credentials are not printed: the seed file of the sandbox contains them."""
     if certificates is None:
         console.result([line(f"Sandbox tenant at http://{address}"), line(f"AUTH0_DOMAIN={address}")])
         return

@@ -36,7 +36,7 @@ def create_request(openapi: object) -> dict[str, Any]:
 
 @dataclass(frozen=True, slots=True)
 class ApiOperation:
-    """A method of a path. `item` is the description of the path, and `operation` the one of the method."""
+    """A method of a path. `item` describes the path, and `operation` describes its method."""
 
     openapi: object
     item: Mapping[str, Any]

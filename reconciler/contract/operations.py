@@ -9,7 +9,7 @@ from reconciler.core.usage_events import PARAMETER
 
 WRITES = tuple(method for method in METHODS if method != "get")
 MIN_SHARE = 2
-"""A document with fewer operations than the table, divided by this number, describes only a part of the API."""
+"""A document with less than half of the operations of the table describes only a part of the API."""
 
 Operations = Mapping[str, tuple[str, ...]]
 """The scopes by operation, such as `PATCH /clients/{id}`. One of the scopes is enough."""

@@ -115,7 +115,7 @@ def pattern_item(title: str, description: str, otherwise: str, more: Schema) -> 
 
 
 def reason_schema(example: str) -> Schema:
-    """Return the schema of a reason."""
+    """Return the schema of the field `reason`, whose text plans show."""
     description = "The reason for this item, shown in plans."
     return {"title": "Reason", "description": description, "type": "string", "examples": [example]}
 

@@ -1,6 +1,6 @@
 r"""Pure: characters that mislead: names that look alike, invisible characters, and safe quoting of foreign text.
 
-Two names are confusable if their skeletons are equal. The steps to a skeleton are:
+Two names are confusable if their skeletons are equal. A text becomes its skeleton in these steps:
 
     1. Decompose the name (NFKD), and drop marks and invisible characters. Full-width, mathematical and accented
        letters become plain letters.

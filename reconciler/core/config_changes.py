@@ -243,7 +243,7 @@ def _default(old: str | None, new: str | None) -> Iterator[TenantRisk]:
 def _rollout(old: Rollout, new: Rollout, tenants: Iterable[str]) -> Iterator[TenantRisk]:
     """Yield the changes of `waves` and `stop_after`. A tenant that moves to another wave is changed at another time."""
     if not old.waves and new.waves:
-        yield SHARED, STRICTER.risk("waves is new: apply changes one group of tenants after the other")
+        yield SHARED, STRICTER.risk("`waves` is new: now `apply` changes one group of tenants after the other")
     elif old.waves and not new.waves:
         yield SHARED, WAVES.risk("waves is removed: apply changes all tenants at the same time")
     elif old.waves != new.waves:

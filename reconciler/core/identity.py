@@ -143,10 +143,11 @@ class IdentityClaims:
         self._conflicts: dict[str, SameTenantError] = {}
 
     def claim(self, name: str, identities: Iterable[str]) -> None:
-        """Record the identities of a tenant."""
+        """Record the identities of a tenant. Repeated claims have no effect."""
         for identity in sorted(identities):
             names = self._names.setdefault(identity, [])
-            names.append(name)
+            if name not in names:
+                names.append(name)
             if names[1:]:
                 self.record(same_tenant_error(identity, names))
 

@@ -80,7 +80,7 @@ class PastRun:
 
     @property
     def changes(self) -> int | None:
-        """The number of changes in the plan, or None if the journal does not contain it."""
+        """The number of changes in the plan, or None if the journal does not record this number."""
         return _integer(self.begin_entry.content.get("changes")) if self.begin_entry else None
 
     @property

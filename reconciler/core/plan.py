@@ -295,7 +295,7 @@ def sort_for_apply(changes: Iterable[Change], directory: Directory) -> tuple[Cha
 
 
 def name_order(key: Key, directory: Directory) -> tuple[str, ...]:
-    """Return the sort key of a grant in output: the names of application and API without case, then the ids."""
+    """Return the sort key of a grant in output: the names of its application and API, ignoring case, then their ids."""
     return directory.client_label(key).casefold(), directory.api_label(key).casefold(), *key.order
 
 

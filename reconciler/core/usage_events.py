@@ -188,7 +188,7 @@ class UsageCounter:
 
 
 class _Hour:
-    """The first and the last event of an hour, and its day. Empty texts mean no event of the tenant."""
+    """The first and the last event of an hour, and its day. Empty texts mean that the tenant had no event."""
 
     __slots__ = ("day", "first", "last")
 

@@ -185,15 +185,13 @@ class _GrantReader:
         return tuple(LeftOut(*key, tuple(tenants)) for key, tenants in self._left_out.items())
 
     def problems(self) -> Iterator[Problem]:
-        """Yield a problem for each keyword without a value, and if the files are too large."""
+        """Yield a problem for each keyword without a value, and one more if the files are too large."""
         for key, (source, tenants) in self._missing.items():
             known = [self._tenants[name] for name in self._tenants if name in tenants]
             names = join_some([each.name for each in known if each.name])
             files = join_some(list(dict.fromkeys(each.file for each in known if each.file)))
             what = f"the keyword {quote_text(key)} has no value" + (f" for {names}" if names else "")
-            fix = (
-                f"add it to {MAPPINGS} in {files}" if files else "name the file with its value: --mappings FILE=TENANT"
-            )
+            fix = f"add it to {MAPPINGS} in {files}" if files else "write --mappings FILE=TENANT for each tenant"
             yield Problem(source, what, fix)
         if self._items > MAX_ITEMS:
             yield Problem(

@@ -107,8 +107,9 @@ Job = GitHubJob | GitLabJob | AzureJob | BitbucketJob
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NamedTarget:
-    """The target that --forge, --repository and --number name. `run` is the number of the run, or empty.
+    """The pull request, merge request or repository that --forge, --repository and --number select.
 
+    `run` is the number of the run, or empty.
     `number` is None if the request is found by its merge.
     """
 

@@ -173,7 +173,10 @@ def is_shallow(repository: Repository) -> bool:
 
 
 def blame_file(repository: Repository, path: str) -> Blame:
-    """Return the commits of each line of a file at HEAD. `path` is relative to the root. Raises GitError."""
+    """Return the commit that last changed each line of a file at HEAD. Raises GitError.
+
+    `path` is relative to the root of the repository.
+    """
     lines, boundary = _blame(repository, path)
     merges, _ = _blame(repository, path, "--first-parent")
     return Blame(lines, merges, boundary)

@@ -1,4 +1,5 @@
 import asyncio
+import re
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
@@ -242,7 +243,8 @@ def test_a_refused_request_has_the_message_of_the_api(status: int) -> None:
 
     assert isinstance(error, RefusedCallError)
     assert (error.status, error.api_message) == (status, "because")
-    assert str(error) == f"POST 127.0.0.1 /api/v2/client-grants: {status} because"
+    assert re.match(rf"POST 127\.0\.0\.1:\d+ /api/v2/client-grants: {status} because", str(error))
+    assert ("the access token of the environment has expired" in str(error)) is (status == 401)
 
 
 @pytest.mark.parametrize(

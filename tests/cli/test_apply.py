@@ -241,5 +241,5 @@ def test_apply_fails_if_the_tenant_cannot_be_read_again(here: Path, monkeypatch:
         ran = reconciler("apply", "--yes")
 
     assert ran.code == 3
-    assert "Apply: 1 applied; the tenant could not be read again: GET 127.0.0.1 /api/v2/" in ran.stdout
+    assert "Apply: 1 applied; the tenant could not be read again: GET 127.0.0.1:" in ran.stdout
     assert "400 out of order" in ran.stdout

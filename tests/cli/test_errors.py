@@ -31,8 +31,8 @@ def tenant(here: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[pytest.Monke
         ({"AUTH0_CLIENT_SECRET": " "}, ": AUTH0_CLIENT_SECRET is empty; set AUTH0_CLIENT_ID and "),
         ({"AUTH0_CLIENT_ID": "nobody"}, f"/oauth/token: 401 Unauthorized; {WRONG}\n"),
         ({"AUTH0_CLIENT_SECRET": "wrong"}, f"/oauth/token: 401 Unauthorized; {WRONG}\n"),
-        ({"AUTH0_ACCESS_TOKEN": "a.b.c"}, ": 401 Invalid token\n"),
-        ({"AUTH0_API_TOKEN": "a.b.c"}, ": 401 Invalid token\n"),
+        ({"AUTH0_ACCESS_TOKEN": "a.b.c"}, ": 401 Invalid token; the access token of the environment has expired"),
+        ({"AUTH0_API_TOKEN": "a.b.c"}, ": 401 Invalid token; the access token of the environment has expired"),
         ({"AUTH0_AUDIENCE": "https://elsewhere/api/v2/"}, "; behind a custom domain, set AUTH0_AUDIENCE\n"),
         (
             {"AUTH0_DOMAIN": "not a domain"},

@@ -88,7 +88,7 @@ def change_lines(change: Change, directory: Directory, risks: Risks, origin: Ori
 
 
 def _origin(spec: GrantSpec) -> Iterator[Line]:
-    """Yield the source of the grant, and its description and end, in one line if they fit."""
+    """Yield the source of the grant, its description and its expiry date, on one line if they fit."""
     location, description = f"{spec.source.file}:{spec.source.line}", declaration_text(spec)
     one_line = f"{location}  {description}" if description else location
     for text in [one_line] if len(one_line) <= WIDTH - len(INDENT) else [location, description]:
