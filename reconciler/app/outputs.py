@@ -159,7 +159,7 @@ def files_for(path: str, names: Sequence[str]) -> list[tuple[Path, Sequence[str]
     """
     if TENANT not in path:
         return [(Path(path), names)]
-    invalid = [name for name in names if "/" in name or "\\" in name or "\0" in name]
+    invalid = [name for name in names if name in {".", ".."} or "/" in name or "\\" in name or "\0" in name]
     if invalid:
         raise ReconcilerError(f"the tenant name {quote_text(invalid[0])} cannot be part of a file name: {path}")
     return [(Path(path.replace(TENANT, name)), [name]) for name in names]

@@ -18,7 +18,14 @@ from reconciler.core.problems import errors
 from reconciler.core.scope_sets import expand_scopes
 from reconciler.core.shared_grants import FieldValue, NamedGrant, SharedGrant, by_file, identity_of, merge_tenants
 from reconciler.core.spec import GrantSpec
-from reconciler.core.tenant_filter import TargetTenant, TargetTenants, select_for_tenant, substitute, variable_names
+from reconciler.core.tenant_filter import (
+    FIELDS_WITH_VARIABLES,
+    TargetTenant,
+    TargetTenants,
+    select_for_tenant,
+    substitute,
+    variable_names,
+)
 from reconciler.core.variable_offers import VariableOffer, find_offers, texts_of
 from reconciler.errors import ProblemsError, ReconcilerError
 from reconciler.files.config_edit import add_settings, write_settings
@@ -164,10 +171,11 @@ def _filled(fields: Mapping[str, FieldValue], target: TargetTenant) -> tuple[tup
     """Return the fields of a grant with the values of a tenant, in a comparable form."""
 
     def fill(name: str, value: FieldValue) -> str:
+        values = target.values if name in FIELDS_WITH_VARIABLES else None
         if isinstance(value, tuple):
             items = [each.text for each in expand_scopes(value, target.scope_sets)] if name == "scope" else value
-            return repr(sorted({substitute(text, target.values) for text in items}))
-        return substitute(value, target.values) if isinstance(value, str) else str(value)
+            return repr(sorted({text if values is None else substitute(text, values) for text in items}))
+        return substitute(value, values) if isinstance(value, str) and values is not None else str(value)
 
     return tuple(sorted((name, fill(name, value)) for name, value in fields.items()))
 

@@ -1,6 +1,7 @@
 """Report the use of grants, and propose to remove unused grants from the files."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime
 from pathlib import Path
 
 from reconciler.app import ci
@@ -12,15 +13,19 @@ from reconciler.app.provenance import read_git_facts
 from reconciler.app.session import TenantSession
 from reconciler.app.update_grants import diff_lines, new_texts, write_texts
 from reconciler.app.usage import UsageOptions, only_tenant, operations, required_usage, usage_file
+from reconciler.config.tenants import Tenant, TenantKind
 from reconciler.core.characters import pluralize, visible
+from reconciler.core.expiry import has_expired
 from reconciler.core.import_selection import FileUpdates, GrantSplit, SelectedUpdates, SetUpdate
 from reconciler.core.plan import TenantName
+from reconciler.core.planner import Observation
 from reconciler.core.problems import Problem, Severity
 from reconciler.core.resolve import resolve
 from reconciler.core.spec import GrantSpec
 from reconciler.core.tenant_filter import applies_to_tenant, patterns_of, substitute_spec
-from reconciler.core.usage import with_scopes
+from reconciler.core.usage import Usage, with_scopes
 from reconciler.core.usage_report import UsageReport, UsageWindow, UseState, grant_uses, state_of
+from reconciler.errors import ReconcilerError
 from reconciler.output.styled import Line, Span, Style, line
 
 
@@ -64,6 +69,7 @@ def prune_unused(  # noqa: PLR0913 - independent options
         ((session, observation),) = (
             (each.session, each.result) for each in tenants.run_open(sessions, TenantSession.observe_grants)
         )
+        _refuse_other_tenant(usage, session.tenant, observation)
         config = load_config(options.config)
         declared = load_grants(options, config, [session.tenant], paths)
         others = [name for name in config.tenants if name != session.tenant.name]
@@ -83,10 +89,8 @@ def prune_unused(  # noqa: PLR0913 - independent options
             if state is not UseState.UNUSED:
                 if state is UseState.UNKNOWN:
                     kept.append(_kept(spec, text))
-            elif commit and commit.day > window.start[:10]:
-                kept.append(_kept(spec, f"declared on {commit.day}, so it is too new"))
-            elif spec.clients:
-                kept.append(_kept(spec, f"{text}, but the declaration has several clients; remove the client by hand"))
+            elif reason := _reason_to_keep(spec, text, commit.day if commit else None, window, options.now):
+                kept.append(_kept(spec, reason))
             else:
                 shared = [name for name in others if applies_to_tenant(patterns_of(spec), name)]
                 by_file.setdefault(spec.file, {})[spec.locations.mark] = _split(spec, shared, session.tenant.name)
@@ -100,6 +104,41 @@ def prune_unused(  # noqa: PLR0913 - independent options
             return
         write_texts(paths, texts)
         console.result(_pruned(session.name, {name: selected.by_file[name] for name in texts}, window))
+
+
+def _reason_to_keep(spec: GrantSpec, use: str, declared_on: str | None, window: UsageWindow, now: datetime) -> str:
+    """Return why the declaration of an unused grant stays, or an empty text.
+
+    `use` describes the use of the grant. `declared_on` is the day of the commit that declared it, or None if it is not
+    known.
+    """
+    if has_expired(spec, now):
+        return "it has expired; keep these lines until the grant is gone"
+    if declared_on is None:
+        return "the commit that declared it is not known: no repository, a shallow clone, or uncommitted lines"
+    if declared_on > window.start[:10]:
+        return f"declared on {declared_on}, so it is too new"
+    if spec.clients:
+        return f"{use}, but the declaration has several clients; remove the client by hand"
+    return ""
+
+
+def _refuse_other_tenant(usage: Usage, tenant: Tenant, observation: Observation) -> None:
+    """Raise ReconcilerError if a usage file belongs to another tenant, where every grant would look unused.
+
+    The events of an Auth0 tenant contain the first label of its canonical domain.
+    """
+    host = tenant.canonical_host
+    if host and usage.tenant and tenant.kind is TenantKind.AUTH0 and host.split(".")[0] != usage.tenant:
+        raise ReconcilerError(
+            f"the usage file belongs to the tenant {visible(usage.tenant)}, not to {host}; "
+            "name the file of this tenant with --usage"
+        )
+    used = {(each.client_id, each.audience) for each in usage.grants}
+    if used and not any((each.key.client_id, each.key.audience) in used for each in observation.grants):
+        raise ReconcilerError(
+            "the usage file has no grant of this tenant, so it may belong to another one; check --usage"
+        )
 
 
 def _kept(spec: GrantSpec, why: str) -> Problem:

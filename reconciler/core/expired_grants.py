@@ -33,7 +33,8 @@ def _as_warning(problem: Problem) -> Problem:
     if not problem.is_missing:
         return problem
     what = f"{problem.what}, and this grant has expired"
-    return replace(problem, what=what, fix="remove it here, or correct the name", severity=Severity.WARNING)
+    fix = "correct the name; if the application or API was only renamed, its grant still exists"
+    return replace(problem, what=what, fix=fix, severity=Severity.WARNING)
 
 
 def reason_to_keep_expired(

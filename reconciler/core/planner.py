@@ -54,7 +54,7 @@ from reconciler.core.problems import Problem, errors, one_per_cause
 from reconciler.core.removals import NoLongerDeclared, Removal, find_moves, resolve_removals, unresolved_note
 from reconciler.core.resolve import DesiredGrant, resolve, skip_missing
 from reconciler.core.risks import REMOVAL_RISK, find_all_risks
-from reconciler.core.selection import EVERYTHING, GrantSelection, select_grants, split_specs
+from reconciler.core.selection import EVERYTHING, GrantSelection, check_others, select_grants, split_specs
 from reconciler.core.spec import GrantSpec
 from reconciler.core.temporary_access import find_long_access
 from reconciler.core.token_lifetime import lifetime_notes
@@ -159,7 +159,8 @@ def make_plan(specs: Iterable[GrantSpec], observation: Observation, rules: PlanR
     chosen = select_grants(observation.grants, selected, split, _earlier_files(rules, directory), directory)
     observed = index_by_key(chosen.grants)
     more, not_checked = _check(desired, observed, observation, rules)
-    problems += (*split.problems, *found, *more)
+    deletes = rules.prune or bool(rules.removals) or bool(ended)
+    problems += (*split.problems, *found, *more, *check_others(split, selected, directory, deletes=deletes))
     if rules.skip_missing or rules.rollback or rules.only_expired:
         desired, problems = skip_missing(desired, problems)
     if errors(problems):

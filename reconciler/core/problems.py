@@ -70,7 +70,7 @@ def one_per_cause(problems: Iterable[Problem]) -> tuple[Problem, ...]:
 
 
 def _combined(sources: list[Source], what: str, fix: str, severity: Severity, is_missing: bool) -> Problem:  # noqa: FBT001 - a field of Problem
-    first, *others = sources
+    first, *others = dict.fromkeys(sources)
     if not others:
         return Problem(first, what, fix, severity, is_missing)
     more = f" and {len(others) - MAX_SOURCES} more" if len(others) > MAX_SOURCES else ""

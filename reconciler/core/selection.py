@@ -11,7 +11,7 @@ from reconciler.core.directory import Directory
 from reconciler.core.grant import Key, ObservedGrant
 from reconciler.core.pattern import Match, Pattern, Unread, Value, match_value, value_of
 from reconciler.core.problems import Problem
-from reconciler.core.resolve import DesiredGrant, resolve
+from reconciler.core.resolve import DesiredGrant, duplicate_problem, resolve
 from reconciler.core.spec import GrantSpec
 from reconciler.core.suggest import did_you_mean
 from reconciler.errors import ReconcilerError
@@ -143,6 +143,27 @@ class ChosenGrants:
     notes: tuple[str, ...] = ()
 
 
+def check_others(
+    split: SplitSpecs, selected: Iterable[DesiredGrant], directory: Directory, *, deletes: bool
+) -> tuple[Problem, ...]:
+    """Return the problems of declared grants that are not selected but concern the selected ones.
+
+    A selected grant that another file also declares is a problem. With `deletes`, each declaration whose names the
+    tenant does not have is one, too: it may declare a grant that would be deleted.
+    """
+    if not split.selection:
+        return ()
+    others, problems = resolve(_without_organizations(split.others), directory)
+    by_key = {each.key: each.spec for each in others}
+    twice = (duplicate_problem(each.spec, by_key[each.key]) for each in selected if each.key in by_key)
+    return (*twice, *(problems if deletes else ()))
+
+
+def _without_organizations(specs: Iterable[GrantSpec]) -> Iterator[GrantSpec]:
+    """Yield the specs without organizations, which do not matter for the key of a grant."""
+    return (spec._replace(organizations=None) for spec in specs)
+
+
 def select_grants(
     grants: tuple[ObservedGrant, ...],
     desired: Iterable[DesiredGrant],
@@ -163,7 +184,7 @@ def select_grants(
     if not selection:
         return ChosenGrants(grants)
     keys = {each.key for each in desired}
-    other_keys = {each.key for each in resolve(split.others, directory)[0]}
+    other_keys = {each.key for each in resolve(_without_organizations(split.others), directory)[0]}
     declared = [each for each in grants if each.key in keys]
     undeclared = [each for each in grants if each.key not in keys and each.key not in other_keys]
     by_match: dict[Match, list[ObservedGrant]] = {each: [] for each in Match}

@@ -178,6 +178,10 @@ def _match_known_tenants(patterns: Patterns, known: Collection[str]) -> tuple[Co
     return unknown, any(applies_to_tenant(patterns, name) for name in known)
 
 
+FIELDS_WITH_VARIABLES = frozenset({"client", "client_id", "api", "audience", "scope", "organizations"})
+"""The fields in which `substitute_spec` substitutes variables."""
+
+
 def substitute_spec(spec: GrantSpec, target: TargetTenant) -> GrantSpec:
     """Substitute variables in all fields of `spec` that may contain them, and expand scope sets."""
     values = target.values

@@ -3,6 +3,7 @@
 import gzip
 import json
 import os
+import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
@@ -485,8 +486,19 @@ def test_wrong_metrics_are_an_error_at_their_line(here: Path, text: str) -> None
     assert content() == before
 
 
-def test_prune_removes_unused_grants_from_the_files_only() -> None:
+def commit_long_ago(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Commit the files with a date in the past."""
+    for name in ("GIT_AUTHOR_DATE", "GIT_COMMITTER_DATE"):
+        monkeypatch.setenv(name, "2020-01-01T00:00:00Z")
+    (here / ".gitignore").write_text(".reconciler/\n")
+    commit_all(here)
+    for name in ("GIT_AUTHOR_DATE", "GIT_COMMITTER_DATE"):
+        monkeypatch.delenv(name)
+
+
+def test_prune_removes_unused_grants_from_the_files_only(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     FILE.write_text(FILE.read_text() + PORTAL)
+    commit_long_ago(here, monkeypatch)
     record(days_ago=1)
     record("s", days_ago=10)
     collect()
@@ -517,8 +529,9 @@ def test_prune_removes_nothing_that_may_be_used() -> None:
     assert "grants/billing.yaml:9:5: warning: not removed: not known, 10 of 90 days seen" in ran.stderr
 
 
-def test_prune_leaves_declarations_with_several_clients_to_people() -> None:
+def test_prune_leaves_declarations_with_several_clients_to_people(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     FILE.write_text(FILE.read_text() + PORTAL.replace("client: Portal", "clients: [Portal]"))
+    commit_long_ago(here, monkeypatch)
     record(days_ago=1)
     record("s", days_ago=10)
     collect()
@@ -545,9 +558,50 @@ def test_prune_keeps_a_grant_that_was_declared_recently(here: Path) -> None:
     assert PORTAL in FILE.read_text()
 
 
-def test_a_declaration_of_several_tenants_stays_for_the_others(here: Path) -> None:
+def test_prune_keeps_a_grant_whose_commit_is_not_known() -> None:
+    FILE.write_text(FILE.read_text() + PORTAL)
+    record(days_ago=1)
+    record("s", days_ago=10)
+    collect()
+
+    ran = reconciler("usage", "prune", "--unused-for", "9d")
+
+    assert "not removed: the commit that declared it is not known" in ran.stderr
+    assert PORTAL in FILE.read_text()
+
+
+def test_prune_keeps_the_lines_of_an_expired_grant(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    FILE.write_text(FILE.read_text() + PORTAL.rstrip("\n") + "\n    expires: 2020-06-30\n")
+    commit_long_ago(here, monkeypatch)
+    record(days_ago=1)
+    record("s", days_ago=10)
+    collect()
+
+    ran = reconciler("usage", "prune", "--unused-for", "9d")
+
+    assert "not removed: it has expired" in ran.stderr
+    assert "2020-06-30" in FILE.read_text()
+
+
+def test_prune_refuses_the_usage_of_another_tenant(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    FILE.write_text(FILE.read_text() + PORTAL)
+    commit_long_ago(here, monkeypatch)
+    record(days_ago=1)
+    record("s", days_ago=10)
+    collect()
+    file = here / ".reconciler/usage/local.json"
+    file.write_text(re.sub(r'"client_id": "', '"client_id": "other-', file.read_text()))
+
+    ran = reconciler("usage", "prune", "--unused-for", "9d")
+
+    assert (ran.code, "the usage file has no grant of this tenant" in ran.stderr) == (1, True)
+    assert PORTAL in FILE.read_text()
+
+
+def test_a_declaration_of_several_tenants_stays_for_the_others(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (here / "reconciler.yaml").write_text(CONFIG + "  other: {domain: other.eu.auth0.com}\n")
     FILE.write_text(FILE.read_text() + PORTAL)
+    commit_long_ago(here, monkeypatch)
     record(days_ago=1)
     record("s", days_ago=10)
     collect()

@@ -169,3 +169,52 @@ def test_a_selection_without_any_grant_is_refused_with_a_suggestion() -> None:
         'file "grants/a.yml" selects no grant; did you mean "grants/a.yaml"?'
     )
     refuse_empty_selection([plan.selection, a_plan([a_spec()], selection=GrantSelection(apis=(INVOICES,))).selection])
+
+
+RENAMED = a_directory({"billing": "New Name"}, [an_api()])
+
+
+@pytest.mark.parametrize("selection", [GrantSelection(clients=("New Name",)), GrantSelection(clients=("bill*",))])
+def test_prune_does_not_delete_while_another_declaration_has_an_unknown_name(selection: GrantSelection) -> None:
+    specs = [a_spec(client="Old Name")]
+
+    with pytest.raises(ProblemsError) as caught:
+        a_plan(specs, [an_observed()], RENAMED, prune=True, limits=UNLIMITED, selection=selection)
+
+    assert [each.what for each in caught.value.problems] == ['the tenant has no application named "Old Name"']
+    assert not a_plan(specs, [an_observed()], RENAMED, selection=selection).changes
+
+
+def test_a_declaration_with_an_unknown_organization_still_declares_its_grant() -> None:
+    moved = a_spec(organization_usage="allow", organizations=("typo",))._replace(file="grants/b.yaml")
+    earlier = a_spec()._replace(file="grants/a.yaml in 0123abc")
+
+    plan = a_plan(
+        [moved],
+        [an_observed()],
+        a_directory({"billing": "Billing"}, [an_api()], {}),
+        prune=True,
+        limits=UNLIMITED,
+        removals=(Removal(earlier, is_from_history=True),),
+        selection=GrantSelection(files=("grants/a.yaml",)),
+    )
+
+    assert not plan.changes
+
+
+@pytest.mark.parametrize("expires", ["", "2020-01-31"])
+def test_a_selected_grant_that_another_file_declares_is_a_problem(expires: str) -> None:
+    directory = a_directory({"billing": "Billing"}, [an_api()])
+    selected = a_spec(client="Billing", expires=expires)
+    other = a_spec(9)._replace(file="grants/b.yaml")
+
+    with pytest.raises(ProblemsError) as caught:
+        a_plan(
+            [selected, other],
+            [an_observed()],
+            directory,
+            limits=UNLIMITED,
+            selection=GrantSelection(files=("grants/a.yaml",)),
+        )
+
+    assert ["already declared at grants/b.yaml:9:5" in each.what for each in caught.value.problems] == [True]

@@ -7,7 +7,7 @@ from reconciler.artifacts.serialization import Json
 from reconciler.core.characters import pluralize, visible
 from reconciler.core.diff import FieldChange, SetChange, ValueChange
 from reconciler.core.directory import Directory
-from reconciler.core.grant import Key
+from reconciler.core.grant import Key, widens
 from reconciler.core.plan import Change, Create, Delete, Origin, Update, name_order
 from reconciler.core.problems import Level, Risk
 from reconciler.core.risks import RiskRule
@@ -133,19 +133,51 @@ def _value_text(value: object) -> str:
     return visible(value) if isinstance(value, str) else str(value).lower()
 
 
-def grouped_lines(title: str, changes: Iterable[Change], directory: Directory, risks: Risks) -> Iterator[Line]:
-    """Yield the number of changes per application, or per API if there are fewer APIs. All changes have one action."""
-    changes = by_name(changes, directory)
-    if not changes:
-        return
+def grouped_lines(changes: Iterable[Change], directory: Directory, risks: Risks) -> Iterator[Line]:
+    """Yield the number of changes per kind and application, or per API if there are fewer APIs.
+
+    The groups with the highest risks come first. A group with a risk that plans show is never left out.
+    """
+    kinds: dict[str, list[Change]] = {title: [] for title in GROUP_TITLES}
+    for change in by_name(changes, directory):
+        kinds[_group_title(change)].append(change)
+    for title, members in kinds.items():
+        if members:
+            yield from _groups(title, members, directory, risks)
+
+
+GROUP_TITLES = (
+    *("Create", "Update and add access", "Update and remove access", "Update without a change of access"),
+    *("Delete, because it expired", "Delete, because a commit removed it", "Delete, because no file declares it"),
+)
+
+
+def _group_title(change: Change) -> str:
+    match change:
+        case Create():
+            return "Create"
+        case Update() if widens(change.before.grant, change.after.grant):
+            return "Update and add access"
+        case Update():
+            return "Update and remove access" if change.narrows else "Update without a change of access"
+        case Delete():
+            if change.expired:
+                return "Delete, because it expired"
+            removed = change.removal is not None and change.removal.is_from_history
+            return "Delete, because a commit removed it" if removed else "Delete, because no file declares it"
+
+
+def _groups(title: str, changes: Sequence[Change], directory: Directory, risks: Risks) -> Iterator[Line]:
     by_application = _group(changes, directory.client_label, directory.api_label)
     by_api = _group(changes, directory.api_label, directory.client_label)
     noun, groups = ("API", by_api) if len(by_api) < len(by_application) else ("application", by_application)
     yield line(Span(f"{title} ({len(changes)}), counted by {noun}; -v lists each change", Style.STRONG))
-    names = sorted(groups, key=lambda name: (-len(groups[name]), name.casefold()))
-    for name in names[:MAX_GROUPS]:
+    levels = {name: _highest_level(members, risks) for name, members in groups.items()}
+    names = sorted(groups, key=lambda name: (levels[name], -len(groups[name]), name.casefold()))
+    shown = max(MAX_GROUPS, sum(level < Level.LOW.order for level in levels.values()))
+    for name in names[:shown]:
         yield from _group_line(name, groups[name], risks)
-    if rest := names[MAX_GROUPS:]:
+    if rest := names[shown:]:
         count = sum(len(groups[name]) for name in rest)
         yield line("  ", f"and {pluralize(count, 'change')} of {len(rest)} more {noun}s")
     yield line()
@@ -160,6 +192,12 @@ def _group(changes: Iterable[Change], label: Callable[[Key], str], other_label: 
     for change in changes:
         groups.setdefault(label(change.key), []).append((other_label(change.key), change))
     return groups
+
+
+def _highest_level(members: Sequence[tuple[str, Change]], risks: Risks) -> int:
+    """Return the order of the highest risk in a group."""
+    found = (risk.level.order for _, change in members for risk in risks.get(change.key, ()))
+    return min(found, default=Level.LOW.order)
 
 
 def _group_line(name: str, members: Sequence[tuple[str, Change]], risks: Risks) -> Iterator[Line]:

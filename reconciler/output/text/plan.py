@@ -69,12 +69,12 @@ def plan_body(plan: Plan, *, verbose: bool = False) -> Iterator[Line]:
         if title:
             yield line(Span(f"{title} ({len(changes)})", Style.STRONG))
             yield line()
+        if is_grouped:
+            yield from grouped_lines(changes, plan.directory, plan.risks)
+            continue
         for action, kind in KINDS:
             selected = [change for change in changes if isinstance(change, kind)]
-            if is_grouped:
-                yield from grouped_lines(action, selected, plan.directory, plan.risks)
-            else:
-                yield from group_lines(action, selected, plan.directory, plan.risks, plan.attributions)
+            yield from group_lines(action, selected, plan.directory, plan.risks, plan.attributions)
     yield from _no_longer_declared(plan)
     yield from _expiry_changes(plan)
     if not plan.changes and not plan.blocked:

@@ -431,3 +431,31 @@ def test_equal_outcomes_of_a_large_run_are_counted() -> None:
     assert "and 130 more skipped: interrupted before it was sent; -v lists each change" in lines
     assert "Apply: 100 applied, 50 failed, 150 skipped" in lines[-1]
     assert len(plain(report_lines(report, Directory(), verbose=True)).splitlines()) > 300
+
+
+def test_groups_with_high_risks_come_first_and_are_never_left_out() -> None:
+    harmless = [a_spec(client_id=f"app{number:03}", audience=f"https://api{number:03}") for number in range(200)]
+    risky = [
+        a_spec(client_id=f"zzz{number}", audience=f"https://zzz{number}", scope=(), allow_all_scopes=True)
+        for number in range(9)
+    ]
+
+    lines = plain(plan_lines(a_plan([*harmless, *risky]))).splitlines()
+
+    assert [each.split(":")[0] for each in lines[3:21:2]] == [f"  + zzz{number}" for number in range(9)]
+    assert set(lines[4:22:2]) == {"      ! 1 high"}
+
+
+def test_a_large_plan_counts_updates_by_access_and_deletes_by_reason() -> None:
+    keys = [a_key(f"app{number:03}") for number in range(202)]
+    specs = [a_spec(client_id=key.client_id, scope=("write:invoices",)) for key in keys[:100]]
+    specs += [a_spec(client_id=key.client_id, scope=()) for key in keys[100:150]]
+    specs += [a_spec(client_id=keys[150].client_id, expires="2020-01-31")]
+    observed = [an_observed(a_grant(key), f"cgr_{key.client_id}") for key in keys]
+
+    text = plain(plan_lines(a_plan(specs, observed, prune=True, limits=Limits(max_deletes=999, max_updates=999))))
+
+    assert "Update and add access (100), counted by API; -v lists each change\n" in text
+    assert "Update and remove access (50), counted by API; -v lists each change\n" in text
+    assert "Delete, because it expired (1), counted by " in text
+    assert "Delete, because no file declares it (51), counted by API; -v lists each change\n" in text
