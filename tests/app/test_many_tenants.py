@@ -320,4 +320,4 @@ def test_two_names_of_one_tenant_are_both_refused_before_anything_is_written(ali
     assert ran.code == 3
     assert [each["tenant"] for each in ran.data["tenants"]] == ["t1", "t2", "t5"]
     assert [(each["tenant"], SAME in each["errors"][0]) for each in ran.data["failed"]] == [("t3", True), ("t4", True)]
-    assert aliased.tenants_with("POST") == ["t1", "t2", "t5"]
+    assert sorted(aliased.tenants_with("POST")) == ["t1", "t2", "t5"]
