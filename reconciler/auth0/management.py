@@ -24,7 +24,7 @@ from reconciler.auth0.rate_limit import WHOLE_TENANT, RateLimiter, RateOptions, 
 from reconciler.auth0.tokens import TokenSource
 from reconciler.auth0.wire import count
 from reconciler.errors import ReconcilerError
-from reconciler.http.retry import RetryPolicy, retry
+from reconciler.http.retry import AFTER_DEADLINE, RetryPolicy, retry
 from reconciler.http.retry_hints import parse_rate_limit_headers
 from reconciler.redaction import Secrets
 
@@ -152,12 +152,18 @@ class Management:
             NotSentError, RateLimitedError: after all attempts.
             UnknownOutcomeError: after all attempts, or after one attempt for a write.
         """
-        return await retry(
-            lambda: self._send_once(api_request, parse_response),
-            self._retry_policy,
-            TRANSIENT,
-            should_retry=lambda error: not (api_request.writes and isinstance(error, UnknownOutcomeError)),
-        )
+        try:
+            return await retry(
+                lambda: self._send_once(api_request, parse_response),
+                self._retry_policy,
+                TRANSIENT,
+                should_retry=lambda error: not (api_request.writes and isinstance(error, UnknownOutcomeError)),
+            )
+        except NotSentError as error:
+            attempts = self._retry_policy.attempts
+            if attempts > 1 and not api_request.writes and AFTER_DEADLINE not in str(error):
+                error.args = (f"{error}; tried {attempts} times; check the network with `reconciler doctor`",)
+            raise
 
     async def _send_once(self, api_request: ApiRequest, parse_response: Callable[[TenantResponse], T]) -> T:
         token = await self._token()

@@ -26,7 +26,7 @@ from reconciler.auth0.errors import (
 )
 from reconciler.auth0.exchange import TenantResponse
 from reconciler.auth0.wire import count
-from reconciler.http.retry import RetryPolicy, retry
+from reconciler.http.retry import AFTER_DEADLINE, RetryPolicy, retry
 from reconciler.redaction import Secrets
 
 TOKEN_PATH = "/oauth/token"  # noqa: S105 - a path, no secret
@@ -99,7 +99,8 @@ class TokenSource:
 
     def _advice(self, credentials: ClientSecret | PrivateKey, error: Auth0Error) -> str:
         attempts = self._retry_policy.attempts
-        if isinstance(error, TRANSIENT) and not isinstance(error, RateLimitedError) and attempts > 1:
+        is_late = AFTER_DEADLINE in str(error)
+        if isinstance(error, TRANSIENT) and not isinstance(error, RateLimitedError) and attempts > 1 and not is_late:
             return f"tried {attempts} times; check the network with `reconciler doctor`"
         return _advice(credentials, error)
 

@@ -70,14 +70,17 @@ def test_credentials_and_network_are_errors_of_one_line(
     assert len(ran.stderr.splitlines()) == 1
 
 
-def test_an_unreachable_host_is_an_error_of_one_line(tenant: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("has_token", [False, True])
+def test_an_unreachable_host_is_an_error_of_one_line(tenant: pytest.MonkeyPatch, *, has_token: bool) -> None:
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))
         tenant.setenv("AUTH0_DOMAIN", f"127.0.0.1:{unused.getsockname()[1]}")
-        ran = reconciler("plan")
+        if has_token:
+            tenant.setenv("AUTH0_API_TOKEN", "a.b.c")
+        ran = reconciler("plan", "--attempts", "2")
 
     assert (ran.code, ran.stdout) == (1, "")
-    assert "All connection attempts failed" in ran.stderr
+    assert "All connection attempts failed; tried 2 times; check the network with `reconciler doctor`" in ran.stderr
 
 
 @pytest.mark.parametrize(
