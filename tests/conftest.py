@@ -1,4 +1,8 @@
-"""Settings of Hypothesis. Slow examples do not fail a test. EXAMPLES sets the number of examples per property."""
+"""Settings of Hypothesis. Slow examples do not fail a test.
+
+Each run uses the same examples, so that a run without changes has the same result. With EXAMPLES, the number of
+examples per property, they are random.
+"""
 
 import os
 from importlib.util import find_spec
@@ -10,6 +14,7 @@ if find_spec("hypothesis"):  # the environments that run tests/peers and tests/p
         "patient",
         deadline=None,
         max_examples=int(os.environ.get("EXAMPLES", "20")),
+        derandomize="EXAMPLES" not in os.environ,
         suppress_health_check=[HealthCheck.too_slow],
     )
     settings.load_profile("patient")
