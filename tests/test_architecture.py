@@ -32,7 +32,6 @@ MAY_IMPORT = {
     "output": {
         "artifacts.fleet_json",
         "artifacts.grant_json",
-        "artifacts.json_text",
         "artifacts.serialization",
         "core",
         "foreign.grants",

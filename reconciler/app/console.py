@@ -8,7 +8,7 @@ from shutil import get_terminal_size
 from typing import IO
 
 from reconciler.app.options import GlobalOptions
-from reconciler.artifacts.json_text import json_text
+from reconciler.artifacts.grant_json import json_text
 from reconciler.core.characters import visible
 from reconciler.core.outcome import Outcome
 from reconciler.core.problems import Problem

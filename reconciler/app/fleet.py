@@ -10,9 +10,8 @@ from reconciler.app.load import load_config, load_config_at, select_names, works
 from reconciler.app.options import GlobalOptions
 from reconciler.artifacts.fleet_files import read_fleet, read_results
 from reconciler.config.tenants import DEFAULT_FILE, Config, Tenant, tenant_named
-from reconciler.core.affected import affected_tenants
 from reconciler.core.characters import join_some, quote_text, visible
-from reconciler.core.fleet import ExpectedTenant, Fleet, RunInputs, Shard, files_digest
+from reconciler.core.fleet import ExpectedTenant, Fleet, RunInputs, Shard, affected_tenants, files_digest
 from reconciler.core.fleet_report import FleetReport, collect
 from reconciler.core.problems import Problem, errors
 from reconciler.core.suggest import did_you_mean

@@ -22,8 +22,7 @@ from reconciler.errors import Exit, ReconcilerError
 from reconciler.files.discover import name_of
 from reconciler.files.write import named_grant
 from reconciler.output.styled import line
-from reconciler.output.text.imports import ImportCounts, import_result_lines, offer_lines
-from reconciler.output.text.lists import left_out_lines
+from reconciler.output.text.lists import ImportCounts, import_result_lines, left_out_lines, offer_lines
 from reconciler.output.text.plan import plan_lines
 
 

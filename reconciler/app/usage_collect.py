@@ -31,7 +31,7 @@ from reconciler.core.usage import (
 )
 from reconciler.core.usage_events import OperationTable, UsageCounter, event_id, event_time
 from reconciler.errors import ReconcilerError
-from reconciler.files.log_files import EventReader
+from reconciler.files.usage_files import EventReader
 from reconciler.output.styled import Line, Span, Style, line
 
 if TYPE_CHECKING:

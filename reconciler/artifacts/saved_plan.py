@@ -18,7 +18,7 @@ from typing import Any
 
 from reconciler import __version__
 from reconciler.artifacts.atomic_files import OWNER_ONLY, write_output
-from reconciler.artifacts.json_text import json_by_items
+from reconciler.artifacts.grant_json import json_by_items
 from reconciler.artifacts.serialization import FORMAT_VERSION, Json, digest, plan_from_json, plan_json
 from reconciler.contract import stored
 from reconciler.core.characters import quote_text

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from reconciler.artifacts.atomic_files import OWNER_ONLY, write_output
-from reconciler.artifacts.json_text import json_by_items
+from reconciler.artifacts.grant_json import json_by_items
 from reconciler.artifacts.serialization import Json
 from reconciler.contract import stored
 from reconciler.core.problems import Problem, errors

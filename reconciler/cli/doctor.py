@@ -21,7 +21,7 @@ from reconciler.core.problems import Finding, Status
 from reconciler.doctor import setup
 from reconciler.doctor.checks import pattern_finding, skipped_findings, tenant_findings
 from reconciler.doctor.probe import ProbedListing, probe_tenant
-from reconciler.doctor.setup_commands import SERVICES, setup_commands
+from reconciler.doctor.setup import SERVICES, setup_commands
 from reconciler.errors import Exit, ReconcilerError
 from reconciler.output.styled import Span, Style, line
 from reconciler.output.text.lists import finding_lines, findings_json

@@ -10,11 +10,10 @@ import click
 
 from reconciler.app import scaffold
 from reconciler.app.console import Console
-from reconciler.app.editor_schema import EDITOR_SCHEMA, tenant_schema, write_schema
 from reconciler.app.import_grants import SCHEMA, ImportOptions, import_grants, relative_path
 from reconciler.app.load import load_config, parse_config_text, workspace_of
 from reconciler.app.options import GlobalOptions, RequestOptions
-from reconciler.app.scaffold import Service
+from reconciler.app.scaffold import EDITOR_SCHEMA, Service, tenant_schema, write_schema
 from reconciler.artifacts.atomic_files import write_new_files, write_output
 from reconciler.cli.options import current_options, global_options
 from reconciler.config.file import tenant_name_problem

@@ -4,7 +4,7 @@ import inspect
 import math
 import re
 from collections.abc import Callable, Sequence
-from functools import wraps
+from functools import update_wrapper
 from pathlib import Path
 from typing import Any
 
@@ -36,17 +36,29 @@ def option_group(argument: str, build: Callable[..., object], *options: Decorato
     names = list(inspect.signature(build).parameters)
 
     def decorate(command: Command) -> Command:
-        @wraps(command)
-        def with_object(**values: Any) -> Exit:  # noqa: ANN401 - values of any option
-            own = {name: values.pop(name) for name in names if name in values}
-            return command(**{argument: build(**own)}, **values)
-
-        decorated: Command = with_object
+        decorated = command if isinstance(command, _GroupedCommand) else _GroupedCommand(command)
+        decorated.groups[argument] = build, names
         for option in reversed(options):
-            decorated = option(decorated)
+            option(decorated)
         return decorated
 
     return decorate
+
+
+class _GroupedCommand:
+    """A command that receives the values of each option group as one object."""
+
+    def __init__(self, command: Command) -> None:
+        self.groups: dict[str, tuple[Callable[..., object], Sequence[str]]] = {}
+        self._command = command
+        update_wrapper(self, command)
+
+    def __call__(self, **values: Any) -> Exit:  # noqa: ANN401 - values of any option
+        objects = {
+            argument: build(**{name: values.pop(name) for name in names if name in values})
+            for argument, (build, names) in self.groups.items()
+        }
+        return self._command(**objects, **values)
 
 
 def parse_duration(text: str) -> float:

@@ -10,15 +10,15 @@ from reconciler.app.options import GlobalOptions, RequestOptions
 from reconciler.cli.option_groups import request_options
 from reconciler.cli.options import current_options, global_options
 from reconciler.contract import stored
-from reconciler.contract.compare import api_differences
 from reconciler.contract.derive import grants_schema, render
-from reconciler.contract.operations import (
+from reconciler.contract.openapi import (
     is_part_of_api,
     operation_differences,
     render_operations,
     stored_operations,
     write_operations,
 )
+from reconciler.contract.stored import api_differences
 from reconciler.core.characters import visible
 from reconciler.core.problems import Problem
 from reconciler.errors import Exit, ReconcilerError
@@ -78,7 +78,7 @@ def command(
     if operations and (check or out is not None or options.tenants):
         raise click.UsageError("--operations can only be combined with --spec")
     if options.tenants or out is not None:
-        from reconciler.app.editor_schema import tenant_schema  # it imports the HTTP client
+        from reconciler.app.scaffold import tenant_schema  # it imports the HTTP client
 
         text = tenant_schema(options, console, request_options) if options.tenants else _generic(spec)
         _output(options, console, text, out)
@@ -115,7 +115,7 @@ def _output(options: GlobalOptions, console: Console, text: str, out: Path | Non
     if out is None:
         console.text(text)
         return
-    from reconciler.app.editor_schema import write_schema
+    from reconciler.app.scaffold import write_schema
 
     write_schema(options, out, text)
     console.info([line("written  ", name_of(out))])

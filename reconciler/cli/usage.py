@@ -19,7 +19,7 @@ from reconciler.core.characters import quote_text
 from reconciler.core.usage import Period, time_text
 from reconciler.errors import Exit, ReconcilerError, reason
 from reconciler.files.discover import name_of
-from reconciler.files.scope_metrics import read_scopes
+from reconciler.files.usage_files import read_scopes
 from reconciler.output.usage import usage_csv, usage_json, usage_lines
 
 USED_OPTIONS = ("config", "tenants", "allow_unnamed_tenant")

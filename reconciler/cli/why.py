@@ -8,7 +8,7 @@ from reconciler.app.options import RequestOptions
 from reconciler.cli.option_groups import format_option, request_options
 from reconciler.cli.options import TENANT_OPTIONS, current_options, global_options
 from reconciler.errors import Exit
-from reconciler.output.access.why import explanation_lines, explanations_json
+from reconciler.output.access.tables import explanation_lines, explanations_json
 
 
 @global_options(*TENANT_OPTIONS, examples=("reconciler why 'Billing Worker' 'Payments API'",))

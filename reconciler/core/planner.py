@@ -10,6 +10,7 @@ from reconciler.core.directory import Directory
 from reconciler.core.expired_grants import (
     expired_grant_warnings,
     find_expiry_changes,
+    find_long_access,
     reason_to_keep_expired,
     resolve_expired,
 )
@@ -56,7 +57,6 @@ from reconciler.core.resolve import DesiredGrant, resolve, skip_missing
 from reconciler.core.risks import REMOVAL_RISK, find_all_risks
 from reconciler.core.selection import EVERYTHING, GrantSelection, check_others, select_grants, split_specs
 from reconciler.core.spec import GrantSpec
-from reconciler.core.temporary_access import find_long_access
 from reconciler.core.token_lifetime import lifetime_notes
 from reconciler.errors import ProblemsError, RefusedError
 

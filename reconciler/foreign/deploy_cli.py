@@ -21,8 +21,7 @@ from reconciler.foreign.deploy_files import AlignedGrant, DeployFile, FileKind, 
 from reconciler.foreign.deploy_settings import MAPPINGS, DeployTenant, Exclusions
 from reconciler.foreign.document import ForeignNode
 from reconciler.foreign.grants import ForeignGrants, LeftOut, ProtectItem
-from reconciler.foreign.keyword_texts import SCOPE, KeywordTexts
-from reconciler.foreign.keywords import Keyword
+from reconciler.foreign.keywords import SCOPE, Keyword, KeywordTexts
 
 CLIENT_ID = re.compile(r"(tpc_)?[A-Za-z0-9]{28,32}")
 """A client id of Auth0. Other texts in the field `client_id` are names."""

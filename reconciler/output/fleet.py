@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterator, Mapping
 
 from reconciler.artifacts.fleet_json import fleet_json, result_json
-from reconciler.artifacts.json_text import json_text
+from reconciler.artifacts.grant_json import json_text
 from reconciler.artifacts.serialization import Json
 from reconciler.core.characters import join_some, pluralize, visible
 from reconciler.core.fleet import APPLY, ExpectedTenant, Fleet, TenantState

@@ -7,7 +7,7 @@ from textwrap import indent
 from typing import Any
 
 from reconciler.artifacts.fleet_json import fleet_json
-from reconciler.artifacts.json_text import json_text
+from reconciler.artifacts.grant_json import json_text
 from reconciler.artifacts.serialization import Json, action_of, plan_id, plan_json
 from reconciler.core.access import AccessReport
 from reconciler.core.characters import pluralize, visible
@@ -35,8 +35,7 @@ from reconciler.output.markdown.document import (
     Section,
     join_sections,
 )
-from reconciler.output.markdown.outcomes import report_markdown
-from reconciler.output.markdown.plan import TITLE, plan_markdown
+from reconciler.output.markdown.plan import TITLE, plan_markdown, report_markdown
 from reconciler.output.markdown.tenants import plans_markdown, runs_markdown
 from reconciler.output.results import Failures, PlanResults, RunResult, RunResults, TenantFailure
 from reconciler.output.sarif import plans_sarif, problems_sarif

@@ -9,7 +9,7 @@ import pytest
 from support.commands import enter_clean_folder, reconciler
 
 from reconciler.config.tenants import Tenant
-from reconciler.doctor.setup_commands import SERVICES, setup_commands
+from reconciler.doctor.setup import SERVICES, setup_commands
 
 SECRET = "canary-secret"
 PROGRAM = """#!/bin/sh

@@ -3,7 +3,7 @@ from dataclasses import replace
 
 from support.builders import a_plan, a_spec
 
-from reconciler.artifacts.json_text import json_text
+from reconciler.artifacts.grant_json import json_text
 from reconciler.artifacts.serialization import plan_json
 from reconciler.core.fleet import TenantState
 from reconciler.core.plan import Plan, TenantName

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from reconciler.artifacts.json_text import json_text
+from reconciler.artifacts.grant_json import json_text
 from reconciler.artifacts.serialization import Json, tenant_json
 from reconciler.core.characters import pluralize, visible
 from reconciler.core.fields import SUBJECT_CLIENT

@@ -6,8 +6,7 @@ A value that is not known is `"unknown"`.
 import json
 from collections.abc import Iterator, Mapping
 
-from reconciler.artifacts.grant_json import field_json
-from reconciler.artifacts.json_text import json_text
+from reconciler.artifacts.grant_json import field_json, json_text
 from reconciler.artifacts.serialization import Json, tenant_json
 from reconciler.core.access import STATE_MEANINGS, AccessGrant, AccessReport, Provenance, TenantAccess, plain_name
 from reconciler.core.access_summary import COUNTED, RULES, AccessFinding, findings, totals

@@ -11,8 +11,14 @@ from reconciler.core.plan import Plan
 from reconciler.core.problems import Level, Risk
 from reconciler.output.escape import RESULT_PREFIX, element, fleet_marker, span
 from reconciler.output.markdown.document import MIN_BYTES, Section, join_sections
-from reconciler.output.markdown.outcomes import outcomes_body
-from reconciler.output.markdown.plan import APPLY_AFTER_MERGE, PLAN_AGAIN, TITLE, body_markdown, origin_suffix
+from reconciler.output.markdown.plan import (
+    APPLY_AFTER_MERGE,
+    PLAN_AGAIN,
+    TITLE,
+    body_markdown,
+    origin_suffix,
+    outcomes_body,
+)
 from reconciler.output.results import FleetSummary, PlanResults, RunResult, RunResults, TenantSummary
 from reconciler.output.source_links import SourceLinks
 from reconciler.output.words import risks_at_level, tenants_prefix

@@ -1,11 +1,12 @@
-"""Pure: lists of problems, check results and grants, as lines for people and as JSON data."""
+"""Pure: lists of problems, check results, grants and imports, as lines for people and as JSON data."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from textwrap import wrap
 
 from reconciler.artifacts.serialization import Json, tenant_json
-from reconciler.core.characters import pluralize, visible
+from reconciler.core.characters import join_some, pluralize, visible
 from reconciler.core.directory import Directory
 from reconciler.core.expiry import has_expired
 from reconciler.core.fields import BY_NAME, CHANGEABLE, ORGANIZATIONS, SETTINGS, SUBJECT_CLIENT, FieldKind
@@ -13,6 +14,8 @@ from reconciler.core.import_selection import GrantImport
 from reconciler.core.listing import ListedGrant, Listing
 from reconciler.core.problems import Finding, Problem, Severity, Status, count_statuses
 from reconciler.core.spec import GrantSpec
+from reconciler.core.variable_offers import VariableOffer
+from reconciler.foreign.grants import LeftOut
 from reconciler.output.escape import csv_line
 from reconciler.output.styled import Line, Span, Style, line
 from reconciler.output.words import expired_text, expiry_parts, grant_label
@@ -275,3 +278,55 @@ def remaining_count(count: int) -> Iterator[Line]:
     """Yield the number of items that are not listed, unless it is 0."""
     if count:
         yield line("    ", Span(f"and {count} more; use -v to list all", Style.MUTED))
+
+
+@dataclass(frozen=True, slots=True)
+class ImportCounts:
+    """The numbers of an import: written declarations, grants of all tenants, tenants, and grants that are not new."""
+
+    declarations: int
+    grants: int
+    tenants: int
+    declared: int
+    left_out: int
+
+
+def import_result_lines(counts: ImportCounts, files: Sequence[str], config: str, *, verbose: bool) -> Iterator[Line]:
+    """Yield the numbers and the names of the files. `config` is the configuration if it was changed."""
+    rest = f"{counts.declared} declared already, {counts.left_out} left out"
+    of_tenants = f" of {counts.tenants} tenants" if counts.tenants > 1 else ""
+    as_declarations = f" as {pluralize(counts.declarations, 'declaration')}" if counts.tenants > 1 else ""
+    new = f"{pluralize(counts.grants, 'grant')}{of_tenants}{as_declarations} in {pluralize(len(files), 'new file')}"
+    yield line(Span(f"Imported: {new if files else 'nothing new'}; {rest}.", Style.STRONG))
+    listed = files[: len(files) if verbose else MAX_LISTED]
+    for name in listed:
+        yield line("    ", name)
+    yield from remaining_count(len(files) - len(listed))
+    if config:
+        yield line("    ", visible(config), Span("  (variables and settings added)", Style.MUTED))
+
+
+def offer_lines(offers: Sequence[VariableOffer], *, is_applied: bool) -> Iterator[Line]:
+    """Yield the variables that were written, or that --variables would write."""
+    if not offers:
+        return
+    title = "Variables:" if is_applied else "Values that differ regularly between tenants, as possible variables:"
+    yield line()
+    yield line(Span(title, Style.STRONG))
+    for each in offers:
+        values = ", ".join(f"{visible(value)} in {visible(tenant)}" for tenant, value in each.values.items())
+        yield line("    ", f"${{{each.name}}}  {values}", Span(f"  ({pluralize(each.texts, 'text')})", Style.MUTED))
+    if not is_applied:
+        yield line("To write them as variables, remove the new files and run the command again with --variables.")
+
+
+def not_imported_lines(left_out: Sequence[LeftOut], *, verbose: bool) -> Iterator[Line]:
+    """Yield what was not imported, with position and reason. `verbose` lists all of it."""
+    listed = left_out[: len(left_out) if verbose else MAX_LISTED]
+    for each in listed:
+        tenants = f" [{join_some(each.tenants)}]" if each.tenants else ""
+        yield line(
+            Span(f"Left out: {visible(str(each.source))}: {visible(each.label)}{visible(tenants)}", Style.WARNING)
+        )
+        yield line("    ", visible(each.reason))
+    yield from remaining_count(len(left_out) - len(listed))

@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 from support.commands import a_workspace, reconciler
 
-from reconciler.config.search import find_config_file
+from reconciler.config.file import find_config_file
 from reconciler.errors import ReconcilerError
 
 CONFIG = "tenants: {local: {kind: sandbox}}\n"
