@@ -17,18 +17,18 @@ from reconciler.app.tenant_runs import TenantResult, TenantRuns, tenant_runs
 from reconciler.app.usage import required_usage, usage_file
 from reconciler.artifacts.journal import read_run, run_names
 from reconciler.config.tenants import Config, Tenant, select_tenant, tenant_named
-from reconciler.core.access import AccessFilter, AccessGrant, AccessReport, TenantAccess, unread_tenant
-from reconciler.core.access_build import DeclarationFacts, declared_access, tenant_access
+from reconciler.core.access.build import DeclarationFacts, declared_access, tenant_access
+from reconciler.core.access.history import DeclaredLine, GrantExplanation, find_writes
+from reconciler.core.access.report import AccessFilter, AccessGrant, AccessReport, TenantAccess, unread_tenant
+from reconciler.core.access.tenant_diff import TenantDiff, compare_tenants
 from reconciler.core.characters import quote_text
-from reconciler.core.grant_history import DeclaredLine, GrantExplanation, find_writes
 from reconciler.core.journal import PastRun
 from reconciler.core.plan import TenantName
 from reconciler.core.planner import Observation
 from reconciler.core.removals import find_removals
 from reconciler.core.spec import GrantSpec
-from reconciler.core.tenant_diff import TenantDiff, compare_tenants
 from reconciler.core.tenant_filter import TargetTenant
-from reconciler.core.usage import Usage
+from reconciler.core.usage.records import Usage
 from reconciler.errors import Exit, ReconcilerError
 from reconciler.files.read import LoadedGrants
 

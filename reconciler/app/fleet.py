@@ -11,8 +11,8 @@ from reconciler.app.options import GlobalOptions
 from reconciler.artifacts.fleet_files import read_fleet, read_results
 from reconciler.config.tenants import DEFAULT_FILE, Config, Tenant, tenant_named
 from reconciler.core.characters import join_some, quote_text, visible
-from reconciler.core.fleet import ExpectedTenant, Fleet, RunInputs, Shard, affected_tenants, files_digest
-from reconciler.core.fleet_report import FleetReport, collect
+from reconciler.core.fleet.report import FleetReport, collect
+from reconciler.core.fleet.run import ExpectedTenant, Fleet, RunInputs, Shard, affected_tenants, files_digest
 from reconciler.core.problems import Problem, errors
 from reconciler.core.suggest import did_you_mean
 from reconciler.core.tenant_filter import UNKNOWN_TENANTS, TargetTenants

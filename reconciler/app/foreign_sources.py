@@ -12,8 +12,8 @@ from reconciler.app.options import GlobalOptions
 from reconciler.config.tenants import Config, Tenant, TenantKind, choose_tenants, select_tenant
 from reconciler.core.characters import quote_text
 from reconciler.core.identity import host_of, is_same_host
+from reconciler.core.imports.shared_grants import NamedGrant
 from reconciler.core.problems import Problem
-from reconciler.core.shared_grants import NamedGrant
 from reconciler.core.tenant_filter import TargetTenant
 from reconciler.errors import ProblemsError, ReconcilerError
 from reconciler.files.discover import name_of, read

@@ -27,11 +27,11 @@ from reconciler.config.tenants import DEFAULT_FILE, Config, Tenant, TenantKind, 
 from reconciler.connect import route_to
 from reconciler.core.characters import join_some, quote_text, visible
 from reconciler.core.identity import host_of, is_same_host
-from reconciler.core.import_selection import ImportFilter
+from reconciler.core.imports.selection import ImportFilter
+from reconciler.core.imports.shared_grants import NamedGrant
+from reconciler.core.imports.variable_offers import apply_offers
 from reconciler.core.pattern import PATTERN_FIELDS, Protect, matches
 from reconciler.core.problems import errors
-from reconciler.core.shared_grants import NamedGrant
-from reconciler.core.variable_offers import apply_offers
 from reconciler.errors import Exit, ProblemsError, ReconcilerError
 from reconciler.files.discover import name_of
 from reconciler.foreign.grants import ForeignGrants, ProtectItem

@@ -15,7 +15,7 @@ from reconciler.app.tenant_runs import TenantRuns, tenant_runs
 from reconciler.artifacts.atomic_files import check_new_folder, write_new_files
 from reconciler.core.expiry import split_expired
 from reconciler.core.grant import ClientGrant, Key
-from reconciler.core.import_selection import GrantImport, ImportFilter, UniqueNames, select_grants
+from reconciler.core.imports.selection import GrantImport, ImportFilter, UniqueNames, select_grants
 from reconciler.core.planner import Observation
 from reconciler.core.resolve import resolve
 from reconciler.core.tenant_filter import insert_variables

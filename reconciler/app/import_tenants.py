@@ -13,11 +13,11 @@ from reconciler.app.options import GlobalOptions, PlanOptions, RequestOptions
 from reconciler.app.session import TenantSession
 from reconciler.app.shared_import import SharedImport, offer_variables, settings_of_offers, write_shared
 from reconciler.app.tenant_runs import TenantResult, TenantRuns, tenant_runs
-from reconciler.core.import_selection import GrantImport, select_grants
+from reconciler.core.imports.selection import GrantImport, select_grants
+from reconciler.core.imports.shared_grants import NamedGrant
+from reconciler.core.imports.variable_offers import apply_offers
 from reconciler.core.planner import Observation
-from reconciler.core.shared_grants import NamedGrant
 from reconciler.core.tenant_filter import insert_variables
-from reconciler.core.variable_offers import apply_offers
 from reconciler.errors import Exit, ReconcilerError
 from reconciler.files.discover import name_of
 from reconciler.files.write import named_grant

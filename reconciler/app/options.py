@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, fields, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-from reconciler.core.fleet import Shard
+from reconciler.core.fleet.run import Shard
 from reconciler.core.guards import Limits
 from reconciler.core.selection import GrantSelection
 from reconciler.errors import ReconcilerError

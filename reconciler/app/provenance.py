@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from difflib import SequenceMatcher
 from pathlib import Path
 
-from reconciler.core.access import Provenance
+from reconciler.core.access.report import Provenance
 from reconciler.core.fields import FIELDS
 from reconciler.core.problems import Source
 from reconciler.core.removals import Commit, find_first_commits

@@ -13,10 +13,18 @@ from reconciler.config.file import parse_config
 from reconciler.config.tenants import DEFAULT_FILE, Config
 from reconciler.contract import stored
 from reconciler.core.fields import FIELDS, FieldRole
-from reconciler.core.import_selection import UniqueNames
+from reconciler.core.imports.selection import UniqueNames
+from reconciler.core.imports.shared_grants import (
+    FieldValue,
+    NamedGrant,
+    SharedGrant,
+    by_file,
+    identity_of,
+    merge_tenants,
+)
+from reconciler.core.imports.variable_offers import VariableOffer, find_offers, texts_of
 from reconciler.core.problems import errors
 from reconciler.core.scope_sets import expand_scopes
-from reconciler.core.shared_grants import FieldValue, NamedGrant, SharedGrant, by_file, identity_of, merge_tenants
 from reconciler.core.spec import GrantSpec
 from reconciler.core.tenant_filter import (
     FIELDS_WITH_VARIABLES,
@@ -26,7 +34,6 @@ from reconciler.core.tenant_filter import (
     substitute,
     variable_names,
 )
-from reconciler.core.variable_offers import VariableOffer, find_offers, texts_of
 from reconciler.errors import ProblemsError, ReconcilerError
 from reconciler.files.config_edit import add_settings, write_settings
 from reconciler.files.discover import name_of, read

@@ -17,7 +17,7 @@ from reconciler.contract import stored
 from reconciler.core.characters import pluralize, visible
 from reconciler.core.directory import Directory
 from reconciler.core.fields import ORGANIZATIONS
-from reconciler.core.import_selection import FileUpdates, ImportFilter, SelectedUpdates, UpdateRules, select_updates
+from reconciler.core.imports.selection import FileUpdates, ImportFilter, SelectedUpdates, UpdateRules, select_updates
 from reconciler.core.planner import Observation
 from reconciler.core.problems import Problem, Severity, Source, errors
 from reconciler.core.scope_sets import escape_scope

@@ -12,7 +12,7 @@ from reconciler.artifacts.usage_file import read_usage
 from reconciler.config.tenants import Tenant, select_tenant
 from reconciler.contract import stored
 from reconciler.core.characters import quote_text
-from reconciler.core.usage import Usage, UsedScope
+from reconciler.core.usage.records import Usage, UsedScope
 from reconciler.errors import ReconcilerError
 
 FOLDER = "usage"

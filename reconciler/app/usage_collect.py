@@ -16,7 +16,8 @@ from reconciler.app.usage import operations
 from reconciler.artifacts.usage_file import read_usage, write_usage
 from reconciler.auth0.errors import Auth0Error, UnreadableError
 from reconciler.core.characters import pluralize
-from reconciler.core.usage import (
+from reconciler.core.usage.events import OperationTable, UsageCounter, event_id, event_time
+from reconciler.core.usage.records import (
     DAY_LENGTH,
     Checkpoint,
     Period,
@@ -29,7 +30,6 @@ from reconciler.core.usage import (
     time_text,
     with_scopes,
 )
-from reconciler.core.usage_events import OperationTable, UsageCounter, event_id, event_time
 from reconciler.errors import ReconcilerError
 from reconciler.files.usage_files import EventReader
 from reconciler.output.styled import Line, Span, Style, line

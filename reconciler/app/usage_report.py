@@ -16,15 +16,15 @@ from reconciler.app.usage import UsageOptions, only_tenant, operations, required
 from reconciler.config.tenants import Tenant, TenantKind
 from reconciler.core.characters import pluralize, visible
 from reconciler.core.expiry import has_expired
-from reconciler.core.import_selection import FileUpdates, GrantSplit, SelectedUpdates, SetUpdate
+from reconciler.core.imports.selection import FileUpdates, GrantSplit, SelectedUpdates, SetUpdate
 from reconciler.core.plan import TenantName
 from reconciler.core.planner import Observation
 from reconciler.core.problems import Problem, Severity
 from reconciler.core.resolve import resolve
 from reconciler.core.spec import GrantSpec
 from reconciler.core.tenant_filter import applies_to_tenant, patterns_of, substitute_spec
-from reconciler.core.usage import Usage, with_scopes
-from reconciler.core.usage_report import UsageReport, UsageWindow, UseState, grant_uses, state_of
+from reconciler.core.usage.records import Usage, with_scopes
+from reconciler.core.usage.report import UsageReport, UsageWindow, UseState, grant_uses, state_of
 from reconciler.errors import ReconcilerError
 from reconciler.output.styled import Line, Span, Style, line
 

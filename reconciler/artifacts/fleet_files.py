@@ -17,8 +17,8 @@ from reconciler.artifacts.grant_json import json_text
 from reconciler.artifacts.saved_plan import parse_untrusted_json
 from reconciler.artifacts.serialization import plan_from_json, plan_id, plan_json
 from reconciler.contract import stored
-from reconciler.core.fleet import PLAN, Fleet, FleetResult
-from reconciler.core.fleet_report import ResultFile
+from reconciler.core.fleet.report import ResultFile
+from reconciler.core.fleet.run import PLAN, Fleet, FleetResult
 from reconciler.core.problems import Problem
 from reconciler.errors import ReconcilerError, reason
 from reconciler.files.discover import name_of, read

@@ -7,7 +7,7 @@ from typing import Any
 
 from reconciler.artifacts.serialization import FORMAT_VERSION, Json, action_of
 from reconciler.core.characters import shorten, visible
-from reconciler.core.fleet import ExpectedTenant, Fleet, FleetResult, RunInputs
+from reconciler.core.fleet.run import ExpectedTenant, Fleet, FleetResult, RunInputs
 from reconciler.core.plan import Plan
 from reconciler.core.problems import Level
 from reconciler.output.words import all_risks

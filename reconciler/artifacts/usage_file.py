@@ -10,7 +10,17 @@ from reconciler.artifacts.grant_json import json_by_items
 from reconciler.artifacts.serialization import Json
 from reconciler.contract import stored
 from reconciler.core.problems import Problem, errors
-from reconciler.core.usage import Checkpoint, Period, Usage, Use, UsedGrant, UsedOperation, UsedScope, moment, union
+from reconciler.core.usage.records import (
+    Checkpoint,
+    Period,
+    Usage,
+    Use,
+    UsedGrant,
+    UsedOperation,
+    UsedScope,
+    moment,
+    union,
+)
 from reconciler.errors import ReconcilerError
 from reconciler.files.discover import name_of, read
 from reconciler.files.schema import violations

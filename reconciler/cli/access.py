@@ -10,7 +10,7 @@ from reconciler.app.options import GlobalOptions, RequestOptions
 from reconciler.app.outputs import OutputFile, check_outputs, write_text
 from reconciler.cli.option_groups import format_option, request_options
 from reconciler.cli.options import TENANT_OPTIONS, current_options, global_options
-from reconciler.core.access import AccessFilter, AccessReport
+from reconciler.core.access.report import AccessFilter, AccessReport
 from reconciler.errors import Exit
 from reconciler.output.access.tables import access_lines
 from reconciler.output.formats import OutputView, render

@@ -12,7 +12,7 @@ from reconciler.app.outputs import TENANT, OutputOptions, check_outputs
 from reconciler.cli.option_groups import output_options, run_option
 from reconciler.cli.options import current_options, global_options
 from reconciler.core.characters import quote_text
-from reconciler.core.fleet import Fleet
+from reconciler.core.fleet.run import Fleet
 from reconciler.errors import Exit, ReconcilerError
 from reconciler.output.fleet import fleet_lines, fleet_report_lines, matrix_jobs, names_text
 from reconciler.output.formats import OutputView, render

@@ -14,7 +14,7 @@ from reconciler.app.run_context import select_tenants
 from reconciler.app.update_grants import UpdateOptions, update_grants
 from reconciler.cli.option_groups import request_options
 from reconciler.cli.options import ListedName, current_options, global_options
-from reconciler.core.import_selection import ImportFilter
+from reconciler.core.imports.selection import ImportFilter
 from reconciler.errors import Exit
 
 

@@ -13,7 +13,7 @@ from click.shell_completion import CompletionItem
 
 from reconciler.app.options import GlobalOptions
 from reconciler.config.file import find_config_file
-from reconciler.core.fleet import Shard
+from reconciler.core.fleet.run import Shard
 from reconciler.core.identity import ALLOW_UNNAMED
 from reconciler.errors import ReconcilerError
 

@@ -19,7 +19,7 @@ from reconciler.artifacts.serialization import short_id
 from reconciler.cli.option_groups import at_once_option, output_options, plan_options, request_options, result_options
 from reconciler.cli.options import TENANT_OPTIONS, current_options, global_options, shard_option, wave_option
 from reconciler.core.characters import pluralize
-from reconciler.core.fleet import PLAN
+from reconciler.core.fleet.run import PLAN
 from reconciler.core.identity import IdentityClaims, SameTenantError
 from reconciler.core.plan import Plan
 from reconciler.core.selection import refuse_empty_selection

@@ -16,7 +16,7 @@ from reconciler.app.usage_collect import collect_files, collect_logs, collect_sc
 from reconciler.cli.option_groups import format_option, parse_duration, request_options
 from reconciler.cli.options import current_options, global_options
 from reconciler.core.characters import quote_text
-from reconciler.core.usage import Period, time_text
+from reconciler.core.usage.records import Period, time_text
 from reconciler.errors import Exit, ReconcilerError, reason
 from reconciler.files.discover import name_of
 from reconciler.files.usage_files import read_scopes

@@ -20,6 +20,7 @@ from reconciler.config.tenants import (
 )
 from reconciler.core.characters import join_some, quote_text, visible
 from reconciler.core.expiry import DEFAULT_WARN_BEFORE, DURATION_UNITS
+from reconciler.core.fleet.waves import DEFAULT_STOP_AFTER, Rollout, Wave
 from reconciler.core.guards import Limits
 from reconciler.core.identity import (
     AUTH0_HOSTS,
@@ -34,7 +35,6 @@ from reconciler.core.pattern import PATTERN_FIELDS, WILDCARDS, ManagedScope, Pat
 from reconciler.core.plan import SANDBOX
 from reconciler.core.policy import GrantSchema, Policy, PolicyRule, Verdict
 from reconciler.core.problems import Problem, Source
-from reconciler.core.waves import DEFAULT_STOP_AFTER, Rollout, Wave
 from reconciler.errors import ProblemsError, ReconcilerError
 from reconciler.files.document import mark_of
 

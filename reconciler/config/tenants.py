@@ -9,6 +9,7 @@ from pathlib import Path
 
 from reconciler.core.characters import join_some
 from reconciler.core.expiry import DEFAULT_WARN_BEFORE
+from reconciler.core.fleet.waves import Rollout
 from reconciler.core.guards import Limits
 from reconciler.core.identity import (
     ALLOW_UNNAMED,
@@ -31,7 +32,6 @@ from reconciler.core.policy import Policy, all_denials, strictest
 from reconciler.core.problems import Source
 from reconciler.core.suggest import did_you_mean
 from reconciler.core.tenant_filter import ANY_TENANT, BUILT_IN, TargetTenant, TargetTenants
-from reconciler.core.waves import Rollout
 from reconciler.errors import ReconcilerError
 
 DEFAULT_FILE = "reconciler.yaml"

@@ -16,10 +16,10 @@ from reconciler.contract.policy import (
 )
 from reconciler.core.expiry import DURATION_UNITS
 from reconciler.core.expressible import MAX_SCOPE_LENGTH
+from reconciler.core.fleet.waves import DEFAULT_STOP_AFTER
 from reconciler.core.identity import CREDENTIALS_PREFIX
 from reconciler.core.scope_sets import SET_NAME
 from reconciler.core.tenant_filter import BUILT_IN, INVALID_PLACEHOLDER, VARIABLE_NAME
-from reconciler.core.waves import DEFAULT_STOP_AFTER
 
 END = r"(?![\s\S])"
 """Matches the end of a text. In Python, `$` also matches before a line break at the end."""

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import unquote
 
-from reconciler.core.usage_events import PARAMETER
+from reconciler.core.usage.events import PARAMETER
 from reconciler.errors import ReconcilerError
 
 COLLECTION = "/client-grants"

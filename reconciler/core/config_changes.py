@@ -29,6 +29,7 @@ from reconciler.core.config_rules import (
     ConfigChange,
 )
 from reconciler.core.directory import Directory
+from reconciler.core.fleet.waves import Rollout
 from reconciler.core.grant import Key
 from reconciler.core.guards import Limits
 from reconciler.core.identity import comparison_key, is_same_host
@@ -36,7 +37,6 @@ from reconciler.core.pattern import PATTERN_FIELDS, ManagedScope, Match, Pattern
 from reconciler.core.policy import Policy, compare_policies
 from reconciler.core.problems import Risk
 from reconciler.core.token_lifetime import duration
-from reconciler.core.waves import Rollout
 
 SANDBOX_KIND = "sandbox"
 ANY_CHARACTER = "?"

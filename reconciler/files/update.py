@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from itertools import accumulate, pairwise
 
 from reconciler.core.fields import field_order
-from reconciler.core.import_selection import FileUpdates, GrantSplit, GrantUpdate, SetUpdate
+from reconciler.core.imports.selection import FileUpdates, GrantSplit, GrantUpdate, SetUpdate
 from reconciler.core.spec import Mark
 from reconciler.files.layout import LayoutPart, Node, read_layout, split_lines
 from reconciler.files.write import scalar

@@ -18,8 +18,8 @@ from pathlib import Path
 from typing import Any, cast
 
 from reconciler.core.problems import Problem
-from reconciler.core.usage import DAY_LENGTH, UsedScope, moment, time_text
-from reconciler.core.usage_events import event_id
+from reconciler.core.usage.events import event_id
+from reconciler.core.usage.records import DAY_LENGTH, UsedScope, moment, time_text
 from reconciler.errors import ReconcilerError
 from reconciler.files.discover import name_of, read
 

@@ -21,8 +21,8 @@ from reconciler.core.expressible import (
 )
 from reconciler.core.fields import SETTINGS, SUBJECT_CLIENT, GrantField, field_order, grant_order
 from reconciler.core.grant import ClientGrant, Key
+from reconciler.core.imports.shared_grants import Comments, FieldValue, NamedGrant, SharedGrant
 from reconciler.core.scope_sets import escape_scope
-from reconciler.core.shared_grants import Comments, FieldValue, NamedGrant, SharedGrant
 from reconciler.core.tenant_filter import escape_variables
 
 PLAIN = re.compile(r"[^\W\d_][\w ./:@+-]*")

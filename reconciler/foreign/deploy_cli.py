@@ -12,9 +12,9 @@ from typing import Any
 from reconciler.contract import stored
 from reconciler.core.characters import join_some, quote_text
 from reconciler.core.fields import BY_NAME, ORGANIZATIONS, SUBJECT_CLIENT, FieldKind
+from reconciler.core.imports.shared_grants import Comments, FieldValue, NamedGrant
 from reconciler.core.problems import Problem, Source
 from reconciler.core.scope_sets import escape_scope
-from reconciler.core.shared_grants import Comments, FieldValue, NamedGrant
 from reconciler.core.tenant_filter import escape_variables
 from reconciler.files.schema import violations
 from reconciler.foreign.deploy_files import AlignedGrant, DeployFile, FileKind, ParsedFile

@@ -8,8 +8,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum, auto
 
+from reconciler.core.imports.shared_grants import Comments
 from reconciler.core.problems import Problem, Source
-from reconciler.core.shared_grants import Comments
 from reconciler.foreign.deploy_settings import GRANTS, DeployTenant
 from reconciler.foreign.document import (
     ForeignComment,

@@ -3,8 +3,8 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from reconciler.core.imports.shared_grants import NamedGrant
 from reconciler.core.problems import Problem, Source
-from reconciler.core.shared_grants import NamedGrant
 
 ProtectItem = Mapping[str, str]
 """An item of `protect` in reconciler.yaml."""

@@ -13,8 +13,8 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from reconciler.core.expressible import CONTROL_CHARACTER, MAX_TEXT_LENGTH
+from reconciler.core.imports.shared_grants import FieldValue
 from reconciler.core.scope_sets import PREFIX, SET_NAME, escape_scope
-from reconciler.core.shared_grants import FieldValue
 from reconciler.core.tenant_filter import BUILT_IN, VARIABLE_NAME, escape_variables, insert_variables, substitute
 from reconciler.foreign.deploy_settings import DeployTenant
 from reconciler.foreign.document import ForeignNode

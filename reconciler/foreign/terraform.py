@@ -16,8 +16,8 @@ from reconciler.core.directory import Api, Application, Directory, Organization
 from reconciler.core.expressible import reason_not_expressible
 from reconciler.core.fields import SUBJECT_CLIENT, USAGE_DENY
 from reconciler.core.grant import ClientGrant, Key
+from reconciler.core.imports.shared_grants import NamedGrant
 from reconciler.core.problems import Problem, Source
-from reconciler.core.shared_grants import NamedGrant
 from reconciler.core.tenant_filter import TargetTenant, escape_variables, insert_variables
 from reconciler.files.write import named_grant
 from reconciler.foreign.grants import ForeignGrants, LeftOut

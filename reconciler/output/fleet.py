@@ -7,8 +7,8 @@ from reconciler.artifacts.fleet_json import fleet_json, result_json
 from reconciler.artifacts.grant_json import json_text
 from reconciler.artifacts.serialization import Json
 from reconciler.core.characters import join_some, pluralize, visible
-from reconciler.core.fleet import APPLY, ExpectedTenant, Fleet, TenantState
-from reconciler.core.fleet_report import CollectedTenant, FleetReport
+from reconciler.core.fleet.report import CollectedTenant, FleetReport
+from reconciler.core.fleet.run import APPLY, ExpectedTenant, Fleet, TenantState
 from reconciler.core.outcome import Result
 from reconciler.core.plan import TenantName
 from reconciler.output.escape import span

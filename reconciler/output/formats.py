@@ -9,13 +9,13 @@ from typing import Any
 from reconciler.artifacts.fleet_json import fleet_json
 from reconciler.artifacts.grant_json import json_text
 from reconciler.artifacts.serialization import Json, action_of, plan_id, plan_json
-from reconciler.core.access import AccessReport
+from reconciler.core.access.report import AccessReport
+from reconciler.core.access.tenant_diff import TenantDiff
 from reconciler.core.characters import pluralize, visible
-from reconciler.core.fleet import Fleet
-from reconciler.core.fleet_report import FleetReport
+from reconciler.core.fleet.report import FleetReport
+from reconciler.core.fleet.run import Fleet
 from reconciler.core.plan import TenantName
 from reconciler.core.problems import Level, Problem, errors
-from reconciler.core.tenant_diff import TenantDiff
 from reconciler.output.access.diff import diff_csv, diff_html, diff_lines, diff_markdown, diff_text
 from reconciler.output.access.html import access_html
 from reconciler.output.access.json import access_text

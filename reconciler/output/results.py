@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from reconciler.artifacts.serialization import Json, action_of
 from reconciler.core.characters import pluralize
-from reconciler.core.fleet import PLAN, TenantState, state_of
+from reconciler.core.fleet.run import PLAN, TenantState, state_of
 from reconciler.core.outcome import ApplyReport, count_results
 from reconciler.core.plan import Plan, TenantName
 from reconciler.core.problems import Level

@@ -7,8 +7,8 @@ from reconciler.artifacts.grant_json import key_json
 from reconciler.artifacts.serialization import Json, tenant_json
 from reconciler.core.characters import pluralize, visible
 from reconciler.core.fields import SUBJECT_CLIENT
-from reconciler.core.usage import Period
-from reconciler.core.usage_report import GrantUse, ScopeUse, UsageReport, UseState
+from reconciler.core.usage.records import Period
+from reconciler.core.usage.report import GrantUse, ScopeUse, UsageReport, UseState
 from reconciler.output.escape import csv_line
 from reconciler.output.styled import Line, Span, Style, line
 

@@ -10,7 +10,7 @@ from support.builders import a_fleet, a_result
 from reconciler.artifacts.fleet_files import MAX_RESULT_BYTES, read_fleet, read_results, result_file, write_result
 from reconciler.artifacts.fleet_json import fleet_from_json, fleet_json, result_from_json, result_json
 from reconciler.contract import stored
-from reconciler.core.fleet import FleetResult
+from reconciler.core.fleet.run import FleetResult
 from reconciler.errors import ReconcilerError
 
 FLEET_FILE = Path("fleet.json")

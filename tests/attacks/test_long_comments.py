@@ -6,7 +6,7 @@ from itertools import combinations, islice
 from support.builders import OWN, TENANT, a_plan, a_spec, an_api, first_parties
 
 from reconciler.core.directory import Api
-from reconciler.core.fleet import TenantState
+from reconciler.core.fleet.run import TenantState
 from reconciler.core.guards import ProtectionRules
 from reconciler.core.pattern import Protect
 from reconciler.core.plan import Plan

@@ -10,7 +10,7 @@ from support.commands import CommandResult, reconciler
 
 from reconciler.artifacts.fleet_files import result_file, write_result
 from reconciler.artifacts.fleet_json import fleet_json
-from reconciler.core.fleet import Fleet, FleetResult, RunInputs
+from reconciler.core.fleet.run import Fleet, FleetResult, RunInputs
 
 TENANTS = ("t1", "t2", "t3")
 

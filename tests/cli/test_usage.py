@@ -21,7 +21,7 @@ from auth0_sandbox.store.database import DocumentKind
 from auth0_sandbox.tenant import open_sandbox
 from reconciler.artifacts.usage_file import write_usage
 from reconciler.contract import stored
-from reconciler.core.usage import Checkpoint, Period, Usage, time_text
+from reconciler.core.usage.records import Checkpoint, Period, Usage, time_text
 
 INVOICES = "https://api.example.com/invoices"
 PERMISSIONS = '"read:client_grants", "read:clients", "read:resource_servers"'

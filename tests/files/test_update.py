@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from support.grant_file_layouts import TEXTS, grant_files
 
 from reconciler.contract import stored
-from reconciler.core.import_selection import GrantUpdate, SetUpdate
+from reconciler.core.imports.selection import GrantUpdate, SetUpdate
 from reconciler.core.spec import GrantSpec
 from reconciler.files.layout import read_layout
 from reconciler.files.read import validate_file

@@ -4,8 +4,8 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from reconciler.core.imports.shared_grants import NamedGrant
 from reconciler.core.scope_sets import expand_scopes
-from reconciler.core.shared_grants import NamedGrant
 from reconciler.core.tenant_filter import substitute
 from reconciler.foreign.deploy_cli import read_deploy_cli
 from reconciler.foreign.deploy_files import DeployFile

@@ -26,7 +26,7 @@ from support.access import (
 )
 
 from reconciler.contract import stored
-from reconciler.core.access import AccessReport, AccessState, GrantLevel
+from reconciler.core.access.report import AccessReport, AccessState, GrantLevel
 from reconciler.core.characters import visible
 from reconciler.output.access.html import MAX_STATIC_ROWS, access_html, asset, link, tag, verbatim
 from reconciler.output.access.json import access_text

@@ -3,8 +3,8 @@ import json
 import pytest
 from support.builders import a_fleet, a_result
 
-from reconciler.core.fleet import Fleet, FleetResult
-from reconciler.core.fleet_report import FleetReport, ResultFile, collect
+from reconciler.core.fleet.report import FleetReport, ResultFile, collect
+from reconciler.core.fleet.run import Fleet, FleetResult
 from reconciler.output.fleet import (
     fleet_lines,
     fleet_report_json,

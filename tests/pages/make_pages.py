@@ -5,7 +5,7 @@ from pathlib import Path
 
 from support.access import a_hostile_report, a_large_report, an_access_report, unread_part
 
-from reconciler.core.tenant_diff import compare_tenants
+from reconciler.core.access.tenant_diff import compare_tenants
 from reconciler.output.access.diff import diff_html
 from reconciler.output.access.html import access_html
 from reconciler.output.access.json import access_text

@@ -3,7 +3,7 @@
 from random import Random
 from typing import Any
 
-from reconciler.core.access import (
+from reconciler.core.access.report import (
     AccessGrant,
     AccessReport,
     AccessState,

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from reconciler.core.directory import Api, Application, Directory, Organization
-from reconciler.core.fleet import BEGUN, ExpectedTenant, Fleet, FleetResult, RunInputs, state_of
+from reconciler.core.fleet.run import BEGUN, ExpectedTenant, Fleet, FleetResult, RunInputs, state_of
 from reconciler.core.grant import ClientGrant, Key, ObservedGrant
 from reconciler.core.guards import Limits, ProtectionRules
 from reconciler.core.plan import Plan, TenantName

@@ -4,9 +4,9 @@ from collections.abc import Iterator
 
 from reconciler.artifacts.grant_json import json_text
 from reconciler.artifacts.serialization import Json, tenant_json
+from reconciler.core.access.tenant_diff import UNKNOWN_VALUE, DiffKind, FieldPair, GrantDifference, TenantDiff
 from reconciler.core.characters import pluralize, visible
 from reconciler.core.fields import SUBJECT_CLIENT
-from reconciler.core.tenant_diff import UNKNOWN_VALUE, DiffKind, FieldPair, GrantDifference, TenantDiff
 from reconciler.output.access.html import Html, document, tag
 from reconciler.output.access.json import UNKNOWN
 from reconciler.output.escape import csv_line, element, span, tenant_label

@@ -7,8 +7,8 @@ from functools import cache
 from html import escape
 from pathlib import Path
 
-from reconciler.core.access import AccessGrant, AccessReport, GrantLevel
-from reconciler.core.access_summary import AccessFinding, AccessTotal, findings, totals
+from reconciler.core.access.report import AccessGrant, AccessReport, GrantLevel
+from reconciler.core.access.summary import AccessFinding, AccessTotal, findings, totals
 from reconciler.core.characters import pluralize, visible
 from reconciler.core.token_lifetime import duration
 from reconciler.output.access.json import page_json

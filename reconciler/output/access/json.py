@@ -8,8 +8,15 @@ from collections.abc import Iterator, Mapping
 
 from reconciler.artifacts.grant_json import field_json, json_text
 from reconciler.artifacts.serialization import Json, tenant_json
-from reconciler.core.access import STATE_MEANINGS, AccessGrant, AccessReport, Provenance, TenantAccess, plain_name
-from reconciler.core.access_summary import COUNTED, RULES, AccessFinding, findings, totals
+from reconciler.core.access.report import (
+    STATE_MEANINGS,
+    AccessGrant,
+    AccessReport,
+    Provenance,
+    TenantAccess,
+    plain_name,
+)
+from reconciler.core.access.summary import COUNTED, RULES, AccessFinding, findings, totals
 from reconciler.core.characters import shorten, visible
 from reconciler.core.problems import Risk
 from reconciler.core.removals import MAX_AUTHOR, MAX_SUBJECT, Commit

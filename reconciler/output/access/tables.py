@@ -5,10 +5,10 @@ from html import escape
 from textwrap import wrap
 
 from reconciler.artifacts.serialization import Json, tenant_json
-from reconciler.core.access import AccessGrant, AccessReport, AccessState, GrantLevel, TenantAccess
-from reconciler.core.access_summary import AccessFinding, findings, totals
+from reconciler.core.access.history import DeclaredLine, GrantExplanation, GrantWrite
+from reconciler.core.access.report import AccessGrant, AccessReport, AccessState, GrantLevel, TenantAccess
+from reconciler.core.access.summary import AccessFinding, findings, totals
 from reconciler.core.characters import pluralize, shorten, visible
-from reconciler.core.grant_history import DeclaredLine, GrantExplanation, GrantWrite
 from reconciler.core.token_lifetime import NOT_KNOWN, duration
 from reconciler.output.access.json import UNKNOWN, commit_json, grant_json
 from reconciler.output.access.words import (

@@ -2,8 +2,8 @@
 
 from collections.abc import Iterator, Mapping
 
-from reconciler.core.access import AccessGrant, AccessReport, AccessState, GrantLevel, TenantAccess
-from reconciler.core.access_summary import unread_listings
+from reconciler.core.access.report import AccessGrant, AccessReport, AccessState, GrantLevel, TenantAccess
+from reconciler.core.access.summary import unread_listings
 from reconciler.core.diff import FieldChange, SetChange
 from reconciler.core.expiry import expiry_text
 from reconciler.core.fields import SUBJECT_CLIENT, USAGE_DENY

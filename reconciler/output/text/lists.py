@@ -10,11 +10,11 @@ from reconciler.core.characters import join_some, pluralize, visible
 from reconciler.core.directory import Directory
 from reconciler.core.expiry import has_expired
 from reconciler.core.fields import BY_NAME, CHANGEABLE, ORGANIZATIONS, SETTINGS, SUBJECT_CLIENT, FieldKind
-from reconciler.core.import_selection import GrantImport
+from reconciler.core.imports.selection import GrantImport
+from reconciler.core.imports.variable_offers import VariableOffer
 from reconciler.core.listing import ListedGrant, Listing
 from reconciler.core.problems import Finding, Problem, Severity, Status, count_statuses
 from reconciler.core.spec import GrantSpec
-from reconciler.core.variable_offers import VariableOffer
 from reconciler.foreign.grants import LeftOut
 from reconciler.output.escape import csv_line
 from reconciler.output.styled import Line, Span, Style, line

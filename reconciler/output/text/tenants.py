@@ -6,7 +6,7 @@ from hashlib import sha256
 from typing import TypeVar
 
 from reconciler.core.characters import pluralize, visible
-from reconciler.core.fleet import TenantState
+from reconciler.core.fleet.run import TenantState
 from reconciler.core.plan import TenantName
 from reconciler.output.results import FleetSummary, PlanResults, RunResult, RunResults
 from reconciler.output.styled import Line, Span, Style, line, plain

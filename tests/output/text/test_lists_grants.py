@@ -1,6 +1,6 @@
 from support.builders import a_directory, a_grant, a_key
 
-from reconciler.core.import_selection import GrantImport, NotImported
+from reconciler.core.imports.selection import GrantImport, NotImported
 from reconciler.output.styled import plain
 from reconciler.output.text.lists import MAX_LISTED, import_lines, left_out_lines
 

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
-from reconciler.core.access import AccessGrant, TenantAccess, plain_name
+from reconciler.core.access.report import AccessGrant, TenantAccess, plain_name
 from reconciler.core.plan import TenantName
 
 UNKNOWN_VALUE = "not known"

@@ -5,7 +5,7 @@ from support.odd_tenants import odd_texts
 
 from reconciler.core.grant import ClientGrant, ObservedGrant
 from reconciler.core.guards import ProtectionRules
-from reconciler.core.import_selection import (
+from reconciler.core.imports.selection import (
     MAX_STEM_LENGTH,
     GrantImport,
     ImportFilter,

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from reconciler.artifacts.usage_file import read_usage, write_usage
 from reconciler.contract import stored
-from reconciler.core.usage import (
+from reconciler.core.usage.events import SUBJECT_TYPES, OperationTable, UsageCounter
+from reconciler.core.usage.records import (
     Checkpoint,
     Period,
     Usage,
@@ -26,7 +27,6 @@ from reconciler.core.usage import (
     time_text,
     union,
 )
-from reconciler.core.usage_events import SUBJECT_TYPES, OperationTable, UsageCounter
 from reconciler.errors import ReconcilerError
 
 NOW = datetime(2026, 11, 28, 12, tzinfo=UTC)

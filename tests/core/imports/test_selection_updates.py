@@ -9,7 +9,7 @@ from support.strategies import declarable_grants
 from reconciler.contract import stored
 from reconciler.core.directory import Api, Application, Directory
 from reconciler.core.grant import ClientGrant, ObservedGrant, index_by_key
-from reconciler.core.import_selection import ImportFilter, UpdateRules, select_updates
+from reconciler.core.imports.selection import ImportFilter, UpdateRules, select_updates
 from reconciler.core.plan import compare
 from reconciler.core.resolve import resolve
 from reconciler.core.spec import GrantSpec

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from reconciler.core.characters import pluralize, quote_text
-from reconciler.core.fleet import (
+from reconciler.core.fleet.run import (
     APPLY,
     BEGUN,
     STOPPING_STATES,

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from support.builders import a_spec
 
 from reconciler.config.tenants import Config, Tenant
-from reconciler.core.fleet import MAX_REASONS, POSITIONS, affected_tenants
+from reconciler.core.fleet.run import MAX_REASONS, POSITIONS, affected_tenants
 from reconciler.core.guards import Limits
 from reconciler.core.problems import Source
 from reconciler.core.spec import GrantSpec, PartialLocations, TenantPattern

@@ -7,8 +7,8 @@ from support.builders import INVOICES, NOW, a_directory, a_grant, a_key, an_obse
 
 from reconciler.contract import stored
 from reconciler.core.grant import Key
-from reconciler.core.usage import Period, Usage, Use, UsedGrant, UsedOperation, UsedScope, time_text
-from reconciler.core.usage_report import GrantUse, UsageWindow, UseState, grant_uses
+from reconciler.core.usage.records import Period, Usage, Use, UsedGrant, UsedOperation, UsedScope, time_text
+from reconciler.core.usage.report import GrantUse, UsageWindow, UseState, grant_uses
 
 OPERATIONS = stored.load(stored.WRITES)["operations"]
 MANAGEMENT = "https://test.example/api/v2/"

@@ -10,8 +10,8 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from reconciler.core.fields import BY_NAME
+from reconciler.core.imports.shared_grants import Comments, FieldValue, NamedGrant
 from reconciler.core.scope_sets import set_name_of
-from reconciler.core.shared_grants import Comments, FieldValue, NamedGrant
 
 HOLE = "\0"
 VARIABLE = re.compile(r"(\$\$?\{[^}]*\}?)")

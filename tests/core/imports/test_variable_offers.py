@@ -2,9 +2,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from reconciler.core.shared_grants import NamedGrant
+from reconciler.core.imports.shared_grants import NamedGrant
+from reconciler.core.imports.variable_offers import VariableOffer, apply_offers, find_offers, texts_of
 from reconciler.core.tenant_filter import escape_variables, substitute
-from reconciler.core.variable_offers import VariableOffer, apply_offers, find_offers, texts_of
 
 NAMES = {"dev": ["dev", "shop-dev.eu.auth0.com"], "prod": ["prod", "shop-prod.eu.auth0.com"]}
 

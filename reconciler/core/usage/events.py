@@ -11,7 +11,7 @@ from typing import Any, TypeGuard
 
 from reconciler.core.fields import SUBJECT_CLIENT
 from reconciler.core.grant import SUBJECT_USER
-from reconciler.core.usage import (
+from reconciler.core.usage.records import (
     DAY_LENGTH,
     Checkpoint,
     Period,

@@ -5,7 +5,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from reconciler.core.fields import APIS, HOLDERS, SUBJECT_CLIENT, grant_order
-from reconciler.core.import_selection import file_stem
+from reconciler.core.imports.selection import file_stem
 
 FieldValue = str | bool | tuple[str, ...]
 """The value of a field as a file writes it."""

@@ -1,7 +1,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reconciler.core.waves import Rollout, Wave
+from reconciler.core.fleet.waves import Rollout, Wave
 
 CANARY = Wave("canary", ("t001",))
 EU = Wave("eu", ("eu-*", "uk"))

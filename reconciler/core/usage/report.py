@@ -17,7 +17,8 @@ from reconciler.core.fields import SUBJECT_CLIENT
 from reconciler.core.grant import SUBJECT_USER, Key, ObservedGrant
 from reconciler.core.plan import TenantName, name_order
 from reconciler.core.token_lifetime import duration
-from reconciler.core.usage import (
+from reconciler.core.usage.events import UNKNOWN_OPERATION
+from reconciler.core.usage.records import (
     DAY_LENGTH,
     Period,
     Usage,
@@ -30,7 +31,6 @@ from reconciler.core.usage import (
     seen_time,
     time_text,
 )
-from reconciler.core.usage_events import UNKNOWN_OPERATION
 
 LONGEST_DELAY = timedelta(days=1)
 """The logs may have been read so long ago. A nightly job reads them once a day."""

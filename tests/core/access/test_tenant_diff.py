@@ -6,9 +6,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from support.access import HOSTILE, a_tenant_access, an_access_grant
 
-from reconciler.core.access import AccessGrant, AccessState, GrantedScope, TenantAccess
+from reconciler.core.access.report import AccessGrant, AccessState, GrantedScope, TenantAccess
+from reconciler.core.access.tenant_diff import DiffKind, TenantDiff, compare_tenants
 from reconciler.core.problems import Level
-from reconciler.core.tenant_diff import DiffKind, TenantDiff, compare_tenants
 from reconciler.output.access.diff import diff_csv, diff_html, diff_lines, diff_markdown
 from reconciler.output.styled import plain
 

@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reconciler.core.fleet import Shard, TenantState, files_digest, state_of
+from reconciler.core.fleet.run import Shard, TenantState, files_digest, state_of
 
 
 @given(names=st.lists(st.text(min_size=1), unique=True, max_size=30), count=st.integers(1, 40))

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from reconciler.core.access import AccessGrant, AccessReport, AccessState, GrantLevel, TenantAccess
+from reconciler.core.access.report import AccessGrant, AccessReport, AccessState, GrantLevel, TenantAccess
 from reconciler.core.problems import Level
 from reconciler.core.token_lifetime import LONG_LIFETIME_SECONDS
 

@@ -14,7 +14,8 @@ from support.builders import INVOICES, NOW, OWN, TENANT, a_directory, a_grant, a
 from support.strategies import grants
 
 from reconciler.contract import stored
-from reconciler.core.access import (
+from reconciler.core.access.build import DeclarationFacts, declared_access, tenant_access
+from reconciler.core.access.report import (
     STATE_MEANINGS,
     AccessFilter,
     AccessGrant,
@@ -23,8 +24,7 @@ from reconciler.core.access import (
     TenantAccess,
     grant_level,
 )
-from reconciler.core.access_build import DeclarationFacts, declared_access, tenant_access
-from reconciler.core.access_summary import COUNTED, findings, totals
+from reconciler.core.access.summary import COUNTED, findings, totals
 from reconciler.core.directory import Directory
 from reconciler.core.grant import ObservedGrant
 from reconciler.core.guards import ProtectionRules
@@ -318,7 +318,7 @@ def test_every_state_has_a_meaning() -> None:
 
 def test_the_schema_and_the_documentation_list_every_state() -> None:
     schema = stored.load(stored.ACCESS)["$defs"]["grant"]["properties"]["state"]["enum"]
-    page = (Path(__file__).parents[2] / "docs" / "access.md").read_text(encoding="utf-8")
+    page = (Path(__file__).parents[3] / "docs" / "access.md").read_text(encoding="utf-8")
 
     assert set(schema) == set(AccessState)
     assert set(re.findall(r"^\| `([a-z-]+)` \| [A-Z]", page, re.MULTILINE)) >= set(AccessState)

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import cached_property
 
-from reconciler.core.access import (
+from reconciler.core.access.report import (
     GRANTS_LISTING,
     STATE_OF_REASON,
     AccessGrant,
@@ -35,8 +35,8 @@ from reconciler.core.risks import find_grant_risks
 from reconciler.core.scopes import scope_level, scope_order
 from reconciler.core.spec import GrantSpec
 from reconciler.core.token_lifetime import token_lifetime
-from reconciler.core.usage import Usage
-from reconciler.core.usage_report import UsageWindow, state_of, use_of
+from reconciler.core.usage.records import Usage
+from reconciler.core.usage.report import UsageWindow, state_of, use_of
 
 OFFLINE = "the tenant was not read (--offline)"
 NAME_ONLY = Risk("unidentified-api", Level.CRITICAL, "the identifier of the API is not known offline", is_known=False)

@@ -1,7 +1,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reconciler.core.shared_grants import Comments, NamedGrant, SharedGrant, by_file, merge_tenants
+from reconciler.core.imports.shared_grants import Comments, NamedGrant, SharedGrant, by_file, merge_tenants
 
 TENANTS = ("dev", "test", "prod")
 

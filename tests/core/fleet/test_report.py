@@ -5,8 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from support.builders import RUN_INPUTS, a_fleet, a_result
 
-from reconciler.core.fleet import BEGUN, FleetResult, TenantState
-from reconciler.core.fleet_report import FleetReport, ResultFile, collect
+from reconciler.core.fleet.report import FleetReport, ResultFile, collect
+from reconciler.core.fleet.run import BEGUN, FleetResult, TenantState
 from reconciler.errors import EXIT_CODES_BY_SEVERITY, Exit
 
 UNKNOWN, NOT_STARTED = TenantState.UNKNOWN, TenantState.NOT_STARTED

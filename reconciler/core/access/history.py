@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
-from reconciler.core.access import AccessGrant
+from reconciler.core.access.report import AccessGrant
 from reconciler.core.characters import shorten
 from reconciler.core.grant import Key
 from reconciler.core.journal import JournalEntry, JournalEvent, PastRun

@@ -1,0 +1,1 @@
+"""Pure: the access that applications have, with its reasons and its changes."""

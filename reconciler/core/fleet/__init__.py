@@ -1,0 +1,1 @@
+"""Pure: runs that plan or apply many tenants in several jobs."""

@@ -1,0 +1,1 @@
+"""Pure: the use of grants, counted from log events."""
