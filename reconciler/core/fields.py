@@ -155,6 +155,9 @@ CHANGEABLE = tuple(
 )
 """Fields that an update may change, in the order of a plan."""
 
+IN_FILE_ORDER = tuple(each for each in FIELDS if each in CHANGEABLE)
+"""The same fields in the order of a formatted file."""
+
 _POSITIONS = {each.name: position for position, each in enumerate(FIELDS)}
 
 

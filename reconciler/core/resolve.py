@@ -55,13 +55,15 @@ def duplicate_problem(spec: GrantSpec, first: GrantSpec) -> Problem:
 def _resolve_spec(spec: GrantSpec, directory: Directory, suggest: Suggestions) -> DesiredGrant | list[Problem]:
     key = _key(spec, directory, suggest)
     if not spec.organizations:
-        return DesiredGrant(_grant(spec, key, EMPTY_SET), spec) if isinstance(key, Key) else key
+        return DesiredGrant(declared_grant(spec, key, EMPTY_SET), spec) if isinstance(key, Key) else key
     organizations = [
         _organization(*with_source, directory, suggest) for with_source in spec.organizations_with_sources()
     ]
     problems = [each for each in organizations if isinstance(each, Problem)]
     if isinstance(key, Key) and not problems:
-        return DesiredGrant(_grant(spec, key, frozenset(each for each in organizations if isinstance(each, str))), spec)
+        return DesiredGrant(
+            declared_grant(spec, key, frozenset(each for each in organizations if isinstance(each, str))), spec
+        )
     return problems if isinstance(key, Key) else key + problems
 
 
@@ -110,7 +112,11 @@ def _organization(text: str, source: Source, directory: Directory, suggest: Sugg
             return Problem(source, what, "use the name of the first, or the id of the second")
 
 
-def _grant(spec: GrantSpec, key: Key, organizations: frozenset[str]) -> ClientGrant:
+def declared_grant(spec: GrantSpec, key: Key, organizations: frozenset[str]) -> ClientGrant:
+    """Return the grant with the settings of `spec`.
+
+    `organizations` is used only if the file has an `organizations` field. The result then has this set.
+    """
     values = {each.name: getattr(spec, each.name) for each in SETTINGS}
     sets = {each.name: shared_set(values[each.name]) for each in SETTINGS if each.kind is FieldKind.SET}
     declared = None if spec.organizations is None else organizations

@@ -1,7 +1,7 @@
 """Pure: phrases that all formats of a plan share."""
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from reconciler.core.characters import join_some, pluralize, visible
@@ -9,8 +9,8 @@ from reconciler.core.config_rules import ConfigChange
 from reconciler.core.diff import ValueChange
 from reconciler.core.directory import Directory
 from reconciler.core.expiry import expiry_text
-from reconciler.core.fields import SUBJECT_CLIENT, describe_effect
-from reconciler.core.grant import Key
+from reconciler.core.fields import CHANGEABLE, SUBJECT_CLIENT, FieldKind, GrantField, describe_effect
+from reconciler.core.grant import ClientGrant, Key
 from reconciler.core.plan import (
     TITLES,
     Change,
@@ -248,6 +248,18 @@ def scope_label(scope: str) -> str:
     """Return a scope, with its escaped form if it has characters that may look like others."""
     escaped = escaped_scope(scope)
     return visible(scope) if escaped == visible(scope) else f"{visible(scope)}  ({escaped})"
+
+
+def setting_texts(grant: GrantSpec | ClientGrant, fields: Iterable[GrantField] = CHANGEABLE) -> Iterator[str]:
+    """Yield the values of `fields` that differ from their defaults, each with its label."""
+    for each in fields:
+        value = getattr(grant, each.name)
+        if each.kind is FieldKind.SET and (value or (value is not None and each.default is None)):
+            yield f"{each.label}{', '.join(sorted(set(value))) or 'none'}"
+        elif each.kind is FieldKind.FLAG and value:
+            yield each.label
+        elif each.kind is FieldKind.TEXT and value != each.default:
+            yield f"{each.label}{value}"
 
 
 def grant_label(key: Key, directory: Directory) -> str:

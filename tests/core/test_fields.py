@@ -6,10 +6,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from support.access import a_tenant_access, an_access_grant
 from support.builders import a_grant, a_key
 
 from reconciler.artifacts.grant_json import grant_from_json, grant_json
 from reconciler.auth0.wire import create_body, observed_grant
+from reconciler.core.access.report import GrantedScope
+from reconciler.core.access.tenant_diff import compare_tenants
 from reconciler.core.diff import changed_fields, granted_fields
 from reconciler.core.directory import Directory
 from reconciler.core.fields import (
@@ -27,8 +30,11 @@ from reconciler.core.fields import (
     describe_effect,
 )
 from reconciler.core.grant import ClientGrant, Key, narrows, widens
+from reconciler.core.problems import Level
 from reconciler.core.spec import GrantSpec
 from reconciler.files.write import FileHeader, import_file
+from reconciler.output.access.json import grant_json as access_grant_json
+from reconciler.output.access.words import scope_texts, settings
 
 SCHEMA = Path(__file__).parents[2] / "schemas" / "grants.schema.json"
 OTHER_VALUES: dict[FieldKind, Any] = {
@@ -101,6 +107,20 @@ def test_requests_and_responses_contain_each_setting(field: GrantField) -> None:
     assert field.name in create_body(grant)
     assert observed_grant({"id": "cgr_1", **create_body(grant)}).grant == grant
     assert not observed_grant({"id": "cgr_1", **create_body(grant)}).unknown_fields
+
+
+@every_setting
+def test_access_reports_contain_each_setting(field: GrantField) -> None:
+    before, after = (
+        an_access_grant(grant=grant, scopes=tuple(GrantedScope(each, Level.LOW, None) for each in grant.scope))
+        for grant in (without_value(field), with_value(field))
+    )
+    diff = compare_tenants(a_tenant_access(before), a_tenant_access(after), is_declared=False)
+
+    assert [pair.field for each in diff.differences for pair in each.fields] == [field.name]
+    assert access_grant_json(before) != access_grant_json(after)
+    if field.name != "allow_any_organization":  # only shown to people together with organization_usage
+        assert [*settings(before), *scope_texts(before)] != [*settings(after), *scope_texts(after)]
 
 
 @every_changeable

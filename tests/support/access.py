@@ -13,9 +13,11 @@ from reconciler.core.access.report import (
     Provenance,
     TenantAccess,
 )
+from reconciler.core.fields import SETTINGS
 from reconciler.core.plan import TenantName
 from reconciler.core.problems import Level, Risk, Source
 from reconciler.core.removals import Commit
+from support.builders import a_grant
 
 HOSTILE = (
     "</script><script>hacked()</script>",
@@ -36,7 +38,9 @@ COMMIT = Commit("0123456789" * 4, "2026-01-02", "Alice", "Give access")
 
 
 def an_access_grant(**fields: Any) -> AccessGrant:
+    settings = {each.name: fields.pop(each.name) for each in SETTINGS if each.name in fields}
     values: dict[str, Any] = {
+        "grant": a_grant(**settings),
         "application": "Billing",
         "api": "Invoices API",
         "client_id": "billing",
@@ -89,7 +93,7 @@ def a_hostile_report() -> AccessReport:
             scopes=(GrantedScope(text, Level.CRITICAL, is_defined=False),),
             organization_usage=text,
             organizations=(text,),
-            details_types=(text,),
+            authorization_details_types=frozenset({text}),
             state=AccessState.UNDECLARED,
             detail=text,
             guard=text,

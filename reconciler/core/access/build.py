@@ -30,7 +30,7 @@ from reconciler.core.plan import Reason, TenantName, compare
 from reconciler.core.planner import Observation
 from reconciler.core.problems import Level, Problem, Risk, Source
 from reconciler.core.removals import Removal, earlier_source, resolve_removals
-from reconciler.core.resolve import DesiredGrant, resolve
+from reconciler.core.resolve import DesiredGrant, declared_grant, resolve
 from reconciler.core.risks import find_grant_risks
 from reconciler.core.scopes import scope_level, scope_order
 from reconciler.core.spec import GrantSpec
@@ -245,15 +245,7 @@ class _GrantBuilder:
     def _named(self, spec: GrantSpec, state: AccessState, detail: str) -> AccessGrant:
         """Return a declaration with the names in the file, because the ids are not known."""
         key = Key(spec.client_id or spec.client, spec.audience or spec.api or "", spec.subject_type, spec.default_for)
-        grant = ClientGrant(
-            key,
-            frozenset(spec.scope),
-            spec.organization_usage,
-            spec.allow_any_organization,
-            frozenset(spec.authorization_details_types),
-            spec.allow_all_scopes,
-            None if spec.organizations is None else frozenset(spec.organizations),
-        )
+        grant = declared_grant(spec, key, frozenset(spec.organizations or ()))
         more = () if spec.audience else (NAME_ONLY,)
         unnamed = replace(self._grant(grant, more), client_id=spec.client_id, audience=spec.audience)
         return replace(self._with_declaration(unnamed, spec), state=state, detail=detail)
@@ -322,12 +314,9 @@ class _GrantBuilder:
             audience=key.audience,
             subject_type=key.subject_type,
             scopes=self._scopes(grant),
-            all_scopes=grant.allow_all_scopes,
+            grant=grant,
             scopes_known=not grant.allow_all_scopes or api is not None,
-            organization_usage=grant.organization_usage,
-            any_organization=grant.allow_any_organization,
             organizations=self._organizations(grant),
-            details_types=tuple(sorted(grant.authorization_details_types)),
             risks=tuple(risks),
             level=grant_level(risks),
             token_lifetime=token_lifetime(key, directory),

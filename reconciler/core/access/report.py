@@ -7,7 +7,8 @@ from enum import StrEnum
 from reconciler.core.characters import shorten
 from reconciler.core.diff import FieldChange
 from reconciler.core.directory import MAX_ID_LENGTH, Directory
-from reconciler.core.fields import SUBJECT_CLIENT, USAGE_DENY
+from reconciler.core.fields import SUBJECT_CLIENT
+from reconciler.core.grant import ClientGrant
 from reconciler.core.pattern import matches
 from reconciler.core.plan import Reason, TenantName
 from reconciler.core.problems import Level, Risk, Source
@@ -115,12 +116,9 @@ class AccessGrant:
         audience: The identifier of the API, or None if only the name is known.
         subject_type: Who acts: client, user or another type.
         scopes: The scopes, the highest risk first. If `all_scopes` is set, they are the scopes that the API defines.
-        all_scopes: Whether the grant contains every scope of the API, including future ones.
+        grant: The grant with its settings. Its key contains names if the ids are not known.
         scopes_known: Whether `scopes` is complete. It is false if `all_scopes` is set and the API was not read.
-        organization_usage: The callers that may use the grant.
-        any_organization: Whether every organization may use the grant.
         organizations: The labels of the assigned organizations. None means not known.
-        details_types: The authorization details types.
         state: How the grant relates to the files.
         detail: An explanation of the state, or an empty text.
         differences: The changes from the tenant to the files, for a drifted grant.
@@ -141,18 +139,15 @@ class AccessGrant:
 
     application: str
     api: str
+    grant: ClientGrant
     client_id: str | None = None
     default_for: str | None = None
     third_party: bool | None = None
     audience: str | None = None
     subject_type: str = SUBJECT_CLIENT
     scopes: tuple[GrantedScope, ...] = ()
-    all_scopes: bool = False
     scopes_known: bool = True
-    organization_usage: str = USAGE_DENY
-    any_organization: bool = False
     organizations: tuple[str, ...] | None = None
-    details_types: tuple[str, ...] = ()
     state: AccessState = AccessState.AS_DECLARED
     detail: str = ""
     differences: tuple[FieldChange, ...] = ()
@@ -169,6 +164,11 @@ class AccessGrant:
     provenance: Provenance = field(default_factory=Provenance)
     grant_id: str = ""
     is_unresolved: bool = False
+
+    @property
+    def all_scopes(self) -> bool:
+        """Whether the grant contains every scope of the API, including future scopes."""
+        return self.grant.allow_all_scopes
 
     @property
     def is_present(self) -> bool:

@@ -58,7 +58,7 @@ COUNTED: Mapping[str, tuple[str, Callable[[AccessGrant], Answer]]] = {
     "drifted": ("drifted", _has_state(AccessState.DRIFTED)),
     "all_scopes": ("all scopes", lambda grant: grant.all_scopes),
     "third_party": ("third-party", lambda grant: grant.third_party),
-    "any_organization": ("any organization", lambda grant: grant.any_organization),
+    "any_organization": ("any organization", lambda grant: grant.grant.allow_any_organization),
     "no_description": ("no description", lambda grant: not _is_described(grant)),
 }
 """The properties of grants that are counted, with their labels. `missing` is counted separately."""

@@ -1,10 +1,12 @@
 """Pure: compare the grants of two tenants by the names of applications and APIs."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Any
 
 from reconciler.core.access.report import AccessGrant, TenantAccess, plain_name
+from reconciler.core.fields import IN_FILE_ORDER, ORGANIZATIONS, FieldKind, GrantField
 from reconciler.core.plan import TenantName
 
 UNKNOWN_VALUE = "not known"
@@ -125,17 +127,20 @@ def _values(grant: AccessGrant | None) -> Iterator[tuple[str, tuple[str, ...] | 
     """Yield the fields that a tenant decides. The scopes of a grant of all scopes are not compared."""
     if grant is None:
         return
-    yield "scope", () if grant.all_scopes else _sorted(each.name for each in grant.scopes)
-    yield "allow_all_scopes", _flag(is_set=grant.all_scopes)
-    yield "organization_usage", (grant.organization_usage,)
-    yield "allow_any_organization", _flag(is_set=grant.any_organization)
-    yield "organizations", grant.organizations
-    yield "authorization_details_types", _sorted(grant.details_types)
+    for each in IN_FILE_ORDER:
+        if each.name == "scope":
+            yield each.name, () if grant.all_scopes else tuple(sorted(scope.name for scope in grant.scopes))
+        elif each.name == ORGANIZATIONS:
+            yield each.name, grant.organizations
+        else:
+            yield each.name, _texts(each, getattr(grant.grant, each.name))
 
 
-def _sorted(texts: Iterable[str]) -> tuple[str, ...]:
-    return tuple(sorted(texts))
-
-
-def _flag(*, is_set: bool) -> tuple[str, ...]:
-    return ("yes",) if is_set else ()
+def _texts(field: GrantField, value: Any) -> tuple[str, ...]:  # noqa: ANN401 - the value of any field
+    match field.kind:
+        case FieldKind.SET:
+            return tuple(sorted(value))
+        case FieldKind.FLAG:
+            return ("yes",) if value else ()
+        case FieldKind.TEXT:
+            return (value,)

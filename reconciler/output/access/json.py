@@ -18,6 +18,7 @@ from reconciler.core.access.report import (
 )
 from reconciler.core.access.summary import COUNTED, RULES, AccessFinding, findings, totals
 from reconciler.core.characters import shorten, visible
+from reconciler.core.fields import IN_FILE_ORDER, ORGANIZATIONS, plain_value
 from reconciler.core.problems import Risk
 from reconciler.core.removals import MAX_AUTHOR, MAX_SUBJECT, Commit
 from reconciler.core.token_lifetime import duration
@@ -34,6 +35,8 @@ from reconciler.output.access.words import (
 
 FORMAT_VERSION = "1"
 UNKNOWN = "unknown"
+SHORT_NAMES = {"allow_all_scopes": "all_scopes", "allow_any_organization": "any_organization"}
+"""The fields that have another name in the report than in grant files."""
 
 
 def access_text(report: AccessReport) -> str:
@@ -124,11 +127,7 @@ def grant_json(grant: AccessGrant) -> Json:
         ]
         if grant.scopes_known
         else UNKNOWN,
-        "all_scopes": grant.all_scopes,
-        "organization_usage": grant.organization_usage,
-        "any_organization": grant.any_organization,
-        "organizations": UNKNOWN if grant.organizations is None else list(grant.organizations),
-        "authorization_details_types": list(grant.details_types),
+        **dict(_settings(grant)),
         "state": grant.state,
         "detail": grant.detail or None,
         "differences": [field_json(each) for each in grant.differences],
@@ -139,6 +138,14 @@ def grant_json(grant: AccessGrant) -> Json:
         "last_use": _last_use(grant),
         "declaration": _declaration(grant),
     }
+
+
+def _settings(grant: AccessGrant) -> Iterator[tuple[str, object]]:
+    for each in IN_FILE_ORDER:
+        if each.name == ORGANIZATIONS:
+            yield each.name, UNKNOWN if grant.organizations is None else list(grant.organizations)
+        elif each.name != "scope":
+            yield SHORT_NAMES.get(each.name, each.name), plain_value(getattr(grant.grant, each.name))
 
 
 def _last_use(grant: AccessGrant) -> Json | None:

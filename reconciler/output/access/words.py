@@ -6,8 +6,9 @@ from reconciler.core.access.report import AccessGrant, AccessReport, AccessState
 from reconciler.core.access.summary import unread_listings
 from reconciler.core.diff import FieldChange, SetChange
 from reconciler.core.expiry import expiry_text
-from reconciler.core.fields import SUBJECT_CLIENT, USAGE_DENY
+from reconciler.core.fields import SETTINGS, SUBJECT_CLIENT, USAGE_DENY
 from reconciler.core.token_lifetime import NOT_KNOWN
+from reconciler.output.words import setting_texts
 
 SYMBOLS: Mapping[GrantLevel, str] = {
     GrantLevel.CRITICAL: "!!",
@@ -19,6 +20,12 @@ SYMBOLS: Mapping[GrantLevel, str] = {
 """A symbol for each level, so that no level is shown by colour alone."""
 NO_SCOPES = "no scopes"
 ALL_SCOPES = "all scopes"
+OTHER_SETTINGS = tuple(
+    each
+    for each in SETTINGS
+    if each.name not in {"scope", "allow_all_scopes", "organization_usage", "allow_any_organization"}
+)
+"""The settings without words of their own."""
 
 
 def yes_or_no(answer: bool | None) -> str:  # noqa: FBT001 - a value
@@ -42,12 +49,11 @@ def settings(grant: AccessGrant) -> list[str]:
     found = [grant.subject_type] if grant.subject_type != SUBJECT_CLIENT else []
     if grant.expires and grant.state is not AccessState.EXPIRED:
         found.append(f"expires {expiry_text(grant.expires)}")
-    if grant.organization_usage != USAGE_DENY:
-        found.append(f"organization_usage: {grant.organization_usage}")
+    if grant.grant.organization_usage != USAGE_DENY:
+        found.append(f"organization_usage: {grant.grant.organization_usage}")
         assigned = NOT_KNOWN if grant.organizations is None else ", ".join(grant.organizations) or "none"
-        found.append("any organization" if grant.any_organization else f"organizations: {assigned}")
-    if grant.details_types:
-        found.append(f"authorization_details_types: {', '.join(grant.details_types)}")
+        found.append("any organization" if grant.grant.allow_any_organization else f"organizations: {assigned}")
+    found += setting_texts(grant.grant, OTHER_SETTINGS)
     if grant.third_party is not False:
         found.append("third party" if grant.third_party else f"third party: {NOT_KNOWN}")
     return [*found, f"use: {grant.use}"] if grant.use else found

@@ -9,7 +9,7 @@ from reconciler.artifacts.serialization import Json, tenant_json
 from reconciler.core.characters import join_some, pluralize, visible
 from reconciler.core.directory import Directory
 from reconciler.core.expiry import has_expired
-from reconciler.core.fields import BY_NAME, CHANGEABLE, ORGANIZATIONS, SETTINGS, SUBJECT_CLIENT, FieldKind
+from reconciler.core.fields import BY_NAME, ORGANIZATIONS, SETTINGS, SUBJECT_CLIENT
 from reconciler.core.imports.selection import GrantImport
 from reconciler.core.imports.variable_offers import VariableOffer
 from reconciler.core.listing import ListedGrant, Listing
@@ -18,7 +18,7 @@ from reconciler.core.spec import GrantSpec
 from reconciler.foreign.grants import LeftOut
 from reconciler.output.escape import csv_line
 from reconciler.output.styled import Line, Span, Style, line
-from reconciler.output.words import expired_text, expiry_parts, grant_label
+from reconciler.output.words import expired_text, expiry_parts, grant_label, setting_texts
 
 MAX_EXCERPT_LENGTH = 200
 MAX_SHOWN = 1_000
@@ -201,22 +201,10 @@ def _grant(each: ListedGrant, now: datetime) -> Iterator[Line]:
         yield line(INDENT, Span(visible(ids), Style.MUTED))
     described = "  ".join(filter(None, (_location(spec), spec.description)))
     end = [expired_text(spec)] if has_expired(spec, now) else expiry_parts(spec)
-    for text in filter(None, (described, *end, *_settings(spec))):
+    for text in filter(None, (described, *end, *setting_texts(spec))):
         for part in wrap(visible(text), WIDTH - len(INDENT), break_long_words=False, break_on_hyphens=False):
             yield line(INDENT, visible(part))  # a part may start with characters that would be a workflow command
     yield line()
-
-
-def _settings(spec: GrantSpec) -> Iterator[str]:
-    """Yield the settings that differ from their defaults."""
-    for each in CHANGEABLE:
-        value = getattr(spec, each.name)
-        if each.kind is FieldKind.SET and (value or (value is not None and each.default is None)):
-            yield f"{each.label}{', '.join(sorted(set(value))) or 'none'}"
-        elif each.kind is FieldKind.FLAG and value:
-            yield each.label
-        elif each.kind is FieldKind.TEXT and value != each.default:
-            yield f"{each.label}{value}"
 
 
 def _json(each: ListedGrant, now: datetime) -> Json:

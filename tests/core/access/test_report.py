@@ -255,7 +255,7 @@ def test_a_filter_matches_names_ids_and_scopes(chosen: AccessFilter, *, is_selec
 
 
 def test_a_filter_by_scope_keeps_grants_whose_scopes_are_unknown() -> None:
-    assert AccessFilter(scope="write:*").selects(an_access_grant(scopes=(), all_scopes=True, scopes_known=False))
+    assert AccessFilter(scope="write:*").selects(an_access_grant(scopes=(), allow_all_scopes=True, scopes_known=False))
 
 
 def test_an_ambiguous_name_is_found_without_its_id() -> None:
