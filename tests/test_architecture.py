@@ -28,7 +28,7 @@ MAY_IMPORT = {
     "concurrency": set(),
     "http": {"core.characters", "errors"},
     "auth0": {"concurrency", "core", "errors", "http", "redaction"},
-    "artifacts": {"", "contract.stored", "core", "errors", "files", "output.words"},
+    "artifacts": {"", "contract.stored", "core", "errors", "files"},
     "output": {
         "artifacts.fleet_json",
         "artifacts.grant_json",

@@ -25,6 +25,7 @@ from reconciler.core.approval import Deviations, find_deviations
 from reconciler.core.characters import join_words, quote_text
 from reconciler.core.directory import Directory
 from reconciler.core.plan import Change, Plan, TenantName, removes_access
+from reconciler.core.plan_risks import grant_label
 from reconciler.core.selection import EVERYTHING, GrantSelection
 from reconciler.errors import ReconcilerError, StalePlanError
 from reconciler.files.discover import SUFFIXES, name_of
@@ -34,7 +35,6 @@ from reconciler.forge.services import tip_of
 from reconciler.git.revision import resolve_revision
 from reconciler.http.retry import RetryPolicy, retry_blocking
 from reconciler.output.text.changes import group_lines
-from reconciler.output.words import grant_label
 
 MAX_NAMED_CHANGES = 20
 APPROVAL_ID = re.compile("[0-9a-f]{64}")

@@ -9,8 +9,8 @@ from reconciler.artifacts.serialization import FORMAT_VERSION, Json, action_of
 from reconciler.core.characters import shorten, visible
 from reconciler.core.fleet.run import ExpectedTenant, Fleet, FleetResult, RunInputs
 from reconciler.core.plan import Plan
+from reconciler.core.plan_risks import all_risks
 from reconciler.core.problems import Level
-from reconciler.output.words import all_risks
 
 MAX_ERRORS, MAX_ERROR_LENGTH = 100, 1900
 """The maximum number of error lines, and their maximum length before a remark about the rest."""

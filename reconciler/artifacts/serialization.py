@@ -27,12 +27,12 @@ from reconciler.core.plan import (
     grant_after,
     grant_before,
 )
+from reconciler.core.plan_risks import GrantRisk, risks_at_level
 from reconciler.core.problems import Level, Risk, Source
 from reconciler.core.removals import Commit, NoLongerDeclared, Removal
 from reconciler.core.resolve import DesiredGrant
 from reconciler.core.selection import SELECTION_FIELDS, GrantSelection, SelectionResult
 from reconciler.core.spec import GrantSpec, PartialLocations
-from reconciler.output.words import GrantRisk, risks_at_level
 
 FORMAT_VERSION = "1"
 SHORT_ID_LENGTH = 10

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import cached_property
+from typing import Any
 
 from reconciler.core.characters import MAX_NAME_LENGTH, escape_spaces, is_deceptive, shorten, skeleton
 from reconciler.core.grant import SUBJECT_USER, Key
@@ -125,6 +126,14 @@ class Directory:
         if refused:
             return f"the token may not list {_join(refused)} ({_join(PERMISSIONS[each] for each in refused)})"
         return f"{_join(unread)} were not listed"
+
+    @cached_property
+    def resolved_specs(self) -> dict[int, tuple[Any, Any]]:
+        """The specs that `resolve` has resolved with this directory, and their results, by the `id()` of the spec.
+
+        The entry keeps the spec in memory, so that its `id()` is not used again.
+        """
+        return {}
 
     @cached_property
     def applications_by_id(self) -> Mapping[str, Application]:

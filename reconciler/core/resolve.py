@@ -31,13 +31,18 @@ def resolve(
     """Resolve specs for a tenant.
 
     Return the desired grants in the order of the specs, and the problems. A problem is an unknown name, an ambiguous
-    name, or a grant that two specs declare.
+    name, or a grant that two specs declare. Each spec is resolved only once for a directory, because the reads of a
+    plan and the plan itself need the same grants.
     """
     problems: list[Problem] = []
     suggest = Suggestions()
     desired: dict[Key, DesiredGrant] = {}
+    known = directory.resolved_specs
     for spec in specs:
-        match _resolve_spec(spec, directory, suggest):
+        entry = known.get(id(spec))
+        if entry is None:
+            entry = known[id(spec)] = spec, _resolve_spec(spec, directory, suggest)
+        match entry[1]:
             case DesiredGrant() as each:
                 first = desired.setdefault(each.key, each)
                 if first.spec is not spec:

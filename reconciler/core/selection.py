@@ -123,7 +123,8 @@ def split_specs(specs: Iterable[GrantSpec], selection: GrantSelection, directory
         )
         for spec in by_match[Match.UNKNOWN]
     )
-    return SplitSpecs(selection, tuple(by_match[Match.YES]), tuple(by_match[Match.NO]), problems)
+    others = tuple(spec._replace(organizations=None) for spec in by_match[Match.NO])  # only their keys matter
+    return SplitSpecs(selection, tuple(by_match[Match.YES]), others, problems)
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,15 +154,10 @@ def check_others(
     """
     if not split.selection:
         return ()
-    others, problems = resolve(_without_organizations(split.others), directory)
+    others, problems = resolve(split.others, directory)
     by_key = {each.key: each.spec for each in others}
     twice = (duplicate_problem(each.spec, by_key[each.key]) for each in selected if each.key in by_key)
     return (*twice, *(problems if deletes else ()))
-
-
-def _without_organizations(specs: Iterable[GrantSpec]) -> Iterator[GrantSpec]:
-    """Yield the specs without organizations, which do not matter for the key of a grant."""
-    return (spec._replace(organizations=None) for spec in specs)
 
 
 def select_grants(
@@ -184,7 +180,7 @@ def select_grants(
     if not selection:
         return ChosenGrants(grants)
     keys = {each.key for each in desired}
-    other_keys = {each.key for each in resolve(_without_organizations(split.others), directory)[0]}
+    other_keys = {each.key for each in resolve(split.others, directory)[0]}
     declared = [each for each in grants if each.key in keys]
     undeclared = [each for each in grants if each.key not in keys and each.key not in other_keys]
     by_match: dict[Match, list[ObservedGrant]] = {each: [] for each in Match}

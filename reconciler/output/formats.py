@@ -15,6 +15,7 @@ from reconciler.core.characters import pluralize, visible
 from reconciler.core.fleet.report import FleetReport
 from reconciler.core.fleet.run import Fleet
 from reconciler.core.plan import TenantName
+from reconciler.core.plan_risks import all_risks
 from reconciler.core.problems import Level, Problem, errors
 from reconciler.output.access.diff import diff_csv, diff_html, diff_lines, diff_markdown, diff_text
 from reconciler.output.access.html import access_html
@@ -44,7 +45,6 @@ from reconciler.output.styled import plain
 from reconciler.output.text.lists import problem_json, problem_lines
 from reconciler.output.text.plan import plan_lines, report_json, report_lines
 from reconciler.output.text.tenants import plans_lines, runs_lines
-from reconciler.output.words import all_risks
 
 
 def failures_json(failed: Failures) -> list[Json]:

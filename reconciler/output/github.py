@@ -8,9 +8,10 @@ from dataclasses import replace
 
 from reconciler.core.characters import shorten, visible
 from reconciler.core.plan import Delete, Plan
+from reconciler.core.plan_risks import risks_at_level
 from reconciler.core.problems import Level, Problem, Source
 from reconciler.output.source_links import SourceLinks
-from reconciler.output.words import risks_at_level, tenants_prefix
+from reconciler.output.words import tenants_prefix
 
 COMMANDS: Mapping[Level, str] = {Level.CRITICAL: "error", Level.HIGH: "warning"}
 MAX_MESSAGE_LENGTH = 1_000

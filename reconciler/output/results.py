@@ -9,8 +9,8 @@ from reconciler.core.characters import pluralize
 from reconciler.core.fleet.run import PLAN, TenantState, state_of
 from reconciler.core.outcome import ApplyReport, count_results
 from reconciler.core.plan import Plan, TenantName
+from reconciler.core.plan_risks import all_risks
 from reconciler.core.problems import Level
-from reconciler.output.words import all_risks
 
 ACTIONS = ("create", "update", "delete")
 

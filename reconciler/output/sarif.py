@@ -9,10 +9,11 @@ from reconciler.artifacts.serialization import Json, change_effect, digest, plan
 from reconciler.core.characters import visible
 from reconciler.core.config_rules import CONFIG_RULES, ConfigChange, ConfigRule
 from reconciler.core.plan import Delete, Plan, TenantName
+from reconciler.core.plan_risks import GrantRisk, risks_at_level
 from reconciler.core.problems import Level, Problem, Severity, Source
 from reconciler.core.risks import RULES, RiskRule
 from reconciler.output.source_links import SourceLinks
-from reconciler.output.words import GrantRisk, risks_at_level, tenants_prefix
+from reconciler.output.words import tenants_prefix
 
 SCHEMA = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
 LEVELS = {Level.CRITICAL: "error", Level.HIGH: "warning", Level.LOW: "note"}

@@ -2,7 +2,6 @@
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 
 from reconciler.core.characters import join_some, pluralize, visible
 from reconciler.core.config_rules import ConfigChange
@@ -10,7 +9,7 @@ from reconciler.core.diff import ValueChange
 from reconciler.core.directory import Directory
 from reconciler.core.expiry import expiry_text
 from reconciler.core.fields import CHANGEABLE, SUBJECT_CLIENT, FieldKind, GrantField, describe_effect
-from reconciler.core.grant import ClientGrant, Key
+from reconciler.core.grant import ClientGrant
 from reconciler.core.plan import (
     TITLES,
     Change,
@@ -20,14 +19,12 @@ from reconciler.core.plan import (
     Plan,
     Reason,
     Update,
-    grant_after,
-    grant_before,
 )
-from reconciler.core.problems import Level, Risk
+from reconciler.core.plan_risks import all_risks, grant_label
+from reconciler.core.problems import Level
 from reconciler.core.removals import NoLongerDeclared, Removal, earlier_source
-from reconciler.core.risks import RULE_ORDER, escaped_scope
+from reconciler.core.risks import escaped_scope
 from reconciler.core.scope_sets import PREFIX
-from reconciler.core.scopes import scope_order
 from reconciler.core.spec import GrantSpec
 
 SHOWN_LEVELS = (Level.CRITICAL, Level.HIGH)
@@ -35,56 +32,6 @@ SHOWN_LEVELS = (Level.CRITICAL, Level.HIGH)
 
 LEFT_UNCHANGED = "left unchanged by --create-only, --only-branch or --only-expired"
 EXPIRY_CHANGES_TITLE = "Changed ends of grants"
-LOWEST_SEVERITY = (len(Level), True)
-
-
-@dataclass(frozen=True, slots=True)
-class GrantRisk:
-    """A risk with its grant."""
-
-    label: str
-    key: Key
-    risk: Risk
-
-
-def risks_at_level(plan: Plan, level: Level) -> list[GrantRisk]:
-    """Return the risks of one level, including blocked changes: the highest severity first, then by name."""
-    found = [
-        GrantRisk(grant_label(key, plan.directory), key, risk)
-        for key, risks in plan.risks.items()
-        for risk in risks
-        if risk.level is level
-    ]
-    severity = severities(plan)
-    return sorted(
-        found,
-        key=lambda each: (
-            RULE_ORDER.get(each.risk.rule, len(RULE_ORDER)),
-            severity.get(each.key, LOWEST_SEVERITY),
-            each.risk.message,
-            each.label,
-            each.key.order,
-        ),
-    )
-
-
-def severities(plan: Plan) -> Mapping[Key, tuple[int, bool]]:
-    """Return the severity of the worst added scope per change. Changes without new scopes are missing."""
-    found: dict[Key, tuple[int, bool]] = {}
-    for change in (*plan.changes, *(each.change for each in plan.blocked)):
-        if change.key in plan.risks:
-            before, after = grant_before(change), grant_after(change)
-            added = (after.scope if after else frozenset()) - (before.scope if before else frozenset())
-            if added:
-                found[change.key] = min(scope_order(change.key.audience, scope)[:2] for scope in added)
-    return found
-
-
-def all_risks(plan: Plan) -> Iterator[Risk]:
-    """Yield the risks of all changes, including blocked ones and changes of reconciler.yaml."""
-    for risks in plan.risks.values():
-        yield from risks
-    yield from (each.risk for each in plan.config_changes)
 
 
 def tenants_prefix(change: ConfigChange) -> str:
@@ -260,9 +207,3 @@ def setting_texts(grant: GrantSpec | ClientGrant, fields: Iterable[GrantField] =
             yield each.label
         elif each.kind is FieldKind.TEXT and value != each.default:
             yield f"{each.label}{value}"
-
-
-def grant_label(key: Key, directory: Directory) -> str:
-    """Return `application -> API` with known names. The subject type is added unless it is `client`."""
-    subject = "" if key.subject_type == SUBJECT_CLIENT else f" ({visible(key.subject_type)})"
-    return f"{visible(directory.client_label(key))} -> {visible(directory.api_label(key))}{subject}"

@@ -12,10 +12,10 @@ from reconciler.artifacts.serialization import plan_from_json, plan_json
 from reconciler.core.characters import skeleton
 from reconciler.core.guards import ProtectionRules
 from reconciler.core.pattern import ManagedScope, Pattern, Protect
+from reconciler.core.plan_risks import grant_label
 from reconciler.output.markdown.plan import plan_markdown
 from reconciler.output.styled import plain
 from reconciler.output.text.plan import plan_lines
-from reconciler.output.words import grant_label
 
 
 def label(name: str, *others: str) -> str:

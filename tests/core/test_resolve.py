@@ -1,5 +1,8 @@
+from dataclasses import replace
+
 from support.builders import INVOICES, a_directory, a_key, a_spec, an_api
 
+from reconciler.core.directory import Application, Directory
 from reconciler.core.grant import ClientGrant
 from reconciler.core.problems import Source
 from reconciler.core.resolve import resolve
@@ -134,3 +137,24 @@ def test_an_identity_in_place_of_a_name_gets_advice() -> None:
         "this is a client id: use client_id instead of client",
         "this is an identifier: use audience instead of api",
     ]
+
+
+def test_a_spec_is_resolved_once_for_a_directory() -> None:
+    spec = a_spec(client="Billing", client_id=None)
+    known = Directory(applications=(Application("billing", "Billing"),))
+
+    (first,), _ = resolve([spec], known)
+    (second,), _ = resolve([spec], known)
+
+    assert first is second
+    assert resolve([spec._replace()], known)[0][0] is not first
+
+
+def test_a_directory_with_other_names_resolves_a_spec_again() -> None:
+    spec = a_spec(client="Billing", client_id=None)
+    known = Directory(applications=(Application("billing", "Billing"),))
+    changed = replace(known, applications=(Application("other", "Billing"),))
+
+    assert resolve([spec], known)[0][0].key.client_id == "billing"
+    assert resolve([spec], changed)[0][0].key.client_id == "other"
+    assert resolve([spec], replace(known, applications=()))[0] == ()

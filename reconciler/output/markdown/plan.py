@@ -14,6 +14,7 @@ from reconciler.core.diff import FieldChange, SetChange, ValueChange
 from reconciler.core.directory import Directory
 from reconciler.core.outcome import ApplyReport, Outcome
 from reconciler.core.plan import TITLES, Change, LeftAlone, Origin, Plan, TenantName
+from reconciler.core.plan_risks import all_risks, grant_label
 from reconciler.core.problems import Level, Source
 from reconciler.output.escape import RESULT_PREFIX, block, commit_suffix, element, marker, span, tenant_label
 from reconciler.output.markdown.document import DEFAULT_MAX_BYTES, Section, join_sections
@@ -24,8 +25,6 @@ from reconciler.output.words import (
     EXPIRY_CHANGES_TITLE,
     LEFT_UNCHANGED,
     SHOWN_LEVELS,
-    all_risks,
-    grant_label,
     left_alone_counts,
     no_changes_reason,
     no_longer_declared_count,

@@ -11,6 +11,7 @@ from reconciler.core.characters import shorten
 from reconciler.core.diff import FieldChange, SetChange, ValueChange
 from reconciler.core.directory import Directory
 from reconciler.core.plan import Change, Delete, Plan
+from reconciler.core.plan_risks import LOWEST_SEVERITY, grant_label, severities
 from reconciler.core.problems import Level, Risk, Source
 from reconciler.core.removals import NoLongerDeclared, Removal, earlier_source
 from reconciler.core.risks import RULE_ORDER
@@ -18,16 +19,13 @@ from reconciler.core.scopes import scope_order
 from reconciler.output.escape import element
 from reconciler.output.source_links import SourceLinks
 from reconciler.output.words import (
-    LOWEST_SEVERITY,
     SHOWN_LEVELS,
     expired_text,
     expiry_parts,
     field_effect,
-    grant_label,
     no_longer_declared_label,
     scope_label,
     scope_set_labels,
-    severities,
 )
 
 SYMBOLS = {"create": "+", "update": "~", "delete": "-"}

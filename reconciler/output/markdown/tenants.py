@@ -8,6 +8,7 @@ from typing import TypeVar
 
 from reconciler.core.characters import pluralize
 from reconciler.core.plan import Plan
+from reconciler.core.plan_risks import risks_at_level
 from reconciler.core.problems import Level, Risk
 from reconciler.output.escape import RESULT_PREFIX, element, fleet_marker, span
 from reconciler.output.markdown.document import MIN_BYTES, Section, join_sections
@@ -21,7 +22,7 @@ from reconciler.output.markdown.plan import (
 )
 from reconciler.output.results import FleetSummary, PlanResults, RunResult, RunResults, TenantSummary
 from reconciler.output.source_links import SourceLinks
-from reconciler.output.words import risks_at_level, tenants_prefix
+from reconciler.output.words import tenants_prefix
 
 T = TypeVar("T")
 TABLE_HEAD = "<table>\n<tr><th>tenant</th><th>state</th><th>changes and risks</th><th>plan</th></tr>\n"

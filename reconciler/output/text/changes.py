@@ -9,6 +9,7 @@ from reconciler.core.diff import FieldChange, SetChange, ValueChange
 from reconciler.core.directory import Directory
 from reconciler.core.grant import Key, widens
 from reconciler.core.plan import Change, Create, Delete, Origin, Update, name_order
+from reconciler.core.plan_risks import grant_label
 from reconciler.core.problems import Level, Risk
 from reconciler.core.risks import RiskRule
 from reconciler.core.spec import GrantSpec
@@ -18,7 +19,6 @@ from reconciler.output.words import (
     declaration_text,
     deletion_lines,
     field_effect,
-    grant_label,
     scope_label,
     scope_set_labels,
 )

@@ -13,12 +13,13 @@ from reconciler.core.fields import BY_NAME, ORGANIZATIONS, SETTINGS, SUBJECT_CLI
 from reconciler.core.imports.selection import GrantImport
 from reconciler.core.imports.variable_offers import VariableOffer
 from reconciler.core.listing import ListedGrant, Listing
+from reconciler.core.plan_risks import grant_label
 from reconciler.core.problems import Finding, Problem, Severity, Status, count_statuses
 from reconciler.core.spec import GrantSpec
 from reconciler.foreign.grants import LeftOut
 from reconciler.output.escape import csv_line
 from reconciler.output.styled import Line, Span, Style, line
-from reconciler.output.words import expired_text, expiry_parts, grant_label, setting_texts
+from reconciler.output.words import expired_text, expiry_parts, setting_texts
 
 MAX_EXCERPT_LENGTH = 200
 MAX_SHOWN = 1_000

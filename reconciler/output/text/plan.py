@@ -9,6 +9,7 @@ from reconciler.core.characters import pluralize, visible
 from reconciler.core.directory import Directory
 from reconciler.core.outcome import ApplyReport, Result, count_results
 from reconciler.core.plan import Change, Create, Delete, LeftAlone, Plan, Update
+from reconciler.core.plan_risks import all_risks, grant_label, risks_at_level
 from reconciler.core.problems import Level
 from reconciler.core.removals import earlier_source
 from reconciler.output.styled import Line, Span, Style, line
@@ -23,15 +24,12 @@ from reconciler.output.text.changes import (
 )
 from reconciler.output.words import (
     EXPIRY_CHANGES_TITLE,
-    all_risks,
-    grant_label,
     left_alone_counts,
     no_changes_reason,
     no_longer_declared_label,
     origins_summary,
     refusal,
     risk_counts,
-    risks_at_level,
     sections_by_origin,
     selection_summary,
     summary,

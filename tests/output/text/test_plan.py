@@ -16,11 +16,12 @@ from reconciler.core.guards import Limits, ProtectionRules
 from reconciler.core.outcome import ApplyReport, Outcome, Result
 from reconciler.core.pattern import Protect
 from reconciler.core.plan import Plan
+from reconciler.core.plan_risks import grant_label
 from reconciler.core.risks import RULES
 from reconciler.output.styled import Style, plain
 from reconciler.output.text.changes import rule_lines
 from reconciler.output.text.plan import plan_lines, report_json, report_lines
-from reconciler.output.words import grant_label, summary
+from reconciler.output.words import summary
 
 EVERYTHING = a_grant(
     scope=("write:invoices", "read:invoices"),
