@@ -136,9 +136,9 @@ class Directory:
 
     @cached_property
     def resolved_specs(self) -> dict[int, tuple[Any, Any]]:
-        """The specs that `resolve` has resolved with this directory, and their results, by the `id()` of the spec.
+        """The resolved specs and the results of `resolve`, by the `id()` of the spec.
 
-        The entry keeps the spec in memory, so that its `id()` is not used again.
+        An entry keeps the spec in memory, so that Python does not reuse the `id()` of the spec.
         """
         return {}
 

@@ -159,7 +159,7 @@ CHANGEABLE = tuple(
 """The fields that an update may change, in the order of a plan."""
 
 IN_FILE_ORDER = tuple(each for each in FIELDS if each in CHANGEABLE)
-"""The same fields in the order of a formatted file."""
+"""The fields that an update may change, in the order of a formatted file."""
 
 _POSITIONS = {each.name: position for position, each in enumerate(FIELDS)}
 

@@ -34,8 +34,8 @@ def resolve(
     """Resolve specs for a tenant.
 
     Return the desired grants in the order of the specs, and the problems. Problems are unknown names, ambiguous names,
-    and grants that two specs declare. Each spec is resolved only once for a directory, because the reads of a
-    plan and the plan itself need the same grants.
+    and grants that two specs declare. The directory stores the result of each spec, because both the reads for a plan
+    and the plan itself need the result.
     """
     problems: list[Problem] = []
     suggest = Suggestions()
@@ -123,9 +123,9 @@ def _organization(text: str, source: Source, directory: Directory, suggest: Sugg
 
 
 def declared_grant(spec: GrantSpec, key: Key, organizations: frozenset[str]) -> ClientGrant:
-    """Return the grant with the settings of `spec`.
+    """Return the grant with the key `key` and the settings of `spec`.
 
-    `organizations` is used only if the file has an `organizations` field. The result then has this set.
+    If the file has no `organizations` field, `organizations` is ignored.
     """
     values = {each.name: getattr(spec, each.name) for each in SETTINGS}
     sets = {each.name: shared_set(values[each.name]) for each in SETTINGS if each.kind is FieldKind.SET}
