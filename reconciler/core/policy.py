@@ -31,7 +31,10 @@ from reconciler.core.suggest import Suggestions, explain_normalization, to_nfc
 
 
 class Verdict(StrEnum):
-    """The decision on a risk: hide the risk, show the risk, or block the change. The last value is the strictest."""
+    """The decision on a risk: hide the risk, show the risk, or block the change.
+
+    The values are sorted from the least strict to the strictest.
+    """
 
     ALLOW = "allow"
     WARN = "warn"

@@ -197,7 +197,7 @@ def _wrong_organizations(spec: GrantSpec, directory: Directory) -> Iterator[Sour
 class _GrantBuilder:
     """Builds the grants of the report.
 
-    `protection` is None if the tenant was not read. `expired` contains the expired declarations.
+    `protection` is None for a tenant that was not read. `expired` contains the expired declarations.
     """
 
     directory: Directory

@@ -33,7 +33,7 @@ class FieldPair:
 
     @property
     def is_known(self) -> bool:
-        """Whether both values are known."""
+        """Whether the values of both tenants are known."""
         return self.first is not None and self.second is not None
 
 

@@ -269,7 +269,7 @@ def _update_of(
 ) -> GrantUpdate | str | None:
     """Return the update of a declaration. Return None to remove the declaration.
 
-    If an update is not possible, return the reason.
+    Return the reason if an update is not possible.
     """
     if observed is None:
         return None
