@@ -1,1 +1,1 @@
-"""Pure: from grant specs and observed grants to a plan. Values in, values out."""
+"""Pure: compute a plan from grant specs and observed grants, without input or output."""

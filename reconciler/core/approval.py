@@ -1,4 +1,4 @@
-"""Pure: compare a plan with the saved plan that a reviewer approved, and label unverified content of saved plans."""
+"""Pure: compare a plan with the approved saved plan, and label the unverified content of a saved plan."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
@@ -40,7 +40,7 @@ UNVERIFIED_NOTE = (
 
 
 ChangeEffect = tuple[Key, ClientGrant | None, ClientGrant | None]
-"""The key of a change, and the grant before and after it."""
+"""The key of the changed grant, the grant before the change, and the grant after the change."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,13 +48,13 @@ class Deviations:
     """The differences between a plan and the approved plan.
 
     Attributes:
-        unapproved: Planned changes whose grant before or after differs from every approved change.
-        renamed: Approved changes that now show different names.
+        unapproved: Planned changes whose effect no approved change has.
+        renamed: Approved changes for which the plan now shows different names.
         riskier: Approved changes that now have more risks.
-        changed_facts: Approved changes whose application or API changed, or whose grant now ends later, each with a
-            description of the change.
-        done: Approved changes that the tenant already has.
-        dropped: Approved changes that are no longer planned and that the tenant does not have.
+        changed_facts: Approved changes whose application or API changed, or whose grant now ends later, with a
+            description.
+        done: Approved changes whose effect the tenant already has.
+        dropped: Approved changes that are no longer planned and whose effect the tenant does not have.
         loses_narrowing: Whether a `done` or `dropped` change removes access while a planned change adds access.
     """
 
@@ -70,7 +70,7 @@ class Deviations:
 def find_deviations(fresh: Plan, approved: Plan, observed: Iterable[ObservedGrant]) -> Deviations:
     """Return the differences between the plan `fresh` and the plan `approved`.
 
-    `observed` are the current grants of the tenant.
+    `observed` contains the current grants of the tenant.
     """
     approved_effects, fresh_effects = (
         set(map(_change_effect, approved.changes)),
@@ -99,18 +99,18 @@ def find_deviations(fresh: Plan, approved: Plan, observed: Iterable[ObservedGran
 
 
 def _later_end(approved: Change, now: Change) -> str:
-    """Return that the grant now ends later than the approved plan shows, or an empty text."""
+    """Return a message if the grant now ends later than in the approved plan, or an empty string."""
     if isinstance(approved, Delete) or isinstance(now, Delete):
         return ""
     before, after = approved.after.spec.expires, now.after.spec.expires
     if not ends_later(after, before):
         return ""
     end = f"expires {expiry_text(after)}" if after else "no longer expires"
-    return f"the grant {end}, and the plan shows {expiry_text(before)}"
+    return f"the grant {end}, but the approved plan shows {expiry_text(before)}"
 
 
 def _worse_facts(approved: GrantFacts, now: GrantFacts) -> str:
-    """Return the facts that are worse or no longer known since the approval, or an empty text."""
+    """Describe the facts that became worse or unknown since the approval. Return an empty string without such facts."""
     changes = []
     if approved.third_party is False and now.third_party:
         changes.append("the application now belongs to a third party")
@@ -149,7 +149,7 @@ def _risks(change: Change, plan: Plan) -> frozenset[Risk]:
 
 
 def _are_names_approved(change: Change, fresh: Plan, approved: Plan) -> bool:
-    """Return whether both plans show the same names. A name that the approved plan does not show is not compared."""
+    """Return whether both plans show the same names. Names that are missing in the approved plan are not compared."""
     shown, now = _names(change, approved.directory), _names(change, fresh.directory)
     return all(now[identity] == name for identity, name in shown.items() if name is not None)
 
@@ -169,8 +169,8 @@ def _names(change: Change, directory: Directory) -> Mapping[tuple[str, str], str
 def label_unverified(plan: Plan) -> Plan:
     """Label the content of a saved plan that cannot be verified.
 
-    Anybody can write such a file. Risks are computed again from the changes. Risks that only the file contains are
-    labelled as unverified.
+    Anybody can write a saved plan. reconciler computes the risks again from the changes. Risks that only the saved plan
+    contains are labelled as unverified.
     """
     blocked = tuple(Blocked(_label_change(each.change), _label(each.reason)) for each in plan.blocked)
     changes = tuple(map(_label_change, plan.changes))
@@ -207,7 +207,7 @@ def _label_change(change: Change) -> Change:
 
 
 def _merge_risks(found: Iterable[Risk], claimed: Iterable[Risk]) -> tuple[Risk, ...]:
-    """Return the computed risks and the risks that only the file contains, the highest first."""
+    """Return the computed risks and the additional risks of a saved plan, the highest first."""
     found = tuple(found)
     more = (replace(risk, message=f"{risk.message} ({UNVERIFIED})") for risk in claimed if risk not in found)
     return tuple(sorted((*found, *more), key=lambda risk: risk.level.order))

@@ -1,15 +1,15 @@
-r"""Pure: characters that mislead: names that look alike, invisible characters, and safe quoting of foreign text.
+r"""Pure: detect misleading names (lookalike names, invisible characters), and quote foreign text safely.
 
-Two names are confusable if their skeletons are equal. A text becomes its skeleton in these steps:
+Two names are confusable if their skeletons are equal. The skeleton of a name results from four steps:
 
-    1. Decompose the name (NFKD), and drop marks and invisible characters. Full-width, mathematical and accented
-       letters become plain letters.
-    2. Replace letters of other scripts that look like Latin letters (LOOKALIKES).
-    3. Replace `I`, `1` and `|` by `l`, `0` by `O`, `rn` by `m` and `vv` by `w`.
-    4. Ignore case, spaces at the ends, and the number of spaces in a row.
+1. Decompose the name (NFKD). Remove marks and invisible characters. Full-width, mathematical and accented letters
+   become plain letters.
+2. Replace letters of other scripts by the Latin letters that look the same (LOOKALIKES).
+3. Replace `I`, `1` and `|` by `l`, `0` by `O`, `rn` by `m` and `vv` by `w`.
+4. Ignore case, trim the name, and replace repeated spaces by a single space.
 
-This is the method of Unicode's UTS 39 with a small table. Names with non-ASCII characters are always shown with their
-id, so a missing letter in the table cannot hide a difference.
+The skeleton follows Unicode's UTS 39, with a small table of lookalike letters. Labels always contain the id next to a
+name with non-ASCII characters, so a missing letter in the table cannot hide a difference.
 """
 
 # ruff: noqa: RUF001 - the table contains confusable letters
@@ -32,13 +32,13 @@ FORMAT: Ranges = (
     *((0x600, 0x605), (0x6DD, 0x6DD), (0x70F, 0x70F), (0x890, 0x891), (0x8E2, 0x8E2), (0xFFF9, 0xFFFB)),
     *((0x110BD, 0x110BD), (0x110CD, 0x110CD), (0x13430, 0x1343F)),
 )
-"""Characters with General_Category=Cf, without the default-ignorable ones."""
+"""Characters with General_Category=Cf, except the default-ignorable characters."""
 BLANK: Ranges = ((0x2800, 0x2800), (0xFFFC, 0xFFFC), (0x13441, 0x13442), (0x16FE4, 0x16FE4), (0x1D159, 0x1D159))
 """Symbols and letters without a visible glyph, such as BRAILLE PATTERN BLANK."""
 SPACES: Ranges = (
     *((0xA0, 0xA0), (0x1680, 0x1680), (0x2000, 0x200A), (0x202F, 0x202F), (0x205F, 0x205F), (0x3000, 0x3000)),
 )
-"""Characters with General_Category=Zs, without U+0020. They look like a space or are invisible."""
+"""Characters with General_Category=Zs, except U+0020. Such spaces are invisible or look like a normal space."""
 DIRECTION: Ranges = ((0x61C, 0x61C), (0x200E, 0x200F), (0x202A, 0x202E), (0x2066, 0x2069))
 """Characters with the property Bidi_Control."""
 
@@ -58,7 +58,10 @@ PICTOGRAPHS: Ranges = (
     *((0x1F7D5, 0x1F7FF), (0x1F80C, 0x1F80F), (0x1F848, 0x1F84F), (0x1F85A, 0x1F85F), (0x1F888, 0x1F88F)),
     *((0x1F8AE, 0x1F8FF), (0x1F90C, 0x1F93A), (0x1F93C, 0x1F945), (0x1F947, 0x1FAFF), (0x1FC00, 0x1FFFD)),
 )
-"""Characters with the property Extended_Pictographic. An emoji starts with one, except for keycaps and flags."""
+"""Characters with the property Extended_Pictographic.
+
+An emoji starts with a pictograph, except for keycaps and flags.
+"""
 SKIN_TONES: Ranges = ((0x1F3FB, 0x1F3FF),)
 JOINED_SCRIPTS: Ranges = (
     *((0x600, 0x6FF), (0x700, 0x74F), (0x750, 0x77F), (0x7C0, 0x7FF), (0x840, 0x85F), (0x860, 0x86F), (0x870, 0x8FF)),
@@ -67,10 +70,10 @@ JOINED_SCRIPTS: Ranges = (
     *((0x1A20, 0x1AAF), (0x1B00, 0x1B7F), (0xA980, 0xA9DF), (0xFB50, 0xFDFF), (0xFE70, 0xFEFF)),
     *((0x11000, 0x1107F), (0x11080, 0x110CF), (0x11100, 0x1114F), (0x1E900, 0x1E95F)),
 )
-"""Blocks of Arabic, Indic and related scripts. These scripts need joiners and non-joiners."""
+"""Unicode blocks of Arabic, Indic and related scripts, which need joiners and non-joiners."""
 
 VARIATION_SELECTORS = frozenset("\ufe0e\ufe0f")
-"""Variation selectors that choose between the text form and the emoji form of a character."""
+"""The characters that select the text form or the emoji form of the character before them."""
 JOINER, NON_JOINER = "\u200d", "\u200c"
 JOINERS = frozenset({JOINER, NON_JOINER})
 KEYCAP = re.compile(r"[0-9#*]\ufe0f\u20e3")
@@ -86,16 +89,16 @@ CONTROL_NAMES = {
     "\x7f": "DELETE",
     "\x85": "NEXT LINE",
 }
-"""The names of control characters. `unicodedata` has no names for them."""
+"""The names of control characters, which `unicodedata` lacks."""
 
 
 def _merge(*tables: Ranges) -> Ranges:
-    """Merge tables of ranges into one sorted table. The ranges must not overlap."""
+    """Merge tables of ranges into a sorted table. The ranges must not overlap."""
     return tuple(sorted(each for table in tables for each in table))
 
 
 def character_class(*tables: Ranges) -> str:
-    """Return the ranges as the content of a character class in a regular expression."""
+    """Convert the ranges to the content of a character class in a regular expression."""
     return "".join(f"\\U{first:08x}-\\U{last:08x}" for first, last in _merge(*tables))
 
 
@@ -117,12 +120,15 @@ def has_invisible(text: str) -> bool:
 
 
 def escape_for_yaml(char: str) -> str:
-    r"""Return the escape of a character in a double-quoted YAML string: `\u200b`, `\U000e0041`."""
+    r"""Return the escape sequence of a character for a double-quoted YAML string: `\u200b`, `\U000e0041`."""
     return f"\\U{ord(char):08x}" if char > LAST_FOUR_DIGIT_CHARACTER else f"\\u{ord(char):04x}"
 
 
 def character_name(char: str) -> str:
-    """Return `U+200B ZERO WIDTH SPACE`, or only the number if the character has no name."""
+    """Return code point and name of a character, such as `U+200B ZERO WIDTH SPACE`.
+
+    Characters without a name get only the code point.
+    """
     return f"U+{ord(char):04X} {unicodedata.name(char, CONTROL_NAMES.get(char, ''))}".rstrip()
 
 
@@ -132,13 +138,13 @@ def changes_direction(char: str) -> bool:
 
 
 def belongs_to_text(text: str, index: int) -> bool:
-    """Return whether the invisible character at `index` has a purpose in the text around it.
+    """Return whether the invisible character at `index` has a purpose in the surrounding text.
 
-    These characters have a purpose:
+    The following characters have a purpose:
 
     - a variation selector after an emoji
     - a joiner inside an emoji
-    - a joiner or non-joiner between two letters of a script that needs them
+    - a joiner or non-joiner between two letters of a script that needs joiners
     - a typographic space
     """
     char = text[index]
@@ -152,14 +158,14 @@ def belongs_to_text(text: str, index: int) -> bool:
 
 
 def _ends_emoji(text: str, end: int) -> bool:
-    """Return whether an emoji ends before `end`. A variation selector or skin tone is part of the emoji."""
+    """Return whether the text before index `end` ends with an emoji, including a variation selector or a skin tone."""
     last, earlier = text[max(end - 1, 0) : end], text[max(end - 2, 0) : max(end - 1, 0)]
     is_modifier = last in VARIATION_SELECTORS or _is_in(SKIN_TONES, last)
     return _is_in(PICTOGRAPHS, earlier if is_modifier else last)
 
 
 def _are_joined_letters(one: str, other: str) -> bool:
-    """Return whether two characters are letters (or marks on letters) of the same script with joiners."""
+    """Return whether two characters are letters (or marks on letters) of the same script in JOINED_SCRIPTS."""
     script = _range_of(JOINED_SCRIPTS, one)
     return script >= 0 and script == _range_of(JOINED_SCRIPTS, other) and _is_letter(one) and _is_letter(other)
 
@@ -173,7 +179,7 @@ def _is_in(ranges: Ranges, char: str) -> bool:
 
 
 def _range_of(ranges: Ranges, char: str) -> int:
-    """Return the index of the range that contains `char`. Return -1 if there is none, or if `char` is empty."""
+    """Return the index of the range that contains `char`, or -1. An empty `char` is in no range."""
     if not char:
         return -1
     number = bisect_right(ranges, (ord(char), 0x110000)) - 1
@@ -241,13 +247,13 @@ LOOKALIKES: Mapping[str, str] = {
     "/": "⁄∕",
     "3": "ЗзӠ",
 }
-"""For each ASCII character, the letters that look like it and that NFKD does not change."""
+"""For each ASCII character, the letters with the same look, except letters that NFKD decomposes to the character."""
 TO_ASCII = {ord(char): plain for plain, chars in LOOKALIKES.items() for char in chars}
 ASCII_LOOKALIKES = str.maketrans("I1|0", "lllO")
 
 
 def to_latin(text: str) -> str:
-    """Replace letters of other scripts by the Latin letters that they look like, and remove marks."""
+    """Replace letters of other scripts by the Latin letters that look the same, and remove marks."""
     if text.isascii():
         return text
     parts = unicodedata.normalize("NFKD", text)
@@ -258,21 +264,21 @@ def to_latin(text: str) -> str:
 
 
 def skeleton(name: str) -> str:
-    """Return the skeleton of a name. Names with equal skeletons look alike."""
+    """Return the skeleton of a name. Two names look alike if their skeletons are equal."""
     plain = to_latin(name).translate(ASCII_LOOKALIKES).casefold()
     return " ".join(plain.replace("rn", "m").replace("vv", "w").split())
 
 
 @lru_cache(CACHE_SIZE)
 def is_deceptive(name: str) -> bool:
-    """Return whether a reader may misread a name, so that the name needs its id next to it.
+    """Return whether a label needs the id next to a name, because a reader may misread the name.
 
-    A name is deceptive if it:
+    A name is deceptive in any of the following cases:
 
-    - contains a backslash or a character outside printable ASCII
-    - starts or ends with a space, or contains several spaces in a row
-    - is longer than 100 characters
-    - contains the arrow of a label, or starts like the label of a default grant
+    - The name contains a backslash or a character outside printable ASCII.
+    - The name starts or ends with a space, or contains several spaces in a row.
+    - The name is longer than 100 characters.
+    - The name contains the arrow of a label, or starts like the label of a default grant.
     """
     return (
         not name.isascii()
@@ -286,7 +292,7 @@ def is_deceptive(name: str) -> bool:
 
 
 def escape_spaces(name: str) -> str:
-    r"""Return a name with `\x20` for each space at an end and for each space after another space."""
+    r"""Replace each leading, trailing or repeated space of a name by `\x20`."""
     return OUTER_OR_REPEATED_SPACES.sub(lambda found: r"\x20" * len(found[0]), name)
 
 
@@ -298,7 +304,8 @@ def visible(text: str) -> str:
     """Escape all characters that a reader cannot see: control characters, joiners, unusual spaces, undecodable bytes.
 
     Escaping prevents two attacks. An invisible character cannot make two names look equal. A name cannot send commands
-    to a terminal, a web page or a workflow runner. Runners execute lines that start with `::`, and text after `##[`.
+    to a terminal, a web page or a workflow runner. Workflow runners execute lines that start with `::`, and text after
+    `##[`.
     """
     shown = text if text.isprintable() and not has_invisible(text) else "".join(map(_escape, text))
     if shown.lstrip().startswith("::"):
@@ -311,7 +318,7 @@ def _escape(char: str) -> str:
 
 
 def quote_text(text: str) -> str:
-    """Escape `text` and put it in double quotes. Shorten it if it is longer than 60 characters."""
+    """Escape `text` and put the result in double quotes. Shorten texts of more than 60 characters."""
     return f'"{visible(_cut(text))}"'
 
 
@@ -320,7 +327,7 @@ def _cut(text: str) -> str:
 
 
 def shorten(text: str, most: int) -> str:
-    """Shorten `text` to about `most` characters. Replace its middle by the number of removed characters."""
+    """Shorten `text` to about `most` characters. The number of removed characters replaces the middle of the text."""
     if len(text) <= most:
         return text
     end = most // 3
@@ -329,12 +336,12 @@ def shorten(text: str, most: int) -> str:
 
 
 def join_words(words: list[str], conjunction: str) -> str:
-    """Join words as `a, b and c`, with the given conjunction."""
+    """Join words like `a, b and c`, with `conjunction` before the last word."""
     return f" {conjunction} ".join(filter(None, [", ".join(words[:-1]), *words[-1:]]))
 
 
 def join_some(words: Collection[str], conjunction: str = "and") -> str:
-    """Join the first ten words, each shortened, and add the number of further words."""
+    """Shorten and join the first ten words, and append the number of further words."""
     more = len(words) - MAX_WORDS
     shown = [visible(_cut(word)) for word in islice(words, MAX_WORDS)]
     return join_words([*shown, f"{more} more"] if more > 0 else shown, conjunction)

@@ -1,8 +1,8 @@
-"""Pure: before any write, find declared grants that Auth0 would refuse or that would have no effect.
+"""Pure: find declared grants without effect, and declared grants that Auth0 would refuse, before any write.
 
-CHECKS has one row per check. A check declares the lists that it needs and the grants that it applies to. The module
-`core/permissions.py` uses these declarations to decide which lists to read. If a list was not read, the plan reports
-the check as not checked.
+Each check is a row of CHECKS. The row names the listings that the check needs. `core/permissions.py` reads CHECKS to
+decide which listings reconciler reads from the tenant. If a listing was not read, the plan reports the check as not
+checked.
 """
 
 from collections import Counter
@@ -19,9 +19,12 @@ from reconciler.core.suggest import Suggestions
 from reconciler.core.system_apis import MY_ORGANIZATION_SUFFIX
 
 MIN_IDENTIFIER_SIMILARITY = 0.9
-"""The similarity that a suggested API identifier needs. It is high, because all URLs of a company are similar."""
+"""The minimum similarity (0 to 1) of a suggested API identifier.
+
+The minimum is high, because all URLs of a company are similar.
+"""
 MAX_SCOPE_PROBLEMS = 3
-"""If a grant has more undefined scopes, they are one problem."""
+"""The maximum number of undefined scopes of a grant that are reported as separate problems."""
 EXPRESS_CONFIGURATION = "express_configuration"
 APPLICATIONS = frozenset({TenantList.APPLICATIONS})
 APIS = frozenset({TenantList.APIS})
@@ -29,7 +32,7 @@ APIS = frozenset({TenantList.APIS})
 
 @dataclass(frozen=True, slots=True)
 class CheckSubject:
-    """The input of a check: a declared grant, the tenant's grant with the same key, and the tenant's directory."""
+    """The input of a check: a declared grant, the observed grant with the same key, and the tenant's directory."""
 
     desired: DesiredGrant
     observed: ObservedGrant | None
@@ -38,17 +41,17 @@ class CheckSubject:
 
     @property
     def key(self) -> Key:
-        """The key of both grants."""
+        """The key of the declared grant."""
         return self.desired.key
 
     @property
     def api(self) -> Api | None:
-        """The API, or None if the tenant does not list it."""
+        """The API of the grant, or None if the tenant does not list the API."""
         return self.directory.apis_by_identifier.get(self.key.audience)
 
     @property
     def sends_scopes(self) -> bool:
-        """Whether the plan sends the list of scopes to Auth0."""
+        """Whether the plan sends the scopes of the grant to Auth0."""
         if self.observed is None:
             return True
         before, after = self.observed.grant, self.desired.grant
@@ -57,13 +60,13 @@ class CheckSubject:
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One row of CHECKS.
+    """A row of CHECKS.
 
     Attributes:
         what: The condition that the check verifies.
-        needs: The lists that the check needs.
+        needs: The listings that the check needs.
         applies_to: Returns whether the check applies to a grant.
-        find: Returns the problems of a grant. It is called only if all needed lists were read.
+        find: Returns the problems of a grant, and is called only if all needed listings were read.
     """
 
     what: str
@@ -74,7 +77,7 @@ class Check:
 
 @dataclass(frozen=True, slots=True)
 class NotChecked:
-    """A skipped check, the reason, and the number of grants that it applies to."""
+    """A skipped check, the reason, and the number of grants to which the check applies."""
 
     what: str
     why: str
@@ -106,7 +109,7 @@ def run_checks(
 
 
 def required_lists(desired: DesiredGrant, observed: ObservedGrant | None, directory: Directory) -> set[TenantList]:
-    """Return the lists that the checks of one grant need."""
+    """Return the listings that the checks of a grant need."""
     subject = CheckSubject(desired, observed, directory, Suggestions())
     return {needed for row in CHECKS if row.applies_to(subject) for needed in row.needs}
 
@@ -178,10 +181,11 @@ def _api_exists(subject: CheckSubject) -> Iterator[Problem]:
 
 
 def _scopes_are_defined(subject: CheckSubject) -> Iterator[Problem]:
-    """Yield a problem for each scope that the API does not define, or one problem with a count if there are many.
+    """Yield a problem for each undefined scope, or a single problem with a count for many undefined scopes.
 
-    For a system API, Auth0 refuses the whole list if one scope is undefined. For other APIs, Auth0 accepts undefined
-    scopes. An undefined scope is therefore only a warning if the tenant's grant has it, or if the file is a snapshot.
+    The API of a grant defines the valid scopes. For a system API, Auth0 refuses the whole list if one scope is
+    undefined. For other APIs, Auth0 accepts undefined scopes. An undefined scope is only a warning if the tenant's
+    grant has the scope, or if the file is a snapshot.
     """
     api, spec = subject.api, subject.desired.spec
     if api is None or subject.desired.grant.scope <= api.scopes_for(subject.key):
@@ -198,10 +202,18 @@ def _scopes_are_defined(subject: CheckSubject) -> Iterator[Problem]:
         if len(undefined) > MAX_SCOPE_PROBLEMS:
             names = join_some([scope for scope, _ in undefined])
             what = f'the API "{api.name}" does not define {len(undefined)} scopes of this grant: {names}'
-            yield Problem(undefined[0][1], what, "define them on the API first, or remove them", severity)
+            yield Problem(
+                undefined[0][1],
+                what,
+                "define the scopes on the API first, or remove the scopes from the grant",
+                severity,
+            )
             continue
         for scope, source in undefined:
-            fix = subject.suggest(scope, defined) or "define it on the API first, or remove it"
+            fix = (
+                subject.suggest(scope, defined)
+                or "define the scope on the API first, or remove the scope from the grant"
+            )
             what = f'the API "{api.name}" does not define the scope "{scope}"'
             if api.is_system and scope in current and not accepted:
                 what += ", and Auth0 refuses the whole list"
@@ -220,7 +232,7 @@ def _system_api_accepts_fields(subject: CheckSubject) -> Iterator[Problem]:
 
 
 def _fields_refused_by_system_apis(subject: CheckSubject) -> Iterator[tuple[str, bool]]:
-    """Yield the fields that Auth0 refuses for system APIs, and whether the grant uses each field."""
+    """Yield each field that Auth0 refuses for system APIs, and whether the grant uses the field."""
     grant = subject.desired.grant
     yield "allow_all_scopes", grant.allow_all_scopes
     yield "default_for", subject.key.default_for is not None

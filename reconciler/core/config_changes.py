@@ -1,7 +1,7 @@
 """Pure: compare reconciler.yaml with its content at the base, and assign a risk to each change.
 
-It also finds grants that `protect` or `manage` matches only before or only after the change.
-If it is uncertain whether a setting is as strict as before, it counts as loosened.
+The module also finds grants that `protect` or `manage` matches only before or only after the change. A changed setting
+counts as loosened unless the new value is certainly as strict as the old value.
 """
 
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
@@ -42,13 +42,13 @@ SANDBOX_KIND = "sandbox"
 ANY_CHARACTER = "?"
 MAX_PAIRS = 50_000
 CACHE_SIZE = 64
-"""The cache size per setting. It can be small, because most tenants share the same value."""
+"""The cache size per setting. A small cache suffices, because most tenants share the same value."""
 SHARED = ""
-"""The name under which the shared settings are compared. Unnamed tenants use the shared settings."""
+"""The name under which the shared settings are compared. The shared settings apply to unnamed tenants."""
 
 
 class TenantSettings(Protocol):
-    """The settings of one tenant in reconciler.yaml, including the shared settings."""
+    """The settings of a tenant in reconciler.yaml, including the shared settings."""
 
     @property
     def name(self) -> str:
@@ -60,53 +60,53 @@ class TenantSettings(Protocol):
 
     @property
     def canonical_host(self) -> str | None:
-        """The host that Auth0 assigned to the tenant, if known."""
+        """The host that Auth0 assigned to the tenant, or None if the host is not known."""
 
     @property
     def kind(self) -> str:
-        """`auth0` or `sandbox`."""
+        """The kind of the tenant: `auth0` or `sandbox`."""
 
     @property
     def variables(self) -> Mapping[str, str]:
-        """The variables that grant files can contain."""
+        """The values of the variables in grant files, by name."""
 
     @property
     def credentials(self) -> str:
-        """The prefix of the environment variables with the credentials."""
+        """The prefix of the environment variables that contain the credentials."""
 
     @property
     def managed_scope(self) -> ManagedScope:
-        """The items of `manage`."""
+        """The items of `manage` in reconciler.yaml."""
 
     @property
     def protect(self) -> tuple[Protect, ...]:
-        """The items of `protect`."""
+        """The items of `protect` in reconciler.yaml."""
 
     @property
     def own_applications(self) -> frozenset[str]:
-        """The items of `own`."""
+        """The items of `own` in reconciler.yaml."""
 
     @property
     def limits(self) -> Limits:
-        """The limits."""
+        """The limits of a plan."""
 
     @property
     def policy(self) -> Policy:
-        """The policy."""
+        """The policy in reconciler.yaml."""
 
     @property
     def warn_before(self) -> timedelta:
-        """How long before the end of a grant its line gets a warning."""
+        """The time before the end of a grant from which the grant gets a warning."""
 
 
 def unreadable_base_file(file: str, base: str, reason: str) -> tuple[ConfigChange, ...]:
-    """Return the change to report if the file at the base cannot be used. `reason` completes the sentence."""
-    message = f"{file} in {base} {reason}; its changes are unknown, so review the whole file"
+    """Return the change to report if reconciler.yaml at the base cannot be used. `reason` is the end of the message."""
+    message = f"{file} in {base} {reason}; the changes are unknown, so review the whole file"
     return (ConfigChange((), UNKNOWN.risk(message)),)
 
 
 def new_config_file(file: str, base: str) -> tuple[ConfigChange, ...]:
-    """Return the change to report if the base does not contain the file."""
+    """Return the change to report if the base does not contain reconciler.yaml."""
     message = f"{base} does not contain {file}: every setting is new, or the file was moved; review the whole file"
     return (ConfigChange((), NEW_FILE.risk(message)),)
 
@@ -119,10 +119,10 @@ def config_changes(
 ) -> tuple[ConfigChange, ...]:
     """Compare the settings at the base with the current settings. Return the changes, the highest risk first.
 
-    `default_tenants` and `rollouts` have the values at the base and now.
+    `default_tenants` and `rollouts` contain the value at the base and the current value.
 
     Settings with the name SHARED apply to unnamed tenants. Each tenant is compared with the tenant of the same name and
-    with the tenants at the same domain, so that swapping two names cannot hide a removed guard.
+    with the tenants at the same domain. Two tenants that swap names therefore cannot hide a removed guard.
     """
     old = {each.name: each for each in base}
     new = {each.name: each for each in current}
@@ -181,7 +181,7 @@ def _by_host(tenants: Iterable[TenantSettings]) -> Mapping[str, list[TenantSetti
 
 
 def _hosts(tenant: TenantSettings) -> Iterable[str]:
-    """Return the hosts that identify an Auth0 tenant. Return nothing for a sandbox, which only its name identifies."""
+    """Return the hosts that identify an Auth0 tenant, or nothing for a sandbox. A sandbox is identified by its name."""
     if tenant.name == SHARED or tenant.kind == SANDBOX_KIND:
         return ()
     return dict.fromkeys(comparison_key(host) for host in (tenant.host, tenant.canonical_host) if host)
@@ -241,7 +241,7 @@ def _default(old: str | None, new: str | None) -> Iterator[TenantRisk]:
 
 
 def _rollout(old: Rollout, new: Rollout, tenants: Iterable[str]) -> Iterator[TenantRisk]:
-    """Yield the changes of `waves` and `stop_after`. A tenant that moves to another wave is changed at another time."""
+    """Yield the changes of `waves` and `stop_after`. `apply` changes the tenants of each wave together."""
     if not old.waves and new.waves:
         yield SHARED, STRICTER.risk("`waves` is new: now `apply` changes one group of tenants after the other")
     elif old.waves and not new.waves:
@@ -270,7 +270,7 @@ def _covers(pattern: Pattern, other: Pattern) -> bool:
 def _not_covered(patterns: Iterable[Pattern], by: Sequence[Pattern]) -> list[str]:
     """Return the patterns that no item of `by` certainly covers.
 
-    If there are more than MAX_PAIRS pairs, an item only covers an equal item.
+    If the number of pairs exceeds MAX_PAIRS, only equal patterns cover each other.
     """
     equal = set(map(str, by))
     missing = [each for each in dict.fromkeys(map(str, patterns)) if each not in equal]
@@ -289,7 +289,7 @@ def _protect(old: tuple[Protect, ...], new: tuple[Protect, ...]) -> Iterator[Ris
 
 @cached_comparison
 def _manage(old: tuple[Pattern, ...], new: tuple[Pattern, ...]) -> Iterator[Risk]:
-    """Yield a risk if `manage` changed. Without items, it matches every grant."""
+    """Yield a risk if `manage` changed. `manage` without items matches every grant."""
     if old and not new:
         yield LOOSENED.risk("manage now matches every grant, because it has no items")
     elif new and not old:
@@ -360,9 +360,10 @@ _policy = cached_comparison(compare_policies)
 def compare_guards(
     keys: Iterable[Key], directory: Directory, old: TenantSettings, new: TenantSettings
 ) -> Iterator[ConfigChange]:
-    """Yield a change for the grants that `protect` no longer matches, and one for those that it now matches.
+    """Compare the grants that `protect` and `manage` match before and after the change of the settings.
 
-    Do the same for `manage`. Both comparisons use the tenant's current names, so renaming an application is no change.
+    For each guard, yield a change for the grants that no longer match, and a change for newly matched grants. All
+    comparisons use the current names in the tenant, so a renamed application causes no change.
     """
     if (old.protect, old.managed_scope) == (new.protect, new.managed_scope):
         return
@@ -391,4 +392,4 @@ def _is_managed(settings: TenantSettings, key: Key, directory: Directory) -> boo
 
 
 GUARDS = (("protect", _is_protected, GRANT_LEFT, GRANT_ENTERED), ("manage", _is_managed, GRANT_ENTERED, GRANT_LEFT))
-"""For each guard: its name, its test, the rule for grants that leave it, and the rule for grants that enter it."""
+"""Each guard: the name, the test, the rule for grants that no longer match, and the rule for newly matched grants."""

@@ -1,4 +1,4 @@
-"""Pure: the kinds of changes in reconciler.yaml, each with its risk level."""
+"""Pure: the kinds of changes in reconciler.yaml, with their risk levels."""
 
 from dataclasses import dataclass
 
@@ -18,21 +18,21 @@ class ConfigChange:
 
 @dataclass(frozen=True, slots=True)
 class ConfigRule:
-    """One kind of change in reconciler.yaml."""
+    """A kind of change in reconciler.yaml, with a risk level."""
 
     name: str
     level: Level
     meaning: str
 
     def risk(self, message: str) -> Risk:
-        """Return the risk of a change of this kind."""
+        """Return a risk with the name and level of this rule and the text `message`."""
         return Risk(self.name, self.level, message)
 
 
 UNKNOWN = ConfigRule(
     "config-not-compared", Level.CRITICAL, "reconciler.yaml could not be read at the base, so every guard may be looser"
 )
-NEW_FILE = ConfigRule("config-new", Level.HIGH, "the base has no reconciler.yaml at this path")
+NEW_FILE = ConfigRule("config-new", Level.HIGH, "reconciler.yaml is new, or was moved since the base")
 MOVED = ConfigRule("tenant-moved", Level.CRITICAL, "the domain or the kind of a tenant changed")
 RENAMED = ConfigRule("tenant-renamed", Level.HIGH, "the name of a tenant changed")
 ADDED = ConfigRule("tenant-added", Level.HIGH, "reconciler.yaml declares a new tenant")

@@ -1,4 +1,4 @@
-"""Pure: compare the fields of two grants. Only this module uses deepdiff."""
+"""Pure: compare the fields of two grants. No other module uses deepdiff."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class SetChange:
-    """The items added to and removed from a set, both sorted."""
+    """The added items and the removed items of a set, sorted."""
 
     field: str
     added: tuple[str, ...] = ()
@@ -23,7 +23,7 @@ class SetChange:
 
 @dataclass(frozen=True, slots=True)
 class ValueChange:
-    """The old and new value of a setting. The value is None on a side where the grant does not exist."""
+    """The old and new value of a setting. A value is None on the side where the grant does not exist."""
 
     field: str
     before: str | bool | None
@@ -36,8 +36,8 @@ FieldChange = SetChange | ValueChange
 def changed_fields(before: ClientGrant, after: ClientGrant) -> tuple[FieldChange, ...]:
     """Return the fields that differ between two grants with the same key, in the order of a plan.
 
-    Either both grants have organizations, or neither has. Equal grants return early, because DeepDiff takes about a
-    millisecond per pair.
+    Callers pass `organizations` in both grants or in neither grant. Equal grants return early, because DeepDiff takes
+    about a millisecond per pair.
     """
     if before == after:
         return ()
@@ -70,7 +70,7 @@ def _items(found: "DeepDiff", kind: str) -> dict[str, list[str]]:
 
 
 def granted_fields(grant: ClientGrant) -> tuple[FieldChange, ...]:
-    """Return the settings of a grant that differ from their defaults, as changes from the defaults."""
+    """Return the settings of a new grant that differ from the default, as changes from the default value."""
     values, defaults = _values(grant), _values(ClientGrant(grant.key))
     return tuple(
         SetChange(field, added=tuple(sorted(getattr(grant, field))))
@@ -82,7 +82,7 @@ def granted_fields(grant: ClientGrant) -> tuple[FieldChange, ...]:
 
 
 def revoked_fields(grant: ClientGrant) -> tuple[FieldChange, ...]:
-    """Return the settings of a grant that differ from their defaults, as changes to the defaults."""
+    """Return the settings of a deleted grant that differ from the default, as changes to the default value."""
     return tuple(_reverse(change) for change in granted_fields(grant))
 
 

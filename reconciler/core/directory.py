@@ -1,4 +1,4 @@
-"""Pure: the names and ids of a tenant's applications, APIs and organizations, and labels that show them."""
+"""Pure: the names and ids of a tenant's applications, APIs and organizations, and labels with these names and ids."""
 
 import re
 from collections import defaultdict
@@ -16,7 +16,8 @@ STRICT_THIRD_PARTY_PREFIX = "tpc_"
 """The prefix of the ids of third-party applications in strict mode."""
 MANAGEMENT_API_SUFFIX = "/api/v2/"
 
-# Scopes for users of the Management API, which does not list them. Auth0's command line tool contains the same list.
+# Scopes for users of the Management API, which the API itself does not list. Auth0's command line tool contains the
+# same list.
 CURRENT_USER_SCOPES = frozenset(
     {
         "read:current_user",
@@ -33,7 +34,7 @@ ORGANIZATION_ID = re.compile(r"org_[A-Za-z0-9]{16}")
 
 
 class TenantList(StrEnum):
-    """A list that the Management API provides."""
+    """A listing that the Management API provides."""
 
     APPLICATIONS = "applications"
     APIS = "APIs"
@@ -45,12 +46,15 @@ PERMISSIONS: Mapping[TenantList, str] = {
     TenantList.APIS: "read:resource_servers",
     TenantList.ORGANIZATIONS: "read:organizations",
 }
-"""The permission that reading each list needs."""
+"""The permission (scope) that a token needs to read each listing."""
 
 
 @dataclass(frozen=True, slots=True)
 class Application:
-    """An application. Its name may not be unique. `is_third_party` is None if the response does not contain it."""
+    """An application.
+
+    Several applications may share a name. `is_third_party` is None if the response lacks the property.
+    """
 
     client_id: str
     name: str
@@ -60,7 +64,10 @@ class Application:
 
 @dataclass(frozen=True, slots=True)
 class Api:
-    """An API (resource server) with its scopes. `token_lifetime` is in seconds, or None if it is not known."""
+    """An API (resource server) with its scopes.
+
+    `token_lifetime` is in seconds, or None if the lifetime is not known.
+    """
 
     identifier: str
     name: str
@@ -77,7 +84,7 @@ class Api:
 
 @dataclass(frozen=True, slots=True)
 class Organization:
-    """An organization. Its name is unique, but may equal the id of another organization."""
+    """An organization. Organization names are unique, but a name may equal the id of another organization."""
 
     id: str
     name: str
@@ -85,12 +92,12 @@ class Organization:
 
 @dataclass(frozen=True)
 class Directory:
-    """The names and ids of a tenant. A list is None if it was not read.
+    """The names and ids of a tenant. A listing is None if reconciler did not read the listing.
 
     Attributes:
-        refused: The lists that the token may not read.
-        associated: The organizations that were read together with grants. Other organizations may exist.
-        confusable: For a saved plan, which lacks some names: the ids whose names look like other names.
+        refused: The listings that the token may not read.
+        associated: The organizations that were read together with grants, possibly not all organizations.
+        confusable: The ids with lookalike names, only for a saved plan, which lacks some names.
     """
 
     applications: tuple[Application, ...] | None = None
@@ -102,7 +109,7 @@ class Directory:
 
     @cached_property
     def read(self) -> frozenset[TenantList]:
-        """The lists that were read."""
+        """The listings that reconciler read from the tenant."""
         lists = {
             TenantList.APPLICATIONS: self.applications,
             TenantList.APIS: self.apis,
@@ -112,15 +119,15 @@ class Directory:
 
     @property
     def settled(self) -> frozenset[TenantList]:
-        """The lists that were read, and those that the token may not read."""
+        """The listings that reconciler has read or is not allowed to read."""
         return self.read | self.refused
 
     def has_read(self, lists: Iterable[TenantList]) -> bool:
-        """Return whether all of `lists` were read."""
+        """Return whether reconciler read all of `lists`."""
         return self.read.issuperset(lists)
 
     def reason_unread(self, lists: Iterable[TenantList]) -> str:
-        """Return the reason why some of `lists` were not read."""
+        """Return the reason why reconciler did not read some of `lists`."""
         unread = [each for each in TenantList if each in lists and each not in self.read]
         refused = [each for each in unread if each in self.refused]
         if refused:
@@ -129,47 +136,47 @@ class Directory:
 
     @cached_property
     def resolved_specs(self) -> dict[int, tuple[Any, Any]]:
-        """The specs that `resolve` has resolved with this directory, and their results, by the `id()` of the spec.
+        """The resolved specs and the results of `resolve`, by the `id()` of the spec.
 
-        The entry keeps the spec in memory, so that its `id()` is not used again.
+        An entry keeps the spec in memory, so that Python does not reuse the `id()` of the spec.
         """
         return {}
 
     @cached_property
     def applications_by_id(self) -> Mapping[str, Application]:
-        """Applications by client id."""
+        """The applications by client id."""
         return {application.client_id: application for application in self.applications or ()}
 
     @cached_property
     def apis_by_identifier(self) -> Mapping[str, Api]:
-        """APIs by identifier. A grant calls the identifier `audience`."""
+        """The APIs by identifier. The field `audience` of a grant contains the identifier."""
         return {api.identifier: api for api in self.apis or ()}
 
     @cached_property
     def client_ids_by_name(self) -> Mapping[str, tuple[str, ...]]:
-        """Client ids by application name. Several applications may share a name."""
+        """The client ids by application name. Several applications may share a name."""
         return _group((application.name, application.client_id) for application in self.applications or ())
 
     @cached_property
     def identifiers_by_name(self) -> Mapping[str, tuple[str, ...]]:
-        """API identifiers by API name. Several APIs may share a name."""
+        """The API identifiers by API name. Several APIs may share a name."""
         return _group((api.name, api.identifier) for api in self.apis or ())
 
     @cached_property
     def organizations_by_id(self) -> Mapping[str, Organization]:
-        """Known organizations by id."""
+        """The known organizations by id."""
         return {organization.id: organization for organization in (*self.associated, *(self.organizations or ()))}
 
     @cached_property
     def organization_ids_by_name(self) -> Mapping[str, tuple[str, ...]]:
-        """Organization ids by name. Auth0 keeps the names unique."""
+        """The organization ids by name. Auth0 keeps organization names unique."""
         return _group((organization.name, organization.id) for organization in self.organizations_by_id.values())
 
     def find_organizations(self, name_or_id: str) -> tuple[str, ...]:
         """Return the ids of the organizations with this name or id.
 
-        A text in the format of an id never matches a name, because anybody can give an organization the id of another
-        organization as its name. If organizations were not listed, the id is assumed to exist.
+        A text in the format of an organization id never matches a name. Somebody could otherwise choose the id of an
+        organization as the name of another organization. If organizations were not listed, the id is assumed to exist.
         """
         by_id = (name_or_id,) if name_or_id in self.organizations_by_id else ()
         if ORGANIZATION_ID.fullmatch(name_or_id):
@@ -187,9 +194,9 @@ class Directory:
         return api.name if api else None
 
     def third_party(self, key: Key) -> bool | None:
-        """Return whether the application of a grant belongs to a third party, or None if that is unknown.
+        """Return whether the application of a grant belongs to a third party, or None if the owner is unknown.
 
-        For an application that is not in the list, the answer is None, because the application may be new.
+        Return None if the application is missing in the listing, because the application may be new.
         """
         if key.default_for is not None:
             return False
@@ -199,7 +206,10 @@ class Directory:
         return application.is_third_party if application else None
 
     def client_label(self, key: Key) -> str:
-        """Return a label for the holder of a grant: its name, with the id if the name is ambiguous."""
+        """Return a label for the application of a grant, or for `default_for`.
+
+        The label is the name, with the id if the name is ambiguous.
+        """
         if key.other_holder:
             return key.other_holder
         if key.client_id is None:
@@ -207,20 +217,23 @@ class Directory:
         return self._label(self.client_name(key), key.client_id, self._alike_applications)
 
     def api_label(self, key: Key) -> str:
-        """Return a label for the API of a grant: its name, with the identifier if the name is ambiguous."""
+        """Return a label for the API of a grant.
+
+        The label is the name, with the identifier if the name is ambiguous.
+        """
         return self._label(self.api_name(key), key.audience, self._alike_apis)
 
     def organization_label(self, organization_id: str) -> str:
-        """Return a label for an organization: its name, or the id if the name is unknown."""
+        """Return a label for an organization. The label is the name, or the id if the name is unknown."""
         return self._label(self.organization_name(organization_id), organization_id, self._alike_organizations)
 
     def organization_name(self, organization_id: str) -> str | None:
-        """Return the name of an organization, or None if it is unknown."""
+        """Return the name of an organization, or None if the name is unknown."""
         organization = self.organizations_by_id.get(organization_id)
         return organization.name or None if organization else None
 
     def ambiguous_ids(self, keys: Iterable[Key], organizations: Iterable[str]) -> tuple[str, ...]:
-        """Return the sorted ids that labels show next to ambiguous names."""
+        """Return the ids of applications, APIs and organizations with ambiguous names, sorted."""
         found = {
             key.client_id
             for key in keys
@@ -254,14 +267,14 @@ class Directory:
 
 
 class LookalikeNames:
-    """Names of applications, APIs or organizations, grouped by similar appearance."""
+    """The names of applications, APIs or organizations, grouped by skeleton to find names that look alike."""
 
     def __init__(self, named: Iterable[tuple[str, str]]) -> None:
         self._names = {identity: name for name, identity in named}
         self._by_skeleton = _group((skeleton(name), identity) for identity, name in self._names.items())
 
     def is_confusable(self, identity: str) -> bool:
-        """Return whether the name of `identity` looks like another name, id or label."""
+        """Return whether the name of `identity` looks like the name, id or label of another object."""
         name = self._names.get(identity)
         if not name:
             return False

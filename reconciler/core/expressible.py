@@ -1,4 +1,4 @@
-"""Pure: find grants and values that a grant file cannot express. reconciler never changes them.
+"""Pure: find grants and values that a grant file cannot express. reconciler never changes such grants and values.
 
 A tenant may have grants and values that the schema of grant files does not allow. Plans, --prune, import and snapshots
 all use this module.
@@ -16,23 +16,23 @@ from reconciler.core.tenant_filter import escape_variables
 
 SUBJECT_TYPES = frozenset({SUBJECT_CLIENT, SUBJECT_USER, SUBJECT_ANONYMOUS})
 DEFAULT_HOLDERS = frozenset({"third_party_clients"})
-MAX_TEXT_LENGTH = 8 * 1024  # the limit of one scalar in a grant file
+MAX_TEXT_LENGTH = 8 * 1024  # the maximum length of a scalar in a grant file
 MAX_SCOPE_LENGTH = 280
 MAX_TYPE_LENGTH = 255
 CONTROL_CHARACTER = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 KEYWORD = re.compile("##[A-Za-z0-9_]+##|@@[A-Za-z0-9_]+@@")
-"""Matches the keywords of auth0-deploy-cli, which grant files must not contain."""
+"""Matches the keywords of auth0-deploy-cli, which grant files must not contain. Example: `##KEY##`."""
 SURROGATE = re.compile(r"[\ud800-\udfff]")
-"""Matches surrogates. JSON can contain an unpaired surrogate, but a text file cannot."""
+"""Matches Unicode surrogates. JSON can contain an unpaired surrogate, but a text file cannot."""
 
 
 def reason_not_expressible(grant: ClientGrant) -> str | None:
-    """Return the reason why no grant file can express `grant`, or None."""
+    """Return the reason why no grant file can express `grant`, or None if a grant file can express `grant`."""
     return next(_reasons(grant), None)
 
 
 def keep_inexpressible_values(desired: ClientGrant, observed: ClientGrant) -> ClientGrant:
-    """Add the inexpressible values of `observed` to `desired`, so that an update does not remove them."""
+    """Return `desired` with the inexpressible values of `observed`, which an update then keeps."""
     if any(_organization_reasons(observed)):
         usage, any_organization = observed.organization_usage, observed.allow_any_organization
         desired = desired._replace(organization_usage=usage, allow_any_organization=any_organization)
@@ -52,12 +52,12 @@ def expressible_part(grant: ClientGrant) -> ClientGrant:
 
 
 def has_expressible_key(key: Key) -> bool:
-    """Return whether a grant file can name the grant with `key`."""
+    """Return whether a grant file can express the application, the API and the subject type of `key`."""
     return not any(_key_reasons(key))
 
 
 def allows_organizations(key: Key) -> bool:
-    """Return whether a file may declare organization settings for a grant with `key`."""
+    """Return whether a grant file may declare organization settings for a grant with `key`."""
     if key.default_for is not None:
         return False
     return key.subject_type == SUBJECT_CLIENT or is_user_grant_on_my_organization(key)
@@ -66,7 +66,7 @@ def allows_organizations(key: Key) -> bool:
 def is_user_grant_on_my_organization(key: Key) -> bool:
     """Return whether `key` belongs to a user's grant on the My Organization API.
 
-    Auth0 allows organization settings for these grants, but not for other grants of users.
+    Auth0 allows organization settings for user grants only on the My Organization API.
     """
     return key.subject_type == SUBJECT_USER and key.audience.endswith(MY_ORGANIZATION_SUFFIX)
 
@@ -87,37 +87,37 @@ def _reasons(grant: ClientGrant) -> Iterator[str]:
             if KEYWORD.search(text)
             else "is empty, too long or not printable"
         )
-        yield f"its scope {quote_text(text)} {what}"
+        yield f"the scope {quote_text(text)} {what}"
 
 
 def _key_reasons(key: Key) -> Iterator[str]:
     if key.other_holder:
-        yield "the kind of its holder is unknown"
+        yield "the grant has an unknown kind of holder"
     if key.subject_type not in SUBJECT_TYPES:
-        yield f"its subject type {quote_text(key.subject_type)} is unknown"
+        yield f"the subject type {quote_text(key.subject_type)} is unknown"
     if key.default_for is not None and key.default_for not in DEFAULT_HOLDERS:
-        yield f"it is the default for {quote_text(key.default_for)}, which is unknown"
+        yield f"the value {quote_text(key.default_for)} of default_for is unknown"
     if not is_writable(key.holder) or not is_writable(key.audience):
-        yield "a file cannot contain its id or the identifier of its API"
+        yield "a grant file cannot contain the client id or the identifier of the API"
 
 
 def _organization_reasons(grant: ClientGrant) -> Iterator[str]:
     if grant.organization_usage not in CALLERS:
-        yield f"its organization_usage {quote_text(grant.organization_usage)} is unknown"
+        yield f"the value {quote_text(grant.organization_usage)} of organization_usage is unknown"
     elif grant.organization_usage == USAGE_DENY and grant.allow_any_organization:
-        yield "it allows any organization although it denies organizations"
+        yield "the grant allows any organization, but organization_usage denies organizations"
     elif grant.organization_usage != USAGE_DENY and not allows_organizations(grant.key):
-        yield "it has organization settings, which are only valid for grants of applications"
+        yield "organization settings are only valid for grants of applications"
     elif grant.organizations is not None and (grant.key.subject_type, grant.key.default_for) != (SUBJECT_CLIENT, None):
-        yield "it has organizations, which are only valid for grants of applications"
+        yield "organizations are only valid for grants of applications"
 
 
 def _type_reasons(grant: ClientGrant) -> Iterator[str]:
     if grant.authorization_details_types and grant.key.subject_type != SUBJECT_USER:
-        yield "it has authorization_details_types, which are only valid for users"
+        yield "authorization_details_types are only valid for grants of users"
     for text in sorted(grant.authorization_details_types):
         if not _fits(text, MAX_TYPE_LENGTH):
-            yield f"its authorization_details_types has {quote_text(text)}, which is empty, too long or not printable"
+            yield f"the item {quote_text(text)} of authorization_details_types is empty, too long or not printable"
 
 
 def _inexpressible_scopes(grant: ClientGrant) -> frozenset[str]:

@@ -1,8 +1,8 @@
-"""Pure: the fields of a grant, one row each.
+"""Pure: the table of the fields of a grant.
 
-To add a field, add a row here, a field of `ClientGrant` and `GrantSpec`, and a property in the schema. All other code
-uses the row: reading and writing JSON and YAML, comparing grants, ordering fields, and deciding whether a change adds
-or removes access. The last part of the module defines the callers that each value of `organization_usage` admits.
+To add a field, add a row to FIELDS, a field to `ClientGrant` and `GrantSpec`, and a property to the schema. All other
+code uses the row: reading and writing JSON and YAML, comparing grants, ordering fields, and deciding whether a change
+adds or removes access. The last part of the module defines the callers that each value of `organization_usage` admits.
 """
 
 from collections.abc import Callable, Mapping
@@ -23,16 +23,19 @@ class FieldKind(Enum):
 
 
 class FieldRole(Enum):
-    """The part of a grant that a field belongs to."""
+    """The role of a field: identity, setting, association, or only part of the file."""
 
     KEY = auto()
-    """Identifies the grant: the holder, the API or the subject type. Auth0 cannot change these fields in place."""
+    """The field identifies the grant: application (or `default_for`), API or subject type.
+
+    Auth0 cannot change key fields in place.
+    """
     SETTING = auto()
-    """Part of the requests that create and update a grant."""
+    """The field is part of the requests that create or update a grant."""
     ASSOCIATION = auto()
-    """A list that separate requests change."""
+    """The field is a list that separate requests change."""
     FILE = auto()
-    """Only used in grant files."""
+    """The field exists only in grant files."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,12 +45,12 @@ class GrantField:
     Args:
         name: The name in grant files, in Auth0's JSON and as an attribute of `ClientGrant` and `GrantSpec`.
         kind: The type of the value.
-        role: The part of a grant that the field belongs to.
+        role: The role of the field.
         default: The value of an omitted field.
         has_variables: Whether texts in the field may contain `${variables}`.
         plan_order: The position among the changed fields of a plan, for settings and associations.
-        label: The text before the value in a list of grants. If it is empty, the value is shown alone.
-        widens_access: Returns whether the second value allows access that the first value does not.
+        label: The text before the value in a list of grants. With an empty label, only the value is shown.
+        widens_access: Returns whether the second value allows access that the first value does not allow.
     """
 
     name: str
@@ -75,7 +78,7 @@ def _admits_callers(before: str, after: str) -> bool:
 USAGE_DENY = "deny"
 NO_ITEMS: frozenset[str] = frozenset()
 
-# The rows are in the order of fields in a formatted file.
+# The order of the rows is the order of the fields in a formatted file.
 FIELDS: tuple[GrantField, ...] = (
     GrantField("client", FieldKind.TEXT, FieldRole.KEY, has_variables=True),
     GrantField("clients", FieldKind.SET, FieldRole.FILE, has_variables=True),
@@ -147,16 +150,16 @@ BY_NAME: Mapping[str, GrantField] = {each.name: each for each in FIELDS}
 HOLDERS = ("client", "client_id", "default_for")
 APIS = ("api", "audience")
 SETS = frozenset(each.name for each in FIELDS if each.kind is FieldKind.SET and each.role is not FieldRole.FILE)
-"""Names of the fields whose value is a set."""
+"""The names of the fields whose value is a set."""
 SETTINGS = tuple(each for each in FIELDS if each.role is FieldRole.SETTING)
-"""Fields in the requests that create and update a grant."""
+"""The fields in the requests that create or update a grant."""
 CHANGEABLE = tuple(
     sorted((*SETTINGS, BY_NAME[ORGANIZATIONS]), key=lambda each: each.plan_order)  # the order of a plan
 )
-"""Fields that an update may change, in the order of a plan."""
+"""The fields that an update may change, in the order of a plan."""
 
 IN_FILE_ORDER = tuple(each for each in FIELDS if each in CHANGEABLE)
-"""The same fields in the order of a formatted file."""
+"""The fields that an update may change, in the order of a formatted file."""
 
 _POSITIONS = {each.name: position for position, each in enumerate(FIELDS)}
 
@@ -167,7 +170,7 @@ def field_order(name: str) -> int:
 
 
 def grant_order(values: Mapping[str, object]) -> tuple[str, ...]:
-    """Return the sort key of a grant in a formatted file: the holder, the API, the subject type."""
+    """Return the sort key of a grant in a formatted file: application, API and subject type."""
     parts = (
         next(((str(values[name]), name) for name in names if name in values), ("", ""))
         for names in (("clients", *HOLDERS), APIS)
@@ -189,28 +192,40 @@ CALLERS: Mapping[str, frozenset[str]] = {
     "require": frozenset({WITH_ORGANIZATION}),
     "allow": ALL_CALLERS,
 }
-"""The callers that may use a grant, for each value. Source: Auth0's documentation of `organization_usage`."""
+"""The callers that may use a grant, by value of `organization_usage`.
+
+Source: Auth0's documentation of `organization_usage`.
+"""
 
 
 def callers_gaining_access(before: str, after: str) -> frozenset[str]:
-    """Return the callers that gain access. An unknown value of `after` counts as access for all callers."""
+    """Return the callers that gain access if `organization_usage` changes.
+
+    Treat an unknown `after` as access for all callers.
+    """
     if before == after:
         return frozenset()
     return CALLERS.get(after, ALL_CALLERS) - CALLERS.get(before, frozenset())
 
 
 def callers_losing_access(before: str, after: str) -> frozenset[str]:
-    """Return the callers that lose access. An unknown value of `before` counts as access for all callers."""
+    """Return the callers that lose access if `organization_usage` changes.
+
+    Treat an unknown `before` as access for all callers.
+    """
     return callers_gaining_access(after, before)
 
 
 def admits_organizations(usage: str) -> bool:
-    """Return whether callers with an organization may use a grant with this value."""
+    """Return whether callers with an organization may use a grant whose `organization_usage` is `usage`."""
     return WITH_ORGANIZATION in CALLERS.get(usage, ALL_CALLERS)
 
 
 def describe_effect(before: str, after: str) -> str:
-    """Describe the effect of a change, without a full stop. If the value does not change, return an empty text."""
+    """Describe the effect of a changed `organization_usage`, without a full stop.
+
+    Return an empty string for equal values.
+    """
     gains, losses = sorted(callers_gaining_access(before, after)), sorted(callers_losing_access(before, after))
     parts = [f"{' and '.join(gains)} gain access"] if gains else []
     parts += [f"{' and '.join(losses)} lose access"] if losses else []

@@ -1,4 +1,7 @@
-"""Pure: client grants. Grants from files and grants from tenants both become `ClientGrant`, so they can be compared."""
+"""Pure: client grants.
+
+Grants from files and grants from tenants both become `ClientGrant` values, which reconciler compares.
+"""
 
 from collections.abc import Iterable, Mapping
 from functools import lru_cache
@@ -12,12 +15,15 @@ SUBJECT_ANONYMOUS = "anonymous_user"
 EMPTY_SET: frozenset[str] = frozenset()
 
 CACHE_SIZE = 4096
-"""The cache size of the functions below."""
+"""The maximum number of cached results per function of this module."""
 
 
 @lru_cache(CACHE_SIZE)
 def shared_set(texts: tuple[str, ...]) -> frozenset[str]:
-    """Return the set of `texts`. Equal sets share one object, which saves memory: most grants have one of few sets."""
+    """Return the set of `texts`.
+
+    Equal sets are the same object, which saves memory, because most grants have the same few sets.
+    """
     return _shared(frozenset(texts))
 
 
@@ -27,10 +33,11 @@ def _shared(texts: frozenset[str]) -> frozenset[str]:
 
 
 class Key(NamedTuple):
-    """The identity of a grant: the fields that Auth0 cannot change in place. It does not include the `cgr_` id.
+    """The identity of a grant: the fields that Auth0 cannot change in place. The key does not contain the `cgr_` id.
 
-    Exactly one of `client_id`, `default_for` and `other_holder` is set. `other_holder` describes a holder of an unknown
-    kind and contains the id of the grant. `subject_type` may have an unknown value.
+    Exactly one of `client_id`, `default_for` and `other_holder` is set. `other_holder` is set if Auth0 returned a grant
+    for neither an application nor `default_for`, and contains the id of the grant. `subject_type` may have an unknown
+    value.
 
     The class is a tuple for speed, because a run looks up each key about a dozen times.
     """
@@ -48,7 +55,7 @@ class Key(NamedTuple):
 
     @property
     def order(self) -> tuple[str, str, str, str]:
-        """The sort key of grants."""
+        """The sort key of a grant in plans and reports."""
         return (self.client_id or "", self.default_for or self.other_holder, self.audience, self.subject_type)
 
 
@@ -56,9 +63,10 @@ class ClientGrant(NamedTuple):
     """A grant with defaults filled in. If the desired and the observed grant are equal, no request is needed.
 
     If `allow_all_scopes` is true, `scope` is empty, as in Auth0's responses. `organizations` contains organization ids.
-    It is None if the file has no `organizations` field. In that case, reconciler does not read the organizations.
+    `organizations` is None if the file lacks the field. reconciler reads the organizations only if the file has the
+    field.
 
-    The class is a tuple for speed, because a run creates and compares two of them for each grant.
+    The class is a tuple for speed, because a run creates and compares two `ClientGrant` values for each grant.
     """
 
     key: Key
@@ -73,7 +81,7 @@ class ClientGrant(NamedTuple):
 class ObservedGrant(NamedTuple):
     """A client grant of the tenant, with its id.
 
-    `unknown_fields` has the names of response fields that this version does not know. reconciler ignores these fields.
+    `unknown_fields` contains the names of response fields that this version of reconciler does not know and ignores.
     """
 
     id: str
@@ -88,7 +96,7 @@ class ObservedGrant(NamedTuple):
 
 
 def index_by_key(grants: Iterable[ObservedGrant]) -> Mapping[Key, ObservedGrant]:
-    """Index grants by key."""
+    """Return the observed grants by key."""
     return {each.key: each for each in grants}
 
 
@@ -103,7 +111,7 @@ def without_undeclared_organizations(observed: ClientGrant, desired: ClientGrant
 
 
 def widens(before: ClientGrant, after: ClientGrant) -> bool:
-    """Return whether `after` allows access that `before` does not."""
+    """Return whether `after` allows access that `before` does not allow."""
     return any(
         each.widens_access(getattr(before, each.name), getattr(after, each.name))
         for each in CHANGEABLE
@@ -112,5 +120,5 @@ def widens(before: ClientGrant, after: ClientGrant) -> bool:
 
 
 def narrows(before: ClientGrant, after: ClientGrant) -> bool:
-    """Return whether `before` allows access that `after` does not."""
+    """Return whether `before` allows access that `after` does not allow."""
     return widens(after, before)

@@ -21,10 +21,10 @@ class Limits:
     Attributes:
         deletes_percent: Maximum deletes, in percent of the managed grants.
         updates_percent: Maximum updates, in percent of the managed grants.
-        max_deletes: Maximum deletes. It replaces the percentage.
-        max_updates: Maximum updates. It replaces the percentage.
-        requires_max_deletes: Whether deletes are blocked unless `max_deletes` is set.
-        organization_grants: Maximum grants per organization. Auth0 allows 100 in the public cloud.
+        max_deletes: Maximum number of deletes, which replaces `deletes_percent`.
+        max_updates: Maximum number of updates, which replaces `updates_percent`.
+        requires_max_deletes: Whether all deletes are blocked unless `max_deletes` is set.
+        organization_grants: Maximum number of grants per organization (100 in the public cloud of Auth0).
     """
 
     deletes_percent: int = 30
@@ -36,7 +36,7 @@ class Limits:
 
 
 MIN_MANAGED_FOR_PERCENTAGES = 10
-"""The number of managed grants from which percentages apply. octoDNS has the same rule.
+"""The minimum number of managed grants for the limits in percent. octoDNS has the same rule.
 
 In a small set of grants, a single change is already a large percentage.
 """
@@ -44,15 +44,15 @@ In a small set of grants, a single change is already a large percentage.
 
 @dataclass(frozen=True, slots=True)
 class ProtectionRules:
-    """The rules that decide which grants reconciler must not change.
+    """The rules for grants that reconciler must not change.
 
     Attributes:
         own: The key of the grant that gives reconciler its access token.
         protect: The items of `protect` in reconciler.yaml.
-        managed_scope: The items of `manage` in reconciler.yaml. Other grants must not be changed.
+        managed_scope: The items of `manage` in reconciler.yaml, which match the grants that reconciler may change.
         own_applications: The client ids under `own` in reconciler.yaml.
-        writers_are_own: Whether applications that may change client grants count as own. It is false for a rollback,
-            which must be able to delete a grant that the run created for such an application.
+        writers_are_own: Whether applications that may change client grants count as own, except in a rollback, which
+            may delete a created grant of such an application.
     """
 
     own: Key
@@ -64,8 +64,8 @@ class ProtectionRules:
     def reason_own(self, key: Key, observed: ObservedGrant | None) -> str | None:
         """Return the reason why a grant on the Management API counts as own, or None.
 
-        A pipeline may use one application to plan and another one to apply. Therefore, the grants of all applications
-        that may change client grants count as own.
+        A pipeline may use different applications for `plan` and `apply`. The grants of all applications that may change
+        client grants therefore count as own.
         """
         if key == self.own:
             return "reconciler uses this grant to access the tenant"
@@ -78,7 +78,10 @@ class ProtectionRules:
         return None
 
     def reason(self, key: Key, observed: ObservedGrant | None, directory: Directory) -> tuple[Reason, str] | None:
-        """Return the reason why reconciler must not change a grant, with an explanation, or None."""
+        """Return the reason why reconciler must not change a grant, with an explanation.
+
+        Return None if changes are allowed.
+        """
         if observed is not None and observed.is_system:
             return Reason.SYSTEM, "Auth0 created this grant, and it cannot be changed"
         if own := self.reason_own(key, observed):
@@ -97,8 +100,8 @@ class ProtectionRules:
         """Return the reason to keep an undeclared grant, with a detail. Return None if --prune deletes the grant.
 
         A grant that no file can express is always kept. The grant of a third-party application is deleted only if
-        `manage` contains the client id, because others depend on the grant and third parties choose their own names. A
-        default grant is deleted only if `manage` has items.
+        `manage` contains the client id. Third parties depend on their grants and choose the names of their
+        applications. A default grant is deleted only if `manage` has items.
         """
         if why := self.reason(observed.key, observed, directory):
             return why[0], why[1] if why[0] is Reason.PROTECTED else ""
@@ -119,7 +122,7 @@ AllowedAndBlocked = tuple[tuple[Change, ...], tuple[Blocked, ...]]
 
 
 def block_changes(changes: Iterable[Change], reason: Callable[[Change], str | None]) -> AllowedAndBlocked:
-    """Split changes into allowed and blocked ones. A change is blocked if `reason` returns a text for it."""
+    """Split changes into allowed and blocked changes. A change is blocked if `reason` returns a text for the change."""
     allowed: list[Change] = []
     blocked: list[Blocked] = []
     for change in changes:
@@ -131,11 +134,11 @@ def block_changes(changes: Iterable[Change], reason: Callable[[Change], str | No
 
 
 def forbid_protected(changes: Iterable[Change], protection: ProtectionRules, directory: Directory) -> AllowedAndBlocked:
-    """Block changes of own, protected and unmanaged grants, and of grants that Auth0 created."""
+    """Block changes of own and protected grants, of grants created by Auth0, and of grants outside `manage`."""
 
     def reason(change: Change) -> str | None:
         why = protection.reason(change.key, None if isinstance(change, Create) else change.before, directory)
-        advice = "; remove it from the files" if why and why[0] is Reason.OWN else ""
+        advice = "; remove the grant from the files" if why and why[0] is Reason.OWN else ""
         return why and f"{why[0]}: {why[1]}{advice}"
 
     return block_changes(changes, reason)
@@ -150,12 +153,12 @@ def managed_problems(
     if not managed_scope.patterns:
         return ()
     reasons = ((each, managed_scope.reason_not_included(each.key, directory)) for each in desired)
-    fix = "add it to manage, or remove it here"
+    fix = "add the grant to manage, or remove the declaration"
     return tuple(Problem(each.spec.source, reason, fix) for each, reason in reasons if reason)
 
 
 def forbid_over_limit(changes: Sequence[Change], limits: Limits, managed: int) -> AllowedAndBlocked:
-    """Block all deletes or updates if their number exceeds the limit.
+    """Block all deletes if the number of deletes exceeds the limit, and all updates if the number of updates does.
 
     An update that removes all scopes also counts as a delete. `managed` is the number of managed grants: the declared
     grants that exist in the tenant, and the grants to delete.

@@ -1,8 +1,8 @@
 """Pure: compare the identity of a tenant with the configuration.
 
-Auth0 assigns each tenant one host, the canonical host. A tenant may also have custom domains. The identity of a tenant
-is its canonical host. Auth0 includes the canonical host in the identifier of the tenant's Management API, and therefore
-in each access token.
+Auth0 assigns a host to each tenant, the canonical host. A tenant may also have custom domains. The canonical host is
+the identity of a tenant. Auth0 includes the canonical host in the identifier of the tenant's Management API, and
+therefore in each access token.
 """
 
 import re
@@ -18,16 +18,22 @@ AUTH0_HOSTS = ".auth0.com"
 REGIONS = ("au", "ca", "eu", "jp", "uk", "us")
 """The regions in the domains of Auth0's public cloud (Auth0 documentation: Create Tenants)."""
 AUTH0_HOST = re.compile(rf"(?!xn--)[a-z0-9][a-z0-9-]{{1,61}}[a-z0-9](\.({'|'.join(REGIONS)}))?{re.escape(AUTH0_HOSTS)}")
-"""`<tenant>.auth0.com` or `<tenant>.<region>.auth0.com`. Tenant names have 3 to 63 characters (Create Tenants)."""
+"""Matches `<tenant>.auth0.com` and `<tenant>.<region>.auth0.com`.
+
+Tenant names have 3 to 63 characters (Create Tenants).
+"""
 CREDENTIALS_PREFIX = "AUTH0_"
-"""The default prefix of the environment variables with a tenant's credentials."""
+"""The default prefix of the environment variables that contain the credentials of a tenant."""
 LOOPBACK = re.compile(r"(localhost|127\.0\.0\.1|\[::1\])(:[0-9]{1,5})?")
 RESERVED_NAME = re.compile(r"(.*\.)?(example|invalid|localhost|test|example\.(com|net|org))")
 LAST_PORT = 65_535
 DEFAULT_PORTS = {"http": 80, "https": 443}
 MAX_NAME_LENGTH = 253
 CACHE_SIZE = 10_000
-"""Each tenant is compared with all others, so the hosts of thousands of tenants are computed again and again."""
+"""The maximum number of cached hosts.
+
+Each tenant is compared with all other tenants, so each host is needed many times.
+"""
 LABEL = r"[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
 DOMAIN = re.compile(
     rf"(?P<scheme>https?://)?(?P<name>{LABEL}(\.{LABEL})*\.?|\[::1\])(:(?P<port>[0-9]{{1,5}}))?/?", re.IGNORECASE
@@ -35,16 +41,16 @@ DOMAIN = re.compile(
 
 
 def is_auth0_host(host: str) -> bool:
-    """Return whether a canonical host has a form that Auth0 documents for tenants."""
+    """Return whether a canonical host has the form that Auth0 documents for tenants."""
     return AUTH0_HOST.fullmatch(host) is not None
 
 
 def cloud_of(host: str) -> str:
-    """Return the name of the cloud of a tenant with a canonical host.
+    """Return the name of the Auth0 cloud that hosts the tenant with the canonical host `host`.
 
     All tenants of a private cloud share the rate limit of the Authentication API (Auth0 documentation: Rate Limit
-    Policy). Their hosts differ in the first label, so the cloud is the rest. A tenant of the public cloud has limits of
-    its own, so it is its own cloud.
+    Policy). The hosts of a private cloud differ in the first label, so the other labels are the name of the cloud. A
+    tenant of the public cloud has its own rate limits, so the whole host is the name of the cloud.
     """
     name = strip_port(host)
     parent = name.partition(".")[2]
@@ -62,7 +68,7 @@ def is_reserved(host: str) -> bool:
 
 
 def base_url(domain: str) -> str:
-    """Return the URL of the API. The scheme is https, except for a loopback domain without https://."""
+    """Return the base URL of the tenant's API. The scheme is https, except for a loopback domain without `https://`."""
     scheme, host = parse_domain(domain)
     return f"{scheme or _default_scheme(host)}://{host}"
 
@@ -79,7 +85,7 @@ def host_of(domain: str) -> str:
 
 @lru_cache(CACHE_SIZE)
 def strip_port(host: str) -> str:
-    """Return a canonical host without its port."""
+    """Remove the port from a canonical host."""
     return re.sub(r":[0-9]+$", "", host)
 
 
@@ -95,16 +101,16 @@ def is_same_host(host: str, other: str) -> bool:
 
 
 def parse_domain(domain: str) -> tuple[str, str]:
-    """Split a domain into its scheme, which may be empty, and its canonical host.
+    """Split a domain into scheme and canonical host. The scheme may be empty.
 
-    The canonical host is in lower case, without a final dot and without the default port of its scheme.
+    The canonical host is in lower case, without a final dot and without the default port of the scheme.
 
     Raises:
-        ReconcilerError: if the domain is not valid. The message says what to do.
+        ReconcilerError: if the domain is not valid, with advice in the message.
     """
     match = DOMAIN.fullmatch(domain)
     if match is None or len(match["name"]) > MAX_NAME_LENGTH:
-        raise ReconcilerError(f'"{domain}" is not a valid domain; write it like example.eu.auth0.com')
+        raise ReconcilerError(f'"{domain}" is not a valid domain; use a domain like example.eu.auth0.com')
     scheme = (match["scheme"] or "").lower().removesuffix("://")
     name = match["name"].lower().removesuffix(".")
     port = int(match["port"] or 0)
@@ -113,7 +119,9 @@ def parse_domain(domain: str) -> tuple[str, str]:
     if scheme == "http" and not is_loopback(name):
         raise ReconcilerError(f'"{domain}": plain http would show the credentials to the network; remove http://')
     if "." not in name and not port and not is_loopback(name):
-        raise ReconcilerError(f'"{domain}" is not a whole domain (it has no dot); write it like example.eu.auth0.com')
+        raise ReconcilerError(
+            f'"{domain}" is not a complete domain (it has no dot); use a domain like example.eu.auth0.com'
+        )
     is_implied = port in {0, DEFAULT_PORTS[scheme or _default_scheme(name)]}
     return scheme, name if is_implied else f"{name}:{port}"
 
@@ -124,11 +132,14 @@ def _default_scheme(host: str) -> str:
 
 HTTPS = "https://"
 ALLOW_UNNAMED = "--allow-unnamed-tenant"
-"""The option that permits a run on a tenant that the configuration does not declare."""
+"""The option that permits a run on an undeclared tenant."""
 
 
 class SameTenantError(ReconcilerError):
-    """Several tenants in the configuration are the same tenant. `names` has the names of these tenants."""
+    """The error if several tenants in the configuration are the same tenant.
+
+    `names` contains the names of the tenants.
+    """
 
     def __init__(self, message: str, names: tuple[str, ...]) -> None:
         super().__init__(message)
@@ -136,14 +147,14 @@ class SameTenantError(ReconcilerError):
 
 
 class IdentityClaims:
-    """The identities that the tenants of a run have shown. Two tenants of the configuration must not share one."""
+    """The identities of the tenants of a run. Two tenants of the configuration must not have the same identity."""
 
     def __init__(self) -> None:
         self._names: dict[str, list[str]] = {}
         self._conflicts: dict[str, SameTenantError] = {}
 
     def claim(self, name: str, identities: Iterable[str]) -> None:
-        """Record the identities of a tenant. Repeated claims have no effect."""
+        """Record the identities of the tenant `name`. Repeated calls have no effect."""
         for identity in sorted(identities):
             names = self._names.setdefault(identity, [])
             if name not in names:
@@ -152,18 +163,21 @@ class IdentityClaims:
                 self.record(same_tenant_error(identity, names))
 
     def record(self, error: SameTenantError) -> None:
-        """Record that the tenants of an error are the same tenant."""
+        """Record the tenants of `error` as the same tenant."""
         for name in error.names:
             self._conflicts.setdefault(name, error)
 
     def check(self, name: str) -> None:
-        """Raise SameTenantError if another tenant has the same identity, as far as it is known."""
+        """Raise SameTenantError if another tenant of the run has the same identity.
+
+        Unknown identities are not compared.
+        """
         if error := self._conflicts.get(name):
             raise SameTenantError(str(error), error.names)
 
 
 def same_tenant_error(identity: str, names: Sequence[str]) -> SameTenantError:
-    """Create the error for the tenants `names`, which all identify themselves as `identity`."""
+    """Create the error for several tenants that all identify themselves as `identity`."""
     return SameTenantError(
         f"the tenants {join_words(list(names), 'and')} are the same tenant: they identify themselves as "
         f"{identity}; correct the domains, or remove all but one",
@@ -172,7 +186,10 @@ def same_tenant_error(identity: str, names: Sequence[str]) -> SameTenantError:
 
 
 def identity_of(identifier: str) -> str | None:
-    """Return the host in a Management API identifier like `https://example.eu.auth0.com/api/v2/`, or None."""
+    """Return the host in a Management API identifier like `https://example.eu.auth0.com/api/v2/`.
+
+    Return None for other identifiers.
+    """
     origin = identifier.removesuffix(MANAGEMENT_API_SUFFIX)
     if not identifier.startswith(HTTPS) or origin == identifier or origin.endswith("/"):
         return None
@@ -188,9 +205,10 @@ def management_api_identifier(host: str) -> str:
 
 
 def identities_in(apis: Collection[Api]) -> frozenset[str]:
-    """Return the identities in a tenant's list of APIs.
+    """Return the identities in a tenant's listing of APIs.
 
-    The result has one identity. It is empty if Auth0 changed the format of the Management API's identifier.
+    Normally, the result contains a single identity. The result is empty if Auth0 changed the format of the Management
+    API's identifier.
     """
     found = (identity_of(api.identifier) for api in apis if api.is_system)
     return frozenset(identity for identity in found if identity)
@@ -204,14 +222,14 @@ class IdentityCheck:
         tenant: The name of the tenant.
         host: The canonical form of the domain that reconciler connects to.
         file: The name of the configuration file, for messages.
-        expected: The canonical host that the tenant must have, or None if it is unknown.
+        expected: The canonical host that the tenant must have, or None if the host is unknown.
         source: The setting or variable that contains `expected`, for messages.
         is_configured: Whether `expected` comes from the configuration and not from the environment.
-        others: The names of the other declared tenants by canonical host.
+        others: The names of the other declared tenants, by canonical host.
         unknown: The names of declared tenants whose canonical host is unknown.
         is_declared: Whether the configuration declares the tenant.
-        accepts_real_tenant: Whether a tenant of Auth0's cloud is accepted. It is false for an undeclared tenant on a
-            loopback address.
+        accepts_real_tenant: Whether a tenant of Auth0's cloud is accepted, which is not the case for an undeclared
+            tenant on a loopback address.
     """
 
     tenant: str
@@ -230,7 +248,7 @@ class IdentityCheck:
 
         Raises:
             SameTenantError: if the tenant is another declared tenant.
-            ReconcilerError: if the identity differs from the expected one, or if there are several identities.
+            ReconcilerError: if the tenant has an unexpected identity or several identities.
         """
         for identity in sorted(identities):
             other = self.others.get(comparison_key(identity))
@@ -239,7 +257,8 @@ class IdentityCheck:
                 raise self._same_as(other, found)
             if self.expected and not is_same_host(identity, self.expected):
                 raise ReconcilerError(
-                    f"{found}, but {self.source} says {self.expected}; correct one of them to continue"
+                    f"{found}, but {self.source} says {self.expected}; "
+                    f"connect to {self.expected}, or correct {self.source}"
                 )
             if not self.accepts_real_tenant and identity.endswith(AUTH0_HOSTS):
                 raise ReconcilerError(
@@ -260,29 +279,32 @@ class IdentityCheck:
         return SameTenantError(f"{what}; use --tenant {other}, which has its own settings", (other,))
 
     def notes(self, identities: Collection[str]) -> tuple[str, ...]:
-        """Return notes about an identity that `verify` accepted: missing, not configured, or not compared."""
+        """Return notes if an accepted identity is missing, not configured, or not compared with other tenants."""
         if not identities:
-            compared = f"was not compared with {self.source} ({self.expected})" if self.expected else "is unknown"
-            return (f"the tenant at {self.host} does not show its identity, which {compared}",)
+            compared = f", so {self.source} ({self.expected}) was not checked" if self.expected else ""
+            return (f"the tenant at {self.host} does not show its identity{compared}",)
         (identity,) = identities
         return tuple(filter(None, (self._advice(identity), self._note_if_not_comparable(identity))))
 
     def _advice(self, identity: str) -> str | None:
-        """Suggest to add the identity to the configuration, if it is missing there."""
+        """Return advice to add the identity to the configuration, or None if no advice is needed."""
         is_written = self.is_configured if self.is_declared else self.expected or is_loopback(self.host)
         if is_written or is_same_host(identity, self.host):
             return None
-        location = f"under the tenant {self.tenant} in {self.file}" if self.is_declared else f"for it in {self.file}"
+        location = (
+            f"under the tenant {self.tenant} in {self.file}" if self.is_declared else f"for this tenant in {self.file}"
+        )
         return (
             f"the tenant at {self.host} identifies itself as {identity}; write canonical_domain: {identity} "
-            f"{location}, so that each run compares them"
+            f"{location}, so that each run checks the identity"
         )
 
     def _note_if_not_comparable(self, identity: str) -> str | None:
-        """Return a note if an undeclared tenant may be a declared tenant, because its guards would not apply."""
+        """Return a note if an undeclared tenant may be a declared tenant, whose guards would not apply."""
         if self.is_declared or not self.unknown or not identity.endswith(AUTH0_HOSTS):
             return None
         return (
-            f"{identity} was not compared with {join_words(list(self.unknown), 'and')}, because {self.file} "
-            "lacks their canonical_domain; if this tenant is one of them, its guards do not apply in this run"
+            f"{identity} was not compared with {join_words(list(self.unknown), 'and')}, because {self.file} lacks "
+            f"canonical_domain for these tenants; if {identity} is one of these tenants, the guards of that tenant do "
+            "not apply in this run"
         )

@@ -12,7 +12,7 @@ from reconciler.errors import ReconcilerError
 LAST = "last"
 MAX_NAMED = 5
 SAVED_PLAN = "saved_plan"
-"""The key of the saved plan's checksum in the first line of a run."""
+"""The key of the saved plan's checksum in the first line of a journal."""
 
 
 class JournalEvent(StrEnum):
@@ -29,10 +29,10 @@ class JournalEntry:
     """A line of a journal.
 
     Attributes:
-        event: The kind of the line. It may be unknown to this version.
-        time: The time of the line, or an empty text.
-        number: The position of the change in the plan. It is 0 for a line about the whole run.
-        content: All keys of the line. Any key may be missing.
+        event: The kind of the line, which this version of reconciler may not know.
+        time: The time of the line, or an empty string.
+        number: The position of the change in the plan, or 0 for a line about the whole run.
+        content: The keys and values of the line, of which any may be missing.
     """
 
     event: str
@@ -41,25 +41,25 @@ class JournalEntry:
     content: Mapping[str, object]
 
     def text(self, name: str) -> str:
-        """Return the string at the key `name`, or an empty string."""
+        """Return the string value of the key `name`, or an empty string."""
         value = self.content.get(name)
         return value if isinstance(value, str) else ""
 
     def parts(self, name: str) -> Mapping[str, object]:
-        """Return the object at the key `name`, or an empty object."""
+        """Return the object value of the key `name`, or an empty object."""
         value = self.content.get(name)
         return value if isinstance(value, dict) else {}
 
 
 @dataclass(frozen=True, slots=True)
 class PastRun:
-    """The journal of one run.
+    """The journal of a past run.
 
     Attributes:
         name: The id of the run.
-        entries: The readable lines.
-        unreadable_lines: The numbers of the unreadable lines. The first line has number 1.
-        is_truncated: Whether the last line is unreadable. This happens if the process ended while it wrote the line.
+        entries: The readable lines of the journal.
+        unreadable_lines: The numbers of the unreadable lines, starting at 1.
+        is_truncated: Whether the last line is unreadable, because the process ended during a write.
     """
 
     name: str
@@ -69,41 +69,44 @@ class PastRun:
 
     @property
     def begin_entry(self) -> JournalEntry | None:
-        """The line that begins the run, or None if it is missing."""
+        """The line that begins the run, or None if the line is missing."""
         return next(iter(self._entries_of(JournalEvent.BEGIN)), None)
 
     @property
     def tenant(self) -> str | None:
-        """The name of the tenant, or None if the journal does not contain it."""
+        """The name of the tenant, or None if the journal lacks the name."""
         name = self.begin_entry.parts("tenant").get("name") if self.begin_entry else None
         return name if isinstance(name, str) else None
 
     @property
     def changes(self) -> int | None:
-        """The number of changes in the plan, or None if the journal does not record this number."""
+        """The number of changes in the plan, or None if the journal lacks the number."""
         return _integer(self.begin_entry.content.get("changes")) if self.begin_entry else None
 
     @property
     def results(self) -> Mapping[str, int]:
-        """The number of changes for each result. Changes without a result are not counted."""
+        """The number of changes per result. Changes without a result are not counted."""
         last = {entry.number: entry.text("outcome") for entry in self._entries_of(JournalEvent.RESULT)}
         return dict(sorted(Counter(last.values()).items()))
 
     @property
     def unsettled(self) -> tuple[JournalEntry, ...]:
-        """The last intent of each change without a result. It is unknown whether these changes took effect."""
+        """The last line of kind INTENT for each change without a result.
+
+        A change without a result may have taken effect.
+        """
         settled = {entry.number for entry in self._entries_of(JournalEvent.RESULT)}
         intents = {entry.number: entry for entry in self._entries_of(JournalEvent.INTENT)}
         return tuple(entry for number, entry in sorted(intents.items()) if number not in settled)
 
     @property
     def converged(self) -> bool | None:
-        """Whether the tenant matched the files at the end of the run, or None if the end is missing."""
+        """Whether the tenant matched the files at the end of the run, or None if the journal has no end."""
         ends = self._entries_of(JournalEvent.END)
         return ends[-1].content.get("converged") is True if ends else None
 
     def has_applied(self, saved_plan: str) -> bool:
-        """Return whether the run applied all of its changes and used the saved plan with this checksum."""
+        """Return whether the run used the saved plan with the checksum `saved_plan` and applied all its changes."""
         begin_entry = self.begin_entry
         return (
             begin_entry is not None
@@ -116,7 +119,10 @@ class PastRun:
 
 
 def parse_run(name: str, data: bytes) -> PastRun:
-    """Parse the journal of the run `name`. Unreadable lines are skipped, and `unreadable_lines` has their numbers."""
+    """Parse the journal of the run `name`.
+
+    Unreadable lines are skipped, and `unreadable_lines` contains their numbers.
+    """
     entries: list[JournalEntry] = []
     unreadable_lines: list[int] = []
     lines = data.splitlines()
@@ -134,13 +140,13 @@ def parse_run(name: str, data: bytes) -> PastRun:
 def choose_run(word: str, names: Sequence[str]) -> str:
     """Return the name of the run that `word` selects.
 
-    `names` has the names of all runs, the newest first. `word` is `last`, a name, or the unique prefix of a name.
+    `names` contains the names of all runs, the newest first. `word` is `last`, a name, or the unique prefix of a name.
 
     Raises:
         ReconcilerError: if no run matches, or if several runs match.
     """
     if not names:
-        raise ReconcilerError(f'the run "{word}" does not exist: there are no journals')
+        raise ReconcilerError(f'the run "{word}" does not exist, because no journals were found')
     if word == LAST:
         return names[0]
     matching = [name for name in names if name == word] or [name for name in names if name.startswith(word)]

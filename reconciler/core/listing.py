@@ -1,4 +1,4 @@
-"""Pure: lists of grants: those that the files declare, and those that a tenant has."""
+"""Pure: listings of declared or observed grants."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -16,7 +16,7 @@ NOWHERE = PartialLocations((0, 0))
 
 @dataclass(frozen=True, slots=True)
 class ListedGrant:
-    """A declared grant with the names and ids of its application and API. An unknown name or id is None."""
+    """A grant with the names and ids of its application and API. An unknown name or id is None."""
 
     spec: GrantSpec
     client: str | None
@@ -26,24 +26,27 @@ class ListedGrant:
 
     @property
     def order(self) -> tuple[str, ...]:
-        """The sort key of a list of grants."""
+        """The sort key of a grant in a listing."""
         texts = (self.client, self.client_id, self.spec.default_for, self.api, self.audience, self.spec.subject_type)
         return tuple(text or "" for text in texts)
 
 
 def as_declared(spec: GrantSpec) -> ListedGrant:
-    """Return a grant with the names and ids of its file."""
+    """Convert a declaration to a listed grant with the names and ids in the file."""
     return ListedGrant(spec, spec.client, spec.client_id, spec.api, spec.audience)
 
 
 def as_resolved(desired: DesiredGrant, directory: Directory) -> ListedGrant:
-    """Return a grant with the names and ids of the tenant."""
+    """Convert a desired grant to a listed grant with the names and ids in the tenant."""
     key = desired.key
     return ListedGrant(desired.spec, directory.client_name(key), key.client_id, directory.api_name(key), key.audience)
 
 
 def as_observed(observed: ObservedGrant, directory: Directory) -> ListedGrant:
-    """Return a grant of the tenant with the names and ids of the tenant. Its source has no file."""
+    """Convert an observed grant to a listed grant with the names and ids in the tenant.
+
+    The listed grant has no source file.
+    """
     grant, key = observed.grant, observed.key
     values = {each.name: getattr(grant, each.name) for each in SETTINGS}
     sets = {each.name: tuple(sorted(values[each.name])) for each in SETTINGS if each.kind is FieldKind.SET}
@@ -64,16 +67,16 @@ def as_observed(observed: ObservedGrant, directory: Directory) -> ListedGrant:
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """The grants of one tenant.
+    """The grants of a tenant.
 
     Attributes:
         tenant: The name and domain of the tenant.
         grants: The grants, in any order.
         now: The time of the run, which decides whether a declared grant has expired.
         resolved: Whether names and ids were read from the tenant.
-        observed: Whether these are the grants that the tenant has, not those that the files declare.
-        selection: The selection with its numbers, or None if all grants are listed.
-        notes: Facts about what was not read.
+        observed: Whether the grants come from the tenant and not from the files.
+        selection: The selection and its numbers, or None if all grants are listed.
+        notes: Messages about data that reconciler did not read.
     """
 
     tenant: TenantName
@@ -86,5 +89,5 @@ class Listing:
 
     @property
     def sorted(self) -> list[ListedGrant]:
-        """The grants, sorted by name."""
+        """The grants, sorted by name, id and subject type."""
         return sorted(self.grants, key=lambda each: each.order)

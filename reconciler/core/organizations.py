@@ -18,8 +18,9 @@ from reconciler.core.spec import GrantSpec
 class DeclaredOrganizations:
     """The organizations that files declare.
 
-    `pruned` has the protection rules if the plan may delete undeclared grants. Otherwise it is None. `removals` limits
-    these deletes, with `--prune-removed`. `expired` has the declarations that have expired.
+    `pruned` contains the protection rules if the plan may delete undeclared grants. `pruned` is None if the plan keeps
+    undeclared grants. With `--prune-removed`, only grants in `removals` are deleted. `expired` contains the expired
+    declarations.
     """
 
     specs: tuple[GrantSpec, ...]
@@ -40,7 +41,8 @@ class DeclaredOrganizations:
     def grants_to_read(self, grants: Iterable[ObservedGrant], directory: Directory) -> tuple[ObservedGrant, ...]:
         """Return the grants whose organizations must be read.
 
-        These are the grants whose organizations the files declare, and the grants that the plan may delete.
+        reconciler reads the organizations of a grant if the files declare the organizations, or if the plan may delete
+        the grant.
         """
         desired = {each.key: each.grant for each in resolve(self.specs, directory)[0]}
         removed = None if self.removals is None else resolve_removals(self.removals, directory).by_key
@@ -79,13 +81,13 @@ def check_organizations(
     directory: Directory,
     max_grants: int,
 ) -> tuple[Problem, ...]:
-    """Return a problem for each organization that does not exist, and for each organization over its limit.
+    """Return a problem for each missing organization, and for each organization with too many grants.
 
     Args:
         desired: The declared grants.
         observed: The tenant's grants by key.
-        grant_counts: The current number of grants of each organization, or None if the organization does not exist.
-            Organizations that are not in `grant_counts` are not checked.
+        grant_counts: The current number of grants of each organization, or None if the organization does not exist
+            (organizations without an entry are not checked).
         directory: The tenant's names and ids.
         max_grants: The maximum number of grants per organization.
     """
@@ -128,5 +130,5 @@ def _missing(label: str, source: Source) -> Problem:
 
 def _too_many(label: str, source: Source, now: int, gained: int, max_grants: int) -> Problem:
     what = f'the organization "{label}" may have {max_grants} grants, but it has {now} and the files add {gained}'
-    fix = "remove grants from it first; if Auth0 allows more for your tenant, raise limits.organization_grants"
+    fix = "remove grants from the organization; if Auth0 allows more for your tenant, raise limits.organization_grants"
     return Problem(source, what, fix)

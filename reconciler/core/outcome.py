@@ -16,14 +16,14 @@ NO_ORGANIZATIONS: frozenset[str] = frozenset()
 
 @dataclass(frozen=True, slots=True)
 class Associate:
-    """Add an organization to the grant."""
+    """The request that adds an organization to the grant."""
 
     organization: str
 
 
 @dataclass(frozen=True, slots=True)
 class Dissociate:
-    """Remove an organization from the grant."""
+    """The request that removes an organization from the grant."""
 
     organization: str
 
@@ -38,7 +38,7 @@ class ChangeState(StrEnum):
         BEFORE: The grant is in the state before the change.
         PARTIAL: The grant is in a state between the requests of the change.
         AFTER: The grant is in the state after the change.
-        OTHER: The grant is in another state, which the change does not explain.
+        OTHER: The change does not explain the state of the grant.
     """
 
     BEFORE = "before"
@@ -50,8 +50,8 @@ class ChangeState(StrEnum):
 def required_steps(now: ObservedGrant, after: DesiredGrant) -> tuple[Step, ...]:
     """Return the requests that change the grant from `now` to `after`.
 
-    Requests that add access come before requests that remove access. There is one exception. If the grant denies
-    organizations now, organizations are removed first. Otherwise, new settings could briefly give them access.
+    Requests that add access usually come before requests that remove access. If the grant denies organizations now,
+    requests remove organizations first. New settings could otherwise briefly give access to the removed organizations.
     """
     fields = tuple(each for each in changed_fields(now.grant, after.grant) if each.field != ORGANIZATIONS)
     settings = (Update(now, after, fields),) if fields else ()
@@ -65,7 +65,7 @@ def required_steps(now: ObservedGrant, after: DesiredGrant) -> tuple[Step, ...]:
 
 
 def without_organizations(grant: ClientGrant) -> ClientGrant:
-    """Return the grant as the create request leaves it, before organizations are added."""
+    """Return the grant as the create request leaves the grant, before organizations are added."""
     return grant if grant.organizations is None else grant._replace(organizations=NO_ORGANIZATIONS)
 
 
@@ -75,7 +75,7 @@ def knows_organizations(change: Change) -> bool:
 
 
 def change_state(change: Change, now: ClientGrant | None) -> ChangeState:
-    """Return the state of a change. `now` is the tenant's current grant with this key, or None."""
+    """Return the state of a change. `now` is the tenant's current grant with the same key, or None."""
     if now == grant_after(change):
         return ChangeState.AFTER
     if now == grant_before(change):
@@ -90,20 +90,20 @@ def change_state(change: Change, now: ClientGrant | None) -> ChangeState:
 def _is_between(before: ClientGrant, now: ClientGrant, after: ClientGrant) -> bool:
     settings = [before, after]
     if before.allow_all_scopes and not after.allow_all_scopes:
-        settings.append(after._replace(scope=frozenset()))  # ManagementClient.update may need two requests
+        settings.append(after._replace(scope=frozenset()))  # `ManagementClient.update` may need two requests
     old, current, new = (each.organizations or NO_ORGANIZATIONS for each in (before, now, after))
     return old & new <= current <= old | new and any(
         each._replace(organizations=now.organizations) == now for each in settings
     )
 
 
-CREATED_AND_CHANGED = "created by the run but changed afterwards, so it is not deleted"
+CREATED_AND_CHANGED = "created by the run but changed afterwards, so the grant is not deleted"
 CREATED_AND_KEPT = "created by the run"
 
 
 @dataclass(frozen=True, slots=True)
 class Rollback:
-    """The run to undo: its id, the name and domain of its tenant, and the grants that it was planned to create."""
+    """The run to undo. The fields are the id of the run, the name and domain of the tenant, and the planned creates."""
 
     run: str
     tenant: str
@@ -111,7 +111,10 @@ class Rollback:
     created: tuple[ClientGrant, ...]
 
     def deletes(self, observed: ObservedGrant) -> bool:
-        """Return whether the rollback deletes a grant. It deletes a grant that equals a planned create of the run."""
+        """Return whether the rollback deletes the grant.
+
+        A rollback deletes a grant that equals a planned create of the run.
+        """
         return any(_without_organizations(each) == _without_organizations(observed.grant) for each in self.created)
 
     def planned_to_create(self, key: Key) -> bool:
@@ -120,7 +123,10 @@ class Rollback:
 
 
 def _without_organizations(grant: ClientGrant) -> ClientGrant:
-    """Remove the organizations from a grant. They do not matter for a delete, and they may be unread."""
+    """Remove the organizations from a grant.
+
+    A delete does not depend on organizations, and organizations may be unread.
+    """
     return grant._replace(organizations=None)
 
 
@@ -136,7 +142,7 @@ class Result(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """A change, its result, and the reason for this result."""
+    """A change, its result, and the reason for the result."""
 
     change: Change
     result: Result
@@ -144,7 +150,7 @@ class Outcome:
 
 
 def count_results(outcomes: Iterable[Outcome]) -> dict[Result, int]:
-    """Count the outcomes by result. Every result has an entry, even if its count is 0."""
+    """Count the outcomes by result. Every result has an entry, even if the count is 0."""
     counted = Counter(outcome.result for outcome in outcomes)
     return {result: counted[result] for result in Result}
 
@@ -154,9 +160,9 @@ class ApplyReport:
     """The result of a run.
 
     Attributes:
-        outcomes: One outcome per change.
-        remaining: The plan after the tenant was read again, or None if that failed.
-        verification_error: The reason why the tenant could not be read again, or "".
+        outcomes: The outcome of each change.
+        remaining: The plan after reconciler read the tenant again, or None if that failed.
+        verification_error: The reason why reconciler could not read the tenant again, or an empty string.
     """
 
     outcomes: tuple[Outcome, ...]
@@ -165,16 +171,16 @@ class ApplyReport:
 
     @property
     def differences(self) -> tuple[Change, ...]:
-        """The remaining changes. It is empty if the tenant was not read again."""
+        """The remaining changes, or an empty tuple if reconciler did not read the tenant again."""
         return self.remaining.changes if self.remaining and self.outcomes else ()
 
     @property
     def discarded(self) -> frozenset[Key]:
-        """The keys of changes that Auth0 accepted and discarded. They were missing when the tenant was read again."""
+        """The keys of accepted changes that the tenant lacked when reconciler read the tenant again."""
         applied = {outcome.change.key for outcome in self.outcomes if outcome.result is Result.APPLIED}
         return frozenset(change.key for change in self.differences if change.key in applied)
 
     @property
     def converged(self) -> bool:
-        """Whether the tenant was read again and matches the files."""
+        """Whether reconciler read the tenant again and the tenant matches the files."""
         return self.remaining is not None and self.remaining.converged

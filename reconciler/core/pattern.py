@@ -1,4 +1,4 @@
-"""Pure: patterns that match grants. `*` matches any characters and `?` matches one character."""
+"""Pure: patterns that match grants. `*` matches any characters and `?` matches a single character."""
 
 import re
 from dataclasses import dataclass
@@ -23,13 +23,13 @@ class Match(StrEnum):
 
 
 class Unread(Enum):
-    """The type of a value that is not known, because it was not read."""
+    """The type of a value that is unknown because reconciler did not read the value."""
 
     VALUE = "unread"
 
 
 Value = str | Unread | None
-"""The value that a pattern is compared with. None means that the grant has no such value.
+"""The grant's value of a pattern field. None means that the grant lacks the value.
 
 For example, a default grant has no application.
 """
@@ -37,7 +37,7 @@ For example, a default grant has no application.
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pattern:
-    """Matches a grant if all fields of the pattern match. A pattern without fields matches every grant."""
+    """A pattern that matches a grant if all fields match. A pattern without fields matches every grant."""
 
     client: str | None = None
     client_id: str | None = None
@@ -46,7 +46,7 @@ class Pattern:
     subject_type: str | None = None
 
     def __str__(self) -> str:
-        """Return the fields for messages, for example `client "Billing*", api "Invoices API"`."""
+        """Return the fields of the pattern for messages, for example `client "Billing*", api "Invoices API"`."""
         return ", ".join(
             f'{name} "{getattr(self, name)}"' for name in PATTERN_FIELDS if getattr(self, name) is not None
         )
@@ -62,25 +62,28 @@ class Pattern:
         return next((each for each in (Match.NO, Match.UNKNOWN) if each in answers), Match.YES)
 
     def has_exact_id(self, key: Key) -> bool:
-        """Return whether the pattern contains the exact client id. A name does not count: anybody can choose it."""
+        """Return whether the pattern contains the exact client id.
+
+        Application names do not suffice, because anybody can choose a name.
+        """
         return self.client_id is not None and self.client_id == key.client_id
 
     def describe(self, key: Key, directory: Directory) -> str:
-        """Return the pattern for a message. If the match is unknown, the text says so."""
+        """Return the pattern for a message. The text says if the match is uncertain."""
         unknown = self.matches(key, directory) is Match.UNKNOWN
         return f"{self} may match, because the name is unknown" if unknown else str(self)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Protect(Pattern):
-    """An item of `protect`. reconciler does not change the grants that it matches."""
+    """An item of `protect`. reconciler does not change a grant that matches the item."""
 
     reason: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class ManagedScope:
-    """The grants that reconciler may change. A grant is managed if an item of `patterns` matches it.
+    """The grants that reconciler may change. A grant is managed if a pattern in `patterns` matches the grant.
 
     If `patterns` is empty, all grants are managed.
     """
@@ -92,7 +95,7 @@ class ManagedScope:
         return not self.reason_not_included(key, directory)
 
     def reason_not_included(self, key: Key, directory: Directory) -> str:
-        """Return the reason why reconciler must not change the grant, or an empty text.
+        """Return the reason why reconciler must not change the grant, or an empty string.
 
         A pattern with an unknown name does not match.
         """
@@ -109,12 +112,12 @@ class ManagedScope:
         return "manage in reconciler.yaml does not match this grant"
 
     def has_exact_id(self, key: Key, directory: Directory) -> bool:
-        """Return whether a pattern matches the grant and contains its exact client id."""
+        """Return whether a pattern matches the grant and contains the exact client id of the grant."""
         return any(each.has_exact_id(key) and each.matches(key, directory) is Match.YES for each in self.patterns)
 
 
 def value_of(name: str, key: Key, directory: Directory) -> Value:
-    """Return the value of a grant for the pattern field `name`."""
+    """Return the grant's value of the pattern field `name`."""
     match name:
         case "client_id":
             return Unread.VALUE if key.other_holder else key.client_id
@@ -130,7 +133,7 @@ def value_of(name: str, key: Key, directory: Directory) -> Value:
 
 
 def match_value(pattern: str, value: Value) -> Match:
-    """Return whether `pattern` matches a value that may be missing or not known."""
+    """Return whether `pattern` matches a value. The value may be missing or unknown."""
     if value is None:
         return Match.NO
     if isinstance(value, Unread):
@@ -159,5 +162,8 @@ def matches(value: str, pattern: str) -> bool:
 
 @lru_cache(CACHE_SIZE)
 def _expression(part: str) -> re.Pattern[str]:
-    """Convert a part of a pattern to a regular expression. It has no repetition, so matching takes linear time."""
+    """Convert a part of a pattern to a regular expression.
+
+    Without repetition in the expression, matching takes linear time.
+    """
     return re.compile("".join("." if character == "?" else re.escape(character) for character in part), re.DOTALL)

@@ -1,4 +1,4 @@
-"""Pure: the permissions that a plan needs, and the lists that must be read for it."""
+"""Pure: the permissions and listings that a plan needs."""
 
 from collections.abc import Iterable, Iterator
 
@@ -16,9 +16,9 @@ from reconciler.core.spec import GrantSpec
 def lists_to_read(
     specs: Iterable[GrantSpec], grants: Iterable[ObservedGrant], directory: Directory
 ) -> frozenset[TenantList]:
-    """Return the lists that must still be read to check grants that are created or widened.
+    """Return the listings that must still be read to check new and widened grants.
 
-    Lists that the token may not read are left out.
+    Listings that the token may not read are left out.
     """
     missing = frozenset(TenantList) - directory.settled
     if not missing:
@@ -44,7 +44,8 @@ WRITE_ORGANIZATION_PERMISSIONS = ("create:organization_client_grants", "delete:o
 def missing_permissions(plan: Plan, held: frozenset[str] | None) -> list[str]:
     """Return the permissions that the plan needs and the token lacks, sorted.
 
-    `held` has the permissions of the token. If it is None, they are unknown, and the result is empty.
+    `held` contains the permissions of the token. If `held` is None, the permissions are unknown and the result is
+    empty.
     """
     if held is None:
         return []

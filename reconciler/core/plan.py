@@ -21,7 +21,7 @@ from reconciler.core.spec import GrantSpec
 class Origin(StrEnum):
     """The origin of a change: the files changed since the base, the tenant changed, or both.
 
-    EXPIRED means that neither changed: the end of the grant has passed.
+    EXPIRED means that neither the files nor the tenant changed, but the end of the grant has passed.
     """
 
     BRANCH = "branch"
@@ -40,7 +40,7 @@ TITLES: Mapping[Origin, str] = {
 
 @dataclass(frozen=True, slots=True)
 class Create:
-    """Create a grant."""
+    """A planned change that creates a grant."""
 
     after: DesiredGrant
 
@@ -51,13 +51,13 @@ class Create:
 
     @property
     def fields(self) -> tuple[FieldChange, ...]:
-        """The settings of the new grant that differ from their defaults."""
+        """The settings of the new grant that differ from the default."""
         return granted_fields(self.after.grant)
 
 
 @dataclass(frozen=True, slots=True)
 class Update:
-    """Change the settings of a grant."""
+    """A planned change of the settings of a grant."""
 
     before: ObservedGrant
     after: DesiredGrant
@@ -76,9 +76,9 @@ class Update:
 
 @dataclass(frozen=True, slots=True)
 class Delete:
-    """Delete a grant that no file declares, or whose declaration has expired.
+    """A planned change that deletes an undeclared or expired grant.
 
-    `removal` is the earlier declaration of the grant, if it is known. `expired` is the declaration that has expired.
+    `removal` is the earlier declaration of the grant, or None if unknown. `expired` is the expired declaration.
     """
 
     before: ObservedGrant
@@ -92,7 +92,7 @@ class Delete:
 
     @property
     def fields(self) -> tuple[FieldChange, ...]:
-        """The settings of the grant that differ from their defaults."""
+        """The settings of the grant that differ from the default."""
         return revoked_fields(self.before.grant)
 
 
@@ -101,7 +101,7 @@ Change = Create | Update | Delete
 
 @dataclass(frozen=True, slots=True)
 class Blocked:
-    """A change that a guard blocks. If a plan has a blocked change, none of its changes are applied."""
+    """A change that a guard blocks. If any change of a plan is blocked, `apply` applies no change of the plan."""
 
     change: Change
     reason: str
@@ -131,15 +131,15 @@ class LeftAlone:
 
     @property
     def why(self) -> str:
-        """The reason, followed by the detail."""
+        """The reason and the detail, if the grant has a detail."""
         return f"{self.reason}: {self.detail}" if self.detail else str(self.reason)
 
 
 @dataclass(frozen=True, slots=True)
 class GrantFacts:
-    """What a tenant says about the application and the API of a change. None means not known.
+    """The properties of the application and the API of a change. None means that a property is not known.
 
-    `api_scopes` are the scopes of the API, if the change allows all of them.
+    `api_scopes` contains the scopes of the API if the change allows all scopes.
     """
 
     third_party: bool | None = None
@@ -150,12 +150,12 @@ class GrantFacts:
 NO_FACTS = GrantFacts()
 
 SANDBOX = "SANDBOX"
-"""The label that follows the name of a sandbox in output for people."""
+"""The label after the name of a sandbox in output for people."""
 
 
 @dataclass(frozen=True, slots=True)
 class TenantName:
-    """The name and the domain of a tenant, and whether it is a sandbox."""
+    """The name and the domain of a tenant, and whether the tenant is a sandbox."""
 
     name: str
     domain: str
@@ -163,7 +163,7 @@ class TenantName:
 
     @property
     def label(self) -> str:
-        """The name for people. A sandbox has a label, so that it is not mistaken for an Auth0 tenant."""
+        """The name for people. A sandbox has a label, so that nobody takes the sandbox for an Auth0 tenant."""
         return f"{self.name} {SANDBOX}" if self.is_sandbox else self.name
 
     def __str__(self) -> str:
@@ -177,25 +177,24 @@ class Plan:
 
     Attributes:
         tenant: The name and domain of the tenant.
-        changes: The changes, in the order in which they are applied.
+        changes: The changes, in the order of `apply`.
         blocked: The changes that guards block.
         left_alone: The undeclared grants that the plan does not delete.
-        no_longer_declared: The grants that the files at the base declare, that the files no longer declare, and that
-            the plan does not delete. They are also in `left_alone`. It is empty without --base.
+        no_longer_declared: The part of `left_alone` that the files at the base declare, with --base.
         unchanged: The number of declared grants that need no change.
         differing: The number of declared grants that --create-only, --only-branch or --only-expired leaves different.
-        skipped: The number of declared grants that refer to an application, API or organization that does not exist.
+        skipped: The number of declared grants whose application, API or organization does not exist.
         directory: The names and ids of the tenant.
         warnings: The problems that do not prevent the plan.
         notes: Other facts for the reviewer.
         risks: The risks of changes and blocked changes, the highest first.
-        origins: The origin of each change. It is empty without --base.
-        facts: What the tenant says about the application and the API of each create and update.
-        attributions: Who changed a grant last, with --attribute. The text is not escaped.
+        origins: The origin of each change, with --base.
+        facts: The properties of the application and the API of each create and update.
+        attributions: The person or program that last changed each grant, as unescaped text, with --attribute.
         not_checked: The checks that were skipped.
         config_changes: The changes in reconciler.yaml since the base.
-        selection: The selection of grants, or None if the plan is about all grants.
-        expiry_changes: The grants whose end in the files changed since the base. It is empty without --base.
+        selection: The selection of grants, or None if the plan covers all grants.
+        expiry_changes: The grants whose end in the files changed since the base, with --base.
     """
 
     tenant: TenantName
@@ -220,12 +219,12 @@ class Plan:
 
     @property
     def converged(self) -> bool:
-        """Whether the tenant has all declared grants, so that the plan has no changes."""
+        """Whether the tenant has all declared grants and the plan has no changes."""
         return not self.changes and not self.blocked and not self.skipped
 
     @property
     def has_differences(self) -> bool:
-        """Whether the tenant differs from the files: changes, blocked changes, or removals without effect."""
+        """Whether the plan contains changes, blocked changes, or removed grants that stay in the tenant."""
         return bool(self.changes or self.blocked or self.no_longer_declared)
 
 
@@ -233,9 +232,10 @@ class Plan:
 class Comparison:
     """The differences between desired and observed grants, before guards.
 
-    `kept` has the declared grants of the tenant with values that no file can express. The plan does not change these
-    values. `others` is the number of declared grants of the tenant that are not selected. Limits count them.
-    `expired` has the declarations that have expired. Their grants are undeclared.
+    `kept` contains the declared grants of the tenant with values that no file can express. The plan does not change
+    inexpressible values. `others` is the number of declared grants of the tenant outside the selection. The limits in
+    percent also refer to the grants outside the selection. `expired` contains the expired declarations. A grant with an
+    expired declaration is undeclared.
     """
 
     desired: tuple[DesiredGrant, ...]
@@ -249,7 +249,7 @@ class Comparison:
 
 
 def compare(desired: Iterable[DesiredGrant], observed: Mapping[Key, ObservedGrant]) -> Comparison:
-    """Compare desired and observed grants. Each part of the result is sorted by key."""
+    """Compare desired and observed grants. Sort each part of the result by key."""
     ours = {each.key: each for each in desired}
     pairs = [(observed[key], each) for key, each in ours.items() if key in observed]
     unequal = [_make_comparable(*pair) for pair in pairs if pair[0].grant != pair[1].grant]
@@ -273,7 +273,7 @@ def compare(desired: Iterable[DesiredGrant], observed: Mapping[Key, ObservedGran
 
 
 def _make_comparable(observed: ObservedGrant, desired: DesiredGrant) -> tuple[ObservedGrant, DesiredGrant]:
-    """Make two grants comparable.
+    """Remove the differences between two grants that an update must not change.
 
     Remove undeclared organizations from the observed grant. Add the inexpressible values of the observed grant to the
     desired grant.
@@ -287,20 +287,26 @@ def _make_comparable(observed: ObservedGrant, desired: DesiredGrant) -> tuple[Ob
 
 
 def sort_for_apply(changes: Iterable[Change], directory: Directory) -> tuple[Change, ...]:
-    """Sort changes for apply: creates, widening updates, narrowing updates, deletes. Each phase is sorted by name.
+    """Sort changes for apply: creates, widening updates, narrowing updates, deletes.
 
-    In this order, no application loses access before another one gains it.
+    Sort the changes of each phase by name.
+
+    Applications therefore gain access before other applications lose access.
     """
     return tuple(sorted(changes, key=lambda change: (apply_phase(change), *name_order(change.key, directory))))
 
 
 def name_order(key: Key, directory: Directory) -> tuple[str, ...]:
-    """Return the sort key of a grant in output: the names of its application and API, ignoring case, then their ids."""
+    """Return the sort key of a grant in output.
+
+    The key contains the label of the application, the label of the API, and then the ids. Case does not affect the
+    order of labels.
+    """
     return directory.client_label(key).casefold(), directory.api_label(key).casefold(), *key.order
 
 
 def facts_of(change: Change, directory: Directory) -> GrantFacts:
-    """Return the facts that a reviewer of a change relies on. A delete has no facts."""
+    """Return the facts that a reviewer of a change needs. Return no facts for a delete."""
     after = grant_after(change)
     if after is None:
         return NO_FACTS
@@ -325,7 +331,7 @@ def removes_access(change: Change) -> bool:
 
 
 def removes_all_scopes(change: Change) -> bool:
-    """Return whether a change deletes a grant or removes all its scopes.
+    """Return whether a change deletes a grant or removes all scopes of a grant.
 
     An application can still get tokens for a grant without scopes.
     """
@@ -337,7 +343,7 @@ def removes_all_scopes(change: Change) -> bool:
 
 
 def apply_phase(change: Change) -> int:
-    """Return the phase in which a change is applied, from 0 to 3. Changes of the same phase are independent."""
+    """Return the phase (0 to 3) in which `apply` applies a change. Changes of the same phase are independent."""
     match change:
         case Create():
             return 0
@@ -368,7 +374,8 @@ def find_origins(
 ) -> Mapping[Key, Origin]:
     """Return the origin of each change.
 
-    `base` has the grants that the files at the base declare, without the expired ones in `expired_at_base`.
+    `base` contains the grants that the files at the base declare. Grants that had expired at the base are in
+    `expired_at_base` instead.
     """
     declared = {each.key: each.grant for each in base}
     return {
@@ -387,5 +394,5 @@ def _origin(change: Change, base: ClientGrant | None) -> Origin:
 
 
 def _agree(before: ClientGrant, base: ClientGrant) -> bool:
-    """Return whether two grants are equal. Organizations are compared only if both grants have them."""
+    """Return whether two grants are equal. Organizations are compared only if both grants declare organizations."""
     return without_undeclared_organizations(before, base) == without_undeclared_organizations(base, before)

@@ -16,7 +16,7 @@ MAX_NAMED = 5
 
 
 def notes_on_skipped_checks(not_checked: Iterable[NotChecked]) -> Iterator[str]:
-    """Yield a note for each reason why checks were skipped."""
+    """Yield a note for each reason why reconciler skipped checks."""
     causes: dict[str, list[NotChecked]] = {}
     for each in not_checked:
         causes.setdefault(each.why, []).append(each)
@@ -28,9 +28,9 @@ def notes_on_skipped_checks(not_checked: Iterable[NotChecked]) -> Iterator[str]:
 def notes_on_matches_by_name(
     changes: Iterable[Change], managed_scope: ManagedScope, directory: Directory
 ) -> Iterator[str]:
-    """Yield a note for each item of `manage` that permits changes without an exact client id.
+    """Yield a note for each item of `manage` that permits changes but lacks the exact client id.
 
-    Anybody can choose the name of an application, so a reviewer should look at these changes.
+    Anybody can choose the name of an application, so a reviewer should check the changes that match by name.
     """
     names: dict[tuple[str, str], list[str]] = {}
     for change in changes:
@@ -46,14 +46,14 @@ def notes_on_matches_by_name(
 
 
 def notes_on_kept_values(grants: Iterable[ObservedGrant], directory: Directory) -> Iterator[str]:
-    """Yield a note for each kind of value that no file can express and that declared grants keep."""
+    """Yield a note for each kind of inexpressible value in declared grants. reconciler keeps inexpressible values."""
     counts = Counter(reason_not_expressible(each.grant) for each in grants)
     examples = {reason_not_expressible(each.grant): each.key for each in grants}
     for why, count in counts.items():
         key = examples[why]
         label = f"{directory.client_label(key)} -> {directory.api_label(key)}"
         more = f" and {pluralize(count - 1, 'other grant')}" if count > 1 else ""
-        yield f"{label}{more}: {why}; a grant file cannot express this, so reconciler does not change it"
+        yield f"{label}{more}: {why}; a grant file cannot express this value, so reconciler keeps the value"
 
 
 def notes_on_opened_grants(updates: Iterable[Update]) -> Iterator[str]:
@@ -62,7 +62,7 @@ def notes_on_opened_grants(updates: Iterable[Update]) -> Iterator[str]:
     if opened:
         yield (
             f"{pluralize(opened, 'grant')} will no longer deny organizations, so organizations that are already "
-            "assigned gain access; declare organizations to see them"
+            "assigned gain access; declare organizations to see these organizations"
         )
 
 

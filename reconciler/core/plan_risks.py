@@ -1,4 +1,4 @@
-"""Pure: the risks of a plan, the worst first, each with its grant."""
+"""Pure: list the risks of a plan with their grants, the highest risk first."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ LOWEST_SEVERITY = (len(Level), True)
 
 @dataclass(frozen=True, slots=True)
 class GrantRisk:
-    """A risk with its grant."""
+    """A risk, with the key and the label of the grant."""
 
     label: str
     key: Key
@@ -25,7 +25,7 @@ class GrantRisk:
 
 
 def risks_at_level(plan: Plan, level: Level) -> list[GrantRisk]:
-    """Return the risks of one level, including blocked changes: the highest severity first, then by name."""
+    """Return the risks of a level, including risks of blocked changes. Sort by rule, severity, message and name."""
     found = [
         GrantRisk(grant_label(key, plan.directory), key, risk)
         for key, risks in plan.risks.items()
@@ -46,7 +46,7 @@ def risks_at_level(plan: Plan, level: Level) -> list[GrantRisk]:
 
 
 def severities(plan: Plan) -> Mapping[Key, tuple[int, bool]]:
-    """Return the severity of the worst added scope per change. Changes without new scopes are missing."""
+    """Return the severity of the most dangerous added scope of each change. Changes without new scopes are left out."""
     found: dict[Key, tuple[int, bool]] = {}
     for change in (*plan.changes, *(each.change for each in plan.blocked)):
         if change.key in plan.risks:
@@ -58,13 +58,13 @@ def severities(plan: Plan) -> Mapping[Key, tuple[int, bool]]:
 
 
 def all_risks(plan: Plan) -> Iterator[Risk]:
-    """Yield the risks of all changes, including blocked ones and changes of reconciler.yaml."""
+    """Yield the risks of all changes, including blocked changes and changes of reconciler.yaml."""
     for risks in plan.risks.values():
         yield from risks
     yield from (each.risk for each in plan.config_changes)
 
 
 def grant_label(key: Key, directory: Directory) -> str:
-    """Return `application -> API` with known names. The subject type is added unless it is `client`."""
+    """Return `application -> API` with known names, and the subject type unless the subject type is `client`."""
     subject = "" if key.subject_type == SUBJECT_CLIENT else f" ({visible(key.subject_type)})"
     return f"{visible(directory.client_label(key))} -> {visible(directory.api_label(key))}{subject}"

@@ -70,7 +70,7 @@ class Observation:
     Attributes:
         grants: All client grants of the tenant.
         directory: The names and ids of the tenant.
-        notes: Facts for the reviewer about what was read, such as ignored fields.
+        notes: Facts for the reviewer about the read data, such as ignored fields.
         organization_grants: The number of grants of each organization that gains a grant, or None if the organization
             does not exist.
     """
@@ -86,21 +86,20 @@ class PlanRules:
     """The options, guards and policy of a plan.
 
     Attributes:
-        now: The time of the run. Grants whose end has passed are not desired.
+        now: The time of the run, which decides whether a grant has expired.
         protection: The rules that decide which grants must not be changed.
         limits: The maximum number of deletes and updates.
         policy: The accepted and denied risks.
         prune: Whether undeclared grants are deleted.
         create_only: Whether the plan only creates grants.
-        skip_missing: Whether grants that refer to something missing are skipped.
-        base, base_commit: The specs of the files at the base, and its commit id. None and empty without --base.
-        only_branch: Whether the plan leaves out drift.
-        removals: The grants that earlier commits declare, with --prune-removed. The plan deletes those that the files
-            do not declare.
+        skip_missing: Whether grants are skipped if their application, API or organization does not exist.
+        base, base_commit: The specs of the files at the base, and the commit id of the base, with --base.
+        only_branch: Whether the plan only contains changes that the branch causes.
+        removals: The removed grants, with --prune-removed.
         rollback: The run that the plan undoes, or None.
-        selection: The grants that the plan is about.
-        only_expired: Whether the plan only deletes grants that have expired.
-        warn_before: How long before the end of a grant its line gets a warning.
+        selection: The grants that the plan covers.
+        only_expired: Whether the plan only deletes expired grants.
+        warn_before: The time before the end of a grant from which the grant gets a warning.
     """
 
     now: datetime
@@ -127,10 +126,10 @@ class CandidateChanges:
     Attributes:
         changes: The changes.
         left_alone: The undeclared grants that are not deleted.
-        origins: The origin of each change. It is empty without --base.
+        origins: The origin of each change, with --base.
         differing: The number of declared grants that --create-only, --only-branch or --only-expired leaves different.
-        base: The grants that the files at the base declare, by key, including expired ones.
-        unresolved: The removed grants whose names the tenant does not have.
+        base: The grants that the files at the base declare, by key, including expired grants.
+        unresolved: The removed grants whose names do not identify exactly one application and API of the tenant.
     """
 
     changes: tuple[Change, ...]
@@ -142,7 +141,7 @@ class CandidateChanges:
 
 
 def make_plan(specs: Iterable[GrantSpec], observation: Observation, rules: PlanRules, tenant: TenantName) -> Plan:
-    """Return the plan that brings the tenant to the state that `specs` declare.
+    """Return the plan that brings the tenant to the state in `specs`.
 
     Raises:
         ProblemsError: if a name is unknown or ambiguous, or if Auth0 would refuse a grant.
@@ -189,7 +188,7 @@ def make_plan(specs: Iterable[GrantSpec], observation: Observation, rules: PlanR
 def _check(
     desired: tuple[DesiredGrant, ...], observed: Mapping[Key, ObservedGrant], observation: Observation, rules: PlanRules
 ) -> tuple[tuple[Problem, ...], tuple[NotChecked, ...]]:
-    """Return the problems of declared grants, and the skipped checks. With --only-expired, nothing is checked."""
+    """Return the problems of declared grants, and the skipped checks. With --only-expired, the result is empty."""
     if rules.only_expired:
         return (), ()
     directory = observation.directory
@@ -203,7 +202,7 @@ def _check(
 
 
 def _earlier_files(rules: PlanRules, directory: Directory) -> Mapping[Key, str]:
-    """Return the files that declared grants earlier, by key, if the selection contains files."""
+    """Return the file of each earlier declaration, by key. Without files in the selection, the result is empty."""
     if not rules.selection.files:
         return {}
     base = {each.key: Removal(each.spec).path for each in resolve(rules.base or (), directory)[0]}
@@ -266,7 +265,7 @@ def _by_name(items: Iterable[T], key: Callable[[T], Key], directory: Directory) 
 def _no_longer_declared(
     candidates: CandidateChanges, comparison: Comparison, base_commit: str
 ) -> Iterator[NoLongerDeclared]:
-    """Yield the grants that only the files at the base declare and that the plan does not delete."""
+    """Yield the remaining grants of the tenant that only the files at the base declare."""
     no_longer = candidates.base.keys() - comparison.expired.keys()
     stays = [each for each in candidates.left_alone if each.observed.key in no_longer]
     if not stays:
@@ -310,7 +309,7 @@ def _split_base(rules: PlanRules) -> tuple[tuple[GrantSpec, ...], tuple[GrantSpe
 
 
 def _without(candidates: CandidateChanges, left_out: Iterable[Change]) -> CandidateChanges:
-    """Leave out changes. Grants that would be deleted become `left_alone`."""
+    """Remove the changes `left_out` from the candidates. The grant of a removed delete is added to `left_alone`."""
     by_key = {change.key: change for change in left_out}
     undeclared = tuple(_left_alone(each) for each in by_key.values() if isinstance(each, Delete))
     left_alone = (*candidates.left_alone, *undeclared)
@@ -325,7 +324,7 @@ def _without(candidates: CandidateChanges, left_out: Iterable[Change]) -> Candid
 
 def _left_alone(change: Delete) -> LeftAlone:
     if change.expired:
-        return LeftAlone(change.before, Reason.EXPIRED, "the branch did not change its declaration (--only-branch)")
+        return LeftAlone(change.before, Reason.EXPIRED, "the branch did not change this declaration (--only-branch)")
     return LeftAlone(change.before, Reason.REMOVED if change.removal else Reason.UNMANAGED)
 
 
@@ -372,7 +371,7 @@ def _split_undeclared(
     directory: Directory,
     removals: Mapping[Key, Removal],
 ) -> tuple[tuple[Delete, ...], tuple[LeftAlone, ...]]:
-    """Split undeclared grants into deletes and kept grants. `removals` has the known earlier declarations."""
+    """Split undeclared grants into deletes and kept grants. `removals` contains the known earlier declarations."""
     deletes: list[Delete] = []
     left_alone: list[LeftAlone] = []
     for each in comparison.undeclared:

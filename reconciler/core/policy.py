@@ -1,6 +1,6 @@
 """Pure: the policy in reconciler.yaml, which allows, warns about, or denies risks.
 
-The module also reports items of `protect`, `manage` and `policy` that match no grant, with similar names.
+The module also finds items of `protect`, `manage` and `policy` that match no grant, and suggests similar names.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -31,7 +31,10 @@ from reconciler.core.suggest import Suggestions, explain_normalization, to_nfc
 
 
 class Verdict(StrEnum):
-    """The decision on a risk: hide it, show it, or block its change. The last value is the strictest."""
+    """The decision on a risk: hide the risk, show the risk, or block the change.
+
+    The values are sorted from the least strict to the strictest.
+    """
 
     ALLOW = "allow"
     WARN = "warn"
@@ -40,9 +43,10 @@ class Verdict(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class PolicyRule:
-    """An item of `policy.rules`: the verdict on the risks of `rule` for grants that `grants` matches.
+    """An item of `policy.rules`: the verdict on a kind of risk, for the grants that match a pattern.
 
-    `max_days` is the longest time that the rule `temporary-access` accepts. None means any end.
+    `rule` is the name of the risk rule. `grants` is the pattern. `max_days` is the longest time in days that the rule
+    `temporary-access` accepts. If `max_days` is None, the rule accepts any end.
     """
 
     rule: str
@@ -58,8 +62,8 @@ class GrantSchema:
 
     Attributes:
         title: The requirement, for messages.
-        is_valid: Validates a grant, which is passed as JSON data.
-        content: The schema as canonical JSON. Two schemas are equal if title and content are equal.
+        is_valid: Returns whether a grant in JSON form matches the schema.
+        content: The schema as canonical JSON, which decides with `title` whether two schemas are equal.
     """
 
     title: str
@@ -71,10 +75,9 @@ class GrantSchema:
 class Policy:
     """The rules and schemas of a policy.
 
-    The first rule that names the risk and matches its grant decides. If no rule matches, the risk is shown.
+    The first rule with the name of the risk and a matching pattern decides. If no rule matches, the risk is shown.
 
-    `others` has further lists of rules, from other policies. If there are several lists, the strictest verdict of all
-    lists decides.
+    `others` contains the rules of other policies. If there are several lists of rules, the strictest verdict decides.
     """
 
     rules: tuple[PolicyRule, ...] = ()
@@ -82,37 +85,37 @@ class Policy:
     others: tuple[tuple[PolicyRule, ...], ...] = ()
 
     def followed_by(self, other: "Policy") -> "Policy":
-        """Combine two policies. The rules of this policy come before the rules of `other`."""
+        """Combine two policies. The rules of `self` come before the rules of `other`."""
         return Policy((*self.rules, *other.rules), (*self.schemas, *other.schemas))
 
     @property
     def all_rules(self) -> tuple[PolicyRule, ...]:
-        """The rules of all lists."""
+        """The rules in `rules` and in `others`."""
         return tuple(rule for rules in (self.rules, *self.others) for rule in rules)
 
     @property
     def patterns(self) -> tuple[Pattern, ...]:
-        """The patterns of all rules. If there are schemas, a pattern for all names is included.
+        """The patterns of all rules.
 
-        A schema may depend on the names of a grant.
+        If the policy has schemas, the result includes a pattern for all names, because schemas may depend on names.
         """
         names = (Pattern(client="*", api="*"),) if self.schemas else ()
         return (*(rule.grants for rule in self.all_rules), *names)
 
     def deciding_rule(self, risk: Risk, key: Key, directory: Directory) -> PolicyRule:
-        """Return the rule that decides on `risk`."""
+        """Return the rule that decides on `risk` for the grant with `key`."""
         found = (_first_match(rules, risk.rule, key, directory) for rules in (self.rules, *self.others))
         decided = (each or PolicyRule(risk.rule, Verdict.WARN) for each in found)
         return max(decided, key=lambda rule: STRICTNESS.index(rule.verdict))
 
     def matching_rules(self, name: str, key: Key, directory: Directory) -> list[PolicyRule]:
-        """Return the first rule of each list that has this name and matches a grant."""
+        """Return the first rule of each list that is named `name` and matches the grant with `key`."""
         found = (_first_match(rules, name, key, directory) for rules in (self.rules, *self.others))
         return [each for each in found if each]
 
     @property
     def denials(self) -> "Policy":
-        """The denials of this policy, without its exceptions."""
+        """A policy with only the `deny` rules and schemas, without exceptions."""
         denials = (rule for rule in self.all_rules if rule.verdict is Verdict.DENY)
         return Policy(tuple(dict.fromkeys(denials)), self.schemas)
 
@@ -121,7 +124,10 @@ STRICTNESS = tuple(Verdict)
 
 
 def _first_match(rules: Iterable[PolicyRule], name: str, key: Key, directory: Directory) -> PolicyRule | None:
-    """Return the first rule that matches. A `deny` rule also matches if it is unknown whether it matches the grant."""
+    """Return the first rule named `name` that matches the grant.
+
+    A `deny` rule also matches if its pattern may match.
+    """
     for rule in rules:
         if rule.rule != name:
             continue
@@ -132,7 +138,10 @@ def _first_match(rules: Iterable[PolicyRule], name: str, key: Key, directory: Di
 
 
 def strictest(policies: Iterable[Policy]) -> Policy:
-    """Combine policies. The result denies a risk if any policy denies it, and allows it if all policies allow it."""
+    """Combine policies.
+
+    The result denies a risk if any policy denies the risk, and allows a risk only if all policies allow it.
+    """
     policies = tuple(policies)
     rules = dict.fromkeys(rules for policy in policies for rules in (policy.rules, *policy.others))
     schemas = dict.fromkeys(schema for policy in policies for schema in policy.schemas)
@@ -156,8 +165,8 @@ def violated_schemas(desired: DesiredGrant, policy: Policy, directory: Directory
 def grant_data(desired: DesiredGrant, directory: Directory) -> dict[str, object]:
     """Convert a grant to JSON data for custom schemas: names, ids, and settings with defaults filled in.
 
-    A key is missing if its value is unknown, undeclared or empty in the file: a name that is not known, the application
-    of a default grant, the description, the end, the organizations.
+    A key is missing if its value is unknown, undeclared or empty. For example, a default grant has no key for the
+    application.
     """
     grant, key = desired.grant, desired.key
     values: dict[str, object] = {
@@ -194,7 +203,7 @@ def without_allowed(risks: Risks, policy: Policy, directory: Directory) -> Risks
 
 
 def forbid_denied(changes: Iterable[Change], risks: Risks, policy: Policy, directory: Directory) -> AllowedAndBlocked:
-    """Block the changes with a risk that the policy denies."""
+    """Block each change that has a denied risk."""
 
     def reason(change: Change) -> str | None:
         decided = (policy.deciding_rule(risk, change.key, directory) for risk in risks.get(change.key, ()))
@@ -207,7 +216,7 @@ def forbid_denied(changes: Iterable[Change], risks: Risks, policy: Policy, direc
 
 
 def forbid_schema_violations(changes: Iterable[Change], policy: Policy, directory: Directory) -> AllowedAndBlocked:
-    """Block the changes whose grants do not match all schemas of the policy."""
+    """Block each change whose grant does not match all schemas of the policy."""
 
     def reason(change: Change) -> str | None:
         broken = [] if isinstance(change, Delete) else violated_schemas(change.after, policy, directory)
@@ -224,7 +233,10 @@ def schema_warnings(desired: Iterable[DesiredGrant], policy: Policy, directory: 
 
 
 def compare_policies(old: Policy, new: Policy) -> Iterator[Risk]:
-    """Yield a risk for each way in which the policy became looser. For any other change, yield one low risk."""
+    """Yield a risk for each way in which the policy became looser.
+
+    If no rule or schema became looser, yield a low risk for other changes.
+    """
     loosened = list(_loosened_rules(old.rules, new.rules))
     removed = [each for each in old.schemas if each not in new.schemas]
     added = [each for each in new.schemas if each not in old.schemas]
@@ -237,7 +249,7 @@ def compare_policies(old: Policy, new: Policy) -> Iterator[Risk]:
 
 
 def _loosened_rules(old: Sequence[PolicyRule], new: Sequence[PolicyRule]) -> Iterator[str]:
-    """Yield a text for each way in which rules became looser. Rules for different risks are compared separately."""
+    """Yield a message for each way in which rules became looser. Rules for different risks are compared separately."""
     for risk in sorted({each.rule for each in (*old, *new)}):
         before, after = (list(dict.fromkeys(map(_without_reason, _rules_for(risk, rules)))) for rules in (old, new))
         removed = [each for each in before if each not in after]
@@ -280,14 +292,17 @@ MAX_REPORTED = 20
 
 @dataclass(frozen=True, slots=True)
 class ConfigItem:
-    """An item of a list in reconciler.yaml. `setting` is the name of the list."""
+    """An item of a list in reconciler.yaml. `setting` is the name of the list, for example `protect`."""
 
     setting: str
     pattern: Pattern
 
 
 def items_of(protect: Iterable[Pattern], managed_scope: ManagedScope, policy: Policy) -> Iterator[ConfigItem]:
-    """Yield the items with patterns. Policy rules without a pattern are left out, because they match all grants."""
+    """Yield the items of `protect`, `manage` and `policy` that have a pattern.
+
+    Policy rules without a pattern match all grants and are left out.
+    """
     yield from (ConfigItem("protect", each) for each in protect)
     yield from (ConfigItem("manage", each) for each in managed_scope.patterns)
     yield from (ConfigItem(f"policy {each.rule}", each.grants) for each in policy.all_rules if str(each.grants))
@@ -296,7 +311,7 @@ def items_of(protect: Iterable[Pattern], managed_scope: ManagedScope, policy: Po
 def find_unmatched(items: Iterable[ConfigItem], keys: Iterable[Key], directory: Directory) -> Iterator[str]:
     """Yield a message for each item that certainly matches none of `keys`.
 
-    After MAX_REPORTED messages, yield one message with the number of further items.
+    After MAX_REPORTED messages, yield a final message with the number of further items.
     """
     items, keys = tuple(items), tuple(keys)
     if not items:
@@ -319,7 +334,7 @@ Values = dict[str, set[Value]]
 
 
 def _matches_any(pattern: Pattern, keys: Iterable[Key], values: Values, directory: Directory) -> bool:
-    """Return whether the pattern may match a grant. Distinct values are compared first, because that is faster."""
+    """Return whether the pattern may match a grant. For speed, compare the distinct values before the grants."""
     parts = {name: getattr(pattern, name) for name in PATTERN_FIELDS if getattr(pattern, name) is not None}
     for name, text in parts.items():
         if not any(_may_match(value, text) for value in values[name]):
@@ -332,7 +347,7 @@ def _may_match(value: Value, text: str) -> bool:
 
 
 def _known_names(name: str, directory: Directory) -> set[Value]:
-    """Return all values in the directory for a field of a pattern, including those without grants."""
+    """Return all known values of the pattern field `name`, including values that no grant has."""
     known: dict[str, Iterable[str]] = {
         "client": directory.client_ids_by_name,
         "client_id": directory.applications_by_id,

@@ -15,12 +15,12 @@ class Source:
     column: int = 0
 
     def __str__(self) -> str:
-        """Return `file:line:column`, or `file` if the line is 0."""
+        """Return `file:line:column`. Return only `file` if the line is 0."""
         return f"{self.file}:{self.line}:{self.column}" if self.line else self.file
 
 
 class Severity(StrEnum):
-    """An error stops the run. A warning does not."""
+    """The severity of a problem. An error stops the run, but a warning does not."""
 
     ERROR = "error"
     WARNING = "warning"
@@ -33,7 +33,7 @@ class Problem:
     Attributes:
         source: The position in the file.
         what: The mistake, without a full stop.
-        fix: The remedy, without a full stop. It may be empty.
+        fix: The remedy, without a full stop, or an empty string.
         severity: Whether the problem stops the run.
         is_missing: Whether the cause is an application, API or organization that does not exist in the tenant.
     """
@@ -46,7 +46,7 @@ class Problem:
 
     @property
     def message(self) -> str:
-        """The text `what; fix`."""
+        """The mistake and the remedy as `what; fix`."""
         return f"{self.what}; {self.fix}" if self.fix else self.what
 
 
@@ -59,9 +59,9 @@ MAX_SOURCES = 20
 
 
 def one_per_cause(problems: Iterable[Problem]) -> tuple[Problem, ...]:
-    """Combine equal problems of several lines into one, at the first line, that lists the other lines.
+    """Combine equal problems of several lines. The combined problem is at the first line and lists the other lines.
 
-    For example, a name that the tenant does not know may occur in many grants.
+    For example, many grants may contain the same unknown name.
     """
     by_cause: dict[tuple[str, str, Severity, bool], list[Source]] = {}
     for each in sorted(problems):
@@ -89,7 +89,7 @@ class Status(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """The result of one check in one line. `advice` says what to do about it."""
+    """The result of a check as a line of text. `advice` is the recommended action."""
 
     check: str
     status: Status
@@ -98,13 +98,13 @@ class Finding:
 
 
 def count_statuses(findings: Iterable[Finding]) -> dict[Status, int]:
-    """Count the findings by status. Every status has an entry, even if its count is 0."""
+    """Count the findings by status. Every status has an entry, even if the count is 0."""
     counted = Counter(finding.status for finding in findings)
     return {status: counted[status] for status in Status}
 
 
 class Level(StrEnum):
-    """The severity of a risk. The first value is the highest."""
+    """The severity of a risk. The values are sorted from the highest to the lowest severity."""
 
     CRITICAL = "critical"
     HIGH = "high"
@@ -112,7 +112,7 @@ class Level(StrEnum):
 
     @property
     def order(self) -> int:
-        """The sort key of the level. The highest level has the smallest key."""
+        """The sort key of the severity. The highest severity has the smallest key."""
         return list(Level).index(self)
 
 
@@ -120,7 +120,7 @@ class Level(StrEnum):
 class Risk:
     """A risk of a change, found by a risk rule.
 
-    `is_known` is false if it is unknown whether the risk exists, because a list was not read.
+    `is_known` is False if the risk is uncertain, because a listing was not read.
     """
 
     rule: str

@@ -1,4 +1,4 @@
-"""Pure: find grants that an earlier commit declared and the files no longer declare."""
+"""Pure: find removed grants, which an earlier commit declared and the files no longer declare."""
 
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
@@ -21,15 +21,15 @@ from reconciler.core.tenant_filter import (
 
 SHORT_HASH = 10
 MAX_SUBJECT = 72
-"""The usual maximum for the subject of a commit. Longer subjects are truncated in output."""
+"""The usual maximum length of a commit subject, in characters. The output truncates longer subjects."""
 MAX_AUTHOR = 40
 MAX_NAMED = 5
-"""The maximum number of items that a note names."""
+"""The maximum number of items that a note lists."""
 
 
 @dataclass(frozen=True, slots=True)
 class Commit:
-    """A commit: its whole hash, its day in UTC (YYYY-MM-DD), the name of its author, and its subject."""
+    """A commit: the whole hash, the day in UTC (YYYY-MM-DD), the name of the author, and the subject."""
 
     hash: str
     day: str
@@ -38,16 +38,16 @@ class Commit:
 
     @property
     def short_hash(self) -> str:
-        """The first characters of the hash, for people."""
+        """The first characters of the commit hash, for people."""
         return self.hash[:SHORT_HASH]
 
     def __str__(self) -> str:
-        """Return hash, day, author and subject on one line. The text is not escaped."""
+        """Return hash, day, author and subject in a single line. The text is not escaped."""
         return f"{self.short_hash} {self.day} {shorten(self.author, MAX_AUTHOR)}: {shorten(self.subject, MAX_SUBJECT)}"
 
 
 class DeclaredKey(NamedTuple):
-    """The part of a grant's declaration that identifies the grant. Names and variables are as in the file."""
+    """The part of a declaration that identifies the grant. Names and variables have the spelling of the file."""
 
     client: str | None
     client_id: str | None
@@ -59,7 +59,7 @@ class DeclaredKey(NamedTuple):
 
     @classmethod
     def of(cls, spec: GrantSpec) -> "DeclaredKey":
-        """Return the key of a spec."""
+        """Return the declared key of a spec."""
         return cls(
             spec.client,
             spec.client_id,
@@ -72,12 +72,15 @@ class DeclaredKey(NamedTuple):
 
 
 Declarations = Mapping[DeclaredKey, int]
-"""The grants that one version of a file declares, with their lines."""
+"""The grants that a version of a file declares, with the line of each declaration."""
 
 
 @dataclass(frozen=True, slots=True)
 class FileVersion:
-    """A file after a commit. `declares` is None if the version could not be read. A deleted file declares nothing."""
+    """A file after a commit.
+
+    `declares` is None if the file could not be read, and empty if the commit deleted the file.
+    """
 
     path: str
     declares: Declarations | None
@@ -85,7 +88,7 @@ class FileVersion:
 
 @dataclass(frozen=True, slots=True)
 class HistoryStep:
-    """A commit with the files that it changed. `commit` is None for the files before the first commit in the list."""
+    """A commit with the changed files. `commit` is None for the files before the first commit of the history."""
 
     commit: Commit | None
     versions: tuple[FileVersion, ...]
@@ -96,13 +99,12 @@ class Removal:
     """A grant that an earlier commit declared and the files no longer declare.
 
     Attributes:
-        spec: The declaration for one tenant. Only its identity and its source are set.
-        removed_by: The commit that removed the declaration. It is None if the removal is not committed, or is known
-            only from the files at the base.
-        declared_by: The commit that added the declaration, or None if it is not known.
-        is_from_history: Whether the removal was found in the history. If so and `removed_by` is None, it is not
-            committed.
-        commit: The id of the commit whose version of the file is in the source, or an empty text if it is not known.
+        spec: The declaration for a tenant, with only the identity and the source of the grant.
+        removed_by: The commit that removed the declaration, or None if the removal is uncommitted or the commit is not
+            known.
+        declared_by: The commit that added the declaration, or None if the commit is not known.
+        is_from_history: Whether the history shows the removal, which is then uncommitted if `removed_by` is None.
+        commit: The id of the commit in the source, or an empty string if the commit is not known.
     """
 
     spec: GrantSpec
@@ -113,21 +115,21 @@ class Removal:
 
     @property
     def path(self) -> str:
-        """The path of the file. The name of the file ends with its revision: `path in revision`."""
+        """The path of the file, without the revision. `spec.file` has the form `path in revision`."""
         path, separator, _ = self.spec.file.rpartition(" in ")
         return path if separator else self.spec.file
 
 
 @dataclass(frozen=True, slots=True)
 class NoLongerDeclared:
-    """A grant that the files at the base declare, that the files no longer declare, and that keeps its access.
+    """A grant in the tenant that only the files at the base declare. The plan does not delete the grant.
 
     Attributes:
         observed: The grant in the tenant.
-        source: The declaration at the base.
+        source: The source of the declaration at the base.
         reason: The reason why the plan does not delete the grant.
-        moved_to: The key of the grant that the files declare instead, if the declaration of one grant changed.
-        commit: The id of the commit at the base, or an empty text if it is not known.
+        moved_to: The new key, if the files still contain the declaration with another key.
+        commit: The id of the commit at the base, or an empty string if the commit is not known.
     """
 
     observed: ObservedGrant
@@ -144,7 +146,7 @@ class NoLongerDeclared:
 
 @dataclass(slots=True)
 class _Presence:
-    """The files that declare a grant at one point of the history, and the last commits that added or removed it."""
+    """The files that declare a grant at a point of the history, and the commits of the last addition and removal."""
 
     paths: Counter[str] = field(default_factory=Counter)
     last_path: str = ""
@@ -155,15 +157,16 @@ class _Presence:
 
 
 Group = tuple[DeclaredKey, ...]
-"""Declarations that identify the same grant of a tenant, as in the files, in the order of their first appearance."""
+"""The declarations that identify the same grant of a tenant. The earliest declaration comes first."""
 
 
 class DeclaredHistory:
-    """The grants that the commits of a history declare, the oldest commit first.
+    """The grants that the commits of a history declare. The oldest commit comes first.
 
-    A declaration may have variables and a list of tenants. So several declarations may identify one grant of a tenant:
-    they form a group. When a group was declared does not depend on the tenant. The history is therefore walked once for
-    all tenants, and again only for groups that no earlier tenant has.
+    A declaration may have variables and a list of tenants. Several declarations may therefore identify the same grant
+    of a tenant. The declarations of the same grant form a group. The history of a group of declarations does not depend
+    on the tenant. `presences` therefore walks through the history once for all tenants, and again only for groups that
+    no earlier tenant has.
     """
 
     def __init__(self, steps: Iterable[HistoryStep] = ()) -> None:
@@ -184,7 +187,10 @@ class DeclaredHistory:
         return {own: self._presences[tuple(keys)] for own, keys in groups.items()}
 
     def _walk(self, groups: Collection[Group]) -> dict[Group, "_Presence"]:
-        """Walk through the history, and return the presence of each group. Each declaration is in at most one group."""
+        """Walk through the history, and return the presence of each group.
+
+        Each declaration belongs to at most one group.
+        """
         by_key = {key: group for group in groups for key in group}
         current: dict[str, Mapping[Group, int]] = {}
         presences: dict[Group, _Presence] = {}
@@ -198,18 +204,20 @@ class DeclaredHistory:
                         declares.setdefault(group, line)
                 _move(presences, current.get(version.path, {}), declares, version.path, step.commit)
                 current[version.path] = declares
-            for version in step.versions:  # a grant that moved to another file in the same commit is still declared
+            for (
+                version
+            ) in step.versions:  # a grant stays declared if its declaration moves to another file in the same commit
                 for group in current.get(version.path, {}):
                     presences[group].removed_by = None
         return presences
 
 
 def find_removals(history: DeclaredHistory, declared: Iterable[GrantSpec], target: TargetTenant) -> tuple[Removal, ...]:
-    """Return the grants that an earlier commit declares for a tenant and that `declared` does not contain.
+    """Return the removed grants of a tenant: declared by an earlier commit, but missing in `declared`.
 
-    `declared` has the specs of the files for this tenant. Names in specs are compared as text, without ids. A
-    version that could not be read counts as unchanged. Variables have the values of `target`, because old values are
-    not known.
+    `declared` contains the specs of the files for the tenant `target`. Names in specs are compared as text, without
+    ids. An unreadable version of a file counts as unchanged. Variables have the values of `target`, because earlier
+    values are not known.
     """
     now = {DeclaredKey.of(spec)._replace(tenants=()) for spec in declared}
     return tuple(_removal(key, presence) for key, presence in history.presences(target).items() if key not in now)
@@ -218,9 +226,9 @@ def find_removals(history: DeclaredHistory, declared: Iterable[GrantSpec], targe
 def find_first_commits(
     history: DeclaredHistory, declared: Iterable[GrantSpec], target: TargetTenant
 ) -> Mapping[Source, Commit]:
-    """Return the commit since which each grant in `declared` is declared without interruption, by its source.
+    """Return the first commit of the uninterrupted declaration of each grant in `declared`, by source.
 
-    A grant that no commit declares yet, or whose first commit is before the history, is missing.
+    The result lacks uncommitted declarations, and declarations from before the history.
     """
     presences = history.presences(target)
     found: dict[Source, Commit] = {}
@@ -232,7 +240,10 @@ def find_first_commits(
 
 
 def _for_target(key: DeclaredKey, target: TargetTenant) -> DeclaredKey | None:
-    """Return a declaration for a tenant, with its variables. Return None if it does not apply to the tenant."""
+    """Return a declaration with the tenant's variables substituted.
+
+    Return None if the declaration does not apply to the tenant.
+    """
     spec = _spec(key, "", 0)
     if is_same_for_all_tenants(spec):
         return key
@@ -256,7 +267,9 @@ def _move(
                 presence.removed_by = commit
     for key, line in after.items():
         presence = presences.setdefault(key, _Presence())
-        if not presence.paths and presence.removed_by != commit:  # not moved between files in this commit
+        if (
+            not presence.paths and presence.removed_by != commit
+        ):  # the declaration did not move between files in this commit
             presence.declared_by = commit
         presence.paths[path] = 1
         presence.last_path, presence.last_line, presence.last_commit = path, line, commit
@@ -290,14 +303,14 @@ def _spec(key: DeclaredKey, file: str, line: int) -> GrantSpec:
 
 @dataclass(frozen=True, slots=True)
 class ResolvedRemovals:
-    """Removals by the key of their grant, and the removals whose names the tenant does not have or has twice."""
+    """The resolved removals by key, and the removals whose names do not identify exactly one application and API."""
 
     by_key: Mapping[Key, Removal]
     unresolved: tuple[Removal, ...]
 
 
 def resolve_removals(removals: Iterable[Removal], directory: Directory) -> ResolvedRemovals:
-    """Find the keys of the removed grants. If several declarations have one key, the last removal counts."""
+    """Find the keys of the removed grants. If several removals have the same key, return the last removal."""
     by_key: dict[Key, Removal] = {}
     unresolved: list[Removal] = []
     for removal in removals:
@@ -310,10 +323,10 @@ def resolve_removals(removals: Iterable[Removal], directory: Directory) -> Resol
 
 
 def find_moves(removed: Iterable[DesiredGrant], added: Iterable[DesiredGrant]) -> Mapping[Key, Key]:
-    """Return the keys of removed grants whose declaration now has another key, with the new keys.
+    """Return the old and new key of each removed grant whose declaration now has another key.
 
-    A declaration moved if exactly one removed and one added grant of a file differ in one part of the key: the
-    application, the API or the subject type.
+    A declaration moved if exactly one removed grant and one added grant of a file differ in a single part of the key.
+    The parts are the application, the API and the subject type.
     """
     by_form: dict[tuple[object, ...], list[Key]] = {}
     for each in added:
@@ -330,7 +343,7 @@ def find_moves(removed: Iterable[DesiredGrant], added: Iterable[DesiredGrant]) -
 
 
 def _forms(key: Key, file: str) -> Iterator[tuple[object, ...]]:
-    """Yield the file and the key of a grant, with one part of the key left out at a time."""
+    """Yield the file and the key of a grant three times, each time without another part of the key."""
     holder = (key.client_id, key.default_for)
     yield file, "holder", key.audience, key.subject_type
     yield file, holder, "audience", key.subject_type
@@ -344,16 +357,16 @@ def earlier_source(source: Source) -> str:
 
 
 def unread_versions_note(unread: Sequence[str]) -> Iterator[str]:
-    """Yield a note about versions of files that could not be read."""
+    """Yield a note if versions of grant files could not be read."""
     if unread:
         yield (
-            f"{pluralize(len(unread), 'earlier version')} of grant files could not be read, so grants that only these "
-            f"declare are not deleted: {_some(unread)}"
+            f"{pluralize(len(unread), 'earlier version')} of grant files could not be read, so grants that only "
+            f"these versions declare are not deleted: {_some(unread)}"
         )
 
 
 def unresolved_note(unresolved: Sequence[Removal]) -> Iterator[str]:
-    """Yield a note about removed grants whose names the tenant does not have, or has twice."""
+    """Yield a note if the tenant does not have exactly one application and API with the names in a removal."""
     if unresolved:
         labels = [
             f"{each.spec.client or each.spec.client_id or each.spec.default_for} -> "
@@ -362,7 +375,7 @@ def unresolved_note(unresolved: Sequence[Removal]) -> Iterator[str]:
         ]
         yield (
             f"{pluralize(len(unresolved), 'removed grant')} could not be compared, because the tenant does not have "
-            f"exactly one application or API of that name: {_some(labels)}"
+            f"exactly one application or API with that name: {_some(labels)}"
         )
 
 

@@ -1,4 +1,7 @@
-"""Pure: resolve grant specs for a tenant. Names are replaced by ids. An unknown name is a problem at its line."""
+"""Pure: resolve grant specs for a tenant.
+
+Replace names by ids. An unknown name is a problem at the line of the name.
+"""
 
 from collections.abc import Iterable
 from dataclasses import replace
@@ -13,7 +16,7 @@ from reconciler.core.suggest import Suggestions
 
 
 class DesiredGrant(NamedTuple):
-    """A client grant that the tenant should have, and its spec. The class is a tuple for speed."""
+    """A client grant that the tenant should have, and the spec of the grant. The class is a tuple for speed."""
 
     grant: ClientGrant
     spec: GrantSpec
@@ -30,9 +33,9 @@ def resolve(
 ) -> tuple[tuple[DesiredGrant, ...], tuple[Problem, ...]]:
     """Resolve specs for a tenant.
 
-    Return the desired grants in the order of the specs, and the problems. A problem is an unknown name, an ambiguous
-    name, or a grant that two specs declare. Each spec is resolved only once for a directory, because the reads of a
-    plan and the plan itself need the same grants.
+    Return the desired grants in the order of the specs, and the problems. Problems are unknown names, ambiguous names,
+    and grants that two specs declare. The directory stores the result of each spec, because both the reads for a plan
+    and the plan itself need the result.
     """
     problems: list[Problem] = []
     suggest = Suggestions()
@@ -53,8 +56,10 @@ def resolve(
 
 
 def duplicate_problem(spec: GrantSpec, first: GrantSpec) -> Problem:
-    """Return the problem of a spec with the same key as the spec `first`."""
-    return Problem(spec.source, f"this grant is already declared at {first.source}", "remove one of the two")
+    """Return the problem for a spec that has the same key as the spec `first`."""
+    return Problem(
+        spec.source, f"this grant is already declared at {first.source}", "remove one of the two declarations"
+    )
 
 
 def _resolve_spec(spec: GrantSpec, directory: Directory, suggest: Suggestions) -> DesiredGrant | list[Problem]:
@@ -114,13 +119,13 @@ def _organization(text: str, source: Source, directory: Directory, suggest: Sugg
             return Problem(source, f'the tenant has no organization "{text}"', fix, is_missing=True)
         case _:
             what = f'"{text}" is the id of one organization and the name of another'
-            return Problem(source, what, "use the name of the first, or the id of the second")
+            return Problem(source, what, "use the name of the first organization, or the id of the second organization")
 
 
 def declared_grant(spec: GrantSpec, key: Key, organizations: frozenset[str]) -> ClientGrant:
-    """Return the grant with the settings of `spec`.
+    """Return the grant with the key `key` and the settings of `spec`.
 
-    `organizations` is used only if the file has an `organizations` field. The result then has this set.
+    If the file has no `organizations` field, `organizations` is ignored.
     """
     values = {each.name: getattr(spec, each.name) for each in SETTINGS}
     sets = {each.name: shared_set(values[each.name]) for each in SETTINGS if each.kind is FieldKind.SET}
@@ -129,16 +134,16 @@ def declared_grant(spec: GrantSpec, key: Key, organizations: frozenset[str]) -> 
 
 
 ID_FIELDS = ("client_id", "audience")
-"""Fields with the id of an application or API. The ids of organizations are in a list."""
+"""The fields that contain the id of an application or API."""
 
 
 def skip_missing(
     desired: tuple[DesiredGrant, ...],
     problems: tuple[Problem, ...],
 ) -> tuple[tuple[DesiredGrant, ...], tuple[Problem, ...]]:
-    """Skip grants that refer to an application, API or organization that does not exist.
+    """Skip grants if their application, API or organization does not exist.
 
-    The problems of these grants become warnings.
+    The problems of skipped grants become warnings.
     """
     missing = {problem.source for problem in problems if problem.is_missing}
     there = tuple(each for each in desired if missing.isdisjoint(_reference_sources(each.spec)))

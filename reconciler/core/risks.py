@@ -1,4 +1,4 @@
-"""Pure: the risk rules. Each rule finds one kind of risk in a change."""
+"""Pure: the risk rules. A risk rule finds a kind of risk in a change."""
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -16,10 +16,10 @@ from reconciler.core.system_apis import system_api_of
 from reconciler.core.token_lifetime import LONG_LIFETIME_SECONDS, duration, token_lifetime
 
 SCOPE = re.compile(r"[\x21\x23-\x5b\x5d-\x7e]+")
-"""Matches a scope that contains only the characters that OAuth allows (RFC 6749, section 3.3)."""
+"""Matches a scope without the characters that OAuth forbids (RFC 6749, section 3.3)."""
 MAX_SCOPES_NAMED = 5
 REMOVAL_RISK = Risk("removal-without-effect", Level.HIGH, "no longer declared, but the access stays")
-"""The risk of a grant that the files at the base declare, the files no longer declare, and the plan does not delete."""
+"""The risk of a remaining grant that only the files at the base declare."""
 MAX_SCOPE_LENGTH = 100
 APPLICATIONS = frozenset({TenantList.APPLICATIONS})
 
@@ -30,16 +30,16 @@ class AccessDiff:
 
     Attributes:
         key: The key of the grant.
-        before: The grant before the change. It has no access if the change creates the grant.
-        after: The grant after the change. It has no access if the change deletes the grant.
+        before: The grant before the change, or a grant without access if the change creates the grant.
+        after: The grant after the change, or a grant without access if the change deletes the grant.
         creates: Whether the change creates the grant.
         deletes: Whether the change deletes the grant.
         removes_all_scopes: Whether the change deletes the grant or removes all its scopes.
         is_own_grant: Whether the grant belongs to an application that runs reconciler.
-        third_party: Whether the application belongs to a third party, or None if that is unknown.
+        third_party: Whether the application belongs to a third party, or None if the owner is unknown.
         is_custom_api: Whether the API is listed and is not one of Auth0's own APIs.
         why_unknown: The reason why `third_party` may be None.
-        lifetime: The lifetime of access tokens for the API in seconds, or None if it is not known.
+        lifetime: The lifetime of access tokens for the API in seconds, or None if the lifetime is not known.
     """
 
     key: Key
@@ -56,7 +56,7 @@ class AccessDiff:
 
     @property
     def removed_critical_scopes(self) -> list[str]:
-        """The critical scopes that the change removes, sorted."""
+        """The removed critical scopes, sorted."""
         removed = sorted(self.before.scope - self.after.scope)
         return [each for each in removed if scope_level(self.key.audience, each) is Level.CRITICAL]
 
@@ -80,15 +80,15 @@ def _never_unknown(_: AccessDiff) -> str:
 
 @dataclass(frozen=True, slots=True)
 class RiskRule:
-    """One row of RULES.
+    """A row of RULES.
 
     Attributes:
         name: The name of the rule in policies and output.
         level: The severity of the risk.
         meaning: The description of the rule for people.
-        found: Returns the message of the risk, or an empty text if the change does not have it.
-        needs: The lists that the rule needs.
-        unknown: Returns a message if it is unknown whether the change has the risk, or an empty text.
+        found: Returns the message of the risk, or an empty string if the change does not have the risk.
+        needs: The listings that the rule needs.
+        unknown: Returns a message if the change may have the risk, or an empty string.
     """
 
     name: str
@@ -100,12 +100,12 @@ class RiskRule:
 
 
 def find_risks(change: Change, is_own: Callable[[Change], bool], directory: Directory) -> tuple[Risk, ...]:
-    """Return the risks of a change, the highest first. `is_own` returns whether a change concerns an own grant."""
+    """Return the risks of a change, the highest first. `is_own` returns whether a change affects an own grant."""
     return _evaluate(_access_diff(change, is_own, directory))
 
 
 def find_grant_risks(grant: ClientGrant, directory: Directory) -> tuple[Risk, ...]:
-    """Return the risks of all access that a grant gives, the highest first, as if the grant was created now."""
+    """Return the risks of all access of a grant, the highest first. Find the risks as if the grant were new."""
     return _evaluate(
         AccessDiff(
             key=grant.key,
@@ -154,7 +154,7 @@ def _access_diff(change: Change, is_own: Callable[[Change], bool], directory: Di
 
 
 def _is_custom(directory: Directory, audience: str) -> bool:
-    """Return whether the tenant lists the API and the API is not one of Auth0's own."""
+    """Return whether the tenant lists the API and the API is not one of Auth0's own APIs."""
     api = directory.apis_by_identifier.get(audience)
     return api is not None and not api.is_system
 
@@ -183,8 +183,8 @@ def _management_access(diff: AccessDiff) -> str:
 def _system_api(level: Level, description: str) -> Callable[[AccessDiff], str]:
     """Return a function that finds scopes of a level on Auth0's system APIs, except the Management API.
 
-    A custom API may have an identifier with the same suffix. For a custom API, only known scopes of the system API
-    count.
+    A custom API may have an identifier with the same suffix as a system API. For a custom API, the function ignores
+    scopes that the system API does not have.
     """
 
     def found(diff: AccessDiff) -> str:
@@ -247,7 +247,7 @@ def _administration(diff: AccessDiff) -> str:
 def _unusual_scopes(diff: AccessDiff) -> str:
     """Find scopes with characters that RFC 6749 does not allow.
 
-    The message escapes these characters, because they may look like letters.
+    The message escapes unusual characters, because some characters look like letters.
     """
     unusual = [each for each in diff.scopes if not SCOPE.fullmatch(each)]
     return _with_scopes("scopes with characters that OAuth does not allow", diff, unusual)
@@ -293,7 +293,7 @@ def _lasting_tokens(diff: AccessDiff) -> str:
 
 
 def _with_scopes(what: str, diff: AccessDiff, scopes: list[str]) -> str:
-    """Return a message with the scopes of the highest risk. Return an empty text if there are no scopes."""
+    """Return a message with the scopes of the highest risk. Return an empty string if `scopes` is empty."""
     more = len(scopes) - MAX_SCOPES_NAMED
     worst = sorted(scopes, key=lambda scope: scope_order(diff.key.audience, scope))[:MAX_SCOPES_NAMED]
     named = ", ".join(shorten(escaped_scope(scope), MAX_SCOPE_LENGTH) for scope in worst) + (
@@ -367,13 +367,13 @@ def _rules() -> Iterator[RiskRule]:
     yield RiskRule(
         "lasting-tokens",
         Level.HIGH,
-        "critical scopes are removed, but tokens that were issued earlier keep them for more than a day",
+        "critical scopes are removed, but earlier tokens keep these scopes for more than a day",
         _lasting_tokens,
     )
     yield RiskRule(
         REMOVAL_RISK.rule,
         Level.HIGH,
-        "a grant is no longer declared, but the plan does not delete it (needs --base)",
+        "a grant is no longer declared, but the plan does not delete the grant (needs --base)",
         _never_unknown,
     )
     yield RiskRule(TEMPORARY_ACCESS, Level.HIGH, TEMPORARY_ACCESS_MEANING, _never_unknown)
@@ -397,4 +397,4 @@ def _rules() -> Iterator[RiskRule]:
 RULES: tuple[RiskRule, ...] = tuple(_rules())
 RULE_ORDER: Mapping[str, int] = {rule.name: number for number, rule in enumerate(RULES)}
 RULE_LISTS = frozenset(needed for rule in RULES for needed in rule.needs)
-"""The lists that the risk rules need to check created and widened grants."""
+"""The listings that the risk rules need to check created and widened grants."""

@@ -1,6 +1,6 @@
-"""Pure: scope sets, which are named lists of scopes in reconciler.yaml. A grant names a set as `@name` in its scopes.
+"""Pure: scope sets, which are named lists of scopes in reconciler.yaml. A grant refers to a scope set with `@name`.
 
-A scope that starts with `@` itself is written with `@@`.
+In grant files, `@@` is the escape of `@` at the start of a scope.
 """
 
 import re
@@ -10,12 +10,18 @@ from typing import NamedTuple
 PREFIX = "@"
 SET_NAME = "[A-Za-z][A-Za-z0-9_-]*"
 INVALID_REFERENCE = rf"^@(?!@|{SET_NAME}$)"
-"""Matches an item that starts with `@` and is neither a scope set nor an escaped scope. The JSON Schemas contain it."""
+"""Matches an item that starts with `@` but is neither a scope set nor an escaped scope.
+
+The JSON Schemas contain the same expression.
+"""
 _REFERENCE = re.compile(f"@({SET_NAME})")
 
 
 class ExpandedScope(NamedTuple):
-    """A scope, the index of the item that it comes from, and the name of the set or an empty text."""
+    """A scope with its origin in the file.
+
+    `item` is the index of the list item that contains the scope. `set_name` is the name of the scope set, or empty.
+    """
 
     text: str
     item: int
@@ -23,28 +29,28 @@ class ExpandedScope(NamedTuple):
 
 
 def set_name_of(item: str) -> str:
-    """Return the name of the scope set that an item refers to, or an empty text."""
+    """Return the name of the scope set in an item such as `@name`. Return an empty string for other items."""
     found = _REFERENCE.fullmatch(item) if item.startswith(PREFIX) else None
     return found[1] if found else ""
 
 
 def has_scope_sets(items: Iterable[str]) -> bool:
-    """Return whether an item refers to a set or is an escaped scope, so that it must be expanded."""
+    """Return whether any item is a scope set or an escaped scope, so that the items must be expanded."""
     return any(item.startswith(PREFIX) for item in items)
 
 
 def escape_scope(text: str) -> str:
-    """Escape a scope that starts with `@`, so that it is not read as the name of a set."""
+    """Escape a scope that starts with `@`, so that the scope is not read as the name of a scope set."""
     return f"{PREFIX}{text}" if text.startswith(PREFIX) else text
 
 
 def unescape_scope(text: str) -> str:
-    """Return the scope that `escape_scope` has escaped."""
+    """Return the original scope of a text that `escape_scope` returned."""
     return text[1:] if text.startswith(PREFIX * 2) else text
 
 
 def expand_scopes(items: Iterable[str], sets: Mapping[str, tuple[str, ...]]) -> list[ExpandedScope]:
-    """Return the scopes of a grant, with the content of sets in place of their names. Unknown sets are left out."""
+    """Return the scopes of a grant. Replace the names of scope sets by their scopes. Leave out unknown scope sets."""
     scopes: list[ExpandedScope] = []
     for index, item in enumerate(items):
         if name := set_name_of(item):

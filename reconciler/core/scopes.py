@@ -1,9 +1,9 @@
 """Pure: the scopes of Auth0's Management API with their risk levels.
 
-The names come from Auth0's OpenAPI document of June 2026, from a live tenant of August 2026 and from public exports.
-This project chose the levels. A scope is critical if it can write code, credentials, keys, identities, roles or
-messages, because its holder can then get all other access. For example, an e-mail template contains the link that
-resets a password.
+The names of the scopes come from Auth0's OpenAPI document of June 2026, from a live tenant of August 2026 and from
+public exports. The risk levels are the judgement of this project. A scope is critical if it can write code,
+credentials, keys, identities, roles or messages. An application with a critical scope can get all other access. For
+example, an e-mail template contains the link that resets a password.
 """
 
 import re
@@ -49,7 +49,7 @@ def is_administration(scope: str) -> bool:
 
 @lru_cache(CACHE_SIZE)
 def scope_order(audience: str, scope: str) -> tuple[int, bool, str]:
-    """Return the sort key of a scope. Higher levels come first, and writing comes before reading."""
+    """Return the sort key of a scope. Higher levels come first. Within a level, writing comes before reading."""
     return scope_level(audience, scope).order, re.split("[^a-z]", scope.lower())[0] in READING_VERBS, scope
 
 
@@ -62,7 +62,8 @@ def scope_level(audience: str, scope: str) -> Level:
     return Level.HIGH if is_administration(scope) else Level.LOW
 
 
-# Scopes that let their holder take over the tenant. They create access, or they change keys, code, messages or pages.
+# Scopes that allow an application to take over the tenant. These scopes create access, or change keys, code, messages
+# or pages.
 TAKEOVER_SCOPES: Mapping[str, str] = {
     "actions": "create update",
     "authentication_methods": "create update",
@@ -193,7 +194,7 @@ SENSITIVE_SCOPES: Mapping[str, str] = {
     "users_app_metadata": "delete read",
 }
 
-# All other scopes: names, settings and texts.
+# All other scopes, for names, settings and texts.
 OTHER_SCOPES: Mapping[str, str] = {
     "anomaly_blocks": "read",
     "attack_protection": "read",
@@ -263,7 +264,7 @@ OTHER_SCOPES: Mapping[str, str] = {
 
 
 def level_of(scope: str) -> Level:
-    """Return the level of a scope of the Management API. The level of an unknown scope is high."""
+    """Return the level of a scope of the Management API. The level of an unknown scope is HIGH."""
     return LEVELS.get(scope.strip(), Level.HIGH)
 
 
@@ -275,5 +276,5 @@ LEVELS: Mapping[str, Level] = {
     **_scope_levels(OTHER_SCOPES, Level.LOW),
     **_scope_levels(SENSITIVE_SCOPES, Level.HIGH),
     **_scope_levels(TAKEOVER_SCOPES, Level.CRITICAL),
-    "blacklist:tokens": Level.HIGH,  # the only scope whose verb is not one of the four
+    "blacklist:tokens": Level.HIGH,  # the only scope with a verb other than create, delete, read and update
 }

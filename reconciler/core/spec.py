@@ -1,4 +1,4 @@
-"""Pure: grant specs. A spec is a grant as a file declares it, before names are replaced by ids."""
+"""Pure: grant specs. A grant spec is a grant as a file declares the grant, before names are replaced by ids."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -7,61 +7,61 @@ from typing import NamedTuple, Protocol
 from reconciler.core.fields import SUBJECT_CLIENT, USAGE_DENY
 from reconciler.core.problems import Source
 
-Mark = tuple[int, int]  # line and column, both start at 1
+Mark = tuple[int, int]  # line and column, both starting at 1
 
 
 @dataclass(frozen=True, slots=True)
 class TenantPattern:
-    """The name of a tenant, or a pattern that matches names of tenants, with its source."""
+    """The name of a tenant, or a pattern for tenant names, with its source."""
 
     text: str
     source: Source
 
 
 class GrantLocations(Protocol):
-    """The positions of a grant and its values in a file."""
+    """The line and column of a grant and its values in a file."""
 
     @property
     def mark(self) -> Mark:
-        """The position of the grant."""
+        """The line and column of the grant."""
 
     @property
     def value_marks(self) -> Mapping[str, Mark]:
-        """The position of each field's value. Fields that the file omits are missing."""
+        """The line and column of each field's value. The mapping lacks fields that the file omits."""
 
     def marks_within(self, name: str) -> Iterable[Mark]:
-        """Return the position of each item of the list `name`."""
+        """Return the line and column of each item of the list `name`."""
 
 
 @dataclass(frozen=True, slots=True)
 class PartialLocations:
-    """The known positions of a grant. Unknown positions are missing."""
+    """The known positions of a grant in a file. The mappings lack unknown positions."""
 
     mark: Mark
     value_marks: Mapping[str, Mark] = field(default_factory=dict)
     item_marks: Mapping[str, tuple[Mark, ...]] = field(default_factory=dict)
 
     def marks_within(self, name: str) -> Iterable[Mark]:
-        """Return the position of each item of the list `name`."""
+        """Return the line and column of each item of the list `name`."""
         return self.item_marks.get(name, ())
 
 
 class GrantSpec(NamedTuple):
-    """One item under `grants:` in a valid file.
+    """An item under `grants:` in a valid file.
 
     Attributes:
         file: The path of the file.
         locations: The positions of the grant and its values.
-        organizations: The names or ids of organizations, or None if the file has no `organizations` field. An empty
-            tuple means no organizations.
+        organizations: The names or ids of organizations, or None if the file has no `organizations` field.
         is_snapshot: Whether the file is a snapshot.
-        clients: The names of all applications of the declaration, if it has several. Each has a spec of its own.
-        scope_items: For each scope, the index of its item in the file, if scope sets were expanded.
-        scope_sets: The scope sets that were expanded: their names and scopes.
-        tenants: The lists of tenants: the file's list and the grant's list, if present. A tenant must match each list.
-            Without lists, the grant applies to all tenants.
+        clients: The names of all applications of the declaration, if the declaration has several applications with
+            their own specs.
+        scope_items: The index in the file of each scope's item, if scope sets were expanded.
+        scope_sets: The names and scopes of the expanded scope sets.
+        tenants: The lists of tenants of the file and of the grant, if present, which a tenant must all match.
 
-    The other attributes are the fields of the grant. The class is a tuple because tuples are created fastest.
+    The other attributes are the fields of the grant. The class is a tuple because Python creates tuples faster than
+    other objects.
     """
 
     file: str
@@ -88,7 +88,7 @@ class GrantSpec(NamedTuple):
 
     @property
     def source(self) -> Source:
-        """The source of the grant."""
+        """The file, line and column of the grant."""
         return Source(self.file, *self.locations.mark)
 
     def source_of(self, name: str) -> Source:

@@ -9,7 +9,10 @@ MAX_SUGGESTIONS = 3
 MIN_SIMILARITY = 0.6
 SIMILARITY_MARGIN = 0.1
 MAX_WORD_LENGTH = 64
-"""Longer words are not compared, because the time grows with the product of both lengths."""
+"""The maximum length of a compared word in characters.
+
+Longer words take too long, because the time grows with the product of both lengths.
+"""
 MAX_COMPARED = 200
 MAX_NORMALIZED_LENGTH = 256
 
@@ -17,8 +20,8 @@ MAX_NORMALIZED_LENGTH = 256
 def similar_words(word: str, known: Iterable[str], min_similarity: float = MIN_SIMILARITY) -> list[str]:
     """Return the known words that are similar to `word`, the most similar first. Case is ignored.
 
-    Words that are clearly less similar than the most similar word are left out. To limit the time, long words are not
-    compared. If there are many words, only the words with the longest common prefix are compared.
+    Words that are clearly less similar than the most similar word are left out. To save time, long words are not
+    compared. If `known` contains many words, only the words with the longest common prefix are compared.
     """
     if len(word) > MAX_WORD_LENGTH:
         return []
@@ -46,32 +49,32 @@ def _common_prefix_length(one: str, other: str) -> int:
 
 
 class Suggestions:
-    """Limits the number of suggestions in a run, because comparing words is slow."""
+    """Suggests similar words, up to a maximum number of suggestions per run, because comparing words is slow."""
 
     def __init__(self, max_suggestions: int = 20) -> None:
         self._remaining = max_suggestions
 
     def __call__(self, word: str, known: Iterable[str], min_similarity: float = MIN_SIMILARITY) -> str:
-        """Return the result of `did_you_mean`, or an empty text if the limit is reached."""
+        """Return the result of `did_you_mean`, or an empty string if the limit is reached."""
         self._remaining -= 1
         return did_you_mean(word, known, min_similarity) if self._remaining >= 0 else ""
 
 
 def to_nfc(text: str) -> str:
-    """Return the text in normal form C (NFC), which most keyboards produce."""
+    """Return the text in Unicode normalization form C (NFC), which most keyboards produce."""
     return text if text.isascii() else normalize("NFC", text)
 
 
 def explain_normalization(known_text: str) -> str:
-    """Explain how to write a text that differs from the user's text only in Unicode normalization."""
+    """Return an instruction for a text that differs from the user's text only in Unicode normalization."""
     escaped = known_text.encode("unicode_escape").decode().replace('"', '\\"')
     return f'"{known_text}" differs only in Unicode normalization; write "{escaped}", including the double quotes'
 
 
 def did_you_mean(word: str, known: Iterable[str], min_similarity: float = MIN_SIMILARITY) -> str:
-    """Return `did you mean "a" or "b"?`, or an empty text if no word is similar.
+    """Return `did you mean "a" or "b"?`, or an empty string if no known word is similar.
 
-    If a known word differs only in Unicode normalization, explain how to write it.
+    If a known word differs only in Unicode normalization, return the result of `explain_normalization`.
     """
     if len(word) <= MAX_NORMALIZED_LENGTH:
         known, normalized = list(known), to_nfc(word)

@@ -1,6 +1,7 @@
 """Pure: the scopes of Auth0's system APIs with their risk levels, except the Management API.
 
-The names come from Auth0's documentation and SDKs. This project chose the levels, by the rule for the Management API.
+The names of the scopes come from Auth0's documentation and SDKs. The risk levels are the judgement of this project, by
+the same rule as for the Management API.
 """
 
 from collections.abc import Mapping
@@ -11,14 +12,14 @@ from reconciler.core.problems import Level
 MY_ORGANIZATION_SUFFIX = "/my-org/"
 """The identifier suffix of the My Organization API.
 
-It is the only system API whose grants have organization settings. Grants of users have them too (observed on a live
-tenant).
+Among the system APIs, only the My Organization API allows grants with organization settings. User grants on the My
+Organization API also have organization settings (observed on a live tenant).
 """
 
 
 @dataclass(frozen=True, slots=True)
 class SystemApi:
-    """One of Auth0's own APIs. `unknown` is the level of scopes that are not in `levels`."""
+    """A system API, which Auth0 provides in each tenant. `unknown` is the level of scopes that `levels` lacks."""
 
     name: str
     identifier: str
@@ -26,7 +27,7 @@ class SystemApi:
     unknown: Level = Level.HIGH
 
     def level_of(self, scope: str) -> Level:
-        """Return the level of a scope."""
+        """Return the risk level of a scope."""
         return self.levels.get(_normalized(scope), self.unknown)
 
     def has(self, scope: str) -> bool:
@@ -35,12 +36,12 @@ class SystemApi:
 
 
 def _normalized(scope: str) -> str:
-    """Replace hyphens by underscores. Auth0's documentation uses both spellings for the same scope."""
+    """Replace hyphens by underscores. Auth0's documentation uses hyphens and underscores for the same scope."""
     return scope.strip().replace("-", "_")
 
 
 def system_api_of(audience: str) -> SystemApi | None:
-    """Return the system API with this audience. Return None for the Management API and for custom APIs."""
+    """Return the system API whose identifier is `audience`. Return None for the Management API and for custom APIs."""
     ending = audience.removesuffix("/") + "/"
     return next((api for api in SYSTEM_APIS if ending.endswith(api.identifier)), None)
 
@@ -54,7 +55,8 @@ def _scope_levels(prefix: str, tables: Mapping[Level, Mapping[str, str]]) -> dic
     }
 
 
-# A holder who adds an identity provider, a domain or a member to an organization can sign in as any member.
+# With permission to add an identity provider, a domain or a member to an organization, an application can sign in as
+# any member.
 MY_ORGANIZATION = _scope_levels(
     "my_org:",
     {
@@ -110,7 +112,7 @@ MY_ORGANIZATION = _scope_levels(
     },
 )
 
-# A holder who enrolls an authentication method for a user can sign in as this user later.
+# With permission to enroll an authentication method for a user, an application can sign in as this user later.
 MY_ACCOUNT = _scope_levels(
     "me:",
     {
@@ -133,6 +135,6 @@ SYSTEM_APIS = (
     SystemApi("the My Organization API", MY_ORGANIZATION_SUFFIX, MY_ORGANIZATION),
     SystemApi("the My Account API", "/me/", MY_ACCOUNT),
     SystemApi("the MFA API", "/mfa/", MFA),
-    # Every scope of this API configures how the users of an enterprise sign in.
+    # Every scope of the express configuration API changes how the users of an enterprise sign in.
     SystemApi("the express configuration API", "urn:auth0:express-configure/", {}, Level.CRITICAL),
 )

@@ -15,15 +15,15 @@ from reconciler.core.suggest import MAX_COMPARED, Suggestions
 
 VARIABLE_NAME = "[A-Za-z][A-Za-z0-9_]*"
 BUILT_IN = "domain"
-"""The built-in variable. Its value is the host in the identifiers of the tenant's own APIs."""
+"""The name of the built-in variable, which contains the host in the identifiers of the tenant's own APIs."""
 OPENING = "${"
 INVALID_PLACEHOLDER = rf"(^|[^$])\$\{{(?!{VARIABLE_NAME}\}})"
-"""Matches an invalid placeholder. The JSON Schemas contain this pattern too."""
+"""Matches an invalid placeholder in a text. The JSON Schemas contain the same pattern."""
 _PLACEHOLDER = re.compile(rf"\$(?:\$(?=\{{)|\{{(?P<name>{VARIABLE_NAME})\}})")
 
 
 def variable_names(text: str) -> tuple[str, ...]:
-    """Return the names of the variables in `text`, in order."""
+    """Return the names of the variables in `text`, in the order of the text."""
     if OPENING not in text:
         return ()
     return tuple(name for match in _PLACEHOLDER.finditer(text) if (name := match["name"]))
@@ -37,14 +37,15 @@ def substitute(text: str, values: Mapping[str, str]) -> str:
 
 
 def escape_variables(text: str) -> str:
-    """Escape `text`, so that substituting variables returns the original text."""
+    """Escape `text`, so that `substitute` returns the original text."""
     return text.replace(OPENING, "$${")
 
 
 def insert_variables(text: str, values: Mapping[str, str]) -> str:
-    """Insert variables into `text`. This is the reverse of `substitute`.
+    """Insert variables into `text`. `substitute` restores the original text.
 
-    If `text` equals a value, it becomes that variable. Otherwise, the host of the tenant becomes `${domain}`.
+    If `text` equals the value of a variable, the result is this variable. In all other texts, `${domain}` replaces the
+    host of the tenant.
     """
     equal = sorted(name for name, value in values.items() if value == text)
     if equal:
@@ -55,12 +56,12 @@ def insert_variables(text: str, values: Mapping[str, str]) -> str:
 
 
 CACHE_SIZE = 4096
-"""The cache size for lists of patterns."""
+"""The maximum number of cached lists of patterns."""
 
 
 @dataclass(frozen=True, slots=True)
 class TargetTenant:
-    """The properties of a tenant that grant files depend on: its name, the values of its variables, and scope sets."""
+    """The properties of a tenant in grant files: the name, the variables and the scope sets."""
 
     name: str
     values: Mapping[str, str]
@@ -68,7 +69,7 @@ class TargetTenant:
 
 
 ANY_TENANT = TargetTenant("", {BUILT_IN: BUILT_IN})
-"""The target if files are read without a tenant. The only variable is `domain`."""
+"""The target for files that are read without a tenant. The only variable is `domain`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +82,7 @@ class TargetTenants:
 
 NO_TENANTS = TargetTenants()
 UNKNOWN_TENANTS = TargetTenants(targets=())
-"""The targets if the configuration is not valid. Tenants and variables are then unknown and not checked."""
+"""The targets for a configuration that is not valid. Names of tenants and variables are not checked."""
 
 
 def select_for_tenant(specs: Iterable[GrantSpec], target: TargetTenant) -> tuple[GrantSpec, ...]:
@@ -100,7 +101,7 @@ def select_for_tenant(specs: Iterable[GrantSpec], target: TargetTenant) -> tuple
 
 
 Patterns = tuple[tuple[str, ...], ...]
-"""The lists of tenants that limit a grant. Each list consists of names and patterns."""
+"""The lists of tenants that limit a grant. A list contains names of tenants and patterns."""
 
 
 def patterns_of(spec: GrantSpec) -> Patterns:
@@ -118,17 +119,17 @@ def applies_to_tenant(patterns: Patterns, tenant: str) -> bool:
 
 @lru_cache(maxsize=CACHE_SIZE)
 def _names_and_wildcards(patterns: tuple[str, ...]) -> tuple[frozenset[str], tuple[str, ...]]:
-    """Return all patterns as a set (each one may also be a name), and the patterns with wildcards."""
+    """Return the set of all patterns, and the patterns with wildcards. A pattern with wildcards may also be a name."""
     return frozenset(patterns), tuple(pattern for pattern in patterns if not WILDCARDS.isdisjoint(pattern))
 
 
 def is_same_for_all_tenants(spec: GrantSpec) -> bool:
-    """Return whether `spec` is the same for all tenants: it has no variables and no list of tenants."""
+    """Return whether `spec` is the same for all tenants: the spec has no variables and no list of tenants."""
     return not spec.tenants and not has_variables(spec)
 
 
 def has_variables(spec: GrantSpec) -> bool:
-    """Return whether `spec` contains variables or scope sets, so that it may differ between tenants."""
+    """Return whether `spec` contains variables or scope sets, which may differ between tenants."""
     names = (spec.client or "", spec.client_id or "", spec.api or "", spec.audience or "")
     text = "\n".join((*names, *spec.scope, *(spec.organizations or ())))
     return OPENING in text or (PREFIX in text and has_scope_sets(spec.scope))
@@ -137,7 +138,7 @@ def has_variables(spec: GrantSpec) -> bool:
 def with_targets(
     specs: Iterable[GrantSpec], tenants: TargetTenants
 ) -> Iterator[tuple[GrantSpec, Sequence[TargetTenant]]]:
-    """Yield each spec with the tenants that it applies to."""
+    """Yield each spec with the tenants to which the spec applies."""
     known: dict[Patterns, Sequence[TargetTenant]] = {(): tenants.targets}
     for spec in specs:
         patterns = patterns_of(spec)
@@ -147,7 +148,10 @@ def with_targets(
 
 
 def find_tenant_problems(specs: Iterable[GrantSpec], tenants: TargetTenants) -> Iterator[Problem]:
-    """Yield a problem for each unknown tenant and each undefined variable. The same problem may be yielded twice."""
+    """Yield a problem for each unknown tenant and each undefined variable.
+
+    The result may contain duplicate problems.
+    """
     if not tenants.targets:
         return
     suggest = Suggestions()
@@ -161,7 +165,7 @@ def find_tenant_problems(specs: Iterable[GrantSpec], tenants: TargetTenants) -> 
         yield from _unknown_tenants(spec, unknown, tenants.known, suggest)
         if spec.tenants and not unknown and not is_matched:
             what = 'no tenant matches both "tenants" of the file and "tenants" of this grant'
-            yield Problem(spec.tenants[-1][0].source, what, "correct one of the two lists")
+            yield Problem(spec.tenants[-1][0].source, what, "correct one of the two lists of tenants")
         if has_variables(spec):
             yield from _unknown_variables(spec, targets, cache, suggest)
             yield from _scope_set_problems(spec, targets, suggest)
@@ -183,7 +187,7 @@ FIELDS_WITH_VARIABLES = frozenset({"client", "client_id", "api", "audience", "sc
 
 
 def substitute_spec(spec: GrantSpec, target: TargetTenant) -> GrantSpec:
-    """Substitute variables in all fields of `spec` that may contain them, and expand scope sets."""
+    """Substitute variables in all fields of `spec` that may contain variables, and expand scope sets."""
     values = target.values
 
     def substitute_optional(text: str | None) -> str | None:
@@ -200,7 +204,7 @@ def substitute_spec(spec: GrantSpec, target: TargetTenant) -> GrantSpec:
 
 
 def _substitute_scopes(spec: GrantSpec, target: TargetTenant) -> dict[str, Any]:
-    """Return the fields of `spec` that depend on its scopes and scope sets."""
+    """Return the scope fields of `spec`, with variables substituted and scope sets expanded."""
     if not has_scope_sets(spec.scope):
         return {"scope": tuple(substitute(scope, target.values) for scope in spec.scope)}
     expanded: dict[str, ExpandedScope] = {}
@@ -235,7 +239,10 @@ def _declared_hint(known: Collection[str]) -> str:
 def _unknown_variables(
     spec: GrantSpec, targets: Sequence[TargetTenant], cache: dict[tuple[int, str], list[str]], suggest: Suggestions
 ) -> Iterator[Problem]:
-    """Yield a problem for each variable that is undefined for a target. `cache` has these targets by variable."""
+    """Yield a problem for each variable that is undefined for a tenant.
+
+    `cache` contains the tenants that lack a variable.
+    """
     for text, source in spec.texts_with_sources():
         for name in variable_names(text):
             cache_key = (id(targets), name)
@@ -250,12 +257,12 @@ def _unknown_variables(
                 yield Problem(
                     source,
                     _undefined_message(tenants_without, name),
-                    suggestion or "define it under variables in reconciler.yaml",
+                    suggestion or "define the variable under `variables` in reconciler.yaml",
                 )
 
 
 def _scope_set_problems(spec: GrantSpec, targets: Sequence[TargetTenant], suggest: Suggestions) -> Iterator[Problem]:
-    """Yield a problem for each scope set that is undefined for a target, or that has an undefined variable."""
+    """Yield a problem for each scope set that is undefined for a tenant or contains an undefined variable."""
     if not has_scope_sets(spec.scope):
         return
     for item, source in spec.scopes_with_sources():
@@ -265,7 +272,7 @@ def _scope_set_problems(spec: GrantSpec, targets: Sequence[TargetTenant], sugges
         without = [target.name for target in targets if name not in target.scope_sets]
         if without:
             known = {each for target in targets[:MAX_COMPARED] for each in target.scope_sets} - {name}
-            fix = suggest(name, known) or "define it under scope_sets in reconciler.yaml"
+            fix = suggest(name, known) or "define the scope set under `scope_sets` in reconciler.yaml"
             yield Problem(source, _undefined_message(without, name, "scope set"), fix)
         variables = {
             each for target in targets for text in target.scope_sets.get(name, ()) for each in variable_names(text)
@@ -273,7 +280,7 @@ def _scope_set_problems(spec: GrantSpec, targets: Sequence[TargetTenant], sugges
         for variable in sorted(variables):
             if lacking := [target.name for target in targets if variable not in target.values]:
                 what = f"{_undefined_message(lacking, variable)} of the scope set {quote_text(name)}"
-                yield Problem(source, what, "define it under variables in reconciler.yaml")
+                yield Problem(source, what, "define the variable under `variables` in reconciler.yaml")
 
 
 def _undefined_message(tenants: list[str], name: str, kind: str = "variable") -> str:

@@ -272,7 +272,7 @@ def test_an_invalid_configuration_at_the_base_is_noted(here: Path, content: str)
     ((level, rule, _, what),) = changes()
 
     assert (level, rule) == ("critical", "config-not-compared")
-    assert what == "reconciler.yaml in HEAD is not valid; its changes are unknown, so review the whole file"
+    assert what == "reconciler.yaml in HEAD is not valid; the changes are unknown, so review the whole file"
 
 
 def test_grants_that_leave_or_enter_a_guard_are_listed(here: Path) -> None:

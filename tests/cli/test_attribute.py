@@ -81,7 +81,10 @@ def test_an_older_change_is_not_known(here: Path, monkeypatch: pytest.MonkeyPatc
 
     shown = reconciler("plan", "--attribute").stdout
 
-    assert "Portal -> Invoices API  [unmanaged]  not known: it changed before the logs begin on 2026-11-25\n" in shown
+    assert (
+        "Portal -> Invoices API  [unmanaged]  not known: the grant changed before the logs begin on 2026-11-25\n"
+        in shown
+    )
 
 
 def test_every_format_shows_the_attribution(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -36,7 +36,7 @@ def tenant(here: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[pytest.Monke
         ({"AUTH0_AUDIENCE": "https://elsewhere/api/v2/"}, "; behind a custom domain, set AUTH0_AUDIENCE\n"),
         (
             {"AUTH0_DOMAIN": "not a domain"},
-            'error: "not a domain" is not a valid domain; write it like example.eu.auth0.com\n',
+            'error: "not a domain" is not a valid domain; use a domain like example.eu.auth0.com\n',
         ),
         ({"AUTH0_DOMAIN": "http://example.com"}, "plain http would show the credentials to the network"),
         ({"AUTH0_DOMAIN": "unknown.invalid"}, "error: POST unknown.invalid /oauth/token: "),

@@ -90,7 +90,7 @@ def test_an_approved_grant_may_not_end_later(end: str, code: int) -> None:
     ran = reconciler("apply", "plan.json", now=now)
 
     assert ran.code == code
-    assert ("the plan shows 2027-03-31" in ran.stderr) is bool(code)
+    assert ("the approved plan shows 2027-03-31" in ran.stderr) is bool(code)
 
 
 def test_a_saved_plan_shows_the_delete_and_its_reason() -> None:

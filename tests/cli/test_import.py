@@ -108,7 +108,7 @@ Left out: Express -> Invoices API
 Left out: Reconciler -> Auth0 Management API
     reconciler uses this grant to access the tenant
 Left out: PORTAL! -> Invoices API (robot)
-    a grant file cannot express it: its subject type "robot" is unknown
+    a grant file cannot express this grant: the subject type "robot" is unknown
 """)
     assert "express" not in "".join(path.read_text(encoding="utf-8") for path in (folder / "grants").iterdir())
 

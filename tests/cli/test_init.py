@@ -189,7 +189,7 @@ def test_a_tenant_is_added_and_comments_are_kept(empty: Path) -> None:
         (["--add", "dev", "--domain", "x.eu.auth0.com"], 'already declares the tenant "dev"'),
         (["--add", "prod"], "the domain of the tenant is missing"),
         (["--add", "a b", "--domain", "x.eu.auth0.com"], "contains a blank"),
-        (["--add", "prod", "--domain", "example"], '"example" is not a whole domain'),
+        (["--add", "prod", "--domain", "example"], '"example" is not a complete domain'),
         (["--add", "prod", "--domain", "dev.eu.auth0.com"], "both would be the same tenant"),
         (["--add", "${{x}}", "--domain", "x.eu.auth0.com"], "which github evaluates"),
     ],
@@ -268,7 +268,10 @@ def test_init_asks_for_domain_and_name_on_a_terminal(empty: Path) -> None:
     ("arguments", "message"),
     [
         ([], "error: the domain of the tenant is missing: use --domain or set AUTH0_DOMAIN\n"),
-        (["--domain", "no domain"], 'error: "no domain" is not a valid domain; write it like example.eu.auth0.com\n'),
+        (
+            ["--domain", "no domain"],
+            'error: "no domain" is not a valid domain; use a domain like example.eu.auth0.com\n',
+        ),
     ],
     ids=["none", "wrong"],
 )

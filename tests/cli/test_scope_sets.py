@@ -117,7 +117,10 @@ def test_an_update_leaves_declarations_with_several_clients_alone(here: Path) ->
     ran = reconciler("import", "--update")
 
     assert (here / "grants" / "billing.yaml").read_text() == GRANTS
-    assert "billing.yaml:3:9: warning: not updated: this declaration has several clients; edit it by hand" in ran.stderr
+    assert (
+        "billing.yaml:3:9: warning: not updated: this declaration has several clients; edit the declaration by hand"
+        in ran.stderr
+    )
 
 
 def test_duplicate_clients_are_found_at_their_line(here: Path) -> None:

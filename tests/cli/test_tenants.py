@@ -123,7 +123,7 @@ def test_validate_names_the_tenants_that_lack_a_variable(repository: Path) -> No
         'grants/billing.yaml:5:15: the configuration does not declare the tenant "none"; '
         "declared tenants: dev, staging and prod\n"
         'grants/billing.yaml:10:28: dev and staging have no variable "void"; '
-        "define it under variables in reconciler.yaml\n"
+        "define the variable under `variables` in reconciler.yaml\n"
     )
     assert reconciler("validate", "--tenant", "prod").stderr == (
         'grants/billing.yaml:5:15: the configuration does not declare the tenant "none"; '
@@ -167,7 +167,10 @@ def test_doctor_checks_the_files_for_the_selected_tenant(repository: Path) -> No
 
     found = [each["found"] for plan in (dev, prod) for each in plan["checks"] if each["check"] == "grants"]
     assert found == [
-        'grants/billing.yaml:10:28: dev has no variable "void"; define it under variables in reconciler.yaml',
+        (
+            'grants/billing.yaml:10:28: dev has no variable "void"; '
+            "define the variable under `variables` in reconciler.yaml"
+        ),
         "1 grant in 2 files",
     ]
 

@@ -192,10 +192,10 @@ def test_a_contradictory_or_invalid_canonical_domain_is_a_problem() -> None:
         "remove canonical_domain, or correct one of the two"
     )
     assert problems_of("tenants:\n  a: {domain: x.example, canonical_domain: a b}\n") == [
-        'reconciler.yaml:2:44: "a b" is not a valid domain; write it like example.eu.auth0.com',
+        'reconciler.yaml:2:44: "a b" is not a valid domain; use a domain like example.eu.auth0.com',
     ]
     assert problems_of("tenants:\n  a: {domain: a b, canonical_domain: other.eu.auth0.com}\n") == [
-        'reconciler.yaml:2:15: "a b" is not a valid domain; write it like example.eu.auth0.com',
+        'reconciler.yaml:2:15: "a b" is not a valid domain; use a domain like example.eu.auth0.com',
     ]
 
 
@@ -228,7 +228,7 @@ def test_a_domain_without_a_dot_is_a_problem(key: str, domain: str) -> None:
 
     (problem,) = problems_of(f"tenants: {{a: {{{other}{key}: '{domain}'}}}}")
 
-    assert f'"{domain}" is not a whole domain (it has no dot); write it like example.eu.auth0.com' in problem
+    assert f'"{domain}" is not a complete domain (it has no dot); use a domain like example.eu.auth0.com' in problem
 
 
 def test_a_domain_without_a_dot_may_have_a_port_or_be_a_loopback_address() -> None:

@@ -201,7 +201,7 @@ def test_an_invalid_domain_is_refused_in_files_and_in_the_environment(domain: st
     with pytest.raises(ProblemsError) as caught:
         config(live={"domain": domain})
     assert [problem.what for problem in caught.value.problems] == [f'"{domain}" is not a valid domain']
-    with pytest.raises(ReconcilerError, match="is not a valid domain; write it like"):
+    with pytest.raises(ReconcilerError, match="is not a valid domain; use a domain like"):
         choose_tenant(Config(), None, {"AUTH0_DOMAIN": domain})
 
 

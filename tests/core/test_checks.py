@@ -50,7 +50,7 @@ def test_many_undefined_scopes_of_one_grant_are_one_problem_with_a_count() -> No
     assert error == Problem(
         Source("grants/a.yaml", 58, 9),
         f'the API "Invoices API" does not define 252 scopes of this grant: {listed} and 242 more',
-        "define them on the API first, or remove them",
+        "define the scopes on the API first, or remove the scopes from the grant",
     )
     first = ", ".join(scopes[:4])
     assert warning.severity is Severity.WARNING

@@ -15,25 +15,28 @@ USER = a_key(subject_type="user")
 @pytest.mark.parametrize(
     ("grant", "why"),
     [
-        (a_grant(a_key(subject_type="robot")), 'its subject type "robot" is unknown'),
-        (a_grant(a_key(None, default_for="everybody")), 'it is the default for "everybody", which is unknown'),
-        (a_grant(a_key("x" * 8193)), "a file cannot contain its id or the identifier of its API"),
-        (a_grant(a_key(audience="")), "a file cannot contain its id or the identifier of its API"),
-        (a_grant(a_key(audience="\ud800")), "a file cannot contain its id or the identifier of its API"),
-        (a_grant(a_key(None, other_holder="unknown holder (cgr_1)")), "the kind of its holder is unknown"),
-        (a_grant(organization_usage="sometimes"), 'its organization_usage "sometimes" is unknown'),
-        (a_grant(allow_any_organization=True), "it allows any organization although it denies organizations"),
+        (a_grant(a_key(subject_type="robot")), 'the subject type "robot" is unknown'),
+        (a_grant(a_key(None, default_for="everybody")), 'the value "everybody" of default_for is unknown'),
+        (a_grant(a_key("x" * 8193)), "a grant file cannot contain the client id or the identifier of the API"),
+        (a_grant(a_key(audience="")), "a grant file cannot contain the client id or the identifier of the API"),
+        (a_grant(a_key(audience="\ud800")), "a grant file cannot contain the client id or the identifier of the API"),
+        (a_grant(a_key(None, other_holder="unknown holder (cgr_1)")), "the grant has an unknown kind of holder"),
+        (a_grant(organization_usage="sometimes"), 'the value "sometimes" of organization_usage is unknown'),
+        (
+            a_grant(allow_any_organization=True),
+            "the grant allows any organization, but organization_usage denies organizations",
+        ),
         (
             a_grant(USER, organization_usage="allow"),
-            "it has organization settings, which are only valid for grants of applications",
+            "organization settings are only valid for grants of applications",
         ),
         (
             a_grant(authorization_details_types=frozenset({"pay"})),
-            "it has authorization_details_types, which are only valid for users",
+            "authorization_details_types are only valid for grants of users",
         ),
-        (a_grant(scope=("",)), 'its scope "" is empty, too long or not printable'),
-        (a_grant(scope=("a\x07",)), 'its scope "a\\x07" is empty, too long or not printable'),
-        (a_grant(scope=("\ud800",)), 'its scope "\\ud800" is empty, too long or not printable'),
+        (a_grant(scope=("",)), 'the scope "" is empty, too long or not printable'),
+        (a_grant(scope=("a\x07",)), 'the scope "a\\x07" is empty, too long or not printable'),
+        (a_grant(scope=("\ud800",)), 'the scope "\\ud800" is empty, too long or not printable'),
     ],
 )
 def test_a_grant_that_no_file_can_express_has_a_reason(grant: Any, why: str) -> None:

@@ -97,7 +97,7 @@ def test_an_exact_name_is_preferred_to_a_prefix() -> None:
 @pytest.mark.parametrize(
     ("word", "names", "shown"),
     [
-        ("last", [], 'the run "last" does not exist: there are no journals'),
+        ("last", [], 'the run "last" does not exist, because no journals were found'),
         ("20260801", NEWEST_FIRST, f'"20260801" matches 2 runs: {NEWEST_FIRST[1]}, {NEWEST_FIRST[2]}; use a longer'),
         ("20260801T100000Z-bbbbbx", NEWEST_FIRST, f'did you mean "{NEWEST_FIRST[1]}"'),
         ("x", NEWEST_FIRST, f"existing runs: {', '.join(NEWEST_FIRST)}"),

@@ -61,7 +61,7 @@ def test_an_organization_over_its_limit_stops_the_plan() -> None:
     with pytest.raises(ProblemsError) as caught:
         make_plan([spec], observation, rules(), TENANT)
 
-    assert [problem.fix.split(";")[0] for problem in caught.value.problems] == ["remove grants from it first"]
+    assert [problem.fix.split(";")[0] for problem in caught.value.problems] == ["remove grants from the organization"]
     assert make_plan([spec], observation, rules(limits=Limits(organization_grants=101)), TENANT).changes
 
 
@@ -113,7 +113,10 @@ def test_a_declared_unmanaged_grant_is_a_problem_at_its_line() -> None:
         a_plan([a_spec(), a_spec(line=9, client_id="another")], [an_observed(ANOTHER)], protection=OURS)
 
     assert [f"{problem.source}: {problem.message}" for problem in caught.value.problems] == [
-        ("grants/a.yaml:9:5: manage in reconciler.yaml does not match this grant; add it to manage, or remove it here"),
+        (
+            "grants/a.yaml:9:5: manage in reconciler.yaml does not match this grant; "
+            "add the grant to manage, or remove the declaration"
+        ),
     ]
 
 

@@ -50,7 +50,10 @@ def test_unknown_sets_and_their_variables_are_problems() -> None:
 
     assert [problem.message for problem in find_tenant_problems([spec], tenants)] == [
         'dev and prod have no scope set "reader"; did you mean "readers"?',
-        'prod has no variable "stage" of the scope set "readers"; define it under variables in reconciler.yaml',
+        (
+            'prod has no variable "stage" of the scope set "readers"; '
+            "define the variable under `variables` in reconciler.yaml"
+        ),
     ]
 
 
@@ -63,7 +66,7 @@ def test_a_scope_that_is_too_long_with_its_escape_is_not_expressible() -> None:
 
 
 def test_a_keyword_of_another_tool_is_not_expressible() -> None:
-    reason = 'its scope "##X##" looks like a keyword of auth0-deploy-cli'
+    reason = 'the scope "##X##" looks like a keyword of auth0-deploy-cli'
 
     assert reason_not_expressible(ClientGrant(Key("a", "b"), frozenset({"##X##"}))) == reason
     assert reason_not_expressible(ClientGrant(Key("a", "##X##")))

@@ -110,7 +110,7 @@ def test_a_grant_that_applies_to_no_tenant_is_a_problem() -> None:
     assert messages([spec]) == [
         (
             'grants/a.yaml:7:1: no tenant matches both "tenants" of the file and "tenants" of this grant; '
-            "correct one of the two lists"
+            "correct one of the two lists of tenants"
         ),
     ]
 
@@ -119,7 +119,7 @@ def test_an_undefined_variable_is_a_problem_that_names_the_tenants() -> None:
     spec = a_spec(client="Billing${suffix}", scope=("${stagee}:x",))
 
     assert messages([spec]) == [
-        'grants/a.yaml:2:5: prod has no variable "suffix"; define it under variables in reconciler.yaml',
+        'grants/a.yaml:2:5: prod has no variable "suffix"; define the variable under `variables` in reconciler.yaml',
         'grants/a.yaml:52:9: dev and prod have no variable "stagee"; did you mean "stage"?',
     ]
 
@@ -133,7 +133,7 @@ def test_a_variable_is_needed_only_for_tenants_of_its_grant() -> None:
 
 def test_without_tenants_only_the_variable_domain_is_defined() -> None:
     assert messages([a_spec(audience="https://${domain}/", client_id="${x}")], NO_TENANTS) == [
-        'grants/a.yaml:3:5: the variable "x" is not defined; define it under variables in reconciler.yaml',
+        'grants/a.yaml:3:5: the variable "x" is not defined; define the variable under `variables` in reconciler.yaml',
     ]
     assert NO_TENANTS.targets == (ANY_TENANT,)
 

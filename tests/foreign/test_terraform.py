@@ -54,8 +54,8 @@ def test_values_of_old_versions_and_null_are_read() -> None:
     ("values", "reason"),
     [
         ({"is_system": True}, "Auth0 created this grant, and it cannot be changed"),
-        ({"subject_type": "robot"}, 'its subject type "robot" is unknown'),
-        ({"client_id": None}, "the kind of its holder is unknown"),
+        ({"subject_type": "robot"}, 'the subject type "robot" is unknown'),
+        ({"client_id": None}, "the grant has an unknown kind of holder"),
         ({"allow_all_scopes": True}, 'it has both "scopes" and "allow_all_scopes"'),
     ],
 )

@@ -1,1 +1,1 @@
-"""Pure: the access that applications have, with its reasons and its changes."""
+"""Pure: the access of applications to APIs, with the reasons and changes of each access."""

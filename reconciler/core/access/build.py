@@ -40,7 +40,7 @@ from reconciler.core.usage.report import UsageWindow, state_of, use_of
 
 OFFLINE = "the tenant was not read (--offline)"
 NAME_ONLY = Risk("unidentified-api", Level.CRITICAL, "the identifier of the API is not known offline", is_known=False)
-"""The risk of a declared API that is known by name only. It may be one of Auth0's own APIs."""
+"""The risk of a declared API without a known identifier. The unidentified API may be a system API of Auth0."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,10 +48,10 @@ class DeclarationFacts:
     """Facts about declarations that do not come from the files or the tenant.
 
     Attributes:
-        now: The time of the report. It decides which declarations have expired.
+        now: The time of the report, which decides whether a declaration has expired.
         provenance: The commits behind each declaration, by source.
-        usage: What the logs show about the use of grants, or None if no logs were collected.
-        removals: The grants that earlier commits declare and the files do not.
+        usage: The use of grants according to the logs, or None if no logs were collected.
+        removals: The grants that earlier commits declare and the files no longer declare.
         link_to: Returns the URL of a line at the commit.
     """
 
@@ -63,7 +63,7 @@ class DeclarationFacts:
 
     @cached_property
     def window(self) -> UsageWindow:
-        """The time that the logs cover."""
+        """The time that the collected logs cover."""
         return UsageWindow(self.now, self.usage.periods if self.usage else ())
 
 
@@ -74,7 +74,7 @@ def tenant_access(
     protection: ProtectionRules,
     facts: DeclarationFacts,
 ) -> TenantAccess:
-    """Return the access of a tenant that was read."""
+    """Return the access of a tenant that reconciler has read."""
     specs, ended = split_expired(specs, facts.now)
     directory = observation.directory
     desired, problems = resolve(specs, directory)
@@ -96,7 +96,7 @@ def tenant_access(
 
 
 def declared_access(tenant: TenantName, specs: Iterable[GrantSpec], facts: DeclarationFacts) -> TenantAccess:
-    """Return the declared access of a tenant that was not read. The state of every grant is unknown."""
+    """Return the declared access of an unread tenant. The state of every grant is UNKNOWN."""
     builder = _GrantBuilder(Directory(), None, facts)
     found = (builder.unread(spec, OFFLINE) for spec in specs)
     names = (GRANTS_LISTING, *(each.value for each in TenantList))
@@ -125,12 +125,12 @@ def _listings(observation: Observation) -> Iterator[ListingStatus]:
 
 @dataclass(frozen=True, slots=True)
 class _Unresolved:
-    """The specs that do not resolve.
+    """The specs that `resolve` could not resolve, by kind of problem.
 
     Attributes:
-        names: The specs with an unknown or ambiguous application or API, each with its problem.
-        partial: The grants of specs with an unknown organization, without organizations.
-        problems: The first problem with the organizations of these grants, by key.
+        names: The specs with an unknown or ambiguous application or API, and the problem of each spec.
+        partial: The grants of specs with an unknown organization, without their organizations.
+        problems: The first problem with the organizations of each grant in `partial`, by key.
         duplicates: The specs of grants that an earlier spec declares.
     """
 
@@ -140,7 +140,7 @@ class _Unresolved:
     duplicates: tuple[GrantSpec, ...] = ()
 
     def possible_declaration(self, key: Key, directory: Directory) -> str:
-        """Return the problem of an ambiguous declaration that may mean the grant, or an empty text."""
+        """Return the problem of an ambiguous declaration that may declare the grant with `key`, or an empty string."""
         names = {None, directory.client_name(key), directory.api_name(key)}
         for spec, problem in self.names:
             if problem.is_missing:
@@ -155,7 +155,7 @@ class _Unresolved:
 def _unresolved(
     specs: Iterable[GrantSpec], desired: Iterable[DesiredGrant], problems: Iterable[Problem], directory: Directory
 ) -> _Unresolved:
-    """Return the specs that are not in `desired`, by their problem."""
+    """Return the specs that are missing in `desired`, grouped by the kind of their problem."""
     known = {id(each.spec) for each in desired}
     by_source = {problem.source: problem for problem in reversed(tuple(problems))}
     names, partial, duplicates = [], [], []
@@ -179,7 +179,7 @@ def _unresolved(
 
 
 def _wrong_names(spec: GrantSpec, directory: Directory) -> Iterator[Source]:
-    """Yield the source of each application and API that the tenant does not have exactly once."""
+    """Yield the source of each application name and API name that is unknown or ambiguous in the tenant."""
     if spec.client is not None and len(directory.client_ids_by_name.get(spec.client, ())) != 1:
         yield spec.source_of("client")
     if spec.api is not None and len(directory.identifiers_by_name.get(spec.api, ())) != 1:
@@ -187,7 +187,7 @@ def _wrong_names(spec: GrantSpec, directory: Directory) -> Iterator[Source]:
 
 
 def _wrong_organizations(spec: GrantSpec, directory: Directory) -> Iterator[Source]:
-    """Yield the source of each organization that the tenant does not have exactly once."""
+    """Yield the source of each organization that is unknown or ambiguous in the tenant."""
     for text, source in spec.organizations_with_sources():
         if len(directory.find_organizations(text)) != 1:
             yield source
@@ -197,7 +197,7 @@ def _wrong_organizations(spec: GrantSpec, directory: Directory) -> Iterator[Sour
 class _GrantBuilder:
     """Builds the grants of the report.
 
-    `protection` is None if the tenant was not read. `expired` has the declarations that have expired.
+    `protection` is None for a tenant that was not read. `expired` contains the expired declarations.
     """
 
     directory: Directory
@@ -207,7 +207,7 @@ class _GrantBuilder:
     expired: Mapping[Key, GrantSpec] = field(default_factory=dict)
 
     def compared(self, desired: Iterable[DesiredGrant], grants: Iterable[ObservedGrant]) -> Iterator[AccessGrant]:
-        """Yield the resolved declarations and the grants of the tenant."""
+        """Yield the resolved declarations, compared with the tenant, and the undeclared grants of the tenant."""
         observed = index_by_key(grants)
         comparison = compare(desired, observed)
         updates = {each.key: each for each in comparison.updates}
@@ -228,18 +228,18 @@ class _GrantBuilder:
             yield undeclared if spec is None else self._with_expiry(undeclared, spec)
 
     def _with_expiry(self, grant: AccessGrant, spec: GrantSpec) -> AccessGrant:
-        """Return a grant whose declaration has expired."""
+        """Return `grant` with the state EXPIRED and the declaration `spec`."""
         detail = f"expired {expiry_text(spec.expires)}"
         return replace(self._with_declaration(grant, spec), state=AccessState.EXPIRED, detail=detail)
 
     def unresolved(self) -> Iterator[AccessGrant]:
-        """Yield the declarations whose application or API the tenant does not have exactly once."""
+        """Yield the declarations with an unknown or ambiguous application or API."""
         for spec, problem in self.rest.names:
             state = AccessState.MISSING if problem.is_missing else AccessState.UNKNOWN
             yield replace(self._named(spec, state, problem.what), is_unresolved=True)
 
     def unread(self, spec: GrantSpec, reason: str) -> AccessGrant:
-        """Return a declaration that was not compared with the tenant."""
+        """Return a declaration that was not compared with the tenant. `reason` explains why."""
         return self._named(spec, AccessState.UNKNOWN, reason)
 
     def _named(self, spec: GrantSpec, state: AccessState, detail: str) -> AccessGrant:
@@ -300,7 +300,7 @@ class _GrantBuilder:
         )
 
     def _grant(self, grant: ClientGrant, more_risks: tuple[Risk, ...] = ()) -> AccessGrant:
-        """Return the part of a grant that does not depend on the files."""
+        """Return the properties of a grant that do not depend on the files."""
         directory, key = self.directory, grant.key
         use = use_of(key, self.facts.usage) if self.facts.usage else None
         api = directory.apis_by_identifier.get(key.audience)
@@ -325,7 +325,7 @@ class _GrantBuilder:
         )
 
     def _use(self, key: Key) -> str:
-        """Return the use of a grant for people, or an empty text if no logs were collected."""
+        """Return a description of the use of a grant, or an empty string if no logs were collected."""
         usage = self.facts.usage
         return "" if usage is None else state_of(key, usage, self.facts.window)[1]
 
@@ -336,7 +336,10 @@ class _GrantBuilder:
         return None if known is None else tuple(sorted(map(self.directory.organization_label, known)))
 
     def _scopes(self, grant: ClientGrant) -> tuple[GrantedScope, ...]:
-        """Return the scopes of a grant, the highest risk first. A grant of all scopes has those of its API."""
+        """Return the scopes of a grant, the highest risk first.
+
+        With `allow_all_scopes`, return the scopes that the API defines.
+        """
         audience = grant.key.audience
         api = self.directory.apis_by_identifier.get(audience)
         defined = api.scopes_for(grant.key) if api else None

@@ -1,4 +1,4 @@
-"""Pure: the history of one grant: the lines that declare it, the runs that wrote it, and its writer in the logs."""
+"""Pure: the history of a grant: the declared lines, the writes in journals, and the writers in the tenant's logs."""
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
@@ -16,7 +16,10 @@ NO_RESULT = "unknown: the journal has no result"
 
 @dataclass(frozen=True, slots=True)
 class DeclaredLine:
-    """A line of a grant file. `commit` is the commit that last changed it, or None if that is not known."""
+    """A line of a grant file.
+
+    `commit` is the newest commit that changed the line, or None if the commit is not known.
+    """
 
     number: int
     text: str
@@ -35,14 +38,14 @@ class GrantWrite:
 
 @dataclass(frozen=True, slots=True)
 class GrantExplanation:
-    """Why a tenant has a grant.
+    """The reasons why a tenant has a grant.
 
     Attributes:
         tenant: The name and domain of the tenant.
-        grant: The grant.
+        grant: The grant in the access report.
         lines: The lines that declare the grant.
         writes: The writes in local journals, the newest first.
-        notes: Facts that limit the answer.
+        notes: Facts that limit the explanation.
     """
 
     tenant: TenantName
@@ -53,7 +56,7 @@ class GrantExplanation:
 
 
 def find_writes(runs: Iterable[PastRun], tenant: TenantName, grant: AccessGrant) -> tuple[GrantWrite, ...]:
-    """Return the writes of a grant in a tenant, in the order of `runs`."""
+    """Return the journaled writes of a grant in a tenant, in the order of `runs`."""
     return tuple(write for run in runs if _is_for(run, tenant) for write in _writes(run, grant))
 
 
@@ -96,9 +99,9 @@ class LogEvent:
 
     Attributes:
         date: The time in UTC, as `YYYY-MM-DDTHH:MM…Z`.
-        method: The HTTP method, or an empty text if the event concerns no client grant.
-        grant_id: The id of the client grant, if the event contains it.
-        key: The key of the client grant, if the event contains it.
+        method: The HTTP method, or an empty string if the event does not concern a client grant.
+        grant_id: The id of the client grant, or an empty string if the event lacks the id.
+        key: The key of the client grant, or None if the event lacks the key.
         actor: The user or the application that made the request.
         channel: The program that made the request, such as `dashboard` or `API`.
     """
@@ -119,18 +122,18 @@ class LogEvent:
 
 @dataclass(frozen=True, slots=True)
 class LogEvents:
-    """The newest events of the logs. `is_complete` is true if the logs have no older ones."""
+    """The newest events of the tenant's logs. `is_complete` is true if the logs contain no older events."""
 
     events: tuple[LogEvent, ...]
     is_complete: bool
 
 
 def attribute(logs: LogEvents, grants: Mapping[Key, str]) -> Mapping[Key, str]:
-    """Return for each grant who changed it last.
+    """Return a description of the last change of each grant, with the time and the user or application.
 
     Args:
         logs: The newest events of the logs, the newest first.
-        grants: The grants by key, with their id, or with an empty text for grants that the tenant does not have.
+        grants: The id of each grant, by key. The id is an empty string if the tenant does not have the grant.
     """
     ids = {event.grant_id: event.key for event in logs.events if event.grant_id and event.key}
     ids |= {identity: key for key, identity in grants.items() if identity}
@@ -148,8 +151,8 @@ def _unknown(logs: LogEvents) -> str:
     if not dates:
         return "not known: the logs have no operations"
     if logs.is_complete:
-        return f"not known: it changed before the logs begin on {min(dates)[:10]}"
-    return f"not known: it did not change since {_minute(min(dates))}, and older events were not read"
+        return f"not known: the grant changed before the logs begin on {min(dates)[:10]}"
+    return f"not known: the grant did not change since {_minute(min(dates))}, and older events were not read"
 
 
 def _minute(date: str) -> str:

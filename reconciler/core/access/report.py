@@ -1,4 +1,4 @@
-"""Pure: the access report, which says who may call which API, why, and whether the answer is complete."""
+"""Pure: the access report, which lists the access of applications to APIs, the reasons, and the unread data."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -16,9 +16,9 @@ from reconciler.core.removals import Commit
 
 
 class AccessState(StrEnum):
-    """How a grant in the tenant relates to the files. The first values need the most attention.
+    """The relation of a grant in the tenant to the files. The values that need the most attention come first.
 
-    The values for undeclared grants are the reasons why a plan leaves such a grant alone.
+    The values for undeclared grants are the reasons why a plan does not delete the grant.
     """
 
     DRIFTED = "drifted"
@@ -37,12 +37,12 @@ class AccessState(StrEnum):
 
 STATE_MEANINGS: Mapping[AccessState, str] = {
     AccessState.DRIFTED: "the tenant differs from the files",
-    AccessState.UNDECLARED: "in the tenant, and no file declares it",
-    AccessState.REMOVED: "in the tenant; an earlier commit declared it, and the files no longer do",
+    AccessState.UNDECLARED: "in the tenant, but not declared in any file",
+    AccessState.REMOVED: "in the tenant, but removed from the files since an earlier commit",
     AccessState.EXPIRED: "in the tenant, although the end that the files declare has passed",
-    AccessState.MISSING: "declared, and not in the tenant",
+    AccessState.MISSING: "declared, but not in the tenant",
     AccessState.UNKNOWN: "not known, because the files and the tenant could not be compared",
-    AccessState.NOT_EXPRESSIBLE: "undeclared, and a grant file cannot express it",
+    AccessState.NOT_EXPRESSIBLE: "undeclared, and not expressible in a grant file",
     AccessState.OUTSIDE: "undeclared, and outside `manage`",
     AccessState.PROTECTED: "undeclared, and protected by `protect`",
     AccessState.OWN: "undeclared grant of an application that runs reconciler",
@@ -63,7 +63,7 @@ STATE_OF_REASON: Mapping[Reason, AccessState] = {
 
 
 class GrantLevel(StrEnum):
-    """The highest risk of a grant. UNKNOWN means that a risk that is not known may be the highest."""
+    """The highest risk of a grant. UNKNOWN means that the highest risk is uncertain."""
 
     CRITICAL = "critical"
     HIGH = "high"
@@ -74,7 +74,10 @@ class GrantLevel(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class GrantedScope:
-    """A scope of a grant. `is_defined` says whether the API defines the scope. None means not known."""
+    """A scope of a grant.
+
+    `is_defined` is true if the API defines the scope, or None if the API's scopes are not known.
+    """
 
     name: str
     level: Level
@@ -83,16 +86,17 @@ class GrantedScope:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Provenance:
-    """Where a declaration comes from, according to git.
+    """The origin of a declaration according to git.
 
     Attributes:
-        changed: The newest commit that changed the lines of the grant, or None if it is not known.
-        since: The commit since which the grant is declared without interruption, or None if it is not known.
-        pull_request: The number of the pull or merge request in the message of `changed`, such as `#12`. It may be
-            empty.
-        pull_request_link: The URL of the request, or an empty text.
-        unknown: The reason why `changed` is None, or an empty text.
-        lines: The numbers of the lines that declare the grant, each with its newest commit. None means not known.
+        changed: The newest commit that changed the lines of the grant, or None if the commit is not known.
+        since: The first commit of the uninterrupted declaration of the grant, or None if the commit is not known.
+        pull_request: The number of the pull or merge request in the message of `changed`, such as `#12`, or an empty
+            string.
+        pull_request_link: The URL of the pull or merge request, or an empty string.
+        unknown: The reason why `changed` is None, or an empty string.
+        lines: The line numbers of the declaration, each with the newest commit of the line, or None if the commit is
+            not known.
     """
 
     changed: Commit | None = None
@@ -105,36 +109,39 @@ class Provenance:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AccessGrant:
-    """One grant of the report. Scopes and settings are those of the tenant if the tenant has the grant.
+    """A grant in the access report.
+
+    Scopes and settings come from the tenant, or from the files if the tenant lacks the grant.
 
     Attributes:
-        application: The label of the holder: a name, with the id if the name is ambiguous.
+        application: The label of the application or of `default_for`: a name, with the id if the name is ambiguous.
         client_id: The id of the application, or None.
-        default_for: The group of applications that a default grant applies to, or None.
-        third_party: Whether the application belongs to a third party. None means not known.
+        default_for: The group of applications to which a default grant applies, or None.
+        third_party: Whether the application belongs to a third party, or None if the owner is not known.
         api: The label of the API.
         audience: The identifier of the API, or None if only the name is known.
-        subject_type: Who acts: client, user or another type.
-        scopes: The scopes, the highest risk first. If `all_scopes` is set, they are the scopes that the API defines.
-        grant: The grant with its settings. Its key contains names if the ids are not known.
-        scopes_known: Whether `scopes` is complete. It is false if `all_scopes` is set and the API was not read.
-        organizations: The labels of the assigned organizations. None means not known.
-        state: How the grant relates to the files.
-        detail: An explanation of the state, or an empty text.
-        differences: The changes from the tenant to the files, for a drifted grant.
-        guard: The reason why reconciler would not change the grant, or an empty text.
+        subject_type: The subject type of the grant, such as `client` or `user`.
+        scopes: The scopes (with `all_scopes` the scopes that the API defines), the highest risk first.
+        grant: The grant with its settings, with names in the key if the ids are not known.
+        scopes_known: Whether `scopes` is complete, which is not the case if `all_scopes` is set and the API was not
+            read.
+        organizations: The labels of the assigned organizations, or None if the organizations are not known.
+        state: The relation of the grant to the files.
+        detail: An explanation of the state, or an empty string.
+        differences: For a drifted grant, the field changes from the tenant to the files.
+        guard: The reason why reconciler would not change the grant, or an empty string.
         risks: The risks, the highest first.
         level: The highest risk.
-        token_lifetime: The lifetime of access tokens in seconds. None means not known.
-        source: The declaration, or None.
-        link: The URL of the declaration at the commit, or an empty text.
+        token_lifetime: The lifetime of access tokens in seconds, or None if the lifetime is not known.
+        source: The source of the declaration, or None if the grant is undeclared.
+        link: The URL of the declaration at the commit, or an empty string.
         description: The description in the file.
-        expires: The end of the grant in the file, or an empty text.
-        last_use: When a token was last issued for the grant, as a time. An empty text means that no use was seen.
-        use: The last use for people, or what is known instead. It is empty if no logs were collected.
+        expires: The end of the grant in the file, or an empty string.
+        last_use: The time of the last token for the grant, or an empty string if the logs show no token.
+        use: A description of the last use, or an empty string if no logs were collected.
         provenance: The commits behind the declaration.
-        grant_id: The id of the grant in the tenant, or an empty text.
-        is_unresolved: Whether this is a declaration whose names the tenant does not have exactly once.
+        grant_id: The id of the grant in the tenant, or an empty string.
+        is_unresolved: Whether the declaration has an unknown or ambiguous application or API.
     """
 
     application: str
@@ -172,23 +179,23 @@ class AccessGrant:
 
     @property
     def is_present(self) -> bool:
-        """Whether the grant gives access now, as far as is known."""
+        """Whether the grant gives access now, as far as reconciler knows."""
         return self.state is not AccessState.MISSING and not self.is_unresolved
 
     @property
     def undefined_scopes(self) -> tuple[str, ...]:
-        """The scopes that the API does not define."""
+        """The scopes of the grant that the API does not define."""
         return tuple(scope.name for scope in self.scopes if scope.is_defined is False)
 
     @property
     def order(self) -> tuple[str, ...]:
-        """The sort key of grants."""
+        """The sort key of a grant in the report."""
         return (self.application, self.api, self.subject_type, self.client_id or "", self.audience or "")
 
 
 @dataclass(frozen=True, slots=True)
 class ListingStatus:
-    """Whether a list of the tenant was read. `count` is None if it was not read, and `reason` says why."""
+    """The status of a listing. If the listing was not read, `count` is None and `reason` contains the reason."""
 
     name: str
     count: int | None
@@ -196,13 +203,13 @@ class ListingStatus:
 
     @property
     def is_read(self) -> bool:
-        """Whether the whole list was read."""
+        """Whether reconciler read the whole listing."""
         return self.count is not None
 
 
 @dataclass(frozen=True, slots=True)
 class AccessApplication:
-    """An application of the tenant. `third_party` is None if that is not known."""
+    """An application of the tenant. `third_party` is None if the owner of the application is not known."""
 
     name: str
     client_id: str
@@ -212,7 +219,10 @@ class AccessApplication:
 
 @dataclass(frozen=True, slots=True)
 class AccessApi:
-    """An API of the tenant with the lifetime of its tokens in seconds. None means not known."""
+    """An API of the tenant.
+
+    `token_lifetime` is the lifetime of access tokens in seconds, or None if the lifetime is not known.
+    """
 
     name: str
     identifier: str
@@ -226,15 +236,15 @@ GRANTS_LISTING = "grants"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TenantAccess:
-    """The access of one tenant.
+    """The access to the APIs of a tenant.
 
     Attributes:
-        tenant: The name and domain.
-        listings: Whether each list was read.
-        applications: The applications that were listed.
-        apis: The APIs that were listed.
+        tenant: The name and domain of the tenant.
+        listings: The status of each listing.
+        applications: The listed applications.
+        apis: The listed APIs.
         grants: The grants, sorted by name.
-        notes: Facts about the reading.
+        notes: Messages about the read data.
     """
 
     tenant: TenantName
@@ -246,25 +256,25 @@ class TenantAccess:
 
     @property
     def is_read(self) -> bool:
-        """Whether the grants of the tenant were read."""
+        """Whether reconciler read the grants of the tenant."""
         return any(each.name == GRANTS_LISTING and each.is_read for each in self.listings)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AccessFilter:
-    """Patterns that select grants. A pattern matches a name or an id. None selects every grant."""
+    """Patterns that select grants. A pattern matches a name or an id. The pattern None matches every grant."""
 
     application: str | None = None
     api: str | None = None
     scope: str | None = None
 
     def __str__(self) -> str:
-        """Return the patterns for people, or an empty text."""
+        """Return the patterns as text for people, or an empty string without patterns."""
         parts = (("application", self.application), ("API", self.api), ("scope", self.scope))
         return ", ".join(f'{name} "{pattern}"' for name, pattern in parts if pattern is not None)
 
     def selects(self, grant: AccessGrant) -> bool:
-        """Return whether all patterns match the grant. An unknown name or scope counts as a match."""
+        """Return whether all patterns match the grant. Unknown scopes match every pattern."""
         return (
             _any_matches(_names(grant.application, grant.client_id), self.application)
             and _any_matches(_names(grant.api, grant.audience), self.api)
@@ -273,7 +283,7 @@ class AccessFilter:
 
 
 def plain_name(label: str, identity: str | None) -> str:
-    """Return the name in the label `name (id)` of an ambiguous name. Other labels are returned unchanged."""
+    """Return the name in a label of the form `name (id)`. Return other labels unchanged."""
     return label.removesuffix(f" ({shorten(identity, MAX_ID_LENGTH)})") if identity else label
 
 
@@ -291,10 +301,10 @@ class AccessReport:
 
     Attributes:
         time: The time of the report in UTC, as `YYYY-MM-DDTHH:MM:SSZ`.
-        commit: The hash of the commit whose files were read, or an empty text.
-        history: The reason why the git history is unknown or incomplete, or an empty text.
-        tenants: The tenants. A tenant that could not be read has no grants.
-        selection: The filter for people, or an empty text.
+        commit: The hash of the commit that contains the grant files, or an empty string.
+        history: The reason why the git history is unknown or incomplete, or an empty string.
+        tenants: The tenants, without grants if reconciler could not read the tenant.
+        selection: A description of the filter, or an empty string.
     """
 
     time: str
@@ -305,7 +315,7 @@ class AccessReport:
 
     @property
     def grants(self) -> Iterator[tuple[TenantAccess, AccessGrant]]:
-        """All grants with their tenants."""
+        """All grants of the report with their tenants."""
         return ((tenant, grant) for tenant in self.tenants for grant in tenant.grants)
 
     def select(self, chosen: AccessFilter) -> "AccessReport":
@@ -320,7 +330,7 @@ class AccessReport:
 
 
 def unread_tenant(tenant: TenantName, reason: str) -> TenantAccess:
-    """Return a tenant without grants, because it could not be read."""
+    """Return a tenant without grants. `reason` explains why the tenant could not be read."""
     return TenantAccess(tenant=tenant, listings=(ListingStatus(GRANTS_LISTING, None, reason),))
 
 
@@ -343,7 +353,10 @@ def listed_apis(directory: Directory) -> tuple[AccessApi, ...]:
 
 
 def grant_level(risks: Sequence[Risk]) -> GrantLevel:
-    """Return the highest level of `risks`. It is UNKNOWN if a risk that is not known has a higher level."""
+    """Return the highest level of `risks`.
+
+    Return UNKNOWN if an uncertain risk has a higher level than all certain risks.
+    """
     known = min((risk.level.order for risk in risks if risk.is_known), default=len(Level))
     possible = min((risk.level.order for risk in risks), default=len(Level))
     if possible < known:
@@ -352,4 +365,4 @@ def grant_level(risks: Sequence[Risk]) -> GrantLevel:
 
 
 LinkTo = Callable[[Source], str]
-"""Returns the URL of a line at the commit, or an empty text."""
+"""A function that returns the URL of a line at the commit, or an empty string."""

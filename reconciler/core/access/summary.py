@@ -8,19 +8,19 @@ from reconciler.core.problems import Level
 from reconciler.core.token_lifetime import LONG_LIFETIME_SECONDS
 
 Answer = bool | None
-"""Whether a grant has a property. None means not known."""
+"""Whether a grant has a property. None means that the property is not known."""
 
 
 @dataclass(frozen=True, slots=True)
 class AccessTotal:
-    """A number of the report.
+    """A total of the report, such as the number of undeclared grants.
 
     Attributes:
-        name: The name in JSON.
-        label: The name for people.
-        count: The number of grants, applications or APIs that have the property for certain.
-        unknown: The number of grants for which it is not known.
-        is_complete: Whether all tenants were read, so that no other grant can have the property.
+        name: The name of the total in JSON.
+        label: The name of the total for people.
+        count: The number of grants, applications or APIs that certainly have the property.
+        unknown: The number of grants that may have the property.
+        is_complete: Whether all tenants were read, so that `count` is not too low.
     """
 
     name: str
@@ -31,7 +31,7 @@ class AccessTotal:
 
     @property
     def text(self) -> str:
-        """The number for people. It says if the number may be higher."""
+        """The total as text for people, such as `at least 3`."""
         if not self.is_complete and not self.count:
             return "not known"
         start = f"{self.count}" if self.is_complete else f"at least {self.count}"
@@ -61,11 +61,11 @@ COUNTED: Mapping[str, tuple[str, Callable[[AccessGrant], Answer]]] = {
     "any_organization": ("any organization", lambda grant: grant.grant.allow_any_organization),
     "no_description": ("no description", lambda grant: not _is_described(grant)),
 }
-"""The properties of grants that are counted, with their labels. `missing` is counted separately."""
+"""The counted properties of grants, with their labels. `totals` counts missing grants separately."""
 
 
 def totals(report: AccessReport) -> list[AccessTotal]:
-    """Return the numbers of the report. Grants that are not in the tenant count only as missing."""
+    """Return the totals of the report. Missing grants only contribute to the total `missing`."""
     is_complete = all(tenant.is_read for tenant in report.tenants)
     grants = [grant for _, grant in report.grants]
     present = [grant for grant in grants if grant.is_present]
@@ -84,14 +84,14 @@ def totals(report: AccessReport) -> list[AccessTotal]:
 
 @dataclass(frozen=True, slots=True)
 class AccessFinding:
-    """Something in the report that needs attention.
+    """A finding of the report that needs attention.
 
     Attributes:
         rule: The name of the rule.
-        level: The severity.
+        level: The severity of the finding.
         meaning: The finding for people.
-        grants: The grants, each with the name of its tenant. It is empty if the finding is about a tenant.
-        details: The tenants and reasons, for a finding about tenants.
+        grants: The grants with the names of their tenants, unless the finding concerns a tenant.
+        details: The tenants and reasons, if the finding concerns tenants.
     """
 
     rule: str
@@ -173,7 +173,7 @@ RULES: tuple[_FindingRule, ...] = (
 
 
 def findings(report: AccessReport) -> list[AccessFinding]:
-    """Return the findings: first what the report does not know, then the grants that need attention."""
+    """Return the findings. Findings about unread data come before findings about grants."""
     return [*_completeness(report), *_grant_findings(list(report.grants))]
 
 
@@ -193,7 +193,7 @@ def _grant_findings(grants: Sequence[tuple[TenantAccess, AccessGrant]]) -> Itera
 
 
 def unread_listings(report: AccessReport) -> list[str]:
-    """Return each list that was not read, as `tenant: list: reason`."""
+    """Return the unread listings in the form `tenant: list: reason`."""
     return [
         f"{tenant.tenant.label}: {each.name}: {each.reason}"
         for tenant in report.tenants

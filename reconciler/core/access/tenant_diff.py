@@ -15,7 +15,7 @@ NameKey = tuple[str, str, str]
 
 
 class DiffKind(StrEnum):
-    """Where a grant exists, or that it differs."""
+    """The kind of a difference: only one tenant has the grant, or the grants differ or may differ."""
 
     ONLY_FIRST = "only-first"
     ONLY_SECOND = "only-second"
@@ -25,7 +25,7 @@ class DiffKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class FieldPair:
-    """The values of one field in both tenants, as lists of texts. None means not known."""
+    """The values of a field in both tenants, as lists of texts. None means that the value is not known."""
 
     field: str
     first: tuple[str, ...] | None
@@ -33,13 +33,16 @@ class FieldPair:
 
     @property
     def is_known(self) -> bool:
-        """Whether both values are known."""
+        """Whether the values of both tenants are known."""
         return self.first is not None and self.second is not None
 
 
 @dataclass(frozen=True, slots=True)
 class GrantDifference:
-    """A grant that the tenants do not share. `fields` has the fields that differ, or those of the only grant."""
+    """A grant of only one tenant, or a grant with different values in the tenants.
+
+    `fields` contains the fields that differ. If only one tenant has the grant, `fields` contains all fields.
+    """
 
     kind: DiffKind
     application: str
@@ -55,7 +58,7 @@ class TenantDiff:
     Attributes:
         first: The first tenant.
         second: The second tenant.
-        is_declared: Whether the files were compared, and not the tenants.
+        is_declared: Whether the declared grants of the tenants were compared, not the observed grants.
         differences: The differences, sorted by name.
         equal: The number of equal grants.
         notes: Facts that limit the comparison.
@@ -70,9 +73,9 @@ class TenantDiff:
 
 
 def compare_tenants(first: TenantAccess, second: TenantAccess, *, is_declared: bool) -> TenantDiff:
-    """Compare the grants of two tenants. Declared grants that a tenant does not have are left out.
+    """Compare the grants of two tenants. Declared grants that are missing in a tenant are left out.
 
-    With `is_declared`, the grants are those that the files declare.
+    With `is_declared`, both tenants contain declared grants.
     """
     notes: list[str] = []
     ours, theirs = _by_name(first, notes), _by_name(second, notes)
@@ -84,7 +87,7 @@ def compare_tenants(first: TenantAccess, second: TenantAccess, *, is_declared: b
 
 
 def _by_name(access: TenantAccess, notes: list[str]) -> Mapping[NameKey, AccessGrant]:
-    """Return the grants by name. If a tenant has a name twice, its labels with ids are compared instead."""
+    """Return the grants by name. If several grants of a tenant have the same names, use the labels with ids instead."""
     groups: dict[NameKey, list[AccessGrant]] = {}
     for grant in access.grants:
         if grant.is_present:
@@ -124,7 +127,7 @@ def _pairs(first: AccessGrant | None, second: AccessGrant | None) -> Iterator[Fi
 
 
 def _values(grant: AccessGrant | None) -> Iterator[tuple[str, tuple[str, ...] | None]]:
-    """Yield the fields that a tenant decides. The scopes of a grant of all scopes are not compared."""
+    """Yield the fields of a grant to compare. The scopes of a grant with `allow_all_scopes` are not compared."""
     if grant is None:
         return
     for each in IN_FILE_ORDER:

@@ -1,1 +1,1 @@
-"""Pure: the choice of the grants that an import writes, and of their variables."""
+"""Pure: the choice of grants and variables for `import`."""

@@ -1,4 +1,4 @@
-"""Pure: what `import` writes: new declarations with their files, and updates of existing declarations."""
+"""Pure: select the new declarations that `import` writes, and the updates of existing declarations."""
 
 import re
 import unicodedata
@@ -24,7 +24,7 @@ MAX_STEM_LENGTH = 60
 WINDOWS_DEVICES = frozenset(
     {"con", "prn", "aux", "nul", *(f"{port}{number}" for port in ("com", "lpt") for number in range(10))}
 )
-"""File names that Windows reserves for devices. Windows ignores their suffix."""
+"""File names that Windows reserves for devices. Windows ignores the suffix of reserved names."""
 
 
 def file_stem(*texts: str) -> str:
@@ -44,14 +44,14 @@ def _words(text: str) -> list[str]:
 
 
 class UniqueNames:
-    """Makes names unique by appending a number to repeated names. Case is ignored."""
+    """Makes names unique by appending a number to a repeated name. Case is ignored."""
 
     def __init__(self, used: Iterable[str]) -> None:
         self._used = {name.casefold() for name in used}
         self._last: Counter[str] = Counter()
 
     def __call__(self, name: str) -> str:
-        """Return `name`, or `name-2`, `name-3` and so on."""
+        """Return `name`, or `name-2`, `name-3` and so on if the name is already used."""
         free = name
         while free in self._used:
             self._last[name] += 1
@@ -62,9 +62,9 @@ class UniqueNames:
 
 @dataclass(frozen=True, slots=True)
 class ImportFilter:
-    """Selects the grants that match one pattern of `clients` and one of `audiences`, by name or id.
+    """Selects the grants that match a pattern of `clients` and a pattern of `audiences`, by name or id.
 
-    If a list is empty, it matches every grant.
+    An empty list of patterns matches every grant.
     """
 
     clients: tuple[str, ...] = ()
@@ -79,7 +79,7 @@ class ImportFilter:
 
 @dataclass(frozen=True, slots=True)
 class NotImported:
-    """A grant that is not imported, and the reason."""
+    """A grant that `import` leaves out, and the reason."""
 
     key: Key
     reason: str
@@ -90,7 +90,7 @@ class GrantImport:
     """The grants to import.
 
     Attributes:
-        holders: For each application or default, a file name without suffix and the new grants. File names may repeat.
+        holders: For each application or default, a file name without suffix (possibly repeated) and the new grants.
         left_out: The new grants that are not imported.
         declared: The number of selected grants that the files already declare.
     """
@@ -115,7 +115,7 @@ def select_grants(
 ) -> GrantImport:
     """Select the grants to import.
 
-    The result contains protected grants. It does not contain grants with a key in `declared`.
+    The result contains protected grants, but no grants with a key in `declared`.
     """
     selected = [each for each in observed if choice.matches(each.key, directory)]
     new_grants = sorted((each for each in selected if each.key not in declared), key=lambda each: each.key.order)
@@ -132,7 +132,7 @@ def _reason(each: ObservedGrant, rules: ProtectionRules, directory: Directory) -
     if reason := rules.reason(each.key, each, directory):
         return reason[1]
     why_not = reason_not_expressible(each.grant)
-    return why_not and f"a grant file cannot express it: {why_not}"
+    return why_not and f"a grant file cannot express this grant: {why_not}"
 
 
 def _by_holder(grants: Iterable[ClientGrant], directory: Directory) -> tuple[tuple[str, tuple[ClientGrant, ...]], ...]:
@@ -149,12 +149,15 @@ def _any_matches(values: Iterable[str], patterns: Collection[str]) -> bool:
 
 
 ItemWriter = Callable[[str, str], str]
-"""Receives the name of a field and an item of the tenant. Returns the item as a file should write it."""
+"""A function that converts an item of the tenant to the text in a file.
+
+The arguments are the name of the field and the item.
+"""
 
 
 @dataclass(frozen=True, slots=True)
 class SetUpdate:
-    """A change of a list: the items to remove, as the file writes them, and the items to add."""
+    """A change of a list. `remove` contains the removed items as written in the file. `add` contains the new items."""
 
     remove: frozenset[str]
     add: tuple[str, ...]
@@ -162,16 +165,19 @@ class SetUpdate:
 
 @dataclass(frozen=True, slots=True)
 class GrantUpdate:
-    """The new values of fields of one grant, by name."""
+    """The new values of the fields of a grant, by field name."""
 
     fields: Mapping[str, str | bool | SetUpdate]
 
 
 @dataclass(frozen=True, slots=True)
 class GrantSplit:
-    """The split of a declaration that several tenants share: it stays for `others`, and a copy is for `tenant`.
+    """The split of a declaration that several tenants share.
 
-    `update` has the values of the copy. If it is None, there is no copy, because the tenant does not have the grant.
+    The declaration stays for `others`, and `tenant` gets a copy.
+
+    `update` contains the values of the copy. If `update` is None, `tenant` gets no copy, because `tenant` does not have
+    the grant.
     """
 
     others: SetUpdate
@@ -180,12 +186,12 @@ class GrantSplit:
 
 
 FileUpdates = Mapping[Mark, GrantUpdate | GrantSplit | None]
-"""The updates of one file by the position of the grant. None removes the grant."""
+"""The updates of a file by the position of the grant. None removes the grant."""
 
 
 @dataclass(frozen=True, slots=True)
 class SelectedUpdates:
-    """The updates by file name, and a warning for each grant that differs and is not updated."""
+    """The updates by file name, and a warning for each grant that differs but is not updated."""
 
     by_file: Mapping[str, FileUpdates] = field(default_factory=dict)
     not_updated: tuple[Problem, ...] = ()
@@ -193,12 +199,12 @@ class SelectedUpdates:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UpdateRules:
-    """The grants to update and how to write them.
+    """The rules that select the grants to update and convert the new values.
 
     Attributes:
         target: The tenant.
         other_tenants: The names of the other tenants in the configuration.
-        choice: The grants to update.
+        choice: The filter for the grants to update.
         write_item: Converts items of lists that may contain variables.
     """
 
@@ -214,10 +220,10 @@ def select_updates(
     """Return the updates of declarations that differ from the tenant.
 
     Args:
-        specs: The declarations as the files write them, for all tenants.
-        observed: The grants of the tenant, with the organizations that could be read.
+        specs: The declarations for all tenants, before variables are substituted.
+        observed: The grants of the tenant, with the organizations that reconciler could read.
         directory: The names and ids of the tenant.
-        rules: The grants to update and how to write them.
+        rules: The rules that select the grants to update and convert the new values.
     """
     by_key = index_by_key(observed)
     by_file: dict[str, dict[Mark, GrantUpdate | GrantSplit | None]] = {}
@@ -255,13 +261,16 @@ def _warnings(problems: Iterable[Problem]) -> Iterator[Problem]:
 
 
 def _warning(spec: GrantSpec, what: str) -> Problem:
-    return Problem(spec.source, f"not updated: {what}", "edit it by hand", Severity.WARNING)
+    return Problem(spec.source, f"not updated: {what}", "edit the declaration by hand", Severity.WARNING)
 
 
 def _update_of(
     spec: GrantSpec, desired: DesiredGrant, observed: ObservedGrant | None, directory: Directory, rules: UpdateRules
 ) -> GrantUpdate | str | None:
-    """Return the update of a declaration, None to remove it, or the reason why it cannot be updated."""
+    """Return the update of a declaration. Return None to remove the declaration.
+
+    Return the reason if an update is not possible.
+    """
     if observed is None:
         return None
     if desired.grant.organizations is not None and observed.grant.organizations is None:
@@ -275,7 +284,7 @@ def _update_of(
 def _fields(
     spec: GrantSpec, update: Update, directory: Directory, rules: UpdateRules
 ) -> Iterator[tuple[str, str | bool | SetUpdate]]:
-    """Yield the new value of each field that differs. `update.before` is the grant in the tenant."""
+    """Yield the name and the new value of each field that differs. `update.before` is the grant in the tenant."""
     for name in (change.field for change in update.fields):
         wanted = getattr(update.before.grant, name)
         if BY_NAME[name].kind is not FieldKind.SET:
@@ -289,9 +298,9 @@ def _fields(
 
 
 def _values_of(name: str, text: str, directory: Directory, target: TargetTenant) -> frozenset[str]:
-    """Return the values of an item of a list: the scopes of a set, the id of an organization, or the text.
+    """Return the values of an item of a list: the scopes of a scope set, the id of an organization, or the item itself.
 
-    Variables are substituted.
+    Variables in the item are substituted.
     """
     if name == "scope":
         expanded = expand_scopes([text], target.scope_sets)

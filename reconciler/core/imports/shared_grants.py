@@ -1,4 +1,4 @@
-"""Pure: merge the grants of several tenants into declarations that the tenants share."""
+"""Pure: merge the grants of several tenants into shared declarations."""
 
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
@@ -8,14 +8,17 @@ from reconciler.core.fields import APIS, HOLDERS, SUBJECT_CLIENT, grant_order
 from reconciler.core.imports.selection import file_stem
 
 FieldValue = str | bool | tuple[str, ...]
-"""The value of a field as a file writes it."""
+"""The value of a field as written in a grant file."""
 CommentKey = tuple[str, str]
-"""The position of a comment: the name of a field, and an item of its list or an empty text for the field itself."""
+"""The position of a comment: the name of a field, and an item of the field's list.
+
+The item is empty for a comment of the field itself.
+"""
 
 
 @dataclass(frozen=True, slots=True)
 class Comments:
-    """The comments of a field or an item: the lines above it, and the text after it on its line."""
+    """The comments of a field or a list item: the lines above, and the trailing text on the same line."""
 
     above: tuple[str, ...] = ()
     trailing: str = ""
@@ -23,10 +26,10 @@ class Comments:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NamedGrant:
-    """A grant of one tenant as a file declares it, with names.
+    """A grant of a tenant in the form of a declaration, with names.
 
     Attributes:
-        fields: The fields by name. Settings that have their default value are missing.
+        fields: The fields by name, without settings that have their default value.
         above: The comments above the grant.
         after: The comments after the grant.
         comments: The comments inside the grant.
@@ -39,25 +42,25 @@ class NamedGrant:
 
     @property
     def identity(self) -> tuple[str, ...]:
-        """The holder, the API and the subject type with the names of their fields."""
+        """The application (or `default_for`), the API and the subject type, with the names of their fields."""
         return identity_of(self.fields)
 
     @property
     def holder(self) -> str:
-        """The name or id of the holder."""
+        """The name or id of the application, or the value of `default_for`."""
         return self.identity[1]
 
 
 @dataclass(frozen=True, slots=True)
 class SharedGrant:
-    """A declaration for some tenants. `tenants` is None if it applies to every tenant."""
+    """A declaration for some tenants. `tenants` is None if the declaration applies to every tenant."""
 
     grant: NamedGrant
     tenants: tuple[str, ...] | None = None
 
 
 def identity_of(fields: Mapping[str, FieldValue]) -> tuple[str, ...]:
-    """Return the holder, the API and the subject type, with the names of their fields."""
+    """Return the application (or `default_for`), the API and the subject type, with the names of their fields."""
     holder = next(name for name in HOLDERS if name in fields)
     api = next(name for name in APIS if name in fields)
     return (holder, str(fields[holder]), api, str(fields[api]), str(fields.get("subject_type", SUBJECT_CLIENT)))
@@ -66,11 +69,11 @@ def identity_of(fields: Mapping[str, FieldValue]) -> tuple[str, ...]:
 def merge_tenants(
     by_tenant: Mapping[str, Sequence[NamedGrant]], every_tenant: Collection[str]
 ) -> tuple[SharedGrant, ...]:
-    """Return the declarations of all tenants. Equal grants become one declaration.
+    """Return the declarations of all tenants. Equal grants become a single declaration.
 
     Args:
         by_tenant: The grants by the name of the tenant.
-        every_tenant: All tenants of the configuration. A declaration for all of them needs no list of tenants.
+        every_tenant: All tenants of the configuration, for which a declaration needs no list of tenants.
     """
     groups: dict[tuple[tuple[str, FieldValue], ...], dict[str, NamedGrant]] = defaultdict(dict)
     for tenant, grants in by_tenant.items():
@@ -85,7 +88,7 @@ def merge_tenants(
 
 
 def _with_all_comments(grants: Sequence[NamedGrant]) -> NamedGrant:
-    """Return the first of equal grants with the comments of all of them."""
+    """Return the first of several equal grants, with the comments of all the grants."""
     positions = dict.fromkeys(key for grant in grants for key in grant.comments)
     return NamedGrant(
         fields=grants[0].fields,
@@ -102,9 +105,9 @@ def _join(found: Iterable[Comments]) -> Comments:
 
 
 def by_file(declarations: Iterable[SharedGrant]) -> Iterator[tuple[str, tuple[SharedGrant, ...]]]:
-    """Group declarations by their holder. Yield a file name without suffix for each group, in the order of names.
+    """Group declarations by application. Yield a file name without suffix for each group, sorted by name.
 
-    File names may repeat, because names of holders may be similar.
+    File names may repeat, because names of applications may be similar.
     """
     groups: dict[tuple[str, str], list[SharedGrant]] = defaultdict(list)
     for each in declarations:

@@ -1,7 +1,7 @@
 """Pure: find texts that differ regularly between tenants, such as `Portal dev` and `Portal prod`, and offer variables.
 
-A text is compared with the texts of other tenants after one of its words or its host is replaced by a hole. If the same
-text with a hole exists in several tenants, the words in the hole are the values of a possible variable.
+The search replaces a word or a host of each text by a hole. If texts of several tenants are then equal, the replaced
+words are the values of a possible variable.
 """
 
 import re
@@ -15,22 +15,25 @@ from reconciler.core.scope_sets import set_name_of
 
 HOLE = "\0"
 VARIABLE = re.compile(r"(\$\$?\{[^}]*\}?)")
-"""Matches variables and their escapes in a text. They are never replaced."""
+"""Matches variables and escaped variables in a text, which are never replaced."""
 WORD = re.compile(r"[^\W_]+")
 HOST = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?(?:\.[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?)+")
 MIN_TEXTS = 2
-"""The number of texts that must differ in the same way, unless the values belong to the names of the tenants."""
+"""The minimum number of texts that differ in the same way.
+
+The minimum does not apply to values that occur in the names or domains of tenants.
+"""
 MAX_TEXTS = 20_000
 MAX_WORDS = 20
-"""The maximum number of words of a text that are tried."""
+"""The maximum number of words per text that are tried."""
 
 Values = tuple[tuple[str, str], ...]
-"""The value of a variable for each tenant, as sorted pairs."""
+"""The value of a variable for each tenant, as sorted pairs of tenant and value."""
 
 
 @dataclass(frozen=True, slots=True)
 class VariableOffer:
-    """A possible variable: its name, the value of each tenant, and the number of texts that it makes equal."""
+    """A possible variable: the name, the value for each tenant, and the number of texts that become equal."""
 
     name: str
     values: Mapping[str, str]
@@ -40,11 +43,11 @@ class VariableOffer:
 def find_offers(
     texts: Mapping[str, Collection[str]], names: Mapping[str, Collection[str]], taken: Collection[str]
 ) -> tuple[VariableOffer, ...]:
-    """Return variables that make texts of several tenants equal, the most useful first.
+    """Return variables that make texts of several tenants equal. The most useful variable comes first.
 
     Args:
         texts: The texts of each tenant, in which variables may be inserted.
-        names: The names and domains of each tenant. Words in them are likely values of variables.
+        names: The names and domains of each tenant. A word in a name is a likely value of a variable.
         taken: The names of existing variables.
     """
     if sum(map(len, texts.values())) > MAX_TEXTS:
@@ -73,7 +76,10 @@ def find_offers(
 def _regular_values(
     texts: Mapping[str, Collection[str]], pattern: re.Pattern[str], names: Mapping[str, Collection[str]]
 ) -> list[tuple[Values, int]]:
-    """Return the values that differ regularly with the number of texts, the most frequent first."""
+    """Return values that differ regularly between tenants, with the number of texts.
+
+    The most frequent values come first.
+    """
     by_template: dict[str, dict[str, set[str]]] = defaultdict(lambda: defaultdict(set))
     shared = Counter(text for each in texts.values() for text in each)
     for tenant, each in texts.items():
@@ -97,14 +103,14 @@ def _regular_values(
 
 
 def _explains(words: Values, hosts: Values) -> bool:
-    """Return whether the hosts of all tenants differ only by these words."""
+    """Return whether the hosts of all tenants differ only by the words in `words`."""
     values = dict(words)
     templates = {_replace(host, values[tenant], HOLE) if tenant in values else "" for tenant, host in hosts}
     return len(templates) == 1 and HOLE in next(iter(templates))
 
 
 def _merge_partial(counted: Mapping[Values, int]) -> dict[Values, int]:
-    """Add values of some tenants to the values of more tenants that contain them."""
+    """Merge values for some tenants into values for more tenants that contain the same pairs."""
     merged: dict[Values, int] = {}
     for values in sorted(counted, key=lambda each: (-len(each), each)):
         whole = next((each for each in merged if set(values) <= set(each)), values)
@@ -113,7 +119,7 @@ def _merge_partial(counted: Mapping[Values, int]) -> dict[Values, int]:
 
 
 def _is_named(values: Values, names: Mapping[str, Collection[str]]) -> bool:
-    """Return whether each value is a word of the name or domain of its tenant."""
+    """Return whether each value is a word in the name or domain of its tenant."""
     return all(
         value.casefold() in {word.casefold() for name in names.get(tenant, ()) for word in WORD.findall(name)}
         for tenant, value in values
@@ -128,7 +134,7 @@ def _units(text: str, pattern: re.Pattern[str]) -> list[str]:
 def _replace(text: str, value: str, by: str) -> str:
     """Replace a whole word or host in the literal parts of a text.
 
-    A value after `$` stays, because `$${` would be an escape.
+    A value after `$` is not replaced, because `$${` would be an escape.
     """
     if value not in text:
         return text
@@ -145,7 +151,7 @@ def _replace(text: str, value: str, by: str) -> str:
 def replacements(
     texts: Iterable[str], tenant: str, every: Mapping[str, Collection[str]], offer: VariableOffer
 ) -> dict[str, str]:
-    """Return the texts that change, with the variable. A text changes only if another tenant then has the same text."""
+    """Return each changed text with its replacement. A text changes only if another tenant then has the same text."""
     value = offer.values.get(tenant)
     if value is None:
         return {}
@@ -183,7 +189,7 @@ def texts_of(grants: Iterable[NamedGrant]) -> Iterator[str]:
 def apply_offers(
     by_tenant: Mapping[str, Sequence[NamedGrant]], offers: Iterable[VariableOffer]
 ) -> dict[str, list[NamedGrant]]:
-    """Return the grants with the offered variables."""
+    """Return the grants of each tenant after inserting the offered variables."""
     result = {tenant: list(grants) for tenant, grants in by_tenant.items()}
     for offer in offers:
         every = {tenant: set(texts_of(grants)) for tenant, grants in result.items()}

@@ -30,11 +30,11 @@ def test_a_delete_is_found_by_the_id_of_an_earlier_event() -> None:
     ("events", "is_complete", "expected"),
     [
         ((), True, "not known: the logs have no operations"),
-        ((LogEvent(OLD),), True, "not known: it changed before the logs begin on 2026-11-20"),
+        ((LogEvent(OLD),), True, "not known: the grant changed before the logs begin on 2026-11-20"),
         (
             (LogEvent(OLD),),
             False,
-            "not known: it did not change since 2026-11-20 09:00 UTC, and older events were not read",
+            "not known: the grant did not change since 2026-11-20 09:00 UTC, and older events were not read",
         ),
     ],
     ids=["no events", "all events", "only the newest events"],
