@@ -58,7 +58,7 @@ def all_tools() -> tuple[Tool, ...]:
             version=_deploy_cli_version(),
             prepare=_deploy_cli_command,
             unsupported=frozenset({Work.PLANNED}),
-            environment={"AUTH0_INCLUDED_ONLY": '["clientGrants"]'},  # the smallest selection that the tool offers
+            environment={"AUTH0_INCLUDED_ONLY": '["clientGrants"]'},  # auth0-deploy-cli offers no smaller selection
         ),
         Tool(name=BARE, version="-", prepare=_bare_reading_command, unsupported=frozenset(Work) - {Work.NOTHING}),
     )

@@ -12,7 +12,7 @@ MOST_CREDENTIALS = 20  # a limit of the sandbox, because the list has no pages; 
 
 
 def list_credentials(call: ApiCall) -> SandboxResponse:
-    """Return all credentials of an application. The response is an array even with include_totals (recorded)."""
+    """Return all credentials of an application. In recorded responses, include_totals does not change the array."""
     _check_client(call)
     rows = call.store.find(DocumentKind.CREDENTIALS, {"client_id": call.path["id"]}, limit=MOST_CREDENTIALS)
     return ok([shown_credential(row.document()) for row in rows])

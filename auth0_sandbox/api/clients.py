@@ -102,7 +102,7 @@ def global_client(identity: str, secret: str, tenant: SandboxTenant) -> Document
 
 
 def completed(client: Document) -> Document:
-    """Return the application with the attributes that the API adds (recorded)."""
+    """Return the application with the attributes that the API adds in recorded responses."""
     jwt_configuration = client.get("jwt_configuration")
     added: Document = {
         "jwt_configuration": {"secret_encoded": False} | jwt_configuration if jwt_configuration else _JWT_CONFIGURATION,
@@ -148,7 +148,7 @@ _ASSIGNED = _FIXED | {"client_secret"}  # attributes that every new application 
 
 _SUMMARY = frozenset({"client_id", "app_type", "name", "description"})
 _FULL_READERS = frozenset({"read:clients", "read:client_keys"})
-# The attributes that search results never contain (documented).
+# According to the documentation, search results never contain these attributes.
 _HIDDEN_IN_SEARCH = _SECRETS | {"owners", "addons"}
 _BY_GRANT: Mapping[str, SearchField] = {
     "client_grant.organization_id": SearchField(
@@ -205,7 +205,7 @@ def list_clients(call: ApiCall) -> SandboxResponse:
 def _list_by_grant(call: ApiCall) -> SandboxResponse:
     """Return a page of the applications with grants that match the query `q`.
 
-    Additional filters are refused (documented).
+    According to the documentation, additional filters are refused.
     """
     if others := call.query.keys() & {"is_global", "is_first_party", "app_type"}:
         raise unsupported(f"q cannot be combined with {', '.join(sorted(others))}")
@@ -312,7 +312,7 @@ def _read(call: ApiCall, client: Document) -> Document:
 def _summarized(call: ApiCall, client: Document) -> Document:
     """Return the attributes that the token may read.
 
-    The scope `read:client_summary` allows four attributes (documented).
+    According to the documentation, the scope `read:client_summary` allows four attributes.
     """
     return client if call.scopes & _FULL_READERS else project(client, _SUMMARY, include=True)
 
@@ -320,7 +320,7 @@ def _summarized(call: ApiCall, client: Document) -> Document:
 def _visible(call: ApiCall, client: Document) -> Document:
     """Remove attributes that were not requested. Remove secrets unless the token may read keys.
 
-    An application that authenticates with a key shows no secret (recorded).
+    In recorded responses, an application that authenticates with a key shows no secret.
     """
     hides_secret = client.get(METHODS) and not call.settings.secret_beside_key
     shown = shown_fields(call, project(client, _CLIENT_SECRET, include=False) if hides_secret else client)

@@ -64,7 +64,7 @@ def check_shape(body: Document) -> None:
     """Refuse a POST body with two holders, without a holder or without scopes.
 
     Raises:
-        RefusalError: 400 `invalid_body` for such a body.
+        RefusalError: 400 `invalid_body` if the body is refused.
     """
     if "client_id" in body and "default_for" in body:
         raise invalid_body("'Data is valid against more than one schema from 'oneOf''.")
@@ -94,7 +94,7 @@ def check_holder(client: Document, api: Document) -> None:
     """Refuse applications that cannot have any grant, or cannot have a grant for this API.
 
     Raises:
-        RefusalError: 400 for such an application.
+        RefusalError: 400 if the application is refused.
     """
     if client.get("app_type") == "express_configuration":
         raise bad_request("Client of type express_configuration cannot be used", "validation_error")

@@ -19,7 +19,7 @@ if TYPE_CHECKING:  # PyJWT before 2.11 lacks this type
 
 ALGORITHMS = ("RS256", "RS384", "PS256")
 FEWEST_BITS, MOST_BITS = 2048, 4096  # the key lengths in Auth0's documentation
-# callers check the claims, because the clock is an argument
+# PyJWT must not check claims, because callers compare the claims with their own time
 _UNCHECKED: "Options" = {
     "verify_exp": False,
     "verify_iat": False,

@@ -56,7 +56,7 @@ def _after_checkpoint(call: ApiCall, retention: Condition) -> SandboxResponse:
     """
     take, after = call.query.get("take", paging.DEFAULT_PAGE_SIZE), call.query.get("from", "")
     rows = call.store.find(DocumentKind.LOGS, {"date": retention}, limit=take, after=after)
-    # with an empty result, the link repeats the same position (documented)
+    # according to the documentation, the link repeats the position after an empty result
     following = urlencode({"from": rows[-1].id if rows else after, "take": take})
     link = f'<{call.sender.base_url}/api/v2/logs?{following}>; rel="next"'
     return replace(ok([row.document() for row in rows]), headers={"link": link})

@@ -18,20 +18,20 @@ _ORDER = ("id", "name", "display_name", "branding", "third_party_client_access",
 def new_organization(identity: str, attributes: Document) -> Document:
     """Return the organization in the form of the API.
 
-    Only organizations with app entitlements have third-party access (recorded).
+    In recorded responses, only organizations with app entitlements have third-party access.
     """
     entitled: Document = {"third_party_client_access": "block"} if "is_app_entitlement_active" in attributes else {}
     return ordered(without_nulls(entitled | attributes) | {"id": identity})
 
 
 def ordered(organization: Document) -> Document:
-    """Return the organization with its attributes in the order of a response to GET (recorded)."""
+    """Return the organization with its attributes in the order of recorded responses to GET."""
     first = {name: organization[name] for name in _ORDER if name in organization}
     return first | organization
 
 
 def as_created(organization: Document) -> Document:
-    """Return the organization with its attributes in the order of a response to POST (recorded)."""
+    """Return the organization with its attributes in the order of recorded responses to POST."""
     first = {name: organization[name] for name in ("id", "display_name", "name") if name in organization}
     return first | ordered(organization)
 

@@ -33,7 +33,7 @@ class RequestStatistics:
 
     def data(self) -> dict[str, object]:
         """Return all counts as JSON data, by path and method."""
-        counts = dict(self._counts)  # atomic, because other threads may count
+        counts = dict(self._counts)  # an atomic copy, because other threads may count
         endpoints: dict[tuple[str, str], dict[str, int]] = {}
         for outcome, count in sorted(counts.items()):
             endpoints.setdefault((outcome.path, outcome.method), {})[outcome.result] = count

@@ -18,7 +18,7 @@ TOKEN_LIFETIME_SECONDS = 86_400
 ALGORITHM = "HS256"
 _EXPIRED = "Expired token received for JSON Web Token validation"
 _FORGED = "Invalid signature received for JSON Web Token validation"
-# the library must not check times, because the clock is an argument
+# PyJWT must not check times, because the caller passes the time
 _UNCHECKED: "Options" = {"verify_exp": False, "verify_iat": False, "verify_nbf": False}
 
 

@@ -21,7 +21,7 @@ from auth0_sandbox.search.scim import parse_scim
 from auth0_sandbox.store.queries import Condition, sql
 
 MOST_OPERATIONS = 5
-LONGEST_METADATA_VALUE = 64  # only the first 64 characters of a longer value are searchable (documented)
+LONGEST_METADATA_VALUE = 64  # only the first 64 characters of a longer value are searchable in Auth0
 EXACT: frozenset[Operator] = frozenset({"eq", "ne", "pr"})
 PREFIX: frozenset[Operator] = EXACT | {"sw"}
 TEXT: frozenset[Operator] = PREFIX | {"ew", "co"}

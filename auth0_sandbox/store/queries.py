@@ -28,7 +28,7 @@ TIED_TO = "tied_to"
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """The columns that sort a listing, the most important column first. Together, the columns are unique."""
+    """The columns that sort a listing, the most important column first. The combination of the columns is unique."""
 
     columns: tuple[str, ...]
     is_descending: bool = False
@@ -42,7 +42,7 @@ class Order:
 BY_ID = Order(("id",))
 BY_CREATION = Order(("rowid",))
 NEWEST_FIRST = Order(("date", "id"), is_descending=True)
-# Applications are listed in the order of their creation, and the global client comes last (recorded).
+# In recorded responses, applications have the order of their creation, and the global client comes last.
 ORDERS: Mapping[str, Order] = {"clients": Order(("global", "rowid"))}
 
 

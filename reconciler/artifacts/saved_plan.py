@@ -34,9 +34,9 @@ MAX_CLOCK_SKEW = timedelta(minutes=5)
 PLAN_START = re.compile(rb'\s*\{\s*"format_version"\s*:')
 PLAN_START_BYTES = 100
 BYTES_PER_BRACKET = 8
-"""The least number of bytes per list or object in a saved plan. Other files are refused, to limit the memory.
+"""The least number of bytes per list or object in a saved plan. A file with fewer bytes is refused.
 
-A saved plan written by reconciler has many more bytes per list or object.
+Parsing such a file could fill the memory. A saved plan from reconciler has many more bytes per list or object.
 """
 MAX_EXACT_INTEGER = 2**53
 """The largest integer that every JSON parser reads exactly. JSON parsers may round larger integers."""

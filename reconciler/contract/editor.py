@@ -62,7 +62,7 @@ def _identifier(identifier: str, tenant: TargetTenant) -> str:
 
 
 def _scopes_of_apis(directory: Directory, apis: Mapping[str, str], tenant: TargetTenant) -> Iterator[Schema]:
-    """Yield a rule for each API. The rule offers the scopes of the API and the scope sets of the tenant."""
+    """Yield rules for each API. The rules offer the scopes of the API and the scope sets of the tenant."""
     sets = [f"{PREFIX}{name}" for name in tenant.scope_sets]
     names = {identifier: name for name, identifier in apis.items()}
     for api in directory.apis or ():

@@ -197,7 +197,7 @@ class _Resolver:
         return {**self.mapping(dict(target), (*trail, str(reference)), level + 1), **beside}
 
     def _count(self, level: int) -> None:
-        """Count a part of the resolved document. Raises ReconcilerError if it has too many parts or levels."""
+        """Count a part of the resolved document. Raises ReconcilerError for too many parts or levels."""
         self._parts += 1
         if self._parts > MAX_PARTS or level > MAX_LEVELS:
             what = f"more than {MAX_PARTS:,} parts" if level <= MAX_LEVELS else f"more than {MAX_LEVELS} levels"

@@ -252,7 +252,7 @@ def _grant(each: StateResource, organizations: frozenset[str]) -> ClientGrant:
     )
     return ClientGrant(
         key=key,
-        scope=each.texts("scopes") or each.texts("scope"),  # `scope` in versions before 1.0
+        scope=each.texts("scopes") or each.texts("scope"),  # the name is `scope` in versions of the provider before 1.0
         organization_usage=each.text("organization_usage") or USAGE_DENY,
         allow_any_organization=each.values.get("allow_any_organization") is True,
         authorization_details_types=each.texts("authorization_details_types"),
