@@ -26,7 +26,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 @pytest.fixture
 def auth0_sandbox_seed() -> Path | None:
-    """The path of the seed of the tenant, a YAML file, or None. Override this fixture to use a seed."""
+    """The path of the seed of the tenant, a YAML file, or None. Override `auth0_sandbox_seed` to use a seed."""
     return None
 
 

@@ -15,8 +15,8 @@ Refill = Literal["window", "continuous"]
 class Settings:
     """The undocumented behaviour of the sandbox, and its features.
 
-    Every field above `custom_domain` is an assumption. The tests of a client should pass with every value of these
-    fields.
+    Every field above `custom_domain` is an assumption. The tests of a client should pass with every value of each
+    assumption.
     """
 
     # On some list endpoints, the last page contains `next`, and an empty page follows. The behaviour of the client
@@ -42,8 +42,8 @@ class Settings:
     refuse_unusable_association: bool = False
     # Auth0 allows 100 grants per organization in the public cloud and 1000 in a private cloud.
     organization_grant_quota: int = 100
-    # In recorded responses, applications with a key show no secret. So the sandbox also refuses the secret of such an
-    # application. The tool of the seed keeps its secret.
+    # In recorded responses, applications with a key show no secret. So the sandbox also refuses the secret of an
+    # application with a key. The tool of the seed keeps its secret.
     secret_beside_key: bool = False
     # One page of the documentation says that buckets are refilled at the start of each second or minute. Another page
     # says that buckets are refilled continuously.

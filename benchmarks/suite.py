@@ -94,7 +94,7 @@ def _sequential_cases(suite: Suite) -> Iterator[Case]:
 
 
 def _run_in_turn(tools: Sequence[Tool], case: Case, suite: Suite, earlier: Sequence[Run]) -> Iterator[Run]:
-    """Run the tools in turn, and repeat short runs. In this order, a disturbance of the machine affects all tools."""
+    """Run the tools in turn, and repeat short runs. So a disturbance of the machine affects all tools."""
     tries = [[_run_if_in_time(tool, case, suite, earlier)] for tool in tools]
     for _ in range(REPEATS - 1 if suite.starts else 0):
         for tool, done in zip(tools, tries, strict=True):

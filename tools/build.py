@@ -1,6 +1,6 @@
 """Build sdist, wheel and SBOM: `python tools/build.py dist`. Equal commits give equal files.
 
-The Python that runs this file needs the packages in requirements-release.lock.
+The Python that runs tools/build.py needs the packages in requirements-release.lock.
 """
 
 import json
@@ -35,7 +35,7 @@ def main(folder: Path) -> None:
 
 
 def commit_time() -> str:
-    """Return the time of the commit in UNIX seconds. All files in the archives get this time."""
+    """Return the time of the commit in UNIX seconds. All files in the archives get the time of the commit."""
     command = ["git", "log", "-1", "--format=%ct"]
     return subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True).stdout.strip()
 

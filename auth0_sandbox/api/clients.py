@@ -46,7 +46,8 @@ _REFRESH_TOKEN: Document = {
     "idle_token_lifetime": 1_296_000,
 }
 EXPRESS = "express_configuration"
-# The defaults are an assumption. It is only known that such applications have special defaults and sign assertions.
+# The defaults are an assumption. Applications for Express Configuration are known to have special defaults and to sign
+# assertions.
 _EXPRESS_DEFAULTS: Document = {
     "oidc_conformant": True,
     "grant_types": ["client_credentials"],
@@ -148,7 +149,7 @@ _ASSIGNED = _FIXED | {"client_secret"}  # attributes that every new application 
 
 _SUMMARY = frozenset({"client_id", "app_type", "name", "description"})
 _FULL_READERS = frozenset({"read:clients", "read:client_keys"})
-# According to the documentation, search results never contain these attributes.
+# The attributes that search results never contain, according to the documentation.
 _HIDDEN_IN_SEARCH = _SECRETS | {"owners", "addons"}
 _BY_GRANT: Mapping[str, SearchField] = {
     "client_grant.organization_id": SearchField(

@@ -23,7 +23,7 @@ ATTRIBUTES = (
 )
 _MY_ORGANIZATION = "/my-org/"
 _ORGANIZATION = ("organization_usage", "allow_any_organization")
-# The scopes of the Management API for users. The Management API does not list these scopes.
+# The scopes of the Management API for users. The Management API does not list the scopes for users.
 CURRENT_USER_SCOPES = frozenset(
     {
         "read:current_user",
@@ -36,8 +36,7 @@ CURRENT_USER_SCOPES = frozenset(
         "delete:current_user",
     }
 )
-# Some tenants have grants with these scopes, although the Management API does not list the scopes (seen in public
-# exports).
+# Scopes that the Management API does not list. Public exports show tenants with such grants.
 UNLISTED_SCOPES = frozenset({"create:flows_vault", "update:flows_vault", "delete:flows_vault"})
 
 

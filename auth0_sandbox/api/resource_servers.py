@@ -54,7 +54,7 @@ def management_api(identity: str, tenant: SandboxTenant, scopes: Sequence[Docume
 
 
 def list_resource_servers(call: ApiCall) -> SandboxResponse:
-    """Return a page of APIs. This endpoint has no paging by checkpoint."""
+    """Return a page of APIs. The endpoint /resource-servers has no paging by checkpoint."""
     identifiers = call.query.get("identifiers")
     filters = {} if identifiers is None else {"identifier": identifiers}
     show = paging.on_document(lambda document: shown_fields(call, document))

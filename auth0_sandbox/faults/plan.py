@@ -212,7 +212,7 @@ def plan_from(data: Mapping[str, Any]) -> FaultPlan:
 
 
 def plan_data(plan: FaultPlan) -> dict[str, object]:
-    """Return the plan as the content of a fault file. This function is the inverse of `plan_from`."""
+    """Return the plan as the content of a fault file. `plan_data` is the inverse of `plan_from`."""
     return {"faults": [_data(rule) for rule in plan.rules]}
 
 

@@ -1,6 +1,6 @@
 """Read the required scopes and the schemas of operations from the project's OpenAPI document.
 
-The sandbox checks requests only against this document, so document and behaviour agree.
+The sandbox checks requests only against the OpenAPI document, so document and behaviour agree.
 """
 
 import json

@@ -13,7 +13,7 @@ DEFAULT_PORTS = {"http": 80, "https": 443}
 def is_local(host: str) -> bool:
     """Return whether a Host header names this machine.
 
-    With DNS rebinding, requests with other names also arrive here.
+    With DNS rebinding, requests with other names also arrive at the sandbox.
     """
     found = HOST.fullmatch(host)
     if found is None:

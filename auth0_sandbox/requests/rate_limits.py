@@ -149,8 +149,8 @@ def _endpoint(method: str, path: str, rate: Rate, parameter: str | None = None) 
 def _organizations(factor: int = 1) -> Profile:
     """Return the limits for grants of organizations.
 
-    These limits are documented for plans with up to 100 requests per second, and are scaled for larger plans. The equal
-    factor for both methods is an assumption.
+    The limits for grants of organizations are documented for plans with up to 100 requests per second, and are scaled
+    for larger plans. The equal factor for both methods is an assumption.
     """
     path = "/organizations/{id}/client-grants"
     return (
@@ -166,8 +166,8 @@ def _private(rate: int, factor: int = 1) -> Profile:
 
 _SEARCH = _endpoint("GET", "/clients", Rate(5, 150, MINUTE), "q")
 _SELF_SERVICE: Profile = (
-    # The documentation has no global limit for these plans. The sandbox uses the lowest limit of a paid plan. A client
-    # within this limit is also within every higher limit.
+    # The documentation has no global limit for Essentials and Professional. The sandbox uses the lowest limit of a paid
+    # plan. A client within this limit is also within every higher limit.
     *_global_limits(Rate(10, 2), Rate(25, 25)),
     _endpoint("GET", "/clients", Rate(5, 100, MINUTE)),
     _SEARCH,

@@ -33,7 +33,7 @@ def created(value: object) -> SandboxResponse:
 class RefusalError(Exception):
     """A request is refused.
 
-    Handlers raise this error with the whole response, and the application sends the response.
+    Handlers raise RefusalError with the whole response, and the application sends the response.
     """
 
     def __init__(self, answer: SandboxResponse) -> None:

@@ -39,7 +39,10 @@ class RequestViolation:
 
 
 def violation(value: object, schema: Schema) -> RequestViolation | None:
-    """Return the first violation of `schema` (without `$ref`) by `value`, or None. A value comes before its parts."""
+    """Return the first violation of `schema` (without `$ref`) by `value`, or None.
+
+    The violation of a parent comes before violations of its parts.
+    """
     return next(_violations(value, schema, ""), None)
 
 

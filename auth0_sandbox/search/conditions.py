@@ -34,7 +34,7 @@ _COMPARED: Mapping[Operator, str] = {"eq": "=", "gt": ">", "ge": ">=", "lt": "<"
 class SearchField:
     """A searchable field: the SQL expression, the bound values of the expression, and the supported operators.
 
-    `related` is a FROM clause with a condition. It selects the rows of another table that contain the field.
+    `related` is a FROM clause with a condition, and selects the rows of another table that contain the field.
     """
 
     expression: str

@@ -1,6 +1,7 @@
 """The endpoints below /sandbox, which Auth0 does not have: inspect the sandbox and change its behaviour.
 
-These endpoints need no token. So the endpoints refuse requests from web pages and requests with a foreign host name.
+The endpoints below /sandbox need no token. So the endpoints refuse requests from web pages and requests with a foreign
+host name.
 """
 
 from collections.abc import Awaitable, Callable

@@ -38,7 +38,7 @@ def serve(
     on_ready: Callable[[str], None],
     certificate: Path | None = None,
 ) -> None:
-    """Serve until SIGINT or SIGTERM. Call this function in the main thread.
+    """Serve until SIGINT or SIGTERM. Call `serve` in the main thread.
 
     `on_ready` receives the address, `host:port`, when the server accepts connections. Port 0 selects a free port. A
     `certificate` (a PEM file with its key) enables HTTPS.

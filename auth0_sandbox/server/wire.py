@@ -10,7 +10,7 @@ from auth0_sandbox.requests.rate_limits import BucketLevel
 from auth0_sandbox.requests.traffic import Reply
 
 BREAK = "sandbox.break"
-"""The type of a message that breaks the connection, with a reset if `at_once` is true. ASGI has no such message."""
+"""The type of a message that breaks the connection, with a reset if `at_once` is true. ASGI lacks the message."""
 
 JSON = "application/json; charset=utf-8"
 REQUEST_ID_BYTES = 10

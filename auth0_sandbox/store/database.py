@@ -321,8 +321,8 @@ def _is_ours(path: Path) -> bool:
 def _use_log(connection: sqlite3.Connection) -> None:
     """Switch a new file to the write-ahead log.
 
-    If several processes open a new file at the same time, SQLite fails at once without the busy timeout. So this
-    function waits and tries again.
+    If several processes open a new file at the same time, SQLite fails at once without the busy timeout. So `_use_log`
+    waits and tries again.
     """
     deadline = monotonic() + BUSY_TIMEOUT_SECONDS
     while True:

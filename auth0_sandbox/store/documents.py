@@ -29,8 +29,8 @@ def parse_foreign(raw: bytes) -> object:
     """Return the JSON value in `raw`, which can come from any sender.
 
     Raises:
-        MalformedJsonError: for bytes that are not JSON in UTF-8. Also for NaN, infinite numbers, unpaired
-            surrogates and deep nesting, because a response could not contain such values.
+        MalformedJsonError: if `raw` is not JSON in UTF-8, or contains a value that no response can contain:
+            NaN, infinite numbers, unpaired surrogates and deep nesting.
     """
     try:
         value: object = json.loads(raw.decode("utf-8"), parse_constant=_refuse, parse_float=_finite)

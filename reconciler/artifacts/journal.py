@@ -53,8 +53,8 @@ class Journal:
     async def begin(self, plan: Plan, saved_plan: str | None = None, evidence: Mapping[str, str] | None = None) -> None:
         """Record the start of a run: the tenant, the checksum of the approving saved plan, and `evidence`.
 
-        `evidence` contains the user of the program, the commit, and the kind of approval. This method and all methods
-        below raise JournalError.
+        `evidence` contains the user of the program, the commit, and the kind of approval. `begin` and all later methods
+        raise JournalError.
         """
         self._directory = plan.directory
         content: dict[str, object] = {
@@ -194,7 +194,7 @@ def read_run(folder: Path, name: str) -> PastRun:
 
 
 def run_that_applied(folder: Path, saved_plan: str) -> str | None:
-    """Return the name of the run that applied the whole saved plan with this checksum, or None if no run did.
+    """Return the name of the run that applied the whole saved plan with this checksum, or None.
 
     Raises:
         ReconcilerError: if a journal that mentions the saved plan cannot be read.

@@ -30,7 +30,7 @@ SHARED_SETTINGS = (
 )
 """The settings that can be global or per tenant."""
 WAVE_NAME = f"^[A-Za-z0-9][A-Za-z0-9._-]*{END}"
-"""Matches the names of waves. CI services show these names as names of jobs and environments."""
+"""Matches the names of waves. CI services show the names of waves as names of jobs and environments."""
 
 
 def config_schema() -> dict[str, Any]:
@@ -200,7 +200,7 @@ def _manage() -> Schema:
         "title": "Managed grants",
         "description": (
             "The grants that reconciler may change. reconciler never changes or deletes a grant that matches no item, "
-            "and no file may declare such a grant. Without this setting, reconciler manages all grants."
+            "and no file may declare such a grant. Without `manage`, reconciler manages all grants."
         ),
         "type": "array",
         "minItems": 1,
@@ -228,7 +228,7 @@ def _own() -> Schema:
         "description": (
             "Client ids of the applications that run reconciler, for example one to plan and one to apply. reconciler "
             "never changes or deletes the Management API grants of these applications. Applications that may change "
-            "client grants are protected in the same way, even if this list lacks them."
+            "client grants are protected in the same way, even if `own` lacks them."
         ),
         "type": "array",
         "items": {**text_schema("Client id", "The application's id."), "examples": ["B5PSkQdpM3r"]},

@@ -20,11 +20,11 @@ MY_ORGANIZATION_OF_USERS: Schema = {
     "required": ["subject_type", "audience"],
     "properties": {"subject_type": {"const": "user"}, "audience": {"type": "string", "pattern": "/my-org/$"}},
 }
-"""Matches user grants on the My Organization API. Live tenants have such grants with organization settings."""
+"""Matches user grants on the My Organization API. Live tenants have user grants with organization settings."""
 FOREIGN_KEYWORD = "##[A-Za-z0-9_]+##|@@[A-Za-z0-9_]+@@"
 """Matches the keywords of auth0-deploy-cli, for example `##KEY##`.
 
-A grant file with such a keyword was copied instead of imported.
+A grant file with a keyword was copied instead of imported.
 """
 CONTROL_CHARACTERS = "[\\u0000-\\u001f\\u007f-\\u009f]"
 MATCHES_NOTHING: Schema = {"not": {}}
@@ -103,7 +103,7 @@ def _scope_rules(fields: Collection[str]) -> Iterator[Schema]:
             "then": _if_present(
                 "scope",
                 {"const": []},
-                '"scope" lists scopes although "allow_all_scopes" is true; remove one of them',
+                '"scope" lists scopes although "allow_all_scopes" is true; remove one of the two fields',
             ),
         }
 
@@ -146,7 +146,7 @@ def _organization_rules(fields: Collection[str]) -> Iterator[Schema]:
             "then": _if_present(
                 setting,
                 MATCHES_NOTHING,
-                f'"{setting}" cannot be combined with "default_for"; remove one of them',
+                f'"{setting}" cannot be combined with "default_for"; remove one of the two fields',
             ),
         }
     if {"organization_usage", "allow_any_organization"} <= set(fields):
@@ -210,7 +210,7 @@ API: Schema = {
 }
 DESCRIPTION: Schema = {
     "title": "Description",
-    "description": "The purpose of the grant. Plans and reports show this text. Auth0 does not store this field.",
+    "description": "The purpose of the grant. Plans and reports show the description. Auth0 does not store it.",
     "type": "string",
     "examples": ["Nightly invoice run, OPS-1432"],
 }
@@ -218,7 +218,7 @@ EXPIRES: Schema = {
     "title": "Expires",
     "description": (
         "The last day of the grant in UTC, or the end of the grant as a time with a zone. After the end, reconciler "
-        "deletes the grant. Auth0 does not store this field."
+        "deletes the grant. Auth0 does not store the end of a grant."
     ),
     "type": "string",
     "allOf": [
@@ -236,7 +236,7 @@ TENANTS: Schema = {
     "description": "Names or patterns of the tenants that get the grants. The names come from reconciler.yaml.",
     "markdownDescription": (
         "Names or patterns of the tenants that get the grants. The names come from `reconciler.yaml`. The default is "
-        "all tenants. If the file and the grant both have this field, a tenant must match both lists."
+        "all tenants. If the file and the grant both have `tenants`, a tenant must match both lists."
     ),
     "type": "array",
     "minItems": 1,
@@ -248,11 +248,11 @@ ORGANIZATIONS: Schema = {
     "title": "Organizations",
     "description": (
         "Names or ids of the organizations that may use the grant. "
-        "Without this field, reconciler does not read or change the organizations."
+        "Without `organizations`, reconciler neither reads nor changes the organizations."
     ),
     "markdownDescription": (
         "Names or ids of the organizations that may use the grant. `[]` means no organizations. "
-        "Without this field, reconciler does not read or change the organizations."
+        "Without `organizations`, reconciler neither reads nor changes the organizations."
     ),
     "type": "array",
     "items": {"type": "string", "minLength": 1},
@@ -261,7 +261,7 @@ ORGANIZATIONS: Schema = {
 SNAPSHOT: Schema = {
     "title": "Snapshot",
     "description": (
-        "The id of the run that wrote this file. Apply the file to undo the run. In a snapshot, an undefined scope "
+        "The id of the run that wrote the snapshot. Apply the file to undo the run. In a snapshot, an undefined scope "
         "is a warning instead of an error."
     ),
     "type": "string",
@@ -287,7 +287,7 @@ def grants_schema(openapi: object) -> dict[str, Any]:
     of a grant.
 
     Raises:
-        ReconcilerError: if `openapi` is not an OpenAPI document with this request.
+        ReconcilerError: if `openapi` lacks the request that creates a grant.
     """
     return {
         "$schema": DIALECT,

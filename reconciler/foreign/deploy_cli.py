@@ -1,7 +1,8 @@
 """Pure: read the grants in the files of auth0-deploy-cli, for one or several tenants.
 
 A keyword becomes a variable if the variable gives the value of every tenant. The tenant's own domain becomes
-`${domain}` under the same condition. Without such a variable, the grant files contain a separate text for each tenant.
+`${domain}` under the same condition. Without a common variable, the grant files contain a separate text for each
+tenant.
 """
 
 import re

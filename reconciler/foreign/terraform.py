@@ -1,7 +1,7 @@
 """Pure: read the grants in a Terraform state, the output of `terraform show -json`.
 
 The reader joins each `auth0_client_grant` of Terraform's Auth0 provider with `auth0_client`, `auth0_resource_server`,
-`auth0_organization` and `auth0_organization_client_grant`. Data sources of these types are also read.
+`auth0_organization` and `auth0_organization_client_grant`. Data sources are read in the same way as resources.
 """
 
 import re

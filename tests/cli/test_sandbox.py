@@ -224,4 +224,7 @@ def test_a_changed_seed_is_reported_and_used_after_the_reset(here: Path) -> None
     assert reconciler("sandbox", "reset").code == 0
     assert "tenant.yaml" not in reconciler("plan").stderr
     seed.unlink()
-    assert "tenant.yaml does not exist; the sandbox in .reconciler/sandbox.db still has" in reconciler("plan").stderr
+    assert (
+        "tenant.yaml does not exist; the sandbox in .reconciler/sandbox.db keeps its content"
+        in reconciler("plan").stderr
+    )
