@@ -106,7 +106,7 @@ def delete_organization(call: ApiCall) -> SandboxResponse:
 
 
 def list_tenant_connections(call: ApiCall) -> SandboxResponse:
-    """Return an empty list. auth0-deploy-cli reads the tenant's connections before a change of organizations."""
+    """Return an empty list, because auth0-deploy-cli reads the tenant's connections before changes of organizations."""
     if call.query.keys() & {"from", "take"}:
         return ok({"connections": []})
     return paging.answer_empty(call, "connections")
@@ -128,7 +128,7 @@ def list_enabled_connections(call: ApiCall) -> SandboxResponse:
 
 
 def list_discovery_domains(call: ApiCall) -> SandboxResponse:
-    """Return an empty list. auth0-deploy-cli reads the discovery domains together with organizations."""
+    """Return an empty list, because auth0-deploy-cli reads the discovery domains together with organizations."""
     existing_organization(call)
     return ok({"domains": []})
 

@@ -1,4 +1,4 @@
-"""The journal of a run. reconciler appends one line before and one line after each write to the tenant.
+"""The journal of a run. The run appends one line before and one line after each write to the tenant.
 
 A line is on disk before the next step of the run. A journal is a file with JSON Lines and mode 0600. An intent without
 a result means that the outcome of the write is unknown. A later run reads journals only to find out whether a saved

@@ -1,8 +1,8 @@
 """Snapshots: grant files with the state of the changed grants before a run. Applying a snapshot undoes the run.
 
 A snapshot contains the JSON file MANIFEST, with the run, the tenant, the digest of each grant file, and the grants that
-the run creates. reconciler accepts a folder as a snapshot only inside its own state folder, and only if MANIFEST lists
-the files of the folder.
+the run creates. A folder is accepted as a snapshot only inside the state folder of reconciler, and only if MANIFEST
+lists its files.
 """
 
 import hashlib

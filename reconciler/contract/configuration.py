@@ -199,8 +199,8 @@ def _manage() -> Schema:
     return {
         "title": "Managed grants",
         "description": (
-            "The grants that reconciler may change. reconciler never changes or deletes a grant that matches no item, "
-            "and no file may declare such a grant. Without `manage`, reconciler manages all grants."
+            "The grants that reconciler may change. A grant that matches no item is never changed or deleted, and no "
+            "file may declare the grant. Without `manage`, reconciler manages all grants."
         ),
         "type": "array",
         "minItems": 1,
@@ -226,8 +226,8 @@ def _own() -> Schema:
     return {
         "title": "Own applications",
         "description": (
-            "Client ids of the applications that run reconciler, for example one to plan and one to apply. reconciler "
-            "never changes or deletes the Management API grants of these applications. Applications that may change "
+            "Client ids of the applications that run reconciler, for example one to plan and one to apply. The "
+            "Management API grants of these applications are never changed or deleted. Applications that may change "
             "client grants are protected in the same way, even if `own` lacks them."
         ),
         "type": "array",

@@ -210,7 +210,7 @@ API: Schema = {
 }
 DESCRIPTION: Schema = {
     "title": "Description",
-    "description": "The purpose of the grant. Plans and reports show the description. Auth0 does not store it.",
+    "description": "The purpose of the grant, for plans and reports. Auth0 does not store the description.",
     "type": "string",
     "examples": ["Nightly invoice run, OPS-1432"],
 }

@@ -37,7 +37,7 @@ SECTIONS: Mapping[FileKind, str] = {
     FileKind.CLIENT: "clients",
     FileKind.ORGANIZATION: "organizations",
 }
-"""The sections of a tenant file, by the kind of the JSON files with the same content."""
+"""The section of a tenant file for each kind of JSON file."""
 
 
 @dataclass(frozen=True, slots=True)
