@@ -292,7 +292,7 @@ def _waves() -> Schema:
         "title": "Waves",
         "description": (
             "Groups of tenants. apply --all-tenants changes one group after the other. A tenant belongs to "
-            " the first wave that matches its name. Every tenant must belong to a wave."
+            "the first wave that matches its name. Every tenant must belong to a wave."
         ),
         "type": "array",
         "minItems": 1,
