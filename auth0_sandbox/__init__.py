@@ -1,1 +1,1 @@
-"""A local Auth0 tenant."""
+"""A local tenant with the APIs of an Auth0 tenant, for tests and demos."""

@@ -15,7 +15,7 @@ DOMAIN = "sandbox.localhost"
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run a command and return its exit code."""
+    """Run the command in `arguments` and return its exit code."""
     options = _parser().parse_args(arguments)
     try:
         if options.command == "reset":
@@ -46,10 +46,10 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", required=True)
     for name, text in (("serve", "Serve the tenant on 127.0.0.1."), ("reset", "Reset the tenant to its seed.")):
         command = commands.add_parser(name, help=text)
-        command.add_argument("--database", type=Path, default=Path("sandbox.db"), help="the SQLite file")
-        command.add_argument("--seed", type=Path, help="the initial content (YAML)")
+        command.add_argument("--database", type=Path, default=Path("sandbox.db"), help="the SQLite file of the tenant")
+        command.add_argument("--seed", type=Path, help="the YAML file with the initial content")
         if name == "serve":
-            command.add_argument("--port", type=int, default=0, help="the port; 0 selects a free one")
+            command.add_argument("--port", type=int, default=0, help="the port; 0 selects a free port")
             command.add_argument("--faults", type=Path, help="inject the faults in this file (YAML or JSON)")
             command.add_argument("--custom-domain", metavar="HOST", help="also accept requests at this custom domain")
             command.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="change a setting")

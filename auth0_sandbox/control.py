@@ -1,4 +1,4 @@
-"""The running sandbox: inspect it and change its faults and limits while it serves requests."""
+"""The running sandbox: inspect the tenant, and change faults and limits while the sandbox serves requests."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -19,7 +19,7 @@ SECRETS = frozenset({"client_secret", "signing_keys", "encryption_key"})
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Start:
-    """The initial state of a sandbox, which a reset restores. `reseed` resets the tenant."""
+    """The initial state of a sandbox, which `Control.reset` restores. `reseed` resets the tenant to its seed."""
 
     reseed: Callable[[], None]
     fault_context: FaultContext
@@ -28,7 +28,7 @@ class Start:
 
 
 class Control:
-    """The tenant with its settings, faults, rate limits and statistics. Close it after use."""
+    """The tenant with its settings, faults, rate limits and statistics. The caller closes the object after use."""
 
     def __init__(self, store: Store, settings: Settings, start: Start) -> None:
         self.store = store
@@ -39,14 +39,14 @@ class Control:
         self._start = start
 
     def close(self) -> None:
-        """Free the memory of faults. The caller closes the store."""
+        """Free the memory of the fault engine. The caller closes the store."""
         self.fault_engine.close()
 
     def take_tokens(self, request: UncheckedRequest) -> None:
-        """Take a token from the rate limits.
+        """Take a token from the token buckets of the request.
 
         Raises:
-            RefusalError: 429.
+            RefusalError: 429 if a bucket is empty.
         """
         limit = self.buckets.take_tokens(request)
         if limit is None:
@@ -58,7 +58,7 @@ class Control:
         raise RefusalError(answer)
 
     def set_faults(self, plan: FaultPlan) -> None:
-        """Replace the fault plan. All its counts start at zero."""
+        """Replace the fault plan. All counts of the new plan start at zero."""
         before, self.fault_engine = self.fault_engine, FaultEngine(plan, self._start.fault_context)
         before.close()
 
@@ -66,7 +66,7 @@ class Control:
         """Restore the initial tenant, faults, rate limits and statistics.
 
         Raises:
-            SandboxError, FileError: if the seed file cannot be read. Nothing is changed.
+            SandboxError, FileError: if the seed file cannot be read. The tenant stays unchanged.
         """
         self._start.reseed()
         self.set_faults(self._start.faults)
@@ -81,7 +81,7 @@ class Control:
         }
 
     def faults(self) -> dict[str, object]:
-        """Return the current fault plan, and for each rule the number of matching and affected requests."""
+        """Return the current fault plan, with the numbers of matching and affected requests for each rule."""
         return plan_data(self.fault_engine.plan) | {"counts": self.fault_engine.counts()}
 
     def _documents(self, kind: DocumentKind) -> list[Document]:

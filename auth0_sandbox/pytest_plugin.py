@@ -1,6 +1,7 @@
-"""Fixtures that give each test its own tenant, for test suites of clients of Auth0's Management API.
+"""Fixtures that create a separate tenant for each test, for test suites of Management API clients.
 
-pytest loads this module automatically if the package is installed. The sandbox is loaded when a test uses it.
+pytest loads this module automatically if the package is installed. The sandbox is imported when a test uses the
+fixture.
 """
 
 from collections.abc import Iterator
@@ -16,7 +17,7 @@ MARKER = "auth0_sandbox"
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Register the marker."""
+    """Register the marker `auth0_sandbox`."""
     config.addinivalue_line(
         "markers",
         (f"{MARKER}(tls=…, settings=…, faults=…, rate_limit=…): options of the tenant in the fixture auth0_sandbox"),
@@ -25,7 +26,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 @pytest.fixture
 def auth0_sandbox_seed() -> Path | None:
-    """The seed of the tenant, a YAML file. Override this fixture to use one."""
+    """The path of the seed of the tenant, a YAML file, or None. Override `auth0_sandbox_seed` to use a seed."""
     return None
 
 
@@ -33,9 +34,9 @@ def auth0_sandbox_seed() -> Path | None:
 def auth0_sandbox(
     request: pytest.FixtureRequest, tmp_path: Path, auth0_sandbox_seed: Path | None
 ) -> "Iterator[ServedSandbox]":
-    """A tenant for one test, served over HTTP, or https with the marker tls=True.
+    """A tenant for one test, served over HTTP. With the marker option tls=True, the tenant is served over HTTPS.
 
-    The marker closest to the test takes precedence.
+    If several markers set the same option, the marker closest to the test takes precedence.
     """
     from auth0_sandbox.served import served  # noqa: PLC0415 - this module is loaded by every run of pytest
 

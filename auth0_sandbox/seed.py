@@ -27,7 +27,7 @@ from auth0_sandbox.store.identities import (
 )
 from auth0_sandbox.yaml_files import YamlFile, suggest
 
-# The seed has passed its schema. Its items may have further attributes, which are stored.
+# The caller has validated the seed against its schema. Additional attributes of items are also stored.
 Item = Mapping[str, Any]
 Documents = Mapping[DocumentKind, Sequence[Document]]
 
@@ -46,9 +46,9 @@ TOOL_SCOPE = (
     "create:organization_client_grants",
     "delete:organization_client_grants",
 )
-# `${domain}` is the canonical domain of the tenant. `$${` is written for `${`. Grant files have the same rules.
+# `${domain}` is replaced by the canonical domain of the tenant, and `$${` by `${`. Grant files have the same rules.
 _PLACEHOLDER = re.compile(r"\$\$\{|\$\{domain\}")
-# The attributes that must be unique within a kind.
+# The attributes that must be unique among the documents of a kind.
 _UNIQUE: Mapping[DocumentKind, tuple[tuple[str, ...], ...]] = {
     DocumentKind.CLIENTS: (("client_id",),),
     DocumentKind.RESOURCE_SERVERS: (("id",), ("identifier",)),
@@ -69,7 +69,7 @@ class Credentials:
 
 
 def tool_credentials(seed: Item) -> Credentials:
-    """Return the credentials of the tool's own application. If the seed has none, return well-known credentials."""
+    """Return the credentials of the tool's own application. A seed without credentials gets well-known credentials."""
     tool: Item = seed.get("tool", {})
     return Credentials(tool.get("client_id", TOOL_CLIENT_ID), tool.get("client_secret", TOOL_CLIENT_SECRET))
 
@@ -83,11 +83,11 @@ def documents(file: YamlFile, tenant: SandboxTenant, management_scopes: Sequence
     """Return the documents of a seed and the documents that every tenant has.
 
     Every tenant has the Management API with its scopes, the global client "All Applications", and the tool's own
-    application with its grant. `file` has passed the seed schema and `with_domain`. `now` (UNIX seconds) is the end of
-    the ages of log events.
+    application with its grant. The caller has validated `file` against the seed schema and has called `with_domain`.
+    The ages of log events count back from `now` (UNIX seconds).
 
     Raises:
-        FileError: if a grant or an event has an unknown name, or two items are equal.
+        FileError: if a grant or an event has an unknown name, or two items have the same key.
     """
     seed = file.data
     clients, credentials = _registered([_tool(seed, tenant), *_applications(seed, tenant)])
@@ -116,7 +116,7 @@ def documents(file: YamlFile, tenant: SandboxTenant, management_scopes: Sequence
 
 
 def with_domain(file: YamlFile, domain: str) -> YamlFile:
-    """Return the seed with the tenant's domain in place of `${domain}` in all its texts."""
+    """Return the seed with the tenant's domain in place of `${domain}` in all texts."""
     return replace(file, data=_substituted(file.data, domain))
 
 
@@ -150,7 +150,7 @@ def _own_grant(seed: Item, tenant: SandboxTenant) -> Document:
 
 
 def _applications(seed: Item, tenant: SandboxTenant) -> Iterator[Document]:
-    """Yield the applications. Names may repeat, so a derived id depends on the number of earlier equal names."""
+    """Yield the applications. Names may repeat, so a derived id also depends on the number of earlier equal names."""
     met: Counter[str] = Counter()
     for item in seed.get("applications", ()):
         name, place = item["name"], str(met[item["name"]])
@@ -161,7 +161,7 @@ def _applications(seed: Item, tenant: SandboxTenant) -> Iterator[Document]:
 
 
 def _registered(clients: Sequence[Document]) -> tuple[list[Document], list[Document]]:
-    """Return the applications and their credentials. `public_key` is a short form of a credential."""
+    """Return the applications and their credentials. In a seed, `public_key` is a short form of a credential."""
     registered: list[Document] = []
     credentials: list[Document] = []
     for client in clients:
@@ -177,7 +177,7 @@ def _registered(clients: Sequence[Document]) -> tuple[list[Document], list[Docum
 
 
 def _management_scopes(seed: Item, listed: Sequence[str]) -> list[Document]:
-    """Return the scopes of the Management API: those of live tenants, or those of the seed."""
+    """Return the scopes of the Management API: the scopes of the seed, or else the scopes of live tenants."""
     changes: Item = seed.get("management_api", {})
     scopes = [_management_scope(each) for each in (*changes.get("scopes", listed), *changes.get("add_scopes", ()))]
     return list({scope["value"]: scope for scope in scopes}.values())
@@ -206,7 +206,7 @@ def _organization(item: Item) -> Document:
 def _grants(
     file: YamlFile, clients: Sequence[Document], apis: Sequence[Document]
 ) -> tuple[list[Document], list[FileProblem]]:
-    """Return the grants with resolved names, and the problems of the others."""
+    """Return the grants with resolved names, and the problems of grants with unresolvable names."""
     applications = [(client["name"], client["client_id"]) for client in clients]
     identifiers = [(api["name"], api["identifier"]) for api in apis]
     grants, problems = [], []
@@ -224,9 +224,9 @@ def _grants(
 def _associations(
     file: YamlFile, grants: Sequence[Document], organizations: Sequence[Document]
 ) -> tuple[list[Document], list[FileProblem]]:
-    """Return the associations of grants and organizations, and the problems of unknown names.
+    """Return the associations of grants and organizations, and the problems of unknown organization names.
 
-    `grants` has the order of the seed. It is empty if the grants have problems.
+    `grants` has the order of the seed. `grants` is empty if the grants have problems.
     """
     known = [(organization["name"], organization["id"]) for organization in organizations]
     associations, problems = [], []
@@ -250,7 +250,7 @@ class _Named:
     apis: Sequence[Document]
 
     def resolved(self, item: Item) -> Document:
-        """Return the attributes of an event with the ids for the names `client` and `api`. Raises LookupError."""
+        """Return the attributes of an event. The names in `client` and `api` become ids. Raises LookupError."""
         event = {name: value for name, value in item.items() if name not in {"client", "api", "days_ago", "date"}}
         if "client" in item:
             known = [(client["name"], client["client_id"]) for client in self.clients]
@@ -266,7 +266,7 @@ class _Named:
 def _events(
     file: YamlFile, tenant: SandboxTenant, named: _Named, now: float
 ) -> tuple[list[Document], list[FileProblem]]:
-    """Return the log events of a seed, the oldest first, and their problems."""
+    """Return the log events of a seed, the oldest first, and the problems of the events."""
     found: list[tuple[float, str, Document]] = []
     problems: list[FileProblem] = []
     for place, item in enumerate(file.data.get("logs", ())):
@@ -283,7 +283,7 @@ def _events(
 
 
 def _time_of(item: Item, now: float) -> float:
-    """Return the time of an event in UNIX seconds. Raises ValueError."""
+    """Return the time of an event in UNIX seconds. Raises ValueError for an invalid date."""
     if "date" not in item:
         return max(0.0, now - timedelta(days=item["days_ago"]).total_seconds())
     time = datetime.fromisoformat(item["date"])
@@ -291,7 +291,7 @@ def _time_of(item: Item, now: float) -> float:
 
 
 def _named(name: str, known: Sequence[tuple[str, str]], what: str) -> str:
-    """Return the id or identifier for a name.
+    """Return the id or identifier of the item with the name `name`.
 
     Raises:
         LookupError: if the name is unknown or ambiguous.
@@ -300,20 +300,20 @@ def _named(name: str, known: Sequence[tuple[str, str]], what: str) -> str:
     if len(matching) == 1:
         return matching[0]
     if matching:
-        raise LookupError(f'"{name}" is an ambiguous name: {", ".join(matching)}; use one of these ids')
+        raise LookupError(f'"{name}" is ambiguous: {", ".join(matching)}; use one of these ids')
     hint = suggest(name, dict(known))
     raise LookupError(f'no {what} of this seed is named "{name}"' + (f"; {hint}" if hint else ""))
 
 
 def _identified(grant: Item) -> Document:
-    """Return the grant as the API returns it, with the id of the seed or an id derived from its key."""
+    """Return the grant in the form of the API, with the id from the seed or an id derived from the grant's key."""
     shown = canonical(grant)
     key = [str(shown.get(name, "")) for name in _UNIQUE[DocumentKind.CLIENT_GRANTS][1]]
     return canonical({"id": grant_id(derived_from("client grant", *key))} | shown)
 
 
 def _duplicates(content: Documents) -> Iterator[str]:
-    """Yield a message for each duplicate within a kind."""
+    """Yield a message for each duplicate within a kind of documents."""
     for kind, identities in _UNIQUE.items():
         for names in identities:
             counts = Counter(tuple(str(document.get(name, "")) for name in names) for document in content[kind])

@@ -1,4 +1,4 @@
-"""A sandbox on a free port for tests of other programs."""
+"""Serve a sandbox on a free port, for tests of other programs."""
 
 import time
 from collections.abc import Iterator, Mapping
@@ -23,8 +23,8 @@ DOMAIN = "sandbox.localhost"
 class ServedSandbox:
     """A running sandbox.
 
-    `url` is its address, and `audience` the Management API's identifier. The credentials belong to the tool of the
-    seed. `certificates` is None without TLS. `sandbox` is the tenant itself.
+    `url` is the address of the sandbox, and `audience` is the identifier of the Management API. The credentials belong
+    to the tool of the seed. `certificates` is None without TLS. `sandbox` is the tenant itself.
     """
 
     url: str
@@ -36,7 +36,7 @@ class ServedSandbox:
 
     @property
     def domain(self) -> str:
-        """The host and the port."""
+        """The host and the port of the sandbox, for example `127.0.0.1:8321`."""
         return self.url.partition("://")[2]
 
     @property
@@ -51,7 +51,7 @@ class ServedSandbox:
         }
 
     def token(self, *scope: str) -> str:
-        """Return an access token with these permissions. The default is all permissions."""
+        """Return an access token with the scopes in `scope`. The default is all scopes of the Management API."""
         store = self.sandbox.store
         api = store.first(DocumentKind.RESOURCE_SERVERS, {"identifier": self.audience}) or {}
         permissions = scope or [each["value"] for each in api.get("scopes", ())]
@@ -59,16 +59,16 @@ class ServedSandbox:
         return issue(store.tenant(), permit, time.time())
 
     def grants(self) -> list[Document]:
-        """Return all client grants as stored."""
+        """Return all client grants in their stored form."""
         rows = self.sandbox.store.find(DocumentKind.CLIENT_GRANTS, {}, limit=MOST_ROWS)
         return [parse(row.text) for row in rows]
 
     def set_faults(self, *rules: Rule) -> None:
-        """Replace the faults. Without rules, there are none."""
+        """Replace all fault rules. Without arguments, no faults remain."""
         self.sandbox.control.set_faults(FaultPlan(rules))
 
     def statistics(self) -> Mapping[str, object]:
-        """Return the number of requests so far, by endpoint and status."""
+        """Return the number of requests since the start, by endpoint and status."""
         return self.sandbox.control.statistics.data()
 
 

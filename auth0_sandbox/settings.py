@@ -1,4 +1,4 @@
-"""Pure: behaviour that neither Auth0's documentation nor recordings show, and features that depend on the plan."""
+"""Pure: settings for undocumented and unrecorded behaviour of Auth0, and for features of Auth0 plans."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
@@ -15,44 +15,48 @@ Refill = Literal["window", "continuous"]
 class Settings:
     """The undocumented behaviour of the sandbox, and its features.
 
-    Every field except the last ones is an assumption. Tests of a client should pass with each value.
+    Every field above `custom_domain` is an assumption. The tests of a client should pass with every value of each
+    assumption.
     """
 
-    # Some list endpoints return `next` on the last page, followed by an empty page. Client grants have not been
-    # observed.
+    # On some list endpoints, the last page contains `next`, and an empty page follows. The behaviour of the client
+    # grants endpoint has not been observed.
     next_on_last_page: bool = False
-    # The errorCode of a 409, and of 404s and rule violations of POST and PATCH, is not published. None leaves it out.
+    # The errorCode of a 409 is not published. The errorCodes of 404s and rule violations of POST and PATCH are not
+    # published either. With None, the response has no errorCode.
     conflict_code: str | None = "conflict"
     missing_client_code: str | None = None
     missing_api_code: str | None = None
     rule_code: str | None = "invalid_body"
-    # System grants are refused on PATCH and DELETE. The status is not known.
+    # Auth0 refuses PATCH and DELETE of system grants. The status of the refusal is not known.
     system_grant_status: int = HTTPStatus.FORBIDDEN
-    # In 2018, deleting an API kept its grants. The current behaviour is not known.
+    # In 2018, Auth0 kept the grants of a deleted API. The current behaviour is not known.
     keep_grants_of_deleted_api: bool = True
-    # Some endpoints refuse unknown query parameters. These endpoints have not been observed.
+    # Some endpoints refuse unknown query parameters. The behaviour of the endpoints in the sandbox has not been
+    # observed.
     refuse_unknown_query: bool = True
-    # Some endpoints limit offset paging (organizations: 1000 records).
+    # The largest number of organizations that offset paging can reach. Some endpoints of Auth0 limit offset paging.
     organizations_offset_cap: int = 1000
-    # It is not documented whether an organization can be assigned to a grant that denies organizations. A PATCH can
-    # result in the same state.
+    # The documentation does not say whether a grant that denies organizations can be assigned to an organization. A
+    # PATCH of an assigned grant can lead to the same state.
     refuse_unusable_association: bool = False
-    # 100 in the public cloud, 1000 in a private cloud.
+    # Auth0 allows 100 grants per organization in the public cloud and 1000 in a private cloud.
     organization_grant_quota: int = 100
-    # Applications with a key show no secret (recorded), so the secret does not work either. The tool of the seed keeps
-    # its secret.
+    # In recorded responses, applications with a key show no secret. So the sandbox also refuses the secret of an
+    # application with a key. The tool of the seed keeps its secret.
     secret_beside_key: bool = False
     # One page of the documentation says that buckets are refilled at the start of each second or minute. Another page
-    # says continuously.
+    # says that buckets are refilled continuously.
     refill: Refill = "window"
-    # 429s of the Management API are documented with x-ratelimit-reset only. Others have Retry-After.
+    # The documentation mentions only x-ratelimit-reset for 429s of the Management API. Other APIs of Auth0 send
+    # Retry-After.
     retry_after: bool = False
     # Whether a request with an invalid token uses the rate limit.
     limit_before_token: bool = False
 
     # The custom domain of the tenant, a host without a port, or None.
     custom_domain: str | None = None
-    # The number of days that log events are kept: 1 (Free), 5 (Essentials), 10 (Professional) or 30 (Enterprise).
+    # The number of days that Auth0 keeps log events: 1 (Free), 5 (Essentials), 10 (Professional) or 30 (Enterprise).
     log_retention_days: int = 30
 
 
@@ -61,7 +65,9 @@ _FLAGS = {"true": True, "false": False}
 
 
 def settings_from(assignments: Iterable[str]) -> Settings:
-    """Return the defaults with `name=value` replaced. `none` leaves a value out.
+    """Return the default settings with the values in `assignments`, texts such as `name=value`.
+
+    `none` means no value.
 
     Raises:
         SandboxError: if a name or a value is not valid.
@@ -71,7 +77,7 @@ def settings_from(assignments: Iterable[str]) -> Settings:
     for assignment in assignments:
         name, _, text = assignment.partition("=")
         if name not in kinds:
-            hint = suggest(name, kinds) or f"there are: {', '.join(kinds)}"
+            hint = suggest(name, kinds) or f"use one of: {', '.join(kinds)}"
             raise SandboxError(f'the sandbox has no setting "{name}"; {hint}')
         values[name] = _value(name, text, kinds[name])
     return replace(DEFAULT_SETTINGS, **values)
@@ -86,7 +92,7 @@ def _value(name: str, text: str, kind: object) -> str | int | bool | None:
         return None if text == "none" else text
     if text in get_args(kind):
         return text
-    raise SandboxError(f'setting {name}: "{text}" is not valid; give {_allowed_values(kind)}')
+    raise SandboxError(f'setting {name}: "{text}" is not valid; use {_allowed_values(kind)}')
 
 
 def _allowed_values(kind: object) -> str:

@@ -1,4 +1,4 @@
-"""Open, create and reset a tenant: its database, its seed and its application."""
+"""Open, create and reset a tenant: its database, its seed and its ASGI application."""
 
 import asyncio
 import hashlib
@@ -35,10 +35,10 @@ _PACKAGE = Path(__file__).resolve().parent
 
 @dataclass(frozen=True, slots=True)
 class Sandbox:
-    """An open tenant. Close it after use.
+    """An open tenant. The caller closes the tenant after use.
 
-    `app` is its ASGI application. `credentials` belong to the tool. `control` changes its behaviour. `remark` says that
-    the seed is missing or differs from the seed that the tenant was filled from, or is empty.
+    `app` is the ASGI application of the tenant. `credentials` belong to the tool. `control` changes the behaviour of
+    the tenant. `remark` is not empty if the seed is missing or has changed since the tenant was filled.
     """
 
     app: ASGIApp
@@ -48,7 +48,7 @@ class Sandbox:
     remark: str = ""
 
     def close(self) -> None:
-        """Close the database."""
+        """Free the faults and close the database."""
         self.control.close()
         self.store.close()
 
@@ -75,9 +75,9 @@ def open_sandbox(  # noqa: PLR0913 - independent options, most have a default
 ) -> Sandbox:
     """Open the tenant in `database`. A new tenant gets the canonical domain `domain` and the content of the seed.
 
-    An existing tenant keeps its content and its domain. A changed seed takes effect with `reset`, and until then
-    `Sandbox.remark` reports it. `rate_limit` is the name of an Auth0 plan. `clock` (UNIX seconds) and `sleep` (seconds)
-    belong to the tenant. `with_admin` adds the endpoints below /sandbox.
+    An existing tenant keeps its content and its domain. A changed seed takes effect only after a `reset`. Before the
+    reset, `Sandbox.remark` reports the change. `rate_limit` is the name of an Auth0 plan. The tenant uses `clock` (UNIX
+    seconds) and `sleep` (seconds). `with_admin` adds the endpoints below /sandbox.
 
     Raises:
         SandboxError: if the database cannot be used, the plan is unknown or the custom domain is not valid.
@@ -106,13 +106,15 @@ def open_sandbox(  # noqa: PLR0913 - independent options, most have a default
 
 
 def reset(database: Path, seed: Path | None, domain: str, clock: Callable[[], float] = time.time) -> None:
-    """Reset the tenant in `database` to its seed in one transaction. A server with the same file continues.
+    """Reset the tenant in `database` to its seed in one transaction.
 
-    Existing tokens stay valid. `clock` (UNIX seconds) belongs to the tenant.
+    A server with the same database keeps running.
+
+    Existing tokens stay valid. The tenant uses `clock` (UNIX seconds).
 
     Raises:
         SandboxError: if the database cannot be used.
-        FileError: if the seed is not valid. The tenant is unchanged.
+        FileError: if the seed is not valid. The tenant stays unchanged.
     """
     data = _read_seed(seed)
     store = open_store(database, clock)
@@ -124,7 +126,7 @@ def reset(database: Path, seed: Path | None, domain: str, clock: Callable[[], fl
 
 
 def _prepare(store: Store, database: Path, seed: Path | None, domain: str, now: float) -> None:
-    """Fill a new database, and refuse an unreadable one."""
+    """Fill a new database with the seed. Refuse a database of another version of the sandbox."""
     _check_version(store, database)
     if store.version() != NO_TABLES:
         return
@@ -136,7 +138,7 @@ def _prepare(store: Store, database: Path, seed: Path | None, domain: str, now: 
 
 def _check_version(store: Store, database: Path) -> None:
     if store.version() not in {NO_TABLES, VERSION}:
-        raise SandboxError(f"{database} was created by another version of the sandbox; {RESET}, or name another file")
+        raise SandboxError(f"{database} was created by another version of the sandbox; {RESET}, or use another file")
 
 
 def _read_seed(seed: Path | None) -> YamlFile:
@@ -147,7 +149,7 @@ def _read_seed(seed: Path | None) -> YamlFile:
 
 
 def _seed_remark(database: Path, seed: Path | None, filled_from: str) -> str:
-    """Return a remark if `seed` is missing or differs from the seed that the tenant was filled from."""
+    """Return a remark if `seed` is missing or differs from the seed of the tenant, otherwise an empty text."""
     if seed is None:
         return ""
     try:
@@ -155,10 +157,10 @@ def _seed_remark(database: Path, seed: Path | None, filled_from: str) -> str:
             now = hashlib.file_digest(file, "sha256").hexdigest()
     except OSError as error:
         what = "does not exist" if isinstance(error, FileNotFoundError) else f"cannot be read: {reason(error)}"
-        return f"{seed} {what}; the sandbox in {database} still has its earlier content: restore the seed, or {RESET}"
+        return f"{seed} {what}; the sandbox in {database} keeps its content: restore the seed, or {RESET}"
     if now == filled_from:
         return ""
-    return f"{seed} was changed after the sandbox in {database} was filled from it; to use it, {RESET}"
+    return f"{seed} has changed since the sandbox in {database} was filled; to use the new seed, {RESET}"
 
 
 def _fill(store: Store, seed: YamlFile, domain: str, now: float) -> None:

@@ -1,4 +1,4 @@
-"""Read YAML files strictly: no duplicate keys, aliases or tags, with the position of each problem."""
+"""Read YAML files strictly, and report the position of each problem. Duplicate keys, aliases and tags are refused."""
 
 import difflib
 import hashlib
@@ -21,7 +21,7 @@ MOST_LEVELS = 32
 HIDDEN_CATEGORIES = frozenset({"Cc", "Cf", "Cn", "Cs", "Zl", "Zp"})
 JOINERS = frozenset("\u200d\ufe0f")
 BLANKS = frozenset("\u115f\u1160\u2800\u3164\uffa0\u034f\u17b4\u17b5")
-"""Characters without a visible glyph whose category is visible."""
+"""Characters without a visible glyph in a Unicode category of visible characters."""
 TYPE_NAMES = {
     "string": "a text",
     "array": "a list",
@@ -40,10 +40,10 @@ Position = tuple[int, int]
 
 @dataclass(frozen=True, slots=True)
 class YamlFile:
-    """The content of a file.
+    """The content of a YAML file.
 
-    `positions` has the line and column of each value by its path of keys and indexes. `keys` has those of the keys.
-    `digest` is the SHA-256 of its bytes, or empty without a file.
+    `positions` contains the line and column of each value by its path of keys and indexes. `keys` contains the line and
+    column of each key. `digest` is the SHA-256 of the file, or an empty text without a file.
     """
 
     name: str
@@ -54,7 +54,10 @@ class YamlFile:
     digest: str = ""
 
     def problem(self, path: Sequence[str | int], what: str, fix: str = "") -> FileProblem:
-        """Return a problem of the value at `path`, or of the nearest existing value above it."""
+        """Return a problem at the value at `path`.
+
+        If the value does not exist, use the nearest existing value above `path`.
+        """
         steps = tuple(path)
         while steps and steps not in self.positions:
             steps = steps[:-1]
@@ -62,7 +65,7 @@ class YamlFile:
         return FileProblem(self.name, line, column, what, fix)
 
     def key_problem(self, path: Sequence[str | int], what: str, fix: str = "") -> FileProblem:
-        """Return a problem of the key at the end of `path`."""
+        """Return a problem at the key at the end of `path`."""
         return FileProblem(self.name, *self.keys.get(tuple(path), (1, 1)), what, fix)
 
 
@@ -70,11 +73,11 @@ NO_FILE = YamlFile("", "", {})
 
 
 def read_file(path: Path, schema: Mapping[str, Any]) -> YamlFile:
-    """Read a YAML or JSON file and validate it against `schema`.
+    """Read a YAML or JSON file and validate the content against `schema`.
 
     Raises:
         SandboxError: if the file cannot be read.
-        FileError: if it is not valid, with every problem.
+        FileError: if the file is not valid. The error contains every problem.
     """
     try:
         content = path.read_bytes() if path.stat().st_size <= MOST_BYTES else None
@@ -88,10 +91,10 @@ def read_file(path: Path, schema: Mapping[str, Any]) -> YamlFile:
 
 
 def parse_file(content: bytes, name: str, schema: Mapping[str, Any]) -> YamlFile:
-    """Parse YAML or JSON and validate it against `schema`. Problems use `name` as the file.
+    """Parse YAML or JSON and validate the content against `schema`. Problems contain `name` as the file name.
 
     Raises:
-        FileError: if it is not valid, with every problem.
+        FileError: if the content is not valid. The error contains every problem.
     """
     try:
         text = content.decode("utf-8-sig")
@@ -123,7 +126,7 @@ def parse_file(content: bytes, name: str, schema: Mapping[str, Any]) -> YamlFile
 
 
 def suggest(word: str, known: Iterable[str]) -> str:
-    """Return `did you mean "x"?`, or an empty text if no known word is similar."""
+    """Return `did you mean "x"?` with a word similar to `word`, or an empty text without a similar word."""
     near = difflib.get_close_matches(word, list(known)[:1000], n=1, cutoff=0.6) if len(word) <= MOST_LEVELS * 2 else []
     return f'did you mean "{near[0]}"?' if near else ""
 
@@ -156,7 +159,7 @@ class _Reader:
         self.keys: dict[Path_, Position] = {}
 
     def value(self, node: Any, path: Path_, level: int) -> Any:  # noqa: ANN401 - PyYAML has no types
-        """Return the value of a node. Problems are collected."""
+        """Return the plain value of a node. Add the problems of the node to `self.problems`."""
         self.positions[path] = (node.start_mark.line + 1, node.start_mark.column + 1)
         if level > MOST_LEVELS:
             self._refuse(node, f"this is nested more than {MOST_LEVELS} levels deep")
@@ -217,7 +220,7 @@ def _explain(error: "ValidationError", file: YamlFile) -> FileProblem:
 
 
 def _requirement(validator: str, schema: Mapping[str, Any]) -> str:
-    """Return the requirement of a keyword in words. Messages of the library contain Python values."""
+    """Return the requirement of a schema keyword in words, because messages of the library contain Python values."""
     expected = schema.get(validator)
     match validator:
         case "type":

@@ -1,4 +1,4 @@
-"""Measure the speed, the memory and the requests of reconciler and other tools. benchmarks/README.md describes it.
+"""Measure the speed, the memory and the requests of reconciler and other tools. See benchmarks/README.md.
 
 python -m benchmarks [--all] [--keep] [--show]
 """
@@ -19,7 +19,7 @@ PAGE = ROOT / "docs" / "performance.md"
 
 
 def main() -> None:
-    """Run the measurements or read the stored results, and print them."""
+    """Run the measurements or read the stored results, and print the results."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description="Compare reconciler with other tools.")
     parser.add_argument("--all", action="store_true", help="run all measurements (half an hour)")
     parser.add_argument("--show", action="store_true", help="print results.json without measuring")
@@ -40,7 +40,10 @@ def run_installed(suite: Suite) -> Results:
 
 
 def write_results(results: Results) -> None:
-    """Write results.json, the picture and the table. Picture and table show the rounded values of results.json."""
+    """Write results.json, the picture and the table.
+
+    The picture and the table show the rounded values in results.json.
+    """
     RESULTS.write_text(as_json(results))
     rounded = from_json(RESULTS.read_text())
     PICTURE.write_text(plot.as_svg(rounded))

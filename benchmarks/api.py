@@ -1,7 +1,7 @@
-"""The part of the Management API that the measured tools use, on a tenant in memory.
+"""A tenant in memory with the part of the Management API that the measured tools use.
 
 Bodies, paging and statuses follow Auth0's documentation. The tenant does not validate request bodies, because the tools
-send valid ones. The sandbox is the place for validation.
+send valid bodies. The sandbox validates request bodies.
 """
 
 import base64
@@ -33,7 +33,7 @@ Query = Mapping[str, str]
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """A request. `body` is parsed JSON, or empty if the request has no body."""
+    """An HTTP request. `body` is parsed JSON, or empty if the request has no body."""
 
     method: str
     path: str
@@ -43,14 +43,14 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Response:
-    """A status and the JSON text of the body."""
+    """An HTTP status and the JSON text of the response body."""
 
     status: int
     body: bytes = b""
 
 
 def token(audience: str = OWN_AUDIENCE) -> str:
-    """Return the access token, an unsigned JWT."""
+    """Return the access token of the benchmarks, an unsigned JWT."""
     claims = {"azp": OWN_CLIENT_ID, "aud": audience, "scope": " ".join(sorted(OWN_SCOPES)), "exp": 1 << 32}
     parts = (json.dumps(part).encode() for part in ({"alg": "none", "typ": "JWT"}, claims))
     return ".".join([*(base64.urlsafe_b64encode(part).rstrip(b"=").decode() for part in parts), "unsigned"])
@@ -65,7 +65,7 @@ NOT_FOUND = error(404, "Not Found", "Not Found")
 
 
 class Tenant:
-    """A tenant in memory. It stores each grant as JSON text, in the order of listings: by id."""
+    """A tenant in memory. The tenant stores each grant as JSON text. Listings are sorted by id."""
 
     def __init__(self, size: int, grants: Iterable[Grant]) -> None:
         self._applications = applications(size)
@@ -82,11 +82,11 @@ class Tenant:
 
     @property
     def grants(self) -> list[Json]:
-        """The current grants, in the API's form."""
+        """The current grants of the tenant, in the API's form."""
         return [self._grants[grant_id] for grant_id in self._ids]
 
     def respond(self, request: Request) -> Response:
-        """Execute an authorized request and return its response."""
+        """Execute an authorized request and return the response."""
         collection, _, grant_id = request.path.removeprefix(API).partition("/")
         if request.method == "GET" and not grant_id:
             return self._list(collection, request.query)
@@ -173,7 +173,7 @@ class Tenant:
 
 
 def tenant_of(case: Case) -> Tenant:
-    """Return the tenant of a case before the tool runs."""
+    """Return the tenant of a case in its state before the tool runs."""
     return Tenant(case.size, case.before)
 
 

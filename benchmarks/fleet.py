@@ -1,8 +1,8 @@
-"""Measure `plan --all-tenants` for 50, 200 and 500 tenants, next to one process per tenant.
+"""Measure `plan --all-tenants` for 50, 200 and 500 tenants, and compare with one process per tenant.
 
     python -m benchmarks.fleet [--tenants 50 200 500] [--grants 20]
 
-One process serves all tenants, each behind TLS on a port of its own. Each tenant lacks all its grants.
+One process serves all tenants. Each tenant has TLS and a separate port, and lacks all declared grants.
 """
 
 import argparse
@@ -34,9 +34,9 @@ TARGET_TENANTS, TARGET_MB, TARGET_LINES = 300, 250.0, 20
 
 @dataclass(frozen=True, slots=True)
 class FleetRun:
-    """A measured run.
+    """A measured run of `reconciler plan`.
 
-    `lines` is the number of lines of its output, with standard error. `summary` is the number of lines before the first
+    `lines` is the number of output lines, including standard error. `summary` is the number of lines before the first
     plan.
     """
 
@@ -55,7 +55,7 @@ class FleetRun:
 
 @dataclass(frozen=True, slots=True)
 class Fleet:
-    """The folder with the files of a fleet, and the environment to connect to its tenants."""
+    """The folder with the files of a fleet, and the environment variables for connections to the tenants."""
 
     folder: Path
     environment: Mapping[str, str]
@@ -70,7 +70,7 @@ class Fleet:
 
 
 def main() -> None:
-    """Measure and print one line per run."""
+    """Measure all runs and print one line per run."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.fleet", description=__doc__)
     parser.add_argument("--tenants", type=int, nargs="+", default=list(SIZES))
     parser.add_argument("--grants", type=int, default=GRANTS)
@@ -110,7 +110,7 @@ def _one_process_each(fleet: Fleet, count: int) -> FleetRun:
 
 
 def _finishing_times(fleet: Fleet, options: Sequence[str]) -> str:
-    """Return when the tenants end if one of them never responds."""
+    """Return a text with the times at which the tenants end, if one tenant never responds."""
     started = time.perf_counter()
     command = [*RECONCILER, "plan", *options]
     with subprocess.Popen(
@@ -121,7 +121,7 @@ def _finishing_times(fleet: Fleet, options: Sequence[str]) -> str:
 
 
 def name_of(number: int) -> str:
-    """Return the name of a tenant."""
+    """Return the name of the tenant with the number `number`, for example `t007`."""
     return f"t{number:03}"
 
 
@@ -175,7 +175,7 @@ def _environment(ports: Sequence[int], files: Certificates) -> dict[str, str]:
 
 
 def host_of(number: int) -> str:
-    """Return the canonical host of a tenant. It is as long as the host in `OWN_AUDIENCE`."""
+    """Return the canonical host of a tenant. The host has the same length as the host in `OWN_AUDIENCE`."""
     return f"t{number:08}.invalid"
 
 

@@ -1,8 +1,8 @@
-"""Serve many tenants in one process, each behind TLS on a port of its own.
+"""Serve many tenants in one process. Each tenant has TLS and a separate port.
 
     python -m benchmarks.fleet_server CERTIFICATE COUNT GRANTS HANGING
 
-The first line of its output has the ports. The first HANGING tenants read requests and never respond.
+The first line of the output contains the ports. The first HANGING tenants read requests and never respond.
 """
 
 import asyncio
@@ -18,20 +18,20 @@ from benchmarks.tenants import OWN_AUDIENCE, Case, Work
 
 
 class RenamedTenant(Tenant):
-    """A tenant with an audience of its own, so that no two tenants have the same identity."""
+    """A tenant with a separate audience, so that all tenants have different identities."""
 
     def __init__(self, case: Case, audience: str) -> None:
         super().__init__(case.size, case.before)
         self._audience = audience.encode()
 
     def respond(self, request: Request) -> Response:
-        """Respond like the tenant, with the other audience."""
+        """Return the response of the base class, with the audience of this tenant."""
         response = super().respond(request)
         return Response(response.status, response.body.replace(OWN_AUDIENCE.encode(), self._audience))
 
 
 async def hang(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    """Read requests without a response."""
+    """Read requests and never respond."""
     while await reader.read(MAX_HEAD_BYTES):
         pass
     writer.close()

@@ -15,7 +15,7 @@ MAX_PEAK_MB = 1000.0
 
 @dataclass(frozen=True, slots=True)
 class Goal:
-    """A goal is reached if `value` is at most `limit`."""
+    """A performance goal. The goal is reached if `value` is at most `limit`."""
 
     name: str
     value: float
@@ -27,7 +27,7 @@ class Goal:
 
 
 def goals(results: Results) -> tuple[Goal, ...]:
-    """Return the goals that the results cover."""
+    """Return the goals for the measurements in the results."""
     return (*_requests(results), *_deploy_cli(results), *_starting(results), *_limits(results), *_size(results))
 
 
@@ -86,5 +86,5 @@ def _size(results: Results) -> Iterator[Goal]:
 
 
 def as_text(goals: Iterable[Goal]) -> str:
-    """Return the goals as text, one per line."""
+    """Return the goals as text, with one line per goal."""
     return "\n".join(str(goal) for goal in goals)

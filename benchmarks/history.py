@@ -1,4 +1,4 @@
-"""Measure how long `--prune-removed` takes to read a history of 1,000 commits over 200 files.
+"""Measure the time that `--prune-removed` needs to read a git history of 1,000 commits over 200 files.
 
 python -m benchmarks.history
 """
@@ -20,7 +20,7 @@ COMMITS, FILES, GRANTS_PER_FILE, CHANGES_PER_COMMIT = 1_000, 200, 20, 5
 
 
 def make_history(folder: Path) -> int:
-    """Create a repository with the history. Return the number of different versions of its files."""
+    """Create a git repository with the history. Return the number of file versions in the history."""
     random = Random(5)
     names = [[f"Application {file} {number}" for number in range(GRANTS_PER_FILE)] for file in range(FILES)]
     commands: list[bytes] = []

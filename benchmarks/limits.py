@@ -1,25 +1,27 @@
-"""Pure: the rate limits of the load server, and the minimum time for requests under these limits. Times are in seconds.
+"""Pure: the rate limits of the load server, and the minimum time for requests under these limits.
+
+Times are in seconds.
 
 Auth0 documents one token bucket per plan for the whole Management API (operational policies, August 2026). Client
-grants have no bucket of their own.
+grants have no separate bucket.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from math import ceil, inf
 
-ROUNDING_TOLERANCE = 1e-9  # in tokens, for sums of fractions
+ROUNDING_TOLERANCE = 1e-9  # the tolerance for sums of fractions of tokens
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """A bucket of `burst` tokens to which `rate` are added each second, continuously."""
+    """A token bucket of `burst` tokens. `rate` tokens are added each second, continuously."""
 
     burst: float
     rate: float
 
     def minimum_seconds(self, calls: int) -> float:
-        """Return the minimum time for a number of calls, starting with a full bucket."""
+        """Return the minimum time in seconds for a number of calls, starting with a full bucket."""
         return max(0.0, calls - self.burst) / self.rate
 
 
@@ -33,7 +35,7 @@ PLANS: Mapping[str, Plan] = {
 
 
 class Bucket:
-    """The token bucket of one tenant. It starts full."""
+    """The token bucket of one tenant. The bucket is full at the start."""
 
     def __init__(self, plan: Plan) -> None:
         self._plan = plan
@@ -52,7 +54,7 @@ class Bucket:
         return True
 
     def headers(self, now: float) -> str:
-        """Return the rate limit header lines. `x-ratelimit-reset` is the UNIX time of the next token."""
+        """Return the lines of the rate limit headers. `x-ratelimit-reset` is the UNIX time of the next token."""
         if self._plan.burst == inf:
             return ""
         missing = 1 - (self._tokens + ROUNDING_TOLERANCE) % 1

@@ -1,10 +1,10 @@
-"""The load server: a tenant in memory behind TLS, with latency and rate limits, in a process of its own.
+"""The load server: a tenant in memory with TLS, latency and rate limits, in a separate process.
 
     python -m benchmarks.load_server CERTIFICATE WORK SIZE LATENCY PLAN
 
-The first line of its output is its port on 127.0.0.1. The server validates little and stores responses as text, so that
-it is fast for every tool. It counts requests. GET /control returns the counts and the grants. It is not counted, and
-the rate limit does not apply to it.
+The first line of the output is the port on 127.0.0.1. The server validates little and stores responses as text, so that
+the server is fast for every tool. GET /control returns the counts of requests and the grants. GET /control is not
+counted and has no rate limit.
 """
 
 import asyncio
@@ -30,7 +30,7 @@ MAX_HEAD_BYTES = 64 * 1024
 
 @dataclass(slots=True)
 class Counts:
-    """Number of requests by method and path, and number of requests that the rate limit refused."""
+    """The number of requests by method and path, and the number of requests that the rate limit refused."""
 
     requests: Counter[str] = field(default_factory=Counter)
     refused: int = 0
@@ -47,7 +47,7 @@ class LoadServer:
         self.counts = Counts()
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """Respond to the requests of one connection in order, until the client closes it."""
+        """Respond to the requests of one connection in order, until the client closes the connection."""
         with suppress(asyncio.IncompleteReadError, ConnectionError):
             while True:
                 request, authorization = await _read(reader)
@@ -80,7 +80,7 @@ class LoadServer:
 
 
 async def _read(reader: asyncio.StreamReader) -> tuple[Request, str]:
-    """Read a request. Return the request and its Authorization header."""
+    """Read an HTTP request. Return the request and the value of the Authorization header."""
     first, *lines = (await reader.readuntil(b"\r\n\r\n")).decode().split("\r\n")
     method, target, _ = first.split(" ")
     headers = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in lines)}

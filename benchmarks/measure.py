@@ -1,4 +1,4 @@
-"""Run a tool as a process against its own load server, measure it, and check its result."""
+"""Run a tool as a process against a separate load server, measure the process, and check the result."""
 
 import json
 import re
@@ -25,7 +25,7 @@ API_LINE = re.compile(r"^[\s-]*(?:api|audience):", re.MULTILINE)
 
 @dataclass(frozen=True, slots=True)
 class Measurement:
-    """Exit status of a process, wall time and CPU time in seconds, and peak memory in megabytes."""
+    """The exit status of a process, wall time and CPU time in seconds, and peak memory in megabytes."""
 
     status: int
     wall: float
@@ -37,7 +37,7 @@ class Measurement:
 class Run:
     """A run of a tool for a case.
 
-    `outcome` is DONE or the reason for a missing measurement. `requests` has the number of requests by endpoint.
+    `outcome` is DONE or the reason for a missing measurement. `requests` contains the number of requests by endpoint.
     """
 
     tool: str
@@ -50,7 +50,7 @@ class Run:
 
 @dataclass(frozen=True, slots=True)
 class ServerReport:
-    """The report of a load server: requests by endpoint, number of 429 responses, and grants."""
+    """The report of a load server: the requests by endpoint, the number of 429 responses, and the grants."""
 
     requests: Mapping[str, int]
     refused: int
@@ -59,7 +59,7 @@ class ServerReport:
 
 @dataclass(frozen=True, slots=True)
 class RunningServer:
-    """A running load server."""
+    """A running load server. `authority` is the certificate authority that clients must trust."""
 
     port: int
     authority: Path
@@ -75,7 +75,7 @@ class RunningServer:
 
 @contextmanager
 def load_server(case: Case, certificate_files: Certificates) -> Iterator[RunningServer]:
-    """Serve the tenant of a case in another process while the block runs."""
+    """Serve the tenant of a case in another process inside this context."""
     work = [case.work, str(case.size), str(case.latency), case.plan]
     command = [sys.executable, "-m", "benchmarks.load_server", str(certificate_files.server), *work]
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as server:
@@ -98,7 +98,7 @@ def run(tool: Tool, case: Case, *, limit: float) -> Run:
 
 
 def measure(command: Sequence[str], environment: Mapping[str, str], output: Path, *, limit: float) -> Measurement:
-    """Run a command with programs/measured.py, and write its output to the file `output`.
+    """Run a command with programs/measured.py, and write the output to the file `output`.
 
     The command runs in the folder of `output`.
     """
@@ -108,7 +108,7 @@ def measure(command: Sequence[str], environment: Mapping[str, str], output: Path
 
 
 def _outcome(case: Case, took: Measurement, found: frozenset[Grant], folder: Path) -> str:
-    """Return DONE if the tenant and the files have the expected grants, otherwise the reason for the failure."""
+    """Return DONE if the tenant and the files contain the expected grants, otherwise the reason for the failure."""
     expected = frozenset(case.after)
     if took.status != 0:
         return f"failed with exit code {took.status}: {_last_output_line(folder / OUTPUT)}"
@@ -120,7 +120,7 @@ def _outcome(case: Case, took: Measurement, found: frozenset[Grant], folder: Pat
 
 
 def _count_exported(folder: Path) -> int:
-    """Return the number of grants in the files of a folder, in the format of any tool."""
+    """Return the number of grants in the files of a folder. The files can have the format of any measured tool."""
     texts = (file.read_text() for file in folder.rglob("*") if file.is_file())
     return sum(len(API_LINE.findall(text)) for text in texts)
 

@@ -27,7 +27,7 @@ SHOWN_CASES = (
 
 
 def replace_table(page: str, results: Results) -> str:
-    """Return the page with the table of these results."""
+    """Return the page with the table of `results`."""
     table = performance_table(results)
     return TABLE.sub(lambda _: table, page)
 
@@ -46,7 +46,7 @@ def _rows(results: Results) -> Iterator[tuple[str, ...]]:
 
 
 def _cell(run: Run | None, ours: Run) -> str:
-    """Return the requests and the refused requests of a tool, and its time and memory as multiples of reconciler's."""
+    """Return the requests and refused requests of a tool, and its time and memory in relation to reconciler."""
     if run is None or run.took is None or ours.took is None:
         return NO_VALUE
     requests = f"{sum(run.requests.values()):,}" + (f", {run.refused:,} refused" if run.refused else "")

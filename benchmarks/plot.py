@@ -1,6 +1,6 @@
-"""Pure: an SVG chart of time against the number of grants for all tools, with logarithmic axes.
+"""Pure: an SVG chart of the time of all tools by the number of grants, with logarithmic axes.
 
-The chart is written by hand, because a plotting library would be the largest dependency of the project.
+The code draws the SVG itself, because a plotting library would be the largest dependency of the project.
 """
 
 from collections.abc import Iterator, Sequence
@@ -14,7 +14,7 @@ from benchmarks.tools import BARE, DEPLOY, OURS, SDK
 
 WIDTH, HEIGHT = 860, 400
 TOP, BOTTOM = 64, 348
-PANELS = {Work.NOTHING: (64, 400), Work.CHANGED: (484, 820)}  # left and right edge
+PANELS = {Work.NOTHING: (64, 400), Work.CHANGED: (484, 820)}  # the left and right edge of each panel
 COLOURS = {OURS: "#56d364", SDK: "#6cb6ff", DEPLOY: "#e3b341", BARE: "#8b949e"}
 DASHED = {BARE}
 BACKGROUND, INK, FAINT, GRID = "#161b22", "#d6dce4", "#8b949e", "#30363d"
@@ -32,7 +32,7 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Scale:
-    """A logarithmic scale that maps `low` to `start` and `high` to `end`."""
+    """A logarithmic scale. The scale maps `low` to `start` and `high` to `end`."""
 
     low: float
     high: float
@@ -80,7 +80,7 @@ def _lines(results: Results, work: Work) -> list[Line]:
 
 
 def _decades(values: Sequence[float]) -> tuple[float, float]:
-    """Return the powers of ten below and above all values, at least one decade apart."""
+    """Return the powers of ten below and above all values. The two powers differ by at least one decade."""
     low = floor(log10(min(values, default=1.0)))
     return 10.0**low, 10.0 ** max(ceil(log10(max(values, default=1.0))), low + 1)
 
@@ -110,7 +110,7 @@ def _curve(line: Line, x: Scale, y: Scale) -> Iterator[str]:
 
 
 def _legend(results: Results) -> Iterator[str]:
-    """Return a row with the name and the colour of each tool."""
+    """Yield a row with the name and the colour of each tool."""
     left = float(PANELS[Work.NOTHING][0])
     for tool, colour in COLOURS.items():
         version = results.versions.get(tool, "")

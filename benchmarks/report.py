@@ -25,14 +25,14 @@ def as_text(results: Results) -> str:
 
 
 def compare(theirs: Measurement, ours: Measurement | None) -> str:
-    """Return the time and the memory of a tool as multiples of reconciler's."""
+    """Return the time and the memory of a tool in relation to reconciler."""
     if ours is None:
         return ""
     return f"time {ratio(theirs.wall, ours.wall)}, memory {ratio(theirs.peak_mb, ours.peak_mb)}"
 
 
 def ratio(theirs: float, ours: float) -> str:
-    """Return a ratio with two significant digits: 0.87x, 3.1x, 42x."""
+    """Return a ratio as text, for example 0.87x, 3.1x or 42x."""
     value = theirs / ours
     return f"{value:.{2 if value < 1 else 1 if value < NO_DECIMALS_FROM else 0}f}x"
 
@@ -59,6 +59,6 @@ def _run_lines(runs: Iterable[Run], ours: Measurement | None) -> Iterator[str]:
 
 
 def markdown_table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """Return a table in Markdown. All columns except the first are right-aligned."""
+    """Return a table in Markdown. All columns except the first column are right-aligned."""
     lines = [head, ["---", *["---:"] * (len(head) - 1)], *rows]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)

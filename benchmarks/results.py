@@ -1,4 +1,4 @@
-"""The results of all measurements, and their JSON form."""
+"""The results of all measurements, and the conversion of results to JSON and back."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -14,7 +14,7 @@ DIGITS = 4
 
 @dataclass(frozen=True, slots=True)
 class Results:
-    """All measurements of one suite, and the environment in which they were made."""
+    """All measurements of one suite, with the versions of Python and the tools, and the number of processors."""
 
     python: str
     processors: int
@@ -23,7 +23,7 @@ class Results:
     runs: Sequence[Run]
 
     def find(self, tool: str, case: Case) -> Run | None:
-        """Return the run of a tool for a case, or None if the tool was not run."""
+        """Return the run of a tool for a case, or None without such a run."""
         return next((each for each in self.runs if (each.tool, each.case) == (tool, case)), None)
 
     def took(self, tool: str, case: Case) -> Measurement | None:
@@ -32,12 +32,12 @@ class Results:
         return run.took if run else None
 
     def start(self, program: str) -> Measurement | None:
-        """Return the measurement of a program's start, or None if the program was not run or failed."""
+        """Return the measurement of a program's start, or None without a successful start."""
         return next((each.took for each in self.starts if each.program == program and each.took.status == 0), None)
 
 
 def as_json(results: Results) -> str:
-    """Return the results as JSON, one run per line."""
+    """Return the results as JSON, with one line per run."""
     head = {"python": results.python, "processors": results.processors, "versions": dict(results.versions)}
     starts = ",\n".join(f"  {_line(asdict(each))}" for each in results.starts)
     runs = ",\n".join(f"  {_line(asdict(each))}" for each in results.runs)
@@ -45,7 +45,7 @@ def as_json(results: Results) -> str:
 
 
 def from_json(text: str) -> Results:
-    """Parse the output of `as_json`."""
+    """Return the results in the output of `as_json`."""
     parsed = json.loads(text)
     starts = tuple(Start(each["program"], Measurement(**each["took"])) for each in parsed["starts"])
     return Results(

@@ -38,7 +38,7 @@ def parse_label(size: int) -> str:
 
 
 def measure_starts(sizes: Sequence[int], repeats: int) -> Iterator[Start]:
-    """Run each program `repeats` times and yield the medians. `validate` runs with files of each size."""
+    """Run each program `repeats` times and yield the medians. `validate` runs with grant files of each size."""
     with tempfile.TemporaryDirectory() as name:
         output = Path(name) / "output"
         for program, command in _programs(sizes, Path(name)):

@@ -13,21 +13,21 @@ from benchmarks.starting import Start, measure_starts
 from benchmarks.tenants import Case, Work
 from benchmarks.tools import Tool
 
-SMALLEST = 10  # grants; a no-op of this size measures the start of a tool
+SMALLEST = 10  # the smallest number of grants; a no-op of this size measures the start of a tool
 LATENCY_SECONDS = 0.3
-PARALLEL_RUNS = 8  # for runs under rate limits, which mostly wait and hardly use the CPU
+PARALLEL_RUNS = 8  # the number of parallel runs under rate limits, because such runs mostly wait
 NOT_RUN = "not run"
 HEADLINE_SECONDS = 600.0
 SHORT_RUN_SECONDS = 5.0
-REPEATS = 3  # of short runs; the result is the median
+REPEATS = 3  # the number of tries of a short run; the result is the median
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Suite:
     """The tenant sizes for each kind of measurement, and the maximum time of each run in seconds.
 
-    A run that is expected to take longer is skipped. A no-op of `headline` grants always runs, because
-    docs/performance.md shows it.
+    A run is skipped if its expected time exceeds the maximum. A no-op of `headline` grants always runs, because
+    docs/performance.md shows the result.
     """
 
     sizes: Sequence[int]
@@ -70,7 +70,7 @@ Report = Callable[[str], None]
 
 
 def run_suite(suite: Suite, tools: Sequence[Tool], report: Report) -> Results:
-    """Run the measurements of a suite. `report` is called with a line of text after each one."""
+    """Run the measurements of a suite. Call `report` with a line of text after each measurement."""
     start_results = tuple(_reported(measure_starts(suite.validated, suite.starts), report)) if suite.starts else ()
     runs: list[Run] = []
     for case in _sequential_cases(suite):
@@ -84,7 +84,7 @@ def run_suite(suite: Suite, tools: Sequence[Tool], report: Report) -> Results:
 
 
 def _sequential_cases(suite: Suite) -> Iterator[Case]:
-    """Yield the cases that run one after the other, smaller tenants first."""
+    """Yield the cases that run one after the other. Smaller tenants come first."""
     yield from (Case(Work.NOTHING, size) for size in suite.no_op_sizes)
     works = [Work.CHANGED, Work.MISSING, Work.REMOVED, Work.EXPORT]
     yield from (Case(work, size) for work in works for size in suite.sizes)
@@ -94,7 +94,7 @@ def _sequential_cases(suite: Suite) -> Iterator[Case]:
 
 
 def _run_in_turn(tools: Sequence[Tool], case: Case, suite: Suite, earlier: Sequence[Run]) -> Iterator[Run]:
-    """Run the tools in turn, and repeat short runs. A disturbance of the machine then affects all tools."""
+    """Run the tools in turn, and repeat short runs. So a disturbance of the machine affects all tools."""
     tries = [[_run_if_in_time(tool, case, suite, earlier)] for tool in tools]
     for _ in range(REPEATS - 1 if suite.starts else 0):
         for tool, done in zip(tools, tries, strict=True):
@@ -105,7 +105,7 @@ def _run_in_turn(tools: Sequence[Tool], case: Case, suite: Suite, earlier: Seque
 
 
 def _run_if_in_time(tool: Tool, case: Case, suite: Suite, earlier: Sequence[Run]) -> Run:
-    """Run a tool, unless it failed with a smaller tenant or is expected to exceed the time limit."""
+    """Run a tool. Skip the run if the tool failed with a smaller tenant or would probably exceed the time limit."""
     expected = expected_seconds(tool.name, case, earlier)
     headline = case == Case(Work.NOTHING, suite.headline)
     if not headline and _failed_before(tool.name, case, earlier):
@@ -116,16 +116,16 @@ def _run_if_in_time(tool: Tool, case: Case, suite: Suite, earlier: Sequence[Run]
 
 
 def _failed_before(tool: str, case: Case, earlier: Iterable[Run]) -> bool:
-    """Return True if a run with a smaller tenant failed or was stopped. Skipped runs do not count."""
+    """Return whether a run with a smaller tenant failed or was stopped. Skipped runs are ignored."""
     smaller = (each for each in earlier if each.tool == tool and replace(each.case, size=case.size) == case)
     return any(each.took is None and not each.outcome.startswith(NOT_RUN) for each in smaller)
 
 
 def expected_seconds(tool: str, case: Case, earlier: Iterable[Run]) -> float:
-    """Estimate the seconds of a run from the run with the next smaller tenant. Return 0 without such a run.
+    """Estimate the seconds of a run from the run with the next smaller tenant. Return 0 without a smaller tenant.
 
-    The time of a no-op with the smallest tenant counts as the start of the program, which does not grow with the
-    tenant.
+    The time of a no-op with the smallest tenant is taken as the start time of the program. The start time does not grow
+    with the tenant.
     """
     seconds = {each.case: each.took.wall for each in earlier if each.tool == tool and each.took}
     start = seconds.get(Case(Work.NOTHING, SMALLEST), 0.0)
@@ -138,7 +138,7 @@ def expected_seconds(tool: str, case: Case, earlier: Iterable[Run]) -> float:
 
 
 def _run_rate_limited(suite: Suite, tools: Sequence[Tool], report: Report) -> list[Run]:
-    """Create all grants under rate limits, with several runs at the same time, because they mostly wait."""
+    """Create all grants under rate limits. Several runs are executed at the same time, because runs mostly wait."""
     jobs = [
         (tool, Case(Work.MISSING, size, plan=plan))
         for plan, size in suite.limited.items()

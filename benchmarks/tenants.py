@@ -1,4 +1,4 @@
-"""Pure: tenants of any size, the tasks to measure, and the grant files of each task.
+"""Pure: tenants of any size, the measured tasks, and the grant files of each task.
 
 A tenant of N grants has N/10 applications and 20 APIs. One application and one grant belong to the tool itself.
 """
@@ -13,7 +13,7 @@ Json = dict[str, object]
 APIS = 20
 GRANTS_PER_APPLICATION = 10
 SCOPES = frozenset({"list:things", "read:things", "write:things"})
-OLD_SCOPES = SCOPES - {"list:things"}  # scopes of outdated grants in the tenant
+OLD_SCOPES = SCOPES - {"list:things"}  # the scopes of outdated grants in the tenant
 CHANGED_EVERY = 10
 GRANTS_PER_FILE = 1000
 CLIENT_PREFIX = "client"
@@ -30,7 +30,7 @@ OWN_SCOPES = frozenset(
 
 
 class Work(StrEnum):
-    """The task of a tool."""
+    """The task of a tool in a measurement."""
 
     NOTHING = "nothing to do"
     CHANGED = "a tenth changed"
@@ -96,17 +96,20 @@ class Case:
 
     @property
     def count_before(self) -> int:
-        """Number of grants before the run. It is computed, because building a large tenant is slow."""
+        """The number of grants before the run.
+
+        The number is computed without building the tenant, because building is slow.
+        """
         return 1 if self.work in STARTS_EMPTY else self.size
 
     @property
     def count_after(self) -> int:
-        """Number of grants that the tenant must have after the run."""
+        """The number of grants that the tenant must have after the run."""
         return {Work.REMOVED: 2, Work.PLANNED: 1}.get(self.work, self.size)
 
     @property
     def writes(self) -> int:
-        """Number of grants that the tool must create, update or delete."""
+        """The number of grants that the tool must create, update or delete."""
         changed = (self.size - 1) // CHANGED_EVERY if self.work is Work.CHANGED else 0
         return changed + abs(self.count_after - self.count_before)
 
@@ -117,17 +120,17 @@ def grants_text(count: int) -> str:
 
 
 def application_count(size: int) -> int:
-    """Return the number of applications that hold the grants of a tenant, without the tool's own application."""
+    """Return the number of applications with grants in a tenant, without the tool's own application."""
     return max(1, size // GRANTS_PER_APPLICATION - 1)
 
 
 def client_id(number: int) -> str:
-    """Return the id of the application with this number."""
+    """Return the id of the application with the number `number`."""
     return f"{CLIENT_PREFIX}{number:026}"
 
 
 def audience(number: int) -> str:
-    """Return the identifier of the API with this number."""
+    """Return the identifier of the API with the number `number`."""
     return f"https://api{number}.example/"
 
 
@@ -198,7 +201,7 @@ def wire_grant(grant_id: str, grant: Grant) -> Json:
 def grant_files(case: Case) -> Iterator[tuple[str, str]]:
     """Yield the name and the text of each grant file.
 
-    A grant has six lines. It gives the name of its application and the identifier of its API.
+    A grant has six lines, with the name of the application and the identifier of the API.
     """
     declared = case.declared
     for start in range(0, len(declared), GRANTS_PER_FILE):
@@ -210,7 +213,10 @@ def grant_files(case: Case) -> Iterator[tuple[str, str]]:
 
 
 def deploy_cli_file(case: Case) -> str:
-    """Return the declared grants as a file for auth0-deploy-cli, which accepts the names of applications, too."""
+    """Return the declared grants as a file for auth0-deploy-cli.
+
+    The file contains names of applications instead of ids.
+    """
     items = (
         f"  - client_id: {application_name(grant)}\n    audience: {grant.audience}\n    subject_type: client\n"
         f"    scope:\n{_scope_lines(grant)}"

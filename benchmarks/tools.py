@@ -1,4 +1,4 @@
-"""The measured tools: their input files, commands and versions. `make bench` installs them."""
+"""The measured tools: their input files, commands and versions. `make bench` installs the tools."""
 
 import json
 import os
@@ -26,8 +26,8 @@ class Tool:
     """A program that changes a tenant to match files.
 
     `prepare` writes the input files of a case into a folder and returns the command. `scheme` is the prefix that the
-    tool needs for a domain. `version` is empty if the tool is not installed. `unsupported` has the tasks that the tool
-    does not offer.
+    tool needs for a domain. `version` is empty if the tool is not installed. `unsupported` contains the tasks that the
+    tool does not offer.
     """
 
     name: str
@@ -39,7 +39,10 @@ class Tool:
 
 
 def all_tools() -> tuple[Tool, ...]:
-    """Return the tools. reconciler is the first. The last one only reads the data that every tool must read."""
+    """Return the measured tools.
+
+    The first tool is reconciler. The last tool only reads the data that every tool must read.
+    """
     imports = _output_of(*RECONCILER, "import", "--help")
     return (
         Tool(
@@ -55,14 +58,14 @@ def all_tools() -> tuple[Tool, ...]:
             version=_deploy_cli_version(),
             prepare=_deploy_cli_command,
             unsupported=frozenset({Work.PLANNED}),
-            environment={"AUTH0_INCLUDED_ONLY": '["clientGrants"]'},  # the smallest selection that the tool offers
+            environment={"AUTH0_INCLUDED_ONLY": '["clientGrants"]'},  # auth0-deploy-cli offers no smaller selection
         ),
         Tool(name=BARE, version="-", prepare=_bare_reading_command, unsupported=frozenset(Work) - {Work.NOTHING}),
     )
 
 
 def environment(tool: Tool, port: int, authority: Path) -> dict[str, str]:
-    """Return the environment variables with which a tool connects to the tenant on a local port."""
+    """Return the environment variables that a tool needs to connect to the tenant on a local port."""
     return {
         **{name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ},
         "AUTH0_DOMAIN": f"{tool.scheme}localhost:{port}",

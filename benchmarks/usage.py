@@ -22,7 +22,7 @@ RUNS = 5
 
 
 def event_lines(now: datetime) -> Iterator[str]:
-    """Yield token exchanges in the form of Auth0's log streams, in the order of their time."""
+    """Yield token exchanges in the form of Auth0's log streams, in order of time."""
     step = timedelta(days=DAYS) / EVENTS
     for number in range(EVENTS):
         at = now - timedelta(days=DAYS) + step * number
@@ -57,7 +57,7 @@ def event_lines(now: datetime) -> Iterator[str]:
 
 
 def main() -> None:
-    """Print the time and the memory of the fastest of some runs. Exit with 1 if a goal is missed."""
+    """Print the time and the memory of the fastest run. Exit with 1 if a goal is missed."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         file = folder / "events.jsonl"
@@ -72,7 +72,7 @@ def main() -> None:
 
 
 def _run(folder: Path, file: Path) -> float:
-    """Collect the file into a new usage file. Return the seconds."""
+    """Collect the events of the file into a new usage file. Return the time in seconds."""
     command = [sys.executable, "-m", "reconciler", "--quiet", "usage", "collect", str(file)]
     environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parent.parent)}
     usage = folder / ".reconciler" / "usage" / "example.json"

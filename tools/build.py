@@ -1,6 +1,6 @@
 """Build sdist, wheel and SBOM: `python tools/build.py dist`. Equal commits give equal files.
 
-The Python that runs this file needs the packages of requirements-release.lock.
+The Python that runs tools/build.py needs the packages in requirements-release.lock.
 """
 
 import json
@@ -14,7 +14,7 @@ SBOM = "auth0-grants-{}.cdx.json"
 
 
 def main(folder: Path) -> None:
-    """Build everything in `folder`."""
+    """Build the sdist, the wheel and the SBOM in `folder`."""
     environment = {**os.environ, "SOURCE_DATE_EPOCH": commit_time()}
     os.umask(0o022)
     run("build", "--no-isolation", "--outdir", str(folder), environment=environment)
@@ -35,18 +35,18 @@ def main(folder: Path) -> None:
 
 
 def commit_time() -> str:
-    """Return the time of the commit in seconds. It is the time of all files in the archives."""
+    """Return the time of the commit in UNIX seconds. All files in the archives get the time of the commit."""
     command = ["git", "log", "-1", "--format=%ct"]
     return subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True).stdout.strip()
 
 
 def run(module: str, *arguments: str, environment: dict[str, str]) -> None:
-    """Run a module of this Python in the root folder."""
+    """Run a module with the current Python interpreter in the root folder."""
     subprocess.run([sys.executable, "-I", "-m", module, *arguments], cwd=ROOT, env=environment, check=True)
 
 
 def complete_sbom(sbom: Path, version: str) -> None:
-    """Add the version and the dependencies of the main component, because the lock does not contain them."""
+    """Add the version and the dependencies of the main component, because requirements.lock does not contain them."""
     content = json.loads(sbom.read_text(encoding="utf-8"))
     component = content["metadata"]["component"]
     component |= {"version": version, "purl": f"pkg:pypi/{component['name']}@{version}"}

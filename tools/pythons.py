@@ -1,6 +1,7 @@
 """Run tests with each supported version of Python: `python tools/pythons.py TEST...`.
 
-A version that is not installed is reported at the end. It does not fail, because a machine rarely has all versions.
+A missing version of Python is reported at the end. A missing version is not a failure, because a machine rarely has all
+versions.
 """
 
 import subprocess
@@ -16,7 +17,7 @@ VERSION_CODE = "import sys; print('.'.join(map(str, sys.version_info[:2])))"
 
 
 def main(tests: list[str]) -> int:
-    """Run `tests` with each version, and return the exit code."""
+    """Run `tests` with each version of Python, and return the exit code."""
     results = {version: run_tests(version, tests) for version in VERSIONS}
     print()
     for version, result in results.items():
@@ -25,7 +26,7 @@ def main(tests: list[str]) -> int:
 
 
 def run_tests(version: str, tests: list[str]) -> str:
-    """Run `tests` with a version of Python, and return the result in a word."""
+    """Run `tests` with a version of Python, and return the result as a short text."""
     interpreter = find_interpreter(version)
     if interpreter is None:
         return "NOT INSTALLED, NOT TESTED"
@@ -49,7 +50,7 @@ def find_interpreter(version: str) -> str | None:
 
 
 def prepare_environment(interpreter: str, version: str) -> Path:
-    """Create the environment of a version, and install the packages and the test tools."""
+    """Create the virtual environment for a version of Python, and install the packages and the test tools."""
     folder = ROOT / f".venv-python{version}"
     python = folder / "bin" / "python"
     if not python.exists():
@@ -60,7 +61,7 @@ def prepare_environment(interpreter: str, version: str) -> Path:
 
 
 def test_tools() -> Iterator[str]:
-    """Yield the test tools with the versions of pyproject.toml."""
+    """Yield the test tools with the versions in pyproject.toml."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     for requirement in project["optional-dependencies"]["dev"]:
         if requirement.partition("==")[0] in TEST_TOOLS:

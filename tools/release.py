@@ -1,7 +1,7 @@
 """Prepare and check a release.
 
-`python tools/release.py prepare 1.2.3` writes the version and the changelog, commits, and creates the tag v1.2.3.
-The tag starts the workflow `.github/workflows/release.yml`, which runs `python tools/release.py check v1.2.3`.
+`python tools/release.py prepare 1.2.3` writes the version and the changelog, commits, and creates the tag v1.2.3. The
+tag starts the workflow `.github/workflows/release.yml`. The workflow runs `python tools/release.py check v1.2.3`.
 `python tools/release.py notes v1.2.3` prints the section of the changelog.
 """
 
@@ -23,7 +23,7 @@ PLACEHOLDER = "github.com/example/"
 
 
 def prepare(root: Path, version: str, today: str) -> None:
-    """Write version and changelog in `root`, commit them, and create the tag. Exit with a message on errors."""
+    """Write the version and the changelog in `root`, create the commit and the tag. Exit with a message on errors."""
     if not VERSION.fullmatch(version):
         sys.exit(f"error: {version!r} is not a version like 1.2.3 or 1.2.3rc1")
     if git(root, "status", "--porcelain"):
@@ -39,11 +39,11 @@ def prepare(root: Path, version: str, today: str) -> None:
     write(root / PACKAGE, ASSIGNMENT.sub(f'__version__ = "{version}"', source))
     git(root, "commit", "--quiet", "--message", f"Release {version}", "--", str(PACKAGE), str(CHANGELOG))
     git(root, "tag", "--annotate", f"v{version}", "--message", f"Release {version}")
-    print(f"Created the commit and the tag v{version}. Read them, then publish: git push origin HEAD v{version}")
+    print(f"Created the commit and the tag v{version}. Check both, then publish: git push origin HEAD v{version}")
 
 
 def check(root: Path, tag: str) -> None:
-    """Exit with a message unless version and changelog in `root` agree with the tag."""
+    """Exit with a message if the version or the changelog in `root` does not agree with the tag."""
     found = ASSIGNMENT.search((root / PACKAGE).read_text(encoding="utf-8"))
     version = found[1] if found else ""
     if tag != f"v{version}":
@@ -65,10 +65,10 @@ def section(changelog: str, name: str) -> str:
 
 
 def refuse_placeholder(root: Path) -> None:
-    """Exit with a message if the URLs of pyproject.toml do not name the real repository."""
+    """Exit with a message if a URL in pyproject.toml contains the placeholder."""
     urls = tomllib.loads((root / PROJECT).read_text(encoding="utf-8"))["project"]["urls"]
     if any(PLACEHOLDER in url for url in urls.values()):
-        sys.exit(f"error: the URLs of {PROJECT} contain the placeholder {PLACEHOLDER}: write those of the repository")
+        sys.exit(f"error: the URLs of {PROJECT} contain the placeholder {PLACEHOLDER}: write the real URLs")
 
 
 def write(path: Path, text: str) -> None:
@@ -77,12 +77,12 @@ def write(path: Path, text: str) -> None:
 
 
 def git(root: Path, *arguments: str) -> str:
-    """Run git in `root` and return its output."""
+    """Run git in `root` and return the output."""
     return subprocess.run(["git", *arguments], cwd=root, check=True, capture_output=True, text=True).stdout.strip()
 
 
 def main(arguments: list[str]) -> None:
-    """Run a command."""
+    """Run the command in `arguments`."""
     match arguments:
         case ["prepare", version]:
             prepare(ROOT, version, f"{datetime.now(UTC):%Y-%m-%d}")

@@ -1,6 +1,6 @@
-"""Write reconciler with all its packages into one file: `python tools/zipapp.py dist/reconciler.pyz`.
+"""Write reconciler and all required packages into one file: `python tools/zipapp.py dist/reconciler.pyz`.
 
-The file runs with Python 3.11 to 3.14 on the platform where it was made. Packages come from requirements.lock, and pip
+The file runs with Python 3.11 to 3.14 on the platform of the build. Packages come from requirements.lock, and pip
 checks their hashes. Equal inputs give equal bytes.
 """
 
@@ -28,7 +28,7 @@ Files = dict[str, bytes]
 
 
 def main(target: Path) -> None:
-    """Write the file `target`."""
+    """Write the archive to the file `target`."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         by_version = {version: read_files(install_packages(folder / version, version)) for version in VERSIONS}
@@ -47,7 +47,7 @@ def install_packages(folder: Path, version: str) -> Path:
 
 
 def own_files(folder: Path) -> Files:
-    """Return reconciler's own files, as its wheel lays them out."""
+    """Return reconciler's own files, with the layout of the wheel."""
     shutil.copytree(ROOT / "reconciler", folder / "reconciler", ignore=IGNORED)
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
     for source, target in project["tool"]["hatch"]["build"]["targets"]["wheel"]["force-include"].items():
@@ -59,14 +59,14 @@ def own_files(folder: Path) -> Files:
 
 
 def read_files(folder: Path) -> Files:
-    """Return the content of all files that a run needs."""
+    """Return the content of the files in `folder`, without scripts and compiled files."""
     paths = (path for path in folder.rglob("*") if path.is_file())
     files = {path.relative_to(folder).as_posix(): path.read_bytes() for path in paths}
     return {path: data for path, data in files.items() if not path.startswith("bin/") and "__pycache__" not in path}
 
 
 def merge(by_version: Mapping[str, Files]) -> Files:
-    """Return the files of all versions. Files that are equal in all versions are in the folder COMMON, once."""
+    """Return the files of all versions. A file that is equal in all versions is stored once, in the folder COMMON."""
     first = by_version[VERSIONS[0]]
     common = {path for path in first if all(files.get(path) == first[path] for files in by_version.values())}
     merged = {f"{COMMON}/{path}": first[path] for path in common}
@@ -76,7 +76,10 @@ def merge(by_version: Mapping[str, Files]) -> Files:
 
 
 def write_archive(target: Path, files: Files) -> None:
-    """Write an executable archive. The digest in it names the folder that the starter extracts the files to."""
+    """Write an executable archive.
+
+    The starter extracts the files to a folder with the digest of the files as its name.
+    """
     digest = hashlib.sha256()
     for path in sorted(files):
         digest.update(f"{path}\0{hashlib.sha256(files[path]).hexdigest()}\n".encode())

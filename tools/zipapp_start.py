@@ -1,4 +1,4 @@
-"""Start reconciler from one file: extract its packages once, and run the command.
+"""Start reconciler from one file: extract the packages once, and run the command.
 
 Python cannot load compiled modules from an archive, so the files are extracted to a cache folder of the user. The name
 of the folder is the digest of the files. Only the user may be able to write there, because the files are code.
@@ -18,7 +18,7 @@ OTHERS_WRITE = stat.S_IWGRP | stat.S_IWOTH
 
 
 def main() -> None:
-    """Run reconciler."""
+    """Extract the files if necessary, and run reconciler."""
     version = ".".join(map(str, sys.version_info[:2]))
     if version not in SUPPORTED:
         sys.exit(f"error: this file supports Python {SUPPORTED[0]} to {SUPPORTED[-1]}, not {version}")
@@ -29,7 +29,7 @@ def main() -> None:
     refuse_foreign(folder)
     sys.path[:] = [str(folder), *(path for path in sys.path if Path(path) != archive)]
 
-    from reconciler.cli.main import main as run  # noqa: PLC0415 - it is extracted now
+    from reconciler.cli.main import main as run  # noqa: PLC0415 - the package exists only after the extraction
 
     run()
 
@@ -42,7 +42,7 @@ def cache_folder() -> Path:
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:
-        sys.exit(f"error: {folder} cannot be created ({error.strerror}): set {variable} to a folder of yours")
+        sys.exit(f"error: {folder} cannot be created ({error.strerror}): set {variable} to your own folder")
     refuse_foreign(folder)
     return folder
 
@@ -51,7 +51,7 @@ def refuse_foreign(folder: Path) -> None:
     """End the program if another user may have written to `folder`."""
     status = folder.lstat()
     if sys.platform != "win32" and (status.st_uid != os.getuid() or status.st_mode & OTHERS_WRITE):
-        sys.exit(f"error: other users may have written to {folder}, so its code is not run: delete it")
+        sys.exit(f"error: other users may have written to {folder}, so it is not used: delete the folder")
 
 
 def extract(archive: Path, folder: Path, version: str) -> None:

@@ -1,1 +1,1 @@
-"""The resources of the Management API, and /oauth/token."""
+"""The endpoints of the Management API, and /oauth/token."""

@@ -1,4 +1,4 @@
-"""The endpoints that associate client grants with organizations, from both sides."""
+"""The endpoints for the associations of client grants and organizations."""
 
 from auth0_sandbox.api.client_grants import existing_grant
 from auth0_sandbox.api.organizations import existing_organization
@@ -10,8 +10,12 @@ from auth0_sandbox.store.database import DocumentKind
 from auth0_sandbox.store.documents import Document
 from auth0_sandbox.store.queries import TIED_TO
 
-_FILTERS = {"audience": "audience", "client_id": "client_id", "grant_ids": "id"}  # query parameters and their columns
-# The attributes of the grant in the response to a new association, in order, without id and subject_type.
+_FILTERS = {
+    "audience": "audience",
+    "client_id": "client_id",
+    "grant_ids": "id",
+}  # query parameters and database columns
+# The attributes of the grant in the response to a new association, in order, except for id and subject_type.
 _REPEATED = ("client_id", "audience", "scope", "organization_usage", "allow_any_organization")
 
 

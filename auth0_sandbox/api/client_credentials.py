@@ -1,4 +1,4 @@
-"""The endpoints of /clients/{id}/credentials: the public keys of an application."""
+"""The endpoints of /clients/{id}/credentials, which contain the public keys of an application."""
 
 from auth0_sandbox.api.credentials import Registrar, patched_credential, shown_credential
 from auth0_sandbox.requests.calls import ApiCall
@@ -8,29 +8,32 @@ from auth0_sandbox.store.database import DocumentKind
 from auth0_sandbox.store.documents import Document
 from auth0_sandbox.store.identities import randomly
 
-MOST_CREDENTIALS = 20  # a limit of the sandbox, because the list has no pages; Auth0 allows two
+MOST_CREDENTIALS = 20  # a limit of the sandbox, because the list has no pages; Auth0 allows two credentials
 
 
 def list_credentials(call: ApiCall) -> SandboxResponse:
-    """Return all credentials of an application. As recorded, the response is an array even with include_totals."""
+    """Return all credentials of an application. In recorded responses, include_totals does not change the array."""
     _check_client(call)
     rows = call.store.find(DocumentKind.CREDENTIALS, {"client_id": call.path["id"]}, limit=MOST_CREDENTIALS)
     return ok([shown_credential(row.document()) for row in rows])
 
 
 def get_credential(call: ApiCall) -> SandboxResponse:
-    """Return one credential."""
+    """Return the credential with the id in the path."""
     return ok(shown_credential(_existing(call)))
 
 
 def create_credential(call: ApiCall) -> SandboxResponse:
-    """Add a credential to an application. It is used once the application refers to it."""
+    """Add a credential to an application.
+
+    The credential has no effect until the application refers to the credential.
+    """
     registrar = Registrar(client_id=call.path["id"], now=call.now, pick=lambda _kid: randomly)
     with call.store.transaction():
         _check_client(call)
         credential = registrar.credential(call.body)
         if call.store.count(DocumentKind.CREDENTIALS, {"client_id": call.path["id"]}) >= MOST_CREDENTIALS:
-            raise conflict(f"No more than {MOST_CREDENTIALS} credentials are kept here", call.settings.conflict_code)
+            raise conflict(f"An application has at most {MOST_CREDENTIALS} credentials", call.settings.conflict_code)
         call.store.add(DocumentKind.CREDENTIALS, credential["id"], credential)
     return created(shown_credential(credential))
 
@@ -44,7 +47,7 @@ def update_credential(call: ApiCall) -> SandboxResponse:
 
 
 def delete_credential(call: ApiCall) -> SandboxResponse:
-    """Delete a credential. A missing one is not an error."""
+    """Delete a credential. A missing credential is not an error."""
     call.store.remove(DocumentKind.CREDENTIALS, {"client_id": call.path["id"], "id": call.path["credential_id"]})
     return NO_CONTENT
 

@@ -58,12 +58,12 @@ _SEARCH = Search(
 
 
 def search_grants(call: ApiCall) -> SandboxResponse:
-    """Return a page of the grants that match a query."""
+    """Return a page of the grants that match the search query."""
     return answer_search(call, _SEARCH)
 
 
 def get_grant(call: ApiCall) -> SandboxResponse:
-    """Return one grant."""
+    """Return the grant with the id in the path."""
     return ok(existing_grant(call, call.path["id"]))
 
 
@@ -87,7 +87,7 @@ def create_grant(call: ApiCall) -> SandboxResponse:
 
 
 def update_grant(call: ApiCall) -> SandboxResponse:
-    """Replace the named attributes of a grant."""
+    """Replace attributes of a grant by the attributes in the request."""
     with call.store.transaction():
         before = existing_grant(call, call.path["id"])
         _refuse_system(call, before)
@@ -99,7 +99,7 @@ def update_grant(call: ApiCall) -> SandboxResponse:
 
 
 def delete_grant(call: ApiCall) -> SandboxResponse:
-    """Delete a grant. A missing one is not an error."""
+    """Delete a grant. A missing grant is not an error."""
     with call.store.transaction():
         grant = call.store.get(DocumentKind.CLIENT_GRANTS, call.path["id"])
         if grant is not None:
@@ -109,10 +109,10 @@ def delete_grant(call: ApiCall) -> SandboxResponse:
 
 
 def existing_grant(call: ApiCall, identity: str) -> Document:
-    """Return a grant.
+    """Return the grant with the id `identity`.
 
     Raises:
-        RefusalError: 404.
+        RefusalError: 404 if the grant does not exist.
     """
     grant = call.store.get(DocumentKind.CLIENT_GRANTS, identity)
     if grant is None:

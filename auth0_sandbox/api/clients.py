@@ -1,4 +1,4 @@
-"""The endpoints of /clients, as far as grants depend on applications."""
+"""The endpoints of /clients, with the attributes of applications that affect grants."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -20,7 +20,7 @@ from auth0_sandbox.store.identities import client_id, client_secret, grant_id, r
 
 GLOBAL_CLIENT_NAME = "All Applications"
 DEFAULT_GRANT_TYPES = ("authorization_code", "implicit", "refresh_token", "client_credentials")
-# The defaults in recorded responses. Nothing here is signed with a certificate.
+# The default attributes in recorded responses. The sandbox signs nothing with certificates.
 _DEFAULTS: Document = {
     "is_token_endpoint_ip_header_trusted": False,
     "name": "",
@@ -46,14 +46,15 @@ _REFRESH_TOKEN: Document = {
     "idle_token_lifetime": 1_296_000,
 }
 EXPRESS = "express_configuration"
-# An assumption. It is only known that such applications have defaults of their own and that they sign assertions.
+# The defaults are an assumption. Applications for Express Configuration are known to have special defaults and to sign
+# assertions.
 _EXPRESS_DEFAULTS: Document = {
     "oidc_conformant": True,
     "grant_types": ["client_credentials"],
     "jwt_configuration": {"alg": "RS256"},
     METHODS: {"private_key_jwt": {"credentials": []}},
 }
-# The grant that Auth0 creates has 16 scopes. Which ones is an assumption.
+# Auth0 creates a grant with 16 scopes. The list of the scopes is an assumption.
 EXPRESS_SCOPES = (
     *(f"{verb}:connections" for verb in ("read", "create", "update", "delete")),
     *(f"{verb}:organization_connections" for verb in ("read", "create", "update", "delete")),
@@ -68,20 +69,23 @@ _INITIATORS: Document = {"mode": "custom", "selected_initiators": ["rp-logout", 
 
 @dataclass(frozen=True, slots=True)
 class NewClient:
-    """A new application: the attributes from the caller, and the id and secret."""
+    """A new application: the attributes in the request, and the id and secret."""
 
     attributes: Document
     client_id: str
     client_secret: str = field(repr=False)
 
     def document(self, tenant: SandboxTenant) -> Document:
-        """Return the application with the API's defaults. The caller's attributes take precedence."""
+        """Return the application with the API's defaults. The attributes in the request take precedence."""
         own: Document = {"client_id": self.client_id, "client_secret": self.client_secret}
         return completed(_tenant(tenant, is_global=False) | _DEFAULTS | without_nulls(self.attributes) | own)
 
 
 def global_client(identity: str, secret: str, tenant: SandboxTenant) -> Document:
-    """Return the global client of a tenant, with the attributes of recorded global clients. It cannot get tokens."""
+    """Return the global client of a tenant, with the attributes of recorded global clients.
+
+    The global client cannot get tokens.
+    """
     own: Document = {
         "callbacks": [],
         "is_first_party": True,
@@ -99,7 +103,7 @@ def global_client(identity: str, secret: str, tenant: SandboxTenant) -> Document
 
 
 def completed(client: Document) -> Document:
-    """Return the application with the attributes that the API adds, as recorded."""
+    """Return the application with the attributes that the API adds in recorded responses."""
     jwt_configuration = client.get("jwt_configuration")
     added: Document = {
         "jwt_configuration": {"secret_encoded": False} | jwt_configuration if jwt_configuration else _JWT_CONFIGURATION,
@@ -109,7 +113,10 @@ def completed(client: Document) -> Document:
 
 
 def with_credentials(client: Document, credentials: list[Document]) -> Document:
-    """Return the application as the response to its creation. New credentials are complete except for their key."""
+    """Return the application as the response to its creation.
+
+    New credentials have all attributes except for the key.
+    """
     if not credentials:
         return client
     shown = {credential["id"]: shown_credential(credential) for credential in credentials}
@@ -123,7 +130,7 @@ def _tenant(tenant: SandboxTenant, *, is_global: bool) -> Document:
 
 
 def _logout(client: Document) -> Document:
-    """Return the settings for back-channel logout under both of their names, or nothing."""
+    """Return the settings for back-channel logout under both of their names, or an empty document without settings."""
     logout: Document | None = client.get("oidc_logout")
     if logout is None:
         return {}
@@ -142,7 +149,7 @@ _ASSIGNED = _FIXED | {"client_secret"}  # attributes that every new application 
 
 _SUMMARY = frozenset({"client_id", "app_type", "name", "description"})
 _FULL_READERS = frozenset({"read:clients", "read:client_keys"})
-# Never in results of a search (documented).
+# The attributes that search results never contain, according to the documentation.
 _HIDDEN_IN_SEARCH = _SECRETS | {"owners", "addons"}
 _BY_GRANT: Mapping[str, SearchField] = {
     "client_grant.organization_id": SearchField(
@@ -179,7 +186,10 @@ _SEARCH = Search(
 
 
 def list_clients(call: ApiCall) -> SandboxResponse:
-    """Return a page of applications, including the global client unless filtered out."""
+    """Return a page of applications.
+
+    The listing includes the global client unless a filter excludes the global client.
+    """
     if "q" in call.query:
         return _list_by_grant(call)
     filters: dict[str, bool | list[str]] = {}
@@ -194,7 +204,10 @@ def list_clients(call: ApiCall) -> SandboxResponse:
 
 
 def _list_by_grant(call: ApiCall) -> SandboxResponse:
-    """Return a page of the applications whose grants match the query `q`. It excludes other filters (documented)."""
+    """Return a page of the applications with grants that match the query `q`.
+
+    According to the documentation, additional filters are refused.
+    """
     if others := call.query.keys() & {"is_global", "is_first_party", "app_type"}:
         raise unsupported(f"q cannot be combined with {', '.join(sorted(others))}")
     if not call.query.keys() & {"from", "take"}:
@@ -205,7 +218,7 @@ def _list_by_grant(call: ApiCall) -> SandboxResponse:
 
 
 def search_clients(call: ApiCall) -> SandboxResponse:
-    """Return a page of the applications that match a query. Their results have two times and no secrets."""
+    """Return a page of the applications that match the search query. Results contain times, but no secrets."""
 
     def show(row: Row) -> Document:
         times = {"created_at": timestamp(row.created_at), "updated_at": timestamp(row.updated_at)}
@@ -215,12 +228,12 @@ def search_clients(call: ApiCall) -> SandboxResponse:
 
 
 def get_client(call: ApiCall) -> SandboxResponse:
-    """Return one application."""
+    """Return the application with the id in the path."""
     return ok(_read(call, _existing(call)))
 
 
 def create_client(call: ApiCall) -> SandboxResponse:
-    """Create an application. Names need not be unique."""
+    """Create an application. Several applications may have the same name."""
     identity = client_id(randomly)
     is_express = call.body.get("app_type") == EXPRESS
     body = (_EXPRESS_DEFAULTS if is_express else {}) | without_nulls(call.body)
@@ -236,7 +249,7 @@ def create_client(call: ApiCall) -> SandboxResponse:
 
 
 def update_client(call: ApiCall) -> SandboxResponse:
-    """Replace the named attributes of an application."""
+    """Replace attributes of an application by the attributes in the request."""
     with call.store.transaction():
         before = _existing(call)
         registration = _register(call, before["client_id"], call.body)
@@ -248,7 +261,7 @@ def update_client(call: ApiCall) -> SandboxResponse:
 
 
 def rotate_secret(call: ApiCall) -> SandboxResponse:
-    """Give an application a new secret. Tokens stay valid."""
+    """Give an application a new secret. Existing tokens stay valid."""
     with call.store.transaction():
         client = _existing(call) | {"client_secret": client_secret(randomly)}
         call.store.replace(DocumentKind.CLIENTS, client["client_id"], client)
@@ -256,7 +269,7 @@ def rotate_secret(call: ApiCall) -> SandboxResponse:
 
 
 def delete_client(call: ApiCall) -> SandboxResponse:
-    """Delete an application and its grants. A missing one is not an error."""
+    """Delete an application and its grants. A missing application is not an error."""
     identity = call.path["id"]
     with call.store.transaction():
         client = call.store.get(DocumentKind.CLIENTS, identity)
@@ -285,7 +298,7 @@ def _register(call: ApiCall, identity: str, attributes: Document) -> Registratio
 
 
 def _store_credentials(call: ApiCall, client: Document, registration: Registration) -> None:
-    """Store new credentials. Refuse an application with unknown credentials."""
+    """Store new credentials. Refuse an application that refers to unknown credentials."""
     for credential in registration.credentials:
         call.store.add(DocumentKind.CREDENTIALS, credential["id"], credential)
     for identity in linked_ids(client):
@@ -298,14 +311,17 @@ def _read(call: ApiCall, client: Document) -> Document:
 
 
 def _summarized(call: ApiCall, client: Document) -> Document:
-    """Return the attributes that the token may read. With `read:client_summary`, these are four (documented)."""
+    """Return the attributes that the token may read.
+
+    According to the documentation, the scope `read:client_summary` allows four attributes.
+    """
     return client if call.scopes & _FULL_READERS else project(client, _SUMMARY, include=True)
 
 
 def _visible(call: ApiCall, client: Document) -> Document:
-    """Remove attributes that were not requested, and secrets unless the token may read keys.
+    """Remove attributes that were not requested. Remove secrets unless the token may read keys.
 
-    An application that authenticates with a key shows no secret (recorded).
+    In recorded responses, an application that authenticates with a key shows no secret.
     """
     hides_secret = client.get(METHODS) and not call.settings.secret_beside_key
     shown = shown_fields(call, project(client, _CLIENT_SECRET, include=False) if hides_secret else client)

@@ -1,4 +1,4 @@
-"""Pure: the credentials of applications."""
+"""Pure: create, change and show the credentials of applications."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -17,14 +17,14 @@ _HIDDEN = frozenset({"client_id", "pem"})
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Registrar:
-    """The context of new credentials: the application, the time (UNIX seconds), and a function that makes ids."""
+    """The context of new credentials: the application, the time (UNIX seconds), and a function that creates ids."""
 
     client_id: str
     now: float
     pick: Callable[[str], Pick]
 
     def credential(self, attributes: Mapping[str, Any]) -> Document:
-        """Return a new credential as it is stored, with its key and its application's id.
+        """Return a new credential in its stored form, with the key and the id of the application.
 
         Raises:
             RefusalError: 400 `invalid_body` if the key is not valid.
@@ -39,7 +39,7 @@ class Registrar:
 
 @dataclass(frozen=True, slots=True)
 class Registration:
-    """An application's attributes with credentials by id only, and its new credentials."""
+    """The attributes of an application and its new credentials. The attributes contain only the ids of credentials."""
 
     attributes: Document
     credentials: list[Document] = field(default_factory=list)
@@ -86,7 +86,7 @@ def patched_credential(credential: Document, changes: Document, now: float) -> D
 
 
 def has_expired(credential: Document, now: float) -> bool:
-    """Return whether the credential has expired."""
+    """Return whether the credential has expired at `now` (UNIX seconds)."""
     return "expires_at" in credential and _time(credential["expires_at"]).timestamp() <= now
 
 
@@ -106,7 +106,7 @@ def _time(text: str) -> datetime:
     """Return the time in an ISO 8601 text. The default zone is UTC.
 
     Raises:
-        ValueError: if it is not a time.
+        ValueError: if the text is not a time.
     """
     time = datetime.fromisoformat(text)
     return time if time.tzinfo else time.replace(tzinfo=UTC)

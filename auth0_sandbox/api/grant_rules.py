@@ -1,4 +1,4 @@
-"""Pure: the format of a client grant, and the rules of the API beyond its schema."""
+"""Pure: the format of client grants, and the rules of the API in addition to its schema."""
 
 from collections.abc import Mapping
 
@@ -23,7 +23,7 @@ ATTRIBUTES = (
 )
 _MY_ORGANIZATION = "/my-org/"
 _ORGANIZATION = ("organization_usage", "allow_any_organization")
-# The scopes of the Management API for users. The API does not list them.
+# The scopes of the Management API for users. The Management API does not list the scopes for users.
 CURRENT_USER_SCOPES = frozenset(
     {
         "read:current_user",
@@ -36,14 +36,14 @@ CURRENT_USER_SCOPES = frozenset(
         "delete:current_user",
     }
 )
-# Tenants have grants with these scopes of the Management API, although the API does not list them (public exports).
+# Scopes that the Management API does not list. Public exports show tenants with such grants.
 UNLISTED_SCOPES = frozenset({"create:flows_vault", "update:flows_vault", "delete:flows_vault"})
 
 
 def canonical(grant: Mapping[str, object]) -> Document:
-    """Return the grant as the API returns it: in its order, without unset attributes.
+    """Return the grant in the form of the API: with ordered attributes and without unset attributes.
 
-    Without `subject_type` the type is `client`. A grant with all scopes lists no scopes.
+    The default of `subject_type` is `client`. A grant with all scopes lists no scopes.
     """
     attributes = {"subject_type": "client"} | {name: value for name, value in grant.items() if value is not None}
     if attributes.get("allow_all_scopes") is True:
@@ -52,7 +52,10 @@ def canonical(grant: Mapping[str, object]) -> Document:
 
 
 def merged(grant: Document, patch: Document) -> Document:
-    """Return the grant after a PATCH. Each named attribute is replaced, and null removes it (an assumption)."""
+    """Return the grant after a PATCH.
+
+    The values in the PATCH replace attributes. null removes an attribute (an assumption).
+    """
     return canonical(grant | patch)
 
 
@@ -60,7 +63,7 @@ def check_shape(body: Document) -> None:
     """Refuse a POST body with two holders, without a holder or without scopes.
 
     Raises:
-        RefusalError: 400 `invalid_body`.
+        RefusalError: 400 `invalid_body` if the body is refused.
     """
     if "client_id" in body and "default_for" in body:
         raise invalid_body("'Data is valid against more than one schema from 'oneOf''.")
@@ -71,12 +74,13 @@ def check_shape(body: Document) -> None:
 
 
 def check_rules(sent: Document, grant: Document, api: Document | None, settings: Settings) -> None:
-    """Refuse a grant that the API's documentation excludes, as it would be after a POST or PATCH of `sent`.
+    """Refuse a grant that the API's documentation excludes.
 
-    `api` is the resource server, or None if it was deleted.
+    `sent` is the body of the POST or PATCH, and `grant` is the resulting grant. `api` is the resource server, or None
+    if the resource server was deleted.
 
     Raises:
-        RefusalError: 400. This project wrote the texts that Auth0 has not published.
+        RefusalError: 400 for an excluded grant. This project wrote the messages that Auth0 has not published.
     """
     message = _broken_rule(sent, grant)
     if message:
@@ -86,10 +90,10 @@ def check_rules(sent: Document, grant: Document, api: Document | None, settings:
 
 
 def check_holder(client: Document, api: Document) -> None:
-    """Refuse applications that cannot have a grant, or none for this API.
+    """Refuse applications that cannot have any grant, or cannot have a grant for this API.
 
     Raises:
-        RefusalError: 400.
+        RefusalError: 400 if the application is refused.
     """
     if client.get("app_type") == "express_configuration":
         raise bad_request("Client of type express_configuration cannot be used", "validation_error")
@@ -115,7 +119,7 @@ def _broken_rule(sent: Document, grant: Document) -> str:
 def _check_system_api(sent: Document, grant: Document, api: Document, settings: Settings) -> None:
     if "default_for" in grant:
         raise bad_request("default_for cannot be provided when audience is a system API", settings.rule_code)
-    if "allow_all_scopes" in sent:  # even if it is false
+    if "allow_all_scopes" in sent:  # refused even if the value is false
         raise bad_request("`allow_all_scopes` cannot be provided when `audience` is a system API", settings.rule_code)
     # live tenants have grants on the My Organization API with organization settings
     if any(name in sent for name in _ORGANIZATION) and not grant["audience"].endswith(_MY_ORGANIZATION):

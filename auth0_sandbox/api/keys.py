@@ -18,8 +18,8 @@ if TYPE_CHECKING:  # PyJWT before 2.11 lacks this type
     from jwt.types import Options
 
 ALGORITHMS = ("RS256", "RS384", "PS256")
-FEWEST_BITS, MOST_BITS = 2048, 4096  # Auth0's documentation
-# the clock is an argument, and callers check the claims
+FEWEST_BITS, MOST_BITS = 2048, 4096  # the key lengths in Auth0's documentation
+# PyJWT must not check claims, because callers compare the claims with their own time
 _UNCHECKED: "Options" = {
     "verify_exp": False,
     "verify_iat": False,
@@ -36,7 +36,7 @@ class BadKeyError(ValueError):
 
 
 class BadJwtError(ValueError):
-    """The text is not a JWT, or the key does not verify it."""
+    """The text is not a JWT, or the key does not verify the signature of the JWT."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +49,7 @@ class Unverified:
 
 
 def thumbprint(pem: str) -> str:
-    """Return the thumbprint of a key (RFC 7638).
+    """Return the thumbprint of a public key (RFC 7638).
 
     Raises:
         BadKeyError: if `pem` is not an acceptable key.
@@ -63,7 +63,7 @@ def unverified(token: str) -> Unverified:
     """Return the unverified content of a JWT.
 
     Raises:
-        BadJwtError: if it is not a JWT.
+        BadJwtError: if `token` is not a JWT.
     """
     try:
         decoded = jwt.decode_complete(token, options={**_UNCHECKED, "verify_signature": False})
@@ -74,7 +74,7 @@ def unverified(token: str) -> Unverified:
 
 
 def verified(token: str, pem: str, algorithm: str) -> Document:
-    """Return the claims of a JWT that the key signed with one of `ALGORITHMS`.
+    """Return the claims of a JWT after verifying the signature with the key. `algorithm` is one of `ALGORITHMS`.
 
     Raises:
         BadJwtError: if the signature is not valid.

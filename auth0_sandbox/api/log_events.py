@@ -1,4 +1,4 @@
-"""Create the log events that requests cause, in the format of Auth0's log schemas."""
+"""Create the log events of requests, in the format of Auth0's log schemas."""
 
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
@@ -13,10 +13,10 @@ from auth0_sandbox.store.queries import Condition, Order
 
 SUCCESS, FAILURE, API_OPERATION = "seccft", "feccft", "sapi"
 DESCRIPTIONS: Mapping[str, str] = {SUCCESS: "Client Credentials for Access Token"}
-ENVIRONMENT = "sandbox"  # Auth0 names the region here, such as prod-eu-1
+ENVIRONMENT = "sandbox"  # in events of Auth0, the environment is a region such as prod-eu-1
 HIDDEN = "*****"
 SECRETS = frozenset({"client_secret", "signing_keys", "encryption_key", "signing_secret"})
-# The first attributes, in the order of events in Auth0's documentation.
+# The first attributes of an event, in the order of Auth0's documentation.
 _FIRST = (
     *("date", "type", "description", "connection_id", "client_id", "client_name", "ip", "client_ip", "user_agent"),
     *("auth0_client", "details", "hostname", "user_id", "user_name", "audience", "scope"),
@@ -31,13 +31,13 @@ def record_exchange(call: ApiCall, client: Document, audience: str, scope: list[
 
 
 def record_refused_exchange(call: ApiCall, client_id: str, audience: str, reason: str) -> None:
-    """Record that an application got no token. The id may be unknown."""
+    """Record that an application got no token. The client id may be unknown to the tenant."""
     client = call.store.get(DocumentKind.CLIENTS, client_id) or {"client_id": client_id}
     _record(call, FAILURE, client, description=reason, audience=audience)
 
 
 def record_write(call: ApiCall, request: Mapping[str, Any], description: str, response: SandboxResponse) -> None:
-    """Record a successful write of the Management API. `request` has the method, the path and the query."""
+    """Record a successful write through the Management API. `request` contains the method, the path and the query."""
     client = call.store.get(DocumentKind.CLIENTS, call.client_id) or {"client_id": call.client_id}
     sender = {"userAgent": call.sender.user_agent, "ip": call.sender.ip, "channel": "api"}
     auth = {"user": {}, "strategy": "jwt", "credentials": {}}
@@ -73,7 +73,10 @@ def _record(call: ApiCall, kind: str, client: Document, **attributes: object) ->
 
 
 def new_event(kind: str, at: float, attributes: Document, tenant: SandboxTenant, previous: str = "") -> Document:
-    """Return an event of a time in UNIX seconds. For checkpoints, its id is greater than the id `previous`."""
+    """Return an event at the time `at` (UNIX seconds).
+
+    The event's id is greater than the id `previous`, for checkpoints.
+    """
     log_id = _next_id(at, previous)
     first = {"date": timestamp(at), "type": kind, "description": DESCRIPTIONS.get(kind, "")}
     own: Document = {
@@ -94,22 +97,22 @@ def new_event(kind: str, at: float, attributes: Document, tenant: SandboxTenant,
 
 
 def retained(days: int, now: float) -> Condition:
-    """Return the condition for events that the plan still keeps."""
+    """Return the condition for the events that the Auth0 plan still keeps."""
     return Condition("date >= ?", (_oldest(days, now),))
 
 
 def remove_old(store: Store, days: int, now: float) -> None:
-    """Remove the events that the plan no longer keeps."""
+    """Remove the events that the Auth0 plan no longer keeps."""
     store.remove(DocumentKind.LOGS, {"date": Condition("date < ?", (_oldest(days, now),))})
 
 
 def timestamp(at: float) -> str:
-    """Return a time in UNIX seconds as text for events. All texts have the same length, so that they can be sorted."""
+    """Return a time in UNIX seconds as text for events. All texts have the same length, so the texts sort by time."""
     return datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def without_secrets(value: object) -> object:
-    """Return a JSON value with its secrets hidden."""
+    """Return a JSON value with hidden secrets."""
     match value:
         case dict():
             return {name: HIDDEN if name in SECRETS else without_secrets(each) for name, each in value.items()}
@@ -124,7 +127,7 @@ def _oldest(days: int, now: float) -> str:
 
 
 def _next_id(at: float, previous: str) -> str:
-    """Return an id in the form of Auth0: 900, the time in 17 digits, and 36 digits."""
+    """Return an id in the form of Auth0: the digits 900, the time in 17 digits, and another 36 digits."""
     digits = f"{datetime.fromtimestamp(at, UTC):%Y%m%d%H%M%S%f}"[:17]
     first = f"900{digits}{_ZEROS}"
     return first if first > previous else str(int(previous) + 1)

@@ -1,4 +1,4 @@
-"""The endpoints of /logs: events that requests caused and those of the seed."""
+"""The endpoints of /logs, with the events of requests and the events of the seed."""
 
 from dataclasses import replace
 from urllib.parse import urlencode
@@ -14,7 +14,7 @@ from auth0_sandbox.search.conditions import EXACT, SearchField, SearchFields
 from auth0_sandbox.store.database import DocumentKind, Row
 from auth0_sandbox.store.queries import NEWEST_FIRST, Condition, Filters, Order
 
-MOST_RESULTS = 1_000  # by page; checkpoints have no limit
+MOST_RESULTS = 1_000  # the limit for page numbers; checkpoints have no limit
 SEARCHED = SearchFields(
     {
         "type": SearchField(expression="json_extract(body, '$.type')", operators=EXACT),
@@ -22,17 +22,17 @@ SEARCHED = SearchFields(
         "audience": SearchField(expression="json_extract(body, '$.audience')", operators=EXACT),
     }
 )
-"""The fields that a query can search."""
+"""The log fields that a query can search."""
 
 _OLDEST_FIRST = Order(NEWEST_FIRST.columns)
 _BY_CHECKPOINT = "https://auth0.com/docs/logs/retrieve-log-events-using-mgmt-api#retrieve-logs-by-checkpoint"
 
 
 def list_logs(call: ApiCall) -> SandboxResponse:
-    """Return events after a checkpoint, in the order of their ids, or a page of events, the newest first.
+    """Return events after a checkpoint, in the order of ids, or a page of events, the newest first.
 
-    With `from` or `take`, all other parameters are ignored, as documented. A query for other fields than those in
-    SEARCHED is refused.
+    With `from` or `take`, all other parameters are ignored, as documented. A query for a field outside of SEARCHED is
+    refused.
     """
     retention = retained(call.settings.log_retention_days, call.now)
     if call.query.keys() & {"from", "take"}:
@@ -41,7 +41,7 @@ def list_logs(call: ApiCall) -> SandboxResponse:
 
 
 def get_log(call: ApiCall) -> SandboxResponse:
-    """Return one event."""
+    """Return the log event with the id in the path."""
     filters: Filters = {"id": call.path["id"], "date": retained(call.settings.log_retention_days, call.now)}
     event = call.store.first(DocumentKind.LOGS, filters)
     if event is None:
@@ -50,13 +50,13 @@ def get_log(call: ApiCall) -> SandboxResponse:
 
 
 def _after_checkpoint(call: ApiCall, retention: Condition) -> SandboxResponse:
-    """Return events with ids greater than `from`, and a link to the next ones.
+    """Return events with ids greater than `from`, and a link to the next events.
 
     Without `from`, the oldest event comes first (an assumption).
     """
     take, after = call.query.get("take", paging.DEFAULT_PAGE_SIZE), call.query.get("from", "")
     rows = call.store.find(DocumentKind.LOGS, {"date": retention}, limit=take, after=after)
-    # with an empty result, the link leads to the same place (documented)
+    # according to the documentation, the link repeats the position after an empty result
     following = urlencode({"from": rows[-1].id if rows else after, "take": take})
     link = f'<{call.sender.base_url}/api/v2/logs?{following}>; rel="next"'
     return replace(ok([row.document() for row in rows]), headers={"link": link})

@@ -27,7 +27,7 @@ def asserted_client(call: ApiCall, form: Mapping[str, str]) -> Document:
     """Return the application that `client_assertion` authenticates.
 
     Raises:
-        RefusalError: 401 `invalid_client`. This project wrote the descriptions.
+        RefusalError: 401 `invalid_client` for an invalid assertion. This project wrote the error descriptions.
     """
     assertion = form["client_assertion"]
     if form.get("client_assertion_type") != TYPE:
@@ -46,7 +46,7 @@ def asserted_client(call: ApiCall, form: Mapping[str, str]) -> Document:
 
 
 def _claimed_client(call: ApiCall, form: Mapping[str, str], unverified_jwt: Unverified) -> Document:
-    """Return the application that the unverified assertion names."""
+    """Return the application with the client id in the unverified assertion."""
     identity = unverified_jwt.claims.get("sub")
     if not isinstance(identity, str) or form.get("client_id", identity) != identity:
         raise _refused("sub must be the client_id")
@@ -57,7 +57,7 @@ def _claimed_client(call: ApiCall, form: Mapping[str, str], unverified_jwt: Unve
 
 
 def _verified(call: ApiCall, client: Document, unverified_jwt: Unverified, assertion: str) -> Document:
-    """Return the claims, after one of the application's keys has verified the signature."""
+    """Return the claims of the assertion, after a key of the application has verified the signature."""
     filters = {"client_id": client["client_id"], "id": linked_ids(client)}
     for row in call.store.find(DocumentKind.CREDENTIALS, filters, limit=len(linked_ids(client))):
         credential = row.document()
@@ -70,7 +70,10 @@ def _verified(call: ApiCall, client: Document, unverified_jwt: Unverified, asser
 
 
 def _matches(credential: Document, unverified_jwt: Unverified, now: float) -> bool:
-    """Return whether to try a credential: its algorithm and kid match, and it has not expired."""
+    """Return whether a credential may verify the JWT.
+
+    The algorithm and kid must match, and the credential must not have expired.
+    """
     return (
         not has_expired(credential, now)
         and unverified_jwt.algorithm == credential["alg"]
@@ -84,7 +87,7 @@ def _check(call: ApiCall, claims: Document, client_id: str) -> None:
             raise _refused(f"{name} must be a text of at most {LONGEST_CLAIM} characters")
     if claims["iss"] != client_id:
         raise _refused("iss must be the client_id")
-    # a text with a final slash, not a list
+    # `aud` must be a text with a final slash, not a list
     addresses: tuple[str, ...] = (f"https://{call.host}/", f"http://{call.host}/") if call.host else ()
     if claims.get("aud") not in (call.tenant.issuer, call.issuer, *addresses):
         raise _refused(f"aud must be the text {call.tenant.issuer}")
@@ -105,7 +108,7 @@ def _check_times(claims: Document, now: float) -> None:
 
 
 def _use_once(call: ApiCall, claims: Document) -> None:
-    """Refuse an assertion that was used before. It is remembered until it expires."""
+    """Refuse an assertion that was used before. The store remembers an assertion until the assertion expires."""
     until = claims["exp"] + SKEW_SECONDS
     with call.store.transaction():
         if not call.store.use_once(f"{claims['sub']} {claims['jti']}", until=until, now=call.now):
@@ -124,7 +127,7 @@ _GRANT_TYPES_PAGE = "https://auth0.com/docs/clients/client-grant-types"
 
 
 def parameters(raw: bytes, content_type: str) -> Mapping[str, str]:
-    """Return the text parameters of a token request in a form or in JSON.
+    """Return the text parameters of a token request. The body is a form or JSON.
 
     Raises:
         RefusalError: 400 for invalid JSON.
@@ -140,7 +143,9 @@ def parameters(raw: bytes, content_type: str) -> Mapping[str, str]:
 
 
 def token(call: ApiCall) -> SandboxResponse:
-    """Return a token for the API in `audience`. Its scopes are those of the application's current grant.
+    """Return a token for the API in `audience`.
+
+    The scopes of the token are the scopes of the application's current grant.
 
     A log event records the exchange. For a refused exchange, the event contains the reason.
     """
@@ -155,7 +160,7 @@ def token(call: ApiCall) -> SandboxResponse:
 
 
 def _claimed_id(form: Mapping[str, str]) -> str:
-    """Return the client id of a request, which may be wrong, or an empty text."""
+    """Return the unverified client id of a request, or an empty text."""
     if "client_id" in form:
         return form["client_id"]
     try:
@@ -185,7 +190,7 @@ def _exchanged(call: ApiCall, form: Mapping[str, str]) -> SandboxResponse:
 
 
 def _authenticated(call: ApiCall, form: Mapping[str, str]) -> Document:
-    """Return the application with these credentials, if it may use this grant type."""
+    """Return the authenticated application of a request. Refuse a grant type that the application may not use."""
     grant_type = form.get("grant_type")
     if not grant_type:
         raise oauth_refusal(HTTPStatus.BAD_REQUEST, "invalid_request", "Missing required parameter: grant_type")
@@ -208,7 +213,10 @@ def _client_with_secret(call: ApiCall, form: Mapping[str, str]) -> Document:
 
 
 def _may_use_secret(call: ApiCall, client: Document) -> bool:
-    """Return whether an application may use its secret. Without a key it may. The seed's tool always may."""
+    """Return whether an application may use its secret.
+
+    An application without a key may use its secret. The tool of the seed may always use its secret.
+    """
     is_tool = client["client_id"] == call.tenant.client_id
     return is_tool or call.settings.secret_beside_key or not linked_ids(client)
 
@@ -216,7 +224,8 @@ def _may_use_secret(call: ApiCall, client: Document) -> bool:
 def _audience(call: ApiCall, form: Mapping[str, str]) -> str:
     """Return the identifier of the requested API.
 
-    A URL of the sandbox identifies its Management API. A URL with the custom domain does not, as in Auth0.
+    A URL of the sandbox identifies the Management API of the sandbox. A URL with the custom domain does not identify an
+    API, as in Auth0.
     """
     audience = form.get("audience", "")
     if not audience:

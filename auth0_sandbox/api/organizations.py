@@ -16,28 +16,28 @@ _ORDER = ("id", "name", "display_name", "branding", "third_party_client_access",
 
 
 def new_organization(identity: str, attributes: Document) -> Document:
-    """Return the organization as the API returns it.
+    """Return the organization in the form of the API.
 
-    As recorded, only organizations with app entitlements have third-party access.
+    In recorded responses, only organizations with app entitlements have third-party access.
     """
     entitled: Document = {"third_party_client_access": "block"} if "is_app_entitlement_active" in attributes else {}
     return ordered(without_nulls(entitled | attributes) | {"id": identity})
 
 
 def ordered(organization: Document) -> Document:
-    """Return the organization with its attributes in the order of a GET (recorded)."""
+    """Return the organization with its attributes in the order of recorded responses to GET."""
     first = {name: organization[name] for name in _ORDER if name in organization}
     return first | organization
 
 
 def as_created(organization: Document) -> Document:
-    """Return the organization with its attributes in the order of the response to a POST (recorded)."""
+    """Return the organization with its attributes in the order of recorded responses to POST."""
     first = {name: organization[name] for name in ("id", "display_name", "name") if name in organization}
     return first | ordered(organization)
 
 
 def list_organizations(call: ApiCall) -> SandboxResponse:
-    """Return a page of organizations. Offsets are limited to one thousand."""
+    """Return a page of organizations. Offset paging reaches only the first 1000 organizations by default."""
     show = paging.on_document(lambda document: shown_fields(call, document))
     listing = paging.DocumentList(
         kind=DocumentKind.ORGANIZATIONS, show=show, offset_cap=call.settings.organizations_offset_cap
@@ -61,12 +61,12 @@ _SEARCH = Search(
 
 
 def search_organizations(call: ApiCall) -> SandboxResponse:
-    """Return a page of the organizations that match a query."""
+    """Return a page of the organizations that match the search query."""
     return answer_search(call, _SEARCH)
 
 
 def get_organization(call: ApiCall) -> SandboxResponse:
-    """Return one organization."""
+    """Return the organization with the id in the path."""
     return ok(existing_organization(call))
 
 
@@ -79,7 +79,7 @@ def get_organization_by_name(call: ApiCall) -> SandboxResponse:
 
 
 def create_organization(call: ApiCall) -> SandboxResponse:
-    """Create an organization. Its name must be unique."""
+    """Create an organization. The name must be unique."""
     new = new_organization(organization_id(randomly), call.body)
     try:
         call.store.add(DocumentKind.ORGANIZATIONS, new["id"], new)
@@ -89,7 +89,7 @@ def create_organization(call: ApiCall) -> SandboxResponse:
 
 
 def update_organization(call: ApiCall) -> SandboxResponse:
-    """Replace the named attributes of an organization. Its name may change."""
+    """Replace attributes of an organization, including its name, by the attributes in the request."""
     with call.store.transaction():
         after = ordered(patched(existing_organization(call), call.body, fixed=_FIXED))
         try:
@@ -100,44 +100,47 @@ def update_organization(call: ApiCall) -> SandboxResponse:
 
 
 def delete_organization(call: ApiCall) -> SandboxResponse:
-    """Delete an organization. A missing one is not an error."""
+    """Delete an organization. A missing organization is not an error."""
     call.store.remove(DocumentKind.ORGANIZATIONS, {"id": call.path["id"]})
     return NO_CONTENT
 
 
 def list_tenant_connections(call: ApiCall) -> SandboxResponse:
-    """Return an empty list. auth0-deploy-cli reads the tenant's connections before it changes organizations."""
+    """Return an empty list, because auth0-deploy-cli reads the tenant's connections before changes of organizations."""
     if call.query.keys() & {"from", "take"}:
         return ok({"connections": []})
     return paging.answer_empty(call, "connections")
 
 
 def list_connections(call: ApiCall) -> SandboxResponse:
-    """Return an empty list. There are no connections here, but SDKs and auth0-deploy-cli read them."""
+    """Return an empty list. The sandbox has no connections, but SDKs and auth0-deploy-cli read the connections."""
     existing_organization(call)
     return paging.answer_empty(call, "connections")
 
 
 def list_enabled_connections(call: ApiCall) -> SandboxResponse:
-    """Return an empty list. There are no connections here, but Terraform reads them together with grants."""
+    """Return an empty list.
+
+    The sandbox has no connections, but Terraform reads the connections together with grants.
+    """
     existing_organization(call)
     return ok({"enabled_connections": [], "start": 0, "limit": 0, "total": 0})
 
 
 def list_discovery_domains(call: ApiCall) -> SandboxResponse:
-    """Return an empty list. auth0-deploy-cli reads it together with organizations."""
+    """Return an empty list, because auth0-deploy-cli reads the discovery domains together with organizations."""
     existing_organization(call)
     return ok({"domains": []})
 
 
 def list_organization_clients(call: ApiCall) -> SandboxResponse:
-    """Return an empty list. Here, no application belongs to an organization."""
+    """Return an empty list. In the sandbox, no application belongs to an organization."""
     existing_organization(call)
     return ok({"clients": []})
 
 
 def list_members(call: ApiCall) -> SandboxResponse:
-    """Return an empty list. There are no users here, but Terraform reads them together with grants."""
+    """Return an empty list. The sandbox has no users, but Terraform reads the members together with grants."""
     existing_organization(call)
     return ok({"members": []})
 
@@ -146,7 +149,7 @@ def existing_organization(call: ApiCall) -> Document:
     """Return the organization with the id in the path.
 
     Raises:
-        RefusalError: 404.
+        RefusalError: 404 if the organization does not exist.
     """
     organization = call.store.get(DocumentKind.ORGANIZATIONS, call.path["id"])
     if organization is None:
@@ -155,7 +158,7 @@ def existing_organization(call: ApiCall) -> Document:
 
 
 def _unknown() -> RefusalError:
-    return not_found("No organization found by that id or name")  # recorded without an errorCode
+    return not_found("No organization found by that id or name")  # the recorded response has no errorCode
 
 
 def _name_taken(call: ApiCall) -> RefusalError:

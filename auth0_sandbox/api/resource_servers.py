@@ -28,22 +28,22 @@ _FIRST = ("id", "name", "identifier", *_DEFAULTS)
 _LAST = ("scopes", "authorization_details", "is_system")
 _SCOPE = ("value", "description")
 _FIXED = frozenset({"id", "identifier", "is_system"})
-_FIXED_OF_SYSTEM = _FIXED | {"name", "scopes"}  # an assumption; token lifetimes can be changed
+_FIXED_OF_SYSTEM = _FIXED | {"name", "scopes"}  # an assumption; requests can change token lifetimes
 
 
 def new_resource_server(identity: str, attributes: Document) -> Document:
-    """Return the API with the Management API's defaults. `scopes` is absent until it is set."""
+    """Return the API with the default attributes. The attribute `scopes` is absent until a request sets the scopes."""
     named: Document = {"id": identity, "name": attributes["identifier"], "identifier": attributes["identifier"]}
     return _completed(named | _DEFAULTS | without_nulls(attributes) | {"id": identity})
 
 
 def management_scope(value: str) -> Document:
-    """Return a scope of the Management API with a description, as the API lists it."""
+    """Return a scope of the Management API with a description, in the form of the API."""
     return {"value": value, "description": re.sub("[:_]", " ", value).title()}
 
 
 def management_api(identity: str, tenant: SandboxTenant, scopes: Sequence[Document]) -> Document:
-    """Return the Management API with its scopes, which every tenant has."""
+    """Return the Management API with its scopes. Every tenant has the Management API."""
     attributes: Document = {
         "name": MANAGEMENT_API_NAME,
         "is_system": True,
@@ -54,7 +54,7 @@ def management_api(identity: str, tenant: SandboxTenant, scopes: Sequence[Docume
 
 
 def list_resource_servers(call: ApiCall) -> SandboxResponse:
-    """Return a page of APIs. There are no checkpoints."""
+    """Return a page of APIs. The endpoint /resource-servers has no paging by checkpoint."""
     identifiers = call.query.get("identifiers")
     filters = {} if identifiers is None else {"identifier": identifiers}
     show = paging.on_document(lambda document: shown_fields(call, document))
@@ -78,17 +78,17 @@ _SEARCH = Search(
 
 
 def search_resource_servers(call: ApiCall) -> SandboxResponse:
-    """Return a page of the APIs that match a query."""
+    """Return a page of the APIs that match the search query."""
     return answer_search(call, _SEARCH)
 
 
 def get_resource_server(call: ApiCall) -> SandboxResponse:
-    """Return one API."""
+    """Return the API with the id or identifier in the path."""
     return ok(shown_fields(call, _existing(call)))
 
 
 def create_resource_server(call: ApiCall) -> SandboxResponse:
-    """Create an API. Its identifier must be unique."""
+    """Create an API. The identifier must be unique."""
     new = new_resource_server(resource_server_id(randomly), call.body)
     if new["signing_alg"] == "HS256":
         new["signing_secret"] = signing_secret(randomly)
@@ -102,7 +102,7 @@ def create_resource_server(call: ApiCall) -> SandboxResponse:
 
 
 def update_resource_server(call: ApiCall) -> SandboxResponse:
-    """Replace the named attributes of an API."""
+    """Replace attributes of an API by the attributes in the request."""
     with call.store.transaction():
         api = _existing(call)
         fixed = _FIXED_OF_SYSTEM if api.get("is_system") else _FIXED
@@ -112,7 +112,7 @@ def update_resource_server(call: ApiCall) -> SandboxResponse:
 
 
 def delete_resource_server(call: ApiCall) -> SandboxResponse:
-    """Delete an API. A missing one is not an error."""
+    """Delete an API. A missing API is not an error."""
     with call.store.transaction():
         api = _find(call)
         if api is None:
@@ -126,7 +126,7 @@ def delete_resource_server(call: ApiCall) -> SandboxResponse:
 
 
 def _ordered(api: Document) -> Document:
-    """Return the API with its attributes, and those of its scopes, in the order of recorded responses."""
+    """Return the API with ordered attributes and ordered scope attributes, in the order of recorded responses."""
     between = [name for name in api if name not in {*_FIRST, *_LAST}]
     ordered = {name: api[name] for name in (*_FIRST, *between, *_LAST) if name in api}
     scopes = [{name: scope[name] for name in sorted(scope, key=_scope_order)} for scope in api.get("scopes") or ()]
@@ -138,7 +138,7 @@ def _scope_order(name: str) -> int:
 
 
 def _completed(api: Document) -> Document:
-    """Return the API in the order of responses, with a policy for both subject types, those of the request first."""
+    """Return the API in the order of responses, with a policy for both subject types. Requested policies come first."""
     policies = without_nulls(api.get("subject_type_authorization", {}))
     missing = {kind: policy for kind, policy in _POLICIES.items() if kind not in policies}
     defaults = {name: value for name, value in _DEFAULTS.items() if name not in api}
@@ -153,7 +153,7 @@ def _existing(call: ApiCall) -> Document:
 
 
 def _find(call: ApiCall) -> Document | None:
-    """Return the API with the id or identifier in the path."""
+    """Return the API with the id or identifier in the path, or None."""
     identity = call.path["id"]
     by_id = call.store.get(DocumentKind.RESOURCE_SERVERS, identity)
     return by_id or call.store.first(DocumentKind.RESOURCE_SERVERS, {"identifier": identity})
@@ -163,7 +163,7 @@ ENDPOINTS = (
     endpoint("GET", "/resource-servers", list_resource_servers),
     endpoint("POST", "/resource-servers", create_resource_server),
     endpoint("GET", "/resource-servers/search", search_resource_servers),
-    # an identifier is a URL whose slashes arrive decoded
+    # an identifier can be a URL, and its slashes arrive decoded
     endpoint("GET", "/resource-servers/{id:path}", get_resource_server),
     endpoint("PATCH", "/resource-servers/{id:path}", update_resource_server),
     endpoint("DELETE", "/resource-servers/{id:path}", delete_resource_server),

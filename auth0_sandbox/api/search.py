@@ -18,13 +18,13 @@ DEFAULT_PARSER = "lucene"
 
 
 def as_document(row: Row) -> Document:
-    """Return the stored document."""
+    """Return the stored document of a row."""
     return row.document()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Search:
-    """A search endpoint: its kind, its fields, the SQL of each sort key, and the attributes of its results."""
+    """A search endpoint: the kind of documents, the search fields, the SQL of the sort keys, and the attributes."""
 
     kind: DocumentKind
     fields: SearchFields
@@ -33,10 +33,10 @@ class Search:
 
 
 def answer_search(call: ApiCall, search: Search) -> SandboxResponse:
-    """Return a page of matching documents, in the order of their creation unless sorted.
+    """Return a page of matching documents. The default order is the order of creation.
 
     Raises:
-        RefusalError: 400 for an unsupported query, which the message names.
+        RefusalError: 400 for an unsupported query. The message contains the unsupported part.
     """
     key = call.query.get("sort")
     listing = paging.DocumentList(
@@ -49,7 +49,7 @@ def answer_search(call: ApiCall, search: Search) -> SandboxResponse:
 
 
 def search_filters(call: ApiCall, fields: SearchFields, parser: str) -> Filters:
-    """Return the filters for the query `q`, or none without a query."""
+    """Return the filters for the query `q`, or no filters without a query."""
     text = call.query.get("q", "")
     try:
         return {"matching": condition_of(text, parser, fields)} if text.strip() else {}
@@ -58,5 +58,5 @@ def search_filters(call: ApiCall, fields: SearchFields, parser: str) -> Filters:
 
 
 def unsupported(reason: str) -> RefusalError:
-    """Return the 400 for a query. This project wrote its text."""
+    """Return the 400 response for an unsupported query. This project wrote the message."""
     return invalid_query(f"'{reason}' on property q.")

@@ -1,1 +1,1 @@
-"""Faults that a test injects."""
+"""Injected faults: plans, files, and the engine that applies the faults to requests."""

@@ -1,4 +1,4 @@
-"""Pure: change replies according to faults."""
+"""Pure: change replies according to the faults of a plan."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -18,7 +18,7 @@ Page = Any  # the JSON of a list page: an array, or an object with an array
 
 
 def injected_response(fault: plan.AnswerFault, request: UncheckedRequest) -> Reply:
-    """Return the response that a rule injects."""
+    """Return the injected response of a fault rule."""
     match fault.body:
         case "error":
             return reply(error_answer(request, fault.status, phrase(fault.status)))
@@ -32,7 +32,7 @@ def injected_response(fault: plan.AnswerFault, request: UncheckedRequest) -> Rep
 
 
 def injected_429(fault: plan.RateLimit, request: UncheckedRequest) -> Reply:
-    """Return a 429 although no bucket is empty."""
+    """Return a 429, even if no token bucket is empty."""
     refused = reply(throttled_answer(request, GLOBAL_LIMIT))
     headers: dict[str, str | None] = dict.fromkeys(RATE_HEADERS)
     if fault.headers:
@@ -57,7 +57,7 @@ def with_damaged_body(complete: Reply, how: Literal["truncated", "shortened", "g
 
 
 def with_damaged_page(complete: Reply, how: Literal["repeated", "shifted", "contradicting", "bare"]) -> Reply:
-    """Return the reply with a damaged page. Empty pages and other responses are unchanged."""
+    """Return the reply with a damaged page of a listing. Empty pages and all other responses stay unchanged."""
     match how:
         case "repeated":
             return _on_items(complete, lambda items: [items[0], *items])
@@ -70,13 +70,13 @@ def with_damaged_page(complete: Reply, how: Literal["repeated", "shifted", "cont
 
 
 def with_looping_checkpoint(complete: Reply, request: UncheckedRequest) -> Reply:
-    """Return the reply with the checkpoint of the same page. The first page is unchanged."""
+    """Return the reply with the checkpoint of the requested page. The first page of a listing stays unchanged."""
     position = request.query_value("from")
     return complete if position is None else _on_page(complete, lambda page: page | {"next": position})
 
 
 def without_last_scope(body: bytes) -> tuple[bytes, list[object] | None]:
-    """Return a request body without its last scope, and all its scopes, or None without scopes."""
+    """Return a request body without its last scope, and all scopes of the body, or None for a body without scopes."""
     grant = _object(body)
     scope = grant.get("scope")
     if not isinstance(scope, list) or not scope:
@@ -85,7 +85,7 @@ def without_last_scope(body: bytes) -> tuple[bytes, list[object] | None]:
 
 
 def with_scope(complete: Reply, scope: list[object]) -> Reply:
-    """Return the reply as if all of `scope` had been stored."""
+    """Return the reply with all scopes in `scope`, although the tenant stored fewer scopes."""
     grant = _object(complete.content)
     return replace(complete, content=dump(grant | {"scope": scope}).encode()) if "scope" in grant else complete
 
@@ -107,7 +107,7 @@ def _on_page(complete: Reply, change: Callable[[Page], Page]) -> Reply:
 
 
 def _items_of(page: Page) -> tuple[str | None, list[Any]]:
-    """Return the items of a page and their key."""
+    """Return the items of a page and the key of the items, or None as the key if the page is an array."""
     if isinstance(page, list):
         return None, page
     return next((name, value) for name, value in page.items() if _is_list_of_items(value))
@@ -118,7 +118,7 @@ def _is_list_of_items(value: object) -> bool:
 
 
 def _contradicting(item: Mapping[str, Any]) -> dict[str, object]:
-    """Return a different item with the same id."""
+    """Return an item with the same id and different content."""
     contradiction = {"scope": [*item.get("scope", ()), "contradiction"]}
     return {**item, **contradiction, **({"name": f"{item['name']} (contradiction)"} if "name" in item else {})}
 

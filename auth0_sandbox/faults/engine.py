@@ -1,4 +1,4 @@
-"""Execute a fault plan: count the matching requests and apply the faults."""
+"""Execute a fault plan: count the matching requests and apply the faults to the affected requests."""
 
 import math
 from collections.abc import Awaitable, Callable
@@ -36,7 +36,10 @@ Change = Damage | LoseScope | Page | Next | ExpireToken | Clock | Headers
 
 @dataclass(frozen=True, slots=True)
 class FaultContext:
-    """Functions for faults: `copy` returns a copy of the current tenant, to be closed after use, and `sleep` waits."""
+    """Functions for faults.
+
+    `copy` returns a copy of the current tenant, and the caller closes the copy. `sleep` waits.
+    """
 
     copy: Callable[[], Store]
     sleep: Sleep
@@ -44,7 +47,7 @@ class FaultContext:
 
 @dataclass(slots=True)
 class _CountedRule:
-    """A rule, the numbers of requests that it matches and affects, and the earlier states that its reads return."""
+    """A rule, with its numbers of matching and affected requests, and with the earlier states for reads."""
 
     rule: Rule
     past: Past = field(default_factory=Past)
@@ -52,7 +55,7 @@ class _CountedRule:
     affected: int = 0
 
     def affects(self, request: UncheckedRequest) -> bool:
-        """Count a request and return whether it is affected."""
+        """Count a request and return whether the rule affects the request."""
         if not self.rule.matches(request) or (isinstance(self.rule.fault, Lag) and request.method not in READS):
             return False
         self.matching += 1
@@ -62,7 +65,7 @@ class _CountedRule:
 
 
 class FaultEngine:
-    """Applies a fault plan to requests. Close it after use."""
+    """Applies a fault plan to requests. The caller closes the engine after use."""
 
     def __init__(self, plan: FaultPlan, context: FaultContext) -> None:
         self.plan = plan
@@ -71,16 +74,16 @@ class FaultEngine:
         self._lock = Lock()
 
     def counts(self) -> list[dict[str, int]]:
-        """Return for each rule the number of matching and affected requests."""
+        """Return the numbers of matching and affected requests for each rule."""
         return [{"meant": each.matching, "struck": each.affected} for each in self._rules]
 
     def close(self) -> None:
-        """Drop all stored states."""
+        """Close all stored states of the tenant."""
         for each in self._rules:
             each.past.close()
 
     async def apply(self, request: UncheckedRequest, proceed: Proceed) -> Reply:
-        """Return the reply of the tenant. `proceed` returns the reply without faults."""
+        """Return the reply to a request with all faults. `proceed` returns the reply without faults."""
         if not self._rules:
             return await proceed(request)
         for each in reversed(self._affecting(request)):
@@ -90,7 +93,7 @@ class FaultEngine:
     def _affecting(self, request: UncheckedRequest) -> list[_CountedRule]:
         """Return the rules that affect a request, the outermost first.
 
-        Rules about earlier states come last, because a delay could make them outdated.
+        Rules with a `Lag` come last, because a delay could make the earlier state outdated.
         """
         with self._lock:
             if request.method not in READS:
@@ -99,7 +102,7 @@ class FaultEngine:
         return sorted(affected, key=lambda each: isinstance(each.rule.fault, Lag))
 
     def _remember(self, request: UncheckedRequest) -> None:
-        """Store the state before a write for rules that hide the write."""
+        """Store the state before a write, for rules that hide the write from reads."""
         for each in self._rules:
             if isinstance(lag := each.rule.fault, Lag):
                 position = each.matching if lag.reads else request.now
@@ -108,7 +111,7 @@ class FaultEngine:
     async def _apply_rule(self, counted: _CountedRule, proceed: Proceed, request: UncheckedRequest) -> Reply:
         match counted.rule.fault:
             case Lag() as lag:
-                # the current read is already counted
+                # the count already includes the current read
                 position = counted.matching - 1 if lag.reads else request.now
                 past = counted.past.since(position - _lag_length(lag))
                 return await proceed(request if past is None else replace(request, store=past))
@@ -140,7 +143,7 @@ def _lag_length(lag: Lag) -> float:
 
 
 async def _with_fault(fault: Replacement | Change, proceed: Proceed, request: UncheckedRequest) -> Reply:
-    """Apply a fault that needs only the request."""
+    """Apply a fault that needs only the request and the reply."""
     match fault:
         case AnswerFault(when="before") | Drop(when="before") | RateLimit():
             return _replacement(fault, request)

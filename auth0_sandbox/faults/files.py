@@ -1,4 +1,4 @@
-"""Read fault plans from files and requests."""
+"""Read fault plans from files and from the bodies of requests."""
 
 from pathlib import Path
 
@@ -14,16 +14,16 @@ def read_faults(path: Path) -> FaultPlan:
 
     Raises:
         SandboxError: if the file cannot be read.
-        FileError: if it is not a valid fault plan, with every problem.
+        FileError: if the file is not a valid fault plan. The error contains every problem.
     """
     return plan_from(read_file(path, _schema()).data)
 
 
 def parse_faults(content: bytes, name: str = "faults") -> FaultPlan:
-    """Return the fault plan in a YAML or JSON text. Problems use `name` as the file.
+    """Return the fault plan in a YAML or JSON text. Problems contain `name` as the file name.
 
     Raises:
-        FileError: if it is not a valid fault plan, with every problem.
+        FileError: if the text is not a valid fault plan. The error contains every problem.
     """
     return plan_from(parse_file(content, name, _schema()).data)
 

@@ -1,4 +1,4 @@
-"""Pure: fault plans. A plan says which requests are affected, and how."""
+"""Pure: fault plans. A plan selects requests and defines the faults of these requests."""
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -6,14 +6,14 @@ from typing import Any, Literal
 
 from auth0_sandbox.requests.traffic import ANY, UncheckedRequest
 
-When = Literal["before", "after"]  # before: the request has no effect
+When = Literal["before", "after"]  # with "before", the request has no effect
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AnswerFault:
-    """Return a status instead of the response.
+    """Replace the response by a response with the given status.
 
-    `body` is the API's error for that status, empty, the HTML page of a proxy, or `text`.
+    `body` is the kind of the body: the API's error for the status, an empty body, the HTML page of a proxy, or `text`.
     """
 
     status: int
@@ -31,7 +31,11 @@ class Drop:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Delay:
-    """Delay the response. Over HTTP, the effect still happens if the client gives up during a delay `before` it."""
+    """Delay the response.
+
+    With `before`, the delay comes before the effect of the request. Over HTTP, the effect happens even if the client
+    gives up during the delay.
+    """
 
     seconds: float
     when: When = "before"
@@ -41,8 +45,8 @@ class Delay:
 class Damage:
     """Damage the body of the response.
 
-    `truncated`: the connection ends in the middle. `shortened`: half of the body looks complete. `garbled`: the same
-    number of meaningless bytes.
+    `truncated`: the connection ends in the middle of the body. `shortened`: only half of the body arrives, with a
+    matching length. `garbled`: the body has the same number of bytes without meaning.
     """
 
     how: Literal["truncated", "shortened", "garbled"]
@@ -50,17 +54,17 @@ class Damage:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LoseScope:
-    """Do not store the last scope, but return it."""
+    """Do not store the last scope of a write, but return all scopes in the response."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LoseWrite:
-    """Store nothing, but return a success."""
+    """Do not store a write, but return a success."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Lag:
-    """Hide from reads what was written in the last `seconds`, or since the last `reads` of this rule."""
+    """Hide recent writes from reads: writes in the last `seconds`, or since the last `reads` reads of this rule."""
 
     seconds: float = 0
     reads: int = 0
@@ -68,10 +72,11 @@ class Lag:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Page:
-    """Damage a page of a list.
+    """Damage a page of a listing.
 
     `repeated`: the first item occurs twice, as after an insertion. `shifted`: the first item is missing, as after a
-    deletion. `contradicting`: it occurs twice with different content. `bare`: the page is only the array of items.
+    deletion. `contradicting`: the first item occurs twice with different content. `bare`: the page is only the array of
+    items.
     """
 
     how: Literal["repeated", "shifted", "contradicting", "bare"]
@@ -81,7 +86,8 @@ class Page:
 class Next:
     """Return a wrong checkpoint.
 
-    `extra`: the last page has one, followed by an empty page. `looping`: a checkpoint leads to its own page.
+    `extra`: the last page has a checkpoint, and an empty page follows. `looping`: the checkpoint of a page leads to the
+    same page.
     """
 
     how: Literal["extra", "looping"]
@@ -89,12 +95,12 @@ class Next:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExpireToken:
-    """Treat the token as expired."""
+    """Treat the access token of the request as expired."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RateLimit:
-    """Return a 429 without effect.
+    """Refuse the request with a 429. The request has no effect.
 
     `headers` adds the x-ratelimit headers. `reset` is the number of seconds until the time in x-ratelimit-reset.
     """
@@ -106,14 +112,14 @@ class RateLimit:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Clock:
-    """Shift the clock of `date` and `x-ratelimit-reset` by `seconds`. A negative number makes it slow."""
+    """Shift the times in `date` and `x-ratelimit-reset` by `seconds`. A negative number makes the clock slow."""
 
     seconds: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Headers:
-    """Set headers of the response, or remove them (None)."""
+    """Set headers of the response. The value None removes a header."""
 
     set: Mapping[str, str | None]
 
@@ -153,14 +159,17 @@ _NAMES = {kind: name for name, kind in KINDS.items()}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Series:
-    """Requests by number from 1: every n-th one between the first and the last. None has no end."""
+    """A series of request numbers, starting at 1: every n-th number from `first` to `last`.
+
+    None as `last` means no end.
+    """
 
     first: int = 1
     last: int | None = None
     every: int = 1
 
     def __contains__(self, number: int) -> bool:
-        """Return whether the series contains the number."""
+        """Return whether the series contains `number`."""
         in_range = self.first <= number and (self.last is None or number <= self.last)
         return in_range and (number - self.first) % self.every == 0
 
@@ -170,11 +179,11 @@ EVERY_CALL = Series()
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """One fault for some requests.
+    """A fault for some requests.
 
-    `method` and `path` select requests. Both may contain wildcards like file names. The path may be that of an
-    endpoint, like `/api/v2/clients/{id}`, or contain an id. `calls` selects among the matching requests, counted from
-    1.
+    `method` and `path` select requests. `method` can be `*`, and `path` may contain wildcards, as in file names. `path`
+    matches the path of an endpoint, like `/api/v2/clients/{id}`, or a path with an id. `calls` contains the numbers of
+    the affected requests. The matching requests are numbered from 1.
     """
 
     fault: Fault
@@ -183,13 +192,13 @@ class Rule:
     calls: tuple[int, ...] | Series = EVERY_CALL
 
     def matches(self, request: UncheckedRequest) -> bool:
-        """Return whether the rule matches a request."""
+        """Return whether the method and path of a request match the rule."""
         return request.is_for(self.method, self.path)
 
 
 @dataclass(frozen=True, slots=True)
 class FaultPlan:
-    """All faults. If several rules affect a request, the first one is the outermost."""
+    """All faults of a sandbox. If several rules affect a request, the first rule is the outermost."""
 
     rules: tuple[Rule, ...] = ()
 
@@ -198,12 +207,12 @@ NO_FAULTS = FaultPlan()
 
 
 def plan_from(data: Mapping[str, Any]) -> FaultPlan:
-    """Return the plan in a file that has passed its schema."""
+    """Return the fault plan in `data`. The caller must have validated `data` against the schema of fault plans."""
     return FaultPlan(tuple(_rule(item) for item in data.get("faults", ())))
 
 
 def plan_data(plan: FaultPlan) -> dict[str, object]:
-    """Return the plan as file content. This is the inverse of `plan_from`."""
+    """Return the plan as the content of a fault file. `plan_data` is the inverse of `plan_from`."""
     return {"faults": [_data(rule) for rule in plan.rules]}
 
 

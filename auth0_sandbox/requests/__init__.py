@@ -1,1 +1,1 @@
-"""Parse, check, route and answer requests."""
+"""Parse, check, route and answer the requests to the sandbox."""

@@ -1,4 +1,4 @@
-"""Pure: endpoints and the checked requests that their handlers receive. Handlers do not depend on an HTTP server."""
+"""Pure: endpoints and the checked requests for their handlers. Handlers do not depend on an HTTP server."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -14,10 +14,12 @@ from auth0_sandbox.store.documents import Schema
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ApiCall:
-    """One checked request: the token has the permission, and path, query and body match the endpoint's schemas.
+    """A checked request.
 
-    `now` is in UNIX seconds. `host` is the server's own name as the client used it, or empty. `client_id` and `scopes`
-    belong to the token. `body` is the parsed JSON or None. `query` has parsed numbers and booleans.
+    The token has the required scope, and the path, query and body match the endpoint's schemas.
+
+    `now` is in UNIX seconds. `host` is the Host header if it names this server, otherwise an empty text. `client_id`
+    and `scopes` belong to the token. `body` is the parsed JSON or None. `query` contains parsed numbers and booleans.
     """
 
     store: Store
@@ -34,22 +36,22 @@ class ApiCall:
 
     @property
     def issuer(self) -> str:
-        """The `iss` of tokens that this request gets. At a custom domain, the issuer is that domain."""
+        """The `iss` of tokens for this request, with the custom domain if the client used the custom domain."""
         return f"https://{self.settings.custom_domain}/" if self.is_at_custom_domain else self.tenant.issuer
 
     @property
     def is_at_custom_domain(self) -> bool:
-        """Return whether the client used the custom domain."""
+        """Whether the client used the custom domain."""
         return is_custom_domain(self.host, self.settings.custom_domain)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Endpoint:
-    """A method and a path below `/api/v2`, with its schemas, its permissions and its handler.
+    """A method and a path below `/api/v2`, with its schemas, its required scopes and its handler.
 
-    A token needs one of the permissions in `any_of`. `identity` is the schema of the path's `id`. `query` has the
-    schema of each parameter. `body` returns the schema of the body. It is None for endpoints without a body. Log events
-    contain `summary` as the description of the endpoint.
+    A token needs only one of the scopes in `any_of`. `identity` is the schema of the path parameter `id`. `query`
+    contains the schema of each query parameter. `body` returns the schema of the body, and is None for endpoints
+    without a body. Log events contain `summary` as the description of the endpoint.
     """
 
     method: str

@@ -1,6 +1,6 @@
-"""Operations of the project's OpenAPI document: permissions and schemas.
+"""Read the required scopes and the schemas of operations from the project's OpenAPI document.
 
-The sandbox checks requests by this document only, so document and behaviour agree.
+The sandbox checks requests only against the OpenAPI document, so document and behaviour agree.
 """
 
 import json
@@ -12,11 +12,11 @@ from auth0_sandbox.requests.calls import ApiCall, Endpoint
 from auth0_sandbox.requests.responses import SandboxResponse
 from auth0_sandbox.store.documents import Document, Schema
 
-_ROUTED_ID = "{id:path}"  # matches slashes, too
+_ROUTED_ID = "{id:path}"  # also matches slashes
 
 
 def endpoint(method: str, path: str, handle: Callable[[ApiCall], SandboxResponse]) -> Endpoint:
-    """Return the endpoint that the document describes.
+    """Return the endpoint for a method and a path of the OpenAPI document.
 
     Raises:
         KeyError: if the document lacks the operation.
@@ -47,28 +47,31 @@ def body(method: str, path: str) -> Schema:
 
 
 def _described(method: str, path: str) -> tuple[Document, Document]:
-    """Return the descriptions of a path and of one of its methods."""
+    """Return the description of a path and the description of a method of the path."""
     item = described_paths()[path.replace(_ROUTED_ID, "{id}")]
     return item, item[method.lower()]
 
 
 @cache
 def described_paths() -> Document:
-    """Return the document's paths with all references resolved."""
+    """Return the paths of the OpenAPI document with resolved references."""
     document = json.loads(_document().read_text(encoding="utf-8"))
     paths = _written_out(document["paths"], document)
     return paths if isinstance(paths, dict) else {}
 
 
 def _document() -> Path:
-    """Return the OpenAPI document. A wheel has it inside the package, a checkout in the folder of schemas."""
+    """Return the path of the OpenAPI document: inside the package in a wheel, in the folder `schemas` in a checkout."""
     name = "client-grants.openapi.json"
     inside = Path(__file__).resolve().parents[1] / name
     return inside if inside.exists() else inside.parents[1] / "schemas" / name
 
 
 def _schemas(parameters: list[Document], place: str) -> dict[str, Schema]:
-    """Return the parameters at a place. The description, which errors quote, becomes part of the schema."""
+    """Return the schemas of the parameters in `place` by name.
+
+    The schemas contain the descriptions, for error messages.
+    """
     return {
         parameter["name"]: {**parameter["schema"], "description": parameter["description"]}
         for parameter in parameters
@@ -77,7 +80,7 @@ def _schemas(parameters: list[Document], place: str) -> dict[str, Schema]:
 
 
 def _written_out(node: object, document: Document) -> object:
-    """Return `node` with its references resolved. The document has no cycles."""
+    """Return `node` with resolved references. The document contains no circular references."""
     match node:
         case {"$ref": str(reference)}:
             target: object = document

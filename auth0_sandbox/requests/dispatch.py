@@ -1,4 +1,4 @@
-"""Check a request and call the handler of its endpoint. Pure except for the store."""
+"""Check a request and call the handler of its endpoint. The store is the only side effect."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -13,13 +13,15 @@ from auth0_sandbox.requests.traffic import Handle, UncheckedRequest
 
 LARGEST_BODY_BYTES = 1_048_576
 READS = frozenset({"GET", "HEAD"})
-TakeTokens = Callable[[UncheckedRequest], None]  # takes a token from the buckets of the rate limits, or raises
+TakeTokens = Callable[[UncheckedRequest], None]  # takes tokens from the buckets, or raises RefusalError
 
 
 def management(endpoint: Endpoint, take_tokens: TakeTokens) -> Handle:
-    """Return the handler of an endpoint of the Management API. It raises RefusalError.
+    """Return the function that handles requests to an endpoint of the Management API.
 
-    The order of the checks is an assumption: token, permission, rate limit, path, query, body.
+    The function raises RefusalError.
+
+    The order of the checks is an assumption: token, scope, rate limit, path, query, body.
     """
 
     def handle(request: UncheckedRequest) -> SandboxResponse:
@@ -43,7 +45,7 @@ def management(endpoint: Endpoint, take_tokens: TakeTokens) -> Handle:
 
 
 def token(take_tokens: TakeTokens) -> Handle:
-    """Return the handler of /oauth/token. It raises RefusalError."""
+    """Return the function that handles requests to /oauth/token. The function raises RefusalError."""
 
     def handle(request: UncheckedRequest) -> SandboxResponse:
         take_tokens(request)
@@ -66,7 +68,7 @@ def _call(request: UncheckedRequest) -> ApiCall:
 
 
 def _checked(endpoint: Endpoint, request: UncheckedRequest, call: ApiCall) -> ApiCall:
-    """Return the request with query and body parsed according to the endpoint's schemas."""
+    """Return the request with a query and a body that are parsed according to the endpoint's schemas."""
     check_identity(call.path.get("id", ""), endpoint.identity)
     refuse_unknown = call.settings.refuse_unknown_query
     query = query_values(request.query, endpoint.query, refuse_unknown=refuse_unknown)

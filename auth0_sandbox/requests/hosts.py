@@ -1,4 +1,4 @@
-"""Pure: the names in Host headers: those of this machine, and the custom domain of the tenant."""
+"""Pure: check the names in Host headers: the names of this machine, and the custom domain of the tenant."""
 
 import re
 from ipaddress import ip_address
@@ -11,7 +11,10 @@ DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
 def is_local(host: str) -> bool:
-    """Return whether a Host header names this machine. With DNS rebinding, other names may also lead here."""
+    """Return whether a Host header names this machine.
+
+    With DNS rebinding, requests with other names also arrive at the sandbox.
+    """
     found = HOST.fullmatch(host)
     if found is None:
         return False
@@ -23,7 +26,7 @@ def is_local(host: str) -> bool:
 
 
 def is_own(host: str, scheme: str, server: tuple[str, int | None] | None) -> bool:
-    """Return whether a Host header names the answering server: its own name or one of this machine, and its port."""
+    """Return whether a Host header names the answering server by its own name or a local name, and by its port."""
     found, (own_name, own_port) = HOST.fullmatch(host), server or ("", None)
     if found is None:
         return False
@@ -33,16 +36,16 @@ def is_own(host: str, scheme: str, server: tuple[str, int | None] | None) -> boo
 
 
 def is_custom_domain(host: str, custom_domain: str | None) -> bool:
-    """Return whether a Host header names the custom domain. The port does not matter."""
+    """Return whether a Host header names the custom domain. The port is ignored."""
     found = HOST.fullmatch(host)
     return found is not None and custom_domain is not None and found["name"].lower() == custom_domain
 
 
 def check_custom_domain(custom_domain: str | None, canonical: str) -> None:
-    """Check the custom domain of a tenant with the domain `canonical`.
+    """Check the custom domain of a tenant. `canonical` is the canonical domain of the tenant.
 
     Raises:
-        SandboxError: if it is not a lower-case host name, or equals the canonical domain.
+        SandboxError: if the custom domain is not a lower-case host name, or equals the canonical domain.
     """
     if custom_domain is None:
         return

@@ -1,4 +1,4 @@
-"""Pure: parse parts of an HTTP request according to schemas, or refuse them with the API's messages."""
+"""Pure: parse parts of an HTTP request according to schemas. Refuse invalid parts with the API's messages."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -19,7 +19,7 @@ def check_identity(identity: str, schema: Schema) -> None:
     """Refuse a malformed id in the path.
 
     Raises:
-        RefusalError: 400 `invalid_uri`.
+        RefusalError: 400 `invalid_uri` for a malformed id.
     """
     if found := violation({"id": identity}, {"properties": {"id": schema}}):
         raise bad_request(f"Path validation error: {found}", "invalid_uri")
@@ -28,10 +28,10 @@ def check_identity(identity: str, schema: Schema) -> None:
 def query_values(
     pairs: Sequence[tuple[str, str]], parameters: Mapping[str, Schema], *, refuse_unknown: bool
 ) -> Mapping[str, object]:
-    """Return the query parameters with the types of their schemas.
+    """Return the query parameters, converted to the types in their schemas.
 
     Raises:
-        RefusalError: 400 `invalid_query_string`.
+        RefusalError: 400 `invalid_query_string` for an invalid query.
     """
     texts: dict[str, list[str]] = {}
     for name, text in pairs:
@@ -43,15 +43,15 @@ def query_values(
 
 
 def invalid_query(violation_text: str) -> RefusalError:
-    """Return the 400 for a query that its schema or a rule refuses."""
+    """Return the 400 response for an invalid query."""
     return bad_request(f"Query validation error: {violation_text}", "invalid_query_string")
 
 
 def body_value(raw: bytes, schema: Schema, content_type: str = "") -> object:
-    """Return the body, which is JSON or a form. An empty body counts as null.
+    """Return the value of the body, which is JSON or a form. An empty body has the value null.
 
     Raises:
-        RefusalError: 400, with `invalid_body` for a violation of the schema.
+        RefusalError: 400 for an invalid body, with `invalid_body` for a violation of the schema.
     """
     try:
         if content_type.partition(";")[0].strip().lower() == FORM:
@@ -66,9 +66,9 @@ def body_value(raw: bytes, schema: Schema, content_type: str = "") -> object:
 
 
 def form_value(text: str, schema: Schema, level: int = 0) -> dict[str, object]:
-    """Return the object that a form describes. `a=1&a=2`, `a[]=1` and `a[0]=1` are arrays, and `a[b]=1` is an object.
+    """Convert a form to an object. `a=1&a=2`, `a[]=1` and `a[0]=1` are arrays, and `a[b]=1` is an object.
 
-    The schema decides about numbers and booleans.
+    The schema determines whether a text becomes a number or a boolean.
 
     Raises:
         MalformedJsonError: if objects are nested too deeply.
@@ -95,7 +95,7 @@ def form_value(text: str, schema: Schema, level: int = 0) -> dict[str, object]:
 
 
 def _nested(inside: Sequence[tuple[str, str]], schema: Schema, level: int) -> object:
-    """Return the array or the object of the parameters `name[key]…`. An array has numbers as keys."""
+    """Return the array or object of the parameters `name[key]…`. The keys of an array are numbers."""
     keys = {key.partition("[")[0] for key, _ in inside}
     text = urlencode(inside)
     if "array" not in _types(schema) or not all(key.isdecimal() for key in keys):
@@ -105,12 +105,12 @@ def _nested(inside: Sequence[tuple[str, str]], schema: Schema, level: int) -> ob
 
 
 def invalid_body(violation_text: str) -> RefusalError:
-    """Return the 400 for a body that its schema refuses."""
+    """Return the 400 response for a body that violates its schema."""
     return bad_request(f"Payload validation error: {violation_text}", "invalid_body")
 
 
 def _value(several: list[str], schema: Schema) -> object:
-    """Return the value of one parameter. A repeated parameter is an array, which most schemas refuse."""
+    """Return the value of one parameter. A repeated parameter becomes an array, and most schemas refuse arrays."""
     kinds = _types(schema)
     if "array" in kinds or len(several) > 1:
         return several

@@ -21,15 +21,15 @@ def _as_stored(row: Row) -> str:
 
 
 def on_document(change: Callable[[Document], Document]) -> Callable[[Row], str]:
-    """Return a function that returns the text of a changed document."""
+    """Return a function that applies `change` to the document of a row and returns the JSON text."""
     return lambda row: dump(change(row.document()))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DocumentList:
-    """A list: the selected documents, and the conversion from stored to response text.
+    """A listing: the selected documents, and the conversion from stored text to response text.
 
-    `offset_cap` is the maximum offset, or 0 without a maximum. The default of `order` belongs to the kind.
+    `offset_cap` is the maximum offset, or 0 without a maximum. The default of `order` depends on the kind of documents.
     """
 
     kind: DocumentKind
@@ -40,19 +40,19 @@ class DocumentList:
 
 
 def answer_list(call: ApiCall, listing: DocumentList) -> SandboxResponse:
-    """Return the requested page. `take` and `from` take precedence over offset paging.
+    """Return the requested page of a listing. `take` and `from` take precedence over offset paging.
 
-    The stored text of the items is joined without parsing.
+    The stored texts of the items are joined without parsing.
 
     Raises:
-        RefusalError: 400 for a checkpoint that is not valid or too old, or an offset beyond the cap.
+        RefusalError: 400 for an invalid or outdated checkpoint, or an offset beyond the cap.
     """
     by_checkpoint = "take" in call.query or "from" in call.query
     return answer_checkpoint(call, listing) if by_checkpoint else _offset_page(call, listing)
 
 
 def answer_empty(call: ApiCall, name: str) -> SandboxResponse:
-    """Return an empty offset page of a kind that the sandbox does not have. `name` is the key of its list."""
+    """Return an empty offset page, for documents that the sandbox does not have. `name` is the key of the items."""
     if not call.query.get("include_totals", False):
         return SandboxResponse(HTTPStatus.OK, "[]")
     limit = call.query.get("per_page", DEFAULT_PAGE_SIZE)
@@ -75,7 +75,7 @@ def _offset_page(call: ApiCall, listing: DocumentList) -> SandboxResponse:
         return SandboxResponse(
             HTTPStatus.OK, f'{{"total":{total},"start":{start},"limit":{limit},"{listing.kind}":{items}}}'
         )
-    # the recorded order for lists of associations
+    # the recorded order for listings of associations
     return SandboxResponse(
         HTTPStatus.OK, f'{{"{listing.kind}":{items},"start":{start},"limit":{limit},"total":{total}}}'
     )
@@ -85,7 +85,7 @@ def answer_checkpoint(call: ApiCall, listing: DocumentList) -> SandboxResponse:
     """Return the page after the checkpoint `from`. The default is the first page.
 
     Raises:
-        RefusalError: 400 for a checkpoint that is not valid or too old.
+        RefusalError: 400 for an invalid or outdated checkpoint.
     """
     limit = call.query.get("take", DEFAULT_PAGE_SIZE)
     after = _read_checkpoint(call.query["from"], call.now) if "from" in call.query else ""
@@ -104,7 +104,7 @@ def _array(rows: Sequence[Row], listing: DocumentList) -> str:
 
 
 def _write_checkpoint(cursor: str, now: float) -> str:
-    """Return the checkpoint after an item: unpadded base64url of a time and a position, one of the API's formats."""
+    """Return the checkpoint after an item: a time and a position in unpadded base64url, as in the API."""
     return urlsafe_b64encode(f"{int(now)},{cursor}".encode()).decode().rstrip("=")
 
 
@@ -121,5 +121,5 @@ def _read_checkpoint(token: str, now: float) -> str:
 
 
 def _bad_checkpoint(token: str) -> Exception:
-    # the API's response to an old or invalid checkpoint has not been observed
+    # Auth0's response to an outdated or invalid checkpoint has not been observed
     return invalid_query(f"'Object didn't pass validation for format checkpoint: {token}' on property from.")

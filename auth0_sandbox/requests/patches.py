@@ -8,10 +8,10 @@ from auth0_sandbox.store.documents import Document, project
 
 
 def patched(document: Document, body: Document, *, fixed: Collection[str]) -> Document:
-    """Return the document with each named attribute replaced. null removes it (recorded for APIs).
+    """Return the document with the attributes in `body` replaced. null removes an attribute (recorded for APIs).
 
     Raises:
-        RefusalError: 400 `invalid_body` if the body contains one of the `fixed` attributes.
+        RefusalError: 400 `invalid_body` if the body contains an attribute in `fixed`.
     """
     if refused := [name for name in body if name in fixed]:
         raise invalid_body(f"'Additional properties not allowed: {','.join(refused)}'.")
@@ -19,12 +19,12 @@ def patched(document: Document, body: Document, *, fixed: Collection[str]) -> Do
 
 
 def without_nulls(document: Document) -> Document:
-    """Return the document without null attributes, which the API never returns."""
+    """Return the document without null attributes, because the API never returns null attributes."""
     return {name: value for name, value in document.items() if value is not None}
 
 
 def shown_fields(call: ApiCall, document: Document) -> Document:
-    """Return `document` with the requested attributes. The default is all of them."""
+    """Return `document` with only the requested attributes. The default is all attributes."""
     names = frozenset(name.strip() for name in call.query.get("fields", "").split(",")) - {""}
     if not names:
         return document

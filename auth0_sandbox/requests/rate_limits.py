@@ -1,4 +1,4 @@
-"""Pure: token buckets for a tenant's requests, which imitate Auth0's documented rate limits. Time is an argument."""
+"""Pure: token buckets for the requests to a tenant. The buckets imitate Auth0's documented rate limits."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,12 +14,12 @@ from auth0_sandbox.yaml_files import suggest
 
 UNLIMITED = 10_000
 GLOBAL_LIMIT = "Global limit has been reached"
-ROUNDING_ERROR = 1e-9  # of a sum of fractions of tokens
+ROUNDING_ERROR = 1e-9  # the tolerance for sums of fractions of tokens
 
 
 @dataclass(frozen=True, slots=True)
 class Rate:
-    """A bucket with `burst` tokens. `tokens` are added every `seconds`."""
+    """A bucket with at most `burst` tokens. Every `seconds` seconds, `tokens` tokens are added."""
 
     burst: int
     tokens: int
@@ -28,7 +28,7 @@ class Rate:
 
 @dataclass(frozen=True, slots=True)
 class Limit:
-    """A bucket for all requests that match `method`, `path` (wildcards like file names) and the query parameter."""
+    """A bucket for all requests that match `method`, `path` (with wildcards, as in file names) and `parameter`."""
 
     rate: Rate
     path: str
@@ -37,17 +37,17 @@ class Limit:
     message: str = GLOBAL_LIMIT
 
     def applies_to(self, request: UncheckedRequest) -> bool:
-        """Return whether a request uses this bucket."""
+        """Return whether a request takes a token from this bucket."""
         has_parameter = self.parameter is None or request.query_value(self.parameter) is not None
         return has_parameter and request.is_for(self.method, self.path)
 
 
-Profile = tuple[Limit, ...]  # in the order of checking
+Profile = tuple[Limit, ...]  # the buckets in the order of checking
 
 
 @dataclass(frozen=True, slots=True)
 class BucketLevel:
-    """The values of the headers: size, remaining tokens, and the time of the next refill (UNIX seconds)."""
+    """The values of the rate limit headers: bucket size, remaining tokens, and next refill (UNIX seconds)."""
 
     limit: int
     remaining: int
@@ -61,7 +61,7 @@ class _Bucket:
 
 
 class Buckets:
-    """The buckets of one server process. Each starts full. Methods are thread-safe."""
+    """The buckets of one server process. All buckets are full at the start. Methods are thread-safe."""
 
     def __init__(self, profile: Profile, refill: Refill) -> None:
         self._profile = profile
@@ -72,8 +72,8 @@ class Buckets:
     def take_tokens(self, request: UncheckedRequest) -> Limit | None:
         """Take a token from each bucket of a request. Return the first empty bucket, or None.
 
-        Auth0 checks the global bucket first. If the next bucket is empty, the request has
-        still used a token of the global bucket.
+        Auth0 checks the global bucket first. If a later bucket is empty, the request has still used a token of the
+        global bucket.
         """
         with self._lock:
             for limit in self._limits_for(request):
@@ -84,7 +84,7 @@ class Buckets:
         return None
 
     def level(self, request: UncheckedRequest) -> BucketLevel:
-        """Return the level for a request: that of the emptiest bucket (an assumption)."""
+        """Return the level of the emptiest bucket of a request (an assumption)."""
         with self._lock:
             levels = [self._level(limit, request.now) for limit in self._limits_for(request)]
         return min(
@@ -101,7 +101,7 @@ class Buckets:
         return BucketLevel(limit.rate.burst, int(tokens + ROUNDING_ERROR), self._next_refill(limit.rate, tokens, now))
 
     def _refilled(self, limit: Limit, now: float) -> _Bucket:
-        """Return the bucket after its refill."""
+        """Refill the bucket of a limit and return the bucket."""
         rate = limit.rate
         before = self._buckets.get(limit, _Bucket(rate.burst, now))
         refills = self._refills(rate, before.filled_at, now)
@@ -112,7 +112,7 @@ class Buckets:
         return bucket
 
     def _refills(self, rate: Rate, since: float, now: float) -> float:
-        """Return the number of refills: whole windows of the clock, or fractions."""
+        """Return the number of refills since `since`: whole windows of the clock, or fractions."""
         if self._refill == "window":
             return floor(now / rate.seconds) - floor(since / rate.seconds)
         return (now - since) / rate.seconds
@@ -125,7 +125,7 @@ class Buckets:
 
 
 def throttled_answer(request: UncheckedRequest, message: str) -> SandboxResponse:
-    """Return the 429 for an empty bucket. The form at /oauth/token is an assumption."""
+    """Return the 429 response for an empty bucket. The form of the response at /oauth/token is an assumption."""
     return error_answer(request, HTTPStatus.TOO_MANY_REQUESTS, message, "too_many_requests")
 
 
@@ -133,7 +133,7 @@ MINUTE = 60
 _API = "/api/v2/*"
 _TOKEN = "/oauth/token"  # noqa: S105 - a path, no secret
 _ENDPOINT_LIMIT = (
-    "Endpoint limit has been reached"  # an assumption; only the text of the global limit has been observed
+    "Endpoint limit has been reached"  # an assumption; only the message of the global limit has been observed
 )
 
 
@@ -149,9 +149,8 @@ def _endpoint(method: str, path: str, rate: Rate, parameter: str | None = None) 
 def _organizations(factor: int = 1) -> Profile:
     """Return the limits for grants of organizations.
 
-    They are documented for plans with up to 100 requests per second, and scaled for larger plans.
-
-    It is an assumption that the limits of both methods are scaled by the same factor.
+    The limits for grants of organizations are documented for plans with up to 100 requests per second, and are scaled
+    for larger plans. The equal factor for both methods is an assumption.
     """
     path = "/organizations/{id}/client-grants"
     return (
@@ -161,14 +160,14 @@ def _organizations(factor: int = 1) -> Profile:
 
 
 def _private(rate: int, factor: int = 1) -> Profile:
-    """Return a tier of the private cloud. Its burst and sustained rates are equal."""
+    """Return the limits of a private cloud tier. The burst rate and the sustained rate of a tier are equal."""
     return (*_global_limits(Rate(rate, rate), None), _SEARCH, *_organizations(factor))
 
 
 _SEARCH = _endpoint("GET", "/clients", Rate(5, 150, MINUTE), "q")
 _SELF_SERVICE: Profile = (
-    # The documentation has no global limit for these plans. The lowest limit of a paid plan is assumed, so that a
-    # client that respects it respects every other limit.
+    # The documentation has no global limit for Essentials and Professional. The sandbox uses the lowest limit of a paid
+    # plan. A client within this limit is also within every higher limit.
     *_global_limits(Rate(10, 2), Rate(25, 25)),
     _endpoint("GET", "/clients", Rate(5, 100, MINUTE)),
     _SEARCH,
@@ -201,6 +200,6 @@ def profile(name: str) -> Profile:
         SandboxError: if the plan is unknown.
     """
     if name not in PROFILES:
-        hint = suggest(name, PROFILES) or f"there are: {', '.join(PROFILES)}"
+        hint = suggest(name, PROFILES) or f"use one of: {', '.join(PROFILES)}"
         raise SandboxError(f'the rate limits of "{name}" are unknown; {hint}')
     return PROFILES[name]

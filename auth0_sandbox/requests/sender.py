@@ -1,4 +1,4 @@
-"""Pure: the sender of a request, as log events describe it."""
+"""Pure: the sender of a request, for log events."""
 
 import json
 from base64 import b64decode
@@ -11,10 +11,10 @@ LONGEST_CORRELATION_ID = 64
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RequestSender:
-    """The sender of a request. Unknown values are empty.
+    """The sender of a request. Unknown values are empty texts.
 
-    `base_url` is the address of the server as the sender used it, without a final slash. `auth0_client` is the raw
-    value of the header.
+    `base_url` is the address that the sender used for the server, without a final slash. `auth0_client` is the raw
+    value of the header Auth0-Client.
     """
 
     ip: str = ""
@@ -24,7 +24,10 @@ class RequestSender:
     base_url: str = ""
 
     def sdk(self) -> Mapping[str, Any]:
-        """Return the content of the header Auth0-Client: the name and version of an SDK. It is empty if not valid."""
+        """Return the decoded header Auth0-Client: the name and version of an SDK.
+
+        An invalid header gives an empty mapping.
+        """
         try:
             content = json.loads(b64decode(self.auth0_client))
         except (ValueError, RecursionError):

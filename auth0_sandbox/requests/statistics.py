@@ -5,12 +5,12 @@ from dataclasses import dataclass
 from http import HTTPStatus
 
 UNKNOWN = "*"  # the path of requests without an endpoint
-DROPPED = "dropped"  # instead of a status
+DROPPED = "dropped"  # the result of a dropped connection, instead of a status
 
 
 @dataclass(frozen=True, slots=True, order=True)
 class RequestOutcome:
-    """An endpoint and the result of a request: the status, or DROPPED."""
+    """An endpoint and the result of a request: the HTTP status as text, or DROPPED."""
 
     path: str
     method: str
@@ -18,7 +18,7 @@ class RequestOutcome:
 
 
 class RequestStatistics:
-    """Counts requests."""
+    """Counts requests by endpoint and result."""
 
     def __init__(self) -> None:
         self._counts: Counter[RequestOutcome] = Counter()
@@ -32,8 +32,8 @@ class RequestStatistics:
         self._counts.clear()
 
     def data(self) -> dict[str, object]:
-        """Return all counts, by path and method."""
-        counts = dict(self._counts)  # atomic, because other threads may count
+        """Return all counts as JSON data, by path and method."""
+        counts = dict(self._counts)  # an atomic copy, because other threads may count
         endpoints: dict[tuple[str, str], dict[str, int]] = {}
         for outcome, count in sorted(counts.items()):
             endpoints.setdefault((outcome.path, outcome.method), {})[outcome.result] = count

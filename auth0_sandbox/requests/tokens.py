@@ -1,4 +1,4 @@
-"""Pure: access tokens of the tenant: issue and check them."""
+"""Pure: issue and check the access tokens of the tenant."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ TOKEN_LIFETIME_SECONDS = 86_400
 ALGORITHM = "HS256"
 _EXPIRED = "Expired token received for JSON Web Token validation"
 _FORGED = "Invalid signature received for JSON Web Token validation"
-# the clock is an argument, so the library must not check times
+# PyJWT must not check times, because the caller passes the time
 _UNCHECKED: "Options" = {"verify_exp": False, "verify_iat": False, "verify_nbf": False}
 
 
@@ -33,7 +33,7 @@ class Permit:
 
 
 def issue(tenant: SandboxTenant, permit: Permit, now: float, issuer: str = "") -> str:
-    """Return a token that is valid from `now`. A later change of the grant does not change its permissions.
+    """Return a token that is valid from `now`. A later change of the grant does not change the token's scopes.
 
     The default issuer is the canonical domain of the tenant.
     """
@@ -51,7 +51,9 @@ def issue(tenant: SandboxTenant, permit: Permit, now: float, issuer: str = "") -
 
 
 def verify(authorization: str | None, tenant: SandboxTenant, custom_domain: str | None, now: float) -> Permit:
-    """Return the content of the bearer token in an `Authorization` header. The tenant must have issued it.
+    """Return the content of the bearer token in an `Authorization` header.
+
+    Refuse a token that the tenant has not issued.
 
     Raises:
         RefusalError: 400 for a malformed header, 401 for a missing, wrong or expired token.
@@ -82,10 +84,10 @@ def verify(authorization: str | None, tenant: SandboxTenant, custom_domain: str 
 
 
 def require_any(scopes: frozenset[str], any_of: Sequence[str]) -> None:
-    """Refuse a token without any of the permissions.
+    """Refuse a token without any scope in `any_of`.
 
     Raises:
-        RefusalError: 403 `insufficient_scope` with the permissions in the endpoint's order.
+        RefusalError: 403 `insufficient_scope`, with the scopes in the order of the endpoint.
     """
     if scopes.isdisjoint(any_of):
         message = f"Insufficient scope, expected any of: {','.join(any_of)}"

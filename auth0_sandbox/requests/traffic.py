@@ -1,4 +1,4 @@
-"""Pure: requests and replies as faults and rate limits see them."""
+"""Pure: requests and replies in the form that faults and rate limits use."""
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
@@ -15,10 +15,11 @@ API = "/api/"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UncheckedRequest:
-    """A request that is not checked yet, with its context.
+    """A request before any check, with its context.
 
-    `pattern` is the endpoint's path (`/api/v2/clients/{id}`), and `path` the requested one. `store` is the state that
-    the request uses. `now` is the tenant's time, and `token_time` the time for the check of the token, in UNIX seconds.
+    `pattern` is the endpoint's path (`/api/v2/clients/{id}`), and `path` is the requested path. `store` is the state
+    for the request. `now` is the tenant's time, and `token_time` is the time for the check of the token, in UNIX
+    seconds.
     """
 
     method: str
@@ -37,21 +38,22 @@ class UncheckedRequest:
     body: bytes = b""
 
     def query_value(self, name: str) -> str | None:
-        """Return the first value of a query parameter."""
+        """Return the first value of a query parameter, or None."""
         return next((value for key, value in self.query if key == name), None)
 
     def is_for(self, method: str, path: str) -> bool:
-        """Return whether the request matches a method and a path, which may contain wildcards like file names."""
+        """Return whether the request matches a method and a path. The path may contain wildcards, as in file names."""
         same_method = method in {ANY, self.method}
         return same_method and any(fnmatchcase(each, path) for each in (self.pattern, self.path))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reply:
-    """A reply. If `dropped`, the connection breaks instead.
+    """A reply to a request. If `dropped` is true, the connection breaks without a reply.
 
-    The connection also breaks after a `content` that is shorter than `length`, the promised length (None: the real
-    one). `headers` replace standard headers, and None removes one. `skew` is the error of the clock in seconds.
+    `length` is the promised length of the body, or None for the real length. The connection also breaks after a
+    `content` shorter than `length`. `headers` replace standard headers, and the value None removes a header. `skew` is
+    the error of the clock in seconds.
     """
 
     status: int = 0

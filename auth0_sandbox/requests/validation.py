@@ -1,6 +1,7 @@
 """Pure: validate values against a JSON Schema with the messages of the API's validator, z-schema.
 
-It supports only the keywords of the contract. Like the API, it reports only the first violation.
+The validator supports only the keywords in the project's OpenAPI document. Like Auth0's API, the validator reports only
+the first violation.
 """
 
 import re
@@ -24,26 +25,29 @@ Keyword = Callable[[object, Any], str | None]
 
 @dataclass(frozen=True, slots=True)
 class RequestViolation:
-    """A violation and its property. For the root, the position and the description are empty."""
+    """A violation of a schema, with its property. For the root, `place` and `description` are empty."""
 
     text: str
     place: str = ""
     description: str = ""
 
     def __str__(self) -> str:
-        """Return `'text' on property place (description).`, the end of the API's messages."""
+        """Return `'text' on property place (description).`, the last part of the API's messages."""
         place = f" on property {self.place}" if self.place else ""
         description = f" ({self.description})" if place and self.description else ""
         return f"'{self.text}'{place}{description}."
 
 
 def violation(value: object, schema: Schema) -> RequestViolation | None:
-    """Return the first violation of `schema` (without `$ref`) by `value`, or None. A parent comes before its parts."""
+    """Return the first violation of `schema` (without `$ref`) by `value`, or None.
+
+    The violation of a parent comes before violations of its parts.
+    """
     return next(_violations(value, schema, ""), None)
 
 
 def type_name(value: object) -> str:
-    """Return the JSON type of `value`. Whole numbers are integers."""
+    """Return the JSON type of `value`. The type of a whole number is `integer`."""
     if isinstance(value, float):
         return "integer" if value.is_integer() else "number"
     return _TYPE_NAMES[type(value)]
@@ -126,7 +130,7 @@ def _max_items(value: object, most: int) -> str | None:
 
 
 def _pattern(value: object, pattern: str) -> str | None:
-    # in JSON Schema, $ matches only the very end; in Python also before a last line break
+    # in JSON Schema, $ matches only the end of the text; in Python, $ also matches before a final line break
     exact = f"{pattern[:-1]}\\Z" if pattern.endswith("$") else pattern
     differs = isinstance(value, str) and not re.search(exact, value)
     return f"String does not match pattern {pattern}: {value}" if differs else None

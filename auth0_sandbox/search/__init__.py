@@ -1,1 +1,1 @@
-"""Search queries: parse SCIM and Lucene expressions, and turn them into conditions of the database."""
+"""Search queries: parse SCIM and Lucene expressions, and convert the expressions to SQL conditions."""

@@ -1,4 +1,4 @@
-"""Pure: turn a search expression into a condition of the database, with the fields and operators of an endpoint."""
+"""Pure: convert a search expression to an SQL condition, with the fields and operators of an endpoint."""
 
 import re
 from collections.abc import Callable, Mapping
@@ -21,7 +21,7 @@ from auth0_sandbox.search.scim import parse_scim
 from auth0_sandbox.store.queries import Condition, sql
 
 MOST_OPERATIONS = 5
-LONGEST_METADATA_VALUE = 64  # only the first characters of longer values are searchable (documented)
+LONGEST_METADATA_VALUE = 64  # only the first 64 characters of a longer value are searchable in Auth0
 EXACT: frozenset[Operator] = frozenset({"eq", "ne", "pr"})
 PREFIX: frozenset[Operator] = EXACT | {"sw"}
 TEXT: frozenset[Operator] = PREFIX | {"ew", "co"}
@@ -32,9 +32,9 @@ _COMPARED: Mapping[Operator, str] = {"eq": "=", "gt": ">", "ge": ">=", "lt": "<"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SearchField:
-    """A searchable field: its SQL, the values that the SQL binds, and the supported operators.
+    """A searchable field: the SQL expression, the bound values of the expression, and the supported operators.
 
-    `related` selects the rows of another table that contain the field: a FROM clause with a condition.
+    `related` is a FROM clause with a condition, and selects the rows of another table that contain the field.
     """
 
     expression: str
@@ -46,22 +46,22 @@ class SearchField:
 
 
 def time_field(column: str) -> SearchField:
-    """Return the field of a time. It is compared in milliseconds."""
+    """Return the search field of a time column. Times are compared in milliseconds."""
     return SearchField(expression=f"round({column} * 1000)", operators=TIME, kind="time")
 
 
 @dataclass(frozen=True, slots=True)
 class SearchFields:
-    """The searchable fields of an endpoint. `metadata` is the attribute that `metadata.{key}` means, or empty."""
+    """The searchable fields of an endpoint. `metadata` is the attribute for `metadata.{key}`, or an empty text."""
 
     fields: Mapping[str, SearchField]
     metadata: str = ""
 
     def named(self, name: str) -> SearchField:
-        """Return a field.
+        """Return the search field with the name `name`.
 
         Raises:
-            UnsupportedQueryError: if the endpoint cannot search it.
+            UnsupportedQueryError: if the endpoint cannot search this field.
         """
         found = _METADATA.fullmatch(name)
         if found and self.metadata:
@@ -78,7 +78,7 @@ PARSERS: Mapping[str, Callable[[str], Expression]] = {"lucene": parse_lucene, "s
 
 
 def condition_of(text: str, parser: str, known: SearchFields) -> Condition:
-    """Return the condition for the query `text` in the syntax `parser`.
+    """Return the SQL condition for the query `text` in the syntax `parser`.
 
     Raises:
         UnsupportedQueryError: if the query is not valid or not supported.
@@ -118,7 +118,7 @@ def _field_filter(field_filter: FieldFilter, field: SearchField) -> Condition:
 
 
 def _own(field_filter: FieldFilter, field: SearchField) -> Condition:
-    """Return the condition for the value of the field itself."""
+    """Return the condition for the value of the field, without the related table."""
     shown = f"lower({field.expression})" if field.ignores_case else field.expression
     if field_filter.operator == "pr":
         return Condition(f"{shown} IS NOT NULL", field.bound)

@@ -1,4 +1,4 @@
-"""Pure: the parts of a search expression, whatever its syntax."""
+"""Pure: the parts of a search expression in any syntax."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -8,7 +8,7 @@ Value = str | bool | int | float
 
 
 class UnsupportedQueryError(ValueError):
-    """A query is not valid or not supported. The message says which part."""
+    """A query is not valid or not supported. The message contains the unsupported part."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +22,7 @@ class FieldFilter:
 
 @dataclass(frozen=True, slots=True)
 class Combined:
-    """Expressions that must all match (`and`), or of which one must match (`or`)."""
+    """Several expressions. With `and`, all expressions must match. With `or`, one expression must match."""
 
     word: Literal["and", "or"]
     parts: "tuple[Expression, ...]"
@@ -39,7 +39,7 @@ Expression = FieldFilter | Combined | Negated
 
 
 def field_filters(expression: Expression) -> list[FieldFilter]:
-    """Return all field filters of an expression in their order."""
+    """Return all field filters of an expression, in order."""
     match expression:
         case FieldFilter():
             return [expression]
@@ -50,5 +50,5 @@ def field_filters(expression: Expression) -> list[FieldFilter]:
 
 
 def combined(word: Literal["and", "or"], parts: list[Expression]) -> Expression:
-    """Return one expression for several."""
+    """Combine several expressions into one expression."""
     return parts[0] if len(parts) == 1 else Combined(word, tuple(parts))

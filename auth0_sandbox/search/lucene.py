@@ -1,4 +1,4 @@
-"""Pure: parse the part of Lucene's query syntax that Auth0's search endpoints document.
+"""Pure: parse the part of Lucene's query syntax that Auth0 documents for search endpoints.
 
 Terms are `field:value`, `field:"a phrase"`, `field:prefix*`, `field:*part*`, `field:[from TO to]` and `_exists_:field`.
 """
@@ -30,10 +30,10 @@ MOST_LEVELS = 10
 
 
 def parse_lucene(text: str) -> Expression:
-    """Return the expression in `text`.
+    """Return the parsed expression of the query `text`.
 
     Raises:
-        UnsupportedQueryError: if it is not valid, or uses another part of the syntax.
+        UnsupportedQueryError: if the query is not valid, or uses an unsupported part of the syntax.
     """
     tokens = [found["token"] for found in _TOKEN.finditer(text)]
     parser = _LuceneParser(tokens)
@@ -44,7 +44,7 @@ def parse_lucene(text: str) -> Expression:
 
 
 class _LuceneParser:
-    """Reads tokens from left to right. AND binds stronger than OR."""
+    """Parses tokens from left to right. AND binds stronger than OR."""
 
     def __init__(self, tokens: list[str]) -> None:
         self._tokens = tokens

@@ -12,10 +12,10 @@ MOST_LEVELS = 10
 
 
 def parse_scim(text: str) -> Expression:
-    """Return the expression in `text`.
+    """Return the parsed expression of the query `text`.
 
     Raises:
-        UnsupportedQueryError: if it is not valid, or contains `not`.
+        UnsupportedQueryError: if the query is not valid, or contains `not`.
     """
     parser = _ScimParser(_tokens(text))
     found = parser.alternatives(0)
@@ -37,7 +37,7 @@ def _tokens(text: str) -> list[str]:
 
 
 class _ScimParser:
-    """Reads tokens from the left. `and` binds stronger than `or`."""
+    """Parses tokens from left to right. `and` binds stronger than `or`."""
 
     def __init__(self, tokens: list[str]) -> None:
         self._tokens = tokens

@@ -1,6 +1,7 @@
 """The endpoints below /sandbox, which Auth0 does not have: inspect the sandbox and change its behaviour.
 
-They need no token. They therefore refuse requests of web pages and requests with a foreign host name.
+The endpoints below /sandbox need no token. So the endpoints refuse requests from web pages and requests with a foreign
+host name.
 """
 
 from collections.abc import Awaitable, Callable
@@ -23,7 +24,7 @@ Action = Callable[[Request], Awaitable[object]]
 
 
 def routes(control: Control) -> list[BaseRoute]:
-    """Return the routes. Each returns JSON."""
+    """Return the routes of all endpoints below /sandbox. Each route returns JSON."""
 
     async def statistics(_: Request) -> object:
         return control.statistics.data()
@@ -73,9 +74,9 @@ def _route(method: str, path: str, action: Action) -> Route:
 
 
 def _refuse_strangers(request: Request) -> None:
-    """Refuse a request of a web page, and a request with a foreign host name."""
+    """Refuse a request from a web page, and a request with a foreign host name."""
     if "origin" in request.headers or not is_local(request.headers.get("host", "")):
-        raise refusal(HTTPStatus.FORBIDDEN, "only programs on this machine may call this, with a loopback host name")
+        raise refusal(HTTPStatus.FORBIDDEN, "only programs on this machine may call this endpoint")
 
 
 def _response(answer: SandboxResponse) -> Response:

@@ -42,12 +42,12 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     *client_credentials.ENDPOINTS,
     *logs.ENDPOINTS,
 )
-Handles = Mapping[str, Handle]  # by method
-Clock = Callable[[], float]  # UNIX seconds
+Handles = Mapping[str, Handle]  # the functions for one path, by HTTP method
+Clock = Callable[[], float]  # returns UNIX seconds
 
 
 def build_app(control: Control, clock: Clock, *, with_admin: bool) -> ASGIApp:
-    """Return the application of a tenant, optionally with the endpoints below /sandbox.
+    """Return the ASGI application of a tenant. `with_admin` adds the endpoints below /sandbox.
 
     Handlers are synchronous, because a call to a local SQLite file is shorter than a switch of threads.
     """
@@ -72,7 +72,7 @@ class _Dispatcher:
         self._clock = clock
 
     def route(self, path: str, handles: Handles) -> Route:
-        """Return the route of all endpoints with one path."""
+        """Return the route for all methods of one path."""
         pattern = path.replace(":path}", "}")
 
         async def respond(request: Request) -> Response:
@@ -137,14 +137,17 @@ def _sender(request: Request) -> RequestSender:
 
 
 def _own_host(request: Request, custom_domain: str | None) -> str:
-    """Return the Host header if it names this server, or an empty text, because the sender chooses it."""
+    """Return the Host header if it names this server, otherwise an empty text.
+
+    The sender can choose any Host header.
+    """
     host = request.headers.get("host", "")
     is_ours = is_own(host, request.url.scheme, request.scope.get("server")) or is_custom_domain(host, custom_domain)
     return host if is_ours else ""
 
 
 async def _read(request: Request) -> bytes:
-    """Return the body. Return only the start of a body that is too large."""
+    """Return the body of a request. If the body is too large, return only its start."""
     raw = bytearray()
     async for chunk in request.stream():
         raw += chunk

@@ -27,7 +27,7 @@ from auth0_sandbox.tenant import Sandbox
 LOCALHOST = "127.0.0.1"
 GRACE_SECONDS = 5  # the time for requests in progress when the server stops
 BACKLOG = 512
-NO_LINGER = struct.pack("ii", 1, 0)  # closing such a socket resets its connection
+NO_LINGER = struct.pack("ii", 1, 0)  # the option that makes the closing of a socket reset the connection
 
 
 def serve(
@@ -38,10 +38,10 @@ def serve(
     on_ready: Callable[[str], None],
     certificate: Path | None = None,
 ) -> None:
-    """Serve until SIGINT or SIGTERM. Call it in the main thread.
+    """Serve until SIGINT or SIGTERM. Call `serve` in the main thread.
 
-    `on_ready` receives the address, `host:port`, when connections are accepted. Port 0 selects a free one. A
-    `certificate` (a PEM file with its key) enables https.
+    `on_ready` receives the address, `host:port`, when the server accepts connections. Port 0 selects a free port. A
+    `certificate` (a PEM file with its key) enables HTTPS.
 
     Raises:
         SandboxError: if the host is not this machine or the port is in use.
@@ -57,7 +57,7 @@ def serve(
 def serving(
     sandbox: Sandbox, host: str = LOCALHOST, *, port: int = 0, certificate: Path | None = None
 ) -> Iterator[str]:
-    """Serve in a separate thread inside this context. It yields the address, `host:port`.
+    """Serve in a separate thread inside this context. Yield the address, `host:port`.
 
     Raises:
         SandboxError: like `serve`.
@@ -96,13 +96,13 @@ def _server(sandbox: Sandbox, certificate: Path | None) -> uvicorn.Server:
 
 
 async def _refuse(scope: Scope, receive: Receive, send: Send) -> None:
-    """Refuse a request with a foreign host name, which a web page can send."""
+    """Refuse a request with a foreign host name. A web page could send the request."""
     answer = refusal(HTTPStatus.FORBIDDEN, "use a loopback host name, like localhost").answer
     await Response(answer.text, answer.status, media_type=JSON)(scope, receive, send)
 
 
 async def _run_or_break(app: ASGIApp, state: ServerState, call: tuple[Scope, Receive, Send]) -> None:
-    """Run the application. Break the connection if the application requests it."""
+    """Run the application. Break the connection if the application requests a break."""
     scope, receive, send = call
     breaks: list[Message] = []
 
@@ -122,7 +122,10 @@ async def _run_or_break(app: ASGIApp, state: ServerState, call: tuple[Scope, Rec
 
 
 def _break(transport: asyncio.Transport, *, at_once: bool) -> None:
-    """End a connection: at once with a reset, like a crash or a firewall, or after the sent data."""
+    """End a connection.
+
+    With `at_once`, reset the connection, like a crash or a firewall. Without `at_once`, send all data first.
+    """
     if not at_once:
         transport.close()
         return
@@ -152,7 +155,8 @@ def _stopped_by_signals(server: uvicorn.Server) -> Iterator[None]:
 def _listening(host: str, port: int) -> Iterator[socket.socket]:
     name = _loopback(host)
     family = socket.AF_INET6 if ":" in name else socket.AF_INET
-    # with a protocol number, asyncio sends small responses at once; otherwise each waits 40 ms for an acknowledgement
+    # With a protocol number, asyncio sends small responses at once. Otherwise, each response waits 40 ms for an
+    # acknowledgement.
     with socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP) as listener:
         # reuse a port that was just closed
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -168,7 +172,10 @@ def _listening(host: str, port: int) -> Iterator[socket.socket]:
 
 
 def _loopback(host: str) -> str:
-    """Return the loopback address to bind. A sandbox issues tokens to anybody who knows its seed."""
+    """Return the loopback address to bind.
+
+    Other addresses are refused, because everybody who knows the seed can get tokens.
+    """
     name = LOCALHOST if host == "localhost" else host.strip("[]")
     try:
         local = ip_address(name).is_loopback

@@ -1,6 +1,6 @@
-"""The certificates for https: an authority, and a certificate for the names of this machine.
+"""The certificates for HTTPS: a certificate authority, and a certificate for the names of this machine.
 
-The authority's key is deleted after signing, so trusting the authority means trusting only this sandbox.
+The authority's key is deleted after signing. So a client that trusts the authority trusts only this sandbox.
 """
 
 import os
@@ -19,11 +19,11 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from auth0_sandbox.errors import SandboxError, reason
 
-# the variables of curl, Node, and Python's httpx and requests for trusted authorities
+# the environment variables of curl, Node, and Python's httpx and requests for trusted authorities
 TRUST = ("SSL_CERT_FILE", "NODE_EXTRA_CA_CERTS", "CURL_CA_BUNDLE", "REQUESTS_CA_BUNDLE")
-LIFETIME = timedelta(days=397)  # the maximum that browsers and systems accept
-RENEWAL = timedelta(days=30)  # before the expiry
-SKEW = timedelta(days=1)  # the allowed error of another clock
+LIFETIME = timedelta(days=397)  # the maximum lifetime that browsers and operating systems accept
+RENEWAL = timedelta(days=30)  # the time before the expiry at which certificates are renewed
+SKEW = timedelta(days=1)  # the allowed error of another machine's clock
 NAMES = (x509.DNSName("localhost"), x509.IPAddress(ip_address("127.0.0.1")), x509.IPAddress(ip_address("::1")))
 PRIVATE = 0o600
 READABLE = 0o644
@@ -34,7 +34,7 @@ PublicKey = ec.EllipticCurvePublicKey
 
 @dataclass(frozen=True, slots=True)
 class Certificates:
-    """Files: clients trust `authority`. `server` has the key, the certificate and that of the authority (0600)."""
+    """The certificate files. Clients trust `authority`. `server` contains the key and both certificates (mode 0600)."""
 
     authority: Path
     server: Path
@@ -46,9 +46,12 @@ class Certificates:
 
 
 def certificates(database: Path, now: datetime, custom_domain: str | None = None) -> Certificates:
-    """Return the certificates next to a database. They are created on first use and renewed before they expire.
+    """Return the certificates next to a database.
 
-    They are also valid for the custom domain of the tenant. They are created again if the custom domain changes.
+    Certificates are created on first use and renewed before they expire.
+
+    The certificates are also valid for the custom domain of the tenant. New certificates are created if the custom
+    domain changes.
 
     Raises:
         SandboxError: if the files cannot be written.
@@ -59,7 +62,7 @@ def certificates(database: Path, now: datetime, custom_domain: str | None = None
         folder.mkdir(parents=True, exist_ok=True)
         if not _is_good(files.server, now, custom_domain):
             _write(files.server, _new(now, custom_domain))
-        # read again, because another process may have been faster, and both files must match
+        # read the file again, because another process may have been faster, and both files must match
         _write(files.authority, _authority_in(files.server.read_bytes()), READABLE)
     except OSError as error:
         raise SandboxError(f"cannot store certificates next to {database}: {reason(error)}") from error
@@ -95,7 +98,7 @@ def _new(now: datetime, custom_domain: str | None) -> bytes:
 
 
 def _authority(key: Key, now: datetime, custom_domain: str | None) -> x509.Certificate:
-    """Return the certificate of an authority that may sign for this machine and the custom domain only."""
+    """Return the certificate of an authority that may sign only for this machine and the custom domain."""
     name = _name("reconciler sandbox authority")
     networks = (x509.IPAddress(ip_network("127.0.0.1/32")), x509.IPAddress(ip_network("::1/128")))
     domains = [x509.DNSName(name) for name in ("localhost", custom_domain) if name]

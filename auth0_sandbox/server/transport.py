@@ -1,4 +1,4 @@
-"""Send requests to a sandbox inside this process through httpx, with broken connections and timeouts."""
+"""Send httpx requests to a sandbox inside this process, with broken connections and timeouts."""
 
 import asyncio
 
@@ -19,10 +19,10 @@ class SandboxTransport(httpx.AsyncBaseTransport):
         self._app = app
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        """Return the application's response.
+        """Return the application's response to `request`.
 
         Raises:
-            httpx.TransportError: if there is no complete response.
+            httpx.TransportError: if the application sends no complete response.
         """
         connection = _Connection(self._app)
         patience: float | None = request.extensions.get("timeout", {}).get("read")
@@ -30,7 +30,7 @@ class SandboxTransport(httpx.AsyncBaseTransport):
             async with asyncio.timeout(patience):
                 response = await httpx.ASGITransport(app=connection).handle_async_request(request)
         except TimeoutError as error:
-            raise httpx.ReadTimeout("the sandbox took too long to answer", request=request) from error
+            raise httpx.ReadTimeout("the sandbox did not respond before the timeout", request=request) from error
         if connection.broken is None:
             return response
         if connection.broken["at_once"]:
@@ -39,7 +39,7 @@ class SandboxTransport(httpx.AsyncBaseTransport):
 
 
 class _Connection:
-    """One exchange, separate from the application's instructions for its connection."""
+    """The application for one request. Messages that break the connection are stored instead of sent."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -57,7 +57,7 @@ class _Connection:
 
 
 async def _end(send: Send, *, started: bool) -> None:
-    """End the response for httpx, which needs a complete one. Nobody reads it."""
+    """End the response. httpx needs a complete response, but the transport discards this response."""
     if not started:
         await send({"type": "http.response.start", "status": 500, "headers": []})
     await send({"type": "http.response.body", "body": b""})

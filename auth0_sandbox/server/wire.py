@@ -1,4 +1,4 @@
-"""Convert replies to ASGI responses: the headers of every response, and the ways to break a connection."""
+"""Convert replies to ASGI responses, with the headers of every response and with broken connections."""
 
 import secrets
 from email.utils import formatdate
@@ -9,31 +9,33 @@ from starlette.types import Receive, Scope, Send
 from auth0_sandbox.requests.rate_limits import BucketLevel
 from auth0_sandbox.requests.traffic import Reply
 
-BREAK = "sandbox.break"  # a message that is not in ASGI: break the connection, with a reset if `at_once`
+BREAK = "sandbox.break"
+"""The type of a message that breaks the connection, with a reset if `at_once` is true. ASGI lacks the message."""
+
 JSON = "application/json; charset=utf-8"
 REQUEST_ID_BYTES = 10
 
 
 class BreakingResponse(Response):
-    """A response after which the connection breaks."""
+    """A response that is followed by a break of the connection."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002 - ASGI's signature
-        """Send the content as if more followed, then request the break."""
+        """Send the content, announce more content, and request the break of the connection."""
         await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
         await send({"type": "http.response.body", "body": self.body, "more_body": True})
         await send({"type": BREAK, "at_once": False})
 
 
 class NoResponse(Response):
-    """A connection that breaks before a response."""
+    """A break of the connection without a response."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002 - ASGI's signature
-        """Request the break."""
+        """Request the break of the connection."""
         await send({"type": BREAK, "at_once": True})
 
 
 def response(reply: Reply, level: BucketLevel, now: float) -> Response:
-    """Return the reply as an ASGI response, dated `now` (UNIX seconds) plus its skew."""
+    """Return the reply as an ASGI response. The date is `now` (UNIX seconds) plus the skew of the reply."""
     if reply.dropped:
         return NoResponse()
     headers = {

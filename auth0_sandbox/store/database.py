@@ -1,9 +1,9 @@
-"""Store a tenant's documents in one file. No other module uses SQLite.
+"""Store a tenant's documents in one SQLite file. No other module uses SQLite.
 
-A document is stored as the JSON text of its response. Generated columns of that text make it searchable, so nothing is
-stored twice. Reads and writes of a local file take less than a millisecond, so asynchronous code may call them
-directly. Several processes may share a file: WAL, short write transactions with an immediate lock, and a busy timeout.
-A commit reaches the operating system before it returns, so acknowledged writes survive the end of the process.
+A document is stored as the JSON text of its response. Generated columns make the text searchable, so no value is stored
+twice. Reads and writes of a local file take less than a millisecond, so asynchronous code may call the store directly.
+Several processes may share a file because of WAL, short write transactions with an immediate lock, and a busy timeout.
+A commit reaches the operating system before the commit returns, so acknowledged writes survive the end of the process.
 """
 
 import os
@@ -33,7 +33,7 @@ BESIDE = ("-wal", "-shm", "-journal")
 
 
 class DocumentKind(StrEnum):
-    """A kind of document. The value is the name of the table and the key of the API's lists."""
+    """A kind of document. The value is the name of the table and the key of the items in the API's listings."""
 
     CLIENTS = "clients"
     RESOURCE_SERVERS = "resource_servers"
@@ -45,14 +45,14 @@ class DocumentKind(StrEnum):
 
 
 class TakenError(Exception):
-    """A document with this id or key exists."""
+    """A document with the same id or the same unique attribute exists."""
 
 
 @dataclass(frozen=True, slots=True)
 class SandboxTenant:
     """The identity of a tenant: its canonical domain, the key that signs tokens, and the tool's credentials.
 
-    `seed` is the SHA-256 of the seed that the tenant was filled from, or an empty text if it had none.
+    `seed` is the SHA-256 of the tenant's seed, or an empty text for a tenant without a seed.
     """
 
     domain: str
@@ -63,25 +63,25 @@ class SandboxTenant:
 
     @property
     def name(self) -> str:
-        """The name of the tenant."""
+        """The name of the tenant, the first label of its canonical domain."""
         return self.domain.partition(".")[0]
 
     @property
     def issuer(self) -> str:
-        """The `iss` of the tenant's tokens."""
+        """The `iss` of the tenant's tokens at the canonical domain."""
         return f"https://{self.domain}/"
 
     @property
     def management_audience(self) -> str:
-        """The identifier of the Management API, for every name of the tenant."""
+        """The identifier of the Management API. The identifier is the same at every domain of the tenant."""
         return f"{self.issuer}api/v2/"
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A stored document: its id, its JSON text, and its place in the order of its list.
+    """A stored document: its id, its JSON text, and its position in the order of its listing.
 
-    The times of its creation and its last change are in UNIX seconds.
+    The times of the creation and the last change are in UNIX seconds.
     """
 
     id: str
@@ -96,9 +96,9 @@ class Row:
 
 
 class Store:
-    """An open database. Methods are thread-safe. Each call, or `transaction`, is atomic.
+    """An open database. Methods are thread-safe. Each call is atomic, and each `transaction` is atomic.
 
-    `clock` (UNIX seconds) dates documents.
+    `clock` (UNIX seconds) gives the times of documents.
     """
 
     def __init__(self, connection: sqlite3.Connection, clock: Callable[[], float] = time) -> None:
@@ -112,7 +112,7 @@ class Store:
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
-        """Make everything inside atomic. An exception undoes it. Transactions do not nest."""
+        """Make all calls inside this context atomic. An exception undoes all calls. Transactions do not nest."""
         with self._lock:
             self._connection.execute("BEGIN IMMEDIATE")
             try:
@@ -128,19 +128,19 @@ class Store:
         return version
 
     def make_tables(self) -> None:
-        """Drop and create all tables. Call it inside a transaction."""
-        for table in (*reversed(DocumentKind), "used_once", "tenant"):  # referring tables first
+        """Drop and create all tables. The caller must have started a transaction."""
+        for table in (*reversed(DocumentKind), "used_once", "tenant"):  # drop referring tables first
             self._rows(f"DROP TABLE IF EXISTS {table}")
         for statement in (*STATEMENTS, f"PRAGMA user_version = {VERSION}"):
             self._rows(statement)
 
     def tenant(self) -> SandboxTenant:
-        """Return the tenant. It is read each time, because another process may reset it."""
+        """Return the tenant. Each call reads the database, because another process may reset the tenant."""
         (row,) = self._rows("SELECT domain, client_id, client_secret, signing_key, seed FROM tenant")
         return SandboxTenant(*row)
 
     def set_tenant(self, tenant: SandboxTenant) -> None:
-        """Write the tenant."""
+        """Write the identity of the tenant."""
         values = (tenant.domain, tenant.client_id, tenant.client_secret, tenant.signing_key, tenant.seed)
         self._rows("INSERT OR REPLACE INTO tenant VALUES (1, ?, ?, ?, ?, ?)", values)
 
@@ -148,7 +148,7 @@ class Store:
         """Insert a document.
 
         Raises:
-            TakenError: if the id or a unique attribute is taken.
+            TakenError: if another document has the same id or the same unique attribute.
         """
         now = self._clock()
         statement = sql("INSERT INTO", kind, "(id, body, created_at, updated_at) VALUES (?, ?, ?, ?)")
@@ -158,18 +158,18 @@ class Store:
         """Replace an existing document.
 
         Raises:
-            TakenError: if another document has a unique attribute of it.
+            TakenError: if another document has the same unique attribute.
         """
         statement = sql("UPDATE", kind, "SET body = ?, updated_at = ? WHERE id = ?")
         self._write(statement, identity, (dump(document), self._clock(), identity))
 
     def get(self, kind: DocumentKind, identity: str) -> Document | None:
-        """Return the document, or None."""
+        """Return the document with the id `identity`, or None."""
         rows = self._rows(sql("SELECT body FROM", kind, "WHERE id = ?"), (identity,))
         return parse(rows[0][0]) if rows else None
 
     def first(self, kind: DocumentKind, filters: Filters) -> Document | None:
-        """Return the first matching document of its list, or None."""
+        """Return the first matching document in the order of the listing, or None."""
         rows = self.find(kind, filters, limit=1)
         return rows[0].document() if rows else None
 
@@ -183,19 +183,19 @@ class Store:
         after: str = "",
         order: Order | None = None,
     ) -> list[Row]:
-        """Return matching documents in the order of their list, after the place `after` (a row's cursor).
+        """Return matching documents in the order of the listing, after the position `after` (the cursor of a row).
 
-        The place belongs to an ascending order.
+        `after` can be combined only with an ascending order.
 
         Raises:
-            ValueError: if `after` is not a place in this list.
+            ValueError: if `after` is not a position in this listing.
         """
         chosen = selection(kind, filters)
         order = order or order_of(kind)
         columns = ", ".join(order.columns)
         place = _place(after, order)
         later = f"AND ({columns}) > ({', '.join('?' * len(place))})" if place else ""
-        # The inner select uses only an index, so late pages are as fast as the first one.
+        # The inner select uses only an index, so late pages are as fast as the first page.
         inner = sql("SELECT id FROM", chosen.sql, later, f"ORDER BY {order.sql} LIMIT ? OFFSET ?")
         named = f"id, body, created_at, updated_at, {columns}"
         outer = sql("SELECT", named, "FROM", kind, f"WHERE id IN ({inner}) ORDER BY {order.sql}")
@@ -209,12 +209,15 @@ class Store:
         return number
 
     def remove(self, kind: DocumentKind, filters: Filters) -> None:
-        """Delete the matching documents and everything that belongs to them. No match is not an error."""
+        """Delete the matching documents and all dependent documents. A call without a match is not an error."""
         chosen = selection(kind, filters)
         self._rows(sql("DELETE FROM", chosen.sql), chosen.values)
 
     def use_once(self, name: str, *, until: float, now: float) -> bool:
-        """Return whether a name is new, and remember it until a time (UNIX seconds). Call it inside a transaction."""
+        """Store a name until the time `until` (UNIX seconds). Return whether the name is new.
+
+        The caller must have started a transaction.
+        """
         self._rows("DELETE FROM used_once WHERE until < ?", (now,))
         return bool(self._rows("INSERT OR IGNORE INTO used_once VALUES (?, ?) RETURNING 1", (name, until)))
 
@@ -230,16 +233,16 @@ class Store:
 
 
 def _row(columns: tuple[Any, ...], order: Order) -> Row:
-    """Return a row of the columns id, body, created_at, updated_at and those of its order.
+    """Return a row from the columns id, body, created_at, updated_at and the columns of the order.
 
-    The cursor is the id, or a JSON array of the columns that sort the list.
+    The cursor is the id, or a JSON array of the columns of the order.
     """
     identity, text, created_at, updated_at, *place = columns
     return Row(identity, text, identity if order == BY_ID else dump(place), created_at, updated_at)
 
 
 def _place(cursor: str, order: Order) -> list[Any]:
-    """Return the values of a cursor. An empty cursor is the start of the list."""
+    """Return the values of a cursor. An empty cursor means the start of the listing."""
     if not cursor or order == BY_ID:
         return [cursor] if cursor else []
     place = parse_foreign(cursor.encode())
@@ -251,10 +254,10 @@ def _place(cursor: str, order: Order) -> list[Any]:
 
 
 def open_store(path: Path, clock: Callable[[], float] = time) -> Store:
-    """Open or create the database file at `path` and its folder. The tables are created later.
+    """Open or create the database file at `path` and its folder. Do not create the tables.
 
-    Only the owner can read a new file. A file that is not a sandbox database is not changed, and links are not
-    followed. `clock` (UNIX seconds) dates documents.
+    Only the owner can read a new file. A file that is not a sandbox database stays unchanged. Symbolic links are
+    refused. `clock` (UNIX seconds) gives the times of documents.
 
     Raises:
         SandboxError: if the file cannot be opened or is not a sandbox database.
@@ -275,15 +278,15 @@ def open_store(path: Path, clock: Callable[[], float] = time) -> Store:
         connection.execute("PRAGMA foreign_keys = ON")
     except sqlite3.Error as error:
         connection.close()
-        raise SandboxError(f"cannot use {path} as sandbox database: {error}; name another file") from error
+        raise SandboxError(f"cannot use {path} as sandbox database: {error}; use another file") from error
     return Store(connection, clock)
 
 
 def _make_file(path: Path) -> bool:
-    """Create an empty file for its owner only, unless it exists. Return whether it was created. Raises OSError."""
+    """Create an empty file for the owner only. Return False if the file already exists. Raises OSError."""
     for file in (path, *(path.with_name(f"{path.name}{suffix}") for suffix in BESIDE)):
         if file.is_symlink():
-            raise SandboxError(f"{file} is a link, which the sandbox database must not be; remove it")
+            raise SandboxError(f"{file} is a symbolic link, not a sandbox database; remove the link")
     try:
         os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, OWNER_ONLY))
     except FileExistsError:
@@ -292,22 +295,22 @@ def _make_file(path: Path) -> bool:
 
 
 def _refuse_foreign(path: Path) -> None:
-    """Raise SandboxError unless the file is a sandbox database. The check uses no lock and creates no file."""
+    """Raise SandboxError if the file is not a sandbox database. The check uses no lock and creates no file."""
     deadline = monotonic() + BUSY_TIMEOUT_SECONDS
     while stat.S_ISREG(path.lstat().st_mode) and not path.stat().st_size and monotonic() < deadline:
-        sleep(RETRY_SECONDS)  # another process has just created it
+        sleep(RETRY_SECONDS)  # another process has just created the file
     if not stat.S_ISREG(path.lstat().st_mode) or not _is_ours(path):
         raise SandboxError(
-            f"{path} is not a sandbox database, so it is not opened; name another file, or remove this one"
+            f"{path} is not a sandbox database, so it is not opened; use another file, or remove this file"
         )
 
 
 def _is_ours(path: Path) -> bool:
-    """Return whether a regular file has the mark of our databases or the tables of an older sandbox."""
+    """Return whether a regular file has the application id of sandbox databases or the tables of an older sandbox."""
     try:
         with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro&immutable=1", uri=True)) as connection:
             (mark,) = connection.execute("PRAGMA application_id").fetchone()
-            if mark:  # another process may change the tables while they are read
+            if mark:  # another process may change the tables during the check
                 return bool(mark == APPLICATION_ID)
             tables = {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
     except sqlite3.DatabaseError:
@@ -318,8 +321,8 @@ def _is_ours(path: Path) -> bool:
 def _use_log(connection: sqlite3.Connection) -> None:
     """Switch a new file to the write-ahead log.
 
-    If several processes open a new file at the same time, SQLite fails at once without the busy timeout. This function
-    therefore waits itself.
+    If several processes open a new file at the same time, SQLite fails at once without the busy timeout. So `_use_log`
+    waits and tries again.
     """
     deadline = monotonic() + BUSY_TIMEOUT_SECONDS
     while True:

@@ -4,32 +4,33 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-# A document contains everything that a caller sent. Unknown attributes are stored and returned.
+# A document contains all attributes in the request, including unknown attributes. Responses contain the same
+# attributes.
 Document = dict[str, Any]
 Schema = Mapping[str, Any]
 
 
 class MalformedJsonError(ValueError):
-    """The bytes are not JSON that can be stored and returned."""
+    """The bytes are not JSON, or are JSON that the sandbox cannot store and return."""
 
 
 def parse(text: str | bytes) -> Document:
-    """Return the document in `text`, which the sandbox wrote."""
+    """Return the document in `text`. The text must come from the sandbox."""
     document: Document = json.loads(text)
     return document
 
 
 def dump(value: object) -> str:
-    """Return `value` as compact JSON. All responses are written this way."""
+    """Return `value` as compact JSON. All responses are compact JSON."""
     return json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
 
 
 def parse_foreign(raw: bytes) -> object:
-    """Return the JSON value in `raw` from any sender.
+    """Return the JSON value in `raw`, which can come from any sender.
 
     Raises:
-        MalformedJsonError: for anything but JSON in UTF-8, and for NaN, infinite numbers, single surrogates and
-            deep nesting, because such values could not be returned.
+        MalformedJsonError: if `raw` is not JSON in UTF-8, or contains a value that no response can contain:
+            NaN, infinite numbers, unpaired surrogates and deep nesting.
     """
     try:
         value: object = json.loads(raw.decode("utf-8"), parse_constant=_refuse, parse_float=_finite)
@@ -41,7 +42,7 @@ def parse_foreign(raw: bytes) -> object:
 
 
 def project(document: Document, names: frozenset[str], *, include: bool) -> Document:
-    """Return `document` with only the named attributes, or without them, in the same order."""
+    """Return `document` with only the attributes in `names`, or without these attributes, in the same order."""
     return {name: value for name, value in document.items() if (name in names) is include}
 
 

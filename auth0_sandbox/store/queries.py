@@ -12,41 +12,42 @@ class Condition:
     values: tuple[object, ...] = ()
 
 
-# The value of a column, or several allowed values. Boolean columns contain 0 and 1. A condition has any name.
+# Filters by column: a value, or several allowed values. Boolean columns contain 0 and 1. The name of a condition is
+# ignored.
 Filters = Mapping[str, str | bool | Sequence[str] | Condition]
-# The names of client grants and organizations in the table of associations.
+# The columns of client grants and organizations in the table of associations.
 _TIES = {
     "client_grants": ("grant_id", "organization_id"),
     "organizations": ("organization_id", "grant_id"),
 }
 
 
-# A filter that is not a column: the id of the associated grant or organization.
+# The name of a filter that is not a column: the id of the associated grant or organization.
 TIED_TO = "tied_to"
 
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """The columns that sort a list, the first one first. Together they are unique."""
+    """The columns that sort a listing, the most important column first. The combination of the columns is unique."""
 
     columns: tuple[str, ...]
     is_descending: bool = False
 
     @property
     def sql(self) -> str:
-        """The columns for ORDER BY."""
+        """The columns as text for ORDER BY."""
         return ", ".join(f"{column} DESC" if self.is_descending else column for column in self.columns)
 
 
 BY_ID = Order(("id",))
 BY_CREATION = Order(("rowid",))
 NEWEST_FIRST = Order(("date", "id"), is_descending=True)
-# Applications are listed in the order of their creation, and the global client comes last (recorded).
+# In recorded responses, applications have the order of their creation, and the global client comes last.
 ORDERS: Mapping[str, Order] = {"clients": Order(("global", "rowid"))}
 
 
 def order_of(table: str) -> Order:
-    """Return the order in which the API lists a kind."""
+    """Return the order of the API's listing for a kind of documents."""
     return ORDERS.get(table, BY_ID)
 
 
@@ -59,10 +60,10 @@ class Selection:
 
 
 def selection(table: str, filters: Filters) -> Selection:
-    """Return the selection for filters.
+    """Return the selection of the documents that match the filters.
 
-    Associations come first in the join, because there are fewer of them and their index is sorted by ids. Without other
-    filters they suffice, because associated documents exist.
+    Associations come first in the join, because fewer associations exist and their index is sorted by ids. Without
+    other filters, the table of associations suffices, because associated documents always exist.
     """
     clauses: list[str] = ["true"]
     values: list[object] = []

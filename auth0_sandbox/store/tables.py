@@ -1,15 +1,15 @@
-"""Pure: the tables of a tenant's database, with indexes for every list of the API.
+"""Pure: the tables of a tenant's database, with indexes for every listing of the API.
 
 Each kind has an id, the JSON text of the response, two times in UNIX seconds, and generated columns for searching.
 """
 
 NO_TABLES = 0
-VERSION = 5  # increase it with every change below
+VERSION = 5  # increase the version with every change below
 APPLICATION_ID = 0x52534258
-"""Marks a database file as one of ours: PRAGMA application_id."""
+"""The application id of sandbox databases: PRAGMA application_id."""
 
 TABLES = frozenset({"tenant", "clients", "resource_servers", "client_grants"})
-"""A database without the mark belongs to an older sandbox if it has all of these tables."""
+"""The tables of an older sandbox. A database with these tables and without an application id is an older sandbox."""
 
 
 def _table(name: str, *columns: str) -> str:
@@ -44,7 +44,7 @@ STATEMENTS = (
         *(_text(name) for name in ("client_id", "default_for", "audience", "subject_type")),
         _flag("allow_any_organization", 0),
     ),
-    # One grant per holder, API and subject type. The index also prevents duplicates by other processes.
+    # Only one grant can exist per holder, API and subject type. The index also prevents duplicates by other processes.
     """CREATE UNIQUE INDEX client_grants_by_key
        ON client_grants (ifnull(client_id, ''), ifnull(default_for, ''), audience, subject_type)""",
     "CREATE INDEX client_grants_by_client ON client_grants (client_id, id)",
@@ -53,7 +53,7 @@ STATEMENTS = (
     "CREATE INDEX client_grants_by_any_organization ON client_grants (allow_any_organization, id)",
     _table("client_credentials", _parent("client_id", "clients")),
     "CREATE INDEX client_credentials_by_client ON client_credentials (client_id, id)",
-    # An association is deleted with its grant or its organization.
+    # An association is deleted together with its grant or its organization.
     _table(
         "organization_client_grants", _parent("organization_id", "organizations"), _parent("grant_id", "client_grants")
     ),

@@ -2,7 +2,7 @@
 
     AUTH0_DOMAIN=… AUTH0_CLIENT_ID=… AUTH0_CLIENT_SECRET=… AUTH0_AUDIENCE=… python bare_reading.py FOLDER [files]
 
-With the argument `files`, the program parses the files only. It neither compares nor stores anything.
+With the argument `files`, the program parses the files only. The program neither compares nor stores grants.
 """
 
 import os

@@ -1,4 +1,4 @@
-"""A click program without function. Its --help takes the minimum time of any click program."""
+"""A click program without a function. Its `--help` needs the minimum time of a click program."""
 
 import click
 

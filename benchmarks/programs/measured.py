@@ -2,8 +2,8 @@
 
     python -I -S measured.py SECONDS OUTPUT COMMAND …
 
-This is a small program without site packages, because the kernel includes the size of the parent process in the peak of
-a new process. CPU time and peak memory include child processes that the command waits for.
+The program is small and loads no site packages, because the kernel includes the size of the parent process in the peak
+of a new process. CPU time and peak memory include child processes that the command waits for.
 """
 
 import json

@@ -1,8 +1,9 @@
-"""A typical script with Auth0's SDK: list, compare, write. It is one of the measured tools.
+"""A typical script with Auth0's SDK: list, compare, write. The script is a measured tool.
 
     AUTH0_DOMAIN=… AUTH0_CLIENT_ID=… AUTH0_CLIENT_SECRET=… python with_sdk.py apply|prune|export FOLDER
 
-The script reads the same grant files as reconciler with PyYAML's C parser. It uses the largest pages of the SDK.
+The script reads the same grant files as reconciler with PyYAML's C parser. The script uses the largest pages of the
+SDK.
 """
 
 import os
@@ -17,7 +18,7 @@ PAGE = 100
 
 
 def main() -> None:
-    """Run the task of the command line."""
+    """Run the task in the command line arguments."""
     task, folder = sys.argv[1], Path(sys.argv[2])
     client = ManagementClient(
         domain=os.environ["AUTH0_DOMAIN"],

@@ -210,10 +210,10 @@ def read_terraform_source(
 
 def _read_state(config: Config, name: str, path: Path, is_selected: IsSelected) -> ForeignGrants:
     if path.is_dir():
-        raise ReconcilerError(f"{name_of(path)} is a folder; run {SHOW} in it and name that file")
+        raise ReconcilerError(f"{name_of(path)} is a folder; run `{SHOW}` in the folder and import state.json")
     text = read_text(path)
     if path.suffix == ".tf" or (reason := wrong_document(text)):
-        reason = wrong_document(text) or f"is not a state; run {SHOW} and name that file"
+        reason = wrong_document(text) or f"is not a state; run `{SHOW}` and import state.json"
         raise ReconcilerError(f"{name_of(path)} {reason}")
     declared = config.tenants.get(name)
     target = declared.target if declared else TargetTenant(name, {})

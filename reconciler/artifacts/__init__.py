@@ -1,1 +1,1 @@
-"""Files that a run writes as evidence: saved plans, journals, snapshots."""
+"""Files that a run writes as evidence: saved plans, journals, snapshots, fleet files and usage files."""

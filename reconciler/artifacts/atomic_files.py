@@ -1,4 +1,4 @@
-"""Write files completely or not at all, if the file system allows it. After a crash, the old content remains."""
+"""Write files completely or not at all, if the file system allows it. After a crash, a file keeps its old content."""
 
 import errno
 import os
@@ -10,28 +10,28 @@ from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 USUAL_MODE = 0o666
-"""The mode of new files. The operating system applies the user's umask to it."""
+"""The file mode of new files. The operating system applies the user's umask to the mode."""
 
 BINARY = getattr(os, "O_BINARY", 0)
-"""The flag for files without conversion of line ends. Only Windows has it."""
+"""The flag of `os.open` for files without conversion of line ends. The flag exists only on Windows."""
 
 OWNER_ONLY = 0o600
 REPLACE_ERRORS = frozenset({errno.EBUSY, errno.EXDEV, errno.EPERM, errno.EACCES, errno.EROFS, errno.ENOTSUP})
-"""Errors after which a file is written in place, for example if it is mounted or its folder is read-only."""
+"""Errors after which a file is overwritten in place. These errors occur for mounted files and in read-only folders."""
 
 OUTPUT_DESCRIPTORS = (1, 2)
-"""The descriptors of stdout and stderr."""
+"""The file descriptors of stdout and stderr."""
 
 
 def write_output(path: Path, content: bytes, mode: int | None = None) -> None:
-    """Write `content` to the file `path`. Create the file if it does not exist. Links are followed.
+    """Write `content` to the file `path`. Create the file if it does not exist. Follow symbolic links.
 
-    A regular file is replaced by a new file with the same owner and group, and with the same mode unless `mode` is
-    given. If a replacement is impossible, or would lose the owner or hard links, the existing file is overwritten.
-    Content is appended to devices, pipes and the file that stdout writes to.
+    A new file with the same owner and group replaces a regular file. The new file has the mode `mode`, or the old mode
+    without that argument. The existing file is overwritten if a replacement is impossible, or would lose the owner or
+    hard links. Content is appended to devices, pipes and the file that stdout writes to.
 
     Raises:
-        OSError: if writing fails. The old content remains. The error contains the file name.
+        OSError: if writing fails. The file keeps its old content. The error contains the file name.
     """
     with _naming(path):
         status = _status(path)
@@ -48,14 +48,14 @@ BYTE_ORDER_MARK = "\ufeff"
 
 
 def rewrite_text(path: Path, text: str) -> None:
-    """Replace the text of the file at `path`, which may be a link. A byte order mark is kept. Raises OSError."""
+    """Replace the text of the file at `path`, which may be a symbolic link. Keep a byte order mark. Raises OSError."""
     file = Path(os.path.realpath(path))
     has_mark = file.read_bytes().startswith(BYTE_ORDER_MARK.encode())
     write_output(file, f"{BYTE_ORDER_MARK if has_mark else ''}{text}".encode())
 
 
 def check_output(path: Path) -> None:
-    """Check that `write_output` can write `path`, without changing it.
+    """Check that `write_output` can write `path`. Leave the file at `path` unchanged.
 
     Raises:
         OSError: if the file cannot be written. The error contains the file name.
@@ -73,7 +73,7 @@ def check_output(path: Path) -> None:
 
 
 def empty_output(path: Path) -> None:
-    """Remove the content of a regular file that `write_output` would replace. Raises OSError."""
+    """Empty the regular file at `path`, which `write_output` would replace. Raises OSError."""
     with _naming(path):
         status = _status(path)
         if status and stat.S_ISREG(status.st_mode) and not _is_process_output(status):
@@ -81,24 +81,27 @@ def empty_output(path: Path) -> None:
 
 
 def check_folder(folder: Path) -> None:
-    """Check that files can be created in `folder`, or in its first existing parent.
+    """Check that files can be created in `folder`.
 
     Raises:
-        OSError: if no file can be created. The error contains the folder.
+        OSError: if no file can be created. The error contains the name of the folder.
     """
     with _naming(folder), _temporary_file(folder / "any", b"", OWNER_ONLY):
         pass
 
 
 def check_new_folder(folder: Path) -> None:
-    """Check that files can be created in `folder`, which may not exist yet. Raises OSError like `check_folder`."""
+    """Check that files can be created in `folder`, or in its first existing parent.
+
+    Raises OSError like `check_folder`.
+    """
     while not os.path.lexists(folder):
         folder = folder.parent
     check_folder(folder)
 
 
 def write_new_files(texts: Mapping[Path, str]) -> None:
-    """Create all files and their folders. If one cannot be created, none remains. Files are never overwritten.
+    """Create all files and their folders. If one file cannot be created, no file remains. Existing files are kept.
 
     Raises:
         FileExistsError: if a file already exists.
@@ -121,7 +124,7 @@ def write_new_files(texts: Mapping[Path, str]) -> None:
 
 
 def _remove_folder(folder: Path) -> None:
-    with suppress(OSError):  # another program may have created a file in it
+    with suppress(OSError):  # another program may have created a file in the folder
         folder.rmdir()
 
 
@@ -136,7 +139,7 @@ def _naming(path: Path) -> Iterator[None]:
 
 
 def _status(path: Path) -> os.stat_result | None:
-    """Return the status of the file at `path`, or None if it does not exist. Links are followed."""
+    """Return the status of the file at `path`, or None if the file does not exist. Follow symbolic links."""
     try:
         return path.stat()
     except FileNotFoundError:
@@ -144,7 +147,7 @@ def _status(path: Path) -> os.stat_result | None:
 
 
 def _is_process_output(status: os.stat_result) -> bool:
-    """Return whether stdout or stderr writes to this file. If it were replaced, their output would be lost."""
+    """Return whether stdout or stderr writes to the file. A replacement of the file would lose the output."""
     for descriptor in OUTPUT_DESCRIPTORS:
         with suppress(OSError):
             if os.path.samestat(os.fstat(descriptor), status):
@@ -162,14 +165,14 @@ def _open_existing(path: str, flags: int) -> int:
 
 
 def _replace(file: Path, content: bytes, mode: int | None, status: os.stat_result | None) -> bool:
-    """Replace `file` by a new file. Return False if this is impossible and the file must be overwritten."""
+    """Replace `file` by a new file. Return False if the replacement is impossible and the file must be overwritten."""
     new_mode = stat.S_IMODE(status.st_mode) if mode is None and status else mode
     try:
         with _temporary_file(file, content, USUAL_MODE if new_mode is None else new_mode) as draft:
             if status:
                 _copy_owner(draft, status)
             if new_mode is not None:
-                draft.chmod(new_mode)  # after chown, which may clear bits of the mode
+                draft.chmod(new_mode)  # set after chown, because chown may clear bits of the mode
             draft.replace(file)
     except OSError as error:
         if status is None or error.errno not in REPLACE_ERRORS:
@@ -179,13 +182,13 @@ def _replace(file: Path, content: bytes, mode: int | None, status: os.stat_resul
 
 
 def _copy_owner(file: Path, status: os.stat_result) -> None:
-    """Give a file the owner and group of `status`. On Windows, files have none."""
+    """Set the owner and group of `file` to the owner and group in `status`. Do nothing on Windows."""
     if sys.platform != "win32" and (file.stat().st_uid, file.stat().st_gid) != (status.st_uid, status.st_gid):
         os.chown(file, status.st_uid, status.st_gid)
 
 
 def _overwrite(file: Path, content: bytes, mode: int | None) -> None:
-    """Overwrite an existing file. If that fails, restore the old content."""
+    """Overwrite an existing file. If the write fails, restore the old content."""
     before = file.read_bytes()
     descriptor = os.open(file, os.O_WRONLY | BINARY)
     try:
@@ -217,7 +220,10 @@ def _write_all(descriptor: int, content: bytes) -> None:
 
 @contextmanager
 def _temporary_file(path: Path, content: bytes, mode: int) -> Iterator[Path]:
-    """Create a temporary file in the folder of `path` and flush its content to disk. Remove it at the end."""
+    """Create a temporary file in the folder of `path` and flush its content to disk.
+
+    The file is removed at the end of the context.
+    """
     temporary = path.with_name(f".reconciler-{secrets.token_hex(8)}")
     try:
         descriptor = os.open(temporary, os.O_WRONLY | BINARY | os.O_CREAT | os.O_EXCL, mode)

@@ -1,4 +1,4 @@
-"""Pure: grants, keys and changed fields as JSON data and back, and data as indented JSON."""
+"""Pure: convert grants, keys and changed fields to JSON data and back, and render JSON data as indented text."""
 
 import json
 from collections.abc import Mapping
@@ -10,18 +10,18 @@ from reconciler.core.grant import ClientGrant, Key
 
 
 def json_text(value: object) -> str:
-    """Return a value as indented JSON with a line feed.
+    """Return a value as indented JSON with a line feed at the end.
 
-    The runner of a CI job interprets text after `##[` as a command. It is therefore escaped, which does not change the
-    JSON value. Non-ASCII characters and U+007F are escaped, too.
+    The runner of a CI job interprets text after `##[` as a command. So `##[` is escaped, and the JSON value stays the
+    same. Non-ASCII characters and U+007F are also escaped.
     """
     return json.dumps(value, indent=2).replace("##[", "#\\u0023[").replace("\x7f", "\\u007f") + "\n"
 
 
 def json_by_items(value: Mapping[str, object]) -> str:
-    """Return an object as JSON with one line per item of its lists and one per other field.
+    """Render a JSON object with one line for each field. A list has one line for each item.
 
-    Such files can be compared line by line. Writing them is ten times faster than indented JSON.
+    `diff` can compare such files line by line. Writing in this form is ten times faster than writing indented JSON.
     """
     fields = [f"{json.dumps(name)}: {_items(field)}" for name, field in value.items()]
     return "{\n  " + ",\n  ".join(fields) + "\n}\n"
@@ -34,7 +34,7 @@ def _items(field: object) -> str:
 
 
 def key_json(key: Key) -> dict[str, object]:
-    """Return a key as JSON data. `other_holder` is present only if the holder is of an unknown kind."""
+    """Return a key as JSON data. `other_holder` is present only if Auth0 returned an unknown kind of holder."""
     return {
         **({"other_holder": key.other_holder} if key.other_holder else {}),
         "client_id": key.client_id,
@@ -45,7 +45,7 @@ def key_json(key: Key) -> dict[str, object]:
 
 
 def grant_json(grant: ClientGrant) -> dict[str, object]:
-    """Return a grant as JSON data with all fields, including defaults. Sets are sorted.
+    """Return a grant as JSON data with all fields, including fields with default values. Sets become sorted lists.
 
     `organizations` is present only if the organizations of the grant are known.
     """
@@ -57,21 +57,21 @@ _GRANT_FIELDS = ClientGrant._fields[1:]
 
 
 def key_from_json(data: Mapping[str, Any]) -> Key:
-    """Return the key that `key_json` wrote."""
+    """Convert JSON data from `key_json` back to a key."""
     return Key(
         data["client_id"], data["audience"], data["subject_type"], data["default_for"], data.get("other_holder", "")
     )
 
 
 def grant_from_json(data: Mapping[str, Any]) -> ClientGrant:
-    """Return the grant that `grant_json` wrote."""
+    """Convert JSON data from `grant_json` back to a grant."""
     values = {name: data[name] for name in _GRANT_FIELDS if data.get(name) is not None}
     sets = {name: frozenset(value) for name, value in values.items() if BY_NAME[name].kind is FieldKind.SET}
     return ClientGrant(key_from_json(data), **{**values, **sets})
 
 
 def field_json(change: FieldChange) -> dict[str, object]:
-    """Return a changed field: the added and removed items of a set, or both values of a setting."""
+    """Return a changed field: the added and removed items of a set, or the old and new value of a setting."""
     match change:
         case SetChange():
             return {"field": change.field, "added": list(change.added), "removed": list(change.removed)}

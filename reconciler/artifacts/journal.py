@@ -1,7 +1,8 @@
-"""The journal of a run: one line before and after each write, on disk before the next step.
+"""The journal of a run. The run appends one line before and one line after each write to the tenant.
 
-A journal is a file with JSON Lines and mode 0600. An intent without a result means that the outcome of the write is
-unknown. A later run reads journals only to find out whether a saved plan was already applied.
+A line is on disk before the next step of the run. A journal is a file with JSON Lines and mode 0600. An intent without
+a result means that the outcome of the write is unknown. A later run reads journals only to find out whether a saved
+plan was already applied.
 """
 
 import asyncio
@@ -33,10 +34,10 @@ class JournalError(ReconcilerError):
 
 
 class Journal:
-    """The open journal of one run. Times are in UTC.
+    """The open journal of one run. All times are in UTC.
 
-    A line is on disk when the method that adds it returns. Changes that run at the same time share one fsync (group
-    commit), because fsync takes longer than most requests to a tenant.
+    A line is on disk when the method that adds the line returns. Changes that run at the same time share one fsync
+    (group commit), because fsync takes longer than most requests to a tenant.
     """
 
     def __init__(self, run: str, path: Path, descriptor: int, flush: Callable[[int], None] = os.fsync) -> None:
@@ -50,11 +51,10 @@ class Journal:
         self._directory = Directory()
 
     async def begin(self, plan: Plan, saved_plan: str | None = None, evidence: Mapping[str, str] | None = None) -> None:
-        """Record the start of a run: the tenant, the checksum of the saved plan that approves it, and `evidence`.
+        """Record the start of a run: the tenant, the checksum of the approving saved plan, and `evidence`.
 
-        `evidence` says who runs the program, for which commit, and how the run was approved.
-
-        Raises JournalError, like all methods below.
+        `evidence` contains the user of the program, the commit, and the kind of approval. `begin` and all later methods
+        raise JournalError.
         """
         self._directory = plan.directory
         content: dict[str, object] = {
@@ -67,7 +67,7 @@ class Journal:
         await self._append(content)
 
     async def intend(self, number: int, change: Change) -> None:
-        """Record that a change is about to be sent."""
+        """Record a change before its request is sent."""
         before, after = grant_before(change), grant_after(change)
         await self._append(
             {
@@ -92,7 +92,7 @@ class Journal:
         await self._append({"event": "end", "converged": converged})
 
     def close(self) -> None:
-        """Close the file."""
+        """Close the journal file."""
         os.close(self._descriptor)
 
     async def _append(self, entry: Mapping[str, object]) -> None:
@@ -116,7 +116,10 @@ class Journal:
             raise self._remember_error(JournalError(f"the journal {self.path} cannot be written: no space left"))
 
     def _flush_lines(self) -> None:
-        """Flush all lines to disk. After an error, every later call fails, because lost lines stay lost."""
+        """Flush all lines to disk.
+
+        After an error, every later call fails, because the lost lines cannot be recovered.
+        """
         written = self._written
         if self._error_text:
             raise JournalError(self._error_text)
@@ -127,7 +130,7 @@ class Journal:
         self._on_disk = written
 
     def _remember_error(self, error: JournalError) -> JournalError:
-        """Store the error, so that later calls fail, too. A journal with a lost line is not reliable."""
+        """Store the error, so that later calls also fail. A journal that has lost a line is not reliable."""
         self._error_text = str(error)
         return error
 
@@ -139,7 +142,7 @@ def open_journal(folder: Path) -> Journal:
     """Open the journal of a new run in `folder`/journal.
 
     Raises:
-        JournalError: if it cannot be created.
+        JournalError: if the journal file cannot be created.
     """
     run = f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(3)}"
     path = folder / FOLDER / f"{run}.jsonl"
@@ -153,14 +156,14 @@ def open_journal(folder: Path) -> Journal:
 
 SUFFIX = ".jsonl"
 MAX_JOURNAL_BYTES = 500_000_000
-"""The maximum size of a journal."""
+"""The maximum size of a journal file in bytes."""
 
 FIRST_LINE_BYTES = 65_536
-"""The number of bytes that are searched for the first line. This line is much shorter."""
+"""The number of bytes that `_may_mention` reads to find the first line. The first line of a journal is much shorter."""
 
 
 def run_names(folder: Path) -> list[str]:
-    """Return the names of the runs with a journal in `folder`/journal, newest first. Each name starts with the time.
+    """Return the names of the runs with a journal in `folder`/journal, newest first. Each name starts with a time.
 
     Raises:
         ReconcilerError: if the folder cannot be read.
@@ -176,7 +179,7 @@ def run_names(folder: Path) -> list[str]:
 
 
 def read_run(folder: Path, name: str) -> PastRun:
-    """Return the content of the journal of a run.
+    """Return the content of the journal of the run `name`.
 
     Raises:
         ReconcilerError: if the journal cannot be read.
@@ -201,7 +204,7 @@ def run_that_applied(folder: Path, saved_plan: str) -> str | None:
 
 
 def _may_mention(folder: Path, name: str, saved_plan: str) -> bool:
-    """Return whether the first line of a journal may contain this checksum. Special files are not read."""
+    """Return whether the first line of a journal may contain the checksum `saved_plan`. Do not read special files."""
     try:
         with open(journal_path(folder, name), "rb", opener=_opener) as file:
             return stat.S_ISREG(os.fstat(file.fileno()).st_mode) and saved_plan.encode() in file.read(FIRST_LINE_BYTES)
@@ -214,5 +217,5 @@ def _opener(path: str, flags: int) -> int:
 
 
 def journal_path(folder: Path, name: str) -> Path:
-    """Return the path of the journal of a run."""
+    """Return the path of the journal of the run `name`."""
     return folder / FOLDER / f"{name}{SUFFIX}"

@@ -1,10 +1,10 @@
 """Read and write saved plans.
 
-A saved plan is an approval. `apply` makes a new plan and executes it only if the saved plan contains all of its
-changes.
+A saved plan is an approval. `apply` computes a new plan and executes the new plan only if the saved plan contains all
+of the new plan's changes.
 
-The checksum of a saved plan detects accidental damage. It does not prove who wrote the file, because anybody can
-compute it.
+The checksum of a saved plan detects accidental damage. The checksum does not prove the author of the file, because
+anybody can compute a checksum.
 """
 
 import json
@@ -30,18 +30,21 @@ from reconciler.files.schema import violations
 
 MAX_FILE_BYTES = 500_000_000
 MAX_CLOCK_SKEW = timedelta(minutes=5)
-"""The allowed difference between the clocks of the machines that plan and apply."""
+"""The allowed difference between the clocks of the machine that runs `plan` and the machine that runs `apply`."""
 PLAN_START = re.compile(rb'\s*\{\s*"format_version"\s*:')
 PLAN_START_BYTES = 100
 BYTES_PER_BRACKET = 8
-"""A saved plan has many more bytes per list or object. Other files are refused, because they would fill the memory."""
+"""The least number of bytes per list or object in a saved plan. A file with fewer bytes is refused.
+
+Parsing such a file could fill the memory. A saved plan from reconciler has many more bytes per list or object.
+"""
 MAX_EXACT_INTEGER = 2**53
-"""JSON parsers may round larger integers."""
+"""The largest integer that every JSON parser reads exactly. JSON parsers may round larger integers."""
 
 
 @dataclass(frozen=True, slots=True)
 class SavedPlan:
-    """A plan from a file, the time at which it was made, and its options. `checksum` identifies the file."""
+    """A plan that was read from a file, with its creation time and its options. `checksum` identifies the file."""
 
     plan: Plan
     created_at: datetime
@@ -50,9 +53,9 @@ class SavedPlan:
 
 
 def write_plan(path: Path, plan: Plan, options: Mapping[str, bool], now: datetime) -> None:
-    """Write `plan` to `path`, completely or not at all. Only the owner may read the file.
+    """Write `plan` to the file `path`, completely or not at all. Only the owner may read the file.
 
-    The bytes depend only on the arguments and the version of reconciler.
+    The content of the file depends only on the arguments and the version of reconciler.
 
     Raises:
         ReconcilerError: if the file cannot be written.
@@ -71,7 +74,7 @@ def write_plan(path: Path, plan: Plan, options: Mapping[str, bool], now: datetim
 
 
 def discard_plan(path: Path) -> bool:
-    """Remove the saved plan at `path`, so that nobody applies it later. Return whether it existed.
+    """Remove the saved plan at `path`, so that nobody applies the plan later. Return whether the file existed.
 
     Devices, pipes and empty files are left unchanged.
 
@@ -83,7 +86,7 @@ def discard_plan(path: Path) -> bool:
             return False
         if not _starts_like_plan(path):
             raise ReconcilerError(f"{path} is not a saved plan and would be overwritten; use another name for --out")
-        Path(os.path.realpath(path)).unlink()  # if the path is a link, the link remains
+        Path(os.path.realpath(path)).unlink()  # if the path is a symbolic link, the link remains
     except OSError as error:
         raise ReconcilerError(f"the plan {path} cannot be written: {error.strerror}") from error
     return True
@@ -94,7 +97,7 @@ def _is_empty(path: Path) -> bool:
 
 
 def _starts_like_plan(path: Path) -> bool:
-    """Return whether a file starts like a saved plan of any format version. The rest is not checked."""
+    """Return whether a file starts like a saved plan of any format version. Read only the start of the file."""
     if not path.is_file():
         return False
     with path.open("rb") as file:
@@ -106,14 +109,16 @@ def read_plan(path: Path) -> SavedPlan:
 
     Raises:
         ReconcilerError: if the file cannot be read.
-        StalePlanError: if it is not a saved plan, has another format version, or was altered.
+        StalePlanError: if the file is not a saved plan, has another format version, or was altered.
     """
     content = _content(path)
     if isinstance(content, dict) and content.get("format_version", FORMAT_VERSION) != FORMAT_VERSION:
         version = quote_text(str(content["format_version"]))
-        raise StalePlanError(f"{path} has the format {version}; this version knows {quote_text(FORMAT_VERSION)}")
+        raise StalePlanError(
+            f"{path} has format version {version}; this reconciler reads only {quote_text(FORMAT_VERSION)}"
+        )
     if not isinstance(content, dict) or "saved" not in content:
-        raise StalePlanError(f"{path} is not a saved plan; create one with plan --out")
+        raise StalePlanError(f"{path} is not a saved plan; create a saved plan with `plan --out`")
     try:
         saved = _saved(content, path)
     except RecursionError:
@@ -124,7 +129,7 @@ def read_plan(path: Path) -> SavedPlan:
 
 
 def _saved(content: Mapping[str, Any], path: Path) -> SavedPlan | None:
-    """Return the saved plan with this content, or None if `write_plan` cannot have written it."""
+    """Return the saved plan in `content`, or None if `write_plan` cannot have written the content."""
     unsigned = {name: value for name, value in content.items() if name != "checksum"}
     checksum = digest(unsigned)
     if content.get("checksum") != checksum or errors(violations(content, stored.load(stored.PLAN), file=str(path))):
@@ -140,7 +145,7 @@ def _saved(content: Mapping[str, Any], path: Path) -> SavedPlan | None:
 
 
 def refuse_unless_current(saved: SavedPlan, tenant: TenantName, max_age: timedelta, now: datetime) -> None:
-    """Raise StalePlanError if the plan is for another tenant, older than `max_age`, or from the future."""
+    """Raise StalePlanError if the saved plan is for another tenant, is older than `max_age`, or is from the future."""
     if saved.plan.tenant != tenant:
         raise StalePlanError(f"the plan was made for {saved.plan.tenant}, not for {tenant}")
     age = now - saved.created_at
@@ -156,27 +161,27 @@ def refuse_unless_current(saved: SavedPlan, tenant: TenantName, max_age: timedel
         )
 
 
-def _content(path: Path) -> Any:  # noqa: ANN401 - JSON; the schema checks it later
+def _content(path: Path) -> Any:  # noqa: ANN401 - JSON data that the schema checks later
     data = read(path, MAX_FILE_BYTES)
     if isinstance(data, Problem):
         raise ReconcilerError(f"{data.source}: {data.what}")
     try:
         return parse_untrusted_json(data)
     except (ValueError, RecursionError) as error:
-        raise StalePlanError(f"{path} is not a saved plan; create one with plan --out") from error
+        raise StalePlanError(f"{path} is not a saved plan; create a saved plan with `plan --out`") from error
 
 
-def parse_untrusted_json(data: bytes) -> Any:  # noqa: ANN401 - JSON; the schema checks it later
-    """Parse JSON from somebody else, as reconciler writes it: no repeated keys, no fractions, no huge numbers.
+def parse_untrusted_json(data: bytes) -> Any:  # noqa: ANN401 - JSON data that the schema checks later
+    """Parse JSON from an untrusted source. Accept only integers up to 2**53 as numbers, and no repeated keys.
 
-    Raises ValueError or RecursionError for other content, and for content that would fill the memory.
+    Raises ValueError or RecursionError for invalid content, and for content that would fill the memory.
     """
     if (data.count(b"[") + data.count(b"{")) * BYTES_PER_BRACKET > len(data) + PLAN_START_BYTES:
         raise ValueError("too many lists and objects")
     content = json.loads(
         data, object_pairs_hook=_object, parse_int=_integer, parse_float=_refuse, parse_constant=_refuse
     )
-    json.dumps(content, ensure_ascii=False).encode()  # fails for unpaired surrogates
+    json.dumps(content, ensure_ascii=False).encode()  # raises an error for unpaired surrogates
     return content
 
 

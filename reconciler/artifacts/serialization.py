@@ -1,4 +1,4 @@
-"""Pure: plans as JSON data (schemas/plan.schema.json) and back."""
+"""Pure: convert plans to JSON data (schemas/plan.schema.json) and back."""
 
 import hashlib
 import json
@@ -41,7 +41,10 @@ Json = dict[str, object]
 
 
 def plan_json(plan: Plan) -> Json:
-    """Return the plan as JSON data. Blocked changes come last, with their reason."""
+    """Return the plan as JSON data.
+
+    Blocked changes come last. A blocked change contains the reason why it is blocked.
+    """
     actions = [action_of(change) for change in plan.changes]
     ends = [_expiry_change(each, plan) for each in plan.expiry_changes]
     return {
@@ -74,14 +77,14 @@ def plan_json(plan: Plan) -> Json:
 
 
 def tenant_json(tenant: TenantName) -> Json:
-    """Return the name and domain of a tenant, and whether it is a sandbox."""
+    """Return the name and domain of a tenant, and whether the tenant is a sandbox."""
     return {"name": tenant.name, "domain": tenant.domain, "sandbox": tenant.is_sandbox}
 
 
 def plan_id(plan: Plan) -> str:
     """Return the digest of the plan's effect. Plans with equal effects on the same tenant have equal digests.
 
-    Compare the whole digest. Somebody can construct two plans whose digests start with the same characters.
+    Always compare whole digests. An attacker can construct two plans whose digests start with the same characters.
     """
     return digest(
         {
@@ -93,16 +96,16 @@ def plan_id(plan: Plan) -> str:
 
 
 def short_id(plan: Plan) -> str:
-    """Return the first characters of the plan's id. They are only shown, and never compared."""
+    """Return the first characters of the plan's id. Show the short id to people, but never compare short ids."""
     return plan_id(plan)[:SHORT_ID_LENGTH]
 
 
 APPROVED = ("client_name", "api_name", "risks", "facts")
-"""What an approval of a change covers besides its effect."""
+"""The JSON fields of a change that an approval covers in addition to the effect of the change."""
 
 
 def approval_id(plan: Plan) -> str:
-    """Return the digest of all that an approval of the plan covers. Compare the whole digest."""
+    """Return the digest of everything that an approval of the plan covers. Always compare whole digests."""
     changes = [_change(change, plan, None) for change in plan.changes]
     covered = [
         {name: change.get(name) for name in APPROVED} | ({"expires": change["expires"]} if "expires" in change else {})
@@ -112,7 +115,7 @@ def approval_id(plan: Plan) -> str:
 
 
 def change_effect(change: Change) -> Json:
-    """Return the effect of a change as JSON data. An approval covers every change with an equal effect."""
+    """Return the effect of a change as JSON data. Approvals compare the effects of changes."""
     before, after = grant_before(change), grant_after(change)
     return {
         "action": action_of(change),
@@ -123,13 +126,13 @@ def change_effect(change: Change) -> Json:
 
 
 def digest(value: object) -> str:
-    """Return the SHA-256 of a JSON value in canonical form, in hexadecimal."""
+    """Return the SHA-256 of a JSON value in canonical form, as hexadecimal text."""
     canonical = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
     return hashlib.sha256(canonical.encode()).hexdigest()
 
 
 def plan_from_json(data: Mapping[str, Any]) -> Plan:
-    """Return the plan in `data`, which must have passed its schema."""
+    """Return the plan in `data`. The caller must have validated `data` against the schema of plans."""
     changes = [(_change_from(each), each["blocked"]) for each in data["changes"]]
     moved = [each["moved_to"] for each in data["no_longer_declared"] if each["moved_to"]]
     ends = data.get("expiry_changes", ())
@@ -163,7 +166,7 @@ def plan_from_json(data: Mapping[str, Any]) -> Plan:
 
 
 def selection_json(result: SelectionResult) -> Json:
-    """Return a selection with its numbers as JSON data."""
+    """Return a selection of grants as JSON data, with the numbers of selected grants and other declared grants."""
     selection = {name: list(getattr(result.selection, name)) for name in SELECTION_FIELDS}
     return {**selection, "selected": result.selected, "others": result.others}
 
@@ -174,12 +177,12 @@ def _selection_from(data: Mapping[str, Any]) -> SelectionResult:
 
 
 def action_of(change: Change) -> str:
-    """Return the word for a change: create, update or delete."""
+    """Return the action of a change as a word: create, update or delete."""
     return type(change).__name__.lower()
 
 
 def _organization_names(plan: Plan) -> Json:
-    """Return the known names of the organizations in the plan's changes, by id."""
+    """Return the known names of the organizations in the plan's changes, as a mapping from id to name."""
     known = plan.directory.organizations_by_id
     return {identity: known[identity].name for identity in sorted(_organizations(plan)) if identity in known}
 
@@ -220,7 +223,7 @@ def _change(change: Change, plan: Plan, blocked: str | None) -> Json:
 
 
 def _deletion(change: Delete) -> Json:
-    """Return the declaration of a deleted grant: the expired one, or an earlier one if it is known."""
+    """Return the declaration of a deleted grant: the expired declaration, or else an earlier declaration if known."""
     if change.expired:
         source = change.expired.source
         return {"expired": {"expires": change.expired.expires, "source": _source(source)}}

@@ -1,8 +1,8 @@
 """Snapshots: grant files with the state of the changed grants before a run. Applying a snapshot undoes the run.
 
-A snapshot contains the JSON file MANIFEST with the run, its tenant, the digest of each grant file, and the grants that
-the run creates. A folder is used as a snapshot only if it is in the folder of reconciler and its MANIFEST lists its
-files.
+A snapshot contains the JSON file MANIFEST, with the run, the tenant, the digest of each grant file, and the grants that
+the run creates. A folder is accepted as a snapshot only inside the state folder of reconciler, and only if MANIFEST
+lists its files.
 """
 
 import hashlib
@@ -24,17 +24,17 @@ MANIFEST = "MANIFEST"
 
 
 def snapshot_path(folder: Path, run: str) -> Path:
-    """Return the path of the snapshot of a run."""
+    """Return the path of the snapshot of the run `run`."""
     return folder / FOLDER / run
 
 
 def write_snapshot(folder: Path, run: str, plan: Plan, directory: Directory, only_for: str | None = None) -> Path:
     """Write the current state of the grants that `plan` changes to `folder`/snapshots/RUN. Return that folder.
 
-    With `only_for`, the name of a tenant, the files apply to that tenant only.
+    `only_for` is the name of a tenant. With `only_for`, the grant files apply to that tenant only.
 
     Raises:
-        ReconcilerError: if the snapshot cannot be written. Then the plan must not be applied.
+        ReconcilerError: if the snapshot cannot be written. The plan must not be applied without a snapshot.
     """
     before = [grant for change in plan.changes if (grant := grant_before(change)) is not None]
     title = f"Grants of {plan.tenant} before run {run}; applying this folder undoes the run."
@@ -65,7 +65,7 @@ def rollback_of(folder: Path, state_folder: Path) -> Rollback | None:
     """Return the rollback for the snapshot in `folder`, or None if `folder` is not a snapshot in `state_folder`.
 
     Raises:
-        ReconcilerError: if the files of the snapshot are not the ones that the run wrote.
+        ReconcilerError: if somebody changed, added or removed files of the snapshot after the run.
     """
     if (
         folder.is_symlink()
@@ -77,11 +77,11 @@ def rollback_of(folder: Path, state_folder: Path) -> Rollback | None:
         manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
         found = {path.name: _digest(path.read_bytes()) for path in _files(folder)}
         if found != manifest["files"]:
-            raise ReconcilerError(f"{folder}: its files are not the ones that the run wrote; use another snapshot")
+            raise ReconcilerError(f"the files in {folder} have changed since the run; use another snapshot")
         created = tuple(grant_from_json(each) for each in manifest["created"])
         return Rollback(str(manifest["run"]), str(manifest["tenant"]), str(manifest["domain"]), created)
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-        raise ReconcilerError(f"{folder / MANIFEST} cannot be read: it is not the file that the run wrote") from error
+        raise ReconcilerError(f"{folder / MANIFEST} has changed since the run; use another snapshot") from error
 
 
 def _files(folder: Path) -> Iterable[Path]:

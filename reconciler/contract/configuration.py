@@ -24,20 +24,20 @@ from reconciler.core.tenant_filter import BUILT_IN, INVALID_PLACEHOLDER, VARIABL
 END = r"(?![\s\S])"
 """Matches the end of a text. In Python, `$` also matches before a line break at the end."""
 PREFIX = f"^AUTH0_([A-Z0-9]+_)*{END}"
-"""Matches the prefixes that `credentials` may have, so that a pull request cannot read other environment variables."""
+"""Matches the allowed values of `credentials`, so that a pull request cannot read other environment variables."""
 SHARED_SETTINGS = (
     *("variables", "scope_sets", "credentials", "manage", "protect", "own", "limits", "policy", "warn_before"),
 )
-"""Settings that can be global or per tenant."""
+"""The settings that can be global or per tenant."""
 WAVE_NAME = f"^[A-Za-z0-9][A-Za-z0-9._-]*{END}"
-"""Matches the names of waves. They appear in job names and environments of CI services."""
+"""Matches the names of waves. CI services show the names of waves as names of jobs and environments."""
 
 
 def config_schema() -> dict[str, Any]:
     """Return the schema of reconciler.yaml (JSON Schema 2020-12)."""
     tenants = {
         "title": "Tenants",
-        "description": "The tenants. Each key is the name that you choose for a tenant.",
+        "description": "The tenants by name. Choose any name for a tenant.",
         "type": "object",
         "additionalProperties": {"$ref": "#/$defs/tenant"},
         "examples": [
@@ -47,13 +47,13 @@ def config_schema() -> dict[str, Any]:
             },
         ],
     }
-    default_tenant = text_schema("Default tenant", "The tenant to use if neither --tenant nor AUTH0_DOMAIN names one.")
+    default_tenant = text_schema("Default tenant", "The name of the tenant to use without --tenant and AUTH0_DOMAIN.")
     return {
         "$schema": DIALECT,
         **object_schema(
             "reconciler.yaml",
-            "The tenants, and the rules for changes in them. This file contains no credentials. "
-            "They come from environment variables.",
+            "The tenants, and the rules for changes in the tenants. This file contains no credentials. "
+            "Credentials come from environment variables.",
             {
                 "default_tenant": {**default_tenant, "examples": ["sandbox"]},
                 **_shared(),
@@ -84,18 +84,18 @@ def _shared() -> Schema:
 def _tenant() -> Schema:
     kind = {
         "title": "Kind",
-        "description": "auth0: a tenant on the network. sandbox: a local tenant in a file.",
+        "description": "auth0: a tenant of Auth0. sandbox: a local tenant in a file.",
         "type": "string",
         "enum": ["auth0", "sandbox"],
         "default": "auth0",
     }
     domain = "The tenant's domain. A loopback address uses plain HTTP unless it starts with https://."
     canonical_domain = (
-        "The domain that Auth0 assigned to the tenant, if `domain` is a custom domain. Each run compares it with the "
-        "tenant's identity, and stops before the first write if they differ."
+        "The domain that Auth0 assigned to the tenant, if `domain` is a custom domain. Each run compares the canonical "
+        "domain with the tenant's identity. If the two differ, the run stops before the first write."
     )
-    seed = "For a sandbox: the YAML file with the initial content, relative to this file."
-    database = "For a sandbox: the file that stores the state, relative to this file."
+    seed = "For a sandbox: the YAML file with the initial content, relative to reconciler.yaml."
+    database = "For a sandbox: the file for the state of the tenant, relative to reconciler.yaml."
     fields = {
         "kind": kind,
         "domain": {**text_schema("Domain", domain), "examples": ["example.eu.auth0.com", "127.0.0.1:8321"]},
@@ -104,13 +104,13 @@ def _tenant() -> Schema:
         "database": {**text_schema("Database", database), "examples": [".reconciler/sandbox.sqlite"]},
         **_shared(),
     }
-    description = "An Auth0 tenant, or a sandbox, which is a local tenant that needs no credentials."
+    description = "An Auth0 tenant, or a sandbox (a local tenant without credentials)."
     return {**object_schema("Tenant", description, fields), "allOf": list(_kind_rules())}
 
 
 def _kind_rules() -> Iterator[Schema]:
     of_auth0 = {"properties": {"kind": {"const": "auth0"}}}
-    sentence = 'the tenant has no domain; add one, or write "kind: sandbox"'
+    sentence = 'the tenant has no domain; add a domain, or write "kind: sandbox"'
     yield {"if": of_auth0, "then": {"required": ["domain"], "errorMessage": sentence}}
     refused = {
         name: {
@@ -152,23 +152,23 @@ def _variables() -> Schema:
 
 def _scope_sets() -> Schema:
     scope = {
-        **text_schema("Scope", 'A scope. A scope that starts with "@" is written with "@@".'),
+        **text_schema("Scope", 'A scope. Write "@@" at the start of a scope that starts with "@".'),
         "maxLength": MAX_SCOPE_LENGTH,
         "allOf": [
             must_not_match(CONTROL_CHARACTERS, "a scope contains a control character; remove it"),
-            must_not_match("^@(?!@)", "a scope set cannot contain a scope set; list its scopes"),
+            must_not_match("^@(?!@)", "a scope set cannot contain a scope set; list the scopes instead"),
             must_not_match(INVALID_PLACEHOLDER, 'invalid variable after "${"; write ${name}, or $${ for a literal ${'),
         ],
     }
     sentence = "this is not a valid name of a scope set; start with a letter, then use letters, digits, _ or -"
     return {
         "title": "Scope sets",
-        "description": 'Named lists of scopes. A grant with the scope "@name" gets all scopes of the set.',
+        "description": 'Named lists of scopes. A grant with the scope "@name" gets all scopes in the set `name`.',
         "type": "object",
         "propertyNames": {"pattern": f"^{SET_NAME}{END}", "errorMessage": sentence},
         "additionalProperties": {
             "title": "Scope set",
-            "description": "The scopes of the set.",
+            "description": "The scopes in the set.",
             "type": "array",
             "minItems": 1,
             "maxItems": MAX_ITEMS,
@@ -182,8 +182,8 @@ def _scope_sets() -> Schema:
 def _credentials() -> Schema:
     text = text_schema(
         "Credentials",
-        "Prefix of the environment variables with the tenant's credentials. AUTH0_PROD_ means "
-        "AUTH0_PROD_CLIENT_ID, AUTH0_PROD_CLIENT_SECRET and so on.",
+        "Prefix of the environment variables with the tenant's credentials. With the prefix AUTH0_PROD_, "
+        "reconciler reads AUTH0_PROD_CLIENT_ID, AUTH0_PROD_CLIENT_SECRET and so on.",
     )
     sentence = "this is not a valid prefix; start with AUTH0_, use capital letters, digits and _, and end with _"
     return {
@@ -199,8 +199,8 @@ def _manage() -> Schema:
     return {
         "title": "Managed grants",
         "description": (
-            "The grants that reconciler may change. It never changes or deletes other grants, and no file may declare "
-            "them. Without this setting, reconciler manages all grants."
+            "The grants that reconciler may change. A grant that matches no item is never changed or deleted, and no "
+            "file may declare the grant. Without `manage`, reconciler manages all grants."
         ),
         "type": "array",
         "minItems": 1,
@@ -214,7 +214,7 @@ def _protect() -> Schema:
     return {
         "title": "Protected grants",
         "description": (
-            "Grants that reconciler never changes or deletes. An item protects the grants that match all its patterns."
+            "Grants that reconciler never changes or deletes. An item protects a grant if all its patterns match."
         ),
         "type": "array",
         "maxItems": MAX_ITEMS,
@@ -226,9 +226,9 @@ def _own() -> Schema:
     return {
         "title": "Own applications",
         "description": (
-            "Client ids of the applications that run reconciler, for example one to plan and one to apply. reconciler "
-            "never changes or deletes their grants on the Management API. Applications that may change client grants "
-            "are protected in the same way, even if they are not listed."
+            "Client ids of the applications that run reconciler, for example one to plan and one to apply. The "
+            "Management API grants of these applications are never changed or deleted. Applications that may change "
+            "client grants are protected in the same way, even if `own` lacks them."
         ),
         "type": "array",
         "items": {**text_schema("Client id", "The application's id."), "examples": ["B5PSkQdpM3r"]},
@@ -257,7 +257,7 @@ def _limits() -> Schema:
     }
     return object_schema(
         "Limits",
-        "Maximum changes in a plan. The percentages apply from 10 managed grants up.",
+        "Limits for the changes in one plan. The percentages apply if a tenant has 10 or more managed grants.",
         {
             "deletes": percent("Deletes", "delete", 30),
             "updates": percent("Updates", "update", 50),
@@ -268,7 +268,7 @@ def _limits() -> Schema:
 
 def _waves() -> Schema:
     name = {
-        **text_schema("Name", "The name of the wave, for --wave."),
+        **text_schema("Name", "The name of the wave, for the option --wave."),
         "maxLength": 64,
         "examples": ["canary"],
         "allOf": [
@@ -285,14 +285,14 @@ def _waves() -> Schema:
         "type": "array",
         "minItems": 1,
         "maxItems": MAX_ITEMS,
-        "items": {**text_schema("Tenant", "The name of a tenant, or a pattern."), "examples": ["eu-*"]},
+        "items": {**text_schema("Tenant", "The name of a tenant, or a pattern for names."), "examples": ["eu-*"]},
     }
     item = object_schema("Wave", "A group of tenants.", {"name": name, "tenants": tenants})
     return {
         "title": "Waves",
         "description": (
-            "The groups in which apply --all-tenants changes the tenants, one group after the other. A tenant belongs "
-            "to the first wave that matches its name. Every tenant must belong to a wave."
+            "Groups of tenants. apply --all-tenants changes one group after the other. A tenant belongs to "
+            "the first wave that matches its name. Every tenant must belong to a wave."
         ),
         "type": "array",
         "minItems": 1,
@@ -306,8 +306,8 @@ def _stop_after() -> Schema:
     return {
         "title": "Stop after",
         "description": (
-            "No wave starts once this number of tenants has failed, is partly applied, or is unknown. The number "
-            "counts the tenants of all waves."
+            "No further wave starts after this number of tenants has failed, is partly applied, or has an unknown "
+            "outcome. The tenants of all waves are counted."
         ),
         "type": "integer",
         "minimum": 1,
@@ -316,8 +316,8 @@ def _stop_after() -> Schema:
 
 
 def _warn_before() -> Schema:
-    sentence = "this is not a number of days, hours or weeks; write it like 14d, 36h or 2w, or 0d for no warnings"
-    description = "How long before the end of a grant (`expires`) plan and validate warn at its line."
+    sentence = "this is not a number of days, hours or weeks; write for example 14d, 36h or 2w, or 0d for no warnings"
+    description = "The time before the end of a grant (`expires`) at which plan and validate start to warn."
     pattern = {"pattern": f"^[0-9]{{1,4}}[{''.join(DURATION_UNITS)}]{END}", "errorMessage": sentence}
     return {
         **text_schema("Warn before", description),

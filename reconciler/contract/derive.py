@@ -20,9 +20,12 @@ MY_ORGANIZATION_OF_USERS: Schema = {
     "required": ["subject_type", "audience"],
     "properties": {"subject_type": {"const": "user"}, "audience": {"type": "string", "pattern": "/my-org/$"}},
 }
-"""Matches users' grants on the My Organization API. Live tenants have such grants with organization settings."""
+"""Matches user grants on the My Organization API. Live tenants have user grants with organization settings."""
 FOREIGN_KEYWORD = "##[A-Za-z0-9_]+##|@@[A-Za-z0-9_]+@@"
-"""Matches the keywords of auth0-deploy-cli. A text with a keyword is a file that was copied, not imported."""
+"""Matches the keywords of auth0-deploy-cli, for example `##KEY##`.
+
+A grant file with a keyword was copied instead of imported.
+"""
 CONTROL_CHARACTERS = "[\\u0000-\\u001f\\u007f-\\u009f]"
 MATCHES_NOTHING: Schema = {"not": {}}
 
@@ -30,8 +33,8 @@ MATCHES_NOTHING: Schema = {"not": {}}
 def rules(fields: Mapping[str, Mapping[str, Any]]) -> list[Schema]:
     """Return the rules of a grant, as JSON Schemas with an `errorMessage`.
 
-    `fields` has the properties of a grant with their schemas. Rules for missing fields are left out, so that older API
-    descriptions work too.
+    `fields` contains the schemas of the properties of a grant. A rule about a missing field is omitted, so that older
+    API descriptions also work.
     """
     return [
         _exactly_one(HOLDERS, fields, "to name the holder of the grant"),
@@ -54,22 +57,25 @@ def _exactly_one(names: Iterable[str], fields: Collection[str], purpose: str) ->
 
 
 def _not_empty_rules(fields: Mapping[str, Mapping[str, Any]]) -> Iterator[Schema]:
-    """Refuse empty ids and names. The API description allows an empty `client_id`, but it cannot be intended."""
+    """Refuse empty ids and names.
+
+    The API description allows an empty `client_id`, but an empty id is always a mistake.
+    """
     for name in (*HOLDERS, *APIS):
         if fields.get(name, {}).get("type") == "string" and not {"minLength", "enum"} & fields[name].keys():
             yield _if_present(name, {"minLength": 1}, f'"{name}" is empty; write its value')
 
 
 def _placeholder_rules(fields: Collection[str]) -> Iterator[Schema]:
-    """Refuse invalid variables, and keywords of auth0-deploy-cli, in the fields that may contain variables."""
+    """Refuse invalid variables and keywords of auth0-deploy-cli in fields that may contain variables."""
     text = {
         "not": {"type": "string", "pattern": INVALID_PLACEHOLDER},
         "errorMessage": 'invalid variable after "${"; write ${name}, or $${ for a literal ${',
     }
     keyword = {
         "not": {"type": "string", "pattern": FOREIGN_KEYWORD},
-        "errorMessage": "keywords of auth0-deploy-cli are not replaced here; write ${NAME}, and define NAME under "
-        "variables in reconciler.yaml",
+        "errorMessage": "reconciler does not replace keywords of auth0-deploy-cli; write ${NAME}, and define NAME "
+        "under variables in reconciler.yaml",
     }
     for name in (*HOLDERS, *APIS, *LISTS):
         if name in fields and name != "default_for":
@@ -97,7 +103,7 @@ def _scope_rules(fields: Collection[str]) -> Iterator[Schema]:
             "then": _if_present(
                 "scope",
                 {"const": []},
-                '"scope" lists scopes although "allow_all_scopes" is true; remove one of them',
+                '"scope" lists scopes although "allow_all_scopes" is true; remove one of the two fields',
             ),
         }
 
@@ -140,7 +146,7 @@ def _organization_rules(fields: Collection[str]) -> Iterator[Schema]:
             "then": _if_present(
                 setting,
                 MATCHES_NOTHING,
-                f'"{setting}" cannot be combined with "default_for"; remove one of them',
+                f'"{setting}" cannot be combined with "default_for"; remove one of the two fields',
             ),
         }
     if {"organization_usage", "allow_any_organization"} <= set(fields):
@@ -160,12 +166,12 @@ def _settings(fields: Collection[str]) -> list[str]:
 
 
 def _if_present(field: str, schema: Schema, sentence: str) -> Schema:
-    """Return the rule that the value of `field` matches `schema`. The rule accepts grants without the field."""
+    """Return the rule that the value of `field` matches `schema`. Grants without the field satisfy the rule."""
     return {"properties": {field: {**schema, "errorMessage": sentence}}}
 
 
 def _has_value(field: str, schema: Schema) -> Schema:
-    """Return the condition that `field` is present and its value matches `schema`."""
+    """Return the condition that a grant has the field `field` with a value that matches `schema`."""
     return {"required": [field], "properties": {field: schema}}
 
 
@@ -185,7 +191,7 @@ CLIENT: Schema = {
 }
 CLIENTS: Schema = {
     "title": "Clients",
-    "description": "Names of several applications. Each of them receives the grant.",
+    "description": "Names of several applications. Each application receives the grant.",
     "type": "array",
     "minItems": 1,
     "items": {"type": "string", "minLength": 1},
@@ -204,15 +210,15 @@ API: Schema = {
 }
 DESCRIPTION: Schema = {
     "title": "Description",
-    "description": "The purpose of the grant, shown in plans and reports. Auth0 does not store it.",
+    "description": "The purpose of the grant, for plans and reports. Auth0 does not store the description.",
     "type": "string",
     "examples": ["Nightly invoice run, OPS-1432"],
 }
 EXPIRES: Schema = {
     "title": "Expires",
     "description": (
-        "The last day of the grant in UTC, or the time with a zone at which the grant ends. After that, reconciler "
-        "deletes it. Auth0 does not store the end."
+        "The last day of the grant in UTC, or the end of the grant as a time with a zone. After the end, reconciler "
+        "deletes the grant. Auth0 does not store the end of a grant."
     ),
     "type": "string",
     "allOf": [
@@ -227,10 +233,10 @@ EXPIRES: Schema = {
 }
 TENANTS: Schema = {
     "title": "Tenants",
-    "description": "Tenants to apply this to: names or patterns of tenants in reconciler.yaml.",
+    "description": "Names or patterns of the tenants that get the grants. The names come from reconciler.yaml.",
     "markdownDescription": (
-        "Tenants to apply this to: names or patterns of tenants in `reconciler.yaml`. The default is all tenants. "
-        "If both the file and the grant have a list, a tenant must match both."
+        "Names or patterns of the tenants that get the grants. The names come from `reconciler.yaml`. The default is "
+        "all tenants. If the file and the grant both have `tenants`, a tenant must match both lists."
     ),
     "type": "array",
     "minItems": 1,
@@ -242,11 +248,11 @@ ORGANIZATIONS: Schema = {
     "title": "Organizations",
     "description": (
         "Names or ids of the organizations that may use the grant. "
-        "Without this field, reconciler does not read or change the organizations."
+        "Without `organizations`, reconciler neither reads nor changes the organizations."
     ),
     "markdownDescription": (
         "Names or ids of the organizations that may use the grant. `[]` means no organizations. "
-        "Without this field, reconciler does not read or change the organizations."
+        "Without `organizations`, reconciler neither reads nor changes the organizations."
     ),
     "type": "array",
     "items": {"type": "string", "minLength": 1},
@@ -255,8 +261,8 @@ ORGANIZATIONS: Schema = {
 SNAPSHOT: Schema = {
     "title": "Snapshot",
     "description": (
-        "The id of the run that wrote this file. Apply the file to undo the run. In a snapshot, a scope that the API "
-        "no longer defines is a warning instead of an error."
+        "The id of the run that wrote the snapshot. Apply the file to undo the run. In a snapshot, an undefined scope "
+        "is a warning instead of an error."
     ),
     "type": "string",
 }
@@ -277,15 +283,16 @@ SNIPPETS: list[Schema] = [
 def grants_schema(openapi: object) -> dict[str, Any]:
     """Return the schema of grant files (JSON Schema 2020-12).
 
-    `openapi` is the parsed OpenAPI document of the Management API. Its create request defines the fields of a grant.
+    `openapi` is the parsed OpenAPI document of the Management API. The request that creates a grant defines the fields
+    of a grant.
 
     Raises:
-        ReconcilerError: if `openapi` is not an OpenAPI document with this request.
+        ReconcilerError: if `openapi` lacks the request that creates a grant.
     """
     return {
         "$schema": DIALECT,
         "title": "Client grants",
-        "description": "The applications that may call APIs of an Auth0 tenant, and the scopes that they may use.",
+        "description": "The applications that may call APIs of an Auth0 tenant, with the allowed scopes.",
         "type": "object",
         "required": ["grants"],
         "additionalProperties": False,
@@ -303,7 +310,7 @@ def grants_schema(openapi: object) -> dict[str, Any]:
 
 
 def _grant(request: dict[str, Any]) -> Schema:
-    """Return the schema of one grant: the schema of the create request, extended by our own fields and rules."""
+    """Return the schema of one grant: the schema of the create request with reconciler's own fields and rules."""
     names = {
         "client": CLIENT,
         "clients": CLIENTS,
@@ -313,7 +320,7 @@ def _grant(request: dict[str, Any]) -> Schema:
         "tenants": TENANTS,
     }
     fields = {**names, **request["properties"], "organizations": ORGANIZATIONS}
-    alternatives = {*HOLDERS, *APIS}  # rules require one of HOLDERS and one of APIS
+    alternatives = {*HOLDERS, *APIS}  # the rules require one field of HOLDERS and one field of APIS
     required = [name for name in request.get("required", ()) if name not in alternatives]
     return {
         **request,
@@ -327,7 +334,7 @@ def _grant(request: dict[str, Any]) -> Schema:
 
 
 def render(schema: dict[str, Any]) -> str:
-    """Return the schema as the text of a file."""
+    """Return the schema as the text of a JSON file."""
     return json.dumps(schema, indent=2) + "\n"
 
 
@@ -337,7 +344,7 @@ BODY = "(body)"
 
 
 def differences(found: Mapping[str, Any], stored: Mapping[str, Any]) -> tuple[str, ...]:
-    """Compare two request bodies with resolved references. Return a line per difference.
+    """Compare two request bodies without references. Return one line per difference.
 
     A line is `field: new`, `field: missing`, or `field, keyword: … instead of …`.
     """
@@ -350,7 +357,7 @@ def differences(found: Mapping[str, Any], stored: Mapping[str, Any]) -> tuple[st
 
 
 def _fields(request: Mapping[str, Any]) -> dict[str, dict[str, str]]:
-    """Return the keywords of each field as text, including `required`. The body is included as a field."""
+    """Return the keywords of each field as text, including `required`. BODY has the keywords of the whole body."""
     required = request.get("required", ())
     fields = {
         name: {**dict(_keywords(schema)), "required": _text("required", name in required)}
@@ -370,7 +377,7 @@ def _keywords(schema: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str
 
 
 def _text(name: str, value: object) -> str:
-    """Return the value of a keyword as JSON. Lists whose order has no meaning are sorted."""
+    """Return the value of a keyword as JSON. A list is sorted if the order of its items has no meaning."""
     if name in UNORDERED_KEYWORDS and isinstance(value, list):
         value = sorted(value, key=str)
     return json.dumps(value, ensure_ascii=False, sort_keys=True)

@@ -1,7 +1,8 @@
 """Pure: the schema of grant files for editors, with the names of one tenant.
 
-Editors complete exactly the applications, APIs, organizations and scopes of the tenant. Other texts stay valid, because
-a file may contain variables and names that do not exist yet. So each list of names is an alternative to any text.
+Editors complete the applications, APIs, organizations and scopes of the tenant. Every other text stays valid, because a
+grant file may contain variables and names of future applications. So the schema offers the names of the tenant as
+alternatives to any text.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -18,9 +19,10 @@ ANY_TEXT: Schema = {"type": "string"}
 
 
 def editor_schema(grants_schema: Mapping[str, Any], directory: Directory, tenant: TargetTenant) -> dict[str, Any]:
-    """Return the schema of grant files with the names in `directory`. A list that was not read stays as it is.
+    """Return the schema of grant files with the names in `directory`.
 
-    Names that several applications or APIs share are left out, because a plan cannot resolve them.
+    A field keeps its schema if reconciler did not read the names for the field. A name is left out if several
+    applications or APIs have the name, because a plan cannot resolve the name.
     """
     schema: dict[str, Any] = deepcopy(dict(grants_schema))
     item = schema["properties"]["grants"]["items"]
@@ -43,7 +45,7 @@ def editor_schema(grants_schema: Mapping[str, Any], directory: Directory, tenant
             place["anyOf"] = [{"enum": names}, ANY_TEXT]
         if names or (name == "scope" and directory.apis):
             for each in (fields[name], place):
-                each.pop("examples", None)  # editors would offer them too
+                each.pop("examples", None)  # editors would also offer the examples
     item["allOf"] = [*item.get("allOf", ()), *_scopes_of_apis(directory, apis, tenant)]
     return schema
 
@@ -53,14 +55,14 @@ def _names(texts: Iterable[str]) -> list[str]:
 
 
 def _identifier(identifier: str, tenant: TargetTenant) -> str:
-    """Return an identifier with `${domain}` for the tenant's own domain."""
+    """Return the identifier of an API, with `${domain}` in place of the tenant's own domain."""
     return (
         insert_variables(identifier, {"domain": tenant.values["domain"]}) if "domain" in tenant.values else identifier
     )
 
 
 def _scopes_of_apis(directory: Directory, apis: Mapping[str, str], tenant: TargetTenant) -> Iterator[Schema]:
-    """Yield a rule for each API that offers its scopes, and the scope sets."""
+    """Yield rules for each API. The rules offer the scopes of the API and the scope sets of the tenant."""
     sets = [f"{PREFIX}{name}" for name in tenant.scope_sets]
     names = {identifier: name for name, identifier in apis.items()}
     for api in directory.apis or ():

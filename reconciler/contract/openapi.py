@@ -1,6 +1,6 @@
 """Pure: extract operations from an OpenAPI document of the Management API.
 
-The operations on client grants become JSON Schemas. Operations that write are listed with the scopes that allow them.
+The operations on client grants become JSON Schemas. Each operation that writes is listed with its required scopes.
 """
 
 import json
@@ -20,17 +20,20 @@ _BELOW = re.compile(rf"{COLLECTION}(/.*)?|/organizations/{{id}}{COLLECTION}(/.*)
 EXTENSION = "x-"  # the prefix of vendor extensions in OpenAPI
 MAX_LEVELS = 200
 MAX_PARTS = 10_000
-"""Maximum size of a request body with resolved references. A few references can expand to billions of parts."""
+"""The maximum number of parts in a request body with resolved references.
+
+A few nested references can expand to billions of parts.
+"""
 
 
 def create_request(openapi: object) -> dict[str, Any]:
     """Return the schema of the body of `POST …/client-grants`.
 
-    `openapi` is the parsed document. In the result, references are resolved and `x-` keywords are removed.
+    `openapi` is the parsed document. The returned schema has resolved references and no `x-` keywords.
 
     Raises:
-        ReconcilerError: if the document lacks the endpoint or its JSON body, or if a reference is circular, external or
-            broken.
+        ReconcilerError: if the document lacks the endpoint or its JSON body, or if a reference is circular,
+            external or broken.
     """
     request = dict(_part(openapi, "paths", _collection_path(openapi), "post", "requestBody"))
     body = _Resolver(openapi).mapping(request, ())
@@ -41,24 +44,30 @@ def create_request(openapi: object) -> dict[str, Any]:
 
 @dataclass(frozen=True, slots=True)
 class ApiOperation:
-    """A method of a path. `item` describes the path, and `operation` describes its method."""
+    """A method of a path in the OpenAPI document. `item` describes the path, and `operation` describes the method."""
 
     openapi: object
     item: Mapping[str, Any]
     operation: Mapping[str, Any]
 
     def body(self) -> dict[str, Any]:
-        """Return the schema of the JSON body, or an empty one. Raises ReconcilerError like `create_request`."""
+        """Return the schema of the JSON request body, or an empty schema.
+
+        Raises ReconcilerError like `create_request`.
+        """
         return _json_schema(self._resolved(self.operation.get("requestBody")))
 
     def response(self) -> dict[str, Any]:
-        """Return the schema of the JSON response to a success, or an empty one. Raises like `body`."""
+        """Return the schema of the JSON response to a successful request, or an empty schema. Raises like `body`."""
         responses = _mapping(self.operation.get("responses"))
         successes = sorted(each for each in responses if str(each).startswith("2"))
         return _json_schema(self._resolved(responses[successes[0]])) if successes else {}
 
     def query(self) -> dict[str, dict[str, Any]]:
-        """Return the schemas of the query parameters by name. Raises like `body`."""
+        """Return the schemas of the query parameters by parameter name.
+
+        Raises ReconcilerError like `create_request`.
+        """
         parameters = [*_listed(self.item.get("parameters")), *_listed(self.operation.get("parameters"))]
         resolved = [self._resolved(each) for each in parameters]
         asked = [each for each in resolved if each.get("in") == "query"]
@@ -69,12 +78,12 @@ class ApiOperation:
 
 
 def grant_operations(openapi: object) -> dict[str, ApiOperation]:
-    """Return the operations on client grants and on the grants of organizations, by names like `GET /client-grants`.
+    """Return the operations on client grants and on the client grants of organizations, by name.
 
-    Every parameter of a path is called `{id}`.
+    A name has the form `GET /client-grants`. Every path parameter has the name `{id}`.
 
     Raises:
-        ReconcilerError: The document has no client grants.
+        ReconcilerError: if the document has no client grants.
     """
     prefix = _collection_path(openapi).removesuffix(COLLECTION)
     found: dict[str, ApiOperation] = {}
@@ -87,7 +96,7 @@ def grant_operations(openapi: object) -> dict[str, ApiOperation]:
 
 
 def paths_of(openapi: object) -> Iterator[tuple[str, Mapping[str, Any]]]:
-    """Yield the paths without their common prefix, with their descriptions.
+    """Yield the paths of the document without their common prefix, and the description of each path.
 
     Raises:
         ReconcilerError: if the document has no client grants.
@@ -99,7 +108,10 @@ def paths_of(openapi: object) -> Iterator[tuple[str, Mapping[str, Any]]]:
 
 
 def item_schema(schema: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Return the attributes of a grant in a response, as `{"properties": …}`. A list can have several forms."""
+    """Return the attributes of a grant in a response, as `{"properties": …}`.
+
+    The response schema of a listing can have several forms.
+    """
     return next(_items(schema), {})
 
 
@@ -124,7 +136,7 @@ def _json_schema(content: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _mapping(value: object) -> Mapping[str, Any]:
-    """Return a mapping, or an empty one for any other value of the document."""
+    """Return `value` if it is a mapping, otherwise an empty mapping."""
     return value if isinstance(value, Mapping) else {}
 
 
@@ -133,7 +145,7 @@ def _listed(value: object) -> list[Any]:
 
 
 def _collection_path(openapi: object) -> str:
-    """Return the path of client grants.
+    """Return the path of the client grants collection.
 
     Paths with parameters are ignored, because `/organizations/{id}/client-grants` also ends in `/client-grants`.
     """
@@ -147,7 +159,7 @@ def _collection_path(openapi: object) -> str:
 
 
 def _part(value: object, key: str, *deeper: str) -> Mapping[str, Any]:
-    """Return the mapping at a path of keys. Raises ReconcilerError if it does not exist."""
+    """Return the mapping at a path of keys. Raises ReconcilerError if the mapping does not exist."""
     child = value.get(key) if isinstance(value, Mapping) else None
     if not isinstance(child, Mapping):
         raise ReconcilerError(f'the OpenAPI document lacks "{key}"; pass a JSON document of Auth0\'s Management API')
@@ -157,7 +169,8 @@ def _part(value: object, key: str, *deeper: str) -> Mapping[str, Any]:
 class _Resolver:
     """Resolves the references of a document.
 
-    The argument `trail` has the references that lead to the current part. It is used to detect circular references.
+    The argument `trail` contains the references that lead to the current part. A reference is circular if the trail
+    already contains the reference.
     """
 
     def __init__(self, openapi: object) -> None:
@@ -165,7 +178,10 @@ class _Resolver:
         self._parts = 0
 
     def mapping(self, node: dict[str, Any], trail: tuple[str, ...], level: int = 0) -> dict[str, Any]:
-        """Return a mapping with its references resolved. Keys next to a reference override keys of its target."""
+        """Return a mapping with resolved references.
+
+        Keys next to a reference override keys of the referenced mapping.
+        """
         self._count(level)
         reference = node.get("$ref")
         beside = {
@@ -181,7 +197,7 @@ class _Resolver:
         return {**self.mapping(dict(target), (*trail, str(reference)), level + 1), **beside}
 
     def _count(self, level: int) -> None:
-        """Count a part of the result. Raises ReconcilerError if the result has too many parts or levels."""
+        """Count a part of the resolved document. Raises ReconcilerError for too many parts or levels."""
         self._parts += 1
         if self._parts > MAX_PARTS or level > MAX_LEVELS:
             what = f"more than {MAX_PARTS:,} parts" if level <= MAX_LEVELS else f"more than {MAX_LEVELS} levels"
@@ -199,7 +215,7 @@ class _Resolver:
 
 
 def _target(openapi: object, reference: str) -> Mapping[str, Any]:
-    """Return the target of a local reference, which is a JSON pointer (RFC 6901) in a URI fragment."""
+    """Return the target of a local reference. The reference is a JSON pointer (RFC 6901) in a URI fragment."""
     if not reference.startswith("#/"):
         raise ReconcilerError(
             f"the OpenAPI document refers to {reference} in another document; bundle both into one document"
@@ -210,14 +226,17 @@ def _target(openapi: object, reference: str) -> Mapping[str, Any]:
 
 WRITES = tuple(method for method in METHODS if method != "get")
 MIN_SHARE = 2
-"""A document with less than half of the operations of the table describes only a part of the API."""
+"""The divisor for `is_part_of_api`.
+
+A document with less than half of the stored operations describes only a part of the API.
+"""
 
 Operations = Mapping[str, tuple[str, ...]]
-"""The scopes by operation, such as `PATCH /clients/{id}`. One of the scopes is enough."""
+"""The scopes of each operation, such as `PATCH /clients/{id}`. A token needs only one of the scopes."""
 
 
 def write_operations(openapi: object) -> Operations:
-    """Return the operations of an OpenAPI document that write.
+    """Return the writing operations of an OpenAPI document.
 
     Raises:
         ReconcilerError: if the document has no client grants.
@@ -238,24 +257,24 @@ def _by_path(item: tuple[str, object]) -> tuple[str, str]:
 
 
 def _scopes(security: object) -> Iterator[str]:
-    """Yield the scopes in the `security` of an operation. A wrong value has none."""
+    """Yield the scopes in the `security` of an operation. Yield nothing for a value of the wrong type."""
     for alternative in security if isinstance(security, list) else ():
         for scopes in alternative.values() if isinstance(alternative, Mapping) else ():
             yield from (str(scope) for scope in (scopes if isinstance(scopes, list) else ()))
 
 
 def stored_operations(table: Mapping[str, Mapping[str, list[str]]]) -> Operations:
-    """Return the operations of the stored table."""
+    """Return the operations in the stored table, schemas/management-api-writes.json."""
     return {name: tuple(scopes) for name, scopes in table["operations"].items()}
 
 
 def is_part_of_api(found: Operations, stored: Operations) -> bool:
-    """Return whether a document describes only a part of the API, so that missing operations mean nothing."""
+    """Return whether a document describes only a part of the API. The API may have more operations."""
     return len(found) * MIN_SHARE < len(stored)
 
 
 def operation_differences(found: Operations, stored: Operations) -> tuple[str, ...]:
-    """Compare the operations of a document with the stored table. Return a line per difference."""
+    """Compare the operations of a document with the stored table. Return one line per difference."""
     lines = [f"{name}: new" for name in found.keys() - stored.keys()]
     lines += [f"{name}: missing" for name in stored.keys() - found.keys()]
     for name in found.keys() & stored.keys():
@@ -266,7 +285,7 @@ def operation_differences(found: Operations, stored: Operations) -> tuple[str, .
 
 
 def render_operations(table: Mapping[str, object], operations: Operations) -> str:
-    """Return the table as the text of a file, with one line per operation."""
+    """Return the text of the file for the table of operations, with one line per operation."""
     lines = (f"    {json.dumps(name)}: {json.dumps(list(scopes))}" for name, scopes in operations.items())
     description = json.dumps(table["description"])
     return f'{{\n  "description": {description},\n  "operations": {{\n' + ",\n".join(lines) + "\n  }\n}\n"

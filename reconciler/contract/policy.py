@@ -1,4 +1,4 @@
-"""Pure: the JSON Schemas of patterns and of the policy in reconciler.yaml, and the parts of which they consist."""
+"""Pure: the JSON Schemas of patterns and of the policy in reconciler.yaml, with their parts."""
 
 from reconciler.contract.derive import MATCHES_NOTHING, Schema
 from reconciler.core.expiry import TEMPORARY_ACCESS
@@ -6,7 +6,10 @@ from reconciler.core.pattern import PATTERN_FIELDS
 from reconciler.core.risks import RULES
 
 MAX_ITEMS = 1000
-"""The maximum length of lists of patterns. It limits the time, because each item is compared with each grant."""
+"""The maximum length of a list of patterns.
+
+The limit bounds the time, because each pattern is compared with each grant.
+"""
 WILDCARDS = "In patterns, * matches any characters and ? matches one character"
 PATTERN_PARTS: dict[str, tuple[str, str, str]] = {
     "client": ("Client", "the application's name", "Payroll*"),
@@ -18,12 +21,12 @@ PATTERN_PARTS: dict[str, tuple[str, str, str]] = {
 
 
 def policy_schema() -> Schema:
-    """Return the schema of a policy."""
+    """Return the schema of a policy in reconciler.yaml."""
     rules = {
         "title": "Rules",
         "description": (
-            "The first item that has the rule of a risk and matches its grant decides. "
-            "If no item matches, the risk is shown."
+            "For each risk, the first item with the same rule and a matching grant gives the verdict. "
+            "If no item matches, reconciler shows the risk."
         ),
         "type": "array",
         "maxItems": MAX_ITEMS,
@@ -31,11 +34,11 @@ def policy_schema() -> Schema:
     }
     schemas = {
         "title": "Schemas",
-        "description": "JSON Schemas (2020-12) that every grant must satisfy. A change that violates one is blocked.",
+        "description": "JSON Schemas (2020-12) for grants. A change is blocked if the new grant violates a schema.",
         "type": "array",
         "items": {
             "title": "Schema",
-            "description": "A schema for a grant with its names, ids and defaults filled in.",
+            "description": "A JSON Schema for one grant. Names, ids and defaults of the grant are filled in.",
             "type": "object",
             "required": ["title"],
             "properties": {"title": text_schema("Title", "The requirement in a few words, shown for blocked changes.")},
@@ -62,7 +65,7 @@ def _policy_rule() -> Schema:
         **_patterns(),
         "max_days": {
             "title": "Maximum days",
-            "description": "For the rule temporary-access: the longest time until the end. Default: any end.",
+            "description": "For the rule temporary-access: the maximum days until a grant ends. Default: any end.",
             "type": "integer",
             "minimum": 1,
             "maximum": 3650,
@@ -83,9 +86,9 @@ def _policy_rule() -> Schema:
 
 
 def _id_rule(name: str, identity: str) -> Schema:
-    """Return the rule that items with allow or warn use ids.
+    """Return the rule that policy items with `allow` or `warn` must use ids instead of names.
 
-    With a name, an application could get the exception by being renamed.
+    With a name, somebody could rename an application to get the exception.
     """
     sentence = f'"{name}" is not valid with allow or warn, because anybody can choose a name; use "{identity}"'
     return {
@@ -95,7 +98,7 @@ def _id_rule(name: str, identity: str) -> Schema:
 
 
 def _patterns() -> Schema:
-    """Return the schemas of the fields that select grants."""
+    """Return the schemas of the pattern fields, which select grants."""
     return {
         name: {**text_schema(title, f"Pattern for {what}."), "examples": [example]}
         for name, (title, what, example) in PATTERN_PARTS.items()
@@ -105,7 +108,7 @@ def _patterns() -> Schema:
 def pattern_item(title: str, description: str, otherwise: str, more: Schema) -> Schema:
     """Return the schema of an item with at least one pattern.
 
-    `otherwise` starts the error message for an item without patterns. `more` has the schemas of other fields.
+    `otherwise` starts the error message for an item without patterns. `more` contains the schemas of additional fields.
     """
     needed = {
         "anyOf": [{"required": [name]} for name in PATTERN_FIELDS],
@@ -115,18 +118,18 @@ def pattern_item(title: str, description: str, otherwise: str, more: Schema) -> 
 
 
 def reason_schema(example: str) -> Schema:
-    """Return the schema of the field `reason`, whose text plans show."""
-    description = "The reason for this item, shown in plans."
+    """Return the schema of the field `reason`. Plans show the text of the field."""
+    description = "The reason for this item. Plans show the reason."
     return {"title": "Reason", "description": description, "type": "string", "examples": [example]}
 
 
 def must_not_match(pattern: str, sentence: str) -> Schema:
-    """Return the rule that a text does not match `pattern`, with its error message."""
+    """Return the rule that a text does not match `pattern`. `sentence` is the error message of the rule."""
     return {"not": {"type": "string", "pattern": pattern}, "errorMessage": sentence}
 
 
 def object_schema(title: str, description: str, fields: Schema) -> Schema:
-    """Return the schema of a mapping with these fields only."""
+    """Return the schema of a mapping that may contain only the given fields."""
     return {
         "title": title,
         "description": description,
@@ -137,5 +140,5 @@ def object_schema(title: str, description: str, fields: Schema) -> Schema:
 
 
 def text_schema(title: str, description: str) -> Schema:
-    """Return the schema of a text that is not empty."""
+    """Return the schema of a non-empty text."""
     return {"title": title, "description": description, "type": "string", "minLength": 1}

@@ -1,6 +1,6 @@
-"""Locate, load and compare schema files, and load the templates of init and demo.
+"""Find, load and compare schema files, and load the templates of init and demo.
 
-Only this module knows the folders of these files.
+Only this module knows the folders of the schema files and templates.
 """
 
 import json
@@ -34,14 +34,14 @@ def folder(name: str = "schemas") -> Path:
 
 
 def text(name: str) -> str:
-    """Return the text of a data file. `name` is a path from the top level of a checkout."""
+    """Return the text of the data file `name`, a path from the top level of a checkout."""
     top, _, rest = name.partition("/")
     return (folder(top) / rest if rest else folder(top)).read_text(encoding="utf-8")
 
 
 @cache
 def load(name: str) -> dict[str, Any]:
-    """Return the parsed content of a schema file. Callers share the value and must not change it."""
+    """Return the parsed content of a schema file. Callers share the returned value and must not change the value."""
     content: dict[str, Any] = json.loads((folder() / name).read_text(encoding="utf-8"))
     return content
 
@@ -52,10 +52,10 @@ WITH_GRANTS = frozenset({f"POST {COLLECTION}", f"GET {COLLECTION}", f"GET {GRANT
 
 
 def api_differences(found: object, stored: object) -> tuple[str, ...]:
-    """Compare an OpenAPI document with the stored document. Return a line per difference.
+    """Compare an OpenAPI document with the stored document. Return one line per difference.
 
-    The comparison covers the endpoints of client grants, their request bodies with all keywords, and the names, types
-    and values of query parameters and of the attributes of grants in responses.
+    The comparison covers the endpoints of client grants and their request bodies with all keywords. For query
+    parameters and for the attributes of grants in responses, the comparison covers names, types and values.
 
     Raises:
         ReconcilerError: if a document lacks client grants, or a reference is circular, external or broken.
@@ -82,7 +82,7 @@ def _operation_differences(name: str, found: ApiOperation, stored: ApiOperation)
 
 
 def _schema_differences(found: Mapping[str, Any], stored: Mapping[str, Any]) -> Iterator[str]:
-    """Compare schemas by name. Limits of lengths and numbers are ignored."""
+    """Compare schemas by name. Ignore limits of lengths and numbers."""
     yield from (f"{name}: new" for name in found.keys() - stored.keys())
     yield from (f"{name}: missing" for name in stored.keys() - found.keys())
     for name in found.keys() & stored.keys():
@@ -94,12 +94,12 @@ def _schema_differences(found: Mapping[str, Any], stored: Mapping[str, Any]) -> 
 
 
 def _types(schema: object) -> list[str]:
-    """Return the types of a schema. `null` is ignored, because a missing attribute means the same."""
+    """Return the types of a schema without `null`, because a missing attribute has the same meaning."""
     types = schema.get("type", []) if isinstance(schema, Mapping) else []
     return sorted({str(each) for each in (types if isinstance(types, list) else [types])} - {"null"})
 
 
 def _values(schema: object) -> set[str]:
-    """Return the possible values of a schema. If it has no `enum`, these are the examples."""
+    """Return the possible values of a schema: the values of `enum`, or else the examples."""
     values = (schema.get("enum") or schema.get("examples")) if isinstance(schema, Mapping) else ()
     return {str(value) for value in values} if isinstance(values, list) else set()

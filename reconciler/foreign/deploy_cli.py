@@ -1,7 +1,8 @@
 """Pure: read the grants in the files of auth0-deploy-cli, for one or several tenants.
 
-Keywords become variables, and the tenant's own domain becomes `${domain}`, where this gives the value of every tenant.
-Otherwise, each tenant gets its own text.
+A keyword becomes a variable if the variable gives the value of every tenant. The tenant's own domain becomes
+`${domain}` under the same condition. Without a common variable, the grant files contain a separate text for each
+tenant.
 """
 
 import re
@@ -24,9 +25,9 @@ from reconciler.foreign.grants import ForeignGrants, LeftOut, ProtectItem
 from reconciler.foreign.keywords import SCOPE, Keyword, KeywordTexts
 
 CLIENT_ID = re.compile(r"(tpc_)?[A-Za-z0-9]{28,32}")
-"""A client id of Auth0. Other texts in the field `client_id` are names."""
+"""Matches client ids of Auth0. Every other text in the field `client_id` is the name of an application."""
 NO_CLIENT = "undefined_clientId"
-"""The tool writes this value as the `client_id` of a default grant."""
+"""The `client_id` that auth0-deploy-cli writes for a default grant."""
 SETTINGS = (
     *("subject_type", "scope", "allow_all_scopes", "organization_usage", "allow_any_organization"),
     "authorization_details_types",
@@ -36,7 +37,7 @@ MAX_ITEMS = 1_000_000
 
 
 def read_deploy_cli(files: Sequence[DeployFile], tenants: Sequence[DeployTenant]) -> ForeignGrants:
-    """Return the grants in `files` for each of `tenants`."""
+    """Return the grants in `files` for each tenant in `tenants`."""
     parsed = [ParsedFile(file, tenants) for file in files]
     used = {keyword.key for each in parsed for keyword in each.keywords.keywords.values()}
     reader = _GrantReader(parsed, tenants, KeywordTexts(tenants, sorted(used)))
@@ -69,7 +70,10 @@ def _duplicate(grant: NamedGrant, source: Source, first: Source) -> Problem:
 
 
 class _GrantReader:
-    """Converts grants. It collects what is left out, missing keywords, and the keywords that texts use."""
+    """Converts grants.
+
+    Collects the omitted grants, the missing keywords, and the keywords of the texts.
+    """
 
     def __init__(self, parsed: Sequence[ParsedFile], tenants: Sequence[DeployTenant], texts: KeywordTexts) -> None:
         self._parsed = parsed
@@ -86,7 +90,7 @@ class _GrantReader:
         }
 
     def read(self, grant: AlignedGrant) -> Iterator[tuple[str, NamedGrant]]:
-        """Yield the grant for each tenant that gets it."""
+        """Yield the name of each tenant that gets the grant, with the grant for that tenant."""
         managed = {name: node for name, node in grant.nodes.items() if name not in self._excluded}
         fields = {name: each for name, node in managed.items() if (each := self._fields(grant, name, node))}
         texts = {name: dict(each) for name, each in fields.items()}
@@ -103,9 +107,9 @@ class _GrantReader:
             yield name, NamedGrant(fields=ordered, above=grant.above, after=grant.after, comments=comments)
 
     def _fields(self, grant: AlignedGrant, tenant: str, node: ForeignNode) -> dict[str, FieldValue] | None:
-        """Return the fields of a grant in a tenant before variables are inserted, or None if it is left out."""
+        """Return the fields of a grant in a tenant without variables, or None if the grant is left out."""
         if not isinstance(node.value, dict):
-            self._leave_out(grant, tenant, "a grant", "it is not a mapping")
+            self._leave_out(grant, tenant, "a grant", "the grant is not a mapping")
             return None
         values = {name: self._plain(each) for name, each in node.value.items() if each.value is not None}
         label = _label(grant, node)
@@ -132,7 +136,10 @@ class _GrantReader:
         return {name: value for name, value in found.items() if not _is_default(name, value)}
 
     def _plain(self, node: ForeignNode) -> Any:  # noqa: ANN401 - JSON data
-        """Return the plain value of a field. A list may contain scalars only."""
+        """Return the plain value of a field.
+
+        Items of a list must be scalars. Every mapping becomes an empty mapping.
+        """
         if isinstance(node.value, list):
             self._items += len(node.value)
             if self._items > MAX_ITEMS:
@@ -141,7 +148,7 @@ class _GrantReader:
         return {} if isinstance(node.value, dict) else node.value
 
     def _find_missing(self, grant: AlignedGrant, tenant: str, node: ForeignNode, values: Mapping[str, Any]) -> bool:
-        """Record the keywords in `values` that have no value in a tenant. Return whether there are any."""
+        """Record the keywords in `values` that have no value in a tenant. Return whether a keyword is missing."""
         found = False
         for name, value in values.items():
             shown = (grant.template or node).get(name) or node
@@ -168,7 +175,7 @@ class _GrantReader:
         tenants += [tenant] if tenant else []
 
     def _protect(self, tenant: str, fields: Mapping[str, Any]) -> None:
-        """Protect a grant that a file cannot express, so that --prune does not delete it."""
+        """Protect a grant that a grant file cannot declare, so that `--prune` does not delete the grant."""
         item = {name: fields[name] for name in ("client", "client_id", "audience") if isinstance(fields.get(name), str)}
         if item:
             self.protect[tenant].append(item | {"reason": "not imported from auth0-deploy-cli"})
@@ -184,7 +191,7 @@ class _GrantReader:
         return tuple(LeftOut(*key, tuple(tenants)) for key, tenants in self._left_out.items())
 
     def problems(self) -> Iterator[Problem]:
-        """Yield a problem for each keyword without a value, and one more if the files are too large."""
+        """Yield a problem for each keyword without a value, and a problem if the files are too large."""
         for key, (source, tenants) in self._missing.items():
             known = [self._tenants[name] for name in self._tenants if name in tenants]
             names = join_some([each.name for each in known if each.name])
@@ -194,11 +201,14 @@ class _GrantReader:
             yield Problem(source, what, fix)
         if self._items > MAX_ITEMS:
             yield Problem(
-                Source(self._parsed[0].file.name), f"the files have more than {MAX_ITEMS:,} scopes", "split them"
+                Source(self._parsed[0].file.name), f"the files have more than {MAX_ITEMS:,} scopes", "split the files"
             )
 
     def with_organizations(self, by_tenant: Mapping[str, Sequence[NamedGrant]]) -> dict[str, list[NamedGrant]]:
-        """Return the grants with the organizations whose `client_grants` name their application."""
+        """Return the grants with their organizations.
+
+        An organization lists the applications in its field `client_grants`.
+        """
         return {name: self._with_organizations(name, grants) for name, grants in by_tenant.items()}
 
     def _with_organizations(self, tenant: str, grants: Sequence[NamedGrant]) -> list[NamedGrant]:
@@ -220,8 +230,8 @@ class _GrantReader:
                 if self.texts.fill(tenant, grant.holder) == client and grant.identity[-1] == SUBJECT_CLIENT
             ]
             if len(indexes) != 1:
-                several = "it has several grants, and the file does not say which"
-                reason = several if indexes else "it has no grant here"
+                several = "the application has several grants, and the file does not select a grant"
+                reason = several if indexes else "the application has no grant in these files"
                 label = f"organizations {join_some(organizations)} of {client}"
                 self._left_out.setdefault((sources[client], label, reason), []).extend([tenant] if tenant else [])
                 continue
@@ -237,7 +247,7 @@ class _GrantReader:
 
 
 def _clients(parsed: Iterable[ParsedFile], tenant: str) -> dict[str, bool]:
-    """Return the names of the applications in the files, and whether each is a first party's."""
+    """Return the names of the applications in the files. The value of a name is true for a first-party application."""
     found: dict[str, bool] = {}
     for file in parsed:
         for node in file.items(FileKind.CLIENT, tenant):
@@ -248,7 +258,7 @@ def _clients(parsed: Iterable[ParsedFile], tenant: str) -> dict[str, bool]:
 
 
 def _reason_not_expressible(fields: Mapping[str, Any]) -> str:
-    """Return why a grant file cannot declare a grant with these values, or an empty text."""
+    """Return the reason why a grant file cannot declare a grant with these values, or an empty text."""
     if "scope" not in fields and fields.get("allow_all_scopes") is not True:
         return "it has no scope, so auth0-deploy-cli keeps the tenant's scopes, but a grant file declares all scopes"
     data = {
@@ -273,7 +283,7 @@ def _is_default(name: str, value: object) -> bool:
 
 
 def _label(grant: AlignedGrant, node: ForeignNode) -> str:
-    """Return the holder and the API of a grant as the file writes them."""
+    """Return the holder and the API of a grant in the spelling of the file."""
     shown = grant.template or node
     names = [each.value for name in ("client_id", "default_for", "audience") if (each := shown.get(name))]
     texts = [str(each) for each in names if isinstance(each, str) and each != NO_CLIENT]
@@ -287,7 +297,7 @@ def _template_node(template: ForeignNode | None, field: str) -> ForeignNode | No
 def _comments(
     grant: AlignedGrant, fields: Mapping[str, FieldValue], texts: Mapping[str, FieldValue]
 ) -> dict[tuple[str, str], Comments]:
-    """Return the comments inside a grant by the field and the item of the file."""
+    """Return the comments inside a grant by field and item of the grant file."""
     found: dict[tuple[str, str], Comments] = {}
     holder = next((name for name in ("client", "client_id", "default_for") if name in fields), "client")
     for (name, index), comments in grant.inner.items():

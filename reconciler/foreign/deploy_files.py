@@ -1,7 +1,7 @@
 """Pure: parse the files of auth0-deploy-cli for several tenants, and find the node of each grant for each tenant.
 
-auth0-deploy-cli parses a file after it has replaced the keywords. So a file is parsed once for each tenant, which gives
-the values, and once with tokens instead of keywords, which gives comments, positions and templates.
+auth0-deploy-cli replaces the keywords in a file before it parses the file. So a file is parsed once for each tenant to
+get the values. The file is also parsed with tokens instead of keywords, to get comments, positions and templates.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -24,7 +24,7 @@ from reconciler.foreign.keywords import KeywordText
 
 
 class FileKind(Enum):
-    """The content of a file: a whole tenant (YAML), or one grant, application or organization (JSON)."""
+    """The content of a file: a whole tenant (YAML), or a single grant, application or organization (JSON)."""
 
     TENANT = auto()
     GRANT = auto()
@@ -37,12 +37,12 @@ SECTIONS: Mapping[FileKind, str] = {
     FileKind.CLIENT: "clients",
     FileKind.ORGANIZATION: "organizations",
 }
-"""The section of a tenant file that corresponds to each kind of JSON file."""
+"""The section of a tenant file for each kind of JSON file."""
 
 
 @dataclass(frozen=True, slots=True)
 class DeployFile:
-    """A file of auth0-deploy-cli."""
+    """A file of auth0-deploy-cli with its name, text and kind."""
 
     name: str
     text: str = field(repr=False)
@@ -50,15 +50,18 @@ class DeployFile:
 
 
 InnerComments = Mapping[tuple[str, int | None], Comments]
-"""The comments inside a grant, by field and by the index of an item, or None for the field."""
+"""The comments inside a grant, by field and by the index of an item.
+
+The index is None for comments of the whole field.
+"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AlignedGrant:
-    """One grant of a file.
+    """One grant of a file, with its node for each tenant.
 
     Attributes:
-        source: The position of the grant.
+        source: The position of the grant in the file.
         keywords: The keywords of the file.
         nodes: The node of the grant for each tenant.
         template: The node with tokens instead of keywords, or None if keywords change the structure of the file.
@@ -77,7 +80,7 @@ class AlignedGrant:
 
 
 class ParsedFile:
-    """A file, parsed for each tenant. `problems` has the errors of its syntax."""
+    """A file of auth0-deploy-cli, parsed for each tenant. `problems` contains the syntax errors of the file."""
 
     def __init__(self, file: DeployFile, tenants: Sequence[DeployTenant]) -> None:
         self.file = file
@@ -95,7 +98,10 @@ class ParsedFile:
             self._by_tenant[tenant.name] = known[text]
 
     def _read_template(self) -> ForeignDocument | None:
-        """Read the file with tokens. It is not an error if that fails, because tokens may break the syntax."""
+        """Parse the file with tokens instead of keywords.
+
+        Return None after a syntax error, because tokens may break the syntax.
+        """
         is_json = self.file.kind is not FileKind.TENANT
         try:
             return read_yaml_text(json_as_yaml(self.keywords.text) if is_json else self.keywords.text, self.file.name)
@@ -113,7 +119,7 @@ class ParsedFile:
             return ForeignDocument(ForeignNode((1, 1)))
 
     def items(self, kind: FileKind, tenant: str) -> list[ForeignNode]:
-        """Return the grants, applications or organizations in the file for a tenant."""
+        """Return the grants, applications or organizations that the file contains for a tenant."""
         return self._items(kind, self._by_tenant[tenant])
 
     def _items(self, kind: FileKind, document: ForeignDocument) -> list[ForeignNode]:
@@ -123,7 +129,7 @@ class ParsedFile:
         return [document.root] if self.file.kind is kind and document.root.value else []
 
     def misplaced(self) -> Iterator[Problem]:
-        """Yield a problem if the file has a section of grants that is not a list."""
+        """Yield a problem if the section of the grants is not a list."""
         section = self._template.root.get(GRANTS) if self._template and self.file.kind is FileKind.TENANT else None
         if section is not None and section.value is not None and not isinstance(section.value, list):
             is_keyword = isinstance(section.value, str) and self.keywords.parts(section.value) != [section.value]
@@ -140,7 +146,7 @@ class ParsedFile:
                 nodes = {name: found[index] for name, found in by_tenant.items()}
                 yield self._grant(nodes, self._template, templates, index)
             return
-        for name, found in by_tenant.items():  # a keyword adds or removes grants
+        for name, found in by_tenant.items():  # a keyword adds or removes grants of some tenants
             for index, node in enumerate(found):
                 yield self._grant({name: node}, None, found, index)
 
@@ -166,7 +172,7 @@ class ParsedFile:
 
 
 class _CommentReader:
-    """Finds the comments of grants. A comment that is indented deeper than the next grant belongs to the one above."""
+    """Finds the comments of grants. A comment with a deeper indent than the next grant belongs to the grant above."""
 
     def __init__(self, document: ForeignDocument, keywords: KeywordText) -> None:
         self._lines = document.lines
@@ -174,7 +180,7 @@ class _CommentReader:
         self._keywords = keywords
 
     def above(self, nodes: Sequence[ForeignNode], index: int) -> Iterator[str]:
-        """Yield the comments above the grant with this index."""
+        """Yield the comments above the grant at `index`."""
         node = nodes[index]
         first = node.mark[0]
         while self._is_alone_or_blank(first - 1) and not (index and self._is_inside(first - 1, node)):
@@ -193,13 +199,13 @@ class _CommentReader:
             line += 1
 
     def closing(self, node: ForeignNode) -> Iterator[str]:
-        """Yield the comments below the last value of a grant that are indented like its fields."""
+        """Yield the comments that are below the last value of a grant and have the same indent as its fields."""
         for line in range(max(node.end, node.mark[0]) + 1, self._last_line(node) + 1):
             if line in self._by_line:
                 yield self._text(self._by_line[line])
 
     def inner(self, node: ForeignNode) -> dict[tuple[str, int | None], Comments]:
-        """Return the comments inside a grant by their field or item."""
+        """Return the comments inside a grant by field or item."""
         if not isinstance(node.value, dict) or not self._by_line:
             return {}
         places = sorted(_places(node.value), key=lambda each: each[0])
@@ -217,7 +223,7 @@ class _CommentReader:
         return found
 
     def _last_line(self, node: ForeignNode) -> int:
-        """Return the last line of a grant, including the deeper comments after it."""
+        """Return the last line of a grant, including the comments after the grant with a deeper indent."""
         line = max(node.end, node.mark[0])
         while self._is_alone_or_blank(line + 1) and self._is_inside(line + 1, node) and line < len(self._lines):
             line += 1
@@ -238,7 +244,7 @@ class _CommentReader:
 
 
 Place = tuple[int, str, int | None]
-"""The last line of a value, its field, and the index of an item."""
+"""The last line of a value, the name of its field, and the index of the value if the field is a list."""
 
 
 def _places(fields: Mapping[str, ForeignNode]) -> Iterator[Place]:
@@ -250,7 +256,7 @@ def _places(fields: Mapping[str, ForeignNode]) -> Iterator[Place]:
 
 
 def _place_of(comment: ForeignComment, node: ForeignNode, places: Sequence[Place]) -> tuple[str, int | None]:
-    """Return the field and the index of the item that a comment belongs to."""
+    """Return the field and the item index of the value that has the comment."""
     if not comment.is_alone:
         on_line = [(name, index) for line, name, index in places if line == comment.line]
         if len(on_line) == 1:

@@ -1,4 +1,4 @@
-"""Pure: the configuration file of auth0-deploy-cli for one tenant, and the grants that it excludes.
+"""Pure: the configuration file of auth0-deploy-cli for one tenant, and the grants excluded by the configuration.
 
 Sources: the handlers clientGrants.ts and default.ts, context/index.ts and readonly.ts of auth0-deploy-cli 8.44.
 """
@@ -13,18 +13,18 @@ from reconciler.foreign.grants import ProtectItem
 MAPPINGS = "AUTH0_KEYWORD_REPLACE_MAPPINGS"
 GRANTS = "clientGrants"
 EVERYTHING: ProtectItem = {"audience": "*"}
-"""Matches every grant."""
+"""A pattern that matches every grant."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeployTenant:
-    """A tenant, and the configuration file of auth0-deploy-cli for it.
+    """A tenant, and the configuration file of auth0-deploy-cli for the tenant.
 
     Attributes:
-        name: The name of the tenant in reconciler.yaml. It is empty for files that apply to any tenant.
+        name: The name of the tenant in reconciler.yaml. The name is empty if the files apply to every tenant.
         file: The name of the configuration file, or an empty text.
-        domain: The host in the identifiers of the tenant's own APIs, or None if it is not known.
-        settings: The content of the configuration file. It may contain secrets.
+        domain: The host in the identifiers of the tenant's own APIs, or None if the host is not known.
+        settings: The content of the configuration file. The settings may contain secrets.
     """
 
     name: str
@@ -34,12 +34,12 @@ class DeployTenant:
 
     @property
     def mappings(self) -> Mapping[str, object]:
-        """The values of the keywords."""
+        """The values of the keywords, by key."""
         found = self.value(MAPPINGS)
         return found if isinstance(found, dict) else {}
 
     def value(self, name: str) -> object:
-        """Return a setting. A list or an object may be a text in JSON, because it may come from the environment."""
+        """Return the value of a setting. JSON text is parsed, because settings from the environment are texts."""
         value = self.settings.get(name)
         if isinstance(value, str):
             try:
@@ -49,13 +49,13 @@ class DeployTenant:
         return value
 
     def names(self, name: str) -> tuple[str, ...]:
-        """Return a setting that lists names."""
+        """Return the names in the list of a setting."""
         found = self.value(name)
         return tuple(each for each in found if isinstance(each, str)) if isinstance(found, list) else ()
 
 
 class Exclusions:
-    """The grants that auth0-deploy-cli leaves alone in a tenant."""
+    """The grants of a tenant that auth0-deploy-cli never changes."""
 
     def __init__(self, tenant: DeployTenant) -> None:
         self._tenant = tenant
@@ -66,14 +66,17 @@ class Exclusions:
 
     @property
     def setting_without_grants(self) -> str:
-        """The setting that excludes all grants, or an empty text."""
+        """The name of the setting that excludes all grants, or an empty text."""
         if GRANTS in self._tenant.names("AUTH0_EXCLUDED"):
             return "AUTH0_EXCLUDED"
         included = self._tenant.value("AUTH0_INCLUDED_ONLY")
         return "AUTH0_INCLUDED_ONLY" if isinstance(included, list) and GRANTS not in included else ""
 
     def reason(self, client: str, third_parties: Collection[str]) -> str:
-        """Return why the grants of an application are excluded, or an empty text. `client` is a name or an id."""
+        """Return the reason why the grants of an application are excluded, or an empty text.
+
+        `client` is the name or the id of the application.
+        """
         if client and client in self._clients:
             return "AUTH0_EXCLUDED_CLIENTS excludes the application"
         if client and client == self._own:
@@ -83,7 +86,7 @@ class Exclusions:
         return ""
 
     def protect(self) -> Iterator[ProtectItem]:
-        """Yield the items of `protect` that keep the tool's exclusions."""
+        """Yield items for `protect` in reconciler.yaml. The items match the excluded grants."""
         if self.setting_without_grants:
             yield {**EVERYTHING, "reason": f"{self.setting_without_grants} of auth0-deploy-cli excludes grants"}
             return
@@ -93,11 +96,11 @@ class Exclusions:
             yield {"client_id": self._own, "reason": "the application of auth0-deploy-cli"}
 
     def notes(self) -> Iterator[str]:
-        """Yield what becomes of the settings."""
+        """Yield a note for each setting of auth0-deploy-cli that affects the import."""
         where = f" in {self._tenant.file}" if self._tenant.file else ""
         name = quote_text(self._tenant.name)
         if setting := self.setting_without_grants:
-            yield f"{setting}{where} excludes all grants, so {name} gets none, and protect covers all of its grants"
+            yield f"{setting}{where} excludes all grants, so all grants of {name} are protected and not declared"
         elif self._clients:
             clients = join_some(self._clients)
             yield f"AUTH0_EXCLUDED_CLIENTS{where}: the grants of {clients} are protected in {name} and not declared"
@@ -108,8 +111,8 @@ class Exclusions:
                 f"AUTH0_EXCLUDED_RESOURCE_SERVERS{where} excludes APIs and not their grants, so the grants are declared"
             )
         if self._tenant.value("AUTH0_ALLOW_DELETE") is True:
-            yield f"AUTH0_ALLOW_DELETE{where}: reconciler deletes only with --prune-removed or --prune"
+            yield f"AUTH0_ALLOW_DELETE{where}: reconciler deletes grants only with --prune-removed or --prune"
         excluded = self._tenant.value("EXCLUDED_PROPS")
         fields = excluded.get(GRANTS) if isinstance(excluded, dict) else None
         if isinstance(fields, list) and fields:
-            yield f"EXCLUDED_PROPS{where}: an export lacks {join_some(list(map(str, fields)))}; compare the plan"
+            yield f"EXCLUDED_PROPS{where}: exports lack {join_some(list(map(str, fields)))}; compare the plan"

@@ -1,7 +1,7 @@
 """Pure: read a YAML or JSON file of another tool, with positions and comments.
 
-The strict loader of grant files refuses much of what other tools allow, such as anchors and merge keys. This reader
-accepts it, within limits. An alias refers to the same node as its anchor, so aliases take no memory.
+The strict loader of grant files refuses features that other tools allow, such as anchors and merge keys. This reader
+accepts anchors and merge keys, within limits. An alias and its anchor are the same node, so aliases need no memory.
 """
 
 import json
@@ -34,7 +34,7 @@ SURROGATE_PAIR = re.compile(r"\\u([dD][89abAB][0-9a-fA-F]{2})\\u([dD][c-fC-F][0-
 
 
 class ForeignSyntaxError(Exception):
-    """A file of another tool cannot be read. `problem` has the position and the reason."""
+    """A file of another tool cannot be read. `problem` contains the position and the reason."""
 
     def __init__(self, problem: Problem) -> None:
         super().__init__(problem.message)
@@ -45,7 +45,7 @@ class ForeignSyntaxError(Exception):
 class ForeignNode:
     """A value of a file. `value` is a scalar, the items of a list, or the values of a mapping by key.
 
-    `end` is the last line of the value.
+    `end` is the number of the last line of the value.
     """
 
     mark: Mark
@@ -53,18 +53,18 @@ class ForeignNode:
     end: int = 0
 
     def get(self, name: str) -> "ForeignNode | None":
-        """Return the value of a key, or None if the node is not a mapping with that key."""
+        """Return the value of the key `name`, or None if the node is not a mapping with that key."""
         return self.value.get(name) if isinstance(self.value, dict) else None
 
     @property
     def items(self) -> "list[ForeignNode]":
-        """The items of a list, or nothing."""
+        """The items of a list, or an empty list for every other node."""
         return self.value if isinstance(self.value, list) else []
 
 
 @dataclass(frozen=True, slots=True)
 class ForeignComment:
-    """A comment without its `#`. `is_alone` says whether its line has nothing else."""
+    """A comment without its `#`. `is_alone` is true if the line of the comment has no other text."""
 
     line: int
     column: int
@@ -74,7 +74,7 @@ class ForeignComment:
 
 @dataclass(frozen=True, slots=True)
 class ForeignDocument:
-    """A file of another tool: its root node, its comments in order, and its lines."""
+    """A file of another tool: the root node, the comments in order, and the lines."""
 
     root: ForeignNode
     comments: tuple[ForeignComment, ...] = field(default=(), repr=False)
@@ -101,7 +101,7 @@ def read_yaml_text(text: str, file: str) -> ForeignDocument:
 
 
 def read_json_text(text: str, file: str) -> ForeignDocument:
-    """Return the content of a JSON text. Positions are those of the YAML reader, because JSON is a part of YAML.
+    """Return the content of a JSON text. Positions come from the YAML reader, because YAML includes JSON.
 
     Raises:
         ForeignSyntaxError: if the text is not valid JSON or is too large.
@@ -123,7 +123,7 @@ def read_json_text(text: str, file: str) -> ForeignDocument:
 
 
 def json_as_yaml(text: str) -> str:
-    """Return a JSON text without what YAML does not allow: tabs between values, and escaped surrogate pairs."""
+    """Return a JSON text as YAML text, without tabs between values and without escaped surrogate pairs."""
 
     def character(found: re.Match[str]) -> str:
         high, low = int(found[1], 16), int(found[2], 16)
@@ -133,7 +133,7 @@ def json_as_yaml(text: str) -> str:
 
 
 def plain(node: ForeignNode) -> object:
-    """Return the plain data of a node without aliases."""
+    """Return the plain data of a node. Each alias is replaced by its value."""
     match node.value:
         case dict() as mapping:
             return {name: plain(each) for name, each in mapping.items()}
@@ -158,7 +158,7 @@ def _from_data(data: object) -> ForeignNode:
 
 
 def _comments(text: str, bounds: list[int]) -> Iterator[ForeignComment]:
-    """Yield the comments: each `#` at the start of a line or after a space, outside scalars."""
+    """Yield the comments: each `#` at the start of a line or after a space, outside of scalars."""
     line, counted = 1, 0
     position = 0
     while found := COMMENT.search(text, position):
@@ -178,7 +178,7 @@ def _comments(text: str, bounds: list[int]) -> Iterator[ForeignComment]:
 
 
 class _NodeReader:
-    """Builds nodes from the events of the parser. `bounds` has the start and end of each scalar in the text."""
+    """Builds nodes from the events of the YAML parser. `bounds` contains the start and end index of each scalar."""
 
     def __init__(self, text: str, file: str) -> None:
         self._next: Callable[[], Event] = yaml.parse(text, Loader=PARSER).__next__
@@ -189,11 +189,11 @@ class _NodeReader:
 
     def document(self) -> ForeignNode:
         """Return the root node of the only document."""
-        self._next()  # the start of the stream
+        self._next()  # skip the start of the stream
         if isinstance(self._next(), StreamEndEvent):
             return ForeignNode((1, 1))
         root = self._node(self._next(), 1)
-        self._next()  # the end of the document
+        self._next()  # skip the end of the document
         if not isinstance(end := self._next(), StreamEndEvent):
             self._refuse(end, "a second document starts here", "write each document to a separate file")
         return root
@@ -224,7 +224,10 @@ class _NodeReader:
         return event.value if event.style else resolve(event.value)
 
     def _pairs(self, node: ForeignNode, level: int) -> Iterator[tuple[str, ForeignNode]]:
-        """Yield the keys and values of a mapping. Merged keys come first, so that own keys replace them."""
+        """Yield the keys and values of a mapping.
+
+        Merged keys come first, so that the mapping's own keys replace merged keys.
+        """
         own: list[tuple[str, ForeignNode]] = []
         while isinstance(event := self._next(), NodeEvent):
             key = self._node(event, level + 1)
@@ -267,7 +270,7 @@ def _mark(event: Event) -> Mark:
 
 
 def _end_line(event: Event) -> int:
-    """Return the last line of a scalar, or the line of the bracket that ends a collection."""
+    """Return the last line of a scalar, or the line of the closing bracket of a collection."""
     start, end = event.start_mark, event.end_mark
     if not start or not end:
         return 0
@@ -275,6 +278,6 @@ def _end_line(event: Event) -> int:
 
 
 def _is_flow_end(event: Event) -> bool:
-    """Return whether the end of a collection is a bracket. The end of a block collection has no length."""
+    """Return whether a collection ends with a bracket. The end event of a block collection has no length."""
     start, end = event.start_mark, event.end_mark
     return bool(start and end and end.index > start.index)

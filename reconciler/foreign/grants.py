@@ -1,4 +1,4 @@
-"""Pure: what an import from the files of another tool finds."""
+"""Pure: the result of an import from the files of another tool."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -12,7 +12,7 @@ ProtectItem = Mapping[str, str]
 
 @dataclass(frozen=True, slots=True, order=True)
 class LeftOut:
-    """A grant that is not imported for some tenants, and the reason."""
+    """A grant or value that is not imported for some tenants, with the reason."""
 
     source: Source
     label: str
@@ -22,18 +22,18 @@ class LeftOut:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ForeignGrants:
-    """The grants in files of another tool, and what reconciler.yaml needs for them.
+    """The grants in files of another tool, and the settings for these grants in reconciler.yaml.
 
     Attributes:
-        by_tenant: The grants by the name of the tenant.
-        domains: The domains of the tenants, by the name of the tenant, as far as the files contain them.
-        variables: The variables by the name of the tenant.
-        scope_sets: The scope sets by the name of the tenant.
-        protect: The grants that the tool leaves alone, by the name of the tenant.
-        left_out: The grants that are not imported.
-        notes: What the user should know.
-        problems: The problems of the files. If there are any, nothing is imported.
-        handover: Paragraphs that tell how to take the imported grants out of the other tool.
+        by_tenant: The grants of each tenant, by the name of the tenant.
+        domains: The known domains of the tenants, by the name of the tenant.
+        variables: The variables of each tenant, by the name of the tenant.
+        scope_sets: The scope sets of each tenant, by the name of the tenant.
+        protect: The grants that the other tool never changes, by the name of the tenant.
+        left_out: The grants and values that are not imported.
+        notes: Notes for the user about the import.
+        problems: The problems of the files. If problems exist, reconciler imports nothing.
+        handover: Paragraphs of instructions for removing the imported grants from the other tool.
     """
 
     by_tenant: Mapping[str, Sequence[NamedGrant]]
@@ -48,7 +48,7 @@ class ForeignGrants:
 
 
 def join_results(results: Iterable[ForeignGrants]) -> ForeignGrants:
-    """Return the results of several sources as one. Their tenants must differ."""
+    """Join the results of several sources. Each tenant may occur in one source only."""
     found = list(results)
     return ForeignGrants(
         by_tenant={name: grants for each in found for name, grants in each.by_tenant.items()},

@@ -1,8 +1,8 @@
-"""Pure: the keywords of auth0-deploy-cli, and the text that replaces them in a grant file.
+"""Pure: the keywords of auth0-deploy-cli, and their replacements in a grant file.
 
 auth0-deploy-cli replaces keywords in the text of a file before it parses the file. `##KEY##` becomes the text of the
-value. `@@KEY@@` becomes the value in JSON, and quotes around this marker disappear. In a grant file, a variable or a
-scope set replaces a keyword only if it gives the value of every tenant.
+value. `@@KEY@@` becomes the value in JSON, and quotes around the marker `@@KEY@@` disappear. In a grant file, a
+variable or a scope set replaces a keyword only if the replacement gives the value of every tenant.
 
 Source: keywordReplace in auth0-deploy-cli 8.44, file src/tools/utils.ts.
 """
@@ -24,7 +24,7 @@ USUAL_KEY = r"[A-Za-z0-9_]+"
 
 @dataclass(frozen=True, slots=True)
 class Keyword:
-    """A use of a keyword. `marker` is the text in the file. `is_json` is true for `@@KEY@@`."""
+    """A keyword at one position in a file. `marker` is the text in the file. `is_json` is true for `@@KEY@@`."""
 
     key: str
     marker: str
@@ -32,7 +32,7 @@ class Keyword:
 
 
 def replace_keywords(text: str, mappings: Mapping[str, object]) -> str:
-    """Replace keywords like auth0-deploy-cli. A keyword without a value stays as it is."""
+    """Replace keywords in the same way as auth0-deploy-cli. A keyword without a value stays unchanged."""
     for key, value in mappings.items():
         marker = re.escape(f"@@{key}@@")
         inserted = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
@@ -43,7 +43,7 @@ def replace_keywords(text: str, mappings: Mapping[str, object]) -> str:
 
 
 def to_text(value: object) -> str:
-    """Convert a JSON value to text like JavaScript."""
+    """Convert a JSON value to text in the same way as JavaScript."""
     match value:
         case str():
             return value
@@ -60,7 +60,7 @@ def to_text(value: object) -> str:
 
 
 class KeywordText:
-    """The text of a file with a token instead of each marker. Every YAML parser reads a token as plain text."""
+    """The text of a file with a token instead of each keyword marker. Every YAML parser reads a token as plain text."""
 
     def __init__(self, text: str, keys: Collection[str], *, is_json: bool = False) -> None:
         known = "|".join([*map(re.escape, sorted(keys, key=len, reverse=True)), USUAL_KEY])
@@ -80,7 +80,7 @@ class KeywordText:
         return f"{self._quote}{token}{self._quote}" if is_json else token
 
     def without_missing(self, mappings: Mapping[str, object], original: str) -> str:
-        """Return the text that auth0-deploy-cli parses, with tokens for keywords that have no value."""
+        """Return the text that auth0-deploy-cli parses, with tokens for keywords without a value."""
         text = replace_keywords(original, mappings)
         for token, keyword in self.keywords.items():
             if keyword.key not in mappings:
@@ -89,7 +89,7 @@ class KeywordText:
         return text
 
     def restore(self, text: str) -> str:
-        """Return `text` with markers instead of tokens."""
+        """Return `text` with the original keyword markers instead of tokens."""
         if not self.keywords:
             return text
         return "".join(each if isinstance(each, str) else each.marker for each in self.parts(text))
@@ -107,7 +107,7 @@ class KeywordText:
 
 
 def variable_value(key: str, mappings: Mapping[str, object]) -> str | None:
-    """Return the text that `##KEY##` becomes, or None if it cannot be the value of a variable."""
+    """Return the replacement of `##KEY##`, or None if the replacement is not a valid value of a variable."""
     if isinstance(mappings.get(key), list | dict | None):
         return None
     value = replace_keywords(f"##{key}##", mappings)
@@ -115,7 +115,7 @@ def variable_value(key: str, mappings: Mapping[str, object]) -> str | None:
 
 
 class VariableNames:
-    """Gives each keyword the name of a variable. A key that is a valid name stays as it is."""
+    """Assigns a variable name to each keyword. A key that is a valid variable name stays unchanged."""
 
     def __init__(self, keys: Collection[str]) -> None:
         self._names: dict[str, str] = {}
@@ -131,7 +131,7 @@ class VariableNames:
             self._names[key] = name
 
     def __getitem__(self, key: str) -> str:
-        """Return the name of the variable."""
+        """Return the variable name of the keyword `key`."""
         return self._names[key]
 
     def template(self, parts: list[str | Keyword], domain_keys: Collection[str]) -> str:
@@ -149,7 +149,7 @@ SCOPE = "scope"
 
 
 class KeywordTexts:
-    """Chooses texts for grant files. It collects the variables and scope sets that the texts use."""
+    """Chooses texts for grant files. Collects the variables and scope sets in the chosen texts."""
 
     def __init__(self, tenants: Sequence[DeployTenant], keys: Sequence[str]) -> None:
         self._tenants = {each.name: each for each in tenants}
@@ -170,8 +170,8 @@ class KeywordTexts:
 
         Args:
             field: The name of the field.
-            values: The value of each tenant.
-            template: The value with tokens instead of keywords, or None if it is not known.
+            values: The value of the field for each tenant.
+            template: The value with tokens instead of keywords, or None if the template is not known.
             keywords: The keywords of the file.
         """
         if all(isinstance(value, str) for value in values.values()):
@@ -194,7 +194,7 @@ class KeywordTexts:
     def _scope_set(
         self, lists: Mapping[str, tuple[str, ...]], template: ForeignNode | None, keywords: KeywordText
     ) -> tuple[str, ...]:
-        """Return a scope set if the list of each tenant is the value of one keyword, otherwise nothing."""
+        """Return a reference to a scope set if one keyword gives the list of each tenant, otherwise an empty tuple."""
         parts = keywords.parts(template.value) if template and isinstance(template.value, str) else []
         if len(parts) != 1 or not isinstance(parts[0], Keyword) or not parts[0].is_json or not all(lists.values()):
             return ()
@@ -239,11 +239,11 @@ class KeywordTexts:
         return insert_variables(text, {BUILT_IN: domain}) if domain else escape_variables(text)
 
     def fill(self, tenant: str, text: str) -> str:
-        """Return a chosen text with the values of a tenant."""
+        """Replace the variables in `text`, a text from `choose`, by the values of a tenant."""
         return substitute(text, self.variables()[tenant] | {BUILT_IN: self._tenants[tenant].domain or ""})
 
     def variables(self) -> dict[str, dict[str, str]]:
-        """Return the variables of each tenant that the texts use."""
+        """Return the variables of each tenant that occur in the chosen texts."""
         return {
             name: {self._names[key]: values[key] for key in sorted(self._used) if key in values}
             for name, values in self._values.items()
@@ -258,7 +258,7 @@ class KeywordTexts:
 
 
 def _is_only_domain(text: str, template: str) -> bool:
-    """Return whether `text` differs from the template only by the variable of the domain, which is there once."""
+    """Return whether `text` differs from the template only by a single variable `${domain}`."""
     before, variable, after = text.partition(DOMAIN_VARIABLE)
     is_once = bool(variable) and DOMAIN_VARIABLE not in after
     return is_once and template.startswith(before) and template.endswith(after)

@@ -1,7 +1,7 @@
 """Pure: read the grants in a Terraform state, the output of `terraform show -json`.
 
-The resources are those of Terraform's provider for Auth0: `auth0_client_grant`, joined with `auth0_client`,
-`auth0_resource_server`, `auth0_organization` and `auth0_organization_client_grant`, also if they are data sources.
+The reader joins each `auth0_client_grant` of Terraform's Auth0 provider with `auth0_client`, `auth0_resource_server`,
+`auth0_organization` and `auth0_organization_client_grant`. Data sources are read in the same way as resources.
 """
 
 import re
@@ -27,7 +27,7 @@ GRANT = "auth0_client_grant"
 ASSOCIATION = "auth0_organization_client_grant"
 MANAGED = "managed"
 MAX_LEVELS = 50
-"""The maximum nesting of modules."""
+"""The maximum nesting depth of modules."""
 INSTANCE_KEY = re.compile(r'\[(?:[0-9]+|"(?:[^"\\]|\\.)*")\]')
 HOST_OF_TENANT = re.compile(r"https://([A-Za-z0-9.-]+\.auth0\.com)/api/v2/")
 HCL = re.compile(r"^\s*(resource|data|module|provider|terraform|variable|locals)\b[^\n]*\{", re.MULTILINE)
@@ -35,7 +35,7 @@ HCL = re.compile(r"^\s*(resource|data|module|provider|terraform|variable|locals)
 
 @dataclass(frozen=True, slots=True)
 class StateResource:
-    """An instance of a resource or data source."""
+    """An instance of a resource or data source in the state."""
 
     address: str
     type: str
@@ -43,20 +43,20 @@ class StateResource:
     values: Mapping[str, Any]
 
     def text(self, name: str) -> str:
-        """Return an attribute as text, or an empty text."""
+        """Return the attribute `name` as text, or an empty text if the attribute is not a text."""
         value = self.values.get(name)
         return value if isinstance(value, str) else ""
 
     def texts(self, name: str) -> frozenset[str]:
-        """Return an attribute as a set of texts."""
+        """Return the texts in the list attribute `name` as a set."""
         value = self.values.get(name)
         return frozenset(each for each in value if isinstance(each, str)) if isinstance(value, list) else frozenset()
 
 
 def wrong_document(text: str) -> str:
-    """Return what a text is instead of JSON: a configuration (HCL), or an empty text."""
+    """Return an error message if a text is a Terraform configuration (HCL), otherwise an empty text."""
     return (
-        f"is a Terraform configuration, which has references instead of values; run {SHOW} and name that file"
+        f"is a Terraform configuration, which has references instead of values; run `{SHOW}` and import state.json"
         if HCL.search(text)
         else ""
     )
@@ -69,14 +69,14 @@ def read_terraform(
     domain: str | None,
     is_selected: Callable[[NamedGrant], bool] = lambda _: True,
 ) -> ForeignGrants:
-    """Return the grants in a state.
+    """Return the grants in a Terraform state.
 
     Args:
         document: The output of `terraform show -json`.
         file: The name of the file.
-        tenant: The tenant that the state belongs to, with its variables.
-        domain: The domain of the tenant, or None if it is not known.
-        is_selected: Returns whether to import a grant. Other grants stay in Terraform.
+        tenant: The tenant of the state, with its variables.
+        domain: The domain of the tenant, or None if the domain is not known.
+        is_selected: Returns whether to import a grant. All other grants stay in Terraform.
     """
     if problem := _unsuitable(document, file):
         return ForeignGrants(by_tenant={tenant.name: ()}, problems=(problem,))
@@ -84,7 +84,7 @@ def read_terraform(
 
 
 def _unsuitable(document: object, file: str) -> Problem | None:
-    """Return a problem if a document is not the output of `terraform show -json` for a state."""
+    """Return a problem if the document is not the output of `terraform show -json` for a state."""
     match document:
         case {"planned_values": _} | {"resource_changes": _}:
             what = "this is a plan of Terraform, not a state"
@@ -98,7 +98,7 @@ def _unsuitable(document: object, file: str) -> Problem | None:
             return None  # an empty state
         case _:
             what = "this is not the output of terraform show -json"
-    return Problem(Source(file), what, f"run {SHOW} and name that file")
+    return Problem(Source(file), what, f"run `{SHOW}` and import state.json")
 
 
 class _StateReader:
@@ -153,7 +153,9 @@ class _StateReader:
 
     def _resources(self, module: Any, level: int) -> Iterator[StateResource]:  # noqa: ANN401 - JSON
         if level > MAX_LEVELS or not isinstance(module, dict):
-            self._problems.append(Problem(Source(self._file), "a module is not valid or nested too deep", "correct it"))
+            self._problems.append(
+                Problem(Source(self._file), "a module is not valid or nested too deep", "correct the module")
+            )
             return
         for each in module.get("resources") or ():
             match each:
@@ -166,7 +168,7 @@ class _StateReader:
                     pass  # a resource that Terraform has not created yet
                 case _:
                     what = "a resource has no address or type"
-                    self._problems.append(Problem(Source(self._file), what, f"write the file again: {SHOW}"))
+                    self._problems.append(Problem(Source(self._file), what, f"create the file again with `{SHOW}`"))
         for child in module.get("child_modules") or ():
             yield from self._resources(child, level + 1)
 
@@ -189,7 +191,10 @@ class _StateReader:
         return Directory(tuple(applications.values()), tuple(apis.values()), tuple(organizations.values()))
 
     def _find_domain(self) -> str | None:
-        """Return the domain of the tenant from a data source or from the identifier of the Management API."""
+        """Return the domain of the tenant.
+
+        The domain comes from a data source or the identifier of the Management API.
+        """
         named = {each.text("domain") for each in self._by_type["auth0_tenant"]} - {""}
         texts = [
             *(each.text("audience") for each in self._by_type[GRANT]),
@@ -202,11 +207,11 @@ class _StateReader:
         if each.values.get("is_system") is True:
             return "Auth0 created this grant, and it cannot be changed"
         if grant.allow_all_scopes and grant.scope:
-            return 'it has both "scopes" and "allow_all_scopes"'
+            return 'the grant has both "scopes" and "allow_all_scopes"'
         return reason_not_expressible(grant) or ""
 
     def _handover(self, moved: Sequence[StateResource]) -> Iterator[str]:
-        """Yield the paragraphs that tell how to take the imported grants out of the state without deleting them."""
+        """Yield instructions for removing the imported grants from the state without deleting the grants."""
         if not moved:
             return
         ids = {each.text("id") for each in moved}
@@ -222,7 +227,8 @@ class _StateReader:
         whole = [each for each in addresses if each not in commands]
         if whole:
             command = f"    terraform state rm {' '.join(map(quote, whole))}"
-            yield f"removed blocks need Terraform 1.7. Before that version, or instead of the blocks, run:\n{command}"
+            older = "With an older version, or instead of the blocks, run:"
+            yield f"`removed` blocks need Terraform 1.7. {older}\n{command}"
         if commands:
             command = f"    terraform state rm {' '.join(map(quote, commands))}"
             advice = "Before the next apply, remove the moved instances from for_each or count, and run:"
@@ -230,7 +236,7 @@ class _StateReader:
 
 
 def without_keys(address: str) -> str:
-    """Return the address of a resource without the keys of instances, which a removed block must not have."""
+    """Return the address of a resource without instance keys, which a `removed` block must not contain."""
     return INSTANCE_KEY.sub("", address)
 
 
@@ -246,7 +252,7 @@ def _grant(each: StateResource, organizations: frozenset[str]) -> ClientGrant:
     )
     return ClientGrant(
         key=key,
-        scope=each.texts("scopes") or each.texts("scope"),  # `scope` in versions before 1.0
+        scope=each.texts("scopes") or each.texts("scope"),  # the name is `scope` in versions of the provider before 1.0
         organization_usage=each.text("organization_usage") or USAGE_DENY,
         allow_any_organization=each.values.get("allow_any_organization") is True,
         authorization_details_types=each.texts("authorization_details_types"),

@@ -147,7 +147,7 @@ def test_an_invalid_plan_with_a_correct_checksum_is_refused(
 def test_a_plan_with_another_format_version_is_refused(tmp_path: Path) -> None:
     path = alter(save_plan(tmp_path), lambda content: content.update(format_version="2"), update_checksum=True)
 
-    with pytest.raises(StalePlanError, match='has the format "2"; this version knows "1"'):
+    with pytest.raises(StalePlanError, match='has format version "2"; this reconciler reads only "1"'):
         read_plan(path)
 
 

@@ -69,7 +69,7 @@ def test_an_altered_snapshot_is_refused(tmp_path: Path, alter: Callable[[Path], 
     path, _ = write_and_read(tmp_path, an_observed())
     alter(path)
 
-    with pytest.raises(ReconcilerError, match=r"that the run wrote"):
+    with pytest.raises(ReconcilerError, match=r"changed since the run"):
         rollback_of(path, tmp_path)
 
 

@@ -128,7 +128,7 @@ def test_the_administration_can_be_disabled(option: str, status: int) -> None:
     ("options", "message"),
     [
         (["--rate-limit", "fre"], 'did you mean "free"'),
-        (["--set", "refill"], "give window or continuous"),
+        (["--set", "refill"], "use window or continuous"),
         (["--faults", "faults.yaml"], "faults.yaml does not exist"),
         (["--faults", "tenant.yaml"], "tenant.yaml:2:1: "),
     ],
@@ -217,9 +217,14 @@ def test_a_changed_seed_is_reported_and_used_after_the_reset(here: Path) -> None
     seed.write_text(seed.read_text(encoding="utf-8") + "# edited\n", encoding="utf-8")
 
     for command in (["plan"], ["apply", "--yes"], ["list"], ["import"]):
-        note = "tenant.yaml was changed after the sandbox in .reconciler/sandbox.db was filled from it; to use it, run"
+        note = (
+            "tenant.yaml has changed since the sandbox in .reconciler/sandbox.db was filled; to use the new seed, run"
+        )
         assert f"{note} `reconciler sandbox reset`\n" in reconciler(*command).stderr
     assert reconciler("sandbox", "reset").code == 0
     assert "tenant.yaml" not in reconciler("plan").stderr
     seed.unlink()
-    assert "tenant.yaml does not exist; the sandbox in .reconciler/sandbox.db still has" in reconciler("plan").stderr
+    assert (
+        "tenant.yaml does not exist; the sandbox in .reconciler/sandbox.db keeps its content"
+        in reconciler("plan").stderr
+    )

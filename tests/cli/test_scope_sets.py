@@ -45,7 +45,7 @@ def test_an_unused_set_is_a_warning_at_its_line(here: Path) -> None:
     [
         ("{1a: [x]}", "reconciler.yaml:2:14: this is not a valid name of a scope set; start with a letter"),
         ("{a: []}", '"a" is an empty list'),
-        ("{a: ['@b']}", "a scope set cannot contain a scope set; list its scopes"),
+        ("{a: ['@b']}", "a scope set cannot contain a scope set; list the scopes instead"),
         ("{a: [x, x]}", '"x" is listed twice'),
         ("{a: ['x${']}", 'invalid variable after "${"'),
         ("{a: x}", '"a" is text, not a list'),

@@ -166,7 +166,7 @@ tenants:
     ("text", "problem"),
     [
         ("defualt_tenant: a", '1:1: the key "defualt_tenant" is unknown; did you mean "default_tenant"?'),
-        ("tenants: {dev: {}}", '1:16: the tenant has no domain; add one, or write "kind: sandbox"'),
+        ("tenants: {dev: {}}", '1:16: the tenant has no domain; add a domain, or write "kind: sandbox"'),
         ("tenants: {dev: {kind: sandbx}}", '1:23: "kind" cannot be "sandbx"; did you mean "sandbox"?'),
         (
             "tenants: {dev: {domain: a, seed: b}}",

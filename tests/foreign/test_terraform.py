@@ -56,7 +56,7 @@ def test_values_of_old_versions_and_null_are_read() -> None:
         ({"is_system": True}, "Auth0 created this grant, and it cannot be changed"),
         ({"subject_type": "robot"}, 'the subject type "robot" is unknown'),
         ({"client_id": None}, "the grant has an unknown kind of holder"),
-        ({"allow_all_scopes": True}, 'it has both "scopes" and "allow_all_scopes"'),
+        ({"allow_all_scopes": True}, 'the grant has both "scopes" and "allow_all_scopes"'),
     ],
 )
 def test_what_a_file_cannot_express_is_left_out_with_its_address(values: dict[str, Any], reason: str) -> None:

@@ -56,7 +56,7 @@ def test_code_that_another_user_may_have_written_is_not_run(archive: Path, tmp_p
     refused = run(archive, tmp_path, "validate")
 
     assert refused.returncode == 1
-    assert "its code is not run" in refused.stderr
+    assert "so it is not used" in refused.stderr
 
 
 def test_a_cache_that_cannot_be_written_is_an_error(archive: Path, tmp_path: Path) -> None:

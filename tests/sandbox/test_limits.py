@@ -67,7 +67,7 @@ def test_every_bucket_of_every_plan_is_refilled() -> None:
 def test_an_unknown_plan_is_an_error() -> None:
     with pytest.raises(SandboxError, match='did you mean "enterprise-prod"'):
         profile("enterprise_prod")
-    with pytest.raises(SandboxError, match="there are: none, free, "):
+    with pytest.raises(SandboxError, match="use one of: none, free, "):
         profile("?")
 
 

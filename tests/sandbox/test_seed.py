@@ -106,7 +106,7 @@ def test_unknown_names_are_reported_with_their_positions(tmp_path: Path) -> None
 def test_an_ambiguous_name_is_reported_with_the_ids(tmp_path: Path) -> None:
     seed = "applications: [{name: A, client_id: x}, {name: A, client_id: y}]\ngrants: [{client: A, audience: z}]"
     [problem] = problems(tmp_path, seed)
-    assert problem.what == '"A" is an ambiguous name: x, y; use one of these ids'
+    assert problem.what == '"A" is ambiguous: x, y; use one of these ids'
 
 
 @pytest.mark.parametrize(

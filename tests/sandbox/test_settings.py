@@ -31,12 +31,12 @@ def test_settings_are_set_by_name() -> None:
     ("given", "message"),
     [
         ("refil=window", 'no setting "refil"; did you mean "refill"?'),
-        ("?", "there are: next_on_last_page, "),
-        ("refill=sometimes", 'refill: "sometimes" is not valid; give window or continuous'),
-        ("retry_after=yes", "give true or false"),
-        ("retry_after", "give true or false"),
-        ("system_grant_status=-1", "give a whole number"),
-        ("conflict_code=", "give a text, or none"),
+        ("?", "use one of: next_on_last_page, "),
+        ("refill=sometimes", 'refill: "sometimes" is not valid; use window or continuous'),
+        ("retry_after=yes", "use true or false"),
+        ("retry_after", "use true or false"),
+        ("system_grant_status=-1", "use a whole number"),
+        ("conflict_code=", "use a text, or none"),
     ],
 )
 def test_an_invalid_setting_is_an_error(given: str, message: str) -> None:

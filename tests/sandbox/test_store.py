@@ -95,7 +95,7 @@ def test_every_list_of_grants_uses_an_index(store: Store, filters: dict[str, str
 def test_a_file_that_is_not_a_database_is_refused(tmp_path: Path) -> None:
     file = tmp_path / "tenant.db"
     file.write_text("This is a letter and not a database." * 100)
-    with pytest.raises(SandboxError, match="name another file"):
+    with pytest.raises(SandboxError, match="use another file"):
         open_store(file)
 
 

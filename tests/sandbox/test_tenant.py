@@ -61,7 +61,7 @@ def test_a_changed_seed_or_domain_does_not_change_an_existing_tenant(tmp_path: P
 @pytest.mark.parametrize(
     ("change", "remark"),
     [
-        (lambda seed: seed.write_text(seed.read_text() + "# a comment\n"), "was changed after the sandbox in"),
+        (lambda seed: seed.write_text(seed.read_text() + "# a comment\n"), "has changed since the sandbox in"),
         (Path.unlink, "does not exist; the sandbox in"),
         (lambda seed: (seed.unlink(), seed.mkdir()), "cannot be read"),
         (lambda seed: seed.touch(), ""),
