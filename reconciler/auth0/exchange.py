@@ -5,13 +5,10 @@ with a deadline and a size limit.
 """
 
 import asyncio
-import os
-import ssl
 import zlib
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from functools import lru_cache
 from typing import Any
 
 import httpx
@@ -26,7 +23,7 @@ from reconciler.auth0.errors import (
     UnreadableError,
 )
 from reconciler.auth0.wire import parse
-from reconciler.http.proxy import NoCookies, connection_error, httpx_proxy, proxy_suffix
+from reconciler.http.proxy import NoCookies, connection_error, httpx_proxy, proxy_suffix, trusted_certificates
 from reconciler.http.retry_hints import parse_rate_limit_headers
 from reconciler.redaction import Secrets
 
@@ -41,7 +38,6 @@ MAX_SEARCHED_LENGTH = 5 * MAX_MESSAGE_LENGTH
 SECRET_FIELDS = frozenset({"access_token", "client_secret", "encryption_key", "signing_keys"})
 """Fields that contain secrets in regular responses. reconciler reads only the token."""
 
-CERTIFICATE_VARIABLES = ("SSL_CERT_FILE", "SSL_CERT_DIR")
 NOT_SENT_ERRORS = (
     httpx.ConnectError,
     httpx.ConnectTimeout,
@@ -234,19 +230,9 @@ def _network_transport(base_url: str, connections: int) -> httpx.AsyncHTTPTransp
 
     The proxy is chosen here, because httpx fails on entries of NO_PROXY that it cannot parse.
     """
-    context = _ssl_context(*(os.environ.get(name) for name in CERTIFICATE_VARIABLES))
     return httpx.AsyncHTTPTransport(
-        verify=context,
+        verify=trusted_certificates(),
         proxy=httpx_proxy(base_url),
         limits=httpx.Limits(max_connections=connections),
         trust_env=True,
     )
-
-
-@lru_cache(1)
-def _ssl_context(*_: str | None) -> ssl.SSLContext:
-    """Return the certificates that the client trusts, which all tenants share. Reading them takes time and memory.
-
-    The arguments are the variables that name the certificates. They are the key of the cache.
-    """
-    return httpx.create_ssl_context(trust_env=True)

@@ -12,7 +12,7 @@ import httpx
 
 from reconciler.core.characters import quote_text
 from reconciler.errors import ReconcilerError
-from reconciler.http.proxy import NoCookies, connection_error, httpx_proxy
+from reconciler.http.proxy import NoCookies, connection_error, httpx_proxy, trusted_certificates
 from reconciler.http.retry_hints import parse_rate_limit_headers
 from reconciler.redaction import Secrets, secrets_in
 
@@ -160,7 +160,7 @@ def open_api(
             timeout=TIMEOUTS,
             cookies=NoCookies(),
             follow_redirects=False,
-            transport=httpx.HTTPTransport(proxy=httpx_proxy(address), trust_env=True),
+            transport=httpx.HTTPTransport(verify=trusted_certificates(), proxy=httpx_proxy(address), trust_env=True),
         )
     except (ImportError, OSError) as error:
         raise connection_error(address, error) from error

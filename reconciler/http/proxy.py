@@ -1,12 +1,14 @@
-"""Proxies from environment variables.
+"""Proxies and trusted certificates from environment variables.
 
-Only this module reads these variables, so that all connections use the same proxy.
+Only this module reads these variables, so that all connections use the same proxy and the same certificates.
 """
 
 import os
 import re
+import ssl
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from http.cookiejar import CookieJar
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 from typing import Any
@@ -24,6 +26,7 @@ MAX_SHOWN_ENTRIES = 5
 HOST_ENTRY = re.compile(r"(?:\*?\.)?(?P<host>\w[\w.-]*)(?::(?P<port>\d{1,5}))?")
 IP_ENTRY = re.compile(r"(?:\[(?P<bracketed>[0-9A-Fa-f:.]+)\]|(?P<ipv4>[\d.]+))(?::(?P<port>\d{1,5}))?")
 IpAddress = IPv4Address | IPv6Address
+CERTIFICATE_VARIABLES = ("SSL_CERT_FILE", "SSL_CERT_DIR")
 
 
 @dataclass(frozen=True, slots=True)
@@ -229,3 +232,14 @@ class NoCookies(CookieJar):
 
     def extract_cookies(self, response: Any, request: Any) -> None:  # noqa: ANN401 - signature of the base class
         """Ignore the cookies of a response."""
+
+
+def trusted_certificates() -> ssl.SSLContext:
+    """Return the certificates that clients trust. All clients share them, because reading takes time and memory."""
+    return _ssl_context(*(os.environ.get(name) for name in CERTIFICATE_VARIABLES))
+
+
+@lru_cache(1)
+def _ssl_context(*_: str | None) -> ssl.SSLContext:
+    """Read the certificates. The arguments are the variables that name them. They are the key of the cache."""
+    return httpx.create_ssl_context(trust_env=True)
