@@ -27,6 +27,7 @@ from auth0_sandbox.tenant import Sandbox
 LOCALHOST = "127.0.0.1"
 GRACE_SECONDS = 5  # the time for requests in progress when the server stops
 BACKLOG = 512
+STOP_CHECK_SECONDS = 0.02
 NO_LINGER = struct.pack("ii", 1, 0)  # the option that makes the closing of a socket reset the connection
 
 
@@ -73,6 +74,26 @@ def serving(
             thread.join()
 
 
+class _Server(uvicorn.Server):
+    """A server that stops within 0.02 seconds if no request is in progress. uvicorn needs 0.1 to 0.2 seconds."""
+
+    async def main_loop(self) -> None:
+        await self.on_tick(0)  # the response headers never change, because the server sends no date
+        while not self.should_exit:  # noqa: ASYNC110 - another thread or a signal handler sets it
+            await asyncio.sleep(STOP_CHECK_SECONDS)
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        for server in self.servers:
+            server.close()
+        for listener in sockets or []:
+            listener.close()
+        for connection in list(self.server_state.connections):
+            connection.shutdown()
+        await asyncio.sleep(0)  # the event loop removes closed connections
+        if self.server_state.connections or self.server_state.tasks:
+            await super().shutdown(sockets)
+
+
 def _server(sandbox: Sandbox, certificate: Path | None) -> uvicorn.Server:
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         host = Headers(scope=scope).get("host", "")
@@ -91,7 +112,7 @@ def _server(sandbox: Sandbox, certificate: Path | None) -> uvicorn.Server:
         ssl_certfile=certificate,
         timeout_graceful_shutdown=GRACE_SECONDS,
     )
-    server = uvicorn.Server(config)
+    server = _Server(config)
     return server
 
 
