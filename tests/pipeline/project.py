@@ -1,15 +1,17 @@
 """A repository with grants that uses the examples, and the tenant of its pipelines."""
 
+import fcntl
 import os
 import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import pytest
 from support.commands import SECRET, grants_of, served
 from support.forges import NAME, OWNER
 
@@ -155,6 +157,30 @@ def a_project(folder: Path) -> Iterator[Project]:
         project.commit("Start")
         project.git("push", "--quiet", "origin", "main")
         yield project
+
+
+def build_once(factory: pytest.TempPathFactory, name: str, build: Callable[[Path], None]) -> Path:
+    """Return the folder that `build` has filled. Only the first test process of a run builds, and the others wait."""
+    base = factory.getbasetemp()
+    folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / name
+    folder.mkdir(exist_ok=True)
+    with (folder / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        content = folder / "content"
+        if not content.exists():
+            built = folder / "built"
+            shutil.rmtree(built, ignore_errors=True)
+            built.mkdir()
+            build(built)
+            built.rename(content)
+    return content
+
+
+def build_wheel(folder: Path) -> None:
+    """Write the wheel of the project into `folder`."""
+    python = ROOT / ".venv" / "bin" / "python"
+    command = [python, "-m", "build", "--wheel", "--no-isolation", "--outdir", folder, ROOT]
+    subprocess.run([str(each) for each in command], check=True, capture_output=True)
 
 
 PYTHON = """#!/bin/bash -p

@@ -78,9 +78,6 @@ def test_hadolint_finds_nothing() -> None:
     assert (done.returncode, done.stdout) == (0, "")
 
 
-pytestmark = pytest.mark.xdist_group("container")  # one process, because the fixture takes long
-
-
 @pytest.fixture(scope="module")
 def image(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Run the steps of the build stage in a folder, and return the folder in place of /."""

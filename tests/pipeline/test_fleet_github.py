@@ -20,7 +20,7 @@ def server_and_runner(tmp_path: Path) -> Iterator[tuple[FleetServer, Runner]]:
     forge, artifacts = GitHub(), tmp_path / "artifacts"
     artifacts.mkdir()
     with fleet_project(tmp_path, "github") as (project, server), serve_forge(forge):
-        yield server, Runner(project, forge, artifacts, tmp_path)
+        yield server, Runner(project, forge, artifacts, tmp_path, tenant=None)
 
 
 def exit_codes(acted: WorkflowRun, job: str) -> set[str]:

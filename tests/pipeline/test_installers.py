@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from pipeline.project import BIN, ROOT, TIMEOUT_SECONDS
+from pipeline.project import BIN, ROOT, TIMEOUT_SECONDS, build_once, build_wheel
 
 from reconciler import DISTRIBUTION, __version__
 
@@ -35,9 +35,7 @@ def environment(folder: Path) -> dict[str, str]:
 
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("wheel")
-    command = [PYTHON, "-m", "build", "--wheel", "--no-isolation", "--outdir", str(folder), str(ROOT)]
-    subprocess.run(command, check=True, capture_output=True)
+    folder = build_once(tmp_path_factory, "wheel", build_wheel)
     (built,) = folder.glob("*.whl")
     assert built.name.startswith(f"{DISTRIBUTION.replace('-', '_')}-{__version__}-")
     return built

@@ -15,8 +15,6 @@ FILES = {
     f"auth0_grants-{__version__}.tar.gz",
 }
 
-pytestmark = pytest.mark.xdist_group("release_build")  # one process, because the fixture takes long
-
 
 @pytest.fixture(scope="module")
 def tools(tmp_path_factory: pytest.TempPathFactory) -> Path:

@@ -7,17 +7,17 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
-from pipeline.project import ROOT, TIMEOUT_SECONDS
-
-pytestmark = pytest.mark.xdist_group("zipapp")  # one process, because the fixture takes long
+from pipeline.project import ROOT, TIMEOUT_SECONDS, build_once
 
 
 @pytest.fixture(scope="module")
 def archive(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    file = tmp_path_factory.mktemp("zipapp") / "reconciler.pyz"
-    command = [ROOT / ".venv" / "bin" / "python", ROOT / "tools" / "zipapp.py", file]
+    return build_once(tmp_path_factory, "zipapp", build) / "reconciler.pyz"
+
+
+def build(folder: Path) -> None:
+    command = [ROOT / ".venv" / "bin" / "python", ROOT / "tools" / "zipapp.py", folder / "reconciler.pyz"]
     subprocess.run(command, check=True, timeout=TIMEOUT_SECONDS, capture_output=True)
-    return file
 
 
 def run(archive: Path, folder: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
@@ -69,7 +69,6 @@ def test_a_cache_that_cannot_be_written_is_an_error(archive: Path, tmp_path: Pat
 
 
 def test_equal_inputs_give_equal_bytes(archive: Path, tmp_path: Path) -> None:
-    command = [ROOT / ".venv" / "bin" / "python", ROOT / "tools" / "zipapp.py", tmp_path / "again.pyz"]
-    subprocess.run(command, check=True, timeout=TIMEOUT_SECONDS, capture_output=True)
+    build(tmp_path)
 
-    assert (tmp_path / "again.pyz").read_bytes() == archive.read_bytes()
+    assert (tmp_path / "reconciler.pyz").read_bytes() == archive.read_bytes()

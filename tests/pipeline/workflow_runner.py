@@ -33,7 +33,10 @@ class WorkflowRun:
 
 @dataclass(frozen=True, slots=True)
 class Runner:
-    """A runner for the workflows of a project. `artifacts` contains the uploaded artifacts by name."""
+    """A runner for the workflows of a project. `artifacts` contains the uploaded artifacts by name.
+
+    It runs the jobs of `tenant` only, because each job takes seconds. None stands for all tenants.
+    """
 
     project: Project
     forge: GitHub
@@ -42,6 +45,7 @@ class Runner:
     proposes_drift: bool = False
     required_reviewers: bool = True
     approvers: str = ""
+    tenant: str | None = "prod"
 
     def pull_requests(self) -> list[str]:
         """Return the branches of the open pull requests."""
@@ -134,6 +138,7 @@ class Runner:
             *("--var", f"REQUIRED_REVIEWERS={str(self.required_reviewers).lower()}"),
             *("--var", f"APPROVERS={self.approvers}", "--actor", ACTOR),
             *("--secret-file", str(secrets)),
+            *(("--matrix", f"tenant:{self.tenant}") if self.tenant else ()),
         ]
         completed = subprocess.run(
             command,
