@@ -6,8 +6,10 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import yaml
 from pipeline.project import (
     DANGEROUS,
+    EXAMPLES,
     EXPIRED,
     HARMLESS,
     PORTAL,
@@ -80,6 +82,15 @@ def with_action(runner: Runner, *inputs: dict[str, str]) -> str:
     file = runner.project.folder / ".github" / "workflows" / "one.yml"
     file.write_text("".join([WORKFLOW, *steps]), encoding="utf-8")
     return file.name
+
+
+@pytest.mark.parametrize("file", sorted((EXAMPLES / "github").glob("[!f]*.yml")), ids=lambda file: file.name)
+def test_a_job_of_one_tenant_exists_for_every_tenant(file: Path) -> None:
+    jobs = yaml.safe_load(file.read_text(encoding="utf-8"))["jobs"]
+
+    for job in jobs.values():
+        if "matrix.tenant" in str(job):
+            assert job["strategy"] == {"fail-fast": False, "matrix": {"tenant": ["dev", "prod"]}}
 
 
 def test_a_dangerous_grant_is_commented_and_refused_despite_the_policy_of_the_branch(runner: Runner) -> None:
