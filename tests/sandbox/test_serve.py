@@ -1,13 +1,19 @@
+import asyncio
 import signal
 import socket
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
+from threading import Event
 from time import perf_counter
 
 import httpx
 import pytest
 from sandbox.sandbox_client import DOMAIN, SandboxClient
+from starlette.types import Receive, Scope, Send
+from support.commands import TIMEOUT_SECONDS
 
 from auth0_sandbox.errors import SandboxError
 from auth0_sandbox.server.serve import serve, serving
@@ -60,6 +66,21 @@ def test_a_server_stops_at_the_end_of_its_context(caller: SandboxClient) -> None
         pass
     with pytest.raises(httpx.ConnectError):
         httpx.get(f"http://{address}/")
+
+
+def test_a_stopping_server_finishes_the_request_in_progress(caller: SandboxClient) -> None:
+    begun = Event()
+
+    async def slow(scope: Scope, receive: Receive, send: Send) -> None:
+        begun.set()
+        await asyncio.sleep(0.3)
+        await caller.sandbox.app(scope, receive, send)
+
+    with ThreadPoolExecutor() as pool:
+        with serving(replace(caller.sandbox, app=slow)) as address:
+            request = pool.submit(httpx.get, f"http://{address}/")
+            assert begun.wait(TIMEOUT_SECONDS)
+        assert request.result(TIMEOUT_SECONDS).status_code == 404
 
 
 def test_a_server_also_listens_on_ipv6(caller: SandboxClient) -> None:
