@@ -57,7 +57,7 @@ SCENARIO = {
 SUMMARY = re.compile(
     r"Plan: (?P<create>\d+) to create, (?P<update>\d+) to update, (?P<delete>\d+) to delete"
     r"(, (?P<blocked>\d+) blocked)?(, \d+ grants? no longer declared)?; (?P<unchanged>\d+) unchanged, "
-    r"(\d+ left unchanged by --create-only, --only-branch or --only-expired, )?"
+    r"(\d+ left unchanged by --[a-z-]+( and --[a-z-]+)?, )?"
     r"(?P<unmanaged>\d+) left alone(, \d+ skipped)?\.\n",
 )
 WRITES_NOTHING = {1, 4}

@@ -1,6 +1,7 @@
 """Apply plans to the tenants of a command: check the approval of each plan, ask if needed, and apply wave by wave."""
 
 import asyncio
+import shlex
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from copy import copy
@@ -158,12 +159,20 @@ class ApplyCommand:
             yield self._tenants.tenants
             return
         for wave, names in groups.items():
-            failed = self._reports.count_stopping()
-            if failed >= rollout.stop_after:
-                what = f"the wave {visible(wave)} did not start, because {pluralize(failed, 'tenant')} of earlier waves"
-                self._refuse(names, NotStartedError(f"{what} did not succeed (stop_after: {rollout.stop_after})"))
+            reason = self._reason_to_stop(wave, is_first=wave == next(iter(groups)))
+            if reason:
+                self._refuse(names, NotStartedError(f"the wave {visible(wave)} did not start, because {reason}"))
             else:
                 yield [by_name[name] for name in names]
+
+    def _reason_to_stop(self, wave: str, *, is_first: bool) -> str:
+        """Return why a wave may not start, or "". A wave without a selected grant does not try any change."""
+        failed, limit = self._reports.count_stopping(), self._tenants.config.rollout.stop_after
+        if failed >= limit:
+            return f"{pluralize(failed, 'tenant')} of earlier waves did not succeed (stop_after: {limit})"
+        if not is_first and not self._reports.have_selected:
+            return f"no grant in earlier waves is selected; to apply this wave alone, use --wave {shlex.quote(wave)}"
+        return ""
 
     def _check_tip(self, tenants: Sequence[Tenant]) -> bool:
         """Return whether HEAD is still the tip. Otherwise, report all of `tenants` as failed."""

@@ -110,7 +110,8 @@ class ResultFiles:
         exit_code, errors = ended.exit_code, list(_errors(ended))
         if plan is not None and plan.selection is not None and exit_code in {Exit.DONE, Exit.CHANGES}:
             exit_code = Exit.INCOMPLETE
-            errors.append(f"the saved plan is about a part of the grants: {plan.selection.selection}")
+            none = ", which selects no grant of this tenant" if plan.selection.is_empty else ""
+            errors.append(f"the saved plan is about a part of the grants: {plan.selection.selection}{none}")
         result = self._result(ended.tenant, state_of(self._command, exit_code), exit_code, errors)
         if plan is None:
             self._write(result, None)

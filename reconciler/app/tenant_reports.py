@@ -151,6 +151,12 @@ class TenantReports(Generic[T]):
         return sum(each.state in STOPPING_STATES for each in self._summaries.values())
 
     @property
+    def have_selected(self) -> bool:
+        """Whether a tenant that was started has a selected grant, or may have one."""
+        without = {TenantState.NOT_SELECTED, TenantState.NOT_STARTED}
+        return any(each.state not in without for each in self._summaries.values())
+
+    @property
     def has_written(self) -> bool:
         """Whether a change of any tenant was sent, or may have been sent."""
         outcomes = {result for each in self._summaries.values() for result, count in each.outcomes.items() if count}

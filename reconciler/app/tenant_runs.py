@@ -247,7 +247,10 @@ class Collector:
 
 def tenant_failures(error: ReconcilerError) -> dict[str, TenantFailure]:
     """Return the failure of each tenant that the error concerns, by the name of the tenant."""
-    return {name: TenantFailure(error.report_lines, is_sandbox) for name, is_sandbox in error.tenants.items()}
+    is_started = not isinstance(error, NotStartedError)
+    return {
+        name: TenantFailure(error.report_lines, is_sandbox, is_started) for name, is_sandbox in error.tenants.items()
+    }
 
 
 @contextmanager

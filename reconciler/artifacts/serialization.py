@@ -67,6 +67,7 @@ def plan_json(plan: Plan) -> Json:
         "unmanaged": [_left_alone(each, plan) for each in plan.left_alone],
         "no_longer_declared": [_no_longer_declared(each, plan) for each in plan.no_longer_declared],
         "differing": plan.differing,
+        **({"narrowed_by": list(plan.narrowed_by)} if plan.narrowed_by else {}),
         "skipped": plan.skipped,
         "notes": list(plan.notes),
         "config_changes": [{"tenants": list(each.tenants), **_risk(each.risk)} for each in plan.config_changes],
@@ -145,6 +146,7 @@ def plan_from_json(data: Mapping[str, Any]) -> Plan:
         no_longer_declared=tuple(_no_longer_declared_from(each) for each in data["no_longer_declared"]),
         unchanged=data["summary"]["unchanged"],
         differing=data["differing"],
+        narrowed_by=tuple(data.get("narrowed_by", ())),
         skipped=data["skipped"],
         directory=_directory_from(
             [*data["changes"], *data["unmanaged"], *moved, *ends], data["organization_names"], data["confusable"]

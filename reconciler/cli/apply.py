@@ -137,7 +137,8 @@ def command(  # noqa: PLR0913 - the options of the command
             _write_reports(failed_runs(error), output_options, links)
         raise
     results = RunResults(reports.results, tenants.failures, reports.summary)
-    refuse_empty_selection(run_result.plan.selection for run_result in results.runs)
+    if not results.failed:
+        refuse_empty_selection(run_result.plan.selection for run_result in results.runs)
     try:
         _print_results(results, output_options, console, with_plans=not apply_command.asks)
     except OSError as error:

@@ -87,7 +87,8 @@ def command(  # noqa: PLR0913 - the options of the command
             _write_reports(failed_plans(error), output_options, options)
         raise
     results = PlanResults(reports.results, tenants.failures, reports.summary)
-    refuse_empty_selection(plan.selection for plan in results.plans)
+    if not results.failed:
+        refuse_empty_selection(plan.selection for plan in results.plans)
     _write_reports(results, output_options.joint if tenants.are_several else output_options, options)
     _print_plans(results, output_options, console, options)
     for plan in results.plans if not tenants.are_several else ():

@@ -77,6 +77,10 @@ class ProtectionRules:
             return "this application may change client grants, so reconciler may run as this application"
         return None
 
+    def is_own(self, change: Change) -> bool:
+        """Return whether a change concerns an own grant."""
+        return self.reason_own(change.key, None if isinstance(change, Create) else change.before) is not None
+
     def reason(self, key: Key, observed: ObservedGrant | None, directory: Directory) -> tuple[Reason, str] | None:
         """Return the reason why reconciler must not change a grant, with an explanation.
 

@@ -182,7 +182,9 @@ class Plan:
         left_alone: The undeclared grants that the plan does not delete.
         no_longer_declared: The part of `left_alone` that the files at the base declare, with --base.
         unchanged: The number of declared grants that need no change.
-        differing: The number of declared grants that --create-only, --only-branch or --only-expired leaves different.
+        differing: The number of declared grants that the options in `narrowed_by` leave different.
+        narrowed_by: The options that leave changes out: --create-only, --only-branch and --only-expired. It is empty
+            if they leave no declared grant different.
         skipped: The number of declared grants whose application, API or organization does not exist.
         directory: The names and ids of the tenant.
         warnings: The problems that do not prevent the plan.
@@ -204,6 +206,7 @@ class Plan:
     no_longer_declared: tuple[NoLongerDeclared, ...] = ()
     unchanged: int = 0
     differing: int = 0
+    narrowed_by: tuple[str, ...] = ()
     skipped: int = 0
     directory: Directory = field(default_factory=Directory)
     warnings: tuple[Problem, ...] = ()

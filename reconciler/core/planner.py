@@ -22,7 +22,6 @@ from reconciler.core.outcome import CREATED_AND_CHANGED, CREATED_AND_KEPT, Rollb
 from reconciler.core.plan import (
     Change,
     Comparison,
-    Create,
     Delete,
     LeftAlone,
     Origin,
@@ -118,6 +117,12 @@ class PlanRules:
     only_expired: bool = False
     warn_before: timedelta = DEFAULT_WARN_BEFORE
 
+    @property
+    def narrowed_by(self) -> tuple[str, ...]:
+        """The options that leave changes out of the plan."""
+        names = ("create_only", "only_branch", "only_expired")
+        return tuple(f"--{name.replace('_', '-')}" for name in names if getattr(self, name))
+
 
 @dataclass(frozen=True, slots=True)
 class CandidateChanges:
@@ -127,7 +132,7 @@ class CandidateChanges:
         changes: The changes.
         left_alone: The undeclared grants that are not deleted.
         origins: The origin of each change, with --base.
-        differing: The number of declared grants that --create-only, --only-branch or --only-expired leaves different.
+        differing: The number of declared grants that the options in `PlanRules.narrowed_by` leave different.
         base: The grants that the files at the base declare, by key, including expired grants.
         unresolved: The removed grants whose names do not identify exactly one application and API of the tenant.
     """
@@ -222,7 +227,7 @@ def _apply_guards(
     managed += sum(isinstance(each, Delete) for each in candidates.changes)
     stays = () if rules.rollback else tuple(_no_longer_declared(candidates, comparison, rules.base_commit))
     risks: Risks = {
-        **find_all_risks(candidates.changes, _is_own(rules.protection), directory),
+        **find_all_risks(candidates.changes, rules.protection.is_own, directory),
         **{each.key: (REMOVAL_RISK,) for each in stays},
     }
     expiry_changes = find_expiry_changes(comparison.desired, candidates.base)
@@ -249,6 +254,7 @@ def _apply_guards(
         ),
         unchanged=comparison.unchanged,
         differing=candidates.differing,
+        narrowed_by=rules.narrowed_by if candidates.differing else (),
         directory=directory,
         risks=without_allowed(risks, rules.policy, directory),
         origins=candidates.origins,
@@ -278,16 +284,10 @@ def _no_longer_declared(
         yield NoLongerDeclared(each.observed, candidates.base[key].spec.source, why, moves.get(key), base_commit)
 
 
-def _is_own(protection: ProtectionRules) -> Callable[[Change], bool]:
-    def is_own(change: Change) -> bool:
-        return protection.reason_own(change.key, None if isinstance(change, Create) else change.before) is not None
-
-    return is_own
-
-
 def _candidate_changes(comparison: Comparison, rules: PlanRules, directory: Directory) -> CandidateChanges:
     removed = resolve_removals(rules.removals, directory)
-    valid, ended = ({each.key: each for each in resolve(part, directory)[0]} for part in _split_base(rules))
+    split = split_expired(rules.base or (), rules.now)
+    valid, ended = ({each.key: each for each in resolve(part, directory)[0]} for part in split)
     base = ended | valid
     at_base = {key: Removal(each.spec, commit=rules.base_commit) for key, each in base.items()}
     removals = {} if rules.rollback else at_base | dict(removed.by_key)
@@ -302,10 +302,6 @@ def _candidate_changes(comparison: Comparison, rules: PlanRules, directory: Dire
     if rules.only_branch:
         return _without(whole, [each for each in changes if origins[each.key] in {Origin.DRIFT, Origin.EXPIRED}])
     return whole
-
-
-def _split_base(rules: PlanRules) -> tuple[tuple[GrantSpec, ...], tuple[GrantSpec, ...]]:
-    return split_expired(rules.base or (), rules.now)
 
 
 def _without(candidates: CandidateChanges, left_out: Iterable[Change]) -> CandidateChanges:

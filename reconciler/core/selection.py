@@ -89,11 +89,16 @@ class SelectionResult:
     others: int
     unmatched: tuple[str, ...] = ()
 
+    @property
+    def is_empty(self) -> bool:
+        """Whether no grant of the tenant is selected."""
+        return self.selected == 0
+
 
 def refuse_empty_selection(results: Iterable[SelectionResult | None]) -> None:
     """Raise ReconcilerError if the selection selects no grant of any tenant. It is probably misspelled."""
     found = [each for each in results if each]
-    if found and not any(each.selected for each in found):
+    if found and all(each.is_empty for each in found):
         messages = dict.fromkeys(message for each in found for message in each.unmatched)
         raise ReconcilerError("; ".join(messages) or f"{found[0].selection} {SELECTS_NOTHING}")
 

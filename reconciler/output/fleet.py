@@ -8,7 +8,7 @@ from reconciler.artifacts.grant_json import json_text
 from reconciler.artifacts.serialization import Json
 from reconciler.core.characters import join_some, pluralize, visible
 from reconciler.core.fleet.report import CollectedTenant, FleetReport
-from reconciler.core.fleet.run import APPLY, ExpectedTenant, Fleet, TenantState
+from reconciler.core.fleet.run import APPLY, COLLECTED_STATES, ExpectedTenant, Fleet, TenantState
 from reconciler.core.outcome import Result
 from reconciler.core.plan import TenantName
 from reconciler.output.escape import span
@@ -23,7 +23,7 @@ STYLES: Mapping[TenantState, Style] = {
     TenantState.APPLIED: Style.CREATE,
     TenantState.NOT_STARTED: Style.WARNING,
 }
-STATE_WIDTH = max(map(len, TenantState))
+STATE_WIDTH = max(map(len, COLLECTED_STATES))
 COLLECT = "collect"
 RESULTS = tuple(str(result) for result in Result)
 

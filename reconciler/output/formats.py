@@ -53,12 +53,12 @@ def failures_json(failed: Failures) -> list[Json]:
 
 
 def failures_text(failed: Failures, title: str) -> list[str]:
-    """Return a paragraph for each failure."""
+    """Return a paragraph for each failure. `title` is the title for a tenant that was started."""
     return [
         "".join(
             f"{text}\n"
             for text in (
-                f"Tenant {visible(_tenant(name, each).label)}: {title}",
+                f"Tenant {visible(_tenant(name, each).label)}: {title if each.is_started else NOT_STARTED}",
                 *(f"  {visible(line)}" for line in each.lines),
             )
         )
@@ -69,7 +69,10 @@ def failures_text(failed: Failures, title: str) -> list[str]:
 def failures_markdown(
     failed: Failures, title: str, links: SourceLinks, max_bytes: int, prefix: str = MARKER_PREFIX
 ) -> list[str]:
-    """Return a document of at most `max_bytes` for each tenant, in place of its result."""
+    """Return a document of at most `max_bytes` for each tenant, in place of its result.
+
+    `title` is the title for a tenant that was started.
+    """
     return [
         join_sections(
             [
@@ -83,7 +86,8 @@ def failures_markdown(
 
 
 def _heading(name: str, failure: TenantFailure, title: str, links: SourceLinks) -> str:
-    return f"{TITLE}{tenant_label(_tenant(name, failure))}: {title}{commit_suffix(links)}"
+    shown = title if failure.is_started else NOT_STARTED
+    return f"{TITLE}{tenant_label(_tenant(name, failure))}: {shown}{commit_suffix(links)}"
 
 
 def _tenant(name: str, failure: TenantFailure) -> TenantName:
@@ -92,6 +96,7 @@ def _tenant(name: str, failure: TenantFailure) -> TenantName:
 
 NO_PLAN = "no plan"
 FAILED = "failed"
+NOT_STARTED = "not started"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

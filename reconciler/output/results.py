@@ -64,7 +64,7 @@ def summarize_plan(
     risks = Counter(risk.level for risk in all_risks(plan))
     return TenantSummary(
         tenant=plan.tenant,
-        state=state_of(command, exit_code),
+        state=_state(plan, state_of(command, exit_code)),
         wave=wave,
         changes=Counter(action_of(change) for change in plan.changes),
         outcomes=outcomes,
@@ -73,6 +73,11 @@ def summarize_plan(
         critical=risks[Level.CRITICAL],
         high=risks[Level.HIGH],
     )
+
+
+def _state(plan: Plan, state: TenantState) -> TenantState:
+    """Return NOT_SELECTED for a tenant in which the selection selects no grant, otherwise `state`."""
+    return TenantState.NOT_SELECTED if plan.selection and plan.selection.is_empty else state
 
 
 def count_outcomes(report: ApplyReport) -> dict[str, int]:
@@ -97,8 +102,16 @@ class FleetSummary:
         return [self._line, *(self._wave_line(wave) for wave in self.waves)]
 
     def worst_first(self) -> list[TenantSummary]:
-        """Return the tenants that need attention first: not done, then critical risks, then other changes."""
-        return sorted(self.tenants, key=lambda each: (each.state is self.done, not each.critical, not each.has_changes))
+        """Return the tenants that need attention first: not done, then critical risks, then other changes.
+
+        Tenants without a selected grant come last.
+        """
+
+        def order(each: TenantSummary) -> tuple[bool, bool, bool, bool]:
+            is_left_out = each.state is TenantState.NOT_SELECTED
+            return is_left_out, each.state is self.done, not each.critical, not each.has_changes
+
+        return sorted(self.tenants, key=order)
 
     @property
     def title(self) -> str:
@@ -181,10 +194,11 @@ def _outcomes(tenants: Iterable[TenantSummary]) -> Mapping[str, int]:
 
 @dataclass(frozen=True, slots=True)
 class TenantFailure:
-    """The reason why a tenant has no result, as lines of text."""
+    """The reason why a tenant has no result, as lines of text. `is_started` is false if nothing was read or written."""
 
     lines: Sequence[str]
     is_sandbox: bool = False
+    is_started: bool = True
 
 
 Failures = Mapping[str, TenantFailure]

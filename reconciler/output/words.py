@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 
-from reconciler.core.characters import join_some, pluralize, visible
+from reconciler.core.characters import join_some, join_words, pluralize, visible
 from reconciler.core.config_rules import ConfigChange
 from reconciler.core.diff import ValueChange
 from reconciler.core.directory import Directory
@@ -30,7 +30,6 @@ from reconciler.core.spec import GrantSpec
 SHOWN_LEVELS = (Level.CRITICAL, Level.HIGH)
 """The levels that plans show. Lower risks repeat the lines of a change. JSON contains all levels."""
 
-LEFT_UNCHANGED = "left unchanged by --create-only, --only-branch or --only-expired"
 EXPIRY_CHANGES_TITLE = "Changed ends of grants"
 
 
@@ -98,10 +97,16 @@ def summary(plan: Plan) -> str:
     if plan.no_longer_declared:
         parts.append(no_longer_declared_count(plan))
     if plan.differing:
-        rest.insert(1, f"{plan.differing} {LEFT_UNCHANGED}")
+        rest.insert(1, left_unchanged(plan))
     if plan.skipped:
         rest.append(f"{plan.skipped} skipped")
     return f"Plan: {', '.join(parts)}; {', '.join(rest)}."
+
+
+def left_unchanged(plan: Plan) -> str:
+    """Return the number of declared grants that stay different, with the options that leave out their changes."""
+    by = f" by {join_words(list(plan.narrowed_by), 'and')}" if plan.narrowed_by else ""
+    return f"{plan.differing} left unchanged{by}"
 
 
 def refusal(plan: Plan) -> str:

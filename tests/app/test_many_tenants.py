@@ -247,6 +247,71 @@ def test_failed_tenants_are_counted_over_all_waves(  # noqa: PLR0917 - one param
     assert {name for _, name, _, _ in tenants.requests} == {*applied, *failing}
 
 
+PORTAL = "tenants: [{}]\ngrants: [{{client: Portal, api: Invoices API, scope: ['void:invoices']}}]\n"
+
+
+@pytest.mark.parametrize(
+    ("tenants_with_portal", "lines", "exit_code"),
+    [
+        (
+            "t1, t4",
+            [
+                "2 of 5 applied, 3 not selected",
+                "Wave canary: 1 of 1 applied.",
+                "Wave next: 0 of 2 applied, 2 not selected.",
+            ],
+            0,
+        ),
+        (
+            "t4",
+            ["0 of 5 applied, 4 not started, 1 not selected", "Wave canary: 0 of 1 applied, 1 not selected."],
+            1,
+        ),
+    ],
+)
+def test_a_wave_without_a_selected_grant_is_not_done(
+    here: Path, tenants: HttpTenants, tenants_with_portal: str, lines: list[str], exit_code: int
+) -> None:
+    """The application Portal has a grant in each tenant of the seed, so another one is selected by its file."""
+    use_waves(here)
+    (here / "grants" / "portal.yaml").write_text(PORTAL.format(tenants_with_portal))
+
+    ran = reconciler("apply", "--all-tenants", "--yes", "grants/portal.yaml")
+
+    assert ran.code == exit_code, ran.output
+    assert ran.stdout.startswith(lines[0]), ran.stdout
+    assert ran.stdout.splitlines()[1 : len(lines)] == lines[1:]
+    assert "[1/5] t1: " in ran.stderr
+    assert tenants.tenants_with("POST") + tenants.tenants_with("PATCH") == (["t1", "t4"] if exit_code == 0 else [])
+    reason = "the wave next did not start, because no grant in earlier waves is selected; to apply this wave alone, use"
+    assert (f"{reason} --wave next\n" in ran.stdout) is (exit_code == 1)
+
+
+def test_tenants_without_a_selected_grant_are_not_planned(here: Path, tenants: HttpTenants) -> None:
+    (here / "grants" / "portal.yaml").write_text(PORTAL.format("t4"))
+
+    ran = reconciler("plan", "--all-tenants", "grants/portal.yaml", "--format", "json")
+
+    assert tenants.tenants_with("GET")
+    assert ran.code == 0
+    states = ran.data["summary"]["states"]
+    assert {state: count for state, count in states.items() if count} == {"planned": 1, "not selected": 4}
+
+
+def test_reports_of_tenants_that_were_not_started_say_so(
+    here: Path, tenants: HttpTenants, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    use_waves(here)
+    monkeypatch.setenv("AUTH0_T1_CLIENT_SECRET", "wrong-secret-of-nobody")
+
+    reconciler("apply", "--all-tenants", "--yes", "--report", "markdown={tenant}.md", "--report", "text={tenant}.txt")
+
+    assert len(tenants.requests) > 0
+    titles = [(here / f"{name}.md").read_text().splitlines()[1].partition(": ")[2] for name in NAMES[:2]]
+    assert titles == ["failed", "not started"]
+    assert (here / "t2.txt").read_text().startswith("Tenant t2: not started\n  the wave next did not start, because")
+
+
 def test_one_wave_can_be_selected(here: Path, tenants: HttpTenants) -> None:
     use_waves(here)
 

@@ -76,6 +76,7 @@ def test_the_json_of_several_tenants_starts_with_the_summary() -> None:
             "partial": 0,
             "unknown": 0,
             "not started": 0,
+            "not selected": 0,
         },
         "with_changes": 2,
         "changes": {"create": 2, "update": 0, "delete": 0, "blocked": 0, "no_longer_declared": 0},

@@ -11,6 +11,7 @@ from reconciler.core.characters import pluralize, quote_text
 from reconciler.core.fleet.run import (
     APPLY,
     BEGUN,
+    COLLECTED_STATES,
     STOPPING_STATES,
     ExpectedTenant,
     Fleet,
@@ -88,7 +89,7 @@ class FleetReport:
     def counts(self) -> Mapping[TenantState, int]:
         """The number of tenants in each state."""
         counted = Counter(each.state for each in self.tenants)
-        return {state: counted[state] for state in TenantState}
+        return {state: counted[state] for state in COLLECTED_STATES}
 
     @property
     def is_apply(self) -> bool:

@@ -66,10 +66,14 @@ class TenantState(StrEnum):
     PARTIAL = "partial"
     UNKNOWN = "unknown"
     NOT_STARTED = "not started"
+    NOT_SELECTED = "not selected"
+    """The tenant has no grant that PATH, --client or --api selects, so nothing was done."""
 
 
 BEGUN = "begun"
 """The status in a result whose run has not ended."""
+COLLECTED_STATES = tuple(state for state in TenantState if state is not TenantState.NOT_SELECTED)
+"""The states of a result. The result of a part of the grants is PARTIAL."""
 STOPPING_STATES = frozenset({TenantState.REFUSED, TenantState.FAILED, TenantState.PARTIAL, TenantState.UNKNOWN})
 """The states that `stop_after` counts."""
 PLAN, APPLY = "plan", "apply"

@@ -23,9 +23,9 @@ from reconciler.output.source_links import NO_REPOSITORY, SourceLinks
 from reconciler.output.text.plan import outcome_counts, state
 from reconciler.output.words import (
     EXPIRY_CHANGES_TITLE,
-    LEFT_UNCHANGED,
     SHOWN_LEVELS,
     left_alone_counts,
+    left_unchanged,
     no_changes_reason,
     no_longer_declared_count,
     origins_summary,
@@ -80,7 +80,7 @@ def _header(plan: Plan) -> Iterator[str]:
         yield f"{span(selected)}\n\n"
     yield from _alert(plan)
     rest = [f"{plan.unchanged} unchanged", f"{len(plan.left_alone)} left alone"]
-    rest += [f"{plan.differing} {LEFT_UNCHANGED}"] if plan.differing else []
+    rest += [left_unchanged(plan)] if plan.differing else []
     rest += [f"{plan.skipped} skipped"] if plan.skipped else []
     origins = f" {origins_summary(plan)}" if plan.origins else ""
     yield f"Other grants: {', '.join(rest)}.{origins}\n\n"

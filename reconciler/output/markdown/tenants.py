@@ -7,6 +7,7 @@ from hashlib import sha256
 from typing import TypeVar
 
 from reconciler.core.characters import pluralize
+from reconciler.core.fleet.run import TenantState
 from reconciler.core.plan import Plan
 from reconciler.core.plan_risks import risks_at_level
 from reconciler.core.problems import Level, Risk
@@ -56,7 +57,7 @@ def plans_markdown(results: PlanResults, summary: FleetSummary, links: SourceLin
         max_bytes,
     )
     alerts = [_critical(results.plans, max_bytes // 3), _config_changes(results.plans, max_bytes)]
-    steps = f"{APPLY_AFTER_MERGE} {PLAN_AGAIN}" if links.run.is_review else PLAN_ALL_AGAIN
+    steps = f"{_apply_after_merge(summary)} {PLAN_AGAIN}" if links.run.is_review else PLAN_ALL_AGAIN
     head, foot = f"{fleet_marker(links)}\n", f"Plans of all tenants{origin_suffix(links)}.  \n{steps}\n"
     alerts.append(_failures(results, summary, max_bytes))
     return _document(summary, max_bytes, alerts, plans, marker_line=head, foot=foot)
@@ -179,6 +180,17 @@ def _config_changes(plans: Iterable[Plan], max_bytes: int) -> Section:
     head = f"> [!WARNING]\n> **Changes to reconciler.yaml ({len(lines)})**\n>\n"
     noun = "change to reconciler.yaml"
     return Section(lines, head=head, tail="\n", noun=noun, max_bytes=max_bytes // 8) if lines else Section(())
+
+
+def _apply_after_merge(summary: FleetSummary) -> str:
+    """Return how to apply the plans, and that refused tenants are not applied."""
+    refused = sum(each.state is TenantState.REFUSED for each in summary.tenants)
+    if not refused:
+        return APPLY_AFTER_MERGE
+    if refused == len(summary.tenants):
+        return "No tenant can be applied while its changes are blocked."
+    who = "The refused tenant is" if refused == 1 else f"The {refused} refused tenants are"
+    return f"{APPLY_AFTER_MERGE} {who} not applied while a change is blocked."
 
 
 def _failures(results: PlanResults | RunResults, summary: FleetSummary, max_bytes: int) -> Section:

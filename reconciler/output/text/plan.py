@@ -38,6 +38,7 @@ from reconciler.output.words import (
 
 MAX_LISTED_CHANGES = 200
 MAX_LEFT_ALONE = 10
+STILL_DIFFERS = "Still differs"
 MAX_LISTED_OUTCOMES = 20
 """The number of equal outcomes that a run with more than MAX_LISTED_CHANGES outcomes lists."""
 KINDS: tuple[tuple[str, type[Change]], ...] = (("Create", Create), ("Update", Update), ("Delete", Delete))
@@ -208,8 +209,9 @@ def report_lines(
 ) -> Iterator[Line]:
     """Yield a row per change with its reason, the remaining differences, and the summary.
 
-    If there are more than MAX_LISTED_CHANGES changes, equal outcomes of applied and skipped changes are counted.
-    `verbose` lists all changes. `only_summary` leaves out applied and skipped changes.
+    If there are more than MAX_LISTED_CHANGES changes, equal outcomes of applied and skipped changes are counted. More
+    than MAX_LISTED_CHANGES differences are counted as in `plan_lines`. `verbose` lists all changes. `only_summary`
+    leaves out applied and skipped changes.
     """
     is_counted = not verbose and len(report.outcomes) > MAX_LISTED_CHANGES
     counts: Counter[tuple[Result, str]] = Counter()
@@ -228,8 +230,17 @@ def report_lines(
             reason = f": {visible(detail)}" if detail else ""
             yield line(f"and {count - MAX_LISTED_OUTCOMES} more {result}{reason}; -v lists each change")
     yield line()
-    yield from group_lines("Still differs", report.differences, directory, {})
+    yield from _differences(report, directory, verbose=verbose)
     yield line(Span(f"Apply: {outcome_counts(report)}; {state(report)}.", Style.STRONG))
+
+
+def _differences(report: ApplyReport, directory: Directory, *, verbose: bool) -> Iterator[Line]:
+    if verbose or len(report.differences) <= MAX_LISTED_CHANGES:
+        yield from group_lines(STILL_DIFFERS, report.differences, directory, {})
+        return
+    yield line(Span(f"{STILL_DIFFERS} ({len(report.differences)})", Style.STRONG))
+    yield line()
+    yield from grouped_lines(report.differences, directory, report.remaining.risks if report.remaining else {})
 
 
 def report_json(report: ApplyReport) -> Json:

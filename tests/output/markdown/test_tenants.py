@@ -13,6 +13,7 @@ from reconciler.core.scopes import LEVELS
 from reconciler.forge.report import parse_report
 from reconciler.output.formats import OutputView, render
 from reconciler.output.markdown.document import DEFAULT_MAX_BYTES
+from reconciler.output.markdown.plan import APPLY_AFTER_MERGE
 from reconciler.output.results import (
     FleetSummary,
     PlanResults,
@@ -160,3 +161,26 @@ def test_the_last_lines_name_the_run_and_the_next_steps() -> None:
     )
     assert second.startswith("To apply: merge. ")
     assert texts[1].splitlines()[-1] == "To plan again: `reconciler plan --all-tenants`."
+
+
+@pytest.mark.parametrize(
+    ("states", "steps"),
+    [
+        ([TenantState.PLANNED, TenantState.FAILED], ""),
+        ([TenantState.PLANNED, TenantState.REFUSED], " The refused tenant is not applied while a change is blocked."),
+        ([*[TenantState.REFUSED] * 2, TenantState.PLANNED], " The 2 refused tenants are not applied while a change is"),
+        ([TenantState.REFUSED], None),
+    ],
+)
+def test_the_next_steps_say_that_refused_tenants_are_not_applied(states: list[TenantState], steps: str | None) -> None:
+    summaries = [TenantSummary(tenant=TenantName(f"t{number}", ""), state=state) for number, state in enumerate(states)]
+    links = SourceLinks(run=Run("https://ci.example/runs/7", "7", "2026-11-28 03:00 UTC", is_review=True))
+    results = PlanResults([], {}, FleetSummary(summaries, TenantState.PLANNED))
+
+    last = render(results, "markdown", OutputView(links=links)).splitlines()[-1]
+
+    expected = (
+        "No tenant can be applied while its changes are blocked. To" if steps is None else APPLY_AFTER_MERGE + steps
+    )
+    assert last.startswith(expected)
+    assert ("refused tenant" in last) is bool(steps)

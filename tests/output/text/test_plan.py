@@ -173,7 +173,14 @@ def test_grants_left_alone_are_counted_by_reason_and_ten_are_listed() -> None:
             a_plan([a_spec()], [an_observed(EVERYTHING)], create_only=True),
             (
                 "Plan: 0 to create, 0 to update, 0 to delete; 0 unchanged, 1 left unchanged by --create-only, "
-                "--only-branch or --only-expired, 0 left alone."
+                "0 left alone."
+            ),
+        ),
+        (
+            a_plan([a_spec()], [an_observed(EVERYTHING)], create_only=True, only_branch=True, base=()),
+            (
+                "Plan: 0 to create, 0 to update, 0 to delete; 0 unchanged, 1 left unchanged by --create-only and "
+                "--only-branch, 0 left alone."
             ),
         ),
         (
@@ -181,7 +188,7 @@ def test_grants_left_alone_are_counted_by_reason_and_ten_are_listed() -> None:
             "Plan: 0 to create, 0 to update, 0 to delete, 1 blocked; 0 unchanged, 0 left alone.",
         ),
     ],
-    ids=["plain", "differing", "blocked"],
+    ids=["plain", "differing", "differing-for-two-reasons", "blocked"],
 )
 def test_the_last_line_counts_everything(plan: Plan, expected: str) -> None:
     assert summary(plan) == expected
@@ -432,6 +439,22 @@ def test_equal_outcomes_of_a_large_run_are_counted() -> None:
     assert "and 130 more skipped: interrupted before it was sent; -v lists each change" in lines
     assert "Apply: 100 applied, 50 failed, 150 skipped" in lines[-1]
     assert len(plain(report_lines(report, Directory(), verbose=True)).splitlines()) > 300
+
+
+def test_remaining_differences_of_a_large_run_are_counted_like_its_plan() -> None:
+    plan = many(3, 70)
+    report = ApplyReport(tuple(Outcome(each, Result.SKIPPED, "interrupted") for each in plan.changes), plan)
+
+    lines = plain(report_lines(report, Directory())).splitlines()
+
+    counted = plain(plan_lines(plan)).splitlines()[2:6]
+    assert counted[0] == "Create (210), counted by application; -v lists each change"
+    start = lines.index("Still differs (210)") + 2
+    assert lines[start : start + 4] == counted
+    assert len(lines) < 60
+    verbose = plain(report_lines(report, Directory(), verbose=True)).splitlines()
+    assert "Still differs (210)" in verbose
+    assert len(verbose) > 3 * 210
 
 
 def test_groups_with_high_risks_come_first_and_are_never_left_out() -> None:
