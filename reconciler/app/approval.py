@@ -95,7 +95,9 @@ class ApprovedPlan:
         if not self.saved:
             return selected
         saved = self.saved.plan.selection.selection if self.saved.plan.selection else EVERYTHING
-        if selected and replace(selected, files=saved.files) != saved:
+        if saved.folder:
+            saved = replace(saved, folder=name_of(Path(grants)))
+        if selected and replace(selected, files=saved.files, folder=saved.folder) != saved:
             raise StalePlanError(
                 f"the plan was created for {saved or 'all grants'}; use the same --client and --api, or omit them"
             )

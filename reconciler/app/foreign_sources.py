@@ -1,10 +1,12 @@
 """Read the files of other tools from disk for `import --from`."""
 
 import json
+import os
 import re
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import chain
 from pathlib import Path
 
 from reconciler.app.load import workspace_of
@@ -77,13 +79,20 @@ def parse_source(paths: Sequence[str], mappings: Sequence[str]) -> ForeignSource
 
 
 def tenant_names(options: GlobalOptions, config: Config, source: ForeignSource) -> list[str]:
-    """Return the tenants that the files are for. Without tenants in the configuration, it may be ANY_TENANT."""
+    """Return the tenants that the files are for. Without tenants in the configuration, it may be ANY_TENANT.
+
+    Raises:
+        ReconcilerError: if a file does not exist, or the options and the configuration select no tenant.
+    """
     if None not in source.paths:
         return [name for name in source.paths if name is not None]
     if source.mappings:
         return list(source.mappings)
     if not config.tenants and not options.tenants:
         return [ANY_TENANT]
+    missing = next((path for path in chain.from_iterable(source.paths.values()) if not os.path.lexists(path)), None)
+    if missing is not None:
+        raise ReconcilerError(f"{name_of(missing)} does not exist; check the path")
     if len(options.tenants) < len(("one", "another")) and not options.all_tenants:
         return [select_tenant(config, next(iter(options.tenants), None), {}).name]
     return [each.name for each in choose_tenants(config, options.tenants, {}, every=options.all_tenants)]

@@ -139,13 +139,10 @@ class PlanOptions:
         Raises:
             ReconcilerError: if a path is outside the folder.
         """
-        paths = [_name_in(grants, path) for path in self.paths]
-        files = () if name_of(Path(grants)) in paths else tuple(dict.fromkeys(paths))
-        return GrantSelection(files=files, clients=self.clients, apis=self.apis)
-
-    def with_selection(self, selection: GrantSelection) -> "PlanOptions":
-        """Return these options with another selection."""
-        return replace(self, paths=selection.files, clients=selection.clients, apis=selection.apis)
+        paths = dict.fromkeys(_path_in(grants, path) for path in self.paths)
+        files = () if name_of(Path()) in paths else tuple(paths)
+        folder = name_of(Path(grants)) if files else ""
+        return GrantSelection(files=files, clients=self.clients, apis=self.apis, folder=folder)
 
     def saved_options(self) -> dict[str, bool]:
         """Return the options that decide which changes a plan contains, by name. A saved plan records them."""
@@ -170,14 +167,15 @@ class PlanOptions:
         return replace(limits, max_deletes=self.max_deletes, max_updates=self.max_updates)
 
 
-def _name_in(grants: str, path: str) -> str:
+def _path_in(grants: str, path: str) -> str:
+    """Return a path relative to the grant folder."""
     inside = os.path.relpath(path, grants)
     if Path(inside).parts[:1] == (os.pardir,):
         raise ReconcilerError(
             f"{name_of(Path(path))} is outside the grant folder {name_of(Path(grants))}; "
             "name files in this folder, or choose another folder with --grants"
         )
-    return name_of(Path(grants, inside))
+    return name_of(Path(inside))
 
 
 @dataclass(frozen=True, slots=True)

@@ -161,6 +161,7 @@ def demo() -> dict[str, str]:
     files = {path.relative_to(grants).as_posix(): path for path in sorted(grants.rglob("*.yaml"))}
     without_schema = stored.text("sandbox.yaml").partition("\n")[2]  # the first line names a file of the checkout
     return {
+        ".gitignore": gitignore_text(""),
         "reconciler.yaml": stored.text("reconciler.yaml"),
         "sandbox.yaml": without_schema,
         **{f"schemas/{name}": text for name, text in schemas().items()},

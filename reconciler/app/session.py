@@ -195,7 +195,7 @@ class TenantSession:
         """
         needs = required_listings(self.declared.specs, self.selection.patterns)
         directory = await self._before_deadline(observe_names(self.client, needs))
-        split = split_specs(self.declared.specs, self.selection, directory)
+        split = split_specs(self.declared.specs, self.selection, directory, self.declared.of_all_tenants)
         valid, expired = split_expired(split.selected, self.now)
         desired, problems = resolve(valid, directory)
         problems += split.problems
@@ -250,6 +250,7 @@ class TenantSession:
             removals=self.removals or (),
             rollback=self.rollback,
             selection=self.selection,
+            of_all_tenants=self.declared.of_all_tenants,
         )
         try:
             with time_limit(self.deadline - monotonic()):

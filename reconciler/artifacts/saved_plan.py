@@ -135,6 +135,8 @@ def _saved(content: Mapping[str, Any], path: Path) -> SavedPlan | None:
     if content.get("checksum") != checksum or errors(violations(content, stored.load(stored.PLAN), file=str(path))):
         return None
     saved, plan = content["saved"], plan_from_json(content)
+    if plan.selection and plan.selection.selection.folder and not plan.selection.selection.is_inside:
+        return None
     try:
         created_at = datetime.fromisoformat(saved["created_at"])
     except ValueError:

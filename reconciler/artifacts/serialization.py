@@ -170,11 +170,13 @@ def plan_from_json(data: Mapping[str, Any]) -> Plan:
 def selection_json(result: SelectionResult) -> Json:
     """Return a selection of grants as JSON data, with the numbers of selected grants and other declared grants."""
     selection = {name: list(getattr(result.selection, name)) for name in SELECTION_FIELDS}
-    return {**selection, "selected": result.selected, "others": result.others}
+    folder = {"folder": result.selection.folder} if result.selection.folder else {}
+    return {**selection, **folder, "selected": result.selected, "others": result.others}
 
 
 def _selection_from(data: Mapping[str, Any]) -> SelectionResult:
-    selection = GrantSelection(**{name: tuple(data[name]) for name in SELECTION_FIELDS})
+    values = {name: tuple(data[name]) for name in SELECTION_FIELDS}
+    selection = GrantSelection(**values, folder=data.get("folder", ""))
     return SelectionResult(selection, data["selected"], data["others"])
 
 

@@ -66,7 +66,7 @@ def _list_offline(options: GlobalOptions, selecting: PlanOptions) -> list[Listin
     grants, selection = load_grants(options, config, tenants), selecting.selection(options.grants)
     listings = []
     for tenant in tenants:
-        split = split_specs(grants.at(tenant.target).specs, selection, NOT_READ)
+        split = split_specs(grants.at(tenant.target).specs, selection, NOT_READ, grants.specs)
         chosen = select_grants((), (), split, {}, NOT_READ)
         listed = tuple(map(as_declared, split.selected))
         result = Listing(tenant.title, listed, options.now, resolved=False, selection=chosen.result, notes=chosen.notes)

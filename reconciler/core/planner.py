@@ -97,6 +97,7 @@ class PlanRules:
         removals: The removed grants, with --prune-removed.
         rollback: The run that the plan undoes, or None.
         selection: The grants that the plan covers.
+        of_all_tenants: The specs of all tenants, for messages about a selection that selects nothing.
         only_expired: Whether the plan only deletes expired grants.
         warn_before: The time before the end of a grant from which the grant gets a warning.
     """
@@ -114,6 +115,7 @@ class PlanRules:
     removals: tuple[Removal, ...] = ()
     rollback: Rollback | None = None
     selection: GrantSelection = EVERYTHING
+    of_all_tenants: tuple[GrantSpec, ...] = ()
     only_expired: bool = False
     warn_before: timedelta = DEFAULT_WARN_BEFORE
 
@@ -153,7 +155,7 @@ def make_plan(specs: Iterable[GrantSpec], observation: Observation, rules: PlanR
         RefusedError: if the rollback belongs to another tenant.
     """
     directory = observation.directory
-    split = split_specs(specs, rules.selection, directory)
+    split = split_specs(specs, rules.selection, directory, rules.of_all_tenants)
     valid, ended = split_expired(split.selected, rules.now)
     desired, problems = resolve(valid, directory)
     expired, found = resolve_expired(ended, desired, directory)

@@ -3,10 +3,12 @@
 A declared grant that is not selected still counts as declared, so `--prune` never deletes it.
 """
 
+import posixpath
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from typing import Any
 
-from reconciler.core.characters import pluralize
+from reconciler.core.characters import join_some, pluralize
 from reconciler.core.directory import Directory
 from reconciler.core.grant import Key, ObservedGrant
 from reconciler.core.pattern import Match, Pattern, Unread, Value, match_value, value_of
@@ -24,14 +26,17 @@ class GrantSelection:
     A grant is selected if it matches one of `files`, one of `clients` and one of `apis`. Empty fields match all grants.
 
     Attributes:
-        files: Grant files or folders, as the sources of the grants name them.
+        files: Grant files or folders, relative to `folder`.
         clients: Patterns for the name or the client id of the application.
         apis: Patterns for the name or the identifier of the API.
+        folder: The grant folder, as the sources of the grants name it, or "" without `files`. In a plan that an earlier
+            version saved, it is "", and `files` are relative to the folder in which the plan was made.
     """
 
     files: tuple[str, ...] = ()
     clients: tuple[str, ...] = ()
     apis: tuple[str, ...] = ()
+    folder: str = ""
 
     def __bool__(self) -> bool:
         """Return whether the selection leaves out grants."""
@@ -39,8 +44,22 @@ class GrantSelection:
 
     def __str__(self) -> str:
         """Return the selection for messages, for example `client "Billing*", file "grants/billing.yaml"`."""
-        named = (("client", self.clients), ("api", self.apis), ("file", self.files))
+        named = (("client", self.clients), ("api", self.apis), ("file", self.paths))
         return ", ".join(f'{name} "{value}"' for name, values in named for value in values)
+
+    @property
+    def paths(self) -> tuple[str, ...]:
+        """The files and folders, as the sources of the grants name them."""
+        start = "" if self.folder in {"", posixpath.curdir} else f"{self.folder.rstrip('/')}/"
+        return tuple(f"{start}{each}" for each in self.files)
+
+    @property
+    def is_inside(self) -> bool:
+        """Whether no file is outside the grant folder, and every file is named in the shortest form."""
+        return all(
+            each == posixpath.normpath(each) and each.split("/")[0] not in {"", posixpath.curdir, posixpath.pardir}
+            for each in self.files
+        )
 
     @property
     def patterns(self) -> tuple[Pattern, ...]:
@@ -65,12 +84,13 @@ class GrantSelection:
         return _both(_any(self.clients, clients), _any(self.apis, apis))
 
     def _has_file(self, file: str) -> bool:
-        return not self.files or any(file == each or file.startswith(f"{each}/") for each in self.files)
+        return not self.files or any(file == each or file.startswith(f"{each}/") for each in self.paths)
 
 
 EVERYTHING = GrantSelection()
 SELECTION_FIELDS = ("files", "clients", "apis")
 SELECTS_NOTHING = "selects no grant"
+COMPARE_SPELLING = "compare the spelling with the files and the tenant"
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,16 +125,28 @@ def refuse_empty_selection(results: Iterable[SelectionResult | None]) -> None:
 
 @dataclass(frozen=True, slots=True)
 class SplitSpecs:
-    """The specs of a tenant: the selected ones, the others, and problems of specs that may be selected."""
+    """The specs of a tenant: the selected ones, the others, and problems of specs that may be selected.
+
+    `of_all_tenants` has the specs of all tenants, with their variables.
+    """
 
     selection: GrantSelection
     selected: tuple[GrantSpec, ...]
     others: tuple[GrantSpec, ...] = ()
     problems: tuple[Problem, ...] = ()
+    of_all_tenants: tuple[GrantSpec, ...] = ()
 
 
-def split_specs(specs: Iterable[GrantSpec], selection: GrantSelection, directory: Directory) -> SplitSpecs:
-    """Split specs into selected ones and others. A spec that may be selected is a problem at its line."""
+def split_specs(
+    specs: Iterable[GrantSpec],
+    selection: GrantSelection,
+    directory: Directory,
+    of_all_tenants: tuple[GrantSpec, ...] = (),
+) -> SplitSpecs:
+    """Split the specs of a tenant into selected ones and others. A spec that may be selected is a problem at its line.
+
+    `of_all_tenants` has the specs of all tenants. Messages name those that are declared for other tenants only.
+    """
     if not selection:
         return SplitSpecs(selection, tuple(specs))
     by_match: dict[Match, list[GrantSpec]] = {each: [] for each in Match}
@@ -129,7 +161,7 @@ def split_specs(specs: Iterable[GrantSpec], selection: GrantSelection, directory
         for spec in by_match[Match.UNKNOWN]
     )
     others = tuple(spec._replace(organizations=None) for spec in by_match[Match.NO])  # only their keys matter
-    return SplitSpecs(selection, tuple(by_match[Match.YES]), others, problems)
+    return SplitSpecs(selection, tuple(by_match[Match.YES]), others, problems, of_all_tenants)
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,7 +224,7 @@ def select_grants(
     for each in undeclared:
         by_match[selection.matches_grant(each.key, files.get(each.key), directory)].append(each)
     selected, uncertain = by_match[Match.YES], by_match[Match.UNKNOWN]
-    unmatched = tuple(_unmatched_values(selection, (*split.selected, *split.others), grants, directory))
+    unmatched = tuple(_unmatched_values(split, grants, directory))
     notes = []
     if uncertain:
         notes.append(
@@ -207,25 +239,36 @@ def select_grants(
     )
 
 
-def _unmatched_values(
-    selection: GrantSelection, specs: Iterable[GrantSpec], grants: Iterable[ObservedGrant], directory: Directory
-) -> Iterator[str]:
+def _unmatched_values(split: SplitSpecs, grants: Iterable[ObservedGrant], directory: Directory) -> Iterator[str]:
     """Yield a message for each value of the selection that certainly matches no declared and no undeclared grant."""
-    specs, keys = tuple(specs), [each.key for each in grants]
+    selection, specs, keys = split.selection, (*split.selected, *split.others), [each.key for each in grants]
     names: dict[str, set[str]] = {
         "client": {each.client for each in specs if each.client} | set(directory.client_ids_by_name),
         "api": {each.api for each in specs if each.api} | set(directory.identifiers_by_name),
         "file": {each.file for each in specs},
     }
-    for name, values in (("client", selection.clients), ("api", selection.apis), ("file", selection.files)):
+    for name, values in (("client", selection.clients), ("api", selection.apis), ("file", selection.paths)):
         for value in values:
-            alone = GrantSelection(**{f"{name}s": (value,)})
+            only: dict[str, Any] = {f"{name}s": (value,)}
+            alone = GrantSelection(**only)
             if any(alone.matches_spec(each, directory) is not Match.NO for each in specs):
                 continue
             if name != "file" and any(alone.matches_grant(key, None, directory) is not Match.NO for key in keys):
                 continue
-            suggestion = did_you_mean(value, names[name]) or "compare the spelling with the files and the tenant"
-            yield f'{name} "{value}" {SELECTS_NOTHING}; {suggestion}'
+            elsewhere = [each for each in split.of_all_tenants if alone.matches_spec(each, directory) is Match.YES]
+            advice = _where_declared(elsewhere) or did_you_mean(value, names[name]) or COMPARE_SPELLING
+            yield f'{name} "{value}" {SELECTS_NOTHING}; {advice}'
+
+
+def _where_declared(specs: Iterable[GrantSpec]) -> str:
+    """Return where the first spec that is limited to some tenants is declared, and for which tenants, or ""."""
+    limited = [each for each in specs if each.tenants]
+    if not limited:
+        return ""
+    spec = limited[0]
+    tenants = " and ".join(join_some([pattern.text for pattern in patterns]) for patterns in spec.tenants)
+    more = f", and in {pluralize(len(limited) - 1, 'more place')}" if limited[1:] else ""
+    return f"it is declared for other tenants only: for {tenants} at {spec.source.file}:{spec.source.line}{more}"
 
 
 def _client_values(spec: GrantSpec, directory: Directory) -> tuple[Value, ...]:

@@ -125,16 +125,18 @@ class LoadedGrants:
         problems: All problems, sorted by position.
         texts: The text of each file by name, to show the line of a problem.
         commit: The id of the commit that contains the files, or an empty text for files of the checkout.
+        of_all_tenants: The grants of all tenants, if `specs` has those of one tenant.
     """
 
     specs: tuple[GrantSpec, ...]
     problems: tuple[Problem, ...]
     texts: Mapping[str, str] = field(repr=False)
     commit: str = ""
+    of_all_tenants: tuple[GrantSpec, ...] = ()
 
     def at(self, target: TargetTenant) -> "LoadedGrants":
         """Return a copy with only the specs for a tenant. Variables are replaced by the tenant's values."""
-        return replace(self, specs=select_for_tenant(self.specs, target))
+        return replace(self, specs=select_for_tenant(self.specs, target), of_all_tenants=self.specs)
 
 
 def read_grants(  # noqa: PLR0913 - independent options

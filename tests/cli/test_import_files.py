@@ -189,3 +189,12 @@ def test_credentials_of_one_tenant_are_not_sent_to_another(
     assert "reconciler plan --tenant prod\n" in ran.stdout
     assert "plan --tenant dev" not in ran.stdout
     assert "Tenant dev" in ran.stdout
+
+
+@pytest.mark.parametrize("arguments", ["deploy-cli none.yaml", "terraform none.yaml"])
+def test_a_missing_file_is_reported_before_a_missing_tenant(folder: Path, arguments: str) -> None:
+    (folder / "reconciler.yaml").write_text("tenants: {dev: {domain: dev.example}, prod: {domain: prod.example}}\n")
+
+    ran = reconciler("import", "--from", *arguments.split())
+
+    assert (ran.code, ran.stderr) == (1, "error: none.yaml does not exist; check the path\n")

@@ -2,11 +2,14 @@
 
 import csv
 import json
+import shutil
 from io import StringIO
 from pathlib import Path
 
 import pytest
 from support.commands import SEED, reconciler
+
+from reconciler.artifacts.serialization import digest
 
 CONFIG = """
 default_tenant: local
@@ -117,6 +120,96 @@ def test_a_saved_plan_of_files_records_them(here: Path) -> None:
 
     assert reconciler("apply", "p.json").code == 0
     assert planned() == [("create", "Billing")]
+
+
+def test_a_saved_plan_of_files_is_applied_in_another_folder(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    reconciler("plan", "grants/team/portal.yaml", "--out", "p.json")
+    saved = json.loads(Path("p.json").read_text())["selection"]
+    assert (saved["files"], saved["folder"]) == (["team/portal.yaml"], "grants")
+    monkeypatch.chdir(here / "grants" / "team")
+
+    config = ("--config", "../../reconciler.yaml")
+
+    assert reconciler(*config, "apply", "../../p.json", "--client", "Portal").code == 5
+    ran = reconciler(*config, "apply", "../../p.json")
+
+    assert (ran.code, ran.stdout.splitlines()[1]) == (
+        0,
+        'Only file "../../grants/team/portal.yaml": 1 grant, 1 other declared grant not planned',
+    )
+    assert planned(*config, "..") == [("create", "Billing")]
+
+
+def test_a_saved_plan_of_files_is_applied_in_another_checkout(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    reconciler("plan", str(here / "grants/team"), "--out", "p.json", "--grants", str(here / "grants"))
+    other = here / "other"
+    shutil.copytree(here / "grants", other / "grants")
+    (other / "reconciler.yaml").write_text(CONFIG.replace("tenant.yaml", "../tenant.yaml"))
+    shutil.copy(here / "tenant.yaml", other / "tenant.yaml")
+    (other / "reconciler.yaml").write_text(CONFIG)
+    monkeypatch.chdir(other)
+
+    assert reconciler("apply", "../p.json").code == 0
+    assert planned() == [("create", "Billing")]
+
+
+def saved_with(selection: dict[str, object], file: str = "p.json") -> None:
+    """Change the selection of a saved plan and its checksum, like somebody who wants to apply something else."""
+    content = json.loads(Path(file).read_text())
+    content["selection"] |= selection
+    content = {name: value for name, value in content.items() if name != "checksum"}
+    Path(file).write_text(json.dumps({**content, "checksum": digest(content)}))
+
+
+@pytest.mark.parametrize("name", ["../tenant.yaml", "/etc/passwd", "team/../../grants/team", ".", "team/", ""])
+def test_a_saved_plan_with_files_outside_the_grant_folder_is_refused(name: str) -> None:
+    reconciler("plan", "grants/team", "--out", "p.json")
+    saved_with({"files": [name]})
+
+    for command in ("apply", "show"):
+        ran = reconciler(command, "p.json")
+        assert (ran.code, "p.json was altered after it was created" in ran.stderr) == (5, True), ran.output
+    assert planned() == [("create", "Billing"), ("update", "Portal")]
+
+
+def test_the_folder_in_a_saved_plan_does_not_decide_where_grants_are_read(here: Path) -> None:
+    (here / "elsewhere").mkdir()
+    (here / "elsewhere" / "portal.yaml").write_text(PORTAL.replace("write", "void"))
+    reconciler("plan", "grants/team/portal.yaml", "--out", "p.json")
+    saved_with({"folder": "elsewhere"})
+
+    ran = reconciler("apply", "p.json")
+
+    assert (ran.code, 'Only file "grants/team/portal.yaml"' in ran.stdout) == (0, True)
+
+
+def test_a_plan_of_an_earlier_version_is_applied_in_its_own_folder(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    reconciler("plan", "grants/team", "--out", "p.json")
+    content = json.loads(Path("p.json").read_text())
+    del content["selection"]["folder"]
+    Path("p.json").write_text(json.dumps(content))
+    saved_with({"files": ["grants/team"]})
+    monkeypatch.chdir(here / "grants")
+
+    elsewhere = reconciler("--config", "../reconciler.yaml", "apply", "../p.json")
+    assert (elsewhere.code, 'file "grants/team" selects no grant' in elsewhere.stderr) == (1, True)
+    monkeypatch.chdir(here)
+    assert reconciler("apply", "p.json").code == 0
+
+
+def test_a_grant_of_another_tenant_is_not_called_misspelled(here: Path) -> None:
+    (here / "grants/team/portal.yaml").write_text(f"tenants: [other]\n{PORTAL.replace('Portal', 'Billing')}")
+    (here / "grants/billing.yaml").unlink()
+
+    for command in ("plan", "list", "apply"):
+        ran = reconciler(command, "grants/team/portal.yaml")
+        assert ran.code == 1
+        assert (
+            "selects no grant; it is declared for other tenants only: for other at grants/team/portal.yaml:2\n"
+            in ran.stderr
+        )
+    offline = reconciler("list", "--offline", "--client", "Billing")
+    assert 'client "Billing" selects no grant; it is declared for other tenants only: for other at' in offline.stderr
 
 
 def test_apply_takes_one_saved_plan_or_paths() -> None:

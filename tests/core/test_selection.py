@@ -1,3 +1,4 @@
+from dataclasses import replace
 from itertools import product
 
 import pytest
@@ -11,8 +12,10 @@ from reconciler.core.grant import ClientGrant, Key, ObservedGrant
 from reconciler.core.guards import Limits
 from reconciler.core.pattern import Match
 from reconciler.core.plan import Delete, Plan
+from reconciler.core.problems import Source
 from reconciler.core.removals import Removal
-from reconciler.core.selection import GrantSelection, refuse_empty_selection
+from reconciler.core.selection import GrantSelection, refuse_empty_selection, select_grants, split_specs
+from reconciler.core.spec import TenantPattern
 from reconciler.errors import ProblemsError, ReconcilerError
 
 NAMES = {"a": "Alpha", "b": "Beta", "c": "Alpha"}
@@ -169,6 +172,47 @@ def test_a_selection_without_any_grant_is_refused_with_a_suggestion() -> None:
         'file "grants/a.yml" selects no grant; did you mean "grants/a.yaml"?'
     )
     refuse_empty_selection([plan.selection, a_plan([a_spec()], selection=GrantSelection(apis=(INVOICES,))).selection])
+
+
+def test_a_grant_of_other_tenants_only_is_named_with_its_line_and_its_tenants() -> None:
+    source = Source("grants/portal.yaml", 7, 3)
+    specs = tuple(
+        a_spec(line, client="Portal")._replace(
+            file="grants/portal.yaml", tenants=((TenantPattern("eu-*", source), TenantPattern("us", source)),)
+        )
+        for line in (7, 9)
+    )
+    for selection in (GrantSelection(clients=("Port*",)), GrantSelection(files=("portal.yaml",), folder="grants")):
+        split = split_specs([a_spec()], selection, DIRECTORY, specs)
+
+        (message,) = select_grants((), (), split, {}, DIRECTORY).notes
+
+        assert message.endswith(
+            " selects no grant; it is declared for other tenants only: "
+            "for eu-* and us at grants/portal.yaml:7, and in 1 more place"
+        )
+    (message,) = select_grants((), (), replace(split, of_all_tenants=()), {}, DIRECTORY).notes
+    assert "other tenants" not in message
+
+
+@pytest.mark.parametrize(
+    ("file", "is_inside"),
+    [
+        ("a.yaml", True),
+        ("team/..a/b.yaml", True),
+        ("../a.yaml", False),
+        ("..", False),
+        (".", False),
+        ("", False),
+        ("/etc/passwd", False),
+        ("a/../../b.yaml", False),
+        ("a/../b.yaml", False),
+        ("a//b.yaml", False),
+        ("./a.yaml", False),
+    ],
+)
+def test_only_files_of_the_grant_folder_are_inside(file: str, *, is_inside: bool) -> None:
+    assert GrantSelection(files=("ok.yaml", file), folder="grants").is_inside is is_inside
 
 
 RENAMED = a_directory({"billing": "New Name"}, [an_api()])
