@@ -8,15 +8,17 @@ import threading
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import uvicorn
 from pipeline.project import EXAMPLES, Project, fake_python, for_act, git
 from starlette.types import ASGIApp, Receive, Scope, Send
+from support.builders import RUN_INPUTS, a_result
 from support.commands import SECRET
 
 from auth0_sandbox.tenant import open_sandbox
+from reconciler.artifacts.fleet_files import write_result
 
 NAMES = tuple(f"t{number:02}" for number in range(40))
 SEED = f"""
@@ -60,6 +62,18 @@ def killing_python(folder: Path) -> Path:
     python.write_text(text.replace(f"exec {sys.executable}", f"exec {killer}", 1), encoding="utf-8")
     python.chmod(0o755)
     return python
+
+
+FAULTS = "28 of 40 planned, 2 failed, 10 unknown"
+"""The collected result if t00 hangs, t01 has a wrong secret, and the shard 2/4 is killed."""
+REMAINING = KILLED | {"t00", "t01"}
+RECOVERED = "40 of 40 planned"
+
+
+def write_result_of_another_run(folder: Path) -> None:
+    """Write a result that `fleet collect` must refuse."""
+    folder.mkdir(parents=True)
+    write_result(folder / "t05.json", a_result("t05", inputs=replace(RUN_INPUTS, run="999")), None)
 
 
 @dataclass(slots=True)

@@ -6,13 +6,20 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from pipeline.fleet import GRANTS, KILLED, SHORT, FleetServer, fleet_project, killing_python
+from pipeline.fleet import (
+    FAULTS,
+    GRANTS,
+    RECOVERED,
+    REMAINING,
+    SHORT,
+    FleetServer,
+    fleet_project,
+    killing_python,
+    write_result_of_another_run,
+)
 from pipeline.workflow_runner import Runner, WorkflowRun
-from support.builders import RUN_INPUTS, a_result
 from support.commands import SECRET
 from support.forges import GitHub, serve_forge
-
-from reconciler.artifacts.fleet_files import write_result
 
 
 @pytest.fixture
@@ -33,17 +40,14 @@ def test_faults_are_reported_and_a_second_attempt_does_only_what_remains(
 ) -> None:
     server, runner = server_and_runner
     server.hanging.add("t00")
-    (runner.artifacts / "result-old").mkdir()
-    write_result(
-        runner.artifacts / "result-old" / "t05.json", a_result("t05", inputs=replace(RUN_INPUTS, run="999")), None
-    )
+    write_result_of_another_run(runner.artifacts / "result-old")
     with_fault = replace(runner, project=replace(runner.project, credentials=server.credentials("t01")))
 
     acted = with_fault.run("schedule", "fleet-drift.yml", {}, PYTHON=str(killing_python(runner.folder)), **SHORT)
 
     assert exit_codes(acted, "Collect") == {"3"}, acted.log
     (issue,) = runner.forge.issues
-    assert "28 of 40 planned, 2 failed, 10 unknown" in issue.body
+    assert FAULTS in issue.body
     assert "result-old/t05.json" in issue.body
     assert "instead of" in issue.body
     assert SECRET not in acted.log
@@ -53,8 +57,8 @@ def test_faults_are_reported_and_a_second_attempt_does_only_what_remains(
     again = runner.run("schedule", "fleet-drift.yml", {}, GITHUB_RUN_ATTEMPT="2", **SHORT)
 
     assert again.code == 0, again.log
-    assert set(server.requests) == KILLED | {"t00", "t01"}
-    assert "40 of 40 planned" in runner.forge.issues[0].body
+    assert set(server.requests) == REMAINING
+    assert RECOVERED in runner.forge.issues[0].body
 
 
 def test_a_failing_wave_stops_the_next(server_and_runner: tuple[FleetServer, Runner]) -> None:

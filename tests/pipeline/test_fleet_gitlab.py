@@ -6,7 +6,17 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from pipeline.fleet import GRANTS, SHORT, FleetServer, fleet_project, killing_python
+from pipeline.fleet import (
+    FAULTS,
+    GRANTS,
+    RECOVERED,
+    REMAINING,
+    SHORT,
+    FleetServer,
+    fleet_project,
+    killing_python,
+    write_result_of_another_run,
+)
 from pipeline.gitlab_runner import NEEDS_NODE, GitLabRunner
 from pipeline.project import a_source_repository
 from support.commands import SECRET
@@ -49,17 +59,32 @@ def test_a_failing_wave_stops_the_next(server_and_runner: tuple[FleetServer, Git
     assert "40 tenants: 1 applied, 1 refused, 38 not started." in log
 
 
-def test_faults_of_shards_are_collected(server_and_runner: tuple[FleetServer, GitLabRunner]) -> None:
+def test_faults_are_reported_and_a_second_run_does_only_what_remains(
+    server_and_runner: tuple[FleetServer, GitLabRunner],
+) -> None:
     server, runner = server_and_runner
     server.hanging.add("t00")
-    runner = replace(runner, project=replace(runner.project, credentials=server.credentials("t01")))
+    with_fault = replace(runner, project=replace(runner.project, credentials=server.credentials("t01")))
     python = killing_python(runner.home.parent)
+    write_result_of_another_run(runner.project.folder / "results" / "old")
+    runner.project.git("add", "--force", "results/old")
+    runner.project.commit("Commit a result")
 
-    code, log = runner.run(
+    code, log = with_fault.run(
         CI_PIPELINE_SOURCE="schedule", PROGRAMS=f"{python.parent}:/usr/local/bin:/usr/bin:/bin", **SHORT
     )
 
     assert code != 0
     (issue,) = runner.forge.issues
-    assert "28 of 40 planned, 2 failed, 10 unknown" in issue.body, log
+    assert FAULTS in issue.body, log
+    assert "results/old/t05.json" in issue.body
+    assert "instead of" in issue.body
     assert re.search(r"^collect:drift .* FAIL 3", log, re.MULTILINE), log
+
+    server.hanging.clear()
+    server.requests.clear()
+    code, log = runner.run("remaining:drift", CI_PIPELINE_SOURCE="schedule", **SHORT)
+
+    assert code == 0, log
+    assert set(server.requests) == REMAINING
+    assert RECOVERED in runner.forge.issues[0].body

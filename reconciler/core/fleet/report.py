@@ -64,15 +64,23 @@ class CollectedTenant:
         return self.results[-1][1] if self.results else None
 
     @property
+    def is_stopping(self) -> bool:
+        """Whether the tenant counts for `stop_after`. A job that reports that it did not start the tenant does, too."""
+        return self.state in STOPPING_STATES or (self.state is TenantState.NOT_STARTED and bool(self.results))
+
+    @property
     def exit_code(self) -> Exit:
-        """The exit code for the tenant. A signal that ended a job is not the exit code of the collection."""
+        """The exit code for the tenant. A signal that ended a job is not the exit code of the collection.
+
+        A tenant of a wave that was not started has no result, and is no failure.
+        """
         match self.state:
             case TenantState.UNKNOWN | TenantState.PARTIAL:
                 return Exit.INCOMPLETE
             case TenantState.FAILED:
                 return Exit.FAILED
             case TenantState.NOT_STARTED:
-                return Exit.DONE
+                return Exit.FAILED if self.results else Exit.DONE
             case _:
                 return Exit(self.last.exit_code or 0) if self.last else Exit.DONE
 
@@ -212,4 +220,4 @@ def _mark_not_started(
 
 
 def _stopping(tenants: Iterable[CollectedTenant]) -> int:
-    return sum(each.state in STOPPING_STATES for each in tenants)
+    return sum(each.is_stopping for each in tenants)

@@ -217,12 +217,25 @@ def test_waves_after_the_last_started_one_are_not_started() -> None:
     assert states(collect(a_fleet(waves=WAVES), files, "eu"))["b1"] is UNKNOWN
 
 
-def test_apply_reports_tenants_that_it_did_not_start() -> None:
-    result = a_result("t1", None, status="not started", ended_at="2026-11-28T03:00:01.000Z", errors=("stopped",))
+def not_started(name: str, command: str = "apply") -> ResultFile:
+    ended_at = "2026-11-28T03:00:01.000Z"
+    return file_of(a_result(name, None, command, status="not started", ended_at=ended_at, errors=("interrupted",)))
 
-    (tenant,) = collect(a_fleet("t1"), [file_of(result)]).tenants
 
-    assert (tenant.state, tenant.reason) == (NOT_STARTED, "stopped")
+@pytest.mark.parametrize("command", ["plan", "apply"])
+def test_a_job_that_ended_before_it_started_a_tenant_is_not_done(command: str) -> None:
+    report = collect(a_fleet("t1"), [not_started("t1", command)])
+
+    (tenant,) = report.tenants
+    assert (tenant.state, tenant.reason) == (NOT_STARTED, "interrupted")
+    assert (report.exit_code, report.is_stopped, len(report.remaining)) == (1, True, 1)
+
+
+def test_no_wave_starts_after_one_that_was_interrupted_before_its_start() -> None:
+    report = collect(a_fleet(waves=WAVES), [not_started(name) for name in ("a1", "a2")], "canary")
+
+    assert states(report)["b1"] is NOT_STARTED
+    assert (report.exit_code, report.is_stopped) == (1, True)
 
 
 @given(st.lists(st.sampled_from([0, 1, 3, 4, 5, None]), min_size=1, max_size=5))
