@@ -159,18 +159,18 @@ class ApplyCommand:
             yield self._tenants.tenants
             return
         for wave, names in groups.items():
-            reason = self._reason_to_stop(wave, is_first=wave == next(iter(groups)))
+            reason = self._reason_to_stop(wave)
             if reason:
                 self._refuse(names, NotStartedError(f"the wave {visible(wave)} did not start, because {reason}"))
             else:
                 yield [by_name[name] for name in names]
 
-    def _reason_to_stop(self, wave: str, *, is_first: bool) -> str:
+    def _reason_to_stop(self, wave: str) -> str:
         """Return why a wave may not start, or "". A wave without a selected grant does not try any change."""
         failed, limit = self._reports.count_stopping(), self._tenants.config.rollout.stop_after
         if failed >= limit:
             return f"{pluralize(failed, 'tenant')} of earlier waves did not succeed (stop_after: {limit})"
-        if not is_first and not self._reports.have_selected:
+        if self._reports.are_not_selected and self._interruption.exit_code is None:
             return f"no grant in earlier waves is selected; to apply this wave alone, use --wave {shlex.quote(wave)}"
         return ""
 

@@ -151,10 +151,11 @@ class TenantReports(Generic[T]):
         return sum(each.state in STOPPING_STATES for each in self._summaries.values())
 
     @property
-    def have_selected(self) -> bool:
-        """Whether a tenant that was started has a selected grant, or may have one."""
-        without = {TenantState.NOT_SELECTED, TenantState.NOT_STARTED}
-        return any(each.state not in without for each in self._summaries.values())
+    def are_not_selected(self) -> bool:
+        """Whether tenants were started, and none of them has a selected grant."""
+        return {each.state for each in self._summaries.values()} - {TenantState.NOT_STARTED} == {
+            TenantState.NOT_SELECTED
+        }
 
     @property
     def has_written(self) -> bool:

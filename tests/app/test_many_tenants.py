@@ -156,6 +156,21 @@ def test_after_a_signal_changes_in_progress_are_finished(tenants: HttpTenants) -
     assert [name for name in NAMES if "billing" in tenants.granted(name)] == ["t1", "t2"]
 
 
+def test_waves_after_an_interrupted_one_are_interrupted_too(here: Path, tenants: HttpTenants) -> None:
+    use_waves(here)
+
+    async def behaviour(_: str, __: Scope) -> bool:
+        os.kill(os.getpid(), signal.SIGINT)
+        return await never_respond()
+
+    tenants.behaviour = behaviour
+
+    ran = reconciler("apply", "--all-tenants", "--yes")
+
+    assert ran.code == 130
+    assert "\nNot started (5) t1, t2, t3, t4, t5\n  interrupted before it was planned, so nothing was" in ran.stdout
+
+
 def test_saved_plans_approve_each_tenant_for_itself(here: Path, tenants: HttpTenants) -> None:
     assert reconciler("plan", "--all-tenants", "--out", "{tenant}.json").code == 0
     (here / "t2.json").unlink()
