@@ -242,6 +242,22 @@ def test_a_saved_plan_of_a_part_of_the_grants_has_a_partial_result(here: Path) -
     assert result["errors"] == ['the saved plan is about a part of the grants: client "Billing"']
 
 
+def test_a_tenant_without_a_selected_grant_is_not_applied(here: Path) -> None:
+    (here / "grants" / "billing.yaml").write_text(f"tenants: [t2]\n{GRANTS}", encoding="utf-8")
+    both = ("--tenant", "t1", "--tenant", "t2")
+    reconciler("plan", *both, "grants/billing.yaml", "--out", "{tenant}.json")
+
+    ran = reconciler("apply", *both, "{tenant}.json", "--result", "results")
+
+    assert ran.code == 1
+    assert ran.stdout.startswith("0 of 2 applied, 1 not started, 1 not selected.\n")
+    assert [result_of(here, name)["status"] for name in ("t1", "t2")] == ["partial", "not started"]
+    (error,) = result_of(here, "t1")["errors"]
+    assert error.endswith('a part of the grants: file "grants/billing.yaml", which selects no grant of this tenant')
+    collected = collect("t1", "t2")
+    assert (collected.code, collected.data["remaining"], collected.data["stopped"]) == (3, ["t1", "t2"], True)
+
+
 @pytest.mark.parametrize("folder", ["grants", "file", "file/results"])
 def test_a_folder_that_cannot_be_used_is_an_error_before_any_request(here: Path, folder: str) -> None:
     (here / "file").touch()
