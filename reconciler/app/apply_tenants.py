@@ -50,9 +50,9 @@ class ApplyOptions:
 class ApplyCommand:
     """Applies plans to the tenants.
 
-    If nobody is asked, each tenant is planned, applied and read again on its own. Otherwise all tenants of a group are
-    planned, then the questions come one after the other, then the confirmed plans are applied at the same time. The
-    groups are as large as --at-once allows.
+    If nobody is asked, each tenant is planned, applied and read again on its own. Otherwise, a group of at most
+    --at-once tenants is planned. The user is asked about each plan of the group, and the confirmed plans are applied at
+    the same time.
 
     The tenants of a wave start when all tenants of the wave before it have ended.
     """
@@ -79,7 +79,7 @@ class ApplyCommand:
 
     @property
     def asks(self) -> bool:
-        """Whether the plans are shown before a question."""
+        """Whether the user is asked, and therefore sees each plan before it is applied."""
         return self._asks
 
     def run(self) -> None:
@@ -108,8 +108,8 @@ class ApplyCommand:
     def _identify(self) -> None:
         """Get the tokens of tenants whose identity the configuration does not contain, before anything is written.
 
-        So two names of one tenant are both refused. A tenant that does not answer in time is compared with the others
-        before its own first write.
+        If two names belong to the same tenant, both are refused. A tenant that does not respond in time is compared
+        with the others before its own first write.
         """
         unidentified = [
             each for each in self._tenants.tenants if each.kind is TenantKind.AUTH0 and each.canonical_host is None

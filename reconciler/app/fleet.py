@@ -25,7 +25,7 @@ from reconciler.git.revision import Revision, refuse_unless_ancestor, resolve_re
 
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 Contents = Mapping[bytes, str]
-"""Files: from the content to a name. Files with the same content declare the same grants, so one name is enough."""
+"""Names of files by content. Files with the same content declare the same grants, so one of the names is enough."""
 
 
 def run_inputs(options: GlobalOptions, run: str | None, *, required: bool) -> RunInputs:
@@ -94,7 +94,7 @@ def _read_contents(options: GlobalOptions) -> Contents:
 
 @dataclass(frozen=True, slots=True)
 class FleetSelection:
-    """The options of `fleet list`: the base, the wave and the number of shards, each optional, and the run's name."""
+    """The options of `fleet list`. `shards` is the number of shards, and `run` the name of the run."""
 
     base: str | None = None
     wave: str | None = None
@@ -186,7 +186,7 @@ def _affected(
 
 
 def _config_at_base(revision: Revision, config: Config) -> Config | None:
-    """Return the configuration at the base, or None without one. An equal file is not parsed again."""
+    """Return the configuration at the base, or None if it has none. An unchanged file is not parsed again."""
     path = Path(config.file)
     found = read_one(revision, path)
     if found is not None and found[1] == read(path, MAX_BYTES):
@@ -200,7 +200,10 @@ def _all(tenants: Mapping[str, Tenant], reason: str) -> Mapping[str, Sequence[st
 
 @dataclass(frozen=True, slots=True)
 class _ChangedFiles:
-    """The files without a file of the same content on the other side, and a file at the base that cannot be read."""
+    """The files whose content only the checkout has, those whose content only the base has, and an unreadable one.
+
+    `unreadable` is the first file at the base that cannot be read, or None.
+    """
 
     now: Contents
     at_base: Contents
@@ -245,7 +248,7 @@ def collect_results(file: Path, folders: Sequence[Path], last_wave: str | None) 
 
 
 def remaining_fleet(report: FleetReport) -> Fleet:
-    """Return the fleet run with only the tenants that are not done. The reasons are their states."""
+    """Return the fleet run with only the tenants that are not done. The reason of each tenant is its state."""
     tenants = tuple(
         replace(each.expected, reasons=(f"{each.state}: {each.reason}" if each.reason else str(each.state),))
         for each in report.remaining

@@ -80,7 +80,7 @@ class ResultFiles:
             return ()
         if plan_options.selects:
             raise ReconcilerError(
-                "--result is the result of all grants of a tenant: use it without PATH, --client and --api"
+                "--result records the result for all grants of a tenant: use it without PATH, --client and --api"
             )
         config = load_config(options.config)
         # Without a check of the environment, so that a tenant with another domain there has a result, too.

@@ -276,8 +276,8 @@ def tenant_runs(  # noqa: PLR0913 - independent options of commands
     """Read the files of --grants or `folders`, and yield the runs of the selected tenants.
 
     `has_names` returns whether the plans of a tenant contain the names of all applications, APIs and organizations in
-    them. The time limit of a tenant starts when the tenant is opened. Reading the files has a time limit of its own,
-    which counts for the only tenant.
+    them. The time limit of a tenant starts when the tenant is opened. Reading the files has the same time limit. With
+    one tenant, both share it.
 
     Raises:
         ReconcilerError: for invalid files (all problems at once), configuration, or credentials of a single tenant.

@@ -1,7 +1,7 @@
 """Write and read the files of a fleet run: fleet.json, and the result of each tenant.
 
-A result may come from the job of a pull request. It is read as data from somebody else: only small regular files, no
-links, strict JSON, and only what the schema allows.
+A result may come from the job of a pull request, so it is hostile until it is checked. It must be a small regular file
+with strict JSON that matches the schema. Links are not followed.
 """
 
 import os
@@ -117,7 +117,7 @@ def _read_result(path: Path) -> FleetResult | str:
 
 
 def _with_plan(result: FleetResult, output: Mapping[str, Any]) -> FleetResult | str:
-    """Return the result with its plan, or why its output is not that plan."""
+    """Return the result with its plan, or the reason why its output is not the plan of this result."""
     if not validity_check(stored.load(stored.PLAN))(output):
         return f"has an output that does not match {stored.PLAN}"
     plan = plan_from_json(output)

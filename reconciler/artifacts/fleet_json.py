@@ -13,7 +13,7 @@ from reconciler.core.plan_risks import all_risks
 from reconciler.core.problems import Level
 
 MAX_ERRORS, MAX_ERROR_LENGTH = 100, 1900
-"""The maximum number of error lines, and their maximum length before a remark about the rest."""
+"""The maximum number of error lines, and the length from which a line is shortened."""
 
 
 def fleet_json(fleet: Fleet) -> Json:
@@ -87,7 +87,7 @@ def result_from_json(data: Mapping[str, Any]) -> FleetResult:
 
 
 def plan_counts(plan: Plan) -> dict[str, int]:
-    """Return the number of changes in a plan by action, and what a reviewer must know."""
+    """Return the numbers of a plan: changes by action, blocked changes, grants no longer declared, and risks."""
     actions = Counter(action_of(change) for change in plan.changes)
     risks = Counter(risk.level for risk in all_risks(plan))
     return {
@@ -100,7 +100,7 @@ def plan_counts(plan: Plan) -> dict[str, int]:
 
 
 def timestamp(moment: datetime) -> str:
-    """Return a moment as text. Later moments are later in the order of texts."""
+    """Return a time as text, in UTC. Sorted texts are in the order of their times."""
     return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 

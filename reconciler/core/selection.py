@@ -63,7 +63,7 @@ class GrantSelection:
 
     @property
     def patterns(self) -> tuple[Pattern, ...]:
-        """Patterns with the same needs: the names that must be read to decide which grants are selected."""
+        """The patterns of the selection. They decide which names of the tenant must be read."""
         return (
             *(Pattern(client=each) for each in self.clients),
             *(Pattern(api=each) for each in self.apis),
@@ -76,7 +76,7 @@ class GrantSelection:
         return _both(_any(self.clients, _client_values(spec, directory)), _any(self.apis, _api_values(spec, directory)))
 
     def matches_grant(self, key: Key, file: str | None, directory: Directory) -> Match:
-        """Return whether a grant of the tenant is selected. `file` declared it earlier, or is None."""
+        """Return whether a grant of the tenant is selected. `file` is the file that declared it earlier, or None."""
         if self.files and (file is None or not self._has_file(file)):
             return Match.NO
         clients = (value_of("client", key, directory), value_of("client_id", key, directory))

@@ -79,8 +79,8 @@ def matrix_jobs(fleet: Fleet) -> list[dict[str, str]]:
 def gitlab_pipeline(fleet: Fleet) -> str:
     """Return a child pipeline for GitLab, as JSON, which is YAML too.
 
-    The repository defines what the jobs do: `.fleet` runs tenants, `.fleet-gate` is between two waves, and
-    `.fleet-collect` is the last job. Without tenants, it is the only one, because a pipeline needs a job.
+    The repository defines what the jobs do. `.fleet` runs tenants, `.fleet-gate` runs between two waves, and
+    `.fleet-collect` is the last job. Without tenants, `.fleet-collect` is the only job, because a pipeline needs a job.
     """
     stages: list[str] = []
     jobs: Json = {}
@@ -101,7 +101,7 @@ def gitlab_pipeline(fleet: Fleet) -> str:
 
 
 def _gitlab_job(extends: str, stage: str, variables: Mapping[str, str]) -> Json:
-    """Return a job. GitLab does not expand the values of its variables, so a name cannot read another variable."""
+    """Return a job. Each `$` in a value is escaped, so that GitLab does not expand variables in names of tenants."""
     escaped = {name: value.replace("$", "$$") for name, value in variables.items()}
     return {"extends": extends, "stage": stage, "variables": escaped}
 
@@ -131,7 +131,7 @@ def report_summary(report: FleetReport) -> str:
 
 
 def fleet_report_lines(report: FleetReport, *, verbose: bool) -> Iterator[Line]:
-    """Yield the summary, the tenants that are not done, and the files that do not count.
+    """Yield the summary, the tenants that are not done, and the files that are not used.
 
     Tenants with the same state for the same reason share a line. `verbose` shows each tenant on its own, also if it is
     done.
@@ -153,7 +153,7 @@ def fleet_report_lines(report: FleetReport, *, verbose: bool) -> Iterator[Line]:
 
 
 def _reasons(each: CollectedTenant) -> list[str]:
-    """Return the reason of a state, or the errors of the result that counts."""
+    """Return the reason of a state, or the errors of the last result."""
     return [each.reason] if each.reason else [*(each.last.errors if each.last else ())]
 
 
@@ -174,7 +174,7 @@ def _group_lines(members: list[CollectedTenant]) -> Iterator[Line]:
 
 
 def counts_text(each: CollectedTenant) -> str:
-    """Return the numbers of the result that counts, without zeros. For a run, they are the outcomes."""
+    """Return the numbers of the last result, without zeros. For `apply`, they are the changes by result."""
     counts = each.last.counts if each.last else {}
     is_run = each.last is not None and each.last.command == APPLY
     return ", ".join(f"{count} {name}" for name, count in counts.items() if count and (name in RESULTS or not is_run))
@@ -209,7 +209,7 @@ def fleet_report_json(report: FleetReport) -> Json:
 def fleet_report_markdown(report: FleetReport, links: SourceLinks, max_bytes: int) -> str:
     """Return the report as one comment for the configuration, of at most `max_bytes`.
 
-    It has the form of the comment of one process for all tenants. Files that do not count come last.
+    It has the same form as the comment of `plan --all-tenants`. The files that are not used come last.
     """
     stopped = f"No further wave may start (stop_after: {report.fleet.stop_after}).\n"
     files = tuple(f"- {span(each.name)}: {span(each.reason)}\n" for each in report.refused)

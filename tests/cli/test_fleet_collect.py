@@ -150,7 +150,7 @@ def test_a_failing_wave_stops_the_next(run: Path) -> None:
 
     assert ran.code == 1
     assert "3 tenants: 1 failed, 2 not started.\n" in ran.stdout
-    assert "the wave rest did not start, because 1 tenant of earlier waves failed" in ran.stdout
+    assert "the wave rest did not start, because 1 tenant of earlier waves did not succeed" in ran.stdout
     assert "No further wave may start (stop_after: 1).\n" in ran.stdout
     assert collect("--resume").stdout == "t1\nt2\nt3\n"
 

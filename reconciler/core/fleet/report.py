@@ -24,9 +24,9 @@ from reconciler.errors import EXIT_CODES_BY_SEVERITY, Exit
 
 @dataclass(frozen=True, slots=True)
 class ResultFile:
-    """A file that a job left. `result` is the text of an error if the file is not a usable result.
+    """A file that a job left. `tenant` is the tenant in the name of the file.
 
-    `tenant` is the tenant that the name of the file stands for.
+    `result` is an error message if the file is not a usable result.
     """
 
     name: str
@@ -36,7 +36,7 @@ class ResultFile:
 
 @dataclass(frozen=True, slots=True)
 class RefusedFile:
-    """A file that does not count, and the reason."""
+    """A file that is not used, and the reason."""
 
     name: str
     reason: str
@@ -50,7 +50,7 @@ class CollectedTenant:
         expected: The tenant.
         state: Its state.
         reason: Why the tenant is unknown or not started, otherwise "".
-        results: The usable results by file, the one that counts last.
+        results: The usable results with the names of their files. The last one determines the state.
     """
 
     expected: ExpectedTenant
@@ -60,7 +60,7 @@ class CollectedTenant:
 
     @property
     def last(self) -> FleetResult | None:
-        """The result that counts."""
+        """The result that determines the state."""
         return self.results[-1][1] if self.results else None
 
     @property
@@ -87,7 +87,7 @@ class CollectedTenant:
 
 @dataclass(frozen=True, slots=True)
 class FleetReport:
-    """The states of all expected tenants, and the files that do not count."""
+    """The states of all expected tenants, and the files that are not used."""
 
     fleet: Fleet
     tenants: tuple[CollectedTenant, ...]
@@ -101,7 +101,7 @@ class FleetReport:
 
     @property
     def is_apply(self) -> bool:
-        """Whether a job of the run applied. A tenant that was only planned is then not done."""
+        """Whether a job of the run used `apply`. If so, a tenant that was only planned is not done."""
         return any(result.command == APPLY for each in self.tenants for _, result in each.results)
 
     @property
@@ -130,7 +130,8 @@ def collect(fleet: Fleet, files: Iterable[ResultFile], last_wave: str | None = N
     Args:
         fleet: The run.
         files: The files that the jobs left.
-        last_wave: The last wave that was started. None means that a wave was started unless an earlier one stopped it.
+        last_wave: The last wave that was started. None means that every wave was started, unless `stop_after` tenants
+            of earlier waves did not succeed.
     """
     expected = {each.name: each for each in fleet.tenants}
     usable: dict[str, list[tuple[str, FleetResult]]] = {name: [] for name in expected}
@@ -153,7 +154,7 @@ def collect(fleet: Fleet, files: Iterable[ResultFile], last_wave: str | None = N
 
 
 def _reason_to_refuse(file: ResultFile, inputs: RunInputs, expected: Mapping[str, ExpectedTenant]) -> str | None:
-    """Return why a file does not count, or None."""
+    """Return why a file is not used, or None."""
     result = file.result
     if isinstance(result, str):
         return result
@@ -201,7 +202,7 @@ def _mark_not_started(
     unusable: Mapping[str, Sequence[str]],
     last_wave: str | None,
 ) -> None:
-    """Mark the tenants of waves that did not start. A wave with a file of any tenant has started."""
+    """Mark the tenants of waves that did not start. A wave has started if one of its tenants has a file."""
     started = fleet.waves.index(last_wave) if last_wave in fleet.waves else len(fleet.waves)
     before: list[CollectedTenant] = []
     for number, wave in enumerate(fleet.waves):
@@ -212,7 +213,9 @@ def _mark_not_started(
         if number > started:
             reason = f"the wave {wave} comes after {last_wave}"
         elif before and count >= fleet.stop_after:
-            reason = f"the wave {wave} did not start, because {pluralize(count, 'tenant')} of earlier waves failed"
+            reason = (
+                f"the wave {wave} did not start, because {pluralize(count, 'tenant')} of earlier waves did not succeed"
+            )
         if reason and not has_files:
             for each in members:
                 collected[each.expected.name] = CollectedTenant(each.expected, TenantState.NOT_STARTED, reason)

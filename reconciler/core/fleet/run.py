@@ -1,4 +1,4 @@
-"""Pure: a fleet run, which plans or applies many tenants in several jobs: its shards, tenants and results.
+"""Pure: fleet runs, which plan or apply many tenants in several jobs. A run has shards, tenants and results.
 
 A change of the files affects a tenant if its settings or a grant that applies to it differ from the base. A tenant
 counts as affected unless its settings and grants are certainly the same.
@@ -22,10 +22,10 @@ SHARD = re.compile(r"(?P<index>[0-9]{1,6})/(?P<count>[0-9]{1,6})", re.ASCII)
 
 @dataclass(frozen=True, slots=True)
 class Shard:
-    """Part `index` of `count` parts of some tenants. The first part has the index 0.
+    """One of `count` parts of some tenants. The first part has the index 0.
 
-    CI services and Kubernetes count from 0 where a job cannot calculate: `strategy.job-index` of GitHub Actions and
-    `JOB_COMPLETION_INDEX` of an Indexed Job. The scripts of GitLab can: `CI_NODE_INDEX` counts from 1.
+    GitHub Actions (`strategy.job-index`) and Kubernetes (`JOB_COMPLETION_INDEX`) count from 0, and their job
+    definitions cannot calculate. GitLab (`CI_NODE_INDEX`) counts from 1, and a script can subtract 1.
     """
 
     index: int
@@ -49,7 +49,7 @@ class Shard:
         return shard
 
     def part(self, names: Iterable[str]) -> list[str]:
-        """Return the names in this part: in the sorted list, every `count`-th name from `index` on."""
+        """Return the names in this part: every `count`-th name of the sorted names, from the position `index` on."""
         return sorted(names)[self.index :: self.count]
 
     def __str__(self) -> str:
@@ -71,9 +71,9 @@ class TenantState(StrEnum):
 
 
 BEGUN = "begun"
-"""The status in a result whose run has not ended."""
+"""The status of a result before its run ends."""
 COLLECTED_STATES = tuple(state for state in TenantState if state is not TenantState.NOT_SELECTED)
-"""The states of a result. The result of a part of the grants is PARTIAL."""
+"""The states that `fleet collect` reports. The result of a saved plan for some of the grants is PARTIAL."""
 STOPPING_STATES = frozenset({TenantState.REFUSED, TenantState.FAILED, TenantState.PARTIAL, TenantState.UNKNOWN})
 """The states that `stop_after` counts."""
 PLAN, APPLY = "plan", "apply"
@@ -102,14 +102,14 @@ def state_of(command: str, exit_code: int) -> TenantState:
 
 
 def files_digest(contents: Iterable[bytes]) -> str:
-    """Return the SHA-256 of the contents of files in any order, in hexadecimal. The names of the files do not count."""
+    """Return the SHA-256 of file contents, in hexadecimal. The order and the names of the files do not matter."""
     each = sorted(hashlib.sha256(content).hexdigest() for content in contents)
     return hashlib.sha256("\n".join(each).encode()).hexdigest()
 
 
 @dataclass(frozen=True, slots=True)
 class RunInputs:
-    """What the results of one run have in common.
+    """The inputs of a run. All its results have the same inputs.
 
     Attributes:
         run: The name of the run.
@@ -175,7 +175,7 @@ class FleetResult:
         status: BEGUN, or the state of the tenant at the end.
         exit_code: The exit code for the tenant, or None before the end.
         plan_id: The id of the plan, or None if no plan was made.
-        counts: The number of planned changes by action, and for apply also of changes by result.
+        counts: The number of planned changes by action. For apply, also the number of changes by result.
         errors: The reasons for a failure.
         plan: The plan, if the command is plan and made one. Only a result that was read has it.
     """
@@ -211,7 +211,7 @@ class FleetResult:
 
     @property
     def order(self) -> tuple[int, str, str, int]:
-        """The key that sorts results by attempt, then by time. Of two results of one moment, the worse is later."""
+        """The key that sorts results by attempt, then by time. With equal times, the worse result comes last."""
         severity = EXIT_CODES_BY_SEVERITY.index(Exit(self.exit_code)) if self.exit_code is not None else -1
         return self.attempt, self.started_at, self.ended_at or "", severity
 

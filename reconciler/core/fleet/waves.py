@@ -1,4 +1,4 @@
-"""Pure: the waves of a rollout, in which `apply --all-tenants` changes the tenants one group after the other."""
+"""Pure: the waves of a rollout. `apply --all-tenants` changes the tenants of one wave after the other."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -26,8 +26,8 @@ class Rollout:
 
     Attributes:
         waves: The waves in their order. Without waves, all tenants are changed at the same time.
-        stop_after: No wave starts once this number of tenants has failed, is partly applied, or is unknown. The number
-            counts the tenants of all waves.
+        stop_after: No wave starts once this number of tenants failed, were refused, are partly applied, or are unknown.
+            The tenants of all waves are counted together.
     """
 
     waves: tuple[Wave, ...] = ()
