@@ -76,6 +76,7 @@ class ApplyCommand:
         self._interruption = Interruption(console)
         self._progress = Progress(console)
         self._is_interrupted = False
+        self._printed: set[str] = set()
 
     @property
     def asks(self) -> bool:
@@ -171,7 +172,8 @@ class ApplyCommand:
         if failed >= limit:
             return f"{pluralize(failed, 'tenant')} of earlier waves did not succeed (stop_after: {limit})"
         if self._reports.are_not_selected and self._interruption.exit_code is None:
-            return f"no grant in earlier waves is selected; to apply this wave alone, use --wave {shlex.quote(wave)}"
+            advice = f"to apply this wave alone, use --wave {shlex.quote(wave)}"
+            return f"no tenant of earlier waves has a selected grant; {advice}"
         return ""
 
     def _check_tip(self, tenants: Sequence[Tenant]) -> bool:
@@ -184,9 +186,10 @@ class ApplyCommand:
         return True
 
     def _refuse(self, names: Iterable[str], error: ReconcilerError) -> None:
-        """Report an error of several tenants. It is printed once."""
+        """Report an error of several tenants. Equal errors are printed once."""
         names = list(names)
-        if names and self._tenants.are_several:
+        if names and self._tenants.are_several and str(error) not in self._printed:
+            self._printed.add(str(error))
             self._console.failure(error)
         for name in names:
             self._tenants.add_failure(name, copy(error), is_printed=False)

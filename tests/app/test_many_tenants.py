@@ -298,8 +298,8 @@ def test_a_wave_without_a_selected_grant_is_not_done(
     assert ran.stdout.splitlines()[1 : len(lines)] == lines[1:]
     assert "[1/5] t1: " in ran.stderr
     assert tenants.tenants_with("POST") + tenants.tenants_with("PATCH") == (["t1", "t4"] if exit_code == 0 else [])
-    reason = "the wave next did not start, because no grant in earlier waves is selected; to apply this wave alone, use"
-    assert (f"{reason} --wave next\n" in ran.stdout) is (exit_code == 1)
+    reason = "the wave next did not start, because no tenant of earlier waves has a selected grant; to apply this wave "
+    assert (f"{reason}alone, use --wave next\n" in ran.stdout) is (exit_code == 1)
 
 
 def test_tenants_without_a_selected_grant_are_not_planned(here: Path, tenants: HttpTenants) -> None:

@@ -119,14 +119,37 @@ def test_apply_asks_on_a_real_terminal(here: Path, answer: bytes, code: int) -> 
     assert holders(here) == (["billing", "own", "portal"] if code == 0 else ["own", "portal"])
 
 
-def read_terminal(master: int, answer: bytes) -> bytes:
-    """Return the output of a terminal until its process ends. Type `answer` after the question."""
-    shown = b""
+def test_after_an_interrupted_question_the_other_tenants_are_reported_once(here: Path) -> None:
+    names = ("a", "b", "c", "d")
+    tenants = "".join(f"  {each}: {{kind: sandbox, seed: tenant.yaml, database: {each}.db}}\n" for each in names)
+    (here / "reconciler.yaml").write_text(f"tenants:\n{tenants}")
+    master, slave = pty.openpty()
+    command = command_line("apply", "--all-tenants", "--at-once", "1")
+    with subprocess.Popen(command, stdin=slave, stdout=slave, stderr=slave) as process:
+        os.close(slave)
+        try:
+            shown = read_terminal(master, b"yes\n", lambda: process.send_signal(signal.SIGINT))
+        finally:
+            os.close(master)
+        assert process.wait(TIMEOUT_SECONDS) == 130
+
+    assert b"1 of 4 applied, 3 not started; 1 with changes: 1 change applied." in shown
+    assert (
+        shown.count(b"interrupted before the plan was applied, so nothing was written") == 2
+    )  # an error, and a report
+
+
+def read_terminal(master: int, answer: bytes, at_second_question: Callable[[], None] = lambda: None) -> bytes:
+    """Return the output of a terminal until its process ends. Type `answer` after the first question."""
+    shown, questions = b"", 0
     while chunk := next_chunk(master):
         shown += chunk
-        if b"Only yes" in shown and answer:
-            os.write(master, answer)
-            answer = b""
+        if shown.count(b"Only yes") > questions:
+            questions += 1
+            if questions == 1:
+                os.write(master, answer)
+            else:
+                at_second_question()
     return shown
 
 
