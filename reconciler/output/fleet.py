@@ -213,10 +213,14 @@ def fleet_report_markdown(report: FleetReport, links: SourceLinks, max_bytes: in
     """
     stopped = f"No further wave may start (stop_after: {report.fleet.stop_after}).\n"
     files = tuple(f"- {span(each.name)}: {span(each.reason)}\n" for each in report.refused)
+    attempts = tuple(
+        f"- {span(each.expected.name)}: {_attempts(each)}\n" for each in report.tenants if each.results[1:]
+    )
     more = join_sections(
         [
             Section((stopped,) if report.fleet.waves and report.is_stopped else ()),
             Section(files, head="\nRefused results:\n\n", noun="refused result"),
+            Section(attempts, head="\nTenants with several results:\n\n", noun="tenant", rank=1),
         ],
         max_bytes // 4,
     )
@@ -226,6 +230,10 @@ def fleet_report_markdown(report: FleetReport, links: SourceLinks, max_bytes: in
     if report.is_apply:
         return f"{runs_markdown(RunResults([], failed), summary, links, remaining)}{more}"
     return f"{plans_markdown(PlanResults(plans, failed), summary, links, remaining)}{more}"
+
+
+def _attempts(each: CollectedTenant) -> str:
+    return ", then ".join(f"{result.status} in attempt {result.attempt}" for _, result in each.results)
 
 
 def _summary(report: FleetReport) -> FleetSummary:

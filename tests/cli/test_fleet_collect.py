@@ -65,6 +65,8 @@ def test_both_attempts_are_shown_and_the_later_one_counts(run: Path) -> None:
     assert ran.code == 0
     assert "attempt 1, 2026-11-28T03:00:00.000Z to 2026-11-28T03:00:01.000Z: failed (first/t1.json)\n" in ran.stdout
     assert "attempt 2, 2026-11-28T03:00:00.000Z to 2026-11-28T03:00:01.000Z: applied (second/t1.json)\n" in ran.stdout
+    body = collect("--format", "markdown", folders=("first", "second")).stdout
+    assert body.endswith("Tenants with several results:\n\n- `t1`: failed in attempt 1, then applied in attempt 2\n")
 
 
 def test_an_artifact_of_another_run_is_refused_by_name(run: Path) -> None:
