@@ -183,8 +183,7 @@ class Plan:
         no_longer_declared: The part of `left_alone` that the files at the base declare, with --base.
         unchanged: The number of declared grants that need no change.
         differing: The number of declared grants that the options in `narrowed_by` leave different.
-        narrowed_by: The options that leave changes out: --create-only, --only-branch and --only-expired. It is empty
-            if they leave no declared grant different.
+        narrowed_by: --create-only, --only-branch or --only-expired, if they leave declared grants different.
         skipped: The number of declared grants whose application, API or organization does not exist.
         directory: The names and ids of the tenant.
         warnings: The problems that do not prevent the plan.
