@@ -16,7 +16,7 @@ from reconciler.app.usage import operations
 from reconciler.artifacts.usage_file import read_usage, write_usage
 from reconciler.auth0.errors import Auth0Error, UnreadableError
 from reconciler.core.characters import pluralize
-from reconciler.core.usage.events import OperationTable, UsageCounter, event_id, event_time
+from reconciler.core.usage.events import OperationTable, UsageCounter, event_id, event_time, usage_event
 from reconciler.core.usage.records import (
     DAY_LENGTH,
     Checkpoint,
@@ -208,11 +208,11 @@ class _LogCollection:
             raise UnreadableError("the events in the logs have no id, so reading cannot continue")
         for event in page[: last + 1]:
             try:
-                self._counter.add(event)
-                self._start = self._start or event_time(event)
+                time = self._counter.add(usage_event(event))
+                self._start = self._start or time
             except ValueError as error:
                 raise UnreadableError(f"an event of the logs has no valid date: {error}") from error
-        until = max(event_time(page[last]), self._checkpoint.until if self._checkpoint else "")
+        until = max(event_time(page[last].get("date")), self._checkpoint.until if self._checkpoint else "")
         self._checkpoint = Checkpoint(until, event_id(page[last]))
         return self._checkpoint.log_id
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from reconciler.artifacts.usage_file import read_usage, write_usage
 from reconciler.contract import stored
-from reconciler.core.usage.events import SUBJECT_TYPES, OperationTable, UsageCounter
+from reconciler.core.usage.events import SUBJECT_TYPES, OperationTable, UsageCounter, usage_event
 from reconciler.core.usage.records import (
     Checkpoint,
     Period,
@@ -125,7 +125,7 @@ def event(kind: str = "seccft", date: str = "2026-11-27T10:00:00.000Z", **more: 
 def counted(*events: dict[str, Any], tenant: str = "") -> UsageCounter:
     counter = UsageCounter(TABLE, NOW, tenant)
     for each in events:
-        counter.add(each)
+        counter.add(usage_event(each))
     return counter
 
 
