@@ -68,6 +68,7 @@ def plan_json(plan: Plan) -> Json:
         "no_longer_declared": [_no_longer_declared(each, plan) for each in plan.no_longer_declared],
         "differing": plan.differing,
         "skipped": plan.skipped,
+        **({"expired_unknown": plan.expired_unknown} if plan.expired_unknown else {}),
         "notes": list(plan.notes),
         "config_changes": [{"tenants": list(each.tenants), **_risk(each.risk)} for each in plan.config_changes],
         "unknown": [{"check": each.what, "why": each.why, "grants": each.grants} for each in plan.not_checked],
@@ -146,6 +147,7 @@ def plan_from_json(data: Mapping[str, Any]) -> Plan:
         unchanged=data["summary"]["unchanged"],
         differing=data["differing"],
         skipped=data["skipped"],
+        expired_unknown=data.get("expired_unknown", 0),
         directory=_directory_from(
             [*data["changes"], *data["unmanaged"], *moved, *ends], data["organization_names"], data["confusable"]
         ),
