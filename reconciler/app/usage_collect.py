@@ -57,6 +57,11 @@ def _stored(options: GlobalOptions, path: Path) -> Iterator[Usage]:
     yield read_usage(path)
 
 
+def _write(path: Path, usage: Usage) -> None:
+    """Write a usage file. What another run has written since this run read the file stays. Raises ReconcilerError."""
+    write_usage(path, merge(read_usage(path), usage))
+
+
 def collect_files(
     options: GlobalOptions,
     path: Path,
@@ -81,7 +86,7 @@ def collect_files(
                         f"{name}:{number}: this event has no valid date, so it cannot be counted; correct or remove it"
                     ) from error
         periods = counter.periods() if period is None else (replace_end(period, options.now),)
-        write_usage(path, merge(known, counter.usage(periods)))
+        _write(path, merge(known, counter.usage(periods)))
     for text in _file_notes(counter, reader, periods):
         console.note(text)
     console.result(_collected(counter.events, periods))
@@ -121,7 +126,7 @@ def _minute(time: str) -> str:
 def collect_scopes(options: GlobalOptions, path: Path, scopes: Iterable[tuple[UsedScope, str]]) -> None:
     """Add the last use of scopes, from the metrics of APIs, to a usage file. Raises ReconcilerError."""
     with _stored(options, path) as known:
-        write_usage(path, with_scopes(known, scopes))
+        _write(path, with_scopes(known, scopes))
 
 
 def collect_logs(options: GlobalOptions, path: Path, request_options: RequestOptions, console: Console) -> None:
@@ -227,4 +232,4 @@ class _LogCollection:
         self._known = replace(add(self._known, new), checkpoint=new.checkpoint)
         self._start, self._checkpoint = end, new.checkpoint
         self._counter = self._new_counter()
-        write_usage(self._path, self._known)
+        _write(self._path, self._known)

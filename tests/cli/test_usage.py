@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
+from io import BufferedReader
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,9 @@ from support.repository import commit_all, git
 from auth0_sandbox.api.log_events import new_event
 from auth0_sandbox.store.database import DocumentKind
 from auth0_sandbox.tenant import open_sandbox
+from reconciler.app.console import Console
+from reconciler.app.options import GlobalOptions
+from reconciler.app.usage_collect import collect_files
 from reconciler.artifacts.usage_file import write_usage
 from reconciler.contract import stored
 from reconciler.core.usage.records import Checkpoint, Period, Usage, time_text
@@ -365,6 +369,22 @@ def test_collecting_a_file_again_changes_nothing(here: Path) -> None:
     collect(file, now=NOW)
 
     assert content() == before
+
+
+def test_two_collectors_at_once_lose_no_event(here: Path) -> None:
+    slow = write_events(here / "slow.jsonl", an_event(30))
+    other = write_events(here / "other.jsonl", an_event(2))
+    options = GlobalOptions(config="reconciler.yaml", now=NOW)
+
+    def slow_files() -> Iterator[tuple[str, BufferedReader]]:
+        """Run the second collector between the start and the end of the first one."""
+        collect(other, now=NOW)
+        with slow.open("rb") as file:
+            yield "slow.jsonl", file
+
+    collect_files(options, USAGE, slow_files(), None, Console(options))
+
+    assert count_of("billing") == 2
 
 
 def test_a_missing_file_is_a_gap_and_a_period_closes_it(here: Path) -> None:
