@@ -168,8 +168,8 @@ class _LogCollection:
         checkpoint = self._known.checkpoint
         if checkpoint and not await logs.exists(checkpoint.log_id):
             self._console.note(
-                f"The last event that was read is no longer in the logs: events after {_minute(checkpoint.until)} may "
-                "be missing, which is recorded as a gap."
+                f"The logs no longer have the last event that an earlier run read. Events after "
+                f"{_minute(checkpoint.until)} may be missing, so this time is recorded as a gap."
             )
             checkpoint = None
         if checkpoint is None:

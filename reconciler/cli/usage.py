@@ -101,7 +101,7 @@ def command(  # noqa: PLR0913 - one parameter per option
 
     options = current_options().require_one_tenant()
     console = Console(options)
-    usage_options = UsageOptions(file, unused_for, read_scopes(scopes) if scopes else ())
+    usage_options = UsageOptions(file, unused_for, read_scopes(scopes, options.now) if scopes else ())
     report = make_usage_report(options, usage_options, request_options, console)
     shown = report if unused_for is None else report.without_used()
     if stdout_format == "json":
@@ -153,7 +153,7 @@ def collect(
     if period and not files:
         raise ReconcilerError("--period needs files: reading the tenant's logs knows what it has seen")
     if scopes:
-        collect_scopes(options, path, read_scopes(scopes))
+        collect_scopes(options, path, read_scopes(scopes, options.now))
     if files:
         collect_files(options, path, _opened(files), period, console)
     elif not scopes:

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any, NamedTuple, cast
 
 from reconciler.core.problems import Problem
-from reconciler.core.usage.events import API_OPERATION, UsageEvent, usage_event
+from reconciler.core.usage.events import API_OPERATION, MAX_FUTURE, UsageEvent, usage_event
 from reconciler.core.usage.records import DAY_LENGTH, UsedScope, moment, time_text
 from reconciler.errors import ReconcilerError
 from reconciler.files.discover import name_of, read
@@ -295,8 +295,12 @@ NAMES: Mapping[str, tuple[str, ...]] = {
 """The columns or keys, with other spellings."""
 
 
-def read_scopes(path: Path) -> tuple[tuple[UsedScope, str], ...]:
-    """Return the last use of each scope in a file. Raises ReconcilerError for a file that cannot be read completely."""
+def read_scopes(path: Path, now: datetime) -> tuple[tuple[UsedScope, str], ...]:
+    """Return the last use of each scope in a file with the metrics of an API.
+
+    Raises:
+        ReconcilerError: if the file cannot be read completely, or a time is after `now` by more than a day.
+    """
     content = read(path, MAX_FILE_BYTES)
     if isinstance(content, Problem):
         raise ReconcilerError(f"{content.source}: {content.what}; {content.fix}")
@@ -305,11 +309,11 @@ def read_scopes(path: Path) -> tuple[tuple[UsedScope, str], ...]:
     except UnicodeDecodeError as error:
         raise ReconcilerError(f"{name_of(path)} is not UTF-8 text") from error
     rows = _json_lines(text) if text.lstrip().startswith("{") else _csv(text)
-    return tuple(_checked(rows, name_of(path)))
+    return tuple(_checked(rows, name_of(path), time_text(now + MAX_FUTURE)))
 
 
 def _json_lines(text: str) -> Iterator[tuple[int, object]]:
-    for number, line in enumerate(text.splitlines(), 1):
+    for number, line in enumerate(text.split("\n"), 1):
         if line.strip():
             try:
                 yield number, json.loads(line)
@@ -326,15 +330,16 @@ def _csv(text: str) -> Iterator[tuple[int, object]]:
         yield reader.line_num, None
 
 
-def _checked(rows: Iterable[tuple[int, object]], name: str) -> Iterator[tuple[UsedScope, str]]:
+def _checked(rows: Iterable[tuple[int, object]], name: str, latest: str) -> Iterator[tuple[UsedScope, str]]:
     for number, row in rows:
         try:
             values = {column: _value(row if isinstance(row, dict) else {}, column) for column in NAMES}
-            yield UsedScope(values["client_id"], values["audience"], values["scope"]), _time(values["last_used"])
+            last = _time(values["last_used"], latest)
+            yield UsedScope(values["client_id"], values["audience"], values["scope"]), last
         except ValueError as error:
             raise ReconcilerError(
                 f"{name}:{number}: this line does not have client_id, audience, scope and last_used (a day, or a time "
-                "with a zone)"
+                "with a zone, not in the future)"
             ) from error
 
 
@@ -345,6 +350,9 @@ def _value(row: Mapping[str, Any], column: str) -> str:
     return found.strip()
 
 
-def _time(text: str) -> str:
-    """Return a time. A day means its last moment."""
-    return time_text(datetime.fromisoformat(f"{text}T23:59:59.999Z") if len(text) == DAY_LENGTH else moment(text))
+def _time(text: str, latest: str) -> str:
+    """Return a time. A day means its last moment. Raises ValueError for a time after `latest`."""
+    found = time_text(datetime.fromisoformat(f"{text}T23:59:59.999Z") if len(text) == DAY_LENGTH else moment(text))
+    if found > latest:
+        raise ValueError("the time is in the future")
+    return found

@@ -489,6 +489,7 @@ def test_metrics_of_an_api_show_its_scopes(here: Path, text: str, stores: bool) 
         "",
         "a,b\n1,2\n",
         METRICS.replace("2026-11-27", "soon"),
+        METRICS.replace("2026-11-27", "2999-01-01"),
         METRICS.replace("read:invoices", ""),
         '{"client_id": 1}',
         "{",
