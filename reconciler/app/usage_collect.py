@@ -107,7 +107,7 @@ def _file_notes(counter: UsageCounter, reader: EventReader, periods: Iterable[Pe
         if count:
             yield f"Skipped {pluralize(count, what)}."
     if counts.without_id:
-        yield f"{pluralize(counts.without_id, 'event')} without a log id: a repeated one is counted twice."
+        yield f"{pluralize(counts.without_id, 'event')} without a log id, so repeated events are counted twice."
     if counter.incomplete:
         yield f"{pluralize(counter.incomplete, 'token exchange')} without an application or an audience."
     for gap in gaps(periods):

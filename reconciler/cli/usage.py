@@ -128,7 +128,7 @@ def command(  # noqa: PLR0913 - one parameter per option
     "--period",
     type=parse_period,
     metavar="FROM/TO",
-    help="The files have every event of this time: two days or two times with a zone.",
+    help="Declare that FILE has every event of this period: two days, or two times with a zone.",
 )
 @request_options
 def collect(
@@ -151,7 +151,7 @@ def collect(
     console = Console(options)
     path = usage_file(options, only_tenant(options), file)
     if period and not files:
-        raise ReconcilerError("--period needs files: reading the tenant's logs knows what it has seen")
+        raise ReconcilerError("--period needs files: for the tenant's logs, the period is known")
     if scopes:
         collect_scopes(options, path, read_scopes(scopes, options.now))
     if files:

@@ -31,16 +31,18 @@ WRAPPERS = ("detail", "data", "attributes", "message", "event")
 """The keys under which services store an event. `message` may be JSON text."""
 MAX_DEPTH = 5
 MAX_REMEMBERED = 100_000
-"""The number of ids that are compared to find repeated events, at least. A log stream repeats an event soon."""
+"""The minimum number of ids that are remembered to find repeated events. A repeated event follows soon."""
 CONTROL_CHARACTERS = bytes(each for each in range(32) if each != ord("\n"))
 MAX_LAYOUT_LENGTH = 10_000
 MAX_LAYOUTS = 50
+"""The maximum number of layouts of one reader. Each takes about a millisecond to learn."""
 MAX_LAYOUTS_OF_TYPE = 3
 ANY_TEXT = '[^"]*+'
 MISSING = r"(\0)?"
 """A group that never matches, because the line has no control characters."""
 TYPE_MARK = '"type"'
 TYPE_MARK_LENGTH = len('"type":"seccft')
+"""The length of the text from TYPE_MARK on by which layouts are grouped. It contains most types of events."""
 
 Event = Mapping[str, Any]
 
@@ -53,7 +55,7 @@ class LineCounts:
     """Lines without a log event of Auth0."""
     repeated: int = 0
     without_id: int = 0
-    """Events that cannot be compared with others, so a repeated one is counted twice."""
+    """Events without an id. They cannot be compared with others, so repeated events are counted twice."""
 
 
 class EventReader:

@@ -129,7 +129,7 @@ class UsageCounter:
         self._days: dict[str, str] = {}
         self.tenant = tenant
         self.events = 0
-        """The number of events of the tenant, including events that are no use of a grant."""
+        """The number of events of the tenant, including events that are not a use of a grant."""
         self.other_tenants = 0
         self.incomplete = 0
         """The number of token exchanges without an application or an audience."""
@@ -212,7 +212,7 @@ class UsageCounter:
         )
 
     def periods(self) -> tuple[Period, ...]:
-        """Return the times that the events cover without a silence of more than LONGEST_SILENCE."""
+        """Return the periods in which no time between two events is longer than LONGEST_SILENCE."""
         found: list[tuple[str, str]] = []
         for _, hour in sorted(self._hours.items()):
             if not hour.last:
