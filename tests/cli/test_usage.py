@@ -156,7 +156,7 @@ def test_an_expired_checkpoint_is_a_gap() -> None:
 
     ran = collect()
 
-    assert "may be missing, which is recorded as a gap" in ran.stderr
+    assert "may be missing, so this time is recorded as a gap" in ran.stderr
     assert len(content()["periods"]) == 2
     assert listed("--unused-for", "18d")["Portal -> Invoices API"] == "not known, 8 of 18 days seen"
     assert "Gap: the logs from " in reconciler("usage").stdout
