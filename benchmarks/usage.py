@@ -6,10 +6,10 @@ python -m benchmarks.usage
 import json
 import os
 import resource
+import statistics
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -57,14 +57,17 @@ def event_lines(now: datetime) -> Iterator[str]:
 
 
 def main() -> None:
-    """Print the time and the memory of the fastest run. Exit with 1 if a goal is missed."""
+    """Print the CPU time (the median of some runs) and the memory. Exit with 1 if a goal is missed.
+
+    Other processes change the CPU time less than the time on the clock.
+    """
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         file = folder / "events.jsonl"
         with file.open("w", encoding="utf-8") as stream:
             stream.writelines(event_lines(datetime.now(UTC)))
         (folder / "reconciler.yaml").write_text("tenants: {example: {domain: example.eu.auth0.com}}\n")
-        seconds = min(_run(folder, file) for _ in range(RUNS))
+        seconds = statistics.median(_run(folder, file) for _ in range(RUNS))
         megabytes = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
         print(f"{EVENTS:,} events, {file.stat().st_size / 1e6:.0f} MB: {seconds:.2f} s, {megabytes:.0f} MB")
     if seconds > MAX_SECONDS or megabytes > MAX_MEGABYTES:
@@ -72,14 +75,20 @@ def main() -> None:
 
 
 def _run(folder: Path, file: Path) -> float:
-    """Collect the events of the file into a new usage file. Return the time in seconds."""
+    """Collect the events of the file into a new usage file. Return the CPU time in seconds."""
     command = [sys.executable, "-m", "reconciler", "--quiet", "usage", "collect", str(file)]
     environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parent.parent)}
     usage = folder / ".reconciler" / "usage" / "example.json"
     usage.unlink(missing_ok=True)
-    started = time.perf_counter()
+    before = _cpu_seconds()
     subprocess.run(command, cwd=folder, env=environment, check=True, stdout=subprocess.DEVNULL)
-    return time.perf_counter() - started
+    return _cpu_seconds() - before
+
+
+def _cpu_seconds() -> float:
+    """Return the CPU time of all finished child processes."""
+    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return usage.ru_utime + usage.ru_stime
 
 
 if __name__ == "__main__":

@@ -16,7 +16,7 @@ from reconciler.app.usage import operations
 from reconciler.artifacts.usage_file import read_usage, write_usage
 from reconciler.auth0.errors import Auth0Error, UnreadableError
 from reconciler.core.characters import pluralize
-from reconciler.core.usage.events import OperationTable, UsageCounter, event_id, event_time
+from reconciler.core.usage.events import OperationTable, UsageCounter, event_id, event_time, usage_event
 from reconciler.core.usage.records import (
     DAY_LENGTH,
     Checkpoint,
@@ -57,6 +57,11 @@ def _stored(options: GlobalOptions, path: Path) -> Iterator[Usage]:
     yield read_usage(path)
 
 
+def _write(path: Path, usage: Usage) -> None:
+    """Write a usage file. What another run has written since this run read the file stays. Raises ReconcilerError."""
+    write_usage(path, merge(read_usage(path), usage))
+
+
 def collect_files(
     options: GlobalOptions,
     path: Path,
@@ -81,7 +86,7 @@ def collect_files(
                         f"{name}:{number}: this event has no valid date, so it cannot be counted; correct or remove it"
                     ) from error
         periods = counter.periods() if period is None else (replace_end(period, options.now),)
-        write_usage(path, merge(known, counter.usage(periods)))
+        _write(path, merge(known, counter.usage(periods)))
     for text in _file_notes(counter, reader, periods):
         console.note(text)
     console.result(_collected(counter.events, periods))
@@ -102,7 +107,7 @@ def _file_notes(counter: UsageCounter, reader: EventReader, periods: Iterable[Pe
         if count:
             yield f"Skipped {pluralize(count, what)}."
     if counts.without_id:
-        yield f"{pluralize(counts.without_id, 'event')} without a log id: a repeated one is counted twice."
+        yield f"{pluralize(counts.without_id, 'event')} without a log id, so repeated events are counted twice."
     if counter.incomplete:
         yield f"{pluralize(counter.incomplete, 'token exchange')} without an application or an audience."
     for gap in gaps(periods):
@@ -121,7 +126,7 @@ def _minute(time: str) -> str:
 def collect_scopes(options: GlobalOptions, path: Path, scopes: Iterable[tuple[UsedScope, str]]) -> None:
     """Add the last use of scopes, from the metrics of APIs, to a usage file. Raises ReconcilerError."""
     with _stored(options, path) as known:
-        write_usage(path, with_scopes(known, scopes))
+        _write(path, with_scopes(known, scopes))
 
 
 def collect_logs(options: GlobalOptions, path: Path, request_options: RequestOptions, console: Console) -> None:
@@ -163,8 +168,8 @@ class _LogCollection:
         checkpoint = self._known.checkpoint
         if checkpoint and not await logs.exists(checkpoint.log_id):
             self._console.note(
-                f"The last event that was read is no longer in the logs: events after {_minute(checkpoint.until)} may "
-                "be missing, which is recorded as a gap."
+                f"The logs no longer have the last event that an earlier run read. Events after "
+                f"{_minute(checkpoint.until)} may be missing, so this time is recorded as a gap."
             )
             checkpoint = None
         if checkpoint is None:
@@ -208,11 +213,11 @@ class _LogCollection:
             raise UnreadableError("the events in the logs have no id, so reading cannot continue")
         for event in page[: last + 1]:
             try:
-                self._counter.add(event)
-                self._start = self._start or event_time(event)
+                time = self._counter.add(usage_event(event))
+                self._start = self._start or time
             except ValueError as error:
                 raise UnreadableError(f"an event of the logs has no valid date: {error}") from error
-        until = max(event_time(page[last]), self._checkpoint.until if self._checkpoint else "")
+        until = max(event_time(page[last].get("date")), self._checkpoint.until if self._checkpoint else "")
         self._checkpoint = Checkpoint(until, event_id(page[last]))
         return self._checkpoint.log_id
 
@@ -227,4 +232,4 @@ class _LogCollection:
         self._known = replace(add(self._known, new), checkpoint=new.checkpoint)
         self._start, self._checkpoint = end, new.checkpoint
         self._counter = self._new_counter()
-        write_usage(self._path, self._known)
+        _write(self._path, self._known)

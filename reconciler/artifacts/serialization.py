@@ -69,6 +69,7 @@ def plan_json(plan: Plan) -> Json:
         "differing": plan.differing,
         **({"narrowed_by": list(plan.narrowed_by)} if plan.narrowed_by else {}),
         "skipped": plan.skipped,
+        **({"expired_unknown": plan.expired_unknown} if plan.expired_unknown else {}),
         "notes": list(plan.notes),
         "config_changes": [{"tenants": list(each.tenants), **_risk(each.risk)} for each in plan.config_changes],
         "unknown": [{"check": each.what, "why": each.why, "grants": each.grants} for each in plan.not_checked],
@@ -148,6 +149,7 @@ def plan_from_json(data: Mapping[str, Any]) -> Plan:
         differing=data["differing"],
         narrowed_by=tuple(data.get("narrowed_by", ())),
         skipped=data["skipped"],
+        expired_unknown=data.get("expired_unknown", 0),
         directory=_directory_from(
             [*data["changes"], *data["unmanaged"], *moved, *ends], data["organization_names"], data["confusable"]
         ),

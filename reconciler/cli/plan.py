@@ -203,6 +203,6 @@ def _print_plans(results: PlanResults, output_options: OutputOptions, console: C
 def _exit_code(plan: Plan, *, detailed: bool) -> Exit:
     if plan.blocked:
         return Exit.REFUSED
-    if plan.skipped:
+    if plan.skipped or plan.expired_unknown:
         return Exit.INCOMPLETE
     return Exit.CHANGES if detailed and plan.has_differences else Exit.DONE

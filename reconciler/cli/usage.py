@@ -101,7 +101,7 @@ def command(  # noqa: PLR0913 - one parameter per option
 
     options = current_options().require_one_tenant()
     console = Console(options)
-    usage_options = UsageOptions(file, unused_for, read_scopes(scopes) if scopes else ())
+    usage_options = UsageOptions(file, unused_for, read_scopes(scopes, options.now) if scopes else ())
     report = make_usage_report(options, usage_options, request_options, console)
     shown = report if unused_for is None else report.without_used()
     if stdout_format == "json":
@@ -128,7 +128,7 @@ def command(  # noqa: PLR0913 - one parameter per option
     "--period",
     type=parse_period,
     metavar="FROM/TO",
-    help="The files have every event of this time: two days or two times with a zone.",
+    help="Declare that FILE has every event of this period: two days, or two times with a zone.",
 )
 @request_options
 def collect(
@@ -151,9 +151,9 @@ def collect(
     console = Console(options)
     path = usage_file(options, only_tenant(options), file)
     if period and not files:
-        raise ReconcilerError("--period needs files: reading the tenant's logs knows what it has seen")
+        raise ReconcilerError("--period needs files: for the tenant's logs, the period is known")
     if scopes:
-        collect_scopes(options, path, read_scopes(scopes))
+        collect_scopes(options, path, read_scopes(scopes, options.now))
     if files:
         collect_files(options, path, _opened(files), period, console)
     elif not scopes:

@@ -4,7 +4,7 @@ The risk rule `temporary-access` requires an end (`expires`) for grants with cri
 if an item of `policy.rules` names it, because most tenants have permanent critical grants.
 """
 
-from collections.abc import Container, Iterable, Iterator, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -23,27 +23,91 @@ from reconciler.core.scopes import scope_level
 from reconciler.core.spec import GrantSpec
 
 
+@dataclass(frozen=True, slots=True)
+class UnresolvedExpiry:
+    """An expired declaration with a name that the tenant does not have.
+
+    Attributes:
+        spec: The declaration.
+        problems: The names that the tenant does not have.
+        candidates: The undeclared grants of the tenant that this declaration may mean, if the application or API was
+            renamed. Without candidates, the grant is gone.
+    """
+
+    spec: GrantSpec
+    problems: tuple[Problem, ...]
+    candidates: tuple[Key, ...] = ()
+
+
 def resolve_expired(
     specs: Iterable[GrantSpec], desired: Iterable[DesiredGrant], directory: Directory
-) -> tuple[Mapping[Key, GrantSpec], tuple[Problem, ...]]:
-    """Return the expired declarations by key, and the problems.
+) -> tuple[Mapping[Key, GrantSpec], tuple[UnresolvedExpiry, ...], tuple[Problem, ...]]:
+    """Return the expired declarations by key, those with names that the tenant does not have, and the problems.
 
-    A name that the tenant does not have is only a warning, because the grant is usually gone with its application. A
-    grant that the files also declare without an end in the past is an error.
+    A missing name is not a problem here, because a grant is usually gone with its application. A grant that the files
+    also declare without an end in the past is an error.
     """
+    specs = tuple(specs)
     found, problems = resolve(specs, directory)
     expired = {each.key: each.spec for each in found}
     conflicts = (duplicate_problem(expired[each.key], each.spec) for each in desired if each.key in expired)
-    return expired, (*map(_as_warning, problems), *conflicts)
+    missing = [each for each in problems if each.is_missing]
+    unresolved = []
+    for spec in specs if missing else ():
+        own = {spec.source_of("client"), spec.source_of("api")}
+        if names := tuple(each for each in missing if each.source in own):
+            unresolved.append(UnresolvedExpiry(spec, names))
+    return expired, tuple(unresolved), (*(each for each in problems if not each.is_missing), *conflicts)
 
 
-def _as_warning(problem: Problem) -> Problem:
-    """Return a problem with a name that the tenant does not have as a warning. Other problems stay as they are."""
-    if not problem.is_missing:
-        return problem
-    what = f"{problem.what}, and this grant has expired"
-    fix = "correct the name; if the application or API was only renamed, its grant still exists"
-    return replace(problem, what=what, fix=fix, severity=Severity.WARNING)
+def find_candidates(
+    unresolved: Sequence[UnresolvedExpiry],
+    declared: Iterable[DesiredGrant],
+    observed: Iterable[ObservedGrant],
+    protection: ProtectionRules,
+    directory: Directory,
+) -> tuple[UnresolvedExpiry, ...]:
+    """Return the declarations with their candidates: the undeclared grants that equal them in all known parts.
+
+    reconciler's own grant is never a candidate.
+    """
+    if not unresolved:
+        return ()
+    known = {each.key for each in declared}
+    others = (each for each in observed if each.key not in known)
+    keys = [each.key for each in others if protection.reason_own(each.key, each) is None]
+    return tuple(
+        replace(each, candidates=tuple(key for key in keys if _may_be(each.spec, key, directory)))
+        for each in unresolved
+    )
+
+
+def _may_be(spec: GrantSpec, key: Key, directory: Directory) -> bool:
+    """Return whether a grant may be the declared one, under other names than the declaration has."""
+    clients = directory.client_ids_by_name.get(spec.client, ()) if spec.client else (spec.client_id,)
+    audiences = directory.identifiers_by_name.get(spec.api, ()) if spec.api else (spec.audience,)
+    return (
+        (key.subject_type, key.default_for) == (spec.subject_type, spec.default_for)
+        and (not clients or key.client_id in clients)
+        and (not audiences or key.audience in audiences)
+    )
+
+
+def unresolved_warnings(unresolved: Iterable[UnresolvedExpiry], directory: Directory) -> Iterator[Problem]:
+    """Yield a warning for each name in an expired declaration that the tenant does not have."""
+    for each in unresolved:
+        when = expiry_text(each.spec.expires)
+        grants = join_some([f"{directory.client_label(key)} -> {directory.api_label(key)}" for key in each.candidates])
+        for problem in each.problems:
+            what = f"expired {when}, and the tenant no longer has this grant: {problem.what}"
+            fix = "remove these lines"
+            if grants:
+                what = f"expired {when}, but it is not known whether the grant still exists: {problem.what}"
+                fix = (
+                    f"if it was renamed, this may be the grant {grants}: write the client_id and the audience here; if "
+                    "it was deleted, remove these lines"
+                )
+            yield replace(problem, what=what, fix=fix, severity=Severity.WARNING, is_missing=False)
 
 
 def reason_to_keep_expired(

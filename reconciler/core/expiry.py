@@ -101,8 +101,8 @@ def ends_within(expires: str, now: datetime, days: int | None) -> bool:
 
 
 def expiry_warnings(specs: Iterable[GrantSpec], now: datetime, warn_before: timedelta) -> Iterator[Problem]:
-    """Yield a warning for each grant that expires within `warn_before`, at its line."""
-    for spec in specs:
+    """Yield a warning for each grant that expires within `warn_before`, at its line. A time of 0 means no warnings."""
+    for spec in specs if warn_before else ():
         if spec.expires and not has_expired(spec, now) and _warning_start(spec.expires, warn_before) <= now:
             what = f"this grant expires {expiry_text(spec.expires)}, {_time_left(spec.expires, now)}"
             fix = "extend it in a pull request, or let reconciler delete the grant after that"

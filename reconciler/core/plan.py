@@ -185,6 +185,7 @@ class Plan:
         differing: The number of declared grants that the options in `narrowed_by` leave different.
         narrowed_by: --create-only, --only-branch or --only-expired, if they leave declared grants different.
         skipped: The number of declared grants whose application, API or organization does not exist.
+        expired_unknown: The number of expired grants that may still exist under another name.
         directory: The names and ids of the tenant.
         warnings: The problems that do not prevent the plan.
         notes: Other facts for the reviewer.
@@ -207,6 +208,7 @@ class Plan:
     differing: int = 0
     narrowed_by: tuple[str, ...] = ()
     skipped: int = 0
+    expired_unknown: int = 0
     directory: Directory = field(default_factory=Directory)
     warnings: tuple[Problem, ...] = ()
     notes: tuple[str, ...] = ()
@@ -221,8 +223,8 @@ class Plan:
 
     @property
     def converged(self) -> bool:
-        """Whether the tenant has all declared grants and the plan has no changes."""
-        return not self.changes and not self.blocked and not self.skipped
+        """Whether the tenant has all declared grants and no expired ones, and the plan has no changes."""
+        return not self.changes and not self.blocked and not self.skipped and not self.expired_unknown
 
     @property
     def has_differences(self) -> bool:

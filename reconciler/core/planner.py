@@ -9,10 +9,12 @@ from reconciler.core.checks import NotChecked, run_checks
 from reconciler.core.directory import Directory
 from reconciler.core.expired_grants import (
     expired_grant_warnings,
+    find_candidates,
     find_expiry_changes,
     find_long_access,
     reason_to_keep_expired,
     resolve_expired,
+    unresolved_warnings,
 )
 from reconciler.core.expiry import DEFAULT_WARN_BEFORE, expiry_warnings, split_expired
 from reconciler.core.grant import ClientGrant, Key, ObservedGrant, index_by_key
@@ -158,9 +160,8 @@ def make_plan(specs: Iterable[GrantSpec], observation: Observation, rules: PlanR
     split = split_specs(specs, rules.selection, directory, rules.of_all_tenants)
     valid, ended = split_expired(split.selected, rules.now)
     desired, problems = resolve(valid, directory)
-    expired, found = resolve_expired(ended, desired, directory)
-    if rules.rollback:
-        _refuse_other_tenant(rules.rollback, tenant)
+    expired, unresolved, found = resolve_expired(ended, desired, directory)
+    _refuse_other_tenant(rules.rollback, tenant)
     selected = (*desired, *(DesiredGrant(ClientGrant(key), spec) for key, spec in expired.items()))
     chosen = select_grants(observation.grants, selected, split, _earlier_files(rules, directory), directory)
     observed = index_by_key(chosen.grants)
@@ -174,18 +175,22 @@ def make_plan(specs: Iterable[GrantSpec], observation: Observation, rules: PlanR
     if not desired and not split.others and (rules.prune or not expired):  # an empty folder is probably a mistake
         rules = replace(rules, limits=replace(rules.limits, requires_max_deletes=True))
     comparison = replace(compare(desired, observed), others=chosen.others, expired=expired)
+    declared = (*selected, *resolve(split.others, directory)[0])
+    unresolved = find_candidates(unresolved, declared, observation.grants, rules.protection, directory)
     plan = _apply_guards(comparison, observation, rules, tenant)
     warnings = (
         *problems,
         *schema_warnings(desired, rules.policy, directory),
         *expiry_warnings(valid, rules.now, rules.warn_before),
         *expired_grant_warnings(expired, observed, plan.left_alone),
+        *unresolved_warnings(unresolved, directory),
         *find_long_access(desired, (), rules.policy, directory, rules.now).warnings(desired, plan),
     )
     return replace(
         plan,
         selection=chosen.result,
         skipped=0 if rules.only_expired else len(valid) - len(desired),
+        expired_unknown=sum(bool(each.candidates) for each in unresolved),
         not_checked=not_checked,
         notes=(*plan.notes, *notes_on_skipped_checks(not_checked), *chosen.notes),
         warnings=tuple(sorted(set(warnings))),
@@ -288,11 +293,11 @@ def _no_longer_declared(
 
 def _candidate_changes(comparison: Comparison, rules: PlanRules, directory: Directory) -> CandidateChanges:
     removed = resolve_removals(rules.removals, directory)
-    split = split_expired(rules.base or (), rules.now)
-    valid, ended = ({each.key: each for each in resolve(part, directory)[0]} for part in split)
+    at_base = split_expired(rules.base or (), rules.now)
+    valid, ended = ({each.key: each for each in resolve(part, directory)[0]} for part in at_base)
     base = ended | valid
-    at_base = {key: Removal(each.spec, commit=rules.base_commit) for key, each in base.items()}
-    removals = {} if rules.rollback else at_base | dict(removed.by_key)
+    removals = {key: Removal(each.spec, commit=rules.base_commit) for key, each in base.items()}
+    removals = {} if rules.rollback else removals | dict(removed.by_key)
     deletes, left_alone = _split_undeclared(comparison, rules, directory, removals)
     updates = () if rules.create_only else comparison.updates
     changes: tuple[Change, ...] = (*comparison.creates, *updates, *deletes)
@@ -340,8 +345,8 @@ def _notes(
     yield from notes_on_opened_grants(comparison.updates)
 
 
-def _refuse_other_tenant(rollback: Rollback, tenant: TenantName) -> None:
-    if (rollback.tenant, rollback.domain) != (tenant.name, tenant.domain):
+def _refuse_other_tenant(rollback: Rollback | None, tenant: TenantName) -> None:
+    if rollback and (rollback.tenant, rollback.domain) != (tenant.name, tenant.domain):
         taken = TenantName(rollback.tenant, rollback.domain)
         raise RefusedError(f"the snapshot was taken from {taken}, not from {tenant}")
 

@@ -105,6 +105,7 @@ class Removal:
         declared_by: The commit that added the declaration, or None if the commit is not known.
         is_from_history: Whether the history shows the removal, which is then uncommitted if `removed_by` is None.
         commit: The id of the commit in the source, or an empty string if the commit is not known.
+        history, group: The history in which the removal was found, and the declarations of the grant there.
     """
 
     spec: GrantSpec
@@ -112,6 +113,8 @@ class Removal:
     declared_by: Commit | None = None
     is_from_history: bool = False
     commit: str = ""
+    history: "DeclaredHistory | None" = field(default=None, compare=False, repr=False)
+    group: "Group" = field(default=(), compare=False, repr=False)
 
     @property
     def path(self) -> str:
@@ -144,14 +147,16 @@ class NoLongerDeclared:
         return self.observed.key
 
 
+_Place = tuple[str, int, Commit | None]
+"""A file, a line, and the commit of this version. None means the files before the first commit in the list."""
+
+
 @dataclass(slots=True)
 class _Presence:
-    """The files that declare a grant at a point of the history, and the commits of the last addition and removal."""
+    """Where a grant is declared at a point of the history, and the commits of the last addition and removal."""
 
-    paths: Counter[str] = field(default_factory=Counter)
-    last_path: str = ""
-    last_line: int = 0
-    last_commit: Commit | None = None
+    places: dict[str, _Place] = field(default_factory=dict)  # by path, in the order of the changes
+    last: _Place = ("", 0, None)
     declared_by: Commit | None = None
     removed_by: Commit | None = None
 
@@ -175,22 +180,24 @@ class DeclaredHistory:
         self._keys = dict.fromkeys(key for version in versions for key in version.declares or ())
         self._presences: dict[Group, _Presence] = {}
 
-    def presences(self, target: TargetTenant) -> Mapping[DeclaredKey, "_Presence"]:
+    def presences(self, target: TargetTenant) -> Mapping[DeclaredKey, tuple["Group", "_Presence"]]:
         """Return the presence of each grant that a commit declares for a tenant, in the order of the history."""
         groups: dict[DeclaredKey, list[DeclaredKey]] = {}
         for key in self._keys:
             if (own := _for_target(key, target)) is not None:
                 groups.setdefault(own, []).append(key)
-        new = {group for group in map(tuple, groups.values()) if group not in self._presences}
+        found = self.presences_of(map(tuple, groups.values()))
+        return {own: (tuple(keys), found[tuple(keys)]) for own, keys in groups.items()}
+
+    def presences_of(self, groups: Iterable["Group"]) -> Mapping["Group", "_Presence"]:
+        """Return the presence of each group. Each declaration must be in at most one group."""
+        new = {group for group in groups if group not in self._presences}
         if new:
             self._presences |= self._walk(new)
-        return {own: self._presences[tuple(keys)] for own, keys in groups.items()}
+        return self._presences
 
     def _walk(self, groups: Collection[Group]) -> dict[Group, "_Presence"]:
-        """Walk through the history, and return the presence of each group.
-
-        Each declaration belongs to at most one group.
-        """
+        """Walk through the history, and return the presence of each group."""
         by_key = {key: group for group in groups for key in group}
         current: dict[str, Mapping[Group, int]] = {}
         presences: dict[Group, _Presence] = {}
@@ -220,7 +227,8 @@ def find_removals(history: DeclaredHistory, declared: Iterable[GrantSpec], targe
     values are not known.
     """
     now = {DeclaredKey.of(spec)._replace(tenants=()) for spec in declared}
-    return tuple(_removal(key, presence) for key, presence in history.presences(target).items() if key not in now)
+    found = history.presences(target)
+    return tuple(_removal(key, history, *found[key]) for key in found if key not in now)
 
 
 def find_first_commits(
@@ -233,8 +241,8 @@ def find_first_commits(
     presences = history.presences(target)
     found: dict[Source, Commit] = {}
     for spec in declared:
-        presence = presences.get(DeclaredKey.of(spec)._replace(tenants=()))
-        if presence and presence.paths and presence.declared_by:
+        _, presence = presences.get(DeclaredKey.of(spec)._replace(tenants=()), ((), _Presence()))
+        if presence.places and presence.declared_by:
             found[spec.source] = presence.declared_by
     return found
 
@@ -262,27 +270,30 @@ def _move(
     for key in before:
         if key not in after:
             presence = presences[key]
-            del presence.paths[path]
-            if not presence.paths:
-                presence.removed_by = commit
+            removed = presence.places.pop(path)
+            if not presence.places:
+                presence.last, presence.removed_by = removed, commit
     for key, line in after.items():
         presence = presences.setdefault(key, _Presence())
         if (
-            not presence.paths and presence.removed_by != commit
+            not presence.places and presence.removed_by != commit
         ):  # the declaration did not move between files in this commit
             presence.declared_by = commit
-        presence.paths[path] = 1
-        presence.last_path, presence.last_line, presence.last_commit = path, line, commit
+        presence.places.pop(path, None)  # so that the path is now the last one
+        presence.places[path] = (path, line, commit)
 
 
-def _removal(key: DeclaredKey, presence: _Presence) -> Removal:
-    at = f" in {presence.last_commit.short_hash}" if presence.last_commit else ""
+def _removal(key: DeclaredKey, history: DeclaredHistory, group: Group, presence: _Presence) -> Removal:
+    path, line, commit = list(presence.places.values())[-1] if presence.places else presence.last
+    at = f" in {commit.short_hash}" if commit else ""
     return Removal(
-        _spec(key, f"{presence.last_path}{at}", presence.last_line),
-        None if presence.paths else presence.removed_by,
+        _spec(key, f"{path}{at}", line),
+        None if presence.places else presence.removed_by,
         presence.declared_by,
         is_from_history=True,
-        commit=presence.last_commit.hash if presence.last_commit else "",
+        commit=commit.hash if commit else "",
+        history=history,
+        group=group,
     )
 
 
@@ -310,16 +321,21 @@ class ResolvedRemovals:
 
 
 def resolve_removals(removals: Iterable[Removal], directory: Directory) -> ResolvedRemovals:
-    """Find the keys of the removed grants. If several removals have the same key, return the last removal."""
-    by_key: dict[Key, Removal] = {}
+    """Find the keys of the removed grants. Declarations of the same grant become one removal."""
+    found: dict[Key, list[Removal]] = {}
     unresolved: list[Removal] = []
     for removal in removals:
         desired, _ = resolve([removal.spec], directory)
-        if desired:
-            by_key[desired[0].key] = removal
-        else:
-            unresolved.append(removal)
-    return ResolvedRemovals(by_key, tuple(unresolved))
+        (found.setdefault(desired[0].key, []) if desired else unresolved).append(removal)
+    return ResolvedRemovals({key: _combined_removal(each) for key, each in found.items()}, tuple(unresolved))
+
+
+def _combined_removal(removals: Sequence[Removal]) -> Removal:
+    last = removals[-1]
+    if len(removals) == 1 or last.history is None:
+        return last
+    group = tuple(key for each in removals for key in each.group)
+    return _removal(DeclaredKey.of(last.spec), last.history, group, last.history.presences_of([group])[group])
 
 
 def find_moves(removed: Iterable[DesiredGrant], added: Iterable[DesiredGrant]) -> Mapping[Key, Key]:

@@ -14,6 +14,8 @@ from yaml.tokens import BlockEntryToken, Token
 from reconciler.files.yaml_messages import PARSER
 
 COMMENT = re.compile("#[^\n\r]*")
+BLOCK_HEADER = re.compile(r"[|>](?P<indicators>[-+0-9]*)[ \t]*(?P<comment>#[^\n\r]*)?")
+"""The first line of a block scalar. It may contain a comment."""
 PROSE_KEYS = frozenset({"description", "reason"})
 """Keys whose values are free text for people."""
 VARIABLES_KEY = "variables"
@@ -136,7 +138,8 @@ class _LayoutReader:
         self._scalar_bounds += [start, end]
         node = Node(start, end, event.value if isinstance(event, ScalarEvent) else "")
         source = self._text[start:end]
-        if not source.startswith(("|", ">")) or "+" in source.splitlines()[0]:
+        header = BLOCK_HEADER.match(source)
+        if not header or "+" in header.group("indicators"):
             return node
         return Node(start, start + len(source.rstrip()), node.text)  # without the blank lines after it
 

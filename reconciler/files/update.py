@@ -14,7 +14,7 @@ from itertools import accumulate, pairwise
 from reconciler.core.fields import field_order
 from reconciler.core.imports.selection import FileUpdates, GrantSplit, GrantUpdate, SetUpdate
 from reconciler.core.spec import Mark
-from reconciler.files.layout import LayoutPart, Node, read_layout, split_lines
+from reconciler.files.layout import BLOCK_HEADER, LayoutPart, Node, read_layout, split_lines
 from reconciler.files.write import scalar
 
 TENANTS = "tenants"
@@ -154,11 +154,17 @@ class _Editor:
                 case SetUpdate(add=()):
                     pass
                 case str() | bool() if part is not None:
-                    yield Edit(part.node.start, part.node.end, _scalar(value))
+                    yield self._replace_scalar(part.node, _scalar(value))
                 case _:
                     missing.append(name)
         for name in sorted(missing, key=field_order):
             yield self._new_field(grant, name, update.fields[name])
+
+    def _replace_scalar(self, node: Node, value: str) -> Edit:
+        """Return the edit that replaces a value. A comment in the header of a block scalar stays."""
+        header = BLOCK_HEADER.match(self._text, node.start, node.end)
+        comment = header.group("comment") if header else None
+        return Edit(node.start, node.end, f"{value}  {comment.rstrip()}" if comment else value)
 
     def _new_field(self, grant: Node, name: str, value: str | SetUpdate | bool) -> Edit:  # noqa: FBT001 - a value
         items = list(map(scalar, value.add)) if isinstance(value, SetUpdate) else None
@@ -235,8 +241,11 @@ class _Editor:
             first -= 1
         end = self._line(self._end_of_line(item.node) - 1)
         end_limit = self._line(items[index + 1].start) if index + 1 < len(items) else len(self._starts) - 1
-        while end + 1 < end_limit and self._is_comment(end + 1, column + 1):
-            end += 1
+        for line in range(end + 1, end_limit):  # blank lines do not end the comments inside of the item
+            if self._is_comment(line, column + 1):
+                end = line
+            elif not self._is_blank(line):
+                break
         if self._is_blank(first - 1) and (end + 1 >= len(self._starts) - 1 or self._is_blank(end + 1)):
             first -= 1
         return Edit(self._starts[first], self._starts[end + 1], "")

@@ -8,28 +8,41 @@ import csv
 import gzip
 import io
 import json
+import re
 import zlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from json.scanner import make_scanner
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 from reconciler.core.problems import Problem
-from reconciler.core.usage.events import event_id
+from reconciler.core.usage.events import API_OPERATION, MAX_FUTURE, UsageEvent, usage_event
 from reconciler.core.usage.records import DAY_LENGTH, UsedScope, moment, time_text
 from reconciler.errors import ReconcilerError
 from reconciler.files.discover import name_of, read
 
 GZIP_MAGIC = b"\x1f\x8b"
+BLOCK_BYTES = 65_536
 MAX_LINE_BYTES = 10_000_000
 WRAPPERS = ("detail", "data", "attributes", "message", "event")
 """The keys under which services store an event. `message` may be JSON text."""
 MAX_DEPTH = 5
 MAX_REMEMBERED = 100_000
-"""The number of ids that are compared to find repeated events, at least. A log stream repeats an event soon."""
+"""The minimum number of ids that are remembered to find repeated events. A repeated event follows soon."""
+CONTROL_CHARACTERS = bytes(each for each in range(32) if each != ord("\n"))
+MAX_LAYOUT_LENGTH = 10_000
+MAX_LAYOUTS = 50
+"""The maximum number of layouts of one reader. Each takes about a millisecond to learn."""
+MAX_LAYOUTS_OF_TYPE = 3
+ANY_TEXT = '[^"]*+'
+MISSING = r"(\0)?"
+"""A group that never matches, because the line has no control characters."""
+TYPE_MARK = '"type"'
+TYPE_MARK_LENGTH = len('"type":"seccft')
+"""The length of the text from TYPE_MARK on by which layouts are grouped. It contains most types of events."""
 
 Event = Mapping[str, Any]
 
@@ -42,7 +55,7 @@ class LineCounts:
     """Lines without a log event of Auth0."""
     repeated: int = 0
     without_id: int = 0
-    """Events that cannot be compared with others, so a repeated one is counted twice."""
+    """Events without an id. They cannot be compared with others, so repeated events are counted twice."""
 
 
 class EventReader:
@@ -50,53 +63,161 @@ class EventReader:
 
     def __init__(self) -> None:
         self.counts = LineCounts()
+        self._layouts = _LineLayouts()
         self._recent: set[int] = set()
         self._older: set[int] = set()
 
-    def read(self, file: io.BufferedReader, name: str) -> Iterator[tuple[int, Event]]:
+    def read(self, file: io.BufferedReader, name: str) -> Iterator[tuple[int, UsageEvent]]:
         """Yield the events of a file with their line. `name` is for messages.
 
         Raises:
             ReconcilerError: if a line is not valid JSON, or the file is damaged or truncated.
         """
+        find, is_new = self._layouts.event, self._is_new
         with _naming_damage(name):
-            for number, line in enumerate(_lines(file, name), 1):
-                event = _exported_event(line)
-                if event is not None:
-                    if self._is_new(event):
-                        yield number, event
-                    continue
-                events = list(_inner_events(_parse(line, name, number), MAX_DEPTH))
-                self.counts.foreign += not events and bool(line.strip())
-                for each in events:
-                    if self._is_new(each):
-                        yield number, each
+            for first, lines in _blocks(file, name):
+                for number, line in enumerate(lines, first):
+                    event = find(line) if isinstance(line, str) else None
+                    if event is not None:
+                        if is_new(event.log_id):
+                            yield number, event
+                        continue
+                    if _is_blank(line):
+                        continue
+                    found = [usage_event(each) for each in _inner_events(_parse(line, name, number), MAX_DEPTH)]
+                    self.counts.foreign += not found
+                    for each in found:
+                        if is_new(each.log_id):
+                            yield number, each
 
-    def _is_new(self, event: Event) -> bool:
-        identity = event.get("log_id") or event_id(event)
-        if not isinstance(identity, str) or not identity:
+    def _is_new(self, log_id: str) -> bool:
+        if not log_id:
             self.counts.without_id += 1
             return True
-        key = hash(identity)
-        if key in self._recent or key in self._older:
+        key, recent = hash(log_id), self._recent
+        if key in recent or key in self._older:
             self.counts.repeated += 1
             return False
-        self._recent.add(key)
-        if len(self._recent) >= MAX_REMEMBERED:
-            self._older, self._recent = self._recent, set()
+        recent.add(key)
+        if len(recent) >= MAX_REMEMBERED:
+            self._older, self._recent = recent, set()
         return True
 
 
-def _lines(file: io.BufferedReader, name: str) -> Iterator[bytes]:
+def _blocks(file: io.BufferedReader, name: str) -> Iterator[tuple[int, Sequence[str | bytes]]]:
+    """Yield the lines of a file in blocks, each with the number of its first line.
+
+    Lines of UTF-8 without control characters are texts. Other lines are bytes.
+    """
     source = file
     if file.peek(len(GZIP_MAGIC))[: len(GZIP_MAGIC)] == GZIP_MAGIC:
         source = io.BufferedReader(cast("io.RawIOBase", gzip.GzipFile(fileobj=file)))
-    number = 0
-    while line := source.readline(MAX_LINE_BYTES + 1):
-        number += 1
-        if len(line) > MAX_LINE_BYTES:
-            raise ReconcilerError(f"{name}:{number}: the line is longer than {MAX_LINE_BYTES // 1_000_000} MB")
-        yield line
+    first = 1
+    rest = bytearray()
+    while block := source.read1(BLOCK_BYTES):
+        end = block.rfind(b"\n")
+        if end >= 0:
+            lines = _lines(rest + block[:end] if rest else block[:end])
+            yield first, lines
+            first += len(lines)
+            rest.clear()
+        rest += block[end + 1 :]
+        if len(rest) > MAX_LINE_BYTES:
+            raise ReconcilerError(f"{name}:{first}: the line is longer than {MAX_LINE_BYTES // 1_000_000} MB")
+    if rest:
+        yield first, _lines(rest)
+
+
+def _lines(block: bytes | bytearray) -> Sequence[str | bytes]:
+    if len(block.translate(None, CONTROL_CHARACTERS)) == len(block):
+        try:
+            return block.decode().split("\n")
+        except UnicodeDecodeError:
+            pass
+    return bytes(block).split(b"\n")
+
+
+class _Layout(NamedTuple):
+    """How lines of one layout are matched, and the group of each field of UsageEvent."""
+
+    match: Callable[[str], re.Match[str] | None]
+    groups: tuple[int, ...]
+
+
+class _LineLayouts:
+    """Finds events without decoding JSON, because decoding takes most of the time.
+
+    The lines of a log stream have few layouts. A layout is the text of a line without the content of its strings. If
+    one line of a layout is valid JSON, then all lines without backslashes and control characters are, and their fields
+    are in the same places.
+    """
+
+    def __init__(self) -> None:
+        self._by_type: dict[str, list[_Layout]] = {}
+        self._tries = 0
+        self._latest = _Layout(re.compile(r"(?!)").fullmatch, ())
+
+    def event(self, line: str) -> UsageEvent | None:
+        """Return the event in a line without control characters, or None if the line must be decoded."""
+        if "\\" in line:
+            return None
+        match, groups = self._latest
+        found = match(line)
+        if found is None:
+            layout = self._find(line)
+            if layout is None:
+                return None
+            self._latest = layout
+            return self.event(line)
+        event = tuple.__new__(UsageEvent, found.group(*groups))  # faster than UsageEvent._make
+        return event if event.log_id else None
+
+    def _find(self, line: str) -> _Layout | None:
+        """Return the layout of a line. Only layouts with the same type of event are tried, because they are many."""
+        start = line.find(TYPE_MARK)
+        mark = line[start : start + TYPE_MARK_LENGTH]
+        known = self._by_type.get(mark, [])
+        layout = next((each for each in known if each.match(line)), None)
+        if layout or self._tries == MAX_LAYOUTS or len(known) == MAX_LAYOUTS_OF_TYPE or len(line) > MAX_LAYOUT_LENGTH:
+            return layout
+        self._tries += 1
+        layout = _layout_of(line)
+        if layout:
+            self._by_type.setdefault(mark, []).append(layout)
+        return layout
+
+
+def _layout_of(line: str) -> _Layout | None:
+    """Return the layout of a line without backslashes and control characters, or None if such lines must be decoded.
+
+    The content of each string is replaced by its position in the line. The decoded line then shows in which position
+    each field is.
+    """
+    parts = line.split('"')
+    strings = range(1, len(parts) - 1, 2)
+    values = {each for each in strings if not parts[each + 1].lstrip().startswith(":")}
+    numbered = '"'.join(str(position) if position in values else part for position, part in enumerate(parts))
+    try:
+        value, end = _scan(numbered, 0)
+        (found,) = _inner_events(value, MAX_DEPTH)
+    except (StopIteration, ValueError, RecursionError):
+        return None
+    fields = usage_event(found)._replace(details=None)  # only API_OPERATION needs them
+    are_texts = all(each is None or isinstance(each, str) for each in fields)
+    if numbered[end:].strip() or not are_texts or not fields.log_id:
+        return None
+    positions = [None if each is None else int(each) for each in fields]
+    type_position = int(fields.type)
+    if parts[type_position] == API_OPERATION:
+        return None
+    patterns = [ANY_TEXT if position in values else re.escape(part) for position, part in enumerate(parts)]
+    patterns[type_position] = re.escape(parts[type_position])
+    in_order = sorted(each for each in positions if each is not None)
+    for each in in_order:
+        patterns[each] = f"({patterns[each]})"
+    missing = len(in_order) + 1
+    groups = tuple(missing if each is None else in_order.index(each) + 1 for each in positions)
+    return _Layout(re.compile('"'.join(patterns) + MISSING).fullmatch, groups)
 
 
 @contextmanager
@@ -112,25 +233,20 @@ def _naming_damage(name: str) -> Iterator[None]:
 _scan = make_scanner(json.JSONDecoder())  # type: ignore[arg-type] # a decoder is what it needs
 
 
-def _exported_event(line: bytes) -> Event | None:
-    """Return the event in a line in the form of Auth0's own exports, or None for a line of another form.
-
-    Nearly all lines have this form, and decoding JSON takes most of the time. json.loads of bytes takes a third longer.
-    """
-    try:
-        text = line.decode()
-        value, end = _scan(text, 0)
-        event = value.get("data", value)
-        is_event = type(event) is dict and "date" in event and "type" in event and "log_id" in event
-    except (StopIteration, ValueError, RecursionError, AttributeError):
-        return None
-    return event if is_event and not text[end:].strip() else None
+def _is_blank(line: str | bytes) -> bool:
+    return not (line.strip(" ") if isinstance(line, str) else line.strip())
 
 
-def _parse(line: bytes, name: str, number: int) -> object:
-    """Return the JSON value of a line. A blank line is None."""
-    if not line.strip():
-        return None
+def _parse(line: str | bytes, name: str, number: int) -> object:
+    """Return the JSON value of a line."""
+    if isinstance(line, str):
+        try:  # json.loads of bytes takes a third longer
+            value, end = _scan(line, 0)
+            if not line[end:].strip(" "):
+                return value
+        except (StopIteration, ValueError, RecursionError):
+            pass
+        line = line.encode()
     try:
         return json.loads(line)
     except (ValueError, RecursionError) as error:
@@ -181,8 +297,12 @@ NAMES: Mapping[str, tuple[str, ...]] = {
 """The columns or keys, with other spellings."""
 
 
-def read_scopes(path: Path) -> tuple[tuple[UsedScope, str], ...]:
-    """Return the last use of each scope in a file. Raises ReconcilerError for a file that cannot be read completely."""
+def read_scopes(path: Path, now: datetime) -> tuple[tuple[UsedScope, str], ...]:
+    """Return the last use of each scope in a file with the metrics of an API.
+
+    Raises:
+        ReconcilerError: if the file cannot be read completely, or a time is after `now` by more than a day.
+    """
     content = read(path, MAX_FILE_BYTES)
     if isinstance(content, Problem):
         raise ReconcilerError(f"{content.source}: {content.what}; {content.fix}")
@@ -191,11 +311,11 @@ def read_scopes(path: Path) -> tuple[tuple[UsedScope, str], ...]:
     except UnicodeDecodeError as error:
         raise ReconcilerError(f"{name_of(path)} is not UTF-8 text") from error
     rows = _json_lines(text) if text.lstrip().startswith("{") else _csv(text)
-    return tuple(_checked(rows, name_of(path)))
+    return tuple(_checked(rows, name_of(path), time_text(now + MAX_FUTURE)))
 
 
 def _json_lines(text: str) -> Iterator[tuple[int, object]]:
-    for number, line in enumerate(text.splitlines(), 1):
+    for number, line in enumerate(text.split("\n"), 1):
         if line.strip():
             try:
                 yield number, json.loads(line)
@@ -212,15 +332,16 @@ def _csv(text: str) -> Iterator[tuple[int, object]]:
         yield reader.line_num, None
 
 
-def _checked(rows: Iterable[tuple[int, object]], name: str) -> Iterator[tuple[UsedScope, str]]:
+def _checked(rows: Iterable[tuple[int, object]], name: str, latest: str) -> Iterator[tuple[UsedScope, str]]:
     for number, row in rows:
         try:
             values = {column: _value(row if isinstance(row, dict) else {}, column) for column in NAMES}
-            yield UsedScope(values["client_id"], values["audience"], values["scope"]), _time(values["last_used"])
+            last = _time(values["last_used"], latest)
+            yield UsedScope(values["client_id"], values["audience"], values["scope"]), last
         except ValueError as error:
             raise ReconcilerError(
                 f"{name}:{number}: this line does not have client_id, audience, scope and last_used (a day, or a time "
-                "with a zone)"
+                "with a zone, not in the future)"
             ) from error
 
 
@@ -231,6 +352,9 @@ def _value(row: Mapping[str, Any], column: str) -> str:
     return found.strip()
 
 
-def _time(text: str) -> str:
-    """Return a time. A day means its last moment."""
-    return time_text(datetime.fromisoformat(f"{text}T23:59:59.999Z") if len(text) == DAY_LENGTH else moment(text))
+def _time(text: str, latest: str) -> str:
+    """Return a time. A day means its last moment. Raises ValueError for a time after `latest`."""
+    found = time_text(datetime.fromisoformat(f"{text}T23:59:59.999Z") if len(text) == DAY_LENGTH else moment(text))
+    if found > latest:
+        raise ValueError("the time is in the future")
+    return found

@@ -73,6 +73,11 @@ def selection_summary(plan: Plan) -> str:
     return f"Only {plan.selection.selection}: {selected}, {others}"
 
 
+def expired_unknown_text(plan: Plan) -> str:
+    """Return how many expired grants may still exist."""
+    return f"{pluralize(plan.expired_unknown, 'expired grant')} may still exist under another name (see the warnings)"
+
+
 def no_changes_reason(plan: Plan) -> str:
     """Return the reason why a plan has no changes."""
     if plan.no_longer_declared:
@@ -82,6 +87,8 @@ def no_changes_reason(plan: Plan) -> str:
             f"{pluralize(plan.skipped, 'declared grant')} could not be planned, because something is missing in the "
             "tenant"
         )
+    if plan.expired_unknown:
+        return expired_unknown_text(plan)
     if plan.selection:
         return "the selected grants equal the files" if plan.selection.selected else "no grant is selected"
     return "the tenant already has the requested changes" if plan.differing else "the tenant equals the files"
@@ -100,6 +107,8 @@ def summary(plan: Plan) -> str:
         rest.insert(1, left_unchanged(plan))
     if plan.skipped:
         rest.append(f"{plan.skipped} skipped")
+    if plan.expired_unknown:
+        rest.append(f"{plan.expired_unknown} expired not known")
     return f"Plan: {', '.join(parts)}; {', '.join(rest)}."
 
 

@@ -156,6 +156,15 @@ def test_warnings_begin_14_days_before(command: str) -> None:
     assert (early.code, late.code) == (0, 0)
 
 
+@pytest.mark.parametrize("end", [LAST_DAY, f"{LAST_DAY}T23:59:59Z"])
+def test_a_time_of_zero_means_no_warnings_on_the_last_day_either(here: Path, end: str) -> None:
+    FILE.write_text(with_end(end))
+    (here / "reconciler.yaml").write_text(f"{CONFIG}warn_before: 0d\n")
+
+    for command in ("plan", "validate"):
+        assert reconciler(command, now=ON_LAST_DAY).stderr == ""
+
+
 @pytest.mark.parametrize(("setting", "warned"), [("4w", True), ("40d", True), ("24h", False), ("0d", False)])
 def test_the_time_of_the_warnings_can_be_chosen(here: Path, setting: str, warned: bool) -> None:  # noqa: FBT001
     now = datetime(2027, 3, 10, tzinfo=UTC)

@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
+from io import BufferedReader
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,9 @@ from support.repository import commit_all, git
 from auth0_sandbox.api.log_events import new_event
 from auth0_sandbox.store.database import DocumentKind
 from auth0_sandbox.tenant import open_sandbox
+from reconciler.app.console import Console
+from reconciler.app.options import GlobalOptions
+from reconciler.app.usage_collect import collect_files
 from reconciler.artifacts.usage_file import write_usage
 from reconciler.contract import stored
 from reconciler.core.usage.records import Checkpoint, Period, Usage, time_text
@@ -152,7 +156,7 @@ def test_an_expired_checkpoint_is_a_gap() -> None:
 
     ran = collect()
 
-    assert "may be missing, which is recorded as a gap" in ran.stderr
+    assert "may be missing, so this time is recorded as a gap" in ran.stderr
     assert len(content()["periods"]) == 2
     assert listed("--unused-for", "18d")["Portal -> Invoices API"] == "not known, 8 of 18 days seen"
     assert "Gap: the logs from " in reconciler("usage").stdout
@@ -367,6 +371,22 @@ def test_collecting_a_file_again_changes_nothing(here: Path) -> None:
     assert content() == before
 
 
+def test_two_collectors_at_once_lose_no_event(here: Path) -> None:
+    slow = write_events(here / "slow.jsonl", an_event(30))
+    other = write_events(here / "other.jsonl", an_event(2))
+    options = GlobalOptions(config="reconciler.yaml", now=NOW)
+
+    def slow_files() -> Iterator[tuple[str, BufferedReader]]:
+        """Run the second collector between the start and the end of the first one."""
+        collect(other, now=NOW)
+        with slow.open("rb") as file:
+            yield "slow.jsonl", file
+
+    collect_files(options, USAGE, slow_files(), None, Console(options))
+
+    assert count_of("billing") == 2
+
+
 def test_a_missing_file_is_a_gap_and_a_period_closes_it(here: Path) -> None:
     file = write_events(here / "x.jsonl", an_event(30), an_event(29.5), an_event(3), an_event(2.5))
 
@@ -469,6 +489,7 @@ def test_metrics_of_an_api_show_its_scopes(here: Path, text: str, stores: bool) 
         "",
         "a,b\n1,2\n",
         METRICS.replace("2026-11-27", "soon"),
+        METRICS.replace("2026-11-27", "2999-01-01"),
         METRICS.replace("read:invoices", ""),
         '{"client_id": 1}',
         "{",

@@ -17,6 +17,7 @@ from support.builders import (
     an_observed,
 )
 
+from reconciler.artifacts.serialization import plan_from_json, plan_json
 from reconciler.core.directory import Application, Directory
 from reconciler.core.grant import ObservedGrant
 from reconciler.core.guards import Limits, ProtectionRules
@@ -303,3 +304,42 @@ def test_plans_show_ends_to_policy_schemas() -> None:
     assert grant_data(with_end, Directory())["expires"] == FUTURE
     assert "expires" not in grant_data(without, Directory())
     assert with_end.key.audience == INVOICES
+
+
+OTHER_API = "https://api.example.com/customers"
+
+
+@pytest.mark.parametrize(
+    ("fields", "others", "candidates"),
+    [
+        ({"client": "Old name"}, [], 1),
+        ({"client": "Old name", "audience": OTHER_API}, [], 0),
+        ({"client": "Old name", "subject_type": "user"}, [], 0),
+        ({"client_id": "billing", "api": "Old API"}, [], 1),
+        ({"client_id": "portal", "api": "Old API"}, [], 0),
+        ({"client": "Old name", "api": "Old API"}, [], 1),
+        ({"client": "Old name"}, [a_spec(20)], 0),
+        ({"client": "Old name"}, [a_spec(20, expires=PAST)], 0),
+    ],
+    ids=[
+        *("application", "other-api", "other-subject", "api", "other-application", "both"),
+        *("declared-elsewhere", "expired-elsewhere"),
+    ],
+)
+@pytest.mark.parametrize("only_expired", [True, False])
+def test_an_expired_grant_with_an_unknown_name_may_be_an_undeclared_grant(
+    fields: dict[str, Any], others: list[GrantSpec], candidates: int, *, only_expired: bool
+) -> None:
+    """The own grant is never meant, although it is not declared either."""
+    applications = {"billing": "New name", "portal": "Portal", "own-client": "Reconciler"}
+    directory = a_directory(applications, [an_api(name="New API"), an_api(OTHER_API, "Customers API")])
+    observed = [an_observed(), an_observed(a_grant(OWN), grant_id="cgr_0000000000000002")]
+
+    plan = a_plan([a_spec(expires=PAST, **fields), *others], observed, directory, only_expired=only_expired)
+
+    assert plan.expired_unknown == candidates
+    assert plan.converged == (not candidates and not plan.changes)
+    (warning, *_) = plan.warnings
+    assert ("this may be the grant New name -> New API" in warning.fix) == bool(candidates)
+    assert "no longer has this grant" in warning.what or candidates
+    assert plan_from_json(plan_json(plan)).expired_unknown == candidates

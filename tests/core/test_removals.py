@@ -3,9 +3,11 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
+from support.builders import a_directory, a_spec, an_api
 
+from reconciler.core.grant import Key
 from reconciler.core.pattern import matches
 from reconciler.core.removals import (
     Commit,
@@ -15,6 +17,7 @@ from reconciler.core.removals import (
     HistoryStep,
     Removal,
     find_removals,
+    resolve_removals,
 )
 from reconciler.core.tenant_filter import TargetTenant, substitute
 
@@ -117,6 +120,52 @@ def test_removals_are_exactly_the_declared_and_no_longer_declared_grants(steps: 
             while last and client in present[last - 1]:
                 last -= 1
             assert removal.declared_by == commit(last + 1)
+
+
+by_name = declared("a")
+by_id = by_name._replace(client=None, client_id="id-a")
+names_and_ids = st.lists(st.sampled_from([by_name, by_id, declared("b")]), max_size=3, unique=True)
+
+
+@given(
+    st.lists(st.fixed_dictionaries({}, optional=dict.fromkeys(PATHS, names_and_ids)), min_size=1, max_size=8),
+    st.sets(st.sampled_from(["a", "b"])),
+)
+@example([{"x.yaml": [by_name]}, {"y.yaml": [by_id]}, {"y.yaml": []}, {"x.yaml": []}], set())
+@example([{"x.yaml": [by_name]}, {"y.yaml": [by_id]}, {"x.yaml": []}, {"y.yaml": []}], set())
+@example([{"x.yaml": [by_id]}, {"x.yaml": [by_name]}, {"x.yaml": []}], set())
+def test_a_grant_that_is_declared_by_name_and_by_id_is_one_grant(
+    steps: list[dict[str, list[DeclaredKey]]], now: set[str]
+) -> None:
+    """The removals equal those of the history in which every declaration has the name."""
+    directory = a_directory({"id-a": "a", "id-b": "b"}, [an_api()])
+
+    def with_names(version: FileVersion) -> FileVersion:
+        declares: dict[DeclaredKey, int] = {}
+        for key, line in (version.declares or {}).items():
+            declares.setdefault(by_name if key == by_id else key, line)
+        return FileVersion(version.path, declares)
+
+    def resolved(versions: list[list[FileVersion]]) -> dict[Key, tuple[object, ...]]:
+        declared_now = [a_spec(client=client, api="Invoices API") for client in now]
+        found = find_removals(DeclaredHistory(history(*versions)), declared_now, TEST)
+        by_key = resolve_removals(found, directory).by_key
+        return {
+            key: (each.spec.source, each.removed_by, each.declared_by, each.commit)
+            for key, each in by_key.items()
+            if directory.client_label(key) not in now
+        }
+
+    given_versions = [[file(path, *keys) for path, keys in each.items()] for each in steps]
+    assert resolved(given_versions) == resolved([list(map(with_names, each)) for each in given_versions])
+
+
+def test_the_source_is_the_file_that_the_last_commit_removed_the_grant_from() -> None:
+    steps = history([file("x.yaml", "a")], [file("y.yaml", "b", "a")], [file("y.yaml", "b")], [file("x.yaml")])
+
+    source = removals(steps, ["b"])["a"].spec.source
+
+    assert (source.file, source.line) == (f"x.yaml in {commit(1).short_hash}", 2)
 
 
 TENANTS = [TargetTenant("test", {"app": "a"}), TargetTenant("prod", {"app": "b"}), TargetTenant("none", {})]

@@ -98,6 +98,44 @@ def content(spec: GrantSpec) -> dict[str, Any]:
     return {name: set(value) if name == "scope" else value for name, value in values.items() if name != "locations"}
 
 
+LITERAL = """\
+grants:
+  - client: A
+    api: B
+    scope: [a]
+    description: |
+      one
+  - client: C
+    api: D
+    scope: [a]
+"""
+
+
+@pytest.mark.parametrize("after", ["", "\n        # deep\n", "\n\n      # deep\n\n        # deeper\n\n"])
+def test_a_comment_after_a_removed_grant_does_not_become_text_of_the_grant_before_it(after: str) -> None:
+    text = LITERAL + after + "# end\n"
+    _, removed = specs_of(text)
+
+    updated = update_text(text, {removed.locations.mark: None})
+
+    assert [spec.description for spec in specs_of(updated)] == ["one\n"]
+    assert read_layout(updated).comments == ("# end",)
+
+
+@pytest.mark.parametrize("header", ["|-", ">-", "|-  # why", "|- # a+b", "|2- # '+"])
+@pytest.mark.parametrize("after", ["", "# c\n", "\n    # c\n", "    subject_type: client\n"])
+def test_a_changed_block_literal_keeps_the_comments_around_it(header: str, after: str) -> None:
+    text = f"grants:\n  - client: A\n    api: B\n    scope: [a]\n    organization_usage: {header}\n      deny\n{after}"
+    (before,) = specs_of(text)
+
+    updated = update_text(text, {before.locations.mark: GrantUpdate({"organization_usage": "allow"})})
+
+    (found,) = specs_of(updated)
+    assert content(found) == {**content(before), "organization_usage": "allow"}
+    _, sign, comment = header.partition("#")
+    assert f"organization_usage: allow{f'  {sign}{comment}' if sign else ''}\n{after}" in updated
+
+
 USAGES = st.sampled_from(["deny", "allow", "require"])
 
 

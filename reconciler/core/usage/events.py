@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterable, Mapping
 from datetime import date, datetime, timedelta
 from functools import lru_cache
-from typing import Any, TypeGuard
+from typing import Any, NamedTuple, TypeGuard
 
 from reconciler.core.fields import SUBJECT_CLIENT
 from reconciler.core.grant import SUBJECT_USER
@@ -49,6 +49,45 @@ LONGEST_SILENCE = timedelta(hours=1)
 HOUR_LENGTH = len("2026-11-28T12")
 
 
+class UsageEvent(NamedTuple):
+    """The fields of an event that are counted. A field may be missing (None) or have a wrong type, except `log_id`.
+
+    Attributes:
+        date: The time of the event.
+        type: What happened, such as `seccft`.
+        client_id: The application.
+        audience: The API, or a list of APIs.
+        tenant_name: The tenant.
+        log_id: The id of the event, or an empty text.
+        details: More about the event. It is only needed for API_OPERATION.
+    """
+
+    date: Any
+    type: Any
+    client_id: Any
+    audience: Any
+    tenant_name: Any
+    log_id: str
+    details: Any = None
+
+
+def usage_event(found: Mapping[str, Any]) -> UsageEvent:
+    """Return the fields of an event that are counted."""
+    get = found.get
+    log_id = get("log_id")
+    if not isinstance(log_id, str) or not log_id:
+        log_id = get("_id")
+    return UsageEvent(
+        get("date"),
+        get("type"),
+        get("client_id"),
+        get("audience"),
+        get("tenant_name"),
+        log_id if isinstance(log_id, str) else "",
+        get("details"),
+    )
+
+
 class OperationTable:
     """Finds the operation of a request, such as `PATCH /clients/{id}` for `/api/v2/clients/abc`."""
 
@@ -87,19 +126,20 @@ class UsageCounter:
         self._exchanges: dict[tuple[object, ...], _Count] = {}
         self._writes: dict[tuple[str, str], _Count] = {}
         self._hours: dict[str, _Hour] = {}
+        self._days: dict[str, str] = {}
         self.tenant = tenant
         self.events = 0
-        """The number of events of the tenant, including events that are no use of a grant."""
+        """The number of events of the tenant, including events that are not a use of a grant."""
         self.other_tenants = 0
         self.incomplete = 0
         """The number of token exchanges without an application or an audience."""
 
-    def add(self, event: Mapping[str, Any]) -> str:
+    def add(self, event: UsageEvent) -> str:
         """Count an event and return its time. Raises ValueError if it has no valid date."""
+        time, kind, client_id, audience, tenant_name, _, _ = event
         try:  # the fast path, for an exchange of a known grant in a known hour
-            time = event["date"]
             hour = self._hours[time[:HOUR_LENGTH]]
-            count = self._exchanges[event["type"], event["client_id"], event["audience"], event["tenant_name"]]
+            count = self._exchanges[kind, client_id, audience, tenant_name]
         except (KeyError, TypeError):
             return self._add_any(event)
         if not WITHIN_HOUR.fullmatch(time, HOUR_LENGTH):
@@ -116,10 +156,10 @@ class UsageCounter:
             count.first = time
         return time  # type: ignore[no-any-return] # WITHIN_HOUR matches only texts
 
-    def _add_any(self, event: Mapping[str, Any]) -> str:
-        time = event_time(event)
+    def _add_any(self, event: UsageEvent) -> str:
+        time = event_time(event.date)
         hour = self._hours.get(time[:HOUR_LENGTH]) or self._new_hour(time)
-        tenant = event.get("tenant_name")
+        tenant = event.tenant_name
         if tenant != self.tenant and isinstance(tenant, str) and tenant:
             if self.tenant:
                 self.other_tenants += 1
@@ -127,12 +167,9 @@ class UsageCounter:
             self.tenant = tenant
         self.events += 1
         hour.extend(time)
-        kind = event.get("type")
-        if not isinstance(kind, str):
-            return time
-        if kind in SUBJECT_TYPES:
-            self._add_exchange(event, kind, time, hour.day)
-        elif kind == API_OPERATION:
+        if isinstance(event.type, str) and event.type in SUBJECT_TYPES:
+            self._add_exchange(event, event.type, time, hour.day)
+        elif event.type == API_OPERATION:
             self._add_write(event, time, hour.day)
         return time
 
@@ -140,11 +177,11 @@ class UsageCounter:
         """Return the hour of a time. Raises ValueError if the time is in the future."""
         if time > self._latest:
             raise ValueError("the date is in the future")
-        day = next((hour.day for hour in self._hours.values() if time.startswith(hour.day)), time[:DAY_LENGTH])
-        return self._hours.setdefault(time[:HOUR_LENGTH], _Hour(day))
+        day = time[:DAY_LENGTH]
+        return self._hours.setdefault(time[:HOUR_LENGTH], _Hour(self._days.setdefault(day, day)))
 
-    def _add_exchange(self, event: Mapping[str, Any], kind: str, time: str, day: str) -> None:
-        client, audience = event.get("client_id"), event.get("audience")
+    def _add_exchange(self, event: UsageEvent, kind: str, time: str, day: str) -> None:
+        client, audience = event.client_id, event.audience
         if not _is_identity(client) or not audience:
             self.incomplete += 1
             return
@@ -154,15 +191,15 @@ class UsageCounter:
                 continue
             count = self._grants.setdefault((client, each, SUBJECT_TYPES[kind]), _Count(time))
             count.add(time, day)
-            if each is audience:
-                self._exchanges[kind, client, each, event.get("tenant_name")] = count
+            if each is audience and isinstance(event.tenant_name, str):
+                self._exchanges[kind, client, each, event.tenant_name] = count
 
-    def _add_write(self, event: Mapping[str, Any], time: str, day: str) -> None:
-        client, request = event.get("client_id"), _inner(_inner(event, "details"), "request")
+    def _add_write(self, event: UsageEvent, time: str, day: str) -> None:
+        request = _mapping(_mapping(event.details).get("request"))
         method, path = request.get("method"), request.get("path")
-        if _is_identity(client) and isinstance(method, str) and method.upper() != "GET":
+        if _is_identity(event.client_id) and isinstance(method, str) and method.upper() != "GET":
             operation = self._operations.find(method, path) if isinstance(path, str) else UNKNOWN_OPERATION
-            self._writes.setdefault((client, operation), _Count(time)).add(time, day)
+            self._writes.setdefault((event.client_id, operation), _Count(time)).add(time, day)
 
     def usage(self, periods: Iterable[Period] = (), checkpoint: Checkpoint | None = None) -> Usage:
         """Return the counted uses with the periods that were seen completely."""
@@ -175,7 +212,7 @@ class UsageCounter:
         )
 
     def periods(self) -> tuple[Period, ...]:
-        """Return the times that the events cover without a silence of more than LONGEST_SILENCE."""
+        """Return the periods in which no time between two events is longer than LONGEST_SILENCE."""
         found: list[tuple[str, str]] = []
         for _, hour in sorted(self._hours.items()):
             if not hour.last:
@@ -221,9 +258,8 @@ class _Count:
         return Use(self.first, self.last, dict(sorted(self.days.items())))
 
 
-def event_time(event: Mapping[str, Any]) -> str:
-    """Return the time of an event. Raises ValueError if it has none."""
-    found = event.get("date")
+def event_time(found: object) -> str:
+    """Return the time that the field `date` of an event contains. Raises ValueError for another value."""
     text = found if isinstance(found, str) else ""
     if TIME.fullmatch(text) and _is_day(text[:DAY_LENGTH]):
         return text
@@ -251,6 +287,5 @@ def _is_identity(value: object) -> TypeGuard[str]:
     return isinstance(value, str) and 0 < len(value) <= MAX_TEXT
 
 
-def _inner(event: Mapping[str, Any], name: str) -> Mapping[str, Any]:
-    found = event.get(name)
-    return found if isinstance(found, Mapping) else {}
+def _mapping(value: object) -> Mapping[str, Any]:
+    return value if isinstance(value, Mapping) else {}

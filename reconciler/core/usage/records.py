@@ -154,7 +154,7 @@ def seen_time(periods: Iterable[Period], start: datetime, end: datetime) -> time
 
 def time_text(time: datetime) -> str:
     """Return a time as text in the form that all records have."""
-    return f"{time.astimezone(UTC):%Y-%m-%dT%H:%M:%S}.{time.microsecond // 1000:03}Z"
+    return f"{time.astimezone(UTC).replace(tzinfo=None).isoformat(timespec='milliseconds')}Z"
 
 
 def moment(text: str) -> datetime:
@@ -162,7 +162,10 @@ def moment(text: str) -> datetime:
     found = datetime.fromisoformat(text)
     if found.tzinfo is None:
         raise ValueError("a time without a zone")
-    return found.astimezone(UTC)
+    try:
+        return found.astimezone(UTC)
+    except OverflowError as error:
+        raise ValueError("the date is out of range") from error
 
 
 def with_scopes(usage: Usage, scopes: Iterable[tuple[UsedScope, str]]) -> Usage:

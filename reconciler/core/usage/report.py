@@ -33,7 +33,7 @@ from reconciler.core.usage.records import (
 )
 
 LONGEST_DELAY = timedelta(days=1)
-"""The logs may have been read so long ago. A nightly job reads them once a day."""
+"""The maximum time since the last reading of the logs. A nightly job reads them once a day."""
 ROUNDING = timedelta(seconds=1)
 READ_PREFIX = "read:"
 """The logs contain no reads, so they never show that such a scope is unused."""

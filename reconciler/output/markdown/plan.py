@@ -82,6 +82,7 @@ def _header(plan: Plan) -> Iterator[str]:
     rest = [f"{plan.unchanged} unchanged", f"{len(plan.left_alone)} left alone"]
     rest += [left_unchanged(plan)] if plan.differing else []
     rest += [f"{plan.skipped} skipped"] if plan.skipped else []
+    rest += [f"{plan.expired_unknown} expired not known"] if plan.expired_unknown else []
     origins = f" {origins_summary(plan)}" if plan.origins else ""
     yield f"Other grants: {', '.join(rest)}.{origins}\n\n"
     if not plan.changes and not plan.blocked:

@@ -24,6 +24,7 @@ from reconciler.output.text.changes import (
 )
 from reconciler.output.words import (
     EXPIRY_CHANGES_TITLE,
+    expired_unknown_text,
     left_alone_counts,
     no_changes_reason,
     no_longer_declared_label,
@@ -296,15 +297,22 @@ def state(report: ApplyReport) -> str:
         return visible(report.verification_error)
     if report.remaining and report.remaining.blocked and not report.outcomes:
         return refusal(report.remaining)
-    if report.remaining and report.remaining.skipped and not report.remaining.changes:
-        skipped = pluralize(report.remaining.skipped, "declared grant")
-        return f"the tenant equals the files except for {skipped}, whose application, API or organization is missing"
+    if report.remaining and not report.remaining.changes and (exception := _exception(report.remaining)):
+        return f"the tenant equals the files{exception}"
     if report.discarded and len(report.discarded) == len(report.differences):
         count = pluralize(len(report.discarded), "change")
         return f"Auth0 accepted {count} but did not store every value; another run will probably end the same way"
     if report.remaining is None or not report.converged:
         return "the tenant does not equal the files yet; run again"
     return _converged_state(report.remaining)
+
+
+def _exception(plan: Plan) -> str:
+    """Return the end of a sentence about the declarations that a plan without changes leaves open, or an empty text."""
+    if plan.skipped:
+        skipped = pluralize(plan.skipped, "declared grant")
+        return f" except for {skipped}, whose application, API or organization is missing"
+    return f", but {expired_unknown_text(plan)}" if plan.expired_unknown else ""
 
 
 def _converged_state(plan: Plan) -> str:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from reconciler.artifacts.usage_file import read_usage, write_usage
 from reconciler.contract import stored
-from reconciler.core.usage.events import SUBJECT_TYPES, OperationTable, UsageCounter
+from reconciler.core.usage.events import SUBJECT_TYPES, OperationTable, UsageCounter, usage_event
 from reconciler.core.usage.records import (
     Checkpoint,
     Period,
@@ -125,7 +125,7 @@ def event(kind: str = "seccft", date: str = "2026-11-27T10:00:00.000Z", **more: 
 def counted(*events: dict[str, Any], tenant: str = "") -> UsageCounter:
     counter = UsageCounter(TABLE, NOW, tenant)
     for each in events:
-        counter.add(each)
+        counter.add(usage_event(each))
     return counter
 
 
@@ -167,7 +167,11 @@ def test_several_audiences_are_several_uses() -> None:
 
 
 @pytest.mark.parametrize(
-    "date", [None, "", 5, "yesterday", "2026-02-30T10:00:00.000Z", "2026-11-27T10:00:00", "2999-01-01T00:00:00.000Z"]
+    "date",
+    [
+        *(None, "", 5, "yesterday", "2026-02-30T10:00:00.000Z", "2026-11-27T10:00:00", "2999-01-01T00:00:00.000Z"),
+        *("0001-01-01T00:00:00+23:00", "9999-12-31T23:59:59-23:00"),
+    ],
 )
 def test_an_event_without_a_valid_date_is_an_error(date: object) -> None:
     with pytest.raises(ValueError, match=r"date|Invalid|zone|day|format"):
@@ -183,6 +187,15 @@ def test_dates_of_other_forms_become_the_same_form() -> None:
         "2026-11-27T10:00:00.000Z",
         {"2026-11-27": 2},
     )
+
+
+def test_dates_of_early_years_have_four_digits() -> None:
+    assert time_text(datetime(1, 2, 3, 4, 5, 6, 7999, tzinfo=UTC)) == "0001-02-03T04:05:06.007Z"
+
+
+@pytest.mark.parametrize("tenant", [["x"], {}, 5, None])
+def test_an_event_whose_tenant_has_a_wrong_type_is_counted(tenant: object) -> None:
+    assert counted(event(), event() | {"tenant_name": tenant}).events == 2
 
 
 def test_events_of_other_tenants_are_skipped() -> None:
