@@ -158,7 +158,7 @@ def test_an_expired_checkpoint_is_a_gap() -> None:
     assert "Gap: the logs from " in reconciler("usage").stdout
 
 
-def test_a_checkpoint_that_still_exists_is_no_gap() -> None:
+def test_a_checkpoint_that_still_exists_causes_no_gap() -> None:
     (old,) = record("s", days_ago=15)
     collected_before(old)
     record("s", days_ago=5)

@@ -153,7 +153,7 @@ def test_within_an_attempt_the_later_result_counts() -> None:
         assert collect(a_fleet("t1"), map(file_of, files)).exit_code == 0
 
 
-def test_of_two_results_of_one_moment_the_worse_counts() -> None:
+def test_of_two_results_with_the_same_time_the_worse_result_is_used() -> None:
     for codes in ((0, 3), (3, 0)):
         report = collect(a_fleet("t1"), [file_of(a_result(exit_code=code)) for code in codes])
         assert report.exit_code == Exit.INCOMPLETE
