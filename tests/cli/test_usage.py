@@ -630,7 +630,7 @@ def test_the_access_report_shows_the_last_use() -> None:
         assert "no use in 10 days of logs" in reconciler("access", "--format", name).stdout
 
 
-def test_formats_and_summary(here: Path) -> None:
+def test_usage_is_printed_as_text_and_csv(here: Path) -> None:
     collect(write_events(here / "x.jsonl", an_event()), now=NOW)
 
     text, csv = (reconciler("usage", "--format", name, now=NOW).stdout for name in ("text", "csv"))

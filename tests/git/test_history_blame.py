@@ -32,7 +32,7 @@ def test_each_line_has_the_commit_that_changed_it(folder: Path) -> None:
     assert head_commit(open_repository(folder)) == second
 
 
-def test_a_merged_line_names_the_merge(folder: Path) -> None:
+def test_the_blame_of_a_merged_line_contains_the_merge(folder: Path) -> None:
     git(folder, "checkout", "--quiet", "-b", "topic")
     commit = change(folder, "one\n2\n", "Change")
     git(folder, "checkout", "--quiet", "-")

@@ -46,7 +46,7 @@ def test_every_expected_tenant_has_one_state_and_every_file_counts_or_is_refused
 
 
 @given(st.lists(results, max_size=6))
-def test_zero_means_that_every_tenant_is_done(found: list[FleetResult]) -> None:
+def test_the_exit_code_is_zero_only_if_every_tenant_is_done(found: list[FleetResult]) -> None:
     report = collect(a_fleet("t1", "t2", "t3"), [file_of(each) for each in found])
 
     done = {TenantState.APPLIED} if report.is_apply else {TenantState.PLANNED}

@@ -69,7 +69,7 @@ def test_a_merge_loses_no_use(first: Usage, second: Usage) -> None:
 
 
 @given(usage=usages)
-def test_a_file_keeps_everything(tmp_path_factory: pytest.TempPathFactory, usage: Usage) -> None:
+def test_a_written_usage_file_is_read_back_unchanged(tmp_path_factory: pytest.TempPathFactory, usage: Usage) -> None:
     file = tmp_path_factory.mktemp("usage") / "usage.json"
 
     write_usage(file, usage)
