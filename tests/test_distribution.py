@@ -70,7 +70,7 @@ def test_advice_to_install_this_distribution_is_allowed(command: str) -> None:
     assert not INSTALLS_OTHER_PACKAGE.search(command)
 
 
-def test_the_distribution_has_a_name_of_its_own(project: dict[str, Any]) -> None:
+def test_the_name_of_the_distribution_is_auth0_grants(project: dict[str, Any]) -> None:
     assert project["name"] == DISTRIBUTION == "auth0-grants"
     assert project["scripts"] == {"reconciler": "reconciler.cli.main:main"}
 

@@ -343,7 +343,7 @@ def _refuse_without_permissions(session: TenantSession, plan: Plan) -> None:
 def _ask(plan: Plan, console: Console) -> None:
     """Ask the user to type "yes", or the number of grants that are deleted or lose all scopes, if there are any."""
     if not sys.stdin.isatty():
-        raise ReconcilerError("nothing was written: there is no terminal for the question; use --yes")
+        raise ReconcilerError("nothing was written: apply needs a terminal to ask for confirmation; use --yes")
     deletes = sum(map(removes_all_scopes, plan.changes))
     expected, description = (str(deletes), "the number of deletes") if deletes else ("yes", "yes")
     question = f"Apply this to {plan.tenant}? Only {description} is accepted: "

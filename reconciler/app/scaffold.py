@@ -31,7 +31,7 @@ tenants:
 """
 EXAMPLE = """\
 # yaml-language-server: $schema={schema}
-# Each grant allows an application to call an API with some scopes. To add one, remove "[]" and uncomment the lines:
+# A grant allows an application to call an API with some scopes. To add a grant, remove "[]" and uncomment the lines:
 grants: []
 #  - client: Billing Worker
 #    api: Invoices API
@@ -72,7 +72,7 @@ ARTIFACT = re.compile(r"name: (\w+)-\$\{\{ (matrix|inputs)\.tenant \}\}")
 REFUSED_IN_ARTIFACTS = frozenset('":<>|*?\\/\r\n')
 README = "examples/README.md"
 COPY_IN_ACTION = """\
-        # Copy reconciler as its wheel lays it out. Nothing is built, so no build tools are needed.
+        # Copy reconciler to the paths of an installed wheel. No package is built, so no build tools are needed.
         packages=("$folder"/venv/lib/python*/site-packages)
         cp -R "$SOURCE/reconciler" "${packages[0]}/reconciler"
         cp -R "$SOURCE/schemas" "${packages[0]}/reconciler/schemas"
@@ -90,13 +90,13 @@ GITLAB_CHANGES = {
   RECONCILER: {REQUIREMENT}
 """,
     """\
-# Fetches reconciler at its commit, and the packages of its requirements.lock. pip checks the hash of each package.
-# This job has no environment and no files of the repository, so it has no credentials. Later jobs verify the checksum
-# of the archive. Wheels run no code when they are installed.
+# Fetches the reviewed commit of reconciler, and the packages of its requirements.lock. pip checks the hash of each
+# package. The job has no environment and no files of the repository, so the job has no credentials. Later jobs verify
+# the checksum of the archive. Wheels run no code during the installation.
 """: f"""\
-# Fetches reconciler, and the packages of {GITLAB_LOCK}. pip checks the hash of each package. This job has no
-# environment, so it has no credentials. Later jobs verify the checksum of the archive. Wheels run no code when they are
-# installed.
+# Fetches reconciler, and the packages of {GITLAB_LOCK}. pip checks the hash of each package. The job has no
+# environment, so the job has no credentials. Later jobs verify the checksum of the archive. Wheels run no code during
+# the installation.
 """,
     """\
   variables:
@@ -127,7 +127,7 @@ GITLAB_CHANGES = {
 """,
     """\
       --require-hashes --only-binary :all: --find-links "$new/wheels" --requirement "$new/source/requirements.lock"
-    # Copy reconciler as its wheel lays it out. Nothing is built, so no build tools are needed.
+    # Copy reconciler to the paths of an installed wheel. No package is built, so no build tools are needed.
     - packages=$(echo "$new"/venv/lib/python*/site-packages)
     - cp -R "$new/source/reconciler" "$packages/reconciler"
     - cp -R "$new/source/schemas" "$packages/reconciler/schemas"

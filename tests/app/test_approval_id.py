@@ -122,7 +122,7 @@ def test_a_saved_plan_and_an_id_cannot_be_combined(here: Path) -> None:
     assert "a saved plan is already an approval" in ran.stderr
 
 
-def test_an_id_is_for_one_tenant(here: Path) -> None:
+def test_an_approval_id_is_valid_for_one_tenant_only(here: Path) -> None:
     approved = reviewed()
     other = "  other: {kind: sandbox, seed: tenant.yaml, database: .reconciler/other.db}\n"
     (here / "reconciler.yaml").write_text((here / "reconciler.yaml").read_text() + other, encoding="utf-8")

@@ -60,7 +60,7 @@ def test_a_fleet_run_is_read_as_it_was_written(tmp_path: Path) -> None:
 
 
 @given(st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=40))
-def test_the_name_of_a_file_stands_for_one_tenant(tenant: str) -> None:
+def test_the_name_of_a_result_file_is_portable(tenant: str) -> None:
     path = result_file(Path("results"), tenant)
 
     assert path.parent == Path("results")

@@ -138,7 +138,9 @@ def test_risks_and_origins_are_read_back_unchanged() -> None:
     [("create", False, True, True), ("update", True, True, True), ("delete", True, False, False)],
     ids=["create", "update", "delete"],
 )
-def test_a_missing_before_or_after_is_null(name: str, *, before: bool, after: bool, source: bool) -> None:
+def test_json_has_null_for_a_missing_before_or_after_value(
+    name: str, *, before: bool, after: bool, source: bool
+) -> None:
     *_, change = json_data(PLANS[name])["changes"]
 
     assert (change["before"] is not None, change["after"] is not None) == (before, after)

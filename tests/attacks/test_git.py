@@ -399,7 +399,7 @@ def test_a_tag_does_not_replace_the_short_id_of_a_commit(here: Path) -> None:
     assert plan(base=commit).code == 0
 
 
-def test_tags_with_other_names_are_allowed(here: Path) -> None:
+def test_a_tag_with_a_name_of_no_branch_is_a_valid_base(here: Path) -> None:
     tag_same_grants(here, "v1")
     git(here, "update-ref", "refs/remotes/origin/main", "main")
     git(here, "update-ref", "refs/remotes/origin/HEAD", "main")

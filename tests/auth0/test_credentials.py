@@ -22,7 +22,7 @@ def test_an_access_token_is_used_unchanged(name: str) -> None:
 
 
 @pytest.mark.parametrize("token", [f"{CANARY} x", f"{CANARY}\nx", f"{CANARY}é", f"{CANARY}\udc80"], ids=ascii)
-def test_a_token_that_is_not_valid_in_a_header_is_refused(token: str) -> None:
+def test_a_token_with_invalid_characters_for_a_header_is_refused(token: str) -> None:
     with pytest.raises(ReconcilerError, match="AUTH0_API_TOKEN is not a valid access token") as caught:
         credentials_from({"AUTH0_API_TOKEN": token}, "t.auth0.com")
 

@@ -32,7 +32,7 @@ def test_without_a_terminal_and_without_yes_nothing_is_written(here: Path) -> No
 
     assert ran.code == 1
     assert "Create (1)" in ran.stdout
-    assert ran.stderr == "error: nothing was written: there is no terminal for the question; use --yes\n"
+    assert ran.stderr == "error: nothing was written: apply needs a terminal to ask for confirmation; use --yes\n"
     assert holders(here) == ["own", "portal"]
 
 

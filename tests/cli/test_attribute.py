@@ -106,7 +106,7 @@ def test_text_from_the_logs_cannot_control_the_terminal(here: Path, monkeypatch:
         assert "\x1b" not in reconciler("plan", "--attribute", "--format", name).stdout
 
 
-def test_without_the_permission_it_is_one_note(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_permission_to_read_logs_is_one_note(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     a_workspace(here, monkeypatch, tenant=seed())
 
     ran = reconciler("plan", "--attribute")

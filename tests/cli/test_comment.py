@@ -317,7 +317,7 @@ def test_a_missing_github_permission_is_named(
 
 
 @pytest.mark.parametrize("forge", [GitHub], indirect=True)
-def test_any_other_error_of_github_is_final(forge: Forge) -> None:
+def test_an_unknown_error_of_github_is_not_retried(forge: Forge) -> None:
     forge.faults = [lambda _, __: ForgeResponse(200, {"errors": [{"type": "UNPROCESSABLE", "message": "locked"}]})]
 
     assert comment().stderr == "error: GitHub: locked\n"

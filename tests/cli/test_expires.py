@@ -130,14 +130,14 @@ def test_only_expired_grants_are_deleted_by_the_nightly_job(here: Path) -> None:
 
 
 @pytest.mark.parametrize("option", ["--prune", "--prune-removed", "--create-only"])
-def test_only_expired_excludes_other_choices(option: str) -> None:
+def test_only_expired_cannot_be_combined_with_other_options(option: str) -> None:
     ran = reconciler("plan", "--only-expired", option)
 
     assert ran.code == 1
     assert f"remove {option}" in ran.stderr
 
 
-def test_a_plan_of_expired_grants_approves_no_other_plan() -> None:
+def test_a_plan_with_only_expired_does_not_approve_a_plan_without_the_option() -> None:
     reconciler("plan", "--only-expired", "--out", "plan.json", now=AFTER)
 
     ran = reconciler("apply", "plan.json", now=AFTER)
@@ -293,7 +293,7 @@ def test_a_policy_can_require_an_end_for_critical_scopes(here: Path) -> None:
 @pytest.mark.parametrize(
     "rule", ["{rule: delete, verdict: deny, max_days: 3}", "{rule: temporary-access, verdict: deny, max_days: 0}"]
 )
-def test_max_days_is_only_for_its_rule_and_positive(here: Path, rule: str) -> None:
+def test_max_days_must_be_positive_and_belongs_to_temporary_access(here: Path, rule: str) -> None:
     (here / "reconciler.yaml").write_text(f"{CONFIG}policy:\n  rules:\n    - {rule}\n")
 
     ran = reconciler("validate")

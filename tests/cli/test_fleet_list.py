@@ -117,7 +117,7 @@ def test_the_reasons_are_shown(here: Path) -> None:
     )
 
 
-def test_moving_and_reordering_affect_nobody(here: Path) -> None:
+def test_moving_and_reordering_grants_affects_no_tenant(here: Path) -> None:
     (here / "grants" / "eu.yaml").unlink()
     (here / "grants" / "europe.yml").write_text(f"# moved\n{EU}", encoding="utf-8")
 

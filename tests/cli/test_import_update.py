@@ -89,7 +89,7 @@ def test_scopes_are_added_and_removed_one_by_one() -> None:
     assert is_up_to_date()
 
 
-def test_a_variable_stays_where_its_value_still_fits() -> None:
+def test_an_update_keeps_a_variable_if_its_value_still_matches() -> None:
     drift("portal", scope=["read:invoices", "write:invoices"])
 
     update()

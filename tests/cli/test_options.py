@@ -226,7 +226,7 @@ def test_dry_run_refers_to_plan() -> None:
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )
-def test_words_of_other_tools_get_an_answer(arguments: list[str], answer: str) -> None:
+def test_commands_and_options_of_other_tools_get_advice(arguments: list[str], answer: str) -> None:
     ran = reconciler(*arguments)
 
     assert ran.code == 1

@@ -39,7 +39,7 @@ def test_apply_deletes_a_removed_grant_and_nothing_else(removed: Path) -> None:
     assert clients(removed) == ["billing", "own"]
 
 
-def test_without_the_option_the_access_stays(removed: Path) -> None:
+def test_without_prune_removed_a_removed_grant_stays(removed: Path) -> None:
     assert reconciler("apply", "--yes").code == 0
     assert clients(removed) == ["billing", "own", "portal"]
 

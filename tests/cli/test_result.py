@@ -78,7 +78,7 @@ def test_plan_writes_the_result_of_each_tenant(here: Path) -> None:
     assert "AUTH0_T3_" in failed["errors"][0]
 
 
-def test_the_collection_knows_the_results() -> None:
+def test_collect_reads_the_results_of_plan() -> None:
     reconciler("plan", "--all-tenants", "--result", "results")
 
     ran = collect()

@@ -166,7 +166,7 @@ def test_check_covers_the_table_of_writes(openapi: Path) -> None:
 
 
 @pytest.mark.parametrize("security", [None, [1], [{"bearer": None}], {}, "x"])
-def test_an_operation_without_valid_scopes_has_none(openapi: Path, security: object) -> None:
+def test_an_operation_without_valid_security_has_no_scopes(openapi: Path, security: object) -> None:
     document = whole_document(openapi)
     document["paths"]["/clients"]["post"]["security"] = security
     openapi.write_text(json.dumps(document))

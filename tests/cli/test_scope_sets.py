@@ -91,7 +91,7 @@ def test_a_changed_set_is_a_change_of_the_branch(here: Path) -> None:
     assert ran.stdout.count("      + void:invoices  (@readers)\n") == 2
 
 
-def test_an_update_keeps_sets_that_fit_and_replaces_others(here: Path) -> None:
+def test_an_update_keeps_matching_scope_sets_and_replaces_the_others(here: Path) -> None:
     (here / "grants" / "billing.yaml").write_text(
         "grants:\n  - client: Portal\n    api: Invoices API\n    scope:\n      - '@all'\n      - '@readers'\n"
     )

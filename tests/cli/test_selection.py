@@ -114,7 +114,7 @@ def test_a_plan_of_all_grants_is_not_applied_to_a_part() -> None:
     assert (ran.code, "the plan was created for all grants" in ran.stderr) == (5, True)
 
 
-def test_a_saved_plan_of_files_records_them(here: Path) -> None:
+def test_a_saved_plan_records_the_selected_files(here: Path) -> None:
     reconciler("plan", "grants/team", "--out", "p.json")
     (here / "grants/billing.yaml").write_text(BILLING.replace("read", "void"))
 

@@ -162,7 +162,7 @@ def test_an_expired_checkpoint_is_a_gap() -> None:
     assert "Gap: the logs from " in reconciler("usage").stdout
 
 
-def test_a_checkpoint_that_still_exists_is_no_gap() -> None:
+def test_a_checkpoint_that_still_exists_causes_no_gap() -> None:
     (old,) = record("s", days_ago=15)
     collected_before(old)
     record("s", days_ago=5)
@@ -651,7 +651,7 @@ def test_the_access_report_shows_the_last_use() -> None:
         assert "no use in 10 days of logs" in reconciler("access", "--format", name).stdout
 
 
-def test_formats_and_summary(here: Path) -> None:
+def test_usage_is_printed_as_text_and_csv(here: Path) -> None:
     collect(write_events(here / "x.jsonl", an_event()), now=NOW)
 
     text, csv = (reconciler("usage", "--format", name, now=NOW).stdout for name in ("text", "csv"))

@@ -278,7 +278,7 @@ TWO = f"no wave includes eu-1 and us, so apply --all-tenants would never change 
     ],
     ids=["name-twice", "unknown-tenant", "by-name", "one-without-wave", "two-without-wave"],
 )
-def test_every_tenant_needs_one_wave(old: str, new: str, problem: str) -> None:
+def test_every_tenant_must_belong_to_a_wave(old: str, new: str, problem: str) -> None:
     text = WAVES.replace(old, new)
     assert text != WAVES
     if problem:

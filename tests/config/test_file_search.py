@@ -43,7 +43,7 @@ def test_the_search_ends_at_the_root_of_the_repository(repository: Path) -> None
     assert find_config_file(repository) is None
 
 
-def test_there_is_no_search_outside_a_repository(tmp_path: Path) -> None:
+def test_parent_folders_are_not_searched_outside_a_repository(tmp_path: Path) -> None:
     (tmp_path / "reconciler.yaml").write_text(CONFIG)
     (tmp_path / "a").mkdir()
 

@@ -68,7 +68,7 @@ def test_the_name_of_a_character_has_its_number_and_its_unicode_name() -> None:
     assert character_name("\U000e0002") == "U+E0002"
 
 
-def test_an_escape_has_four_digits_or_eight() -> None:
+def test_an_escape_has_four_or_eight_digits() -> None:
     assert [escape_for_yaml("\xad"), escape_for_yaml("\uffff"), escape_for_yaml("\U000e0100")] == [
         "\\u00ad",
         "\\uffff",

@@ -31,7 +31,7 @@ from reconciler.errors import ProblemsError
 PAST, FUTURE = "2026-11-27", "2026-11-28"  # NOW is at noon of the second day
 
 
-def test_the_clock_alone_decides() -> None:
+def test_the_clock_alone_decides_if_a_grant_has_expired() -> None:
     spec = a_spec(expires=FUTURE)
 
     today = a_plan([spec], [an_observed()])
@@ -178,7 +178,7 @@ def test_an_expired_grant_has_an_origin(base: GrantSpec, origin: Origin) -> None
     assert plan.origins == {a_key(): origin}
 
 
-def test_only_branch_leaves_out_what_expired_meanwhile() -> None:
+def test_only_branch_leaves_out_deletes_of_expired_grants() -> None:
     plan = a_plan([a_spec(expires=PAST)], [an_observed()], base=(a_spec(expires=PAST),), only_branch=True)
 
     assert not plan.changes

@@ -149,7 +149,7 @@ def test_the_warning_of_an_expired_grant_is_at_its_line() -> None:
         ("2026-12-31T23:00-01:00", "2026-12-31", "expires 2026-12-31, was 2027-01-01 00:00 UTC"),
     ],
 )
-def test_a_changed_end_names_both_ends(before: str, after: str, expected: str) -> None:
+def test_a_changed_end_shows_the_old_and_the_new_end(before: str, after: str, expected: str) -> None:
     assert str(ExpiryChange(Key("a", "b"), Source("x"), before, after)) == expected
 
 

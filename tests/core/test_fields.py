@@ -146,7 +146,7 @@ def test_all_scopes_are_wider_than_any_list_of_scopes() -> None:
     assert not widens(every, listed)
 
 
-def test_the_default_of_organizations_is_none() -> None:
+def test_organizations_default_to_none() -> None:
     assert ClientGrant(a_key()).organizations is None
     assert ORGANIZATIONS in {each.name for each in CHANGEABLE}
 

@@ -1,5 +1,5 @@
 from reconciler.core.grant import shared_set
 
 
-def test_equal_sets_share_one_object() -> None:
+def test_equal_scope_sets_share_one_object() -> None:
     assert shared_set(("a", "bc")) is shared_set(("".join("bc"), "a")) is not shared_set(("a",))

@@ -204,7 +204,7 @@ def test_a_name_that_equals_a_wildcard_pattern_is_not_an_exact_id() -> None:
     assert kept[0] is Reason.THIRD_PARTY
 
 
-def test_a_reason_has_a_word_and_an_explanation() -> None:
+def test_a_guard_returns_a_reason_and_an_explanation() -> None:
     protection = ProtectionRules(OWN, (Protect(client_id="billing"),))
 
     assert protection.reason(a_key(), None, NOBODY) == (

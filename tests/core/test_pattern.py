@@ -31,7 +31,7 @@ def test_brackets_are_literal(value: str) -> None:
     assert matches("Billing [EU]", "Billing [EU]")
 
 
-def test_case_matters() -> None:
+def test_patterns_are_case_sensitive() -> None:
     assert not matches("billing", "Billing*")
 
 

@@ -46,5 +46,5 @@ def test_a_plan_needs_exactly_the_permissions_of_its_requests(plan: Plan, expect
     assert missing_permissions(plan, frozenset(expected)) == []
 
 
-def test_a_token_with_unknown_permissions_lacks_none() -> None:
+def test_a_token_with_unknown_permissions_has_no_missing_permissions() -> None:
     assert missing_permissions(a_plan([of(ACME)]), None) == []

@@ -1,7 +1,7 @@
 from reconciler.core.problems import MAX_SOURCES, Problem, Severity, Source, one_per_cause
 
 
-def test_equal_problems_of_several_lines_are_one() -> None:
+def test_equal_problems_on_several_lines_become_one_problem() -> None:
     missing = [Problem(Source("a.yaml", line, 3), "no application", "create it") for line in (9, 2, 5)]
     other = Problem(Source("a.yaml", 1, 1), "no application", "create it", Severity.WARNING)
 

@@ -183,7 +183,7 @@ histories = st.lists(st.lists(versions, max_size=2, unique_by=lambda version: ve
 
 
 @given(steps=histories)
-def test_tenants_that_share_a_history_get_the_removals_that_each_would_get_alone(
+def test_tenants_with_a_shared_history_get_the_same_removals_as_alone(
     steps: list[list[FileVersion]],
 ) -> None:
     past = history(*steps)

@@ -18,7 +18,7 @@ DEV = TargetTenant("dev", {"stage": "dev"}, SETS)
     ("item", "name"),
     [("@readers", "readers"), ("@odd-1", "odd-1"), ("@@x", ""), ("@", ""), ("@1", ""), ("@a b", ""), ("read", "")],
 )
-def test_a_reference_names_its_set(item: str, name: str) -> None:
+def test_the_name_of_the_scope_set_is_read_from_a_reference(item: str, name: str) -> None:
     assert set_name_of(item) == name
 
 

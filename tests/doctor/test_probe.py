@@ -92,7 +92,7 @@ def test_an_untrusted_certificate_is_a_failure(tmp_path: Path) -> None:
     assert (probe.token, probe.listing) == (NO_CONNECTION, NO_CONNECTION)
 
 
-def test_a_tenant_in_this_process_is_probed(tmp_path: Path) -> None:
+def test_a_sandbox_in_the_same_process_is_probed(tmp_path: Path) -> None:
     tenant = Tenant(name="t", domain="sandbox.localhost", kind=TenantKind.SANDBOX, database=tmp_path / "db")
     probe = asyncio.run(probe_tenant(tenant, {}))
 

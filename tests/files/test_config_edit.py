@@ -76,7 +76,7 @@ def test_a_file_without_a_last_line_end_gets_one() -> None:
         ("a: [\n", {"a": "b"}),
     ],
 )
-def test_what_cannot_be_edited_is_refused(text: str, additions: dict[str, Any]) -> None:
+def test_an_uneditable_configuration_is_refused(text: str, additions: dict[str, Any]) -> None:
     with pytest.raises(NotEditableError):
         add_settings(text, additions)
 

@@ -26,7 +26,7 @@ def test_mark_of_returns_the_position_of_a_value_or_key(
     assert mark_of(DATA, path, key=True) == key_mark
 
 
-def test_a_single_scalar_is_at_the_start() -> None:
+def test_a_single_scalar_has_the_start_position() -> None:
     assert mark_of("text", ()) == START
 
 

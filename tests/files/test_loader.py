@@ -52,7 +52,7 @@ def positions_in(node: object) -> Iterator[tuple[tuple[int, int], object]]:
 
 
 @given(data=YAML_LIKE.map(str.encode))
-def test_positions_exist_despite_problems(data: bytes) -> None:
+def test_values_have_positions_in_a_file_with_problems(data: bytes) -> None:
     for place, value in positions_in(parse(data, "f.yaml").data):
         assert not isinstance(value, document.YamlMapping | document.YamlList) or value.mark == place
 

@@ -76,7 +76,7 @@ def test_a_grant_is_removed_with_its_comment() -> None:
     assert update_text(TEXT, {BILLING: None}).startswith("# the head of the file\ngrants:\n\n  # people\n")
 
 
-def test_a_file_that_loses_all_grants_declares_none() -> None:
+def test_a_file_without_remaining_grants_declares_an_empty_list() -> None:
     assert update_text(TEXT, {BILLING: None, PORTAL: None}) == "# the head of the file\ngrants: []\n"
 
 

@@ -69,7 +69,7 @@ def test_a_written_file_declares_the_same_grants(applications: list[str], apis: 
     assert sorted(made, key=lambda grant: grant.key.order) == sorted(grants, key=lambda grant: grant.key.order)
 
 
-def test_a_holder_with_many_grants_gets_several_readable_files() -> None:
+def test_many_large_grants_are_split_into_several_files() -> None:
     scopes = ["s" * 250 + str(number) for number in range(1000)]
     grants = [a_grant(a_key(audience=f"api{number:02}"), scope=scopes) for number in range(12)]
 

@@ -69,7 +69,7 @@ def test_comments_have_positions() -> None:
         ("a: 1" * 0 + "a: " + "9" * 70, 0, "this is not valid YAML (a number of 70 characters is too long)"),
     ],
 )
-def test_errors_have_positions(text: str, line: int, what: str) -> None:
+def test_yaml_errors_have_a_line(text: str, line: int, what: str) -> None:
     with pytest.raises(ForeignSyntaxError) as error:
         read_yaml_text(text, "a.yaml")
 

@@ -83,5 +83,5 @@ def test_keys_become_valid_and_unique_names() -> None:
 
 
 @pytest.mark.parametrize("value", ["", "a\nb", ["a"], {}, None, "x" * 9000])
-def test_a_value_that_no_variable_can_have_is_no_variable(value: object) -> None:
+def test_an_invalid_value_does_not_become_a_variable(value: object) -> None:
     assert variable_value("KEY", {"KEY": value}) is None

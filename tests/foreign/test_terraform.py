@@ -59,7 +59,7 @@ def test_values_of_old_versions_and_null_are_read() -> None:
         ({"allow_all_scopes": True}, 'the grant has both "scopes" and "allow_all_scopes"'),
     ],
 )
-def test_what_a_file_cannot_express_is_left_out_with_its_address(values: dict[str, Any], reason: str) -> None:
+def test_a_grant_that_a_file_cannot_express_is_listed_with_its_address(values: dict[str, Any], reason: str) -> None:
     found = read(a_resource("module.m.auth0_client_grant.g", **values))
 
     assert found.by_tenant["dev"] == []
@@ -105,7 +105,7 @@ def test_an_address_cannot_add_lines_to_the_output() -> None:
     assert [line for line in lines if line.startswith("resource")] == []
 
 
-def test_data_sources_and_deposed_objects_are_no_grants_of_the_state() -> None:
+def test_data_sources_and_deposed_objects_are_not_imported() -> None:
     data = a_resource("data.auth0_client_grant.g") | {"mode": "data"}
     deposed = a_resource("auth0_client_grant.g") | {"deposed_key": "1"}
 

@@ -32,7 +32,7 @@ def test_each_line_has_the_commit_that_changed_it(folder: Path) -> None:
     assert head_commit(open_repository(folder)) == second
 
 
-def test_a_merged_line_names_the_merge(folder: Path) -> None:
+def test_the_blame_of_a_merged_line_contains_the_merge(folder: Path) -> None:
     git(folder, "checkout", "--quiet", "-b", "topic")
     commit = change(folder, "one\n2\n", "Change")
     git(folder, "checkout", "--quiet", "-")
@@ -45,7 +45,7 @@ def test_a_merged_line_names_the_merge(folder: Path) -> None:
     assert read_commits(repository, [blame.merges[2]])[blame.merges[2]].request == "#7"
 
 
-def test_commits_with_hostile_texts_are_read_as_they_are(folder: Path) -> None:
+def test_hostile_texts_in_commits_are_read_unchanged(folder: Path) -> None:
     message = "</script>\u202e|`x` (#9)\n\nboundary\nauthor nobody\n0123456789 1 1 1"
     commit = change(folder, "one\n2\n", message, "--author", "=cmd() <a@b>")
     repository = open_repository(folder)

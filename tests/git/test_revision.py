@@ -51,7 +51,7 @@ def test_contents_are_read_in_batches(tmp_path: Path, monkeypatch: pytest.Monkey
 
 
 @pytest.mark.parametrize("path", ["missing", "x tree", "x blob 5", "[a]", "a*"])
-def test_a_missing_path_is_none(tmp_path: Path, path: str) -> None:
+def test_find_returns_none_for_a_missing_path(tmp_path: Path, path: str) -> None:
     assert commit_files(tmp_path, a="1").find(path) is None
 
 
@@ -75,7 +75,7 @@ def test_links_are_followed_to_files_and_folders(tmp_path: Path) -> None:
     assert revision.find("out") == "is a link that leads out of the repository"
 
 
-def test_an_annotated_tag_is_its_commit(tmp_path: Path) -> None:
+def test_an_annotated_tag_resolves_to_its_commit(tmp_path: Path) -> None:
     revision = commit_files(tmp_path, a="1")
     git(tmp_path, "tag", "--annotate", "--no-sign", "--message", "x", "v1")
 

@@ -110,7 +110,7 @@ def test_json_of_a_hostile_report_follows_the_schema_and_loses_nothing() -> None
     assert sorted(each["application"] for each in data["tenants"][0]["grants"]) == sorted(HOSTILE)
 
 
-def test_json_says_unknown_and_never_false_for_what_is_not_known() -> None:
+def test_unknown_values_are_unknown_in_json_and_never_false() -> None:
     grant = an_access_grant(third_party=None, audience=None, organizations=None, token_lifetime=None)
     (found,) = json.loads(access_text(an_access_report(a_tenant_access(grant))))["tenants"][0]["grants"]
 

@@ -56,7 +56,7 @@ def test_the_image_contains_no_secret_and_no_download() -> None:
         assert not re.search(r"(?i)secret|token|password|curl|wget", text)
 
 
-def test_everything_that_is_copied_is_sent_to_the_build() -> None:
+def test_every_copied_file_is_in_the_build_context() -> None:
     ignore = (ROOT / ".dockerignore").read_text(encoding="utf-8").splitlines()
     sources = {
         source

@@ -274,7 +274,7 @@ def test_on_a_pull_request_from_a_fork_every_command_only_validates(runner: Runn
     acted = runner.pull_request(workflow, of="stranger/grants")
 
     assert (acted.code, runner.project.grants()) == (0, BEFORE)
-    assert "The action only validates its files." in acted.log
+    assert "The action only validates the files of the pull request." in acted.log
 
 
 def test_the_action_refuses_pull_request_target(runner: Runner) -> None:

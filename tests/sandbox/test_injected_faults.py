@@ -308,7 +308,7 @@ def test_a_429_can_be_injected(caller: FaultySandboxClient, fault: RateLimit, he
 
 
 @pytest.mark.parametrize(("seconds", "date"), [(3600, "09:00:00"), (-3600, "07:00:00")], ids=["fast", "slow"])
-def test_the_clock_can_be_wrong(caller: FaultySandboxClient, seconds: int, date: str) -> None:
+def test_a_fault_can_shift_the_clock_of_the_sandbox(caller: FaultySandboxClient, seconds: int, date: str) -> None:
     reset = int(caller.call("GET", LIST).headers["x-ratelimit-reset"])
     caller.set_faults(on_grants(Clock(seconds=seconds)))
     headers = caller.call("GET", LIST).headers

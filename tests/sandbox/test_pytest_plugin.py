@@ -87,7 +87,7 @@ def run(folder: Path, suite: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(words, cwd=folder, capture_output=True, text=True, check=False, timeout=60)
 
 
-def test_another_suite_gets_a_tenant_for_each_test(tmp_path: Path) -> None:
+def test_each_test_of_another_suite_gets_a_separate_tenant(tmp_path: Path) -> None:
     done = run(tmp_path, SUITE)
     assert (done.returncode, done.stderr) == (0, ""), done.stdout
     assert "7 passed" in done.stdout

@@ -65,7 +65,7 @@ def test_a_failed_transaction_writes_nothing(store: Store) -> None:
     assert store.count(GRANTS, {}) == 0
 
 
-def test_filters_have_one_value_or_several(store: Store) -> None:
+def test_a_filter_matches_one_value_or_a_list_of_values(store: Store) -> None:
     for number, client in enumerate("xyz"):
         add(store, number, client)
     assert store.count(GRANTS, {"client_id": "x"}) == 1

@@ -131,7 +131,7 @@ def test_a_second_declaration_of_a_grant_is_a_note() -> None:
     ],
     ids=["undeclared", "system", "own", "protected", "outside", "not-expressible"],
 )
-def test_an_undeclared_grant_has_the_state_of_the_reason_to_keep_it(
+def test_the_state_of_an_undeclared_grant_is_the_reason_to_keep_the_grant(
     observed: ObservedGrant, rules: dict[str, Any], state: str
 ) -> None:
     assert only(build(observed=[observed], **rules)).state == state
@@ -303,7 +303,7 @@ def test_totals_never_count_more_than_the_grants(states: list[AccessState], leve
     assert numbers["grants"].count + numbers["missing"].count == len(found)
 
 
-def test_findings_name_each_unread_list_first() -> None:
+def test_findings_start_with_the_unread_listings() -> None:
     report = replace(
         an_access_report(unread_part(), a_tenant_access(an_access_grant(description=""))), history="shallow"
     )

@@ -62,7 +62,7 @@ def test_unknown_organizations_are_never_equal() -> None:
     assert (found.kind, [pair.field for pair in found.fields]) == (DiffKind.UNKNOWN, ["organizations"])
 
 
-def test_a_name_with_an_id_equals_the_name_without() -> None:
+def test_applications_with_the_same_name_and_different_ids_are_equal() -> None:
     labelled = an_access_grant(application="Café (one)", client_id="one")
     plain_label = an_access_grant(application="Café (two)", client_id="two")
 

@@ -46,7 +46,7 @@ def test_every_expected_tenant_has_one_state_and_every_file_counts_or_is_refused
 
 
 @given(st.lists(results, max_size=6))
-def test_zero_means_that_every_tenant_is_done(found: list[FleetResult]) -> None:
+def test_the_exit_code_is_zero_only_if_every_tenant_is_done(found: list[FleetResult]) -> None:
     report = collect(a_fleet("t1", "t2", "t3"), [file_of(each) for each in found])
 
     done = {TenantState.APPLIED} if report.is_apply else {TenantState.PLANNED}
@@ -153,7 +153,7 @@ def test_within_an_attempt_the_later_result_counts() -> None:
         assert collect(a_fleet("t1"), map(file_of, files)).exit_code == 0
 
 
-def test_of_two_results_of_one_moment_the_worse_counts() -> None:
+def test_of_two_results_with_the_same_time_the_worse_result_is_used() -> None:
     for codes in ((0, 3), (3, 0)):
         report = collect(a_fleet("t1"), [file_of(a_result(exit_code=code)) for code in codes])
         assert report.exit_code == Exit.INCOMPLETE

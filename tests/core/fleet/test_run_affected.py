@@ -80,7 +80,7 @@ def test_other_tenants_of_a_grant_are_affected() -> None:
 
 
 @pytest.mark.parametrize("name", sorted({*GrantSpec._fields} - POSITIONS))
-def test_every_field_of_a_grant_counts(name: str) -> None:
+def test_a_difference_in_any_field_of_a_grant_affects_the_tenants(name: str) -> None:
     values: dict[str, Any] = {name: "another value"}
     other = spec()._replace(**values)
 

@@ -65,7 +65,7 @@ texts = st.lists(words, min_size=1, max_size=4).map(" ".join).map(escape_variabl
 
 @settings(max_examples=300)
 @given(st.dictionaries(st.sampled_from(["dev", "prod", "test"]), st.lists(texts, max_size=5), max_size=3))
-def test_variables_never_change_what_a_tenant_gets(by_tenant: dict[str, list[str]]) -> None:
+def test_variables_never_change_the_imported_grants_of_a_tenant(by_tenant: dict[str, list[str]]) -> None:
     grants = {
         tenant: [NamedGrant(fields={"client": each, "audience": "x", "scope": (each,)}) for each in listed]
         for tenant, listed in by_tenant.items()

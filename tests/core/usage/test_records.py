@@ -69,7 +69,7 @@ def test_a_merge_loses_no_use(first: Usage, second: Usage) -> None:
 
 
 @given(usage=usages)
-def test_a_file_keeps_everything(tmp_path_factory: pytest.TempPathFactory, usage: Usage) -> None:
+def test_a_written_usage_file_is_read_back_unchanged(tmp_path_factory: pytest.TempPathFactory, usage: Usage) -> None:
     file = tmp_path_factory.mktemp("usage") / "usage.json"
 
     write_usage(file, usage)
@@ -78,7 +78,7 @@ def test_a_file_keeps_everything(tmp_path_factory: pytest.TempPathFactory, usage
 
 
 @given(st.lists(st.builds(Period, times, times), max_size=6), times, times)
-def test_the_union_covers_what_the_periods_cover(periods: list[Period], first: str, last: str) -> None:
+def test_the_union_covers_the_same_times_as_the_periods(periods: list[Period], first: str, last: str) -> None:
     found = union(periods)
 
     assert union(found) == found
@@ -137,7 +137,7 @@ def test_a_token_exchange_is_a_use_of_its_grant(kind: str) -> None:
 
 
 @pytest.mark.parametrize("kind", ["feccft", "fapi", "f", "slo", "sapi", "", "SECCFT"])
-def test_other_events_are_no_use_of_a_grant(kind: str) -> None:
+def test_an_event_that_is_not_a_token_exchange_is_not_a_use(kind: str) -> None:
     counter = counted(event(kind))
 
     assert counter.usage().grants == {}
@@ -178,7 +178,7 @@ def test_an_event_without_a_valid_date_is_an_error(date: object) -> None:
         counted(event() | {"date": date})
 
 
-def test_dates_of_other_forms_become_the_same_form() -> None:
+def test_dates_are_converted_to_utc_with_milliseconds() -> None:
     counter = counted(event(date="2026-11-27T11:00:00+01:00"), event(date="2026-11-27T09:59:59.123456Z"))
     ((_, use),) = counter.usage().grants.items()
 
@@ -226,7 +226,7 @@ def test_a_write_is_attributed_to_its_operation(method: str, path: str | None, o
 @pytest.mark.parametrize(
     "details", [None, {}, {"request": None}, {"request": {"method": "get", "path": "/api/v2/users"}}]
 )
-def test_a_read_or_an_incomplete_operation_is_no_write(details: object) -> None:
+def test_a_read_or_an_incomplete_operation_is_not_a_write(details: object) -> None:
     assert counted(event("sapi", details=details)).usage().writes == {}
 
 

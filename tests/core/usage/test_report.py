@@ -118,7 +118,7 @@ def test_scopes_without_a_write_are_candidates_and_reads_are_not_known() -> None
     }
 
 
-def test_of_several_scopes_for_an_operation_each_counts_as_used() -> None:
+def test_every_scope_that_allows_a_used_operation_is_used() -> None:
     usage = Usage(periods=seen((100, 0)), writes={UsedOperation("billing", "PATCH /clients/{id}"): used(3)})
 
     assert {state for state, _ in scopes(usage, "update:clients", "update:client_keys").values()} == {UseState.USED}

@@ -49,7 +49,7 @@ def test_a_lower_rank_gets_its_bytes_first() -> None:
     assert text.startswith("note\n")
 
 
-def test_other_sections_do_not_take_reserved_bytes() -> None:
+def test_a_section_does_not_use_the_reserved_bytes_of_another_section() -> None:
     risks = Section(("risk\n",) * 1000, noun="risk")
 
     text = join_sections([risks, replace(TABLE, reserved=300)], 1_000)

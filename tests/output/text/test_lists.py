@@ -66,7 +66,7 @@ def test_other_line_separators_do_not_end_a_line(char: str) -> None:
     ],
     ids=["line-beyond-the-end", "column-far-away", "no-line", "no-text"],
 )
-def test_a_message_without_an_excerpt(problem: Problem, text: str) -> None:
+def test_a_problem_without_a_line_of_text_has_no_excerpt(problem: Problem, text: str) -> None:
     assert len(lines_of(problem, text)) == 1
 
 

@@ -190,7 +190,7 @@ def test_grants_left_alone_are_counted_by_reason_and_ten_are_listed() -> None:
     ],
     ids=["plain", "differing", "differing-for-two-reasons", "blocked"],
 )
-def test_the_last_line_counts_everything(plan: Plan, expected: str) -> None:
+def test_the_last_line_counts_all_results(plan: Plan, expected: str) -> None:
     assert summary(plan) == expected
     assert text(plan).splitlines()[-1] == expected
 
