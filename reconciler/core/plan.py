@@ -176,7 +176,6 @@ class Plan:
     """The changes to apply to a tenant, with all information for a reviewer.
 
     Attributes:
-        tenant: The name and domain of the tenant.
         changes: The changes, in the order of `apply`.
         blocked: The changes that guards block.
         left_alone: The undeclared grants that the plan does not delete.
@@ -186,7 +185,6 @@ class Plan:
         narrowed_by: --create-only, --only-branch or --only-expired, if they leave declared grants different.
         skipped: The number of declared grants whose application, API or organization does not exist.
         expired_unknown: The number of expired grants that may still exist under another name.
-        directory: The names and ids of the tenant.
         warnings: The problems that do not prevent the plan.
         notes: Other facts for the reviewer.
         risks: The risks of changes and blocked changes, the highest first.
