@@ -2,4 +2,4 @@
 
 __version__ = "0.1.0"
 DISTRIBUTION = "auth0-grants"
-"""The name to install. The name reconciler belongs to another package."""
+"""The name of the package on the package index. The name `reconciler` belongs to another package there."""

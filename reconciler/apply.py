@@ -15,7 +15,7 @@ __all__ = ["ApplyContext", "StopSignal", "execute_plan", "reraise"]
 
 EARLIER_CHANGE_FAILED = "an earlier change of the same application failed, so its access is not reduced"
 CHANGES_PER_LISTING_PAGE = 10
-"""The number of changes for each page of the listing. Reading the listing again adds at most 10 % to the requests."""
+"""The number of changes per page of the grant listing. A new listing adds at most 10 % to the requests."""
 
 Numbered = tuple[int, Change]
 
@@ -23,9 +23,9 @@ Numbered = tuple[int, Change]
 async def execute_plan(plan: Plan, context: ApplyContext) -> tuple[Outcome, ...]:
     """Execute the changes of `plan` phase by phase. Within a phase, a few changes run at the same time.
 
-    A failed change does not stop other changes, with one exception: if a change of an application failed, later changes
-    do not remove access from this application. Return one outcome per change, in the order of the plan. Errors of the
-    tenant, the network and the journal, and signals, become outcomes.
+    A failed change stops other changes in one case only: later changes of the same application do not remove access.
+    Return one outcome per change, in the order of the plan. Errors of the tenant, the network and the journal become
+    outcomes, and so do signals.
     """
     outcomes: list[Outcome] = []
     for _, changes in groupby(enumerate(plan.changes, start=1), key=lambda numbered: apply_phase(numbered[1])):
@@ -38,7 +38,7 @@ async def execute_plan(plan: Plan, context: ApplyContext) -> tuple[Outcome, ...]
 def _batches(changes: Sequence[Numbered], observed: int) -> Iterator[Sequence[Numbered]]:
     """Split changes into batches.
 
-    The tenant is listed again before each batch, so that the listing is recent when the changes are written.
+    The tenant's grants are listed again before each batch, so that the listing is recent when the changes are written.
     """
     size = CHANGES_PER_LISTING_PAGE * _pages(observed)
     for start in range(0, len(changes), size):
@@ -71,9 +71,11 @@ async def _execute_batch(
 
 
 async def _read_listing(batch: Sequence[Numbered], context: ApplyContext) -> GrantsByKey | None:
-    """Return all grants of the tenant if a listing takes fewer requests than reading each grant. Otherwise return None.
+    """Return all grants of the tenant if a listing takes fewer requests than reading each grant.
 
-    The listing of the plan is not reused, because the changes would overwrite later edits.
+    Otherwise return None.
+
+    The listing that the plan used is not reused, because the changes would overwrite later edits of the grants.
     """
     count = sum(not isinstance(change, Create) for _, change in batch)
     if count <= _pages(context.observed) or context.stop.reason:
@@ -81,7 +83,7 @@ async def _read_listing(batch: Sequence[Numbered], context: ApplyContext) -> Gra
     try:
         return index_by_key(await context.client.grants())
     except Auth0Error:
-        return None  # each change then reads its own grant and reports errors
+        return None  # without a listing, each change reads its own grant and reports errors
 
 
 def _reason_to_skip(change: Change, failed: frozenset[str], stop: StopSignal) -> str:

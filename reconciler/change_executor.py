@@ -1,10 +1,10 @@
 """Execute one change.
 
-The executor reads the grant right before it updates or deletes it, and compares it with the plan.
+The executor reads the grant right before an update or delete, and compares the grant with the plan.
 
 If the response to a write is lost, the executor reads the grant again. If the write took effect, the change is applied.
-If the write had no effect, it is repeated. Any other state is a conflict. If only some of the requests of a change
-succeeded, the executor continues from the current state of the grant.
+If the write had no effect, the executor repeats the write. If the grant has any other state, the outcome is a conflict.
+If only some of the requests of a change succeeded, the executor continues from the current state of the grant.
 """
 
 import asyncio
@@ -46,7 +46,8 @@ GrantsByKey = Mapping[Key, ObservedGrant]
 class StopSignal:
     """The signal to stop a run.
 
-    `reason` is why no further change starts, or "". `abort` is set if changes in progress are abandoned, too.
+    `reason` says why no further change starts, and is empty as long as the run continues. `abort` is set if the run
+    also abandons changes in progress.
     """
 
     def __init__(self) -> None:
@@ -54,7 +55,7 @@ class StopSignal:
         self.abort = asyncio.Event()
 
     def request_stop(self, reason: str) -> None:
-        """Stop the run before the next change. The first reason is kept."""
+        """Stop the run before the next change. If the method is called again, the first reason remains."""
         self.reason = self.reason or reason
 
 
@@ -67,15 +68,10 @@ def reraise(error: Exception) -> None:
 class ApplyContext:
     """The context of an apply.
 
-    Attributes:
-        client: The client of the Management API.
-        journal: The journal of the run.
-        stop: The signal to stop.
-        on_outcome: Receives the outcome of each change.
-        concurrency: The maximum number of changes at the same time.
-        observed: The number of grants of the tenant, which determines the cost of a listing.
-        on_crash: Receives each exception that is a bug.
-        retry_policy: The policy for repeated writes.
+    Attributes: client: The client of the Management API. journal: The journal of the run. stop: The signal to stop the
+    run. on_outcome: Receives the outcome of each change. concurrency: The maximum number of changes at the same time.
+    observed: The number of grants of the tenant, which determines the cost of a listing. on_crash: Receives each
+    exception caused by a bug. retry_policy: The policy for repeated writes.
     """
 
     client: ManagementClient
@@ -98,7 +94,7 @@ class ChangeExecutor:
         self._client = context.client
         self._is_in_journal = False
         self._was_sent = False
-        self._is_uncertain = False  # a request was sent, and its outcome is unknown
+        self._is_uncertain = False  # a request was sent, and the effect of the request is unknown
         self._has_effect = False  # at least one request took effect
         self._state_before_send = (False, False)
         self._request_context = RequestContext(
@@ -106,7 +102,10 @@ class ChangeExecutor:
         )
 
     async def execute(self, listing: GrantsByKey | None) -> Outcome:
-        """Execute the change. `listing` has the current grants. If it is None, the grant is read first."""
+        """Execute the change.
+
+        `listing` has the current grants. If `listing` is None, the executor reads the grant first.
+        """
         outcome = (
             await run_unless(self._context.stop.abort, self._execute_safely(listing)) or self._outcome_of_interruption()
         )
@@ -134,7 +133,7 @@ class ChangeExecutor:
     async def _write_until_settled(self, listing: GrantsByKey | None) -> Outcome:
         """Write the change.
 
-        If the outcome is unknown, read the grant. Repeat the write only if it had no effect.
+        If the outcome is unknown, read the grant. Repeat the write only if the grant shows no effect.
         """
         delays = self._context.retry_policy.delays()
         while True:
@@ -172,7 +171,7 @@ class ChangeExecutor:
             if not is_conflict(error):
                 raise
             outcome = await self._settle_refused_write(error)
-            if self._has_effect:  # the grant exists, but not all of its organizations
+            if self._has_effect:  # the grant exists, but some of the organizations are still missing
                 return await self._update(change, None)
             return outcome
         self._record_effect()
@@ -186,7 +185,7 @@ class ChangeExecutor:
         match change_state(change, now.grant):
             case ChangeState.AFTER:
                 return self._outcome(Result.APPLIED, ALREADY_UP_TO_DATE)
-            case ChangeState.PARTIAL if not self._was_sent:  # another program made a part of the change
+            case ChangeState.PARTIAL if not self._was_sent:  # another program made a part of the same change
                 return self._outcome(Result.CONFLICT, EDITED_SINCE_PLAN)
             case ChangeState.OTHER:
                 return self._outcome(Result.CONFLICT, EDITED_SINCE_PLAN)
@@ -240,7 +239,8 @@ class ChangeExecutor:
     async def _associate(self, organization: str, grant_id: str) -> None:
         """Let the organization use the grant.
 
-        409 means that the organization already has the grant or too many grants. A read shows which one is true.
+        The status 409 means either that the organization already has the grant or that the organization has too many
+        grants. Reading the grant's organizations shows whether the organization already has the grant.
         """
         try:
             await self._client.associations.add(organization, grant_id, self._request_context)
@@ -249,7 +249,10 @@ class ChangeExecutor:
                 raise
 
     async def _read_grant(self, listing: GrantsByKey | None = None) -> ObservedGrant | None:
-        """Return the current grant, or None. Read its organizations only if the change includes organizations."""
+        """Return the current grant, or None if it does not exist.
+
+        Read its organizations only if the change includes them.
+        """
         now = await self._client.find(self._change.key) if listing is None else listing.get(self._change.key)
         if now is None or not knows_organizations(self._change):
             return now
@@ -257,9 +260,10 @@ class ChangeExecutor:
         return now._replace(grant=now.grant._replace(organizations=organizations))
 
     async def _settle_refused_write(self, error: RefusedCallError) -> Outcome:
-        """Determine the outcome of a write with the response 404 or 409. The write may have taken effect nevertheless.
+        """Determine the outcome of a write with the response 404 or 409.
 
-        A tenant may show a write late. If the first read shows no effect, the grant is read once more.
+        The write may have taken effect despite the response. A tenant may show the effect of a write late. If the first
+        read shows no effect, the executor reads the grant once more.
         """
         outcome = await self._settle_by_reading(str(error))
         if outcome.result is Result.FAILED and not self._has_effect and not self._context.stop.reason:
@@ -277,8 +281,8 @@ class ChangeExecutor:
     async def _settle_by_reading(self, problem: str) -> Outcome:
         """Determine the outcome of a write by reading the grant.
 
-        The result is APPLIED if the whole change took effect, FAILED if none or a part of it did, CONFLICT for any
-        other state of the grant, and UNKNOWN if the grant cannot be read.
+        The result is APPLIED if the whole change took effect, and FAILED if nothing or only a part of the change took
+        effect. The result is CONFLICT for any other state of the grant, and UNKNOWN if the grant cannot be read.
         """
         try:
             found = await self._read_grant()
@@ -308,7 +312,7 @@ class ChangeExecutor:
         return self._outcome(Result.SKIPPED, "interrupted before it was sent")
 
     async def _before_send(self) -> None:
-        """Record the intent in the journal. A journal error stops the change only before its first request."""
+        """Record the intended change in the journal. A journal error stops the change only before its first request."""
         self._is_in_journal = True
         try:
             await self._context.journal.intend(self._number, self._change)

@@ -1,4 +1,4 @@
-"""Helpers for tasks that run at the same time."""
+"""Helpers for concurrent asyncio tasks."""
 
 import asyncio
 from collections.abc import AsyncIterator, Coroutine
@@ -10,7 +10,10 @@ T = TypeVar("T")
 
 @asynccontextmanager
 async def task_group() -> AsyncIterator[asyncio.TaskGroup]:
-    """Open a task group. If a task fails, cancel the others and raise the error of the first one, not a group."""
+    """Open a task group.
+
+    If a task fails, cancel the other tasks and raise the first error instead of an exception group.
+    """
     try:
         async with asyncio.TaskGroup() as group:
             yield group
@@ -21,8 +24,9 @@ async def task_group() -> AsyncIterator[asyncio.TaskGroup]:
 def run_in(runner: asyncio.Runner, coroutine: Coroutine[Any, Any, T]) -> T:
     """Run a coroutine and return its result.
 
-    The task itself returns None. When the runner restores the handler of SIGINT, `signal.signal` formats the previous
-    handler for an internal error message. It contains the task and its result, and formatting a large result is slow.
+    The inner task returns None, so that the task does not hold a large result. When the runner restores the SIGINT
+    handler, `signal.signal` formats the previous handler for an internal error message. The formatted text contains the
+    task and the task's result, and formatting a large result is slow.
     """
     results: list[T] = []
 
@@ -34,7 +38,7 @@ def run_in(runner: asyncio.Runner, coroutine: Coroutine[Any, Any, T]) -> T:
 
 
 async def run_unless(abort: asyncio.Event, coroutine: Coroutine[Any, Any, T]) -> T | None:
-    """Return the result of `coroutine`, or None if `abort` is set first. The coroutine is then cancelled."""
+    """Return the result of `coroutine`. If `abort` is set first, cancel the coroutine and return None."""
     task, aborting = asyncio.ensure_future(coroutine), asyncio.ensure_future(abort.wait())
     await asyncio.wait({task, aborting}, return_when=asyncio.FIRST_COMPLETED)
     aborting.cancel()

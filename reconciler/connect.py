@@ -1,4 +1,4 @@
-"""Connect to a tenant: over the network with credentials of the environment, or to a sandbox in this process."""
+"""Connect to a tenant over the network with credentials from the environment, or to a sandbox in this process."""
 
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
@@ -17,7 +17,7 @@ from reconciler.redaction import Secrets
 
 
 def _ignore(_note: str) -> None:
-    """Ignore a note."""
+    pass
 
 
 @asynccontextmanager
@@ -32,8 +32,9 @@ async def open_tenant(  # noqa: PLR0913 - independent parts of a connection
 ) -> AsyncIterator[ManagementClient]:
     """Open a client for `tenant`.
 
-    `identity` checks the tenant of each access token. If it refuses the tenant, requests raise ReconcilerError. The
-    credentials and tokens of the tenant are added to `secrets`. `note` receives a remark about the seed of a sandbox.
+    `identity` checks the tenant of each access token. If the check refuses the tenant, requests raise ReconcilerError.
+    The credentials and tokens of the tenant are added to `secrets`. `note` receives a remark about the seed file of a
+    sandbox.
 
     Raises:
         ReconcilerError: if credentials are missing or must not be sent to this tenant, or if the sandbox is not
@@ -60,9 +61,9 @@ async def open_tenant(  # noqa: PLR0913 - independent parts of a connection
 
 @contextmanager
 def route_to(tenant: Tenant, environment: Mapping[str, str], note: Callable[[str], None] = _ignore) -> Iterator[Route]:
-    """Return the connection data of `tenant`. Nothing is sent yet, and credentials are read later.
+    """Yield the connection data of `tenant`, without sending a request or reading credentials.
 
-    `note` receives a remark about the seed of a sandbox.
+    `note` receives a remark about the seed file of a sandbox.
 
     Raises:
         ReconcilerError: if the sandbox is not installed or cannot be opened.
@@ -104,7 +105,7 @@ def _inside(tenant: Tenant, note: Callable[[str], None]) -> Iterator[Route]:
 
 @contextmanager
 def converted_errors() -> Iterator[None]:
-    """Convert errors of the sandbox, which knows nothing of reconciler, to ReconcilerError and ProblemsError."""
+    """Convert errors of the sandbox to ReconcilerError and ProblemsError. The sandbox does not import reconciler."""
     from auth0_sandbox.errors import FileError, SandboxError
 
     try:

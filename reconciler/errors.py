@@ -1,7 +1,7 @@
-"""The errors that users and networks cause, with their exit codes.
+"""The errors that users and networks cause, with the exit code of each error.
 
     ReconcilerError              exit 1: usage or configuration; nothing was written
-    ├── ProblemsError            exit 1: files have problems; carries all of them
+    ├── ProblemsError            exit 1: files have problems; carries all problems
     ├── RefusedError             exit 4: a guard refuses the run
     ├── StalePlanError           exit 5: the saved plan is stale, altered, too old or for another tenant
     ├── ReportLostError          exit 3: the tenant was changed, and the report could not be printed
@@ -49,7 +49,7 @@ EXIT_CODES_BY_SEVERITY = (
 class ReconcilerError(Exception):
     """The run cannot continue. The message says what is wrong and what to do.
 
-    `tenants` maps the names of the affected tenants to true for a sandbox, or false.
+    `tenants` maps the name of each affected tenant to True for a sandbox and to False for any other tenant.
     """
 
     exit_code = Exit.FAILED
@@ -62,7 +62,10 @@ class ReconcilerError(Exception):
 
 
 class ProblemsError(ReconcilerError):
-    """Files have problems. `problems` has all of them, and `texts` the content of the files."""
+    """Files have problems.
+
+    `problems` contains every problem, and `texts` maps file names to the content of the files.
+    """
 
     def __init__(self, problems: tuple[Problem, ...], texts: Mapping[str, str] | None = None) -> None:
         super().__init__(f"{len(problems)} problem(s)")
@@ -71,7 +74,7 @@ class ProblemsError(ReconcilerError):
 
     @property
     def report_lines(self) -> tuple[str, ...]:
-        """Every problem with severity ERROR, with its source."""
+        """The source and message of every problem with severity ERROR."""
         return tuple(f"{problem.source}: {problem.message}" for problem in errors(self.problems))
 
 
@@ -82,13 +85,13 @@ class RefusedError(ReconcilerError):
 
 
 class ReportLostError(ReconcilerError):
-    """The tenant was changed, but the report could not be printed to stdout."""
+    """The tenant was changed, but reconciler could not print the report to stdout."""
 
     exit_code = Exit.INCOMPLETE
 
 
 class CrashError(ReconcilerError):
-    """A bug in the run of one tenant. Other tenants continue. `trace` is the traceback."""
+    """A bug ended the run of one tenant, while other tenants continue. `trace` is the traceback of the bug."""
 
     def __init__(self, error: Exception, *, may_have_written: bool = False) -> None:
         super().__init__(f"unexpected {type(error).__name__}: {error}; this is a bug, please report it")

@@ -1,4 +1,4 @@
-"""Read the part of a tenant that a plan needs: the grants, and other listings only if the files need them."""
+"""Read the parts of a tenant that a plan needs: always the grants, and other listings only if the files need them."""
 
 from collections import Counter
 from collections.abc import Awaitable, Callable, Collection, Coroutine, Iterable, Mapping
@@ -23,52 +23,53 @@ from reconciler.errors import ReconcilerError
 T = TypeVar("T")
 
 NO_APPLICATIONS = (
-    "files, manage, protect or policy name applications, but the token may not list them: give its application "
-    "read:clients, or write client_id instead of client"
+    "files, manage, protect or policy mention applications by name, but the token may not list applications: "
+    "give its application read:clients, or write client_id instead of client"
 )
 NO_THIRD_PARTIES = (
-    "a plan that deletes undeclared grants must know which applications belong to third parties, but the token may not "
-    "list them: give its application read:clients"
+    "a plan that deletes undeclared grants must know the third-party applications, but the token may not "
+    "list applications: give its application read:clients"
 )
 NO_APIS = (
-    "files, manage, protect or policy name APIs, but the token may not list them: give its application "
-    "read:resource_servers, or write audience instead of api"
+    "files, manage, protect or policy mention APIs by name, but the token may not list APIs: give its "
+    "application read:resource_servers, or write audience instead of api"
 )
 NO_ORGANIZATIONS = (
-    "files name organizations, but the token may not list them: give its application read:organizations, "
-    "or write ids instead of names"
+    "files mention organizations by name, but the token may not list organizations: give its application "
+    "read:organizations, or write ids instead of names"
 )
 NO_ASSOCIATIONS = (
-    "files declare the organizations of grants, but the token may not read them: give its application "
-    "read:organization_client_grants"
+    "files declare the organizations of grants, but the token may not read organizations of grants: give its "
+    "application read:organization_client_grants"
 )
 ORGANIZATIONS_NOT_SAVED = (
     "organizations of deleted grants are neither shown nor saved in the snapshot: the token may not read "
-    "them (read:organization_client_grants)"
+    "organizations of grants (read:organization_client_grants)"
 )
-ORGANIZATIONS_NOT_READ = "organizations of grants were not read: the token may not (read:organization_client_grants)"
+ORGANIZATIONS_NOT_READ = "organizations of grants were not read: the token lacks read:organization_client_grants"
 NO_LOGS = "it is not known who changed the grants: the token may not read the logs (read:logs)"
 MAX_COUNTED_ORGANIZATIONS = 100
-"""The maximum number of organizations whose grants are counted without a list of all organizations."""
+"""The maximum number of organizations to count grants for without listing all organizations first."""
 TOO_MANY_ORGANIZATION_IDS = (
     f"files give grants to more than {MAX_COUNTED_ORGANIZATIONS} organizations by id, but the token may not list "
     "organizations: give its application read:organizations"
 )
 MAX_ASSOCIATIONS = 1_000_000
-"""The maximum number of organizations of all grants together. They must fit into memory."""
+"""The maximum total of organizations over all grants of a tenant, so that the organizations fit into memory."""
 MAX_UNKNOWN_FIELDS = 20
-"""The maximum number of notes about unknown fields and values."""
+"""The maximum number of notes about unknown fields and values of grants."""
 EMPTY_DIRECTORY = Directory()
 NAMES = (TenantList.APPLICATIONS, TenantList.APIS)
 
 
 @dataclass(frozen=True, slots=True)
 class RequiredListings:
-    """The listings to read.
+    """The listings that a plan needs from the tenant.
 
     `application_names` and `third_parties` need the list of applications. `api_names` and `scopes` need the list of
-    APIs. If only `scopes` needs it and the token may not list APIs, scopes are reported as not checked. `organizations`
-    needs the organizations of grants, and `organization_names` the list of all organizations.
+    APIs. `organizations` needs the organizations of each grant, and `organization_names` needs the list of all
+    organizations. If only `scopes` needs the list of APIs and the token may not list APIs, reconciler reports the
+    scopes as not checked.
     """
 
     application_names: bool
@@ -102,11 +103,11 @@ def required_listings(
 async def observe(client: ManagementClient, needs: RequiredListings, *, everything: bool = False) -> Observation:
     """Read the tenant. Independent listings are read at the same time. With `everything`, read all names.
 
-    A listing is None if it is not needed and the token may not read it.
+    An optional listing is None if the token may not read the listing.
 
     Raises:
-        Auth0Error: if a listing fails. An incomplete listing is never used.
-        ReconcilerError: if the token may not read names that are needed.
+        Auth0Error: if a listing fails. reconciler never uses an incomplete listing.
+        ReconcilerError: if the token may not read the names that `needs` requires.
     """
     async with task_group() as group:
         grants = group.create_task(client.grants())
@@ -115,16 +116,19 @@ async def observe(client: ManagementClient, needs: RequiredListings, *, everythi
 
 
 async def observe_further(client: ManagementClient, known: Observation, needs: RequiredListings) -> Observation:
-    """Return `known` with those listings of `needs` that it does not have yet. Raises like `observe`."""
+    """Read the listings of `needs` that are missing in `known`, and return the completed observation.
+
+    Raises like `observe`.
+    """
     return replace(known, directory=await _directory(client, needs, known.directory))
 
 
 async def observe_for_changes(
     client: ManagementClient, observation: Observation, specs: Iterable[GrantSpec]
 ) -> Observation:
-    """Read the lists that the checks of created and widened grants need, if the token may read them.
+    """Read the listings for the checks of created and widened grants, if the token may read the listings.
 
-    Nothing is read if no grant is created or widened. Raises Auth0Error if a listing fails.
+    If no grant is created or widened, the function reads nothing. Raises Auth0Error if a listing fails.
     """
     lists = lists_to_read(specs, observation.grants, observation.directory)
     if not lists:
@@ -135,13 +139,13 @@ async def observe_for_changes(
 async def observe_organizations(
     client: ManagementClient, observation: Observation, declared: DeclaredOrganizations
 ) -> Observation:
-    """Read the organizations of grants for which files declare organizations, and of grants to delete.
+    """Read the organizations of grants with declared organizations and of grants to delete.
 
-    If only deletes need them and the token may not read them, the result has a note instead.
+    If only grants to delete need organizations and the token may not read organizations, the result has a note instead.
 
     Raises:
         Auth0Error: if a listing fails.
-        ReconcilerError: if the token may not read organizations that files declare.
+        ReconcilerError: if files declare organizations and the token may not read the organizations of grants.
     """
     if not declared.are_declared and not declared.may_delete:
         return observation
@@ -172,7 +176,7 @@ async def observe_organizations(
 async def observe_everything(client: ManagementClient, needs: RequiredListings) -> Observation:
     """Read everything that the token may read. Organizations are read only for grants that can have organizations.
 
-    The organizations of grants are read even if the token may not list all organizations. Raises like `observe`.
+    The organizations of each grant are read even if the token may not list all organizations. Raises like `observe`.
     """
     observation = await observe(client, needs, everything=True)
     grants_to_read = [each for each in observation.grants if may_have_organizations(each)]
@@ -186,9 +190,10 @@ async def observe_everything(client: ManagementClient, needs: RequiredListings) 
 
 
 async def attribute_plan(client: ManagementClient, plan: Plan) -> Plan:
-    """Return the plan with the last change of each grant that differs from the files or that no file declares.
+    """Add to the plan who last changed each grant that differs from the files or is undeclared.
 
-    The logs are read only if there are such grants. If the token may not read them, the plan has a note instead.
+    The logs are read only if the plan has such a grant. If the token may not read the logs, the plan has a note
+    instead.
 
     Raises:
         Auth0Error: if the logs cannot be read.
@@ -275,12 +280,12 @@ async def _count_grants(client: ManagementClient, gaining_organizations: Iterabl
 
 
 async def observe_names(client: ManagementClient, needs: RequiredListings) -> Directory:
-    """Read only the tenant's names. Raises like `observe`."""
+    """Read only the names of the tenant's applications, APIs and organizations. Raises like `observe`."""
     return await _directory(client, replace(needs, scopes=False))
 
 
 async def observe_readable_names(client: ManagementClient) -> Directory:
-    """Read the names that the token may read. Raises Auth0Error."""
+    """Read the names of applications, APIs and organizations that the token may read. Raises Auth0Error."""
     return await _directory(client, NO_LISTINGS, wanted=tuple(TenantList))
 
 
@@ -291,10 +296,10 @@ async def _directory(
     *,
     wanted: Collection[TenantList] = (),
 ) -> Directory:
-    """Return `known` with the lists that `needs` requires, and with those lists in `wanted` that the token may read.
+    """Add to `known` the listings that `needs` requires, and the listings in `wanted` that the token may read.
 
     Raises:
-        ReconcilerError: if the token may not read a needed list.
+        ReconcilerError: if the token may not read a required listing.
         Auth0Error: if a listing fails.
     """
     needed = {
@@ -326,15 +331,15 @@ async def _directory(
 async def _listing(
     read: Callable[[], Awaitable[T]], known: T | None, reads: Collection[TenantList], name: TenantList
 ) -> T | None:
-    """Read the list `name` if it is in `reads`, otherwise return `known`.
+    """Read the listing `name` if `reads` contains `name`, otherwise return `known`.
 
-    The result is None if the token has no permission to read the list.
+    The result is None if the token has no permission to read the listing.
     """
     return await _none_if_forbidden(read()) if name in reads else known
 
 
 def _unknown_field_notes(grants: Iterable[ObservedGrant]) -> tuple[str, ...]:
-    """Return a note for each field of grants that this version of reconciler ignores."""
+    """Return a note for each field that some grants have and this version of reconciler ignores."""
     counts = Counter(unknown for grant in grants for unknown in grant.unknown_fields)
     named = sorted(counts.items())[:MAX_UNKNOWN_FIELDS]
     others = len(counts) - len(named)

@@ -1,7 +1,7 @@
-"""Pure: the secrets of a run, and the filter that removes them from text of servers and libraries.
+"""Pure: collect the secrets of a run and remove these secrets from text of servers and libraries.
 
-Error messages of servers and libraries may repeat a request and its secrets. Each message is filtered when it is
-received, so no output format needs its own filter.
+Error messages of servers and libraries may repeat a request and its secrets. reconciler filters each message on
+receipt, so no output format needs its own filter.
 """
 
 import base64
@@ -13,15 +13,18 @@ from urllib.parse import unquote
 MASK = "***"
 MIN_SECRET_LENGTH = 4
 MIN_ENCODED_LENGTH = 8
-"""Encoded forms of shorter secrets are not searched for. They are so short that they occur in harmless text."""
+"""The minimum length of a secret whose encoded forms are removed. Shorter encoded forms also occur in harmless text."""
 MIN_VARIABLE_LENGTH = 8
-"""Shorter values of variables such as USE_TOKEN are not secrets, for example `true`."""
+"""The minimum length of a secret in a variable such as USE_TOKEN.
+
+Shorter values, for example `true`, are not secrets.
+"""
 MIN_LENGTH_IN_DATA = 16
-"""Shorter secrets are not searched for in response data, because they may be harmless names there."""
+"""The minimum length of a secret that is searched for in response data. Shorter secrets may be harmless names there."""
 RUN_LENGTH = 12
-"""Parts of a secret with this many characters are removed, because a server may repeat only a part of a secret."""
+"""The length of the parts of a secret that are removed, because a server may repeat only a part of a secret."""
 MAX_NESTED_ESCAPES = 3
-"""The maximum number of nested escapes, for example of JSON in a URL."""
+"""The maximum depth of nested escapes that are decoded, for example of JSON in a URL."""
 
 SECRET_NAME = re.compile(r"SECRET|TOKEN|PASSWORD|PASSPHRASE|PRIVATE_KEY|API_KEY|ACCESS_KEY", re.IGNORECASE)
 HARMLESS_NAME = re.compile(r"(_URL|_PATH|_FILE|_DIR|_ID|_NAME|_ALG)$", re.IGNORECASE)
@@ -32,17 +35,20 @@ ESCAPE = re.compile(
     | &\#x0*(?P<hexadecimal>[0-9a-f]{2}); | &\#0*(?P<number>[0-9]{2,3}); | &(?P<name>amp|lt|gt|quot|apos);""",
     re.IGNORECASE | re.VERBOSE,
 )
-"""An escaped character in a URL, JSON, Python or HTML."""
+"""A pattern for one escaped character in a URL, JSON, Python or HTML."""
 ESCAPED = re.compile(r"[%\\&]")
 NAMED = {"amp": "&", "lt": "<", "gt": ">", "quot": '"', "apos": "'"}
 LOWER = {ord(letter): ord(letter.lower()) for letter in "ABCDEFGHIJKLMNOPQRSTUVWXYZ"}
-"""A table for `str.translate`. Unlike `str.lower`, it never changes the length of a text."""
+"""A table for `str.translate` that lowers ASCII letters.
+
+Unlike `str.lower`, the table never changes the length of a text.
+"""
 
 
 class Secrets:
-    """The secrets of one run. Add each secret before it is sent anywhere.
+    """The secrets of one run. Add each secret before sending the secret anywhere.
 
-    `on_add` receives each secret that is added.
+    `on_add` receives each added secret.
     """
 
     def __init__(self, known: Iterable[str] = (), on_add: Callable[[str], None] = lambda _: None) -> None:
@@ -57,7 +63,7 @@ class Secrets:
         return f"Secrets({len(self._known)})"
 
     def add(self, *secrets: str) -> None:
-        """Add secrets. Strings that are too short to be secrets are ignored."""
+        """Add secrets. Strings shorter than MIN_SECRET_LENGTH are ignored."""
         new = {secret for secret in map(str.strip, secrets) if len(secret) >= MIN_SECRET_LENGTH} - self._known
         if new:
             self._known |= new
@@ -66,7 +72,7 @@ class Secrets:
                 self._on_add(secret)
 
     def redact(self, text: str) -> str:
-        """Replace every secret in `text`. This includes parts of secrets, common encodings and other letter cases."""
+        """Replace every secret in `text`, including parts of secrets, common encodings and other letter cases."""
         if self._index is None:
             self._index = _index(self._known)
         hidden = bytearray(len(text))
@@ -80,11 +86,14 @@ class Secrets:
         return "".join([*pieces, text[end:]])
 
     def occur_in(self, text: str) -> bool:
-        """Return whether `text` contains a whole, long secret, in a common encoding and in any letter case."""
+        """Return whether `text` contains a long secret as a whole, in a common encoding and in any letter case."""
         return any(self._contains(view.text) for view in _views(text)) if ESCAPED.search(text) else self._contains(text)
 
     def may_occur_in(self, text: str) -> bool:
-        """Return whether `text` may contain a secret. If so, check its parts with `occur_in`, which is slower."""
+        """Return whether `text` may contain a secret.
+
+        If so, check the parts of `text` with the slower method `occur_in`.
+        """
         return ESCAPED.search(text) is not None or self._contains(text)
 
     def _contains(self, text: str) -> bool:
@@ -96,16 +105,17 @@ class Secrets:
 
 
 def secrets_in(environment: Mapping[str, str], on_add: Callable[[str], None] = lambda _: None) -> Secrets:
-    """Return the secrets in environment variables: credentials of tenants, tokens of the job, passwords in URLs."""
+    """Return the secrets in environment variables: credentials of tenants, tokens of the job, and passwords in URLs."""
     return Secrets(_find_secrets(environment), on_add)
 
 
 class EnvironmentSecrets:
-    """The secrets in environment variables, divided by the tenant that owns the variable.
+    """The secrets in environment variables, grouped by the tenant that owns the variable.
 
-    A variable belongs to the tenant with the longest of `prefixes` that its name starts with. A tenant is never sent
-    the secrets of another tenant, so its responses are searched only for its own secrets and for those of no tenant.
-    Otherwise, the time would grow with the square of the number of tenants.
+    A variable belongs to the tenant with the longest prefix in `prefixes` that starts the variable's name. A tenant
+    never receives the secrets of another tenant. The responses of a tenant are therefore searched only for the tenant's
+    own secrets and the secrets without a tenant. Searching for all secrets would take time proportional to the square
+    of the number of tenants.
     """
 
     def __init__(
@@ -118,12 +128,12 @@ class EnvironmentSecrets:
             self._variables.setdefault(_owner(name, known), {})[name] = value
 
     def of(self, prefix: str) -> Secrets:
-        """Return the secrets of the tenant whose variables start with `prefix`."""
+        """Return the secrets in variables that start with `prefix` and in variables without a known prefix."""
         return secrets_in(self._variables.get("", {}) | self._variables.get(prefix, {}), self._on_add)
 
 
 def _owner(name: str, prefixes: frozenset[str]) -> str:
-    """Return the longest prefix of `name`, or an empty text."""
+    """Return the longest entry of `prefixes` that starts `name`, or an empty string."""
     ends = (position + 1 for position in range(len(name) - 1, -1, -1) if name[position] == "_")
     return next((name[:end] for end in ends if name[:end] in prefixes), "")
 
@@ -139,7 +149,7 @@ def _find_secrets(environment: Mapping[str, str]) -> Iterator[str]:
 
 @dataclass(frozen=True, slots=True)
 class _Index:
-    """All substrings of secrets with RUN_LENGTH characters, and the secrets that are shorter."""
+    """All substrings with RUN_LENGTH characters of the secrets, and all secrets shorter than RUN_LENGTH."""
 
     runs: frozenset[str]
     short: tuple[str, ...]
@@ -161,14 +171,14 @@ def _index(secrets: Iterable[str]) -> _Index:
 
 
 def _forms(secret: str) -> Iterator[str]:
-    """Yield a secret unchanged, decoded as Latin-1, and encoded in hexadecimal, base64 and base64url."""
+    """Yield the forms of a secret: unchanged, decoded as Latin-1, and encoded in hexadecimal, base64 and base64url."""
     as_bytes = secret.encode("utf-8", errors="surrogateescape")
     for text in (secret, as_bytes.decode("latin-1")):
-        yield from (text, text.replace(" ", "+"))  # URL-encoded forms contain + for a space
+        yield from (text, text.replace(" ", "+"))  # form encoding replaces a space by +
     if len(secret) < MIN_ENCODED_LENGTH:
         return
     yield as_bytes.hex()
-    for before in range(3):  # the number of preceding bytes changes the base64 encoding
+    for before in range(3):  # the base64 text of a secret depends on the number of preceding bytes
         mixed = (0, 2, 3)[before], 0 if (before + len(as_bytes)) % 3 == 0 else 1
         for encode in (base64.b64encode, base64.urlsafe_b64encode):
             encoded = encode(b"\0" * before + as_bytes).decode().rstrip("=")
@@ -177,7 +187,7 @@ def _forms(secret: str) -> Iterator[str]:
 
 @dataclass(frozen=True, slots=True)
 class _View:
-    """A text with its escapes decoded, and the start and end of each character in the original text."""
+    """A text with decoded escapes, and the start and end of each character in the original text."""
 
     text: str
     begins: list[int]
@@ -185,7 +195,7 @@ class _View:
 
 
 def _views(text: str) -> Iterator[_View]:
-    """Yield a text unchanged, then with one, two and three levels of escapes decoded."""
+    """Yield the text unchanged, then the text with one, two and three levels of escapes decoded."""
     view = _View(text, list(range(len(text))), list(range(1, len(text) + 1)))
     yield view
     for _ in range(MAX_NESTED_ESCAPES):

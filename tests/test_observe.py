@@ -121,7 +121,7 @@ def test_applications_are_read_for_third_parties(tmp_path: Path) -> None:
 
 
 def test_prune_without_permission_to_read_applications_is_an_error(tmp_path: Path) -> None:
-    with pytest.raises(ReconcilerError, match="must know which applications belong to third parties"):
+    with pytest.raises(ReconcilerError, match="must know the third-party applications"):
         observe_tenant(tmp_path, replace(NO_LISTINGS, third_parties=True), '"read:client_grants"')
 
 

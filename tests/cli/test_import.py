@@ -217,7 +217,7 @@ def test_without_permission_to_list_names_files_have_ids(folder: Path) -> None:
 
     assert ran.code == 0
     assert ran.stderr.startswith("""\
-Note: organizations of grants were not read: the token may not (read:organization_client_grants)
+Note: organizations of grants were not read: the token lacks read:organization_client_grants
 Applications are shown by id: the token may not list them (read:clients).
 APIs are shown by id: the token may not list them (read:resource_servers).
 """)
