@@ -1,4 +1,4 @@
-"""The commands `access`, `why` and `diff`: read tenants, files and git, and build a value that all formats show."""
+"""The commands `access`, `why` and `diff`: read tenants, files and git, and build one value for all output formats."""
 
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -35,12 +35,13 @@ from reconciler.files.read import LoadedGrants
 
 @dataclass(frozen=True, slots=True)
 class AccessOptions:
-    """The options of a report.
+    """The options of an access report.
 
     Args:
         offline: Read only the files.
         selection: The grants to show.
-        usage: The usage file, or None for the file of each tenant in the folder .reconciler, if it exists.
+        usage: The usage file. If it is None, use the usage file of each tenant in the folder .reconciler, if the
+            file exists.
     """
 
     offline: bool = False
@@ -50,7 +51,7 @@ class AccessOptions:
 
 @dataclass(frozen=True, slots=True)
 class AccessResult:
-    """A report, the exit code of the tenants that it shows, and the texts of the grant files by name."""
+    """An access report, the exit code of the run, and the texts of the grant files by file name."""
 
     report: AccessReport
     exit_code: Exit
@@ -60,7 +61,7 @@ class AccessResult:
 def make_access_report(
     options: GlobalOptions, access_options: AccessOptions, request_options: RequestOptions, console: Console
 ) -> AccessResult:
-    """Return the access report of the selected tenants. A tenant that fails is part of the report.
+    """Return the access report of the selected tenants. If a tenant fails, the report shows the error.
 
     Raises:
         ReconcilerError: if the files are invalid, or if the only tenant cannot be read.
@@ -108,7 +109,10 @@ def _report_online(
 
 
 def _usage(options: GlobalOptions, tenant: Tenant, file: Path | None) -> Usage | None:
-    """Return what the logs show about a tenant, or None if no logs were collected. Raises ReconcilerError."""
+    """Return the usage of a tenant's grants from its logs, or None if no logs were collected.
+
+    Raises ReconcilerError.
+    """
     path = usage_file(options, tenant, file)
     if file is None and not path.exists():
         return None
@@ -136,7 +140,7 @@ def _declared_tenant(options: GlobalOptions, tenant: Tenant, declared: LoadedGra
 
 
 def select_offline(options: GlobalOptions, config: Config) -> list[Tenant]:
-    """Return the selected tenants. No credentials are needed, so the environment is not checked."""
+    """Return the selected tenants. The environment is not checked, because offline reports need no credentials."""
     if options.all_tenants and options.tenants:
         raise ReconcilerError("use either --all-tenants or --tenant")
     names = list(config.tenants) if options.all_tenants else list(dict.fromkeys(options.tenants))
@@ -148,7 +152,7 @@ def select_offline(options: GlobalOptions, config: Config) -> list[Tenant]:
 
 
 def _git_facts(options: GlobalOptions, declared: Iterable[LoadedGrants]) -> GitFacts:
-    """Read the git history for the declarations of all tenants together."""
+    """Read the git history of the declared grants of all tenants together."""
     declared = list(declared)
     if not declared:
         return GitFacts()
@@ -174,9 +178,9 @@ def _report(options: GlobalOptions, git: GitFacts, tenants: Iterable[TenantAcces
 
 
 MAX_RUNS = 1_000
-"""The maximum number of journals that are read, the newest first."""
-NAMES_ONLY = "journals contain ids, and the files contain names, so runs cannot be found without reading the tenant"
-JOURNAL_NOTE = "only journals in this folder are known, and each run writes its journal where it runs"
+"""The maximum number of journals to read. The newest journals are read first."""
+NAMES_ONLY = "journals contain ids but files contain names, so runs cannot be found without reading the tenant"
+JOURNAL_NOTE = "only journals in this folder are known, because each run writes the journal to the machine of the run"
 
 
 def explain_grants(  # noqa: PLR0913 - what a user names
@@ -191,7 +195,8 @@ def explain_grants(  # noqa: PLR0913 - what a user names
     """Return an explanation for each grant of the application on the API.
 
     Raises:
-        ReconcilerError: if neither the tenant nor the files have such a grant, or if they cannot be read.
+        ReconcilerError: if neither the tenant nor the files have such a grant, or if the tenant or the files cannot
+            be read.
     """
     chosen = AccessOptions(offline, AccessFilter(application=application, api=api))
     result = make_access_report(options.require_one_tenant(), chosen, request_options, console)
@@ -209,14 +214,14 @@ def explain_grants(  # noqa: PLR0913 - what a user names
     ]
     if not found:
         raise ReconcilerError(
-            f"neither the tenant nor the files have a grant of {quote_text(application)} on {quote_text(api)}; "
-            "reconciler access lists all grants"
+            f"neither the tenant nor the files have a grant of {quote_text(application)} on "
+            f"{quote_text(api)}; list all grants with `reconciler access`"
         )
     return found
 
 
 def _read_runs(folder: Path) -> tuple[list[PastRun], tuple[str, ...]]:
-    """Return the newest runs, and notes. A journal that cannot be read becomes a note."""
+    """Return the newest runs, and notes. An unreadable journal becomes a note."""
     names = run_names(folder)
     runs: list[PastRun] = []
     notes = [JOURNAL_NOTE]
@@ -249,7 +254,7 @@ def diff_tenants(  # noqa: PLR0913 - what a user names
     *,
     declared: bool,
 ) -> TenantDiff:
-    """Compare the grants of two tenants, or with `declared` the grants that the files declare for them.
+    """Compare the grants of two tenants. With `declared`, compare the declared grants instead.
 
     Raises:
         ReconcilerError: if the names are equal, or if a tenant cannot be read.

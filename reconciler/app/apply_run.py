@@ -20,14 +20,14 @@ from reconciler.http.retry import RetryPolicy
 
 READS_AFTER_APPLY = 3
 REREAD_DELAY_SECONDS = 1.5
-"""A tenant may return old data after a write. The last read is three seconds after the first one."""
+"""The pause in seconds between reads after a write. A tenant may return old data shortly after a write."""
 
 
 class ApplyRun:
     """Applies a plan to one tenant, from the first line of the journal to the last read of the tenant.
 
-    `saved_plan` is the checksum of the saved plan that approves the run, or None. The journal records `evidence`.
-    `is_announced` prints the name of the run and its journal.
+    `saved_plan` is the checksum of the saved plan that approves the run, or None. `evidence` is written to the journal.
+    With `is_announced`, the run prints its name and the path of its journal.
     """
 
     def __init__(  # noqa: PLR0913 - one parameter per part
@@ -52,15 +52,16 @@ class ApplyRun:
         self._stop = interruption.new_stop_signal()
         self._crashed: Callable[[Exception], None] = reraise
         self.rollback = ""
-        """The command that undoes the run, once the snapshot is written."""
+        """The command that undoes the run, or an empty string until the snapshot is written."""
         self.may_have_written = False
-        """Whether the first change may have been sent."""
+        """Whether the run may have sent its first change."""
 
     async def execute(self, console: Console, on_outcome: Callable[[Outcome], None]) -> tuple[ApplyReport, Exit]:
         """Execute the plan and read the tenant again. `on_outcome` receives each outcome.
 
         Raises:
-            ReconcilerError: if the journal or the snapshot cannot be written. Nothing was sent then.
+            ReconcilerError: if the journal or the snapshot cannot be written. In this case, nothing was sent to the
+                tenant.
         """
         session, plan = self._session, self._plan
         with closing(open_journal(session.folder)) as journal:
@@ -80,7 +81,7 @@ class ApplyRun:
         return report, self._exit_code(report)
 
     async def _execute_plan(self, context: ApplyContext) -> tuple[Outcome, ...]:
-        """Execute the plan. After an unexpected exception, keep known outcomes and skip the other changes."""
+        """Execute the plan. After an unexpected exception, keep known outcomes and skip the remaining changes."""
         finished: list[Outcome] = []
 
         def on_outcome(outcome: Outcome) -> None:
@@ -121,9 +122,9 @@ class ApplyRun:
         asyncio.get_running_loop().call_later(GRACE_SECONDS, self._stop.abort.set)
 
     async def _verify(self, outcomes: tuple[Outcome, ...]) -> ApplyReport:
-        """Read the tenant again, because a 200 does not prove that a change took effect.
+        """Read the tenant again, because a response with status 200 does not prove that a change took effect.
 
-        If reading fails, the report still has the outcomes.
+        If reading the tenant fails, the report still contains the outcomes.
         """
         all_applied = all(outcome.result is Result.APPLIED for outcome in outcomes)
         reads_left = READS_AFTER_APPLY if all_applied else 1
@@ -155,7 +156,10 @@ class ApplyRun:
 
 
 async def _end_journal(journal: Journal, report: ApplyReport, console: Console) -> None:
-    """Record the end in the journal. A failure is only printed, so that the outcomes are still reported."""
+    """Record the end of the run in the journal.
+
+    If that fails, print the error, so that the outcomes are still reported.
+    """
     try:
         await journal.end(converged=report.converged)
     except JournalError as error:

@@ -1,8 +1,8 @@
-"""Check that a plan may be applied.
+"""Check that a plan is approved before it is applied.
 
-`apply PLANFILE` refuses changes that the saved plan does not contain. With {tenant} in PLANFILE, each tenant has its
-own saved plan. `apply --approval-id` refuses any other plan. `apply --require-tip` refuses a commit that is not the tip
-of its branch.
+`apply PLANFILE` refuses every change that the saved plan does not contain. If PLANFILE contains {tenant}, each tenant
+has its own saved plan. `apply --approval-id` refuses a plan with a different approval id. `apply --require-tip` refuses
+to run unless the checked-out commit is the tip of the branch.
 """
 
 import os
@@ -42,7 +42,7 @@ APPROVAL_ID = re.compile("[0-9a-f]{64}")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ApprovalOptions:
-    """The options of `apply` for approvals. `max_plan_age` is in seconds."""
+    """The options of `apply` for approvals. `max_plan_age` is the maximum age of a saved plan in seconds."""
 
     approval_id: str | None
     max_plan_age: float
@@ -52,31 +52,37 @@ class ApprovalOptions:
         """Return the saved plans, and the options without the path of the saved plan.
 
         Raises:
-            ReconcilerError: if the arguments name a saved plan and other files or an approval id, if the saved plan
-                cannot be read, or if the approval id is not complete.
+            ReconcilerError: if the arguments combine a saved plan with other files or with an approval id, if the
+                saved plan cannot be read, or if the approval id is not complete.
         """
         if self.approval_id is not None and not APPROVAL_ID.fullmatch(self.approval_id):
-            raise ReconcilerError("--approval-id needs all 64 characters of the approval id in the report of plan")
+            raise ReconcilerError(
+                "--approval-id needs all 64 characters of the approval id; copy it from the report of `reconciler plan`"
+            )
         files = [each for each in plan_options.paths if _is_plan_file(each)]
         if files and len(plan_options.paths) > 1:
             raise ReconcilerError(
-                f"{name_of(Path(files[0]))} is not a grant file (*.yaml, *.yml); apply takes one saved plan, or PATHs"
+                f"{name_of(Path(files[0]))} is not a grant file (*.yaml, *.yml); name either one saved plan "
+                "or grant files"
             )
         if files and self.approval_id:
-            raise ReconcilerError("PLANFILE and --approval-id cannot be combined: a saved plan is already an approval")
+            raise ReconcilerError(
+                "PLANFILE and --approval-id cannot be combined, because a saved plan is already an approval; use "
+                "one of them"
+            )
         path = Path(files[0]) if files else None
         approvals = Approvals(path, timedelta(seconds=self.max_plan_age), self.require_tip, self.approval_id)
         return approvals, replace(plan_options, paths=()) if path else plan_options
 
 
 def _is_plan_file(argument: str) -> bool:
-    """Return whether an argument of `apply` names a saved plan. Folders and YAML files contain grants."""
+    """Return whether an argument of `apply` is the path of a saved plan. Folders and YAML files contain grants."""
     return not argument.lower().endswith(SUFFIXES) and not Path(argument).is_dir()
 
 
 @dataclass(frozen=True, slots=True)
 class ApprovedPlan:
-    """The saved plan or the approval id of a tenant, or neither. Its methods check a run against it.
+    """The saved plan or the approval id of a tenant, or no approval. The methods check a run against the approval.
 
     `max_age` is the maximum age of the saved plan.
     """
@@ -86,7 +92,7 @@ class ApprovedPlan:
     approval_id: str | None = None
 
     def selection(self, plan_options: PlanOptions, grants: str) -> GrantSelection:
-        """Return the selection of the saved plan, or that of the options. `grants` is the grant folder.
+        """Return the selection of the saved plan, or the selection of the options. `grants` is the grant folder.
 
         Raises:
             StalePlanError: if the options select other grants than the saved plan.
@@ -99,18 +105,19 @@ class ApprovedPlan:
             saved = replace(saved, folder=name_of(Path(grants)))
         if selected and replace(selected, files=saved.files, folder=saved.folder) != saved:
             raise StalePlanError(
-                f"the plan was created for {saved or 'all grants'}; use the same --client and --api, or omit them"
+                f"the saved plan was created for {saved or 'all grants'}; use the same --client and --api, or "
+                "omit these options"
             )
         return saved
 
     def check_options(self, plan_options: PlanOptions) -> None:
-        """Raise StalePlanError if the saved plan was made with other options."""
+        """Raise StalePlanError if the saved plan was created with other options."""
         options = plan_options.saved_options()
         saved = {**dict.fromkeys(options, False), **self.saved.options} if self.saved else options
         if saved != options:
             differing = sorted(name for name in options if saved[name] != options[name])
             differences = [f"{'without' if options[name] else 'with'} --{name.replace('_', '-')}" for name in differing]
-            raise StalePlanError(f"the plan was created {join_words(differences, 'and')}; use the same options")
+            raise StalePlanError(f"the saved plan was created {join_words(differences, 'and')}; use the same options")
 
     @property
     def shows_names(self) -> bool:
@@ -121,18 +128,18 @@ class ApprovedPlan:
         return bool(directory.applications or directory.apis or directory.associated)
 
     def check_not_applied(self, folder: Path) -> None:
-        """Raise StalePlanError if a journal in `folder` shows that a run has applied the whole plan."""
+        """Raise StalePlanError if a journal in `folder` shows that an earlier run applied the whole plan."""
         run = run_that_applied(folder, self.saved.checksum) if self.saved else None
         if run:
             raise StalePlanError(f"nothing was written: the run {run} has already applied this plan; plan again")
 
     def check_tenant(self, tenant: TenantName, now: datetime) -> None:
-        """Raise StalePlanError if the plan is too old or for another tenant."""
+        """Raise StalePlanError if the saved plan is too old or for another tenant."""
         if self.saved:
             refuse_unless_current(self.saved, tenant, self.max_age, now)
 
     def with_notes(self, tenant_plan: TenantPlan) -> TenantPlan:
-        """Add notes about approved changes that are missing in the new plan."""
+        """Add a note for each approved change that is missing in the new plan."""
         new_plan = tenant_plan.plan
         if not self.saved or new_plan.blocked:
             return tenant_plan
@@ -146,7 +153,7 @@ class ApprovedPlan:
         return replace(tenant_plan, plan=replace(new_plan, notes=(*new_plan.notes, *notes)))
 
     def check_changes(self, tenant_plan: TenantPlan, console: Console, *, stdout_has_data: bool) -> None:
-        """If the new plan contains changes that are not approved, print the differences and raise StalePlanError."""
+        """Raise StalePlanError if the new plan contains unapproved changes, and print the differences."""
         if self.approval_id and self.approval_id != (now := approval_id(tenant_plan.plan)):
             raise StalePlanError(
                 "nothing was written: files or tenant changed after the plan was created, so the approval id is now "
@@ -190,11 +197,11 @@ class ApprovedPlan:
 class Approvals:
     """The approvals of `apply`: a saved plan or an approval id for the only tenant, a saved plan per tenant, or none.
 
-    `path` is the path of the saved plan. If it contains {tenant}, each tenant has its own. `max_age` is the maximum age
-    of a saved plan. If `branch` is set, HEAD must be the tip of that branch.
+    `path` is the path of the saved plan. If the path contains {tenant}, each tenant has its own saved plan. `max_age`
+    is the maximum age of a saved plan. If `branch` is set, HEAD must be the tip of this branch.
 
     Raises:
-        ReconcilerError: if the only saved plan cannot be read.
+        ReconcilerError: if the saved plan of the only tenant cannot be read.
     """
 
     def __init__(
@@ -213,26 +220,31 @@ class Approvals:
 
     @property
     def kind(self) -> str:
-        """What approves the changes, so that no question is needed, or an empty text."""
+        """The kind of approval, "saved plan" or "approval id", or an empty string without an approval."""
         return "saved plan" if self._path else "approval id" if self._only.approval_id else ""
 
     @property
     def only(self) -> ApprovedPlan:
-        """The only saved plan, or no plan."""
+        """The only saved plan or approval id, or an `ApprovedPlan` without approval."""
         return self._only
 
     def of(self, tenant: str) -> ApprovedPlan:
-        """Return the saved plan of a tenant, or no plan. It is kept until `release`.
+        """Return the saved plan of a tenant, or an `ApprovedPlan` without approval.
+
+        The saved plan stays in memory until `release`.
 
         Raises:
-            StalePlanError: if it does not exist, or like `read_plan`.
+            StalePlanError: if the saved plan does not exist, or like `read_plan`.
         """
         if not self.are_several:
             return self._only
         if tenant not in self._open:
             ((path, _),) = files_for(self._path, [tenant])
             if not path.exists():
-                raise StalePlanError(f"nothing was written: the saved plan {path} does not exist; plan and review it")
+                raise StalePlanError(
+                    f"nothing was written: the saved plan {path} does not exist; create and review the plan of "
+                    "this tenant"
+                )
             self._open[tenant] = ApprovedPlan(read_plan(path), self._max_age)
         return self._open[tenant]
 
@@ -241,17 +253,17 @@ class Approvals:
         return self.of(tenant).shows_names
 
     def check_count(self, tenants: Sequence[str]) -> None:
-        """Raise StalePlanError if there is one saved plan or approval id for several tenants."""
+        """Raise StalePlanError if the run has several tenants but only one saved plan or approval id."""
         if self._only.approval_id and len(tenants) > 1:
-            raise StalePlanError("an approval id is for one tenant: name it with --tenant")
+            raise StalePlanError("an approval id is for one tenant: select the tenant with --tenant")
         if self._only.saved and len(tenants) > 1:
             raise StalePlanError(
-                "a saved plan is for one tenant: name it with --tenant, or use one plan per tenant with {tenant} in "
-                "the name"
+                "a saved plan is for one tenant: select the tenant with --tenant, or use one plan per tenant "
+                "with {tenant} in the file name"
             )
 
     def release(self, tenant: str) -> None:
-        """Forget the saved plan of a tenant that ended."""
+        """Remove the saved plan of an ended tenant from memory."""
         self._open.pop(tenant, None)
 
     def check_tip(self, config: str | None) -> None:
@@ -282,8 +294,8 @@ BRANCHES = "refs/heads/"
 def refuse_unless_tip(branch: str, config: str | None) -> None:
     """Raise an error unless HEAD is the tip of `branch`.
 
-    The tip comes from the API of the hosting service, not from `git fetch`. reconciler runs git without the network,
-    credentials or the settings of the repository.
+    The tip comes from the API of the hosting service. `git fetch` is not an option, because reconciler runs git without
+    the network, credentials or the settings of the repository.
 
     Raises:
         StalePlanError: if the tip is another commit.
@@ -294,8 +306,8 @@ def refuse_unless_tip(branch: str, config: str | None) -> None:
     tip = retry_blocking(partial(_tip_of, name), RetryPolicy(ATTEMPTS), (TransientForgeError,))
     if tip != head:
         raise StalePlanError(
-            f"nothing was written: superseded by {tip}, the tip of {quote_text(name)}; the checkout of this run "
-            f"is at {head}"
+            f"nothing was written: the checkout of this run, {head}, is superseded by {tip}, the tip of "
+            f"{quote_text(name)}"
         )
 
 

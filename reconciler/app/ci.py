@@ -18,13 +18,13 @@ from reconciler.output.source_links import COMMIT, DEFAULT_CONFIG, Run, SourceLi
 
 SUMMARY, OUTPUT = "GITHUB_STEP_SUMMARY", "GITHUB_OUTPUT"
 SUMMARY_BYTES = 1_000_000
-"""The maximum size of a summary. The limit of GitHub is 1 MiB per step."""
+"""The maximum size of a step summary in bytes. GitHub allows 1 MiB per step."""
 
 
 def source_links(config: str | None) -> SourceLinks:
-    """Return the links to source files in the repository of the job. Without a job, use the current folder.
+    """Return the links to source files in the repository of the CI job. Outside a CI job, use the current folder.
 
-    `config` is the path of the configuration. Outside the repository, only its file name is shown.
+    `config` is the path of the configuration. A configuration outside the repository is shown by its file name only.
 
     Sources: https://docs.github.com/en/actions/reference/variables-reference and
     https://docs.gitlab.com/ci/variables/predefined_variables/
@@ -55,7 +55,7 @@ def source_links(config: str | None) -> SourceLinks:
 def _head_of_request(path: str) -> str:
     """Return the head commit of the pull request in the event file at `path`, or an empty string.
 
-    It replaces GITHUB_SHA, which is a merge commit that reviewers never see.
+    The head commit replaces GITHUB_SHA, which is a merge commit unknown to reviewers.
     """
     try:
         event = json.loads(Path(path).read_bytes()) if path else None
@@ -66,11 +66,11 @@ def _head_of_request(path: str) -> str:
 
 
 def run_evidence() -> dict[str, str]:
-    """Return who runs the program (the user of the CI job, otherwise of this machine), and the commit of the CI job."""
+    """Return the user and the commit of the CI job. Outside a CI job, return the user of this machine."""
     environ = os.environ
     try:
         user = environ.get("GITHUB_ACTOR") or environ.get("GITLAB_USER_LOGIN") or getpass.getuser()
-    except (AttributeError, ImportError, KeyError, OSError):  # the user has no name on this machine
+    except (AttributeError, ImportError, KeyError, OSError):  # the operating system has no name for the user
         user = ""
     commit = source_links(None).commit
     return {name: text for name, text in (("user", user), ("commit", commit)) if text}
@@ -79,31 +79,31 @@ def run_evidence() -> dict[str, str]:
 def write_step_summary(markdown: Callable[[], str]) -> None:
     """Add Markdown to the step summary of GitHub Actions.
 
-    Elsewhere, `markdown` is not called. Raises ReconcilerError.
+    Outside GitHub Actions, `markdown` is not called. Raises ReconcilerError if the summary cannot be written.
     """
     _append(SUMMARY, markdown)
 
 
 def write_step_outputs(values: Callable[[], Mapping[str, str]]) -> None:
-    """Set step outputs of GitHub Actions. Elsewhere, `values` is not called. Raises ReconcilerError."""
+    """Set step outputs of GitHub Actions. Outside GitHub Actions, `values` is not called. Raises ReconcilerError."""
     _append(OUTPUT, lambda: "".join(f"{name}={value}\n" for name, value in values().items()))
 
 
 def write_exit_code(code: int) -> None:
-    """Set the step output `exit_code` of GitHub Actions. Errors are ignored, because the run has ended."""
+    """Set the step output `exit_code` of GitHub Actions. Errors are ignored, because the run has already ended."""
     with suppress(ReconcilerError):
         write_step_outputs(lambda: {"exit_code": str(int(code))})
 
 
 def step_files() -> Iterator[tuple[str, Path]]:
-    """Yield the environment variable and the path of each output file of the GitHub Actions step."""
+    """Yield the environment variable and the path of the step summary and the step outputs of GitHub Actions."""
     for variable in (SUMMARY, OUTPUT):
         if _in_github() and os.environ.get(variable):
             yield variable, Path(os.environ[variable])
 
 
 REQUEST_VARIABLES = ("CI_MERGE_REQUEST_IID", "SYSTEM_PULLREQUEST_PULLREQUESTID", "BITBUCKET_PR_ID", "CHANGE_ID")
-"""The variables with the number of a request: GitLab, Azure DevOps, Bitbucket, Jenkins."""
+"""The variables with the number of the pull or merge request in GitLab, Azure DevOps, Bitbucket and Jenkins."""
 RUN_VARIABLES = (
     ("GITHUB_ACTIONS", "GITHUB_RUN_ID"),
     ("GITLAB_CI", "CI_PIPELINE_ID"),
@@ -111,11 +111,11 @@ RUN_VARIABLES = (
     ("BITBUCKET_BUILD_NUMBER", "BITBUCKET_BUILD_NUMBER"),
     ("JENKINS_URL", "BUILD_NUMBER"),
 )
-"""For each CI service, a variable that only its jobs have, and the variable with the number of the run."""
+"""For each CI service, a variable that identifies the service, and the variable with the number of the run."""
 
 
 def run_number() -> str:
-    """Return the number of the workflow run or pipeline of this job, or ""."""
+    """Return the number of the workflow run or pipeline of this CI job, or an empty string outside a CI job."""
     for sign, variable in RUN_VARIABLES:
         if os.environ.get(sign, "").strip():
             number = os.environ.get(variable, "").strip()
@@ -124,11 +124,11 @@ def run_number() -> str:
 
 
 ATTEMPT_VARIABLES = (("GITHUB_ACTIONS", "GITHUB_RUN_ATTEMPT"), ("TF_BUILD", "SYSTEM_JOBATTEMPT"))
-"""For each CI service that counts attempts, a variable that only its jobs have, and the variable with the number."""
+"""For each CI service with numbered attempts, a variable that identifies the service, and the number's variable."""
 
 
 def attempt_number() -> int:
-    """Return the number of the attempt of this workflow run or job. It is 1 if the CI service does not count."""
+    """Return the number of the attempt of this CI job. Return 1 if the CI service does not number attempts."""
     for sign, variable in ATTEMPT_VARIABLES:
         number = os.environ.get(variable, "").strip()
         if os.environ.get(sign, "").strip() and re.fullmatch("[1-9][0-9]{0,8}", number, re.ASCII):
@@ -137,7 +137,7 @@ def attempt_number() -> int:
 
 
 def run_url() -> str:
-    """Return the URL of the page of this job's run, or an empty string.
+    """Return the URL of the web page of this CI run, or an empty string outside a CI job.
 
     Sources: the documentation of the predefined variables of GitHub Actions, GitLab CI, Azure Pipelines, Bitbucket
     Pipelines and Jenkins.
@@ -160,11 +160,13 @@ def run_url() -> str:
 def mask(secret: str) -> None:
     """Make GitHub Actions hide a secret in the log of the job.
 
-    The command contains the secret, so it is not written if stderr is a file.
+    The masking command contains the secret, so the command is not written if stderr is a regular file.
     """
     if not _in_github() or "\n" in secret or "\r" in secret:
         return
-    with suppress(OSError, ValueError):  # stderr is replaced by an object without a file
+    with suppress(
+        OSError, ValueError
+    ):  # a test or another program may have replaced stderr by an object without a file
         if not stat.S_ISREG(os.fstat(sys.stderr.fileno()).st_mode):
             sys.stderr.write(f"::add-mask::{secret.replace('%', '%25')}\n")
             sys.stderr.flush()

@@ -26,11 +26,11 @@ ANSI_CODES: Mapping[Style, str] = {
     Style.WARNING: "33",
     Style.ERROR: "31;1",
 }
-"""The parameters of the escape sequence for a colour (ECMA-48, SGR)."""
+"""The parameter of the ANSI escape sequence for each style (ECMA-48, SGR)."""
 
 
 class Console:
-    """Writes lines to stdout and stderr, in colour if the options and the stream allow it."""
+    """Writes lines to stdout and stderr. Lines have colours if both the options and the stream allow colours."""
 
     def __init__(self, options: GlobalOptions) -> None:
         self._color = options.color
@@ -54,11 +54,11 @@ class Console:
             self.info(lines)
 
     def data(self, value: object) -> None:
-        """Write exactly one JSON object to stdout."""
+        """Write `value` as one JSON object to stdout."""
         self.text(json_text(value))
 
     def text(self, text: str) -> None:
-        """Write `text` to stdout without escaping. It must not contain unescaped text from others."""
+        """Write `text` to stdout without escaping. `text` must not contain unescaped text from files or tenants."""
         _write(sys.stdout, text)
 
     def info(self, lines: Iterable[Line]) -> None:
@@ -71,16 +71,22 @@ class Console:
         self.info([line(Span(visible(text), Style.WARNING))])
 
     def problems(self, problems: Iterable[Problem], texts: Mapping[str, str]) -> None:
-        """Write problems to stderr. On a terminal, also show the lines of the files."""
+        """Write problems to stderr. On a terminal, also show the affected lines of the files."""
         self._write_stderr(problem_lines(problems, texts, excerpts=sys.stderr.isatty()))
 
     def error(self, message: str, tenant: str = "") -> None:
-        """Write an error message to stderr. `tenant` names the failed tenant if there are several."""
+        """Write an error message to stderr.
+
+        `tenant` is the name of the failed tenant if the run has several tenants.
+        """
         prefix = f"{visible(tenant)}: " if tenant else ""
         self._write_stderr([line(Span("error:", Style.ERROR), " ", prefix, visible(message))])
 
     def failure(self, error: ReconcilerError, tenant: str = "") -> None:
-        """Write an error to stderr: its message, or all of its problems. A CrashError also has a traceback."""
+        """Write an error to stderr: the message, or every problem of a ProblemsError.
+
+        A CrashError also prints its traceback.
+        """
         if isinstance(error, CrashError):
             self._write_stderr(line(visible(each)) for each in error.trace.splitlines())
         if not isinstance(error, ProblemsError):
@@ -113,7 +119,10 @@ class Console:
             self._status_line = text
 
     def _write_stderr(self, lines: Iterable[Line]) -> None:
-        """Write to stderr. Errors are ignored, because a closed stderr must not stop a run that changes a tenant."""
+        """Write lines to stderr.
+
+        Errors are ignored, because a closed stderr must not stop a run that changes a tenant.
+        """
         with suppress(OSError):
             text = self._render(sys.stderr, lines)
             _write(sys.stderr, f"{_erase(self._status_line)}{text}{self._status_line}")
@@ -132,24 +141,27 @@ class Console:
 
 
 COLOR_TERMINALS = ("WT_SESSION", "ConEmuANSI", "ANSICON", "TERM", "GITHUB_ACTIONS")
-"""Variables of terminals on Windows that show colours. The old console shows the codes as text."""
+"""The environment variables that Windows terminals with colours set.
+
+The old Windows console shows escape codes as text.
+"""
 
 
 def terminal_knows_colors(system: str, environment: Mapping[str, str]) -> bool:
-    """Return whether a terminal on this system (`sys.platform`) shows colours."""
+    """Return whether a terminal on the platform `system` (a value of `sys.platform`) shows colours."""
     if environment.get("TERM") == "dumb":
         return False
     return system != "win32" or any(environment.get(name) for name in COLOR_TERMINALS)
 
 
 def _write(stream: IO[str], text: str) -> None:
-    """Write and flush, so that the text appears at once and a full disk is noticed before the tenant is changed."""
+    """Write text and flush it, so that the text appears at once and a full disk is an error at once."""
     stream.write(text)
     stream.flush()
 
 
 def _erase(text: str) -> str:
-    """Return the characters that erase a text from the current line. They work on every terminal."""
+    """Return the characters that erase `text` from the current line. The characters work on every terminal."""
     return f"\r{' ' * len(text)}\r" if text else ""
 
 
@@ -163,7 +175,7 @@ def _span_to_ansi(span: Span) -> str:
 
 
 class Progress:
-    """Counts the outcomes of changes. Shows the number on stderr if it is a terminal."""
+    """Counts the outcomes of changes. If stderr is a terminal, the last line shows the count."""
 
     def __init__(self, console: Console) -> None:
         self._console = console
@@ -171,17 +183,17 @@ class Progress:
         self._count = 0
 
     def add(self, changes: int) -> None:
-        """Add the changes of a run to the total."""
+        """Add the number of changes of a run to the total."""
         self._total += changes
         self._show()
 
     def on_outcome(self, _: Outcome) -> None:
-        """Count an outcome."""
+        """Count one outcome."""
         self._count += 1
         self._show()
 
     def clear(self) -> None:
-        """Remove the number from the terminal."""
+        """Remove the count from the terminal."""
         self._console.set_status_line("")
 
     def _show(self) -> None:

@@ -1,4 +1,4 @@
-"""Read the files of other tools from disk for `import --from`."""
+"""Read the files of auth0-deploy-cli and Terraform from disk for `import --from`."""
 
 import json
 import os
@@ -33,7 +33,7 @@ FOLDERS: Mapping[str, FileKind] = {
     "clients": FileKind.CLIENT,
     "organizations": FileKind.ORGANIZATION,
 }
-"""The folders of auth0-deploy-cli that an import reads."""
+"""The folders of auth0-deploy-cli that an import reads, with the kind of file in each folder."""
 YAML_SUFFIXES = frozenset({".yaml", ".yml"})
 TENANT_FILES = ("tenant.yaml", "tenant.yml")
 MAPPING = re.compile(r".*\.json=[^=/]+")
@@ -42,7 +42,11 @@ SETTING_PREFIXES = ("AUTH0_", "EXCLUDED_", "INCLUDED_")
 
 @dataclass(frozen=True, slots=True)
 class ForeignSource:
-    """What `import --from` reads: paths by the name of their tenant (None for all), and configuration files."""
+    """The input of `import --from`.
+
+    `paths` maps tenant names to paths, with None for all tenants. `mappings` maps tenant names to configuration files
+    of auth0-deploy-cli.
+    """
 
     paths: Mapping[str | None, Sequence[Path]]
     mappings: Mapping[str, Path] = field(default_factory=dict)
@@ -51,7 +55,7 @@ class ForeignSource:
 def parse_source(paths: Sequence[str], mappings: Sequence[str]) -> ForeignSource:
     """Parse the arguments PATH or PATH=TENANT, and FILE=TENANT of --mappings. Raises ReconcilerError.
 
-    With --mappings, an argument FILE.json=TENANT is another value of this option.
+    With --mappings, an argument FILE.json=TENANT is treated as another value of --mappings.
     """
     if mappings:
         more = [text for text in paths if MAPPING.fullmatch(text) and not Path(text).exists()]
@@ -64,22 +68,28 @@ def parse_source(paths: Sequence[str], mappings: Sequence[str]) -> ForeignSource
         else:
             by_tenant[None].append(Path(text))
     if None in by_tenant and len(by_tenant) > 1:
-        raise ReconcilerError("name a tenant for each PATH (PATH=TENANT) or for none")
+        raise ReconcilerError("add a tenant to every PATH (PATH=TENANT), or to no PATH")
     files: dict[str, Path] = {}
     for text in mappings:
         path, is_named, tenant = text.rpartition("=")
         if not is_named or not path or not tenant:
-            raise ReconcilerError(f"--mappings {text}: name the file and its tenant, like config-dev.json=dev")
+            raise ReconcilerError(
+                f"--mappings {text}: write the file and its tenant as FILE=TENANT, for example config-dev.json=dev"
+            )
         if tenant in files:
-            raise ReconcilerError(f"--mappings names two files for the tenant {quote_text(tenant)}")
+            raise ReconcilerError(
+                f"--mappings contains two files for the tenant {quote_text(tenant)}; use one file per tenant"
+            )
         files[tenant] = Path(path)
     if None not in by_tenant and (unused := [name for name in files if name not in by_tenant]):
-        raise ReconcilerError(f"--mappings names the tenant {quote_text(unused[0])}, but no PATH is for it")
+        raise ReconcilerError(
+            f"--mappings contains the tenant {quote_text(unused[0])}, but no PATH has this tenant; add a PATH"
+        )
     return ForeignSource(by_tenant, files)
 
 
 def tenant_names(options: GlobalOptions, config: Config, source: ForeignSource) -> list[str]:
-    """Return the tenants that the files are for. Without tenants in the configuration, it may be ANY_TENANT.
+    """Return the names of the tenants to import. The only name is ANY_TENANT if no tenant is configured or selected.
 
     Raises:
         ReconcilerError: if a file does not exist, or the options and the configuration select no tenant.
@@ -99,7 +109,7 @@ def tenant_names(options: GlobalOptions, config: Config, source: ForeignSource) 
 
 
 IsSelected = Callable[[NamedGrant], bool]
-"""Returns whether the options select a grant."""
+"""A function that returns whether the options select a grant."""
 
 
 def read_deploy_source(
@@ -130,7 +140,7 @@ def _deploy_tenant(config: Config, name: str, file: Path | None) -> DeployTenant
 
 
 def tenant_domain(declared: Tenant | None, domain: object, name: str, file: str) -> str | None:
-    """Return the host in the identifiers of a tenant's own APIs, or None if it is not known.
+    """Return the host in the identifiers of a tenant's own APIs, or None if the host is unknown.
 
     Args:
         declared: The tenant in the configuration, or None.
@@ -146,14 +156,14 @@ def tenant_domain(declared: Tenant | None, domain: object, name: str, file: str)
         return host
     if host and not any(is_same_host(host, each) for each in declared.hosts):
         raise ReconcilerError(
-            f"{file} is for {host}, but the domain of the tenant {quote_text(name)} is {declared.host}; "
-            "name its own file"
+            f"{file} is for {host}, but the domain of the tenant {quote_text(name)} is {declared.host}; use "
+            f"the file for {declared.host}"
         )
     return declared.identity_host
 
 
 def _settings(file: Path) -> Mapping[str, object]:
-    """Return the content of a configuration file of auth0-deploy-cli, or of a file with keywords only."""
+    """Return the settings in a configuration file of auth0-deploy-cli. A file may also contain only keywords."""
     data = read_json(file)
     if not isinstance(data, dict):
         raise ReconcilerError(f"{name_of(file)} is not a configuration of auth0-deploy-cli: it is not a JSON object")
@@ -163,7 +173,7 @@ def _settings(file: Path) -> Mapping[str, object]:
 
 
 def read_json(file: Path) -> object:
-    """Return the content of a JSON file. Raises ReconcilerError if it cannot be read."""
+    """Return the content of a JSON file. Raises ReconcilerError if the file cannot be read or is not valid JSON."""
     try:
         return json.loads(read_text(file))
     except (RecursionError, ValueError) as error:
@@ -171,7 +181,7 @@ def read_json(file: Path) -> object:
 
 
 def read_text(file: Path) -> str:
-    """Return the text of a file. Raises ReconcilerError if it cannot be read or is too large."""
+    """Return the text of a file. Raises ReconcilerError if the file cannot be read or is too large."""
     if not file.exists():
         raise ReconcilerError(f"{name_of(file)} does not exist; check the path")
     content = read(file, MAX_BYTES)
@@ -184,14 +194,17 @@ def read_text(file: Path) -> str:
 
 
 def _deploy_files(path: Path) -> Iterator[DeployFile]:
-    """Yield the files of auth0-deploy-cli at a path. Raises ReconcilerError if there are no grants."""
+    """Yield the files of auth0-deploy-cli at a path. Raises ReconcilerError if the path has no grants."""
     if path.suffix.lower() in YAML_SUFFIXES and not path.is_dir():
         yield DeployFile(name_of(path), read_text(path))
     elif path.suffix.lower() == ".json" and not path.is_dir():
         yield DeployFile(name_of(path), read_text(path), FileKind.GRANT)
     elif not path.is_dir():
         read_text(path)
-        raise ReconcilerError(f"{name_of(path)} is not a file of auth0-deploy-cli: name tenant.yaml or its folder")
+        raise ReconcilerError(
+            f"{name_of(path)} is not a file of auth0-deploy-cli; use tenant.yaml or the folder that contains "
+            "tenant.yaml"
+        )
     elif (path / "grants").is_dir():
         for folder, kind in FOLDERS.items():
             for file in sorted((path / folder).glob("*.json")):
@@ -212,7 +225,9 @@ def read_terraform_source(
         workspace_of(options.config).refuse_outside_links(paths)
         tenants = [name] if name is not None else names
         if len(paths) > 1 or len(tenants) > 1:
-            raise ReconcilerError("a state belongs to one tenant: name a tenant for each file, like state.json=dev")
+            raise ReconcilerError(
+                "a Terraform state belongs to one tenant; add a tenant to each file, for example state.json=dev"
+            )
         results.append(_read_state(config, tenants[0], paths[0], is_selected))
     return join_results(results)
 
@@ -222,7 +237,7 @@ def _read_state(config: Config, name: str, path: Path, is_selected: IsSelected) 
         raise ReconcilerError(f"{name_of(path)} is a folder; run `{SHOW}` in the folder and import state.json")
     text = read_text(path)
     if path.suffix == ".tf" or (reason := wrong_document(text)):
-        reason = wrong_document(text) or f"is not a state; run `{SHOW}` and import state.json"
+        reason = wrong_document(text) or f"is not a Terraform state; run `{SHOW}` and import state.json"
         raise ReconcilerError(f"{name_of(path)} {reason}")
     declared = config.tenants.get(name)
     target = declared.target if declared else TargetTenant(name, {})
@@ -232,5 +247,5 @@ def _read_state(config: Config, name: str, path: Path, is_selected: IsSelected) 
 
 SourceReader = Callable[[GlobalOptions, Config, ForeignSource, IsSelected], ForeignGrants]
 READERS: Mapping[str, SourceReader] = {"deploy-cli": read_deploy_source, "terraform": read_terraform_source}
-"""The reader of each tool."""
+"""For each tool, the function that reads the files of the tool."""
 TITLES: Mapping[str, str] = {"deploy-cli": "auth0-deploy-cli", "terraform": "Terraform"}

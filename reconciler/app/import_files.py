@@ -47,13 +47,10 @@ SCOPE_SETS = "scope_sets"
 class FileImportOptions:
     """The options of `import --from`.
 
-    Attributes:
-        tool: The tool that the files belong to.
-        paths: The files or folders. `PATH=TENANT` is for one tenant.
-        mappings: `FILE=TENANT`: the configuration file of auth0-deploy-cli for each tenant.
-        folder: The folder for the new files.
-        grant_filter: The grants to import.
-        variables: Whether texts that differ regularly between tenants become variables.
+    Attributes: tool: The tool that wrote the files. paths: The files or folders. `PATH=TENANT` is for one tenant.
+    mappings: `FILE=TENANT`: the configuration file of auth0-deploy-cli for each tenant. folder: The folder for the new
+    files. grant_filter: The grants to import. variables: Whether texts with a regular difference between tenants become
+    variables.
     """
 
     tool: str
@@ -67,10 +64,10 @@ class FileImportOptions:
 def import_files(
     options: GlobalOptions, console: Console, file_options: FileImportOptions, request_options: RequestOptions
 ) -> Exit:
-    """Write grant files, and the settings that they need to reconciler.yaml. With credentials, plan.
+    """Write grant files, and add the required settings to reconciler.yaml. If credentials are set, plan afterwards.
 
     Raises:
-        ReconcilerError: if the files have problems. Then nothing is written.
+        ReconcilerError: if the files have problems. In this case, nothing is written.
     """
     config = load_config(options.config)
     source = parse_source(file_options.paths, file_options.mappings)
@@ -125,7 +122,7 @@ def _settings(config: Config, found: ForeignGrants, new: Mapping[str, Sequence[N
     """Return the settings to add to reconciler.yaml: new tenants, variables and protected grants.
 
     Raises:
-        ReconcilerError: if a tenant is new and its domain is not known, or if a variable has another value already.
+        ReconcilerError: if the domain of a new tenant is unknown, or if a variable already has another value.
     """
     tenants: dict[str, Any] = {}
     prefixes = _credential_prefixes([name for name in new if name not in config.tenants])
@@ -146,7 +143,7 @@ def _settings(config: Config, found: ForeignGrants, new: Mapping[str, Sequence[N
 
 
 def _with_shared_sets(settings: dict[str, Any], every_tenant: Collection[str]) -> dict[str, Any]:
-    """Move the scope sets that are equal in all tenants to the top of the configuration."""
+    """Move scope sets to the top of the configuration if all tenants have the same scope set."""
     by_tenant = {name: each.get(SCOPE_SETS, {}) for name, each in settings.get("tenants", {}).items()}
     shared = {
         name: scopes
@@ -164,9 +161,9 @@ def _with_shared_sets(settings: dict[str, Any], every_tenant: Collection[str]) -
 
 
 def _credential_prefixes(names: Sequence[str]) -> dict[str, str]:
-    """Return a prefix for the credentials of each new tenant, such as AUTH0_PROD_, if there are several.
+    """Return a prefix for the credentials of each new tenant, such as AUTH0_PROD_, if several tenants are new.
 
-    With the default prefix, one environment could have the credentials of one tenant only.
+    With the default prefix, one environment could contain the credentials of only one tenant.
     """
     prefixes = {name: f"AUTH0_{re.sub('[^A-Z0-9]+', '_', name.upper()).strip('_')}_" for name in names}
     are_unique = len(set(prefixes.values())) == len(names) > 1 and "AUTH0__" not in prefixes.values()
@@ -197,11 +194,11 @@ def _variables(name: str, declared: Tenant | None, found: ForeignGrants) -> dict
 
 
 def _missing(tenant: str, setting: str, wanted: Mapping[str, T], known: Mapping[str, T]) -> dict[str, T]:
-    """Return the wanted items that are not known. Raises ReconcilerError if one has another value."""
+    """Return the wanted items that `known` lacks. Raises ReconcilerError if `known` has another value for an item."""
     if different := [each for each, value in wanted.items() if known.get(each, value) != value]:
         raise ReconcilerError(
-            f"the tenant {quote_text(tenant)} already has {join_some(different)} with another value under {setting}; "
-            "rename it there, or rename the keyword"
+            f"the tenant {quote_text(tenant)} already has {join_some(different)} with another value under "
+            f"{setting}; rename the setting in reconciler.yaml, or rename the keyword"
         )
     return {each: value for each, value in wanted.items() if each not in known}
 
@@ -226,7 +223,7 @@ def _without_reason(item: Mapping[str, str]) -> dict[str, str]:
 def plan_imported(
     options: GlobalOptions, console: Console, names: Sequence[str], folder: Path, request_options: RequestOptions
 ) -> Exit:
-    """Plan for the tenants that the environment has credentials for. Print how to plan for the others."""
+    """Plan for the tenants with credentials in the environment. Print how to plan for the other tenants."""
     config = load_config(options.config)
     tenants = [config.tenants[name] for name in names if name in config.tenants]
     ready = [tenant for tenant in tenants if _has_credentials(tenant, is_only=len(tenants) == 1)]
@@ -266,7 +263,7 @@ def _has_credentials(tenant: Tenant, *, is_only: bool) -> bool:
 def _next_steps(options: GlobalOptions, names: Sequence[str], tenants: Sequence[Tenant]) -> Iterator[str]:
     config = f" --config {options.config}" if options.config else ""
     if not tenants:
-        yield "To plan: set AUTH0_DOMAIN, AUTH0_CLIENT_ID and AUTH0_CLIENT_SECRET, then reconciler plan"
+        yield "To plan, set AUTH0_DOMAIN, AUTH0_CLIENT_ID and AUTH0_CLIENT_SECRET, then run reconciler plan"
         return
     yield "To plan, set the credentials of each tenant, then:"
     for name in names:

@@ -1,4 +1,4 @@
-"""Import: write grant files for undeclared grants of a tenant, then plan."""
+"""Import undeclared grants of a tenant: write grant files, then plan."""
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -27,14 +27,14 @@ from reconciler.output.text.lists import import_lines, left_out_lines
 from reconciler.output.text.plan import plan_lines
 
 SCHEMA = Path("schemas", "grants.schema.json")
-"""The schema of grant files for editors, relative to the configuration."""
+"""The path of the JSON Schema of grant files for editors, relative to the configuration."""
 
 
 @dataclass(frozen=True, slots=True)
 class ImportOptions:
     """The options of an import. `confirm` receives the number of grants and returns whether to write files.
 
-    With `variables`, texts that differ regularly between several tenants become variables.
+    With `variables`, texts with a regular difference between several tenants become variables.
     """
 
     folder: Path
@@ -49,7 +49,8 @@ def import_grants(
     """Write files for the selected undeclared grants, then plan.
 
     Raises:
-        ReconcilerError: if the existing files are invalid or the tenant cannot be read. Then nothing is written.
+        ReconcilerError: if the existing files are invalid or the tenant cannot be read. In this case, nothing is
+            written.
     """
     folder = import_options.folder
     check_folder(options, folder)
@@ -87,21 +88,27 @@ def import_grants(
 def open_tenant(
     options: GlobalOptions, console: Console, folders: Sequence[Path], request_options: RequestOptions
 ) -> Iterator[tuple[TenantRuns, list[TenantSession]]]:
-    """Open the only selected tenant with the grants in `folders`. Raises ReconcilerError if several are selected."""
+    """Open the only selected tenant with the grants in `folders`.
+
+    Raises ReconcilerError if several tenants are selected.
+    """
     with tenant_runs(options, PlanOptions(), request_options, console, folders) as tenants:
         if tenants.are_several:
-            raise ReconcilerError("import --update works on one tenant at a time: name one with --tenant")
+            raise ReconcilerError("import --update works on one tenant at a time: select the tenant with --tenant")
         with tenants.opened() as sessions:
             yield tenants, sessions
 
 
 def grant_folders(options: GlobalOptions, folder: Path) -> list[Path]:
-    """Return the folders with grants. They may be missing before the first import."""
+    """Return the folders that contain grants. Before the first import, the folders may be missing."""
     return [path for path in (Path(options.grants), folder) if lexists(path)]
 
 
 def declared_keys(session: TenantSession, observation: Observation) -> Collection[Key]:
-    """Return the keys of declared grants. Raises like `TenantSession.plan` for the existing files."""
+    """Return the keys of the grants that the files declare.
+
+    Raises like `TenantSession.plan` if the files are invalid.
+    """
     if not session.declared.specs:
         return ()
     session.plan(observation)
@@ -110,14 +117,15 @@ def declared_keys(session: TenantSession, observation: Observation) -> Collectio
 
 
 def _file_header(session: TenantSession, options: GlobalOptions, folder: Path) -> FileHeader:
-    """Return the header of the new files. It names the tenant if the configuration has several."""
+    """Return the header of the new files. The header mentions the tenant if the configuration has several tenants."""
     schema = session.folder.parent / SCHEMA
     editor_comments = [f"yaml-language-server: $schema={relative_path(schema, folder)}"] if schema.exists() else []
     tenants = load_config(options.config).tenants
     name = session.tenant.name
     if tenants and name not in tenants:
         raise ReconcilerError(
-            f"{name} is not a tenant of the configuration, so the new files cannot name it; add it to the configuration"
+            f"the configuration has no tenant {name}, so the new files cannot mention the tenant; add {name} "
+            "to the configuration"
         )
     only_tenant = name if name in tenants and len(tenants) > 1 else None
     return FileHeader([*editor_comments, f"Imported from {session.tenant.title}."], only_tenant)
@@ -140,7 +148,7 @@ def _file_texts(
 
 
 def check_folder(options: GlobalOptions, folder: Path) -> None:
-    """Raise ReconcilerError if the folder is not writable or a link in its path leaves the workspace."""
+    """Raise ReconcilerError if the folder is not writable or if a link in its path points outside the workspace."""
     workspace_of(options.config).refuse_outside_links([folder])
     try:
         check_new_folder(folder)
@@ -158,7 +166,7 @@ def _write(folder: Path, texts: dict[Path, str]) -> None:
 
 
 def reload_grants(session: TenantSession, options: GlobalOptions, folders: Sequence[Path]) -> TenantSession:
-    """Return the session with the grants in the files loaded again."""
+    """Return the session with the grants from the files on disk."""
     declared = load_grants(options, load_config(options.config), [session.tenant], folders)
     return replace(session, declared=declared.at(session.tenant.target))
 
@@ -166,7 +174,7 @@ def reload_grants(session: TenantSession, options: GlobalOptions, folders: Seque
 def plan_again(
     tenants: TenantRuns, session: TenantSession, observation: Observation, console: Console, *, verbose: bool
 ) -> None:
-    """Plan like `reconciler plan`, but reuse `observation` instead of reading the tenant again."""
+    """Plan like `reconciler plan`, but with `observation` instead of a new read of the tenant."""
     (tenant_result,) = tenants.run_open([session], lambda each: each.plan_from(observation))
     plan = tenant_result.result.plan
     console.problems(session.warnings(plan), session.declared.texts)

@@ -1,4 +1,4 @@
-"""`import` for several tenants: write grant files that the tenants share, then plan for each of them."""
+"""`import` for several tenants: write grant files that all tenants share, then plan for each tenant."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -32,7 +32,8 @@ def import_tenants(
     """Write files for the selected undeclared grants of several tenants, then plan.
 
     Raises:
-        ReconcilerError: if the existing files are invalid or any tenant cannot be read. Then nothing is written.
+        ReconcilerError: if the existing files are invalid or if a tenant cannot be read. In this case, nothing is
+            written.
     """
     folder = import_options.folder
     check_folder(options, folder)
@@ -40,7 +41,7 @@ def import_tenants(
     with tenant_runs(options, PlanOptions(), request_options, console, folders) as runs, runs.opened() as sessions:
         config = load_config(options.config)
         if unnamed := [each.tenant.name for each in sessions if each.tenant.name not in config.tenants]:
-            raise ReconcilerError(f"{unnamed[0]} is not a tenant of the configuration; add it to {config.file}")
+            raise ReconcilerError(f"{unnamed[0]} is not a tenant of the configuration; add the tenant to {config.file}")
         results = runs.run_open(sessions, TenantSession.observe_all)
         imports = {each.session.tenant.name: _select(each, import_options) for each in results if not runs.failed}
         if runs.failed:
@@ -115,7 +116,7 @@ def _plan(
     console: Console,
     import_options: ImportOptions,
 ) -> None:
-    """Plan for each tenant from what was read before the import."""
+    """Plan for each tenant with the observation from before the import."""
     observed = {each.session.tenant.name: each.result for each in results}
     folders = grant_folders(options, import_options.folder)
     if not folders:

@@ -1,4 +1,4 @@
-"""Handle signals and deadlines of a run."""
+"""Handle signals and time limits of a run."""
 
 import asyncio
 import signal
@@ -17,19 +17,23 @@ T = TypeVar("T")
 
 TIME_LIMIT_EXCEEDED = "time limit exceeded (--timeout)"
 REPEAT_SECONDS = 0.5
-"""The timer fires repeatedly, because Python ignores exceptions that are raised in some callbacks."""
+"""The interval of the timer in seconds.
+
+The timer repeats, because Python ignores exceptions raised in some callbacks.
+"""
 MIN_TIMER_SECONDS = 0.001
 
 
 class _DeadlineError(BaseException):
-    """The time limit is exceeded. Not an Exception, because `except Exception` must not catch it."""
+    """The run exceeded its time limit. The class is not an Exception, because `except Exception` must not catch it."""
 
 
 @contextmanager
 def time_limit(seconds: float) -> Iterator[None]:
     """Stop the code in the context after `seconds`. The code must not write files and must not await.
 
-    The limit needs the main thread and a timer that Windows does not have. Elsewhere, there is no limit.
+    The time limit needs the main thread and `setitimer`, which Windows does not have. Without them, the time is not
+    limited.
 
     Raises:
         ReconcilerError: if the time limit is exceeded.
@@ -56,9 +60,9 @@ def _raise_deadline_error(_number: int, _frame: object) -> None:
 
 
 HANGUP = getattr(signal, "SIGHUP", None)
-"""The signal of a closed terminal or a dropped connection. Windows does not have it."""
+"""The signal for a closed terminal or a dropped connection, or None on Windows."""
 BREAK = getattr(signal, "SIGBREAK", None)
-"""The signal of Ctrl-Break. Only Windows has it."""
+"""The signal for Ctrl-Break on Windows, or None on other systems."""
 EXIT_CODES = {
     number: code
     for number, code in (
@@ -69,9 +73,9 @@ EXIT_CODES = {
     )
     if number is not None
 }
-"""The exit code after each signal."""
+"""The exit code for each signal."""
 GRACE_SECONDS = 5.0
-"""The time for changes in progress to finish after an interruption."""
+"""The time in seconds that changes in progress get to finish after an interruption."""
 
 
 NOT_STARTED = "interrupted before it started"
@@ -80,7 +84,7 @@ NOT_STARTED = "interrupted before it started"
 class Interruption:
     """Handles signals for all runs of a command.
 
-    After the first signal, no new change starts, and the event `stopped` is set. After the second signal, or
+    After the first signal, no new change starts, and the event `stopped` is set. After the second signal or after
     GRACE_SECONDS, changes in progress are abandoned and the event `abandoned` is set.
     """
 
@@ -93,11 +97,11 @@ class Interruption:
 
     @property
     def exit_code(self) -> Exit | None:
-        """The exit code for the first signal, or None without a signal."""
+        """The exit code for the first signal, or None if no signal was received."""
         return EXIT_CODES[self._signals[0]] if self._signals else None
 
     def new_stop_signal(self) -> StopSignal:
-        """Return a new stop signal for a run. It is set if a signal was received already."""
+        """Return a new stop signal for a run. If the command has already received a signal, the stop signal is set."""
         new_stop_signal = StopSignal()
         self._stop_signals.append(new_stop_signal)
         if self._signals:
@@ -107,7 +111,7 @@ class Interruption:
         return new_stop_signal
 
     async def unless_stopped(self, work: Coroutine[Any, Any, T]) -> T:
-        """Return the result of `work`, which only reads. Raises NotStartedError after the first signal."""
+        """Return the result of `work`, which must not write. Raises NotStartedError after the first signal."""
         result = await run_unless(self.stopped, work)
         if result is None:
             raise self.not_started()
@@ -119,7 +123,7 @@ class Interruption:
             raise self.not_started()
 
     def not_started(self) -> NotStartedError:
-        """Return the error of a tenant that did not start before the first signal."""
+        """Return the error for a tenant that had not started at the first signal."""
         return NotStartedError(
             "interrupted before it was planned, so nothing was written", self.exit_code or Exit.FAILED
         )
@@ -153,9 +157,10 @@ class Interruption:
 def _signal_handlers(
     loop: asyncio.AbstractEventLoop, signals: Sequence[signal.Signals], handle: Callable[[signal.Signals], None]
 ) -> Iterator[None]:
-    """Call `handle` in the loop for each of `signals` while the context is open.
+    """Call `handle` in the event loop for each of `signals` while the context is open.
 
-    The event loop of Windows cannot handle signals. There, the handlers of Python pass them to the loop.
+    The event loop on Windows cannot handle signals. On Windows, Python signal handlers pass each signal to the event
+    loop.
     """
 
     def pass_to_loop(number: int, _frame: object) -> None:
@@ -166,6 +171,6 @@ def _signal_handlers(
             try:
                 loop.add_signal_handler(each, handle, each)
                 undo.callback(loop.remove_signal_handler, each)
-            except NotImplementedError:  # the event loop of Windows
+            except NotImplementedError:  # the event loop on Windows
                 undo.callback(signal.signal, each, signal.signal(each, pass_to_loop))
         yield

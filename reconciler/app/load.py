@@ -1,4 +1,4 @@
-"""Load the configuration and the grant files, from the checkout and from a git revision."""
+"""Load the configuration and the grant files from the checkout and from a git revision."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -47,10 +47,12 @@ DATA_FOLDER = ".reconciler"
 
 
 def load_config(file: str | None) -> Config:
-    """Return the configuration in `file`. The default is reconciler.yaml, or an empty configuration without it.
+    """Return the configuration in `file`.
+
+    Without `file`, use reconciler.yaml if it exists, or an empty configuration.
 
     Raises:
-        ReconcilerError: if a named file is missing or the configuration is invalid.
+        ReconcilerError: if `file` is missing or the configuration is invalid.
     """
     if file is None and not Path(DEFAULT_FILE).exists():
         return Config()
@@ -59,7 +61,7 @@ def load_config(file: str | None) -> Config:
 
 
 def parse_config_text(text: str, file: str) -> Config:
-    """Return the configuration that `file` has with this text. Raises ProblemsError if it is invalid."""
+    """Parse `text` as the content of the configuration `file`. Raises ProblemsError if the configuration is invalid."""
     path = Path(file)
     return _config(validate_config(path, text.encode()), path)
 
@@ -77,7 +79,7 @@ def _config(read: LoadedFile, path: Path) -> Config:
 
 
 def _misplaced_files(config: Config, read: LoadedFile) -> Iterator[Problem]:
-    """Yield a problem for each database or seed of a sandbox outside the workspace or behind a link."""
+    """Yield a problem for each sandbox database or seed file outside the workspace or behind a link."""
     sandboxes = [tenant for tenant in config.tenants.values() if tenant.kind is TenantKind.SANDBOX]
     workspace = workspace_of(config.file) if sandboxes else None
     for tenant in sandboxes:
@@ -89,9 +91,9 @@ def _misplaced_files(config: Config, read: LoadedFile) -> Iterator[Problem]:
 
 
 def select_names(config: Config, options: GlobalOptions) -> list[str]:
-    """Return the names in --tenant, or of all declared tenants with --all-tenants, or of the tenants in --wave.
+    """Return the names of the tenants that --tenant, --all-tenants, --wave and --shard select.
 
-    With --shard, return its part.
+    The result is empty if none of these options is set.
 
     Raises:
         ReconcilerError: if the options cannot be combined, or select no tenants.
@@ -108,12 +110,17 @@ def select_names(config: Config, options: GlobalOptions) -> list[str]:
     if options.shard is None:
         return names
     if not names:
-        raise ReconcilerError("--shard divides the selected tenants: add --all-tenants, or --tenant for each tenant")
+        raise ReconcilerError(
+            "--shard divides the selected tenants: add --all-tenants or --wave, or --tenant for each tenant"
+        )
     return options.shard.part(names)
 
 
 def _names_in_wave(config: Config, wave: str) -> list[str]:
-    """Return the names of the tenants in a wave. Raises ReconcilerError if it is not declared or has no tenants."""
+    """Return the names of the tenants in a wave.
+
+    Raises ReconcilerError if the wave is not declared or has no tenants.
+    """
     known = [each.name for each in config.rollout.waves]
     if wave not in known:
         advice = did_you_mean(wave, known) or f"declared are: {join_some(known) or 'none'}"
@@ -128,8 +135,8 @@ def load_config_at(revision: Revision, file: str) -> Config | None:
     """Return the configuration in `file` at a git revision, or None if the revision has no such file.
 
     Raises:
-        GitError: if git cannot read it.
-        ProblemsError: if it is invalid.
+        GitError: if git cannot read the file.
+        ProblemsError: if the configuration is invalid.
     """
     read = read_config_at(revision, Path(file))
     if read is None:
@@ -143,7 +150,7 @@ def load_config_at(revision: Revision, file: str) -> Config | None:
 
 
 def load_policy_config(policy: str | None, policy_at: str | None, file: str | None) -> Config | None:
-    """Return the configuration that contains the policy for --policy or --policy-at, or None without these options.
+    """Return the configuration with the policy for --policy or --policy-at, or None without these options.
 
     `policy` is a file. `policy_at` is a git revision. If the revision has no configuration `file`, return None.
 
@@ -158,32 +165,28 @@ def load_policy_config(policy: str | None, policy_at: str | None, file: str | No
 
 
 def data_folder(file: str | None) -> Path:
-    """Return the folder .reconciler, which is next to the configuration `file`. The file may not exist."""
+    """Return the folder .reconciler next to the configuration `file`. The configuration may not exist."""
     return Path(file or DEFAULT_FILE).parent / DATA_FOLDER
 
 
 def workspace_of(file: str | None) -> Workspace:
-    """Return the workspace of the configuration `file`. The file may not exist."""
+    """Return the workspace of the configuration `file`. The configuration may not exist."""
     return Workspace.around(Path(file or DEFAULT_FILE))
 
 
 SHARED_DOMAIN = "shared.invalid"
-"""A placeholder domain for the shared settings, which belong to no tenant."""
+"""A placeholder domain for the shared settings, which no tenant owns."""
 
 
 @dataclass(frozen=True, slots=True)
 class GrantFiles:
-    """The grants in the files, now and at the base, for all tenants.
+    """The grants that files declare for all tenants, now and at the revision of --base.
 
-    Attributes:
-        declared: The grants in the files now.
-        base: The grants in the files at the base, or None without --base.
-        rollback: The snapshot to restore, if the files are a snapshot.
-        targets_at_base: The tenants at the base by name. A missing tenant had no grants at the base.
-        config_changes: The changes of reconciler.yaml since the base.
-        tenants_at_base: The settings of the tenants at the base, by name.
-        notes: Notes for every plan.
-        history: The earlier versions of the files, or None without --prune-removed.
+    Attributes: declared: The declared grants now. base: The declared grants at the base, or None without --base.
+    rollback: The snapshot to restore, or None if the files are not a snapshot. targets_at_base: The tenants at the base
+    by name. A missing tenant had no grants at the base. config_changes: The changes of reconciler.yaml since the base.
+    tenants_at_base: The settings of the tenants at the base, by name. notes: The notes for every plan. history: The
+    earlier versions of the files, or None without --prune-removed.
     """
 
     declared: LoadedGrants
@@ -196,13 +199,13 @@ class GrantFiles:
     history: GrantHistory | None = None
 
     def removals(self, target: TargetTenant) -> tuple[Removal, ...] | None:
-        """Return the grants that earlier commits declare for a tenant, or None without --prune-removed."""
+        """Return the grants of a tenant that only earlier commits declare, or None without --prune-removed."""
         if self.history is None:
             return None
         return find_removals(self.history.declared, self.declared.at(target).specs, target)
 
     def at(self, target: TargetTenant) -> tuple[LoadedGrants, LoadedGrants | None]:
-        """Return the grants for one tenant, now and at the base."""
+        """Return the declared grants of one tenant, now and at the base."""
         declared = self.declared.at(target)
         if self.base is None:
             return declared, None
@@ -217,12 +220,12 @@ def load_grant_files(
     tenants: Sequence[Tenant],
     folders: Sequence[Path] | None = None,
 ) -> GrantFiles:
-    """Load the grants in the files, now and at the base. At the base, the variables of the base apply.
+    """Load the declared grants, now and at the base. The grants at the base use the variables of the base.
 
-    If the base has no valid configuration, the current variables apply.
+    If the base has no valid configuration, the grants at the base use the current variables.
 
     Raises:
-        GitError: if git cannot read the base, or if HEAD of a pull or merge request does not descend from it.
+        GitError: if git cannot read the base, or if HEAD of a pull or merge request does not descend from the base.
         ProblemsError: with every problem of the files. Problems at the base are errors only with --only-branch.
     """
     must_be_complete = bool(plan_options.deletes) or plan_options.base is not None
@@ -230,11 +233,11 @@ def load_grant_files(
     rollback = rollback_of(Path(options.grants), data_folder(options.config)) if folders is None else None
     if rollback and plan_options.deletes:
         raise ReconcilerError(
-            f"{plan_options.deletes} cannot be combined with a snapshot: a snapshot deletes exactly the grants that "
-            "the run created"
+            f"{plan_options.deletes} cannot be combined with a snapshot, because a snapshot deletes exactly "
+            "the grants that the run created"
         )
     if rollback and plan_options.selects:
-        raise ReconcilerError("a snapshot restores all grants of a run: omit PATHs, --client and --api")
+        raise ReconcilerError("a snapshot always restores all grants of a run; omit PATHs, --client and --api")
     if not plan_options.base and not plan_options.prune_removed:
         return GrantFiles(declared, rollback=rollback)
     option = "--base" if plan_options.base else "--prune-removed"
@@ -276,15 +279,17 @@ def load_grant_files(
 
 
 def _note_without_files(revision: Revision, options: GlobalOptions, *, only_branch: bool) -> str:
-    """Return a note saying that the base has no grant files. With --only-branch, raise ReconcilerError instead."""
+    """Return a note about a base without grant files. With --only-branch, raise ReconcilerError instead."""
     what = f"{visible(revision.name)} has no grant files in {name_of(Path(options.grants))}"
     if only_branch:
-        raise ReconcilerError(f"{what}, so --only-branch cannot recognize drift; omit it until the files exist there")
+        raise ReconcilerError(
+            f"{what}, so --only-branch cannot recognize drift; omit --only-branch until the base has grant files"
+        )
     return f"{what}: every change counts as a change of this branch"
 
 
 def _refuse_other_repository(grants: Path, repository: Repository, option: str) -> None:
-    """Raise ReconcilerError if the files and the configuration belong to different repositories."""
+    """Raise ReconcilerError if the grant files and the configuration belong to different repositories."""
     root = find_root(grants)
     if root is not None and root != repository.root:
         raise ReconcilerError(
@@ -296,10 +301,12 @@ def _refuse_other_repository(grants: Path, repository: Repository, option: str) 
 def _base_config(
     revision: Revision, config: Config, tenants: Sequence[Tenant]
 ) -> tuple[Config | None, tuple[ConfigChange, ...]]:
-    """Return the configuration at the base (None if missing or invalid) and the changes since the base.
+    """Return the configuration at the base and the changes since the base.
+
+    The configuration is None if the base has no valid configuration.
 
     Raises:
-        GitError: if git cannot read it.
+        GitError: if git cannot read the configuration.
     """
     try:
         base_config = load_config_at(revision, config.file)
@@ -324,7 +331,7 @@ def _base_config(
 
 
 def _shared_settings(config: Config) -> Tenant:
-    """Return the shared settings as a tenant, so that they can be compared like a tenant."""
+    """Return the shared settings as a tenant, so that the settings can be compared like those of a tenant."""
     return replace(undeclared_tenant(config, SHARED_DOMAIN), name=SHARED)
 
 
@@ -340,12 +347,12 @@ def _tenant_at_base(tenant: Tenant, now: Config, base_config: Config) -> Tenant 
 
 
 def is_snapshot(paths: Sequence[Path], config: str | None) -> bool:
-    """Return whether `paths` is a single snapshot that apply wrote. Raises ReconcilerError if it was altered."""
+    """Return whether `paths` is a single snapshot from `apply`. Raises ReconcilerError if the snapshot was altered."""
     return len(paths) == 1 and rollback_of(paths[0], data_folder(config)) is not None
 
 
 def unused_scope_sets(config: Config, specs: Iterable[GrantSpec]) -> Iterator[Problem]:
-    """Yield a warning for each scope set that no grant uses. `specs` are all specs in the files."""
+    """Yield a warning for each scope set that no grant uses. `specs` contains every grant spec in the files."""
     used = {set_name_of(item) for spec in specs for item in spec.scope} if config.scope_set_sources else set()
     for name, source in config.scope_set_sources.items():
         if name not in used:
@@ -361,9 +368,9 @@ def load_grants(
     *,
     must_be_complete: bool = False,
 ) -> LoadedGrants:
-    """Load the grants in the folder of --grants, or in `folders`. `must_be_complete` is passed to `read_grants`.
+    """Load the grants from the folder of --grants, or from `folders`. `must_be_complete` is passed to `read_grants`.
 
-    A folder of --grants without a grant file gets a warning, because it may be a mistake.
+    If the folder of --grants has no grant file, the result contains a warning, because the path may be wrong.
 
     Raises:
         ProblemsError: with all problems for any of `tenants`.

@@ -1,4 +1,4 @@
-"""The options of commands as plain values, independent of click."""
+"""The options of commands as plain values without click types."""
 
 import os
 from dataclasses import dataclass, field, fields, replace
@@ -14,7 +14,10 @@ from reconciler.files.discover import name_of
 
 @dataclass(frozen=True, slots=True)
 class GlobalOptions:
-    """The options that every command has, and the time of the run. All parts of a run use this time."""
+    """The options that every command has, and the time of the run.
+
+    `now` is the current time for all parts of the run.
+    """
 
     config: str | None = None
     grants: str = "grants"
@@ -30,26 +33,26 @@ class GlobalOptions:
 
     @property
     def tenant(self) -> str | None:
-        """The name in --tenant, or None. Raises ReconcilerError if the options name several tenants."""
+        """The tenant name in --tenant, or None. Raises ReconcilerError if the options select several tenants."""
         return next(iter(self.require_one_tenant().tenants), None)
 
     def require_one_tenant(self) -> "GlobalOptions":
-        """Return these options. Raises ReconcilerError if they select several tenants."""
+        """Return these options. Raises ReconcilerError if the options select several tenants."""
         if self.all_tenants or self.wave or len(self.tenants) > 1:
-            raise ReconcilerError("this command works on one tenant at a time: name one with --tenant")
+            raise ReconcilerError("this command works on one tenant at a time: select the tenant with --tenant")
         return self
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RequestOptions:
-    """How requests are sent to a tenant. The defaults of the command line are the defaults of the fields.
+    """The options for requests to a tenant. The command line uses the defaults of these fields.
 
     Args:
         rate_share: The share of the tenant's rate limits that stays free for other programs, from 0 to 0.9.
         max_rps: The maximum number of requests per second to all tenants together, or None for no maximum.
         concurrency: The maximum number of requests in flight to one tenant.
         attempts: The maximum number of attempts per request.
-        timeout: The time limit of a tenant in seconds, from its own start.
+        timeout: The time limit of a tenant in seconds, counted from the start of this tenant.
         at_once: The maximum number of tenants in progress.
     """
 
@@ -63,25 +66,25 @@ class RequestOptions:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlanOptions:
-    """Which changes a plan contains, and which policy and limits apply.
+    """The options for the changes in a plan, and the policy and limits of the plan.
 
     Args:
         prune: Delete unmanaged grants.
         prune_removed: Delete the grants that an earlier commit declared and the files no longer declare.
         since: The git revision where the history for `prune_removed` starts. None means the whole history.
         create_only: Leave out updates and deletes.
-        skip_missing: Leave out grants whose application, API or organization does not exist.
+        skip_missing: Leave out grants if the tenant lacks the application, API or organization.
         max_deletes: A number that replaces the limit for deletes.
         max_updates: A number that replaces the limit for updates.
         policy: The configuration file that contains the policy. None means the tenant's configuration.
-        policy_at: The git revision whose configuration file contains the policy.
+        policy_at: The git revision of the configuration file that contains the policy.
         base: The git revision to compare the files with.
         only_branch: Leave out changes that the branch did not make.
         attribute: Find in the tenant's logs who changed each grant.
-        paths: Grant files or folders. The plan is about their grants only.
-        clients: Patterns for names or ids of applications. The plan is about their grants only.
-        apis: Patterns for names or identifiers of APIs. The plan is about their grants only.
-        only_expired: Leave out everything except deletes of grants that have expired.
+        paths: Grant files or folders. The plan contains only the grants in these files.
+        clients: Patterns for names or ids of applications. The plan contains only the grants of these applications.
+        apis: Patterns for names or identifiers of APIs. The plan contains only the grants of these APIs.
+        only_expired: Leave out everything except deletes of expired grants.
     """
 
     prune: bool = False
@@ -103,19 +106,26 @@ class PlanOptions:
 
     def __post_init__(self) -> None:
         if self.policy and self.policy_at:
-            raise ReconcilerError("--policy and --policy-at both name a policy: use one of them")
+            raise ReconcilerError(
+                "--policy and --policy-at cannot be combined, because a plan has one policy: use one of them"
+            )
         if self.prune and self.prune_removed:
             raise ReconcilerError("--prune also deletes the grants that --prune-removed deletes: use one of them")
         if self.since is not None and not self.prune_removed:
-            raise ReconcilerError("--since limits the history that --prune-removed reads: use them together")
+            raise ReconcilerError(
+                "--since limits the history that --prune-removed reads: add --prune-removed, or remove --since"
+            )
         if self.deletes and self.create_only:
-            raise ReconcilerError(f"{self.deletes} deletes and --create-only does not: use one of them")
+            raise ReconcilerError(
+                f"{self.deletes} cannot be combined with --create-only, because --create-only deletes nothing: "
+                "use one of them"
+            )
         if self.deletes and self.skip_missing:
             raise ReconcilerError(
-                f"{self.deletes} cannot be combined with --skip-missing: a skipped grant would look undeclared"
+                f"{self.deletes} cannot be combined with --skip-missing, because a skipped grant would look undeclared"
             )
         if self.only_branch and self.base is None:
-            raise ReconcilerError("--only-branch needs --base, the revision that the branch started from")
+            raise ReconcilerError("--only-branch needs --base; add --base with the revision where the branch started")
         others = (self.deletes, "--create-only" * self.create_only, "--only-branch" * self.only_branch)
         if self.only_expired and any(others):
             other = next(filter(None, others))
@@ -123,16 +133,16 @@ class PlanOptions:
 
     @property
     def deletes(self) -> str:
-        """The name of the option that lets the plan delete grants, or an empty text."""
+        """The option that allows the plan to delete grants (`--prune` or `--prune-removed`), or an empty string."""
         return "--prune" if self.prune else "--prune-removed" if self.prune_removed else ""
 
     @property
     def selects(self) -> bool:
-        """Whether the plan is about a part of the grants."""
+        """Whether the options select only a part of the grants."""
         return bool(self.paths or self.clients or self.apis)
 
     def selection(self, grants: str) -> GrantSelection:
-        """Return the selection. `grants` is the grant folder.
+        """Return the selection of grants. `grants` is the grant folder.
 
         A path may be missing, because `--prune-removed` also finds the grants of removed files.
 
@@ -145,14 +155,15 @@ class PlanOptions:
         return GrantSelection(files=files, clients=self.clients, apis=self.apis, folder=folder)
 
     def saved_options(self) -> dict[str, bool]:
-        """Return the options that decide which changes a plan contains, by name. A saved plan records them."""
+        """Return the options that decide which changes a plan contains, by name. A saved plan records these options."""
         names = ("prune", "prune_removed", "create_only", "skip_missing", "only_branch", "only_expired")
         return {name: getattr(self, name) for name in names}
 
     def as_arguments(self) -> list[str]:
-        """Return the options that `apply` needs for a plan that was saved with these options.
+        """Return the command-line options that `apply` needs for a plan saved with these options.
 
-        A saved plan records the selection. --attribute does not change a plan.
+        The selection is omitted because a saved plan records the selection. --attribute is omitted because the option
+        does not change a plan.
         """
         words: list[str] = []
         for each in fields(self):
@@ -172,15 +183,15 @@ def _path_in(grants: str, path: str) -> str:
     inside = os.path.relpath(path, grants)
     if Path(inside).parts[:1] == (os.pardir,):
         raise ReconcilerError(
-            f"{name_of(Path(path))} is outside the grant folder {name_of(Path(grants))}; "
-            "name files in this folder, or choose another folder with --grants"
+            f"{name_of(Path(path))} is outside the grant folder {name_of(Path(grants))}; use files in this "
+            "folder, or choose another folder with --grants"
         )
     return name_of(Path(inside))
 
 
 @dataclass(frozen=True, slots=True)
 class ResultOptions:
-    """The folder of --result, or None, and the name of the run in --run."""
+    """The values of --result (the folder for results, or None) and --run (the name of the run)."""
 
     result: Path | None = None
     run: str | None = None

@@ -18,7 +18,7 @@ from reconciler.output.styled import add_run_number
 
 @dataclass(frozen=True, slots=True)
 class OutputFile:
-    """A file that a run will write. `option` is its option or environment variable, for messages."""
+    """A file that a run will write. `option` is the command-line option or environment variable shown in messages."""
 
     option: str
     path: Path
@@ -26,13 +26,13 @@ class OutputFile:
 
 
 def check_outputs(options: GlobalOptions, outputs: Iterable[OutputFile], *, journal: bool = False) -> None:
-    """Check that a run can write its output files, and with `journal` also its journal and snapshots.
+    """Check that a run can write its output files. With `journal`, also check the journal and the snapshots.
 
     The output files are `outputs` and the files of the GitHub Actions step. Existing reports are emptied.
 
     Raises:
-        ReconcilerError: if a file cannot be written, is in the grant folder, is named twice, or if its path contains a
-            link from the checkout.
+        ReconcilerError: if a file cannot be written, is in the grant folder, is named twice, or has a path that
+            contains a link from the checkout.
     """
     workspace = workspace_of(options.config)
     from_options = list(outputs)
@@ -46,7 +46,7 @@ def check_outputs(options: GlobalOptions, outputs: Iterable[OutputFile], *, jour
         _check(output)
     for output in from_options:
         if output.is_report:
-            empty_output(output.path)  # an old report must not remain if this run fails
+            empty_output(output.path)  # if this run fails, the report of an earlier run must not remain
     if journal:
         folder = data_folder(options.config)
         for name in ("journal", "snapshots"):
@@ -72,12 +72,12 @@ def _refuse_duplicates(outputs: Iterable[OutputFile]) -> None:
     options_by_path: dict[str, str] = {}
     for output in outputs:
         if output.path.exists() and not output.path.is_file():
-            continue  # several outputs may use one device
+            continue  # several outputs may use the same device, for example /dev/null
         real_path = os.path.realpath(output.path)
         if real_path in options_by_path:
             raise ReconcilerError(
-                f"{options_by_path[real_path]} and {output.option} both name the file "
-                f"{quote_text(name_of(output.path))}; give each its own file"
+                f"{options_by_path[real_path]} and {output.option} use the same file "
+                f"{quote_text(name_of(output.path))}; use one file per option"
             )
         options_by_path[real_path] = output.option
 
@@ -92,12 +92,12 @@ def _refuse_in_grant_folder(output: OutputFile, grants: Path) -> None:
 
 
 TENANT = "{tenant}"
-"""A placeholder for the tenant's name in a path, so that each tenant has its own file."""
+"""The placeholder for the tenant's name in a path, so that each tenant has its own file."""
 
 
 @dataclass(frozen=True, slots=True)
 class ReportFile:
-    """The format and the path of one --report."""
+    """The format and the path of one option --report."""
 
     format: str
     path: str
@@ -107,7 +107,7 @@ class ReportFile:
 class OutputOptions:
     """The format of stdout, the report files, and the maximum size of Markdown in bytes.
 
-    With `summary`, text has only the numbers of changes and what is critical, blocked or failed.
+    With `summary`, text output shows only the numbers of changes and the critical, blocked or failed changes.
     """
 
     stdout_format: str = "text"
@@ -117,12 +117,12 @@ class OutputOptions:
 
     @property
     def per_tenant(self) -> "OutputOptions":
-        """The options with only the reports that have a file per tenant."""
+        """These options with only those reports that have one file per tenant."""
         return replace(self, reports=tuple(file for file in self.reports if TENANT in file.path))
 
     @property
     def joint(self) -> "OutputOptions":
-        """The options with only the reports that have one file for all tenants."""
+        """These options with only those reports that have one file for all tenants."""
         return replace(self, reports=tuple(file for file in self.reports if TENANT not in file.path))
 
     def outputs(self, names: Sequence[str]) -> list[OutputFile]:
@@ -134,7 +134,7 @@ class OutputOptions:
         ]
 
     def write(self, names: Sequence[str], render: Callable[[str, Sequence[str]], str]) -> None:
-        """Write all report files. `render` returns the text for a format and names of tenants.
+        """Write all report files. `render` returns the text for a format and a list of tenant names.
 
         Raises:
             ReconcilerError: if a file cannot be written. The other files are still written.
@@ -152,7 +152,7 @@ class OutputOptions:
 
 
 def files_for(path: str, names: Sequence[str]) -> list[tuple[Path, Sequence[str]]]:
-    """Return each file for `path`, with the names of the tenants in it. `path` may contain {tenant}.
+    """Return each report file for `path`, with the names of the tenants in the file. `path` may contain {tenant}.
 
     Raises:
         ReconcilerError: if a tenant's name cannot be part of a file name.
@@ -166,7 +166,7 @@ def files_for(path: str, names: Sequence[str]) -> list[tuple[Path, Sequence[str]
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write a report, readable only for the owner. Raises ReconcilerError."""
+    """Write a report that only the owner of the file can read. Raises ReconcilerError if the file cannot be written."""
     try:
         write_output(path, text.encode(errors="backslashreplace"), OWNER_ONLY)
     except OSError as error:

@@ -1,4 +1,4 @@
-"""Find out which commits and pull requests are behind each declared grant."""
+"""Find the commits and pull requests behind each declared grant."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -34,24 +34,21 @@ from reconciler.output.source_links import NO_REPOSITORY, SourceLinks, address_a
 NOT_COMMITTED = "the declaration is not committed"
 TOO_OLD = "the clone is shallow, so the commit is not known"
 SHALLOW = (
-    "the clone is shallow, so some commits are not known, and removed grants are called undeclared; fetch the whole "
-    "history (fetch-depth: 0 for actions/checkout, GIT_DEPTH: 0 for GitLab, git fetch --unshallow)"
+    "the clone is shallow, so some commits are not known and removed grants appear as undeclared; fetch the "
+    "whole history (fetch-depth: 0 for actions/checkout, GIT_DEPTH: 0 for GitLab, git fetch --unshallow)"
 )
 TOO_MANY_FILES = f"only the first {MAX_FILES:,} files are compared with the git history"
 MAX_COMPARED_LINES = 20_000
-"""The maximum number of lines of a changed file that are compared with HEAD."""
+"""The maximum number of lines in a changed file that reconciler compares with HEAD."""
 
 
 @dataclass(frozen=True, slots=True)
 class GitFacts:
     """The git history of the grant files.
 
-    Attributes:
-        commit: The hash of HEAD, or an empty text.
-        provenance: The commits behind each declared grant, by source.
-        history: The earlier versions of the files, or None if they are not known.
-        unknown: The reason why the history is unknown or incomplete, or an empty text.
-        links: Makes links to the lines of files at the commit.
+    Attributes: commit: The hash of HEAD, or an empty string. provenance: The commits behind each declared grant, by
+    source. history: The earlier versions of the files, or None if the history is unknown. unknown: The reason why the
+    history is unknown or incomplete, or an empty string. links: Makes links to the lines of files at the commit.
     """
 
     commit: str = ""
@@ -61,7 +58,7 @@ class GitFacts:
     links: SourceLinks = NO_REPOSITORY
 
     def at(self, specs: Iterable[GrantSpec], target: TargetTenant) -> Mapping[Source, Provenance]:
-        """Return the provenance of the grants of a tenant, with the commit that declared each of them first."""
+        """Return the provenance of a tenant's grants, including the first commit that declared each grant."""
         specs = tuple(specs)
         first = find_first_commits(self.history.declared, specs, target) if self.history else {}
         known = {spec.source: self.provenance.get(spec.source, Provenance(unknown=self.unknown)) for spec in specs}
@@ -69,7 +66,7 @@ class GitFacts:
 
 
 def read_git_facts(declared: LoadedGrants, folder: Path, workspace: Workspace, links: SourceLinks) -> GitFacts:
-    """Read the git history of the grant files. A git error becomes the reason why the history is unknown."""
+    """Read the git history of the grant files. If git fails, the result contains the error as the reason."""
     try:
         repository = workspace.repository()
         commit = head_commit(repository)
@@ -90,7 +87,7 @@ def read_git_facts(declared: LoadedGrants, folder: Path, workspace: Workspace, l
 
 
 def _with_remote(links: SourceLinks, repository: Repository, commit: str) -> SourceLinks:
-    """Return links to the remote of the repository if the job does not say where its files are."""
+    """Return links to the files at the git remote if the CI job does not provide an address."""
     address = address_at_remote(origin_address(repository), commit)
     return links if links.address or not address else replace(links, root=repository.root.as_posix(), address=address)
 
@@ -98,7 +95,7 @@ def _with_remote(links: SourceLinks, repository: Repository, commit: str) -> Sou
 def _read_provenance(
     repository: Repository, head: Revision, declared: LoadedGrants, links: SourceLinks
 ) -> dict[Source, Provenance]:
-    """Return the newest commit of the lines of each grant. Raises GitError."""
+    """Return the newest commit behind each grant, from the lines of the declaration. Raises GitError."""
     shallow = is_shallow(repository)
     specs_by_file: dict[str, list[GrantSpec]] = {}
     for spec in declared.specs:
@@ -120,10 +117,10 @@ def _read_provenance(
 
 @dataclass(frozen=True, slots=True)
 class _BlamedFile:
-    """The blame of a file at HEAD.
+    """The blame of a file at HEAD: the commit that last changed each line.
 
-    `head_lines` maps each line number in the checkout to its line number at HEAD. Changed lines are missing. `blame` is
-    None if git does not know the file, and `unknown` then says why.
+    `head_lines` maps each unchanged line number in the checkout to the line number at HEAD. `blame` is None if git does
+    not know the file, and `unknown` then contains the reason.
     """
 
     head_lines: Mapping[int, int]
@@ -132,7 +129,7 @@ class _BlamedFile:
 
     @classmethod
     def read(cls, repository: Repository, head: Revision, name: str, text: str) -> "_BlamedFile":
-        """Read the blame of the file `name`, whose content in the checkout is `text`."""
+        """Read the blame of the file `name`. `text` is the content of the file in the checkout."""
         try:
             path = repository.path_of(Path(name))
             entry = head.find(path)
@@ -146,7 +143,7 @@ class _BlamedFile:
 
     @property
     def hashes(self) -> Iterator[str]:
-        """The hashes of all commits of the file."""
+        """The hashes of all commits in the blame, including merge commits."""
         if self.blame:
             yield from self.blame.lines.values()
             yield from self.blame.merges.values()
@@ -160,7 +157,7 @@ class _BlamedFile:
         *,
         shallow: bool,
     ) -> Provenance:
-        """Return the newest commit of the lines of a grant, and its pull request."""
+        """Return the newest commit that changed a line of a grant, and the pull request of this commit."""
         numbers = sorted(_lines_of(spec))
         if self.blame is None:
             return Provenance(unknown=self.unknown, lines=tuple((number, None) for number in numbers))
@@ -189,7 +186,10 @@ def _commit(found: BlamedCommit) -> Commit:
 
 
 def _day(seconds: int) -> str:
-    """Return the day in UTC of a time since 1970. A commit may contain any number."""
+    """Return the day in UTC for a number of seconds since 1970.
+
+    The number may be out of range, because commits are not checked.
+    """
     try:
         return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%d}"
     except (OverflowError, ValueError, OSError):
@@ -197,7 +197,7 @@ def _day(seconds: int) -> str:
 
 
 def _lines_of(spec: GrantSpec) -> set[int]:
-    """Return the numbers of the lines on which a grant and its values start."""
+    """Return the line numbers where a grant or one of its values starts."""
     locations = spec.locations
     marks = [locations.mark, *locations.value_marks.values()]
     marks += (mark for each in FIELDS for mark in locations.marks_within(each.name))

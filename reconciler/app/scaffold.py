@@ -51,21 +51,22 @@ class Service(StrEnum):
 
 
 EXPRESSIONS: Mapping[Service, str] = {Service.GITHUB: "${{", Service.GITLAB: "$"}
-"""What a tenant's name must not contain, because the service evaluates it."""
+"""The text that starts an expression of the CI service. A tenant's name must not contain this text."""
 DEFAULT_BRANCHES = ("main", "master", "trunk", "develop")
-"""The names of branches that are taken for the default branch if one of them is checked out."""
+"""The usual names of default branches. A checked-out branch with such a name is taken for the default branch."""
 LOCK = "requirements.lock"
 ACTION = ".github/actions/reconciler"
 GITLAB_LOCK = f".gitlab/reconciler/{LOCK}"
 REQUIREMENT = f"{DISTRIBUTION}=={__version__}"
-# The texts of the examples that a generated pipeline replaces. A test checks that each of them exists.
+# The texts in the example pipelines that a generated pipeline replaces. A test checks that the examples contain every
+# text.
 TENANTS = "[dev, prod]"
 CREDENTIALS = """\
             AUTH0_DOMAIN=${{ vars.AUTH0_DOMAIN }}
             AUTH0_CLIENT_ID=${{ vars.AUTH0_CLIENT_ID }}
             AUTH0_CLIENT_SECRET=${{ secrets.AUTH0_CLIENT_SECRET }}
 """
-"""The credentials of a job. Each environment has one tenant, so its variables have the default prefix."""
+"""The credentials of a job in the example pipelines, in variables with the default prefix."""
 MAIN_BRANCH = "branches: [main] # your default branch"
 USES_COPY = re.compile(r"uses: example/reconciler@[0-9a-f]{40} # use the commit that you reviewed")
 ARTIFACT = re.compile(r"name: (\w+)-\$\{\{ (matrix|inputs)\.tenant \}\}")
@@ -146,7 +147,7 @@ def configuration(name: str, domain: str) -> str:
 
 
 def example(schema: str) -> str:
-    """Return a grant file without grants. `schema` is the relative path of the schema of grant files."""
+    """Return a grant file without grants. `schema` is the relative path of the JSON Schema of grant files."""
     return EXAMPLE.format(schema=schema)
 
 
@@ -156,10 +157,11 @@ def schemas() -> dict[str, str]:
 
 
 def demo() -> dict[str, str]:
-    """Return the files of the demo by their relative paths: a sandbox with its grant files."""
+    """Return the files of the demo by relative path. The demo has a sandbox and its grant files."""
     grants = stored.folder("grants")
     files = {path.relative_to(grants).as_posix(): path for path in sorted(grants.rglob("*.yaml"))}
-    without_schema = stored.text("sandbox.yaml").partition("\n")[2]  # the first line names a file of the checkout
+    # The first line refers to a file that exists only in the checkout of reconciler.
+    without_schema = stored.text("sandbox.yaml").partition("\n")[2]
     return {
         ".gitignore": gitignore_text(""),
         "reconciler.yaml": stored.text("reconciler.yaml"),
@@ -170,14 +172,14 @@ def demo() -> dict[str, str]:
 
 
 def pipeline(service: Service, tenants: Mapping[str, str], branch: str = "main") -> dict[str, str]:
-    """Return the files of a pipeline by their relative paths.
+    """Return the files of a pipeline by relative path.
 
-    The pipeline validates and plans pull requests, applies after an approval, and reports drift. It installs this
-    version of reconciler from the package index.
+    The pipeline validates and plans pull requests, applies after an approval, and reports drift. The pipeline installs
+    the running version of reconciler from the package index.
 
     Args:
         service: The CI service.
-        tenants: The names of the tenants, with the prefixes of the variables that contain their credentials.
+        tenants: The names of the tenants, with the prefix of each tenant's credential variables.
         branch: The default branch.
     """
     match service:
@@ -212,7 +214,10 @@ def _workflow(text: str, tenants: Mapping[str, str], branch: str) -> str:
 
 
 def _numbered_artifact(match: re.Match[str]) -> str:
-    """Return the name of an artifact with a number, because it cannot contain the name of a tenant."""
+    """Return an artifact name that contains a number.
+
+    The tenant's name has a character that artifact names cannot contain.
+    """
     number = "${{ strategy.job-index }}" if match[2] == "matrix" else "${{ github.run_id }}"
     return f"name: {match[1]}-{number}"
 
@@ -234,7 +239,7 @@ def _replaced(text: str, changes: Mapping[str, str]) -> str:
 
 
 def gitignore_text(text: str) -> str:
-    """Return the text of a .gitignore with an entry for .reconciler/ added, if it is missing."""
+    """Return the text of a .gitignore file, with an entry for .reconciler/ added if the entry is missing."""
     if EQUIVALENT_ENTRIES & {line.strip() for line in text.splitlines()}:
         return text
     line_end = "\r\n" if "\r\n" in text else "\n"
@@ -242,7 +247,7 @@ def gitignore_text(text: str) -> str:
 
 
 def default_branch(folder: Path) -> str:
-    """Return the checked-out branch if it has a usual name of a default branch, otherwise main."""
+    """Return the checked-out branch if its name is a usual default branch, otherwise main."""
     try:
         branch = open_repository(folder).run("symbolic-ref", "--short", "HEAD").lines[0]
     except (GitError, IndexError):
@@ -251,11 +256,11 @@ def default_branch(folder: Path) -> str:
 
 
 EDITOR_SCHEMA = Path(".reconciler", "grants.schema.json")
-"""The schema for editors, relative to the configuration. git ignores the folder."""
+"""The path of the JSON Schema for editors, relative to the configuration. git ignores the folder."""
 
 
 def tenant_schema(options: GlobalOptions, console: Console, request_options: RequestOptions) -> str:
-    """Return the schema of grant files with the names of the selected tenant, as the text of a file.
+    """Return the JSON Schema of grant files with the names of the selected tenant, as the text of a file.
 
     Raises:
         ReconcilerError: if several tenants are selected, or the tenant cannot be read.
@@ -270,7 +275,7 @@ def tenant_schema(options: GlobalOptions, console: Console, request_options: Req
 
 
 def write_schema(options: GlobalOptions, path: Path, text: str) -> None:
-    """Write a schema to a file. Create its folder if it does not exist.
+    """Write a schema to a file. If the folder of the file does not exist, create the folder.
 
     Raises:
         ReconcilerError: if the file cannot be written, or a link in its path may come from the checkout.

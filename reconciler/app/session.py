@@ -1,4 +1,4 @@
-"""An open tenant: observe it and make plans."""
+"""Observe and plan an open tenant."""
 
 import asyncio
 from collections.abc import Callable, Coroutine, Iterator, Sequence
@@ -50,7 +50,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class TenantPlan:
-    """A plan, and the observation that it was made from."""
+    """A plan and the observation behind the plan."""
 
     plan: Plan
     observation: Observation
@@ -58,29 +58,19 @@ class TenantPlan:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TenantSession:
-    """An open tenant with the grants that files declare for it.
+    """An open tenant with its declared grants.
 
-    Attributes:
-        tenant: The settings of the tenant.
-        declared: The grants in the files.
-        base: The grants in the files at the base, or None without --base.
-        removals: The grants that earlier commits declare, or None without --prune-removed.
-        plan_options: The options for plans.
-        now: The time of the run.
-        rollback: The snapshot to restore, if the files are a snapshot.
-        policy: The policy for plans.
-        notes: The notes that every plan for the tenant contains.
-        with_names: Whether every plan contains the names of everything in it.
-        client: The client of the Management API.
-        identity: The check of the tenant's identity, or None.
-        deadline: The time limit on the monotonic clock, which is also the clock of the event loop.
-        folder: The folder .reconciler.
-        note: Shows a note to the user.
-        is_declared: Whether the configuration declares the tenant.
-        tenant_options: The command-line options that select this tenant.
-        config_changes: The changes of reconciler.yaml since the base.
-        tenant_at_base: The settings of the tenant at the base, or None.
-        selection: The grants that plans and lists are about.
+    Attributes: tenant: The settings of the tenant. declared: The declared grants of the tenant. base: The declared
+    grants at the base, or None without --base. removals: The grants that only earlier commits declare, or None without
+    --prune-removed. plan_options: The options for plans. now: The time of the run. rollback: The snapshot to restore,
+    or None if the files are not a snapshot. policy: The policy for plans. notes: The notes that every plan for the
+    tenant contains. with_names: Whether every plan contains the names of all its applications, APIs and organizations.
+    client: The client of the Management API. identity: The check of the tenant's identity, or None. deadline: The end
+    of the time limit on the monotonic clock, which is also the clock of the event loop. folder: The folder .reconciler.
+    note: Shows a note to the user. is_declared: Whether the configuration declares the tenant. tenant_options: The
+    command-line options that select this tenant. config_changes: The changes of reconciler.yaml since the base.
+    tenant_at_base: The settings of the tenant at the base, or None. selection: The selected grants. Plans and lists
+    contain only these grants.
     """
 
     tenant: Tenant
@@ -130,18 +120,18 @@ class TenantSession:
         )
 
     async def plan_from(self, known: Observation) -> TenantPlan:
-        """Plan from an observation for other files. Read missing parts. Raises like `observe_and_plan`."""
+        """Plan from the observation of an earlier plan, and read missing listings. Raises like `observe_and_plan`."""
         observation = await self._before_deadline(self._observe_further(known))
         return TenantPlan(self.plan(observation), observation)
 
     def identities(self, observation: Observation) -> frozenset[str]:
-        """Return the tenant's identities in the access token and in the list of APIs, if the list was read."""
+        """Return the tenant's identities from the access token, and from the listing of APIs if available."""
         if self.identity is None:
             return frozenset()
         return self.client.identities() | identities_in(observation.directory.apis or ())
 
     def _verify_identity(self, observation: Observation) -> Observation:
-        """Return the observation with notes about the tenant's identity. Raises like `IdentityCheck.verify`."""
+        """Add notes about the tenant's identity to the observation. Raises like `IdentityCheck.verify`."""
         if self.identity is None:
             return observation
         identities = self.identities(observation)
@@ -157,7 +147,7 @@ class TenantSession:
         return await self._complete(observed)
 
     async def _complete(self, observation: Observation) -> Observation:
-        """Add the organizations of grants, and the listings that are needed to check grants that gain access."""
+        """Add the organizations of grants, and the listings for the checks of grants that gain access."""
         valid, expired = split_expired(self.declared.specs, self.now)
         prune_protection = self.protection() if self.plan_options.deletes else None
         declared = DeclaredOrganizations(valid, prune_protection, self.removals, expired)
@@ -189,9 +179,9 @@ class TenantSession:
         )
 
     async def list_declared(self) -> Listing:
-        """Return the declared grants with names resolved to ids of the tenant. Raises like `observe_and_plan`.
+        """Return the declared grants with the tenant's ids in place of names. Raises like `observe_and_plan`.
 
-        Expired grants with names that the tenant does not have keep their names.
+        If the tenant lacks a name in an expired grant, the grant keeps the name.
         """
         needs = required_listings(self.declared.specs, self.selection.patterns)
         directory = await self._before_deadline(observe_names(self.client, needs))
@@ -210,16 +200,16 @@ class TenantSession:
         return Listing(self.name, listed, self.now, selection=chosen.result, notes=chosen.notes)
 
     async def read_directory(self) -> Directory:
-        """Return the names of the tenant, as far as the token may read them. Raises Auth0Error, ReconcilerError."""
+        """Return the names that the token may read from the tenant. Raises Auth0Error, ReconcilerError."""
         return await self._before_deadline(observe_readable_names(self.client))
 
     async def observe_again(self, before: Observation, abort: asyncio.Event) -> Observation | None:
-        """Read the grants and their organizations again, with the names in `before`.
+        """Read the grants and their organizations again. The names come from `before`.
 
-        Return None if `abort` is set first.
+        Return None if `abort` is set before the read ends.
 
         Raises:
-            ReconcilerError: if they cannot be read in time.
+            ReconcilerError: if the tenant cannot be read before the deadline.
         """
         return await self._before_deadline(run_unless(abort, self._observe_again(before)))
 
@@ -274,7 +264,7 @@ class TenantSession:
         return sorted([*self.declared.problems, *base_problems, *plan.warnings])
 
     def protection(self) -> ProtectionRules:
-        """Return the protection rules. Call it after the first request."""
+        """Return the protection rules. Call this method only after the first request, because it needs the token."""
         return ProtectionRules(
             self.client.own_key(),
             self.tenant.protect,
@@ -284,7 +274,7 @@ class TenantSession:
         )
 
     async def _before_deadline(self, work: Coroutine[Any, Any, T]) -> T:
-        """Return the result of `work` if it ends before the deadline.
+        """Return the result of `work`, or raise an error at the deadline.
 
         Raises:
             ReconcilerError: if the time limit is exceeded.

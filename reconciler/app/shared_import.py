@@ -1,4 +1,4 @@
-"""Write the grants of several tenants as shared grant files, and the settings that they need to reconciler.yaml."""
+"""Write the grants of several tenants to shared grant files, and the required settings to reconciler.yaml."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -46,7 +46,7 @@ DECLARED_FIELDS = tuple(each for each in FIELDS if each.role is not FieldRole.FI
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SharedImport:
-    """What to write: the grants by tenant, and the settings to add to reconciler.yaml.
+    """The grants to write by tenant, and the settings to add to reconciler.yaml.
 
     `title` is the comment at the top of each new file.
     """
@@ -58,7 +58,7 @@ class SharedImport:
 
 
 def offer_variables(config: Config, by_tenant: Mapping[str, Sequence[NamedGrant]]) -> tuple[VariableOffer, ...]:
-    """Return variables for texts that differ regularly between tenants."""
+    """Return variables for texts with a regular difference between tenants."""
     if len(by_tenant) < len(("one", "another")):
         return ()
     tenants = [config.tenants[name] for name in by_tenant if name in config.tenants]
@@ -71,7 +71,7 @@ def offer_variables(config: Config, by_tenant: Mapping[str, Sequence[NamedGrant]
 
 
 def settings_of_offers(offers: Iterable[VariableOffer]) -> dict[str, dict[str, str]]:
-    """Return the variables of each tenant."""
+    """Return the names and values of the offered variables by tenant."""
     found: dict[str, dict[str, str]] = {}
     for offer in offers:
         for tenant, value in offer.values.items():
@@ -81,7 +81,7 @@ def settings_of_offers(offers: Iterable[VariableOffer]) -> dict[str, dict[str, s
 
 @dataclass(frozen=True, slots=True)
 class WrittenImport:
-    """The files that were written, the number of declarations in them, and the number of grants of all tenants."""
+    """The result of an import. `grants` is the number of grants over all tenants."""
 
     files: tuple[Path, ...]
     declarations: int
@@ -90,7 +90,7 @@ class WrittenImport:
 
 
 def write_shared(options: GlobalOptions, config: Config, shared: SharedImport) -> WrittenImport:
-    """Write the grant files and reconciler.yaml, or nothing.
+    """Write the grant files and reconciler.yaml. If an error occurs, nothing is written.
 
     Raises:
         ReconcilerError: if a file cannot be written, or if the files would not declare exactly the grants.
@@ -109,7 +109,7 @@ def write_shared(options: GlobalOptions, config: Config, shared: SharedImport) -
 
 
 def _new_config(file: Path, config: Config, settings: Mapping[str, Any]) -> tuple[str | None, Config]:
-    """Return the new text of reconciler.yaml, or None if it does not change, and its content."""
+    """Return the new text and the new content of reconciler.yaml. The text is None if the file does not change."""
     if not settings:
         return None, config
     name = name_of(file)
@@ -154,7 +154,7 @@ def _check(texts: Mapping[Path, str], config: Config, by_tenant: Mapping[str, Se
 
     Raises:
         ProblemsError: if a file is not valid.
-        ReconcilerError: if the files declare something else.
+        ReconcilerError: if the declared grants differ from the grants of a tenant.
     """
     targets = _targets(config, by_tenant)
     loaded = check_texts({name_of(path): text for path, text in texts.items()}, targets)
@@ -175,7 +175,7 @@ def _targets(config: Config, by_tenant: Mapping[str, object]) -> TargetTenants:
 
 
 def _filled(fields: Mapping[str, FieldValue], target: TargetTenant) -> tuple[tuple[str, str], ...]:
-    """Return the fields of a grant with the values of a tenant, in a comparable form."""
+    """Return the fields of a grant with the variables and scope sets of a tenant filled in, in a comparable form."""
 
     def fill(name: str, value: FieldValue) -> str:
         values = target.values if name in FIELDS_WITH_VARIABLES else None
@@ -188,7 +188,7 @@ def _filled(fields: Mapping[str, FieldValue], target: TargetTenant) -> tuple[tup
 
 
 def _declared(spec: GrantSpec) -> tuple[tuple[str, str], ...]:
-    """Return the fields of a spec without defaults, in the form of `_filled`."""
+    """Return the non-default fields of a spec in the form that `_filled` returns."""
     values = {each.name: (getattr(spec, each.name), each.default) for each in DECLARED_FIELDS}
     return tuple(
         sorted(
@@ -202,7 +202,7 @@ def _declared(spec: GrantSpec) -> tuple[tuple[str, str], ...]:
 def without_declared(
     by_tenant: Mapping[str, Sequence[NamedGrant]], loaded: LoadedGrants, targets: Iterable[TargetTenant]
 ) -> tuple[dict[str, list[NamedGrant]], int]:
-    """Return the grants that the files do not declare by the same names, and the number of the others."""
+    """Return the grants that no file declares with the same names, and the number of declared grants."""
     new: dict[str, list[NamedGrant]] = {name: list(grants) for name, grants in by_tenant.items()}
     for target in targets:
         declared = {identity_of(_key_fields(spec)) for spec in select_for_tenant(loaded.specs, target)}
@@ -221,7 +221,7 @@ def _filled_identity(grant: NamedGrant, target: TargetTenant) -> tuple[str, ...]
 
 
 def _write(folder: Path, texts: Mapping[Path, str], file: Path, config_text: str | None) -> None:
-    """Write reconciler.yaml and the grant files. If the grant files cannot be written, restore reconciler.yaml."""
+    """Write reconciler.yaml and the grant files. If writing a grant file fails, restore reconciler.yaml."""
     is_new, before = not file.exists(), b""
     try:
         if config_text is not None and is_new:

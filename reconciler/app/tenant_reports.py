@@ -1,4 +1,4 @@
-"""Report the tenants of a command as they end, and keep their results in little memory until the end."""
+"""Report each tenant of a command at its end, and keep the results of all tenants compressed in memory."""
 
 import pickle
 import zlib
@@ -35,7 +35,7 @@ COMPRESSION_LEVEL = 1
 
 
 class PackedResults(Sequence[T]):
-    """Results in compressed form. Each access unpacks one result, so that only one needs its full memory."""
+    """Compressed results of tenants. Each access unpacks one result, so that only this result needs its full memory."""
 
     def __init__(self, packed: Iterable[bytes]) -> None:
         self._packed = tuple(packed)
@@ -61,7 +61,7 @@ def pack(result: object) -> bytes:
 
 @dataclass(frozen=True, slots=True)
 class EndedTenant:
-    """A tenant that ended. `result` has only this tenant, and its error if it failed."""
+    """An ended tenant. `result` contains the result of this tenant, or the error of a failed tenant."""
 
     tenant: Tenant
     state: TenantState
@@ -73,17 +73,18 @@ class TenantListener(Protocol):
     """Receives the start and the end of each tenant."""
 
     def begin(self, tenant: Tenant) -> None:
-        """Receive the start, before the first request. Raises ReconcilerError to refuse the tenant."""
+        """Handle the start of a tenant before the first request. Raise ReconcilerError to refuse the tenant."""
 
     def end(self, ended: EndedTenant) -> None:
-        """Receive the end. Raises ReconcilerError."""
+        """Handle the end of a tenant. Raises ReconcilerError."""
 
 
 class TenantReports(Generic[T]):
-    """The results of the tenants of a command: plans for `plan`, runs for `apply`.
+    """The results of a command's tenants: a plan per tenant for `plan`, a run per tenant for `apply`.
 
-    Each tenant is reported as soon as it ends: a line on stderr if there are several tenants, the report files with
-    {tenant} in their names, and the listeners. `errors` has the reports that could not be written.
+    Each tenant is reported at its end: in a line on stderr if there are several tenants, in the report files with
+    {tenant} in the file name, and to the listeners. `errors` contains the messages of reports that could not be
+    written.
     """
 
     def __init__(  # noqa: PLR0913, PLR0917 - one parameter per part
@@ -111,12 +112,12 @@ class TenantReports(Generic[T]):
         tenants.on_failure = self._end_failed
 
     def begin(self, tenant: Tenant) -> None:
-        """Tell the listeners that a tenant starts. Raises ReconcilerError."""
+        """Notify the listeners of the start of a tenant. Raises ReconcilerError."""
         for listener in self._listeners:
             listener.begin(tenant)
 
     def show_problems(self, problems: Iterable[Problem], texts: Mapping[str, str]) -> None:
-        """Print the problems that no other tenant has."""
+        """Print the problems that were not already printed for another tenant."""
         new = [each for each in problems if each not in self._shown_problems]
         self._shown_problems.update(new)
         self._console.problems(new, texts)
@@ -133,7 +134,7 @@ class TenantReports(Generic[T]):
         self._end(run.plan, exit_code, cast("T", run), RunResults([run]), summary)
 
     def retract(self, name: str) -> None:
-        """Remove the result of a tenant that failed afterwards."""
+        """Remove the result of a tenant that failed after its report."""
         for results in (self._packed, self._summaries, self.exit_codes):
             results.pop(name, None)
 
@@ -147,7 +148,7 @@ class TenantReports(Generic[T]):
         return name in self._summaries
 
     def count_stopping(self) -> int:
-        """Return the number of tenants so far whose state counts for `stop_after`."""
+        """Return the number of ended tenants in a state that counts towards the setting `stop_after`."""
         return sum(each.state in STOPPING_STATES for each in self._summaries.values())
 
     @property
@@ -159,21 +160,21 @@ class TenantReports(Generic[T]):
 
     @property
     def has_written(self) -> bool:
-        """Whether a change of any tenant was sent, or may have been sent."""
+        """Whether the run sent, or may have sent, a change to any tenant."""
         outcomes = {result for each in self._summaries.values() for result, count in each.outcomes.items() if count}
         is_unknown = any(each.state is TenantState.UNKNOWN for each in self._summaries.values())
         return is_unknown or bool(outcomes - {str(Result.SKIPPED)})
 
     @property
     def results(self) -> Sequence[T]:
-        """The results of the tenants that did not fail, in the order of the tenants."""
+        """The results of the successful tenants, in the order of the tenants."""
         if not self._tenants.are_several:
             return self._only
         return PackedResults(self._packed[name] for name in self._tenants.names if name in self._packed)
 
     @property
     def summary(self) -> FleetSummary | None:
-        """The summary of all tenants, or None if there is only one."""
+        """The summary of all tenants, or None if the run has only one tenant."""
         if not self._tenants.are_several:
             return None
         found = [self._summaries[name] for name in self._tenants.names if name in self._summaries]
@@ -224,7 +225,7 @@ class TenantReports(Generic[T]):
         self._output_options.write([name], lambda format_name, _: render(results, format_name, self._view))
 
     def _collect_error(self, write: Callable[[], None]) -> None:
-        """Call `write`. An error must not stop the tenants, so it is reported at the end."""
+        """Call `write`. If `write` fails, keep the error for the end, because an error must not stop other tenants."""
         try:
             write()
         except ReconcilerError as error:
@@ -246,12 +247,12 @@ def state_of_failure(command: str, error: ReconcilerError) -> TenantState:
 
 
 def failed_plans(error: ReconcilerError) -> PlanResults:
-    """Return the results of `plan` after an error of all tenants."""
+    """Return the results of `plan` after an error that affects all tenants."""
     return PlanResults([], tenant_failures(error), _summary_of_failed(PLAN, error))
 
 
 def failed_runs(error: ReconcilerError) -> RunResults:
-    """Return the results of `apply` after an error of all tenants."""
+    """Return the results of `apply` after an error that affects all tenants."""
     return RunResults([], tenant_failures(error), _summary_of_failed(APPLY, error))
 
 

@@ -1,4 +1,4 @@
-"""`import --update`: change the declarations in grant files to what the tenant has, then plan."""
+"""`import --update`: change the declared grants in files to the grants of the tenant, then plan."""
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -31,12 +31,15 @@ from reconciler.files.update import NotEditableError, update_text
 from reconciler.files.write import organization_text
 from reconciler.output.styled import Line, Span, Style, line
 
-NOT_EDITABLE_ADVICE = "edit it by hand"
+NOT_EDITABLE_ADVICE = "edit the file by hand"
 
 
 @dataclass(frozen=True, slots=True)
 class UpdateOptions:
-    """The files (none for the folder of --grants), the grants to update, and whether to print only a diff."""
+    """The files to update, the grants to update, and whether to print only a diff.
+
+    Without files, use the folder of --grants.
+    """
 
     paths: tuple[Path, ...] = ()
     grant_filter: ImportFilter = field(default_factory=ImportFilter)
@@ -49,8 +52,8 @@ def update_grants(
     """Update the files, then plan. With `only_diff`, print the differences and write nothing.
 
     Raises:
-        ReconcilerError: if the files are invalid, the tenant cannot be read, or an updated file would be invalid. Then
-            nothing is written.
+        ReconcilerError: if the files are invalid, the tenant cannot be read, or an updated file would be invalid.
+            In these cases, nothing is written.
     """
     paths = list(update_options.paths) or [Path(options.grants)]
     with open_tenant(options, console, paths, request_options) as (tenants, sessions):
@@ -89,7 +92,7 @@ def _update_rules(
 
 
 def new_texts(declared: LoadedGrants, selected: SelectedUpdates) -> tuple[dict[str, str], list[Problem]]:
-    """Return the new text of each file that changes, and a warning for each file that cannot be edited."""
+    """Return the new text of each changed file, and a warning for each file that cannot be edited."""
     texts: dict[str, str] = {}
     problems: list[Problem] = []
     for name, updates in selected.by_file.items():
@@ -101,7 +104,7 @@ def new_texts(declared: LoadedGrants, selected: SelectedUpdates) -> tuple[dict[s
 
 
 def _check(texts: Mapping[str, str], observation: Observation, rules: UpdateRules) -> None:
-    """Check that the new texts are valid and that they declare what the tenant has.
+    """Check that the new texts are valid and declare the same grants as the tenant.
 
     Raises:
         ProblemsError: if a new text is not valid.
@@ -116,7 +119,7 @@ def _check(texts: Mapping[str, str], observation: Observation, rules: UpdateRule
     left = select_updates(specs, observation.grants, observation.directory, rules)
     if left.by_file:
         name = next(iter(left.by_file))
-        raise ReconcilerError(f"nothing was written: {name} would still differ from the tenant; edit it by hand")
+        raise ReconcilerError(f"nothing was written: {name} would still differ from the tenant; edit the file by hand")
 
 
 def diff_lines(name: str, before: str, after: str) -> Iterator[str]:
@@ -126,12 +129,14 @@ def diff_lines(name: str, before: str, after: str) -> Iterator[str]:
 
 
 def write_texts(paths: Sequence[Path], texts: Mapping[str, str]) -> None:
-    """Write the new texts of files in `paths`, by name. Raises ReconcilerError."""
+    """Write new texts to the files in `paths`. `texts` maps file names to texts. Raises ReconcilerError."""
     by_name = {name_of(path): path for path in find(paths)[0]}
     counts = Counter(map(name_of, find(paths)[0]))
     for name in texts:
         if counts[name] != 1:
-            raise ReconcilerError(f"nothing was written: several files are shown as {name}; rename them")
+            raise ReconcilerError(
+                f"nothing was written: several files have the displayed name {name}; rename the files"
+            )
     for name, text in texts.items():
         try:
             rewrite_text(by_name[name], text)

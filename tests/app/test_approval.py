@@ -111,7 +111,7 @@ def test_apply_needs_the_options_of_the_saved_plan(plan_options: list[str], appl
 
     ran = reconciler("apply", "plan.json", *apply_options)
 
-    assert (ran.code, ran.stderr) == (5, f"error: the plan was created {how}; use the same options\n")
+    assert (ran.code, ran.stderr) == (5, f"error: the saved plan was created {how}; use the same options\n")
 
 
 def test_a_saved_plan_is_shown_offline(here: Path) -> None:

@@ -144,8 +144,8 @@ def test_a_saved_plan_is_for_one_tenant() -> None:
 
     assert ran.code == 5
     assert ran.stderr == (
-        "error: a saved plan is for one tenant: name it with --tenant, or use one plan per tenant with {tenant} in "
-        "the name\n"
+        "error: a saved plan is for one tenant: select the tenant with --tenant, or use one plan per tenant with "
+        "{tenant} in the file name\n"
     )
 
 

@@ -102,7 +102,7 @@ def test_only_branch_needs_base() -> None:
 
     assert (ran.code, ran.stderr) == (
         1,
-        "error: --only-branch needs --base, the revision that the branch started from\n",
+        "error: --only-branch needs --base; add --base with the revision where the branch started\n",
     )
 
 

@@ -283,7 +283,7 @@ def test_an_update_of_several_tenants_is_refused(folder: Path) -> None:
     ran = reconciler("import", "--update", "--tenant", "local", "--tenant", "other")
 
     assert (ran.code, ran.stdout) == (1, "")
-    assert ran.stderr == "error: import --update works on one tenant at a time: name one with --tenant\n"
+    assert ran.stderr == "error: import --update works on one tenant at a time: select the tenant with --tenant\n"
 
 
 def test_existing_settings_of_a_system_api_are_only_a_warning(folder: Path) -> None:

@@ -33,7 +33,7 @@ def files_in(folder: Path) -> dict[str, str]:
         ("--mappings a.json=dev", "--mappings needs --from deploy-cli"),
         ("--from terraform a.json --mappings a.json=dev", "--mappings needs --from deploy-cli"),
         ("tenant.yaml", "PATH needs --update or --from"),
-        ("--from deploy-cli tenant.yaml --mappings dev.json", "name the file and its tenant"),
+        ("--from deploy-cli tenant.yaml --mappings dev.json", "write the file and its tenant as FILE=TENANT"),
         ("--from deploy-cli tenant.yaml --mappings a.json=dev --mappings b.json=dev", "two files for the tenant"),
         ("--from deploy-cli none.yaml", "none.yaml does not exist; check the path"),
         ("--from deploy-cli tenant.yaml --mappings none.json=dev", "none.json does not exist"),
@@ -47,8 +47,8 @@ def files_in(folder: Path) -> dict[str, str]:
             'twice.yaml:3:5: the grant of "A" for "x" (client) is already at twice.yaml:2',
         ),
         ("--from deploy-cli map.yaml", "map.yaml:1:15: clientGrants is not a list"),
-        ("--from deploy-cli a.yaml tenant.yaml=dev", "name a tenant for each PATH (PATH=TENANT) or for none"),
-        ("--from terraform one.json two.json", "a state belongs to one tenant"),
+        ("--from deploy-cli a.yaml tenant.yaml=dev", "add a tenant to every PATH (PATH=TENANT), or to no PATH"),
+        ("--from terraform one.json two.json", "a Terraform state belongs to one tenant"),
         ("--from terraform empty", "empty is a folder"),
     ],
 )
@@ -103,7 +103,7 @@ def test_a_file_of_another_tenant_is_refused(folder: Path) -> None:
 
     assert ran.stderr == (
         'error: prod.json is for prod.auth0.com, but the domain of the tenant "dev" is dev.auth0.com; '
-        "name its own file\n"
+        "use the file for dev.auth0.com\n"
     )
 
 

@@ -65,7 +65,7 @@ def test_an_absolute_path_selects_the_same_grants(here: Path) -> None:
         (("grants/bilings.yaml",), 'file "grants/bilings.yaml" selects no grant; did you mean "grants/billing.yaml"?'),
         (("--client", "Bill"), 'client "Bill" selects no grant; did you mean "Billing"?'),
         (("--client", "Billing", "grants/team"), 'client "Billing", file "grants/team" selects no grant'),
-        (("tenant.yaml",), "tenant.yaml is outside the grant folder grants; name files in this folder, or"),
+        (("tenant.yaml",), "tenant.yaml is outside the grant folder grants; use files in this folder, or"),
     ],
 )
 @pytest.mark.parametrize("command", ["plan", "apply", "list"])
@@ -101,7 +101,7 @@ def test_a_saved_plan_records_the_selection() -> None:
     saved = json.loads(Path("p.json").read_text())
     assert saved["selection"] == {"files": [], "clients": ["B*"], "apis": [], "selected": 1, "others": 1}
     refused = reconciler("apply", "p.json", "--client", "P*")
-    assert (refused.code, 'the plan was created for client "B*"' in refused.stderr) == (5, True)
+    assert (refused.code, 'the saved plan was created for client "B*"' in refused.stderr) == (5, True)
     assert reconciler("apply", "p.json", "--client", "B*").code == 0
     assert planned() == [("update", "Portal")]
 
@@ -111,7 +111,7 @@ def test_a_plan_of_all_grants_is_not_applied_to_a_part() -> None:
 
     ran = reconciler("apply", "p.json", "--client", "Billing")
 
-    assert (ran.code, "the plan was created for all grants" in ran.stderr) == (5, True)
+    assert (ran.code, "the saved plan was created for all grants" in ran.stderr) == (5, True)
 
 
 def test_a_saved_plan_records_the_selected_files(here: Path) -> None:
@@ -217,7 +217,7 @@ def test_apply_takes_one_saved_plan_or_paths() -> None:
 
     ran = reconciler("apply", "p.json", "grants/billing.yaml")
 
-    assert (ran.code, "apply takes one saved plan, or PATHs" in ran.stderr) == (1, True)
+    assert (ran.code, "name either one saved plan or grant files" in ran.stderr) == (1, True)
 
 
 def test_a_snapshot_is_restored_as_a_whole() -> None:
@@ -226,7 +226,7 @@ def test_a_snapshot_is_restored_as_a_whole() -> None:
 
     ran = reconciler("--grants", str(snapshot), "plan", "--client", "Billing")
 
-    assert (ran.code, "a snapshot restores all grants of a run" in ran.stderr) == (1, True)
+    assert (ran.code, "a snapshot always restores all grants of a run" in ran.stderr) == (1, True)
 
 
 def test_the_comment_names_the_selection() -> None:

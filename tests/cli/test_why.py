@@ -68,7 +68,7 @@ def test_a_grant_that_does_not_exist_is_an_error() -> None:
 def test_offline_says_that_runs_cannot_be_found() -> None:
     text = reconciler("why", "Billing", "Invoices API", "--offline").stdout
 
-    assert "journals contain ids, and the files contain names" in text
+    assert "journals contain ids but files contain names" in text
 
 
 def test_a_damaged_journal_is_a_note(here: Path) -> None:
