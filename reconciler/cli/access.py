@@ -1,4 +1,4 @@
-"""`reconciler access`: report who may call what, why, and whether the answer is complete."""
+"""`reconciler access`: report the access of applications to APIs, and the reasons for the access."""
 
 from pathlib import Path
 
@@ -25,15 +25,15 @@ from reconciler.output.formats import OutputView, render
 )
 @click.command("access")
 @click.argument("application", required=False)
-@click.option("--api", metavar="PATTERN", help="Show only grants for APIs whose name or identifier matches.")
-@click.option("--scope", metavar="PATTERN", help="Show only grants with a scope that matches, such as 'write:*'.")
+@click.option("--api", metavar="PATTERN", help="Show only grants for APIs with a matching name or identifier.")
+@click.option("--scope", metavar="PATTERN", help="Show only grants with a matching scope, such as 'write:*'.")
 @click.option(
     "--usage",
     type=click.Path(path_type=Path),
     metavar="FILE",
     help="Show the last use from this usage file.  [default: .reconciler/usage/TENANT.json, if it exists]",
 )
-@click.option("--offline", is_flag=True, help="Show what the files declare without reading a tenant.")
+@click.option("--offline", is_flag=True, help="Show the declared grants without reading a tenant.")
 @format_option("html", "csv", "markdown")
 @click.option(
     "--out", type=click.Path(path_type=Path), metavar="FILE", help="Write the report to FILE instead of stdout."
@@ -52,8 +52,8 @@ def command(  # noqa: PLR0913 - one parameter per option
 ) -> Exit:
     """Report who may call what: applications, APIs, scopes, risks, and the declaration of each grant.
 
-    APPLICATION is a pattern for the name or id of applications. The report says which lists of the tenant could not
-    be read. Nothing is written to a tenant.
+    APPLICATION is a pattern for the name or id of applications. If the tenant's token could not read a listing, the
+    report mentions the missing listing. Nothing is written to a tenant.
     """
     options = current_options()
     console = Console(options)

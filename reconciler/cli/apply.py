@@ -1,4 +1,4 @@
-"""`reconciler apply`: show the plan, ask, execute it, read the tenant again, and report the outcomes."""
+"""`reconciler apply`: show the plan, ask, execute the plan, read the tenant again, and report the outcomes."""
 
 import click
 
@@ -49,7 +49,7 @@ approval_options = option_group(
         default="24h",
         show_default=True,
         metavar="TIME",
-        help="Refuse a saved plan that is older than this.",
+        help="Refuse a saved plan that is older than this duration.",
     ),
     click.option(
         "--require-tip",
@@ -86,14 +86,14 @@ def command(  # noqa: PLR0913 - the options of the command
     result_options: ResultOptions,
     output_options: OutputOptions,
 ) -> Exit:
-    """Change the tenant to what the files declare.
+    """Change the tenant to match the files.
 
     Print the plan, ask, apply the plan and read the tenant again. The exit code is 0 only if the tenant equals the
     files.
 
-    With PLANFILE from plan --out, apply without asking. The plan is recomputed, and any change that is not in PLANFILE
-    aborts with exit code 5 before writing. With {tenant} in PLANFILE, each tenant has its own saved plan.
-    --approval-id is the same without a file: it names a plan that was reviewed.
+    With PLANFILE from plan --out, apply without asking. The plan is recomputed. If the new plan has a change that
+    PLANFILE lacks, the command writes nothing and exits with 5. With {tenant} in PLANFILE, each tenant has its own
+    saved plan. --approval-id works in the same way without a file: ID is the approval id of a reviewed plan.
 
     PATHs are grant files or folders. With PATHs, --client or --api, only the selected grants are changed.
 
@@ -156,11 +156,14 @@ def command(  # noqa: PLR0913 - the options of the command
 
 
 NOTHING_WRITTEN = frozenset({Exit.FAILED, Exit.REFUSED, Exit.STALE})
-"""Exit codes that mean nothing was written. They must not be returned if one of several tenants was changed."""
+"""The exit codes of runs without a write.
+
+If one of several tenants was changed, `apply` must not return such a code.
+"""
 
 
 def _check_single_plan(approvals: Approvals, plan_options: PlanOptions) -> None:
-    """Check the only saved plan before anything is read. Raises StalePlanError."""
+    """Check the only saved plan before the first read. Raises StalePlanError."""
     approvals.only.check_options(plan_options)
     approvals.only.check_not_applied(data_folder(current_options().config))
 
@@ -184,7 +187,7 @@ def _print_results(results: RunResults, output_options: OutputOptions, console: 
                 console.result([line(), *lines])
     if results.summary and not verbose:
         if any(run_result.rollback for run_result in results.runs):
-            console.note("To roll back a tenant: reconciler journal lists the runs with their commands")
+            console.note("To roll back a tenant, use the command that reconciler journal shows for the run")
         return
     for run_result in results.runs:
         if run_result.rollback:

@@ -41,9 +41,9 @@ from reconciler.output.markdown.plan import TITLE
 from reconciler.output.styled import line
 
 MAX_BYTES = 20_000_000
-"""The maximum size of a report. Hosting services accept only smaller comments."""
+"""The maximum size of a report in bytes. Hosting services accept only smaller comments."""
 MAX_PROBLEMS, MAX_CHARACTERS = 5, 300
-"""The maximum number and length of problems in a comment without a report."""
+"""The maximum number of problems, and the maximum length of a problem, in a comment without a report."""
 NO_FOLLOW, NO_WAIT = getattr(os, "O_NOFOLLOW", 0), getattr(os, "O_NONBLOCK", 0)
 
 
@@ -52,14 +52,19 @@ NO_FOLLOW, NO_WAIT = getattr(os, "O_NOFOLLOW", 0), getattr(os, "O_NONBLOCK", 0)
 @click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="FILE...")
 @click.option("--issue", metavar="TITLE", help="Open or update an issue with this title instead of a comment.")
 @click.option(
-    "--close", "closes", is_flag=True, help="Close the issue of each report instead of posting, if it exists."
+    "--close",
+    "closes",
+    is_flag=True,
+    help="Close the issue of each report instead of posting. If the issue does not exist, do nothing.",
 )
 @click.option(
     "--merged",
     is_flag=True,
-    help="Post on the pull or merge request whose merge created HEAD. Without one, do nothing.",
+    help="Post on the pull or merge request that created HEAD by its merge. Without such a request, do nothing.",
 )
-@click.option("--forge", type=click.Choice(FORGES), help="Hosting service, if this is not one of its own jobs.")
+@click.option(
+    "--forge", type=click.Choice(FORGES), help="Hosting service. Needed in jobs that do not run on this service."
+)
 @click.option("--repository", metavar="PATH", help="Repository on --forge, such as owner/name.")
 @click.option("--number", type=click.IntRange(1), metavar="N", help="Number of the pull or merge request on --forge.")
 @click.option(
@@ -87,13 +92,13 @@ def command(  # noqa: PLR0913 - the options of the command
 ) -> Exit:
     """Post Markdown reports as comments on the pull or merge request of this job.
 
-    Use it in jobs of GitHub Actions, GitLab CI, Azure Pipelines and Bitbucket Pipelines, with FILE from --report
-    markdown=FILE. In other jobs, name the request with --forge, --repository and --number. Each tenant has one comment
-    for its plan and one for the result of apply, which later runs update. Only comments by the owner of the token are
-    changed. The token comes from GITHUB_TOKEN, GITLAB_TOKEN, AZURE_DEVOPS_TOKEN or BITBUCKET_TOKEN.
+    Use this command in jobs of GitHub Actions, GitLab CI, Azure Pipelines and Bitbucket Pipelines, with FILE from
+    --report markdown=FILE. In other jobs, set the request with --forge, --repository and --number. Each tenant has one
+    comment for the plan and one for the result of apply. Later runs update these comments. Only comments by the owner
+    of the token are changed. The token comes from GITHUB_TOKEN, GITLAB_TOKEN, AZURE_DEVOPS_TOKEN or BITBUCKET_TOKEN.
 
     FILE must come from this run. If FILE is missing or invalid, the exit code is 1 and the comment of each --tenant
-    reports a missing report. Without --tenant, all earlier comments without a new FILE do.
+    reports a missing report. Without --tenant, all earlier comments without a new FILE report a missing report.
     """
     if (issue is not None) + closes + merged > 1:
         raise click.UsageError("--issue, --close and --merged cannot be combined: use one of them")
@@ -134,7 +139,7 @@ def command(  # noqa: PLR0913 - the options of the command
 
 
 def _job(target: NamedTarget | None, api: str | None, console: Console) -> Job:
-    """Return the job of this run or for `target`, with the API at the URL `api` if it is set."""
+    """Return the job of this run, or the job for `target`. If `api` is set, `api` is the URL of the job's API."""
     job = job_of(os.environ, target)
     if api is not None:
         job = replace(job, address=api)
@@ -144,7 +149,10 @@ def _job(target: NamedTarget | None, api: str | None, console: Console) -> Job:
 
 
 def _merged(job: Job, policy: RetryPolicy, console: Console) -> Job | None:
-    """Return the job for the request whose merge created HEAD. Without one, print a note and return None."""
+    """Return the job for the request that created HEAD by its merge.
+
+    Without such a request, print a note and return None.
+    """
     commit = resolve_revision(workspace_of(current_options().config).repository(), "HEAD").commit
     found = retry_blocking(partial(merged_request, job, commit), policy, (TransientForgeError,))
     if found is None:
@@ -153,10 +161,10 @@ def _merged(job: Job, policy: RetryPolicy, console: Console) -> Job | None:
 
 
 def _named_target(forge: str | None, repository: str | None, number: int | None, *, merged: bool) -> NamedTarget | None:
-    """Return the target that the options name, or None without --forge."""
+    """Return the target of --forge, --repository and --number, or None without --forge."""
     if forge is None:
         if repository is not None or number is not None:
-            raise click.UsageError("--repository and --number need --forge")
+            raise click.UsageError("--repository and --number have no effect without --forge; add --forge")
         return None
     if repository is None or (number is None) is not merged:
         raise click.UsageError("--forge needs --repository, and either --number or --merged")
@@ -164,7 +172,7 @@ def _named_target(forge: str | None, repository: str | None, number: int | None,
 
 
 def _read_all(files: Iterable[Path], run: str) -> tuple[list[ForgeReport], list[str]]:
-    """Return the reports of this run, and a problem for each other file."""
+    """Return the reports of this run, and a problem for each file without a report of this run."""
     reports, problems = [], []
     for file in files:
         try:
@@ -175,10 +183,11 @@ def _read_all(files: Iterable[Path], run: str) -> tuple[list[ForgeReport], list[
 
 
 def _with_drift_advice(report: ForgeReport) -> ForgeReport:
-    """Return the report of an issue with instructions to undo or to keep the drift."""
+    """Add to the report of an issue how to undo or keep the drift."""
     advice = (
-        f"If {span(tenant_of(report.marker))} has drifted: to undo it, apply the main branch with `reconciler apply`. "
-        "To keep it, change the files with `reconciler import --update`, and merge the change.\n"
+        f"If {span(tenant_of(report.marker))} has drifted, undo the drift by applying the main branch with "
+        "`reconciler apply`. To keep the drift, change the files with `reconciler import --update`, and "
+        "merge the change.\n"
     )
     return replace(report, body=f"{report.body.rstrip()}\n\n{advice}")
 
@@ -186,11 +195,11 @@ def _with_drift_advice(report: ForgeReport) -> ForgeReport:
 def _markers_without_report(
     target: CommentTarget, known: Sequence[str], prefix: str, *, includes_new: bool
 ) -> list[str]:
-    """Return the markers of the comments or issues whose report is missing.
+    """Return the markers of the comments or issues that need a notice about a missing report.
 
-    These are the entries of each --tenant, or without --tenant all existing entries that no report replaces. They must
-    not keep the result of an earlier run. `prefix` is the kind of the markers. `includes_new` adds entries that do not
-    exist yet.
+    With --tenant, the result contains the entries of these tenants. Without --tenant, the result contains all existing
+    entries that no report replaces. Such an entry must not keep the result of an earlier run. `prefix` is the kind of
+    the markers. `includes_new` adds entries that do not exist yet.
     """
     links = ci.source_links(current_options().config)
     named = [each for name in current_options().tenants if (each := marker(name, links, prefix)) not in known]
@@ -201,14 +210,14 @@ def _markers_without_report(
 
 
 def _missing_report(tenant_marker: str, problems: Sequence[str]) -> ForgeReport:
-    """Return a report that says that the report of a tenant is missing, with the problems."""
+    """Return a notice that the report of a tenant is missing, with the problems."""
     name = tenant_of(tenant_marker)
     problem_lines = [f"- {span(problem[:MAX_CHARACTERS])}" for problem in problems[:MAX_PROBLEMS]]
     lines = [
         tenant_marker,
         f"### {TITLE}{span(name)}: no report",
         "",
-        "The job did not leave a valid report. Read its log.",
+        "The job did not leave a valid report. Read the log of the job.",
         "",
         *problem_lines,
     ]
@@ -227,10 +236,10 @@ def _dialect(job: Job) -> Callable[[str], str]:
 
 
 def _read(file: Path, run: str) -> ForgeReport:
-    """Return the report in a file. This run must have written it.
+    """Return the report in `file`, which this run must have written.
 
     Raises:
-        ReconcilerError: if git tracks the file, or if it is not a regular file with a report of this run.
+        ReconcilerError: if git tracks the file, or if the file is not a regular file with a report of this run.
     """
     try:
         with open(file, "rb", opener=_open) as stream:
@@ -248,7 +257,7 @@ def _open(path: str, flags: int) -> int:
 
 
 def _refuse_tracked(file: Path) -> None:
-    """Raise ReconcilerError for a file that git tracks, because the author of a commit could choose its text."""
+    """Raise ReconcilerError for a file that git tracks, because the author of a commit could choose the file's text."""
     real_path = Path(os.path.realpath(file.parent), file.name)
     root = find_root(real_path.parent)
     if root is None:

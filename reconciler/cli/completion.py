@@ -1,4 +1,4 @@
-"""`reconciler completion`: print the script with which a shell completes commands."""
+"""`reconciler completion`: print the completion script for a shell."""
 
 from collections.abc import Mapping
 
@@ -16,9 +16,10 @@ SHELLS: Mapping[str, type[ShellComplete]] = {"bash": BashComplete, "zsh": ZshCom
 @click.command("completion")
 @click.argument("shell", type=click.Choice(list(SHELLS)))
 def command(*, shell: str) -> Exit:
-    """Print a script for SHELL: bash, zsh or fish.
+    """Print a completion script for SHELL: bash, zsh or fish.
 
-    Evaluate it in the start-up file of the shell. Then the shell completes commands, options, files and tenants.
+    Evaluate the script in the start-up file of the shell. Then the shell completes commands, options, files and
+    tenants.
     """
     commands = click.get_current_context().find_root().command
     completion = SHELLS[shell](commands, {}, "reconciler", COMPLETION_VARIABLE)

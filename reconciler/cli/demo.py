@@ -1,4 +1,4 @@
-"""`reconciler demo`: write a repository with a local tenant, and show the commands on it."""
+"""`reconciler demo`: write a repository with a local tenant, and run commands in this repository."""
 
 import shlex
 from collections.abc import Sequence
@@ -27,7 +27,7 @@ ALLOWED_FILES = frozenset({".git"})
 @click.command("demo")
 @click.argument("folder", type=click.Path(path_type=Path, file_okay=False), default=".", metavar="[FOLDER]")
 def command(*, folder: Path) -> Exit:
-    """Write a demo into FOLDER, and validate, plan and apply it.
+    """Write a demo into FOLDER, and validate, plan and apply the demo.
 
     FOLDER must be empty or missing. The default is the current folder. The demo has a local tenant, so it needs no
     account and no network. It needs the extra sandbox.
@@ -62,7 +62,10 @@ def _write(folder: Path, console: Console) -> None:
 
 
 def _run(arguments: Sequence[str]) -> Exit:
-    """Run another command like the shell does, without the options of this one. Raises like the command."""
+    """Run another command as the shell would, without the options of the demo command.
+
+    Raises the errors of the command.
+    """
     group = click.get_current_context().find_root().command
     with group.make_context("reconciler", list(arguments)) as context:
         return Exit(group.invoke(context) or Exit.DONE)

@@ -19,7 +19,7 @@ from reconciler.output.formats import OutputView, render
 @click.command("diff")
 @click.argument("first", metavar="TENANT")
 @click.argument("second", metavar="TENANT")
-@click.option("--declared", is_flag=True, help="Compare what the files declare, without reading the tenants.")
+@click.option("--declared", is_flag=True, help="Compare the declared grants, without reading the tenants.")
 @click.option("--detailed-exitcode", is_flag=True, help="Exit with 2 if the tenants differ.")
 @format_option("html", "csv", "markdown")
 @click.option(

@@ -1,4 +1,4 @@
-"""`reconciler doctor`: check everything that a run needs, and give advice for each failure."""
+"""`reconciler doctor`: check the requirements of a run, and give advice for each failure."""
 
 import asyncio
 import os
@@ -41,12 +41,12 @@ from reconciler.redaction import secrets_in
 def command(*, stdout_format: str, setup_service: str | None) -> Exit:
     """Check configuration, files, network, credentials, clock and permissions.
 
-    Nothing is written. A failed check does not stop the others. Warnings do not change the exit code.
+    Nothing is written. A failed check does not stop the other checks. Warnings do not change the exit code.
 
     With --all-tenants, several --tenant or --shard, each tenant is checked.
 
-    With --setup, nothing is checked. The commands are for the tenants of the configuration, or for each --tenant. They
-    need the command lines auth0, jq and gh or glab.
+    With --setup, nothing is checked. The commands are for the tenants of the configuration, or for each --tenant. The
+    commands need the command lines auth0, jq and gh or glab.
     """
     options = current_options()
     console = Console(options)

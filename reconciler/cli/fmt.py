@@ -21,12 +21,14 @@ from reconciler.output.styled import line
 @global_options("config", "grants", examples=("reconciler fmt", "reconciler fmt --check"))
 @click.command("fmt")
 @click.argument("paths", nargs=-1, type=click.Path(path_type=Path), metavar="[PATH]...")
-@click.option("--check", is_flag=True, help="Write nothing. List unsorted files and exit with 1 if there are any.")
+@click.option(
+    "--check", is_flag=True, help="Write nothing. List unsorted files, and exit with 1 if any file is unsorted."
+)
 def command(*, paths: tuple[Path, ...], check: bool) -> Exit:
     """Sort grant files and folders in canonical order. Default: the folder of --grants.
 
-    Grants are sorted by holder, then by API. The keys and scopes of each grant are sorted too. Comments move with their
-    value. Nothing else changes. Files with problems are not changed.
+    Grants are sorted by application, then by API. The keys and scopes of each grant are sorted too. Comments move with
+    their value. Nothing else changes. Files with problems are not changed.
     """
     options = current_options()
     console = Console(options)

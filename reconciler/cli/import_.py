@@ -1,4 +1,4 @@
-"""`reconciler import`: write grant files for undeclared grants of a tenant, or update files to what it has."""
+"""`reconciler import`: write grant files for undeclared grants of a tenant, or update the declared grants in files."""
 
 from pathlib import Path
 
@@ -44,7 +44,10 @@ from reconciler.errors import Exit
     type=ListedName(),
     metavar="FILE=TENANT",
     multiple=True,
-    help="With --from deploy-cli: the tool's configuration file for a tenant, with its keywords. Repeatable.",
+    help=(
+        "With --from deploy-cli: the configuration file of auth0-deploy-cli for a tenant, with its keywords. "
+        "Repeatable."
+    ),
 )
 @click.option(
     "--out",
@@ -55,12 +58,12 @@ from reconciler.errors import Exit
 @click.option(
     "--update",
     is_flag=True,
-    help="Change the declarations in existing files (PATH) to what the tenant has. Write no new files.",
+    help="Change the declarations in existing files (PATH) to the grants of the tenant. Write no new files.",
 )
 @click.option(
     "--variables",
     is_flag=True,
-    help="With several tenants, write values that differ regularly, such as stages and hosts, as variables.",
+    help="With several tenants, write values with a regular difference, such as stages and hosts, as variables.",
 )
 @click.option("--diff", is_flag=True, help="With --update, print the changes of the files and write nothing.")
 @click.option(
@@ -69,7 +72,7 @@ from reconciler.errors import Exit
     type=ListedName(),
     metavar="PATTERN",
     multiple=True,
-    help="Import only grants of applications whose name or id matches.",
+    help="Import only grants of applications with a matching name or id.",
 )
 @click.option(
     "--audience",
@@ -78,7 +81,7 @@ from reconciler.errors import Exit
     type=ListedName(),
     metavar="PATTERN",
     multiple=True,
-    help="Import only grants for APIs whose identifier or name matches.",
+    help="Import only grants for APIs with a matching identifier or name.",
 )
 @request_options
 def command(  # noqa: PLR0913 - the options of the command
@@ -94,7 +97,7 @@ def command(  # noqa: PLR0913 - the options of the command
     audiences: tuple[str, ...],
     request_options: RequestOptions,
 ) -> Exit:
-    """Write grant files for the tenant's grants that no file declares.
+    """Write grant files for the undeclared grants of the tenant.
 
     With several tenants (--all-tenants), equal grants become one declaration.
 
@@ -102,21 +105,24 @@ def command(  # noqa: PLR0913 - the options of the command
     match the tenant.
 
     --from reads files of auth0-deploy-cli (tenant.yaml or its folder) or the output of terraform show -json, for one or
-    several tenants. Tenants share one declaration where they are equal. Keywords become variables in reconciler.yaml.
+    several tenants. Equal grants of several tenants share one declaration. Keywords become variables in
+    reconciler.yaml.
 
     --update keeps drift: declared grants get the tenant's values, and declarations of missing grants are removed.
     Comments, order, layout and variables are kept. A declaration that also applies to other tenants is split.
     """
     if update and out is not None:
-        raise click.UsageError("--out is for new files, and --update writes none: use one of them")
+        raise click.UsageError(
+            "--out cannot be combined with --update, because --update writes no new files; use one of them"
+        )
     if diff and not update:
-        raise click.UsageError("--diff needs --update")
+        raise click.UsageError("--diff has no effect without --update; add --update")
     if paths and not (update or tool):
-        raise click.UsageError("PATH needs --update or --from")
+        raise click.UsageError("PATH cannot be used alone; add --update or --from")
     if tool and (update or not paths):
         raise click.UsageError("--from needs PATH, and cannot be combined with --update")
     if mappings and tool != "deploy-cli":
-        raise click.UsageError("--mappings needs --from deploy-cli")
+        raise click.UsageError("--mappings has no effect without --from deploy-cli; add --from deploy-cli")
     options = current_options()
     if tool:
         file_options = FileImportOptions(

@@ -42,23 +42,26 @@ CREDENTIAL_STEPS = (
 )
 @click.command("init")
 @click.option("--domain", metavar="DOMAIN", help="Use this domain for the tenant.  [default: AUTH0_DOMAIN]")
-@click.option("--add", metavar="NAME", help="Add a tenant to the existing configuration, and keep its comments.")
+@click.option(
+    "--add", metavar="NAME", help="Add a tenant to the existing configuration, and keep the comments of the file."
+)
 @click.option(
     "--ci",
     type=click.Choice([each.value for each in Service]),
     default=Service.GITHUB.value,
     show_default=True,
-    help="Write the pipeline for this service.",
+    help="Write the pipeline for this CI service.",
 )
 @click.option("--yes", is_flag=True, help="Import the tenant's grants without asking.")
 def command(*, domain: str | None, add: str | None, ci: str, yes: bool) -> Exit:
     """Write the first files: configuration, schemas for editors, and a pipeline.
 
-    The pipeline validates and plans pull requests, applies after an approval, and reports drift. It installs this
-    version of reconciler. Existing files are never overwritten. .gitignore gets an entry for .reconciler/. --tenant
-    sets the name of the tenant. If the environment has credentials for the tenant, its grants are imported.
+    The pipeline validates and plans pull requests, applies after an approval, and reports drift. The pipeline installs
+    this version of reconciler. Existing files are never overwritten. .gitignore gets an entry for .reconciler/.
+    --tenant sets the name of the tenant. If the environment has credentials for the tenant, the tenant's grants are
+    imported.
 
-    With --add, only the configuration and the tenants in a pipeline that init wrote are changed.
+    With --add, the command changes only the configuration and the tenants in a pipeline from `init`.
     """
     options = current_options()
     prompt = Prompt(Console(options), is_interactive=not yes and sys.stdin.isatty(), yes=yes)
@@ -100,7 +103,7 @@ def _first_files(tenant: Tenant, file: Path, service: Service, reachable: Mappin
 
 
 def _pipeline_tenants(config: Config) -> dict[str, str]:
-    """Return the tenants that a pipeline can reach: their names and the prefixes of their credentials."""
+    """Return the prefix of the credentials by tenant name, for all tenants that a pipeline can reach."""
     return {name: each.credentials for name, each in config.tenants.items() if each.kind is TenantKind.AUTH0}
 
 
@@ -111,7 +114,7 @@ def _setup_steps(service: Service) -> list[str]:
 
 
 def refuse_expressions(names: Iterable[str], service: Service) -> None:
-    """Raise ReconcilerError for a tenant's name that the service would evaluate in the pipeline."""
+    """Raise ReconcilerError if the CI service would evaluate a part of a tenant's name as an expression."""
     expression = scaffold.EXPRESSIONS.get(service)
     for name in names:
         if expression and expression in name:
@@ -122,7 +125,7 @@ def refuse_expressions(names: Iterable[str], service: Service) -> None:
 
 
 def _add(file: Path, name: str, domain: str, console: Console) -> None:
-    """Add a tenant to the configuration in `file`, and to the pipelines that init wrote for its tenants."""
+    """Add a tenant to the configuration in `file`, and to the pipelines that init wrote for the configured tenants."""
     if not file.exists():
         raise ReconcilerError(f"{name_of(file)} does not exist; run reconciler init without --add first")
     if not domain:
@@ -148,13 +151,19 @@ def _add(file: Path, name: str, domain: str, console: Console) -> None:
         write_output(path, content.encode())
         _print_file(console, "changed", path)
     for path in (path for path, content in pipelines if content is None):
-        console.note(f"{name_of(path)} was edited: add {quote_text(name)} to its lists of tenants")
+        console.note(
+            f"{name_of(path)} was edited, so init did not change it: add {quote_text(name)} to the lists of "
+            "tenants in this file"
+        )
 
 
 def _changed_pipelines(
     folder: Path, before: Mapping[str, str], after: Mapping[str, str]
 ) -> Iterator[tuple[Path, str | None]]:
-    """Yield the files of pipelines that name the tenants, with their new text. It is None for an edited file."""
+    """Yield the pipeline files that contain tenant names, with their new text.
+
+    The text is None if a user edited the file.
+    """
     branch = scaffold.default_branch(folder)
     for service in (Service.GITHUB, Service.GITLAB):
         old, new = (scaffold.pipeline(service, tenants, branch) for tenants in (before, after))
@@ -165,7 +174,7 @@ def _changed_pipelines(
 
 
 class Prompt:
-    """Asks questions on a terminal. Without a terminal or with --yes, it uses default answers."""
+    """Asks questions on a terminal. Without a terminal or with --yes, the answers are the defaults."""
 
     def __init__(self, console: Console, *, is_interactive: bool, yes: bool) -> None:
         self.console = console
@@ -173,15 +182,15 @@ class Prompt:
         self._yes = yes
 
     def text(self, question: str, default: str) -> str:
-        """Return the answer, or the default."""
+        """Return the answer to `question`, or the default."""
         prompt_text = f"{question} [{default}]: " if default else f"{question}: "
         return (self.console.ask(prompt_text) if self.is_interactive else "") or default
 
     def confirm_import(self, grants: int) -> bool:
-        """Ask whether to import this number of grants. Without a terminal, the answer is yes only with --yes."""
+        """Ask whether to import `grants` grants. Without a terminal, the answer is yes only with --yes."""
         if not self.is_interactive:
             return self._yes
-        question = f"The tenant has {pluralize(grants, 'grant')} that no file declares. Write files for them? [Y/n]: "
+        question = f"The tenant has {pluralize(grants, 'undeclared grant')}. Write grant files for them? [Y/n]:"
         return self.console.ask(question).lower() in {"", "y", "yes"}
 
 
@@ -222,7 +231,7 @@ def _refuse_links(files: Iterable[Path]) -> None:
 
 
 def _update_gitignore(file: Path, console: Console) -> None:
-    """Add .reconciler/ to .gitignore."""
+    """Add an entry for .reconciler/ to .gitignore."""
     if not lexists(file):
         _write({file: scaffold.gitignore_text("")}, console)
         return

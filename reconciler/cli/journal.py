@@ -26,8 +26,8 @@ from reconciler.output.text.journal import run_json, run_lines, runs_json, runs_
 def command(*, run: str | None, stdout_format: str) -> Exit:
     """List the runs that wrote, newest first, or show the changes of RUN.
 
-    RUN is the beginning of a run's name, or last. --tenant lists only the runs of these tenants. Writes without a
-    recorded result are highlighted. -v shows the grants before and after each write.
+    RUN is the beginning of a run's name, or last. With --tenant, only the runs of these tenants are listed. Writes
+    without a recorded result are highlighted. -v shows the grants before and after each write.
     """
     options = current_options()
     console, folder = Console(options), data_folder(options.config)
@@ -38,7 +38,7 @@ def command(*, run: str | None, stdout_format: str) -> Exit:
 
 
 def _list(console: Console, folder: Path, tenants: Sequence[str], stdout_format: str) -> Exit:
-    """List the runs with readable journals, of `tenants` or of all. Print an error for each unreadable journal."""
+    """List the runs with readable journals. Print an error for each unreadable journal."""
     runs: list[PastRun] = []
     errors: list[ReconcilerError] = []
     for name in run_names(folder):
@@ -53,7 +53,7 @@ def _list(console: Console, folder: Path, tenants: Sequence[str], stdout_format:
     elif runs:
         console.result(runs_lines(runs))
     elif not errors:
-        console.result([line("No run has written a journal here.")])
+        console.result([line("No run has written a journal in this folder.")])
     for unreadable in errors:
         console.failure(unreadable)
     return Exit.FAILED if errors else Exit.DONE
@@ -69,7 +69,10 @@ def _show(console: Console, folder: Path, name: str, stdout_format: str, *, verb
 
 
 def _rollback_lines(run: PastRun, snapshot: Path) -> Iterator[Line]:
-    """Yield the command that undoes a run, if its snapshot exists. A killed run did not print the command."""
+    """Yield the command that undoes a run, if the snapshot of the run exists.
+
+    A killed run did not print the command.
+    """
     if not snapshot.is_dir():
         return
     config = current_options().config

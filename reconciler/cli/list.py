@@ -1,4 +1,4 @@
-"""`reconciler list`: list the grants that the files declare, or that the tenants have."""
+"""`reconciler list`: list the declared grants, or the grants of the tenants."""
 
 import click
 
@@ -18,7 +18,7 @@ from reconciler.output.styled import line
 from reconciler.output.text.lists import listing_json, listing_lines, listings_csv
 
 NOT_READ = Directory(applications=(), apis=())
-"""Without a tenant, names and ids are compared as the files declare them."""
+"""An empty directory for lists without a tenant. Names and ids are then compared as written in the files."""
 
 
 @global_options(
@@ -27,7 +27,7 @@ NOT_READ = Directory(applications=(), apis=())
 )
 @click.command("list")
 @option_group("selecting", PlanOptions, *selecting_options())
-@click.option("--observed", is_flag=True, help="List the grants that the tenants have, instead of the declared ones.")
+@click.option("--observed", is_flag=True, help="List the grants of the tenants instead of the declared grants.")
 @click.option("--offline", is_flag=True, help="Show the names in the files without reading a tenant.")
 @request_options
 @format_option("csv")
@@ -80,7 +80,7 @@ def _list_online(tenants: TenantRuns, sessions: list[TenantSession], *, observed
 
 
 def _print(listings: list[Listing], stdout_format: str, console: Console, *, are_several: bool) -> None:
-    """Print the lists. JSON of several tenants is `{"tenants": [the object of each tenant]}`."""
+    """Print the lists. The JSON format for several tenants is `{"tenants": [the object of each tenant]}`."""
     if stdout_format == "csv":
         console.text(listings_csv(listings))
         return

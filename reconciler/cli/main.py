@@ -25,19 +25,19 @@ from reconciler.cli.options import (
 from reconciler.core.suggest import did_you_mean
 from reconciler.errors import Exit, ReconcilerError, ReportLostError, reason
 
-# Each command is the object `command` in a module of this package. The texts are here, so that --help does not import
-# the modules.
+# Each command is the object `command` in a module of this package. The help texts are in this table, so that --help
+# does not import the modules.
 COMMANDS: Mapping[str, str] = {
     "demo": "Write a demo with a local tenant, and try the commands on it.",
     "init": "Write the first files of a repository.",
     "validate": "Check grant files, offline.",
     "fmt": "Put grant files in canonical order.",
     "plan": "Show what would change in the tenant.",
-    "apply": "Change the tenant to what the files declare.",
+    "apply": "Change the tenant to match the files.",
     "import": "Write grant files for a tenant's grants.",
     "show": "Print a saved plan.",
     "comment": "Post reports as comments or issues.",
-    "list": "List the grants that the files declare or that tenants have.",
+    "list": "List the declared grants, or the grants of tenants.",
     "access": "Report who may call what, as text, a page or data.",
     "why": "Explain one grant: its lines, commits, runs and risks.",
     "usage": "Show when grants were used, from the tenant's logs.",
@@ -46,24 +46,30 @@ COMMANDS: Mapping[str, str] = {
     "schema": "Print the JSON Schema of grant files, or compare it with an API document.",
     "doctor": "Check configuration, network, credentials and permissions.",
     "fleet": "Run many tenants in several jobs of a CI service.",
-    "journal": "List past runs, or show one of them.",
+    "journal": "List past runs, or show one run.",
     "sandbox": "Serve or reset the local tenant.",
-    "completion": "Print the script with which a shell completes commands.",
+    "completion": "Print the completion script for a shell.",
 }
 STDERR_DESCRIPTOR = 2
 OBJECTS_BETWEEN_COLLECTIONS = 1_000_000
-"""A run is short and keeps nearly all objects, so frequent garbage collections waste time. The default is 700."""
+"""The number of new objects before a garbage collection.
+
+A run is short and keeps nearly all objects, so Python's default of 700 would waste time.
+"""
 UNSAFE_OPTION_PREFIXES = ("--prune", "--yes", "-y", "--max-", "--allow-", "--skip-missing")
 """Prefixes of options that error messages must not suggest after a typo."""
 MODULES: Mapping[str, str] = {"import": "import_"}
-"""The modules of commands whose names are Python keywords."""
+"""The module names of commands that are named like a Python keyword."""
 
 
 VERSION_KEY = "reconciler.version"
 
 
 def _request_version(context: click.Context, _parameter: click.Parameter, value: bool) -> None:  # noqa: FBT001 - click's signature
-    """Store the flag. The version is printed after all options are parsed, because --verbose may come later."""
+    """Store the flag --version.
+
+    The version is printed after all options are parsed, because --verbose may follow --version.
+    """
     context.meta[VERSION_KEY] = value
 
 
@@ -76,7 +82,7 @@ OTHER_COMMANDS: Mapping[str, str] = {
     **dict.fromkeys(("format",), "`reconciler fmt` sorts the files"),
     **dict.fromkeys(("destroy", "delete"), "remove grants from the files, then `reconciler apply --prune-removed`"),
 }
-"""Commands of other tools, with the answer."""
+"""The names of commands in other tools, with the advice for each name."""
 OTHER_OPTIONS: Mapping[str, str] = {
     "--dry-run": "Use `reconciler plan`.",
     "--auto-approve": "Use --yes.",
@@ -87,18 +93,18 @@ OTHER_OPTIONS: Mapping[str, str] = {
     "--no-color": "Use --color never.",
     "--no-colour": "Use --color never.",
 }
-"""Options of other tools, with the answer."""
+"""The options of other tools, with the advice for each option."""
 
 
 class LazyCommands(click.Group):
-    """A group that imports a command only when the command is used."""
+    """A command group that imports a command at its first use."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
         """Return the names of the commands in the order of the help text."""
         return list(COMMANDS)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002 - click's signature
-        """Import and return the command with that name, or return None if it does not exist."""
+        """Import and return the command with the name `cmd_name`, or None if the command does not exist."""
         if cmd_name not in COMMANDS:
             return None
         command: click.Command = import_module(f"reconciler.cli.{MODULES.get(cmd_name, cmd_name)}").command
@@ -108,7 +114,7 @@ class LazyCommands(click.Group):
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        """Find the command. An unknown command gets an answer, or the most similar command."""
+        """Find the command. For an unknown command, the error contains advice or the most similar command."""
         name = args[0]
         if name not in COMMANDS and not name.startswith("-"):
             answer = OTHER_COMMANDS.get(name, "")
@@ -118,7 +124,7 @@ class LazyCommands(click.Group):
         return super().resolve_command(ctx, args)
 
     def invoke(self, ctx: click.Context) -> Any:  # noqa: ANN401 - click's own
-        """Run the command, or print the version with --version."""
+        """Run the command. With --version, print the version instead."""
         if ctx.meta.get(VERSION_KEY):
             from reconciler.cli.version import version_lines
 
@@ -152,7 +158,7 @@ class LazyCommands(click.Group):
 def commands() -> None:
     """Manage the client grants of Auth0 tenants as files.
 
-    Every option can be set as an environment variable: --grants as RECONCILER_GRANTS, --prune of plan as
+    Every option can also be set with an environment variable: --grants with RECONCILER_GRANTS, --prune of plan with
     RECONCILER_PLAN_PRUNE. Commas separate several values.
     """
 
@@ -167,7 +173,7 @@ def main() -> None:
 
 
 def _complete(instruction: str) -> int:
-    """Answer a shell that completes a command line, or print the script for the shell."""
+    """Answer a completion request of a shell, or print the completion script for the shell."""
     from click.shell_completion import shell_complete
 
     return shell_complete(commands, {}, "reconciler", COMPLETION_VARIABLE, instruction)
@@ -176,7 +182,7 @@ def _complete(instruction: str) -> int:
 def _prepare_streams() -> None:
     """Open /dev/null for closed streams, and escape characters that stdout cannot encode.
 
-    Without this, a file that is opened later could get the descriptor of a closed stream, such as that of stderr.
+    If stderr stayed closed, a file opened later could get the descriptor of stderr.
     """
     while (number := os.open(os.devnull, os.O_RDWR)) <= STDERR_DESCRIPTOR:
         os.set_inheritable(number, True)
@@ -215,13 +221,13 @@ def _run(arguments: Sequence[str], now: datetime) -> int:
         return Exit.FAILED
     except OSError as error:
         _discard_stdout()
-        if not isinstance(error, BrokenPipeError):  # a closed pipe needs no message
+        if not isinstance(error, BrokenPipeError):  # a closed pipe needs no error message
             Console(GlobalOptions()).error(f"{error.filename or 'the output'} cannot be used: {reason(error)}")
         return Exit.FAILED
 
 
 def _without_unsafe_suggestions(error: click.ClickException) -> click.ClickException:
-    """Remove suggestions of options that delete more, skip a question or raise a limit."""
+    """Remove suggested options that delete more, skip a question or raise a limit."""
     if not isinstance(error, click.NoSuchOption):
         return error
     if answer := OTHER_OPTIONS.get(error.option_name):
@@ -249,17 +255,17 @@ def _invoke(context: click.Context) -> int:
 
 
 def platform_notes(platform: str) -> list[str]:
-    """Return a note for each promise that reconciler does not keep on this platform (`sys.platform`)."""
+    """Return a note for each limitation of reconciler on `platform` (a value of `sys.platform`)."""
     if platform != "win32":
         return []
     return [
-        "On Windows, plans, journals and snapshots have the permissions of their folder: use a private folder.",
+        ("On Windows, plans, journals and snapshots have the permissions of their folder: use a private folder."),
         "On Windows, --timeout limits requests, but not the time for computing.",
     ]
 
 
 def _note_slow_parser(context: click.Context) -> None:
-    """Print a note if the slow parser was used."""
+    """Print a note if reconciler used the slow YAML parser."""
     if getattr(sys.modules.get("reconciler.files.yaml_messages"), "IS_SLOW", False):
         Console(_global_options(context)).note(
             "PyYAML was built without libyaml, so reading files is slow. Install a wheel of PyYAML, "

@@ -1,4 +1,4 @@
-"""Options that several commands share: for requests, plans and output."""
+"""The options that several commands share: for requests, plans and output."""
 
 import inspect
 import math
@@ -26,11 +26,11 @@ NUMBER = click.IntRange(min=0)
 
 
 def option_group(argument: str, build: Callable[..., object], *options: Decorator) -> Decorator:
-    """Return a decorator that adds `options` to a command and passes their values as one object.
+    """Return a decorator that adds `options` to a command and passes the option values as one object.
 
     Args:
         argument: The parameter of the command that receives the object.
-        build: Creates the object. Its parameters have the names of the options.
+        build: Creates the object. The parameters of `build` have the names of the options.
         options: Decorators from click, in the order of the help text.
     """
     names = list(inspect.signature(build).parameters)
@@ -62,19 +62,21 @@ class _GroupedCommand:
 
 
 def parse_duration(text: str) -> float:
-    """Return the seconds of a duration such as 90s, 30m, 2h or 90d. Raises click.BadParameter."""
+    """Convert a duration such as 90s, 30m, 2h or 90d to seconds. Raises click.BadParameter."""
     unit = SECONDS_PER_UNIT.get(text[-1:], 0.0)
     try:
         seconds = float(text[:-1]) * unit if unit else float(text)
     except ValueError:
         seconds = 0.0
     if not 0 < seconds < float("inf"):
-        raise click.BadParameter(f"{quote_text(text)} is not a duration; write it like 90s, 30m, 2h or 90d")
+        raise click.BadParameter(
+            f"{quote_text(text)} is not a duration; write a number and a unit, for example 90s, 30m, 2h or 90d"
+        )
     return seconds
 
 
 class FiniteRange(click.FloatRange):
-    """A number in a range. Refuses NaN, which click accepts."""
+    """A number in a range, without NaN. click would accept NaN."""
 
     def convert(self, value: float, param: click.Parameter | None, ctx: click.Context | None) -> float:
         """Return the number. Raises click.BadParameter."""
@@ -90,10 +92,10 @@ class RunName(click.types.StringParamType):
     name = "name"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:  # noqa: ANN401 - click's signature
-        """Return the name. Raises click.BadParameter."""
+        """Return the name of the run. Raises click.BadParameter."""
         text = str(value).strip()
         if not RUN_NAME.fullmatch(text):
-            self.fail(f"{quote_text(text)} is not a name of a run; use letters, digits and signs", param, ctx)
+            self.fail(f"{quote_text(text)} is not the name of a run; use letters, digits and signs", param, ctx)
         return text
 
 
@@ -108,13 +110,13 @@ request_options = option_group(
         default=_REQUEST_DEFAULTS.rate_share,
         show_default=True,
         metavar="SHARE",
-        help="Leave this share of the tenant's rate limits to other clients.",
+        help="Leave this share of the tenant's rate limits to other programs.",
     ),
     click.option(
         "--max-rps",
         type=FiniteRange(0.01, 1e6),
         metavar="N",
-        help="Maximum requests per second to all tenants together, even if they allow more.",
+        help="Maximum requests per second to all tenants together, even if the tenants allow more.",
     ),
     click.option(
         "--concurrency",
@@ -138,13 +140,13 @@ request_options = option_group(
         default=f"{_REQUEST_DEFAULTS.timeout / SECONDS_PER_UNIT['m']:.0f}m",
         show_default=True,
         metavar="TIME",
-        help="Stop each tenant this long after its start, such as 90s, 30m or 2h.",
+        help="Stop each tenant after this time since its start, such as 90s, 30m or 2h.",
     ),
 )
 
 
 def at_once_option(command: Command) -> Command:
-    """Add --at-once. Its value is part of the request options."""
+    """Add the option --at-once, which belongs to the request options."""
     return click.option(
         "--at-once",
         type=click.IntRange(1, 1000),
@@ -179,7 +181,7 @@ def selecting_options(metavar: str = "[PATH]...") -> tuple[Decorator, ...]:
 
 
 PLAN_OPTIONS: tuple[Decorator, ...] = (
-    click.option("--prune", is_flag=True, help="Delete grants that no file declares."),
+    click.option("--prune", is_flag=True, help="Delete undeclared grants."),
     click.option(
         "--prune-removed",
         is_flag=True,
@@ -190,7 +192,9 @@ PLAN_OPTIONS: tuple[Decorator, ...] = (
     click.option(
         "--skip-missing",
         is_flag=True,
-        help="Skip grants whose application, API or organization does not exist. Exit with 3 if any are skipped.",
+        help=(
+            "Skip grants if the tenant lacks the application, API or organization. Exit with 3 if a grant is skipped."
+        ),
     ),
     click.option(
         "--max-deletes", type=NUMBER, metavar="N", help="Allow up to N deletes, instead of the configured limit."
@@ -210,11 +214,11 @@ PLAN_OPTIONS: tuple[Decorator, ...] = (
         help="Label each change as branch, drift or both, compared with the files at this git revision.",
     ),
     click.option("--only-branch", is_flag=True, help="With --base, exclude drift from the plan."),
-    click.option("--only-expired", is_flag=True, help="Delete grants that have expired, and change nothing else."),
+    click.option("--only-expired", is_flag=True, help="Delete expired grants, and change nothing else."),
     click.option(
         "--attribute",
         is_flag=True,
-        help="Show who changed each differing or undeclared grant last. Needs the permission read:logs.",
+        help="Show who last changed each differing or undeclared grant. Needs the permission read:logs.",
     ),
 )
 
@@ -229,7 +233,7 @@ run_option = click.option(
     envvar=("RECONCILER_RUN",),
     type=RunName(),
     metavar="NAME",
-    help="Name of the run in results.  [default: the number of the run of the CI service]",
+    help="Name of the run in results.  [default: the run number of the CI service]",
 )
 
 
@@ -261,7 +265,7 @@ def output_options(*more_formats: str) -> Decorator:
         ),
     ]
     if "markdown" in formats:
-        options.append(click.option("--summary", is_flag=True, help="Print numbers, critical risks and failures only."))
+        options.append(click.option("--summary", is_flag=True, help="Print only numbers, critical risks and failures."))
         options.append(
             click.option(
                 "--max-bytes",
@@ -291,13 +295,18 @@ class _CommaSeparated(click.types.FuncParamType):  # type: ignore[type-arg] # no
 
 
 def report_type(formats: Sequence[str]) -> "click.ParamType[ReportFile]":
-    """Return the click type of `FORMAT=FILE`. An environment variable may contain several, separated by commas."""
+    """Return the click type of `FORMAT=FILE`.
+
+    An environment variable may contain several values, separated by commas.
+    """
 
     def parse_report(text: str) -> ReportFile:
         name, _, file = text.lstrip().partition("=")
         if name not in formats or not file:
             known = ", ".join(formats)
-            raise click.BadParameter(f"{quote_text(text)} is not a report; write FORMAT=FILE, with a format of {known}")
+            raise click.BadParameter(
+                f"{quote_text(text)} is not a report; write FORMAT=FILE, with FORMAT as one of {known}"
+            )
         return ReportFile(name, file)
 
     return _CommaSeparated(parse_report)

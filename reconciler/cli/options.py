@@ -1,4 +1,4 @@
-"""The global options. They may come before or after the command."""
+"""The global options, which may precede or follow the command."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -20,11 +20,11 @@ from reconciler.errors import ReconcilerError
 AnyCommand = TypeVar("AnyCommand", bound=click.Command)
 
 COMPLETION_VARIABLE = "_RECONCILER_COMPLETE"
-"""The environment variable with which a shell asks for completions. click derives its name from the program's."""
+"""The environment variable for completion requests of a shell. click derives the name from the program's name."""
 _META_KEY = "reconciler.options"
 
 _TYPED_KEY = "reconciler.typed_options"
-"""The names of the global options on the command line."""
+"""The key in the click context for the names of the global options on the command line."""
 
 SHOWN_GLOBAL_OPTIONS = ("color", "quiet", "verbose")
 """The global options that every command uses."""
@@ -34,7 +34,7 @@ TENANT_OPTIONS = ("config", "grants", "tenants", "all_tenants", "allow_unnamed_t
 
 
 class ListedName(click.types.StringParamType):
-    """A name. An environment variable may contain several names, separated by commas."""
+    """The click type of a name. An environment variable may contain several names, separated by commas."""
 
     name = "name"
     envvar_list_splitter = ","
@@ -45,10 +45,10 @@ class ListedName(click.types.StringParamType):
 
 
 class TenantNames(ListedName):
-    """The name of a tenant. A shell completes the tenants of the configuration."""
+    """The click type of a tenant's name. A shell completes the tenants of the configuration."""
 
     def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:  # noqa: ARG002 - click's signature
-        """Return the tenants whose names start with `incomplete`, or nothing if the configuration is not valid."""
+        """Return the tenants with names that start with `incomplete`, or nothing if the configuration is not valid."""
         from reconciler.app.load import load_config
 
         config = ctx.meta.get(_META_KEY, {}).get("config")
@@ -65,13 +65,15 @@ def store_time(context: click.Context, now: datetime) -> None:
 
 
 def current_options() -> GlobalOptions:
-    """Return the global options of the running command. An option after the command overrides one before it.
+    """Return the global options of the running command.
+
+    An option after the command overrides an option before the command.
 
     Without --config, reconciler.yaml is searched in the parent folders up to the root of the repository. Without
     --grants, the grant folder is next to the configuration file.
 
     Raises:
-        ReconcilerError: if another user owns the file that the search finds.
+        ReconcilerError: if another user owns the configuration file found in a parent folder.
     """
     context = click.get_current_context()
     options = GlobalOptions(**(stored := context.meta.get(_META_KEY, {})))
@@ -96,8 +98,8 @@ def global_options(
     """Return a decorator that adds the global options to a command. Empty values of all parameters are refused.
 
     Args:
-        used: The names of the global options that the command uses, besides SHOWN_GLOBAL_OPTIONS. The help lists them.
-            On the command line, other global options are refused, also before the command.
+        used: The names of the global options that the command uses, besides SHOWN_GLOBAL_OPTIONS. The help lists
+            these options. All other global options on the command line are refused.
         examples: Command lines for the help.
         searches: Whether reconciler.yaml may be in a parent folder.
     """
@@ -121,7 +123,7 @@ def global_options(
 
 
 class ShardType(click.ParamType):  # type: ignore[type-arg] # not generic before click 8.4
-    """A shard such as 0/4."""
+    """The click type of a shard such as 0/4."""
 
     name = "shard"
 
@@ -134,10 +136,10 @@ class ShardType(click.ParamType):  # type: ignore[type-arg] # not generic before
 
 
 def bind_environment_variables(command: click.Command, *words: str) -> None:
-    """Give each option of a command and its subcommands an environment variable, unless it has one.
+    """Set the environment variable of each option of a command and its subcommands, unless an option already has one.
 
-    An option whose variables are a tuple gets its own variable before these. `words` are the names of the command, such
-    as sandbox and serve.
+    If an option already has a tuple of variables, the new variable precedes the tuple. `words` are the names of the
+    command, such as sandbox and serve.
     """
     for parameter in command.params:
         if isinstance(parameter, click.Option) and (parameter.envvar is None or isinstance(parameter.envvar, tuple)):
@@ -149,18 +151,18 @@ def bind_environment_variables(command: click.Command, *words: str) -> None:
 
 
 def environment_variable(*words: str) -> str:
-    """Return the environment variable of an option: RECONCILER_PLAN_ONLY_BRANCH for `plan --only-branch`."""
+    """Return the environment variable of an option, such as RECONCILER_PLAN_ONLY_BRANCH for `plan --only-branch`."""
     return "_".join(["RECONCILER", *words]).replace("--", "").replace("-", "_").upper()
 
 
 def _refuse_empty(parameter: click.Parameter) -> None:
-    """Make a parameter refuse empty values. They usually come from unset shell variables."""
+    """Make a parameter refuse empty values, which usually come from unset shell variables."""
     convert = parameter.type_cast_value
 
     def type_cast_value(ctx: click.Context, value: Any) -> Any:  # noqa: ANN401 - click's signature
         values = value if isinstance(value, (list, tuple)) else [value]
         if any(isinstance(each, str) and not each.strip() for each in values):
-            raise click.BadParameter("the value is empty; check whether a variable is unset", ctx, parameter)
+            raise click.BadParameter("the value is empty; check whether a shell variable is unset", ctx, parameter)
         return convert(ctx, value)
 
     parameter.type_cast_value = type_cast_value  # type: ignore[method-assign]
@@ -185,21 +187,21 @@ shard_option = click.option(
     metavar="I/N",
     help="Run only part I of N of the selected tenants, sorted by name. I counts from 0.",
 )
-"""Adds --shard to a command. `current_options` returns its value."""
+"""Adds --shard to a command. `current_options` returns the value of the option."""
 wave_option = click.option(
     "--wave",
     expose_value=False,
     callback=_store_value,
     metavar="NAME",
-    help="Select the tenants of this wave of the configuration.",
+    help="Select the tenants of this wave in the configuration.",
 )
-"""Adds --wave to a command. `current_options` returns its value."""
+"""Adds --wave to a command. `current_options` returns the value of the option."""
 
 
 def _refuse_unused(context: click.Context, parameter: click.Parameter, value: object) -> None:
-    """Refuse a global option on the command line that the command ignores. Environment variables are for all commands.
+    """Refuse a global option on the command line if the command ignores the option.
 
-    Raises click.UsageError.
+    Environment variables are not refused, because all commands share environment variables. Raises click.UsageError.
     """
     _store_value(context, parameter, value)
     if parameter.name in context.meta.get(_TYPED_KEY, ()):
@@ -212,7 +214,7 @@ def _format_options(
     context: click.Context,
     formatter: click.HelpFormatter,
 ) -> None:
-    """Write the options of a command, its subcommands, and the global options that it uses."""
+    """Write the help for the options of a command, its subcommands, and the global options that the command uses."""
     helps = [context.command.get_help_option(context)]
     for title, parameters in (
         ("Options", [*own, *helps]),
@@ -256,8 +258,8 @@ def _build_options(callback: Callable[[click.Context, click.Parameter, object], 
             type=TenantNames(),
             multiple=True,
             metavar="NAME",
-            help="Select a tenant. Repeatable, except where a command needs one tenant.  "
-            "[default: AUTH0_DOMAIN, else default_tenant]",
+            help="Select a tenant. Repeatable, unless the command needs one tenant.  [default: AUTH0_DOMAIN, else "
+            "default_tenant]",
         ),
         option("--all-tenants", is_flag=True, help="Select all tenants of the configuration."),
         option(
@@ -265,7 +267,9 @@ def _build_options(callback: Callable[[click.Context, click.Parameter, object], 
             is_flag=True,
             help="Allow an AUTH0_DOMAIN that is missing in the configuration. Shared settings apply.",
         ),
-        option("--color", type=color_choice, help="Use colours. auto uses them on a terminal only.  [default: auto]"),
+        option(
+            "--color", type=color_choice, help="Use colours. auto uses colours on a terminal only.  [default: auto]"
+        ),
         option("-q", "--quiet", is_flag=True, help="Print only results and problems."),
         option("-v", "--verbose", is_flag=True, help="Show everything."),
     ]

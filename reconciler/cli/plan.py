@@ -48,7 +48,7 @@ from reconciler.output.words import refusal
 @click.option("--out", metavar="FILE", help="Save the plan to FILE. {tenant} in FILE is replaced by the tenant's name.")
 @result_options
 @output_options("markdown", "sarif", "github")
-@click.option("--detailed-exitcode", is_flag=True, help="Exit with 2 if there are changes.")
+@click.option("--detailed-exitcode", is_flag=True, help="Exit with 2 if the plan has changes.")
 def command(  # noqa: PLR0913 - the options of the command
     *,
     plan_options: PlanOptions,
@@ -60,7 +60,7 @@ def command(  # noqa: PLR0913 - the options of the command
 ) -> Exit:
     """Show what would change in the tenant. Nothing is written.
 
-    PATHs are grant files or folders. With PATHs, --client or --api, the plan is about the selected grants only. All
+    PATHs are grant files or folders. With PATHs, --client or --api, the plan contains only the selected grants. All
     files are still read, so --prune never deletes a grant that another file declares.
 
     With several tenants, the output starts with a summary, and equal plans are shown once. -v shows every plan.
@@ -101,7 +101,7 @@ def command(  # noqa: PLR0913 - the options of the command
 def _plan_all(
     tenants: TenantRuns, reports: TenantReports[Plan], out: str | None, console: Console, *, detailed: bool
 ) -> None:
-    """Plan each tenant, save its plan if `out` is set, and report it. Tenants with the same identity fail."""
+    """Plan each tenant and report the plan. If `out` is set, save the plan. Tenants with the same identity fail."""
     claims = IdentityClaims()
 
     async def plan_one(session: TenantSession) -> None:
@@ -130,7 +130,7 @@ def _plan_all(
 
 
 def _refuse_same_tenant(claims: IdentityClaims, name: str, out: str | None) -> None:
-    """Raise SameTenantError for a tenant that was planned before another tenant showed the same identity."""
+    """Raise SameTenantError if a tenant was already planned when another tenant showed the same identity."""
     try:
         claims.check(name)
     except SameTenantError:
@@ -141,7 +141,7 @@ def _refuse_same_tenant(claims: IdentityClaims, name: str, out: str | None) -> N
 
 def _refuse_shared_plan_file(out: str | None, tenants: TenantRuns) -> None:
     if out and tenants.are_several and TENANT not in out:
-        raise ReconcilerError(f"--out {out}: each tenant needs its own plan file; add {TENANT} to the name")
+        raise ReconcilerError(f"--out {out}: each tenant needs its own plan file; add {TENANT} to the file name")
 
 
 def _check_outputs(options: GlobalOptions, out: str | None, output_options: OutputOptions) -> None:
@@ -153,7 +153,7 @@ def _check_outputs(options: GlobalOptions, out: str | None, output_options: Outp
 
 
 def _discard_old_plans(out: str, options: GlobalOptions, console: Console) -> None:
-    """Remove the saved plans of an earlier run, so that nobody applies them if this run fails."""
+    """Remove the saved plans of an earlier run, so that nobody applies an old plan if this run fails."""
     names = [tenant.name for tenant in select_tenants(options)[1]] if TENANT in out else []
     for path, _ in files_for(out, names):
         if discard_plan(path):

@@ -15,7 +15,7 @@ from reconciler.output.text.changes import rule_lines, rules_json
 @click.command("risks")
 @format_option("sarif")
 def command(*, stdout_format: str) -> Exit:
-    """List the rules that find risks in plans."""
+    """List the risk rules. A rule finds one kind of risk in plans."""
     console = Console(current_options())
     if stdout_format == "json":
         console.data(rules_json(RULES))

@@ -139,7 +139,7 @@ def _require_extra() -> Iterator[None]:
     try:
         yield
     except ModuleNotFoundError as error:
-        raise ReconcilerError('this needs the extra sandbox: pip install "auth0-grants[sandbox]"') from error
+        raise ReconcilerError('this command needs the extra sandbox: pip install "auth0-grants[sandbox]"') from error
 
 
 def _certificates(database: Path, custom_domain: str | None) -> "Certificates":
@@ -150,7 +150,10 @@ def _certificates(database: Path, custom_domain: str | None) -> "Certificates":
 
 
 def _print_address(console: Console, address: str, certificates: "Certificates | None") -> None:
-    """Print the address of the tenant. Credentials are not printed: the seed file of the sandbox contains them."""
+    """Print the address of the tenant.
+
+    The credentials are not printed, but the seed file of the sandbox contains them.
+    """
     if certificates is None:
         console.result([line(f"Sandbox tenant at http://{address}"), line(f"AUTH0_DOMAIN={address}")])
         return
@@ -160,7 +163,10 @@ def _print_address(console: Console, address: str, certificates: "Certificates |
 
 
 def _tenant(config: Config, name: str | None, database: Path | None, seed: Path | None) -> Tenant:
-    """Return the selected sandbox. AUTH0_DOMAIN is ignored, because it may contain the sandbox's own address."""
+    """Return the selected sandbox.
+
+    AUTH0_DOMAIN is ignored, because the variable may contain the sandbox's own address.
+    """
     name = name or config.default_tenant
     tenant = config.tenants.get(name) if name else None
     if tenant is None or tenant.kind is not TenantKind.SANDBOX:

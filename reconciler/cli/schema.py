@@ -48,10 +48,12 @@ MAX_DOCUMENT_BYTES = 64_000_000
 @click.option(
     "--check",
     is_flag=True,
-    help="List how the endpoints for client grants and the scopes of writes in --spec differ from ours. "
-    "Exit with 1 if they do.",
+    help="List how --spec differs from our endpoints for client grants and our scopes of writes. Exit with 1 on a "
+    "difference.",
 )
-@click.option("--operations", is_flag=True, help="Print the writes of the Management API with their scopes instead.")
+@click.option(
+    "--operations", is_flag=True, help="Print the writes of the Management API with their scopes instead of a schema."
+)
 @click.option(
     "--out",
     type=click.Path(path_type=Path, dir_okay=False),
@@ -70,15 +72,15 @@ def command(
     options = current_options()
     console = Console(options)
     if check and spec is None:
-        raise ReconcilerError("--check needs --spec, the document to compare")
+        raise ReconcilerError("--check needs --spec; add --spec with the document to compare")
     if spec is not None and options.tenants:
         raise click.UsageError("--spec and --tenant cannot be combined")
     if check and out is not None:
-        raise click.UsageError("--check writes no schema: omit --out")
+        raise click.UsageError("--check writes no schema; omit --out")
     if operations and (check or out is not None or options.tenants):
         raise click.UsageError("--operations can only be combined with --spec")
     if options.tenants or out is not None:
-        from reconciler.app.scaffold import tenant_schema  # it imports the HTTP client
+        from reconciler.app.scaffold import tenant_schema  # the module imports the HTTP client
 
         text = tenant_schema(options, console, request_options) if options.tenants else _generic(spec)
         _output(options, console, text, out)
@@ -98,7 +100,7 @@ def command(
 
 
 def _operation_differences(openapi: object, console: Console) -> tuple[str, ...]:
-    """Compare the writes with the stored table. A document that describes only a part of the API is not compared."""
+    """Compare the writes with the stored table. A document with only a part of the API is not compared."""
     found, ours = write_operations(openapi), stored_operations(stored.load(stored.WRITES))
     if is_part_of_api(found, ours):
         if current_options().verbose:

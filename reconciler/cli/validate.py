@@ -49,7 +49,7 @@ def command(*, paths: tuple[Path, ...], output_options: OutputOptions) -> Exit:
     options = current_options()
     console = Console(options)
     if any(TENANT in file.path for file in output_options.reports):
-        raise ReconcilerError(f"--report: validate has one report for all tenants; remove {TENANT} from the name")
+        raise ReconcilerError(f"--report: validate has one report for all tenants; remove {TENANT} from the file name")
     check_outputs(options, output_options.outputs([]))
     grants = _load(options, list(paths) or [Path(options.grants)])
     result = ValidationResult(grants.problems, len(grants.texts), len(grants.specs))
@@ -65,7 +65,7 @@ def command(*, paths: tuple[Path, ...], output_options: OutputOptions) -> Exit:
 
 
 def _load(options: GlobalOptions, paths: list[Path]) -> LoadedGrants:
-    """Load the files. Add a problem if git tracks the folder .reconciler."""
+    """Load the grant files. Add a problem if git tracks the folder .reconciler."""
     workspace = workspace_of(options.config)
     grants = _load_files(options, paths, workspace)
     folder_problems = tracked_folder_problems(workspace, data_folder(options.config))
@@ -73,7 +73,7 @@ def _load(options: GlobalOptions, paths: list[Path]) -> LoadedGrants:
 
 
 def _load_files(options: GlobalOptions, paths: list[Path], workspace: Workspace) -> LoadedGrants:
-    """Load the files. If the configuration is invalid, add its problems and check the files without tenants."""
+    """Load the grant files. If the configuration is invalid, add its problems and check the files without tenants."""
     try:
         config = load_config(options.config)
     except ProblemsError as error:

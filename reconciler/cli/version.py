@@ -12,11 +12,11 @@ PACKAGES = (
     *("click", "deepdiff", "httpx", "jsonschema", "jsonschema-rs", "PyYAML", "sniffio"),
     *("PyJWT", "cryptography", "starlette", "uvicorn"),
 )
-"""The packages of `dependencies` and `optional-dependencies` in pyproject.toml, without the development tools."""
+"""The packages in `dependencies` and `optional-dependencies` of pyproject.toml, without the development tools."""
 
 
 def version_lines(*, verbose: bool) -> Iterator[str]:
-    """Yield the version of reconciler. With `verbose`, also yield the versions of everything that it runs on."""
+    """Yield the version of reconciler. With `verbose`, also yield the versions of Python, git and the packages."""
     yield f"reconciler {__version__}"
     if not verbose:
         return
@@ -36,7 +36,7 @@ def _version_of(package: str) -> str:
 
 
 def _git_version() -> str:
-    """Return the version of the git that reconciler runs, or the reason why it cannot run git."""
+    """Return the version of git, or the reason why reconciler cannot run git."""
     from reconciler.git.repository import GitError, program_version
 
     try:

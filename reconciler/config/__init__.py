@@ -1,1 +1,1 @@
-"""Parse reconciler.yaml into tenants, and choose tenants."""
+"""Parse the tenants in reconciler.yaml and select tenants."""

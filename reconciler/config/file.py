@@ -1,4 +1,4 @@
-"""Find and parse reconciler.yaml, and find problems that its schema cannot find."""
+"""Find and parse reconciler.yaml, and report problems beyond its schema."""
 
 import json
 import os
@@ -43,10 +43,11 @@ def find_config_file(start: Path) -> str | None:
     """Return the path of the nearest reconciler.yaml above `start`, relative to `start`, or None.
 
     The search ends at the root of the repository, which is the first folder that contains `.git`. Outside a repository,
-    there is no search. A reconciler.yaml in `start` itself needs no search, so the result is None.
+    no folder is searched. If `start` itself contains reconciler.yaml, the result is None, because no search is needed.
 
     Raises:
-        ReconcilerError: if another user owns the file. The configuration decides where credentials are sent.
+        ReconcilerError: if another user owns the file, because the configuration decides where credentials are
+            sent.
     """
     if os.path.lexists(start / DEFAULT_FILE):
         return None
@@ -68,7 +69,10 @@ def _is_in_repository(folder: Path) -> bool:
 
 
 def _refuse_other_owner(file: Path) -> None:
-    """Raise ReconcilerError if another user owns the file or its folder. root may use the files of its own user."""
+    """Raise ReconcilerError if another user owns the file or its folder.
+
+    With sudo, root may use the files of the calling user.
+    """
     if not hasattr(os, "geteuid"):
         return
     user, sudo_user = os.geteuid(), os.environ.get("SUDO_UID", "")
@@ -77,23 +81,25 @@ def _refuse_other_owner(file: Path) -> None:
         if each.lstat().st_uid not in allowed:
             raise ReconcilerError(
                 f"{each} belongs to another user, and the configuration decides where credentials are sent; "
-                f"to use it nevertheless, name it with --config {file}"
+                f"if you trust the file, use --config {file}"
             )
 
 
 MAX_PATTERNS = 200
-"""The maximum number of patterns in all schemas together. A pattern may need a megabyte, and time for each grant."""
+"""The maximum number of patterns in all policy schemas together.
+
+A pattern may need a megabyte of memory and takes time for each grant.
+"""
 
 
 def parse_config(data: Mapping[str, Any], file: str) -> Config:
-    """Parse the content of reconciler.yaml, which has passed its schema.
+    """Parse the content of reconciler.yaml. The content must have passed the schema check.
 
     Paths are relative to the file. Settings of a tenant combine with the shared settings as follows:
 
-    - `protect` and `own` are added to the shared ones.
-    - `credentials`, `manage` and `warn_before` replace the shared ones.
-    - `variables`, `scope_sets` and `limits` replace single values.
-    - `policy` rules come before the shared ones.
+    - `protect` and `own` are added to the shared settings. - `credentials`, `manage` and `warn_before` replace the
+    shared settings. - `variables`, `scope_sets` and `limits` replace the shared settings value by value. - `policy`
+    rules precede the shared rules.
 
     Raises:
         ProblemsError: if a domain is invalid or used twice, or if the default tenant is not declared.
@@ -121,7 +127,7 @@ def parse_config(data: Mapping[str, Any], file: str) -> Config:
 
 
 def _problems(data: Mapping[str, Any], file: str) -> Iterator[Problem]:
-    """Yield problems that the schema of reconciler.yaml cannot find."""
+    """Yield the problems of reconciler.yaml that its schema cannot find."""
     tenants = data.get("tenants") or {}
     yield from _name_problems(tenants, data, file)
     yield from _domain_problems(tenants, data, file)
@@ -137,26 +143,26 @@ def _problems(data: Mapping[str, Any], file: str) -> Iterator[Problem]:
 
 
 def tenant_name_problem(name: str) -> str:
-    """Return why a tenant cannot have this name, or an empty text.
+    """Return the reason why a tenant cannot have the name `name`, or an empty string.
 
-    Names are arguments of --tenant and parts of file names and of lists in pipelines. Grant files would use a name with
-    a wildcard as a pattern for other tenants.
+    A tenant name is used as an argument of --tenant, in file names and in lists of pipelines. In a grant file, a tenant
+    name with a wildcard would be a pattern that matches other tenants.
     """
     if not name:
         return "the tenant name is empty"
     if any(char.isspace() for char in name):
-        return f"the tenant name {quote_text(name)} contains a blank"
+        return f"the tenant name {quote_text(name)} contains a space"
     if name.startswith("-"):
-        return f"the tenant name {quote_text(name)} starts with -, like an option"
+        return f"the tenant name {quote_text(name)} starts with - like an option"
     if not WILDCARDS.isdisjoint(name):
         return f"the tenant name {quote_text(name)} contains a wildcard (* or ?), which grant files use in patterns"
     return ""
 
 
 def _name_problems(tenants: Mapping[str, Any], data: Mapping[str, Any], file: str) -> Iterator[Problem]:
-    """Yield a problem for each tenant name that is not valid, or contains SANDBOX although it is not a sandbox.
+    """Yield a problem for each invalid tenant name, and for each real tenant with SANDBOX in its name.
 
-    Plans show SANDBOX only after the name of a sandbox.
+    Plans show the word SANDBOX only after the name of a sandbox.
     """
     for name, item in tenants.items():
         if problem := tenant_name_problem(name):
@@ -191,17 +197,22 @@ def _domain_problems(tenants: Mapping[str, Any], data: Mapping[str, Any], file: 
             earlier = first.setdefault(comparison_key(hosts[key]), name)
             if earlier != name:
                 other = quote_text(earlier)
-                message = f"the tenant {other} already has the domain {hosts[key]}: both would be the same tenant"
-                yield Problem(source, message, "remove one of the two, or correct its domain")
+                message = f"the tenant {other} already has the domain {hosts[key]}, so both would be the same tenant"
+                yield Problem(source, message, "remove one of the two tenants, or correct the domain")
         yield from _canonical_domain_problems(hosts, source, item or {})
 
 
 def _sandbox_domain_problems(host: str, source: Source) -> Iterator[Problem]:
-    """Yield a problem if a sandbox has a domain that can belong to a tenant. Its plans would look real."""
+    """Yield a problem if a sandbox has a domain that can belong to a real tenant.
+
+    A plan for the sandbox would look real.
+    """
     if not is_reserved(host):
-        message = f"a sandbox cannot have the domain {host}, which can be a real tenant's"
+        message = f"a sandbox cannot have the domain {host}, which can belong to a real tenant"
         yield Problem(
-            source, message, f"remove it, use a name that ends in .localhost, or remove kind: {TenantKind.SANDBOX}"
+            source,
+            message,
+            f"remove the domain, use a name that ends in .localhost, or remove kind: {TenantKind.SANDBOX}",
         )
 
 
@@ -211,12 +222,12 @@ def _canonical_domain_problems(hosts: Mapping[str, str], source: Source, item: M
         return
     domain = strip_port(hosts["domain"])
     if domain.endswith(AUTH0_HOSTS) and not is_same_host(domain, hosts["canonical_domain"]):
-        message = f"the domain {domain} is also a canonical domain, of another tenant"
-        yield Problem(source, message, "remove canonical_domain, or correct one of the two")
+        message = f"the domain {domain} is the canonical domain of another tenant"
+        yield Problem(source, message, "remove canonical_domain, or correct one of the two domains")
 
 
 def _database_problems(tenants: Mapping[str, Any], data: Mapping[str, Any], file: str) -> Iterator[Problem]:
-    """Yield a problem for each sandbox with the database of an earlier one."""
+    """Yield a problem for each sandbox that uses the database of an earlier sandbox."""
     first: dict[str, str] = {}
     for name, item in tenants.items():
         if (item or {}).get("kind") == TenantKind.SANDBOX:
@@ -224,24 +235,29 @@ def _database_problems(tenants: Mapping[str, Any], data: Mapping[str, Any], file
             earlier = first.setdefault(database, name)
             if earlier != name:
                 source = Source(file, *mark_of(data, ("tenants", name, "database")))
-                message = f"this sandbox has the same database as {quote_text(earlier)}: both would be the same tenant"
+                message = (
+                    f"this sandbox has the same database as {quote_text(earlier)}, so both would be the same tenant"
+                )
                 yield Problem(
-                    source, message, f"give it its own database, like database: .reconciler/{visible(name)}.db"
+                    source,
+                    message,
+                    (f"use another database for this sandbox, for example database: .reconciler/{visible(name)}.db"),
                 )
 
 
 def _wave_problems(tenants: Mapping[str, Any], data: Mapping[str, Any], file: str) -> Iterator[Problem]:
-    """Yield a problem for each repeated wave, each unknown tenant in a wave, and tenants without a wave.
+    """Yield a problem for each repeated wave name, each unknown tenant in a wave, and tenants without a wave.
 
-    A pattern that matches no tenant is allowed. A tenant without a wave would never be changed.
+    A pattern in a wave may match no tenant. A tenant without a wave is an error, because no run would change the
+    tenant.
     """
     first: dict[str, Source] = {}
     for number, wave in enumerate(data.get("waves") or ()):
         source = Source(file, *mark_of(data, ("waves", number, "name")))
         earlier = first.setdefault(wave["name"], source)
         if earlier is not source:
-            message = f"the name of this wave is used twice, first on line {earlier.line}: {quote_text(wave['name'])}"
-            yield Problem(source, message, "give each wave its own name")
+            message = f"the wave name {quote_text(wave['name'])} is used twice, first on line {earlier.line}"
+            yield Problem(source, message, "use a different name for each wave")
         for position, tenant in enumerate(wave["tenants"]):
             if WILDCARDS.isdisjoint(tenant) and tenant not in tenants:
                 at = Source(file, *mark_of(data, ("waves", number, "tenants", position)))
@@ -282,7 +298,7 @@ def _schema_problems(data: Mapping[str, Any], file: str) -> Iterator[Problem]:
 
 
 def _own_schemas(data: Mapping[str, Any]) -> Iterator[tuple[tuple[str | int, ...], Mapping[str, Any]]]:
-    """Yield each schema under `policy` with its path. This includes shared schemas and schemas of a tenant."""
+    """Yield each schema under `policy` with its path, both in the shared settings and in the settings of a tenant."""
     tenants = data.get("tenants") or {}
     sections = [((), data), *((("tenants", name), item or {}) for name, item in tenants.items())]
     for path, item in sections:
@@ -316,7 +332,7 @@ def _scope_sets(item: Mapping[str, Any]) -> dict[str, tuple[str, ...]]:
 
 
 def _scope_set_sources(data: Mapping[str, Any], file: str) -> Iterator[tuple[str, Source]]:
-    """Yield each scope set with its source. The first source of a name comes last."""
+    """Yield each scope set with its source. For a repeated name, the first source comes last."""
     tenants = data.get("tenants") or {}
     sections = [((), data), *((("tenants", name), item or {}) for name, item in tenants.items())]
     for path, item in reversed(sections):

@@ -1,4 +1,4 @@
-"""The tenants of reconciler.yaml, and the choice of a tenant from options, environment and configuration."""
+"""The tenants of reconciler.yaml, and the selection of a tenant from options, environment and configuration."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -41,7 +41,7 @@ CI_VARIABLES = ("CI", "GITHUB_ACTIONS", "GITLAB_CI")
 
 
 class TenantKind(StrEnum):
-    """The kind of a tenant: on the network, or a local sandbox."""
+    """The kind of a tenant: a tenant at Auth0, or a local sandbox."""
 
     AUTH0 = "auth0"
     SANDBOX = "sandbox"
@@ -51,10 +51,10 @@ class TenantKind(StrEnum):
 class Tenant:
     """A tenant of the configuration.
 
-    `domain` is the text of the file and may start with `https://`. `canonical_domain` is the domain that Auth0 assigned
-    to the tenant. It is needed if `domain` is a custom domain. `credentials` is the prefix of the environment variables
-    that contain the credentials. `sandbox_domain` is the domain of the sandbox that is served if `domain` is a loopback
-    address.
+    `domain` is the domain as written in the file and may start with `https://`. `canonical_domain` is the domain that
+    Auth0 assigned to the tenant, and is required if `domain` is a custom domain. `credentials` is the prefix of the
+    environment variables with the credentials. `sandbox_domain` is used if `domain` is a loopback address, and is the
+    domain of the sandbox served at this address.
     """
 
     name: str
@@ -81,7 +81,7 @@ class Tenant:
 
     @property
     def canonical_host(self) -> str | None:
-        """The host that Auth0 assigned to the tenant, or None if the configuration does not contain it."""
+        """The host that Auth0 assigned to the tenant, or None if the configuration does not contain this host."""
         if self.canonical_domain is not None:
             return strip_port(host_of(self.canonical_domain))
         name = strip_port(self.host)
@@ -89,9 +89,9 @@ class Tenant:
 
     @property
     def identity_host(self) -> str:
-        """The host in the identifiers of the tenant's own APIs, as far as the configuration shows it.
+        """The host in the identifiers of the tenant's own APIs, according to the configuration.
 
-        A served sandbox has the same identifiers at every address.
+        A served sandbox has the same API identifiers at every address.
         """
         if self.canonical_host is not None:
             return self.canonical_host
@@ -100,17 +100,17 @@ class Tenant:
 
     @property
     def hosts(self) -> tuple[str, ...]:
-        """The host, and the canonical host if it is known and different."""
+        """The host, and the canonical host if it is known and differs from the host."""
         return tuple(dict.fromkeys(filter(None, (self.host, self.canonical_host))))
 
     @property
     def domain_variable(self) -> str:
-        """The environment variable with the domain that the tenant's credentials belong to."""
+        """The name of the environment variable with the domain for the tenant's credentials, such as AUTH0_DOMAIN."""
         return f"{self.credentials}DOMAIN"
 
     @property
     def base_url(self) -> str:
-        """The URL of the API. It uses https, except for a loopback domain without https://."""
+        """The URL of the Management API. The scheme is https, except for a loopback domain without `https://`."""
         return base_url(self.domain)
 
     @property
@@ -125,13 +125,13 @@ class Tenant:
 
     @property
     def target(self) -> TargetTenant:
-        """The name and the variables of the tenant, for reading grant files."""
+        """The name, the variables and the scope sets of the tenant, for reading grant files."""
         return TargetTenant(self.name, {**self.variables, BUILT_IN: self.identity_host}, self.scope_sets)
 
 
 @dataclass(frozen=True, slots=True)
 class Config:
-    """The content of reconciler.yaml: the tenants, and the settings of tenants that the file does not declare."""
+    """The content of reconciler.yaml: the declared tenants, and the shared settings for undeclared tenants."""
 
     file: str = DEFAULT_FILE
     tenants: Mapping[str, Tenant] = field(default_factory=dict)
@@ -149,9 +149,11 @@ class Config:
     warn_before: timedelta = DEFAULT_WARN_BEFORE
 
     def declares(self, tenant: Tenant) -> bool:
-        """Return whether this configuration declares the domain of `tenant`, or the name if `tenant` is a sandbox.
+        """Return whether this configuration declares the domain of `tenant`.
 
-        A configuration without tenants declares every tenant whose name is its host.
+        For a sandbox, compare the names instead.
+
+        A configuration without tenants declares every tenant that is named after its host.
         """
         if not self.tenants:
             return tenant.name == tenant.host
@@ -160,11 +162,11 @@ class Config:
         return any(is_same_host(tenant.host, host) for each in self._at_auth0() for host in each.hosts)
 
     def policy_for(self, tenant: Tenant) -> Policy:
-        """Return the policy for a tenant of another configuration, for example of a pull request.
+        """Return the policy for a tenant of another configuration, for example the configuration of a pull request.
 
-        The author of that configuration chose the name and the domain. The result is therefore the strictest policy of
-        the tenants with that name or that domain. For a tenant with neither, all denials of all tenants apply, without
-        exceptions.
+        The author of the other configuration chose the tenant's name and domain. The result is therefore the strictest
+        policy of all tenants with the same name or the same domain. If this configuration does not declare the tenant,
+        all denials of all tenants apply, without exceptions.
         """
         if not self.declares(tenant):
             return all_denials((self.policy, *(each.policy for each in self.tenants.values())))
@@ -181,7 +183,7 @@ class Config:
         return [each for each in self._at_auth0() if any(is_same_host(*pair) for pair in product(hosts, each.hosts))]
 
     def targets(self, *tenants: Tenant) -> TargetTenants:
-        """Return the tenants for which grant files are read: `tenants`, or all declared ones, or any tenant."""
+        """Return the tenants to read grant files for: `tenants`, or else all declared tenants, or else any tenant."""
         any_tenant = TargetTenant("", {**ANY_TENANT.values, **self.variables}, self.scope_sets)
         chosen = tenants or self.tenants.values()
         return TargetTenants(tuple(tenant.target for tenant in chosen) or (any_tenant,), tuple(self.tenants))
@@ -195,13 +197,14 @@ def choose_tenants(
     every: bool = False,
     allow_unnamed: bool = False,
 ) -> list[Tenant]:
-    """Return the tenants with `names` (from --tenant), each once. With `every`, return all declared tenants.
+    """Return the tenants in `names` (from --tenant) without duplicates. With `every`, return all declared tenants.
 
-    Without names, return one tenant, like `choose_tenant`. For a single tenant, the environment variables are
-    checked here. For several tenants they are checked later, so that a wrong domain of one does not stop the others.
+    Without names, return one tenant like `choose_tenant`. For a single tenant, this function also checks the
+    environment variables. For several tenants, the caller checks the variables of each tenant later, so that a wrong
+    domain of one tenant does not stop the other tenants.
 
     Raises:
-        ReconcilerError: like `choose_tenant`. Also if `names` and `every` are combined, or if `every` finds no tenants.
+        ReconcilerError: if `names` and `every` are combined, if `every` finds no tenants, or like `choose_tenant`.
     """
     if every and names:
         raise ReconcilerError("use either --all-tenants or --tenant")
@@ -216,7 +219,7 @@ def choose_tenants(
 def choose_tenant(
     config: Config, name: str | None, environment: Mapping[str, str], *, allow_unnamed: bool = False
 ) -> Tenant:
-    """Select a tenant, and check that the credentials may be sent to it.
+    """Select a tenant, and check that the credentials may be sent to this tenant.
 
     Raises:
         ReconcilerError: like `select_tenant` and `check_environment`.
@@ -231,8 +234,8 @@ def select_tenant(
 ) -> Tenant:
     """Return the tenant with `name` (from --tenant), the tenant of AUTH0_DOMAIN, or the default tenant, in this order.
 
-    If reconciler.yaml declares the domain in AUTH0_DOMAIN, the settings of that tenant apply. Another domain is allowed
-    if reconciler.yaml declares no tenants, if the domain is a loopback address, or if `allow_unnamed` is true.
+    If reconciler.yaml declares the domain in AUTH0_DOMAIN, the settings of the declared tenant apply. Another domain is
+    allowed if reconciler.yaml declares no tenants, if the domain is a loopback address, or if `allow_unnamed` is true.
 
     Raises:
         ReconcilerError: if the tenant is not declared, or no tenant is selected.
@@ -253,7 +256,10 @@ def select_tenant(
 
 
 def _undeclared_tenant(config: Config, domain: str, *, allowed: bool) -> Tenant:
-    """Return a tenant that reconciler.yaml does not declare. Raises ReconcilerError if that is not allowed."""
+    """Return a tenant that reconciler.yaml does not declare.
+
+    Raises ReconcilerError if undeclared tenants are not allowed.
+    """
     tenant = undeclared_tenant(config, domain)
     if config.tenants and not allowed and not is_loopback(tenant.host):
         raise ReconcilerError(
@@ -265,15 +271,15 @@ def _undeclared_tenant(config: Config, domain: str, *, allowed: bool) -> Tenant:
 
 
 def check_environment(tenant: Tenant, environment: Mapping[str, str]) -> None:
-    """Check that the environment's credentials may be sent to `tenant`. Call this before sending anything.
+    """Check that the environment's credentials may be sent to `tenant`. Call this function before sending a request.
 
     A pull request can change reconciler.yaml, so this file alone must not decide where credentials are sent. The
-    variable DOMAIN with the prefix of the credentials must contain the same domain. If the variable is not set,
-    credentials are sent only to hosts of Auth0.
+    environment variable DOMAIN with the prefix of the credentials must contain the same domain as reconciler.yaml. If
+    the variable is not set, credentials are sent only to hosts of Auth0.
 
     Raises:
-        ReconcilerError: if the environment contains the domain or the Management API of another tenant, or if the host
-            is not a host of Auth0 and DOMAIN is not set.
+        ReconcilerError: if the environment contains the domain or the Management API of another tenant, or if the
+            host is not a host of Auth0 and DOMAIN is not set.
     """
     if tenant.kind is TenantKind.SANDBOX:
         return
@@ -300,15 +306,15 @@ def _check_domain(tenant: Tenant, environment: Mapping[str, str]) -> None:
         )
     if confirmed_domain:
         raise ReconcilerError(
-            f"tenant {tenant.name}: {variable} is {confirmed_domain}, but the tenant's domain is {tenant.host}; "
-            f"nothing was sent: set {variable}={tenant.host} together with the credentials of that tenant; if several "
-            f"tenants use variables that start with {tenant.credentials}, give each its own prefix, like "
-            f"credentials: {CREDENTIALS_PREFIX}PROD_",
+            f"tenant {tenant.name}: {variable} is {confirmed_domain}, but the tenant's domain is "
+            f"{tenant.host}; nothing was sent: set {variable}={tenant.host} together with the credentials of "
+            f"that tenant; if several tenants use variables that start with {tenant.credentials}, set a "
+            f"different prefix for each tenant, for example credentials: {CREDENTIALS_PREFIX}PROD_",
         )
 
 
 def _domain_for(tenant: Tenant, environment: Mapping[str, str]) -> str | None:
-    """Return the host in the DOMAIN variable of the credentials, in canonical form, or None if it is not set."""
+    """Return the canonical host in the DOMAIN variable of the credentials, or None if the variable is not set."""
     domain = environment.get(tenant.domain_variable, "").strip()
     try:
         return host_of(domain) if domain else None
@@ -317,7 +323,7 @@ def _domain_for(tenant: Tenant, environment: Mapping[str, str]) -> str | None:
 
 
 def unconfirmed_domain(tenant: Tenant, environment: Mapping[str, str]) -> tuple[str, str] | None:
-    """Return a problem and its fix if reconciler runs in CI and the environment does not contain the domain."""
+    """Return a problem and its fix if reconciler runs in CI and the environment lacks the tenant's domain."""
     in_ci = any(environment.get(name, "").strip().lower() not in {"", "0", "false"} for name in CI_VARIABLES)
     if not in_ci or tenant.kind is TenantKind.SANDBOX or _domain_for(tenant, environment):
         return None
@@ -351,21 +357,21 @@ def identity_check(
 
 
 def tenant_at_domain(config: Config, domain: str) -> Tenant | None:
-    """Return the declared tenant with this domain, or None. Different spellings of the domain are equal."""
+    """Return the declared tenant with this domain, or None. Different spellings of a domain are equal."""
     host = host_of(domain)
     declared = (tenant for tenant in config.tenants.values() if tenant.kind is TenantKind.AUTH0)
     return next((each for each in declared if any(is_same_host(host, own) for own in each.hosts)), None)
 
 
 def undeclared_tenant(config: Config, domain: str) -> Tenant:
-    """Return a tenant with this domain and the shared settings, which reconciler.yaml does not declare."""
+    """Return an undeclared tenant with this domain and the shared settings."""
     shared = Config.__dataclass_fields__.keys() & Tenant.__dataclass_fields__.keys()
     settings = {name: getattr(config, name) for name in shared}
     return Tenant(name=host_of(domain), domain=domain, sandbox_domain=_served_domain(config), **settings)
 
 
 def _served_domain(config: Config) -> str:
-    """Return the domain of the sandbox that `reconciler sandbox serve` serves without options."""
+    """Return the domain of the sandbox that `reconciler sandbox serve` runs without options."""
     sandboxes = {name: each for name, each in config.tenants.items() if each.kind is TenantKind.SANDBOX}
     default = sandboxes.get(config.default_tenant or "")
     if default is None and len(sandboxes) == 1:
@@ -374,7 +380,10 @@ def _served_domain(config: Config) -> str:
 
 
 def tenant_named(config: Config, name: str) -> Tenant:
-    """Return the tenant with that name. Raises ReconcilerError if it is not declared."""
+    """Return the declared tenant with this name.
+
+    Raises ReconcilerError if reconciler.yaml does not declare the tenant.
+    """
     if name not in config.tenants:
         raise ReconcilerError(
             f'{config.file} does not declare the tenant "{name}"; {tenant_name_advice(name, config.tenants)}'
@@ -383,5 +392,5 @@ def tenant_named(config: Config, name: str) -> Tenant:
 
 
 def tenant_name_advice(name: str, declared: Mapping[str, object]) -> str:
-    """Return advice for a tenant name that is not in `declared`: a similar name, or all names."""
+    """Return advice for an undeclared tenant name: a similar declared name, or all declared names."""
     return did_you_mean(name, declared) or f"declared are: {join_some(declared) or 'none'}"

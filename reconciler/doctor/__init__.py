@@ -1,1 +1,1 @@
-"""Check the setup: probe the tenant, and report a finding for each thing that a run needs."""
+"""Check the setup: probe the tenant, and report one finding for each requirement of a run."""

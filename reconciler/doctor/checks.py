@@ -1,4 +1,4 @@
-"""Turn the results of a probe into findings, one per check. Only `pattern_finding` sends requests."""
+"""Turn the results of a probe into findings, one finding per check. Only `pattern_finding` sends requests."""
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
@@ -39,7 +39,7 @@ def permission_findings(token: ProbedToken | ProbeFailed | ProbeSkipped, needs: 
 
 
 def _granted_permissions(token: ProbedToken | ProbeFailed | ProbeSkipped) -> frozenset[str] | str:
-    """Return the permissions of the token, or the reason if they are unknown."""
+    """Return the permissions of the token, or a text with the reason if the permissions are unknown."""
     if not isinstance(token, ProbedToken):
         return "no access token"
     try:
@@ -82,7 +82,7 @@ def _least_privilege(granted: frozenset[str], needs: RequiredListings) -> Findin
         return Finding("least privilege", Status.OK, "no unnecessary permissions")
     more = f" and {len(unnecessary) - MAX_NAMED} more" if len(unnecessary) > MAX_NAMED else ""
     found = f"never needed: {', '.join(unnecessary[:MAX_NAMED])}{more}"
-    advice = f"remove it from {OWN_GRANT}: anybody who obtains the credentials has this permission, too"
+    advice = f"remove it from {OWN_GRANT}, because anybody with the credentials has this permission, too"
     return Finding("least privilege", Status.WARNING, found, advice)
 
 
@@ -107,8 +107,8 @@ async def pattern_finding(
 ) -> Finding:
     """Report the patterns of the configuration that match no grant of the tenant.
 
-    This reads the grants of the tenant, and the names that the patterns need. If `lists_grants` is false, the check is
-    skipped, because the probe could not list grants. Errors of the tenant, the network or the environment become
+    The check reads the grants of the tenant, and the names for the patterns. `lists_grants` is false if the probe could
+    not list grants, and the check is then skipped. Errors of the tenant, the network or the environment become
     findings.
     """
     items = tuple(items_of(tenant.protect, tenant.managed_scope, tenant.policy))
@@ -126,20 +126,26 @@ async def pattern_finding(
         return Finding(CHECK, Status.OK, f"{pluralize(len(items), 'item')} of the configuration match grants")
     more = f" (and {len(found) - 1} more)" if found[1:] else ""
     return Finding(
-        CHECK, Status.WARNING, f"{found[0]}{more}", "`reconciler plan` lists all of them; correct or remove them"
+        CHECK,
+        Status.WARNING,
+        f"{found[0]}{more}",
+        "`reconciler plan` lists all unmatched items; correct or remove them",
     )
 
 
 T = TypeVar("T")
 
 MAX_SKEW_SECONDS = 10.0
-"""The clock difference that Auth0 allows for an assertion (private-key JWT)."""
+"""The maximum clock difference in seconds that Auth0 allows for an assertion (private-key JWT)."""
 CERTIFICATE_DAYS = 14
 SHORT_TOKEN_SECONDS = 600.0
-"""An access token from the environment cannot be renewed. A run may take longer than this."""
+"""The remaining lifetime in seconds below which the doctor warns about an access token from the environment.
+
+A run may take longer and cannot renew such a token.
+"""
 DAY_SECONDS = 86_400.0
 RATE_SHARE = 0.25
-"""The default of --rate-share."""
+"""The default of the option --rate-share."""
 NO_CONNECTION = ProbeSkipped("no connection")
 NO_TOKEN = ProbeSkipped("no access token")
 
@@ -158,13 +164,13 @@ AT_THE_TENANT = (
     "rate limit",
     "patterns",
 )
-"""The checks of `tenant_findings`, in order."""
+"""The names of the checks in `tenant_findings`, in order."""
 
 
 def tenant_findings(probe: TenantProbe, needs: RequiredListings, patterns: Finding) -> list[Finding]:
     """Return one finding for each check in AT_THE_TENANT.
 
-    `needs` are the listings that the grant files need. `patterns` is the finding of the last check.
+    `needs` contains the listings for the grant files. `patterns` is the finding of the last check.
     """
     now = _tenants_time(probe.first_response)
     return [
@@ -183,7 +189,7 @@ def tenant_findings(probe: TenantProbe, needs: RequiredListings, patterns: Findi
 
 
 def skipped_findings(reason: str) -> list[Finding]:
-    """Return a skipped finding for each check in AT_THE_TENANT, with `reason`."""
+    """Return a skipped finding with `reason` for each check in AT_THE_TENANT."""
     return [Finding(check, Status.SKIPPED, reason) for check in AT_THE_TENANT]
 
 
@@ -196,7 +202,10 @@ def _finding(check: str, result: T | ProbeFailed | ProbeSkipped, to_finding: Cal
 
 
 def _unless_failed(result: T | ProbeFailed | ProbeSkipped, reason: ProbeSkipped) -> T | ProbeSkipped:
-    """Return `result`, or `reason` if its step failed or was skipped, so that a failure is reported only once."""
+    """Return `result`.
+
+    If its step failed or was skipped, return `reason` instead, so that a failure is reported only once.
+    """
     return reason if isinstance(result, ProbeFailed | ProbeSkipped) else result
 
 
@@ -212,7 +221,7 @@ def _credentials(text: str, unconfirmed: tuple[str, str] | None) -> Finding:
 
 
 def _identity(token: ProbedToken, expected: IdentityCheck | None) -> Finding:
-    """Compare the tenant that issued the token with the configuration. Each run makes the same check."""
+    """Compare the tenant that issued the token with the configuration. Each run makes the same comparison."""
     if expected is None:
         return _ok("identity", "a sandbox")
     result = identities_of(token.text)
@@ -221,7 +230,12 @@ def _identity(token: ProbedToken, expected: IdentityCheck | None) -> Finding:
     try:
         expected.verify(result)
     except ReconcilerError as error:
-        return Finding("identity", Status.FAILED, str(error), "runs refuse this tenant until this is corrected")
+        return Finding(
+            "identity",
+            Status.FAILED,
+            str(error),
+            "correct the configuration or the credentials; until then, runs refuse this tenant",
+        )
     for note in expected.notes(result):
         found, _, advice = note.partition("; ")
         return Finding("identity", Status.WARNING, found, advice)
@@ -237,7 +251,7 @@ def _proxy(proxy: Proxy | None, notes: Sequence[str]) -> Finding:
 
 def _addresses(addresses: tuple[str, ...], proxy: Proxy | None) -> Finding:
     others = f" and {len(addresses) - 1} more" if len(addresses) > 1 else ""
-    note = "; this is the address of the proxy, which resolves the tenant's name" if proxy else ""
+    note = "; this is the address of the proxy, which resolves the tenant's host name" if proxy else ""
     return _ok("name resolution", f"{addresses[0]}{others}{note}")
 
 
@@ -245,7 +259,7 @@ def _connection(first_response: FirstResponse, probe: TenantProbe) -> Finding:
     certificate = first_response.certificate
     if certificate is None:
         inside = isinstance(probe.addresses, ProbeSkipped)
-        return _ok("connection", "within this process" if inside else "plain http, which is used on loopback only")
+        return _ok("connection", "inside this process" if inside else "plain http, which is used on loopback only")
     days = int((certificate.expires - first_response.received) // DAY_SECONDS)
     found = (
         f"{certificate.version}; the certificate is valid until {_day(certificate.expires)} ({pluralize(days, 'day')})"
@@ -253,17 +267,20 @@ def _connection(first_response: FirstResponse, probe: TenantProbe) -> Finding:
     if days >= CERTIFICATE_DAYS:
         return _ok("connection", found)
     return Finding(
-        "connection", Status.WARNING, found, "inform the operator of that host: runs fail when the certificate expires"
+        "connection",
+        Status.WARNING,
+        found,
+        "tell the operator of that host, because runs fail when the certificate expires",
     )
 
 
 def _clock(first_response: FirstResponse) -> Finding:
     """Compare the local clock with the tenant's clock.
 
-    The tenant reads its clock after `sent` and before `received`, and rounds the time down to whole seconds.
+    The tenant reads its clock between `sent` and `received`, and rounds the time down to whole seconds.
     """
     if first_response.date is None:
-        return Finding("clock", Status.SKIPPED, "the tenant does not return its time")
+        return Finding("clock", Status.SKIPPED, "the response does not contain the tenant's time")
     ahead = first_response.sent - (first_response.date + 1)
     behind = first_response.date - first_response.received
     if max(ahead, behind) <= MAX_SKEW_SECONDS:
@@ -272,7 +289,7 @@ def _clock(first_response: FirstResponse) -> Finding:
         "clock",
         Status.WARNING,
         f"{_duration_text(max(ahead, behind))} {'ahead of' if ahead > behind else 'behind'} the tenant's",
-        "set this machine's clock: Auth0 refuses an assertion (private-key JWT) with a wrong time",
+        "set this machine's clock, because Auth0 refuses an assertion (private-key JWT) with a wrong time",
     )
 
 
@@ -287,11 +304,16 @@ def _token(token: ProbedToken, now: float | None) -> Finding:
         return _ok("token", f"{origin}; " + ("its expiry is unknown" if expiry is None else _expiry_text(expiry)))
     remaining = expiry - now
     if remaining <= 0:
-        return Finding("token", Status.FAILED, f"it expired {_duration_text(-remaining)} ago", "get a new one")
+        return Finding("token", Status.FAILED, f"it expired {_duration_text(-remaining)} ago", "get a new token")
     found = f"{origin}, valid for {_duration_text(remaining)}"
     if token.renewable or remaining >= SHORT_TOKEN_SECONDS:
         return _ok("token", found)
-    return Finding("token", Status.WARNING, found, "get a new one: a run may take longer and cannot renew it")
+    return Finding(
+        "token",
+        Status.WARNING,
+        found,
+        "get a new token, because a run may take longer and cannot renew a token from the environment",
+    )
 
 
 def _api(listing: ProbedListing) -> Finding:
@@ -307,14 +329,14 @@ def _rate_limit(listing: ProbedListing) -> Finding:
             "rate limit",
             Status.WARNING,
             "the responses have no x-ratelimit headers",
-            "check whether a proxy removes them; without them, runs slow down only after a 429",
+            "check whether a proxy removes the headers; without them, runs slow down only after a 429",
         )
     share = int(limit * RATE_SHARE)
-    return _ok("rate limit", f"{remaining} of {limit} left; runs leave {share} to others (see --rate-share)")
+    return _ok("rate limit", f"{remaining} of {limit} left; runs leave {share} to other programs (see --rate-share)")
 
 
 def _tenants_time(first_response: FirstResponse | ProbeFailed | ProbeSkipped) -> float | None:
-    """Return the current time for the expiry of tokens: the tenant's time, otherwise the local time, otherwise None."""
+    """Return the current time for the expiry of tokens: the tenant's time, or else the local time, or else None."""
     if isinstance(first_response, ProbeFailed | ProbeSkipped):
         return None
     return first_response.received if first_response.date is None else first_response.date
@@ -329,7 +351,7 @@ def _day(moment: float) -> str:
 
 
 def _duration_text(seconds: float) -> str:
-    """Return a duration in its two largest units."""
+    """Return a duration in its two largest units, for example "2 h 5 min"."""
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     days, hours = divmod(hours, 24)

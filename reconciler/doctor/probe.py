@@ -1,6 +1,6 @@
 """Probe a tenant with the steps of a run: resolve, connect, send a first request, fetch a token, list grants.
 
-Failed requests are not repeated. If a step fails, the steps that do not depend on it still run.
+Failed requests are not repeated. If a step fails, all independent steps still run.
 """
 
 import asyncio
@@ -34,7 +34,7 @@ from reconciler.redaction import Secrets, secrets_in
 
 @dataclass(frozen=True, slots=True)
 class ProbeFailed:
-    """A step failed. `advice` says what to do."""
+    """The result of a failed step. `advice` is the next step for the user."""
 
     text: str
     advice: str
@@ -42,14 +42,14 @@ class ProbeFailed:
 
 @dataclass(frozen=True, slots=True)
 class ProbeSkipped:
-    """A step was skipped, with the reason."""
+    """The result of a skipped step. `reason` says why the step was skipped."""
 
     reason: str
 
 
 @dataclass(frozen=True, slots=True)
 class ProbedListing:
-    """The result of listing grants. `error` is "" after a success. `advice` is the next step for the user."""
+    """The result of listing grants. `error` is empty after a success. `advice` is the next step for the user."""
 
     error: str
     advice: str
@@ -58,7 +58,7 @@ class ProbedListing:
 
 @dataclass(frozen=True, slots=True)
 class ProbedToken:
-    """An access token. `renewable` is true if a new token can be fetched."""
+    """An access token. `renewable` is true if reconciler can fetch a new token."""
 
     text: str = field(repr=False)
     renewable: bool
@@ -68,8 +68,8 @@ class ProbedToken:
 class TenantProbe:
     """The results of all steps.
 
-    `credentials` is a description of the credentials and their variables. `addresses` are the IP addresses of the host.
-    `identity` is the identity check that a run makes. `unconfirmed` is a problem and its fix if only reconciler.yaml
+    `credentials` describes the credentials and their environment variables. `addresses` contains the IP addresses of
+    the host. `identity` is the identity check of a run. `unconfirmed` is a problem with its fix if only reconciler.yaml
     decides where credentials are sent.
     """
 
@@ -88,7 +88,7 @@ class TenantProbe:
 def describe_credentials(
     credentials: Credentials | ProbeFailed, tenant: Tenant, environment: Mapping[str, str]
 ) -> str | ProbeFailed:
-    """Return a description of the credentials for `tenant` and of their variables."""
+    """Return a description of the credentials for `tenant`, including the names of the environment variables."""
     if isinstance(credentials, ProbeFailed):
         return credentials
     if tenant.kind is TenantKind.SANDBOX:
@@ -119,9 +119,9 @@ SET_CREDENTIALS = "set the variables listed in docs/configuration.md"
 LISTING_ADVICE = {
     401: "check that the token belongs to this tenant and has not expired; get a new one",
     403: "add read:client_grants to the grant of reconciler's own application on the Management API",
-    429: "another program uses up the rate limit: try again later",
+    429: "another program uses up the rate limit; try again later",
 }
-DEFAULT_ADVICE = "try again; if the error remains, check that the domain is the tenant's, and check proxies"
+DEFAULT_ADVICE = "try again; if the error remains, check the tenant's domain and the proxies"
 
 
 async def probe_tenant(
@@ -160,19 +160,23 @@ async def probe_tenant(
 
 
 async def _addresses(base_url: str, proxy: Proxy | None) -> tuple[str, ...] | ProbeFailed:
-    """Resolve the host of the connection. With a proxy, this is the proxy, which itself resolves the tenant's host."""
+    """Resolve the host of the connection.
+
+    With a proxy, resolve the proxy's host, because the proxy resolves the tenant's host.
+    """
     parts = urlsplit(base_url)
     host = proxy.host if proxy else parts.hostname or ""
     if not host:
         return ProbeFailed(
             f"{proxy.variable if proxy else 'the domain'} has no valid address",
-            "write it like http://proxy.example.com:3128, or unset it",
+            "write the address like http://proxy.example.com:3128, or unset the variable",
         )
     try:
         async with asyncio.timeout(RESOLVING_SECONDS):
             found = await asyncio.get_running_loop().getaddrinfo(host, parts.port)
     except (OSError, UnicodeError) as error:
-        # UnicodeError: a label is empty or too long. The TimeoutError of asyncio.timeout has no text.
+        # UnicodeError means that a label of the host name is empty or too long. The TimeoutError of asyncio.timeout has
+        # no text.
         reason = (error.strerror or "no response in time") if isinstance(error, OSError) else "it is not a host name"
         owner = f"the proxy's host {host}" if proxy else host
         return ProbeFailed(
@@ -196,7 +200,7 @@ async def _probe_connection(
     secrets: Secrets,
 ) -> _ConnectionResults:
     if isinstance(addresses, ProbeFailed):
-        return ProbeSkipped("its host cannot be resolved"), await _token(None, credentials), NO_CONNECTION
+        return ProbeSkipped("the host cannot be resolved"), await _token(None, credentials), NO_CONNECTION
     try:
         async with open_http(route.base_url, transport=route.transport) as http:
             probe = Probe(http, secrets)
@@ -223,9 +227,9 @@ async def _first_response(probe: Probe) -> FirstResponse | ProbeFailed:
         if "SSL" in str(error):
             return ProbeFailed(
                 str(error),
-                ("if your company runs its own CA, add it to the file in SSL_CERT_FILE; otherwise do not continue"),
+                ("if your company runs its own CA, add the CA to the file in SSL_CERT_FILE; otherwise do not continue"),
             )
-        return ProbeFailed(str(error), "check the domain and its port, firewalls, and whether you need a proxy")
+        return ProbeFailed(str(error), "check the domain, the port and firewalls, and whether you need a proxy")
     except Auth0Error as error:
         return ProbeFailed(str(error), DEFAULT_ADVICE)
 
@@ -233,7 +237,7 @@ async def _first_response(probe: Probe) -> FirstResponse | ProbeFailed:
 async def _token(
     probe: Probe | None, credentials: Credentials | ProbeFailed
 ) -> ProbedToken | ProbeFailed | ProbeSkipped:
-    """Return a token. A token from the environment needs no connection."""
+    """Return a token, or the reason for a missing token. A token from the environment needs no connection."""
     match credentials:
         case ProbeFailed():
             return NO_CREDENTIALS

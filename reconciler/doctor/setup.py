@@ -1,7 +1,7 @@
 """Check the local setup (configuration, tenant, grant files), and print the commands that set up a pipeline.
 
-The commands create applications, environments and secrets. They need a POSIX shell, `jq`, and the command lines `auth0`
-and `gh` or `glab`. Secrets go from one program to the next and are never arguments.
+The commands create applications, environments and secrets. The commands need a POSIX shell, `jq`, and the command lines
+`auth0` and `gh` or `glab`. Secrets are passed through pipes and are never arguments.
 
 Sources: https://auth0.github.io/auth0-cli/, https://cli.github.com/manual/,
 https://docs.github.com/en/rest/deployments/environments and https://docs.gitlab.com/cli/variable/set/
@@ -33,7 +33,7 @@ from reconciler.observe import RequiredListings, required_listings
 EVERYTHING = RequiredListings(
     application_names=True, api_names=True, scopes=True, organizations=True, organization_names=True
 )
-"""All listings. They are assumed to be needed if the files cannot be read."""
+"""All listings. If the files cannot be read, the checks assume that a run needs all listings."""
 
 
 def configuration(read: Callable[[], Config]) -> tuple[Finding, Config | None]:
@@ -42,7 +42,10 @@ def configuration(read: Callable[[], Config]) -> tuple[Finding, Config | None]:
         config = read()
     except ReconcilerError as error:
         return Finding(
-            "configuration", Status.FAILED, _first_message(error), "correct it; docs/configuration.md has an example"
+            "configuration",
+            Status.FAILED,
+            _first_message(error),
+            "correct the file; docs/configuration.md has an example",
         ), None
     if not config.tenants:
         return Finding("configuration", Status.OK, "contains no tenants"), config
@@ -52,15 +55,13 @@ def configuration(read: Callable[[], Config]) -> tuple[Finding, Config | None]:
 
 
 def tenant(config: Config | None, choose: Callable[[Config], Tenant]) -> tuple[Finding, Tenant | None]:
-    """Check the choice of a tenant. `choose` returns the tenant or raises ReconcilerError."""
+    """Check the selection of a tenant. `choose` returns the tenant or raises ReconcilerError."""
     if config is None:
         return Finding("tenant", Status.SKIPPED, "the configuration cannot be read"), None
     try:
         chosen = choose(config)
     except ReconcilerError as error:
-        return Finding(
-            "tenant", Status.FAILED, str(error), "`reconciler --help` explains the choice of the tenant"
-        ), None
+        return Finding("tenant", Status.FAILED, str(error), "`reconciler --help` explains how to select a tenant"), None
     location = "a sandbox in this process" if chosen.kind is TenantKind.SANDBOX else chosen.base_url
     return Finding("tenant", Status.OK, f"{chosen.title.label}: {location}"), chosen
 
@@ -68,7 +69,7 @@ def tenant(config: Config | None, choose: Callable[[Config], Tenant]) -> tuple[F
 def grants(
     folder: Path, config: Config | None, chosen: Tenant | None, workspace: Workspace
 ) -> tuple[Finding, RequiredListings]:
-    """Check the grant files for the tenant `chosen`, and return the listings that they need."""
+    """Check the grant files for the tenant `chosen`, and return the listings that a plan of the files needs."""
     tenants = [chosen] if chosen else []
     try:
         declared = read_grants([folder], config.targets(*tenants) if config else NO_TENANTS, workspace)
@@ -102,13 +103,13 @@ def _first_of(problems: tuple[Problem, ...]) -> str:
 
 GITHUB, GITLAB = SERVICES = ("github", "gitlab")
 READ_LOGS = "read:logs"
-"""The permission for --attribute, which the job for drift uses."""
+"""The permission to read the tenant's logs. The drift job needs this permission for --attribute."""
 BRANCH_POLICY = {"deployment_branch_policy": {"protected_branches": False, "custom_branch_policies": True}}
 
 
 @dataclass(frozen=True, slots=True)
 class Environment:
-    """An environment of a pipeline: its tenant, whether its jobs write, and the permissions of its application."""
+    """A deployment environment of a pipeline. `writes` is true if its jobs apply changes."""
 
     tenant: Tenant
     writes: bool
@@ -116,16 +117,16 @@ class Environment:
 
     @property
     def name(self) -> str:
-        """The name of the environment, as in the pipelines of `init`."""
+        """The name of the environment in the pipelines that `init` writes."""
         return self.tenant.name if self.writes else f"{self.tenant.name}-plan"
 
     def variable(self, name: str) -> str:
-        """Return the environment variable that reconciler reads."""
+        """Return the name of the environment variable `name` with the tenant's prefix."""
         return f"{self.tenant.credentials}{name}"
 
 
 def setup_commands(service: str, tenants: Sequence[Tenant], branch: str, *, has_organizations: bool) -> Iterator[str]:
-    """Yield the lines of a shell script for `tenants`. Only `branch` may write to them."""
+    """Yield the lines of a shell script that sets up `tenants`. Only jobs of `branch` may write to the tenants."""
     yield "# Read each command before you run it. Needed: auth0, jq and " + ("gh." if service == GITHUB else "glab.")
     yield "set -eu"
     for tenant in tenants:
@@ -141,7 +142,7 @@ def setup_commands(service: str, tenants: Sequence[Tenant], branch: str, *, has_
 
 
 def _application(environment: Environment) -> Iterator[str]:
-    """Yield the commands that create the application of an environment and its grant on the Management API."""
+    """Yield the commands that create an environment's application and the application's grant on the Management API."""
     kind = "apply" if environment.writes else "plan"
     tenant = environment.tenant
     grant = json.dumps(
@@ -161,7 +162,7 @@ SECRET = "printf '%s' \"$app\" | jq -j .client_secret"  # noqa: S105 - a command
 
 
 def _github(environment: Environment, branch: str) -> Iterator[str]:
-    """Yield the commands for GitHub. The variables have the default prefix, as in the pipelines of `init`."""
+    """Yield the commands for GitHub. The variables have the default prefix, as in the pipelines that `init` writes."""
     name = quote(environment.name)
     path = f"repos/{{owner}}/{{repo}}/environments/{quote_url(environment.name, safe='')}"
     if environment.writes:

@@ -78,7 +78,7 @@ def test_two_outputs_with_the_same_path_are_refused(here: Path, words: str) -> N
 
     ran = reconciler(*words.split())
 
-    assert (ran.code, "give each its own" in ran.stderr) == (1, True)
+    assert (ran.code, "use one file per option" in ran.stderr) == (1, True)
     assert not touched(here)
 
 

@@ -429,7 +429,7 @@ def test_an_empty_option_is_an_error(command: str, option: str, value: str) -> N
     result = reconciler(command, f"--{option}", value)
 
     assert result.code == 1
-    assert f"'--{option}': the value is empty; check whether a variable is unset" in result.stderr
+    assert f"'--{option}': the value is empty; check whether a shell variable is unset" in result.stderr
 
 
 @pytest.mark.parametrize("option", ["config", "grants"])

@@ -374,7 +374,7 @@ def test_only_the_tenant_with_the_domain_of_the_environment_gets_credentials(
 
     assert result.code == 1
     assert "error: prod: tenant prod: AUTH0_DOMAIN is " in result.stderr
-    assert "give each its own prefix, like credentials: AUTH0_PROD_" in result.stderr
+    assert "set a different prefix for each tenant, for example credentials: AUTH0_PROD_" in result.stderr
     assert "error: dev" not in result.stderr
     assert recording_proxy == []
 

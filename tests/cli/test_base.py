@@ -93,7 +93,7 @@ def test_a_plan_of_the_branch_alone_does_not_approve_drift(here: Path) -> None:
     ran = reconciler("apply", "plan.json")
 
     assert ran.code == 5
-    assert "the plan was created with --only-branch; use the same options" in ran.stderr
+    assert "the saved plan was created with --only-branch; use the same options" in ran.stderr
     assert len(grants_of(here)) == 2
 
 

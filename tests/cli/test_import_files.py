@@ -30,9 +30,9 @@ def files_in(folder: Path) -> dict[str, str]:
     [
         ("--from deploy-cli", "--from needs PATH"),
         ("--from deploy-cli tenant.yaml --update", "cannot be combined with --update"),
-        ("--mappings a.json=dev", "--mappings needs --from deploy-cli"),
-        ("--from terraform a.json --mappings a.json=dev", "--mappings needs --from deploy-cli"),
-        ("tenant.yaml", "PATH needs --update or --from"),
+        ("--mappings a.json=dev", "--mappings has no effect without --from deploy-cli"),
+        ("--from terraform a.json --mappings a.json=dev", "--mappings has no effect without --from deploy-cli"),
+        ("tenant.yaml", "PATH cannot be used alone; add --update or --from"),
         ("--from deploy-cli tenant.yaml --mappings dev.json", "write the file and its tenant as FILE=TENANT"),
         ("--from deploy-cli tenant.yaml --mappings a.json=dev --mappings b.json=dev", "two files for the tenant"),
         ("--from deploy-cli none.yaml", "none.yaml does not exist; check the path"),

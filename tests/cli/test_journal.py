@@ -17,7 +17,7 @@ def journal_of_apply(here: Path) -> Path:
 
 
 @pytest.mark.parametrize(
-    ("form", "shown"), [("text", "No run has written a journal here.\n"), ("json", '{\n  "runs": []\n}\n')]
+    ("form", "shown"), [("text", "No run has written a journal in this folder.\n"), ("json", '{\n  "runs": []\n}\n')]
 )
 def test_without_runs_a_message_is_printed(form: str, shown: str) -> None:
     ran = reconciler("journal", "--format", form)
@@ -112,7 +112,7 @@ def test_runs_are_listed_by_tenant(here: Path) -> None:
     journal_of_apply(here)
 
     assert "local" in reconciler("journal", "--tenant", "local").stdout
-    assert reconciler("journal", "--tenant", "other").stdout == "No run has written a journal here.\n"
+    assert reconciler("journal", "--tenant", "other").stdout == "No run has written a journal in this folder.\n"
 
 
 def test_a_run_shows_how_to_roll_back_because_a_killed_run_could_not_print_it(here: Path) -> None:

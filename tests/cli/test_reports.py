@@ -64,7 +64,7 @@ def test_an_invalid_report_option_is_an_error(report: str) -> None:
     ran = reconciler("plan", "--report", report)
 
     assert ran.code == 1
-    assert "is not a report; write FORMAT=FILE, with a format of text, json, markdown, sarif" in ran.stderr
+    assert "is not a report; write FORMAT=FILE, with FORMAT as one of text, json, markdown, sarif" in ran.stderr
 
 
 def test_an_unwritable_report_is_an_error() -> None:

@@ -148,8 +148,8 @@ def test_two_sandboxes_with_one_database_are_a_problem() -> None:
     (problem,) = problems_of(text)
 
     assert problem == (
-        'reconciler.yaml:3:32: this sandbox has the same database as "a": both would be the same tenant; '
-        "give it its own database, like database: .reconciler/b.db"
+        'reconciler.yaml:3:32: this sandbox has the same database as "a", so both would be the same tenant; '
+        "use another database for this sandbox, for example database: .reconciler/b.db"
     )
 
 
@@ -172,7 +172,7 @@ def test_two_tenants_with_one_host_are_a_problem_at_the_second(domains: str, pos
 
     assert problem.startswith(f"reconciler.yaml:{position}: ")
     assert 'the tenant "a" already has the domain ' in problem
-    assert problem.endswith(": both would be the same tenant; remove one of the two, or correct its domain")
+    assert problem.endswith(", so both would be the same tenant; remove one of the two tenants, or correct the domain")
 
 
 def test_a_sandbox_may_have_the_domain_of_another_tenant() -> None:
@@ -188,8 +188,8 @@ def test_a_sandbox_may_have_the_domain_of_another_tenant() -> None:
 def test_a_contradictory_or_invalid_canonical_domain_is_a_problem() -> None:
     (problem,) = problems_of("tenants:\n  a: {domain: live.eu.auth0.com, canonical_domain: other.eu.auth0.com}\n")
     assert problem == (
-        "reconciler.yaml:2:52: the domain live.eu.auth0.com is also a canonical domain, of another tenant; "
-        "remove canonical_domain, or correct one of the two"
+        "reconciler.yaml:2:52: the domain live.eu.auth0.com is the canonical domain of another tenant; "
+        "remove canonical_domain, or correct one of the two domains"
     )
     assert problems_of("tenants:\n  a: {domain: x.example, canonical_domain: a b}\n") == [
         'reconciler.yaml:2:44: "a b" is not a valid domain; use a domain like example.eu.auth0.com',
@@ -203,8 +203,8 @@ def test_a_contradictory_or_invalid_canonical_domain_is_a_problem() -> None:
     ("name", "problem"),
     [
         *((name, "contains a wildcard (* or ?), which grant files use in patterns") for name in ("*", "eu-*", "eu-?")),
-        *((name, "contains a blank") for name in ("prod eu", " prod", "prod\t", "prod\u00a0eu", "a\nb")),
-        ("-prod", "starts with -, like an option"),
+        *((name, "contains a space") for name in ("prod eu", " prod", "prod\t", "prod\u00a0eu", "a\nb")),
+        ("-prod", "starts with - like an option"),
     ],
 )
 def test_a_tenant_name_that_is_not_valid_is_a_problem(name: str, problem: str) -> None:
@@ -260,7 +260,7 @@ def test_waves_are_read_in_their_order() -> None:
     assert parse_config({}, "reconciler.yaml").rollout == Rollout(stop_after=1)
 
 
-NAME_TWICE = 'the name of this wave is used twice, first on line 2: "canary"; give each wave its own name'
+NAME_TWICE = 'the wave name "canary" is used twice, first on line 2; use a different name for each wave'
 UNKNOWN_TENANT = 'this file does not declare the tenant "t01"; did you mean "t001"?'
 ADVICE = 'end the list with a wave for the rest: {name: rest, tenants: ["*"]}'
 ONE = f"no wave includes us, so apply --all-tenants would never change it; {ADVICE}"

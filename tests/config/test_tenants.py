@@ -275,7 +275,8 @@ def test_with_several_tenants_the_domain_of_each_is_checked_separately() -> None
     dev, prod = choose_tenants(parsed, [], environment, every=True)
 
     check_environment(dev, environment)
-    with pytest.raises(ReconcilerError, match="give each its own prefix, like credentials: AUTH0_PROD_"):
+    message = "set a different prefix for each tenant, for example credentials: AUTH0_PROD_"
+    with pytest.raises(ReconcilerError, match=message):
         check_environment(prod, environment)
 
 

@@ -94,7 +94,7 @@ def test_credentials_without_a_domain_in_the_environment_are_a_warning() -> None
         (FirstResponse(NOW - 2, NOW, NOW + 100), Status.WARNING, "1 min 40 s behind the tenant's"),
         (FirstResponse(NOW, NOW, NOW - 11), Status.OK, "10 s off"),
         (FirstResponse(NOW, NOW, NOW - 11.5), Status.WARNING, "10 s ahead of the tenant's"),
-        (FirstResponse(NOW, NOW, None), Status.SKIPPED, "the tenant does not return its time"),
+        (FirstResponse(NOW, NOW, None), Status.SKIPPED, "the response does not contain the tenant's time"),
         (ProbeFailed("x", "y"), Status.SKIPPED, "no connection"),
     ],
     ids=["same", "slow", "little", "little-back", "ahead", "behind", "just", "too-much", "untold", "unconnected"],
@@ -129,7 +129,7 @@ def test_a_connection_without_tls_is_described() -> None:
     bare = FirstResponse(NOW, NOW, NOW)
 
     assert finding_of("connection", first_response=bare).found == "plain http, which is used on loopback only"
-    assert finding_of("connection", first_response=bare, addresses=ProbeSkipped("x")).found == "within this process"
+    assert finding_of("connection", first_response=bare, addresses=ProbeSkipped("x")).found == "inside this process"
 
 
 @pytest.mark.parametrize(
@@ -181,7 +181,7 @@ def test_the_local_clock_is_used_if_the_tenant_returns_no_time() -> None:
 
 
 def test_the_rate_limit_finding_shows_the_share_of_other_programs() -> None:
-    assert finding_of("rate limit").found == "40 of 50 left; runs leave 12 to others (see --rate-share)"
+    assert finding_of("rate limit").found == "40 of 50 left; runs leave 12 to other programs (see --rate-share)"
 
 
 def test_missing_rate_headers_are_a_warning() -> None:

@@ -128,7 +128,7 @@ def test_a_host_that_cannot_be_resolved_is_a_failure_and_the_token_is_still_chec
 
     assert isinstance(probe.addresses, ProbeFailed)
     assert text in probe.addresses.text
-    assert probe.first_response == ProbeSkipped("its host cannot be resolved")
+    assert probe.first_response == ProbeSkipped("the host cannot be resolved")
     assert (probe.token, probe.listing) == (
         ProbedToken(ACCESS_TOKEN["AUTH0_ACCESS_TOKEN"], renewable=False),
         NO_CONNECTION,
