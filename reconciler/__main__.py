@@ -11,7 +11,7 @@ def leave_out_current_folder() -> None:
 
 
 if __name__ == "__main__":
-    leave_out_current_folder()  # must precede every import that a file in the current folder could replace
+    leave_out_current_folder()  # this call must precede every import that a file in the current folder could replace
 
 from reconciler.cli.main import main  # noqa: E402 - after the search path was corrected
 

@@ -1,4 +1,4 @@
-"""Execute a plan and report the outcome of each change. The plan contains all decisions."""
+"""Execute a plan and report the outcome of each change. The plan already contains every decision."""
 
 import asyncio
 from collections.abc import Iterator, Sequence
@@ -13,7 +13,7 @@ from reconciler.core.plan import Change, Create, Plan, apply_phase, removes_acce
 
 __all__ = ["ApplyContext", "StopSignal", "execute_plan", "reraise"]
 
-EARLIER_CHANGE_FAILED = "an earlier change of the same application failed, so its access is not reduced"
+EARLIER_CHANGE_FAILED = "an earlier change of the same application failed, so the application keeps its access"
 CHANGES_PER_LISTING_PAGE = 10
 """The number of changes per page of the grant listing. A new listing adds at most 10 % to the requests."""
 
@@ -24,8 +24,8 @@ async def execute_plan(plan: Plan, context: ApplyContext) -> tuple[Outcome, ...]
     """Execute the changes of `plan` phase by phase. Within a phase, a few changes run at the same time.
 
     A failed change stops other changes in one case only: later changes of the same application do not remove access.
-    Return one outcome per change, in the order of the plan. Errors of the tenant, the network and the journal become
-    outcomes, and so do signals.
+    Return one outcome per change, in the order of the plan. Signals become outcomes, and errors of the tenant, the
+    network and the journal too.
     """
     outcomes: list[Outcome] = []
     for _, changes in groupby(enumerate(plan.changes, start=1), key=lambda numbered: apply_phase(numbered[1])):

@@ -104,7 +104,7 @@ class ChangeExecutor:
     async def execute(self, listing: GrantsByKey | None) -> Outcome:
         """Execute the change.
 
-        `listing` has the current grants. If `listing` is None, the executor reads the grant first.
+        `listing` contains the current grants. If `listing` is None, the executor reads the grant first.
         """
         outcome = (
             await run_unless(self._context.stop.abort, self._execute_safely(listing)) or self._outcome_of_interruption()
@@ -125,7 +125,7 @@ class ChangeExecutor:
         except Auth0Error as error:
             partial = f"; {PARTIAL_EFFECT}" if self._has_effect else ""
             return self._outcome(Result.FAILED, f"{error}{partial}")
-        except Exception as error:  # noqa: BLE001 - a bug must not hide the outcomes of this change and others
+        except Exception as error:  # noqa: BLE001 - a bug must not hide the outcomes of changes
             self._context.on_crash(error)
             unexpected = f"unexpected {type(error).__name__}: {error}"
             return self._outcome(Result.UNKNOWN if self._was_sent else Result.FAILED, unexpected)
@@ -185,7 +185,7 @@ class ChangeExecutor:
         match change_state(change, now.grant):
             case ChangeState.AFTER:
                 return self._outcome(Result.APPLIED, ALREADY_UP_TO_DATE)
-            case ChangeState.PARTIAL if not self._was_sent:  # another program made a part of the same change
+            case ChangeState.PARTIAL if not self._was_sent:  # another program made a part of the planned change
                 return self._outcome(Result.CONFLICT, EDITED_SINCE_PLAN)
             case ChangeState.OTHER:
                 return self._outcome(Result.CONFLICT, EDITED_SINCE_PLAN)
@@ -300,16 +300,16 @@ class ChangeExecutor:
 
     def _outcome_of_interruption(self) -> Outcome:
         if self._is_uncertain:
-            return self._outcome(Result.UNKNOWN, "interrupted while it was in progress")
+            return self._outcome(Result.UNKNOWN, "interrupted while the change was in progress")
         if self._has_effect:
-            return self._outcome(Result.FAILED, f"interrupted before it was complete; {PARTIAL_EFFECT}")
+            return self._outcome(Result.FAILED, f"interrupted before the change was complete; {PARTIAL_EFFECT}")
         if self._was_sent:
-            return self._outcome(Result.FAILED, f"interrupted before it was sent again; {NO_EFFECT}")
+            return self._outcome(Result.FAILED, f"interrupted before the change was sent again; {NO_EFFECT}")
         if self._is_in_journal:
             return self._outcome(
-                Result.SKIPPED, "interrupted before it was sent again; the first attempt had no effect"
+                Result.SKIPPED, "interrupted before the change was sent again; the first attempt had no effect"
             )
-        return self._outcome(Result.SKIPPED, "interrupted before it was sent")
+        return self._outcome(Result.SKIPPED, "interrupted before the change was sent")
 
     async def _before_send(self) -> None:
         """Record the intended change in the journal. A journal error stops the change only before its first request."""

@@ -24,9 +24,9 @@ async def task_group() -> AsyncIterator[asyncio.TaskGroup]:
 def run_in(runner: asyncio.Runner, coroutine: Coroutine[Any, Any, T]) -> T:
     """Run a coroutine and return its result.
 
-    The inner task returns None, so that the task does not hold a large result. When the runner restores the SIGINT
-    handler, `signal.signal` formats the previous handler for an internal error message. The formatted text contains the
-    task and the task's result, and formatting a large result is slow.
+    The asyncio task returns None instead of the result. When the runner restores the SIGINT handler, `signal.signal`
+    formats the previous handler for an internal error message. The formatted text contains the task with its result,
+    and formatting a large result is slow.
     """
     results: list[T] = []
 

@@ -49,7 +49,7 @@ ORGANIZATIONS_NOT_SAVED = (
 ORGANIZATIONS_NOT_READ = "organizations of grants were not read: the token lacks read:organization_client_grants"
 NO_LOGS = "it is not known who changed the grants: the token may not read the logs (read:logs)"
 MAX_COUNTED_ORGANIZATIONS = 100
-"""The maximum number of organizations to count grants for without listing all organizations first."""
+"""If the grants of more organizations must be counted, reconciler first lists all organizations of the tenant."""
 TOO_MANY_ORGANIZATION_IDS = (
     f"files give grants to more than {MAX_COUNTED_ORGANIZATIONS} organizations by id, but the token may not list "
     "organizations: give its application read:organizations"
@@ -141,7 +141,7 @@ async def observe_organizations(
 ) -> Observation:
     """Read the organizations of grants with declared organizations and of grants to delete.
 
-    If only grants to delete need organizations and the token may not read organizations, the result has a note instead.
+    If only deletes need organizations and the token may not read them, the result has a note instead of an error.
 
     Raises:
         Auth0Error: if a listing fails.

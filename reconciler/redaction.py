@@ -92,7 +92,7 @@ class Secrets:
     def may_occur_in(self, text: str) -> bool:
         """Return whether `text` may contain a secret.
 
-        If so, check the parts of `text` with the slower method `occur_in`.
+        If the result is true, check the parts of `text` with the slower method `occur_in`.
         """
         return ESCAPED.search(text) is not None or self._contains(text)
 
@@ -133,7 +133,7 @@ class EnvironmentSecrets:
 
 
 def _owner(name: str, prefixes: frozenset[str]) -> str:
-    """Return the longest entry of `prefixes` that starts `name`, or an empty string."""
+    """Return the longest prefix of `name` in `prefixes`, or an empty string."""
     ends = (position + 1 for position in range(len(name) - 1, -1, -1) if name[position] == "_")
     return next((name[:end] for end in ends if name[:end] in prefixes), "")
 
@@ -174,7 +174,7 @@ def _forms(secret: str) -> Iterator[str]:
     """Yield the forms of a secret: unchanged, decoded as Latin-1, and encoded in hexadecimal, base64 and base64url."""
     as_bytes = secret.encode("utf-8", errors="surrogateescape")
     for text in (secret, as_bytes.decode("latin-1")):
-        yield from (text, text.replace(" ", "+"))  # form encoding replaces a space by +
+        yield from (text, text.replace(" ", "+"))  # URL form encoding replaces a space by a plus sign
     if len(secret) < MIN_ENCODED_LENGTH:
         return
     yield as_bytes.hex()

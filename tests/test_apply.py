@@ -375,7 +375,7 @@ def test_an_abort_after_a_429_keeps_the_known_result_of_the_first_attempt(tmp_pa
     results, _, (outcome, *_) = apply_specs(tmp_path, [CREATE], fault_on("POST", next_fault), stop=stop)
 
     assert results == {"new": Result.FAILED}
-    assert outcome.detail == "interrupted before it was sent again; the change had no effect"
+    assert outcome.detail == "interrupted before the change was sent again; the change had no effect"
 
 
 def test_an_abort_after_a_429_reports_a_partly_applied_change(tmp_path: Path) -> None:
@@ -394,5 +394,5 @@ def test_an_abort_after_a_429_reports_a_partly_applied_change(tmp_path: Path) ->
     results, grants, (outcome, *_) = apply_specs(tmp_path, [spec], refuse_organizations, seed=seed, stop=stop)
 
     assert results == {"new": Result.FAILED}
-    assert outcome.detail == "interrupted before it was complete; only part of the change took effect"
+    assert outcome.detail == "interrupted before the change was complete; only part of the change took effect"
     assert "new" in scopes(grants)

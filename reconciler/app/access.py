@@ -40,8 +40,7 @@ class AccessOptions:
     Args:
         offline: Read only the files.
         selection: The grants to show.
-        usage: The usage file. If it is None, use the usage file of each tenant in the folder .reconciler, if the
-            file exists.
+        usage: The usage file. None means the usage file of each tenant in the folder .reconciler, if the file exists.
     """
 
     offline: bool = False

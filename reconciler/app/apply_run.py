@@ -158,7 +158,7 @@ class ApplyRun:
 async def _end_journal(journal: Journal, report: ApplyReport, console: Console) -> None:
     """Record the end of the run in the journal.
 
-    If that fails, print the error, so that the outcomes are still reported.
+    If the journal cannot be written, print the error, so that the outcomes are still reported.
     """
     try:
         await journal.end(converged=report.converged)

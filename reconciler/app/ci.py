@@ -111,7 +111,7 @@ RUN_VARIABLES = (
     ("BITBUCKET_BUILD_NUMBER", "BITBUCKET_BUILD_NUMBER"),
     ("JENKINS_URL", "BUILD_NUMBER"),
 )
-"""For each CI service, a variable that identifies the service, and the variable with the number of the run."""
+"""For each CI service: a variable that only this service sets, and the variable with the run number."""
 
 
 def run_number() -> str:
@@ -124,7 +124,7 @@ def run_number() -> str:
 
 
 ATTEMPT_VARIABLES = (("GITHUB_ACTIONS", "GITHUB_RUN_ATTEMPT"), ("TF_BUILD", "SYSTEM_JOBATTEMPT"))
-"""For each CI service with numbered attempts, a variable that identifies the service, and the number's variable."""
+"""For each CI service: a variable that only this service sets, and the variable with the attempt number."""
 
 
 def attempt_number() -> int:

@@ -141,7 +141,7 @@ class Console:
 
 
 COLOR_TERMINALS = ("WT_SESSION", "ConEmuANSI", "ANSICON", "TERM", "GITHUB_ACTIONS")
-"""The environment variables that Windows terminals with colours set.
+"""The environment variables that identify a terminal with colours on Windows.
 
 The old Windows console shows escape codes as text.
 """

@@ -166,7 +166,7 @@ def _write(folder: Path, texts: dict[Path, str]) -> None:
 
 
 def reload_grants(session: TenantSession, options: GlobalOptions, folders: Sequence[Path]) -> TenantSession:
-    """Return the session with the grants from the files on disk."""
+    """Load the grant files again, and return the session with the loaded grants."""
     declared = load_grants(options, load_config(options.config), [session.tenant], folders)
     return replace(session, declared=declared.at(session.tenant.target))
 

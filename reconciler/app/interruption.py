@@ -75,10 +75,10 @@ EXIT_CODES = {
 }
 """The exit code for each signal."""
 GRACE_SECONDS = 5.0
-"""The time in seconds that changes in progress get to finish after an interruption."""
+"""The time in seconds for changes in progress to finish after an interruption."""
 
 
-NOT_STARTED = "interrupted before it started"
+NOT_STARTED = "interrupted before the change started"
 
 
 class Interruption:
@@ -125,7 +125,7 @@ class Interruption:
     def not_started(self) -> NotStartedError:
         """Return the error for a tenant that had not started at the first signal."""
         return NotStartedError(
-            "interrupted before it was planned, so nothing was written", self.exit_code or Exit.FAILED
+            "interrupted before the tenant was planned, so nothing was written", self.exit_code or Exit.FAILED
         )
 
     @contextmanager

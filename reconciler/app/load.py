@@ -285,7 +285,7 @@ def _note_without_files(revision: Revision, options: GlobalOptions, *, only_bran
         raise ReconcilerError(
             f"{what}, so --only-branch cannot recognize drift; omit --only-branch until the base has grant files"
         )
-    return f"{what}: every change counts as a change of this branch"
+    return f"{what}, so the plan labels every change as a change of this branch"
 
 
 def _refuse_other_repository(grants: Path, repository: Repository, option: str) -> None:
@@ -336,7 +336,7 @@ def _shared_settings(config: Config) -> Tenant:
 
 
 def _tenant_at_base(tenant: Tenant, now: Config, base_config: Config) -> Tenant | None:
-    """Return the settings of a tenant at the base, or None if the tenant is new. Names are compared before domains."""
+    """Return the settings of a tenant at the base, or None for a new tenant. The name is compared before the domain."""
     if tenant.name in base_config.tenants:
         return base_config.tenants[tenant.name]
     if tenant.name in now.tenants:

@@ -45,7 +45,7 @@ class GlobalOptions:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RequestOptions:
-    """The options for requests to a tenant. The command line uses the defaults of these fields.
+    """The options for requests to a tenant. Each default is also the default of the command-line option.
 
     Args:
         rate_share: The share of the tenant's rate limits that stays free for other programs, from 0 to 0.9.
@@ -155,7 +155,7 @@ class PlanOptions:
         return GrantSelection(files=files, clients=self.clients, apis=self.apis, folder=folder)
 
     def saved_options(self) -> dict[str, bool]:
-        """Return the options that decide which changes a plan contains, by name. A saved plan records these options."""
+        """Return the options that influence the changes of a plan, by name. A saved plan records these options."""
         names = ("prune", "prune_removed", "create_only", "skip_missing", "only_branch", "only_expired")
         return {name: getattr(self, name) for name in names}
 

@@ -70,7 +70,7 @@ class EndedTenant:
 
 
 class TenantListener(Protocol):
-    """Receives the start and the end of each tenant."""
+    """A listener for the start and the end of each tenant's run."""
 
     def begin(self, tenant: Tenant) -> None:
         """Handle the start of a tenant before the first request. Raise ReconcilerError to refuse the tenant."""

@@ -68,7 +68,7 @@ NO_FOLLOW, NO_WAIT = getattr(os, "O_NOFOLLOW", 0), getattr(os, "O_NONBLOCK", 0)
 @click.option("--repository", metavar="PATH", help="Repository on --forge, such as owner/name.")
 @click.option("--number", type=click.IntRange(1), metavar="N", help="Number of the pull or merge request on --forge.")
 @click.option(
-    "--api", metavar="URL", help="API of a self-hosted service. For Azure DevOps, the URL of the organization."
+    "--api", metavar="URL", help="API URL of a self-hosted service. For Azure DevOps, the URL of the organization."
 )
 @click.option(
     "--attempts",
@@ -183,7 +183,7 @@ def _read_all(files: Iterable[Path], run: str) -> tuple[list[ForgeReport], list[
 
 
 def _with_drift_advice(report: ForgeReport) -> ForgeReport:
-    """Add to the report of an issue how to undo or keep the drift."""
+    """Add instructions to the report of an issue: how to undo and how to keep the drift."""
     advice = (
         f"If {span(tenant_of(report.marker))} has drifted, undo the drift by applying the main branch with "
         "`reconciler apply`. To keep the drift, change the files with `reconciler import --update`, and "

@@ -41,7 +41,7 @@ CREDENTIAL_STEPS = (
     searches=False,
 )
 @click.command("init")
-@click.option("--domain", metavar="DOMAIN", help="Use this domain for the tenant.  [default: AUTH0_DOMAIN]")
+@click.option("--domain", metavar="DOMAIN", help="Domain of the new tenant.  [default: AUTH0_DOMAIN]")
 @click.option(
     "--add", metavar="NAME", help="Add a tenant to the existing configuration, and keep the comments of the file."
 )

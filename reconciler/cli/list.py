@@ -18,7 +18,7 @@ from reconciler.output.styled import line
 from reconciler.output.text.lists import listing_json, listing_lines, listings_csv
 
 NOT_READ = Directory(applications=(), apis=())
-"""An empty directory for lists without a tenant. Names and ids are then compared as written in the files."""
+"""An empty directory. Lists without a tenant compare names and ids as written in the files."""
 
 
 @global_options(
@@ -28,7 +28,7 @@ NOT_READ = Directory(applications=(), apis=())
 @click.command("list")
 @option_group("selecting", PlanOptions, *selecting_options())
 @click.option("--observed", is_flag=True, help="List the grants of the tenants instead of the declared grants.")
-@click.option("--offline", is_flag=True, help="Show the names in the files without reading a tenant.")
+@click.option("--offline", is_flag=True, help="Show names as written in the files, without reading a tenant.")
 @request_options
 @format_option("csv")
 def command(

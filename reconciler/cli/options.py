@@ -45,7 +45,7 @@ class ListedName(click.types.StringParamType):
 
 
 class TenantNames(ListedName):
-    """The click type of a tenant's name. A shell completes the tenants of the configuration."""
+    """The click type of a tenant's name. Shell completion suggests the tenants of the configuration."""
 
     def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:  # noqa: ARG002 - click's signature
         """Return the tenants with names that start with `incomplete`, or nothing if the configuration is not valid."""

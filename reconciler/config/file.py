@@ -95,11 +95,13 @@ A pattern may need a megabyte of memory and takes time for each grant.
 def parse_config(data: Mapping[str, Any], file: str) -> Config:
     """Parse the content of reconciler.yaml. The content must have passed the schema check.
 
-    Paths are relative to the file. Settings of a tenant combine with the shared settings as follows:
+    Paths in the settings are relative to the folder of the file. Settings of a tenant combine with the shared settings
+    as follows:
 
-    - `protect` and `own` are added to the shared settings. - `credentials`, `manage` and `warn_before` replace the
-    shared settings. - `variables`, `scope_sets` and `limits` replace the shared settings value by value. - `policy`
-    rules precede the shared rules.
+    - `protect` and `own` are added to the shared settings.
+    - `credentials`, `manage` and `warn_before` replace the shared settings.
+    - `variables`, `scope_sets` and `limits` replace the shared settings value by value.
+    - `policy` rules precede the shared rules.
 
     Raises:
         ProblemsError: if a domain is invalid or used twice, or if the default tenant is not declared.
@@ -248,8 +250,8 @@ def _database_problems(tenants: Mapping[str, Any], data: Mapping[str, Any], file
 def _wave_problems(tenants: Mapping[str, Any], data: Mapping[str, Any], file: str) -> Iterator[Problem]:
     """Yield a problem for each repeated wave name, each unknown tenant in a wave, and tenants without a wave.
 
-    A pattern in a wave may match no tenant. A tenant without a wave is an error, because no run would change the
-    tenant.
+    A pattern in a wave is allowed even if no tenant matches. A tenant without a wave is an error, because no run would
+    change the tenant.
     """
     first: dict[str, Source] = {}
     for number, wave in enumerate(data.get("waves") or ()):
@@ -332,7 +334,7 @@ def _scope_sets(item: Mapping[str, Any]) -> dict[str, tuple[str, ...]]:
 
 
 def _scope_set_sources(data: Mapping[str, Any], file: str) -> Iterator[tuple[str, Source]]:
-    """Yield each scope set with its source. For a repeated name, the first source comes last."""
+    """Yield each scope set with its source. If a name is repeated, the first source is yielded last."""
     tenants = data.get("tenants") or {}
     sections = [((), data), *((("tenants", name), item or {}) for name, item in tenants.items())]
     for path, item in reversed(sections):

@@ -151,7 +151,7 @@ class Config:
     def declares(self, tenant: Tenant) -> bool:
         """Return whether this configuration declares the domain of `tenant`.
 
-        For a sandbox, compare the names instead.
+        Compare the names of sandboxes.
 
         A configuration without tenants declares every tenant that is named after its host.
         """

@@ -60,10 +60,10 @@ def _plan_permissions(granted: frozenset[str], needs: RequiredListings) -> Findi
     }
     needed = [permission for permission in missing if is_needed[permission]]
     if needed:
-        return Finding("may plan", Status.FAILED, f"it lacks {', '.join(needed)}", f"add it to {OWN_GRANT}")
+        return Finding("may plan", Status.FAILED, f"it lacks {', '.join(needed)}", f"add the permission to {OWN_GRANT}")
     if missing:
         found = f"yes, but it lacks {', '.join(missing)}"
-        advice = f"add it to {OWN_GRANT}, for names in files and the check of scopes"
+        advice = f"add the permission to {OWN_GRANT}, for names in files and the check of scopes"
         return Finding("may plan", Status.WARNING, found, advice)
     return Finding("may plan", Status.OK, "yes")
 
@@ -72,7 +72,7 @@ def _apply_permissions(granted: frozenset[str], needs: RequiredListings) -> Find
     missing = [permission for permission in _write_permissions(needs) if permission not in granted]
     if not missing:
         return Finding("may apply", Status.OK, "yes")
-    advice = f"enough if you only run plan; otherwise add it to {OWN_GRANT}"
+    advice = f"enough if you only run plan; otherwise add the permission to {OWN_GRANT}"
     return Finding("may apply", Status.WARNING, f"it lacks {', '.join(missing)}", advice)
 
 
@@ -82,7 +82,7 @@ def _least_privilege(granted: frozenset[str], needs: RequiredListings) -> Findin
         return Finding("least privilege", Status.OK, "no unnecessary permissions")
     more = f" and {len(unnecessary) - MAX_NAMED} more" if len(unnecessary) > MAX_NAMED else ""
     found = f"never needed: {', '.join(unnecessary[:MAX_NAMED])}{more}"
-    advice = f"remove it from {OWN_GRANT}, because anybody with the credentials has this permission, too"
+    advice = f"remove the permission from {OWN_GRANT}, because anybody with the credentials has the permission, too"
     return Finding("least privilege", Status.WARNING, found, advice)
 
 
@@ -170,7 +170,7 @@ AT_THE_TENANT = (
 def tenant_findings(probe: TenantProbe, needs: RequiredListings, patterns: Finding) -> list[Finding]:
     """Return one finding for each check in AT_THE_TENANT.
 
-    `needs` contains the listings for the grant files. `patterns` is the finding of the last check.
+    `needs` contains the listings that a plan of the grant files needs. `patterns` is the finding of the last check.
     """
     now = _tenants_time(probe.first_response)
     return [

@@ -117,7 +117,7 @@ OTHER_TENANT = ProbeSkipped("the token is for another tenant")
 
 SET_CREDENTIALS = "set the variables listed in docs/configuration.md"
 LISTING_ADVICE = {
-    401: "check that the token belongs to this tenant and has not expired; get a new one",
+    401: "check that the token belongs to this tenant and has not expired; get a new token",
     403: "add read:client_grants to the grant of reconciler's own application on the Management API",
     429: "another program uses up the rate limit; try again later",
 }

@@ -195,13 +195,13 @@ def _github_end(tenants: Iterable[Tenant]) -> Iterator[str]:
         path = quote(f"repos/{{owner}}/{{repo}}/environments/{quote_url(tenant.name, safe='')}")
         yield f"#   gh api users/LOGIN | {rules} | gh api --method PUT --input - {path}"
     yield "#   gh variable set REQUIRED_REVIEWERS --body true"
-    yield "# Without it, approve by hand: run the workflow Grants with the approval id of the plan."
+    yield "# Without required reviewers, approve by hand: run the workflow Grants with the approval id of the plan."
     yield "#   gh variable set APPROVERS --body 'LOGIN LOGIN' # only these users can approve by hand"
 
 
 def _gitlab_end(branch: str) -> Iterator[str]:
     yield from ("", "# Reports every night.")
     yield f"glab schedule create --cron '17 4 * * *' --ref {quote(branch)} --description 'Drift of grants'"
-    yield "# Create a project access token with the scope api and the role Reporter (Settings, Access tokens). It"
-    yield "# writes notes and issues. Paste it, then press Ctrl-D:"
+    yield "# Create a project access token with the scope api and the role Reporter (Settings, Access tokens). The"
+    yield "# token writes notes and issues. Paste the token, then press Ctrl-D:"
     yield "#   glab variable set GITLAB_TOKEN --masked --raw"

@@ -134,7 +134,8 @@ def test_a_signal_reports_what_is_known_of_each_tenant(tenants: HttpTenants, num
 
     assert ran.code == 128 + number
     assert ran.stdout.startswith("2 of 5 planned, 3 not started; 2 with changes: 2 to create.\n")
-    assert "\nNot started (3) t3, t4, t5\n  interrupted before it was planned, so nothing was written\n" in ran.stdout
+    reason = "interrupted before the tenant was planned, so nothing was written"
+    assert f"\nNot started (3) t3, t4, t5\n  {reason}\n" in ran.stdout
 
 
 def test_after_a_signal_changes_in_progress_are_finished(tenants: HttpTenants) -> None:

@@ -427,7 +427,7 @@ def test_equal_outcomes_of_a_large_run_are_counted() -> None:
     outcomes = (
         *(Outcome(each, Result.APPLIED) for each in changes[:100]),
         *(Outcome(each, Result.FAILED, "refused") for each in changes[100:150]),
-        *(Outcome(each, Result.SKIPPED, "interrupted before it was sent") for each in changes[150:]),
+        *(Outcome(each, Result.SKIPPED, "interrupted before the change was sent") for each in changes[150:]),
     )
     report = ApplyReport(outcomes, None)
 
@@ -436,7 +436,7 @@ def test_equal_outcomes_of_a_large_run_are_counted() -> None:
     listed = Counter(each.split()[0] for each in lines if each)
     assert (listed["applied"], listed["failed"], listed["skipped"]) == (20, 50, 20)
     assert "and 80 more applied; -v lists each change" in lines
-    assert "and 130 more skipped: interrupted before it was sent; -v lists each change" in lines
+    assert "and 130 more skipped: interrupted before the change was sent; -v lists each change" in lines
     assert "Apply: 100 applied, 50 failed, 150 skipped" in lines[-1]
     assert len(plain(report_lines(report, Directory(), verbose=True)).splitlines()) > 300
 
