@@ -68,10 +68,15 @@ def reraise(error: Exception) -> None:
 class ApplyContext:
     """The context of an apply.
 
-    Attributes: client: The client of the Management API. journal: The journal of the run. stop: The signal to stop the
-    run. on_outcome: Receives the outcome of each change. concurrency: The maximum number of changes at the same time.
-    observed: The number of grants of the tenant, which determines the cost of a listing. on_crash: Receives each
-    exception caused by a bug. retry_policy: The policy for repeated writes.
+    Attributes:
+        client: The client of the Management API.
+        journal: The journal of the run.
+        stop: The signal to stop the run.
+        on_outcome: Receives the outcome of each change.
+        concurrency: The maximum number of changes at the same time.
+        observed: The number of grants of the tenant, which determines the cost of a listing.
+        on_crash: Receives each exception caused by a bug.
+        retry_policy: The policy for repeated writes.
     """
 
     client: ManagementClient

@@ -47,10 +47,13 @@ SCOPE_SETS = "scope_sets"
 class FileImportOptions:
     """The options of `import --from`.
 
-    Attributes: tool: The tool that wrote the files. paths: The files or folders. `PATH=TENANT` is for one tenant.
-    mappings: `FILE=TENANT`: the configuration file of auth0-deploy-cli for each tenant. folder: The folder for the new
-    files. grant_filter: The grants to import. variables: Whether texts with a regular difference between tenants become
-    variables.
+    Attributes:
+        tool: The tool that wrote the files.
+        paths: The files or folders. `PATH=TENANT` is for one tenant.
+        mappings: `FILE=TENANT`: the configuration file of auth0-deploy-cli for each tenant.
+        folder: The folder for the new files.
+        grant_filter: The grants to import.
+        variables: Whether texts with a regular difference between tenants become variables.
     """
 
     tool: str

@@ -182,11 +182,15 @@ SHARED_DOMAIN = "shared.invalid"
 class GrantFiles:
     """The grants that files declare for all tenants, now and at the revision of --base.
 
-    Attributes: declared: The declared grants now. base: The declared grants at the base, or None without --base.
-    rollback: The snapshot to restore, or None if the files are not a snapshot. targets_at_base: The tenants at the base
-    by name. A missing tenant had no grants at the base. config_changes: The changes of reconciler.yaml since the base.
-    tenants_at_base: The settings of the tenants at the base, by name. notes: The notes for every plan. history: The
-    earlier versions of the files, or None without --prune-removed.
+    Attributes:
+        declared: The declared grants now.
+        base: The declared grants at the base, or None without --base.
+        rollback: The snapshot to restore, or None if the files are not a snapshot.
+        targets_at_base: The tenants at the base by name. A missing tenant had no grants at the base.
+        config_changes: The changes of reconciler.yaml since the base.
+        tenants_at_base: The settings of the tenants at the base, by name.
+        notes: The notes for every plan.
+        history: The earlier versions of the files, or None without --prune-removed.
     """
 
     declared: LoadedGrants

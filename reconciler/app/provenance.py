@@ -46,9 +46,12 @@ MAX_COMPARED_LINES = 20_000
 class GitFacts:
     """The git history of the grant files.
 
-    Attributes: commit: The hash of HEAD, or an empty string. provenance: The commits behind each declared grant, by
-    source. history: The earlier versions of the files, or None if the history is unknown. unknown: The reason why the
-    history is unknown or incomplete, or an empty string. links: Makes links to the lines of files at the commit.
+    Attributes:
+        commit: The hash of HEAD, or an empty string.
+        provenance: The commits behind each declared grant, by source.
+        history: The earlier versions of the files, or None if the history is unknown.
+        unknown: The reason why the history is unknown or incomplete, or an empty string.
+        links: Makes links to the lines of files at the commit.
     """
 
     commit: str = ""

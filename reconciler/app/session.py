@@ -60,17 +60,27 @@ class TenantPlan:
 class TenantSession:
     """An open tenant with its declared grants.
 
-    Attributes: tenant: The settings of the tenant. declared: The declared grants of the tenant. base: The declared
-    grants at the base, or None without --base. removals: The grants that only earlier commits declare, or None without
-    --prune-removed. plan_options: The options for plans. now: The time of the run. rollback: The snapshot to restore,
-    or None if the files are not a snapshot. policy: The policy for plans. notes: The notes that every plan for the
-    tenant contains. with_names: Whether every plan contains the names of all its applications, APIs and organizations.
-    client: The client of the Management API. identity: The check of the tenant's identity, or None. deadline: The end
-    of the time limit on the monotonic clock, which is also the clock of the event loop. folder: The folder .reconciler.
-    note: Shows a note to the user. is_declared: Whether the configuration declares the tenant. tenant_options: The
-    command-line options that select this tenant. config_changes: The changes of reconciler.yaml since the base.
-    tenant_at_base: The settings of the tenant at the base, or None. selection: The selected grants. Plans and lists
-    contain only these grants.
+    Attributes:
+        tenant: The settings of the tenant.
+        declared: The declared grants of the tenant.
+        base: The declared grants at the base, or None without --base.
+        removals: The grants that only earlier commits declare, or None without --prune-removed.
+        plan_options: The options for plans.
+        now: The time of the run.
+        rollback: The snapshot to restore, or None if the files are not a snapshot.
+        policy: The policy for plans.
+        notes: The notes that every plan for the tenant contains.
+        with_names: Whether every plan contains the names of all its applications, APIs and organizations.
+        client: The client of the Management API.
+        identity: The check of the tenant's identity, or None.
+        deadline: The end of the time limit on the monotonic clock, which is also the clock of the event loop.
+        folder: The folder .reconciler.
+        note: Shows a note to the user.
+        is_declared: Whether the configuration declares the tenant.
+        tenant_options: The command-line options that select this tenant.
+        config_changes: The changes of reconciler.yaml since the base.
+        tenant_at_base: The settings of the tenant at the base, or None.
+        selection: The selected grants. Plans and lists contain only these grants.
     """
 
     tenant: Tenant
@@ -264,7 +274,7 @@ class TenantSession:
         return sorted([*self.declared.problems, *base_problems, *plan.warnings])
 
     def protection(self) -> ProtectionRules:
-        """Return the protection rules. Call this method only after the first request, because it needs the token."""
+        """Return the protection rules. Call this method after the first request, because the rules need the token."""
         return ProtectionRules(
             self.client.own_key(),
             self.tenant.protect,
