@@ -119,6 +119,6 @@ def reason(error: Exception) -> str:
         case OSError(strerror=str(text)):
             return text
         case UnicodeDecodeError():
-            return "it is not UTF-8 text"
+            return "the content is not UTF-8 text"
         case _:
             return str(error)

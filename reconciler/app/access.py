@@ -182,7 +182,7 @@ NAMES_ONLY = "journals contain ids but files contain names, so runs cannot be fo
 JOURNAL_NOTE = "only journals in this folder are known, because each run writes the journal to the machine of the run"
 
 
-def explain_grants(  # noqa: PLR0913 - what a user names
+def explain_grants(  # noqa: PLR0913 - one parameter per option
     options: GlobalOptions,
     application: str,
     api: str,
@@ -244,7 +244,7 @@ def _lines(grant: AccessGrant, texts: Mapping[str, str]) -> tuple[DeclaredLine, 
     )
 
 
-def diff_tenants(  # noqa: PLR0913 - what a user names
+def diff_tenants(  # noqa: PLR0913 - one parameter per option
     options: GlobalOptions,
     first: str,
     second: str,

@@ -30,7 +30,7 @@ class ApplyRun:
     With `is_announced`, the run prints its name and the path of its journal.
     """
 
-    def __init__(  # noqa: PLR0913 - one parameter per part
+    def __init__(  # noqa: PLR0913 - one parameter per collaborating object
         self,
         session: TenantSession,
         planned: TenantPlan,

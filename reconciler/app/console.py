@@ -155,7 +155,7 @@ def terminal_knows_colors(system: str, environment: Mapping[str, str]) -> bool:
 
 
 def _write(stream: IO[str], text: str) -> None:
-    """Write text and flush it, so that the text appears at once and a full disk is an error at once."""
+    """Write text and flush the stream, so that the text appears at once and a full disk is noticed."""
     stream.write(text)
     stream.flush()
 

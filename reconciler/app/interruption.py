@@ -32,8 +32,8 @@ class _DeadlineError(BaseException):
 def time_limit(seconds: float) -> Iterator[None]:
     """Stop the code in the context after `seconds`. The code must not write files and must not await.
 
-    The time limit needs the main thread and `setitimer`, which Windows does not have. Without them, the time is not
-    limited.
+    The time limit needs the main thread and a timer. On Windows, which has no timer, and in other threads, the time is
+    not limited.
 
     Raises:
         ReconcilerError: if the time limit is exceeded.

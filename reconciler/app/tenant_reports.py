@@ -50,7 +50,7 @@ class PackedResults(Sequence[T]):
     def __getitem__(self, index: int | slice) -> T | Sequence[T]:
         if isinstance(index, slice):
             return PackedResults(self._packed[index])
-        unpacked: T = pickle.loads(zlib.decompress(self._packed[index]))  # noqa: S301 - packed by this process
+        unpacked: T = pickle.loads(zlib.decompress(self._packed[index]))  # noqa: S301 - this process packed the data
         return unpacked
 
 
@@ -87,7 +87,7 @@ class TenantReports(Generic[T]):
     written.
     """
 
-    def __init__(  # noqa: PLR0913, PLR0917 - one parameter per part
+    def __init__(  # noqa: PLR0913, PLR0917 - one parameter per collaborating object
         self,
         command: str,
         tenants: TenantRuns,

@@ -19,7 +19,7 @@ from reconciler.output.access.tables import explanation_lines, explanations_json
 @format_option()
 @request_options
 def command(*, client: str, api: str, offline: bool, stdout_format: str, request_options: RequestOptions) -> Exit:
-    """Explain a grant: its lines in the files, their commits, the runs that wrote it, and its risks.
+    """Explain a grant: its lines in the files, the commits of these lines, past runs, and risks.
 
     CLIENT and API are names, ids or patterns.
     """

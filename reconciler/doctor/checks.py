@@ -60,9 +60,11 @@ def _plan_permissions(granted: frozenset[str], needs: RequiredListings) -> Findi
     }
     needed = [permission for permission in missing if is_needed[permission]]
     if needed:
-        return Finding("may plan", Status.FAILED, f"it lacks {', '.join(needed)}", f"add the permission to {OWN_GRANT}")
+        return Finding(
+            "may plan", Status.FAILED, f"the token lacks {', '.join(needed)}", f"add the permission to {OWN_GRANT}"
+        )
     if missing:
-        found = f"yes, but it lacks {', '.join(missing)}"
+        found = f"yes, but the token lacks {', '.join(missing)}"
         advice = f"add the permission to {OWN_GRANT}, for names in files and the check of scopes"
         return Finding("may plan", Status.WARNING, found, advice)
     return Finding("may plan", Status.OK, "yes")
@@ -73,7 +75,7 @@ def _apply_permissions(granted: frozenset[str], needs: RequiredListings) -> Find
     if not missing:
         return Finding("may apply", Status.OK, "yes")
     advice = f"enough if you only run plan; otherwise add the permission to {OWN_GRANT}"
-    return Finding("may apply", Status.WARNING, f"it lacks {', '.join(missing)}", advice)
+    return Finding("may apply", Status.WARNING, f"the token lacks {', '.join(missing)}", advice)
 
 
 def _least_privilege(granted: frozenset[str], needs: RequiredListings) -> Finding:
@@ -139,10 +141,7 @@ MAX_SKEW_SECONDS = 10.0
 """The maximum clock difference in seconds that Auth0 allows for an assertion (private-key JWT)."""
 CERTIFICATE_DAYS = 14
 SHORT_TOKEN_SECONDS = 600.0
-"""The remaining lifetime in seconds below which the doctor warns about an access token from the environment.
-
-A run may take longer and cannot renew such a token.
-"""
+"""The remaining seconds of a token from the environment that cause a warning. A run cannot renew such a token."""
 DAY_SECONDS = 86_400.0
 RATE_SHARE = 0.25
 """The default of the option --rate-share."""
@@ -301,10 +300,10 @@ def _token(token: ProbedToken, now: float | None) -> Finding:
         return Finding("token", Status.FAILED, str(error), "get a token for the Management API of this tenant")
     origin = "fetched" if token.renewable else "from the environment"
     if expiry is None or now is None:
-        return _ok("token", f"{origin}; " + ("its expiry is unknown" if expiry is None else _expiry_text(expiry)))
+        return _ok("token", f"{origin}; " + ("the expiry is unknown" if expiry is None else _expiry_text(expiry)))
     remaining = expiry - now
     if remaining <= 0:
-        return Finding("token", Status.FAILED, f"it expired {_duration_text(-remaining)} ago", "get a new token")
+        return Finding("token", Status.FAILED, f"the token expired {_duration_text(-remaining)} ago", "get a new token")
     found = f"{origin}, valid for {_duration_text(remaining)}"
     if token.renewable or remaining >= SHORT_TOKEN_SECONDS:
         return _ok("token", found)

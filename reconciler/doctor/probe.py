@@ -177,7 +177,11 @@ async def _addresses(base_url: str, proxy: Proxy | None) -> tuple[str, ...] | Pr
     except (OSError, UnicodeError) as error:
         # UnicodeError means that a label of the host name is empty or too long. The TimeoutError of asyncio.timeout has
         # no text.
-        reason = (error.strerror or "no response in time") if isinstance(error, OSError) else "it is not a host name"
+        reason = (
+            (error.strerror or "no response in time")
+            if isinstance(error, OSError)
+            else "the name is not a valid host name"
+        )
         owner = f"the proxy's host {host}" if proxy else host
         return ProbeFailed(
             f"{owner} cannot be resolved: {reason}", "check the spelling, and this machine's name servers"

@@ -225,7 +225,7 @@ def test_a_file_that_is_not_a_report_is_not_posted(forge: Forge, here: Path, tex
     ("content", "message"),
     [
         (None, "the report plan.md cannot be read: No such file or directory"),
-        (b"\xff\xfe", "the report plan.md cannot be read: it is not UTF-8 text"),
+        (b"\xff\xfe", "the report plan.md cannot be read: the content is not UTF-8 text"),
     ],
     ids=["missing", "no text"],
 )

@@ -139,10 +139,10 @@ def test_a_connection_without_tls_is_described() -> None:
         (a_token(exp=NOW + 60), Status.OK, "fetched, valid for 1 min"),
         (a_token(exp=NOW + 600, renewable=False), Status.OK, "from the environment, valid for 10 min"),
         (a_token(exp=NOW + 599, renewable=False), Status.WARNING, "from the environment, valid for 9 min 59 s"),
-        (a_token(exp=NOW, renewable=False), Status.FAILED, "it expired 0 s ago"),
-        (a_token(exp=NOW - 3 * DAY, renewable=False), Status.FAILED, "it expired 3 d ago"),
-        (a_token(renewable=False), Status.OK, "from the environment; its expiry is unknown"),
-        (a_token(exp=10**30), Status.OK, "fetched; its expiry is unknown"),
+        (a_token(exp=NOW, renewable=False), Status.FAILED, "the token expired 0 s ago"),
+        (a_token(exp=NOW - 3 * DAY, renewable=False), Status.FAILED, "the token expired 3 d ago"),
+        (a_token(renewable=False), Status.OK, "from the environment; the expiry is unknown"),
+        (a_token(exp=10**30), Status.OK, "fetched; the expiry is unknown"),
         (a_token(aud="https://other"), Status.FAILED, "the access token is not for the Management API"),
         (ProbedToken("a.b.c", renewable=False), Status.FAILED, "the access token is not a JWT"),
     ],
@@ -244,18 +244,18 @@ def test_exactly_the_needed_permissions_are_ok() -> None:
 
 
 def test_a_missing_permission_to_read_grants_is_a_failure() -> None:
-    assert findings_for("", NOTHING)[0] == (Status.FAILED, "it lacks read:client_grants")
+    assert findings_for("", NOTHING)[0] == (Status.FAILED, "the token lacks read:client_grants")
 
 
 @pytest.mark.parametrize(
     ("needs", "status", "finding_of"),
     [
-        (NAMES, Status.FAILED, "it lacks read:clients, read:resource_servers"),
-        (NOTHING, Status.WARNING, "yes, but it lacks read:clients, read:resource_servers"),
+        (NAMES, Status.FAILED, "the token lacks read:clients, read:resource_servers"),
+        (NOTHING, Status.WARNING, "yes, but the token lacks read:clients, read:resource_servers"),
         (
             RequiredListings(application_names=True, api_names=False, scopes=True),
             Status.FAILED,
-            "it lacks read:clients",
+            "the token lacks read:clients",
         ),
     ],
     ids=["names", "ids", "applications"],
@@ -289,12 +289,12 @@ def test_organization_ids_need_no_permission_to_read_names() -> None:
     ids = replace(ORGANIZATIONS, organization_names=False)
     held = f"{READING} read:organization_client_grants"
 
-    assert findings_for(held, ids)[0] == (Status.WARNING, "yes, but it lacks read:organizations")
-    assert findings_for(held, ORGANIZATIONS)[0] == (Status.FAILED, "it lacks read:organizations")
+    assert findings_for(held, ids)[0] == (Status.WARNING, "yes, but the token lacks read:organizations")
+    assert findings_for(held, ORGANIZATIONS)[0] == (Status.FAILED, "the token lacks read:organizations")
 
 
 def test_missing_write_permissions_are_a_warning() -> None:
-    finding_of = "it lacks create:client_grants, update:client_grants, delete:client_grants"
+    finding_of = "the token lacks create:client_grants, update:client_grants, delete:client_grants"
     assert findings_for(READING)[1] == (Status.WARNING, finding_of)
 
 

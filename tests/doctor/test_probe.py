@@ -115,8 +115,8 @@ def test_a_sandbox_that_cannot_be_opened_is_a_failed_connection(tmp_path: Path) 
     ("proxy", "text"),
     [
         ("", "unknown.invalid cannot be resolved: "),
-        ("http://a..b:1", "a..b cannot be resolved: it is not a host name"),
-        (f"http://{'a' * 64}.com:1", "cannot be resolved: it is not a host name"),
+        ("http://a..b:1", "a..b cannot be resolved: the name is not a valid host name"),
+        (f"http://{'a' * 64}.com:1", "cannot be resolved: the name is not a valid host name"),
     ],
     ids=["unknown host", "empty label", "long label"],
 )
