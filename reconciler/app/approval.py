@@ -164,7 +164,7 @@ class ApprovedPlan:
         found, new_plan, approved = self._deviations(self.saved, tenant_plan), tenant_plan.plan, self.saved.plan
         for changes, title, reason in (
             (found.unapproved, "Not approved", "files or tenant changed after the plan was created"),
-            (found.renamed, "Not approved with this name", "the approved plan shows other names"),
+            (found.renamed, "Not approved with this name", "the approved plan shows names that are no longer current"),
             (found.riskier, "Not approved with these risks", "the approved plan does not show all risks"),
         ):
             if changes:

@@ -93,7 +93,7 @@ def _misplaced_files(config: Config, read: LoadedFile) -> Iterator[Problem]:
 def select_names(config: Config, options: GlobalOptions) -> list[str]:
     """Return the names of the tenants that --tenant, --all-tenants, --wave and --shard select.
 
-    The result is empty if none of these options is set.
+    Without --tenant, --all-tenants and --wave, the result is empty.
 
     Raises:
         ReconcilerError: if the options cannot be combined, or select no tenants.
@@ -224,7 +224,7 @@ def load_grant_files(
     tenants: Sequence[Tenant],
     folders: Sequence[Path] | None = None,
 ) -> GrantFiles:
-    """Load the declared grants, now and at the base. The grants at the base use the variables of the base.
+    """Load the declared grants of the checkout and of the base. The grants at the base use the variables of the base.
 
     If the base has no valid configuration, the grants at the base use the current variables.
 

@@ -117,12 +117,12 @@ class OutputOptions:
 
     @property
     def per_tenant(self) -> "OutputOptions":
-        """These options with only those reports that have one file per tenant."""
+        """A copy of these options that keeps only the reports with one file per tenant."""
         return replace(self, reports=tuple(file for file in self.reports if TENANT in file.path))
 
     @property
     def joint(self) -> "OutputOptions":
-        """These options with only those reports that have one file for all tenants."""
+        """A copy of these options that keeps only the reports with one file for all tenants."""
         return replace(self, reports=tuple(file for file in self.reports if TENANT not in file.path))
 
     def outputs(self, names: Sequence[str]) -> list[OutputFile]:

@@ -63,7 +63,7 @@ NO_FOLLOW, NO_WAIT = getattr(os, "O_NOFOLLOW", 0), getattr(os, "O_NONBLOCK", 0)
     help="Post on the pull or merge request that created HEAD by its merge. Without such a request, do nothing.",
 )
 @click.option(
-    "--forge", type=click.Choice(FORGES), help="Hosting service. Needed in jobs that do not run on this service."
+    "--forge", type=click.Choice(FORGES), help="Hosting service. Required if the job runs on another CI service."
 )
 @click.option("--repository", metavar="PATH", help="Repository on --forge, such as owner/name.")
 @click.option("--number", type=click.IntRange(1), metavar="N", help="Number of the pull or merge request on --forge.")

@@ -45,8 +45,8 @@ def command(*, stdout_format: str, setup_service: str | None) -> Exit:
 
     With --all-tenants, several --tenant or --shard, each tenant is checked.
 
-    With --setup, nothing is checked. The commands are for the tenants of the configuration, or for each --tenant. The
-    commands need the command lines auth0, jq and gh or glab.
+    With --setup, nothing is checked. The printed commands set up the tenants of the configuration, or each --tenant.
+    The printed commands need the command lines auth0, jq and gh or glab.
     """
     options = current_options()
     console = Console(options)

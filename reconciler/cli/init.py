@@ -190,7 +190,7 @@ class Prompt:
         """Ask whether to import `grants` grants. Without a terminal, the answer is yes only with --yes."""
         if not self.is_interactive:
             return self._yes
-        question = f"The tenant has {pluralize(grants, 'undeclared grant')}. Write grant files for them? [Y/n]:"
+        question = f"The tenant has {pluralize(grants, 'undeclared grant')}. Write grant files for them? [Y/n]: "
         return self.console.ask(question).lower() in {"", "y", "yes"}
 
 

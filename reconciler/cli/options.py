@@ -85,7 +85,7 @@ def current_options() -> GlobalOptions:
 
 
 def top_level_options(command: AnyCommand) -> AnyCommand:
-    """Add the global options to the top-level command. Empty values are refused."""
+    """Add the global options to the top-level command, and make all its options refuse empty values."""
     command.params += _build_options(_store_value)
     for parameter in command.params:
         _refuse_empty(parameter)
@@ -95,7 +95,7 @@ def top_level_options(command: AnyCommand) -> AnyCommand:
 def global_options(
     *used: str, examples: Sequence[str] = (), searches: bool = True
 ) -> Callable[[AnyCommand], AnyCommand]:
-    """Return a decorator that adds the global options to a command. Empty values of all parameters are refused.
+    """Return a decorator that adds the global options to a command, and makes all parameters refuse empty values.
 
     Args:
         used: The names of the global options that the command uses, besides SHOWN_GLOBAL_OPTIONS. The help lists

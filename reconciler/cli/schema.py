@@ -80,7 +80,7 @@ def command(
     if operations and (check or out is not None or options.tenants):
         raise click.UsageError("--operations can only be combined with --spec")
     if options.tenants or out is not None:
-        from reconciler.app.scaffold import tenant_schema  # the module imports the HTTP client
+        from reconciler.app.scaffold import tenant_schema  # a late import, because scaffold imports the HTTP client
 
         text = tenant_schema(options, console, request_options) if options.tenants else _generic(spec)
         _output(options, console, text, out)

@@ -134,7 +134,7 @@ def test_several_tenants_cannot_share_a_plan_file() -> None:
     ran = reconciler("plan", "--all-tenants", "--out", "plan.json")
 
     assert (ran.code, ran.stdout) == (1, "")
-    assert "each tenant needs its own plan file; add {tenant} to the name" in ran.stderr
+    assert "each tenant needs its own plan file; add {tenant} to the file name" in ran.stderr
 
 
 def test_a_saved_plan_is_for_one_tenant() -> None:

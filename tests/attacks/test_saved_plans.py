@@ -80,7 +80,7 @@ def test_a_forged_name_approves_nothing(here: Path, field: str) -> None:
 
     result = assert_refused(here)
 
-    assert "the approved plan shows other names" in result.stderr
+    assert "the approved plan shows names that are no longer current" in result.stderr
     assert "Billing -> Invoices API" in result.stdout
     assert "Harmless" in result.stdout
 

@@ -185,7 +185,7 @@ def test_issues_are_refused(forge: Forge) -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (("--number", "7"), "need --forge"),
+        (("--number", "7"), "have no effect without --forge"),
         (("--forge", "github", "--number", "7"), "--forge needs --repository, and either --number or --merged"),
         (("--forge", "github", "--repository", "a/b"), "--forge needs --repository, and either --number or --merged"),
         (("--forge", "github", "--repository", "a", "--number", "7"), "does not have the form OWNER/NAME"),

@@ -111,7 +111,7 @@ def test_a_saved_plan_approves_the_deletion_and_keeps_its_commits(removed: Path)
     ran = reconciler("apply", "plan.json", "--prune-removed")
 
     assert (without.code, ran.code) == (5, 0)
-    assert "the plan was created with --prune-removed; use the same options" in without.stderr
+    assert "the saved plan was created with --prune-removed; use the same options" in without.stderr
     assert clients(removed) == ["billing", "own"]
 
 
@@ -191,7 +191,7 @@ def test_the_comment_links_the_removed_line(
     ("options", "reason"),
     [
         (["--prune"], "--prune also deletes"),
-        (["--create-only"], "--prune-removed deletes and --create-only does not"),
+        (["--create-only"], "--prune-removed cannot be combined with --create-only"),
         (["--skip-missing"], "--prune-removed cannot be combined with --skip-missing"),
     ],
     ids=lambda value: value[0] if isinstance(value, list) else "",
@@ -201,7 +201,7 @@ def test_options_that_contradict_are_refused(options: list[str], reason: str) ->
 
 
 def test_since_needs_prune_removed() -> None:
-    assert "use them together" in failure(reconciler("plan", "--since", "HEAD~1"))
+    assert "add --prune-removed, or remove --since" in failure(reconciler("plan", "--since", "HEAD~1"))
 
 
 def test_text_from_commits_cannot_control_the_output(removed: Path) -> None:

@@ -357,7 +357,7 @@ def test_validate_has_one_report_for_all_tenants() -> None:
     ran = reconciler("validate", "--report", "json={tenant}.json")
 
     assert (ran.code, ran.stdout) == (1, "")
-    assert "remove {tenant} from the name" in ran.stderr
+    assert "remove {tenant} from the file name" in ran.stderr
 
 
 def test_the_report_of_apply_names_a_plan_that_is_too_old(here: Path) -> None:

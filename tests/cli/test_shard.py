@@ -81,7 +81,7 @@ def test_a_shard_needs_selected_tenants(command: str) -> None:
     ran = reconciler(command, "--shard", "0/1")
 
     assert ran.code == 1
-    assert "add --all-tenants, or --tenant" in ran.stderr
+    assert "add --all-tenants or --wave, or --tenant" in ran.stderr
 
 
 @pytest.mark.parametrize("shard", ["3/3", "a", "1"])
