@@ -310,7 +310,7 @@ def _parse_page(
 
 
 @asynccontextmanager
-async def open_client(  # noqa: PLR0913 - independent options, most have a default
+async def open_client(  # noqa: PLR0913 - the options are independent, and most have a default
     base_url: str,
     credentials: Credentials,
     *,

@@ -63,7 +63,7 @@ class TenantResponse:
     body: bytes
     secrets: Secrets = field(default_factory=Secrets, repr=False)
 
-    def json(self) -> Any:  # noqa: ANN401 - JSON; the callers parse it into values
+    def json(self) -> Any:  # noqa: ANN401 - the callers parse the JSON data
         """Return the parsed JSON of a successful response.
 
         Raises:

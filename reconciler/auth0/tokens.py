@@ -29,7 +29,7 @@ from reconciler.auth0.wire import count
 from reconciler.http.retry import AFTER_DEADLINE, RetryPolicy, retry
 from reconciler.redaction import Secrets
 
-TOKEN_PATH = "/oauth/token"  # noqa: S105 - a path, no secret
+TOKEN_PATH = "/oauth/token"  # noqa: S105 - this is a path, not a secret
 RENEWAL_MARGIN_SECONDS = 60.0
 """Tokens are renewed this early, so that no request is sent with an expired token."""
 DEFAULT_LIFETIME_SECONDS = 86_400

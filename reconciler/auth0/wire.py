@@ -28,7 +28,7 @@ API_OPERATION = "sapi"
 """The type of a log event for a successful operation of the Management API."""
 
 
-def parse(body: bytes) -> Any:  # noqa: ANN401 - JSON; the functions below parse its values
+def parse(body: bytes) -> Any:  # noqa: ANN401 - the functions below parse the JSON data
     """Parse the JSON of a response.
 
     Raises:

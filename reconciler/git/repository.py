@@ -102,7 +102,7 @@ def environment_of(program: str) -> dict[str, str]:
     return {**inherited, **ENVIRONMENT, "PATH": f"{Path(program).parent}{os.pathsep}{os.defpath}"}
 
 
-def run_git(  # noqa: PLR0913 - the parameters of a process
+def run_git(  # noqa: PLR0913 - a parameter for each property of a process
     program: str,
     arguments: Sequence[str],
     *,
@@ -131,7 +131,7 @@ def run_git(  # noqa: PLR0913 - the parameters of a process
     with tempfile.TemporaryFile() as stdin_file:
         stdin_file.write(stdin)
         stdin_file.seek(0)
-        with subprocess.Popen(  # noqa: S603 - no shell; the program is absolute and not in the checkout
+        with subprocess.Popen(  # noqa: S603 - no shell is used, and the program has an absolute path outside of the checkout
             [program, *OPTIONS, *options, *arguments],
             cwd=folder,
             env=dict(environment),
@@ -222,7 +222,7 @@ class Repository:
         Raises:
             GitError: if the path is outside the checkout.
         """
-        whole = Path(os.path.abspath(path))  # noqa: PTH100 - resolve() follows links
+        whole = Path(os.path.abspath(path))  # noqa: PTH100 - Path.resolve() follows symbolic links
         if os.path.realpath(whole) != os.path.realpath(path):
             raise GitError(f"{quote_text(str(path))} contains .. after a link; use a direct path")
         for step in (*reversed(whole.parents), whole):

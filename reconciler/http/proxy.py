@@ -230,7 +230,7 @@ def _is_loopback(target: ProxyTarget) -> bool:
 class NoCookies(CookieJar):
     """A cookie jar that stores nothing. The APIs need no cookies."""
 
-    def extract_cookies(self, response: Any, request: Any) -> None:  # noqa: ANN401 - signature of the base class
+    def extract_cookies(self, response: Any, request: Any) -> None:  # noqa: ANN401 - the base class has this signature
         """Ignore the cookies of a response."""
 
 

@@ -229,7 +229,7 @@ def test_the_number_of_shown_problems_is_limited(here: Path) -> None:
 
     assert result.code == 1
     assert result.stderr.count('the tenant has no API with identifier "urn:invented:') == 1000
-    assert result.stderr.endswith("800 more problems are not shown; fix these first\n")
+    assert result.stderr.endswith("800 more problems are not shown; fix the problems above first\n")
 
 
 def test_the_undefined_scopes_of_a_grant_are_one_line(here: Path) -> None:
