@@ -31,8 +31,9 @@ class NotASchemaError(Exception):
 def compile_schema(schema: Mapping[str, Any]) -> Callable[[Mapping[str, object]], bool]:
     """Compile the JSON Schema `schema` into a function that validates data.
 
-    The function returns True if the data is valid. If the validation raises an error, the function returns False. A
-    schema with references is refused. Therefore, no schema is downloaded, and schemas cannot be circular.
+    The compiled function returns True if the data is valid. If the validation raises an error, the compiled function
+    returns False. A schema with references is refused. Without references, reconciler downloads no schema, and schemas
+    cannot be circular.
 
     Raises:
         NotASchemaError: if `schema` is not a JSON Schema (2020-12), contains a reference, or contains a pattern

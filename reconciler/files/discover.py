@@ -1,8 +1,8 @@
 """Find and read grant files, with limits on type, size and depth.
 
-The files may come from the pull request of an unknown person. A malicious file must not make the run hang, give access
-to files outside the folder, or fill the memory. Therefore, reconciler reads only regular files of limited size. A grant
-file of another type or a larger size is reported as a problem.
+Grant files may come from the pull request of an unknown person. A malicious file must not make the run hang, give
+access to files outside the folder, or fill the memory. Only regular files of limited size are read. A grant file of
+another type or a larger size is reported as a problem.
 """
 
 import os
@@ -23,7 +23,7 @@ from reconciler.errors import ReconcilerError
 TO_HIDDEN_FOLDER = "leads to a hidden folder, which is not read"
 NOT_A_GRANT_FILE = "does not lead to a grant file (*.yaml, *.yml)"
 MAX_LINKS = 40
-"""The maximum number of symbolic links that reconciler follows in one path. Linux has the same limit."""
+"""The maximum number of symbolic links that reconciler follows in one path. Linux also follows at most 40 links."""
 
 
 class LinkProblem(StrEnum):
@@ -44,8 +44,7 @@ def follow(path: str, text_of: Callable[[str], str | None], is_folder: Callable[
     Args:
         path: The path to follow.
         text_of: Returns the text of the symbolic link at a path, or None if the path is not a link.
-        is_folder: Returns whether a path is a folder. The check is necessary because the path `missing/../x` has no
-            target.
+        is_folder: Returns whether a path is a folder, because the path `missing/../x` has no target.
     """
     resolved: list[str] = []
     remaining = path.split("/")[::-1]
@@ -93,7 +92,8 @@ MEGABYTE = 1_000_000
 MAX_BYTES = 5 * MEGABYTE
 MAX_LEVELS = 32
 """The maximum number of nested folder levels. The grant folder has level 1."""
-NO_WAIT = getattr(os, "O_NONBLOCK", 0)  # without this flag, opening a FIFO waits for a writer; Windows lacks the flag
+NO_WAIT = getattr(os, "O_NONBLOCK", 0)
+"""With O_NONBLOCK, opening a FIFO does not wait for a writer. Windows lacks O_NONBLOCK."""
 
 
 def name_of(path: Path) -> str:
@@ -104,7 +104,7 @@ def name_of(path: Path) -> str:
 def find(paths: Iterable[Path]) -> tuple[tuple[Path, ...], tuple[Problem, ...]]:
     """Return the grant files in `paths` without duplicates, and the problems of the search.
 
-    A path can be a file or a folder. The search in a folder includes its subfolders. It returns all files named
+    A path can be a file or a folder. The search in a folder includes its subfolders. The search returns all files named
     `*.yaml` or `*.yml` (in upper or lower case), sorted by name. Symbolic links are followed only within the folder and
     only to grant files. Hidden files and folders are skipped. A skipped file gets a warning if its name looks like a
     grant file, because `--prune` would delete the grants of the skipped file.
@@ -117,7 +117,7 @@ def find(paths: Iterable[Path]) -> tuple[tuple[Path, ...], tuple[Problem, ...]]:
 
 
 def find_by_real_path(paths: Iterable[Path]) -> tuple[dict[str, Path], tuple[Problem, ...]]:
-    """Return the same as `find`, but with the files as a mapping from real path to path."""
+    """Return the same result as `find`, but with the files as a mapping from real path to path."""
     found: dict[str, Path] = {}
     problems: list[Problem] = []
     unread_files: list[_UnreadFiles] = []

@@ -28,7 +28,7 @@ FIRST_OF_NUMBERS = "-+.0123456789"
 FIRST_CHARACTERS = frozenset(FIRST_OF_NUMBERS + "~nNtTfF")
 """The first characters of numbers, booleans and null in YAML.
 
-A non-empty scalar with another first character is a string.
+A YAML scalar that starts with a different character is a string.
 """
 
 MAX_CHARACTERS = 8 * 1024  # maximum length of a scalar
@@ -68,7 +68,7 @@ START: Mark = (1, 1)
 MAX_PROBLEMS = 1000
 """The maximum number of problems per file and per run. A malicious file could have millions of problems."""
 MAX_VALUES = 300_000
-"""The maximum number of keys, values, lists and mappings per file. Each value takes hundreds of bytes of memory."""
+"""The maximum number of keys, values, lists and mappings per file. A parsed value takes hundreds of bytes of memory."""
 
 
 MarksOfKeys = dict[str, tuple[Mark, Mark]]

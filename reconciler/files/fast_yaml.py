@@ -1,8 +1,8 @@
 """Pure: a fast reader for grant files with a simple layout, for example the files that `import` writes.
 
 The fast reader supports a subset of YAML in which each line can be parsed on its own. Parsed lines are cached. The YAML
-parser reads the files outside this subset and all files with errors. For a file in the subset, the fast reader and the
-YAML parser return the same data and positions.
+parser reads the files that the fast reader does not support, and all files with errors. For a supported file, the fast
+reader and the YAML parser return the same data and positions.
 """
 
 import re
@@ -37,7 +37,7 @@ CACHED_LINES = 4096
 MAX_LINE_CHARACTERS = 1024
 """The maximum length of a line for the fast reader.
 
-Files with longer lines go to the YAML parser, so that the cache stays small.
+The YAML parser reads files with longer lines, so that the cache of the fast reader stays small.
 """
 
 
@@ -67,7 +67,7 @@ def read_fast(text: str, positions: PositionIndex) -> YamlMapping | None:
     try:
         number, first = next((each for each in lines if each[1] is not IGNORED_LINE), (1, IGNORED_LINE))
         grants = _grants(lines, positions) if first is GRANTS_LINE and not last else None
-    except ValueError:  # a line is outside the subset, or a number has too many digits
+    except ValueError:  # a line is not supported, or a number has too many digits
         return None
     if not grants:
         return None

@@ -26,8 +26,8 @@ class GrantHistory:
     """The history of the grant files.
 
     Attributes:
-        declared: The grants that each commit declares, the oldest commit first. The first step has the files before the
-            first commit.
+        declared: The grants that each commit declares, the oldest commit first. The first step contains the files
+            as they were before the first commit.
         unread: The versions that reconciler could not read, in the form `file in commit (reason)`.
     """
 
@@ -102,7 +102,10 @@ def _steps(commits: Sequence[HistoryCommit], reader: "_VersionReader") -> Iterat
 
 
 def _day(time: int) -> str:
-    """Return the UTC date of a Unix time, or "date unknown". The author of a commit can set any time."""
+    """Return the UTC date of a Unix time, or "date unknown".
+
+    The author of a commit can set the commit time to any value.
+    """
     try:
         return (EPOCH + timedelta(seconds=time)).strftime("%Y-%m-%d")
     except OverflowError:

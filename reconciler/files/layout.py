@@ -27,7 +27,7 @@ class Node:
     """A YAML value with its span in the text, from `start` to before `end`.
 
     `text` is the value of a scalar. `parts` are the items or key-value pairs of a collection. If `is_block` is true,
-    each part has its own lines (block style). Otherwise, the parts are between brackets (flow style).
+    each part has its own lines (block style). If `is_block` is false, the parts are between brackets (flow style).
     """
 
     start: int
@@ -172,7 +172,7 @@ class _LayoutReader:
     def _hyphen(self, start: int) -> int:
         """Return the position of the hyphen before the item at `start`.
 
-        The hyphen is usually on the line of the item.
+        The hyphen is usually on the same line as the item.
         """
         position = start - 1
         while self._text[position] == " ":

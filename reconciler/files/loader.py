@@ -86,7 +86,7 @@ MISREAD = re.compile(rf"[{MISREAD_CLASS}]|\r(?!\n)")
 SUSPECT = re.compile(rf"[\r{MISREAD_CLASS}{character_class(INVISIBLE)}]")
 """One character class for all suspect characters, because `re` searches a single class quickly.
 
-The class also matches the CR of a CRLF, although a CRLF is valid.
+The character class also matches the CR of a CRLF, although a CRLF is valid.
 """
 
 
@@ -149,7 +149,7 @@ CORE_TAGS = "tag:yaml.org,2002:"  # the namespace of the tags that a file writes
 
 
 class _StopError(Exception):
-    """Stops the reading of a document. The last problem in the list gives the reason."""
+    """Stops the reading of a document. The last reported problem is the reason."""
 
 
 def parse(data: bytes, file: str) -> Document:

@@ -141,7 +141,7 @@ def _other_key(name: str, known: Collection[str]) -> str:
 def _is_under_other_name(name: str, found: Iterable[str]) -> bool:
     """Return whether a missing key is present under the name of another tool.
 
-    The other name is reported as a separate problem.
+    The key of the other tool is reported as a separate problem.
     """
     return any(OTHER_KEYS.get(each.lower()) == name for each in found)
 

@@ -1,6 +1,6 @@
 """Pure: explain common mistakes in invalid files: conflict markers, missing spaces, and syntax of other tools.
 
-The parser and the schema report such a mistake at another line, or as several problems. This module reports each
+The parser and the schema report a common mistake at the wrong line, or as several problems. This module reports each
 mistake as one problem at the line of the mistake.
 """
 
@@ -20,7 +20,7 @@ CONFLICT_START = re.compile(r"^<{7}(?: (?P<name>.*))?\r?$", re.MULTILINE)
 MAX_CHARACTERS = 50_000
 """The maximum length of a file that is searched for missing spaces.
 
-Larger files are not searched, because each attempt parses the file again.
+Larger files are not searched for missing spaces, because each attempt parses the file again.
 """
 MAX_ATTEMPTS = 8
 TEXT_NOT_MAPPING = "is text, not a mapping"
@@ -36,7 +36,10 @@ class CheckResult:
 
     @property
     def quality(self) -> tuple[int, int, int]:
-        """The sort key of the result. A later syntax error, or a smaller number of problems, means a better result."""
+        """The sort key for comparing check results.
+
+        A later syntax error, or a smaller number of problems, means a better result.
+        """
         if self.is_complete:
             return (1, 0, -len(errors(self.problems)))
         return (0, max((problem.source.line for problem in self.problems), default=0), 0)
@@ -136,7 +139,7 @@ def keyword_comments(text: str, file: str) -> Iterator[Problem]:
     """Yield a warning for each keyword of auth0-deploy-cli that YAML reads as a comment after a value.
 
     `text` is the text of a valid file. In `client: Portal ##ENV##`, for example, YAML reads `##ENV##` as a comment. The
-    name of the application then lacks its end.
+    name of the application would then be `Portal`.
     """
     if not KEYWORD.search(text):
         return
@@ -193,7 +196,7 @@ def _missing_spaces(
 ) -> tuple[list[Problem], CheckResult]:
     """Return a problem for each key without a space after the colon, and the check result of the corrected text.
 
-    A missing space is reported only if the space solves a problem.
+    A missing space is reported only if adding the space solves a problem.
     """
     if len(text) > MAX_CHARACTERS:
         return [], found

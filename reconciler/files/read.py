@@ -260,10 +260,7 @@ def _forged_snapshot(file: LoadedFile) -> Problem | None:
 
 
 def _limit_total(files: Iterable[LoadedFile]) -> Iterator[LoadedFile]:
-    """Yield `files` until the total of characters, values or problems exceeds a limit.
-
-    Then yield a problem and stop.
-    """
+    """Yield `files` until the total of characters, values or problems exceeds a limit, then yield a problem."""
     size = values = problems = 0
     for file in files:
         size += len(file.text)
@@ -308,7 +305,7 @@ def _item_schema() -> Mapping[str, Any]:
 
 
 def _limit_problems(problems: Iterator[Problem]) -> Iterator[Problem]:
-    """Yield the first MAX_PROBLEMS problems. If `problems` has more, yield a problem about the limit."""
+    """Yield the first MAX_PROBLEMS problems. If more problems exist, yield another problem about the limit."""
     yield from islice(problems, MAX_PROBLEMS)
     if more := next(problems, None):
         yield too_many_problems(more.source.file)

@@ -18,7 +18,7 @@ from reconciler.files.discover import (
 from reconciler.git.revision import FOLDER, LINK, SUBMODULE, Revision, TreeEntry
 
 MAX_LINK_BYTES = 4_096
-"""The maximum size of a symbolic link, in bytes. Linux has the longest paths, and this value is the limit of Linux."""
+"""The maximum size of a symbolic link, in bytes. Linux also limits paths to 4,096 bytes."""
 
 
 def read_one(revision: Revision, path: Path) -> tuple[str, bytes | Problem] | None:

@@ -156,7 +156,10 @@ class ClientLocations:
 
     @property
     def value_marks(self) -> Mapping[str, Mark]:
-        """The line and column of the value of each field. The value of `client` is the item in the list `clients`."""
+        """The line and column of the value of each field.
+
+        The position of the field `client` is the item in `clients`.
+        """
         return {**self.item.value_marks, "client": self.mark}
 
     def marks_within(self, name: str) -> Iterable[Mark]:
@@ -175,7 +178,7 @@ def _has_valid_tenants(data: YamlMapping) -> bool:
 def _tenant_lists(data: YamlMapping, file: str) -> TenantLists:
     """Return a tuple that contains the list of tenants of a file or grant.
 
-    Without such a list, return an empty tuple.
+    Without a list of tenants, return an empty tuple.
     """
     if "tenants" not in data:
         return ()

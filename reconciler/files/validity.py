@@ -9,7 +9,7 @@ Check = Callable[[object], bool]
 
 MAX_CACHED = 16
 _checks: dict[int, tuple[Mapping[str, Any], Check]] = {}
-"""The compiled checks by the identity of the schema.
+"""Maps the identity of a schema to the schema and its compiled check.
 
 Consecutive files have the same schema. Writing the schema as JSON for each file takes longer than checking the file.
 """
@@ -18,8 +18,8 @@ Consecutive files have the same schema. Writing the schema as JSON for each file
 def validity_check(schema: Mapping[str, Any]) -> Check:
     """Return a function that returns whether data is valid against `schema`.
 
-    The function also returns False if jsonschema-rs cannot read the data or the schema. The library jsonschema then
-    checks the data again.
+    The function also returns False if jsonschema-rs cannot read the data or the schema. After the result False, the
+    library jsonschema checks the data again.
     """
     known = _checks.get(id(schema))
     if known is not None and known[0] is schema:

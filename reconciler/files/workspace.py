@@ -150,7 +150,7 @@ class Workspace:
 def tracked_folder_problems(workspace: Workspace, folder: Path) -> Iterator[Problem]:
     """Yield a problem if git tracks files in `folder`, the folder .reconciler.
 
-    The folder contains journals. Nobody must be able to forge journals with a commit.
+    The folder .reconciler contains journals. Nobody must be able to forge journals with a commit.
     """
     if not os.path.lexists(folder) or workspace.root is None:
         return

@@ -51,12 +51,15 @@ def _escaped(character: str) -> str:
 
 
 MAX_FILE_CHARACTERS = 2_000_000
-"""The maximum size of a written grant file. The limit for reading is 5 MB, and a character may take several bytes."""
+"""The maximum size of a written grant file.
+
+Files of more than 5 MB cannot be read, and a character may take several bytes.
+"""
 GRANT_OVERHEAD_CHARACTERS = 400
 SCOPE_OVERHEAD_CHARACTERS = 9
 
 TextConverter = Callable[[str], str]
-"""Converts a string of the tenant to a string for a grant file. The function may insert variables."""
+"""Converts a string of the tenant to a string for a grant file. A text converter may insert variables."""
 
 
 @dataclass(frozen=True, slots=True)

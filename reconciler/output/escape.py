@@ -17,9 +17,9 @@ from reconciler.output.source_links import DEFAULT_CONFIG, NO_REPOSITORY, Source
 BACKTICKS = re.compile("`+")
 MARKER_PREFIX = "reconciler"
 FLEET_NAME = "all-tenants"
-"""The name in the marker of all tenants.
+"""The name in the marker of a document about all tenants.
 
-The marker of a single tenant has no hyphen, because a hyphen is written as %2D.
+In the name of a tenant, a marker contains %2D instead of a hyphen.
 """
 RESULT_PREFIX = "reconciler-result"
 """The prefix in the marker of a result.

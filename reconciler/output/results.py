@@ -106,7 +106,7 @@ class FleetSummary:
     def worst_first(self) -> list[TenantSummary]:
         """Return the tenants that need attention first.
 
-        The order is: tenants that are not done, tenants with critical risks, tenants with other changes, other tenants.
+        Tenants that are not done come first, then tenants with critical risks, then tenants with other changes.
 
         Tenants without a selected grant come last.
         """
@@ -169,7 +169,7 @@ def _states(tenants: Sequence[TenantSummary], done: TenantState) -> str:
 
 
 def _counts(tenants: Sequence[TenantSummary]) -> Iterator[str]:
-    """Yield the number of outcomes by result, or the number of planned changes if there are no outcomes.
+    """Yield the number of outcomes by result, or the number of planned changes if no change was executed.
 
     Then yield the number of blocked changes, the number of grants that are no longer declared, and the number of risks.
     """

@@ -75,8 +75,8 @@ def _results(plan: Plan, links: SourceLinks) -> Iterator[Json]:
 def _result(danger: GrantRisk, location: Json, tenant: TenantName, effect: Json) -> Json:
     """Return a risk as a SARIF result.
 
-    The fingerprint of the result contains the `effect` of the change. Dismissing the result therefore dismisses no
-    other change.
+    The fingerprint of the result contains the `effect` of the change. A user who dismisses the result therefore
+    dismisses no other change.
     """
     grant = [{"fullyQualifiedName": f"{visible(tenant.label)}: {danger.label}", "kind": "resource"}]
     return {

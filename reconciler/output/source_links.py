@@ -20,7 +20,7 @@ RUN_URL = re.compile(r"https?://[\w.:@-]+(/[\w./:?=&%~+-]*)?", re.ASCII)
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """The run that writes a document. All texts may be empty.
+    """The run that writes a document. Each text of a run may be empty.
 
     `url` is the URL of the page of the run. `number` is the number of the run. `time` is the time of the document in
     UTC. `is_review` is true if the run belongs to a pull or merge request.
@@ -44,8 +44,9 @@ NO_RUN = Run()
 
 @dataclass(frozen=True, slots=True)
 class SourceLinks:
-    """The repository at `root`, used from the folder `current_folder`. Both folders are absolute paths with `/`.
+    """The data for links to the files of a repository.
 
+    `root` is the root folder of the repository, and `current_folder` is the current folder (absolute paths with `/`).
     `address` is the URL prefix of the files, or an empty string. `config` is the path of the configuration file, which
     distinguishes tenants of several configurations. `commit` is the id of the commit under review, if known. `run` is
     the run that writes the document.
@@ -76,7 +77,7 @@ class SourceLinks:
         """Return the URL of a line in another commit, or an empty string. `commit` is a full commit id.
 
         The file name in `source` has the form `file in revision`. With `is_from_root`, the file name is relative to the
-        root.
+        repository root.
         """
         prefix, _, _ = self.address.rpartition("/")
         if not (prefix and COMMIT.fullmatch(commit)):

@@ -8,7 +8,7 @@ from reconciler.output.escape import MARKER_PREFIX, RESULT_PREFIX
 
 
 class Style(StrEnum):
-    """The meaning of a text. The console assigns a colour to each style."""
+    """The style of a text, named by its meaning. The console assigns a colour to each style."""
 
     PLAIN = "plain"
     STRONG = "strong"

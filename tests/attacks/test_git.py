@@ -120,7 +120,7 @@ def test_a_missing_object_is_not_fetched(here: Path, marker: Path, payload: str,
 
     assert not marker.exists()
     assert result.code == 1
-    assert "fetch it first" in result.stderr
+    assert "fetch the revision first" in result.stderr
 
 
 def delete_objects(folder: Path, *names: str) -> None:
@@ -256,7 +256,7 @@ def test_objects_of_another_repository_are_ignored(here: Path, by: str, monkeypa
     result = plan()
 
     assert result.code == 1
-    assert ("borrows objects" if by == "file" else "fetch it first") in result.stderr
+    assert ("uses objects of another repository" if by == "file" else "fetch the revision first") in result.stderr
 
 
 @pytest.mark.parametrize("lost", ["main:grants/billing.yaml", "main:grants", "main^{tree}", "main"])
@@ -267,7 +267,7 @@ def test_a_missing_object_in_a_partial_clone_is_an_error(here: Path, lost: str) 
     result = plan(base=commit)
 
     assert result.code == 1
-    assert "fetch it first" in result.stderr
+    assert "fetch the revision first" in result.stderr
 
 
 @AS_ROOT

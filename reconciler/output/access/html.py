@@ -70,7 +70,7 @@ def verbatim(name: str, content: str, /, **attributes: str) -> Html:
 
 
 def link(label: str, url: str) -> Html:
-    """Return a link for an https or http URL. For another URL, return only the label."""
+    """Return a link for an https or http URL. For a URL with another scheme, return only the label."""
     if not url.startswith(("https://", "http://")):
         return text(label)
     return tag("a", label, href=url, rel="noopener noreferrer")

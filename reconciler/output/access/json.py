@@ -197,7 +197,7 @@ FIELDS = (
     *("tenant", "application", "api", "scopes", "status", "settings"),
     *("file", "line", "change", "since", "description"),
 )
-"""The fields of a row in the page data. `line` is a number. The values of other fields are positions in `values`."""
+"""The fields of a row in the page data. `line` is a number. Every field except `line` is a position in `values`."""
 
 
 def page_json(report: AccessReport) -> str:

@@ -21,8 +21,8 @@ class Section:
 
     `head` and `tail` surround the items. If all items are omitted, `head` and `tail` are omitted too. `noun` is the
     name of an item in the remark about omitted items. Without a noun, no item is omitted. The first `critical` items
-    are critical, and omitted critical items are counted separately. Sections with a lower `rank` get their bytes first.
-    A section gets at most `max_bytes`. The `reserved` bytes of a section are not available to other sections if the
+    are critical, and omitted critical items are counted separately. Sections with a lower `rank` are filled first. A
+    section gets at most `max_bytes`. The `reserved` bytes of a section are not available to other sections if the
     section needs the bytes.
     """
 
@@ -152,7 +152,8 @@ def _without_alert(line: str) -> Iterator[str]:
 def _without_html(line: str) -> Iterator[str]:
     """Yield a line of a report without HTML.
 
-    Only lines with the tested beginnings contain HTML. In other lines, HTML is text inside of code.
+    Only lines that start with a known HTML element contain HTML. On all other lines, HTML appears only as text inside
+    code.
     """
     if line.startswith(FRAME):
         return

@@ -94,7 +94,7 @@ def _header(plan: Plan) -> Iterator[str]:
 def _alert(plan: Plan) -> Iterator[str]:
     """Yield an alert with the number of blocked changes, and with the number of risks by level and rule.
 
-    The rows of the table contain the other details.
+    The rows of the table contain the details of the risks.
     """
     rules = {level: Counter(risk.rule for risk in all_risks(plan) if risk.level is level) for level in SHOWN_LEVELS}
     if not plan.blocked and not any(rules.values()):
@@ -177,7 +177,9 @@ def _tables(plan: Plan, links: SourceLinks, max_bytes: int) -> Iterator[Section]
 
 
 def _sections(plan: Plan) -> Iterator[tuple[str, Sequence[Change]]]:
-    """Yield the title and the changes of each table, including blocked changes. The worst changes come first.
+    """Yield the title and the changes of each table, including blocked changes.
+
+    The most dangerous changes come first.
 
     Without origins, yield one table without a title.
     """

@@ -25,7 +25,7 @@ MAX_EXCERPT_LENGTH = 200
 MAX_SHOWN = 1_000
 """The maximum number of shown problems.
 
-Nobody reads more problems, and a pull request can cause any number of problems.
+Nobody reads a longer list, and a pull request can cause any number of problems.
 """
 
 
@@ -246,7 +246,7 @@ MAX_LISTED = 20
 
 
 def left_out_lines(grant_import: GrantImport, directory: Directory, *, verbose: bool) -> Iterator[Line]:
-    """Yield the grants that were not imported, with the reasons. `verbose` lists all of these grants."""
+    """Yield the grants that were not imported, with the reasons. `verbose` lists all grants that were not imported."""
     for name, listing, permission in (
         ("Applications", directory.applications, "read:clients"),
         ("APIs", directory.apis, "read:resource_servers"),
@@ -326,7 +326,10 @@ def offer_lines(offers: Sequence[VariableOffer], *, is_applied: bool) -> Iterato
 
 
 def not_imported_lines(left_out: Sequence[LeftOut], *, verbose: bool) -> Iterator[Line]:
-    """Yield each item that was not imported, with its position and the reason. `verbose` lists all items."""
+    """Yield each item that was not imported, with its position and the reason.
+
+    `verbose` lists all items that were not imported.
+    """
     listed = left_out[: len(left_out) if verbose else MAX_LISTED]
     for each in listed:
         tenants = f" [{join_some(each.tenants)}]" if each.tenants else ""
