@@ -220,7 +220,7 @@ class ManagementClient:
         try:
             await self._write("PATCH", path, body, context)
         except (NotSentError, NoTokenError, RateLimitedError, DeadlinePassedError) as error:
-            raise UnknownOutcomeError(f"{error}; only the first of two requests was made") from error
+            raise UnknownOutcomeError(f"{error}; only the first of the two requests was sent") from error
         except RefusedCallError:
             await self._write("PATCH", path, {"allow_all_scopes": True}, context)
             raise
@@ -374,7 +374,7 @@ def _page(response: TenantResponse, name: str) -> dict[str, Any]:
     page = response.json()
     items = page.get(name) if isinstance(page, dict) else None
     if not isinstance(items, list) or not all(isinstance(item, dict) for item in items):
-        raise UnreadableError(f"{response.call}: the response lacks its list of {name}")
+        raise UnreadableError(f"{response.call}: the response lacks the list of {name}")
     return dict(page)
 
 

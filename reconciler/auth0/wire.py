@@ -276,7 +276,7 @@ def created_id(data: object, expected: ClientGrant) -> str:
         raise UnreadableError("a response of the tenant is not an object")
     created = observed_grant(data)
     if created.grant.key != expected.key:
-        raise UnreadableError("the tenant responded with a different grant than the one to create")
+        raise UnreadableError("the tenant responded with a different grant than the requested grant")
     return created.id
 
 

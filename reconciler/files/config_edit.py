@@ -38,7 +38,7 @@ def add_settings(text: str, additions: Mapping[str, Any]) -> str:
     return changed
 
 
-def merged(data: Any, additions: Any) -> Any:  # noqa: ANN401 - parsed YAML data has any type
+def merged(data: Any, additions: Any) -> Any:  # noqa: ANN401 - parsed YAML data can have any type
     """Return `data` merged with the settings in `additions`.
 
     Raises:

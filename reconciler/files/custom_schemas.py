@@ -64,7 +64,9 @@ def _schema_error(error: ValidationError) -> NotASchemaError:
     path = tuple(error.instance_path)
     if isinstance(error.kind, ValidationErrorKind.Format) and error.kind.format == "regex":
         what = f"the pattern {quote_text(str(error.instance))} cannot run in linear time"
-        return NotASchemaError(what, "correct it; look-around, back-references and large counts do not work", path)
+        return NotASchemaError(
+            what, "correct the pattern; look-around, back-references and large counts do not work", path
+        )
     location = f"{'/'.join(map(str, path))}: " if path else ""
     reason = (
         error.message if len(error.message) <= MAX_MESSAGE_CHARACTERS else f"{error.message[:MAX_MESSAGE_CHARACTERS]}…"

@@ -79,7 +79,7 @@ def link_problem(name: str, what: str) -> Problem:
     `what` is a LinkProblem, TO_HIDDEN_FOLDER or NOT_A_GRANT_FILE.
     """
     kind = "folder" if what == TO_HIDDEN_FOLDER else "file"
-    return Problem(Source(name), f"this symbolic link {what}", f"replace it by the {kind} itself")
+    return Problem(Source(name), f"this symbolic link {what}", f"replace the link by the {kind} itself")
 
 
 SUFFIXES = (".yaml", ".yml")
@@ -142,7 +142,9 @@ def empty_folder_problems(paths: Iterable[Path]) -> Iterator[Problem]:
     for path in paths:
         if path.is_dir() and not any(map(_is_file_or_error, _in_folder(path, os.path.realpath(path), 1))):
             what = "this folder has no grant files (*.yaml, *.yml)"
-            fix = 'add one ("reconciler import" can write the tenant\'s grants; "grants: []" declares no grants)'
+            fix = (
+                'add a grant file ("reconciler import" can write the tenant\'s grants; "grants: []" declares no grants)'
+            )
             yield Problem(Source(name_of(path)), what, fix)
 
 
@@ -227,13 +229,15 @@ def _warnings(paths: Sequence[Path]) -> Iterator[Problem]:
 def _why_unread(path: Path) -> tuple[str, str]:
     """Return the reason why a file is not read, and the fix for the user."""
     if path.suffix.lower() == ".json":
-        fix = 'if it declares grants, move them to a *.yaml file ("reconciler import" can write them)'
+        fix = (
+            'if the file declares grants, move the grants to a *.yaml file ("reconciler import" can write grant files)'
+        )
         return "this is a JSON file, so it is not read", fix
     if not _is_yaml(path):
-        return "this file is not read: its name does not end in .yaml or .yml", "rename it if it declares grants"
+        return "this file is not read: its name does not end in .yaml or .yml", "rename the file if it declares grants"
     if path.name.startswith("."):
-        return "this file is hidden, so it is not read", "remove the dot from its name if it declares grants"
-    return "this file is in a hidden folder, so it is not read", "move it to another folder if it declares grants"
+        return "this file is hidden, so it is not read", "remove the dot from the file name if the file declares grants"
+    return "this file is in a hidden folder, so it is not read", "move the file to another folder if it declares grants"
 
 
 def _link(link: Path, root: str) -> Iterator[Path | Problem]:
@@ -273,7 +277,7 @@ def read(path: Path, max_bytes: int = MAX_BYTES) -> bytes | Problem:
             return _content(file, path, max_bytes)
     except OSError as error:
         return Problem(
-            Source(name_of(path)), f"this file cannot be read ({error.strerror})", "check it and its permissions"
+            Source(name_of(path)), f"this file cannot be read ({error.strerror})", "check the file and its permissions"
         )
 
 

@@ -50,7 +50,9 @@ def sort_file(text: str, file: str) -> str | Problem:
         before = read_layout(ended)
     ordered = "".join(_Lines(_sort_flow(ended, before.root, NodeKind.FILE, 0, len(ended))).ordered())
     if not _is_equivalent(text, ordered) or Counter(read_layout(ordered).comments) != Counter(before.comments):
-        return Problem(Source(file), "this layout cannot be sorted", "write each key and each item on its own line")
+        return Problem(
+            Source(file), "a file with this layout cannot be sorted", "write each key and each item on its own line"
+        )
     return text if ordered == ended else ordered
 
 
@@ -220,7 +222,7 @@ def _is_equivalent(before: str, after: str) -> bool:
     return not second.problems and _declared_content(first.data) == _declared_content(second.data)
 
 
-def _declared_content(data: Any) -> tuple[object, ...]:  # noqa: ANN401 - parsed YAML data has any type
+def _declared_content(data: Any) -> tuple[object, ...]:  # noqa: ANN401 - parsed YAML data can have any type
     """Return the content of a grant file in a form that does not depend on the order of grants, fields and items."""
     grants = sorted(
         json.dumps({name: _without_order(name, value) for name, value in item.items()}, sort_keys=True)

@@ -126,7 +126,7 @@ def _is_within(spans: Sequence[tuple[int, int]], index: int) -> bool:
 
 def _message(char: str) -> tuple[str, str]:
     """Return the description of the problem with a character, and the fix."""
-    name, written = character_name(char), f'write it as "{escape_for_yaml(char)}" in double quotes'
+    name, written = character_name(char), f'write the character as "{escape_for_yaml(char)}" in double quotes'
     if char == "\r":
         return f"{name} without a line feed is a line break only in YAML", f"end lines with LF or CRLF, or {written}"
     if char in LINE_ENDS:
@@ -139,7 +139,7 @@ def _message(char: str) -> tuple[str, str]:
         return f"{name} looks like an ordinary space", f"write a space, or {written}"
     else:
         what = f"{name} is invisible"
-    return what, f"remove it, or {written}"
+    return what, f"remove the character, or {written}"
 
 
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
@@ -267,7 +267,7 @@ class _DocumentReader:
         try:
             return resolve(text)
         except ValueError as error:
-            self._report(event, str(error), "put it in quotes if it is text")
+            self._report(event, str(error), "put the number in quotes if it is text")
             return text
 
     def _mapping(self, event: MappingStartEvent, level: int) -> YamlMapping:
@@ -338,7 +338,9 @@ class _DocumentReader:
             self._report(event, f"anchors ({quote_text('&' + event.anchor)}) are not allowed", "remove it")
         if event.tag is not None:
             tag = event.tag.replace(CORE_TAGS, "!!")
-            self._report(event, f"tags ({quote_text(tag)}) are not allowed", "remove it, and put strings in quotes")
+            self._report(
+                event, f"tags ({quote_text(tag)}) are not allowed", "remove the tag, and put strings in quotes"
+            )
 
     def _stop_at_alias(self, event: Event) -> NoReturn:
         anchor = event.anchor if isinstance(event, AliasEvent) else ""

@@ -123,7 +123,7 @@ def _unknown_keys(violation: SchemaViolation) -> Iterator[Explanation]:
     for name in violation.found:
         if name not in known:
             fix = _other_key(name, known) or did_you_mean(name, known)
-            fix = fix or f"the keys here are {join_words(list(known), 'and')}"
+            fix = fix or f"the allowed keys are {join_words(list(known), 'and')}"
             yield Explanation(f"the key {quote_text(name)} is unknown", fix, (*violation.path, name), on_key=True)
 
 
@@ -133,7 +133,7 @@ def _other_key(name: str, known: Collection[str]) -> str:
     The fix contains the right key for a key of another tool, or the right place for credentials.
     """
     if name.lower() in SECRET_KEYS:
-        return "remove it: credentials come from the environment, such as AUTH0_CLIENT_SECRET"
+        return "remove the key: credentials come from environment variables such as AUTH0_CLIENT_SECRET"
     ours = OTHER_KEYS.get(name.lower(), "")
     return f"write {quote_text(ours)} instead" if ours in known else ""
 
@@ -237,7 +237,7 @@ def _too_long(violation: SchemaViolation) -> tuple[str, str]:
 
 
 def _too_few(violation: SchemaViolation) -> tuple[str, str]:
-    return f"{violation.name} is an empty list", "write an item, or remove it"
+    return f"{violation.name} is an empty list", "write an item, or remove the key"
 
 
 def _too_many(violation: SchemaViolation) -> tuple[str, str]:
@@ -254,7 +254,10 @@ def _too_large(violation: SchemaViolation) -> tuple[str, str]:
 
 def _generic(violation: SchemaViolation) -> tuple[str, str]:
     """Explain a violation of a keyword that has no message in PLAIN."""
-    return f'{violation.name} violates the rule "{violation.keyword}" of its schema', "compare it with the schema"
+    return (
+        f'{violation.name} violates the rule "{violation.keyword}" of its schema',
+        "compare the value with the schema",
+    )
 
 
 SPECIAL: dict[str, Callable[[SchemaViolation], Iterator[Explanation]]] = {

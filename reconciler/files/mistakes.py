@@ -67,12 +67,12 @@ FOREIGN: tuple[ForeignSyntax, ...] = (
     ForeignSyntax(
         _key("clientGrants"),
         "this is a file of auth0-deploy-cli",
-        'import it (reconciler import --from deploy-cli FILE), or write the grants under "grants:"',
+        'import the file (reconciler import --from deploy-cli FILE), or write the grants under "grants:"',
         is_whole_file=True,
     ),
     ForeignSyntax(
         re.compile(r"^\s*(?P<name>resource|data|removed|moved|module|provider)\b[^#\n:]*\{\s*$"),
-        "this is the configuration of Terraform",
+        "this is a Terraform configuration",
         "write the state to a file (terraform show -json > state.json), and import it (reconciler import --from "
         "terraform state.json)",
         is_whole_file=True,
@@ -91,7 +91,7 @@ FOREIGN: tuple[ForeignSyntax, ...] = (
     ForeignSyntax(
         _key("AUTH0_ALLOW_DELETE"),
         "{name} is a setting of auth0-deploy-cli",
-        "remove it: reconciler deletes only with --prune-removed or --prune",
+        "remove the setting: reconciler deletes only with --prune-removed or --prune",
     ),
     ForeignSyntax(
         _key(r"AUTH0_KEYWORD_REPLACE_MAPPINGS"),

@@ -69,7 +69,7 @@ def _missing_files(path: Path, root: Path, names: Iterable[str], severity: Sever
     if missing:
         count = pluralize(len(missing), "grant file")
         what = f"git tracks {count} here that the checkout does not have: {join_some(missing)}"
-        fix = "check them out (git sparse-checkout disable, git restore), or remove them with git rm"
+        fix = "check the files out (git sparse-checkout disable, git restore), or remove the files with git rm"
         yield Problem(Source(name_of(path)), what, fix, severity)
 
 

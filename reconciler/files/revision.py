@@ -35,7 +35,7 @@ def read_one(revision: Revision, path: Path) -> tuple[str, bytes | Problem] | No
             return next(_read(revision, [(name, file)]))
         case found:
             what = found if isinstance(found, str) else "is a folder"
-            return name, Problem(Source(name), f"this {what}", "replace it by the file itself")
+            return name, Problem(Source(name), f"this {what}", "use a regular file at this path")
 
 
 def read_revision(revision: Revision, path: Path) -> Iterator[tuple[str, bytes | Problem]]:
@@ -51,7 +51,7 @@ def read_revision(revision: Revision, path: Path) -> Iterator[tuple[str, bytes |
             return
         case str(reason):
             name = _display_name(path, revision)
-            yield name, Problem(Source(name), f"this {reason}", "replace it by the files themselves")
+            yield name, Problem(Source(name), f"this {reason}", "use the path of the files themselves")
         case TreeEntry() as found if found.mode == FOLDER:
             yield from _in_folder(revision, path, revision.list(found))
         case file:
@@ -70,7 +70,8 @@ def _in_folder(revision: Revision, folder: Path, entries: Sequence[TreeEntry]) -
             continue
         name = _display_name(folder / entry.path, revision)
         if entry.mode == SUBMODULE:
-            yield name, Problem(Source(name), "this is a submodule, which is not read", "replace it by its files")
+            what, fix = "this is a submodule, and submodules are not read", "replace the submodule by its files"
+            yield name, Problem(Source(name), what, fix)
             continue
         target = follow(entry.path, texts.get, folders.__contains__) if entry.mode == LINK else entry.path
         if not isinstance(target, LinkProblem) and (target or ".") in folders:

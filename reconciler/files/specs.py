@@ -244,7 +244,9 @@ def _scope_count(spec: GrantSpec, targets: Sequence[TargetTenant]) -> int:
 
 
 def _too_many_combinations(file: str, count: int) -> Problem:
-    what = f"grants and tenants have {count:,} combinations, more than {MAX_COMBINATIONS:,}, so they are not checked"
+    what = (
+        f"grants and tenants have {count:,} combinations, more than {MAX_COMBINATIONS:,}, so the grants are not checked"
+    )
     return Problem(
         Source(file), what, "select fewer tenants with --tenant, or use fewer tenants and variables in grants"
     )

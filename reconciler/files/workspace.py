@@ -155,7 +155,7 @@ def tracked_folder_problems(workspace: Workspace, folder: Path) -> Iterator[Prob
     if not os.path.lexists(folder) or workspace.root is None:
         return
     place = Source(name_of(folder))
-    fix = f"remove it from git: git rm -r --cached {name_of(folder)}; add .reconciler/ to .gitignore"
+    fix = f"remove the folder from git: git rm -r --cached {name_of(folder)}; add .reconciler/ to .gitignore"
     try:
         repository = workspace.repository()
         if any(tracked_entries(repository, [repository.path_of(folder)])):

@@ -13,7 +13,7 @@ IS_SLOW = PARSER is yaml.SafeLoader
 
 
 MAX_LEVELS = 32
-TOO_DEEP = f"this is nested more than {MAX_LEVELS} levels deep"
+TOO_DEEP = f"this value is nested more than {MAX_LEVELS} levels deep"
 USE_FEWER_LEVELS = "use fewer levels"
 QUOTE = "put quotes around text with special characters"
 
@@ -35,17 +35,20 @@ PARSER_MESSAGES: dict[str, tuple[str, str]] = {
         "this does not match the list above",
         'start the line with "- ", or correct the indentation',
     ),
-    "did not find expected ',' or ']'": ('a "," or "]" is missing before this', "add it"),
-    "did not find expected ',' or '}'": ('a "," or "}" is missing before this', "add it"),
+    "did not find expected ',' or ']'": ('a "," or "]" is missing before this position', "add it"),
+    "did not find expected ',' or '}'": ('a "," or "}" is missing before this position', "add it"),
     "found unexpected end of stream": ("this quote is never closed", "close it"),
-    "found unknown escape character": ("this escape does not exist", "double the backslash, or use single quotes"),
+    "found unknown escape character": (
+        "this escape sequence does not exist",
+        "double the backslash, or use single quotes",
+    ),
     "did not find expected alphabetic or numeric character": (
         "text cannot start with * or & unless it is quoted",
         "put it in quotes",
     ),
     "block sequence entries are not allowed in this context": (
         'a list cannot start with "- " on this line',
-        "start it on the next line",
+        "start the list on the next line",
     ),
     # libyaml 0.2.6 and newer report deep nesting before the loader does
     "exceeded maximum nesting depth": (TOO_DEEP, USE_FEWER_LEVELS),

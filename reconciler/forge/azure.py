@@ -43,7 +43,7 @@ def merged_request(api: ForgeApi, job: AzureJob, commit: str) -> int | None:
     query = {"queries": [{"type": "lastMergeCommit", "items": [commit]}]}
     found = _ask(api, "POST", f"{_repository(job)}/pullrequestquery", query=VERSION, body=query).get("results")
     if not isinstance(found, list) or not all(isinstance(each, dict) for each in found):
-        raise ForgeError("the response of Azure DevOps lacks its list of results")
+        raise ForgeError("the response of Azure DevOps lacks the list of results")
     for each in found:
         for request in _items({"value": each.get(commit, [])}):
             if request.get("status") == "completed":

@@ -90,7 +90,7 @@ class PullRequestRemarks:
         try:
             user = _ask(self.api, "GET", "user").get("uuid")
         except ForgeError as error:
-            if error.status != 403:  # noqa: PLR2004 - the status "forbidden"
+            if error.status != 403:  # noqa: PLR2004 - 403 is the status "forbidden"
                 raise
             raise ForgeError(
                 f"{error}; the token may not read its own user: set BITBUCKET_USER_UUID to the UUID of that user"

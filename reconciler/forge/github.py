@@ -231,7 +231,7 @@ def _entries(owner: Mapping[str, Any]) -> Iterator[PostedEntry]:
 def _nodes(listing: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     nodes = listing.get("nodes")
     if not isinstance(nodes, list) or not all(isinstance(node, dict) for node in nodes):
-        raise ForgeError("GitHub's response lacks its list of nodes")
+        raise ForgeError("GitHub's response lacks the list of nodes")
     return nodes
 
 

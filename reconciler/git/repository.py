@@ -301,8 +301,8 @@ def _discover(root: Path, program: str) -> Repository:
     except GitError as error:
         if "dubious ownership" in str(error) or "unsafe repository" in str(error):
             raise GitError(
-                f"git refuses the repository {quote_text(str(root))}, because another user owns it; if you trust it: "
-                f"git config --global --add safe.directory {visible(str(root))}"
+                f"git refuses the repository {quote_text(str(root))}, because another user owns it; if you trust "
+                f"the repository: git config --global --add safe.directory {visible(str(root))}"
             ) from error
         raise GitError(f"git cannot use the repository {quote_text(str(root))}: {error}") from error
     paths = [Path(os.path.realpath(line)) for line in found.lines]

@@ -183,7 +183,7 @@ def removal_lines(removal: Removal) -> Iterator[str]:
     if removal.removed_by:
         yield f"removed by {removal.removed_by}"
     elif removal.is_from_history:
-        yield "removed in the working tree, which is not committed"
+        yield "removed in the working tree (not committed)"
     if removal.declared_by is None:
         yield f"declared in {where}"
     else:

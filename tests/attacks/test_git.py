@@ -284,7 +284,7 @@ def test_a_repository_of_another_user_must_be_a_safe_directory(
     assert_plans(plan())
     assert result.code == 1
     advice = f"git config --global --add safe.directory {here}"
-    assert f"because another user owns it; if you trust it: {advice}" in result.stderr
+    assert f"because another user owns it; if you trust the repository: {advice}" in result.stderr
 
 
 def test_only_safe_directory_is_used_from_the_users_settings(
@@ -620,7 +620,7 @@ def test_a_submodule_in_the_base_is_reported_as_not_read(here: Path) -> None:
     git(here, "update-index", "--add", "--cacheinfo", f"160000,{commit},grants/sub")
     git(here, "commit", "--quiet", "--message", "sub")
 
-    assert "grants/sub in HEAD: warning: this is a submodule, which is not read" in plan(base="HEAD").stderr
+    assert "grants/sub in HEAD: warning: this is a submodule, and submodules are not read" in plan(base="HEAD").stderr
 
 
 # --- attributes ---

@@ -65,7 +65,7 @@ def tag(name: str, /, *children: str | Html, **attributes: str) -> Html:
 def verbatim(name: str, content: str, /, **attributes: str) -> Html:
     """Return a style or script element with trusted content, or with JSON that contains no `<`."""
     if f"</{name}" in content.lower() or "<!--" in content:
-        raise ValueError(f"the content ends its own {name} element")
+        raise ValueError(f"the content closes the {name} element")
     return Html(f"{tag(name, **attributes).removesuffix(f'</{name}>')}{content}</{name}>")
 
 
@@ -171,7 +171,7 @@ def _completeness(report: AccessReport) -> Html:
         tag("h2", "✗ This report is not complete"),
         tag("ul", *items),
         class_="incomplete",
-        aria_label="What the report does not show",
+        aria_label="Missing information",
     )
 
 

@@ -17,7 +17,7 @@ EVENT_WIDTH = max(len(event) for event in JournalEvent)
 RESULT_STYLES: Mapping[str, Style] = {Result.APPLIED: Style.CREATE, Result.SKIPPED: Style.WARNING}
 CONVERGED = Span("converged", Style.CREATE)
 NOT_CONVERGED = Span("not converged", Style.ERROR)
-NO_END = Span("no end recorded: interrupted or still running", Style.ERROR)
+NO_END = Span("no end recorded: the run was interrupted or is still running", Style.ERROR)
 
 
 def runs_lines(runs: Iterable[PastRun]) -> Iterator[Line]:
