@@ -12,7 +12,9 @@ from reconciler.http.retry import AFTER_DEADLINE, ignore_notice, time_after
 from reconciler.http.retry_hints import RateLimitHeaders
 
 MAX_WAIT_SECONDS = 60.0
-"""The maximum delay in seconds. Auth0 refills every documented token bucket at least once a minute.
+"""The maximum delay for a rate limit, in seconds.
+
+Auth0 refills every documented token bucket at least once a minute.
 
 A longer delay would come from a wrong clock.
 """
@@ -226,7 +228,7 @@ The paths of grants have no other bucket.
 
 @dataclass(frozen=True, slots=True)
 class RateOptions:
-    """The limits of a client.
+    """The rate limits of a client.
 
     `rate_share` is the part of the tenant's rate limits that stays free for other programs, from 0 to 1. `pacer` limits
     the requests of all clients with the same pacer. `concurrency` is the maximum number of requests in flight. `notice`

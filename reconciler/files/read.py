@@ -142,7 +142,7 @@ class LoadedGrants:
     of_all_tenants: tuple[GrantSpec, ...] = ()
 
     def at(self, target: TargetTenant) -> "LoadedGrants":
-        """Return a copy with only the specs for the tenant `target`.
+        """Return a copy of the loaded grants with only the specs for the tenant `target`.
 
         Variables are replaced by the values of the tenant.
         """

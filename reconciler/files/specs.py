@@ -236,7 +236,7 @@ def _combinations(specs: Iterable[GrantSpec], tenants: TargetTenants) -> int:
 
 
 def _scope_count(spec: GrantSpec, targets: Sequence[TargetTenant]) -> int:
-    """Return the number of scopes of a spec, with the largest content of each scope set."""
+    """Return the maximum number of scopes of a spec, including the largest content of each scope set."""
     names = [name for item in spec.scope if (name := set_name_of(item))]
     return len(spec.scope) + sum(
         max((len(target.scope_sets.get(name, ())) for target in targets), default=0) for name in names

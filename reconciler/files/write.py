@@ -33,7 +33,7 @@ SHORT_ESCAPES = {each: json.dumps(each)[1:-1] for each in '"\\\b\f\n\r\t'}
 
 
 def scalar(text: str) -> str:
-    """Return `text` without quotes if every YAML parser then reads a string, otherwise in double quotes."""
+    """Return `text` without quotes if every YAML parser reads the unquoted text as a string, otherwise in quotes."""
     is_visible = text.isprintable() and not has_invisible(text)
     is_plain = PLAIN.fullmatch(text) and is_visible and text.lower() not in RESERVED_WORDS
     return text if is_plain and ": " not in text and text[-1] not in " :" else double_quoted(text)

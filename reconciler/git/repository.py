@@ -221,7 +221,9 @@ class Repository:
         return output
 
     def path_of(self, path: Path) -> str:
-        """Return a path relative to the root of the checkout, with `/`. The result is empty for the root itself.
+        """Return a path relative to the root of the checkout, with `/`.
+
+        For the root itself, the result is an empty string.
 
         Symbolic links below the root are not followed, because the target of a link may differ in another revision.
 

@@ -267,7 +267,7 @@ def _refuse_ambiguous(repository: Repository, name: str, warnings: Sequence[str]
     refs/heads/main, and HEAD are never ambiguous.
 
     Raises:
-        GitError: if the name is ambiguous. The message contains all meanings.
+        GitError: if the name is ambiguous. The message contains all refs that the name can mean.
     """
     short = END_OF_NAME.split(name, maxsplit=1)[0]
     if not short or WHOLE_ID.fullmatch(short):

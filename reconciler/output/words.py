@@ -151,12 +151,12 @@ def no_longer_declared_label(each: NoLongerDeclared, directory: Directory) -> st
 
 
 def declaration_text(spec: GrantSpec) -> str:
-    """Return the description and the end of a declared grant as text for people. The text is not escaped."""
+    """Return the description and the expiry date of a declared grant as text for people. The text is not escaped."""
     return "; ".join([*([spec.description] * bool(spec.description)), *expiry_parts(spec)])
 
 
 def expiry_parts(spec: GrantSpec) -> list[str]:
-    """Return the end of a grant as a list of at most one text."""
+    """Return the expiry date of a grant as a list of at most one text."""
     return [f"expires {expiry_text(spec.expires)}"] if spec.expires else []
 
 

@@ -48,7 +48,7 @@ def scope_texts(grant: AccessGrant) -> list[str]:
 
 
 def settings(grant: AccessGrant) -> list[str]:
-    """Return the settings of a grant that differ from their defaults, the end of the grant, and the last use."""
+    """Return the settings of a grant that differ from their defaults, the expiry date, and the last use."""
     found = [grant.subject_type] if grant.subject_type != SUBJECT_CLIENT else []
     if grant.expires and grant.state is not AccessState.EXPIRED:
         found.append(f"expires {expiry_text(grant.expires)}")

@@ -17,7 +17,9 @@ DEFAULT_MAX_BYTES = 60_000
 
 @dataclass(frozen=True, slots=True)
 class Section:
-    """A part of a document. The last `items` of a section may be omitted. Each item is a text of whole lines.
+    """A part of a document.
+
+    The last `items` of a section may be omitted. Each item of a section consists of whole lines.
 
     `head` and `tail` surround the items. If all items are omitted, `head` and `tail` are omitted too. `noun` is the
     name of an item in the remark about omitted items. Without a noun, no item is omitted. The first `critical` items

@@ -120,7 +120,7 @@ def _risks(risks: Sequence[Risk]) -> Iterator[str]:
 
 
 def _declared(change: Change, plan: Plan, links: SourceLinks) -> Iterator[str]:
-    """Yield the source, the description and the end of a grant, and the user or application that changed the grant."""
+    """Yield the source, description and expiry date of a grant, and the user or application that changed the grant."""
     if not isinstance(change, Delete):
         spec = change.after.spec
         yield _linked_source(spec.source, links)

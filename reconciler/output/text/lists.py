@@ -137,7 +137,7 @@ INDENT = "      "
 
 
 def listing_lines(listing: Listing) -> Iterator[Line]:
-    """Yield each listed grant with its ids, source, end and settings, sorted by name and wrapped to 80 columns."""
+    """Yield each grant with its ids, source, expiry date and settings, sorted by name and wrapped to 80 columns."""
     yield line(Span(f"Tenant {visible(str(listing.tenant))}", Style.STRONG))
     yield line()
     for each in listing.sorted:

@@ -169,9 +169,9 @@ def _no_longer_declared(plan: Plan) -> Iterator[Line]:
 
 
 def _expiry_changes(plan: Plan) -> Iterator[Line]:
-    """Yield the changed ends of grants.
+    """Yield the changed expiry dates of grants.
 
-    A risk is shown at a changed end if the plan contains no change of the grant.
+    A risk is shown with the expiry date if the plan contains no change of the grant.
     """
     if not plan.expiry_changes:
         return

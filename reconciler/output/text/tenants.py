@@ -96,8 +96,9 @@ def _groups(  # noqa: PLR0913, PLR0917 - the functions for one kind of result
 ) -> Iterator[Line]:
     """Yield each distinct result once. The results of tenants that need attention come first.
 
-    Two results are equal if `everything` returns the same text for both results. The text from `body` may be shorter.
-    The function stores only the positions of results, because the texts of all results may be large.
+    Two results are equal if `everything` returns the same text for both results. The text from `body` may be shorter
+    than the text from `everything`. The function stores only the positions of results, because the texts of all results
+    may be large.
     """
     groups: dict[bytes, list[tuple[int, TenantName]]] = {}
     for number, result in enumerate(results):
