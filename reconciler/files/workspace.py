@@ -125,7 +125,7 @@ class Workspace:
         The configuration file is checked too. If git is not installed, no file is checked.
 
         Raises:
-            GitError: if attributes may apply but git cannot read them.
+            GitError: if git cannot read the attributes that may apply to a file.
         """
         if self.root is None:
             return

@@ -19,7 +19,7 @@ COMMANDS: Mapping[Level, str] = {Level.CRITICAL: "error", Level.HIGH: "warning"}
 MAX_MESSAGE_LENGTH = 1_000
 IN_MESSAGES: Mapping[int, str] = str.maketrans({"%": "%25", "\r": "%0D", "\n": "%0A"})
 IN_PROPERTIES: Mapping[int, str] = {**IN_MESSAGES, **str.maketrans({":": "%3A", ",": "%2C"})}
-"""The escaped characters in properties of workflow commands.
+"""Maps the special characters in properties of workflow commands to their escapes.
 
 Without escaping, a file name or a scope could end the command and start another command.
 """

@@ -104,7 +104,7 @@ class FleetSummary:
         return [self._line, *(self._wave_line(wave) for wave in self.waves)]
 
     def worst_first(self) -> list[TenantSummary]:
-        """Return the tenants that need attention first.
+        """Return all tenants, starting with the tenants that need attention.
 
         Tenants that are not done come first, then tenants with critical risks, then tenants with other changes.
 

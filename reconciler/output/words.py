@@ -45,7 +45,7 @@ def risk_counts(plan: Plan) -> str:
 
 
 def sections_by_origin(plan: Plan) -> Iterator[tuple[str, list[Change]]]:
-    """Yield the title and the changes of each section. Without origins, yield one section without a title."""
+    """Yield the title and the changes of each section of a plan. Without origins, yield one section without a title."""
     if not plan.origins:
         yield "", list(plan.changes)
         return

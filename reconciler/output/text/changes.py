@@ -71,7 +71,7 @@ def group_lines(
 
 
 def by_name(changes: Iterable[Change], directory: Directory) -> list[Change]:
-    """Return the changes sorted by name, as in the output."""
+    """Return the changes sorted by name."""
     return sorted(changes, key=lambda change: name_order(change.key, directory))
 
 
