@@ -240,11 +240,17 @@ class NoCookies(CookieJar):
 
 
 def trusted_certificates() -> ssl.SSLContext:
-    """Return the certificates that clients trust. All clients share them, because reading takes time and memory."""
+    """Return the certificates that clients trust.
+
+    All clients share the certificates, because reading certificates takes time and memory.
+    """
     return _ssl_context(*(os.environ.get(name) for name in CERTIFICATE_VARIABLES))
 
 
 @lru_cache(1)
 def _ssl_context(*_: str | None) -> ssl.SSLContext:
-    """Read the certificates. The arguments are the variables that name them. They are the key of the cache."""
+    """Read the trusted certificates.
+
+    The cache key consists of the environment variables that locate the certificates.
+    """
     return httpx.create_ssl_context(trust_env=True)

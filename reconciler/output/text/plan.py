@@ -217,7 +217,8 @@ def report_lines(
     """Yield a row for each change with the reason, the remaining differences, and the summary.
 
     If a run has more than MAX_LISTED_CHANGES changes, equal outcomes of applied and skipped changes are counted. More
-    than MAX_LISTED_CHANGES differences are counted as in `plan_lines`. `verbose` lists all changes. `only_summary` omits applied and skipped changes.
+    than MAX_LISTED_CHANGES differences are counted as in `plan_lines`. `verbose` lists all changes. `only_summary`
+    omits applied and skipped changes.
     """
     is_counted = not verbose and len(report.outcomes) > MAX_LISTED_CHANGES
     counts: Counter[tuple[Result, str]] = Counter()
