@@ -116,7 +116,7 @@ def summary(plan: Plan) -> str:
 
 
 def left_unchanged(plan: Plan) -> str:
-    """Return the number of declared grants that stay different, with the options that leave out their changes."""
+    """Return the number of declared grants that stay different, and the options that exclude the changes."""
     by = f" by {join_words(list(plan.narrowed_by), 'and')}" if plan.narrowed_by else ""
     return f"{plan.differing} left unchanged{by}"
 

@@ -36,7 +36,7 @@ from reconciler.output.access.words import (
 FORMAT_VERSION = "1"
 UNKNOWN = "unknown"
 SHORT_NAMES = {"allow_all_scopes": "all_scopes", "allow_any_organization": "any_organization"}
-"""The fields that have another name in the report than in grant files."""
+"""The fields with different names in the access report and in grant files."""
 
 
 def access_text(report: AccessReport) -> str:

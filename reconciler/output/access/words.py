@@ -25,7 +25,7 @@ OTHER_SETTINGS = tuple(
     for each in SETTINGS
     if each.name not in {"scope", "allow_all_scopes", "organization_usage", "allow_any_organization"}
 )
-"""The settings without words of their own."""
+"""The settings that have no special phrase."""
 
 
 def yes_or_no(answer: bool | None) -> str:  # noqa: FBT001 - a value

@@ -193,7 +193,7 @@ def _config_changes(plans: Iterable[Plan], max_bytes: int) -> Section:
 
 
 def _apply_after_merge(summary: FleetSummary) -> str:
-    """Return how to apply the plans, and that refused tenants are not applied."""
+    """Return the instruction for applying the plans, with a remark about refused tenants."""
     refused = sum(each.state is TenantState.REFUSED for each in summary.tenants)
     if not refused:
         return APPLY_AFTER_MERGE
