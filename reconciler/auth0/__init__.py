@@ -1,1 +1,1 @@
-"""The Auth0 Management API over HTTP."""
+"""Access the Auth0 Management API over HTTP."""

@@ -1,4 +1,4 @@
-"""The client of the Management API: it reads grants and names, and creates, updates and deletes grants."""
+"""The client of the Management API. The client reads grants and names, and creates, updates and deletes grants."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
@@ -51,19 +51,19 @@ APIS = "resource-servers"
 
 PAGE_SIZE = 100
 MAX_LOG_EVENTS = 1_000
-"""Auth0 answers at most this number of events by page."""
+"""The maximum number of log events that Auth0 returns with page numbers."""
 MAX_ENTRIES = 200_000
-"""Twice the number of grants of the largest supported tenant. A longer listing must be endless or wrong."""
+"""Twice the number of grants in the largest supported tenant. A listing with more entries must be endless or wrong."""
 MAX_LISTING_BYTES = 64_000_000
-"""640 bytes for each of 100,000 grants. A grant usually takes half of that."""
+"""The maximum size of a listing in bytes: 640 for each of 100,000 grants. A grant usually takes about 320 bytes."""
 MAX_EMPTY_PAGES = 100
 MIN_ENTRIES_PER_PAGE = 10
-"""A listing with a lower average, not counting empty pages, is refused as endless."""
+"""The minimum average number of entries per non-empty page. A listing with a lower average is refused as endless."""
 DEFAULT_OPTIONS = ClientOptions()
 
 
 class ManagementClient:
-    """Reads and writes a tenant's grants, and reads applications, APIs and organizations. `open_client` creates it."""
+    """Reads and writes grants, and reads applications, APIs and organizations. Use `open_client` to create a client."""
 
     def __init__(self, management: Management) -> None:
         self._management = management
@@ -71,19 +71,19 @@ class ManagementClient:
         self.logs = TenantLogs(management)
 
     async def sign_in(self) -> None:
-        """Get an access token, if there is none yet. Raises Auth0Error."""
+        """Get an access token if the client has no token yet. Raises Auth0Error."""
         await self._management.sign_in()
 
     def own_key(self) -> Key:
-        """Return the key of the grant that the access token was issued for. Call it after the first request."""
+        """Return the key of the grant that the access token was issued for. Call this after the first request."""
         return own_key(self._management.token)
 
     def permissions(self) -> frozenset[str] | None:
-        """Return the permissions of the token, or None if it does not name them. Call it after the first request."""
+        """Return the permissions in the access token, or None. Call this method after the first request."""
         return scopes_of(self._management.token)
 
     def identities(self) -> frozenset[str]:
-        """Return the tenant's identity from the token, if the token contains it. Call it after the first request."""
+        """Return the tenant's identity, if the access token contains it. Call this method after the first request."""
         return identities_of(self._management.token)
 
     async def grants(self) -> tuple[ObservedGrant, ...]:
@@ -91,7 +91,7 @@ class ManagementClient:
 
         Raises:
             Auth0Error: if the listing cannot be read completely.
-            UnreadableError: if the listing contradicts itself.
+            UnreadableError: if entries of the listing contradict each other.
         """
 
         async def listing() -> tuple[ObservedGrant, ...]:
@@ -102,7 +102,7 @@ class ManagementClient:
         return await _list_with_restart(listing)
 
     async def find(self, key: Key) -> ObservedGrant | None:
-        """Return the current grant with `key`, or None.
+        """Return the current grant with `key`, or None if no such grant exists.
 
         The id is not used, because a grant that is deleted and created again has another id.
         """
@@ -121,7 +121,7 @@ class ManagementClient:
         return await _list_with_restart(listing)
 
     async def apis(self) -> tuple[Api, ...]:
-        """Return every API of the tenant with its scopes. Auth0 offers page numbers for this listing, not cursors."""
+        """Return every API of the tenant with its scopes. For APIs, Auth0 offers page numbers instead of cursors."""
 
         async def listing() -> tuple[Api, ...]:
             size = _ListingSize(APIS)
@@ -146,7 +146,7 @@ class ManagementClient:
         return await _list_with_restart(listing)
 
     async def organizations_of(self, grant_id: str) -> Mapping[str, Organization]:
-        """Return the organizations of a grant by id. A grant that no longer exists has none."""
+        """Return the organizations of a grant by organization id. A deleted grant has no organizations."""
 
         async def listing() -> Mapping[str, Organization]:
             listed = await self._list_by_cursor(f"{_grant_path(grant_id)}/{ORGANIZATIONS}", {}, wire.organization)
@@ -160,9 +160,9 @@ class ManagementClient:
             return {}
 
     async def log_events(self) -> LogEvents:
-        """Return the newest operations in the tenant's logs, the newest first, at most MAX_LOG_EVENTS.
+        """Return the newest operations in the tenant's logs, the newest operation first, at most MAX_LOG_EVENTS.
 
-        Raises like `grants`. 403 means that the token lacks read:logs.
+        Raises the same errors as `grants`. The status 403 means that the token lacks read:logs.
         """
         events: list[LogEvent] = []
         size = _ListingSize(LOGS)
@@ -184,19 +184,19 @@ class ManagementClient:
         return LogEvents(tuple(events), is_complete=False)
 
     async def create(self, grant: ClientGrant, context: RequestContext = NO_CONTEXT) -> str:
-        """Create a grant without its organizations. Return its id.
+        """Create a grant without its organizations. Return the id of the new grant.
 
         Raises:
-            RefusedCallError: 409 if a grant with this key exists.
+            RefusedCallError: with status 409 if a grant with the same key exists.
             UnknownOutcomeError, NotSentError: as for every write.
         """
         call = ApiRequest("POST", GRANTS, body=wire.create_body(grant), context=context)
         return await self._management.call(call, lambda response: wire.created_id(response.json(), grant))
 
     async def update(self, grant_id: str, update: Update, context: RequestContext = NO_CONTEXT) -> None:
-        """Send the changed fields, in one request if the tenant accepts that.
+        """Send the changed fields of a grant, in one request if the tenant accepts a single request.
 
-        Raises like `create`. 404 means deleted.
+        Raises the same errors as `create`. The status 404 means that the grant was deleted.
         """
         path, body = _grant_path(grant_id), wire.update_body(update)
         first, second = wire.split_update(body)
@@ -209,18 +209,18 @@ class ManagementClient:
             await self._second_step(path, second, context)
 
     async def _second_step(self, path: str, body: Mapping[str, object], context: RequestContext) -> None:
-        """Send the scopes, the second request of an update.
+        """Send the scopes in the second request of an update.
 
-        If the tenant refuses them, undo the first request. A grant without scopes would stop the application.
+        If the tenant refuses the scopes, undo the first request. A grant without scopes would stop the application.
 
         Raises:
             RefusedCallError: if the tenant refuses the scopes.
-            UnknownOutcomeError: if the scopes could not be sent. Then only the first request took effect.
+            UnknownOutcomeError: if the scopes could not be sent, so that only the first request took effect.
         """
         try:
             await self._write("PATCH", path, body, context)
         except (NotSentError, NoTokenError, RateLimitedError, DeadlinePassedError) as error:
-            raise UnknownOutcomeError(f"{error}; only the first of two requests was made") from error
+            raise UnknownOutcomeError(f"{error}; only the first of the two requests was sent") from error
         except RefusedCallError:
             await self._write("PATCH", path, {"allow_all_scopes": True}, context)
             raise
@@ -240,9 +240,9 @@ class ManagementClient:
         )
 
     async def _list_by_cursor(self, path: str, query: Mapping[str, str], read: Callable[[Json], T]) -> list[T]:
-        """Read a whole listing with cursors (Auth0's checkpoint pagination), until a page has no `next`.
+        """Read a complete listing with cursors (Auth0's checkpoint pagination), until a page has no `next`.
 
-        Pages may be empty. Each page is parsed before the next one is requested, because JSON needs several times more
+        Pages may be empty. Each page is parsed before the next page is requested, because JSON needs several times more
         memory than the parsed entries.
         """
         name = path.rpartition("/")[2].replace("-", "_")
@@ -270,7 +270,7 @@ class ManagementClient:
     async def _numbered_page(
         self, path: str, number: int, read: Callable[[Json], T], size: "_ListingSize"
     ) -> tuple[list[T], int]:
-        """Return the entries of a page and the total number of entries."""
+        """Return the entries of a page and the total number of entries in the listing."""
         query = {"page": str(number), "per_page": str(PAGE_SIZE), "include_totals": "true"}
 
         def parse_numbered_page(response: TenantResponse) -> tuple[list[T], int]:
@@ -303,14 +303,14 @@ class _ListingSize:
 def _parse_page(
     response: TenantResponse, name: str, read: Callable[[Json], T], size: _ListingSize
 ) -> tuple[list[T], str, int | None]:
-    """Return the entries of a page, the cursor of the next page, and the total number of entries, if known."""
+    """Return the entries of a page, the cursor of the next page, and the total number of entries (None if unknown)."""
     page = _page(response, name)
     size.add(response)
     return [read(item) for item in page[name]], cursor(page, "next"), count(page, "total", MAX_ENTRIES)
 
 
 @asynccontextmanager
-async def open_client(  # noqa: PLR0913 - independent options, most have a default
+async def open_client(  # noqa: PLR0913 - the options are independent, and most have a default
     base_url: str,
     credentials: Credentials,
     *,
@@ -319,13 +319,13 @@ async def open_client(  # noqa: PLR0913 - independent options, most have a defau
     check_token: Callable[[str], None] = accept_any_token,
     secrets: Secrets | None = None,
 ) -> AsyncIterator[ManagementClient]:
-    """Open a client for the tenant at `base_url`. `transport` reaches a tenant inside this process.
+    """Open a client for the tenant at `base_url`. `transport` connects to a tenant inside this process.
 
-    `check_token` receives each access token before it is sent to the API. It may refuse the token with a
-    ReconcilerError. Errors never show `secrets`. Tokens and credentials are added to `secrets`.
+    `check_token` receives each access token before the token is sent to the API. `check_token` may refuse the token
+    with a ReconcilerError. Errors never contain `secrets`. Tokens and credentials are added to `secrets`.
 
     Raises:
-        ReconcilerError: if the environment names a proxy or certificates that httpx cannot use.
+        ReconcilerError: if the environment contains a proxy or certificates that httpx cannot use.
     """
     connections = client_options.rate_options.concurrency + 1
     async with open_http(base_url, transport=transport, connections=connections) as http:
@@ -334,26 +334,26 @@ async def open_client(  # noqa: PLR0913 - independent options, most have a defau
 
 
 def is_forbidden(error: RefusedCallError) -> bool:
-    """Return whether the error is 403: the token lacks a permission."""
+    """Return whether the error has the status 403, because the token lacks a permission."""
     return error.status == httpx.codes.FORBIDDEN
 
 
 def is_conflict(error: RefusedCallError) -> bool:
-    """Return whether the error is 409: the object already exists."""
+    """Return whether the error has the status 409, because the object already exists."""
     return error.status == httpx.codes.CONFLICT
 
 
 def is_not_found(error: RefusedCallError) -> bool:
-    """Return whether the error is 404: the object does not exist."""
+    """Return whether the error has the status 404, because the object does not exist."""
     return error.status == httpx.codes.NOT_FOUND
 
 
 async def _list_with_restart(listing: Callable[[], Awaitable[T]]) -> T:
-    """Read a listing. Read it once more if it is interrupted, contradicts itself or loses its cursor (400)."""
+    """Read a listing, and read it again if it is interrupted, contradicts itself or loses its cursor (400)."""
     try:
         return await listing()
     except UnknownOutcomeError:
-        pass  # read again outside of this block: the error keeps the first entries in memory
+        pass  # the second reading is outside of this block, because the error keeps the first entries in memory
     except RefusedCallError as error:
         if error.status != httpx.codes.BAD_REQUEST:
             raise
@@ -361,7 +361,7 @@ async def _list_with_restart(listing: Callable[[], Awaitable[T]]) -> T:
 
 
 def _refuse_incomplete(path: str, listed: int, total: int | None) -> None:
-    """Raise UnreadableError if a listing is shorter than its `total`. `_list_with_restart` then reads it once more."""
+    """Raise UnreadableError if a listing is shorter than `total`. `_list_with_restart` then reads the listing again."""
     if total is not None and listed < total:
         raise UnreadableError(f"GET {API}/{path}: the listing is incomplete: {listed} of {total} entries")
 
@@ -374,12 +374,12 @@ def _page(response: TenantResponse, name: str) -> dict[str, Any]:
     page = response.json()
     items = page.get(name) if isinstance(page, dict) else None
     if not isinstance(items, list) or not all(isinstance(item, dict) for item in items):
-        raise UnreadableError(f"{response.call}: the response lacks its list of {name}")
+        raise UnreadableError(f"{response.call}: the response lacks the list of {name}")
     return dict(page)
 
 
 def _without_duplicates(items: Iterable[T], path: str, identity: Callable[[T], object]) -> tuple[T, ...]:
-    """Remove equal entries. They occur if entries move to another page during the listing.
+    """Remove duplicates, which occur if entries move to another page while reconciler reads the listing.
 
     Raises:
         UnreadableError: if two different entries have the same identity.
@@ -393,7 +393,7 @@ def _without_duplicates(items: Iterable[T], path: str, identity: Callable[[T], o
 
 
 def _identity_text(identity: object) -> str:
-    """Return an id in quotes, or the holder, the API and the subject type of a key."""
+    """Return an id in quotes, or the application, the API and the subject type of a grant key."""
     if not isinstance(identity, Key):
         return quote_text(str(identity))
     holder, audience = quote_text(identity.holder), quote_text(identity.audience)

@@ -1,4 +1,4 @@
-"""Credentials from environment variables, with the names that Auth0's own tools use."""
+"""Read credentials from environment variables with the same names as in Auth0's own tools."""
 
 import base64
 import re
@@ -20,11 +20,11 @@ TOKEN_VARIABLES = ("ACCESS_TOKEN", "API_TOKEN")
 PRIVATE_KEY, PRIVATE_KEY_PATH = "CLIENT_ASSERTION_PRIVATE_KEY", "CLIENT_SIGNING_KEY_PATH"
 ALGORITHMS = ("RS256", "RS384", "PS256")
 TOKEN = re.compile(r"[A-Za-z0-9._~+/=-]+")
-"""The characters of a bearer token (RFC 6750, 2.1)."""
+"""Matches the characters of a bearer token (RFC 6750, 2.1)."""
 MAX_TOKEN_LENGTH = 16_384
-"""Servers refuse longer headers."""
+"""The maximum length of an access token, in characters. Servers refuse longer headers."""
 END_OF_CALENDAR = 253_402_300_800.0
-"""The year 10000 in UNIX seconds. Python has no later dates."""
+"""The start of the year 10000 in UNIX seconds. Python does not support later dates."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,9 +36,9 @@ class AccessToken:
 
 @dataclass(frozen=True, slots=True)
 class ClientSecret:
-    """A client secret that fetches tokens. `audience` is the Management API's identifier.
+    """A client secret for fetching tokens. `audience` is the identifier of the Management API.
 
-    `prefix` is the prefix of its environment variables.
+    `prefix` is the prefix of the environment variables that contain the credentials.
     """
 
     client_id: str
@@ -49,7 +49,10 @@ class ClientSecret:
 
 @dataclass(frozen=True, slots=True)
 class PrivateKey:
-    """A private key that fetches tokens instead of a secret. `issuer` is the tenant, as `https://<domain>/`."""
+    """A private key for fetching tokens without a client secret.
+
+    `issuer` is the URL of the tenant, as `https://<domain>/`.
+    """
 
     client_id: str
     private_key: str = field(repr=False)
@@ -64,18 +67,20 @@ Credentials = AccessToken | ClientSecret | PrivateKey
 
 @dataclass(frozen=True, slots=True)
 class CredentialVariables:
-    """The environment variables of one tenant. Methods take names without `prefix`, for example CLIENT_ID."""
+    """The environment variables of one tenant. The methods take names without `prefix`, for example CLIENT_ID."""
 
     environment: Mapping[str, str] = field(repr=False)
     prefix: str = CREDENTIALS_PREFIX
 
     def name(self, *endings: str) -> str:
-        """Return the name of the first variable with a value. If none has a value, return the first name."""
+        """Return the name of the first variable that has a value. If no variable has a value, return the first name."""
         names = [f"{self.prefix}{ending}" for ending in endings]
         return next((name for name in names if self.environment.get(name, "").strip()), names[0])
 
     def text(self, *endings: str) -> str:
-        """Return the value of the first variable with a value, without surrounding whitespace, or "".
+        """Return the value of the first variable that has a value, without surrounding whitespace.
+
+        If no variable has a value, return an empty string.
 
         Raises:
             ReconcilerError: if the value is not text.
@@ -100,10 +105,10 @@ def credentials_from(
     """Return the credentials for the tenant at `domain`, a host with an optional port.
 
     The names of the variables start with `prefix`. An access token takes precedence over a private key, and a private
-    key over a secret. `audience` is the default for the Management API's identifier.
+    key takes precedence over a secret. `audience` is the default identifier of the Management API.
 
     Raises:
-        ReconcilerError: if there are no credentials or they are not valid.
+        ReconcilerError: if the environment has no credentials, or if the credentials are not valid.
     """
     variables = CredentialVariables(environment, prefix)
     if token := environment.get(name := variables.name(*TOKEN_VARIABLES), "").strip():
@@ -124,7 +129,10 @@ def credentials_from(
 
 
 def _private_key(variables: CredentialVariables) -> str:
-    r"""Return the PEM from one variable, in which `\n` means a line feed, or from the file that another one names."""
+    r"""Return the private key in PEM format from a variable, or from the file at the path in another variable.
+
+    In the value of the variable, `\n` means a line feed.
+    """
     if key := variables.environment.get(f"{variables.prefix}{PRIVATE_KEY}", "").strip():
         return key.replace("\\n", "\n")
     name = f"{variables.prefix}{PRIVATE_KEY_PATH}"
@@ -145,8 +153,8 @@ def _algorithm(variables: CredentialVariables) -> str:
 def own_key(token: str) -> Key:
     """Return the key of the grant that gives `token` access to the Management API.
 
-    The claims are not verified here. The tenant verifies them when it receives the token. reconciler uses them only to
-    protect its own grant.
+    This function does not verify the claims. The tenant verifies the claims when it receives the token. reconciler uses
+    the claims only to protect its own grant.
 
     Raises:
         ReconcilerError: if the claims do not identify the application.
@@ -161,7 +169,10 @@ def own_key(token: str) -> Key:
 
 
 def identities_of(token: str) -> frozenset[str]:
-    """Return the identity of the tenant that issued `token`, from its audience. The set is empty if it is unknown."""
+    """Return the identity of the tenant that issued `token`, from the audience of the token.
+
+    The set is empty if the identity is unknown.
+    """
     try:
         claims = _claims(token)
     except ReconcilerError:
@@ -177,13 +188,13 @@ def _management_audiences(claims: Mapping[str, Any]) -> Iterator[str]:
 
 
 def scopes_of(token: str) -> frozenset[str] | None:
-    """Return the permissions in the claims of `token`, or None."""
+    """Return the permissions in the claims of `token`, or None if the claims contain no permissions."""
     scope = _claims(token).get("scope")
     return frozenset(scope.split()) if isinstance(scope, str) else None
 
 
 def expiry_of(token: str) -> float | None:
-    """Return the expiry in the claims of `token` in UNIX seconds, or None.
+    """Return the expiry in the claims of `token` in UNIX seconds, or None if the claims contain no valid expiry.
 
     Raises:
         ReconcilerError: if the token is not a JWT.
@@ -193,12 +204,12 @@ def expiry_of(token: str) -> float | None:
 
 
 def is_token(value: object) -> TypeGuard[str]:
-    """Return whether a value can be an access token in a header."""
+    """Return whether `value` can be an access token in an HTTP header."""
     return isinstance(value, str) and len(value) <= MAX_TOKEN_LENGTH and TOKEN.fullmatch(value) is not None
 
 
 def secrets_of(credentials: Credentials) -> tuple[str, ...]:
-    """Return the secret parts of the credentials."""
+    """Return the secret parts of `credentials`."""
     match credentials:
         case AccessToken():
             return (credentials.token,)
@@ -230,16 +241,18 @@ def _claims(token: str) -> dict[str, Any]:
 
 ASSERTION_TYPE = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 LIFETIME_SECONDS = 55
-"""Auth0 accepts assertions that are valid for up to five minutes, and recommends at most one minute."""
+"""The lifetime of an assertion in seconds. Auth0 accepts up to five minutes, and recommends at most one minute."""
 
 
 def assertion(key: PrivateKey, now: float) -> str:
-    """Return an assertion for a token request at `now` (UNIX seconds). An assertion is valid for one request.
+    """Return an assertion for a token request at the time `now` (UNIX seconds).
 
-    The claim `aud` is the URL of the tenant with a trailing slash. Auth0 does not accept a list.
+    An assertion is valid for one request.
+
+    The claim `aud` is the URL of the tenant with a trailing slash. Auth0 does not accept a list as `aud`.
 
     Raises:
-        ReconcilerError: if PyJWT is not installed or the key is not valid.
+        ReconcilerError: if PyJWT is not installed, or if the key is not valid.
     """
     try:
         import jwt

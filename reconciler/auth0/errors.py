@@ -10,7 +10,8 @@
     └── UnknownOutcomeError     sent, outcome unknown: 5xx, 408, timeout, broken connection
         └── UnreadableError     a 2xx response that does not match the documentation
 
-Messages contain the method, path, status and message of the API. They never contain a header or body that was sent.
+Error messages contain the method, path, status and message of the API. Error messages never contain a header or body of
+a request.
 """
 
 from reconciler.errors import ReconcilerError
@@ -33,7 +34,7 @@ class NoTokenError(Auth0Error):
 
     This class is not a RefusedCallError, because the tenant has not seen the request that needs the token.
 
-    `reason` is the cause. `advice` is the next step for the user, or "".
+    `reason` is the cause of the failure. `advice` is the next step for the user, or an empty string.
     """
 
     def __init__(self, reason: str, advice: str = "") -> None:
@@ -64,7 +65,7 @@ class TooLargeError(Auth0Error):
 
 
 class UnknownOutcomeError(Auth0Error):
-    """The request was sent, but its outcome is unknown. Read the tenant to find out."""
+    """The request was sent, but the outcome is unknown. Read the tenant to find out the outcome."""
 
 
 class UnreadableError(UnknownOutcomeError):
@@ -72,4 +73,4 @@ class UnreadableError(UnknownOutcomeError):
 
 
 TRANSIENT = (NotSentError, RateLimitedError, UnknownOutcomeError)
-"""Errors after which a request may be repeated."""
+"""The errors after which a request may be repeated."""

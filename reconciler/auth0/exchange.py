@@ -1,7 +1,7 @@
-"""The HTTP client of a tenant, and one exchange with it.
+"""The HTTP client of a tenant, and the exchange of one request and response.
 
-The client has proxies, certificates, limits and timeouts. An exchange sends one request and reads the whole response,
-with a deadline and a size limit.
+The client has proxies, certificates, limits and timeouts. An exchange sends one request and reads the complete
+response, with a deadline and a size limit.
 """
 
 import asyncio
@@ -28,15 +28,21 @@ from reconciler.http.retry_hints import parse_rate_limit_headers
 from reconciler.redaction import Secrets
 
 DEADLINE_SECONDS = 60.0
-"""The limit for a request and its response. A server that sends one byte at a time must not block a run."""
+"""The time limit for a request and its response, in seconds.
+
+A server that sends one byte at a time must not block a run.
+"""
 TIMEOUTS = httpx.Timeout(30.0, connect=10.0)
 MAX_BODY_BYTES = 10_000_000
-"""The limit after decompression. A page of 100 grants with 257 scopes each is smaller than 1 MB."""
+"""The maximum size of a response after decompression, in bytes.
+
+A page of 100 grants with 257 scopes each is smaller than 1 MB.
+"""
 MAX_MESSAGE_LENGTH = 500
 MAX_SEARCHED_LENGTH = 5 * MAX_MESSAGE_LENGTH
-"""The number of characters of a message that are searched for secrets."""
+"""The number of characters of an error message that are searched for secrets."""
 SECRET_FIELDS = frozenset({"access_token", "client_secret", "encryption_key", "signing_keys"})
-"""Fields that contain secrets in regular responses. reconciler reads only the token."""
+"""The fields that contain secrets in regular responses. reconciler reads only the access token."""
 
 NOT_SENT_ERRORS = (
     httpx.ConnectError,
@@ -49,11 +55,10 @@ NOT_SENT_ERRORS = (
 
 @dataclass(frozen=True, slots=True)
 class TenantResponse:
-    """A complete response. `call` is the method, host and path of the request. `body` is decompressed.
+    """A complete response of the tenant. `call` is the method, host and path of the request. `body` is decompressed.
 
-    The names of `headers` are in lower case.
-
-    `secrets` are the secrets of the run. Errors and parsed content never contain one of them.
+    The names of `headers` are in lower case. `secrets` are the secrets of the run. Errors and parsed content never
+    contain a secret of the run.
     """
 
     call: str
@@ -63,12 +68,13 @@ class TenantResponse:
     body: bytes
     secrets: Secrets = field(default_factory=Secrets, repr=False)
 
-    def json(self) -> Any:  # noqa: ANN401 - JSON; the callers parse it into values
+    def json(self) -> Any:  # noqa: ANN401 - the callers parse the JSON data
         """Return the parsed JSON of a successful response.
 
         Raises:
-            RateLimitedError, RefusedCallError, UnknownOutcomeError: depending on the status.
-            UnreadableError: if the body is not JSON, or contains a secret of the run. A plan would show the secret.
+            RateLimitedError, RefusedCallError, UnknownOutcomeError: depending on the status of the response.
+            UnreadableError: if the body is not JSON, or if the body contains a secret of the run. A plan would show
+                the secret.
         """
         if not httpx.codes.is_success(self.status):
             raise self.error_for_status()
@@ -81,7 +87,7 @@ class TenantResponse:
         return content
 
     def require_success(self) -> None:
-        """Check that the request succeeded. The content is not needed. Raises like `json`."""
+        """Check that the request succeeded, without returning the content. Raises the same errors as `json`."""
         if self.status != httpx.codes.NO_CONTENT:
             self.json()
 
@@ -108,7 +114,10 @@ class TenantResponse:
         return redacted(text, self.secrets)
 
     def _contains_secret(self, content: object) -> bool:
-        """Return whether a key or string contains a secret. The fields in SECRET_FIELDS are not searched."""
+        """Return whether a key or string in `content` contains a secret.
+
+        The fields in SECRET_FIELDS are not searched.
+        """
         if not self.secrets.may_occur_in(self.body.decode("utf-8", errors="replace")):
             return False
         rest = [content]
@@ -127,16 +136,17 @@ class TenantResponse:
 
 
 def redacted(text: str, secrets: Secrets) -> str:
-    """Remove secrets from text of a server or library, and truncate it."""
+    """Remove secrets from a text of a server or library, and truncate the text."""
     return secrets.redact(text[:MAX_SEARCHED_LENGTH])[:MAX_MESSAGE_LENGTH]
 
 
 async def exchange(http: httpx.AsyncClient, request: httpx.Request, secrets: Secrets) -> TenantResponse:
-    """Send `request` and return the complete response, whatever its status. Errors do not show `secrets`.
+    """Send `request` and return the complete response with any status. Errors do not contain `secrets`.
 
     Raises:
         NotSentError: if the request never reached the tenant.
-        UnknownOutcomeError: if the tenant may have received it, but the response is late, incomplete or too large.
+        UnknownOutcomeError: if the tenant may have received the request, but the response is late, incomplete or
+            too large.
     """
     call = f"{request.method} {request.url.netloc.decode()} {request.url.path}"
     try:
@@ -164,7 +174,7 @@ def _proxy_suffix(request: httpx.Request) -> str:
 
 
 async def _body(call: str, response: httpx.Response, secrets: Secrets) -> bytes:
-    """Read and decompress the body. Memory is bounded by the size limit and one chunk."""
+    """Read and decompress the body of a response. The size limit and the size of one chunk limit the use of memory."""
     encoding = response.headers.get("content-encoding", "identity").strip().lower()
     if encoding not in {"identity", "gzip"}:
         raise UnreadableError(
@@ -192,8 +202,8 @@ def _reason(error: Exception, secrets: Secrets) -> str:
 class Route:
     """The connection data of a tenant.
 
-    `credentials` is a function that returns them or raises ReconcilerError if they are missing. `transport` is set for
-    a sandbox inside this process.
+    `credentials` is a function that returns the credentials, or raises ReconcilerError if the credentials are missing.
+    `transport` is set for a sandbox inside this process.
     """
 
     base_url: str
@@ -205,10 +215,10 @@ class Route:
 async def open_http(
     base_url: str, *, transport: httpx.AsyncBaseTransport | None = None, connections: int = 1
 ) -> AsyncIterator[httpx.AsyncClient]:
-    """Open a client for `base_url` that does not follow redirects.
+    """Open an HTTP client for `base_url` that does not follow redirects.
 
     Raises:
-        ReconcilerError: if the environment names a proxy or certificates that httpx cannot use.
+        ReconcilerError: if the environment contains a proxy or certificates that httpx cannot use.
     """
     try:
         http = httpx.AsyncClient(
@@ -228,7 +238,7 @@ async def open_http(
 def _network_transport(base_url: str, connections: int) -> httpx.AsyncHTTPTransport:
     """Return a transport that uses the proxy from the environment.
 
-    The proxy is chosen here, because httpx fails on entries of NO_PROXY that it cannot parse.
+    reconciler chooses the proxy, because httpx fails on entries of NO_PROXY that httpx cannot parse.
     """
     return httpx.AsyncHTTPTransport(
         verify=trusted_certificates(),

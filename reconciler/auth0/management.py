@@ -1,6 +1,7 @@
-"""Requests to the Management API: authenticated, rate-limited, and repeated if that is safe.
+"""Requests to the Management API: authenticated, rate-limited, and repeated if a retry is safe.
 
-The requests that add an organization to a grant or remove it are here too, because they need rules of their own.
+This module also contains the requests that add an organization to a grant or remove an organization from a grant.
+Requests for the organizations of grants need special rules.
 """
 
 from collections.abc import Awaitable, Callable, Mapping
@@ -32,9 +33,9 @@ T = TypeVar("T")
 
 API = "/api/v2"
 DEFAULT_RATE_LIMIT_DELAY_SECONDS = (0.5, 2.0)
-"""The range of the delay after a 429 that does not request a delay."""
+"""The range of the delay in seconds, if a response with status 429 does not request a delay."""
 STATUSES_WITHOUT_EFFECT = frozenset({httpx.codes.UNAUTHORIZED, httpx.codes.TOO_MANY_REQUESTS})
-"""Statuses that the tenant returns before it executes a request."""
+"""The statuses that the tenant returns before it executes a request."""
 CORRELATION_HEADER = "X-Correlation-ID"
 
 
@@ -48,9 +49,9 @@ def accept_any_token(token: str) -> None:
 
 @dataclass(frozen=True, slots=True)
 class RequestContext:
-    """Callbacks of a write.
+    """The callbacks of a write request.
 
-    `correlation` is an id that appears in the tenant's logs. `before_send` is awaited right before each request.
+    `correlation` is an id that appears in the tenant's logs. `before_send` is awaited before each request is sent.
     `without_effect` is called after a request that certainly had no effect.
     """
 
@@ -64,7 +65,7 @@ NO_CONTEXT = RequestContext()
 
 @dataclass(frozen=True, slots=True)
 class ApiRequest:
-    """A request to the API. `path` is relative to /api/v2."""
+    """A request to the Management API. `path` is relative to /api/v2."""
 
     method: str
     path: str
@@ -76,8 +77,8 @@ class ApiRequest:
     def family(self) -> str:
         """The group of requests that share a rate limit.
 
-        Requests for the grants of an organization have one limit per method. Paths that start with `client-grants` have
-        no limit of their own.
+        Requests for the grants of an organization have one rate limit per method. Paths that start with `client-grants`
+        have no separate rate limit.
         """
         collection, *inner = self.path.split("/")
         return f"{self.method} {collection}/{inner[1]}" if inner[1:] and collection != WHOLE_TENANT else collection
@@ -89,7 +90,7 @@ class ApiRequest:
 
     @property
     def writes(self) -> bool:
-        """Whether the request may change something."""
+        """Whether the request may change the tenant."""
         return self.method != "GET"
 
 
@@ -97,7 +98,8 @@ class ApiRequest:
 class ClientOptions:
     """The rate limits and the retry policy of a client.
 
-    `token_limiter` limits the token requests. Tenants of a private cloud share it. None means a limiter of its own.
+    `token_limiter` limits the token requests. The tenants of a private cloud share a token limiter. If `token_limiter`
+    is None, the client has its own token limiter.
     """
 
     rate_options: RateOptions = field(default_factory=RateOptions)
@@ -106,10 +108,10 @@ class ClientOptions:
 
 
 class Management:
-    """Sends requests to a tenant's Management API.
+    """Sends requests to the Management API of a tenant.
 
-    `check_token` receives each access token before it is sent to the API and may refuse it with a ReconcilerError.
-    `secrets` are the secrets of the run. Fetched tokens are added to them.
+    `check_token` receives each access token before the token is sent to the API, and may refuse the token with a
+    ReconcilerError. `secrets` are the secrets of the run. Fetched tokens are added to `secrets`.
     """
 
     def __init__(
@@ -135,22 +137,22 @@ class Management:
         return self._tokens.current
 
     async def sign_in(self) -> None:
-        """Get an access token, if there is none yet. Raises like `call`."""
+        """Get an access token if the client has no token yet. Raises the same errors as `call`."""
         await self._token()
 
     def show_progress(self, text: str) -> None:
-        """Show a short text about the current request to a person who waits."""
+        """Show a short text about the current request to a waiting user."""
         self._retry_policy.progress(text)
 
     async def call(self, api_request: ApiRequest, parse_response: Callable[[TenantResponse], T]) -> T:
-        """Send a request and return the result of `parse_response` for its response.
+        """Send a request and return the result of `parse_response` for the response.
 
         A request that was not sent or was rate-limited is repeated. After an unknown outcome, only reads are repeated.
 
         Raises:
             RefusedCallError: if the tenant refuses the request.
-            NotSentError, RateLimitedError: after all attempts.
-            UnknownOutcomeError: after all attempts, or after one attempt for a write.
+            NotSentError, RateLimitedError: if all attempts fail.
+            UnknownOutcomeError: if all attempts of a read fail, or if the outcome of a write is unknown.
         """
         try:
             return await retry(
@@ -177,11 +179,11 @@ class Management:
         return parse_response(response)
 
     async def _token(self, refused: str = "") -> str:
-        """Return a token that `check_token` has accepted.
+        """Return an access token that `check_token` has accepted.
 
         Raises:
             ReconcilerError: if `check_token` refuses the first token. Nothing was written.
-            NoTokenError: if `check_token` refuses a later token, or no token can be fetched.
+            NoTokenError: if `check_token` refuses a later token, or if no token can be fetched.
         """
         token = await self._tokens.get(refused=refused)
         if token != self._checked_token:
@@ -250,7 +252,10 @@ class Associations:
         self._management = management
 
     async def count(self, organization: str) -> int | None:
-        """Return the number of grants of an organization, or None if it does not exist. Raises Auth0Error."""
+        """Return the number of grants of an organization, or None if the organization does not exist.
+
+        Raises Auth0Error.
+        """
         query = {"page": "0", "per_page": "1", "include_totals": "true"}
         try:
             return await self._management.call(ApiRequest("GET", _grants_of(organization), query), _total)
@@ -260,11 +265,11 @@ class Associations:
             return None
 
     async def add(self, organization: str, grant_id: str, context: RequestContext = NO_CONTEXT) -> None:
-        """Let an organization use a grant.
+        """Allow an organization to use a grant.
 
         Raises:
-            RefusedCallError: 409 if the organization already has the grant or the maximum number of grants. 404 if the
-                organization or the grant does not exist.
+            RefusedCallError: with status 409 if the organization already has the grant or the maximum number of
+                grants, and with status 404 if the organization or the grant does not exist.
             UnknownOutcomeError, NotSentError: as for every write.
         """
         call = ApiRequest("POST", _grants_of(organization), body={"grant_id": grant_id}, context=context)
@@ -274,7 +279,7 @@ class Associations:
         """Remove an organization from a grant.
 
         Raises:
-            RefusedCallError: 404 if the organization does not have the grant.
+            RefusedCallError: with status 404 if the organization does not have the grant.
             UnknownOutcomeError, NotSentError: as for every write.
         """
         path = f"{_grants_of(organization)}/{quote(grant_id, safe='')}"

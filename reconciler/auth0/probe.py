@@ -1,7 +1,7 @@
-"""The requests that `doctor` sends to a tenant. Failed requests are not repeated.
+"""Send the requests of the command `doctor` to a tenant. Failed requests are not repeated.
 
-The details of a connection come from `trace`, an extension of httpx. Its events are described in the documentation of
-httpcore.
+The details of a connection come from `trace`, an extension of httpx. The documentation of httpcore describes the events
+of this extension.
 """
 
 import ssl
@@ -26,7 +26,7 @@ ONCE = RetryPolicy(attempts=1)
 
 @dataclass(frozen=True, slots=True)
 class Certificate:
-    """The TLS version and the expiry of the tenant's certificate in UNIX seconds."""
+    """The TLS version of a connection, and the expiry of the tenant's certificate in UNIX seconds."""
 
     version: str
     expires: float
@@ -36,7 +36,7 @@ class Certificate:
 class FirstResponse:
     """The response to a request without credentials, with the times of sending and receiving on this machine.
 
-    `date` is the tenant's clock in whole seconds, or None. `certificate` is None without TLS.
+    `date` is the time of the tenant's clock in whole seconds, or None. `certificate` is None without TLS.
     """
 
     sent: float
@@ -54,7 +54,10 @@ class Probe:
         self._clock = clock
 
     async def send_first_request(self) -> FirstResponse:
-        """Send a request without credentials. Any status is accepted. Raises NotSentError, UnknownOutcomeError."""
+        """Send a request without credentials. Any status of the response is accepted.
+
+        Raises NotSentError or UnknownOutcomeError if no complete response is received.
+        """
         trace = _ConnectionTrace(self._clock)
         request = self._http.build_request("GET", LISTING, params={"take": "1"}, extensions={"trace": trace.record})
         response = await exchange(self._http, request, self._secrets)
@@ -63,14 +66,17 @@ class Probe:
         )
 
     async def token(self, credentials: Credentials) -> str:
-        """Fetch a token with `credentials`. Raises NoTokenError, or ReconcilerError if they cannot be used."""
+        """Fetch a token with `credentials`.
+
+        Raises NoTokenError, or ReconcilerError if the credentials cannot be used.
+        """
         return await TokenSource(credentials, self._post_form, ONCE, self._secrets).get()
 
     async def list_grants(self, token: str) -> tuple[TenantResponse, RateLimitHeaders]:
-        """Request one grant. Return the response, whatever its status, and its rate-limit headers.
+        """Request one grant. Return the response with any status, and the rate-limit headers of the response.
 
         Raises:
-            NotSentError, UnknownOutcomeError: if there is no complete response.
+            NotSentError, UnknownOutcomeError: if no complete response is received.
         """
         headers = {"Authorization": f"Bearer {token}"}
         request = self._http.build_request("GET", LISTING, params={"take": "1"}, headers=headers)
@@ -82,7 +88,7 @@ class Probe:
 
 
 class _ConnectionTrace:
-    """Records when a request is sent and which certificate the server has."""
+    """Records the time at which a request is sent, and the certificate of the server."""
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock
@@ -90,7 +96,7 @@ class _ConnectionTrace:
         self.certificate: Certificate | None = None
 
     async def record(self, event: str, info: dict[str, Any]) -> None:
-        """Record the time at which the headers are sent, and the certificate after the TLS handshake."""
+        """Record the time at which the request headers are sent, and the certificate after the TLS handshake."""
         if event.endswith("send_request_headers.started"):
             self.sent = self._clock()
         if event.endswith("start_tls.complete"):
@@ -98,6 +104,6 @@ class _ConnectionTrace:
 
 
 def _certificate(connection: ssl.SSLObject) -> Certificate:
-    """Return the certificate of a connection. The TLS handshake has already verified it."""
+    """Return the certificate of a connection. The TLS handshake has already verified the certificate."""
     shown = connection.getpeercert() or {}
     return Certificate(connection.version() or "TLS", float(ssl.cert_time_to_seconds(str(shown["notAfter"]))))

@@ -1,4 +1,7 @@
-"""Access tokens of one tenant and run, in memory only. They are fetched on first use and renewed before they expire."""
+"""Fetch the access tokens of one tenant for one run. Tokens exist in memory only.
+
+A token is fetched on first use and renewed before it expires.
+"""
 
 import asyncio
 import time
@@ -29,13 +32,16 @@ from reconciler.auth0.wire import count
 from reconciler.http.retry import AFTER_DEADLINE, RetryPolicy, retry
 from reconciler.redaction import Secrets
 
-TOKEN_PATH = "/oauth/token"  # noqa: S105 - a path, no secret
+TOKEN_PATH = "/oauth/token"  # noqa: S105 - this is a path, not a secret
 RENEWAL_MARGIN_SECONDS = 60.0
-"""Tokens are renewed this early, so that no request is sent with an expired token."""
+"""The time before expiry at which a token is renewed, in seconds. No request is sent with an expired token."""
 DEFAULT_LIFETIME_SECONDS = 86_400
-"""The lifetime if a response does not contain a valid lifetime. If the token expires earlier, a 401 renews it."""
+"""The lifetime of a token in seconds if the response contains no valid lifetime.
+
+If the token expires earlier, a response with status 401 causes the renewal.
+"""
 MAX_LIFETIME_SECONDS = 2_592_000
-"""Auth0 allows at most 30 days."""
+"""The maximum lifetime of a token in seconds. Auth0 allows at most 30 days."""
 
 Post = Callable[[str, dict[str, str]], Awaitable[TenantResponse]]
 """Sends a form to a path of the tenant and returns the response."""
@@ -48,9 +54,9 @@ class _CachedToken:
 
 
 class TokenSource:
-    """Provides tokens. Requests that need a new token at the same time share one fetch.
+    """Provides access tokens. Requests that need a new token at the same time share one token request.
 
-    Credentials, assertions and tokens are added to `secrets` before they are used.
+    Credentials, assertions and tokens are added to `secrets` before their first use.
     """
 
     def __init__(self, credentials: Credentials, post: Post, retry_policy: RetryPolicy, secrets: Secrets) -> None:
@@ -68,19 +74,21 @@ class TokenSource:
 
     @property
     def renewable(self) -> bool:
-        """Whether a new token can be fetched."""
+        """Whether reconciler can fetch a new token."""
         return self._credentials is not None
 
     @property
     def current(self) -> str:
-        """The last token, or "" before the first request."""
+        """The last access token, or an empty string before the first request."""
         return self._cached.token if self._cached else self._fixed_token
 
     async def get(self, refused: str = "") -> str:
-        """Return a token. `refused` is a token that the tenant refused. It is replaced if tokens can be fetched.
+        """Return an access token. `refused` is a token that the tenant refused.
+
+        The refused token is replaced if reconciler can fetch a new token.
 
         Raises:
-            NoTokenError: if the tenant does not issue one.
+            NoTokenError: if the tenant does not issue a token.
             ReconcilerError: if the credentials cannot be used.
         """
         if self._credentials is None:
@@ -127,7 +135,7 @@ def _form(credentials: ClientSecret | PrivateKey) -> dict[str, str]:
 
 
 def _advice(credentials: ClientSecret | PrivateKey, error: Auth0Error) -> str:
-    """Return the next step for the user after `error`, or "" if the cause is unknown."""
+    """Return the next step for the user after `error`, or an empty string if the cause is unknown."""
     names = credentials.prefix
     match error:
         case RefusedCallError(status=401):

@@ -17,19 +17,25 @@ from reconciler.core.plan import Update
 Json = Mapping[str, Any]
 
 MAX_TEXT_LENGTH = 2_048
-"""Characters. The longest text that Auth0 documents is the identifier of an API, with 600."""
+"""The maximum length of a text, in characters.
+
+The longest text that Auth0 documents is the identifier of an API, with 600 characters.
+"""
 MAX_ID_LENGTH = 512
 MAX_CURSOR_LENGTH = 2_048
-"""An id, an identifier and a cursor fit into a URL of 64 KB. Percent-encoding takes at most 12 bytes per character."""
+"""The maximum length of a cursor, in characters.
+
+An id, an identifier and a cursor fit into a URL of 64 KB. Percent-encoding takes at most 12 bytes per character.
+"""
 MAX_ITEMS = 10_000
-"""The limit for a list inside an entry. An API has at most a few thousand scopes."""
+"""The maximum number of items of a list inside an entry. An API has at most a few thousand scopes."""
 MAX_COUNT = 10**12
 API_OPERATION = "sapi"
 """The type of a log event for a successful operation of the Management API."""
 
 
-def parse(body: bytes) -> Any:  # noqa: ANN401 - JSON; the functions below parse its values
-    """Parse the JSON of a response.
+def parse(body: bytes) -> Any:  # noqa: ANN401 - the functions below parse the JSON data
+    """Parse the JSON body of a response.
 
     Raises:
         ValueError: if the body is not JSON in UTF-8, repeats a key, or is nested too deeply.
@@ -52,7 +58,7 @@ def _refuse(constant: str) -> NoReturn:
 
 
 def text(data: Json, name: str) -> str:
-    """Return a string that is not empty. Raises UnreadableError, like all functions below."""
+    """Return the non-empty string in the field `name`. This function and all functions below raise UnreadableError."""
     value = text_or_none(data, name)
     if not value:
         raise UnreadableError(f"a response of the tenant lacks {name}")
@@ -60,13 +66,13 @@ def text(data: Json, name: str) -> str:
 
 
 def text_or_none(data: Json, name: str, max_length: int = MAX_TEXT_LENGTH) -> str | None:
-    """Return a string, or None if the field is absent or null."""
+    """Return the string in the field `name`, or None if the field is absent or null."""
     value = data.get(name)
     return None if value is None else _text(value, name, max_length)
 
 
 def identifier(data: Json, name: str) -> str:
-    """Return an id that can be one segment of a URL path."""
+    """Return the id in the field `name`. The id must be valid as one segment of a URL path."""
     value = text(data, name)
     if len(value) > MAX_ID_LENGTH or value in {".", ".."} or any(unicodedata.category(each) == "Cc" for each in value):
         raise UnreadableError(f"a response of the tenant has an invalid {name}: {quote_text(value)}")
@@ -74,12 +80,12 @@ def identifier(data: Json, name: str) -> str:
 
 
 def flag(data: Json, name: str) -> bool:
-    """Return a boolean. The default is false."""
+    """Return the boolean in the field `name`, or false if the field is absent or null."""
     return bool(flag_or_none(data, name))
 
 
 def flag_or_none(data: Json, name: str) -> bool | None:
-    """Return a boolean, or None if the field is absent or null."""
+    """Return the boolean in the field `name`, or None if the field is absent or null."""
     value = data.get(name)
     if value is None or isinstance(value, bool):
         return value
@@ -87,7 +93,7 @@ def flag_or_none(data: Json, name: str) -> bool | None:
 
 
 def texts(data: Json, name: str) -> frozenset[str]:
-    """Return a set of strings. It is empty if the field is absent or null."""
+    """Return the set of strings in the field `name`. The set is empty if the field is absent or null."""
     values = data.get(name)
     if not values:
         return EMPTY_SET
@@ -101,7 +107,7 @@ def texts(data: Json, name: str) -> frozenset[str]:
 
 
 def objects(data: Json, name: str) -> list[Json]:
-    """Return a list of objects. It is empty if the field is absent or null."""
+    """Return the list of objects in the field `name`. The list is empty if the field is absent or null."""
     values = data.get(name) or []
     if not isinstance(values, list) or not all(isinstance(value, dict) for value in values):
         raise UnreadableError(f"a response of the tenant has a {name} that is not a list of objects")
@@ -111,13 +117,13 @@ def objects(data: Json, name: str) -> list[Json]:
 
 
 def count(data: object, name: str, maximum: int = MAX_COUNT) -> int | None:
-    """Return a whole number from 0 to `maximum`, or None for any other value."""
+    """Return the whole number from 0 to `maximum` in the field `name`, or None for any other value."""
     value = data.get(name) if isinstance(data, dict) else None
     return value if type(value) is int and 0 <= value <= maximum else None
 
 
 def cursor(page: Json, name: str) -> str:
-    """Return the cursor of the next page, or "" on the last page."""
+    """Return the cursor of the next page, or an empty string on the last page."""
     value = page.get(name)
     return "" if value is None else _text(value, name, MAX_CURSOR_LENGTH)
 
@@ -139,14 +145,16 @@ KNOWN_FIELDS = frozenset(
     {"id", "client_id", "default_for", "audience", "subject_type", "is_system", *(each.name for each in SETTINGS)}
 )
 MAX_UNKNOWN_FIELDS = 20
-"""The maximum number of unknown fields of a grant that a note lists."""
+"""The maximum number of unknown fields that a note about a grant lists."""
 
 
 def observed_grant(data: Json) -> ObservedGrant:
-    """Parse a client grant. Absent and null fields have their defaults. Unknown fields are ignored.
+    """Parse a client grant.
+
+    Absent and null fields get their default values. Unknown fields do not change the parsed grant.
 
     Raises:
-        UnreadableError: if an identifying field is missing or a field has the wrong type.
+        UnreadableError: if an identifying field is missing, or if a field has the wrong type.
     """
     identity = identifier(data, "id")
     key = _key(data, identity)
@@ -182,7 +190,7 @@ def _unknown_fields(data: Json) -> frozenset[str]:
 
 
 def application(data: Json) -> Application:
-    """Parse an application. Raises UnreadableError if it lacks its id."""
+    """Parse an application. Raises UnreadableError if the application has no id."""
     is_first_party = flag_or_none(data, "is_first_party")
     return Application(
         client_id=text(data, "client_id"),
@@ -209,7 +217,7 @@ def api(data: Json) -> Api:
 
 
 def organization(data: Json) -> Organization:
-    """Parse an organization. Raises UnreadableError if it lacks its id."""
+    """Parse an organization. Raises UnreadableError if the organization has no id."""
     return Organization(identifier(data, "id"), text_or_none(data, "name") or "")
 
 
@@ -218,10 +226,12 @@ GRANT_PATH = re.compile(r"/api/v2/client-grants(?:/(?P<id>[^/?]+))?/?")
 
 
 def log_event(data: Json) -> LogEvent:
-    """Parse an event of the logs. Only operations on client grants have more than a date.
+    """Parse an event of the tenant's logs.
 
-    The shape of `details` is documented for `sapi` events only. Missing details are empty. Raises UnreadableError if
-    the event has no valid date.
+    For an operation on another object than a client grant, parse only the date.
+
+    Auth0 documents the structure of `details` only for `sapi` events. A detail that the event lacks is an empty string.
+    Raises UnreadableError if the event has no valid date.
     """
     date = text(data, "date")
     if not DATE.match(date):
@@ -251,13 +261,13 @@ def _grant_key(data: Json) -> Key | None:
 
 
 def _object(data: Json, name: str) -> Json:
-    """Return an object inside a value, or an empty object."""
+    """Return the object in the field `name`, or an empty object."""
     value = data.get(name)
     return value if isinstance(value, dict) else {}
 
 
 def created_id(data: object, expected: ClientGrant) -> str:
-    """Return the id of the created grant.
+    """Return the id of the created grant in the response `data`.
 
     Raises:
         UnreadableError: if the response contains a different grant.
@@ -266,14 +276,15 @@ def created_id(data: object, expected: ClientGrant) -> str:
         raise UnreadableError("a response of the tenant is not an object")
     created = observed_grant(data)
     if created.grant.key != expected.key:
-        raise UnreadableError("the tenant responded with a different grant than the one to create")
+        raise UnreadableError("the tenant responded with a different grant than the requested grant")
     return created.id
 
 
 def create_body(grant: ClientGrant) -> dict[str, object]:
     """Return the body of POST /client-grants.
 
-    Default values are omitted, because some APIs refuse them. Auth0 requires `scope` unless all scopes are allowed.
+    Default values are omitted, because some APIs refuse default values. Auth0 requires `scope` unless all scopes are
+    allowed.
     """
     body: dict[str, object] = {}
     if grant.key.client_id is not None:
@@ -293,8 +304,8 @@ def create_body(grant: ClientGrant) -> dict[str, object]:
 def update_body(update: Update) -> dict[str, object]:
     """Return the body of PATCH /client-grants/{id} with the changed fields.
 
-    A change to `allow_all_scopes: true` sends no scopes, because Auth0 removes them. A change to
-    `allow_all_scopes: false` sends the scopes in the same request, so that the grant is never without scopes.
+    With a change to `allow_all_scopes: true`, the body contains no scopes, because Auth0 removes the scopes. With a
+    change to `allow_all_scopes: false`, the body contains the scopes, so that the grant is never without scopes.
     """
     after = update.after.grant
     body = {change.field: plain_value(getattr(after, change.field)) for change in update.fields}
@@ -306,9 +317,10 @@ def update_body(update: Update) -> dict[str, object]:
 
 
 def split_update(body: Mapping[str, object]) -> tuple[dict[str, object], dict[str, object]]:
-    """Split the body of a change to `allow_all_scopes: false`: everything except the scopes, and the scopes.
+    """Split the body of a change to `allow_all_scopes: false` into the scopes and all other fields.
 
-    Some tenants refuse both in one request. Between the two requests, the grant has no scopes. For other changes, the
+    The first part contains the other fields, and the second part contains the scopes. Some tenants refuse both parts in
+    one request. Between the two requests, the grant has no scopes. For a change without `allow_all_scopes: false`, the
     second part is empty.
     """
     if body.get("allow_all_scopes") is not False:

@@ -1,4 +1,4 @@
-"""Pure: add settings to the text of reconciler.yaml. All other lines stay as they are."""
+"""Pure: add settings to the text of reconciler.yaml. The existing settings and comments do not change."""
 
 from bisect import bisect
 from collections import Counter
@@ -15,10 +15,12 @@ INDENT = "  "
 
 
 def add_settings(text: str, additions: Mapping[str, Any]) -> str:
-    """Return the text with `additions`. Mappings are merged by key, and items are added to lists.
+    """Return the text of a YAML file with the settings in `additions` added.
+
+    Mappings are merged by key. New items are appended to existing lists.
 
     Raises:
-        NotEditableError: if the layout of the text does not allow it, or if a setting has another value.
+        NotEditableError: if the layout of the text cannot be edited, or if a setting already has a different value.
     """
     if not additions:
         return text
@@ -32,12 +34,16 @@ def add_settings(text: str, additions: Mapping[str, Any]) -> str:
     after = parse(changed.encode(), "")
     kept = not Counter(layout.comments) - Counter(read_layout(changed).comments) if not after.problems else False
     if not kept or after.data != merged(before.data, additions):
-        raise NotEditableError("its layout cannot be edited")
+        raise NotEditableError("the layout of the file cannot be edited")
     return changed
 
 
-def merged(data: Any, additions: Any) -> Any:  # noqa: ANN401 - the data of a YAML file
-    """Return `data` with `additions`. Raises NotEditableError if a value is already different."""
+def merged(data: Any, additions: Any) -> Any:  # noqa: ANN401 - parsed YAML data can have any type
+    """Return `data` merged with the settings in `additions`.
+
+    Raises:
+        NotEditableError: if a setting already has a different value.
+    """
     match data, additions:
         case dict(), dict():
             return {**data, **{name: merged(data.get(name), value) for name, value in additions.items()}}
@@ -47,16 +53,16 @@ def merged(data: Any, additions: Any) -> Any:  # noqa: ANN401 - the data of a YA
             return additions
         case _ if data == additions:
             return data
-    raise NotEditableError(f"it has another value than {scalar(str(additions))}")
+    raise NotEditableError(f"a setting already has a different value than {scalar(str(additions))}")
 
 
 def write_settings(additions: Mapping[str, Any]) -> str:
-    """Return the text of a new file with `additions`."""
+    """Return the text of a new YAML file with the settings in `additions`."""
     return "".join(f"{line}\n" for line in _block(additions, ""))
 
 
 class _SettingsEditor:
-    """Finds the edits that add settings to a text."""
+    """Finds the edits that add settings to the text of a YAML file."""
 
     def __init__(self, text: str) -> None:
         self._text = text
@@ -64,7 +70,7 @@ class _SettingsEditor:
         self._starts = [0, *accumulate(map(len, split_lines(text)))]
 
     def add(self, node: Node, additions: Mapping[str, Any]) -> Iterator[Edit]:
-        """Yield the edits that add settings to a mapping."""
+        """Yield the edits that add the settings in `additions` to the mapping `node`."""
         parts = {part.name: part for part in node.parts}
         missing: dict[str, Any] = {}
         for name, value in additions.items():
@@ -78,15 +84,15 @@ class _SettingsEditor:
                 self._require(part.node, "[")
                 yield from self._insert(part.node, value)
             elif part.node.text != value:
-                raise NotEditableError(f"{scalar(name)} has another value than {scalar(str(value))}")
+                raise NotEditableError(f"{scalar(name)} already has a different value than {scalar(str(value))}")
         if missing:
             yield from self._insert(node, missing)
 
     def _require(self, node: Node, bracket: str) -> None:
-        """Raise NotEditableError if a value is empty or has another type."""
+        """Raise NotEditableError if the value `node` is empty, or is not a mapping (`{`) or list (`[`) as required."""
         is_block = node.is_block and bool(node.parts) and bool(node.parts[0].name) == (bracket == "{")
         if not is_block and not self._text.startswith(bracket, node.start):
-            raise NotEditableError("a setting is empty or has another type; correct it")
+            raise NotEditableError("a setting is empty or has the wrong type; correct it")
 
     def _insert(self, node: Node, values: Mapping[str, Any] | list[Any]) -> Iterator[Edit]:
         if not node.is_block:
@@ -103,7 +109,7 @@ class _SettingsEditor:
 
 
 def _block(value: Mapping[str, Any] | list[Any], indent: str) -> Iterator[str]:
-    """Yield the lines of a mapping or list in block style. The items of lists are in flow style."""
+    """Yield the lines of a mapping or list in YAML block style. List items are written in flow style."""
     if isinstance(value, list):
         yield from (f"{indent}- {_flow(each)}" for each in value)
         return

@@ -1,6 +1,7 @@
 """Compile the JSON Schemas that users write under `policy`.
 
-jsonschema-rs checks them, because it can run patterns in linear time. A slow pattern must not block a run.
+The library jsonschema-rs validates the data, because the library can match patterns in linear time. A slow pattern must
+not block a run.
 """
 
 from collections.abc import Callable, Mapping
@@ -12,13 +13,13 @@ from reconciler.core.characters import quote_text
 
 REFERENCES = frozenset({"$ref", "$dynamicRef"})
 MAX_PATTERN_BYTES = 1_000_000
-"""The maximum size of a compiled pattern. The time to match a text grows with the size."""
+"""The maximum size of a compiled pattern, in bytes. The time to match a text grows with the size of the pattern."""
 MAX_MESSAGE_CHARACTERS = 200
 Path = tuple[str | int, ...]
 
 
 class NotASchemaError(Exception):
-    """A schema is invalid or not supported. `path` is the path of the invalid part."""
+    """A JSON Schema is invalid or uses an unsupported feature. `path` is the path of the invalid part in the schema."""
 
     def __init__(self, what: str, fix: str, path: Path = ()) -> None:
         super().__init__(what)
@@ -28,13 +29,15 @@ class NotASchemaError(Exception):
 
 
 def compile_schema(schema: Mapping[str, Any]) -> Callable[[Mapping[str, object]], bool]:
-    """Return a function that returns whether data is valid against `schema`. If the check fails, it returns False.
+    """Compile the JSON Schema `schema` into a function that validates data.
 
-    References are refused, so nothing is fetched and schemas cannot be circular.
+    The compiled function returns True if the data is valid. If the validation raises an error, the compiled function
+    returns False. A schema with references is refused. Without references, reconciler downloads no schema, and schemas
+    cannot be circular.
 
     Raises:
-        NotASchemaError: if `schema` is not a JSON Schema (2020-12), contains a reference, or contains a pattern that
-            cannot run in linear time.
+        NotASchemaError: if `schema` is not a JSON Schema (2020-12), contains a reference, or contains a pattern
+            that cannot run in linear time.
     """
     for path in _references(schema):
         raise NotASchemaError(f"references ({path[-1]}) are not followed", "copy the referenced schema here", path)
@@ -61,7 +64,9 @@ def _schema_error(error: ValidationError) -> NotASchemaError:
     path = tuple(error.instance_path)
     if isinstance(error.kind, ValidationErrorKind.Format) and error.kind.format == "regex":
         what = f"the pattern {quote_text(str(error.instance))} cannot run in linear time"
-        return NotASchemaError(what, "correct it; look-around, back-references and large counts do not work", path)
+        return NotASchemaError(
+            what, "correct the pattern; look-around, back-references and large counts do not work", path
+        )
     location = f"{'/'.join(map(str, path))}: " if path else ""
     reason = (
         error.message if len(error.message) <= MAX_MESSAGE_CHARACTERS else f"{error.message[:MAX_MESSAGE_CHARACTERS]}…"
@@ -70,7 +75,7 @@ def _schema_error(error: ValidationError) -> NotASchemaError:
 
 
 def count_patterns(node: object) -> int:
-    """Return the number of patterns in a schema."""
+    """Return the number of patterns (regular expressions) in a JSON Schema."""
     match node:
         case dict():
             named = node.get("patternProperties")
@@ -83,7 +88,7 @@ def count_patterns(node: object) -> int:
 
 
 def _references(node: object, path: Path = ()) -> list[Path]:
-    """Return the paths of references to other schemas."""
+    """Return the path of each `$ref` and `$dynamicRef` in a JSON Schema."""
     match node:
         case dict():
             found = [(*path, key) for key in node if key in REFERENCES]
@@ -95,7 +100,7 @@ def _references(node: object, path: Path = ()) -> list[Path]:
 
 
 def _plain(node: Any) -> Any:  # noqa: ANN401 - any JSON value
-    """Return a copy made of plain lists and dicts, because jsonschema-rs does not accept subclasses."""
+    """Return a copy of JSON data made of plain lists and dicts, because jsonschema-rs does not accept subclasses."""
     match node:
         case dict():
             return {key: _plain(value) for key, value in node.items()}

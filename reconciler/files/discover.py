@@ -1,7 +1,8 @@
-"""Find grant files and read them, within limits.
+"""Find and read grant files, with limits on type, size and depth.
 
-The files may come from the pull request of an unknown person. They must not make the run hang, read outside the folder,
-or fill the memory. So only small regular files are read. Other entries are problems.
+Grant files may come from the pull request of an unknown person. A malicious file must not make the run hang, give
+access to files outside the folder, or fill the memory. Only regular files of limited size are read. A grant file of
+another type or a larger size is reported as a problem.
 """
 
 import os
@@ -22,11 +23,11 @@ from reconciler.errors import ReconcilerError
 TO_HIDDEN_FOLDER = "leads to a hidden folder, which is not read"
 NOT_A_GRANT_FILE = "does not lead to a grant file (*.yaml, *.yml)"
 MAX_LINKS = 40
-"""The maximum number of links in a path. Linux has the same limit."""
+"""The maximum number of symbolic links that reconciler follows in one path. Linux also follows at most 40 links."""
 
 
 class LinkProblem(StrEnum):
-    """Why a link does not lead to a file in its folder."""
+    """The reasons why a symbolic link does not lead to a file in the grant folder."""
 
     OUT = "leads out of the folder"
     ABSOLUTE = "leads out of the folder (its target is an absolute path)"
@@ -35,14 +36,15 @@ class LinkProblem(StrEnum):
 
 
 def follow(path: str, text_of: Callable[[str], str | None], is_folder: Callable[[str], bool]) -> str | LinkProblem:
-    """Return the target of `path` after following all links. Both paths are relative to the folder and use `/`.
+    """Return the target of `path` after following all symbolic links.
 
-    No step may leave the folder, not even temporarily, because a git revision has no files outside the repository.
+    `path` and the target are relative to the grant folder and use `/`. A link must not leave the folder, not even
+    temporarily, because a git revision has no files outside the repository.
 
     Args:
         path: The path to follow.
-        text_of: Returns the text of the link at a path, or None if the path is not a link.
-        is_folder: Returns whether a path is a folder. It is needed because `missing/../x` has no target.
+        text_of: Returns the text of the symbolic link at a path, or None if the path is not a link.
+        is_folder: Returns whether a path is a folder, because the path `missing/../x` has no target.
     """
     resolved: list[str] = []
     remaining = path.split("/")[::-1]
@@ -72,36 +74,40 @@ def follow(path: str, text_of: Callable[[str], str | None], is_folder: Callable[
 
 
 def link_problem(name: str, what: str) -> Problem:
-    """Return the problem of the link `name`. `what` is a LinkProblem, TO_HIDDEN_FOLDER or NOT_A_GRANT_FILE."""
+    """Return the problem to report for the symbolic link `name`.
+
+    `what` is a LinkProblem, TO_HIDDEN_FOLDER or NOT_A_GRANT_FILE.
+    """
     kind = "folder" if what == TO_HIDDEN_FOLDER else "file"
-    return Problem(Source(name), f"this symbolic link {what}", f"replace it by the {kind} itself")
+    return Problem(Source(name), f"this symbolic link {what}", f"replace the link by the {kind} itself")
 
 
 SUFFIXES = (".yaml", ".yml")
 GRANT_LIKE_NAME = re.compile(r"\.(?:y[am]+l?|json)", re.IGNORECASE)
-"""Matches names that look like grant files: data.json, a.yaml.bak, a.yml~, a.yaml.disabled, a.ymal."""
+"""Matches a file name that looks like a grant file: data.json, a.yaml.bak, a.yml~, a.yaml.disabled, a.ymal."""
 SWAP_FILE = re.compile(r"\..*\.sw[a-p]")
-MAX_NAMED_FILES = 10  # per folder; a warning has the number of the other files
-MAX_HIDDEN_FILES = 10_000  # per hidden folder
+MAX_NAMED_FILES = 10  # maximum number of unread files per folder that are reported by name
+MAX_HIDDEN_FILES = 10_000  # maximum number of files that are examined per hidden folder
 MEGABYTE = 1_000_000
 MAX_BYTES = 5 * MEGABYTE
 MAX_LEVELS = 32
-"""The maximum depth of folders."""
-NO_WAIT = getattr(os, "O_NONBLOCK", 0)  # without it, opening a FIFO waits for a writer; does not exist on Windows
+"""The maximum number of nested folder levels. The grant folder has level 1."""
+NO_WAIT = getattr(os, "O_NONBLOCK", 0)
+"""With O_NONBLOCK, opening a FIFO does not wait for a writer. Windows lacks O_NONBLOCK."""
 
 
 def name_of(path: Path) -> str:
-    """Return the path for messages: not resolved, with `/`, on one line, in valid Unicode."""
+    """Return the path as shown in messages: not resolved, with `/`, on one line, in valid Unicode."""
     return visible(path.as_posix())
 
 
 def find(paths: Iterable[Path]) -> tuple[tuple[Path, ...], tuple[Problem, ...]]:
-    """Return the YAML files of `paths`, each once, and the problems of the search.
+    """Return the grant files in `paths` without duplicates, and the problems of the search.
 
-    A path can be a file or a folder. For a folder, return all `*.yaml` and `*.yml` files (in upper or lower case) in it
-    and its subfolders, sorted by name. Links are followed only within the folder and only to grant files. Hidden files
-    and folders are skipped. A skipped file whose name looks like a grant file gets a warning, because `--prune` would
-    delete its grants.
+    A path can be a file or a folder. The search in a folder includes its subfolders. The search returns all files named
+    `*.yaml` or `*.yml` (in upper or lower case), sorted by name. Symbolic links are followed only within the folder and
+    only to grant files. Hidden files and folders are skipped. A skipped file gets a warning if its name looks like a
+    grant file, because `--prune` would delete the grants of the skipped file.
 
     Raises:
         ReconcilerError: if one of `paths` does not exist.
@@ -111,7 +117,7 @@ def find(paths: Iterable[Path]) -> tuple[tuple[Path, ...], tuple[Problem, ...]]:
 
 
 def find_by_real_path(paths: Iterable[Path]) -> tuple[dict[str, Path], tuple[Problem, ...]]:
-    """Return the same as `find`, but with the files in a mapping by real path."""
+    """Return the same result as `find`, but with the files as a mapping from real path to path."""
     found: dict[str, Path] = {}
     problems: list[Problem] = []
     unread_files: list[_UnreadFiles] = []
@@ -132,28 +138,36 @@ def find_by_real_path(paths: Iterable[Path]) -> tuple[dict[str, Path], tuple[Pro
 
 
 def empty_folder_problems(paths: Iterable[Path]) -> Iterator[Problem]:
-    """Yield a problem for each readable folder in `paths` without a grant file."""
+    """Yield a problem for each readable folder in `paths` that contains no grant file."""
     for path in paths:
         if path.is_dir() and not any(map(_is_file_or_error, _in_folder(path, os.path.realpath(path), 1))):
             what = "this folder has no grant files (*.yaml, *.yml)"
-            fix = 'add one ("reconciler import" can write the tenant\'s grants; "grants: []" declares no grants)'
+            fix = (
+                'add a grant file ("reconciler import" can write the tenant\'s grants; "grants: []" declares no grants)'
+            )
             yield Problem(Source(name_of(path)), what, fix)
 
 
 @dataclass(frozen=True, slots=True)
 class _UnreadFiles:
-    """Files of one folder that look like grant files but are not read. A link or an argument may still name them."""
+    """Files of one folder that look like grant files but are skipped.
+
+    A skipped file is still read if a symbolic link or an argument leads to the file.
+    """
 
     paths: Sequence[Path]
 
 
 def _is_file_or_error(item: Path | Problem | _UnreadFiles) -> bool:
-    """Return whether an item is a grant file, or an error because a part of the folder is unreadable."""
+    """Return whether `item` is a grant file or a problem with the severity "error"."""
     return isinstance(item, Path) or (isinstance(item, Problem) and item.severity is Severity.ERROR)
 
 
 def _in_folder(folder: Path, root: str, level: int) -> Iterator[Path | Problem | _UnreadFiles]:
-    """Yield the files to read in `folder`. `root` is the real path of the top folder, which has level 1."""
+    """Yield the grant files, the skipped files and the problems in `folder`.
+
+    `root` is the real path of the top folder. The top folder has level 1.
+    """
     if level > MAX_LEVELS:
         yield Problem(Source(name_of(folder)), f"this folder is more than {MAX_LEVELS} levels deep", "move it up")
         return
@@ -187,41 +201,49 @@ def _is_yaml(path: Path) -> bool:
 
 
 def _looks_like_grants(path: Path) -> bool:
-    """Return whether the name looks like a grant file. Swap files of editors do not count."""
+    """Return whether the name of a file looks like a grant file. Swap files of editors are excluded."""
     return bool(GRANT_LIKE_NAME.search(path.name)) and not SWAP_FILE.fullmatch(path.name) and not path.is_dir()
 
 
 def _hidden_files(folder: Path) -> list[Path]:
-    """Return the first YAML files in a hidden folder and its subfolders. Links to folders are not followed."""
+    """Return the first YAML files in a hidden folder and its subfolders. Symbolic links to folders are not followed."""
     files = (Path(folder_path, name) for folder_path, _, names in os.walk(folder) for name in sorted(names))
     return sorted(islice(filter(_is_yaml, islice(files, MAX_HIDDEN_FILES)), MAX_NAMED_FILES + 1))
 
 
 def _warnings(paths: Sequence[Path]) -> Iterator[Problem]:
-    """Yield a warning for each of the first unread files of a folder, and one warning with the number of all."""
+    """Yield a warning for each of the first `MAX_NAMED_FILES` unread files of a folder.
+
+    If the folder has more unread files, yield another warning with the total number.
+    """
     for path in paths[:MAX_NAMED_FILES]:
         yield Problem(Source(name_of(path)), *_why_unread(path), Severity.WARNING)
     if len(paths) > MAX_NAMED_FILES:
-        what = f"{len(paths)} files here look like grants and are not read; the first {MAX_NAMED_FILES} are named"
+        what = (
+            f"{len(paths)} files in this folder look like grant files and are not read; "
+            f"the first {MAX_NAMED_FILES} have a warning each"
+        )
         yield Problem(Source(name_of(paths[0].parent)), what, "", Severity.WARNING)
 
 
 def _why_unread(path: Path) -> tuple[str, str]:
-    """Return why a file is not read, and what to do about it."""
+    """Return the reason why a file is not read, and the fix for the user."""
     if path.suffix.lower() == ".json":
-        fix = 'if it declares grants, move them to a *.yaml file ("reconciler import" can write them)'
+        fix = (
+            'if the file declares grants, move the grants to a *.yaml file ("reconciler import" can write grant files)'
+        )
         return "this is a JSON file, so it is not read", fix
     if not _is_yaml(path):
-        return "this file is not read: its name does not end in .yaml or .yml", "rename it if it declares grants"
+        return "this file is not read: its name does not end in .yaml or .yml", "rename the file if it declares grants"
     if path.name.startswith("."):
-        return "this file is hidden, so it is not read", "remove the dot from its name if it declares grants"
-    return "this file is in a hidden folder, so it is not read", "move it to another folder if it declares grants"
+        return "this file is hidden, so it is not read", "remove the dot from the file name if the file declares grants"
+    return "this file is in a hidden folder, so it is not read", "move the file to another folder if it declares grants"
 
 
 def _link(link: Path, root: str) -> Iterator[Path | Problem]:
-    """Yield the link if it leads to a grant file in `root`, otherwise a problem.
+    """Yield the symbolic link if its target is a grant file in `root`, otherwise yield a problem.
 
-    A link to a folder in `root` is skipped, because that folder is read anyway.
+    A link to a folder in `root` is skipped, because the search reads that folder anyway.
     """
     if not (link.is_dir() or _is_yaml(link)):
         return
@@ -241,7 +263,7 @@ def _link(link: Path, root: str) -> Iterator[Path | Problem]:
 
 
 def _text(root: str, path: str) -> str | None:
-    """Return the text of the link at a path below `root`, or None if the path is not a link."""
+    """Return the text of the symbolic link at `path` below `root`, or None if `path` is not a link."""
     try:
         return Path(root, path).readlink().as_posix()
     except OSError:
@@ -249,13 +271,13 @@ def _text(root: str, path: str) -> str | None:
 
 
 def read(path: Path, max_bytes: int = MAX_BYTES) -> bytes | Problem:
-    """Return the bytes of a file, or a problem if it is not regular, not readable, or larger than `max_bytes`."""
+    """Return the bytes of a file, or a problem if the file is not regular, not readable, or larger than `max_bytes`."""
     try:
         with open(path, "rb", opener=_opener) as file:
             return _content(file, path, max_bytes)
     except OSError as error:
         return Problem(
-            Source(name_of(path)), f"this file cannot be read ({error.strerror})", "check it and its permissions"
+            Source(name_of(path)), f"this file cannot be read ({error.strerror})", "check the file and its permissions"
         )
 
 
@@ -273,7 +295,7 @@ def _content(file: BinaryIO, path: Path, max_bytes: int) -> bytes | Problem:
 
 
 def too_large(source: Source, size: int, max_bytes: int) -> Problem:
-    """Return the problem of a file of `size` bytes if the limit is `max_bytes` bytes."""
+    """Return the problem to report for a file of `size` bytes that exceeds the limit of `max_bytes` bytes."""
     return Problem(
         source, f"this file has {size / MEGABYTE:,.1f} MB, more than {max_bytes / MEGABYTE:.0f} MB", "split it"
     )

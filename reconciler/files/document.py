@@ -1,4 +1,4 @@
-"""Pure: a YAML document as plain data, with the positions of keys and values."""
+"""Pure: represents a YAML document as plain data, with the line and column of each key and value."""
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -26,14 +26,17 @@ FLOAT = re.compile(r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?")
 
 FIRST_OF_NUMBERS = "-+.0123456789"
 FIRST_CHARACTERS = frozenset(FIRST_OF_NUMBERS + "~nNtTfF")
-"""A non-empty scalar that starts with another character is a string. Most scalars need no other check."""
+"""The first characters of numbers, booleans and null in YAML.
 
-MAX_CHARACTERS = 8 * 1024  # per scalar
-MAX_DIGITS = 64  # Python raises an error for more than 4,300 digits
+A YAML scalar that starts with a different character is a string.
+"""
+
+MAX_CHARACTERS = 8 * 1024  # maximum length of a scalar
+MAX_DIGITS = 64  # Python raises an error for a number with more than 4,300 digits
 
 
 def resolve(text: str) -> Scalar:
-    """Return the value of a plain scalar.
+    """Return the Python value of a plain YAML scalar.
 
     Raises:
         ValueError: if the scalar is a number with too many digits.
@@ -63,32 +66,38 @@ def _refuse_long(number: str) -> None:
 
 START: Mark = (1, 1)
 MAX_PROBLEMS = 1000
-"""The limit per file and per run. A malicious file could have millions of problems."""
+"""The maximum number of problems per file and per run. A malicious file could have millions of problems."""
 MAX_VALUES = 300_000
-"""The limit per file for keys, values, lists and mappings, because each takes hundreds of bytes of memory."""
+"""The maximum number of keys, values, lists and mappings per file. A parsed value takes hundreds of bytes of memory."""
 
 
 MarksOfKeys = dict[str, tuple[Mark, Mark]]
-"""The positions of each key and of its value."""
+"""Maps each key of a YAML mapping to the position of the key and the position of the value."""
 
 
 @dataclass(frozen=True, slots=True)
 class CollectionPositions:
-    """The positions of keys, values and items in a file, by the position of their mapping or sequence."""
+    """The positions of all keys, values and list items in a file.
+
+    The dictionary keys are the positions of the YAML mappings and sequences that contain the items.
+    """
 
     in_mappings: dict[Mark, MarksOfKeys] = field(default_factory=dict)
     in_sequences: dict[Mark, list[Mark]] = field(default_factory=dict)
 
 
 class PositionIndex:
-    """The positions in a file, computed on first use, because a file without problems does not need them."""
+    """The positions of keys, values and list items in a file, computed on first use.
+
+    A file without problems does not need the positions.
+    """
 
     def __init__(self, find: Callable[[], CollectionPositions]) -> None:
         self._find = find
 
     @cached_property
     def found(self) -> CollectionPositions:
-        """All positions of the file."""
+        """The positions of all keys, values and list items in the file."""
         return self._find()
 
 
@@ -96,7 +105,7 @@ NO_POSITIONS = PositionIndex(CollectionPositions)
 
 
 class ValuePositions(Mapping[str, Mark]):
-    """The positions of the values of a mapping, computed on first use."""
+    """The position of each value of a YAML mapping, computed on first use."""
 
     __slots__ = ("_mapping",)
 
@@ -113,7 +122,7 @@ class ValuePositions(Mapping[str, Mark]):
         return len(self._mapping.marks)
 
 
-# The values have type Any because a schema describes them.
+# The values of a YAML mapping have the type Any because a JSON Schema describes the values.
 class YamlMapping(dict[str, Any]):
     """A YAML mapping with its own position `mark` and the positions of its keys and values."""
 
@@ -125,16 +134,16 @@ class YamlMapping(dict[str, Any]):
 
     @property
     def marks(self) -> MarksOfKeys:
-        """The positions of each key and its value."""
+        """The line and column of each key and of each value in the file."""
         return self._positions.found.in_mappings.get(self.mark, {})
 
     @property
     def value_marks(self) -> ValuePositions:
-        """The position of each value."""
+        """The line and column of each value in the file."""
         return ValuePositions(self)
 
     def marks_within(self, name: str) -> Iterable[Mark]:
-        """Return the positions of the items in the list `name`, or nothing if the value is not a list."""
+        """Return the positions of the items in the list `name`, or no positions if `name` is not a list."""
         items = self.get(name)
         return items.item_marks if isinstance(items, YamlList) else ()
 
@@ -150,7 +159,7 @@ class YamlList(list[Any]):
 
     @property
     def item_marks(self) -> list[Mark]:
-        """The position of each item."""
+        """The line and column of each list item in the file."""
         return self._positions.found.in_sequences.get(self.mark, [])
 
 
@@ -159,14 +168,14 @@ Node = YamlMapping | YamlList | Scalar
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """A parsed file.
+    """A parsed YAML file.
 
     Attributes:
         file: The name of the file.
-        data: The data, or None if the reader stopped early.
-        text: The text, to show the line of a problem.
-        problems: All problems.
-        is_complete: Whether the reader reached the end.
+        data: The parsed data, or None if the reader stopped before the end of the file.
+        text: The text of the file, used to show the line of a problem.
+        problems: The problems that the reader found in the file.
+        is_complete: Whether the reader reached the end of the file.
         values: The number of values that the YAML parser has read.
     """
 
@@ -179,9 +188,10 @@ class Document:
 
 
 def mark_of(data: object, path: Sequence[str | int], *, key: bool = False) -> Mark:
-    """Return the position of the node at `path` (keys and indexes), or with `key` the position of its key.
+    """Return the position of the value at `path` in the file.
 
-    If the path does not exist, return the position of the last existing node on it.
+    `path` consists of mapping keys and list indexes. With `key`, return the position of the key instead of the value.
+    If a part of the path does not exist, return the position of the last existing value on the path.
     """
     mark = data.mark if isinstance(data, YamlMapping | YamlList) else START
     for step in path:
@@ -199,5 +209,5 @@ def mark_of(data: object, path: Sequence[str | int], *, key: bool = False) -> Ma
 
 
 def too_many_problems(file: str) -> Problem:
-    """Return the problem of a file with too many problems."""
+    """Return the problem to report for a file with too many problems."""
     return Problem(Source(file), f"this file has {MAX_PROBLEMS:,} problems or more", "correct these first")

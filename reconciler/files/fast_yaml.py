@@ -1,8 +1,8 @@
-"""Pure: a fast reader for grant files with a simple layout, such as those that `import` writes.
+"""Pure: a fast reader for grant files with a simple layout, for example the files that `import` writes.
 
-The reader supports a small subset of YAML in which each line can be parsed on its own. Parsed lines are cached. The
-YAML parser reads all other files and all files with errors. For files in the subset, the fast reader returns the same
-data and positions as the parser.
+The fast reader supports a subset of YAML in which each line can be parsed on its own. Parsed lines are cached. The YAML
+parser reads the files that the fast reader does not support, and all files with errors. For a supported file, the fast
+reader and the YAML parser return the same data and positions.
 """
 
 import re
@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from reconciler.files.document import FIRST_CHARACTERS, PositionIndex, Scalar, YamlList, YamlMapping, resolve
 
-WORD = r"[\w./$@()+;=&-]+(?::[\w./$@()+;=&-]+)*"  # a colon at the end would make it a key
+WORD = r"[\w./$@()+;=&-]+(?::[\w./$@()+;=&-]+)*"  # a colon at the end would make the word a key
 WORD_IN_BLOCK = WORD.replace("@", "@{},")
 PLAIN = rf"(?![-@&]){WORD}(?: {WORD})*"
 PLAIN_IN_BLOCK = rf"(?![-@{{}},&]){WORD_IN_BLOCK}(?: {WORD_IN_BLOCK})*"
@@ -31,15 +31,18 @@ BLANK_LINE = re.compile(rf"(?: *{COMMENT})?")
 ITEMS_OF_LIST = re.compile(ITEM_OF_LIST)
 
 GRANT, FIELD, ITEM = 3, 5, 7
-"""The column (from 1) of the first field of a grant, of its other fields, and of the items in a list."""
+"""The columns (from 1) of the first field of a grant, of the other fields, and of the items in a list."""
 CACHED_LINES = 4096
-"""Cache size, in lines."""
+"""The maximum number of parsed lines in the cache."""
 MAX_LINE_CHARACTERS = 1024
-"""Longer lines are left to the parser, so that the cache stays small."""
+"""The maximum length of a line for the fast reader.
+
+The YAML parser reads files with longer lines, so that the cache of the fast reader stays small.
+"""
 
 
 class FastLine(NamedTuple):
-    """A parsed line: a key, a value, or both. A key without a value starts a list."""
+    """A parsed line of a YAML file: a key, a value, or both. A key without a value starts a list."""
 
     column: int
     key: str = ""
@@ -51,17 +54,20 @@ GRANTS_LINE = FastLine(0, "grants")
 
 
 class _NotInSubsetError(ValueError):
-    """The fast reader does not support a line, so the YAML parser must read the file."""
+    """The fast reader does not support a line of the file, so the YAML parser must read the file."""
 
 
 def read_fast(text: str, positions: PositionIndex) -> YamlMapping | None:
-    """Return the data of a file, or None if the parser must read the file. `positions` is the index of the file."""
+    """Return the data of a grant file, or None if the YAML parser must read the file.
+
+    `positions` is the position index of the file.
+    """
     *texts, last = text.split("\n")
     lines = enumerate(map(_line, texts), 1)
     try:
         number, first = next((each for each in lines if each[1] is not IGNORED_LINE), (1, IGNORED_LINE))
         grants = _grants(lines, positions) if first is GRANTS_LINE and not last else None
-    except ValueError:  # not in the subset, or a number with too many digits
+    except ValueError:  # a line is not supported, or a number has too many digits
         return None
     if not grants:
         return None
@@ -72,7 +78,7 @@ def read_fast(text: str, positions: PositionIndex) -> YamlMapping | None:
 
 
 def _grants(lines: Iterable[tuple[int, FastLine]], positions: PositionIndex) -> YamlList | None:
-    """Return the list of grants from numbered lines, or None if one of its lists is empty."""
+    """Return the list of grants in the numbered lines, or None if a list in a grant is empty."""
     grants, grant = YamlList(positions=positions), YamlMapping()
     lists, items = list[YamlList](), None
     for number, (column, key, value) in lines:

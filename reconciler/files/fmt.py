@@ -1,8 +1,9 @@
-"""Pure: sort a grant file. Only the order changes, and every comment is kept.
+"""Pure: sort a grant file. Sorting changes only the order and keeps every comment.
 
-A comment moves with the value on its line or with the value below it. A comment that is indented deeper than the next
-line moves with the value above it. Blank lines between sorted items stay in place. A comment at the top of a list stays
-there if a blank line separates it from the first item.
+A comment on the line of a value moves with that value. A comment on a separate line moves with the value below the
+comment. A comment that is indented deeper than the next line moves with the value above the comment. Blank lines
+between sorted items stay in place. A comment at the top of a list stays at the top if a blank line separates the
+comment from the first item.
 """
 
 import json
@@ -24,7 +25,7 @@ BLOCK_HEADER = re.compile(r"(?P<style>[|>])[+-]?(?P<indent>\d?)[+-]?")
 
 
 class NodeKind(Enum):
-    """The kind of a node. It decides how the parts of the node are sorted."""
+    """The kind of a node in a grant file. The kind determines how the parts of the node are sorted."""
 
     FILE = auto()
     GRANTS = auto()
@@ -34,7 +35,7 @@ class NodeKind(Enum):
 
 
 def sort_file(text: str, file: str) -> str | Problem:
-    """Return the text of a valid grant file in canonical order. `file` is its name.
+    """Return the text of a valid grant file in canonical order. `file` is the name of the file.
 
     If the sorted text would declare other grants or lose a comment, return a problem instead.
     """
@@ -49,12 +50,17 @@ def sort_file(text: str, file: str) -> str | Problem:
         before = read_layout(ended)
     ordered = "".join(_Lines(_sort_flow(ended, before.root, NodeKind.FILE, 0, len(ended))).ordered())
     if not _is_equivalent(text, ordered) or Counter(read_layout(ordered).comments) != Counter(before.comments):
-        return Problem(Source(file), "this layout cannot be sorted", "write each key and each item on its own line")
+        return Problem(
+            Source(file), "a file with this layout cannot be sorted", "write each key and each item on its own line"
+        )
     return text if ordered == ended else ordered
 
 
 def _add_last_line_end(text: str, root: Node) -> str:
-    """Add a line end to the text. If the text ends in a block scalar, make its header strip the line end."""
+    """Return the text with a line end added.
+
+    If the text ends with a block scalar, the header of the block scalar is changed to strip the added line end.
+    """
     last = root
     while last.parts:
         last = last.parts[-1].node
@@ -65,13 +71,13 @@ def _add_last_line_end(text: str, root: Node) -> str:
 
 
 def _in_order(node: Node, kind: NodeKind) -> bool:
-    """Return whether a node and all nodes in it are sorted."""
+    """Return whether a node and all nested nodes are in canonical order."""
     order = _order(kind, node.parts)
     return order == sorted(order) and all(_in_order(part.node, _kind(kind, part)) for part in node.parts)
 
 
 def _kind(outer: NodeKind, part: LayoutPart) -> NodeKind:
-    """Return the kind of the node in `part`, which belongs to a node of the kind `outer`."""
+    """Return the kind of the node in `part`. `outer` is the kind of the node that contains `part`."""
     match outer:
         case NodeKind.FILE if part.name == "grants":
             return NodeKind.GRANTS
@@ -84,7 +90,7 @@ def _kind(outer: NodeKind, part: LayoutPart) -> NodeKind:
 
 
 def _order(kind: NodeKind, parts: Sequence[LayoutPart]) -> list[int]:
-    """Return the indexes of the parts of a node in canonical order. The sort is stable."""
+    """Return the indexes of `parts` in canonical order. The sort is stable."""
     match kind:
         case NodeKind.GRANTS:
             sort_keys = [grant_order({each.name: _text(each.node) for each in part.node.parts}) for part in parts]
@@ -98,14 +104,14 @@ def _order(kind: NodeKind, parts: Sequence[LayoutPart]) -> list[int]:
 
 
 def _text(node: Node) -> str:
-    """Return the text of a scalar, or of the first item of a list."""
+    """Return the text of a scalar, or the text of the first item of a list."""
     return node.text or (node.parts[0].node.text if node.parts else "")
 
 
 def _sort_flow(text: str, node: Node, kind: NodeKind, start: int, end: int) -> str:
     """Return `text` from `start` to `end` with the flow collections in `node` sorted.
 
-    Separators stay in place. A flow collection with a comment is not sorted.
+    Separators between items stay in place. A flow collection with a comment is not sorted.
     """
     if not node.parts:
         return text[start:end]
@@ -119,7 +125,7 @@ def _sort_flow(text: str, node: Node, kind: NodeKind, start: int, end: int) -> s
 
 
 class _Lines:
-    """The lines of a text. Sorts its block collections."""
+    """Sorts the block collections of a YAML text line by line."""
 
     def __init__(self, text: str) -> None:
         self._lines = split_lines(text)
@@ -127,11 +133,14 @@ class _Lines:
         self._root = read_layout(text).root
 
     def ordered(self) -> list[str]:
-        """Return the lines with all block collections sorted."""
+        """Return the lines of the text with all block collections sorted."""
         return self._value(self._root, NodeKind.FILE, 0, len(self._lines))
 
     def _value(self, node: Node, kind: NodeKind, begin: int, end: int) -> list[str]:
-        """Return the sorted lines of `node`, which spans the lines from `begin` to before `end`."""
+        """Return the sorted lines of `node`.
+
+        The lines of `node` begin at the index `begin` and end before the index `end`.
+        """
         if not node.is_block:
             return self._lines[begin:end]
         first = self._line(node.parts[0].start)
@@ -169,7 +178,7 @@ class _Lines:
 
 @dataclass(frozen=True, slots=True)
 class _Slot:
-    """A part of a block collection: blank lines, then comments, then its own lines."""
+    """A part of a block collection: the blank lines before the part, the comments, and the lines of the part."""
 
     blank_lines: list[str]
     comments: list[str]
@@ -179,7 +188,7 @@ class _Slot:
 def _split(between: list[str], column: int) -> tuple[int, int]:
     """Split the lines between two parts into comments of the first part, blank lines, and comments of the second part.
 
-    Return the end of the first group and the end of the second group.
+    Return the index after the comments of the first part and the index after the blank lines.
     """
     indented = ((index, len(each) - len(each.lstrip(" \t"))) for index, each in enumerate(between) if each.strip())
     blank = next((index for index, indent in indented if indent <= column), len(between))
@@ -190,7 +199,10 @@ def _split(between: list[str], column: int) -> tuple[int, int]:
 
 
 def _arrange(slots: list[_Slot], ordered: list[_Slot], column: int) -> list[str]:
-    """Return the lines of `ordered`. Blank lines and the text before the first part stay where they are in `slots`."""
+    """Return the lines of the parts in `ordered`.
+
+    Blank lines and the text before the first part keep the positions that they have in `slots`.
+    """
     before = slots[0].lines[0][:column]
     outer = before[: len(before) - len(before.lstrip())]
     lines: list[str] = []
@@ -210,8 +222,8 @@ def _is_equivalent(before: str, after: str) -> bool:
     return not second.problems and _declared_content(first.data) == _declared_content(second.data)
 
 
-def _declared_content(data: Any) -> tuple[object, ...]:  # noqa: ANN401 - the data of a valid file
-    """Return the content of a grant file in a form that does not depend on the order in the file."""
+def _declared_content(data: Any) -> tuple[object, ...]:  # noqa: ANN401 - parsed YAML data can have any type
+    """Return the content of a grant file in a form that does not depend on the order of grants, fields and items."""
     grants = sorted(
         json.dumps({name: _without_order(name, value) for name, value in item.items()}, sort_keys=True)
         for item in data["grants"]

@@ -1,4 +1,4 @@
-"""Read every version of the grant files in the history of the checkout."""
+"""Read all versions of the grant files in the git history of the checkout."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -17,7 +17,7 @@ from reconciler.git.repository import GitError, Repository
 from reconciler.git.revision import FOLDER, LINK, SUBMODULE, Revision, TreeEntry, resolve_revision
 
 MAX_VERSIONS = 100_000
-"""The maximum number of different versions of grant files."""
+"""The maximum number of different versions of grant files in the history."""
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -26,9 +26,9 @@ class GrantHistory:
     """The history of the grant files.
 
     Attributes:
-        declared: The grants that each commit declares, the oldest commit first. The last step has the files of HEAD
-            that no commit in the list changed.
-        unread: The versions that could not be read, as `file in commit (reason)`.
+        declared: The grants that each commit declares, the oldest commit first. The first step contains the files
+            as they were before the first commit.
+        unread: The versions that reconciler could not read, in the form `file in commit (reason)`.
     """
 
     declared: DeclaredHistory = field(default_factory=DeclaredHistory)
@@ -36,7 +36,7 @@ class GrantHistory:
 
 
 def read_history(repository: Repository, path: Path, since: str | None = None) -> GrantHistory:
-    """Return the declarations in every version of the grant files at `path`, in HEAD's first-parent history.
+    """Return the declarations in all versions of the grant files at `path`, along HEAD's first-parent history.
 
     Args:
         repository: The repository of the checkout.
@@ -44,8 +44,8 @@ def read_history(repository: Repository, path: Path, since: str | None = None) -
         since: The revision where the history starts, or None for the whole history.
 
     Raises:
-        GitError: if the clone is shallow or lacks an object, if `since` is not an ancestor of HEAD, or if the history
-            is too large.
+        GitError: if the clone is shallow or lacks an object, if `since` is not an ancestor of HEAD, or if the
+            history is too large.
     """
     folder = repository.path_of(path)
     head = resolve_revision(repository, "HEAD")
@@ -59,7 +59,10 @@ def read_history(repository: Repository, path: Path, since: str | None = None) -
 
 
 def _unchanged_files(head: Revision, folder: str, commits: Sequence[HistoryCommit]) -> Iterator[FileChange]:
-    """Yield the files of HEAD that no commit changed. They exist only if the history starts at a revision."""
+    """Yield the files of HEAD that no commit of the history changed.
+
+    Unchanged files exist only if the history starts at a revision.
+    """
     changed = {change.path for commit in commits for change in commit.changes}
     found = head.find(folder)
     if not isinstance(found, TreeEntry) or found.mode != FOLDER:
@@ -73,7 +76,7 @@ def _unchanged_files(head: Revision, folder: str, commits: Sequence[HistoryCommi
 def _first_step(
     commits: Sequence[HistoryCommit], unchanged: Sequence[FileChange], reader: "_VersionReader"
 ) -> HistoryStep:
-    """Return the files before the first commit: unchanged files, and each changed file before its first change."""
+    """Return the files before the first commit: the unchanged files, and the first version of each changed file."""
     before: dict[str, FileChange] = {change.path: change for change in unchanged}
     for commit in commits:
         for change in commit.changes:
@@ -99,7 +102,10 @@ def _steps(commits: Sequence[HistoryCommit], reader: "_VersionReader") -> Iterat
 
 
 def _day(time: int) -> str:
-    """Return the day of a time in seconds, in UTC. Anybody can write any time into a commit."""
+    """Return the UTC date of a Unix time, or "date unknown".
+
+    The author of a commit can set the commit time to any value.
+    """
     try:
         return (EPOCH + timedelta(seconds=time)).strftime("%Y-%m-%d")
     except OverflowError:
@@ -107,7 +113,7 @@ def _day(time: int) -> str:
 
 
 class _VersionReader:
-    """Parses each distinct version of a file once."""
+    """Parses each distinct version of a grant file once."""
 
     def __init__(self, head: Revision, folder: str) -> None:
         self._head = head
@@ -117,7 +123,7 @@ class _VersionReader:
         self.unread: dict[str, None] = {}
 
     def load(self, changes: Sequence[FileChange]) -> None:
-        """Read and parse the versions before and after the changes. Raises GitError."""
+        """Read and parse the file versions before and after `changes`. Raises GitError."""
         wanted: dict[str, str] = {}
         for change in changes:
             for mode, identity in (
@@ -139,7 +145,10 @@ class _VersionReader:
             self._versions[entry.object] = self._parse(content, wanted[entry.object])
 
     def version(self, path: str, mode: str, identity: str, commit: str) -> FileVersion:
-        """Return what a version of a file declares. `commit` names the version if it could not be read."""
+        """Return the grants that a version of a file declares.
+
+        `commit` names the commit in the report about unreadable versions.
+        """
         if mode == NO_FILE:
             return FileVersion(path, {})
         if mode in {LINK, SUBMODULE}:

@@ -17,17 +17,17 @@ COMMENT = re.compile("#[^\n\r]*")
 BLOCK_HEADER = re.compile(r"[|>](?P<indicators>[-+0-9]*)[ \t]*(?P<comment>#[^\n\r]*)?")
 """The first line of a block scalar. It may contain a comment."""
 PROSE_KEYS = frozenset({"description", "reason"})
-"""Keys whose values are free text for people."""
+"""The keys with values that are free text for people."""
 VARIABLES_KEY = "variables"
-"""The key of the variables. A variable can have the name of a key in PROSE_KEYS."""
+"""The key of the variables. A variable can have the same name as a key in PROSE_KEYS."""
 
 
 @dataclass(frozen=True, slots=True)
 class Node:
-    """A value with its span in the text, from `start` to before `end`.
+    """A YAML value with its span in the text, from `start` to before `end`.
 
-    `text` is the value of a scalar. `parts` is the content of a collection. With `is_block`, each part has its own
-    lines (block style). Otherwise, the parts are between brackets (flow style).
+    `text` is the value of a scalar. `parts` are the items or key-value pairs of a collection. If `is_block` is true,
+    each part has its own lines (block style). If `is_block` is false, the parts are between brackets (flow style).
     """
 
     start: int
@@ -39,7 +39,10 @@ class Node:
 
 @dataclass(frozen=True, slots=True)
 class LayoutPart:
-    """An item of a list, or a value with its key `name`. `start` is the position of the hyphen or the key."""
+    """An item of a list, or a key-value pair with the key `name`.
+
+    `start` is the position of the hyphen or of the key.
+    """
 
     start: int
     node: Node
@@ -48,27 +51,34 @@ class LayoutPart:
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """The root node of a text and the comments."""
+    """The root value of a YAML text, and the comments in the text."""
 
     root: Node
     comments: tuple[str, ...]
 
 
 def read_layout(text: str) -> Layout:
-    """Return the layout of the only document in `text`."""
+    """Return the layout of `text`, which contains one YAML document."""
     reader = _LayoutReader(text)
     root = reader.document()
     return Layout(root, tuple(reader.comments()))
 
 
 def split_lines(text: str) -> list[str]:
-    """Split `text` into lines at LF. Each line keeps its end. The strict loader has refused all other line ends."""
+    """Split `text` into lines at LF and keep the line ends.
+
+    The strict loader refuses all other line ends except CRLF.
+    """
     return StringIO(text, newline="\n").readlines()
 
 
 @dataclass(slots=True)
 class _Collection:
-    """A collection whose end was not read yet. `name` is its own key, and `key` is the key of the value after it."""
+    """A YAML collection whose end has not been read yet.
+
+    `name` is the key of the collection itself. `key` is the last key in the collection, until the value of the key is
+    read.
+    """
 
     name: str
     is_mapping: bool
@@ -76,9 +86,9 @@ class _Collection:
 
 
 def find_name_spans(text: str) -> list[tuple[int, int]]:
-    """Return the spans of all keys and values except descriptions and reasons.
+    """Return the spans of all keys and values except the values of `description` and `reason`.
 
-    If the text is not valid YAML, the spans before the first error are returned.
+    If the text is not valid YAML, return the spans before the first error.
     """
     spans: list[tuple[int, int]] = []
     open_collections = [_Collection("", is_mapping=False)]
@@ -89,7 +99,10 @@ def find_name_spans(text: str) -> list[tuple[int, int]]:
 
 
 def _add_span(event: Event, open_collections: list[_Collection], spans: list[tuple[int, int]], text: str) -> None:
-    """Add the span of a scalar to `spans` unless it is a value of PROSE_KEYS. `open_collections` is a stack."""
+    """Add the span of a scalar to `spans`, unless the scalar is the value of a key in PROSE_KEYS.
+
+    `open_collections` is the stack of the collections that enclose the scalar.
+    """
     if isinstance(event, CollectionEndEvent):
         open_collections.pop()
         return
@@ -108,22 +121,22 @@ def _add_span(event: Event, open_collections: list[_Collection], spans: list[tup
 
 
 class _LayoutReader:
-    """Builds nodes from events. Recursion is safe because the loader has limited the nesting."""
+    """Builds nodes from YAML events. Recursion is safe because the loader limits the depth of nesting."""
 
     def __init__(self, text: str) -> None:
         self._text = text
         self._next = yaml.parse(text, Loader=PARSER).__next__
         self._scalar_bounds = [0]
-        """The start of the text, followed by the start and end of each scalar."""
+        """The start position of the text, followed by the start and end positions of each scalar."""
 
     def document(self) -> Node:
-        """Return the document's node."""
-        self._next()  # the start of the stream
-        self._next()  # the start of the document
+        """Return the root node of the YAML document."""
+        self._next()  # skip the start of the stream
+        self._next()  # skip the start of the document
         return self._node(self._next())
 
     def comments(self) -> list[str]:
-        """Return all comments. A comment starts at a `#` outside of scalars."""
+        """Return all comments of the text. A comment starts at a `#` outside of scalars."""
         outside = [*self._scalar_bounds, len(self._text)]
         pieces = (self._text[start:end] for start, end in zip(outside[::2], outside[1::2], strict=True))
         return [found.group().rstrip() for piece in pieces for found in COMMENT.finditer(piece)]
@@ -141,7 +154,7 @@ class _LayoutReader:
         header = BLOCK_HEADER.match(source)
         if not header or "+" in header.group("indicators"):
             return node
-        return Node(start, start + len(source.rstrip()), node.text)  # without the blank lines after it
+        return Node(start, start + len(source.rstrip()), node.text)  # without the blank lines after the scalar
 
     def _collection(self, event: CollectionStartEvent, *, is_mapping: bool) -> Node:
         parts: list[LayoutPart] = []
@@ -157,7 +170,10 @@ class _LayoutReader:
         return Node(_span(event)[0], end, "", is_block, tuple(parts))
 
     def _hyphen(self, start: int) -> int:
-        """Return the position of the hyphen before the item at `start`, which is usually on the same line."""
+        """Return the position of the hyphen before the item at `start`.
+
+        The hyphen is usually on the same line as the item.
+        """
         position = start - 1
         while self._text[position] == " ":
             position -= 1
@@ -165,12 +181,12 @@ class _LayoutReader:
 
     @cached_property
     def _hyphens(self) -> list[int]:
-        """The positions of all hyphens, computed only if needed, because scanning all tokens is slow."""
+        """The positions of all hyphens in the text, computed on first use because scanning all tokens is slow."""
         tokens = yaml.scan(self._text, Loader=PARSER)
         return [_span(token)[0] for token in tokens if isinstance(token, BlockEntryToken)]
 
 
 def _span(event: Event | Token) -> tuple[int, int]:
-    """Return the start and end of an event."""
+    """Return the start and end position of a YAML event in the text."""
     start, end = event.start_mark, event.end_mark
     return (start.index, end.index) if start and end else (0, 0)

@@ -1,17 +1,17 @@
 """Parse YAML into plain data with positions, and report problems. Only this module and layout.py use PyYAML.
 
 The loader builds the data from the events of PyYAML's parser. PyYAML's own constructors are not safe for untrusted
-files: they drop duplicate keys without an error, expand aliases to gigabytes, read `no` as false, and crash on deep
-nesting.
+files. The constructors drop duplicate keys without an error, expand aliases to gigabytes, read `no` as false, and crash
+on deep nesting.
 
 The loader refuses characters that mislead a reviewer of a file:
 
-- Editors, Git and GitHub end a line at LF and CRLF only. YAML also ends a line at a lone CR, U+0085, U+2028 and U+2029,
-  so text that looks like a comment could declare a grant.
+- Editors, Git and GitHub end a line at LF and CRLF only. YAML also ends a line at a lone CR, U+0085, U+2028 and U+2029.
+  Therefore, text that looks like a comment could declare a grant.
 - Invisible characters make different names look the same.
-- Some characters change the direction of text, so that a line is shown in another order.
+- Some characters change the direction of text, so that the characters of a line are shown in another order.
 
-A file can still contain these characters as escapes in double quotes.
+A file can still contain these characters as escape sequences in double quotes.
 """
 
 import re
@@ -81,19 +81,22 @@ from reconciler.files.yaml_messages import (
 
 LINE_ENDS = frozenset("\r\x85\u2028\u2029")
 MISREAD_CLASS = r"\x85\u2028\u2029\0-\x08\x0b\x0c\x0e-\x1f\x7f-\x84\x86-\x9f\ufffe\uffff"
-"""Line ends that editors do not know, and characters that YAML does not allow (YAML 1.2, chapter 5.1)."""
+"""Line ends that editors do not recognize, and characters that YAML does not allow (YAML 1.2, chapter 5.1)."""
 MISREAD = re.compile(rf"[{MISREAD_CLASS}]|\r(?!\n)")
 SUSPECT = re.compile(rf"[\r{MISREAD_CLASS}{character_class(INVISIBLE)}]")
-"""One character class, because `re` searches it quickly. It also matches the CR of a CRLF, which is valid."""
+"""One character class for all suspect characters, because `re` searches a single class quickly.
+
+The character class also matches the CR of a CRLF, although a CRLF is valid.
+"""
 
 
 def is_misread(text: str) -> bool:
-    """Return whether the YAML parser would refuse the text, or count its lines in another way than an editor."""
+    """Return whether the YAML parser would refuse the text, or would find other line ends than an editor."""
     return bool(MISREAD.search(text))
 
 
 def raw_character_problems(text: str, file: str) -> tuple[Problem, ...]:
-    """Return a problem for each character of `text` that must be written as an escape, up to MAX_PROBLEMS."""
+    """Return a problem for each character of `text` that must be written as an escape sequence, up to MAX_PROBLEMS."""
     problems = _problems(text, file)
     first = tuple(islice(problems, MAX_PROBLEMS))
     return (*first, too_many_problems(file)) if next(problems, None) else first
@@ -122,8 +125,8 @@ def _is_within(spans: Sequence[tuple[int, int]], index: int) -> bool:
 
 
 def _message(char: str) -> tuple[str, str]:
-    """Return what is wrong with a character, and what to do."""
-    name, written = character_name(char), f'write it as "{escape_for_yaml(char)}" in double quotes'
+    """Return the description of the problem with a character, and the fix."""
+    name, written = character_name(char), f'write the character as "{escape_for_yaml(char)}" in double quotes'
     if char == "\r":
         return f"{name} without a line feed is a line break only in YAML", f"end lines with LF or CRLF, or {written}"
     if char in LINE_ENDS:
@@ -136,23 +139,24 @@ def _message(char: str) -> tuple[str, str]:
         return f"{name} looks like an ordinary space", f"write a space, or {written}"
     else:
         what = f"{name} is invisible"
-    return what, f"remove it, or {written}"
+    return what, f"remove the character, or {written}"
 
 
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 MERGE_KEY = "<<"
 MAX_ESCAPE_CHARACTERS = 10  # d83d\ude80
-CORE_TAGS = "tag:yaml.org,2002:"  # written as !!
+CORE_TAGS = "tag:yaml.org,2002:"  # the namespace of the tags that a file writes with !!
 
 
 class _StopError(Exception):
-    """Raised when reading cannot continue. The last problem in the list gives the reason."""
+    """Stops the reading of a document. The last reported problem is the reason."""
 
 
 def parse(data: bytes, file: str) -> Document:
-    """Return the document in `data`. Problems use `file` as the name.
+    """Return the YAML document in `data`. Problems contain `file` as the file name.
 
-    The data of an empty file is None. This is not a problem here, because the schema decides whether it is valid.
+    The data of an empty file is None. An empty file is not a problem for the loader, because the schema decides whether
+    the file may be empty.
     """
     data = data.removeprefix(BYTE_ORDER_MARK)
     try:
@@ -177,7 +181,7 @@ def _parse_fast(text: str, file: str) -> Document | None:
 
 
 def _parse_with_problems(raw_problems: tuple[Problem, ...], text: str, file: str) -> Document:
-    """Return a document with the problems of its characters, followed by the problems that the parser finds."""
+    """Return the document with the problems of its raw characters, followed by the problems that the parser finds."""
     if is_misread(text):
         return Document(file, None, text, raw_problems, is_complete=False)
     parsed = parse_by_events(text, file)
@@ -185,10 +189,10 @@ def _parse_with_problems(raw_problems: tuple[Problem, ...], text: str, file: str
 
 
 def parse_by_events(text: str, file: str) -> Document:
-    """Return the document in `text`, read with PyYAML instead of the fast reader."""
+    """Return the YAML document in `text`, read with PyYAML instead of the fast reader."""
     try:
         reader = _DocumentReader(text, file, PositionIndex(partial(_read_positions, text, file)))
-    except yaml.YAMLError as error:  # the pure Python parser checks all characters in its constructor
+    except yaml.YAMLError as error:  # the constructor of the pure Python parser checks all characters
         return Document(file, None, text, (_syntax_problem(error, text, file),), is_complete=False)
     try:
         root = reader.document()
@@ -201,7 +205,10 @@ def parse_by_events(text: str, file: str) -> Document:
 
 
 def _read_positions(text: str, file: str) -> CollectionPositions:
-    """Read a valid file again and return its positions. Recording them at the first reading would take 20 % longer."""
+    """Read a valid file a second time and return the positions of keys, values and list items.
+
+    Recording the positions at the first reading would take 20 % longer.
+    """
     recorded = CollectionPositions()
     _DocumentReader(text, file, NO_POSITIONS, recorded).document()
     return recorded
@@ -210,7 +217,7 @@ def _read_positions(text: str, file: str) -> CollectionPositions:
 class _DocumentReader:
     """Builds a document from the events of the YAML parser.
 
-    Recursion is safe because nesting is limited to MAX_LEVELS.
+    Recursion is safe because the depth of nesting is limited to MAX_LEVELS.
     """
 
     def __init__(
@@ -224,12 +231,12 @@ class _DocumentReader:
         self.values = 0
 
     def document(self) -> Node:
-        """Return the data of the only document."""
-        self._next()  # the start of the stream
+        """Return the data of the YAML document in the text."""
+        self._next()  # skip the start of the stream
         if isinstance(self._next(), StreamEndEvent):
             return None
         root = self._value(self._next(), 1)
-        self._next()  # the end of the document
+        self._next()  # skip the end of the document
         if isinstance(end := self._next(), DocumentStartEvent):
             self._stop(end, "a second document starts here", "write each document to a separate file")
         return root
@@ -260,7 +267,7 @@ class _DocumentReader:
         try:
             return resolve(text)
         except ValueError as error:
-            self._report(event, str(error), "put it in quotes if it is text")
+            self._report(event, str(error), "put the number in quotes if it is text")
             return text
 
     def _mapping(self, event: MappingStartEvent, level: int) -> YamlMapping:
@@ -292,9 +299,11 @@ class _DocumentReader:
         return sequence
 
     def _key(self, event: Event, mapping: YamlMapping, events: list[Event]) -> str | None:
-        """Return the key, or None if it is not allowed. The caller still reads its value to find problems.
+        """Return the key, or None if the key is not allowed.
 
-        `events` contains the events of the previous keys of the mapping, each followed by the event of its value.
+        The caller always reads the value of the key to find problems.
+
+        `events` contains an event for each previous key of the mapping, followed by the event of the value of that key.
         """
         if not isinstance(event, ScalarEvent):
             if isinstance(event, AliasEvent):
@@ -329,7 +338,9 @@ class _DocumentReader:
             self._report(event, f"anchors ({quote_text('&' + event.anchor)}) are not allowed", "remove it")
         if event.tag is not None:
             tag = event.tag.replace(CORE_TAGS, "!!")
-            self._report(event, f"tags ({quote_text(tag)}) are not allowed", "remove it, and put strings in quotes")
+            self._report(
+                event, f"tags ({quote_text(tag)}) are not allowed", "remove the tag, and put strings in quotes"
+            )
 
     def _stop_at_alias(self, event: Event) -> NoReturn:
         anchor = event.anchor if isinstance(event, AliasEvent) else ""
@@ -347,18 +358,18 @@ class _DocumentReader:
 
 
 def _mark(event: Event) -> Mark:
-    """Return the start of an event, with line and column counted from 1."""
+    """Return the start of a YAML event as a line and a column, both counted from 1."""
     mark = event.start_mark
     return (mark.line + 1, mark.column + 1) if mark else START
 
 
 def _end_position(text: str) -> Mark:
-    """Return the position after `text`."""
+    """Return the position (line and column) of the end of `text`."""
     return text.count("\n") + 1, len(text) - text.rfind("\n")
 
 
 def _syntax_problem(error: yaml.YAMLError, text: str, file: str) -> Problem:
-    """Return the problem of a syntax error."""
+    """Return the problem to report for a YAML syntax error."""
     if not isinstance(error, yaml.MarkedYAMLError):
         return Problem(Source(file), *explain(str(error).partition("\n")[0], ""))
     message = error.problem or str(error)

@@ -1,4 +1,4 @@
-"""Pure: explain violations of a schema to the author of a file."""
+"""Pure: explain schema violations to the author of a file."""
 
 import json
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
@@ -33,7 +33,10 @@ PAIR = 2
 
 @dataclass(frozen=True, slots=True)
 class SchemaViolation:
-    """The value `found` at `path` violates a keyword of `schema`. `expected` is the value of the keyword."""
+    """A violation of a JSON Schema: the value `found` at `path` violates the keyword `keyword` of `schema`.
+
+    `expected` is the value of the keyword in the schema.
+    """
 
     keyword: str
     expected: Any
@@ -43,12 +46,12 @@ class SchemaViolation:
 
     @property
     def sentence(self) -> str:
-        """The message in the schema (what is wrong, a semicolon, what to do), or an empty string."""
+        """The error message in the schema, or an empty string. The message has the form `PROBLEM; FIX`."""
         return str(self.schema.get("errorMessage", ""))
 
     @property
     def name(self) -> str:
-        """The name of the invalid value for messages."""
+        """The name of the invalid value, as shown in messages."""
         names = [quote_text(step) for step in self.path if isinstance(step, str)]
         name = names[-1] if names else "the file"
         return name if not self.path or isinstance(self.path[-1], str) else f"an item of {name}"
@@ -56,7 +59,10 @@ class SchemaViolation:
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
-    """What is wrong with the node at `path`, or with its key if `on_key` is true, and what to do."""
+    """An explanation of a problem with the value at `path`, and the fix.
+
+    If `on_key` is true, the problem is reported at the position of the key instead of the value.
+    """
 
     what: str
     fix: str
@@ -65,7 +71,7 @@ class Explanation:
 
 
 def explain(violation: SchemaViolation) -> Iterator[Explanation]:
-    """Yield the explanations of a violation. Two violations may have the same explanation."""
+    """Yield the explanations of a schema violation. Two violations may have the same explanation."""
     special = SPECIAL.get(violation.keyword)
     if special:
         yield from special(violation)
@@ -78,7 +84,7 @@ def explain(violation: SchemaViolation) -> Iterator[Explanation]:
 
 
 def _alternatives(violation: SchemaViolation) -> Iterator[Explanation]:
-    """Explain a violation of `oneOf`, which usually requires exactly one of several keys."""
+    """Explain a violation of `oneOf`. The keyword `oneOf` usually requires exactly one of several keys."""
     if not all(branch.keys() == {"required"} for branch in violation.expected):
         what, fix = _generic(violation)
         yield Explanation(what, fix, violation.path)
@@ -108,7 +114,7 @@ OTHER_KEYS: Mapping[str, str] = {
     **dict.fromkeys(("organization", "orgs"), "organizations"),
     **dict.fromkeys(("comment", "name", "reason"), "description"),
 }
-"""Keys that users of the dashboard or of other tools write, with our keys."""
+"""Maps common keys of the Auth0 dashboard and of other tools to the keys of grant files."""
 SECRET_KEYS = frozenset({"client_secret", "api_token", "access_token", "private_key", "token", "secret", "password"})
 
 
@@ -117,20 +123,26 @@ def _unknown_keys(violation: SchemaViolation) -> Iterator[Explanation]:
     for name in violation.found:
         if name not in known:
             fix = _other_key(name, known) or did_you_mean(name, known)
-            fix = fix or f"the keys here are {join_words(list(known), 'and')}"
+            fix = fix or f"the allowed keys are {join_words(list(known), 'and')}"
             yield Explanation(f"the key {quote_text(name)} is unknown", fix, (*violation.path, name), on_key=True)
 
 
 def _other_key(name: str, known: Collection[str]) -> str:
-    """Return our key for the key of another tool, or the place of credentials, or an empty text."""
+    """Return the fix for an unknown key, or an empty string.
+
+    The fix contains the right key for a key of another tool, or the right place for credentials.
+    """
     if name.lower() in SECRET_KEYS:
-        return "remove it: credentials come from the environment, such as AUTH0_CLIENT_SECRET"
+        return "remove the key: credentials come from environment variables such as AUTH0_CLIENT_SECRET"
     ours = OTHER_KEYS.get(name.lower(), "")
     return f"write {quote_text(ours)} instead" if ours in known else ""
 
 
 def _is_under_other_name(name: str, found: Iterable[str]) -> bool:
-    """Return whether a missing key is present under the name of another tool, which is a problem of its own."""
+    """Return whether a missing key is present under the name of another tool.
+
+    The key of the other tool is reported as a separate problem.
+    """
     return any(OTHER_KEYS.get(each.lower()) == name for each in found)
 
 
@@ -142,7 +154,7 @@ def _missing_keys(violation: SchemaViolation) -> Iterator[Explanation]:
 
 
 def _repeated_items(violation: SchemaViolation) -> Iterator[Explanation]:
-    """Explain each repeated string of a list."""
+    """Yield an explanation for each repeated string in a list."""
     seen: set[str] = set()
     for index, item in enumerate(violation.found):
         if isinstance(item, str):
@@ -162,7 +174,10 @@ def _wrong_type(violation: SchemaViolation) -> tuple[str, str]:
 
 
 def _without_space(violation: SchemaViolation) -> str:
-    """Return how to write an item like `read: invoices`, which YAML reads as a mapping, otherwise an empty text."""
+    """Return the fix for a list item like `read: invoices`, or an empty string for another value.
+
+    YAML reads the item `read: invoices` as a mapping.
+    """
     is_item = bool(violation.path) and isinstance(violation.path[-1], int)
     if not is_item or not isinstance(violation.found, dict) or len(violation.found) != 1:
         return ""
@@ -187,7 +202,7 @@ def _describe(found: object) -> str:
 
 
 def _how_to_start(violation: SchemaViolation) -> str:
-    """Return how to start the file if its root is invalid, otherwise an empty string."""
+    """Return how to start the file if the root of the data is invalid, otherwise return an empty string."""
     required = violation.schema.get("required", [])
     return f'start it with "{required[0]}:"' if required and not violation.path else ""
 
@@ -222,7 +237,7 @@ def _too_long(violation: SchemaViolation) -> tuple[str, str]:
 
 
 def _too_few(violation: SchemaViolation) -> tuple[str, str]:
-    return f"{violation.name} is an empty list", "write an item, or remove it"
+    return f"{violation.name} is an empty list", "write an item, or remove the key"
 
 
 def _too_many(violation: SchemaViolation) -> tuple[str, str]:
@@ -238,8 +253,11 @@ def _too_large(violation: SchemaViolation) -> tuple[str, str]:
 
 
 def _generic(violation: SchemaViolation) -> tuple[str, str]:
-    """Explain a keyword that has no message in PLAIN."""
-    return f'{violation.name} violates the rule "{violation.keyword}" of its schema', "compare it with the schema"
+    """Explain a violation of a keyword that has no message in PLAIN."""
+    return (
+        f'{violation.name} violates the rule "{violation.keyword}" of its schema',
+        "compare the value with the schema",
+    )
 
 
 SPECIAL: dict[str, Callable[[SchemaViolation], Iterator[Explanation]]] = {
@@ -248,7 +266,7 @@ SPECIAL: dict[str, Callable[[SchemaViolation], Iterator[Explanation]]] = {
     "required": _missing_keys,
     "uniqueItems": _repeated_items,
 }
-"""Keywords whose violations are reported at another node than the invalid one."""
+"""The functions for keywords with a special report position, for example the position of an unknown key."""
 
 PLAIN: dict[str, Callable[[SchemaViolation], tuple[str, str]]] = {
     "enum": _not_a_choice,
@@ -263,7 +281,7 @@ PLAIN: dict[str, Callable[[SchemaViolation], tuple[str, str]]] = {
 
 
 def explain_violations(data: Node | Mapping[str, Any], schema: Mapping[str, Any], file: str) -> tuple[Problem, ...]:
-    """Return every violation of `schema` in `data`, ordered by line."""
+    """Return a problem for each violation of `schema` in `data`, ordered by line."""
     findings = list(islice(_findings(data, schema), MAX_PROBLEMS))
     problems = {_problem(finding, data, file) for finding in findings}
     if len(findings) == MAX_PROBLEMS:
@@ -294,7 +312,10 @@ def _violation(error: ValidationError) -> SchemaViolation:
 
 
 def _unique_texts(_: Validator, unique: bool, items: object, __: object) -> Iterator[ValidationError]:  # noqa: FBT001 - jsonschema's protocol
-    """Implement `uniqueItems` for strings. The implementation in jsonschema takes quadratic time for mixed lists."""
+    """Implement the keyword `uniqueItems` for strings.
+
+    The implementation in jsonschema takes quadratic time for lists of mixed types.
+    """
     if unique and isinstance(items, list):
         texts = [item for item in items if isinstance(item, str)]
         if len(set(texts)) < len(texts):
@@ -302,7 +323,7 @@ def _unique_texts(_: Validator, unique: bool, items: object, __: object) -> Iter
 
 
 def _items(checker: Any, items: Any, found: object, schema: Mapping[str, Any]) -> Iterator[ValidationError]:  # noqa: ANN401 - jsonschema's protocol
-    """Implement `items` with a quick check per item, so that jsonschema visits only invalid items."""
+    """Implement the keyword `items` with a fast check per item, so that jsonschema visits only invalid items."""
     if not isinstance(items, dict) or "prefixItems" in schema:
         yield from Draft202012Validator.VALIDATORS["items"](checker, items, found, schema)
     elif isinstance(found, list):
@@ -319,5 +340,8 @@ _Checker: type[Validator] = extend(  # type: ignore[no-untyped-call] # the stubs
 
 @lru_cache(maxsize=16)
 def validator(schema: str) -> Validator:
-    """Return the validator for a schema in JSON. Cached, because building one takes longer than checking a file."""
+    """Return the validator for a JSON Schema that is given as JSON text.
+
+    The validator is cached, because building a validator takes longer than checking a file.
+    """
     return _Checker(json.loads(schema))

@@ -1,7 +1,7 @@
-"""Pure: explain common mistakes in files with problems: conflict markers, missing spaces, syntax of other tools.
+"""Pure: explain common mistakes in invalid files: conflict markers, missing spaces, and syntax of other tools.
 
-The parser and the schema report such a mistake at another line, or as several problems. Here, each mistake is one
-problem at its own line.
+The parser and the schema report a common mistake at the wrong line, or as several problems. This module reports each
+mistake as one problem at the line of the mistake.
 """
 
 import re
@@ -14,26 +14,32 @@ from reconciler.core.problems import Problem, Severity, Source, errors
 from reconciler.files.layout import read_layout
 
 KEYWORD = re.compile(r"(?P<quote>##|@@)(?P<name>[A-Za-z0-9_]+)(?P=quote)")
-"""Matches a keyword of auth0-deploy-cli."""
+"""Matches a keyword of auth0-deploy-cli, for example `##ENV##` or `@@SCOPES@@`."""
 CONFLICT = re.compile(r"^(?:<{7}|\|{7}|={7}|>{7})(?: .*)?\r?$", re.MULTILINE)
 CONFLICT_START = re.compile(r"^<{7}(?: (?P<name>.*))?\r?$", re.MULTILINE)
 MAX_CHARACTERS = 50_000
-"""Larger files are not searched for missing spaces, because each attempt parses the file again."""
+"""The maximum length of a file that is searched for missing spaces.
+
+Larger files are not searched for missing spaces, because each attempt parses the file again.
+"""
 MAX_ATTEMPTS = 8
 TEXT_NOT_MAPPING = "is text, not a mapping"
-"""The end of the schema's message for `- client:Billing`."""
+"""The end of the message that the schema check reports for the list item `- client:Billing`."""
 
 
 @dataclass(frozen=True, slots=True)
 class CheckResult:
-    """Whether a file was parsed to its end, and its problems."""
+    """The problems of a file, and whether the parser reached the end of the file."""
 
     is_complete: bool
     problems: tuple[Problem, ...]
 
     @property
     def quality(self) -> tuple[int, int, int]:
-        """The sort key: a later syntax error is better, and so are fewer problems."""
+        """The sort key for comparing check results.
+
+        A later syntax error, or a smaller number of problems, means a better result.
+        """
         if self.is_complete:
             return (1, 0, -len(errors(self.problems)))
         return (0, max((problem.source.line for problem in self.problems), default=0), 0)
@@ -41,9 +47,10 @@ class CheckResult:
 
 @dataclass(frozen=True, slots=True)
 class ForeignSyntax:
-    """Syntax of another tool. `is_whole_file` means that all of the file belongs to the tool.
+    """The syntax of another tool. `is_whole_file` means that the whole file belongs to the other tool.
 
-    `{found}` in the messages is replaced by the matched text, and `{name}` by the group `name`.
+    In the messages, `{found}` is replaced by the matched text, and `{name}` is replaced by the group `name` of the
+    pattern.
     """
 
     pattern: re.Pattern[str]
@@ -60,31 +67,31 @@ FOREIGN: tuple[ForeignSyntax, ...] = (
     ForeignSyntax(
         _key("clientGrants"),
         "this is a file of auth0-deploy-cli",
-        'import it (reconciler import --from deploy-cli FILE), or write the grants under "grants:"',
+        'import the file (reconciler import --from deploy-cli FILE), or write the grants under "grants:"',
         is_whole_file=True,
     ),
     ForeignSyntax(
         re.compile(r"^\s*(?P<name>resource|data|removed|moved|module|provider)\b[^#\n:]*\{\s*$"),
-        "this is the configuration of Terraform",
+        "this is a Terraform configuration",
         "write the state to a file (terraform show -json > state.json), and import it (reconciler import --from "
         "terraform state.json)",
         is_whole_file=True,
     ),
     ForeignSyntax(
         KEYWORD,
-        "{found} is a keyword of auth0-deploy-cli, which is not replaced here",
+        "{found} is a keyword of auth0-deploy-cli, and reconciler does not replace keywords",
         'write "${{{name}}}" and define it under variables in reconciler.yaml, or "@{name}" and define it under '
         "scope_sets",
     ),
     ForeignSyntax(
         _key("id"),
-        "a grant has no id here: its holder, its API and its subject type identify it",
+        "a grant in a file has no id: application, API and subject type identify the grant",
         "remove this line",
     ),
     ForeignSyntax(
         _key("AUTH0_ALLOW_DELETE"),
         "{name} is a setting of auth0-deploy-cli",
-        "remove it: reconciler deletes only with --prune-removed or --prune",
+        "remove the setting: reconciler deletes only with --prune-removed or --prune",
     ),
     ForeignSyntax(
         _key(r"AUTH0_KEYWORD_REPLACE_MAPPINGS"),
@@ -102,14 +109,14 @@ FOREIGN: tuple[ForeignSyntax, ...] = (
 def explain_mistakes(
     text: str, file: str, found: CheckResult, schema: Mapping[str, Any], check: Callable[[str], CheckResult]
 ) -> tuple[Problem, ...]:
-    """Return the problems of a file, with common mistakes explained at their own lines.
+    """Return the problems of a file. Each common mistake is explained at the line of the mistake.
 
     Args:
         text: The text of the file.
         file: The name of the file.
         found: The problems that the parser and the schema found.
         schema: The schema of the file.
-        check: Parses and validates another text.
+        check: Parses and validates a changed version of the text.
     """
     if conflicts := tuple(_conflicts(text, file)):
         return conflicts
@@ -129,9 +136,10 @@ def explain_mistakes(
 
 
 def keyword_comments(text: str, file: str) -> Iterator[Problem]:
-    """Yield a warning for each comment after a value that is a keyword of auth0-deploy-cli, such as `Portal ##ENV##`.
+    """Yield a warning for each keyword of auth0-deploy-cli that YAML reads as a comment after a value.
 
-    `text` is a valid file. YAML reads such a keyword as a comment, so the value lacks its end.
+    `text` is the text of a valid file. In `client: Portal ##ENV##`, for example, YAML reads `##ENV##` as a comment. The
+    name of the application would then be `Portal`.
     """
     if not KEYWORD.search(text):
         return
@@ -147,16 +155,16 @@ def keyword_comments(text: str, file: str) -> Iterator[Problem]:
 
 
 ATTACHED_COMMENT = re.compile(
-    r"^[ \t-]*(?:client|client_id|api|audience|description)[ \t]*:[ \t]+"  # the key of a text
+    r"^[ \t-]*(?:client|client_id|api|audience|description)[ \t]*:[ \t]+"  # a key with a text value
     r"[^\s\"'#|>&*!\[{][^#\n]*?[ \t]"  # a value without quotes
     r"(?P<comment>#[^\s#][^\n]*)",
     re.MULTILINE,
 )
-"""Matches a value like `Team #1`: YAML reads `#1` as a comment."""
+"""Matches a value like `Team #1`. YAML reads `#1` as a comment."""
 
 
 def attached_comments(text: str, file: str) -> Iterator[Problem]:
-    """Yield a warning for each comment that looks like the end of a name. `text` is a valid file."""
+    """Yield a warning for each comment that looks like the end of a name. `text` is the text of a valid file."""
     for found in ATTACHED_COMMENT.finditer(text):
         line = _line_of(text, found.start("comment"))
         column = found.start("comment") - text.rfind("\n", 0, found.start("comment"))
@@ -166,8 +174,8 @@ def attached_comments(text: str, file: str) -> Iterator[Problem]:
 
 
 def _conflicts(text: str, file: str) -> Iterator[Problem]:
-    """Yield a problem for each conflict that git left in the file."""
-    what, fix = "git left a merge conflict here", "keep one of the two versions, and remove the lines of markers"
+    """Yield a problem for each merge conflict that git left in the file."""
+    what, fix = "git left a merge conflict here", "keep one of the two versions, and remove the conflict markers"
     starts = list(CONFLICT_START.finditer(text))
     for found in starts or list(CONFLICT.finditer(text))[:1]:
         yield Problem(Source(file, _line_of(text, found.start()), 1), what, fix)
@@ -186,9 +194,9 @@ def _foreign(text: str, file: str, syntax: ForeignSyntax) -> Iterator[Problem]:
 def _missing_spaces(
     text: str, file: str, found: CheckResult, schema: Mapping[str, Any], check: Callable[[str], CheckResult]
 ) -> tuple[list[Problem], CheckResult]:
-    """Return a problem for each key without a space after its colon, and the problems of the text with these spaces.
+    """Return a problem for each key without a space after the colon, and the check result of the corrected text.
 
-    A space counts as missing only if the text has fewer problems with it.
+    A missing space is reported only if adding the space solves a problem.
     """
     if len(text) > MAX_CHARACTERS:
         return [], found

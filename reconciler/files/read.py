@@ -1,4 +1,4 @@
-"""Read grant files and configuration files. Return their validated content and all problems."""
+"""Read grant files and configuration files. Return the validated content and all problems."""
 
 import os
 import unicodedata
@@ -31,10 +31,10 @@ from reconciler.git.revision import SUBMODULE, Revision, tracked_entries
 
 
 def checkout_problems(paths: Iterable[Path], *, must_be_complete: bool) -> Iterator[Problem]:
-    """For each of `paths`, yield a problem if the checkout lacks grant files that git tracks there.
+    """Yield a problem for each of `paths` where the checkout lacks grant files that git tracks.
 
-    It is an error with `must_be_complete`, otherwise a warning. Also yield a warning for file names that some file
-    systems treat as equal.
+    With `must_be_complete`, the problem is an error, otherwise a warning. Also yield a warning for file names that some
+    file systems treat as equal.
     """
     for path in paths:
         real = Path(os.path.realpath(path))
@@ -51,7 +51,7 @@ def checkout_problems(paths: Iterable[Path], *, must_be_complete: bool) -> Itera
 
 
 def _grant_files(root: Path, real: Path) -> list[str]:
-    """Return the tracked grant files at or below a real path, relative to the root. Raises GitError."""
+    """Return the grant files that git tracks at or below the path `real`, relative to `root`. Raises GitError."""
     repository = open_repository(root)
     inside = real.relative_to(root).as_posix()
     below = "" if inside == "." else inside
@@ -69,12 +69,12 @@ def _missing_files(path: Path, root: Path, names: Iterable[str], severity: Sever
     if missing:
         count = pluralize(len(missing), "grant file")
         what = f"git tracks {count} here that the checkout does not have: {join_some(missing)}"
-        fix = "check them out (git sparse-checkout disable, git restore), or remove them with git rm"
+        fix = "check the files out (git sparse-checkout disable, git restore), or remove the files with git rm"
         yield Problem(Source(name_of(path)), what, fix, severity)
 
 
 def _similar_names(path: Path, names: Iterable[str]) -> Iterator[Problem]:
-    """Yield a warning for each group of names that differ only in case or Unicode normal form."""
+    """Yield a warning for each group of file names that differ only in case or in Unicode normal form."""
     groups: dict[str, list[str]] = defaultdict(list)
     for name in names:
         groups[unicodedata.normalize("NFC", unicodedata.normalize("NFC", name).casefold())].append(name)
@@ -85,7 +85,10 @@ def _similar_names(path: Path, names: Iterable[str]) -> Iterator[Problem]:
 
 
 def _unchecked_checkout(path: Path, root: Path, error: GitError, *, must_be_complete: bool) -> Iterator[Problem]:
-    """Yield a problem because git failed. It is an error only in a sparse checkout, where files may be missing."""
+    """Yield a problem because git could not list the tracked files.
+
+    The problem is an error only in a sparse checkout, because files may be missing in a sparse checkout.
+    """
     is_sparse = (git_dir_of(root) / "info" / "sparse-checkout").exists()
     if isinstance(error, GitMissingError) and not is_sparse:
         return
@@ -97,16 +100,20 @@ def _unchecked_checkout(path: Path, root: Path, error: GitError, *, must_be_comp
 
 GRANTS = "grants"
 MAX_CHARACTERS = 64_000_000
-"""The limit for all grant files together, in characters."""
+"""The maximum total size of all grant files, in characters."""
 MAX_VALUES = 1_000_000
-"""The limit for values in all grant files together. The fast reader does not count values."""
+"""The maximum total number of values in all grant files.
+
+The values of files read by the fast reader are not counted.
+"""
 
 
 @dataclass(frozen=True, slots=True)
 class LoadedFile:
-    """A validated file. If the file is unreadable, `data` is empty and `problems` gives the reason.
+    """The content and the problems of a validated file.
 
-    `values` is the number of values that the YAML parser has read.
+    If the file is unreadable, `data` is empty and `problems` contains the reason. `values` is the number of values that
+    the YAML parser has read.
     """
 
     file: str
@@ -121,10 +128,10 @@ class LoadedGrants:
     """The content of all grant files.
 
     Attributes:
-        specs: The grants without errors, in the order of the files.
-        problems: All problems, sorted by position.
-        texts: The text of each file by name, to show the line of a problem.
-        commit: The id of the commit that contains the files, or an empty text for files of the checkout.
+        specs: The specs of the grants without errors, in the order of the files.
+        problems: All problems of the files, sorted by position.
+        texts: The text of each file by file name, used to show the line of a problem.
+        commit: The id of the commit that contains the files, or an empty string for files of the checkout.
         of_all_tenants: The grants of all tenants, if `specs` has those of one tenant.
     """
 
@@ -135,7 +142,10 @@ class LoadedGrants:
     of_all_tenants: tuple[GrantSpec, ...] = ()
 
     def at(self, target: TargetTenant) -> "LoadedGrants":
-        """Return a copy with only the specs for a tenant. Variables are replaced by the tenant's values."""
+        """Return a copy of the loaded grants with only the specs for the tenant `target`.
+
+        Variables are replaced by the values of the tenant.
+        """
         return replace(self, specs=select_for_tenant(self.specs, target), of_all_tenants=self.specs)
 
 
@@ -148,15 +158,16 @@ def read_grants(  # noqa: PLR0913 - independent options
     is_snapshot: bool = False,
     must_be_complete: bool = False,
 ) -> LoadedGrants:
-    """Read the grant files under `paths` (files or folders) and check them for all `tenants`.
+    """Read the grant files under `paths` (files or folders) and check the grants for all `tenants`.
 
     Args:
-        paths: The files and folders.
-        tenants: The tenants to check the files for.
-        workspace: If given, files that git alters at checkout are problems, and links out of the workspace are refused.
+        paths: The files and folders to read.
+        tenants: The tenants to check the grants for.
+        workspace: If given, files that git alters at checkout are reported, and links out of the workspace are
+            refused.
         may_be_empty: Accept folders without grant files.
-        is_snapshot: Accept the key `snapshot`. Set it only for a snapshot that apply wrote, because the key weakens
-            checks.
+        is_snapshot: Accept the key `snapshot`. Use `is_snapshot` only for a snapshot that apply wrote, because the
+            key weakens checks.
         must_be_complete: Report tracked files that the checkout lacks as errors instead of warnings.
 
     Raises:
@@ -182,12 +193,13 @@ def read_grants_at(revision: Revision, path: Path, tenants: TargetTenants = NO_T
     Raises:
         GitError: if git cannot read the files.
     """
-    warnings = git_warnings(revision.repository, visible(revision.name))  # lazy: runs after all files are read
+    # git_warnings is a generator, so it runs after all files are read.
+    warnings = git_warnings(revision.repository, visible(revision.name))
     return replace(load_contents(read_revision(revision, path), tenants, warnings), commit=revision.commit)
 
 
 def grant_file_contents(path: Path, workspace: Workspace) -> Iterator[tuple[str, bytes | Problem]]:
-    """Yield the name and the bytes of each grant file at `path`, or the problem of a part that cannot be read.
+    """Yield the name and the bytes of each grant file at `path`. A problem replaces the bytes of an unreadable file.
 
     Raises:
         ReconcilerError: if `path` does not exist or is a link out of the workspace.
@@ -199,7 +211,10 @@ def grant_file_contents(path: Path, workspace: Workspace) -> Iterator[tuple[str,
 
 
 def check_texts(texts: Mapping[str, str], tenants: TargetTenants = NO_TENANTS) -> LoadedGrants:
-    """Return the content of grant files that are not written yet, by name, checked for all `tenants`."""
+    """Return the content of grant files that are not written yet, checked for all `tenants`.
+
+    `texts` maps the name of each file to the text of the file.
+    """
     return load_contents(((name, text.encode()) for name, text in texts.items()), tenants)
 
 
@@ -214,8 +229,8 @@ def load_contents(
 
     Args:
         contents: The name and the bytes of each file. A problem replaces the bytes of a file that cannot be read.
-        tenants: The tenants to check the files for.
-        problems: Problems that are already known.
+        tenants: The tenants to check the grants for.
+        problems: The problems that are already known.
         is_snapshot: Accept the key `snapshot`.
     """
     schema = stored.load(stored.GRANTS)
@@ -234,7 +249,10 @@ def load_contents(
 
 
 def _forged_snapshot(file: LoadedFile) -> Problem | None:
-    """Return a problem if the file has the key `snapshot`. Only snapshots that apply wrote may have it."""
+    """Return a problem if the file contains the key `snapshot`.
+
+    Only a snapshot that apply wrote may contain the key.
+    """
     if "snapshot" not in file.data:
         return None
     what = 'the key "snapshot" is only valid in a snapshot folder that apply wrote, passed with --grants'
@@ -242,7 +260,7 @@ def _forged_snapshot(file: LoadedFile) -> Problem | None:
 
 
 def _limit_total(files: Iterable[LoadedFile]) -> Iterator[LoadedFile]:
-    """Yield `files` until their total exceeds a limit. Then yield a problem and stop."""
+    """Yield `files` until the total of characters, values or problems exceeds a limit, then yield a problem."""
     size = values = problems = 0
     for file in files:
         size += len(file.text)
@@ -256,14 +274,14 @@ def _limit_total(files: Iterable[LoadedFile]) -> Iterator[LoadedFile]:
         )
         for count, most, what in bounds:
             if count > most:
-                more = f"the files up to this one have more than {most:,} {what} together, so no more files are read"
+                more = f"the files up to this file have more than {most:,} {what} together, so no more files are read"
                 fix = "correct these first" if what == "problems" else "check fewer files at once"
                 yield replace(file, data=document.YamlMapping(), problems=(Problem(Source(file.file), more, fix),))
                 return
 
 
 def _check_item(item: document.YamlMapping, values: Mapping[str, Any], file: str) -> tuple[Problem, ...]:
-    """Return the problems of an item of `grants` with the fields in `values` replaced."""
+    """Return the problems of an item of `grants` after the fields in `values` are replaced."""
     if _item_check()({**item, **values}):
         return ()
     replaced = copy(item)
@@ -287,30 +305,33 @@ def _item_schema() -> Mapping[str, Any]:
 
 
 def _limit_problems(problems: Iterator[Problem]) -> Iterator[Problem]:
-    """Yield the first MAX_PROBLEMS problems. If there are more, yield a problem that says so."""
+    """Yield the first MAX_PROBLEMS problems. If more problems exist, yield another problem about the limit."""
     yield from islice(problems, MAX_PROBLEMS)
     if more := next(problems, None):
         yield too_many_problems(more.source.file)
 
 
 def read_config(path: Path) -> LoadedFile:
-    """Return the content of `reconciler.yaml`. Raises like `read_yaml`."""
+    """Return the validated content of `reconciler.yaml`. Raises the same errors as `read_yaml`."""
     return read_yaml(path, stored.load(stored.CONFIG))
 
 
 def validate_config(path: Path, content: bytes) -> LoadedFile:
-    """Return the content of a `reconciler.yaml` at `path` that is not written yet."""
+    """Validate `content` as the text of a `reconciler.yaml` at `path` that is not written yet."""
     return validate_file(discover.name_of(path), content, stored.load(stored.CONFIG))
 
 
 def read_config_at(revision: Revision, path: Path) -> LoadedFile | None:
-    """Return the content of `reconciler.yaml` in a git revision, or None if it does not exist. Raises GitError."""
+    """Return the content of `reconciler.yaml` in a git revision, or None if the revision lacks the file.
+
+    Raises GitError.
+    """
     found = read_one(revision, path)
     return validate_file(*found, stored.load(stored.CONFIG)) if found else None
 
 
 def read_yaml(path: Path, schema: Mapping[str, Any]) -> LoadedFile:
-    """Return the content of a file, validated against `schema`. The schema must require a mapping.
+    """Return the content of a YAML file, validated against `schema`. The schema must require a mapping.
 
     Raises:
         ReconcilerError: if the file does not exist.
@@ -321,7 +342,10 @@ def read_yaml(path: Path, schema: Mapping[str, Any]) -> LoadedFile:
 
 
 def validate_file(file: str, content: bytes | Problem, schema: Mapping[str, Any]) -> LoadedFile:
-    """Parse the content of a file and validate it against `schema`. `content` is a problem if it cannot be read."""
+    """Parse the content of a YAML file and validate the data against `schema`.
+
+    If the file cannot be read, `content` is a problem.
+    """
     if isinstance(content, Problem):
         return LoadedFile(file, document.YamlMapping(), (content,))
     parsed = parse(content, file)
@@ -357,7 +381,7 @@ def _problems_of(parsed: document.Document, schema: Mapping[str, Any]) -> tuple[
 
 
 def _has_only_comments(parsed: document.Document) -> bool:
-    """Return whether a file has comments and nothing else. An empty file may be a mistake, so it is a problem."""
+    """Return whether a file contains comments and no data. A completely empty file may be a mistake and is reported."""
     lines = [line.strip() for line in parsed.text.splitlines() if line.strip()]
     is_valid = parsed.is_complete and not parsed.problems
     comments = [line for line in lines if line.startswith("#")]

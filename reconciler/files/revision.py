@@ -18,14 +18,14 @@ from reconciler.files.discover import (
 from reconciler.git.revision import FOLDER, LINK, SUBMODULE, Revision, TreeEntry
 
 MAX_LINK_BYTES = 4_096
-"""The maximum length of a path on Linux, which has the longest paths."""
+"""The maximum size of a symbolic link, in bytes. Linux also limits paths to 4,096 bytes."""
 
 
 def read_one(revision: Revision, path: Path) -> tuple[str, bytes | Problem] | None:
-    """Return the name and the bytes of the file at `path` in `revision`, or None if it does not exist.
+    """Return the name and the bytes of the file at `path` in `revision`, or None if the revision lacks the file.
 
     Raises:
-        GitError: if git cannot read the file, or `path` is not in the repository.
+        GitError: if git cannot read the file, or if `path` is not in the repository.
     """
     name = _display_name(path, revision)
     match revision.find(revision.repository.path_of(path)):
@@ -35,23 +35,23 @@ def read_one(revision: Revision, path: Path) -> tuple[str, bytes | Problem] | No
             return next(_read(revision, [(name, file)]))
         case found:
             what = found if isinstance(found, str) else "is a folder"
-            return name, Problem(Source(name), f"this {what}", "replace it by the file itself")
+            return name, Problem(Source(name), f"this {what}", "use a regular file at this path")
 
 
 def read_revision(revision: Revision, path: Path) -> Iterator[tuple[str, bytes | Problem]]:
     """Yield the name and the bytes of each grant file at `path` in `revision`. `path` can be a file or a folder.
 
-    Links are followed as in the checkout. If the path does not exist in the revision, nothing is yielded.
+    Symbolic links are followed as in the checkout. If the revision lacks the path, the function yields nothing.
 
     Raises:
-        GitError: if git cannot read the files, or `path` is not in the repository.
+        GitError: if git cannot read the files, or if `path` is not in the repository.
     """
     match revision.find(revision.repository.path_of(path)):
         case None:
             return
         case str(reason):
             name = _display_name(path, revision)
-            yield name, Problem(Source(name), f"this {reason}", "replace it by the files themselves")
+            yield name, Problem(Source(name), f"this {reason}", "use the path of the files themselves")
         case TreeEntry() as found if found.mode == FOLDER:
             yield from _in_folder(revision, path, revision.list(found))
         case file:
@@ -59,7 +59,7 @@ def read_revision(revision: Revision, path: Path) -> Iterator[tuple[str, bytes |
 
 
 def _in_folder(revision: Revision, folder: Path, entries: Sequence[TreeEntry]) -> Iterator[tuple[str, bytes | Problem]]:
-    """Yield each grant file of a folder once, including the targets of links."""
+    """Yield the name and the bytes of each grant file in a folder once, including the targets of symbolic links."""
     by_path = {entry.path: entry for entry in entries}
     texts = _link_texts(revision, entries)
     folders = {str(parent) for path in by_path for parent in PurePosixPath(path).parents}
@@ -70,7 +70,8 @@ def _in_folder(revision: Revision, folder: Path, entries: Sequence[TreeEntry]) -
             continue
         name = _display_name(folder / entry.path, revision)
         if entry.mode == SUBMODULE:
-            yield name, Problem(Source(name), "this is a submodule, which is not read", "replace it by its files")
+            what, fix = "this is a submodule, and submodules are not read", "replace the submodule by its files"
+            yield name, Problem(Source(name), what, fix)
             continue
         target = follow(entry.path, texts.get, folders.__contains__) if entry.mode == LINK else entry.path
         if not isinstance(target, LinkProblem) and (target or ".") in folders:
@@ -89,7 +90,10 @@ def _in_folder(revision: Revision, folder: Path, entries: Sequence[TreeEntry]) -
 
 
 def _link_texts(revision: Revision, entries: Sequence[TreeEntry]) -> dict[str, str]:
-    """Return the text of each link by path. A link that is too long gets the text `/`, which is refused later."""
+    """Return the text of each symbolic link by path.
+
+    A link longer than MAX_LINK_BYTES gets the text `/`, because absolute links are refused later.
+    """
     links = [entry for entry in entries if entry.mode == LINK]
     short = [entry for entry in links if entry.size <= MAX_LINK_BYTES]
     texts = {entry.path: "/" for entry in links}
@@ -109,7 +113,7 @@ def _is_yaml(path: str) -> bool:
 
 
 def _is_hidden(path: str) -> bool:
-    """Return whether a file or folder is hidden or in a hidden folder."""
+    """Return whether a file or folder is hidden or is in a hidden folder."""
     return any(part.startswith(".") for part in PurePosixPath(path).parts)
 
 

@@ -1,7 +1,7 @@
 """Pure: validate data against a JSON Schema, and report every violation with its position.
 
-jsonschema-rs checks quickly whether data is valid. Only invalid data is checked again by jsonschema, which reports each
-violation.
+The library jsonschema-rs checks quickly whether data is valid. The library jsonschema checks only invalid data again
+and reports each violation.
 """
 
 from collections.abc import Mapping
@@ -13,7 +13,7 @@ from reconciler.files.validity import validity_check
 
 
 def violations(data: Node | Mapping[str, Any], schema: Mapping[str, Any], *, file: str) -> tuple[Problem, ...]:
-    """Return every violation of `schema` (JSON Schema 2020-12) in `data`, ordered by line.
+    """Return a problem for each violation of `schema` (JSON Schema 2020-12) in `data`, ordered by line.
 
     If the data has no positions, all problems are at the start of the file. The keyword `errorMessage` in a schema
     replaces the messages for the other keywords of that schema.

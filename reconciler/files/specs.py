@@ -1,4 +1,4 @@
-"""Pure: convert valid documents to grant specs, and report the problems that a schema cannot find."""
+"""Pure: convert valid documents to grant specs, and report the problems that a JSON Schema cannot detect."""
 
 import re
 from bisect import bisect
@@ -31,17 +31,26 @@ from reconciler.core.tenant_filter import (
 from reconciler.files.document import YamlList, YamlMapping
 
 SCOPE_TOKEN = re.compile(r"[\x21\x23-\x5b\x5d-\x7e]+")
-"""A scope in OAuth (RFC 6749, 3.3). Auth0 also accepts other characters, so a violation is only a warning."""
+"""Matches a scope in OAuth (RFC 6749, 3.3).
+
+Auth0 also accepts other characters, so an invalid scope is only a warning.
+"""
 
 TEXTS = frozenset(each.name for each in FIELDS if each.has_variables and each.kind is FieldKind.TEXT)
 LISTS = frozenset(each.name for each in FIELDS if each.has_variables and each.kind is FieldKind.SET)
-"""Text fields and list fields that may contain variables."""
+"""The list fields that may contain variables. TEXTS contains the text fields that may contain variables."""
 
 MAX_COMBINATIONS = 2_000_000
-"""The maximum number of pairs of a tenant and a grant or value. Checking a pair takes a microsecond or more."""
+"""The maximum number of combinations of a tenant with a grant or value.
+
+Checking a combination takes a microsecond or more.
+"""
 
 Check = Callable[[YamlMapping, Mapping[str, Any], str], Iterable[Problem]]
-"""Receives an item, replaced values and the file name. Returns the problems of the item with these values."""
+"""Returns the problems of an item after some values are replaced.
+
+The arguments are the item, the new values and the file name.
+"""
 DeclaredKey = tuple[str | None, ...]
 TenantLists = tuple[tuple[TenantPattern, ...], ...]
 
@@ -49,7 +58,7 @@ SCOPES_CACHE_SIZE = 4096
 
 
 def grant_specs(data: YamlMapping, file: str, problems: Iterable[Problem] = ()) -> tuple[GrantSpec, ...]:
-    """Return the specs of all items under `grants:` without problems.
+    """Return the specs of all items under `grants:` that have no errors.
 
     If the list of tenants at the top of the file is invalid, return no specs.
     """
@@ -64,7 +73,7 @@ def grant_specs(data: YamlMapping, file: str, problems: Iterable[Problem] = ()) 
 
 
 def partial_specs(data: YamlMapping, file: str, problems: Iterable[Problem]) -> tuple[GrantSpec, ...]:
-    """Return partial specs for the items with problems, so that tenants and variables in them are checked too."""
+    """Return partial specs for the items with errors, so that the tenants and variables of the items are checked."""
     items = data.get("grants")
     invalid = _invalid_items(data, problems)
     if not invalid or not isinstance(items, YamlList):
@@ -82,7 +91,7 @@ def partial_specs(data: YamlMapping, file: str, problems: Iterable[Problem]) -> 
 def _invalid_items(data: YamlMapping, problems: Iterable[Problem]) -> set[int] | None:
     """Return the indexes of the items with errors, or None if an error concerns the whole file.
 
-    An item with a warning is declared, so it is valid.
+    An item that has only warnings is valid.
     """
     positions = [(each.source.line, each.source.column) for each in problems if each.severity is Severity.ERROR]
     if any(line == 0 for line, _ in positions) or not _has_valid_tenants(data):
@@ -92,7 +101,7 @@ def _invalid_items(data: YamlMapping, problems: Iterable[Problem]) -> set[int] |
 
 
 def _keep_valid_names(item: YamlMapping) -> YamlMapping | None:
-    """Return a copy with only the valid fields in TEXTS and LISTS, or None if the item's tenants are invalid."""
+    """Return a copy of `item` with only its valid texts and lists, or None if the tenants of `item` are invalid."""
     partial = copy(item)
     for name, value in item.items():
         if not (_is_text(value) if name in TEXTS else name in LISTS and _are_texts(value)):
@@ -109,9 +118,9 @@ def _are_texts(value: object) -> bool:
 
 
 def _grant_specs(item: YamlMapping, file: str, file_tenants: TenantLists, *, is_snapshot: bool) -> Iterable[GrantSpec]:
-    """Return the specs of an item: one, or one for each of its `clients`.
+    """Return the specs of an item under `grants:`: one spec, or one spec for each of its `clients`.
 
-    The fields of a spec have the same names and defaults as in files.
+    The fields of a spec have the same names and defaults as the fields in a grant file.
     """
     values = dict(item)
     for name in SETS:
@@ -129,7 +138,10 @@ def _grant_specs(item: YamlMapping, file: str, file_tenants: TenantLists, *, is_
 
 
 class ClientLocations:
-    """The positions of a grant in a declaration with several clients. The grant is at the position of its client."""
+    """The positions of a grant in a declaration with several clients.
+
+    The position of the grant is the position of its client.
+    """
 
     __slots__ = ("_index", "item")
 
@@ -139,16 +151,19 @@ class ClientLocations:
 
     @property
     def mark(self) -> Mark:
-        """The position of the client."""
+        """The line and column of the client in the list `clients`."""
         return list(self.item.marks_within("clients"))[self._index]
 
     @property
     def value_marks(self) -> Mapping[str, Mark]:
-        """The position of each field's value. The field `client` is at the position of the client."""
+        """The line and column of the value of each field.
+
+        The position of the field `client` is the item in `clients`.
+        """
         return {**self.item.value_marks, "client": self.mark}
 
     def marks_within(self, name: str) -> Iterable[Mark]:
-        """Return the position of each item of the list `name`."""
+        """Return the line and column of each item in the list `name`."""
         return self.item.marks_within(name)
 
 
@@ -161,7 +176,10 @@ def _has_valid_tenants(data: YamlMapping) -> bool:
 
 
 def _tenant_lists(data: YamlMapping, file: str) -> TenantLists:
-    """Return a tuple with the list of tenants of a file or grant, or an empty tuple without a list."""
+    """Return a tuple that contains the list of tenants of a file or grant.
+
+    Without a list of tenants, return an empty tuple.
+    """
     if "tenants" not in data:
         return ()
     with_marks = zip(data["tenants"], data.marks_within("tenants"), strict=True)
@@ -174,15 +192,16 @@ def problems_of(
     partial: Iterable[GrantSpec] = (),
     check: Check = lambda _item, _values, _file: (),
 ) -> Iterator[Problem]:
-    """Yield the problems of `specs` for `tenants` that a schema cannot find, each once.
+    """Yield the problems of `specs` for `tenants` that a JSON Schema cannot detect, without duplicates.
 
     The problems are unknown tenants and variables, duplicate grants, unusual scopes and values without effect. Grants
     with variables are also checked by `check` with the values of each tenant.
 
     Args:
-        specs: The specs without errors.
-        tenants: The tenants. Without tenants, only specs that are equal for all tenants are checked.
-        partial: Specs of invalid items. Only their tenants and variables are checked.
+        specs: The specs of the items without errors.
+        tenants: The tenants to check the specs for. Without tenants, only the specs that are equal for all tenants
+            are checked.
+        partial: The specs of invalid items. Only the tenants and variables of partial specs are checked.
         check: Returns the problems of an item with the values of a tenant.
     """
     special = [spec for spec in specs if not is_same_for_all_tenants(spec)]
@@ -203,7 +222,7 @@ def problems_of(
 
 
 def _combinations(specs: Iterable[GrantSpec], tenants: TargetTenants) -> int:
-    """Return the number of pairs of a tenant and a grant or value."""
+    """Return the number of combinations of a tenant with a grant or value."""
     specs = list(specs)
     patterns = {each for spec in specs for each in patterns_of(spec)}
     compared = sum(map(len, patterns)) * len({*tenants.known, *(target.name for target in tenants.targets)})
@@ -217,7 +236,7 @@ def _combinations(specs: Iterable[GrantSpec], tenants: TargetTenants) -> int:
 
 
 def _scope_count(spec: GrantSpec, targets: Sequence[TargetTenant]) -> int:
-    """Return the number of scopes of a spec, with the largest content of its scope sets."""
+    """Return the maximum number of scopes of a spec, including the largest content of each scope set."""
     names = [name for item in spec.scope if (name := set_name_of(item))]
     return len(spec.scope) + sum(
         max((len(target.scope_sets.get(name, ())) for target in targets), default=0) for name in names
@@ -225,14 +244,16 @@ def _scope_count(spec: GrantSpec, targets: Sequence[TargetTenant]) -> int:
 
 
 def _too_many_combinations(file: str, count: int) -> Problem:
-    what = f"grants and tenants have {count:,} combinations, more than {MAX_COMBINATIONS:,}, so they are not checked"
+    what = (
+        f"grants and tenants have {count:,} combinations, more than {MAX_COMBINATIONS:,}, so the grants are not checked"
+    )
     return Problem(
-        Source(file), what, "name fewer tenants with --tenant, or write fewer tenants and variables in grants"
+        Source(file), what, "select fewer tenants with --tenant, or use fewer tenants and variables in grants"
     )
 
 
 def _problems_by_tenant(specs: Sequence[GrantSpec], tenants: TargetTenants, check: Check) -> Iterator[Problem]:
-    """Yield the problems of grants that are limited to some tenants or have variables."""
+    """Yield the problems of the grants that are limited to some tenants or contain variables."""
     special = [(index, spec) for index, spec in enumerate(specs) if not is_same_for_all_tenants(spec)]
     if not special:
         return
@@ -256,7 +277,7 @@ def _problems_by_tenant(specs: Sequence[GrantSpec], tenants: TargetTenants, chec
 
 
 def _value_problems(filled: GrantSpec, spec: GrantSpec, target: TargetTenant, check: Check) -> Iterator[Problem]:
-    """Yield the problems of an item with the values of a tenant, at their positions in the file."""
+    """Yield the problems that an item has with the values of a tenant. Each problem has its position in the file."""
     locations = spec.locations
     item = locations.item if isinstance(locations, ClientLocations) else locations
     if not isinstance(item, YamlMapping):
@@ -301,7 +322,7 @@ def _tenant_independent_problems(specs: Iterable[GrantSpec]) -> Iterator[Problem
 
 
 def _declared_key(spec: GrantSpec) -> DeclaredKey:
-    """Return the key of a spec as declared, with names that are not resolved to ids."""
+    """Return the key of a spec as declared in the file. The names in the key are not resolved to ids."""
     return (spec.client, spec.client_id, spec.default_for, spec.api, spec.audience, spec.subject_type)
 
 
@@ -309,7 +330,7 @@ def _duplicate(spec: GrantSpec, earlier: GrantSpec) -> Problem:
     holder = quote_text(spec.client or spec.client_id or spec.default_for or "")
     api = quote_text(spec.api or spec.audience or "")
     what = f"the grant of {holder} for {api} ({spec.subject_type}) is already declared at {earlier.source}"
-    return Problem(spec.source, what, "remove one of them, or merge their scopes")
+    return Problem(spec.source, what, "remove one of the two declarations, or merge the scopes")
 
 
 @lru_cache(maxsize=SCOPES_CACHE_SIZE)

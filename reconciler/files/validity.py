@@ -9,14 +9,17 @@ Check = Callable[[object], bool]
 
 MAX_CACHED = 16
 _checks: dict[int, tuple[Mapping[str, Any], Check]] = {}
-"""The checks by the identity of the schema. A file has the same schema as the file before it, and writing the schema as
-JSON for each file takes longer than checking the file."""
+"""Maps the identity of a schema to the schema and its compiled check.
+
+Consecutive files have the same schema. Writing the schema as JSON for each file takes longer than checking the file.
+"""
 
 
 def validity_check(schema: Mapping[str, Any]) -> Check:
     """Return a function that returns whether data is valid against `schema`.
 
-    The function also returns False if jsonschema-rs cannot read the data or the schema. Then jsonschema decides.
+    The function also returns False if jsonschema-rs cannot read the data or the schema. After the result False, the
+    library jsonschema checks the data again.
     """
     known = _checks.get(id(schema))
     if known is not None and known[0] is schema:
@@ -30,7 +33,10 @@ def validity_check(schema: Mapping[str, Any]) -> Check:
 
 @lru_cache(maxsize=MAX_CACHED)
 def _compiled(schema: str) -> Check:
-    """Return the check for a schema in JSON. Cached, because compiling takes longer than checking a small file."""
+    """Return the compiled check for a JSON Schema that is given as JSON text.
+
+    The check is cached, because compiling a schema takes longer than checking a small file.
+    """
     from jsonschema_rs import Draft202012Validator, ReferencingError, ValidationError
 
     try:

@@ -20,10 +20,10 @@ class Workspace:
 
     Attributes:
         config: The path of reconciler.yaml. The file may not exist.
-        folder: The real path of its folder.
-        root: The root of the git repository around `folder`, otherwise around the current folder. None outside a
-            repository.
-        bounds: The folders that links must not leave.
+        folder: The real path of the folder that contains reconciler.yaml.
+        root: The root of the git repository around `folder`, or around the current folder if `folder` is not in a
+            repository. None outside a repository.
+        bounds: The folders that symbolic links must not leave.
     """
 
     config: Path
@@ -39,14 +39,14 @@ class Workspace:
         return cls(config, folder, next(iter(roots), None), frozenset([folder, *roots]))
 
     def repository(self) -> Repository:
-        """Return the repository. Raises GitError if git does not accept it."""
+        """Return the git repository of the workspace. Raises GitError if git does not accept the repository."""
         return open_repository(self.root or self.folder)
 
     def refuse_outside_links(self, paths: Iterable[Path]) -> None:
-        """Refuse paths that leave the workspace through a link.
+        """Refuse paths that leave the workspace through a symbolic link.
 
         Raises:
-            ReconcilerError: if a path leaves the workspace. The message names the path and the link.
+            ReconcilerError: if a path leaves the workspace. The message contains the path and the link.
         """
         for path in paths:
             for link in self._links(path):
@@ -54,11 +54,14 @@ class Workspace:
                     link_name = name_of(path if link == Path.cwd() / path else link)
                     raise ReconcilerError(
                         f"{quote_text(name_of(path))} is not read: {quote_text(link_name)} is a link out of "
-                        f"{quote_text(str(self.root or self.folder))}; replace it by the folder itself"
+                        f"{quote_text(str(self.root or self.folder))}; replace the link by the folder itself"
                     )
 
     def reason_unusable(self, path: Path) -> tuple[str, str] | None:
-        """Return why a path in the configuration is not allowed and what to do, or None if the path is allowed."""
+        """Return the reason why a path in the configuration is not allowed, and the fix.
+
+        Return None for an allowed path.
+        """
         real = Path(os.path.realpath(path))
         if link := next(self._links(path), None):
             return (
@@ -75,13 +78,14 @@ class Workspace:
         return None
 
     def refuse_checkout_links(self, path: Path, what: str) -> None:
-        """Refuse to write to `path` if a link in it may come from the checkout. `what` names the output.
+        """Refuse to write to `path` if a symbolic link in `path` may come from the checkout.
 
-        Links belong to the user if git does not track them. Outside a repository, links that stay in the workspace
-        belong to the user too.
+        `what` is the name of the output in the message. A link belongs to the user if git does not track the link.
+        Outside a repository, a link that stays in the workspace belongs to the user too.
 
         Raises:
-            ReconcilerError: if there is such a link. The message names the path and the link.
+            ReconcilerError: if a link in `path` may come from the checkout. The message contains the path and the
+                link.
         """
         for link in self._links(path):
             if self._is_from_checkout(link):
@@ -92,7 +96,7 @@ class Workspace:
                 )
 
     def _is_from_checkout(self, link: Path) -> bool:
-        """Return whether git tracks the link. If git fails, return True to be safe."""
+        """Return whether git tracks the symbolic link. If git fails, return True to be safe."""
         root = find_root(link.parent)
         if root is None:
             return not self._includes(link)
@@ -104,7 +108,7 @@ class Workspace:
             return True
 
     def _links(self, path: Path) -> Iterator[Path]:
-        """Yield each link in `path` that is in a folder of the workspace."""
+        """Yield each symbolic link in `path` that is in a folder of the workspace."""
         absolute = Path.cwd() / path
         for step in (*reversed(absolute.parents), absolute):
             if step.is_symlink() and self._includes(step.parent):
@@ -115,13 +119,13 @@ class Workspace:
         return any(real.is_relative_to(folder) for folder in self.bounds)
 
     def altered_files(self, files: Mapping[str, Path]) -> Iterator[Problem]:
-        """Yield a problem for each file that git alters at checkout, such as by a filter in .gitattributes.
+        """Yield a problem for each file that git alters at checkout, for example with a filter in .gitattributes.
 
-        Then the checked-out file may differ from the text that was reviewed. `files` are by real path. The
-        configuration is checked too. If git is not installed, nothing is checked.
+        An altered file may differ from the text that was reviewed. `files` maps real paths to the paths for messages.
+        The configuration file is checked too. If git is not installed, no file is checked.
 
         Raises:
-            GitError: if attributes may apply but git cannot read them.
+            GitError: if git cannot read the attributes that may apply to a file.
         """
         if self.root is None:
             return
@@ -146,12 +150,12 @@ class Workspace:
 def tracked_folder_problems(workspace: Workspace, folder: Path) -> Iterator[Problem]:
     """Yield a problem if git tracks files in `folder`, the folder .reconciler.
 
-    The folder holds journals, and nobody must be able to forge journals by a commit.
+    The folder .reconciler contains journals. Nobody must be able to forge journals with a commit.
     """
     if not os.path.lexists(folder) or workspace.root is None:
         return
     place = Source(name_of(folder))
-    fix = f"remove it from git: git rm -r --cached {name_of(folder)}; add .reconciler/ to .gitignore"
+    fix = f"remove the folder from git: git rm -r --cached {name_of(folder)}; add .reconciler/ to .gitignore"
     try:
         repository = workspace.repository()
         if any(tracked_entries(repository, [repository.path_of(folder)])):
@@ -163,6 +167,6 @@ def tracked_folder_problems(workspace: Workspace, folder: Path) -> Iterator[Prob
 
 
 def git_warnings(repository: Repository, place: str) -> Iterator[Problem]:
-    """Yield the warnings of git as warnings about `place`."""
+    """Yield each warning of git as a warning with the source `place`."""
     for text in repository.warnings:
         yield Problem(Source(place), f"git: {visible(text.removeprefix('warning: '))}", severity=Severity.WARNING)

@@ -1,6 +1,6 @@
 """Pure: write grants of a tenant as a grant file, in canonical order and without default values.
 
-A snapshot contains ids, because ids are always unambiguous. An import contains names, because people understand them
+A snapshot contains ids, because ids are always unambiguous. An import contains names, because people understand names
 and other tenants have the same names.
 """
 
@@ -28,19 +28,19 @@ from reconciler.core.tenant_filter import escape_variables
 PLAIN = re.compile(r"[^\W\d_][\w ./:@+-]*")
 TENANTS = "tenants"
 RESERVED_WORDS = frozenset({"true", "false", "null", "yes", "no", "on", "off", "y", "n"})
-"""Words that some version of YAML does not read as a string."""
+"""Words that at least one version of YAML does not read as a string."""
 SHORT_ESCAPES = {each: json.dumps(each)[1:-1] for each in '"\\\b\f\n\r\t'}
 
 
 def scalar(text: str) -> str:
-    """Return `text` without quotes if every YAML parser reads it as a string, otherwise in double quotes."""
+    """Return `text` without quotes if every YAML parser reads the unquoted text as a string, otherwise in quotes."""
     is_visible = text.isprintable() and not has_invisible(text)
     is_plain = PLAIN.fullmatch(text) and is_visible and text.lower() not in RESERVED_WORDS
     return text if is_plain and ": " not in text and text[-1] not in " :" else double_quoted(text)
 
 
 def double_quoted(text: str) -> str:
-    """Return `text` in double quotes, with an escape for every invisible character."""
+    """Return `text` in double quotes, with an escape sequence for every invisible character."""
     return f'"{"".join(map(_escaped, text))}"'
 
 
@@ -51,17 +51,23 @@ def _escaped(character: str) -> str:
 
 
 MAX_FILE_CHARACTERS = 2_000_000
-"""The maximum size of a written file. Grant files may have 5 MB, and a character may take several bytes."""
+"""The maximum size of a written grant file.
+
+Files of more than 5 MB cannot be read, and a character may take several bytes.
+"""
 GRANT_OVERHEAD_CHARACTERS = 400
 SCOPE_OVERHEAD_CHARACTERS = 9
 
 TextConverter = Callable[[str], str]
-"""Converts a string of the tenant for a file. It may insert variables."""
+"""Converts a string of the tenant to a string for a grant file. A text converter may insert variables."""
 
 
 @dataclass(frozen=True, slots=True)
 class FileHeader:
-    """The header of an imported file: comments, and the only tenant that the file applies to, or None for all."""
+    """The header of an imported grant file: the comments, and the only tenant that the file applies to.
+
+    If the file applies to all tenants, `tenant` is None.
+    """
 
     comments: Sequence[str]
     tenant: str | None = None
@@ -76,11 +82,11 @@ def snapshot_file(
     comment.
 
     Args:
-        grants: The grants. They are sorted by key.
-        directory: The names for the comments.
+        grants: The grants of the snapshot. The grants in the file are sorted by key.
+        directory: The directory with the names for the comments.
         title: The text of the first comment.
-        run: The name of the run, the value of the key `snapshot`.
-        only_for: The only tenant that the file applies to, or None for all.
+        run: The name of the run, used as the value of the key `snapshot`.
+        only_for: The only tenant that the file applies to, or None for all tenants.
     """
     ordered = sorted(grants, key=lambda grant: grant.key.order)
     lines = [line for grant in ordered for line in _snapshot_lines(grant, directory)]
@@ -115,7 +121,7 @@ def import_file(
 def shared_file(declarations: Sequence[SharedGrant], comments: Iterable[str]) -> str:
     """Return the text of a grant file with declarations that several tenants share, in the given order.
 
-    If all declarations are for the same tenants, the file names the tenants once, at its top.
+    If all declarations are for the same tenants, the list of tenants is written once, at the top of the file.
     """
     of_tenants = {each.tenants for each in declarations}
     tenants = next(iter(of_tenants)) if len(of_tenants) == 1 else None
@@ -129,7 +135,7 @@ def shared_file(declarations: Sequence[SharedGrant], comments: Iterable[str]) ->
 
 
 def named_grant(grant: ClientGrant, directory: Directory, convert: TextConverter = escape_variables) -> NamedGrant:
-    """Return a grant with names instead of ids where possible. Comments have the names of ids."""
+    """Return a grant with names instead of ids where possible. Comments contain the names for the remaining ids."""
     texts = {(name, ""): Comments(trailing=text) for name, text in _comments(grant, directory).items() if text}
     return NamedGrant(fields=_imported(grant, directory, convert), comments=texts)
 
@@ -143,7 +149,7 @@ def _imported(grant: ClientGrant, directory: Directory, convert: TextConverter) 
 
 
 def split_by_size(grants: Iterable[ClientGrant]) -> list[list[ClientGrant]]:
-    """Sort grants by key and split them into parts, one part for each file, so that no file is too large to be read."""
+    """Sort grants by key and split the grants into parts for separate files, so that no file is too large to read."""
     parts: list[list[ClientGrant]] = [[]]
     size_of_part = 0
     for grant in sorted(grants, key=lambda grant: grant.key.order):
@@ -157,7 +163,7 @@ def split_by_size(grants: Iterable[ClientGrant]) -> list[list[ClientGrant]]:
 
 
 def split_declarations(declarations: Iterable[SharedGrant]) -> list[list[SharedGrant]]:
-    """Split declarations into parts, one part for each file, so that no file is too large to be read."""
+    """Split declarations into parts for separate files, so that no file is too large to read."""
     parts: list[list[SharedGrant]] = [[]]
     size_of_part = 0
     for each in declarations:
@@ -171,7 +177,7 @@ def split_declarations(declarations: Iterable[SharedGrant]) -> list[list[SharedG
 
 
 def _snapshot_lines(grant: ClientGrant, directory: Directory) -> Iterator[str]:
-    """Yield the lines of a grant in a snapshot."""
+    """Yield the lines of a grant in a snapshot file."""
     reason = reason_not_expressible(grant)
     if reason is None:
         yield from _lines_by_id(grant, directory)
@@ -196,7 +202,10 @@ def _key_by_id(key: Key, convert: TextConverter) -> dict[str, FieldValue]:
 
 
 def _key_by_name(key: Key, directory: Directory, convert: TextConverter) -> dict[str, FieldValue]:
-    """Return the fields for the holder and the API, with a name if it is unambiguous, otherwise with the id."""
+    """Return the fields for the application (or `default_for`) and the API of a grant.
+
+    A field contains the name if the name is unambiguous, otherwise the id.
+    """
     fields = _key_by_id(key, convert)
     client, api = directory.client_name(key), directory.api_name(key)
     if client and is_writable(client) and len(directory.client_ids_by_name[client]) == 1:
@@ -212,13 +221,13 @@ def _key_by_name(key: Key, directory: Directory, convert: TextConverter) -> dict
 
 
 def _organizations(grant: ClientGrant, directory: Directory, convert: TextConverter) -> dict[str, FieldValue]:
-    """Return the field `organizations`, or an empty mapping if the grant has none."""
+    """Return the field `organizations`, or an empty mapping if the grant has no organizations."""
     organizations = [convert(organization_text(each, directory)) for each in grant.organizations or ()]
     return {"organizations": tuple(sorted(organizations))} if organizations else {}
 
 
 def organization_text(identity: str, directory: Directory) -> str:
-    """Return the name of an organization if a plan can resolve it, otherwise the id."""
+    """Return the name of an organization if a plan can resolve the name, otherwise return the id."""
     name = directory.organization_name(identity) or identity
     known = directory.organizations is not None and directory.find_organizations(name) == (identity,)
     return name if known and is_writable(name) and not ORGANIZATION_ID.fullmatch(name) else identity
@@ -232,13 +241,13 @@ def _id_comments(grant: ClientGrant, directory: Directory) -> Mapping[str, str]:
 
 
 def _comments(grant: ClientGrant, directory: Directory) -> Mapping[str, str]:
-    """Return the names for the comments after ids, by field."""
+    """Return the names to write in comments after ids, by field."""
     comments = {**_id_comments(grant, directory), "audience": directory.api_name(grant.key) or ""}
     return comments if directory.organizations is None else {**comments, "organizations": ""}
 
 
 def _settings(grant: ClientGrant, convert: TextConverter) -> dict[str, FieldValue]:
-    """Return the settings that differ from their defaults."""
+    """Return the settings of a grant that differ from their defaults."""
     values = {each.name: _value(getattr(grant, each.name), each, convert) for each in SETTINGS}
     defaults = {each.name: _value(each.default, each, convert) for each in SETTINGS}
     changed = {name: value for name, value in values.items() if value != defaults[name]}
@@ -246,7 +255,7 @@ def _settings(grant: ClientGrant, convert: TextConverter) -> dict[str, FieldValu
     return changed if subject == SUBJECT_CLIENT else {"subject_type": subject, **changed}
 
 
-def _value(value: Any, field: GrantField, convert: TextConverter) -> FieldValue:  # noqa: ANN401 - a value of any field
+def _value(value: Any, field: GrantField, convert: TextConverter) -> FieldValue:  # noqa: ANN401 - the value of any grant field
     if isinstance(value, frozenset):
         texts = map(convert, value) if field.has_variables else value
         return tuple(sorted(map(escape_scope, texts) if field.name == "scope" else texts))
@@ -254,13 +263,13 @@ def _value(value: Any, field: GrantField, convert: TextConverter) -> FieldValue:
 
 
 def _item_lines(fields: Mapping[str, FieldValue], comments: Mapping[str, str]) -> Iterator[str]:
-    """Yield the lines of one item under `grants:`."""
+    """Yield the lines of one item under `grants:` in a grant file."""
     texts = {(name, ""): Comments(trailing=text) for name, text in comments.items() if text}
     return _commented_lines(NamedGrant(fields=fields, comments=texts))
 
 
 def _commented_lines(grant: NamedGrant) -> Iterator[str]:
-    """Yield the lines of one item under `grants:` with its comments."""
+    """Yield the lines of one item under `grants:`, including the comments of the item."""
     yield from _comment_lines("  ", grant.above)
     start = "  - "
     for name, value in sorted(grant.fields.items(), key=lambda item: field_order(item[0])):

@@ -1,20 +1,23 @@
-"""Pure: translate the messages of the YAML parser into instructions for authors."""
+"""Pure: translate the error messages of the YAML parser into instructions for the authors of files."""
 
 import re
 
 import yaml
 
 PARSER: "type[yaml.SafeLoader | yaml.CSafeLoader]" = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-"""The C parser exists only if PyYAML was built with libyaml. The Python parser is slower and has other messages."""
+"""The YAML parser. The C parser exists only if PyYAML was built with libyaml.
+
+The Python parser is slower and has other error messages.
+"""
 IS_SLOW = PARSER is yaml.SafeLoader
 
 
 MAX_LEVELS = 32
-TOO_DEEP = f"this is nested more than {MAX_LEVELS} levels deep"
+TOO_DEEP = f"this value is nested more than {MAX_LEVELS} levels deep"
 USE_FEWER_LEVELS = "use fewer levels"
 QUOTE = "put quotes around text with special characters"
 
-# Maps each message of libyaml 0.2 to: what is wrong, what to do.
+# Maps each error message of libyaml 0.2 to a description of the problem and a fix.
 PARSER_MESSAGES: dict[str, tuple[str, str]] = {
     "mapping values are not allowed in this context": (
         '":" is not allowed here',
@@ -32,29 +35,35 @@ PARSER_MESSAGES: dict[str, tuple[str, str]] = {
         "this does not match the list above",
         'start the line with "- ", or correct the indentation',
     ),
-    "did not find expected ',' or ']'": ('a "," or "]" is missing before this', "add it"),
-    "did not find expected ',' or '}'": ('a "," or "}" is missing before this', "add it"),
+    "did not find expected ',' or ']'": ('a "," or "]" is missing before this position', "add it"),
+    "did not find expected ',' or '}'": ('a "," or "}" is missing before this position', "add it"),
     "found unexpected end of stream": ("this quote is never closed", "close it"),
-    "found unknown escape character": ("this escape does not exist", "double the backslash, or use single quotes"),
+    "found unknown escape character": (
+        "this escape sequence does not exist",
+        "double the backslash, or use single quotes",
+    ),
     "did not find expected alphabetic or numeric character": (
         "text cannot start with * or & unless it is quoted",
         "put it in quotes",
     ),
     "block sequence entries are not allowed in this context": (
         'a list cannot start with "- " on this line',
-        "start it on the next line",
+        "start the list on the next line",
     ),
-    # libyaml 0.2.6 and newer report this before the loader does
+    # libyaml 0.2.6 and newer report deep nesting before the loader does
     "exceeded maximum nesting depth": (TOO_DEEP, USE_FEWER_LEVELS),
 }
 SURROGATES = re.compile(r"\\u(?P<high>d[89ab][0-9a-f]{2})\\u(?P<low>d[c-f][0-9a-f]{2})", re.IGNORECASE)
 SURROGATE = re.compile(r"\\ud[89a-f]", re.IGNORECASE)
 SHOWN_AT_START = frozenset({"found unexpected end of stream"})
-"""Messages whose problem is shown at the start of the quoted text instead of the end of the file."""
+"""The messages that are shown at the start of the quoted text instead of the end of the file."""
 
 
 def explain(message: str, text: str) -> tuple[str, str]:
-    """Return what is wrong and what to do. `message` is the message of the parser. `text` starts at the error."""
+    """Return the description of a syntax error, and the fix.
+
+    `message` is the message of the YAML parser. `text` is the part of the file that starts at the error.
+    """
     character = text[:1]
     if message == "found invalid Unicode character escape code" and (advice := explain_surrogate(f"\\u{text}")):
         return advice
@@ -66,7 +75,7 @@ def explain(message: str, text: str) -> tuple[str, str]:
 
 
 def explain_surrogate(escaped: str) -> tuple[str, str] | None:
-    """Return what is wrong and what to do about surrogate escapes from JSON, or None if there are none."""
+    """Return the problem of a surrogate escape from JSON and the fix, or None if `escaped` has no surrogate escape."""
     if pair := SURROGATES.search(escaped):
         character = int(f"{pair['high']}{pair['low']}", 16)
         character = 0x10000 + ((character >> 16 & 0x3FF) << 10) + (character & 0x3FF)

@@ -1,1 +1,1 @@
-"""Post reports as comments and issues on GitHub and GitLab."""
+"""Post reports as comments (GitHub, GitLab, Azure DevOps, Bitbucket) or as issues (GitHub, GitLab)."""

@@ -1,4 +1,4 @@
-"""Comment threads of a pull request on Azure Repos, through the REST API of Azure DevOps, version 7.1.
+"""Read and write comment threads of a pull request on Azure Repos, through the REST API 7.1 of Azure DevOps.
 
 https://learn.microsoft.com/en-us/rest/api/azure/devops/git/pull-request-threads
 """
@@ -18,32 +18,32 @@ from reconciler.forge.report import PostedEntry
 MAX_CHARACTERS = 150_000
 VERSION = {"api-version": "7.1"}
 CONNECTION_VERSION = {"api-version": "7.1-preview"}
-"""The description of the connection has no other version."""
+"""The only version of the API for connection data."""
 
 
 def open_azure(job: AzureJob) -> AbstractContextManager[ForgeApi]:
-    """Open the API of the job's organization. Raises ReconcilerError."""
+    """Open a client for the API of the job's organization. Raises ReconcilerError."""
     # Azure DevOps accepts tokens of jobs and of users as the password of an empty user name.
     password = b64encode(f":{job.token}".encode()).decode()
     return open_api(job.address, job.token, {"Authorization": f"Basic {password}"})
 
 
 def tip_of(api: ForgeApi, job: AzureJob, branch: str) -> str:
-    """Return the commit id of the tip of a branch. Raises ForgeError."""
+    """Return the id of the latest commit of a branch. Raises ForgeError."""
     found = _ask(api, "GET", f"{_repository(job)}/refs", query={**VERSION, "filter": f"heads/{branch}"})
     refs = [each for each in _items(found) if each.get("name") == f"refs/heads/{branch}"]
     return commit_id(refs[0].get("objectId") if refs else None)
 
 
 def merged_request(api: ForgeApi, job: AzureJob, commit: str) -> int | None:
-    """Return the number of the pull request whose merge created a commit, or None. Raises ForgeError.
+    """Return the number of the pull request that was merged with `commit`, or None. Raises ForgeError.
 
     Source: https://learn.microsoft.com/en-us/rest/api/azure/devops/git/pull-request-query
     """
     query = {"queries": [{"type": "lastMergeCommit", "items": [commit]}]}
     found = _ask(api, "POST", f"{_repository(job)}/pullrequestquery", query=VERSION, body=query).get("results")
     if not isinstance(found, list) or not all(isinstance(each, dict) for each in found):
-        raise ForgeError("the response of Azure DevOps lacks its list of results")
+        raise ForgeError("the response of Azure DevOps lacks the list of results")
     for each in found:
         for request in _items({"value": each.get(commit, [])}):
             if request.get("status") == "completed":
@@ -53,14 +53,14 @@ def merged_request(api: ForgeApi, job: AzureJob, commit: str) -> int | None:
 
 @dataclass(frozen=True, slots=True)
 class PullRequestThreads:
-    """The first comments of the threads on the job's pull request. Each report has a thread of its own."""
+    """The first comments of the threads on the job's pull request. Each report has its own thread."""
 
     api: ForgeApi
     job: AzureJob
     max_characters = MAX_CHARACTERS
 
     def entries(self) -> Iterable[PostedEntry]:
-        """Yield the first comment of each thread, oldest first."""
+        """Yield the first comment of each thread, starting with the oldest thread."""
         connection = _ask(self.api, "GET", "_apis/connectionData", query=CONNECTION_VERSION)
         user = _id(connection.get("authenticatedUser"), "connectionData")
         threads = _items(_ask(self.api, "GET", self._path(), query=VERSION))
@@ -74,7 +74,10 @@ class PullRequestThreads:
             yield PostedEntry(f"{_number(thread)}/comments/{_number(first)}", str(first.get("content") or ""), is_ours)
 
     def add(self, body: str) -> None:
-        """Start a thread on the pull request. It has no status, so that it does not block the completion."""
+        """Start a thread on the pull request.
+
+        The thread has no status, so that the thread does not block the completion of the pull request.
+        """
         comment = {"parentCommentId": 0, "content": body, "commentType": "text"}
         _ask(self.api, "POST", self._path(), query=VERSION, body={"comments": [comment]})
 
@@ -128,7 +131,7 @@ def _ask(
     except TransientForgeError:
         raise
     except ForgeError as error:
-        # Azure DevOps answers a token that is not valid with a redirect or a page for signing in.
+        # For an invalid token, Azure DevOps returns a redirect or a page for signing in.
         raise ForgeError(
             f"{error}; the token needs the permission to contribute to pull requests: {AZURE_ADVICE}", error.status
         ) from error

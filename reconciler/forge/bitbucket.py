@@ -1,4 +1,4 @@
-"""Comments on a pull request of Bitbucket Cloud, through its REST API 2.0.
+"""Read and write comments on a pull request of Bitbucket Cloud, through the REST API 2.0.
 
 https://developer.atlassian.com/cloud/bitbucket/rest/api-group-pullrequests/
 """
@@ -21,30 +21,30 @@ PAGE_SIZE = "50"
 MAX_PAGES = 1000
 MAX_MERGED_PAGES = 4
 MIN_HASH_LENGTH = 12
-"""The length of the hashes in listings."""
+"""The length of the abbreviated commit hashes in listings."""
 HTML_COMMENT = re.compile(r"^<!-- ((?:reconciler(?:-result)?:|run )[^()<>]*) -->$", re.MULTILINE)
 HIDDEN_LINE = re.compile(r"^\[//\]: # \(((?:reconciler(?:-result)?:|run )[^()<>]*)\)$", re.MULTILINE)
-"""A definition of a link that nothing uses. Bitbucket shows HTML comments, but not such a line."""
+"""Matches an unused link definition in Markdown. Bitbucket shows HTML comments, but hides link definitions."""
 
 
 def open_bitbucket(job: BitbucketJob) -> AbstractContextManager[ForgeApi]:
-    """Open the API of Bitbucket. Raises ReconcilerError."""
+    """Open a client for the API of Bitbucket. Raises ReconcilerError."""
     password = b64encode(f"{job.email}:{job.token}".encode()).decode()
     authorization = f"Basic {password}" if job.email else f"Bearer {job.token}"
     return open_api(job.address, job.token, {"Authorization": authorization})
 
 
 def tip_of(api: ForgeApi, job: BitbucketJob, branch: str) -> str:
-    """Return the commit id of the tip of a branch. Raises ForgeError."""
+    """Return the id of the latest commit of a branch. Raises ForgeError."""
     target = _ask(api, "GET", f"{_repository(job)}/refs/branches/{quote(branch, safe='')}").get("target")
     return commit_id(target.get("hash") if isinstance(target, dict) else None)
 
 
 def merged_request(api: ForgeApi, job: BitbucketJob, commit: str) -> int | None:
-    """Return the number of the pull request whose merge created a commit, or None. Raises ForgeError.
+    """Return the number of the pull request that was merged with `commit`, or None. Raises ForgeError.
 
-    It is searched among the requests that were changed last. Bitbucket can search by commit only in repositories with
-    an additional app.
+    The function searches only the pull requests with the latest changes. Bitbucket can search by commit only in
+    repositories with an additional app.
     """
     query = {"state": "MERGED", "sort": "-updated_on", "pagelen": PAGE_SIZE}
     for number in range(1, MAX_MERGED_PAGES + 1):
@@ -61,14 +61,14 @@ def merged_request(api: ForgeApi, job: BitbucketJob, commit: str) -> int | None:
 
 @dataclass(frozen=True, slots=True)
 class PullRequestRemarks:
-    """The comments on the job's pull request. Their hidden lines are HTML comments here, as in reports."""
+    """The comments on the job's pull request. Hidden lines are converted to HTML comments, as in reports."""
 
     api: ForgeApi
     job: BitbucketJob
     max_characters = MAX_CHARACTERS
 
     def entries(self) -> Iterator[PostedEntry]:
-        """Yield all comments, oldest first."""
+        """Yield all comments of the pull request, starting with the oldest comment."""
         user = self.job.user or self._user()
         for item in self._items():
             content, author = item.get("content"), item.get("user")
@@ -86,11 +86,11 @@ class PullRequestRemarks:
         _ask(self.api, "PUT", f"{self._path()}/{entry_id}", body=_content(body))
 
     def _user(self) -> str:
-        """Return the UUID of the token's user. Access tokens of repositories may not read it."""
+        """Return the UUID of the token's user. The access token of a repository may not read the UUID."""
         try:
             user = _ask(self.api, "GET", "user").get("uuid")
         except ForgeError as error:
-            if error.status != 403:  # noqa: PLR2004 - the status "forbidden"
+            if error.status != 403:  # noqa: PLR2004 - 403 is the status "forbidden"
                 raise
             raise ForgeError(
                 f"{error}; the token may not read its own user: set BITBUCKET_USER_UUID to the UUID of that user"

@@ -1,8 +1,7 @@
-"""Comments on a pull request and issues of a repository on GitHub, through its GraphQL API.
+"""Read and write comments on a pull request and issues of a repository on GitHub, through the GraphQL API.
 
-The field `viewerDidAuthor` of this API shows whether the token of the job wrote a comment. The REST API has no such
-field. It is needed because the token may also change comments of other authors.
-
+The field `viewerDidAuthor` of the GraphQL API shows whether the token of the job wrote a comment. GitHub's REST API
+lacks this field. The field `viewerDidAuthor` is necessary because the token may also change comments of other authors.
 https://docs.github.com/en/graphql
 """
 
@@ -89,12 +88,12 @@ query merged($owner: String!, $name: String!, $commit: GitObjectID!) {
 
 
 def open_github(job: GitHubJob) -> AbstractContextManager[ForgeApi]:
-    """Open the API of the job's GitHub. Raises ReconcilerError."""
+    """Open a client for the API of the job's GitHub server. Raises ReconcilerError."""
     return open_api(job.address, job.token, {"Authorization": f"Bearer {job.token}"})
 
 
 def tip_of(api: ForgeApi, job: GitHubJob, branch: str) -> str:
-    """Return the commit id of the tip of a branch. Raises ForgeError."""
+    """Return the id of the latest commit of a branch. Raises ForgeError."""
     variables = {"owner": job.owner, "name": job.name, "ref": f"refs/heads/{branch}"}
     repository = _get(_ask(api, BRANCH_PERMISSION, BRANCH_TIP, variables), "repository")
     if repository.get("ref") is None:
@@ -103,7 +102,7 @@ def tip_of(api: ForgeApi, job: GitHubJob, branch: str) -> str:
 
 
 def merged_request(api: ForgeApi, job: GitHubJob, commit: str) -> int | None:
-    """Return the number of the pull request whose merge created a commit, or None. Raises ForgeError."""
+    """Return the number of the pull request that was merged with `commit`, or None. Raises ForgeError."""
     variables = {"owner": job.owner, "name": job.name, "commit": commit}
     repository = _get(_ask(api, COMMENT_PERMISSION, MERGED, variables), "repository")
     if repository.get("object") is None:
@@ -125,7 +124,7 @@ class PullRequestComments:
     max_characters = MAX_CHARACTERS
 
     def entries(self) -> Iterable[PostedEntry]:
-        """Yield all comments, oldest first."""
+        """Yield all comments of the pull request, starting with the oldest comment."""
         for owner in self._pages():
             yield from _entries(owner)
 
@@ -157,12 +156,12 @@ class GitHubIssues:
     max_characters = MAX_CHARACTERS
 
     def entries(self) -> Iterable[PostedEntry]:
-        """Yield all open issues, oldest first."""
+        """Yield all open issues, starting with the oldest issue."""
         for owner in self._pages():
             yield from _entries(owner)
 
     def add(self, body: str) -> None:
-        """Open an issue."""
+        """Open a new issue with the text `body`."""
         variables = {"owner": _id(self._pages()), "title": self.title, "body": body}
         _ask(self.api, ISSUE_PERMISSION, ADD_ISSUE, variables)
 
@@ -182,7 +181,7 @@ class GitHubIssues:
 def _pages(
     api: ForgeApi, permission: str, query: str, variables: Mapping[str, object], path: tuple[str, ...]
 ) -> Iterator[Mapping[str, Any]]:
-    """Yield the value at `path` of each response. It contains one page of the listing."""
+    """Yield the value at `path` of each response. Each value contains one page of the listing."""
     after = None
     for _ in range(MAX_PAGES):
         owner = _get(_ask(api, permission, query, {**variables, "after": after}), *path)
@@ -195,7 +194,7 @@ def _pages(
 
 
 def _ask(api: ForgeApi, permission: str, query: str, variables: Mapping[str, object]) -> Any:  # noqa: ANN401 - JSON
-    """Send a query and return the data of the response. GraphQL reports errors with status 200."""
+    """Send a GraphQL query and return the data of the response. GraphQL reports errors with status 200."""
     try:
         response = api.call("POST", "", body={"query": query, "variables": variables}).data
     except ForgeError as error:
@@ -232,12 +231,12 @@ def _entries(owner: Mapping[str, Any]) -> Iterator[PostedEntry]:
 def _nodes(listing: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     nodes = listing.get("nodes")
     if not isinstance(nodes, list) or not all(isinstance(node, dict) for node in nodes):
-        raise ForgeError("GitHub's response lacks its list of nodes")
+        raise ForgeError("GitHub's response lacks the list of nodes")
     return nodes
 
 
 def _get(data: object, *path: str) -> Any:  # noqa: ANN401 - JSON
-    """Return the value at `path` in `data`. It must be an object or a string. Raises ForgeError."""
+    """Return the value at `path` in `data`. Raises ForgeError if the value is not an object or a string."""
     for name in path:
         data = data.get(name) if isinstance(data, dict) else None
     if not isinstance(data, dict | str):

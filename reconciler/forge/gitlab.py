@@ -1,4 +1,4 @@
-"""Notes on a merge request and issues of a project on GitLab, through its REST API.
+"""Read and write notes on a merge request and issues of a project on GitLab, through the REST API.
 
 https://docs.gitlab.com/api/notes/ and https://docs.gitlab.com/api/issues/
 """
@@ -16,27 +16,27 @@ from reconciler.forge.report import PostedEntry
 
 MAX_CHARACTERS = 1_000_000
 PAGE_SIZE = 20
-"""Larger pages of long notes could exceed the size limit of a response."""
+"""The number of entries per page. A larger page of long notes could exceed the size limit of a response."""
 MAX_PAGES = 1000
 OLDEST_FIRST = {"sort": "asc", "order_by": "created_at"}
 
 
 def open_gitlab(job: GitLabJob) -> AbstractContextManager[ForgeApi]:
-    """Open the API of the job's GitLab. Raises ReconcilerError."""
+    """Open a client for the API of the job's GitLab server. Raises ReconcilerError."""
     return open_api(job.address, job.token, {"PRIVATE-TOKEN": job.token})
 
 
 def tip_of(api: ForgeApi, job: GitLabJob, branch: str) -> str:
-    """Return the commit id of the tip of a branch. Raises ForgeError."""
+    """Return the id of the latest commit of a branch. Raises ForgeError."""
     data = _ask(api, "GET", f"{_project(job)}/repository/branches/{quote(branch, safe='')}").data
     commit = data.get("commit") if isinstance(data, dict) else None
     return commit_id(commit.get("id") if isinstance(commit, dict) else None)
 
 
 def merged_request(api: ForgeApi, job: GitLabJob, commit: str) -> int | None:
-    """Return the number of the merge request whose merge created a commit, or None. Raises ForgeError.
+    """Return the number of the merge request that was merged with `commit`, or None. Raises ForgeError.
 
-    A fast-forward merge creates no commit. Then the commit is the last one of the merge request.
+    A fast-forward merge creates no merge commit. In this case, `commit` is the last commit of the merge request.
     """
     found = _ask(api, "GET", f"{_project(job)}/repository/commits/{commit}/merge_requests").data
     merged = [each for each in _items(found) if each.get("state") == "merged"]
@@ -56,7 +56,7 @@ class MergeRequestNotes:
     max_characters = MAX_CHARACTERS
 
     def entries(self) -> Iterable[PostedEntry]:
-        """Yield all notes, oldest first."""
+        """Yield all notes of the merge request, starting with the oldest note."""
         return _entries(self.api, self._path(), "body", OLDEST_FIRST)
 
     def add(self, body: str) -> None:
@@ -86,11 +86,11 @@ class GitLabIssues:
     max_characters = MAX_CHARACTERS
 
     def entries(self) -> Iterable[PostedEntry]:
-        """Yield all open issues, oldest first."""
+        """Yield all open issues, starting with the oldest issue."""
         return _entries(self.api, self._path(), "description", {**OLDEST_FIRST, "state": "opened"})
 
     def add(self, body: str) -> None:
-        """Open an issue."""
+        """Open a new issue with the text `body`."""
         _ask(self.api, "POST", self._path(), body={"title": self.title, "description": body})
 
     def edit(self, entry_id: str, body: str) -> None:
@@ -110,7 +110,7 @@ def _project(job: GitLabJob) -> str:
 
 
 def _entries(api: ForgeApi, path: str, text: str, query: Mapping[str, str]) -> Iterator[PostedEntry]:
-    """Yield the entries of all pages. `text` is the key of the body in the response."""
+    """Yield the entries of all pages. `text` is the key in the response that contains the text of an entry."""
     user = _ask(api, "GET", "user").data
     user_id = user.get("id") if isinstance(user, dict) else None
     for number in range(1, MAX_PAGES + 1):
@@ -124,7 +124,7 @@ def _entries(api: ForgeApi, path: str, text: str, query: Mapping[str, str]) -> I
 
 
 def _number(item: Mapping[str, Any]) -> str:
-    """Return the number of an issue (`iid`) or a note (`id`) for URLs. Raises ForgeError if it is not a number."""
+    """Return the number of an issue (`iid`) or a note (`id`) for URLs. Raises ForgeError if the number is not valid."""
     number = item.get("iid", item.get("id"))
     if type(number) is not int or number < 0:
         raise ForgeError("GitLab's response has an entry without a valid number")

@@ -1,4 +1,4 @@
-"""Send one request to the API of a hosting service and read the whole response, with limits for time and size."""
+"""Send one request to the API of a hosting service and read the complete response, with limits for time and size."""
 
 import json
 import os
@@ -18,7 +18,7 @@ from reconciler.redaction import Secrets, secrets_in
 
 
 class ForgeError(ReconcilerError):
-    """The hosting service returned an error. `status` is the status of the response, or 0."""
+    """The hosting service returned an error. `status` is the status code of the response, or 0."""
 
     def __init__(self, message: str, status: int = 0) -> None:
         super().__init__(message)
@@ -26,9 +26,9 @@ class ForgeError(ReconcilerError):
 
 
 class TransientForgeError(ForgeError):
-    """An error after which the request may be repeated. `retry_after` is the requested delay in seconds, or 0.
+    """An error after which a retry may succeed. `retry_after` is the requested delay in seconds, or 0.
 
-    A write may have taken effect, so read before you repeat it.
+    Before you repeat a write, read the current state, because the failed write may have taken effect.
     """
 
     def __init__(self, message: str, retry_after: float = 0.0) -> None:
@@ -45,14 +45,14 @@ LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
 @dataclass(frozen=True, slots=True)
 class ForgeResponse:
-    """A successful response. `data` is its JSON. `has_next` is true if the listing continues."""
+    """A successful response. `data` is the parsed JSON. `has_next` is true if the listing has another page."""
 
     data: Any
     has_next: bool
 
 
 class ForgeApi:
-    """A client for the API of a hosting service. `open_api` creates it."""
+    """A client for the API of a hosting service. The function `open_api` creates a client."""
 
     def __init__(self, http: httpx.Client, address: str, secrets: Secrets, deadline: float) -> None:
         self._http = http
@@ -68,7 +68,7 @@ class ForgeApi:
         query: Mapping[str, str] | None = None,
         body: Mapping[str, object] | None = None,
     ) -> ForgeResponse:
-        """Send a request to a path below the URL, or to the URL itself. Return the successful response.
+        """Send a request to `path` below the API address, or to the address itself. Return the successful response.
 
         Raises:
             TransientForgeError: if a retry may succeed.
@@ -108,7 +108,10 @@ class ForgeApi:
         return response, bytes(content)
 
     def _error_for_status(self, call: str, response: httpx.Response, content: bytes) -> ForgeError:
-        """Return the error for an unsuccessful response. GitHub's secondary rate limit is 403 with `retry-after`."""
+        """Return the error for an unsuccessful response.
+
+        GitHub reports its secondary rate limit as 403 with `retry-after`.
+        """
         message = f"{call}: {response.status_code} {self._message(response, content)}".rstrip()
         delay = parse_rate_limit_headers(response.headers).retry_after or 0.0
         is_limited = response.status_code == httpx.codes.FORBIDDEN and delay > 0
@@ -119,7 +122,7 @@ class ForgeApi:
         return ForgeError(message, status=response.status_code)
 
     def _message(self, response: httpx.Response, content: bytes) -> str:
-        """Return the error message of the service, without secrets."""
+        """Return the error message of the hosting service, without secrets."""
         try:
             data = json.loads(content)
         except (ValueError, RecursionError):
@@ -129,7 +132,7 @@ class ForgeApi:
         return self.redacted(text)
 
     def redacted(self, text: str) -> str:
-        """Remove secrets from text of the service or a library, and truncate it."""
+        """Remove secrets from a text of the service or of a library, and truncate the text."""
         return self._secrets.redact(text[: 5 * MAX_MESSAGE_LENGTH])[:MAX_MESSAGE_LENGTH]
 
 
@@ -144,12 +147,12 @@ def _parse_address(address: str) -> httpx.URL:
 def open_api(
     address: str, token: str, headers: Mapping[str, str], *, deadline: float = DEADLINE_SECONDS
 ) -> Iterator[ForgeApi]:
-    """Open a client for the API at `address`, the value of an environment variable.
+    """Open a client for the API at `address`, which comes from an environment variable.
 
-    `headers` contain the token. `deadline` is the limit for one request in seconds.
+    `headers` contain the token. `deadline` is the time limit for one request in seconds.
 
     Raises:
-        ReconcilerError: if `address` is not a valid https URL, or the proxy or the certificates cannot be used.
+        ReconcilerError: if `address` is not a valid https URL, or if the proxy or the certificates cannot be used.
     """
     try:
         url = _parse_address(address)
@@ -168,5 +171,5 @@ def open_api(
         secrets = secrets_in(os.environ)
         secrets.add(token)
         for value in headers.values():
-            secrets.add(value.rpartition(" ")[2])  # the token may be encoded in it
+            secrets.add(value.rpartition(" ")[2])  # the header may contain an encoded token
         yield ForgeApi(http, address.rstrip("/"), secrets, deadline)

@@ -1,6 +1,7 @@
-"""The CI job that runs reconciler: its API, repository, pull request and token, from environment variables.
+"""Read the data of the CI job from environment variables: API, repository, pull request and token.
 
-Without a job of a known service, the options --forge, --repository and --number name them.
+Outside of a job of a known service, the options --forge, --repository and --number select the repository and the
+request.
 """
 
 import json
@@ -18,14 +19,14 @@ COMMIT = re.compile("[0-9a-f]{40}|[0-9a-f]{64}")
 
 
 def commit_id(value: object) -> str:
-    """Return a full commit id. Raises ForgeError if `value` is not one."""
+    """Return `value` if it is a full commit id. Otherwise raise ForgeError."""
     if not isinstance(value, str) or not COMMIT.fullmatch(value):
         raise ForgeError("the response does not contain a commit id")
     return value
 
 
 def request_number(value: object) -> int:
-    """Return the number of a pull or merge request. Raises ForgeError if `value` is not one."""
+    """Return `value` if it is the number of a pull or merge request. Otherwise raise ForgeError."""
     if type(value) is not int or value < 1:
         raise ForgeError("the response does not contain the number of a request")
     return value
@@ -34,24 +35,24 @@ def request_number(value: object) -> int:
 TOKEN = re.compile(r"[!-~]+")
 REPOSITORY = re.compile(r"(?P<owner>[\w.-]+)/(?P<name>[\w.-]+)", re.ASCII)
 GITHUB_ADVICE = "set GITHUB_TOKEN: ${{ github.token }} in the env of the step"
-GITLAB_ADVICE = "store a project access token with the scope api as a masked CI/CD variable of that name"
+GITLAB_ADVICE = "store a project access token with the scope api as a masked CI/CD variable named GITLAB_TOKEN"
 AZURE_ADVICE = "set AZURE_DEVOPS_TOKEN: $(System.AccessToken) in the env of the step"
-BITBUCKET_ADVICE = "store a token that may write pull requests as a secured repository variable of that name"
+BITBUCKET_ADVICE = "store a token that may write pull requests as a secured repository variable named BITBUCKET_TOKEN"
 ADDRESSES = {
     "github": "https://api.github.com/graphql",
     "gitlab": "https://gitlab.com/api/v4",
     "azure": "https://dev.azure.com",
     "bitbucket": "https://api.bitbucket.org/2.0",
 }
-"""The API of each hosting service, for jobs that do not name it."""
+"""The default API address of each hosting service."""
 FORGES = tuple(ADDRESSES)
 ADDRESS_VARIABLES = {"github": "GITHUB_GRAPHQL_URL", "gitlab": "CI_API_V4_URL"}
-"""The variables with another address. Self-hosted services set them in their jobs."""
+"""The environment variables that contain another API address. Self-hosted services set these variables in jobs."""
 
 
 @dataclass(frozen=True, slots=True)
 class GitHubJob:
-    """A job of GitHub Actions. `pull_request` is None if the event of the job is not about a pull request."""
+    """A job of GitHub Actions. `pull_request` is None if the event of the job does not concern a pull request."""
 
     address: str
     owner: str
@@ -63,7 +64,10 @@ class GitHubJob:
 
 @dataclass(frozen=True, slots=True)
 class GitLabJob:
-    """A job of GitLab CI. `merge_request` is its number in the project, or None outside of merge request pipelines."""
+    """A job of GitLab CI.
+
+    `merge_request` is the number of the merge request in the project, or None outside of merge request pipelines.
+    """
 
     address: str
     project: str
@@ -88,8 +92,8 @@ class AzureJob:
 class BitbucketJob:
     """A job of Bitbucket Pipelines.
 
-    `email` belongs to an API token of a user. It is empty for an access token of a repository, project or workspace.
-    `user` is the UUID of the token's user, or empty if the API returns it.
+    `email` is the address of the user if the token is an API token. For an access token of a repository, project or
+    workspace, `email` is empty. `user` is the UUID of the token's user, or empty if the API returns the UUID.
     """
 
     address: str
@@ -109,8 +113,8 @@ Job = GitHubJob | GitLabJob | AzureJob | BitbucketJob
 class NamedTarget:
     """The pull request, merge request or repository that --forge, --repository and --number select.
 
-    `run` is the number of the run, or empty.
-    `number` is None if the request is found by its merge.
+    `run` is the number of the run, or an empty string. `number` is None if reconciler finds the request by its merge
+    commit.
     """
 
     forge: str
@@ -123,7 +127,7 @@ def job_of(environment: Mapping[str, str], target: NamedTarget | None = None) ->
     """Return the job that runs reconciler, or a job for `target`.
 
     Raises:
-        ReconcilerError: if reconciler does not run in a job, or a variable is missing.
+        ReconcilerError: if reconciler does not run in a job, or if a variable is missing.
     """
     if target is not None:
         return _named(environment, target)
@@ -142,7 +146,7 @@ def job_of(environment: Mapping[str, str], target: NamedTarget | None = None) ->
 
 
 def _named(environment: Mapping[str, str], target: NamedTarget) -> Job:
-    """Return a job for a target on the command line. Only the token comes from the environment."""
+    """Return a job for a target on the command line. The environment provides the token and an optional address."""
     variable = ADDRESS_VARIABLES.get(target.forge, "")
     address = environment.get(variable, "").strip() or ADDRESSES[target.forge]
     match target.forge:
@@ -239,7 +243,7 @@ def _bitbucket_job(
 
 
 def _number(environment: Mapping[str, str], name: str) -> int | None:
-    """Return the number of a pull or merge request, or None."""
+    """Return the number of a pull or merge request, or None if the variable contains no number."""
     text = environment.get(name, "")
     return int(text) if text.isascii() and text.isdigit() else None
 
@@ -265,7 +269,7 @@ def _run(environment: Mapping[str, str], name: str) -> str:
 
 
 def _pull_request(path: str) -> int | None:
-    """Return the number of the pull request in the event file at `path`, or None."""
+    """Return the number of the pull request in the event file at `path`, or None if the event has no pull request."""
     try:
         event = json.loads(Path(path).read_bytes())
     except (OSError, ValueError, RecursionError) as error:

@@ -1,8 +1,8 @@
-"""Parse reports, find the comment or issue of a report, and post it.
+"""Parse reports, find the comment or issue of a report, and post the report.
 
-A report is Markdown. The first line is a marker, an HTML comment with the tenant and the configuration. It also says
-whether the report is a plan or the result of an apply. A newer report replaces the entry with the same marker. The
-second line contains the number of the run that wrote the report.
+A report is a Markdown document. The first line of a report is a marker: an HTML comment with the kind of the report,
+the tenant and the configuration. The kind of a report is a plan or the result of an apply. A newer report replaces the
+comment or issue with the same marker. The second line of a report contains the number of the run that wrote the report.
 """
 
 import re
@@ -25,7 +25,7 @@ TRUNCATION_NOTE = (
 
 @dataclass(frozen=True, slots=True)
 class ForgeReport:
-    """A report to post. `body` is the whole text, including the marker."""
+    """A report to post. `body` is the complete text of the report, including the marker."""
 
     file: str
     marker: str
@@ -34,7 +34,7 @@ class ForgeReport:
 
 @dataclass(frozen=True, slots=True)
 class PostedEntry:
-    """An existing comment or issue. `is_ours` is true if it was written with the token of this job."""
+    """An existing comment or issue. `is_ours` is true if the token of this job wrote the entry."""
 
     id: str
     body: str
@@ -42,7 +42,7 @@ class PostedEntry:
 
     @property
     def marker(self) -> str:
-        """The first line, if it is a marker."""
+        """The first line of the entry if the line is a marker, otherwise an empty string."""
         line = _first_line(self.body)
         return line if MARKER.fullmatch(line) else ""
 
@@ -53,27 +53,28 @@ class CommentTarget(Protocol):
     max_characters: int
 
     def entries(self) -> Iterable[PostedEntry]:
-        """Yield all entries, oldest first. Raises ForgeError."""
+        """Yield all entries of the target, starting with the oldest entry. Raises ForgeError."""
 
     def add(self, body: str) -> None:
-        """Add an entry. Raises ForgeError."""
+        """Add an entry to the target. Raises ForgeError."""
 
     def edit(self, entry_id: str, body: str) -> None:
-        """Replace the body of an entry. Raises ForgeError."""
+        """Replace the text of an entry. Raises ForgeError."""
 
 
 class IssueTarget(CommentTarget, Protocol):
-    """A target whose entries can be closed."""
+    """A target with entries that can be closed."""
 
     def close(self, entry_id: str, body: str) -> None:
-        """Replace the body of an entry and close it. Raises ForgeError."""
+        """Replace the text of an entry and close the entry. Raises ForgeError."""
 
 
 def parse_report(file: str, text: str, run: str = "") -> ForgeReport:
-    """Parse a report.
+    """Parse the text of a report.
 
     Raises:
-        ReconcilerError: if the first line is not a marker, another line is one, or the report does not name `run`.
+        ReconcilerError: if the first line is not a marker, if another line is a marker, or if the report does not
+            contain the run number `run`.
     """
     marker = _first_line(text)
     if not MARKER.fullmatch(marker):
@@ -84,8 +85,8 @@ def parse_report(file: str, text: str, run: str = "") -> ForgeReport:
     for number, line in enumerate(text.split("\n")[1:], start=2):
         if MARKER.fullmatch(line.rstrip()):
             raise ReconcilerError(
-                f"{visible(file)}:{number}:1: a second report starts here, but a file can contain only one; "
-                "use {tenant} in its name",
+                f"{visible(file)}:{number}:1: a second report starts here, but a file can contain only one report; "
+                "use {tenant} in the file name",
             )
     stamp = STAMP.fullmatch(_first_line(text.partition("\n")[2]))
     if run and (stamp is None or stamp["run"] != run):
@@ -94,9 +95,10 @@ def parse_report(file: str, text: str, run: str = "") -> ForgeReport:
 
 
 def truncated_report(report: ForgeReport, max_characters: int, note: str = TRUNCATION_NOTE) -> ForgeReport:
-    """Return the report with as many lines as `max_characters` allows, and with `note` below its first line.
+    """Return the report with as many lines as `max_characters` allows, and with `note` below the first line.
 
-    A long report is truncated instead of refused. Otherwise the older report would remain, and it may say "No changes".
+    A long report is truncated instead of refused. After a refusal, the older report would remain and might say "No
+    changes".
     """
     if len(report.body) <= max_characters:
         return report
@@ -116,7 +118,8 @@ def refuse_equal_markers(reports: Iterable[ForgeReport]) -> None:
         other = seen.setdefault(report.marker, report.file)
         if other != report.file:
             raise ReconcilerError(
-                f"{visible(other)} and {visible(report.file)} are reports about the same tenant: pass only one of them"
+                f"{visible(other)} and {visible(report.file)} are reports about the same tenant: "
+                "pass only one of the two reports"
             )
 
 
@@ -126,10 +129,10 @@ def tenant_of(marker: str) -> str:
 
 
 def stale_markers(entries: Iterable[PostedEntry], like: str, current: Sequence[str]) -> Iterator[str]:
-    """Yield the markers of reconciler's earlier entries that have no current report, each once.
+    """Yield the markers of earlier entries by reconciler that have no current report, without duplicates.
 
-    Only entries of the same kind and for the same configuration as in the marker `like` are considered. `current` are
-    the markers of the current reports.
+    Only entries with the same kind and configuration as the marker `like` are considered. `current` contains the
+    markers of the current reports.
     """
     seen = set(current)
     for entry in entries:
@@ -144,12 +147,12 @@ def _names(marker: str) -> list[str]:
 
 
 def _scope(marker: str) -> tuple[str, ...]:
-    """Return the kind of a marker and its configuration, without the tenant."""
+    """Return the kind and the configuration of a marker, without the tenant."""
     return marker.partition(":")[0], *_names(marker)[1:]
 
 
 def entry_of(report: ForgeReport, entries: Iterable[PostedEntry]) -> PostedEntry | None:
-    """Return the first of our entries with the marker of the report, or None.
+    """Return the first entry by reconciler with the marker of the report, or None.
 
     Entries of other authors are ignored, because anybody can copy a marker.
     """
@@ -157,9 +160,9 @@ def entry_of(report: ForgeReport, entries: Iterable[PostedEntry]) -> PostedEntry
 
 
 def has_same_content(entry: PostedEntry, report: ForgeReport) -> bool:
-    """Return whether the entry already has the text of the report.
+    """Return whether the entry already contains the text of the report.
 
-    Line ends and surrounding whitespace are ignored, because the services change them.
+    Line ends and surrounding whitespace are ignored, because the hosting services change line ends and whitespace.
     """
     return _normalized(entry.body) == _normalized(report.body)
 
@@ -183,7 +186,7 @@ class PublishResult(StrEnum):
 
 
 def publish(target: CommentTarget, report: ForgeReport) -> PublishResult:
-    """Update the entry of the report, or add an entry. Raises ForgeError."""
+    """Update the existing entry of the report, or add a new entry. Raises ForgeError."""
     entry = entry_of(report, target.entries())
     if entry is None:
         target.add(report.body)
@@ -195,7 +198,7 @@ def publish(target: CommentTarget, report: ForgeReport) -> PublishResult:
 
 
 def close(target: IssueTarget, report: ForgeReport) -> PublishResult:
-    """Replace the text of the report's entry and close the entry, if it exists. Raises ForgeError."""
+    """Replace the text of the report's entry and close the entry, if an entry exists. Raises ForgeError."""
     entry = entry_of(report, target.entries())
     if entry is None:
         return PublishResult.NONE

@@ -1,4 +1,4 @@
-"""The hosting services: how to open the comments and issues of a job, and to read branches and merged requests."""
+"""Open the comments and issues of a job at its hosting service, and read branches and merged requests."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -30,7 +30,7 @@ def open_comments(job: Job) -> Iterator[CommentTarget]:
 
 @contextmanager
 def open_issues(job: Job, title: str) -> Iterator[IssueTarget]:
-    """Open the issues of the job's repository. New issues get `title`. Raises ReconcilerError."""
+    """Open the issues of the job's repository. New issues get the title `title`. Raises ReconcilerError."""
     match job:
         case GitHubJob():
             with github.open_github(job) as api:
@@ -46,7 +46,7 @@ def open_issues(job: Job, title: str) -> Iterator[IssueTarget]:
 
 
 def tip_of(job: Job, branch: str) -> str:
-    """Return the commit id of the tip of a branch. Raises ReconcilerError."""
+    """Return the id of the latest commit of a branch. Raises ReconcilerError."""
     match job:
         case GitHubJob():
             with github.open_github(job) as api:
@@ -63,7 +63,7 @@ def tip_of(job: Job, branch: str) -> str:
 
 
 def merged_request(job: Job, commit: str) -> Job | None:
-    """Return the job for the merged pull or merge request that created a commit, or None. Raises ReconcilerError."""
+    """Return a job for the pull or merge request that was merged with `commit`, or None. Raises ReconcilerError."""
     match job:
         case GitHubJob():
             with github.open_github(job) as api:

@@ -1,1 +1,1 @@
-"""The only package that runs git: find a repository, read revisions and attributes."""
+"""The only package that runs git. The package finds repositories and reads revisions, history and attributes."""

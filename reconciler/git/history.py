@@ -1,4 +1,4 @@
-"""Read the history of a branch: its first-parent commits with the files they changed, and the commits of lines."""
+"""Read the history of a branch: the first-parent commits with the changed files, and the commit of each line."""
 
 import os
 import re
@@ -11,7 +11,7 @@ from reconciler.git.revision import WHOLE_ID, Revision, TreeEntry, refuse_unless
 
 MAX_COMMITS = 200_000
 MAX_HISTORY_BYTES = 500_000_000
-"""The maximum size of the list of changed files."""
+"""The maximum size of git's list of changed files, in bytes."""
 FULL_HISTORY_ADVICE = (
     "fetch the whole history (fetch-depth: 0 for actions/checkout, GIT_DEPTH: 0 for GitLab, "
     "git fetch --unshallow), or set --since to a commit that was fetched"
@@ -21,9 +21,9 @@ NO_FILE = "000000"
 
 @dataclass(frozen=True, slots=True)
 class FileChange:
-    """A file, link or submodule that a commit changed. The mode is NO_FILE where it does not exist.
+    """A file, link or submodule that a commit changed. `path` is relative to the root of the repository.
 
-    `path` is relative to the root of the repository.
+    If the file does not exist before or after the commit, the mode is NO_FILE.
     """
 
     path: str
@@ -35,7 +35,10 @@ class FileChange:
 
 @dataclass(frozen=True, slots=True)
 class HistoryCommit:
-    """A commit and the changes since its first parent. `time` is its author time in seconds since 1970."""
+    """A commit and its changes since the first parent.
+
+    `time` is the author time of the commit in seconds since 1970.
+    """
 
     hash: str
     time: int
@@ -47,15 +50,16 @@ class HistoryCommit:
 def first_parent_history(
     repository: Repository, paths: Sequence[str], since: Revision | None = None
 ) -> list[HistoryCommit]:
-    """Return the commits of HEAD's first-parent history that changed `paths`, the oldest first.
+    """Return the commits of HEAD's first-parent history that changed `paths`, the oldest commit first.
 
     Args:
-        repository: The repository.
+        repository: The repository to read.
         paths: Files and folders, relative to the root of the repository. "" is the root.
-        since: The commit where the history starts. It is not part of the result.
+        since: The commit where the history starts. The result does not contain this commit.
 
     Raises:
-        GitError: if the history is incomplete, because the clone is shallow, or if `since` is not an ancestor of HEAD.
+        GitError: if the history is incomplete because the clone is shallow, or if `since` is not an ancestor of
+            HEAD.
     """
     if since is not None:
         refuse_unless_ancestor(since)
@@ -82,7 +86,7 @@ def first_parent_history(
 
 
 def _refuse_shallow(repository: Repository, since: Revision | None) -> None:
-    """Raise GitError in a shallow clone, unless its first-parent history reaches `since`."""
+    """Raise GitError in a shallow clone, unless the first-parent history of the clone contains `since`."""
     if repository.run("rev-parse", "--is-shallow-repository").lines != ["true"]:
         return
     if since is not None:
@@ -95,7 +99,8 @@ def _refuse_shallow(repository: Repository, since: Revision | None) -> None:
 def _commits(data: bytes) -> Iterator[HistoryCommit]:
     """Parse the output of `git diff-tree -z`.
 
-    Fields are read one after the other and not searched, because names and subjects may contain any other character.
+    The parser reads one field after the other and does not search for fields, because names and subjects may contain
+    any character except NUL.
     """
     fields = deque(os.fsdecode(data).split("\0")[:-1])
     while fields:
@@ -113,7 +118,10 @@ def _incomplete(reason: str) -> GitError:
 
 
 def sizes_of(revision: Revision, objects: Sequence[str]) -> dict[str, TreeEntry]:
-    """Return the entry of each blob in `objects`, with its size. Raises GitError if an object is missing."""
+    """Return the tree entry of each blob in `objects`, with the size of the blob.
+
+    Raises GitError if an object is missing.
+    """
     stdin = "".join(f"{each}\n" for each in objects).encode()
     try:
         lines = revision.repository.run("cat-file", "--batch-check", stdin=stdin, max_bytes=MAX_HISTORY_BYTES).lines
@@ -130,7 +138,7 @@ def sizes_of(revision: Revision, objects: Sequence[str]) -> dict[str, TreeEntry]
 
 MAX_BLAME_BYTES = 100_000_000
 MAX_FILES = 2_000
-"""The maximum number of files for which git is asked. One file takes about 10 ms."""
+"""The maximum number of files for which reconciler runs git. Running git for one file takes about 10 ms."""
 MAX_MESSAGE_LENGTH = 100_000
 HEADER = re.compile(rb"([0-9a-f]{40}|[0-9a-f]{64}) [0-9]+ ([0-9]+)( [0-9]+)?")
 GITHUB_SQUASH = re.compile(r"\(#([0-9]{1,10})\)$")
@@ -140,9 +148,10 @@ GITLAB_MERGE = re.compile(r"^See merge request [^\s!]*!([0-9]{1,10})$", re.MULTI
 
 @dataclass(frozen=True, slots=True)
 class BlamedCommit:
-    """A commit that changed a line. `time` is its author time in seconds since 1970.
+    """A commit that changed a line. `time` is the author time of the commit in seconds since 1970.
 
-    `request` is the number of the pull request (`#12`) or merge request (`!12`) in its message, or an empty text.
+    `request` is the number of the pull request (`#12`) or merge request (`!12`) in the commit message, or an empty
+    string.
     """
 
     hash: str
@@ -154,12 +163,12 @@ class BlamedCommit:
 
 @dataclass(frozen=True, slots=True)
 class Blame:
-    """The commits of a file at HEAD.
+    """The commits that changed the lines of a file at HEAD.
 
     Attributes:
-        lines: The hash of the commit for each line number.
-        merges: The hash of the commit that brought each line into the first-parent history of HEAD.
-        boundary: The hashes of commits without parents. In a shallow clone, their lines may be older.
+        lines: The hash of the commit that last changed a line, by line number.
+        merges: The hash of the commit that brought a line into the first-parent history of HEAD, by line number.
+        boundary: The hashes of commits without parents. In a shallow clone, the lines of these commits may be older.
     """
 
     lines: Mapping[int, str]
@@ -185,7 +194,7 @@ def blame_file(repository: Repository, path: str) -> Blame:
 def _blame(repository: Repository, path: str, *options: str) -> tuple[dict[int, str], frozenset[str]]:
     """Return the hash of the commit for each line, and the hashes of boundary commits.
 
-    git reads only its objects: neither the working tree nor a text conversion is used.
+    git reads only git objects and uses neither the working tree nor a text conversion.
     """
     arguments = ("--porcelain", "--no-textconv", "--no-progress", *options, "HEAD", "--", path)
     output = repository.run("blame", *arguments, max_bytes=MAX_BLAME_BYTES)
@@ -204,7 +213,7 @@ def _blame(repository: Repository, path: str, *options: str) -> tuple[dict[int, 
 
 
 def read_commits(repository: Repository, hashes: Iterable[str]) -> dict[str, BlamedCommit]:
-    """Return the commits with these hashes. Raises GitError."""
+    """Return the commits with the given `hashes`. Raises GitError."""
     wanted = sorted({each for each in hashes if WHOLE_ID.fullmatch(each)})
     if not wanted:
         return {}
@@ -226,9 +235,10 @@ def _commit(fields: Sequence[str]) -> BlamedCommit:
 
 
 def request_in(subject: str, body: str) -> str:
-    """Return the number of the pull or merge request in a commit message, or an empty text.
+    """Return the number of the pull or merge request in a commit message, or an empty string.
 
-    GitHub writes `Merge pull request #12 from …` and `subject (#12)`, and GitLab `See merge request group/project!12`.
+    GitHub writes `Merge pull request #12 from …` or `subject (#12)`. GitLab writes `See merge request
+    group/project!12`.
     """
     if found := GITHUB_MERGE.match(subject) or GITHUB_SQUASH.search(subject):
         return f"#{found[1]}"
@@ -237,16 +247,18 @@ def request_in(subject: str, body: str) -> str:
 
 
 def newest_first(repository: Repository, path: str) -> dict[str, int]:
-    """Return the position of each commit that changed `path`, the newest first. Children come before parents.
+    """Return the position of each commit that changed `path`, counted from the newest commit.
 
-    Times are not used, because a commit may contain any time. Raises GitError.
+    Child commits come before parent commits.
+
+    Commit times are not used, because a commit may contain any time. Raises GitError.
     """
     hashes = repository.run("rev-list", "--topo-order", "HEAD", "--", path or ".", max_bytes=MAX_BLAME_BYTES).lines
     return {each: position for position, each in enumerate(hashes)}
 
 
 def origin_address(repository: Repository) -> str:
-    """Return the address of the remote `origin` in the settings of the repository, or an empty text."""
+    """Return the address of the remote `origin` in the settings of the repository, or an empty string."""
     try:
         return next(iter(repository.run("config", "--local", "--get", "remote.origin.url").lines), "")
     except GitError:
@@ -254,7 +266,7 @@ def origin_address(repository: Repository) -> str:
 
 
 def head_commit(repository: Repository) -> str:
-    """Return the hash of HEAD, or an empty text if there is no commit."""
+    """Return the hash of HEAD, or an empty string if the repository has no commit."""
     try:
         return repository.run("rev-parse", "--verify", "HEAD^{commit}").lines[0]
     except GitError:

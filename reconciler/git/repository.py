@@ -1,4 +1,4 @@
-"""Find the git repository of a folder, and run git in it."""
+"""Find the git repository of a folder, and run git in the repository."""
 
 import os
 from collections.abc import Mapping, Sequence
@@ -12,7 +12,7 @@ TIMEOUT_SECONDS = 60.0
 MAX_OUTPUT_BYTES = 64_000_000
 MAX_STDERR_BYTES = 10_000
 MAX_STDERR_LINES, MAX_STDERR_CHARACTERS = 20, 500
-"""The maximum number of lines of git's stderr in an error message, and of characters per line."""
+"""The maximum number of lines from git's stderr in an error message, and the maximum number of characters per line."""
 
 OPTIONS = ("--no-pager", "--no-replace-objects", "--no-optional-locks", "--literal-pathspecs")
 SETTINGS: Mapping[str, str] = {
@@ -31,10 +31,13 @@ SETTINGS: Mapping[str, str] = {
     "gc.auto": "0",
     "core.warnAmbiguousRefs": "true",
 }
-"""Settings that override those of the repository."""
+"""The git settings that override the settings of the repository."""
 
 INHERITED = ("SUDO_UID", "SYSTEMROOT")
-"""git needs SUDO_UID to accept repositories of the user who ran sudo. Programs on Windows need SYSTEMROOT."""
+"""The variables that git inherits from the environment of reconciler.
+
+git needs SUDO_UID to accept repositories of the user who ran sudo. Programs on Windows need SYSTEMROOT.
+"""
 
 ENVIRONMENT: Mapping[str, str] = {
     "GIT_ALLOW_PROTOCOL": "none",
@@ -46,7 +49,7 @@ ENVIRONMENT: Mapping[str, str] = {
     "GIT_GRAFT_FILE": f"{os.devnull}/none",
     "LC_ALL": "C",
 }
-"""HOME is not set, so that git does not read the user's files."""
+"""The environment variables of git. HOME is not set, so that git does not read the files of the user."""
 
 
 class GitError(ReconcilerError):
@@ -59,19 +62,21 @@ class GitMissingError(GitError):
 
 @dataclass(frozen=True, slots=True)
 class GitOutput:
-    """The stdout of git, and the lines of stderr of a successful command."""
+    """The stdout of a git command, and the stderr lines of a successful command."""
 
     data: bytes
     warnings: tuple[str, ...] = ()
 
     @property
     def lines(self) -> list[str]:
-        """The lines of the output, without empty lines."""
+        """The lines of git's output, without empty lines."""
         return [line for line in os.fsdecode(self.data).split("\n") if line]
 
 
 def find_program(checkout: Path) -> str:
-    """Return the absolute path of the first git on the PATH that is not inside `checkout`, a real path.
+    """Return the absolute path of the first git on the PATH that is not inside `checkout`.
+
+    `checkout` is a real path.
 
     Raises:
         GitMissingError: if no such git exists.
@@ -90,19 +95,19 @@ def _is_inside(path: str, folder: Path) -> bool:
 
 
 def program_version(folder: Path) -> str:
-    """Return the version of the git that reconciler runs in `folder`, like "2.39.5". Raises GitError."""
+    """Return the version of the git program that reconciler runs in `folder`, for example "2.39.5". Raises GitError."""
     program = find_program(find_root(folder) or Path(os.path.realpath(folder)))
     output = run_git(program, ("version",), folder=Path(folder.anchor), environment=environment_of(program))
     return " ".join(output.lines).removeprefix("git version ")
 
 
 def environment_of(program: str) -> dict[str, str]:
-    """Return the complete environment of git."""
+    """Return the complete environment for the git program."""
     inherited = {name: os.environ[name] for name in INHERITED if name in os.environ}
     return {**inherited, **ENVIRONMENT, "PATH": f"{Path(program).parent}{os.pathsep}{os.defpath}"}
 
 
-def run_git(  # noqa: PLR0913 - the parameters of a process
+def run_git(  # noqa: PLR0913 - a parameter for each property of a process
     program: str,
     arguments: Sequence[str],
     *,
@@ -112,7 +117,7 @@ def run_git(  # noqa: PLR0913 - the parameters of a process
     stdin: bytes = b"",
     max_bytes: int = MAX_OUTPUT_BYTES,
 ) -> GitOutput:
-    """Run git in `folder` with the input `stdin`, and return its output.
+    """Run git in `folder` with the input `stdin`, and return the output of git.
 
     `settings` have the form name=value and are added after SETTINGS.
 
@@ -131,7 +136,7 @@ def run_git(  # noqa: PLR0913 - the parameters of a process
     with tempfile.TemporaryFile() as stdin_file:
         stdin_file.write(stdin)
         stdin_file.seek(0)
-        with subprocess.Popen(  # noqa: S603 - no shell; the program is absolute and not in the checkout
+        with subprocess.Popen(  # noqa: S603 - no shell is used, and the program has an absolute path outside of the checkout
             [program, *OPTIONS, *options, *arguments],
             cwd=folder,
             env=dict(environment),
@@ -180,18 +185,19 @@ def run_git(  # noqa: PLR0913 - the parameters of a process
 
 
 MAX_POINTER_BYTES = 10_000
-"""The maximum size of a file that names another folder, for example a file `.git`."""
+"""The maximum size of a file that contains the path of another folder, for example a file `.git`."""
 
 SETTINGS_LOCATIONS = ("HOME", "XDG_CONFIG_HOME")
-"""Environment variables that locate the user's settings of git, in addition to GIT_CONFIG_*."""
+"""The environment variables that locate the user's git settings, in addition to GIT_CONFIG_*."""
 
 
 @dataclass(frozen=True, slots=True)
 class Repository:
-    """A repository whose owner git accepts. All paths are real paths.
+    """A repository with an owner that git accepts. All paths are real paths.
 
-    `root` is the root folder of the checkout. `git_dir` is the folder `.git`, or the folder of this worktree in it.
-    `common_dir` is the folder `.git` that all worktrees share. `warnings` has each distinct warning of git so far.
+    `root` is the root folder of the checkout. `git_dir` is the folder `.git`, or the folder inside `.git` for a
+    worktree. `common_dir` is the folder `.git` that all worktrees share. `warnings` contains each distinct warning of
+    git.
     """
 
     root: Path
@@ -215,14 +221,16 @@ class Repository:
         return output
 
     def path_of(self, path: Path) -> str:
-        """Return a path relative to the root of the checkout, with `/`. The result is empty for the root itself.
+        """Return a path relative to the root of the checkout, with `/`.
 
-        Links below the root are not followed, because their target may differ in another revision.
+        For the root itself, the result is an empty string.
+
+        Symbolic links below the root are not followed, because the target of a link may differ in another revision.
 
         Raises:
             GitError: if the path is outside the checkout.
         """
-        whole = Path(os.path.abspath(path))  # noqa: PTH100 - resolve() follows links
+        whole = Path(os.path.abspath(path))  # noqa: PTH100 - Path.resolve() follows symbolic links
         if os.path.realpath(whole) != os.path.realpath(path):
             raise GitError(f"{quote_text(str(path))} contains .. after a link; use a direct path")
         for step in (*reversed(whole.parents), whole):
@@ -244,7 +252,7 @@ def find_root(start: Path) -> Path | None:
 
 
 def git_dir_of(root: Path) -> Path:
-    """Return the folder `.git`, or the folder that the file `.git` of a worktree names."""
+    """Return the folder `.git`. For a worktree, return the folder at the path in the file `.git`."""
     entry = root / ".git"
     if entry.is_dir():
         return Path(os.path.realpath(entry))
@@ -253,7 +261,7 @@ def git_dir_of(root: Path) -> Path:
 
 
 def read_pointer(file: Path) -> str:
-    """Return the start of a file, or "" if it cannot be read or is not a regular file."""
+    """Return the start of a file, or an empty string if the file cannot be read or is not a regular file."""
     try:
         if not file.is_file():
             return ""
@@ -267,8 +275,8 @@ def open_repository(start: Path) -> Repository:
     """Open the repository that contains the folder `start`.
 
     Raises:
-        GitError: if `start` is not in a repository, git is missing or refuses its owner, or the repository uses objects
-            of another repository.
+        GitError: if `start` is not in a repository, if git is missing or refuses the owner of the repository, or if
+            the repository uses objects of another repository.
     """
     root = find_root(start)
     if root is None:
@@ -280,7 +288,10 @@ def open_repository(start: Path) -> Repository:
 
 
 def _discover(root: Path, program: str) -> Repository:
-    """Let git open the repository at `root`, so that git checks its owner (safe.directory). Raises GitError."""
+    """Let git open the repository at `root`, so that git checks the owner of the files (safe.directory).
+
+    Raises GitError.
+    """
     try:
         found = run_git(
             program,
@@ -292,8 +303,8 @@ def _discover(root: Path, program: str) -> Repository:
     except GitError as error:
         if "dubious ownership" in str(error) or "unsafe repository" in str(error):
             raise GitError(
-                f"git refuses the repository {quote_text(str(root))}, because another user owns it; if you trust it: "
-                f"git config --global --add safe.directory {visible(str(root))}"
+                f"git refuses the repository {quote_text(str(root))}, because another user owns it; if you trust "
+                f"the repository: git config --global --add safe.directory {visible(str(root))}"
             ) from error
         raise GitError(f"git cannot use the repository {quote_text(str(root))}: {error}") from error
     paths = [Path(os.path.realpath(line)) for line in found.lines]
@@ -303,7 +314,7 @@ def _discover(root: Path, program: str) -> Repository:
 
 
 def _safe_directories(program: str) -> list[str]:
-    """Return the values of safe.directory in the settings of the user, the system and the environment."""
+    """Return the values of safe.directory in the git settings of the user, the system and the environment."""
     environment = {
         **{name: value for name, value in environment_of(program).items() if not name.startswith("GIT_CONFIG_")},
         **{
@@ -328,15 +339,15 @@ def _safe_directories(program: str) -> list[str]:
 def _refuse_alternates(repository: Repository) -> None:
     """Refuse a repository that uses objects of another repository.
 
-    git checks neither the owner of these objects nor their hashes.
+    git checks neither the owner nor the hashes of objects in another repository.
 
     Raises:
-        GitError: if the file objects/info/alternates names another folder.
+        GitError: if the file objects/info/alternates contains the path of another folder.
     """
     named = read_pointer(repository.common_dir / "objects" / "info" / "alternates").splitlines()
     if any(line.strip() and not line.startswith("#") for line in named):
         raise GitError(
-            f"the repository {quote_text(str(repository.root))} borrows objects from another one "
-            "(objects/info/alternates), and reconciler does not read those; copy them with git repack -a -d, "
-            "then remove that file"
+            f"the repository {quote_text(str(repository.root))} uses objects of another repository "
+            "(objects/info/alternates), and reconciler does not read such objects; copy the objects with "
+            "git repack -a -d, then remove the file objects/info/alternates"
         )

@@ -1,4 +1,4 @@
-"""Read files of a revision from the objects of a repository. Nothing is checked out, and no filter runs."""
+"""Read the files of a revision from the objects of a repository. No file is checked out, and no filter runs."""
 
 import os
 import re
@@ -17,7 +17,7 @@ SPARSE_TAG = "S"
 
 @dataclass(frozen=True, slots=True)
 class IndexEntry:
-    """A file, link or submodule in the index. `path` is relative to the root.
+    """A file, link or submodule in the git index. `path` is relative to the root of the repository.
 
     `is_left_out` is true if a sparse checkout omits the entry.
     """
@@ -28,12 +28,15 @@ class IndexEntry:
 
     @property
     def is_link(self) -> bool:
-        """Whether it is a symbolic link."""
+        """Whether the entry is a symbolic link."""
         return self.mode == LINK
 
 
 def tracked_entries(repository: Repository, paths: Iterable[str]) -> Iterator[IndexEntry]:
-    """Yield the index entries at and below `paths`. Paths are relative to the root. "" is the root. Raises GitError."""
+    """Yield the index entries at and below `paths`. Raises GitError.
+
+    `paths` are relative to the root of the repository. The path "" is the root.
+    """
     named = [path or "." for path in paths]
     output = repository.run("ls-files", "-z", "-t", "--stage", "--", *named, max_bytes=MAX_INDEX_BYTES)
     for line in os.fsdecode(output.data).split("\0")[:-1]:
@@ -46,14 +49,14 @@ ALTERING = ("working-tree-encoding", "ident", "filter")
 INACTIVE = ("unspecified", "unset")
 ATTRIBUTES_FILE = ".gitattributes"
 MAX_ATTRIBUTES_BYTES = 1_000_000
-"""The maximum size of an attributes file that is searched here. git itself checks larger files."""
+"""The maximum size of an attributes file that reconciler searches. git itself checks larger files."""
 MAX_ATTRIBUTES_OUTPUT_BYTES = 500_000_000
 
 
 def may_alter_files(root: Path, folders: Iterable[str]) -> bool:
     """Return whether an attribute in ALTERING may apply to a file in one of `folders` of the checkout at `root`.
 
-    This only reads the attributes files of these folders, and starts no process. Folders are real paths.
+    The function reads only the attributes files of `folders` and starts no process. `folders` are real paths.
     """
     git_dir = git_dir_of(root)
     common_dir = git_dir / (read_pointer(git_dir / "commondir").strip() or ".")
@@ -67,7 +70,7 @@ def may_alter_files(root: Path, folders: Iterable[str]) -> bool:
 
 
 def _with_parents(root: Path, folders: Iterable[str]) -> Iterator[str]:
-    """Yield `root`, the `folders` inside it, and the folders between them, each once."""
+    """Yield `root`, the `folders` inside `root`, and the folders between them, without duplicates."""
     seen = {str(root)}
     yield str(root)
     for folder in folders:
@@ -76,13 +79,13 @@ def _with_parents(root: Path, folders: Iterable[str]) -> Iterator[str]:
         while folder not in seen:
             seen.add(folder)
             yield folder
-            folder = os.path.dirname(folder)  # noqa: PTH120, PLW2901 - faster for many folders
+            folder = os.path.dirname(folder)  # noqa: PTH120, PLW2901 - os.path is faster than pathlib
 
 
 def _mentions(file: Path) -> bool:
     """Return whether an attributes file may contain an attribute in ALTERING.
 
-    The result is true for files that cannot be searched: links, special files, large files and unreadable files.
+    The result is true for a file that cannot be searched: a link, a special file, a large file or an unreadable file.
     """
     try:
         status = file.lstat()
@@ -99,7 +102,7 @@ def _mentions(file: Path) -> bool:
 def altering_attributes(repository: Repository, files: Iterable[str]) -> Iterator[tuple[str, str, str]]:
     """Yield path, attribute and value for each attribute that changes the content of one of `files` at checkout.
 
-    Paths are relative to the root of the checkout. Raises GitError.
+    The paths are relative to the root of the checkout. Raises GitError.
     """
     stdin = "".join(f"{file}\0" for file in files).encode(errors="surrogateescape")
     output = repository.run(
@@ -111,19 +114,19 @@ def altering_attributes(repository: Repository, files: Iterable[str]) -> Iterato
             yield path, name, value
 
 
-FETCH_ADVICE = "fetch it first: git fetch, or fetch-depth: 0 for actions/checkout"
+FETCH_ADVICE = "fetch the revision first: git fetch, or fetch-depth: 0 for actions/checkout"
 BATCH_BYTES = 32_000_000
-"""The maximum total size of the files that one git command returns."""
+"""The maximum total size of the files that one git command returns, in bytes."""
 
 WHOLE_ID = re.compile("[0-9a-f]{40}|[0-9a-f]{64}")
 WORKTREE_REF = re.compile("HEAD|[A-Z_]+_HEAD")
-"""Names such as HEAD and MERGE_HEAD. git prefers them to branches and tags with the same name."""
+"""Matches ref names such as HEAD and MERGE_HEAD. git prefers these refs to branches and tags with the same name."""
 
 END_OF_NAME = re.compile(r"[~^:]|@\{")
 CONTROL = re.compile("[\x00-\x1f\x7f]")
 GLOB = re.compile(r"[*?\[\\ ]")
 REFS = ("{}", "refs/{}", "refs/tags/{}", "refs/heads/{}", "refs/remotes/{}", "refs/remotes/{}/HEAD")
-"""The refs that a short name can mean, in git's order."""
+"""The full names that a short ref name can mean, in git's order of precedence."""
 
 LINK, SUBMODULE, FOLDER = "120000", "160000", "040000"
 
@@ -140,19 +143,21 @@ class TreeEntry:
 
 @dataclass(frozen=True, slots=True)
 class Revision:
-    """A commit. `name` is the revision as the user wrote it."""
+    """A commit of a repository. `name` is the revision as the user wrote it."""
 
     repository: Repository
     name: str
     commit: str
 
     def find(self, path: str) -> TreeEntry | str | None:
-        """Return the folder or file at `path`, which is relative to the root of the checkout. Links are followed.
+        """Return the folder or file at `path`, which is relative to the root of the checkout.
 
-        Return None if nothing exists at `path`. Return the reason as text if a link cannot be followed.
+        Symbolic links are followed.
+
+        Return None if nothing exists at `path`. If a link cannot be followed, return the reason as text.
 
         Raises:
-            GitError: if git cannot read it.
+            GitError: if git cannot read the object.
         """
         if "\n" in path:
             raise GitError(f"{quote_text(path)} cannot be read at a revision: its name contains a line break")
@@ -168,7 +173,7 @@ class Revision:
                 return "is a link that leads to no file or folder"
             case ["notdir", _]:
                 return "is inside a file, not a folder"
-            case _:  # the path does not exist, or its object was not fetched
+            case _:  # the path does not exist, or the object was not fetched
                 pass
         try:
             exists = self.repository.run("ls-tree", "-z", "--full-tree", self.commit, "--", path or ".").data
@@ -179,7 +184,7 @@ class Revision:
         return None
 
     def list(self, folder: TreeEntry) -> list[TreeEntry]:
-        """Return everything in a folder and its subfolders, without the folders themselves. Raises GitError."""
+        """Return all entries in a folder and its subfolders, without the folders themselves. Raises GitError."""
         try:
             output = self.repository.run("ls-tree", "-r", "-l", "-z", folder.object)
         except GitError as error:
@@ -194,7 +199,7 @@ class Revision:
         return TreeEntry(mode, identity, int(size) if size.isdigit() else 0, path.decode(errors="surrogateescape"))
 
     def contents(self, entries: Sequence[TreeEntry]) -> Iterator[bytes]:
-        """Yield the content of `entries`, which are files or links. Raises GitError."""
+        """Yield the content of `entries`, which are files or symbolic links. Raises GitError."""
         for batch in _batches(entries):
             yield from self._contents(batch)
 
@@ -232,12 +237,12 @@ def resolve_revision(repository: Repository, name: str) -> Revision:
     """Return the commit of the revision `name`.
 
     Raises:
-        GitError: if it does not exist or is ambiguous.
+        GitError: if the revision does not exist or is ambiguous.
     """
     if not name or name.startswith("-") or CONTROL.search(name):
         raise GitError(f"{quote_text(name)} is not a revision of git")
     try:
-        is_search = name.startswith(":/")  # the rest of such a name is a search text
+        is_search = name.startswith(":/")  # the rest of the name is a search text
         output = repository.run("rev-parse", "--verify", name if is_search else f"{name}^{{commit}}")
     except GitError as error:
         raise GitError(f"git does not know the revision {quote_text(name)}: {error}; {FETCH_ADVICE}") from error
@@ -250,19 +255,19 @@ def refuse_unless_ancestor(revision: Revision) -> None:
     """Raise GitError unless the revision is HEAD or an ancestor of HEAD."""
     if revision.repository.run("rev-list", "--max-count=1", revision.commit, "^HEAD").lines:
         raise GitError(
-            f"{quote_text(revision.name)} is not an ancestor of HEAD, so the two cannot be compared as a request "
-            f"and its base; update the branch, check out the merge commit, or {FETCH_ADVICE}"
+            f"{quote_text(revision.name)} is not an ancestor of HEAD, so it cannot be the base of HEAD; "
+            f"update the branch, check out the merge commit, or {FETCH_ADVICE}"
         )
 
 
 def _refuse_ambiguous(repository: Repository, name: str, warnings: Sequence[str]) -> None:
     """Refuse the name of a branch if a tag or another branch has the same name.
 
-    Otherwise, anybody who may push a tag could choose the revision. Full commit ids, full names such as
+    With an ambiguous name, anybody who may push a tag could choose the revision. Full commit ids, full names such as
     refs/heads/main, and HEAD are never ambiguous.
 
     Raises:
-        GitError: if the name is ambiguous. The message contains all meanings.
+        GitError: if the name is ambiguous. The message contains all refs that the name can mean.
     """
     short = END_OF_NAME.split(name, maxsplit=1)[0]
     if not short or WHOLE_ID.fullmatch(short):
@@ -280,7 +285,7 @@ def _refuse_ambiguous(repository: Repository, name: str, warnings: Sequence[str]
         if found:
             raise GitError(f"git does not know {quote_text(short)}, only {join_words(found, 'and')}; {FETCH_ADVICE}")
         return
-    if found == [f"refs/tags/{short}"]:  # users may mean the remote branch of that name
+    if found == [f"refs/tags/{short}"]:  # users may mean the remote branch with the same name
         found += [ref for ref in refs if ref not in meanings and refs[ref] != refs[found[0]]]
     if len(found) == 1 and any("ambiguous" in warning for warning in warnings):
         found += repository.run("rev-parse", f"--disambiguate={short}").lines
@@ -294,8 +299,11 @@ def _refuse_ambiguous(repository: Repository, name: str, warnings: Sequence[str]
 
 
 def _refs_named(repository: Repository, short: str) -> dict[str, str]:
-    """Return the refs that `short` can mean, and remote branches that end with it. The values are commit ids."""
-    if GLOB.search(short):  # not allowed in the name of a ref
+    """Return the refs that `short` can mean, and the remote branches with names that end with `short`.
+
+    The result maps each ref to its commit id.
+    """
+    if GLOB.search(short):  # the name of a ref cannot contain these characters
         return {}
     patterns = [form.format(short) for form in (*REFS, "refs/remotes/*/{}")]
     form = "%(if)%(*objectname)%(then)%(*objectname)%(else)%(objectname)%(end) %(refname)"

@@ -1,6 +1,6 @@
-"""Proxies and trusted certificates from environment variables.
+"""Choose proxies and trusted certificates from environment variables.
 
-Only this module reads these variables, so that all connections use the same proxy and the same certificates.
+Only this module reads the proxy variables, so that all connections use the same proxy and the same certificates.
 """
 
 import os
@@ -31,7 +31,10 @@ CERTIFICATE_VARIABLES = ("SSL_CERT_FILE", "SSL_CERT_DIR")
 
 @dataclass(frozen=True, slots=True)
 class Proxy:
-    """A proxy: its variable and its address without credentials. `url` may contain a password."""
+    """A proxy: the name of its environment variable, and its address without credentials.
+
+    `url` may contain a password.
+    """
 
     variable: str
     scheme: str
@@ -41,19 +44,19 @@ class Proxy:
 
     @property
     def address(self) -> str:
-        """The address as `scheme://host:port`."""
+        """The address of the proxy as `scheme://host:port`."""
         return f"{self.scheme}://{self.host_and_port}"
 
     @property
     def host_and_port(self) -> str:
-        """The address as `host:port`."""
+        """The address of the proxy as `host:port`."""
         host = f"[{self.host}]" if ":" in self.host else self.host
         return f"{host}:{self.port}" if self.port else host
 
 
 @dataclass(frozen=True, slots=True)
 class ProxyTarget:
-    """The target of a connection. Entries of NO_PROXY are compared with it."""
+    """The target of a connection. The entries of NO_PROXY are compared with the target."""
 
     scheme: str
     host: str
@@ -68,13 +71,14 @@ class UnreadableEntryError(ValueError):
 def proxy_for(base_url: str) -> Proxy | None:
     """Return the proxy for `base_url` from this process's environment, or None for a direct connection.
 
-    Connections to loopback hosts never use a proxy. If the variable is not a valid address, the result has no host.
+    Connections to loopback hosts never use a proxy. If the environment variable is not a valid address, the returned
+    proxy has no host.
     """
     target = _target(base_url)
     if _is_loopback(target):
         return None
     in_variables = getproxies_environment()
-    if not in_variables and proxy_bypass(target.host):  # settings of macOS and Windows
+    if not in_variables and proxy_bypass(target.host):  # the proxy settings of macOS and Windows
         return None
     proxy = choose_proxy(getproxies(), target.scheme, os.environ)
     return None if proxy is None or bypasses(in_variables.get("no", ""), target) else proxy
@@ -89,7 +93,7 @@ def proxy_suffix(base_url: str) -> str:
 
 
 def proxy_notes(base_url: str) -> tuple[str, ...]:
-    """Return notes about entries of NO_PROXY that are ignored. The result is empty if `base_url` needs no proxy."""
+    """Return notes about invalid entries of NO_PROXY. If `base_url` needs no proxy, return no notes."""
     target = _target(base_url)
     if _is_loopback(target):
         return ()
@@ -109,8 +113,8 @@ def httpx_proxy(base_url: str) -> httpx.Proxy | None:
     """Return the proxy for `base_url` as a value of httpx, or None for a direct connection.
 
     Raises:
-        ReconcilerError: if the variable is not a valid proxy address. The message does not show it, because it may
-            contain a password.
+        ReconcilerError: if the environment variable is not a valid proxy address. The message does not contain the
+            address, because the address may contain a password.
     """
     proxy = proxy_for(base_url)
     if proxy is None:
@@ -128,15 +132,16 @@ def connection_error(base_url: str, error: Exception) -> ReconcilerError:
     proxy = proxy_for(base_url)
     if proxy is not None and isinstance(error, ImportError):
         return ReconcilerError(
-            f"{proxy.variable} names a SOCKS proxy, which needs a package: pip install 'httpx[socks]'"
+            f"{proxy.variable} contains a SOCKS proxy, and SOCKS needs another package: pip install 'httpx[socks]'"
         )
     return ReconcilerError("the certificates cannot be used: check SSL_CERT_FILE and SSL_CERT_DIR")
 
 
 def choose_proxy(proxies: Mapping[str, str], scheme: str, environment: Mapping[str, str]) -> Proxy | None:
-    """Return the proxy for `scheme` from `proxies` (by scheme, or `all`), with its variable in `environment`.
+    """Return the proxy for `scheme` from `proxies`, with the name of its variable in `environment`.
 
-    A variable in lower case takes precedence, as in `urllib.request.getproxies`.
+    The keys of `proxies` are schemes or `all`. A variable in lower case takes precedence, as in
+    `urllib.request.getproxies`.
     """
     kind = next((kind for kind in (scheme, "all") if proxies.get(kind)), None)
     if kind is None:
@@ -152,12 +157,12 @@ def choose_proxy(proxies: Mapping[str, str], scheme: str, environment: Mapping[s
 
 
 def bypasses(no_proxy: str, target: ProxyTarget) -> bool:
-    """Return whether an entry of NO_PROXY matches `target`. Invalid entries match nothing."""
+    """Return whether an entry of NO_PROXY matches `target`. An invalid entry never matches."""
     return any(_is_match(entry, target) for entry in _entries(no_proxy))
 
 
 def unreadable_entries(no_proxy: str) -> Iterator[str]:
-    """Yield the invalid entries of NO_PROXY. They are ignored."""
+    """Yield the invalid entries of NO_PROXY. reconciler ignores invalid entries."""
     no_target = ProxyTarget("", "", None, None)
     for entry in _entries(no_proxy):
         try:
@@ -178,7 +183,7 @@ def _is_match(entry: str, target: ProxyTarget) -> bool:
 
 
 def _matches(entry: str, target: ProxyTarget) -> bool:
-    """Return whether an entry matches `target`.
+    """Return whether an entry of NO_PROXY matches `target`.
 
     An entry is `*`, a host (which includes its subdomains), an address or a network. A scheme and a port are optional.
 
@@ -228,18 +233,24 @@ def _is_loopback(target: ProxyTarget) -> bool:
 
 
 class NoCookies(CookieJar):
-    """A cookie jar that stores nothing. The APIs need no cookies."""
+    """A cookie jar that stores no cookies. The APIs need no cookies."""
 
-    def extract_cookies(self, response: Any, request: Any) -> None:  # noqa: ANN401 - signature of the base class
+    def extract_cookies(self, response: Any, request: Any) -> None:  # noqa: ANN401 - the base class has this signature
         """Ignore the cookies of a response."""
 
 
 def trusted_certificates() -> ssl.SSLContext:
-    """Return the certificates that clients trust. All clients share them, because reading takes time and memory."""
+    """Return the certificates that clients trust.
+
+    All clients share the certificates, because reading certificates takes time and memory.
+    """
     return _ssl_context(*(os.environ.get(name) for name in CERTIFICATE_VARIABLES))
 
 
 @lru_cache(1)
 def _ssl_context(*_: str | None) -> ssl.SSLContext:
-    """Read the certificates. The arguments are the variables that name them. They are the key of the cache."""
+    """Read the trusted certificates.
+
+    The cache key consists of the environment variables that locate the certificates.
+    """
     return httpx.create_ssl_context(trust_env=True)

@@ -1,6 +1,6 @@
 """Repeat requests after transient failures.
 
-The clients of the Management API and of the hosting services share this policy.
+The clients of the Management API and of the hosting services share the retry policy.
 """
 
 import asyncio
@@ -19,7 +19,7 @@ MAX_DELAY_SECONDS = 30.0
 MAX_BLOCKING_DELAY_SECONDS = 60.0
 
 Jitter = Callable[[float, float], float]
-"""Returns a number between two bounds, like random.uniform."""
+"""Returns a random number between two bounds, like random.uniform."""
 AFTER_DEADLINE = "after the end of this run (--timeout)"
 
 
@@ -29,10 +29,10 @@ def ignore_notice(_: str) -> None:
 
 @dataclass(frozen=True, slots=True)
 class RetryPolicy:
-    """The number of attempts, and the delays between them.
+    """The number of attempts, and the delays between attempts.
 
     No attempt is made after `deadline`, a time of the event loop's clock. `notice` receives a message before a long
-    delay. `progress` receives a short text for a person who waits, which the next text replaces.
+    delay. `progress` receives a short text for a waiting user. Each text for `progress` replaces the previous text.
     """
 
     attempts: int = 5
@@ -42,9 +42,9 @@ class RetryPolicy:
     progress: Callable[[str], None] = ignore_notice
 
     def delays(self) -> Iterator[float]:
-        """Yield the seconds before each further attempt: exponential with full jitter, at least half a second.
+        """Yield the delay before each further attempt in seconds: exponential with full jitter, at least half a second.
 
-        Full jitter spreads clients that failed at the same time.
+        Full jitter spreads the retries of clients that failed at the same time.
         """
         for attempt in range(self.attempts - 1):
             yield max(MIN_DELAY_SECONDS, self.jitter(0.0, min(MAX_DELAY_SECONDS, 2.0**attempt)))
@@ -56,13 +56,13 @@ async def retry(
     transient: tuple[type[Exception], ...],
     should_retry: Callable[[Exception], bool] = lambda _: True,
 ) -> T:
-    """Call `attempt` and return its result. Repeat it after an error of a type in `transient`.
+    """Call `attempt` and return the result. After an error of a type in `transient`, call `attempt` again.
 
-    An error may have an attribute `retry_after`, the delay in seconds that the server requests.
+    An error may have an attribute `retry_after`: the delay in seconds that the server requests.
 
     Raises:
-        Exception: the error of the last attempt. There is no further attempt after an error for which `should_retry`
-            returns false, or after the deadline.
+        Exception: the error of the last attempt. No further attempt is made after the deadline, or after an error
+            for which `should_retry` returns false.
     """
     delays = enumerate(policy.delays(), start=2)
     while True:
@@ -83,7 +83,7 @@ async def retry(
 
 
 def _cause(error: Exception) -> str:
-    """Return the status of a response, or that there was none."""
+    """Return a text with the status of the response, or with the information that no response was received."""
     status = getattr(error, "status", None)
     return f"status {status}" if status else "no valid response"
 
@@ -94,10 +94,10 @@ def retry_blocking(
     transient: tuple[type[Exception], ...],
     sleep: Callable[[float], object] = time.sleep,
 ) -> T:
-    """Call `work` and return its result. Repeat it after an error of a type in `transient`.
+    """Call `work` and return the result. After an error of a type in `transient`, call `work` again.
 
-    `work` must first read the current state and write only what is missing. So a write that succeeded, but whose
-    response was lost, is not repeated.
+    `work` must first read the current state and write only the missing part. If a write succeeded but the response was
+    lost, the next call of `work` does not repeat the write.
 
     Raises:
         Exception: the error of the last attempt.
@@ -111,7 +111,7 @@ def retry_blocking(
 
 
 def time_after(seconds: float) -> str:
-    """Return the time of day after `seconds` from now, for messages."""
+    """Return the time that is `seconds` in the future, as text for messages."""
     try:
         return f"{datetime.now(UTC) + timedelta(seconds=seconds):%Y-%m-%d %H:%M:%S} UTC"
     except OverflowError:
@@ -124,9 +124,9 @@ def _requested_delay(error: Exception) -> float:
 
 
 def _explain_delay(error: Exception, requested: float, *, is_late: bool) -> None:
-    """Add the delay that the tenant requests to the message of an error.
+    """Extend the message of an error by the delay that the tenant requests.
 
-    If `is_late`, add that the delay is longer than the rest of the run.
+    If `is_late`, the message also says that the delay ends after the deadline of the run.
     """
     if requested:
         end = f", {AFTER_DEADLINE}" if is_late else ""

@@ -8,14 +8,18 @@ from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 
 MAX_NUMBER = 1e12
-"""Larger numbers are ignored. Valid limits and UNIX times are smaller."""
+"""The maximum valid number in a rate-limit header.
+
+Larger numbers are ignored, because valid limits and UNIX times are smaller.
+"""
 
 
 @dataclass(frozen=True, slots=True)
 class RateLimitHeaders:
-    """The parsed headers of a response. A missing or malformed header is None.
+    """The parsed rate-limit headers of a response. A missing or malformed header is None.
 
-    `limit` and `remaining` are numbers of requests. `reset` and `date` are UNIX times. `retry_after` is in seconds.
+    `limit` and `remaining` are numbers of requests. `reset` and `date` are UNIX times. `retry_after` is a delay in
+    seconds.
     """
 
     limit: int | None = None
@@ -26,7 +30,10 @@ class RateLimitHeaders:
 
 
 def parse_rate_limit_headers(headers: Mapping[str, str]) -> RateLimitHeaders:
-    """Parse headers. The names must be in lower case. `retry-after` may be a number of seconds or a date."""
+    """Parse the rate-limit headers of a response. The header names must be in lower case.
+
+    `retry-after` may be a number of seconds or a date.
+    """
     date = _http_date(headers.get("date"))
     retry_after = _number(headers.get("retry-after"))
     retry_date = _http_date(headers.get("retry-after"))
@@ -53,5 +60,5 @@ def _number(text: str | None) -> float | None:
 def _http_date(text: str | None) -> float | None:
     try:
         return parsedate_to_datetime(text or "").timestamp()
-    except (ValueError, OverflowError, IndexError, TypeError, OSError):  # invalid dates cause all of these
+    except (ValueError, OverflowError, IndexError, TypeError, OSError):  # an invalid date can cause any of these errors
         return None

@@ -1,1 +1,1 @@
-"""Results as text, Markdown, JSON, SARIF and workflow commands."""
+"""Render results as text, Markdown, JSON, SARIF and workflow commands."""

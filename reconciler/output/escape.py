@@ -1,7 +1,7 @@
 """Pure: escape text from files and tenants in Markdown, HTML and CSV.
 
-GitHub and GitLab turn `@name`, `#1`, URLs and hashes in a comment into links and mentions, but not inside code. Foreign
-text is therefore always code: a code span in Markdown, an element in HTML.
+GitHub and GitLab turn `@name`, `#1`, URLs and hashes in a comment into links and mentions, but not inside code. Text
+from files and tenants is therefore always written as code: as a code span in Markdown, as a `code` element in HTML.
 """
 
 import hashlib
@@ -17,28 +17,37 @@ from reconciler.output.source_links import DEFAULT_CONFIG, NO_REPOSITORY, Source
 BACKTICKS = re.compile("`+")
 MARKER_PREFIX = "reconciler"
 FLEET_NAME = "all-tenants"
-"""The name in the marker of all tenants. The name of a tenant has no hyphen there, because it is written as %2D."""
+"""The name in the marker of a document about all tenants.
+
+In the name of a tenant, a marker contains %2D instead of a hyphen.
+"""
 RESULT_PREFIX = "reconciler-result"
-"""The prefix in the markers of results, so that a result does not replace the plan that reviewers saw."""
+"""The prefix in the marker of a result.
+
+Plans have another prefix, so a result does not replace the plan that reviewers saw.
+"""
 MAX_TEXT_LENGTH = 300
-"""The limit for a text that a pull request or a tenant can make long."""
+"""The maximum length of a text from a pull request or a tenant, in characters."""
 MAX_BLOCK_LINES = 200
-"""The limit for lines of a code block."""
+"""The maximum number of lines in a code block."""
 MAX_MARKER_NAME_LENGTH = 150
-"""The limit for a name in a marker. A longer name is replaced by its start and a digest."""
+"""The maximum length of a name in a marker. A longer name is replaced by its start and a digest of the name."""
 
 
 def marker(tenant: str, links: SourceLinks = NO_REPOSITORY, prefix: str = MARKER_PREFIX) -> str:
-    """Return the marker of a document: an HTML comment that identifies its tenant and is invisible on the page.
+    """Return the marker of a document: an invisible HTML comment that identifies the tenant of the document.
 
-    The marker also names the configuration file, unless it is reconciler.yaml, because two configurations may share a
-    tenant name.
+    The marker also contains the path of the configuration file, unless the path is reconciler.yaml. Two configurations
+    may contain the same tenant name.
     """
     return _marker(_marker_name(tenant), links, prefix)
 
 
 def fleet_marker(links: SourceLinks = NO_REPOSITORY, prefix: str = MARKER_PREFIX) -> str:
-    """Return the marker of a document about all tenants of a configuration. No tenant has this marker."""
+    """Return the marker of a document about all tenants of a configuration.
+
+    No document about a single tenant has this marker.
+    """
     return _marker(FLEET_NAME, links, prefix)
 
 
@@ -55,7 +64,10 @@ def _marker_name(name: str) -> str:
 
 
 def span(text: str) -> str:
-    """Return `text` as a code span of Markdown (CommonMark 6.1). It is not safe in tables, where `|` ends a cell."""
+    """Return `text` as a Markdown code span (CommonMark 6.1).
+
+    The code span is not safe in a Markdown table, because the character `|` ends a cell.
+    """
     shown = _visible_prefix(text)
     if not shown:
         return "(empty)"
@@ -66,12 +78,15 @@ def span(text: str) -> str:
 
 
 def tenant_label(tenant: TenantName) -> str:
-    """Return the name of a tenant for Markdown. A sandbox is marked with SANDBOX in bold, which no name can contain."""
+    """Return the name of a tenant as Markdown. A sandbox is marked with the word SANDBOX in bold.
+
+    The name of a tenant cannot contain bold text.
+    """
     return f"{span(tenant.name)} **{SANDBOX}**" if tenant.is_sandbox else span(tenant.name)
 
 
 def element(text: str) -> str:
-    """Return `text` as an HTML element."""
+    """Return `text` as an HTML `code` element."""
     return f"<code>{escape(_visible_prefix(text))}</code>"
 
 
@@ -80,14 +95,14 @@ def _visible_prefix(text: str) -> str:
 
 
 def commit_suffix(links: SourceLinks) -> str:
-    """Return the commit of a document for Markdown, or an empty text."""
+    """Return the commit of a document as Markdown, or an empty string if the commit is unknown."""
     return f" at commit {span(links.commit)}" if links.commit else ""
 
 
 def block(lines: list[str], language: str) -> list[str]:
-    """Return `lines` without line breaks as a fenced code block.
+    """Return `lines`, which contain no line breaks, as a fenced code block in Markdown.
 
-    If there are too many, show the first ones and a count.
+    If `lines` has more than MAX_BLOCK_LINES items, the last line of the block contains the number of omitted lines.
     """
     more = len(lines) - MAX_BLOCK_LINES
     lines = [shorten(each, MAX_TEXT_LENGTH) for each in lines[:MAX_BLOCK_LINES]]
@@ -101,15 +116,15 @@ def _longest_run(text: str) -> int:
 
 
 FORMULA = re.compile("(^|[;,\t\"'|])(\\s*)([=+\\-@\uff1d\uff0b\uff0d\uff20])")
-"""Matches a character that starts a formula, at the start of a cell or after a separator of another locale."""
+"""Matches a character that starts a formula at the start of a cell, or after a cell separator of another locale."""
 
 
 def csv_line(cells: Iterable[str]) -> str:
-    """Return a line of CSV."""
+    """Return the cells as a line of CSV."""
     return ",".join(map(_csv_cell, cells)) + "\r\n"
 
 
 def _csv_cell(text: str) -> str:
-    """Return a quoted cell. An apostrophe precedes each character that could start a formula."""
+    """Return a quoted CSV cell. An apostrophe precedes each character that could start a formula."""
     quoted = FORMULA.sub(r"\1\2'\3", visible(text)).replace('"', '""')
     return f'"{quoted}"'

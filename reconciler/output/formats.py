@@ -1,4 +1,4 @@
-"""Pure: the formats of results. `FORMATS` has a function for each kind of result and each format."""
+"""Pure: the output formats of results. `FORMATS` contains a function for each kind of result and each format."""
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -48,12 +48,12 @@ from reconciler.output.text.tenants import plans_lines, runs_lines
 
 
 def failures_json(failed: Failures) -> list[Json]:
-    """Return `{"tenant", "sandbox", "errors"}` for each failure."""
+    """Return `{"tenant", "sandbox", "errors"}` for each failed tenant."""
     return [{"tenant": name, "sandbox": each.is_sandbox, "errors": list(each.lines)} for name, each in failed.items()]
 
 
 def failures_text(failed: Failures, title: str) -> list[str]:
-    """Return a paragraph for each failure. `title` is the title for a tenant that was started."""
+    """Return a paragraph of text for each failed tenant. `title` is the title for a tenant that was started."""
     return [
         "".join(
             f"{text}\n"
@@ -69,7 +69,7 @@ def failures_text(failed: Failures, title: str) -> list[str]:
 def failures_markdown(
     failed: Failures, title: str, links: SourceLinks, max_bytes: int, prefix: str = MARKER_PREFIX
 ) -> list[str]:
-    """Return a document of at most `max_bytes` for each tenant, in place of its result.
+    """Return a Markdown document of at most `max_bytes` for each failed tenant, in place of a result.
 
     `title` is the title for a tenant that was started.
     """
@@ -104,9 +104,9 @@ class OutputView:
     """Options for showing results.
 
     Args:
-        verbose: Show every grant that is left alone.
-        links: Makes links to the lines of files.
-        max_bytes: The maximum size of Markdown.
+        verbose: Show every grant that reconciler leaves alone.
+        links: Creates the links to the lines of files.
+        max_bytes: The maximum size of a Markdown document, in bytes.
     """
 
     verbose: bool = False
@@ -116,7 +116,7 @@ class OutputView:
 
 @dataclass(frozen=True, slots=True)
 class ValidationResult:
-    """The problems of all files, and the number of files and grants."""
+    """The result of a validation: the problems of all files, the number of files, and the number of grants."""
 
     problems: Sequence[Problem]
     files: int
@@ -129,7 +129,7 @@ class ValidationResult:
 
     @property
     def summary(self) -> str:
-        """One sentence about files without errors."""
+        """The summary of files without errors, for example `3 grants in 1 file: valid.`."""
         return f"{pluralize(self.grants, 'grant')} in {pluralize(self.files, 'file')}: valid."
 
 
@@ -137,7 +137,10 @@ Results = PlanResults | RunResults | ValidationResult | AccessReport | TenantDif
 
 
 def render(results: Results, name: str, view: OutputView) -> str:
-    """Return results as text in the format `name`. Raises KeyError if the kind of result has no such format."""
+    """Return `results` as text in the format `name`.
+
+    Raises KeyError if the format does not exist for the kind of result.
+    """
     return FORMATS[type(results)][name](results, view)
 
 
@@ -155,7 +158,7 @@ def _plans_json(results: PlanResults, _view: OutputView) -> str:
 
 
 def _several_json(results: PlanResults | RunResults, name: str, items: Iterable[Json]) -> str:
-    """Return the JSON of several tenants. `items` are converted one after the other, to need less memory."""
+    """Return the results of several tenants as JSON text. To save memory, `items` are converted one after the other."""
     head = {"summary": results.summary.as_json()} if results.summary else {}
     texts = ",\n".join(indent(json_text(item).rstrip("\n"), "    ") for item in items)
     rest = json_text({**head, name: [], "failed": failures_json(results.failed)})
@@ -271,7 +274,7 @@ FORMATS: Mapping[type[Results], Mapping[str, Callable[[Any, OutputView], str]]] 
 
 
 def outputs_of(results: PlanResults) -> dict[str, str]:
-    """Return the step outputs of plans: the number of changes over all plans, and the ids of the plans."""
+    """Return the step outputs for a pipeline: the number of changes in all plans by kind, and the ids of the plans."""
     count: Counter[str] = Counter()
     ids = []
     for plan in results.plans:

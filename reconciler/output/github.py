@@ -1,4 +1,6 @@
-"""Pure: problems and risks as workflow commands of GitHub. The page of a pull request shows them at their lines.
+"""Pure: write problems and risks as workflow commands of GitHub.
+
+GitHub shows each problem at its line in the pull request.
 
 https://docs.github.com/en/actions/reference/workflow-commands-for-github-actions
 """
@@ -17,20 +19,26 @@ COMMANDS: Mapping[Level, str] = {Level.CRITICAL: "error", Level.HIGH: "warning"}
 MAX_MESSAGE_LENGTH = 1_000
 IN_MESSAGES: Mapping[int, str] = str.maketrans({"%": "%25", "\r": "%0D", "\n": "%0A"})
 IN_PROPERTIES: Mapping[int, str] = {**IN_MESSAGES, **str.maketrans({":": "%3A", ",": "%2C"})}
-"""The escapes of workflow commands. Without them, a file name or a scope could end the command and start another."""
+"""Maps the special characters in properties of workflow commands to their escapes.
+
+Without escaping, a file name or a scope could end the command and start another command.
+"""
 
 
 def annotations(problems: Iterable[Problem], links: SourceLinks) -> Iterator[str]:
-    """Yield a command per problem, without line feed. A problem without a line refers to the whole file."""
+    """Yield a workflow command for each problem, without a line feed.
+
+    A problem without a line refers to the whole file.
+    """
     for problem in problems:
         source = replace(problem.source, file=links.path_of(problem.source.file))
         yield _command(str(problem.severity), source, problem.message)
 
 
 def plan_annotations(plan: Plan, links: SourceLinks) -> Iterator[str]:
-    """Yield a command per critical or high risk of a plan, including changes of reconciler.yaml.
+    """Yield a workflow command for each critical or high risk of a plan, including changes of reconciler.yaml.
 
-    Changes of undeclared grants are shown on the configuration, as in SARIF.
+    The risk of a change to an undeclared grant is shown at the configuration file, as in SARIF.
     """
     config = Source(links.config, 1, 1)
     for each in plan.config_changes:

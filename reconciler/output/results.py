@@ -1,4 +1,4 @@
-"""Pure: the results of the tenants of a command, and their summary in numbers."""
+"""Pure: the results of a command for each tenant, and a summary of the results in numbers."""
 
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
@@ -21,15 +21,15 @@ class TenantSummary:
 
     Attributes:
         tenant: The name and domain of the tenant.
-        state: The state of the tenant at the end.
-        wave: The wave of the tenant, or None.
+        state: The state of the tenant at the end of the run.
+        wave: The wave of the tenant, or None if the tenant has no wave.
         changes: The number of planned changes by action.
         outcomes: The number of executed changes by result.
         blocked: The number of blocked changes.
         stays: The number of grants that are no longer declared and keep their access.
         critical: The number of critical risks.
         high: The number of high risks.
-        reason: The first line of the error, or "".
+        reason: The first line of the error, or an empty string.
     """
 
     tenant: TenantName
@@ -50,7 +50,7 @@ class TenantSummary:
 
     @property
     def counts(self) -> str:
-        """The changes and risks as a phrase, for example `2 to create, 1 critical`, or `no changes`."""
+        """The number of changes and risks as a phrase, for example `2 to create, 1 critical`, or `no changes`."""
         return ", ".join(_counts([self])) or "no changes"
 
 
@@ -60,7 +60,7 @@ NO_OUTCOMES: Mapping[str, int] = {}
 def summarize_plan(
     plan: Plan, exit_code: int, wave: str | None, command: str = PLAN, outcomes: Mapping[str, int] = NO_OUTCOMES
 ) -> TenantSummary:
-    """Return the summary of a tenant after `plan`, or after `apply` with its outcomes."""
+    """Return the summary of a tenant after the command `plan`, or after `apply` with the outcomes of the changes."""
     risks = Counter(risk.level for risk in all_risks(plan))
     return TenantSummary(
         tenant=plan.tenant,
@@ -81,15 +81,17 @@ def _state(plan: Plan, state: TenantState) -> TenantState:
 
 
 def count_outcomes(report: ApplyReport) -> dict[str, int]:
-    """Return the number of outcomes by result."""
+    """Return the number of changes for each result in an apply report."""
     return {str(result): count for result, count in count_results(report.outcomes).items() if count}
 
 
 @dataclass(frozen=True, slots=True)
 class FleetSummary:
-    """The summaries of several tenants, in their order. `done` is the state of a tenant without a failure.
+    """The summaries of several tenants, in the order of the tenants.
 
-    `waves` has the names of the waves in their order.
+    `done` is the state of a tenant without a failure.
+
+    `waves` contains the names of the waves in order.
     """
 
     tenants: Sequence[TenantSummary]
@@ -98,11 +100,13 @@ class FleetSummary:
 
     @property
     def lines(self) -> list[str]:
-        """The summary as text: one line, and one line per wave."""
+        """The summary as lines of text: one line for all tenants, and one line for each wave."""
         return [self._line, *(self._wave_line(wave) for wave in self.waves)]
 
     def worst_first(self) -> list[TenantSummary]:
-        """Return the tenants that need attention first: not done, then critical risks, then other changes.
+        """Return all tenants, starting with the tenants that need attention.
+
+        Tenants that are not done come first, then tenants with critical risks, then tenants with other changes.
 
         Tenants without a selected grant come last.
         """
@@ -131,7 +135,7 @@ class FleetSummary:
         return f"Wave {wave}: {_states([each for each in self.tenants if each.wave == wave], self.done)}."
 
     def as_json(self) -> Json:
-        """Return the summary as JSON data. Every number is present, also if it is 0."""
+        """Return the summary as JSON data. Every number is present, even if the number is 0."""
         return {
             "tenants": len(self.tenants),
             "states": _state_counts(self.tenants),
@@ -165,7 +169,10 @@ def _states(tenants: Sequence[TenantSummary], done: TenantState) -> str:
 
 
 def _counts(tenants: Sequence[TenantSummary]) -> Iterator[str]:
-    """Yield the outcomes, or without outcomes the planned changes, then the risks."""
+    """Yield the number of outcomes by result, or the number of planned changes if no change was executed.
+
+    Then yield the number of blocked changes, the number of grants that are no longer declared, and the number of risks.
+    """
     outcomes = _outcomes(tenants)
     if outcomes:
         yield from (f"{pluralize(count, 'change')} {result}" for result, count in outcomes.items())
@@ -202,26 +209,29 @@ class TenantFailure:
 
 
 Failures = Mapping[str, TenantFailure]
-"""Failed tenants: from a name to the failure."""
+"""Maps the name of each failed tenant to the failure."""
 
 
 @dataclass(frozen=True, slots=True)
 class PlanResults:
-    """The plans of a command, and the tenants without a plan. `summary` is set if there are several tenants."""
+    """The plans of a command, and the tenants without a plan. `summary` is set if the command has several tenants."""
 
     plans: Sequence[Plan]
     failed: Failures = field(default_factory=dict)
     summary: FleetSummary | None = None
 
     def of(self, names: Collection[str]) -> "PlanResults":
-        """Return the results of the tenants with these names."""
+        """Return the results of the tenants in `names`."""
         plans = [plan for plan in self.plans if plan.tenant.name in names]
         return PlanResults(plans, {name: why for name, why in self.failed.items() if name in names})
 
 
 @dataclass(frozen=True, slots=True)
 class RunResult:
-    """A plan, its outcomes, and the command that undoes them, or an empty text if nothing was written."""
+    """A plan, the outcomes of the changes, and the command that undoes the changes.
+
+    If nothing was written, `rollback` is an empty string.
+    """
 
     plan: Plan
     report: ApplyReport
@@ -230,13 +240,16 @@ class RunResult:
 
 @dataclass(frozen=True, slots=True)
 class RunResults:
-    """The runs of a command, and the tenants without a run. `summary` is set if there are several tenants."""
+    """The apply runs of a command, and the tenants without a run.
+
+    `summary` is set if the command has several tenants.
+    """
 
     runs: Sequence[RunResult]
     failed: Failures = field(default_factory=dict)
     summary: FleetSummary | None = None
 
     def of(self, names: Collection[str]) -> "RunResults":
-        """Return the results of the tenants with these names."""
+        """Return the results of the tenants in `names`."""
         runs = [run for run in self.runs if run.plan.tenant.name in names]
         return RunResults(runs, {name: why for name, why in self.failed.items() if name in names})

@@ -1,4 +1,4 @@
-"""Pure: problems of files and risks of plans as SARIF 2.1.0 (OASIS) for code scanning."""
+"""Pure: write problems of files and risks of plans as SARIF 2.1.0 (OASIS) for code scanning."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from urllib.parse import quote
@@ -18,13 +18,13 @@ from reconciler.output.words import tenants_prefix
 SCHEMA = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
 LEVELS = {Level.CRITICAL: "error", Level.HIGH: "warning", Level.LOW: "note"}
 SECURITY_SEVERITY = {Level.CRITICAL: "9.5", Level.HIGH: "7.5", Level.LOW: "3.0"}
-"""The grades of GitHub's code scanning: critical from 9.0, high from 7.0, low below 4.0."""
+"""The severities of GitHub's code scanning: critical from 9.0, high from 7.0, low below 4.0."""
 ALL_RULES: tuple[RiskRule | ConfigRule, ...] = (*RULES, *CONFIG_RULES)
 GRANT_FILE: Json = {"id": "grant-file", "shortDescription": {"text": "A grant file has an error"}}
 
 
 def problems_sarif(problems: Iterable[Problem], links: SourceLinks) -> Json:
-    """Return a log with the problems of files."""
+    """Return a SARIF log with the problems of files."""
     results: list[Json] = [
         {
             "ruleId": GRANT_FILE["id"],
@@ -39,10 +39,10 @@ def problems_sarif(problems: Iterable[Problem], links: SourceLinks) -> Json:
 
 
 def plans_sarif(plans: Iterable[Plan], links: SourceLinks) -> Json:
-    """Return a log with the risks of plans.
+    """Return a SARIF log with the risks of plans.
 
-    Code scanning needs a location for every result. No file declares a deleted grant, so its location is the
-    configuration.
+    Code scanning needs a location for every result. No file declares a deleted grant, so the risk of a deleted grant is
+    located at the configuration file.
     """
     plans = tuple(plans)
     log = _log(_rules(), _without_duplicates(result for plan in plans for result in _results(plan, links)))
@@ -55,7 +55,7 @@ def plans_sarif(plans: Iterable[Plan], links: SourceLinks) -> Json:
 
 
 def rules_sarif() -> Json:
-    """Return a log with the rules and no results."""
+    """Return a SARIF log with the rules and without results."""
     return _log(_rules(), [])
 
 
@@ -73,9 +73,10 @@ def _results(plan: Plan, links: SourceLinks) -> Iterator[Json]:
 
 
 def _result(danger: GrantRisk, location: Json, tenant: TenantName, effect: Json) -> Json:
-    """Return a risk.
+    """Return a risk as a SARIF result.
 
-    Its fingerprint contains the `effect` of the change, so that dismissing it dismisses no other change.
+    The fingerprint of the result contains the `effect` of the change. A user who dismisses the result therefore
+    dismisses no other change.
     """
     grant = [{"fullyQualifiedName": f"{visible(tenant.label)}: {danger.label}", "kind": "resource"}]
     return {
@@ -99,7 +100,7 @@ def _config_result(change: ConfigChange, links: SourceLinks) -> Json:
 
 
 def _without_duplicates(results: Iterable[Json]) -> list[Json]:
-    """Return each result once. The plan of every tenant contains the changes of reconciler.yaml."""
+    """Return the results without duplicates. The plan of every tenant contains the changes of reconciler.yaml."""
     return list({digest(result["partialFingerprints"]): result for result in results}.values())
 
 
@@ -127,12 +128,12 @@ def _physical(path: str, line: int, column: int) -> Json:
 
 
 def _message(text: str) -> str:
-    """Return text for a SARIF message. `[text](target)` would be a link (3.11.6), so it is escaped."""
+    """Return `text` escaped for a SARIF message, because `[text](target)` would be a link (SARIF, 3.11.6)."""
     return visible(text).replace("](", r"]\x28")
 
 
 def _fingerprint(value: object) -> Json:
-    """Return the fingerprint of a result. It does not depend on lines or paths."""
+    """Return the fingerprint of a result, which is the digest of `value`."""
     return {"reconciler/v1": digest(value)}
 
 

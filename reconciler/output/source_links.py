@@ -1,4 +1,4 @@
-"""Pure: the paths of files in their repository, and links to their lines at the hosting service."""
+"""Pure: find the paths of files in a repository, and create links to the lines of files at the hosting service."""
 
 import re
 from dataclasses import dataclass, replace
@@ -10,20 +10,20 @@ from reconciler.core.problems import Source
 DEFAULT_CONFIG = "reconciler.yaml"
 MAX_LINKED_PATH_LENGTH = 300
 GITHUB_FILES, GITLAB_FILES = "/blob/", "/-/blob/"
-"""The part of the URL prefix that separates the address of the repository from the commit."""
+"""The parts of a file URL that separate the address of the repository from the commit."""
 
 
 COMMIT = re.compile("[0-9a-f]{40}|[0-9a-f]{64}")
 RUN_URL = re.compile(r"https?://[\w.:@-]+(/[\w./:?=&%~+-]*)?", re.ASCII)
-"""Matches URLs without characters that end a link in Markdown."""
+"""Matches a URL without characters that would end a link in Markdown."""
 
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """The run that writes a document. All texts may be empty.
+    """The run that writes a document. Each text of a run may be empty.
 
-    `url` is the page of the run, and `number` its number. `time` is the time of the document in UTC. `is_review` is
-    whether the run belongs to a pull or merge request.
+    `url` is the URL of the page of the run. `number` is the number of the run. `time` is the time of the document in
+    UTC. `is_review` is true if the run belongs to a pull or merge request.
     """
 
     url: str = ""
@@ -33,7 +33,7 @@ class Run:
 
     @property
     def link(self) -> str:
-        """The run as Markdown: a link to its page, or an empty text. A URL with unusual characters is left out."""
+        """The Markdown link to the page of the run, or an empty string. A URL with unusual characters is not linked."""
         if not RUN_URL.fullmatch(self.url):
             return ""
         return f"[run {self.number}](<{self.url}>)" if self.number else f"[run](<{self.url}>)"
@@ -44,11 +44,12 @@ NO_RUN = Run()
 
 @dataclass(frozen=True, slots=True)
 class SourceLinks:
-    """A repository at `root`, used from the folder `current_folder`. Both are absolute paths with `/`.
+    """The data for links to the files of a repository.
 
-    `address` is the URL prefix of its files, or empty. `config` is the path of the configuration, which distinguishes
-    tenants of several configurations. `commit` is the commit under review, if known. `run` is the run that writes the
-    document.
+    `root` is the root folder of the repository, and `current_folder` is the current folder (absolute paths with `/`).
+    `address` is the URL prefix of the files, or an empty string. `config` is the path of the configuration file, which
+    distinguishes tenants of several configurations. `commit` is the id of the commit under review, if known. `run` is
+    the run that writes the document.
     """
 
     root: str = "/"
@@ -59,13 +60,13 @@ class SourceLinks:
     run: Run = NO_RUN
 
     def path_of(self, file: str) -> str:
-        """Return the path of a file in the repository. A file outside keeps its name."""
+        """Return the path of a file relative to the repository. A file outside the repository keeps its name."""
         return self.inside(file) or file
 
     def link_to(self, source: Source) -> str:
-        """Return the URL of a line, or an empty text.
+        """Return the URL of a line of a file, or an empty string if the URL is unknown.
 
-        A name with a backslash contains escaped bytes, so it has no URL.
+        A file name with a backslash contains escaped bytes, so the file has no URL.
         """
         path = self.inside(source.file)
         if not (self.address and path) or "\\" in path or len(path) > MAX_LINKED_PATH_LENGTH:
@@ -73,9 +74,10 @@ class SourceLinks:
         return f"{self.address}/{quote(path)}#L{source.line}"
 
     def link_at_commit(self, source: Source, commit: str, *, is_from_root: bool = False) -> str:
-        """Return the URL of a line in another commit, or an empty text. `commit` is a whole commit id.
+        """Return the URL of a line in another commit, or an empty string. `commit` is a full commit id.
 
-        The name of the file has the form `file in revision`. With `is_from_root`, it is relative to the root.
+        The file name in `source` has the form `file in revision`. With `is_from_root`, the file name is relative to the
+        repository root.
         """
         prefix, _, _ = self.address.rpartition("/")
         if not (prefix and COMMIT.fullmatch(commit)):
@@ -87,7 +89,7 @@ class SourceLinks:
         return at_commit.link_to(replace(source, file=file)) if file else ""
 
     def request_link(self, request: str) -> str:
-        """Return the URL of a pull request (`#12`) or merge request (`!12`), or an empty text."""
+        """Return the URL of a pull request (`#12`) or merge request (`!12`), or an empty string if it is unknown."""
         if request[1:].isdecimal() and self.address:
             if request.startswith("!") and GITLAB_FILES in self.address:
                 return f"{self.address.partition(GITLAB_FILES)[0]}/-/merge_requests/{request[1:]}"
@@ -96,7 +98,7 @@ class SourceLinks:
         return ""
 
     def inside(self, file: str) -> str:
-        """Return the path of a file below the root, or an empty text."""
+        """Return the path of a file relative to the root, or an empty string for a file outside the root."""
         folder = f"{self.root.rstrip('/')}/"
         path = normpath(join(self.current_folder, file))
         return path.removeprefix(folder) if path.startswith(folder) else ""
@@ -106,11 +108,14 @@ REMOTE = re.compile(
     r"((https|ssh)://([^/@]*@)?|[^/@:]*@)(?P<host>[a-z0-9.-]+)(:[0-9]+(?=/))?[:/](?P<path>[\w./-]+?)(\.git)?/?",
     re.ASCII,
 )
-"""Matches the address of a remote: https, ssh, or `user@host:path`. User names and tokens are not part of a link."""
+"""Matches the address of a git remote: https, ssh, or `user@host:path`.
+
+Links do not contain the user names and tokens of the address.
+"""
 
 
 def address_at_remote(remote: str, commit: str) -> str:
-    """Return the URL prefix of the files of a commit at GitHub or GitLab, or an empty text for other remotes."""
+    """Return the URL prefix of the files of a commit at GitHub or GitLab, or an empty string for other remotes."""
     found = REMOTE.fullmatch(remote)
     labels = found["host"].split(".") if found else []
     for service, files in (("github", GITHUB_FILES), ("gitlab", GITLAB_FILES)):
@@ -120,4 +125,4 @@ def address_at_remote(remote: str, commit: str) -> str:
 
 
 NO_REPOSITORY = SourceLinks()
-"""Source links outside a repository: they link nothing."""
+"""The source links of files outside a repository: no file has a link."""

@@ -8,7 +8,7 @@ from reconciler.output.escape import MARKER_PREFIX, RESULT_PREFIX
 
 
 class Style(StrEnum):
-    """The meaning of a text. The console assigns the colours."""
+    """The style of a text, named by its meaning. The console assigns a colour to each style."""
 
     PLAIN = "plain"
     STRONG = "strong"
@@ -22,7 +22,7 @@ class Style(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """A styled part of a line."""
+    """A part of a line with one style."""
 
     text: str
     style: Style = Style.PLAIN
@@ -32,7 +32,7 @@ Line = tuple[Span, ...]
 
 
 def line(*parts: str | Span) -> Line:
-    """Return a line. Strings are plain spans."""
+    """Return a line made of `parts`. A string becomes a plain span."""
     return tuple(part if isinstance(part, Span) else Span(part) for part in parts)
 
 
@@ -45,6 +45,9 @@ MARKER_STARTS = (f"<!-- {MARKER_PREFIX}:", f"<!-- {RESULT_PREFIX}:")
 
 
 def add_run_number(text: str, run: str) -> str:
-    """Return a report with the number of the run in its second line. Without a number, return it unchanged."""
+    """Return a report with the number of the run in the second line.
+
+    Without a run number, return the report unchanged.
+    """
     marker, separator, rest = text.partition("\n")
     return f"{marker}\n<!-- run {run} -->{separator}{rest}" if run and marker.startswith(MARKER_STARTS) else text

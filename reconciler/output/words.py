@@ -1,4 +1,4 @@
-"""Pure: phrases that all formats of a plan share."""
+"""Pure: phrases that all output formats of a plan share."""
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
@@ -28,24 +28,24 @@ from reconciler.core.scope_sets import PREFIX
 from reconciler.core.spec import GrantSpec
 
 SHOWN_LEVELS = (Level.CRITICAL, Level.HIGH)
-"""The levels that plans show. Lower risks repeat the lines of a change. JSON contains all levels."""
+"""The risk levels that a plan shows. A lower risk repeats the lines of a change. JSON output contains all levels."""
 
 EXPIRY_CHANGES_TITLE = "Changed ends of grants"
 
 
 def tenants_prefix(change: ConfigChange) -> str:
-    """Return the tenants of a change of reconciler.yaml with a colon, or an empty text."""
+    """Return the tenants of a change of reconciler.yaml, followed by a colon, or an empty string for all tenants."""
     return f"{join_some(change.tenants)}: " if change.tenants else ""
 
 
 def risk_counts(plan: Plan) -> str:
-    """Return the number of shown risks per level, or an empty text."""
+    """Return the number of risks for each shown level, or an empty string if no risk is shown."""
     count = Counter(risk.level for risk in all_risks(plan))
     return ", ".join(f"{count[level]} {level}" for level in SHOWN_LEVELS if count[level])
 
 
 def sections_by_origin(plan: Plan) -> Iterator[tuple[str, list[Change]]]:
-    """Yield the title and the changes of each section. Without origins, there is one section without a title."""
+    """Yield the title and the changes of each section of a plan. Without origins, yield one section without a title."""
     if not plan.origins:
         yield "", list(plan.changes)
         return
@@ -56,7 +56,7 @@ def sections_by_origin(plan: Plan) -> Iterator[tuple[str, list[Change]]]:
 
 
 def origins_summary(plan: Plan) -> str:
-    """Return the number of changes per origin, including blocked ones."""
+    """Return the number of changes for each origin, including blocked changes."""
     count = Counter(plan.origins.values())
     return (
         f"Origin: {count[Origin.BRANCH]} from this branch, {count[Origin.DRIFT]} drift, {count[Origin.BOTH]} from both"
@@ -65,7 +65,10 @@ def origins_summary(plan: Plan) -> str:
 
 
 def selection_summary(plan: Plan) -> str:
-    """Return the selection and its numbers for the head of a plan, or an empty text if all grants are selected."""
+    """Return the selection and the number of selected grants for the head of a plan.
+
+    If all grants are selected, return an empty string.
+    """
     if plan.selection is None:
         return ""
     selected = pluralize(plan.selection.selected, "grant")
@@ -95,7 +98,7 @@ def no_changes_reason(plan: Plan) -> str:
 
 
 def summary(plan: Plan) -> str:
-    """Return the counts of a plan in one line."""
+    """Return the number of changes and grants of a plan in one line."""
     count = Counter(type(change) for change in plan.changes)
     parts = [f"{count[Create]} to create, {count[Update]} to update, {count[Delete]} to delete"]
     if plan.blocked:
@@ -113,13 +116,13 @@ def summary(plan: Plan) -> str:
 
 
 def left_unchanged(plan: Plan) -> str:
-    """Return the number of declared grants that stay different, with the options that leave out their changes."""
+    """Return the number of declared grants that stay different, and the options that exclude the changes."""
     by = f" by {join_words(list(plan.narrowed_by), 'and')}" if plan.narrowed_by else ""
     return f"{plan.differing} left unchanged{by}"
 
 
 def refusal(plan: Plan) -> str:
-    """Return that the blocked changes of a plan prevent all its changes, with the reasons."""
+    """Return the message that the blocked changes of a plan prevent all changes, with the reasons."""
     reasons = list(dict.fromkeys(each.reason for each in plan.blocked))
     more = f" and {pluralize(len(reasons) - 1, 'other reason')}" if reasons[1:] else ""
     count = len(plan.blocked)
@@ -128,12 +131,15 @@ def refusal(plan: Plan) -> str:
 
 
 def no_longer_declared_count(plan: Plan) -> str:
-    """Return the number of grants whose removal has no effect, as a phrase."""
+    """Return the number of grants that are no longer declared but keep their access, as a phrase."""
     return f"{pluralize(len(plan.no_longer_declared), 'grant')} no longer declared"
 
 
 def no_longer_declared_label(each: NoLongerDeclared, directory: Directory) -> str:
-    """Return the label of a grant whose removal has no effect. A moved declaration is described as one move."""
+    """Return the label of a grant that is no longer declared but keeps its access.
+
+    If the declaration moved to another grant, the label contains both grants.
+    """
     if each.moved_to is None:
         return grant_label(each.key, directory)
     before, after = (grant_label(key, directory) for key in (each.key, each.moved_to))
@@ -141,21 +147,21 @@ def no_longer_declared_label(each: NoLongerDeclared, directory: Directory) -> st
         before += f" ({SUBJECT_CLIENT})"
     elif each.moved_to.subject_type == SUBJECT_CLIENT != each.key.subject_type:
         after += f" ({SUBJECT_CLIENT})"
-    return f"{before} becomes {after}; the first stays"
+    return f"{before} becomes {after}; the first grant stays in the tenant"
 
 
 def declaration_text(spec: GrantSpec) -> str:
-    """Return what a file says about a grant for people: its description and its end. Not escaped."""
+    """Return the description and the expiry date of a declared grant as text for people. The text is not escaped."""
     return "; ".join([*([spec.description] * bool(spec.description)), *expiry_parts(spec)])
 
 
 def expiry_parts(spec: GrantSpec) -> list[str]:
-    """Return the end of a grant as a list with at most one text."""
+    """Return the expiry date of a grant as a list of at most one text."""
     return [f"expires {expiry_text(spec.expires)}"] if spec.expires else []
 
 
 def deletion_lines(change: Delete) -> Iterator[str]:
-    """Yield the reason of a delete, and where the grant is or was declared, as far as is known. Not escaped."""
+    """Yield the reason for a delete, and the location of the declaration if known. The lines are not escaped."""
     if change.expired:
         source = change.expired.source
         yield f"{expired_text(change.expired)}, declared in {source.file}:{source.line}"
@@ -164,17 +170,20 @@ def deletion_lines(change: Delete) -> Iterator[str]:
 
 
 def expired_text(spec: GrantSpec) -> str:
-    """Return that a declaration has expired, and when."""
+    """Return the text that a declaration has expired, with the date."""
     return f"expired {expiry_text(spec.expires)}"
 
 
 def removal_lines(removal: Removal) -> Iterator[str]:
-    """Yield the earlier declaration of a deleted grant, and the commits that removed and added it. Not escaped."""
+    """Yield the earlier declaration of a deleted grant, and the commits that removed and added the declaration.
+
+    The lines are not escaped.
+    """
     where = earlier_source(removal.spec.source)
     if removal.removed_by:
         yield f"removed by {removal.removed_by}"
     elif removal.is_from_history:
-        yield "removed in the working tree, which is not committed"
+        yield "removed in the working tree (not committed)"
     if removal.declared_by is None:
         yield f"declared in {where}"
     else:
@@ -182,20 +191,20 @@ def removal_lines(removal: Removal) -> Iterator[str]:
 
 
 def left_alone_counts(plan: Plan) -> str:
-    """Return the number of grants that are left alone, by reason."""
+    """Return the number of grants that reconciler leaves alone, by reason."""
     count = Counter(each.reason for each in plan.left_alone)
     return ", ".join(f"{count[reason]} {reason}" for reason in Reason if count[reason])
 
 
 def field_effect(change: ValueChange) -> str:
-    """Return the effect of a changed setting on callers, if the values alone do not show it."""
+    """Return the effect of a changed setting on callers, if the old and new values do not show the effect."""
     if change.field != "organization_usage":
         return ""
     return describe_effect(str(change.before), str(change.after))
 
 
 def scope_set_labels(change: Change) -> Mapping[str, str]:
-    """Return the names of the scope sets of a declared grant, such as `@readers`, by the scopes in them."""
+    """Return the names of the scope sets that contain each scope of a declared grant, such as `@readers`."""
     if isinstance(change, Delete) or not change.after.spec.scope_sets:
         return {}
     names: dict[str, list[str]] = {}
@@ -206,13 +215,16 @@ def scope_set_labels(change: Change) -> Mapping[str, str]:
 
 
 def scope_label(scope: str) -> str:
-    """Return a scope, with its escaped form if it has characters that may look like others."""
+    """Return a scope as text.
+
+    The escaped form is added if the scope has characters that may look like other characters.
+    """
     escaped = escaped_scope(scope)
     return visible(scope) if escaped == visible(scope) else f"{visible(scope)}  ({escaped})"
 
 
 def setting_texts(grant: GrantSpec | ClientGrant, fields: Iterable[GrantField] = CHANGEABLE) -> Iterator[str]:
-    """Yield the values of `fields` that differ from their defaults, each with its label."""
+    """Yield the values of `fields` that differ from their defaults. Each value has its label."""
     for each in fields:
         value = getattr(grant, each.name)
         if each.kind is FieldKind.SET and (value or (value is not None and each.default is None)):

@@ -162,7 +162,7 @@ def test_validate_with_json_has_every_problem(here: Path, *, broken: str, valid:
             "column": 1,
             "severity": "error",
             "message": 'the key "nonsense" is unknown',
-            "fix": "the keys here are snapshot, tenants and grants",
+            "fix": "the allowed keys are snapshot, tenants and grants",
         }
 
 

@@ -120,7 +120,7 @@ def test_a_missing_object_is_not_fetched(here: Path, marker: Path, payload: str,
 
     assert not marker.exists()
     assert result.code == 1
-    assert "fetch it first" in result.stderr
+    assert "fetch the revision first" in result.stderr
 
 
 def delete_objects(folder: Path, *names: str) -> None:
@@ -256,7 +256,7 @@ def test_objects_of_another_repository_are_ignored(here: Path, by: str, monkeypa
     result = plan()
 
     assert result.code == 1
-    assert ("borrows objects" if by == "file" else "fetch it first") in result.stderr
+    assert ("uses objects of another repository" if by == "file" else "fetch the revision first") in result.stderr
 
 
 @pytest.mark.parametrize("lost", ["main:grants/billing.yaml", "main:grants", "main^{tree}", "main"])
@@ -267,7 +267,7 @@ def test_a_missing_object_in_a_partial_clone_is_an_error(here: Path, lost: str) 
     result = plan(base=commit)
 
     assert result.code == 1
-    assert "fetch it first" in result.stderr
+    assert "fetch the revision first" in result.stderr
 
 
 @AS_ROOT
@@ -284,7 +284,7 @@ def test_a_repository_of_another_user_must_be_a_safe_directory(
     assert_plans(plan())
     assert result.code == 1
     advice = f"git config --global --add safe.directory {here}"
-    assert f"because another user owns it; if you trust it: {advice}" in result.stderr
+    assert f"because another user owns it; if you trust the repository: {advice}" in result.stderr
 
 
 def test_only_safe_directory_is_used_from_the_users_settings(
@@ -620,7 +620,7 @@ def test_a_submodule_in_the_base_is_reported_as_not_read(here: Path) -> None:
     git(here, "update-index", "--add", "--cacheinfo", f"160000,{commit},grants/sub")
     git(here, "commit", "--quiet", "--message", "sub")
 
-    assert "grants/sub in HEAD: warning: this is a submodule, which is not read" in plan(base="HEAD").stderr
+    assert "grants/sub in HEAD: warning: this is a submodule, and submodules are not read" in plan(base="HEAD").stderr
 
 
 # --- attributes ---

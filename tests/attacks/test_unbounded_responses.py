@@ -122,7 +122,7 @@ def test_a_create_with_another_grant_in_its_response_is_looked_up(
     code, output = run(alter, "apply", "--yes")
 
     assert code == 0, output
-    assert "a different grant than the one to create; but the change took effect" in output
+    assert "a different grant than the requested grant; but the change took effect" in output
 
 
 @pytest.mark.parametrize("lifetime", [b"1e400", b"-1e400", b"1" + b"0" * 400, b"true", b"0", b'"x"', b"[]"])

@@ -204,5 +204,6 @@ def test_a_repository_of_another_user_is_refused_with_the_reason_of_git(here: Pa
     ran = reconciler("plan", option, "main")
 
     assert ran.code == 1
-    assert "another user owns it; if you trust it: git config --global --add safe.directory" in ran.stderr
+    advice = "if you trust the repository: git config --global --add safe.directory"
+    assert f"another user owns it; {advice}" in ran.stderr
     assert "fetch" not in ran.stderr

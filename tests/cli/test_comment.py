@@ -243,7 +243,10 @@ def test_two_reports_for_one_tenant_are_refused(forge: Forge, here: Path) -> Non
 
     ran = reconciler("comment", "plan.md", "again.md")
 
-    assert ran.stderr == "error: plan.md and again.md are reports about the same tenant: pass only one of them\n"
+    assert (
+        ran.stderr
+        == "error: plan.md and again.md are reports about the same tenant: pass only one of the two reports\n"
+    )
     assert forge.requests == []
 
 

@@ -108,7 +108,7 @@ def test_a_layout_that_cannot_be_sorted_is_a_problem(here: Path) -> None:
 
     assert (ran.code, ran.stdout) == (1, "")
     assert ran.stderr == (
-        "grants/billing.yaml: this layout cannot be sorted; write each key and each item on its own line\n"
+        "grants/billing.yaml: a file with this layout cannot be sorted; write each key and each item on its own line\n"
     )
     assert (here / "grants" / "billing.yaml").read_text(encoding="utf-8") == odd
 

@@ -101,7 +101,10 @@ def test_a_grant_that_matches_all_custom_schemas_is_planned(here: Path) -> None:
             "reconciler.yaml:6:31: references ($ref) are not followed; copy the referenced schema here",
         ),
         ("{type: object}", 'reconciler.yaml:6:14: "title" is missing; add it'),
-        ("{title: a, pattern: (}", 'reconciler.yaml:6:34: the pattern "(" cannot run in linear time; correct it'),
+        (
+            "{title: a, pattern: (}",
+            'reconciler.yaml:6:34: the pattern "(" cannot run in linear time; correct the pattern',
+        ),
         ("{title: a, pattern: (?=a)}", 'reconciler.yaml:6:34: the pattern "(?=a)" cannot run in linear time'),
         (r"{title: a, pattern: (a)\1}", r'reconciler.yaml:6:34: the pattern "(a)\1" cannot run in linear time'),
         ("{title: a, patternProperties: {(: true}}", 'reconciler.yaml:6:48: the pattern "(" cannot run'),

@@ -130,7 +130,7 @@ def test_duplicate_clients_are_found_at_their_line(here: Path) -> None:
     ran = reconciler("validate")
 
     assert 'billing.yaml:7:5: the grant of "Portal" for "Invoices API" (client) is already declared at' in ran.stderr
-    assert "grants/billing.yaml:4:9; remove one of them" in ran.stderr
+    assert "grants/billing.yaml:4:9; remove one of the two declarations" in ran.stderr
 
 
 def test_an_unknown_client_is_reported_at_its_line(here: Path) -> None:

@@ -111,7 +111,7 @@ def test_validate_checks_every_tenant(repository: Path) -> None:
     assert ran.code == 1
     assert ran.stderr == (
         'grants/billing.yaml:7:5: the grant of "Billing" for "https://invoices.example.com" (client) is already '
-        "declared at grants/billing.yaml:2:5; remove one of them, or merge their scopes\n"
+        "declared at grants/billing.yaml:2:5; remove one of the two declarations, or merge the scopes\n"
     )
     assert reconciler("validate", "--tenant", "dev").code == 0
 
@@ -143,7 +143,7 @@ def test_validate_also_reports_problems_of_the_configuration(repository: Path) -
             'grants/tools.yaml:1:10: "api" and "audience" are missing; '
             "give exactly one of api and audience to name the API\n"
             'grants/tools.yaml:1:44: the grant of "b" for "c" (client) is already declared at grants/tools.yaml:1:23; '
-            "remove one of them, or merge their scopes\n"
+            "remove one of the two declarations, or merge the scopes\n"
             'reconciler.yaml:1:17: this file does not declare the tenant "x"; declared are: none\n'
         ),
     )

@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 from support.commands import GRANTS, reconciler
 
-NO_FILES = "this folder has no grant files (*.yaml, *.yml); add one"
+NO_FILES = "this folder has no grant files (*.yaml, *.yml); add a grant file"
 
 
 @pytest.fixture
@@ -65,7 +65,7 @@ def test_every_command_warns_about_unread_files(here: Path) -> None:
     for arguments in (["validate"], ["plan"], ["fmt", "--check"]):
         ran = reconciler(*arguments)
         assert ran.code == 0
-        assert "grants/prod.json: warning: this is a JSON file, so it is not read; if it declares" in ran.stderr
+        assert "grants/prod.json: warning: this is a JSON file, so it is not read; if the file declares" in ran.stderr
 
 
 def test_problems_are_workflow_commands_on_stdout(here: Path) -> None:

@@ -98,7 +98,10 @@ def test_warnings_name_the_first_of_many_unread_files(tmp_path: Path) -> None:
     write_files(tmp_path, *(f"{number:02}.json" for number in range(12)))
     _, problems = find([tmp_path])
     assert [problem.source.file.rsplit("/", 1)[-1] for problem in problems[:-1]] == [f"{n:02}.json" for n in range(10)]
-    assert problems[-1].what == "12 files here look like grants and are not read; the first 10 are named"
+    assert (
+        problems[-1].what
+        == "12 files in this folder look like grant files and are not read; the first 10 have a warning each"
+    )
 
 
 def test_a_given_file_is_read_without_warning(tmp_path: Path) -> None:

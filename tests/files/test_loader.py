@@ -96,7 +96,7 @@ def test_reading_continues_after_recoverable_problems() -> None:
         '1:4: anchors ("&x") are not allowed; remove it',
         '2:1: duplicate key "a" (first in line 1); keep one of them',
         '3:1: merge keys ("<<") are not allowed; write the keys out',
-        '3:9: tags ("!!int") are not allowed; remove it, and put strings in quotes',
+        '3:9: tags ("!!int") are not allowed; remove the tag, and put strings in quotes',
         '4:1: the key "4" is not text; put it in quotes',
         '4:8: anchors ("&y") are not allowed; remove it',
         '5:1: the key "~" is not text; put it in quotes',
@@ -122,13 +122,13 @@ def test_reading_continues_after_recoverable_problems() -> None:
         pytest.param(
             b"ELF \x02",
             "1:5: the control character U+0002 is not allowed in YAML; "
-            'remove it, or write it as "\\u0002" in double quotes',
+            'remove the character, or write the character as "\\u0002" in double quotes',
             id="binary",
         ),
         pytest.param(
             b"a: b\nc: d\x07e",
             "2:5: the control character U+0007 is not allowed in YAML; "
-            'remove it, or write it as "\\u0007" in double quotes',
+            'remove the character, or write the character as "\\u0007" in double quotes',
             id="control character",
         ),
         pytest.param(
@@ -150,7 +150,7 @@ def test_nesting_is_limited(opening: str, closing: str) -> None:
     deepest = parse((opening * MAX_LEVELS + closing * MAX_LEVELS).encode(), "f.yaml")
     assert deepest.problems == ()
     deeper = parse((opening * 50_000).encode(), "f.yaml")
-    assert [problem.what for problem in deeper.problems] == ["this is nested more than 32 levels deep"]
+    assert [problem.what for problem in deeper.problems] == ["this value is nested more than 32 levels deep"]
 
 
 def test_reading_stops_at_the_first_alias() -> None:
@@ -166,7 +166,9 @@ def test_the_length_of_a_scalar_is_limited() -> None:
 
 def test_a_number_with_too_many_digits_is_a_problem() -> None:
     parsed = parse(b"a: " + b"9" * 5000, "f.yaml")
-    assert messages_of(parsed) == ["1:4: a number of 5,000 characters is too long; put it in quotes if it is text"]
+    assert messages_of(parsed) == [
+        "1:4: a number of 5,000 characters is too long; put the number in quotes if it is text"
+    ]
     assert parsed.data == {"a": "9" * 5000}
 
 

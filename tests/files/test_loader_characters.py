@@ -111,15 +111,15 @@ def test_messages_name_the_character_and_its_escape() -> None:
 
     escapes = ["\\u200b", "\\u202e", "\\u2028", "\\u00a0", "\\u0007", "\\U000e0041", "\\u000d"]
     assert [
-        each.removesuffix(f', or write it as "{written}" in double quotes')
+        each.removesuffix(f', or write the character as "{written}" in double quotes')
         for each, written in zip(messages, escapes, strict=True)
     ] == [
-        "1:6: U+200B ZERO WIDTH SPACE is invisible; remove it",
-        "1:10: U+202E RIGHT-TO-LEFT OVERRIDE changes the direction of text; remove it",
-        "1:14: U+2028 LINE SEPARATOR is a line break only in YAML; remove it",
+        "1:6: U+200B ZERO WIDTH SPACE is invisible; remove the character",
+        "1:10: U+202E RIGHT-TO-LEFT OVERRIDE changes the direction of text; remove the character",
+        "1:14: U+2028 LINE SEPARATOR is a line break only in YAML; remove the character",
         "1:18: U+00A0 NO-BREAK SPACE looks like an ordinary space; write a space",
-        "1:22: the control character U+0007 is not allowed in YAML; remove it",
-        "1:26: U+E0041 TAG LATIN CAPITAL LETTER A is invisible; remove it",
+        "1:22: the control character U+0007 is not allowed in YAML; remove the character",
+        "1:26: U+E0041 TAG LATIN CAPITAL LETTER A is invisible; remove the character",
         "1:31: U+000D CARRIAGE RETURN without a line feed is a line break only in YAML; end lines with LF or CRLF",
     ]
 

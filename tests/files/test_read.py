@@ -184,7 +184,7 @@ tenants:
             "manage: [{}]",
             "1:10: this item matches nothing; add at least one of client, client_id, api, audience and subject_type",
         ),
-        ("manage: []", '1:9: "manage" is an empty list; write an item, or remove it'),
+        ("manage: []", '1:9: "manage" is an empty list; write an item, or remove the key'),
         (
             "variables: {a-b: c}",
             "1:13: this is not a valid variable name; start with a letter, then use letters, digits or _",

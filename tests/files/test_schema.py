@@ -51,7 +51,10 @@ SCHEMA: dict[str, Any] = {
         ("must: a\nunique: [a, 1, 1, {}, a]", '2:23: "a" is listed twice; list it once'),
         ("must: a\nchoice: tow", '2:9: "choice" cannot be "tow"; did you mean "two"?'),
         ("must: a\nchoice: [1]", '2:9: "choice" cannot be "a list"; write 1 or two'),
-        ("must: a\neither: 3", '2:9: "either" violates the rule "oneOf" of its schema; compare it with the schema'),
+        (
+            "must: a\neither: 3",
+            '2:9: "either" violates the rule "oneOf" of its schema; compare the value with the schema',
+        ),
         ("must: a\none: {c: 1}", '2:6: "a" and "b" are missing; give exactly one of a and b'),
         ("must: a\none: [c]", '2:6: "one" is a list, not a mapping; write a mapping'),
         ("must: a\nmsut: b", '2:1: the key "msut" is unknown; did you mean "must"?'),

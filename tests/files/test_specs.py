@@ -81,7 +81,7 @@ def test_a_duplicate_grant_names_both_positions() -> None:
         Problem(
             Source("b.yaml", 3, 5),
             'the grant of "a" for "b" (client) is already declared at a.yaml:9:9',
-            "remove one of them, or merge their scopes",
+            "remove one of the two declarations, or merge the scopes",
         )
     ]
 

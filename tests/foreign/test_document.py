@@ -59,7 +59,7 @@ def test_comments_have_positions() -> None:
 @pytest.mark.parametrize(
     ("text", "line", "what"),
     [
-        ("a: [b\nc: d", 2, 'a "," or "]" is missing before this'),
+        ("a: [b\nc: d", 2, 'a "," or "]" is missing before this position'),
         ("a: *b", 1, 'the anchor "b" does not exist'),
         ("a: 1\na: 2", 2, 'duplicate key "a"'),
         ("? [a]\n: b", 1, "a mapping or a list cannot be a key"),

@@ -59,7 +59,7 @@ def test_a_marker_with_any_tenant_name_starts_a_report(name: str) -> None:
 def test_two_reports_in_one_file_are_refused(name: str, other_name: str, end: str) -> None:
     text = end.join([marker(name), "## Plan", marker(other_name), "## Plan", ""])
 
-    with pytest.raises(ReconcilerError, match=r"^plan\.md:3:1: a second report .* use \{tenant\} in its name"):
+    with pytest.raises(ReconcilerError, match=r"^plan\.md:3:1: a second report .* use \{tenant\} in the file name"):
         parse_report("plan.md", text)
 
 

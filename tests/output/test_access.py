@@ -216,7 +216,7 @@ def test_elements_escape_texts_and_attributes() -> None:
 
 
 def test_verbatim_content_must_not_end_its_element() -> None:
-    with pytest.raises(ValueError, match="ends its own script element"):
+    with pytest.raises(ValueError, match="closes the script element"):
         verbatim("script", "</SCRIPT>")
 
 

@@ -1,1 +1,1 @@
-"""Pure: the access report in every format. Each format is a function of `AccessReport`."""
+"""Pure: the access report in every output format. Each format is a function that takes an `AccessReport`."""

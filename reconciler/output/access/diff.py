@@ -1,4 +1,4 @@
-"""Pure: the differences between two tenants in every format."""
+"""Pure: show the differences between two tenants in every output format."""
 
 from collections.abc import Iterator
 
@@ -22,7 +22,7 @@ def _title(diff: TenantDiff) -> str:
 
 
 def summary(diff: TenantDiff) -> str:
-    """Return the counts in one sentence."""
+    """Return the number of differences by kind in one sentence."""
     counts = {kind: sum(each.kind is kind for each in diff.differences) for kind in DiffKind}
     unknown = f", {counts[DiffKind.UNKNOWN]} not known" if counts[DiffKind.UNKNOWN] else ""
     return (
@@ -32,7 +32,7 @@ def summary(diff: TenantDiff) -> str:
 
 
 def kind_text(each: GrantDifference, diff: TenantDiff) -> str:
-    """Return the kind of a difference for people."""
+    """Return the kind of a difference as text for people."""
     match each.kind:
         case DiffKind.ONLY_FIRST:
             return f"only in {diff.first.name}"
@@ -49,7 +49,7 @@ def _values(values: tuple[str, ...] | None) -> str:
 
 
 def diff_lines(diff: TenantDiff) -> Iterator[Line]:
-    """Yield the differences as lines for a terminal: `-` for the first tenant and `+` for the second."""
+    """Yield the differences as lines for a terminal. `-` marks the first tenant, and `+` marks the second tenant."""
     yield line(Span(visible(_title(diff)), Style.STRONG))
     for note in diff.notes:
         yield line(Span(f"Note: {visible(note)}", Style.WARNING))
@@ -79,7 +79,7 @@ def diff_text(diff: TenantDiff) -> str:
 
 
 def diff_json(diff: TenantDiff) -> Json:
-    """Return the differences as JSON data. Values that are not known are `"unknown"`."""
+    """Return the differences as JSON data. An unknown value is `"unknown"`."""
     return {
         "first": tenant_json(diff.first),
         "second": tenant_json(diff.second),
@@ -107,7 +107,7 @@ def _known(values: tuple[str, ...] | None) -> object:
 
 
 def _rows(diff: TenantDiff) -> Iterator[tuple[str, ...]]:
-    """Yield a row for each field that differs. A grant without settings has one row."""
+    """Yield a row for each different field. A grant without different fields has one row."""
     for each in diff.differences:
         head = (each.application, each.api, each.subject_type, kind_text(each, diff))
         for pair in each.fields or (FieldPair("", (), ()),):
@@ -119,13 +119,13 @@ def _columns(diff: TenantDiff) -> tuple[str, ...]:
 
 
 def diff_csv(diff: TenantDiff) -> str:
-    """Return the differences as CSV, one line per field."""
+    """Return the differences as CSV with one line for each field."""
     notes = ((f"# {note}",) for note in diff.notes)
     return "".join(map(csv_line, (_columns(diff), *_rows(diff), *notes)))
 
 
 def diff_markdown(diff: TenantDiff) -> str:
-    """Return the differences as Markdown. The table is an HTML block, like those of the access report."""
+    """Return the differences as Markdown. The table is an HTML block, as in the access report."""
     what = "declared grants" if diff.is_declared else "grants"
     head = "".join(f"<th>{element(column)}</th>" for column in _columns(diff))
     rows = ("".join(f"<td>{element(cell) if cell else ''}</td>" for cell in row) for row in _rows(diff))
@@ -146,7 +146,7 @@ def diff_markdown(diff: TenantDiff) -> str:
 
 
 def diff_html(diff: TenantDiff) -> str:
-    """Return the differences as a page without script."""
+    """Return the differences as an HTML page without a script."""
     table = tag(
         "table",
         tag("caption", "Differences"),

@@ -1,4 +1,7 @@
-"""Pure: the access report as one HTML page. It sends no request, and its tables are readable without JavaScript."""
+"""Pure: write the access report as one HTML page.
+
+The page sends no request, and the tables are readable without JavaScript.
+"""
 
 import hashlib
 from base64 import b64encode
@@ -27,27 +30,30 @@ from reconciler.output.access.words import (
 )
 
 VOID = frozenset({"link", "meta", "br"})
-"""Elements without a closing tag."""
+"""HTML elements without a closing tag."""
 
 
 class Html(str):
-    """Text that is valid HTML. Other modules create it only from constants and from other `Html`."""
+    """Text that is valid HTML. Other modules create `Html` only from constants and from other `Html`."""
 
     __slots__ = ()
 
 
 def text(value: str) -> Html:
-    """Return the HTML of a text. Characters that a reader cannot see are shown as escapes."""
+    """Return the HTML of a text. Invisible characters are shown as escapes."""
     return Html(escape(visible(value)))
 
 
 def join(*parts: str | Html) -> Html:
-    """Return the HTML of several parts."""
+    """Return the HTML of several parts. Plain strings are escaped."""
     return Html("".join(part if isinstance(part, Html) else text(part) for part in parts))
 
 
 def tag(name: str, /, *children: str | Html, **attributes: str) -> Html:
-    """Return an element. A trailing underscore of an attribute is removed, and others become hyphens."""
+    """Return an HTML element.
+
+    In attribute names, a trailing underscore is removed, and other underscores become hyphens.
+    """
     pairs = (
         f' {key.rstrip("_").replace("_", "-")}="{escape(visible(value), quote=True)}"'
         for key, value in attributes.items()
@@ -59,12 +65,12 @@ def tag(name: str, /, *children: str | Html, **attributes: str) -> Html:
 def verbatim(name: str, content: str, /, **attributes: str) -> Html:
     """Return a style or script element with trusted content, or with JSON that contains no `<`."""
     if f"</{name}" in content.lower() or "<!--" in content:
-        raise ValueError(f"the content ends its own {name} element")
+        raise ValueError(f"the content closes the {name} element")
     return Html(f"{tag(name, **attributes).removesuffix(f'</{name}>')}{content}</{name}>")
 
 
 def link(label: str, url: str) -> Html:
-    """Return a link for an https or http URL, otherwise only the label."""
+    """Return a link for an https or http URL. For a URL with another scheme, return only the label."""
     if not url.startswith(("https://", "http://")):
         return text(label)
     return tag("a", label, href=url, rel="noopener noreferrer")
@@ -72,19 +78,19 @@ def link(label: str, url: str) -> Html:
 
 TITLE = "Who may call what"
 MAX_STATIC_ROWS = 1_000
-"""The maximum number of grants in the table that needs no JavaScript. It keeps large pages small."""
+"""The maximum number of grants in the table for pages without JavaScript. The limit keeps large pages small."""
 MAX_DETAILED_ROWS = 500
-"""The maximum number of grants in that table with risks, ids and messages."""
+"""The maximum number of grants in a table with risks, ids and messages. A longer table has shorter rows."""
 MAX_NAMED = 20
-"""The maximum number of grants that a finding names without JavaScript."""
+"""The maximum number of grants that the page lists for a finding without JavaScript."""
 LEVEL_ORDER = list(GrantLevel)
 COLUMNS = ("Risk", "Tenant", "Application", "API", "Scopes and settings", "State", "Declared", "Last change")
 REVIEW_COLUMNS = ("Keep", "Remove", "Reviewer", "Date")
-"""The empty columns on paper."""
+"""The empty columns of the printed table, for the notes of reviewers."""
 
 
 def access_html(report: AccessReport) -> str:
-    """Return the page."""
+    """Return the access report as an HTML page."""
     script = asset("page.js")
     title = f"{TITLE}: {', '.join(each.tenant.label for each in report.tenants)}"
     body = (
@@ -99,7 +105,7 @@ def access_html(report: AccessReport) -> str:
 
 
 def document(title: str, body: Iterable[Html], *, script: str = "") -> str:
-    """Return an HTML document that may send no request and runs only `script`, which is in `body`."""
+    """Return an HTML document that may send no request. The document may run only `script`, which is part of `body`."""
     style = asset("page.css")
     policy = (
         f"default-src 'none'; style-src '{_hash(style)}'; script-src {_source(script)}; img-src data:; "
@@ -125,7 +131,7 @@ def _source(script: str) -> str:
 
 @cache
 def asset(name: str) -> str:
-    """Return the content of a file in this folder."""
+    """Return the text of a file in the folder of this module."""
     return Path(__file__).with_name(name).read_text(encoding="utf-8")
 
 
@@ -165,7 +171,7 @@ def _completeness(report: AccessReport) -> Html:
         tag("h2", "✗ This report is not complete"),
         tag("ul", *items),
         class_="incomplete",
-        aria_label="What the report does not show",
+        aria_label="Missing information",
     )
 
 
@@ -187,7 +193,7 @@ def _card(total: AccessTotal) -> Html:
 
 
 def _static(report: AccessReport) -> Iterator[Html]:
-    """Yield the part of the page that scripts replace."""
+    """Yield the part of the page that JavaScript replaces."""
     yield tag("h2", "Findings")
     yield tag("ul", *(_finding(each) for each in findings(report)))
     grants = [(tenant.tenant.label, grant) for tenant, grant in report.grants]
@@ -213,7 +219,7 @@ def _finding(finding: AccessFinding) -> Html:
 
 
 def grants_table(grants: Sequence[tuple[str, AccessGrant]]) -> Html:
-    """Return a table of grants, each with the name of its tenant."""
+    """Return a table of grants. Each row contains the name of the tenant."""
     columns = (
         *(tag("th", name, scope="col") for name in COLUMNS),
         *(tag("th", name, scope="col", class_="review") for name in REVIEW_COLUMNS),
@@ -240,12 +246,12 @@ def _row(tenant: str, grant: AccessGrant) -> Html:
         _cell(link(location(grant), grant.link), small=grant.description),
         _cell(_change(grant), small=f"declared since {since_text(grant)}" if grant.source else ""),
     )
-    # Optional end tags are left out, which saves a fifth of a large page.
+    # Optional end tags are omitted, which saves a fifth of a large page.
     return Html(f'<tr class="{grant.level}">{"".join(cells)}{"<td class=review>" * len(REVIEW_COLUMNS)}')
 
 
 def _short_row(tenant: str, grant: AccessGrant) -> Html:
-    """Return a row of a long table, without the texts that are the same for many grants."""
+    """Return a row of a long table, without the texts that are equal for many grants."""
     commit = grant.provenance.changed
     cells = (
         _cell(f"{SYMBOLS[grant.level]} {grant.level}".strip()),
@@ -261,7 +267,7 @@ def _short_row(tenant: str, grant: AccessGrant) -> Html:
 
 
 def _change(grant: AccessGrant) -> Html:
-    """Return the last change, with a link to the pull request in its message."""
+    """Return the last change of the declaration, with a link to the pull request in the commit message."""
     origin = grant.provenance
     if not (origin.changed and origin.pull_request):
         return text(changed_text(grant))

@@ -1,6 +1,6 @@
-"""Pure: the access report as JSON data (schemas/access.schema.json), and the shorter data of the HTML page.
+"""Pure: write the access report as JSON data (schemas/access.schema.json), and as shorter data for the HTML page.
 
-A value that is not known is `"unknown"`.
+An unknown value is `"unknown"`.
 """
 
 import json
@@ -36,16 +36,16 @@ from reconciler.output.access.words import (
 FORMAT_VERSION = "1"
 UNKNOWN = "unknown"
 SHORT_NAMES = {"allow_all_scopes": "all_scopes", "allow_any_organization": "any_organization"}
-"""The fields that have another name in the report than in grant files."""
+"""The fields with different names in the access report and in grant files."""
 
 
 def access_text(report: AccessReport) -> str:
-    """Return the report as JSON text."""
+    """Return the access report as JSON text."""
     return json_text(access_json(report))
 
 
 def access_json(report: AccessReport) -> Json:
-    """Return the report as JSON data."""
+    """Return the access report as JSON data."""
     numbers = {
         (number, id(grant)): position
         for number, tenant in enumerate(report.tenants)
@@ -112,7 +112,7 @@ def _tenant(access: TenantAccess) -> Json:
 
 
 def grant_json(grant: AccessGrant) -> Json:
-    """Return one grant."""
+    """Return one grant of the access report as JSON data."""
     return {
         "id": grant.grant_id or None,
         "application": grant.application,
@@ -149,7 +149,7 @@ def _settings(grant: AccessGrant) -> Iterator[tuple[str, object]]:
 
 
 def _last_use(grant: AccessGrant) -> Json | None:
-    """Return the last use, or null if no logs were collected."""
+    """Return the last use of a grant, or None if no logs were collected."""
     return {"time": _known(grant.last_use or None), "text": grant.use} if grant.use else None
 
 
@@ -186,7 +186,7 @@ def _provenance(origin: Provenance) -> Json:
 
 
 def commit_json(commit: Commit) -> Json:
-    """Return a commit."""
+    """Return a commit as JSON data."""
     return {"hash": commit.hash, "day": commit.day, "author": commit.author, "subject": commit.subject}
 
 
@@ -197,11 +197,11 @@ FIELDS = (
     *("tenant", "application", "api", "scopes", "status", "settings"),
     *("file", "line", "change", "since", "description"),
 )
-"""The fields of a row. `line` is a number, and the others are positions in `values`."""
+"""The fields of a row in the page data. `line` is a number. Every field except `line` is a position in `values`."""
 
 
 def page_json(report: AccessReport) -> str:
-    """Return the data as JSON that contains no `<`, so that it cannot end its element."""
+    """Return the page data as JSON without the character `<`, so that the JSON cannot end the script element."""
     table = _ValueTable()
     by_name = sorted(report.grants, key=lambda each: (each[1].order, each[0].tenant.label))
     rows = [_row(tenant, grant, table) for tenant, grant in by_name]
@@ -219,7 +219,10 @@ def page_json(report: AccessReport) -> str:
 
 
 def tags() -> Mapping[str, str]:
-    """Return the names of tags with their meanings. A row has a tag for each finding and total that contains it."""
+    """Return the tags of grants with their meanings.
+
+    A row has a tag for each finding and each total that includes the grant.
+    """
     return {rule.name: rule.meaning for rule in RULES} | {name: label for name, (label, _) in COUNTED.items()}
 
 
@@ -250,7 +253,7 @@ def _row(tenant: TenantAccess, grant: AccessGrant, table: "_ValueTable") -> list
 
 
 def _name(label: str, identity: str | None) -> str:
-    """Return the name that tenants are compared by, or an empty text if it is the label."""
+    """Return the name for comparisons between tenants, or an empty string if the name equals the label."""
     name = plain_name(label, identity)
     return "" if name == label else name
 
@@ -262,7 +265,7 @@ def _status(grant: AccessGrant) -> list[object]:
 
 
 def _change(grant: AccessGrant) -> list[Value]:
-    """Return the commit that last changed the declaration, and the subject of its message."""
+    """Return the commit that last changed the declaration, and the subject of the commit message."""
     commit = grant.provenance.changed
     if commit is None:
         return [changed_text(grant), ""]
@@ -280,14 +283,14 @@ def _tags_of(grant: AccessGrant) -> Iterator[str]:
 
 
 class _ValueTable:
-    """The distinct values of a page with their positions. All texts are made visible."""
+    """The distinct values of a page with their positions. Invisible characters in texts are escaped."""
 
     def __init__(self) -> None:
         self.values: list[Value] = []
         self._positions: dict[str, int] = {}
 
     def add(self, value: object) -> int:
-        """Return the position of a value, which is a text or a list of texts, numbers and lists."""
+        """Return the position of `value` in the table. A value is a text or a list of texts, numbers and lists."""
         shown = _visible(value)
         key = json.dumps(shown)
         if key not in self._positions:

@@ -1,4 +1,4 @@
-"""Pure: phrases that all formats of the access report share."""
+"""Pure: phrases that all output formats of the access report share."""
 
 from collections.abc import Iterator, Mapping
 
@@ -17,7 +17,7 @@ SYMBOLS: Mapping[GrantLevel, str] = {
     GrantLevel.LOW: "·",
     GrantLevel.NONE: "",
 }
-"""A symbol for each level, so that no level is shown by colour alone."""
+"""The symbol of each risk level, so that colour is not the only sign of a level."""
 NO_SCOPES = "no scopes"
 ALL_SCOPES = "all scopes"
 OTHER_SETTINGS = tuple(
@@ -25,16 +25,19 @@ OTHER_SETTINGS = tuple(
     for each in SETTINGS
     if each.name not in {"scope", "allow_all_scopes", "organization_usage", "allow_any_organization"}
 )
-"""The settings without words of their own."""
+"""The settings that have no special phrase."""
 
 
 def yes_or_no(answer: bool | None) -> str:  # noqa: FBT001 - a value
-    """Return yes, no or not known."""
+    """Return "yes", "no" or "not known"."""
     return NOT_KNOWN if answer is None else "yes" if answer else "no"
 
 
 def scope_texts(grant: AccessGrant) -> list[str]:
-    """Return the scopes of a grant, or one phrase that replaces them. A scope that the API lacks is marked."""
+    """Return the scopes of a grant, or a phrase such as `all scopes`.
+
+    A scope that the API does not define is marked.
+    """
     names = [
         f"{each.name} (not defined by the API)" if each.is_defined is False else each.name for each in grant.scopes
     ]
@@ -45,7 +48,7 @@ def scope_texts(grant: AccessGrant) -> list[str]:
 
 
 def settings(grant: AccessGrant) -> list[str]:
-    """Return the settings of a grant that are not the default, its end, and its last use."""
+    """Return the settings of a grant that differ from their defaults, the expiry date, and the last use."""
     found = [grant.subject_type] if grant.subject_type != SUBJECT_CLIENT else []
     if grant.expires and grant.state is not AccessState.EXPIRED:
         found.append(f"expires {expiry_text(grant.expires)}")
@@ -60,7 +63,7 @@ def settings(grant: AccessGrant) -> list[str]:
 
 
 def difference_text(change: FieldChange) -> str:
-    """Return how the tenant differs from the files in one field."""
+    """Return the difference between the tenant and the files in one field."""
     if isinstance(change, SetChange):
         parts = [f"only in the files: {', '.join(change.added)}"] if change.added else []
         parts += [f"only in the tenant: {', '.join(change.removed)}"] if change.removed else []
@@ -69,18 +72,18 @@ def difference_text(change: FieldChange) -> str:
 
 
 def state_text(grant: AccessGrant) -> str:
-    """Return the state with its explanation and differences."""
+    """Return the state of a grant with the explanation and the differences."""
     parts = [*([grant.detail] if grant.detail else []), *map(difference_text, grant.differences)]
     return f"{grant.state}: {'; '.join(parts)}" if parts else str(grant.state)
 
 
 def location(grant: AccessGrant) -> str:
-    """Return file and line of the declaration, or an empty text."""
+    """Return the file and line of the declaration, or an empty string for an undeclared grant."""
     return f"{grant.source.file}:{grant.source.line}" if grant.source else ""
 
 
 def changed_text(grant: AccessGrant) -> str:
-    """Return the commit that last changed the declaration. An undeclared grant has an empty text."""
+    """Return the commit that last changed the declaration, or an empty string for an undeclared grant."""
     origin = grant.provenance
     if grant.source is None:
         return ""
@@ -91,7 +94,7 @@ def changed_text(grant: AccessGrant) -> str:
 
 
 def since_text(grant: AccessGrant) -> str:
-    """Return the commit that first declared the grant. An undeclared grant has an empty text."""
+    """Return the commit that first declared the grant, or an empty string for an undeclared grant."""
     if grant.source is None:
         return ""
     since = grant.provenance.since
@@ -99,23 +102,23 @@ def since_text(grant: AccessGrant) -> str:
 
 
 def risk_texts(grant: AccessGrant) -> list[str]:
-    """Return the risks with their levels and rules. A risk that is not known has a question mark."""
+    """Return the risks of a grant with levels and rules. A question mark after the level marks an unknown risk."""
     return [f"{risk.level}{'' if risk.is_known else '?'} ({risk.rule}): {risk.message}" for risk in grant.risks]
 
 
 def heading(report: AccessReport) -> str:
-    """Return the time and the commit of the report."""
+    """Return the heading of the report: the time and the commit."""
     commit = f"commit {report.commit[:10]}" if report.commit else "no commit"
     return f"Access on {report.time.replace('T', ' ').removesuffix('Z')} UTC, {commit}"
 
 
 def tenant_counts(tenant: TenantAccess) -> str:
-    """Return the number of entries of each list that was read."""
+    """Return the number of entries in each listing that was read."""
     return ", ".join(f"{each.count} {each.name}" for each in tenant.listings if each.is_read)
 
 
 def incompleteness(report: AccessReport) -> Iterator[str]:
-    """Yield everything that the report does not know or does not show."""
+    """Yield a text for each part that the report lacks: unselected grants, unread listings, incomplete history."""
     if report.selection:
         yield f"only grants with {report.selection} are shown"
     for text in unread_listings(report):

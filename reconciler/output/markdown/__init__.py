@@ -1,1 +1,1 @@
-"""Results as a comment on a pull request."""
+"""Render results as a comment on a pull request."""

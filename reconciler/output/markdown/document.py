@@ -1,4 +1,4 @@
-"""Pure: fit a Markdown document to its reader: truncate it to a number of bytes, and convert it to other dialects."""
+"""Pure: truncate a Markdown document to a number of bytes, and convert a document to other Markdown dialects."""
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -8,21 +8,24 @@ from html import unescape
 from reconciler.output.escape import span
 
 MIN_BYTES = 1_000
-"""The minimum for the document about one tenant."""
+"""The minimum size of the text about one tenant, in bytes."""
 MAX_REMARK_BYTES = 100
 TRUNCATION_REMARK = "\n_This report is too long for a comment. Read the whole plan in the log of the job._\n"
 DEFAULT_MAX_BYTES = 60_000
-"""The limit for a comment. GitHub truncates comments at 65,536 characters."""
+"""The default maximum size of a comment, in bytes. GitHub truncates comments at 65,536 characters."""
 
 
 @dataclass(frozen=True, slots=True)
 class Section:
-    """A part of a document. Its last `items` may be omitted. Each item is a text of whole lines.
+    """A part of a document.
 
-    `head` and `tail` surround the items and are omitted together with them. `noun` names an item in the count of
-    omitted items. Without a noun, nothing is omitted. The first `critical` items are critical, and omitted ones are
-    counted separately. Sections of a lower `rank` get their bytes first. A section gets
-    at most `max_bytes`. Other sections never take the `reserved` bytes of a section that needs them.
+    The last `items` of a section may be omitted. Each item of a section consists of whole lines.
+
+    `head` and `tail` surround the items. If all items are omitted, `head` and `tail` are omitted too. `noun` is the
+    name of an item in the remark about omitted items. Without a noun, no item is omitted. The first `critical` items
+    are critical, and omitted critical items are counted separately. Sections with a lower `rank` are filled first. A
+    section gets at most `max_bytes`. The `reserved` bytes of a section are not available to other sections if the
+    section needs the bytes.
     """
 
     items: tuple[str, ...]
@@ -36,15 +39,15 @@ class Section:
 
     @property
     def is_fixed(self) -> bool:
-        """Whether no item may be omitted."""
+        """Whether all items of the section must be shown."""
         return not self.noun
 
 
 def join_sections(parts: Sequence[Section], max_bytes: int) -> str:
     """Return `parts` as one text of at most `max_bytes` (UTF-8).
 
-    The last items of the last sections are omitted first, by rank. After the first omitted item, no later item is
-    shown. If the fixed sections alone are too long, the text ends early with a remark.
+    The last items of the sections with the highest rank are omitted first. After the first omitted item, no later item
+    is shown. If the fixed sections alone exceed `max_bytes`, the text ends early with a remark.
     """
     remaining = max_bytes - sum(_size(_complete(part)) if part.is_fixed else MAX_REMARK_BYTES for part in parts)
     reserved = [min(part.reserved, _size(_complete(part)), max(remaining, 0)) for part in parts]
@@ -67,7 +70,7 @@ def join_sections(parts: Sequence[Section], max_bytes: int) -> str:
 
 
 def truncate_text(text: str, max_bytes: int) -> str:
-    """Return `text`, or as many of its lines as fit, with a remark."""
+    """Return `text` if it has at most `max_bytes`, otherwise the first lines that fit, followed by a remark."""
     if _size(text) <= max_bytes:
         return text
     lines = text.splitlines(keepends=True)
@@ -109,24 +112,27 @@ FOLDED = re.compile(r"<details><summary>(.*?)</summary>(.*?)</details>")
 BOLD = re.compile(r"<b>(.*?)</b>")
 LINK = re.compile(r'<a href="(.*?)">(.*?)</a>')
 SYMBOL = re.compile(r"^([-+~]) ")
-"""The symbol of a change. At the start of a line, it would start a list."""
+"""Matches the symbol of a change. At the start of a Markdown line, the symbol would start a list."""
 FOOT = "Plan <code>"
 FRAME = ("<table>", "</table>", "<tr><th>", "</details>")
-"""The starts of lines that have no content of their own."""
+"""The beginnings of HTML lines without content."""
 
 
 def without_alerts(text: str) -> str:
-    """Return a report with bold words instead of alerts, for Azure DevOps."""
+    """Return a report for Azure DevOps, with bold words instead of alerts."""
     return _convert(text, _without_alert)
 
 
 def without_html(text: str) -> str:
-    """Return a report without HTML and alerts, for Bitbucket. Hidden lines remain HTML comments."""
+    """Return a report for Bitbucket, without HTML and alerts. Hidden lines remain HTML comments."""
     return _convert(text, _without_html)
 
 
 def _convert(text: str, convert: Callable[[str], Iterator[str]]) -> str:
-    """Convert each line outside of code blocks. The generator makes each fence longer than any in the block."""
+    """Convert each line outside of code blocks.
+
+    The report generator makes each fence longer than all fences inside the code block.
+    """
     lines: list[str] = []
     fence = ""
     for line in text.split("\n"):
@@ -146,7 +152,11 @@ def _without_alert(line: str) -> Iterator[str]:
 
 
 def _without_html(line: str) -> Iterator[str]:
-    """Yield a line without HTML. Only these lines of a report contain HTML. In others, it is text inside of code."""
+    """Yield a line of a report without HTML.
+
+    Only lines that start with a known HTML element contain HTML. On all other lines, HTML appears only as text inside
+    code.
+    """
     if line.startswith(FRAME):
         return
     if line.startswith("<tr>"):
@@ -161,7 +171,7 @@ def _without_html(line: str) -> Iterator[str]:
 
 
 def _inline(html: str) -> str:
-    """Return Markdown for the elements that the generator writes in a line."""
+    """Convert the HTML elements within a line of a report to Markdown."""
     linked = LINK.sub(lambda match: f"[{match[2]}](<{unescape(match[1])}>)", html)
     bold = BOLD.sub(r"**\1**", FOLDED.sub(r"\1: \2", linked))
     return CODE.sub(lambda match: span(unescape(match[1])), bold.replace("<br>", "; "))

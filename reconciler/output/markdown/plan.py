@@ -1,6 +1,7 @@
-"""Pure: a plan as a comment on a pull request: its risks and blocked changes in numbers, and a table of the grants.
+"""Pure: write a plan as a comment on a pull request.
 
-Alerts (`[!CAUTION]`) and folded details are features of GitHub and GitLab. Elsewhere an alert is a block quote.
+The comment contains the number of risks and blocked changes, and a table of the grants. Alerts (`[!CAUTION]`) and
+folded details are features of GitHub and GitLab. Other services show an alert as a block quote.
 """
 
 import shlex
@@ -38,23 +39,24 @@ TITLE = "Auth0 grants · "
 EMPTY_SECTION = Section(())
 APPLY_AFTER_MERGE = "To apply: merge. The pipeline of the target branch then plans again and waits for an approval."
 PLAN_AGAIN = "To plan again: push a commit, or run the job again."
-"""The next steps on a pull request."""
+"""The instruction for planning again on a pull request."""
 MAX_RULES = 12
-"""The limit for rules that the alert names per level. A saved plan can contain rules that do not exist."""
+"""The maximum number of rules per level that the alert contains. A saved plan can contain rules that do not exist."""
 
 
 def plan_markdown(plan: Plan, *, links: SourceLinks = NO_REPOSITORY, max_bytes: int = DEFAULT_MAX_BYTES) -> str:
-    """Return the comment. It starts with the tenant's marker.
+    """Return a plan as a comment. The comment starts with the marker of the tenant.
 
-    Files are linked if `links` knows their URL. The comment has at most `max_bytes`. Changes take precedence over
-    notes, and notes over other grants. The last rows of a table are omitted first, and critical changes are its first
-    rows. Half of the comment is reserved for the tables. The alert counts all risks by rule and is never omitted.
+    Files are linked if `links` has the URL of the repository. The comment has at most `max_bytes`. Changes take
+    precedence over notes, and notes take precedence over other grants. The last rows of a table are omitted first, and
+    the first rows contain the critical changes. Half of the comment is reserved for the tables. The alert contains the
+    number of all risks by rule and is never omitted.
     """
     return join_sections(list(_parts(plan, links, max_bytes)), max_bytes)
 
 
 def body_markdown(plan: Plan, links: SourceLinks, max_bytes: int) -> str:
-    """Return the comment without its marker, its title and the tenant, so that equal plans have equal texts."""
+    """Return the comment of a plan without marker, title and tenant, so that equal plans have equal texts."""
     first, *sections, _ = _parts(plan, links, max_bytes)
     return join_sections([replace(first, items=first.items[2:]), *sections], max_bytes)
 
@@ -90,7 +92,10 @@ def _header(plan: Plan) -> Iterator[str]:
 
 
 def _alert(plan: Plan) -> Iterator[str]:
-    """Yield an alert with the number of blocked changes, and of risks by level and rule. The rows contain the rest."""
+    """Yield an alert with the number of blocked changes, and with the number of risks by level and rule.
+
+    The rows of the table contain the details of the risks.
+    """
     rules = {level: Counter(risk.rule for risk in all_risks(plan) if risk.level is level) for level in SHOWN_LEVELS}
     if not plan.blocked and not any(rules.values()):
         return
@@ -142,9 +147,10 @@ def _notes(plan: Plan) -> Section:
 
 
 def _tables(plan: Plan, links: SourceLinks, max_bytes: int) -> Iterator[Section]:
-    """Yield a table per origin, with blocked changes. Removals without effect are made by the branch.
+    """Yield a table for each origin, including blocked changes.
 
-    If all rows with their folded values do not fit, no row contains folded values.
+    The table of the branch contains the grants that are no longer declared but keep their access. If the rows with all
+    folded values do not fit, no row contains folded values.
     """
     removals = tuple(removal_row(each, plan, links) for each in plan.no_longer_declared)
     reasons = {each.change.key: each.reason for each in plan.blocked}
@@ -171,9 +177,11 @@ def _tables(plan: Plan, links: SourceLinks, max_bytes: int) -> Iterator[Section]
 
 
 def _sections(plan: Plan) -> Iterator[tuple[str, Sequence[Change]]]:
-    """Yield the title and the changes of each table, with blocked changes, the worst first.
+    """Yield the title and the changes of each table, including blocked changes.
 
-    Without origins, there is one table without a title.
+    The most dangerous changes come first.
+
+    Without origins, yield one table without a title.
     """
     changes = worst_first([*(each.change for each in plan.blocked), *plan.changes], plan)
     if not plan.origins:
@@ -185,7 +193,7 @@ def _sections(plan: Plan) -> Iterator[tuple[str, Sequence[Change]]]:
 
 
 def difference_lines(field: FieldChange, directory: Directory) -> Iterator[str]:
-    """Yield a changed field as lines of a diff."""
+    """Yield a changed field as lines in diff format."""
     match field:
         case SetChange(field="organizations"):
             for prefix, items in (("+", field.added), ("-", field.removed)):
@@ -219,23 +227,23 @@ def _reason(each: LeftAlone, plan: Plan) -> str:
 
 
 def _footer(plan: Plan, links: SourceLinks) -> str:
-    """Return the last lines: which plan this is, when and where it was made, and how to apply it or to plan again."""
+    """Return the last lines of the comment: the origin of the plan, and the commands to apply it or to plan again."""
     return f"{plan_line(plan, links)}  \n{' '.join(_next_steps(plan, links))}\n"
 
 
 def plan_line(plan: Plan, links: SourceLinks) -> str:
-    """Return the id and the tenant of a plan, its commit, and the run and the time of the document."""
+    """Return the id and the tenant of a plan, the commit, and the run and time of the document."""
     return f"Plan <code>{plan_id(plan)}</code> for {element(str(plan.tenant))}{origin_suffix(links)}."
 
 
 def origin_suffix(links: SourceLinks) -> str:
-    """Return the commit, the run and the time of a document, as far as they are known."""
+    """Return the commit, the run and the time of a document. Unknown details are omitted."""
     return "".join([commit_suffix(links), *(f", {text}" for text in (links.run.link, links.run.time) if text)])
 
 
 def _next_steps(plan: Plan, links: SourceLinks) -> Iterator[str]:
     if plan.blocked:
-        yield "It cannot be applied while a change is blocked."
+        yield "The plan cannot be applied while a change is blocked."
     elif plan.changes and links.run.is_review:
         yield APPLY_AFTER_MERGE
     elif plan.changes:
@@ -257,7 +265,10 @@ OUTCOMES_HEAD = "<table>\n<tr><th>outcome</th><th>change</th><th>grant</th><th><
 
 
 def report_markdown(report: ApplyReport, plan: Plan, links: SourceLinks, max_bytes: int) -> str:
-    """Return the outcomes of `plan`, with the tenant's marker first. The last rows are truncated first."""
+    """Return the outcomes of `plan` as a comment. The comment starts with the marker of the tenant.
+
+    If the comment is too long, the last rows are omitted first.
+    """
     return join_sections(list(_outcome_parts(report, plan, links)), max_bytes)
 
 
@@ -281,7 +292,7 @@ def _outcome_parts(report: ApplyReport, plan: Plan, links: SourceLinks) -> Itera
 
 
 def _differences(report: ApplyReport, directory: Directory) -> Section:
-    """Return the remaining differences by grant and field."""
+    """Return the remaining differences between the tenant and the files, by grant and field."""
 
     def item(change: Change) -> str:
         accepted = ": Auth0 accepted the change and did not keep it" if change.key in report.discarded else ""

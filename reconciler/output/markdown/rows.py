@@ -1,4 +1,6 @@
-"""Pure: the rows of the table of changes. Each grant has one row with its change, its risks and its declaration.
+"""Pure: write the rows of the table of changes.
+
+Each grant has one row with the change, the risks and the declaration.
 
 The rows are HTML, because a `|` in a name would end a cell of a Markdown table.
 """
@@ -32,22 +34,22 @@ SYMBOLS = {"create": "+", "update": "~", "delete": "-"}
 HEAD = "<table>\n<tr><th></th><th>grant</th><th>change</th><th>risk</th><th>declared</th></tr>\n"
 TAIL = "</table>\n\n"
 MINUS = "\N{MINUS SIGN}"
-"""The sign of a removed item. Browsers break a line after a hyphen, but not after this sign."""
+"""The sign of a removed item. Browsers break a line after a hyphen, but not after a minus sign."""
 MAX_ITEMS_IN_ROW = 6
 MAX_ITEM_LENGTH = 60
 MAX_RISKS_IN_ROW = 6
 
 
 def symbol(change: Change) -> str:
-    """Return the symbol of a change."""
+    """Return the symbol of a change: `+`, `~` or `-`."""
     return SYMBOLS[action_of(change)]
 
 
 def worst_first(changes: Iterable[Change], plan: Plan) -> list[Change]:
     """Return the changes in the order of the table.
 
-    Critical changes come first, then blocked ones. Within each group, the highest risk comes first, then the worst
-    added scope. Equal changes keep their order.
+    Critical changes come first, then blocked changes. Within each group, the changes with the highest risk come first,
+    then the changes with the most dangerous added scope. Equal changes keep their order.
     """
     orders = {
         key: min((risk.level.order, RULE_ORDER.get(risk.rule, len(RULE_ORDER))) for risk in risks)
@@ -74,7 +76,7 @@ def is_critical(change: Change, plan: Plan) -> bool:
 
 
 def change_row(change: Change, plan: Plan, links: SourceLinks, *, reason: str, max_folded_bytes: int) -> str:
-    """Return the row of a change. `reason` is the reason why it is blocked, or an empty text.
+    """Return the table row of a change. `reason` is the reason why the change is blocked, or an empty string.
 
     Values that do not fit in a cell are folded. `max_folded_bytes` limits the folded values of each field.
     """
@@ -89,7 +91,7 @@ def change_row(change: Change, plan: Plan, links: SourceLinks, *, reason: str, m
 
 
 def removal_row(each: NoLongerDeclared, plan: Plan, links: SourceLinks) -> str:
-    """Return the row of a grant that is no longer declared and keeps its access."""
+    """Return the table row of a grant that is no longer declared but keeps its access."""
     return _row(
         "! access stays",
         element(no_longer_declared_label(each, plan.directory)),
@@ -104,7 +106,10 @@ def _row(*cells: str) -> str:
 
 
 def _risks(risks: Sequence[Risk]) -> Iterator[str]:
-    """Yield the risks of the shown levels with their rules. Lower risks repeat the change, so only a level is shown."""
+    """Yield the critical and high risks with their rules.
+
+    A lower risk repeats the change, so only its level is shown.
+    """
     shown = [risk for risk in risks if risk.level in SHOWN_LEVELS]
     for risk in shown[:MAX_RISKS_IN_ROW]:
         yield f"<b>{risk.level}</b> {element(risk.message)} ({element(risk.rule)})"
@@ -115,7 +120,7 @@ def _risks(risks: Sequence[Risk]) -> Iterator[str]:
 
 
 def _declared(change: Change, plan: Plan, links: SourceLinks) -> Iterator[str]:
-    """Yield the source of a grant, its description and end, and who changed the grant in the tenant."""
+    """Yield the source, description and expiry date of a grant, and the user or application that changed the grant."""
     if not isinstance(change, Delete):
         spec = change.after.spec
         yield _linked_source(spec.source, links)
@@ -132,7 +137,7 @@ def _declared(change: Change, plan: Plan, links: SourceLinks) -> Iterator[str]:
 
 
 def _removal(removal: Removal, links: SourceLinks) -> Iterator[str]:
-    """Yield the earlier declaration of a deleted grant, and the commit that removed it."""
+    """Yield the earlier declaration of a deleted grant, and the commit that removed the declaration."""
     source: Source = removal.spec.source
     address = links.link_at_commit(source, removal.commit, is_from_root=removal.is_from_history)
     yield _linked(earlier_source(source), address)
@@ -164,9 +169,9 @@ def _short_change(field: FieldChange, change: Change, directory: Directory, max_
 
 
 def _items(field: SetChange, change: Change, directory: Directory, max_folded_bytes: int) -> str:
-    """Return the added and removed items of a list. The first ones are shown, and the others are folded.
+    """Return the added and removed items of a list. The first items are shown, and the remaining items are folded.
 
-    If there are more, the worst scopes come first.
+    If items are folded, the most dangerous scopes come first.
     """
     label = directory.organization_label if field.field == "organizations" else scope_label
     added: Iterable[str] = field.added

@@ -1,4 +1,7 @@
-"""Pure: the results of several tenants as one comment: totals, critical risks, a table of tenants, each plan once."""
+"""Pure: write the results of several tenants as one comment.
+
+The comment contains totals, critical risks, a table of tenants, and each distinct plan once.
+"""
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -28,15 +31,18 @@ from reconciler.output.words import tenants_prefix
 T = TypeVar("T")
 TABLE_HEAD = "<table>\n<tr><th>tenant</th><th>state</th><th>changes and risks</th><th>plan</th></tr>\n"
 MAX_NAMES = 20
-"""The limit for names of tenants in one line. The table has all names."""
+"""The maximum number of tenant names in one line. The table contains all names."""
 PLAN_ALL_AGAIN = "To plan again: `reconciler plan --all-tenants`."
 NO_CHANGES = ""
-"""The number of the plan of a tenant without changes."""
+"""The plan number of a tenant without changes."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Distinct:
-    """A result that some tenants share. `body` is its text, and `number` its number in the table."""
+    """A result that several tenants share.
+
+    `body` is the text of the result, and `number` is the plan number in the table.
+    """
 
     number: int
     names: Sequence[str]
@@ -45,9 +51,10 @@ class _Distinct:
 
 
 def plans_markdown(results: PlanResults, summary: FleetSummary, links: SourceLinks, max_bytes: int) -> str:
-    """Return one document for all tenants, of at most `max_bytes`. Its marker names the configuration.
+    """Return the plans of all tenants as one document of at most `max_bytes`.
 
-    Totals and critical risks are never omitted: critical risks that do not fit are counted by rule.
+    The marker of the document identifies the configuration. Totals and critical risks are never omitted. Critical risks
+    that do not fit are counted by rule.
     """
     plans = _distinct(
         results.plans,
@@ -64,7 +71,7 @@ def plans_markdown(results: PlanResults, summary: FleetSummary, links: SourceLin
 
 
 def runs_markdown(results: RunResults, summary: FleetSummary, links: SourceLinks, max_bytes: int) -> str:
-    """Return one document for all tenants, like `plans_markdown`."""
+    """Return the results of all tenants as one document, in the same form as `plans_markdown`."""
 
     def body(run: RunResult, size: int) -> str:
         return outcomes_body(run.report, run.plan, links, size)
@@ -74,7 +81,7 @@ def runs_markdown(results: RunResults, summary: FleetSummary, links: SourceLinks
     return _document(summary, max_bytes, [_failures(results, summary, max_bytes)], runs, marker_line=head, foot=foot)
 
 
-def _document(  # noqa: PLR0913 - the parts of the document
+def _document(  # noqa: PLR0913 - a parameter for each part of the document
     summary: FleetSummary,
     max_bytes: int,
     alerts: Sequence[Section],
@@ -105,7 +112,10 @@ def _distinct(
     body_of: Callable[[T, int], str],
     max_bytes: int,
 ) -> list[_Distinct]:
-    """Return the distinct results of the tenants that have changes, the worst first. They share half of `max_bytes`."""
+    """Return the distinct results of the tenants with changes, the worst results first.
+
+    The texts of the results share half of `max_bytes`.
+    """
     summaries = {each.tenant.name: each for each in summary.tenants}
     order = {each.tenant.name: number for number, each in enumerate(summary.worst_first())}
     groups: dict[bytes, list[tuple[int, str]]] = {}
@@ -146,7 +156,7 @@ def _some_names(names: Sequence[str], convert: Callable[[str], str]) -> str:
 
 
 def _critical(plans: Iterable[Plan], max_bytes: int) -> Section:
-    """Return a line for each critical risk with its tenants. Beyond `max_bytes`, count the rest by rule."""
+    """Return a line for each critical risk with the affected tenants. Risks beyond `max_bytes` are counted by rule."""
     found: dict[tuple[str, Risk], list[str]] = {}
     for plan in plans:
         for each in risks_at_level(plan, Level.CRITICAL):
@@ -171,7 +181,7 @@ def _critical(plans: Iterable[Plan], max_bytes: int) -> Section:
 
 
 def _config_changes(plans: Iterable[Plan], max_bytes: int) -> Section:
-    """Return each change of reconciler.yaml once."""
+    """Return a section that contains each change of reconciler.yaml once."""
     changes = dict.fromkeys(change for plan in plans for change in plan.config_changes)
     lines = tuple(
         f"> - **{each.risk.level}** {span(f'{tenants_prefix(each)}{each.risk.message}')} ({span(each.risk.rule)})\n"
@@ -183,7 +193,7 @@ def _config_changes(plans: Iterable[Plan], max_bytes: int) -> Section:
 
 
 def _apply_after_merge(summary: FleetSummary) -> str:
-    """Return how to apply the plans, and that refused tenants are not applied."""
+    """Return the instruction for applying the plans, with a remark about refused tenants."""
     refused = sum(each.state is TenantState.REFUSED for each in summary.tenants)
     if not refused:
         return APPLY_AFTER_MERGE
@@ -194,7 +204,7 @@ def _apply_after_merge(summary: FleetSummary) -> str:
 
 
 def _failures(results: PlanResults | RunResults, summary: FleetSummary, max_bytes: int) -> Section:
-    """Return each distinct failure once, with its tenants."""
+    """Return a section that contains each distinct failure once, with the affected tenants."""
     groups: dict[Sequence[str], list[str]] = {}
     for name, failure in results.failed.items():
         groups.setdefault(tuple(failure.lines), []).append(name)

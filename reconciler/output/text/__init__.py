@@ -1,1 +1,1 @@
-"""Results as lines of a terminal."""
+"""Render results as lines for a terminal."""

@@ -1,4 +1,7 @@
-"""Pure: changes as text, each with its source, risks and fields, or counted by application or API, and risk rules."""
+"""Pure: write changes and risk rules as text.
+
+Each change is listed with its source, risks and fields, or the changes are counted by application or API.
+"""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from textwrap import wrap
@@ -38,7 +41,7 @@ MAX_NAMES_IN_GROUP = 3
 
 
 def change_symbol(change: Change) -> Span:
-    """Return the symbol of a change."""
+    """Return the symbol of a change: `+`, `~` or `-`."""
     match change:
         case Create():
             return Span("+", Style.CREATE)
@@ -55,7 +58,7 @@ def group_lines(
     risks: Risks,
     attributions: Mapping[Key, str] = NO_ATTRIBUTIONS,
 ) -> Iterator[Line]:
-    """Yield a titled group of changes with their risks, sorted by name. An empty group has no lines."""
+    """Yield the lines of a titled group of changes with their risks, sorted by name. An empty group has no lines."""
     changes = by_name(changes, directory)
     if not changes:
         return
@@ -68,12 +71,12 @@ def group_lines(
 
 
 def by_name(changes: Iterable[Change], directory: Directory) -> list[Change]:
-    """Return the changes in the order of output."""
+    """Return the changes sorted by name."""
     return sorted(changes, key=lambda change: name_order(change.key, directory))
 
 
 def change_lines(change: Change, directory: Directory, risks: Risks, origin: Origin | None = None) -> Iterator[Line]:
-    """Yield a change. `origin` is None if the title of the section already names the origin."""
+    """Yield the lines of a change. `origin` is None if the title of the section already contains the origin."""
     label = Span(grant_label(change.key, directory), Style.STRONG)
     yield line("  ", change_symbol(change), " ", label, Span(f"  [{origin}]" if origin else "", Style.MUTED))
     if not isinstance(change, Delete):
@@ -88,7 +91,7 @@ def change_lines(change: Change, directory: Directory, risks: Risks, origin: Ori
 
 
 def _origin(spec: GrantSpec) -> Iterator[Line]:
-    """Yield the source of the grant, its description and its expiry date, on one line if they fit."""
+    """Yield the source, the description and the expiry date of a declared grant, on one line if the text fits."""
     location, description = f"{spec.source.file}:{spec.source.line}", declaration_text(spec)
     one_line = f"{location}  {description}" if description else location
     for text in [one_line] if len(one_line) <= WIDTH - len(INDENT) else [location, description]:
@@ -134,9 +137,9 @@ def _value_text(value: object) -> str:
 
 
 def grouped_lines(changes: Iterable[Change], directory: Directory, risks: Risks) -> Iterator[Line]:
-    """Yield the number of changes per kind and application, or per API if there are fewer APIs.
+    """Yield the number of changes per kind and application, or per API if the changes concern fewer APIs.
 
-    The groups with the highest risks come first. A group with a risk that plans show is never left out.
+    The groups with the highest risks come first. A group with a critical or high risk is never omitted.
     """
     kinds: dict[str, list[Change]] = {title: [] for title in GROUP_TITLES}
     for change in by_name(changes, directory):
@@ -187,7 +190,7 @@ Groups = Mapping[str, Sequence[tuple[str, Change]]]
 
 
 def _group(changes: Iterable[Change], label: Callable[[Key], str], other_label: Callable[[Key], str]) -> Groups:
-    """Group changes by one label. Each change is paired with the other label."""
+    """Group changes by `label`. Each change is paired with its `other_label`."""
     groups: dict[str, list[tuple[str, Change]]] = {}
     for change in changes:
         groups.setdefault(label(change.key), []).append((other_label(change.key), change))
@@ -195,7 +198,7 @@ def _group(changes: Iterable[Change], label: Callable[[Key], str], other_label: 
 
 
 def _highest_level(members: Sequence[tuple[str, Change]], risks: Risks) -> int:
-    """Return the order of the highest risk in a group."""
+    """Return the order of the highest risk level in a group of changes."""
     found = (risk.level.order for _, change in members for risk in risks.get(change.key, ()))
     return min(found, default=Level.LOW.order)
 
@@ -212,7 +215,7 @@ def _group_line(name: str, members: Sequence[tuple[str, Change]], risks: Risks) 
 
 
 def rule_lines(rules: Iterable[RiskRule]) -> Iterator[Line]:
-    """Yield a row per rule, the highest level first, wrapped to 80 columns."""
+    """Yield a row for each risk rule, wrapped to 80 columns."""
     rules = list(rules)
     level_width = max(map(len, Level)) + 2
     name_width = max(len(rule.name) for rule in rules) + 2
@@ -224,5 +227,5 @@ def rule_lines(rules: Iterable[RiskRule]) -> Iterator[Line]:
 
 
 def rules_json(rules: Iterable[RiskRule]) -> Json:
-    """Return `{"rules": [{"name", "level", "meaning"}]}`."""
+    """Return the risk rules as `{"rules": [{"name", "level", "meaning"}]}`."""
     return {"rules": [{"name": rule.name, "level": str(rule.level), "meaning": rule.meaning} for rule in rules]}

@@ -1,4 +1,4 @@
-"""Pure: past runs from journals, as lines for people and as JSON data."""
+"""Pure: show past runs from journals, as lines for people and as JSON data."""
 
 import json
 from collections.abc import Iterable, Iterator, Mapping
@@ -17,7 +17,7 @@ EVENT_WIDTH = max(len(event) for event in JournalEvent)
 RESULT_STYLES: Mapping[str, Style] = {Result.APPLIED: Style.CREATE, Result.SKIPPED: Style.WARNING}
 CONVERGED = Span("converged", Style.CREATE)
 NOT_CONVERGED = Span("not converged", Style.ERROR)
-NO_END = Span("no end recorded: interrupted or still running", Style.ERROR)
+NO_END = Span("no end recorded: the run was interrupted or is still running", Style.ERROR)
 
 
 def runs_lines(runs: Iterable[PastRun]) -> Iterator[Line]:
@@ -27,7 +27,10 @@ def runs_lines(runs: Iterable[PastRun]) -> Iterator[Line]:
 
 
 def run_lines(run: PastRun, journal: str, *, verbose: bool) -> Iterator[Line]:
-    """Yield a run as in the list, then its entries in order. With `verbose`, include the grants."""
+    """Yield a run as in the list of runs, followed by the journal entries in order.
+
+    With `verbose`, include the grants before and after each change.
+    """
     yield from _summary(run)
     yield line(INDENT, Span(visible(journal), Style.MUTED))
     yield line()
@@ -36,12 +39,15 @@ def run_lines(run: PastRun, journal: str, *, verbose: bool) -> Iterator[Line]:
 
 
 def runs_json(runs: Iterable[PastRun]) -> Json:
-    """Return `{"runs": [...]}` with each run as in `run_json`, but without entries."""
+    """Return `{"runs": [...]}`. Each run has the same fields as in `run_json`, except the entries."""
     return {"runs": [_run(run) for run in runs]}
 
 
 def run_json(run: PastRun) -> Json:
-    """Return a run with its `entries`. `unsettled` has the numbers of changes without a result."""
+    """Return a run with its journal entries.
+
+    The field `unsettled` contains the numbers of the changes without a result.
+    """
     return {**_run(run), "entries": [dict(entry.content) for entry in run.entries]}
 
 
@@ -71,14 +77,14 @@ def _summary(run: PastRun) -> Iterator[Line]:
         yield line(INDENT, Span(warning, Style.ERROR))
         for entry in run.unsettled:
             yield line(INDENT * 2, Span(f"{entry.number} {_change_text(entry)}", Style.ERROR))
-        yield line(INDENT, Span("-> run apply again: it reads the tenant before it writes", Style.STRONG))
+        yield line(INDENT, Span("-> run apply again: apply reads the tenant before it writes", Style.STRONG))
     if run.unreadable_lines:
         yield line(INDENT, Span(_damage(run), Style.WARNING))
 
 
 def _time_and_tenant(begin_entry: JournalEntry | None) -> str:
     if begin_entry is None:
-        return "its start is not recorded"
+        return "the start of the run is not recorded"
     tenant = begin_entry.parts("tenant")
     start_time = begin_entry.time[:DATE_AND_SECOND].replace("T", " ")
     name = TenantName(str(tenant.get("name", "?")), str(tenant.get("domain", "?")), tenant.get("sandbox") is True)
@@ -86,7 +92,7 @@ def _time_and_tenant(begin_entry: JournalEntry | None) -> str:
 
 
 def _evidence(begin_entry: JournalEntry | None) -> str:
-    """Return who ran the program, for which commit, and how the run was approved, as far as the journal says."""
+    """Return the user, the commit and the approval of a run, as far as the journal contains this data."""
     if begin_entry is None:
         return ""
     labels = (("user", "by "), ("commit", "commit "), ("approval", "approved by "), ("version", "version "))
@@ -126,7 +132,7 @@ def _entry_details(entry: JournalEntry) -> Iterator[Span]:
 
 
 def _change_text(entry: JournalEntry) -> str:
-    """Return the change of an entry, with names if the journal has them, otherwise with ids."""
+    """Return the change of a journal entry, with names if the journal contains names, otherwise with ids."""
     key = entry.parts("key")
     subject = key.get("subject_type")
     subject_label = "" if subject in {None, "client"} else f" ({subject})"

@@ -1,4 +1,4 @@
-"""Pure: lists of problems, check results, grants and imports, as lines for people and as JSON data."""
+"""Pure: show problems, check results, grants and imports, as lines for people and as JSON data."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -23,14 +23,18 @@ from reconciler.output.words import expired_text, expiry_parts, setting_texts
 
 MAX_EXCERPT_LENGTH = 200
 MAX_SHOWN = 1_000
-"""Nobody reads more problems than this, and a pull request can cause any number of them."""
+"""The maximum number of shown problems.
+
+Nobody reads a longer list, and a pull request can cause any number of problems.
+"""
 
 
 def problem_lines(problems: Iterable[Problem], texts: Mapping[str, str], *, excerpts: bool) -> Iterator[Line]:
-    """Yield a line per problem: `path:line:column: what is wrong; what to do`.
+    """Yield a line for each problem: `path:line:column: what is wrong; what to do`.
 
-    With `excerpts`, the line of the file and a caret follow if `texts` has the file. If there are more than
-    `MAX_SHOWN` problems, errors take precedence over warnings, and the last line counts the rest.
+    With `excerpts`, also yield the line of the file and a caret if `texts` contains the file. If `problems` has more
+    than `MAX_SHOWN` items, errors take precedence over warnings, and the last line contains the number of omitted
+    problems.
     """
     problems = list(problems)
     shown = problems
@@ -46,11 +50,16 @@ def problem_lines(problems: Iterable[Problem], texts: Mapping[str, str], *, exce
         if problem.source.file in lines:
             yield from _excerpt(problem, lines[problem.source.file])
     if len(shown) < len(problems):
-        yield line(Span(f"{len(problems) - len(shown):,} more problems are not shown; fix these first", Style.STRONG))
+        yield line(
+            Span(
+                f"{len(problems) - len(shown):,} more problems are not shown; fix the problems above first",
+                Style.STRONG,
+            )
+        )
 
 
 def problem_json(problem: Problem) -> dict[str, object]:
-    """Return a problem as JSON data. Line and column are null for a whole file."""
+    """Return a problem as JSON data. For a problem of a whole file, `line` and `column` are null."""
     return {
         "file": problem.source.file,
         "line": problem.source.line or None,
@@ -86,7 +95,7 @@ STYLES: Mapping[Status, Style] = {
 
 
 def finding_lines(findings: Sequence[Finding]) -> Iterator[Line]:
-    """Yield each finding with its advice, wrapped to 80 columns, and the counts at the end."""
+    """Yield each check result with its advice, wrapped to 80 columns, and then the number of results by status."""
     check_width = max(len(finding.check) for finding in findings) + 2
     for finding in findings:
         yield from _finding(finding, check_width)
@@ -96,7 +105,7 @@ def finding_lines(findings: Sequence[Finding]) -> Iterator[Line]:
 
 
 def findings_json(findings: Sequence[Finding]) -> Json:
-    """Return `{"summary": {a count per status}, "checks": [{"check", "status", "found", "advice"}]}`."""
+    """Return the check results as `{"summary": {…}, "checks": [{"check", "status", "found", "advice"}]}`."""
     return {
         "summary": {str(status): count for status, count in count_statuses(findings).items()},
         "checks": [
@@ -119,16 +128,16 @@ def _finding(finding: Finding, check_width: int) -> Iterator[Line]:
 
 
 def _wrapped(text: str, width: int) -> list[str]:
-    """Wrap `text` between words only. A long path or name stays whole, so that it can be copied."""
+    """Wrap `text` between words only. A long path or name is not broken, so that users can copy the path or name."""
     parts = wrap(visible(text), width, break_long_words=False, break_on_hyphens=False)
-    return list(map(visible, parts)) or [""]  # a part may start with characters that would be a workflow command
+    return list(map(visible, parts)) or [""]  # escape again, because a part may start like a workflow command
 
 
 INDENT = "      "
 
 
 def listing_lines(listing: Listing) -> Iterator[Line]:
-    """Yield each grant with its ids, source, end and settings, sorted by name and wrapped to 80 columns."""
+    """Yield each grant with its ids, source, expiry date and settings, sorted by name and wrapped to 80 columns."""
     yield line(Span(f"Tenant {visible(str(listing.tenant))}", Style.STRONG))
     yield line()
     for each in listing.sorted:
@@ -141,10 +150,9 @@ def listing_lines(listing: Listing) -> Iterator[Line]:
 
 
 def listing_json(listing: Listing) -> Json:
-    """Return `{"tenant", "resolved", "observed", "grants", "notes"}`.
+    """Return a listing as `{"tenant", "resolved", "observed", "grants", "notes"}`.
 
-    Each grant has all fields and its source, and whether it expired.
-    The source of an observed grant is null.
+    Each grant has all fields and its source, and a flag for expired grants. The source of an observed grant is null.
     """
     return {
         "tenant": tenant_json(listing.tenant),
@@ -163,7 +171,7 @@ LISTING_COLUMNS = (
 
 
 def listings_csv(listings: Iterable[Listing]) -> str:
-    """Return the grants of all tenants as CSV (RFC 4180). Spaces separate the items of a list."""
+    """Return the grants of all tenants as CSV (RFC 4180). The items of a list are separated by spaces."""
     rows = [LISTING_COLUMNS, *(_csv_row(listing, each) for listing in listings for each in listing.sorted)]
     return "".join(map(csv_line, rows))
 
@@ -187,7 +195,7 @@ def _csv_text(value: object) -> str:
 
 
 def _location(spec: GrantSpec) -> str:
-    """Return `file:line`, or an empty text for a grant of the tenant."""
+    """Return the location of a declaration as `file:line`, or an empty string for a grant from the tenant."""
     return f"{spec.source.file}:{spec.source.line}" if spec.file else ""
 
 
@@ -204,7 +212,7 @@ def _grant(each: ListedGrant, now: datetime) -> Iterator[Line]:
     end = [expired_text(spec)] if has_expired(spec, now) else expiry_parts(spec)
     for text in filter(None, (described, *end, *setting_texts(spec))):
         for part in wrap(visible(text), WIDTH - len(INDENT), break_long_words=False, break_on_hyphens=False):
-            yield line(INDENT, visible(part))  # a part may start with characters that would be a workflow command
+            yield line(INDENT, visible(part))  # escape again, because a part may start like a workflow command
     yield line()
 
 
@@ -238,7 +246,7 @@ MAX_LISTED = 20
 
 
 def left_out_lines(grant_import: GrantImport, directory: Directory, *, verbose: bool) -> Iterator[Line]:
-    """Yield the grants that were not imported, with their reasons. `verbose` lists all of them."""
+    """Yield the grants that were not imported, with the reasons. `verbose` lists all grants that were not imported."""
     for name, listing, permission in (
         ("Applications", directory.applications, "read:clients"),
         ("APIs", directory.apis, "read:resource_servers"),
@@ -253,7 +261,7 @@ def left_out_lines(grant_import: GrantImport, directory: Directory, *, verbose: 
 
 
 def import_lines(grant_import: GrantImport, files: Sequence[str], *, verbose: bool) -> Iterator[Line]:
-    """Yield the number of imported grants and the names of the `files`."""
+    """Yield the number of imported grants and the names of the new `files`."""
     rest = f"{grant_import.declared} declared already, {len(grant_import.left_out)} left out"
     new = f"{pluralize(grant_import.count, 'grant')} in {pluralize(len(files), 'new file')}" if files else "nothing new"
     yield line(Span(f"Imported: {new}; {rest}.", Style.STRONG))
@@ -264,14 +272,19 @@ def import_lines(grant_import: GrantImport, files: Sequence[str], *, verbose: bo
 
 
 def remaining_count(count: int) -> Iterator[Line]:
-    """Yield the number of items that are not listed, unless it is 0."""
+    """Yield the number of items that are not listed, unless the number is 0."""
     if count:
         yield line("    ", Span(f"and {count} more; use -v to list all", Style.MUTED))
 
 
 @dataclass(frozen=True, slots=True)
 class ImportCounts:
-    """The numbers of an import: written declarations, grants of all tenants, tenants, and grants that are not new."""
+    """The numbers of an import.
+
+    `declarations` is the number of written declarations. `grants` is the number of imported grants of all tenants.
+    `declared` is the number of grants that a file already declares. `left_out` is the number of grants that were not
+    imported.
+    """
 
     declarations: int
     grants: int
@@ -281,7 +294,10 @@ class ImportCounts:
 
 
 def import_result_lines(counts: ImportCounts, files: Sequence[str], config: str, *, verbose: bool) -> Iterator[Line]:
-    """Yield the numbers and the names of the files. `config` is the configuration if it was changed."""
+    """Yield the numbers of an import and the names of the new files.
+
+    `config` is the name of the configuration file if the import changed it, otherwise an empty string.
+    """
     rest = f"{counts.declared} declared already, {counts.left_out} left out"
     of_tenants = f" of {counts.tenants} tenants" if counts.tenants > 1 else ""
     as_declarations = f" as {pluralize(counts.declarations, 'declaration')}" if counts.tenants > 1 else ""
@@ -296,7 +312,7 @@ def import_result_lines(counts: ImportCounts, files: Sequence[str], config: str,
 
 
 def offer_lines(offers: Sequence[VariableOffer], *, is_applied: bool) -> Iterator[Line]:
-    """Yield the variables that were written, or that --variables would write."""
+    """Yield the variables that the import wrote, or the variables that the option `--variables` would write."""
     if not offers:
         return
     title = "Variables:" if is_applied else "Values that differ regularly between tenants, as possible variables:"
@@ -306,11 +322,14 @@ def offer_lines(offers: Sequence[VariableOffer], *, is_applied: bool) -> Iterato
         values = ", ".join(f"{visible(value)} in {visible(tenant)}" for tenant, value in each.values.items())
         yield line("    ", f"${{{each.name}}}  {values}", Span(f"  ({pluralize(each.texts, 'text')})", Style.MUTED))
     if not is_applied:
-        yield line("To write them as variables, remove the new files and run the command again with --variables.")
+        yield line("To write the values as variables, remove the new files and run the command again with --variables.")
 
 
 def not_imported_lines(left_out: Sequence[LeftOut], *, verbose: bool) -> Iterator[Line]:
-    """Yield what was not imported, with position and reason. `verbose` lists all of it."""
+    """Yield each item that was not imported, with its position and the reason.
+
+    `verbose` lists all items that were not imported.
+    """
     listed = left_out[: len(left_out) if verbose else MAX_LISTED]
     for each in listed:
         tenants = f" [{join_some(each.tenants)}]" if each.tenants else ""

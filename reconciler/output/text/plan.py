@@ -1,4 +1,4 @@
-"""Pure: a plan as text (changes, grants that are left alone, summary), and the outcomes of its changes."""
+"""Pure: write a plan as text (changes, grants that are left alone, summary), and the outcomes of the changes."""
 
 from collections import Counter
 from collections.abc import Iterator, Mapping
@@ -41,15 +41,15 @@ MAX_LISTED_CHANGES = 200
 MAX_LEFT_ALONE = 10
 STILL_DIFFERS = "Still differs"
 MAX_LISTED_OUTCOMES = 20
-"""The number of equal outcomes that a run with more than MAX_LISTED_CHANGES outcomes lists."""
+"""The maximum number of listed changes with equal outcomes, in a run with more than MAX_LISTED_CHANGES outcomes."""
 KINDS: tuple[tuple[str, type[Change]], ...] = (("Create", Create), ("Update", Update), ("Delete", Delete))
 
 
 def plan_lines(plan: Plan, *, verbose: bool = False, only_summary: bool = False) -> Iterator[Line]:
     """Yield the lines of `plan`.
 
-    A plan with more than MAX_LISTED_CHANGES changes is counted by application or API. `verbose` lists all changes and
-    all grants that are left alone. `only_summary` leaves out changes, notes and grants that are left alone.
+    If a plan has more than MAX_LISTED_CHANGES changes, the changes are counted by application or API. `verbose` lists
+    all changes and all grants that are left alone. `only_summary` omits changes, notes and grants that are left alone.
     """
     if only_summary:
         yield from _summary_lines(plan)
@@ -60,7 +60,7 @@ def plan_lines(plan: Plan, *, verbose: bool = False, only_summary: bool = False)
 
 
 def plan_body(plan: Plan, *, verbose: bool = False) -> Iterator[Line]:
-    """Yield the lines of `plan` without its tenant. `verbose` is explained at `plan_lines`."""
+    """Yield the lines of `plan` without the tenant. The option `verbose` has the same effect as in `plan_lines`."""
     is_grouped = not verbose and len(plan.changes) > MAX_LISTED_CHANGES
     yield from _critical(plan)
     yield from _config_changes(plan)
@@ -87,7 +87,7 @@ def plan_body(plan: Plan, *, verbose: bool = False) -> Iterator[Line]:
 
 
 def _summary_lines(plan: Plan) -> Iterator[Line]:
-    """Yield the tenant, the critical risks, the reasons of blocked changes, and the numbers."""
+    """Yield the tenant, the critical risks, the reasons for blocked changes, and the number of changes."""
     yield from _head(plan)
     yield from _critical(plan)
     for reason, count in Counter(each.reason for each in plan.blocked).items():
@@ -109,7 +109,10 @@ def _numbers(plan: Plan) -> Iterator[Line]:
 
 
 def _critical(plan: Plan) -> Iterator[Line]:
-    """Yield a line for each critical risk. They come first, so that no number of changes hides one."""
+    """Yield a line for each critical risk.
+
+    Critical risks come first, so that other changes cannot hide a critical risk.
+    """
     found = risks_at_level(plan, Level.CRITICAL)
     if not found:
         return
@@ -166,7 +169,10 @@ def _no_longer_declared(plan: Plan) -> Iterator[Line]:
 
 
 def _expiry_changes(plan: Plan) -> Iterator[Line]:
-    """Yield the changed ends of grants. A risk is shown here if the plan has no change of the grant."""
+    """Yield the changed expiry dates of grants.
+
+    A risk is shown with the expiry date if the plan contains no change of the grant.
+    """
     if not plan.expiry_changes:
         return
     changed = {change.key for change in (*plan.changes, *(each.change for each in plan.blocked))}
@@ -208,11 +214,11 @@ RESULT_WIDTH = max(len(result) for result in Result)
 def report_lines(
     report: ApplyReport, directory: Directory, *, verbose: bool = False, only_summary: bool = False
 ) -> Iterator[Line]:
-    """Yield a row per change with its reason, the remaining differences, and the summary.
+    """Yield a row for each change with the reason, the remaining differences, and the summary.
 
-    If there are more than MAX_LISTED_CHANGES changes, equal outcomes of applied and skipped changes are counted. More
+    If a run has more than MAX_LISTED_CHANGES changes, equal outcomes of applied and skipped changes are counted. More
     than MAX_LISTED_CHANGES differences are counted as in `plan_lines`. `verbose` lists all changes. `only_summary`
-    leaves out applied and skipped changes.
+    omits applied and skipped changes.
     """
     is_counted = not verbose and len(report.outcomes) > MAX_LISTED_CHANGES
     counts: Counter[tuple[Result, str]] = Counter()
@@ -245,7 +251,7 @@ def _differences(report: ApplyReport, directory: Directory, *, verbose: bool) ->
 
 
 def report_json(report: ApplyReport) -> Json:
-    """Return the report in the form of schemas/outcome.schema.json."""
+    """Return an apply report in the format of schemas/outcome.schema.json."""
     return {
         "summary": {
             **{str(result): count for result, count in count_results(report.outcomes).items()},
@@ -287,12 +293,12 @@ def _row(word: str, change: Change, directory: Directory) -> Line:
 
 
 def outcome_counts(report: ApplyReport) -> str:
-    """Return the number of outcomes per result, or an empty text."""
+    """Return the number of changes for each result, or an empty string if the report has no outcomes."""
     return ", ".join(f"{count} {result}" for result, count in count_results(report.outcomes).items() if count)
 
 
 def state(report: ApplyReport) -> str:
-    """Return how the tenant compares with the files at the end."""
+    """Return the state of the tenant compared with the files at the end of the run."""
     if report.verification_error:
         return visible(report.verification_error)
     if report.remaining and report.remaining.blocked and not report.outcomes:

@@ -1,4 +1,4 @@
-"""Pure: the results of several tenants as text: a summary, the failures, and each distinct plan once."""
+"""Pure: write the results of several tenants as text: a summary, the failures, and each distinct plan once."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
@@ -20,7 +20,7 @@ def plans_lines(
 ) -> Iterator[Line]:
     """Yield the summary, the failures, and the plans.
 
-    `verbose` repeats equal plans, each with its tenant. `only_summary` leaves out the plans.
+    `verbose` shows the plan of each tenant separately, even if several plans are equal. `only_summary` omits the plans.
     """
     yield from _summary(results, summary)
     if only_summary:
@@ -42,9 +42,9 @@ def runs_lines(
     with_plans: bool = False,
     only_summary: bool = False,
 ) -> Iterator[Line]:
-    """Yield the summary, the failures, and the runs.
+    """Yield the summary, the failures, and the apply runs.
 
-    `with_plans` adds the plan of each run. `only_summary` leaves out the runs.
+    `with_plans` adds the plan of each run. `only_summary` omits the runs.
     """
 
     def body(run: RunResult, *, verbose: bool = False) -> Iterator[Line]:
@@ -85,7 +85,7 @@ def _summary(results: PlanResults | RunResults, summary: FleetSummary) -> Iterat
         yield from (line(f"  {visible(text)}") for text in reasons)
 
 
-def _groups(  # noqa: PLR0913, PLR0917 - how to show one kind of result
+def _groups(  # noqa: PLR0913, PLR0917 - the functions for one kind of result
     results: Sequence[T],
     summary: FleetSummary,
     tenant_of: Callable[[T], TenantName],
@@ -94,10 +94,11 @@ def _groups(  # noqa: PLR0913, PLR0917 - how to show one kind of result
     everything: Callable[[T], Iterable[Line]],
     noun: str,
 ) -> Iterator[Line]:
-    """Yield each distinct result once, those of tenants that need attention first.
+    """Yield each distinct result once. The results of tenants that need attention come first.
 
-    Results are equal if `everything` shows the same text. `body` may be shorter. Only the positions of results are
-    kept, because their texts together may be large.
+    Two results are equal if `everything` returns the same text for both results. The text from `body` may be shorter
+    than the text from `everything`. The function stores only the positions of results, because the texts of all results
+    may be large.
     """
     groups: dict[bytes, list[tuple[int, TenantName]]] = {}
     for number, result in enumerate(results):
@@ -117,5 +118,5 @@ def _groups(  # noqa: PLR0913, PLR0917 - how to show one kind of result
 
 
 def _joined(names: Iterable[str]) -> str:
-    """Return all names. None is left out, because a reader must see whether a certain tenant is among them."""
+    """Return all names, separated by commas. A reader must be able to check whether a certain tenant is in the list."""
     return ", ".join(map(visible, names))

@@ -127,7 +127,7 @@ def test_blocked_changes_are_rows_with_their_reason() -> None:
     blocked, _ = rows(markdown)
     assert "<td>+ create</td><td><code>Portal -&gt; Invoices API</code></td>" in blocked
     assert "<td><b>blocked</b> <code>protected: ask | first (protect: client &quot;Portal&quot;)</code>" in blocked
-    assert "It cannot be applied while a change is blocked." in markdown
+    assert "The plan cannot be applied while a change is blocked." in markdown
     assert "To apply" not in markdown
 
 

@@ -37,18 +37,18 @@ def test_a_run_is_listed_with_its_results() -> None:
 def test_a_write_without_a_result_is_highlighted() -> None:
     assert plain(runs_lines([a_run(*COMPLETE[:2], tail='{"event": "r')])).splitlines() == [
         "r  2026-08-01 10:00:00 UTC  prod (x.auth0.com)",
-        "  2 changes: no result; no end recorded: interrupted or still running",
+        "  2 changes: no result; no end recorded: the run was interrupted or is still running",
         "  NO RESULT for 1 write: it is unknown whether they took effect",
         "    1 create billing -> https://api",
-        "  -> run apply again: it reads the tenant before it writes",
+        "  -> run apply again: apply reads the tenant before it writes",
         "  The last line is incomplete: the run ended while writing it.",
     ]
 
 
 def test_a_malformed_journal_is_reported() -> None:
     assert plain(runs_lines([a_run(tail="x\ny\n{}")])).splitlines() == [
-        "r  its start is not recorded",
-        "  unknown number of changes: no result; no end recorded: interrupted or still running",
+        "r  the start of the run is not recorded",
+        "  unknown number of changes: no result; no end recorded: the run was interrupted or is still running",
         "  Unreadable lines: 1, 2, 3.",
     ]
 

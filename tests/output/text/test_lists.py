@@ -102,7 +102,7 @@ def test_errors_are_shown_before_warnings_if_there_are_too_many_problems() -> No
 
     assert len(lines) == MAX_SHOWN + 1
     assert lines[0] == "z.yaml:1:0: wrong"
-    assert lines[-1] == "1 more problems are not shown; fix these first"
+    assert lines[-1] == "1 more problems are not shown; fix the problems above first"
 
 
 FINDINGS = [
