@@ -66,27 +66,24 @@ def reraise(error: Exception) -> None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ApplyContext:
-    """The context of an apply.
-
-    Attributes:
-        client: The client of the Management API.
-        journal: The journal of the run.
-        stop: The signal to stop the run.
-        on_outcome: Receives the outcome of each change.
-        concurrency: The maximum number of changes at the same time.
-        observed: The number of grants of the tenant, which determines the cost of a listing.
-        on_crash: Receives each exception caused by a bug.
-        retry_policy: The policy for repeated writes.
-    """
+    """The context of an apply."""
 
     client: ManagementClient
+    """The client of the Management API."""
     journal: Journal
+    """The journal of the run."""
     stop: StopSignal
+    """The signal to stop the run."""
     on_outcome: Callable[[Outcome], None]
+    """Receives the outcome of each change."""
     concurrency: int
+    """The maximum number of changes at the same time."""
     observed: int
+    """The number of grants of the tenant, which determines the cost of a listing."""
     on_crash: Callable[[Exception], None] = reraise
+    """Receives each exception caused by a bug."""
     retry_policy: RetryPolicy = field(default_factory=RetryPolicy)
+    """The policy for repeated writes."""
 
 
 class ChangeExecutor:

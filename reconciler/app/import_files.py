@@ -45,23 +45,20 @@ SCOPE_SETS = "scope_sets"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FileImportOptions:
-    """The options of `import --from`.
-
-    Attributes:
-        tool: The tool that wrote the files.
-        paths: The files or folders. `PATH=TENANT` is for one tenant.
-        mappings: `FILE=TENANT`: the configuration file of auth0-deploy-cli for each tenant.
-        folder: The folder for the new files.
-        grant_filter: The grants to import.
-        variables: Whether texts with a regular difference between tenants become variables.
-    """
+    """The options of `import --from`."""
 
     tool: str
+    """The tool that wrote the files."""
     paths: tuple[str, ...]
+    """The files or folders. `PATH=TENANT` is for one tenant."""
     mappings: tuple[str, ...] = ()
+    """`FILE=TENANT`: the configuration file of auth0-deploy-cli for each tenant."""
     folder: Path
+    """The folder for the new files."""
     grant_filter: ImportFilter = field(default_factory=ImportFilter)
+    """The grants to import."""
     variables: bool = False
+    """Whether texts with a regular difference between tenants become variables."""
 
 
 def import_files(

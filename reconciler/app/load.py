@@ -180,27 +180,24 @@ SHARED_DOMAIN = "shared.invalid"
 
 @dataclass(frozen=True, slots=True)
 class GrantFiles:
-    """The grants that files declare for all tenants, now and at the revision of --base.
-
-    Attributes:
-        declared: The declared grants now.
-        base: The declared grants at the base, or None without --base.
-        rollback: The snapshot to restore, or None if the files are not a snapshot.
-        targets_at_base: The tenants at the base by name. A missing tenant had no grants at the base.
-        config_changes: The changes of reconciler.yaml since the base.
-        tenants_at_base: The settings of the tenants at the base, by name.
-        notes: The notes for every plan.
-        history: The earlier versions of the files, or None without --prune-removed.
-    """
+    """The grants that files declare for all tenants, now and at the revision of --base."""
 
     declared: LoadedGrants
+    """The declared grants now."""
     base: LoadedGrants | None = None
+    """The declared grants at the base, or None without --base."""
     rollback: Rollback | None = None
+    """The snapshot to restore, or None if the files are not a snapshot."""
     targets_at_base: Mapping[str, TargetTenant] = field(default_factory=dict)
+    """The tenants at the base by name. A missing tenant had no grants at the base."""
     config_changes: tuple[ConfigChange, ...] = ()
+    """The changes of reconciler.yaml since the base."""
     tenants_at_base: Mapping[str, Tenant] = field(default_factory=dict)
+    """The settings of the tenants at the base, by name."""
     notes: tuple[str, ...] = ()
+    """The notes for every plan."""
     history: GrantHistory | None = None
+    """The earlier versions of the files, or None without --prune-removed."""
 
     def removals(self, target: TargetTenant) -> tuple[Removal, ...] | None:
         """Return the grants of a tenant that only earlier commits declare, or None without --prune-removed."""

@@ -44,21 +44,18 @@ MAX_COMPARED_LINES = 20_000
 
 @dataclass(frozen=True, slots=True)
 class GitFacts:
-    """The git history of the grant files.
-
-    Attributes:
-        commit: The hash of HEAD, or an empty string.
-        provenance: The commits behind each declared grant, by source.
-        history: The earlier versions of the files, or None if the history is unknown.
-        unknown: The reason why the history is unknown or incomplete, or an empty string.
-        links: Makes links to the lines of files at the commit.
-    """
+    """The git history of the grant files."""
 
     commit: str = ""
+    """The hash of HEAD, or an empty string."""
     provenance: Mapping[Source, Provenance] = field(default_factory=dict)
+    """The commits behind each declared grant, by source."""
     history: GrantHistory | None = None
+    """The earlier versions of the files, or None if the history is unknown."""
     unknown: str = ""
+    """The reason why the history is unknown or incomplete, or an empty string."""
     links: SourceLinks = NO_REPOSITORY
+    """Makes links to the lines of files at the commit."""
 
     def at(self, specs: Iterable[GrantSpec], target: TargetTenant) -> Mapping[Source, Provenance]:
         """Return the provenance of a tenant's grants, including the first commit that declared each grant."""

@@ -58,51 +58,48 @@ class TenantPlan:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TenantSession:
-    """An open tenant with its declared grants.
-
-    Attributes:
-        tenant: The settings of the tenant.
-        declared: The declared grants of the tenant.
-        base: The declared grants at the base, or None without --base.
-        removals: The grants that only earlier commits declare, or None without --prune-removed.
-        plan_options: The options for plans.
-        now: The time of the run.
-        rollback: The snapshot to restore, or None if the files are not a snapshot.
-        policy: The policy for plans.
-        notes: The notes that every plan for the tenant contains.
-        with_names: Whether every plan contains the names of all its applications, APIs and organizations.
-        client: The client of the Management API.
-        identity: The check of the tenant's identity, or None.
-        deadline: The end of the time limit on the monotonic clock, which is also the clock of the event loop.
-        folder: The folder .reconciler.
-        note: Shows a note to the user.
-        is_declared: Whether the configuration declares the tenant.
-        tenant_options: The command-line options that select this tenant.
-        config_changes: The changes of reconciler.yaml since the base.
-        tenant_at_base: The settings of the tenant at the base, or None.
-        selection: The selected grants. Plans and lists contain only these grants.
-    """
+    """An open tenant with its declared grants."""
 
     tenant: Tenant
+    """The settings of the tenant."""
     declared: LoadedGrants
+    """The declared grants of the tenant."""
     base: LoadedGrants | None
+    """The declared grants at the base, or None without --base."""
     removals: tuple[Removal, ...] | None
+    """The grants that only earlier commits declare, or None without --prune-removed."""
     plan_options: PlanOptions
+    """The options for plans."""
     now: datetime
+    """The time of the run."""
     rollback: Rollback | None
+    """The snapshot to restore, or None if the files are not a snapshot."""
     policy: Policy
+    """The policy for plans."""
     notes: tuple[str, ...]
+    """The notes that every plan for the tenant contains."""
     with_names: bool
+    """Whether every plan contains the names of all its applications, APIs and organizations."""
     client: ManagementClient
+    """The client of the Management API."""
     identity: IdentityCheck | None
+    """The check of the tenant's identity, or None."""
     deadline: float
+    """The end of the time limit on the monotonic clock, which is also the clock of the event loop."""
     folder: Path
+    """The folder .reconciler."""
     note: Callable[[str], None]
+    """Shows a note to the user."""
     is_declared: bool
+    """Whether the configuration declares the tenant."""
     tenant_options: Sequence[str]
+    """The command-line options that select this tenant."""
     config_changes: tuple[ConfigChange, ...] = ()
+    """The changes of reconciler.yaml since the base."""
     tenant_at_base: Tenant | None = None
+    """The settings of the tenant at the base, or None."""
     selection: GrantSelection = EVERYTHING
+    """The selected grants. Plans and lists contain only these grants."""
 
     @property
     def name(self) -> TenantName:

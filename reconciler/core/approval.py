@@ -45,26 +45,22 @@ ChangeEffect = tuple[Key, ClientGrant | None, ClientGrant | None]
 
 @dataclass(frozen=True, slots=True)
 class Deviations:
-    """The differences between a plan and the approved plan.
-
-    Attributes:
-        unapproved: Planned changes whose effect no approved change has.
-        renamed: Approved changes for which the plan now shows different names.
-        riskier: Approved changes that now have more risks.
-        changed_facts: Approved changes whose application or API changed, or whose grant now ends later, with a
-            description.
-        done: Approved changes whose effect the tenant already has.
-        dropped: Approved changes that are no longer planned and whose effect the tenant does not have.
-        loses_narrowing: Whether a `done` or `dropped` change removes access while a planned change adds access.
-    """
+    """The differences between a plan and the approved plan."""
 
     unapproved: tuple[Change, ...]
+    """Planned changes whose effect no approved change has."""
     renamed: tuple[Change, ...]
+    """Approved changes for which the plan now shows different names."""
     riskier: tuple[Change, ...]
+    """Approved changes that now have more risks."""
     changed_facts: tuple[tuple[Change, str], ...]
+    """Approved changes whose application or API changed, or whose grant now ends later, with a description."""
     done: tuple[Change, ...]
+    """Approved changes whose effect the tenant already has."""
     dropped: tuple[Change, ...]
+    """Approved changes that are no longer planned and whose effect the tenant does not have."""
     loses_narrowing: bool
+    """Whether a `done` or `dropped` change removes access while a planned change adds access."""
 
 
 def find_deviations(fresh: Plan, approved: Plan, observed: Iterable[ObservedGrant]) -> Deviations:

@@ -60,19 +60,16 @@ class CheckSubject:
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """A row of CHECKS.
-
-    Attributes:
-        what: The condition that the check verifies.
-        needs: The listings that the check needs.
-        applies_to: Returns whether the check applies to a grant.
-        find: Returns the problems of a grant, and is called only if all needed listings were read.
-    """
+    """A row of CHECKS."""
 
     what: str
+    """The condition that the check verifies."""
     needs: frozenset[TenantList]
+    """The listings that the check needs."""
     applies_to: Callable[[CheckSubject], bool]
+    """Returns whether the check applies to a grant."""
     find: Callable[[CheckSubject], Iterable[Problem]]
+    """Returns the problems of a grant, and is called only if all needed listings were read."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -92,20 +92,17 @@ class Organization:
 
 @dataclass(frozen=True)
 class Directory:
-    """The names and ids of a tenant. A listing is None if reconciler did not read the listing.
-
-    Attributes:
-        refused: The listings that the token may not read.
-        associated: The organizations that were read together with grants, possibly not all organizations.
-        confusable: The ids with lookalike names, only for a saved plan, which lacks some names.
-    """
+    """The names and ids of a tenant. A listing is None if reconciler did not read the listing."""
 
     applications: tuple[Application, ...] | None = None
     apis: tuple[Api, ...] | None = None
     organizations: tuple[Organization, ...] | None = None
     associated: tuple[Organization, ...] = ()
+    """The organizations that were read together with grants, possibly not all organizations."""
     refused: frozenset[TenantList] = frozenset()
+    """The listings that the token may not read."""
     confusable: frozenset[str] | None = None
+    """The ids with lookalike names, only for a saved plan, which lacks some names."""
 
     @cached_property
     def read(self) -> frozenset[TenantList]:

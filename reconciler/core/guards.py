@@ -16,23 +16,20 @@ from reconciler.core.resolve import DesiredGrant
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """The limits of a plan.
-
-    Attributes:
-        deletes_percent: Maximum deletes, in percent of the managed grants.
-        updates_percent: Maximum updates, in percent of the managed grants.
-        max_deletes: Maximum number of deletes, which replaces `deletes_percent`.
-        max_updates: Maximum number of updates, which replaces `updates_percent`.
-        requires_max_deletes: Whether all deletes are blocked unless `max_deletes` is set.
-        organization_grants: Maximum number of grants per organization (100 in the public cloud of Auth0).
-    """
+    """The limits of a plan."""
 
     deletes_percent: int = 30
+    """Maximum deletes, in percent of the managed grants."""
     updates_percent: int = 50
+    """Maximum updates, in percent of the managed grants."""
     max_deletes: int | None = None
+    """Maximum number of deletes, which replaces `deletes_percent`."""
     max_updates: int | None = None
+    """Maximum number of updates, which replaces `updates_percent`."""
     requires_max_deletes: bool = False
+    """Whether all deletes are blocked unless `max_deletes` is set."""
     organization_grants: int = 100
+    """Maximum number of grants per organization (100 in the public cloud of Auth0)."""
 
 
 MIN_MANAGED_FOR_PERCENTAGES = 10
@@ -44,22 +41,21 @@ In a small set of grants, a single change is already a large percentage.
 
 @dataclass(frozen=True, slots=True)
 class ProtectionRules:
-    """The rules for grants that reconciler must not change.
-
-    Attributes:
-        own: The key of the grant that gives reconciler its access token.
-        protect: The items of `protect` in reconciler.yaml.
-        managed_scope: The items of `manage` in reconciler.yaml, which match the grants that reconciler may change.
-        own_applications: The client ids under `own` in reconciler.yaml.
-        writers_are_own: Whether applications that may change client grants count as own, except in a rollback, which
-            may delete a created grant of such an application.
-    """
+    """The rules for grants that reconciler must not change."""
 
     own: Key
+    """The key of the grant that gives reconciler its access token."""
     protect: tuple[Protect, ...] = ()
+    """The items of `protect` in reconciler.yaml."""
     managed_scope: ManagedScope = field(default_factory=ManagedScope)
+    """The items of `manage` in reconciler.yaml, which match the grants that reconciler may change."""
     own_applications: frozenset[str] = frozenset()
+    """The client ids under `own` in reconciler.yaml."""
     writers_are_own: bool = True
+    """Whether applications that may change client grants count as own.
+
+    In a rollback, such applications do not count as own, because a rollback may delete their created grants.
+    """
 
     def reason_own(self, key: Key, observed: ObservedGrant | None) -> str | None:
         """Return the reason why a grant on the Management API counts as own, or None.

@@ -216,32 +216,28 @@ def identities_in(apis: Collection[Api]) -> frozenset[str]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class IdentityCheck:
-    """The identity that a tenant must have.
-
-    Attributes:
-        tenant: The name of the tenant.
-        host: The canonical form of the domain that reconciler connects to.
-        file: The name of the configuration file, for messages.
-        expected: The canonical host that the tenant must have, or None if the host is unknown.
-        source: The setting or variable that contains `expected`, for messages.
-        is_configured: Whether `expected` comes from the configuration and not from the environment.
-        others: The names of the other declared tenants, by canonical host.
-        unknown: The names of declared tenants whose canonical host is unknown.
-        is_declared: Whether the configuration declares the tenant.
-        accepts_real_tenant: Whether a tenant of Auth0's cloud is accepted, which is not the case for an undeclared
-            tenant on a loopback address.
-    """
+    """The identity that a tenant must have."""
 
     tenant: str
+    """The name of the tenant."""
     host: str
+    """The canonical form of the domain that reconciler connects to."""
     file: str
+    """The name of the configuration file, for messages."""
     expected: str | None = None
+    """The canonical host that the tenant must have, or None if the host is unknown."""
     source: str = ""
+    """The setting or variable that contains `expected`, for messages."""
     is_configured: bool = False
+    """Whether `expected` comes from the configuration and not from the environment."""
     others: Mapping[str, str] = field(default_factory=dict)
+    """The names of the other declared tenants, by canonical host."""
     unknown: tuple[str, ...] = ()
+    """The names of declared tenants whose canonical host is unknown."""
     is_declared: bool = True
+    """Whether the configuration declares the tenant."""
     accepts_real_tenant: bool = True
+    """Whether a tenant of Auth0's cloud is accepted. An undeclared tenant on a loopback address must not be one."""
 
     def verify(self, identities: Collection[str]) -> None:
         """Compare the identities in the tenant's responses with the expected identity.

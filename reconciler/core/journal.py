@@ -26,19 +26,16 @@ class JournalEvent(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class JournalEntry:
-    """A line of a journal.
-
-    Attributes:
-        event: The kind of the line, which this version of reconciler may not know.
-        time: The time of the line, or an empty string.
-        number: The position of the change in the plan, or 0 for a line about the whole run.
-        content: The keys and values of the line, of which any may be missing.
-    """
+    """A line of a journal."""
 
     event: str
+    """The kind of the line, which this version of reconciler may not know."""
     time: str
+    """The time of the line, or an empty string."""
     number: int
+    """The position of the change in the plan, or 0 for a line about the whole run."""
     content: Mapping[str, object]
+    """The keys and values of the line, of which any may be missing."""
 
     def text(self, name: str) -> str:
         """Return the string value of the key `name`, or an empty string."""
@@ -53,19 +50,16 @@ class JournalEntry:
 
 @dataclass(frozen=True, slots=True)
 class PastRun:
-    """The journal of a past run.
-
-    Attributes:
-        name: The id of the run.
-        entries: The readable lines of the journal.
-        unreadable_lines: The numbers of the unreadable lines, starting at 1.
-        is_truncated: Whether the last line is unreadable, because the process ended during a write.
-    """
+    """The journal of a past run."""
 
     name: str
+    """The id of the run."""
     entries: tuple[JournalEntry, ...]
+    """The readable lines of the journal."""
     unreadable_lines: tuple[int, ...] = ()
+    """The numbers of the unreadable lines, starting at 1."""
     is_truncated: bool = False
+    """Whether the last line is unreadable, because the process ended during a write."""
 
     @property
     def begin_entry(self) -> JournalEntry | None:

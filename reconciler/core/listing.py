@@ -67,25 +67,22 @@ def as_observed(observed: ObservedGrant, directory: Directory) -> ListedGrant:
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """The grants of a tenant.
-
-    Attributes:
-        tenant: The name and domain of the tenant.
-        grants: The grants, in any order.
-        now: The time of the run, which decides whether a declared grant has expired.
-        resolved: Whether names and ids were read from the tenant.
-        observed: Whether the grants come from the tenant and not from the files.
-        selection: The selection and its numbers, or None if all grants are listed.
-        notes: Messages about data that reconciler did not read.
-    """
+    """The grants of a tenant."""
 
     tenant: TenantName
+    """The name and domain of the tenant."""
     grants: tuple[ListedGrant, ...]
+    """The grants, in any order."""
     now: datetime
+    """The time of the run, which decides whether a declared grant has expired."""
     resolved: bool = True
+    """Whether names and ids were read from the tenant."""
     observed: bool = False
+    """Whether the grants come from the tenant and not from the files."""
     selection: SelectionResult | None = None
+    """The selection and its numbers, or None if all grants are listed."""
     notes: tuple[str, ...] = ()
+    """Messages about data that reconciler did not read."""
 
     @property
     def sorted(self) -> list[ListedGrant]:

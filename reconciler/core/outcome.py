@@ -157,17 +157,14 @@ def count_results(outcomes: Iterable[Outcome]) -> dict[Result, int]:
 
 @dataclass(frozen=True, slots=True)
 class ApplyReport:
-    """The result of a run.
-
-    Attributes:
-        outcomes: The outcome of each change.
-        remaining: The plan after reconciler read the tenant again, or None if that failed.
-        verification_error: The reason why reconciler could not read the tenant again, or an empty string.
-    """
+    """The result of a run."""
 
     outcomes: tuple[Outcome, ...]
+    """The outcome of each change."""
     remaining: Plan | None
+    """The plan after reconciler read the tenant again, or None if that failed."""
     verification_error: str = ""
+    """The reason why reconciler could not read the tenant again, or an empty string."""
 
     @property
     def differences(self) -> tuple[Change, ...]:

@@ -173,51 +173,48 @@ class TenantName:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """The changes to apply to a tenant, with all information for a reviewer.
-
-    Attributes:
-        changes: The changes, in the order of `apply`.
-        blocked: The changes that guards block.
-        left_alone: The undeclared grants that the plan does not delete.
-        no_longer_declared: The part of `left_alone` that the files at the base declare, with --base.
-        unchanged: The number of declared grants that need no change.
-        differing: The number of declared grants that the options in `narrowed_by` leave different.
-        narrowed_by: --create-only, --only-branch or --only-expired, if they leave declared grants different.
-        skipped: The number of declared grants whose application, API or organization does not exist.
-        expired_unknown: The number of expired grants that may still exist under another name.
-        warnings: The problems that do not prevent the plan.
-        notes: Other facts for the reviewer.
-        risks: The risks of changes and blocked changes, the highest first.
-        origins: The origin of each change, with --base.
-        facts: The properties of the application and the API of each create and update.
-        attributions: The person or program that last changed each grant, as unescaped text, with --attribute.
-        not_checked: The checks that were skipped.
-        config_changes: The changes in reconciler.yaml since the base.
-        selection: The selection of grants, or None if the plan covers all grants.
-        expiry_changes: The grants whose end in the files changed since the base, with --base.
-    """
+    """The changes to apply to a tenant, with all information for a reviewer."""
 
     tenant: TenantName
     changes: tuple[Change, ...] = ()
+    """The changes, in the order of `apply`."""
     blocked: tuple[Blocked, ...] = ()
+    """The changes that guards block."""
     left_alone: tuple[LeftAlone, ...] = ()
+    """The undeclared grants that the plan does not delete."""
     no_longer_declared: tuple[NoLongerDeclared, ...] = ()
+    """The part of `left_alone` that the files at the base declare, with --base."""
     unchanged: int = 0
+    """The number of declared grants that need no change."""
     differing: int = 0
+    """The number of declared grants that the options in `narrowed_by` leave different."""
     narrowed_by: tuple[str, ...] = ()
+    """--create-only, --only-branch or --only-expired, if they leave declared grants different."""
     skipped: int = 0
+    """The number of declared grants whose application, API or organization does not exist."""
     expired_unknown: int = 0
+    """The number of expired grants that may still exist under another name."""
     directory: Directory = field(default_factory=Directory)
     warnings: tuple[Problem, ...] = ()
+    """The problems that do not prevent the plan."""
     notes: tuple[str, ...] = ()
+    """Other facts for the reviewer."""
     risks: Mapping[Key, tuple[Risk, ...]] = field(default_factory=dict)
+    """The risks of changes and blocked changes, the highest first."""
     origins: Mapping[Key, Origin] = field(default_factory=dict)
+    """The origin of each change, with --base."""
     facts: Mapping[Key, GrantFacts] = field(default_factory=dict)
+    """The properties of the application and the API of each create and update."""
     attributions: Mapping[Key, str] = field(default_factory=dict)
+    """The person or program that last changed each grant, as unescaped text, with --attribute."""
     not_checked: tuple[NotChecked, ...] = ()
+    """The checks that were skipped."""
     config_changes: tuple[ConfigChange, ...] = ()
+    """The changes in reconciler.yaml since the base."""
     selection: SelectionResult | None = None
+    """The selection of grants, or None if the plan covers all grants."""
     expiry_changes: tuple[ExpiryChange, ...] = ()
+    """The grants whose end in the files changed since the base, with --base."""
 
     @property
     def converged(self) -> bool:

@@ -66,20 +66,16 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Observation:
-    """The state of a tenant that a plan needs.
-
-    Attributes:
-        grants: All client grants of the tenant.
-        directory: The names and ids of the tenant.
-        notes: Facts for the reviewer about the read data, such as ignored fields.
-        organization_grants: The number of grants of each organization that gains a grant, or None if the organization
-            does not exist.
-    """
+    """The state of a tenant that a plan needs."""
 
     grants: tuple[ObservedGrant, ...]
+    """All client grants of the tenant."""
     directory: Directory
+    """The names and ids of the tenant."""
     notes: tuple[str, ...] = ()
+    """Facts for the reviewer about the read data, such as ignored fields."""
     organization_grants: Mapping[str, int | None] = field(default_factory=dict)
+    """The number of grants of each organization that gains a grant, or None if the organization does not exist."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -130,23 +126,20 @@ class PlanRules:
 
 @dataclass(frozen=True, slots=True)
 class CandidateChanges:
-    """The changes before guards, with their origins.
-
-    Attributes:
-        changes: The changes.
-        left_alone: The undeclared grants that are not deleted.
-        origins: The origin of each change, with --base.
-        differing: The number of declared grants that the options in `PlanRules.narrowed_by` leave different.
-        base: The grants that the files at the base declare, by key, including expired grants.
-        unresolved: The removed grants whose names do not identify exactly one application and API of the tenant.
-    """
+    """The changes before guards, with their origins."""
 
     changes: tuple[Change, ...]
+    """The changes."""
     left_alone: tuple[LeftAlone, ...]
+    """The undeclared grants that are not deleted."""
     origins: Mapping[Key, Origin]
+    """The origin of each change, with --base."""
     differing: int
+    """The number of declared grants that the options in `PlanRules.narrowed_by` leave different."""
     base: Mapping[Key, DesiredGrant] = field(default_factory=dict)
+    """The grants that the files at the base declare, by key, including expired grants."""
     unresolved: tuple[Removal, ...] = ()
+    """The removed grants whose names do not identify exactly one application and API of the tenant."""
 
 
 def make_plan(specs: Iterable[GrantSpec], observation: Observation, rules: PlanRules, tenant: TenantName) -> Plan:

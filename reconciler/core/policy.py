@@ -58,17 +58,14 @@ class PolicyRule:
 
 @dataclass(frozen=True, slots=True)
 class GrantSchema:
-    """A custom schema that every grant must match.
-
-    Attributes:
-        title: The requirement, for messages.
-        is_valid: Returns whether a grant in JSON form matches the schema.
-        content: The schema as canonical JSON, which decides with `title` whether two schemas are equal.
-    """
+    """A custom schema that every grant must match."""
 
     title: str
+    """The requirement, for messages."""
     is_valid: Callable[[Mapping[str, object]], bool] = field(compare=False)
+    """Returns whether a grant in JSON form matches the schema."""
     content: str = ""
+    """The schema as canonical JSON, which decides with `title` whether two schemas are equal."""
 
 
 @dataclass(frozen=True, slots=True)

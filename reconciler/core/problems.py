@@ -28,21 +28,18 @@ class Severity(StrEnum):
 
 @dataclass(frozen=True, slots=True, order=True)
 class Problem:
-    """An error or warning with its source.
-
-    Attributes:
-        source: The position in the file.
-        what: The mistake, without a full stop.
-        fix: The remedy, without a full stop, or an empty string.
-        severity: Whether the problem stops the run.
-        is_missing: Whether the cause is an application, API or organization that does not exist in the tenant.
-    """
+    """An error or warning with its source."""
 
     source: Source
+    """The position in the file."""
     what: str
+    """The mistake, without a full stop."""
     fix: str = ""
+    """The remedy, without a full stop, or an empty string."""
     severity: Severity = Severity.ERROR
+    """Whether the problem stops the run."""
     is_missing: bool = False
+    """Whether the cause is an application, API or organization that does not exist in the tenant."""
 
     @property
     def message(self) -> str:

@@ -26,33 +26,30 @@ APPLICATIONS = frozenset({TenantList.APPLICATIONS})
 
 @dataclass(frozen=True, slots=True)
 class AccessDiff:
-    """A grant before and after a change, with the facts that risk rules need.
-
-    Attributes:
-        key: The key of the grant.
-        before: The grant before the change, or a grant without access if the change creates the grant.
-        after: The grant after the change, or a grant without access if the change deletes the grant.
-        creates: Whether the change creates the grant.
-        deletes: Whether the change deletes the grant.
-        removes_all_scopes: Whether the change deletes the grant or removes all its scopes.
-        is_own_grant: Whether the grant belongs to an application that runs reconciler.
-        third_party: Whether the application belongs to a third party, or None if the owner is unknown.
-        is_custom_api: Whether the API is listed and is not one of Auth0's own APIs.
-        why_unknown: The reason why `third_party` may be None.
-        lifetime: The lifetime of access tokens for the API in seconds, or None if the lifetime is not known.
-    """
+    """A grant before and after a change, with the facts that risk rules need."""
 
     key: Key
+    """The key of the grant."""
     before: ClientGrant
+    """The grant before the change, or a grant without access if the change creates the grant."""
     after: ClientGrant
+    """The grant after the change, or a grant without access if the change deletes the grant."""
     creates: bool
+    """Whether the change creates the grant."""
     deletes: bool
+    """Whether the change deletes the grant."""
     removes_all_scopes: bool
+    """Whether the change deletes the grant or removes all its scopes."""
     is_own_grant: bool
+    """Whether the grant belongs to an application that runs reconciler."""
     third_party: bool | None
+    """Whether the application belongs to a third party, or None if the owner is unknown."""
     is_custom_api: bool
+    """Whether the API is listed and is not one of Auth0's own APIs."""
     why_unknown: str = ""
+    """The reason why `third_party` may be None."""
     lifetime: int | None = None
+    """The lifetime of access tokens for the API in seconds, or None if the lifetime is not known."""
 
     @property
     def removed_critical_scopes(self) -> list[str]:
@@ -80,23 +77,20 @@ def _never_unknown(_: AccessDiff) -> str:
 
 @dataclass(frozen=True, slots=True)
 class RiskRule:
-    """A row of RULES.
-
-    Attributes:
-        name: The name of the rule in policies and output.
-        level: The severity of the risk.
-        meaning: The description of the rule for people.
-        found: Returns the message of the risk, or an empty string if the change does not have the risk.
-        needs: The listings that the rule needs.
-        unknown: Returns a message if the change may have the risk, or an empty string.
-    """
+    """A row of RULES."""
 
     name: str
+    """The name of the rule in policies and output."""
     level: Level
+    """The severity of the risk."""
     meaning: str
+    """The description of the rule for people."""
     found: Callable[[AccessDiff], str]
+    """Returns the message of the risk, or an empty string if the change does not have the risk."""
     needs: frozenset[TenantList] = frozenset()
+    """The listings that the rule needs."""
     unknown: Callable[[AccessDiff], str] = _never_unknown
+    """Returns a message if the change may have the risk, or an empty string."""
 
 
 def find_risks(change: Change, is_own: Callable[[Change], bool], directory: Directory) -> tuple[Risk, ...]:

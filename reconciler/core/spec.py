@@ -49,23 +49,14 @@ class PartialLocations:
 class GrantSpec(NamedTuple):
     """An item under `grants:` in a valid file.
 
-    Attributes:
-        file: The path of the file.
-        locations: The positions of the grant and its values.
-        organizations: The names or ids of organizations, or None if the file has no `organizations` field.
-        is_snapshot: Whether the file is a snapshot.
-        clients: The names of all applications of the declaration, if the declaration has several applications with
-            their own specs.
-        scope_items: The index in the file of each scope's item, if scope sets were expanded.
-        scope_sets: The names and scopes of the expanded scope sets.
-        tenants: The lists of tenants of the file and of the grant, if present, which a tenant must all match.
-
     The other attributes are the fields of the grant. The class is a tuple because Python creates tuples faster than
     other objects.
     """
 
     file: str
+    """The path of the file."""
     locations: GrantLocations
+    """The positions of the grant and its values."""
     client: str | None = None
     client_id: str | None = None
     default_for: str | None = None
@@ -80,11 +71,17 @@ class GrantSpec(NamedTuple):
     authorization_details_types: tuple[str, ...] = ()
     allow_all_scopes: bool = False
     organizations: tuple[str, ...] | None = None
+    """The names or ids of organizations, or None if the file has no `organizations` field."""
     is_snapshot: bool = False
+    """Whether the file is a snapshot."""
     clients: tuple[str, ...] = ()
+    """The names of all applications of the declaration, if the declaration has several applications."""
     scope_items: tuple[int, ...] = ()
+    """The index in the file of each scope's item, if scope sets were expanded."""
     scope_sets: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    """The names and scopes of the expanded scope sets."""
     tenants: tuple[tuple[TenantPattern, ...], ...] = ()
+    """The lists of tenants of the file and of the grant, if present, which a tenant must all match."""
 
     @property
     def source(self) -> Source:

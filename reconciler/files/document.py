@@ -168,23 +168,20 @@ Node = YamlMapping | YamlList | Scalar
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """A parsed YAML file.
-
-    Attributes:
-        file: The name of the file.
-        data: The parsed data, or None if the reader stopped before the end of the file.
-        text: The text of the file, used to show the line of a problem.
-        problems: The problems that the reader found in the file.
-        is_complete: Whether the reader reached the end of the file.
-        values: The number of values that the YAML parser has read.
-    """
+    """A parsed YAML file."""
 
     file: str
+    """The name of the file."""
     data: Node
+    """The parsed data, or None if the reader stopped before the end of the file."""
     text: str = field(default="", repr=False)
+    """The text of the file, used to show the line of a problem."""
     problems: tuple[Problem, ...] = ()
+    """The problems that the reader found in the file."""
     is_complete: bool = True
+    """Whether the reader reached the end of the file."""
     values: int = field(default=0, compare=False)
+    """The number of values that the YAML parser has read."""
 
 
 def mark_of(data: object, path: Sequence[str | int], *, key: bool = False) -> Mark:

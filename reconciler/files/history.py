@@ -23,16 +23,15 @@ EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 @dataclass(frozen=True, slots=True)
 class GrantHistory:
-    """The history of the grant files.
-
-    Attributes:
-        declared: The grants that each commit declares, the oldest commit first. The first step contains the files
-            as they were before the first commit.
-        unread: The versions that reconciler could not read, in the form `file in commit (reason)`.
-    """
+    """The history of the grant files."""
 
     declared: DeclaredHistory = field(default_factory=DeclaredHistory)
+    """The grants that each commit declares, the oldest commit first.
+
+    The first step contains the files as they were before the first commit.
+    """
     unread: tuple[str, ...] = ()
+    """The versions that reconciler could not read, in the form `file in commit (reason)`."""
 
 
 def read_history(repository: Repository, path: Path, since: str | None = None) -> GrantHistory:

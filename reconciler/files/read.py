@@ -125,21 +125,18 @@ class LoadedFile:
 
 @dataclass(frozen=True, slots=True)
 class LoadedGrants:
-    """The content of all grant files.
-
-    Attributes:
-        specs: The specs of the grants without errors, in the order of the files.
-        problems: All problems of the files, sorted by position.
-        texts: The text of each file by file name, used to show the line of a problem.
-        commit: The id of the commit that contains the files, or an empty string for files of the checkout.
-        of_all_tenants: The grants of all tenants, if `specs` has those of one tenant.
-    """
+    """The content of all grant files."""
 
     specs: tuple[GrantSpec, ...]
+    """The specs of the grants without errors, in the order of the files."""
     problems: tuple[Problem, ...]
+    """All problems of the files, sorted by position."""
     texts: Mapping[str, str] = field(repr=False)
+    """The text of each file by file name, used to show the line of a problem."""
     commit: str = ""
+    """The id of the commit that contains the files, or an empty string for files of the checkout."""
     of_all_tenants: tuple[GrantSpec, ...] = ()
+    """The grants of all tenants, if `specs` has those of one tenant."""
 
     def at(self, target: TargetTenant) -> "LoadedGrants":
         """Return a copy of the loaded grants with only the specs for the tenant `target`.

@@ -16,20 +16,19 @@ from reconciler.git.revision import altering_attributes, may_alter_files, tracke
 
 @dataclass(frozen=True, slots=True)
 class Workspace:
-    """The folders of a run.
-
-    Attributes:
-        config: The path of reconciler.yaml. The file may not exist.
-        folder: The real path of the folder that contains reconciler.yaml.
-        root: The root of the git repository around `folder`, or around the current folder if `folder` is not in a
-            repository. None outside a repository.
-        bounds: The folders that symbolic links must not leave.
-    """
+    """The folders of a run."""
 
     config: Path
+    """The path of reconciler.yaml. The file may not exist."""
     folder: Path
+    """The real path of the folder that contains reconciler.yaml."""
     root: Path | None
+    """The root of the git repository around `folder`, or around the current folder if `folder` is not in a repository.
+
+    None outside a repository.
+    """
     bounds: frozenset[Path]
+    """The folders that symbolic links must not leave."""
 
     @classmethod
     def around(cls, config: Path) -> "Workspace":

@@ -58,25 +58,22 @@ The index is None for comments of the whole field.
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AlignedGrant:
-    """One grant of a file, with its node for each tenant.
-
-    Attributes:
-        source: The position of the grant in the file.
-        keywords: The keywords of the file.
-        nodes: The node of the grant for each tenant.
-        template: The node with tokens instead of keywords, or None if keywords change the structure of the file.
-        above: The comments above the grant.
-        after: The comments after the grant.
-        inner: The comments inside the grant.
-    """
+    """One grant of a file, with its node for each tenant."""
 
     source: Source
+    """The position of the grant in the file."""
     keywords: KeywordText
+    """The keywords of the file."""
     nodes: Mapping[str, ForeignNode]
+    """The node of the grant for each tenant."""
     template: ForeignNode | None = None
+    """The node with tokens instead of keywords, or None if keywords change the structure of the file."""
     above: tuple[str, ...] = ()
+    """The comments above the grant."""
     after: tuple[str, ...] = ()
+    """The comments after the grant."""
     inner: InnerComments = field(default_factory=dict)
+    """The comments inside the grant."""
 
 
 class ParsedFile:

@@ -18,19 +18,16 @@ EVERYTHING: ProtectItem = {"audience": "*"}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeployTenant:
-    """A tenant, and the configuration file of auth0-deploy-cli for the tenant.
-
-    Attributes:
-        name: The name of the tenant in reconciler.yaml. The name is empty if the files apply to every tenant.
-        file: The name of the configuration file, or an empty text.
-        domain: The host in the identifiers of the tenant's own APIs, or None if the host is not known.
-        settings: The content of the configuration file. The settings may contain secrets.
-    """
+    """A tenant, and the configuration file of auth0-deploy-cli for the tenant."""
 
     name: str
+    """The name of the tenant in reconciler.yaml. The name is empty if the files apply to every tenant."""
     file: str = ""
+    """The name of the configuration file, or an empty text."""
     domain: str | None = None
+    """The host in the identifiers of the tenant's own APIs, or None if the host is not known."""
     settings: Mapping[str, object] = field(default_factory=dict, repr=False)
+    """The content of the configuration file. The settings may contain secrets."""
 
     @property
     def mappings(self) -> Mapping[str, object]:

@@ -22,29 +22,26 @@ class LeftOut:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ForeignGrants:
-    """The grants in files of another tool, and the settings for these grants in reconciler.yaml.
-
-    Attributes:
-        by_tenant: The grants of each tenant, by the name of the tenant.
-        domains: The known domains of the tenants, by the name of the tenant.
-        variables: The variables of each tenant, by the name of the tenant.
-        scope_sets: The scope sets of each tenant, by the name of the tenant.
-        protect: The grants that the other tool never changes, by the name of the tenant.
-        left_out: The grants and values that are not imported.
-        notes: Notes for the user about the import.
-        problems: The problems of the files. If problems exist, reconciler imports nothing.
-        handover: Paragraphs of instructions for removing the imported grants from the other tool.
-    """
+    """The grants in files of another tool, and the settings for these grants in reconciler.yaml."""
 
     by_tenant: Mapping[str, Sequence[NamedGrant]]
+    """The grants of each tenant, by the name of the tenant."""
     domains: Mapping[str, str] = field(default_factory=dict)
+    """The known domains of the tenants, by the name of the tenant."""
     variables: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    """The variables of each tenant, by the name of the tenant."""
     scope_sets: Mapping[str, Mapping[str, tuple[str, ...]]] = field(default_factory=dict)
+    """The scope sets of each tenant, by the name of the tenant."""
     protect: Mapping[str, Sequence[ProtectItem]] = field(default_factory=dict)
+    """The grants that the other tool never changes, by the name of the tenant."""
     left_out: tuple[LeftOut, ...] = ()
+    """The grants and values that are not imported."""
     notes: tuple[str, ...] = ()
+    """Notes for the user about the import."""
     problems: tuple[Problem, ...] = ()
+    """The problems of the files. If problems exist, reconciler imports nothing."""
     handover: tuple[str, ...] = ()
+    """Paragraphs of instructions for removing the imported grants from the other tool."""
 
 
 def join_results(results: Iterable[ForeignGrants]) -> ForeignGrants:

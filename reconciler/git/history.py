@@ -163,17 +163,14 @@ class BlamedCommit:
 
 @dataclass(frozen=True, slots=True)
 class Blame:
-    """The commits that changed the lines of a file at HEAD.
-
-    Attributes:
-        lines: The hash of the commit that last changed a line, by line number.
-        merges: The hash of the commit that brought a line into the first-parent history of HEAD, by line number.
-        boundary: The hashes of commits without parents. In a shallow clone, the lines of these commits may be older.
-    """
+    """The commits that changed the lines of a file at HEAD."""
 
     lines: Mapping[int, str]
+    """The hash of the commit that last changed a line, by line number."""
     merges: Mapping[int, str]
+    """The hash of the commit that brought a line into the first-parent history of HEAD, by line number."""
     boundary: frozenset[str] = frozenset()
+    """The hashes of commits without parents. In a shallow clone, the lines of these commits may be older."""
 
 
 def is_shallow(repository: Repository) -> bool:

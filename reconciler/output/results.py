@@ -17,31 +17,28 @@ ACTIONS = ("create", "update", "delete")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TenantSummary:
-    """The result of one tenant in numbers.
-
-    Attributes:
-        tenant: The name and domain of the tenant.
-        state: The state of the tenant at the end of the run.
-        wave: The wave of the tenant, or None if the tenant has no wave.
-        changes: The number of planned changes by action.
-        outcomes: The number of executed changes by result.
-        blocked: The number of blocked changes.
-        stays: The number of grants that are no longer declared and keep their access.
-        critical: The number of critical risks.
-        high: The number of high risks.
-        reason: The first line of the error, or an empty string.
-    """
+    """The result of one tenant in numbers."""
 
     tenant: TenantName
+    """The name and domain of the tenant."""
     state: TenantState
+    """The state of the tenant at the end of the run."""
     wave: str | None = None
+    """The wave of the tenant, or None if the tenant has no wave."""
     changes: Mapping[str, int] = field(default_factory=dict)
+    """The number of planned changes by action."""
     outcomes: Mapping[str, int] = field(default_factory=dict)
+    """The number of executed changes by result."""
     blocked: int = 0
+    """The number of blocked changes."""
     stays: int = 0
+    """The number of grants that are no longer declared and keep their access."""
     critical: int = 0
+    """The number of critical risks."""
     high: int = 0
+    """The number of high risks."""
     reason: str = ""
+    """The first line of the error, or an empty string."""
 
     @property
     def has_changes(self) -> bool:

@@ -45,21 +45,18 @@ NAME_ONLY = Risk("unidentified-api", Level.CRITICAL, "the identifier of the API 
 
 @dataclass(frozen=True, kw_only=True)
 class DeclarationFacts:
-    """Facts about declarations that do not come from the files or the tenant.
-
-    Attributes:
-        now: The time of the report, which decides whether a declaration has expired.
-        provenance: The commits behind each declaration, by source.
-        usage: The use of grants according to the logs, or None if no logs were collected.
-        removals: The grants that earlier commits declare and the files no longer declare.
-        link_to: Returns the URL of a line at the commit.
-    """
+    """Facts about declarations that do not come from the files or the tenant."""
 
     now: datetime
+    """The time of the report, which decides whether a declaration has expired."""
     usage: Usage | None = None
+    """The use of grants according to the logs, or None if no logs were collected."""
     provenance: Mapping[Source, Provenance] = field(default_factory=dict)
+    """The commits behind each declaration, by source."""
     removals: tuple[Removal, ...] = ()
+    """The grants that earlier commits declare and the files no longer declare."""
     link_to: LinkTo = lambda _: ""
+    """Returns the URL of a line at the commit."""
 
     @cached_property
     def window(self) -> UsageWindow:
@@ -125,19 +122,16 @@ def _listings(observation: Observation) -> Iterator[ListingStatus]:
 
 @dataclass(frozen=True, slots=True)
 class _Unresolved:
-    """The specs that `resolve` could not resolve, by kind of problem.
-
-    Attributes:
-        names: The specs with an unknown or ambiguous application or API, and the problem of each spec.
-        partial: The grants of specs with an unknown organization, without their organizations.
-        problems: The first problem with the organizations of each grant in `partial`, by key.
-        duplicates: The specs of grants that an earlier spec declares.
-    """
+    """The specs that `resolve` could not resolve, by kind of problem."""
 
     names: tuple[tuple[GrantSpec, Problem], ...] = ()
+    """The specs with an unknown or ambiguous application or API, and the problem of each spec."""
     partial: tuple[DesiredGrant, ...] = ()
+    """The grants of specs with an unknown organization, without their organizations."""
     problems: Mapping[Key, str] = field(default_factory=dict)
+    """The first problem with the organizations of each grant in `partial`, by key."""
     duplicates: tuple[GrantSpec, ...] = ()
+    """The specs of grants that an earlier spec declares."""
 
     def possible_declaration(self, key: Key, directory: Directory) -> str:
         """Return the problem of an ambiguous declaration that may declare the grant with `key`, or an empty string."""

@@ -38,21 +38,18 @@ class GrantWrite:
 
 @dataclass(frozen=True, slots=True)
 class GrantExplanation:
-    """The reasons why a tenant has a grant.
-
-    Attributes:
-        tenant: The name and domain of the tenant.
-        grant: The grant in the access report.
-        lines: The lines that declare the grant.
-        writes: The writes in local journals, the newest first.
-        notes: Facts that limit the explanation.
-    """
+    """The reasons why a tenant has a grant."""
 
     tenant: TenantName
+    """The name and domain of the tenant."""
     grant: AccessGrant
+    """The grant in the access report."""
     lines: tuple[DeclaredLine, ...] = ()
+    """The lines that declare the grant."""
     writes: tuple[GrantWrite, ...] = ()
+    """The writes in local journals, the newest first."""
     notes: tuple[str, ...] = ()
+    """Facts that limit the explanation."""
 
 
 def find_writes(runs: Iterable[PastRun], tenant: TenantName, grant: AccessGrant) -> tuple[GrantWrite, ...]:
@@ -95,23 +92,20 @@ VERBS: Mapping[str, str] = {"POST": "created", "PATCH": "changed", "DELETE": "de
 
 @dataclass(frozen=True, slots=True)
 class LogEvent:
-    """An operation of the Management API in the tenant's logs.
-
-    Attributes:
-        date: The time in UTC, as `YYYY-MM-DDTHH:MM…Z`.
-        method: The HTTP method, or an empty string if the event does not concern a client grant.
-        grant_id: The id of the client grant, or an empty string if the event lacks the id.
-        key: The key of the client grant, or None if the event lacks the key.
-        actor: The user or the application that made the request.
-        channel: The program that made the request, such as `dashboard` or `API`.
-    """
+    """An operation of the Management API in the tenant's logs."""
 
     date: str
+    """The time in UTC, as `YYYY-MM-DDTHH:MM…Z`."""
     method: str = ""
+    """The HTTP method, or an empty string if the event does not concern a client grant."""
     grant_id: str = ""
+    """The id of the client grant, or an empty string if the event lacks the id."""
     key: Key | None = None
+    """The key of the client grant, or None if the event lacks the key."""
     actor: str = ""
+    """The user or the application that made the request."""
     channel: str = ""
+    """The program that made the request, such as `dashboard` or `API`."""
 
     def __str__(self) -> str:
         """Return `changed 2026-11-25 14:03 UTC by jane@example.com, dashboard`. The text is not escaped."""

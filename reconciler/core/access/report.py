@@ -86,25 +86,20 @@ class GrantedScope:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Provenance:
-    """The origin of a declaration according to git.
-
-    Attributes:
-        changed: The newest commit that changed the lines of the grant, or None if the commit is not known.
-        since: The first commit of the uninterrupted declaration of the grant, or None if the commit is not known.
-        pull_request: The number of the pull or merge request in the message of `changed`, such as `#12`, or an empty
-            string.
-        pull_request_link: The URL of the pull or merge request, or an empty string.
-        unknown: The reason why `changed` is None, or an empty string.
-        lines: The line numbers of the declaration, each with the newest commit of the line, or None if the commit is
-            not known.
-    """
+    """The origin of a declaration according to git."""
 
     changed: Commit | None = None
+    """The newest commit that changed the lines of the grant, or None if the commit is not known."""
     since: Commit | None = None
+    """The first commit of the uninterrupted declaration of the grant, or None if the commit is not known."""
     pull_request: str = ""
+    """The number of the pull or merge request in the message of `changed`, such as `#12`, or an empty string."""
     pull_request_link: str = ""
+    """The URL of the pull or merge request, or an empty string."""
     unknown: str = ""
+    """The reason why `changed` is None, or an empty string."""
     lines: tuple[tuple[int, Commit | None], ...] = ()
+    """The line numbers of the declaration, each with the newest commit of the line. None means an unknown commit."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,65 +107,62 @@ class AccessGrant:
     """A grant in the access report.
 
     Scopes and settings come from the tenant, or from the files if the tenant lacks the grant.
-
-    Attributes:
-        application: The label of the application or of `default_for`: a name, with the id if the name is ambiguous.
-        client_id: The id of the application, or None.
-        default_for: The group of applications to which a default grant applies, or None.
-        third_party: Whether the application belongs to a third party, or None if the owner is not known.
-        api: The label of the API.
-        audience: The identifier of the API, or None if only the name is known.
-        subject_type: The subject type of the grant, such as `client` or `user`.
-        scopes: The scopes (with `all_scopes` the scopes that the API defines), the highest risk first.
-        grant: The grant with its settings, with names in the key if the ids are not known.
-        scopes_known: Whether `scopes` is complete, which is not the case if `all_scopes` is set and the API was not
-            read.
-        organizations: The labels of the assigned organizations, or None if the organizations are not known.
-        state: The relation of the grant to the files.
-        detail: An explanation of the state, or an empty string.
-        differences: For a drifted grant, the field changes from the tenant to the files.
-        guard: The reason why reconciler would not change the grant, or an empty string.
-        risks: The risks, the highest first.
-        level: The highest risk.
-        token_lifetime: The lifetime of access tokens in seconds, or None if the lifetime is not known.
-        source: The source of the declaration, or None if the grant is undeclared.
-        link: The URL of the declaration at the commit, or an empty string.
-        description: The description in the file.
-        expires: The end of the grant in the file, or an empty string.
-        last_use: The time of the last token for the grant, or an empty string if the logs show no token.
-        use: A description of the last use, or an empty string if no logs were collected.
-        provenance: The commits behind the declaration.
-        grant_id: The id of the grant in the tenant, or an empty string.
-        is_unresolved: Whether the declaration has an unknown or ambiguous application or API.
     """
 
     application: str
+    """The label of the application or of `default_for`: a name, with the id if the name is ambiguous."""
     api: str
+    """The label of the API."""
     grant: ClientGrant
+    """The grant with its settings, with names in the key if the ids are not known."""
     client_id: str | None = None
+    """The id of the application, or None."""
     default_for: str | None = None
+    """The group of applications to which a default grant applies, or None."""
     third_party: bool | None = None
+    """Whether the application belongs to a third party, or None if the owner is not known."""
     audience: str | None = None
+    """The identifier of the API, or None if only the name is known."""
     subject_type: str = SUBJECT_CLIENT
+    """The subject type of the grant, such as `client` or `user`."""
     scopes: tuple[GrantedScope, ...] = ()
+    """The scopes (with `all_scopes` the scopes that the API defines), the highest risk first."""
     scopes_known: bool = True
+    """Whether `scopes` is complete, which is not the case if `all_scopes` is set and the API was not read."""
     organizations: tuple[str, ...] | None = None
+    """The labels of the assigned organizations, or None if the organizations are not known."""
     state: AccessState = AccessState.AS_DECLARED
+    """The relation of the grant to the files."""
     detail: str = ""
+    """An explanation of the state, or an empty string."""
     differences: tuple[FieldChange, ...] = ()
+    """For a drifted grant, the field changes from the tenant to the files."""
     guard: str = ""
+    """The reason why reconciler would not change the grant, or an empty string."""
     risks: tuple[Risk, ...] = ()
+    """The risks, the highest first."""
     level: GrantLevel = GrantLevel.NONE
+    """The highest risk."""
     token_lifetime: int | None = None
+    """The lifetime of access tokens in seconds, or None if the lifetime is not known."""
     source: Source | None = None
+    """The source of the declaration, or None if the grant is undeclared."""
     link: str = ""
+    """The URL of the declaration at the commit, or an empty string."""
     description: str = ""
+    """The description in the file."""
     expires: str = ""
+    """The end of the grant in the file, or an empty string."""
     last_use: str = ""
+    """The time of the last token for the grant, or an empty string if the logs show no token."""
     use: str = ""
+    """A description of the last use, or an empty string if no logs were collected."""
     provenance: Provenance = field(default_factory=Provenance)
+    """The commits behind the declaration."""
     grant_id: str = ""
+    """The id of the grant in the tenant, or an empty string."""
     is_unresolved: bool = False
+    """Whether the declaration has an unknown or ambiguous application or API."""
 
     @property
     def all_scopes(self) -> bool:
@@ -236,23 +228,20 @@ GRANTS_LISTING = "grants"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TenantAccess:
-    """The access to the APIs of a tenant.
-
-    Attributes:
-        tenant: The name and domain of the tenant.
-        listings: The status of each listing.
-        applications: The listed applications.
-        apis: The listed APIs.
-        grants: The grants, sorted by name.
-        notes: Messages about the read data.
-    """
+    """The access to the APIs of a tenant."""
 
     tenant: TenantName
+    """The name and domain of the tenant."""
     listings: tuple[ListingStatus, ...]
+    """The status of each listing."""
     applications: tuple[AccessApplication, ...] = ()
+    """The listed applications."""
     apis: tuple[AccessApi, ...] = ()
+    """The listed APIs."""
     grants: tuple[AccessGrant, ...] = ()
+    """The grants, sorted by name."""
     notes: tuple[str, ...] = ()
+    """Messages about the read data."""
 
     @property
     def is_read(self) -> bool:
@@ -297,21 +286,18 @@ def _any_matches(texts: Iterable[str | None], pattern: str | None) -> bool:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AccessReport:
-    """The access report.
-
-    Attributes:
-        time: The time of the report in UTC, as `YYYY-MM-DDTHH:MM:SSZ`.
-        commit: The hash of the commit that contains the grant files, or an empty string.
-        history: The reason why the git history is unknown or incomplete, or an empty string.
-        tenants: The tenants, without grants if reconciler could not read the tenant.
-        selection: A description of the filter, or an empty string.
-    """
+    """The access report."""
 
     time: str
+    """The time of the report in UTC, as `YYYY-MM-DDTHH:MM:SSZ`."""
     commit: str
+    """The hash of the commit that contains the grant files, or an empty string."""
     history: str
+    """The reason why the git history is unknown or incomplete, or an empty string."""
     tenants: tuple[TenantAccess, ...]
+    """The tenants, without grants if reconciler could not read the tenant."""
     selection: str = ""
+    """A description of the filter, or an empty string."""
 
     @property
     def grants(self) -> Iterator[tuple[TenantAccess, AccessGrant]]:

@@ -13,21 +13,18 @@ Answer = bool | None
 
 @dataclass(frozen=True, slots=True)
 class AccessTotal:
-    """A total of the report, such as the number of undeclared grants.
-
-    Attributes:
-        name: The name of the total in JSON.
-        label: The name of the total for people.
-        count: The number of grants, applications or APIs that certainly have the property.
-        unknown: The number of grants that may have the property.
-        is_complete: Whether all tenants were read, so that `count` is not too low.
-    """
+    """A total of the report, such as the number of undeclared grants."""
 
     name: str
+    """The name of the total in JSON."""
     label: str
+    """The name of the total for people."""
     count: int
+    """The number of grants, applications or APIs that certainly have the property."""
     unknown: int = 0
+    """The number of grants that may have the property."""
     is_complete: bool = True
+    """Whether all tenants were read, so that `count` is not too low."""
 
     @property
     def text(self) -> str:
@@ -84,21 +81,18 @@ def totals(report: AccessReport) -> list[AccessTotal]:
 
 @dataclass(frozen=True, slots=True)
 class AccessFinding:
-    """A finding of the report that needs attention.
-
-    Attributes:
-        rule: The name of the rule.
-        level: The severity of the finding.
-        meaning: The finding for people.
-        grants: The grants with the names of their tenants, unless the finding concerns a tenant.
-        details: The tenants and reasons, if the finding concerns tenants.
-    """
+    """A finding of the report that needs attention."""
 
     rule: str
+    """The name of the rule."""
     level: Level
+    """The severity of the finding."""
     meaning: str
+    """The finding for people."""
     grants: tuple[tuple[str, AccessGrant], ...] = ()
+    """The grants with the names of their tenants, unless the finding concerns a tenant."""
     details: tuple[str, ...] = ()
+    """The tenants and reasons, if the finding concerns tenants."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -53,23 +53,20 @@ class GrantDifference:
 
 @dataclass(frozen=True, slots=True)
 class TenantDiff:
-    """The differences between two tenants.
-
-    Attributes:
-        first: The first tenant.
-        second: The second tenant.
-        is_declared: Whether the declared grants of the tenants were compared, not the observed grants.
-        differences: The differences, sorted by name.
-        equal: The number of equal grants.
-        notes: Facts that limit the comparison.
-    """
+    """The differences between two tenants."""
 
     first: TenantName
+    """The first tenant."""
     second: TenantName
+    """The second tenant."""
     is_declared: bool
+    """Whether the declared grants of the tenants were compared, not the observed grants."""
     differences: tuple[GrantDifference, ...]
+    """The differences, sorted by name."""
     equal: int
+    """The number of equal grants."""
     notes: tuple[str, ...] = ()
+    """Facts that limit the comparison."""
 
 
 def compare_tenants(first: TenantAccess, second: TenantAccess, *, is_declared: bool) -> TenantDiff:

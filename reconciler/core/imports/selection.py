@@ -87,17 +87,14 @@ class NotImported:
 
 @dataclass(frozen=True, slots=True)
 class GrantImport:
-    """The grants to import.
-
-    Attributes:
-        holders: For each application or default, a file name without suffix (possibly repeated) and the new grants.
-        left_out: The new grants that are not imported.
-        declared: The number of selected grants that the files already declare.
-    """
+    """The grants to import."""
 
     holders: tuple[tuple[str, tuple[ClientGrant, ...]], ...]
+    """For each application or default, a file name without suffix (possibly repeated) and the new grants."""
     left_out: tuple[NotImported, ...]
+    """The new grants that are not imported."""
     declared: int
+    """The number of selected grants that the files already declare."""
 
     @property
     def count(self) -> int:
@@ -199,19 +196,16 @@ class SelectedUpdates:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UpdateRules:
-    """The rules that select the grants to update and convert the new values.
-
-    Attributes:
-        target: The tenant.
-        other_tenants: The names of the other tenants in the configuration.
-        choice: The filter for the grants to update.
-        write_item: Converts items of lists that may contain variables.
-    """
+    """The rules that select the grants to update and convert the new values."""
 
     target: TargetTenant
+    """The tenant."""
     other_tenants: Sequence[str]
+    """The names of the other tenants in the configuration."""
     choice: ImportFilter
+    """The filter for the grants to update."""
     write_item: ItemWriter
+    """Converts items of lists that may contain variables."""
 
 
 def select_updates(

@@ -26,19 +26,16 @@ class Comments:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NamedGrant:
-    """A grant of a tenant in the form of a declaration, with names.
-
-    Attributes:
-        fields: The fields by name, without settings that have their default value.
-        above: The comments above the grant.
-        after: The comments after the grant.
-        comments: The comments inside the grant.
-    """
+    """A grant of a tenant in the form of a declaration, with names."""
 
     fields: Mapping[str, FieldValue]
+    """The fields by name, without settings that have their default value."""
     above: tuple[str, ...] = ()
+    """The comments above the grant."""
     after: tuple[str, ...] = ()
+    """The comments after the grant."""
     comments: Mapping[CommentKey, Comments] = field(default_factory=dict)
+    """The comments inside the grant."""
 
     @property
     def identity(self) -> tuple[str, ...]:
