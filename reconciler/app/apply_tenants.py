@@ -48,13 +48,13 @@ class ApplyOptions:
 
 
 class ApplyCommand:
-    """Applies plans to the tenants.
+    """Applies plans to tenants.
 
-    If nobody is asked, each tenant is planned, applied and read again on its own. Otherwise, a group of at most
-    --at-once tenants is planned. The user is asked about each plan of the group, and the confirmed plans are applied at
-    the same time.
+    Without a question to the user, each tenant is planned, applied and read again on its own. Otherwise, a group of at
+    most --at-once tenants is planned, the user is asked about each plan of the group, and the confirmed plans are
+    applied at the same time.
 
-    The tenants of a wave start when all tenants of the wave before it have ended.
+    The tenants of a wave start when all tenants of the previous wave have ended.
     """
 
     def __init__(
@@ -80,15 +80,16 @@ class ApplyCommand:
 
     @property
     def asks(self) -> bool:
-        """Whether the user is asked, and therefore sees each plan before it is applied."""
+        """Whether the user is asked to confirm each plan."""
         return self._asks
 
     def run(self) -> None:
-        """Apply the plans of all tenants, wave by wave. The results are in the reports.
+        """Apply the plans of all tenants, wave by wave. Store the results in the reports.
 
         Raises:
             ReconcilerError: if the only tenant fails.
-            KeyboardInterrupt: before the first write, if a person is asked or the only tenant is planned.
+            KeyboardInterrupt: on Ctrl-C before the first write, if the user is asked or the command has only one
+                tenant.
         """
         try:
             if self._asks or not self._tenants.are_several:
@@ -107,10 +108,10 @@ class ApplyCommand:
                 self._tenants.run(self._apply_one, tenants, self._interruption)
 
     def _identify(self) -> None:
-        """Get the tokens of tenants whose identity the configuration does not contain, before anything is written.
+        """Get the tokens of tenants whose identity is not in the configuration, before the first write.
 
-        If two names belong to the same tenant, both are refused. A tenant that does not respond in time is compared
-        with the others before its own first write.
+        If two names belong to the same tenant, both names are refused. A tenant that does not respond in time is
+        compared with the other tenants before its own first write.
         """
         unidentified = [
             each for each in self._tenants.tenants if each.kind is TenantKind.AUTH0 and each.canonical_host is None
@@ -125,7 +126,7 @@ class ApplyCommand:
             except SameTenantError as error:
                 self._claims.record(error)
             except (TimeoutError, ReconcilerError):
-                return  # the run of this tenant reports it
+                return  # the run of this tenant reports the error
             self._claims.claim(session.tenant.name, session.client.identities())
 
         self._tenants.run(identify, unidentified, self._interruption)
@@ -146,7 +147,7 @@ class ApplyCommand:
                     self._end_interrupted(tenants)
 
     def _end_interrupted(self, tenants: Sequence[Tenant]) -> None:
-        """Report the tenants without a result as not started, so that the results of the others are not lost."""
+        """Report the tenants without a result as not started, so that the results of the other tenants are not lost."""
         code = self._interruption.exit_code or Exit.INTERRUPTED
         names = [each.name for each in tenants if not self._reports.has_ended(each.name)]
         self._refuse(names, NotStartedError("interrupted before the plan was applied, so nothing was written", code))
@@ -167,7 +168,11 @@ class ApplyCommand:
                 yield [by_name[name] for name in names]
 
     def _reason_to_stop(self, wave: str) -> str:
-        """Return why a wave may not start, or "". A wave without a selected grant does not try any change."""
+        """Return the reason why a wave may not start, or "".
+
+        A wave does not start if no tenant of the earlier waves has a selected grant, because such a wave tests no
+        change.
+        """
         failed, limit = self._reports.count_stopping(), self._tenants.config.rollout.stop_after
         if failed >= limit:
             return f"{pluralize(failed, 'tenant')} of earlier waves did not succeed (stop_after: {limit})"
@@ -177,7 +182,7 @@ class ApplyCommand:
         return ""
 
     def _check_tip(self, tenants: Sequence[Tenant]) -> bool:
-        """Return whether HEAD is still the tip. Otherwise, report all of `tenants` as failed."""
+        """Return whether HEAD is still the tip. If HEAD is not the tip, report all of `tenants` as failed."""
         try:
             self._approvals.check_tip(self._options.config)
         except ReconcilerError as error:
@@ -186,7 +191,7 @@ class ApplyCommand:
         return True
 
     def _refuse(self, names: Iterable[str], error: ReconcilerError) -> None:
-        """Report an error of several tenants. Equal errors are printed once."""
+        """Report the same error for several tenants. Print equal errors only once."""
         names = list(names)
         if names and self._tenants.are_several and str(error) not in self._printed:
             self._printed.add(str(error))
@@ -195,7 +200,7 @@ class ApplyCommand:
             self._tenants.add_failure(name, copy(error), is_printed=False)
 
     async def _apply_one(self, session: TenantSession) -> None:
-        """Plan, check the approval, apply and read one tenant again."""
+        """Plan a tenant, check the approval, apply the plan and read the tenant again."""
         name = session.tenant.name
         try:
             self._reports.begin(session.tenant)
@@ -210,7 +215,7 @@ class ApplyCommand:
             self._approvals.release(name)
 
     def _apply_group(self, sessions: Sequence[TenantSession]) -> None:
-        """Plan all sessions, ask, and apply the confirmed plans."""
+        """Plan all sessions, ask the user, and apply the confirmed plans."""
         ready: list[TenantSession] = []
         for session in sessions:
             with self._tenants.isolate(session.tenant.name):
@@ -231,7 +236,7 @@ class ApplyCommand:
             self._tenants.run_open([each.session for each in confirmed], execute, self._interruption)
 
     def _confirm(self, planned: PlannedTenant) -> PlannedTenant | None:
-        """Show a plan and ask. Return the plan if it is to be applied."""
+        """Show a plan and ask the user. Return the plan if the user confirms it or no question is necessary."""
         session, name = planned.session, planned.session.tenant.name
         with self._tenants.isolate(name):
             self._claims.check(name)
@@ -258,7 +263,7 @@ class ApplyCommand:
         return plan_lines(plan, verbose=self._options.verbose, only_summary=self._options.only_summary)
 
     async def _plan(self, session: TenantSession) -> TenantPlan:
-        """Plan a tenant, and record the identities that it shows."""
+        """Plan a tenant, and record the identities of the tenant."""
         try:
             planned = await session.observe_and_plan()
         except SameTenantError as error:
@@ -270,17 +275,17 @@ class ApplyCommand:
         return planned
 
     def _check_approval(self, approval: ApprovedPlan, session: TenantSession) -> TenantSession:
-        """Check the saved plan before the tenant is read. Return the session with the selection of the plan."""
+        """Check the saved plan before the tenant is read. Return the session with the selection of the saved plan."""
         approval.check_options(self._options.plan_options)
         approval.check_not_applied(data_folder(self._options.config))
         approval.check_tenant(session.name, session.now)
         return replace(session, selection=approval.selection(self._options.plan_options, self._options.grants))
 
     def _is_approved(self, approval: ApprovedPlan, session: TenantSession, tenant_plan: TenantPlan) -> bool:
-        """Return whether a plan is to be applied. A blocked or empty plan is reported instead.
+        """Return whether a plan may be applied. A blocked or empty plan is reported instead of applied.
 
         Raises:
-            ReconcilerError: if the saved plan does not approve it, or permissions are missing.
+            ReconcilerError: if the saved plan does not approve the changes, or the access token lacks permissions.
         """
         plan = tenant_plan.plan
         self._reports.show_problems(session.warnings(plan), session.declared.texts)
@@ -297,7 +302,7 @@ class ApplyCommand:
         return self._asks or not self._tenants.are_several
 
     async def _execute(self, session: TenantSession, planned: TenantPlan, approval: ApprovedPlan) -> None:
-        """Apply an approved plan and report the run. No change starts after the first signal."""
+        """Apply an approved plan and report the run. After the first signal, no further change starts."""
         self._interruption.check_not_stopped()
         run = ApplyRun(
             session,
@@ -341,7 +346,7 @@ def _refuse_without_permissions(session: TenantSession, plan: Plan) -> None:
 
 
 def _ask(plan: Plan, console: Console) -> None:
-    """Ask the user to type "yes", or the number of grants that are deleted or lose all scopes, if there are any."""
+    """Ask the user to type the number of grants that are deleted or lose all scopes, or "yes" if the number is 0."""
     if not sys.stdin.isatty():
         raise ReconcilerError("nothing was written: apply needs a terminal to ask for confirmation; use --yes")
     deletes = sum(map(removes_all_scopes, plan.changes))

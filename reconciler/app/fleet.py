@@ -1,4 +1,4 @@
-"""Fleet runs: list the tenants of a run, and collect the results of its jobs."""
+"""Fleet runs: list the tenants of a run, and collect the results of the CI jobs."""
 
 import hashlib
 from collections.abc import Mapping, Sequence
@@ -25,16 +25,16 @@ from reconciler.git.revision import Revision, refuse_unless_ancestor, resolve_re
 
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 Contents = Mapping[bytes, str]
-"""Names of files by content. Files with the same content declare the same grants, so one of the names is enough."""
+"""The name of one grant file by content. Files with the same content declare the same grants, so one name is enough."""
 
 
 def run_inputs(options: GlobalOptions, run: str | None, *, required: bool) -> RunInputs:
-    """Return the inputs of a run: its name, the commit, and the digests of the files.
+    """Return the inputs of a run: the name of the run, the commit, and the digests of the files.
 
-    `run` is the name in --run. Without it, the CI service names the run.
+    `run` is the name in --run. Without a name, the number of the CI run is the name.
 
     Raises:
-        ReconcilerError: if a file cannot be read, or if the run has no name although it is `required`.
+        ReconcilerError: if a file cannot be read, or if a `required` name is missing.
     """
     return _inputs(options, run, _read_contents(options), required=required)
 
@@ -50,7 +50,7 @@ def _inputs(options: GlobalOptions, run: str | None, contents: Contents, *, requ
 
 
 def _commit(options: GlobalOptions) -> str:
-    """Return the commit of the CI job, otherwise of the checkout. Return "" outside a repository."""
+    """Return the commit of the CI job, otherwise the commit of the checkout. Return "" outside a repository."""
     if commit := ci.source_links(options.config).commit:
         return commit
     workspace = workspace_of(options.config)
@@ -75,7 +75,7 @@ def _read_contents(options: GlobalOptions) -> Contents:
 
     Raises:
         ProblemsError: with all files that cannot be read.
-        ReconcilerError: if the files are too large together.
+        ReconcilerError: if the files together are too large.
     """
     contents: dict[bytes, str] = {}
     problems, size = [], 0
@@ -94,7 +94,7 @@ def _read_contents(options: GlobalOptions) -> Contents:
 
 @dataclass(frozen=True, slots=True)
 class FleetSelection:
-    """The options of `fleet list`. `shards` is the number of shards, and `run` the name of the run."""
+    """The options of `fleet list`. `shards` is the number of shards, and `run` is the name of the run."""
 
     base: str | None = None
     wave: str | None = None
@@ -103,11 +103,13 @@ class FleetSelection:
 
 
 def list_fleet(options: GlobalOptions, selection: FleetSelection, *, needs_run: bool) -> Fleet:
-    """Return the fleet run for the selected tenants, or for those that a change since the base affects. Offline.
+    """Return the fleet run for the selected tenants, without a request to the tenants.
+
+    With a base, the run contains only the tenants that the changes since the base affect.
 
     Raises:
-        ReconcilerError: if the configuration declares no tenants or no such wave, if the base does not exist, or if the
-            run has no name although it is needed.
+        ReconcilerError: if the configuration declares no tenants or not the wave, if the base does not exist, or if
+            the run needs a name and has none.
         ProblemsError: if the configuration or a changed grant file is not valid.
     """
     config = load_config(options.config)
@@ -139,7 +141,7 @@ def list_fleet(options: GlobalOptions, selection: FleetSelection, *, needs_run: 
 
 
 def _selected_tenants(config: Config, options: GlobalOptions) -> dict[str, Tenant]:
-    """Return the tenants of --tenant, otherwise all declared tenants, by name."""
+    """Return the tenants of --tenant by name. Without --tenant, return all declared tenants."""
     names = select_names(config, replace(options, all_tenants=options.all_tenants or not options.tenants))
     return {name: tenant_named(config, name) for name in names}
 
@@ -155,7 +157,7 @@ def _require_wave(config: Config, wave: str) -> None:
 
 
 def _shards(names: Sequence[str], count: int | None) -> dict[str, str]:
-    """Return the shard of each name."""
+    """Return the shard of each tenant by name."""
     shards = [Shard(index, count) for index in range(min(count, len(names)))] if count else []
     return {name: str(shard) for shard in shards for name in shard.part(names)}
 
@@ -163,7 +165,10 @@ def _shards(names: Sequence[str], count: int | None) -> dict[str, str]:
 def _affected(
     options: GlobalOptions, base: str, config: Config, tenants: Mapping[str, Tenant], contents: Contents
 ) -> tuple[Mapping[str, Sequence[str]], Sequence[str]]:
-    """Return the affected tenants with the reasons, and notes. If the base cannot be compared, all are affected."""
+    """Return the affected tenants with the reasons, and notes.
+
+    If the base cannot be compared, all tenants are affected.
+    """
     revision = resolve_revision(workspace_of(options.config).repository(), base)
     if ci.is_pull_request_job():
         refuse_unless_ancestor(revision)
@@ -186,7 +191,10 @@ def _affected(
 
 
 def _config_at_base(revision: Revision, config: Config) -> Config | None:
-    """Return the configuration at the base, or None if it has none. An unchanged file is not parsed again."""
+    """Return the configuration at the base, or None if the base has no configuration.
+
+    Do not parse an unchanged file again.
+    """
     path = Path(config.file)
     found = read_one(revision, path)
     if found is not None and found[1] == read(path, MAX_BYTES):
@@ -200,9 +208,10 @@ def _all(tenants: Mapping[str, Tenant], reason: str) -> Mapping[str, Sequence[st
 
 @dataclass(frozen=True, slots=True)
 class _ChangedFiles:
-    """The files whose content only the checkout has, those whose content only the base has, and an unreadable one.
+    """The grant files that differ between the checkout and the base.
 
-    `unreadable` is the first file at the base that cannot be read, or None.
+    `now` contains the files of the checkout, and `at_base` the files of the base. `unreadable` is the problem of the
+    first unreadable file at the base, or None.
     """
 
     now: Contents
@@ -226,7 +235,7 @@ def _changed_files(contents: Contents, at_base: Sequence[tuple[str, bytes | Prob
 
 
 def _load_at_base(changed: _ChangedFiles, base_config: Config) -> LoadedGrants | Problem:
-    """Return the grants of those files at the base that the branch changes, or the first problem."""
+    """Return the grants in the changed files at the base, or the first problem."""
     if changed.unreadable:
         return changed.unreadable
     targets: TargetTenants = base_config.targets() if base_config.tenants else UNKNOWN_TENANTS
@@ -235,10 +244,10 @@ def _load_at_base(changed: _ChangedFiles, base_config: Config) -> LoadedGrants |
 
 
 def collect_results(file: Path, folders: Sequence[Path], last_wave: str | None) -> FleetReport:
-    """Return the state of each tenant that the fleet run in `file` expects, from the results in `folders`.
+    """Return the state of each expected tenant of the fleet run in `file`, from the result files in `folders`.
 
     Raises:
-        ReconcilerError: if the fleet run or a folder cannot be read, or `last_wave` is not one of its waves.
+        ReconcilerError: if the fleet run or a folder cannot be read, or if the fleet run has no wave `last_wave`.
     """
     fleet = read_fleet(file)
     if last_wave is not None and last_wave not in fleet.waves:
@@ -248,7 +257,7 @@ def collect_results(file: Path, folders: Sequence[Path], last_wave: str | None) 
 
 
 def remaining_fleet(report: FleetReport) -> Fleet:
-    """Return the fleet run with only the tenants that are not done. The reason of each tenant is its state."""
+    """Return a fleet run of the tenants that are not done. The reason of each tenant is the state of the tenant."""
     tenants = tuple(
         replace(each.expected, reasons=(f"{each.state}: {each.reason}" if each.reason else str(each.state),))
         for each in report.remaining

@@ -1,4 +1,4 @@
-"""The files of --result: the result of each tenant, which `fleet collect` reads."""
+"""The result files of --result. `fleet collect` reads the result file of each tenant."""
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
@@ -31,7 +31,7 @@ from reconciler.output.words import refusal
 
 @contextmanager
 def recording_failure(result_files: "Sequence[ResultFiles]") -> Iterator[None]:
-    """Record a ReconcilerError that ends the command for all tenants whose end is not recorded, and raise it."""
+    """Record a ReconcilerError that ends the command, and raise the error again. Skip tenants with a recorded end."""
     try:
         yield
     except ReconcilerError as error:
@@ -41,9 +41,9 @@ def recording_failure(result_files: "Sequence[ResultFiles]") -> Iterator[None]:
 
 
 class ResultFiles:
-    """Writes `FOLDER/<tenant>.json` when the run of a tenant starts, and again when it ends.
+    """Writes `FOLDER/<tenant>.json` when the run of a tenant starts, and again when the run ends.
 
-    A tenant whose run is killed keeps the status `begun`.
+    The result of a tenant keeps the status `begun` if the run is killed.
     """
 
     def __init__(  # noqa: PLR0913 - what all results have in common
@@ -69,11 +69,11 @@ class ResultFiles:
     def create(
         cls, command: str, options: GlobalOptions, plan_options: PlanOptions, result_options: ResultOptions
     ) -> "tuple[ResultFiles, ...]":
-        """Return the result files of the selected tenants, or nothing without --result. Create the folder.
+        """Return the result files of the selected tenants, and create the folder. Return nothing without --result.
 
         Raises:
-            ReconcilerError: if a file cannot be written, the run has no name, the selected tenants are not valid, or
-                the run is about a part of the grants.
+            ReconcilerError: if a file cannot be written, the run has no name, the selected tenants are not valid,
+                or the options select only some of the grants.
         """
         folder = result_options.result
         if folder is None:
@@ -83,7 +83,7 @@ class ResultFiles:
                 "--result records the result for all grants of a tenant: use it without PATH, --client and --api"
             )
         config = load_config(options.config)
-        # Without a check of the environment, so that a tenant with another domain there has a result, too.
+        # This choice skips the check of the environment, so that a tenant with another domain there also has a result.
         named = [tenant_named(config, name) for name in select_names(config, options)]
         tenants = named or select_tenants(options)[1]
         inputs = run_inputs(options, result_options.run, required=True)
@@ -97,12 +97,12 @@ class ResultFiles:
         return (cls(folder, command=command, inputs=inputs, shard=shard, tenants=tenants, rollout=config.rollout),)
 
     def begin(self, tenant: Tenant) -> None:
-        """Record that the run of a tenant starts. Call it before the first request. Raises ReconcilerError."""
+        """Record the start of a tenant's run, before the first request. Raises ReconcilerError."""
         self._started[tenant.name] = timestamp(datetime.now(UTC))
         self._write(self._result(tenant, BEGUN, None), None)
 
     def end(self, ended: EndedTenant) -> None:
-        """Record the end of the run of a tenant. Raises ReconcilerError."""
+        """Record the end of a tenant's run. Raises ReconcilerError."""
         if ended.state is TenantState.NOT_STARTED:
             self._write(self._result(ended.tenant, ended.state, None, _errors(ended)), None)
             return
@@ -120,9 +120,10 @@ class ResultFiles:
             self._write(replace(result, plan_id=plan_id(plan), counts=_counts(plan, ended.result)), output)
 
     def fail(self, error: ReconcilerError) -> None:
-        """Record an error that ended the command for all tenants whose end is not recorded.
+        """Record an error that ended the command. Skip tenants with a recorded end.
 
-        If the results cannot be written either, they stay as they are, and the tenants are unknown.
+        If the result files cannot be written, the files stay as they are, and `fleet collect` reports the tenants as
+        unknown.
         """
         status = state_of(self._command, error.exit_code)
         with suppress(ReconcilerError):
@@ -168,7 +169,7 @@ def _plan_of(results: PlanResults | RunResults) -> Plan | None:
 
 
 def _counts(plan: Plan, results: PlanResults | RunResults) -> dict[str, int]:
-    """Return the numbers of `plan_counts`, and for a run also the number of changes by result."""
+    """Return the numbers of `plan_counts`. For `apply`, add the number of changes by result."""
     outcomes = results.runs[0].report.outcomes if isinstance(results, RunResults) else None
     by_result = {} if outcomes is None else {str(result): count for result, count in count_results(outcomes).items()}
     return {**plan_counts(plan), **by_result}

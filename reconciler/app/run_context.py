@@ -1,4 +1,4 @@
-"""The options, configuration and files of a command for tenants, and the sessions that they open."""
+"""The options, configuration and files of a command for tenants. The run context opens the sessions of the tenants."""
 
 import asyncio
 import os
@@ -42,10 +42,10 @@ class SharedLimits:
     _token_limiters: dict[str, RateLimiter] = field(default_factory=dict)
 
     def token_limiter(self, cloud: str, rate_options: RateOptions) -> RateLimiter:
-        """Return the limiter of the token requests of a cloud. The first tenant of the cloud sets its options.
+        """Return the limiter of the token requests of a cloud. The options come from the first tenant of the cloud.
 
-        The limiter does not limit the number of requests at the same time, because tenants that never respond must not
-        stop the others.
+        The limiter does not limit the number of simultaneous requests, because a tenant that never responds must not
+        stop the other tenants.
         """
         if cloud not in self._token_limiters:
             options = replace(rate_options, concurrency=UNLIMITED)
@@ -58,7 +58,7 @@ class RunContext:
     """The options, configuration and files of a command.
 
     `policies` is the configuration in --policy or --policy-at, or None. `has_names` returns whether the plans of a
-    tenant contain the names of all applications, APIs and organizations in them. All tenants share `limits`.
+    tenant contain the names of all their applications, APIs and organizations. All tenants share `limits`.
     """
 
     options: GlobalOptions
@@ -74,7 +74,7 @@ class RunContext:
 
     @asynccontextmanager
     async def open(self, tenant: Tenant, *, by_name: bool) -> AsyncIterator[TenantSession]:
-        """Open a tenant without sending a request. The time limit starts here.
+        """Open a tenant without sending a request. The time limit of the tenant starts here.
 
         With `by_name`, notes start with the name of the tenant.
 
@@ -143,7 +143,7 @@ class RunContext:
         return [ALLOW_UNNAMED] if self.options.allow_unnamed_tenant else []
 
     def _warn(self, tenant: Tenant) -> None:
-        """Warn about a doubtful domain or an ignored entry of NO_PROXY, before anything is sent."""
+        """Warn about a doubtful domain or an ignored entry of NO_PROXY, before the first request."""
         unconfirmed = unconfirmed_domain(tenant, os.environ)
         if unconfirmed:
             warning = Problem(Source(self.config.file), *unconfirmed, severity=Severity.WARNING)
@@ -174,7 +174,7 @@ def select_tenants(options: GlobalOptions) -> tuple[Config, list[Tenant]]:
 
 
 def expected_tenant_names(options: GlobalOptions) -> list[str]:
-    """Return the names of the selected tenants. If the configuration is invalid, return those of --tenant."""
+    """Return the names of the selected tenants. If the configuration is invalid, return the names in --tenant."""
     try:
         return [tenant.name for tenant in select_tenants(options)[1]]
     except ReconcilerError:

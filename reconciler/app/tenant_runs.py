@@ -1,4 +1,7 @@
-"""Run a command for several tenants at the same time. A tenant that fails, hangs or crashes affects only itself."""
+"""Run a command for several tenants at the same time.
+
+A tenant that fails, hangs or crashes does not affect the others.
+"""
 
 import asyncio
 import gc
@@ -39,11 +42,11 @@ class TenantResult(Generic[T]):
 
 
 class TenantRuns:
-    """Runs a command for its tenants. `tenant_runs` creates it.
+    """Runs a command for several tenants. The function `tenant_runs` creates the object.
 
     At most `at_once` tenants are open at the same time. With one tenant, every error is raised. With several tenants,
-    an error is printed at once, and the others continue. `failed` maps names of failed tenants to their errors.
-    `on_failure` is called with the name of each failed tenant.
+    an error is printed at once, and the other tenants continue. `failed` contains the errors by the name of the failed
+    tenant. `on_failure` is called with the name of each failed tenant.
     """
 
     def __init__(  # noqa: PLR0913, PLR0917 - one parameter per part
@@ -66,7 +69,7 @@ class TenantRuns:
 
     @property
     def are_several(self) -> bool:
-        """Whether there is more than one tenant."""
+        """Whether the command has more than one tenant."""
         return len(self.tenants) > 1
 
     @property
@@ -86,10 +89,12 @@ class TenantRuns:
         tenants: Iterable[Tenant] | None = None,
         interruption: Interruption | None = None,
     ) -> dict[str, T]:
-        """Open each tenant, call `work`, and close the tenant. Return the results of tenants without errors by name.
+        """Open each tenant, call `work`, and close the tenant.
 
-        Each tenant does this on its own, without waiting for others. With `interruption`, a signal stops tenants that
-        wait to start.
+        Return the results of the tenants without errors, by name.
+
+        A tenant does not wait for other tenants between these steps. With `interruption`, a signal stops tenants that
+        wait for their start.
 
         Raises:
             ReconcilerError: if the only tenant fails.
@@ -107,7 +112,7 @@ class TenantRuns:
 
     @contextmanager
     def opened(self, tenants: Iterable[Tenant] | None = None) -> Iterator[list[TenantSession]]:
-        """Open tenants and keep them open in the context, for steps with questions between them.
+        """Open tenants and keep the tenants open in the context, for steps with questions to the user.
 
         Raises:
             ReconcilerError: if the only tenant fails.
@@ -140,7 +145,7 @@ class TenantRuns:
 
     @contextmanager
     def report_signals(self, interruption: Interruption) -> Iterator[None]:
-        """Handle signals in the context, so that the results of several tenants are reported after a signal.
+        """Handle signals in the context, so that a command with several tenants reports the results after a signal.
 
         With one tenant, Ctrl-C raises KeyboardInterrupt.
         """
@@ -152,21 +157,24 @@ class TenantRuns:
 
     @contextmanager
     def isolate(self, name: str) -> Iterator[None]:
-        """Record a ReconcilerError for a tenant and continue with the others. With one tenant, raise it."""
+        """Record a ReconcilerError for a tenant and continue with the other tenants.
+
+        With one tenant, raise the error.
+        """
         try:
             yield
         except ReconcilerError as error:
             self.add_failure(name, error)
 
     def worst_exit_code(self, codes: Iterable[Exit]) -> Exit:
-        """Return the most severe of `codes` and the exit codes of failed tenants."""
+        """Return the most severe exit code among `codes` and the exit codes of failed tenants."""
         all_codes = [*codes, *(error.exit_code for error in self.failed.values())]
         return max(all_codes, key=EXIT_CODES_BY_SEVERITY.index, default=Exit.DONE)
 
     def add_failure(self, name: str, error: ReconcilerError, *, is_printed: bool = True) -> None:
-        """Record the error of a tenant. With one tenant, raise it.
+        """Record the error of a tenant. With one tenant, raise the error.
 
-        A tenant that was not started is not printed, because there may be hundreds of them for one reason.
+        The error of a tenant that was not started is not printed, because hundreds of tenants may have the same error.
         """
         error.tenants = {each.name: each.title.is_sandbox for each in self.tenants if each.name == name}
         if not self.are_several:
@@ -192,7 +200,7 @@ class TenantRuns:
                     results[name] = await start()
             except ReconcilerError as error:
                 record_failure(name, error)
-            except Exception as error:  # a bug in the run of one tenant must not cancel the writes of others
+            except Exception as error:  # a bug in the run of one tenant must not cancel the writes of other tenants
                 if not self.are_several:
                     raise
                 record_failure(name, CrashError(error))
@@ -213,7 +221,7 @@ class TenantRuns:
         return {name: results[name] for name in work if name in results}
 
     async def _close(self, connections: AsyncExitStack, name: str) -> None:
-        """Close connections. A failure is only printed, because the result of the tenant is known."""
+        """Close connections. Only print an error, because the result of the tenant is already known."""
         try:
             await connections.aclose()
         except Exception as error:  # noqa: BLE001 - the writes of the tenant must still be reported
@@ -223,8 +231,8 @@ class TenantRuns:
 class Collector:
     """Collects the garbage of ended tenants, so that memory does not grow with the number of tenants.
 
-    Connections and requests refer to each other, so they are freed only by a collection. A collection after each
-    `interval` tenants is enough. Objects from before the context are not searched.
+    Connections and requests refer to each other, so only a garbage collection frees the memory. One collection per
+    `interval` tenants is enough. The collection skips objects from before the context.
     """
 
     def __init__(self, interval: int) -> None:
@@ -239,14 +247,14 @@ class Collector:
         gc.unfreeze()
 
     def count_ended(self) -> None:
-        """Count a tenant that ended."""
+        """Count a tenant that ended. Collect garbage after every `interval` tenants."""
         self._ended += 1
         if self._ended % self._interval == 0:
             gc.collect()
 
 
 def tenant_failures(error: ReconcilerError) -> dict[str, TenantFailure]:
-    """Return the failure of each tenant that the error concerns, by the name of the tenant."""
+    """Return the failures of the tenants of an error, by tenant name."""
     is_started = not isinstance(error, NotStartedError)
     return {
         name: TenantFailure(error.report_lines, is_sandbox, is_started) for name, is_sandbox in error.tenants.items()
@@ -255,7 +263,7 @@ def tenant_failures(error: ReconcilerError) -> dict[str, TenantFailure]:
 
 @contextmanager
 def assign_errors(tenants: Sequence[Tenant]) -> Iterator[None]:
-    """Assign an error that names no tenant to all of `tenants`."""
+    """Assign an error that mentions no tenant to all of `tenants`."""
     try:
         yield
     except ReconcilerError as error:
@@ -275,9 +283,9 @@ def tenant_runs(  # noqa: PLR0913 - independent options of commands
 ) -> Iterator[TenantRuns]:
     """Read the files of --grants or `folders`, and yield the runs of the selected tenants.
 
-    `has_names` returns whether the plans of a tenant contain the names of all applications, APIs and organizations in
-    them. The time limit of a tenant starts when the tenant is opened. Reading the files has the same time limit. With
-    one tenant, both share it.
+    `has_names` returns whether the plans of a tenant contain the names of all their applications, APIs and
+    organizations. The time limit of a tenant starts when the tenant is opened. Reading the files has a time limit of
+    the same length. With one tenant, the reading and the tenant share one time limit.
 
     Raises:
         ReconcilerError: for invalid files (all problems at once), configuration, or credentials of a single tenant.

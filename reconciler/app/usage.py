@@ -1,4 +1,4 @@
-"""The usage file of a tenant, and the table of the operations that write."""
+"""The usage file of a tenant, and the table of the Management API operations that write."""
 
 import os
 from collections.abc import Mapping, Sequence
@@ -38,14 +38,14 @@ def only_tenant(options: GlobalOptions) -> Tenant:
 
 
 def operations() -> Mapping[str, Sequence[str]]:
-    """Return the scopes of the Management API that allow each operation that writes."""
+    """Return the Management API operations that write, with the scopes that allow each operation."""
     table: Mapping[str, Sequence[str]] = stored.load(stored.WRITES)["operations"]
     return table
 
 
 @dataclass(frozen=True, slots=True)
 class UsageOptions:
-    """The usage file (None for the default), the length of the period, and additional uses of scopes."""
+    """The usage file (None for the default), the length of the period, and the last use of scopes."""
 
     file: Path | None = None
     unused_for: timedelta | None = None

@@ -38,19 +38,19 @@ if TYPE_CHECKING:
     from reconciler.auth0.logs import Json, TenantLogs
 
 DELAY = timedelta(minutes=5)
-"""Events of the last minutes may not be in the logs yet, so this time does not count as seen."""
+"""The last minutes before a run do not count as seen, because their events may still be missing in the logs."""
 PAGES_BETWEEN_WRITES = 100
 NO_EVENTS = "The tenant's logs are empty."
 
 
 def utc(text: str) -> datetime:
-    """Return the start of a day, or a time with a zone. Raises ValueError."""
+    """Return the start of a day, or a time with a time zone. Raises ValueError."""
     return datetime.fromisoformat(text).replace(tzinfo=UTC) if len(text) == DAY_LENGTH else moment(text)
 
 
 @contextmanager
 def _stored(options: GlobalOptions, path: Path) -> Iterator[Usage]:
-    """Check that the usage file can be written, and yield its content."""
+    """Check the path of the usage file, and yield the content of the file."""
     workspace_of(options.config).refuse_checkout_links(path, "--usage")
     if path.exists():
         check_outputs(options, [OutputFile("--usage", path)])
@@ -58,7 +58,7 @@ def _stored(options: GlobalOptions, path: Path) -> Iterator[Usage]:
 
 
 def _write(path: Path, usage: Usage) -> None:
-    """Write a usage file. What another run has written since this run read the file stays. Raises ReconcilerError."""
+    """Write a usage file. Keep the changes that another run has written in the meantime. Raises ReconcilerError."""
     write_usage(path, merge(read_usage(path), usage))
 
 
@@ -69,10 +69,12 @@ def collect_files(
     period: Period | None,
     console: Console,
 ) -> None:
-    """Add the events of log stream files to a usage file. `period` is a time of which the files have every event.
+    """Add the events in log stream files to a usage file.
+
+    `period` is a period of which the files contain all events.
 
     Raises:
-        ReconcilerError: if a file is damaged, or belongs to another tenant. Nothing is stored then.
+        ReconcilerError: if a file is damaged, or belongs to another tenant. The usage file then stays unchanged.
     """
     with _stored(options, path) as known:
         counter = UsageCounter(OperationTable(operations()), options.now, known.tenant)
@@ -93,7 +95,7 @@ def collect_files(
 
 
 def replace_end(period: Period, now: datetime) -> Period:
-    """Return a period that ends at `now` at the latest, because later events cannot have been seen."""
+    """Return a period that ends at `now` at the latest, because events after `now` cannot have been seen."""
     return Period(period.start, min(period.end, time_text(now)))
 
 
@@ -132,12 +134,12 @@ def collect_scopes(options: GlobalOptions, path: Path, scopes: Iterable[tuple[Us
 def collect_logs(options: GlobalOptions, path: Path, request_options: RequestOptions, console: Console) -> None:
     """Add the new events in the tenant's logs to a usage file.
 
-    What was read is stored even if a later request fails.
+    If a request fails, the events from the earlier requests are still stored.
 
     Raises:
         ReconcilerError: if the logs cannot be read.
     """
-    from reconciler.app.import_grants import open_tenant  # it imports the HTTP client, which files do not need
+    from reconciler.app.import_grants import open_tenant  # this module imports the HTTP client, which files do not need
 
     with (
         _stored(options, path) as known,
@@ -148,7 +150,7 @@ def collect_logs(options: GlobalOptions, path: Path, request_options: RequestOpt
 
 
 class _LogCollection:
-    """Reads the tenant's logs from the checkpoint on, and stores what it has read."""
+    """Reads the tenant's logs, starting at the checkpoint, and stores the uses."""
 
     def __init__(self, known: Usage, path: Path, now: datetime, console: Console) -> None:
         self._known = known
@@ -201,9 +203,9 @@ class _LogCollection:
                 self._store(None)
 
     def _count(self, page: Sequence["Json"]) -> str:
-        """Count the events of a page up to the last one with an id, and return this id.
+        """Count the events of a page up to the last event with an id, and return this id.
 
-        The next page starts after this event, so the events after it are read again.
+        The next page starts after the event with this id, so the next page repeats the uncounted events.
 
         Raises:
             UnreadableError: if no event has an id, or an event has no valid date.
@@ -222,7 +224,7 @@ class _LogCollection:
         return self._checkpoint.log_id
 
     def _store(self, until: datetime | None) -> None:
-        """Store the counted events. The logs were seen until `until`, or until the last event that was read."""
+        """Store the counted events. The logs count as seen until `until`, or until the last event that was read."""
         checkpoint = self._checkpoint
         if checkpoint is None:
             return

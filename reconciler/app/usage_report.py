@@ -107,10 +107,10 @@ def prune_unused(  # noqa: PLR0913 - independent options
 
 
 def _reason_to_keep(spec: GrantSpec, use: str, declared_on: str | None, window: UsageWindow, now: datetime) -> str:
-    """Return why the declaration of an unused grant stays, or an empty text.
+    """Return the reason why the declaration of an unused grant stays, or an empty string.
 
-    `use` describes the use of the grant. `declared_on` is the day of the commit that declared it, or None if it is not
-    known.
+    `use` describes the use of the grant. `declared_on` is the day of the commit that added the declaration, or None if
+    the commit is not known.
     """
     if has_expired(spec, now):
         return "it has expired; keep these lines until the grant is gone"
@@ -124,9 +124,9 @@ def _reason_to_keep(spec: GrantSpec, use: str, declared_on: str | None, window: 
 
 
 def _refuse_other_tenant(usage: Usage, tenant: Tenant, observation: Observation) -> None:
-    """Raise ReconcilerError if a usage file belongs to another tenant, where every grant would look unused.
+    """Raise ReconcilerError if a usage file belongs to another tenant, because every grant would then look unused.
 
-    The events of an Auth0 tenant contain the first label of its canonical domain.
+    The events of an Auth0 tenant contain the first label of the tenant's canonical domain.
     """
     host = tenant.canonical_host
     if host and usage.tenant and tenant.kind is TenantKind.AUTH0 and host.split(".")[0] != usage.tenant:
@@ -146,7 +146,7 @@ def _kept(spec: GrantSpec, why: str) -> Problem:
 
 
 def _split(spec: GrantSpec, others: Sequence[str], tenant: str) -> GrantSplit | None:
-    """Return how the declaration is removed: completely, or only for one of several tenants."""
+    """Return None to remove the declaration completely, or the split that removes the declaration for one tenant."""
     if not others:
         return None
     own = [pattern.text for pattern in spec.tenants[-1]] if spec.tenants else []

@@ -1,7 +1,7 @@
 """Write and read the files of a fleet run: fleet.json, and the result of each tenant.
 
-A result may come from the job of a pull request, so it is hostile until it is checked. It must be a small regular file
-with strict JSON that matches the schema. Links are not followed.
+A result may come from the job of a pull request, so an unchecked result is treated as hostile. A result must be a small
+regular file with strict JSON that matches the schema. Links are not followed.
 """
 
 import os
@@ -29,7 +29,7 @@ MAX_RESULT_BYTES = 20_000_000
 MAX_FILES = 50_000
 """The maximum number of files and folders in all result folders."""
 MAX_LEVELS = 4
-"""The maximum depth of result folders: a download has one folder per artifact."""
+"""The maximum depth of result folders. A download of CI artifacts has one folder per artifact."""
 SUFFIX = ".json"
 
 
@@ -53,14 +53,15 @@ def result_file(folder: Path, tenant: str) -> Path:
 def write_result(path: Path, result: FleetResult, output: Mapping[str, object] | None) -> None:
     """Write the result of a tenant, completely or not at all. Only the owner may read the file.
 
-    `output` is the output of the command with --format json. It is left out if the file would be too large to be read.
+    `output` is the output of the command with --format json. The file does not contain the output if the file would
+    exceed the size limit of `read_results`.
 
     Raises:
         ReconcilerError: if the file cannot be written.
     """
     content = result_json(result)
     text = json_text({**content, "output": output})
-    if len(text) > MAX_RESULT_BYTES:  # json_text writes ASCII
+    if len(text) > MAX_RESULT_BYTES:  # the text is ASCII, so its length is the number of bytes
         text = json_text({**content, "output": None})
     try:
         write_output(path, text.encode(), OWNER_ONLY)
@@ -69,10 +70,10 @@ def write_result(path: Path, result: FleetResult, output: Mapping[str, object] |
 
 
 def read_results(folders: Iterable[Path], fleet_file: Path) -> Iterator[ResultFile]:
-    """Yield every JSON file in the folders and their subfolders once, except `fleet_file`.
+    """Yield every JSON file in the folders and subfolders once, except `fleet_file`.
 
     Raises:
-        ReconcilerError: if a folder cannot be read, or there are too many files.
+        ReconcilerError: if a folder cannot be read, or if the folders contain too many files.
     """
     seen = {os.path.realpath(fleet_file)}
     for count, path in enumerate((path for folder in folders for path in _json_files(folder, 1)), start=1):
@@ -102,7 +103,7 @@ def _json_files(folder: Path, level: int) -> Iterator[Path]:
 
 
 def _read_result(path: Path) -> FleetResult | str:
-    """Return the result in a file, or why the file cannot be used."""
+    """Return the result in a file, or the reason why the file cannot be used."""
     if path.is_symlink():
         return "is a link, which is not followed"
     data = _read_json(path, MAX_RESULT_BYTES, stored.FLEET_RESULT)
@@ -117,7 +118,7 @@ def _read_result(path: Path) -> FleetResult | str:
 
 
 def _with_plan(result: FleetResult, output: Mapping[str, Any]) -> FleetResult | str:
-    """Return the result with its plan, or the reason why its output is not the plan of this result."""
+    """Return the result with its plan, or the reason why the output is not the plan of the result."""
     if not validity_check(stored.load(stored.PLAN))(output):
         return f"has an output that does not match {stored.PLAN}"
     plan = plan_from_json(output)
@@ -132,7 +133,7 @@ def _with_plan(result: FleetResult, output: Mapping[str, Any]) -> FleetResult | 
 
 
 def _read_json(path: Path, max_bytes: int, schema: str) -> Any:  # noqa: ANN401 - JSON that the schema has checked
-    """Return the content of a JSON file that matches a schema, or why the file cannot be used."""
+    """Return the content of a JSON file that matches a schema, or the reason why the file cannot be used."""
     data = read(path, max_bytes)
     if isinstance(data, Problem):
         return f"cannot be used: {data.what}"

@@ -1,4 +1,7 @@
-"""Pure: fleet runs (schemas/fleet.schema.json) and results (schemas/fleet-result.schema.json) as JSON data and back."""
+"""Pure: convert fleet runs and results to JSON data and back.
+
+The schemas are schemas/fleet.schema.json and schemas/fleet-result.schema.json.
+"""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -13,7 +16,7 @@ from reconciler.core.plan_risks import all_risks
 from reconciler.core.problems import Level
 
 MAX_ERRORS, MAX_ERROR_LENGTH = 100, 1900
-"""The maximum number of error lines, and the length from which a line is shortened."""
+"""The maximum number of error lines in a result, and the maximum length of a line. Longer lines are shortened."""
 
 
 def fleet_json(fleet: Fleet) -> Json:
@@ -40,7 +43,7 @@ def fleet_json(fleet: Fleet) -> Json:
 
 
 def fleet_from_json(data: Mapping[str, Any]) -> Fleet:
-    """Return the fleet run in `data`, which must have passed its schema."""
+    """Return the fleet run in `data`. The data must match the schema of fleet runs."""
     return Fleet(
         _inputs_from(data),
         tuple(
@@ -77,7 +80,7 @@ def result_json(result: FleetResult) -> Json:
 
 
 def result_from_json(data: Mapping[str, Any]) -> FleetResult:
-    """Return the result in `data`, which must have passed its schema."""
+    """Return the result in `data`. The data must match the schema of results."""
     names = ("attempt", "wave", "shard", "tenant", "domain", "command", "started_at", "ended_at", "status")
     return FleetResult(
         inputs=_inputs_from(data),
@@ -87,7 +90,7 @@ def result_from_json(data: Mapping[str, Any]) -> FleetResult:
 
 
 def plan_counts(plan: Plan) -> dict[str, int]:
-    """Return the numbers of a plan: changes by action, blocked changes, grants no longer declared, and risks."""
+    """Return the numbers of a plan: changes by action, blocked changes, no longer declared grants, and risks."""
     actions = Counter(action_of(change) for change in plan.changes)
     risks = Counter(risk.level for risk in all_risks(plan))
     return {
@@ -100,7 +103,7 @@ def plan_counts(plan: Plan) -> dict[str, int]:
 
 
 def timestamp(moment: datetime) -> str:
-    """Return a time as text, in UTC. Sorted texts are in the order of their times."""
+    """Format a time in UTC. The alphabetical order of the texts is the order of their times."""
     return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 

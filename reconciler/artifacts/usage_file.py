@@ -1,4 +1,4 @@
-"""Read and write usage files, which store what the logs of a tenant show (schemas/usage.schema.json)."""
+"""Read and write usage files (schemas/usage.schema.json). A usage file stores the use of grants of a tenant."""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -30,7 +30,7 @@ MAX_FILE_BYTES = 200_000_000
 
 
 def read_usage(path: Path) -> Usage:
-    """Return the content of a usage file. A missing file has no content. Raises ReconcilerError."""
+    """Return the content of a usage file. If the file is missing, return an empty record. Raises ReconcilerError."""
     if not path.exists():
         return Usage()
     content = read(path, MAX_FILE_BYTES)
@@ -59,7 +59,7 @@ def _invalid(path: Path, why: str) -> ReconcilerError:
 
 
 def write_usage(path: Path, usage: Usage) -> None:
-    """Write a usage file, completely or not at all. Only the owner may read it. Raises ReconcilerError."""
+    """Write a usage file, completely or not at all. Only the owner may read the file. Raises ReconcilerError."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         write_output(path, json_by_items(_json(usage)).encode(), OWNER_ONLY)

@@ -1,4 +1,4 @@
-"""Read the tenant's logs in the order in which Auth0 stores them, from a checkpoint on."""
+"""Read the tenant's logs in the order in which Auth0 stores events, starting at a checkpoint."""
 
 from typing import Any
 from urllib.parse import quote
@@ -11,19 +11,22 @@ from reconciler.auth0.management import ApiRequest, Management
 
 LOGS = "logs"
 PAGE_SIZE = 100
-"""The maximum of Auth0."""
+"""The maximum number of events that Auth0 returns per page."""
 
 Json = dict[str, Any]
 
 
 class TenantLogs:
-    """Reads log events. 403 means that the token lacks read:logs."""
+    """Reads log events. A response with status 403 means that the token lacks read:logs."""
 
     def __init__(self, management: Management) -> None:
         self._management = management
 
     async def exists(self, log_id: str) -> bool:
-        """Return whether the tenant still has an event. If not, later events may be gone, too. Raises Auth0Error."""
+        """Return whether the tenant still has an event.
+
+        If the event is gone, later events may be gone, too. Raises Auth0Error.
+        """
         try:
             call = ApiRequest("GET", f"{LOGS}/{quote(log_id, safe='')}")
             await self._management.call(call, TenantResponse.require_success)
@@ -39,10 +42,12 @@ class TenantLogs:
         return await self._management.call(ApiRequest("GET", LOGS, query), _events)
 
     async def after(self, log_id: str) -> list[Json]:
-        """Return the next events after an event, in the order of their ids. The list is empty at the end.
+        """Return the next events after an event, in the order of their ids.
+
+        At the end of the logs, return an empty list.
 
         Raises:
-            Auth0Error: if they cannot be read.
+            Auth0Error: if the events cannot be read.
         """
         query = {"from": log_id, "take": str(PAGE_SIZE)}
         return await self._management.call(ApiRequest("GET", LOGS, query), _events)

@@ -1,4 +1,4 @@
-"""`reconciler fleet`: list the tenants of a run with several jobs, and collect the results of the jobs."""
+"""`reconciler fleet`: list the tenants of a run with several CI jobs, and collect the results of the jobs."""
 
 from pathlib import Path
 
@@ -18,7 +18,7 @@ from reconciler.output.fleet import fleet_lines, fleet_report_lines, matrix_jobs
 from reconciler.output.formats import OutputView, render
 
 MAX_GITHUB_JOBS = 256
-"""The maximum number of jobs of a matrix, from
+"""The maximum number of jobs in a matrix of GitHub Actions, from
 https://docs.github.com/en/actions/reference/limits#existing-system-limits."""
 JOB_FORMATS = ("github", "gitlab")
 
@@ -39,7 +39,7 @@ def command() -> None:
 def list_command(
     *, base: str | None, wave: str | None, shards: int | None, run: str | None, output_options: OutputOptions
 ) -> Exit:
-    """List the tenants of a run and why they belong to it, offline. Default: all tenants.
+    """List the tenants of a run with the reasons for their selection, offline. Default: all tenants.
 
     --format json writes fleet.json for `fleet collect`. --format github writes the step outputs any and matrix.
     --format gitlab writes a child pipeline.
@@ -73,12 +73,12 @@ def list_command(
 def collect_command(
     *, fleet_file: Path, folders: tuple[Path, ...], wave: str | None, resume: bool, output_options: OutputOptions
 ) -> Exit:
-    """Report the state of each tenant of a run from the results that its jobs wrote with --result.
+    """Report the state of each tenant of a run from the results that the jobs wrote with --result.
 
-    A tenant without a result, or whose job did not report its end, is unknown. Results of another run, commit or
-    configuration are refused. Of several results, the one of the latest attempt counts.
+    A tenant is unknown if the tenant has no result or the result has no end. Results of another run, commit or
+    configuration are refused. If a tenant has several results, the latest attempt determines the state.
 
-    The exit code is the most severe one of the tenants. It is 3 if a tenant is unknown.
+    The exit code is the most severe exit code of the tenants. An unknown tenant has the exit code 3.
 
     With --resume, the formats text, json, github and gitlab show the tenants that are not done, as in `fleet list`.
     """
@@ -113,7 +113,7 @@ def _check_reports(options: GlobalOptions, output_options: OutputOptions) -> Non
 
 
 def _check_formats(output_options: OutputOptions, *, resume: bool) -> None:
-    """Raise ReconcilerError for a format of tenants without --resume, and for a report in Markdown with it."""
+    """Raise ReconcilerError for a format of `fleet list` without --resume, or for Markdown with --resume."""
     refused = ("markdown",) if resume else JOB_FORMATS
     for name in (output_options.stdout_format, *(file.format for file in output_options.reports)):
         if name in refused:
@@ -122,7 +122,7 @@ def _check_formats(output_options: OutputOptions, *, resume: bool) -> None:
 
 
 def _check_jobs(fleet: Fleet, name: str) -> None:
-    """Raise ReconcilerError if the jobs of a CI service cannot run these tenants."""
+    """Raise ReconcilerError if the jobs of a CI service cannot run the tenants of a fleet run."""
     if name not in JOB_FORMATS:
         return
     for tenant in (each.name for each in fleet.tenants):

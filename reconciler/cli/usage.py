@@ -1,4 +1,4 @@
-"""`reconciler usage`: collect from logs when grants are used, report it, and propose to remove unused grants."""
+"""`reconciler usage`: collect the use of grants from logs, report the use, and propose to remove unused grants."""
 
 import sys
 from collections.abc import Iterable, Iterator
@@ -28,7 +28,7 @@ FILE = click.Path(path_type=Path)
 
 
 def parse_length(text: str) -> timedelta:
-    """Return a duration such as 90d. Raises click.BadParameter."""
+    """Parse a duration such as 90d. Raises click.BadParameter."""
     try:
         return timedelta(seconds=parse_duration(text))
     except OverflowError as error:
@@ -36,7 +36,7 @@ def parse_length(text: str) -> timedelta:
 
 
 def parse_period(text: str) -> Period:
-    """Return the period of `FROM/TO`: two days, of which the last belongs to it, or two times with a zone.
+    """Parse a period `FROM/TO` of two days or two times with a time zone. The period includes the last day.
 
     Raises:
         click.BadParameter: if the text is not a period.
@@ -90,14 +90,14 @@ def command(  # noqa: PLR0913 - one parameter per option
     stdout_format: str,
     request_options: RequestOptions,
 ) -> Exit:
-    """List the grants of a tenant by their last use, the longest unused ones first.
+    """List the grants of a tenant by last use. The grants with the longest time since the last use come first.
 
     The use comes from a usage file that `usage collect` writes. A grant is called unused only if the logs of the whole
-    time were seen. Nothing is written.
+    time were seen. This command writes no files.
     """
     if context.invoked_subcommand:
         return Exit.DONE
-    from reconciler.app.usage_report import make_usage_report  # it imports the HTTP client
+    from reconciler.app.usage_report import make_usage_report  # this module imports the HTTP client
 
     options = current_options().require_one_tenant()
     console = Console(options)
@@ -139,13 +139,13 @@ def collect(
     period: Period | None,
     request_options: RequestOptions,
 ) -> Exit:
-    """Store when grants are used, from the tenant's logs or from files of a log stream.
+    """Store the use of grants from the tenant's logs or from files of a log stream.
 
-    Without FILE, the new events in the tenant's logs are read. This needs the permission read:logs. Auth0 keeps logs
-    for 1 to 30 days, so run it every night.
+    Without FILE, the command reads the new events in the tenant's logs and needs the permission read:logs. Auth0 keeps
+    logs for 1 to 30 days, so run the command every night.
 
-    FILE has JSON lines from a log stream (Amazon S3 or EventBridge, Datadog, webhooks), plain or with gzip. `-` is
-    standard input.
+    FILE contains JSON lines from a log stream (Amazon S3 or EventBridge, Datadog, webhooks), plain or compressed with
+    gzip. `-` is standard input.
     """
     options = current_options().require_one_tenant()
     console = Console(options)
@@ -162,7 +162,7 @@ def collect(
 
 
 def _opened(files: Iterable[str]) -> Iterator[tuple[str, BufferedReader]]:
-    """Open the files one after the other. Raises ReconcilerError."""
+    """Open one file after the other. Raises ReconcilerError."""
     for each in files:
         if each == STDIN:
             yield "standard input", cast("BufferedReader", sys.stdin.buffer)
@@ -197,8 +197,8 @@ def prune(
 ) -> Exit:
     """Remove unused grants from the grant files, so that a pull request proposes the removal.
 
-    Only the files change, and comments and layout stay. The tenant is not changed. A grant stays if it is not known
-    whether it was used, or if its declaration is newer than the time.
+    Only the files change, and comments and layout stay. The tenant is not changed. A grant stays if the use is not
+    known, or if the declaration is newer than the time.
     """
     from reconciler.app.usage_report import prune_unused
 

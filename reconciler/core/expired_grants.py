@@ -1,7 +1,7 @@
-"""Pure: decide what a plan does with grants that have expired, and find changed ends and grants without an end.
+"""Pure: decide what a plan does with expired grants, and find changed ends and missing ends of grants.
 
 The risk rule `temporary-access` requires an end (`expires`) for grants with critical scopes. The rule is evaluated only
-if an item of `policy.rules` names it, because most tenants have permanent critical grants.
+if an item of `policy.rules` names the rule, because most tenants have permanent critical grants.
 """
 
 from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
@@ -25,13 +25,13 @@ from reconciler.core.spec import GrantSpec
 
 @dataclass(frozen=True, slots=True)
 class UnresolvedExpiry:
-    """An expired declaration with a name that the tenant does not have.
+    """An expired declaration with the name of an application or API that the tenant does not have.
 
     Attributes:
         spec: The declaration.
-        problems: The names that the tenant does not have.
-        candidates: The undeclared grants of the tenant that this declaration may mean, if the application or API was
-            renamed. Without candidates, the grant is gone.
+        problems: One problem for each name that the tenant does not have.
+        candidates: The keys of undeclared grants that may be the declared grant after a rename of the application
+            or API. Without candidates, the tenant no longer has the grant.
     """
 
     spec: GrantSpec
@@ -42,10 +42,10 @@ class UnresolvedExpiry:
 def resolve_expired(
     specs: Iterable[GrantSpec], desired: Iterable[DesiredGrant], directory: Directory
 ) -> tuple[Mapping[Key, GrantSpec], tuple[UnresolvedExpiry, ...], tuple[Problem, ...]]:
-    """Return the expired declarations by key, those with names that the tenant does not have, and the problems.
+    """Return the resolved expired declarations by key, the unresolved declarations, and the problems.
 
-    A missing name is not a problem here, because a grant is usually gone with its application. A grant that the files
-    also declare without an end in the past is an error.
+    A missing name is not a problem here, because a grant is usually deleted together with its application. If the files
+    declare the same grant a second time without a past end, the result contains an error.
     """
     specs = tuple(specs)
     found, problems = resolve(specs, directory)
@@ -67,7 +67,9 @@ def find_candidates(
     protection: ProtectionRules,
     directory: Directory,
 ) -> tuple[UnresolvedExpiry, ...]:
-    """Return the declarations with their candidates: the undeclared grants that equal them in all known parts.
+    """Return the declarations with their candidates.
+
+    A candidate is an undeclared grant that equals the declaration in all known parts of the key.
 
     reconciler's own grant is never a candidate.
     """
@@ -83,7 +85,7 @@ def find_candidates(
 
 
 def _may_be(spec: GrantSpec, key: Key, directory: Directory) -> bool:
-    """Return whether a grant may be the declared one, under other names than the declaration has."""
+    """Return whether a grant equals a declaration in all parts of the key that can be resolved."""
     clients = directory.client_ids_by_name.get(spec.client, ()) if spec.client else (spec.client_id,)
     audiences = directory.identifiers_by_name.get(spec.api, ()) if spec.api else (spec.audience,)
     return (
@@ -113,10 +115,10 @@ def unresolved_warnings(unresolved: Iterable[UnresolvedExpiry], directory: Direc
 def reason_to_keep_expired(
     observed: ObservedGrant, spec: GrantSpec, protection: ProtectionRules, directory: Directory
 ) -> tuple[Reason, str] | None:
-    """Return the reason why an expired grant is not deleted, with a detail, or None.
+    """Return the reason why an expired grant is not deleted, with a detail. Return None if the grant is deleted.
 
     Third parties choose their own names. The grant of a third party is therefore deleted only if the file or `manage`
-    contains its client id.
+    contains the client id of the application.
     """
     if why := protection.reason(observed.key, observed, directory):
         return why
@@ -132,7 +134,7 @@ def reason_to_keep_expired(
 def expired_grant_warnings(
     expired: Mapping[Key, GrantSpec], observed: Container[Key], left_alone: Iterable[LeftAlone]
 ) -> Iterator[Problem]:
-    """Yield a warning for each expired grant that is gone, so that its lines can be removed, or that stays."""
+    """Yield a warning for each expired grant that the tenant no longer has, or that the plan does not delete."""
     kept = {each.observed.key: each.detail if each.reason is Reason.EXPIRED else each.why for each in left_alone}
     for key, spec in expired.items():
         when = expiry_text(spec.expires)
@@ -146,7 +148,7 @@ def expired_grant_warnings(
 
 
 def find_expiry_changes(desired: Iterable[DesiredGrant], base: Mapping[Key, DesiredGrant]) -> tuple[ExpiryChange, ...]:
-    """Return the declared grants whose end differs from the end that the files at the base declare."""
+    """Return the changed ends of the declared grants, compared with the files at the base."""
     return tuple(
         ExpiryChange(each.key, each.spec.source_of("expires"), base[each.key].spec.expires, each.spec.expires)
         for each in desired
@@ -156,9 +158,9 @@ def find_expiry_changes(desired: Iterable[DesiredGrant], base: Mapping[Key, Desi
 
 @dataclass(frozen=True, slots=True)
 class LongAccess:
-    """The grants with critical scopes whose end the policy does not accept.
+    """The grants with critical scopes and an end that violates the policy, or without an end.
 
-    `risks` has their risk by key. `extended` has the keys of the grants whose end changed since the base.
+    `risks` contains the risk of each grant by key. `extended` contains the keys of the grants with a changed end.
     """
 
     risks: Mapping[Key, Risk]
@@ -174,16 +176,16 @@ class LongAccess:
     def extensions(
         self, desired: Iterable[DesiredGrant], changes: Iterable[Change], observed: Iterable[ObservedGrant]
     ) -> Iterator[Update]:
-        """Yield an empty update for each grant of which only the end changed.
+        """Yield an empty update for each grant with a risk and no change except the changed end.
 
-        Auth0 does not store the end, so the plan has no change that a policy could block.
+        Auth0 does not store the end of a grant, so the plan has no other change that a policy could block.
         """
         concerned = (self.extended & self.risks.keys()) - {change.key for change in changes}
         before = index_by_key(observed)
         return (Update(before[each.key], each, ()) for each in desired if each.key in concerned & before.keys())
 
     def warnings(self, desired: Iterable[DesiredGrant], plan: Plan) -> Iterator[Problem]:
-        """Yield a warning at the line of each grant, unless the plan already shows the risk."""
+        """Yield a warning at the line of each grant with a risk. Skip a grant if the plan already shows the risk."""
         for each in desired:
             risk = self.risks.get(each.key)
             if risk and risk not in plan.risks.get(each.key, ()):
@@ -199,7 +201,7 @@ def find_long_access(
     directory: Directory,
     now: datetime,
 ) -> LongAccess:
-    """Return the declared grants with critical scopes whose end the policy does not accept."""
+    """Return the declared grants with critical scopes whose end violates the policy, or that have no end."""
     if not any(rule.rule == TEMPORARY_ACCESS for rule in policy.all_rules):
         return LongAccess({}, frozenset())
     found = ((each.key, _risk(each, policy, directory, now)) for each in desired if critical_scopes(each.grant))

@@ -1,6 +1,7 @@
-"""Pure: the end of a grant (`expires` in grant files), the grants whose end has passed, and warnings about ends.
+"""Pure: the end of a grant (`expires` in grant files), expired grants, and warnings about ends.
 
-A day means that the grant is valid through this day in UTC. A time with a zone means that moment.
+A date such as `2027-03-31` means that the grant is valid until the end of that day in UTC. A time with a time zone is
+the exact end of the grant.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -19,15 +20,18 @@ _DAY = (
 )
 _HOUR, _SIXTY = "(?:[01][0-9]|2[0-3])", "[0-5][0-9]"
 EXPIRES_PATTERN = f"^{_DAY}(?:T{_HOUR}:{_SIXTY}(?::{_SIXTY})?(?:Z|[+-]{_HOUR}:{_SIXTY}))?(?![\\s\\S])"
-"""Matches the days and times of the years 2000 to 2999 (ISO 8601). Days that do not exist do not match."""
+"""A regular expression for the dates and times of the years 2000 to 2999 (ISO 8601).
+
+It rejects dates that do not exist.
+"""
 TEMPORARY_ACCESS = "temporary-access"
 TEMPORARY_ACCESS_MEANING = (
     "critical scopes without an end, or with an end after max_days (needs an item in policy.rules)"
 )
-"""The risk rule about ends. `core/temporary_access.py` evaluates it."""
+"""The description of the risk rule `temporary-access`. `core/expired_grants.py` evaluates the rule."""
 DEFAULT_WARN_BEFORE = timedelta(days=14)
 DURATION_UNITS: Mapping[str, str] = {"h": "hours", "d": "days", "w": "weeks"}
-"""The units of `warn_before`, with their names in `timedelta`."""
+"""The units of `warn_before`, with the name of each unit in `timedelta`."""
 _ONE_DAY = timedelta(days=1)
 _ONE_HOUR = timedelta(hours=1)
 _DAY_LENGTH = len("2027-03-31")
@@ -35,7 +39,10 @@ _DAY_LENGTH = len("2027-03-31")
 
 @dataclass(frozen=True, slots=True)
 class ExpiryChange:
-    """A change of the end of a grant in the files since the base. An empty text means no end."""
+    """A change of a grant's end (`expires`) in the files since the base.
+
+    An empty string means that the grant has no end.
+    """
 
     key: Key
     source: Source
@@ -43,7 +50,7 @@ class ExpiryChange:
     after: str
 
     def __str__(self) -> str:
-        """Return `expires 2027-03-31, was 2026-12-31`."""
+        """Return a text such as `expires 2027-03-31, was 2026-12-31`."""
         if not self.after:
             return f"no longer expires, was {expiry_text(self.before)}"
         was = f"was {expiry_text(self.before)}" if self.before else "had no end"
@@ -51,14 +58,14 @@ class ExpiryChange:
 
 
 def end_of(expires: str) -> datetime:
-    """Return the first moment without the grant. `expires` must match EXPIRES_PATTERN."""
+    """Return the first moment at which the grant is no longer valid. `expires` must match EXPIRES_PATTERN."""
     if _is_day(expires):
         return datetime.combine(date.fromisoformat(expires) + _ONE_DAY, datetime.min.time(), UTC)
     return datetime.fromisoformat(expires).astimezone(UTC)
 
 
 def expiry_text(expires: str) -> str:
-    """Return the end of a grant for people: `2027-03-31` or `2027-03-31 16:00 UTC`."""
+    """Format the end of a grant for people, such as `2027-03-31` or `2027-03-31 16:00 UTC`."""
     if _is_day(expires):
         return expires
     end = end_of(expires)
@@ -71,9 +78,9 @@ def has_expired(spec: GrantSpec, now: datetime) -> bool:
 
 
 def split_expired(specs: Iterable[GrantSpec], now: datetime) -> tuple[tuple[GrantSpec, ...], tuple[GrantSpec, ...]]:
-    """Return the specs that are valid at the time `now`, and those that have expired.
+    """Return the specs that are valid at the time `now`, and the expired specs.
 
-    Expired specs have no organizations, because the organizations may no longer exist.
+    The returned expired specs have no organizations, because the organizations may no longer exist.
     """
     valid: list[GrantSpec] = []
     expired: list[GrantSpec] = []
@@ -86,12 +93,15 @@ def split_expired(specs: Iterable[GrantSpec], now: datetime) -> tuple[tuple[Gran
 
 
 def ends_later(expires: str, other: str) -> bool:
-    """Return whether the first end is later than the second. An empty text means no end."""
+    """Return whether the end `expires` is later than the end `other`. An empty string means no end."""
     return bool(other) and (not expires or end_of(expires) > end_of(other))
 
 
 def ends_within(expires: str, now: datetime, days: int | None) -> bool:
-    """Return whether a grant has an end that is at most `days` after `now`. None means any end."""
+    """Return whether a grant has an end that is at most `days` after `now`.
+
+    With None for `days`, any end is accepted.
+    """
     if not expires or days is None:
         return bool(expires)
     latest = now + timedelta(days=days)
@@ -101,7 +111,10 @@ def ends_within(expires: str, now: datetime, days: int | None) -> bool:
 
 
 def expiry_warnings(specs: Iterable[GrantSpec], now: datetime, warn_before: timedelta) -> Iterator[Problem]:
-    """Yield a warning for each grant that expires within `warn_before`, at its line. A time of 0 means no warnings."""
+    """Yield a warning at the line of each grant that expires within `warn_before`.
+
+    With a `warn_before` of 0, yield nothing.
+    """
     for spec in specs if warn_before else ():
         if spec.expires and not has_expired(spec, now) and _warning_start(spec.expires, warn_before) <= now:
             what = f"this grant expires {expiry_text(spec.expires)}, {_time_left(spec.expires, now)}"
@@ -110,7 +123,7 @@ def expiry_warnings(specs: Iterable[GrantSpec], now: datetime, warn_before: time
 
 
 def expired_warnings(specs: Iterable[GrantSpec], now: datetime) -> Iterator[Problem]:
-    """Yield a warning for each expired grant, at its line. Whether the tenant still has the grant is not known."""
+    """Yield a warning at the line of each expired grant. The warning does not depend on the grants in the tenant."""
     for spec in specs:
         if has_expired(spec, now):
             what = f"this grant expired {expiry_text(spec.expires)}, so apply deletes it"
@@ -123,7 +136,10 @@ def _is_day(expires: str) -> bool:
 
 
 def _warning_start(expires: str, warn_before: timedelta) -> datetime:
-    """Return the time of the first warning. For a day, it is counted from the start of the day."""
+    """Return the time from which a grant gets a warning.
+
+    `warn_before` is subtracted from the time of the end, or from the start of the day if the end is a date.
+    """
     return end_of(expires) - (_ONE_DAY if _is_day(expires) else timedelta()) - warn_before
 
 

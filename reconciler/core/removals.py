@@ -1,4 +1,4 @@
-"""Pure: find removed grants, which an earlier commit declared and the files no longer declare."""
+"""Pure: find removed grants. An earlier commit declared a removed grant, and the files no longer declare the grant."""
 
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
@@ -29,7 +29,7 @@ MAX_NAMED = 5
 
 @dataclass(frozen=True, slots=True)
 class Commit:
-    """A commit: the whole hash, the day in UTC (YYYY-MM-DD), the name of the author, and the subject."""
+    """A commit: the full hash, the day in UTC (YYYY-MM-DD), the name of the author, and the subject."""
 
     hash: str
     day: str
@@ -38,7 +38,7 @@ class Commit:
 
     @property
     def short_hash(self) -> str:
-        """The first characters of the commit hash, for people."""
+        """The first characters of the commit hash, for output."""
         return self.hash[:SHORT_HASH]
 
     def __str__(self) -> str:
@@ -47,7 +47,7 @@ class Commit:
 
 
 class DeclaredKey(NamedTuple):
-    """The part of a declaration that identifies the grant. Names and variables have the spelling of the file."""
+    """The identity of a grant in a declaration. Names and variables have the spelling of the file."""
 
     client: str | None
     client_id: str | None
@@ -77,7 +77,7 @@ Declarations = Mapping[DeclaredKey, int]
 
 @dataclass(frozen=True, slots=True)
 class FileVersion:
-    """A file after a commit.
+    """The content of a file after a commit.
 
     `declares` is None if the file could not be read, and empty if the commit deleted the file.
     """
@@ -100,12 +100,12 @@ class Removal:
 
     Attributes:
         spec: The declaration for a tenant, with only the identity and the source of the grant.
-        removed_by: The commit that removed the declaration, or None if the removal is uncommitted or the commit is not
-            known.
+        removed_by: The commit that removed the declaration, or None if it is uncommitted or not known.
         declared_by: The commit that added the declaration, or None if the commit is not known.
-        is_from_history: Whether the history shows the removal, which is then uncommitted if `removed_by` is None.
+        is_from_history: Whether the history shows the removal. Such a removal without `removed_by` is uncommitted.
         commit: The id of the commit in the source, or an empty string if the commit is not known.
-        history, group: The history in which the removal was found, and the declarations of the grant there.
+        history: The history that shows the removal.
+        group: The declarations of the grant in `history`.
     """
 
     spec: GrantSpec
@@ -118,7 +118,7 @@ class Removal:
 
     @property
     def path(self) -> str:
-        """The path of the file, without the revision. `spec.file` has the form `path in revision`."""
+        """The path of the file without the revision. `spec.file` has the form `path in revision`."""
         path, separator, _ = self.spec.file.rpartition(" in ")
         return path if separator else self.spec.file
 
@@ -147,16 +147,16 @@ class NoLongerDeclared:
         return self.observed.key
 
 
-_Place = tuple[str, int, Commit | None]
-"""A file, a line, and the commit of this version. None means the files before the first commit in the list."""
+_DeclarationLine = tuple[str, int, Commit | None]
+"""The file, the line and the commit of a declaration. None means the files before the first commit of the history."""
 
 
 @dataclass(slots=True)
 class _Presence:
-    """Where a grant is declared at a point of the history, and the commits of the last addition and removal."""
+    """The declarations of a grant after a commit, and the commits of the last addition and removal."""
 
-    places: dict[str, _Place] = field(default_factory=dict)  # by path, in the order of the changes
-    last: _Place = ("", 0, None)
+    lines: dict[str, _DeclarationLine] = field(default_factory=dict)  # by path, in the order of the changes
+    last_line: _DeclarationLine = ("", 0, None)
     declared_by: Commit | None = None
     removed_by: Commit | None = None
 
@@ -169,9 +169,9 @@ class DeclaredHistory:
     """The grants that the commits of a history declare. The oldest commit comes first.
 
     A declaration may have variables and a list of tenants. Several declarations may therefore identify the same grant
-    of a tenant. The declarations of the same grant form a group. The history of a group of declarations does not depend
-    on the tenant. `presences` therefore walks through the history once for all tenants, and again only for groups that
-    no earlier tenant has.
+    of a tenant. The declarations of the same grant form a group. The history of a group does not depend on the tenant.
+    `presences` therefore walks through the history once for all tenants. A second walk is necessary only for groups
+    that no earlier tenant has.
     """
 
     def __init__(self, steps: Iterable[HistoryStep] = ()) -> None:
@@ -190,14 +190,14 @@ class DeclaredHistory:
         return {own: (tuple(keys), found[tuple(keys)]) for own, keys in groups.items()}
 
     def presences_of(self, groups: Iterable["Group"]) -> Mapping["Group", "_Presence"]:
-        """Return the presence of each group. Each declaration must be in at most one group."""
+        """Return the presence of each group. A declaration must not be in several groups."""
         new = {group for group in groups if group not in self._presences}
         if new:
             self._presences |= self._walk(new)
         return self._presences
 
     def _walk(self, groups: Collection[Group]) -> dict[Group, "_Presence"]:
-        """Walk through the history, and return the presence of each group."""
+        """Walk through the history and return the presence of each group."""
         by_key = {key: group for group in groups for key in group}
         current: dict[str, Mapping[Group, int]] = {}
         presences: dict[Group, _Presence] = {}
@@ -211,9 +211,8 @@ class DeclaredHistory:
                         declares.setdefault(group, line)
                 _move(presences, current.get(version.path, {}), declares, version.path, step.commit)
                 current[version.path] = declares
-            for (
-                version
-            ) in step.versions:  # a grant stays declared if its declaration moves to another file in the same commit
+            # A grant stays declared if its declaration moves to another file in the same commit.
+            for version in step.versions:
                 for group in current.get(version.path, {}):
                     presences[group].removed_by = None
         return presences
@@ -234,15 +233,16 @@ def find_removals(history: DeclaredHistory, declared: Iterable[GrantSpec], targe
 def find_first_commits(
     history: DeclaredHistory, declared: Iterable[GrantSpec], target: TargetTenant
 ) -> Mapping[Source, Commit]:
-    """Return the first commit of the uninterrupted declaration of each grant in `declared`, by source.
+    """Return the commit that added each declaration in `declared`, by the source of the declaration.
 
-    The result lacks uncommitted declarations, and declarations from before the history.
+    If a declaration was removed and added again, the result has the last commit that added the declaration. The result
+    lacks uncommitted declarations, and declarations from before the history.
     """
     presences = history.presences(target)
     found: dict[Source, Commit] = {}
     for spec in declared:
         _, presence = presences.get(DeclaredKey.of(spec)._replace(tenants=()), ((), _Presence()))
-        if presence.places and presence.declared_by:
+        if presence.lines and presence.declared_by:
             found[spec.source] = presence.declared_by
     return found
 
@@ -270,25 +270,24 @@ def _move(
     for key in before:
         if key not in after:
             presence = presences[key]
-            removed = presence.places.pop(path)
-            if not presence.places:
-                presence.last, presence.removed_by = removed, commit
+            removed = presence.lines.pop(path)
+            if not presence.lines:
+                presence.last_line, presence.removed_by = removed, commit
     for key, line in after.items():
         presence = presences.setdefault(key, _Presence())
-        if (
-            not presence.places and presence.removed_by != commit
-        ):  # the declaration did not move between files in this commit
+        # A declaration that moved between files in this commit keeps its earlier commit.
+        if not presence.lines and presence.removed_by != commit:
             presence.declared_by = commit
-        presence.places.pop(path, None)  # so that the path is now the last one
-        presence.places[path] = (path, line, commit)
+        presence.lines.pop(path, None)  # so that this path becomes the last key
+        presence.lines[path] = (path, line, commit)
 
 
 def _removal(key: DeclaredKey, history: DeclaredHistory, group: Group, presence: _Presence) -> Removal:
-    path, line, commit = list(presence.places.values())[-1] if presence.places else presence.last
+    path, line, commit = list(presence.lines.values())[-1] if presence.lines else presence.last_line
     at = f" in {commit.short_hash}" if commit else ""
     return Removal(
         _spec(key, f"{path}{at}", line),
-        None if presence.places else presence.removed_by,
+        None if presence.lines else presence.removed_by,
         presence.declared_by,
         is_from_history=True,
         commit=commit.hash if commit else "",
@@ -314,14 +313,14 @@ def _spec(key: DeclaredKey, file: str, line: int) -> GrantSpec:
 
 @dataclass(frozen=True, slots=True)
 class ResolvedRemovals:
-    """The resolved removals by key, and the removals whose names do not identify exactly one application and API."""
+    """The removals of grants by key, and the removals that do not match exactly one application and API."""
 
     by_key: Mapping[Key, Removal]
     unresolved: tuple[Removal, ...]
 
 
 def resolve_removals(removals: Iterable[Removal], directory: Directory) -> ResolvedRemovals:
-    """Find the keys of the removed grants. Declarations of the same grant become one removal."""
+    """Find the keys of the removed grants. Combine the removals of the same grant."""
     found: dict[Key, list[Removal]] = {}
     unresolved: list[Removal] = []
     for removal in removals:
@@ -339,10 +338,10 @@ def _combined_removal(removals: Sequence[Removal]) -> Removal:
 
 
 def find_moves(removed: Iterable[DesiredGrant], added: Iterable[DesiredGrant]) -> Mapping[Key, Key]:
-    """Return the old and new key of each removed grant whose declaration now has another key.
+    """Return the old key and the new key of each removed grant whose declaration now has another key.
 
     A declaration moved if exactly one removed grant and one added grant of a file differ in a single part of the key.
-    The parts are the application, the API and the subject type.
+    The parts of the key are the application, the API and the subject type.
     """
     by_form: dict[tuple[object, ...], list[Key]] = {}
     for each in added:
@@ -359,7 +358,7 @@ def find_moves(removed: Iterable[DesiredGrant], added: Iterable[DesiredGrant]) -
 
 
 def _forms(key: Key, file: str) -> Iterator[tuple[object, ...]]:
-    """Yield the file and the key of a grant three times, each time without another part of the key."""
+    """Yield the file and the key of a grant three times. Each time, another part of the key is missing."""
     holder = (key.client_id, key.default_for)
     yield file, "holder", key.audience, key.subject_type
     yield file, holder, "audience", key.subject_type
@@ -367,7 +366,7 @@ def _forms(key: Key, file: str) -> Iterator[tuple[object, ...]]:
 
 
 def earlier_source(source: Source) -> str:
-    """Return `file:line in revision` for a source whose file name has the form `file in revision`."""
+    """Return `file:line in revision` for a source with a file name of the form `file in revision`."""
     file, separator, revision = source.file.rpartition(" in ")
     return f"{file}:{source.line} in {revision}" if separator else f"{source.file}:{source.line}"
 
@@ -382,7 +381,7 @@ def unread_versions_note(unread: Sequence[str]) -> Iterator[str]:
 
 
 def unresolved_note(unresolved: Sequence[Removal]) -> Iterator[str]:
-    """Yield a note if the tenant does not have exactly one application and API with the names in a removal."""
+    """Yield a note about removals that do not match exactly one application and API of the tenant."""
     if unresolved:
         labels = [
             f"{each.spec.client or each.spec.client_id or each.spec.default_for} -> "

@@ -1,6 +1,8 @@
-"""Pure: the grants that the user selects with PATHs, --client and --api. Other grants are neither planned nor listed.
+"""Pure: the grants that the user selects with PATHs, --client and --api.
 
-A declared grant that is not selected still counts as declared, so `--prune` never deletes it.
+Other grants are neither planned nor listed.
+
+`--prune` never deletes a declared grant that is not selected.
 """
 
 import posixpath
@@ -21,7 +23,7 @@ from reconciler.errors import ReconcilerError
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GrantSelection:
-    """The selected grants. Without values, all grants are selected.
+    """The selection of grants by the user. Without values, all grants are selected.
 
     A grant is selected if it matches one of `files`, one of `clients` and one of `apis`. Empty fields match all grants.
 
@@ -29,8 +31,8 @@ class GrantSelection:
         files: Grant files or folders, relative to `folder`.
         clients: Patterns for the name or the client id of the application.
         apis: Patterns for the name or the identifier of the API.
-        folder: The grant folder, as the sources of the grants name it, or "" without `files`. In a plan that an earlier
-            version saved, it is "", and `files` are relative to the folder in which the plan was made.
+        folder: The grant folder as in the sources of the grants, or "" without `files`. In a plan from an earlier
+            version, `folder` is "", and `files` are relative to the current folder of that run.
     """
 
     files: tuple[str, ...] = ()
@@ -39,7 +41,7 @@ class GrantSelection:
     folder: str = ""
 
     def __bool__(self) -> bool:
-        """Return whether the selection leaves out grants."""
+        """Return whether the selection excludes grants."""
         return bool(self.files or self.clients or self.apis)
 
     def __str__(self) -> str:
@@ -49,13 +51,13 @@ class GrantSelection:
 
     @property
     def paths(self) -> tuple[str, ...]:
-        """The files and folders, as the sources of the grants name them."""
+        """The files and folders with the grant folder in front, as in the sources of the grants."""
         start = "" if self.folder in {"", posixpath.curdir} else f"{self.folder.rstrip('/')}/"
         return tuple(f"{start}{each}" for each in self.files)
 
     @property
     def is_inside(self) -> bool:
-        """Whether no file is outside the grant folder, and every file is named in the shortest form."""
+        """Whether all files are inside the grant folder and all paths have the shortest form."""
         return all(
             each == posixpath.normpath(each) and each.split("/")[0] not in {"", posixpath.curdir, posixpath.pardir}
             for each in self.files
@@ -63,7 +65,7 @@ class GrantSelection:
 
     @property
     def patterns(self) -> tuple[Pattern, ...]:
-        """The patterns of the selection. They decide which names of the tenant must be read."""
+        """The patterns of the selection. They decide which names reconciler must read from the tenant."""
         return (
             *(Pattern(client=each) for each in self.clients),
             *(Pattern(api=each) for each in self.apis),
@@ -76,7 +78,10 @@ class GrantSelection:
         return _both(_any(self.clients, _client_values(spec, directory)), _any(self.apis, _api_values(spec, directory)))
 
     def matches_grant(self, key: Key, file: str | None, directory: Directory) -> Match:
-        """Return whether a grant of the tenant is selected. `file` is the file that declared it earlier, or None."""
+        """Return whether a grant of the tenant is selected.
+
+        `file` is the file that declared the grant earlier, or None.
+        """
         if self.files and (file is None or not self._has_file(file)):
             return Match.NO
         clients = (value_of("client", key, directory), value_of("client_id", key, directory))
@@ -99,9 +104,9 @@ class SelectionResult:
 
     Attributes:
         selection: The selection.
-        selected: The number of selected grants: the declared ones and the undeclared ones of the tenant.
+        selected: The number of selected grants: declared grants, and undeclared grants of the tenant.
         others: The number of declared grants that are not selected.
-        unmatched: Messages about values of the selection that match no grant.
+        unmatched: One message for each value of the selection that matches no grant.
     """
 
     selection: GrantSelection
@@ -116,7 +121,7 @@ class SelectionResult:
 
 
 def refuse_empty_selection(results: Iterable[SelectionResult | None]) -> None:
-    """Raise ReconcilerError if the selection selects no grant of any tenant. It is probably misspelled."""
+    """Raise ReconcilerError if the selection selects no grant of any tenant. The selection is probably misspelled."""
     found = [each for each in results if each]
     if found and all(each.is_empty for each in found):
         messages = dict.fromkeys(message for each in found for message in each.unmatched)
@@ -125,9 +130,9 @@ def refuse_empty_selection(results: Iterable[SelectionResult | None]) -> None:
 
 @dataclass(frozen=True, slots=True)
 class SplitSpecs:
-    """The specs of a tenant: the selected ones, the others, and problems of specs that may be selected.
+    """The selected specs of a tenant, the other specs, and problems of specs that may be selected.
 
-    `of_all_tenants` has the specs of all tenants, with their variables.
+    `of_all_tenants` contains the specs of all tenants, with their variables.
     """
 
     selection: GrantSelection
@@ -143,9 +148,11 @@ def split_specs(
     directory: Directory,
     of_all_tenants: tuple[GrantSpec, ...] = (),
 ) -> SplitSpecs:
-    """Split the specs of a tenant into selected ones and others. A spec that may be selected is a problem at its line.
+    """Split the specs of a tenant into selected specs and other specs.
 
-    `of_all_tenants` has the specs of all tenants. Messages name those that are declared for other tenants only.
+    If a missing name makes the selection of a spec uncertain, the result has a problem at the line of the spec.
+
+    `of_all_tenants` contains the specs of all tenants. Messages use them to report grants of other tenants.
     """
     if not selection:
         return SplitSpecs(selection, tuple(specs))
@@ -160,7 +167,7 @@ def split_specs(
         )
         for spec in by_match[Match.UNKNOWN]
     )
-    others = tuple(spec._replace(organizations=None) for spec in by_match[Match.NO])  # only their keys matter
+    others = tuple(spec._replace(organizations=None) for spec in by_match[Match.NO])  # only the keys matter
     return SplitSpecs(selection, tuple(by_match[Match.YES]), others, problems, of_all_tenants)
 
 
@@ -170,9 +177,9 @@ class ChosenGrants:
 
     Attributes:
         grants: The selected grants.
-        others: The number of grants that the files declare and that are not selected.
-        result: The selection with its numbers, or None if all grants are selected.
-        notes: Notes about values that select nothing, and about grants that may be selected.
+        others: The number of declared grants in the tenant that are not selected.
+        result: The effect of the selection, or None if all grants are selected.
+        notes: Notes about values that select no grant, and about grants that may be selected.
     """
 
     grants: tuple[ObservedGrant, ...]
@@ -184,10 +191,10 @@ class ChosenGrants:
 def check_others(
     split: SplitSpecs, selected: Iterable[DesiredGrant], directory: Directory, *, deletes: bool
 ) -> tuple[Problem, ...]:
-    """Return the problems of declared grants that are not selected but concern the selected ones.
+    """Return problems of declared grants that are not selected but may affect selected grants.
 
-    A selected grant that another file also declares is a problem. With `deletes`, each declaration whose names the
-    tenant does not have is one, too: it may declare a grant that would be deleted.
+    A selected grant is a problem if another file also declares the grant. With `deletes`, a declaration with names that
+    the tenant does not have is a problem, too. Such a declaration may keep a grant that the plan would delete.
     """
     if not split.selection:
         return ()
@@ -204,13 +211,13 @@ def select_grants(
     files: Mapping[Key, str],
     directory: Directory,
 ) -> ChosenGrants:
-    """Select grants of a tenant: those that are declared and selected, and matching ones that no file declares.
+    """Select grants of a tenant: the selected declared grants, and the undeclared grants that match the selection.
 
     Args:
         grants: All grants of the tenant.
         desired: The selected declared grants.
         split: The specs of the tenant.
-        files: The files that declared grants earlier, by key.
+        files: The file that declared a grant earlier, by the key of the grant.
         directory: The names and ids of the tenant.
     """
     selection = split.selection
@@ -240,7 +247,7 @@ def select_grants(
 
 
 def _unmatched_values(split: SplitSpecs, grants: Iterable[ObservedGrant], directory: Directory) -> Iterator[str]:
-    """Yield a message for each value of the selection that certainly matches no declared and no undeclared grant."""
+    """Yield a message for each value of the selection that certainly matches no declared or undeclared grant."""
     selection, specs, keys = split.selection, (*split.selected, *split.others), [each.key for each in grants]
     names: dict[str, set[str]] = {
         "client": {each.client for each in specs if each.client} | set(directory.client_ids_by_name),
@@ -261,7 +268,7 @@ def _unmatched_values(split: SplitSpecs, grants: Iterable[ObservedGrant], direct
 
 
 def _where_declared(specs: Iterable[GrantSpec]) -> str:
-    """Return where the first spec that is limited to some tenants is declared, and for which tenants, or ""."""
+    """Return the position and the tenants of the first spec that is declared for certain tenants only, or ""."""
     limited = [each for each in specs if each.tenants]
     if not limited:
         return ""
@@ -272,7 +279,7 @@ def _where_declared(specs: Iterable[GrantSpec]) -> str:
 
 
 def _client_values(spec: GrantSpec, directory: Directory) -> tuple[Value, ...]:
-    """Return the name and the ids of a declared application."""
+    """Return the name and the ids of the application in a declaration."""
     is_known = directory.applications is not None
     if spec.client is not None:
         return (spec.client, *(directory.client_ids_by_name.get(spec.client, ()) if is_known else (Unread.VALUE,)))
@@ -283,7 +290,7 @@ def _client_values(spec: GrantSpec, directory: Directory) -> tuple[Value, ...]:
 
 
 def _api_values(spec: GrantSpec, directory: Directory) -> tuple[Value, ...]:
-    """Return the name and the identifiers of a declared API."""
+    """Return the name and the identifiers of the API in a declaration."""
     is_known = directory.apis is not None
     if spec.api is not None:
         return (spec.api, *(directory.identifiers_by_name.get(spec.api, ()) if is_known else (Unread.VALUE,)))

@@ -1,7 +1,7 @@
 """Pure: how long access tokens stay valid after a grant loses access.
 
-Auth0 does not revoke access tokens when a client grant changes. A token stays valid until it expires, and its lifetime
-is a setting of the API (`token_lifetime`).
+Auth0 does not revoke access tokens when a client grant changes. A token stays valid until the token expires. The
+lifetime of tokens is a setting of the API (`token_lifetime`).
 """
 
 from collections.abc import Iterable, Iterator
@@ -12,13 +12,16 @@ from reconciler.core.grant import Key
 from reconciler.core.plan import Change, removes_access
 
 LONG_LIFETIME_SECONDS = 86_400
-"""A longer lifetime is a risk if a critical scope is removed. It is Auth0's default for custom APIs."""
+"""Auth0's default token lifetime for custom APIs. A longer lifetime is a risk if a change removes a critical scope."""
 NOT_KNOWN = "not known"
 UNITS = ((86_400, "day"), (3_600, "hour"), (60, "minute"), (1, "second"))
 
 
 def duration(seconds: int | None) -> str:
-    """Return a duration in the largest unit that divides it, such as `36 hours`. None is not known."""
+    """Format a duration in the largest unit that divides the duration, such as `36 hours`.
+
+    Return `not known` for None.
+    """
     if seconds is None:
         return NOT_KNOWN
     size, unit = next(((size, unit) for size, unit in UNITS if seconds and seconds % size == 0), (1, "second"))
@@ -26,13 +29,13 @@ def duration(seconds: int | None) -> str:
 
 
 def token_lifetime(key: Key, directory: Directory) -> int | None:
-    """Return the lifetime of access tokens for the API of a grant in seconds. None means not known."""
+    """Return the lifetime of access tokens for the API of a grant in seconds, or None if the lifetime is not known."""
     api = directory.apis_by_identifier.get(key.audience)
     return api.token_lifetime if api else None
 
 
 def lifetime_notes(changes: Iterable[Change], directory: Directory) -> Iterator[str]:
-    """Yield a note for each lifetime of tokens with access that the changes remove."""
+    """Yield one note per token lifetime about the APIs to which the changes remove access."""
     apis: dict[int | None, dict[str, None]] = {}
     for change in changes:
         if removes_access(change):

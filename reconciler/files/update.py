@@ -1,9 +1,9 @@
 """Pure: change or remove single grants in a grant file, and add a tenant to a configuration file.
 
-All other lines stay as they are.
+All other lines stay unchanged.
 
-Scopes and organizations are added and removed one by one. A new field goes to its place in the canonical order. The
-comments above a removed grant or item are removed with it, because they describe it.
+Scopes and organizations are added and removed individually. A new field is inserted at its position in the canonical
+order. The comments above a removed grant or item describe the removed text, so the comments are removed, too.
 """
 
 from bisect import bisect
@@ -21,12 +21,12 @@ TENANTS = "tenants"
 
 
 class NotEditableError(Exception):
-    """The layout of a value cannot be edited without a loss. The message says why."""
+    """A value whose layout cannot be edited without a loss. The message contains the reason."""
 
 
 @dataclass(frozen=True, slots=True)
 class Edit:
-    """Replaces the text from `start` to before `end`."""
+    """Replaces the text from the index `start` up to, but not including, the index `end`."""
 
     start: int
     end: int
@@ -52,10 +52,12 @@ def update_text(text: str, updates: FileUpdates) -> str:
 
 
 def add_tenant(text: str, name: str, domain: str) -> str:
-    """Return the text of a configuration with one more tenant, after the others. Parse the result to check it.
+    """Add a tenant to the text of a configuration, after the other tenants.
+
+    The caller must parse the result to check it.
 
     Raises:
-        NotEditableError: if the layout of the file has no place for the tenant.
+        NotEditableError: if the layout of the file cannot be edited.
     """
     if text and not text.endswith("\n"):
         text += "\n"
@@ -86,7 +88,10 @@ def add_tenant(text: str, name: str, domain: str) -> str:
 def _without_splits(
     updates: Mapping[int, GrantUpdate | GrantSplit | None], copied: Sequence[int]
 ) -> Mapping[int, GrantUpdate | None]:
-    """Return the updates by the index that each grant has after the grants in `copied` were copied."""
+    """Return the updates without splits.
+
+    The index of each update is the index of the grant after `copied` were copied.
+    """
     found: dict[int, GrantUpdate | None] = {}
     for index, update in updates.items():
         moved = index + sum(each < index for each in copied)
@@ -101,7 +106,7 @@ def _without_splits(
 
 
 def apply_edits(text: str, found: Iterable[Edit]) -> str:
-    """Return the text after `found`. Raises NotEditableError if two edits overlap."""
+    """Return the text after the edits. Raises NotEditableError if two edits overlap."""
     edits = sorted(found, key=lambda edit: (edit.start, edit.end))
     for first, second in pairwise(edits):
         if first.end > second.start:
@@ -126,7 +131,7 @@ class _Editor:
         return {index: updates[mark] for index, mark in enumerate(marks) if mark in updates}
 
     def copies(self, indexes: Iterable[int]) -> Iterator[Edit]:
-        """Yield the edits that insert a copy of grants after them. Comments are not copied, except inside a grant."""
+        """Yield the edits that insert a copy after each grant. Comments outside a grant are not copied."""
         for index in indexes:
             item = self._grants.node.parts[index]
             if self._grants.node.is_block:
@@ -136,7 +141,7 @@ class _Editor:
                 yield Edit(item.node.end, item.node.end, f", {self._text[item.start : item.node.end]}")
 
     def edits(self, updates: Mapping[int, GrantUpdate | None]) -> Iterator[Edit]:
-        """Yield the edits for grants by their index. They do not overlap."""
+        """Yield the edits for grants by the index of the grant. The edits do not overlap."""
         items = self._grants.node.parts
         yield from self._remove_parts(self._grants, [items[index] for index in updates if updates[index] is None])
         for index, update in updates.items():
@@ -203,12 +208,12 @@ class _Editor:
             yield from self._remove_parts(part, removed)
 
     def _flow_list(self, node: Node, items: Sequence[str]) -> Edit:
-        """Return the edit that writes a list between brackets on one line."""
+        """Return the edit that writes a list in brackets on one line."""
         self._refuse_comment(node)
         return Edit(node.start, node.end, f"[{', '.join(items)}]")
 
     def _refuse_comment(self, node: Node) -> None:
-        """Raise NotEditableError if there is a comment between the parts of a flow collection."""
+        """Raise NotEditableError if a comment is between the items of a collection in brackets."""
         starts, ends = [part.start for part in node.parts], [part.node.end for part in node.parts]
         gaps = zip([node.start, *ends], [*starts, node.end], strict=True)
         if any("#" in self._text[start:end] for start, end in gaps):
@@ -231,7 +236,7 @@ class _Editor:
             yield self._remove_lines(item, outer)
 
     def _remove_lines(self, item: LayoutPart, outer: LayoutPart) -> Edit:
-        """Return the edit that removes the lines of a block item with the comments that belong to it."""
+        """Return the edit that removes the lines of a block item and the comments of the item."""
         first = self._line(item.start)
         items = outer.node.parts
         index = items.index(item)
@@ -241,7 +246,7 @@ class _Editor:
             first -= 1
         end = self._line(self._end_of_line(item.node) - 1)
         end_limit = self._line(items[index + 1].start) if index + 1 < len(items) else len(self._starts) - 1
-        for line in range(end + 1, end_limit):  # blank lines do not end the comments inside of the item
+        for line in range(end + 1, end_limit):  # blank lines do not end the comments inside the item
             if self._is_comment(line, column + 1):
                 end = line
             elif not self._is_blank(line):
@@ -251,7 +256,7 @@ class _Editor:
         return Edit(self._starts[first], self._starts[end + 1], "")
 
     def _is_comment(self, line: int, column: int) -> bool:
-        """Return whether a line has only a comment that is indented by at least `column`."""
+        """Return whether a line contains only a comment with an indentation of at least `column`."""
         text = self._text[self._starts[line] : self._starts[line + 1]]
         stripped = text.lstrip(" \t")
         return stripped.startswith("#") and len(text) - len(stripped) >= column
@@ -260,7 +265,7 @@ class _Editor:
         return line >= 0 and not self._text[self._starts[line] : self._starts[line + 1]].strip()
 
     def _end_of_line(self, node: Node) -> int:
-        """Return the position after the line where a value ends."""
+        """Return the index of the line start after a value."""
         return self._starts[self._line(node.end - 1) + 1]
 
     def _line(self, position: int) -> int:

@@ -1,7 +1,7 @@
 """Read log events from files of a log stream, and the last use of scopes from files with the metrics of an API.
 
-Log events are JSON lines, plain or compressed with gzip. They may be wrapped as Amazon EventBridge, Datadog or Auth0's
-webhooks wrap them. Metrics are CSV with a header, or JSON lines.
+Log events are JSON lines, plain or compressed with gzip. Amazon EventBridge, Datadog or Auth0's webhooks may have
+wrapped the events. Metrics are CSV with a header, or JSON lines.
 """
 
 import csv
@@ -28,38 +28,38 @@ GZIP_MAGIC = b"\x1f\x8b"
 BLOCK_BYTES = 65_536
 MAX_LINE_BYTES = 10_000_000
 WRAPPERS = ("detail", "data", "attributes", "message", "event")
-"""The keys under which services store an event. `message` may be JSON text."""
+"""The keys under which services store an event. The value of `message` may be JSON text."""
 MAX_DEPTH = 5
 MAX_REMEMBERED = 100_000
-"""The minimum number of ids that are remembered to find repeated events. A repeated event follows soon."""
+"""The minimum number of remembered event ids. A repeated event usually follows soon after the first one."""
 CONTROL_CHARACTERS = bytes(each for each in range(32) if each != ord("\n"))
 MAX_LAYOUT_LENGTH = 10_000
 MAX_LAYOUTS = 50
-"""The maximum number of layouts of one reader. Each takes about a millisecond to learn."""
+"""The maximum number of lines that a reader analyzes to find a layout. One analysis takes about a millisecond."""
 MAX_LAYOUTS_OF_TYPE = 3
 ANY_TEXT = '[^"]*+'
 MISSING = r"(\0)?"
-"""A group that never matches, because the line has no control characters."""
+"""A pattern for a missing field. The group never matches, because the line has no control characters."""
 TYPE_MARK = '"type"'
 TYPE_MARK_LENGTH = len('"type":"seccft')
-"""The length of the text from TYPE_MARK on by which layouts are grouped. It contains most types of events."""
+"""The number of characters, starting at TYPE_MARK, that decide the group of a layout. They contain most event types."""
 
 Event = Mapping[str, Any]
 
 
 @dataclass(slots=True)
 class LineCounts:
-    """The numbers of lines and events that were not used."""
+    """The numbers of unused lines and of special events."""
 
     foreign: int = 0
-    """Lines without a log event of Auth0."""
+    """The number of lines without a log event of Auth0."""
     repeated: int = 0
     without_id: int = 0
-    """Events without an id. They cannot be compared with others, so repeated events are counted twice."""
+    """The number of events without an id. Such events cannot be compared, so repeated events are counted twice."""
 
 
 class EventReader:
-    """Reads the events of several files, each once."""
+    """Reads the events in several files. Skips repeated events."""
 
     def __init__(self) -> None:
         self.counts = LineCounts()
@@ -68,7 +68,7 @@ class EventReader:
         self._older: set[int] = set()
 
     def read(self, file: io.BufferedReader, name: str) -> Iterator[tuple[int, UsageEvent]]:
-        """Yield the events of a file with their line. `name` is for messages.
+        """Yield the events in a file with their line numbers. `name` is the name of the file in messages.
 
         Raises:
             ReconcilerError: if a line is not valid JSON, or the file is damaged or truncated.
@@ -105,9 +105,9 @@ class EventReader:
 
 
 def _blocks(file: io.BufferedReader, name: str) -> Iterator[tuple[int, Sequence[str | bytes]]]:
-    """Yield the lines of a file in blocks, each with the number of its first line.
+    """Yield the lines of a file in blocks. Each block has the number of its first line.
 
-    Lines of UTF-8 without control characters are texts. Other lines are bytes.
+    UTF-8 lines without control characters are strings. Other lines are bytes.
     """
     source = file
     if file.peek(len(GZIP_MAGIC))[: len(GZIP_MAGIC)] == GZIP_MAGIC:
@@ -138,7 +138,7 @@ def _lines(block: bytes | bytearray) -> Sequence[str | bytes]:
 
 
 class _Layout(NamedTuple):
-    """How lines of one layout are matched, and the group of each field of UsageEvent."""
+    """The pattern for the lines of a layout, and the number of the group for each field of UsageEvent."""
 
     match: Callable[[str], re.Match[str] | None]
     groups: tuple[int, ...]
@@ -147,9 +147,9 @@ class _Layout(NamedTuple):
 class _LineLayouts:
     """Finds events without decoding JSON, because decoding takes most of the time.
 
-    The lines of a log stream have few layouts. A layout is the text of a line without the content of its strings. If
-    one line of a layout is valid JSON, then all lines without backslashes and control characters are, and their fields
-    are in the same places.
+    The lines of a log stream have few layouts. A layout is the text of a line without the content of the strings. If
+    one line of a layout is valid JSON, all lines of the layout without backslashes and control characters are valid
+    JSON. The fields have the same positions in all lines of a layout.
     """
 
     def __init__(self) -> None:
@@ -173,7 +173,10 @@ class _LineLayouts:
         return event if event.log_id else None
 
     def _find(self, line: str) -> _Layout | None:
-        """Return the layout of a line. Only layouts with the same type of event are tried, because they are many."""
+        """Return the layout of a line, or None.
+
+        Try only layouts with the same event type, because a reader has many layouts.
+        """
         start = line.find(TYPE_MARK)
         mark = line[start : start + TYPE_MARK_LENGTH]
         known = self._by_type.get(mark, [])
@@ -188,10 +191,12 @@ class _LineLayouts:
 
 
 def _layout_of(line: str) -> _Layout | None:
-    """Return the layout of a line without backslashes and control characters, or None if such lines must be decoded.
+    """Return the layout of a line without backslashes and control characters.
 
-    The content of each string is replaced by its position in the line. The decoded line then shows in which position
-    each field is.
+    Return None if lines of this layout must be decoded.
+
+    The function replaces the content of each string by the position of the string in the line. After decoding, the
+    value of each field is the position of the field.
     """
     parts = line.split('"')
     strings = range(1, len(parts) - 1, 2)
@@ -202,7 +207,7 @@ def _layout_of(line: str) -> _Layout | None:
         (found,) = _inner_events(value, MAX_DEPTH)
     except (StopIteration, ValueError, RecursionError):
         return None
-    fields = usage_event(found)._replace(details=None)  # only API_OPERATION needs them
+    fields = usage_event(found)._replace(details=None)  # only API_OPERATION needs the details
     are_texts = all(each is None or isinstance(each, str) for each in fields)
     if numbered[end:].strip() or not are_texts or not fields.log_id:
         return None
@@ -275,7 +280,7 @@ def _inner_events(value: object, depth: int) -> Iterator[Event]:
 
 
 def _content(wrapper: Mapping[str, Any], key: str) -> object:
-    """Return the content of a wrapper, with the id that the wrapper has. A text is parsed as JSON."""
+    """Return the content of a wrapper, with the event id of the wrapper. Content that is a string is parsed as JSON."""
     value = wrapper[key]
     if isinstance(value, str):
         try:
@@ -294,14 +299,14 @@ NAMES: Mapping[str, tuple[str, ...]] = {
     "scope": ("scope",),
     "last_used": ("last_used", "last used", "last_use"),
 }
-"""The columns or keys, with other spellings."""
+"""The columns of a metrics file, with the accepted spellings of each name."""
 
 
 def read_scopes(path: Path, now: datetime) -> tuple[tuple[UsedScope, str], ...]:
     """Return the last use of each scope in a file with the metrics of an API.
 
     Raises:
-        ReconcilerError: if the file cannot be read completely, or a time is after `now` by more than a day.
+        ReconcilerError: if the file cannot be read completely, or if a time is more than a day after `now`.
     """
     content = read(path, MAX_FILE_BYTES)
     if isinstance(content, Problem):
@@ -353,7 +358,7 @@ def _value(row: Mapping[str, Any], column: str) -> str:
 
 
 def _time(text: str, latest: str) -> str:
-    """Return a time. A day means its last moment. Raises ValueError for a time after `latest`."""
+    """Parse a time. A date without a time means the end of that day. Raises ValueError for a time after `latest`."""
     found = time_text(datetime.fromisoformat(f"{text}T23:59:59.999Z") if len(text) == DAY_LENGTH else moment(text))
     if found > latest:
         raise ValueError("the time is in the future")

@@ -1,4 +1,4 @@
-"""Pure: a fleet run and the states of its tenants, as text, Markdown, and jobs of GitHub and GitLab."""
+"""Pure: a fleet run and the states of its tenants as text, as Markdown, and as jobs of GitHub and GitLab."""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -35,7 +35,7 @@ def fleet_summary(fleet: Fleet) -> str:
 
 
 def fleet_lines(fleet: Fleet) -> Iterator[Line]:
-    """Yield a line per tenant with its wave and shard, followed by its reasons."""
+    """Yield a line per tenant with the wave and the shard. The reasons of the tenant follow."""
     for each in fleet.tenants:
         yield line(Span(visible(each.name), Style.STRONG), f"  {visible(each.domain)}", _where(each))
         for reason in each.reasons:
@@ -57,16 +57,16 @@ def names_text(fleet: Fleet) -> str:
 def github_matrix(fleet: Fleet) -> str:
     """Return the step outputs `any` and `matrix` for GitHub Actions.
 
-    An empty matrix is an error in GitHub Actions, so without tenants there is only `any=false`.
+    Without tenants, return only `any=false`, because GitHub Actions refuses an empty matrix.
     """
     jobs = matrix_jobs(fleet)
     return f"any=true\nmatrix={json.dumps({'include': jobs})}\n" if jobs else "any=false\n"
 
 
 def matrix_jobs(fleet: Fleet) -> list[dict[str, str]]:
-    """Return the values of each job: one job per tenant, or with shards one per shard.
+    """Return the matrix values of each job: one job per tenant, or one job per shard.
 
-    `tenants` is the value of RECONCILER_TENANT, which selects the tenants of the job.
+    `tenants` is the value of RECONCILER_TENANT. The variable selects the tenants of the job.
     """
     if fleet.shards is None:
         return [{"tenant": each.name, "tenants": each.name, "wave": each.wave or ""} for each in fleet.tenants]
@@ -77,9 +77,9 @@ def matrix_jobs(fleet: Fleet) -> list[dict[str, str]]:
 
 
 def gitlab_pipeline(fleet: Fleet) -> str:
-    """Return a child pipeline for GitLab, as JSON, which is YAML too.
+    """Return a child pipeline for GitLab as JSON. JSON is also valid YAML.
 
-    The repository defines what the jobs do. `.fleet` runs tenants, `.fleet-gate` runs between two waves, and
+    The repository defines the steps of the jobs. `.fleet` runs tenants, `.fleet-gate` runs between two waves, and
     `.fleet-collect` is the last job. Without tenants, `.fleet-collect` is the only job, because a pipeline needs a job.
     """
     stages: list[str] = []
@@ -131,10 +131,10 @@ def report_summary(report: FleetReport) -> str:
 
 
 def fleet_report_lines(report: FleetReport, *, verbose: bool) -> Iterator[Line]:
-    """Yield the summary, the tenants that are not done, and the files that are not used.
+    """Yield the summary, the tenants that are not done, and the result files that are ignored.
 
-    Tenants with the same state for the same reason share a line. `verbose` shows each tenant on its own, also if it is
-    done.
+    Tenants with the same state and reason share a line. `verbose` shows each tenant on a separate line, even if the
+    tenant is done.
     """
     yield line(Span(report_summary(report), Style.STRONG))
     remaining = {each.expected.name for each in report.remaining}
@@ -153,12 +153,12 @@ def fleet_report_lines(report: FleetReport, *, verbose: bool) -> Iterator[Line]:
 
 
 def _reasons(each: CollectedTenant) -> list[str]:
-    """Return the reason of a state, or the errors of the last result."""
+    """Return the reason of the state of a tenant, or the errors of the last result."""
     return [each.reason] if each.reason else [*(each.last.errors if each.last else ())]
 
 
 def _group_lines(members: list[CollectedTenant]) -> Iterator[Line]:
-    """Yield the tenants of a group, their reason, and the results of a tenant with several."""
+    """Yield the tenants of a group and their reason. If a tenant has several results, yield the results."""
     first = members[0]
     state = Span(f"{first.state:<{STATE_WIDTH}}", STYLES.get(first.state, Style.ERROR))
     names = join_some([each.expected.name for each in members])
@@ -174,14 +174,14 @@ def _group_lines(members: list[CollectedTenant]) -> Iterator[Line]:
 
 
 def counts_text(each: CollectedTenant) -> str:
-    """Return the numbers of the last result, without zeros. For `apply`, they are the changes by result."""
+    """Return the numbers of the last result, without zeros. For `apply`, return the numbers of changes by result."""
     counts = each.last.counts if each.last else {}
     is_run = each.last is not None and each.last.command == APPLY
     return ", ".join(f"{count} {name}" for name, count in counts.items() if count and (name in RESULTS or not is_run))
 
 
 def fleet_report_json(report: FleetReport) -> Json:
-    """Return the report as JSON data. Each result is in the form of schemas/fleet-result.schema.json."""
+    """Return the report as JSON data. Each result has the form of schemas/fleet-result.schema.json."""
     fleet = fleet_json(report.fleet)
     return {
         **{name: fleet[name] for name in ("format_version", "run", "commit", "digests", "base", "waves")},
@@ -209,7 +209,7 @@ def fleet_report_json(report: FleetReport) -> Json:
 def fleet_report_markdown(report: FleetReport, links: SourceLinks, max_bytes: int) -> str:
     """Return the report as one comment for the configuration, of at most `max_bytes`.
 
-    It has the same form as the comment of `plan --all-tenants`. The files that are not used come last.
+    The comment has the same form as the comment of `plan --all-tenants`. Ignored result files come last.
     """
     stopped = f"No further wave may start (stop_after: {report.fleet.stop_after}).\n"
     files = tuple(f"- {span(each.name)}: {span(each.reason)}\n" for each in report.refused)

@@ -21,7 +21,7 @@ COLUMNS = (
 
 
 def usage_lines(report: UsageReport) -> Iterator[Line]:
-    """Yield each grant with its last use, the scopes of which a use is known or claimed, and the gaps."""
+    """Yield the gaps, and each grant with its last use and the use of its scopes."""
     yield line(Span(f"Tenant {visible(str(report.tenant))}", Style.STRONG), f"  {_seen(report)}")
     for gap in report.gaps:
         yield line(Span(f"Gap: the logs from {_minute(gap.start)} to {_minute(gap.end)} were not seen", Style.WARNING))
@@ -63,7 +63,7 @@ def _minute(time: str) -> str:
 
 
 def usage_json(report: UsageReport) -> Json:
-    """Return the report as JSON data."""
+    """Return the usage report as JSON data."""
     length = report.window.length
     return {
         "tenant": tenant_json(report.tenant),
@@ -100,7 +100,10 @@ def _scope(scope: ScopeUse) -> Json:
 
 
 def usage_csv(report: UsageReport) -> str:
-    """Return the report as CSV: one line per grant, or per scope of a grant with scopes."""
+    """Return the usage report as CSV.
+
+    A grant without scopes has one line. A grant with scopes has one line per scope.
+    """
     rows = [COLUMNS, *(row for grant in report.grants for row in _rows(grant, report))]
     return "".join(map(csv_line, rows))
 

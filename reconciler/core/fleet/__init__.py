@@ -1,1 +1,1 @@
-"""Pure: runs that plan or apply many tenants in several jobs."""
+"""Pure: fleet runs. A fleet run plans or applies many tenants in several CI jobs."""

@@ -1,6 +1,6 @@
-"""Pure: compare the results of a fleet run with the tenants that it expects.
+"""Pure: compare the results of a fleet run with the expected tenants.
 
-Each expected tenant gets one state. A tenant without a usable result is unknown, and never done.
+Each expected tenant gets one state. A tenant without a usable result has the state `unknown` and is never done.
 """
 
 from collections import Counter
@@ -24,9 +24,9 @@ from reconciler.errors import EXIT_CODES_BY_SEVERITY, Exit
 
 @dataclass(frozen=True, slots=True)
 class ResultFile:
-    """A file that a job left. `tenant` is the tenant in the name of the file.
+    """A result file of a job. `tenant` is the tenant in the name of the file.
 
-    `result` is an error message if the file is not a usable result.
+    `result` is an error message if the file does not contain a usable result.
     """
 
     name: str
@@ -36,7 +36,7 @@ class ResultFile:
 
 @dataclass(frozen=True, slots=True)
 class RefusedFile:
-    """A file that is not used, and the reason."""
+    """A result file that is ignored, and the reason."""
 
     name: str
     reason: str
@@ -47,10 +47,10 @@ class CollectedTenant:
     """An expected tenant with its state.
 
     Attributes:
-        expected: The tenant.
-        state: Its state.
-        reason: Why the tenant is unknown or not started, otherwise "".
-        results: The usable results with the names of their files. The last one determines the state.
+        expected: The expected tenant.
+        state: The state of the tenant.
+        reason: The reason why the tenant is unknown or not started, the errors of the last result, or "".
+        results: The usable results with the names of their files. The last result determines the state.
     """
 
     expected: ExpectedTenant
@@ -65,14 +65,14 @@ class CollectedTenant:
 
     @property
     def is_stopping(self) -> bool:
-        """Whether the tenant counts for `stop_after`. A job that reports that it did not start the tenant does, too."""
+        """Whether the tenant counts for `stop_after`. A tenant with a result of the state `not started` counts, too."""
         return self.state in STOPPING_STATES or (self.state is TenantState.NOT_STARTED and bool(self.results))
 
     @property
     def exit_code(self) -> Exit:
-        """The exit code for the tenant. A signal that ended a job is not the exit code of the collection.
+        """The exit code for the tenant. The exit code of a signal is replaced by FAILED or INCOMPLETE.
 
-        A tenant of a wave that was not started has no result, and is no failure.
+        A tenant without a result in a wave that did not start has the exit code 0.
         """
         match self.state:
             case TenantState.UNKNOWN | TenantState.PARTIAL:
@@ -87,7 +87,7 @@ class CollectedTenant:
 
 @dataclass(frozen=True, slots=True)
 class FleetReport:
-    """The states of all expected tenants, and the files that are not used."""
+    """The states of all expected tenants, and the result files that are ignored."""
 
     fleet: Fleet
     tenants: tuple[CollectedTenant, ...]
@@ -101,7 +101,7 @@ class FleetReport:
 
     @property
     def is_apply(self) -> bool:
-        """Whether a job of the run used `apply`. If so, a tenant that was only planned is not done."""
+        """Whether a job of the run used `apply`. In a run with `apply`, a tenant that was only planned is not done."""
         return any(result.command == APPLY for each in self.tenants for _, result in each.results)
 
     @property
@@ -112,7 +112,7 @@ class FleetReport:
 
     @property
     def is_stopped(self) -> bool:
-        """Whether no further wave may start."""
+        """Whether `stop_after` forbids further waves."""
         return _stopping(self.tenants) >= self.fleet.stop_after
 
     @property
@@ -128,10 +128,10 @@ def collect(fleet: Fleet, files: Iterable[ResultFile], last_wave: str | None = N
     """Return the state of each expected tenant.
 
     Args:
-        fleet: The run.
-        files: The files that the jobs left.
-        last_wave: The last wave that was started. None means that every wave was started, unless `stop_after` tenants
-            of earlier waves did not succeed.
+        fleet: The fleet run.
+        files: The result files of the jobs.
+        last_wave: The last wave that was started. None means the last wave of the run. A wave also counts as not
+            started if `stop_after` tenants of earlier waves did not succeed.
     """
     expected = {each.name: each for each in fleet.tenants}
     usable: dict[str, list[tuple[str, FleetResult]]] = {name: [] for name in expected}
@@ -154,7 +154,7 @@ def collect(fleet: Fleet, files: Iterable[ResultFile], last_wave: str | None = N
 
 
 def _reason_to_refuse(file: ResultFile, inputs: RunInputs, expected: Mapping[str, ExpectedTenant]) -> str | None:
-    """Return why a file is not used, or None."""
+    """Return the reason why a result file is ignored, or None."""
     result = file.result
     if isinstance(result, str):
         return result
@@ -202,7 +202,7 @@ def _mark_not_started(
     unusable: Mapping[str, Sequence[str]],
     last_wave: str | None,
 ) -> None:
-    """Mark the tenants of waves that did not start. A wave has started if one of its tenants has a file."""
+    """Mark the tenants of waves that did not start. A wave has started if one of its tenants has a result file."""
     started = fleet.waves.index(last_wave) if last_wave in fleet.waves else len(fleet.waves)
     before: list[CollectedTenant] = []
     for number, wave in enumerate(fleet.waves):

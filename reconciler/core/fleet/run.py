@@ -1,7 +1,7 @@
-"""Pure: fleet runs, which plan or apply many tenants in several jobs. A run has shards, tenants and results.
+"""Pure: fleet runs, which plan or apply many tenants in several CI jobs. A run has shards, tenants and results.
 
-A change of the files affects a tenant if its settings or a grant that applies to it differ from the base. A tenant
-counts as affected unless its settings and grants are certainly the same.
+A change of the files affects a tenant if the settings of the tenant or the grants for the tenant differ from the base.
+A tenant counts as affected unless its settings and grants are certainly the same.
 """
 
 import hashlib
@@ -22,7 +22,7 @@ SHARD = re.compile(r"(?P<index>[0-9]{1,6})/(?P<count>[0-9]{1,6})", re.ASCII)
 
 @dataclass(frozen=True, slots=True)
 class Shard:
-    """One of `count` parts of some tenants. The first part has the index 0.
+    """One of `count` parts of the selected tenants. The first part has the index 0.
 
     GitHub Actions (`strategy.job-index`) and Kubernetes (`JOB_COMPLETION_INDEX`) count from 0, and their job
     definitions cannot calculate. GitLab (`CI_NODE_INDEX`) counts from 1, and a script can subtract 1.
@@ -33,7 +33,7 @@ class Shard:
 
     @classmethod
     def parse(cls, text: str) -> "Shard":
-        """Return the shard in a text such as `0/4`. Raises ValueError with a message."""
+        """Parse a shard such as `0/4`. Raises ValueError with a message for the user."""
         match = SHARD.fullmatch(text)
         if match is None:
             raise ValueError(f"{quote_text(text)} is not a shard; write it like 0/4, the first of 4 parts")
@@ -49,7 +49,7 @@ class Shard:
         return shard
 
     def part(self, names: Iterable[str]) -> list[str]:
-        """Return the names in this part: every `count`-th name of the sorted names, from the position `index` on."""
+        """Return every `count`-th name of the sorted names, starting at the position `index`."""
         return sorted(names)[self.index :: self.count]
 
     def __str__(self) -> str:
@@ -67,15 +67,18 @@ class TenantState(StrEnum):
     UNKNOWN = "unknown"
     NOT_STARTED = "not started"
     NOT_SELECTED = "not selected"
-    """The tenant has no grant that PATH, --client or --api selects, so nothing was done."""
+    """The tenant has no grant that PATH, --client or --api selects, so the tenant was not changed."""
 
 
 BEGUN = "begun"
-"""The status of a result before its run ends."""
+"""The status of a result while the run of the tenant has not ended."""
 COLLECTED_STATES = tuple(state for state in TenantState if state is not TenantState.NOT_SELECTED)
-"""The states that `fleet collect` reports. The result of a saved plan for some of the grants is PARTIAL."""
+"""The states that `fleet collect` reports.
+
+The state of a tenant is PARTIAL if a saved plan selects only some of its grants.
+"""
 STOPPING_STATES = frozenset({TenantState.REFUSED, TenantState.FAILED, TenantState.PARTIAL, TenantState.UNKNOWN})
-"""The states that `stop_after` counts."""
+"""The states of the tenants that count for `stop_after`."""
 PLAN, APPLY = "plan", "apply"
 
 _STATES_OF_PLAN: Mapping[int, TenantState] = {
@@ -96,7 +99,7 @@ _STATES_OF_APPLY: Mapping[int, TenantState] = {
 
 
 def state_of(command: str, exit_code: int) -> TenantState:
-    """Return the state of a tenant after `plan` or `apply` ended with an exit code."""
+    """Return the state of a tenant for the exit code of `plan` or `apply`."""
     states = _STATES_OF_PLAN if command == PLAN else _STATES_OF_APPLY
     return states.get(exit_code, TenantState.FAILED)
 
@@ -109,11 +112,11 @@ def files_digest(contents: Iterable[bytes]) -> str:
 
 @dataclass(frozen=True, slots=True)
 class RunInputs:
-    """The inputs of a run. All its results have the same inputs.
+    """The inputs of a fleet run. All results of a run have the same inputs.
 
     Attributes:
         run: The name of the run.
-        commit: The commit of the files, or "" if it is not known.
+        commit: The commit of the files, or "" if the commit is not known.
         configuration: The digest of reconciler.yaml.
         grants: The digest of the grant files.
     """
@@ -126,7 +129,7 @@ class RunInputs:
 
 @dataclass(frozen=True, slots=True)
 class ExpectedTenant:
-    """A tenant of a fleet run. `reasons` says why the tenant belongs to the run."""
+    """A tenant of a fleet run. `reasons` contains the reasons why the tenant belongs to the run."""
 
     name: str
     domain: str
@@ -142,11 +145,11 @@ class Fleet:
     Attributes:
         inputs: The inputs of the run.
         tenants: The expected tenants, sorted by name.
-        waves: The names of the waves in their order. Only waves with an expected tenant are listed.
-        stop_after: No wave starts after this number of tenants in STOPPING_STATES.
-        base: The revision that the files are compared with, or None if all tenants are expected.
+        waves: The names of the waves with an expected tenant, in the order of the waves.
+        stop_after: The number of tenants in STOPPING_STATES after which no wave starts.
+        base: The revision for the comparison of the files, or None if all tenants are expected.
         shards: The number of shards, or None.
-        notes: Facts about the choice of the tenants.
+        notes: Notes about the choice of the tenants.
     """
 
     inputs: RunInputs
@@ -169,15 +172,15 @@ class FleetResult:
         shard: The shard of the job, or None.
         tenant: The name of the tenant.
         domain: The domain of the tenant.
-        command: plan or apply.
-        started_at: The start, in UTC and ISO 8601.
-        ended_at: The end, or None.
+        command: The command of the job: `plan` or `apply`.
+        started_at: The start time of the tenant's run, in UTC and ISO 8601.
+        ended_at: The end time of the tenant's run, or None before the end.
         status: BEGUN, or the state of the tenant at the end.
         exit_code: The exit code for the tenant, or None before the end.
-        plan_id: The id of the plan, or None if no plan was made.
-        counts: The number of planned changes by action. For apply, also the number of changes by result.
-        errors: The reasons for a failure.
-        plan: The plan, if the command is plan and made one. Only a result that was read has it.
+        plan_id: The id of the plan, or None if the run made no plan.
+        counts: The number of planned changes by action. For `apply`, also the number of changes by result.
+        errors: The error messages of the tenant.
+        plan: The plan of the command `plan`, in a result that was read from a file. Otherwise None.
     """
 
     inputs: RunInputs
@@ -198,7 +201,7 @@ class FleetResult:
 
     @property
     def is_consistent(self) -> bool:
-        """Whether status, exit code and end agree."""
+        """Whether the status agrees with the exit code and the end time."""
         if self.status in {BEGUN, TenantState.NOT_STARTED}:
             return self.exit_code is None
         ended = self.exit_code is not None and self.ended_at is not None
@@ -211,13 +214,16 @@ class FleetResult:
 
     @property
     def order(self) -> tuple[int, str, str, int]:
-        """The key that sorts results by attempt, then by time. With equal times, the worse result comes last."""
+        """The sort key of the result: the attempt, then the times.
+
+        At equal times, the result with the worse exit code is last.
+        """
         severity = EXIT_CODES_BY_SEVERITY.index(Exit(self.exit_code)) if self.exit_code is not None else -1
         return self.attempt, self.started_at, self.ended_at or "", severity
 
 
 MAX_REASONS = 5
-"""The maximum number of reasons per tenant."""
+"""The maximum number of reasons for a tenant."""
 Content = tuple[object, ...]
 
 
@@ -232,8 +238,9 @@ def affected_tenants(
     Args:
         current: The tenants by name.
         base: The tenants at the base by name.
-        specs: The grants in the files. Grants in files that have the same content at the base may be missing.
-        specs_at_base: The grants in the files at the base, with the same exception.
+        specs: The grants in the files. Grants in files with the same content at the base may be missing.
+        specs_at_base: The grants in the files at the base. Grants in files with the same content now may be
+            missing.
     """
     settings = _changed_settings(current, base)
     grants = list(_changed_grants(specs, specs_at_base))
@@ -252,7 +259,7 @@ def affected_tenants(
 
 
 def limit_reasons(reasons: Sequence[str]) -> tuple[str, ...]:
-    """Return the first MAX_REASONS reasons, and the number of the others."""
+    """Return the first MAX_REASONS reasons. Add the number of the other reasons, such as `and 3 more`."""
     more = len(reasons) - MAX_REASONS
     return (*reasons[:MAX_REASONS], *([f"and {more} more"] if more > 0 else []))
 
@@ -260,7 +267,10 @@ def limit_reasons(reasons: Sequence[str]) -> tuple[str, ...]:
 def _changed_settings(
     current: Mapping[str, TenantSettings], base: Mapping[str, TenantSettings]
 ) -> dict[str, list[str]]:
-    """Return the reasons for the tenants whose settings differ. Settings include the shared settings."""
+    """Return the tenants with changed settings, and the reasons.
+
+    The settings of a tenant include the shared settings.
+    """
     changed = {name: tenant for name, tenant in current.items() if base.get(name) != tenant}
     found: dict[str, list[str]] = {name: [] for name in changed}
     for change in config_changes(base.values(), current.values()) if changed else ():
@@ -271,7 +281,7 @@ def _changed_settings(
 
 
 def _changed_grants(specs: Iterable[GrantSpec], specs_at_base: Iterable[GrantSpec]) -> Iterator[tuple[Patterns, str]]:
-    """Yield the tenants and the reason for each grant that only one of both has."""
+    """Yield the tenants and the reason for each grant that is only in `specs` or only in `specs_at_base`."""
     now = {_content(spec): spec for spec in specs}
     before = {_content(spec): spec for spec in specs_at_base}
     for content, spec in now.items():
@@ -283,11 +293,11 @@ def _changed_grants(specs: Iterable[GrantSpec], specs_at_base: Iterable[GrantSpe
 
 
 POSITIONS = frozenset({"file", "locations", "tenants"})
-"""The fields of a spec that contain positions. The names of the tenants are compared separately."""
+"""The fields of a spec that contain positions. `_content` adds the tenant patterns without their positions."""
 _FIELDS = tuple(name for name in GrantSpec._fields if name not in POSITIONS)
 
 
 def _content(spec: GrantSpec) -> Content:
-    """Return everything in a spec except its position. The order of a list does not count."""
+    """Return the content of a spec without positions. The order of list items does not matter."""
     values = (getattr(spec, name) for name in _FIELDS)
     return (*(tuple(sorted(each)) if isinstance(each, tuple) else each for each in values), patterns_of(spec))

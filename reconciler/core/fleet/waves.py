@@ -10,7 +10,7 @@ DEFAULT_STOP_AFTER = 1
 
 @dataclass(frozen=True, slots=True)
 class Wave:
-    """A group of tenants. `tenants` has names and patterns of tenants."""
+    """A group of tenants. `tenants` contains names and patterns of tenants."""
 
     name: str
     tenants: tuple[str, ...]
@@ -22,26 +22,26 @@ class Wave:
 
 @dataclass(frozen=True, slots=True)
 class Rollout:
-    """The order in which tenants are changed.
+    """The order in which `apply` changes tenants.
 
     Attributes:
-        waves: The waves in their order. Without waves, all tenants are changed at the same time.
-        stop_after: No wave starts once this number of tenants failed, were refused, are partly applied, or are unknown.
-            The tenants of all waves are counted together.
+        waves: The waves in their order. Without waves, `apply` changes all tenants at the same time.
+        stop_after: The number of unsuccessful tenants after which no wave starts. A tenant is unsuccessful if it
+            failed, was refused, was partly applied or is unknown. The tenants of all waves are counted together.
     """
 
     waves: tuple[Wave, ...] = ()
     stop_after: int = DEFAULT_STOP_AFTER
 
     def wave_of(self, tenant: str) -> str | None:
-        """Return the name of the first wave that includes a tenant, or None if no wave does."""
+        """Return the name of the first wave that includes a tenant, or None if no wave includes the tenant."""
         return next((wave.name for wave in self.waves if wave.includes(tenant)), None)
 
     def group(self, tenants: Iterable[str]) -> dict[str, tuple[str, ...]]:
         """Return the names of the tenants by wave, in the order of the waves.
 
-        Waves without one of the tenants are left out. Tenants without a wave are in no group. The configuration refuses
-        such tenants if it declares waves.
+        The result lacks waves without a tenant, and tenants without a wave. A configuration with waves may not have a
+        tenant without a wave.
         """
         groups: dict[str, list[str]] = {wave.name: [] for wave in self.waves}
         for tenant in tenants:

@@ -1,6 +1,6 @@
 """Pure: count log events as uses of grants and as writes through the Management API.
 
-An event comes from a tenant or from a file of a log stream, so any value may be missing or wrong.
+An event comes from a tenant or from a file of a log stream, so any field of an event may be missing or invalid.
 """
 
 import re
@@ -30,36 +30,39 @@ USER_EXCHANGES = frozenset(
         *("sepkrcft", "sepotpft", "sercft", "sertft", "scoa", "idjag_exchange_succeeded"),
     }
 )
-"""Events in which an application gets a token for a user. They count if they have an application and an audience."""
+"""The types of the events in which an application gets a token for a user.
+
+Only an event with an application and an audience counts as a use.
+"""
 API_OPERATION = "sapi"
-"""A successful operation of the Management API. Only writes are logged."""
+"""The event type of a successful Management API operation. Auth0 logs only operations that write."""
 SUBJECT_TYPES: Mapping[str, str] = {"seccft": SUBJECT_CLIENT, **dict.fromkeys(USER_EXCHANGES, SUBJECT_USER)}
 COUNTED_TYPES = frozenset({*SUBJECT_TYPES, API_OPERATION})
 UNKNOWN_OPERATION = "?"
-"""An operation that the table of operations does not contain."""
+"""The name for an operation that the table of operations does not contain."""
 TIME = re.compile(r"\d{4}-\d\d-\d\dT(?:[01]\d|2[0-3]):[0-5]\d:[0-5]\d\.\d{3}Z", re.ASCII)
 WITHIN_HOUR = re.compile(r":[0-5]\d:[0-5]\d\.\d{3}Z", re.ASCII)
 MAX_TEXT = 1_000
-"""The maximum length of ids and identifiers. A longer one cannot belong to a grant."""
+"""The maximum length of an id or identifier. A longer value cannot belong to a grant."""
 API_PREFIX = "/api/v2"
 PARAMETER = "{id}"
 MAX_FUTURE = timedelta(days=1)
 LONGEST_SILENCE = timedelta(hours=1)
-"""A longer time without events in files is a gap, because a file may be missing."""
+"""The maximum time without events in log files. A longer time counts as a gap, because a file may be missing."""
 HOUR_LENGTH = len("2026-11-28T12")
 
 
 class UsageEvent(NamedTuple):
-    """The fields of an event that are counted. A field may be missing (None) or have a wrong type, except `log_id`.
+    """The fields of a log event that the counter uses. Any field except `log_id` may be None or have a wrong type.
 
     Attributes:
         date: The time of the event.
-        type: What happened, such as `seccft`.
-        client_id: The application.
-        audience: The API, or a list of APIs.
-        tenant_name: The tenant.
-        log_id: The id of the event, or an empty text.
-        details: More about the event. It is only needed for API_OPERATION.
+        type: The type of the event, such as `seccft`.
+        client_id: The client id of the application.
+        audience: The identifier of the API, or a list of identifiers.
+        tenant_name: The name of the tenant.
+        log_id: The id of the event, or an empty string.
+        details: The details of the event. The counter needs the details only for API_OPERATION.
     """
 
     date: Any
@@ -72,7 +75,7 @@ class UsageEvent(NamedTuple):
 
 
 def usage_event(found: Mapping[str, Any]) -> UsageEvent:
-    """Return the fields of an event that are counted."""
+    """Return the fields of a log event that the counter uses."""
     get = found.get
     log_id = get("log_id")
     if not isinstance(log_id, str) or not log_id:
@@ -98,10 +101,10 @@ class OperationTable:
             parts = path.strip("/").split("/")
             self._by_size.setdefault((method, len(parts)), []).append(parts)
         for templates in self._by_size.values():
-            templates.sort(key=lambda parts: [part == PARAMETER for part in parts])  # exact paths first
+            templates.sort(key=lambda parts: [part == PARAMETER for part in parts])  # exact paths come first
 
     def find(self, method: str, path: str) -> str:
-        """Return the operation, or UNKNOWN_OPERATION."""
+        """Return the operation of a request, or UNKNOWN_OPERATION."""
         parts = path.partition("?")[0].removeprefix(API_PREFIX).strip("/").split("/")
         for template in self._by_size.get((method.upper(), len(parts)), ()):
             if all(part in {PARAMETER, own} for part, own in zip(template, parts, strict=True)):
@@ -110,12 +113,13 @@ class OperationTable:
 
 
 class UsageCounter:
-    """Counts events. Events of other tenants are skipped.
+    """Counts log events. Skips the events of other tenants.
 
     Args:
         operations: The operations of the Management API.
-        now: The time of the run. Later events have a wrong date.
-        tenant: The name of the tenant in its events. If it is empty, the first event decides.
+        now: The time of the run. An event with a date more than one day after `now` is invalid.
+        tenant: The name of the tenant in its log events. If `tenant` is empty, the first event with a tenant name
+            decides.
     """
 
     def __init__(self, operations: OperationTable, now: datetime, tenant: str = "") -> None:
@@ -129,13 +133,13 @@ class UsageCounter:
         self._days: dict[str, str] = {}
         self.tenant = tenant
         self.events = 0
-        """The number of events of the tenant, including events that are not a use of a grant."""
+        """The number of events of the tenant, including events that do not show a use of a grant."""
         self.other_tenants = 0
         self.incomplete = 0
         """The number of token exchanges without an application or an audience."""
 
     def add(self, event: UsageEvent) -> str:
-        """Count an event and return its time. Raises ValueError if it has no valid date."""
+        """Count an event and return the time of the event. Raises ValueError if the event has no valid date."""
         time, kind, client_id, audience, tenant_name, _, _ = event
         try:  # the fast path, for an exchange of a known grant in a known hour
             hour = self._hours[time[:HOUR_LENGTH]]
@@ -174,7 +178,7 @@ class UsageCounter:
         return time
 
     def _new_hour(self, time: str) -> "_Hour":
-        """Return the hour of a time. Raises ValueError if the time is in the future."""
+        """Return the hour that contains a time. Raises ValueError if the time is in the future."""
         if time > self._latest:
             raise ValueError("the date is in the future")
         day = time[:DAY_LENGTH]
@@ -202,7 +206,7 @@ class UsageCounter:
             self._writes.setdefault((event.client_id, operation), _Count(time)).add(time, day)
 
     def usage(self, periods: Iterable[Period] = (), checkpoint: Checkpoint | None = None) -> Usage:
-        """Return the counted uses with the periods that were seen completely."""
+        """Return the counted uses, with the periods in which all events were seen."""
         return Usage(
             tenant=self.tenant,
             grants={UsedGrant(*key): count.use() for key, count in self._grants.items()},
@@ -225,7 +229,10 @@ class UsageCounter:
 
 
 class _Hour:
-    """The first and the last event of an hour, and its day. Empty texts mean that the tenant had no event."""
+    """The times of the first and the last event in an hour, and the day.
+
+    Empty times mean that the hour has no event.
+    """
 
     __slots__ = ("day", "first", "last")
 
@@ -241,7 +248,7 @@ class _Hour:
 
 
 class _Count:
-    """The use of one key, while events are counted."""
+    """The uses of one grant or operation, counted from events."""
 
     __slots__ = ("days", "first", "last")
 
@@ -259,7 +266,7 @@ class _Count:
 
 
 def event_time(found: object) -> str:
-    """Return the time that the field `date` of an event contains. Raises ValueError for another value."""
+    """Return the time in the field `date` of an event. Raises ValueError if the value is not a time."""
     text = found if isinstance(found, str) else ""
     if TIME.fullmatch(text) and _is_day(text[:DAY_LENGTH]):
         return text
@@ -275,7 +282,7 @@ def _is_day(text: str) -> bool:
 
 
 def event_id(event: Mapping[str, Any]) -> str:
-    """Return the id of an event, or an empty text."""
+    """Return the id of an event, or an empty string."""
     for name in ("log_id", "_id"):
         found = event.get(name)
         if isinstance(found, str) and 0 < len(found) <= MAX_TEXT:

@@ -1,7 +1,7 @@
-"""Pure: the use of grants, as seen in the logs of a tenant, and how two records of use are combined.
+"""Pure: records of the use of grants according to a tenant's logs. Combine two records.
 
-Counts are stored per day. If two records share a day, the larger count of the day wins, because both may have the same
-events. A merge is therefore commutative, associative and idempotent.
+A record stores one count per day. If two records contain the same day, a merge keeps the larger count, because both
+records may contain the same events. A merge is therefore commutative, associative and idempotent.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -27,14 +27,14 @@ class UsedGrant(NamedTuple):
 
 
 class UsedOperation(NamedTuple):
-    """An application, and an operation of the Management API such as `PATCH /clients/{id}`."""
+    """An application and an operation of the Management API, such as `PATCH /clients/{id}`."""
 
     client_id: str
     operation: str
 
 
 class UsedScope(NamedTuple):
-    """A scope of an application on an API, from the API's own metrics."""
+    """A scope that an application used on an API, according to the metrics of the API."""
 
     client_id: str
     audience: str
@@ -42,7 +42,7 @@ class UsedScope(NamedTuple):
 
 
 class Use(NamedTuple):
-    """The first and the last use as times, and the number of uses per day."""
+    """The times of the first and the last use, and the number of uses per day."""
 
     first: str
     last: str
@@ -50,19 +50,22 @@ class Use(NamedTuple):
 
     @property
     def total(self) -> int:
-        """The number of uses. It is too low if two records that share a day were merged."""
+        """The number of uses.
+
+        The number is too low after a merge of two records that contain different uses of the same day.
+        """
         return sum(self.days.values())
 
 
 class Checkpoint(NamedTuple):
-    """The last event that was read from the tenant's logs, and the time until which the logs were seen."""
+    """The id of the last event that was read from the tenant's logs, and the time until which the logs were seen."""
 
     until: str
     log_id: str
 
 
 class Period(NamedTuple):
-    """A time in which all events were seen. The end does not belong to it."""
+    """A period in which all events were seen. `end` is the first moment after the period."""
 
     start: str
     end: str
@@ -70,17 +73,17 @@ class Period(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Usage:
-    """What the logs of one tenant show.
+    """The use of grants that the logs of one tenant show.
 
-    All times have the form `2026-11-28T12:00:00.000Z`, so they can be compared as text.
+    All times have the form `2026-11-28T12:00:00.000Z`, so times can be compared as text.
 
     Attributes:
-        tenant: The name of the tenant in its log events, or an empty text if no event was read.
+        tenant: The name of the tenant in its log events, or an empty string if no event was read.
         grants: The token exchanges of each grant.
         writes: The writes of each application through the Management API.
-        scopes: The last use of scopes, from the metrics of APIs.
-        periods: The periods that were seen completely, in order and without overlaps.
-        checkpoint: Where the next reading of the logs starts, or None.
+        scopes: The time of the last use of each scope, from the metrics of APIs.
+        periods: The periods in which all events were seen, in order and without overlaps.
+        checkpoint: The position in the logs where the next run continues, or None.
     """
 
     tenant: str = ""
@@ -97,7 +100,7 @@ def merge(first: Usage, second: Usage) -> Usage:
 
 
 def add(stored: Usage, new: Usage) -> Usage:
-    """Combine a record of use with events that it does not contain. Raises ReconcilerError for different tenants."""
+    """Combine a record of use with a record of new events. Raises ReconcilerError for different tenants."""
     return _combine(stored, new, lambda before, after: before + after)
 
 
@@ -131,7 +134,7 @@ def _merged(first: Mapping[K, V], second: Mapping[K, V], both: Callable[[V, V], 
 
 
 def union(periods: Iterable[Period]) -> tuple[Period, ...]:
-    """Return the union of periods, in order. Empty periods are left out."""
+    """Return the union of periods, in order and without empty periods."""
     found: list[Period] = []
     for period in sorted(each for each in periods if each.start < each.end):
         if found and period.start <= found[-1].end:
@@ -142,23 +145,23 @@ def union(periods: Iterable[Period]) -> tuple[Period, ...]:
 
 
 def gaps(periods: Iterable[Period]) -> tuple[Period, ...]:
-    """Return the times between the periods, which were not seen."""
+    """Return the gaps between periods, in which events may be missing."""
     return tuple(Period(before.end, after.start) for before, after in pairwise(union(periods)))
 
 
 def seen_time(periods: Iterable[Period], start: datetime, end: datetime) -> timedelta:
-    """Return how much of the time from `start` to `end` was seen."""
+    """Return the length of the seen time between `start` and `end`."""
     spans = ((max(moment(each.start), start), min(moment(each.end), end)) for each in union(periods))
     return sum((last - first for first, last in spans if last > first), timedelta())
 
 
 def time_text(time: datetime) -> str:
-    """Return a time as text in the form that all records have."""
+    """Format a time in the form of all records, such as `2026-11-28T12:00:00.000Z`."""
     return f"{time.astimezone(UTC).replace(tzinfo=None).isoformat(timespec='milliseconds')}Z"
 
 
 def moment(text: str) -> datetime:
-    """Return the time of a text. Raises ValueError if it is not a time with a zone."""
+    """Parse a time. Raises ValueError if the text is not a time with a time zone."""
     found = datetime.fromisoformat(text)
     if found.tzinfo is None:
         raise ValueError("a time without a zone")
@@ -169,7 +172,7 @@ def moment(text: str) -> datetime:
 
 
 def with_scopes(usage: Usage, scopes: Iterable[tuple[UsedScope, str]]) -> Usage:
-    """Add the last use of scopes, from the metrics of APIs."""
+    """Add the last use of scopes, from the metrics of APIs, to a record of use."""
     found: dict[UsedScope, str] = {}
     for key, last in scopes:
         found[key] = max(last, found.get(key, last))
@@ -177,5 +180,5 @@ def with_scopes(usage: Usage, scopes: Iterable[tuple[UsedScope, str]]) -> Usage:
 
 
 def last_writes(usage: Usage, client_id: str) -> Iterator[tuple[str, Use]]:
-    """Yield the operations of an application that write through the Management API, with their use."""
+    """Yield the Management API operations that write and that an application used, with the use of each operation."""
     return ((key.operation, use) for key, use in usage.writes.items() if key.client_id == client_id)

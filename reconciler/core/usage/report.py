@@ -1,8 +1,8 @@
-"""Pure: decide which grants and scopes are used, unused or not known, from a record of use.
+"""Pure: decide from a record of use which grants and scopes are used, unused or not known.
 
-"Unused" is only claimed if the whole period was seen. A token of an application carries all granted scopes, so the logs
-do not show which scopes of a custom API are used. The logs contain only writes of the Management API, so its scopes for
-reading are not known either.
+A grant is "unused" only if all events of the whole period were seen. An access token carries all granted scopes, so the
+logs do not show the used scopes of a custom API. The logs contain only writes of the Management API, so the use of its
+read scopes is not known either.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -33,17 +33,20 @@ from reconciler.core.usage.records import (
 )
 
 LONGEST_DELAY = timedelta(days=1)
-"""The maximum time since the last reading of the logs. A nightly job reads them once a day."""
+"""The maximum time since the last reading of the logs. A nightly job reads the logs once a day."""
 ROUNDING = timedelta(seconds=1)
 READ_PREFIX = "read:"
-"""The logs contain no reads, so they never show that such a scope is unused."""
+"""The prefix of scopes that allow reads.
+
+The logs contain no reads, so the logs never show that a read scope is unused.
+"""
 NOT_ATTRIBUTED = "not known: log events do not show which grant this kind of caller uses"
 TokenScopes = Mapping[str, Sequence[str]]
-"""The scopes of the Management API that allow each operation that writes."""
+"""The Management API operations that write, with the scopes that allow each operation."""
 
 
 class UseState(StrEnum):
-    """Whether a grant or scope was used. UNKNOWN means that the logs do not show it."""
+    """The use of a grant or scope. UNKNOWN means that the logs do not show whether the grant or scope was used."""
 
     USED = "used"
     UNUSED = "unused"
@@ -52,7 +55,7 @@ class UseState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ScopeUse:
-    """The use of one scope. `text` is for people."""
+    """The use of one scope. `text` describes the use for people."""
 
     name: str
     state: UseState
@@ -62,7 +65,7 @@ class ScopeUse:
 
 @dataclass(frozen=True, slots=True)
 class GrantUse:
-    """The use of one grant. `text` is for people. `use` is None if no use was seen."""
+    """The use of one grant. `text` describes the use for people. `use` is None if no use was seen."""
 
     key: Key
     application: str
@@ -75,7 +78,7 @@ class GrantUse:
 
 @dataclass(frozen=True)
 class UsageWindow:
-    """The time that a report is about: the last `length` before `now`, or all logs that were seen without a length."""
+    """The period of a usage report: the last `length` before `now`. Without a length, the period is all seen logs."""
 
     now: datetime
     periods: tuple[Period, ...]
@@ -83,17 +86,20 @@ class UsageWindow:
 
     @property
     def start(self) -> str:
-        """The start of the time as text, or an empty text without a length."""
+        """The start of the period as text, or an empty string without a length."""
         return "" if self.length is None else time_text(self.now - self.length)
 
     @property
     def is_complete(self) -> bool:
-        """Whether the whole time was seen."""
+        """Whether the period has a length and was seen completely."""
         return self.length is not None and self._seen >= self.length - ROUNDING
 
     @cached_property
     def _seen(self) -> timedelta:
-        """How much was seen. The time since the last reading counts if it is at most LONGEST_DELAY."""
+        """The length of the seen time in the period.
+
+        A time of at most LONGEST_DELAY since the last reading counts as seen.
+        """
         periods = list(self.periods)
         end = moment(periods[-1].end) if periods else self.now
         if periods and timedelta() < self.now - end <= LONGEST_DELAY:
@@ -103,12 +109,12 @@ class UsageWindow:
 
     @property
     def length_text(self) -> str:
-        """The length, such as `90 days`."""
+        """The length of the period, such as `90 days`."""
         return duration(int((self.length or timedelta()).total_seconds()))
 
     @property
     def text(self) -> str:
-        """How much was seen, such as `30 of 90 days seen`, or `30 days of logs` without a length."""
+        """The seen part of the period, such as `30 of 90 days seen`, or `30 days of logs` without a length."""
         days = (self._seen + ROUNDING) // timedelta(days=1)
         if self.length is None:
             return f"{pluralize(days, 'day')} of logs"
@@ -119,7 +125,7 @@ class UsageWindow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UsageReport:
-    """The use of the grants of a tenant, the longest unused ones first."""
+    """The use of the grants of a tenant. The grants with the longest time since the last use come first."""
 
     tenant: TenantName
     window: UsageWindow
@@ -128,7 +134,7 @@ class UsageReport:
 
     @property
     def gaps(self) -> tuple[Period, ...]:
-        """The times between the periods that were seen."""
+        """The gaps between the seen periods."""
         return gaps(self.window.periods)
 
     def without_used(self) -> "UsageReport":
@@ -139,7 +145,7 @@ class UsageReport:
 def grant_uses(
     grants: Iterable[ObservedGrant], directory: Directory, usage: Usage, window: UsageWindow, scopes: TokenScopes
 ) -> tuple[GrantUse, ...]:
-    """Return the use of each grant, the longest unused ones first."""
+    """Return the use of each grant. The grants with the longest time since the last use come first."""
     by_scope: dict[str, list[str]] = {}
     for operation, names in scopes.items():
         for name in names:
@@ -149,17 +155,17 @@ def grant_uses(
 
 
 def use_of(key: Key, usage: Usage) -> Use | None:
-    """Return the token exchanges of a grant that were seen, or None."""
+    """Return the token exchanges for a grant according to the logs, or None if the logs contain no exchange."""
     return usage.grants.get(UsedGrant(key.client_id or "", key.audience, key.subject_type))
 
 
 def is_attributed(key: Key) -> bool:
-    """Return whether log events show the use of a grant with this key."""
+    """Return whether log events can show the use of a grant with this key."""
     return key.client_id is not None and key.subject_type in {SUBJECT_CLIENT, SUBJECT_USER}
 
 
 def state_of(key: Key, usage: Usage, window: UsageWindow) -> tuple[UseState, str]:
-    """Return whether a grant was used, with a text for people."""
+    """Return the use state of a grant, with a text for people."""
     if not is_attributed(key):
         return UseState.UNKNOWN, NOT_ATTRIBUTED
     use = use_of(key, usage)
@@ -193,7 +199,10 @@ def _grant_use(
 def _scope_uses(
     observed: ObservedGrant, usage: Usage, window: UsageWindow, by_scope: Mapping[str, list[str]]
 ) -> Iterator[ScopeUse]:
-    """Yield the use of each scope of a grant, if metrics or the log events of the Management API show scopes."""
+    """Yield the use of each scope of a grant.
+
+    Yield nothing if neither metrics nor log events show the use of scopes.
+    """
     key = observed.key
     client, names = key.client_id or "", sorted(observed.grant.scope)
     is_management = key.audience.endswith(MANAGEMENT_API_SUFFIX) and key.subject_type == SUBJECT_CLIENT
@@ -210,7 +219,7 @@ def _scope_uses(
 def _scope_use(
     name: str, last: str, operations: Sequence[str], writes: Mapping[str, Use], window: UsageWindow
 ) -> ScopeUse:
-    """Return the use of a scope whose last use is `last`, or an empty text."""
+    """Return the use of a scope. `last` is the time of the last use, or an empty string."""
     if last and last >= window.start:
         return ScopeUse(name, UseState.USED, f"last used {_day(last)}", last)
     if not operations or name.startswith(READ_PREFIX):
