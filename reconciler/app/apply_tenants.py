@@ -340,7 +340,7 @@ def _refuse_without_permissions(session: TenantSession, plan: Plan) -> None:
     missing = missing_permissions(plan, session.client.permissions())
     if missing:
         raise ReconcilerError(
-            f"nothing was written: the access token lacks {', '.join(missing)}; add them to the grant of "
+            f"nothing was written: the access token lacks {', '.join(missing)}; add these scopes to the grant of "
             "reconciler's own application on the Management API",
         )
 

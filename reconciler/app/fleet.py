@@ -85,7 +85,7 @@ def _read_contents(options: GlobalOptions) -> Contents:
             continue
         size += len(content)
         if size > MAX_CHARACTERS:
-            raise ReconcilerError(f"the grant files have more than {MAX_CHARACTERS:,} bytes together")
+            raise ReconcilerError(f"the grant files together have more than {MAX_CHARACTERS:,} bytes")
         contents.setdefault(content.removeprefix(BYTE_ORDER_MARK), name)
     if problems:
         raise ProblemsError(tuple(problems))
@@ -149,7 +149,7 @@ def _selected_tenants(config: Config, options: GlobalOptions) -> dict[str, Tenan
 def _require_wave(config: Config, wave: str) -> None:
     names = [each.name for each in config.rollout.waves]
     if wave not in names:
-        declared = f"it declares {join_some(names)}" if names else "it declares no waves"
+        declared = f"the waves are {join_some(names)}" if names else "the file declares no waves"
         advice = did_you_mean(wave, names)
         raise ReconcilerError(
             f"--wave: {config.file} has no wave {quote_text(wave)}; {declared}{f'; {advice}' if advice else ''}"
@@ -251,7 +251,7 @@ def collect_results(file: Path, folders: Sequence[Path], last_wave: str | None) 
     """
     fleet = read_fleet(file)
     if last_wave is not None and last_wave not in fleet.waves:
-        known = f"its waves are {join_some(fleet.waves)}" if fleet.waves else "it has no waves"
+        known = f"the waves are {join_some(fleet.waves)}" if fleet.waves else "the run has no waves"
         raise ReconcilerError(f"--wave: {visible(str(file))} has no wave {quote_text(last_wave)}; {known}")
     return collect(fleet, read_results(folders, file), last_wave)
 

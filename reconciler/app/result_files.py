@@ -80,7 +80,7 @@ class ResultFiles:
             return ()
         if plan_options.selects:
             raise ReconcilerError(
-                "--result records the result for all grants of a tenant: use it without PATH, --client and --api"
+                "--result records the result for all grants of a tenant; remove PATH, --client and --api"
             )
         config = load_config(options.config)
         # This choice skips the check of the environment, so that a tenant with another domain there also has a result.
@@ -111,7 +111,7 @@ class ResultFiles:
         if plan is not None and plan.selection is not None and exit_code in {Exit.DONE, Exit.CHANGES}:
             exit_code = Exit.INCOMPLETE
             none = ", which selects no grant of this tenant" if plan.selection.is_empty else ""
-            errors.append(f"the saved plan is about a part of the grants: {plan.selection.selection}{none}")
+            errors.append(f"the saved plan selects only some of the grants: {plan.selection.selection}{none}")
         result = self._result(ended.tenant, state_of(self._command, exit_code), exit_code, errors)
         if plan is None:
             self._write(result, None)

@@ -27,7 +27,9 @@ def usage_file(options: GlobalOptions, tenant: Tenant, file: Path | None) -> Pat
     if file is not None:
         return file
     if any(each in tenant.name for each in "/\\\0") or tenant.name in {".", ".."}:
-        raise ReconcilerError(f"the tenant name {quote_text(tenant.name)} cannot be part of a file name: use --usage")
+        raise ReconcilerError(
+            f"the tenant name {quote_text(tenant.name)} cannot be part of a file name; choose a file with --usage"
+        )
     return data_folder(options.config) / FOLDER / f"{tenant.name}.json"
 
 
@@ -55,5 +57,5 @@ class UsageOptions:
 def required_usage(path: Path) -> Usage:
     """Return the content of a usage file that must exist. Raises ReconcilerError."""
     if not path.exists():
-        raise ReconcilerError(f"{path} does not exist: run reconciler usage collect first, every night")
+        raise ReconcilerError(f"{path} does not exist; run `reconciler usage collect` first, and then every night")
     return read_usage(path)

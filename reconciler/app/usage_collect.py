@@ -85,7 +85,7 @@ def collect_files(
                     counter.add(event)
                 except ValueError as error:
                     raise ReconcilerError(
-                        f"{name}:{number}: this event has no valid date, so it cannot be counted; correct or remove it"
+                        f"{name}:{number}: this event has no valid date; correct or remove the line"
                     ) from error
         periods = counter.periods() if period is None else (replace_end(period, options.now),)
         _write(path, merge(known, counter.usage(periods)))
@@ -170,8 +170,8 @@ class _LogCollection:
         checkpoint = self._known.checkpoint
         if checkpoint and not await logs.exists(checkpoint.log_id):
             self._console.note(
-                f"The logs no longer have the last event that an earlier run read. Events after "
-                f"{_minute(checkpoint.until)} may be missing, so this time is recorded as a gap."
+                f"The logs no longer contain the last event of the previous run. Events after "
+                f"{_minute(checkpoint.until)} may be missing, so the usage file has a gap after this time."
             )
             checkpoint = None
         if checkpoint is None:
@@ -196,7 +196,7 @@ class _LogCollection:
         while page := await logs.after(log_id):
             log_id = self._count(page)
             if log_id in seen:
-                raise UnreadableError("the logs have no end: a page ends with an event that was read before")
+                raise UnreadableError("the logs have no end: the last event of a page was on an earlier page")
             seen.add(log_id)
             pages += 1
             if pages % PAGES_BETWEEN_WRITES == 0:
@@ -218,7 +218,7 @@ class _LogCollection:
                 time = self._counter.add(usage_event(event))
                 self._start = self._start or time
             except ValueError as error:
-                raise UnreadableError(f"an event of the logs has no valid date: {error}") from error
+                raise UnreadableError(f"an event in the logs has no valid date: {error}") from error
         until = max(event_time(page[last].get("date")), self._checkpoint.until if self._checkpoint else "")
         self._checkpoint = Checkpoint(until, event_id(page[last]))
         return self._checkpoint.log_id

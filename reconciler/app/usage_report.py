@@ -113,11 +113,11 @@ def _reason_to_keep(spec: GrantSpec, use: str, declared_on: str | None, window: 
     the commit is not known.
     """
     if has_expired(spec, now):
-        return "it has expired; keep these lines until the grant is gone"
+        return "the grant has expired; keep these lines until the tenant no longer has the grant"
     if declared_on is None:
-        return "the commit that declared it is not known: no repository, a shallow clone, or uncommitted lines"
+        return "the commit of the declaration is not known: no repository, a shallow clone, or uncommitted lines"
     if declared_on > window.start[:10]:
-        return f"declared on {declared_on}, so it is too new"
+        return f"declared on {declared_on}, after the start of the period"
     if spec.clients:
         return f"{use}, but the declaration has several clients; remove the client by hand"
     return ""
@@ -132,12 +132,12 @@ def _refuse_other_tenant(usage: Usage, tenant: Tenant, observation: Observation)
     if host and usage.tenant and tenant.kind is TenantKind.AUTH0 and host.split(".")[0] != usage.tenant:
         raise ReconcilerError(
             f"the usage file belongs to the tenant {visible(usage.tenant)}, not to {host}; "
-            "name the file of this tenant with --usage"
+            "choose the file of this tenant with --usage"
         )
     used = {(each.client_id, each.audience) for each in usage.grants}
     if used and not any((each.key.client_id, each.key.audience) in used for each in observation.grants):
         raise ReconcilerError(
-            "the usage file has no grant of this tenant, so it may belong to another one; check --usage"
+            "the usage file has no grant of this tenant, so the file may belong to another tenant; check --usage"
         )
 
 

@@ -31,16 +31,17 @@ MAX_FILES = 50_000
 MAX_LEVELS = 4
 """The maximum depth of result folders. A download of CI artifacts has one folder per artifact."""
 SUFFIX = ".json"
+CREATE_FLEET = "create the file with `reconciler fleet list --format json`"
 
 
 def read_fleet(path: Path) -> Fleet:
     """Return the fleet run in a file. Raises ReconcilerError."""
     data = _read_json(path, MAX_FLEET_BYTES, stored.FLEET)
     if isinstance(data, str):
-        raise ReconcilerError(f"{name_of(path)} {data}; write it with fleet list --format json")
+        raise ReconcilerError(f"{name_of(path)} {data}; {CREATE_FLEET}")
     fleet = fleet_from_json(data)
     if len({each.name for each in fleet.tenants}) < len(fleet.tenants):
-        raise ReconcilerError(f"{name_of(path)} names a tenant twice; write it with fleet list --format json")
+        raise ReconcilerError(f"{name_of(path)} names a tenant twice; {CREATE_FLEET}")
     return fleet
 
 
@@ -78,7 +79,7 @@ def read_results(folders: Iterable[Path], fleet_file: Path) -> Iterator[ResultFi
     seen = {os.path.realpath(fleet_file)}
     for count, path in enumerate((path for folder in folders for path in _json_files(folder, 1)), start=1):
         if count > MAX_FILES:
-            raise ReconcilerError(f"there are more than {MAX_FILES:,} files in the result folders; name fewer")
+            raise ReconcilerError(f"the result folders have more than {MAX_FILES:,} files; use fewer folders")
         place = os.path.join(os.path.realpath(path.parent), path.name)  # noqa: PTH118 - the file itself may be a link
         if place not in seen:
             seen.add(place)
@@ -105,13 +106,13 @@ def _json_files(folder: Path, level: int) -> Iterator[Path]:
 def _read_result(path: Path) -> FleetResult | str:
     """Return the result in a file, or the reason why the file cannot be used."""
     if path.is_symlink():
-        return "is a link, which is not followed"
+        return "is a link, and links are not followed"
     data = _read_json(path, MAX_RESULT_BYTES, stored.FLEET_RESULT)
     if isinstance(data, str):
         return data
     result = result_from_json(data)
     if not result.is_consistent:
-        return "has a status that does not fit its exit code"
+        return "has a status that contradicts the exit code"
     if result.command == PLAN and data["output"] is not None:
         return _with_plan(result, data["output"])
     return result

@@ -39,9 +39,9 @@ def read_usage(path: Path) -> Usage:
     try:
         data = json.loads(content)
     except (ValueError, RecursionError) as error:
-        raise _invalid(path, "it is not valid JSON") from error
+        raise _invalid(path, "the content is not valid JSON") from error
     if isinstance(data, dict) and data.get("format_version", FORMAT_VERSION) != FORMAT_VERSION:
-        raise _invalid(path, f"this version knows the format {FORMAT_VERSION}")
+        raise _invalid(path, f"this version of reconciler reads only the format {FORMAT_VERSION}")
     found = errors(violations(data, stored.load(stored.USAGE), file=name_of(path)))
     if found:
         raise _invalid(path, found[0].what)
@@ -50,12 +50,12 @@ def read_usage(path: Path) -> Usage:
         for text in _times(usage):
             moment(text)
     except ValueError as error:
-        raise _invalid(path, "it contains a time that does not exist") from error
+        raise _invalid(path, "the file contains an invalid time") from error
     return usage
 
 
 def _invalid(path: Path, why: str) -> ReconcilerError:
-    return ReconcilerError(f"{name_of(path)} is not a usage file: {why}; restore or remove it")
+    return ReconcilerError(f"{name_of(path)} is not a usage file: {why}; restore or remove the file")
 
 
 def write_usage(path: Path, usage: Usage) -> None:

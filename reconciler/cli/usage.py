@@ -151,7 +151,7 @@ def collect(
     console = Console(options)
     path = usage_file(options, only_tenant(options), file)
     if period and not files:
-        raise ReconcilerError("--period needs files: for the tenant's logs, the period is known")
+        raise ReconcilerError("--period is only valid with FILE; remove --period to read the tenant's logs")
     if scopes:
         collect_scopes(options, path, read_scopes(scopes, options.now))
     if files:

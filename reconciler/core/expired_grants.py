@@ -106,8 +106,8 @@ def unresolved_warnings(unresolved: Iterable[UnresolvedExpiry], directory: Direc
             if grants:
                 what = f"expired {when}, but it is not known whether the grant still exists: {problem.what}"
                 fix = (
-                    f"if it was renamed, this may be the grant {grants}: write the client_id and the audience here; if "
-                    "it was deleted, remove these lines"
+                    f"if the application or API was renamed, the grant may be {grants}: write the client_id and the "
+                    "audience here; if the grant was deleted, remove these lines"
                 )
             yield replace(problem, what=what, fix=fix, severity=Severity.WARNING, is_missing=False)
 
@@ -141,7 +141,8 @@ def expired_grant_warnings(
         if key not in observed:
             what, fix = f"expired {when}, and the tenant no longer has this grant", "remove these lines"
         elif key in kept:
-            what, fix = f"expired {when}, but the grant stays: {kept[key]}", "delete it by hand, or extend it here"
+            what = f"expired {when}, but the grant stays: {kept[key]}"
+            fix = "delete the grant by hand, or set a later end here"
         else:
             continue
         yield Problem(spec.source_of("expires"), what, fix, Severity.WARNING)

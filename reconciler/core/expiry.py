@@ -118,7 +118,7 @@ def expiry_warnings(specs: Iterable[GrantSpec], now: datetime, warn_before: time
     for spec in specs if warn_before else ():
         if spec.expires and not has_expired(spec, now) and _warning_start(spec.expires, warn_before) <= now:
             what = f"this grant expires {expiry_text(spec.expires)}, {_time_left(spec.expires, now)}"
-            fix = "extend it in a pull request, or let reconciler delete the grant after that"
+            fix = "set a later end in a pull request, or let reconciler delete the grant after this end"
             yield Problem(spec.source_of("expires"), what, fix, Severity.WARNING)
 
 

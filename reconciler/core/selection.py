@@ -163,7 +163,7 @@ def split_specs(
         Problem(
             spec.source,
             f"it is not known whether this grant is selected by {selection}, because a name was not read",
-            "select it by client_id and audience, or allow the credentials to read applications and APIs",
+            "select the grant by client_id and audience, or allow the credentials to read applications and APIs",
         )
         for spec in by_match[Match.UNKNOWN]
     )
@@ -275,7 +275,8 @@ def _where_declared(specs: Iterable[GrantSpec]) -> str:
     spec = limited[0]
     tenants = " and ".join(join_some([pattern.text for pattern in patterns]) for patterns in spec.tenants)
     more = f", and in {pluralize(len(limited) - 1, 'more place')}" if limited[1:] else ""
-    return f"it is declared for other tenants only: for {tenants} at {spec.source.file}:{spec.source.line}{more}"
+    where = f"{spec.source.file}:{spec.source.line}{more}"
+    return f"matching grants are declared for other tenants only: for {tenants} at {where}"
 
 
 def _client_values(spec: GrantSpec, directory: Directory) -> tuple[Value, ...]:

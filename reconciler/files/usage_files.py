@@ -256,7 +256,7 @@ def _parse(line: str | bytes, name: str, number: int) -> object:
         return json.loads(line)
     except (ValueError, RecursionError) as error:
         raise ReconcilerError(
-            f"{name}:{number}: this line is not valid JSON, so an event may be lost; correct or remove it"
+            f"{name}:{number}: this line is not valid JSON, so an event may be lost; correct or remove the line"
         ) from error
 
 

@@ -229,7 +229,7 @@ def test_a_part_of_the_grants_has_no_result(here: Path) -> None:
     ran = reconciler("apply", "--tenant", "t1", "--yes", "--client", "Billing", "--result", "results")
 
     assert (ran.code, (here / "results").exists()) == (1, False)
-    assert "use it without PATH, --client and --api" in ran.stderr
+    assert "remove PATH, --client and --api" in ran.stderr
 
 
 def test_a_saved_plan_of_a_part_of_the_grants_has_a_partial_result(here: Path) -> None:
@@ -239,7 +239,7 @@ def test_a_saved_plan_of_a_part_of_the_grants_has_a_partial_result(here: Path) -
 
     result = result_of(here, "t1")
     assert (result["status"], result["exit_code"]) == ("partial", 3)
-    assert result["errors"] == ['the saved plan is about a part of the grants: client "Billing"']
+    assert result["errors"] == ['the saved plan selects only some of the grants: client "Billing"']
 
 
 def test_a_tenant_without_a_selected_grant_is_not_applied(here: Path) -> None:
@@ -253,7 +253,7 @@ def test_a_tenant_without_a_selected_grant_is_not_applied(here: Path) -> None:
     assert ran.stdout.startswith("0 of 2 applied, 1 not started, 1 not selected.\n")
     assert [result_of(here, name)["status"] for name in ("t1", "t2")] == ["partial", "not started"]
     (error,) = result_of(here, "t1")["errors"]
-    assert error.endswith('a part of the grants: file "grants/billing.yaml", which selects no grant of this tenant')
+    assert error.endswith('some of the grants: file "grants/billing.yaml", which selects no grant of this tenant')
     collected = collect("t1", "t2")
     assert (collected.code, collected.data["remaining"], collected.data["stopped"]) == (3, ["t1", "t2"], True)
 

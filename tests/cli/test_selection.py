@@ -205,11 +205,11 @@ def test_a_grant_of_another_tenant_is_not_called_misspelled(here: Path) -> None:
         ran = reconciler(command, "grants/team/portal.yaml")
         assert ran.code == 1
         assert (
-            "selects no grant; it is declared for other tenants only: for other at grants/team/portal.yaml:2\n"
+            "matching grants are declared for other tenants only: for other at grants/team/portal.yaml:2\n"
             in ran.stderr
         )
     offline = reconciler("list", "--offline", "--client", "Billing")
-    assert 'client "Billing" selects no grant; it is declared for other tenants only: for other at' in offline.stderr
+    assert 'client "Billing" selects no grant; matching grants are declared for other tenants' in offline.stderr
 
 
 def test_apply_takes_one_saved_plan_or_paths() -> None:

@@ -156,7 +156,7 @@ def test_an_expired_checkpoint_is_a_gap() -> None:
 
     ran = collect()
 
-    assert "may be missing, so this time is recorded as a gap" in ran.stderr
+    assert "may be missing, so the usage file has a gap after this time" in ran.stderr
     assert len(content()["periods"]) == 2
     assert listed("--unused-for", "18d")["Portal -> Invoices API"] == "not known, 8 of 18 days seen"
     assert "Gap: the logs from " in reconciler("usage").stdout
@@ -575,7 +575,7 @@ def test_prune_keeps_a_grant_that_was_declared_recently(here: Path) -> None:
 
     ran = reconciler("usage", "prune", "--unused-for", "9d")
 
-    assert "so it is too new" in ran.stderr
+    assert "after the start of the period" in ran.stderr
     assert PORTAL in FILE.read_text()
 
 
@@ -587,7 +587,7 @@ def test_prune_keeps_a_grant_whose_commit_is_not_known() -> None:
 
     ran = reconciler("usage", "prune", "--unused-for", "9d")
 
-    assert "not removed: the commit that declared it is not known" in ran.stderr
+    assert "not removed: the commit of the declaration is not known" in ran.stderr
     assert PORTAL in FILE.read_text()
 
 
@@ -600,7 +600,7 @@ def test_prune_keeps_the_lines_of_an_expired_grant(here: Path, monkeypatch: pyte
 
     ran = reconciler("usage", "prune", "--unused-for", "9d")
 
-    assert "not removed: it has expired" in ran.stderr
+    assert "not removed: the grant has expired" in ran.stderr
     assert "2020-06-30" in FILE.read_text()
 
 
@@ -665,7 +665,7 @@ def test_without_a_usage_file_the_message_says_what_to_do() -> None:
     ran = reconciler("usage")
 
     assert ran.code == 1
-    assert "run reconciler usage collect first" in ran.stderr
+    assert "run `reconciler usage collect` first" in ran.stderr
 
 
 @pytest.mark.parametrize(

@@ -340,6 +340,6 @@ def test_an_expired_grant_with_an_unknown_name_may_be_an_undeclared_grant(
     assert plan.expired_unknown == candidates
     assert plan.converged == (not candidates and not plan.changes)
     (warning, *_) = plan.warnings
-    assert ("this may be the grant New name -> New API" in warning.fix) == bool(candidates)
+    assert ("the grant may be New name -> New API" in warning.fix) == bool(candidates)
     assert "no longer has this grant" in warning.what or candidates
     assert plan_from_json(plan_json(plan)).expired_unknown == candidates

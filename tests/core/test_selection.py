@@ -188,7 +188,7 @@ def test_a_grant_of_other_tenants_only_is_named_with_its_line_and_its_tenants() 
         (message,) = select_grants((), (), split, {}, DIRECTORY).notes
 
         assert message.endswith(
-            " selects no grant; it is declared for other tenants only: "
+            " selects no grant; matching grants are declared for other tenants only: "
             "for eu-* and us at grants/portal.yaml:7, and in 1 more place"
         )
     (message,) = select_grants((), (), replace(split, of_all_tenants=()), {}, DIRECTORY).notes

@@ -36,10 +36,10 @@ class Shard:
         """Parse a shard such as `0/4`. Raises ValueError with a message for the user."""
         match = SHARD.fullmatch(text)
         if match is None:
-            raise ValueError(f"{quote_text(text)} is not a shard; write it like 0/4, the first of 4 parts")
+            raise ValueError(f"{quote_text(text)} is not a valid shard; write 0/4 for the first of 4 parts")
         shard = cls(int(match["index"]), int(match["count"]))
         if shard.count == 0:
-            raise ValueError("there must be at least 1 part; write it like 0/4, the first of 4 parts")
+            raise ValueError("a shard needs at least 1 part; write 0/4 for the first of 4 parts")
         if shard.index >= shard.count:
             raise ValueError(
                 f"{text} does not exist: parts are counted from 0, so the parts of {shard.count} are "
@@ -277,7 +277,7 @@ def _changed_settings(
         for name in change.tenants:
             if name in found:
                 found[name].append(change.risk.message)
-    return {name: reasons or ["its settings changed"] for name, reasons in found.items()}
+    return {name: reasons or ["the settings of the tenant changed"] for name, reasons in found.items()}
 
 
 def _changed_grants(specs: Iterable[GrantSpec], specs_at_base: Iterable[GrantSpec]) -> Iterator[tuple[Patterns, str]]:

@@ -107,7 +107,8 @@ def add(stored: Usage, new: Usage) -> Usage:
 def _combine(first: Usage, second: Usage, count: Callable[[int, int], int]) -> Usage:
     if first.tenant and second.tenant and first.tenant != second.tenant:
         raise ReconcilerError(
-            f"the events belong to the tenant {second.tenant}, and the usage file to {first.tenant}; use another file"
+            f"the events belong to the tenant {second.tenant}, but the usage file belongs to {first.tenant}; "
+            "choose another file with --usage"
         )
 
     def both(before: Use, after: Use) -> Use:

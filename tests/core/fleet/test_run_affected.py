@@ -108,7 +108,7 @@ def test_a_new_tenant_and_changed_settings_are_named() -> None:
 def test_settings_without_a_risk_count_too() -> None:
     base = {**TENANTS, "us-1": replace(TENANTS["us-1"], sandbox_domain="other.localhost")}
 
-    assert affected_tenants(TENANTS, base, [], []) == {"us-1": ("its settings changed",)}
+    assert affected_tenants(TENANTS, base, [], []) == {"us-1": ("the settings of the tenant changed",)}
 
 
 def test_settings_outside_of_tenants_do_not_affect_a_plan() -> None:
