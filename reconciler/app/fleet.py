@@ -108,7 +108,7 @@ def list_fleet(options: GlobalOptions, selection: FleetSelection, *, needs_run: 
     With a base, the run contains only the tenants that the changes since the base affect.
 
     Raises:
-        ReconcilerError: if the configuration declares no tenants or not the wave, if the base does not exist, or if
+        ReconcilerError: if the configuration does not declare tenants or the wave, if the base does not exist, or if
             the run needs a name and has none.
         ProblemsError: if the configuration or a changed grant file is not valid.
     """

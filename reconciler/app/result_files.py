@@ -46,7 +46,7 @@ class ResultFiles:
     The result of a tenant keeps the status `begun` if the run is killed.
     """
 
-    def __init__(  # noqa: PLR0913 - what all results have in common
+    def __init__(  # noqa: PLR0913 - one parameter per common field of the results
         self,
         folder: Path,
         *,
@@ -83,7 +83,7 @@ class ResultFiles:
                 "--result records the result for all grants of a tenant; remove PATH, --client and --api"
             )
         config = load_config(options.config)
-        # This choice skips the check of the environment, so that a tenant with another domain there also has a result.
+        # `select_names` does not check the environment, so a tenant with another domain there also has a result.
         named = [tenant_named(config, name) for name in select_names(config, options)]
         tenants = named or select_tenants(options)[1]
         inputs = run_inputs(options, result_options.run, required=True)
@@ -169,7 +169,7 @@ def _plan_of(results: PlanResults | RunResults) -> Plan | None:
 
 
 def _counts(plan: Plan, results: PlanResults | RunResults) -> dict[str, int]:
-    """Return the numbers of `plan_counts`. For `apply`, add the number of changes by result."""
+    """Return the counts from `plan_counts`. For `apply`, add the count of changes by result."""
     outcomes = results.runs[0].report.outcomes if isinstance(results, RunResults) else None
     by_result = {} if outcomes is None else {str(result): count for result, count in count_results(outcomes).items()}
     return {**plan_counts(plan), **by_result}

@@ -44,7 +44,7 @@ NO_EVENTS = "The tenant's logs are empty."
 
 
 def utc(text: str) -> datetime:
-    """Return the start of a day, or a time with a time zone. Raises ValueError."""
+    """Parse a time with a time zone, or a day. A day means the start of the day in UTC. Raises ValueError."""
     return datetime.fromisoformat(text).replace(tzinfo=UTC) if len(text) == DAY_LENGTH else moment(text)
 
 

@@ -146,7 +146,7 @@ def _kept(spec: GrantSpec, why: str) -> Problem:
 
 
 def _split(spec: GrantSpec, others: Sequence[str], tenant: str) -> GrantSplit | None:
-    """Return None to remove the declaration completely, or the split that removes the declaration for one tenant."""
+    """Return None to remove the declaration completely, or a GrantSplit to remove the declaration for one tenant."""
     if not others:
         return None
     own = [pattern.text for pattern in spec.tenants[-1]] if spec.tenants else []

@@ -117,8 +117,10 @@ def _check_formats(output_options: OutputOptions, *, resume: bool) -> None:
     refused = ("markdown",) if resume else JOB_FORMATS
     for name in (output_options.stdout_format, *(file.format for file in output_options.reports)):
         if name in refused:
-            needs = "shows results, and --resume lists tenants" if resume else "lists tenants: add --resume"
-            raise ReconcilerError(f"the format {name} {needs}")
+            why = (
+                "is not valid with --resume; use a format of `fleet list`" if resume else "lists tenants; add --resume"
+            )
+            raise ReconcilerError(f"the format {name} {why}")
 
 
 def _check_jobs(fleet: Fleet, name: str) -> None:

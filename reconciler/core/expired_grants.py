@@ -128,7 +128,7 @@ def reason_to_keep_expired(
         return None
     if protection.managed_scope.has_exact_id(observed.key, directory):
         return None
-    return Reason.THIRD_PARTY, "the file names the application instead of its client_id"
+    return Reason.THIRD_PARTY, "the file contains the name of the application instead of the client_id"
 
 
 def expired_grant_warnings(
@@ -159,7 +159,7 @@ def find_expiry_changes(desired: Iterable[DesiredGrant], base: Mapping[Key, Desi
 
 @dataclass(frozen=True, slots=True)
 class LongAccess:
-    """The grants with critical scopes and an end that violates the policy, or without an end.
+    """The grants with critical scopes that violate the policy, because the end is missing or too late.
 
     `risks` contains the risk of each grant by key. `extended` contains the keys of the grants with a changed end.
     """

@@ -127,7 +127,7 @@ def expired_warnings(specs: Iterable[GrantSpec], now: datetime) -> Iterator[Prob
     for spec in specs:
         if has_expired(spec, now):
             what = f"this grant expired {expiry_text(spec.expires)}, so apply deletes it"
-            fix = "keep these lines until plan reports at this line that the tenant no longer has the grant"
+            fix = "keep these lines until `plan` reports here that the tenant no longer has the grant"
             yield Problem(spec.source_of("expires"), what, fix, Severity.WARNING)
 
 

@@ -102,7 +102,8 @@ class Removal:
         spec: The declaration for a tenant, with only the identity and the source of the grant.
         removed_by: The commit that removed the declaration, or None if it is uncommitted or not known.
         declared_by: The commit that added the declaration, or None if the commit is not known.
-        is_from_history: Whether the history shows the removal. Such a removal without `removed_by` is uncommitted.
+        is_from_history: Whether the removal was found in the history. A removal in the history without `removed_by` is
+            uncommitted.
         commit: The id of the commit in the source, or an empty string if the commit is not known.
         history: The history that shows the removal.
         group: The declarations of the grant in `history`.

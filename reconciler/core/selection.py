@@ -23,7 +23,7 @@ from reconciler.errors import ReconcilerError
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GrantSelection:
-    """The selection of grants by the user. Without values, all grants are selected.
+    """The options that select grants: PATHs, --client and --api. Without values, all grants are selected.
 
     A grant is selected if it matches one of `files`, one of `clients` and one of `apis`. Empty fields match all grants.
 
@@ -32,7 +32,7 @@ class GrantSelection:
         clients: Patterns for the name or the client id of the application.
         apis: Patterns for the name or the identifier of the API.
         folder: The grant folder as in the sources of the grants, or "" without `files`. In a plan from an earlier
-            version, `folder` is "", and `files` are relative to the current folder of that run.
+            version, `folder` is "", and `files` are relative to the working directory of that run.
     """
 
     files: tuple[str, ...] = ()
@@ -51,7 +51,7 @@ class GrantSelection:
 
     @property
     def paths(self) -> tuple[str, ...]:
-        """The files and folders with the grant folder in front, as in the sources of the grants."""
+        """The paths of `files`, starting with the grant folder, as in the sources of the grants."""
         start = "" if self.folder in {"", posixpath.curdir} else f"{self.folder.rstrip('/')}/"
         return tuple(f"{start}{each}" for each in self.files)
 
@@ -65,7 +65,7 @@ class GrantSelection:
 
     @property
     def patterns(self) -> tuple[Pattern, ...]:
-        """The patterns of the selection. They decide which names reconciler must read from the tenant."""
+        """The patterns of the selection. The patterns decide which names reconciler reads from the tenant."""
         return (
             *(Pattern(client=each) for each in self.clients),
             *(Pattern(api=each) for each in self.apis),
@@ -152,7 +152,7 @@ def split_specs(
 
     If a missing name makes the selection of a spec uncertain, the result has a problem at the line of the spec.
 
-    `of_all_tenants` contains the specs of all tenants. Messages use them to report grants of other tenants.
+    `of_all_tenants` contains the specs of all tenants. Messages use these specs to report grants of other tenants.
     """
     if not selection:
         return SplitSpecs(selection, tuple(specs))
@@ -167,7 +167,8 @@ def split_specs(
         )
         for spec in by_match[Match.UNKNOWN]
     )
-    others = tuple(spec._replace(organizations=None) for spec in by_match[Match.NO])  # only the keys matter
+    # Only the keys of the other specs matter.
+    others = tuple(spec._replace(organizations=None) for spec in by_match[Match.NO])
     return SplitSpecs(selection, tuple(by_match[Match.YES]), others, problems, of_all_tenants)
 
 
@@ -194,7 +195,7 @@ def check_others(
     """Return problems of declared grants that are not selected but may affect selected grants.
 
     A selected grant is a problem if another file also declares the grant. With `deletes`, a declaration with names that
-    the tenant does not have is a problem, too. Such a declaration may keep a grant that the plan would delete.
+    the tenant does not have is a problem, too. Otherwise, the plan could delete the grant of that declaration.
     """
     if not split.selection:
         return ()
@@ -236,7 +237,7 @@ def select_grants(
     if uncertain:
         notes.append(
             f"left out {pluralize(len(uncertain), 'undeclared grant')}, because a name was not read: "
-            f"it is not known whether {selection} selects them"
+            f"it is not known whether {selection} selects these grants"
         )
     return ChosenGrants(
         (*declared, *selected),

@@ -65,7 +65,7 @@ def add_tenant(text: str, name: str, domain: str) -> str:
     name, domain = scalar(name), scalar(domain)
     root = read_layout(text).root if text.strip() else Node(0, 0, is_block=True)
     if not root.is_block:
-        raise NotEditableError("the file has one line for all settings, or no settings")
+        raise NotEditableError("all settings are on one line, or the file has no settings")
     tenants = next((part.node for part in root.parts if part.name == TENANTS), None)
     starts = [0, *accumulate(map(len, split_lines(text)))]
     if tenants is None:
@@ -88,10 +88,7 @@ def add_tenant(text: str, name: str, domain: str) -> str:
 def _without_splits(
     updates: Mapping[int, GrantUpdate | GrantSplit | None], copied: Sequence[int]
 ) -> Mapping[int, GrantUpdate | None]:
-    """Return the updates without splits.
-
-    The index of each update is the index of the grant after `copied` were copied.
-    """
+    """Return the updates by the index of each grant after the grants in `copied` were copied."""
     found: dict[int, GrantUpdate | None] = {}
     for index, update in updates.items():
         moved = index + sum(each < index for each in copied)
@@ -265,7 +262,7 @@ class _Editor:
         return line >= 0 and not self._text[self._starts[line] : self._starts[line + 1]].strip()
 
     def _end_of_line(self, node: Node) -> int:
-        """Return the index of the line start after a value."""
+        """Return the start index of the line after a value."""
         return self._starts[self._line(node.end - 1) + 1]
 
     def _line(self, position: int) -> int:

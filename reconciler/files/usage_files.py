@@ -1,7 +1,7 @@
 """Read log events from files of a log stream, and the last use of scopes from files with the metrics of an API.
 
-Log events are JSON lines, plain or compressed with gzip. Amazon EventBridge, Datadog or Auth0's webhooks may have
-wrapped the events. Metrics are CSV with a header, or JSON lines.
+Log events are JSON lines, plain or compressed with gzip. Amazon EventBridge, Datadog and Auth0's
+webhooks may wrap each event in another JSON object. Metrics are CSV with a header, or JSON lines.
 """
 
 import csv
@@ -42,14 +42,14 @@ MISSING = r"(\0)?"
 """A pattern for a missing field. The group never matches, because the line has no control characters."""
 TYPE_MARK = '"type"'
 TYPE_MARK_LENGTH = len('"type":"seccft')
-"""The number of characters, starting at TYPE_MARK, that decide the group of a layout. They contain most event types."""
+"""The number of characters, starting at TYPE_MARK, that decide the group of a layout. Most event types fit."""
 
 Event = Mapping[str, Any]
 
 
 @dataclass(slots=True)
 class LineCounts:
-    """The numbers of unused lines and of special events."""
+    """The numbers of lines without an event, of repeated events, and of events without an id."""
 
     foreign: int = 0
     """The number of lines without a log event of Auth0."""
@@ -138,7 +138,7 @@ def _lines(block: bytes | bytearray) -> Sequence[str | bytes]:
 
 
 class _Layout(NamedTuple):
-    """The pattern for the lines of a layout, and the number of the group for each field of UsageEvent."""
+    """Matches the lines of a layout. `groups` contains the number of the regex group for each field of UsageEvent."""
 
     match: Callable[[str], re.Match[str] | None]
     groups: tuple[int, ...]

@@ -174,7 +174,7 @@ def _group_lines(members: list[CollectedTenant]) -> Iterator[Line]:
 
 
 def counts_text(each: CollectedTenant) -> str:
-    """Return the numbers of the last result, without zeros. For `apply`, return the numbers of changes by result."""
+    """Return the counts of the last result, without zeros. For `apply`, return the counts of changes by result."""
     counts = each.last.counts if each.last else {}
     is_run = each.last is not None and each.last.command == APPLY
     return ", ".join(f"{count} {name}" for name, count in counts.items() if count and (name in RESULTS or not is_run))

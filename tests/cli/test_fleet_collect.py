@@ -184,7 +184,7 @@ def test_a_github_step_gets_outputs_and_a_summary(run: Path, monkeypatch: pytest
     [
         (["--format", "github"], "add --resume"),
         (["--report", "gitlab=a.yml"], "add --resume"),
-        (["--resume", "--format", "markdown"], "--resume lists tenants"),
+        (["--resume", "--format", "markdown"], "not valid with --resume"),
         (["--report", "json={tenant}.json"], "one report for all tenants"),
     ],
 )

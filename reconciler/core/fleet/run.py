@@ -238,9 +238,8 @@ def affected_tenants(
     Args:
         current: The tenants by name.
         base: The tenants at the base by name.
-        specs: The grants in the files. Grants in files with the same content at the base may be missing.
-        specs_at_base: The grants in the files at the base. Grants in files with the same content now may be
-            missing.
+        specs: The grants in the files. Grants in unchanged files may be missing.
+        specs_at_base: The grants in the files at the base. Grants in unchanged files may be missing.
     """
     settings = _changed_settings(current, base)
     grants = list(_changed_grants(specs, specs_at_base))

@@ -216,7 +216,7 @@ class UsageCounter:
         )
 
     def periods(self) -> tuple[Period, ...]:
-        """Return the periods in which no time between two events is longer than LONGEST_SILENCE."""
+        """Return the periods of the events. A time longer than LONGEST_SILENCE without events separates two periods."""
         found: list[tuple[str, str]] = []
         for _, hour in sorted(self._hours.items()):
             if not hour.last:

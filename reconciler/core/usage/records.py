@@ -151,7 +151,7 @@ def gaps(periods: Iterable[Period]) -> tuple[Period, ...]:
 
 
 def seen_time(periods: Iterable[Period], start: datetime, end: datetime) -> timedelta:
-    """Return the length of the seen time between `start` and `end`."""
+    """Return how much of the time from `start` to `end` the periods cover."""
     spans = ((max(moment(each.start), start), min(moment(each.end), end)) for each in union(periods))
     return sum((last - first for first, last in spans if last > first), timedelta())
 
@@ -181,5 +181,5 @@ def with_scopes(usage: Usage, scopes: Iterable[tuple[UsedScope, str]]) -> Usage:
 
 
 def last_writes(usage: Usage, client_id: str) -> Iterator[tuple[str, Use]]:
-    """Yield the Management API operations that write and that an application used, with the use of each operation."""
+    """Yield the write operations of an application through the Management API, with the use of each operation."""
     return ((key.operation, use) for key, use in usage.writes.items() if key.client_id == client_id)

@@ -78,7 +78,7 @@ class GrantUse:
 
 @dataclass(frozen=True)
 class UsageWindow:
-    """The period of a usage report: the last `length` before `now`. Without a length, the period is all seen logs."""
+    """The period of a usage report: the last `length` before `now`. Without a length, all seen logs are included."""
 
     now: datetime
     periods: tuple[Period, ...]
@@ -91,12 +91,12 @@ class UsageWindow:
 
     @property
     def is_complete(self) -> bool:
-        """Whether the period has a length and was seen completely."""
+        """Whether the logs of the whole period were seen. The value is false without a length."""
         return self.length is not None and self._seen >= self.length - ROUNDING
 
     @cached_property
     def _seen(self) -> timedelta:
-        """The length of the seen time in the period.
+        """The part of the period of which the logs were seen.
 
         A time of at most LONGEST_DELAY since the last reading counts as seen.
         """
@@ -165,7 +165,7 @@ def is_attributed(key: Key) -> bool:
 
 
 def state_of(key: Key, usage: Usage, window: UsageWindow) -> tuple[UseState, str]:
-    """Return the use state of a grant, with a text for people."""
+    """Return the use state of a grant, and a description for people."""
     if not is_attributed(key):
         return UseState.UNKNOWN, NOT_ATTRIBUTED
     use = use_of(key, usage)
