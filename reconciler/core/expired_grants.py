@@ -25,18 +25,17 @@ from reconciler.core.spec import GrantSpec
 
 @dataclass(frozen=True, slots=True)
 class UnresolvedExpiry:
-    """An expired declaration with the name of an application or API that the tenant does not have.
-
-    Attributes:
-        spec: The declaration.
-        problems: One problem for each name that the tenant does not have.
-        candidates: The keys of undeclared grants that may be the declared grant after a rename of the application
-            or API. Without candidates, the tenant no longer has the grant.
-    """
+    """An expired declaration with the name of an application or API that the tenant does not have."""
 
     spec: GrantSpec
+    """The declaration."""
     problems: tuple[Problem, ...]
+    """One problem for each name that the tenant does not have."""
     candidates: tuple[Key, ...] = ()
+    """The keys of undeclared grants that may be the declared grant after a rename of the application or API.
+
+    Without candidates, the tenant no longer has the grant.
+    """
 
 
 def resolve_expired(

@@ -96,26 +96,22 @@ class HistoryStep:
 
 @dataclass(frozen=True, slots=True)
 class Removal:
-    """A grant that an earlier commit declared and the files no longer declare.
-
-    Attributes:
-        spec: The declaration for a tenant, with only the identity and the source of the grant.
-        removed_by: The commit that removed the declaration, or None if it is uncommitted or not known.
-        declared_by: The commit that added the declaration, or None if the commit is not known.
-        is_from_history: Whether the removal was found in the history. A removal in the history without `removed_by` is
-            uncommitted.
-        commit: The id of the commit in the source, or an empty string if the commit is not known.
-        history: The history that shows the removal.
-        group: The declarations of the grant in `history`.
-    """
+    """A grant that an earlier commit declared and the files no longer declare."""
 
     spec: GrantSpec
+    """The declaration for a tenant, with only the identity and the source of the grant."""
     removed_by: Commit | None = None
+    """The commit that removed the declaration, or None if it is uncommitted or not known."""
     declared_by: Commit | None = None
+    """The commit that added the declaration, or None if the commit is not known."""
     is_from_history: bool = False
+    """Whether the removal was found in the history. A removal in the history without `removed_by` is uncommitted."""
     commit: str = ""
+    """The id of the commit in the source, or an empty string if the commit is not known."""
     history: "DeclaredHistory | None" = field(default=None, compare=False, repr=False)
+    """The history that shows the removal."""
     group: "Group" = field(default=(), compare=False, repr=False)
+    """The declarations of the grant in `history`."""
 
     @property
     def path(self) -> str:
@@ -126,21 +122,18 @@ class Removal:
 
 @dataclass(frozen=True, slots=True)
 class NoLongerDeclared:
-    """A grant in the tenant that only the files at the base declare. The plan does not delete the grant.
-
-    Attributes:
-        observed: The grant in the tenant.
-        source: The source of the declaration at the base.
-        reason: The reason why the plan does not delete the grant.
-        moved_to: The new key, if the files still contain the declaration with another key.
-        commit: The id of the commit at the base, or an empty string if the commit is not known.
-    """
+    """A grant in the tenant that only the files at the base declare. The plan does not delete the grant."""
 
     observed: ObservedGrant
+    """The grant in the tenant."""
     source: Source
+    """The source of the declaration at the base."""
     reason: str
+    """The reason why the plan does not delete the grant."""
     moved_to: Key | None = None
+    """The new key, if the files still contain the declaration with another key."""
     commit: str = ""
+    """The id of the commit at the base, or an empty string if the commit is not known."""
 
     @property
     def key(self) -> Key:

@@ -26,19 +26,19 @@ class GrantSelection:
     """The options that select grants: PATHs, --client and --api. Without values, all grants are selected.
 
     A grant is selected if it matches one of `files`, one of `clients` and one of `apis`. Empty fields match all grants.
-
-    Attributes:
-        files: Grant files or folders, relative to `folder`.
-        clients: Patterns for the name or the client id of the application.
-        apis: Patterns for the name or the identifier of the API.
-        folder: The grant folder as in the sources of the grants, or "" without `files`. In a plan from an earlier
-            version, `folder` is "", and `files` are relative to the working directory of that run.
     """
 
     files: tuple[str, ...] = ()
+    """Grant files or folders, relative to `folder`."""
     clients: tuple[str, ...] = ()
+    """Patterns for the name or the client id of the application."""
     apis: tuple[str, ...] = ()
+    """Patterns for the name or the identifier of the API."""
     folder: str = ""
+    """The grant folder as in the sources of the grants, or "" without `files`.
+
+    In a plan from an earlier version, `folder` is "", and `files` are relative to the working directory of that run.
+    """
 
     def __bool__(self) -> bool:
         """Return whether the selection excludes grants."""
@@ -100,19 +100,16 @@ COMPARE_SPELLING = "compare the spelling with the files and the tenant"
 
 @dataclass(frozen=True, slots=True)
 class SelectionResult:
-    """The effect of a selection on a plan or a list.
-
-    Attributes:
-        selection: The selection.
-        selected: The number of selected grants: declared grants, and undeclared grants of the tenant.
-        others: The number of declared grants that are not selected.
-        unmatched: One message for each value of the selection that matches no grant.
-    """
+    """The effect of a selection on a plan or a list."""
 
     selection: GrantSelection
+    """The selection."""
     selected: int
+    """The number of selected grants: declared grants, and undeclared grants of the tenant."""
     others: int
+    """The number of declared grants that are not selected."""
     unmatched: tuple[str, ...] = ()
+    """One message for each value of the selection that matches no grant."""
 
     @property
     def is_empty(self) -> bool:
@@ -174,19 +171,16 @@ def split_specs(
 
 @dataclass(frozen=True, slots=True)
 class ChosenGrants:
-    """The selected grants of a tenant.
-
-    Attributes:
-        grants: The selected grants.
-        others: The number of declared grants in the tenant that are not selected.
-        result: The effect of the selection, or None if all grants are selected.
-        notes: Notes about values that select no grant, and about grants that may be selected.
-    """
+    """The selected grants of a tenant."""
 
     grants: tuple[ObservedGrant, ...]
+    """The selected grants."""
     others: int = 0
+    """The number of declared grants in the tenant that are not selected."""
     result: SelectionResult | None = None
+    """The effect of the selection, or None if all grants are selected."""
     notes: tuple[str, ...] = ()
+    """Notes about values that select no grant, and about grants that may be selected."""
 
 
 def check_others(

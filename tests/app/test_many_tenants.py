@@ -169,7 +169,10 @@ def test_waves_after_an_interrupted_one_are_interrupted_too(here: Path, tenants:
     ran = reconciler("apply", "--all-tenants", "--yes")
 
     assert ran.code == 130
-    assert "\nNot started (5) t1, t2, t3, t4, t5\n  interrupted before it was planned, so nothing was" in ran.stdout
+    assert (
+        "\nNot started (5) t1, t2, t3, t4, t5\n  interrupted before the tenant was planned, so nothing was"
+        in ran.stdout
+    )
 
 
 def test_saved_plans_approve_each_tenant_for_itself(here: Path, tenants: HttpTenants) -> None:

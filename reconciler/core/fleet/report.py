@@ -44,19 +44,16 @@ class RefusedFile:
 
 @dataclass(frozen=True, slots=True)
 class CollectedTenant:
-    """An expected tenant with its state.
-
-    Attributes:
-        expected: The expected tenant.
-        state: The state of the tenant.
-        reason: The reason why the tenant is unknown or not started, the errors of the last result, or "".
-        results: The usable results with the names of their files. The last result determines the state.
-    """
+    """An expected tenant with its state."""
 
     expected: ExpectedTenant
+    """The expected tenant."""
     state: TenantState
+    """The state of the tenant."""
     reason: str = ""
+    """The reason why the tenant is unknown or not started, the errors of the last result, or ""."""
     results: tuple[tuple[str, FleetResult], ...] = ()
+    """The usable results with the names of their files. The last result determines the state."""
 
     @property
     def last(self) -> FleetResult | None:

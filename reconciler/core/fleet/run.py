@@ -112,19 +112,16 @@ def files_digest(contents: Iterable[bytes]) -> str:
 
 @dataclass(frozen=True, slots=True)
 class RunInputs:
-    """The inputs of a fleet run. All results of a run have the same inputs.
-
-    Attributes:
-        run: The name of the run.
-        commit: The commit of the files, or "" if the commit is not known.
-        configuration: The digest of reconciler.yaml.
-        grants: The digest of the grant files.
-    """
+    """The inputs of a fleet run. All results of a run have the same inputs."""
 
     run: str
+    """The name of the run."""
     commit: str
+    """The commit of the files, or "" if the commit is not known."""
     configuration: str
+    """The digest of reconciler.yaml."""
     grants: str
+    """The digest of the grant files."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,64 +137,58 @@ class ExpectedTenant:
 
 @dataclass(frozen=True, slots=True)
 class Fleet:
-    """A fleet run: its inputs and the tenants that must have a result.
-
-    Attributes:
-        inputs: The inputs of the run.
-        tenants: The expected tenants, sorted by name.
-        waves: The names of the waves with an expected tenant, in the order of the waves.
-        stop_after: The number of tenants in STOPPING_STATES after which no wave starts.
-        base: The revision for the comparison of the files, or None if all tenants are expected.
-        shards: The number of shards, or None.
-        notes: Notes about the choice of the tenants.
-    """
+    """A fleet run: its inputs and the tenants that must have a result."""
 
     inputs: RunInputs
+    """The inputs of the run."""
     tenants: tuple[ExpectedTenant, ...]
+    """The expected tenants, sorted by name."""
     waves: tuple[str, ...] = ()
+    """The names of the waves with an expected tenant, in the order of the waves."""
     stop_after: int = 1
+    """The number of tenants in STOPPING_STATES after which no wave starts."""
     base: str | None = None
+    """The revision for the comparison of the files, or None if all tenants are expected."""
     shards: int | None = None
+    """The number of shards, or None."""
     notes: tuple[str, ...] = ()
+    """Notes about the choice of the tenants."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FleetResult:
-    """The result of one tenant in one job.
-
-    Attributes:
-        inputs: The inputs of the run.
-        attempt: The number of the attempt.
-        wave: The wave of the tenant, or None.
-        shard: The shard of the job, or None.
-        tenant: The name of the tenant.
-        domain: The domain of the tenant.
-        command: The command of the job: `plan` or `apply`.
-        started_at: The start time of the tenant's run, in UTC and ISO 8601.
-        ended_at: The end time of the tenant's run, or None before the end.
-        status: BEGUN, or the state of the tenant at the end.
-        exit_code: The exit code for the tenant, or None before the end.
-        plan_id: The id of the plan, or None if the run made no plan.
-        counts: The number of planned changes by action. For `apply`, also the number of changes by result.
-        errors: The error messages of the tenant.
-        plan: The plan of the command `plan`, in a result that was read from a file. Otherwise None.
-    """
+    """The result of one tenant in one job."""
 
     inputs: RunInputs
+    """The inputs of the run."""
     attempt: int
+    """The number of the attempt."""
     wave: str | None
+    """The wave of the tenant, or None."""
     shard: str | None
+    """The shard of the job, or None."""
     tenant: str
+    """The name of the tenant."""
     domain: str
+    """The domain of the tenant."""
     command: str
+    """The command of the job: `plan` or `apply`."""
     started_at: str
+    """The start time of the tenant's run, in UTC and ISO 8601."""
     ended_at: str | None
+    """The end time of the tenant's run, or None before the end."""
     status: str
+    """BEGUN, or the state of the tenant at the end."""
     exit_code: int | None
+    """The exit code for the tenant, or None before the end."""
     plan_id: str | None = None
+    """The id of the plan, or None if the run made no plan."""
     counts: Mapping[str, int] = field(default_factory=dict)
+    """The number of planned changes by action. For `apply`, also the number of changes by result."""
     errors: tuple[str, ...] = ()
+    """The error messages of the tenant."""
     plan: Plan | None = None
+    """The plan of the command `plan`, in a result that was read from a file. Otherwise None."""
 
     @property
     def is_consistent(self) -> bool:

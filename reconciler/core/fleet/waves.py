@@ -22,16 +22,16 @@ class Wave:
 
 @dataclass(frozen=True, slots=True)
 class Rollout:
-    """The order in which `apply` changes tenants.
-
-    Attributes:
-        waves: The waves in their order. Without waves, `apply` changes all tenants at the same time.
-        stop_after: The number of unsuccessful tenants after which no wave starts. A tenant is unsuccessful if it
-            failed, was refused, was partly applied or is unknown. The tenants of all waves are counted together.
-    """
+    """The order in which `apply` changes tenants."""
 
     waves: tuple[Wave, ...] = ()
+    """The waves in their order. Without waves, `apply` changes all tenants at the same time."""
     stop_after: int = DEFAULT_STOP_AFTER
+    """The number of unsuccessful tenants after which no wave starts.
+
+    A tenant is unsuccessful if it failed, was refused, was partly applied or is unknown. The tenants of all waves are
+    counted together.
+    """
 
     def wave_of(self, tenant: str) -> str | None:
         """Return the name of the first wave that includes a tenant, or None if no wave includes the tenant."""

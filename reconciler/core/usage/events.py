@@ -53,25 +53,22 @@ HOUR_LENGTH = len("2026-11-28T12")
 
 
 class UsageEvent(NamedTuple):
-    """The fields of a log event that the counter uses. Any field except `log_id` may be None or have a wrong type.
-
-    Attributes:
-        date: The time of the event.
-        type: The type of the event, such as `seccft`.
-        client_id: The client id of the application.
-        audience: The identifier of the API, or a list of identifiers.
-        tenant_name: The name of the tenant.
-        log_id: The id of the event, or an empty string.
-        details: The details of the event. The counter needs the details only for API_OPERATION.
-    """
+    """The fields of a log event that the counter uses. Any field except `log_id` may be None or have a wrong type."""
 
     date: Any
+    """The time of the event."""
     type: Any
+    """The type of the event, such as `seccft`."""
     client_id: Any
+    """The client id of the application."""
     audience: Any
+    """The identifier of the API, or a list of identifiers."""
     tenant_name: Any
+    """The name of the tenant."""
     log_id: str
+    """The id of the event, or an empty string."""
     details: Any = None
+    """The details of the event. The counter needs the details only for API_OPERATION."""
 
 
 def usage_event(found: Mapping[str, Any]) -> UsageEvent:

@@ -76,22 +76,20 @@ class Usage:
     """The use of grants that the logs of one tenant show.
 
     All times have the form `2026-11-28T12:00:00.000Z`, so times can be compared as text.
-
-    Attributes:
-        tenant: The name of the tenant in its log events, or an empty string if no event was read.
-        grants: The token exchanges of each grant.
-        writes: The writes of each application through the Management API.
-        scopes: The time of the last use of each scope, from the metrics of APIs.
-        periods: The periods in which all events were seen, in order and without overlaps.
-        checkpoint: The position in the logs where the next run continues, or None.
     """
 
     tenant: str = ""
+    """The name of the tenant in its log events, or an empty string if no event was read."""
     grants: Mapping[UsedGrant, Use] = field(default_factory=dict)
+    """The token exchanges of each grant."""
     writes: Mapping[UsedOperation, Use] = field(default_factory=dict)
+    """The writes of each application through the Management API."""
     scopes: Mapping[UsedScope, str] = field(default_factory=dict)
+    """The time of the last use of each scope, from the metrics of APIs."""
     periods: tuple[Period, ...] = ()
+    """The periods in which all events were seen, in order and without overlaps."""
     checkpoint: Checkpoint | None = None
+    """The position in the logs where the next run continues, or None."""
 
 
 def merge(first: Usage, second: Usage) -> Usage:
