@@ -25,7 +25,7 @@ from reconciler.git.revision import Revision, refuse_unless_ancestor, resolve_re
 
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 Contents = Mapping[bytes, str]
-"""The name of one grant file by content. Files with the same content declare the same grants, so one name is enough."""
+"""Maps the content of a grant file to a file name. Files with the same content declare the same grants."""
 
 
 def run_inputs(options: GlobalOptions, run: str | None, *, required: bool) -> RunInputs:

@@ -93,8 +93,8 @@ class TenantRuns:
 
         Return the results of the tenants without errors, by name.
 
-        A tenant does not wait for other tenants between these steps. With `interruption`, a signal stops tenants that
-        wait for their start.
+        A tenant does not wait for other tenants between opening, `work` and closing. With `interruption`, a signal
+        stops tenants that wait for their start.
 
         Raises:
             ReconcilerError: if the only tenant fails.

@@ -74,7 +74,7 @@ def collect_files(
     `period` is a period of which the files contain all events.
 
     Raises:
-        ReconcilerError: if a file is damaged, or belongs to another tenant. The usage file then stays unchanged.
+        ReconcilerError: if a file is damaged, or belongs to another tenant. An error leaves the usage file unchanged.
     """
     with _stored(options, path) as known:
         counter = UsageCounter(OperationTable(operations()), options.now, known.tenant)
@@ -205,7 +205,7 @@ class _LogCollection:
     def _count(self, page: Sequence["Json"]) -> str:
         """Count the events of a page up to the last event with an id, and return this id.
 
-        The next page starts after the event with this id, so the next page repeats the uncounted events.
+        The next page of the logs starts after the event with this id, so the next page repeats the uncounted events.
 
         Raises:
             UnreadableError: if no event has an id, or an event has no valid date.

@@ -16,7 +16,7 @@ from reconciler.core.plan_risks import all_risks
 from reconciler.core.problems import Level
 
 MAX_ERRORS, MAX_ERROR_LENGTH = 100, 1900
-"""The maximum number of error lines in a result, and the maximum length of a line. Longer lines are shortened."""
+"""The maximum number of error lines in a result, and the length to which a longer line is shortened."""
 
 
 def fleet_json(fleet: Fleet) -> Json:

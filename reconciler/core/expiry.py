@@ -22,7 +22,7 @@ _HOUR, _SIXTY = "(?:[01][0-9]|2[0-3])", "[0-5][0-9]"
 EXPIRES_PATTERN = f"^{_DAY}(?:T{_HOUR}:{_SIXTY}(?::{_SIXTY})?(?:Z|[+-]{_HOUR}:{_SIXTY}))?(?![\\s\\S])"
 """A regular expression for the dates and times of the years 2000 to 2999 (ISO 8601).
 
-It rejects dates that do not exist.
+The expression rejects dates that do not exist.
 """
 TEMPORARY_ACCESS = "temporary-access"
 TEMPORARY_ACCESS_MEANING = (

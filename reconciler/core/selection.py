@@ -189,7 +189,7 @@ def check_others(
     """Return problems of declared grants that are not selected but may affect selected grants.
 
     A selected grant is a problem if another file also declares the grant. With `deletes`, a declaration with names that
-    the tenant does not have is a problem, too. Otherwise, the plan could delete the grant of that declaration.
+    the tenant does not have is a problem, too. Without this problem, the plan could delete the declared grant.
     """
     if not split.selection:
         return ()

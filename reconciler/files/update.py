@@ -54,7 +54,7 @@ def update_text(text: str, updates: FileUpdates) -> str:
 def add_tenant(text: str, name: str, domain: str) -> str:
     """Add a tenant to the text of a configuration, after the other tenants.
 
-    The caller must parse the result to check it.
+    The caller must validate the result.
 
     Raises:
         NotEditableError: if the layout of the file cannot be edited.
@@ -103,7 +103,7 @@ def _without_splits(
 
 
 def apply_edits(text: str, found: Iterable[Edit]) -> str:
-    """Return the text after the edits. Raises NotEditableError if two edits overlap."""
+    """Apply edits to a text and return the new text. Raises NotEditableError if two edits overlap."""
     edits = sorted(found, key=lambda edit: (edit.start, edit.end))
     for first, second in pairwise(edits):
         if first.end > second.start:

@@ -31,7 +31,7 @@ WRAPPERS = ("detail", "data", "attributes", "message", "event")
 """The keys under which services store an event. The value of `message` may be JSON text."""
 MAX_DEPTH = 5
 MAX_REMEMBERED = 100_000
-"""The minimum number of remembered event ids. A repeated event usually follows soon after the first one."""
+"""The minimum number of remembered event ids. A repeated event usually follows soon after the first event."""
 CONTROL_CHARACTERS = bytes(each for each in range(32) if each != ord("\n"))
 MAX_LAYOUT_LENGTH = 10_000
 MAX_LAYOUTS = 50
@@ -39,7 +39,7 @@ MAX_LAYOUTS = 50
 MAX_LAYOUTS_OF_TYPE = 3
 ANY_TEXT = '[^"]*+'
 MISSING = r"(\0)?"
-"""A pattern for a missing field. The group never matches, because the line has no control characters."""
+"""A regex group for a missing field. The group never matches, because the line has no control characters."""
 TYPE_MARK = '"type"'
 TYPE_MARK_LENGTH = len('"type":"seccft')
 """The number of characters, starting at TYPE_MARK, that decide the group of a layout. Most event types fit."""
@@ -55,7 +55,7 @@ class LineCounts:
     """The number of lines without a log event of Auth0."""
     repeated: int = 0
     without_id: int = 0
-    """The number of events without an id. Such events cannot be compared, so repeated events are counted twice."""
+    """The number of events without an id. A repeated event without an id is counted twice."""
 
 
 class EventReader:
@@ -107,7 +107,7 @@ class EventReader:
 def _blocks(file: io.BufferedReader, name: str) -> Iterator[tuple[int, Sequence[str | bytes]]]:
     """Yield the lines of a file in blocks. Each block has the number of its first line.
 
-    UTF-8 lines without control characters are strings. Other lines are bytes.
+    The lines of a block are strings if the block is UTF-8 without control characters, and bytes otherwise.
     """
     source = file
     if file.peek(len(GZIP_MAGIC))[: len(GZIP_MAGIC)] == GZIP_MAGIC:

@@ -127,7 +127,7 @@ def collect(fleet: Fleet, files: Iterable[ResultFile], last_wave: str | None = N
     Args:
         fleet: The fleet run.
         files: The result files of the jobs.
-        last_wave: The last wave that was started. None means the last wave of the run. A wave also counts as not
+        last_wave: The last wave that was started, or None for the last wave of the run. A wave also counts as not
             started if `stop_after` tenants of earlier waves did not succeed.
     """
     expected = {each.name: each for each in fleet.tenants}

@@ -43,12 +43,12 @@ UNKNOWN_OPERATION = "?"
 TIME = re.compile(r"\d{4}-\d\d-\d\dT(?:[01]\d|2[0-3]):[0-5]\d:[0-5]\d\.\d{3}Z", re.ASCII)
 WITHIN_HOUR = re.compile(r":[0-5]\d:[0-5]\d\.\d{3}Z", re.ASCII)
 MAX_TEXT = 1_000
-"""The maximum length of an id or identifier. A longer value cannot belong to a grant."""
+"""The maximum length of an id or identifier in characters. The ids and identifiers of grants are not longer."""
 API_PREFIX = "/api/v2"
 PARAMETER = "{id}"
 MAX_FUTURE = timedelta(days=1)
 LONGEST_SILENCE = timedelta(hours=1)
-"""The maximum time without events in log files. A longer time counts as a gap, because a file may be missing."""
+"""The time without events in log files from which a gap is reported, because a file may be missing."""
 HOUR_LENGTH = len("2026-11-28T12")
 
 
