@@ -182,7 +182,7 @@ class ApplyCommand:
         return ""
 
     def _check_tip(self, tenants: Sequence[Tenant]) -> bool:
-        """Return whether HEAD is still the tip. If HEAD is not the tip, report all of `tenants` as failed."""
+        """Return whether HEAD is still the tip of the branch. Otherwise, report all of `tenants` as failed."""
         try:
             self._approvals.check_tip(self._options.config)
         except ReconcilerError as error:
@@ -236,7 +236,7 @@ class ApplyCommand:
             self._tenants.run_open([each.session for each in confirmed], execute, self._interruption)
 
     def _confirm(self, planned: PlannedTenant) -> PlannedTenant | None:
-        """Show a plan and ask the user. Return the plan if the user confirms it or no question is necessary."""
+        """Show a plan and ask the user. Return the plan after a confirmation, or if no question is necessary."""
         session, name = planned.session, planned.session.tenant.name
         with self._tenants.isolate(name):
             self._claims.check(name)

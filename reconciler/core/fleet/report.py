@@ -62,7 +62,7 @@ class CollectedTenant:
 
     @property
     def is_stopping(self) -> bool:
-        """Whether the tenant counts for `stop_after`. A tenant with a result of the state `not started` counts, too."""
+        """Whether the tenant counts for `stop_after`. A tenant that was not started counts if it has a result."""
         return self.state in STOPPING_STATES or (self.state is TenantState.NOT_STARTED and bool(self.results))
 
     @property

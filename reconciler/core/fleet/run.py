@@ -188,7 +188,7 @@ class FleetResult:
     errors: tuple[str, ...] = ()
     """The error messages of the tenant."""
     plan: Plan | None = None
-    """The plan of the command `plan`, in a result that was read from a file. Otherwise None."""
+    """The plan, if the command is `plan` and the result was read from a file. Otherwise None."""
 
     @property
     def is_consistent(self) -> bool:

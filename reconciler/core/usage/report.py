@@ -96,7 +96,7 @@ class UsageWindow:
 
     @cached_property
     def _seen(self) -> timedelta:
-        """The part of the period of which the logs were seen.
+        """The total time of the period for which logs were seen.
 
         A time of at most LONGEST_DELAY since the last reading counts as seen.
         """
