@@ -113,7 +113,8 @@ def _file_notes(counter: UsageCounter, reader: EventReader, periods: Iterable[Pe
     if counter.incomplete:
         yield f"{pluralize(counter.incomplete, 'token exchange')} without an application or an audience."
     for gap in gaps(periods):
-        yield f"Gap: no events from {_minute(gap.start)} to {_minute(gap.end)}. Use --period if no file is missing."
+        times = f"from {_minute(gap.start)} to {_minute(gap.end)}"
+        yield f"Gap: no events {times}. If the files contain all events of this time, use --period."
 
 
 def _collected(events: int, periods: Sequence[Period]) -> Iterator[Line]:

@@ -28,7 +28,7 @@ from reconciler.errors import Exit, ReconcilerError, ReportLostError, reason
 # Each command is the object `command` in a module of this package. The help texts are in this table, so that --help
 # does not import the modules.
 COMMANDS: Mapping[str, str] = {
-    "demo": "Write a demo with a local tenant, and try the commands on it.",
+    "demo": "Write example files with a local tenant, and run the main commands.",
     "init": "Write the first files of a repository.",
     "validate": "Check grant files, offline.",
     "fmt": "Put grant files in canonical order.",
@@ -42,7 +42,7 @@ COMMANDS: Mapping[str, str] = {
     "why": "Explain one grant: its lines, commits, runs and risks.",
     "usage": "Show when grants were used, from the tenant's logs.",
     "diff": "Compare the grants of two tenants by name.",
-    "risks": "List the risk rules of plans.",
+    "risks": "List the rules that find risks in a plan.",
     "schema": "Print the JSON Schema of grant files, or compare it with an API document.",
     "doctor": "Check configuration, network, credentials and permissions.",
     "fleet": "Run many tenants in several jobs of a CI service.",

@@ -252,7 +252,7 @@ CHECKS: tuple[Check, ...] = (
     Check("the application exists", APPLICATIONS, _is_new_for_an_application, _application_exists),
     Check("the application can hold grants", APPLICATIONS, _is_new_for_an_application, _application_can_hold_grants),
     Check(
-        "no third party may act for every organization",
+        "no third-party application may use `allow_any_organization`",
         APPLICATIONS,
         _newly_allows_any_organization,
         _no_third_party_for_every_organization,

@@ -40,8 +40,8 @@ def open_issues(job: Job, title: str) -> Iterator[IssueTarget]:
                 yield gitlab.GitLabIssues(api, job, title)
         case AzureJob() | BitbucketJob():
             raise ReconcilerError(
-                "--issue and --close work on GitHub and GitLab only; elsewhere, publish the report as an artifact and "
-                "let plan --detailed-exitcode fail the job"
+                "--issue and --close work on GitHub and GitLab only; on other services, publish the report as an "
+                "artifact, and use `plan --detailed-exitcode`, so that drift fails the job"
             )
 
 
