@@ -1,4 +1,4 @@
-"""Execute a plan and report the outcome of each change. The plan already contains every decision."""
+"""Execute a plan and report the outcome of each change. The plan already contains all decisions."""
 
 import asyncio
 from collections.abc import Iterator, Sequence
@@ -15,7 +15,10 @@ __all__ = ["ApplyContext", "StopSignal", "execute_plan", "reraise"]
 
 EARLIER_CHANGE_FAILED = "an earlier change of the same application failed, so the application keeps its access"
 CHANGES_PER_LISTING_PAGE = 10
-"""The number of changes per page of the grant listing. A new listing adds at most 10 % to the requests."""
+"""A batch contains this number of changes for each page in the list of all grants.
+
+Reading all grants before each batch adds at most 10 % to the requests.
+"""
 
 Numbered = tuple[int, Change]
 
@@ -24,8 +27,8 @@ async def execute_plan(plan: Plan, context: ApplyContext) -> tuple[Outcome, ...]
     """Execute the changes of `plan` phase by phase. Within a phase, a few changes run at the same time.
 
     A failed change stops other changes in one case only: later changes of the same application do not remove access.
-    Return one outcome per change, in the order of the plan. Signals become outcomes, and errors of the tenant, the
-    network and the journal too.
+    Return one outcome per change, in the order of the plan. Signals, journal errors, and errors of the tenant and the
+    network do not raise an exception, but appear in the outcomes.
     """
     outcomes: list[Outcome] = []
     for _, changes in groupby(enumerate(plan.changes, start=1), key=lambda numbered: apply_phase(numbered[1])):
@@ -38,7 +41,7 @@ async def execute_plan(plan: Plan, context: ApplyContext) -> tuple[Outcome, ...]
 def _batches(changes: Sequence[Numbered], observed: int) -> Iterator[Sequence[Numbered]]:
     """Split changes into batches.
 
-    The tenant's grants are listed again before each batch, so that the listing is recent when the changes are written.
+    Before each batch, the grants of the tenant are read again, so that the data is recent when the changes are written.
     """
     size = CHANGES_PER_LISTING_PAGE * _pages(observed)
     for start in range(0, len(changes), size):
@@ -71,11 +74,12 @@ async def _execute_batch(
 
 
 async def _read_listing(batch: Sequence[Numbered], context: ApplyContext) -> GrantsByKey | None:
-    """Return all grants of the tenant if a listing takes fewer requests than reading each grant.
+    """Return all grants of the tenant if reading all grants takes fewer requests than reading each changed grant.
 
     Otherwise return None.
 
-    The listing that the plan used is not reused, because the changes would overwrite later edits of the grants.
+    The grants that were read for the plan are not reused, because the changes would overwrite later edits of the
+    grants.
     """
     count = sum(not isinstance(change, Create) for _, change in batch)
     if count <= _pages(context.observed) or context.stop.reason:
@@ -83,7 +87,7 @@ async def _read_listing(batch: Sequence[Numbered], context: ApplyContext) -> Gra
     try:
         return index_by_key(await context.client.grants())
     except Auth0Error:
-        return None  # without a listing, each change reads its own grant and reports errors
+        return None  # without a list of all grants, each change reads its own grant and reports errors
 
 
 def _reason_to_skip(change: Change, failed: frozenset[str], stop: StopSignal) -> str:

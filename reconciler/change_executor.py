@@ -44,10 +44,10 @@ GrantsByKey = Mapping[Key, ObservedGrant]
 
 
 class StopSignal:
-    """The signal to stop a run.
+    """Tells the tasks of a run when to stop.
 
-    `reason` says why no further change starts, and is empty as long as the run continues. `abort` is set if the run
-    also abandons changes in progress.
+    `reason` says why no further change may start, and is empty while the run continues. `abort` is set when the run
+    must also abandon changes in progress.
     """
 
     def __init__(self) -> None:
@@ -55,35 +55,38 @@ class StopSignal:
         self.abort = asyncio.Event()
 
     def request_stop(self, reason: str) -> None:
-        """Stop the run before the next change. If the method is called again, the first reason remains."""
+        """Stop the run before the next change.
+
+        If the run was already stopped for another reason, the first reason remains.
+        """
         self.reason = self.reason or reason
 
 
 def reraise(error: Exception) -> None:
-    """Raise `error`, so that a bug ends the run."""
+    """Raise `error`, so that the run ends with a traceback."""
     raise error
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ApplyContext:
-    """The context of an apply."""
+    """The objects and settings that all changes of a run share."""
 
     client: ManagementClient
     """The client of the Management API."""
     journal: Journal
     """The journal of the run."""
     stop: StopSignal
-    """The signal to stop the run."""
+    """Tells the changes when to stop."""
     on_outcome: Callable[[Outcome], None]
-    """Receives the outcome of each change."""
+    """Called with the outcome of each change."""
     concurrency: int
-    """The maximum number of changes at the same time."""
+    """The maximum number of changes in progress at the same time."""
     observed: int
-    """The number of grants of the tenant, which determines the cost of a listing."""
+    """The number of grants of the tenant, which determines how many requests read all grants."""
     on_crash: Callable[[Exception], None] = reraise
-    """Receives each exception caused by a bug."""
+    """Called with each exception that is caused by a bug."""
     retry_policy: RetryPolicy = field(default_factory=RetryPolicy)
-    """The policy for repeated writes."""
+    """The number of attempts for a write, and the delays between attempts."""
 
 
 class ChangeExecutor:
@@ -106,7 +109,8 @@ class ChangeExecutor:
     async def execute(self, listing: GrantsByKey | None) -> Outcome:
         """Execute the change.
 
-        `listing` contains the current grants. If `listing` is None, the executor reads the grant first.
+        `listing` contains all current grants of the tenant, or is None. If `listing` is None, the executor reads the
+        grant before the change.
         """
         outcome = (
             await run_unless(self._context.stop.abort, self._execute_safely(listing)) or self._outcome_of_interruption()
@@ -127,7 +131,7 @@ class ChangeExecutor:
         except Auth0Error as error:
             partial = f"; {PARTIAL_EFFECT}" if self._has_effect else ""
             return self._outcome(Result.FAILED, f"{error}{partial}")
-        except Exception as error:  # noqa: BLE001 - a bug must not hide the outcomes of changes
+        except Exception as error:  # noqa: BLE001 - a bug in one change must not hide the outcomes of other changes
             self._context.on_crash(error)
             unexpected = f"unexpected {type(error).__name__}: {error}"
             return self._outcome(Result.UNKNOWN if self._was_sent else Result.FAILED, unexpected)
@@ -216,7 +220,7 @@ class ChangeExecutor:
         return self._outcome(Result.APPLIED)
 
     async def _send_steps(self, now: ObservedGrant, change: Create | Update) -> None:
-        """Send the requests that change the grant from its current state `now` to the state after `change`."""
+        """Send the requests that change the grant from its state `now` to the state that `change` requires."""
         for step in required_steps(now, change.after):
             await self._send_step(step, now.id)
             self._record_effect()
@@ -239,10 +243,10 @@ class ChangeExecutor:
                         raise
 
     async def _associate(self, organization: str, grant_id: str) -> None:
-        """Let the organization use the grant.
+        """Associate the organization with the grant.
 
-        The status 409 means either that the organization already has the grant or that the organization has too many
-        grants. Reading the grant's organizations shows whether the organization already has the grant.
+        The response status 409 has two meanings: the organization already has the grant, or the organization has too
+        many grants. Reading the organizations of the grant shows which meaning applies.
         """
         try:
             await self._client.associations.add(organization, grant_id, self._request_context)
@@ -253,7 +257,7 @@ class ChangeExecutor:
     async def _read_grant(self, listing: GrantsByKey | None = None) -> ObservedGrant | None:
         """Return the current grant, or None if it does not exist.
 
-        Read its organizations only if the change includes them.
+        Read the organizations of the grant only if the change includes organizations.
         """
         now = await self._client.find(self._change.key) if listing is None else listing.get(self._change.key)
         if now is None or not knows_organizations(self._change):
@@ -262,10 +266,10 @@ class ChangeExecutor:
         return now._replace(grant=now.grant._replace(organizations=organizations))
 
     async def _settle_refused_write(self, error: RefusedCallError) -> Outcome:
-        """Determine the outcome of a write with the response 404 or 409.
+        """Determine the outcome of a write that failed with the status 404 or 409.
 
-        The write may have taken effect despite the response. A tenant may show the effect of a write late. If the first
-        read shows no effect, the executor reads the grant once more.
+        The write may have taken effect despite the error status. A tenant may show the effect of a write late. If the
+        first read shows no effect, the executor reads the grant once more.
         """
         outcome = await self._settle_by_reading(str(error))
         if outcome.result is Result.FAILED and not self._has_effect and not self._context.stop.reason:
@@ -326,7 +330,7 @@ class ChangeExecutor:
         self._was_sent = self._is_uncertain = True
 
     def _without_effect(self) -> None:
-        """Record that the last request had no effect."""
+        """Record that the last request did not change the grant."""
         self._was_sent, self._is_uncertain = self._state_before_send
 
     def _outcome(self, result: Result, detail: str = "") -> Outcome:

@@ -24,9 +24,9 @@ async def task_group() -> AsyncIterator[asyncio.TaskGroup]:
 def run_in(runner: asyncio.Runner, coroutine: Coroutine[Any, Any, T]) -> T:
     """Run a coroutine and return its result.
 
-    The asyncio task returns None instead of the result. When the runner restores the SIGINT handler, `signal.signal`
-    formats the previous handler for an internal error message. The formatted text contains the task with its result,
-    and formatting a large result is slow.
+    The asyncio task stores the result in a list instead of returning the result. The reason: when the runner restores
+    the SIGINT handler, `signal.signal` formats the previous handler for an internal error message. The formatted text
+    would contain the result of the task, and formatting a large result is slow.
     """
     results: list[T] = []
 
@@ -38,7 +38,10 @@ def run_in(runner: asyncio.Runner, coroutine: Coroutine[Any, Any, T]) -> T:
 
 
 async def run_unless(abort: asyncio.Event, coroutine: Coroutine[Any, Any, T]) -> T | None:
-    """Return the result of `coroutine`. If `abort` is set first, cancel the coroutine and return None."""
+    """Return the result of `coroutine`.
+
+    If `abort` is set before `coroutine` ends, cancel `coroutine` and return None.
+    """
     task, aborting = asyncio.ensure_future(coroutine), asyncio.ensure_future(abort.wait())
     await asyncio.wait({task, aborting}, return_when=asyncio.FIRST_COMPLETED)
     aborting.cancel()

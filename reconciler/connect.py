@@ -21,7 +21,7 @@ def _ignore(_note: str) -> None:
 
 
 @asynccontextmanager
-async def open_tenant(  # noqa: PLR0913 - independent parts of a connection
+async def open_tenant(  # noqa: PLR0913 - the parameters are independent
     tenant: Tenant,
     environment: Mapping[str, str],
     client_options: ClientOptions,
@@ -32,9 +32,9 @@ async def open_tenant(  # noqa: PLR0913 - independent parts of a connection
 ) -> AsyncIterator[ManagementClient]:
     """Open a client for `tenant`.
 
-    `identity` checks the tenant of each access token. If the check refuses the tenant, requests raise ReconcilerError.
-    The credentials and tokens of the tenant are added to `secrets`. `note` receives a remark about the seed file of a
-    sandbox.
+    `identity` compares the tenant that issued each access token with the configuration. If the tenants differ, requests
+    raise ReconcilerError. The credentials and tokens of the tenant are added to `secrets`. `note` is called with a
+    remark about the seed file of a sandbox.
 
     Raises:
         ReconcilerError: if credentials are missing or must not be sent to this tenant, or if the sandbox is not
@@ -61,7 +61,7 @@ async def open_tenant(  # noqa: PLR0913 - independent parts of a connection
 
 @contextmanager
 def route_to(tenant: Tenant, environment: Mapping[str, str], note: Callable[[str], None] = _ignore) -> Iterator[Route]:
-    """Yield the connection data of `tenant`, without sending a request or reading credentials.
+    """Yield the URL and the credentials for a connection to `tenant`, without sending a request.
 
     `note` receives a remark about the seed file of a sandbox.
 
@@ -105,7 +105,10 @@ def _inside(tenant: Tenant, note: Callable[[str], None]) -> Iterator[Route]:
 
 @contextmanager
 def converted_errors() -> Iterator[None]:
-    """Convert errors of the sandbox to ReconcilerError and ProblemsError. The sandbox does not import reconciler."""
+    """Convert errors of the sandbox to ReconcilerError and ProblemsError.
+
+    The sandbox does not import reconciler, and therefore has its own errors.
+    """
     from auth0_sandbox.errors import FileError, SandboxError
 
     try:

@@ -1,4 +1,4 @@
-"""The errors that users and networks cause, with the exit code of each error.
+"""The errors that users and networks can cause, and the exit code for each error.
 
     ReconcilerError              exit 1: usage or configuration; nothing was written
     ├── ProblemsError            exit 1: files have problems; carries all problems
@@ -9,7 +9,8 @@
     ├── NotStartedError          exit 1, 130 or 143: the run ended before this tenant started
     └── Auth0Error               exit 1: the Management API or the network (see auth0/errors.py)
 
-The entry point catches ReconcilerError only. Any other exception is a bug and keeps its traceback.
+The entry point of the program catches only ReconcilerError. Any other exception is a bug and is shown with its
+traceback.
 """
 
 import traceback
@@ -43,11 +44,14 @@ EXIT_CODES_BY_SEVERITY = (
     Exit.TERMINATED,
     Exit.INTERRUPTED,
 )
-"""The exit codes from least to most severe. A partial result is more severe than no result."""
+"""The exit codes from least to most severe.
+
+A run that changed a part of the tenant is more severe than a run that changed nothing.
+"""
 
 
 class ReconcilerError(Exception):
-    """The run cannot continue. The message says what is wrong and what to do.
+    """The base class of errors that end a run. The message says what is wrong and what to do.
 
     `tenants` maps the name of each affected tenant to True for a sandbox and to False for any other tenant.
     """
@@ -57,7 +61,7 @@ class ReconcilerError(Exception):
 
     @property
     def report_lines(self) -> tuple[str, ...]:
-        """The lines that a report shows for the error."""
+        """The lines that a report shows for this error."""
         return (str(self),)
 
 
@@ -74,7 +78,7 @@ class ProblemsError(ReconcilerError):
 
     @property
     def report_lines(self) -> tuple[str, ...]:
-        """The source and message of every problem with severity ERROR."""
+        """The file, position and message of each problem with severity ERROR."""
         return tuple(f"{problem.source}: {problem.message}" for problem in errors(self.problems))
 
 

@@ -1,4 +1,4 @@
-"""Read the parts of a tenant that a plan needs: always the grants, and other listings only if the files need them."""
+"""Read the data of a tenant that a plan needs: the grants, and the names that the files require."""
 
 from collections import Counter
 from collections.abc import Awaitable, Callable, Collection, Coroutine, Iterable, Mapping
@@ -49,13 +49,16 @@ ORGANIZATIONS_NOT_SAVED = (
 ORGANIZATIONS_NOT_READ = "organizations of grants were not read: the token lacks read:organization_client_grants"
 NO_LOGS = "it is not known who changed the grants: the token may not read the logs (read:logs)"
 MAX_COUNTED_ORGANIZATIONS = 100
-"""If the grants of more organizations must be counted, reconciler first lists all organizations of the tenant."""
+"""If more organizations than this number get new grants, reconciler reads the list of all organizations of the tenant
+first.
+"""
 TOO_MANY_ORGANIZATION_IDS = (
     f"files give grants to more than {MAX_COUNTED_ORGANIZATIONS} organizations by id, but the token may not list "
     "organizations: give its application read:organizations"
 )
 MAX_ASSOCIATIONS = 1_000_000
-"""The maximum total of organizations over all grants of a tenant, so that the organizations fit into memory."""
+"""The maximum number of organizations, added up over all grants of a tenant, so that the organizations fit into memory.
+"""
 MAX_UNKNOWN_FIELDS = 20
 """The maximum number of notes about unknown fields and values of grants."""
 EMPTY_DIRECTORY = Directory()
@@ -64,12 +67,13 @@ NAMES = (TenantList.APPLICATIONS, TenantList.APIS)
 
 @dataclass(frozen=True, slots=True)
 class RequiredListings:
-    """The listings that a plan needs from the tenant.
+    """The lists that a plan must read from the tenant: applications, APIs and organizations.
 
-    `application_names` and `third_parties` need the list of applications. `api_names` and `scopes` need the list of
-    APIs. `organizations` needs the organizations of each grant, and `organization_names` needs the list of all
-    organizations. If only `scopes` needs the list of APIs and the token may not list APIs, reconciler reports the
-    scopes as not checked.
+    If `application_names` or `third_parties` is true, the plan needs the list of applications. If `api_names` or
+    `scopes` is true, the plan needs the list of APIs. If `organizations` is true, the plan needs the organizations of
+    each grant. If `organization_names` is true, the plan needs the list of all organizations. The list of APIs is
+    optional if only `scopes` needs the list. If the token may not list APIs, the plan reports that scopes were not
+    checked.
     """
 
     application_names: bool
@@ -86,7 +90,7 @@ NO_LISTINGS = RequiredListings(application_names=False, api_names=False, scopes=
 def required_listings(
     specs: Iterable[GrantSpec], patterns: Iterable[Pattern], *, prunes: bool = False
 ) -> RequiredListings:
-    """Return the listings that a plan of `specs` needs if the configuration contains `patterns`."""
+    """Return the lists that a plan for `specs` and `patterns` must read from the tenant."""
     specs, patterns = tuple(specs), tuple(patterns)
     return RequiredListings(
         application_names=any(spec.client for spec in specs) or any(pattern.client for pattern in patterns),
@@ -101,13 +105,16 @@ def required_listings(
 
 
 async def observe(client: ManagementClient, needs: RequiredListings, *, everything: bool = False) -> Observation:
-    """Read the tenant. Independent listings are read at the same time. With `everything`, read all names.
+    """Read the tenant.
 
-    An optional listing is None if the token may not read the listing.
+    Lists that do not depend on each other are read at the same time. If `everything` is true, read the names of all
+    applications and APIs.
+
+    An optional list is None if the token may not read the list.
 
     Raises:
-        Auth0Error: if a listing fails. reconciler never uses an incomplete listing.
-        ReconcilerError: if the token may not read the names that `needs` requires.
+        Auth0Error: if reading a list fails. reconciler never uses an incomplete list.
+        ReconcilerError: if the token may not read a list that the plan requires.
     """
     async with task_group() as group:
         grants = group.create_task(client.grants())
@@ -116,7 +123,7 @@ async def observe(client: ManagementClient, needs: RequiredListings, *, everythi
 
 
 async def observe_further(client: ManagementClient, known: Observation, needs: RequiredListings) -> Observation:
-    """Read the listings of `needs` that are missing in `known`, and return the completed observation.
+    """Read the lists of `needs` that `known` does not contain, and return an observation with all lists.
 
     Raises like `observe`.
     """
@@ -126,9 +133,9 @@ async def observe_further(client: ManagementClient, known: Observation, needs: R
 async def observe_for_changes(
     client: ManagementClient, observation: Observation, specs: Iterable[GrantSpec]
 ) -> Observation:
-    """Read the listings for the checks of created and widened grants, if the token may read the listings.
+    """Read the lists that are required to check new and extended grants, if the token may read the lists.
 
-    If no grant is created or widened, the function reads nothing. Raises Auth0Error if a listing fails.
+    If the files neither create nor extend a grant, nothing is read. Raises Auth0Error if reading a list fails.
     """
     lists = lists_to_read(specs, observation.grants, observation.directory)
     if not lists:
@@ -139,12 +146,13 @@ async def observe_for_changes(
 async def observe_organizations(
     client: ManagementClient, observation: Observation, declared: DeclaredOrganizations
 ) -> Observation:
-    """Read the organizations of grants with declared organizations and of grants to delete.
+    """Read the organizations of the grants that have organizations in the files, and of the grants that may be deleted.
 
-    If only deletes need organizations and the token may not read them, the result has a note instead of an error.
+    If only deletes need the organizations and the token may not read organizations, the result contains a note instead
+    of an error.
 
     Raises:
-        Auth0Error: if a listing fails.
+        Auth0Error: if reading a list fails.
         ReconcilerError: if files declare organizations and the token may not read the organizations of grants.
     """
     if not declared.are_declared and not declared.may_delete:
@@ -174,9 +182,12 @@ async def observe_organizations(
 
 
 async def observe_everything(client: ManagementClient, needs: RequiredListings) -> Observation:
-    """Read everything that the token may read. Organizations are read only for grants that can have organizations.
+    """Read all data of the tenant that the token may read.
 
-    The organizations of each grant are read even if the token may not list all organizations. Raises like `observe`.
+    Organizations are read only for grants that can have organizations.
+
+    The organizations of a grant are read even if the token may not list all organizations of the tenant. Raises like
+    `observe`.
     """
     observation = await observe(client, needs, everything=True)
     grants_to_read = [each for each in observation.grants if may_have_organizations(each)]
@@ -190,10 +201,10 @@ async def observe_everything(client: ManagementClient, needs: RequiredListings) 
 
 
 async def attribute_plan(client: ManagementClient, plan: Plan) -> Plan:
-    """Add to the plan who last changed each grant that differs from the files or is undeclared.
+    """Add to the plan who last changed each grant that no file declares or that differs from the files.
 
-    The logs are read only if the plan has such a grant. If the token may not read the logs, the plan has a note
-    instead.
+    If the plan contains no grant of these kinds, the logs are not read. If the token may not read the logs, the plan
+    contains a note instead.
 
     Raises:
         Auth0Error: if the logs cannot be read.
@@ -246,7 +257,7 @@ def _organizations_reader(
 ) -> Callable[[str], Coroutine[Any, Any, Mapping[str, Organization]]]:
     """Return a function that reads the organizations of a grant.
 
-    The function raises UnreadableError if all grants together have too many organizations.
+    The function raises UnreadableError after reading too many organizations for all grants together.
     """
     total = 0
 
@@ -262,7 +273,7 @@ def _organizations_reader(
 
 
 async def _with_names(client: ManagementClient, observation: Observation) -> Observation:
-    """List all organizations, so that unknown ids are found without one request per id.
+    """Read the list of all organizations, so that reconciler finds unknown ids without a request for each id.
 
     Raises:
         ReconcilerError: if the token may not list organizations.
@@ -280,7 +291,10 @@ async def _count_grants(client: ManagementClient, gaining_organizations: Iterabl
 
 
 async def observe_names(client: ManagementClient, needs: RequiredListings) -> Directory:
-    """Read only the names of the tenant's applications, APIs and organizations. Raises like `observe`."""
+    """Read only the names of the tenant's applications, APIs and organizations that `needs` requires.
+
+    Raises like `observe`.
+    """
     return await _directory(client, replace(needs, scopes=False))
 
 
@@ -296,10 +310,10 @@ async def _directory(
     *,
     wanted: Collection[TenantList] = (),
 ) -> Directory:
-    """Add to `known` the listings that `needs` requires, and the listings in `wanted` that the token may read.
+    """Add to `known` the lists that `needs` requires, and the lists in `wanted` that the token may read.
 
     Raises:
-        ReconcilerError: if the token may not read a required listing.
+        ReconcilerError: if the token may not read a required list.
         Auth0Error: if a listing fails.
     """
     needed = {
@@ -331,15 +345,15 @@ async def _directory(
 async def _listing(
     read: Callable[[], Awaitable[T]], known: T | None, reads: Collection[TenantList], name: TenantList
 ) -> T | None:
-    """Read the listing `name` if `reads` contains `name`, otherwise return `known`.
+    """Read the list with the kind `name` if `reads` contains `name`, otherwise return `known`.
 
-    The result is None if the token has no permission to read the listing.
+    The result is None if the token may not read the list.
     """
     return await _none_if_forbidden(read()) if name in reads else known
 
 
 def _unknown_field_notes(grants: Iterable[ObservedGrant]) -> tuple[str, ...]:
-    """Return a note for each field that some grants have and this version of reconciler ignores."""
+    """Return a note for each field of the tenant's grants that this version of reconciler does not know and ignores."""
     counts = Counter(unknown for grant in grants for unknown in grant.unknown_fields)
     named = sorted(counts.items())[:MAX_UNKNOWN_FIELDS]
     others = len(counts) - len(named)

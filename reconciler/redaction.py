@@ -1,7 +1,9 @@
-"""Pure: collect the secrets of a run and remove these secrets from text of servers and libraries.
+"""Collect the secrets of a run, and remove the secrets from texts of servers and libraries.
 
-Error messages of servers and libraries may repeat a request and its secrets. reconciler filters each message on
-receipt, so no output format needs its own filter.
+This module has no side effects.
+
+Error messages of servers and libraries may repeat a request with its secrets. reconciler removes secrets when it
+receives a message, so no output format has to remove secrets.
 """
 
 import base64
@@ -13,16 +15,22 @@ from urllib.parse import unquote
 MASK = "***"
 MIN_SECRET_LENGTH = 4
 MIN_ENCODED_LENGTH = 8
-"""The minimum length of a secret whose encoded forms are removed. Shorter encoded forms also occur in harmless text."""
+"""The minimum length of a secret for removing its encoded forms, such as base64.
+
+The encoded form of a shorter secret may also occur in harmless text.
+"""
 MIN_VARIABLE_LENGTH = 8
-"""The minimum length of a secret in a variable such as USE_TOKEN.
+"""The minimum length of a value that counts as a secret, in a variable with a name such as USE_TOKEN.
 
 Shorter values, for example `true`, are not secrets.
 """
 MIN_LENGTH_IN_DATA = 16
-"""The minimum length of a secret that is searched for in response data. Shorter secrets may be harmless names there."""
+"""The minimum length of the secrets that are searched for in response data.
+
+A shorter secret may be equal to a harmless name in the data.
+"""
 RUN_LENGTH = 12
-"""The length of the parts of a secret that are removed, because a server may repeat only a part of a secret."""
+"""The length of the parts into which a secret is divided, because a server may repeat only a part of a secret."""
 MAX_NESTED_ESCAPES = 3
 """The maximum depth of nested escapes that are decoded, for example of JSON in a URL."""
 
@@ -39,16 +47,16 @@ ESCAPE = re.compile(
 ESCAPED = re.compile(r"[%\\&]")
 NAMED = {"amp": "&", "lt": "<", "gt": ">", "quot": '"', "apos": "'"}
 LOWER = {ord(letter): ord(letter.lower()) for letter in "ABCDEFGHIJKLMNOPQRSTUVWXYZ"}
-"""A table for `str.translate` that lowers ASCII letters.
+"""A table for `str.translate` that converts ASCII letters to lower case.
 
 Unlike `str.lower`, the table never changes the length of a text.
 """
 
 
 class Secrets:
-    """The secrets of one run. Add each secret before sending the secret anywhere.
+    """The secrets of one run. Call `add` with a secret before the secret is sent anywhere.
 
-    `on_add` receives each added secret.
+    `on_add` is called with each added secret.
     """
 
     def __init__(self, known: Iterable[str] = (), on_add: Callable[[str], None] = lambda _: None) -> None:
@@ -63,7 +71,7 @@ class Secrets:
         return f"Secrets({len(self._known)})"
 
     def add(self, *secrets: str) -> None:
-        """Add secrets. Strings shorter than MIN_SECRET_LENGTH are ignored."""
+        """Add secrets. A text shorter than MIN_SECRET_LENGTH is not added."""
         new = {secret for secret in map(str.strip, secrets) if len(secret) >= MIN_SECRET_LENGTH} - self._known
         if new:
             self._known |= new
@@ -72,7 +80,7 @@ class Secrets:
                 self._on_add(secret)
 
     def redact(self, text: str) -> str:
-        """Replace every secret in `text`, including parts of secrets, common encodings and other letter cases."""
+        """Replace every secret in `text`, including parts of secrets, common encodings, and upper and lower case."""
         if self._index is None:
             self._index = _index(self._known)
         hidden = bytearray(len(text))
@@ -86,13 +94,13 @@ class Secrets:
         return "".join([*pieces, text[end:]])
 
     def occur_in(self, text: str) -> bool:
-        """Return whether `text` contains a long secret as a whole, in a common encoding and in any letter case."""
+        """Return whether `text` contains a complete and long secret, unchanged or in a common encoding."""
         return any(self._contains(view.text) for view in _views(text)) if ESCAPED.search(text) else self._contains(text)
 
     def may_occur_in(self, text: str) -> bool:
         """Return whether `text` may contain a secret.
 
-        If the result is true, check the parts of `text` with the slower method `occur_in`.
+        If the result is true, the caller must check the parts of `text` with the slower method `occur_in`.
         """
         return ESCAPED.search(text) is not None or self._contains(text)
 
@@ -112,10 +120,10 @@ def secrets_in(environment: Mapping[str, str], on_add: Callable[[str], None] = l
 class EnvironmentSecrets:
     """The secrets in environment variables, grouped by the tenant that owns the variable.
 
-    A variable belongs to the tenant with the longest prefix in `prefixes` that starts the variable's name. A tenant
-    never receives the secrets of another tenant. The responses of a tenant are therefore searched only for the tenant's
-    own secrets and the secrets without a tenant. Searching for all secrets would take time proportional to the square
-    of the number of tenants.
+    A variable belongs to the tenant whose prefix starts the name of the variable. If several prefixes match, the
+    longest prefix decides. A secret of one tenant is never sent to another tenant. The responses of a tenant are
+    therefore searched only for the secrets of this tenant and for secrets without a tenant. Searching for all secrets
+    would take time proportional to the square of the number of tenants.
     """
 
     def __init__(
@@ -128,12 +136,12 @@ class EnvironmentSecrets:
             self._variables.setdefault(_owner(name, known), {})[name] = value
 
     def of(self, prefix: str) -> Secrets:
-        """Return the secrets in variables that start with `prefix` and in variables without a known prefix."""
+        """Return the secrets in variables that start with `prefix`, and in variables that belong to no tenant."""
         return secrets_in(self._variables.get("", {}) | self._variables.get(prefix, {}), self._on_add)
 
 
 def _owner(name: str, prefixes: frozenset[str]) -> str:
-    """Return the longest prefix of `name` in `prefixes`, or an empty string."""
+    """Return the longest text in `prefixes` that starts `name`, or an empty string."""
     ends = (position + 1 for position in range(len(name) - 1, -1, -1) if name[position] == "_")
     return next((name[:end] for end in ends if name[:end] in prefixes), "")
 
@@ -149,7 +157,7 @@ def _find_secrets(environment: Mapping[str, str]) -> Iterator[str]:
 
 @dataclass(frozen=True, slots=True)
 class _Index:
-    """All substrings with RUN_LENGTH characters of the secrets, and all secrets shorter than RUN_LENGTH."""
+    """All parts of secrets with RUN_LENGTH characters, and all secrets shorter than RUN_LENGTH."""
 
     runs: frozenset[str]
     short: tuple[str, ...]
@@ -171,14 +179,14 @@ def _index(secrets: Iterable[str]) -> _Index:
 
 
 def _forms(secret: str) -> Iterator[str]:
-    """Yield the forms of a secret: unchanged, decoded as Latin-1, and encoded in hexadecimal, base64 and base64url."""
+    """Yield the forms of a secret: unchanged, decoded as Latin-1, and encoded as hexadecimal, base64 and base64url."""
     as_bytes = secret.encode("utf-8", errors="surrogateescape")
     for text in (secret, as_bytes.decode("latin-1")):
         yield from (text, text.replace(" ", "+"))  # URL form encoding replaces a space by a plus sign
     if len(secret) < MIN_ENCODED_LENGTH:
         return
     yield as_bytes.hex()
-    for before in range(3):  # the base64 text of a secret depends on the number of preceding bytes
+    for before in range(3):  # the base64 text of a secret depends on the number of bytes before the secret
         mixed = (0, 2, 3)[before], 0 if (before + len(as_bytes)) % 3 == 0 else 1
         for encode in (base64.b64encode, base64.urlsafe_b64encode):
             encoded = encode(b"\0" * before + as_bytes).decode().rstrip("=")
@@ -187,7 +195,7 @@ def _forms(secret: str) -> Iterator[str]:
 
 @dataclass(frozen=True, slots=True)
 class _View:
-    """A text with decoded escapes, and the start and end of each character in the original text."""
+    """A text after decoding escape sequences, with the start and end of each character in the original text."""
 
     text: str
     begins: list[int]
@@ -195,7 +203,7 @@ class _View:
 
 
 def _views(text: str) -> Iterator[_View]:
-    """Yield the text unchanged, then the text with one, two and three levels of escapes decoded."""
+    """Yield the text unchanged, then the text with one, two and three levels of escape sequences decoded."""
     view = _View(text, list(range(len(text))), list(range(1, len(text) + 1)))
     yield view
     for _ in range(MAX_NESTED_ESCAPES):

@@ -1,4 +1,4 @@
-"""The commands `access`, `why` and `diff`: read tenants, files and git, and build one value for all output formats."""
+"""Create the reports of the commands `access`, `why` and `diff` from tenants, files and git."""
 
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -35,22 +35,22 @@ from reconciler.files.read import LoadedGrants
 
 @dataclass(frozen=True, slots=True)
 class AccessOptions:
-    """The options of an access report.
-
-    Args:
-        offline: Read only the files.
-        selection: The grants to show.
-        usage: The usage file. None means the usage file of each tenant in the folder .reconciler, if the file exists.
-    """
+    """The options of an access report."""
 
     offline: bool = False
+    """Whether the report uses only the files, without reading the tenants."""
     selection: AccessFilter = field(default_factory=AccessFilter)
+    """The grants that the report shows."""
     usage: Path | None = None
+    """The file with the recorded use of grants.
+
+    None means the usage file of each tenant in the folder .reconciler, if the file exists.
+    """
 
 
 @dataclass(frozen=True, slots=True)
 class AccessResult:
-    """An access report, the exit code of the run, and the texts of the grant files by file name."""
+    """The result of `access`: the report, the exit code of the run, and the text of each grant file by file name."""
 
     report: AccessReport
     exit_code: Exit
@@ -60,7 +60,7 @@ class AccessResult:
 def make_access_report(
     options: GlobalOptions, access_options: AccessOptions, request_options: RequestOptions, console: Console
 ) -> AccessResult:
-    """Return the access report of the selected tenants. If a tenant fails, the report shows the error.
+    """Return a report about the grants of the selected tenants. If a tenant fails, the report shows the error.
 
     Raises:
         ReconcilerError: if the files are invalid, or if the only tenant cannot be read.
@@ -108,7 +108,7 @@ def _report_online(
 
 
 def _usage(options: GlobalOptions, tenant: Tenant, file: Path | None) -> Usage | None:
-    """Return the usage of a tenant's grants from its logs, or None if no logs were collected.
+    """Return the recorded use of a tenant's grants, or None if `usage collect` has not written a usage file.
 
     Raises ReconcilerError.
     """
@@ -139,7 +139,10 @@ def _declared_tenant(options: GlobalOptions, tenant: Tenant, declared: LoadedGra
 
 
 def select_offline(options: GlobalOptions, config: Config) -> list[Tenant]:
-    """Return the selected tenants. The environment is not checked, because offline reports need no credentials."""
+    """Return the tenants that --tenant or --all-tenants selects.
+
+    Environment variables are not checked, because offline reports need no credentials.
+    """
     if options.all_tenants and options.tenants:
         raise ReconcilerError("use either --all-tenants or --tenant")
     names = list(config.tenants) if options.all_tenants else list(dict.fromkeys(options.tenants))
@@ -151,7 +154,7 @@ def select_offline(options: GlobalOptions, config: Config) -> list[Tenant]:
 
 
 def _git_facts(options: GlobalOptions, declared: Iterable[LoadedGrants]) -> GitFacts:
-    """Read the git history of the declared grants of all tenants together."""
+    """Read the git history of the grants that the files declare for any of the tenants."""
     declared = list(declared)
     if not declared:
         return GitFacts()
@@ -191,11 +194,11 @@ def explain_grants(  # noqa: PLR0913 - one parameter per option
     *,
     offline: bool = False,
 ) -> list[GrantExplanation]:
-    """Return an explanation for each grant of the application on the API.
+    """Return an explanation of each grant that lets the application call the API.
 
     Raises:
-        ReconcilerError: if neither the tenant nor the files have such a grant, or if the tenant or the files cannot
-            be read.
+        ReconcilerError: if neither the tenant nor the files have a grant of the application on the API, or if the
+            tenant or the files cannot be read.
     """
     chosen = AccessOptions(offline, AccessFilter(application=application, api=api))
     result = make_access_report(options.require_one_tenant(), chosen, request_options, console)
@@ -220,7 +223,10 @@ def explain_grants(  # noqa: PLR0913 - one parameter per option
 
 
 def _read_runs(folder: Path) -> tuple[list[PastRun], tuple[str, ...]]:
-    """Return the newest runs, and notes. An unreadable journal becomes a note."""
+    """Return the newest runs in the journals, and notes for the user.
+
+    If a journal cannot be read, the error becomes a note.
+    """
     names = run_names(folder)
     runs: list[PastRun] = []
     notes = [JOURNAL_NOTE]
@@ -253,10 +259,12 @@ def diff_tenants(  # noqa: PLR0913 - one parameter per option
     *,
     declared: bool,
 ) -> TenantDiff:
-    """Compare the grants of two tenants. With `declared`, compare the declared grants instead.
+    """Compare the grants of two tenants.
+
+    With `declared`, compare the grants that the files declare for the two tenants.
 
     Raises:
-        ReconcilerError: if the names are equal, or if a tenant cannot be read.
+        ReconcilerError: if `first` and `second` are the same name, or if a tenant cannot be read.
     """
     if first == second:
         raise ReconcilerError("name two different tenants")

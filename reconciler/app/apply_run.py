@@ -20,14 +20,20 @@ from reconciler.http.retry import RetryPolicy
 
 READS_AFTER_APPLY = 3
 REREAD_DELAY_SECONDS = 1.5
-"""The pause in seconds between reads after a write. A tenant may return old data shortly after a write."""
+"""The pause in seconds before the tenant is read again after a write.
+
+A tenant may return old data shortly after a write.
+"""
 
 
 class ApplyRun:
-    """Applies a plan to one tenant, from the first line of the journal to the last read of the tenant.
+    """Applies a plan to one tenant.
 
-    `saved_plan` is the checksum of the saved plan that approves the run, or None. `evidence` is written to the journal.
-    With `is_announced`, the run prints its name and the path of its journal.
+    The run begins the journal, writes the snapshot, makes the changes, and reads the tenant again.
+
+    `saved_plan` is the checksum of the saved plan that approves the run, or None. `evidence` contains facts about the
+    run, for example the user and the commit, for the journal. If `is_announced` is true, the run prints its name and
+    the path of the journal.
     """
 
     def __init__(  # noqa: PLR0913 - one parameter per collaborating object
@@ -57,11 +63,11 @@ class ApplyRun:
         """Whether the run may have sent its first change."""
 
     async def execute(self, console: Console, on_outcome: Callable[[Outcome], None]) -> tuple[ApplyReport, Exit]:
-        """Execute the plan and read the tenant again. `on_outcome` receives each outcome.
+        """Execute the plan and read the tenant again. `on_outcome` is called with the outcome of each change.
 
         Raises:
-            ReconcilerError: if the journal or the snapshot cannot be written. In this case, nothing was sent to the
-                tenant.
+            ReconcilerError: if the journal or the snapshot cannot be written. If this error is raised, the tenant was
+                not changed.
         """
         session, plan = self._session, self._plan
         with closing(open_journal(session.folder)) as journal:

@@ -42,18 +42,18 @@ APPROVAL_ID = re.compile("[0-9a-f]{64}")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ApprovalOptions:
-    """The options of `apply` for approvals. `max_plan_age` is the maximum age of a saved plan in seconds."""
+    """The approval options of `apply`. `max_plan_age` is the maximum age of a saved plan in seconds."""
 
     approval_id: str | None
     max_plan_age: float
     require_tip: str | None
 
     def load(self, plan_options: PlanOptions) -> tuple["Approvals", PlanOptions]:
-        """Return the saved plans, and the options without the path of the saved plan.
+        """Return the approvals, and the plan options without the path of the saved plan.
 
         Raises:
-            ReconcilerError: if the arguments combine a saved plan with other files or with an approval id, if the
-                saved plan cannot be read, or if the approval id is not complete.
+            ReconcilerError: if the arguments combine a saved plan with other files or with an approval id. The error
+                also occurs if the saved plan cannot be read, or if the approval id is not complete.
         """
         if self.approval_id is not None and not APPROVAL_ID.fullmatch(self.approval_id):
             raise ReconcilerError(
@@ -76,13 +76,18 @@ class ApprovalOptions:
 
 
 def _is_plan_file(argument: str) -> bool:
-    """Return whether an argument of `apply` is the path of a saved plan. Folders and YAML files contain grants."""
+    """Return whether an argument of `apply` is the path of a saved plan.
+
+    An existing folder or a YAML file is not a saved plan.
+    """
     return not argument.lower().endswith(SUFFIXES) and not Path(argument).is_dir()
 
 
 @dataclass(frozen=True, slots=True)
 class ApprovedPlan:
-    """The saved plan or the approval id of a tenant, or no approval. The methods check a run against the approval.
+    """The approval for one tenant: a saved plan, an approval id, or no approval.
+
+    The methods compare a run with the approval.
 
     `max_age` is the maximum age of the saved plan.
     """
@@ -92,7 +97,9 @@ class ApprovedPlan:
     approval_id: str | None = None
 
     def selection(self, plan_options: PlanOptions, grants: str) -> GrantSelection:
-        """Return the selection of the saved plan, or the selection of the options. `grants` is the grant folder.
+        """Return the selection of grants in the saved plan, or without a saved plan the selection in `plan_options`.
+
+        `grants` is the grant folder.
 
         Raises:
             StalePlanError: if the options select other grants than the saved plan.
@@ -121,7 +128,7 @@ class ApprovedPlan:
 
     @property
     def shows_names(self) -> bool:
-        """Whether the saved plan contains names, which must be compared with the names in the tenant."""
+        """Whether the saved plan shows names of applications, APIs or organizations."""
         if not self.saved:
             return False
         directory = self.saved.plan.directory
@@ -153,7 +160,7 @@ class ApprovedPlan:
         return replace(tenant_plan, plan=replace(new_plan, notes=(*new_plan.notes, *notes)))
 
     def check_changes(self, tenant_plan: TenantPlan, console: Console, *, stdout_has_data: bool) -> None:
-        """Raise StalePlanError if the new plan contains unapproved changes, and print the differences."""
+        """Raise StalePlanError if the new plan contains changes that are not approved, and print these changes."""
         if self.approval_id and self.approval_id != (now := approval_id(tenant_plan.plan)):
             raise StalePlanError(
                 "nothing was written: files or tenant changed after the plan was created, so the approval id is now "
@@ -195,7 +202,10 @@ class ApprovedPlan:
 
 
 class Approvals:
-    """The approvals of `apply`: a saved plan or an approval id for the only tenant, a saved plan per tenant, or none.
+    """The approvals for the tenants of `apply`.
+
+    A run with one tenant has at most one approval, and a run with several tenants may have a saved plan for each
+    tenant.
 
     `path` is the path of the saved plan. If the path contains {tenant}, each tenant has its own saved plan. `max_age`
     is the maximum age of a saved plan. If `branch` is set, HEAD must be the tip of this branch.
@@ -225,16 +235,16 @@ class Approvals:
 
     @property
     def only(self) -> ApprovedPlan:
-        """The only saved plan or approval id, or an `ApprovedPlan` without approval."""
+        """The only saved plan or approval id, or an `ApprovedPlan` without an approval."""
         return self._only
 
     def of(self, tenant: str) -> ApprovedPlan:
-        """Return the saved plan of a tenant, or an `ApprovedPlan` without approval.
+        """Return the saved plan of a tenant, or an `ApprovedPlan` without an approval.
 
-        The saved plan stays in memory until `release`.
+        The saved plan stays in memory until `release` is called for the tenant.
 
         Raises:
-            StalePlanError: if the saved plan does not exist, or like `read_plan`.
+            StalePlanError: if the saved plan does not exist, was altered, or has another format version.
         """
         if not self.are_several:
             return self._only
@@ -249,7 +259,10 @@ class Approvals:
         return self._open[tenant]
 
     def have_names(self, tenant: str) -> bool:
-        """Return whether the saved plan of a tenant contains names. Raises like `of`."""
+        """Return whether the saved plan of a tenant shows names of applications, APIs or organizations.
+
+        Raises like `of`.
+        """
         return self.of(tenant).shows_names
 
     def check_count(self, tenants: Sequence[str]) -> None:
@@ -263,7 +276,7 @@ class Approvals:
             )
 
     def release(self, tenant: str) -> None:
-        """Remove the saved plan of an ended tenant from memory."""
+        """Remove the saved plan of a finished tenant from memory."""
         self._open.pop(tenant, None)
 
     def check_tip(self, config: str | None) -> None:

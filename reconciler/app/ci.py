@@ -1,4 +1,4 @@
-"""Functions for CI jobs: links to source files, step summary, step outputs, masked secrets."""
+"""Functions for CI jobs: link to source files, write step summaries and step outputs, and hide secrets in logs."""
 
 import getpass
 import json
@@ -22,9 +22,12 @@ SUMMARY_BYTES = 1_000_000
 
 
 def source_links(config: str | None) -> SourceLinks:
-    """Return the links to source files in the repository of the CI job. Outside a CI job, use the current folder.
+    """Return the links to source files in the repository of the CI job.
 
-    `config` is the path of the configuration. A configuration outside the repository is shown by its file name only.
+    Outside a CI job, the result contains the current folder and no URL.
+
+    `config` is the path of the configuration. If the configuration is outside the repository, the result contains only
+    the file name of the configuration.
 
     Sources: https://docs.github.com/en/actions/reference/variables-reference and
     https://docs.gitlab.com/ci/variables/predefined_variables/
@@ -70,7 +73,7 @@ def run_evidence() -> dict[str, str]:
     environ = os.environ
     try:
         user = environ.get("GITHUB_ACTOR") or environ.get("GITLAB_USER_LOGIN") or getpass.getuser()
-    except (AttributeError, ImportError, KeyError, OSError):  # the operating system has no name for the user
+    except (AttributeError, ImportError, KeyError, OSError):  # the operating system does not know the name of the user
         user = ""
     commit = source_links(None).commit
     return {name: text for name, text in (("user", user), ("commit", commit)) if text}
@@ -79,13 +82,17 @@ def run_evidence() -> dict[str, str]:
 def write_step_summary(markdown: Callable[[], str]) -> None:
     """Add Markdown to the step summary of GitHub Actions.
 
-    Outside GitHub Actions, `markdown` is not called. Raises ReconcilerError if the summary cannot be written.
+    `markdown` returns the text, and is not called outside GitHub Actions. Raises ReconcilerError if the summary cannot
+    be written.
     """
     _append(SUMMARY, markdown)
 
 
 def write_step_outputs(values: Callable[[], Mapping[str, str]]) -> None:
-    """Set step outputs of GitHub Actions. Outside GitHub Actions, `values` is not called. Raises ReconcilerError."""
+    """Set step outputs of GitHub Actions.
+
+    `values` returns the outputs by name, and is not called outside GitHub Actions. Raises ReconcilerError.
+    """
     _append(OUTPUT, lambda: "".join(f"{name}={value}\n" for name, value in values().items()))
 
 
@@ -96,7 +103,7 @@ def write_exit_code(code: int) -> None:
 
 
 def step_files() -> Iterator[tuple[str, Path]]:
-    """Yield the environment variable and the path of the step summary and the step outputs of GitHub Actions."""
+    """Yield the files for the step summary and the step outputs of GitHub Actions, with the environment variables."""
     for variable in (SUMMARY, OUTPUT):
         if _in_github() and os.environ.get(variable):
             yield variable, Path(os.environ[variable])
@@ -111,7 +118,9 @@ RUN_VARIABLES = (
     ("BITBUCKET_BUILD_NUMBER", "BITBUCKET_BUILD_NUMBER"),
     ("JENKINS_URL", "BUILD_NUMBER"),
 )
-"""For each CI service: a variable that only this service sets, and the variable with the run number."""
+"""For each CI service, two environment variables: one that only this service sets, and one that contains the run
+number.
+"""
 
 
 def run_number() -> str:
@@ -124,7 +133,9 @@ def run_number() -> str:
 
 
 ATTEMPT_VARIABLES = (("GITHUB_ACTIONS", "GITHUB_RUN_ATTEMPT"), ("TF_BUILD", "SYSTEM_JOBATTEMPT"))
-"""For each CI service: a variable that only this service sets, and the variable with the attempt number."""
+"""For each CI service, two environment variables: one that only this service sets, and one that contains the number of
+the attempt.
+"""
 
 
 def attempt_number() -> int:

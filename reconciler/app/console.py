@@ -30,7 +30,10 @@ ANSI_CODES: Mapping[Style, str] = {
 
 
 class Console:
-    """Writes lines to stdout and stderr. Lines have colours if both the options and the stream allow colours."""
+    """Writes text lines to stdout and stderr.
+
+    The lines are coloured if the options and the output stream allow colours.
+    """
 
     def __init__(self, options: GlobalOptions) -> None:
         self._color = options.color
@@ -42,7 +45,7 @@ class Console:
         _write(sys.stdout, self._render(sys.stdout, lines))
 
     def plan(self, lines: Iterable[Line], *, stdout_has_data: bool, before_question: bool) -> None:
-        """Write a plan to stdout, or to stderr if stdout has data.
+        """Write a plan to stdout, or to stderr if the command writes JSON or other data to stdout.
 
         If a question follows, the plan is written even with --quiet.
         """
@@ -161,7 +164,7 @@ def _write(stream: IO[str], text: str) -> None:
 
 
 def _erase(text: str) -> str:
-    """Return the characters that erase `text` from the current line. The characters work on every terminal."""
+    """Return the characters that erase `text` from the current line. Every terminal supports these characters."""
     return f"\r{' ' * len(text)}\r" if text else ""
 
 
@@ -175,7 +178,7 @@ def _span_to_ansi(span: Span) -> str:
 
 
 class Progress:
-    """Counts the outcomes of changes. If stderr is a terminal, the last line shows the count."""
+    """Counts the outcomes of changes. If stderr is a terminal, the last line of the terminal shows the count."""
 
     def __init__(self, console: Console) -> None:
         self._console = console
@@ -183,7 +186,7 @@ class Progress:
         self._count = 0
 
     def add(self, changes: int) -> None:
-        """Add the number of changes of a run to the total."""
+        """Add `changes` to the number of expected outcomes."""
         self._total += changes
         self._show()
 
@@ -193,7 +196,7 @@ class Progress:
         self._show()
 
     def clear(self) -> None:
-        """Remove the count from the terminal."""
+        """Remove the line with the count from the terminal."""
         self._console.set_status_line("")
 
     def _show(self) -> None:

@@ -27,7 +27,7 @@ from reconciler.foreign.terraform import SHOW, read_terraform, wrong_document
 
 MAX_BYTES = 64_000_000
 ANY_TENANT = ""
-"""The name of the tenant if the files apply to every tenant."""
+"""A tenant name for files that do not belong to a certain tenant."""
 FOLDERS: Mapping[str, FileKind] = {
     "grants": FileKind.GRANT,
     "clients": FileKind.CLIENT,
@@ -42,10 +42,10 @@ SETTING_PREFIXES = ("AUTH0_", "EXCLUDED_", "INCLUDED_")
 
 @dataclass(frozen=True, slots=True)
 class ForeignSource:
-    """The input of `import --from`.
+    """The files that `import --from` reads.
 
-    `paths` maps tenant names to paths, with None for all tenants. `mappings` maps tenant names to configuration files
-    of auth0-deploy-cli.
+    `paths` maps tenant names to file paths; the key None holds the paths for all tenants. `mappings` maps tenant names
+    to files with the settings of auth0-deploy-cli.
     """
 
     paths: Mapping[str | None, Sequence[Path]]
@@ -53,9 +53,11 @@ class ForeignSource:
 
 
 def parse_source(paths: Sequence[str], mappings: Sequence[str]) -> ForeignSource:
-    """Parse the arguments PATH or PATH=TENANT, and FILE=TENANT of --mappings. Raises ReconcilerError.
+    """Parse the arguments of `import --from` (PATH or PATH=TENANT) and the values of --mappings (FILE=TENANT).
 
-    With --mappings, an argument FILE.json=TENANT is treated as another value of --mappings.
+    Raises ReconcilerError.
+
+    If --mappings is set, an argument such as config-dev.json=dev is treated as another value of --mappings.
     """
     if mappings:
         more = [text for text in paths if MAPPING.fullmatch(text) and not Path(text).exists()]
@@ -89,7 +91,9 @@ def parse_source(paths: Sequence[str], mappings: Sequence[str]) -> ForeignSource
 
 
 def tenant_names(options: GlobalOptions, config: Config, source: ForeignSource) -> list[str]:
-    """Return the names of the tenants to import. The only name is ANY_TENANT if no tenant is configured or selected.
+    """Return the names of the tenants that `import --from` imports.
+
+    If no tenant is configured or selected, the result contains only ANY_TENANT.
 
     Raises:
         ReconcilerError: if a file does not exist, or the options and the configuration select no tenant.
@@ -115,7 +119,10 @@ IsSelected = Callable[[NamedGrant], bool]
 def read_deploy_source(
     options: GlobalOptions, config: Config, source: ForeignSource, is_selected: IsSelected
 ) -> ForeignGrants:
-    """Return the selected grants in files of auth0-deploy-cli. Raises ReconcilerError if a file cannot be read."""
+    """Return the grants in files of auth0-deploy-cli that the options select.
+
+    Raises ReconcilerError if a file cannot be read.
+    """
     names = tenant_names(options, config, source)
     tenants = {name: _deploy_tenant(config, name, source.mappings.get(name)) for name in names}
     results = []
@@ -140,16 +147,13 @@ def _deploy_tenant(config: Config, name: str, file: Path | None) -> DeployTenant
 
 
 def tenant_domain(declared: Tenant | None, domain: object, name: str, file: str) -> str | None:
-    """Return the host in the identifiers of a tenant's own APIs, or None if the host is unknown.
+    """Return the host of the tenant as used in the identifiers of system APIs, or None if the host is unknown.
 
-    Args:
-        declared: The tenant in the configuration, or None.
-        domain: The domain in the file of the other tool.
-        name: The name of the tenant.
-        file: The file that contains `domain`.
+    `declared` is the tenant in the configuration, or None. `domain` is the domain in the file of the other tool. `name`
+    is the name of the tenant. `file` is the file that contains `domain`.
 
     Raises:
-        ReconcilerError: if the configuration has another domain.
+        ReconcilerError: if the configuration declares the tenant with another domain.
     """
     host = host_of(domain) if isinstance(domain, str) and domain else None
     if declared is None or (declared.kind is TenantKind.SANDBOX and host):
@@ -163,7 +167,11 @@ def tenant_domain(declared: Tenant | None, domain: object, name: str, file: str)
 
 
 def _settings(file: Path) -> Mapping[str, object]:
-    """Return the settings in a configuration file of auth0-deploy-cli. A file may also contain only keywords."""
+    """Return the settings in a configuration file of auth0-deploy-cli.
+
+    If the file contains only values for `##KEY##` placeholders, return the values as the setting with the name in
+    MAPPINGS.
+    """
     data = read_json(file)
     if not isinstance(data, dict):
         raise ReconcilerError(f"{name_of(file)} is not a configuration of auth0-deploy-cli: it is not a JSON object")
@@ -194,7 +202,10 @@ def read_text(file: Path) -> str:
 
 
 def _deploy_files(path: Path) -> Iterator[DeployFile]:
-    """Yield the files of auth0-deploy-cli at a path. Raises ReconcilerError if the path has no grants."""
+    """Yield the files of auth0-deploy-cli at a path.
+
+    Raises ReconcilerError if the path does not contain files of auth0-deploy-cli.
+    """
     if path.suffix.lower() in YAML_SUFFIXES and not path.is_dir():
         yield DeployFile(name_of(path), read_text(path))
     elif path.suffix.lower() == ".json" and not path.is_dir():
@@ -218,7 +229,10 @@ def _deploy_files(path: Path) -> Iterator[DeployFile]:
 def read_terraform_source(
     options: GlobalOptions, config: Config, source: ForeignSource, is_selected: IsSelected
 ) -> ForeignGrants:
-    """Return the selected grants in Terraform states. Raises ReconcilerError if a file cannot be read."""
+    """Return the grants in Terraform states that the options select.
+
+    Raises ReconcilerError if a file cannot be read.
+    """
     names = tenant_names(options, config, source)
     results = []
     for name, paths in source.paths.items():
@@ -247,5 +261,5 @@ def _read_state(config: Config, name: str, path: Path, is_selected: IsSelected) 
 
 SourceReader = Callable[[GlobalOptions, Config, ForeignSource, IsSelected], ForeignGrants]
 READERS: Mapping[str, SourceReader] = {"deploy-cli": read_deploy_source, "terraform": read_terraform_source}
-"""For each tool, the function that reads the files of the tool."""
+"""For each tool, the function that reads the exported files of the tool."""
 TITLES: Mapping[str, str] = {"deploy-cli": "auth0-deploy-cli", "terraform": "Terraform"}

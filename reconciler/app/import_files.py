@@ -50,24 +50,26 @@ class FileImportOptions:
     tool: str
     """The tool that wrote the files."""
     paths: tuple[str, ...]
-    """The files or folders. `PATH=TENANT` is for one tenant."""
+    """The files or folders. With `PATH=TENANT`, the files apply only to the tenant."""
     mappings: tuple[str, ...] = ()
-    """`FILE=TENANT`: the configuration file of auth0-deploy-cli for each tenant."""
+    """For each tenant, the configuration file of auth0-deploy-cli as `FILE=TENANT`."""
     folder: Path
     """The folder for the new files."""
     grant_filter: ImportFilter = field(default_factory=ImportFilter)
     """The grants to import."""
     variables: bool = False
-    """Whether texts with a regular difference between tenants become variables."""
+    """Whether the import replaces a text that differs between tenants by a variable."""
 
 
 def import_files(
     options: GlobalOptions, console: Console, file_options: FileImportOptions, request_options: RequestOptions
 ) -> Exit:
-    """Write grant files, and add the required settings to reconciler.yaml. If credentials are set, plan afterwards.
+    """Write grant files, and add the required settings to reconciler.yaml.
+
+    If the environment contains credentials, also print the plan.
 
     Raises:
-        ReconcilerError: if the files have problems. In this case, nothing is written.
+        ReconcilerError: if the files have problems. If this error is raised, no file was written.
     """
     config = load_config(options.config)
     source = parse_source(file_options.paths, file_options.mappings)
@@ -143,7 +145,7 @@ def _settings(config: Config, found: ForeignGrants, new: Mapping[str, Sequence[N
 
 
 def _with_shared_sets(settings: dict[str, Any], every_tenant: Collection[str]) -> dict[str, Any]:
-    """Move scope sets to the top of the configuration if all tenants have the same scope set."""
+    """Move a scope set that all tenants have from the settings of the tenants to the shared settings."""
     by_tenant = {name: each.get(SCOPE_SETS, {}) for name, each in settings.get("tenants", {}).items()}
     shared = {
         name: scopes
@@ -161,9 +163,9 @@ def _with_shared_sets(settings: dict[str, Any], every_tenant: Collection[str]) -
 
 
 def _credential_prefixes(names: Sequence[str]) -> dict[str, str]:
-    """Return a prefix for the credentials of each new tenant, such as AUTH0_PROD_, if several tenants are new.
+    """Return a prefix for the credentials of each new tenant, such as AUTH0_PROD_.
 
-    With the default prefix, one environment could contain the credentials of only one tenant.
+    If only one tenant is new, the result is empty, because one tenant can use the default prefix.
     """
     prefixes = {name: f"AUTH0_{re.sub('[^A-Z0-9]+', '_', name.upper()).strip('_')}_" for name in names}
     are_unique = len(set(prefixes.values())) == len(names) > 1 and "AUTH0__" not in prefixes.values()
@@ -194,7 +196,10 @@ def _variables(name: str, declared: Tenant | None, found: ForeignGrants) -> dict
 
 
 def _missing(tenant: str, setting: str, wanted: Mapping[str, T], known: Mapping[str, T]) -> dict[str, T]:
-    """Return the wanted items that `known` lacks. Raises ReconcilerError if `known` has another value for an item."""
+    """Return the items of `wanted` that `known` does not contain.
+
+    Raises ReconcilerError if `known` contains an item of `wanted` with another value.
+    """
     if different := [each for each, value in wanted.items() if known.get(each, value) != value]:
         raise ReconcilerError(
             f"the tenant {quote_text(tenant)} already has {join_some(different)} with another value under "
@@ -223,7 +228,10 @@ def _without_reason(item: Mapping[str, str]) -> dict[str, str]:
 def plan_imported(
     options: GlobalOptions, console: Console, names: Sequence[str], folder: Path, request_options: RequestOptions
 ) -> Exit:
-    """Plan for the tenants with credentials in the environment. Print how to plan for the other tenants."""
+    """Print the plan of each tenant whose credentials are in the environment.
+
+    Print instructions for the other tenants.
+    """
     config = load_config(options.config)
     tenants = [config.tenants[name] for name in names if name in config.tenants]
     ready = [tenant for tenant in tenants if _has_credentials(tenant, is_only=len(tenants) == 1)]
@@ -246,8 +254,7 @@ def plan_imported(
 def _has_credentials(tenant: Tenant, *, is_only: bool) -> bool:
     """Return whether the environment has credentials for this tenant.
 
-    If there are several tenants, the environment must also contain the tenant's domain, so that the credentials of one
-    tenant are never sent to another one.
+    If there are several tenants, the environment must also contain the tenant's domain.
     """
     try:
         check_environment(tenant, os.environ)

@@ -1,4 +1,4 @@
-"""Import undeclared grants of a tenant: write grant files, then plan."""
+"""Write grant files for the grants of a tenant that no file declares, and print the plan."""
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -32,9 +32,10 @@ SCHEMA = Path("schemas", "grants.schema.json")
 
 @dataclass(frozen=True, slots=True)
 class ImportOptions:
-    """The options of an import. `confirm` receives the number of grants and returns whether to write files.
+    """The options of `reconciler import`.
 
-    With `variables`, texts with a regular difference between several tenants become variables.
+    `confirm` is called with the number of grants and returns whether to write the files. If `variables` is
+    true, the import replaces a text that differs between tenants by a variable.
     """
 
     folder: Path
@@ -46,11 +47,11 @@ class ImportOptions:
 def import_grants(
     options: GlobalOptions, console: Console, import_options: ImportOptions, request_options: RequestOptions
 ) -> Exit:
-    """Write files for the selected undeclared grants, then plan.
+    """Write grant files for the selected grants of the tenant that no file declares, and print the plan.
 
     Raises:
-        ReconcilerError: if the existing files are invalid or the tenant cannot be read. In this case, nothing is
-            written.
+        ReconcilerError: if the existing files are invalid, or if the tenant cannot be read. If this error is raised, no
+            file was written.
     """
     folder = import_options.folder
     check_folder(options, folder)
@@ -88,7 +89,7 @@ def import_grants(
 def open_tenant(
     options: GlobalOptions, console: Console, folders: Sequence[Path], request_options: RequestOptions
 ) -> Iterator[tuple[TenantRuns, list[TenantSession]]]:
-    """Open the only selected tenant with the grants in `folders`.
+    """Open a connection to the selected tenant, and load the grant files in `folders`.
 
     Raises ReconcilerError if several tenants are selected.
     """
@@ -100,14 +101,14 @@ def open_tenant(
 
 
 def grant_folders(options: GlobalOptions, folder: Path) -> list[Path]:
-    """Return the folders that contain grants. Before the first import, the folders may be missing."""
+    """Return the grant folder and the folder for new files, if these folders exist."""
     return [path for path in (Path(options.grants), folder) if lexists(path)]
 
 
 def declared_keys(session: TenantSession, observation: Observation) -> Collection[Key]:
-    """Return the keys of the grants that the files declare.
+    """Return the fields that identify each declared grant: application, API and subject type.
 
-    Raises like `TenantSession.plan` if the files are invalid.
+    Raises the errors of `TenantSession.plan` if the files are invalid.
     """
     if not session.declared.specs:
         return ()
@@ -117,7 +118,10 @@ def declared_keys(session: TenantSession, observation: Observation) -> Collectio
 
 
 def _file_header(session: TenantSession, options: GlobalOptions, folder: Path) -> FileHeader:
-    """Return the header of the new files. The header mentions the tenant if the configuration has several tenants."""
+    """Return the comment lines and the tenant name for the top of new files.
+
+    The result contains the tenant name if the configuration has several tenants.
+    """
     schema = session.folder.parent / SCHEMA
     editor_comments = [f"yaml-language-server: $schema={relative_path(schema, folder)}"] if schema.exists() else []
     tenants = load_config(options.config).tenants
@@ -132,7 +136,7 @@ def _file_header(session: TenantSession, options: GlobalOptions, folder: Path) -
 
 
 def relative_path(file: Path, folder: Path) -> str:
-    """Return the relative path from `folder` to `file` with `/`."""
+    """Return the path from `folder` to `file`, with `/` between the parts."""
     return Path(relpath(file, folder)).as_posix()
 
 
@@ -148,7 +152,7 @@ def _file_texts(
 
 
 def check_folder(options: GlobalOptions, folder: Path) -> None:
-    """Raise ReconcilerError if the folder is not writable or if a link in its path points outside the workspace."""
+    """Raise ReconcilerError if the folder is not writable or if its path leaves the workspace by a symbolic link."""
     workspace_of(options.config).refuse_outside_links([folder])
     try:
         check_new_folder(folder)
@@ -166,7 +170,7 @@ def _write(folder: Path, texts: dict[Path, str]) -> None:
 
 
 def reload_grants(session: TenantSession, options: GlobalOptions, folders: Sequence[Path]) -> TenantSession:
-    """Load the grant files again, and return the session with the loaded grants."""
+    """Load the grant files again, and return a copy of the session with the loaded grants."""
     declared = load_grants(options, load_config(options.config), [session.tenant], folders)
     return replace(session, declared=declared.at(session.tenant.target))
 
@@ -174,7 +178,7 @@ def reload_grants(session: TenantSession, options: GlobalOptions, folders: Seque
 def plan_again(
     tenants: TenantRuns, session: TenantSession, observation: Observation, console: Console, *, verbose: bool
 ) -> None:
-    """Plan like `reconciler plan`, but with `observation` instead of a new read of the tenant."""
+    """Plan and print the plan, but use the grants in `observation` instead of reading the tenant again."""
     (tenant_result,) = tenants.run_open([session], lambda each: each.plan_from(observation))
     plan = tenant_result.result.plan
     console.problems(session.warnings(plan), session.declared.texts)

@@ -1,4 +1,4 @@
-"""`import` for several tenants: write grant files that all tenants share, then plan for each tenant."""
+"""`import` for several tenants: write grant files that the tenants share, and print the plan of each tenant."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -29,11 +29,11 @@ from reconciler.output.text.plan import plan_lines
 def import_tenants(
     options: GlobalOptions, console: Console, import_options: ImportOptions, request_options: RequestOptions
 ) -> Exit:
-    """Write files for the selected undeclared grants of several tenants, then plan.
+    """Write grant files for the selected grants of several tenants that no file declares, and print the plans.
 
     Raises:
-        ReconcilerError: if the existing files are invalid or if a tenant cannot be read. In this case, nothing is
-            written.
+        ReconcilerError: if the existing files are invalid or if a tenant cannot be read. If this error is raised, no
+            file was written.
     """
     folder = import_options.folder
     check_folder(options, folder)
@@ -116,7 +116,7 @@ def _plan(
     console: Console,
     import_options: ImportOptions,
 ) -> None:
-    """Plan for each tenant with the observation from before the import."""
+    """Print the plan of each tenant, based on the grants that were read before the import."""
     observed = {each.session.tenant.name: each.result for each in results}
     folders = grant_folders(options, import_options.folder)
     if not folders:

@@ -19,7 +19,7 @@ TIME_LIMIT_EXCEEDED = "time limit exceeded (--timeout)"
 REPEAT_SECONDS = 0.5
 """The interval of the timer in seconds.
 
-The timer repeats, because Python ignores exceptions raised in some callbacks.
+The timer repeats, because Python ignores an exception that a signal handler raises inside some callbacks.
 """
 MIN_TIMER_SECONDS = 0.001
 
@@ -30,10 +30,12 @@ class _DeadlineError(BaseException):
 
 @contextmanager
 def time_limit(seconds: float) -> Iterator[None]:
-    """Stop the code in the context after `seconds`. The code must not write files and must not await.
+    """Raise ReconcilerError in a `with` block that runs for more than `seconds`.
 
-    The time limit needs the main thread and a timer. On Windows, which has no timer, and in other threads, the time is
-    not limited.
+    The block must not write files and must not use `await`.
+
+    The time limit works only in the main thread and only on systems with a timer. On Windows and in other threads, the
+    block has no time limit.
 
     Raises:
         ReconcilerError: if the time limit is exceeded.
@@ -82,7 +84,7 @@ NOT_STARTED = "interrupted before the change started"
 
 
 class Interruption:
-    """Handles signals for all runs of a command.
+    """Handles SIGINT, SIGTERM and similar signals for all runs of a command.
 
     After the first signal, no new change starts, and the event `stopped` is set. After the second signal or after
     GRACE_SECONDS, changes in progress are abandoned and the event `abandoned` is set.
@@ -101,7 +103,10 @@ class Interruption:
         return EXIT_CODES[self._signals[0]] if self._signals else None
 
     def new_stop_signal(self) -> StopSignal:
-        """Return a new stop signal for a run. If the command has already received a signal, the stop signal is set."""
+        """Return an object that tells the tasks of a run when to stop.
+
+        If the command has already received a signal, the object tells the tasks to stop at once.
+        """
         new_stop_signal = StopSignal()
         self._stop_signals.append(new_stop_signal)
         if self._signals:
@@ -111,26 +116,29 @@ class Interruption:
         return new_stop_signal
 
     async def unless_stopped(self, work: Coroutine[Any, Any, T]) -> T:
-        """Return the result of `work`, which must not write. Raises NotStartedError after the first signal."""
+        """Return the result of `work`, or raise NotStartedError at the first signal.
+
+        `work` must not change a tenant.
+        """
         result = await run_unless(self.stopped, work)
         if result is None:
             raise self.not_started()
         return result
 
     def check_not_stopped(self) -> None:
-        """Raise NotStartedError after the first signal."""
+        """Raise NotStartedError if the command has received a signal."""
         if self._signals:
             raise self.not_started()
 
     def not_started(self) -> NotStartedError:
-        """Return the error for a tenant that had not started at the first signal."""
+        """Return the error for a tenant that had not been planned when the first signal arrived."""
         return NotStartedError(
             "interrupted before the tenant was planned, so nothing was written", self.exit_code or Exit.FAILED
         )
 
     @contextmanager
     def handle_signals(self, loop: asyncio.AbstractEventLoop) -> Iterator[None]:
-        """Handle signals while the context is open."""
+        """While the context is open, handle the signals in EXIT_CODES."""
         ignores_hangup = HANGUP is not None and signal.getsignal(HANGUP) is signal.SIG_IGN  # nohup ignores SIGHUP
         handled = [each for each in EXIT_CODES if not (each is HANGUP and ignores_hangup)]
         with _signal_handlers(loop, handled, lambda number: self._handle(number, loop)):
@@ -157,10 +165,9 @@ class Interruption:
 def _signal_handlers(
     loop: asyncio.AbstractEventLoop, signals: Sequence[signal.Signals], handle: Callable[[signal.Signals], None]
 ) -> Iterator[None]:
-    """Call `handle` in the event loop for each of `signals` while the context is open.
+    """While the context is open, call `handle` in the event loop when a signal of `signals` arrives.
 
-    The event loop on Windows cannot handle signals. On Windows, Python signal handlers pass each signal to the event
-    loop.
+    The event loop cannot handle signals on Windows. On Windows, a signal handler of Python calls the event loop.
     """
 
     def pass_to_loop(number: int, _frame: object) -> None:
@@ -171,6 +178,6 @@ def _signal_handlers(
             try:
                 loop.add_signal_handler(each, handle, each)
                 undo.callback(loop.remove_signal_handler, each)
-            except NotImplementedError:  # the event loop on Windows
+            except NotImplementedError:  # the event loop on Windows does not support signal handlers
                 undo.callback(signal.signal, each, signal.signal(each, pass_to_loop))
         yield

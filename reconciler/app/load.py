@@ -150,7 +150,7 @@ def load_config_at(revision: Revision, file: str) -> Config | None:
 
 
 def load_policy_config(policy: str | None, policy_at: str | None, file: str | None) -> Config | None:
-    """Return the configuration with the policy for --policy or --policy-at, or None without these options.
+    """Return the configuration that contains the policy for --policy or --policy-at, or None without these options.
 
     `policy` is a file. `policy_at` is a git revision. If the revision has no configuration `file`, return None.
 
@@ -175,38 +175,38 @@ def workspace_of(file: str | None) -> Workspace:
 
 
 SHARED_DOMAIN = "shared.invalid"
-"""A placeholder domain for the shared settings, which no tenant owns."""
+"""A placeholder domain for the settings that all tenants share."""
 
 
 @dataclass(frozen=True, slots=True)
 class GrantFiles:
-    """The grants that files declare for all tenants, now and at the revision of --base."""
+    """The grants that files declare for all tenants, in the checkout and in the git revision of --base."""
 
     declared: LoadedGrants
-    """The declared grants now."""
+    """The grants that the files in the checkout declare."""
     base: LoadedGrants | None = None
-    """The declared grants at the base, or None without --base."""
+    """The grants that the files in the revision of --base declare, or None without --base."""
     rollback: Rollback | None = None
-    """The snapshot to restore, or None if the files are not a snapshot."""
+    """The snapshot that the run restores, or None if the grant files are not a snapshot."""
     targets_at_base: Mapping[str, TargetTenant] = field(default_factory=dict)
-    """The tenants at the base by name. A missing tenant had no grants at the base."""
+    """The tenants in the revision of --base, by name."""
     config_changes: tuple[ConfigChange, ...] = ()
-    """The changes of reconciler.yaml since the base."""
+    """The differences between reconciler.yaml in the revision of --base and in the checkout."""
     tenants_at_base: Mapping[str, Tenant] = field(default_factory=dict)
-    """The settings of the tenants at the base, by name."""
+    """The settings of each tenant in the revision of --base, by name."""
     notes: tuple[str, ...] = ()
-    """The notes for every plan."""
+    """The notes that every plan shows."""
     history: GrantHistory | None = None
-    """The earlier versions of the files, or None without --prune-removed."""
+    """The earlier versions of the grant files in git, or None without --prune-removed."""
 
     def removals(self, target: TargetTenant) -> tuple[Removal, ...] | None:
-        """Return the grants of a tenant that only earlier commits declare, or None without --prune-removed."""
+        """Return the grants of a tenant that earlier commits declared and the files no longer declare."""
         if self.history is None:
             return None
         return find_removals(self.history.declared, self.declared.at(target).specs, target)
 
     def at(self, target: TargetTenant) -> tuple[LoadedGrants, LoadedGrants | None]:
-        """Return the declared grants of one tenant, now and at the base."""
+        """Return the grants of one tenant that the files declare in the checkout and in the revision of --base."""
         declared = self.declared.at(target)
         if self.base is None:
             return declared, None
@@ -221,13 +221,15 @@ def load_grant_files(
     tenants: Sequence[Tenant],
     folders: Sequence[Path] | None = None,
 ) -> GrantFiles:
-    """Load the declared grants of the checkout and of the base. The grants at the base use the variables of the base.
+    """Load the grants that the files declare in the checkout and in the revision of --base.
 
-    If the base has no valid configuration, the grants at the base use the current variables.
+    Variables in the revision of --base get their values from the configuration in this revision, if valid, or else from
+    the configuration in the checkout.
 
     Raises:
-        GitError: if git cannot read the base, or if HEAD of a pull or merge request does not descend from the base.
-        ProblemsError: with every problem of the files. Problems at the base are errors only with --only-branch.
+        GitError: if git cannot read the revision, or if a pull or merge request does not contain the revision.
+        ProblemsError: if the grant files are invalid. Invalid grant files in the revision of --base are an error only
+            with --only-branch.
     """
     must_be_complete = bool(plan_options.deletes) or plan_options.base is not None
     declared = load_grants(options, config, tenants, folders, must_be_complete=must_be_complete)
@@ -280,7 +282,7 @@ def load_grant_files(
 
 
 def _note_without_files(revision: Revision, options: GlobalOptions, *, only_branch: bool) -> str:
-    """Return a note about a base without grant files. With --only-branch, raise ReconcilerError instead."""
+    """Return a note that the base has no grant files, or raise ReconcilerError if `only_branch` is true."""
     what = f"{visible(revision.name)} has no grant files in {name_of(Path(options.grants))}"
     if only_branch:
         raise ReconcilerError(
@@ -302,9 +304,9 @@ def _refuse_other_repository(grants: Path, repository: Repository, option: str) 
 def _base_config(
     revision: Revision, config: Config, tenants: Sequence[Tenant]
 ) -> tuple[Config | None, tuple[ConfigChange, ...]]:
-    """Return the configuration at the base and the changes since the base.
+    """Return the configuration in the revision of --base, and its differences from `config`.
 
-    The configuration is None if the base has no valid configuration.
+    The configuration is None if the revision has no valid configuration.
 
     Raises:
         GitError: if git cannot read the configuration.
@@ -332,12 +334,12 @@ def _base_config(
 
 
 def _shared_settings(config: Config) -> Tenant:
-    """Return the shared settings as a tenant, so that the settings can be compared like those of a tenant."""
+    """Return the settings that all tenants share as a `Tenant`, so that `config_changes` can compare the settings."""
     return replace(undeclared_tenant(config, SHARED_DOMAIN), name=SHARED)
 
 
 def _tenant_at_base(tenant: Tenant, now: Config, base_config: Config) -> Tenant | None:
-    """Return the settings of a tenant at the base, or None for a new tenant. The name is compared before the domain."""
+    """Return the settings of a tenant in the revision of --base, or None for a new tenant."""
     if tenant.name in base_config.tenants:
         return base_config.tenants[tenant.name]
     if tenant.name in now.tenants:
@@ -348,12 +350,15 @@ def _tenant_at_base(tenant: Tenant, now: Config, base_config: Config) -> Tenant 
 
 
 def is_snapshot(paths: Sequence[Path], config: str | None) -> bool:
-    """Return whether `paths` is a single snapshot from `apply`. Raises ReconcilerError if the snapshot was altered."""
+    """Return whether `paths` is a single path where `apply` wrote a snapshot.
+
+    Raises ReconcilerError if the snapshot was altered.
+    """
     return len(paths) == 1 and rollback_of(paths[0], data_folder(config)) is not None
 
 
 def unused_scope_sets(config: Config, specs: Iterable[GrantSpec]) -> Iterator[Problem]:
-    """Yield a warning for each scope set that no grant uses. `specs` contains every grant spec in the files."""
+    """Yield a warning for each scope set that no grant uses. `specs` contains every grant that the files declare."""
     used = {set_name_of(item) for spec in specs for item in spec.scope} if config.scope_set_sources else set()
     for name, source in config.scope_set_sources.items():
         if name not in used:
@@ -369,12 +374,14 @@ def load_grants(
     *,
     must_be_complete: bool = False,
 ) -> LoadedGrants:
-    """Load the grants from the folder of --grants, or from `folders`. `must_be_complete` is passed to `read_grants`.
+    """Load the grants from the folder of --grants, or from `folders`.
+
+    If `must_be_complete` is true, a committed file that is missing in the checkout is an error.
 
     If the folder of --grants has no grant file, the result contains a warning, because the path may be wrong.
 
     Raises:
-        ProblemsError: with all problems for any of `tenants`.
+        ProblemsError: if the grant files are invalid for one of `tenants`.
     """
     paths = [Path(options.grants)] if folders is None else folders
     declared = read_grants(

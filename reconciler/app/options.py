@@ -14,9 +14,9 @@ from reconciler.files.discover import name_of
 
 @dataclass(frozen=True, slots=True)
 class GlobalOptions:
-    """The options that every command has, and the time of the run.
+    """The options that all commands share, and the time of the run.
 
-    `now` is the current time for all parts of the run.
+    `now` is the time that every part of the run uses as the current time.
     """
 
     config: str | None = None
@@ -45,64 +45,58 @@ class GlobalOptions:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RequestOptions:
-    """The options for requests to a tenant. Each default is also the default of the command-line option.
-
-    Args:
-        rate_share: The share of the tenant's rate limits that stays free for other programs, from 0 to 0.9.
-        max_rps: The maximum number of requests per second to all tenants together, or None for no maximum.
-        concurrency: The maximum number of requests in flight to one tenant.
-        attempts: The maximum number of attempts per request.
-        timeout: The time limit of a tenant in seconds, counted from the start of this tenant.
-        at_once: The maximum number of tenants in progress.
-    """
+    """The options for requests to a tenant. Each default is also the default of the command-line option."""
 
     rate_share: float = 0.25
+    """The share of the tenant's rate limits that stays free for other programs, from 0 to 0.9."""
     max_rps: float | None = None
+    """The maximum number of requests per second to all tenants together, or None for no maximum."""
     concurrency: int = 8
+    """The maximum number of requests in flight to one tenant."""
     attempts: int = 5
+    """The maximum number of attempts per request."""
     timeout: float = 1800.0
+    """The time limit for each tenant in seconds."""
     at_once: int = 16
+    """The maximum number of tenants that are processed at the same time."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlanOptions:
-    """The options for the changes in a plan, and the policy and limits of the plan.
-
-    Args:
-        prune: Delete unmanaged grants.
-        prune_removed: Delete the grants that an earlier commit declared and the files no longer declare.
-        since: The git revision where the history for `prune_removed` starts. None means the whole history.
-        create_only: Leave out updates and deletes.
-        skip_missing: Leave out grants if the tenant lacks the application, API or organization.
-        max_deletes: A number that replaces the limit for deletes.
-        max_updates: A number that replaces the limit for updates.
-        policy: The configuration file that contains the policy. None means the tenant's configuration.
-        policy_at: The git revision of the configuration file that contains the policy.
-        base: The git revision to compare the files with.
-        only_branch: Leave out changes that the branch did not make.
-        attribute: Find in the tenant's logs who changed each grant.
-        paths: Grant files or folders. The plan contains only the grants in these files.
-        clients: Patterns for names or ids of applications. The plan contains only the grants of these applications.
-        apis: Patterns for names or identifiers of APIs. The plan contains only the grants of these APIs.
-        only_expired: Leave out everything except deletes of expired grants.
-    """
+    """The options that decide which changes a plan contains, and which policy and limits apply."""
 
     prune: bool = False
+    """Whether the plan deletes the grants that no file declares."""
     prune_removed: bool = False
+    """Whether the plan deletes the grants that an earlier commit declared and the files no longer declare."""
     since: str | None = None
+    """The oldest git revision that `prune_removed` reads. None means the whole history."""
     create_only: bool = False
+    """Whether the plan contains only creates."""
     skip_missing: bool = False
+    """Whether the plan omits a declared grant if its application, API or organization does not exist in the tenant."""
     max_deletes: int | None = None
+    """The maximum number of deletes, or None to use the limit in the configuration."""
     max_updates: int | None = None
+    """The maximum number of updates, or None to use the limit in the configuration."""
     policy: str | None = None
+    """The configuration file that contains the policy. None means the configuration of the run."""
     policy_at: str | None = None
+    """The git revision of the configuration file that contains the policy."""
     base: str | None = None
+    """The git revision that decides whether a change comes from the branch or is drift."""
     only_branch: bool = False
+    """Whether the plan contains only the changes that come from the branch."""
     attribute: bool = False
+    """Whether reconciler searches the tenant's logs for the user who changed each grant."""
     paths: tuple[str, ...] = ()
+    """Grant files or folders. The plan contains only the grants in these files."""
     clients: tuple[str, ...] = ()
+    """Patterns for names or ids of applications. The plan contains only the grants of these applications."""
     apis: tuple[str, ...] = ()
+    """Patterns for names or identifiers of APIs. The plan contains only the grants of these APIs."""
     only_expired: bool = False
+    """Whether the plan contains only deletes of expired grants."""
 
     def __post_init__(self) -> None:
         if self.policy and self.policy_at:
@@ -138,16 +132,16 @@ class PlanOptions:
 
     @property
     def selects(self) -> bool:
-        """Whether the options select only a part of the grants."""
+        """Whether the options restrict the plan to a part of the grants."""
         return bool(self.paths or self.clients or self.apis)
 
     def selection(self, grants: str) -> GrantSelection:
-        """Return the selection of grants. `grants` is the grant folder.
+        """Return the part of the grants that the options select. `grants` is the grant folder.
 
         A path may be missing, because `--prune-removed` also finds the grants of removed files.
 
         Raises:
-            ReconcilerError: if a path is outside the folder.
+            ReconcilerError: if a path is outside the grant folder.
         """
         paths = dict.fromkeys(_path_in(grants, path) for path in self.paths)
         files = () if name_of(Path()) in paths else tuple(paths)
@@ -174,7 +168,7 @@ class PlanOptions:
         return words
 
     def override_limits(self, limits: Limits) -> Limits:
-        """Return `limits` with the values of --max-deletes and --max-updates."""
+        """Return `limits` with the maximum numbers of deletes and updates from --max-deletes and --max-updates."""
         return replace(limits, max_deletes=self.max_deletes, max_updates=self.max_updates)
 
 
@@ -191,7 +185,7 @@ def _path_in(grants: str, path: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class ResultOptions:
-    """The values of --result (the folder for results, or None) and --run (the name of the run)."""
+    """The values of --result (the folder for result files) and --run (the name of the run)."""
 
     result: Path | None = None
     run: str | None = None

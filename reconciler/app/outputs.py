@@ -1,4 +1,7 @@
-"""Report files: paths, formats and writing. All paths are checked before the first request, so no result is lost."""
+"""Check and write report files, and find the path of the report for each tenant.
+
+All paths are checked before the first request, so that no result is lost.
+"""
 
 import os
 from collections.abc import Callable, Iterable, Sequence
@@ -26,13 +29,16 @@ class OutputFile:
 
 
 def check_outputs(options: GlobalOptions, outputs: Iterable[OutputFile], *, journal: bool = False) -> None:
-    """Check that a run can write its output files. With `journal`, also check the journal and the snapshots.
+    """Check that a run can write its output files.
 
-    The output files are `outputs` and the files of the GitHub Actions step. Existing reports are emptied.
+    If `journal` is true, also check that the run can write the journal and the snapshots.
+
+    The checked files are `outputs` and the step summary and step outputs of GitHub Actions. Existing report files are
+    emptied.
 
     Raises:
-        ReconcilerError: if a file cannot be written, is in the grant folder, is named twice, or has a path that
-            contains a link from the checkout.
+        ReconcilerError: if a file cannot be written, is in the grant folder, or is the value of two options. The error
+            also occurs if a path contains a symbolic link that may be committed to the repository.
     """
     workspace = workspace_of(options.config)
     from_options = list(outputs)
@@ -105,9 +111,9 @@ class ReportFile:
 
 @dataclass(frozen=True, slots=True)
 class OutputOptions:
-    """The format of stdout, the report files, and the maximum size of Markdown in bytes.
+    """The format of stdout, the report files, and the maximum size of a Markdown report in bytes.
 
-    With `summary`, text output shows only the numbers of changes and the critical, blocked or failed changes.
+    If `summary` is true, text output shows only the numbers of changes, and the critical, blocked or failed changes.
     """
 
     stdout_format: str = "text"
@@ -117,16 +123,16 @@ class OutputOptions:
 
     @property
     def per_tenant(self) -> "OutputOptions":
-        """A copy of these options that keeps only the reports with one file per tenant."""
+        """A copy of these options without the report files that describe several tenants."""
         return replace(self, reports=tuple(file for file in self.reports if TENANT in file.path))
 
     @property
     def joint(self) -> "OutputOptions":
-        """A copy of these options that keeps only the reports with one file for all tenants."""
+        """A copy of these options without the report files that describe only one tenant."""
         return replace(self, reports=tuple(file for file in self.reports if TENANT not in file.path))
 
     def outputs(self, names: Sequence[str]) -> list[OutputFile]:
-        """Return the report files for the tenants in `names`. Raises ReconcilerError like `files_for`."""
+        """Return the report files for the tenants in `names`. Raises the errors of `files_for`."""
         return [
             OutputFile(f"--report {file.format}", path, is_report=True)
             for file in self.reports
@@ -137,7 +143,7 @@ class OutputOptions:
         """Write all report files. `render` returns the text for a format and a list of tenant names.
 
         Raises:
-            ReconcilerError: if a file cannot be written. The other files are still written.
+            ReconcilerError: if a file cannot be written. After an error for a file, the other files are still written.
         """
         errors = []
         for file in self.reports:
@@ -152,7 +158,9 @@ class OutputOptions:
 
 
 def files_for(path: str, names: Sequence[str]) -> list[tuple[Path, Sequence[str]]]:
-    """Return each report file for `path`, with the names of the tenants in the file. `path` may contain {tenant}.
+    """Return the paths of the files for the option value `path`, each with the tenants that the file describes.
+
+    If `path` contains {tenant}, each tenant has its own file.
 
     Raises:
         ReconcilerError: if a tenant's name cannot be part of a file name.

@@ -44,21 +44,21 @@ MAX_COMPARED_LINES = 20_000
 
 @dataclass(frozen=True, slots=True)
 class GitFacts:
-    """The git history of the grant files."""
+    """Facts from git about the grant files."""
 
     commit: str = ""
     """The hash of HEAD, or an empty string."""
     provenance: Mapping[Source, Provenance] = field(default_factory=dict)
-    """The commits behind each declared grant, by source."""
+    """The commits that changed the declaration of each grant, by position of the declaration."""
     history: GrantHistory | None = None
     """The earlier versions of the files, or None if the history is unknown."""
     unknown: str = ""
     """The reason why the history is unknown or incomplete, or an empty string."""
     links: SourceLinks = NO_REPOSITORY
-    """Makes links to the lines of files at the commit."""
+    """The data for links to lines of files at the commit."""
 
     def at(self, specs: Iterable[GrantSpec], target: TargetTenant) -> Mapping[Source, Provenance]:
-        """Return the provenance of a tenant's grants, including the first commit that declared each grant."""
+        """Return the commits behind the declared grants of a tenant, including the first commit of each grant."""
         specs = tuple(specs)
         first = find_first_commits(self.history.declared, specs, target) if self.history else {}
         known = {spec.source: self.provenance.get(spec.source, Provenance(unknown=self.unknown)) for spec in specs}
@@ -66,7 +66,7 @@ class GitFacts:
 
 
 def read_git_facts(declared: LoadedGrants, folder: Path, workspace: Workspace, links: SourceLinks) -> GitFacts:
-    """Read the git history of the grant files. If git fails, the result contains the error as the reason."""
+    """Read facts about the grant files from git. If git fails, `unknown` contains the error message."""
     try:
         repository = workspace.repository()
         commit = head_commit(repository)
@@ -87,7 +87,7 @@ def read_git_facts(declared: LoadedGrants, folder: Path, workspace: Workspace, l
 
 
 def _with_remote(links: SourceLinks, repository: Repository, commit: str) -> SourceLinks:
-    """Return links to the files at the git remote if the CI job does not provide an address."""
+    """Return links to the files at the git remote if the CI job does not provide a URL."""
     address = address_at_remote(origin_address(repository), commit)
     return links if links.address or not address else replace(links, root=repository.root.as_posix(), address=address)
 
@@ -95,7 +95,7 @@ def _with_remote(links: SourceLinks, repository: Repository, commit: str) -> Sou
 def _read_provenance(
     repository: Repository, head: Revision, declared: LoadedGrants, links: SourceLinks
 ) -> dict[Source, Provenance]:
-    """Return the newest commit behind each grant, from the lines of the declaration. Raises GitError."""
+    """Return the commit that last changed the declaration of each grant. Raises GitError."""
     shallow = is_shallow(repository)
     specs_by_file: dict[str, list[GrantSpec]] = {}
     for spec in declared.specs:
@@ -119,8 +119,8 @@ def _read_provenance(
 class _BlamedFile:
     """The blame of a file at HEAD: the commit that last changed each line.
 
-    `head_lines` maps each unchanged line number in the checkout to the line number at HEAD. `blame` is None if git does
-    not know the file, and `unknown` then contains the reason.
+    `head_lines` maps the number of each unchanged line in the checkout to the number of the line at HEAD. `blame` is
+    None if git does not know the file.
     """
 
     head_lines: Mapping[int, int]
@@ -186,10 +186,7 @@ def _commit(found: BlamedCommit) -> Commit:
 
 
 def _day(seconds: int) -> str:
-    """Return the day in UTC for a number of seconds since 1970.
-
-    The number may be out of range, because commits are not checked.
-    """
+    """Return the day in UTC for a number of seconds since 1970. A commit may contain a number that is out of range."""
     try:
         return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%d}"
     except (OverflowError, ValueError, OSError):
@@ -197,7 +194,7 @@ def _day(seconds: int) -> str:
 
 
 def _lines_of(spec: GrantSpec) -> set[int]:
-    """Return the line numbers where a grant or one of its values starts."""
+    """Return the line numbers where the declaration of a grant or a value in the declaration starts."""
     locations = spec.locations
     marks = [locations.mark, *locations.value_marks.values()]
     marks += (mark for each in FIELDS for mark in locations.marks_within(each.name))

@@ -51,9 +51,12 @@ class Service(StrEnum):
 
 
 EXPRESSIONS: Mapping[Service, str] = {Service.GITHUB: "${{", Service.GITLAB: "$"}
-"""The text that starts an expression of the CI service. A tenant's name must not contain this text."""
+"""The text that starts an expression of the CI service. The name of a tenant must not contain this text."""
 DEFAULT_BRANCHES = ("main", "master", "trunk", "develop")
-"""The usual names of default branches. A checked-out branch with such a name is taken for the default branch."""
+"""The usual names of default branches.
+
+If the checked-out branch has one of these names, the generated pipeline uses the branch as the default branch.
+"""
 LOCK = "requirements.lock"
 ACTION = ".github/actions/reconciler"
 GITLAB_LOCK = f".gitlab/reconciler/{LOCK}"
@@ -66,7 +69,7 @@ CREDENTIALS = """\
             AUTH0_CLIENT_ID=${{ vars.AUTH0_CLIENT_ID }}
             AUTH0_CLIENT_SECRET=${{ secrets.AUTH0_CLIENT_SECRET }}
 """
-"""The credentials of a job in the example pipelines, in variables with the default prefix."""
+"""The lines of the example pipelines that pass the credentials of a tenant to a job."""
 MAIN_BRANCH = "branches: [main] # your default branch"
 USES_COPY = re.compile(r"uses: example/reconciler@[0-9a-f]{40} # use the commit that you reviewed")
 ARTIFACT = re.compile(r"name: (\w+)-\$\{\{ (matrix|inputs)\.tenant \}\}")
@@ -147,7 +150,10 @@ def configuration(name: str, domain: str) -> str:
 
 
 def example(schema: str) -> str:
-    """Return a grant file without grants. `schema` is the relative path of the JSON Schema of grant files."""
+    """Return a grant file without grants.
+
+    `schema` is the path of the JSON Schema of grant files, relative to the grant file.
+    """
     return EXAMPLE.format(schema=schema)
 
 
@@ -157,7 +163,10 @@ def schemas() -> dict[str, str]:
 
 
 def demo() -> dict[str, str]:
-    """Return the files of the demo by relative path. The demo has a sandbox and its grant files."""
+    """Return the files of the demo by relative path.
+
+    The demo contains the settings of a local tenant and the grant files for this tenant.
+    """
     grants = stored.folder("grants")
     files = {path.relative_to(grants).as_posix(): path for path in sorted(grants.rglob("*.yaml"))}
     # The first line refers to a file that exists only in the checkout of reconciler.
@@ -177,10 +186,8 @@ def pipeline(service: Service, tenants: Mapping[str, str], branch: str = "main")
     The pipeline validates and plans pull requests, applies after an approval, and reports drift. The pipeline installs
     the running version of reconciler from the package index.
 
-    Args:
-        service: The CI service.
-        tenants: The names of the tenants, with the prefix of each tenant's credential variables.
-        branch: The default branch.
+    `tenants` maps the name of each tenant to the prefix of the tenant's credential variables. `branch` is the default
+    branch.
     """
     match service:
         case Service.GITHUB:
@@ -214,9 +221,9 @@ def _workflow(text: str, tenants: Mapping[str, str], branch: str) -> str:
 
 
 def _numbered_artifact(match: re.Match[str]) -> str:
-    """Return an artifact name that contains a number.
+    """Return an artifact name with a number instead of the tenant's name.
 
-    The tenant's name has a character that artifact names cannot contain.
+    The tenant's name contains a character that artifact names must not contain.
     """
     number = "${{ strategy.job-index }}" if match[2] == "matrix" else "${{ github.run_id }}"
     return f"name: {match[1]}-{number}"
@@ -278,7 +285,8 @@ def write_schema(options: GlobalOptions, path: Path, text: str) -> None:
     """Write a schema to a file. If the folder of the file does not exist, create the folder.
 
     Raises:
-        ReconcilerError: if the file cannot be written, or a link in its path may come from the checkout.
+        ReconcilerError: if the file cannot be written, or if its path contains a symbolic link that may be committed to
+            the repository.
     """
     workspace_of(options.config).refuse_checkout_links(path, "the schema")
     try:

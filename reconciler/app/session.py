@@ -1,4 +1,4 @@
-"""Observe and plan an open tenant."""
+"""Read the grants of a connected tenant and plan the changes."""
 
 import asyncio
 from collections.abc import Callable, Coroutine, Iterator, Sequence
@@ -50,7 +50,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class TenantPlan:
-    """A plan and the observation behind the plan."""
+    """A plan, and the data of the tenant that the plan is based on."""
 
     plan: Plan
     observation: Observation
@@ -58,38 +58,38 @@ class TenantPlan:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TenantSession:
-    """An open tenant with its declared grants."""
+    """A connected tenant and the grants that the files declare for the tenant."""
 
     tenant: Tenant
     """The settings of the tenant."""
     declared: LoadedGrants
-    """The declared grants of the tenant."""
+    """The grants that the files declare for the tenant."""
     base: LoadedGrants | None
     """The declared grants at the base, or None without --base."""
     removals: tuple[Removal, ...] | None
     """The grants that only earlier commits declare, or None without --prune-removed."""
     plan_options: PlanOptions
-    """The options for plans."""
+    """The options that decide which changes a plan contains."""
     now: datetime
     """The time of the run."""
     rollback: Rollback | None
     """The snapshot to restore, or None if the files are not a snapshot."""
     policy: Policy
-    """The policy for plans."""
+    """The policy that every plan must follow."""
     notes: tuple[str, ...]
     """The notes that every plan for the tenant contains."""
     with_names: bool
-    """Whether every plan contains the names of all its applications, APIs and organizations."""
+    """Whether every plan contains the names of all applications, APIs and organizations of the tenant."""
     client: ManagementClient
     """The client of the Management API."""
     identity: IdentityCheck | None
-    """The check of the tenant's identity, or None."""
+    """Checks that the connected tenant is the configured tenant, or None for a sandbox in this process."""
     deadline: float
-    """The end of the time limit on the monotonic clock, which is also the clock of the event loop."""
+    """The time when the time limit ends, on the monotonic clock of Python and of the event loop."""
     folder: Path
     """The folder .reconciler."""
     note: Callable[[str], None]
-    """Shows a note to the user."""
+    """Prints a note for the user."""
     is_declared: bool
     """Whether the configuration declares the tenant."""
     tenant_options: Sequence[str]
@@ -97,9 +97,9 @@ class TenantSession:
     config_changes: tuple[ConfigChange, ...] = ()
     """The changes of reconciler.yaml since the base."""
     tenant_at_base: Tenant | None = None
-    """The settings of the tenant at the base, or None."""
+    """The settings of the tenant in the revision of --base, or None."""
     selection: GrantSelection = EVERYTHING
-    """The selected grants. Plans and lists contain only these grants."""
+    """The selected grants. A plan or a list of grants contains only the selected grants."""
 
     @property
     def name(self) -> TenantName:
@@ -107,7 +107,10 @@ class TenantSession:
         return self.tenant.title
 
     async def observe_and_plan(self) -> TenantPlan:
-        """Observe the tenant and make a plan. Raises Auth0Error, ReconcilerError, and the errors of `plan`."""
+        """Read the required data of the tenant and make a plan.
+
+        Raises Auth0Error, ReconcilerError, and the errors of `plan`.
+        """
         observation = await self._before_deadline(self._observe())
         plan = self.plan(observation)
         if self.plan_options.attribute:
@@ -115,30 +118,39 @@ class TenantSession:
         return TenantPlan(plan, observation)
 
     async def observe_all(self) -> Observation:
-        """Observe everything that the token may read. Raises Auth0Error, ReconcilerError."""
+        """Read all data of the tenant that the token may read. Raises Auth0Error, ReconcilerError."""
         return self._verify_identity(
             await self._before_deadline(observe_everything(self.client, self._required_listings()))
         )
 
     async def observe_grants(self) -> Observation:
-        """Observe the grants and the names that the token may read. Raises Auth0Error, ReconcilerError."""
+        """Read the grants, and all names that the token may read. Raises Auth0Error, ReconcilerError."""
         return self._verify_identity(
             await self._before_deadline(observe(self.client, self._required_listings(), everything=True))
         )
 
     async def plan_from(self, known: Observation) -> TenantPlan:
-        """Plan from the observation of an earlier plan, and read missing listings. Raises like `observe_and_plan`."""
+        """Plan from data of the tenant that was read earlier, after reading missing data.
+
+        Raises the errors of `observe_and_plan`.
+        """
         observation = await self._before_deadline(self._observe_further(known))
         return TenantPlan(self.plan(observation), observation)
 
     def identities(self, observation: Observation) -> frozenset[str]:
-        """Return the tenant's identities from the access token, and from the listing of APIs if available."""
+        """Return the identifiers that Auth0 assigned to the tenant.
+
+        The identifiers come from the access token and the list of APIs.
+        """
         if self.identity is None:
             return frozenset()
         return self.client.identities() | identities_in(observation.directory.apis or ())
 
     def _verify_identity(self, observation: Observation) -> Observation:
-        """Add notes about the tenant's identity to the observation. Raises like `IdentityCheck.verify`."""
+        """Check the identity of the tenant, and add notes about the identity to the observation.
+
+        Raises the errors of `IdentityCheck.verify`.
+        """
         if self.identity is None:
             return observation
         identities = self.identities(observation)
@@ -154,7 +166,7 @@ class TenantSession:
         return await self._complete(observed)
 
     async def _complete(self, observation: Observation) -> Observation:
-        """Add the organizations of grants, and the listings for the checks of grants that gain access."""
+        """Add the organizations of grants, and the data that is required to check grants with new access."""
         valid, expired = split_expired(self.declared.specs, self.now)
         prune_protection = self.protection() if self.plan_options.deletes else None
         declared = DeclaredOrganizations(valid, prune_protection, self.removals, expired)
@@ -186,9 +198,11 @@ class TenantSession:
         )
 
     async def list_declared(self) -> Listing:
-        """Return the declared grants with the tenant's ids in place of names. Raises like `observe_and_plan`.
+        """Return the declared grants, with the tenant's ids in place of the names in the files.
 
-        If the tenant lacks a name in an expired grant, the grant keeps the name.
+        Raises like `observe_and_plan`.
+
+        If an expired grant contains a name that does not exist in the tenant, the name remains in the result.
         """
         needs = required_listings(self.declared.specs, self.selection.patterns)
         directory = await self._before_deadline(observe_names(self.client, needs))
@@ -207,11 +221,16 @@ class TenantSession:
         return Listing(self.name, listed, self.now, selection=chosen.result, notes=chosen.notes)
 
     async def read_directory(self) -> Directory:
-        """Return the names that the token may read from the tenant. Raises Auth0Error, ReconcilerError."""
+        """Return the names of the tenant's applications, APIs and organizations that the token may read.
+
+        Raises Auth0Error, ReconcilerError.
+        """
         return await self._before_deadline(observe_readable_names(self.client))
 
     async def observe_again(self, before: Observation, abort: asyncio.Event) -> Observation | None:
-        """Read the grants and their organizations again. The names come from `before`.
+        """Read the grants and their organizations again.
+
+        Names of applications and APIs are not read again, but taken from `before`.
 
         Return None if `abort` is set before the read ends.
 
@@ -227,8 +246,8 @@ class TenantSession:
         """Make a plan before the deadline.
 
         Raises:
-            RefusedError: like `make_plan`.
-            ProblemsError: like `make_plan`, with the texts of the files.
+            RefusedError: if a guard refuses the run.
+            ProblemsError: if the files have problems.
             ReconcilerError: if the time limit is exceeded.
         """
         rules = PlanRules(
@@ -266,12 +285,18 @@ class TenantSession:
         yield from compare_guards(keys, observation.directory, self.tenant_at_base, self.tenant)
 
     def warnings(self, plan: Plan) -> list[Problem]:
-        """Return the warnings about the files, the files at the base, and the tenant."""
+        """Return the warnings about the tenant and the grant files.
+
+        With --base, include the grant files in this revision.
+        """
         base_problems = (replace(each, severity=Severity.WARNING) for each in (self.base.problems if self.base else ()))
         return sorted([*self.declared.problems, *base_problems, *plan.warnings])
 
     def protection(self) -> ProtectionRules:
-        """Return the protection rules. Call this method after the first request, because the rules need the token."""
+        """Return the rules that protect grants from changes.
+
+        Call this method after the first request, because the rules need the token.
+        """
         return ProtectionRules(
             self.client.own_key(),
             self.tenant.protect,
@@ -281,7 +306,7 @@ class TenantSession:
         )
 
     async def _before_deadline(self, work: Coroutine[Any, Any, T]) -> T:
-        """Return the result of `work`, or raise an error at the deadline.
+        """Return the result of `work`, or raise ReconcilerError at the end of the time limit.
 
         Raises:
             ReconcilerError: if the time limit is exceeded.

@@ -46,9 +46,9 @@ DECLARED_FIELDS = tuple(each for each in FIELDS if each.role is not FieldRole.FI
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SharedImport:
-    """The grants to write by tenant, and the settings to add to reconciler.yaml.
+    """The grants of each tenant that an import writes, and the settings that the import adds to reconciler.yaml.
 
-    `title` is the comment at the top of each new file.
+    `title` is the comment at the top of each new grant file.
     """
 
     folder: Path
@@ -58,7 +58,7 @@ class SharedImport:
 
 
 def offer_variables(config: Config, by_tenant: Mapping[str, Sequence[NamedGrant]]) -> tuple[VariableOffer, ...]:
-    """Return variables for texts with a regular difference between tenants."""
+    """Find texts that differ between tenants, and return a variable for each of these texts."""
     if len(by_tenant) < len(("one", "another")):
         return ()
     tenants = [config.tenants[name] for name in by_tenant if name in config.tenants]
@@ -71,7 +71,7 @@ def offer_variables(config: Config, by_tenant: Mapping[str, Sequence[NamedGrant]
 
 
 def settings_of_offers(offers: Iterable[VariableOffer]) -> dict[str, dict[str, str]]:
-    """Return the names and values of the offered variables by tenant."""
+    """Return the values of the offered variables by tenant and variable name."""
     found: dict[str, dict[str, str]] = {}
     for offer in offers:
         for tenant, value in offer.values.items():
@@ -81,7 +81,10 @@ def settings_of_offers(offers: Iterable[VariableOffer]) -> dict[str, dict[str, s
 
 @dataclass(frozen=True, slots=True)
 class WrittenImport:
-    """The result of an import. `grants` is the number of grants over all tenants."""
+    """The result of an import: the written files, and the numbers of declarations and grants.
+
+    `grants` is the total number of imported grants in all tenants.
+    """
 
     files: tuple[Path, ...]
     declarations: int
@@ -90,10 +93,10 @@ class WrittenImport:
 
 
 def write_shared(options: GlobalOptions, config: Config, shared: SharedImport) -> WrittenImport:
-    """Write the grant files and reconciler.yaml. If an error occurs, nothing is written.
+    """Write the grant files and reconciler.yaml. If an error occurs, no file is changed.
 
     Raises:
-        ReconcilerError: if a file cannot be written, or if the files would not declare exactly the grants.
+        ReconcilerError: if a file cannot be written, or if the new files would not declare exactly the imported grants.
     """
     file = Path(options.config or DEFAULT_FILE)
     workspace_of(options.config).refuse_outside_links([shared.folder, file])
@@ -109,7 +112,10 @@ def write_shared(options: GlobalOptions, config: Config, shared: SharedImport) -
 
 
 def _new_config(file: Path, config: Config, settings: Mapping[str, Any]) -> tuple[str | None, Config]:
-    """Return the new text and the new content of reconciler.yaml. The text is None if the file does not change."""
+    """Return the text of the new reconciler.yaml, and the configuration parsed from this text.
+
+    The text is None if reconciler.yaml does not change.
+    """
     if not settings:
         return None, config
     name = name_of(file)
@@ -175,7 +181,10 @@ def _targets(config: Config, by_tenant: Mapping[str, object]) -> TargetTenants:
 
 
 def _filled(fields: Mapping[str, FieldValue], target: TargetTenant) -> tuple[tuple[str, str], ...]:
-    """Return the fields of a grant with the variables and scope sets of a tenant filled in, in a comparable form."""
+    """Return the fields of a grant in the form that `_declared` returns.
+
+    Variables and scope sets are replaced by their values.
+    """
 
     def fill(name: str, value: FieldValue) -> str:
         values = target.values if name in FIELDS_WITH_VARIABLES else None
@@ -188,7 +197,7 @@ def _filled(fields: Mapping[str, FieldValue], target: TargetTenant) -> tuple[tup
 
 
 def _declared(spec: GrantSpec) -> tuple[tuple[str, str], ...]:
-    """Return the non-default fields of a spec in the form that `_filled` returns."""
+    """Return the fields of a declared grant that differ from the default, in the form that `_filled` returns."""
     values = {each.name: (getattr(spec, each.name), each.default) for each in DECLARED_FIELDS}
     return tuple(
         sorted(
@@ -202,7 +211,7 @@ def _declared(spec: GrantSpec) -> tuple[tuple[str, str], ...]:
 def without_declared(
     by_tenant: Mapping[str, Sequence[NamedGrant]], loaded: LoadedGrants, targets: Iterable[TargetTenant]
 ) -> tuple[dict[str, list[NamedGrant]], int]:
-    """Return the grants that no file declares with the same names, and the number of declared grants."""
+    """Return the grants that no file declares, and the number of grants that files declare."""
     new: dict[str, list[NamedGrant]] = {name: list(grants) for name, grants in by_tenant.items()}
     for target in targets:
         declared = {identity_of(_key_fields(spec)) for spec in select_for_tenant(loaded.specs, target)}

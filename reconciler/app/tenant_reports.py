@@ -35,7 +35,10 @@ COMPRESSION_LEVEL = 1
 
 
 class PackedResults(Sequence[T]):
-    """Compressed results of tenants. Each access unpacks one result, so that only this result needs its full memory."""
+    """The results of tenants in compressed form.
+
+    Each access decompresses only one result, so that the other results stay small in memory.
+    """
 
     def __init__(self, packed: Iterable[bytes]) -> None:
         self._packed = tuple(packed)
@@ -50,7 +53,7 @@ class PackedResults(Sequence[T]):
     def __getitem__(self, index: int | slice) -> T | Sequence[T]:
         if isinstance(index, slice):
             return PackedResults(self._packed[index])
-        unpacked: T = pickle.loads(zlib.decompress(self._packed[index]))  # noqa: S301 - this process packed the data
+        unpacked: T = pickle.loads(zlib.decompress(self._packed[index]))  # noqa: S301 - this process wrote the data
         return unpacked
 
 
@@ -61,7 +64,7 @@ def pack(result: object) -> bytes:
 
 @dataclass(frozen=True, slots=True)
 class EndedTenant:
-    """An ended tenant. `result` contains the result of this tenant, or the error of a failed tenant."""
+    """An ended tenant. `result` contains the plan or the run of the tenant, or the error that ended the tenant."""
 
     tenant: Tenant
     state: TenantState
@@ -70,21 +73,24 @@ class EndedTenant:
 
 
 class TenantListener(Protocol):
-    """A listener for the start and the end of each tenant's run."""
+    """An object that is notified at the start and at the end of each tenant's run."""
 
     def begin(self, tenant: Tenant) -> None:
-        """Handle the start of a tenant before the first request. Raise ReconcilerError to refuse the tenant."""
+        """Handle the start of a tenant, before the first request to the tenant.
+
+        Raise ReconcilerError to refuse the run of this tenant.
+        """
 
     def end(self, ended: EndedTenant) -> None:
         """Handle the end of a tenant. Raises ReconcilerError."""
 
 
 class TenantReports(Generic[T]):
-    """The results of a command's tenants: a plan per tenant for `plan`, a run per tenant for `apply`.
+    """The results of a command for each tenant: the plans of `plan`, or the runs of `apply`.
 
-    Each tenant is reported at its end: in a line on stderr if there are several tenants, in the report files with
-    {tenant} in the file name, and to the listeners. `errors` contains the messages of reports that could not be
-    written.
+    At the end of each tenant, the result is written to the report files with {tenant} in the file name and sent to the
+    listeners. If the run has several tenants, a line on stderr also reports the result. `errors` contains an error
+    message for each report that could not be written.
     """
 
     def __init__(  # noqa: PLR0913, PLR0917 - one parameter per collaborating object
@@ -112,23 +118,23 @@ class TenantReports(Generic[T]):
         tenants.on_failure = self._end_failed
 
     def begin(self, tenant: Tenant) -> None:
-        """Notify the listeners of the start of a tenant. Raises ReconcilerError."""
+        """Notify the listeners that the run of a tenant starts. Raises ReconcilerError."""
         for listener in self._listeners:
             listener.begin(tenant)
 
     def show_problems(self, problems: Iterable[Problem], texts: Mapping[str, str]) -> None:
-        """Print the problems that were not already printed for another tenant."""
+        """Print the problems, except the problems that were already printed for another tenant."""
         new = [each for each in problems if each not in self._shown_problems]
         self._shown_problems.update(new)
         self._console.problems(new, texts)
 
     def end_plan(self, plan: Plan, exit_code: Exit) -> None:
-        """Report the plan of a tenant."""
+        """Record and report the plan of a tenant."""
         summary = summarize_plan(plan, exit_code, self._wave(plan.tenant.name))
         self._end(plan, exit_code, cast("T", plan), PlanResults([plan]), summary)
 
     def end_run(self, run: RunResult, exit_code: Exit) -> None:
-        """Report the run of a tenant."""
+        """Record and report the run of a tenant."""
         outcomes = count_outcomes(run.report)
         summary = summarize_plan(run.plan, exit_code, self._wave(run.plan.tenant.name), APPLY, outcomes)
         self._end(run.plan, exit_code, cast("T", run), RunResults([run]), summary)
@@ -139,21 +145,21 @@ class TenantReports(Generic[T]):
             results.pop(name, None)
 
     def raise_errors(self) -> None:
-        """Raise ReconcilerError if reports could not be written."""
+        """Raise ReconcilerError if a report could not be written."""
         if self.errors:
             raise ReconcilerError("; ".join(self.errors))
 
     def has_ended(self, name: str) -> bool:
-        """Return whether a tenant has a result or failed."""
+        """Return whether the plan or run of a tenant has ended or failed."""
         return name in self._summaries
 
     def count_stopping(self) -> int:
-        """Return the number of ended tenants in a state that counts towards the setting `stop_after`."""
+        """Return the number of tenants with a failure that counts towards the setting `stop_after`."""
         return sum(each.state in STOPPING_STATES for each in self._summaries.values())
 
     @property
     def are_not_selected(self) -> bool:
-        """Whether tenants were started, and none of them has a selected grant."""
+        """Whether the run started at least one tenant, and no started tenant has a selected grant."""
         return {each.state for each in self._summaries.values()} - {TenantState.NOT_STARTED} == {
             TenantState.NOT_SELECTED
         }
@@ -167,7 +173,7 @@ class TenantReports(Generic[T]):
 
     @property
     def results(self) -> Sequence[T]:
-        """The results of the successful tenants, in the order of the tenants."""
+        """The results of the successful tenants, in the order of the configuration or the options."""
         if not self._tenants.are_several:
             return self._only
         return PackedResults(self._packed[name] for name in self._tenants.names if name in self._packed)
@@ -225,7 +231,10 @@ class TenantReports(Generic[T]):
         self._output_options.write([name], lambda format_name, _: render(results, format_name, self._view))
 
     def _collect_error(self, write: Callable[[], None]) -> None:
-        """Call `write`. If `write` fails, keep the error for the end, because an error must not stop other tenants."""
+        """Call `write`.
+
+        If `write` fails, store the error for the end of the run, so that the other tenants continue.
+        """
         try:
             write()
         except ReconcilerError as error:
@@ -236,7 +245,7 @@ class TenantReports(Generic[T]):
 
 
 def state_of_failure(command: str, error: ReconcilerError) -> TenantState:
-    """Return the state of a tenant that failed with an error."""
+    """Return the state of a tenant that failed with `error`."""
     match error:
         case NotStartedError():
             return TenantState.NOT_STARTED
@@ -247,12 +256,12 @@ def state_of_failure(command: str, error: ReconcilerError) -> TenantState:
 
 
 def failed_plans(error: ReconcilerError) -> PlanResults:
-    """Return the results of `plan` after an error that affects all tenants."""
+    """Return the results of `plan` if an error stopped the command for all tenants."""
     return PlanResults([], tenant_failures(error), _summary_of_failed(PLAN, error))
 
 
 def failed_runs(error: ReconcilerError) -> RunResults:
-    """Return the results of `apply` after an error that affects all tenants."""
+    """Return the results of `apply` if an error stopped the command for all tenants."""
     return RunResults([], tenant_failures(error), _summary_of_failed(APPLY, error))
 
 

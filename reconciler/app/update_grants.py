@@ -36,9 +36,9 @@ NOT_EDITABLE_ADVICE = "edit the file by hand"
 
 @dataclass(frozen=True, slots=True)
 class UpdateOptions:
-    """The files to update, the grants to update, and whether to print only a diff.
+    """The grant files to update, the grants to update, and whether to print only the differences.
 
-    Without files, use the folder of --grants.
+    If no files are given, the command updates the folder of --grants.
     """
 
     paths: tuple[Path, ...] = ()
@@ -49,11 +49,11 @@ class UpdateOptions:
 def update_grants(
     options: GlobalOptions, console: Console, update_options: UpdateOptions, request_options: RequestOptions
 ) -> Exit:
-    """Update the files, then plan. With `only_diff`, print the differences and write nothing.
+    """Update the files, and print the plan. If `only_diff` is true, print the differences and change no file.
 
     Raises:
-        ReconcilerError: if the files are invalid, the tenant cannot be read, or an updated file would be invalid.
-            In these cases, nothing is written.
+        ReconcilerError: if the files are invalid, if the tenant cannot be read, or if an updated file would be invalid.
+            If this error is raised, no file was changed.
     """
     paths = list(update_options.paths) or [Path(options.grants)]
     with open_tenant(options, console, paths, request_options) as (tenants, sessions):
@@ -108,7 +108,7 @@ def _check(texts: Mapping[str, str], observation: Observation, rules: UpdateRule
 
     Raises:
         ProblemsError: if a new text is not valid.
-        ReconcilerError: if a new text still differs from the tenant.
+        ReconcilerError: if a new text still differs from the grants of the tenant.
     """
     specs: list[GrantSpec] = []
     for name, text in texts.items():

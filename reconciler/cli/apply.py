@@ -158,12 +158,15 @@ def command(  # noqa: PLR0913 - the options of the command
 NOTHING_WRITTEN = frozenset({Exit.FAILED, Exit.REFUSED, Exit.STALE})
 """The exit codes of runs without a write.
 
-If one of several tenants was changed, `apply` must not return such a code.
+If `apply` changed at least one of several tenants, the exit code must not be one of these codes.
 """
 
 
 def _check_single_plan(approvals: Approvals, plan_options: PlanOptions) -> None:
-    """Check the only saved plan before the first read. Raises StalePlanError."""
+    """Compare the only saved plan with the tenant name and the options, before the tenant is read.
+
+    Raises StalePlanError.
+    """
     approvals.only.check_options(plan_options)
     approvals.only.check_not_applied(data_folder(current_options().config))
 

@@ -41,9 +41,9 @@ from reconciler.output.markdown.plan import TITLE
 from reconciler.output.styled import line
 
 MAX_BYTES = 20_000_000
-"""The maximum size of a report in bytes. Hosting services accept only smaller comments."""
+"""The maximum size of a report in bytes. Hosting services accept only comments that are much smaller."""
 MAX_PROBLEMS, MAX_CHARACTERS = 5, 300
-"""The maximum number of problems, and the maximum length of a problem, in a comment without a report."""
+"""The maximum number of problems in a comment without a report, and the maximum length of a problem in characters."""
 NO_FOLLOW, NO_WAIT = getattr(os, "O_NOFOLLOW", 0), getattr(os, "O_NONBLOCK", 0)
 
 
@@ -139,7 +139,10 @@ def command(  # noqa: PLR0913 - the options of the command
 
 
 def _job(target: NamedTarget | None, api: str | None, console: Console) -> Job:
-    """Return the job of this run, or the job for `target`. If `api` is set, `api` is the URL of the job's API."""
+    """Return the CI job that runs this command, or the job that --forge, --repository and --number describe.
+
+    If `api` is set, the job uses this URL for the API of the hosting service.
+    """
     job = job_of(os.environ, target)
     if api is not None:
         job = replace(job, address=api)
@@ -149,9 +152,9 @@ def _job(target: NamedTarget | None, api: str | None, console: Console) -> Job:
 
 
 def _merged(job: Job, policy: RetryPolicy, console: Console) -> Job | None:
-    """Return the job for the request that created HEAD by its merge.
+    """Return the job of the pull or merge request whose merge created the commit HEAD.
 
-    Without such a request, print a note and return None.
+    If no pull or merge request created HEAD, print a note and return None.
     """
     commit = resolve_revision(workspace_of(current_options().config).repository(), "HEAD").commit
     found = retry_blocking(partial(merged_request, job, commit), policy, (TransientForgeError,))
@@ -161,7 +164,7 @@ def _merged(job: Job, policy: RetryPolicy, console: Console) -> Job | None:
 
 
 def _named_target(forge: str | None, repository: str | None, number: int | None, *, merged: bool) -> NamedTarget | None:
-    """Return the target of --forge, --repository and --number, or None without --forge."""
+    """Return the request that --forge, --repository and --number describe, or None without --forge."""
     if forge is None:
         if repository is not None or number is not None:
             raise click.UsageError("--repository and --number have no effect without --forge; add --forge")
@@ -172,7 +175,7 @@ def _named_target(forge: str | None, repository: str | None, number: int | None,
 
 
 def _read_all(files: Iterable[Path], run: str) -> tuple[list[ForgeReport], list[str]]:
-    """Return the reports of this run, and a problem for each file without a report of this run."""
+    """Return the reports that this run wrote, and an error message for each file without a valid report."""
     reports, problems = [], []
     for file in files:
         try:
@@ -183,7 +186,7 @@ def _read_all(files: Iterable[Path], run: str) -> tuple[list[ForgeReport], list[
 
 
 def _with_drift_advice(report: ForgeReport) -> ForgeReport:
-    """Add instructions to the report of an issue: how to undo and how to keep the drift."""
+    """Add instructions to the report for an issue: how to undo the drift, and how to keep the drift."""
     advice = (
         f"If {span(tenant_of(report.marker))} has drifted, undo the drift by applying the main branch with "
         "`reconciler apply`. To keep the drift, change the files with `reconciler import --update`, and "
@@ -195,11 +198,12 @@ def _with_drift_advice(report: ForgeReport) -> ForgeReport:
 def _markers_without_report(
     target: CommentTarget, known: Sequence[str], prefix: str, *, includes_new: bool
 ) -> list[str]:
-    """Return the markers of the comments or issues that need a notice about a missing report.
+    """Return the ids of the comments or issues that must say that a report is missing.
 
-    With --tenant, the result contains the entries of these tenants. Without --tenant, the result contains all existing
-    entries that no report replaces. Such an entry must not keep the result of an earlier run. `prefix` is the kind of
-    the markers. `includes_new` adds entries that do not exist yet.
+    With --tenant, the result contains the comments or issues of these tenants. Without --tenant, the result contains
+    all existing comments or issues that no new report replaces. A comment or issue must not keep showing the result of
+    an earlier run. `prefix` is the start of the ids of one kind of comment or issue. If `includes_new` is true, the
+    result may contain a comment or issue that does not exist yet.
     """
     links = ci.source_links(current_options().config)
     named = [each for name in current_options().tenants if (each := marker(name, links, prefix)) not in known]
@@ -210,7 +214,7 @@ def _markers_without_report(
 
 
 def _missing_report(tenant_marker: str, problems: Sequence[str]) -> ForgeReport:
-    """Return a notice that the report of a tenant is missing, with the problems."""
+    """Return a report for the tenant that says that no valid report was found, and lists the problems."""
     name = tenant_of(tenant_marker)
     problem_lines = [f"- {span(problem[:MAX_CHARACTERS])}" for problem in problems[:MAX_PROBLEMS]]
     lines = [

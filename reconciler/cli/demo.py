@@ -1,4 +1,4 @@
-"""`reconciler demo`: write a repository with a local tenant, and run commands in this repository."""
+"""`reconciler demo`: write a repository with a local tenant, and validate, plan and apply its grant files."""
 
 import shlex
 from collections.abc import Sequence
@@ -62,9 +62,9 @@ def _write(folder: Path, console: Console) -> None:
 
 
 def _run(arguments: Sequence[str]) -> Exit:
-    """Run another command as the shell would, without the options of the demo command.
+    """Run a command in the same way as the shell, but without the options of `reconciler demo`.
 
-    Raises the errors of the command.
+    Raises the errors of the command that runs.
     """
     group = click.get_current_context().find_root().command
     with group.make_context("reconciler", list(arguments)) as context:

@@ -1,4 +1,4 @@
-"""`reconciler doctor`: check the requirements of a run, and give advice for each failure."""
+"""`reconciler doctor`: check whether everything that a run requires works, and give advice for each failure."""
 
 import asyncio
 import os
@@ -94,7 +94,7 @@ def _all_json(checked: Sequence[tuple[str | None, Sequence[Finding]]]) -> Mappin
 
 
 def _findings(configuration: Finding, config: Config | None, name: str | None, options: GlobalOptions) -> list[Finding]:
-    """Return the findings for the tenant with `name`, or for the default tenant."""
+    """Return the results of all checks for the tenant with `name`, or for the default tenant."""
     allow_unnamed = options.allow_unnamed_tenant
     choose = partial(choose_tenant, name=name, environment=os.environ, allow_unnamed=allow_unnamed)
     tenant_finding, tenant = setup.tenant(config, choose)

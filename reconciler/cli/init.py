@@ -79,7 +79,7 @@ def command(*, domain: str | None, add: str | None, ci: str, yes: bool) -> Exit:
     _update_gitignore(gitignore, prompt.console)
     has_credentials = _has_credentials(tenant)
     if has_credentials:
-        prompt.console.result([line()] * (not prompt.is_interactive))  # a question already starts with a blank line
+        prompt.console.result([line()] * (not prompt.is_interactive))  # a question already starts with an empty line
         import_grants(options, prompt.console, ImportOptions(grants, confirm=prompt.confirm_import), RequestOptions())
         editor_schema = file.parent / EDITOR_SCHEMA
         write_schema(options, editor_schema, tenant_schema(options, prompt.console, RequestOptions()))
@@ -103,7 +103,7 @@ def _first_files(tenant: Tenant, file: Path, service: Service, reachable: Mappin
 
 
 def _pipeline_tenants(config: Config) -> dict[str, str]:
-    """Return the prefix of the credentials by tenant name, for all tenants that a pipeline can reach."""
+    """Return the prefix of the credential variables for each tenant in a pipeline."""
     return {name: each.credentials for name, each in config.tenants.items() if each.kind is TenantKind.AUTH0}
 
 
@@ -125,7 +125,7 @@ def refuse_expressions(names: Iterable[str], service: Service) -> None:
 
 
 def _add(file: Path, name: str, domain: str, console: Console) -> None:
-    """Add a tenant to the configuration in `file`, and to the pipelines that init wrote for the configured tenants."""
+    """Add a tenant to the configuration in `file`, and to the pipeline files that `reconciler init` wrote."""
     if not file.exists():
         raise ReconcilerError(f"{name_of(file)} does not exist; run reconciler init without --add first")
     if not domain:
@@ -160,9 +160,9 @@ def _add(file: Path, name: str, domain: str, console: Console) -> None:
 def _changed_pipelines(
     folder: Path, before: Mapping[str, str], after: Mapping[str, str]
 ) -> Iterator[tuple[Path, str | None]]:
-    """Yield the pipeline files that contain tenant names, with their new text.
+    """Yield each pipeline file that contains tenant names, with the new text of the file.
 
-    The text is None if a user edited the file.
+    The new text is None if a user edited the file.
     """
     branch = scaffold.default_branch(folder)
     for service in (Service.GITHUB, Service.GITLAB):
@@ -174,7 +174,7 @@ def _changed_pipelines(
 
 
 class Prompt:
-    """Asks questions on a terminal. Without a terminal or with --yes, the answers are the defaults."""
+    """Asks questions on a terminal. Without a terminal or with --yes, each answer is the default."""
 
     def __init__(self, console: Console, *, is_interactive: bool, yes: bool) -> None:
         self.console = console
@@ -187,7 +187,7 @@ class Prompt:
         return (self.console.ask(prompt_text) if self.is_interactive else "") or default
 
     def confirm_import(self, grants: int) -> bool:
-        """Ask whether to import `grants` grants. Without a terminal, the answer is yes only with --yes."""
+        """Ask the user whether to import the grants. Without a terminal, return true only with --yes."""
         if not self.is_interactive:
             return self._yes
         question = f"The tenant has {pluralize(grants, 'undeclared grant')}. Write grant files for them? [Y/n]: "
@@ -200,7 +200,7 @@ def _configured_tenant(options: GlobalOptions) -> Tenant:
 
 
 def _new_tenant(options: GlobalOptions, domain: str | None, prompt: Prompt) -> Tenant:
-    """Return a tenant with the name and domain from options or answers. Raises ReconcilerError."""
+    """Return a tenant with the name and domain from the options or from the user's answers. Raises ReconcilerError."""
     domain = domain or os.environ.get("AUTH0_DOMAIN", "").strip() or prompt.text("Domain of the tenant", "")
     if not domain:
         raise ReconcilerError("the domain of the tenant is missing: use --domain or set AUTH0_DOMAIN")
@@ -213,7 +213,7 @@ def _new_tenant(options: GlobalOptions, domain: str | None, prompt: Prompt) -> T
 
 
 def _write(texts: Mapping[Path, str], console: Console) -> None:
-    """Write the missing files. Print the name of every file."""
+    """Write the files that do not exist. Print the name of every file, and whether the file was written."""
     missing = {path: text for path, text in texts.items() if not lexists(path)}
     try:
         write_new_files(missing)
@@ -224,7 +224,7 @@ def _write(texts: Mapping[Path, str], console: Console) -> None:
 
 
 def _refuse_links(files: Iterable[Path]) -> None:
-    """Raise ReconcilerError if a path contains a link that may come from the checkout."""
+    """Raise ReconcilerError if a path contains a symbolic link that may be committed to the repository."""
     workspace = workspace_of(current_options().config)
     for file in files:
         workspace.refuse_checkout_links(file, "init")

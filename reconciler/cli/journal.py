@@ -38,7 +38,7 @@ def command(*, run: str | None, stdout_format: str) -> Exit:
 
 
 def _list(console: Console, folder: Path, tenants: Sequence[str], stdout_format: str) -> Exit:
-    """List the runs with readable journals. Print an error for each unreadable journal."""
+    """List the runs whose journals can be read. Print an error for each other journal."""
     runs: list[PastRun] = []
     errors: list[ReconcilerError] = []
     for name in run_names(folder):
@@ -71,7 +71,7 @@ def _show(console: Console, folder: Path, name: str, stdout_format: str, *, verb
 def _rollback_lines(run: PastRun, snapshot: Path) -> Iterator[Line]:
     """Yield the command that undoes a run, if the snapshot of the run exists.
 
-    A killed run did not print the command.
+    The run did not print the command if the run was killed.
     """
     if not snapshot.is_dir():
         return

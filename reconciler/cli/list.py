@@ -18,7 +18,7 @@ from reconciler.output.styled import line
 from reconciler.output.text.lists import listing_json, listing_lines, listings_csv
 
 NOT_READ = Directory(applications=(), apis=())
-"""An empty directory. Lists without a tenant compare names and ids as written in the files."""
+"""An empty directory. Without a tenant, --client and --api are compared with the names and ids in the files."""
 
 
 @global_options(

@@ -52,21 +52,21 @@ COMMANDS: Mapping[str, str] = {
 }
 STDERR_DESCRIPTOR = 2
 OBJECTS_BETWEEN_COLLECTIONS = 1_000_000
-"""The number of new objects before a garbage collection.
+"""The number of new Python objects that starts a garbage collection.
 
-A run is short and keeps nearly all objects, so Python's default of 700 would waste time.
+A run is short and keeps nearly all objects, so the default of Python (700 objects) would waste time.
 """
 UNSAFE_OPTION_PREFIXES = ("--prune", "--yes", "-y", "--max-", "--allow-", "--skip-missing")
-"""Prefixes of options that error messages must not suggest after a typo."""
+"""The start of options that an error message must not suggest after a typo."""
 MODULES: Mapping[str, str] = {"import": "import_"}
-"""The module names of commands that are named like a Python keyword."""
+"""The names of modules for commands with the name of a Python keyword."""
 
 
 VERSION_KEY = "reconciler.version"
 
 
 def _request_version(context: click.Context, _parameter: click.Parameter, value: bool) -> None:  # noqa: FBT001 - click's signature
-    """Store the flag --version.
+    """Remember that the command line contains --version.
 
     The version is printed after all options are parsed, because --verbose may follow --version.
     """
@@ -82,7 +82,7 @@ OTHER_COMMANDS: Mapping[str, str] = {
     **dict.fromkeys(("format",), "`reconciler fmt` sorts the files"),
     **dict.fromkeys(("destroy", "delete"), "remove grants from the files, then `reconciler apply --prune-removed`"),
 }
-"""The names of commands in other tools, with the advice for each name."""
+"""Command names of other tools, with advice for the user."""
 OTHER_OPTIONS: Mapping[str, str] = {
     "--dry-run": "Use `reconciler plan`.",
     "--auto-approve": "Use --yes.",
@@ -93,7 +93,7 @@ OTHER_OPTIONS: Mapping[str, str] = {
     "--no-color": "Use --color never.",
     "--no-colour": "Use --color never.",
 }
-"""The options of other tools, with the advice for each option."""
+"""Options of other tools, with advice for the user."""
 
 
 class LazyCommands(click.Group):
@@ -114,7 +114,7 @@ class LazyCommands(click.Group):
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        """Find the command. For an unknown command, the error contains advice or the most similar command."""
+        """Find the command. If the command is unknown, the error contains advice or the most similar command."""
         name = args[0]
         if name not in COMMANDS and not name.startswith("-"):
             answer = OTHER_COMMANDS.get(name, "")
@@ -124,7 +124,7 @@ class LazyCommands(click.Group):
         return super().resolve_command(ctx, args)
 
     def invoke(self, ctx: click.Context) -> Any:  # noqa: ANN401 - click's own
-        """Run the command. With --version, print the version instead."""
+        """Run the command. If the command line contains --version, print the version and do not run the command."""
         if ctx.meta.get(VERSION_KEY):
             from reconciler.cli.version import version_lines
 
@@ -138,7 +138,7 @@ class LazyCommands(click.Group):
         ctx: click.Context,  # noqa: ARG002 - click's signature
         formatter: click.HelpFormatter,
     ) -> None:
-        """Write the table of commands from COMMANDS."""
+        """Write the list of commands in the help text, without importing the commands."""
         with formatter.section("Commands"):
             formatter.write_dl(list(COMMANDS.items()))
 
@@ -180,9 +180,9 @@ def _complete(instruction: str) -> int:
 
 
 def _prepare_streams() -> None:
-    """Open /dev/null for closed streams, and escape characters that stdout cannot encode.
+    """Open /dev/null in place of closed streams, and escape characters that stdout cannot encode.
 
-    If stderr stayed closed, a file opened later could get the descriptor of stderr.
+    Otherwise, a file that is opened later could get the file descriptor of stderr.
     """
     while (number := os.open(os.devnull, os.O_RDWR)) <= STDERR_DESCRIPTOR:
         os.set_inheritable(number, True)
@@ -195,7 +195,7 @@ def _prepare_streams() -> None:
 
 
 def run(arguments: Sequence[str], now: datetime | None = None) -> int:
-    """Run a command and return its exit code. ReconcilerError and usage errors become messages on stderr.
+    """Run a command and return its exit code. For ReconcilerError and usage errors, print a message on stderr.
 
     `now` is the time of the run. The default is the current time.
     """
@@ -227,7 +227,7 @@ def _run(arguments: Sequence[str], now: datetime) -> int:
 
 
 def _without_unsafe_suggestions(error: click.ClickException) -> click.ClickException:
-    """Remove suggested options that delete more, skip a question or raise a limit."""
+    """Remove suggestions of options that delete more, skip a question or raise a limit."""
     if not isinstance(error, click.NoSuchOption):
         return error
     if answer := OTHER_OPTIONS.get(error.option_name):
@@ -255,7 +255,7 @@ def _invoke(context: click.Context) -> int:
 
 
 def platform_notes(platform: str) -> list[str]:
-    """Return a note for each limitation of reconciler on `platform` (a value of `sys.platform`)."""
+    """Return a note for each function of reconciler that does not work on `platform` (a value of `sys.platform`)."""
     if platform != "win32":
         return []
     return [

@@ -26,12 +26,10 @@ NUMBER = click.IntRange(min=0)
 
 
 def option_group(argument: str, build: Callable[..., object], *options: Decorator) -> Decorator:
-    """Return a decorator that adds `options` to a command and passes the option values as one object.
+    """Return a decorator that adds `options` to a command, and passes the values of these options as one object.
 
-    Args:
-        argument: The parameter of the command that receives the object.
-        build: Creates the object. The parameters of `build` have the names of the options.
-        options: Decorators from click, in the order of the help text.
+    The command receives the object as the argument `argument`. `build` is called with the option values and returns the
+    object. `options` contains decorators of click, in the order of the help text.
     """
     names = list(inspect.signature(build).parameters)
 
@@ -46,14 +44,14 @@ def option_group(argument: str, build: Callable[..., object], *options: Decorato
 
 
 class _GroupedCommand:
-    """A command that receives the values of each option group as one object."""
+    """A command whose option groups are passed as objects."""
 
     def __init__(self, command: Command) -> None:
         self.groups: dict[str, tuple[Callable[..., object], Sequence[str]]] = {}
         self._command = command
         update_wrapper(self, command)
 
-    def __call__(self, **values: Any) -> Exit:  # noqa: ANN401 - values of any option
+    def __call__(self, **values: Any) -> Exit:  # noqa: ANN401 - the values may have any type
         objects = {
             argument: build(**{name: values.pop(name) for name in names if name in values})
             for argument, (build, names) in self.groups.items()
@@ -76,7 +74,7 @@ def parse_duration(text: str) -> float:
 
 
 class FiniteRange(click.FloatRange):
-    """A number in a range, without NaN. click would accept NaN."""
+    """The click type of a number in a range, without NaN."""
 
     def convert(self, value: float, param: click.Parameter | None, ctx: click.Context | None) -> float:
         """Return the number. Raises click.BadParameter."""
@@ -87,7 +85,7 @@ class FiniteRange(click.FloatRange):
 
 
 class RunName(click.types.StringParamType):
-    """The name of a run: at most 200 visible ASCII characters."""
+    """The click type of a run's name: at most 200 visible ASCII characters."""
 
     name = "name"
 
@@ -146,7 +144,7 @@ request_options = option_group(
 
 
 def at_once_option(command: Command) -> Command:
-    """Add the option --at-once, which belongs to the request options."""
+    """Add the option --at-once to a command."""
     return click.option(
         "--at-once",
         type=click.IntRange(1, 1000),
@@ -158,7 +156,7 @@ def at_once_option(command: Command) -> Command:
 
 
 def selecting_options(metavar: str = "[PATH]...") -> tuple[Decorator, ...]:
-    """Return the options that select grants, with `metavar` for the arguments."""
+    """Return the options that select grants. `metavar` is the text for the path arguments in the help."""
     return (
         click.argument("paths", nargs=-1, type=click.Path(), metavar=metavar),
         click.option(
@@ -224,7 +222,10 @@ PLAN_OPTIONS: tuple[Decorator, ...] = (
 
 
 def plan_options(metavar: str = "[PATH]...") -> Decorator:
-    """Return a decorator for the options of a plan, with `metavar` for the arguments."""
+    """Return a decorator that adds the options of a plan to a command.
+
+    `metavar` is the text for the path arguments in the help.
+    """
     return option_group("plan_options", PlanOptions, *selecting_options(metavar), *PLAN_OPTIONS)
 
 
@@ -251,7 +252,10 @@ result_options = option_group(
 
 
 def output_options(*more_formats: str) -> Decorator:
-    """Return a decorator for --format and --report. The formats are text, JSON and `more_formats`."""
+    """Return a decorator that adds --format and --report to a command.
+
+    The formats are text, JSON and `more_formats`.
+    """
     formats = ("text", "json", *more_formats)
     options: list[Decorator] = [
         format_option(*more_formats),
@@ -280,7 +284,7 @@ def output_options(*more_formats: str) -> Decorator:
 
 
 def format_option(*more_formats: str) -> Decorator:
-    """Return a decorator for --format. The formats are text, JSON and `more_formats`."""
+    """Return a decorator that adds --format to a command. The formats are text, JSON and `more_formats`."""
     return click.option(
         "--format",
         "stdout_format",

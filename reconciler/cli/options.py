@@ -24,17 +24,20 @@ COMPLETION_VARIABLE = "_RECONCILER_COMPLETE"
 _META_KEY = "reconciler.options"
 
 _TYPED_KEY = "reconciler.typed_options"
-"""The key in the click context for the names of the global options on the command line."""
+"""The key of a set in the click context. The set contains the names of the global options on the command line."""
 
 SHOWN_GLOBAL_OPTIONS = ("color", "quiet", "verbose")
-"""The global options that every command uses."""
+"""The global options that every command can use."""
 
 TENANT_OPTIONS = ("config", "grants", "tenants", "all_tenants", "allow_unnamed_tenant")
 """The global options of commands that work on the tenants of the configuration."""
 
 
 class ListedName(click.types.StringParamType):
-    """The click type of a name. An environment variable may contain several names, separated by commas."""
+    """The click type of a name on the command line or in an environment variable.
+
+    An environment variable may contain several names, separated by commas.
+    """
 
     name = "name"
     envvar_list_splitter = ","
@@ -45,10 +48,13 @@ class ListedName(click.types.StringParamType):
 
 
 class TenantNames(ListedName):
-    """The click type of a tenant's name. Shell completion suggests the tenants of the configuration."""
+    """The click type for the name of a tenant.
+
+    Shell completion suggests the names of the tenants in the configuration.
+    """
 
     def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:  # noqa: ARG002 - click's signature
-        """Return the tenants with names that start with `incomplete`, or nothing if the configuration is not valid."""
+        """Return the names of tenants that start with `incomplete`, or nothing if the configuration is not valid."""
         from reconciler.app.load import load_config
 
         config = ctx.meta.get(_META_KEY, {}).get("config")
@@ -85,7 +91,7 @@ def current_options() -> GlobalOptions:
 
 
 def top_level_options(command: AnyCommand) -> AnyCommand:
-    """Add the global options to the top-level command, and make all its options refuse empty values."""
+    """Add the global options to the top-level command, and make all options of the command refuse empty values."""
     command.params += _build_options(_store_value)
     for parameter in command.params:
         _refuse_empty(parameter)
@@ -95,13 +101,14 @@ def top_level_options(command: AnyCommand) -> AnyCommand:
 def global_options(
     *used: str, examples: Sequence[str] = (), searches: bool = True
 ) -> Callable[[AnyCommand], AnyCommand]:
-    """Return a decorator that adds the global options to a command, and makes all parameters refuse empty values.
+    """Return a decorator that adds the global options to a command.
 
-    Args:
-        used: The names of the global options that the command uses, besides SHOWN_GLOBAL_OPTIONS. The help lists
-            these options. All other global options on the command line are refused.
-        examples: Command lines for the help.
-        searches: Whether reconciler.yaml may be in a parent folder.
+    Every parameter of the command then refuses empty values.
+
+    `used` contains the names of the global options that the command uses, in addition to SHOWN_GLOBAL_OPTIONS. The help
+    text of the command contains the used global options. If the command line contains another global option, the
+    command fails. `examples` contains command lines for the help text. `searches` is true if reconciler.yaml may be in
+    a parent folder.
     """
     shown = {*used, *SHOWN_GLOBAL_OPTIONS}
 
@@ -136,10 +143,10 @@ class ShardType(click.ParamType):  # type: ignore[type-arg] # not generic before
 
 
 def bind_environment_variables(command: click.Command, *words: str) -> None:
-    """Set the environment variable of each option of a command and its subcommands, unless an option already has one.
+    """Set an environment variable for each option of a command and of its subcommands.
 
-    If an option already has a tuple of variables, the new variable precedes the tuple. `words` are the names of the
-    command, such as sandbox and serve.
+    An option with one environment variable does not change. An option with a tuple of variables gets the new variable
+    as the first element. `words` are the words of the command, for example sandbox and serve.
     """
     for parameter in command.params:
         if isinstance(parameter, click.Option) and (parameter.envvar is None or isinstance(parameter.envvar, tuple)):
@@ -187,7 +194,7 @@ shard_option = click.option(
     metavar="I/N",
     help="Run only part I of N of the selected tenants, sorted by name. I counts from 0.",
 )
-"""Adds --shard to a command. `current_options` returns the value of the option."""
+"""Adds --shard to a command. `current_options` returns the shard."""
 wave_option = click.option(
     "--wave",
     expose_value=False,
@@ -199,7 +206,7 @@ wave_option = click.option(
 
 
 def _refuse_unused(context: click.Context, parameter: click.Parameter, value: object) -> None:
-    """Refuse a global option on the command line if the command ignores the option.
+    """Refuse a global option on the command line if the command does not use the option.
 
     Environment variables are not refused, because all commands share environment variables. Raises click.UsageError.
     """
@@ -214,7 +221,7 @@ def _format_options(
     context: click.Context,
     formatter: click.HelpFormatter,
 ) -> None:
-    """Write the help for the options of a command, its subcommands, and the global options that the command uses."""
+    """Write the options in the help text: the options of the command, then the global options that the command uses."""
     helps = [context.command.get_help_option(context)]
     for title, parameters in (
         ("Options", [*own, *helps]),
@@ -278,7 +285,7 @@ def _build_options(callback: Callable[[click.Context, click.Parameter, object], 
 def _option(
     callback: Callable[[click.Context, click.Parameter, object], None],
     *names: str,
-    **settings: Any,  # noqa: ANN401 - arguments of click.Option
+    **settings: Any,  # noqa: ANN401 - the arguments of click.Option may have any type
 ) -> click.Option:
     envvar = environment_variable(_long_name(names))
     return click.Option(names, envvar=envvar, expose_value=False, callback=callback, **settings)

@@ -101,7 +101,10 @@ def command(  # noqa: PLR0913 - the options of the command
 def _plan_all(
     tenants: TenantRuns, reports: TenantReports[Plan], out: str | None, console: Console, *, detailed: bool
 ) -> None:
-    """Plan each tenant and report the plan. If `out` is set, save the plan. Tenants with the same identity fail."""
+    """Plan each tenant, and report the plans.
+
+    If `out` is set, save the plan. If two tenants have the same identity, the second tenant fails.
+    """
     claims = IdentityClaims()
 
     async def plan_one(session: TenantSession) -> None:
@@ -130,7 +133,7 @@ def _plan_all(
 
 
 def _refuse_same_tenant(claims: IdentityClaims, name: str, out: str | None) -> None:
-    """Raise SameTenantError if a tenant was already planned when another tenant showed the same identity."""
+    """Raise SameTenantError if a tenant with the same identity was already planned."""
     try:
         claims.check(name)
     except SameTenantError:

@@ -1,4 +1,4 @@
-"""`reconciler risks`: list the risk rules."""
+"""`reconciler risks`: list the rules that find risks in plans."""
 
 import click
 

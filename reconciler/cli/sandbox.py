@@ -135,7 +135,7 @@ def reset(*, database: Path | None, seed: Path | None) -> None:
 
 @contextmanager
 def _require_extra() -> Iterator[None]:
-    """Convert a missing package to a ReconcilerError, because the sandbox is an optional extra."""
+    """Convert a missing package of the sandbox to a ReconcilerError."""
     try:
         yield
     except ModuleNotFoundError as error:
@@ -165,7 +165,7 @@ def _print_address(console: Console, address: str, certificates: "Certificates |
 def _tenant(config: Config, name: str | None, database: Path | None, seed: Path | None) -> Tenant:
     """Return the selected sandbox.
 
-    AUTH0_DOMAIN is ignored, because the variable may contain the sandbox's own address.
+    AUTH0_DOMAIN is ignored, because this variable may contain the address of the sandbox that is being started.
     """
     name = name or config.default_tenant
     tenant = config.tenants.get(name) if name else None

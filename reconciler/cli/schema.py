@@ -80,7 +80,9 @@ def command(
     if operations and (check or out is not None or options.tenants):
         raise click.UsageError("--operations can only be combined with --spec")
     if options.tenants or out is not None:
-        from reconciler.app.scaffold import tenant_schema  # a late import, because scaffold imports the HTTP client
+        from reconciler.app.scaffold import (
+            tenant_schema,
+        )  # imported only here, because the module scaffold imports the HTTP client
 
         text = tenant_schema(options, console, request_options) if options.tenants else _generic(spec)
         _output(options, console, text, out)
@@ -100,7 +102,10 @@ def command(
 
 
 def _operation_differences(openapi: object, console: Console) -> tuple[str, ...]:
-    """Compare the writes with the stored table. A document with only a part of the API is not compared."""
+    """Compare the write operations in the API document with the write operations that reconciler knows.
+
+    If the document contains only a part of the API, nothing is compared.
+    """
     found, ours = write_operations(openapi), stored_operations(stored.load(stored.WRITES))
     if is_part_of_api(found, ours):
         if current_options().verbose:

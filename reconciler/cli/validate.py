@@ -96,7 +96,10 @@ def _load_files(options: GlobalOptions, paths: list[Path], workspace: Workspace)
 def _expiry_warnings(
     specs: Sequence[GrantSpec], config: Config, tenants: Sequence[Tenant], now: datetime
 ) -> Iterator[Problem]:
-    """Yield the warnings about the ends of grants. `warn_before` may differ between tenants."""
+    """Yield a warning for each grant that has expired or expires soon.
+
+    The setting `warn_before` may differ between tenants.
+    """
     if not any(spec.expires for spec in specs):
         return
     settings = [(each.name, each.warn_before) for each in tenants]

@@ -1,4 +1,4 @@
-"""Find and parse reconciler.yaml, and report problems beyond its schema."""
+"""Find and parse reconciler.yaml, and report problems that the JSON Schema cannot find."""
 
 import json
 import os
@@ -86,22 +86,22 @@ def _refuse_other_owner(file: Path) -> None:
 
 
 MAX_PATTERNS = 200
-"""The maximum number of patterns in all policy schemas together.
+"""The maximum number of regular expressions in the JSON Schemas of `policy`, over the whole configuration.
 
-A pattern may need a megabyte of memory and takes time for each grant.
+A regular expression may need a megabyte of memory, and takes time for each grant.
 """
 
 
 def parse_config(data: Mapping[str, Any], file: str) -> Config:
     """Parse the content of reconciler.yaml. The content must have passed the schema check.
 
-    Paths in the settings are relative to the folder of the file. Settings of a tenant combine with the shared settings
-    as follows:
+    Paths in the settings are relative to the folder of the configuration file. The settings of a tenant combine with
+    the shared settings as follows:
 
     - `protect` and `own` are added to the shared settings.
     - `credentials`, `manage` and `warn_before` replace the shared settings.
-    - `variables`, `scope_sets` and `limits` replace the shared settings value by value.
-    - `policy` rules precede the shared rules.
+    - Each value in `variables`, `scope_sets` and `limits` replaces the shared value with the same name.
+    - The tenant's `policy` rules are checked before the shared rules.
 
     Raises:
         ProblemsError: if a domain is invalid or used twice, or if the default tenant is not declared.
@@ -129,7 +129,7 @@ def parse_config(data: Mapping[str, Any], file: str) -> Config:
 
 
 def _problems(data: Mapping[str, Any], file: str) -> Iterator[Problem]:
-    """Yield the problems of reconciler.yaml that its schema cannot find."""
+    """Yield the problems in reconciler.yaml that the JSON Schema cannot find."""
     tenants = data.get("tenants") or {}
     yield from _name_problems(tenants, data, file)
     yield from _domain_problems(tenants, data, file)
@@ -162,7 +162,7 @@ def tenant_name_problem(name: str) -> str:
 
 
 def _name_problems(tenants: Mapping[str, Any], data: Mapping[str, Any], file: str) -> Iterator[Problem]:
-    """Yield a problem for each invalid tenant name, and for each real tenant with SANDBOX in its name.
+    """Yield a problem for each invalid tenant name, and for each tenant at Auth0 with SANDBOX in its name.
 
     Plans show the word SANDBOX only after the name of a sandbox.
     """
@@ -179,7 +179,7 @@ def _name_problems(tenants: Mapping[str, Any], data: Mapping[str, Any], file: st
 
 
 def _domain_problems(tenants: Mapping[str, Any], data: Mapping[str, Any], file: str) -> Iterator[Problem]:
-    """Yield a problem for each domain that is invalid, used twice, or contradicts the canonical domain."""
+    """Yield a problem for each domain that is invalid, belongs to two tenants, or contradicts `canonical_domain`."""
     first: dict[str, str] = {}
     for name, item in tenants.items():
         hosts: dict[str, str] = {}
@@ -205,9 +205,9 @@ def _domain_problems(tenants: Mapping[str, Any], data: Mapping[str, Any], file: 
 
 
 def _sandbox_domain_problems(host: str, source: Source) -> Iterator[Problem]:
-    """Yield a problem if a sandbox has a domain that can belong to a real tenant.
+    """Yield a problem if a sandbox has a domain that may belong to a tenant at Auth0.
 
-    A plan for the sandbox would look real.
+    A plan for such a sandbox would look like a plan for a tenant at Auth0.
     """
     if not is_reserved(host):
         message = f"a sandbox cannot have the domain {host}, which can belong to a real tenant"
@@ -219,7 +219,7 @@ def _sandbox_domain_problems(host: str, source: Source) -> Iterator[Problem]:
 
 
 def _canonical_domain_problems(hosts: Mapping[str, str], source: Source, item: Mapping[str, Any]) -> Iterator[Problem]:
-    """Yield a problem if `domain` and `canonical_domain` are canonical domains of different tenants."""
+    """Yield a problem if `domain` is also a domain that Auth0 assigned, but differs from `canonical_domain`."""
     if "canonical_domain" not in item or len(hosts) < len(("domain", "canonical_domain")):
         return
     domain = strip_port(hosts["domain"])
@@ -229,7 +229,7 @@ def _canonical_domain_problems(hosts: Mapping[str, str], source: Source, item: M
 
 
 def _database_problems(tenants: Mapping[str, Any], data: Mapping[str, Any], file: str) -> Iterator[Problem]:
-    """Yield a problem for each sandbox that uses the database of an earlier sandbox."""
+    """Yield a problem for each sandbox with the same database file as an earlier sandbox."""
     first: dict[str, str] = {}
     for name, item in tenants.items():
         if (item or {}).get("kind") == TenantKind.SANDBOX:
@@ -248,10 +248,10 @@ def _database_problems(tenants: Mapping[str, Any], data: Mapping[str, Any], file
 
 
 def _wave_problems(tenants: Mapping[str, Any], data: Mapping[str, Any], file: str) -> Iterator[Problem]:
-    """Yield a problem for each repeated wave name, each unknown tenant in a wave, and tenants without a wave.
+    """Yield a problem for each repeated wave name, for each unknown tenant in a wave, and for tenants without a wave.
 
-    A pattern in a wave is allowed even if no tenant matches. A tenant without a wave is an error, because no run would
-    change the tenant.
+    A pattern in a wave is valid even if the pattern matches no tenant. A tenant without a wave is an error, because no
+    run would change the tenant.
     """
     first: dict[str, Source] = {}
     for number, wave in enumerate(data.get("waves") or ()):
@@ -300,7 +300,7 @@ def _schema_problems(data: Mapping[str, Any], file: str) -> Iterator[Problem]:
 
 
 def _own_schemas(data: Mapping[str, Any]) -> Iterator[tuple[tuple[str | int, ...], Mapping[str, Any]]]:
-    """Yield each schema under `policy` with its path, both in the shared settings and in the settings of a tenant."""
+    """Yield each JSON Schema in the shared policy and in the policies of tenants, with its path in reconciler.yaml."""
     tenants = data.get("tenants") or {}
     sections = [((), data), *((("tenants", name), item or {}) for name, item in tenants.items())]
     for path, item in sections:
@@ -334,7 +334,10 @@ def _scope_sets(item: Mapping[str, Any]) -> dict[str, tuple[str, ...]]:
 
 
 def _scope_set_sources(data: Mapping[str, Any], file: str) -> Iterator[tuple[str, Source]]:
-    """Yield each scope set with its source. If a name is repeated, the first source is yielded last."""
+    """Yield the name and the position of each scope set.
+
+    If several scope sets have the same name, the first scope set is yielded last.
+    """
     tenants = data.get("tenants") or {}
     sections = [((), data), *((("tenants", name), item or {}) for name, item in tenants.items())]
     for path, item in reversed(sections):

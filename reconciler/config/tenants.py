@@ -49,12 +49,12 @@ class TenantKind(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tenant:
-    """A tenant of the configuration.
+    """The settings of a tenant.
 
     `domain` is the domain as written in the file and may start with `https://`. `canonical_domain` is the domain that
     Auth0 assigned to the tenant, and is required if `domain` is a custom domain. `credentials` is the prefix of the
-    environment variables with the credentials. `sandbox_domain` is used if `domain` is a loopback address, and is the
-    domain of the sandbox served at this address.
+    environment variables with the credentials. If `domain` is a loopback address, `sandbox_domain` is the domain of the
+    sandbox that is served at this address.
     """
 
     name: str
@@ -76,7 +76,7 @@ class Tenant:
 
     @property
     def host(self) -> str:
-        """The host of `domain` in canonical form."""
+        """The host name in `domain`, in a form in which equal hosts are equal texts."""
         return host_of(self.domain)
 
     @property
@@ -89,9 +89,9 @@ class Tenant:
 
     @property
     def identity_host(self) -> str:
-        """The host in the identifiers of the tenant's own APIs, according to the configuration.
+        """The host name in the identifiers of the tenant's system APIs.
 
-        A served sandbox has the same API identifiers at every address.
+        The API identifiers of a sandbox do not depend on the address where the sandbox is served.
         """
         if self.canonical_host is not None:
             return self.canonical_host
@@ -100,7 +100,7 @@ class Tenant:
 
     @property
     def hosts(self) -> tuple[str, ...]:
-        """The host, and the canonical host if it is known and differs from the host."""
+        """The host, and the canonical host if the canonical host is known and differs from the host."""
         return tuple(dict.fromkeys(filter(None, (self.host, self.canonical_host))))
 
     @property
@@ -115,7 +115,7 @@ class Tenant:
 
     @property
     def patterns(self) -> tuple[Pattern, ...]:
-        """The patterns of `manage` and `protect`."""
+        """The patterns in the settings `manage` and `protect`."""
         return (*self.managed_scope.patterns, *self.protect)
 
     @property
@@ -131,7 +131,7 @@ class Tenant:
 
 @dataclass(frozen=True, slots=True)
 class Config:
-    """The content of reconciler.yaml: the declared tenants, and the shared settings for undeclared tenants."""
+    """The content of reconciler.yaml: the declared tenants, and the settings for all other tenants."""
 
     file: str = DEFAULT_FILE
     tenants: Mapping[str, Tenant] = field(default_factory=dict)
@@ -151,9 +151,8 @@ class Config:
     def declares(self, tenant: Tenant) -> bool:
         """Return whether this configuration declares the domain of `tenant`.
 
-        Compare the names of sandboxes.
-
-        A configuration without tenants declares every tenant that is named after its host.
+        For a sandbox, compare the name of the tenant instead of the domain. A configuration without tenants declares
+        every tenant that is named after its host.
         """
         if not self.tenants:
             return tenant.name == tenant.host
@@ -164,9 +163,9 @@ class Config:
     def policy_for(self, tenant: Tenant) -> Policy:
         """Return the policy for a tenant of another configuration, for example the configuration of a pull request.
 
-        The author of the other configuration chose the tenant's name and domain. The result is therefore the strictest
-        policy of all tenants with the same name or the same domain. If this configuration does not declare the tenant,
-        all denials of all tenants apply, without exceptions.
+        An author of the other configuration can choose any tenant name and domain. The result therefore contains the
+        strictest rules of all tenants with the same name or the same domain. If this configuration does not declare the
+        tenant, every `deny` rule and every schema of all policies applies.
         """
         if not self.declares(tenant):
             return all_denials((self.policy, *(each.policy for each in self.tenants.values())))
@@ -183,7 +182,10 @@ class Config:
         return [each for each in self._at_auth0() if any(is_same_host(*pair) for pair in product(hosts, each.hosts))]
 
     def targets(self, *tenants: Tenant) -> TargetTenants:
-        """Return the tenants to read grant files for: `tenants`, or else all declared tenants, or else any tenant."""
+        """Return the tenants whose grants are read from files.
+
+        Without `tenants`, return all declared tenants. If no tenant is declared, return a placeholder for any tenant.
+        """
         any_tenant = TargetTenant("", {**ANY_TENANT.values, **self.variables}, self.scope_sets)
         chosen = tenants or self.tenants.values()
         return TargetTenants(tuple(tenant.target for tenant in chosen) or (any_tenant,), tuple(self.tenants))
@@ -197,14 +199,16 @@ def choose_tenants(
     every: bool = False,
     allow_unnamed: bool = False,
 ) -> list[Tenant]:
-    """Return the tenants in `names` (from --tenant) without duplicates. With `every`, return all declared tenants.
+    """Return the tenants in `names` (from --tenant) without duplicates.
 
-    Without names, return one tenant like `choose_tenant`. For a single tenant, this function also checks the
-    environment variables. For several tenants, the caller checks the variables of each tenant later, so that a wrong
-    domain of one tenant does not stop the other tenants.
+    If `every` is true, return all tenants that the configuration declares.
+
+    Without names, return the tenant that `choose_tenant` selects. If the result contains only one tenant, this function
+    also checks the environment variables. If the result contains several tenants, the caller checks the variables of
+    each tenant later. A wrong domain then stops only one tenant.
 
     Raises:
-        ReconcilerError: if `names` and `every` are combined, if `every` finds no tenants, or like `choose_tenant`.
+        ReconcilerError: if `names` and `every` are combined, or if no tenant is selected.
     """
     if every and names:
         raise ReconcilerError("use either --all-tenants or --tenant")
@@ -222,7 +226,7 @@ def choose_tenant(
     """Select a tenant, and check that the credentials may be sent to this tenant.
 
     Raises:
-        ReconcilerError: like `select_tenant` and `check_environment`.
+        ReconcilerError: if no tenant is selected, or if the credentials must not be sent to the tenant.
     """
     tenant = select_tenant(config, name, environment, allow_unnamed=allow_unnamed)
     check_environment(tenant, environment)
@@ -274,12 +278,12 @@ def check_environment(tenant: Tenant, environment: Mapping[str, str]) -> None:
     """Check that the environment's credentials may be sent to `tenant`. Call this function before sending a request.
 
     A pull request can change reconciler.yaml, so this file alone must not decide where credentials are sent. The
-    environment variable DOMAIN with the prefix of the credentials must contain the same domain as reconciler.yaml. If
-    the variable is not set, credentials are sent only to hosts of Auth0.
+    environment must contain the domain of the tenant, for example in AUTH0_DOMAIN. If this variable is not set,
+    credentials are sent only to hosts of Auth0.
 
     Raises:
-        ReconcilerError: if the environment contains the domain or the Management API of another tenant, or if the
-            host is not a host of Auth0 and DOMAIN is not set.
+        ReconcilerError: if the environment contains the domain or the Management API of another tenant. Also if the
+            environment does not contain the domain of a host outside Auth0.
     """
     if tenant.kind is TenantKind.SANDBOX:
         return
@@ -314,7 +318,7 @@ def _check_domain(tenant: Tenant, environment: Mapping[str, str]) -> None:
 
 
 def _domain_for(tenant: Tenant, environment: Mapping[str, str]) -> str | None:
-    """Return the canonical host in the DOMAIN variable of the credentials, or None if the variable is not set."""
+    """Return the host in the variable for the tenant's domain (such as AUTH0_DOMAIN), or None if it is not set."""
     domain = environment.get(tenant.domain_variable, "").strip()
     try:
         return host_of(domain) if domain else None
@@ -335,7 +339,7 @@ def unconfirmed_domain(tenant: Tenant, environment: Mapping[str, str]) -> tuple[
 def identity_check(
     config: Config, tenant: Tenant, environment: Mapping[str, str], *, allow_unnamed: bool = False
 ) -> IdentityCheck | None:
-    """Return the identity check for `tenant`, or None for a sandbox in this process."""
+    """Return the check that compares the connected tenant with `tenant`, or None for a sandbox in this process."""
     if tenant.kind is TenantKind.SANDBOX:
         return None
     is_declared = config.tenants.get(tenant.name) == tenant

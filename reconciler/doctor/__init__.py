@@ -1,1 +1,1 @@
-"""Check the setup: probe the tenant, and report one finding for each requirement of a run."""
+"""Check the setup: connect to the tenant as a run does, and report a result for each requirement of a run."""

@@ -1,4 +1,4 @@
-"""Turn the results of a probe into findings, one finding per check. Only `pattern_finding` sends requests."""
+"""Turn the results of a probe into one finding for each check. Only `pattern_finding` sends requests."""
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
@@ -31,7 +31,7 @@ OWN_GRANT = "the grant of reconciler's own application on the Management API"
 
 
 def permission_findings(token: ProbedToken | ProbeFailed | ProbeSkipped, needs: RequiredListings) -> list[Finding]:
-    """Return three findings: permissions for plan, permissions for apply, and unnecessary permissions."""
+    """Return three findings: permissions of the token for plan, for apply, and unnecessary permissions."""
     granted = _granted_permissions(token)
     if isinstance(granted, str):
         return [Finding(check, Status.SKIPPED, granted) for check in CHECKS]
@@ -39,7 +39,7 @@ def permission_findings(token: ProbedToken | ProbeFailed | ProbeSkipped, needs: 
 
 
 def _granted_permissions(token: ProbedToken | ProbeFailed | ProbeSkipped) -> frozenset[str] | str:
-    """Return the permissions of the token, or a text with the reason if the permissions are unknown."""
+    """Return the permissions of the access token, or the reason why the permissions are unknown."""
     if not isinstance(token, ProbedToken):
         return "no access token"
     try:
@@ -107,11 +107,11 @@ async def pattern_finding(
     *,
     lists_grants: bool,
 ) -> Finding:
-    """Report the patterns of the configuration that match no grant of the tenant.
+    """Report the patterns in the configuration that match no grant of the tenant.
 
-    The check reads the grants of the tenant, and the names for the patterns. `lists_grants` is false if the probe could
-    not list grants, and the check is then skipped. Errors of the tenant, the network or the environment become
-    findings.
+    The check reads the grants of the tenant, and the names that the patterns refer to. If `lists_grants` is false, the
+    probe could not list grants, and the check is skipped. If the tenant, the network or the environment causes an
+    error, the error becomes a finding.
     """
     items = tuple(items_of(tenant.protect, tenant.managed_scope, tenant.policy))
     if not items:
@@ -141,7 +141,10 @@ MAX_SKEW_SECONDS = 10.0
 """The maximum clock difference in seconds that Auth0 allows for an assertion (private-key JWT)."""
 CERTIFICATE_DAYS = 14
 SHORT_TOKEN_SECONDS = 600.0
-"""The remaining seconds of a token from the environment that cause a warning. A run cannot renew such a token."""
+"""If a token from the environment expires in less than this number of seconds, the check warns.
+
+A run cannot renew a token from the environment.
+"""
 DAY_SECONDS = 86_400.0
 RATE_SHARE = 0.25
 """The default of the option --rate-share."""
@@ -163,13 +166,14 @@ AT_THE_TENANT = (
     "rate limit",
     "patterns",
 )
-"""The names of the checks in `tenant_findings`, in order."""
+"""The names of the checks in `tenant_findings`, in the order of the output."""
 
 
 def tenant_findings(probe: TenantProbe, needs: RequiredListings, patterns: Finding) -> list[Finding]:
-    """Return one finding for each check in AT_THE_TENANT.
+    """Return a finding for each check in AT_THE_TENANT.
 
-    `needs` contains the listings that a plan of the grant files needs. `patterns` is the finding of the last check.
+    `needs` says which lists of the tenant (applications, APIs, organizations) the grant files require. `patterns` is
+    the finding of `pattern_finding`.
     """
     now = _tenants_time(probe.first_response)
     return [
@@ -188,7 +192,7 @@ def tenant_findings(probe: TenantProbe, needs: RequiredListings, patterns: Findi
 
 
 def skipped_findings(reason: str) -> list[Finding]:
-    """Return a skipped finding with `reason` for each check in AT_THE_TENANT."""
+    """Return a finding with the status SKIPPED and `reason` for each check in AT_THE_TENANT."""
     return [Finding(check, Status.SKIPPED, reason) for check in AT_THE_TENANT]
 
 
@@ -203,7 +207,8 @@ def _finding(check: str, result: T | ProbeFailed | ProbeSkipped, to_finding: Cal
 def _unless_failed(result: T | ProbeFailed | ProbeSkipped, reason: ProbeSkipped) -> T | ProbeSkipped:
     """Return `result`.
 
-    If its step failed or was skipped, return `reason` instead, so that a failure is reported only once.
+    If `result` is a failed or skipped step, return `reason` instead, so that only the check of the step reports the
+    failure.
     """
     return reason if isinstance(result, ProbeFailed | ProbeSkipped) else result
 
@@ -220,7 +225,7 @@ def _credentials(text: str, unconfirmed: tuple[str, str] | None) -> Finding:
 
 
 def _identity(token: ProbedToken, expected: IdentityCheck | None) -> Finding:
-    """Compare the tenant that issued the token with the configuration. Each run makes the same comparison."""
+    """Compare the tenant that issued the token with the configuration, as every run does."""
     if expected is None:
         return _ok("identity", "a sandbox")
     result = identities_of(token.text)
@@ -335,7 +340,7 @@ def _rate_limit(listing: ProbedListing) -> Finding:
 
 
 def _tenants_time(first_response: FirstResponse | ProbeFailed | ProbeSkipped) -> float | None:
-    """Return the current time for the expiry of tokens: the tenant's time, or else the local time, or else None."""
+    """Return the current time that decides whether a token has expired, or None if no response was received."""
     if isinstance(first_response, ProbeFailed | ProbeSkipped):
         return None
     return first_response.received if first_response.date is None else first_response.date

@@ -34,7 +34,7 @@ from reconciler.redaction import Secrets, secrets_in
 
 @dataclass(frozen=True, slots=True)
 class ProbeFailed:
-    """The result of a failed step. `advice` is the next step for the user."""
+    """The result of a probe step that failed. `advice` says what the user can do."""
 
     text: str
     advice: str
@@ -42,14 +42,17 @@ class ProbeFailed:
 
 @dataclass(frozen=True, slots=True)
 class ProbeSkipped:
-    """The result of a skipped step. `reason` says why the step was skipped."""
+    """The result of a probe step that was skipped. `reason` says why the step was skipped."""
 
     reason: str
 
 
 @dataclass(frozen=True, slots=True)
 class ProbedListing:
-    """The result of listing grants. `error` is empty after a success. `advice` is the next step for the user."""
+    """The result of the request that lists grants.
+
+    `error` is empty if the request succeeded. `advice` is the next step for the user.
+    """
 
     error: str
     advice: str
@@ -66,11 +69,11 @@ class ProbedToken:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TenantProbe:
-    """The results of all steps.
+    """The results of all steps of a probe.
 
     `credentials` describes the credentials and their environment variables. `addresses` contains the IP addresses of
-    the host. `identity` is the identity check of a run. `unconfirmed` is a problem with its fix if only reconciler.yaml
-    decides where credentials are sent.
+    the host. `identity` is the check that compares the tenant of the token with the configuration. `unconfirmed`
+    contains a problem and its fix if reconciler.yaml alone decides where credentials are sent.
     """
 
     tenant: Tenant
@@ -130,7 +133,7 @@ async def probe_tenant(
     identity: IdentityCheck | None = None,
     secrets: Secrets | None = None,
 ) -> TenantProbe:
-    """Probe `tenant`. Errors of the tenant, the network or the environment become results."""
+    """Probe `tenant`. If the tenant, the network or the environment causes an error, the result contains the error."""
     is_in_process = tenant.kind is TenantKind.SANDBOX
     proxy = None if is_in_process else proxy_for(tenant.base_url)
     addresses = IN_PROCESS if is_in_process else await _addresses(tenant.base_url, proxy)
@@ -160,9 +163,10 @@ async def probe_tenant(
 
 
 async def _addresses(base_url: str, proxy: Proxy | None) -> tuple[str, ...] | ProbeFailed:
-    """Resolve the host of the connection.
+    """Resolve the host name that the connection uses.
 
-    With a proxy, resolve the proxy's host, because the proxy resolves the tenant's host.
+    If the connection uses a proxy, resolve the host name of the proxy, because the proxy resolves the tenant's host
+    name.
     """
     parts = urlsplit(base_url)
     host = proxy.host if proxy else parts.hostname or ""
@@ -175,8 +179,8 @@ async def _addresses(base_url: str, proxy: Proxy | None) -> tuple[str, ...] | Pr
         async with asyncio.timeout(RESOLVING_SECONDS):
             found = await asyncio.get_running_loop().getaddrinfo(host, parts.port)
     except (OSError, UnicodeError) as error:
-        # UnicodeError means that a label of the host name is empty or too long. The TimeoutError of asyncio.timeout has
-        # no text.
+        # UnicodeError means that a part of the host name between dots is empty or too long. The TimeoutError of
+        # asyncio.timeout has no text.
         reason = (
             (error.strerror or "no response in time")
             if isinstance(error, OSError)
@@ -241,7 +245,10 @@ async def _first_response(probe: Probe) -> FirstResponse | ProbeFailed:
 async def _token(
     probe: Probe | None, credentials: Credentials | ProbeFailed
 ) -> ProbedToken | ProbeFailed | ProbeSkipped:
-    """Return a token, or the reason for a missing token. A token from the environment needs no connection."""
+    """Return an access token, or the reason why no access token is available.
+
+    A token from the environment needs no connection.
+    """
     match credentials:
         case ProbeFailed():
             return NO_CREDENTIALS

@@ -33,7 +33,11 @@ from reconciler.observe import RequiredListings, required_listings
 EVERYTHING = RequiredListings(
     application_names=True, api_names=True, scopes=True, organizations=True, organization_names=True
 )
-"""All listings. If the files cannot be read, the checks assume that a run needs all listings."""
+"""All listings.
+
+If the files cannot be read, the checks assume that a run needs all lists of the tenant (applications, APIs,
+organizations).
+"""
 
 
 def configuration(read: Callable[[], Config]) -> tuple[Finding, Config | None]:
@@ -55,7 +59,7 @@ def configuration(read: Callable[[], Config]) -> tuple[Finding, Config | None]:
 
 
 def tenant(config: Config | None, choose: Callable[[Config], Tenant]) -> tuple[Finding, Tenant | None]:
-    """Check the selection of a tenant. `choose` returns the tenant or raises ReconcilerError."""
+    """Check whether a tenant can be selected. `choose` returns the tenant or raises ReconcilerError."""
     if config is None:
         return Finding("tenant", Status.SKIPPED, "the configuration cannot be read"), None
     try:
@@ -69,7 +73,7 @@ def tenant(config: Config | None, choose: Callable[[Config], Tenant]) -> tuple[F
 def grants(
     folder: Path, config: Config | None, chosen: Tenant | None, workspace: Workspace
 ) -> tuple[Finding, RequiredListings]:
-    """Check the grant files for the tenant `chosen`, and return the listings that a plan of the files needs."""
+    """Check the grant files for the tenant `chosen`, and return the lists of the tenant that the files require."""
     tenants = [chosen] if chosen else []
     try:
         declared = read_grants([folder], config.targets(*tenants) if config else NO_TENANTS, workspace)
@@ -109,7 +113,7 @@ BRANCH_POLICY = {"deployment_branch_policy": {"protected_branches": False, "cust
 
 @dataclass(frozen=True, slots=True)
 class Environment:
-    """A deployment environment of a pipeline. `writes` is true if its jobs apply changes."""
+    """A deployment environment of a pipeline. `writes` is true if the jobs of the environment change tenants."""
 
     tenant: Tenant
     writes: bool
@@ -121,12 +125,15 @@ class Environment:
         return self.tenant.name if self.writes else f"{self.tenant.name}-plan"
 
     def variable(self, name: str) -> str:
-        """Return the name of the environment variable `name` with the tenant's prefix."""
+        """Return the name of the environment variable that starts with the tenant's prefix and ends with `name`."""
         return f"{self.tenant.credentials}{name}"
 
 
 def setup_commands(service: str, tenants: Sequence[Tenant], branch: str, *, has_organizations: bool) -> Iterator[str]:
-    """Yield the lines of a shell script that sets up `tenants`. Only jobs of `branch` may write to the tenants."""
+    """Yield the lines of a shell script that sets up `tenants` for pipelines.
+
+    Only jobs of `branch` may change the tenants.
+    """
     yield "# Read each command before you run it. Needed: auth0, jq and " + ("gh." if service == GITHUB else "glab.")
     yield "set -eu"
     for tenant in tenants:
@@ -142,7 +149,7 @@ def setup_commands(service: str, tenants: Sequence[Tenant], branch: str, *, has_
 
 
 def _application(environment: Environment) -> Iterator[str]:
-    """Yield the commands that create an environment's application and the application's grant on the Management API."""
+    """Yield the commands that create an application for the environment, and its grant on the Management API."""
     kind = "apply" if environment.writes else "plan"
     tenant = environment.tenant
     grant = json.dumps(
@@ -158,11 +165,14 @@ def _application(environment: Environment) -> Iterator[str]:
     yield 'auth0 api post client-grants --data "$grant"'
 
 
-SECRET = "printf '%s' \"$app\" | jq -j .client_secret"  # noqa: S105 - a command that prints the secret
+SECRET = "printf '%s' \"$app\" | jq -j .client_secret"  # noqa: S105 - a shell command that prints the secret
 
 
 def _github(environment: Environment, branch: str) -> Iterator[str]:
-    """Yield the commands for GitHub. The variables have the default prefix, as in the pipelines that `init` writes."""
+    """Yield the commands that create the environments on GitHub.
+
+    The variables have the default prefix, as in the pipelines that `init` writes.
+    """
     name = quote(environment.name)
     path = f"repos/{{owner}}/{{repo}}/environments/{quote_url(environment.name, safe='')}"
     if environment.writes:
