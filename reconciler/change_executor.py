@@ -82,7 +82,7 @@ class ApplyContext:
     concurrency: int
     """The maximum number of changes in progress at the same time."""
     observed: int
-    """The number of grants of the tenant, which determines how many requests read all grants."""
+    """The number of grants of the tenant, which determines the number of requests for reading all grants."""
     on_crash: Callable[[Exception], None] = reraise
     """Called with each exception that is caused by a bug."""
     retry_policy: RetryPolicy = field(default_factory=RetryPolicy)

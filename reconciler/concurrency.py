@@ -24,9 +24,9 @@ async def task_group() -> AsyncIterator[asyncio.TaskGroup]:
 def run_in(runner: asyncio.Runner, coroutine: Coroutine[Any, Any, T]) -> T:
     """Run a coroutine and return its result.
 
-    The asyncio task stores the result in a list instead of returning the result. The reason: when the runner restores
-    the SIGINT handler, `signal.signal` formats the previous handler for an internal error message. The formatted text
-    would contain the result of the task, and formatting a large result is slow.
+    The asyncio task stores the result in a list instead of returning the result. When the runner restores the SIGINT
+    handler, `signal.signal` formats the previous handler for an internal error message. The formatted text would
+    contain the result of the task, and formatting a large result is slow.
     """
     results: list[T] = []
 

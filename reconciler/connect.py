@@ -63,7 +63,7 @@ async def open_tenant(  # noqa: PLR0913 - the parameters are independent
 def route_to(tenant: Tenant, environment: Mapping[str, str], note: Callable[[str], None] = _ignore) -> Iterator[Route]:
     """Yield the URL and the credentials for a connection to `tenant`, without sending a request.
 
-    `note` receives a remark about the seed file of a sandbox.
+    `note` is called with a remark about the seed file of a sandbox.
 
     Raises:
         ReconcilerError: if the sandbox is not installed or cannot be opened.

@@ -83,7 +83,7 @@ class ProblemsError(ReconcilerError):
 
 
 class RefusedError(ReconcilerError):
-    """A guard refuses the whole run."""
+    """A safety rule (guard) refuses the whole run."""
 
     exit_code = Exit.REFUSED
 

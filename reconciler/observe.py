@@ -125,7 +125,7 @@ async def observe(client: ManagementClient, needs: RequiredListings, *, everythi
 async def observe_further(client: ManagementClient, known: Observation, needs: RequiredListings) -> Observation:
     """Read the lists of `needs` that `known` does not contain, and return an observation with all lists.
 
-    Raises like `observe`.
+    Raises the errors of `observe`.
     """
     return replace(known, directory=await _directory(client, needs, known.directory))
 
@@ -186,8 +186,8 @@ async def observe_everything(client: ManagementClient, needs: RequiredListings) 
 
     Organizations are read only for grants that can have organizations.
 
-    The organizations of a grant are read even if the token may not list all organizations of the tenant. Raises like
-    `observe`.
+    The organizations of a grant are read even if the token may not list all organizations of the tenant. Raises the
+    errors of `observe`.
     """
     observation = await observe(client, needs, everything=True)
     grants_to_read = [each for each in observation.grants if may_have_organizations(each)]
@@ -293,7 +293,7 @@ async def _count_grants(client: ManagementClient, gaining_organizations: Iterabl
 async def observe_names(client: ManagementClient, needs: RequiredListings) -> Directory:
     """Read only the names of the tenant's applications, APIs and organizations that `needs` requires.
 
-    Raises like `observe`.
+    Raises the errors of `observe`.
     """
     return await _directory(client, replace(needs, scopes=False))
 
@@ -314,7 +314,7 @@ async def _directory(
 
     Raises:
         ReconcilerError: if the token may not read a required list.
-        Auth0Error: if a listing fails.
+        Auth0Error: if reading a list fails.
     """
     needed = {
         TenantList.APPLICATIONS: NO_APPLICATIONS

@@ -141,7 +141,7 @@ class EnvironmentSecrets:
 
 
 def _owner(name: str, prefixes: frozenset[str]) -> str:
-    """Return the longest text in `prefixes` that starts `name`, or an empty string."""
+    """Return the longest text in `prefixes` with which `name` starts, or an empty string."""
     ends = (position + 1 for position in range(len(name) - 1, -1, -1) if name[position] == "_")
     return next((name[:end] for end in ends if name[:end] in prefixes), "")
 

@@ -44,7 +44,7 @@ class AccessOptions:
     usage: Path | None = None
     """The file with the recorded use of grants.
 
-    None means the usage file of each tenant in the folder .reconciler, if the file exists.
+    If the value is None, the report uses the usage file of each tenant in the folder .reconciler, if the file exists.
     """
 
 
@@ -63,7 +63,7 @@ def make_access_report(
     """Return a report about the grants of the selected tenants. If a tenant fails, the report shows the error.
 
     Raises:
-        ReconcilerError: if the files are invalid, or if the only tenant cannot be read.
+        ReconcilerError: if the files are invalid, or if the run has only one tenant and this tenant cannot be read.
     """
     if access_options.offline:
         report, texts = _report_offline(options, request_options)
@@ -261,7 +261,7 @@ def diff_tenants(  # noqa: PLR0913 - one parameter per option
 ) -> TenantDiff:
     """Compare the grants of two tenants.
 
-    With `declared`, compare the grants that the files declare for the two tenants.
+    If `declared` is true, compare the grants that the files declare for the two tenants.
 
     Raises:
         ReconcilerError: if `first` and `second` are the same name, or if a tenant cannot be read.

@@ -36,7 +36,7 @@ class ApplyRun:
     the path of the journal.
     """
 
-    def __init__(  # noqa: PLR0913 - one parameter per collaborating object
+    def __init__(  # noqa: PLR0913 - each parameter is a separate object
         self,
         session: TenantSession,
         planned: TenantPlan,

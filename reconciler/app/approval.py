@@ -52,8 +52,8 @@ class ApprovalOptions:
         """Return the approvals, and the plan options without the path of the saved plan.
 
         Raises:
-            ReconcilerError: if the arguments combine a saved plan with other files or with an approval id. The error
-                also occurs if the saved plan cannot be read, or if the approval id is not complete.
+            ReconcilerError: if the arguments contradict each other, if the saved plan cannot be read, or if the
+                approval id is not complete.
         """
         if self.approval_id is not None and not APPROVAL_ID.fullmatch(self.approval_id):
             raise ReconcilerError(
@@ -97,7 +97,9 @@ class ApprovedPlan:
     approval_id: str | None = None
 
     def selection(self, plan_options: PlanOptions, grants: str) -> GrantSelection:
-        """Return the selection of grants in the saved plan, or without a saved plan the selection in `plan_options`.
+        """Return the selection of grants.
+
+        If a saved plan exists, the selection comes from the saved plan, otherwise from `plan_options`.
 
         `grants` is the grant folder.
 
@@ -211,7 +213,7 @@ class Approvals:
     is the maximum age of a saved plan. If `branch` is set, HEAD must be the tip of this branch.
 
     Raises:
-        ReconcilerError: if the saved plan of the only tenant cannot be read.
+        ReconcilerError: if `path` is the path of only one saved plan and this saved plan cannot be read.
     """
 
     def __init__(
@@ -235,11 +237,11 @@ class Approvals:
 
     @property
     def only(self) -> ApprovedPlan:
-        """The only saved plan or approval id, or an `ApprovedPlan` without an approval."""
+        """The approval of a run with one tenant: a saved plan, an approval id, or no approval."""
         return self._only
 
     def of(self, tenant: str) -> ApprovedPlan:
-        """Return the saved plan of a tenant, or an `ApprovedPlan` without an approval.
+        """Return the approval for a tenant: a saved plan, an approval id, or no approval.
 
         The saved plan stays in memory until `release` is called for the tenant.
 
@@ -261,7 +263,7 @@ class Approvals:
     def have_names(self, tenant: str) -> bool:
         """Return whether the saved plan of a tenant shows names of applications, APIs or organizations.
 
-        Raises like `of`.
+        Raises the errors of the method `of`.
         """
         return self.of(tenant).shows_names
 

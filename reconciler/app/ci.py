@@ -103,14 +103,16 @@ def write_exit_code(code: int) -> None:
 
 
 def step_files() -> Iterator[tuple[str, Path]]:
-    """Yield the files for the step summary and the step outputs of GitHub Actions, with the environment variables."""
+    """Yield the paths of the step summary and the step outputs of GitHub Actions, and their variables."""
     for variable in (SUMMARY, OUTPUT):
         if _in_github() and os.environ.get(variable):
             yield variable, Path(os.environ[variable])
 
 
 REQUEST_VARIABLES = ("CI_MERGE_REQUEST_IID", "SYSTEM_PULLREQUEST_PULLREQUESTID", "BITBUCKET_PR_ID", "CHANGE_ID")
-"""The variables with the number of the pull or merge request in GitLab, Azure DevOps, Bitbucket and Jenkins."""
+"""The environment variables with the number of the pull or merge request in GitLab, Azure DevOps, Bitbucket and
+Jenkins.
+"""
 RUN_VARIABLES = (
     ("GITHUB_ACTIONS", "GITHUB_RUN_ID"),
     ("GITLAB_CI", "CI_PIPELINE_ID"),
@@ -118,9 +120,7 @@ RUN_VARIABLES = (
     ("BITBUCKET_BUILD_NUMBER", "BITBUCKET_BUILD_NUMBER"),
     ("JENKINS_URL", "BUILD_NUMBER"),
 )
-"""For each CI service, two environment variables: one that only this service sets, and one that contains the run
-number.
-"""
+"""For each CI service, the variable that identifies the service, and the variable that contains the run number."""
 
 
 def run_number() -> str:
@@ -133,8 +133,8 @@ def run_number() -> str:
 
 
 ATTEMPT_VARIABLES = (("GITHUB_ACTIONS", "GITHUB_RUN_ATTEMPT"), ("TF_BUILD", "SYSTEM_JOBATTEMPT"))
-"""For each CI service, two environment variables: one that only this service sets, and one that contains the number of
-the attempt.
+"""For each CI service, the variable that identifies the service, and the variable that contains the number of the
+attempt.
 """
 
 

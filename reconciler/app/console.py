@@ -144,7 +144,7 @@ class Console:
 
 
 COLOR_TERMINALS = ("WT_SESSION", "ConEmuANSI", "ANSICON", "TERM", "GITHUB_ACTIONS")
-"""The environment variables that identify a terminal with colours on Windows.
+"""The environment variables that are set in Windows terminals with colours.
 
 The old Windows console shows escape codes as text.
 """

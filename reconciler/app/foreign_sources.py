@@ -27,7 +27,7 @@ from reconciler.foreign.terraform import SHOW, read_terraform, wrong_document
 
 MAX_BYTES = 64_000_000
 ANY_TENANT = ""
-"""A tenant name for files that do not belong to a certain tenant."""
+"""The name of the tenant in an import without a configured tenant."""
 FOLDERS: Mapping[str, FileKind] = {
     "grants": FileKind.GRANT,
     "clients": FileKind.CLIENT,
@@ -44,8 +44,8 @@ SETTING_PREFIXES = ("AUTH0_", "EXCLUDED_", "INCLUDED_")
 class ForeignSource:
     """The files that `import --from` reads.
 
-    `paths` maps tenant names to file paths; the key None holds the paths for all tenants. `mappings` maps tenant names
-    to files with the settings of auth0-deploy-cli.
+    `paths` maps tenant names to file paths. The paths with the key None apply to all tenants. `mappings` maps tenant
+    names to files with the settings of auth0-deploy-cli.
     """
 
     paths: Mapping[str | None, Sequence[Path]]
@@ -147,7 +147,7 @@ def _deploy_tenant(config: Config, name: str, file: Path | None) -> DeployTenant
 
 
 def tenant_domain(declared: Tenant | None, domain: object, name: str, file: str) -> str | None:
-    """Return the host of the tenant as used in the identifiers of system APIs, or None if the host is unknown.
+    """Return the host that the identifiers of the tenant's system APIs contain, or None if the host is unknown.
 
     `declared` is the tenant in the configuration, or None. `domain` is the domain in the file of the other tool. `name`
     is the name of the tenant. `file` is the file that contains `domain`.
@@ -169,8 +169,8 @@ def tenant_domain(declared: Tenant | None, domain: object, name: str, file: str)
 def _settings(file: Path) -> Mapping[str, object]:
     """Return the settings in a configuration file of auth0-deploy-cli.
 
-    If the file contains only values for `##KEY##` placeholders, return the values as the setting with the name in
-    MAPPINGS.
+    If the file contains only values for `##KEY##` placeholders, return them as the setting
+    AUTH0_KEYWORD_REPLACE_MAPPINGS.
     """
     data = read_json(file)
     if not isinstance(data, dict):

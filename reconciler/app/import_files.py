@@ -50,9 +50,9 @@ class FileImportOptions:
     tool: str
     """The tool that wrote the files."""
     paths: tuple[str, ...]
-    """The files or folders. With `PATH=TENANT`, the files apply only to the tenant."""
+    """The files or folders to import. An argument `PATH=TENANT` applies only to one tenant."""
     mappings: tuple[str, ...] = ()
-    """For each tenant, the configuration file of auth0-deploy-cli as `FILE=TENANT`."""
+    """Arguments `FILE=TENANT`, each with a configuration file of auth0-deploy-cli."""
     folder: Path
     """The folder for the new files."""
     grant_filter: ImportFilter = field(default_factory=ImportFilter)
@@ -145,7 +145,7 @@ def _settings(config: Config, found: ForeignGrants, new: Mapping[str, Sequence[N
 
 
 def _with_shared_sets(settings: dict[str, Any], every_tenant: Collection[str]) -> dict[str, Any]:
-    """Move a scope set that all tenants have from the settings of the tenants to the shared settings."""
+    """If all tenants have the same scope set, move the scope set from the tenants to the shared settings."""
     by_tenant = {name: each.get(SCOPE_SETS, {}) for name, each in settings.get("tenants", {}).items()}
     shared = {
         name: scopes
@@ -230,7 +230,7 @@ def plan_imported(
 ) -> Exit:
     """Print the plan of each tenant whose credentials are in the environment.
 
-    Print instructions for the other tenants.
+    For tenants without credentials in the environment, print the next steps.
     """
     config = load_config(options.config)
     tenants = [config.tenants[name] for name in names if name in config.tenants]

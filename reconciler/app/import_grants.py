@@ -1,4 +1,4 @@
-"""Write grant files for the grants of a tenant that no file declares, and print the plan."""
+"""Write the grants that exist only in the tenant to new grant files, and print the plan."""
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -27,7 +27,7 @@ from reconciler.output.text.lists import import_lines, left_out_lines
 from reconciler.output.text.plan import plan_lines
 
 SCHEMA = Path("schemas", "grants.schema.json")
-"""The path of the JSON Schema of grant files for editors, relative to the configuration."""
+"""The path of the JSON Schema that editors use for grant files, relative to the configuration."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +47,7 @@ class ImportOptions:
 def import_grants(
     options: GlobalOptions, console: Console, import_options: ImportOptions, request_options: RequestOptions
 ) -> Exit:
-    """Write grant files for the selected grants of the tenant that no file declares, and print the plan.
+    """Write the selected grants that no file declares to new grant files, and print the plan.
 
     Raises:
         ReconcilerError: if the existing files are invalid, or if the tenant cannot be read. If this error is raised, no
@@ -178,7 +178,7 @@ def reload_grants(session: TenantSession, options: GlobalOptions, folders: Seque
 def plan_again(
     tenants: TenantRuns, session: TenantSession, observation: Observation, console: Console, *, verbose: bool
 ) -> None:
-    """Plan and print the plan, but use the grants in `observation` instead of reading the tenant again."""
+    """Print a new plan for the grants in `observation`, without reading the grants from the tenant again."""
     (tenant_result,) = tenants.run_open([session], lambda each: each.plan_from(observation))
     plan = tenant_result.result.plan
     console.problems(session.warnings(plan), session.declared.texts)

@@ -29,7 +29,7 @@ from reconciler.output.text.plan import plan_lines
 def import_tenants(
     options: GlobalOptions, console: Console, import_options: ImportOptions, request_options: RequestOptions
 ) -> Exit:
-    """Write grant files for the selected grants of several tenants that no file declares, and print the plans.
+    """For several tenants, write the selected grants that no file declares to new grant files, and print the plans.
 
     Raises:
         ReconcilerError: if the existing files are invalid or if a tenant cannot be read. If this error is raised, no

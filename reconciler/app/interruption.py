@@ -25,7 +25,10 @@ MIN_TIMER_SECONDS = 0.001
 
 
 class _DeadlineError(BaseException):
-    """The run exceeded its time limit. The class is not an Exception, because `except Exception` must not catch it."""
+    """The run exceeded its time limit.
+
+    The class is not an Exception, because `except Exception` must not catch objects of the class.
+    """
 
 
 @contextmanager
@@ -167,7 +170,8 @@ def _signal_handlers(
 ) -> Iterator[None]:
     """While the context is open, call `handle` in the event loop when a signal of `signals` arrives.
 
-    The event loop cannot handle signals on Windows. On Windows, a signal handler of Python calls the event loop.
+    The event loop cannot handle signals on Windows. On Windows, the signal handlers of Python forward each signal to
+    the event loop.
     """
 
     def pass_to_loop(number: int, _frame: object) -> None:

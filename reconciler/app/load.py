@@ -79,7 +79,7 @@ def _config(read: LoadedFile, path: Path) -> Config:
 
 
 def _misplaced_files(config: Config, read: LoadedFile) -> Iterator[Problem]:
-    """Yield a problem for each sandbox database or seed file outside the workspace or behind a link."""
+    """Yield a problem for each sandbox database or seed file outside the workspace or with a link in its path."""
     sandboxes = [tenant for tenant in config.tenants.values() if tenant.kind is TenantKind.SANDBOX]
     workspace = workspace_of(config.file) if sandboxes else None
     for tenant in sandboxes:
@@ -165,12 +165,12 @@ def load_policy_config(policy: str | None, policy_at: str | None, file: str | No
 
 
 def data_folder(file: str | None) -> Path:
-    """Return the folder .reconciler next to the configuration `file`. The configuration may not exist."""
+    """Return the folder .reconciler next to the configuration `file`. The configuration file does not have to exist."""
     return Path(file or DEFAULT_FILE).parent / DATA_FOLDER
 
 
 def workspace_of(file: str | None) -> Workspace:
-    """Return the workspace of the configuration `file`. The configuration may not exist."""
+    """Return the workspace of the configuration `file`. The configuration file does not have to exist."""
     return Workspace.around(Path(file or DEFAULT_FILE))
 
 
@@ -223,8 +223,8 @@ def load_grant_files(
 ) -> GrantFiles:
     """Load the grants that the files declare in the checkout and in the revision of --base.
 
-    Variables in the revision of --base get their values from the configuration in this revision, if valid, or else from
-    the configuration in the checkout.
+    Variables in the revision of --base get their values from the configuration in the same revision. If this
+    configuration is missing or invalid, the configuration in the checkout is used.
 
     Raises:
         GitError: if git cannot read the revision, or if a pull or merge request does not contain the revision.
@@ -282,7 +282,7 @@ def load_grant_files(
 
 
 def _note_without_files(revision: Revision, options: GlobalOptions, *, only_branch: bool) -> str:
-    """Return a note that the base has no grant files, or raise ReconcilerError if `only_branch` is true."""
+    """Return a note about a revision without grant files, or raise ReconcilerError if `only_branch` is true."""
     what = f"{visible(revision.name)} has no grant files in {name_of(Path(options.grants))}"
     if only_branch:
         raise ReconcilerError(
@@ -334,7 +334,7 @@ def _base_config(
 
 
 def _shared_settings(config: Config) -> Tenant:
-    """Return the settings that all tenants share as a `Tenant`, so that `config_changes` can compare the settings."""
+    """Return the shared settings in the form of a tenant, because `config_changes` compares tenants."""
     return replace(undeclared_tenant(config, SHARED_DOMAIN), name=SHARED)
 
 
@@ -350,7 +350,7 @@ def _tenant_at_base(tenant: Tenant, now: Config, base_config: Config) -> Tenant 
 
 
 def is_snapshot(paths: Sequence[Path], config: str | None) -> bool:
-    """Return whether `paths` is a single path where `apply` wrote a snapshot.
+    """Return whether `paths` contains only the path of a snapshot that `apply` wrote.
 
     Raises ReconcilerError if the snapshot was altered.
     """

@@ -1,4 +1,4 @@
-"""The options of commands as plain values without click types."""
+"""The options of commands as plain values, without the types of the command-line library click."""
 
 import os
 from dataclasses import dataclass, field, fields, replace
@@ -70,7 +70,7 @@ class PlanOptions:
     prune_removed: bool = False
     """Whether the plan deletes the grants that an earlier commit declared and the files no longer declare."""
     since: str | None = None
-    """The oldest git revision that `prune_removed` reads. None means the whole history."""
+    """The oldest git revision that `prune_removed` reads, or None to read the whole history."""
     create_only: bool = False
     """Whether the plan contains only creates."""
     skip_missing: bool = False
@@ -80,7 +80,7 @@ class PlanOptions:
     max_updates: int | None = None
     """The maximum number of updates, or None to use the limit in the configuration."""
     policy: str | None = None
-    """The configuration file that contains the policy. None means the configuration of the run."""
+    """The configuration file that contains the policy, or None for the configuration file of the run."""
     policy_at: str | None = None
     """The git revision of the configuration file that contains the policy."""
     base: str | None = None

@@ -37,8 +37,8 @@ def check_outputs(options: GlobalOptions, outputs: Iterable[OutputFile], *, jour
     emptied.
 
     Raises:
-        ReconcilerError: if a file cannot be written, is in the grant folder, or is the value of two options. The error
-            also occurs if a path contains a symbolic link that may be committed to the repository.
+        ReconcilerError: if a file cannot be written, is in the grant folder, is the value of two options, or has a
+            symbolic link of the repository in its path.
     """
     workspace = workspace_of(options.config)
     from_options = list(outputs)
@@ -158,7 +158,7 @@ class OutputOptions:
 
 
 def files_for(path: str, names: Sequence[str]) -> list[tuple[Path, Sequence[str]]]:
-    """Return the paths of the files for the option value `path`, each with the tenants that the file describes.
+    """Return the paths of the report files for the option value `path`, and the names of the tenants in each file.
 
     If `path` contains {tenant}, each tenant has its own file.
 

@@ -1,4 +1,4 @@
-"""Find the commits and pull requests behind each declared grant."""
+"""Find the commits and pull requests that changed each declared grant."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -44,21 +44,21 @@ MAX_COMPARED_LINES = 20_000
 
 @dataclass(frozen=True, slots=True)
 class GitFacts:
-    """Facts from git about the grant files."""
+    """Data from the git history about the declarations in grant files."""
 
     commit: str = ""
     """The hash of HEAD, or an empty string."""
     provenance: Mapping[Source, Provenance] = field(default_factory=dict)
-    """The commits that changed the declaration of each grant, by position of the declaration."""
+    """The commits that changed each declaration, by file and position of the declaration."""
     history: GrantHistory | None = None
     """The earlier versions of the files, or None if the history is unknown."""
     unknown: str = ""
     """The reason why the history is unknown or incomplete, or an empty string."""
     links: SourceLinks = NO_REPOSITORY
-    """The data for links to lines of files at the commit."""
+    """The data for links to the files of the commit on the hosting service."""
 
     def at(self, specs: Iterable[GrantSpec], target: TargetTenant) -> Mapping[Source, Provenance]:
-        """Return the commits behind the declared grants of a tenant, including the first commit of each grant."""
+        """Return the commits that changed the declared grants of a tenant, and the first commit of each grant."""
         specs = tuple(specs)
         first = find_first_commits(self.history.declared, specs, target) if self.history else {}
         known = {spec.source: self.provenance.get(spec.source, Provenance(unknown=self.unknown)) for spec in specs}
@@ -66,7 +66,7 @@ class GitFacts:
 
 
 def read_git_facts(declared: LoadedGrants, folder: Path, workspace: Workspace, links: SourceLinks) -> GitFacts:
-    """Read facts about the grant files from git. If git fails, `unknown` contains the error message."""
+    """Read the git history of the grant files. If git fails, `unknown` contains the error message."""
     try:
         repository = workspace.repository()
         commit = head_commit(repository)

@@ -43,7 +43,7 @@ EQUIVALENT_ENTRIES = frozenset({IGNORED_FOLDER, ".reconciler", "/.reconciler", "
 
 
 class Service(StrEnum):
-    """The CI services that `init` writes a pipeline for."""
+    """The CI services that `reconciler init` supports."""
 
     GITHUB = "github"
     GITLAB = "gitlab"
@@ -51,7 +51,10 @@ class Service(StrEnum):
 
 
 EXPRESSIONS: Mapping[Service, str] = {Service.GITHUB: "${{", Service.GITLAB: "$"}
-"""The text that starts an expression of the CI service. The name of a tenant must not contain this text."""
+"""The text that starts an expression in the pipeline files of the CI service.
+
+The name of a tenant must not contain this text.
+"""
 DEFAULT_BRANCHES = ("main", "master", "trunk", "develop")
 """The usual names of default branches.
 
@@ -61,8 +64,8 @@ LOCK = "requirements.lock"
 ACTION = ".github/actions/reconciler"
 GITLAB_LOCK = f".gitlab/reconciler/{LOCK}"
 REQUIREMENT = f"{DISTRIBUTION}=={__version__}"
-# The texts in the example pipelines that a generated pipeline replaces. A test checks that the examples contain every
-# text.
+# The texts in the example pipelines that a generated pipeline replaces. A test checks that the example pipelines
+# contain each of these texts.
 TENANTS = "[dev, prod]"
 CREDENTIALS = """\
             AUTH0_DOMAIN=${{ vars.AUTH0_DOMAIN }}
@@ -267,7 +270,7 @@ EDITOR_SCHEMA = Path(".reconciler", "grants.schema.json")
 
 
 def tenant_schema(options: GlobalOptions, console: Console, request_options: RequestOptions) -> str:
-    """Return the JSON Schema of grant files with the names of the selected tenant, as the text of a file.
+    """Return the JSON Schema of grant files, with the names of the selected tenant, as text.
 
     Raises:
         ReconcilerError: if several tenants are selected, or the tenant cannot be read.
@@ -285,8 +288,7 @@ def write_schema(options: GlobalOptions, path: Path, text: str) -> None:
     """Write a schema to a file. If the folder of the file does not exist, create the folder.
 
     Raises:
-        ReconcilerError: if the file cannot be written, or if its path contains a symbolic link that may be committed to
-            the repository.
+        ReconcilerError: if the file cannot be written, or has a symbolic link of the repository in its path.
     """
     workspace_of(options.config).refuse_checkout_links(path, "the schema")
     try:

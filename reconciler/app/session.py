@@ -65,7 +65,7 @@ class TenantSession:
     declared: LoadedGrants
     """The grants that the files declare for the tenant."""
     base: LoadedGrants | None
-    """The declared grants at the base, or None without --base."""
+    """The grants that the files in the revision of --base declare, or None without --base."""
     removals: tuple[Removal, ...] | None
     """The grants that only earlier commits declare, or None without --prune-removed."""
     plan_options: PlanOptions
@@ -73,7 +73,7 @@ class TenantSession:
     now: datetime
     """The time of the run."""
     rollback: Rollback | None
-    """The snapshot to restore, or None if the files are not a snapshot."""
+    """The snapshot that the run restores, or None if the grant files are not a snapshot."""
     policy: Policy
     """The policy that every plan must follow."""
     notes: tuple[str, ...]
@@ -95,7 +95,7 @@ class TenantSession:
     tenant_options: Sequence[str]
     """The command-line options that select this tenant."""
     config_changes: tuple[ConfigChange, ...] = ()
-    """The changes of reconciler.yaml since the base."""
+    """The differences between reconciler.yaml in the revision of --base and in the checkout."""
     tenant_at_base: Tenant | None = None
     """The settings of the tenant in the revision of --base, or None."""
     selection: GrantSelection = EVERYTHING
@@ -130,7 +130,7 @@ class TenantSession:
         )
 
     async def plan_from(self, known: Observation) -> TenantPlan:
-        """Plan from data of the tenant that was read earlier, after reading missing data.
+        """Make a plan from tenant data that was read earlier. Missing data is read first.
 
         Raises the errors of `observe_and_plan`.
         """
@@ -166,7 +166,7 @@ class TenantSession:
         return await self._complete(observed)
 
     async def _complete(self, observation: Observation) -> Observation:
-        """Add the organizations of grants, and the data that is required to check grants with new access."""
+        """Add the organizations of grants, and the data for checking grants with new access."""
         valid, expired = split_expired(self.declared.specs, self.now)
         prune_protection = self.protection() if self.plan_options.deletes else None
         declared = DeclaredOrganizations(valid, prune_protection, self.removals, expired)
@@ -200,7 +200,7 @@ class TenantSession:
     async def list_declared(self) -> Listing:
         """Return the declared grants, with the tenant's ids in place of the names in the files.
 
-        Raises like `observe_and_plan`.
+        Raises the errors of `observe_and_plan`.
 
         If an expired grant contains a name that does not exist in the tenant, the name remains in the result.
         """
@@ -287,7 +287,7 @@ class TenantSession:
     def warnings(self, plan: Plan) -> list[Problem]:
         """Return the warnings about the tenant and the grant files.
 
-        With --base, include the grant files in this revision.
+        With --base, the result includes warnings about the grant files in this revision.
         """
         base_problems = (replace(each, severity=Severity.WARNING) for each in (self.base.problems if self.base else ()))
         return sorted([*self.declared.problems, *base_problems, *plan.warnings])

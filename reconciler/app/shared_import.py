@@ -71,7 +71,7 @@ def offer_variables(config: Config, by_tenant: Mapping[str, Sequence[NamedGrant]
 
 
 def settings_of_offers(offers: Iterable[VariableOffer]) -> dict[str, dict[str, str]]:
-    """Return the values of the offered variables by tenant and variable name."""
+    """Return the value of each offered variable, grouped by tenant."""
     found: dict[str, dict[str, str]] = {}
     for offer in offers:
         for tenant, value in offer.values.items():

@@ -1,4 +1,4 @@
-"""Report each tenant of a command at its end, and keep the results of all tenants compressed in memory."""
+"""Report the result of each tenant when its run ends, and keep all results in memory in compressed form."""
 
 import pickle
 import zlib
@@ -93,7 +93,7 @@ class TenantReports(Generic[T]):
     message for each report that could not be written.
     """
 
-    def __init__(  # noqa: PLR0913, PLR0917 - one parameter per collaborating object
+    def __init__(  # noqa: PLR0913, PLR0917 - each parameter is a separate object
         self,
         command: str,
         tenants: TenantRuns,
@@ -140,7 +140,7 @@ class TenantReports(Generic[T]):
         self._end(run.plan, exit_code, cast("T", run), RunResults([run]), summary)
 
     def retract(self, name: str) -> None:
-        """Remove the result of a tenant that failed after its report."""
+        """Remove the result of a tenant whose run failed after the result was reported."""
         for results in (self._packed, self._summaries, self.exit_codes):
             results.pop(name, None)
 

@@ -1,4 +1,4 @@
-"""`import --update`: change the declared grants in files to the grants of the tenant, then plan."""
+"""`import --update`: change the declared grants in files to the grants of the tenant, and print the plan."""
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -129,7 +129,7 @@ def diff_lines(name: str, before: str, after: str) -> Iterator[str]:
 
 
 def write_texts(paths: Sequence[Path], texts: Mapping[str, str]) -> None:
-    """Write new texts to the files in `paths`. `texts` maps file names to texts. Raises ReconcilerError."""
+    """Write new texts to the files in `paths`. `texts` maps file names to the new contents. Raises ReconcilerError."""
     by_name = {name_of(path): path for path in find(paths)[0]}
     counts = Counter(map(name_of, find(paths)[0]))
     for name in texts:

@@ -156,7 +156,7 @@ def command(  # noqa: PLR0913 - the options of the command
 
 
 NOTHING_WRITTEN = frozenset({Exit.FAILED, Exit.REFUSED, Exit.STALE})
-"""The exit codes of runs without a write.
+"""The exit codes of runs that wrote nothing.
 
 If `apply` changed at least one of several tenants, the exit code must not be one of these codes.
 """

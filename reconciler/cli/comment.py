@@ -164,7 +164,7 @@ def _merged(job: Job, policy: RetryPolicy, console: Console) -> Job | None:
 
 
 def _named_target(forge: str | None, repository: str | None, number: int | None, *, merged: bool) -> NamedTarget | None:
-    """Return the request that --forge, --repository and --number describe, or None without --forge."""
+    """Return the pull or merge request of --forge, --repository and --number, or None without --forge."""
     if forge is None:
         if repository is not None or number is not None:
             raise click.UsageError("--repository and --number have no effect without --forge; add --forge")

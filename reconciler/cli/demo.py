@@ -62,7 +62,7 @@ def _write(folder: Path, console: Console) -> None:
 
 
 def _run(arguments: Sequence[str]) -> Exit:
-    """Run a command in the same way as the shell, but without the options of `reconciler demo`.
+    """Run a command as if the user had typed `arguments`, without the options of `reconciler demo`.
 
     Raises the errors of the command that runs.
     """

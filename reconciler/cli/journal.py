@@ -38,7 +38,7 @@ def command(*, run: str | None, stdout_format: str) -> Exit:
 
 
 def _list(console: Console, folder: Path, tenants: Sequence[str], stdout_format: str) -> Exit:
-    """List the runs whose journals can be read. Print an error for each other journal."""
+    """List the runs whose journals can be read. Print an error for each journal that cannot be read."""
     runs: list[PastRun] = []
     errors: list[ReconcilerError] = []
     for name in run_names(folder):

@@ -57,9 +57,9 @@ OBJECTS_BETWEEN_COLLECTIONS = 1_000_000
 A run is short and keeps nearly all objects, so the default of Python (700 objects) would waste time.
 """
 UNSAFE_OPTION_PREFIXES = ("--prune", "--yes", "-y", "--max-", "--allow-", "--skip-missing")
-"""The start of options that an error message must not suggest after a typo."""
+"""The first letters of the options that an error message must not suggest after a typo."""
 MODULES: Mapping[str, str] = {"import": "import_"}
-"""The names of modules for commands with the name of a Python keyword."""
+"""The module names of commands whose name is a Python keyword."""
 
 
 VERSION_KEY = "reconciler.version"
@@ -182,7 +182,7 @@ def _complete(instruction: str) -> int:
 def _prepare_streams() -> None:
     """Open /dev/null in place of closed streams, and escape characters that stdout cannot encode.
 
-    Otherwise, a file that is opened later could get the file descriptor of stderr.
+    If stderr stayed closed, a file that is opened later could get the file descriptor of stderr.
     """
     while (number := os.open(os.devnull, os.O_RDWR)) <= STDERR_DESCRIPTOR:
         os.set_inheritable(number, True)

@@ -28,8 +28,8 @@ NUMBER = click.IntRange(min=0)
 def option_group(argument: str, build: Callable[..., object], *options: Decorator) -> Decorator:
     """Return a decorator that adds `options` to a command, and passes the values of these options as one object.
 
-    The command receives the object as the argument `argument`. `build` is called with the option values and returns the
-    object. `options` contains decorators of click, in the order of the help text.
+    `argument` is the name of the parameter that receives the object. `build` is called with the option values and
+    returns the object. `options` contains decorators of click, in the order of the help text.
     """
     names = list(inspect.signature(build).parameters)
 
@@ -44,7 +44,7 @@ def option_group(argument: str, build: Callable[..., object], *options: Decorato
 
 
 class _GroupedCommand:
-    """A command whose option groups are passed as objects."""
+    """A command that receives the values of each option group as one object."""
 
     def __init__(self, command: Command) -> None:
         self.groups: dict[str, tuple[Callable[..., object], Sequence[str]]] = {}
@@ -156,7 +156,10 @@ def at_once_option(command: Command) -> Command:
 
 
 def selecting_options(metavar: str = "[PATH]...") -> tuple[Decorator, ...]:
-    """Return the options that select grants. `metavar` is the text for the path arguments in the help."""
+    """Return the options that select grants.
+
+    `metavar` is the text that represents the path arguments in the help text.
+    """
     return (
         click.argument("paths", nargs=-1, type=click.Path(), metavar=metavar),
         click.option(

@@ -24,7 +24,9 @@ COMPLETION_VARIABLE = "_RECONCILER_COMPLETE"
 _META_KEY = "reconciler.options"
 
 _TYPED_KEY = "reconciler.typed_options"
-"""The key of a set in the click context. The set contains the names of the global options on the command line."""
+"""The key in the click context for the names of the global options that the command line contains.
+
+"""
 
 SHOWN_GLOBAL_OPTIONS = ("color", "quiet", "verbose")
 """The global options that every command can use."""
@@ -145,8 +147,9 @@ class ShardType(click.ParamType):  # type: ignore[type-arg] # not generic before
 def bind_environment_variables(command: click.Command, *words: str) -> None:
     """Set an environment variable for each option of a command and of its subcommands.
 
-    An option with one environment variable does not change. An option with a tuple of variables gets the new variable
-    as the first element. `words` are the words of the command, for example sandbox and serve.
+    If an option has one environment variable, the option does not change. If an option has several environment
+    variables (a tuple), the new variable is added first. `words` are the parts of the command name, for example sandbox
+    and serve.
     """
     for parameter in command.params:
         if isinstance(parameter, click.Option) and (parameter.envvar is None or isinstance(parameter.envvar, tuple)):
@@ -194,7 +197,7 @@ shard_option = click.option(
     metavar="I/N",
     help="Run only part I of N of the selected tenants, sorted by name. I counts from 0.",
 )
-"""Adds --shard to a command. `current_options` returns the shard."""
+"""Adds --shard to a command. The function `current_options` returns the value of the option."""
 wave_option = click.option(
     "--wave",
     expose_value=False,

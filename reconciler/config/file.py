@@ -93,7 +93,7 @@ A regular expression may need a megabyte of memory, and takes time for each gran
 
 
 def parse_config(data: Mapping[str, Any], file: str) -> Config:
-    """Parse the content of reconciler.yaml. The content must have passed the schema check.
+    """Parse the content of reconciler.yaml. The content must be valid according to the JSON Schema.
 
     Paths in the settings are relative to the folder of the configuration file. The settings of a tenant combine with
     the shared settings as follows:
@@ -219,7 +219,7 @@ def _sandbox_domain_problems(host: str, source: Source) -> Iterator[Problem]:
 
 
 def _canonical_domain_problems(hosts: Mapping[str, str], source: Source, item: Mapping[str, Any]) -> Iterator[Problem]:
-    """Yield a problem if `domain` is also a domain that Auth0 assigned, but differs from `canonical_domain`."""
+    """Yield a problem if `domain` and `canonical_domain` are two different domains that Auth0 assigned."""
     if "canonical_domain" not in item or len(hosts) < len(("domain", "canonical_domain")):
         return
     domain = strip_port(hosts["domain"])
@@ -336,7 +336,7 @@ def _scope_sets(item: Mapping[str, Any]) -> dict[str, tuple[str, ...]]:
 def _scope_set_sources(data: Mapping[str, Any], file: str) -> Iterator[tuple[str, Source]]:
     """Yield the name and the position of each scope set.
 
-    If several scope sets have the same name, the first scope set is yielded last.
+    If several scope sets have the same name, the first scope set in the file is yielded last.
     """
     tenants = data.get("tenants") or {}
     sections = [((), data), *((("tenants", name), item or {}) for name, item in tenants.items())]

@@ -76,7 +76,7 @@ class Tenant:
 
     @property
     def host(self) -> str:
-        """The host name in `domain`, in a form in which equal hosts are equal texts."""
+        """The host name in `domain`, normalized so that equal hosts are equal texts."""
         return host_of(self.domain)
 
     @property
@@ -282,7 +282,7 @@ def check_environment(tenant: Tenant, environment: Mapping[str, str]) -> None:
     credentials are sent only to hosts of Auth0.
 
     Raises:
-        ReconcilerError: if the environment contains the domain or the Management API of another tenant. Also if the
+        ReconcilerError: if the environment contains the domain or the Management API of another tenant, or if the
             environment does not contain the domain of a host outside Auth0.
     """
     if tenant.kind is TenantKind.SANDBOX:
@@ -361,7 +361,7 @@ def identity_check(
 
 
 def tenant_at_domain(config: Config, domain: str) -> Tenant | None:
-    """Return the declared tenant with this domain, or None. Different spellings of a domain are equal."""
+    """Return the declared tenant whose domain is the same host, or None."""
     host = host_of(domain)
     declared = (tenant for tenant in config.tenants.values() if tenant.kind is TenantKind.AUTH0)
     return next((each for each in declared if any(is_same_host(host, own) for own in each.hosts)), None)

@@ -1,4 +1,7 @@
-"""Turn the results of a probe into one finding for each check. Only `pattern_finding` sends requests."""
+"""Convert the results of all connection steps to findings, one finding for each check.
+
+Only `pattern_finding` sends requests.
+"""
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
@@ -31,7 +34,7 @@ OWN_GRANT = "the grant of reconciler's own application on the Management API"
 
 
 def permission_findings(token: ProbedToken | ProbeFailed | ProbeSkipped, needs: RequiredListings) -> list[Finding]:
-    """Return three findings: permissions of the token for plan, for apply, and unnecessary permissions."""
+    """Return three findings about permissions: for plan, for apply, and unnecessary permissions."""
     granted = _granted_permissions(token)
     if isinstance(granted, str):
         return [Finding(check, Status.SKIPPED, granted) for check in CHECKS]
@@ -207,8 +210,8 @@ def _finding(check: str, result: T | ProbeFailed | ProbeSkipped, to_finding: Cal
 def _unless_failed(result: T | ProbeFailed | ProbeSkipped, reason: ProbeSkipped) -> T | ProbeSkipped:
     """Return `result`.
 
-    If `result` is a failed or skipped step, return `reason` instead, so that only the check of the step reports the
-    failure.
+    If `result` belongs to a failed or skipped step, return `reason` instead. Only the check of the step then reports
+    the failure.
     """
     return reason if isinstance(result, ProbeFailed | ProbeSkipped) else result
 

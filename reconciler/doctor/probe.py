@@ -1,4 +1,4 @@
-"""Probe a tenant with the steps of a run: resolve, connect, send a first request, fetch a token, list grants.
+"""Test a tenant with the steps of a run: resolve, connect, send a first request, fetch a token, list grants.
 
 Failed requests are not repeated. If a step fails, all independent steps still run.
 """
@@ -34,7 +34,7 @@ from reconciler.redaction import Secrets, secrets_in
 
 @dataclass(frozen=True, slots=True)
 class ProbeFailed:
-    """The result of a probe step that failed. `advice` says what the user can do."""
+    """The result of a step that failed. `advice` says what the user can do."""
 
     text: str
     advice: str
@@ -42,7 +42,7 @@ class ProbeFailed:
 
 @dataclass(frozen=True, slots=True)
 class ProbeSkipped:
-    """The result of a probe step that was skipped. `reason` says why the step was skipped."""
+    """The result of a step that was skipped. `reason` says why the step was skipped."""
 
     reason: str
 
@@ -69,7 +69,7 @@ class ProbedToken:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TenantProbe:
-    """The results of all steps of a probe.
+    """The results of all steps.
 
     `credentials` describes the credentials and their environment variables. `addresses` contains the IP addresses of
     the host. `identity` is the check that compares the tenant of the token with the configuration. `unconfirmed`

@@ -41,7 +41,7 @@ organizations).
 
 
 def configuration(read: Callable[[], Config]) -> tuple[Finding, Config | None]:
-    """Check reconciler.yaml. `read` returns the configuration or raises ReconcilerError."""
+    """Check reconciler.yaml. The function `read` returns the configuration or raises ReconcilerError."""
     try:
         config = read()
     except ReconcilerError as error:
@@ -59,7 +59,7 @@ def configuration(read: Callable[[], Config]) -> tuple[Finding, Config | None]:
 
 
 def tenant(config: Config | None, choose: Callable[[Config], Tenant]) -> tuple[Finding, Tenant | None]:
-    """Check whether a tenant can be selected. `choose` returns the tenant or raises ReconcilerError."""
+    """Check whether a tenant can be selected. The function `choose` returns the tenant or raises ReconcilerError."""
     if config is None:
         return Finding("tenant", Status.SKIPPED, "the configuration cannot be read"), None
     try:
@@ -113,7 +113,10 @@ BRANCH_POLICY = {"deployment_branch_policy": {"protected_branches": False, "cust
 
 @dataclass(frozen=True, slots=True)
 class Environment:
-    """A deployment environment of a pipeline. `writes` is true if the jobs of the environment change tenants."""
+    """A deployment environment of a pipeline.
+
+    `writes` is true if the pipeline jobs in the environment change tenants.
+    """
 
     tenant: Tenant
     writes: bool
@@ -132,7 +135,7 @@ class Environment:
 def setup_commands(service: str, tenants: Sequence[Tenant], branch: str, *, has_organizations: bool) -> Iterator[str]:
     """Yield the lines of a shell script that sets up `tenants` for pipelines.
 
-    Only jobs of `branch` may change the tenants.
+    Only pipeline jobs of the branch `branch` may change the tenants.
     """
     yield "# Read each command before you run it. Needed: auth0, jq and " + ("gh." if service == GITHUB else "glab.")
     yield "set -eu"
