@@ -1,13 +1,15 @@
 """The errors that users and networks can cause, and the exit code for each error.
 
-    ReconcilerError              exit 1: usage or configuration; nothing was written
-    ├── ProblemsError            exit 1: files have problems; carries all problems
-    ├── RefusedError             exit 4: a guard refuses the run
-    ├── StalePlanError           exit 5: the saved plan is stale, altered, too old or for another tenant
-    ├── ReportLostError          exit 3: the tenant was changed, and the report could not be printed
-    ├── CrashError               exit 1, or 3 after a write: a bug in the run of one of several tenants
-    ├── NotStartedError          exit 1, 130 or 143: the run ended before this tenant started
-    └── Auth0Error               exit 1: the Management API or the network (see auth0/errors.py)
+All errors are subclasses of ReconcilerError:
+
+- ReconcilerError (exit code 1): a wrong option or configuration; nothing was written
+- ProblemsError (exit code 1): files have problems; the error contains all problems
+- RefusedError (exit code 4): a safety rule (guard) refuses the run
+- StalePlanError (exit code 5): the saved plan is stale, altered, too old or for another tenant
+- ReportLostError (exit code 3): the tenant was changed, and the report could not be printed
+- CrashError (exit code 1, or 3 after a write): a bug in the run of one of several tenants
+- NotStartedError (exit code 1, 130 or 143): the run ended before the tenant started
+- Auth0Error (exit code 1): an error of the Management API or the network, see auth0/errors.py
 
 The entry point of the program catches only ReconcilerError. Any other exception is a bug and is shown with its
 traceback.

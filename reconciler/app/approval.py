@@ -213,7 +213,7 @@ class Approvals:
     is the maximum age of a saved plan. If `branch` is set, HEAD must be the tip of this branch.
 
     Raises:
-        ReconcilerError: if `path` is the path of only one saved plan and this saved plan cannot be read.
+        ReconcilerError: if the run has only one saved plan and this plan cannot be read.
     """
 
     def __init__(

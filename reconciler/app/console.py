@@ -144,7 +144,7 @@ class Console:
 
 
 COLOR_TERMINALS = ("WT_SESSION", "ConEmuANSI", "ANSICON", "TERM", "GITHUB_ACTIONS")
-"""The environment variables that are set in Windows terminals with colours.
+"""On Windows, a terminal that shows colours sets at least one of these environment variables.
 
 The old Windows console shows escape codes as text.
 """

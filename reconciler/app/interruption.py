@@ -80,7 +80,7 @@ EXIT_CODES = {
 }
 """The exit code for each signal."""
 GRACE_SECONDS = 5.0
-"""The time in seconds for changes in progress to finish after an interruption."""
+"""The time in seconds after an interruption in which changes in progress may finish."""
 
 
 NOT_STARTED = "interrupted before the change started"

@@ -136,7 +136,7 @@ class PlanOptions:
         return bool(self.paths or self.clients or self.apis)
 
     def selection(self, grants: str) -> GrantSelection:
-        """Return the part of the grants that the options select. `grants` is the grant folder.
+        """Return the selection of grants (files, applications and APIs) from the options. `grants` is the grant folder.
 
         A path may be missing, because `--prune-removed` also finds the grants of removed files.
 

@@ -219,7 +219,7 @@ def _sandbox_domain_problems(host: str, source: Source) -> Iterator[Problem]:
 
 
 def _canonical_domain_problems(hosts: Mapping[str, str], source: Source, item: Mapping[str, Any]) -> Iterator[Problem]:
-    """Yield a problem if `domain` and `canonical_domain` are two different domains that Auth0 assigned."""
+    """Yield a problem if `domain` is a domain that Auth0 assigned and differs from `canonical_domain`."""
     if "canonical_domain" not in item or len(hosts) < len(("domain", "canonical_domain")):
         return
     domain = strip_port(hosts["domain"])
@@ -336,7 +336,7 @@ def _scope_sets(item: Mapping[str, Any]) -> dict[str, tuple[str, ...]]:
 def _scope_set_sources(data: Mapping[str, Any], file: str) -> Iterator[tuple[str, Source]]:
     """Yield the name and the position of each scope set.
 
-    If several scope sets have the same name, the first scope set in the file is yielded last.
+    The scope sets of later tenants come first, and the shared scope sets come last.
     """
     tenants = data.get("tenants") or {}
     sections = [((), data), *((("tenants", name), item or {}) for name, item in tenants.items())]

@@ -105,7 +105,7 @@ class Tenant:
 
     @property
     def domain_variable(self) -> str:
-        """The name of the environment variable with the domain for the tenant's credentials, such as AUTH0_DOMAIN."""
+        """The name of the environment variable that contains the tenant's domain, such as AUTH0_DOMAIN."""
         return f"{self.credentials}DOMAIN"
 
     @property

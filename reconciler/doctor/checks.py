@@ -343,7 +343,7 @@ def _rate_limit(listing: ProbedListing) -> Finding:
 
 
 def _tenants_time(first_response: FirstResponse | ProbeFailed | ProbeSkipped) -> float | None:
-    """Return the current time that decides whether a token has expired, or None if no response was received."""
+    """Return the time at which the expiry of the token is checked, or None if no response was received."""
     if isinstance(first_response, ProbeFailed | ProbeSkipped):
         return None
     return first_response.received if first_response.date is None else first_response.date
