@@ -1,6 +1,6 @@
 """The errors that users and networks can cause, and the exit code for each error.
 
-All errors are subclasses of ReconcilerError:
+ReconcilerError is the base class of the other errors:
 
 - ReconcilerError (exit code 1): a wrong option or configuration; nothing was written
 - ProblemsError (exit code 1): files have problems; the error contains all problems

@@ -82,8 +82,8 @@ def run_evidence() -> dict[str, str]:
 def write_step_summary(markdown: Callable[[], str]) -> None:
     """Add Markdown to the step summary of GitHub Actions.
 
-    `markdown` returns the text, and is not called outside GitHub Actions. Raises ReconcilerError if the summary cannot
-    be written.
+    The function `markdown` returns the text. Outside GitHub Actions, the function is not called. Raises ReconcilerError
+    if the summary cannot be written.
     """
     _append(SUMMARY, markdown)
 
@@ -91,7 +91,8 @@ def write_step_summary(markdown: Callable[[], str]) -> None:
 def write_step_outputs(values: Callable[[], Mapping[str, str]]) -> None:
     """Set step outputs of GitHub Actions.
 
-    `values` returns the outputs by name, and is not called outside GitHub Actions. Raises ReconcilerError.
+    The function `values` returns the outputs by name. Outside GitHub Actions, the function is not called. Raises
+    ReconcilerError.
     """
     _append(OUTPUT, lambda: "".join(f"{name}={value}\n" for name, value in values().items()))
 
@@ -171,7 +172,8 @@ def run_url() -> str:
 def mask(secret: str) -> None:
     """Make GitHub Actions hide a secret in the log of the job.
 
-    The masking command contains the secret, so the command is not written if stderr is a regular file.
+    The command that hides the secret contains the secret. Therefore the command is not written if stderr is a regular
+    file.
     """
     if not _in_github() or "\n" in secret or "\r" in secret:
         return

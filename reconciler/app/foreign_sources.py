@@ -149,8 +149,8 @@ def _deploy_tenant(config: Config, name: str, file: Path | None) -> DeployTenant
 def tenant_domain(declared: Tenant | None, domain: object, name: str, file: str) -> str | None:
     """Return the host that the identifiers of the tenant's system APIs contain, or None if the host is unknown.
 
-    `declared` is the tenant in the configuration, or None. `domain` is the domain in the file of the other tool. `name`
-    is the name of the tenant. `file` is the file that contains `domain`.
+    `declared` is the tenant in the configuration, or None. `domain` is the domain in the imported file. `name` is the
+    name of the tenant. `file` is the name of the imported file.
 
     Raises:
         ReconcilerError: if the configuration declares the tenant with another domain.

@@ -1,4 +1,4 @@
-"""`import --from`: write grant files for the grants in the files of another tool."""
+"""`import --from`: write grant files for the grants in files of auth0-deploy-cli or Terraform."""
 
 import os
 import re

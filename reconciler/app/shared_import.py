@@ -181,7 +181,7 @@ def _targets(config: Config, by_tenant: Mapping[str, object]) -> TargetTenants:
 
 
 def _filled(fields: Mapping[str, FieldValue], target: TargetTenant) -> tuple[tuple[str, str], ...]:
-    """Return the fields of a grant in the form that `_declared` returns.
+    """Return the fields of a grant as sorted pairs of name and text.
 
     Variables and scope sets are replaced by their values.
     """
@@ -197,7 +197,7 @@ def _filled(fields: Mapping[str, FieldValue], target: TargetTenant) -> tuple[tup
 
 
 def _declared(spec: GrantSpec) -> tuple[tuple[str, str], ...]:
-    """Return the fields of a declared grant that differ from the default, in the form that `_filled` returns."""
+    """Return the fields of a declared grant that differ from the default, as sorted pairs of name and text."""
     values = {each.name: (getattr(spec, each.name), each.default) for each in DECLARED_FIELDS}
     return tuple(
         sorted(

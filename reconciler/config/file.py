@@ -334,7 +334,7 @@ def _scope_sets(item: Mapping[str, Any]) -> dict[str, tuple[str, ...]]:
 
 
 def _scope_set_sources(data: Mapping[str, Any], file: str) -> Iterator[tuple[str, Source]]:
-    """Yield the name and the position of each scope set.
+    """Yield the name of each scope set and its position in reconciler.yaml.
 
     The scope sets of later tenants come first, and the shared scope sets come last.
     """

@@ -89,7 +89,7 @@ class Tenant:
 
     @property
     def identity_host(self) -> str:
-        """The host name in the identifiers of the tenant's system APIs.
+        """The host name that the identifiers of the tenant's system APIs contain.
 
         The API identifiers of a sandbox do not depend on the address where the sandbox is served.
         """

@@ -34,7 +34,7 @@ from reconciler.redaction import Secrets, secrets_in
 
 @dataclass(frozen=True, slots=True)
 class ProbeFailed:
-    """The result of a step that failed. `advice` says what the user can do."""
+    """The result of a connection test step that failed. `advice` says what the user can do."""
 
     text: str
     advice: str
@@ -42,7 +42,7 @@ class ProbeFailed:
 
 @dataclass(frozen=True, slots=True)
 class ProbeSkipped:
-    """The result of a step that was skipped. `reason` says why the step was skipped."""
+    """The result of a connection test step that was skipped. `reason` says why the step was skipped."""
 
     reason: str
 
@@ -69,7 +69,7 @@ class ProbedToken:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TenantProbe:
-    """The results of all steps.
+    """The results of all steps of the connection test.
 
     `credentials` describes the credentials and their environment variables. `addresses` contains the IP addresses of
     the host. `identity` is the check that compares the tenant of the token with the configuration. `unconfirmed`

@@ -107,7 +107,10 @@ def _first_of(problems: tuple[Problem, ...]) -> str:
 
 GITHUB, GITLAB = SERVICES = ("github", "gitlab")
 READ_LOGS = "read:logs"
-"""The permission to read the tenant's logs. The drift job needs this permission for --attribute."""
+"""The permission to read the tenant's logs.
+
+The pipeline job that reports drift needs this permission for the option --attribute.
+"""
 BRANCH_POLICY = {"deployment_branch_policy": {"protected_branches": False, "custom_branch_policies": True}}
 
 
