@@ -1,1 +1,1 @@
-"""Read and write grant files: convert YAML files to grant specs, and report problems with positions."""
+"""Read and write grant files, and report each problem in a grant file with its line and column."""

@@ -20,7 +20,8 @@ def add_settings(text: str, additions: Mapping[str, Any]) -> str:
     Mappings are merged by key. New items are appended to existing lists.
 
     Raises:
-        NotEditableError: if the layout of the text cannot be edited, or if a setting already has a different value.
+        NotEditableError: if reconciler cannot edit the text without damage to its layout, or if a setting already has a
+            different value.
     """
     if not additions:
         return text
@@ -89,7 +90,10 @@ class _SettingsEditor:
             yield from self._insert(node, missing)
 
     def _require(self, node: Node, bracket: str) -> None:
-        """Raise NotEditableError if the value `node` is empty, or is not a mapping (`{`) or list (`[`) as required."""
+        """Raise NotEditableError if the value `node` is empty or has the wrong type.
+
+        The required type is a mapping if `bracket` is `{`, or a list if `bracket` is `[`.
+        """
         is_block = node.is_block and bool(node.parts) and bool(node.parts[0].name) == (bracket == "{")
         if not is_block and not self._text.startswith(bracket, node.start):
             raise NotEditableError("a setting is empty or has the wrong type; correct it")
@@ -109,7 +113,10 @@ class _SettingsEditor:
 
 
 def _block(value: Mapping[str, Any] | list[Any], indent: str) -> Iterator[str]:
-    """Yield the lines of a mapping or list in YAML block style. List items are written in flow style."""
+    """Yield the lines of a mapping or list in YAML block style (without brackets).
+
+    Each list item is written on one line.
+    """
     if isinstance(value, list):
         yield from (f"{indent}- {_flow(each)}" for each in value)
         return

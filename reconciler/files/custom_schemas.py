@@ -1,7 +1,7 @@
 """Compile the JSON Schemas that users write under `policy`.
 
-The library jsonschema-rs validates the data, because the library can match patterns in linear time. A slow pattern must
-not block a run.
+The library jsonschema-rs validates the data, because the library can match regular expressions in linear time. A slow
+regular expression must not block a run.
 """
 
 from collections.abc import Callable, Mapping
@@ -13,13 +13,16 @@ from reconciler.core.characters import quote_text
 
 REFERENCES = frozenset({"$ref", "$dynamicRef"})
 MAX_PATTERN_BYTES = 1_000_000
-"""The maximum size of a compiled pattern, in bytes. The time to match a text grows with the size of the pattern."""
+"""The maximum size of a compiled regular expression, in bytes. A larger expression takes more time to match a text."""
 MAX_MESSAGE_CHARACTERS = 200
 Path = tuple[str | int, ...]
 
 
 class NotASchemaError(Exception):
-    """A JSON Schema is invalid or uses an unsupported feature. `path` is the path of the invalid part in the schema."""
+    """A JSON Schema is invalid or uses an unsupported feature.
+
+    `path` contains the keys and indexes that lead to the invalid part of the schema.
+    """
 
     def __init__(self, what: str, fix: str, path: Path = ()) -> None:
         super().__init__(what)
@@ -32,12 +35,12 @@ def compile_schema(schema: Mapping[str, Any]) -> Callable[[Mapping[str, object]]
     """Compile the JSON Schema `schema` into a function that validates data.
 
     The compiled function returns True if the data is valid. If the validation raises an error, the compiled function
-    returns False. A schema with references is refused. Without references, reconciler downloads no schema, and schemas
-    cannot be circular.
+    returns False. A schema with a reference (`$ref`) is refused. A reference could make reconciler download another
+    schema, or could make a schema circular.
 
     Raises:
-        NotASchemaError: if `schema` is not a JSON Schema (2020-12), contains a reference, or contains a pattern
-            that cannot run in linear time.
+        NotASchemaError: if `schema` is not a JSON Schema (2020-12), contains a reference, or contains a regular
+            expression that cannot run in linear time.
     """
     for path in _references(schema):
         raise NotASchemaError(f"references ({path[-1]}) are not followed", "copy the referenced schema here", path)
@@ -100,7 +103,7 @@ def _references(node: object, path: Path = ()) -> list[Path]:
 
 
 def _plain(node: Any) -> Any:  # noqa: ANN401 - any JSON value
-    """Return a copy of JSON data made of plain lists and dicts, because jsonschema-rs does not accept subclasses."""
+    """Copy JSON data into plain lists and dicts, because jsonschema-rs does not accept subclasses of list and dict."""
     match node:
         case dict():
             return {key: _plain(value) for key, value in node.items()}

@@ -27,7 +27,7 @@ MAX_LINKS = 40
 
 
 class LinkProblem(StrEnum):
-    """The reasons why a symbolic link does not lead to a file in the grant folder."""
+    """The reasons why reconciler does not follow a symbolic link in the grant folder."""
 
     OUT = "leads out of the folder"
     ABSOLUTE = "leads out of the folder (its target is an absolute path)"
@@ -38,13 +38,13 @@ class LinkProblem(StrEnum):
 def follow(path: str, text_of: Callable[[str], str | None], is_folder: Callable[[str], bool]) -> str | LinkProblem:
     """Return the target of `path` after following all symbolic links.
 
-    `path` and the target are relative to the grant folder and use `/`. A link must not leave the folder, not even
-    temporarily, because a git revision has no files outside the repository.
+    `path` and the target are relative to the grant folder and use `/`. A symbolic link must not leave the grant folder,
+    even if a later part of the path returns to the folder. A git revision has no files outside the repository.
 
     Args:
         path: The path to follow.
-        text_of: Returns the text of the symbolic link at a path, or None if the path is not a link.
-        is_folder: Returns whether a path is a folder, because the path `missing/../x` has no target.
+        text_of: A function that returns the text of the symbolic link at a path, or None if the path is not a link.
+        is_folder: A function that returns whether a path is a folder. The path `missing/../x` has no target.
     """
     resolved: list[str] = []
     remaining = path.split("/")[::-1]
@@ -76,7 +76,7 @@ def follow(path: str, text_of: Callable[[str], str | None], is_folder: Callable[
 def link_problem(name: str, what: str) -> Problem:
     """Return the problem to report for the symbolic link `name`.
 
-    `what` is a LinkProblem, TO_HIDDEN_FOLDER or NOT_A_GRANT_FILE.
+    `what` is the end of the message, for example "leads out of the folder".
     """
     kind = "folder" if what == TO_HIDDEN_FOLDER else "file"
     return Problem(Source(name), f"this symbolic link {what}", f"replace the link by the {kind} itself")
@@ -97,17 +97,20 @@ NO_WAIT = getattr(os, "O_NONBLOCK", 0)
 
 
 def name_of(path: Path) -> str:
-    """Return the path as shown in messages: not resolved, with `/`, on one line, in valid Unicode."""
+    """Return the path as messages show the path.
+
+    Symbolic links stay unresolved, folders are separated by `/`, and special characters are escaped.
+    """
     return visible(path.as_posix())
 
 
 def find(paths: Iterable[Path]) -> tuple[tuple[Path, ...], tuple[Problem, ...]]:
-    """Return the grant files in `paths` without duplicates, and the problems of the search.
+    """Find the grant files in `paths`. Return each file once, and return the problems with files and links.
 
     A path can be a file or a folder. The search in a folder includes its subfolders. The search returns all files named
-    `*.yaml` or `*.yml` (in upper or lower case), sorted by name. Symbolic links are followed only within the folder and
-    only to grant files. Hidden files and folders are skipped. A skipped file gets a warning if its name looks like a
-    grant file, because `--prune` would delete the grants of the skipped file.
+    `*.yaml` or `*.yml` (in upper or lower case), sorted by name. A symbolic link is followed only if the link leads to
+    a grant file in the folder. Hidden files and folders are skipped. A skipped file gets a warning if its name looks
+    like a grant file, because `--prune` would delete the grants of the skipped file.
 
     Raises:
         ReconcilerError: if one of `paths` does not exist.
@@ -117,7 +120,7 @@ def find(paths: Iterable[Path]) -> tuple[tuple[Path, ...], tuple[Problem, ...]]:
 
 
 def find_by_real_path(paths: Iterable[Path]) -> tuple[dict[str, Path], tuple[Problem, ...]]:
-    """Return the same result as `find`, but with the files as a mapping from real path to path."""
+    """Find grant files like `find`, but map the real path of each file to the path that leads to the file."""
     found: dict[str, Path] = {}
     problems: list[Problem] = []
     unread_files: list[_UnreadFiles] = []
@@ -150,9 +153,9 @@ def empty_folder_problems(paths: Iterable[Path]) -> Iterator[Problem]:
 
 @dataclass(frozen=True, slots=True)
 class _UnreadFiles:
-    """Files of one folder that look like grant files but are skipped.
+    """The files of a folder that the search skips, although their names look like names of grant files.
 
-    A skipped file is still read if a symbolic link or an argument leads to the file.
+    If a symbolic link or a command-line argument leads to a skipped file, reconciler still reads the file.
     """
 
     paths: Sequence[Path]
@@ -166,7 +169,7 @@ def _is_file_or_error(item: Path | Problem | _UnreadFiles) -> bool:
 def _in_folder(folder: Path, root: str, level: int) -> Iterator[Path | Problem | _UnreadFiles]:
     """Yield the grant files, the skipped files and the problems in `folder`.
 
-    `root` is the real path of the top folder. The top folder has level 1.
+    `root` is the real path of the folder where the search started. The level of `root` is 1.
     """
     if level > MAX_LEVELS:
         yield Problem(Source(name_of(folder)), f"this folder is more than {MAX_LEVELS} levels deep", "move it up")
@@ -201,18 +204,24 @@ def _is_yaml(path: Path) -> bool:
 
 
 def _looks_like_grants(path: Path) -> bool:
-    """Return whether the name of a file looks like a grant file. Swap files of editors are excluded."""
+    """Return whether the name of a file looks like the name of a grant file.
+
+    The result is False for swap files of text editors.
+    """
     return bool(GRANT_LIKE_NAME.search(path.name)) and not SWAP_FILE.fullmatch(path.name) and not path.is_dir()
 
 
 def _hidden_files(folder: Path) -> list[Path]:
-    """Return the first YAML files in a hidden folder and its subfolders. Symbolic links to folders are not followed."""
+    """Return the YAML files in a hidden folder and its subfolders, up to a maximum number.
+
+    Symbolic links to folders are not followed.
+    """
     files = (Path(folder_path, name) for folder_path, _, names in os.walk(folder) for name in sorted(names))
     return sorted(islice(filter(_is_yaml, islice(files, MAX_HIDDEN_FILES)), MAX_NAMED_FILES + 1))
 
 
 def _warnings(paths: Sequence[Path]) -> Iterator[Problem]:
-    """Yield a warning for each of the first `MAX_NAMED_FILES` unread files of a folder.
+    """Yield a warning for each unread file of a folder, up to `MAX_NAMED_FILES` warnings.
 
     If the folder has more unread files, yield another warning with the total number.
     """
@@ -241,9 +250,9 @@ def _why_unread(path: Path) -> tuple[str, str]:
 
 
 def _link(link: Path, root: str) -> Iterator[Path | Problem]:
-    """Yield the symbolic link if its target is a grant file in `root`, otherwise yield a problem.
+    """Yield the symbolic link `link` if its target is a grant file in `root`, otherwise yield a problem.
 
-    A link to a folder in `root` is skipped, because the search reads that folder anyway.
+    A link to a folder in `root` is skipped, because the search reads all folders in `root` without links.
     """
     if not (link.is_dir() or _is_yaml(link)):
         return
@@ -263,7 +272,7 @@ def _link(link: Path, root: str) -> Iterator[Path | Problem]:
 
 
 def _text(root: str, path: str) -> str | None:
-    """Return the text of the symbolic link at `path` below `root`, or None if `path` is not a link."""
+    """Return the target that is written in the symbolic link at `path` below `root`, or None if `path` is not a link."""
     try:
         return Path(root, path).readlink().as_posix()
     except OSError:

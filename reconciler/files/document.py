@@ -45,7 +45,7 @@ def resolve(text: str) -> Scalar:
         return WORDS[text]
     if text[0] not in FIRST_OF_NUMBERS:
         return text
-    if not FLOAT.fullmatch(text):  # FLOAT also matches whole numbers
+    if not FLOAT.fullmatch(text):  # the pattern FLOAT also matches whole numbers
         return _prefixed(text)
     _refuse_long(text)
     return int(text) if DECIMAL.fullmatch(text) else float(text)
@@ -72,14 +72,15 @@ MAX_VALUES = 300_000
 
 
 MarksOfKeys = dict[str, tuple[Mark, Mark]]
-"""Maps each key of a YAML mapping to the position of the key and the position of the value."""
+"""Maps each key of a YAML mapping to two positions in the file: the position of the key, and the position of its value.
+"""
 
 
 @dataclass(frozen=True, slots=True)
 class CollectionPositions:
     """The positions of all keys, values and list items in a file.
 
-    The dictionary keys are the positions of the YAML mappings and sequences that contain the items.
+    The keys of `in_mappings` and `in_sequences` are the start positions of the YAML mappings and sequences in the file.
     """
 
     in_mappings: dict[Mark, MarksOfKeys] = field(default_factory=dict)
@@ -105,7 +106,7 @@ NO_POSITIONS = PositionIndex(CollectionPositions)
 
 
 class ValuePositions(Mapping[str, Mark]):
-    """The position of each value of a YAML mapping, computed on first use."""
+    """The line and column of each value of a YAML mapping, computed on first use."""
 
     __slots__ = ("_mapping",)
 
@@ -122,9 +123,12 @@ class ValuePositions(Mapping[str, Mark]):
         return len(self._mapping.marks)
 
 
-# The values of a YAML mapping have the type Any because a JSON Schema describes the values.
+# The values have the type Any, because only the JSON Schema of the file defines the types of the values.
 class YamlMapping(dict[str, Any]):
-    """A YAML mapping with its own position `mark` and the positions of its keys and values."""
+    """A YAML mapping as a dict. `mark` is the line and column where the mapping starts.
+
+    `marks` contains the positions of the keys and values.
+    """
 
     __slots__ = ("_positions", "mark")
 
@@ -143,13 +147,19 @@ class YamlMapping(dict[str, Any]):
         return ValuePositions(self)
 
     def marks_within(self, name: str) -> Iterable[Mark]:
-        """Return the positions of the items in the list `name`, or no positions if `name` is not a list."""
+        """Return the line and column of each item in the list under the key `name`.
+
+        If the value is not a list, return an empty tuple.
+        """
         items = self.get(name)
         return items.item_marks if isinstance(items, YamlList) else ()
 
 
 class YamlList(list[Any]):
-    """A YAML sequence with its own position `mark` and the positions of its items."""
+    """A YAML sequence as a list. `mark` is the line and column where the sequence starts.
+
+    `item_marks` contains the positions of the items.
+    """
 
     __slots__ = ("_positions", "mark")
 
@@ -187,8 +197,8 @@ class Document:
 def mark_of(data: object, path: Sequence[str | int], *, key: bool = False) -> Mark:
     """Return the position of the value at `path` in the file.
 
-    `path` consists of mapping keys and list indexes. With `key`, return the position of the key instead of the value.
-    If a part of the path does not exist, return the position of the last existing value on the path.
+    `path` consists of mapping keys and list indexes. If `key` is true, return the position of the key instead of the
+    value. If a part of the path does not exist, return the position of the last part that exists.
     """
     mark = data.mark if isinstance(data, YamlMapping | YamlList) else START
     for step in path:

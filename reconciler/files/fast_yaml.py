@@ -1,8 +1,8 @@
 """Pure: a fast reader for grant files with a simple layout, for example the files that `import` writes.
 
 The fast reader supports a subset of YAML in which each line can be parsed on its own. Parsed lines are cached. The YAML
-parser reads the files that the fast reader does not support, and all files with errors. For a supported file, the fast
-reader and the YAML parser return the same data and positions.
+parser reads all other files: files with unsupported YAML, and files with errors. For a supported file, the fast reader
+and the YAML parser return the same data and positions.
 """
 
 import re
@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from reconciler.files.document import FIRST_CHARACTERS, PositionIndex, Scalar, YamlList, YamlMapping, resolve
 
-WORD = r"[\w./$@()+;=&-]+(?::[\w./$@()+;=&-]+)*"  # a colon at the end would make the word a key
+WORD = r"[\w./$@()+;=&-]+(?::[\w./$@()+;=&-]+)*"  # a word must not end with a colon, or YAML reads a key
 WORD_IN_BLOCK = WORD.replace("@", "@{},")
 PLAIN = rf"(?![-@&]){WORD}(?: {WORD})*"
 PLAIN_IN_BLOCK = rf"(?![-@{{}},&]){WORD_IN_BLOCK}(?: {WORD_IN_BLOCK})*"
@@ -31,7 +31,10 @@ BLANK_LINE = re.compile(rf"(?: *{COMMENT})?")
 ITEMS_OF_LIST = re.compile(ITEM_OF_LIST)
 
 GRANT, FIELD, ITEM = 3, 5, 7
-"""The columns (from 1) of the first field of a grant, of the other fields, and of the items in a list."""
+"""The columns of three parts of a grant file: the hyphen of a grant, a field, and the hyphen of a list item.
+
+The first column of a line is 1.
+"""
 CACHED_LINES = 4096
 """The maximum number of parsed lines in the cache."""
 MAX_LINE_CHARACTERS = 1024
@@ -42,7 +45,7 @@ The YAML parser reads files with longer lines, so that the cache of the fast rea
 
 
 class FastLine(NamedTuple):
-    """A parsed line of a YAML file: a key, a value, or both. A key without a value starts a list."""
+    """A parsed line of a YAML file, with a key, a value, or both. A line with only a key starts a list."""
 
     column: int
     key: str = ""
@@ -54,20 +57,20 @@ GRANTS_LINE = FastLine(0, "grants")
 
 
 class _NotInSubsetError(ValueError):
-    """The fast reader does not support a line of the file, so the YAML parser must read the file."""
+    """A line of the file contains YAML that the fast reader does not support, so the YAML parser must read the file."""
 
 
 def read_fast(text: str, positions: PositionIndex) -> YamlMapping | None:
     """Return the data of a grant file, or None if the YAML parser must read the file.
 
-    `positions` is the position index of the file.
+    `positions` computes the line and column of each value in the file.
     """
     *texts, last = text.split("\n")
     lines = enumerate(map(_line, texts), 1)
     try:
         number, first = next((each for each in lines if each[1] is not IGNORED_LINE), (1, IGNORED_LINE))
         grants = _grants(lines, positions) if first is GRANTS_LINE and not last else None
-    except ValueError:  # a line is not supported, or a number has too many digits
+    except ValueError:  # a line contains unsupported YAML, or a number has too many digits
         return None
     if not grants:
         return None
@@ -78,7 +81,7 @@ def read_fast(text: str, positions: PositionIndex) -> YamlMapping | None:
 
 
 def _grants(lines: Iterable[tuple[int, FastLine]], positions: PositionIndex) -> YamlList | None:
-    """Return the list of grants in the numbered lines, or None if a list in a grant is empty."""
+    """Return the grants that the numbered lines of a grant file declare. Return None if a list in a grant is empty."""
     grants, grant = YamlList(positions=positions), YamlMapping()
     lists, items = list[YamlList](), None
     for number, (column, key, value) in lines:

@@ -1,6 +1,6 @@
-"""Pure: sort a grant file. Sorting changes only the order and keeps every comment.
+"""Pure: sort a grant file. The sort changes only the order of grants, fields and list items, and keeps every comment.
 
-A comment on the line of a value moves with that value. A comment on a separate line moves with the value below the
+A comment on the line of a value moves with the value. A comment on a separate line moves with the value below the
 comment. A comment that is indented deeper than the next line moves with the value above the comment. Blank lines
 between sorted items stay in place. A comment at the top of a list stays at the top if a blank line separates the
 comment from the first item.
@@ -25,7 +25,10 @@ BLOCK_HEADER = re.compile(r"(?P<style>[|>])[+-]?(?P<indent>\d?)[+-]?")
 
 
 class NodeKind(Enum):
-    """The kind of a node in a grant file. The kind determines how the parts of the node are sorted."""
+    """The kind of a YAML value in a grant file, for example a grant.
+
+    The kind determines the order of the parts of the value.
+    """
 
     FILE = auto()
     GRANTS = auto()
@@ -37,7 +40,7 @@ class NodeKind(Enum):
 def sort_file(text: str, file: str) -> str | Problem:
     """Return the text of a valid grant file in canonical order. `file` is the name of the file.
 
-    If the sorted text would declare other grants or lose a comment, return a problem instead.
+    If the sorted text would declare different grants or lose a comment, return a problem instead of the text.
     """
     if parse(text.encode(), file).data is None:
         return text  # only comments
@@ -71,13 +74,13 @@ def _add_last_line_end(text: str, root: Node) -> str:
 
 
 def _in_order(node: Node, kind: NodeKind) -> bool:
-    """Return whether a node and all nested nodes are in canonical order."""
+    """Return whether a YAML value and all nested values are in canonical order."""
     order = _order(kind, node.parts)
     return order == sorted(order) and all(_in_order(part.node, _kind(kind, part)) for part in node.parts)
 
 
 def _kind(outer: NodeKind, part: LayoutPart) -> NodeKind:
-    """Return the kind of the node in `part`. `outer` is the kind of the node that contains `part`."""
+    """Return the kind of the YAML value in `part`. `outer` is the kind of the mapping or list that contains `part`."""
     match outer:
         case NodeKind.FILE if part.name == "grants":
             return NodeKind.GRANTS
@@ -90,7 +93,7 @@ def _kind(outer: NodeKind, part: LayoutPart) -> NodeKind:
 
 
 def _order(kind: NodeKind, parts: Sequence[LayoutPart]) -> list[int]:
-    """Return the indexes of `parts` in canonical order. The sort is stable."""
+    """Return the indexes of `parts` in canonical order. Equal parts keep their order."""
     match kind:
         case NodeKind.GRANTS:
             sort_keys = [grant_order({each.name: _text(each.node) for each in part.node.parts}) for part in parts]
@@ -104,14 +107,14 @@ def _order(kind: NodeKind, parts: Sequence[LayoutPart]) -> list[int]:
 
 
 def _text(node: Node) -> str:
-    """Return the text of a scalar, or the text of the first item of a list."""
+    """Return the text of a YAML value. For a list, return the text of the first item."""
     return node.text or (node.parts[0].node.text if node.parts else "")
 
 
 def _sort_flow(text: str, node: Node, kind: NodeKind, start: int, end: int) -> str:
-    """Return `text` from `start` to `end` with the flow collections in `node` sorted.
+    """Return `text` from `start` to `end`, and sort the YAML collections in brackets (flow style) that `node` contains.
 
-    Separators between items stay in place. A flow collection with a comment is not sorted.
+    The commas between items stay in place. A collection in brackets that contains a comment is not sorted.
     """
     if not node.parts:
         return text[start:end]
@@ -125,7 +128,7 @@ def _sort_flow(text: str, node: Node, kind: NodeKind, start: int, end: int) -> s
 
 
 class _Lines:
-    """Sorts the block collections of a YAML text line by line."""
+    """Sorts the YAML collections that have a line for each item (block style)."""
 
     def __init__(self, text: str) -> None:
         self._lines = split_lines(text)
@@ -133,13 +136,13 @@ class _Lines:
         self._root = read_layout(text).root
 
     def ordered(self) -> list[str]:
-        """Return the lines of the text with all block collections sorted."""
+        """Return the lines of the text after the sort of all block-style collections."""
         return self._value(self._root, NodeKind.FILE, 0, len(self._lines))
 
     def _value(self, node: Node, kind: NodeKind, begin: int, end: int) -> list[str]:
-        """Return the sorted lines of `node`.
+        """Return the sorted lines of the YAML value `node`.
 
-        The lines of `node` begin at the index `begin` and end before the index `end`.
+        The value consists of the lines from index `begin` to before index `end`.
         """
         if not node.is_block:
             return self._lines[begin:end]
@@ -153,7 +156,7 @@ class _Lines:
         return [*opening[:top], *ordered, *closing]
 
     def _slots(self, node: Node, kind: NodeKind, column: int, end: int) -> tuple[list["_Slot"], list[str]]:
-        """Return the parts of a block collection with their comments, and the lines after the last part."""
+        """Return the items of a block-style collection with their comments, and the lines after the last item."""
         begins = [self._line(part.start) for part in node.parts]
         slots: list[_Slot] = []
         blank_lines: list[str] = []
@@ -178,7 +181,7 @@ class _Lines:
 
 @dataclass(frozen=True, slots=True)
 class _Slot:
-    """A part of a block collection: the blank lines before the part, the comments, and the lines of the part."""
+    """An item of a block-style YAML collection, with the blank lines and comments above the item."""
 
     blank_lines: list[str]
     comments: list[str]
@@ -186,9 +189,11 @@ class _Slot:
 
 
 def _split(between: list[str], column: int) -> tuple[int, int]:
-    """Split the lines between two parts into comments of the first part, blank lines, and comments of the second part.
+    """Divide the lines between two items into three groups.
 
-    Return the index after the comments of the first part and the index after the blank lines.
+    The groups are the comments of the first item, blank lines, and the comments of the second item.
+
+    Return two indexes: the end of the first group, and the end of the second group.
     """
     indented = ((index, len(each) - len(each.lstrip(" \t"))) for index, each in enumerate(between) if each.strip())
     blank = next((index for index, indent in indented if indent <= column), len(between))
@@ -199,9 +204,10 @@ def _split(between: list[str], column: int) -> tuple[int, int]:
 
 
 def _arrange(slots: list[_Slot], ordered: list[_Slot], column: int) -> list[str]:
-    """Return the lines of the parts in `ordered`.
+    """Return the lines of the items in `ordered`.
 
-    Blank lines and the text before the first part keep the positions that they have in `slots`.
+    Only the items and their comments move. Blank lines, and the text before the first item, keep their positions from
+    `slots`.
     """
     before = slots[0].lines[0][:column]
     outer = before[: len(before) - len(before.lstrip())]
@@ -223,7 +229,10 @@ def _is_equivalent(before: str, after: str) -> bool:
 
 
 def _declared_content(data: Any) -> tuple[object, ...]:  # noqa: ANN401 - parsed YAML data can have any type
-    """Return the content of a grant file in a form that does not depend on the order of grants, fields and items."""
+    """Return the content of a grant file in a form for comparisons.
+
+    The form ignores the order of grants, fields and list items.
+    """
     grants = sorted(
         json.dumps({name: _without_order(name, value) for name, value in item.items()}, sort_keys=True)
         for item in data["grants"]

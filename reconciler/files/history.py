@@ -28,10 +28,10 @@ class GrantHistory:
     declared: DeclaredHistory = field(default_factory=DeclaredHistory)
     """The grants that each commit declares, the oldest commit first.
 
-    The first step contains the files as they were before the first commit.
+    The first element describes the grant files before the first commit.
     """
     unread: tuple[str, ...] = ()
-    """The versions that reconciler could not read, in the form `file in commit (reason)`."""
+    """The file versions that reconciler could not read, in the form `FILE in COMMIT (REASON)`."""
 
 
 def read_history(repository: Repository, path: Path, since: str | None = None) -> GrantHistory:
@@ -58,9 +58,9 @@ def read_history(repository: Repository, path: Path, since: str | None = None) -
 
 
 def _unchanged_files(head: Revision, folder: str, commits: Sequence[HistoryCommit]) -> Iterator[FileChange]:
-    """Yield the files of HEAD that no commit of the history changed.
+    """Yield the files of the commit HEAD that none of `commits` changed.
 
-    Unchanged files exist only if the history starts at a revision.
+    If `commits` contains the whole history, the function yields nothing.
     """
     changed = {change.path for commit in commits for change in commit.changes}
     found = head.find(folder)
@@ -75,7 +75,7 @@ def _unchanged_files(head: Revision, folder: str, commits: Sequence[HistoryCommi
 def _first_step(
     commits: Sequence[HistoryCommit], unchanged: Sequence[FileChange], reader: "_VersionReader"
 ) -> HistoryStep:
-    """Return the files before the first commit: the unchanged files, and the first version of each changed file."""
+    """Return the grant files as they were before the first commit in `commits`."""
     before: dict[str, FileChange] = {change.path: change for change in unchanged}
     for commit in commits:
         for change in commit.changes:
@@ -103,7 +103,7 @@ def _steps(commits: Sequence[HistoryCommit], reader: "_VersionReader") -> Iterat
 def _day(time: int) -> str:
     """Return the UTC date of a Unix time, or "date unknown".
 
-    The author of a commit can set the commit time to any value.
+    Every time is possible, because the author of a commit can set the commit time to any value.
     """
     try:
         return (EPOCH + timedelta(seconds=time)).strftime("%Y-%m-%d")
@@ -122,7 +122,7 @@ class _VersionReader:
         self.unread: dict[str, None] = {}
 
     def load(self, changes: Sequence[FileChange]) -> None:
-        """Read and parse the file versions before and after `changes`. Raises GitError."""
+        """Read and parse the versions of the files before and after each change in `changes`. Raises GitError."""
         wanted: dict[str, str] = {}
         for change in changes:
             for mode, identity in (
@@ -144,9 +144,9 @@ class _VersionReader:
             self._versions[entry.object] = self._parse(content, wanted[entry.object])
 
     def version(self, path: str, mode: str, identity: str, commit: str) -> FileVersion:
-        """Return the grants that a version of a file declares.
+        """Return the grants that a file declares in the version `identity` (the hash of a git blob).
 
-        `commit` names the commit in the report about unreadable versions.
+        If the version is unreadable, the report mentions the text `commit`.
         """
         if mode == NO_FILE:
             return FileVersion(path, {})

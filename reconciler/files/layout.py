@@ -15,19 +15,20 @@ from reconciler.files.yaml_messages import PARSER
 
 COMMENT = re.compile("#[^\n\r]*")
 BLOCK_HEADER = re.compile(r"[|>](?P<indicators>[-+0-9]*)[ \t]*(?P<comment>#[^\n\r]*)?")
-"""The first line of a block scalar. It may contain a comment."""
+"""Matches the first line of a block scalar (`|` or `>`). The line may contain a comment."""
 PROSE_KEYS = frozenset({"description", "reason"})
-"""The keys with values that are free text for people."""
+"""The keys of grant files that contain free text for people."""
 VARIABLES_KEY = "variables"
-"""The key of the variables. A variable can have the same name as a key in PROSE_KEYS."""
+"""The key in reconciler.yaml that contains the variables. A variable can be named `description` or `reason`."""
 
 
 @dataclass(frozen=True, slots=True)
 class Node:
-    """A YAML value with its span in the text, from `start` to before `end`.
+    """A YAML value and its location: the text from index `start` to before index `end`.
 
-    `text` is the value of a scalar. `parts` are the items or key-value pairs of a collection. If `is_block` is true,
-    each part has its own lines (block style). If `is_block` is false, the parts are between brackets (flow style).
+    `text` is the value of a scalar. `parts` are the items of a list or the key-value pairs of a mapping. If `is_block`
+    is true, each item or pair starts on a new line (block style). If `is_block` is false, the items or pairs are
+    between brackets (flow style).
     """
 
     start: int
@@ -41,7 +42,7 @@ class Node:
 class LayoutPart:
     """An item of a list, or a key-value pair with the key `name`.
 
-    `start` is the position of the hyphen or of the key.
+    `start` is the index of the hyphen or of the key in the text.
     """
 
     start: int
@@ -74,10 +75,10 @@ def split_lines(text: str) -> list[str]:
 
 @dataclass(slots=True)
 class _Collection:
-    """A YAML collection whose end has not been read yet.
+    """A YAML mapping or list that the parser has not read to its end yet.
 
-    `name` is the key of the collection itself. `key` is the last key in the collection, until the value of the key is
-    read.
+    `name` is the key of the mapping or list in the outer mapping. `key` is the last key that the parser read in the
+    mapping. `key` is None if the parser has already read the value of the last key.
     """
 
     name: str
@@ -86,9 +87,9 @@ class _Collection:
 
 
 def find_name_spans(text: str) -> list[tuple[int, int]]:
-    """Return the spans of all keys and values except the values of `description` and `reason`.
+    """Return the start and end of each key and value in `text`, except the values of `description` and `reason`.
 
-    If the text is not valid YAML, return the spans before the first error.
+    If the text is not valid YAML, return only the keys and values before the first error.
     """
     spans: list[tuple[int, int]] = []
     open_collections = [_Collection("", is_mapping=False)]
@@ -99,9 +100,9 @@ def find_name_spans(text: str) -> list[tuple[int, int]]:
 
 
 def _add_span(event: Event, open_collections: list[_Collection], spans: list[tuple[int, int]], text: str) -> None:
-    """Add the span of a scalar to `spans`, unless the scalar is the value of a key in PROSE_KEYS.
+    """Add the start and end of a scalar to `spans`, unless the scalar is the value of `description` or `reason`.
 
-    `open_collections` is the stack of the collections that enclose the scalar.
+    `open_collections` contains the mappings and lists around the scalar, the innermost at the end.
     """
     if isinstance(event, CollectionEndEvent):
         open_collections.pop()
@@ -121,13 +122,16 @@ def _add_span(event: Event, open_collections: list[_Collection], spans: list[tup
 
 
 class _LayoutReader:
-    """Builds nodes from YAML events. Recursion is safe because the loader limits the depth of nesting."""
+    """Builds the tree of YAML values from the events of the YAML parser.
+
+    Recursion is safe, because the loader limits the depth of nesting.
+    """
 
     def __init__(self, text: str) -> None:
         self._text = text
         self._next = yaml.parse(text, Loader=PARSER).__next__
         self._scalar_bounds = [0]
-        """The start position of the text, followed by the start and end positions of each scalar."""
+        """The index 0, followed by the start and end index of each scalar in the text."""
 
     def document(self) -> Node:
         """Return the root node of the YAML document."""
@@ -154,7 +158,7 @@ class _LayoutReader:
         header = BLOCK_HEADER.match(source)
         if not header or "+" in header.group("indicators"):
             return node
-        return Node(start, start + len(source.rstrip()), node.text)  # without the blank lines after the scalar
+        return Node(start, start + len(source.rstrip()), node.text)  # the end excludes blank lines after the scalar
 
     def _collection(self, event: CollectionStartEvent, *, is_mapping: bool) -> Node:
         parts: list[LayoutPart] = []
@@ -170,9 +174,9 @@ class _LayoutReader:
         return Node(_span(event)[0], end, "", is_block, tuple(parts))
 
     def _hyphen(self, start: int) -> int:
-        """Return the position of the hyphen before the item at `start`.
+        """Return the index of the hyphen before the list item at the index `start`.
 
-        The hyphen is usually on the same line as the item.
+        The hyphen is usually on the line of the list item.
         """
         position = start - 1
         while self._text[position] == " ":

@@ -7,11 +7,11 @@ on deep nesting.
 The loader refuses characters that mislead a reviewer of a file:
 
 - Editors, Git and GitHub end a line at LF and CRLF only. YAML also ends a line at a lone CR, U+0085, U+2028 and U+2029.
-  Therefore, text that looks like a comment could declare a grant.
+  Therefore, text that looks like a comment in an editor could declare a grant.
 - Invisible characters make different names look the same.
-- Some characters change the direction of text, so that the characters of a line are shown in another order.
+- Some characters change the direction of text, so that editors show the characters of a line in a different order.
 
-A file can still contain these characters as escape sequences in double quotes.
+Authors of files can write these characters as escape sequences in double quotes.
 """
 
 import re
@@ -81,17 +81,17 @@ from reconciler.files.yaml_messages import (
 
 LINE_ENDS = frozenset("\r\x85\u2028\u2029")
 MISREAD_CLASS = r"\x85\u2028\u2029\0-\x08\x0b\x0c\x0e-\x1f\x7f-\x84\x86-\x9f\ufffe\uffff"
-"""Line ends that editors do not recognize, and characters that YAML does not allow (YAML 1.2, chapter 5.1)."""
+"""Line ends that editors do not recognize, and characters that YAML forbids (YAML 1.2, chapter 5.1)."""
 MISREAD = re.compile(rf"[{MISREAD_CLASS}]|\r(?!\n)")
 SUSPECT = re.compile(rf"[\r{MISREAD_CLASS}{character_class(INVISIBLE)}]")
-"""One character class for all suspect characters, because `re` searches a single class quickly.
+"""Matches every suspect character with a single character class, because `re` searches a single class quickly.
 
 The character class also matches the CR of a CRLF, although a CRLF is valid.
 """
 
 
 def is_misread(text: str) -> bool:
-    """Return whether the YAML parser would refuse the text, or would find other line ends than an editor."""
+    """Return whether the text contains a character that YAML forbids or a line end that editors do not recognize."""
     return bool(MISREAD.search(text))
 
 
@@ -149,11 +149,11 @@ CORE_TAGS = "tag:yaml.org,2002:"  # the namespace of the tags that a file writes
 
 
 class _StopError(Exception):
-    """Stops the reading of a document. The last reported problem is the reason."""
+    """Stops the reading of a document. The last problem in `problems` is the reason."""
 
 
 def parse(data: bytes, file: str) -> Document:
-    """Return the YAML document in `data`. Problems contain `file` as the file name.
+    """Return the YAML document in `data`. The problems of the document contain the file name `file`.
 
     The data of an empty file is None. An empty file is not a problem for the loader, because the schema decides whether
     the file may be empty.
@@ -181,7 +181,7 @@ def _parse_fast(text: str, file: str) -> Document | None:
 
 
 def _parse_with_problems(raw_problems: tuple[Problem, ...], text: str, file: str) -> Document:
-    """Return the document with the problems of its raw characters, followed by the problems that the parser finds."""
+    """Return the document with the problems in `raw_problems`, followed by the problems that the parser finds."""
     if is_misread(text):
         return Document(file, None, text, raw_problems, is_complete=False)
     parsed = parse_by_events(text, file)
@@ -207,7 +207,7 @@ def parse_by_events(text: str, file: str) -> Document:
 def _read_positions(text: str, file: str) -> CollectionPositions:
     """Read a valid file a second time and return the positions of keys, values and list items.
 
-    Recording the positions at the first reading would take 20 % longer.
+    The first reading does not record the positions, because recording makes a reading 20 % slower.
     """
     recorded = CollectionPositions()
     _DocumentReader(text, file, NO_POSITIONS, recorded).document()
@@ -301,9 +301,10 @@ class _DocumentReader:
     def _key(self, event: Event, mapping: YamlMapping, events: list[Event]) -> str | None:
         """Return the key, or None if the key is not allowed.
 
-        The caller always reads the value of the key to find problems.
+        The caller reads the value even if the key is not allowed, to find problems in the value.
 
-        `events` contains an event for each previous key of the mapping, followed by the event of the value of that key.
+        `events` contains two events for each previous key of the mapping: the event of the key, and the event of the
+        value.
         """
         if not isinstance(event, ScalarEvent):
             if isinstance(event, AliasEvent):

@@ -33,9 +33,11 @@ PAIR = 2
 
 @dataclass(frozen=True, slots=True)
 class SchemaViolation:
-    """A violation of a JSON Schema: the value `found` at `path` violates the keyword `keyword` of `schema`.
+    """A violation of a JSON Schema.
 
-    `expected` is the value of the keyword in the schema.
+    The value `found` at `path` violates the JSON Schema keyword `keyword` of `schema`, for example `maxLength`.
+
+    `expected` is the value of the keyword in the schema, for example 64 for `maxLength: 64`.
     """
 
     keyword: str
@@ -46,7 +48,7 @@ class SchemaViolation:
 
     @property
     def sentence(self) -> str:
-        """The error message in the schema, or an empty string. The message has the form `PROBLEM; FIX`."""
+        """The error message that the schema defines in the form `PROBLEM; FIX`, or an empty string."""
         return str(self.schema.get("errorMessage", ""))
 
     @property
@@ -71,7 +73,7 @@ class Explanation:
 
 
 def explain(violation: SchemaViolation) -> Iterator[Explanation]:
-    """Yield the explanations of a schema violation. Two violations may have the same explanation."""
+    """Yield the explanations of a schema violation. Two different violations may have equal explanations."""
     special = SPECIAL.get(violation.keyword)
     if special:
         yield from special(violation)
@@ -84,7 +86,7 @@ def explain(violation: SchemaViolation) -> Iterator[Explanation]:
 
 
 def _alternatives(violation: SchemaViolation) -> Iterator[Explanation]:
-    """Explain a violation of `oneOf`. The keyword `oneOf` usually requires exactly one of several keys."""
+    """Explain a violation of the JSON Schema keyword `oneOf`, which usually requires exactly one of several keys."""
     if not all(branch.keys() == {"required"} for branch in violation.expected):
         what, fix = _generic(violation)
         yield Explanation(what, fix, violation.path)
@@ -130,7 +132,8 @@ def _unknown_keys(violation: SchemaViolation) -> Iterator[Explanation]:
 def _other_key(name: str, known: Collection[str]) -> str:
     """Return the fix for an unknown key, or an empty string.
 
-    The fix contains the right key for a key of another tool, or the right place for credentials.
+    For a key of another tool, the fix contains the key of reconciler. For a key with credentials, the fix names the
+    environment variables.
     """
     if name.lower() in SECRET_KEYS:
         return "remove the key: credentials come from environment variables such as AUTH0_CLIENT_SECRET"
@@ -139,9 +142,9 @@ def _other_key(name: str, known: Collection[str]) -> str:
 
 
 def _is_under_other_name(name: str, found: Iterable[str]) -> bool:
-    """Return whether a missing key is present under the name of another tool.
+    """Return whether the author wrote the missing key under the name that another tool uses.
 
-    The key of the other tool is reported as a separate problem.
+    reconciler reports the key of the other tool as a separate problem.
     """
     return any(OTHER_KEYS.get(each.lower()) == name for each in found)
 
@@ -202,7 +205,10 @@ def _describe(found: object) -> str:
 
 
 def _how_to_start(violation: SchemaViolation) -> str:
-    """Return how to start the file if the root of the data is invalid, otherwise return an empty string."""
+    """If the whole file has the wrong type, return the advice how to start the file.
+
+    Otherwise, return an empty string.
+    """
     required = violation.schema.get("required", [])
     return f'start it with "{required[0]}:"' if required and not violation.path else ""
 
@@ -253,7 +259,7 @@ def _too_large(violation: SchemaViolation) -> tuple[str, str]:
 
 
 def _generic(violation: SchemaViolation) -> tuple[str, str]:
-    """Explain a violation of a keyword that has no message in PLAIN."""
+    """Explain a violation of a JSON Schema keyword that has no special message."""
     return (
         f'{violation.name} violates the rule "{violation.keyword}" of its schema',
         "compare the value with the schema",
@@ -266,7 +272,10 @@ SPECIAL: dict[str, Callable[[SchemaViolation], Iterator[Explanation]]] = {
     "required": _missing_keys,
     "uniqueItems": _repeated_items,
 }
-"""The functions for keywords with a special report position, for example the position of an unknown key."""
+"""Maps a JSON Schema keyword to the function that explains violations of the keyword.
+
+The function chooses the position of the problem, for example an unknown key.
+"""
 
 PLAIN: dict[str, Callable[[SchemaViolation], tuple[str, str]]] = {
     "enum": _not_a_choice,
@@ -312,7 +321,7 @@ def _violation(error: ValidationError) -> SchemaViolation:
 
 
 def _unique_texts(_: Validator, unique: bool, items: object, __: object) -> Iterator[ValidationError]:  # noqa: FBT001 - jsonschema's protocol
-    """Implement the keyword `uniqueItems` for strings.
+    """Implement the JSON Schema keyword `uniqueItems` for strings.
 
     The implementation in jsonschema takes quadratic time for lists of mixed types.
     """
@@ -323,7 +332,10 @@ def _unique_texts(_: Validator, unique: bool, items: object, __: object) -> Iter
 
 
 def _items(checker: Any, items: Any, found: object, schema: Mapping[str, Any]) -> Iterator[ValidationError]:  # noqa: ANN401 - jsonschema's protocol
-    """Implement the keyword `items` with a fast check per item, so that jsonschema visits only invalid items."""
+    """Implement the JSON Schema keyword `items`.
+
+    A fast check of each item comes first, so that jsonschema visits only invalid items.
+    """
     if not isinstance(items, dict) or "prefixItems" in schema:
         yield from Draft202012Validator.VALIDATORS["items"](checker, items, found, schema)
     elif isinstance(found, list):

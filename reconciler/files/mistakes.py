@@ -14,31 +14,31 @@ from reconciler.core.problems import Problem, Severity, Source, errors
 from reconciler.files.layout import read_layout
 
 KEYWORD = re.compile(r"(?P<quote>##|@@)(?P<name>[A-Za-z0-9_]+)(?P=quote)")
-"""Matches a keyword of auth0-deploy-cli, for example `##ENV##` or `@@SCOPES@@`."""
+"""Matches a placeholder of auth0-deploy-cli, for example `##ENV##` or `@@SCOPES@@`."""
 CONFLICT = re.compile(r"^(?:<{7}|\|{7}|={7}|>{7})(?: .*)?\r?$", re.MULTILINE)
 CONFLICT_START = re.compile(r"^<{7}(?: (?P<name>.*))?\r?$", re.MULTILINE)
 MAX_CHARACTERS = 50_000
-"""The maximum length of a file that is searched for missing spaces.
+"""The maximum length of a file in which reconciler searches for missing spaces, in characters.
 
-Larger files are not searched for missing spaces, because each attempt parses the file again.
+In larger files, reconciler does not search for missing spaces, because the search parses the file several times.
 """
 MAX_ATTEMPTS = 8
 TEXT_NOT_MAPPING = "is text, not a mapping"
-"""The end of the message that the schema check reports for the list item `- client:Billing`."""
+"""The end of the message about a list item such as `- client:Billing`, which has no space after the colon."""
 
 
 @dataclass(frozen=True, slots=True)
 class CheckResult:
-    """The problems of a file, and whether the parser reached the end of the file."""
+    """The problems of a file. `is_complete` is true if the parser reached the end of the file."""
 
     is_complete: bool
     problems: tuple[Problem, ...]
 
     @property
     def quality(self) -> tuple[int, int, int]:
-        """The sort key for comparing check results.
+        """A tuple for the comparison of two check results. The better result has the greater tuple.
 
-        A later syntax error, or a smaller number of problems, means a better result.
+        A result is better if the syntax error comes later in the file, or if the file has fewer problems.
         """
         if self.is_complete:
             return (1, 0, -len(errors(self.problems)))
@@ -47,10 +47,12 @@ class CheckResult:
 
 @dataclass(frozen=True, slots=True)
 class ForeignSyntax:
-    """The syntax of another tool. `is_whole_file` means that the whole file belongs to the other tool.
+    """Text that another tool uses and reconciler does not.
 
-    In the messages, `{found}` is replaced by the matched text, and `{name}` is replaced by the group `name` of the
-    pattern.
+    If `is_whole_file` is true, the text shows that the whole file is a file of the other tool.
+
+    `what` and `fix` are message templates. The text that the regular expression `pattern` matched replaces `{found}`.
+    The group `name` of the match replaces `{name}`.
     """
 
     pattern: re.Pattern[str]
@@ -109,14 +111,16 @@ FOREIGN: tuple[ForeignSyntax, ...] = (
 def explain_mistakes(
     text: str, file: str, found: CheckResult, schema: Mapping[str, Any], check: Callable[[str], CheckResult]
 ) -> tuple[Problem, ...]:
-    """Return the problems of a file. Each common mistake is explained at the line of the mistake.
+    """Return the problems of a file.
+
+    An explanation at the line of a common mistake replaces the problems that the mistake causes.
 
     Args:
         text: The text of the file.
         file: The name of the file.
         found: The problems that the parser and the schema found.
         schema: The schema of the file.
-        check: Parses and validates a changed version of the text.
+        check: A function that parses and validates a changed version of the text.
     """
     if conflicts := tuple(_conflicts(text, file)):
         return conflicts
@@ -136,7 +140,7 @@ def explain_mistakes(
 
 
 def keyword_comments(text: str, file: str) -> Iterator[Problem]:
-    """Yield a warning for each keyword of auth0-deploy-cli that YAML reads as a comment after a value.
+    """Yield a warning for each placeholder of auth0-deploy-cli (such as `##ENV##`) that YAML reads as a comment.
 
     `text` is the text of a valid file. In `client: Portal ##ENV##`, for example, YAML reads `##ENV##` as a comment. The
     name of the application would then be `Portal`.
@@ -164,7 +168,10 @@ ATTACHED_COMMENT = re.compile(
 
 
 def attached_comments(text: str, file: str) -> Iterator[Problem]:
-    """Yield a warning for each comment that looks like the end of a name. `text` is the text of a valid file."""
+    """Yield a warning for each YAML comment that was probably meant as a part of a name, such as `#1` in `Team #1`.
+
+    `text` is the text of a valid file.
+    """
     for found in ATTACHED_COMMENT.finditer(text):
         line = _line_of(text, found.start("comment"))
         column = found.start("comment") - text.rfind("\n", 0, found.start("comment"))
@@ -194,9 +201,11 @@ def _foreign(text: str, file: str, syntax: ForeignSyntax) -> Iterator[Problem]:
 def _missing_spaces(
     text: str, file: str, found: CheckResult, schema: Mapping[str, Any], check: Callable[[str], CheckResult]
 ) -> tuple[list[Problem], CheckResult]:
-    """Return a problem for each key without a space after the colon, and the check result of the corrected text.
+    """Return a problem for each key that lacks a space after the colon.
 
-    A missing space is reported only if adding the space solves a problem.
+    Also return the check result of the corrected text.
+
+    The function reports a missing space only if the added space solves a problem.
     """
     if len(text) > MAX_CHARACTERS:
         return [], found

@@ -31,10 +31,10 @@ from reconciler.git.revision import SUBMODULE, Revision, tracked_entries
 
 
 def checkout_problems(paths: Iterable[Path], *, must_be_complete: bool) -> Iterator[Problem]:
-    """Yield a problem for each of `paths` where the checkout lacks grant files that git tracks.
+    """Yield a problem for each path in `paths` where grant files are missing that git tracks.
 
-    With `must_be_complete`, the problem is an error, otherwise a warning. Also yield a warning for file names that some
-    file systems treat as equal.
+    If `must_be_complete` is true, the problem is an error, otherwise the problem is a warning. Also yield a warning for
+    two file names if some file systems treat the names as equal.
     """
     for path in paths:
         real = Path(os.path.realpath(path))
@@ -51,7 +51,7 @@ def checkout_problems(paths: Iterable[Path], *, must_be_complete: bool) -> Itera
 
 
 def _grant_files(root: Path, real: Path) -> list[str]:
-    """Return the grant files that git tracks at or below the path `real`, relative to `root`. Raises GitError."""
+    """Return the paths, relative to `root`, of the grant files that git tracks at or below `real`. Raises GitError."""
     repository = open_repository(root)
     inside = real.relative_to(root).as_posix()
     below = "" if inside == "." else inside
@@ -60,7 +60,7 @@ def _grant_files(root: Path, real: Path) -> list[str]:
 
 
 def is_grant_file(path: PurePosixPath) -> bool:
-    """Return whether `path`, relative to the grant folder, is a grant file."""
+    """Return whether `path` is the path of a grant file. `path` is relative to the grant folder."""
     return path.name.lower().endswith(SUFFIXES) and not any(part.startswith(".") for part in path.parts)
 
 
@@ -85,7 +85,7 @@ def _similar_names(path: Path, names: Iterable[str]) -> Iterator[Problem]:
 
 
 def _unchecked_checkout(path: Path, root: Path, error: GitError, *, must_be_complete: bool) -> Iterator[Problem]:
-    """Yield a problem because git could not list the tracked files.
+    """Yield a problem with the reason why git could not list the tracked files.
 
     The problem is an error only in a sparse checkout, because files may be missing in a sparse checkout.
     """
@@ -104,7 +104,7 @@ MAX_CHARACTERS = 64_000_000
 MAX_VALUES = 1_000_000
 """The maximum total number of values in all grant files.
 
-The values of files read by the fast reader are not counted.
+The fast reader does not count values, so only the files that the YAML parser reads count.
 """
 
 
@@ -128,20 +128,20 @@ class LoadedGrants:
     """The content of all grant files."""
 
     specs: tuple[GrantSpec, ...]
-    """The specs of the grants without errors, in the order of the files."""
+    """The valid grant declarations, in the order of the files."""
     problems: tuple[Problem, ...]
     """All problems of the files, sorted by position."""
     texts: Mapping[str, str] = field(repr=False)
-    """The text of each file by file name, used to show the line of a problem."""
+    """Maps the name of each file to its text, from which reconciler shows the line of a problem."""
     commit: str = ""
     """The id of the commit that contains the files, or an empty string for files of the checkout."""
     of_all_tenants: tuple[GrantSpec, ...] = ()
-    """The grants of all tenants, if `specs` has those of one tenant."""
+    """The declarations for all tenants, if `specs` contains only the declarations for a single tenant."""
 
     def at(self, target: TargetTenant) -> "LoadedGrants":
-        """Return a copy of the loaded grants with only the specs for the tenant `target`.
+        """Return a copy with only the grant declarations for the tenant `target`.
 
-        Variables are replaced by the values of the tenant.
+        In the copy, the values of the tenant replace the variables.
         """
         return replace(self, specs=select_for_tenant(self.specs, target), of_all_tenants=self.specs)
 
@@ -160,16 +160,16 @@ def read_grants(  # noqa: PLR0913 - independent options
     Args:
         paths: The files and folders to read.
         tenants: The tenants to check the grants for.
-        workspace: If given, files that git alters at checkout are reported, and links out of the workspace are
-            refused.
+        workspace: The folders of the project. If given, report files that git alters at checkout, and refuse links to
+            files outside the folders.
         may_be_empty: Accept folders without grant files.
-        is_snapshot: Accept the key `snapshot`. Use `is_snapshot` only for a snapshot that apply wrote, because the
-            key weakens checks.
-        must_be_complete: Report tracked files that the checkout lacks as errors instead of warnings.
+        is_snapshot: Accept the key `snapshot`. Use this option only for a snapshot that `reconciler apply` wrote,
+            because the key disables a check of scopes.
+        must_be_complete: If git tracks a file that is missing in the checkout, report an error instead of a warning.
 
     Raises:
-        ReconcilerError: if one of `paths` does not exist or is a link out of the workspace, or if git cannot read
-            attributes that may apply.
+        ReconcilerError: if one of `paths` does not exist or is a link out of the workspace, or if git cannot read the
+            attributes of a file.
     """
     paths = list(paths)
     if workspace:
@@ -185,18 +185,20 @@ def read_grants(  # noqa: PLR0913 - independent options
 
 
 def read_grants_at(revision: Revision, path: Path, tenants: TargetTenants = NO_TENANTS) -> LoadedGrants:
-    """Return the content of the grant files at `path` in a git revision, checked for all `tenants`.
+    """Read the grant files at `path` in a git revision, and check the grants for all `tenants`.
 
     Raises:
         GitError: if git cannot read the files.
     """
-    # git_warnings is a generator, so it runs after all files are read.
+    # git_warnings is a generator. Its code runs after all files are read.
     warnings = git_warnings(revision.repository, visible(revision.name))
     return replace(load_contents(read_revision(revision, path), tenants, warnings), commit=revision.commit)
 
 
 def grant_file_contents(path: Path, workspace: Workspace) -> Iterator[tuple[str, bytes | Problem]]:
-    """Yield the name and the bytes of each grant file at `path`. A problem replaces the bytes of an unreadable file.
+    """Yield the name and the bytes of each grant file at `path`.
+
+    For an unreadable file, yield a problem instead of the bytes.
 
     Raises:
         ReconcilerError: if `path` does not exist or is a link out of the workspace.
@@ -208,7 +210,7 @@ def grant_file_contents(path: Path, workspace: Workspace) -> Iterator[tuple[str,
 
 
 def check_texts(texts: Mapping[str, str], tenants: TargetTenants = NO_TENANTS) -> LoadedGrants:
-    """Return the content of grant files that are not written yet, checked for all `tenants`.
+    """Validate the texts of future grant files for all `tenants`, and return the content.
 
     `texts` maps the name of each file to the text of the file.
     """
@@ -222,12 +224,12 @@ def load_contents(
     *,
     is_snapshot: bool = False,
 ) -> LoadedGrants:
-    """Return the validated content of grant files, checked for all `tenants`.
+    """Validate grant files for all `tenants`, and return the content.
 
     Args:
-        contents: The name and the bytes of each file. A problem replaces the bytes of a file that cannot be read.
+        contents: The name and the bytes of each file. For an unreadable file, a problem instead of the bytes.
         tenants: The tenants to check the grants for.
-        problems: The problems that are already known.
+        problems: Problems to add to the result.
         is_snapshot: Accept the key `snapshot`.
     """
     schema = stored.load(stored.GRANTS)
@@ -248,7 +250,7 @@ def load_contents(
 def _forged_snapshot(file: LoadedFile) -> Problem | None:
     """Return a problem if the file contains the key `snapshot`.
 
-    Only a snapshot that apply wrote may contain the key.
+    Only a snapshot that `reconciler apply` wrote may contain the key `snapshot`.
     """
     if "snapshot" not in file.data:
         return None
@@ -257,7 +259,10 @@ def _forged_snapshot(file: LoadedFile) -> Problem | None:
 
 
 def _limit_total(files: Iterable[LoadedFile]) -> Iterator[LoadedFile]:
-    """Yield `files` until the total of characters, values or problems exceeds a limit, then yield a problem."""
+    """Yield the files in `files` while the total number of characters, values and problems is within the limits.
+
+    If a limit is exceeded, yield a file with a problem and stop.
+    """
     size = values = problems = 0
     for file in files:
         size += len(file.text)
@@ -278,7 +283,7 @@ def _limit_total(files: Iterable[LoadedFile]) -> Iterator[LoadedFile]:
 
 
 def _check_item(item: document.YamlMapping, values: Mapping[str, Any], file: str) -> tuple[Problem, ...]:
-    """Return the problems of an item of `grants` after the fields in `values` are replaced."""
+    """Return the schema violations of a grant declaration after `values` replaces some of the fields."""
     if _item_check()({**item, **values}):
         return ()
     replaced = copy(item)
@@ -314,7 +319,7 @@ def read_config(path: Path) -> LoadedFile:
 
 
 def validate_config(path: Path, content: bytes) -> LoadedFile:
-    """Validate `content` as the text of a `reconciler.yaml` at `path` that is not written yet."""
+    """Validate `content`, which is the future text of a `reconciler.yaml` at `path`."""
     return validate_file(discover.name_of(path), content, stored.load(stored.CONFIG))
 
 
@@ -328,7 +333,7 @@ def read_config_at(revision: Revision, path: Path) -> LoadedFile | None:
 
 
 def read_yaml(path: Path, schema: Mapping[str, Any]) -> LoadedFile:
-    """Return the content of a YAML file, validated against `schema`. The schema must require a mapping.
+    """Read a YAML file, and validate the content against `schema`. The schema must require a mapping.
 
     Raises:
         ReconcilerError: if the file does not exist.
@@ -341,7 +346,7 @@ def read_yaml(path: Path, schema: Mapping[str, Any]) -> LoadedFile:
 def validate_file(file: str, content: bytes | Problem, schema: Mapping[str, Any]) -> LoadedFile:
     """Parse the content of a YAML file and validate the data against `schema`.
 
-    If the file cannot be read, `content` is a problem.
+    If `content` is a problem, the file could not be read, and the result contains only the problem.
     """
     if isinstance(content, Problem):
         return LoadedFile(file, document.YamlMapping(), (content,))
@@ -378,7 +383,10 @@ def _problems_of(parsed: document.Document, schema: Mapping[str, Any]) -> tuple[
 
 
 def _has_only_comments(parsed: document.Document) -> bool:
-    """Return whether a file contains comments and no data. A completely empty file may be a mistake and is reported."""
+    """Return whether a file contains comments and no data.
+
+    For a completely empty file, return False, because an empty file may be a mistake.
+    """
     lines = [line.strip() for line in parsed.text.splitlines() if line.strip()]
     is_valid = parsed.is_complete and not parsed.problems
     comments = [line for line in lines if line.startswith("#")]

@@ -22,7 +22,7 @@ MAX_LINK_BYTES = 4_096
 
 
 def read_one(revision: Revision, path: Path) -> tuple[str, bytes | Problem] | None:
-    """Return the name and the bytes of the file at `path` in `revision`, or None if the revision lacks the file.
+    """Return the name and the bytes of the file at `path` in `revision`, or None if the file does not exist there.
 
     Raises:
         GitError: if git cannot read the file, or if `path` is not in the repository.
@@ -41,7 +41,8 @@ def read_one(revision: Revision, path: Path) -> tuple[str, bytes | Problem] | No
 def read_revision(revision: Revision, path: Path) -> Iterator[tuple[str, bytes | Problem]]:
     """Yield the name and the bytes of each grant file at `path` in `revision`. `path` can be a file or a folder.
 
-    Symbolic links are followed as in the checkout. If the revision lacks the path, the function yields nothing.
+    Symbolic links are followed by the rules for grant files in a folder. If `path` does not exist in the revision, the
+    function yields nothing.
 
     Raises:
         GitError: if git cannot read the files, or if `path` is not in the repository.
@@ -59,7 +60,10 @@ def read_revision(revision: Revision, path: Path) -> Iterator[tuple[str, bytes |
 
 
 def _in_folder(revision: Revision, folder: Path, entries: Sequence[TreeEntry]) -> Iterator[tuple[str, bytes | Problem]]:
-    """Yield the name and the bytes of each grant file in a folder once, including the targets of symbolic links."""
+    """Yield the name and the bytes of each grant file in a folder.
+
+    A file that several symbolic links lead to is yielded once.
+    """
     by_path = {entry.path: entry for entry in entries}
     texts = _link_texts(revision, entries)
     folders = {str(parent) for path in by_path for parent in PurePosixPath(path).parents}
@@ -90,9 +94,10 @@ def _in_folder(revision: Revision, folder: Path, entries: Sequence[TreeEntry]) -
 
 
 def _link_texts(revision: Revision, entries: Sequence[TreeEntry]) -> dict[str, str]:
-    """Return the text of each symbolic link by path.
+    """Return a mapping from the path of each symbolic link to the target that is written in the link.
 
-    A link longer than MAX_LINK_BYTES gets the text `/`, because absolute links are refused later.
+    For a link longer than MAX_LINK_BYTES, the text is `/`. The caller then refuses the link, because the target is an
+    absolute path.
     """
     links = [entry for entry in entries if entry.mode == LINK]
     short = [entry for entry in links if entry.size <= MAX_LINK_BYTES]

@@ -1,7 +1,7 @@
 """Pure: validate data against a JSON Schema, and report every violation with its position.
 
-The library jsonschema-rs checks quickly whether data is valid. The library jsonschema checks only invalid data again
-and reports each violation.
+The fast library jsonschema-rs finds out whether data is valid. Only if the data is invalid, the library jsonschema
+checks the data again and reports each violation.
 """
 
 from collections.abc import Mapping
@@ -15,8 +15,8 @@ from reconciler.files.validity import validity_check
 def violations(data: Node | Mapping[str, Any], schema: Mapping[str, Any], *, file: str) -> tuple[Problem, ...]:
     """Return a problem for each violation of `schema` (JSON Schema 2020-12) in `data`, ordered by line.
 
-    If the data has no positions, all problems are at the start of the file. The keyword `errorMessage` in a schema
-    replaces the messages for the other keywords of that schema.
+    If the data contains no positions, every problem is located at the start of the file. The text of `errorMessage` in
+    a schema replaces the standard messages about violations of the schema.
     """
     if validity_check(schema)(data):
         return ()

@@ -1,4 +1,4 @@
-"""Pure: convert valid documents to grant specs, and report the problems that a JSON Schema cannot detect."""
+"""Pure: convert YAML documents to grant declarations, and report problems that a JSON Schema cannot detect."""
 
 import re
 from bisect import bisect
@@ -31,25 +31,28 @@ from reconciler.core.tenant_filter import (
 from reconciler.files.document import YamlList, YamlMapping
 
 SCOPE_TOKEN = re.compile(r"[\x21\x23-\x5b\x5d-\x7e]+")
-"""Matches a scope in OAuth (RFC 6749, 3.3).
+"""Matches a scope that OAuth allows (RFC 6749, 3.3).
 
 Auth0 also accepts other characters, so an invalid scope is only a warning.
 """
 
 TEXTS = frozenset(each.name for each in FIELDS if each.has_variables and each.kind is FieldKind.TEXT)
 LISTS = frozenset(each.name for each in FIELDS if each.has_variables and each.kind is FieldKind.SET)
-"""The list fields that may contain variables. TEXTS contains the text fields that may contain variables."""
+"""The names of the fields of a grant that may contain variables.
+
+TEXTS contains the text fields, and LISTS contains the list fields.
+"""
 
 MAX_COMBINATIONS = 2_000_000
-"""The maximum number of combinations of a tenant with a grant or value.
+"""The maximum number of checks: for each tenant, reconciler checks each grant and each value of a grant.
 
-Checking a combination takes a microsecond or more.
+A single check takes a microsecond or more.
 """
 
 Check = Callable[[YamlMapping, Mapping[str, Any], str], Iterable[Problem]]
-"""Returns the problems of an item after some values are replaced.
+"""A function that returns the problems of a grant declaration after new values replace some fields.
 
-The arguments are the item, the new values and the file name.
+The arguments are the declaration, the new values and the file name.
 """
 DeclaredKey = tuple[str | None, ...]
 TenantLists = tuple[tuple[TenantPattern, ...], ...]
@@ -58,9 +61,9 @@ SCOPES_CACHE_SIZE = 4096
 
 
 def grant_specs(data: YamlMapping, file: str, problems: Iterable[Problem] = ()) -> tuple[GrantSpec, ...]:
-    """Return the specs of all items under `grants:` that have no errors.
+    """Return the grant declarations under `grants:` that have no errors.
 
-    If the list of tenants at the top of the file is invalid, return no specs.
+    If the list of tenants at the top of the file is invalid, return no declarations.
     """
     items = data.get("grants")
     invalid = _invalid_items(data, problems)
@@ -73,7 +76,10 @@ def grant_specs(data: YamlMapping, file: str, problems: Iterable[Problem] = ()) 
 
 
 def partial_specs(data: YamlMapping, file: str, problems: Iterable[Problem]) -> tuple[GrantSpec, ...]:
-    """Return partial specs for the items with errors, so that the tenants and variables of the items are checked."""
+    """Return the valid fields of the grant declarations with errors.
+
+    The caller then checks the tenants and variables in the valid fields.
+    """
     items = data.get("grants")
     invalid = _invalid_items(data, problems)
     if not invalid or not isinstance(items, YamlList):
@@ -89,9 +95,9 @@ def partial_specs(data: YamlMapping, file: str, problems: Iterable[Problem]) -> 
 
 
 def _invalid_items(data: YamlMapping, problems: Iterable[Problem]) -> set[int] | None:
-    """Return the indexes of the items with errors, or None if an error concerns the whole file.
+    """Return the indexes of the grant declarations with errors, or None if an error concerns the whole file.
 
-    An item that has only warnings is valid.
+    A declaration that has only warnings is valid.
     """
     positions = [(each.source.line, each.source.column) for each in problems if each.severity is Severity.ERROR]
     if any(line == 0 for line, _ in positions) or not _has_valid_tenants(data):
@@ -101,7 +107,10 @@ def _invalid_items(data: YamlMapping, problems: Iterable[Problem]) -> set[int] |
 
 
 def _keep_valid_names(item: YamlMapping) -> YamlMapping | None:
-    """Return a copy of `item` with only its valid texts and lists, or None if the tenants of `item` are invalid."""
+    """Return a copy of the declaration `item` with only the valid texts and lists.
+
+    Return None if the list of tenants is invalid.
+    """
     partial = copy(item)
     for name, value in item.items():
         if not (_is_text(value) if name in TEXTS else name in LISTS and _are_texts(value)):
@@ -118,9 +127,11 @@ def _are_texts(value: object) -> bool:
 
 
 def _grant_specs(item: YamlMapping, file: str, file_tenants: TenantLists, *, is_snapshot: bool) -> Iterable[GrantSpec]:
-    """Return the specs of an item under `grants:`: one spec, or one spec for each of its `clients`.
+    """Convert a grant declaration.
 
-    The fields of a spec have the same names and defaults as the fields in a grant file.
+    If the declaration contains the list `clients`, return a GrantSpec for each application in the list.
+
+    A GrantSpec and a declaration in a file have equal field names and defaults.
     """
     values = dict(item)
     for name in SETS:
@@ -138,9 +149,9 @@ def _grant_specs(item: YamlMapping, file: str, file_tenants: TenantLists, *, is_
 
 
 class ClientLocations:
-    """The positions of a grant in a declaration with several clients.
+    """The positions of a grant in a file, if a declaration contains several applications in the list `clients`.
 
-    The position of the grant is the position of its client.
+    The position of the grant is the position of the application in the list.
     """
 
     __slots__ = ("_index", "item")
@@ -151,14 +162,14 @@ class ClientLocations:
 
     @property
     def mark(self) -> Mark:
-        """The line and column of the client in the list `clients`."""
+        """The line and column of the application in the list `clients`."""
         return list(self.item.marks_within("clients"))[self._index]
 
     @property
     def value_marks(self) -> Mapping[str, Mark]:
         """The line and column of the value of each field.
 
-        The position of the field `client` is the item in `clients`.
+        For the field `client`, the position is the position of the application in the list `clients`.
         """
         return {**self.item.value_marks, "client": self.mark}
 
@@ -176,9 +187,9 @@ def _has_valid_tenants(data: YamlMapping) -> bool:
 
 
 def _tenant_lists(data: YamlMapping, file: str) -> TenantLists:
-    """Return a tuple that contains the list of tenants of a file or grant.
+    """Return a tuple with the list `tenants` of a file or grant declaration.
 
-    Without a list of tenants, return an empty tuple.
+    If the file or declaration has no list `tenants`, return an empty tuple.
     """
     if "tenants" not in data:
         return ()
@@ -192,17 +203,17 @@ def problems_of(
     partial: Iterable[GrantSpec] = (),
     check: Check = lambda _item, _values, _file: (),
 ) -> Iterator[Problem]:
-    """Yield the problems of `specs` for `tenants` that a JSON Schema cannot detect, without duplicates.
+    """Yield the problems of grant declarations that a JSON Schema cannot detect, without duplicates.
 
-    The problems are unknown tenants and variables, duplicate grants, unusual scopes and values without effect. Grants
-    with variables are also checked by `check` with the values of each tenant.
+    The function finds unknown tenants and variables, duplicate grants, unusual scopes, and values without effect. For a
+    grant with variables, the function also calls `check` with the values of each tenant.
 
     Args:
-        specs: The specs of the items without errors.
-        tenants: The tenants to check the specs for. Without tenants, only the specs that are equal for all tenants
-            are checked.
-        partial: The specs of invalid items. Only the tenants and variables of partial specs are checked.
-        check: Returns the problems of an item with the values of a tenant.
+        specs: The valid grant declarations.
+        tenants: The tenants to check the declarations for. Without tenants, only the declarations that are equal for
+            all tenants are checked.
+        partial: The valid fields of the invalid declarations. Only the tenants and variables in the fields are checked.
+        check: A function that returns the problems of a declaration with the values of a tenant.
     """
     special = [spec for spec in specs if not is_same_for_all_tenants(spec)]
     named = [*special, *partial]
@@ -222,7 +233,7 @@ def problems_of(
 
 
 def _combinations(specs: Iterable[GrantSpec], tenants: TargetTenants) -> int:
-    """Return the number of combinations of a tenant with a grant or value."""
+    """Return the number of checks: for each tenant, reconciler checks each grant and each value of a grant."""
     specs = list(specs)
     patterns = {each for spec in specs for each in patterns_of(spec)}
     compared = sum(map(len, patterns)) * len({*tenants.known, *(target.name for target in tenants.targets)})
@@ -236,7 +247,10 @@ def _combinations(specs: Iterable[GrantSpec], tenants: TargetTenants) -> int:
 
 
 def _scope_count(spec: GrantSpec, targets: Sequence[TargetTenant]) -> int:
-    """Return the maximum number of scopes of a spec, including the largest content of each scope set."""
+    """Return an upper limit for the number of scopes of a grant declaration.
+
+    The largest version of each scope set counts.
+    """
     names = [name for item in spec.scope if (name := set_name_of(item))]
     return len(spec.scope) + sum(
         max((len(target.scope_sets.get(name, ())) for target in targets), default=0) for name in names
@@ -253,7 +267,7 @@ def _too_many_combinations(file: str, count: int) -> Problem:
 
 
 def _problems_by_tenant(specs: Sequence[GrantSpec], tenants: TargetTenants, check: Check) -> Iterator[Problem]:
-    """Yield the problems of the grants that are limited to some tenants or contain variables."""
+    """Yield the problems of the grant declarations that are limited to some tenants or contain variables."""
     special = [(index, spec) for index, spec in enumerate(specs) if not is_same_for_all_tenants(spec)]
     if not special:
         return
@@ -277,7 +291,7 @@ def _problems_by_tenant(specs: Sequence[GrantSpec], tenants: TargetTenants, chec
 
 
 def _value_problems(filled: GrantSpec, spec: GrantSpec, target: TargetTenant, check: Check) -> Iterator[Problem]:
-    """Yield the problems that an item has with the values of a tenant. Each problem has its position in the file."""
+    """Yield the problems of a grant declaration after the values of a tenant replace the variables."""
     locations = spec.locations
     item = locations.item if isinstance(locations, ClientLocations) else locations
     if not isinstance(item, YamlMapping):
@@ -305,7 +319,10 @@ def _has_variable(text: str | None) -> bool:
 
 
 def _literal(text: str | None) -> str:
-    """Return the text with `${` escaped, so that a value is not read as another variable."""
+    """Escape `${` in a text that comes from the value of a variable.
+
+    Without the escape, reconciler would replace variables in the text again.
+    """
     return escape_variables(text or "")
 
 
@@ -322,7 +339,10 @@ def _tenant_independent_problems(specs: Iterable[GrantSpec]) -> Iterator[Problem
 
 
 def _declared_key(spec: GrantSpec) -> DeclaredKey:
-    """Return the key of a spec as declared in the file. The names in the key are not resolved to ids."""
+    """Return the fields of a declaration that identify the grant, as written in the file.
+
+    Names are not replaced by ids.
+    """
     return (spec.client, spec.client_id, spec.default_for, spec.api, spec.audience, spec.subject_type)
 
 

@@ -9,17 +9,18 @@ Check = Callable[[object], bool]
 
 MAX_CACHED = 16
 _checks: dict[int, tuple[Mapping[str, Any], Check]] = {}
-"""Maps the identity of a schema to the schema and its compiled check.
+"""Maps the `id()` of a schema to the schema and the compiled check of the schema.
 
-Consecutive files have the same schema. Writing the schema as JSON for each file takes longer than checking the file.
+Most files of a run use one schema. Without this cache, reconciler would convert the schema to JSON text for each file,
+which takes longer than the check of the file.
 """
 
 
 def validity_check(schema: Mapping[str, Any]) -> Check:
     """Return a function that returns whether data is valid against `schema`.
 
-    The function also returns False if jsonschema-rs cannot read the data or the schema. After the result False, the
-    library jsonschema checks the data again.
+    The function also returns False if jsonschema-rs cannot read the data or the schema. If the result is False, the
+    caller checks the data again with the library jsonschema.
     """
     known = _checks.get(id(schema))
     if known is not None and known[0] is schema:

@@ -1,4 +1,4 @@
-"""The workspace of a run: the folder of reconciler.yaml and the git repository around that folder."""
+"""The workspace of a run: the folder of reconciler.yaml and the git repository that contains the folder."""
 
 import os
 from collections.abc import Iterable, Iterator, Mapping
@@ -16,19 +16,19 @@ from reconciler.git.revision import altering_attributes, may_alter_files, tracke
 
 @dataclass(frozen=True, slots=True)
 class Workspace:
-    """The folders of a run."""
+    """The paths and folders of a run, starting with the path of reconciler.yaml."""
 
     config: Path
     """The path of reconciler.yaml. The file may not exist."""
     folder: Path
     """The real path of the folder that contains reconciler.yaml."""
     root: Path | None
-    """The root of the git repository around `folder`, or around the current folder if `folder` is not in a repository.
+    """The root of the git repository that contains `folder`, or None.
 
-    None outside a repository.
+    If `folder` is not in a repository, the repository of the current folder counts.
     """
     bounds: frozenset[Path]
-    """The folders that symbolic links must not leave."""
+    """The folders that must contain the targets of all symbolic links."""
 
     @classmethod
     def around(cls, config: Path) -> "Workspace":
@@ -57,9 +57,9 @@ class Workspace:
                     )
 
     def reason_unusable(self, path: Path) -> tuple[str, str] | None:
-        """Return the reason why a path in the configuration is not allowed, and the fix.
+        """Return the reason why reconciler refuses a path in reconciler.yaml, and the fix.
 
-        Return None for an allowed path.
+        Return None for a valid path.
         """
         real = Path(os.path.realpath(path))
         if link := next(self._links(path), None):
@@ -79,12 +79,11 @@ class Workspace:
     def refuse_checkout_links(self, path: Path, what: str) -> None:
         """Refuse to write to `path` if a symbolic link in `path` may come from the checkout.
 
-        `what` is the name of the output in the message. A link belongs to the user if git does not track the link.
-        Outside a repository, a link that stays in the workspace belongs to the user too.
+        The error message starts with `what`, for example the name of an option. A link is allowed if git does not track
+        the link. Outside a git repository, a link is allowed if its target is in the workspace.
 
         Raises:
-            ReconcilerError: if a link in `path` may come from the checkout. The message contains the path and the
-                link.
+            ReconcilerError: if a link in `path` may come from the checkout. The message contains the path and the link.
         """
         for link in self._links(path):
             if self._is_from_checkout(link):
@@ -107,7 +106,7 @@ class Workspace:
             return True
 
     def _links(self, path: Path) -> Iterator[Path]:
-        """Yield each symbolic link in `path` that is in a folder of the workspace."""
+        """Yield each part of `path` that is a symbolic link in a folder of the workspace."""
         absolute = Path.cwd() / path
         for step in (*reversed(absolute.parents), absolute):
             if step.is_symlink() and self._includes(step.parent):
@@ -120,8 +119,8 @@ class Workspace:
     def altered_files(self, files: Mapping[str, Path]) -> Iterator[Problem]:
         """Yield a problem for each file that git alters at checkout, for example with a filter in .gitattributes.
 
-        An altered file may differ from the text that was reviewed. `files` maps real paths to the paths for messages.
-        The configuration file is checked too. If git is not installed, no file is checked.
+        An altered file may differ from the text that a reviewer saw. `files` maps the real path of a file to the path
+        that messages show. The configuration file is checked too. If git is not installed, no file is checked.
 
         Raises:
             GitError: if git cannot read the attributes that may apply to a file.
@@ -147,9 +146,9 @@ class Workspace:
 
 
 def tracked_folder_problems(workspace: Workspace, folder: Path) -> Iterator[Problem]:
-    """Yield a problem if git tracks files in `folder`, the folder .reconciler.
+    """Yield a problem if git tracks files in `folder`, which is the path of the folder .reconciler.
 
-    The folder .reconciler contains journals. Nobody must be able to forge journals with a commit.
+    The folder .reconciler contains the journals of runs. If git tracked the folder, a commit could forge a journal.
     """
     if not os.path.lexists(folder) or workspace.root is None:
         return
@@ -166,6 +165,6 @@ def tracked_folder_problems(workspace: Workspace, folder: Path) -> Iterator[Prob
 
 
 def git_warnings(repository: Repository, place: str) -> Iterator[Problem]:
-    """Yield each warning of git as a warning with the source `place`."""
+    """Yield each warning that git wrote, as a warning about the file or folder `place`."""
     for text in repository.warnings:
         yield Problem(Source(place), f"git: {visible(text.removeprefix('warning: '))}", severity=Severity.WARNING)

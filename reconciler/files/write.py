@@ -1,7 +1,7 @@
 """Pure: write grants of a tenant as a grant file, in canonical order and without default values.
 
-A snapshot contains ids, because ids are always unambiguous. An import contains names, because people understand names
-and other tenants have the same names.
+A snapshot contains ids, because ids are always unambiguous. An imported file contains names, because people understand
+names, and because equal names exist in several tenants.
 """
 
 import json
@@ -28,7 +28,7 @@ from reconciler.core.tenant_filter import escape_variables
 PLAIN = re.compile(r"[^\W\d_][\w ./:@+-]*")
 TENANTS = "tenants"
 RESERVED_WORDS = frozenset({"true", "false", "null", "yes", "no", "on", "off", "y", "n"})
-"""Words that at least one version of YAML does not read as a string."""
+"""Words that a YAML parser may not read as a string. For example, YAML 1.1 reads `no` as false."""
 SHORT_ESCAPES = {each: json.dumps(each)[1:-1] for each in '"\\\b\f\n\r\t'}
 
 
@@ -51,20 +51,20 @@ def _escaped(character: str) -> str:
 
 
 MAX_FILE_CHARACTERS = 2_000_000
-"""The maximum size of a written grant file.
+"""The maximum size of a grant file that reconciler writes, in characters.
 
-Files of more than 5 MB cannot be read, and a character may take several bytes.
+reconciler reads only files of at most 5 MB, and a character may take several bytes.
 """
 GRANT_OVERHEAD_CHARACTERS = 400
 SCOPE_OVERHEAD_CHARACTERS = 9
 
 TextConverter = Callable[[str], str]
-"""Converts a string of the tenant to a string for a grant file. A text converter may insert variables."""
+"""A function that converts a text of the tenant to a text for a grant file, for example by inserting variables."""
 
 
 @dataclass(frozen=True, slots=True)
 class FileHeader:
-    """The header of an imported grant file: the comments, and the only tenant that the file applies to.
+    """The top of an imported grant file. `comments` are the first lines. The file applies only to the tenant `tenant`.
 
     If the file applies to all tenants, `tenant` is None.
     """
@@ -78,14 +78,14 @@ def snapshot_file(
 ) -> str:
     """Return the text of a snapshot file.
 
-    Names appear only in comments, because a snapshot contains ids. A grant that a file cannot express also appears as a
-    comment.
+    The fields contain ids, and comments contain the names. If a grant file cannot express a grant, the grant is written
+    as a comment.
 
     Args:
-        grants: The grants of the snapshot. The grants in the file are sorted by key.
-        directory: The directory with the names for the comments.
-        title: The text of the first comment.
-        run: The name of the run, used as the value of the key `snapshot`.
+        grants: The grants of the snapshot. The file contains the grants sorted by application, API and subject type.
+        directory: Maps the ids of applications, APIs and organizations to the names for the comments.
+        title: The text of the comment in the first line.
+        run: The name of the run that the key `snapshot` contains.
         only_for: The only tenant that the file applies to, or None for all tenants.
     """
     ordered = sorted(grants, key=lambda grant: grant.key.order)
@@ -108,7 +108,7 @@ def import_file(
 ) -> str:
     """Return the text of a grant file that declares `grants`, with names instead of ids where possible.
 
-    A grant file must be able to express all of `grants`.
+    The caller must omit the grants that a grant file cannot express.
     """
     items = sorted(
         ((_imported(grant, directory, convert), grant) for grant in grants), key=lambda item: grant_order(item[0])
@@ -119,9 +119,10 @@ def import_file(
 
 
 def shared_file(declarations: Sequence[SharedGrant], comments: Iterable[str]) -> str:
-    """Return the text of a grant file with declarations that several tenants share, in the given order.
+    """Return the text of a grant file with declarations that may apply to several tenants.
 
-    If all declarations are for the same tenants, the list of tenants is written once, at the top of the file.
+    If all declarations apply to equal lists of tenants, the text contains the list of tenants once, at the top of the
+    file.
     """
     of_tenants = {each.tenants for each in declarations}
     tenants = next(iter(of_tenants)) if len(of_tenants) == 1 else None
@@ -135,7 +136,10 @@ def shared_file(declarations: Sequence[SharedGrant], comments: Iterable[str]) ->
 
 
 def named_grant(grant: ClientGrant, directory: Directory, convert: TextConverter = escape_variables) -> NamedGrant:
-    """Return a grant with names instead of ids where possible. Comments contain the names for the remaining ids."""
+    """Return a grant declaration with names instead of ids where possible.
+
+    Comments contain the names for the remaining ids.
+    """
     texts = {(name, ""): Comments(trailing=text) for name, text in _comments(grant, directory).items() if text}
     return NamedGrant(fields=_imported(grant, directory, convert), comments=texts)
 
@@ -149,7 +153,7 @@ def _imported(grant: ClientGrant, directory: Directory, convert: TextConverter) 
 
 
 def split_by_size(grants: Iterable[ClientGrant]) -> list[list[ClientGrant]]:
-    """Sort grants by key and split the grants into parts for separate files, so that no file is too large to read."""
+    """Sort grants and divide the grants among several files, so that no file is too large to read."""
     parts: list[list[ClientGrant]] = [[]]
     size_of_part = 0
     for grant in sorted(grants, key=lambda grant: grant.key.order):
@@ -163,7 +167,7 @@ def split_by_size(grants: Iterable[ClientGrant]) -> list[list[ClientGrant]]:
 
 
 def split_declarations(declarations: Iterable[SharedGrant]) -> list[list[SharedGrant]]:
-    """Split declarations into parts for separate files, so that no file is too large to read."""
+    """Divide grant declarations among several files, so that no file is too large to read."""
     parts: list[list[SharedGrant]] = [[]]
     size_of_part = 0
     for each in declarations:
@@ -202,9 +206,9 @@ def _key_by_id(key: Key, convert: TextConverter) -> dict[str, FieldValue]:
 
 
 def _key_by_name(key: Key, directory: Directory, convert: TextConverter) -> dict[str, FieldValue]:
-    """Return the fields for the application (or `default_for`) and the API of a grant.
+    """Return the fields of a declaration that contain the application (or `default_for`) and the API of a grant.
 
-    A field contains the name if the name is unambiguous, otherwise the id.
+    A field contains a name if the name is unambiguous, otherwise the field contains an id.
     """
     fields = _key_by_id(key, convert)
     client, api = directory.client_name(key), directory.api_name(key)
@@ -221,13 +225,13 @@ def _key_by_name(key: Key, directory: Directory, convert: TextConverter) -> dict
 
 
 def _organizations(grant: ClientGrant, directory: Directory, convert: TextConverter) -> dict[str, FieldValue]:
-    """Return the field `organizations`, or an empty mapping if the grant has no organizations."""
+    """Return a mapping with the field `organizations`, or an empty mapping if the grant has no organizations."""
     organizations = [convert(organization_text(each, directory)) for each in grant.organizations or ()]
     return {"organizations": tuple(sorted(organizations))} if organizations else {}
 
 
 def organization_text(identity: str, directory: Directory) -> str:
-    """Return the name of an organization if a plan can resolve the name, otherwise return the id."""
+    """Return the name of an organization if a plan can find the organization by the name, otherwise return the id."""
     name = directory.organization_name(identity) or identity
     known = directory.organizations is not None and directory.find_organizations(name) == (identity,)
     return name if known and is_writable(name) and not ORGANIZATION_ID.fullmatch(name) else identity
@@ -241,7 +245,7 @@ def _id_comments(grant: ClientGrant, directory: Directory) -> Mapping[str, str]:
 
 
 def _comments(grant: ClientGrant, directory: Directory) -> Mapping[str, str]:
-    """Return the names to write in comments after ids, by field."""
+    """Return a mapping from field names to comments. Each comment contains the names for the ids in the field."""
     comments = {**_id_comments(grant, directory), "audience": directory.api_name(grant.key) or ""}
     return comments if directory.organizations is None else {**comments, "organizations": ""}
 
@@ -263,13 +267,13 @@ def _value(value: Any, field: GrantField, convert: TextConverter) -> FieldValue:
 
 
 def _item_lines(fields: Mapping[str, FieldValue], comments: Mapping[str, str]) -> Iterator[str]:
-    """Yield the lines of one item under `grants:` in a grant file."""
+    """Yield the lines that declare a grant in a grant file."""
     texts = {(name, ""): Comments(trailing=text) for name, text in comments.items() if text}
     return _commented_lines(NamedGrant(fields=fields, comments=texts))
 
 
 def _commented_lines(grant: NamedGrant) -> Iterator[str]:
-    """Yield the lines of one item under `grants:`, including the comments of the item."""
+    """Yield the lines that declare a grant in a grant file, including the comments of the grant."""
     yield from _comment_lines("  ", grant.above)
     start = "  - "
     for name, value in sorted(grant.fields.items(), key=lambda item: field_order(item[0])):

@@ -56,13 +56,14 @@ PARSER_MESSAGES: dict[str, tuple[str, str]] = {
 SURROGATES = re.compile(r"\\u(?P<high>d[89ab][0-9a-f]{2})\\u(?P<low>d[c-f][0-9a-f]{2})", re.IGNORECASE)
 SURROGATE = re.compile(r"\\ud[89a-f]", re.IGNORECASE)
 SHOWN_AT_START = frozenset({"found unexpected end of stream"})
-"""The messages that are shown at the start of the quoted text instead of the end of the file."""
+"""The error messages about a missing quotation mark. reconciler shows the first quotation mark instead of the file end.
+"""
 
 
 def explain(message: str, text: str) -> tuple[str, str]:
     """Return the description of a syntax error, and the fix.
 
-    `message` is the message of the YAML parser. `text` is the part of the file that starts at the error.
+    `message` is the error message of the YAML parser. `text` is the part of the file that starts at the error.
     """
     character = text[:1]
     if message == "found invalid Unicode character escape code" and (advice := explain_surrogate(f"\\u{text}")):
