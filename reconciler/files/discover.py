@@ -272,7 +272,7 @@ def _link(link: Path, root: str) -> Iterator[Path | Problem]:
 
 
 def _text(root: str, path: str) -> str | None:
-    """Return the target that is written in the symbolic link at `path` below `root`, or None if `path` is not a link."""
+    """Return the target in the symbolic link at `path` below `root`, or None if `path` is not a symbolic link."""
     try:
         return Path(root, path).readlink().as_posix()
     except OSError:

@@ -1,4 +1,4 @@
-"""Read the history of a branch: the first-parent commits with the changed files, and the commit of each line."""
+"""Read the git history of a branch: the commits, the changed files, and the commit that last changed each line."""
 
 import os
 import re
@@ -11,7 +11,7 @@ from reconciler.git.revision import WHOLE_ID, Revision, TreeEntry, refuse_unless
 
 MAX_COMMITS = 200_000
 MAX_HISTORY_BYTES = 500_000_000
-"""The maximum size of git's list of changed files, in bytes."""
+"""The maximum size of the list of changed files that git returns, in bytes."""
 FULL_HISTORY_ADVICE = (
     "fetch the whole history (fetch-depth: 0 for actions/checkout, GIT_DEPTH: 0 for GitLab, "
     "git fetch --unshallow), or set --since to a commit that was fetched"
@@ -21,9 +21,10 @@ NO_FILE = "000000"
 
 @dataclass(frozen=True, slots=True)
 class FileChange:
-    """A file, link or submodule that a commit changed. `path` is relative to the root of the repository.
+    """A change to a file, symbolic link or submodule in a commit. `path` is relative to the root of the repository.
 
-    If the file does not exist before or after the commit, the mode is NO_FILE.
+    If the file does not exist before the commit, `mode_before` is NO_FILE. If the commit deletes the file, `mode_after`
+    is NO_FILE.
     """
 
     path: str
@@ -35,7 +36,7 @@ class FileChange:
 
 @dataclass(frozen=True, slots=True)
 class HistoryCommit:
-    """A commit and its changes since the first parent.
+    """A commit and the changed files compared with the first parent of the commit.
 
     `time` is the author time of the commit in seconds since 1970.
     """
@@ -50,16 +51,15 @@ class HistoryCommit:
 def first_parent_history(
     repository: Repository, paths: Sequence[str], since: Revision | None = None
 ) -> list[HistoryCommit]:
-    """Return the commits of HEAD's first-parent history that changed `paths`, the oldest commit first.
+    """Return the commits in the first-parent history of HEAD that changed a file in `paths`, the oldest commit first.
 
     Args:
         repository: The repository to read.
         paths: Files and folders, relative to the root of the repository. "" is the root.
-        since: The commit where the history starts. The result does not contain this commit.
+        since: The commit where the history starts. The result does not contain the commit `since` itself.
 
     Raises:
-        GitError: if the history is incomplete because the clone is shallow, or if `since` is not an ancestor of
-            HEAD.
+        GitError: if the history is incomplete because the clone is shallow, or if `since` is not an ancestor of HEAD.
     """
     if since is not None:
         refuse_unless_ancestor(since)
@@ -99,8 +99,8 @@ def _refuse_shallow(repository: Repository, since: Revision | None) -> None:
 def _commits(data: bytes) -> Iterator[HistoryCommit]:
     """Parse the output of `git diff-tree -z`.
 
-    The parser reads one field after the other and does not search for fields, because names and subjects may contain
-    any character except NUL.
+    The output consists of fields that end with NUL. The parser counts the fields, because file names and commit
+    subjects may contain every other character.
     """
     fields = deque(os.fsdecode(data).split("\0")[:-1])
     while fields:
@@ -118,7 +118,7 @@ def _incomplete(reason: str) -> GitError:
 
 
 def sizes_of(revision: Revision, objects: Sequence[str]) -> dict[str, TreeEntry]:
-    """Return the tree entry of each blob in `objects`, with the size of the blob.
+    """Return a mapping from the hash of each blob (file content) in `objects` to a TreeEntry with the size of the blob.
 
     Raises GitError if an object is missing.
     """
@@ -166,11 +166,14 @@ class Blame:
     """The commits that changed the lines of a file at HEAD."""
 
     lines: Mapping[int, str]
-    """The hash of the commit that last changed a line, by line number."""
+    """Maps a line number to the hash of the commit that last changed the line."""
     merges: Mapping[int, str]
-    """The hash of the commit that brought a line into the first-parent history of HEAD, by line number."""
+    """Maps a line number to the hash of the commit that brought the line into the first-parent history of HEAD."""
     boundary: frozenset[str] = frozenset()
-    """The hashes of commits without parents. In a shallow clone, the lines of these commits may be older."""
+    """The hashes of commits without a parent in the clone.
+
+    In a shallow clone, the lines of a boundary commit may be older than the commit.
+    """
 
 
 def is_shallow(repository: Repository) -> bool:
@@ -189,9 +192,9 @@ def blame_file(repository: Repository, path: str) -> Blame:
 
 
 def _blame(repository: Repository, path: str, *options: str) -> tuple[dict[int, str], frozenset[str]]:
-    """Return the hash of the commit for each line, and the hashes of boundary commits.
+    """Return the commit that last changed each line, and the commits without a parent in the clone, as hashes.
 
-    git reads only git objects and uses neither the working tree nor a text conversion.
+    git reads the file from the commit HEAD, and does not run a text conversion program.
     """
     arguments = ("--porcelain", "--no-textconv", "--no-progress", *options, "HEAD", "--", path)
     output = repository.run("blame", *arguments, max_bytes=MAX_BLAME_BYTES)
@@ -199,7 +202,7 @@ def _blame(repository: Repository, path: str, *options: str) -> tuple[dict[int, 
     boundary: set[str] = set()
     commit = ""
     for line in output.data.split(b"\n"):
-        if line.startswith(b"\t"):  # the content of a line
+        if line.startswith(b"\t"):  # skip the line that repeats the content of the file
             continue
         if header := HEADER.fullmatch(line):
             commit = header[1].decode()
@@ -210,7 +213,7 @@ def _blame(repository: Repository, path: str, *options: str) -> tuple[dict[int, 
 
 
 def read_commits(repository: Repository, hashes: Iterable[str]) -> dict[str, BlamedCommit]:
-    """Return the commits with the given `hashes`. Raises GitError."""
+    """Read the commits with the hashes in `hashes` from git. Raises GitError."""
     wanted = sorted({each for each in hashes if WHOLE_ID.fullmatch(each)})
     if not wanted:
         return {}
@@ -232,7 +235,7 @@ def _commit(fields: Sequence[str]) -> BlamedCommit:
 
 
 def request_in(subject: str, body: str) -> str:
-    """Return the number of the pull or merge request in a commit message, or an empty string.
+    """Return the number of the pull request or merge request that a commit message contains, or an empty string.
 
     GitHub writes `Merge pull request #12 from …` or `subject (#12)`. GitLab writes `See merge request
     group/project!12`.
@@ -244,18 +247,20 @@ def request_in(subject: str, body: str) -> str:
 
 
 def newest_first(repository: Repository, path: str) -> dict[str, int]:
-    """Return the position of each commit that changed `path`, counted from the newest commit.
+    """Return a mapping from the hash of each commit that changed `path` to a number.
 
-    Child commits come before parent commits.
+    The newest commit has the number 0.
 
-    Commit times are not used, because a commit may contain any time. Raises GitError.
+    A commit always has a smaller number than its parents.
+
+    The numbers do not depend on commit times, because the author of a commit can choose the time. Raises GitError.
     """
     hashes = repository.run("rev-list", "--topo-order", "HEAD", "--", path or ".", max_bytes=MAX_BLAME_BYTES).lines
     return {each: position for position, each in enumerate(hashes)}
 
 
 def origin_address(repository: Repository) -> str:
-    """Return the address of the remote `origin` in the settings of the repository, or an empty string."""
+    """Return the address of the remote `origin` from the settings of the repository, or an empty string."""
     try:
         return next(iter(repository.run("config", "--local", "--get", "remote.origin.url").lines), "")
     except GitError:

@@ -1,4 +1,4 @@
-"""Find the git repository of a folder, and run git in the repository."""
+"""Find the git repository that contains a folder, and run git in the repository."""
 
 import os
 from collections.abc import Mapping, Sequence
@@ -12,7 +12,7 @@ TIMEOUT_SECONDS = 60.0
 MAX_OUTPUT_BYTES = 64_000_000
 MAX_STDERR_BYTES = 10_000
 MAX_STDERR_LINES, MAX_STDERR_CHARACTERS = 20, 500
-"""The maximum number of lines from git's stderr in an error message, and the maximum number of characters per line."""
+"""The maximum number of stderr lines of git in an error message, and the maximum length of a line in characters."""
 
 OPTIONS = ("--no-pager", "--no-replace-objects", "--no-optional-locks", "--literal-pathspecs")
 SETTINGS: Mapping[str, str] = {
@@ -34,9 +34,9 @@ SETTINGS: Mapping[str, str] = {
 """The git settings that override the settings of the repository."""
 
 INHERITED = ("SUDO_UID", "SYSTEMROOT")
-"""The variables that git inherits from the environment of reconciler.
+"""The names of the environment variables that reconciler passes on to git.
 
-git needs SUDO_UID to accept repositories of the user who ran sudo. Programs on Windows need SYSTEMROOT.
+git needs SUDO_UID to accept a repository that belongs to the user who ran sudo. Programs on Windows need SYSTEMROOT.
 """
 
 ENVIRONMENT: Mapping[str, str] = {
@@ -49,11 +49,14 @@ ENVIRONMENT: Mapping[str, str] = {
     "GIT_GRAFT_FILE": f"{os.devnull}/none",
     "LC_ALL": "C",
 }
-"""The environment variables of git. HOME is not set, so that git does not read the files of the user."""
+"""The environment variables that reconciler sets for git.
+
+reconciler does not set HOME, so that git does not read settings from the home folder of the user.
+"""
 
 
 class GitError(ReconcilerError):
-    """git is missing, refuses the repository, or cannot read an object."""
+    """git is not installed, refuses the repository, or cannot read data of the repository."""
 
 
 class GitMissingError(GitError):
@@ -62,24 +65,24 @@ class GitMissingError(GitError):
 
 @dataclass(frozen=True, slots=True)
 class GitOutput:
-    """The stdout of a git command, and the stderr lines of a successful command."""
+    """The stdout of a successful git command as `data`, and the lines of stderr as `warnings`."""
 
     data: bytes
     warnings: tuple[str, ...] = ()
 
     @property
     def lines(self) -> list[str]:
-        """The lines of git's output, without empty lines."""
+        """The lines of git's stdout, without empty lines."""
         return [line for line in os.fsdecode(self.data).split("\n") if line]
 
 
 def find_program(checkout: Path) -> str:
-    """Return the absolute path of the first git on the PATH that is not inside `checkout`.
+    """Return the absolute path of the first git program on the PATH that is outside the folder `checkout`.
 
     `checkout` is a real path.
 
     Raises:
-        GitMissingError: if no such git exists.
+        GitMissingError: if the PATH contains no git program outside `checkout`.
     """
     import shutil
 
@@ -102,7 +105,7 @@ def program_version(folder: Path) -> str:
 
 
 def environment_of(program: str) -> dict[str, str]:
-    """Return the complete environment for the git program."""
+    """Return all environment variables for the git program."""
     inherited = {name: os.environ[name] for name in INHERITED if name in os.environ}
     return {**inherited, **ENVIRONMENT, "PATH": f"{Path(program).parent}{os.pathsep}{os.defpath}"}
 
@@ -119,7 +122,7 @@ def run_git(  # noqa: PLR0913 - a parameter for each property of a process
 ) -> GitOutput:
     """Run git in `folder` with the input `stdin`, and return the output of git.
 
-    `settings` have the form name=value and are added after SETTINGS.
+    `settings` contains git settings in the form name=value. git uses `settings` in addition to SETTINGS.
 
     Raises:
         GitError: if git fails, takes too long, or writes more than `max_bytes`.
@@ -149,7 +152,7 @@ def run_git(  # noqa: PLR0913 - a parameter for each property of a process
             stdout, stderr = process.stdout, process.stderr
 
             def kill() -> None:
-                """Kill git and the processes that it started."""
+                """Kill git and the processes that git started."""
                 getattr(os, "killpg", os.kill)(process.pid, getattr(signal, "SIGKILL", signal.SIGTERM))
 
             def stop() -> None:
@@ -185,19 +188,25 @@ def run_git(  # noqa: PLR0913 - a parameter for each property of a process
 
 
 MAX_POINTER_BYTES = 10_000
-"""The maximum size of a file that contains the path of another folder, for example a file `.git`."""
+"""The maximum size of a git file that contains only a path, in bytes.
+
+For example, a worktree has a file `.git` with the path of a folder.
+"""
 
 SETTINGS_LOCATIONS = ("HOME", "XDG_CONFIG_HOME")
-"""The environment variables that locate the user's git settings, in addition to GIT_CONFIG_*."""
+"""Environment variables that determine where git finds the settings of the user.
+
+The variables GIT_CONFIG_* are not included.
+"""
 
 
 @dataclass(frozen=True, slots=True)
 class Repository:
-    """A repository with an owner that git accepts. All paths are real paths.
+    """A git repository whose owner git accepts. All paths are real paths.
 
-    `root` is the root folder of the checkout. `git_dir` is the folder `.git`, or the folder inside `.git` for a
-    worktree. `common_dir` is the folder `.git` that all worktrees share. `warnings` contains each distinct warning of
-    git.
+    `root` is the root folder of the checkout. `git_dir` is the folder `.git`. In a worktree, `git_dir` is a folder
+    inside the `.git` of the main checkout. `common_dir` is the git folder that all worktrees of the repository share.
+    `warnings` contains the warnings that git wrote, without duplicates.
     """
 
     root: Path
@@ -207,7 +216,7 @@ class Repository:
     warnings: list[str] = field(default_factory=list, compare=False)
 
     def run(self, *arguments: str, stdin: bytes = b"", max_bytes: int = MAX_OUTPUT_BYTES) -> GitOutput:
-        """Run a git command that only reads. Raises GitError."""
+        """Run a git command that does not change the repository. Raises GitError."""
         options = (f"--git-dir={self.git_dir}", f"--work-tree={self.root}")
         output = run_git(
             self.program,
@@ -223,7 +232,7 @@ class Repository:
     def path_of(self, path: Path) -> str:
         """Return a path relative to the root of the checkout, with `/`.
 
-        For the root itself, the result is an empty string.
+        For the root of the checkout, the result is an empty string.
 
         Symbolic links below the root are not followed, because the target of a link may differ in another revision.
 
@@ -242,7 +251,9 @@ class Repository:
 
 
 def find_root(start: Path) -> Path | None:
-    """Return the real path of the first folder that contains `.git`: `start` or one of its parents.
+    """Return the real path of the nearest folder that contains `.git`.
+
+    The search starts at `start` and continues with the parent folders.
 
     Unlike git, this function ignores bare repositories. A pull request can contain the files of a bare repository, but
     no commit can contain `.git`.
@@ -252,7 +263,10 @@ def find_root(start: Path) -> Path | None:
 
 
 def git_dir_of(root: Path) -> Path:
-    """Return the folder `.git`. For a worktree, return the folder at the path in the file `.git`."""
+    """Return the path of the git folder of a checkout.
+
+    In a worktree, `.git` is a file that contains the path of the git folder.
+    """
     entry = root / ".git"
     if entry.is_dir():
         return Path(os.path.realpath(entry))
@@ -261,7 +275,10 @@ def git_dir_of(root: Path) -> Path:
 
 
 def read_pointer(file: Path) -> str:
-    """Return the start of a file, or an empty string if the file cannot be read or is not a regular file."""
+    """Return the first MAX_POINTER_BYTES bytes of a file as text.
+
+    Return an empty string if the file is not readable or not regular.
+    """
     try:
         if not file.is_file():
             return ""
@@ -288,7 +305,7 @@ def open_repository(start: Path) -> Repository:
 
 
 def _discover(root: Path, program: str) -> Repository:
-    """Let git open the repository at `root`, so that git checks the owner of the files (safe.directory).
+    """Open the repository at `root` with git, which checks the owner of the repository (setting safe.directory).
 
     Raises GitError.
     """
@@ -314,7 +331,7 @@ def _discover(root: Path, program: str) -> Repository:
 
 
 def _safe_directories(program: str) -> list[str]:
-    """Return the values of safe.directory in the git settings of the user, the system and the environment."""
+    """Return the folders in the git setting safe.directory of the user, the system and the environment."""
     environment = {
         **{name: value for name, value in environment_of(program).items() if not name.startswith("GIT_CONFIG_")},
         **{
@@ -339,7 +356,7 @@ def _safe_directories(program: str) -> list[str]:
 def _refuse_alternates(repository: Repository) -> None:
     """Refuse a repository that uses objects of another repository.
 
-    git checks neither the owner nor the hashes of objects in another repository.
+    git does not check the owner and the hashes of objects in another repository.
 
     Raises:
         GitError: if the file objects/info/alternates contains the path of another folder.

@@ -1,4 +1,4 @@
-"""Read the files of a revision from the objects of a repository. No file is checked out, and no filter runs."""
+"""Read the files of a git revision without a checkout. git runs no filter programs on the files."""
 
 import os
 import re
@@ -12,14 +12,14 @@ from reconciler.git.repository import GitError, Repository, git_dir_of, read_poi
 
 MAX_INDEX_BYTES = 500_000_000
 SPARSE_TAG = "S"
-"""The tag in the output of `git ls-files -t` for an entry that a sparse checkout omits."""
+"""The letter that `git ls-files -t` shows for a file that a sparse checkout omits."""
 
 
 @dataclass(frozen=True, slots=True)
 class IndexEntry:
-    """A file, link or submodule in the git index. `path` is relative to the root of the repository.
+    """A file, symbolic link or submodule in the git index. `path` is relative to the root of the repository.
 
-    `is_left_out` is true if a sparse checkout omits the entry.
+    `is_left_out` is true if a sparse checkout omits the file.
     """
 
     path: str
@@ -28,14 +28,14 @@ class IndexEntry:
 
     @property
     def is_link(self) -> bool:
-        """Whether the entry is a symbolic link."""
+        """Whether the git index contains a symbolic link at `path`."""
         return self.mode == LINK
 
 
 def tracked_entries(repository: Repository, paths: Iterable[str]) -> Iterator[IndexEntry]:
-    """Yield the index entries at and below `paths`. Raises GitError.
+    """Yield the files that git tracks at or below a path in `paths`. Raises GitError.
 
-    `paths` are relative to the root of the repository. The path "" is the root.
+    `paths` are relative to the root of the repository. The path "" means the root.
     """
     named = [path or "." for path in paths]
     output = repository.run("ls-files", "-z", "-t", "--stage", "--", *named, max_bytes=MAX_INDEX_BYTES)
@@ -49,18 +49,22 @@ ALTERING = ("working-tree-encoding", "ident", "filter")
 INACTIVE = ("unspecified", "unset")
 ATTRIBUTES_FILE = ".gitattributes"
 MAX_ATTRIBUTES_BYTES = 1_000_000
-"""The maximum size of an attributes file that reconciler searches. git itself checks larger files."""
+"""The maximum size of a .gitattributes file that reconciler searches, in bytes.
+
+For a larger file, reconciler asks git.
+"""
 MAX_ATTRIBUTES_OUTPUT_BYTES = 500_000_000
 
 
 def may_alter_files(root: Path, folders: Iterable[str]) -> bool:
-    """Return whether an attribute in ALTERING may apply to a file in one of `folders` of the checkout at `root`.
+    """Return whether git attributes may change the content of files in `folders` at checkout.
 
-    The function reads only the attributes files of `folders` and starts no process. `folders` are real paths.
+    The attributes in question are in ALTERING. The function reads only the .gitattributes files of `folders` and their
+    parents, and does not run git. `folders` are real paths.
     """
     git_dir = git_dir_of(root)
     common_dir = git_dir / (read_pointer(git_dir / "commondir").strip() or ".")
-    if (git_dir / "info" / "sparse-checkout").exists():  # an attributes file applies even if it is not checked out
+    if (git_dir / "info" / "sparse-checkout").exists():  # git also uses attributes files that are not checked out
         return True
     files = [
         common_dir / "info" / "attributes",
@@ -70,7 +74,10 @@ def may_alter_files(root: Path, folders: Iterable[str]) -> bool:
 
 
 def _with_parents(root: Path, folders: Iterable[str]) -> Iterator[str]:
-    """Yield `root`, the `folders` inside `root`, and the folders between them, without duplicates."""
+    """Yield `root`, the folders in `folders` that are inside `root`, and the folders between.
+
+    Yield each folder once.
+    """
     seen = {str(root)}
     yield str(root)
     for folder in folders:
@@ -83,9 +90,9 @@ def _with_parents(root: Path, folders: Iterable[str]) -> Iterator[str]:
 
 
 def _mentions(file: Path) -> bool:
-    """Return whether an attributes file may contain an attribute in ALTERING.
+    """Return whether a .gitattributes file may contain an attribute in ALTERING.
 
-    The result is true for a file that cannot be searched: a link, a special file, a large file or an unreadable file.
+    The result is True for a file that is a symbolic link, a special file, too large or unreadable.
     """
     try:
         status = file.lstat()
@@ -100,7 +107,9 @@ def _mentions(file: Path) -> bool:
 
 
 def altering_attributes(repository: Repository, files: Iterable[str]) -> Iterator[tuple[str, str, str]]:
-    """Yield path, attribute and value for each attribute that changes the content of one of `files` at checkout.
+    """Yield the git attributes that change the content of a file in `files` at checkout.
+
+    Each result contains the path, the attribute and the value.
 
     The paths are relative to the root of the checkout. Raises GitError.
     """
@@ -126,14 +135,20 @@ END_OF_NAME = re.compile(r"[~^:]|@\{")
 CONTROL = re.compile("[\x00-\x1f\x7f]")
 GLOB = re.compile(r"[*?\[\\ ]")
 REFS = ("{}", "refs/{}", "refs/tags/{}", "refs/heads/{}", "refs/remotes/{}", "refs/remotes/{}/HEAD")
-"""The full names that a short ref name can mean, in git's order of precedence."""
+"""The forms of the full name of a git ref, in git's order of precedence.
+
+A short name such as `main` can mean each of the full names.
+"""
 
 LINK, SUBMODULE, FOLDER = "120000", "160000", "040000"
 
 
 @dataclass(frozen=True, slots=True)
 class TreeEntry:
-    """A file, link, submodule or folder of a revision. `path` is relative to the listed folder."""
+    """A file, symbolic link, submodule or folder in a git revision.
+
+    If a folder was listed, `path` is relative to the folder.
+    """
 
     mode: str
     object: str
@@ -143,18 +158,22 @@ class TreeEntry:
 
 @dataclass(frozen=True, slots=True)
 class Revision:
-    """A commit of a repository. `name` is the revision as the user wrote it."""
+    """A commit of a repository.
+
+    `name` is the text with which the user named the commit, for example `HEAD` or a branch.
+    """
 
     repository: Repository
     name: str
     commit: str
 
     def find(self, path: str) -> TreeEntry | str | None:
-        """Return the folder or file at `path`, which is relative to the root of the checkout.
+        """Return the folder or file at `path` in the revision. `path` is relative to the root of the repository.
 
         Symbolic links are followed.
 
-        Return None if nothing exists at `path`. If a link cannot be followed, return the reason as text.
+        Return None if `path` does not exist. If `path` contains a symbolic link that git cannot follow, return the
+        reason as text.
 
         Raises:
             GitError: if git cannot read the object.
@@ -173,7 +192,7 @@ class Revision:
                 return "is a link that leads to no file or folder"
             case ["notdir", _]:
                 return "is inside a file, not a folder"
-            case _:  # the path does not exist, or the object was not fetched
+            case _:  # the path does not exist, or the clone lacks the file
                 pass
         try:
             exists = self.repository.run("ls-tree", "-z", "--full-tree", self.commit, "--", path or ".").data
@@ -184,7 +203,7 @@ class Revision:
         return None
 
     def list(self, folder: TreeEntry) -> list[TreeEntry]:
-        """Return all entries in a folder and its subfolders, without the folders themselves. Raises GitError."""
+        """Return the files, symbolic links and submodules in a folder and its subfolders. Raises GitError."""
         try:
             output = self.repository.run("ls-tree", "-r", "-l", "-z", folder.object)
         except GitError as error:
@@ -199,7 +218,7 @@ class Revision:
         return TreeEntry(mode, identity, int(size) if size.isdigit() else 0, path.decode(errors="surrogateescape"))
 
     def contents(self, entries: Sequence[TreeEntry]) -> Iterator[bytes]:
-        """Yield the content of `entries`, which are files or symbolic links. Raises GitError."""
+        """Yield the content of each file or symbolic link in `entries`. Raises GitError."""
         for batch in _batches(entries):
             yield from self._contents(batch)
 
@@ -234,7 +253,7 @@ def _batches(entries: Sequence[TreeEntry]) -> Iterator[list[TreeEntry]]:
 
 
 def resolve_revision(repository: Repository, name: str) -> Revision:
-    """Return the commit of the revision `name`.
+    """Return the revision that a user named `name`, for example a branch, a tag or a commit id.
 
     Raises:
         GitError: if the revision does not exist or is ambiguous.
@@ -242,7 +261,7 @@ def resolve_revision(repository: Repository, name: str) -> Revision:
     if not name or name.startswith("-") or CONTROL.search(name):
         raise GitError(f"{quote_text(name)} is not a revision of git")
     try:
-        is_search = name.startswith(":/")  # the rest of the name is a search text
+        is_search = name.startswith(":/")  # `:/text` finds a commit by its message
         output = repository.run("rev-parse", "--verify", name if is_search else f"{name}^{{commit}}")
     except GitError as error:
         raise GitError(f"git does not know the revision {quote_text(name)}: {error}; {FETCH_ADVICE}") from error
@@ -263,11 +282,11 @@ def refuse_unless_ancestor(revision: Revision) -> None:
 def _refuse_ambiguous(repository: Repository, name: str, warnings: Sequence[str]) -> None:
     """Refuse the name of a branch if a tag or another branch has the same name.
 
-    With an ambiguous name, anybody who may push a tag could choose the revision. Full commit ids, full names such as
-    refs/heads/main, and HEAD are never ambiguous.
+    If ambiguous names were allowed, a user who may push a tag could make reconciler read another commit. Full commit
+    ids, full names such as refs/heads/main, and HEAD are never ambiguous.
 
     Raises:
-        GitError: if the name is ambiguous. The message contains all refs that the name can mean.
+        GitError: if the name is ambiguous. The message contains the full names of all refs with the short name.
     """
     short = END_OF_NAME.split(name, maxsplit=1)[0]
     if not short or WHOLE_ID.fullmatch(short):
@@ -285,7 +304,7 @@ def _refuse_ambiguous(repository: Repository, name: str, warnings: Sequence[str]
         if found:
             raise GitError(f"git does not know {quote_text(short)}, only {join_words(found, 'and')}; {FETCH_ADVICE}")
         return
-    if found == [f"refs/tags/{short}"]:  # users may mean the remote branch with the same name
+    if found == [f"refs/tags/{short}"]:  # the user may mean a remote branch with the name of the tag
         found += [ref for ref in refs if ref not in meanings and refs[ref] != refs[found[0]]]
     if len(found) == 1 and any("ambiguous" in warning for warning in warnings):
         found += repository.run("rev-parse", f"--disambiguate={short}").lines
@@ -299,15 +318,15 @@ def _refuse_ambiguous(repository: Repository, name: str, warnings: Sequence[str]
 
 
 def _refs_named(repository: Repository, short: str) -> dict[str, str]:
-    """Return the refs that `short` can mean, and the remote branches with names that end with `short`.
+    """Find the git refs with the short name `short`, and the remote branches with a name that ends with `short`.
 
-    The result maps each ref to its commit id.
+    Return a mapping from the full name of each ref to the commit id.
     """
-    if GLOB.search(short):  # the name of a ref cannot contain these characters
+    if GLOB.search(short):  # the name of a git ref cannot contain characters that match GLOB
         return {}
     patterns = [form.format(short) for form in (*REFS, "refs/remotes/*/{}")]
     form = "%(if)%(*objectname)%(then)%(*objectname)%(else)%(objectname)%(end) %(refname)"
     lines = repository.run("for-each-ref", f"--format={form}", *patterns).lines
-    exact = {form.format(short) for form in REFS}  # `git for-each-ref` also returns refs below a pattern
+    exact = {form.format(short) for form in REFS}  # for `refs/x`, `git for-each-ref` also returns `refs/x/y`
     named = (line.partition(" ") for line in lines)
     return {ref: identity for identity, _, ref in named if ref in exact or ref.endswith(f"/{short}")}

@@ -1,1 +1,1 @@
-"""Render results as text, Markdown, JSON, SARIF and workflow commands."""
+"""Write the results of commands as text, Markdown, JSON, SARIF and workflow commands of GitHub."""

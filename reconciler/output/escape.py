@@ -17,36 +17,39 @@ from reconciler.output.source_links import DEFAULT_CONFIG, NO_REPOSITORY, Source
 BACKTICKS = re.compile("`+")
 MARKER_PREFIX = "reconciler"
 FLEET_NAME = "all-tenants"
-"""The name in the marker of a document about all tenants.
+"""The name in the hidden marker comment of a document about all tenants.
 
-In the name of a tenant, a marker contains %2D instead of a hyphen.
+No tenant name equals this name in a marker, because %2D replaces each hyphen of a tenant name.
 """
 RESULT_PREFIX = "reconciler-result"
-"""The prefix in the marker of a result.
+"""The start of the hidden marker comment in a document with the result of a run.
 
-Plans have another prefix, so a result does not replace the plan that reviewers saw.
+The marker of a plan starts differently. A result therefore does not replace the comment with the plan.
 """
 MAX_TEXT_LENGTH = 300
 """The maximum length of a text from a pull request or a tenant, in characters."""
 MAX_BLOCK_LINES = 200
 """The maximum number of lines in a code block."""
 MAX_MARKER_NAME_LENGTH = 150
-"""The maximum length of a name in a marker. A longer name is replaced by its start and a digest of the name."""
+"""The maximum length of a name in a marker, in characters.
+
+A longer name is shortened, and a digest of the name is added.
+"""
 
 
 def marker(tenant: str, links: SourceLinks = NO_REPOSITORY, prefix: str = MARKER_PREFIX) -> str:
-    """Return the marker of a document: an invisible HTML comment that identifies the tenant of the document.
+    """Return the marker of a document, which is an invisible HTML comment with the name of the tenant.
 
-    The marker also contains the path of the configuration file, unless the path is reconciler.yaml. Two configurations
-    may contain the same tenant name.
+    Two configuration files may define tenants with equal names. If the configuration file is not reconciler.yaml, the
+    marker therefore also contains the path of the file.
     """
     return _marker(_marker_name(tenant), links, prefix)
 
 
 def fleet_marker(links: SourceLinks = NO_REPOSITORY, prefix: str = MARKER_PREFIX) -> str:
-    """Return the marker of a document about all tenants of a configuration.
+    """Return the marker of a document about all tenants of a configuration file.
 
-    No document about a single tenant has this marker.
+    The marker differs from the markers of all documents about a single tenant.
     """
     return _marker(FLEET_NAME, links, prefix)
 
@@ -78,9 +81,9 @@ def span(text: str) -> str:
 
 
 def tenant_label(tenant: TenantName) -> str:
-    """Return the name of a tenant as Markdown. A sandbox is marked with the word SANDBOX in bold.
+    """Return the name of a tenant as Markdown. For a sandbox, the bold word SANDBOX follows the name.
 
-    The name of a tenant cannot contain bold text.
+    A tenant name cannot imitate the word, because the name is written as code.
     """
     return f"{span(tenant.name)} **{SANDBOX}**" if tenant.is_sandbox else span(tenant.name)
 
@@ -95,12 +98,12 @@ def _visible_prefix(text: str) -> str:
 
 
 def commit_suffix(links: SourceLinks) -> str:
-    """Return the commit of a document as Markdown, or an empty string if the commit is unknown."""
+    """Return a Markdown phrase with the commit of a document, or an empty string if the commit is unknown."""
     return f" at commit {span(links.commit)}" if links.commit else ""
 
 
 def block(lines: list[str], language: str) -> list[str]:
-    """Return `lines`, which contain no line breaks, as a fenced code block in Markdown.
+    """Return a Markdown code block that contains `lines`. Each line must not contain line breaks.
 
     If `lines` has more than MAX_BLOCK_LINES items, the last line of the block contains the number of omitted lines.
     """
@@ -116,11 +119,14 @@ def _longest_run(text: str) -> int:
 
 
 FORMULA = re.compile("(^|[;,\t\"'|])(\\s*)([=+\\-@\uff1d\uff0b\uff0d\uff20])")
-"""Matches a character that starts a formula at the start of a cell, or after a cell separator of another locale."""
+"""Matches a character with which a spreadsheet program starts a formula.
+
+The match is at the start of a CSV cell, or after a character that separates cells in some countries.
+"""
 
 
 def csv_line(cells: Iterable[str]) -> str:
-    """Return the cells as a line of CSV."""
+    """Return a line of CSV with the texts in `cells`."""
     return ",".join(map(_csv_cell, cells)) + "\r\n"
 
 

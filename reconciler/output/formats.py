@@ -1,4 +1,4 @@
-"""Pure: the output formats of results. `FORMATS` contains a function for each kind of result and each format."""
+"""Pure: write results in an output format. `FORMATS` contains a function for each kind of result and each format."""
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -53,7 +53,10 @@ def failures_json(failed: Failures) -> list[Json]:
 
 
 def failures_text(failed: Failures, title: str) -> list[str]:
-    """Return a paragraph of text for each failed tenant. `title` is the title for a tenant that was started."""
+    """Return a paragraph of text with the reason of the failure for each failed tenant.
+
+    If the run started to process a tenant before the failure, `title` follows the name of the tenant.
+    """
     return [
         "".join(
             f"{text}\n"
@@ -69,9 +72,10 @@ def failures_text(failed: Failures, title: str) -> list[str]:
 def failures_markdown(
     failed: Failures, title: str, links: SourceLinks, max_bytes: int, prefix: str = MARKER_PREFIX
 ) -> list[str]:
-    """Return a Markdown document of at most `max_bytes` for each failed tenant, in place of a result.
+    """Return a Markdown document with the reason of the failure for each failed tenant.
 
-    `title` is the title for a tenant that was started.
+    Each document has at most `max_bytes`. If the run started to process a tenant before the failure, `title` follows
+    the name of the tenant.
     """
     return [
         join_sections(
@@ -104,8 +108,8 @@ class OutputView:
     """Options for showing results.
 
     Args:
-        verbose: Show every grant that reconciler leaves alone.
-        links: Creates the links to the lines of files.
+        verbose: Show every grant that reconciler does not change, for example protected grants.
+        links: Creates links to the files of the repository.
         max_bytes: The maximum size of a Markdown document, in bytes.
     """
 
@@ -116,7 +120,7 @@ class OutputView:
 
 @dataclass(frozen=True, slots=True)
 class ValidationResult:
-    """The result of a validation: the problems of all files, the number of files, and the number of grants."""
+    """The result of `reconciler validate`: the problems of all files, the number of files, and the number of grants."""
 
     problems: Sequence[Problem]
     files: int
@@ -124,7 +128,7 @@ class ValidationResult:
 
     @property
     def is_valid(self) -> bool:
-        """Whether the files have no errors. Warnings are allowed."""
+        """Whether the files are valid. Valid files have no errors and may have warnings."""
         return not errors(tuple(self.problems))
 
     @property
@@ -158,7 +162,10 @@ def _plans_json(results: PlanResults, _view: OutputView) -> str:
 
 
 def _several_json(results: PlanResults | RunResults, name: str, items: Iterable[Json]) -> str:
-    """Return the results of several tenants as JSON text. To save memory, `items` are converted one after the other."""
+    """Return the results of several tenants as JSON text.
+
+    To save memory, the function converts the results in `items` one after the other.
+    """
     head = {"summary": results.summary.as_json()} if results.summary else {}
     texts = ",\n".join(indent(json_text(item).rstrip("\n"), "    ") for item in items)
     rest = json_text({**head, name: [], "failed": failures_json(results.failed)})
@@ -274,7 +281,7 @@ FORMATS: Mapping[type[Results], Mapping[str, Callable[[Any, OutputView], str]]] 
 
 
 def outputs_of(results: PlanResults) -> dict[str, str]:
-    """Return the step outputs for a pipeline: the number of changes in all plans by kind, and the ids of the plans."""
+    """Return the outputs of a pipeline step: the number of changes in all plans by kind, and the plan ids."""
     count: Counter[str] = Counter()
     ids = []
     for plan in results.plans:

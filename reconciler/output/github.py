@@ -1,4 +1,4 @@
-"""Pure: write problems and risks as workflow commands of GitHub.
+"""Pure: write problems and risks as workflow commands of GitHub Actions.
 
 GitHub shows each problem at its line in the pull request.
 
@@ -19,16 +19,16 @@ COMMANDS: Mapping[Level, str] = {Level.CRITICAL: "error", Level.HIGH: "warning"}
 MAX_MESSAGE_LENGTH = 1_000
 IN_MESSAGES: Mapping[int, str] = str.maketrans({"%": "%25", "\r": "%0D", "\n": "%0A"})
 IN_PROPERTIES: Mapping[int, str] = {**IN_MESSAGES, **str.maketrans({":": "%3A", ",": "%2C"})}
-"""Maps the special characters in properties of workflow commands to their escapes.
+"""Maps special characters in the properties of workflow commands to escape sequences.
 
 Without escaping, a file name or a scope could end the command and start another command.
 """
 
 
 def annotations(problems: Iterable[Problem], links: SourceLinks) -> Iterator[str]:
-    """Yield a workflow command for each problem, without a line feed.
+    """Yield a GitHub workflow command for each problem, without a line feed at the end.
 
-    A problem without a line refers to the whole file.
+    If a problem has no line number, the command refers to the whole file.
     """
     for problem in problems:
         source = replace(problem.source, file=links.path_of(problem.source.file))
@@ -36,9 +36,9 @@ def annotations(problems: Iterable[Problem], links: SourceLinks) -> Iterator[str
 
 
 def plan_annotations(plan: Plan, links: SourceLinks) -> Iterator[str]:
-    """Yield a workflow command for each critical or high risk of a plan, including changes of reconciler.yaml.
+    """Yield a GitHub workflow command for each critical or high risk of a plan, including changes of reconciler.yaml.
 
-    The risk of a change to an undeclared grant is shown at the configuration file, as in SARIF.
+    No file declares a deleted grant, so the risk of a delete is shown at the configuration file.
     """
     config = Source(links.config, 1, 1)
     for each in plan.config_changes:

@@ -1,4 +1,4 @@
-"""Pure: the results of a command for each tenant, and a summary of the results in numbers."""
+"""Pure: contain the results of a command for each tenant, and count the changes and risks of all tenants."""
 
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
@@ -17,18 +17,18 @@ ACTIONS = ("create", "update", "delete")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TenantSummary:
-    """The result of one tenant in numbers."""
+    """The state of a tenant after a command, with the number of changes and risks."""
 
     tenant: TenantName
     """The name and domain of the tenant."""
     state: TenantState
     """The state of the tenant at the end of the run."""
     wave: str | None = None
-    """The wave of the tenant, or None if the tenant has no wave."""
+    """The name of the wave that contains the tenant, or None if no wave contains the tenant."""
     changes: Mapping[str, int] = field(default_factory=dict)
-    """The number of planned changes by action."""
+    """Maps an action (create, update, delete) to the number of planned changes."""
     outcomes: Mapping[str, int] = field(default_factory=dict)
-    """The number of executed changes by result."""
+    """Maps a result, for example applied, to the number of changes with the result."""
     blocked: int = 0
     """The number of blocked changes."""
     stays: int = 0
@@ -42,7 +42,7 @@ class TenantSummary:
 
     @property
     def has_changes(self) -> bool:
-        """Whether the tenant differs from the files."""
+        """Whether the plan of the tenant contains changes, blocked changes, or grants that are no longer declared."""
         return any(self.changes.values()) or bool(self.blocked or self.stays)
 
     @property
@@ -57,7 +57,10 @@ NO_OUTCOMES: Mapping[str, int] = {}
 def summarize_plan(
     plan: Plan, exit_code: int, wave: str | None, command: str = PLAN, outcomes: Mapping[str, int] = NO_OUTCOMES
 ) -> TenantSummary:
-    """Return the summary of a tenant after the command `plan`, or after `apply` with the outcomes of the changes."""
+    """Return the summary of a tenant after `reconciler plan` or `reconciler apply`.
+
+    After `apply`, `outcomes` contains the number of changes by result.
+    """
     risks = Counter(risk.level for risk in all_risks(plan))
     return TenantSummary(
         tenant=plan.tenant,
@@ -73,12 +76,12 @@ def summarize_plan(
 
 
 def _state(plan: Plan, state: TenantState) -> TenantState:
-    """Return NOT_SELECTED for a tenant in which the selection selects no grant, otherwise `state`."""
+    """Return NOT_SELECTED if the options of the command select no grant of the tenant. Otherwise, return `state`."""
     return TenantState.NOT_SELECTED if plan.selection and plan.selection.is_empty else state
 
 
 def count_outcomes(report: ApplyReport) -> dict[str, int]:
-    """Return the number of changes for each result in an apply report."""
+    """Return a mapping from each result in an apply report to the number of changes with the result."""
     return {str(result): count for result, count in count_results(report.outcomes).items() if count}
 
 
@@ -86,7 +89,7 @@ def count_outcomes(report: ApplyReport) -> dict[str, int]:
 class FleetSummary:
     """The summaries of several tenants, in the order of the tenants.
 
-    `done` is the state of a tenant without a failure.
+    `done` is the state of the tenants that the command completed, for example planned or applied.
 
     `waves` contains the names of the waves in order.
     """
@@ -97,15 +100,16 @@ class FleetSummary:
 
     @property
     def lines(self) -> list[str]:
-        """The summary as lines of text: one line for all tenants, and one line for each wave."""
+        """The lines of the summary. The first line counts all tenants, and a line for each wave follows."""
         return [self._line, *(self._wave_line(wave) for wave in self.waves)]
 
     def worst_first(self) -> list[TenantSummary]:
         """Return all tenants, starting with the tenants that need attention.
 
-        Tenants that are not done come first, then tenants with critical risks, then tenants with other changes.
+        The order is: tenants that the command did not complete, tenants with critical risks, tenants with changes,
+        tenants without changes.
 
-        Tenants without a selected grant come last.
+        Tenants of which the command selected no grant come last.
         """
 
         def order(each: TenantSummary) -> tuple[bool, bool, bool, bool]:
@@ -116,7 +120,7 @@ class FleetSummary:
 
     @property
     def title(self) -> str:
-        """The number of tenants by state, for example `45 of 50 planned, 5 failed`."""
+        """A phrase with the number of tenants in each state, for example `45 of 50 planned, 5 failed`."""
         return _states(self.tenants, self.done)
 
     @property
@@ -132,7 +136,7 @@ class FleetSummary:
         return f"Wave {wave}: {_states([each for each in self.tenants if each.wave == wave], self.done)}."
 
     def as_json(self) -> Json:
-        """Return the summary as JSON data. Every number is present, even if the number is 0."""
+        """Return the summary as JSON data. The data contains all numbers, even if a number is 0."""
         return {
             "tenants": len(self.tenants),
             "states": _state_counts(self.tenants),
@@ -166,9 +170,11 @@ def _states(tenants: Sequence[TenantSummary], done: TenantState) -> str:
 
 
 def _counts(tenants: Sequence[TenantSummary]) -> Iterator[str]:
-    """Yield the number of outcomes by result, or the number of planned changes if no change was executed.
+    """Yield phrases with the number of changes for each result.
 
-    Then yield the number of blocked changes, the number of grants that are no longer declared, and the number of risks.
+    If no change was executed, count the planned changes instead.
+
+    Then yield phrases with the number of blocked changes, of grants that are no longer declared, and of risks.
     """
     outcomes = _outcomes(tenants)
     if outcomes:
@@ -198,7 +204,10 @@ def _outcomes(tenants: Iterable[TenantSummary]) -> Mapping[str, int]:
 
 @dataclass(frozen=True, slots=True)
 class TenantFailure:
-    """The reason why a tenant has no result, as lines of text. `is_started` is false if nothing was read or written."""
+    """The reason why a command failed for a tenant, as lines of text.
+
+    If `is_started` is false, the command sent no request to the tenant.
+    """
 
     lines: Sequence[str]
     is_sandbox: bool = False
@@ -206,28 +215,33 @@ class TenantFailure:
 
 
 Failures = Mapping[str, TenantFailure]
-"""Maps the name of each failed tenant to the failure."""
+"""Maps the name of each tenant for which the command failed to the reason."""
 
 
 @dataclass(frozen=True, slots=True)
 class PlanResults:
-    """The plans of a command, and the tenants without a plan. `summary` is set if the command has several tenants."""
+    """The plans that a command created, and the tenants for which the command failed.
+
+    If the command processed several tenants, `summary` is set.
+    """
 
     plans: Sequence[Plan]
     failed: Failures = field(default_factory=dict)
     summary: FleetSummary | None = None
 
     def of(self, names: Collection[str]) -> "PlanResults":
-        """Return the results of the tenants in `names`."""
+        """Return only the results of the tenants in `names`."""
         plans = [plan for plan in self.plans if plan.tenant.name in names]
         return PlanResults(plans, {name: why for name, why in self.failed.items() if name in names})
 
 
 @dataclass(frozen=True, slots=True)
 class RunResult:
-    """A plan, the outcomes of the changes, and the command that undoes the changes.
+    """The result of `reconciler apply` for a tenant. `plan` contains the planned changes.
 
-    If nothing was written, `rollback` is an empty string.
+    `report` contains the outcome of each change. `rollback` is the command that undoes the changes.
+
+    If the run changed nothing, `rollback` is an empty string.
     """
 
     plan: Plan
@@ -237,9 +251,9 @@ class RunResult:
 
 @dataclass(frozen=True, slots=True)
 class RunResults:
-    """The apply runs of a command, and the tenants without a run.
+    """The results of `reconciler apply`, and the tenants for which the command failed.
 
-    `summary` is set if the command has several tenants.
+    If the command processed several tenants, `summary` is set.
     """
 
     runs: Sequence[RunResult]
@@ -247,6 +261,6 @@ class RunResults:
     summary: FleetSummary | None = None
 
     def of(self, names: Collection[str]) -> "RunResults":
-        """Return the results of the tenants in `names`."""
+        """Return only the results of the tenants in `names`."""
         runs = [run for run in self.runs if run.plan.tenant.name in names]
         return RunResults(runs, {name: why for name, why in self.failed.items() if name in names})

@@ -1,4 +1,4 @@
-"""Pure: write problems of files and risks of plans as SARIF 2.1.0 (OASIS) for code scanning."""
+"""Pure: write problems of files and risks of plans as SARIF 2.1.0 (OASIS) for code scanning services."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from urllib.parse import quote
@@ -18,7 +18,7 @@ from reconciler.output.words import tenants_prefix
 SCHEMA = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
 LEVELS = {Level.CRITICAL: "error", Level.HIGH: "warning", Level.LOW: "note"}
 SECURITY_SEVERITY = {Level.CRITICAL: "9.5", Level.HIGH: "7.5", Level.LOW: "3.0"}
-"""The severities of GitHub's code scanning: critical from 9.0, high from 7.0, low below 4.0."""
+"""The severity of each risk level for GitHub. GitHub shows critical from 9.0, high from 7.0, and low below 4.0."""
 ALL_RULES: tuple[RiskRule | ConfigRule, ...] = (*RULES, *CONFIG_RULES)
 GRANT_FILE: Json = {"id": "grant-file", "shortDescription": {"text": "A grant file has an error"}}
 
@@ -41,8 +41,8 @@ def problems_sarif(problems: Iterable[Problem], links: SourceLinks) -> Json:
 def plans_sarif(plans: Iterable[Plan], links: SourceLinks) -> Json:
     """Return a SARIF log with the risks of plans.
 
-    Code scanning needs a location for every result. No file declares a deleted grant, so the risk of a deleted grant is
-    located at the configuration file.
+    Code scanning services require a file location for every result. No file declares a deleted grant, so the risk of a
+    deleted grant is located at the configuration file.
     """
     plans = tuple(plans)
     log = _log(_rules(), _without_duplicates(result for plan in plans for result in _results(plan, links)))
@@ -55,7 +55,7 @@ def plans_sarif(plans: Iterable[Plan], links: SourceLinks) -> Json:
 
 
 def rules_sarif() -> Json:
-    """Return a SARIF log with the rules and without results."""
+    """Return a SARIF log that contains the risk rules and no results."""
     return _log(_rules(), [])
 
 
@@ -75,8 +75,8 @@ def _results(plan: Plan, links: SourceLinks) -> Iterator[Json]:
 def _result(danger: GrantRisk, location: Json, tenant: TenantName, effect: Json) -> Json:
     """Return a risk as a SARIF result.
 
-    The fingerprint of the result contains the `effect` of the change. A user who dismisses the result therefore
-    dismisses no other change.
+    A user can dismiss a result at the code scanning service. The fingerprint contains the `effect` of the change, so
+    that a dismissed result does not hide a different change.
     """
     grant = [{"fullyQualifiedName": f"{visible(tenant.label)}: {danger.label}", "kind": "resource"}]
     return {
@@ -100,7 +100,10 @@ def _config_result(change: ConfigChange, links: SourceLinks) -> Json:
 
 
 def _without_duplicates(results: Iterable[Json]) -> list[Json]:
-    """Return the results without duplicates. The plan of every tenant contains the changes of reconciler.yaml."""
+    """Remove duplicate SARIF results.
+
+    Duplicates exist because the plan of every tenant contains the changes of reconciler.yaml.
+    """
     return list({digest(result["partialFingerprints"]): result for result in results}.values())
 
 
@@ -133,7 +136,7 @@ def _message(text: str) -> str:
 
 
 def _fingerprint(value: object) -> Json:
-    """Return the fingerprint of a result, which is the digest of `value`."""
+    """Return the fingerprint of a SARIF result, which is a digest of `value`."""
     return {"reconciler/v1": digest(value)}
 
 

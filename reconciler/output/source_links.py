@@ -1,4 +1,4 @@
-"""Pure: find the paths of files in a repository, and create links to the lines of files at the hosting service."""
+"""Pure: create links to the lines of files at the hosting service of the repository (GitHub or GitLab)."""
 
 import re
 from dataclasses import dataclass, replace
@@ -10,20 +10,20 @@ from reconciler.core.problems import Source
 DEFAULT_CONFIG = "reconciler.yaml"
 MAX_LINKED_PATH_LENGTH = 300
 GITHUB_FILES, GITLAB_FILES = "/blob/", "/-/blob/"
-"""The parts of a file URL that separate the address of the repository from the commit."""
+"""The text in a file URL between the address of the repository and the commit."""
 
 
 COMMIT = re.compile("[0-9a-f]{40}|[0-9a-f]{64}")
 RUN_URL = re.compile(r"https?://[\w.:@-]+(/[\w./:?=&%~+-]*)?", re.ASCII)
-"""Matches a URL without characters that would end a link in Markdown."""
+"""Matches a URL that can be written in a Markdown link, because no character of the URL ends the link."""
 
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """The run that writes a document. Each text of a run may be empty.
+    """The pipeline run that writes a document. Unknown texts are empty.
 
-    `url` is the URL of the page of the run. `number` is the number of the run. `time` is the time of the document in
-    UTC. `is_review` is true if the run belongs to a pull or merge request.
+    `url` is the URL of the web page of the run. `number` is the number of the run. `time` is the creation time of the
+    document in UTC. `is_review` is true if the run checks a pull request or merge request.
     """
 
     url: str = ""
@@ -33,7 +33,10 @@ class Run:
 
     @property
     def link(self) -> str:
-        """The Markdown link to the page of the run, or an empty string. A URL with unusual characters is not linked."""
+        """A Markdown link to the web page of the pipeline run.
+
+        If the URL has unusual characters, the link is an empty string.
+        """
         if not RUN_URL.fullmatch(self.url):
             return ""
         return f"[run {self.number}](<{self.url}>)" if self.number else f"[run](<{self.url}>)"
@@ -44,12 +47,12 @@ NO_RUN = Run()
 
 @dataclass(frozen=True, slots=True)
 class SourceLinks:
-    """The data for links to the files of a repository.
+    """Creates links to the files of a repository.
 
     `root` is the root folder of the repository, and `current_folder` is the current folder (absolute paths with `/`).
-    `address` is the URL prefix of the files, or an empty string. `config` is the path of the configuration file, which
-    distinguishes tenants of several configurations. `commit` is the id of the commit under review, if known. `run` is
-    the run that writes the document.
+    `address` is the start of the URL of each file, or an empty string. `config` is the path of the configuration file.
+    `commit` is the id of the commit that the document describes, or an empty string. `run` is the pipeline run that
+    writes the document.
     """
 
     root: str = "/"
@@ -60,13 +63,17 @@ class SourceLinks:
     run: Run = NO_RUN
 
     def path_of(self, file: str) -> str:
-        """Return the path of a file relative to the repository. A file outside the repository keeps its name."""
+        """Return the path of a file relative to the root of the repository.
+
+        Return `file` unchanged if the file is outside the repository.
+        """
         return self.inside(file) or file
 
     def link_to(self, source: Source) -> str:
-        """Return the URL of a line of a file, or an empty string if the URL is unknown.
+        """Return the URL of a line of a file, or an empty string.
 
-        A file name with a backslash contains escaped bytes, so the file has no URL.
+        The result is also empty for a file name with a backslash, because the backslash may come from an escape
+        sequence.
         """
         path = self.inside(source.file)
         if not (self.address and path) or "\\" in path or len(path) > MAX_LINKED_PATH_LENGTH:
@@ -74,10 +81,10 @@ class SourceLinks:
         return f"{self.address}/{quote(path)}#L{source.line}"
 
     def link_at_commit(self, source: Source, commit: str, *, is_from_root: bool = False) -> str:
-        """Return the URL of a line in another commit, or an empty string. `commit` is a full commit id.
+        """Return the URL of a line of a file in the commit `commit`, or an empty string. `commit` is a full commit id.
 
-        The file name in `source` has the form `file in revision`. With `is_from_root`, the file name is relative to the
-        repository root.
+        The file name in `source` has the form `FILE in REVISION`. If `is_from_root` is true, the file name is relative
+        to the root of the repository.
         """
         prefix, _, _ = self.address.rpartition("/")
         if not (prefix and COMMIT.fullmatch(commit)):
@@ -89,7 +96,7 @@ class SourceLinks:
         return at_commit.link_to(replace(source, file=file)) if file else ""
 
     def request_link(self, request: str) -> str:
-        """Return the URL of a pull request (`#12`) or merge request (`!12`), or an empty string if it is unknown."""
+        """Return the URL of a pull request (`#12`) or merge request (`!12`), or an empty string."""
         if request[1:].isdecimal() and self.address:
             if request.startswith("!") and GITLAB_FILES in self.address:
                 return f"{self.address.partition(GITLAB_FILES)[0]}/-/merge_requests/{request[1:]}"
@@ -110,12 +117,15 @@ REMOTE = re.compile(
 )
 """Matches the address of a git remote: https, ssh, or `user@host:path`.
 
-Links do not contain the user names and tokens of the address.
+The groups `host` and `path` do not contain a user name or token, so links do not reveal tokens.
 """
 
 
 def address_at_remote(remote: str, commit: str) -> str:
-    """Return the URL prefix of the files of a commit at GitHub or GitLab, or an empty string for other remotes."""
+    """Return the start of the URL of each file of a commit at GitHub or GitLab.
+
+    Return an empty string for other services.
+    """
     found = REMOTE.fullmatch(remote)
     labels = found["host"].split(".") if found else []
     for service, files in (("github", GITHUB_FILES), ("gitlab", GITLAB_FILES)):
@@ -125,4 +135,4 @@ def address_at_remote(remote: str, commit: str) -> str:
 
 
 NO_REPOSITORY = SourceLinks()
-"""The source links of files outside a repository: no file has a link."""
+"""The links for a folder that is not in a git repository. Every link is an empty string."""

@@ -1,4 +1,4 @@
-"""Pure: text with styles. Terminals show the styles as colours, and pipes get plain text."""
+"""Pure: create text with styles. Terminals show the styles as colours. A file or pipe receives plain text."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ from reconciler.output.escape import MARKER_PREFIX, RESULT_PREFIX
 
 
 class Style(StrEnum):
-    """The style of a text, named by its meaning. The console assigns a colour to each style."""
+    """The style of a text, named by the meaning of the text. The console chooses a colour for each style."""
 
     PLAIN = "plain"
     STRONG = "strong"
@@ -22,7 +22,7 @@ class Style(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """A part of a line with one style."""
+    """A part of a line of text. The whole part has a single style."""
 
     text: str
     style: Style = Style.PLAIN
@@ -32,7 +32,7 @@ Line = tuple[Span, ...]
 
 
 def line(*parts: str | Span) -> Line:
-    """Return a line made of `parts`. A string becomes a plain span."""
+    """Join `parts` to a line. A part that is a plain string gets the style PLAIN."""
     return tuple(part if isinstance(part, Span) else Span(part) for part in parts)
 
 
@@ -45,9 +45,9 @@ MARKER_STARTS = (f"<!-- {MARKER_PREFIX}:", f"<!-- {RESULT_PREFIX}:")
 
 
 def add_run_number(text: str, run: str) -> str:
-    """Return a report with the number of the run in the second line.
+    """Insert the number of the pipeline run as a hidden comment into the second line of a report.
 
-    Without a run number, return the report unchanged.
+    If `run` is empty, return the report unchanged.
     """
     marker, separator, rest = text.partition("\n")
     return f"{marker}\n<!-- run {run} -->{separator}{rest}" if run and marker.startswith(MARKER_STARTS) else text

@@ -1,4 +1,4 @@
-"""Pure: phrases that all output formats of a plan share."""
+"""Pure: write the phrases that occur in several output formats of a plan."""
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
@@ -28,24 +28,36 @@ from reconciler.core.scope_sets import PREFIX
 from reconciler.core.spec import GrantSpec
 
 SHOWN_LEVELS = (Level.CRITICAL, Level.HIGH)
-"""The risk levels that a plan shows. A lower risk repeats the lines of a change. JSON output contains all levels."""
+"""The risk levels that plans show. A low risk only repeats what the change shows.
+
+The JSON format contains all levels.
+"""
 
 EXPIRY_CHANGES_TITLE = "Changed ends of grants"
 
 
 def tenants_prefix(change: ConfigChange) -> str:
-    """Return the tenants of a change of reconciler.yaml, followed by a colon, or an empty string for all tenants."""
+    """Return the names of the tenants that a change of reconciler.yaml affects, with a colon.
+
+    If the change affects all tenants, return an empty string.
+    """
     return f"{join_some(change.tenants)}: " if change.tenants else ""
 
 
 def risk_counts(plan: Plan) -> str:
-    """Return the number of risks for each shown level, or an empty string if no risk is shown."""
+    """Return a phrase with the number of critical and high risks.
+
+    If the plan has no such risk, return an empty string.
+    """
     count = Counter(risk.level for risk in all_risks(plan))
     return ", ".join(f"{count[level]} {level}" for level in SHOWN_LEVELS if count[level])
 
 
 def sections_by_origin(plan: Plan) -> Iterator[tuple[str, list[Change]]]:
-    """Yield the title and the changes of each section of a plan. Without origins, yield one section without a title."""
+    """Yield the title and the changes of each section of a plan, for example of the section with drift.
+
+    If the plan does not contain the origins of the changes, yield a single section with an empty title.
+    """
     if not plan.origins:
         yield "", list(plan.changes)
         return
@@ -56,7 +68,10 @@ def sections_by_origin(plan: Plan) -> Iterator[tuple[str, list[Change]]]:
 
 
 def origins_summary(plan: Plan) -> str:
-    """Return the number of changes for each origin, including blocked changes."""
+    """Return a sentence with the number of changes from the branch and the number of changes from drift.
+
+    Blocked changes are included.
+    """
     count = Counter(plan.origins.values())
     return (
         f"Origin: {count[Origin.BRANCH]} from this branch, {count[Origin.DRIFT]} drift, {count[Origin.BOTH]} from both"
@@ -65,9 +80,9 @@ def origins_summary(plan: Plan) -> str:
 
 
 def selection_summary(plan: Plan) -> str:
-    """Return the selection and the number of selected grants for the head of a plan.
+    """Return a sentence with the options that selected grants for a plan, and with the number of selected grants.
 
-    If all grants are selected, return an empty string.
+    If the user selected no grants with options, return an empty string.
     """
     if plan.selection is None:
         return ""
@@ -77,7 +92,7 @@ def selection_summary(plan: Plan) -> str:
 
 
 def expired_unknown_text(plan: Plan) -> str:
-    """Return how many expired grants may still exist."""
+    """Return a sentence with the number of expired grants that may still exist in the tenant."""
     return f"{pluralize(plan.expired_unknown, 'expired grant')} may still exist under another name (see the warnings)"
 
 
@@ -98,7 +113,7 @@ def no_changes_reason(plan: Plan) -> str:
 
 
 def summary(plan: Plan) -> str:
-    """Return the number of changes and grants of a plan in one line."""
+    """Return a line with the number of changes, unchanged grants and skipped grants of a plan."""
     count = Counter(type(change) for change in plan.changes)
     parts = [f"{count[Create]} to create, {count[Update]} to update, {count[Delete]} to delete"]
     if plan.blocked:
@@ -116,13 +131,13 @@ def summary(plan: Plan) -> str:
 
 
 def left_unchanged(plan: Plan) -> str:
-    """Return the number of declared grants that stay different, and the options that exclude the changes."""
+    """Return a phrase with the number of declared grants that an option such as --create-only leaves unchanged."""
     by = f" by {join_words(list(plan.narrowed_by), 'and')}" if plan.narrowed_by else ""
     return f"{plan.differing} left unchanged{by}"
 
 
 def refusal(plan: Plan) -> str:
-    """Return the message that the blocked changes of a plan prevent all changes, with the reasons."""
+    """Return the message that changes are blocked and reconciler wrote nothing, with the first reason."""
     reasons = list(dict.fromkeys(each.reason for each in plan.blocked))
     more = f" and {pluralize(len(reasons) - 1, 'other reason')}" if reasons[1:] else ""
     count = len(plan.blocked)
@@ -131,14 +146,14 @@ def refusal(plan: Plan) -> str:
 
 
 def no_longer_declared_count(plan: Plan) -> str:
-    """Return the number of grants that are no longer declared but keep their access, as a phrase."""
+    """Return a phrase with the number of grants that are no longer declared but keep their access."""
     return f"{pluralize(len(plan.no_longer_declared), 'grant')} no longer declared"
 
 
 def no_longer_declared_label(each: NoLongerDeclared, directory: Directory) -> str:
-    """Return the label of a grant that is no longer declared but keeps its access.
+    """Return a text with the application and API of a grant that is no longer declared but keeps its access.
 
-    If the declaration moved to another grant, the label contains both grants.
+    If an edit turned the declaration into the declaration of a different grant, the text contains both grants.
     """
     if each.moved_to is None:
         return grant_label(each.key, directory)
@@ -151,17 +166,23 @@ def no_longer_declared_label(each: NoLongerDeclared, directory: Directory) -> st
 
 
 def declaration_text(spec: GrantSpec) -> str:
-    """Return the description and the expiry date of a declared grant as text for people. The text is not escaped."""
+    """Return the description and the expiry date of a declared grant.
+
+    The caller must escape special characters in the text.
+    """
     return "; ".join([*([spec.description] * bool(spec.description)), *expiry_parts(spec)])
 
 
 def expiry_parts(spec: GrantSpec) -> list[str]:
-    """Return the expiry date of a grant as a list of at most one text."""
+    """Return a list with the phrase `expires DATE`, or an empty list if the grant does not expire."""
     return [f"expires {expiry_text(spec.expires)}"] if spec.expires else []
 
 
 def deletion_lines(change: Delete) -> Iterator[str]:
-    """Yield the reason for a delete, and the location of the declaration if known. The lines are not escaped."""
+    """Yield lines with the reason for the delete of a grant, and the location of the previous declaration if known.
+
+    The caller must escape special characters.
+    """
     if change.expired:
         source = change.expired.source
         yield f"{expired_text(change.expired)}, declared in {source.file}:{source.line}"
@@ -170,14 +191,14 @@ def deletion_lines(change: Delete) -> Iterator[str]:
 
 
 def expired_text(spec: GrantSpec) -> str:
-    """Return the text that a declaration has expired, with the date."""
+    """Return the phrase `expired DATE` for an expired declaration."""
     return f"expired {expiry_text(spec.expires)}"
 
 
 def removal_lines(removal: Removal) -> Iterator[str]:
-    """Yield the earlier declaration of a deleted grant, and the commits that removed and added the declaration.
+    """Yield lines with the file that declared a deleted grant, and the commits that added and removed the declaration.
 
-    The lines are not escaped.
+    The caller must escape special characters.
     """
     where = earlier_source(removal.spec.source)
     if removal.removed_by:
@@ -191,20 +212,23 @@ def removal_lines(removal: Removal) -> Iterator[str]:
 
 
 def left_alone_counts(plan: Plan) -> str:
-    """Return the number of grants that reconciler leaves alone, by reason."""
+    """Return a phrase with the number of grants that reconciler does not change, for each reason."""
     count = Counter(each.reason for each in plan.left_alone)
     return ", ".join(f"{count[reason]} {reason}" for reason in Reason if count[reason])
 
 
 def field_effect(change: ValueChange) -> str:
-    """Return the effect of a changed setting on callers, if the old and new values do not show the effect."""
+    """Return a phrase that explains what a change of `organization_usage` means for applications.
+
+    For other settings, return an empty string.
+    """
     if change.field != "organization_usage":
         return ""
     return describe_effect(str(change.before), str(change.after))
 
 
 def scope_set_labels(change: Change) -> Mapping[str, str]:
-    """Return the names of the scope sets that contain each scope of a declared grant, such as `@readers`."""
+    """Return a mapping from each scope of a declared grant to the scope sets with the scope, for example `@readers`."""
     if isinstance(change, Delete) or not change.after.spec.scope_sets:
         return {}
     names: dict[str, list[str]] = {}
@@ -217,14 +241,15 @@ def scope_set_labels(change: Change) -> Mapping[str, str]:
 def scope_label(scope: str) -> str:
     """Return a scope as text.
 
-    The escaped form is added if the scope has characters that may look like other characters.
+    If a character of the scope looks like a different character, the text also contains the scope with escape
+    sequences.
     """
     escaped = escaped_scope(scope)
     return visible(scope) if escaped == visible(scope) else f"{visible(scope)}  ({escaped})"
 
 
 def setting_texts(grant: GrantSpec | ClientGrant, fields: Iterable[GrantField] = CHANGEABLE) -> Iterator[str]:
-    """Yield the values of `fields` that differ from their defaults. Each value has its label."""
+    """Yield a text with the label and the value of each setting of a grant that differs from the default."""
     for each in fields:
         value = getattr(grant, each.name)
         if each.kind is FieldKind.SET and (value or (value is not None and each.default is None)):

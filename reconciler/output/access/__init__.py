@@ -1,1 +1,4 @@
-"""Pure: the access report in every output format. Each format is a function that takes an `AccessReport`."""
+"""Pure: write the access report in every output format.
+
+Each output format is a function that takes an `AccessReport`.
+"""

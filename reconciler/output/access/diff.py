@@ -1,4 +1,4 @@
-"""Pure: show the differences between two tenants in every output format."""
+"""Pure: write the differences between the grants of two tenants in every output format."""
 
 from collections.abc import Iterator
 
@@ -22,7 +22,7 @@ def _title(diff: TenantDiff) -> str:
 
 
 def summary(diff: TenantDiff) -> str:
-    """Return the number of differences by kind in one sentence."""
+    """Return a sentence with the number of differences of each kind."""
     counts = {kind: sum(each.kind is kind for each in diff.differences) for kind in DiffKind}
     unknown = f", {counts[DiffKind.UNKNOWN]} not known" if counts[DiffKind.UNKNOWN] else ""
     return (
@@ -32,7 +32,7 @@ def summary(diff: TenantDiff) -> str:
 
 
 def kind_text(each: GrantDifference, diff: TenantDiff) -> str:
-    """Return the kind of a difference as text for people."""
+    """Return a phrase for the kind of a difference, for example `only in staging`."""
     match each.kind:
         case DiffKind.ONLY_FIRST:
             return f"only in {diff.first.name}"
@@ -79,7 +79,7 @@ def diff_text(diff: TenantDiff) -> str:
 
 
 def diff_json(diff: TenantDiff) -> Json:
-    """Return the differences as JSON data. An unknown value is `"unknown"`."""
+    """Return the differences as JSON data. The text `"unknown"` replaces each unknown value."""
     return {
         "first": tenant_json(diff.first),
         "second": tenant_json(diff.second),
@@ -107,7 +107,7 @@ def _known(values: tuple[str, ...] | None) -> object:
 
 
 def _rows(diff: TenantDiff) -> Iterator[tuple[str, ...]]:
-    """Yield a row for each different field. A grant without different fields has one row."""
+    """Yield a table row for each field that differs. A grant that exists in only one tenant has a single row."""
     for each in diff.differences:
         head = (each.application, each.api, each.subject_type, kind_text(each, diff))
         for pair in each.fields or (FieldPair("", (), ()),):
@@ -119,13 +119,13 @@ def _columns(diff: TenantDiff) -> tuple[str, ...]:
 
 
 def diff_csv(diff: TenantDiff) -> str:
-    """Return the differences as CSV with one line for each field."""
+    """Return the differences as CSV with a line for each field that differs."""
     notes = ((f"# {note}",) for note in diff.notes)
     return "".join(map(csv_line, (_columns(diff), *_rows(diff), *notes)))
 
 
 def diff_markdown(diff: TenantDiff) -> str:
-    """Return the differences as Markdown. The table is an HTML block, as in the access report."""
+    """Return the differences as Markdown. The table is written in HTML."""
     what = "declared grants" if diff.is_declared else "grants"
     head = "".join(f"<th>{element(column)}</th>" for column in _columns(diff))
     rows = ("".join(f"<td>{element(cell) if cell else ''}</td>" for cell in row) for row in _rows(diff))

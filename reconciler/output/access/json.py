@@ -1,6 +1,6 @@
 """Pure: write the access report as JSON data (schemas/access.schema.json), and as shorter data for the HTML page.
 
-An unknown value is `"unknown"`.
+The text `"unknown"` replaces each unknown value.
 """
 
 import json
@@ -36,7 +36,7 @@ from reconciler.output.access.words import (
 FORMAT_VERSION = "1"
 UNKNOWN = "unknown"
 SHORT_NAMES = {"allow_all_scopes": "all_scopes", "allow_any_organization": "any_organization"}
-"""The fields with different names in the access report and in grant files."""
+"""Maps the name of a field in grant files to the name in the access report, if the names differ."""
 
 
 def access_text(report: AccessReport) -> str:
@@ -112,7 +112,7 @@ def _tenant(access: TenantAccess) -> Json:
 
 
 def grant_json(grant: AccessGrant) -> Json:
-    """Return one grant of the access report as JSON data."""
+    """Return a grant of the access report as JSON data."""
     return {
         "id": grant.grant_id or None,
         "application": grant.application,
@@ -149,7 +149,7 @@ def _settings(grant: AccessGrant) -> Iterator[tuple[str, object]]:
 
 
 def _last_use(grant: AccessGrant) -> Json | None:
-    """Return the last use of a grant, or None if no logs were collected."""
+    """Return the last use of a grant as JSON data, or None if reconciler collected no logs of the tenant."""
     return {"time": _known(grant.last_use or None), "text": grant.use} if grant.use else None
 
 
@@ -197,11 +197,17 @@ FIELDS = (
     *("tenant", "application", "api", "scopes", "status", "settings"),
     *("file", "line", "change", "since", "description"),
 )
-"""The fields of a row in the page data. `line` is a number. Every field except `line` is a position in `values`."""
+"""The fields of a grant in the JSON data of the HTML page. `line` is a line number.
+
+Every other field is an index in the list `values`.
+"""
 
 
 def page_json(report: AccessReport) -> str:
-    """Return the page data as JSON without the character `<`, so that the JSON cannot end the script element."""
+    """Return the data of the HTML page as JSON.
+
+    The JSON does not contain `<`, so that the text cannot end the script element.
+    """
     table = _ValueTable()
     by_name = sorted(report.grants, key=lambda each: (each[1].order, each[0].tenant.label))
     rows = [_row(tenant, grant, table) for tenant, grant in by_name]
@@ -219,9 +225,9 @@ def page_json(report: AccessReport) -> str:
 
 
 def tags() -> Mapping[str, str]:
-    """Return the tags of grants with their meanings.
+    """Return a mapping from each tag of grants in the HTML page to the meaning of the tag.
 
-    A row has a tag for each finding and each total that includes the grant.
+    A grant has a tag for each finding about the grant, and for each total that counts the grant.
     """
     return {rule.name: rule.meaning for rule in RULES} | {name: label for name, (label, _) in COUNTED.items()}
 
@@ -253,13 +259,16 @@ def _row(tenant: TenantAccess, grant: AccessGrant, table: "_ValueTable") -> list
 
 
 def _name(label: str, identity: str | None) -> str:
-    """Return the name for comparisons between tenants, or an empty string if the name equals the label."""
+    """Return the name without the id, so that the page can compare tenants.
+
+    Return an empty string if the label is the name.
+    """
     name = plain_name(label, identity)
     return "" if name == label else name
 
 
 def _status(grant: AccessGrant) -> list[object]:
-    """Return the risks, the state and the tags of a grant."""
+    """Return the risk level, the risks, the state and the tags of a grant."""
     state = [str(grant.state), state_text(grant), grant.guard]
     return [str(grant.level), risk_texts(grant), *state, list(_tags_of(grant))]
 
@@ -283,14 +292,14 @@ def _tags_of(grant: AccessGrant) -> Iterator[str]:
 
 
 class _ValueTable:
-    """The distinct values of a page with their positions. Invisible characters in texts are escaped."""
+    """The values of the HTML page without duplicates. Escape sequences replace invisible characters."""
 
     def __init__(self) -> None:
         self.values: list[Value] = []
         self._positions: dict[str, int] = {}
 
     def add(self, value: object) -> int:
-        """Return the position of `value` in the table. A value is a text or a list of texts, numbers and lists."""
+        """Add `value` to the list `values` unless the list contains `value`, and return the index."""
         shown = _visible(value)
         key = json.dumps(shown)
         if key not in self._positions:

@@ -1,4 +1,4 @@
-"""Pure: write the access report as text for a terminal, as Markdown and as CSV, and explain single grants."""
+"""Pure: write the access report as text, as Markdown and as CSV, and write the history of single grants."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from html import escape
@@ -41,7 +41,7 @@ LEVEL_STYLES = {
 
 
 def access_lines(report: AccessReport, *, verbose: bool = False) -> Iterator[Line]:
-    """Yield the lines of the access report. `verbose` adds the risks of the level low."""
+    """Yield the lines of the access report. If `verbose` is true, the lines include risks of the level low."""
     yield line(Span(heading(report), Style.STRONG))
     for text in incompleteness(report):
         yield line(Span(f"INCOMPLETE: {visible(text)}", Style.ERROR))
@@ -63,14 +63,14 @@ def _tenant(tenant: TenantAccess, *, verbose: bool) -> Iterator[Line]:
 
 
 def grant_lines(grant: AccessGrant, *, verbose: bool = False) -> Iterator[Line]:
-    """Yield the lines of one grant: application, API, scopes, settings, state, declaration and risks."""
+    """Yield lines that describe a grant: application, API, scopes, settings, state, declaration and risks."""
     label = f"{visible(grant.application)} -> {visible(grant.api)}"
     state = Style.MUTED if grant.state is AccessState.AS_DECLARED else Style.WARNING
     symbol = Span(f"{SYMBOLS[grant.level]:<{SYMBOL_WIDTH}}", LEVEL_STYLES[grant.level])
     yield line("  ", symbol, Span(label, Style.STRONG), "  ", Span(f"[{grant.state}]", state))
     for text in _details(grant, verbose=verbose):
         for part in wrap(visible(text), WIDTH - len(INDENT), break_on_hyphens=False):
-            yield line(INDENT, visible(part))  # escape again, because a part must not start like a workflow command
+            yield line(INDENT, visible(part))  # escape again, because the line must not start like a workflow command
 
 
 def _details(grant: AccessGrant, *, verbose: bool) -> Iterator[str]:
@@ -94,7 +94,7 @@ MAX_NAMED = 10
 
 
 def access_markdown(report: AccessReport) -> str:
-    """Return the report as a Markdown document."""
+    """Return the access report as a Markdown document."""
     return "".join(f"{text}\n" for text in _lines(report))
 
 
@@ -166,7 +166,10 @@ def _code(text: str) -> str:
 
 
 def _table(columns: Iterable[str], rows: Iterable[list[str]]) -> Iterator[str]:
-    """Yield the lines of an HTML table. No line is blank, because a blank line would end the HTML block in Markdown."""
+    """Yield the lines of an HTML table in a Markdown document.
+
+    A blank line would end the HTML block, so no line is blank.
+    """
     yield f"<table><tr>{''.join(f'<th>{column}</th>' for column in columns)}</tr>"
     for row in rows:
         yield f"<tr>{''.join(f'<td>{cell}</td>' for cell in row)}</tr>"
@@ -180,7 +183,7 @@ CSV_COLUMNS = (
 
 
 def access_csv(report: AccessReport) -> str:
-    """Return the access report as CSV (RFC 4180). The lines after the table describe missing information."""
+    """Return the access report as CSV (RFC 4180). The last lines describe missing information."""
     rows = [CSV_COLUMNS, *(_csv_row(tenant, grant) for tenant, grant in report.grants)]
     rows += [(f"# {text}",) for text in incompleteness(report)]
     return "".join(map(csv_line, rows))
@@ -213,7 +216,11 @@ MAX_LINE_LENGTH = 100
 
 
 def explanation_lines(explanations: Iterable[GrantExplanation]) -> Iterator[Line]:
-    """Yield each grant with its declaration, the commits of the declared lines, and the runs that wrote the grant."""
+    """Yield lines that explain each grant.
+
+    The lines contain the declaration of the grant, the commits that changed the declaration, and the runs that wrote
+    the grant.
+    """
     for number, each in enumerate(explanations):
         if number:
             yield line()
@@ -246,7 +253,10 @@ def _writes(writes: Sequence[GrantWrite]) -> Iterator[Line]:
 
 
 def explanations_json(explanations: Iterable[GrantExplanation]) -> Json:
-    """Return `{"grants": […]}`. Each grant has the fields of the access report and its history."""
+    """Return `{"grants": […]}`.
+
+    The data of a grant contains the fields of the access report and the history of the grant.
+    """
     return {"grants": [_json(each) for each in explanations]}
 
 

@@ -1,4 +1,4 @@
-"""Pure: phrases that all output formats of the access report share."""
+"""Pure: write the phrases that occur in several output formats of the access report."""
 
 from collections.abc import Iterator, Mapping
 
@@ -17,7 +17,7 @@ SYMBOLS: Mapping[GrantLevel, str] = {
     GrantLevel.LOW: "·",
     GrantLevel.NONE: "",
 }
-"""The symbol of each risk level, so that colour is not the only sign of a level."""
+"""The symbol of each risk level, so that readers who do not see colours recognize the level."""
 NO_SCOPES = "no scopes"
 ALL_SCOPES = "all scopes"
 OTHER_SETTINGS = tuple(
@@ -25,18 +25,18 @@ OTHER_SETTINGS = tuple(
     for each in SETTINGS
     if each.name not in {"scope", "allow_all_scopes", "organization_usage", "allow_any_organization"}
 )
-"""The settings that have no special phrase."""
+"""The settings of a grant for which the report has no special phrase."""
 
 
 def yes_or_no(answer: bool | None) -> str:  # noqa: FBT001 - a value
-    """Return "yes", "no" or "not known"."""
+    """Return "yes" for True, "no" for False, and "not known" for None."""
     return NOT_KNOWN if answer is None else "yes" if answer else "no"
 
 
 def scope_texts(grant: AccessGrant) -> list[str]:
     """Return the scopes of a grant, or a phrase such as `all scopes`.
 
-    A scope that the API does not define is marked.
+    If the API does not define a scope, the text says so.
     """
     names = [
         f"{each.name} (not defined by the API)" if each.is_defined is False else each.name for each in grant.scopes
@@ -48,7 +48,7 @@ def scope_texts(grant: AccessGrant) -> list[str]:
 
 
 def settings(grant: AccessGrant) -> list[str]:
-    """Return the settings of a grant that differ from their defaults, the expiry date, and the last use."""
+    """Return the expiry date and the last use of a grant, and the settings that differ from the defaults."""
     found = [grant.subject_type] if grant.subject_type != SUBJECT_CLIENT else []
     if grant.expires and grant.state is not AccessState.EXPIRED:
         found.append(f"expires {expiry_text(grant.expires)}")
@@ -63,7 +63,7 @@ def settings(grant: AccessGrant) -> list[str]:
 
 
 def difference_text(change: FieldChange) -> str:
-    """Return the difference between the tenant and the files in one field."""
+    """Return a phrase for a field whose value in the tenant differs from the value in the files."""
     if isinstance(change, SetChange):
         parts = [f"only in the files: {', '.join(change.added)}"] if change.added else []
         parts += [f"only in the tenant: {', '.join(change.removed)}"] if change.removed else []
@@ -72,7 +72,7 @@ def difference_text(change: FieldChange) -> str:
 
 
 def state_text(grant: AccessGrant) -> str:
-    """Return the state of a grant with the explanation and the differences."""
+    """Return the state of a grant, with an explanation and the fields that differ."""
     parts = [*([grant.detail] if grant.detail else []), *map(difference_text, grant.differences)]
     return f"{grant.state}: {'; '.join(parts)}" if parts else str(grant.state)
 
@@ -102,23 +102,29 @@ def since_text(grant: AccessGrant) -> str:
 
 
 def risk_texts(grant: AccessGrant) -> list[str]:
-    """Return the risks of a grant with levels and rules. A question mark after the level marks an unknown risk."""
+    """Return a text for each risk of a grant, with the level and the risk rule.
+
+    A question mark after the level means that the risk is not certain.
+    """
     return [f"{risk.level}{'' if risk.is_known else '?'} ({risk.rule}): {risk.message}" for risk in grant.risks]
 
 
 def heading(report: AccessReport) -> str:
-    """Return the heading of the report: the time and the commit."""
+    """Return the heading of the access report, with the time and the commit."""
     commit = f"commit {report.commit[:10]}" if report.commit else "no commit"
     return f"Access on {report.time.replace('T', ' ').removesuffix('Z')} UTC, {commit}"
 
 
 def tenant_counts(tenant: TenantAccess) -> str:
-    """Return the number of entries in each listing that was read."""
+    """Return the number of grants, applications, APIs and other objects that reconciler read from a tenant."""
     return ", ".join(f"{each.count} {each.name}" for each in tenant.listings if each.is_read)
 
 
 def incompleteness(report: AccessReport) -> Iterator[str]:
-    """Yield a text for each part that the report lacks: unselected grants, unread listings, incomplete history."""
+    """Yield a text for each reason why the access report is incomplete.
+
+    For example, reconciler could not read the applications of a tenant.
+    """
     if report.selection:
         yield f"only grants with {report.selection} are shown"
     for text in unread_listings(report):

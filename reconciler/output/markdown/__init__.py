@@ -1,1 +1,1 @@
-"""Render results as a comment on a pull request."""
+"""Write results as a comment on a pull request."""

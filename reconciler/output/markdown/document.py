@@ -1,4 +1,4 @@
-"""Pure: truncate a Markdown document to a number of bytes, and convert a document to other Markdown dialects."""
+"""Pure: shorten a Markdown document to a number of bytes, and convert a document for Azure DevOps and Bitbucket."""
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -8,7 +8,7 @@ from html import unescape
 from reconciler.output.escape import span
 
 MIN_BYTES = 1_000
-"""The minimum size of the text about one tenant, in bytes."""
+"""The minimum number of bytes for the plan of each tenant in a document about several tenants."""
 MAX_REMARK_BYTES = 100
 TRUNCATION_REMARK = "\n_This report is too long for a comment. Read the whole plan in the log of the job._\n"
 DEFAULT_MAX_BYTES = 60_000
@@ -19,13 +19,14 @@ DEFAULT_MAX_BYTES = 60_000
 class Section:
     """A part of a document.
 
-    The last `items` of a section may be omitted. Each item of a section consists of whole lines.
+    `items` contains the texts of the section, and each text consists of whole lines. If the document is too long, the
+    last texts are omitted.
 
-    `head` and `tail` surround the items. If all items are omitted, `head` and `tail` are omitted too. `noun` is the
-    name of an item in the remark about omitted items. Without a noun, no item is omitted. The first `critical` items
-    are critical, and omitted critical items are counted separately. Sections with a lower `rank` are filled first. A
-    section gets at most `max_bytes`. The `reserved` bytes of a section are not available to other sections if the
-    section needs the bytes.
+    `head` precedes the items, and `tail` follows the items. If all items are omitted, `head` and `tail` are omitted
+    too. A remark counts the omitted items, and `noun` is the name of an item in the remark. If `noun` is empty, no item
+    is omitted. `critical` is the number of items with critical risks, which come first. The remark counts omitted
+    critical items separately. If space is short, sections with a lower `rank` receive space first. A section has at
+    most `max_bytes`. `reserved` is the number of bytes that are kept free for the section.
     """
 
     items: tuple[str, ...]
@@ -39,15 +40,15 @@ class Section:
 
     @property
     def is_fixed(self) -> bool:
-        """Whether all items of the section must be shown."""
+        """Whether the document must contain all items of the section."""
         return not self.noun
 
 
 def join_sections(parts: Sequence[Section], max_bytes: int) -> str:
-    """Return `parts` as one text of at most `max_bytes` (UTF-8).
+    """Join sections to a text of at most `max_bytes` (UTF-8).
 
-    The last items of the sections with the highest rank are omitted first. After the first omitted item, no later item
-    is shown. If the fixed sections alone exceed `max_bytes`, the text ends early with a remark.
+    Sections with the highest rank lose items first, starting with the last item. If the sections that must be complete
+    exceed `max_bytes`, the text is cut off and ends with a remark.
     """
     remaining = max_bytes - sum(_size(_complete(part)) if part.is_fixed else MAX_REMARK_BYTES for part in parts)
     reserved = [min(part.reserved, _size(_complete(part)), max(remaining, 0)) for part in parts]
@@ -70,7 +71,7 @@ def join_sections(parts: Sequence[Section], max_bytes: int) -> str:
 
 
 def truncate_text(text: str, max_bytes: int) -> str:
-    """Return `text` if it has at most `max_bytes`, otherwise the first lines that fit, followed by a remark."""
+    """If `text` has more than `max_bytes`, return only the first lines, followed by a remark."""
     if _size(text) <= max_bytes:
         return text
     lines = text.splitlines(keepends=True)
@@ -112,26 +113,27 @@ FOLDED = re.compile(r"<details><summary>(.*?)</summary>(.*?)</details>")
 BOLD = re.compile(r"<b>(.*?)</b>")
 LINK = re.compile(r'<a href="(.*?)">(.*?)</a>')
 SYMBOL = re.compile(r"^([-+~]) ")
-"""Matches the symbol of a change. At the start of a Markdown line, the symbol would start a list."""
+"""Matches the symbol of a change (`+`, `~` or `-`). At the start of a Markdown line, `+` or `-` would start a list."""
 FOOT = "Plan <code>"
 FRAME = ("<table>", "</table>", "<tr><th>", "</details>")
-"""The beginnings of HTML lines without content."""
+"""Lines of HTML that start with these texts contain no information, so a document without HTML omits the lines."""
 
 
 def without_alerts(text: str) -> str:
-    """Return a report for Azure DevOps, with bold words instead of alerts."""
+    """Convert a report for Azure DevOps. Bold words replace alerts such as `[!CAUTION]`."""
     return _convert(text, _without_alert)
 
 
 def without_html(text: str) -> str:
-    """Return a report for Bitbucket, without HTML and alerts. Hidden lines remain HTML comments."""
+    """Convert a report for Bitbucket. Markdown replaces HTML and alerts. Hidden lines remain HTML comments."""
     return _convert(text, _without_html)
 
 
 def _convert(text: str, convert: Callable[[str], Iterator[str]]) -> str:
-    """Convert each line outside of code blocks.
+    """Call `convert` for each line of a Markdown text that is outside of code blocks.
 
-    The report generator makes each fence longer than all fences inside the code block.
+    The first line of a code block is a row of backticks. In a report, the row is longer than every row of backticks in
+    the block.
     """
     lines: list[str] = []
     fence = ""
@@ -152,10 +154,9 @@ def _without_alert(line: str) -> Iterator[str]:
 
 
 def _without_html(line: str) -> Iterator[str]:
-    """Yield a line of a report without HTML.
+    """Convert a line of a report to Markdown without HTML.
 
-    Only lines that start with a known HTML element contain HTML. On all other lines, HTML appears only as text inside
-    code.
+    A line that does not start with a known HTML element contains HTML only as text inside code.
     """
     if line.startswith(FRAME):
         return
@@ -171,7 +172,7 @@ def _without_html(line: str) -> Iterator[str]:
 
 
 def _inline(html: str) -> str:
-    """Convert the HTML elements within a line of a report to Markdown."""
+    """Convert the HTML elements inside a line of a report to Markdown."""
     linked = LINK.sub(lambda match: f"[{match[2]}](<{unescape(match[1])}>)", html)
     bold = BOLD.sub(r"**\1**", FOLDED.sub(r"\1: \2", linked))
     return CODE.sub(lambda match: span(unescape(match[1])), bold.replace("<br>", "; "))

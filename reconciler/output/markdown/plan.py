@@ -1,7 +1,7 @@
 """Pure: write a plan as a comment on a pull request.
 
-The comment contains the number of risks and blocked changes, and a table of the grants. Alerts (`[!CAUTION]`) and
-folded details are features of GitHub and GitLab. Other services show an alert as a block quote.
+The comment contains the number of risks and blocked changes, and a table of the grants. GitHub and GitLab show alerts
+(`[!CAUTION]`) as coloured boxes and can hide details. Other services show an alert as a quotation.
 """
 
 import shlex
@@ -39,24 +39,27 @@ TITLE = "Auth0 grants · "
 EMPTY_SECTION = Section(())
 APPLY_AFTER_MERGE = "To apply: merge. The pipeline of the target branch then plans again and waits for an approval."
 PLAN_AGAIN = "To plan again: push a commit, or run the job again."
-"""The instruction for planning again on a pull request."""
+"""The sentence in a comment that explains how to update the plan of a pull request."""
 MAX_RULES = 12
-"""The maximum number of rules per level that the alert contains. A saved plan can contain rules that do not exist."""
+"""The maximum number of risk rules that the alert lists for each risk level.
+
+A saved plan could contain any number of invented rules.
+"""
 
 
 def plan_markdown(plan: Plan, *, links: SourceLinks = NO_REPOSITORY, max_bytes: int = DEFAULT_MAX_BYTES) -> str:
-    """Return a plan as a comment. The comment starts with the marker of the tenant.
+    """Return a plan as a comment on a pull request. The comment starts with a hidden marker that contains the tenant.
 
-    Files are linked if `links` has the URL of the repository. The comment has at most `max_bytes`. Changes take
-    precedence over notes, and notes take precedence over other grants. The last rows of a table are omitted first, and
-    the first rows contain the critical changes. Half of the comment is reserved for the tables. The alert contains the
-    number of all risks by rule and is never omitted.
+    If `links` contains the URL of the repository, the comment contains links to the files. The comment has at most
+    `max_bytes`. If the comment is too long, grants that reconciler does not change are omitted first, then notes, then
+    changes. Critical changes are omitted last. Half of the comment is reserved for the tables of changes. The alert
+    with the number of risks for each rule is never omitted.
     """
     return join_sections(list(_parts(plan, links, max_bytes)), max_bytes)
 
 
 def body_markdown(plan: Plan, links: SourceLinks, max_bytes: int) -> str:
-    """Return the comment of a plan without marker, title and tenant, so that equal plans have equal texts."""
+    """Return a plan as text without the tenant. Tenants with equal plans then have equal texts."""
     first, *sections, _ = _parts(plan, links, max_bytes)
     return join_sections([replace(first, items=first.items[2:]), *sections], max_bytes)
 
@@ -92,9 +95,9 @@ def _header(plan: Plan) -> Iterator[str]:
 
 
 def _alert(plan: Plan) -> Iterator[str]:
-    """Yield an alert with the number of blocked changes, and with the number of risks by level and rule.
+    """Yield the lines of an alert with the number of blocked changes and the number of risks for each level and rule.
 
-    The rows of the table contain the details of the risks.
+    The alert contains no details, because the table of changes contains the details of the risks.
     """
     rules = {level: Counter(risk.rule for risk in all_risks(plan) if risk.level is level) for level in SHOWN_LEVELS}
     if not plan.blocked and not any(rules.values()):
@@ -147,10 +150,11 @@ def _notes(plan: Plan) -> Section:
 
 
 def _tables(plan: Plan, links: SourceLinks, max_bytes: int) -> Iterator[Section]:
-    """Yield a table for each origin, including blocked changes.
+    """Yield a table of the changes from the branch, a table of the changes from drift, and so on.
 
-    The table of the branch contains the grants that are no longer declared but keep their access. If the rows with all
-    folded values do not fit, no row contains folded values.
+    The tables contain blocked changes. The table of the branch also contains the grants that are no longer declared but
+    keep their access. A row hides long lists behind a link. If the rows are too long together, the rows omit the hidden
+    values.
     """
     removals = tuple(removal_row(each, plan, links) for each in plan.no_longer_declared)
     reasons = {each.change.key: each.reason for each in plan.blocked}
@@ -177,11 +181,11 @@ def _tables(plan: Plan, links: SourceLinks, max_bytes: int) -> Iterator[Section]
 
 
 def _sections(plan: Plan) -> Iterator[tuple[str, Sequence[Change]]]:
-    """Yield the title and the changes of each table, including blocked changes.
+    """Yield the title and the changes of each table in the comment, including blocked changes.
 
     The most dangerous changes come first.
 
-    Without origins, yield one table without a title.
+    If the plan does not contain the origins of the changes (branch or drift), yield a single table.
     """
     changes = worst_first([*(each.change for each in plan.blocked), *plan.changes], plan)
     if not plan.origins:
@@ -193,7 +197,7 @@ def _sections(plan: Plan) -> Iterator[tuple[str, Sequence[Change]]]:
 
 
 def difference_lines(field: FieldChange, directory: Directory) -> Iterator[str]:
-    """Yield a changed field as lines in diff format."""
+    """Yield the old and new values of a changed field as lines in diff format (`-` and `+`)."""
     match field:
         case SetChange(field="organizations"):
             for prefix, items in (("+", field.added), ("-", field.removed)):
@@ -227,17 +231,17 @@ def _reason(each: LeftAlone, plan: Plan) -> str:
 
 
 def _footer(plan: Plan, links: SourceLinks) -> str:
-    """Return the last lines of the comment: the origin of the plan, and the commands to apply it or to plan again."""
+    """Return the last lines of the comment, with the id of the plan and the commands that apply or repeat the plan."""
     return f"{plan_line(plan, links)}  \n{' '.join(_next_steps(plan, links))}\n"
 
 
 def plan_line(plan: Plan, links: SourceLinks) -> str:
-    """Return the id and the tenant of a plan, the commit, and the run and time of the document."""
+    """Return a line with the plan id, the tenant, the commit, the pipeline run and the time."""
     return f"Plan <code>{plan_id(plan)}</code> for {element(str(plan.tenant))}{origin_suffix(links)}."
 
 
 def origin_suffix(links: SourceLinks) -> str:
-    """Return the commit, the run and the time of a document. Unknown details are omitted."""
+    """Return a phrase with the commit, the pipeline run and the time of a document. Unknown details are omitted."""
     return "".join([commit_suffix(links), *(f", {text}" for text in (links.run.link, links.run.time) if text)])
 
 
@@ -265,15 +269,19 @@ OUTCOMES_HEAD = "<table>\n<tr><th>outcome</th><th>change</th><th>grant</th><th><
 
 
 def report_markdown(report: ApplyReport, plan: Plan, links: SourceLinks, max_bytes: int) -> str:
-    """Return the outcomes of `plan` as a comment. The comment starts with the marker of the tenant.
+    """Return the outcome of each change of `plan` as a comment.
 
-    If the comment is too long, the last rows are omitted first.
+    The comment starts with a hidden marker that contains the tenant. If the comment is too long, the last rows of the
+    table are omitted.
     """
     return join_sections(list(_outcome_parts(report, plan, links)), max_bytes)
 
 
 def outcomes_body(report: ApplyReport, plan: Plan, links: SourceLinks, max_bytes: int) -> str:
-    """Return the outcomes without marker, title and plan id, so that equal outcomes have equal texts."""
+    """Return the outcome of each change as text without the tenant and the plan id.
+
+    Tenants with equal outcomes then have equal texts.
+    """
     first, *sections, _ = _outcome_parts(report, plan, links)
     return join_sections([replace(first, items=first.items[2:]), *sections], max_bytes)
 
@@ -292,7 +300,7 @@ def _outcome_parts(report: ApplyReport, plan: Plan, links: SourceLinks) -> Itera
 
 
 def _differences(report: ApplyReport, directory: Directory) -> Section:
-    """Return the remaining differences between the tenant and the files, by grant and field."""
+    """Return a section with the fields of grants that still differ between the tenant and the files after the run."""
 
     def item(change: Change) -> str:
         accepted = ": Auth0 accepted the change and did not keep it" if change.key in report.discarded else ""

@@ -1,8 +1,8 @@
-"""Pure: write the rows of the table of changes.
+"""Pure: write the rows of the table of changes in a comment on a pull request.
 
-Each grant has one row with the change, the risks and the declaration.
+The row of a grant contains the change, the risks and the location of the declaration.
 
-The rows are HTML, because a `|` in a name would end a cell of a Markdown table.
+The rows are written in HTML. In a Markdown table, a `|` in a name would end the cell.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -34,22 +34,22 @@ SYMBOLS = {"create": "+", "update": "~", "delete": "-"}
 HEAD = "<table>\n<tr><th></th><th>grant</th><th>change</th><th>risk</th><th>declared</th></tr>\n"
 TAIL = "</table>\n\n"
 MINUS = "\N{MINUS SIGN}"
-"""The sign of a removed item. Browsers break a line after a hyphen, but not after a minus sign."""
+"""The sign before a removed scope. A hyphen is unsuitable, because browsers may break the line after a hyphen."""
 MAX_ITEMS_IN_ROW = 6
 MAX_ITEM_LENGTH = 60
 MAX_RISKS_IN_ROW = 6
 
 
 def symbol(change: Change) -> str:
-    """Return the symbol of a change: `+`, `~` or `-`."""
+    """Return the symbol of a change: `+` for create, `~` for update, `-` for delete."""
     return SYMBOLS[action_of(change)]
 
 
 def worst_first(changes: Iterable[Change], plan: Plan) -> list[Change]:
-    """Return the changes in the order of the table.
+    """Sort changes for the table in a comment.
 
-    Critical changes come first, then blocked changes. Within each group, the changes with the highest risk come first,
-    then the changes with the most dangerous added scope. Equal changes keep their order.
+    Critical changes come first, then blocked changes. Changes with a higher risk come before changes with a lower risk.
+    If the risks are equal, the change that adds the more dangerous scope comes first. Equal changes keep their order.
     """
     orders = {
         key: min((risk.level.order, RULE_ORDER.get(risk.rule, len(RULE_ORDER))) for risk in risks)
@@ -78,7 +78,8 @@ def is_critical(change: Change, plan: Plan) -> bool:
 def change_row(change: Change, plan: Plan, links: SourceLinks, *, reason: str, max_folded_bytes: int) -> str:
     """Return the table row of a change. `reason` is the reason why the change is blocked, or an empty string.
 
-    Values that do not fit in a cell are folded. `max_folded_bytes` limits the folded values of each field.
+    A long list of values is partly hidden until a reader opens the list. `max_folded_bytes` is the maximum size of the
+    hidden values of a field.
     """
     blocked = [f"<b>blocked</b> {element(reason)}"] if reason else []
     return _row(
@@ -106,9 +107,9 @@ def _row(*cells: str) -> str:
 
 
 def _risks(risks: Sequence[Risk]) -> Iterator[str]:
-    """Yield the critical and high risks with their rules.
+    """Yield a text for each critical or high risk, with the risk rule.
 
-    A lower risk repeats the change, so only its level is shown.
+    If a change has only low risks, yield only the level. The message of a low risk repeats the change.
     """
     shown = [risk for risk in risks if risk.level in SHOWN_LEVELS]
     for risk in shown[:MAX_RISKS_IN_ROW]:
@@ -120,7 +121,10 @@ def _risks(risks: Sequence[Risk]) -> Iterator[str]:
 
 
 def _declared(change: Change, plan: Plan, links: SourceLinks) -> Iterator[str]:
-    """Yield the source, description and expiry date of a grant, and the user or application that changed the grant."""
+    """Yield the file, line, description and expiry date of the declaration.
+
+    Also yield who changed the grant in the tenant, if known.
+    """
     if not isinstance(change, Delete):
         spec = change.after.spec
         yield _linked_source(spec.source, links)
@@ -137,7 +141,7 @@ def _declared(change: Change, plan: Plan, links: SourceLinks) -> Iterator[str]:
 
 
 def _removal(removal: Removal, links: SourceLinks) -> Iterator[str]:
-    """Yield the earlier declaration of a deleted grant, and the commit that removed the declaration."""
+    """Yield the file and line that declared a deleted grant, and the commit that removed the declaration."""
     source: Source = removal.spec.source
     address = links.link_at_commit(source, removal.commit, is_from_root=removal.is_from_history)
     yield _linked(earlier_source(source), address)
@@ -169,9 +173,10 @@ def _short_change(field: FieldChange, change: Change, directory: Directory, max_
 
 
 def _items(field: SetChange, change: Change, directory: Directory, max_folded_bytes: int) -> str:
-    """Return the added and removed items of a list. The first items are shown, and the remaining items are folded.
+    """Return the items that a change adds to a list or removes from a list, for example scopes.
 
-    If items are folded, the most dangerous scopes come first.
+    The first items are visible. The remaining items are hidden until a reader opens the list. If items are hidden, the
+    most dangerous added scopes come first.
     """
     label = directory.organization_label if field.field == "organizations" else scope_label
     added: Iterable[str] = field.added

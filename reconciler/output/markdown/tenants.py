@@ -1,6 +1,7 @@
-"""Pure: write the results of several tenants as one comment.
+"""Pure: write the results of several tenants as a single comment on a pull request.
 
-The comment contains totals, critical risks, a table of tenants, and each distinct plan once.
+The comment contains totals, critical risks and a table of tenants. If several tenants have equal plans, the comment
+contains the plan once.
 """
 
 from collections import Counter
@@ -31,17 +32,17 @@ from reconciler.output.words import tenants_prefix
 T = TypeVar("T")
 TABLE_HEAD = "<table>\n<tr><th>tenant</th><th>state</th><th>changes and risks</th><th>plan</th></tr>\n"
 MAX_NAMES = 20
-"""The maximum number of tenant names in one line. The table contains all names."""
+"""The maximum number of tenant names in a line of the comment. The table contains all names."""
 PLAN_ALL_AGAIN = "To plan again: `reconciler plan --all-tenants`."
 NO_CHANGES = ""
-"""The plan number of a tenant without changes."""
+"""The text in the column "plan" of the table for a tenant without changes."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Distinct:
-    """A result that several tenants share.
+    """A result of a tenant, or an equal result of several tenants.
 
-    `body` is the text of the result, and `number` is the plan number in the table.
+    `body` is the text of the result. The table of tenants refers to the result with the number `number`.
     """
 
     number: int
@@ -51,10 +52,11 @@ class _Distinct:
 
 
 def plans_markdown(results: PlanResults, summary: FleetSummary, links: SourceLinks, max_bytes: int) -> str:
-    """Return the plans of all tenants as one document of at most `max_bytes`.
+    """Return the plans of all tenants as a Markdown document of at most `max_bytes`.
 
-    The marker of the document identifies the configuration. Totals and critical risks are never omitted. Critical risks
-    that do not fit are counted by rule.
+    The document starts with a hidden marker that contains the path of the configuration file. Totals and critical risks
+    are never omitted. If the document has no space for the text of a critical risk, the document counts the risk under
+    its rule.
     """
     plans = _distinct(
         results.plans,
@@ -71,7 +73,10 @@ def plans_markdown(results: PlanResults, summary: FleetSummary, links: SourceLin
 
 
 def runs_markdown(results: RunResults, summary: FleetSummary, links: SourceLinks, max_bytes: int) -> str:
-    """Return the results of all tenants as one document, in the same form as `plans_markdown`."""
+    """Return the results of `reconciler apply` for all tenants as a Markdown document.
+
+    The form equals the form of the document from `plans_markdown`.
+    """
 
     def body(run: RunResult, size: int) -> str:
         return outcomes_body(run.report, run.plan, links, size)
@@ -112,9 +117,9 @@ def _distinct(
     body_of: Callable[[T, int], str],
     max_bytes: int,
 ) -> list[_Distinct]:
-    """Return the distinct results of the tenants with changes, the worst results first.
+    """Return the results of the tenants with changes, without duplicates.
 
-    The texts of the results share half of `max_bytes`.
+    The results that need most attention come first. Each text receives an equal share of half of `max_bytes`.
     """
     summaries = {each.tenant.name: each for each in summary.tenants}
     order = {each.tenant.name: number for number, each in enumerate(summary.worst_first())}
@@ -156,7 +161,10 @@ def _some_names(names: Sequence[str], convert: Callable[[str], str]) -> str:
 
 
 def _critical(plans: Iterable[Plan], max_bytes: int) -> Section:
-    """Return a line for each critical risk with the affected tenants. Risks beyond `max_bytes` are counted by rule."""
+    """Return a section with a line for each critical risk and the affected tenants.
+
+    If the lines exceed `max_bytes`, the last line counts the remaining risks for each rule.
+    """
     found: dict[tuple[str, Risk], list[str]] = {}
     for plan in plans:
         for each in risks_at_level(plan, Level.CRITICAL):
@@ -181,7 +189,7 @@ def _critical(plans: Iterable[Plan], max_bytes: int) -> Section:
 
 
 def _config_changes(plans: Iterable[Plan], max_bytes: int) -> Section:
-    """Return a section that contains each change of reconciler.yaml once."""
+    """Return a section with the changes of reconciler.yaml, without duplicates."""
     changes = dict.fromkeys(change for plan in plans for change in plan.config_changes)
     lines = tuple(
         f"> - **{each.risk.level}** {span(f'{tenants_prefix(each)}{each.risk.message}')} ({span(each.risk.rule)})\n"
@@ -193,7 +201,10 @@ def _config_changes(plans: Iterable[Plan], max_bytes: int) -> Section:
 
 
 def _apply_after_merge(summary: FleetSummary) -> str:
-    """Return the instruction for applying the plans, with a remark about refused tenants."""
+    """Return the sentence that explains how to apply the plans.
+
+    If the plans of some tenants contain blocked changes, add a remark.
+    """
     refused = sum(each.state is TenantState.REFUSED for each in summary.tenants)
     if not refused:
         return APPLY_AFTER_MERGE
@@ -204,7 +215,10 @@ def _apply_after_merge(summary: FleetSummary) -> str:
 
 
 def _failures(results: PlanResults | RunResults, summary: FleetSummary, max_bytes: int) -> Section:
-    """Return a section that contains each distinct failure once, with the affected tenants."""
+    """Return a section with the reasons why tenants failed.
+
+    If several tenants failed for equal reasons, the section contains the reason once.
+    """
     groups: dict[Sequence[str], list[str]] = {}
     for name, failure in results.failed.items():
         groups.setdefault(tuple(failure.lines), []).append(name)

@@ -1,1 +1,1 @@
-"""Render results as lines for a terminal."""
+"""Write results as lines of text for a terminal."""

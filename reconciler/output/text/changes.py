@@ -1,6 +1,7 @@
 """Pure: write changes and risk rules as text.
 
-Each change is listed with its source, risks and fields, or the changes are counted by application or API.
+The text lists each change with the file, the risks and the changed fields. For many changes, the text only counts the
+changes of each application or API.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -41,7 +42,7 @@ MAX_NAMES_IN_GROUP = 3
 
 
 def change_symbol(change: Change) -> Span:
-    """Return the symbol of a change: `+`, `~` or `-`."""
+    """Return the symbol of a change: `+` for create, `~` for update, `-` for delete."""
     match change:
         case Create():
             return Span("+", Style.CREATE)
@@ -58,7 +59,7 @@ def group_lines(
     risks: Risks,
     attributions: Mapping[Key, str] = NO_ATTRIBUTIONS,
 ) -> Iterator[Line]:
-    """Yield the lines of a titled group of changes with their risks, sorted by name. An empty group has no lines."""
+    """Yield a title, followed by lines for each change, sorted by name. If `changes` is empty, yield nothing."""
     changes = by_name(changes, directory)
     if not changes:
         return
@@ -71,12 +72,15 @@ def group_lines(
 
 
 def by_name(changes: Iterable[Change], directory: Directory) -> list[Change]:
-    """Return the changes sorted by name."""
+    """Return the changes sorted by the names of the application and the API."""
     return sorted(changes, key=lambda change: name_order(change.key, directory))
 
 
 def change_lines(change: Change, directory: Directory, risks: Risks, origin: Origin | None = None) -> Iterator[Line]:
-    """Yield the lines of a change. `origin` is None if the title of the section already contains the origin."""
+    """Yield lines that describe a change.
+
+    `origin` (branch or drift) is shown beside the grant, unless `origin` is None.
+    """
     label = Span(grant_label(change.key, directory), Style.STRONG)
     yield line("  ", change_symbol(change), " ", label, Span(f"  [{origin}]" if origin else "", Style.MUTED))
     if not isinstance(change, Delete):
@@ -91,7 +95,7 @@ def change_lines(change: Change, directory: Directory, risks: Risks, origin: Ori
 
 
 def _origin(spec: GrantSpec) -> Iterator[Line]:
-    """Yield the source, the description and the expiry date of a declared grant, on one line if the text fits."""
+    """Yield the file, line, description and expiry date of a declaration, on a single line if possible."""
     location, description = f"{spec.source.file}:{spec.source.line}", declaration_text(spec)
     one_line = f"{location}  {description}" if description else location
     for text in [one_line] if len(one_line) <= WIDTH - len(INDENT) else [location, description]:
@@ -137,9 +141,10 @@ def _value_text(value: object) -> str:
 
 
 def grouped_lines(changes: Iterable[Change], directory: Directory, risks: Risks) -> Iterator[Line]:
-    """Yield the number of changes per kind and application, or per API if the changes concern fewer APIs.
+    """Yield lines that count the creates, updates and deletes for each application.
 
-    The groups with the highest risks come first. A group with a critical or high risk is never omitted.
+    If fewer APIs than applications are affected, count for each API instead. Applications or APIs with the highest
+    risks come first. An application or API with a critical or high risk is never omitted.
     """
     kinds: dict[str, list[Change]] = {title: [] for title in GROUP_TITLES}
     for change in by_name(changes, directory):
@@ -190,7 +195,10 @@ Groups = Mapping[str, Sequence[tuple[str, Change]]]
 
 
 def _group(changes: Iterable[Change], label: Callable[[Key], str], other_label: Callable[[Key], str]) -> Groups:
-    """Group changes by `label`. Each change is paired with its `other_label`."""
+    """Return a mapping from each application (or API) to the changes of its grants.
+
+    A change is paired with the name of the API (or application).
+    """
     groups: dict[str, list[tuple[str, Change]]] = {}
     for change in changes:
         groups.setdefault(label(change.key), []).append((other_label(change.key), change))
@@ -198,7 +206,7 @@ def _group(changes: Iterable[Change], label: Callable[[Key], str], other_label: 
 
 
 def _highest_level(members: Sequence[tuple[str, Change]], risks: Risks) -> int:
-    """Return the order of the highest risk level in a group of changes."""
+    """Return a number for the highest risk level in a group of changes. A higher level has a lower number."""
     found = (risk.level.order for _, change in members for risk in risks.get(change.key, ()))
     return min(found, default=Level.LOW.order)
 
@@ -215,7 +223,7 @@ def _group_line(name: str, members: Sequence[tuple[str, Change]], risks: Risks) 
 
 
 def rule_lines(rules: Iterable[RiskRule]) -> Iterator[Line]:
-    """Yield a row for each risk rule, wrapped to 80 columns."""
+    """Yield the name, level and meaning of each risk rule, wrapped to 80 columns."""
     rules = list(rules)
     level_width = max(map(len, Level)) + 2
     name_width = max(len(rule.name) for rule in rules) + 2

@@ -1,4 +1,4 @@
-"""Pure: show past runs from journals, as lines for people and as JSON data."""
+"""Pure: write past runs, which the journals record, as lines of text and as JSON data."""
 
 import json
 from collections.abc import Iterable, Iterator, Mapping
@@ -21,15 +21,15 @@ NO_END = Span("no end recorded: the run was interrupted or is still running", St
 
 
 def runs_lines(runs: Iterable[PastRun]) -> Iterator[Line]:
-    """Yield each run with its time, tenant and results, and the writes without a result."""
+    """Yield lines with the time, tenant and results of each run, and with the changes that have no recorded result."""
     for run in runs:
         yield from _summary(run)
 
 
 def run_lines(run: PastRun, journal: str, *, verbose: bool) -> Iterator[Line]:
-    """Yield a run as in the list of runs, followed by the journal entries in order.
+    """Yield the summary of a run, followed by the journal entries of the run in order.
 
-    With `verbose`, include the grants before and after each change.
+    If `verbose` is true, the lines include the grants before and after each change.
     """
     yield from _summary(run)
     yield line(INDENT, Span(visible(journal), Style.MUTED))
@@ -39,14 +39,14 @@ def run_lines(run: PastRun, journal: str, *, verbose: bool) -> Iterator[Line]:
 
 
 def runs_json(runs: Iterable[PastRun]) -> Json:
-    """Return `{"runs": [...]}`. Each run has the same fields as in `run_json`, except the entries."""
+    """Return `{"runs": [...]}`. The data of a run contains the fields of `run_json` without `entries`."""
     return {"runs": [_run(run) for run in runs]}
 
 
 def run_json(run: PastRun) -> Json:
-    """Return a run with its journal entries.
+    """Return a run and the journal entries of the run as JSON data.
 
-    The field `unsettled` contains the numbers of the changes without a result.
+    The field `unsettled` contains the numbers of the changes whose result the journal does not contain.
     """
     return {**_run(run), "entries": [dict(entry.content) for entry in run.entries]}
 
@@ -92,7 +92,10 @@ def _time_and_tenant(begin_entry: JournalEntry | None) -> str:
 
 
 def _evidence(begin_entry: JournalEntry | None) -> str:
-    """Return the user, the commit and the approval of a run, as far as the journal contains this data."""
+    """Return the user, the commit, the approval and the version of reconciler of a run.
+
+    Data that the journal lacks is omitted.
+    """
     if begin_entry is None:
         return ""
     labels = (("user", "by "), ("commit", "commit "), ("approval", "approved by "), ("version", "version "))
@@ -132,7 +135,10 @@ def _entry_details(entry: JournalEntry) -> Iterator[Span]:
 
 
 def _change_text(entry: JournalEntry) -> str:
-    """Return the change of a journal entry, with names if the journal contains names, otherwise with ids."""
+    """Return the change that a journal entry records.
+
+    The text contains names, or ids if the journal contains no names.
+    """
     key = entry.parts("key")
     subject = key.get("subject_type")
     subject_label = "" if subject in {None, "client"} else f" ({subject})"

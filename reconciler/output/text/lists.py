@@ -1,4 +1,4 @@
-"""Pure: show problems, check results, grants and imports, as lines for people and as JSON data."""
+"""Pure: write problems, results of checks, grants and results of imports as lines of text and as JSON data."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -23,7 +23,7 @@ from reconciler.output.words import expired_text, expiry_parts, setting_texts
 
 MAX_EXCERPT_LENGTH = 200
 MAX_SHOWN = 1_000
-"""The maximum number of shown problems.
+"""The maximum number of problems that the output lists.
 
 Nobody reads a longer list, and a pull request can cause any number of problems.
 """
@@ -32,9 +32,9 @@ Nobody reads a longer list, and a pull request can cause any number of problems.
 def problem_lines(problems: Iterable[Problem], texts: Mapping[str, str], *, excerpts: bool) -> Iterator[Line]:
     """Yield a line for each problem: `path:line:column: what is wrong; what to do`.
 
-    With `excerpts`, also yield the line of the file and a caret if `texts` contains the file. If `problems` has more
-    than `MAX_SHOWN` items, errors take precedence over warnings, and the last line contains the number of omitted
-    problems.
+    If `excerpts` is true, also yield the line of the file, and a caret (`^`) below the position of the problem. If
+    `problems` has more than `MAX_SHOWN` items, warnings are omitted first. The last line then contains the number of
+    omitted problems.
     """
     problems = list(problems)
     shown = problems
@@ -59,7 +59,7 @@ def problem_lines(problems: Iterable[Problem], texts: Mapping[str, str], *, exce
 
 
 def problem_json(problem: Problem) -> dict[str, object]:
-    """Return a problem as JSON data. For a problem of a whole file, `line` and `column` are null."""
+    """Return a problem as JSON data. If a problem concerns the whole file, `line` and `column` are null."""
     return {
         "file": problem.source.file,
         "line": problem.source.line or None,
@@ -95,7 +95,10 @@ STYLES: Mapping[Status, Style] = {
 
 
 def finding_lines(findings: Sequence[Finding]) -> Iterator[Line]:
-    """Yield each check result with its advice, wrapped to 80 columns, and then the number of results by status."""
+    """Yield the result and the advice of each check, wrapped to 80 columns.
+
+    The last line counts the results by status.
+    """
     check_width = max(len(finding.check) for finding in findings) + 2
     for finding in findings:
         yield from _finding(finding, check_width)
@@ -128,16 +131,19 @@ def _finding(finding: Finding, check_width: int) -> Iterator[Line]:
 
 
 def _wrapped(text: str, width: int) -> list[str]:
-    """Wrap `text` between words only. A long path or name is not broken, so that users can copy the path or name."""
+    """Wrap `text` only at spaces. A long path or name stays on one line, so that users can copy the path or name."""
     parts = wrap(visible(text), width, break_long_words=False, break_on_hyphens=False)
-    return list(map(visible, parts)) or [""]  # escape again, because a part may start like a workflow command
+    return list(map(visible, parts)) or [""]  # escape again, because the line must not start like a workflow command
 
 
 INDENT = "      "
 
 
 def listing_lines(listing: Listing) -> Iterator[Line]:
-    """Yield each grant with its ids, source, expiry date and settings, sorted by name and wrapped to 80 columns."""
+    """Yield lines that describe each grant, sorted by name and wrapped to 80 columns.
+
+    The lines contain ids, the declaration, the expiry date and the settings.
+    """
     yield line(Span(f"Tenant {visible(str(listing.tenant))}", Style.STRONG))
     yield line()
     for each in listing.sorted:
@@ -150,9 +156,10 @@ def listing_lines(listing: Listing) -> Iterator[Line]:
 
 
 def listing_json(listing: Listing) -> Json:
-    """Return a listing as `{"tenant", "resolved", "observed", "grants", "notes"}`.
+    """Return the grants of a tenant as `{"tenant", "resolved", "observed", "grants", "notes"}`.
 
-    Each grant has all fields and its source, and a flag for expired grants. The source of an observed grant is null.
+    The data of a grant contains all fields, `expired` (true or false), and `source` (the location of the declaration).
+    If the grants come from the tenant and not from files, `source` is null.
     """
     return {
         "tenant": tenant_json(listing.tenant),
@@ -171,7 +178,7 @@ LISTING_COLUMNS = (
 
 
 def listings_csv(listings: Iterable[Listing]) -> str:
-    """Return the grants of all tenants as CSV (RFC 4180). The items of a list are separated by spaces."""
+    """Return the grants of all tenants as CSV (RFC 4180). In a cell with several values, spaces separate the values."""
     rows = [LISTING_COLUMNS, *(_csv_row(listing, each) for listing in listings for each in listing.sorted)]
     return "".join(map(csv_line, rows))
 
@@ -195,7 +202,10 @@ def _csv_text(value: object) -> str:
 
 
 def _location(spec: GrantSpec) -> str:
-    """Return the location of a declaration as `file:line`, or an empty string for a grant from the tenant."""
+    """Return the location of a declaration as `FILE:LINE`.
+
+    If the grant comes from the tenant and not from a file, return an empty string.
+    """
     return f"{spec.source.file}:{spec.source.line}" if spec.file else ""
 
 
@@ -212,7 +222,7 @@ def _grant(each: ListedGrant, now: datetime) -> Iterator[Line]:
     end = [expired_text(spec)] if has_expired(spec, now) else expiry_parts(spec)
     for text in filter(None, (described, *end, *setting_texts(spec))):
         for part in wrap(visible(text), WIDTH - len(INDENT), break_long_words=False, break_on_hyphens=False):
-            yield line(INDENT, visible(part))  # escape again, because a part may start like a workflow command
+            yield line(INDENT, visible(part))  # escape again, because the line must not start like a workflow command
     yield line()
 
 
@@ -246,7 +256,10 @@ MAX_LISTED = 20
 
 
 def left_out_lines(grant_import: GrantImport, directory: Directory, *, verbose: bool) -> Iterator[Line]:
-    """Yield the grants that were not imported, with the reasons. `verbose` lists all grants that were not imported."""
+    """Yield each grant that was not imported, with the reason.
+
+    If `verbose` is false, the number of listed grants is limited.
+    """
     for name, listing, permission in (
         ("Applications", directory.applications, "read:clients"),
         ("APIs", directory.apis, "read:resource_servers"),
@@ -261,7 +274,7 @@ def left_out_lines(grant_import: GrantImport, directory: Directory, *, verbose: 
 
 
 def import_lines(grant_import: GrantImport, files: Sequence[str], *, verbose: bool) -> Iterator[Line]:
-    """Yield the number of imported grants and the names of the new `files`."""
+    """Yield the number of imported grants and the names of the new grant files."""
     rest = f"{grant_import.declared} declared already, {len(grant_import.left_out)} left out"
     new = f"{pluralize(grant_import.count, 'grant')} in {pluralize(len(files), 'new file')}" if files else "nothing new"
     yield line(Span(f"Imported: {new}; {rest}.", Style.STRONG))
@@ -272,18 +285,18 @@ def import_lines(grant_import: GrantImport, files: Sequence[str], *, verbose: bo
 
 
 def remaining_count(count: int) -> Iterator[Line]:
-    """Yield the number of items that are not listed, unless the number is 0."""
+    """Yield a line with the number of omitted lines, unless the number is 0."""
     if count:
         yield line("    ", Span(f"and {count} more; use -v to list all", Style.MUTED))
 
 
 @dataclass(frozen=True, slots=True)
 class ImportCounts:
-    """The numbers of an import.
+    """The number of imported, already declared and refused grants of an import.
 
-    `declarations` is the number of written declarations. `grants` is the number of imported grants of all tenants.
-    `declared` is the number of grants that a file already declares. `left_out` is the number of grants that were not
-    imported.
+    `declarations` is the number of declarations that the import wrote to files. `grants` is the number of imported
+    grants of all tenants. `declared` is the number of grants that a file already declares. `left_out` is the number of
+    grants that were not imported.
     """
 
     declarations: int
@@ -294,9 +307,9 @@ class ImportCounts:
 
 
 def import_result_lines(counts: ImportCounts, files: Sequence[str], config: str, *, verbose: bool) -> Iterator[Line]:
-    """Yield the numbers of an import and the names of the new files.
+    """Yield lines with the number of imported grants and the names of the new files.
 
-    `config` is the name of the configuration file if the import changed it, otherwise an empty string.
+    If the import changed the configuration file, `config` is the name of the file, otherwise an empty string.
     """
     rest = f"{counts.declared} declared already, {counts.left_out} left out"
     of_tenants = f" of {counts.tenants} tenants" if counts.tenants > 1 else ""
@@ -312,7 +325,10 @@ def import_result_lines(counts: ImportCounts, files: Sequence[str], config: str,
 
 
 def offer_lines(offers: Sequence[VariableOffer], *, is_applied: bool) -> Iterator[Line]:
-    """Yield the variables that the import wrote, or the variables that the option `--variables` would write."""
+    """Yield the variables that the import wrote to reconciler.yaml.
+
+    Without the option `--variables`, yield the variables that the option would write.
+    """
     if not offers:
         return
     title = "Variables:" if is_applied else "Values that differ regularly between tenants, as possible variables:"
@@ -326,9 +342,9 @@ def offer_lines(offers: Sequence[VariableOffer], *, is_applied: bool) -> Iterato
 
 
 def not_imported_lines(left_out: Sequence[LeftOut], *, verbose: bool) -> Iterator[Line]:
-    """Yield each item that was not imported, with its position and the reason.
+    """Yield each part of a foreign file that was not imported, with the line of the file and the reason.
 
-    `verbose` lists all items that were not imported.
+    If `verbose` is false, the number of listed parts is limited.
     """
     listed = left_out[: len(left_out) if verbose else MAX_LISTED]
     for each in listed:

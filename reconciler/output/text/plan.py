@@ -1,4 +1,4 @@
-"""Pure: write a plan as text (changes, grants that are left alone, summary), and the outcomes of the changes."""
+"""Pure: write a plan as text, and write the outcome of each change of a run as text."""
 
 from collections import Counter
 from collections.abc import Iterator, Mapping
@@ -41,15 +41,16 @@ MAX_LISTED_CHANGES = 200
 MAX_LEFT_ALONE = 10
 STILL_DIFFERS = "Still differs"
 MAX_LISTED_OUTCOMES = 20
-"""The maximum number of listed changes with equal outcomes, in a run with more than MAX_LISTED_CHANGES outcomes."""
+"""If a run has more than MAX_LISTED_CHANGES changes, only this number of changes with equal outcomes are listed."""
 KINDS: tuple[tuple[str, type[Change]], ...] = (("Create", Create), ("Update", Update), ("Delete", Delete))
 
 
 def plan_lines(plan: Plan, *, verbose: bool = False, only_summary: bool = False) -> Iterator[Line]:
-    """Yield the lines of `plan`.
+    """Yield the plan `plan` as lines of text.
 
-    If a plan has more than MAX_LISTED_CHANGES changes, the changes are counted by application or API. `verbose` lists
-    all changes and all grants that are left alone. `only_summary` omits changes, notes and grants that are left alone.
+    If a plan has more than MAX_LISTED_CHANGES changes, the lines only count the changes of each application or API. If
+    `verbose` is true, the lines contain all changes and all grants that reconciler does not change. If `only_summary`
+    is true, the lines contain only the totals, the critical risks and the reasons for blocked changes.
     """
     if only_summary:
         yield from _summary_lines(plan)
@@ -60,7 +61,10 @@ def plan_lines(plan: Plan, *, verbose: bool = False, only_summary: bool = False)
 
 
 def plan_body(plan: Plan, *, verbose: bool = False) -> Iterator[Line]:
-    """Yield the lines of `plan` without the tenant. The option `verbose` has the same effect as in `plan_lines`."""
+    """Yield the plan `plan` as lines of text without the tenant.
+
+    The effect of `verbose` is described at `plan_lines`.
+    """
     is_grouped = not verbose and len(plan.changes) > MAX_LISTED_CHANGES
     yield from _critical(plan)
     yield from _config_changes(plan)
@@ -87,7 +91,7 @@ def plan_body(plan: Plan, *, verbose: bool = False) -> Iterator[Line]:
 
 
 def _summary_lines(plan: Plan) -> Iterator[Line]:
-    """Yield the tenant, the critical risks, the reasons for blocked changes, and the number of changes."""
+    """Yield lines with the tenant, the critical risks, the reasons for blocked changes, and the number of changes."""
     yield from _head(plan)
     yield from _critical(plan)
     for reason, count in Counter(each.reason for each in plan.blocked).items():
@@ -111,7 +115,7 @@ def _numbers(plan: Plan) -> Iterator[Line]:
 def _critical(plan: Plan) -> Iterator[Line]:
     """Yield a line for each critical risk.
 
-    Critical risks come first, so that other changes cannot hide a critical risk.
+    In a plan, critical risks come before the changes, so that a long list of changes cannot hide a critical risk.
     """
     found = risks_at_level(plan, Level.CRITICAL)
     if not found:
@@ -169,9 +173,9 @@ def _no_longer_declared(plan: Plan) -> Iterator[Line]:
 
 
 def _expiry_changes(plan: Plan) -> Iterator[Line]:
-    """Yield the changed expiry dates of grants.
+    """Yield lines with the expiry dates that differ from the previous declarations.
 
-    A risk is shown with the expiry date if the plan contains no change of the grant.
+    If the plan contains no change of a grant, the risks of the grant are listed with the expiry date.
     """
     if not plan.expiry_changes:
         return
@@ -214,11 +218,11 @@ RESULT_WIDTH = max(len(result) for result in Result)
 def report_lines(
     report: ApplyReport, directory: Directory, *, verbose: bool = False, only_summary: bool = False
 ) -> Iterator[Line]:
-    """Yield a row for each change with the reason, the remaining differences, and the summary.
+    """Yield lines with the outcome of each change, the remaining differences between tenant and files, and a summary.
 
-    If a run has more than MAX_LISTED_CHANGES changes, equal outcomes of applied and skipped changes are counted. More
-    than MAX_LISTED_CHANGES differences are counted as in `plan_lines`. `verbose` lists all changes. `only_summary`
-    omits applied and skipped changes.
+    If a run has more than MAX_LISTED_CHANGES changes, the lines count most applied and skipped changes instead of
+    listing the changes. If `verbose` is true, the lines contain all changes. If `only_summary` is true, the lines do
+    not contain applied and skipped changes.
     """
     is_counted = not verbose and len(report.outcomes) > MAX_LISTED_CHANGES
     counts: Counter[tuple[Result, str]] = Counter()
@@ -293,12 +297,12 @@ def _row(word: str, change: Change, directory: Directory) -> Line:
 
 
 def outcome_counts(report: ApplyReport) -> str:
-    """Return the number of changes for each result, or an empty string if the report has no outcomes."""
+    """Return a phrase with the number of changes for each result, for example `3 applied, 1 failed`."""
     return ", ".join(f"{count} {result}" for result, count in count_results(report.outcomes).items() if count)
 
 
 def state(report: ApplyReport) -> str:
-    """Return the state of the tenant compared with the files at the end of the run."""
+    """Return a phrase that says whether the tenant equals the files at the end of the run."""
     if report.verification_error:
         return visible(report.verification_error)
     if report.remaining and report.remaining.blocked and not report.outcomes:
@@ -314,7 +318,10 @@ def state(report: ApplyReport) -> str:
 
 
 def _exception(plan: Plan) -> str:
-    """Return the end of a sentence about the declarations that a plan without changes leaves open, or an empty text."""
+    """Return the end of a sentence about declared grants that the plan could not compare with the tenant.
+
+    If the plan compared all grants, return an empty string.
+    """
     if plan.skipped:
         skipped = pluralize(plan.skipped, "declared grant")
         return f" except for {skipped}, whose application, API or organization is missing"

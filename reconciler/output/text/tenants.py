@@ -1,4 +1,7 @@
-"""Pure: write the results of several tenants as text: a summary, the failures, and each distinct plan once."""
+"""Pure: write the results of several tenants as text.
+
+If several tenants have equal plans, the text contains the plan once.
+"""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
@@ -18,9 +21,10 @@ T = TypeVar("T")
 def plans_lines(
     results: PlanResults, summary: FleetSummary, *, verbose: bool, only_summary: bool = False
 ) -> Iterator[Line]:
-    """Yield the summary, the failures, and the plans.
+    """Yield lines with a summary, the reasons why tenants failed, and the plans.
 
-    `verbose` shows the plan of each tenant separately, even if several plans are equal. `only_summary` omits the plans.
+    If `verbose` is true, the lines contain the plan of each tenant, even if several plans are equal. If `only_summary`
+    is true, the lines do not contain the plans.
     """
     yield from _summary(results, summary)
     if only_summary:
@@ -42,9 +46,10 @@ def runs_lines(
     with_plans: bool = False,
     only_summary: bool = False,
 ) -> Iterator[Line]:
-    """Yield the summary, the failures, and the apply runs.
+    """Yield lines with a summary, the reasons why tenants failed, and the results of `reconciler apply`.
 
-    `with_plans` adds the plan of each run. `only_summary` omits the runs.
+    If `with_plans` is true, the lines also contain the plan of each tenant. If `only_summary` is true, the lines
+    contain neither results nor plans.
     """
 
     def body(run: RunResult, *, verbose: bool = False) -> Iterator[Line]:
@@ -94,11 +99,11 @@ def _groups(  # noqa: PLR0913, PLR0917 - the functions for one kind of result
     everything: Callable[[T], Iterable[Line]],
     noun: str,
 ) -> Iterator[Line]:
-    """Yield each distinct result once. The results of tenants that need attention come first.
+    """Yield the lines of each result. If several tenants have equal results, yield the result once.
 
-    Two results are equal if `everything` returns the same text for both results. The text from `body` may be shorter
-    than the text from `everything`. The function stores only the positions of results, because the texts of all results
-    may be large.
+    The results of tenants that need attention come first. `everything` returns the complete text of a result. Two
+    results are equal if the complete texts are equal. `body` returns the text to show, which may be shorter. The
+    function stores indexes of results instead of texts, because the texts of all results may be large.
     """
     groups: dict[bytes, list[tuple[int, TenantName]]] = {}
     for number, result in enumerate(results):
@@ -118,5 +123,5 @@ def _groups(  # noqa: PLR0913, PLR0917 - the functions for one kind of result
 
 
 def _joined(names: Iterable[str]) -> str:
-    """Return all names, separated by commas. A reader must be able to check whether a certain tenant is in the list."""
+    """Return all names, separated by commas. No name is omitted, so that a reader can look for a certain tenant."""
     return ", ".join(map(visible, names))
