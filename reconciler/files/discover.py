@@ -38,13 +38,14 @@ class LinkProblem(StrEnum):
 def follow(path: str, text_of: Callable[[str], str | None], is_folder: Callable[[str], bool]) -> str | LinkProblem:
     """Return the target of `path` after following all symbolic links.
 
-    `path` and the target are relative to the grant folder and use `/`. A symbolic link must not leave the grant folder,
-    even if a later part of the path returns to the folder. A git revision has no files outside the repository.
+    `path` and the target are relative to the grant folder, with `/` between folders. A symbolic link must not leave the
+    grant folder, even if a later part of the path returns to the folder. A git revision has no files outside the
+    repository. A path such as `missing/../x` has no target if the folder is missing.
 
     Args:
         path: The path to follow.
         text_of: A function that returns the text of the symbolic link at a path, or None if the path is not a link.
-        is_folder: A function that returns whether a path is a folder. The path `missing/../x` has no target.
+        is_folder: A function that returns whether a path is a folder.
     """
     resolved: list[str] = []
     remaining = path.split("/")[::-1]
@@ -97,7 +98,7 @@ NO_WAIT = getattr(os, "O_NONBLOCK", 0)
 
 
 def name_of(path: Path) -> str:
-    """Return the path as messages show the path.
+    """Return the form of `path` that messages contain.
 
     Symbolic links stay unresolved, folders are separated by `/`, and special characters are escaped.
     """
@@ -105,7 +106,7 @@ def name_of(path: Path) -> str:
 
 
 def find(paths: Iterable[Path]) -> tuple[tuple[Path, ...], tuple[Problem, ...]]:
-    """Find the grant files in `paths`. Return each file once, and return the problems with files and links.
+    """Find the grant files in `paths`. Return the files without duplicates, and the problems of files and links.
 
     A path can be a file or a folder. The search in a folder includes its subfolders. The search returns all files named
     `*.yaml` or `*.yml` (in upper or lower case), sorted by name. A symbolic link is followed only if the link leads to
@@ -252,7 +253,7 @@ def _why_unread(path: Path) -> tuple[str, str]:
 def _link(link: Path, root: str) -> Iterator[Path | Problem]:
     """Yield the symbolic link `link` if its target is a grant file in `root`, otherwise yield a problem.
 
-    A link to a folder in `root` is skipped, because the search reads all folders in `root` without links.
+    A link to a folder in `root` is skipped, because the search also reads the target folder without the link.
     """
     if not (link.is_dir() or _is_yaml(link)):
         return

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from reconciler.files.document import FIRST_CHARACTERS, PositionIndex, Scalar, YamlList, YamlMapping, resolve
 
-WORD = r"[\w./$@()+;=&-]+(?::[\w./$@()+;=&-]+)*"  # a word must not end with a colon, or YAML reads a key
+WORD = r"[\w./$@()+;=&-]+(?::[\w./$@()+;=&-]+)*"  # YAML reads a word with a colon at the end as a key
 WORD_IN_BLOCK = WORD.replace("@", "@{},")
 PLAIN = rf"(?![-@&]){WORD}(?: {WORD})*"
 PLAIN_IN_BLOCK = rf"(?![-@{{}},&]){WORD_IN_BLOCK}(?: {WORD_IN_BLOCK})*"

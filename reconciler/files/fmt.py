@@ -206,8 +206,7 @@ def _split(between: list[str], column: int) -> tuple[int, int]:
 def _arrange(slots: list[_Slot], ordered: list[_Slot], column: int) -> list[str]:
     """Return the lines of the items in `ordered`.
 
-    Only the items and their comments move. Blank lines, and the text before the first item, keep their positions from
-    `slots`.
+    Only the items and their comments move. Blank lines and the text before the first item stay in place.
     """
     before = slots[0].lines[0][:column]
     outer = before[: len(before) - len(before.lstrip())]
@@ -229,7 +228,7 @@ def _is_equivalent(before: str, after: str) -> bool:
 
 
 def _declared_content(data: Any) -> tuple[object, ...]:  # noqa: ANN401 - parsed YAML data can have any type
-    """Return the content of a grant file in a form for comparisons.
+    """Convert the content of a grant file to a form that can be compared.
 
     The form ignores the order of grants, fields and list items.
     """

@@ -28,7 +28,7 @@ class GrantHistory:
     declared: DeclaredHistory = field(default_factory=DeclaredHistory)
     """The grants that each commit declares, the oldest commit first.
 
-    The first element describes the grant files before the first commit.
+    The first element of the history contains the grants before the first commit.
     """
     unread: tuple[str, ...] = ()
     """The file versions that reconciler could not read, in the form `FILE in COMMIT (REASON)`."""
@@ -58,7 +58,7 @@ def read_history(repository: Repository, path: Path, since: str | None = None) -
 
 
 def _unchanged_files(head: Revision, folder: str, commits: Sequence[HistoryCommit]) -> Iterator[FileChange]:
-    """Yield the files of the commit HEAD that none of `commits` changed.
+    """Yield the files in HEAD that no commit in `commits` changed.
 
     If `commits` contains the whole history, the function yields nothing.
     """
@@ -103,7 +103,7 @@ def _steps(commits: Sequence[HistoryCommit], reader: "_VersionReader") -> Iterat
 def _day(time: int) -> str:
     """Return the UTC date of a Unix time, or "date unknown".
 
-    Every time is possible, because the author of a commit can set the commit time to any value.
+    The date is unknown if the commit time is out of range. The author of a commit can choose any commit time.
     """
     try:
         return (EPOCH + timedelta(seconds=time)).strftime("%Y-%m-%d")
@@ -112,7 +112,7 @@ def _day(time: int) -> str:
 
 
 class _VersionReader:
-    """Parses each distinct version of a grant file once."""
+    """Parses the versions of grant files. Equal versions are parsed only once."""
 
     def __init__(self, head: Revision, folder: str) -> None:
         self._head = head
@@ -146,7 +146,7 @@ class _VersionReader:
     def version(self, path: str, mode: str, identity: str, commit: str) -> FileVersion:
         """Return the grants that a file declares in the version `identity` (the hash of a git blob).
 
-        If the version is unreadable, the report mentions the text `commit`.
+        If the version is unreadable, `commit` is the name of the commit in the report.
         """
         if mode == NO_FILE:
             return FileVersion(path, {})

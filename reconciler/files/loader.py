@@ -11,7 +11,7 @@ The loader refuses characters that mislead a reviewer of a file:
 - Invisible characters make different names look the same.
 - Some characters change the direction of text, so that editors show the characters of a line in a different order.
 
-Authors of files can write these characters as escape sequences in double quotes.
+In double quotes, authors of files can write the refused characters as escape sequences.
 """
 
 import re
@@ -149,7 +149,7 @@ CORE_TAGS = "tag:yaml.org,2002:"  # the namespace of the tags that a file writes
 
 
 class _StopError(Exception):
-    """Stops the reading of a document. The last problem in `problems` is the reason."""
+    """Stops the reading of a document. The last reported problem explains why the reading stopped."""
 
 
 def parse(data: bytes, file: str) -> Document:

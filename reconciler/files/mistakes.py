@@ -47,7 +47,7 @@ class CheckResult:
 
 @dataclass(frozen=True, slots=True)
 class ForeignSyntax:
-    """Text that another tool uses and reconciler does not.
+    """A text that occurs in files of another tool, and an explanation for the author of a grant file.
 
     If `is_whole_file` is true, the text shows that the whole file is a file of the other tool.
 

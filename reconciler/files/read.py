@@ -31,7 +31,7 @@ from reconciler.git.revision import SUBMODULE, Revision, tracked_entries
 
 
 def checkout_problems(paths: Iterable[Path], *, must_be_complete: bool) -> Iterator[Problem]:
-    """Yield a problem for each path in `paths` where grant files are missing that git tracks.
+    """For each path in `paths`, yield a problem if grant files that git tracks are missing in the checkout.
 
     If `must_be_complete` is true, the problem is an error, otherwise the problem is a warning. Also yield a warning for
     two file names if some file systems treat the names as equal.
@@ -104,7 +104,7 @@ MAX_CHARACTERS = 64_000_000
 MAX_VALUES = 1_000_000
 """The maximum total number of values in all grant files.
 
-The fast reader does not count values, so only the files that the YAML parser reads count.
+Only the values in files that the YAML parser reads are counted, because the fast reader does not count values.
 """
 
 
@@ -132,7 +132,7 @@ class LoadedGrants:
     problems: tuple[Problem, ...]
     """All problems of the files, sorted by position."""
     texts: Mapping[str, str] = field(repr=False)
-    """Maps the name of each file to its text, from which reconciler shows the line of a problem."""
+    """Maps the name of each file to its text. Messages show the line of a problem from the text."""
     commit: str = ""
     """The id of the commit that contains the files, or an empty string for files of the checkout."""
     of_all_tenants: tuple[GrantSpec, ...] = ()
@@ -155,21 +155,22 @@ def read_grants(  # noqa: PLR0913 - independent options
     is_snapshot: bool = False,
     must_be_complete: bool = False,
 ) -> LoadedGrants:
-    """Read the grant files under `paths` (files or folders) and check the grants for all `tenants`.
+    """Read the grant files in `paths` (files or folders), and check the grants for all tenants in `tenants`.
+
+    If `workspace` is given, the function reports files that git alters at checkout, and refuses symbolic links that
+    leave the workspace. Set `is_snapshot` only for a snapshot that `reconciler apply` wrote.
 
     Args:
         paths: The files and folders to read.
         tenants: The tenants to check the grants for.
-        workspace: The folders of the project. If given, report files that git alters at checkout, and refuse links to
-            files outside the folders.
+        workspace: The folders of the project, or None.
         may_be_empty: Accept folders without grant files.
-        is_snapshot: Accept the key `snapshot`. Use this option only for a snapshot that `reconciler apply` wrote,
-            because the key disables a check of scopes.
-        must_be_complete: If git tracks a file that is missing in the checkout, report an error instead of a warning.
+        is_snapshot: Accept the key `snapshot`, which disables a check of scopes.
+        must_be_complete: Report missing grant files as errors instead of warnings.
 
     Raises:
-        ReconcilerError: if one of `paths` does not exist or is a link out of the workspace, or if git cannot read the
-            attributes of a file.
+        ReconcilerError: if a path does not exist or leaves the workspace through a symbolic link, or if git cannot read
+            attributes.
     """
     paths = list(paths)
     if workspace:
@@ -190,7 +191,7 @@ def read_grants_at(revision: Revision, path: Path, tenants: TargetTenants = NO_T
     Raises:
         GitError: if git cannot read the files.
     """
-    # git_warnings is a generator. Its code runs after all files are read.
+    # git_warnings is a generator, which runs after reconciler has read all files.
     warnings = git_warnings(revision.repository, visible(revision.name))
     return replace(load_contents(read_revision(revision, path), tenants, warnings), commit=revision.commit)
 
@@ -201,7 +202,7 @@ def grant_file_contents(path: Path, workspace: Workspace) -> Iterator[tuple[str,
     For an unreadable file, yield a problem instead of the bytes.
 
     Raises:
-        ReconcilerError: if `path` does not exist or is a link out of the workspace.
+        ReconcilerError: if `path` does not exist or leaves the workspace through a symbolic link.
     """
     workspace.refuse_outside_links([path])
     files, problems = discover.find((path,))
@@ -227,7 +228,7 @@ def load_contents(
     """Validate grant files for all `tenants`, and return the content.
 
     Args:
-        contents: The name and the bytes of each file. For an unreadable file, a problem instead of the bytes.
+        contents: The name of each file, with the bytes of the file or the problem of an unreadable file.
         tenants: The tenants to check the grants for.
         problems: Problems to add to the result.
         is_snapshot: Accept the key `snapshot`.

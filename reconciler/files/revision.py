@@ -41,8 +41,8 @@ def read_one(revision: Revision, path: Path) -> tuple[str, bytes | Problem] | No
 def read_revision(revision: Revision, path: Path) -> Iterator[tuple[str, bytes | Problem]]:
     """Yield the name and the bytes of each grant file at `path` in `revision`. `path` can be a file or a folder.
 
-    Symbolic links are followed by the rules for grant files in a folder. If `path` does not exist in the revision, the
-    function yields nothing.
+    Symbolic links are followed as in a folder of the checkout. If `path` does not exist in the revision, the function
+    yields nothing.
 
     Raises:
         GitError: if git cannot read the files, or if `path` is not in the repository.
@@ -62,7 +62,7 @@ def read_revision(revision: Revision, path: Path) -> Iterator[tuple[str, bytes |
 def _in_folder(revision: Revision, folder: Path, entries: Sequence[TreeEntry]) -> Iterator[tuple[str, bytes | Problem]]:
     """Yield the name and the bytes of each grant file in a folder.
 
-    A file that several symbolic links lead to is yielded once.
+    If several symbolic links lead to a file, the function yields the file once.
     """
     by_path = {entry.path: entry for entry in entries}
     texts = _link_texts(revision, entries)
@@ -96,8 +96,8 @@ def _in_folder(revision: Revision, folder: Path, entries: Sequence[TreeEntry]) -
 def _link_texts(revision: Revision, entries: Sequence[TreeEntry]) -> dict[str, str]:
     """Return a mapping from the path of each symbolic link to the target that is written in the link.
 
-    For a link longer than MAX_LINK_BYTES, the text is `/`. The caller then refuses the link, because the target is an
-    absolute path.
+    If a link is longer than MAX_LINK_BYTES, the target in the result is `/`, which the caller refuses as an absolute
+    path.
     """
     links = [entry for entry in entries if entry.mode == LINK]
     short = [entry for entry in links if entry.size <= MAX_LINK_BYTES]

@@ -38,7 +38,7 @@ Auth0 also accepts other characters, so an invalid scope is only a warning.
 
 TEXTS = frozenset(each.name for each in FIELDS if each.has_variables and each.kind is FieldKind.TEXT)
 LISTS = frozenset(each.name for each in FIELDS if each.has_variables and each.kind is FieldKind.SET)
-"""The names of the fields of a grant that may contain variables.
+"""The fields of a grant declaration that may contain variables.
 
 TEXTS contains the text fields, and LISTS contains the list fields.
 """
@@ -206,13 +206,14 @@ def problems_of(
     """Yield the problems of grant declarations that a JSON Schema cannot detect, without duplicates.
 
     The function finds unknown tenants and variables, duplicate grants, unusual scopes, and values without effect. For a
-    grant with variables, the function also calls `check` with the values of each tenant.
+    grant with variables, the function also calls `check` with the values of each tenant. If `tenants` is empty, the
+    function checks only the declarations that are equal for all tenants. In invalid declarations, the function checks
+    only tenants and variables.
 
     Args:
         specs: The valid grant declarations.
-        tenants: The tenants to check the declarations for. Without tenants, only the declarations that are equal for
-            all tenants are checked.
-        partial: The valid fields of the invalid declarations. Only the tenants and variables in the fields are checked.
+        tenants: The tenants to check the declarations for.
+        partial: The valid fields of the invalid declarations.
         check: A function that returns the problems of a declaration with the values of a tenant.
     """
     special = [spec for spec in specs if not is_same_for_all_tenants(spec)]
@@ -249,7 +250,7 @@ def _combinations(specs: Iterable[GrantSpec], tenants: TargetTenants) -> int:
 def _scope_count(spec: GrantSpec, targets: Sequence[TargetTenant]) -> int:
     """Return an upper limit for the number of scopes of a grant declaration.
 
-    The largest version of each scope set counts.
+    If the content of a scope set differs between tenants, the largest content is counted.
     """
     names = [name for item in spec.scope if (name := set_name_of(item))]
     return len(spec.scope) + sum(

@@ -16,7 +16,7 @@ from reconciler.git.revision import altering_attributes, may_alter_files, tracke
 
 @dataclass(frozen=True, slots=True)
 class Workspace:
-    """The paths and folders of a run, starting with the path of reconciler.yaml."""
+    """The folder of reconciler.yaml, the git repository, and the folders that symbolic links must not leave."""
 
     config: Path
     """The path of reconciler.yaml. The file may not exist."""
@@ -25,7 +25,7 @@ class Workspace:
     root: Path | None
     """The root of the git repository that contains `folder`, or None.
 
-    If `folder` is not in a repository, the repository of the current folder counts.
+    If `folder` is not in a repository, `root` is the root of the repository that contains the current folder.
     """
     bounds: frozenset[Path]
     """The folders that must contain the targets of all symbolic links."""

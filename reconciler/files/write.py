@@ -64,9 +64,9 @@ TextConverter = Callable[[str], str]
 
 @dataclass(frozen=True, slots=True)
 class FileHeader:
-    """The top of an imported grant file. `comments` are the first lines. The file applies only to the tenant `tenant`.
+    """The top of an imported grant file. `comments` contains the comments in the first lines of the file.
 
-    If the file applies to all tenants, `tenant` is None.
+    The file applies only to the tenant `tenant`. If the file applies to all tenants, `tenant` is None.
     """
 
     comments: Sequence[str]
@@ -78,12 +78,12 @@ def snapshot_file(
 ) -> str:
     """Return the text of a snapshot file.
 
-    The fields contain ids, and comments contain the names. If a grant file cannot express a grant, the grant is written
-    as a comment.
+    The file contains the grants sorted by application, API and subject type. The fields contain ids, and comments
+    contain the names. If a grant file cannot express a grant, the grant is written as a comment.
 
     Args:
-        grants: The grants of the snapshot. The file contains the grants sorted by application, API and subject type.
-        directory: Maps the ids of applications, APIs and organizations to the names for the comments.
+        grants: The grants of the snapshot, in any order.
+        directory: The names of applications, APIs and organizations.
         title: The text of the comment in the first line.
         run: The name of the run that the key `snapshot` contains.
         only_for: The only tenant that the file applies to, or None for all tenants.

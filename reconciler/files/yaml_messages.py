@@ -76,7 +76,10 @@ def explain(message: str, text: str) -> tuple[str, str]:
 
 
 def explain_surrogate(escaped: str) -> tuple[str, str] | None:
-    """Return the problem of a surrogate escape from JSON and the fix, or None if `escaped` has no surrogate escape."""
+    """Return the problem and the fix for a surrogate escape, which is valid in JSON but not in YAML.
+
+    Return None if `escaped` contains no surrogate escape.
+    """
     if pair := SURROGATES.search(escaped):
         character = int(f"{pair['high']}{pair['low']}", 16)
         character = 0x10000 + ((character >> 16 & 0x3FF) << 10) + (character & 0x3FF)

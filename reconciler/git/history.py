@@ -148,7 +148,7 @@ GITLAB_MERGE = re.compile(r"^See merge request [^\s!]*!([0-9]{1,10})$", re.MULTI
 
 @dataclass(frozen=True, slots=True)
 class BlamedCommit:
-    """A commit that changed a line. `time` is the author time of the commit in seconds since 1970.
+    """A commit that changed a line of a file. `time` is the author time of the commit in seconds since 1970.
 
     `request` is the number of the pull request (`#12`) or merge request (`!12`) in the commit message, or an empty
     string.
@@ -172,7 +172,7 @@ class Blame:
     boundary: frozenset[str] = frozenset()
     """The hashes of commits without a parent in the clone.
 
-    In a shallow clone, the lines of a boundary commit may be older than the commit.
+    In a shallow clone, a line of a commit without a parent may come from an older commit.
     """
 
 
@@ -192,7 +192,7 @@ def blame_file(repository: Repository, path: str) -> Blame:
 
 
 def _blame(repository: Repository, path: str, *options: str) -> tuple[dict[int, str], frozenset[str]]:
-    """Return the commit that last changed each line, and the commits without a parent in the clone, as hashes.
+    """Return the hash of the last commit of each line, and the hashes of commits without a parent in the clone.
 
     git reads the file from the commit HEAD, and does not run a text conversion program.
     """

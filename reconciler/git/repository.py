@@ -230,7 +230,7 @@ class Repository:
         return output
 
     def path_of(self, path: Path) -> str:
-        """Return a path relative to the root of the checkout, with `/`.
+        """Return a path relative to the root of the checkout, with `/` between folders.
 
         For the root of the checkout, the result is an empty string.
 

@@ -59,8 +59,8 @@ MAX_ATTRIBUTES_OUTPUT_BYTES = 500_000_000
 def may_alter_files(root: Path, folders: Iterable[str]) -> bool:
     """Return whether git attributes may change the content of files in `folders` at checkout.
 
-    The attributes in question are in ALTERING. The function reads only the .gitattributes files of `folders` and their
-    parents, and does not run git. `folders` are real paths.
+    ALTERING contains the attributes that change the content of a file. The function reads only the .gitattributes files
+    of `folders` and their parents, and does not run git. `folders` are real paths.
     """
     git_dir = git_dir_of(root)
     common_dir = git_dir / (read_pointer(git_dir / "commondir").strip() or ".")
@@ -74,7 +74,7 @@ def may_alter_files(root: Path, folders: Iterable[str]) -> bool:
 
 
 def _with_parents(root: Path, folders: Iterable[str]) -> Iterator[str]:
-    """Yield `root`, the folders in `folders` that are inside `root`, and the folders between.
+    """Yield `root`, and each folder on the way from `root` to a folder in `folders`.
 
     Yield each folder once.
     """
@@ -147,7 +147,7 @@ LINK, SUBMODULE, FOLDER = "120000", "160000", "040000"
 class TreeEntry:
     """A file, symbolic link, submodule or folder in a git revision.
 
-    If a folder was listed, `path` is relative to the folder.
+    `path` is relative to the folder that was listed.
     """
 
     mode: str

@@ -103,7 +103,7 @@ def commit_suffix(links: SourceLinks) -> str:
 
 
 def block(lines: list[str], language: str) -> list[str]:
-    """Return a Markdown code block that contains `lines`. Each line must not contain line breaks.
+    """Return a Markdown code block that contains `lines`. No line may contain a line break.
 
     If `lines` has more than MAX_BLOCK_LINES items, the last line of the block contains the number of omitted lines.
     """

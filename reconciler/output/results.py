@@ -1,4 +1,4 @@
-"""Pure: contain the results of a command for each tenant, and count the changes and risks of all tenants."""
+"""Pure: the results of a command for each tenant, and the totals of all tenants."""
 
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
@@ -206,7 +206,7 @@ def _outcomes(tenants: Iterable[TenantSummary]) -> Mapping[str, int]:
 class TenantFailure:
     """The reason why a command failed for a tenant, as lines of text.
 
-    If `is_started` is false, the command sent no request to the tenant.
+    If `is_started` is false, the command neither read nor changed the tenant.
     """
 
     lines: Sequence[str]
@@ -215,7 +215,7 @@ class TenantFailure:
 
 
 Failures = Mapping[str, TenantFailure]
-"""Maps the name of each tenant for which the command failed to the reason."""
+"""The reasons why the command failed, by tenant name."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -142,7 +142,7 @@ def asset(name: str) -> str:
 
 
 def _hash(content: str) -> str:
-    """Return the hash of an inline script or style, as the Content-Security-Policy of a page contains the hash."""
+    """Return the hash of an inline script or style for the Content-Security-Policy of a page."""
     return f"sha256-{b64encode(hashlib.sha256(content.encode()).digest()).decode()}"
 
 
@@ -252,7 +252,7 @@ def _row(tenant: str, grant: AccessGrant) -> Html:
         _cell(link(location(grant), grant.link), small=grant.description),
         _cell(_change(grant), small=f"declared since {since_text(grant)}" if grant.source else ""),
     )
-    # HTML allows to omit some end tags. Without the end tags, a large page is 20 % smaller.
+    # HTML permits pages without some end tags. Without the end tags, a large page is 20 % smaller.
     return Html(f'<tr class="{grant.level}">{"".join(cells)}{"<td class=review>" * len(REVIEW_COLUMNS)}')
 
 

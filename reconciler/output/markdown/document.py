@@ -24,9 +24,9 @@ class Section:
 
     `head` precedes the items, and `tail` follows the items. If all items are omitted, `head` and `tail` are omitted
     too. A remark counts the omitted items, and `noun` is the name of an item in the remark. If `noun` is empty, no item
-    is omitted. `critical` is the number of items with critical risks, which come first. The remark counts omitted
-    critical items separately. If space is short, sections with a lower `rank` receive space first. A section has at
-    most `max_bytes`. `reserved` is the number of bytes that are kept free for the section.
+    is omitted. `critical` is the number of items with critical risks. Items with critical risks come first. The remark
+    counts omitted critical items separately. If space is short, sections with a lower `rank` receive space first. A
+    section has at most `max_bytes`. `reserved` is the number of bytes that are kept free for the section.
     """
 
     items: tuple[str, ...]
@@ -130,7 +130,7 @@ def without_html(text: str) -> str:
 
 
 def _convert(text: str, convert: Callable[[str], Iterator[str]]) -> str:
-    """Call `convert` for each line of a Markdown text that is outside of code blocks.
+    """Call `convert` for each line outside of code blocks in a Markdown text.
 
     The first line of a code block is a row of backticks. In a report, the row is longer than every row of backticks in
     the block.

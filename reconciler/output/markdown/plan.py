@@ -150,10 +150,10 @@ def _notes(plan: Plan) -> Section:
 
 
 def _tables(plan: Plan, links: SourceLinks, max_bytes: int) -> Iterator[Section]:
-    """Yield a table of the changes from the branch, a table of the changes from drift, and so on.
+    """Yield a table of changes for each origin (for example branch or drift).
 
     The tables contain blocked changes. The table of the branch also contains the grants that are no longer declared but
-    keep their access. A row hides long lists behind a link. If the rows are too long together, the rows omit the hidden
+    keep their access. A row hides long lists behind a link. If all rows together are too long, the rows omit the hidden
     values.
     """
     removals = tuple(removal_row(each, plan, links) for each in plan.no_longer_declared)

@@ -55,8 +55,7 @@ def plans_markdown(results: PlanResults, summary: FleetSummary, links: SourceLin
     """Return the plans of all tenants as a Markdown document of at most `max_bytes`.
 
     The document starts with a hidden marker that contains the path of the configuration file. Totals and critical risks
-    are never omitted. If the document has no space for the text of a critical risk, the document counts the risk under
-    its rule.
+    are never omitted. If the text of a critical risk does not fit, the document only counts the risk under its rule.
     """
     plans = _distinct(
         results.plans,
@@ -75,7 +74,7 @@ def plans_markdown(results: PlanResults, summary: FleetSummary, links: SourceLin
 def runs_markdown(results: RunResults, summary: FleetSummary, links: SourceLinks, max_bytes: int) -> str:
     """Return the results of `reconciler apply` for all tenants as a Markdown document.
 
-    The form equals the form of the document from `plans_markdown`.
+    The document has the structure of the document from `plans_markdown`.
     """
 
     def body(run: RunResult, size: int) -> str:
@@ -119,7 +118,7 @@ def _distinct(
 ) -> list[_Distinct]:
     """Return the results of the tenants with changes, without duplicates.
 
-    The results that need most attention come first. Each text receives an equal share of half of `max_bytes`.
+    The results that need most attention come first. The texts share half of `max_bytes` equally.
     """
     summaries = {each.tenant.name: each for each in summary.tenants}
     order = {each.tenant.name: number for number, each in enumerate(summary.worst_first())}

@@ -292,7 +292,7 @@ def remaining_count(count: int) -> Iterator[Line]:
 
 @dataclass(frozen=True, slots=True)
 class ImportCounts:
-    """The number of imported, already declared and refused grants of an import.
+    """The number of grants that an import wrote to files, found declared in a file, or left out.
 
     `declarations` is the number of declarations that the import wrote to files. `grants` is the number of imported
     grants of all tenants. `declared` is the number of grants that a file already declares. `left_out` is the number of

@@ -41,7 +41,7 @@ MAX_LISTED_CHANGES = 200
 MAX_LEFT_ALONE = 10
 STILL_DIFFERS = "Still differs"
 MAX_LISTED_OUTCOMES = 20
-"""If a run has more than MAX_LISTED_CHANGES changes, only this number of changes with equal outcomes are listed."""
+"""If a run has more than MAX_LISTED_CHANGES changes, the output lists only this number of changes per outcome."""
 KINDS: tuple[tuple[str, type[Change]], ...] = (("Create", Create), ("Update", Update), ("Delete", Delete))
 
 
@@ -63,7 +63,7 @@ def plan_lines(plan: Plan, *, verbose: bool = False, only_summary: bool = False)
 def plan_body(plan: Plan, *, verbose: bool = False) -> Iterator[Line]:
     """Yield the plan `plan` as lines of text without the tenant.
 
-    The effect of `verbose` is described at `plan_lines`.
+    See `plan_lines` for the effect of `verbose`.
     """
     is_grouped = not verbose and len(plan.changes) > MAX_LISTED_CHANGES
     yield from _critical(plan)
@@ -173,7 +173,7 @@ def _no_longer_declared(plan: Plan) -> Iterator[Line]:
 
 
 def _expiry_changes(plan: Plan) -> Iterator[Line]:
-    """Yield lines with the expiry dates that differ from the previous declarations.
+    """Yield lines with the expiry dates that changed in the files since the base revision.
 
     If the plan contains no change of a grant, the risks of the grant are listed with the expiry date.
     """
