@@ -193,7 +193,7 @@ def _split(between: list[str], column: int) -> tuple[int, int]:
 
     The groups are the comments of the first item, blank lines, and the comments of the second item.
 
-    Return two indexes: the end of the first group, and the end of the second group.
+    Return the index of the first blank line, and the index of the first comment of the second item.
     """
     indented = ((index, len(each) - len(each.lstrip(" \t"))) for index, each in enumerate(between) if each.strip())
     blank = next((index for index, indent in indented if indent <= column), len(between))
@@ -228,10 +228,7 @@ def _is_equivalent(before: str, after: str) -> bool:
 
 
 def _declared_content(data: Any) -> tuple[object, ...]:  # noqa: ANN401 - parsed YAML data can have any type
-    """Convert the content of a grant file to a form that can be compared.
-
-    The form ignores the order of grants, fields and list items.
-    """
+    """Convert the content of a grant file for comparisons that ignore the order of grants, fields and list items."""
     grants = sorted(
         json.dumps({name: _without_order(name, value) for name, value in item.items()}, sort_keys=True)
         for item in data["grants"]

@@ -33,8 +33,8 @@ from reconciler.git.revision import SUBMODULE, Revision, tracked_entries
 def checkout_problems(paths: Iterable[Path], *, must_be_complete: bool) -> Iterator[Problem]:
     """For each path in `paths`, yield a problem if grant files that git tracks are missing in the checkout.
 
-    If `must_be_complete` is true, the problem is an error, otherwise the problem is a warning. Also yield a warning for
-    two file names if some file systems treat the names as equal.
+    If `must_be_complete` is true, the problem is an error, otherwise the problem is a warning. Also yield a warning if
+    some file systems treat the names of two files as equal.
     """
     for path in paths:
         real = Path(os.path.realpath(path))

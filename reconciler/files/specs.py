@@ -40,7 +40,7 @@ TEXTS = frozenset(each.name for each in FIELDS if each.has_variables and each.ki
 LISTS = frozenset(each.name for each in FIELDS if each.has_variables and each.kind is FieldKind.SET)
 """The fields of a grant declaration that may contain variables.
 
-TEXTS contains the text fields, and LISTS contains the list fields.
+TEXTS contains the fields with a text, and LISTS contains the fields with a list.
 """
 
 MAX_COMBINATIONS = 2_000_000

@@ -55,8 +55,8 @@ def first_parent_history(
 
     Args:
         repository: The repository to read.
-        paths: Files and folders, relative to the root of the repository. "" is the root.
-        since: The commit where the history starts. The result does not contain the commit `since` itself.
+        paths: Files and folders, relative to the root of the repository.
+        since: The commit before the first commit of the result, or None for the whole history.
 
     Raises:
         GitError: if the history is incomplete because the clone is shallow, or if `since` is not an ancestor of HEAD.

@@ -137,7 +137,7 @@ GLOB = re.compile(r"[*?\[\\ ]")
 REFS = ("{}", "refs/{}", "refs/tags/{}", "refs/heads/{}", "refs/remotes/{}", "refs/remotes/{}/HEAD")
 """The forms of the full name of a git ref, in git's order of precedence.
 
-A short name such as `main` can mean each of the full names.
+For example, `main` can mean `refs/tags/main` or `refs/heads/main`.
 """
 
 LINK, SUBMODULE, FOLDER = "120000", "160000", "040000"

@@ -17,39 +17,40 @@ from reconciler.output.source_links import DEFAULT_CONFIG, NO_REPOSITORY, Source
 BACKTICKS = re.compile("`+")
 MARKER_PREFIX = "reconciler"
 FLEET_NAME = "all-tenants"
-"""The name in the hidden marker comment of a document about all tenants.
+"""The name in the hidden HTML comment of a document about all tenants.
 
-No tenant name equals this name in a marker, because %2D replaces each hyphen of a tenant name.
+In a hidden comment, %2D replaces each hyphen of a tenant name. No tenant name therefore appears as `all-tenants`.
 """
 RESULT_PREFIX = "reconciler-result"
-"""The start of the hidden marker comment in a document with the result of a run.
+"""The first word of the hidden HTML comment in a document with the result of a run.
 
-The marker of a plan starts differently. A result therefore does not replace the comment with the plan.
+The hidden comment of a plan starts with a different word. The result of a run therefore does not replace the plan on a
+pull request.
 """
 MAX_TEXT_LENGTH = 300
 """The maximum length of a text from a pull request or a tenant, in characters."""
 MAX_BLOCK_LINES = 200
 """The maximum number of lines in a code block."""
 MAX_MARKER_NAME_LENGTH = 150
-"""The maximum length of a name in a marker, in characters.
+"""The maximum length of a tenant name or path in a hidden comment, in characters.
 
 A longer name is shortened, and a digest of the name is added.
 """
 
 
 def marker(tenant: str, links: SourceLinks = NO_REPOSITORY, prefix: str = MARKER_PREFIX) -> str:
-    """Return the marker of a document, which is an invisible HTML comment with the name of the tenant.
+    """Return the marker of a document, which is a hidden HTML comment with the name of the tenant.
 
     Two configuration files may define tenants with equal names. If the configuration file is not reconciler.yaml, the
-    marker therefore also contains the path of the file.
+    hidden comment also contains the path of the file.
     """
     return _marker(_marker_name(tenant), links, prefix)
 
 
 def fleet_marker(links: SourceLinks = NO_REPOSITORY, prefix: str = MARKER_PREFIX) -> str:
-    """Return the marker of a document about all tenants of a configuration file.
+    """Return the hidden HTML comment that identifies a document about all tenants of a configuration file.
 
-    The marker differs from the markers of all documents about a single tenant.
+    The hidden comments of documents about a single tenant are always different.
     """
     return _marker(FLEET_NAME, links, prefix)
 

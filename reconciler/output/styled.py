@@ -22,7 +22,7 @@ class Style(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """A part of a line of text. The whole part has a single style."""
+    """A part of a line of text, with the style of the part."""
 
     text: str
     style: Style = Style.PLAIN

@@ -48,7 +48,7 @@ def text(value: str) -> Html:
 
 
 def join(*parts: str | Html) -> Html:
-    """Join several parts into one HTML text. Parts that are plain strings are escaped."""
+    """Join several parts to an HTML text. Parts that are plain strings are escaped."""
     return Html("".join(part if isinstance(part, Html) else text(part) for part in parts))
 
 

@@ -116,7 +116,7 @@ SYMBOL = re.compile(r"^([-+~]) ")
 """Matches the symbol of a change (`+`, `~` or `-`). At the start of a Markdown line, `+` or `-` would start a list."""
 FOOT = "Plan <code>"
 FRAME = ("<table>", "</table>", "<tr><th>", "</details>")
-"""Lines of HTML that start with these texts contain no information, so a document without HTML omits the lines."""
+"""The starts of HTML lines without information. A document without HTML omits the lines."""
 
 
 def without_alerts(text: str) -> str:

@@ -43,17 +43,18 @@ PLAN_AGAIN = "To plan again: push a commit, or run the job again."
 MAX_RULES = 12
 """The maximum number of risk rules that the alert lists for each risk level.
 
-A saved plan could contain any number of invented rules.
+A saved plan could contain any number of unknown rules.
 """
 
 
 def plan_markdown(plan: Plan, *, links: SourceLinks = NO_REPOSITORY, max_bytes: int = DEFAULT_MAX_BYTES) -> str:
-    """Return a plan as a comment on a pull request. The comment starts with a hidden marker that contains the tenant.
+    """Return a plan as a comment on a pull request.
 
-    If `links` contains the URL of the repository, the comment contains links to the files. The comment has at most
-    `max_bytes`. If the comment is too long, grants that reconciler does not change are omitted first, then notes, then
-    changes. Critical changes are omitted last. Half of the comment is reserved for the tables of changes. The alert
-    with the number of risks for each rule is never omitted.
+    The comment starts with a hidden line that contains the name of the tenant. If `links` contains the URL of the
+    repository, the comment contains links to the files. The comment has at most `max_bytes`. If the comment is too
+    long, grants that reconciler does not change are omitted first, then notes, then changes. Critical changes are
+    omitted last. Half of the comment is reserved for the tables of changes. The alert with the number of risks for each
+    rule is never omitted.
     """
     return join_sections(list(_parts(plan, links, max_bytes)), max_bytes)
 
@@ -271,8 +272,8 @@ OUTCOMES_HEAD = "<table>\n<tr><th>outcome</th><th>change</th><th>grant</th><th><
 def report_markdown(report: ApplyReport, plan: Plan, links: SourceLinks, max_bytes: int) -> str:
     """Return the outcome of each change of `plan` as a comment.
 
-    The comment starts with a hidden marker that contains the tenant. If the comment is too long, the last rows of the
-    table are omitted.
+    The comment starts with a hidden line that contains the name of the tenant. If the comment is too long, the last
+    rows of the table are omitted.
     """
     return join_sections(list(_outcome_parts(report, plan, links)), max_bytes)
 

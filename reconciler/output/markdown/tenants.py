@@ -54,8 +54,9 @@ class _Distinct:
 def plans_markdown(results: PlanResults, summary: FleetSummary, links: SourceLinks, max_bytes: int) -> str:
     """Return the plans of all tenants as a Markdown document of at most `max_bytes`.
 
-    The document starts with a hidden marker that contains the path of the configuration file. Totals and critical risks
-    are never omitted. If the text of a critical risk does not fit, the document only counts the risk under its rule.
+    If the configuration file is not reconciler.yaml, a hidden line at the start contains the path of the file. Totals
+    and critical risks are never omitted. If the text of a critical risk does not fit, the document only counts the risk
+    under its rule.
     """
     plans = _distinct(
         results.plans,
