@@ -53,6 +53,8 @@ def first_parent_history(
 ) -> list[HistoryCommit]:
     """Return the commits in the first-parent history of HEAD that changed a file in `paths`, the oldest commit first.
 
+    In `paths`, an empty string is the root of the repository.
+
     Args:
         repository: The repository to read.
         paths: Files and folders, relative to the root of the repository.

@@ -196,7 +196,7 @@ For example, a worktree has a file `.git` with the path of a folder.
 SETTINGS_LOCATIONS = ("HOME", "XDG_CONFIG_HOME")
 """Environment variables that determine where git finds the settings of the user.
 
-The list does not contain the variables GIT_CONFIG_*, which have the same purpose.
+The list does not contain the variables GIT_CONFIG_*, which also change the settings of git.
 """
 
 
