@@ -1,4 +1,7 @@
-"""Write files completely or not at all, if the file system allows it. After a crash, a file keeps its old content."""
+"""Write files completely or not at all, if the file system allows it.
+
+If reconciler crashes during a write, the file keeps its old content.
+"""
 
 import errno
 import os
@@ -13,11 +16,14 @@ USUAL_MODE = 0o666
 """The file mode of new files. The operating system applies the user's umask to the mode."""
 
 BINARY = getattr(os, "O_BINARY", 0)
-"""The flag of `os.open` for files without conversion of line ends. The flag exists only on Windows."""
+"""The flag that makes `os.open` write line ends without conversion. The flag exists only on Windows."""
 
 OWNER_ONLY = 0o600
 REPLACE_ERRORS = frozenset({errno.EBUSY, errno.EXDEV, errno.EPERM, errno.EACCES, errno.EROFS, errno.ENOTSUP})
-"""Errors after which a file is overwritten in place. These errors occur for mounted files and in read-only folders."""
+"""The error codes after which `write_output` overwrites a file instead of replacing the file.
+
+These errors occur if the file is mounted or the folder is read-only.
+"""
 
 OUTPUT_DESCRIPTORS = (1, 2)
 """The file descriptors of stdout and stderr."""
@@ -26,12 +32,14 @@ OUTPUT_DESCRIPTORS = (1, 2)
 def write_output(path: Path, content: bytes, mode: int | None = None) -> None:
     """Write `content` to the file `path`. Create the file if it does not exist. Follow symbolic links.
 
-    A new file with the same owner and group replaces a regular file. The new file has the mode `mode`, or the old mode
-    without that argument. The existing file is overwritten if a replacement is impossible, or would lose the owner or
-    hard links. Content is appended to devices, pipes and the file that stdout writes to.
+    Write a new file with the same owner and group, and replace the old file by the new file. `mode` is the file mode of
+    the new file. Without `mode`, the new file keeps the mode of the old file. If replacing is impossible or would lose
+    the owner or the hard links, overwrite the existing file instead. If `path` is a device, a pipe or the file that
+    stdout writes to, append `content`.
 
     Raises:
-        OSError: if writing fails. The file keeps its old content. The error contains the file name.
+        OSError: if writing fails. After the error, the file still has its old content. The error contains the file
+            name.
     """
     with _naming(path):
         status = _status(path)
@@ -73,7 +81,7 @@ def check_output(path: Path) -> None:
 
 
 def empty_output(path: Path) -> None:
-    """Empty the regular file at `path`, which `write_output` would replace. Raises OSError."""
+    """Delete the content of the regular file at `path`, but keep the empty file. Raises OSError."""
     with _naming(path):
         status = _status(path)
         if status and stat.S_ISREG(status.st_mode) and not _is_process_output(status):
@@ -91,9 +99,9 @@ def check_folder(folder: Path) -> None:
 
 
 def check_new_folder(folder: Path) -> None:
-    """Check that files can be created in `folder`, or in its first existing parent.
+    """Check that files can be created in `folder`, or in the nearest existing parent folder if `folder` does not exist.
 
-    Raises OSError like `check_folder`.
+    Raises the same OSError as `check_folder`.
     """
     while not os.path.lexists(folder):
         folder = folder.parent
@@ -101,10 +109,12 @@ def check_new_folder(folder: Path) -> None:
 
 
 def write_new_files(texts: Mapping[Path, str]) -> None:
-    """Create all files and their folders. If one file cannot be created, no file remains. Existing files are kept.
+    """Create a new file for each path in `texts`, and the missing folders.
+
+    If one file cannot be created, remove the files that were already created. Do not overwrite existing files.
 
     Raises:
-        FileExistsError: if a file already exists.
+        FileExistsError: if one of the files already exists.
         OSError: if a file cannot be written. The error contains the file name.
     """
     with ExitStack() as stack, ExitStack() as undo:
@@ -130,7 +140,7 @@ def _remove_folder(folder: Path) -> None:
 
 @contextmanager
 def _naming(path: Path) -> Iterator[None]:
-    """Put `path` into each OSError, instead of the name of the temporary file."""
+    """Set the file name of each OSError to `path`, because the user does not know the name of the temporary file."""
     try:
         yield
     except OSError as error:
@@ -147,7 +157,10 @@ def _status(path: Path) -> os.stat_result | None:
 
 
 def _is_process_output(status: os.stat_result) -> bool:
-    """Return whether stdout or stderr writes to the file. A replacement of the file would lose the output."""
+    """Return whether stdout or stderr writes to the file.
+
+    Replacing such a file would lose the output that is written later.
+    """
     for descriptor in OUTPUT_DESCRIPTORS:
         with suppress(OSError):
             if os.path.samestat(os.fstat(descriptor), status):
@@ -165,14 +178,14 @@ def _open_existing(path: str, flags: int) -> int:
 
 
 def _replace(file: Path, content: bytes, mode: int | None, status: os.stat_result | None) -> bool:
-    """Replace `file` by a new file. Return False if the replacement is impossible and the file must be overwritten."""
+    """Replace `file` by a new file. Return False if the operating system refuses the replacement."""
     new_mode = stat.S_IMODE(status.st_mode) if mode is None and status else mode
     try:
         with _temporary_file(file, content, USUAL_MODE if new_mode is None else new_mode) as draft:
             if status:
                 _copy_owner(draft, status)
             if new_mode is not None:
-                draft.chmod(new_mode)  # set after chown, because chown may clear bits of the mode
+                draft.chmod(new_mode)  # chmod runs after chown, because chown may clear bits of the file mode
             draft.replace(file)
     except OSError as error:
         if status is None or error.errno not in REPLACE_ERRORS:

@@ -1,4 +1,4 @@
-"""Pure: convert grants, keys and changed fields to JSON data and back, and render JSON data as indented text."""
+"""Pure: convert grants and changes of grants to JSON data and back, and render JSON data as indented text."""
 
 import json
 from collections.abc import Mapping
@@ -12,16 +12,19 @@ from reconciler.core.grant import ClientGrant, Key
 def json_text(value: object) -> str:
     """Return a value as indented JSON with a line feed at the end.
 
-    The runner of a CI job interprets text after `##[` as a command. So `##[` is escaped, and the JSON value stays the
-    same. Non-ASCII characters and U+007F are also escaped.
+    The runner of a CI job interprets text after `##[` as a command. `json_text` therefore writes the second `#` as a
+    Unicode escape. Non-ASCII characters and U+007F are also escaped.
     """
     return json.dumps(value, indent=2).replace("##[", "#\\u0023[").replace("\x7f", "\\u007f") + "\n"
 
 
 def json_by_items(value: Mapping[str, object]) -> str:
-    """Render a JSON object with one line for each field. A list has one line for each item.
+    """Return a JSON object as text with one line for each field of the object.
 
-    `diff` can compare such files line by line. Writing in this form is ten times faster than writing indented JSON.
+    A list in a field has one line for each item.
+
+    `diff` can compare files in this format line by line. Writing this format is ten times faster than writing indented
+    JSON.
     """
     fields = [f"{json.dumps(name)}: {_items(field)}" for name, field in value.items()]
     return "{\n  " + ",\n  ".join(fields) + "\n}\n"
@@ -34,7 +37,10 @@ def _items(field: object) -> str:
 
 
 def key_json(key: Key) -> dict[str, object]:
-    """Return a key as JSON data. `other_holder` is present only if Auth0 returned an unknown kind of holder."""
+    """Return the fields that identify a grant as JSON data.
+
+    `other_holder` is present only if Auth0 returned a grant with both `client_id` and `default_for`, or with neither.
+    """
     return {
         **({"other_holder": key.other_holder} if key.other_holder else {}),
         "client_id": key.client_id,
@@ -47,7 +53,7 @@ def key_json(key: Key) -> dict[str, object]:
 def grant_json(grant: ClientGrant) -> dict[str, object]:
     """Return a grant as JSON data with all fields, including fields with default values. Sets become sorted lists.
 
-    `organizations` is present only if the organizations of the grant are known.
+    `organizations` is present only if reconciler knows the organizations of the grant.
     """
     values = {name: plain_value(getattr(grant, name)) for name in _GRANT_FIELDS}
     return {**key_json(grant.key), **{name: value for name, value in values.items() if value is not None}}
@@ -57,21 +63,24 @@ _GRANT_FIELDS = ClientGrant._fields[1:]
 
 
 def key_from_json(data: Mapping[str, Any]) -> Key:
-    """Convert JSON data from `key_json` back to a key."""
+    """Convert the JSON data of `key_json` back to a `Key`."""
     return Key(
         data["client_id"], data["audience"], data["subject_type"], data["default_for"], data.get("other_holder", "")
     )
 
 
 def grant_from_json(data: Mapping[str, Any]) -> ClientGrant:
-    """Convert JSON data from `grant_json` back to a grant."""
+    """Convert the JSON data of `grant_json` back to a grant."""
     values = {name: data[name] for name in _GRANT_FIELDS if data.get(name) is not None}
     sets = {name: frozenset(value) for name, value in values.items() if BY_NAME[name].kind is FieldKind.SET}
     return ClientGrant(key_from_json(data), **{**values, **sets})
 
 
 def field_json(change: FieldChange) -> dict[str, object]:
-    """Return a changed field: the added and removed items of a set, or the old and new value of a setting."""
+    """Return a changed field as JSON data.
+
+    A changed set has the added and removed items. A changed setting has the old and the new value.
+    """
     match change:
         case SetChange():
             return {"field": change.field, "added": list(change.added), "removed": list(change.removed)}

@@ -1,8 +1,8 @@
-"""The journal of a run. The run appends one line before and one line after each write to the tenant.
+"""The journal of a run. The run appends one line before each write to the tenant, and one line after the write.
 
-A line is on disk before the next step of the run. A journal is a file with JSON Lines and mode 0600. An intent without
-a result means that the outcome of the write is unknown. A later run reads journals only to find out whether a saved
-plan was already applied.
+The operating system has stored each line on disk before the run continues. A journal is a file with JSON Lines and mode
+0600. A line with the event `intent` announces a write. If the line with its `result` is missing, the outcome of the
+write is unknown. A later run reads journals only to find out whether a saved plan was already applied.
 """
 
 import asyncio
@@ -30,14 +30,14 @@ FOLDER = "journal"
 
 
 class JournalError(ReconcilerError):
-    """The journal cannot be written, so no further request may be sent."""
+    """The journal cannot be written, so reconciler must not send further requests."""
 
 
 class Journal:
     """The open journal of one run. All times are in UTC.
 
-    A line is on disk when the method that adds the line returns. Changes that run at the same time share one fsync
-    (group commit), because fsync takes longer than most requests to a tenant.
+    The methods that add a line return after the operating system has stored the line on disk. Changes that run at the
+    same time share one call of fsync, because fsync takes longer than most requests to a tenant.
     """
 
     def __init__(self, run: str, path: Path, descriptor: int, flush: Callable[[int], None] = os.fsync) -> None:
@@ -51,9 +51,9 @@ class Journal:
         self._directory = Directory()
 
     async def begin(self, plan: Plan, saved_plan: str | None = None, evidence: Mapping[str, str] | None = None) -> None:
-        """Record the start of a run: the tenant, the checksum of the approving saved plan, and `evidence`.
+        """Record the start of a run: the tenant, `evidence`, and the checksum of the approved saved plan.
 
-        `evidence` contains the user of the program, the commit, and the kind of approval. `begin` and all later methods
+        `evidence` contains the user of the program, the commit, and the kind of approval. `begin` and all methods below
         raise JournalError.
         """
         self._directory = plan.directory
@@ -67,7 +67,7 @@ class Journal:
         await self._append(content)
 
     async def intend(self, number: int, change: Change) -> None:
-        """Record a change before its request is sent."""
+        """Record a planned change before reconciler sends the request."""
         before, after = grant_before(change), grant_after(change)
         await self._append(
             {
@@ -83,7 +83,7 @@ class Journal:
         )
 
     async def settle(self, number: int, outcome: Outcome) -> None:
-        """Record the outcome of a change."""
+        """Record whether the change succeeded."""
         result = {"outcome": str(outcome.result), "detail": outcome.detail}
         await self._append({"event": "result", "number": number, **result})
 
@@ -116,9 +116,9 @@ class Journal:
             raise self._remember_error(JournalError(f"the journal {self.path} cannot be written: no space left"))
 
     def _flush_lines(self) -> None:
-        """Flush all lines to disk.
+        """Make the operating system store all written lines on disk.
 
-        After an error, every later call fails, because the lost lines cannot be recovered.
+        After an error, every later call fails, because the lost lines cannot be written again.
         """
         written = self._written
         if self._error_text:
@@ -130,7 +130,10 @@ class Journal:
         self._on_disk = written
 
     def _remember_error(self, error: JournalError) -> JournalError:
-        """Store the error, so that later calls also fail. A journal that has lost a line is not reliable."""
+        """Store the message of the error, so that later writes to the journal also fail.
+
+        A journal that has lost a line is not reliable.
+        """
         self._error_text = str(error)
         return error
 
@@ -139,7 +142,7 @@ class Journal:
 
 
 def open_journal(folder: Path) -> Journal:
-    """Open the journal of a new run in `folder`/journal.
+    """Create the journal file of a new run in the folder `folder`/journal.
 
     Raises:
         JournalError: if the journal file cannot be created.
@@ -159,11 +162,16 @@ MAX_JOURNAL_BYTES = 500_000_000
 """The maximum size of a journal file in bytes."""
 
 FIRST_LINE_BYTES = 65_536
-"""The number of bytes that `_may_mention` reads to find the first line. The first line of a journal is much shorter."""
+"""The number of bytes that `_may_mention` reads from the start of a journal to find the first line.
+
+The first line of a journal is much shorter.
+"""
 
 
 def run_names(folder: Path) -> list[str]:
-    """Return the names of the runs with a journal in `folder`/journal, newest first. Each name starts with a time.
+    """Return the names of the runs that have a journal in `folder`/journal, the newest run first.
+
+    The name of a run starts with the start time of the run.
 
     Raises:
         ReconcilerError: if the folder cannot be read.
@@ -194,17 +202,20 @@ def read_run(folder: Path, name: str) -> PastRun:
 
 
 def run_that_applied(folder: Path, saved_plan: str) -> str | None:
-    """Return the name of the run that applied the whole saved plan with this checksum, or None.
+    """Return the name of the run that applied all changes of a saved plan, or None.
 
     Raises:
-        ReconcilerError: if a journal that mentions the saved plan cannot be read.
+        ReconcilerError: if the journal of a run with this saved plan cannot be read.
     """
     runs = (read_run(folder, name) for name in run_names(folder) if _may_mention(folder, name, saved_plan))
     return next((run.name for run in runs if run.has_applied(saved_plan)), None)
 
 
 def _may_mention(folder: Path, name: str, saved_plan: str) -> bool:
-    """Return whether the first line of a journal may contain the checksum `saved_plan`. Do not read special files."""
+    """Return whether the first line of the journal of the run `name` may contain the checksum `saved_plan`.
+
+    Return False for special files such as pipes, without reading them.
+    """
     try:
         with open(journal_path(folder, name), "rb", opener=_opener) as file:
             return stat.S_ISREG(os.fstat(file.fileno()).st_mode) and saved_plan.encode() in file.read(FIRST_LINE_BYTES)

@@ -1,7 +1,7 @@
 """Read and write saved plans.
 
 A saved plan is an approval. `apply` computes a new plan and executes the new plan only if the saved plan contains all
-of the new plan's changes.
+changes of the new plan.
 
 The checksum of a saved plan detects accidental damage. The checksum does not prove the author of the file, because
 anybody can compute a checksum.
@@ -30,13 +30,15 @@ from reconciler.files.schema import violations
 
 MAX_FILE_BYTES = 500_000_000
 MAX_CLOCK_SKEW = timedelta(minutes=5)
-"""The allowed difference between the clocks of the machine that runs `plan` and the machine that runs `apply`."""
+"""The maximum accepted difference between the clock of the machine that ran `plan` and the clock of this machine."""
 PLAN_START = re.compile(rb'\s*\{\s*"format_version"\s*:')
 PLAN_START_BYTES = 100
 BYTES_PER_BRACKET = 8
-"""The least number of bytes per list or object in a saved plan. A file with fewer bytes is refused.
+"""The minimum number of bytes in a saved plan for each list or object in the file.
 
-Parsing such a file could fill the memory. A saved plan from reconciler has many more bytes per list or object.
+reconciler refuses a smaller file, because parsing many lists and objects could fill the memory.
+
+A saved plan that reconciler wrote has many more bytes for each list or object.
 """
 MAX_EXACT_INTEGER = 2**53
 """The largest integer that every JSON parser reads exactly. JSON parsers may round larger integers."""
@@ -44,7 +46,10 @@ MAX_EXACT_INTEGER = 2**53
 
 @dataclass(frozen=True, slots=True)
 class SavedPlan:
-    """A plan that was read from a file, with its creation time and its options. `checksum` identifies the file."""
+    """A plan that reconciler read from a file, with its creation time and the options of `plan`.
+
+    `checksum` is the checksum in the file.
+    """
 
     plan: Plan
     created_at: datetime
@@ -55,7 +60,7 @@ class SavedPlan:
 def write_plan(path: Path, plan: Plan, options: Mapping[str, bool], now: datetime) -> None:
     """Write `plan` to the file `path`, completely or not at all. Only the owner may read the file.
 
-    The content of the file depends only on the arguments and the version of reconciler.
+    The same arguments and the same version of reconciler produce the same file content.
 
     Raises:
         ReconcilerError: if the file cannot be written.
@@ -74,12 +79,12 @@ def write_plan(path: Path, plan: Plan, options: Mapping[str, bool], now: datetim
 
 
 def discard_plan(path: Path) -> bool:
-    """Remove the saved plan at `path`, so that nobody applies the plan later. Return whether the file existed.
+    """Delete the saved plan at `path`, so that nobody applies the plan later. Return whether a saved plan was deleted.
 
-    Devices, pipes and empty files are left unchanged.
+    Leave devices, pipes and empty files unchanged.
 
     Raises:
-        ReconcilerError: if the file is not a saved plan, or cannot be removed.
+        ReconcilerError: if the file is not a saved plan, or cannot be deleted.
     """
     try:
         if not path.exists() or _is_empty(path) or not (path.is_file() or path.is_dir()):
@@ -97,7 +102,10 @@ def _is_empty(path: Path) -> bool:
 
 
 def _starts_like_plan(path: Path) -> bool:
-    """Return whether a file starts like a saved plan of any format version. Read only the start of the file."""
+    """Return whether the first bytes of a file look like a saved plan of any format version.
+
+    Do not read the rest of the file.
+    """
     if not path.is_file():
         return False
     with path.open("rb") as file:
@@ -109,7 +117,8 @@ def read_plan(path: Path) -> SavedPlan:
 
     Raises:
         ReconcilerError: if the file cannot be read.
-        StalePlanError: if the file is not a saved plan, has another format version, or was altered.
+        StalePlanError: if the file is not a saved plan, has another format version, or was changed after `plan` wrote
+            it.
     """
     content = _content(path)
     if isinstance(content, dict) and content.get("format_version", FORMAT_VERSION) != FORMAT_VERSION:
@@ -129,7 +138,7 @@ def read_plan(path: Path) -> SavedPlan:
 
 
 def _saved(content: Mapping[str, Any], path: Path) -> SavedPlan | None:
-    """Return the saved plan in `content`, or None if `write_plan` cannot have written the content."""
+    """Return the saved plan in `content`, or None if the content differs from the content that `write_plan` wrote."""
     unsigned = {name: value for name, value in content.items() if name != "checksum"}
     checksum = digest(unsigned)
     if content.get("checksum") != checksum or errors(violations(content, stored.load(stored.PLAN), file=str(path))):
@@ -147,7 +156,10 @@ def _saved(content: Mapping[str, Any], path: Path) -> SavedPlan | None:
 
 
 def refuse_unless_current(saved: SavedPlan, tenant: TenantName, max_age: timedelta, now: datetime) -> None:
-    """Raise StalePlanError if the saved plan is for another tenant, is older than `max_age`, or is from the future."""
+    """Raise StalePlanError if the saved plan must not be applied to `tenant`.
+
+    The saved plan must be for this tenant. Its age must be between 0 and `max_age`, except for MAX_CLOCK_SKEW.
+    """
     if saved.plan.tenant != tenant:
         raise StalePlanError(f"the plan was made for {saved.plan.tenant}, not for {tenant}")
     age = now - saved.created_at
@@ -174,16 +186,18 @@ def _content(path: Path) -> Any:  # noqa: ANN401 - JSON data that the schema che
 
 
 def parse_untrusted_json(data: bytes) -> Any:  # noqa: ANN401 - JSON data that the schema checks later
-    """Parse JSON from an untrusted source. Accept only integers up to 2**53 as numbers, and no repeated keys.
+    """Parse JSON from an untrusted source.
 
-    Raises ValueError or RecursionError for invalid content, and for content that would fill the memory.
+    Accept no numbers except integers up to 2**53, and no object that repeats a field.
+
+    Raise ValueError or RecursionError for invalid content, and for content that would fill the memory.
     """
     if (data.count(b"[") + data.count(b"{")) * BYTES_PER_BRACKET > len(data) + PLAN_START_BYTES:
         raise ValueError("too many lists and objects")
     content = json.loads(
         data, object_pairs_hook=_object, parse_int=_integer, parse_float=_refuse, parse_constant=_refuse
     )
-    json.dumps(content, ensure_ascii=False).encode()  # raises an error for unpaired surrogates
+    json.dumps(content, ensure_ascii=False).encode()  # raises an error if a text contains half of a surrogate pair
     return content
 
 

@@ -43,7 +43,7 @@ Json = dict[str, object]
 def plan_json(plan: Plan) -> Json:
     """Return the plan as JSON data.
 
-    Blocked changes come last. A blocked change contains the reason why it is blocked.
+    The list of changes ends with the blocked changes. A blocked change contains the reason for the block.
     """
     actions = [action_of(change) for change in plan.changes]
     ends = [_expiry_change(each, plan) for each in plan.expiry_changes]
@@ -84,9 +84,9 @@ def tenant_json(tenant: TenantName) -> Json:
 
 
 def plan_id(plan: Plan) -> str:
-    """Return the digest of the plan's effect. Plans with equal effects on the same tenant have equal digests.
+    """Return the digest of the tenant and the changes of a plan. Always compare whole digests.
 
-    Always compare whole digests. An attacker can construct two plans whose digests start with the same characters.
+    An attacker can construct two plans with digests that start with the same characters.
     """
     return digest(
         {
@@ -98,16 +98,16 @@ def plan_id(plan: Plan) -> str:
 
 
 def short_id(plan: Plan) -> str:
-    """Return the first characters of the plan's id. Show the short id to people, but never compare short ids."""
+    """Return the start of the plan id for messages. To compare plans, use the whole plan id."""
     return plan_id(plan)[:SHORT_ID_LENGTH]
 
 
 APPROVED = ("client_name", "api_name", "risks", "facts")
-"""The JSON fields of a change that an approval covers in addition to the effect of the change."""
+"""The fields of a change that an approval covers, in addition to the fields of `change_effect`."""
 
 
 def approval_id(plan: Plan) -> str:
-    """Return the digest of everything that an approval of the plan covers. Always compare whole digests."""
+    """Return the digest of all parts of a plan that an approval covers. Always compare whole digests."""
     changes = [_change(change, plan, None) for change in plan.changes]
     covered = [
         {name: change.get(name) for name in APPROVED} | ({"expires": change["expires"]} if "expires" in change else {})
@@ -117,7 +117,7 @@ def approval_id(plan: Plan) -> str:
 
 
 def change_effect(change: Change) -> Json:
-    """Return the effect of a change as JSON data. Approvals compare the effects of changes."""
+    """Return the action of a change, and the grant before and after the change, as JSON data."""
     before, after = grant_before(change), grant_after(change)
     return {
         "action": action_of(change),
@@ -170,7 +170,7 @@ def plan_from_json(data: Mapping[str, Any]) -> Plan:
 
 
 def selection_json(result: SelectionResult) -> Json:
-    """Return a selection of grants as JSON data, with the numbers of selected grants and other declared grants."""
+    """Return the selection options and the numbers of selected and other declared grants as JSON data."""
     selection = {name: list(getattr(result.selection, name)) for name in SELECTION_FIELDS}
     folder = {"folder": result.selection.folder} if result.selection.folder else {}
     return {**selection, **folder, "selected": result.selected, "others": result.others}
@@ -188,7 +188,7 @@ def action_of(change: Change) -> str:
 
 
 def _organization_names(plan: Plan) -> Json:
-    """Return the known names of the organizations in the plan's changes, as a mapping from id to name."""
+    """Return the names of the organizations in the changes of a plan, by organization id."""
     known = plan.directory.organizations_by_id
     return {identity: known[identity].name for identity in sorted(_organizations(plan)) if identity in known}
 
@@ -200,7 +200,7 @@ def _organizations(plan: Plan) -> set[str]:
 
 
 def _confusable(plan: Plan) -> list[str]:
-    """Return the ids that must be shown next to names, because the tenant has similar names."""
+    """Return the ids that reports show next to a name, because another name in the tenant looks similar."""
     moved = (each.moved_to for each in plan.no_longer_declared if each.moved_to)
     ends = (each.key for each in plan.expiry_changes)
     changed = (change.key for change in (*plan.changes, *(each.change for each in plan.blocked)))
@@ -229,7 +229,7 @@ def _change(change: Change, plan: Plan, blocked: str | None) -> Json:
 
 
 def _deletion(change: Delete) -> Json:
-    """Return the declaration of a deleted grant: the expired declaration, or else an earlier declaration if known."""
+    """Return the expired declaration of a deleted grant, or the declaration in an earlier commit."""
     if change.expired:
         source = change.expired.source
         return {"expired": {"expires": change.expired.expires, "source": _source(source)}}

@@ -1,8 +1,10 @@
-"""Snapshots: grant files with the state of the changed grants before a run. Applying a snapshot undoes the run.
+"""Write and read snapshots. A snapshot is a folder of grant files with the state of the changed grants before a run.
+
+Applying the files of a snapshot undoes the run.
 
 A snapshot contains the JSON file MANIFEST, with the run, the tenant, the digest of each grant file, and the grants that
-the run creates. A folder is accepted as a snapshot only inside the state folder of reconciler, and only if MANIFEST
-lists its files.
+the run created. reconciler accepts a folder as a snapshot only inside its state folder, and only if MANIFEST lists the
+grant files.
 """
 
 import hashlib
@@ -24,17 +26,20 @@ MANIFEST = "MANIFEST"
 
 
 def snapshot_path(folder: Path, run: str) -> Path:
-    """Return the path of the snapshot of the run `run`."""
+    """Return the path of the folder with the snapshot of the run `run`."""
     return folder / FOLDER / run
 
 
 def write_snapshot(folder: Path, run: str, plan: Plan, directory: Directory, only_for: str | None = None) -> Path:
-    """Write the current state of the grants that `plan` changes to `folder`/snapshots/RUN. Return that folder.
+    """Write the current state of all grants that `plan` updates or deletes to `folder`/snapshots/RUN.
 
-    `only_for` is the name of a tenant. With `only_for`, the grant files apply to that tenant only.
+    Return that folder.
+
+    `only_for` is the name of a tenant, or None. If `only_for` is set, the grant files of the snapshot declare the
+    grants for that tenant only.
 
     Raises:
-        ReconcilerError: if the snapshot cannot be written. The plan must not be applied without a snapshot.
+        ReconcilerError: if the snapshot cannot be written. The caller must then not apply the plan.
     """
     before = [grant for change in plan.changes if (grant := grant_before(change)) is not None]
     title = f"Grants of {plan.tenant} before run {run}; applying this folder undoes the run."
@@ -62,7 +67,9 @@ def write_snapshot(folder: Path, run: str, plan: Plan, directory: Directory, onl
 
 
 def rollback_of(folder: Path, state_folder: Path) -> Rollback | None:
-    """Return the rollback for the snapshot in `folder`, or None if `folder` is not a snapshot in `state_folder`.
+    """Return the data to undo the run of the snapshot in `folder`.
+
+    Return None if `folder` is not a snapshot in `state_folder`.
 
     Raises:
         ReconcilerError: if somebody changed, added or removed files of the snapshot after the run.

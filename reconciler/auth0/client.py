@@ -53,12 +53,12 @@ PAGE_SIZE = 100
 MAX_LOG_EVENTS = 1_000
 """The maximum number of log events that Auth0 returns with page numbers."""
 MAX_ENTRIES = 200_000
-"""Twice the number of grants in the largest supported tenant. A listing with more entries must be endless or wrong."""
+"""The maximum number of entries in a list from Auth0: twice the number of grants in the largest supported tenant."""
 MAX_LISTING_BYTES = 64_000_000
-"""The maximum size of a listing in bytes: 640 for each of 100,000 grants. A grant usually takes about 320 bytes."""
+"""The maximum size of a list from Auth0 in bytes: twice the usual size of 100,000 grants."""
 MAX_EMPTY_PAGES = 100
 MIN_ENTRIES_PER_PAGE = 10
-"""The minimum average number of entries per non-empty page. A listing with a lower average is refused as endless."""
+"""The minimum average number of entries per page. reconciler refuses a list with a lower average as endless."""
 DEFAULT_OPTIONS = ClientOptions()
 
 
@@ -75,7 +75,7 @@ class ManagementClient:
         await self._management.sign_in()
 
     def own_key(self) -> Key:
-        """Return the key of the grant that the access token was issued for. Call this after the first request."""
+        """Return the key of reconciler's own grant. Call this method after the first request."""
         return own_key(self._management.token)
 
     def permissions(self) -> frozenset[str] | None:
@@ -83,15 +83,15 @@ class ManagementClient:
         return scopes_of(self._management.token)
 
     def identities(self) -> frozenset[str]:
-        """Return the tenant's identity, if the access token contains it. Call this method after the first request."""
+        """Return the canonical domain of the tenant from the access token. Call this method after the first request."""
         return identities_of(self._management.token)
 
     async def grants(self) -> tuple[ObservedGrant, ...]:
         """Return every client grant of the tenant.
 
         Raises:
-            Auth0Error: if the listing cannot be read completely.
-            UnreadableError: if entries of the listing contradict each other.
+            Auth0Error: if the list of grants cannot be read completely.
+            UnreadableError: if entries of the list contradict each other.
         """
 
         async def listing() -> tuple[ObservedGrant, ...]:
@@ -104,7 +104,7 @@ class ManagementClient:
     async def find(self, key: Key) -> ObservedGrant | None:
         """Return the current grant with `key`, or None if no such grant exists.
 
-        The id is not used, because a grant that is deleted and created again has another id.
+        The search does not use the id, because a grant that is deleted and created again has another id.
         """
         holder = {"client_id": key.client_id} if key.client_id else {"default_for": key.default_for or ""}
         grants = await self._list_by_cursor(GRANTS, {**holder, "audience": key.audience}, wire.observed_grant)
@@ -121,7 +121,7 @@ class ManagementClient:
         return await _list_with_restart(listing)
 
     async def apis(self) -> tuple[Api, ...]:
-        """Return every API of the tenant with its scopes. For APIs, Auth0 offers page numbers instead of cursors."""
+        """Return every API of the tenant with its scopes. Auth0 offers page numbers instead of cursors for APIs."""
 
         async def listing() -> tuple[Api, ...]:
             size = _ListingSize(APIS)
@@ -146,7 +146,7 @@ class ManagementClient:
         return await _list_with_restart(listing)
 
     async def organizations_of(self, grant_id: str) -> Mapping[str, Organization]:
-        """Return the organizations of a grant by organization id. A deleted grant has no organizations."""
+        """Return the organizations of a grant by organization id. The result is empty if the grant does not exist."""
 
         async def listing() -> Mapping[str, Organization]:
             listed = await self._list_by_cursor(f"{_grant_path(grant_id)}/{ORGANIZATIONS}", {}, wire.organization)
@@ -162,7 +162,7 @@ class ManagementClient:
     async def log_events(self) -> LogEvents:
         """Return the newest operations in the tenant's logs, the newest operation first, at most MAX_LOG_EVENTS.
 
-        Raises the same errors as `grants`. The status 403 means that the token lacks read:logs.
+        Raises the errors of `grants`. An error with status 403 means that the token lacks the permission read:logs.
         """
         events: list[LogEvent] = []
         size = _ListingSize(LOGS)
@@ -188,15 +188,15 @@ class ManagementClient:
 
         Raises:
             RefusedCallError: with status 409 if a grant with the same key exists.
-            UnknownOutcomeError, NotSentError: as for every write.
+            UnknownOutcomeError, NotSentError: if the outcome of the request is unknown, or if the request was not sent.
         """
         call = ApiRequest("POST", GRANTS, body=wire.create_body(grant), context=context)
         return await self._management.call(call, lambda response: wire.created_id(response.json(), grant))
 
     async def update(self, grant_id: str, update: Update, context: RequestContext = NO_CONTEXT) -> None:
-        """Send the changed fields of a grant, in one request if the tenant accepts a single request.
+        """Send the changed fields of a grant in one request, or in two requests if the tenant refuses a single request.
 
-        Raises the same errors as `create`. The status 404 means that the grant was deleted.
+        Raises the errors of `create`. An error with status 404 means that the grant was deleted.
         """
         path, body = _grant_path(grant_id), wire.update_body(update)
         first, second = wire.split_update(body)
@@ -209,13 +209,11 @@ class ManagementClient:
             await self._second_step(path, second, context)
 
     async def _second_step(self, path: str, body: Mapping[str, object], context: RequestContext) -> None:
-        """Send the scopes in the second request of an update.
-
-        If the tenant refuses the scopes, undo the first request. A grant without scopes would stop the application.
+        """Send the scopes of a grant in a second request. If the tenant refuses the scopes, undo the first request.
 
         Raises:
             RefusedCallError: if the tenant refuses the scopes.
-            UnknownOutcomeError: if the scopes could not be sent, so that only the first request took effect.
+            UnknownOutcomeError: if only the first of the two requests was sent.
         """
         try:
             await self._write("PATCH", path, body, context)
@@ -229,8 +227,8 @@ class ManagementClient:
         """Delete a grant.
 
         Raises:
-            RefusedCallError: if the tenant refuses the request. A missing grant is not an error.
-            UnknownOutcomeError, NotSentError: as for every write.
+            RefusedCallError: if the tenant refuses the request. Auth0 reports success for a grant that does not exist.
+            UnknownOutcomeError, NotSentError: if the outcome of the request is unknown, or if the request was not sent.
         """
         await self._write("DELETE", _grant_path(grant_id), None, context)
 
@@ -240,10 +238,10 @@ class ManagementClient:
         )
 
     async def _list_by_cursor(self, path: str, query: Mapping[str, str], read: Callable[[Json], T]) -> list[T]:
-        """Read a complete listing with cursors (Auth0's checkpoint pagination), until a page has no `next`.
+        """Read a complete list page by page with cursors (Auth0's checkpoint pagination).
 
-        Pages may be empty. Each page is parsed before the next page is requested, because JSON needs several times more
-        memory than the parsed entries.
+        The list ends with the first page without `next`, and pages before the end may be empty. Parse each page before
+        requesting the next page, because JSON needs more memory than the parsed entries.
         """
         name = path.rpartition("/")[2].replace("-", "_")
         items: list[T] = []
@@ -270,7 +268,7 @@ class ManagementClient:
     async def _numbered_page(
         self, path: str, number: int, read: Callable[[Json], T], size: "_ListingSize"
     ) -> tuple[list[T], int]:
-        """Return the entries of a page and the total number of entries in the listing."""
+        """Return the entries of page `number`, and the total number of entries in the list."""
         query = {"page": str(number), "per_page": str(PAGE_SIZE), "include_totals": "true"}
 
         def parse_numbered_page(response: TenantResponse) -> tuple[list[T], int]:
@@ -285,14 +283,14 @@ class ManagementClient:
 
 
 class _ListingSize:
-    """The total size of the pages of a listing in bytes."""
+    """The number of bytes that reconciler has read of a list."""
 
     def __init__(self, path: str) -> None:
         self._path = path
         self._bytes = 0
 
     def add(self, response: TenantResponse) -> None:
-        """Add the size of a page. Raises TooLargeError if the listing is too large."""
+        """Add the size of a page. Raises TooLargeError if the list is larger than MAX_LISTING_BYTES."""
         self._bytes += len(response.body)
         if self._bytes > MAX_LISTING_BYTES:
             raise TooLargeError(
@@ -319,10 +317,11 @@ async def open_client(  # noqa: PLR0913 - the options are independent, and most 
     check_token: Callable[[str], None] = accept_any_token,
     secrets: Secrets | None = None,
 ) -> AsyncIterator[ManagementClient]:
-    """Open a client for the tenant at `base_url`. `transport` connects to a tenant inside this process.
+    """Open a client for the tenant at `base_url`. With `transport`, the tenant runs inside this process.
 
     `check_token` receives each access token before the token is sent to the API. `check_token` may refuse the token
-    with a ReconcilerError. Errors never contain `secrets`. Tokens and credentials are added to `secrets`.
+    with a ReconcilerError. Error messages never contain a secret in `secrets`. The client adds its tokens and
+    credentials to `secrets`.
 
     Raises:
         ReconcilerError: if the environment contains a proxy or certificates that httpx cannot use.
@@ -349,11 +348,11 @@ def is_not_found(error: RefusedCallError) -> bool:
 
 
 async def _list_with_restart(listing: Callable[[], Awaitable[T]]) -> T:
-    """Read a listing, and read it again if it is interrupted, contradicts itself or loses its cursor (400)."""
+    """Read a list from Auth0, and read it a second time after an interruption, a contradiction or a lost cursor."""
     try:
         return await listing()
     except UnknownOutcomeError:
-        pass  # the second reading is outside of this block, because the error keeps the first entries in memory
+        pass  # read again after this block, because the error keeps the first entries in memory
     except RefusedCallError as error:
         if error.status != httpx.codes.BAD_REQUEST:
             raise
@@ -361,7 +360,7 @@ async def _list_with_restart(listing: Callable[[], Awaitable[T]]) -> T:
 
 
 def _refuse_incomplete(path: str, listed: int, total: int | None) -> None:
-    """Raise UnreadableError if a listing is shorter than `total`. `_list_with_restart` then reads the listing again."""
+    """Raise UnreadableError if reconciler read fewer than `total` entries, so that the caller reads the list again."""
     if total is not None and listed < total:
         raise UnreadableError(f"GET {API}/{path}: the listing is incomplete: {listed} of {total} entries")
 
@@ -379,10 +378,10 @@ def _page(response: TenantResponse, name: str) -> dict[str, Any]:
 
 
 def _without_duplicates(items: Iterable[T], path: str, identity: Callable[[T], object]) -> tuple[T, ...]:
-    """Remove duplicates, which occur if entries move to another page while reconciler reads the listing.
+    """Remove duplicate entries. A duplicate occurs if an entry moves to another page while reconciler reads the list.
 
     Raises:
-        UnreadableError: if two different entries have the same identity.
+        UnreadableError: if two different entries have the same result of `identity`.
     """
     known: dict[object, T] = {}
     for item in items:
@@ -393,7 +392,7 @@ def _without_duplicates(items: Iterable[T], path: str, identity: Callable[[T], o
 
 
 def _identity_text(identity: object) -> str:
-    """Return an id in quotes, or the application, the API and the subject type of a grant key."""
+    """Return a quoted id, or the application, the API and the subject type of a grant."""
     if not isinstance(identity, Key):
         return quote_text(str(identity))
     holder, audience = quote_text(identity.holder), quote_text(identity.audience)

@@ -24,7 +24,7 @@ TOKEN = re.compile(r"[A-Za-z0-9._~+/=-]+")
 MAX_TOKEN_LENGTH = 16_384
 """The maximum length of an access token, in characters. Servers refuse longer headers."""
 END_OF_CALENDAR = 253_402_300_800.0
-"""The start of the year 10000 in UNIX seconds. Python does not support later dates."""
+"""The start of the year 10000 in UNIX seconds. Python does not support dates after the year 9999."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +36,9 @@ class AccessToken:
 
 @dataclass(frozen=True, slots=True)
 class ClientSecret:
-    """A client secret for fetching tokens. `audience` is the identifier of the Management API.
+    """A client id and a client secret, which reconciler exchanges for access tokens.
+
+    `audience` is the identifier of the Management API.
 
     `prefix` is the prefix of the environment variables that contain the credentials.
     """
@@ -49,7 +51,7 @@ class ClientSecret:
 
 @dataclass(frozen=True, slots=True)
 class PrivateKey:
-    """A private key for fetching tokens without a client secret.
+    """A private key, which reconciler uses instead of a client secret to get access tokens.
 
     `issuer` is the URL of the tenant, as `https://<domain>/`.
     """
@@ -67,18 +69,24 @@ Credentials = AccessToken | ClientSecret | PrivateKey
 
 @dataclass(frozen=True, slots=True)
 class CredentialVariables:
-    """The environment variables of one tenant. The methods take names without `prefix`, for example CLIENT_ID."""
+    """The environment variables that contain the credentials of one tenant.
+
+    The methods take the name of a variable without `prefix`, for example CLIENT_ID.
+    """
 
     environment: Mapping[str, str] = field(repr=False)
     prefix: str = CREDENTIALS_PREFIX
 
     def name(self, *endings: str) -> str:
-        """Return the name of the first variable that has a value. If no variable has a value, return the first name."""
+        """Return the name of the first variable in `endings` that has a value.
+
+        If no variable has a value, return the name of the first variable.
+        """
         names = [f"{self.prefix}{ending}" for ending in endings]
         return next((name for name in names if self.environment.get(name, "").strip()), names[0])
 
     def text(self, *endings: str) -> str:
-        """Return the value of the first variable that has a value, without surrounding whitespace.
+        """Return the value of the first variable in `endings` that has a value, without surrounding whitespace.
 
         If no variable has a value, return an empty string.
 
@@ -94,7 +102,7 @@ class CredentialVariables:
         return value
 
     def empty(self, *endings: str) -> list[str]:
-        """Return the names of the variables that are set but empty."""
+        """Return the names of the variables in `endings` that are set but empty."""
         names = [f"{self.prefix}{ending}" for ending in endings]
         return [name for name in names if name in self.environment and not self.environment[name].strip()]
 
@@ -104,8 +112,9 @@ def credentials_from(
 ) -> Credentials:
     """Return the credentials for the tenant at `domain`, a host with an optional port.
 
-    The names of the variables start with `prefix`. An access token takes precedence over a private key, and a private
-    key takes precedence over a secret. `audience` is the default identifier of the Management API.
+    The names of the environment variables start with `prefix`. reconciler prefers an access token to a private key, and
+    a private key to a client secret. `audience` is the identifier of the Management API if the environment contains no
+    identifier.
 
     Raises:
         ReconcilerError: if the environment has no credentials, or if the credentials are not valid.
@@ -129,9 +138,10 @@ def credentials_from(
 
 
 def _private_key(variables: CredentialVariables) -> str:
-    r"""Return the private key in PEM format from a variable, or from the file at the path in another variable.
+    r"""Return the private key in PEM format from an environment variable.
 
-    In the value of the variable, `\n` means a line feed.
+    Without that variable, read the key from the file at the path in a second variable. In the first variable, `\n`
+    means a line feed.
     """
     if key := variables.environment.get(f"{variables.prefix}{PRIVATE_KEY}", "").strip():
         return key.replace("\\n", "\n")
@@ -151,13 +161,13 @@ def _algorithm(variables: CredentialVariables) -> str:
 
 
 def own_key(token: str) -> Key:
-    """Return the key of the grant that gives `token` access to the Management API.
+    """Return the key of the grant that gives `token` its permissions for the Management API.
 
-    This function does not verify the claims. The tenant verifies the claims when it receives the token. reconciler uses
-    the claims only to protect its own grant.
+    reconciler does not verify the claims, because the tenant verifies the claims of each token. reconciler uses the
+    claims only to protect its own grant.
 
     Raises:
-        ReconcilerError: if the claims do not identify the application.
+        ReconcilerError: if the claims contain no application or no identifier of the Management API.
     """
     claims = _claims(token)
     holder = text_or_none(claims, "azp", MAX_ID_LENGTH) or text_or_none(claims, "sub", MAX_ID_LENGTH) or ""
@@ -169,9 +179,9 @@ def own_key(token: str) -> Key:
 
 
 def identities_of(token: str) -> frozenset[str]:
-    """Return the identity of the tenant that issued `token`, from the audience of the token.
+    """Return the canonical domain of the tenant that issued `token`, from the audience of the token.
 
-    The set is empty if the identity is unknown.
+    The set is empty if the audience does not contain the domain.
     """
     try:
         claims = _claims(token)
@@ -204,12 +214,12 @@ def expiry_of(token: str) -> float | None:
 
 
 def is_token(value: object) -> TypeGuard[str]:
-    """Return whether `value` can be an access token in an HTTP header."""
+    """Return whether `value` is a text that can be sent as an access token in an HTTP header."""
     return isinstance(value, str) and len(value) <= MAX_TOKEN_LENGTH and TOKEN.fullmatch(value) is not None
 
 
 def secrets_of(credentials: Credentials) -> tuple[str, ...]:
-    """Return the secret parts of `credentials`."""
+    """Return the secrets in `credentials`: the access token, the client secret or the private key."""
     match credentials:
         case AccessToken():
             return (credentials.token,)
@@ -245,9 +255,7 @@ LIFETIME_SECONDS = 55
 
 
 def assertion(key: PrivateKey, now: float) -> str:
-    """Return an assertion for a token request at the time `now` (UNIX seconds).
-
-    An assertion is valid for one request.
+    """Return a signed assertion (a JWT) for one token request at the time `now` in UNIX seconds.
 
     The claim `aud` is the URL of the tenant with a trailing slash. Auth0 does not accept a list as `aud`.
 

@@ -1,4 +1,4 @@
-"""The errors of requests to the Management API, separated by their meaning for a write.
+"""The errors of requests to the Management API, grouped by the possible effect of a failed write.
 
     Auth0Error
     ├── NotSentError            the tenant received nothing: name resolution, connection or TLS failed
@@ -32,7 +32,7 @@ class DeadlinePassedError(Auth0Error):
 class NoTokenError(Auth0Error):
     """All attempts to get a token failed.
 
-    This class is not a RefusedCallError, because the tenant has not seen the request that needs the token.
+    NoTokenError is not a RefusedCallError, because the tenant has not seen the request that needs the token.
 
     `reason` is the cause of the failure. `advice` is the next step for the user, or an empty string.
     """
@@ -53,7 +53,10 @@ class RefusedCallError(Auth0Error):
 
 
 class RateLimitedError(RefusedCallError):
-    """The rate limit is exhausted. `retry_after` is the requested delay in seconds, or 0."""
+    """The tenant refused the request because of its rate limit.
+
+    `retry_after` is the delay in seconds that the tenant requests, or 0.
+    """
 
     def __init__(self, call: str, status: int, message: str, retry_after: float = 0.0) -> None:
         super().__init__(call, status, message)
@@ -61,16 +64,19 @@ class RateLimitedError(RefusedCallError):
 
 
 class TooLargeError(Auth0Error):
-    """A listing is larger than the size limit."""
+    """A list from Auth0 is larger than the size limit."""
 
 
 class UnknownOutcomeError(Auth0Error):
-    """The request was sent, but the outcome is unknown. Read the tenant to find out the outcome."""
+    """The tenant may have received the request, but its outcome is unknown.
+
+    To find out the outcome, read the grant from the tenant again.
+    """
 
 
 class UnreadableError(UnknownOutcomeError):
-    """The response does not match the documentation of the API."""
+    """The response of the tenant does not match the documentation of the API."""
 
 
 TRANSIENT = (NotSentError, RateLimitedError, UnknownOutcomeError)
-"""The errors after which a request may be repeated."""
+"""The errors after which reconciler may repeat a request."""

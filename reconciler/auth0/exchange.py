@@ -1,7 +1,7 @@
 """The HTTP client of a tenant, and the exchange of one request and response.
 
-The client has proxies, certificates, limits and timeouts. An exchange sends one request and reads the complete
-response, with a deadline and a size limit.
+`open_http` creates a client with proxies, certificates, limits and timeouts. `exchange` sends one request and reads the
+complete response, with a deadline and a size limit.
 """
 
 import asyncio
@@ -28,21 +28,21 @@ from reconciler.http.retry_hints import parse_rate_limit_headers
 from reconciler.redaction import Secrets
 
 DEADLINE_SECONDS = 60.0
-"""The time limit for a request and its response, in seconds.
+"""The maximum time from sending a request to the end of its response, in seconds.
 
-A server that sends one byte at a time must not block a run.
+Without this limit, a server that sends one byte at a time could block a run.
 """
 TIMEOUTS = httpx.Timeout(30.0, connect=10.0)
 MAX_BODY_BYTES = 10_000_000
 """The maximum size of a response after decompression, in bytes.
 
-A page of 100 grants with 257 scopes each is smaller than 1 MB.
+A page with 100 grants of 257 scopes is smaller than 1 MB.
 """
 MAX_MESSAGE_LENGTH = 500
 MAX_SEARCHED_LENGTH = 5 * MAX_MESSAGE_LENGTH
-"""The number of characters of an error message that are searched for secrets."""
+"""The maximum number of characters of an error message that reconciler searches for secrets."""
 SECRET_FIELDS = frozenset({"access_token", "client_secret", "encryption_key", "signing_keys"})
-"""The fields that contain secrets in regular responses. reconciler reads only the access token."""
+"""The fields that contain secrets in normal responses of Auth0."""
 
 NOT_SENT_ERRORS = (
     httpx.ConnectError,
@@ -57,8 +57,8 @@ NOT_SENT_ERRORS = (
 class TenantResponse:
     """A complete response of the tenant. `call` is the method, host and path of the request. `body` is decompressed.
 
-    The names of `headers` are in lower case. `secrets` are the secrets of the run. Errors and parsed content never
-    contain a secret of the run.
+    The names of `headers` are in lower case. `secrets` are the secrets of this run, for example tokens. Error messages
+    and parsed responses never contain one of these secrets.
     """
 
     call: str
@@ -72,9 +72,9 @@ class TenantResponse:
         """Return the parsed JSON of a successful response.
 
         Raises:
-            RateLimitedError, RefusedCallError, UnknownOutcomeError: depending on the status of the response.
-            UnreadableError: if the body is not JSON, or if the body contains a secret of the run. A plan would show
-                the secret.
+            RateLimitedError, RefusedCallError, UnknownOutcomeError: if the status of the response is not successful.
+            UnreadableError: if the body is not JSON, or if the body contains a secret of this run. Otherwise, a plan
+                could show the secret.
         """
         if not httpx.codes.is_success(self.status):
             raise self.error_for_status()
@@ -87,14 +87,14 @@ class TenantResponse:
         return content
 
     def require_success(self) -> None:
-        """Check that the request succeeded, without returning the content. Raises the same errors as `json`."""
+        """Check that the request succeeded. Raises the same errors as `json`."""
         if self.status != httpx.codes.NO_CONTENT:
             self.json()
 
     def error_for_status(self) -> Auth0Error:
-        """Return the error for the status of an unsuccessful response.
+        """Return the error for a response with an unsuccessful status.
 
-        Redirects are not followed, so the outcome of a redirected request is unknown.
+        reconciler does not follow redirects, so the outcome of a redirected request is unknown.
         """
         if self.status == httpx.codes.TOO_MANY_REQUESTS:
             return RateLimitedError(
@@ -114,9 +114,9 @@ class TenantResponse:
         return redacted(text, self.secrets)
 
     def _contains_secret(self, content: object) -> bool:
-        """Return whether a key or string in `content` contains a secret.
+        """Return whether a field name or a text in `content` contains a secret of this run.
 
-        The fields in SECRET_FIELDS are not searched.
+        The fields in SECRET_FIELDS may contain secrets.
         """
         if not self.secrets.may_occur_in(self.body.decode("utf-8", errors="replace")):
             return False
@@ -136,12 +136,14 @@ class TenantResponse:
 
 
 def redacted(text: str, secrets: Secrets) -> str:
-    """Remove secrets from a text of a server or library, and truncate the text."""
+    """Remove secrets from a message of a server or library, and truncate the message."""
     return secrets.redact(text[:MAX_SEARCHED_LENGTH])[:MAX_MESSAGE_LENGTH]
 
 
 async def exchange(http: httpx.AsyncClient, request: httpx.Request, secrets: Secrets) -> TenantResponse:
-    """Send `request` and return the complete response with any status. Errors do not contain `secrets`.
+    """Send `request` and return the complete response with any status.
+
+    Error messages do not contain a secret in `secrets`.
 
     Raises:
         NotSentError: if the request never reached the tenant.
@@ -159,7 +161,7 @@ async def exchange(http: httpx.AsyncClient, request: httpx.Request, secrets: Sec
     except NOT_SENT_ERRORS as error:
         raise NotSentError(f"{call}: {_reason(error, secrets)}{_proxy_suffix(request)}") from error
     except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError, ValueError) as error:
-        # httpx also raises errors of the standard library for malformed responses.
+        # httpx raises some errors of the standard library for malformed responses
         raise UnknownOutcomeError(f"{call}: {_reason(error, secrets)}{_proxy_suffix(request)}") from error
     except TimeoutError as error:
         raise UnknownOutcomeError(
@@ -169,12 +171,15 @@ async def exchange(http: httpx.AsyncClient, request: httpx.Request, secrets: Sec
 
 
 def _proxy_suffix(request: httpx.Request) -> str:
-    """Return the part of an error message that names the proxy. Connections with plain http use no proxy."""
+    """Return the name of the proxy for an error message, or an empty string without a proxy.
+
+    Requests over plain http use no proxy.
+    """
     return proxy_suffix(str(request.url)) if request.url.scheme == "https" else ""
 
 
 async def _body(call: str, response: httpx.Response, secrets: Secrets) -> bytes:
-    """Read and decompress the body of a response. The size limit and the size of one chunk limit the use of memory."""
+    """Read and decompress the body of a response. The size limit restricts the memory for the decompressed body."""
     encoding = response.headers.get("content-encoding", "identity").strip().lower()
     if encoding not in {"identity", "gzip"}:
         raise UnreadableError(
@@ -200,10 +205,10 @@ def _reason(error: Exception, secrets: Secrets) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """The connection data of a tenant.
+    """The URL, the credentials and the transport for connections to a tenant.
 
-    `credentials` is a function that returns the credentials, or raises ReconcilerError if the credentials are missing.
-    `transport` is set for a sandbox inside this process.
+    The function `credentials` returns the credentials, or raises ReconcilerError if the credentials are missing.
+    `transport` is set only for a sandbox inside this process.
     """
 
     base_url: str
@@ -236,9 +241,9 @@ async def open_http(
 
 
 def _network_transport(base_url: str, connections: int) -> httpx.AsyncHTTPTransport:
-    """Return a transport that uses the proxy from the environment.
+    """Return a transport that uses the proxy and the certificates from the environment.
 
-    reconciler chooses the proxy, because httpx fails on entries of NO_PROXY that httpx cannot parse.
+    reconciler chooses the proxy itself, because httpx fails on invalid entries of NO_PROXY.
     """
     return httpx.AsyncHTTPTransport(
         verify=trusted_certificates(),

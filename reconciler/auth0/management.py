@@ -1,7 +1,6 @@
-"""Requests to the Management API: authenticated, rate-limited, and repeated if a retry is safe.
+"""Send requests to the Management API with an access token, rate limits and retries.
 
-This module also contains the requests that add an organization to a grant or remove an organization from a grant.
-Requests for the organizations of grants need special rules.
+The class `Associations` adds organizations to grants and removes organizations from grants.
 """
 
 from collections.abc import Awaitable, Callable, Mapping
@@ -33,9 +32,9 @@ T = TypeVar("T")
 
 API = "/api/v2"
 DEFAULT_RATE_LIMIT_DELAY_SECONDS = (0.5, 2.0)
-"""The range of the delay in seconds, if a response with status 429 does not request a delay."""
+"""The shortest and the longest delay in seconds after a response with status 429 that does not request a delay."""
 STATUSES_WITHOUT_EFFECT = frozenset({httpx.codes.UNAUTHORIZED, httpx.codes.TOO_MANY_REQUESTS})
-"""The statuses that the tenant returns before it executes a request."""
+"""The statuses that the tenant returns without executing the request."""
 CORRELATION_HEADER = "X-Correlation-ID"
 
 
@@ -49,10 +48,10 @@ def accept_any_token(token: str) -> None:
 
 @dataclass(frozen=True, slots=True)
 class RequestContext:
-    """The callbacks of a write request.
+    """The id of a write request, and functions to call before and after the request.
 
-    `correlation` is an id that appears in the tenant's logs. `before_send` is awaited before each request is sent.
-    `without_effect` is called after a request that certainly had no effect.
+    Auth0 writes `correlation` to the tenant's logs. The client awaits `before_send` before it sends each request. The
+    client calls `without_effect` after each request that certainly changed nothing in the tenant.
     """
 
     correlation: str = ""
@@ -75,31 +74,31 @@ class ApiRequest:
 
     @property
     def family(self) -> str:
-        """The group of requests that share a rate limit.
+        """The name of the rate limit for requests with this method and path.
 
-        Requests for the grants of an organization have one rate limit per method. Paths that start with `client-grants`
-        have no separate rate limit.
+        Auth0 limits the requests for the grants of an organization separately for each method. Requests to
+        `client-grants` count only against the rate limit of the whole tenant.
         """
         collection, *inner = self.path.split("/")
         return f"{self.method} {collection}/{inner[1]}" if inner[1:] and collection != WHOLE_TENANT else collection
 
     @property
     def buckets(self) -> tuple[str, ...]:
-        """The names of the token buckets of the request."""
+        """The names of the token buckets that limit the request."""
         return (self.family,) if self.family == WHOLE_TENANT else (self.family, WHOLE_TENANT)
 
     @property
     def writes(self) -> bool:
-        """Whether the request may change the tenant."""
+        """Whether the request may change data in the tenant."""
         return self.method != "GET"
 
 
 @dataclass(frozen=True, slots=True)
 class ClientOptions:
-    """The rate limits and the retry policy of a client.
+    """The rate limits and the number of retries of a client.
 
-    `token_limiter` limits the token requests. The tenants of a private cloud share a token limiter. If `token_limiter`
-    is None, the client has its own token limiter.
+    `token_limiter` limits the requests for access tokens. The tenants of a private cloud share one token limiter. If
+    `token_limiter` is None, the client creates its own limiter.
     """
 
     rate_options: RateOptions = field(default_factory=RateOptions)
@@ -111,7 +110,8 @@ class Management:
     """Sends requests to the Management API of a tenant.
 
     `check_token` receives each access token before the token is sent to the API, and may refuse the token with a
-    ReconcilerError. `secrets` are the secrets of the run. Fetched tokens are added to `secrets`.
+    ReconcilerError. `secrets` are the secrets of this run, for example tokens. Access tokens that Management fetches
+    are added to `secrets`.
     """
 
     def __init__(
@@ -133,26 +133,28 @@ class Management:
 
     @property
     def token(self) -> str:
-        """The current access token."""
+        """The access token of the latest request, or an empty string before the first request."""
         return self._tokens.current
 
     async def sign_in(self) -> None:
-        """Get an access token if the client has no token yet. Raises the same errors as `call`."""
+        """Get an access token if the client has no token yet. Raises the errors of `call`."""
         await self._token()
 
     def show_progress(self, text: str) -> None:
-        """Show a short text about the current request to a waiting user."""
+        """Show a short progress message to the user who waits for the request."""
         self._retry_policy.progress(text)
 
     async def call(self, api_request: ApiRequest, parse_response: Callable[[TenantResponse], T]) -> T:
-        """Send a request and return the result of `parse_response` for the response.
+        """Send a request, pass the response to `parse_response`, and return the result of `parse_response`.
 
-        A request that was not sent or was rate-limited is repeated. After an unknown outcome, only reads are repeated.
+        Repeat a request if it was not sent, or if the tenant refused it because of the rate limit. If the outcome of a
+        request is unknown, repeat the request only if it reads.
 
         Raises:
             RefusedCallError: if the tenant refuses the request.
-            NotSentError, RateLimitedError: if all attempts fail.
-            UnknownOutcomeError: if all attempts of a read fail, or if the outcome of a write is unknown.
+            NotSentError, RateLimitedError: if the last attempt fails with this error.
+            UnknownOutcomeError: if the outcome of a write is unknown, or if the last attempt of a read has an unknown
+                outcome.
         """
         try:
             return await retry(
@@ -182,7 +184,7 @@ class Management:
         """Return an access token that `check_token` has accepted.
 
         Raises:
-            ReconcilerError: if `check_token` refuses the first token. Nothing was written.
+            ReconcilerError: if `check_token` refuses the first token of the run. Nothing was written.
             NoTokenError: if `check_token` refuses a later token, or if no token can be fetched.
         """
         token = await self._tokens.get(refused=refused)
@@ -252,7 +254,7 @@ class Associations:
         self._management = management
 
     async def count(self, organization: str) -> int | None:
-        """Return the number of grants of an organization, or None if the organization does not exist.
+        """Return the number of grants that an organization may use, or None if the organization does not exist.
 
         Raises Auth0Error.
         """
@@ -268,19 +270,19 @@ class Associations:
         """Allow an organization to use a grant.
 
         Raises:
-            RefusedCallError: with status 409 if the organization already has the grant or the maximum number of
+            RefusedCallError: with status 409 if the organization may already use the grant or has the maximum number of
                 grants, and with status 404 if the organization or the grant does not exist.
-            UnknownOutcomeError, NotSentError: as for every write.
+            UnknownOutcomeError, NotSentError: if the outcome of the request is unknown, or if the request was not sent.
         """
         call = ApiRequest("POST", _grants_of(organization), body={"grant_id": grant_id}, context=context)
         await self._management.call(call, TenantResponse.require_success)
 
     async def remove(self, organization: str, grant_id: str, context: RequestContext = NO_CONTEXT) -> None:
-        """Remove an organization from a grant.
+        """Stop an organization from using a grant.
 
         Raises:
-            RefusedCallError: with status 404 if the organization does not have the grant.
-            UnknownOutcomeError, NotSentError: as for every write.
+            RefusedCallError: with status 404 if the organization may not use the grant.
+            UnknownOutcomeError, NotSentError: if the outcome of the request is unknown, or if the request was not sent.
         """
         path = f"{_grants_of(organization)}/{quote(grant_id, safe='')}"
         await self._management.call(ApiRequest("DELETE", path, context=context), TenantResponse.require_success)

@@ -1,7 +1,7 @@
-"""Send the requests of the command `doctor` to a tenant. Failed requests are not repeated.
+"""Send the requests of `reconciler doctor` to a tenant. reconciler does not repeat a failed request of `doctor`.
 
-The details of a connection come from `trace`, an extension of httpx. The documentation of httpcore describes the events
-of this extension.
+The times and the certificate of a connection come from `trace`, an extension of httpx. The documentation of httpcore
+describes the events that `trace` reports.
 """
 
 import ssl
@@ -26,7 +26,7 @@ ONCE = RetryPolicy(attempts=1)
 
 @dataclass(frozen=True, slots=True)
 class Certificate:
-    """The TLS version of a connection, and the expiry of the tenant's certificate in UNIX seconds."""
+    """The TLS version of a connection, and the time in UNIX seconds at which the tenant's certificate expires."""
 
     version: str
     expires: float
@@ -34,9 +34,10 @@ class Certificate:
 
 @dataclass(frozen=True, slots=True)
 class FirstResponse:
-    """The response to a request without credentials, with the times of sending and receiving on this machine.
+    """The response to a request without credentials, with the local times of sending and receiving.
 
-    `date` is the time of the tenant's clock in whole seconds, or None. `certificate` is None without TLS.
+    `date` is the time in the response header `date` in UNIX seconds, or None without the header. `certificate` is None
+    if the connection does not use TLS.
     """
 
     sent: float
@@ -46,7 +47,7 @@ class FirstResponse:
 
 
 class Probe:
-    """Sends the requests of `doctor` over the same kind of connection as a run."""
+    """Sends the requests of `reconciler doctor` in the same way as other commands send requests."""
 
     def __init__(self, http: httpx.AsyncClient, secrets: Secrets, clock: Callable[[], float] = time.time) -> None:
         self._http = http
@@ -54,9 +55,9 @@ class Probe:
         self._clock = clock
 
     async def send_first_request(self) -> FirstResponse:
-        """Send a request without credentials. Any status of the response is accepted.
+        """Send a request without credentials. A response with any status is a success.
 
-        Raises NotSentError or UnknownOutcomeError if no complete response is received.
+        Raises NotSentError or UnknownOutcomeError if the response is missing or incomplete.
         """
         trace = _ConnectionTrace(self._clock)
         request = self._http.build_request("GET", LISTING, params={"take": "1"}, extensions={"trace": trace.record})
@@ -66,17 +67,17 @@ class Probe:
         )
 
     async def token(self, credentials: Credentials) -> str:
-        """Fetch a token with `credentials`.
+        """Get an access token with `credentials`.
 
         Raises NoTokenError, or ReconcilerError if the credentials cannot be used.
         """
         return await TokenSource(credentials, self._post_form, ONCE, self._secrets).get()
 
     async def list_grants(self, token: str) -> tuple[TenantResponse, RateLimitHeaders]:
-        """Request one grant. Return the response with any status, and the rate-limit headers of the response.
+        """Request one grant. Return the response with any status, and the parsed rate-limit headers of the response.
 
         Raises:
-            NotSentError, UnknownOutcomeError: if no complete response is received.
+            NotSentError, UnknownOutcomeError: if the response is missing or incomplete.
         """
         headers = {"Authorization": f"Bearer {token}"}
         request = self._http.build_request("GET", LISTING, params={"take": "1"}, headers=headers)
@@ -88,7 +89,7 @@ class Probe:
 
 
 class _ConnectionTrace:
-    """Records the time at which a request is sent, and the certificate of the server."""
+    """Records the time at which httpx sends a request, and the certificate of the server."""
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock
@@ -96,7 +97,7 @@ class _ConnectionTrace:
         self.certificate: Certificate | None = None
 
     async def record(self, event: str, info: dict[str, Any]) -> None:
-        """Record the time at which the request headers are sent, and the certificate after the TLS handshake."""
+        """Record the time at which httpx sends the request headers, or the certificate from the TLS handshake."""
         if event.endswith("send_request_headers.started"):
             self.sent = self._clock()
         if event.endswith("start_tls.complete"):
@@ -104,6 +105,9 @@ class _ConnectionTrace:
 
 
 def _certificate(connection: ssl.SSLObject) -> Certificate:
-    """Return the certificate of a connection. The TLS handshake has already verified the certificate."""
+    """Return the TLS version and the expiry of the certificate of a connection.
+
+    The TLS handshake has already verified the certificate.
+    """
     shown = connection.getpeercert() or {}
     return Certificate(connection.version() or "TLS", float(ssl.cert_time_to_seconds(str(shown["notAfter"]))))

@@ -1,4 +1,4 @@
-"""Keep requests within the tenant's rate limits, and limit the number of requests at the same time."""
+"""Delay requests to stay within the tenant's rate limits, and limit the number of parallel requests."""
 
 import asyncio
 import math
@@ -12,51 +12,52 @@ from reconciler.http.retry import AFTER_DEADLINE, ignore_notice, time_after
 from reconciler.http.retry_hints import RateLimitHeaders
 
 MAX_WAIT_SECONDS = 60.0
-"""The maximum delay for a rate limit, in seconds.
+"""The maximum delay in seconds before reconciler sends the next request.
 
-Auth0 refills every documented token bucket at least once a minute.
+Auth0 refills each documented token bucket at least once a minute.
 
-A longer delay would come from a wrong clock.
+A longer calculated delay is therefore the result of a wrong clock.
 """
 CONTINUOUS_PROBE_SECONDS = 0.1
 LATE_PROBE_SECONDS = 0.25
-PROBE_INTERVAL_SECONDS = 1.01  # the network may deliver a probe slightly faster than the previous probe
+PROBE_INTERVAL_SECONDS = 1.01  # a bit more than a second, because a probe may travel faster than the previous probe
 SLOW_PROBE_INTERVAL_SECONDS = 2.5
 SHARED_PATIENCE_SECONDS = 5.0
-"""The time in seconds after which a request without a response no longer stops the requests of other tenants."""
+"""The maximum time in seconds that other tenants wait for the response to one request."""
 NEEDS_RESPONSE = math.inf
-"""The delay for a request that must wait for the response to an earlier request."""
+"""The return value of `wait` if the next request must wait for the response to an earlier request."""
 
 
 class TokenBucket:
-    """The state of one token bucket.
+    """A local estimate of one token bucket of Auth0, which decides when the next request may be sent.
 
-    Call `wait` before a request, `record_sent` when the request is sent, and `record_response` or `record_lost` when
-    the request ends.
+    Call `wait` before sending a request and `record_sent` when sending the request. At the end of the request, call
+    `record_response` or `record_lost`.
 
-    `share` is the part of the bucket that stays free for other programs, from 0 to 1. Before the first response,
-    requests are sent one at a time. When only the share is left, requests wait for the next refill according to the
-    tenant's clock. A single request, the probe, then finds out the number of new tokens. If a response has no
-    rate-limit headers, the bucket has no limit from then on. Without a limit, only a response with status 429 causes a
-    delay.
+    `share` is the fraction of the bucket (0 to 1) that reconciler leaves to other programs. Before the first response,
+    only one request is in flight at a time. When only the fraction for other programs is left, requests wait for the
+    next refill of the bucket. Then a single request, called the probe, finds out how many tokens Auth0 has added. If a
+    response has no rate-limit headers, reconciler treats the bucket as unlimited from then on. An unlimited bucket
+    delays requests only after a response with status 429.
 
-    Responses may arrive in another order than the requests. The number of remaining tokens is therefore the lowest
-    number in any response since the last refill, minus the requests in flight.
+    The responses may arrive in a different order than reconciler sent the requests. To be safe, the estimate uses the
+    lowest number of remaining tokens in any response since the last refill, and subtracts the requests in flight.
 
-    The interval between two probes is slightly longer than a second. A probe that arrives slightly less than a second
-    after the last refill may find one token too few and wait another second. An interval of more than a second moves
-    the probes into the second half of the tenant's seconds. The tenant's clock shows whole seconds, so a response may
-    announce the refill for the second after the next second. After a response with such a late refill, the interval is
-    two and a half seconds, unless the previous probe was late.
+    The interval between two probes is slightly longer than one second. A probe that arrives slightly less than a second
+    after the last refill may find too few tokens and must wait another second. With the longer interval, probes arrive
+    later and later within the seconds of the tenant's clock. Auth0 reports times in whole seconds, so a response may
+    announce the next refill up to two seconds later. After such an announcement, the interval is two and a half
+    seconds, unless the previous probe arrived late in its second.
 
-    Some buckets are refilled continuously. A continuous bucket overflows if requests wait for a whole second. Each
-    request takes a token. If a number of remaining tokens occurs twice in a period, the refill must therefore be
-    continuous. With a continuous refill, probes are sent every tenth of a second, as long as the share of other
-    programs is complete. A probe that finds no new token has taken a token of the share. After a probe without a new
-    token, probes wait for the whole second until a number occurs twice again.
+    Auth0 refills some buckets continuously instead of once per second. If requests wait for a whole second, a
+    continuously refilled bucket becomes full, and tokens are lost. Normally, the number of remaining tokens decreases
+    with each request until the next refill. If two responses before the next refill contain the same number, the refill
+    must be continuous. For a continuous refill, reconciler sends a probe every tenth of a second while the fraction for
+    other programs is untouched. A probe that finds no new token has taken a token of other programs. After such a
+    probe, reconciler waits for the whole second again, until two responses contain the same number again.
 
-    Several tenants may share a bucket (`is_shared`), and one of the tenants may never respond. In a shared bucket,
-    requests are sent at the same time before the first response. An exhausted shared bucket waits at most
+    If `is_shared` is true, several tenants share the bucket, and one of the tenants may never respond. Requests to a
+    shared bucket therefore do not wait for the first response. When a shared bucket is empty, requests wait at most
     SHARED_PATIENCE_SECONDS for a response.
     """
 
@@ -67,20 +68,21 @@ class TokenBucket:
         self._last_sent_at = -math.inf
         self._limit: int | None = None
         self._lowest_remaining = 0
-        self._period = -math.inf  # `reset` in the responses; each refill changes the value
+        self._period = -math.inf  # the value of `reset` in the responses, which changes with each refill
         self._in_flight = 0
         self._probe_at = 0.0
         self._blocked_until = 0.0
-        self._clock_offset = -math.inf  # a lower bound of the tenant's time minus the local time
-        self._last_probe_at = -math.inf  # the time of the last probe
-        self._is_probing = False  # true while a probe is in flight
-        self._seen_remaining: set[int] = set()  # the numbers of remaining tokens in this period
-        self._refills_continuously = False  # true if tokens are added during a period
+        self._clock_offset = -math.inf  # a lower bound of the tenant's clock minus the local clock
+        self._last_probe_at = -math.inf  # the local time of the last probe
+        self._is_probing = False  # whether a probe is in flight
+        self._seen_remaining: set[int] = set()  # the numbers of remaining tokens in the responses since the last refill
+        self._refills_continuously = False  # whether Auth0 adds tokens continuously instead of once per period
 
     def wait(self, now: float) -> float:
-        """Return the seconds until the next request may be sent.
+        """Return the number of seconds until the next request may be sent.
 
-        0 means that the request may be sent now. NEEDS_RESPONSE means that the request must wait for a response.
+        The result 0 means that the request may be sent now. The result NEEDS_RESPONSE means that the request must wait
+        for the response to an earlier request.
         """
         if now < self._blocked_until:
             return self._blocked_until - now
@@ -91,7 +93,7 @@ class TokenBucket:
         return max(0.0, self._last_sent_at + self._patience - now) if self._in_flight else 0.0
 
     def record_sent(self, now: float) -> None:
-        """Record that a request was sent."""
+        """Record that a request was sent at the local time `now`."""
         self._is_probing = self._limited and self._is_exhausted()
         if self._is_probing:
             self._last_probe_at = now
@@ -99,15 +101,15 @@ class TokenBucket:
         self._in_flight += 1
 
     def record_lost(self) -> None:
-        """Record that a request ended without rate-limit headers for this bucket.
+        """Record that a request ended without a response that describes this bucket.
 
-        The request may have taken a token.
+        The request may still have taken a token.
         """
         self._in_flight -= 1
         self._lowest_remaining -= 1
 
     def record_response(self, headers: RateLimitHeaders, now: float) -> None:
-        """Record the rate-limit headers of a response."""
+        """Update the estimate with the rate-limit headers of a response."""
         self._in_flight -= 1
         if headers.date is not None:
             self._clock_offset = max(self._clock_offset, headers.date - now)
@@ -120,11 +122,11 @@ class TokenBucket:
         self._probe_at = self._next_probe_at(headers, now)
 
     def record_rate_limited(self, headers: RateLimitHeaders, now: float, default_delay: float) -> float:
-        """Record a response with status 429 after `record_response`. Return the delay in seconds.
+        """Record a response with status 429. Return the delay in seconds before the next request.
 
-        If the response requests no delay, the delay is `default_delay`.
+        If the response requests no delay, return `default_delay`. Call `record_response` first.
         """
-        self._refills_continuously = False  # a 429 takes no token, so the same number may occur twice
+        self._refills_continuously = False  # a 429 takes no token, so two responses may contain the same number
         if headers.retry_after is not None:
             wait = headers.retry_after
         elif headers.reset is not None and headers.date is not None:
@@ -136,7 +138,7 @@ class TokenBucket:
         return wait
 
     def _record_remaining(self, remaining: int, period: float) -> None:
-        """Record the number of remaining tokens in a response."""
+        """Update the estimate with the number of remaining tokens in a response."""
         if self._is_probing and remaining < self._lowest_remaining:
             self._refills_continuously = False
         if self._is_probing or period > self._period:
@@ -156,18 +158,18 @@ class TokenBucket:
         return self._remaining() <= self._reserve()
 
     def _next_probe_at(self, headers: RateLimitHeaders, now: float) -> float:
-        """Return the time at which the next probe may be sent."""
+        """Return the local time at which the next probe may be sent."""
         if self._refills_continuously and self._remaining() == self._reserve() > 0:
             return now + CONTINUOUS_PROBE_SECONDS
         return max(now + self._seconds_to_refill(headers, now), self._last_probe_at + self._min_probe_interval(headers))
 
     def _seconds_to_refill(self, headers: RateLimitHeaders, now: float) -> float:
-        """Return the seconds until the next refill.
+        """Return the number of seconds until Auth0 refills the bucket.
 
-        The tenant's clock shows whole seconds, so the refill is never in the current second.
+        Auth0 reports the time in whole seconds, so the next refill is at the earliest in the next second.
 
-        If the response has no date, the tenant's clock is unknown. Without a date, the result is one second, because
-        most buckets are refilled every second.
+        If the response has no date, reconciler does not know the tenant's clock. In this case, the result is one
+        second, because Auth0 refills most buckets every second.
         """
         if headers.date is None or headers.reset is None:
             return 1.0
@@ -175,7 +177,7 @@ class TokenBucket:
         return min(max(0.0, at - self._clock_offset - now), MAX_WAIT_SECONDS)
 
     def _min_probe_interval(self, headers: RateLimitHeaders) -> float:
-        """Return the minimum interval between two probes in seconds."""
+        """Return the minimum time between two probes in seconds."""
         if headers.date is None or headers.reset is None or headers.reset <= headers.date + 1:
             return PROBE_INTERVAL_SECONDS
         was_late = self._last_probe_at + self._clock_offset > headers.date + LATE_PROBE_SECONDS
@@ -183,9 +185,11 @@ class TokenBucket:
 
 
 class RequestPacer:
-    """Limits the number of requests per second for all tenants of a run. Requests are sent in the order of arrival.
+    """Limits the number of requests per second to all tenants of a run together.
 
-    Without `max_rps`, requests do not wait.
+    Requests are sent in the order of their arrival.
+
+    If `max_rps` is None, requests do not wait.
     """
 
     def __init__(self, max_rps: float | None = None) -> None:
@@ -195,12 +199,12 @@ class RequestPacer:
         self._waiting = 0
 
     def wait(self, now: float) -> float:
-        """Return the seconds until a new request may be sent after all waiting requests."""
+        """Return the number of seconds that a new request waits until all earlier requests are sent."""
         return max(0.0, self._next_send_at - now) + self._waiting * self._interval if self._interval else 0.0
 
     @asynccontextmanager
     async def turn(self) -> AsyncIterator[None]:
-        """Wait for the turn of a request. The next request waits until the context ends."""
+        """Wait until it is the turn of this request. Later requests wait until the context ends."""
         if not self._interval:
             yield
             return
@@ -214,25 +218,27 @@ class RequestPacer:
             self._waiting -= 1
 
     def record_sent(self, now: float) -> None:
-        """Record that a request was sent. Call this method inside the context of `turn`."""
+        """Record that a request was sent at the local time `now`. Call this method inside the context of `turn`."""
         self._next_send_at = now + self._interval
 
 
 NOTICE_WAIT_SECONDS = 3.0
 WHOLE_TENANT = "client-grants"
-"""The name of the token bucket of the whole tenant. Every request takes a token from this bucket.
+"""The name of the token bucket that limits all requests to a tenant.
 
-The paths of grants have no other bucket.
+Each request to the tenant takes a token from this bucket.
+
+For requests to `client-grants`, this bucket is the only bucket.
 """
 
 
 @dataclass(frozen=True, slots=True)
 class RateOptions:
-    """The rate limits of a client.
+    """The limits for the requests of a client.
 
-    `rate_share` is the part of the tenant's rate limits that stays free for other programs, from 0 to 1. `pacer` limits
-    the requests of all clients with the same pacer. `concurrency` is the maximum number of requests in flight. `notice`
-    receives a message before a long delay.
+    `rate_share` is the fraction (0 to 1) of the tenant's rate limits that the client leaves to other programs. `pacer`
+    limits the requests per second of all clients that share the pacer. `concurrency` is the maximum number of requests
+    that wait for a response. Before a long delay, the client calls `notice` with a message.
     """
 
     rate_share: float = 0.25
@@ -245,21 +251,21 @@ class RateOptions:
 class Slot:
     """The permission to send one request.
 
-    The slot passes the rate-limit headers of the response to the token buckets.
+    The slot passes the rate-limit headers of the response to the token buckets of the request.
     """
 
     buckets: tuple[TokenBucket, ...]
     has_response: bool = field(default=False)
 
     def wait(self, now: float) -> float:
-        """Return the seconds until all token buckets allow the request."""
+        """Return the number of seconds until all token buckets of the request have a token."""
         return max(bucket.wait(now) for bucket in self.buckets)
 
     def record_response(self, headers: RateLimitHeaders) -> None:
-        """Record a response in the token buckets.
+        """Record a response in the token buckets of the request.
 
-        The rate-limit headers describe the bucket of the path. If the path has no separate bucket, the headers describe
-        the bucket of the tenant.
+        The rate-limit headers of a response describe the bucket of the path. If the path has no bucket, the headers
+        describe the bucket of the whole tenant.
         """
         own, *others = self.buckets
         now = asyncio.get_running_loop().time()
@@ -269,13 +275,16 @@ class Slot:
         self.has_response = True
 
     def record_rate_limited(self, headers: RateLimitHeaders, default_delay: float) -> float:
-        """Record a response with status 429. Return the delay in seconds."""
+        """Record a response with status 429. Return the delay in seconds before the next request."""
         now = asyncio.get_running_loop().time()
         return max(bucket.record_rate_limited(headers, now, default_delay) for bucket in self.buckets)
 
 
 class RateLimiter:
-    """The rate limiter of one tenant. With `is_shared`, several tenants share the rate limiter for token requests."""
+    """Delays the requests to one tenant according to the tenant's rate limits.
+
+    If `is_shared` is true, several tenants share the limiter for token requests.
+    """
 
     def __init__(self, rate_options: RateOptions, *, is_shared: bool = False) -> None:
         self._free_slots = asyncio.Semaphore(rate_options.concurrency)
@@ -289,10 +298,13 @@ class RateLimiter:
 
     @asynccontextmanager
     async def acquire(self, *names: str, deadline: float = math.inf) -> AsyncIterator[Slot]:
-        """Wait until a request may be sent. The request takes a token from each bucket in `names`.
+        """Wait until a request may be sent, and yield the permission to send the request.
+
+        The request takes a token from each of the token buckets `names`.
 
         Raises:
-            DeadlinePassedError: immediately, if the request may be sent only after the deadline.
+            DeadlinePassedError: if the request may be sent only after the deadline. The error is raised without
+                waiting.
         """
         slot = Slot(tuple(self._buckets[name] for name in names))
         async with self._free_slots:
@@ -307,7 +319,7 @@ class RateLimiter:
                     self._changed.notify_all()
 
     async def _wait_to_send(self, slot: Slot, deadline: float) -> None:
-        """Wait until the token buckets and the pacer allow the request, and record that the request is sent."""
+        """Wait until the token buckets and the pacer allow the request, and then record the request as sent."""
         loop = asyncio.get_running_loop()
         while True:
             async with self._changed:
@@ -324,7 +336,7 @@ class RateLimiter:
                     return
 
     async def _wait_for_change(self, seconds: float) -> None:
-        """Wait for `seconds`, or until a response changes the state of the token buckets."""
+        """Wait for `seconds`, or less if another request ends earlier."""
         try:
             async with asyncio.timeout(None if seconds == math.inf else seconds):
                 await self._changed.wait()
@@ -332,7 +344,7 @@ class RateLimiter:
             pass
 
     def _before_waiting(self, wait: float, deadline: float) -> None:
-        """Announce a long delay. Raises DeadlinePassedError if the delay ends after the deadline."""
+        """Announce a long delay. Raises DeadlinePassedError if the delay would end after the deadline."""
         now = asyncio.get_running_loop().time()
         if wait and math.inf > now + wait > deadline:
             raise DeadlinePassedError(

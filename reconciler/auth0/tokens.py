@@ -1,6 +1,6 @@
-"""Fetch the access tokens of one tenant for one run. Tokens exist in memory only.
+"""Fetch access tokens for one tenant. The tokens exist only in memory.
 
-A token is fetched on first use and renewed before it expires.
+reconciler fetches a token before the first request and renews the token before it expires.
 """
 
 import asyncio
@@ -34,17 +34,17 @@ from reconciler.redaction import Secrets
 
 TOKEN_PATH = "/oauth/token"  # noqa: S105 - this is a path, not a secret
 RENEWAL_MARGIN_SECONDS = 60.0
-"""The time before expiry at which a token is renewed, in seconds. No request is sent with an expired token."""
+"""The time between the renewal and the expiry of a token, in seconds. reconciler never sends an expired token."""
 DEFAULT_LIFETIME_SECONDS = 86_400
-"""The lifetime of a token in seconds if the response contains no valid lifetime.
+"""The assumed lifetime of a token in seconds if the response contains no valid lifetime.
 
-If the token expires earlier, a response with status 401 causes the renewal.
+If the tenant refuses an expired token with status 401, reconciler also fetches a new token.
 """
 MAX_LIFETIME_SECONDS = 2_592_000
-"""The maximum lifetime of a token in seconds. Auth0 allows at most 30 days."""
+"""The maximum accepted lifetime of a token in seconds. Auth0 allows at most 30 days."""
 
 Post = Callable[[str, dict[str, str]], Awaitable[TenantResponse]]
-"""Sends a form to a path of the tenant and returns the response."""
+"""A function that sends a form to a path of the tenant and returns the response."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,9 +54,11 @@ class _CachedToken:
 
 
 class TokenSource:
-    """Provides access tokens. Requests that need a new token at the same time share one token request.
+    """Provides access tokens.
 
-    Credentials, assertions and tokens are added to `secrets` before their first use.
+    If several requests need a new token at the same time, reconciler sends one token request.
+
+    TokenSource adds credentials, assertions and tokens to `secrets` before their first use.
     """
 
     def __init__(self, credentials: Credentials, post: Post, retry_policy: RetryPolicy, secrets: Secrets) -> None:
@@ -74,18 +76,18 @@ class TokenSource:
 
     @property
     def renewable(self) -> bool:
-        """Whether reconciler can fetch a new token."""
+        """Whether reconciler has credentials to fetch a new token."""
         return self._credentials is not None
 
     @property
     def current(self) -> str:
-        """The last access token, or an empty string before the first request."""
+        """The last access token, or an empty string before the first token request."""
         return self._cached.token if self._cached else self._fixed_token
 
     async def get(self, refused: str = "") -> str:
-        """Return an access token. `refused` is a token that the tenant refused.
+        """Return an access token. `refused` is a token that the tenant has refused, or an empty string.
 
-        The refused token is replaced if reconciler can fetch a new token.
+        If reconciler can fetch a new token, the result differs from `refused`.
 
         Raises:
             NoTokenError: if the tenant does not issue a token.
@@ -113,7 +115,7 @@ class TokenSource:
         return _advice(credentials, error)
 
     async def _fetch(self, credentials: ClientSecret | PrivateKey, now: float) -> _CachedToken:
-        """Request a token. Each request needs a new assertion, because an assertion is valid for one request."""
+        """Request a token. Each token request needs a new assertion, because an assertion is valid only once."""
         form = _form(credentials)
         self._secrets.add(form.get("client_assertion", ""))
         cached = _parse_token(await self._post(TOKEN_PATH, form), now)
@@ -135,7 +137,7 @@ def _form(credentials: ClientSecret | PrivateKey) -> dict[str, str]:
 
 
 def _advice(credentials: ClientSecret | PrivateKey, error: Auth0Error) -> str:
-    """Return the next step for the user after `error`, or an empty string if the cause is unknown."""
+    """Return advice for the user after `error`, or an empty string if the cause of the error is unknown."""
     names = credentials.prefix
     match error:
         case RefusedCallError(status=401):

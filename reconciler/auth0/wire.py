@@ -1,4 +1,4 @@
-"""Pure: convert between the JSON of the Management API and the types of `core`."""
+"""Pure: convert JSON data of the Management API to the types in `core`, and convert grants to request bodies."""
 
 import json
 import re
@@ -17,21 +17,25 @@ from reconciler.core.plan import Update
 Json = Mapping[str, Any]
 
 MAX_TEXT_LENGTH = 2_048
-"""The maximum length of a text, in characters.
+"""The maximum length of a text in a response, in characters.
 
-The longest text that Auth0 documents is the identifier of an API, with 600 characters.
+The longest documented text in responses of Auth0 is the identifier of an API with 600 characters.
 """
 MAX_ID_LENGTH = 512
 MAX_CURSOR_LENGTH = 2_048
-"""The maximum length of a cursor, in characters.
+"""The maximum length of a cursor for the next page, in characters.
 
-An id, an identifier and a cursor fit into a URL of 64 KB. Percent-encoding takes at most 12 bytes per character.
+The limits keep the URL of a request with an id, an identifier and a cursor below 64 KB. In a URL, a character takes at
+most 12 bytes.
 """
 MAX_ITEMS = 10_000
-"""The maximum number of items of a list inside an entry. An API has at most a few thousand scopes."""
+"""The maximum number of items in a list of a grant or API.
+
+The scopes of an API are the longest list, with at most a few thousand items.
+"""
 MAX_COUNT = 10**12
 API_OPERATION = "sapi"
-"""The type of a log event for a successful operation of the Management API."""
+"""The type of log events for successful operations of the Management API."""
 
 
 def parse(body: bytes) -> Any:  # noqa: ANN401 - the functions below parse the JSON data
@@ -58,7 +62,10 @@ def _refuse(constant: str) -> NoReturn:
 
 
 def text(data: Json, name: str) -> str:
-    """Return the non-empty string in the field `name`. This function and all functions below raise UnreadableError."""
+    """Return the value of the field `name` if it is a non-empty string.
+
+    This function and the functions below raise UnreadableError for other values.
+    """
     value = text_or_none(data, name)
     if not value:
         raise UnreadableError(f"a response of the tenant lacks {name}")
@@ -66,13 +73,13 @@ def text(data: Json, name: str) -> str:
 
 
 def text_or_none(data: Json, name: str, max_length: int = MAX_TEXT_LENGTH) -> str | None:
-    """Return the string in the field `name`, or None if the field is absent or null."""
+    """Return the value of the field `name` if it is a string, or None if the field is absent or null."""
     value = data.get(name)
     return None if value is None else _text(value, name, max_length)
 
 
 def identifier(data: Json, name: str) -> str:
-    """Return the id in the field `name`. The id must be valid as one segment of a URL path."""
+    """Return the value of the field `name` if it is a valid id. A valid id can be used in the path of a URL."""
     value = text(data, name)
     if len(value) > MAX_ID_LENGTH or value in {".", ".."} or any(unicodedata.category(each) == "Cc" for each in value):
         raise UnreadableError(f"a response of the tenant has an invalid {name}: {quote_text(value)}")
@@ -80,12 +87,12 @@ def identifier(data: Json, name: str) -> str:
 
 
 def flag(data: Json, name: str) -> bool:
-    """Return the boolean in the field `name`, or false if the field is absent or null."""
+    """Return the value of the field `name` if it is a boolean, or false if the field is absent or null."""
     return bool(flag_or_none(data, name))
 
 
 def flag_or_none(data: Json, name: str) -> bool | None:
-    """Return the boolean in the field `name`, or None if the field is absent or null."""
+    """Return the value of the field `name` if it is a boolean, or None if the field is absent or null."""
     value = data.get(name)
     if value is None or isinstance(value, bool):
         return value
@@ -93,7 +100,10 @@ def flag_or_none(data: Json, name: str) -> bool | None:
 
 
 def texts(data: Json, name: str) -> frozenset[str]:
-    """Return the set of strings in the field `name`. The set is empty if the field is absent or null."""
+    """Return the value of the field `name` as a set if it is a list of strings.
+
+    Return an empty set if the field is absent or null.
+    """
     values = data.get(name)
     if not values:
         return EMPTY_SET
@@ -107,7 +117,10 @@ def texts(data: Json, name: str) -> frozenset[str]:
 
 
 def objects(data: Json, name: str) -> list[Json]:
-    """Return the list of objects in the field `name`. The list is empty if the field is absent or null."""
+    """Return the value of the field `name` if it is a list of objects.
+
+    Return an empty list if the field is absent or null.
+    """
     values = data.get(name) or []
     if not isinstance(values, list) or not all(isinstance(value, dict) for value in values):
         raise UnreadableError(f"a response of the tenant has a {name} that is not a list of objects")
@@ -117,13 +130,13 @@ def objects(data: Json, name: str) -> list[Json]:
 
 
 def count(data: object, name: str, maximum: int = MAX_COUNT) -> int | None:
-    """Return the whole number from 0 to `maximum` in the field `name`, or None for any other value."""
+    """Return the value of the field `name` if it is an integer from 0 to `maximum`, otherwise None."""
     value = data.get(name) if isinstance(data, dict) else None
     return value if type(value) is int and 0 <= value <= maximum else None
 
 
 def cursor(page: Json, name: str) -> str:
-    """Return the cursor of the next page, or an empty string on the last page."""
+    """Return the cursor of the next page, or an empty string if the page is the last page."""
     value = page.get(name)
     return "" if value is None else _text(value, name, MAX_CURSOR_LENGTH)
 
@@ -145,16 +158,17 @@ KNOWN_FIELDS = frozenset(
     {"id", "client_id", "default_for", "audience", "subject_type", "is_system", *(each.name for each in SETTINGS)}
 )
 MAX_UNKNOWN_FIELDS = 20
-"""The maximum number of unknown fields that a note about a grant lists."""
+"""The maximum number of unknown fields of a grant that reconciler reports."""
 
 
 def observed_grant(data: Json) -> ObservedGrant:
     """Parse a client grant.
 
-    Absent and null fields get their default values. Unknown fields do not change the parsed grant.
+    A field that is absent or null gets its default value. Fields that reconciler does not know do not change the parsed
+    grant.
 
     Raises:
-        UnreadableError: if an identifying field is missing, or if a field has the wrong type.
+        UnreadableError: if a field that identifies the grant is missing, or if a field has the wrong type.
     """
     identity = identifier(data, "id")
     key = _key(data, identity)
@@ -201,9 +215,9 @@ def application(data: Json) -> Application:
 
 
 def api(data: Json) -> Api:
-    """Parse an API (resource server). Raises UnreadableError.
+    """Parse an API, which Auth0 also calls a resource server. Raises UnreadableError.
 
-    The field `scopes` is absent if the API never had scopes.
+    Auth0 omits the field `scopes` for an API that never had scopes.
     """
     scopes = frozenset(text(scope, "value") for scope in objects(data, "scopes"))
     identifier = text(data, "identifier")
@@ -228,9 +242,9 @@ GRANT_PATH = re.compile(r"/api/v2/client-grants(?:/(?P<id>[^/?]+))?/?")
 def log_event(data: Json) -> LogEvent:
     """Parse an event of the tenant's logs.
 
-    For an operation on another object than a client grant, parse only the date.
+    If the operation did not concern a client grant, parse only the date.
 
-    Auth0 documents the structure of `details` only for `sapi` events. A detail that the event lacks is an empty string.
+    Auth0 documents the structure of `details` only for `sapi` events. If the event lacks a detail, use an empty string.
     Raises UnreadableError if the event has no valid date.
     """
     date = text(data, "date")
@@ -261,7 +275,7 @@ def _grant_key(data: Json) -> Key | None:
 
 
 def _object(data: Json, name: str) -> Json:
-    """Return the object in the field `name`, or an empty object."""
+    """Return the value of the field `name` if it is an object, otherwise an empty object."""
     value = data.get(name)
     return value if isinstance(value, dict) else {}
 
@@ -270,7 +284,7 @@ def created_id(data: object, expected: ClientGrant) -> str:
     """Return the id of the created grant in the response `data`.
 
     Raises:
-        UnreadableError: if the response contains a different grant.
+        UnreadableError: if the response contains a different grant than `expected`.
     """
     if not isinstance(data, dict):
         raise UnreadableError("a response of the tenant is not an object")
@@ -281,10 +295,10 @@ def created_id(data: object, expected: ClientGrant) -> str:
 
 
 def create_body(grant: ClientGrant) -> dict[str, object]:
-    """Return the body of POST /client-grants.
+    """Return the body of the request POST /client-grants that creates `grant`.
 
-    Default values are omitted, because some APIs refuse default values. Auth0 requires `scope` unless all scopes are
-    allowed.
+    The body contains no default values, because some APIs refuse default values. The body always contains `scope`,
+    unless the grant allows all scopes.
     """
     body: dict[str, object] = {}
     if grant.key.client_id is not None:
@@ -302,10 +316,11 @@ def create_body(grant: ClientGrant) -> dict[str, object]:
 
 
 def update_body(update: Update) -> dict[str, object]:
-    """Return the body of PATCH /client-grants/{id} with the changed fields.
+    """Return the body of the request PATCH /client-grants/{id} with the changed fields.
 
-    With a change to `allow_all_scopes: true`, the body contains no scopes, because Auth0 removes the scopes. With a
-    change to `allow_all_scopes: false`, the body contains the scopes, so that the grant is never without scopes.
+    If the change sets `allow_all_scopes` to true, the body contains no scopes, because Auth0 removes the scopes. If the
+    change sets `allow_all_scopes` to false, the body contains all scopes of the grant, so that the grant never lacks
+    its scopes.
     """
     after = update.after.grant
     body = {change.field: plain_value(getattr(after, change.field)) for change in update.fields}
@@ -317,10 +332,10 @@ def update_body(update: Update) -> dict[str, object]:
 
 
 def split_update(body: Mapping[str, object]) -> tuple[dict[str, object], dict[str, object]]:
-    """Split the body of a change to `allow_all_scopes: false` into the scopes and all other fields.
+    """Split the body of an update that sets `allow_all_scopes` to false.
 
-    The first part contains the other fields, and the second part contains the scopes. Some tenants refuse both parts in
-    one request. Between the two requests, the grant has no scopes. For a change without `allow_all_scopes: false`, the
+    The first part contains all fields except the scopes, and the second part contains the scopes. Some tenants refuse a
+    single request with both parts. Between the two requests, the grant has no scopes. For every other update, the
     second part is empty.
     """
     if body.get("allow_all_scopes") is not False:

@@ -26,7 +26,7 @@ class ForgeError(ReconcilerError):
 
 
 class TransientForgeError(ForgeError):
-    """An error after which a retry may succeed. `retry_after` is the requested delay in seconds, or 0.
+    """An error after which a retry may succeed. `retry_after` is the delay in seconds that the tenant requests, or 0.
 
     Before you repeat a write, read the current state, because the failed write may have taken effect.
     """
@@ -83,7 +83,7 @@ class ForgeApi:
         try:
             response, content = self._exchange(call, request)
         except (httpx.HTTPError, httpx.StreamError, ValueError) as error:
-            # httpx also raises errors of the standard library for malformed responses.
+            # httpx raises some errors of the standard library for malformed responses
             raise TransientForgeError(f"{call}: {self.redacted(str(error)) or type(error).__name__}") from error
         if not response.is_success:
             raise self._error_for_status(call, response, content)

@@ -31,8 +31,9 @@ def ignore_notice(_: str) -> None:
 class RetryPolicy:
     """The number of attempts, and the delays between attempts.
 
-    No attempt is made after `deadline`, a time of the event loop's clock. `notice` receives a message before a long
-    delay. `progress` receives a short text for a waiting user. Each text for `progress` replaces the previous text.
+    No attempt is made after `deadline`, a time of the event loop's clock. Before a long delay, the client calls
+    `notice` with a message. `progress` receives a short text for a waiting user. Each text for `progress` replaces the
+    previous text.
     """
 
     attempts: int = 5
