@@ -1,1 +1,1 @@
-"""The description of Auth0's API, and the schemas that are derived from it."""
+"""The description of Auth0's Management API, and the JSON Schemas that reconciler derives from the description."""

@@ -22,15 +22,24 @@ from reconciler.core.scope_sets import SET_NAME
 from reconciler.core.tenant_filter import BUILT_IN, INVALID_PLACEHOLDER, VARIABLE_NAME
 
 END = r"(?![\s\S])"
-"""Matches the end of a text. In Python, `$` also matches before a line break at the end."""
+"""A regular expression that matches only at the end of a text.
+
+Python's `$` also matches before a line break at the end of a text.
+"""
 PREFIX = f"^AUTH0_([A-Z0-9]+_)*{END}"
-"""Matches the allowed values of `credentials`, so that a pull request cannot read other environment variables."""
+"""A regular expression for the values of `credentials` in reconciler.yaml.
+
+Without the prefix AUTH0_, a pull request could make reconciler read other environment variables.
+"""
 SHARED_SETTINGS = (
     *("variables", "scope_sets", "credentials", "manage", "protect", "own", "limits", "policy", "warn_before"),
 )
-"""The settings that can be global or per tenant."""
+"""The settings in reconciler.yaml that can be global or set for one tenant."""
 WAVE_NAME = f"^[A-Za-z0-9][A-Za-z0-9._-]*{END}"
-"""Matches the names of waves. CI services show the names of waves as names of jobs and environments."""
+"""A regular expression for the names of waves in reconciler.yaml.
+
+CI services show the name of a wave as the name of a job or environment.
+"""
 
 
 def config_schema() -> dict[str, Any]:

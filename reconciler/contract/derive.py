@@ -20,21 +20,24 @@ MY_ORGANIZATION_OF_USERS: Schema = {
     "required": ["subject_type", "audience"],
     "properties": {"subject_type": {"const": "user"}, "audience": {"type": "string", "pattern": "/my-org/$"}},
 }
-"""Matches user grants on the My Organization API. Live tenants have user grants with organization settings."""
-FOREIGN_KEYWORD = "##[A-Za-z0-9_]+##|@@[A-Za-z0-9_]+@@"
-"""Matches the keywords of auth0-deploy-cli, for example `##KEY##`.
+"""A JSON Schema that matches grants for users on the My Organization API.
 
-A grant file with a keyword was copied instead of imported.
+Real tenants have such grants with settings for organizations.
+"""
+FOREIGN_KEYWORD = "##[A-Za-z0-9_]+##|@@[A-Za-z0-9_]+@@"
+"""A regular expression for the placeholders of auth0-deploy-cli, for example `##KEY##`.
+
+A grant file with such a placeholder was copied from auth0-deploy-cli instead of imported.
 """
 CONTROL_CHARACTERS = "[\\u0000-\\u001f\\u007f-\\u009f]"
 MATCHES_NOTHING: Schema = {"not": {}}
 
 
 def rules(fields: Mapping[str, Mapping[str, Any]]) -> list[Schema]:
-    """Return the rules of a grant, as JSON Schemas with an `errorMessage`.
+    """Return the rules for a grant in a grant file, as JSON Schemas with an `errorMessage`.
 
-    `fields` contains the schemas of the properties of a grant. A rule about a missing field is omitted, so that older
-    API descriptions also work.
+    `fields` contains the JSON Schema of each field of a grant. If an old API description lacks a field, the result
+    contains no rule about the field.
     """
     return [
         _exactly_one(HOLDERS, fields, "to name the holder of the grant"),
@@ -57,9 +60,9 @@ def _exactly_one(names: Iterable[str], fields: Collection[str], purpose: str) ->
 
 
 def _not_empty_rules(fields: Mapping[str, Mapping[str, Any]]) -> Iterator[Schema]:
-    """Refuse empty ids and names.
+    """Yield rules that refuse empty ids and names.
 
-    The API description allows an empty `client_id`, but an empty id is always a mistake.
+    The API description allows an empty `client_id`, but an empty id in a grant file is always a mistake.
     """
     for name in (*HOLDERS, *APIS):
         if fields.get(name, {}).get("type") == "string" and not {"minLength", "enum"} & fields[name].keys():
@@ -67,7 +70,7 @@ def _not_empty_rules(fields: Mapping[str, Mapping[str, Any]]) -> Iterator[Schema
 
 
 def _placeholder_rules(fields: Collection[str]) -> Iterator[Schema]:
-    """Refuse invalid variables and keywords of auth0-deploy-cli in fields that may contain variables."""
+    """Yield rules that refuse invalid variables and placeholders of auth0-deploy-cli in texts."""
     text = {
         "not": {"type": "string", "pattern": INVALID_PLACEHOLDER},
         "errorMessage": 'invalid variable after "${"; write ${name}, or $${ for a literal ${',
@@ -109,7 +112,10 @@ def _scope_rules(fields: Collection[str]) -> Iterator[Schema]:
 
 
 def _subject_type_rules(fields: Mapping[str, Mapping[str, Any]]) -> Iterator[Schema]:
-    """Refuse fields that Auth0 does not allow for the subject type. The default subject type is `client`."""
+    """Yield rules that refuse fields that Auth0 does not allow for the subject type of the grant.
+
+    A grant without `subject_type` has the subject type `client`.
+    """
     others = [name for name in fields.get("subject_type", {}).get("enum", ()) if name != "user"]
     if others and "authorization_details_types" in fields:
         yield {
@@ -166,18 +172,18 @@ def _settings(fields: Collection[str]) -> list[str]:
 
 
 def _if_present(field: str, schema: Schema, sentence: str) -> Schema:
-    """Return the rule that the value of `field` matches `schema`. Grants without the field satisfy the rule."""
+    """Return a rule that checks the value of `field` with `schema`. A grant without the field passes the check."""
     return {"properties": {field: {**schema, "errorMessage": sentence}}}
 
 
 def _has_value(field: str, schema: Schema) -> Schema:
-    """Return the condition that a grant has the field `field` with a value that matches `schema`."""
+    """Return a condition that is true if a grant has the field `field` and its value matches `schema`."""
     return {"required": [field], "properties": {field: schema}}
 
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
-# Fields that exist only in grant files, not in Auth0's API.
+# the JSON Schemas of the fields that exist only in grant files and not in Auth0's API
 CLIENT: Schema = {
     "title": "Client",
     "description": "Name of the application that receives the grant, as in the tenant.",
@@ -283,11 +289,11 @@ SNIPPETS: list[Schema] = [
 def grants_schema(openapi: object) -> dict[str, Any]:
     """Return the schema of grant files (JSON Schema 2020-12).
 
-    `openapi` is the parsed OpenAPI document of the Management API. The request that creates a grant defines the fields
-    of a grant.
+    `openapi` is the parsed OpenAPI document of the Management API. The body of the request that creates a grant defines
+    the fields of a grant.
 
     Raises:
-        ReconcilerError: if `openapi` lacks the request that creates a grant.
+        ReconcilerError: if `openapi` does not describe the request that creates a grant.
     """
     return {
         "$schema": DIALECT,
@@ -310,7 +316,7 @@ def grants_schema(openapi: object) -> dict[str, Any]:
 
 
 def _grant(request: dict[str, Any]) -> Schema:
-    """Return the schema of one grant: the schema of the create request with reconciler's own fields and rules."""
+    """Return the schema of one grant: Auth0's schema for creating a grant, plus the fields and rules of reconciler."""
     names = {
         "client": CLIENT,
         "clients": CLIENTS,
@@ -320,7 +326,7 @@ def _grant(request: dict[str, Any]) -> Schema:
         "tenants": TENANTS,
     }
     fields = {**names, **request["properties"], "organizations": ORGANIZATIONS}
-    alternatives = {*HOLDERS, *APIS}  # the rules require one field of HOLDERS and one field of APIS
+    alternatives = {*HOLDERS, *APIS}  # the rules of a grant require one field of HOLDERS and one field of APIS
     required = [name for name in request.get("required", ()) if name not in alternatives]
     return {
         **request,
@@ -344,9 +350,11 @@ BODY = "(body)"
 
 
 def differences(found: Mapping[str, Any], stored: Mapping[str, Any]) -> tuple[str, ...]:
-    """Compare two request bodies without references. Return one line per difference.
+    """Compare the JSON Schemas of two request bodies, which must not contain references.
 
-    A line is `field: new`, `field: missing`, or `field, keyword: … instead of …`.
+    Return one line for each difference.
+
+    A line has the form `field: new`, `field: missing`, or `field, keyword: … instead of …`.
     """
     found_fields, stored_fields = _fields(found), _fields(stored)
     lines = [f"{name}: new" for name in found_fields.keys() - stored_fields.keys()]
@@ -357,7 +365,7 @@ def differences(found: Mapping[str, Any], stored: Mapping[str, Any]) -> tuple[st
 
 
 def _fields(request: Mapping[str, Any]) -> dict[str, dict[str, str]]:
-    """Return the keywords of each field as text, including `required`. BODY has the keywords of the whole body."""
+    """Return the JSON Schema keywords for each field. The item BODY contains the keywords for the whole body."""
     required = request.get("required", ())
     fields = {
         name: {**dict(_keywords(schema)), "required": _text("required", name in required)}
@@ -368,7 +376,7 @@ def _fields(request: Mapping[str, Any]) -> dict[str, dict[str, str]]:
 
 
 def _keywords(schema: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
-    """Yield every keyword that restricts values. Keywords of nested schemas have names such as `items.maxLength`."""
+    """Yield each JSON Schema keyword that restricts values. In a nested schema, its name is like `items.maxLength`."""
     for name, value in schema.items():
         if isinstance(value, Mapping):
             yield from _keywords(value, f"{prefix}{name}.")
@@ -377,7 +385,7 @@ def _keywords(schema: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str
 
 
 def _text(name: str, value: object) -> str:
-    """Return the value of a keyword as JSON. A list is sorted if the order of its items has no meaning."""
+    """Return the value of a JSON Schema keyword as JSON text. If the order of a list has no meaning, sort the list."""
     if name in UNORDERED_KEYWORDS and isinstance(value, list):
         value = sorted(value, key=str)
     return json.dumps(value, ensure_ascii=False, sort_keys=True)

@@ -1,8 +1,7 @@
-"""Pure: the schema of grant files for editors, with the names of one tenant.
+"""Pure: create a JSON Schema of grant files with the names of one tenant, for completion in editors.
 
-Editors complete the applications, APIs, organizations and scopes of the tenant. Every other text stays valid, because a
-grant file may contain variables and names of future applications. So the schema offers the names of the tenant as
-alternatives to any text.
+With this schema, editors complete the applications, APIs, organizations and scopes of the tenant. The schema also
+allows every other text, because a grant file may contain variables and names of future applications.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -19,10 +18,10 @@ ANY_TEXT: Schema = {"type": "string"}
 
 
 def editor_schema(grants_schema: Mapping[str, Any], directory: Directory, tenant: TargetTenant) -> dict[str, Any]:
-    """Return the schema of grant files with the names in `directory`.
+    """Return the JSON Schema of grant files with the names of applications, APIs and organizations in `directory`.
 
-    A field keeps its schema if reconciler did not read the names for the field. A name is left out if several
-    applications or APIs have the name, because a plan cannot resolve the name.
+    If reconciler did not read the names for a field, the schema of the field stays the same. The schema omits a name
+    that several applications or APIs have, because a plan refuses such a name.
     """
     schema: dict[str, Any] = deepcopy(dict(grants_schema))
     item = schema["properties"]["grants"]["items"]
@@ -45,7 +44,7 @@ def editor_schema(grants_schema: Mapping[str, Any], directory: Directory, tenant
             place["anyOf"] = [{"enum": names}, ANY_TEXT]
         if names or (name == "scope" and directory.apis):
             for each in (fields[name], place):
-                each.pop("examples", None)  # editors would also offer the examples
+                each.pop("examples", None)  # otherwise, editors also offer the examples
     item["allOf"] = [*item.get("allOf", ()), *_scopes_of_apis(directory, apis, tenant)]
     return schema
 
@@ -55,14 +54,14 @@ def _names(texts: Iterable[str]) -> list[str]:
 
 
 def _identifier(identifier: str, tenant: TargetTenant) -> str:
-    """Return the identifier of an API, with `${domain}` in place of the tenant's own domain."""
+    """Return the identifier of an API, with the variable `${domain}` instead of the tenant's domain."""
     return (
         insert_variables(identifier, {"domain": tenant.values["domain"]}) if "domain" in tenant.values else identifier
     )
 
 
 def _scopes_of_apis(directory: Directory, apis: Mapping[str, str], tenant: TargetTenant) -> Iterator[Schema]:
-    """Yield rules for each API. The rules offer the scopes of the API and the scope sets of the tenant."""
+    """Yield rules that offer the scopes of each API. The rules also offer the scope sets of the tenant."""
     sets = [f"{PREFIX}{name}" for name in tenant.scope_sets]
     names = {identifier: name for name, identifier in apis.items()}
     for api in directory.apis or ():

@@ -1,6 +1,7 @@
-"""Pure: extract operations from an OpenAPI document of the Management API.
+"""Pure: find operations in an OpenAPI document of the Management API.
 
-The operations on client grants become JSON Schemas. Each operation that writes is listed with its required scopes.
+For operations on client grants, the result contains JSON Schemas. For operations that write, the result contains the
+required scopes.
 """
 
 import json
@@ -17,19 +18,20 @@ COLLECTION = "/client-grants"
 METHODS = ("get", "post", "put", "patch", "delete")
 JSON = "application/json"
 _BELOW = re.compile(rf"{COLLECTION}(/.*)?|/organizations/{{id}}{COLLECTION}(/.*)?")
-EXTENSION = "x-"  # the prefix of vendor extensions in OpenAPI
+EXTENSION = "x-"  # the start of the names of extension keywords in OpenAPI
 MAX_LEVELS = 200
 MAX_PARTS = 10_000
-"""The maximum number of parts in a request body with resolved references.
+"""The maximum number of parts of a request body after reconciler has replaced all references.
 
 A few nested references can expand to billions of parts.
 """
 
 
 def create_request(openapi: object) -> dict[str, Any]:
-    """Return the schema of the body of `POST …/client-grants`.
+    """Return the JSON Schema for the body of the request `POST …/client-grants`.
 
-    `openapi` is the parsed document. The returned schema has resolved references and no `x-` keywords.
+    `openapi` is the parsed OpenAPI document. In the result, references are replaced by their targets, and keywords that
+    start with `x-` are removed.
 
     Raises:
         ReconcilerError: if the document lacks the endpoint or its JSON body, or if a reference is circular,
@@ -44,29 +46,35 @@ def create_request(openapi: object) -> dict[str, Any]:
 
 @dataclass(frozen=True, slots=True)
 class ApiOperation:
-    """A method of a path in the OpenAPI document. `item` describes the path, and `operation` describes the method."""
+    """An operation in an OpenAPI document: a path and an HTTP method.
+
+    `item` describes the path, and `operation` describes the method.
+    """
 
     openapi: object
     item: Mapping[str, Any]
     operation: Mapping[str, Any]
 
     def body(self) -> dict[str, Any]:
-        """Return the schema of the JSON request body, or an empty schema.
+        """Return the JSON Schema of the request body, or an empty schema if the operation has no JSON body.
 
-        Raises ReconcilerError like `create_request`.
+        Raises the errors of `create_request`.
         """
         return _json_schema(self._resolved(self.operation.get("requestBody")))
 
     def response(self) -> dict[str, Any]:
-        """Return the schema of the JSON response to a successful request, or an empty schema. Raises like `body`."""
+        """Return the JSON Schema of the response to a successful request, or an empty schema.
+
+        Raises the errors of `body`.
+        """
         responses = _mapping(self.operation.get("responses"))
         successes = sorted(each for each in responses if str(each).startswith("2"))
         return _json_schema(self._resolved(responses[successes[0]])) if successes else {}
 
     def query(self) -> dict[str, dict[str, Any]]:
-        """Return the schemas of the query parameters by parameter name.
+        """Return the JSON Schema of each query parameter, by the name of the parameter.
 
-        Raises ReconcilerError like `create_request`.
+        Raises the errors of `create_request`.
         """
         parameters = [*_listed(self.item.get("parameters")), *_listed(self.operation.get("parameters"))]
         resolved = [self._resolved(each) for each in parameters]
@@ -78,12 +86,13 @@ class ApiOperation:
 
 
 def grant_operations(openapi: object) -> dict[str, ApiOperation]:
-    """Return the operations on client grants and on the client grants of organizations, by name.
+    """Return the operations on client grants, by name.
 
-    A name has the form `GET /client-grants`. Every path parameter has the name `{id}`.
+    A name has the form `GET /client-grants` or `GET /organizations/{id}/client-grants`. In a name, every path parameter
+    is called `{id}`.
 
     Raises:
-        ReconcilerError: if the document has no client grants.
+        ReconcilerError: if the document does not describe client grants.
     """
     prefix = _collection_path(openapi).removesuffix(COLLECTION)
     found: dict[str, ApiOperation] = {}
@@ -96,10 +105,10 @@ def grant_operations(openapi: object) -> dict[str, ApiOperation]:
 
 
 def paths_of(openapi: object) -> Iterator[tuple[str, Mapping[str, Any]]]:
-    """Yield the paths of the document without their common prefix, and the description of each path.
+    """Yield the paths of an OpenAPI document without their common prefix, and the description of each path.
 
     Raises:
-        ReconcilerError: if the document has no client grants.
+        ReconcilerError: if the document does not describe client grants.
     """
     prefix = _collection_path(openapi).removesuffix(COLLECTION)
     for path, item in _part(openapi, "paths").items():
@@ -108,9 +117,9 @@ def paths_of(openapi: object) -> Iterator[tuple[str, Mapping[str, Any]]]:
 
 
 def item_schema(schema: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Return the attributes of a grant in a response, as `{"properties": …}`.
+    """Return the JSON Schemas of the fields of a grant in a response, as `{"properties": …}`.
 
-    The response schema of a listing can have several forms.
+    The schema of a response with a list of grants can have several forms.
     """
     return next(_items(schema), {})
 
@@ -145,9 +154,9 @@ def _listed(value: object) -> list[Any]:
 
 
 def _collection_path(openapi: object) -> str:
-    """Return the path of the client grants collection.
+    """Return the path of the endpoint for client grants.
 
-    Paths with parameters are ignored, because `/organizations/{id}/client-grants` also ends in `/client-grants`.
+    Ignore paths with parameters, because `/organizations/{id}/client-grants` also ends in `/client-grants`.
     """
     paths = [path for path in _part(openapi, "paths") if path.endswith(COLLECTION) and "{" not in path]
     if len(paths) != 1:
@@ -159,7 +168,7 @@ def _collection_path(openapi: object) -> str:
 
 
 def _part(value: object, key: str, *deeper: str) -> Mapping[str, Any]:
-    """Return the mapping at a path of keys. Raises ReconcilerError if the mapping does not exist."""
+    """Return the object at the end of a path of keys. Raises ReconcilerError if the object does not exist."""
     child = value.get(key) if isinstance(value, Mapping) else None
     if not isinstance(child, Mapping):
         raise ReconcilerError(f'the OpenAPI document lacks "{key}"; pass a JSON document of Auth0\'s Management API')
@@ -167,10 +176,10 @@ def _part(value: object, key: str, *deeper: str) -> Mapping[str, Any]:
 
 
 class _Resolver:
-    """Resolves the references of a document.
+    """Replaces references in an OpenAPI document by their targets.
 
-    The argument `trail` contains the references that lead to the current part. A reference is circular if the trail
-    already contains the reference.
+    The argument `trail` contains all references that reconciler has followed to reach the current part. A reference
+    that is already in `trail` is circular.
     """
 
     def __init__(self, openapi: object) -> None:
@@ -178,9 +187,9 @@ class _Resolver:
         self._parts = 0
 
     def mapping(self, node: dict[str, Any], trail: tuple[str, ...], level: int = 0) -> dict[str, Any]:
-        """Return a mapping with resolved references.
+        """Return a copy of an object without references.
 
-        Keys next to a reference override keys of the referenced mapping.
+        Fields next to a reference override the same fields in the target of the reference.
         """
         self._count(level)
         reference = node.get("$ref")
@@ -197,7 +206,10 @@ class _Resolver:
         return {**self.mapping(dict(target), (*trail, str(reference)), level + 1), **beside}
 
     def _count(self, level: int) -> None:
-        """Count a part of the resolved document. Raises ReconcilerError for too many parts or levels."""
+        """Count one more part of the resolved document.
+
+        Raises ReconcilerError if the document has too many parts or levels.
+        """
         self._parts += 1
         if self._parts > MAX_PARTS or level > MAX_LEVELS:
             what = f"more than {MAX_PARTS:,} parts" if level <= MAX_LEVELS else f"more than {MAX_LEVELS} levels"
@@ -215,7 +227,10 @@ class _Resolver:
 
 
 def _target(openapi: object, reference: str) -> Mapping[str, Any]:
-    """Return the target of a local reference. The reference is a JSON pointer (RFC 6901) in a URI fragment."""
+    """Return the part of the document that a local reference names.
+
+    A local reference is a JSON pointer (RFC 6901) in a URI fragment.
+    """
     if not reference.startswith("#/"):
         raise ReconcilerError(
             f"the OpenAPI document refers to {reference} in another document; bundle both into one document"
@@ -226,20 +241,23 @@ def _target(openapi: object, reference: str) -> Mapping[str, Any]:
 
 WRITES = tuple(method for method in METHODS if method != "get")
 MIN_SHARE = 2
-"""The divisor for `is_part_of_api`.
+"""A document with fewer operations than the stored number divided by MIN_SHARE describes only a part of the API.
 
-A document with less than half of the stored operations describes only a part of the API.
+
 """
 
 Operations = Mapping[str, tuple[str, ...]]
-"""The scopes of each operation, such as `PATCH /clients/{id}`. A token needs only one of the scopes."""
+"""The scopes of each operation, by a name such as `PATCH /clients/{id}`.
+
+A token needs only one of the scopes to use the operation.
+"""
 
 
 def write_operations(openapi: object) -> Operations:
-    """Return the writing operations of an OpenAPI document.
+    """Return the operations of an OpenAPI document that write, with the scopes that allow each operation.
 
     Raises:
-        ReconcilerError: if the document has no client grants.
+        ReconcilerError: if the document does not describe client grants.
     """
     found: dict[str, set[str]] = {}
     for path, item in paths_of(openapi):
@@ -257,24 +275,30 @@ def _by_path(item: tuple[str, object]) -> tuple[str, str]:
 
 
 def _scopes(security: object) -> Iterator[str]:
-    """Yield the scopes in the `security` of an operation. Yield nothing for a value of the wrong type."""
+    """Yield the scopes in `security`, a field of an operation in an OpenAPI document.
+
+    Yield nothing for a value of the wrong type.
+    """
     for alternative in security if isinstance(security, list) else ():
         for scopes in alternative.values() if isinstance(alternative, Mapping) else ():
             yield from (str(scope) for scope in (scopes if isinstance(scopes, list) else ()))
 
 
 def stored_operations(table: Mapping[str, Mapping[str, list[str]]]) -> Operations:
-    """Return the operations in the stored table, schemas/management-api-writes.json."""
+    """Return the operations and scopes in the file schemas/management-api-writes.json."""
     return {name: tuple(scopes) for name, scopes in table["operations"].items()}
 
 
 def is_part_of_api(found: Operations, stored: Operations) -> bool:
-    """Return whether a document describes only a part of the API. The API may have more operations."""
+    """Return whether `found` has so few operations that the document describes only a part of the API."""
     return len(found) * MIN_SHARE < len(stored)
 
 
 def operation_differences(found: Operations, stored: Operations) -> tuple[str, ...]:
-    """Compare the operations of a document with the stored table. Return one line per difference."""
+    """Compare the operations of an OpenAPI document with the operations in the stored file.
+
+    Return one line for each difference.
+    """
     lines = [f"{name}: new" for name in found.keys() - stored.keys()]
     lines += [f"{name}: missing" for name in stored.keys() - found.keys()]
     for name in found.keys() & stored.keys():
@@ -285,7 +309,7 @@ def operation_differences(found: Operations, stored: Operations) -> tuple[str, .
 
 
 def render_operations(table: Mapping[str, object], operations: Operations) -> str:
-    """Return the text of the file for the table of operations, with one line per operation."""
+    """Return the text of the file schemas/management-api-writes.json, with one line for each operation."""
     lines = (f"    {json.dumps(name)}: {json.dumps(list(scopes))}" for name, scopes in operations.items())
     description = json.dumps(table["description"])
     return f'{{\n  "description": {description},\n  "operations": {{\n' + ",\n".join(lines) + "\n  }\n}\n"

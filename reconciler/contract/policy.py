@@ -1,4 +1,4 @@
-"""Pure: the JSON Schemas of patterns and of the policy in reconciler.yaml, with their parts."""
+"""Pure: create the JSON Schemas of patterns and of the policy in reconciler.yaml."""
 
 from reconciler.contract.derive import MATCHES_NOTHING, Schema
 from reconciler.core.expiry import TEMPORARY_ACCESS
@@ -6,9 +6,9 @@ from reconciler.core.pattern import PATTERN_FIELDS
 from reconciler.core.risks import RULES
 
 MAX_ITEMS = 1000
-"""The maximum length of a list of patterns.
+"""The maximum number of items in a list of patterns in reconciler.yaml.
 
-The limit bounds the time, because each pattern is compared with each grant.
+The limit keeps planning fast, because reconciler compares each pattern with each grant.
 """
 WILDCARDS = "In patterns, * matches any characters and ? matches one character"
 PATTERN_PARTS: dict[str, tuple[str, str, str]] = {
@@ -86,9 +86,9 @@ def _policy_rule() -> Schema:
 
 
 def _id_rule(name: str, identity: str) -> Schema:
-    """Return the rule that policy items with `allow` or `warn` must use ids instead of names.
+    """Return the rule that policy items with `allow` or `warn` must use ids and not names.
 
-    With a name, somebody could rename an application to get the exception.
+    Otherwise, somebody could rename an application to get the exception for that name.
     """
     sentence = f'"{name}" is not valid with allow or warn, because anybody can choose a name; use "{identity}"'
     return {
@@ -98,7 +98,7 @@ def _id_rule(name: str, identity: str) -> Schema:
 
 
 def _patterns() -> Schema:
-    """Return the schemas of the pattern fields, which select grants."""
+    """Return the JSON Schema of each field that selects grants by a pattern."""
     return {
         name: {**text_schema(title, f"Pattern for {what}."), "examples": [example]}
         for name, (title, what, example) in PATTERN_PARTS.items()
@@ -106,9 +106,10 @@ def _patterns() -> Schema:
 
 
 def pattern_item(title: str, description: str, otherwise: str, more: Schema) -> Schema:
-    """Return the schema of an item with at least one pattern.
+    """Return the JSON Schema of an item in reconciler.yaml that must have at least one pattern.
 
-    `otherwise` starts the error message for an item without patterns. `more` contains the schemas of additional fields.
+    If the item has no pattern, the error message starts with `otherwise`. `more` contains the JSON Schemas of
+    additional fields of the item.
     """
     needed = {
         "anyOf": [{"required": [name]} for name in PATTERN_FIELDS],
@@ -118,18 +119,21 @@ def pattern_item(title: str, description: str, otherwise: str, more: Schema) -> 
 
 
 def reason_schema(example: str) -> Schema:
-    """Return the schema of the field `reason`. Plans show the text of the field."""
+    """Return the schema of the field `reason`. Plans show the value of the field."""
     description = "The reason for this item. Plans show the reason."
     return {"title": "Reason", "description": description, "type": "string", "examples": [example]}
 
 
 def must_not_match(pattern: str, sentence: str) -> Schema:
-    """Return the rule that a text does not match `pattern`. `sentence` is the error message of the rule."""
+    """Return the rule that a text must not match the regular expression `pattern`.
+
+    `sentence` is the error message for a text that matches.
+    """
     return {"not": {"type": "string", "pattern": pattern}, "errorMessage": sentence}
 
 
 def object_schema(title: str, description: str, fields: Schema) -> Schema:
-    """Return the schema of a mapping that may contain only the given fields."""
+    """Return the JSON Schema of an object that has no fields except `fields`."""
     return {
         "title": title,
         "description": description,
@@ -140,5 +144,5 @@ def object_schema(title: str, description: str, fields: Schema) -> Schema:
 
 
 def text_schema(title: str, description: str) -> Schema:
-    """Return the schema of a non-empty text."""
+    """Return the JSON Schema of a text that is not empty."""
     return {"title": title, "description": description, "type": "string", "minLength": 1}

@@ -1,6 +1,6 @@
 """Find, load and compare schema files, and load the templates of init and demo.
 
-Only this module knows the folders of the schema files and templates.
+Other modules do not know in which folder a schema file or template is.
 """
 
 import json
@@ -28,20 +28,26 @@ _PACKAGE = Path(__file__).resolve().parent.parent
 
 @cache
 def folder(name: str = "schemas") -> Path:
-    """Return the path of a data folder or file: inside the package in a wheel, at the top level in a checkout."""
+    """Return the path of a folder or file with data.
+
+    In an installed package, the data is inside the package. In a clone of the repository, the data is at the top level.
+    """
     packaged = _PACKAGE / name
     return packaged if packaged.exists() else _PACKAGE.parent / name
 
 
 def text(name: str) -> str:
-    """Return the text of the data file `name`, a path from the top level of a checkout."""
+    """Return the text of the data file `name`, a path relative to the repository."""
     top, _, rest = name.partition("/")
     return (folder(top) / rest if rest else folder(top)).read_text(encoding="utf-8")
 
 
 @cache
 def load(name: str) -> dict[str, Any]:
-    """Return the parsed content of a schema file. Callers share the returned value and must not change the value."""
+    """Return the parsed content of the schema file `name`.
+
+    All callers share the returned value, so a caller must not change the value.
+    """
     content: dict[str, Any] = json.loads((folder() / name).read_text(encoding="utf-8"))
     return content
 
@@ -52,13 +58,14 @@ WITH_GRANTS = frozenset({f"POST {COLLECTION}", f"GET {COLLECTION}", f"GET {GRANT
 
 
 def api_differences(found: object, stored: object) -> tuple[str, ...]:
-    """Compare an OpenAPI document with the stored document. Return one line per difference.
+    """Compare an OpenAPI document with the stored OpenAPI document. Return one line for each difference.
 
-    The comparison covers the endpoints of client grants and their request bodies with all keywords. For query
-    parameters and for the attributes of grants in responses, the comparison covers names, types and values.
+    For the endpoints of client grants, compare all keywords of the request bodies. For query parameters and for the
+    fields of grants in responses, compare names, types and values.
 
     Raises:
-        ReconcilerError: if a document lacks client grants, or a reference is circular, external or broken.
+        ReconcilerError: if a document does not describe client grants, or if a reference is circular, external or
+            broken.
     """
     found_operations, stored_operations = grant_operations(found), grant_operations(stored)
     lines = [f"{name}: new" for name in found_operations.keys() - stored_operations.keys()]
@@ -82,7 +89,10 @@ def _operation_differences(name: str, found: ApiOperation, stored: ApiOperation)
 
 
 def _schema_differences(found: Mapping[str, Any], stored: Mapping[str, Any]) -> Iterator[str]:
-    """Compare schemas by name. Ignore limits of lengths and numbers."""
+    """Compare JSON Schemas that have the same name, and yield one line for each difference.
+
+    Differences in maximum and minimum lengths and numbers do not matter.
+    """
     yield from (f"{name}: new" for name in found.keys() - stored.keys())
     yield from (f"{name}: missing" for name in stored.keys() - found.keys())
     for name in found.keys() & stored.keys():
@@ -94,12 +104,12 @@ def _schema_differences(found: Mapping[str, Any], stored: Mapping[str, Any]) -> 
 
 
 def _types(schema: object) -> list[str]:
-    """Return the types of a schema without `null`, because a missing attribute has the same meaning."""
+    """Return the types in a JSON Schema except `null`, because null has the same meaning as a missing field."""
     types = schema.get("type", []) if isinstance(schema, Mapping) else []
     return sorted({str(each) for each in (types if isinstance(types, list) else [types])} - {"null"})
 
 
 def _values(schema: object) -> set[str]:
-    """Return the possible values of a schema: the values of `enum`, or else the examples."""
+    """Return the possible values in a JSON Schema: the values of `enum`, or the examples if `enum` is missing."""
     values = (schema.get("enum") or schema.get("examples")) if isinstance(schema, Mapping) else ()
     return {str(value) for value in values} if isinstance(values, list) else set()

@@ -1,1 +1,1 @@
-"""Read the grants in the files of other tools: auth0-deploy-cli and Terraform."""
+"""Read the grants in the files of auth0-deploy-cli and Terraform."""
