@@ -1,8 +1,8 @@
 """Pure: read the grants in the files of auth0-deploy-cli, for one or several tenants.
 
-A keyword becomes a variable if the variable gives the value of every tenant. The tenant's own domain becomes
-`${domain}` under the same condition. Without a common variable, the grant files contain a separate text for each
-tenant.
+reconciler replaces a placeholder such as `##KEY##` by a variable if the variable gives the value of every tenant. In
+the same way, reconciler replaces the tenant's domain by `${domain}`. If no variable fits, the grant files contain a
+different text for each tenant.
 """
 
 import re
@@ -25,9 +25,12 @@ from reconciler.foreign.grants import ForeignGrants, LeftOut, ProtectItem
 from reconciler.foreign.keywords import SCOPE, Keyword, KeywordTexts
 
 CLIENT_ID = re.compile(r"(tpc_)?[A-Za-z0-9]{28,32}")
-"""Matches client ids of Auth0. Every other text in the field `client_id` is the name of an application."""
+"""A regular expression for the client ids of Auth0.
+
+Any other text in the field `client_id` is the name of an application.
+"""
 NO_CLIENT = "undefined_clientId"
-"""The `client_id` that auth0-deploy-cli writes for a default grant."""
+"""The value of `client_id` that auth0-deploy-cli writes for a grant with `default_for`."""
 SETTINGS = (
     *("subject_type", "scope", "allow_all_scopes", "organization_usage", "allow_any_organization"),
     "authorization_details_types",
@@ -37,7 +40,7 @@ MAX_ITEMS = 1_000_000
 
 
 def read_deploy_cli(files: Sequence[DeployFile], tenants: Sequence[DeployTenant]) -> ForeignGrants:
-    """Return the grants in `files` for each tenant in `tenants`."""
+    """Return the grants that `files` declare for each tenant in `tenants`."""
     parsed = [ParsedFile(file, tenants) for file in files]
     used = {keyword.key for each in parsed for keyword in each.keywords.keywords.values()}
     reader = _GrantReader(parsed, tenants, KeywordTexts(tenants, sorted(used)))
@@ -72,7 +75,7 @@ def _duplicate(grant: NamedGrant, source: Source, first: Source) -> Problem:
 class _GrantReader:
     """Converts grants.
 
-    Collects the omitted grants, the missing keywords, and the keywords of the texts.
+    Also collects the grants that are not imported, the placeholders without a value, and the variables.
     """
 
     def __init__(self, parsed: Sequence[ParsedFile], tenants: Sequence[DeployTenant], texts: KeywordTexts) -> None:
@@ -90,7 +93,7 @@ class _GrantReader:
         }
 
     def read(self, grant: AlignedGrant) -> Iterator[tuple[str, NamedGrant]]:
-        """Yield the name of each tenant that gets the grant, with the grant for that tenant."""
+        """Yield the name of each tenant that has the grant, with the fields of the grant for that tenant."""
         managed = {name: node for name, node in grant.nodes.items() if name not in self._excluded}
         fields = {name: each for name, node in managed.items() if (each := self._fields(grant, name, node))}
         texts = {name: dict(each) for name, each in fields.items()}
@@ -107,7 +110,7 @@ class _GrantReader:
             yield name, NamedGrant(fields=ordered, above=grant.above, after=grant.after, comments=comments)
 
     def _fields(self, grant: AlignedGrant, tenant: str, node: ForeignNode) -> dict[str, FieldValue] | None:
-        """Return the fields of a grant in a tenant without variables, or None if the grant is left out."""
+        """Return the fields of a grant for one tenant, or None if reconciler does not import the grant."""
         if not isinstance(node.value, dict):
             self._leave_out(grant, tenant, "a grant", "the grant is not a mapping")
             return None
@@ -136,9 +139,10 @@ class _GrantReader:
         return {name: value for name, value in found.items() if not _is_default(name, value)}
 
     def _plain(self, node: ForeignNode) -> Any:  # noqa: ANN401 - JSON data
-        """Return the plain value of a field.
+        """Return the value of a field as plain data.
 
-        Items of a list must be scalars. Every mapping becomes an empty mapping.
+        A list keeps its texts and numbers, but nested lists and mappings become empty mappings. A mapping becomes an
+        empty mapping.
         """
         if isinstance(node.value, list):
             self._items += len(node.value)
@@ -148,7 +152,10 @@ class _GrantReader:
         return {} if isinstance(node.value, dict) else node.value
 
     def _find_missing(self, grant: AlignedGrant, tenant: str, node: ForeignNode, values: Mapping[str, Any]) -> bool:
-        """Record the keywords in `values` that have no value in a tenant. Return whether a keyword is missing."""
+        """Record the placeholders in `values` that have no value for the tenant.
+
+        Return whether `values` contains such a placeholder.
+        """
         found = False
         for name, value in values.items():
             shown = (grant.template or node).get(name) or node
@@ -175,7 +182,7 @@ class _GrantReader:
         tenants += [tenant] if tenant else []
 
     def _protect(self, tenant: str, fields: Mapping[str, Any]) -> None:
-        """Protect a grant that a grant file cannot declare, so that `--prune` does not delete the grant."""
+        """Add the grant to the list `protect`, because otherwise `--prune` would delete the undeclared grant."""
         item = {name: fields[name] for name in ("client", "client_id", "audience") if isinstance(fields.get(name), str)}
         if item:
             self.protect[tenant].append(item | {"reason": "not imported from auth0-deploy-cli"})
@@ -187,11 +194,11 @@ class _GrantReader:
 
     @property
     def left_out(self) -> tuple[LeftOut, ...]:
-        """The grants and values that are not imported."""
+        """The grants and values that reconciler does not import."""
         return tuple(LeftOut(*key, tuple(tenants)) for key, tenants in self._left_out.items())
 
     def problems(self) -> Iterator[Problem]:
-        """Yield a problem for each keyword without a value, and a problem if the files are too large."""
+        """Yield a problem for each placeholder without a value, and a problem if the files contain too many scopes."""
         for key, (source, tenants) in self._missing.items():
             known = [self._tenants[name] for name in self._tenants if name in tenants]
             names = join_some([each.name for each in known if each.name])
@@ -205,9 +212,9 @@ class _GrantReader:
             )
 
     def with_organizations(self, by_tenant: Mapping[str, Sequence[NamedGrant]]) -> dict[str, list[NamedGrant]]:
-        """Return the grants with their organizations.
+        """Return the grants, with the organizations that may use each grant.
 
-        An organization lists the applications in its field `client_grants`.
+        In the files of auth0-deploy-cli, an organization lists its applications in the field `client_grants`.
         """
         return {name: self._with_organizations(name, grants) for name, grants in by_tenant.items()}
 
@@ -247,7 +254,10 @@ class _GrantReader:
 
 
 def _clients(parsed: Iterable[ParsedFile], tenant: str) -> dict[str, bool]:
-    """Return the names of the applications in the files. The value of a name is true for a first-party application."""
+    """Return the names of the applications in the files for a tenant.
+
+    The value for each name is true if the application is a first-party application.
+    """
     found: dict[str, bool] = {}
     for file in parsed:
         for node in file.items(FileKind.CLIENT, tenant):
@@ -258,7 +268,7 @@ def _clients(parsed: Iterable[ParsedFile], tenant: str) -> dict[str, bool]:
 
 
 def _reason_not_expressible(fields: Mapping[str, Any]) -> str:
-    """Return the reason why a grant file cannot declare a grant with these values, or an empty text."""
+    """Return the reason why a grant file cannot declare a grant with the values `fields`, or an empty text."""
     if "scope" not in fields and fields.get("allow_all_scopes") is not True:
         return "it has no scope, so auth0-deploy-cli keeps the tenant's scopes, but a grant file declares all scopes"
     data = {
@@ -283,7 +293,7 @@ def _is_default(name: str, value: object) -> bool:
 
 
 def _label(grant: AlignedGrant, node: ForeignNode) -> str:
-    """Return the holder and the API of a grant in the spelling of the file."""
+    """Return a label with the application and the API of a grant, as written in the file."""
     shown = grant.template or node
     names = [each.value for name in ("client_id", "default_for", "audience") if (each := shown.get(name))]
     texts = [str(each) for each in names if isinstance(each, str) and each != NO_CLIENT]
@@ -297,7 +307,7 @@ def _template_node(template: ForeignNode | None, field: str) -> ForeignNode | No
 def _comments(
     grant: AlignedGrant, fields: Mapping[str, FieldValue], texts: Mapping[str, FieldValue]
 ) -> dict[tuple[str, str], Comments]:
-    """Return the comments inside a grant by field and item of the grant file."""
+    """Return the comments inside a grant, by the field of the grant file and the item of a list."""
     found: dict[tuple[str, str], Comments] = {}
     holder = next((name for name in ("client", "client_id", "default_for") if name in fields), "client")
     for (name, index), comments in grant.inner.items():

@@ -1,7 +1,8 @@
-"""Pure: parse the files of auth0-deploy-cli for several tenants, and find the node of each grant for each tenant.
+"""Pure: parse the files of auth0-deploy-cli, and find the YAML node of each grant for each tenant.
 
-auth0-deploy-cli replaces the keywords in a file before it parses the file. So a file is parsed once for each tenant to
-get the values. The file is also parsed with tokens instead of keywords, to get comments, positions and templates.
+auth0-deploy-cli replaces placeholders such as `##KEY##` in the text of a file before it parses the text. reconciler
+therefore parses each file once for each tenant. reconciler also parses the file with unique words instead of
+placeholders to get comments, positions and templates.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -24,7 +25,7 @@ from reconciler.foreign.keywords import KeywordText
 
 
 class FileKind(Enum):
-    """The content of a file: a whole tenant (YAML), or a single grant, application or organization (JSON)."""
+    """The content of a file: a whole tenant in YAML, or one grant, application or organization in JSON."""
 
     TENANT = auto()
     GRANT = auto()
@@ -37,12 +38,12 @@ SECTIONS: Mapping[FileKind, str] = {
     FileKind.CLIENT: "clients",
     FileKind.ORGANIZATION: "organizations",
 }
-"""The section of a tenant file for each kind of JSON file."""
+"""The name of the list in a tenant file that corresponds to a JSON file of each kind."""
 
 
 @dataclass(frozen=True, slots=True)
 class DeployFile:
-    """A file of auth0-deploy-cli with its name, text and kind."""
+    """A file of auth0-deploy-cli."""
 
     name: str
     text: str = field(repr=False)
@@ -50,24 +51,27 @@ class DeployFile:
 
 
 InnerComments = Mapping[tuple[str, int | None], Comments]
-"""The comments inside a grant, by field and by the index of an item.
+"""The comments inside a grant, by the name of the field and the index of a list item.
 
-The index is None for comments of the whole field.
+The index is None for a comment on the whole field.
 """
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AlignedGrant:
-    """One grant of a file, with its node for each tenant."""
+    """A grant in a file of auth0-deploy-cli, with the YAML node of the grant for each tenant."""
 
     source: Source
     """The position of the grant in the file."""
     keywords: KeywordText
-    """The keywords of the file."""
+    """The text of the file and its placeholders."""
     nodes: Mapping[str, ForeignNode]
-    """The node of the grant for each tenant."""
+    """The YAML node of the grant for each tenant, by the name of the tenant."""
     template: ForeignNode | None = None
-    """The node with tokens instead of keywords, or None if keywords change the structure of the file."""
+    """The YAML node with unique words instead of placeholders.
+
+    The value is None if a placeholder changes the structure of the file.
+    """
     above: tuple[str, ...] = ()
     """The comments above the grant."""
     after: tuple[str, ...] = ()
@@ -77,7 +81,10 @@ class AlignedGrant:
 
 
 class ParsedFile:
-    """A file of auth0-deploy-cli, parsed for each tenant. `problems` contains the syntax errors of the file."""
+    """A file of auth0-deploy-cli that reconciler parses once for each tenant.
+
+    `problems` contains the syntax errors in the file.
+    """
 
     def __init__(self, file: DeployFile, tenants: Sequence[DeployTenant]) -> None:
         self.file = file
@@ -95,9 +102,9 @@ class ParsedFile:
             self._by_tenant[tenant.name] = known[text]
 
     def _read_template(self) -> ForeignDocument | None:
-        """Parse the file with tokens instead of keywords.
+        """Parse the file with unique words instead of placeholders.
 
-        Return None after a syntax error, because tokens may break the syntax.
+        Return None if the result is not valid YAML.
         """
         is_json = self.file.kind is not FileKind.TENANT
         try:
@@ -116,7 +123,7 @@ class ParsedFile:
             return ForeignDocument(ForeignNode((1, 1)))
 
     def items(self, kind: FileKind, tenant: str) -> list[ForeignNode]:
-        """Return the grants, applications or organizations that the file contains for a tenant."""
+        """Return the YAML nodes of the grants, applications or organizations in the file for a tenant."""
         return self._items(kind, self._by_tenant[tenant])
 
     def _items(self, kind: FileKind, document: ForeignDocument) -> list[ForeignNode]:
@@ -126,7 +133,7 @@ class ParsedFile:
         return [document.root] if self.file.kind is kind and document.root.value else []
 
     def misplaced(self) -> Iterator[Problem]:
-        """Yield a problem if the section of the grants is not a list."""
+        """Yield a problem if the value of `clientGrants` is not a list."""
         section = self._template.root.get(GRANTS) if self._template and self.file.kind is FileKind.TENANT else None
         if section is not None and section.value is not None and not isinstance(section.value, list):
             is_keyword = isinstance(section.value, str) and self.keywords.parts(section.value) != [section.value]
@@ -134,7 +141,7 @@ class ParsedFile:
                 yield Problem(Source(self.file.name, *section.mark), f"{GRANTS} is not a list", "correct the file")
 
     def grants(self) -> Iterator[AlignedGrant]:
-        """Yield each grant of the file with its node for each tenant."""
+        """Yield each grant of the file."""
         by_tenant = {name: self.items(FileKind.GRANT, name) for name in self._by_tenant}
         counts = {len(nodes) for nodes in by_tenant.values()}
         templates = self._items(FileKind.GRANT, self._template) if self._template else []
@@ -143,7 +150,7 @@ class ParsedFile:
                 nodes = {name: found[index] for name, found in by_tenant.items()}
                 yield self._grant(nodes, self._template, templates, index)
             return
-        for name, found in by_tenant.items():  # a keyword adds or removes grants of some tenants
+        for name, found in by_tenant.items():  # a placeholder adds or removes grants of some tenants
             for index, node in enumerate(found):
                 yield self._grant({name: node}, None, found, index)
 
@@ -169,7 +176,10 @@ class ParsedFile:
 
 
 class _CommentReader:
-    """Finds the comments of grants. A comment with a deeper indent than the next grant belongs to the grant above."""
+    """Finds the comments that belong to a grant.
+
+    If a comment has a deeper indent than the next grant, the comment belongs to the grant above.
+    """
 
     def __init__(self, document: ForeignDocument, keywords: KeywordText) -> None:
         self._lines = document.lines
@@ -177,7 +187,7 @@ class _CommentReader:
         self._keywords = keywords
 
     def above(self, nodes: Sequence[ForeignNode], index: int) -> Iterator[str]:
-        """Yield the comments above the grant at `index`."""
+        """Yield the comments above the grant at the position `index`."""
         node = nodes[index]
         first = node.mark[0]
         while self._is_alone_or_blank(first - 1) and not (index and self._is_inside(first - 1, node)):
@@ -187,7 +197,7 @@ class _CommentReader:
                 yield self._text(self._by_line[line])
 
     def after(self, node: ForeignNode) -> Iterator[str]:
-        """Yield the comments after the last grant."""
+        """Yield the comments below the last grant of the file."""
         line = node.end + 1
         while self._is_alone_or_blank(line):
             comment = self._by_line.get(line)
@@ -196,13 +206,13 @@ class _CommentReader:
             line += 1
 
     def closing(self, node: ForeignNode) -> Iterator[str]:
-        """Yield the comments that are below the last value of a grant and have the same indent as its fields."""
+        """Yield the comments below the last field of a grant that have the same indent as the fields."""
         for line in range(max(node.end, node.mark[0]) + 1, self._last_line(node) + 1):
             if line in self._by_line:
                 yield self._text(self._by_line[line])
 
     def inner(self, node: ForeignNode) -> dict[tuple[str, int | None], Comments]:
-        """Return the comments inside a grant by field or item."""
+        """Return the comments inside a grant, by the name of the field and the index of a list item."""
         if not isinstance(node.value, dict) or not self._by_line:
             return {}
         places = sorted(_places(node.value), key=lambda each: each[0])
@@ -220,7 +230,7 @@ class _CommentReader:
         return found
 
     def _last_line(self, node: ForeignNode) -> int:
-        """Return the last line of a grant, including the comments after the grant with a deeper indent."""
+        """Return the number of the last line of a grant, including indented comments below the grant."""
         line = max(node.end, node.mark[0])
         while self._is_alone_or_blank(line + 1) and self._is_inside(line + 1, node) and line < len(self._lines):
             line += 1
@@ -241,7 +251,7 @@ class _CommentReader:
 
 
 Place = tuple[int, str, int | None]
-"""The last line of a value, the name of its field, and the index of the value if the field is a list."""
+"""The last line of a value, the name of the field, and the index of the value in a list or None."""
 
 
 def _places(fields: Mapping[str, ForeignNode]) -> Iterator[Place]:
@@ -253,7 +263,7 @@ def _places(fields: Mapping[str, ForeignNode]) -> Iterator[Place]:
 
 
 def _place_of(comment: ForeignComment, node: ForeignNode, places: Sequence[Place]) -> tuple[str, int | None]:
-    """Return the field and the item index of the value that has the comment."""
+    """Return the field, and the index of the list item, that a comment describes."""
     if not comment.is_alone:
         on_line = [(name, index) for line, name, index in places if line == comment.line]
         if len(on_line) == 1:

@@ -1,4 +1,4 @@
-"""Pure: the configuration file of auth0-deploy-cli for one tenant, and the grants excluded by the configuration.
+"""Pure: read a configuration file of auth0-deploy-cli, and find the grants that the configuration excludes.
 
 Sources: the handlers clientGrants.ts and default.ts, context/index.ts and readonly.ts of auth0-deploy-cli 8.44.
 """
@@ -13,30 +13,36 @@ from reconciler.foreign.grants import ProtectItem
 MAPPINGS = "AUTH0_KEYWORD_REPLACE_MAPPINGS"
 GRANTS = "clientGrants"
 EVERYTHING: ProtectItem = {"audience": "*"}
-"""A pattern that matches every grant."""
+"""An item for `protect` in reconciler.yaml that matches every grant."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeployTenant:
-    """A tenant, and the configuration file of auth0-deploy-cli for the tenant."""
+    """A tenant and its configuration file of auth0-deploy-cli."""
 
     name: str
-    """The name of the tenant in reconciler.yaml. The name is empty if the files apply to every tenant."""
+    """The name of the tenant in reconciler.yaml.
+
+    The name is empty if the files of auth0-deploy-cli apply to every tenant.
+    """
     file: str = ""
-    """The name of the configuration file, or an empty text."""
+    """The name of the configuration file, or an empty text without a file."""
     domain: str | None = None
-    """The host in the identifiers of the tenant's own APIs, or None if the host is not known."""
+    """The domain in the identifiers of the tenant's own APIs, or None if the domain is not known."""
     settings: Mapping[str, object] = field(default_factory=dict, repr=False)
-    """The content of the configuration file. The settings may contain secrets."""
+    """The settings in the configuration file. A setting may contain a secret."""
 
     @property
     def mappings(self) -> Mapping[str, object]:
-        """The values of the keywords, by key."""
+        """The value of each placeholder for the tenant, by the key of the placeholder."""
         found = self.value(MAPPINGS)
         return found if isinstance(found, dict) else {}
 
     def value(self, name: str) -> object:
-        """Return the value of a setting. JSON text is parsed, because settings from the environment are texts."""
+        """Return the value of the setting `name`.
+
+        A text that contains JSON is parsed, because settings in environment variables are texts.
+        """
         value = self.settings.get(name)
         if isinstance(value, str):
             try:
@@ -46,13 +52,13 @@ class DeployTenant:
         return value
 
     def names(self, name: str) -> tuple[str, ...]:
-        """Return the names in the list of a setting."""
+        """Return the texts in the value of the setting `name`, which is a list."""
         found = self.value(name)
         return tuple(each for each in found if isinstance(each, str)) if isinstance(found, list) else ()
 
 
 class Exclusions:
-    """The grants of a tenant that auth0-deploy-cli never changes."""
+    """The grants of a tenant that the configuration of auth0-deploy-cli excludes."""
 
     def __init__(self, tenant: DeployTenant) -> None:
         self._tenant = tenant
@@ -70,7 +76,7 @@ class Exclusions:
         return "AUTH0_INCLUDED_ONLY" if isinstance(included, list) and GRANTS not in included else ""
 
     def reason(self, client: str, third_parties: Collection[str]) -> str:
-        """Return the reason why the grants of an application are excluded, or an empty text.
+        """Return the reason why auth0-deploy-cli excludes the grants of an application, or an empty text.
 
         `client` is the name or the id of the application.
         """
@@ -83,7 +89,7 @@ class Exclusions:
         return ""
 
     def protect(self) -> Iterator[ProtectItem]:
-        """Yield items for `protect` in reconciler.yaml. The items match the excluded grants."""
+        """Yield items for `protect` in reconciler.yaml that match the excluded grants."""
         if self.setting_without_grants:
             yield {**EVERYTHING, "reason": f"{self.setting_without_grants} of auth0-deploy-cli excludes grants"}
             return
@@ -93,7 +99,7 @@ class Exclusions:
             yield {"client_id": self._own, "reason": "the application of auth0-deploy-cli"}
 
     def notes(self) -> Iterator[str]:
-        """Yield a note for each setting of auth0-deploy-cli that affects the import."""
+        """Yield a note for the user about each setting of auth0-deploy-cli that affects the import."""
         where = f" in {self._tenant.file}" if self._tenant.file else ""
         name = quote_text(self._tenant.name)
         if setting := self.setting_without_grants:

@@ -1,7 +1,8 @@
-"""Pure: read a YAML or JSON file of another tool, with positions and comments.
+"""Pure: parse a YAML or JSON file of another tool, and keep positions and comments.
 
-The strict loader of grant files refuses features that other tools allow, such as anchors and merge keys. This reader
-accepts anchors and merge keys, within limits. An alias and its anchor are the same node, so aliases need no memory.
+reconciler refuses YAML anchors and merge keys in grant files, but other tools allow anchors and merge keys. This module
+therefore accepts anchors and merge keys, up to a maximum size. An alias shares the node of its anchor, so aliases need
+no additional memory.
 """
 
 import json
@@ -34,7 +35,7 @@ SURROGATE_PAIR = re.compile(r"\\u([dD][89abAB][0-9a-fA-F]{2})\\u([dD][c-fC-F][0-
 
 
 class ForeignSyntaxError(Exception):
-    """A file of another tool cannot be read. `problem` contains the position and the reason."""
+    """A file of another tool is not valid YAML or JSON. `problem` contains the position and the reason."""
 
     def __init__(self, problem: Problem) -> None:
         super().__init__(problem.message)
@@ -43,7 +44,7 @@ class ForeignSyntaxError(Exception):
 
 @dataclass(slots=True, eq=False)
 class ForeignNode:
-    """A value of a file. `value` is a scalar, the items of a list, or the values of a mapping by key.
+    """A value of a file. `value` is a text, a number, a boolean, a list of nodes, or a mapping from keys to nodes.
 
     `end` is the number of the last line of the value.
     """
@@ -53,18 +54,18 @@ class ForeignNode:
     end: int = 0
 
     def get(self, name: str) -> "ForeignNode | None":
-        """Return the value of the key `name`, or None if the node is not a mapping with that key."""
+        """Return the value of the key `name`, or None if the node is not a mapping or lacks the key."""
         return self.value.get(name) if isinstance(self.value, dict) else None
 
     @property
     def items(self) -> "list[ForeignNode]":
-        """The items of a list, or an empty list for every other node."""
+        """The nodes in a list, or an empty list if the node is not a list."""
         return self.value if isinstance(self.value, list) else []
 
 
 @dataclass(frozen=True, slots=True)
 class ForeignComment:
-    """A comment without its `#`. `is_alone` is true if the line of the comment has no other text."""
+    """A comment without its `#`. `is_alone` is true if the line contains only the comment."""
 
     line: int
     column: int
@@ -74,7 +75,7 @@ class ForeignComment:
 
 @dataclass(frozen=True, slots=True)
 class ForeignDocument:
-    """A file of another tool: the root node, the comments in order, and the lines."""
+    """A parsed file of another tool: the top node, the comments from top to bottom, and the lines of the file."""
 
     root: ForeignNode
     comments: tuple[ForeignComment, ...] = field(default=(), repr=False)
@@ -82,7 +83,7 @@ class ForeignDocument:
 
 
 def read_yaml_text(text: str, file: str) -> ForeignDocument:
-    """Return the only document of a YAML text.
+    """Parse a YAML text with a single document.
 
     Raises:
         ForeignSyntaxError: if the text is not valid YAML or is too large.
@@ -101,7 +102,7 @@ def read_yaml_text(text: str, file: str) -> ForeignDocument:
 
 
 def read_json_text(text: str, file: str) -> ForeignDocument:
-    """Return the content of a JSON text. Positions come from the YAML reader, because YAML includes JSON.
+    """Parse a JSON text. A YAML parser finds the positions, because almost every JSON text is also a YAML text.
 
     Raises:
         ForeignSyntaxError: if the text is not valid JSON or is too large.
@@ -123,7 +124,7 @@ def read_json_text(text: str, file: str) -> ForeignDocument:
 
 
 def json_as_yaml(text: str) -> str:
-    """Return a JSON text as YAML text, without tabs between values and without escaped surrogate pairs."""
+    """Return a JSON text as a YAML text, without tabs and without escaped surrogate pairs."""
 
     def character(found: re.Match[str]) -> str:
         high, low = int(found[1], 16), int(found[2], 16)
@@ -133,7 +134,7 @@ def json_as_yaml(text: str) -> str:
 
 
 def plain(node: ForeignNode) -> object:
-    """Return the plain data of a node. Each alias is replaced by its value."""
+    """Return the value of a node as plain data without positions. An alias becomes the value of its anchor."""
     match node.value:
         case dict() as mapping:
             return {name: plain(each) for name, each in mapping.items()}
@@ -158,7 +159,7 @@ def _from_data(data: object) -> ForeignNode:
 
 
 def _comments(text: str, bounds: list[int]) -> Iterator[ForeignComment]:
-    """Yield the comments: each `#` at the start of a line or after a space, outside of scalars."""
+    """Yield the comments in a YAML text. A comment starts with a `#` after a space or at the start of a line."""
     line, counted = 1, 0
     position = 0
     while found := COMMENT.search(text, position):
@@ -178,7 +179,10 @@ def _comments(text: str, bounds: list[int]) -> Iterator[ForeignComment]:
 
 
 class _NodeReader:
-    """Builds nodes from the events of the YAML parser. `bounds` contains the start and end index of each scalar."""
+    """Creates nodes from the events of a YAML parser.
+
+    `bounds` contains the start and the end of each text or number in the file.
+    """
 
     def __init__(self, text: str, file: str) -> None:
         self._next: Callable[[], Event] = yaml.parse(text, Loader=PARSER).__next__
@@ -188,12 +192,12 @@ class _NodeReader:
         self.bounds: list[int] = []
 
     def document(self) -> ForeignNode:
-        """Return the root node of the only document."""
-        self._next()  # skip the start of the stream
+        """Return the top node of the only document in the text."""
+        self._next()  # skip the event for the start of the stream
         if isinstance(self._next(), StreamEndEvent):
             return ForeignNode((1, 1))
         root = self._node(self._next(), 1)
-        self._next()  # skip the end of the document
+        self._next()  # skip the event for the end of the document
         if not isinstance(end := self._next(), StreamEndEvent):
             self._refuse(end, "a second document starts here", "write each document to a separate file")
         return root
@@ -224,9 +228,9 @@ class _NodeReader:
         return event.value if event.style else resolve(event.value)
 
     def _pairs(self, node: ForeignNode, level: int) -> Iterator[tuple[str, ForeignNode]]:
-        """Yield the keys and values of a mapping.
+        """Yield the keys of a mapping with their values.
 
-        Merged keys come first, so that the mapping's own keys replace merged keys.
+        Yield merged keys first, so that a key of the mapping itself overrides a merged key.
         """
         own: list[tuple[str, ForeignNode]] = []
         while isinstance(event := self._next(), NodeEvent):
@@ -270,7 +274,7 @@ def _mark(event: Event) -> Mark:
 
 
 def _end_line(event: Event) -> int:
-    """Return the last line of a scalar, or the line of the closing bracket of a collection."""
+    """Return the number of the line in which a text, a number or a bracket ends."""
     start, end = event.start_mark, event.end_mark
     if not start or not end:
         return 0
@@ -278,6 +282,9 @@ def _end_line(event: Event) -> int:
 
 
 def _is_flow_end(event: Event) -> bool:
-    """Return whether a collection ends with a bracket. The end event of a block collection has no length."""
+    """Return whether a list or mapping ends with a bracket.
+
+    Without a bracket, the end event of the list or mapping has no length.
+    """
     start, end = event.start_mark, event.end_mark
     return bool(start and end and end.index > start.index)

@@ -1,4 +1,4 @@
-"""Pure: the result of an import from the files of another tool."""
+"""Pure: the result of importing grants from the files of another tool."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -12,7 +12,7 @@ ProtectItem = Mapping[str, str]
 
 @dataclass(frozen=True, slots=True, order=True)
 class LeftOut:
-    """A grant or value that is not imported for some tenants, with the reason."""
+    """A grant or value that reconciler does not import for some tenants, with the reason."""
 
     source: Source
     label: str
@@ -22,30 +22,30 @@ class LeftOut:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ForeignGrants:
-    """The grants in files of another tool, and the settings for these grants in reconciler.yaml."""
+    """The grants in the files of another tool, and the settings for these grants in reconciler.yaml."""
 
     by_tenant: Mapping[str, Sequence[NamedGrant]]
-    """The grants of each tenant, by the name of the tenant."""
+    """The grants for each tenant, by the name of the tenant."""
     domains: Mapping[str, str] = field(default_factory=dict)
-    """The known domains of the tenants, by the name of the tenant."""
+    """The domain of each tenant with a known domain, by the name of the tenant."""
     variables: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
-    """The variables of each tenant, by the name of the tenant."""
+    """The variables for each tenant, by the name of the tenant."""
     scope_sets: Mapping[str, Mapping[str, tuple[str, ...]]] = field(default_factory=dict)
-    """The scope sets of each tenant, by the name of the tenant."""
+    """The scope sets for each tenant, by the name of the tenant."""
     protect: Mapping[str, Sequence[ProtectItem]] = field(default_factory=dict)
-    """The grants that the other tool never changes, by the name of the tenant."""
+    """Items for `protect` that match the grants that the other tool never changes, by the name of the tenant."""
     left_out: tuple[LeftOut, ...] = ()
-    """The grants and values that are not imported."""
+    """The grants and values that reconciler does not import."""
     notes: tuple[str, ...] = ()
-    """Notes for the user about the import."""
+    """Notes about the import for the user."""
     problems: tuple[Problem, ...] = ()
-    """The problems of the files. If problems exist, reconciler imports nothing."""
+    """The problems in the files. If the list is not empty, reconciler imports nothing."""
     handover: tuple[str, ...] = ()
-    """Paragraphs of instructions for removing the imported grants from the other tool."""
+    """Instructions for the user to remove the imported grants from the other tool."""
 
 
 def join_results(results: Iterable[ForeignGrants]) -> ForeignGrants:
-    """Join the results of several sources. Each tenant may occur in one source only."""
+    """Combine the results of several imports. A tenant must not occur in two results."""
     found = list(results)
     return ForeignGrants(
         by_tenant={name: grants for each in found for name, grants in each.by_tenant.items()},

@@ -1,8 +1,8 @@
-"""Pure: the keywords of auth0-deploy-cli, and their replacements in a grant file.
+"""Pure: replace the placeholders of auth0-deploy-cli, called keywords, for a grant file.
 
-auth0-deploy-cli replaces keywords in the text of a file before it parses the file. `##KEY##` becomes the text of the
-value. `@@KEY@@` becomes the value in JSON, and quotes around the marker `@@KEY@@` disappear. In a grant file, a
-variable or a scope set replaces a keyword only if the replacement gives the value of every tenant.
+auth0-deploy-cli replaces keywords such as `##KEY##` in the text of a file before it parses the text. `##KEY##` becomes
+the value as text. `@@KEY@@` becomes the value as JSON, and quotes around `@@KEY@@` are removed. In a grant file,
+reconciler replaces a keyword by a variable or scope set if the value is correct for every tenant.
 
 Source: keywordReplace in auth0-deploy-cli 8.44, file src/tools/utils.ts.
 """
@@ -24,7 +24,10 @@ USUAL_KEY = r"[A-Za-z0-9_]+"
 
 @dataclass(frozen=True, slots=True)
 class Keyword:
-    """A keyword at one position in a file. `marker` is the text in the file. `is_json` is true for `@@KEY@@`."""
+    """A placeholder such as `##KEY##` at one position in a file. `marker` is the placeholder as written in the file.
+
+    `is_json` is true for `@@KEY@@`.
+    """
 
     key: str
     marker: str
@@ -32,7 +35,10 @@ class Keyword:
 
 
 def replace_keywords(text: str, mappings: Mapping[str, object]) -> str:
-    """Replace keywords in the same way as auth0-deploy-cli. A keyword without a value stays unchanged."""
+    """Replace the placeholders in `text` by their values, in the same way as auth0-deploy-cli.
+
+    A placeholder without a value stays unchanged.
+    """
     for key, value in mappings.items():
         marker = re.escape(f"@@{key}@@")
         inserted = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
@@ -43,7 +49,7 @@ def replace_keywords(text: str, mappings: Mapping[str, object]) -> str:
 
 
 def to_text(value: object) -> str:
-    """Convert a JSON value to text in the same way as JavaScript."""
+    """Convert a JSON value to text in the same way as JavaScript does."""
     match value:
         case str():
             return value
@@ -60,7 +66,10 @@ def to_text(value: object) -> str:
 
 
 class KeywordText:
-    """The text of a file with a token instead of each keyword marker. Every YAML parser reads a token as plain text."""
+    """The text of a file with a unique word, called token, instead of each placeholder.
+
+    A YAML parser reads a token as a text.
+    """
 
     def __init__(self, text: str, keys: Collection[str], *, is_json: bool = False) -> None:
         known = "|".join([*map(re.escape, sorted(keys, key=len, reverse=True)), USUAL_KEY])
@@ -80,7 +89,7 @@ class KeywordText:
         return f"{self._quote}{token}{self._quote}" if is_json else token
 
     def without_missing(self, mappings: Mapping[str, object], original: str) -> str:
-        """Return the text that auth0-deploy-cli parses, with tokens for keywords without a value."""
+        """Return the text that auth0-deploy-cli parses, but with tokens for placeholders without a value."""
         text = replace_keywords(original, mappings)
         for token, keyword in self.keywords.items():
             if keyword.key not in mappings:
@@ -89,13 +98,13 @@ class KeywordText:
         return text
 
     def restore(self, text: str) -> str:
-        """Return `text` with the original keyword markers instead of tokens."""
+        """Return `text` with the original placeholders instead of tokens."""
         if not self.keywords:
             return text
         return "".join(each if isinstance(each, str) else each.marker for each in self.parts(text))
 
     def parts(self, text: str) -> list[str | Keyword]:
-        """Split `text` into literal parts and keywords."""
+        """Split `text` into plain texts and placeholders."""
         parts: list[str | Keyword] = []
         start = 0
         for found in self._tokens.finditer(text):
@@ -107,7 +116,7 @@ class KeywordText:
 
 
 def variable_value(key: str, mappings: Mapping[str, object]) -> str | None:
-    """Return the replacement of `##KEY##`, or None if the replacement is not a valid value of a variable."""
+    """Return the text that replaces `##KEY##`, or None if a variable cannot have this value."""
     if isinstance(mappings.get(key), list | dict | None):
         return None
     value = replace_keywords(f"##{key}##", mappings)
@@ -115,7 +124,10 @@ def variable_value(key: str, mappings: Mapping[str, object]) -> str | None:
 
 
 class VariableNames:
-    """Assigns a variable name to each keyword. A key that is a valid variable name stays unchanged."""
+    """Chooses a variable name for each placeholder.
+
+    If the key of a placeholder is a valid variable name, the variable has the same name.
+    """
 
     def __init__(self, keys: Collection[str]) -> None:
         self._names: dict[str, str] = {}
@@ -131,11 +143,14 @@ class VariableNames:
             self._names[key] = name
 
     def __getitem__(self, key: str) -> str:
-        """Return the variable name of the keyword `key`."""
+        """Return the name of the variable for the placeholder with the key `key`."""
         return self._names[key]
 
     def template(self, parts: list[str | Keyword], domain_keys: Collection[str]) -> str:
-        """Return the text for a grant file. Keywords in `domain_keys` have the tenant's domain as their value."""
+        """Return a text for a grant file with variables instead of placeholders.
+
+        A placeholder with a key in `domain_keys` becomes `${domain}`.
+        """
         return "".join(
             escape_variables(each)
             if isinstance(each, str)
@@ -149,7 +164,10 @@ SCOPE = "scope"
 
 
 class KeywordTexts:
-    """Chooses texts for grant files. Collects the variables and scope sets in the chosen texts."""
+    """Chooses the texts in grant files that replace texts with placeholders.
+
+    KeywordTexts also collects the variables and scope sets in the chosen texts.
+    """
 
     def __init__(self, tenants: Sequence[DeployTenant], keys: Sequence[str]) -> None:
         self._tenants = {each.name: each for each in tenants}
@@ -166,13 +184,13 @@ class KeywordTexts:
     def choose(
         self, field: str, values: Mapping[str, FieldValue], template: ForeignNode | None, keywords: KeywordText
     ) -> dict[str, FieldValue]:
-        """Return the text of a field or list for each tenant.
+        """Return the text or list for a field of a grant file, for each tenant.
 
         Args:
             field: The name of the field.
             values: The value of the field for each tenant.
-            template: The value with tokens instead of keywords, or None if the template is not known.
-            keywords: The keywords of the file.
+            template: The value with tokens instead of placeholders, or None if this value is not known.
+            keywords: The text of the file and its placeholders.
         """
         if all(isinstance(value, str) for value in values.values()):
             return dict(self._choose_text({name: str(value) for name, value in values.items()}, template, keywords))
@@ -194,7 +212,7 @@ class KeywordTexts:
     def _scope_set(
         self, lists: Mapping[str, tuple[str, ...]], template: ForeignNode | None, keywords: KeywordText
     ) -> tuple[str, ...]:
-        """Return a reference to a scope set if one keyword gives the list of each tenant, otherwise an empty tuple."""
+        """Return a reference to a scope set if a single placeholder contains the list, otherwise an empty tuple."""
         parts = keywords.parts(template.value) if template and isinstance(template.value, str) else []
         if len(parts) != 1 or not isinstance(parts[0], Keyword) or not parts[0].is_json or not all(lists.values()):
             return ()
@@ -239,18 +257,18 @@ class KeywordTexts:
         return insert_variables(text, {BUILT_IN: domain}) if domain else escape_variables(text)
 
     def fill(self, tenant: str, text: str) -> str:
-        """Replace the variables in `text`, a text from `choose`, by the values of a tenant."""
+        """Replace the variables in `text` by the values of a tenant. `choose` must have returned the text."""
         return substitute(text, self.variables()[tenant] | {BUILT_IN: self._tenants[tenant].domain or ""})
 
     def variables(self) -> dict[str, dict[str, str]]:
-        """Return the variables of each tenant that occur in the chosen texts."""
+        """Return the variables in the chosen texts, with their values for each tenant."""
         return {
             name: {self._names[key]: values[key] for key in sorted(self._used) if key in values}
             for name, values in self._values.items()
         }
 
     def sets_of_tenants(self) -> dict[str, dict[str, tuple[str, ...]]]:
-        """Return the scope sets of each tenant."""
+        """Return the scope sets in the chosen texts, with their scopes for each tenant."""
         return {
             tenant: {name: found[tenant] for name, found in self.scope_sets.items() if tenant in found}
             for tenant in self._tenants
@@ -258,7 +276,7 @@ class KeywordTexts:
 
 
 def _is_only_domain(text: str, template: str) -> bool:
-    """Return whether `text` differs from the template only by a single variable `${domain}`."""
+    """Return whether `text` equals the template after replacing a single `${domain}`."""
     before, variable, after = text.partition(DOMAIN_VARIABLE)
     is_once = bool(variable) and DOMAIN_VARIABLE not in after
     return is_once and template.startswith(before) and template.endswith(after)

@@ -1,7 +1,7 @@
-"""Pure: read the grants in a Terraform state, the output of `terraform show -json`.
+"""Pure: read the grants in a Terraform state, as printed by `terraform show -json`.
 
-The reader joins each `auth0_client_grant` of Terraform's Auth0 provider with `auth0_client`, `auth0_resource_server`,
-`auth0_organization` and `auth0_organization_client_grant`. Data sources are read in the same way as resources.
+For each resource `auth0_client_grant`, reconciler finds the resources of the application, the API and the
+organizations. reconciler reads Terraform data sources in the same way as resources.
 """
 
 import re
@@ -27,7 +27,7 @@ GRANT = "auth0_client_grant"
 ASSOCIATION = "auth0_organization_client_grant"
 MANAGED = "managed"
 MAX_LEVELS = 50
-"""The maximum nesting depth of modules."""
+"""The maximum number of modules inside each other in a Terraform state."""
 INSTANCE_KEY = re.compile(r'\[(?:[0-9]+|"(?:[^"\\]|\\.)*")\]')
 HOST_OF_TENANT = re.compile(r"https://([A-Za-z0-9.-]+\.auth0\.com)/api/v2/")
 HCL = re.compile(r"^\s*(resource|data|module|provider|terraform|variable|locals)\b[^\n]*\{", re.MULTILINE)
@@ -35,7 +35,7 @@ HCL = re.compile(r"^\s*(resource|data|module|provider|terraform|variable|locals)
 
 @dataclass(frozen=True, slots=True)
 class StateResource:
-    """An instance of a resource or data source in the state."""
+    """A resource or data source in a Terraform state."""
 
     address: str
     type: str
@@ -43,18 +43,18 @@ class StateResource:
     values: Mapping[str, Any]
 
     def text(self, name: str) -> str:
-        """Return the attribute `name` as text, or an empty text if the attribute is not a text."""
+        """Return the attribute `name` if it is a text, otherwise an empty text."""
         value = self.values.get(name)
         return value if isinstance(value, str) else ""
 
     def texts(self, name: str) -> frozenset[str]:
-        """Return the texts in the list attribute `name` as a set."""
+        """Return the texts in the attribute `name` as a set if it is a list, otherwise an empty set."""
         value = self.values.get(name)
         return frozenset(each for each in value if isinstance(each, str)) if isinstance(value, list) else frozenset()
 
 
 def wrong_document(text: str) -> str:
-    """Return an error message if a text is a Terraform configuration (HCL), otherwise an empty text."""
+    """Return an error message if `text` is a Terraform configuration instead of a state, otherwise an empty text."""
     return (
         f"is a Terraform configuration, which has references instead of values; run `{SHOW}` and import state.json"
         if HCL.search(text)
@@ -84,7 +84,7 @@ def read_terraform(
 
 
 def _unsuitable(document: object, file: str) -> Problem | None:
-    """Return a problem if the document is not the output of `terraform show -json` for a state."""
+    """Return a problem if the document is not a Terraform state from `terraform show -json`."""
     match document:
         case {"planned_values": _} | {"resource_changes": _}:
             what = "this is a plan of Terraform, not a state"
@@ -116,7 +116,7 @@ class _StateReader:
         self._values = dict(tenant.values) | ({"domain": self._domain} if self._domain else {})
 
     def read(self, is_selected: Callable[[NamedGrant], bool]) -> ForeignGrants:
-        """Return the selected grants of the state."""
+        """Return the grants in the state for which `is_selected` returns true."""
         organizations: dict[str, set[str]] = defaultdict(set)
         for each in self._by_type[ASSOCIATION]:
             organizations[each.text("grant_id")].add(each.text("organization_id"))
@@ -165,7 +165,7 @@ class _StateReader:
                     if kind.startswith("auth0_"):
                         yield StateResource(address, kind, mode == MANAGED, values)
                 case {"address": str(), "type": str()}:
-                    pass  # a resource that Terraform has not created yet
+                    pass  # Terraform has not created this resource yet
                 case _:
                     what = "a resource has no address or type"
                     self._problems.append(Problem(Source(self._file), what, f"create the file again with `{SHOW}`"))
@@ -191,9 +191,9 @@ class _StateReader:
         return Directory(tuple(applications.values()), tuple(apis.values()), tuple(organizations.values()))
 
     def _find_domain(self) -> str | None:
-        """Return the domain of the tenant.
+        """Return the domain of the tenant, or None if the domain is not known.
 
-        The domain comes from a data source or the identifier of the Management API.
+        The domain comes from a data source or from the identifier of the Management API.
         """
         named = {each.text("domain") for each in self._by_type["auth0_tenant"]} - {""}
         texts = [
@@ -211,7 +211,7 @@ class _StateReader:
         return reason_not_expressible(grant) or ""
 
     def _handover(self, moved: Sequence[StateResource]) -> Iterator[str]:
-        """Yield instructions for removing the imported grants from the state without deleting the grants."""
+        """Yield instructions to remove the imported grants from the state without deleting the grants in Auth0."""
         if not moved:
             return
         ids = {each.text("id") for each in moved}
@@ -236,7 +236,7 @@ class _StateReader:
 
 
 def without_keys(address: str) -> str:
-    """Return the address of a resource without instance keys, which a `removed` block must not contain."""
+    """Return the address of a resource without instance keys, which Terraform does not accept in a `removed` block."""
     return INSTANCE_KEY.sub("", address)
 
 
@@ -252,7 +252,7 @@ def _grant(each: StateResource, organizations: frozenset[str]) -> ClientGrant:
     )
     return ClientGrant(
         key=key,
-        scope=each.texts("scopes") or each.texts("scope"),  # the name is `scope` in versions of the provider before 1.0
+        scope=each.texts("scopes") or each.texts("scope"),  # `scope` in versions of the provider before 1.0
         organization_usage=each.text("organization_usage") or USAGE_DENY,
         allow_any_organization=each.values.get("allow_any_organization") is True,
         authorization_details_types=each.texts("authorization_details_types"),
