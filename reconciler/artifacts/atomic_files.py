@@ -22,7 +22,7 @@ OWNER_ONLY = 0o600
 REPLACE_ERRORS = frozenset({errno.EBUSY, errno.EXDEV, errno.EPERM, errno.EACCES, errno.EROFS, errno.ENOTSUP})
 """The error codes after which `write_output` overwrites a file instead of replacing the file.
 
-These errors occur if the file is mounted or the folder is read-only.
+Replacing fails with one of these errors if the file is a mount point or the folder is read-only.
 """
 
 OUTPUT_DESCRIPTORS = (1, 2)
@@ -159,7 +159,7 @@ def _status(path: Path) -> os.stat_result | None:
 def _is_process_output(status: os.stat_result) -> bool:
     """Return whether stdout or stderr writes to the file.
 
-    Replacing such a file would lose the output that is written later.
+    If reconciler replaced the output file of its own process, later output would be lost.
     """
     for descriptor in OUTPUT_DESCRIPTORS:
         with suppress(OSError):

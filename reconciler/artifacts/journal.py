@@ -36,7 +36,7 @@ class JournalError(ReconcilerError):
 class Journal:
     """The open journal of one run. All times are in UTC.
 
-    The methods that add a line return after the operating system has stored the line on disk. Changes that run at the
+    Each method that writes a line waits until the operating system has stored the line on disk. Changes that run at the
     same time share one call of fsync, because fsync takes longer than most requests to a tenant.
     """
 
@@ -53,8 +53,8 @@ class Journal:
     async def begin(self, plan: Plan, saved_plan: str | None = None, evidence: Mapping[str, str] | None = None) -> None:
         """Record the start of a run: the tenant, `evidence`, and the checksum of the approved saved plan.
 
-        `evidence` contains the user of the program, the commit, and the kind of approval. `begin` and all methods below
-        raise JournalError.
+        `evidence` contains the user of the program, the commit, and the kind of approval. This method and the methods
+        below raise JournalError if the journal cannot be written.
         """
         self._directory = plan.directory
         content: dict[str, object] = {
@@ -162,7 +162,7 @@ MAX_JOURNAL_BYTES = 500_000_000
 """The maximum size of a journal file in bytes."""
 
 FIRST_LINE_BYTES = 65_536
-"""The number of bytes that `_may_mention` reads from the start of a journal to find the first line.
+"""The number of bytes that reconciler reads from the start of a journal to find the first line.
 
 The first line of a journal is much shorter.
 """

@@ -34,11 +34,11 @@ MAX_CLOCK_SKEW = timedelta(minutes=5)
 PLAN_START = re.compile(rb'\s*\{\s*"format_version"\s*:')
 PLAN_START_BYTES = 100
 BYTES_PER_BRACKET = 8
-"""The minimum number of bytes in a saved plan for each list or object in the file.
+"""The minimum average size of a list or object in a saved plan, in bytes.
 
-reconciler refuses a smaller file, because parsing many lists and objects could fill the memory.
+A file with a lower average is refused, because parsing many small lists could fill the memory.
 
-A saved plan that reconciler wrote has many more bytes for each list or object.
+In saved plans from reconciler, the average is much higher.
 """
 MAX_EXACT_INTEGER = 2**53
 """The largest integer that every JSON parser reads exactly. JSON parsers may round larger integers."""
@@ -158,7 +158,8 @@ def _saved(content: Mapping[str, Any], path: Path) -> SavedPlan | None:
 def refuse_unless_current(saved: SavedPlan, tenant: TenantName, max_age: timedelta, now: datetime) -> None:
     """Raise StalePlanError if the saved plan must not be applied to `tenant`.
 
-    The saved plan must be for this tenant. Its age must be between 0 and `max_age`, except for MAX_CLOCK_SKEW.
+    The saved plan must be for this tenant. The saved plan must not be older than `max_age`, or from the future by more
+    than MAX_CLOCK_SKEW.
     """
     if saved.plan.tenant != tenant:
         raise StalePlanError(f"the plan was made for {saved.plan.tenant}, not for {tenant}")

@@ -98,7 +98,7 @@ def plan_id(plan: Plan) -> str:
 
 
 def short_id(plan: Plan) -> str:
-    """Return the start of the plan id for messages. To compare plans, use the whole plan id."""
+    """Return the first characters of the plan id, for messages. To compare plans, use the whole plan id."""
     return plan_id(plan)[:SHORT_ID_LENGTH]
 
 
@@ -170,7 +170,7 @@ def plan_from_json(data: Mapping[str, Any]) -> Plan:
 
 
 def selection_json(result: SelectionResult) -> Json:
-    """Return the selection options and the numbers of selected and other declared grants as JSON data."""
+    """Return the options that select grants, and the numbers of selected and other declared grants, as JSON data."""
     selection = {name: list(getattr(result.selection, name)) for name in SELECTION_FIELDS}
     folder = {"folder": result.selection.folder} if result.selection.folder else {}
     return {**selection, **folder, "selected": result.selected, "others": result.others}

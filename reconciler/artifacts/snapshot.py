@@ -3,8 +3,8 @@
 Applying the files of a snapshot undoes the run.
 
 A snapshot contains the JSON file MANIFEST, with the run, the tenant, the digest of each grant file, and the grants that
-the run created. reconciler accepts a folder as a snapshot only inside its state folder, and only if MANIFEST lists the
-grant files.
+the run creates. A folder is accepted as a snapshot only inside the state folder of reconciler, and only if MANIFEST
+lists the grant files.
 """
 
 import hashlib

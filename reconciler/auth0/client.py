@@ -58,7 +58,7 @@ MAX_LISTING_BYTES = 64_000_000
 """The maximum size of a list from Auth0 in bytes: twice the usual size of 100,000 grants."""
 MAX_EMPTY_PAGES = 100
 MIN_ENTRIES_PER_PAGE = 10
-"""The minimum average number of entries per page. reconciler refuses a list with a lower average as endless."""
+"""The minimum average number of entries per page, so that an endless list causes an error."""
 DEFAULT_OPTIONS = ClientOptions()
 
 
@@ -75,7 +75,7 @@ class ManagementClient:
         await self._management.sign_in()
 
     def own_key(self) -> Key:
-        """Return the key of reconciler's own grant. Call this method after the first request."""
+        """Return the fields that identify reconciler's own grant. Call this method after the first request."""
         return own_key(self._management.token)
 
     def permissions(self) -> frozenset[str] | None:
@@ -162,7 +162,8 @@ class ManagementClient:
     async def log_events(self) -> LogEvents:
         """Return the newest operations in the tenant's logs, the newest operation first, at most MAX_LOG_EVENTS.
 
-        Raises the errors of `grants`. An error with status 403 means that the token lacks the permission read:logs.
+        Raises the same errors as `grants`. An error with status 403 means that the token lacks the permission
+        read:logs.
         """
         events: list[LogEvent] = []
         size = _ListingSize(LOGS)
@@ -187,7 +188,7 @@ class ManagementClient:
         """Create a grant without its organizations. Return the id of the new grant.
 
         Raises:
-            RefusedCallError: with status 409 if a grant with the same key exists.
+            RefusedCallError: with status 409 if a grant with the same application, API and subject type exists.
             UnknownOutcomeError, NotSentError: if the outcome of the request is unknown, or if the request was not sent.
         """
         call = ApiRequest("POST", GRANTS, body=wire.create_body(grant), context=context)
@@ -196,7 +197,7 @@ class ManagementClient:
     async def update(self, grant_id: str, update: Update, context: RequestContext = NO_CONTEXT) -> None:
         """Send the changed fields of a grant in one request, or in two requests if the tenant refuses a single request.
 
-        Raises the errors of `create`. An error with status 404 means that the grant was deleted.
+        Raises the same errors as `create`. An error with status 404 means that the grant was deleted.
         """
         path, body = _grant_path(grant_id), wire.update_body(update)
         first, second = wire.split_update(body)
@@ -320,7 +321,7 @@ async def open_client(  # noqa: PLR0913 - the options are independent, and most 
     """Open a client for the tenant at `base_url`. With `transport`, the tenant runs inside this process.
 
     `check_token` receives each access token before the token is sent to the API. `check_token` may refuse the token
-    with a ReconcilerError. Error messages never contain a secret in `secrets`. The client adds its tokens and
+    with a ReconcilerError. Error messages never contain the texts in `secrets`. The client adds its tokens and
     credentials to `secrets`.
 
     Raises:
@@ -348,7 +349,7 @@ def is_not_found(error: RefusedCallError) -> bool:
 
 
 async def _list_with_restart(listing: Callable[[], Awaitable[T]]) -> T:
-    """Read a list from Auth0, and read it a second time after an interruption, a contradiction or a lost cursor."""
+    """Read a list from Auth0. After an interruption, a contradiction or a lost cursor, read the list a second time."""
     try:
         return await listing()
     except UnknownOutcomeError:
@@ -381,7 +382,7 @@ def _without_duplicates(items: Iterable[T], path: str, identity: Callable[[T], o
     """Remove duplicate entries. A duplicate occurs if an entry moves to another page while reconciler reads the list.
 
     Raises:
-        UnreadableError: if two different entries have the same result of `identity`.
+        UnreadableError: if two different entries have the same id or describe the same grant.
     """
     known: dict[object, T] = {}
     for item in items:

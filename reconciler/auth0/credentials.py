@@ -112,9 +112,9 @@ def credentials_from(
 ) -> Credentials:
     """Return the credentials for the tenant at `domain`, a host with an optional port.
 
-    The names of the environment variables start with `prefix`. reconciler prefers an access token to a private key, and
-    a private key to a client secret. `audience` is the identifier of the Management API if the environment contains no
-    identifier.
+    The names of the environment variables start with `prefix`. An access token takes precedence over a private key, and
+    a private key takes precedence over a client secret. `audience` is the identifier of the Management API if the
+    environment contains no identifier.
 
     Raises:
         ReconcilerError: if the environment has no credentials, or if the credentials are not valid.
@@ -163,8 +163,8 @@ def _algorithm(variables: CredentialVariables) -> str:
 def own_key(token: str) -> Key:
     """Return the key of the grant that gives `token` its permissions for the Management API.
 
-    reconciler does not verify the claims, because the tenant verifies the claims of each token. reconciler uses the
-    claims only to protect its own grant.
+    The tenant verifies the claims of each token, so this function does not verify the claims. The claims are used only
+    to protect reconciler's own grant.
 
     Raises:
         ReconcilerError: if the claims contain no application or no identifier of the Management API.

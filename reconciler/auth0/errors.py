@@ -4,7 +4,7 @@
     ├── NotSentError            the tenant received nothing: name resolution, connection or TLS failed
     ├── DeadlinePassedError     not sent, because the rate limit allows it only after the end of the run
     ├── NoTokenError            the tenant issues no token; the request itself was not made
-    ├── TooLargeError           a listing is larger than the size limit; reading it again does not help
+    ├── TooLargeError           a list is larger than the size limit; reading it again does not help
     ├── RefusedCallError        a complete response with 4xx; nothing was changed
     │   └── RateLimitedError    429
     └── UnknownOutcomeError     sent, outcome unknown: 5xx, 408, timeout, broken connection

@@ -143,7 +143,7 @@ def redacted(text: str, secrets: Secrets) -> str:
 async def exchange(http: httpx.AsyncClient, request: httpx.Request, secrets: Secrets) -> TenantResponse:
     """Send `request` and return the complete response with any status.
 
-    Error messages do not contain a secret in `secrets`.
+    Error messages do not contain the texts in `secrets`.
 
     Raises:
         NotSentError: if the request never reached the tenant.

@@ -110,8 +110,8 @@ class Management:
     """Sends requests to the Management API of a tenant.
 
     `check_token` receives each access token before the token is sent to the API, and may refuse the token with a
-    ReconcilerError. `secrets` are the secrets of this run, for example tokens. Access tokens that Management fetches
-    are added to `secrets`.
+    ReconcilerError. `secrets` are the secrets of this run, for example tokens. Management adds fetched access tokens to
+    `secrets`.
     """
 
     def __init__(
@@ -137,7 +137,7 @@ class Management:
         return self._tokens.current
 
     async def sign_in(self) -> None:
-        """Get an access token if the client has no token yet. Raises the errors of `call`."""
+        """Get an access token if the client has no token yet. Raises the same errors as `call`."""
         await self._token()
 
     def show_progress(self, text: str) -> None:
@@ -148,7 +148,7 @@ class Management:
         """Send a request, pass the response to `parse_response`, and return the result of `parse_response`.
 
         Repeat a request if it was not sent, or if the tenant refused it because of the rate limit. If the outcome of a
-        request is unknown, repeat the request only if it reads.
+        request is unknown, repeat the request only if the request does not change the tenant.
 
         Raises:
             RefusedCallError: if the tenant refuses the request.

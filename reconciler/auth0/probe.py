@@ -1,4 +1,4 @@
-"""Send the requests of `reconciler doctor` to a tenant. reconciler does not repeat a failed request of `doctor`.
+"""Send the requests of `reconciler doctor` to a tenant. A failed request is not repeated.
 
 The times and the certificate of a connection come from `trace`, an extension of httpx. The documentation of httpcore
 describes the events that `trace` reports.
@@ -55,7 +55,7 @@ class Probe:
         self._clock = clock
 
     async def send_first_request(self) -> FirstResponse:
-        """Send a request without credentials. A response with any status is a success.
+        """Send a request without credentials. Accept a response with any status.
 
         Raises NotSentError or UnknownOutcomeError if the response is missing or incomplete.
         """

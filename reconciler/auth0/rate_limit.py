@@ -29,7 +29,7 @@ NEEDS_RESPONSE = math.inf
 
 
 class TokenBucket:
-    """A local estimate of one token bucket of Auth0, which decides when the next request may be sent.
+    """A local estimate of the tokens in one token bucket of Auth0, which limits a group of requests.
 
     Call `wait` before sending a request and `record_sent` when sending the request. At the end of the request, call
     `record_response` or `record_lost`.
@@ -204,7 +204,7 @@ class RequestPacer:
 
     @asynccontextmanager
     async def turn(self) -> AsyncIterator[None]:
-        """Wait until it is the turn of this request. Later requests wait until the context ends."""
+        """Wait for the turn of this request. Later requests wait until the context ends."""
         if not self._interval:
             yield
             return

@@ -22,7 +22,7 @@ MY_ORGANIZATION_OF_USERS: Schema = {
 }
 """A JSON Schema that matches grants for users on the My Organization API.
 
-Real tenants have such grants with settings for organizations.
+Real tenants have grants for users with settings for organizations.
 """
 FOREIGN_KEYWORD = "##[A-Za-z0-9_]+##|@@[A-Za-z0-9_]+@@"
 """A regular expression for the placeholders of auth0-deploy-cli, for example `##KEY##`.
@@ -326,7 +326,7 @@ def _grant(request: dict[str, Any]) -> Schema:
         "tenants": TENANTS,
     }
     fields = {**names, **request["properties"], "organizations": ORGANIZATIONS}
-    alternatives = {*HOLDERS, *APIS}  # the rules of a grant require one field of HOLDERS and one field of APIS
+    alternatives = {*HOLDERS, *APIS}  # the rules require exactly one field of each group
     required = [name for name in request.get("required", ()) if name not in alternatives]
     return {
         **request,
@@ -376,7 +376,7 @@ def _fields(request: Mapping[str, Any]) -> dict[str, dict[str, str]]:
 
 
 def _keywords(schema: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
-    """Yield each JSON Schema keyword that restricts values. In a nested schema, its name is like `items.maxLength`."""
+    """Yield each JSON Schema keyword that restricts values, with a name such as `items.maxLength` if it is nested."""
     for name, value in schema.items():
         if isinstance(value, Mapping):
             yield from _keywords(value, f"{prefix}{name}.")

@@ -18,7 +18,7 @@ COLLECTION = "/client-grants"
 METHODS = ("get", "post", "put", "patch", "delete")
 JSON = "application/json"
 _BELOW = re.compile(rf"{COLLECTION}(/.*)?|/organizations/{{id}}{COLLECTION}(/.*)?")
-EXTENSION = "x-"  # the start of the names of extension keywords in OpenAPI
+EXTENSION = "x-"  # names of OpenAPI extension keywords start with this prefix
 MAX_LEVELS = 200
 MAX_PARTS = 10_000
 """The maximum number of parts of a request body after reconciler has replaced all references.
@@ -58,14 +58,14 @@ class ApiOperation:
     def body(self) -> dict[str, Any]:
         """Return the JSON Schema of the request body, or an empty schema if the operation has no JSON body.
 
-        Raises the errors of `create_request`.
+        Raises the same errors as `create_request`.
         """
         return _json_schema(self._resolved(self.operation.get("requestBody")))
 
     def response(self) -> dict[str, Any]:
         """Return the JSON Schema of the response to a successful request, or an empty schema.
 
-        Raises the errors of `body`.
+        Raises the same errors as `body`.
         """
         responses = _mapping(self.operation.get("responses"))
         successes = sorted(each for each in responses if str(each).startswith("2"))
@@ -74,7 +74,7 @@ class ApiOperation:
     def query(self) -> dict[str, dict[str, Any]]:
         """Return the JSON Schema of each query parameter, by the name of the parameter.
 
-        Raises the errors of `create_request`.
+        Raises the same errors as `create_request`.
         """
         parameters = [*_listed(self.item.get("parameters")), *_listed(self.operation.get("parameters"))]
         resolved = [self._resolved(each) for each in parameters]
@@ -168,7 +168,10 @@ def _collection_path(openapi: object) -> str:
 
 
 def _part(value: object, key: str, *deeper: str) -> Mapping[str, Any]:
-    """Return the object at the end of a path of keys. Raises ReconcilerError if the object does not exist."""
+    """Follow the keys in an OpenAPI document and return the object at the last key.
+
+    Raises ReconcilerError if the object does not exist.
+    """
     child = value.get(key) if isinstance(value, Mapping) else None
     if not isinstance(child, Mapping):
         raise ReconcilerError(f'the OpenAPI document lacks "{key}"; pass a JSON document of Auth0\'s Management API')
@@ -187,7 +190,7 @@ class _Resolver:
         self._parts = 0
 
     def mapping(self, node: dict[str, Any], trail: tuple[str, ...], level: int = 0) -> dict[str, Any]:
-        """Return a copy of an object without references.
+        """Return a copy of an object in which references are replaced by their targets.
 
         Fields next to a reference override the same fields in the target of the reference.
         """
@@ -206,7 +209,7 @@ class _Resolver:
         return {**self.mapping(dict(target), (*trail, str(reference)), level + 1), **beside}
 
     def _count(self, level: int) -> None:
-        """Count one more part of the resolved document.
+        """Count one more part of the document with replaced references.
 
         Raises ReconcilerError if the document has too many parts or levels.
         """
@@ -241,20 +244,19 @@ def _target(openapi: object, reference: str) -> Mapping[str, Any]:
 
 WRITES = tuple(method for method in METHODS if method != "get")
 MIN_SHARE = 2
-"""A document with fewer operations than the stored number divided by MIN_SHARE describes only a part of the API.
-
+"""A document with less than 1/MIN_SHARE of the stored operations describes only a part of the API.
 
 """
 
 Operations = Mapping[str, tuple[str, ...]]
-"""The scopes of each operation, by a name such as `PATCH /clients/{id}`.
+"""The scopes of each operation. The key is the name of the operation, such as `PATCH /clients/{id}`.
 
 A token needs only one of the scopes to use the operation.
 """
 
 
 def write_operations(openapi: object) -> Operations:
-    """Return the operations of an OpenAPI document that write, with the scopes that allow each operation.
+    """Return the operations in an OpenAPI document that change data, with the scopes that allow each operation.
 
     Raises:
         ReconcilerError: if the document does not describe client grants.

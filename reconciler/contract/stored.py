@@ -1,6 +1,6 @@
 """Find, load and compare schema files, and load the templates of init and demo.
 
-Other modules do not know in which folder a schema file or template is.
+Only this module knows in which folder a schema file or template is.
 """
 
 import json
@@ -28,7 +28,7 @@ _PACKAGE = Path(__file__).resolve().parent.parent
 
 @cache
 def folder(name: str = "schemas") -> Path:
-    """Return the path of a folder or file with data.
+    """Return the path of the data folder or data file `name`.
 
     In an installed package, the data is inside the package. In a clone of the repository, the data is at the top level.
     """

@@ -1,8 +1,8 @@
 """Pure: read the grants in the files of auth0-deploy-cli, for one or several tenants.
 
-reconciler replaces a placeholder such as `##KEY##` by a variable if the variable gives the value of every tenant. In
-the same way, reconciler replaces the tenant's domain by `${domain}`. If no variable fits, the grant files contain a
-different text for each tenant.
+A variable replaces a placeholder such as `##KEY##` if the variable gives the correct value for every tenant. The
+variable `${domain}` replaces the tenant's own domain if this is correct for every tenant. If no variable fits, the
+grant files contain a different text for each tenant.
 """
 
 import re

@@ -1,8 +1,8 @@
 """Pure: parse the files of auth0-deploy-cli, and find the YAML node of each grant for each tenant.
 
-auth0-deploy-cli replaces placeholders such as `##KEY##` in the text of a file before it parses the text. reconciler
-therefore parses each file once for each tenant. reconciler also parses the file with unique words instead of
-placeholders to get comments, positions and templates.
+auth0-deploy-cli replaces placeholders such as `##KEY##` in the text of a file before it parses the text. Therefore,
+this module parses each file once for each tenant. To get comments, positions and templates, this module also parses the
+file with unique words instead of placeholders.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -38,7 +38,7 @@ SECTIONS: Mapping[FileKind, str] = {
     FileKind.CLIENT: "clients",
     FileKind.ORGANIZATION: "organizations",
 }
-"""The name of the list in a tenant file that corresponds to a JSON file of each kind."""
+"""For each kind of JSON file, the name of the list in a tenant file that contains the same objects."""
 
 
 @dataclass(frozen=True, slots=True)

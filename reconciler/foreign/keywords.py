@@ -66,7 +66,7 @@ def to_text(value: object) -> str:
 
 
 class KeywordText:
-    """The text of a file with a unique word, called token, instead of each placeholder.
+    """The text of a file in which a unique word (a token) replaces each placeholder.
 
     A YAML parser reads a token as a text.
     """
@@ -89,7 +89,7 @@ class KeywordText:
         return f"{self._quote}{token}{self._quote}" if is_json else token
 
     def without_missing(self, mappings: Mapping[str, object], original: str) -> str:
-        """Return the text that auth0-deploy-cli parses, but with tokens for placeholders without a value."""
+        """Replace placeholders as auth0-deploy-cli does, and replace placeholders without a value by tokens."""
         text = replace_keywords(original, mappings)
         for token, keyword in self.keywords.items():
             if keyword.key not in mappings:
@@ -164,7 +164,7 @@ SCOPE = "scope"
 
 
 class KeywordTexts:
-    """Chooses the texts in grant files that replace texts with placeholders.
+    """For each text with placeholders, chooses a text for the grant files.
 
     KeywordTexts also collects the variables and scope sets in the chosen texts.
     """
@@ -257,7 +257,7 @@ class KeywordTexts:
         return insert_variables(text, {BUILT_IN: domain}) if domain else escape_variables(text)
 
     def fill(self, tenant: str, text: str) -> str:
-        """Replace the variables in `text` by the values of a tenant. `choose` must have returned the text."""
+        """Replace the variables in `text` by the values of a tenant. `text` must be a result of `choose`."""
         return substitute(text, self.variables()[tenant] | {BUILT_IN: self._tenants[tenant].domain or ""})
 
     def variables(self) -> dict[str, dict[str, str]]:
@@ -276,7 +276,7 @@ class KeywordTexts:
 
 
 def _is_only_domain(text: str, template: str) -> bool:
-    """Return whether `text` equals the template after replacing a single `${domain}`."""
+    """Return whether `text` equals the template except for a single `${domain}`."""
     before, variable, after = text.partition(DOMAIN_VARIABLE)
     is_once = bool(variable) and DOMAIN_VARIABLE not in after
     return is_once and template.startswith(before) and template.endswith(after)

@@ -1,7 +1,7 @@
 """Pure: read the grants in a Terraform state, as printed by `terraform show -json`.
 
 For each resource `auth0_client_grant`, reconciler finds the resources of the application, the API and the
-organizations. reconciler reads Terraform data sources in the same way as resources.
+organizations. Terraform data sources are read in the same way as resources.
 """
 
 import re
@@ -27,7 +27,7 @@ GRANT = "auth0_client_grant"
 ASSOCIATION = "auth0_organization_client_grant"
 MANAGED = "managed"
 MAX_LEVELS = 50
-"""The maximum number of modules inside each other in a Terraform state."""
+"""The maximum depth of nested modules in a Terraform state."""
 INSTANCE_KEY = re.compile(r'\[(?:[0-9]+|"(?:[^"\\]|\\.)*")\]')
 HOST_OF_TENANT = re.compile(r"https://([A-Za-z0-9.-]+\.auth0\.com)/api/v2/")
 HCL = re.compile(r"^\s*(resource|data|module|provider|terraform|variable|locals)\b[^\n]*\{", re.MULTILINE)
@@ -43,7 +43,7 @@ class StateResource:
     values: Mapping[str, Any]
 
     def text(self, name: str) -> str:
-        """Return the attribute `name` if it is a text, otherwise an empty text."""
+        """Return the attribute `name` if the attribute is a text, otherwise an empty text."""
         value = self.values.get(name)
         return value if isinstance(value, str) else ""
 

@@ -1,1 +1,1 @@
-"""Post reports as comments (GitHub, GitLab, Azure DevOps, Bitbucket) or as issues (GitHub, GitLab)."""
+"""Post reports as comments on pull requests (GitHub, GitLab, Azure DevOps, Bitbucket) or as issues (GitHub, GitLab)."""

@@ -18,12 +18,12 @@ from reconciler.forge.report import PostedEntry
 MAX_CHARACTERS = 150_000
 VERSION = {"api-version": "7.1"}
 CONNECTION_VERSION = {"api-version": "7.1-preview"}
-"""The only version of the API for connection data."""
+"""The only API version for connection data, which is a preview."""
 
 
 def open_azure(job: AzureJob) -> AbstractContextManager[ForgeApi]:
-    """Open a client for the API of the job's organization. Raises ReconcilerError."""
-    # Azure DevOps accepts tokens of jobs and of users as the password of an empty user name.
+    """Open a client for the API of the Azure DevOps organization of the job. Raises ReconcilerError."""
+    # Azure DevOps expects the token of a job or user as the password, and an empty user name.
     password = b64encode(f":{job.token}".encode()).decode()
     return open_api(job.address, job.token, {"Authorization": f"Basic {password}"})
 
@@ -53,7 +53,10 @@ def merged_request(api: ForgeApi, job: AzureJob, commit: str) -> int | None:
 
 @dataclass(frozen=True, slots=True)
 class PullRequestThreads:
-    """The first comments of the threads on the job's pull request. Each report has its own thread."""
+    """The first comment of each thread on the pull request of the job.
+
+    Each report has a separate thread.
+    """
 
     api: ForgeApi
     job: AzureJob
@@ -74,9 +77,9 @@ class PullRequestThreads:
             yield PostedEntry(f"{_number(thread)}/comments/{_number(first)}", str(first.get("content") or ""), is_ours)
 
     def add(self, body: str) -> None:
-        """Start a thread on the pull request.
+        """Start a new comment thread on the pull request.
 
-        The thread has no status, so that the thread does not block the completion of the pull request.
+        The thread has no status, because a thread with a status could block the pull request.
         """
         comment = {"parentCommentId": 0, "content": body, "commentType": "text"}
         _ask(self.api, "POST", self._path(), query=VERSION, body={"comments": [comment]})
@@ -131,7 +134,7 @@ def _ask(
     except TransientForgeError:
         raise
     except ForgeError as error:
-        # For an invalid token, Azure DevOps returns a redirect or a page for signing in.
+        # If the token is not valid, Azure DevOps returns a redirect or a login page.
         raise ForgeError(
             f"{error}; the token needs the permission to contribute to pull requests: {AZURE_ADVICE}", error.status
         ) from error

@@ -21,10 +21,13 @@ PAGE_SIZE = "50"
 MAX_PAGES = 1000
 MAX_MERGED_PAGES = 4
 MIN_HASH_LENGTH = 12
-"""The length of the abbreviated commit hashes in listings."""
+"""The length of the short commit hashes that Bitbucket returns in lists of pull requests."""
 HTML_COMMENT = re.compile(r"^<!-- ((?:reconciler(?:-result)?:|run )[^()<>]*) -->$", re.MULTILINE)
 HIDDEN_LINE = re.compile(r"^\[//\]: # \(((?:reconciler(?:-result)?:|run )[^()<>]*)\)$", re.MULTILINE)
-"""Matches an unused link definition in Markdown. Bitbucket shows HTML comments, but hides link definitions."""
+"""A regular expression for a link definition in Markdown that contains a hidden line of a report.
+
+Bitbucket displays HTML comments but hides link definitions.
+"""
 
 
 def open_bitbucket(job: BitbucketJob) -> AbstractContextManager[ForgeApi]:
@@ -43,8 +46,8 @@ def tip_of(api: ForgeApi, job: BitbucketJob, branch: str) -> str:
 def merged_request(api: ForgeApi, job: BitbucketJob, commit: str) -> int | None:
     """Return the number of the pull request that was merged with `commit`, or None. Raises ForgeError.
 
-    The function searches only the pull requests with the latest changes. Bitbucket can search by commit only in
-    repositories with an additional app.
+    Search only the most recently changed pull requests. Bitbucket can search all pull requests by commit only if the
+    repository has an additional app.
     """
     query = {"state": "MERGED", "sort": "-updated_on", "pagelen": PAGE_SIZE}
     for number in range(1, MAX_MERGED_PAGES + 1):
@@ -61,7 +64,10 @@ def merged_request(api: ForgeApi, job: BitbucketJob, commit: str) -> int | None:
 
 @dataclass(frozen=True, slots=True)
 class PullRequestRemarks:
-    """The comments on the job's pull request. Hidden lines are converted to HTML comments, as in reports."""
+    """The comments on the pull request of the job.
+
+    Bitbucket stores the hidden lines of a report as link definitions, and this class converts them to HTML comments.
+    """
 
     api: ForgeApi
     job: BitbucketJob
@@ -86,7 +92,10 @@ class PullRequestRemarks:
         _ask(self.api, "PUT", f"{self._path()}/{entry_id}", body=_content(body))
 
     def _user(self) -> str:
-        """Return the UUID of the token's user. The access token of a repository may not read the UUID."""
+        """Return the UUID of the user that owns the token.
+
+        Some tokens may not read the UUID, for example the access token of a repository.
+        """
         try:
             user = _ask(self.api, "GET", "user").get("uuid")
         except ForgeError as error:

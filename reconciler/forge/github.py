@@ -1,8 +1,8 @@
-"""Read and write comments on a pull request and issues of a repository on GitHub, through the GraphQL API.
+"""Read and write comments on pull requests, and issues of repositories, with GitHub's GraphQL API.
 
-The field `viewerDidAuthor` of the GraphQL API shows whether the token of the job wrote a comment. GitHub's REST API
-lacks this field. The field `viewerDidAuthor` is necessary because the token may also change comments of other authors.
-https://docs.github.com/en/graphql
+The field `viewerDidAuthor` shows whether the token of the job wrote a comment or issue. GitHub's REST API does not have
+this field. Without the field, reconciler could overwrite comments of other authors, because the token may change their
+comments. https://docs.github.com/en/graphql
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -88,7 +88,7 @@ query merged($owner: String!, $name: String!, $commit: GitObjectID!) {
 
 
 def open_github(job: GitHubJob) -> AbstractContextManager[ForgeApi]:
-    """Open a client for the API of the job's GitHub server. Raises ReconcilerError."""
+    """Open a client for the API of the GitHub server of the job. Raises ReconcilerError."""
     return open_api(job.address, job.token, {"Authorization": f"Bearer {job.token}"})
 
 
@@ -117,7 +117,7 @@ def merged_request(api: ForgeApi, job: GitHubJob, commit: str) -> int | None:
 
 @dataclass(frozen=True, slots=True)
 class PullRequestComments:
-    """The comments on the job's pull request."""
+    """The comments on the pull request of the job."""
 
     api: ForgeApi
     job: GitHubJob
@@ -148,7 +148,7 @@ class PullRequestComments:
 
 @dataclass(frozen=True, slots=True)
 class GitHubIssues:
-    """The open issues of the job's repository."""
+    """The open issues of the repository of the job."""
 
     api: ForgeApi
     job: GitHubJob
@@ -181,7 +181,7 @@ class GitHubIssues:
 def _pages(
     api: ForgeApi, permission: str, query: str, variables: Mapping[str, object], path: tuple[str, ...]
 ) -> Iterator[Mapping[str, Any]]:
-    """Yield the value at `path` of each response. Each value contains one page of the listing."""
+    """Send a GraphQL query for each page of a list, and yield the value at `path` in each response."""
     after = None
     for _ in range(MAX_PAGES):
         owner = _get(_ask(api, permission, query, {**variables, "after": after}), *path)
@@ -194,7 +194,7 @@ def _pages(
 
 
 def _ask(api: ForgeApi, permission: str, query: str, variables: Mapping[str, object]) -> Any:  # noqa: ANN401 - JSON
-    """Send a GraphQL query and return the data of the response. GraphQL reports errors with status 200."""
+    """Send a GraphQL query and return the data in the response. GraphQL returns errors with the HTTP status 200."""
     try:
         response = api.call("POST", "", body={"query": query, "variables": variables}).data
     except ForgeError as error:
@@ -236,7 +236,10 @@ def _nodes(listing: Mapping[str, Any]) -> list[Mapping[str, Any]]:
 
 
 def _get(data: object, *path: str) -> Any:  # noqa: ANN401 - JSON
-    """Return the value at `path` in `data`. Raises ForgeError if the value is not an object or a string."""
+    """Follow the keys `path` in `data` and return the value at the last key.
+
+    Raises ForgeError if the value is neither an object nor a string.
+    """
     for name in path:
         data = data.get(name) if isinstance(data, dict) else None
     if not isinstance(data, dict | str):

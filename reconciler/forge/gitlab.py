@@ -1,4 +1,4 @@
-"""Read and write notes on a merge request and issues of a project on GitLab, through the REST API.
+"""Read and write comments (notes) on merge requests, and issues of projects, with GitLab's REST API.
 
 https://docs.gitlab.com/api/notes/ and https://docs.gitlab.com/api/issues/
 """
@@ -16,13 +16,16 @@ from reconciler.forge.report import PostedEntry
 
 MAX_CHARACTERS = 1_000_000
 PAGE_SIZE = 20
-"""The number of entries per page. A larger page of long notes could exceed the size limit of a response."""
+"""The number of notes or issues that reconciler requests in one page.
+
+A larger page with long notes could exceed the size limit for responses.
+"""
 MAX_PAGES = 1000
 OLDEST_FIRST = {"sort": "asc", "order_by": "created_at"}
 
 
 def open_gitlab(job: GitLabJob) -> AbstractContextManager[ForgeApi]:
-    """Open a client for the API of the job's GitLab server. Raises ReconcilerError."""
+    """Open a client for the API of the GitLab server of the job. Raises ReconcilerError."""
     return open_api(job.address, job.token, {"PRIVATE-TOKEN": job.token})
 
 
@@ -36,7 +39,7 @@ def tip_of(api: ForgeApi, job: GitLabJob, branch: str) -> str:
 def merged_request(api: ForgeApi, job: GitLabJob, commit: str) -> int | None:
     """Return the number of the merge request that was merged with `commit`, or None. Raises ForgeError.
 
-    A fast-forward merge creates no merge commit. In this case, `commit` is the last commit of the merge request.
+    A fast-forward merge creates no merge commit. In this case, `commit` is the last commit of the merged branch.
     """
     found = _ask(api, "GET", f"{_project(job)}/repository/commits/{commit}/merge_requests").data
     merged = [each for each in _items(found) if each.get("state") == "merged"]
@@ -49,7 +52,7 @@ def merged_request(api: ForgeApi, job: GitLabJob, commit: str) -> int | None:
 
 @dataclass(frozen=True, slots=True)
 class MergeRequestNotes:
-    """The notes on the job's merge request."""
+    """The notes on the merge request of the job."""
 
     api: ForgeApi
     job: GitLabJob
@@ -78,7 +81,7 @@ class MergeRequestNotes:
 
 @dataclass(frozen=True, slots=True)
 class GitLabIssues:
-    """The open issues of the job's project."""
+    """The open issues of the project of the job."""
 
     api: ForgeApi
     job: GitLabJob
@@ -110,7 +113,10 @@ def _project(job: GitLabJob) -> str:
 
 
 def _entries(api: ForgeApi, path: str, text: str, query: Mapping[str, str]) -> Iterator[PostedEntry]:
-    """Yield the entries of all pages. `text` is the key in the response that contains the text of an entry."""
+    """Yield the notes or issues of all pages.
+
+    `text` is the name of the field in the response that contains the text of a note or issue.
+    """
     user = _ask(api, "GET", "user").data
     user_id = user.get("id") if isinstance(user, dict) else None
     for number in range(1, MAX_PAGES + 1):
@@ -124,7 +130,10 @@ def _entries(api: ForgeApi, path: str, text: str, query: Mapping[str, str]) -> I
 
 
 def _number(item: Mapping[str, Any]) -> str:
-    """Return the number of an issue (`iid`) or a note (`id`) for URLs. Raises ForgeError if the number is not valid."""
+    """Return the number of an issue (field `iid`) or of a note (field `id`).
+
+    Raises ForgeError if the number is not a positive integer.
+    """
     number = item.get("iid", item.get("id"))
     if type(number) is not int or number < 0:
         raise ForgeError("GitLab's response has an entry without a valid number")
@@ -153,6 +162,6 @@ def _ask(
     try:
         return api.call(method, path, query=query, body=body)
     except ForgeError as error:
-        if error.status in {401, 403, 404}:  # GitLab hides objects that a token may not read
+        if error.status in {401, 403, 404}:  # GitLab also returns 404 if the token may not read the object
             raise ForgeError(f"{error}; GITLAB_TOKEN needs the scope api: {GITLAB_ADVICE}") from error
         raise

@@ -1,4 +1,4 @@
-"""Send one request to the API of a hosting service and read the complete response, with limits for time and size."""
+"""Send requests to the API of a hosting service such as GitHub, with limits for the time and size of each response."""
 
 import json
 import os
@@ -18,7 +18,7 @@ from reconciler.redaction import Secrets, secrets_in
 
 
 class ForgeError(ReconcilerError):
-    """The hosting service returned an error. `status` is the status code of the response, or 0."""
+    """A request to the hosting service failed. `status` is the HTTP status of the response, or 0 without a response."""
 
     def __init__(self, message: str, status: int = 0) -> None:
         super().__init__(message)
@@ -26,9 +26,11 @@ class ForgeError(ReconcilerError):
 
 
 class TransientForgeError(ForgeError):
-    """An error after which a retry may succeed. `retry_after` is the delay in seconds that the tenant requests, or 0.
+    """A request failed, but may succeed when reconciler repeats the request.
 
-    Before you repeat a write, read the current state, because the failed write may have taken effect.
+    `retry_after` is the delay in seconds that the hosting service requests, or 0.
+
+    Read the current state before repeating a write, because the failed write may have changed something.
     """
 
     def __init__(self, message: str, retry_after: float = 0.0) -> None:
@@ -38,21 +40,24 @@ class TransientForgeError(ForgeError):
 
 TIMEOUTS = httpx.Timeout(30.0, connect=10.0)
 DEADLINE_SECONDS = 60.0
-MAX_BODY_BYTES = 50_000_000  # enough for a page of comments with the maximum length
+MAX_BODY_BYTES = 50_000_000  # larger than a page of comments that all have the maximum length
 MAX_MESSAGE_LENGTH = 500
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
 
 @dataclass(frozen=True, slots=True)
 class ForgeResponse:
-    """A successful response. `data` is the parsed JSON. `has_next` is true if the listing has another page."""
+    """A successful response. `data` is the JSON data in the response.
+
+    `has_next` is true if the response is a page of a list and another page follows.
+    """
 
     data: Any
     has_next: bool
 
 
 class ForgeApi:
-    """A client for the API of a hosting service. The function `open_api` creates a client."""
+    """A client for the API of a hosting service. Use the function `open_api` to create a client."""
 
     def __init__(self, http: httpx.Client, address: str, secrets: Secrets, deadline: float) -> None:
         self._http = http
@@ -68,11 +73,13 @@ class ForgeApi:
         query: Mapping[str, str] | None = None,
         body: Mapping[str, object] | None = None,
     ) -> ForgeResponse:
-        """Send a request to `path` below the API address, or to the address itself. Return the successful response.
+        """Send a request to the path `path` of the API, or to the API address itself if `path` is empty.
+
+        Return the response if its status is successful.
 
         Raises:
-            TransientForgeError: if a retry may succeed.
-            ForgeError: for any other status, including redirects, and for responses that are not JSON.
+            TransientForgeError: if the same request may succeed later.
+            ForgeError: if the status is a redirect or another error, or if the response is not JSON.
         """
         url = "/".join(filter(None, [self._address, path]))
         try:
@@ -108,9 +115,9 @@ class ForgeApi:
         return response, bytes(content)
 
     def _error_for_status(self, call: str, response: httpx.Response, content: bytes) -> ForgeError:
-        """Return the error for an unsuccessful response.
+        """Return the error for a response with an unsuccessful status.
 
-        GitHub reports its secondary rate limit as 403 with `retry-after`.
+        GitHub reports its secondary rate limit with the status 403 and the header `retry-after`.
         """
         message = f"{call}: {response.status_code} {self._message(response, content)}".rstrip()
         delay = parse_rate_limit_headers(response.headers).retry_after or 0.0
@@ -122,7 +129,7 @@ class ForgeApi:
         return ForgeError(message, status=response.status_code)
 
     def _message(self, response: httpx.Response, content: bytes) -> str:
-        """Return the error message of the hosting service, without secrets."""
+        """Return the error message in a response of the hosting service, without secrets."""
         try:
             data = json.loads(content)
         except (ValueError, RecursionError):
@@ -132,7 +139,7 @@ class ForgeApi:
         return self.redacted(text)
 
     def redacted(self, text: str) -> str:
-        """Remove secrets from a text of the service or of a library, and truncate the text."""
+        """Remove secrets from a message of the hosting service or a library, and truncate the message."""
         return self._secrets.redact(text[: 5 * MAX_MESSAGE_LENGTH])[:MAX_MESSAGE_LENGTH]
 
 
@@ -147,9 +154,10 @@ def _parse_address(address: str) -> httpx.URL:
 def open_api(
     address: str, token: str, headers: Mapping[str, str], *, deadline: float = DEADLINE_SECONDS
 ) -> Iterator[ForgeApi]:
-    """Open a client for the API at `address`, which comes from an environment variable.
+    """Open a client for the API of a hosting service at the URL `address`.
 
-    `headers` contain the token. `deadline` is the time limit for one request in seconds.
+    `headers` contains the headers for all requests, including the header with the token. `deadline` is the maximum time
+    for one request and its response in seconds.
 
     Raises:
         ReconcilerError: if `address` is not a valid https URL, or if the proxy or the certificates cannot be used.
@@ -171,5 +179,5 @@ def open_api(
         secrets = secrets_in(os.environ)
         secrets.add(token)
         for value in headers.values():
-            secrets.add(value.rpartition(" ")[2])  # the header may contain an encoded token
+            secrets.add(value.rpartition(" ")[2])  # the value of a header may be an encoded form of the token
         yield ForgeApi(http, address.rstrip("/"), secrets, deadline)

@@ -1,7 +1,6 @@
-"""Read the data of the CI job from environment variables: API, repository, pull request and token.
+"""Read the API address, the repository, the pull request and the token of a CI job from environment variables.
 
-Outside of a job of a known service, the options --forge, --repository and --number select the repository and the
-request.
+Outside of a CI job, the options --forge, --repository and --number select the repository and the pull request.
 """
 
 import json
@@ -19,14 +18,14 @@ COMMIT = re.compile("[0-9a-f]{40}|[0-9a-f]{64}")
 
 
 def commit_id(value: object) -> str:
-    """Return `value` if it is a full commit id. Otherwise raise ForgeError."""
+    """Return `value` if it is a complete commit id, not an abbreviation. Otherwise raise ForgeError."""
     if not isinstance(value, str) or not COMMIT.fullmatch(value):
         raise ForgeError("the response does not contain a commit id")
     return value
 
 
 def request_number(value: object) -> int:
-    """Return `value` if it is the number of a pull or merge request. Otherwise raise ForgeError."""
+    """Return `value` if it is a valid number of a pull request or merge request. Otherwise raise ForgeError."""
     if type(value) is not int or value < 1:
         raise ForgeError("the response does not contain the number of a request")
     return value
@@ -47,12 +46,15 @@ ADDRESSES = {
 """The default API address of each hosting service."""
 FORGES = tuple(ADDRESSES)
 ADDRESS_VARIABLES = {"github": "GITHUB_GRAPHQL_URL", "gitlab": "CI_API_V4_URL"}
-"""The environment variables that contain another API address. Self-hosted services set these variables in jobs."""
+"""The environment variables that contain the API address of a self-hosted service.
+
+The CI service sets these variables in each job.
+"""
 
 
 @dataclass(frozen=True, slots=True)
 class GitHubJob:
-    """A job of GitHub Actions. `pull_request` is None if the event of the job does not concern a pull request."""
+    """A job of GitHub Actions. `pull_request` is None if no pull request started the job."""
 
     address: str
     owner: str
@@ -66,7 +68,7 @@ class GitHubJob:
 class GitLabJob:
     """A job of GitLab CI.
 
-    `merge_request` is the number of the merge request in the project, or None outside of merge request pipelines.
+    `merge_request` is the number of the merge request in the project, or None if no merge request started the job.
     """
 
     address: str
@@ -78,7 +80,7 @@ class GitLabJob:
 
 @dataclass(frozen=True, slots=True)
 class AzureJob:
-    """A job of Azure Pipelines. `address` is the URL of the organization or collection."""
+    """A job of Azure Pipelines. `address` is the URL of the Azure DevOps organization or collection."""
 
     address: str
     project: str
@@ -92,8 +94,9 @@ class AzureJob:
 class BitbucketJob:
     """A job of Bitbucket Pipelines.
 
-    `email` is the address of the user if the token is an API token. For an access token of a repository, project or
-    workspace, `email` is empty. `user` is the UUID of the token's user, or empty if the API returns the UUID.
+    `email` is the email address of the user if the token is an API token of a user. If the token belongs to a
+    repository, project or workspace, `email` is empty. `user` is the UUID of the user that owns the token, or empty if
+    reconciler must request the UUID from Bitbucket.
     """
 
     address: str
@@ -111,10 +114,10 @@ Job = GitHubJob | GitLabJob | AzureJob | BitbucketJob
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NamedTarget:
-    """The pull request, merge request or repository that --forge, --repository and --number select.
+    """The pull request, merge request or repository that the options --forge, --repository and --number select.
 
-    `run` is the number of the run, or an empty string. `number` is None if reconciler finds the request by its merge
-    commit.
+    `run` is the number of the pipeline run that must have written the reports, or an empty string. If `number` is None,
+    reconciler finds the pull request by its merge commit.
     """
 
     forge: str
@@ -124,10 +127,10 @@ class NamedTarget:
 
 
 def job_of(environment: Mapping[str, str], target: NamedTarget | None = None) -> Job:
-    """Return the job that runs reconciler, or a job for `target`.
+    """Return the CI job that runs reconciler, or a job with the repository and number in `target`.
 
     Raises:
-        ReconcilerError: if reconciler does not run in a job, or if a variable is missing.
+        ReconcilerError: if reconciler does not run in a CI job, or if an environment variable is missing.
     """
     if target is not None:
         return _named(environment, target)
@@ -146,7 +149,10 @@ def job_of(environment: Mapping[str, str], target: NamedTarget | None = None) ->
 
 
 def _named(environment: Mapping[str, str], target: NamedTarget) -> Job:
-    """Return a job for a target on the command line. The environment provides the token and an optional address."""
+    """Return a job with the repository and number that the command line selects.
+
+    The token and an optional API address come from the environment.
+    """
     variable = ADDRESS_VARIABLES.get(target.forge, "")
     address = environment.get(variable, "").strip() or ADDRESSES[target.forge]
     match target.forge:
@@ -196,7 +202,7 @@ def _gitlab(environment: Mapping[str, str]) -> GitLabJob:
 
 
 def _azure(environment: Mapping[str, str]) -> AzureJob:
-    """Return the job of Azure Pipelines.
+    """Return the current job of Azure Pipelines.
 
     Source: https://learn.microsoft.com/en-us/azure/devops/pipelines/build/variables
     """
@@ -217,7 +223,7 @@ def _azure(environment: Mapping[str, str]) -> AzureJob:
 
 
 def _bitbucket(environment: Mapping[str, str]) -> BitbucketJob:
-    """Return the job of Bitbucket Pipelines.
+    """Return the current job of Bitbucket Pipelines.
 
     Source: https://support.atlassian.com/bitbucket-cloud/docs/variables-and-secrets/
     """
@@ -243,7 +249,7 @@ def _bitbucket_job(
 
 
 def _number(environment: Mapping[str, str], name: str) -> int | None:
-    """Return the number of a pull or merge request, or None if the variable contains no number."""
+    """Return the number in the environment variable `name`, or None if the variable contains no number."""
     text = environment.get(name, "")
     return int(text) if text.isascii() and text.isdigit() else None
 
@@ -261,7 +267,7 @@ def _azure_token(environment: Mapping[str, str]) -> str:
 
 
 def _run(environment: Mapping[str, str], name: str) -> str:
-    """Return the number of the run or pipeline of the job."""
+    """Return the number of the current pipeline run from the environment variable `name`."""
     number = _require(environment, name, "the runner sets it").strip()
     if not (number.isascii() and number.isdigit()):
         raise ReconcilerError(f"{name} is not a number")
@@ -269,7 +275,7 @@ def _run(environment: Mapping[str, str], name: str) -> str:
 
 
 def _pull_request(path: str) -> int | None:
-    """Return the number of the pull request in the event file at `path`, or None if the event has no pull request."""
+    """Return the number of the pull request in the JSON file `path`, or None if the file describes no pull request."""
     try:
         event = json.loads(Path(path).read_bytes())
     except (OSError, ValueError, RecursionError) as error:

@@ -1,8 +1,9 @@
-"""Parse reports, find the comment or issue of a report, and post the report.
+"""Parse reports, find the comment or issue that contains an earlier report, and post reports.
 
-A report is a Markdown document. The first line of a report is a marker: an HTML comment with the kind of the report,
-the tenant and the configuration. The kind of a report is a plan or the result of an apply. A newer report replaces the
-comment or issue with the same marker. The second line of a report contains the number of the run that wrote the report.
+A report is a Markdown text. The first line of a report is a marker: an HTML comment with the kind of the report, the
+tenant and the configuration. The kind is either a plan or the result of `apply`. A new report replaces the text of the
+comment or issue that starts with the same marker. The second line of a report contains the number of the pipeline run
+that wrote the report.
 """
 
 import re
@@ -25,7 +26,7 @@ TRUNCATION_NOTE = (
 
 @dataclass(frozen=True, slots=True)
 class ForgeReport:
-    """A report to post. `body` is the complete text of the report, including the marker."""
+    """A report to post. `body` is the complete text of the report, including the first line."""
 
     file: str
     marker: str
@@ -34,7 +35,10 @@ class ForgeReport:
 
 @dataclass(frozen=True, slots=True)
 class PostedEntry:
-    """An existing comment or issue. `is_ours` is true if the token of this job wrote the entry."""
+    """A comment or issue that exists at the hosting service.
+
+    `is_ours` is true if the token of this job wrote the comment or issue.
+    """
 
     id: str
     body: str
@@ -42,39 +46,38 @@ class PostedEntry:
 
     @property
     def marker(self) -> str:
-        """The first line of the entry if the line is a marker, otherwise an empty string."""
+        """The first line of the text if the text is a report, otherwise an empty string."""
         line = _first_line(self.body)
         return line if MARKER.fullmatch(line) else ""
 
 
 class CommentTarget(Protocol):
-    """The target of reports: the comments on one request, or the open issues of one project."""
+    """A place for reports: the comments on one pull request, or the open issues of one project."""
 
     max_characters: int
 
     def entries(self) -> Iterable[PostedEntry]:
-        """Yield all entries of the target, starting with the oldest entry. Raises ForgeError."""
+        """Yield all comments or issues, starting with the oldest. Raises ForgeError."""
 
     def add(self, body: str) -> None:
-        """Add an entry to the target. Raises ForgeError."""
+        """Add a comment or issue with the text `body`. Raises ForgeError."""
 
     def edit(self, entry_id: str, body: str) -> None:
-        """Replace the text of an entry. Raises ForgeError."""
+        """Replace the text of a comment or issue. Raises ForgeError."""
 
 
 class IssueTarget(CommentTarget, Protocol):
-    """A target with entries that can be closed."""
+    """A place for reports with issues that can be closed."""
 
     def close(self, entry_id: str, body: str) -> None:
-        """Replace the text of an entry and close the entry. Raises ForgeError."""
+        """Replace the text of a comment or issue and close the comment or issue. Raises ForgeError."""
 
 
 def parse_report(file: str, text: str, run: str = "") -> ForgeReport:
     """Parse the text of a report.
 
     Raises:
-        ReconcilerError: if the first line is not a marker, if another line is a marker, or if the report does not
-            contain the run number `run`.
+        ReconcilerError: if the text is not exactly one report, or if a pipeline run other than `run` wrote the report.
     """
     marker = _first_line(text)
     if not MARKER.fullmatch(marker):
@@ -95,10 +98,10 @@ def parse_report(file: str, text: str, run: str = "") -> ForgeReport:
 
 
 def truncated_report(report: ForgeReport, max_characters: int, note: str = TRUNCATION_NOTE) -> ForgeReport:
-    """Return the report with as many lines as `max_characters` allows, and with `note` below the first line.
+    """Return the report, shortened to `max_characters` if it is too long.
 
-    A long report is truncated instead of refused. After a refusal, the older report would remain and might say "No
-    changes".
+    A shortened report has `note` below the first line. Refusing a long report would keep the old report, which might
+    say "No changes".
     """
     if len(report.body) <= max_characters:
         return report
@@ -112,7 +115,7 @@ def truncated_report(report: ForgeReport, max_characters: int, note: str = TRUNC
 
 
 def refuse_equal_markers(reports: Iterable[ForgeReport]) -> None:
-    """Raise ReconcilerError if two reports have the same marker."""
+    """Raise ReconcilerError if two reports in `reports` have the same first line."""
     seen: dict[str, str] = {}
     for report in reports:
         other = seen.setdefault(report.marker, report.file)
@@ -124,15 +127,15 @@ def refuse_equal_markers(reports: Iterable[ForgeReport]) -> None:
 
 
 def tenant_of(marker: str) -> str:
-    """Return the name of the tenant in a marker."""
+    """Return the name of the tenant in the first line of a report."""
     return unquote(_names(marker)[0])
 
 
 def stale_markers(entries: Iterable[PostedEntry], like: str, current: Sequence[str]) -> Iterator[str]:
-    """Yield the markers of earlier entries by reconciler that have no current report, without duplicates.
+    """Yield the first line of each earlier report by reconciler that is not in `current`, without duplicates.
 
-    Only entries with the same kind and configuration as the marker `like` are considered. `current` contains the
-    markers of the current reports.
+    Skip reports of another kind or configuration than the report with the first line `like`. `current` contains the
+    first lines of the current reports.
     """
     seen = set(current)
     for entry in entries:
@@ -147,22 +150,22 @@ def _names(marker: str) -> list[str]:
 
 
 def _scope(marker: str) -> tuple[str, ...]:
-    """Return the kind and the configuration of a marker, without the tenant."""
+    """Return the kind and the configuration in the first line of a report."""
     return marker.partition(":")[0], *_names(marker)[1:]
 
 
 def entry_of(report: ForgeReport, entries: Iterable[PostedEntry]) -> PostedEntry | None:
-    """Return the first entry by reconciler with the marker of the report, or None.
+    """Return the first comment or issue by reconciler that starts with the same line as the report, or None.
 
-    Entries of other authors are ignored, because anybody can copy a marker.
+    Comments and issues of other authors are ignored, because anybody can copy the first line of a report.
     """
     return next((each for each in entries if each.is_ours and _first_line(each.body) == report.marker), None)
 
 
 def has_same_content(entry: PostedEntry, report: ForgeReport) -> bool:
-    """Return whether the entry already contains the text of the report.
+    """Return whether the comment or issue contains the same text as the report.
 
-    Line ends and surrounding whitespace are ignored, because the hosting services change line ends and whitespace.
+    Ignore different line ends and surrounding whitespace, because hosting services change them.
     """
     return _normalized(entry.body) == _normalized(report.body)
 
@@ -176,7 +179,7 @@ def _normalized(text: str) -> str:
 
 
 class PublishResult(StrEnum):
-    """The result of posting a report."""
+    """The result of posting or closing a report."""
 
     ADDED = "added"
     UPDATED = "updated"
@@ -186,7 +189,10 @@ class PublishResult(StrEnum):
 
 
 def publish(target: CommentTarget, report: ForgeReport) -> PublishResult:
-    """Update the existing entry of the report, or add a new entry. Raises ForgeError."""
+    """Update the comment or issue that contains an earlier version of the report, or add a new comment or issue.
+
+    Raises ForgeError.
+    """
     entry = entry_of(report, target.entries())
     if entry is None:
         target.add(report.body)
@@ -198,7 +204,10 @@ def publish(target: CommentTarget, report: ForgeReport) -> PublishResult:
 
 
 def close(target: IssueTarget, report: ForgeReport) -> PublishResult:
-    """Replace the text of the report's entry and close the entry, if an entry exists. Raises ForgeError."""
+    """If an issue contains an earlier version of the report, replace its text and close the issue.
+
+    Raises ForgeError.
+    """
     entry = entry_of(report, target.entries())
     if entry is None:
         return PublishResult.NONE

@@ -1,6 +1,6 @@
 """Choose proxies and trusted certificates from environment variables.
 
-Only this module reads the proxy variables, so that all connections use the same proxy and the same certificates.
+Only this module reads the environment variables for proxies, so that all connections use the same proxy.
 """
 
 import os
@@ -31,9 +31,9 @@ CERTIFICATE_VARIABLES = ("SSL_CERT_FILE", "SSL_CERT_DIR")
 
 @dataclass(frozen=True, slots=True)
 class Proxy:
-    """A proxy: the name of its environment variable, and its address without credentials.
+    """A proxy: the environment variable that configures the proxy, and the address of the proxy.
 
-    `url` may contain a password.
+    `url` may contain a password. The other fields do not contain the password.
     """
 
     variable: str
@@ -44,19 +44,22 @@ class Proxy:
 
     @property
     def address(self) -> str:
-        """The address of the proxy as `scheme://host:port`."""
+        """The address of the proxy in the form `scheme://host:port`."""
         return f"{self.scheme}://{self.host_and_port}"
 
     @property
     def host_and_port(self) -> str:
-        """The address of the proxy as `host:port`."""
+        """The address of the proxy in the form `host:port`."""
         host = f"[{self.host}]" if ":" in self.host else self.host
         return f"{host}:{self.port}" if self.port else host
 
 
 @dataclass(frozen=True, slots=True)
 class ProxyTarget:
-    """The target of a connection. The entries of NO_PROXY are compared with the target."""
+    """The scheme, host, port and IP address of a server.
+
+    reconciler compares the entries of the environment variable NO_PROXY with these values.
+    """
 
     scheme: str
     host: str
@@ -65,14 +68,14 @@ class ProxyTarget:
 
 
 class UnreadableEntryError(ValueError):
-    """An entry of NO_PROXY is not a host name, an address or a network."""
+    """An entry in the variable NO_PROXY is not a host name, an IP address or a network."""
 
 
 def proxy_for(base_url: str) -> Proxy | None:
-    """Return the proxy for `base_url` from this process's environment, or None for a direct connection.
+    """Return the proxy for requests to `base_url` from the environment, or None for a direct connection.
 
-    Connections to loopback hosts never use a proxy. If the environment variable is not a valid address, the returned
-    proxy has no host.
+    A connection to this machine (a loopback address) never uses a proxy. If the variable does not contain a valid
+    address, the host of the returned proxy is empty.
     """
     target = _target(base_url)
     if _is_loopback(target):
@@ -85,7 +88,7 @@ def proxy_for(base_url: str) -> Proxy | None:
 
 
 def proxy_suffix(base_url: str) -> str:
-    """Return the part of an error message that names the proxy for `base_url`, or "" for a direct connection."""
+    """Return a note for error messages about the proxy for `base_url`, or an empty text without a proxy."""
     proxy = proxy_for(base_url)
     if proxy is None:
         return ""
@@ -93,7 +96,10 @@ def proxy_suffix(base_url: str) -> str:
 
 
 def proxy_notes(base_url: str) -> tuple[str, ...]:
-    """Return notes about invalid entries of NO_PROXY. If `base_url` needs no proxy, return no notes."""
+    """Return notes about invalid entries of the variable NO_PROXY.
+
+    If requests to `base_url` use no proxy, return no notes.
+    """
     target = _target(base_url)
     if _is_loopback(target):
         return ()
@@ -110,11 +116,11 @@ def proxy_notes(base_url: str) -> tuple[str, ...]:
 
 
 def httpx_proxy(base_url: str) -> httpx.Proxy | None:
-    """Return the proxy for `base_url` as a value of httpx, or None for a direct connection.
+    """Return the proxy for `base_url` as an object of httpx, or None for a direct connection.
 
     Raises:
-        ReconcilerError: if the environment variable is not a valid proxy address. The message does not contain the
-            address, because the address may contain a password.
+        ReconcilerError: if the environment variable does not contain a valid proxy address. The error message does not
+            contain the address, because the address may contain a password.
     """
     proxy = proxy_for(base_url)
     if proxy is None:
@@ -128,7 +134,7 @@ def httpx_proxy(base_url: str) -> httpx.Proxy | None:
 
 
 def connection_error(base_url: str, error: Exception) -> ReconcilerError:
-    """Return the error to raise if httpx cannot prepare connections to `base_url`."""
+    """Return the error for the user if httpx cannot prepare connections to `base_url` because of `error`."""
     proxy = proxy_for(base_url)
     if proxy is not None and isinstance(error, ImportError):
         return ReconcilerError(
@@ -138,10 +144,10 @@ def connection_error(base_url: str, error: Exception) -> ReconcilerError:
 
 
 def choose_proxy(proxies: Mapping[str, str], scheme: str, environment: Mapping[str, str]) -> Proxy | None:
-    """Return the proxy for `scheme` from `proxies`, with the name of its variable in `environment`.
+    """Return the proxy for requests with `scheme` (http or https), with the name of its environment variable.
 
-    The keys of `proxies` are schemes or `all`. A variable in lower case takes precedence, as in
-    `urllib.request.getproxies`.
+    The keys of `proxies` are schemes, or `all` for all schemes. A variable with a lower-case name takes precedence, as
+    in `urllib.request.getproxies`.
     """
     kind = next((kind for kind in (scheme, "all") if proxies.get(kind)), None)
     if kind is None:
@@ -157,12 +163,12 @@ def choose_proxy(proxies: Mapping[str, str], scheme: str, environment: Mapping[s
 
 
 def bypasses(no_proxy: str, target: ProxyTarget) -> bool:
-    """Return whether an entry of NO_PROXY matches `target`. An invalid entry never matches."""
+    """Return whether an entry in the value of NO_PROXY matches `target`. An invalid entry does not match."""
     return any(_is_match(entry, target) for entry in _entries(no_proxy))
 
 
 def unreadable_entries(no_proxy: str) -> Iterator[str]:
-    """Yield the invalid entries of NO_PROXY. reconciler ignores invalid entries."""
+    """Yield the invalid entries in the value of NO_PROXY, which reconciler ignores."""
     no_target = ProxyTarget("", "", None, None)
     for entry in _entries(no_proxy):
         try:
@@ -183,12 +189,13 @@ def _is_match(entry: str, target: ProxyTarget) -> bool:
 
 
 def _matches(entry: str, target: ProxyTarget) -> bool:
-    """Return whether an entry of NO_PROXY matches `target`.
+    """Return whether an entry in the value of NO_PROXY matches `target`.
 
-    An entry is `*`, a host (which includes its subdomains), an address or a network. A scheme and a port are optional.
+    An entry is `*`, a host name, an IP address or a network. A host name also matches its subdomains, and an entry may
+    start with a scheme and end with a port.
 
     Raises:
-        UnreadableEntryError: if the entry has another form.
+        UnreadableEntryError: if the entry is not valid.
     """
     scheme, separator, rest = entry.rpartition("://")
     if separator and scheme not in {"all", *PORTS}:
@@ -242,7 +249,7 @@ class NoCookies(CookieJar):
 def trusted_certificates() -> ssl.SSLContext:
     """Return the certificates that clients trust.
 
-    All clients share the certificates, because reading certificates takes time and memory.
+    All clients share one object, because reading the certificates takes time and memory.
     """
     return _ssl_context(*(os.environ.get(name) for name in CERTIFICATE_VARIABLES))
 
@@ -251,6 +258,6 @@ def trusted_certificates() -> ssl.SSLContext:
 def _ssl_context(*_: str | None) -> ssl.SSLContext:
     """Read the trusted certificates.
 
-    The cache key consists of the environment variables that locate the certificates.
+    The cached result is used as long as the environment variables with the paths of the certificates do not change.
     """
     return httpx.create_ssl_context(trust_env=True)

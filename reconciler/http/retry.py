@@ -1,4 +1,4 @@
-"""Repeat requests after transient failures.
+"""Repeat requests after temporary errors.
 
 The clients of the Management API and of the hosting services share the retry policy.
 """
@@ -19,7 +19,7 @@ MAX_DELAY_SECONDS = 30.0
 MAX_BLOCKING_DELAY_SECONDS = 60.0
 
 Jitter = Callable[[float, float], float]
-"""Returns a random number between two bounds, like random.uniform."""
+"""A function that returns a random number between two limits, like `random.uniform`."""
 AFTER_DEADLINE = "after the end of this run (--timeout)"
 
 
@@ -29,11 +29,11 @@ def ignore_notice(_: str) -> None:
 
 @dataclass(frozen=True, slots=True)
 class RetryPolicy:
-    """The number of attempts, and the delays between attempts.
+    """The maximum number of attempts for a request, and the delays between the attempts.
 
-    No attempt is made after `deadline`, a time of the event loop's clock. Before a long delay, the client calls
-    `notice` with a message. `progress` receives a short text for a waiting user. Each text for `progress` replaces the
-    previous text.
+    No attempt starts after `deadline`, a time of the event loop's clock. Before a long delay, `notice` is called with a
+    message. `progress` is called with a short text for the waiting user. Each text for `progress` replaces the previous
+    text.
     """
 
     attempts: int = 5
@@ -43,9 +43,12 @@ class RetryPolicy:
     progress: Callable[[str], None] = ignore_notice
 
     def delays(self) -> Iterator[float]:
-        """Yield the delay before each further attempt in seconds: exponential with full jitter, at least half a second.
+        """Yield the delay in seconds before each further attempt.
 
-        Full jitter spreads the retries of clients that failed at the same time.
+        The delay is random, and the maximum of the delay doubles with each attempt.
+
+        The delay is at least MIN_DELAY_SECONDS. Random delays spread the retries of clients that failed at the same
+        time.
         """
         for attempt in range(self.attempts - 1):
             yield max(MIN_DELAY_SECONDS, self.jitter(0.0, min(MAX_DELAY_SECONDS, 2.0**attempt)))
@@ -57,13 +60,15 @@ async def retry(
     transient: tuple[type[Exception], ...],
     should_retry: Callable[[Exception], bool] = lambda _: True,
 ) -> T:
-    """Call `attempt` and return the result. After an error of a type in `transient`, call `attempt` again.
+    """Call `attempt` and return the result.
 
-    An error may have an attribute `retry_after`: the delay in seconds that the server requests.
+    If `attempt` raises an error of a type in `transient`, call `attempt` again after a delay.
+
+    If the server requests a delay, the attribute `retry_after` of the error is this delay in seconds.
 
     Raises:
-        Exception: the error of the last attempt. No further attempt is made after the deadline, or after an error
-            for which `should_retry` returns false.
+        Exception: the error of the last call of `attempt`. Stop after the deadline, or if `should_retry` returns false
+            for the error.
     """
     delays = enumerate(policy.delays(), start=2)
     while True:
@@ -84,7 +89,7 @@ async def retry(
 
 
 def _cause(error: Exception) -> str:
-    """Return a text with the status of the response, or with the information that no response was received."""
+    """Return the status of the response as text, or "no valid response" if the error has no status."""
     status = getattr(error, "status", None)
     return f"status {status}" if status else "no valid response"
 
@@ -95,13 +100,15 @@ def retry_blocking(
     transient: tuple[type[Exception], ...],
     sleep: Callable[[float], object] = time.sleep,
 ) -> T:
-    """Call `work` and return the result. After an error of a type in `transient`, call `work` again.
+    """Call `work` and return the result.
 
-    `work` must first read the current state and write only the missing part. If a write succeeded but the response was
-    lost, the next call of `work` does not repeat the write.
+    If `work` raises an error of a type in `transient`, wait and call `work` again.
+
+    At each call, `work` must read the current state and write only the missing part. Otherwise, a write with a lost
+    response would be repeated.
 
     Raises:
-        Exception: the error of the last attempt.
+        Exception: the error of the last call of `work`.
     """
     for delay in policy.delays():
         try:
@@ -112,7 +119,7 @@ def retry_blocking(
 
 
 def time_after(seconds: float) -> str:
-    """Return the time that is `seconds` in the future, as text for messages."""
+    """Return the date and time after a delay of `seconds` seconds, as text for a message."""
     try:
         return f"{datetime.now(UTC) + timedelta(seconds=seconds):%Y-%m-%d %H:%M:%S} UTC"
     except OverflowError:
@@ -125,9 +132,9 @@ def _requested_delay(error: Exception) -> float:
 
 
 def _explain_delay(error: Exception, requested: float, *, is_late: bool) -> None:
-    """Extend the message of an error by the delay that the tenant requests.
+    """Add the delay that the tenant requests to the message of an error.
 
-    If `is_late`, the message also says that the delay ends after the deadline of the run.
+    If `is_late` is true, also say in the message that the delay ends after the deadline of the run.
     """
     if requested:
         end = f", {AFTER_DEADLINE}" if is_late else ""

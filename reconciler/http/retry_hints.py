@@ -1,4 +1,4 @@
-"""Pure: parse the response headers for rate limits: `retry-after`, `x-ratelimit-*` and `date`.
+"""Pure: parse the response headers `retry-after`, `x-ratelimit-*` and `date`.
 
 Sources: RFC 9110 (10.2.3) for `retry-after`, Auth0's documentation of rate limits for `x-ratelimit-*`.
 """
@@ -8,15 +8,15 @@ from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 
 MAX_NUMBER = 1e12
-"""The maximum valid number in a rate-limit header.
+"""The maximum number that reconciler accepts in a rate-limit header.
 
-Larger numbers are ignored, because valid limits and UNIX times are smaller.
+Larger numbers are not valid limits or UNIX times.
 """
 
 
 @dataclass(frozen=True, slots=True)
 class RateLimitHeaders:
-    """The parsed rate-limit headers of a response. A missing or malformed header is None.
+    """The values of the rate-limit headers of a response. The value of a missing or malformed header is None.
 
     `limit` and `remaining` are numbers of requests. `reset` and `date` are UNIX times. `retry_after` is a delay in
     seconds.
@@ -30,9 +30,9 @@ class RateLimitHeaders:
 
 
 def parse_rate_limit_headers(headers: Mapping[str, str]) -> RateLimitHeaders:
-    """Parse the rate-limit headers of a response. The header names must be in lower case.
+    """Parse the rate-limit headers of a response. The names of the headers must be in lower case.
 
-    `retry-after` may be a number of seconds or a date.
+    The header `retry-after` may contain a number of seconds or a date.
     """
     date = _http_date(headers.get("date"))
     retry_after = _number(headers.get("retry-after"))
