@@ -22,7 +22,7 @@ OWNER_ONLY = 0o600
 REPLACE_ERRORS = frozenset({errno.EBUSY, errno.EXDEV, errno.EPERM, errno.EACCES, errno.EROFS, errno.ENOTSUP})
 """The error codes after which `write_output` overwrites a file instead of replacing the file.
 
-Replacing fails with one of these errors if the file is a mount point or the folder is read-only.
+Replacing a file fails with one of these errors if the file is a mount point or the folder is read-only.
 """
 
 OUTPUT_DESCRIPTORS = (1, 2)

@@ -79,7 +79,7 @@ def grant_from_json(data: Mapping[str, Any]) -> ClientGrant:
 def field_json(change: FieldChange) -> dict[str, object]:
     """Return a changed field as JSON data.
 
-    A changed set has the added and removed items. A changed setting has the old and the new value.
+    For a set, the data contains the added and removed items. For a setting, the data contains the old and new value.
     """
     match change:
         case SetChange():

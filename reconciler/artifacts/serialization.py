@@ -134,7 +134,7 @@ def digest(value: object) -> str:
 
 
 def plan_from_json(data: Mapping[str, Any]) -> Plan:
-    """Return the plan in `data`. The caller must have validated `data` against the schema of plans."""
+    """Return the plan that `data` describes. The caller must have validated `data` against the schema of plans."""
     changes = [(_change_from(each), each["blocked"]) for each in data["changes"]]
     moved = [each["moved_to"] for each in data["no_longer_declared"] if each["moved_to"]]
     ends = data.get("expiry_changes", ())

@@ -2,9 +2,9 @@
 
 Applying the files of a snapshot undoes the run.
 
-A snapshot contains the JSON file MANIFEST, with the run, the tenant, the digest of each grant file, and the grants that
-the run creates. A folder is accepted as a snapshot only inside the state folder of reconciler, and only if MANIFEST
-lists the grant files.
+A snapshot also contains the JSON file MANIFEST. MANIFEST contains the run, the tenant, the digest of each grant file,
+and the grants that the run creates. A folder is accepted as a snapshot only inside the state folder of reconciler, and
+only if MANIFEST lists the grant files.
 """
 
 import hashlib
@@ -39,7 +39,8 @@ def write_snapshot(folder: Path, run: str, plan: Plan, directory: Directory, onl
     grants for that tenant only.
 
     Raises:
-        ReconcilerError: if the snapshot cannot be written. The caller must then not apply the plan.
+        ReconcilerError: if the snapshot cannot be written. Without a snapshot, the caller must not apply
+            the plan.
     """
     before = [grant for change in plan.changes if (grant := grant_before(change)) is not None]
     title = f"Grants of {plan.tenant} before run {run}; applying this folder undoes the run."

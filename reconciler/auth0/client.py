@@ -91,7 +91,7 @@ class ManagementClient:
 
         Raises:
             Auth0Error: if the list of grants cannot be read completely.
-            UnreadableError: if entries of the list contradict each other.
+            UnreadableError: if the list contains contradictory entries.
         """
 
         async def listing() -> tuple[ObservedGrant, ...]:
@@ -353,7 +353,7 @@ async def _list_with_restart(listing: Callable[[], Awaitable[T]]) -> T:
     try:
         return await listing()
     except UnknownOutcomeError:
-        pass  # read again after this block, because the error keeps the first entries in memory
+        pass  # read the list again after this block, because the error keeps the first result in memory
     except RefusedCallError as error:
         if error.status != httpx.codes.BAD_REQUEST:
             raise

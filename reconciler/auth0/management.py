@@ -271,7 +271,7 @@ class Associations:
 
         Raises:
             RefusedCallError: with status 409 if the organization may already use the grant or has the maximum number of
-                grants, and with status 404 if the organization or the grant does not exist.
+                grants. The status is 404 if the organization or the grant does not exist.
             UnknownOutcomeError, NotSentError: if the outcome of the request is unknown, or if the request was not sent.
         """
         call = ApiRequest("POST", _grants_of(organization), body={"grant_id": grant_id}, context=context)

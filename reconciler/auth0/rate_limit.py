@@ -23,13 +23,13 @@ LATE_PROBE_SECONDS = 0.25
 PROBE_INTERVAL_SECONDS = 1.01  # a bit more than a second, because a probe may travel faster than the previous probe
 SLOW_PROBE_INTERVAL_SECONDS = 2.5
 SHARED_PATIENCE_SECONDS = 5.0
-"""The maximum time in seconds that other tenants wait for the response to one request."""
+"""The maximum time in seconds that a request waits for the response to a request of another tenant."""
 NEEDS_RESPONSE = math.inf
 """The return value of `wait` if the next request must wait for the response to an earlier request."""
 
 
 class TokenBucket:
-    """A local estimate of the tokens in one token bucket of Auth0, which limits a group of requests.
+    """An estimate of the number of tokens in a token bucket. Auth0 limits each group of requests by a token bucket.
 
     Call `wait` before sending a request and `record_sent` when sending the request. At the end of the request, call
     `record_response` or `record_lost`.
@@ -40,21 +40,21 @@ class TokenBucket:
     response has no rate-limit headers, reconciler treats the bucket as unlimited from then on. An unlimited bucket
     delays requests only after a response with status 429.
 
-    The responses may arrive in a different order than reconciler sent the requests. To be safe, the estimate uses the
-    lowest number of remaining tokens in any response since the last refill, and subtracts the requests in flight.
+    The responses may arrive in a different order than reconciler sent the requests. The estimate starts from the lowest
+    number of remaining tokens in any response since the last refill. The requests in flight are subtracted.
 
-    The interval between two probes is slightly longer than one second. A probe that arrives slightly less than a second
-    after the last refill may find too few tokens and must wait another second. With the longer interval, probes arrive
-    later and later within the seconds of the tenant's clock. Auth0 reports times in whole seconds, so a response may
-    announce the next refill up to two seconds later. After such an announcement, the interval is two and a half
-    seconds, unless the previous probe arrived late in its second.
+    The interval between two probes is slightly longer than one second. A probe just under a second after the last
+    refill may find too few tokens and must wait another second. With the longer interval, probes arrive later and later
+    within the seconds of the tenant's clock. Auth0 reports times in whole seconds, so a response may announce the next
+    refill up to two seconds later. After an announcement of a late refill, the interval is two and a half seconds,
+    unless the previous probe arrived late in its second.
 
     Auth0 refills some buckets continuously instead of once per second. If requests wait for a whole second, a
     continuously refilled bucket becomes full, and tokens are lost. Normally, the number of remaining tokens decreases
     with each request until the next refill. If two responses before the next refill contain the same number, the refill
     must be continuous. For a continuous refill, reconciler sends a probe every tenth of a second while the fraction for
-    other programs is untouched. A probe that finds no new token has taken a token of other programs. After such a
-    probe, reconciler waits for the whole second again, until two responses contain the same number again.
+    other programs is untouched. A probe that finds no new token has taken a token of other programs. After a probe
+    without a new token, requests wait for a whole second again, until two responses contain the same number again.
 
     If `is_shared` is true, several tenants share the bucket, and one of the tenants may never respond. Requests to a
     shared bucket therefore do not wait for the first response. When a shared bucket is empty, requests wait at most
@@ -168,7 +168,7 @@ class TokenBucket:
 
         Auth0 reports the time in whole seconds, so the next refill is at the earliest in the next second.
 
-        If the response has no date, reconciler does not know the tenant's clock. In this case, the result is one
+        If the response has no date, reconciler does not know the tenant's clock. Without a date, the result is one
         second, because Auth0 refills most buckets every second.
         """
         if headers.date is None or headers.reset is None:
@@ -251,7 +251,7 @@ class RateOptions:
 class Slot:
     """The permission to send one request.
 
-    The slot passes the rate-limit headers of the response to the token buckets of the request.
+    Slot passes the rate-limit headers of the response to the token buckets of the request.
     """
 
     buckets: tuple[TokenBucket, ...]

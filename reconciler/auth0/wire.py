@@ -64,7 +64,7 @@ def _refuse(constant: str) -> NoReturn:
 def text(data: Json, name: str) -> str:
     """Return the value of the field `name` if it is a non-empty string.
 
-    This function and the functions below raise UnreadableError for other values.
+    This function and the functions below raise UnreadableError for invalid values.
     """
     value = text_or_none(data, name)
     if not value:
@@ -319,8 +319,8 @@ def update_body(update: Update) -> dict[str, object]:
     """Return the body of the request PATCH /client-grants/{id} with the changed fields.
 
     If the change sets `allow_all_scopes` to true, the body contains no scopes, because Auth0 removes the scopes. If the
-    change sets `allow_all_scopes` to false, the body contains all scopes of the grant, so that the grant never lacks
-    its scopes.
+    change sets `allow_all_scopes` to false, the body contains all scopes of the grant. Otherwise, the grant would be
+    without scopes.
     """
     after = update.after.grant
     body = {change.field: plain_value(getattr(after, change.field)) for change in update.fields}

@@ -27,7 +27,7 @@ Real tenants have grants for users with settings for organizations.
 FOREIGN_KEYWORD = "##[A-Za-z0-9_]+##|@@[A-Za-z0-9_]+@@"
 """A regular expression for the placeholders of auth0-deploy-cli, for example `##KEY##`.
 
-A grant file with such a placeholder was copied from auth0-deploy-cli instead of imported.
+A grant file with a placeholder of auth0-deploy-cli was copied instead of imported.
 """
 CONTROL_CHARACTERS = "[\\u0000-\\u001f\\u007f-\\u009f]"
 MATCHES_NOTHING: Schema = {"not": {}}
@@ -112,7 +112,7 @@ def _scope_rules(fields: Collection[str]) -> Iterator[Schema]:
 
 
 def _subject_type_rules(fields: Mapping[str, Mapping[str, Any]]) -> Iterator[Schema]:
-    """Yield rules that refuse fields that Auth0 does not allow for the subject type of the grant.
+    """Yield rules that refuse the fields not allowed by Auth0 for the subject type of the grant.
 
     A grant without `subject_type` has the subject type `client`.
     """
@@ -376,7 +376,7 @@ def _fields(request: Mapping[str, Any]) -> dict[str, dict[str, str]]:
 
 
 def _keywords(schema: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
-    """Yield each JSON Schema keyword that restricts values, with a name such as `items.maxLength` if it is nested."""
+    """Yield the name and value of each JSON Schema keyword that restricts values, for example `items.maxLength`."""
     for name, value in schema.items():
         if isinstance(value, Mapping):
             yield from _keywords(value, f"{prefix}{name}.")

@@ -154,7 +154,7 @@ class _GrantReader:
     def _find_missing(self, grant: AlignedGrant, tenant: str, node: ForeignNode, values: Mapping[str, Any]) -> bool:
         """Record the placeholders in `values` that have no value for the tenant.
 
-        Return whether `values` contains such a placeholder.
+        Return whether `values` contains a placeholder without a value.
         """
         found = False
         for name, value in values.items():

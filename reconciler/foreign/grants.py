@@ -33,7 +33,7 @@ class ForeignGrants:
     scope_sets: Mapping[str, Mapping[str, tuple[str, ...]]] = field(default_factory=dict)
     """The scope sets for each tenant, by the name of the tenant."""
     protect: Mapping[str, Sequence[ProtectItem]] = field(default_factory=dict)
-    """Items for `protect` that match the grants that the other tool never changes, by the name of the tenant."""
+    """Items for `protect` that match the grants excluded in the other tool, by the name of the tenant."""
     left_out: tuple[LeftOut, ...] = ()
     """The grants and values that reconciler does not import."""
     notes: tuple[str, ...] = ()

@@ -163,7 +163,7 @@ def choose_proxy(proxies: Mapping[str, str], scheme: str, environment: Mapping[s
 
 
 def bypasses(no_proxy: str, target: ProxyTarget) -> bool:
-    """Return whether an entry in the value of NO_PROXY matches `target`. An invalid entry does not match."""
+    """Return whether an entry in the value of NO_PROXY matches `target`. Invalid entries of NO_PROXY never match."""
     return any(_is_match(entry, target) for entry in _entries(no_proxy))
 
 
@@ -191,8 +191,8 @@ def _is_match(entry: str, target: ProxyTarget) -> bool:
 def _matches(entry: str, target: ProxyTarget) -> bool:
     """Return whether an entry in the value of NO_PROXY matches `target`.
 
-    An entry is `*`, a host name, an IP address or a network. A host name also matches its subdomains, and an entry may
-    start with a scheme and end with a port.
+    An entry of NO_PROXY is `*`, a host name, an IP address or a network. A host name also matches its subdomains. An
+    entry may start with a scheme and end with a port.
 
     Raises:
         UnreadableEntryError: if the entry is not valid.
@@ -249,7 +249,7 @@ class NoCookies(CookieJar):
 def trusted_certificates() -> ssl.SSLContext:
     """Return the certificates that clients trust.
 
-    All clients share one object, because reading the certificates takes time and memory.
+    All clients share one object with the certificates, because reading the certificates takes time and memory.
     """
     return _ssl_context(*(os.environ.get(name) for name in CERTIFICATE_VARIABLES))
 
