@@ -158,8 +158,8 @@ def _saved(content: Mapping[str, Any], path: Path) -> SavedPlan | None:
 def refuse_unless_current(saved: SavedPlan, tenant: TenantName, max_age: timedelta, now: datetime) -> None:
     """Raise StalePlanError if the saved plan must not be applied to `tenant`.
 
-    The saved plan must be for this tenant. The saved plan must not be older than `max_age`, or from the future by more
-    than MAX_CLOCK_SKEW.
+    The saved plan must be for this tenant. The saved plan must not be older than `max_age`. The creation time must not
+    be more than MAX_CLOCK_SKEW in the future.
     """
     if saved.plan.tenant != tenant:
         raise StalePlanError(f"the plan was made for {saved.plan.tenant}, not for {tenant}")

@@ -84,7 +84,7 @@ def tenant_json(tenant: TenantName) -> Json:
 
 
 def plan_id(plan: Plan) -> str:
-    """Return the digest of the tenant and the changes of a plan. Always compare whole digests.
+    """Return the digest of the tenant and the changes of a plan. Compare whole digests, never prefixes.
 
     An attacker can construct two plans with digests that start with the same characters.
     """
@@ -107,7 +107,7 @@ APPROVED = ("client_name", "api_name", "risks", "facts")
 
 
 def approval_id(plan: Plan) -> str:
-    """Return the digest of all parts of a plan that an approval covers. Always compare whole digests."""
+    """Return the digest of all parts of a plan that an approval covers. Compare whole digests, never prefixes."""
     changes = [_change(change, plan, None) for change in plan.changes]
     covered = [
         {name: change.get(name) for name in APPROVED} | ({"expires": change["expires"]} if "expires" in change else {})

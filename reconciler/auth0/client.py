@@ -51,7 +51,7 @@ APIS = "resource-servers"
 
 PAGE_SIZE = 100
 MAX_LOG_EVENTS = 1_000
-"""The maximum number of log events that Auth0 returns with page numbers."""
+"""The maximum number of log events that Auth0 returns if requests use page numbers."""
 MAX_ENTRIES = 200_000
 """The maximum number of entries in a list from Auth0: twice the number of grants in the largest supported tenant."""
 MAX_LISTING_BYTES = 64_000_000

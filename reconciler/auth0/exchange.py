@@ -1,4 +1,4 @@
-"""The HTTP client of a tenant, and the exchange of one request and response.
+"""Create an HTTP client for a tenant, send requests and read responses.
 
 `open_http` creates a client with proxies, certificates, limits and timeouts. `exchange` sends one request and reads the
 complete response, with a deadline and a size limit.

@@ -16,7 +16,7 @@ MAX_WAIT_SECONDS = 60.0
 
 Auth0 refills each documented token bucket at least once a minute.
 
-A longer calculated delay is therefore the result of a wrong clock.
+If the calculated delay is longer, a clock must be wrong.
 """
 CONTINUOUS_PROBE_SECONDS = 0.1
 LATE_PROBE_SECONDS = 0.25
@@ -44,10 +44,10 @@ class TokenBucket:
     number of remaining tokens in any response since the last refill. The requests in flight are subtracted.
 
     The interval between two probes is slightly longer than one second. A probe just under a second after the last
-    refill may find too few tokens and must wait another second. With the longer interval, probes arrive later and later
-    within the seconds of the tenant's clock. Auth0 reports times in whole seconds, so a response may announce the next
-    refill up to two seconds later. After an announcement of a late refill, the interval is two and a half seconds,
-    unless the previous probe arrived late in its second.
+    refill may find too few tokens and must wait another second. With the longer interval, each probe arrives slightly
+    later in a second of the tenant's clock than the previous probe. Auth0 reports times in whole seconds, so a response
+    may announce a refill that is up to two seconds away. After an announcement of a late refill, the interval is two
+    and a half seconds, unless the previous probe arrived late in its second.
 
     Auth0 refills some buckets continuously instead of once per second. If requests wait for a whole second, a
     continuously refilled bucket becomes full, and tokens are lost. Normally, the number of remaining tokens decreases
@@ -319,7 +319,7 @@ class RateLimiter:
                     self._changed.notify_all()
 
     async def _wait_to_send(self, slot: Slot, deadline: float) -> None:
-        """Wait until the token buckets and the pacer allow the request, and then record the request as sent."""
+        """Wait until the rate limits and `max_rps` allow the request, and then record the request as sent."""
         loop = asyncio.get_running_loop()
         while True:
             async with self._changed:

@@ -31,7 +31,7 @@ most 12 bytes.
 MAX_ITEMS = 10_000
 """The maximum number of items in a list of a grant or API.
 
-The scopes of an API are the longest list, with at most a few thousand items.
+The longest lists are the scopes of APIs, with at most a few thousand scopes.
 """
 MAX_COUNT = 10**12
 API_OPERATION = "sapi"

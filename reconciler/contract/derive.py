@@ -22,7 +22,7 @@ MY_ORGANIZATION_OF_USERS: Schema = {
 }
 """A JSON Schema that matches grants for users on the My Organization API.
 
-Real tenants have grants for users with settings for organizations.
+In real tenants, user grants on this API have organization settings.
 """
 FOREIGN_KEYWORD = "##[A-Za-z0-9_]+##|@@[A-Za-z0-9_]+@@"
 """A regular expression for the placeholders of auth0-deploy-cli, for example `##KEY##`.
@@ -326,7 +326,7 @@ def _grant(request: dict[str, Any]) -> Schema:
         "tenants": TENANTS,
     }
     fields = {**names, **request["properties"], "organizations": ORGANIZATIONS}
-    alternatives = {*HOLDERS, *APIS}  # the rules require exactly one field of each group
+    alternatives = {*HOLDERS, *APIS}  # a grant has exactly one field of HOLDERS and one field of APIS
     required = [name for name in request.get("required", ()) if name not in alternatives]
     return {
         **request,
@@ -365,7 +365,7 @@ def differences(found: Mapping[str, Any], stored: Mapping[str, Any]) -> tuple[st
 
 
 def _fields(request: Mapping[str, Any]) -> dict[str, dict[str, str]]:
-    """Return the JSON Schema keywords for each field. The item BODY contains the keywords for the whole body."""
+    """Return the JSON Schema keywords for each field. The key BODY contains the keywords of the whole body."""
     required = request.get("required", ())
     fields = {
         name: {**dict(_keywords(schema)), "required": _text("required", name in required)}

@@ -165,7 +165,7 @@ def entry_of(report: ForgeReport, entries: Iterable[PostedEntry]) -> PostedEntry
 def has_same_content(entry: PostedEntry, report: ForgeReport) -> bool:
     """Return whether the comment or issue contains the same text as the report.
 
-    Ignore different line ends and surrounding whitespace, because hosting services change them.
+    Differences in line ends and surrounding whitespace are ignored, because hosting services change whitespace.
     """
     return _normalized(entry.body) == _normalized(report.body)
 
