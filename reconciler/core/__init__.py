@@ -1,1 +1,1 @@
-"""Pure: compute a plan from grant specs and observed grants, without input or output."""
+"""Pure: compute a plan from the declared grants and the grants of the tenant, without input or output."""

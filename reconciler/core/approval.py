@@ -1,4 +1,4 @@
-"""Pure: compare a plan with the approved saved plan, and label the unverified content of a saved plan."""
+"""Pure: compare a plan with the approved saved plan, and mark the unverified texts of a saved plan."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
@@ -40,33 +40,33 @@ UNVERIFIED_NOTE = (
 
 
 ChangeEffect = tuple[Key, ClientGrant | None, ClientGrant | None]
-"""The key of the changed grant, the grant before the change, and the grant after the change."""
+"""The identity of the changed grant, then the grant before the change, then the grant after the change."""
 
 
 @dataclass(frozen=True, slots=True)
 class Deviations:
-    """The differences between a plan and the approved plan."""
+    """The differences between a new plan and the approved plan."""
 
     unapproved: tuple[Change, ...]
-    """Planned changes whose effect no approved change has."""
+    """The changes of the new plan that the approved plan does not contain."""
     renamed: tuple[Change, ...]
-    """Approved changes for which the plan now shows different names."""
+    """The approved changes for which the new plan shows another name of an application, API or organization."""
     riskier: tuple[Change, ...]
-    """Approved changes that now have more risks."""
+    """The approved changes that have more risks in the new plan."""
     changed_facts: tuple[tuple[Change, str], ...]
-    """Approved changes whose application or API changed, or whose grant now ends later, with a description."""
+    """The approved changes with other properties of the application or API, or with a later end of the grant."""
     done: tuple[Change, ...]
-    """Approved changes whose effect the tenant already has."""
+    """The approved changes that are already done in the tenant."""
     dropped: tuple[Change, ...]
-    """Approved changes that are no longer planned and whose effect the tenant does not have."""
+    """The approved changes that are not done in the tenant and that the new plan does not contain."""
     loses_narrowing: bool
-    """Whether a `done` or `dropped` change removes access while a planned change adds access."""
+    """Whether an approved change that removes access is missing in the new plan, while the new plan gives access."""
 
 
 def find_deviations(fresh: Plan, approved: Plan, observed: Iterable[ObservedGrant]) -> Deviations:
-    """Return the differences between the plan `fresh` and the plan `approved`.
+    """Compare the new plan `fresh` with the approved plan `approved`.
 
-    `observed` contains the current grants of the tenant.
+    `observed` contains the grants that the tenant has now.
     """
     approved_effects, fresh_effects = (
         set(map(_change_effect, approved.changes)),
@@ -95,7 +95,7 @@ def find_deviations(fresh: Plan, approved: Plan, observed: Iterable[ObservedGran
 
 
 def _later_end(approved: Change, now: Change) -> str:
-    """Return a message if the grant now ends later than in the approved plan, or an empty string."""
+    """Return a message if the grant ends later than in the approved plan, otherwise an empty string."""
     if isinstance(approved, Delete) or isinstance(now, Delete):
         return ""
     before, after = approved.after.spec.expires, now.after.spec.expires
@@ -106,7 +106,10 @@ def _later_end(approved: Change, now: Change) -> str:
 
 
 def _worse_facts(approved: GrantFacts, now: GrantFacts) -> str:
-    """Describe the facts that became worse or unknown since the approval. Return an empty string without such facts."""
+    """Describe the properties of the application and the API that became worse or unknown since the approval.
+
+    Return an empty string if no property became worse or unknown.
+    """
     changes = []
     if approved.third_party is False and now.third_party:
         changes.append("the application now belongs to a third party")
@@ -145,7 +148,10 @@ def _risks(change: Change, plan: Plan) -> frozenset[Risk]:
 
 
 def _are_names_approved(change: Change, fresh: Plan, approved: Plan) -> bool:
-    """Return whether both plans show the same names. Names that are missing in the approved plan are not compared."""
+    """Return whether the two plans show the same names of applications, APIs and organizations.
+
+    Ignore a name that the approved plan does not contain.
+    """
     shown, now = _names(change, approved.directory), _names(change, fresh.directory)
     return all(now[identity] == name for identity, name in shown.items() if name is not None)
 
@@ -163,10 +169,10 @@ def _names(change: Change, directory: Directory) -> Mapping[tuple[str, str], str
 
 
 def label_unverified(plan: Plan) -> Plan:
-    """Label the content of a saved plan that cannot be verified.
+    """Mark the texts of a saved plan that reconciler cannot verify, such as names and descriptions.
 
-    Anybody can write a saved plan. reconciler computes the risks again from the changes. Risks that only the saved plan
-    contains are labelled as unverified.
+    Anybody can write a saved plan, so reconciler computes the risks again from the changes. If only the saved plan
+    contains a risk, the message of the risk ends with `(unverified)`.
     """
     blocked = tuple(Blocked(_label_change(each.change), _label(each.reason)) for each in plan.blocked)
     changes = tuple(map(_label_change, plan.changes))
@@ -203,7 +209,7 @@ def _label_change(change: Change) -> Change:
 
 
 def _merge_risks(found: Iterable[Risk], claimed: Iterable[Risk]) -> tuple[Risk, ...]:
-    """Return the computed risks and the additional risks of a saved plan, the highest first."""
+    """Return the computed risks and the risks that only the saved plan contains, the most dangerous risk first."""
     found = tuple(found)
     more = (replace(risk, message=f"{risk.message} ({UNVERIFIED})") for risk in claimed if risk not in found)
     return tuple(sorted((*found, *more), key=lambda risk: risk.level.order))

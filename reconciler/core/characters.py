@@ -1,18 +1,19 @@
-r"""Pure: detect misleading names (lookalike names, invisible characters), and quote foreign text safely.
+r"""Pure: detect misleading names, such as lookalike names and invisible characters, and escape texts for output.
 
-Two names are confusable if their skeletons are equal. The skeleton of a name results from four steps:
+Two names look alike if the names have the same skeleton. Compute the skeleton of a name in four steps:
 
-1. Decompose the name (NFKD). Remove marks and invisible characters. Full-width, mathematical and accented letters
-   become plain letters.
+1. Decompose the name with Unicode normalization form NFKD. Remove combining marks and invisible characters. As a result,
+   full-width, mathematical and accented letters become plain letters.
 2. Replace letters of other scripts by the Latin letters that look the same (LOOKALIKES).
 3. Replace `I`, `1` and `|` by `l`, `0` by `O`, `rn` by `m` and `vv` by `w`.
 4. Ignore case, trim the name, and replace repeated spaces by a single space.
 
-The skeleton follows Unicode's UTS 39, with a small table of lookalike letters. Labels always contain the id next to a
-name with non-ASCII characters, so a missing letter in the table cannot hide a difference.
+The skeleton follows the Unicode standard UTS 39, but uses a small table of lookalike letters. A label always contains
+the id next to a name with non-ASCII characters. A letter that is missing in the table therefore cannot hide a
+difference.
 """
 
-# ruff: noqa: RUF001 - the table contains confusable letters
+# ruff: noqa: RUF001 - the table contains lookalike letters
 
 import re
 import unicodedata
@@ -32,15 +33,18 @@ FORMAT: Ranges = (
     *((0x600, 0x605), (0x6DD, 0x6DD), (0x70F, 0x70F), (0x890, 0x891), (0x8E2, 0x8E2), (0xFFF9, 0xFFFB)),
     *((0x110BD, 0x110BD), (0x110CD, 0x110CD), (0x13430, 0x1343F)),
 )
-"""Characters with General_Category=Cf, except the default-ignorable characters."""
+"""The format characters (General_Category=Cf) that DEFAULT_IGNORABLE does not contain."""
 BLANK: Ranges = ((0x2800, 0x2800), (0xFFFC, 0xFFFC), (0x13441, 0x13442), (0x16FE4, 0x16FE4), (0x1D159, 0x1D159))
 """Symbols and letters without a visible glyph, such as BRAILLE PATTERN BLANK."""
 SPACES: Ranges = (
     *((0xA0, 0xA0), (0x1680, 0x1680), (0x2000, 0x200A), (0x202F, 0x202F), (0x205F, 0x205F), (0x3000, 0x3000)),
 )
-"""Characters with General_Category=Zs, except U+0020. Such spaces are invisible or look like a normal space."""
+"""The space characters (General_Category=Zs), except the normal space U+0020.
+
+Each of these characters is invisible or looks like a normal space.
+"""
 DIRECTION: Ranges = ((0x61C, 0x61C), (0x200E, 0x200F), (0x202A, 0x202E), (0x2066, 0x2069))
-"""Characters with the property Bidi_Control."""
+"""The characters that change the direction of text (property Bidi_Control)."""
 
 PICTOGRAPHS: Ranges = (
     *((0xA9, 0xA9), (0xAE, 0xAE), (0x203C, 0x203C), (0x2049, 0x2049), (0x2122, 0x2122), (0x2139, 0x2139)),
@@ -58,9 +62,9 @@ PICTOGRAPHS: Ranges = (
     *((0x1F7D5, 0x1F7FF), (0x1F80C, 0x1F80F), (0x1F848, 0x1F84F), (0x1F85A, 0x1F85F), (0x1F888, 0x1F88F)),
     *((0x1F8AE, 0x1F8FF), (0x1F90C, 0x1F93A), (0x1F93C, 0x1F945), (0x1F947, 0x1FAFF), (0x1FC00, 0x1FFFD)),
 )
-"""Characters with the property Extended_Pictographic.
+"""The characters that may start an emoji (property Extended_Pictographic).
 
-An emoji starts with a pictograph, except for keycaps and flags.
+Keycaps and flags are emoji that start with another character.
 """
 SKIN_TONES: Ranges = ((0x1F3FB, 0x1F3FF),)
 JOINED_SCRIPTS: Ranges = (
@@ -70,10 +74,10 @@ JOINED_SCRIPTS: Ranges = (
     *((0x1A20, 0x1AAF), (0x1B00, 0x1B7F), (0xA980, 0xA9DF), (0xFB50, 0xFDFF), (0xFE70, 0xFEFF)),
     *((0x11000, 0x1107F), (0x11080, 0x110CF), (0x11100, 0x1114F), (0x1E900, 0x1E95F)),
 )
-"""Unicode blocks of Arabic, Indic and related scripts, which need joiners and non-joiners."""
+"""The Unicode blocks of scripts that use invisible joiners between letters, such as Arabic and Devanagari."""
 
 VARIATION_SELECTORS = frozenset("\ufe0e\ufe0f")
-"""The characters that select the text form or the emoji form of the character before them."""
+"""The two characters that select the text form or the emoji form of the preceding character."""
 JOINER, NON_JOINER = "\u200d", "\u200c"
 JOINERS = frozenset({JOINER, NON_JOINER})
 KEYCAP = re.compile(r"[0-9#*]\ufe0f\u20e3")
@@ -89,16 +93,19 @@ CONTROL_NAMES = {
     "\x7f": "DELETE",
     "\x85": "NEXT LINE",
 }
-"""The names of control characters, which `unicodedata` lacks."""
+"""The names of control characters. The module `unicodedata` has no names for control characters."""
 
 
 def _merge(*tables: Ranges) -> Ranges:
-    """Merge tables of ranges into a sorted table. The ranges must not overlap."""
+    """Merge tables of code point ranges into one table, sorted by code point.
+
+    The code point ranges must not overlap.
+    """
     return tuple(sorted(each for table in tables for each in table))
 
 
 def character_class(*tables: Ranges) -> str:
-    """Convert the ranges to the content of a character class in a regular expression."""
+    """Convert code point ranges to a character class for a regular expression, without the square brackets."""
     return "".join(f"\\U{first:08x}-\\U{last:08x}" for first, last in _merge(*tables))
 
 
@@ -107,7 +114,7 @@ _SEARCH = re.compile(f"[{character_class(INVISIBLE)}]")
 
 
 def is_invisible(char: str) -> bool:
-    """Return whether `char` is invisible, looks like a space, or moves other characters.
+    """Return whether `char` is invisible, looks like a space, or changes the direction of text.
 
     Return False for control characters, surrogates and line ends, which `str.isprintable` detects.
     """
@@ -120,31 +127,31 @@ def has_invisible(text: str) -> bool:
 
 
 def escape_for_yaml(char: str) -> str:
-    r"""Return the escape sequence of a character for a double-quoted YAML string: `\u200b`, `\U000e0041`."""
+    r"""Return the escape sequence of a character for a YAML string in double quotes, such as `\u200b`."""
     return f"\\U{ord(char):08x}" if char > LAST_FOUR_DIGIT_CHARACTER else f"\\u{ord(char):04x}"
 
 
 def character_name(char: str) -> str:
-    """Return code point and name of a character, such as `U+200B ZERO WIDTH SPACE`.
+    """Return the code point and the name of a character, such as `U+200B ZERO WIDTH SPACE`.
 
-    Characters without a name get only the code point.
+    If the character has no name, return only the code point.
     """
     return f"U+{ord(char):04X} {unicodedata.name(char, CONTROL_NAMES.get(char, ''))}".rstrip()
 
 
 def changes_direction(char: str) -> bool:
-    """Return whether `char` changes the direction of text."""
+    """Return whether `char` controls the direction of text (left to right, or right to left)."""
     return _is_in(DIRECTION, char)
 
 
 def belongs_to_text(text: str, index: int) -> bool:
-    """Return whether the invisible character at `index` has a purpose in the surrounding text.
+    """Return whether the text needs the invisible character at `index`, as an emoji needs a joiner.
 
-    The following characters have a purpose:
+    A text may need the following invisible characters:
 
     - a variation selector after an emoji
     - a joiner inside an emoji
-    - a joiner or non-joiner between two letters of a script that needs joiners
+    - a joiner or non-joiner between two letters of a script that uses joiners, such as Arabic
     - a typographic space
     """
     char = text[index]
@@ -158,14 +165,14 @@ def belongs_to_text(text: str, index: int) -> bool:
 
 
 def _ends_emoji(text: str, end: int) -> bool:
-    """Return whether the text before index `end` ends with an emoji, including a variation selector or a skin tone."""
+    """Return whether the text before index `end` ends with an emoji. A variation selector or a skin tone may follow."""
     last, earlier = text[max(end - 1, 0) : end], text[max(end - 2, 0) : max(end - 1, 0)]
     is_modifier = last in VARIATION_SELECTORS or _is_in(SKIN_TONES, last)
     return _is_in(PICTOGRAPHS, earlier if is_modifier else last)
 
 
 def _are_joined_letters(one: str, other: str) -> bool:
-    """Return whether two characters are letters (or marks on letters) of the same script in JOINED_SCRIPTS."""
+    """Return whether two characters are letters or combining marks of the same script in JOINED_SCRIPTS."""
     script = _range_of(JOINED_SCRIPTS, one)
     return script >= 0 and script == _range_of(JOINED_SCRIPTS, other) and _is_letter(one) and _is_letter(other)
 
@@ -179,7 +186,10 @@ def _is_in(ranges: Ranges, char: str) -> bool:
 
 
 def _range_of(ranges: Ranges, char: str) -> int:
-    """Return the index of the range that contains `char`, or -1. An empty `char` is in no range."""
+    """Return the index of the code point range that contains `char`, or -1 if no range contains `char`.
+
+    Return -1 if `char` is empty.
+    """
     if not char:
         return -1
     number = bisect_right(ranges, (ord(char), 0x110000)) - 1
@@ -247,13 +257,16 @@ LOOKALIKES: Mapping[str, str] = {
     "/": "⁄∕",
     "3": "ЗзӠ",
 }
-"""For each ASCII character, the letters with the same look, except letters that NFKD decomposes to the character."""
+"""For each ASCII character, the characters that look the same.
+
+NFKD handles further lookalikes, such as accented letters.
+"""
 TO_ASCII = {ord(char): plain for plain, chars in LOOKALIKES.items() for char in chars}
 ASCII_LOOKALIKES = str.maketrans("I1|0", "lllO")
 
 
 def to_latin(text: str) -> str:
-    """Replace letters of other scripts by the Latin letters that look the same, and remove marks."""
+    """Replace letters of other scripts by Latin letters that look the same, and remove combining marks."""
     if text.isascii():
         return text
     parts = unicodedata.normalize("NFKD", text)
@@ -264,21 +277,21 @@ def to_latin(text: str) -> str:
 
 
 def skeleton(name: str) -> str:
-    """Return the skeleton of a name. Two names look alike if their skeletons are equal."""
+    """Return a simplified form of a name, the skeleton. Two names look alike if the names have the same skeleton."""
     plain = to_latin(name).translate(ASCII_LOOKALIKES).casefold()
     return " ".join(plain.replace("rn", "m").replace("vv", "w").split())
 
 
 @lru_cache(CACHE_SIZE)
 def is_deceptive(name: str) -> bool:
-    """Return whether a label needs the id next to a name, because a reader may misread the name.
+    """Return whether a reader may misread the name, so that a label must show the id next to the name.
 
-    A name is deceptive in any of the following cases:
+    Return True in any of the following cases:
 
     - The name contains a backslash or a character outside printable ASCII.
     - The name starts or ends with a space, or contains several spaces in a row.
     - The name is longer than 100 characters.
-    - The name contains the arrow of a label, or starts like the label of a default grant.
+    - The name contains `->`, or starts with `default for`.
     """
     return (
         not name.isascii()
@@ -292,7 +305,7 @@ def is_deceptive(name: str) -> bool:
 
 
 def escape_spaces(name: str) -> str:
-    r"""Replace each leading, trailing or repeated space of a name by `\x20`."""
+    r"""Replace each space at the start or end of a name, and each repeated space, by `\x20`."""
     return OUTER_OR_REPEATED_SPACES.sub(lambda found: r"\x20" * len(found[0]), name)
 
 
@@ -301,11 +314,11 @@ MAX_WORDS = 10
 
 
 def visible(text: str) -> str:
-    """Escape all characters that a reader cannot see: control characters, joiners, unusual spaces, undecodable bytes.
+    """Escape the characters that a reader cannot see, such as control characters, joiners and unusual spaces.
 
     Escaping prevents two attacks. An invisible character cannot make two names look equal. A name cannot send commands
-    to a terminal, a web page or a workflow runner. Workflow runners execute lines that start with `::`, and text after
-    `##[`.
+    to a terminal, a web page or a workflow runner. A workflow runner executes a line that starts with `::`, and text
+    after `##[`.
     """
     shown = text if text.isprintable() and not has_invisible(text) else "".join(map(_escape, text))
     if shown.lstrip().startswith("::"):
@@ -318,7 +331,7 @@ def _escape(char: str) -> str:
 
 
 def quote_text(text: str) -> str:
-    """Escape `text` and put the result in double quotes. Shorten texts of more than 60 characters."""
+    """Escape `text` for output and add double quotes. Shorten texts of more than 60 characters."""
     return f'"{visible(_cut(text))}"'
 
 
@@ -327,7 +340,10 @@ def _cut(text: str) -> str:
 
 
 def shorten(text: str, most: int) -> str:
-    """Shorten `text` to about `most` characters. The number of removed characters replaces the middle of the text."""
+    """Shorten `text` to about `most` characters.
+
+    The shortened text has the number of removed characters in the middle.
+    """
     if len(text) <= most:
         return text
     end = most // 3
@@ -336,17 +352,20 @@ def shorten(text: str, most: int) -> str:
 
 
 def join_words(words: list[str], conjunction: str) -> str:
-    """Join words like `a, b and c`, with `conjunction` before the last word."""
+    """Join words with commas, and put `conjunction` before the last word: `a, b and c`."""
     return f" {conjunction} ".join(filter(None, [", ".join(words[:-1]), *words[-1:]]))
 
 
 def join_some(words: Collection[str], conjunction: str = "and") -> str:
-    """Shorten and join the first ten words, and append the number of further words."""
+    """Join the first ten words, each shortened.
+
+    If `words` contains more than ten words, add the number of further words.
+    """
     more = len(words) - MAX_WORDS
     shown = [visible(_cut(word)) for word in islice(words, MAX_WORDS)]
     return join_words([*shown, f"{more} more"] if more > 0 else shown, conjunction)
 
 
 def pluralize(count: int, noun: str) -> str:
-    """Return `1 noun` or `2 nouns`."""
+    """Return the count and the noun, for example `1 grant` or `2 grants`."""
     return f"{count} {noun}{'s' * (count != 1)}"

@@ -1,8 +1,8 @@
-"""Pure: find declared grants without effect, and declared grants that Auth0 would refuse, before any write.
+"""Pure: before any write, find declared grants that have no effect or that Auth0 would refuse.
 
-Each check is a row of CHECKS. The row names the listings that the check needs. `core/permissions.py` reads CHECKS to
-decide which listings reconciler reads from the tenant. If a listing was not read, the plan reports the check as not
-checked.
+CHECKS contains all checks. A check names the lists of the tenant (applications, APIs) that the check needs.
+`core/permissions.py` uses CHECKS to decide which lists reconciler reads from the tenant. If reconciler could not read a
+list, the plan reports the check as skipped.
 """
 
 from collections import Counter
@@ -19,12 +19,12 @@ from reconciler.core.suggest import Suggestions
 from reconciler.core.system_apis import MY_ORGANIZATION_SUFFIX
 
 MIN_IDENTIFIER_SIMILARITY = 0.9
-"""The minimum similarity (0 to 1) of a suggested API identifier.
+"""The minimum similarity (0 to 1) between a wrong API identifier and a suggested API identifier.
 
-The minimum is high, because all URLs of a company are similar.
+The minimum is high, because the API identifiers of a company often start with the same URL.
 """
 MAX_SCOPE_PROBLEMS = 3
-"""The maximum number of undefined scopes of a grant that are reported as separate problems."""
+"""The maximum number of undefined scopes for which a grant gets separate problems."""
 EXPRESS_CONFIGURATION = "express_configuration"
 APPLICATIONS = frozenset({TenantList.APPLICATIONS})
 APIS = frozenset({TenantList.APIS})
@@ -32,7 +32,7 @@ APIS = frozenset({TenantList.APIS})
 
 @dataclass(frozen=True, slots=True)
 class CheckSubject:
-    """The input of a check: a declared grant, the observed grant with the same key, and the tenant's directory."""
+    """The input of a check: a declared grant, the same grant in the tenant, and the names and ids of the tenant."""
 
     desired: DesiredGrant
     observed: ObservedGrant | None
@@ -41,17 +41,17 @@ class CheckSubject:
 
     @property
     def key(self) -> Key:
-        """The key of the declared grant."""
+        """The fields that identify the declared grant: application, API and subject type."""
         return self.desired.key
 
     @property
     def api(self) -> Api | None:
-        """The API of the grant, or None if the tenant does not list the API."""
+        """The API of the grant, or None if the tenant does not have the API or reconciler has not read the APIs."""
         return self.directory.apis_by_identifier.get(self.key.audience)
 
     @property
     def sends_scopes(self) -> bool:
-        """Whether the plan sends the scopes of the grant to Auth0."""
+        """Whether a change in the plan would send the scopes of the grant to Auth0."""
         if self.observed is None:
             return True
         before, after = self.observed.grant, self.desired.grant
@@ -63,18 +63,21 @@ class Check:
     """A row of CHECKS."""
 
     what: str
-    """The condition that the check verifies."""
+    """The condition that the check verifies, for messages."""
     needs: frozenset[TenantList]
-    """The listings that the check needs."""
+    """The lists of the tenant (applications, APIs, organizations) that the check needs."""
     applies_to: Callable[[CheckSubject], bool]
-    """Returns whether the check applies to a grant."""
+    """A function that returns whether the check concerns a grant."""
     find: Callable[[CheckSubject], Iterable[Problem]]
-    """Returns the problems of a grant, and is called only if all needed listings were read."""
+    """A function that returns the problems of a grant.
+
+    reconciler calls the function only if all needed lists were read.
+    """
 
 
 @dataclass(frozen=True, slots=True)
 class NotChecked:
-    """A skipped check, the reason, and the number of grants to which the check applies."""
+    """A check that reconciler skipped, with the reason and the number of affected grants."""
 
     what: str
     why: str
@@ -84,9 +87,9 @@ class NotChecked:
 def run_checks(
     desired: Iterable[DesiredGrant], observed: Mapping[Key, ObservedGrant], directory: Directory
 ) -> tuple[tuple[Problem, ...], tuple[NotChecked, ...]]:
-    """Run all checks. Return the problems and the skipped checks.
+    """Run all checks. Return the problems of the declared grants, and the skipped checks.
 
-    A problem is only a warning if the tenant's grant already has the same value.
+    If the tenant's grant already has the refused value, the problem is only a warning.
     """
     suggest = Suggestions()
     runnable = [each for each in CHECKS if directory.has_read(each.needs)]
@@ -106,7 +109,7 @@ def run_checks(
 
 
 def required_lists(desired: DesiredGrant, observed: ObservedGrant | None, directory: Directory) -> set[TenantList]:
-    """Return the listings that the checks of a grant need."""
+    """Return the lists of the tenant that the checks of a declared grant need."""
     subject = CheckSubject(desired, observed, directory, Suggestions())
     return {needed for row in CHECKS if row.applies_to(subject) for needed in row.needs}
 
@@ -178,11 +181,13 @@ def _api_exists(subject: CheckSubject) -> Iterator[Problem]:
 
 
 def _scopes_are_defined(subject: CheckSubject) -> Iterator[Problem]:
-    """Yield a problem for each undefined scope, or a single problem with a count for many undefined scopes.
+    """Yield a problem for each scope that the API does not define.
 
-    The API of a grant defines the valid scopes. For a system API, Auth0 refuses the whole list if one scope is
-    undefined. For other APIs, Auth0 accepts undefined scopes. An undefined scope is only a warning if the tenant's
-    grant has the scope, or if the file is a snapshot.
+    Combine the problems if a grant has many undefined scopes.
+
+    The API of a grant defines the scopes that the grant may contain. If a grant on a system API has an undefined scope,
+    Auth0 refuses all scopes of the grant. For other APIs, Auth0 accepts scopes that the API does not define. The
+    problem is only a warning if the tenant's grant already contains the scope, or if the file is a snapshot.
     """
     api, spec = subject.api, subject.desired.spec
     if api is None or subject.desired.grant.scope <= api.scopes_for(subject.key):
@@ -229,7 +234,7 @@ def _system_api_accepts_fields(subject: CheckSubject) -> Iterator[Problem]:
 
 
 def _fields_refused_by_system_apis(subject: CheckSubject) -> Iterator[tuple[str, bool]]:
-    """Yield each field that Auth0 refuses for system APIs, and whether the grant uses the field."""
+    """Yield the name of each field that Auth0 refuses for system APIs, and whether the grant uses the field."""
     grant = subject.desired.grant
     yield "allow_all_scopes", grant.allow_all_scopes
     yield "default_for", subject.key.default_for is not None

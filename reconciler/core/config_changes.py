@@ -1,7 +1,7 @@
-"""Pure: compare reconciler.yaml with its content at the base, and assign a risk to each change.
+"""Pure: compare reconciler.yaml with reconciler.yaml at the base revision, and assign a risk to each change.
 
-The module also finds grants that `protect` or `manage` matches only before or only after the change. A changed setting
-counts as loosened unless the new value is certainly as strict as the old value.
+The module also finds the grants that a change of `protect` or `manage` affects. A changed setting is reported as
+loosened, unless the new value is certainly as strict as the old value.
 """
 
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
@@ -42,13 +42,13 @@ SANDBOX_KIND = "sandbox"
 ANY_CHARACTER = "?"
 MAX_PAIRS = 50_000
 CACHE_SIZE = 64
-"""The cache size per setting. A small cache suffices, because most tenants share the same value."""
+"""The maximum number of cached comparisons per setting. Most tenants have the same settings."""
 SHARED = ""
-"""The name under which the shared settings are compared. The shared settings apply to unnamed tenants."""
+"""The name for the settings that all tenants share, including tenants that reconciler.yaml does not declare."""
 
 
 class TenantSettings(Protocol):
-    """The settings of a tenant in reconciler.yaml, including the shared settings."""
+    """The settings of a tenant in reconciler.yaml, including the settings that all tenants share."""
 
     @property
     def name(self) -> str:
@@ -56,11 +56,11 @@ class TenantSettings(Protocol):
 
     @property
     def host(self) -> str:
-        """The canonical host of the tenant's domain."""
+        """The host in the configured domain of the tenant, in normalized form."""
 
     @property
     def canonical_host(self) -> str | None:
-        """The host that Auth0 assigned to the tenant, or None if the host is not known."""
+        """The host that Auth0 assigned to the tenant, or None if reconciler.yaml does not contain the host."""
 
     @property
     def kind(self) -> str:
@@ -68,45 +68,45 @@ class TenantSettings(Protocol):
 
     @property
     def variables(self) -> Mapping[str, str]:
-        """The values of the variables in grant files, by name."""
+        """The variables that grant files may use, with the value for the tenant."""
 
     @property
     def credentials(self) -> str:
-        """The prefix of the environment variables that contain the credentials."""
+        """The prefix of the environment variables that contain the credentials, such as `AUTH0_`."""
 
     @property
     def managed_scope(self) -> ManagedScope:
-        """The items of `manage` in reconciler.yaml."""
+        """The patterns of `manage` in reconciler.yaml, which match the grants that reconciler may change."""
 
     @property
     def protect(self) -> tuple[Protect, ...]:
-        """The items of `protect` in reconciler.yaml."""
+        """The patterns of `protect` in reconciler.yaml, which match the grants that reconciler must not change."""
 
     @property
     def own_applications(self) -> frozenset[str]:
-        """The items of `own` in reconciler.yaml."""
+        """The client ids under `own` in reconciler.yaml."""
 
     @property
     def limits(self) -> Limits:
-        """The limits of a plan."""
+        """The limits for deletes, updates, and grants per organization."""
 
     @property
     def policy(self) -> Policy:
-        """The policy in reconciler.yaml."""
+        """The policy in reconciler.yaml, which allows or denies risks."""
 
     @property
     def warn_before(self) -> timedelta:
-        """The time before the end of a grant from which the grant gets a warning."""
+        """How long before the end of a grant reconciler starts to warn."""
 
 
 def unreadable_base_file(file: str, base: str, reason: str) -> tuple[ConfigChange, ...]:
-    """Return the change to report if reconciler.yaml at the base cannot be used. `reason` is the end of the message."""
+    """Return the change to report if reconciler cannot use reconciler.yaml of the base revision."""
     message = f"{file} in {base} {reason}; the changes are unknown, so review the whole file"
     return (ConfigChange((), UNKNOWN.risk(message)),)
 
 
 def new_config_file(file: str, base: str) -> tuple[ConfigChange, ...]:
-    """Return the change to report if the base does not contain reconciler.yaml."""
+    """Return the change to report if the base revision does not contain reconciler.yaml."""
     message = f"{base} does not contain {file}: every setting is new, or the file was moved; review the whole file"
     return (ConfigChange((), NEW_FILE.risk(message)),)
 
@@ -117,12 +117,13 @@ def config_changes(
     default_tenants: tuple[str | None, str | None] = (None, None),
     rollouts: tuple[Rollout, Rollout] = (Rollout(), Rollout()),
 ) -> tuple[ConfigChange, ...]:
-    """Compare the settings at the base with the current settings. Return the changes, the highest risk first.
+    """Compare the settings of the base revision with the current settings. Return the most dangerous change first.
 
-    `default_tenants` and `rollouts` contain the value at the base and the current value.
+    `default_tenants` and `rollouts` contain the value at the base revision, then the current value.
 
-    Settings with the name SHARED apply to unnamed tenants. Each tenant is compared with the tenant of the same name and
-    with the tenants at the same domain. Two tenants that swap names therefore cannot hide a removed guard.
+    Settings with the name SHARED apply to tenants that reconciler.yaml does not declare. Compare each tenant with the
+    earlier tenant of the same name and with the earlier tenants at the same domain. Somebody who swaps the names of two
+    tenants therefore cannot hide that a guard was removed.
     """
     old = {each.name: each for each in base}
     new = {each.name: each for each in current}
@@ -135,7 +136,7 @@ def config_changes(
 
 
 def sort_by_risk(changes: Iterable[ConfigChange]) -> tuple[ConfigChange, ...]:
-    """Sort changes by rule (the highest risk first), then by tenant."""
+    """Sort changes by the kind of change (the most dangerous kind first), then by tenant."""
     order = {rule.name: number for number, rule in enumerate(CONFIG_RULES)}
     return tuple(sorted(changes, key=lambda each: (order[each.risk.rule], each.tenants, each.risk.message)))
 
@@ -181,14 +182,14 @@ def _by_host(tenants: Iterable[TenantSettings]) -> Mapping[str, list[TenantSetti
 
 
 def _hosts(tenant: TenantSettings) -> Iterable[str]:
-    """Return the hosts that identify an Auth0 tenant, or nothing for a sandbox. A sandbox is identified by its name."""
+    """Return the hosts that identify an Auth0 tenant. Only the name identifies a sandbox, so return no hosts."""
     if tenant.name == SHARED or tenant.kind == SANDBOX_KIND:
         return ()
     return dict.fromkeys(comparison_key(host) for host in (tenant.host, tenant.canonical_host) if host)
 
 
 def _same_tenant(old: TenantSettings, new: TenantSettings) -> Iterator[TenantRisk]:
-    """Yield the differences between two tenants with the same name."""
+    """Yield the differences between the earlier settings and the current settings of a tenant."""
     name = new.name
     if old.kind != new.kind:
         is_sandbox = new.kind == SANDBOX_KIND
@@ -222,7 +223,7 @@ Setting = TypeVar("Setting", bound=Hashable)
 def cached_comparison(
     compare: Callable[[Setting, Setting], Iterator[Risk]],
 ) -> Callable[[Setting, Setting], tuple[Risk, ...]]:
-    """Decorate a slow comparison with a cache and a fast path for equal values."""
+    """Add a cache to a slow comparison, and skip the comparison for equal values."""
 
     @lru_cache(CACHE_SIZE)
     def compared(old: Setting, new: Setting) -> tuple[Risk, ...]:
@@ -241,7 +242,7 @@ def _default(old: str | None, new: str | None) -> Iterator[TenantRisk]:
 
 
 def _rollout(old: Rollout, new: Rollout, tenants: Iterable[str]) -> Iterator[TenantRisk]:
-    """Yield the changes of `waves` and `stop_after`. `apply` changes the tenants of each wave together."""
+    """Yield a risk for each change of `waves` and `stop_after`. A wave is a group of tenants that change together."""
     if not old.waves and new.waves:
         yield SHARED, STRICTER.risk("`waves` is new: now `apply` changes one group of tenants after the other")
     elif old.waves and not new.waves:
@@ -257,7 +258,7 @@ def _rollout(old: Rollout, new: Rollout, tenants: Iterable[str]) -> Iterator[Ten
 
 
 def _covers(pattern: Pattern, other: Pattern) -> bool:
-    """Return whether `pattern` certainly matches every grant that `other` matches."""
+    """Return whether `pattern` certainly matches every grant that the pattern `other` matches."""
     for name in PATTERN_FIELDS:
         outer, inner = getattr(pattern, name), getattr(other, name)
         if outer is None or outer == inner:
@@ -268,9 +269,9 @@ def _covers(pattern: Pattern, other: Pattern) -> bool:
 
 
 def _not_covered(patterns: Iterable[Pattern], by: Sequence[Pattern]) -> list[str]:
-    """Return the patterns that no item of `by` certainly covers.
+    """Return the patterns for which no pattern in `by` certainly matches the same grants.
 
-    If the number of pairs exceeds MAX_PAIRS, only equal patterns cover each other.
+    If the comparison needs more than MAX_PAIRS pairs, compare only the texts of the patterns.
     """
     equal = set(map(str, by))
     missing = [each for each in dict.fromkeys(map(str, patterns)) if each not in equal]
@@ -289,7 +290,7 @@ def _protect(old: tuple[Protect, ...], new: tuple[Protect, ...]) -> Iterator[Ris
 
 @cached_comparison
 def _manage(old: tuple[Pattern, ...], new: tuple[Pattern, ...]) -> Iterator[Risk]:
-    """Yield a risk if `manage` changed. `manage` without items matches every grant."""
+    """Yield a risk if the setting `manage` changed. If `manage` has no items, `manage` matches every grant."""
     if old and not new:
         yield LOOSENED.risk("manage now matches every grant, because it has no items")
     elif new and not old:
@@ -304,7 +305,7 @@ def _manage(old: tuple[Pattern, ...], new: tuple[Pattern, ...]) -> Iterator[Risk
 def _not_looser(
     old: Sequence[object], new: Sequence[object], loosened: Sequence[str], tightened: Sequence[str], setting: str
 ) -> Iterator[Risk]:
-    """Yield a low risk for a setting that changed without becoming looser."""
+    """Yield a low risk if the setting changed but did not become looser."""
     if loosened or list(old) == list(new):
         return
     verb = "now contains" if setting == "protect" else "no longer matches"
@@ -360,10 +361,10 @@ _policy = cached_comparison(compare_policies)
 def compare_guards(
     keys: Iterable[Key], directory: Directory, old: TenantSettings, new: TenantSettings
 ) -> Iterator[ConfigChange]:
-    """Compare the grants that `protect` and `manage` match before and after the change of the settings.
+    """Find the grants for which the result of `protect` or `manage` differs between the old and the new settings.
 
-    For each guard, yield a change for the grants that no longer match, and a change for newly matched grants. All
-    comparisons use the current names in the tenant, so a renamed application causes no change.
+    For `protect` and for `manage`, yield a change with the grants that no longer match, and a change with the new
+    matches. Only the settings differ between the comparisons, so a renamed application causes no change.
     """
     if (old.protect, old.managed_scope) == (new.protect, new.managed_scope):
         return
@@ -392,4 +393,4 @@ def _is_managed(settings: TenantSettings, key: Key, directory: Directory) -> boo
 
 
 GUARDS = (("protect", _is_protected, GRANT_LEFT, GRANT_ENTERED), ("manage", _is_managed, GRANT_ENTERED, GRANT_LEFT))
-"""Each guard: the name, the test, the rule for grants that no longer match, and the rule for newly matched grants."""
+"""For each guard: the name, the test, the rule for a grant that no longer matches, the rule for a new match."""

@@ -1,4 +1,4 @@
-"""Pure: the kinds of changes in reconciler.yaml, with their risk levels."""
+"""Pure: the kinds of changes in reconciler.yaml, each with a risk level."""
 
 from dataclasses import dataclass
 
@@ -7,9 +7,9 @@ from reconciler.core.problems import Level, Risk
 
 @dataclass(frozen=True, slots=True)
 class ConfigChange:
-    """A change in reconciler.yaml since the base.
+    """A change in reconciler.yaml since the base revision.
 
-    If `tenants` is empty, the change concerns the whole file or the shared settings.
+    If `tenants` is empty, the change concerns the whole file or the settings that all tenants share.
     """
 
     tenants: tuple[str, ...]
@@ -25,7 +25,7 @@ class ConfigRule:
     meaning: str
 
     def risk(self, message: str) -> Risk:
-        """Return a risk with the name and level of this rule and the text `message`."""
+        """Return a risk with the name and level of the rule, and the text `message`."""
         return Risk(self.name, self.level, message)
 
 
@@ -49,4 +49,4 @@ CONFIG_RULES = (
     *(UNKNOWN, MOVED, LOOSENED, GRANT_LEFT, CREDENTIALS, NEW_FILE, REMOVED, RENAMED, ADDED, DEFAULT, WAVES, VARIABLE),
     *(GRANT_ENTERED, STRICTER),
 )
-"""All kinds of changes, the highest risk first."""
+"""All kinds of changes in reconciler.yaml, sorted by risk: the most dangerous kind first."""

@@ -1,4 +1,4 @@
-"""Pure: compare the fields of two grants. No other module uses deepdiff."""
+"""Pure: compare the fields of two grants. Only `core/diff.py` imports deepdiff."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class SetChange:
-    """The added items and the removed items of a set, sorted."""
+    """The items that a change adds to a set, and the items that a change removes. Both are sorted."""
 
     field: str
     added: tuple[str, ...] = ()
@@ -23,7 +23,7 @@ class SetChange:
 
 @dataclass(frozen=True, slots=True)
 class ValueChange:
-    """The old and new value of a setting. A value is None on the side where the grant does not exist."""
+    """The old value and the new value of a setting. The value is None if the grant does not exist."""
 
     field: str
     before: str | bool | None
@@ -34,14 +34,14 @@ FieldChange = SetChange | ValueChange
 
 
 def changed_fields(before: ClientGrant, after: ClientGrant) -> tuple[FieldChange, ...]:
-    """Return the fields that differ between two grants with the same key, in the order of a plan.
+    """Return the fields that differ between two grants of the same application and API, in the order of a plan.
 
-    Callers pass `organizations` in both grants or in neither grant. Equal grants return early, because DeepDiff takes
-    about a millisecond per pair.
+    The caller must pass the organizations in both grants, or in neither of the grants. Equal grants are not passed to
+    DeepDiff, because DeepDiff takes about a millisecond per pair.
     """
     if before == after:
         return ()
-    from deepdiff import DeepDiff  # slow to import, and needed only for different grants
+    from deepdiff import DeepDiff  # slow to import, so imported only if two grants differ
 
     found = DeepDiff(_values(before), _values(after), view="tree")
     added, removed = _items(found, "set_item_added"), _items(found, "set_item_removed")
@@ -70,7 +70,7 @@ def _items(found: "DeepDiff", kind: str) -> dict[str, list[str]]:
 
 
 def granted_fields(grant: ClientGrant) -> tuple[FieldChange, ...]:
-    """Return the settings of a new grant that differ from the default, as changes from the default value."""
+    """Return the settings of a new grant that are not the default, as changes from the default."""
     values, defaults = _values(grant), _values(ClientGrant(grant.key))
     return tuple(
         SetChange(field, added=tuple(sorted(getattr(grant, field))))
@@ -82,7 +82,7 @@ def granted_fields(grant: ClientGrant) -> tuple[FieldChange, ...]:
 
 
 def revoked_fields(grant: ClientGrant) -> tuple[FieldChange, ...]:
-    """Return the settings of a deleted grant that differ from the default, as changes to the default value."""
+    """Return the settings of a deleted grant that are not the default, as changes to the default."""
     return tuple(_reverse(change) for change in granted_fields(grant))
 
 

@@ -1,4 +1,4 @@
-"""Pure: the names and ids of a tenant's applications, APIs and organizations, and labels with these names and ids."""
+"""Pure: the names and ids of a tenant's applications, APIs and organizations, and the labels that reconciler shows."""
 
 import re
 from collections import defaultdict
@@ -13,11 +13,11 @@ from reconciler.core.grant import SUBJECT_USER, Key
 
 MAX_ID_LENGTH = 200
 STRICT_THIRD_PARTY_PREFIX = "tpc_"
-"""The prefix of the ids of third-party applications in strict mode."""
+"""The start of the client id of a third-party application in Auth0's strict mode."""
 MANAGEMENT_API_SUFFIX = "/api/v2/"
 
-# Scopes for users of the Management API, which the API itself does not list. Auth0's command line tool contains the
-# same list.
+# The scopes of the Management API for tokens of users. Auth0 does not list these scopes with the API, but Auth0's
+# command line tool contains the scopes.
 CURRENT_USER_SCOPES = frozenset(
     {
         "read:current_user",
@@ -34,7 +34,7 @@ ORGANIZATION_ID = re.compile(r"org_[A-Za-z0-9]{16}")
 
 
 class TenantList(StrEnum):
-    """A listing that the Management API provides."""
+    """A list that the Management API returns: applications, APIs or organizations."""
 
     APPLICATIONS = "applications"
     APIS = "APIs"
@@ -46,14 +46,14 @@ PERMISSIONS: Mapping[TenantList, str] = {
     TenantList.APIS: "read:resource_servers",
     TenantList.ORGANIZATIONS: "read:organizations",
 }
-"""The permission (scope) that a token needs to read each listing."""
+"""For each list of the tenant, the permission (scope) that a token needs to read the list."""
 
 
 @dataclass(frozen=True, slots=True)
 class Application:
     """An application.
 
-    Several applications may share a name. `is_third_party` is None if the response lacks the property.
+    Several applications may have the same name. `is_third_party` is None if Auth0's response lacks the property.
     """
 
     client_id: str
@@ -66,7 +66,7 @@ class Application:
 class Api:
     """An API (resource server) with its scopes.
 
-    `token_lifetime` is in seconds, or None if the lifetime is not known.
+    `token_lifetime` is the lifetime of access tokens in seconds, or None if the lifetime is not known.
     """
 
     identifier: str
@@ -76,7 +76,7 @@ class Api:
     token_lifetime: int | None = None
 
     def scopes_for(self, key: Key) -> frozenset[str]:
-        """Return the scopes that a grant with `key` may contain."""
+        """Return the scopes that the API defines for a grant with the subject type of `key`."""
         if self.is_system and self.identifier.endswith(MANAGEMENT_API_SUFFIX) and key.subject_type == SUBJECT_USER:
             return CURRENT_USER_SCOPES
         return self.scopes
@@ -92,21 +92,27 @@ class Organization:
 
 @dataclass(frozen=True)
 class Directory:
-    """The names and ids of a tenant. A listing is None if reconciler did not read the listing."""
+    """The names and ids of a tenant's applications, APIs and organizations.
+
+    A field such as `apis` is None if reconciler did not read the list from the tenant.
+    """
 
     applications: tuple[Application, ...] | None = None
     apis: tuple[Api, ...] | None = None
     organizations: tuple[Organization, ...] | None = None
     associated: tuple[Organization, ...] = ()
-    """The organizations that were read together with grants, possibly not all organizations."""
+    """The organizations that Auth0 returned together with grants. Other organizations may exist."""
     refused: frozenset[TenantList] = frozenset()
-    """The listings that the token may not read."""
+    """The lists that the token has no permission to read."""
     confusable: frozenset[str] | None = None
-    """The ids with lookalike names, only for a saved plan, which lacks some names."""
+    """The ids of objects with ambiguous names.
+
+    Only a saved plan sets this field, because the saved plan lacks some names.
+    """
 
     @cached_property
     def read(self) -> frozenset[TenantList]:
-        """The listings that reconciler read from the tenant."""
+        """The lists that reconciler has read from the tenant."""
         lists = {
             TenantList.APPLICATIONS: self.applications,
             TenantList.APIS: self.apis,
@@ -116,15 +122,15 @@ class Directory:
 
     @property
     def settled(self) -> frozenset[TenantList]:
-        """The listings that reconciler has read or is not allowed to read."""
+        """The lists that reconciler has read, and the lists that the token has no permission to read."""
         return self.read | self.refused
 
     def has_read(self, lists: Iterable[TenantList]) -> bool:
-        """Return whether reconciler read all of `lists`."""
+        """Return whether reconciler has read all the lists in `lists`."""
         return self.read.issuperset(lists)
 
     def reason_unread(self, lists: Iterable[TenantList]) -> str:
-        """Return the reason why reconciler did not read some of `lists`."""
+        """Explain why reconciler has not read some of the lists in `lists`."""
         unread = [each for each in TenantList if each in lists and each not in self.read]
         refused = [each for each in unread if each in self.refused]
         if refused:
@@ -133,47 +139,54 @@ class Directory:
 
     @cached_property
     def resolved_specs(self) -> dict[int, tuple[Any, Any]]:
-        """The resolved specs and the results of `resolve`, by the `id()` of the spec.
+        """A cache for the function `resolve`: each grant declaration with its result, by the `id()` of the declaration.
 
-        An entry keeps the spec in memory, so that Python does not reuse the `id()` of the spec.
+        The cache refers to the declaration, so that Python does not use the same `id()` for another object.
         """
         return {}
 
     @cached_property
     def applications_by_id(self) -> Mapping[str, Application]:
-        """The applications by client id."""
+        """The applications of the tenant, by client id."""
         return {application.client_id: application for application in self.applications or ()}
 
     @cached_property
     def apis_by_identifier(self) -> Mapping[str, Api]:
-        """The APIs by identifier. The field `audience` of a grant contains the identifier."""
+        """The APIs of the tenant, by identifier. The field `audience` of a grant contains the identifier of the API."""
         return {api.identifier: api for api in self.apis or ()}
 
     @cached_property
     def client_ids_by_name(self) -> Mapping[str, tuple[str, ...]]:
-        """The client ids by application name. Several applications may share a name."""
+        """For each name of an application, the client ids of the applications with this name.
+
+        Several applications may have the same name.
+        """
         return _group((application.name, application.client_id) for application in self.applications or ())
 
     @cached_property
     def identifiers_by_name(self) -> Mapping[str, tuple[str, ...]]:
-        """The API identifiers by API name. Several APIs may share a name."""
+        """For each name of an API, the identifiers of the APIs with this name. Several APIs may have the same name."""
         return _group((api.name, api.identifier) for api in self.apis or ())
 
     @cached_property
     def organizations_by_id(self) -> Mapping[str, Organization]:
-        """The known organizations by id."""
+        """The organizations that reconciler has read, by id."""
         return {organization.id: organization for organization in (*self.associated, *(self.organizations or ()))}
 
     @cached_property
     def organization_ids_by_name(self) -> Mapping[str, tuple[str, ...]]:
-        """The organization ids by name. Auth0 keeps organization names unique."""
+        """For each name of an organization, the ids of the organizations with this name.
+
+        Auth0 does not allow two organizations with the same name.
+        """
         return _group((organization.name, organization.id) for organization in self.organizations_by_id.values())
 
     def find_organizations(self, name_or_id: str) -> tuple[str, ...]:
-        """Return the ids of the organizations with this name or id.
+        """Return the ids of the organizations that have `name_or_id` as name or id.
 
-        A text in the format of an organization id never matches a name. Somebody could otherwise choose the id of an
-        organization as the name of another organization. If organizations were not listed, the id is assumed to exist.
+        A text in the form of an organization id is only compared with ids, not with names. Otherwise, somebody could
+        create an organization whose name is the id of another organization. If reconciler did not read the list of
+        organizations, the function assumes that the id exists.
         """
         by_id = (name_or_id,) if name_or_id in self.organizations_by_id else ()
         if ORGANIZATION_ID.fullmatch(name_or_id):
@@ -193,7 +206,7 @@ class Directory:
     def third_party(self, key: Key) -> bool | None:
         """Return whether the application of a grant belongs to a third party, or None if the owner is unknown.
 
-        Return None if the application is missing in the listing, because the application may be new.
+        Return None if the application is missing in the list of applications, because the application may be new.
         """
         if key.default_for is not None:
             return False
@@ -203,9 +216,9 @@ class Directory:
         return application.is_third_party if application else None
 
     def client_label(self, key: Key) -> str:
-        """Return a label for the application of a grant, or for `default_for`.
+        """Return the text that shows the application of a grant, or the value of `default_for`.
 
-        The label is the name, with the id if the name is ambiguous.
+        The text is the name. The id follows if the name is ambiguous.
         """
         if key.other_holder:
             return key.other_holder
@@ -214,14 +227,17 @@ class Directory:
         return self._label(self.client_name(key), key.client_id, self._alike_applications)
 
     def api_label(self, key: Key) -> str:
-        """Return a label for the API of a grant.
+        """Return the text that shows the API of a grant.
 
-        The label is the name, with the identifier if the name is ambiguous.
+        The text is the name. The identifier follows if the name is ambiguous.
         """
         return self._label(self.api_name(key), key.audience, self._alike_apis)
 
     def organization_label(self, organization_id: str) -> str:
-        """Return a label for an organization. The label is the name, or the id if the name is unknown."""
+        """Return the text that shows an organization. The text is the name, or the id if the name is unknown.
+
+        The id follows an ambiguous name.
+        """
         return self._label(self.organization_name(organization_id), organization_id, self._alike_organizations)
 
     def organization_name(self, organization_id: str) -> str | None:
@@ -264,14 +280,14 @@ class Directory:
 
 
 class LookalikeNames:
-    """The names of applications, APIs or organizations, grouped by skeleton to find names that look alike."""
+    """The names of applications, APIs or organizations, grouped so that names that look alike are in the same group."""
 
     def __init__(self, named: Iterable[tuple[str, str]]) -> None:
         self._names = {identity: name for name, identity in named}
         self._by_skeleton = _group((skeleton(name), identity) for identity, name in self._names.items())
 
     def is_confusable(self, identity: str) -> bool:
-        """Return whether the name of `identity` looks like the name, id or label of another object."""
+        """Return whether the name of the object `identity` looks like the name, id or label of another object."""
         name = self._names.get(identity)
         if not name:
             return False

@@ -1,7 +1,7 @@
-"""Pure: find grants and values that a grant file cannot express. reconciler never changes such grants and values.
+"""Pure: find grants, and values in grants, that a grant file cannot express. reconciler never changes them.
 
-A tenant may have grants and values that the schema of grant files does not allow. Plans, --prune, import and snapshots
-all use this module.
+The schema of grant files forbids some grants and values that a tenant may have. Plans, `--prune`, `import` and
+snapshots all use the functions of this module.
 """
 
 import re
@@ -16,23 +16,23 @@ from reconciler.core.tenant_filter import escape_variables
 
 SUBJECT_TYPES = frozenset({SUBJECT_CLIENT, SUBJECT_USER, SUBJECT_ANONYMOUS})
 DEFAULT_HOLDERS = frozenset({"third_party_clients"})
-MAX_TEXT_LENGTH = 8 * 1024  # the maximum length of a scalar in a grant file
+MAX_TEXT_LENGTH = 8 * 1024  # the maximum length of a text in a grant file, in characters
 MAX_SCOPE_LENGTH = 280
 MAX_TYPE_LENGTH = 255
 CONTROL_CHARACTER = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 KEYWORD = re.compile("##[A-Za-z0-9_]+##|@@[A-Za-z0-9_]+@@")
-"""Matches the keywords of auth0-deploy-cli, which grant files must not contain. Example: `##KEY##`."""
+"""Matches the placeholders of auth0-deploy-cli, such as `##KEY##`, which grant files must not contain."""
 SURROGATE = re.compile(r"[\ud800-\udfff]")
 """Matches Unicode surrogates. JSON can contain an unpaired surrogate, but a text file cannot."""
 
 
 def reason_not_expressible(grant: ClientGrant) -> str | None:
-    """Return the reason why no grant file can express `grant`, or None if a grant file can express `grant`."""
+    """Return the reason why a grant file cannot express `grant`, or None if a grant file can express `grant`."""
     return next(_reasons(grant), None)
 
 
 def keep_inexpressible_values(desired: ClientGrant, observed: ClientGrant) -> ClientGrant:
-    """Return `desired` with the inexpressible values of `observed`, which an update then keeps."""
+    """Copy the inexpressible values of `observed` to `desired`, so that an update does not change these values."""
     if any(_organization_reasons(observed)):
         usage, any_organization = observed.organization_usage, observed.allow_any_organization
         desired = desired._replace(organization_usage=usage, allow_any_organization=any_organization)
@@ -43,7 +43,7 @@ def keep_inexpressible_values(desired: ClientGrant, observed: ClientGrant) -> Cl
 
 
 def expressible_part(grant: ClientGrant) -> ClientGrant:
-    """Return `grant` without its inexpressible values."""
+    """Return `grant` without the values that a grant file cannot express."""
     if any(_organization_reasons(grant)):
         grant = grant._replace(organization_usage=USAGE_DENY, allow_any_organization=False, organizations=None)
     if any(_type_reasons(grant)):
@@ -52,7 +52,7 @@ def expressible_part(grant: ClientGrant) -> ClientGrant:
 
 
 def has_expressible_key(key: Key) -> bool:
-    """Return whether a grant file can express the application, the API and the subject type of `key`."""
+    """Return whether a grant file can contain the application, the API and the subject type of `key`."""
     return not any(_key_reasons(key))
 
 
@@ -64,9 +64,9 @@ def allows_organizations(key: Key) -> bool:
 
 
 def is_user_grant_on_my_organization(key: Key) -> bool:
-    """Return whether `key` belongs to a user's grant on the My Organization API.
+    """Return whether `key` identifies a grant for users (subject type `user`) on the My Organization API.
 
-    Auth0 allows organization settings for user grants only on the My Organization API.
+    The My Organization API is the only API for which Auth0 allows organization settings in grants for users.
     """
     return key.subject_type == SUBJECT_USER and key.audience.endswith(MY_ORGANIZATION_SUFFIX)
 

@@ -16,7 +16,7 @@ from reconciler.core.resolve import DesiredGrant
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """The limits of a plan."""
+    """The limits for deletes, updates, and grants per organization."""
 
     deletes_percent: int = 30
     """Maximum deletes, in percent of the managed grants."""
@@ -46,7 +46,7 @@ class ProtectionRules:
     own: Key
     """The key of the grant that gives reconciler its access token."""
     protect: tuple[Protect, ...] = ()
-    """The items of `protect` in reconciler.yaml."""
+    """The patterns of `protect` in reconciler.yaml, which match the grants that reconciler must not change."""
     managed_scope: ManagedScope = field(default_factory=ManagedScope)
     """The items of `manage` in reconciler.yaml, which match the grants that reconciler may change."""
     own_applications: frozenset[str] = frozenset()

@@ -19,8 +19,8 @@ class DeclaredOrganizations:
     """The organizations that files declare.
 
     `pruned` contains the protection rules if the plan may delete undeclared grants. `pruned` is None if the plan keeps
-    undeclared grants. With `--prune-removed`, only grants in `removals` are deleted. `expired` contains the expired
-    declarations.
+    undeclared grants. With `--prune-removed`, only grants in `removals` are deleted. `expired` contains the
+    declarations whose end has passed.
     """
 
     specs: tuple[GrantSpec, ...]

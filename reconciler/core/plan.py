@@ -233,8 +233,8 @@ class Comparison:
 
     `kept` contains the declared grants of the tenant with values that no file can express. The plan does not change
     inexpressible values. `others` is the number of declared grants of the tenant outside the selection. The limits in
-    percent also refer to the grants outside the selection. `expired` contains the expired declarations. A grant with an
-    expired declaration is undeclared.
+    percent also refer to the grants outside the selection. `expired` contains the declarations whose end has passed. A
+    grant with an expired declaration is undeclared.
     """
 
     desired: tuple[DesiredGrant, ...]

@@ -97,7 +97,7 @@ class PlanRules:
         selection: The grants that the plan covers.
         of_all_tenants: The specs of all tenants, for messages about a selection that selects nothing.
         only_expired: Whether the plan only deletes expired grants.
-        warn_before: The time before the end of a grant from which the grant gets a warning.
+        warn_before: How long before the end of a grant reconciler starts to warn.
     """
 
     now: datetime

@@ -1,4 +1,4 @@
-"""Pure: build the access report of a tenant from grant files and the observed state of the tenant."""
+"""Pure: build the access report of a tenant. The report compares the grant files with the grants of the tenant."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
@@ -40,27 +40,30 @@ from reconciler.core.usage.report import UsageWindow, state_of, use_of
 
 OFFLINE = "the tenant was not read (--offline)"
 NAME_ONLY = Risk("unidentified-api", Level.CRITICAL, "the identifier of the API is not known offline", is_known=False)
-"""The risk of a declared API without a known identifier. The unidentified API may be a system API of Auth0."""
+"""The risk of a grant on an API that the file declares only by name.
+
+The API may be one of Auth0's own APIs.
+"""
 
 
 @dataclass(frozen=True, kw_only=True)
 class DeclarationFacts:
-    """Facts about declarations that do not come from the files or the tenant."""
+    """Facts about grant declarations that come from git, from the tenant's logs or from the clock."""
 
     now: datetime
     """The time of the report, which decides whether a declaration has expired."""
     usage: Usage | None = None
-    """The use of grants according to the logs, or None if no logs were collected."""
+    """The use of each grant according to the tenant's logs, or None if reconciler has not collected logs."""
     provenance: Mapping[Source, Provenance] = field(default_factory=dict)
-    """The commits behind each declaration, by source."""
+    """The git commits that changed each grant declaration, by the position of the declaration."""
     removals: tuple[Removal, ...] = ()
-    """The grants that earlier commits declare and the files no longer declare."""
+    """The grants that earlier commits declared and that the current files do not declare."""
     link_to: LinkTo = lambda _: ""
-    """Returns the URL of a line at the commit."""
+    """A function that returns the web address of a line in a grant file."""
 
     @cached_property
     def window(self) -> UsageWindow:
-        """The time that the collected logs cover."""
+        """The times that the collected logs cover, up to the time of the report."""
         return UsageWindow(self.now, self.usage.periods if self.usage else ())
 
 
@@ -71,7 +74,7 @@ def tenant_access(
     protection: ProtectionRules,
     facts: DeclarationFacts,
 ) -> TenantAccess:
-    """Return the access of a tenant that reconciler has read."""
+    """Return the access report of a tenant whose grants reconciler has read."""
     specs, ended = split_expired(specs, facts.now)
     directory = observation.directory
     desired, problems = resolve(specs, directory)
@@ -93,7 +96,10 @@ def tenant_access(
 
 
 def declared_access(tenant: TenantName, specs: Iterable[GrantSpec], facts: DeclarationFacts) -> TenantAccess:
-    """Return the declared access of an unread tenant. The state of every grant is UNKNOWN."""
+    """Return the access report of a tenant whose grants reconciler has not read.
+
+    The report contains the declared grants, all with the state UNKNOWN.
+    """
     builder = _GrantBuilder(Directory(), None, facts)
     found = (builder.unread(spec, OFFLINE) for spec in specs)
     names = (GRANTS_LISTING, *(each.value for each in TenantList))
@@ -122,19 +128,19 @@ def _listings(observation: Observation) -> Iterator[ListingStatus]:
 
 @dataclass(frozen=True, slots=True)
 class _Unresolved:
-    """The specs that `resolve` could not resolve, by kind of problem."""
+    """The grant declarations that contain an error, grouped by the kind of error."""
 
     names: tuple[tuple[GrantSpec, Problem], ...] = ()
-    """The specs with an unknown or ambiguous application or API, and the problem of each spec."""
+    """Each declaration with an unknown or ambiguous application or API, and the error of the declaration."""
     partial: tuple[DesiredGrant, ...] = ()
-    """The grants of specs with an unknown organization, without their organizations."""
+    """The grants whose declaration contains an unknown organization, without any organization."""
     problems: Mapping[Key, str] = field(default_factory=dict)
-    """The first problem with the organizations of each grant in `partial`, by key."""
+    """For each grant in `partial`, the first error that concerns the organizations of the grant."""
     duplicates: tuple[GrantSpec, ...] = ()
-    """The specs of grants that an earlier spec declares."""
+    """The declarations of grants that an earlier declaration already declares."""
 
     def possible_declaration(self, key: Key, directory: Directory) -> str:
-        """Return the problem of an ambiguous declaration that may declare the grant with `key`, or an empty string."""
+        """Return the error of an ambiguous declaration that may declare the grant with `key`, or an empty string."""
         names = {None, directory.client_name(key), directory.api_name(key)}
         for spec, problem in self.names:
             if problem.is_missing:
@@ -149,7 +155,7 @@ class _Unresolved:
 def _unresolved(
     specs: Iterable[GrantSpec], desired: Iterable[DesiredGrant], problems: Iterable[Problem], directory: Directory
 ) -> _Unresolved:
-    """Return the specs that are missing in `desired`, grouped by the kind of their problem."""
+    """Return the declarations that have no grant in `desired`, grouped by the kind of error."""
     known = {id(each.spec) for each in desired}
     by_source = {problem.source: problem for problem in reversed(tuple(problems))}
     names, partial, duplicates = [], [], []
@@ -173,7 +179,7 @@ def _unresolved(
 
 
 def _wrong_names(spec: GrantSpec, directory: Directory) -> Iterator[Source]:
-    """Yield the source of each application name and API name that is unknown or ambiguous in the tenant."""
+    """Yield the position of each name of an application or API that is unknown or ambiguous in the tenant."""
     if spec.client is not None and len(directory.client_ids_by_name.get(spec.client, ())) != 1:
         yield spec.source_of("client")
     if spec.api is not None and len(directory.identifiers_by_name.get(spec.api, ())) != 1:
@@ -181,7 +187,7 @@ def _wrong_names(spec: GrantSpec, directory: Directory) -> Iterator[Source]:
 
 
 def _wrong_organizations(spec: GrantSpec, directory: Directory) -> Iterator[Source]:
-    """Yield the source of each organization that is unknown or ambiguous in the tenant."""
+    """Yield the position of each organization that is unknown or ambiguous in the tenant."""
     for text, source in spec.organizations_with_sources():
         if len(directory.find_organizations(text)) != 1:
             yield source
@@ -189,9 +195,10 @@ def _wrong_organizations(spec: GrantSpec, directory: Directory) -> Iterator[Sour
 
 @dataclass(frozen=True, slots=True)
 class _GrantBuilder:
-    """Builds the grants of the report.
+    """Create the grants of the access report from declared grants and grants of the tenant.
 
-    `protection` is None for a tenant that was not read. `expired` contains the expired declarations.
+    `protection` is None if reconciler has not read the tenant. `expired` contains the declarations whose end has
+    passed.
     """
 
     directory: Directory
@@ -201,7 +208,7 @@ class _GrantBuilder:
     expired: Mapping[Key, GrantSpec] = field(default_factory=dict)
 
     def compared(self, desired: Iterable[DesiredGrant], grants: Iterable[ObservedGrant]) -> Iterator[AccessGrant]:
-        """Yield the resolved declarations, compared with the tenant, and the undeclared grants of the tenant."""
+        """Yield every declared grant, compared with the tenant. Then yield the undeclared grants of the tenant."""
         observed = index_by_key(grants)
         comparison = compare(desired, observed)
         updates = {each.key: each for each in comparison.updates}
@@ -222,22 +229,22 @@ class _GrantBuilder:
             yield undeclared if spec is None else self._with_expiry(undeclared, spec)
 
     def _with_expiry(self, grant: AccessGrant, spec: GrantSpec) -> AccessGrant:
-        """Return `grant` with the state EXPIRED and the declaration `spec`."""
+        """Return a copy of `grant` with the state EXPIRED and the declaration `spec`."""
         detail = f"expired {expiry_text(spec.expires)}"
         return replace(self._with_declaration(grant, spec), state=AccessState.EXPIRED, detail=detail)
 
     def unresolved(self) -> Iterator[AccessGrant]:
-        """Yield the declarations with an unknown or ambiguous application or API."""
+        """Yield a grant for each declaration whose application or API is unknown or ambiguous."""
         for spec, problem in self.rest.names:
             state = AccessState.MISSING if problem.is_missing else AccessState.UNKNOWN
             yield replace(self._named(spec, state, problem.what), is_unresolved=True)
 
     def unread(self, spec: GrantSpec, reason: str) -> AccessGrant:
-        """Return a declaration that was not compared with the tenant. `reason` explains why."""
+        """Return a grant for a declaration that reconciler has not compared with the tenant. `reason` explains why."""
         return self._named(spec, AccessState.UNKNOWN, reason)
 
     def _named(self, spec: GrantSpec, state: AccessState, detail: str) -> AccessGrant:
-        """Return a declaration with the names in the file, because the ids are not known."""
+        """Return a grant with the names from the file, because the ids are not known."""
         key = Key(spec.client_id or spec.client, spec.audience or spec.api or "", spec.subject_type, spec.default_for)
         grant = declared_grant(spec, key, frozenset(spec.organizations or ()))
         more = () if spec.audience else (NAME_ONLY,)
@@ -294,7 +301,7 @@ class _GrantBuilder:
         )
 
     def _grant(self, grant: ClientGrant, more_risks: tuple[Risk, ...] = ()) -> AccessGrant:
-        """Return the properties of a grant that do not depend on the files."""
+        """Return the report's description of a grant, without the declaration."""
         directory, key = self.directory, grant.key
         use = use_of(key, self.facts.usage) if self.facts.usage else None
         api = directory.apis_by_identifier.get(key.audience)
@@ -319,7 +326,7 @@ class _GrantBuilder:
         )
 
     def _use(self, key: Key) -> str:
-        """Return a description of the use of a grant, or an empty string if no logs were collected."""
+        """Describe the last use of a grant. Return an empty string if reconciler has not collected logs."""
         usage = self.facts.usage
         return "" if usage is None else state_of(key, usage, self.facts.window)[1]
 
@@ -330,9 +337,9 @@ class _GrantBuilder:
         return None if known is None else tuple(sorted(map(self.directory.organization_label, known)))
 
     def _scopes(self, grant: ClientGrant) -> tuple[GrantedScope, ...]:
-        """Return the scopes of a grant, the highest risk first.
+        """Return the scopes of a grant, the most dangerous scope first.
 
-        With `allow_all_scopes`, return the scopes that the API defines.
+        If the grant has `allow_all_scopes`, return all scopes that the API defines.
         """
         audience = grant.key.audience
         api = self.directory.apis_by_identifier.get(audience)

@@ -1,4 +1,4 @@
-"""Pure: the history of a grant: the declared lines, the writes in journals, and the writers in the tenant's logs."""
+"""Pure: the history of a grant: the declared lines, the writes by reconciler, and the events in the tenant's logs."""
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
@@ -16,9 +16,9 @@ NO_RESULT = "unknown: the journal has no result"
 
 @dataclass(frozen=True, slots=True)
 class DeclaredLine:
-    """A line of a grant file.
+    """A line of a grant file, with the commit that last changed the line.
 
-    `commit` is the newest commit that changed the line, or None if the commit is not known.
+    `commit` is None if the commit is not known.
     """
 
     number: int
@@ -28,7 +28,7 @@ class DeclaredLine:
 
 @dataclass(frozen=True, slots=True)
 class GrantWrite:
-    """A write of a grant in the journal of a run."""
+    """One write to a grant, as the journal of a run records the write."""
 
     run: str
     time: str
@@ -38,22 +38,22 @@ class GrantWrite:
 
 @dataclass(frozen=True, slots=True)
 class GrantExplanation:
-    """The reasons why a tenant has a grant."""
+    """An explanation why a tenant has a grant."""
 
     tenant: TenantName
     """The name and domain of the tenant."""
     grant: AccessGrant
-    """The grant in the access report."""
+    """The grant as the access report describes the grant."""
     lines: tuple[DeclaredLine, ...] = ()
     """The lines that declare the grant."""
     writes: tuple[GrantWrite, ...] = ()
     """The writes in local journals, the newest first."""
     notes: tuple[str, ...] = ()
-    """Facts that limit the explanation."""
+    """The reasons why the explanation may be incomplete."""
 
 
 def find_writes(runs: Iterable[PastRun], tenant: TenantName, grant: AccessGrant) -> tuple[GrantWrite, ...]:
-    """Return the journaled writes of a grant in a tenant, in the order of `runs`."""
+    """Return the writes that the journals of `runs` record for a grant in a tenant."""
     return tuple(write for run in runs if _is_for(run, tenant) for write in _writes(run, grant))
 
 
@@ -92,23 +92,26 @@ VERBS: Mapping[str, str] = {"POST": "created", "PATCH": "changed", "DELETE": "de
 
 @dataclass(frozen=True, slots=True)
 class LogEvent:
-    """An operation of the Management API in the tenant's logs."""
+    """A call of the Management API, as the tenant's logs record the call."""
 
     date: str
     """The time in UTC, as `YYYY-MM-DDTHH:MM…Z`."""
     method: str = ""
-    """The HTTP method, or an empty string if the event does not concern a client grant."""
+    """The HTTP method of the call, or an empty string if the call does not concern a client grant."""
     grant_id: str = ""
-    """The id of the client grant, or an empty string if the event lacks the id."""
+    """The id of the client grant, or an empty string if the log event does not contain the id."""
     key: Key | None = None
-    """The key of the client grant, or None if the event lacks the key."""
+    """The application, API and subject type of the client grant, or None if the log event does not contain them."""
     actor: str = ""
     """The user or the application that made the request."""
     channel: str = ""
     """The program that made the request, such as `dashboard` or `API`."""
 
     def __str__(self) -> str:
-        """Return `changed 2026-11-25 14:03 UTC by jane@example.com, dashboard`. The text is not escaped."""
+        """Return `changed 2026-11-25 14:03 UTC by jane@example.com, dashboard`.
+
+        The result may contain control characters.
+        """
         actor = shorten(self.actor, MAX_ACTOR_LENGTH) or "an unknown sender"
         via = f", {self.channel}" if self.channel else ""
         return f"{VERBS[self.method]} {_minute(self.date)} by {actor}{via}"
@@ -116,14 +119,14 @@ class LogEvent:
 
 @dataclass(frozen=True, slots=True)
 class LogEvents:
-    """The newest events of the tenant's logs. `is_complete` is true if the logs contain no older events."""
+    """The newest events in the tenant's logs. `is_complete` is true if `events` contains every event in the logs."""
 
     events: tuple[LogEvent, ...]
     is_complete: bool
 
 
 def attribute(logs: LogEvents, grants: Mapping[Key, str]) -> Mapping[Key, str]:
-    """Return a description of the last change of each grant, with the time and the user or application.
+    """For each grant, describe the last change in the logs: the time, and the user or application.
 
     Args:
         logs: The newest events of the logs, the newest first.

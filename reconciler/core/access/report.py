@@ -1,4 +1,7 @@
-"""Pure: the access report, which lists the access of applications to APIs, the reasons, and the unread data."""
+"""Pure: the access report.
+
+The report lists the access of applications to APIs, and the data that reconciler could not read.
+"""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -16,9 +19,11 @@ from reconciler.core.removals import Commit
 
 
 class AccessState(StrEnum):
-    """The relation of a grant in the tenant to the files. The values that need the most attention come first.
+    """The result of comparing a grant in the tenant with the grant files.
 
-    The values for undeclared grants are the reasons why a plan does not delete the grant.
+    The states are sorted by urgency: the first state needs the most attention.
+
+    The state of an undeclared grant names the reason why a plan does not delete the grant.
     """
 
     DRIFTED = "drifted"
@@ -63,7 +68,7 @@ STATE_OF_REASON: Mapping[Reason, AccessState] = {
 
 
 class GrantLevel(StrEnum):
-    """The highest risk of a grant. UNKNOWN means that the highest risk is uncertain."""
+    """The level of the most dangerous risk of a grant. UNKNOWN means that the most dangerous risk is uncertain."""
 
     CRITICAL = "critical"
     HIGH = "high"
@@ -76,7 +81,7 @@ class GrantLevel(StrEnum):
 class GrantedScope:
     """A scope of a grant.
 
-    `is_defined` is true if the API defines the scope, or None if the API's scopes are not known.
+    `is_defined` tells whether the API defines the scope, and is None if the scopes of the API are not known.
     """
 
     name: str
@@ -86,92 +91,98 @@ class GrantedScope:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Provenance:
-    """The origin of a declaration according to git."""
+    """The commits and the pull request that created a grant declaration, according to git."""
 
     changed: Commit | None = None
-    """The newest commit that changed the lines of the grant, or None if the commit is not known."""
+    """The newest commit that changed a line of the declaration, or None if the commit is not known."""
     since: Commit | None = None
-    """The first commit of the uninterrupted declaration of the grant, or None if the commit is not known."""
+    """The commit since which the files declare the grant without a gap, or None if the commit is not known."""
     pull_request: str = ""
-    """The number of the pull or merge request in the message of `changed`, such as `#12`, or an empty string."""
+    """The number of the pull request or merge request, such as `#12`.
+
+    An empty string if the commit message has no number.
+    """
     pull_request_link: str = ""
-    """The URL of the pull or merge request, or an empty string."""
+    """The web address of the pull request or merge request, or an empty string."""
     unknown: str = ""
-    """The reason why `changed` is None, or an empty string."""
+    """The reason why `changed` is None. An empty string if `changed` contains a commit."""
     lines: tuple[tuple[int, Commit | None], ...] = ()
-    """The line numbers of the declaration, each with the newest commit of the line. None means an unknown commit."""
+    """For each line of the declaration, the line number and the newest commit that changed the line.
+
+    The commit is None if the commit is not known.
+    """
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AccessGrant:
     """A grant in the access report.
 
-    Scopes and settings come from the tenant, or from the files if the tenant lacks the grant.
+    If the tenant has the grant, the scopes and settings come from the tenant, otherwise from the files.
     """
 
     application: str
-    """The label of the application or of `default_for`: a name, with the id if the name is ambiguous."""
+    """The name of the application or the value of `default_for`. The id follows if the name is ambiguous."""
     api: str
-    """The label of the API."""
+    """The name of the API. The identifier follows if the name is ambiguous."""
     grant: ClientGrant
-    """The grant with its settings, with names in the key if the ids are not known."""
+    """The settings of the grant. If the ids are not known, `grant.key` contains names instead of ids."""
     client_id: str | None = None
-    """The id of the application, or None."""
+    """The client id of the application, or None if only the name is known."""
     default_for: str | None = None
-    """The group of applications to which a default grant applies, or None."""
+    """The value of `default_for` if the grant is a default for a group of applications, otherwise None."""
     third_party: bool | None = None
-    """Whether the application belongs to a third party, or None if the owner is not known."""
+    """Whether a third party owns the application, or None if the owner is not known."""
     audience: str | None = None
     """The identifier of the API, or None if only the name is known."""
     subject_type: str = SUBJECT_CLIENT
     """The subject type of the grant, such as `client` or `user`."""
     scopes: tuple[GrantedScope, ...] = ()
-    """The scopes (with `all_scopes` the scopes that the API defines), the highest risk first."""
+    """The scopes, the most dangerous scope first. For a grant on all scopes: the scopes that the API defines."""
     scopes_known: bool = True
-    """Whether `scopes` is complete, which is not the case if `all_scopes` is set and the API was not read."""
+    """Whether `scopes` is complete. False if the grant allows all scopes and reconciler has not read the API."""
     organizations: tuple[str, ...] | None = None
-    """The labels of the assigned organizations, or None if the organizations are not known."""
+    """The names of the assigned organizations, or None if reconciler has not read the organizations."""
     state: AccessState = AccessState.AS_DECLARED
-    """The relation of the grant to the files."""
+    """The result of comparing the grant with the files."""
     detail: str = ""
     """An explanation of the state, or an empty string."""
     differences: tuple[FieldChange, ...] = ()
-    """For a drifted grant, the field changes from the tenant to the files."""
+    """The fields in which the tenant differs from the files, if the state is `drifted`."""
     guard: str = ""
-    """The reason why reconciler would not change the grant, or an empty string."""
+    """The reason why reconciler must not change the grant, or an empty string if changes are allowed."""
     risks: tuple[Risk, ...] = ()
-    """The risks, the highest first."""
+    """The risks of the grant, the most dangerous risk first."""
     level: GrantLevel = GrantLevel.NONE
     """The highest risk."""
     token_lifetime: int | None = None
     """The lifetime of access tokens in seconds, or None if the lifetime is not known."""
     source: Source | None = None
-    """The source of the declaration, or None if the grant is undeclared."""
+    """The position of the declaration in the files, or None if no file declares the grant."""
     link: str = ""
-    """The URL of the declaration at the commit, or an empty string."""
+    """The web address of the declaration, or an empty string."""
     description: str = ""
-    """The description in the file."""
+    """The text of the field `description` in the file."""
     expires: str = ""
-    """The end of the grant in the file, or an empty string."""
+    """The text of the field `expires` in the file, or an empty string."""
     last_use: str = ""
-    """The time of the last token for the grant, or an empty string if the logs show no token."""
+    """The time when Auth0 last issued a token for the grant, or an empty string if the logs show no token."""
     use: str = ""
-    """A description of the last use, or an empty string if no logs were collected."""
+    """A description of the last use of the grant, or an empty string if reconciler has not collected logs."""
     provenance: Provenance = field(default_factory=Provenance)
-    """The commits behind the declaration."""
+    """The commits and the pull request of the declaration."""
     grant_id: str = ""
     """The id of the grant in the tenant, or an empty string."""
     is_unresolved: bool = False
-    """Whether the declaration has an unknown or ambiguous application or API."""
+    """Whether the application or the API of the declaration is unknown or ambiguous in the tenant."""
 
     @property
     def all_scopes(self) -> bool:
-        """Whether the grant contains every scope of the API, including future scopes."""
+        """Whether the grant allows every scope of the API, including scopes that the API defines later."""
         return self.grant.allow_all_scopes
 
     @property
     def is_present(self) -> bool:
-        """Whether the grant gives access now, as far as reconciler knows."""
+        """Whether the application has access through the grant now, according to the data that reconciler read."""
         return self.state is not AccessState.MISSING and not self.is_unresolved
 
     @property
@@ -181,13 +192,16 @@ class AccessGrant:
 
     @property
     def order(self) -> tuple[str, ...]:
-        """The sort key of a grant in the report."""
+        """The sort key of the grant: first the application, then the API."""
         return (self.application, self.api, self.subject_type, self.client_id or "", self.audience or "")
 
 
 @dataclass(frozen=True, slots=True)
 class ListingStatus:
-    """The status of a listing. If the listing was not read, `count` is None and `reason` contains the reason."""
+    """Whether reconciler read a list of the tenant, such as the list of applications.
+
+    If reconciler did not read the list, `count` is None and `reason` explains why.
+    """
 
     name: str
     count: int | None
@@ -195,7 +209,7 @@ class ListingStatus:
 
     @property
     def is_read(self) -> bool:
-        """Whether reconciler read the whole listing."""
+        """Whether reconciler read the list."""
         return self.count is not None
 
 
@@ -228,42 +242,45 @@ GRANTS_LISTING = "grants"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TenantAccess:
-    """The access to the APIs of a tenant."""
+    """The part of the access report about a single tenant."""
 
     tenant: TenantName
     """The name and domain of the tenant."""
     listings: tuple[ListingStatus, ...]
-    """The status of each listing."""
+    """For each list of the tenant (grants, applications, APIs, organizations), whether reconciler read the list."""
     applications: tuple[AccessApplication, ...] = ()
     """The listed applications."""
     apis: tuple[AccessApi, ...] = ()
     """The listed APIs."""
     grants: tuple[AccessGrant, ...] = ()
-    """The grants, sorted by name."""
+    """The grants of the tenant, sorted by application and API."""
     notes: tuple[str, ...] = ()
-    """Messages about the read data."""
+    """Messages about the data that reconciler read from the tenant."""
 
     @property
     def is_read(self) -> bool:
-        """Whether reconciler read the grants of the tenant."""
+        """Whether reconciler read the list of the tenant's grants."""
         return any(each.name == GRANTS_LISTING and each.is_read for each in self.listings)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AccessFilter:
-    """Patterns that select grants. A pattern matches a name or an id. The pattern None matches every grant."""
+    """A filter that selects grants of the access report by application, API and scope.
+
+    A text in the filter matches a name or an id, and may contain the wildcards `*` and `?`. None matches every grant.
+    """
 
     application: str | None = None
     api: str | None = None
     scope: str | None = None
 
     def __str__(self) -> str:
-        """Return the patterns as text for people, or an empty string without patterns."""
+        """Describe the filter for people. Return an empty string if the filter selects every grant."""
         parts = (("application", self.application), ("API", self.api), ("scope", self.scope))
         return ", ".join(f'{name} "{pattern}"' for name, pattern in parts if pattern is not None)
 
     def selects(self, grant: AccessGrant) -> bool:
-        """Return whether all patterns match the grant. Unknown scopes match every pattern."""
+        """Return whether the filter selects the grant. A grant with unknown scopes passes the filter for scopes."""
         return (
             _any_matches(_names(grant.application, grant.client_id), self.application)
             and _any_matches(_names(grant.api, grant.audience), self.api)
@@ -272,7 +289,7 @@ class AccessFilter:
 
 
 def plain_name(label: str, identity: str | None) -> str:
-    """Return the name in a label of the form `name (id)`. Return other labels unchanged."""
+    """Remove the id from a label such as `Billing Worker (id)`. Return a label without an id unchanged."""
     return label.removesuffix(f" ({shorten(identity, MAX_ID_LENGTH)})") if identity else label
 
 
@@ -291,21 +308,21 @@ class AccessReport:
     time: str
     """The time of the report in UTC, as `YYYY-MM-DDTHH:MM:SSZ`."""
     commit: str
-    """The hash of the commit that contains the grant files, or an empty string."""
+    """The hash of the git commit of the grant files, or an empty string."""
     history: str
-    """The reason why the git history is unknown or incomplete, or an empty string."""
+    """The reason why reconciler could not read the whole git history, or an empty string."""
     tenants: tuple[TenantAccess, ...]
-    """The tenants, without grants if reconciler could not read the tenant."""
+    """The tenants in the report. A tenant has no grants here if reconciler could not read the tenant."""
     selection: str = ""
-    """A description of the filter, or an empty string."""
+    """A description of the filter, or an empty string if the report contains all grants."""
 
     @property
     def grants(self) -> Iterator[tuple[TenantAccess, AccessGrant]]:
-        """All grants of the report with their tenants."""
+        """All grants in the report. Each grant comes with its tenant."""
         return ((tenant, grant) for tenant in self.tenants for grant in tenant.grants)
 
     def select(self, chosen: AccessFilter) -> "AccessReport":
-        """Return the report with the grants that the filter selects."""
+        """Return a copy of the report that contains only the grants that the filter selects."""
         if not str(chosen):
             return self
         tenants = (
@@ -316,12 +333,15 @@ class AccessReport:
 
 
 def unread_tenant(tenant: TenantName, reason: str) -> TenantAccess:
-    """Return a tenant without grants. `reason` explains why the tenant could not be read."""
+    """Return a report for a tenant that reconciler could not read.
+
+    `reason` explains why reconciler could not read the tenant.
+    """
     return TenantAccess(tenant=tenant, listings=(ListingStatus(GRANTS_LISTING, None, reason),))
 
 
 def listed_applications(directory: Directory) -> tuple[AccessApplication, ...]:
-    """Return the listed applications, sorted by name."""
+    """Return the applications that reconciler read from the tenant, sorted by name."""
     found = (
         AccessApplication(each.name, each.client_id, each.is_third_party, each.app_type)
         for each in directory.applications or ()
@@ -330,7 +350,7 @@ def listed_applications(directory: Directory) -> tuple[AccessApplication, ...]:
 
 
 def listed_apis(directory: Directory) -> tuple[AccessApi, ...]:
-    """Return the listed APIs, sorted by name."""
+    """Return the APIs that reconciler read from the tenant, sorted by name."""
     found = (
         AccessApi(each.name, each.identifier, tuple(sorted(each.scopes)), each.token_lifetime, each.is_system)
         for each in directory.apis or ()
@@ -339,9 +359,9 @@ def listed_apis(directory: Directory) -> tuple[AccessApi, ...]:
 
 
 def grant_level(risks: Sequence[Risk]) -> GrantLevel:
-    """Return the highest level of `risks`.
+    """Return the level of the most dangerous risk in `risks`.
 
-    Return UNKNOWN if an uncertain risk has a higher level than all certain risks.
+    Return UNKNOWN if an uncertain risk is more dangerous than all certain risks.
     """
     known = min((risk.level.order for risk in risks if risk.is_known), default=len(Level))
     possible = min((risk.level.order for risk in risks), default=len(Level))
@@ -351,4 +371,4 @@ def grant_level(risks: Sequence[Risk]) -> GrantLevel:
 
 
 LinkTo = Callable[[Source], str]
-"""A function that returns the URL of a line at the commit, or an empty string."""
+"""A function that returns the web address of a line in a grant file, or an empty string."""

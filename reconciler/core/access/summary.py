@@ -1,4 +1,4 @@
-"""Pure: the totals and findings of an access report."""
+"""Pure: the totals of an access report, and the findings that need attention."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -8,27 +8,27 @@ from reconciler.core.problems import Level
 from reconciler.core.token_lifetime import LONG_LIFETIME_SECONDS
 
 Answer = bool | None
-"""Whether a grant has a property. None means that the property is not known."""
+"""Whether a grant has a property, such as a critical risk. None means that reconciler does not know the answer."""
 
 
 @dataclass(frozen=True, slots=True)
 class AccessTotal:
-    """A total of the report, such as the number of undeclared grants."""
+    """A number in the summary of the report, such as the number of undeclared grants."""
 
     name: str
     """The name of the total in JSON."""
     label: str
     """The name of the total for people."""
     count: int
-    """The number of grants, applications or APIs that certainly have the property."""
+    """The number of grants, applications or APIs that reconciler knows to have the property."""
     unknown: int = 0
-    """The number of grants that may have the property."""
+    """The number of grants for which reconciler does not know whether the grant has the property."""
     is_complete: bool = True
-    """Whether all tenants were read, so that `count` is not too low."""
+    """Whether reconciler read all tenants. If not, the real number may be higher than `count`."""
 
     @property
     def text(self) -> str:
-        """The total as text for people, such as `at least 3`."""
+        """The total as a text for people, such as `at least 3`."""
         if not self.is_complete and not self.count:
             return "not known"
         start = f"{self.count}" if self.is_complete else f"at least {self.count}"
@@ -58,11 +58,17 @@ COUNTED: Mapping[str, tuple[str, Callable[[AccessGrant], Answer]]] = {
     "any_organization": ("any organization", lambda grant: grant.grant.allow_any_organization),
     "no_description": ("no description", lambda grant: not _is_described(grant)),
 }
-"""The counted properties of grants, with their labels. `totals` counts missing grants separately."""
+"""The properties for which the report counts grants, with a label and a test for each property.
+
+`totals` counts grants that are missing in the tenant separately.
+"""
 
 
 def totals(report: AccessReport) -> list[AccessTotal]:
-    """Return the totals of the report. Missing grants only contribute to the total `missing`."""
+    """Return the totals in the summary of the report.
+
+    A grant that is missing in the tenant increases only the total `missing`.
+    """
     is_complete = all(tenant.is_read for tenant in report.tenants)
     grants = [grant for _, grant in report.grants]
     present = [grant for grant in grants if grant.is_present]
@@ -81,18 +87,18 @@ def totals(report: AccessReport) -> list[AccessTotal]:
 
 @dataclass(frozen=True, slots=True)
 class AccessFinding:
-    """A finding of the report that needs attention."""
+    """Something in the report that needs attention, such as grants with a critical risk."""
 
     rule: str
-    """The name of the rule."""
+    """The name of the rule that found the problem."""
     level: Level
-    """The severity of the finding."""
+    """How serious the finding is."""
     meaning: str
-    """The finding for people."""
+    """A description of the finding for people."""
     grants: tuple[tuple[str, AccessGrant], ...] = ()
-    """The grants with the names of their tenants, unless the finding concerns a tenant."""
+    """The affected grants, with the names of their tenants. Empty if the finding does not concern grants."""
     details: tuple[str, ...] = ()
-    """The tenants and reasons, if the finding concerns tenants."""
+    """The reasons for a finding without grants, such as the lists that reconciler could not read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,7 +173,7 @@ RULES: tuple[_FindingRule, ...] = (
 
 
 def findings(report: AccessReport) -> list[AccessFinding]:
-    """Return the findings. Findings about unread data come before findings about grants."""
+    """Return the findings. Findings about data that reconciler could not read come before findings about grants."""
     return [*_completeness(report), *_grant_findings(list(report.grants))]
 
 
@@ -187,7 +193,7 @@ def _grant_findings(grants: Sequence[tuple[TenantAccess, AccessGrant]]) -> Itera
 
 
 def unread_listings(report: AccessReport) -> list[str]:
-    """Return the unread listings in the form `tenant: list: reason`."""
+    """Return a text `tenant: list: reason` for each list that reconciler could not read."""
     return [
         f"{tenant.tenant.label}: {each.name}: {each.reason}"
         for tenant in report.tenants

@@ -11,11 +11,11 @@ from reconciler.core.plan import TenantName
 
 UNKNOWN_VALUE = "not known"
 NameKey = tuple[str, str, str]
-"""The names of the application and the API, and the subject type."""
+"""The name of the application, the name of the API, and the subject type of a grant."""
 
 
 class DiffKind(StrEnum):
-    """The kind of a difference: only one tenant has the grant, or the grants differ or may differ."""
+    """How two tenants differ in a grant: only one tenant has the grant, or the grants differ or may differ."""
 
     ONLY_FIRST = "only-first"
     ONLY_SECOND = "only-second"
@@ -25,7 +25,7 @@ class DiffKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class FieldPair:
-    """The values of a field in both tenants, as lists of texts. None means that the value is not known."""
+    """The values of a field in the first tenant and in the second tenant. None means that the value is not known."""
 
     field: str
     first: tuple[str, ...] | None
@@ -33,15 +33,16 @@ class FieldPair:
 
     @property
     def is_known(self) -> bool:
-        """Whether the values of both tenants are known."""
+        """Whether the values in the two tenants are known."""
         return self.first is not None and self.second is not None
 
 
 @dataclass(frozen=True, slots=True)
 class GrantDifference:
-    """A grant of only one tenant, or a grant with different values in the tenants.
+    """A grant that only one of two tenants has, or that has different values in the two tenants.
 
-    `fields` contains the fields that differ. If only one tenant has the grant, `fields` contains all fields.
+    `fields` contains the fields with different values. If only one tenant has the grant, `fields` contains all fields
+    of the grant.
     """
 
     kind: DiffKind
@@ -60,19 +61,19 @@ class TenantDiff:
     second: TenantName
     """The second tenant."""
     is_declared: bool
-    """Whether the declared grants of the tenants were compared, not the observed grants."""
+    """Whether the comparison used the declared grants of the tenants, and not the grants that Auth0 returned."""
     differences: tuple[GrantDifference, ...]
-    """The differences, sorted by name."""
+    """The grants that differ, sorted by the names of application and API."""
     equal: int
-    """The number of equal grants."""
+    """The number of grants that are equal in both tenants."""
     notes: tuple[str, ...] = ()
-    """Facts that limit the comparison."""
+    """The reasons why the comparison may be incomplete."""
 
 
 def compare_tenants(first: TenantAccess, second: TenantAccess, *, is_declared: bool) -> TenantDiff:
-    """Compare the grants of two tenants. Declared grants that are missing in a tenant are left out.
+    """Compare the grants of two tenants. A declared grant that is missing in a tenant is ignored.
 
-    With `is_declared`, both tenants contain declared grants.
+    If `is_declared` is true, `first` and `second` contain declared grants.
     """
     notes: list[str] = []
     ours, theirs = _by_name(first, notes), _by_name(second, notes)
@@ -84,7 +85,10 @@ def compare_tenants(first: TenantAccess, second: TenantAccess, *, is_declared: b
 
 
 def _by_name(access: TenantAccess, notes: list[str]) -> Mapping[NameKey, AccessGrant]:
-    """Return the grants by name. If several grants of a tenant have the same names, use the labels with ids instead."""
+    """Return the grants of a tenant by the names of application and API.
+
+    If several grants have the same names, the result contains names with ids for these grants.
+    """
     groups: dict[NameKey, list[AccessGrant]] = {}
     for grant in access.grants:
         if grant.is_present:
@@ -124,7 +128,10 @@ def _pairs(first: AccessGrant | None, second: AccessGrant | None) -> Iterator[Fi
 
 
 def _values(grant: AccessGrant | None) -> Iterator[tuple[str, tuple[str, ...] | None]]:
-    """Yield the fields of a grant to compare. The scopes of a grant with `allow_all_scopes` are not compared."""
+    """Yield the value of each field of a grant.
+
+    The scopes of a grant with `allow_all_scopes` are empty, because such grants allow every scope.
+    """
     if grant is None:
         return
     for each in IN_FILE_ORDER:
