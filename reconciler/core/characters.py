@@ -2,8 +2,8 @@ r"""Pure: detect misleading names, such as lookalike names and invisible charact
 
 Two names look alike if the names have the same skeleton. Compute the skeleton of a name in four steps:
 
-1. Decompose the name with Unicode normalization form NFKD. Remove combining marks and invisible characters. As a result,
-   full-width, mathematical and accented letters become plain letters.
+1. Decompose the name with Unicode normalization form NFKD. Remove combining marks and invisible characters. As a
+   result, full-width, mathematical and accented letters become plain letters.
 2. Replace letters of other scripts by the Latin letters that look the same (LOOKALIKES).
 3. Replace `I`, `1` and `|` by `l`, `0` by `O`, `rn` by `m` and `vv` by `w`.
 4. Ignore case, trim the name, and replace repeated spaces by a single space.

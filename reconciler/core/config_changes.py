@@ -84,7 +84,7 @@ class TenantSettings(Protocol):
 
     @property
     def own_applications(self) -> frozenset[str]:
-        """The client ids under `own` in reconciler.yaml."""
+        """The client ids under `own` in reconciler.yaml. These applications may run reconciler."""
 
     @property
     def limits(self) -> Limits:

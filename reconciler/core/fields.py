@@ -1,8 +1,8 @@
-"""Pure: the table of the fields of a grant.
+"""Pure: the table of all fields that a grant may have.
 
-To add a field, add a row to FIELDS, a field to `ClientGrant` and `GrantSpec`, and a property to the schema. All other
-code uses the row: reading and writing JSON and YAML, comparing grants, ordering fields, and deciding whether a change
-adds or removes access. The last part of the module defines the callers that each value of `organization_usage` admits.
+A new field needs a row in FIELDS, an attribute in `ClientGrant` and `GrantSpec`, and a property in the JSON Schema. The
+row is enough for all other code, such as reading files, comparing grants, and sorting fields. The end of the module
+defines which callers may use a grant for each value of `organization_usage`.
 """
 
 from collections.abc import Callable, Mapping
@@ -23,19 +23,19 @@ class FieldKind(Enum):
 
 
 class FieldRole(Enum):
-    """The role of a field: identity, setting, association, or only part of the file."""
+    """The purpose of a field: identify the grant, set a value, assign organizations, or serve only grant files."""
 
     KEY = auto()
-    """The field identifies the grant: application (or `default_for`), API or subject type.
+    """The field is one of the fields that identify a grant: application or `default_for`, API, and subject type.
 
-    Auth0 cannot change key fields in place.
+    Auth0 cannot change such a field of an existing grant.
     """
     SETTING = auto()
     """The field is part of the requests that create or update a grant."""
     ASSOCIATION = auto()
-    """The field is a list that separate requests change."""
+    """The field is a list, and reconciler changes the list with separate requests."""
     FILE = auto()
-    """The field exists only in grant files."""
+    """Only grant files contain the field. Auth0 does not know the field."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +49,7 @@ class GrantField:
         default: The value of an omitted field.
         has_variables: Whether texts in the field may contain `${variables}`.
         plan_order: The position among the changed fields of a plan, for settings and associations.
-        label: The text before the value in a list of grants. With an empty label, only the value is shown.
+        label: The text before the value in a list of grants. If the label is empty, the list shows only the value.
         widens_access: Returns whether the second value allows access that the first value does not allow.
     """
 
@@ -67,7 +67,7 @@ def _adds_items(before: frozenset[str] | None, after: frozenset[str] | None) -> 
     return bool((after or frozenset()) - (before or frozenset()))
 
 
-def _switches_on(before: bool, after: bool) -> bool:  # noqa: FBT001 - values of a field
+def _switches_on(before: bool, after: bool) -> bool:  # noqa: FBT001 - the parameters are values of a field
     return after and not before
 
 
@@ -78,7 +78,7 @@ def _admits_callers(before: str, after: str) -> bool:
 USAGE_DENY = "deny"
 NO_ITEMS: frozenset[str] = frozenset()
 
-# The order of the rows is the order of the fields in a formatted file.
+# A formatted file contains the fields in the order of these rows.
 FIELDS: tuple[GrantField, ...] = (
     GrantField("client", FieldKind.TEXT, FieldRole.KEY, has_variables=True),
     GrantField("clients", FieldKind.SET, FieldRole.FILE, has_variables=True),
@@ -150,11 +150,11 @@ BY_NAME: Mapping[str, GrantField] = {each.name: each for each in FIELDS}
 HOLDERS = ("client", "client_id", "default_for")
 APIS = ("api", "audience")
 SETS = frozenset(each.name for each in FIELDS if each.kind is FieldKind.SET and each.role is not FieldRole.FILE)
-"""The names of the fields whose value is a set."""
+"""The names of the fields whose value is a set, except the fields that only grant files have."""
 SETTINGS = tuple(each for each in FIELDS if each.role is FieldRole.SETTING)
 """The fields in the requests that create or update a grant."""
 CHANGEABLE = tuple(
-    sorted((*SETTINGS, BY_NAME[ORGANIZATIONS]), key=lambda each: each.plan_order)  # the order of a plan
+    sorted((*SETTINGS, BY_NAME[ORGANIZATIONS]), key=lambda each: each.plan_order)  # in the order of a plan
 )
 """The fields that an update may change, in the order of a plan."""
 
@@ -170,7 +170,7 @@ def field_order(name: str) -> int:
 
 
 def grant_order(values: Mapping[str, object]) -> tuple[str, ...]:
-    """Return the sort key of a grant in a formatted file: application, API and subject type."""
+    """Return a key that sorts the grants of a formatted file by application, API and subject type."""
     parts = (
         next(((str(values[name]), name) for name in names if name in values), ("", ""))
         for names in (("clients", *HOLDERS), APIS)
@@ -179,7 +179,7 @@ def grant_order(values: Mapping[str, object]) -> tuple[str, ...]:
 
 
 def plain_value(value: object) -> Any:  # noqa: ANN401 - JSON data
-    """Convert the value of a field to JSON data. A set becomes a sorted list."""
+    """Convert the value of a field to a value that JSON can contain. Convert a set to a sorted list."""
     return sorted(value) if isinstance(value, frozenset) else value
 
 
@@ -201,7 +201,7 @@ Source: Auth0's documentation of `organization_usage`.
 def callers_gaining_access(before: str, after: str) -> frozenset[str]:
     """Return the callers that gain access if `organization_usage` changes.
 
-    Treat an unknown `after` as access for all callers.
+    If `after` has an unknown value, assume that all callers have access.
     """
     if before == after:
         return frozenset()
@@ -211,20 +211,20 @@ def callers_gaining_access(before: str, after: str) -> frozenset[str]:
 def callers_losing_access(before: str, after: str) -> frozenset[str]:
     """Return the callers that lose access if `organization_usage` changes.
 
-    Treat an unknown `before` as access for all callers.
+    If `before` has an unknown value, assume that all callers had access.
     """
     return callers_gaining_access(after, before)
 
 
 def admits_organizations(usage: str) -> bool:
-    """Return whether callers with an organization may use a grant whose `organization_usage` is `usage`."""
+    """Return whether callers with an organization may use a grant with the given value of `organization_usage`."""
     return WITH_ORGANIZATION in CALLERS.get(usage, ALL_CALLERS)
 
 
 def describe_effect(before: str, after: str) -> str:
-    """Describe the effect of a changed `organization_usage`, without a full stop.
+    """Describe how a change of `organization_usage` affects callers, without a full stop.
 
-    Return an empty string for equal values.
+    Return an empty string if the values are equal.
     """
     gains, losses = sorted(callers_gaining_access(before, after)), sorted(callers_losing_access(before, after))
     parts = [f"{' and '.join(gains)} gain access"] if gains else []

@@ -1,6 +1,6 @@
 """Pure: client grants.
 
-Grants from files and grants from tenants both become `ClientGrant` values, which reconciler compares.
+reconciler converts grants from files and grants from tenants to `ClientGrant`, and then compares the grants.
 """
 
 from collections.abc import Iterable, Mapping
@@ -11,7 +11,7 @@ from reconciler.core.fields import CHANGEABLE, SUBJECT_CLIENT, USAGE_DENY
 
 SUBJECT_USER = "user"
 SUBJECT_ANONYMOUS = "anonymous_user"
-"""A subject type that Auth0 has documented since July 2026."""
+"""The subject type `anonymous_user`, which Auth0 has documented since July 2026."""
 EMPTY_SET: frozenset[str] = frozenset()
 
 CACHE_SIZE = 4096
@@ -22,7 +22,7 @@ CACHE_SIZE = 4096
 def shared_set(texts: tuple[str, ...]) -> frozenset[str]:
     """Return the set of `texts`.
 
-    Equal sets are the same object, which saves memory, because most grants have the same few sets.
+    Equal results are the same object. This saves memory, because most grants have one of a few sets of scopes.
     """
     return _shared(frozenset(texts))
 
@@ -33,11 +33,13 @@ def _shared(texts: frozenset[str]) -> frozenset[str]:
 
 
 class Key(NamedTuple):
-    """The identity of a grant: the fields that Auth0 cannot change in place. The key does not contain the `cgr_` id.
+    """The fields that identify a grant. Auth0 cannot change these fields of an existing grant.
 
-    Exactly one of `client_id`, `default_for` and `other_holder` is set. `other_holder` is set if Auth0 returned a grant
-    for neither an application nor `default_for`, and contains the id of the grant. `subject_type` may have an unknown
-    value.
+    The id of the grant (`cgr_…`) is not part of the key.
+
+    Exactly one of `client_id`, `default_for` and `other_holder` is set. `other_holder` describes a grant that belongs
+    neither to an application nor to `default_for`, and contains the id of the grant. `subject_type` may have a value
+    that this version of reconciler does not know.
 
     The class is a tuple for speed, because a run looks up each key about a dozen times.
     """
@@ -50,23 +52,24 @@ class Key(NamedTuple):
 
     @property
     def holder(self) -> str:
-        """The client id, the value of `default_for`, or the description of an unknown holder."""
+        """The client id, the value of `default_for`, or the description of another owner of the grant."""
         return self.client_id or self.default_for or self.other_holder
 
     @property
     def order(self) -> tuple[str, str, str, str]:
-        """The sort key of a grant in plans and reports."""
+        """The sort key of a grant in plans and reports, without names."""
         return (self.client_id or "", self.default_for or self.other_holder, self.audience, self.subject_type)
 
 
 class ClientGrant(NamedTuple):
-    """A grant with defaults filled in. If the desired and the observed grant are equal, no request is needed.
+    """A client grant. Fields that the file or the tenant omits have their default value.
+
+    If the declared grant equals the tenant's grant, reconciler sends no request.
 
     If `allow_all_scopes` is true, `scope` is empty, as in Auth0's responses. `organizations` contains organization ids.
-    `organizations` is None if the file lacks the field. reconciler reads the organizations only if the file has the
-    field.
+    `organizations` is None if the grant file has no such field, or if reconciler has not read the organizations.
 
-    The class is a tuple for speed, because a run creates and compares two `ClientGrant` values for each grant.
+    The class is a tuple for speed, because a run creates and compares two objects for each grant.
     """
 
     key: Key
@@ -79,9 +82,9 @@ class ClientGrant(NamedTuple):
 
 
 class ObservedGrant(NamedTuple):
-    """A client grant of the tenant, with its id.
+    """A client grant of the tenant, with the id of the grant.
 
-    `unknown_fields` contains the names of response fields that this version of reconciler does not know and ignores.
+    `unknown_fields` contains the names of fields in Auth0's response that this version of reconciler ignores.
     """
 
     id: str
@@ -91,19 +94,19 @@ class ObservedGrant(NamedTuple):
 
     @property
     def key(self) -> Key:
-        """The key of the grant."""
+        """The fields that identify the grant: application, API and subject type."""
         return self.grant.key
 
 
 def index_by_key(grants: Iterable[ObservedGrant]) -> Mapping[Key, ObservedGrant]:
-    """Return the observed grants by key."""
+    """Return a mapping from the identifying fields (`Key`) to the tenant's grant."""
     return {each.key: each for each in grants}
 
 
 def without_undeclared_organizations(observed: ClientGrant, desired: ClientGrant) -> ClientGrant:
-    """Remove the organizations from `observed` if `desired` does not declare organizations.
+    """If the declared grant `desired` has no list of organizations, remove the organizations from the tenant's grant.
 
-    The result equals `desired` if the tenant has converged.
+    The result equals `desired` if the tenant has the declared grant.
     """
     if desired.organizations is not None or observed.organizations is None:
         return observed

@@ -1,4 +1,4 @@
-"""Pure: guards, which block changes. No option of `apply` disables a guard."""
+"""Pure: the guards. A guard blocks dangerous changes. No option of the command `apply` switches a guard off."""
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
@@ -19,49 +19,49 @@ class Limits:
     """The limits for deletes, updates, and grants per organization."""
 
     deletes_percent: int = 30
-    """Maximum deletes, in percent of the managed grants."""
+    """The maximum number of deletes, in percent of the managed grants."""
     updates_percent: int = 50
-    """Maximum updates, in percent of the managed grants."""
+    """The maximum number of updates, in percent of the managed grants."""
     max_deletes: int | None = None
-    """Maximum number of deletes, which replaces `deletes_percent`."""
+    """The maximum number of deletes. If set, `max_deletes` replaces `deletes_percent`."""
     max_updates: int | None = None
-    """Maximum number of updates, which replaces `updates_percent`."""
+    """The maximum number of updates. If set, `max_updates` replaces `updates_percent`."""
     requires_max_deletes: bool = False
-    """Whether all deletes are blocked unless `max_deletes` is set."""
+    """Whether a plan may delete grants only if `max_deletes` is set."""
     organization_grants: int = 100
-    """Maximum number of grants per organization (100 in the public cloud of Auth0)."""
+    """The maximum number of grants per organization. Auth0's public cloud allows 100 grants."""
 
 
 MIN_MANAGED_FOR_PERCENTAGES = 10
-"""The minimum number of managed grants for the limits in percent. octoDNS has the same rule.
+"""The limits in percent apply only if the tenant has at least this number of managed grants.
 
-In a small set of grants, a single change is already a large percentage.
+With fewer grants, a single change is already a large percentage.
 """
 
 
 @dataclass(frozen=True, slots=True)
 class ProtectionRules:
-    """The rules for grants that reconciler must not change."""
+    """The rules that decide which grants reconciler must not change."""
 
     own: Key
-    """The key of the grant that gives reconciler its access token."""
+    """The grant through which reconciler gets its access token, as application, API and subject type."""
     protect: tuple[Protect, ...] = ()
     """The patterns of `protect` in reconciler.yaml, which match the grants that reconciler must not change."""
     managed_scope: ManagedScope = field(default_factory=ManagedScope)
     """The items of `manage` in reconciler.yaml, which match the grants that reconciler may change."""
     own_applications: frozenset[str] = frozenset()
-    """The client ids under `own` in reconciler.yaml."""
+    """The client ids under `own` in reconciler.yaml. These applications may run reconciler."""
     writers_are_own: bool = True
-    """Whether applications that may change client grants count as own.
+    """Whether each application that may change client grants is treated as an application that runs reconciler.
 
-    In a rollback, such applications do not count as own, because a rollback may delete their created grants.
+    False for a rollback, because a rollback may delete the grants that a run created for such applications.
     """
 
     def reason_own(self, key: Key, observed: ObservedGrant | None) -> str | None:
-        """Return the reason why a grant on the Management API counts as own, or None.
+        """Return the reason why a grant on the Management API counts as reconciler's own grant, or None.
 
-        A pipeline may use different applications for `plan` and `apply`. The grants of all applications that may change
-        client grants therefore count as own.
+        A pipeline may run `plan` and `apply` as different applications. The function therefore includes the grants of
+        all applications that may change client grants.
         """
         if key == self.own:
             return "reconciler uses this grant to access the tenant"
@@ -74,13 +74,13 @@ class ProtectionRules:
         return None
 
     def is_own(self, change: Change) -> bool:
-        """Return whether a change concerns an own grant."""
+        """Return whether a change concerns one of reconciler's own grants on the Management API."""
         return self.reason_own(change.key, None if isinstance(change, Create) else change.before) is not None
 
     def reason(self, key: Key, observed: ObservedGrant | None, directory: Directory) -> tuple[Reason, str] | None:
-        """Return the reason why reconciler must not change a grant, with an explanation.
+        """Return the reason why reconciler must not change a grant, and an explanation of the reason.
 
-        Return None if changes are allowed.
+        Return None if reconciler may change the grant.
         """
         if observed is not None and observed.is_system:
             return Reason.SYSTEM, "Auth0 created this grant, and it cannot be changed"
@@ -97,11 +97,14 @@ class ProtectionRules:
     def reason_to_keep(
         self, observed: ObservedGrant, directory: Directory, *, prunes: bool
     ) -> tuple[Reason, str] | None:
-        """Return the reason to keep an undeclared grant, with a detail. Return None if --prune deletes the grant.
+        """Return the reason why reconciler keeps an undeclared grant, and an explanation of the reason.
 
-        A grant that no file can express is always kept. The grant of a third-party application is deleted only if
-        `manage` contains the client id. Third parties depend on their grants and choose the names of their
-        applications. A default grant is deleted only if `manage` has items.
+        Return None if `--prune` deletes the grant.
+
+        reconciler always keeps a grant that a grant file cannot express. reconciler deletes the grant of a third-party
+        application only if `manage` contains the client id of the application. Third parties depend on their grants,
+        and third parties can choose the names of their applications. reconciler deletes a default grant (`default_for`)
+        only if `manage` has items.
         """
         if why := self.reason(observed.key, observed, directory):
             return why[0], why[1] if why[0] is Reason.PROTECTED else ""
@@ -118,11 +121,14 @@ class ProtectionRules:
 
 
 AllowedAndBlocked = tuple[tuple[Change, ...], tuple[Blocked, ...]]
-"""The allowed changes and the blocked changes."""
+"""The changes that the guards allow, and the changes that a guard blocks."""
 
 
 def block_changes(changes: Iterable[Change], reason: Callable[[Change], str | None]) -> AllowedAndBlocked:
-    """Split changes into allowed and blocked changes. A change is blocked if `reason` returns a text for the change."""
+    """Split changes into allowed changes and blocked changes.
+
+    If `reason` returns a text for a change, the change is blocked.
+    """
     allowed: list[Change] = []
     blocked: list[Blocked] = []
     for change in changes:
@@ -134,7 +140,7 @@ def block_changes(changes: Iterable[Change], reason: Callable[[Change], str | No
 
 
 def forbid_protected(changes: Iterable[Change], protection: ProtectionRules, directory: Directory) -> AllowedAndBlocked:
-    """Block changes of own and protected grants, of grants created by Auth0, and of grants outside `manage`."""
+    """Block changes to own grants, protected grants, grants created by Auth0, and grants outside `manage`."""
 
     def reason(change: Change) -> str | None:
         why = protection.reason(change.key, None if isinstance(change, Create) else change.before, directory)
@@ -149,7 +155,7 @@ def managed_problems(
     managed_scope: ManagedScope,
     directory: Directory,
 ) -> tuple[Problem, ...]:
-    """Return a problem for each declared grant that `manage` does not match."""
+    """Return a problem for each declared grant that the setting `manage` does not match."""
     if not managed_scope.patterns:
         return ()
     reasons = ((each, managed_scope.reason_not_included(each.key, directory)) for each in desired)
@@ -158,10 +164,10 @@ def managed_problems(
 
 
 def forbid_over_limit(changes: Sequence[Change], limits: Limits, managed: int) -> AllowedAndBlocked:
-    """Block all deletes if the number of deletes exceeds the limit, and all updates if the number of updates does.
+    """If the plan has more deletes than the limit allows, block all deletes. Treat updates in the same way.
 
-    An update that removes all scopes also counts as a delete. `managed` is the number of managed grants: the declared
-    grants that exist in the tenant, and the grants to delete.
+    An update that removes all scopes of a grant also counts as a delete. `managed` is the number of declared grants
+    that exist in the tenant, plus the number of grants to delete.
     """
     deletes = [change for change in changes if removes_all_scopes(change)]
     updates = [change for change in changes if isinstance(change, Update)]

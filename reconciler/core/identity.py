@@ -1,8 +1,8 @@
-"""Pure: compare the identity of a tenant with the configuration.
+"""Pure: check that a domain leads to the tenant that the configuration means.
 
-Auth0 assigns a host to each tenant, the canonical host. A tenant may also have custom domains. The canonical host is
-the identity of a tenant. Auth0 includes the canonical host in the identifier of the tenant's Management API, and
-therefore in each access token.
+Auth0 assigns a host to each tenant. This host is the canonical host, for example `example.eu.auth0.com`. A tenant may
+also have custom domains. The canonical host identifies the tenant. Auth0 writes the canonical host into the identifier
+of the tenant's Management API, and so into each access token.
 """
 
 import re
@@ -16,23 +16,23 @@ from reconciler.errors import ReconcilerError
 
 AUTH0_HOSTS = ".auth0.com"
 REGIONS = ("au", "ca", "eu", "jp", "uk", "us")
-"""The regions in the domains of Auth0's public cloud (Auth0 documentation: Create Tenants)."""
+"""The regions that occur in the domains of Auth0's public cloud (Auth0 documentation: Create Tenants)."""
 AUTH0_HOST = re.compile(rf"(?!xn--)[a-z0-9][a-z0-9-]{{1,61}}[a-z0-9](\.({'|'.join(REGIONS)}))?{re.escape(AUTH0_HOSTS)}")
 """Matches `<tenant>.auth0.com` and `<tenant>.<region>.auth0.com`.
 
-Tenant names have 3 to 63 characters (Create Tenants).
+Tenant names have 3 to 63 characters (Auth0 documentation: Create Tenants).
 """
 CREDENTIALS_PREFIX = "AUTH0_"
-"""The default prefix of the environment variables that contain the credentials of a tenant."""
+"""The default start of the names of the environment variables that contain the credentials of a tenant."""
 LOOPBACK = re.compile(r"(localhost|127\.0\.0\.1|\[::1\])(:[0-9]{1,5})?")
 RESERVED_NAME = re.compile(r"(.*\.)?(example|invalid|localhost|test|example\.(com|net|org))")
 LAST_PORT = 65_535
 DEFAULT_PORTS = {"http": 80, "https": 443}
 MAX_NAME_LENGTH = 253
 CACHE_SIZE = 10_000
-"""The maximum number of cached hosts.
+"""The maximum number of cached hosts per function.
 
-Each tenant is compared with all other tenants, so each host is needed many times.
+reconciler compares each tenant with all other tenants, and therefore needs each host many times.
 """
 LABEL = r"[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
 DOMAIN = re.compile(
@@ -41,16 +41,16 @@ DOMAIN = re.compile(
 
 
 def is_auth0_host(host: str) -> bool:
-    """Return whether a canonical host has the form that Auth0 documents for tenants."""
+    """Return whether a host has the form that Auth0 documents for the hosts of tenants."""
     return AUTH0_HOST.fullmatch(host) is not None
 
 
 def cloud_of(host: str) -> str:
-    """Return the name of the Auth0 cloud that hosts the tenant with the canonical host `host`.
+    """Return a name for the Auth0 cloud that hosts the tenant with the canonical host `host`.
 
     All tenants of a private cloud share the rate limit of the Authentication API (Auth0 documentation: Rate Limit
-    Policy). The hosts of a private cloud differ in the first label, so the other labels are the name of the cloud. A
-    tenant of the public cloud has its own rate limits, so the whole host is the name of the cloud.
+    Policy). The hosts in a private cloud have different first labels. The other labels are the name of the cloud. A
+    tenant of the public cloud has separate rate limits. The whole host is therefore the name of the cloud.
     """
     name = strip_port(host)
     parent = name.partition(".")[2]
@@ -58,24 +58,27 @@ def cloud_of(host: str) -> str:
 
 
 def is_loopback(host: str) -> bool:
-    """Return whether a canonical host is a loopback address."""
+    """Return whether a host is a loopback address, such as `localhost`."""
     return LOOPBACK.fullmatch(host) is not None
 
 
 def is_reserved(host: str) -> bool:
-    """Return whether a canonical host is a loopback address or a reserved name (RFC 2606, RFC 6761)."""
+    """Return whether a host is a loopback address or a reserved name (RFC 2606, RFC 6761)."""
     return is_loopback(host) or RESERVED_NAME.fullmatch(strip_port(host)) is not None
 
 
 def base_url(domain: str) -> str:
-    """Return the base URL of the tenant's API. The scheme is https, except for a loopback domain without `https://`."""
+    """Return the base URL of a tenant's API. The scheme is https.
+
+    For a loopback domain without a scheme, the scheme is http.
+    """
     scheme, host = parse_domain(domain)
     return f"{scheme or _default_scheme(host)}://{host}"
 
 
 @lru_cache(CACHE_SIZE)
 def host_of(domain: str) -> str:
-    """Return the canonical host of a domain.
+    """Return the host in a domain, in normalized form.
 
     Raises:
         ReconcilerError: if the domain is not valid.
@@ -85,25 +88,25 @@ def host_of(domain: str) -> str:
 
 @lru_cache(CACHE_SIZE)
 def strip_port(host: str) -> str:
-    """Remove the port from a canonical host."""
+    """Remove the port from a host."""
     return re.sub(r":[0-9]+$", "", host)
 
 
 @lru_cache(CACHE_SIZE)
 def comparison_key(host: str) -> str:
-    """Normalize a canonical host for comparisons. All loopback names become `localhost`."""
+    """Normalize a host for comparisons. Replace each loopback name by `localhost`."""
     return LOOPBACK.sub(r"localhost\2", host) if is_loopback(host) else host
 
 
 def is_same_host(host: str, other: str) -> bool:
-    """Return whether two canonical hosts are equal. All loopback names are equal."""
+    """Return whether two hosts are equal. All loopback names are equal, for example `localhost` and `127.0.0.1`."""
     return comparison_key(host) == comparison_key(other)
 
 
 def parse_domain(domain: str) -> tuple[str, str]:
-    """Split a domain into scheme and canonical host. The scheme may be empty.
+    """Split a domain into the scheme and the host. The scheme is an empty string if the domain has no scheme.
 
-    The canonical host is in lower case, without a final dot and without the default port of the scheme.
+    The host is in lower case, without a final dot and without the default port of the scheme.
 
     Raises:
         ReconcilerError: if the domain is not valid, with advice in the message.
@@ -132,13 +135,13 @@ def _default_scheme(host: str) -> str:
 
 HTTPS = "https://"
 ALLOW_UNNAMED = "--allow-unnamed-tenant"
-"""The option that permits a run on an undeclared tenant."""
+"""The option that permits a run on a tenant that the configuration does not declare."""
 
 
 class SameTenantError(ReconcilerError):
-    """The error if several tenants in the configuration are the same tenant.
+    """The configuration declares a single Auth0 tenant several times under different names.
 
-    `names` contains the names of the tenants.
+    `names` contains the names in the configuration.
     """
 
     def __init__(self, message: str, names: tuple[str, ...]) -> None:
@@ -147,14 +150,20 @@ class SameTenantError(ReconcilerError):
 
 
 class IdentityClaims:
-    """The identities of the tenants of a run. Two tenants of the configuration must not have the same identity."""
+    """A record of the canonical hosts that the tenants of a run reported.
+
+    Two tenants of the configuration must not have the same canonical host.
+    """
 
     def __init__(self) -> None:
         self._names: dict[str, list[str]] = {}
         self._conflicts: dict[str, SameTenantError] = {}
 
     def claim(self, name: str, identities: Iterable[str]) -> None:
-        """Record the identities of the tenant `name`. Repeated calls have no effect."""
+        """Record the canonical hosts that the tenant `name` reported.
+
+        A second call with the same values has no effect.
+        """
         for identity in sorted(identities):
             names = self._names.setdefault(identity, [])
             if name not in names:
@@ -163,21 +172,21 @@ class IdentityClaims:
                 self.record(same_tenant_error(identity, names))
 
     def record(self, error: SameTenantError) -> None:
-        """Record the tenants of `error` as the same tenant."""
+        """Record that the tenants in `error.names` are the same Auth0 tenant."""
         for name in error.names:
             self._conflicts.setdefault(name, error)
 
     def check(self, name: str) -> None:
-        """Raise SameTenantError if another tenant of the run has the same identity.
+        """Raise SameTenantError if another tenant of the run has the same canonical host.
 
-        Unknown identities are not compared.
+        Tenants whose canonical host is unknown are ignored.
         """
         if error := self._conflicts.get(name):
             raise SameTenantError(str(error), error.names)
 
 
 def same_tenant_error(identity: str, names: Sequence[str]) -> SameTenantError:
-    """Create the error for several tenants that all identify themselves as `identity`."""
+    """Create the error for several names that lead to the tenant with the canonical host `identity`."""
     return SameTenantError(
         f"the tenants {join_words(list(names), 'and')} are the same tenant: they identify themselves as "
         f"{identity}; correct the domains, or remove all but one",
@@ -188,7 +197,7 @@ def same_tenant_error(identity: str, names: Sequence[str]) -> SameTenantError:
 def identity_of(identifier: str) -> str | None:
     """Return the host in a Management API identifier like `https://example.eu.auth0.com/api/v2/`.
 
-    Return None for other identifiers.
+    Return None if the identifier does not belong to a Management API.
     """
     origin = identifier.removesuffix(MANAGEMENT_API_SUFFIX)
     if not identifier.startswith(HTTPS) or origin == identifier or origin.endswith("/"):
@@ -205,10 +214,10 @@ def management_api_identifier(host: str) -> str:
 
 
 def identities_in(apis: Collection[Api]) -> frozenset[str]:
-    """Return the identities in a tenant's listing of APIs.
+    """Return the canonical hosts that the identifiers of a tenant's system APIs contain.
 
-    Normally, the result contains a single identity. The result is empty if Auth0 changed the format of the Management
-    API's identifier.
+    Normally, the result contains a single host. The result is empty if Auth0 changes the format of the identifier of
+    the Management API.
     """
     found = (identity_of(api.identifier) for api in apis if api.is_system)
     return frozenset(identity for identity in found if identity)
@@ -216,35 +225,38 @@ def identities_in(apis: Collection[Api]) -> frozenset[str]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class IdentityCheck:
-    """The identity that a tenant must have."""
+    """A check that reconciler is connected to the tenant that the configuration means."""
 
     tenant: str
     """The name of the tenant."""
     host: str
-    """The canonical form of the domain that reconciler connects to."""
+    """The host that reconciler connects to, in normalized form."""
     file: str
     """The name of the configuration file, for messages."""
     expected: str | None = None
-    """The canonical host that the tenant must have, or None if the host is unknown."""
+    """The canonical host that the tenant must have, or None if the host is not configured."""
     source: str = ""
-    """The setting or variable that contains `expected`, for messages."""
+    """The name of the setting or variable that contains `expected`, for messages."""
     is_configured: bool = False
-    """Whether `expected` comes from the configuration and not from the environment."""
+    """Whether the configuration contains `expected`. False if `expected` comes from the environment."""
     others: Mapping[str, str] = field(default_factory=dict)
-    """The names of the other declared tenants, by canonical host."""
+    """The other tenants in the configuration: the name of each tenant by canonical host."""
     unknown: tuple[str, ...] = ()
-    """The names of declared tenants whose canonical host is unknown."""
+    """The names of the tenants in the configuration whose canonical host is unknown."""
     is_declared: bool = True
     """Whether the configuration declares the tenant."""
     accepts_real_tenant: bool = True
-    """Whether a tenant of Auth0's cloud is accepted. An undeclared tenant on a loopback address must not be one."""
+    """Whether reconciler may run on a tenant in Auth0's cloud.
+
+    For a tenant on a loopback address that the configuration does not declare, the value is False.
+    """
 
     def verify(self, identities: Collection[str]) -> None:
-        """Compare the identities in the tenant's responses with the expected identity.
+        """Compare the canonical hosts that the tenant reported with the expected host.
 
         Raises:
-            SameTenantError: if the tenant is another declared tenant.
-            ReconcilerError: if the tenant has an unexpected identity or several identities.
+            SameTenantError: if the configuration declares the connected tenant under another name.
+            ReconcilerError: if the tenant reports an unexpected host or several hosts.
         """
         for identity in sorted(identities):
             other = self.others.get(comparison_key(identity))
@@ -275,7 +287,7 @@ class IdentityCheck:
         return SameTenantError(f"{what}; use --tenant {other}, which has its own settings", (other,))
 
     def notes(self, identities: Collection[str]) -> tuple[str, ...]:
-        """Return notes if an accepted identity is missing, not configured, or not compared with other tenants."""
+        """Return notes for the reviewer about an incomplete check, for example if the tenant reported no host."""
         if not identities:
             compared = f", so {self.source} ({self.expected}) was not checked" if self.expected else ""
             return (f"the tenant at {self.host} does not show its identity{compared}",)
@@ -283,7 +295,7 @@ class IdentityCheck:
         return tuple(filter(None, (self._advice(identity), self._note_if_not_comparable(identity))))
 
     def _advice(self, identity: str) -> str | None:
-        """Return advice to add the identity to the configuration, or None if no advice is needed."""
+        """Return advice to write the canonical host into the configuration, or None if no advice is needed."""
         is_written = self.is_configured if self.is_declared else self.expected or is_loopback(self.host)
         if is_written or is_same_host(identity, self.host):
             return None
@@ -296,7 +308,10 @@ class IdentityCheck:
         )
 
     def _note_if_not_comparable(self, identity: str) -> str | None:
-        """Return a note if an undeclared tenant may be a declared tenant, whose guards would not apply."""
+        """Return a note if an undeclared tenant may be the same as a declared tenant.
+
+        The guards of the declared tenant would not apply.
+        """
         if self.is_declared or not self.unknown or not identity.endswith(AUTH0_HOSTS):
             return None
         return (

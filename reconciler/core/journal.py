@@ -1,4 +1,7 @@
-"""Pure: parse journals. A journal records the writes of a run. No command replays a journal."""
+"""Pure: parse journals. The journal of a run records the writes of the run.
+
+No command repeats the writes of a journal.
+"""
 
 import json
 from collections import Counter
@@ -12,11 +15,11 @@ from reconciler.errors import ReconcilerError
 LAST = "last"
 MAX_NAMED = 5
 SAVED_PLAN = "saved_plan"
-"""The key of the saved plan's checksum in the first line of a journal."""
+"""The JSON key that contains the checksum of the saved plan, in the first line of a journal."""
 
 
 class JournalEvent(StrEnum):
-    """The kind of a journal line."""
+    """The kind of a line in a journal."""
 
     BEGIN = "begin"
     INTENT = "intent"
@@ -29,65 +32,68 @@ class JournalEntry:
     """A line of a journal."""
 
     event: str
-    """The kind of the line, which this version of reconciler may not know."""
+    """The kind of the line. A newer version of reconciler may have written an unknown kind."""
     time: str
-    """The time of the line, or an empty string."""
+    """The time of the line, or an empty string if the line contains no time."""
     number: int
-    """The position of the change in the plan, or 0 for a line about the whole run."""
+    """The number of the change in the plan, or 0 if the line concerns the whole run."""
     content: Mapping[str, object]
-    """The keys and values of the line, of which any may be missing."""
+    """The JSON object of the line. Any key may be missing."""
 
     def text(self, name: str) -> str:
-        """Return the string value of the key `name`, or an empty string."""
+        """Return the text that the line contains under the key `name`, or an empty string."""
         value = self.content.get(name)
         return value if isinstance(value, str) else ""
 
     def parts(self, name: str) -> Mapping[str, object]:
-        """Return the object value of the key `name`, or an empty object."""
+        """Return the JSON object that the line contains under the key `name`, or an empty object."""
         value = self.content.get(name)
         return value if isinstance(value, dict) else {}
 
 
 @dataclass(frozen=True, slots=True)
 class PastRun:
-    """The journal of a past run."""
+    """The content of the journal of an earlier run."""
 
     name: str
     """The id of the run."""
     entries: tuple[JournalEntry, ...]
-    """The readable lines of the journal."""
+    """The lines of the journal that reconciler could read."""
     unreadable_lines: tuple[int, ...] = ()
-    """The numbers of the unreadable lines, starting at 1."""
+    """The numbers of the lines that reconciler could not read. The first line has the number 1."""
     is_truncated: bool = False
-    """Whether the last line is unreadable, because the process ended during a write."""
+    """Whether reconciler could not read the last line, because the process ended while writing the line."""
 
     @property
     def begin_entry(self) -> JournalEntry | None:
-        """The line that begins the run, or None if the line is missing."""
+        """The first line of the run (kind BEGIN), or None if the line is missing."""
         return next(iter(self._entries_of(JournalEvent.BEGIN)), None)
 
     @property
     def tenant(self) -> str | None:
-        """The name of the tenant, or None if the journal lacks the name."""
+        """The name of the tenant of the run, or None if the journal does not contain the name."""
         name = self.begin_entry.parts("tenant").get("name") if self.begin_entry else None
         return name if isinstance(name, str) else None
 
     @property
     def changes(self) -> int | None:
-        """The number of changes in the plan, or None if the journal lacks the number."""
+        """The number of changes in the plan of the run, or None if the journal does not contain the number."""
         return _integer(self.begin_entry.content.get("changes")) if self.begin_entry else None
 
     @property
     def results(self) -> Mapping[str, int]:
-        """The number of changes per result. Changes without a result are not counted."""
+        """For each kind of result, the number of changes with this result.
+
+        Changes without a result are not included.
+        """
         last = {entry.number: entry.text("outcome") for entry in self._entries_of(JournalEvent.RESULT)}
         return dict(sorted(Counter(last.values()).items()))
 
     @property
     def unsettled(self) -> tuple[JournalEntry, ...]:
-        """The last line of kind INTENT for each change without a result.
+        """For each change without a result, the last line that announces the change (kind INTENT).
 
-        A change without a result may have taken effect.
+        Auth0 may have received a change without a result.
         """
         settled = {entry.number for entry in self._entries_of(JournalEvent.RESULT)}
         intents = {entry.number: entry for entry in self._entries_of(JournalEvent.INTENT)}
@@ -95,12 +101,12 @@ class PastRun:
 
     @property
     def converged(self) -> bool | None:
-        """Whether the tenant matched the files at the end of the run, or None if the journal has no end."""
+        """Whether the tenant matched the files when the run ended, or None if the journal has no end."""
         ends = self._entries_of(JournalEvent.END)
         return ends[-1].content.get("converged") is True if ends else None
 
     def has_applied(self, saved_plan: str) -> bool:
-        """Return whether the run used the saved plan with the checksum `saved_plan` and applied all its changes."""
+        """Return whether the run applied all changes of the saved plan with the checksum `saved_plan`."""
         begin_entry = self.begin_entry
         return (
             begin_entry is not None
@@ -113,9 +119,9 @@ class PastRun:
 
 
 def parse_run(name: str, data: bytes) -> PastRun:
-    """Parse the journal of the run `name`.
+    """Parse the journal of the run with the name `name`.
 
-    Unreadable lines are skipped, and `unreadable_lines` contains their numbers.
+    Skip lines that are not valid, and add their numbers to `unreadable_lines`.
     """
     entries: list[JournalEntry] = []
     unreadable_lines: list[int] = []
@@ -132,12 +138,13 @@ def parse_run(name: str, data: bytes) -> PastRun:
 
 
 def choose_run(word: str, names: Sequence[str]) -> str:
-    """Return the name of the run that `word` selects.
+    """Return the full name of the run that the user's argument `word` selects.
 
-    `names` contains the names of all runs, the newest first. `word` is `last`, a name, or the unique prefix of a name.
+    `names` contains the names of all runs, the newest run first. `word` is `last`, the name of a run, or the start of
+    the name of only one run.
 
     Raises:
-        ReconcilerError: if no run matches, or if several runs match.
+        ReconcilerError: if no run or more than one run matches `word`.
     """
     if not names:
         raise ReconcilerError(f'the run "{word}" does not exist, because no journals were found')

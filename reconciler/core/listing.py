@@ -1,4 +1,4 @@
-"""Pure: listings of declared or observed grants."""
+"""Pure: the lists of grants that the command `list` shows."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -16,7 +16,10 @@ NOWHERE = PartialLocations((0, 0))
 
 @dataclass(frozen=True, slots=True)
 class ListedGrant:
-    """A grant with the names and ids of its application and API. An unknown name or id is None."""
+    """A grant in the output of `list`, with the names and ids of the application and the API.
+
+    A name or id is None if reconciler does not know the value.
+    """
 
     spec: GrantSpec
     client: str | None
@@ -26,26 +29,26 @@ class ListedGrant:
 
     @property
     def order(self) -> tuple[str, ...]:
-        """The sort key of a grant in a listing."""
+        """The sort key of the grant in the list."""
         texts = (self.client, self.client_id, self.spec.default_for, self.api, self.audience, self.spec.subject_type)
         return tuple(text or "" for text in texts)
 
 
 def as_declared(spec: GrantSpec) -> ListedGrant:
-    """Convert a declaration to a listed grant with the names and ids in the file."""
+    """Convert a declaration to a grant in the list, with the names and ids that the file contains."""
     return ListedGrant(spec, spec.client, spec.client_id, spec.api, spec.audience)
 
 
 def as_resolved(desired: DesiredGrant, directory: Directory) -> ListedGrant:
-    """Convert a desired grant to a listed grant with the names and ids in the tenant."""
+    """Convert a declared grant to a grant in the list, with the names and ids that the tenant has."""
     key = desired.key
     return ListedGrant(desired.spec, directory.client_name(key), key.client_id, directory.api_name(key), key.audience)
 
 
 def as_observed(observed: ObservedGrant, directory: Directory) -> ListedGrant:
-    """Convert an observed grant to a listed grant with the names and ids in the tenant.
+    """Convert a grant of the tenant to a grant in the list, with the names and ids that the tenant has.
 
-    The listed grant has no source file.
+    The grant has no position in a file.
     """
     grant, key = observed.grant, observed.key
     values = {each.name: getattr(grant, each.name) for each in SETTINGS}
@@ -67,7 +70,7 @@ def as_observed(observed: ObservedGrant, directory: Directory) -> ListedGrant:
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """The grants of a tenant."""
+    """The list of grants of a tenant."""
 
     tenant: TenantName
     """The name and domain of the tenant."""
@@ -76,13 +79,13 @@ class Listing:
     now: datetime
     """The time of the run, which decides whether a declared grant has expired."""
     resolved: bool = True
-    """Whether names and ids were read from the tenant."""
+    """Whether reconciler read the names and ids from the tenant."""
     observed: bool = False
-    """Whether the grants come from the tenant and not from the files."""
+    """Whether the list contains the grants of the tenant. False if the list contains the declared grants."""
     selection: SelectionResult | None = None
-    """The selection and its numbers, or None if all grants are listed."""
+    """The grants that the user selected, with numbers. None if the list contains all grants."""
     notes: tuple[str, ...] = ()
-    """Messages about data that reconciler did not read."""
+    """Messages about data that reconciler did not read from the tenant."""
 
     @property
     def sorted(self) -> list[ListedGrant]:

@@ -65,7 +65,7 @@ class Update:
 
     @property
     def key(self) -> Key:
-        """The key of the grant."""
+        """The fields that identify the grant: application, API and subject type."""
         return self.after.key
 
     @property
@@ -87,7 +87,7 @@ class Delete:
 
     @property
     def key(self) -> Key:
-        """The key of the grant."""
+        """The fields that identify the grant: application, API and subject type."""
         return self.before.key
 
     @property

@@ -347,7 +347,9 @@ def _refuse_other_tenant(rollback: Rollback | None, tenant: TenantName) -> None:
 def _reason_to_keep(
     observed: ObservedGrant, rules: PlanRules, directory: Directory, *, prunes: bool
 ) -> tuple[Reason, str] | None:
-    """Return the reason to keep an undeclared grant, with a detail. Return None if the plan deletes the grant.
+    """Return the reason why reconciler keeps an undeclared grant, and an explanation of the reason.
+
+    Return None if the plan deletes the grant.
 
     A rollback deletes exactly the grants that the run created, including grants of third parties.
     """

@@ -23,7 +23,7 @@ class DesiredGrant(NamedTuple):
 
     @property
     def key(self) -> Key:
-        """The key of the grant."""
+        """The fields that identify the grant: application, API and subject type."""
         return self.grant.key
 
 

@@ -29,7 +29,7 @@ class AccessDiff:
     """A grant before and after a change, with the facts that risk rules need."""
 
     key: Key
-    """The key of the grant."""
+    """The fields that identify the grant: application, API and subject type."""
     before: ClientGrant
     """The grant before the change, or a grant without access if the change creates the grant."""
     after: ClientGrant

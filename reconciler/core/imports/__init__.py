@@ -1,1 +1,1 @@
-"""Pure: the choice of grants and variables for `import`."""
+"""Pure: select the grants that `import` writes to grant files, and find possible variables."""

@@ -1,4 +1,4 @@
-"""Pure: select the new declarations that `import` writes, and the updates of existing declarations."""
+"""Pure: select the grants that `import` adds to grant files, and the declarations that `import` updates."""
 
 import re
 import unicodedata
@@ -24,14 +24,17 @@ MAX_STEM_LENGTH = 60
 WINDOWS_DEVICES = frozenset(
     {"con", "prn", "aux", "nul", *(f"{port}{number}" for port in ("com", "lpt") for number in range(10))}
 )
-"""File names that Windows reserves for devices. Windows ignores the suffix of reserved names."""
+"""The file names that Windows reserves for devices, such as `con`.
+
+Windows also reserves these names with a suffix, such as `con.yaml`.
+"""
 
 
 def file_stem(*texts: str) -> str:
-    """Make a file name without suffix from the first of `texts` that contains a usable character.
+    """Return a file name without suffix. The name comes from the first text in `texts` that contains a letter or digit.
 
-    The name has only lower-case ASCII letters, digits and hyphens, which work in all file systems. Accents are removed.
-    If no text contains a usable character, the name is `application`.
+    The file name contains only lower-case ASCII letters, digits and hyphens, which all file systems allow. Accents are
+    removed. If no text contains a letter or digit, the file name is `application`.
     """
     words = next(filter(None, map(_words, texts)), ["application"])
     stem = "-".join(words)[:MAX_STEM_LENGTH].strip("-")
@@ -44,7 +47,7 @@ def _words(text: str) -> list[str]:
 
 
 class UniqueNames:
-    """Makes names unique by appending a number to a repeated name. Case is ignored."""
+    """Makes names unique: a repeated name gets a number at the end. Case is ignored."""
 
     def __init__(self, used: Iterable[str]) -> None:
         self._used = {name.casefold() for name in used}
@@ -62,16 +65,16 @@ class UniqueNames:
 
 @dataclass(frozen=True, slots=True)
 class ImportFilter:
-    """Selects the grants that match a pattern of `clients` and a pattern of `audiences`, by name or id.
+    """A filter for grants. A grant must match a pattern in `clients` and a pattern in `audiences`, by name or id.
 
-    An empty list of patterns matches every grant.
+    An empty list of patterns matches all grants.
     """
 
     clients: tuple[str, ...] = ()
     audiences: tuple[str, ...] = ()
 
     def matches(self, key: Key, directory: Directory) -> bool:
-        """Return whether the filter matches the grant with `key`."""
+        """Return whether the filter selects the grant with `key`."""
         holders = [key.holder, directory.client_name(key) or ""]
         apis = [key.audience, directory.api_name(key) or ""]
         return _any_matches(holders, self.clients) and _any_matches(apis, self.audiences)
@@ -79,7 +82,7 @@ class ImportFilter:
 
 @dataclass(frozen=True, slots=True)
 class NotImported:
-    """A grant that `import` leaves out, and the reason."""
+    """A grant that `import` does not write to a file, and the reason."""
 
     key: Key
     reason: str
@@ -87,18 +90,18 @@ class NotImported:
 
 @dataclass(frozen=True, slots=True)
 class GrantImport:
-    """The grants to import."""
+    """The result of selecting the grants that `import` writes to grant files."""
 
     holders: tuple[tuple[str, tuple[ClientGrant, ...]], ...]
-    """For each application or default, a file name without suffix (possibly repeated) and the new grants."""
+    """For each application or default grant: a file name without suffix, and the grants. File names may repeat."""
     left_out: tuple[NotImported, ...]
-    """The new grants that are not imported."""
+    """The undeclared grants that `import` does not write to a file."""
     declared: int
     """The number of selected grants that the files already declare."""
 
     @property
     def count(self) -> int:
-        """The number of grants to import."""
+        """The number of grants that `import` writes to files."""
         return sum(len(grants) for _, grants in self.holders)
 
 
@@ -110,9 +113,9 @@ def select_grants(
     protection: ProtectionRules,
     declared: Collection[Key],
 ) -> GrantImport:
-    """Select the grants to import.
+    """Select the grants that `import` writes to grant files.
 
-    The result contains protected grants, but no grants with a key in `declared`.
+    The result may contain protected grants. The result contains no grant that the files already declare (`declared`).
     """
     selected = [each for each in observed if choice.matches(each.key, directory)]
     new_grants = sorted((each for each in selected if each.key not in declared), key=lambda each: each.key.order)
@@ -146,15 +149,18 @@ def _any_matches(values: Iterable[str], patterns: Collection[str]) -> bool:
 
 
 ItemWriter = Callable[[str, str], str]
-"""A function that converts an item of the tenant to the text in a file.
+"""A function that converts an item of a list in the tenant to the text for a grant file.
 
-The arguments are the name of the field and the item.
+The arguments of the function are the name of the field and the item.
 """
 
 
 @dataclass(frozen=True, slots=True)
 class SetUpdate:
-    """A change of a list. `remove` contains the removed items as written in the file. `add` contains the new items."""
+    """A change of a list. `remove` contains the items to remove, as the file spells them.
+
+    `add` contains the items to add.
+    """
 
     remove: frozenset[str]
     add: tuple[str, ...]
@@ -162,19 +168,19 @@ class SetUpdate:
 
 @dataclass(frozen=True, slots=True)
 class GrantUpdate:
-    """The new values of the fields of a grant, by field name."""
+    """The new values for the fields of a grant, by the name of the field."""
 
     fields: Mapping[str, str | bool | SetUpdate]
 
 
 @dataclass(frozen=True, slots=True)
 class GrantSplit:
-    """The split of a declaration that several tenants share.
+    """An update that gives a tenant a separate copy of a declaration that several tenants share.
 
-    The declaration stays for `others`, and `tenant` gets a copy.
+    The original declaration then applies only to `others`, and `tenant` gets the copy.
 
-    `update` contains the values of the copy. If `update` is None, `tenant` gets no copy, because `tenant` does not have
-    the grant.
+    `update` contains the new values for the copy. If the tenant does not have the grant, `update` is None and `tenant`
+    gets no copy.
     """
 
     others: SetUpdate
@@ -183,12 +189,18 @@ class GrantSplit:
 
 
 FileUpdates = Mapping[Mark, GrantUpdate | GrantSplit | None]
-"""The updates of a file by the position of the grant. None removes the grant."""
+"""The updates of the declarations in a file, by the line and column of the declaration.
+
+The value None means that `import` removes the declaration.
+"""
 
 
 @dataclass(frozen=True, slots=True)
 class SelectedUpdates:
-    """The updates by file name, and a warning for each grant that differs but is not updated."""
+    """The updates of declarations, by file name.
+
+    Also a warning for each different grant that `import` does not update.
+    """
 
     by_file: Mapping[str, FileUpdates] = field(default_factory=dict)
     not_updated: tuple[Problem, ...] = ()
@@ -196,28 +208,28 @@ class SelectedUpdates:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UpdateRules:
-    """The rules that select the grants to update and convert the new values."""
+    """The rules for updating declarations: which grants to update, and how to write the new values."""
 
     target: TargetTenant
     """The tenant."""
     other_tenants: Sequence[str]
-    """The names of the other tenants in the configuration."""
+    """The names of the other tenants that the configuration declares."""
     choice: ImportFilter
-    """The filter for the grants to update."""
+    """The filter that selects the grants to update."""
     write_item: ItemWriter
-    """Converts items of lists that may contain variables."""
+    """A function that converts an item of a list to the text for a grant file, with variables."""
 
 
 def select_updates(
     specs: Iterable[GrantSpec], observed: Iterable[ObservedGrant], directory: Directory, rules: UpdateRules
 ) -> SelectedUpdates:
-    """Return the updates of declarations that differ from the tenant.
+    """Return an update for each declaration that differs from the tenant.
 
     Args:
-        specs: The declarations for all tenants, before variables are substituted.
+        specs: The declarations of all tenants, before reconciler replaces variables by values.
         observed: The grants of the tenant, with the organizations that reconciler could read.
         directory: The names and ids of the tenant.
-        rules: The rules that select the grants to update and convert the new values.
+        rules: The rules for updating declarations: which grants to update, and how to write the new values.
     """
     by_key = index_by_key(observed)
     by_file: dict[str, dict[Mark, GrantUpdate | GrantSplit | None]] = {}
@@ -261,9 +273,9 @@ def _warning(spec: GrantSpec, what: str) -> Problem:
 def _update_of(
     spec: GrantSpec, desired: DesiredGrant, observed: ObservedGrant | None, directory: Directory, rules: UpdateRules
 ) -> GrantUpdate | str | None:
-    """Return the update of a declaration. Return None to remove the declaration.
+    """Return the update for a declaration. Return None if the declaration should be removed.
 
-    Return the reason if an update is not possible.
+    If an update is not possible, return a text with the reason.
     """
     if observed is None:
         return None
@@ -278,7 +290,10 @@ def _update_of(
 def _fields(
     spec: GrantSpec, update: Update, directory: Directory, rules: UpdateRules
 ) -> Iterator[tuple[str, str | bool | SetUpdate]]:
-    """Yield the name and the new value of each field that differs. `update.before` is the grant in the tenant."""
+    """Yield the name and the new value of each field in which the declaration differs from the tenant.
+
+    `update.before` is the grant as the tenant has the grant.
+    """
     for name in (change.field for change in update.fields):
         wanted = getattr(update.before.grant, name)
         if BY_NAME[name].kind is not FieldKind.SET:
@@ -292,9 +307,9 @@ def _fields(
 
 
 def _values_of(name: str, text: str, directory: Directory, target: TargetTenant) -> frozenset[str]:
-    """Return the values of an item of a list: the scopes of a scope set, the id of an organization, or the item itself.
+    """Return the scopes of a scope set, the id of an organization, or the item itself.
 
-    Variables in the item are substituted.
+    Replace the variables in the item by values.
     """
     if name == "scope":
         expanded = expand_scopes([text], target.scope_sets)

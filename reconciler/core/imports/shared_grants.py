@@ -1,4 +1,4 @@
-"""Pure: merge the grants of several tenants into shared declarations."""
+"""Pure: combine the grants of several tenants into declarations that the tenants share."""
 
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
@@ -8,17 +8,17 @@ from reconciler.core.fields import APIS, HOLDERS, SUBJECT_CLIENT, grant_order
 from reconciler.core.imports.selection import file_stem
 
 FieldValue = str | bool | tuple[str, ...]
-"""The value of a field as written in a grant file."""
+"""The value of a field, in the form that a grant file contains."""
 CommentKey = tuple[str, str]
-"""The position of a comment: the name of a field, and an item of the field's list.
+"""The place of a comment in a declaration: the name of a field, and an item in the list of the field.
 
-The item is empty for a comment of the field itself.
+If the comment belongs to the field, and not to an item, the item is an empty string.
 """
 
 
 @dataclass(frozen=True, slots=True)
 class Comments:
-    """The comments of a field or a list item: the lines above, and the trailing text on the same line."""
+    """The comments of a field or an item: the comment lines above, and the comment at the end of the line."""
 
     above: tuple[str, ...] = ()
     trailing: str = ""
@@ -26,20 +26,20 @@ class Comments:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NamedGrant:
-    """A grant of a tenant in the form of a declaration, with names."""
+    """A grant of a tenant in the form of a declaration: with names of applications and APIs, not only with ids."""
 
     fields: Mapping[str, FieldValue]
-    """The fields by name, without settings that have their default value."""
+    """The fields of the declaration by name. Settings with their default value are left out."""
     above: tuple[str, ...] = ()
-    """The comments above the grant."""
+    """The comment lines above the declaration."""
     after: tuple[str, ...] = ()
-    """The comments after the grant."""
+    """The comment lines after the declaration."""
     comments: Mapping[CommentKey, Comments] = field(default_factory=dict)
-    """The comments inside the grant."""
+    """The comments inside the declaration."""
 
     @property
     def identity(self) -> tuple[str, ...]:
-        """The application (or `default_for`), the API and the subject type, with the names of their fields."""
+        """The application (or `default_for`), the API and the subject type, with the names of the fields."""
         return identity_of(self.fields)
 
     @property
@@ -50,14 +50,17 @@ class NamedGrant:
 
 @dataclass(frozen=True, slots=True)
 class SharedGrant:
-    """A declaration for some tenants. `tenants` is None if the declaration applies to every tenant."""
+    """A declaration and the tenants to which the declaration applies.
+
+    If `tenants` is None, the declaration applies to every tenant.
+    """
 
     grant: NamedGrant
     tenants: tuple[str, ...] | None = None
 
 
 def identity_of(fields: Mapping[str, FieldValue]) -> tuple[str, ...]:
-    """Return the application (or `default_for`), the API and the subject type, with the names of their fields."""
+    """Return the application (or `default_for`), the API and the subject type, with the names of the fields."""
     holder = next(name for name in HOLDERS if name in fields)
     api = next(name for name in APIS if name in fields)
     return (holder, str(fields[holder]), api, str(fields[api]), str(fields.get("subject_type", SUBJECT_CLIENT)))
@@ -66,11 +69,13 @@ def identity_of(fields: Mapping[str, FieldValue]) -> tuple[str, ...]:
 def merge_tenants(
     by_tenant: Mapping[str, Sequence[NamedGrant]], every_tenant: Collection[str]
 ) -> tuple[SharedGrant, ...]:
-    """Return the declarations of all tenants. Equal grants become a single declaration.
+    """Return the declarations that describe the grants of all tenants.
+
+    If several tenants have an equal grant, the grant becomes a single declaration.
 
     Args:
-        by_tenant: The grants by the name of the tenant.
-        every_tenant: All tenants of the configuration, for which a declaration needs no list of tenants.
+        by_tenant: The grants of each tenant, by the name of the tenant.
+        every_tenant: The names of all tenants in the configuration. A declaration for all these tenants needs no list.
     """
     groups: dict[tuple[tuple[str, FieldValue], ...], dict[str, NamedGrant]] = defaultdict(dict)
     for tenant, grants in by_tenant.items():
@@ -85,7 +90,7 @@ def merge_tenants(
 
 
 def _with_all_comments(grants: Sequence[NamedGrant]) -> NamedGrant:
-    """Return the first of several equal grants, with the comments of all the grants."""
+    """Combine equal grants: return the first grant, with the comments of all the grants."""
     positions = dict.fromkeys(key for grant in grants for key in grant.comments)
     return NamedGrant(
         fields=grants[0].fields,
@@ -102,9 +107,11 @@ def _join(found: Iterable[Comments]) -> Comments:
 
 
 def by_file(declarations: Iterable[SharedGrant]) -> Iterator[tuple[str, tuple[SharedGrant, ...]]]:
-    """Group declarations by application. Yield a file name without suffix for each group, sorted by name.
+    """Group the declarations by application.
 
-    File names may repeat, because names of applications may be similar.
+    For each application, yield a file name without suffix and the declarations, sorted by file name.
+
+    A file name may occur twice, because the names of two applications may be similar.
     """
     groups: dict[tuple[str, str], list[SharedGrant]] = defaultdict(list)
     for each in declarations:

@@ -1,7 +1,9 @@
-"""Pure: find texts that differ regularly between tenants, such as `Portal dev` and `Portal prod`, and offer variables.
+"""Pure: find texts that differ in the same way between tenants, and suggest variables.
 
-The search replaces a word or a host of each text by a hole. If texts of several tenants are then equal, the replaced
-words are the values of a possible variable.
+For example, the texts `Portal dev` and `Portal prod` become `Portal ${stage}`.
+
+The search replaces a word or a host in each text by a placeholder. If the texts of several tenants are then equal, a
+variable can take the place of the replaced words.
 """
 
 import re
@@ -15,25 +17,25 @@ from reconciler.core.scope_sets import set_name_of
 
 HOLE = "\0"
 VARIABLE = re.compile(r"(\$\$?\{[^}]*\}?)")
-"""Matches variables and escaped variables in a text, which are never replaced."""
+"""Matches variables, such as `${stage}`, and escaped variables in a text. The search never replaces variables."""
 WORD = re.compile(r"[^\W_]+")
 HOST = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?(?:\.[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?)+")
 MIN_TEXTS = 2
-"""The minimum number of texts that differ in the same way.
+"""A variable is suggested only if at least this number of texts differ in the same way.
 
-The minimum does not apply to values that occur in the names or domains of tenants.
+A single text is enough if the values occur in the names or domains of the tenants.
 """
 MAX_TEXTS = 20_000
 MAX_WORDS = 20
-"""The maximum number of words per text that are tried."""
+"""The maximum number of words per text that the search tries to replace."""
 
 Values = tuple[tuple[str, str], ...]
-"""The value of a variable for each tenant, as sorted pairs of tenant and value."""
+"""The value of a variable for each tenant, as pairs of the tenant's name and the value, sorted."""
 
 
 @dataclass(frozen=True, slots=True)
 class VariableOffer:
-    """A possible variable: the name, the value for each tenant, and the number of texts that become equal."""
+    """A suggested variable: the name, the value for each tenant, and the number of texts that become equal."""
 
     name: str
     values: Mapping[str, str]
@@ -45,10 +47,12 @@ def find_offers(
 ) -> tuple[VariableOffer, ...]:
     """Return variables that make texts of several tenants equal. The most useful variable comes first.
 
+    The most useful variable comes first.
+
     Args:
-        texts: The texts of each tenant, in which variables may be inserted.
-        names: The names and domains of each tenant. A word in a name is a likely value of a variable.
-        taken: The names of existing variables.
+        texts: The texts of each tenant in which a variable may replace a word.
+        names: The names and domains of each tenant. A word in a name or domain is a likely value of a variable.
+        taken: The names of the existing variables.
     """
     if sum(map(len, texts.values())) > MAX_TEXTS:
         return ()
@@ -76,9 +80,9 @@ def find_offers(
 def _regular_values(
     texts: Mapping[str, Collection[str]], pattern: re.Pattern[str], names: Mapping[str, Collection[str]]
 ) -> list[tuple[Values, int]]:
-    """Return values that differ regularly between tenants, with the number of texts.
+    """Return groups of words that differ in the same way between tenants, with the number of affected texts.
 
-    The most frequent values come first.
+    The most likely values of a variable come first.
     """
     by_template: dict[str, dict[str, set[str]]] = defaultdict(lambda: defaultdict(set))
     shared = Counter(text for each in texts.values() for text in each)
@@ -103,14 +107,14 @@ def _regular_values(
 
 
 def _explains(words: Values, hosts: Values) -> bool:
-    """Return whether the hosts of all tenants differ only by the words in `words`."""
+    """Return whether the hosts of the tenants differ only in the words that `words` contains."""
     values = dict(words)
     templates = {_replace(host, values[tenant], HOLE) if tenant in values else "" for tenant, host in hosts}
     return len(templates) == 1 and HOLE in next(iter(templates))
 
 
 def _merge_partial(counted: Mapping[Values, int]) -> dict[Values, int]:
-    """Merge values for some tenants into values for more tenants that contain the same pairs."""
+    """Combine values for some tenants with values for more tenants, if the values agree."""
     merged: dict[Values, int] = {}
     for values in sorted(counted, key=lambda each: (-len(each), each)):
         whole = next((each for each in merged if set(values) <= set(each)), values)
@@ -119,7 +123,7 @@ def _merge_partial(counted: Mapping[Values, int]) -> dict[Values, int]:
 
 
 def _is_named(values: Values, names: Mapping[str, Collection[str]]) -> bool:
-    """Return whether each value is a word in the name or domain of its tenant."""
+    """Return whether the value for each tenant is a word in the name or the domain of the tenant."""
     return all(
         value.casefold() in {word.casefold() for name in names.get(tenant, ()) for word in WORD.findall(name)}
         for tenant, value in values
@@ -132,9 +136,9 @@ def _units(text: str, pattern: re.Pattern[str]) -> list[str]:
 
 
 def _replace(text: str, value: str, by: str) -> str:
-    """Replace a whole word or host in the literal parts of a text.
+    """Replace a whole word or host in a text, but not inside variables.
 
-    A value after `$` is not replaced, because `$${` would be an escape.
+    Do not replace a value after `$`, because `$${` would be an escaped variable.
     """
     if value not in text:
         return text
@@ -151,7 +155,10 @@ def _replace(text: str, value: str, by: str) -> str:
 def replacements(
     texts: Iterable[str], tenant: str, every: Mapping[str, Collection[str]], offer: VariableOffer
 ) -> dict[str, str]:
-    """Return each changed text with its replacement. A text changes only if another tenant then has the same text."""
+    """Return the texts that the suggested variable changes, each with the new text.
+
+    A text changes only if another tenant has the same text with the other value.
+    """
     value = offer.values.get(tenant)
     if value is None:
         return {}
@@ -178,7 +185,7 @@ def _name(values: Values, taken: Collection[str], pattern: re.Pattern[str]) -> s
 
 
 def texts_of(grants: Iterable[NamedGrant]) -> Iterator[str]:
-    """Yield the texts of grants in which variables may be inserted."""
+    """Yield the texts of the grants in which a variable may replace a word."""
     for grant in grants:
         for name, value in grant.fields.items():
             if BY_NAME[name].has_variables:
@@ -189,7 +196,7 @@ def texts_of(grants: Iterable[NamedGrant]) -> Iterator[str]:
 def apply_offers(
     by_tenant: Mapping[str, Sequence[NamedGrant]], offers: Iterable[VariableOffer]
 ) -> dict[str, list[NamedGrant]]:
-    """Return the grants of each tenant after inserting the offered variables."""
+    """Insert the suggested variables into the grants of each tenant."""
     result = {tenant: list(grants) for tenant, grants in by_tenant.items()}
     for offer in offers:
         every = {tenant: set(texts_of(grants)) for tenant, grants in result.items()}
