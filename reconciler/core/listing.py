@@ -89,5 +89,5 @@ class Listing:
 
     @property
     def sorted(self) -> list[ListedGrant]:
-        """The grants, sorted by name, id and subject type."""
+        """The grants, sorted by name, then by id, then by subject type."""
         return sorted(self.grants, key=lambda each: each.order)

@@ -1,4 +1,4 @@
-"""Pure: select the organizations to read, and check the organizations that gain grants."""
+"""Pure: select the grants whose organizations reconciler must read, and check the organizations that gain grants."""
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
@@ -16,11 +16,11 @@ from reconciler.core.spec import GrantSpec
 
 @dataclass(frozen=True, slots=True)
 class DeclaredOrganizations:
-    """The organizations that files declare.
+    """The declarations that decide for which grants reconciler reads the organizations.
 
-    `pruned` contains the protection rules if the plan may delete undeclared grants. `pruned` is None if the plan keeps
-    undeclared grants. With `--prune-removed`, only grants in `removals` are deleted. `expired` contains the
-    declarations whose end has passed.
+    `pruned` contains the rules for protected grants if the plan may delete undeclared grants. `pruned` is None if the
+    plan keeps all undeclared grants. If `removals` is set (`--prune-removed`), the plan deletes only the grants in
+    `removals`. `expired` contains the declarations whose end has passed.
     """
 
     specs: tuple[GrantSpec, ...]
@@ -35,14 +35,14 @@ class DeclaredOrganizations:
 
     @property
     def are_declared(self) -> bool:
-        """Whether any file declares `organizations`."""
+        """Whether any grant declaration contains the field `organizations`."""
         return any(spec.organizations is not None for spec in self.specs)
 
     def grants_to_read(self, grants: Iterable[ObservedGrant], directory: Directory) -> tuple[ObservedGrant, ...]:
-        """Return the grants whose organizations must be read.
+        """Return the grants for which reconciler must read the assigned organizations.
 
-        reconciler reads the organizations of a grant if the files declare the organizations, or if the plan may delete
-        the grant.
+        reconciler reads the organizations of a grant if the declaration contains organizations, or if the plan may
+        delete the grant.
         """
         desired = {each.key: each.grant for each in resolve(self.specs, directory)[0]}
         removed = None if self.removals is None else resolve_removals(self.removals, directory).by_key
@@ -60,7 +60,10 @@ class DeclaredOrganizations:
         return tuple(each for each in grants if must_be_read(each))
 
     def organizations_gaining_grants(self, grants: Iterable[ObservedGrant], directory: Directory) -> frozenset[str]:
-        """Return the ids of the organizations that gain grants. `grants` must include the current organizations."""
+        """Return the ids of the organizations that would gain a grant.
+
+        Each grant in `grants` must contain the organizations that are assigned now.
+        """
         observed = index_by_key(grants)
         return frozenset(_count_gains(resolve(self.specs, directory)[0], observed))
 
@@ -69,7 +72,7 @@ class DeclaredOrganizations:
 
 
 def may_have_organizations(observed: ObservedGrant) -> bool:
-    """Return whether Auth0 allows organizations for the grant."""
+    """Return whether Auth0 can assign organizations to the grant."""
     admits = admits_organizations(observed.grant.organization_usage)
     return observed.key.client_id is not None and observed.key.subject_type == SUBJECT_CLIENT and admits
 
@@ -81,14 +84,14 @@ def check_organizations(
     directory: Directory,
     max_grants: int,
 ) -> tuple[Problem, ...]:
-    """Return a problem for each missing organization, and for each organization with too many grants.
+    """Return a problem for each organization that does not exist or that would have too many grants.
 
     Args:
         desired: The declared grants.
-        observed: The tenant's grants by key.
-        grant_counts: The current number of grants of each organization, or None if the organization does not exist
-            (organizations without an entry are not checked).
-        directory: The tenant's names and ids.
+        observed: The tenant's grants, by the fields that identify a grant.
+        grant_counts: The current number of grants of each organization, or None if the organization does not exist.
+            An organization that is missing in the mapping is not checked.
+        directory: The names and ids of the tenant's applications, APIs and organizations.
         max_grants: The maximum number of grants per organization.
     """
     desired = [each for each in desired if each.grant.organizations]
@@ -108,7 +111,7 @@ def check_organizations(
 
 
 def _count_gains(desired: Iterable[DesiredGrant], observed: Mapping[Key, ObservedGrant]) -> Counter[str]:
-    """Count the new grants of each organization."""
+    """Count how many grants each organization gains."""
     gains: Counter[str] = Counter()
     for each in desired:
         before = observed[each.key].grant.organizations if each.key in observed else None

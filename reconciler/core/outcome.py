@@ -1,4 +1,4 @@
-"""Pure: the requests of a change, the outcomes of a run, and the data of a rollback."""
+"""Pure: the requests that apply a change, the results of a run, and the data for a rollback."""
 
 from collections import Counter
 from collections.abc import Iterable
@@ -16,14 +16,14 @@ NO_ORGANIZATIONS: frozenset[str] = frozenset()
 
 @dataclass(frozen=True, slots=True)
 class Associate:
-    """The request that adds an organization to the grant."""
+    """The request that assigns an organization to a grant."""
 
     organization: str
 
 
 @dataclass(frozen=True, slots=True)
 class Dissociate:
-    """The request that removes an organization from the grant."""
+    """The request that removes an assigned organization from a grant."""
 
     organization: str
 
@@ -32,13 +32,13 @@ Step = Update | Associate | Dissociate
 
 
 class ChangeState(StrEnum):
-    """The state of a change in the tenant.
+    """How far a change has taken effect in the tenant.
 
     Attributes:
-        BEFORE: The grant is in the state before the change.
-        PARTIAL: The grant is in a state between the requests of the change.
-        AFTER: The grant is in the state after the change.
-        OTHER: The change does not explain the state of the grant.
+        BEFORE: The grant is as it was before the change.
+        PARTIAL: Some requests of the change have taken effect, but not all.
+        AFTER: The grant is as the change leaves the grant.
+        OTHER: The grant differs from every state that the change can cause.
     """
 
     BEFORE = "before"
@@ -48,10 +48,11 @@ class ChangeState(StrEnum):
 
 
 def required_steps(now: ObservedGrant, after: DesiredGrant) -> tuple[Step, ...]:
-    """Return the requests that change the grant from `now` to `after`.
+    """Return the requests that turn the tenant's grant `now` into the declared grant `after`.
 
-    Requests that add access usually come before requests that remove access. If the grant denies organizations now,
-    requests remove organizations first. New settings could otherwise briefly give access to the removed organizations.
+    Requests that add access usually come before requests that remove access. If the grant does not admit organizations
+    now, requests that remove organizations come first. Otherwise, the new settings could give access to the removed
+    organizations for a moment.
     """
     fields = tuple(each for each in changed_fields(now.grant, after.grant) if each.field != ORGANIZATIONS)
     settings = (Update(now, after, fields),) if fields else ()
@@ -65,17 +66,20 @@ def required_steps(now: ObservedGrant, after: DesiredGrant) -> tuple[Step, ...]:
 
 
 def without_organizations(grant: ClientGrant) -> ClientGrant:
-    """Return the grant as the create request leaves the grant, before organizations are added."""
+    """Return the grant as it is after the create request, before reconciler assigns organizations."""
     return grant if grant.organizations is None else grant._replace(organizations=NO_ORGANIZATIONS)
 
 
 def knows_organizations(change: Change) -> bool:
-    """Return whether the organizations of the grant are known before or after the change."""
+    """Return whether reconciler knows the organizations of the grant before or after the change."""
     return any(grant and grant.organizations is not None for grant in (grant_before(change), grant_after(change)))
 
 
 def change_state(change: Change, now: ClientGrant | None) -> ChangeState:
-    """Return the state of a change. `now` is the tenant's current grant with the same key, or None."""
+    """Return how far a change has taken effect.
+
+    `now` is the grant in the tenant, or None if the tenant does not have the grant.
+    """
     if now == grant_after(change):
         return ChangeState.AFTER
     if now == grant_before(change):
@@ -103,7 +107,11 @@ CREATED_AND_KEPT = "created by the run"
 
 @dataclass(frozen=True, slots=True)
 class Rollback:
-    """The run to undo. The fields are the id of the run, the name and domain of the tenant, and the planned creates."""
+    """The run that a rollback undoes.
+
+    The fields contain the id of the run, the name and the domain of the tenant, and the grants that the run planned to
+    create.
+    """
 
     run: str
     tenant: str
@@ -111,27 +119,27 @@ class Rollback:
     created: tuple[ClientGrant, ...]
 
     def deletes(self, observed: ObservedGrant) -> bool:
-        """Return whether the rollback deletes the grant.
+        """Return whether the rollback deletes the grant of the tenant.
 
-        A rollback deletes a grant that equals a planned create of the run.
+        A rollback deletes a grant that is equal to a grant that the run planned to create.
         """
         return any(_without_organizations(each) == _without_organizations(observed.grant) for each in self.created)
 
     def planned_to_create(self, key: Key) -> bool:
-        """Return whether the run was planned to create a grant with `key`."""
+        """Return whether the run planned to create the grant with `key`."""
         return any(each.key == key for each in self.created)
 
 
 def _without_organizations(grant: ClientGrant) -> ClientGrant:
-    """Remove the organizations from a grant.
+    """Remove the list of organizations from a grant before a comparison.
 
-    A delete does not depend on organizations, and organizations may be unread.
+    A delete needs no list of organizations, and reconciler may not have read the list.
     """
     return grant._replace(organizations=None)
 
 
 class Result(StrEnum):
-    """The result of a change."""
+    """The result of a change, such as `applied` or `failed`."""
 
     APPLIED = "applied"
     FAILED = "failed"
@@ -142,7 +150,7 @@ class Result(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """A change, its result, and the reason for the result."""
+    """A change of a plan, the result of the change, and an explanation of the result."""
 
     change: Change
     result: Result
@@ -150,34 +158,37 @@ class Outcome:
 
 
 def count_results(outcomes: Iterable[Outcome]) -> dict[Result, int]:
-    """Count the outcomes by result. Every result has an entry, even if the count is 0."""
+    """Count the changes with each result. The returned dictionary contains every result, even if the count is 0."""
     counted = Counter(outcome.result for outcome in outcomes)
     return {result: counted[result] for result in Result}
 
 
 @dataclass(frozen=True, slots=True)
 class ApplyReport:
-    """The result of a run."""
+    """The results of a run of `apply`."""
 
     outcomes: tuple[Outcome, ...]
-    """The outcome of each change."""
+    """The result of each change in the plan."""
     remaining: Plan | None
-    """The plan after reconciler read the tenant again, or None if that failed."""
+    """The plan that reconciler made after the run, or None if reconciler could not read the tenant after the run."""
     verification_error: str = ""
-    """The reason why reconciler could not read the tenant again, or an empty string."""
+    """The reason why reconciler could not read the tenant after the run, or an empty string."""
 
     @property
     def differences(self) -> tuple[Change, ...]:
-        """The remaining changes, or an empty tuple if reconciler did not read the tenant again."""
+        """The changes that are still needed after the run.
+
+        Empty if reconciler could not read the tenant after the run.
+        """
         return self.remaining.changes if self.remaining and self.outcomes else ()
 
     @property
     def discarded(self) -> frozenset[Key]:
-        """The keys of accepted changes that the tenant lacked when reconciler read the tenant again."""
+        """The grants for which Auth0 accepted the change, although the tenant did not show the change after the run."""
         applied = {outcome.change.key for outcome in self.outcomes if outcome.result is Result.APPLIED}
         return frozenset(change.key for change in self.differences if change.key in applied)
 
     @property
     def converged(self) -> bool:
-        """Whether reconciler read the tenant again and the tenant matches the files."""
+        """Whether reconciler read the tenant after the run and found no difference from the files."""
         return self.remaining is not None and self.remaining.converged

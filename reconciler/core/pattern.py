@@ -1,4 +1,7 @@
-"""Pure: patterns that match grants. `*` matches any characters and `?` matches a single character."""
+"""Pure: the patterns in reconciler.yaml that match grants.
+
+In a pattern, `*` matches any number of characters, and `?` matches a single character.
+"""
 
 import re
 from dataclasses import dataclass
@@ -15,7 +18,10 @@ CACHE_SIZE = 4096
 
 
 class Match(StrEnum):
-    """Whether a pattern matches a grant. UNKNOWN means that the name of the application or API is not known."""
+    """Whether a pattern matches a grant.
+
+    UNKNOWN means that reconciler does not know the name of the application or the API.
+    """
 
     YES = "yes"
     NO = "no"
@@ -23,21 +29,26 @@ class Match(StrEnum):
 
 
 class Unread(Enum):
-    """The type of a value that is unknown because reconciler did not read the value."""
+    """Marks a value that reconciler has not read."""
 
     VALUE = "unread"
 
 
 Value = str | Unread | None
-"""The grant's value of a pattern field. None means that the grant lacks the value.
+"""The value of a grant that a pattern is compared with, such as the name of the application.
 
-For example, a default grant has no application.
+None means that the grant has no such value.
+
+For example, a default grant (`default_for`) has no application.
 """
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pattern:
-    """A pattern that matches a grant if all fields match. A pattern without fields matches every grant."""
+    """A pattern for grants. The pattern matches a grant if every field of the pattern matches.
+
+    A pattern without fields matches every grant.
+    """
 
     client: str | None = None
     client_id: str | None = None
@@ -46,7 +57,7 @@ class Pattern:
     subject_type: str | None = None
 
     def __str__(self) -> str:
-        """Return the fields of the pattern for messages, for example `client "Billing*", api "Invoices API"`."""
+        """Return the pattern as a text for messages, for example `client "Billing*", api "Invoices API"`."""
         return ", ".join(
             f'{name} "{getattr(self, name)}"' for name in PATTERN_FIELDS if getattr(self, name) is not None
         )
@@ -62,30 +73,35 @@ class Pattern:
         return next((each for each in (Match.NO, Match.UNKNOWN) if each in answers), Match.YES)
 
     def has_exact_id(self, key: Key) -> bool:
-        """Return whether the pattern contains the exact client id.
+        """Return whether the pattern contains the client id of the grant, without wildcards.
 
-        Application names do not suffice, because anybody can choose a name.
+        A matching name is not enough, because anybody can choose the name of an application.
         """
         return self.client_id is not None and self.client_id == key.client_id
 
     def describe(self, key: Key, directory: Directory) -> str:
-        """Return the pattern for a message. The text says if the match is uncertain."""
+        """Return the pattern as a text for messages.
+
+        If reconciler does not know whether the pattern matches, the text says so.
+        """
         unknown = self.matches(key, directory) is Match.UNKNOWN
         return f"{self} may match, because the name is unknown" if unknown else str(self)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Protect(Pattern):
-    """An item of `protect`. reconciler does not change a grant that matches the item."""
+    """An item of the list `protect` in reconciler.yaml. reconciler does not change a matching grant."""
 
     reason: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class ManagedScope:
-    """The grants that reconciler may change. A grant is managed if a pattern in `patterns` matches the grant.
+    """The grants that reconciler may change, according to `manage` in reconciler.yaml.
 
-    If `patterns` is empty, all grants are managed.
+    reconciler may change a grant if a pattern in `patterns` matches the grant.
+
+    If `patterns` is empty, reconciler may change all grants.
     """
 
     patterns: tuple[Pattern, ...] = ()
@@ -95,9 +111,9 @@ class ManagedScope:
         return not self.reason_not_included(key, directory)
 
     def reason_not_included(self, key: Key, directory: Directory) -> str:
-        """Return the reason why reconciler must not change the grant, or an empty string.
+        """Return the reason why `manage` does not allow a change of the grant, or an empty string.
 
-        A pattern with an unknown name does not match.
+        If a pattern needs a name that reconciler does not know, the pattern does not match.
         """
         if not self.patterns:
             return ""
@@ -112,12 +128,12 @@ class ManagedScope:
         return "manage in reconciler.yaml does not match this grant"
 
     def has_exact_id(self, key: Key, directory: Directory) -> bool:
-        """Return whether a pattern matches the grant and contains the exact client id of the grant."""
+        """Return whether a pattern matches the grant and contains the client id of the grant."""
         return any(each.has_exact_id(key) and each.matches(key, directory) is Match.YES for each in self.patterns)
 
 
 def value_of(name: str, key: Key, directory: Directory) -> Value:
-    """Return the grant's value of the pattern field `name`."""
+    """Return the value of the grant that the field `name` of a pattern is compared with."""
     match name:
         case "client_id":
             return Unread.VALUE if key.other_holder else key.client_id
@@ -133,7 +149,7 @@ def value_of(name: str, key: Key, directory: Directory) -> Value:
 
 
 def match_value(pattern: str, value: Value) -> Match:
-    """Return whether `pattern` matches a value. The value may be missing or unknown."""
+    """Return whether `pattern` matches `value`. `value` may be missing or unknown."""
     if value is None:
         return Match.NO
     if isinstance(value, Unread):
@@ -142,7 +158,10 @@ def match_value(pattern: str, value: Value) -> Match:
 
 
 def matches(value: str, pattern: str) -> bool:
-    """Return whether `pattern` matches the whole `value`. Case matters. Only `*` and `?` are wildcards."""
+    """Return whether `pattern` matches the whole text `value`. Case matters.
+
+    Only `*` and `?` have a special meaning.
+    """
     if value == pattern or WILDCARDS.isdisjoint(pattern):
         return value == pattern
     if "*" not in pattern:
@@ -162,8 +181,8 @@ def matches(value: str, pattern: str) -> bool:
 
 @lru_cache(CACHE_SIZE)
 def _expression(part: str) -> re.Pattern[str]:
-    """Convert a part of a pattern to a regular expression.
+    """Convert a part of a pattern (without `*`) to a regular expression.
 
-    Without repetition in the expression, matching takes linear time.
+    The expression contains no repetition, so the matching time grows only linearly.
     """
     return re.compile("".join("." if character == "?" else re.escape(character) for character in part), re.DOTALL)

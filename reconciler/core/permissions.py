@@ -1,4 +1,4 @@
-"""Pure: the permissions and listings that a plan needs."""
+"""Pure: the permissions that a plan needs, and the lists of the tenant that a plan needs."""
 
 from collections.abc import Iterable, Iterator
 
@@ -16,9 +16,9 @@ from reconciler.core.spec import GrantSpec
 def lists_to_read(
     specs: Iterable[GrantSpec], grants: Iterable[ObservedGrant], directory: Directory
 ) -> frozenset[TenantList]:
-    """Return the listings that must still be read to check new and widened grants.
+    """Return the lists of the tenant that reconciler must still read to check new grants and grants that gain access.
 
-    Listings that the token may not read are left out.
+    The result does not contain lists that the token may not read.
     """
     missing = frozenset(TenantList) - directory.settled
     if not missing:
@@ -38,14 +38,14 @@ READ_PERMISSIONS = ("read:client_grants", "read:clients", "read:resource_servers
 WRITE_PERMISSIONS = ("create:client_grants", "update:client_grants", "delete:client_grants")
 READ_ORGANIZATION_PERMISSIONS = ("read:organizations", "read:organization_client_grants")
 WRITE_ORGANIZATION_PERMISSIONS = ("create:organization_client_grants", "delete:organization_client_grants")
-"""Additional permissions for files that declare organizations."""
+"""The additional permissions for files that declare organizations."""
 
 
 def missing_permissions(plan: Plan, held: frozenset[str] | None) -> list[str]:
-    """Return the permissions that the plan needs and the token lacks, sorted.
+    """Return the permissions that the changes of the plan need and that the token lacks, sorted.
 
-    `held` contains the permissions of the token. If `held` is None, the permissions are unknown and the result is
-    empty.
+    `held` contains the permissions of the token. If the permissions of the token are unknown, `held` is None and the
+    result is empty.
     """
     if held is None:
         return []

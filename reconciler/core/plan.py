@@ -1,4 +1,4 @@
-"""Pure: the plan and its changes, and the comparison of desired and observed grants."""
+"""Pure: the plan, the changes of a plan, and the comparison of declared grants with the tenant's grants."""
 
 from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass, field
@@ -19,9 +19,9 @@ from reconciler.core.spec import GrantSpec
 
 
 class Origin(StrEnum):
-    """The origin of a change: the files changed since the base, the tenant changed, or both.
+    """The cause of a change: the files changed since the base revision, the tenant changed, or both changed.
 
-    EXPIRED means that neither the files nor the tenant changed, but the end of the grant has passed.
+    EXPIRED means that neither the files nor the tenant changed, but the declared end of the grant has passed.
     """
 
     BRANCH = "branch"
@@ -40,24 +40,24 @@ TITLES: Mapping[Origin, str] = {
 
 @dataclass(frozen=True, slots=True)
 class Create:
-    """A planned change that creates a grant."""
+    """A change in a plan that creates a grant."""
 
     after: DesiredGrant
 
     @property
     def key(self) -> Key:
-        """The key of the new grant."""
+        """The fields that identify the new grant: application, API and subject type."""
         return self.after.key
 
     @property
     def fields(self) -> tuple[FieldChange, ...]:
-        """The settings of the new grant that differ from the default."""
+        """The settings of the new grant that are not the default."""
         return granted_fields(self.after.grant)
 
 
 @dataclass(frozen=True, slots=True)
 class Update:
-    """A planned change of the settings of a grant."""
+    """A change in a plan that updates a grant."""
 
     before: ObservedGrant
     after: DesiredGrant
@@ -76,9 +76,10 @@ class Update:
 
 @dataclass(frozen=True, slots=True)
 class Delete:
-    """A planned change that deletes an undeclared or expired grant.
+    """A change in a plan that deletes an undeclared or expired grant.
 
-    `removal` is the earlier declaration of the grant, or None if unknown. `expired` is the expired declaration.
+    `removal` is the earlier declaration of the grant, or None if reconciler knows no earlier declaration. If the grant
+    has expired, `expired` is the declaration of the grant.
     """
 
     before: ObservedGrant
@@ -92,7 +93,7 @@ class Delete:
 
     @property
     def fields(self) -> tuple[FieldChange, ...]:
-        """The settings of the grant that differ from the default."""
+        """The settings of the grant that are not the default."""
         return revoked_fields(self.before.grant)
 
 
@@ -101,14 +102,14 @@ Change = Create | Update | Delete
 
 @dataclass(frozen=True, slots=True)
 class Blocked:
-    """A change that a guard blocks. If any change of a plan is blocked, `apply` applies no change of the plan."""
+    """A change that a guard blocks. If a plan contains a blocked change, `apply` makes no change of the plan."""
 
     change: Change
     reason: str
 
 
 class Reason(StrEnum):
-    """The reason why reconciler does not change a grant."""
+    """The reason why a plan leaves an undeclared grant in the tenant."""
 
     UNMANAGED = "unmanaged"
     REMOVED = "removed"
@@ -123,7 +124,7 @@ class Reason(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class LeftAlone:
-    """An undeclared or expired grant that the plan does not delete. `detail` explains the reason."""
+    """An undeclared or expired grant that the plan leaves in the tenant. `detail` explains the reason."""
 
     observed: ObservedGrant
     reason: Reason
@@ -131,15 +132,15 @@ class LeftAlone:
 
     @property
     def why(self) -> str:
-        """The reason and the detail, if the grant has a detail."""
+        """The reason, followed by the detail if the grant has a detail."""
         return f"{self.reason}: {self.detail}" if self.detail else str(self.reason)
 
 
 @dataclass(frozen=True, slots=True)
 class GrantFacts:
-    """The properties of the application and the API of a change. None means that a property is not known.
+    """The properties of an application and an API that a reviewer needs. None means that a property is not known.
 
-    `api_scopes` contains the scopes of the API if the change allows all scopes.
+    If the change allows all scopes, `api_scopes` contains the scopes that the API defines.
     """
 
     third_party: bool | None = None
@@ -150,12 +151,12 @@ class GrantFacts:
 NO_FACTS = GrantFacts()
 
 SANDBOX = "SANDBOX"
-"""The label after the name of a sandbox in output for people."""
+"""The word that output for people adds to the name of a sandbox."""
 
 
 @dataclass(frozen=True, slots=True)
 class TenantName:
-    """The name and the domain of a tenant, and whether the tenant is a sandbox."""
+    """The name and domain of a tenant, and whether the tenant is a sandbox."""
 
     name: str
     domain: str
@@ -163,78 +164,78 @@ class TenantName:
 
     @property
     def label(self) -> str:
-        """The name for people. A sandbox has a label, so that nobody takes the sandbox for an Auth0 tenant."""
+        """The name of the tenant. A sandbox gets the word SANDBOX, so that nobody takes it for an Auth0 tenant."""
         return f"{self.name} {SANDBOX}" if self.is_sandbox else self.name
 
     def __str__(self) -> str:
-        """Return `name (domain)` or `name SANDBOX (domain)`."""
+        """Return a text such as `production (example.eu.auth0.com)`. The name of a sandbox is followed by `SANDBOX`."""
         return f"{self.label} ({self.domain})"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """The changes to apply to a tenant, with all information for a reviewer."""
+    """The changes that `apply` would make in a tenant, and the information that a reviewer needs."""
 
     tenant: TenantName
     changes: tuple[Change, ...] = ()
-    """The changes, in the order of `apply`."""
+    """The changes of the plan, in the order in which `apply` makes the changes."""
     blocked: tuple[Blocked, ...] = ()
-    """The changes that guards block."""
+    """The changes that a guard blocks."""
     left_alone: tuple[LeftAlone, ...] = ()
-    """The undeclared grants that the plan does not delete."""
+    """The undeclared or expired grants that the plan leaves in the tenant."""
     no_longer_declared: tuple[NoLongerDeclared, ...] = ()
-    """The part of `left_alone` that the files at the base declare, with --base."""
+    """The grants in `left_alone` that the files at the base revision (`--base`) declare."""
     unchanged: int = 0
-    """The number of declared grants that need no change."""
+    """The number of declared grants that already are as declared."""
     differing: int = 0
-    """The number of declared grants that the options in `narrowed_by` leave different."""
+    """The number of declared grants that differ from the tenant but are left out by the options in `narrowed_by`."""
     narrowed_by: tuple[str, ...] = ()
-    """--create-only, --only-branch or --only-expired, if they leave declared grants different."""
+    """The options that leave out differing grants: `--create-only`, `--only-branch` or `--only-expired`."""
     skipped: int = 0
-    """The number of declared grants whose application, API or organization does not exist."""
+    """The number of skipped grants, because the application, API or organization does not exist."""
     expired_unknown: int = 0
-    """The number of expired grants that may still exist under another name."""
+    """The number of expired declarations whose grant may still exist under another name."""
     directory: Directory = field(default_factory=Directory)
     warnings: tuple[Problem, ...] = ()
-    """The problems that do not prevent the plan."""
+    """The warnings about the files. A warning does not prevent a plan."""
     notes: tuple[str, ...] = ()
-    """Other facts for the reviewer."""
+    """Further facts for the reviewer."""
     risks: Mapping[Key, tuple[Risk, ...]] = field(default_factory=dict)
-    """The risks of changes and blocked changes, the highest first."""
+    """The risks of each change, including blocked changes. The most dangerous risk comes first."""
     origins: Mapping[Key, Origin] = field(default_factory=dict)
-    """The origin of each change, with --base."""
+    """With `--base`, the cause of each change: the files, the tenant, or both."""
     facts: Mapping[Key, GrantFacts] = field(default_factory=dict)
-    """The properties of the application and the API of each create and update."""
+    """For each create and update, the properties of the application and the API."""
     attributions: Mapping[Key, str] = field(default_factory=dict)
-    """The person or program that last changed each grant, as unescaped text, with --attribute."""
+    """With `--attribute`, who last changed each grant, as text that is not escaped."""
     not_checked: tuple[NotChecked, ...] = ()
-    """The checks that were skipped."""
+    """The checks that reconciler skipped."""
     config_changes: tuple[ConfigChange, ...] = ()
-    """The changes in reconciler.yaml since the base."""
+    """The changes in reconciler.yaml since the base revision."""
     selection: SelectionResult | None = None
-    """The selection of grants, or None if the plan covers all grants."""
+    """The grants that the user selected. None if the plan covers all grants."""
     expiry_changes: tuple[ExpiryChange, ...] = ()
-    """The grants whose end in the files changed since the base, with --base."""
+    """With `--base`, the grants whose declared end changed since the base revision."""
 
     @property
     def converged(self) -> bool:
-        """Whether the tenant has all declared grants and no expired ones, and the plan has no changes."""
+        """Whether the tenant has all declared grants and no expired grants, so that the plan has no changes."""
         return not self.changes and not self.blocked and not self.skipped and not self.expired_unknown
 
     @property
     def has_differences(self) -> bool:
-        """Whether the plan contains changes, blocked changes, or removed grants that stay in the tenant."""
+        """Whether the plan contains changes or blocked changes, or leaves a removed grant in the tenant."""
         return bool(self.changes or self.blocked or self.no_longer_declared)
 
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """The differences between desired and observed grants, before guards.
+    """The differences between the declared grants and the tenant's grants, before any guard blocks a change.
 
-    `kept` contains the declared grants of the tenant with values that no file can express. The plan does not change
-    inexpressible values. `others` is the number of declared grants of the tenant outside the selection. The limits in
-    percent also refer to the grants outside the selection. `expired` contains the declarations whose end has passed. A
-    grant with an expired declaration is undeclared.
+    `kept` contains the tenant's grants with values that a grant file cannot express, if the grants are declared. The
+    plan does not change such values. `others` is the number of declared grants in the tenant that the user did not
+    select. The limits in percent also count these grants. `expired` contains the declarations whose end has passed. A
+    grant whose declaration has expired counts as undeclared.
     """
 
     desired: tuple[DesiredGrant, ...]
@@ -248,7 +249,7 @@ class Comparison:
 
 
 def compare(desired: Iterable[DesiredGrant], observed: Mapping[Key, ObservedGrant]) -> Comparison:
-    """Compare desired and observed grants. Sort each part of the result by key."""
+    """Compare the declared grants with the tenant's grants. Sort the differences by client id and API."""
     ours = {each.key: each for each in desired}
     pairs = [(observed[key], each) for key, each in ours.items() if key in observed]
     unequal = [_make_comparable(*pair) for pair in pairs if pair[0].grant != pair[1].grant]
@@ -272,10 +273,10 @@ def compare(desired: Iterable[DesiredGrant], observed: Mapping[Key, ObservedGran
 
 
 def _make_comparable(observed: ObservedGrant, desired: DesiredGrant) -> tuple[ObservedGrant, DesiredGrant]:
-    """Remove the differences between two grants that an update must not change.
+    """Change both grants so that only the differences remain that an update should remove.
 
-    Remove undeclared organizations from the observed grant. Add the inexpressible values of the observed grant to the
-    desired grant.
+    Remove the organizations from the tenant's grant if the files do not declare organizations. Add the tenant's values
+    that a grant file cannot express to the declared grant.
     """
     grant = without_undeclared_organizations(observed.grant, desired.grant)
     wanted = keep_inexpressible_values(desired.grant, grant)
@@ -286,26 +287,24 @@ def _make_comparable(observed: ObservedGrant, desired: DesiredGrant) -> tuple[Ob
 
 
 def sort_for_apply(changes: Iterable[Change], directory: Directory) -> tuple[Change, ...]:
-    """Sort changes for apply: creates, widening updates, narrowing updates, deletes.
+    """Sort changes for `apply`: first creates, then updates that only add access, then other updates, then deletes.
 
-    Sort the changes of each phase by name.
-
-    Applications therefore gain access before other applications lose access.
+    In each group, sort the changes by name. Applications gain access before other applications lose access.
     """
     return tuple(sorted(changes, key=lambda change: (apply_phase(change), *name_order(change.key, directory))))
 
 
 def name_order(key: Key, directory: Directory) -> tuple[str, ...]:
-    """Return the sort key of a grant in output.
+    """Return the sort key of a grant in the output.
 
-    The key contains the label of the application, the label of the API, and then the ids. Case does not affect the
-    order of labels.
+    The key consists of the name of the application, the name of the API, and the ids. Upper and lower case do not
+    affect the order.
     """
     return directory.client_label(key).casefold(), directory.api_label(key).casefold(), *key.order
 
 
 def facts_of(change: Change, directory: Directory) -> GrantFacts:
-    """Return the facts that a reviewer of a change needs. Return no facts for a delete."""
+    """Return the properties of the application and the API that a reviewer needs. For a delete, return nothing."""
     after = grant_after(change)
     if after is None:
         return NO_FACTS
@@ -332,7 +331,7 @@ def removes_access(change: Change) -> bool:
 def removes_all_scopes(change: Change) -> bool:
     """Return whether a change deletes a grant or removes all scopes of a grant.
 
-    An application can still get tokens for a grant without scopes.
+    A grant without scopes still allows the application to get tokens.
     """
     if isinstance(change, Delete):
         return True
@@ -342,7 +341,7 @@ def removes_all_scopes(change: Change) -> bool:
 
 
 def apply_phase(change: Change) -> int:
-    """Return the phase (0 to 3) in which `apply` applies a change. Changes of the same phase are independent."""
+    """Return the group (0 to 3) of a change. `apply` finishes a group before the next group starts."""
     match change:
         case Create():
             return 0
@@ -371,10 +370,10 @@ def _order(key: Key) -> tuple[str, str, str, str]:
 def find_origins(
     changes: Iterable[Change], base: Iterable[DesiredGrant], expired_at_base: Container[Key] = ()
 ) -> Mapping[Key, Origin]:
-    """Return the origin of each change.
+    """Return the cause of each change: the files changed, the tenant changed, or both changed.
 
-    `base` contains the grants that the files at the base declare. Grants that had expired at the base are in
-    `expired_at_base` instead.
+    `base` contains the grants that the files at the base revision declare. Grants that had already expired at the base
+    revision are not in `base`, but in `expired_at_base`.
     """
     declared = {each.key: each.grant for each in base}
     return {
@@ -387,11 +386,11 @@ def find_origins(
 
 def _origin(change: Change, base: ClientGrant | None) -> Origin:
     if base == grant_after(change):
-        return Origin.DRIFT  # the files did not change, so the tenant did
+        return Origin.DRIFT  # the files did not change, so the tenant must have changed
     before = grant_before(change)
     return Origin.BRANCH if before == base or (before and base and _agree(before, base)) else Origin.BOTH
 
 
 def _agree(before: ClientGrant, base: ClientGrant) -> bool:
-    """Return whether two grants are equal. Organizations are compared only if both grants declare organizations."""
+    """Return whether two grants are equal. Ignore organizations if one of the grants has no list of organizations."""
     return without_undeclared_organizations(before, base) == without_undeclared_organizations(base, before)

@@ -1,4 +1,4 @@
-"""Pure: notes of a plan about facts that a reviewer could miss."""
+"""Pure: the notes of a plan, which show facts that a reviewer could overlook."""
 
 from collections import Counter
 from collections.abc import Iterable, Iterator
@@ -16,7 +16,7 @@ MAX_NAMED = 5
 
 
 def notes_on_skipped_checks(not_checked: Iterable[NotChecked]) -> Iterator[str]:
-    """Yield a note for each reason why reconciler skipped checks."""
+    """Yield a note for each reason why reconciler skipped a check."""
     causes: dict[str, list[NotChecked]] = {}
     for each in not_checked:
         causes.setdefault(each.why, []).append(each)
@@ -28,9 +28,9 @@ def notes_on_skipped_checks(not_checked: Iterable[NotChecked]) -> Iterator[str]:
 def notes_on_matches_by_name(
     changes: Iterable[Change], managed_scope: ManagedScope, directory: Directory
 ) -> Iterator[str]:
-    """Yield a note for each item of `manage` that permits changes but lacks the exact client id.
+    """Yield a note for each pattern of `manage` that allows a change, if the pattern does not contain the client id.
 
-    Anybody can choose the name of an application, so a reviewer should check the changes that match by name.
+    Anybody can choose the name of an application, so a reviewer should check a change that depends on a name.
     """
     names: dict[tuple[str, str], list[str]] = {}
     for change in changes:
@@ -46,7 +46,7 @@ def notes_on_matches_by_name(
 
 
 def notes_on_kept_values(grants: Iterable[ObservedGrant], directory: Directory) -> Iterator[str]:
-    """Yield a note for each kind of inexpressible value in declared grants. reconciler keeps inexpressible values."""
+    """Yield a note for each kind of value that reconciler keeps because a grant file cannot express the value."""
     counts = Counter(reason_not_expressible(each.grant) for each in grants)
     examples = {reason_not_expressible(each.grant): each.key for each in grants}
     for why, count in counts.items():
@@ -57,7 +57,7 @@ def notes_on_kept_values(grants: Iterable[ObservedGrant], directory: Directory) 
 
 
 def notes_on_opened_grants(updates: Iterable[Update]) -> Iterator[str]:
-    """Yield a note if updates give access to organizations that the files do not declare."""
+    """Yield a note if an update gives access to organizations that the files do not declare."""
     opened = sum(map(_admits_undeclared_organizations, updates))
     if opened:
         yield (

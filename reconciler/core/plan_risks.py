@@ -1,4 +1,4 @@
-"""Pure: list the risks of a plan with their grants, the highest risk first."""
+"""Pure: list the risks of a plan, the most dangerous risk first. Each risk comes with the affected grant."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ LOWEST_SEVERITY = (len(Level), True)
 
 @dataclass(frozen=True, slots=True)
 class GrantRisk:
-    """A risk, with the key and the label of the grant."""
+    """A risk and the affected grant."""
 
     label: str
     key: Key
@@ -25,7 +25,10 @@ class GrantRisk:
 
 
 def risks_at_level(plan: Plan, level: Level) -> list[GrantRisk]:
-    """Return the risks of a level, including risks of blocked changes. Sort by rule, severity, message and name."""
+    """Return the risks of the given level, including the risks of blocked changes.
+
+    The risks are sorted by rule, then by severity, then by message and name.
+    """
     found = [
         GrantRisk(grant_label(key, plan.directory), key, risk)
         for key, risks in plan.risks.items()
@@ -46,7 +49,10 @@ def risks_at_level(plan: Plan, level: Level) -> list[GrantRisk]:
 
 
 def severities(plan: Plan) -> Mapping[Key, tuple[int, bool]]:
-    """Return the severity of the most dangerous added scope of each change. Changes without new scopes are left out."""
+    """For each change, return the severity of the most dangerous scope that the change adds.
+
+    The result contains no changes without new scopes.
+    """
     found: dict[Key, tuple[int, bool]] = {}
     for change in (*plan.changes, *(each.change for each in plan.blocked)):
         if change.key in plan.risks:
@@ -58,13 +64,13 @@ def severities(plan: Plan) -> Mapping[Key, tuple[int, bool]]:
 
 
 def all_risks(plan: Plan) -> Iterator[Risk]:
-    """Yield the risks of all changes, including blocked changes and changes of reconciler.yaml."""
+    """Yield the risks of all changes, including blocked changes and changes in reconciler.yaml."""
     for risks in plan.risks.values():
         yield from risks
     yield from (each.risk for each in plan.config_changes)
 
 
 def grant_label(key: Key, directory: Directory) -> str:
-    """Return `application -> API` with known names, and the subject type unless the subject type is `client`."""
+    """Return `application -> API` for a grant. The subject type follows, unless the subject type is `client`."""
     subject = "" if key.subject_type == SUBJECT_CLIENT else f" ({visible(key.subject_type)})"
     return f"{visible(directory.client_label(key))} -> {visible(directory.api_label(key))}{subject}"

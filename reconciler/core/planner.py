@@ -1,4 +1,4 @@
-"""Pure: make a plan from grant specs and the observed state of the tenant, and apply the guards."""
+"""Pure: make a plan from the declared grants and the tenant's grants. The guards then block dangerous changes."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
@@ -66,36 +66,36 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Observation:
-    """The state of a tenant that a plan needs."""
+    """The data of a tenant that reconciler needs to make a plan."""
 
     grants: tuple[ObservedGrant, ...]
     """All client grants of the tenant."""
     directory: Directory
-    """The names and ids of the tenant."""
+    """The names and ids of the tenant's applications, APIs and organizations."""
     notes: tuple[str, ...] = ()
-    """Facts for the reviewer about the read data, such as ignored fields."""
+    """Facts for the reviewer about the data from the tenant, such as fields that reconciler ignored."""
     organization_grants: Mapping[str, int | None] = field(default_factory=dict)
-    """The number of grants of each organization that gains a grant, or None if the organization does not exist."""
+    """For each organization that gains a grant, the number of grants now. None if the organization does not exist."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlanRules:
-    """The options, guards and policy of a plan.
+    """The options, guards and policy that decide which changes a plan contains.
 
     Attributes:
         now: The time of the run, which decides whether a grant has expired.
         protection: The rules that decide which grants must not be changed.
         limits: The maximum number of deletes and updates.
-        policy: The accepted and denied risks.
-        prune: Whether undeclared grants are deleted.
+        policy: The policy in reconciler.yaml, which allows or denies risks.
+        prune: Whether the plan deletes undeclared grants.
         create_only: Whether the plan only creates grants.
-        skip_missing: Whether grants are skipped if their application, API or organization does not exist.
-        base, base_commit: The specs of the files at the base, and the commit id of the base, with --base.
-        only_branch: Whether the plan only contains changes that the branch causes.
-        removals: The removed grants, with --prune-removed.
+        skip_missing: Whether the plan skips a grant if the application, API or organization does not exist.
+        base, base_commit: With `--base`, the declarations at the base revision, and the id of the commit.
+        only_branch: Whether the plan only contains changes that the files cause (`--only-branch`).
+        removals: With `--prune-removed`, the earlier declarations of grants that the files no longer declare.
         rollback: The run that the plan undoes, or None.
-        selection: The grants that the plan covers.
-        of_all_tenants: The specs of all tenants, for messages about a selection that selects nothing.
+        selection: The grants that the user selected for the plan.
+        of_all_tenants: The declarations of all tenants, for the message if the user's selection matches no grant.
         only_expired: Whether the plan only deletes expired grants.
         warn_before: How long before the end of a grant reconciler starts to warn.
     """
@@ -119,35 +119,35 @@ class PlanRules:
 
     @property
     def narrowed_by(self) -> tuple[str, ...]:
-        """The options that leave changes out of the plan."""
+        """The options that leave changes out of the plan, such as `--create-only`."""
         names = ("create_only", "only_branch", "only_expired")
         return tuple(f"--{name.replace('_', '-')}" for name in names if getattr(self, name))
 
 
 @dataclass(frozen=True, slots=True)
 class CandidateChanges:
-    """The changes before guards, with their origins."""
+    """The changes before any guard blocks a change."""
 
     changes: tuple[Change, ...]
     """The changes."""
     left_alone: tuple[LeftAlone, ...]
-    """The undeclared grants that are not deleted."""
+    """The undeclared or expired grants that the plan leaves in the tenant."""
     origins: Mapping[Key, Origin]
-    """The origin of each change, with --base."""
+    """With `--base`, the cause of each change: the files, the tenant, or both."""
     differing: int
-    """The number of declared grants that the options in `PlanRules.narrowed_by` leave different."""
+    """The number of declared grants that differ from the tenant but are left out by options such as `--create-only`."""
     base: Mapping[Key, DesiredGrant] = field(default_factory=dict)
-    """The grants that the files at the base declare, by key, including expired grants."""
+    """The grants that the files at the base revision declare, including expired grants."""
     unresolved: tuple[Removal, ...] = ()
-    """The removed grants whose names do not identify exactly one application and API of the tenant."""
+    """The removed declarations whose names do not lead to exactly one application and one API of the tenant."""
 
 
 def make_plan(specs: Iterable[GrantSpec], observation: Observation, rules: PlanRules, tenant: TenantName) -> Plan:
-    """Return the plan that brings the tenant to the state in `specs`.
+    """Return the plan that makes the tenant match the declarations in `specs`.
 
     Raises:
-        ProblemsError: if a name is unknown or ambiguous, or if Auth0 would refuse a grant.
-        RefusedError: if the rollback belongs to another tenant.
+        ProblemsError: if a name is unknown or ambiguous, or if Auth0 would refuse a declared grant.
+        RefusedError: if the run to undo belongs to another tenant.
     """
     directory = observation.directory
     split = split_specs(specs, rules.selection, directory, rules.of_all_tenants)
@@ -193,7 +193,7 @@ def make_plan(specs: Iterable[GrantSpec], observation: Observation, rules: PlanR
 def _check(
     desired: tuple[DesiredGrant, ...], observed: Mapping[Key, ObservedGrant], observation: Observation, rules: PlanRules
 ) -> tuple[tuple[Problem, ...], tuple[NotChecked, ...]]:
-    """Return the problems of declared grants, and the skipped checks. With --only-expired, the result is empty."""
+    """Return the problems of the declared grants, and the skipped checks. With `--only-expired`, run no checks."""
     if rules.only_expired:
         return (), ()
     directory = observation.directory
@@ -207,7 +207,7 @@ def _check(
 
 
 def _earlier_files(rules: PlanRules, directory: Directory) -> Mapping[Key, str]:
-    """Return the file of each earlier declaration, by key. Without files in the selection, the result is empty."""
+    """Return the file of each grant that earlier files declare. Return nothing if the user selected no files."""
     if not rules.selection.files:
         return {}
     base = {each.key: Removal(each.spec).path for each in resolve(rules.base or (), directory)[0]}
@@ -271,7 +271,7 @@ def _by_name(items: Iterable[T], key: Callable[[T], Key], directory: Directory) 
 def _no_longer_declared(
     candidates: CandidateChanges, comparison: Comparison, base_commit: str
 ) -> Iterator[NoLongerDeclared]:
-    """Yield the remaining grants of the tenant that only the files at the base declare."""
+    """Yield the grants that stay in the tenant, although only the files at the base revision declare the grants."""
     no_longer = candidates.base.keys() - comparison.expired.keys()
     stays = [each for each in candidates.left_alone if each.observed.key in no_longer]
     if not stays:
@@ -305,7 +305,7 @@ def _candidate_changes(comparison: Comparison, rules: PlanRules, directory: Dire
 
 
 def _without(candidates: CandidateChanges, left_out: Iterable[Change]) -> CandidateChanges:
-    """Remove the changes `left_out` from the candidates. The grant of a removed delete is added to `left_alone`."""
+    """Remove the changes in `left_out`. If a removed change is a delete, add the grant to `left_alone`."""
     by_key = {change.key: change for change in left_out}
     undeclared = tuple(_left_alone(each) for each in by_key.values() if isinstance(each, Delete))
     left_alone = (*candidates.left_alone, *undeclared)
@@ -327,7 +327,7 @@ def _left_alone(change: Delete) -> LeftAlone:
 def _notes(
     comparison: Comparison, candidates: CandidateChanges, observation: Observation, rules: PlanRules
 ) -> Iterator[str]:
-    """Yield notes about facts that a reviewer could miss."""
+    """Yield notes about facts that a reviewer could overlook."""
     keys = [*(each.key for each in observation.grants), *(each.key for each in comparison.creates)]
     guards = rules.protection
     yield from find_unmatched(items_of(guards.protect, guards.managed_scope, rules.policy), keys, observation.directory)
@@ -351,7 +351,7 @@ def _reason_to_keep(
 
     Return None if the plan deletes the grant.
 
-    A rollback deletes exactly the grants that the run created, including grants of third parties.
+    A rollback deletes exactly the grants that the run created, including the grants of third parties.
     """
     if rules.rollback is None:
         return rules.protection.reason_to_keep(observed, directory, prunes=prunes)
@@ -369,7 +369,7 @@ def _split_undeclared(
     directory: Directory,
     removals: Mapping[Key, Removal],
 ) -> tuple[tuple[Delete, ...], tuple[LeftAlone, ...]]:
-    """Split undeclared grants into deletes and kept grants. `removals` contains the known earlier declarations."""
+    """Split undeclared grants into deletes and grants that stay. `removals` contains the earlier declarations."""
     deletes: list[Delete] = []
     left_alone: list[LeftAlone] = []
     for each in comparison.undeclared:

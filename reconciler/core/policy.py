@@ -1,6 +1,6 @@
-"""Pure: the policy in reconciler.yaml, which allows, warns about, or denies risks.
+"""Pure: the policy in reconciler.yaml. The policy allows risks, warns about risks, or denies risks.
 
-The module also finds items of `protect`, `manage` and `policy` that match no grant, and suggests similar names.
+The module also finds the patterns in reconciler.yaml that match no grant, and suggests similar names.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -31,9 +31,9 @@ from reconciler.core.suggest import Suggestions, explain_normalization, to_nfc
 
 
 class Verdict(StrEnum):
-    """The decision on a risk: hide the risk, show the risk, or block the change.
+    """The decision of the policy on a risk: hide the risk (allow), show the risk (warn), or block the change (deny).
 
-    The values are sorted from the least strict to the strictest.
+    The values are sorted: the strictest value comes last.
     """
 
     ALLOW = "allow"
@@ -43,10 +43,10 @@ class Verdict(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class PolicyRule:
-    """An item of `policy.rules`: the verdict on a kind of risk, for the grants that match a pattern.
+    """A rule of the policy: the decision on a kind of risk, for the grants that match a pattern.
 
-    `rule` is the name of the risk rule. `grants` is the pattern. `max_days` is the longest time in days that the rule
-    `temporary-access` accepts. If `max_days` is None, the rule accepts any end.
+    `rule` is the name of the risk rule. `grants` is the pattern for the grants. For the rule `temporary-access`,
+    `max_days` is the maximum number of days until the end of a grant. If `max_days` is None, any end is accepted.
     """
 
     rule: str
@@ -58,23 +58,25 @@ class PolicyRule:
 
 @dataclass(frozen=True, slots=True)
 class GrantSchema:
-    """A custom schema that every grant must match."""
+    """A JSON Schema in reconciler.yaml that every declared grant must match."""
 
     title: str
-    """The requirement, for messages."""
+    """The requirement of the schema as text, for messages."""
     is_valid: Callable[[Mapping[str, object]], bool] = field(compare=False)
-    """Returns whether a grant in JSON form matches the schema."""
+    """A function that returns whether a grant, as JSON data, matches the schema."""
     content: str = ""
-    """The schema as canonical JSON, which decides with `title` whether two schemas are equal."""
+    """The schema as JSON text. Two schemas are equal if `title` and `content` are equal."""
 
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """The rules and schemas of a policy.
+    """The policy: rules for risks, and JSON Schemas for grants.
 
-    The first rule with the name of the risk and a matching pattern decides. If no rule matches, the risk is shown.
+    The first rule that has the name of the risk and matches the grant decides. If no rule matches, the plan shows the
+    risk.
 
-    `others` contains the rules of other policies. If there are several lists of rules, the strictest verdict decides.
+    `others` contains the rules of other policies, as a separate list for each policy. If the lists lead to different
+    decisions, the strictest decision applies.
     """
 
     rules: tuple[PolicyRule, ...] = ()
@@ -87,14 +89,15 @@ class Policy:
 
     @property
     def all_rules(self) -> tuple[PolicyRule, ...]:
-        """The rules in `rules` and in `others`."""
+        """The rules in `rules`, then the rules in `others`."""
         return tuple(rule for rules in (self.rules, *self.others) for rule in rules)
 
     @property
     def patterns(self) -> tuple[Pattern, ...]:
-        """The patterns of all rules.
+        """The patterns of all rules of the policy.
 
-        If the policy has schemas, the result includes a pattern for all names, because schemas may depend on names.
+        If the policy has schemas, the result also contains a pattern that needs all names, because schemas may check
+        names.
         """
         names = (Pattern(client="*", api="*"),) if self.schemas else ()
         return (*(rule.grants for rule in self.all_rules), *names)
@@ -106,13 +109,13 @@ class Policy:
         return max(decided, key=lambda rule: STRICTNESS.index(rule.verdict))
 
     def matching_rules(self, name: str, key: Key, directory: Directory) -> list[PolicyRule]:
-        """Return the first rule of each list that is named `name` and matches the grant with `key`."""
+        """For each list of rules, return the first rule with the name `name` that matches the grant with `key`."""
         found = (_first_match(rules, name, key, directory) for rules in (self.rules, *self.others))
         return [each for each in found if each]
 
     @property
     def denials(self) -> "Policy":
-        """A policy with only the `deny` rules and schemas, without exceptions."""
+        """A policy with only the `deny` rules and the schemas. Rules that allow exceptions are left out."""
         denials = (rule for rule in self.all_rules if rule.verdict is Verdict.DENY)
         return Policy(tuple(dict.fromkeys(denials)), self.schemas)
 
@@ -121,9 +124,9 @@ STRICTNESS = tuple(Verdict)
 
 
 def _first_match(rules: Iterable[PolicyRule], name: str, key: Key, directory: Directory) -> PolicyRule | None:
-    """Return the first rule named `name` that matches the grant.
+    """Return the first rule with the name `name` that matches the grant.
 
-    A `deny` rule also matches if its pattern may match.
+    A `deny` rule also applies if reconciler does not know whether the pattern matches.
     """
     for rule in rules:
         if rule.rule != name:
@@ -137,7 +140,8 @@ def _first_match(rules: Iterable[PolicyRule], name: str, key: Key, directory: Di
 def strictest(policies: Iterable[Policy]) -> Policy:
     """Combine policies.
 
-    The result denies a risk if any policy denies the risk, and allows a risk only if all policies allow it.
+    The result denies a risk if any of the policies denies the risk. The result allows a risk only if all policies allow
+    the risk.
     """
     policies = tuple(policies)
     rules = dict.fromkeys(rules for policy in policies for rules in (policy.rules, *policy.others))
@@ -147,12 +151,15 @@ def strictest(policies: Iterable[Policy]) -> Policy:
 
 
 def all_denials(policies: Iterable[Policy]) -> Policy:
-    """Return a policy with all `deny` rules and all schemas of `policies`. Rules that allow or warn are left out."""
+    """Return a policy that contains only the `deny` rules and the schemas of `policies`.
+
+    The result contains no rules that allow risks or warn about risks.
+    """
     return strictest(policies).denials
 
 
 def violated_schemas(desired: DesiredGrant, policy: Policy, directory: Directory) -> list[str]:
-    """Return the titles of the schemas that a grant does not match."""
+    """Return the titles of the policy schemas that a grant does not match."""
     if not policy.schemas:
         return []
     data = grant_data(desired, directory)
@@ -160,10 +167,10 @@ def violated_schemas(desired: DesiredGrant, policy: Policy, directory: Directory
 
 
 def grant_data(desired: DesiredGrant, directory: Directory) -> dict[str, object]:
-    """Convert a grant to JSON data for custom schemas: names, ids, and settings with defaults filled in.
+    """Convert a grant to the JSON data that policy schemas check: names, ids and settings, including default values.
 
-    A key is missing if its value is unknown, undeclared or empty. For example, a default grant has no key for the
-    application.
+    The data does not contain values that are unknown, undeclared or empty. For example, the data of a default grant
+    contains no application.
     """
     grant, key = desired.grant, desired.key
     values: dict[str, object] = {
@@ -213,7 +220,7 @@ def forbid_denied(changes: Iterable[Change], risks: Risks, policy: Policy, direc
 
 
 def forbid_schema_violations(changes: Iterable[Change], policy: Policy, directory: Directory) -> AllowedAndBlocked:
-    """Block each change whose grant does not match all schemas of the policy."""
+    """Block each change that leads to a grant that does not match the schemas of the policy."""
 
     def reason(change: Change) -> str | None:
         broken = [] if isinstance(change, Delete) else violated_schemas(change.after, policy, directory)
@@ -223,16 +230,16 @@ def forbid_schema_violations(changes: Iterable[Change], policy: Policy, director
 
 
 def schema_warnings(desired: Iterable[DesiredGrant], policy: Policy, directory: Directory) -> Iterator[Problem]:
-    """Yield a warning for each declared grant that violates a schema, even if the plan does not change the grant."""
+    """Yield a warning for each declared grant that violates a policy schema, even without a change of the grant."""
     for each in desired:
         for title in violated_schemas(each, policy, directory):
             yield Problem(each.spec.source, f"violates the policy schema: {title}", severity=Severity.WARNING)
 
 
 def compare_policies(old: Policy, new: Policy) -> Iterator[Risk]:
-    """Yield a risk for each way in which the policy became looser.
+    """Yield a risk for each change that makes the policy less strict.
 
-    If no rule or schema became looser, yield a low risk for other changes.
+    If no change makes the policy less strict, yield a low risk for other changes.
     """
     loosened = list(_loosened_rules(old.rules, new.rules))
     removed = [each for each in old.schemas if each not in new.schemas]
@@ -246,7 +253,10 @@ def compare_policies(old: Policy, new: Policy) -> Iterator[Risk]:
 
 
 def _loosened_rules(old: Sequence[PolicyRule], new: Sequence[PolicyRule]) -> Iterator[str]:
-    """Yield a message for each way in which rules became looser. Rules for different risks are compared separately."""
+    """Yield a message for each change that makes the rules less strict.
+
+    Compare the rules for each kind of risk separately.
+    """
     for risk in sorted({each.rule for each in (*old, *new)}):
         before, after = (list(dict.fromkeys(map(_without_reason, _rules_for(risk, rules)))) for rules in (old, new))
         removed = [each for each in before if each not in after]
@@ -289,16 +299,19 @@ MAX_REPORTED = 20
 
 @dataclass(frozen=True, slots=True)
 class ConfigItem:
-    """An item of a list in reconciler.yaml. `setting` is the name of the list, for example `protect`."""
+    """A pattern in reconciler.yaml, with the name of the setting.
+
+    `setting` is the name of the setting that contains the pattern, for example `protect`.
+    """
 
     setting: str
     pattern: Pattern
 
 
 def items_of(protect: Iterable[Pattern], managed_scope: ManagedScope, policy: Policy) -> Iterator[ConfigItem]:
-    """Yield the items of `protect`, `manage` and `policy` that have a pattern.
+    """Yield the patterns in `protect`, `manage` and `policy`.
 
-    Policy rules without a pattern match all grants and are left out.
+    The result contains no policy rules without a pattern, because such rules apply to all grants.
     """
     yield from (ConfigItem("protect", each) for each in protect)
     yield from (ConfigItem("manage", each) for each in managed_scope.patterns)
@@ -306,9 +319,9 @@ def items_of(protect: Iterable[Pattern], managed_scope: ManagedScope, policy: Po
 
 
 def find_unmatched(items: Iterable[ConfigItem], keys: Iterable[Key], directory: Directory) -> Iterator[str]:
-    """Yield a message for each item that certainly matches none of `keys`.
+    """Yield a message for each pattern that certainly matches no grant in `keys`.
 
-    After MAX_REPORTED messages, yield a final message with the number of further items.
+    After MAX_REPORTED messages, yield a last message with the number of remaining patterns.
     """
     items, keys = tuple(items), tuple(keys)
     if not items:
@@ -331,7 +344,7 @@ Values = dict[str, set[Value]]
 
 
 def _matches_any(pattern: Pattern, keys: Iterable[Key], values: Values, directory: Directory) -> bool:
-    """Return whether the pattern may match a grant. For speed, compare the distinct values before the grants."""
+    """Return whether the pattern may match a grant. To save time, compare the names and ids before the grants."""
     parts = {name: getattr(pattern, name) for name in PATTERN_FIELDS if getattr(pattern, name) is not None}
     for name, text in parts.items():
         if not any(_may_match(value, text) for value in values[name]):
@@ -344,7 +357,7 @@ def _may_match(value: Value, text: str) -> bool:
 
 
 def _known_names(name: str, directory: Directory) -> set[Value]:
-    """Return all known values of the pattern field `name`, including values that no grant has."""
+    """Return the tenant's names or ids that the field `name` of a pattern can match, even without a grant."""
     known: dict[str, Iterable[str]] = {
         "client": directory.client_ids_by_name,
         "client_id": directory.applications_by_id,

@@ -28,22 +28,22 @@ class Severity(StrEnum):
 
 @dataclass(frozen=True, slots=True, order=True)
 class Problem:
-    """An error or warning with its source."""
+    """An error or a warning about a place in a file."""
 
     source: Source
-    """The position in the file."""
+    """The place in the file."""
     what: str
-    """The mistake, without a full stop."""
+    """A description of the mistake, without a full stop."""
     fix: str = ""
-    """The remedy, without a full stop, or an empty string."""
+    """How to correct the mistake, without a full stop. Empty if reconciler has no advice."""
     severity: Severity = Severity.ERROR
     """Whether the problem stops the run."""
     is_missing: bool = False
-    """Whether the cause is an application, API or organization that does not exist in the tenant."""
+    """Whether the mistake is that an application, API or organization does not exist in the tenant."""
 
     @property
     def message(self) -> str:
-        """The mistake and the remedy as `what; fix`."""
+        """The mistake and the advice, as `mistake; advice`."""
         return f"{self.what}; {self.fix}" if self.fix else self.what
 
 
@@ -56,9 +56,11 @@ MAX_SOURCES = 20
 
 
 def one_per_cause(problems: Iterable[Problem]) -> tuple[Problem, ...]:
-    """Combine equal problems of several lines. The combined problem is at the first line and lists the other lines.
+    """Combine the same problem in several lines into a single problem.
 
-    For example, many grants may contain the same unknown name.
+    The combined problem has the position of the first line, and the text mentions the other lines.
+
+    For example, many grants may mention the same unknown application.
     """
     by_cause: dict[tuple[str, str, Severity, bool], list[Source]] = {}
     for each in sorted(problems):
@@ -66,7 +68,7 @@ def one_per_cause(problems: Iterable[Problem]) -> tuple[Problem, ...]:
     return tuple(sorted(_combined(sources, *cause) for cause, sources in by_cause.items()))
 
 
-def _combined(sources: list[Source], what: str, fix: str, severity: Severity, is_missing: bool) -> Problem:  # noqa: FBT001 - a field of Problem
+def _combined(sources: list[Source], what: str, fix: str, severity: Severity, is_missing: bool) -> Problem:  # noqa: FBT001 - the parameter is a field of Problem
     first, *others = dict.fromkeys(sources)
     if not others:
         return Problem(first, what, fix, severity, is_missing)
@@ -86,7 +88,7 @@ class Status(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """The result of a check as a line of text. `advice` is the recommended action."""
+    """The result of a check, as a line of the output of `doctor`. `advice` tells what to do."""
 
     check: str
     status: Status
@@ -95,13 +97,13 @@ class Finding:
 
 
 def count_statuses(findings: Iterable[Finding]) -> dict[Status, int]:
-    """Count the findings by status. Every status has an entry, even if the count is 0."""
+    """Count the results with each status. The returned dictionary contains every status, even if the count is 0."""
     counted = Counter(finding.status for finding in findings)
     return {status: counted[status] for status in Status}
 
 
 class Level(StrEnum):
-    """The severity of a risk. The values are sorted from the highest to the lowest severity."""
+    """The severity of a risk. The values are sorted: the highest severity comes first."""
 
     CRITICAL = "critical"
     HIGH = "high"
@@ -109,15 +111,15 @@ class Level(StrEnum):
 
     @property
     def order(self) -> int:
-        """The sort key of the severity. The highest severity has the smallest key."""
+        """The sort key of the severity. The highest severity has the lowest number."""
         return list(Level).index(self)
 
 
 @dataclass(frozen=True, slots=True)
 class Risk:
-    """A risk of a change, found by a risk rule.
+    """A risk of a change that a risk rule has found.
 
-    `is_known` is False if the risk is uncertain, because a listing was not read.
+    `is_known` is False if the risk is uncertain, because reconciler could not read a list of the tenant.
     """
 
     rule: str

@@ -1,6 +1,6 @@
-"""Pure: resolve grant specs for a tenant.
+"""Pure: replace the names in grant declarations by the ids of a tenant.
 
-Replace names by ids. An unknown name is a problem at the line of the name.
+An unknown name is an error at the line of the name.
 """
 
 from collections.abc import Iterable
@@ -16,7 +16,10 @@ from reconciler.core.suggest import Suggestions
 
 
 class DesiredGrant(NamedTuple):
-    """A client grant that the tenant should have, and the spec of the grant. The class is a tuple for speed."""
+    """A client grant that the tenant should have, and the declaration of the grant.
+
+    The class is a tuple, because tuples are fast.
+    """
 
     grant: ClientGrant
     spec: GrantSpec
@@ -31,11 +34,11 @@ def resolve(
     specs: Iterable[GrantSpec],
     directory: Directory,
 ) -> tuple[tuple[DesiredGrant, ...], tuple[Problem, ...]]:
-    """Resolve specs for a tenant.
+    """Replace the names in grant declarations by the ids of a tenant.
 
-    Return the desired grants in the order of the specs, and the problems. Problems are unknown names, ambiguous names,
-    and grants that two specs declare. The directory stores the result of each spec, because both the reads for a plan
-    and the plan itself need the result.
+    Return the declared grants in the order of the declarations, and the problems. A problem is an unknown name, an
+    ambiguous name, or a second declaration of a grant. The directory stores the results, because reconciler needs the
+    same results several times during a run.
     """
     problems: list[Problem] = []
     suggest = Suggestions()
@@ -56,7 +59,7 @@ def resolve(
 
 
 def duplicate_problem(spec: GrantSpec, first: GrantSpec) -> Problem:
-    """Return the problem for a spec that has the same key as the spec `first`."""
+    """Return the problem for a second declaration of a grant. `first` is the first declaration."""
     return Problem(
         spec.source, f"this grant is already declared at {first.source}", "remove one of the two declarations"
     )
@@ -123,9 +126,9 @@ def _organization(text: str, source: Source, directory: Directory, suggest: Sugg
 
 
 def declared_grant(spec: GrantSpec, key: Key, organizations: frozenset[str]) -> ClientGrant:
-    """Return the grant with the key `key` and the settings of `spec`.
+    """Return the grant with the identity `key` and the settings of the declaration `spec`.
 
-    If the file has no `organizations` field, `organizations` is ignored.
+    If the declaration has no field `organizations`, ignore the parameter `organizations`.
     """
     values = {each.name: getattr(spec, each.name) for each in SETTINGS}
     sets = {each.name: shared_set(values[each.name]) for each in SETTINGS if each.kind is FieldKind.SET}
@@ -134,16 +137,16 @@ def declared_grant(spec: GrantSpec, key: Key, organizations: frozenset[str]) -> 
 
 
 ID_FIELDS = ("client_id", "audience")
-"""The fields that contain the id of an application or API."""
+"""The fields of a declaration that contain the id of an application or an API."""
 
 
 def skip_missing(
     desired: tuple[DesiredGrant, ...],
     problems: tuple[Problem, ...],
 ) -> tuple[tuple[DesiredGrant, ...], tuple[Problem, ...]]:
-    """Skip grants if their application, API or organization does not exist.
+    """Remove the grants whose application, API or organization does not exist.
 
-    The problems of skipped grants become warnings.
+    The errors of the removed grants become warnings.
     """
     missing = {problem.source for problem in problems if problem.is_missing}
     there = tuple(each for each in desired if missing.isdisjoint(_reference_sources(each.spec)))
@@ -153,5 +156,5 @@ def skip_missing(
 
 
 def _reference_sources(spec: GrantSpec) -> set[Source]:
-    """Return the sources of the ids and organizations in a spec, which the tenant may lack."""
+    """Return the positions of the ids and organizations in a declaration. The tenant may not have these objects."""
     return {*map(spec.source_of, ID_FIELDS), *(source for _, source in spec.organizations_with_sources())}

@@ -1,4 +1,4 @@
-"""Pure: the risk rules. A risk rule finds a kind of risk in a change."""
+"""Pure: the risk rules. A risk rule checks whether a change has a certain kind of risk."""
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -16,57 +16,57 @@ from reconciler.core.system_apis import system_api_of
 from reconciler.core.token_lifetime import LONG_LIFETIME_SECONDS, duration, token_lifetime
 
 SCOPE = re.compile(r"[\x21\x23-\x5b\x5d-\x7e]+")
-"""Matches a scope without the characters that OAuth forbids (RFC 6749, section 3.3)."""
+"""Matches a scope that contains only the characters that OAuth allows (RFC 6749, section 3.3)."""
 MAX_SCOPES_NAMED = 5
 REMOVAL_RISK = Risk("removal-without-effect", Level.HIGH, "no longer declared, but the access stays")
-"""The risk of a remaining grant that only the files at the base declare."""
+"""The risk of a grant that stays in the tenant, although the files no longer declare the grant."""
 MAX_SCOPE_LENGTH = 100
 APPLICATIONS = frozenset({TenantList.APPLICATIONS})
 
 
 @dataclass(frozen=True, slots=True)
 class AccessDiff:
-    """A grant before and after a change, with the facts that risk rules need."""
+    """A grant before and after a change, and the facts that the risk rules need."""
 
     key: Key
     """The fields that identify the grant: application, API and subject type."""
     before: ClientGrant
-    """The grant before the change, or a grant without access if the change creates the grant."""
+    """The grant before the change. For a new grant, a grant without access."""
     after: ClientGrant
-    """The grant after the change, or a grant without access if the change deletes the grant."""
+    """The grant after the change. For a delete, a grant without access."""
     creates: bool
     """Whether the change creates the grant."""
     deletes: bool
     """Whether the change deletes the grant."""
     removes_all_scopes: bool
-    """Whether the change deletes the grant or removes all its scopes."""
+    """Whether the change deletes the grant or removes all scopes of the grant."""
     is_own_grant: bool
     """Whether the grant belongs to an application that runs reconciler."""
     third_party: bool | None
     """Whether the application belongs to a third party, or None if the owner is unknown."""
     is_custom_api: bool
-    """Whether the API is listed and is not one of Auth0's own APIs."""
+    """Whether reconciler has read the API, and the API is not one of Auth0's own APIs."""
     why_unknown: str = ""
-    """The reason why `third_party` may be None."""
+    """The reason why reconciler may not know whether the application belongs to a third party."""
     lifetime: int | None = None
     """The lifetime of access tokens for the API in seconds, or None if the lifetime is not known."""
 
     @property
     def removed_critical_scopes(self) -> list[str]:
-        """The removed critical scopes, sorted."""
+        """The critical scopes that the change removes, sorted."""
         removed = sorted(self.before.scope - self.after.scope)
         return [each for each in removed if scope_level(self.key.audience, each) is Level.CRITICAL]
 
     @property
     def scopes(self) -> list[str]:
-        """The added scopes, sorted."""
+        """The scopes that the change adds, sorted."""
         return sorted(self.after.scope - self.before.scope)
 
     @property
     def widens(self) -> bool:
         """Whether the change adds any access.
 
-        A new grant without scopes also adds access, because the application can get tokens without scopes.
+        A new grant without scopes also adds access, because the application can then get tokens for the API.
         """
         return self.creates or widens(self.before, self.after)
 
@@ -80,26 +80,29 @@ class RiskRule:
     """A row of RULES."""
 
     name: str
-    """The name of the rule in policies and output."""
+    """The name of the rule in policies and in the output."""
     level: Level
     """The severity of the risk."""
     meaning: str
     """The description of the rule for people."""
     found: Callable[[AccessDiff], str]
-    """Returns the message of the risk, or an empty string if the change does not have the risk."""
+    """A function that returns the message about the risk. Empty if the change does not have the risk."""
     needs: frozenset[TenantList] = frozenset()
-    """The listings that the rule needs."""
+    """The lists of the tenant that the rule needs."""
     unknown: Callable[[AccessDiff], str] = _never_unknown
-    """Returns a message if the change may have the risk, or an empty string."""
+    """A function that returns a message if the change may have the risk. Otherwise, the text is empty."""
 
 
 def find_risks(change: Change, is_own: Callable[[Change], bool], directory: Directory) -> tuple[Risk, ...]:
-    """Return the risks of a change, the highest first. `is_own` returns whether a change affects an own grant."""
+    """Return the risks of a change, the most dangerous risk first.
+
+    `is_own` returns whether a change concerns one of reconciler's own grants.
+    """
     return _evaluate(_access_diff(change, is_own, directory))
 
 
 def find_grant_risks(grant: ClientGrant, directory: Directory) -> tuple[Risk, ...]:
-    """Return the risks of all access of a grant, the highest first. Find the risks as if the grant were new."""
+    """Return the risks of a grant, the most dangerous risk first. Check the grant as if a change created the grant."""
     return _evaluate(
         AccessDiff(
             key=grant.key,
@@ -125,7 +128,7 @@ def _evaluate(diff: AccessDiff) -> tuple[Risk, ...]:
 def find_all_risks(
     changes: Iterable[Change], is_own: Callable[[Change], bool], directory: Directory
 ) -> Mapping[Key, tuple[Risk, ...]]:
-    """Return the risks of each change by key. Changes without risks are left out."""
+    """Return the risks of each change. The result contains no changes without risks."""
     found = ((change.key, find_risks(change, is_own, directory)) for change in changes)
     return {key: risks for key, risks in found if risks}
 
@@ -148,7 +151,7 @@ def _access_diff(change: Change, is_own: Callable[[Change], bool], directory: Di
 
 
 def _is_custom(directory: Directory, audience: str) -> bool:
-    """Return whether the tenant lists the API and the API is not one of Auth0's own APIs."""
+    """Return whether the tenant has the API and the API is not one of Auth0's own APIs."""
     api = directory.apis_by_identifier.get(audience)
     return api is not None and not api.is_system
 
@@ -175,10 +178,10 @@ def _management_access(diff: AccessDiff) -> str:
 
 
 def _system_api(level: Level, description: str) -> Callable[[AccessDiff], str]:
-    """Return a function that finds scopes of a level on Auth0's system APIs, except the Management API.
+    """Return a function that finds the scopes of a risk level on Auth0's system APIs, except the Management API.
 
-    A custom API may have an identifier with the same suffix as a system API. For a custom API, the function ignores
-    scopes that the system API does not have.
+    The identifier of a custom API may end like the identifier of a system API. For a custom API, the function ignores
+    scopes that the system API does not define.
     """
 
     def found(diff: AccessDiff) -> str:
@@ -239,16 +242,16 @@ def _administration(diff: AccessDiff) -> str:
 
 
 def _unusual_scopes(diff: AccessDiff) -> str:
-    """Find scopes with characters that RFC 6749 does not allow.
+    """Return a message about the added scopes with characters that RFC 6749 does not allow.
 
-    The message escapes unusual characters, because some characters look like letters.
+    The message contains escapes for such characters, because some of them look like letters.
     """
     unusual = [each for each in diff.scopes if not SCOPE.fullmatch(each)]
     return _with_scopes("scopes with characters that OAuth does not allow", diff, unusual)
 
 
 def escaped_scope(scope: str) -> str:
-    """Escape the characters of a scope that RFC 6749 does not allow."""
+    """Replace the characters of a scope that RFC 6749 does not allow by escapes."""
     return "".join(char if SCOPE.fullmatch(char) else _escape(char) for char in scope)
 
 
@@ -287,7 +290,7 @@ def _lasting_tokens(diff: AccessDiff) -> str:
 
 
 def _with_scopes(what: str, diff: AccessDiff, scopes: list[str]) -> str:
-    """Return a message with the scopes of the highest risk. Return an empty string if `scopes` is empty."""
+    """Return a message with the most dangerous scopes in `scopes`. Return an empty string if `scopes` is empty."""
     more = len(scopes) - MAX_SCOPES_NAMED
     worst = sorted(scopes, key=lambda scope: scope_order(diff.key.audience, scope))[:MAX_SCOPES_NAMED]
     named = ", ".join(shorten(escaped_scope(scope), MAX_SCOPE_LENGTH) for scope in worst) + (
@@ -391,4 +394,4 @@ def _rules() -> Iterator[RiskRule]:
 RULES: tuple[RiskRule, ...] = tuple(_rules())
 RULE_ORDER: Mapping[str, int] = {rule.name: number for number, rule in enumerate(RULES)}
 RULE_LISTS = frozenset(needed for rule in RULES for needed in rule.needs)
-"""The listings that the risk rules need to check created and widened grants."""
+"""The lists of the tenant that the risk rules need for new grants and for grants that gain access."""

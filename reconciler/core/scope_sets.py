@@ -1,6 +1,8 @@
-"""Pure: scope sets, which are named lists of scopes in reconciler.yaml. A grant refers to a scope set with `@name`.
+"""Pure: scope sets. A scope set is a named list of scopes in reconciler.yaml.
 
-In grant files, `@@` is the escape of `@` at the start of a scope.
+A grant refers to a scope set with `@name`.
+
+In grant files, `@@` at the start of a scope stands for a single `@`.
 """
 
 import re
@@ -10,17 +12,18 @@ from typing import NamedTuple
 PREFIX = "@"
 SET_NAME = "[A-Za-z][A-Za-z0-9_-]*"
 INVALID_REFERENCE = rf"^@(?!@|{SET_NAME}$)"
-"""Matches an item that starts with `@` but is neither a scope set nor an escaped scope.
+"""Matches a text that starts with `@`, but is neither the name of a scope set nor an escaped scope.
 
-The JSON Schemas contain the same expression.
+The JSON Schemas contain the same regular expression.
 """
 _REFERENCE = re.compile(f"@({SET_NAME})")
 
 
 class ExpandedScope(NamedTuple):
-    """A scope with its origin in the file.
+    """A scope, and the place in the file that the scope comes from.
 
-    `item` is the index of the list item that contains the scope. `set_name` is the name of the scope set, or empty.
+    `item` is the index of the item in the list of scopes in the file. `set_name` is the name of the scope set, or an
+    empty string if the scope comes from no scope set.
     """
 
     text: str
@@ -29,28 +32,33 @@ class ExpandedScope(NamedTuple):
 
 
 def set_name_of(item: str) -> str:
-    """Return the name of the scope set in an item such as `@name`. Return an empty string for other items."""
+    """Return the name of the scope set in an item such as `@name`. Return an empty string if the item is a scope."""
     found = _REFERENCE.fullmatch(item) if item.startswith(PREFIX) else None
     return found[1] if found else ""
 
 
 def has_scope_sets(items: Iterable[str]) -> bool:
-    """Return whether any item is a scope set or an escaped scope, so that the items must be expanded."""
+    """Return whether any item starts with `@`. Such items are scope sets or escaped scopes."""
     return any(item.startswith(PREFIX) for item in items)
 
 
 def escape_scope(text: str) -> str:
-    """Escape a scope that starts with `@`, so that the scope is not read as the name of a scope set."""
+    """Add an `@` to a scope that starts with `@`, so that nobody reads the scope as the name of a scope set."""
     return f"{PREFIX}{text}" if text.startswith(PREFIX) else text
 
 
 def unescape_scope(text: str) -> str:
-    """Return the original scope of a text that `escape_scope` returned."""
+    """Return the scope that `escape_scope` has escaped."""
     return text[1:] if text.startswith(PREFIX * 2) else text
 
 
 def expand_scopes(items: Iterable[str], sets: Mapping[str, tuple[str, ...]]) -> list[ExpandedScope]:
-    """Return the scopes of a grant. Replace the names of scope sets by their scopes. Leave out unknown scope sets."""
+    """Return the scopes that the items of a grant contain.
+
+    Replace the name of a scope set by the scopes of the scope set.
+
+    Ignore unknown scope sets.
+    """
     scopes: list[ExpandedScope] = []
     for index, item in enumerate(items):
         if name := set_name_of(item):

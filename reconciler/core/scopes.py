@@ -1,9 +1,10 @@
-"""Pure: the scopes of Auth0's Management API with their risk levels.
+"""Pure: the scopes of Auth0's Management API, each with a risk level.
 
-The names of the scopes come from Auth0's OpenAPI document of June 2026, from a live tenant of August 2026 and from
-public exports. The risk levels are the judgement of this project. A scope is critical if it can write code,
-credentials, keys, identities, roles or messages. An application with a critical scope can get all other access. For
-example, an e-mail template contains the link that resets a password.
+The names of the scopes come from Auth0's OpenAPI document of June 2026, from a live tenant in August 2026, and from
+published exports of tenants. The authors of reconciler chose the risk levels. A scope is critical if the scope allows
+changes of code, credentials, keys, identities, roles or messages. An application with a critical scope can get all
+other access in the tenant. For example, an application that can change e-mail templates can steal the link that resets
+a password.
 """
 
 import re
@@ -38,7 +39,10 @@ ADMINISTRATION_WORDS = (
     "(unlimited|unrestricted|wildcard)",
 )
 ADMINISTRATION = re.compile(rf"\*|(^|[^a-z])full($|[:./ ])|(^|[^a-z])({'|'.join(ADMINISTRATION_WORDS)})([^a-z]|$)")
-"""Matches words that suggest administration in the scope of any API. Only whole words match."""
+"""Matches words in the name of a scope that suggest administration, such as `admin`.
+
+A part of a longer word does not match.
+"""
 
 
 def is_administration(scope: str) -> bool:
@@ -49,12 +53,15 @@ def is_administration(scope: str) -> bool:
 
 @lru_cache(CACHE_SIZE)
 def scope_order(audience: str, scope: str) -> tuple[int, bool, str]:
-    """Return the sort key of a scope. Higher levels come first. Within a level, writing comes before reading."""
+    """Return the sort key of a scope of the API `audience`. Scopes with a higher risk level come first.
+
+    Within a risk level, scopes that write come before scopes that read.
+    """
     return scope_level(audience, scope).order, re.split("[^a-z]", scope.lower())[0] in READING_VERBS, scope
 
 
 def scope_level(audience: str, scope: str) -> Level:
-    """Return the level of a scope of the API `audience`."""
+    """Return the risk level of a scope of the API `audience`."""
     if audience.endswith(MANAGEMENT_API_SUFFIX):
         return level_of(scope)
     if api := system_api_of(audience):
@@ -62,8 +69,8 @@ def scope_level(audience: str, scope: str) -> Level:
     return Level.HIGH if is_administration(scope) else Level.LOW
 
 
-# Scopes that allow an application to take over the tenant. These scopes create access, or change keys, code, messages
-# or pages.
+# Scopes that allow an application to take over the tenant, for example by creating access or changing keys, code,
+# messages or pages.
 TAKEOVER_SCOPES: Mapping[str, str] = {
     "actions": "create update",
     "authentication_methods": "create update",
@@ -194,7 +201,7 @@ SENSITIVE_SCOPES: Mapping[str, str] = {
     "users_app_metadata": "delete read",
 }
 
-# All other scopes, for names, settings and texts.
+# All other scopes. These scopes concern names, settings and texts.
 OTHER_SCOPES: Mapping[str, str] = {
     "anomaly_blocks": "read",
     "attack_protection": "read",
@@ -264,7 +271,7 @@ OTHER_SCOPES: Mapping[str, str] = {
 
 
 def level_of(scope: str) -> Level:
-    """Return the level of a scope of the Management API. The level of an unknown scope is HIGH."""
+    """Return the risk level of a scope of the Management API. The risk level of an unknown scope is HIGH."""
     return LEVELS.get(scope.strip(), Level.HIGH)
 
 
@@ -276,5 +283,5 @@ LEVELS: Mapping[str, Level] = {
     **_scope_levels(OTHER_SCOPES, Level.LOW),
     **_scope_levels(SENSITIVE_SCOPES, Level.HIGH),
     **_scope_levels(TAKEOVER_SCOPES, Level.CRITICAL),
-    "blacklist:tokens": Level.HIGH,  # the only scope with a verb other than create, delete, read and update
+    "blacklist:tokens": Level.HIGH,  # the only scope whose verb is not create, delete, read or update
 }

@@ -1,4 +1,7 @@
-"""Pure: grant specs. A grant spec is a grant as a file declares the grant, before names are replaced by ids."""
+"""Pure: grant declarations (grant specs).
+
+A declaration contains names of applications and APIs, as the grant file does.
+"""
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -12,51 +15,57 @@ Mark = tuple[int, int]  # line and column, both starting at 1
 
 @dataclass(frozen=True, slots=True)
 class TenantPattern:
-    """The name of a tenant, or a pattern for tenant names, with its source."""
+    """The name of a tenant in a grant file, or a pattern for names of tenants, with the position in the file."""
 
     text: str
     source: Source
 
 
 class GrantLocations(Protocol):
-    """The line and column of a grant and its values in a file."""
+    """The line and column of a grant declaration, and of each value in the declaration."""
 
     @property
     def mark(self) -> Mark:
-        """The line and column of the grant."""
+        """The line and column of the declaration."""
 
     @property
     def value_marks(self) -> Mapping[str, Mark]:
-        """The line and column of each field's value. The mapping lacks fields that the file omits."""
+        """The line and column of the value of each field.
+
+        The mapping does not contain fields that the declaration omits.
+        """
 
     def marks_within(self, name: str) -> Iterable[Mark]:
-        """Return the line and column of each item of the list `name`."""
+        """Return the line and column of each item in the list of the field `name`."""
 
 
 @dataclass(frozen=True, slots=True)
 class PartialLocations:
-    """The known positions of a grant in a file. The mappings lack unknown positions."""
+    """The positions of a grant declaration and its values, as far as the positions are known.
+
+    The mappings contain only known positions.
+    """
 
     mark: Mark
     value_marks: Mapping[str, Mark] = field(default_factory=dict)
     item_marks: Mapping[str, tuple[Mark, ...]] = field(default_factory=dict)
 
     def marks_within(self, name: str) -> Iterable[Mark]:
-        """Return the line and column of each item of the list `name`."""
+        """Return the line and column of each item in the list of the field `name`."""
         return self.item_marks.get(name, ())
 
 
 class GrantSpec(NamedTuple):
-    """An item under `grants:` in a valid file.
+    """A grant declaration: an item under `grants:` in a grant file.
 
-    The other attributes are the fields of the grant. The class is a tuple because Python creates tuples faster than
-    other objects.
+    The attributes without a description are the fields of the declaration. The class is a tuple, because Python creates
+    tuples faster than other objects.
     """
 
     file: str
-    """The path of the file."""
+    """The path of the grant file."""
     locations: GrantLocations
-    """The positions of the grant and its values."""
+    """The positions of the declaration and the values in the file."""
     client: str | None = None
     client_id: str | None = None
     default_for: str | None = None
@@ -71,29 +80,38 @@ class GrantSpec(NamedTuple):
     authorization_details_types: tuple[str, ...] = ()
     allow_all_scopes: bool = False
     organizations: tuple[str, ...] | None = None
-    """The names or ids of organizations, or None if the file has no `organizations` field."""
+    """The names or ids of the organizations, or None if the declaration has no field `organizations`."""
     is_snapshot: bool = False
-    """Whether the file is a snapshot."""
+    """Whether the file is a snapshot that reconciler wrote before a run."""
     clients: tuple[str, ...] = ()
-    """The names of all applications of the declaration, if the declaration has several applications."""
+    """The names of all applications in the declaration, if the declaration has the field `clients`."""
     scope_items: tuple[int, ...] = ()
-    """The index in the file of each scope's item, if scope sets were expanded."""
+    """For each scope, the index of the item in the file that the scope comes from.
+
+    Empty if the file uses no scope sets.
+    """
     scope_sets: tuple[tuple[str, tuple[str, ...]], ...] = ()
-    """The names and scopes of the expanded scope sets."""
+    """The names of the scope sets in the declaration, with the scopes of each scope set."""
     tenants: tuple[tuple[TenantPattern, ...], ...] = ()
-    """The lists of tenants of the file and of the grant, if present, which a tenant must all match."""
+    """The lists `tenants` of the file and of the declaration.
+
+    The declaration applies to a tenant that matches every list.
+    """
 
     @property
     def source(self) -> Source:
-        """The file, line and column of the grant."""
+        """The file, line and column of the declaration."""
         return Source(self.file, *self.locations.mark)
 
     def source_of(self, name: str) -> Source:
-        """Return the source of a field's value, or the source of the grant if the file omits the field."""
+        """Return the position of the value of a field.
+
+        If the declaration omits the field, return the position of the declaration.
+        """
         return Source(self.file, *self.locations.value_marks.get(name, self.locations.mark))
 
     def texts_with_sources(self) -> Iterator[tuple[str, Source]]:
-        """Yield each text that may contain variables, with its source."""
+        """Yield each text that may contain variables, with the position of the text."""
         for name in ("client", "client_id", "api", "audience"):
             if text := getattr(self, name):
                 yield text, self.source_of(name)
@@ -101,7 +119,7 @@ class GrantSpec(NamedTuple):
         yield from self.organizations_with_sources()
 
     def scopes_with_sources(self) -> Iterator[tuple[str, Source]]:
-        """Yield each scope with its source."""
+        """Yield each scope of the declaration, with the position of the scope."""
         marks = list(self.locations.marks_within("scope"))
         if self.scope_items:
             marks = [marks[index] for index in self.scope_items]
@@ -109,7 +127,7 @@ class GrantSpec(NamedTuple):
             yield scope, Source(self.file, *mark)
 
     def organizations_with_sources(self) -> Iterator[tuple[str, Source]]:
-        """Yield each organization with its source."""
+        """Yield each organization of the declaration, with the position of the organization."""
         for organization, mark in zip(
             self.organizations or (), self.locations.marks_within("organizations"), strict=True
         ):

@@ -1,4 +1,4 @@
-"""Pure: "did you mean" suggestions for misspelled names."""
+"""Pure: suggestions for misspelled names, such as `did you mean "Invoices API"?`."""
 
 from collections.abc import Collection, Iterable
 from difflib import SequenceMatcher, get_close_matches
@@ -9,19 +9,19 @@ MAX_SUGGESTIONS = 3
 MIN_SIMILARITY = 0.6
 SIMILARITY_MARGIN = 0.1
 MAX_WORD_LENGTH = 64
-"""The maximum length of a compared word in characters.
+"""The maximum length of words for which reconciler searches similar words, in characters.
 
-Longer words take too long, because the time grows with the product of both lengths.
+Longer words are skipped, because the time for a comparison grows with the product of the lengths.
 """
 MAX_COMPARED = 200
 MAX_NORMALIZED_LENGTH = 256
 
 
 def similar_words(word: str, known: Iterable[str], min_similarity: float = MIN_SIMILARITY) -> list[str]:
-    """Return the known words that are similar to `word`, the most similar first. Case is ignored.
+    """Return the words in `known` that are similar to `word`, the most similar word first. Case is ignored.
 
-    Words that are clearly less similar than the most similar word are left out. To save time, long words are not
-    compared. If `known` contains many words, only the words with the longest common prefix are compared.
+    The result contains only words that are about as similar as the most similar word. To save time, long words are
+    ignored. If `known` contains many words, only the words that start most like `word` are compared.
     """
     if len(word) > MAX_WORD_LENGTH:
         return []
@@ -42,20 +42,20 @@ def _candidates(word: str, known: Collection[str]) -> Collection[str]:
 
 
 def _common_prefix_length(one: str, other: str) -> int:
-    """Return the length of the common prefix of two words."""
+    """Return how many characters at the start of two words are equal."""
     return next(
         (index for index, (a, b) in enumerate(zip(one, other, strict=False)) if a != b), min(len(one), len(other))
     )
 
 
 class Suggestions:
-    """Suggests similar words, up to a maximum number of suggestions per run, because comparing words is slow."""
+    """Suggests similar words. The number of suggestions per run is limited, because comparing words is slow."""
 
     def __init__(self, max_suggestions: int = 20) -> None:
         self._remaining = max_suggestions
 
     def __call__(self, word: str, known: Iterable[str], min_similarity: float = MIN_SIMILARITY) -> str:
-        """Return the result of `did_you_mean`, or an empty string if the limit is reached."""
+        """Return the result of `did_you_mean`, or an empty string after the maximum number of suggestions."""
         self._remaining -= 1
         return did_you_mean(word, known, min_similarity) if self._remaining >= 0 else ""
 
@@ -66,15 +66,15 @@ def to_nfc(text: str) -> str:
 
 
 def explain_normalization(known_text: str) -> str:
-    """Return an instruction for a text that differs from the user's text only in Unicode normalization."""
+    """Return advice for a text that differs from the known text only in Unicode normalization."""
     escaped = known_text.encode("unicode_escape").decode().replace('"', '\\"')
     return f'"{known_text}" differs only in Unicode normalization; write "{escaped}", including the double quotes'
 
 
 def did_you_mean(word: str, known: Iterable[str], min_similarity: float = MIN_SIMILARITY) -> str:
-    """Return `did you mean "a" or "b"?`, or an empty string if no known word is similar.
+    """Return a text such as `did you mean "a" or "b"?`, or an empty string if no known word is similar to `word`.
 
-    If a known word differs only in Unicode normalization, return the result of `explain_normalization`.
+    If a known word differs from `word` only in Unicode normalization, explain the difference instead.
     """
     if len(word) <= MAX_NORMALIZED_LENGTH:
         known, normalized = list(known), to_nfc(word)

@@ -1,7 +1,7 @@
-"""Pure: the scopes of Auth0's system APIs with their risk levels, except the Management API.
+"""Pure: the scopes of Auth0's own APIs (system APIs), each with a risk level. The Management API has a separate module.
 
-The names of the scopes come from Auth0's documentation and SDKs. The risk levels are the judgement of this project, by
-the same rule as for the Management API.
+The names of the scopes come from Auth0's documentation and SDKs. The authors of reconciler chose the risk levels, by
+the rule for scopes of the Management API.
 """
 
 from collections.abc import Mapping
@@ -10,16 +10,19 @@ from dataclasses import dataclass
 from reconciler.core.problems import Level
 
 MY_ORGANIZATION_SUFFIX = "/my-org/"
-"""The identifier suffix of the My Organization API.
+"""The end of the identifier of the My Organization API.
 
-Among the system APIs, only the My Organization API allows grants with organization settings. User grants on the My
-Organization API also have organization settings (observed on a live tenant).
+The My Organization API is the only system API for which Auth0 allows grants with organization settings. On this API,
+grants for users also have organization settings, as a live tenant showed.
 """
 
 
 @dataclass(frozen=True, slots=True)
 class SystemApi:
-    """A system API, which Auth0 provides in each tenant. `unknown` is the level of scopes that `levels` lacks."""
+    """One of Auth0's own APIs, which exist in every tenant.
+
+    `unknown` is the risk level of scopes that `levels` does not contain.
+    """
 
     name: str
     identifier: str
@@ -31,17 +34,20 @@ class SystemApi:
         return self.levels.get(_normalized(scope), self.unknown)
 
     def has(self, scope: str) -> bool:
-        """Return whether `levels` contains the scope."""
+        """Return whether the table `levels` contains the scope."""
         return _normalized(scope) in self.levels
 
 
 def _normalized(scope: str) -> str:
-    """Replace hyphens by underscores. Auth0's documentation uses hyphens and underscores for the same scope."""
+    """Replace hyphens in a scope by underscores.
+
+    Auth0's documentation spells the same scope sometimes with hyphens and sometimes with underscores.
+    """
     return scope.strip().replace("-", "_")
 
 
 def system_api_of(audience: str) -> SystemApi | None:
-    """Return the system API whose identifier is `audience`. Return None for the Management API and for custom APIs."""
+    """Return the system API with the identifier `audience`. Return None for the Management API and for custom APIs."""
     ending = audience.removesuffix("/") + "/"
     return next((api for api in SYSTEM_APIS if ending.endswith(api.identifier)), None)
 
@@ -55,8 +61,7 @@ def _scope_levels(prefix: str, tables: Mapping[Level, Mapping[str, str]]) -> dic
     }
 
 
-# With permission to add an identity provider, a domain or a member to an organization, an application can sign in as
-# any member.
+# An application that may add an identity provider, a domain or a member to an organization can sign in as any member.
 MY_ORGANIZATION = _scope_levels(
     "my_org:",
     {
@@ -112,7 +117,7 @@ MY_ORGANIZATION = _scope_levels(
     },
 )
 
-# With permission to enroll an authentication method for a user, an application can sign in as this user later.
+# An application that may enroll an authentication method for a user can later sign in as the user.
 MY_ACCOUNT = _scope_levels(
     "me:",
     {

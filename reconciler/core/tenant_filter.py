@@ -1,4 +1,4 @@
-"""Pure: select the grants that apply to a tenant, and substitute the tenant's variables."""
+"""Pure: select the grant declarations that apply to a tenant, and replace variables by the tenant's values."""
 
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
@@ -15,37 +15,40 @@ from reconciler.core.suggest import MAX_COMPARED, Suggestions
 
 VARIABLE_NAME = "[A-Za-z][A-Za-z0-9_]*"
 BUILT_IN = "domain"
-"""The name of the built-in variable, which contains the host in the identifiers of the tenant's own APIs."""
+"""The name of the built-in variable. The value is the host in the identifiers of the tenant's own APIs."""
 OPENING = "${"
 INVALID_PLACEHOLDER = rf"(^|[^$])\$\{{(?!{VARIABLE_NAME}\}})"
-"""Matches an invalid placeholder in a text. The JSON Schemas contain the same pattern."""
+"""Matches a text that contains `${` without a valid name of a variable.
+
+The JSON Schemas contain the same regular expression.
+"""
 _PLACEHOLDER = re.compile(rf"\$(?:\$(?=\{{)|\{{(?P<name>{VARIABLE_NAME})\}})")
 
 
 def variable_names(text: str) -> tuple[str, ...]:
-    """Return the names of the variables in `text`, in the order of the text."""
+    """Return the names of the variables that `text` contains, in the order of their appearance."""
     if OPENING not in text:
         return ()
     return tuple(name for match in _PLACEHOLDER.finditer(text) if (name := match["name"]))
 
 
 def substitute(text: str, values: Mapping[str, str]) -> str:
-    """Substitute variables in `text`. A variable without a value stays unchanged."""
+    """Replace the variables in `text` by their values. A variable without a value stays in the text."""
     if OPENING not in text:
         return text
     return _PLACEHOLDER.sub(lambda match: values.get(match["name"], match[0]) if match["name"] else "$", text)
 
 
 def escape_variables(text: str) -> str:
-    """Escape `text`, so that `substitute` returns the original text."""
+    """Escape `${` in `text`, so that `substitute` returns `text` unchanged."""
     return text.replace(OPENING, "$${")
 
 
 def insert_variables(text: str, values: Mapping[str, str]) -> str:
-    """Insert variables into `text`. `substitute` restores the original text.
+    """Replace parts of `text` by variables with the same value. The function `substitute` reverses the replacement.
 
-    If `text` equals the value of a variable, the result is this variable. In all other texts, `${domain}` replaces the
-    host of the tenant.
+    If `text` is equal to the value of a variable, return only the variable. Otherwise, replace the host of the tenant
+    by `${domain}`.
     """
     equal = sorted(name for name, value in values.items() if value == text)
     if equal:
@@ -56,12 +59,12 @@ def insert_variables(text: str, values: Mapping[str, str]) -> str:
 
 
 CACHE_SIZE = 4096
-"""The maximum number of cached lists of patterns."""
+"""The maximum number of cached lists of tenant patterns."""
 
 
 @dataclass(frozen=True, slots=True)
 class TargetTenant:
-    """The properties of a tenant in grant files: the name, the variables and the scope sets."""
+    """The properties of a tenant that matter for grant files: the name, the values of variables, and the scope sets."""
 
     name: str
     values: Mapping[str, str]
@@ -69,12 +72,12 @@ class TargetTenant:
 
 
 ANY_TENANT = TargetTenant("", {BUILT_IN: BUILT_IN})
-"""The target for files that are read without a tenant. The only variable is `domain`."""
+"""The target for reading grant files if no tenant is known. The only known variable is `domain`."""
 
 
 @dataclass(frozen=True, slots=True)
 class TargetTenants:
-    """The tenants for which files are read, and the names of all declared tenants."""
+    """The tenants for which reconciler reads grant files, and the names of all tenants in the configuration."""
 
     targets: tuple[TargetTenant, ...] = (ANY_TENANT,)
     known: tuple[str, ...] = ()
@@ -82,11 +85,14 @@ class TargetTenants:
 
 NO_TENANTS = TargetTenants()
 UNKNOWN_TENANTS = TargetTenants(targets=())
-"""The targets for a configuration that is not valid. Names of tenants and variables are not checked."""
+"""The targets if the configuration is not valid.
+
+In this case, reconciler does not check the names of tenants and variables.
+"""
 
 
 def select_for_tenant(specs: Iterable[GrantSpec], target: TargetTenant) -> tuple[GrantSpec, ...]:
-    """Return the specs that apply to a tenant, with the tenant's variables substituted."""
+    """Return the declarations that apply to a tenant, with the tenant's values instead of variables."""
     found: list[GrantSpec] = []
     known: dict[Patterns, bool] = {}
     for spec in specs:
@@ -101,16 +107,19 @@ def select_for_tenant(specs: Iterable[GrantSpec], target: TargetTenant) -> tuple
 
 
 Patterns = tuple[tuple[str, ...], ...]
-"""The lists of tenants that limit a grant. A list contains names of tenants and patterns."""
+"""The lists `tenants` of a grant file and of a declaration, which limit the declaration to some tenants.
+
+A list contains names of tenants, and patterns for names.
+"""
 
 
 def patterns_of(spec: GrantSpec) -> Patterns:
-    """Return the lists of tenants that limit a spec."""
+    """Return the lists of tenants to which the declaration is limited."""
     return tuple(tuple(pattern.text for pattern in patterns) for patterns in spec.tenants)
 
 
 def applies_to_tenant(patterns: Patterns, tenant: str) -> bool:
-    """Return whether the tenant matches at least one pattern of each list."""
+    """Return whether each list in `patterns` contains a pattern that matches the tenant."""
     return all(
         tenant in names or any(matches(tenant, pattern) for pattern in wildcards)
         for names, wildcards in map(_names_and_wildcards, patterns)
@@ -119,17 +128,20 @@ def applies_to_tenant(patterns: Patterns, tenant: str) -> bool:
 
 @lru_cache(maxsize=CACHE_SIZE)
 def _names_and_wildcards(patterns: tuple[str, ...]) -> tuple[frozenset[str], tuple[str, ...]]:
-    """Return the set of all patterns, and the patterns with wildcards. A pattern with wildcards may also be a name."""
+    """Return the set of all patterns, and the patterns that contain wildcards.
+
+    A pattern that contains wildcards may also be the name of a tenant.
+    """
     return frozenset(patterns), tuple(pattern for pattern in patterns if not WILDCARDS.isdisjoint(pattern))
 
 
 def is_same_for_all_tenants(spec: GrantSpec) -> bool:
-    """Return whether `spec` is the same for all tenants: the spec has no variables and no list of tenants."""
+    """Return whether the declaration is the same for all tenants (without variables and lists of tenants)."""
     return not spec.tenants and not has_variables(spec)
 
 
 def has_variables(spec: GrantSpec) -> bool:
-    """Return whether `spec` contains variables or scope sets, which may differ between tenants."""
+    """Return whether the declaration contains variables or scope sets. Their values may differ between tenants."""
     names = (spec.client or "", spec.client_id or "", spec.api or "", spec.audience or "")
     text = "\n".join((*names, *spec.scope, *(spec.organizations or ())))
     return OPENING in text or (PREFIX in text and has_scope_sets(spec.scope))
@@ -138,7 +150,7 @@ def has_variables(spec: GrantSpec) -> bool:
 def with_targets(
     specs: Iterable[GrantSpec], tenants: TargetTenants
 ) -> Iterator[tuple[GrantSpec, Sequence[TargetTenant]]]:
-    """Yield each spec with the tenants to which the spec applies."""
+    """Yield each declaration with the tenants to which the declaration applies."""
     known: dict[Patterns, Sequence[TargetTenant]] = {(): tenants.targets}
     for spec in specs:
         patterns = patterns_of(spec)
@@ -148,9 +160,9 @@ def with_targets(
 
 
 def find_tenant_problems(specs: Iterable[GrantSpec], tenants: TargetTenants) -> Iterator[Problem]:
-    """Yield a problem for each unknown tenant and each undefined variable.
+    """Yield a problem for each unknown tenant, each undefined variable, and each undefined scope set.
 
-    The result may contain duplicate problems.
+    The result may contain the same problem several times.
     """
     if not tenants.targets:
         return
@@ -172,7 +184,7 @@ def find_tenant_problems(specs: Iterable[GrantSpec], tenants: TargetTenants) -> 
 
 
 def _match_known_tenants(patterns: Patterns, known: Collection[str]) -> tuple[Collection[str], bool]:
-    """Return the patterns that match no known tenant, and whether any known tenant matches all lists."""
+    """Return the patterns that match no known tenant, and whether any known tenant matches all the lists."""
     unknown = {
         text
         for texts, wildcards in map(_names_and_wildcards, patterns)
@@ -183,11 +195,11 @@ def _match_known_tenants(patterns: Patterns, known: Collection[str]) -> tuple[Co
 
 
 FIELDS_WITH_VARIABLES = frozenset({"client", "client_id", "api", "audience", "scope", "organizations"})
-"""The fields in which `substitute_spec` substitutes variables."""
+"""The fields in which `substitute_spec` replaces variables by values."""
 
 
 def substitute_spec(spec: GrantSpec, target: TargetTenant) -> GrantSpec:
-    """Substitute variables in all fields of `spec` that may contain variables, and expand scope sets."""
+    """Replace the variables in a declaration by the tenant's values, and replace scope sets by their scopes."""
     values = target.values
 
     def substitute_optional(text: str | None) -> str | None:
@@ -204,7 +216,7 @@ def substitute_spec(spec: GrantSpec, target: TargetTenant) -> GrantSpec:
 
 
 def _substitute_scopes(spec: GrantSpec, target: TargetTenant) -> dict[str, Any]:
-    """Return the scope fields of `spec`, with variables substituted and scope sets expanded."""
+    """Return the scopes of a declaration. Replace variables by values, and scope sets by their scopes."""
     if not has_scope_sets(spec.scope):
         return {"scope": tuple(substitute(scope, target.values) for scope in spec.scope)}
     expanded: dict[str, ExpandedScope] = {}
@@ -239,9 +251,9 @@ def _declared_hint(known: Collection[str]) -> str:
 def _unknown_variables(
     spec: GrantSpec, targets: Sequence[TargetTenant], cache: dict[tuple[int, str], list[str]], suggest: Suggestions
 ) -> Iterator[Problem]:
-    """Yield a problem for each variable that is undefined for a tenant.
+    """Yield a problem for each variable in a declaration that some tenants do not define.
 
-    `cache` contains the tenants that lack a variable.
+    `cache` contains the tenants that do not define a variable.
     """
     for text, source in spec.texts_with_sources():
         for name in variable_names(text):
@@ -262,7 +274,10 @@ def _unknown_variables(
 
 
 def _scope_set_problems(spec: GrantSpec, targets: Sequence[TargetTenant], suggest: Suggestions) -> Iterator[Problem]:
-    """Yield a problem for each scope set that is undefined for a tenant or contains an undefined variable."""
+    """Yield a problem for each scope set that a tenant does not define.
+
+    The same applies to variables in a scope set.
+    """
     if not has_scope_sets(spec.scope):
         return
     for item, source in spec.scopes_with_sources():

@@ -228,7 +228,7 @@ def select_updates(
     Args:
         specs: The declarations of all tenants, before reconciler replaces variables by values.
         observed: The grants of the tenant, with the organizations that reconciler could read.
-        directory: The names and ids of the tenant.
+        directory: The names and ids of the tenant's applications, APIs and organizations.
         rules: The rules for updating declarations: which grants to update, and how to write the new values.
     """
     by_key = index_by_key(observed)
