@@ -40,7 +40,7 @@ UNVERIFIED_NOTE = (
 
 
 ChangeEffect = tuple[Key, ClientGrant | None, ClientGrant | None]
-"""The identity of the changed grant, then the grant before the change, then the grant after the change."""
+"""A change as a tuple: the identity of the grant, the grant before the change, and the grant afterwards."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,23 +50,23 @@ class Deviations:
     unapproved: tuple[Change, ...]
     """The changes of the new plan that the approved plan does not contain."""
     renamed: tuple[Change, ...]
-    """The approved changes for which the new plan shows another name of an application, API or organization."""
+    """The approved changes for which the name of an application, API or organization is now different."""
     riskier: tuple[Change, ...]
-    """The approved changes that have more risks in the new plan."""
+    """The approved changes that have more risks now than at the time of the approval."""
     changed_facts: tuple[tuple[Change, str], ...]
-    """The approved changes with other properties of the application or API, or with a later end of the grant."""
+    """The approved changes whose application or API has changed since the approval, or whose grant now ends later."""
     done: tuple[Change, ...]
-    """The approved changes that are already done in the tenant."""
+    """The approved changes that need no request, because the tenant already has the result."""
     dropped: tuple[Change, ...]
-    """The approved changes that are not done in the tenant and that the new plan does not contain."""
+    """The approved changes that the new plan does not contain, although the tenant does not have the result."""
     loses_narrowing: bool
-    """Whether an approved change that removes access is missing in the new plan, while the new plan gives access."""
+    """Whether the new plan gives access, but lacks an approved change that removes access."""
 
 
 def find_deviations(fresh: Plan, approved: Plan, observed: Iterable[ObservedGrant]) -> Deviations:
     """Compare the new plan `fresh` with the approved plan `approved`.
 
-    `observed` contains the grants that the tenant has now.
+    `observed` contains the current grants of the tenant.
     """
     approved_effects, fresh_effects = (
         set(map(_change_effect, approved.changes)),
@@ -150,7 +150,7 @@ def _risks(change: Change, plan: Plan) -> frozenset[Risk]:
 def _are_names_approved(change: Change, fresh: Plan, approved: Plan) -> bool:
     """Return whether the two plans show the same names of applications, APIs and organizations.
 
-    Ignore a name that the approved plan does not contain.
+    Names that the approved plan does not contain are ignored.
     """
     shown, now = _names(change, approved.directory), _names(change, fresh.directory)
     return all(now[identity] == name for identity, name in shown.items() if name is not None)
@@ -171,8 +171,8 @@ def _names(change: Change, directory: Directory) -> Mapping[tuple[str, str], str
 def label_unverified(plan: Plan) -> Plan:
     """Mark the texts of a saved plan that reconciler cannot verify, such as names and descriptions.
 
-    Anybody can write a saved plan, so reconciler computes the risks again from the changes. If only the saved plan
-    contains a risk, the message of the risk ends with `(unverified)`.
+    Anybody can write a saved plan, so reconciler computes the risks again from the changes. If a risk occurs only in
+    the saved plan, the message of the risk ends with `(unverified)`.
     """
     blocked = tuple(Blocked(_label_change(each.change), _label(each.reason)) for each in plan.blocked)
     changes = tuple(map(_label_change, plan.changes))

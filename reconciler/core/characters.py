@@ -9,8 +9,8 @@ Two names look alike if the names have the same skeleton. Compute the skeleton o
 4. Ignore case, trim the name, and replace repeated spaces by a single space.
 
 The skeleton follows the Unicode standard UTS 39, but uses a small table of lookalike letters. A label always contains
-the id next to a name with non-ASCII characters. A letter that is missing in the table therefore cannot hide a
-difference.
+the id next to a name with non-ASCII characters. A lookalike letter that is missing in the table therefore cannot hide a
+difference between two names.
 """
 
 # ruff: noqa: RUF001 - the table contains lookalike letters
@@ -33,7 +33,7 @@ FORMAT: Ranges = (
     *((0x600, 0x605), (0x6DD, 0x6DD), (0x70F, 0x70F), (0x890, 0x891), (0x8E2, 0x8E2), (0xFFF9, 0xFFFB)),
     *((0x110BD, 0x110BD), (0x110CD, 0x110CD), (0x13430, 0x1343F)),
 )
-"""The format characters (General_Category=Cf) that DEFAULT_IGNORABLE does not contain."""
+"""The invisible format characters (General_Category=Cf), except the characters in DEFAULT_IGNORABLE."""
 BLANK: Ranges = ((0x2800, 0x2800), (0xFFFC, 0xFFFC), (0x13441, 0x13442), (0x16FE4, 0x16FE4), (0x1D159, 0x1D159))
 """Symbols and letters without a visible glyph, such as BRAILLE PATTERN BLANK."""
 SPACES: Ranges = (
@@ -145,9 +145,9 @@ def changes_direction(char: str) -> bool:
 
 
 def belongs_to_text(text: str, index: int) -> bool:
-    """Return whether the text needs the invisible character at `index`, as an emoji needs a joiner.
+    """Return whether the invisible character at `index` is needed for the correct display of the text.
 
-    A text may need the following invisible characters:
+    The following invisible characters may be needed:
 
     - a variation selector after an emoji
     - a joiner inside an emoji
@@ -188,7 +188,7 @@ def _is_in(ranges: Ranges, char: str) -> bool:
 def _range_of(ranges: Ranges, char: str) -> int:
     """Return the index of the code point range that contains `char`, or -1 if no range contains `char`.
 
-    Return -1 if `char` is empty.
+    If `char` is empty, return -1.
     """
     if not char:
         return -1
@@ -259,7 +259,7 @@ LOOKALIKES: Mapping[str, str] = {
 }
 """For each ASCII character, the characters that look the same.
 
-NFKD handles further lookalikes, such as accented letters.
+The table lacks the characters that Unicode normalization (NFKD) already replaces, such as accented letters.
 """
 TO_ASCII = {ord(char): plain for plain, chars in LOOKALIKES.items() for char in chars}
 ASCII_LOOKALIKES = str.maketrans("I1|0", "lllO")
@@ -316,9 +316,9 @@ MAX_WORDS = 10
 def visible(text: str) -> str:
     """Escape the characters that a reader cannot see, such as control characters, joiners and unusual spaces.
 
-    Escaping prevents two attacks. An invisible character cannot make two names look equal. A name cannot send commands
-    to a terminal, a web page or a workflow runner. A workflow runner executes a line that starts with `::`, and text
-    after `##[`.
+    Escaping prevents two attacks. Escaped invisible characters cannot make two names look equal. An escaped name cannot
+    send commands to a terminal, a web page or a workflow runner. A workflow runner executes a line that starts with
+    `::`, and text after `##[`.
     """
     shown = text if text.isprintable() and not has_invisible(text) else "".join(map(_escape, text))
     if shown.lstrip().startswith("::"):
@@ -342,7 +342,7 @@ def _cut(text: str) -> str:
 def shorten(text: str, most: int) -> str:
     """Shorten `text` to about `most` characters.
 
-    The shortened text has the number of removed characters in the middle.
+    The text in the middle is replaced by the number of removed characters.
     """
     if len(text) <= most:
         return text

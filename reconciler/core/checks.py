@@ -1,8 +1,8 @@
 """Pure: before any write, find declared grants that have no effect or that Auth0 would refuse.
 
-CHECKS contains all checks. A check names the lists of the tenant (applications, APIs) that the check needs.
-`core/permissions.py` uses CHECKS to decide which lists reconciler reads from the tenant. If reconciler could not read a
-list, the plan reports the check as skipped.
+The table CHECKS contains a row for each check. Each row contains the lists of the tenant (applications, APIs) that the
+check needs. From these rows, `core/permissions.py` decides which lists reconciler reads from the tenant. If reconciler
+could not read a list, the plan reports the check as skipped.
 """
 
 from collections import Counter
@@ -24,7 +24,7 @@ MIN_IDENTIFIER_SIMILARITY = 0.9
 The minimum is high, because the API identifiers of a company often start with the same URL.
 """
 MAX_SCOPE_PROBLEMS = 3
-"""The maximum number of undefined scopes for which a grant gets separate problems."""
+"""If a grant has more undefined scopes than this number, reconciler combines the problems."""
 EXPRESS_CONFIGURATION = "express_configuration"
 APPLICATIONS = frozenset({TenantList.APPLICATIONS})
 APIS = frozenset({TenantList.APIS})
@@ -51,7 +51,7 @@ class CheckSubject:
 
     @property
     def sends_scopes(self) -> bool:
-        """Whether a change in the plan would send the scopes of the grant to Auth0."""
+        """Whether the plan would send the scopes of the grant to Auth0."""
         if self.observed is None:
             return True
         before, after = self.observed.grant, self.desired.grant
@@ -69,10 +69,7 @@ class Check:
     applies_to: Callable[[CheckSubject], bool]
     """A function that returns whether the check concerns a grant."""
     find: Callable[[CheckSubject], Iterable[Problem]]
-    """A function that returns the problems of a grant.
-
-    reconciler calls the function only if all needed lists were read.
-    """
+    """A function that returns the problems of a grant. All needed lists must have been read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +86,7 @@ def run_checks(
 ) -> tuple[tuple[Problem, ...], tuple[NotChecked, ...]]:
     """Run all checks. Return the problems of the declared grants, and the skipped checks.
 
-    If the tenant's grant already has the refused value, the problem is only a warning.
+    If the tenant's grant already has a refused value, the problem is only a warning.
     """
     suggest = Suggestions()
     runnable = [each for each in CHECKS if directory.has_read(each.needs)]
@@ -183,11 +180,11 @@ def _api_exists(subject: CheckSubject) -> Iterator[Problem]:
 def _scopes_are_defined(subject: CheckSubject) -> Iterator[Problem]:
     """Yield a problem for each scope that the API does not define.
 
-    Combine the problems if a grant has many undefined scopes.
+    If a grant has many undefined scopes, combine the problems.
 
     The API of a grant defines the scopes that the grant may contain. If a grant on a system API has an undefined scope,
-    Auth0 refuses all scopes of the grant. For other APIs, Auth0 accepts scopes that the API does not define. The
-    problem is only a warning if the tenant's grant already contains the scope, or if the file is a snapshot.
+    Auth0 refuses all scopes of the grant. For other APIs, Auth0 accepts scopes that the API does not define. If the
+    tenant's grant already contains the undefined scope, or if the file is a snapshot, the problem is only a warning.
     """
     api, spec = subject.api, subject.desired.spec
     if api is None or subject.desired.grant.scope <= api.scopes_for(subject.key):

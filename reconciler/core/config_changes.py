@@ -1,7 +1,7 @@
 """Pure: compare reconciler.yaml with reconciler.yaml at the base revision, and assign a risk to each change.
 
-The module also finds the grants that a change of `protect` or `manage` affects. A changed setting is reported as
-loosened, unless the new value is certainly as strict as the old value.
+The module also finds the grants that a change of `protect` or `manage` affects. If the new value of a setting may be
+less strict than the old value, the change is reported as `guard-loosened`.
 """
 
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
@@ -42,9 +42,9 @@ SANDBOX_KIND = "sandbox"
 ANY_CHARACTER = "?"
 MAX_PAIRS = 50_000
 CACHE_SIZE = 64
-"""The maximum number of cached comparisons per setting. Most tenants have the same settings."""
+"""The maximum number of cached comparisons for each setting. Most tenants have the same settings."""
 SHARED = ""
-"""The name for the settings that all tenants share, including tenants that reconciler.yaml does not declare."""
+"""The name for the settings that all tenants share. A tenant that is not declared has only these settings."""
 
 
 class TenantSettings(Protocol):
@@ -56,7 +56,7 @@ class TenantSettings(Protocol):
 
     @property
     def host(self) -> str:
-        """The host in the configured domain of the tenant, in normalized form."""
+        """The normalized host in the domain of the tenant in reconciler.yaml."""
 
     @property
     def canonical_host(self) -> str | None:
@@ -68,7 +68,7 @@ class TenantSettings(Protocol):
 
     @property
     def variables(self) -> Mapping[str, str]:
-        """The variables that grant files may use, with the value for the tenant."""
+        """The values of the variables that grant files may use, by the name of the variable."""
 
     @property
     def credentials(self) -> str:
@@ -117,13 +117,15 @@ def config_changes(
     default_tenants: tuple[str | None, str | None] = (None, None),
     rollouts: tuple[Rollout, Rollout] = (Rollout(), Rollout()),
 ) -> tuple[ConfigChange, ...]:
-    """Compare the settings of the base revision with the current settings. Return the most dangerous change first.
+    """Compare the settings of the base revision with the current settings.
 
-    `default_tenants` and `rollouts` contain the value at the base revision, then the current value.
+    Return the changes, the most dangerous change first.
+
+    `default_tenants` and `rollouts` each contain the value at the base revision and the current value.
 
     Settings with the name SHARED apply to tenants that reconciler.yaml does not declare. Compare each tenant with the
-    earlier tenant of the same name and with the earlier tenants at the same domain. Somebody who swaps the names of two
-    tenants therefore cannot hide that a guard was removed.
+    tenants that had the same name or the same domain at the base revision. Somebody who swaps the names of two tenants
+    therefore cannot hide that a guard was removed.
     """
     old = {each.name: each for each in base}
     new = {each.name: each for each in current}
@@ -182,7 +184,7 @@ def _by_host(tenants: Iterable[TenantSettings]) -> Mapping[str, list[TenantSetti
 
 
 def _hosts(tenant: TenantSettings) -> Iterable[str]:
-    """Return the hosts that identify an Auth0 tenant. Only the name identifies a sandbox, so return no hosts."""
+    """Return the hosts that identify an Auth0 tenant. For a sandbox, return no hosts."""
     if tenant.name == SHARED or tenant.kind == SANDBOX_KIND:
         return ()
     return dict.fromkeys(comparison_key(host) for host in (tenant.host, tenant.canonical_host) if host)
@@ -242,7 +244,7 @@ def _default(old: str | None, new: str | None) -> Iterator[TenantRisk]:
 
 
 def _rollout(old: Rollout, new: Rollout, tenants: Iterable[str]) -> Iterator[TenantRisk]:
-    """Yield a risk for each change of `waves` and `stop_after`. A wave is a group of tenants that change together."""
+    """Yield a risk for each change of the settings `waves` and `stop_after`."""
     if not old.waves and new.waves:
         yield SHARED, STRICTER.risk("`waves` is new: now `apply` changes one group of tenants after the other")
     elif old.waves and not new.waves:
@@ -269,9 +271,9 @@ def _covers(pattern: Pattern, other: Pattern) -> bool:
 
 
 def _not_covered(patterns: Iterable[Pattern], by: Sequence[Pattern]) -> list[str]:
-    """Return the patterns for which no pattern in `by` certainly matches the same grants.
+    """Return the patterns for which `by` contains no pattern that certainly matches the same grants.
 
-    If the comparison needs more than MAX_PAIRS pairs, compare only the texts of the patterns.
+    If the number of pairs exceeds MAX_PAIRS, compare only the texts of the patterns.
     """
     equal = set(map(str, by))
     missing = [each for each in dict.fromkeys(map(str, patterns)) if each not in equal]
@@ -361,10 +363,10 @@ _policy = cached_comparison(compare_policies)
 def compare_guards(
     keys: Iterable[Key], directory: Directory, old: TenantSettings, new: TenantSettings
 ) -> Iterator[ConfigChange]:
-    """Find the grants for which the result of `protect` or `manage` differs between the old and the new settings.
+    """Find the grants that `protect` or `manage` matches only with the old settings, or only with the new settings.
 
-    For `protect` and for `manage`, yield a change with the grants that no longer match, and a change with the new
-    matches. Only the settings differ between the comparisons, so a renamed application causes no change.
+    Yield a change with the grants that no longer match, and a change with the grants that now match. The function
+    compares only the settings, so a renamed application causes no change.
     """
     if (old.protect, old.managed_scope) == (new.protect, new.managed_scope):
         return
@@ -393,4 +395,4 @@ def _is_managed(settings: TenantSettings, key: Key, directory: Directory) -> boo
 
 
 GUARDS = (("protect", _is_protected, GRANT_LEFT, GRANT_ENTERED), ("manage", _is_managed, GRANT_ENTERED, GRANT_LEFT))
-"""For each guard: the name, the test, the rule for a grant that no longer matches, the rule for a new match."""
+"""For each guard: a name, a test, the risk for grants that no longer match, and the risk for grants that now match."""

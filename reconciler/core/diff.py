@@ -1,4 +1,4 @@
-"""Pure: compare the fields of two grants. Only `core/diff.py` imports deepdiff."""
+"""Pure: compare the fields of two grants. No other module imports deepdiff."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -23,7 +23,10 @@ class SetChange:
 
 @dataclass(frozen=True, slots=True)
 class ValueChange:
-    """The old value and the new value of a setting. The value is None if the grant does not exist."""
+    """The old value and the new value of a setting.
+
+    If the grant does not exist before or after the change, the value is None.
+    """
 
     field: str
     before: str | bool | None
@@ -34,9 +37,9 @@ FieldChange = SetChange | ValueChange
 
 
 def changed_fields(before: ClientGrant, after: ClientGrant) -> tuple[FieldChange, ...]:
-    """Return the fields that differ between two grants of the same application and API, in the order of a plan.
+    """Return the fields that differ between two grants of the same application and API, in the order of plan output.
 
-    The caller must pass the organizations in both grants, or in neither of the grants. Equal grants are not passed to
+    The parameter `organizations` must be known for both grants or for neither grant. If the grants are equal, skip
     DeepDiff, because DeepDiff takes about a millisecond per pair.
     """
     if before == after:
@@ -70,7 +73,7 @@ def _items(found: "DeepDiff", kind: str) -> dict[str, list[str]]:
 
 
 def granted_fields(grant: ClientGrant) -> tuple[FieldChange, ...]:
-    """Return the settings of a new grant that are not the default, as changes from the default."""
+    """Return the settings of a new grant, except settings with their default value."""
     values, defaults = _values(grant), _values(ClientGrant(grant.key))
     return tuple(
         SetChange(field, added=tuple(sorted(getattr(grant, field))))
@@ -82,7 +85,7 @@ def granted_fields(grant: ClientGrant) -> tuple[FieldChange, ...]:
 
 
 def revoked_fields(grant: ClientGrant) -> tuple[FieldChange, ...]:
-    """Return the settings of a deleted grant that are not the default, as changes to the default."""
+    """Return the settings of a deleted grant, except settings with their default value."""
     return tuple(_reverse(change) for change in granted_fields(grant))
 
 

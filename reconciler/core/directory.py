@@ -76,7 +76,7 @@ class Api:
     token_lifetime: int | None = None
 
     def scopes_for(self, key: Key) -> frozenset[str]:
-        """Return the scopes that the API defines for a grant with the subject type of `key`."""
+        """Return the scopes that a grant with the subject type of `key` may contain."""
         if self.is_system and self.identifier.endswith(MANAGEMENT_API_SUFFIX) and key.subject_type == SUBJECT_USER:
             return CURRENT_USER_SCOPES
         return self.scopes
@@ -94,20 +94,20 @@ class Organization:
 class Directory:
     """The names and ids of a tenant's applications, APIs and organizations.
 
-    A field such as `apis` is None if reconciler did not read the list from the tenant.
+    If reconciler did not read a list, such as the list of APIs, the field for the list is None.
     """
 
     applications: tuple[Application, ...] | None = None
     apis: tuple[Api, ...] | None = None
     organizations: tuple[Organization, ...] | None = None
     associated: tuple[Organization, ...] = ()
-    """The organizations that Auth0 returned together with grants. Other organizations may exist."""
+    """The organizations that Auth0 returned together with grants. The tenant may have other organizations."""
     refused: frozenset[TenantList] = frozenset()
     """The lists that the token has no permission to read."""
     confusable: frozenset[str] | None = None
-    """The ids of objects with ambiguous names.
+    """For a saved plan: the ids of the applications, APIs and organizations with ambiguous names.
 
-    Only a saved plan sets this field, because the saved plan lacks some names.
+    For a plan made now, the field is None, because reconciler can compare all names.
     """
 
     @cached_property
@@ -126,11 +126,11 @@ class Directory:
         return self.read | self.refused
 
     def has_read(self, lists: Iterable[TenantList]) -> bool:
-        """Return whether reconciler has read all the lists in `lists`."""
+        """Return whether reconciler has read all lists in `lists`."""
         return self.read.issuperset(lists)
 
     def reason_unread(self, lists: Iterable[TenantList]) -> str:
-        """Explain why reconciler has not read some of the lists in `lists`."""
+        """Return the reason why reconciler has not read some lists in `lists`."""
         unread = [each for each in TenantList if each in lists and each not in self.read]
         refused = [each for each in unread if each in self.refused]
         if refused:
@@ -139,9 +139,9 @@ class Directory:
 
     @cached_property
     def resolved_specs(self) -> dict[int, tuple[Any, Any]]:
-        """A cache for the function `resolve`: each grant declaration with its result, by the `id()` of the declaration.
+        """A cache for the function `resolve`. The key is the `id()` of a declaration, and the value is the result.
 
-        The cache refers to the declaration, so that Python does not use the same `id()` for another object.
+        The cache keeps each declaration in memory, so that Python does not use the same `id()` for another object.
         """
         return {}
 
@@ -177,16 +177,16 @@ class Directory:
     def organization_ids_by_name(self) -> Mapping[str, tuple[str, ...]]:
         """For each name of an organization, the ids of the organizations with this name.
 
-        Auth0 does not allow two organizations with the same name.
+        In Auth0, two organizations never have the same name.
         """
         return _group((organization.name, organization.id) for organization in self.organizations_by_id.values())
 
     def find_organizations(self, name_or_id: str) -> tuple[str, ...]:
-        """Return the ids of the organizations that have `name_or_id` as name or id.
+        """Return the ids of the organizations whose name or id is `name_or_id`.
 
-        A text in the form of an organization id is only compared with ids, not with names. Otherwise, somebody could
-        create an organization whose name is the id of another organization. If reconciler did not read the list of
-        organizations, the function assumes that the id exists.
+        If the text looks like an organization id, compare the text only with ids. Somebody could otherwise create an
+        organization whose name is the id of another organization. If reconciler did not read the list of organizations,
+        assume that the id exists.
         """
         by_id = (name_or_id,) if name_or_id in self.organizations_by_id else ()
         if ORGANIZATION_ID.fullmatch(name_or_id):
@@ -206,7 +206,7 @@ class Directory:
     def third_party(self, key: Key) -> bool | None:
         """Return whether the application of a grant belongs to a third party, or None if the owner is unknown.
 
-        Return None if the application is missing in the list of applications, because the application may be new.
+        If the application is missing in the list of applications, return None, because the application may be new.
         """
         if key.default_for is not None:
             return False
@@ -216,9 +216,9 @@ class Directory:
         return application.is_third_party if application else None
 
     def client_label(self, key: Key) -> str:
-        """Return the text that shows the application of a grant, or the value of `default_for`.
+        """Return the name of a grant's application for output, or a text for a default grant.
 
-        The text is the name. The id follows if the name is ambiguous.
+        The name is followed by the id if the name is ambiguous.
         """
         if key.other_holder:
             return key.other_holder
@@ -227,16 +227,16 @@ class Directory:
         return self._label(self.client_name(key), key.client_id, self._alike_applications)
 
     def api_label(self, key: Key) -> str:
-        """Return the text that shows the API of a grant.
+        """Return the name of a grant's API for output.
 
-        The text is the name. The identifier follows if the name is ambiguous.
+        The name is followed by the id if the name is ambiguous.
         """
         return self._label(self.api_name(key), key.audience, self._alike_apis)
 
     def organization_label(self, organization_id: str) -> str:
-        """Return the text that shows an organization. The text is the name, or the id if the name is unknown.
+        """Return the name of an organization for output. If the name is unknown, return the id.
 
-        The id follows an ambiguous name.
+        The name is followed by the id if the name is ambiguous.
         """
         return self._label(self.organization_name(organization_id), organization_id, self._alike_organizations)
 
@@ -280,14 +280,14 @@ class Directory:
 
 
 class LookalikeNames:
-    """The names of applications, APIs or organizations, grouped so that names that look alike are in the same group."""
+    """Groups the names of applications, APIs or organizations, so that each group contains names that look alike."""
 
     def __init__(self, named: Iterable[tuple[str, str]]) -> None:
         self._names = {identity: name for name, identity in named}
         self._by_skeleton = _group((skeleton(name), identity) for identity, name in self._names.items())
 
     def is_confusable(self, identity: str) -> bool:
-        """Return whether the name of the object `identity` looks like the name, id or label of another object."""
+        """Return whether the object with the id `identity` has a name that looks like another name, id or label."""
         name = self._names.get(identity)
         if not name:
             return False

@@ -1,7 +1,7 @@
-"""Pure: find grants, and values in grants, that a grant file cannot express. reconciler never changes them.
+"""Pure: find grants that a grant file cannot express. reconciler never changes such grants.
 
-The schema of grant files forbids some grants and values that a tenant may have. Plans, `--prune`, `import` and
-snapshots all use the functions of this module.
+The schema of grant files does not allow everything that a tenant may contain, such as very long scopes. Plans,
+`--prune`, `import` and snapshots all use the functions of this module.
 """
 
 import re
@@ -32,7 +32,10 @@ def reason_not_expressible(grant: ClientGrant) -> str | None:
 
 
 def keep_inexpressible_values(desired: ClientGrant, observed: ClientGrant) -> ClientGrant:
-    """Copy the inexpressible values of `observed` to `desired`, so that an update does not change these values."""
+    """Copy the values that a grant file cannot express from `observed` to `desired`.
+
+    The update then keeps the values.
+    """
     if any(_organization_reasons(observed)):
         usage, any_organization = observed.organization_usage, observed.allow_any_organization
         desired = desired._replace(organization_usage=usage, allow_any_organization=any_organization)

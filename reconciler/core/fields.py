@@ -1,8 +1,8 @@
 """Pure: the table of all fields that a grant may have.
 
-A new field needs a row in FIELDS, an attribute in `ClientGrant` and `GrantSpec`, and a property in the JSON Schema. The
-row is enough for all other code, such as reading files, comparing grants, and sorting fields. The end of the module
-defines which callers may use a grant for each value of `organization_usage`.
+A new field needs a row in FIELDS, an attribute in `ClientGrant` and `GrantSpec`, and a property in the JSON Schema. No
+other code needs a change, because reading files, comparing grants and sorting fields all use the table. The end of the
+module defines who may use a grant for each value of `organization_usage`.
 """
 
 from collections.abc import Callable, Mapping
@@ -23,19 +23,19 @@ class FieldKind(Enum):
 
 
 class FieldRole(Enum):
-    """The purpose of a field: identify the grant, set a value, assign organizations, or serve only grant files."""
+    """The purpose of a field."""
 
     KEY = auto()
-    """The field is one of the fields that identify a grant: application or `default_for`, API, and subject type.
+    """The field identifies the grant: the application (or `default_for`), the API or the subject type.
 
-    Auth0 cannot change such a field of an existing grant.
+    Auth0 cannot change this field of an existing grant.
     """
     SETTING = auto()
     """The field is part of the requests that create or update a grant."""
     ASSOCIATION = auto()
-    """The field is a list, and reconciler changes the list with separate requests."""
+    """Separate requests change this field, for example a request for each added organization."""
     FILE = auto()
-    """Only grant files contain the field. Auth0 does not know the field."""
+    """The field occurs only in grant files, and reconciler does not send the field to Auth0."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +78,7 @@ def _admits_callers(before: str, after: str) -> bool:
 USAGE_DENY = "deny"
 NO_ITEMS: frozenset[str] = frozenset()
 
-# A formatted file contains the fields in the order of these rows.
+# The order of these rows is the order of the fields in a formatted file.
 FIELDS: tuple[GrantField, ...] = (
     GrantField("client", FieldKind.TEXT, FieldRole.KEY, has_variables=True),
     GrantField("clients", FieldKind.SET, FieldRole.FILE, has_variables=True),
@@ -150,13 +150,13 @@ BY_NAME: Mapping[str, GrantField] = {each.name: each for each in FIELDS}
 HOLDERS = ("client", "client_id", "default_for")
 APIS = ("api", "audience")
 SETS = frozenset(each.name for each in FIELDS if each.kind is FieldKind.SET and each.role is not FieldRole.FILE)
-"""The names of the fields whose value is a set, except the fields that only grant files have."""
+"""The names of the fields that contain a set, except the fields that occur only in grant files."""
 SETTINGS = tuple(each for each in FIELDS if each.role is FieldRole.SETTING)
 """The fields in the requests that create or update a grant."""
 CHANGEABLE = tuple(
     sorted((*SETTINGS, BY_NAME[ORGANIZATIONS]), key=lambda each: each.plan_order)  # in the order of a plan
 )
-"""The fields that an update may change, in the order of a plan."""
+"""The fields that an update may change, in the order of plan output."""
 
 IN_FILE_ORDER = tuple(each for each in FIELDS if each in CHANGEABLE)
 """The fields that an update may change, in the order of a formatted file."""
@@ -179,7 +179,7 @@ def grant_order(values: Mapping[str, object]) -> tuple[str, ...]:
 
 
 def plain_value(value: object) -> Any:  # noqa: ANN401 - JSON data
-    """Convert the value of a field to a value that JSON can contain. Convert a set to a sorted list."""
+    """Convert the value of a field for JSON output. A set becomes a sorted list."""
     return sorted(value) if isinstance(value, frozenset) else value
 
 
@@ -201,7 +201,7 @@ Source: Auth0's documentation of `organization_usage`.
 def callers_gaining_access(before: str, after: str) -> frozenset[str]:
     """Return the callers that gain access if `organization_usage` changes.
 
-    If `after` has an unknown value, assume that all callers have access.
+    Treat an unknown value of `after` as access for all callers.
     """
     if before == after:
         return frozenset()
@@ -211,7 +211,7 @@ def callers_gaining_access(before: str, after: str) -> frozenset[str]:
 def callers_losing_access(before: str, after: str) -> frozenset[str]:
     """Return the callers that lose access if `organization_usage` changes.
 
-    If `before` has an unknown value, assume that all callers had access.
+    Treat an unknown value of `before` as access for all callers.
     """
     return callers_gaining_access(after, before)
 
@@ -222,9 +222,9 @@ def admits_organizations(usage: str) -> bool:
 
 
 def describe_effect(before: str, after: str) -> str:
-    """Describe how a change of `organization_usage` affects callers, without a full stop.
+    """Describe which callers gain or lose access if `organization_usage` changes.
 
-    Return an empty string if the values are equal.
+    If the values are equal, return an empty string.
     """
     gains, losses = sorted(callers_gaining_access(before, after)), sorted(callers_losing_access(before, after))
     parts = [f"{' and '.join(gains)} gain access"] if gains else []

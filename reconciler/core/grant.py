@@ -1,6 +1,6 @@
 """Pure: client grants.
 
-reconciler converts grants from files and grants from tenants to `ClientGrant`, and then compares the grants.
+reconciler converts declared grants and the tenant's grants to `ClientGrant`, and then compares the grants.
 """
 
 from collections.abc import Iterable, Mapping
@@ -22,7 +22,7 @@ CACHE_SIZE = 4096
 def shared_set(texts: tuple[str, ...]) -> frozenset[str]:
     """Return the set of `texts`.
 
-    Equal results are the same object. This saves memory, because most grants have one of a few sets of scopes.
+    Return the same object for equal sets. Sharing sets saves memory, because many grants have the same scopes.
     """
     return _shared(frozenset(texts))
 
@@ -35,11 +35,11 @@ def _shared(texts: frozenset[str]) -> frozenset[str]:
 class Key(NamedTuple):
     """The fields that identify a grant. Auth0 cannot change these fields of an existing grant.
 
-    The id of the grant (`cgr_…`) is not part of the key.
+    The id of the grant in Auth0 (`cgr_…`) is not part of the identity.
 
-    Exactly one of `client_id`, `default_for` and `other_holder` is set. `other_holder` describes a grant that belongs
-    neither to an application nor to `default_for`, and contains the id of the grant. `subject_type` may have a value
-    that this version of reconciler does not know.
+    Exactly one of `client_id`, `default_for` and `other_holder` is set. If the grant belongs neither to an application
+    nor to `default_for`, `other_holder` describes the grant. `subject_type` may have a value that this version of
+    reconciler does not know.
 
     The class is a tuple for speed, because a run looks up each key about a dozen times.
     """
@@ -52,24 +52,24 @@ class Key(NamedTuple):
 
     @property
     def holder(self) -> str:
-        """The client id, the value of `default_for`, or the description of another owner of the grant."""
+        """The client id, the value of `default_for`, or a description if the grant has another kind of holder."""
         return self.client_id or self.default_for or self.other_holder
 
     @property
     def order(self) -> tuple[str, str, str, str]:
-        """The sort key of a grant in plans and reports, without names."""
+        """The sort key of a grant in plans and reports: the ids, and not the names."""
         return (self.client_id or "", self.default_for or self.other_holder, self.audience, self.subject_type)
 
 
 class ClientGrant(NamedTuple):
-    """A client grant. Fields that the file or the tenant omits have their default value.
+    """A client grant. If the file or the tenant omits a field, the attribute contains the default value.
 
     If the declared grant equals the tenant's grant, reconciler sends no request.
 
     If `allow_all_scopes` is true, `scope` is empty, as in Auth0's responses. `organizations` contains organization ids.
     `organizations` is None if the grant file has no such field, or if reconciler has not read the organizations.
 
-    The class is a tuple for speed, because a run creates and compares two objects for each grant.
+    The class is a tuple for speed, because a run creates and compares two `ClientGrant` objects for each grant.
     """
 
     key: Key
@@ -99,14 +99,14 @@ class ObservedGrant(NamedTuple):
 
 
 def index_by_key(grants: Iterable[ObservedGrant]) -> Mapping[Key, ObservedGrant]:
-    """Return a mapping from the identifying fields (`Key`) to the tenant's grant."""
+    """Return the tenant's grants by identity (application, API and subject type)."""
     return {each.key: each for each in grants}
 
 
 def without_undeclared_organizations(observed: ClientGrant, desired: ClientGrant) -> ClientGrant:
-    """If the declared grant `desired` has no list of organizations, remove the organizations from the tenant's grant.
+    """If `desired` does not declare organizations, remove the organizations from the tenant's grant.
 
-    The result equals `desired` if the tenant has the declared grant.
+    If the tenant's grant needs no change, the result equals `desired`.
     """
     if desired.organizations is not None or observed.organizations is None:
         return observed

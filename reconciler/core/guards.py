@@ -23,17 +23,17 @@ class Limits:
     updates_percent: int = 50
     """The maximum number of updates, in percent of the managed grants."""
     max_deletes: int | None = None
-    """The maximum number of deletes. If set, `max_deletes` replaces `deletes_percent`."""
+    """The maximum number of deletes. If `max_deletes` is set, `deletes_percent` has no effect."""
     max_updates: int | None = None
-    """The maximum number of updates. If set, `max_updates` replaces `updates_percent`."""
+    """The maximum number of updates. If `max_updates` is set, `updates_percent` has no effect."""
     requires_max_deletes: bool = False
-    """Whether a plan may delete grants only if `max_deletes` is set."""
+    """Whether `max_deletes` must be set before a plan may delete grants."""
     organization_grants: int = 100
-    """The maximum number of grants per organization. Auth0's public cloud allows 100 grants."""
+    """The maximum number of grants per organization. In Auth0's public cloud, an organization may have 100 grants."""
 
 
 MIN_MANAGED_FOR_PERCENTAGES = 10
-"""The limits in percent apply only if the tenant has at least this number of managed grants.
+"""The minimum number of managed grants from which the limits in percent apply.
 
 With fewer grants, a single change is already a large percentage.
 """
@@ -44,7 +44,7 @@ class ProtectionRules:
     """The rules that decide which grants reconciler must not change."""
 
     own: Key
-    """The grant through which reconciler gets its access token, as application, API and subject type."""
+    """The grant that gives reconciler access to the tenant: application, API and subject type."""
     protect: tuple[Protect, ...] = ()
     """The patterns of `protect` in reconciler.yaml, which match the grants that reconciler must not change."""
     managed_scope: ManagedScope = field(default_factory=ManagedScope)
@@ -52,16 +52,18 @@ class ProtectionRules:
     own_applications: frozenset[str] = frozenset()
     """The client ids under `own` in reconciler.yaml. These applications may run reconciler."""
     writers_are_own: bool = True
-    """Whether each application that may change client grants is treated as an application that runs reconciler.
+    """Whether grants of applications that may change client grants count as reconciler's own grants.
 
-    False for a rollback, because a rollback may delete the grants that a run created for such applications.
+    In a rollback, the value is False, because a rollback may delete such a grant if the run created the grant.
     """
 
     def reason_own(self, key: Key, observed: ObservedGrant | None) -> str | None:
-        """Return the reason why a grant on the Management API counts as reconciler's own grant, or None.
+        """If a grant on the Management API is one of reconciler's own grants, return the reason.
 
-        A pipeline may run `plan` and `apply` as different applications. The function therefore includes the grants of
-        all applications that may change client grants.
+        Otherwise, return None.
+
+        A pipeline may run `plan` and `apply` as different applications. Each application that may change client grants
+        may therefore be an application that runs reconciler.
         """
         if key == self.own:
             return "reconciler uses this grant to access the tenant"
@@ -101,10 +103,10 @@ class ProtectionRules:
 
         Return None if `--prune` deletes the grant.
 
-        reconciler always keeps a grant that a grant file cannot express. reconciler deletes the grant of a third-party
-        application only if `manage` contains the client id of the application. Third parties depend on their grants,
-        and third parties can choose the names of their applications. reconciler deletes a default grant (`default_for`)
-        only if `manage` has items.
+        reconciler always keeps a grant that a grant file cannot express. If the grant belongs to a third-party
+        application, reconciler deletes the grant only if `manage` contains the client id. Third parties depend on their
+        grants and choose the names of their applications. A default grant (`default_for`) is deleted only if `manage`
+        contains a pattern.
         """
         if why := self.reason(observed.key, observed, directory):
             return why[0], why[1] if why[0] is Reason.PROTECTED else ""
@@ -121,13 +123,13 @@ class ProtectionRules:
 
 
 AllowedAndBlocked = tuple[tuple[Change, ...], tuple[Blocked, ...]]
-"""The changes that the guards allow, and the changes that a guard blocks."""
+"""The allowed changes, and the changes that a guard blocks."""
 
 
 def block_changes(changes: Iterable[Change], reason: Callable[[Change], str | None]) -> AllowedAndBlocked:
     """Split changes into allowed changes and blocked changes.
 
-    If `reason` returns a text for a change, the change is blocked.
+    A change is blocked if the function `reason` returns a text for the change.
     """
     allowed: list[Change] = []
     blocked: list[Blocked] = []
@@ -164,10 +166,12 @@ def managed_problems(
 
 
 def forbid_over_limit(changes: Sequence[Change], limits: Limits, managed: int) -> AllowedAndBlocked:
-    """If the plan has more deletes than the limit allows, block all deletes. Treat updates in the same way.
+    """If the plan has more deletes than the limit allows, block all deletes.
 
-    An update that removes all scopes of a grant also counts as a delete. `managed` is the number of declared grants
-    that exist in the tenant, plus the number of grants to delete.
+    If the plan has more updates than the limit allows, block all updates.
+
+    An update that removes all scopes of a grant also counts as a delete. `managed` is the number of managed grants: the
+    declared grants in the tenant, and the grants to delete.
     """
     deletes = [change for change in changes if removes_all_scopes(change)]
     updates = [change for change in changes if isinstance(change, Update)]

@@ -1,8 +1,8 @@
-"""Pure: check that a domain leads to the tenant that the configuration means.
+"""Pure: check that reconciler is connected to the right tenant.
 
 Auth0 assigns a host to each tenant. This host is the canonical host, for example `example.eu.auth0.com`. A tenant may
-also have custom domains. The canonical host identifies the tenant. Auth0 writes the canonical host into the identifier
-of the tenant's Management API, and so into each access token.
+also have custom domains. The canonical host identifies the tenant. Auth0 includes the canonical host in the identifier
+of the tenant's Management API, and therefore in each access token.
 """
 
 import re
@@ -23,7 +23,7 @@ AUTH0_HOST = re.compile(rf"(?!xn--)[a-z0-9][a-z0-9-]{{1,61}}[a-z0-9](\.({'|'.joi
 Tenant names have 3 to 63 characters (Auth0 documentation: Create Tenants).
 """
 CREDENTIALS_PREFIX = "AUTH0_"
-"""The default start of the names of the environment variables that contain the credentials of a tenant."""
+"""The default prefix of the environment variables that contain the credentials of a tenant."""
 LOOPBACK = re.compile(r"(localhost|127\.0\.0\.1|\[::1\])(:[0-9]{1,5})?")
 RESERVED_NAME = re.compile(r"(.*\.)?(example|invalid|localhost|test|example\.(com|net|org))")
 LAST_PORT = 65_535
@@ -49,8 +49,9 @@ def cloud_of(host: str) -> str:
     """Return a name for the Auth0 cloud that hosts the tenant with the canonical host `host`.
 
     All tenants of a private cloud share the rate limit of the Authentication API (Auth0 documentation: Rate Limit
-    Policy). The hosts in a private cloud have different first labels. The other labels are the name of the cloud. A
-    tenant of the public cloud has separate rate limits. The whole host is therefore the name of the cloud.
+    Policy). In a private cloud, the hosts of the tenants differ only in the first label. Without the first label, the
+    host is therefore the name of the cloud. Tenants of the public cloud do not share a rate limit. For a tenant of the
+    public cloud, the name is the whole host.
     """
     name = strip_port(host)
     parent = name.partition(".")[2]
@@ -68,10 +69,7 @@ def is_reserved(host: str) -> bool:
 
 
 def base_url(domain: str) -> str:
-    """Return the base URL of a tenant's API. The scheme is https.
-
-    For a loopback domain without a scheme, the scheme is http.
-    """
+    """Return the base URL of a tenant's API. The scheme is https, or http for a loopback domain without a scheme."""
     scheme, host = parse_domain(domain)
     return f"{scheme or _default_scheme(host)}://{host}"
 
@@ -106,7 +104,7 @@ def is_same_host(host: str, other: str) -> bool:
 def parse_domain(domain: str) -> tuple[str, str]:
     """Split a domain into the scheme and the host. The scheme is an empty string if the domain has no scheme.
 
-    The host is in lower case, without a final dot and without the default port of the scheme.
+    The host is in lower case, without a dot at the end and without the default port of the scheme.
 
     Raises:
         ReconcilerError: if the domain is not valid, with advice in the message.
@@ -139,9 +137,9 @@ ALLOW_UNNAMED = "--allow-unnamed-tenant"
 
 
 class SameTenantError(ReconcilerError):
-    """The configuration declares a single Auth0 tenant several times under different names.
+    """The error if several tenants in the configuration are the same Auth0 tenant.
 
-    `names` contains the names in the configuration.
+    `names` contains the names of these tenants in the configuration.
     """
 
     def __init__(self, message: str, names: tuple[str, ...]) -> None:
@@ -150,7 +148,7 @@ class SameTenantError(ReconcilerError):
 
 
 class IdentityClaims:
-    """A record of the canonical hosts that the tenants of a run reported.
+    """The canonical hosts of the tenants in a run, as Auth0 reported the hosts.
 
     Two tenants of the configuration must not have the same canonical host.
     """
@@ -162,7 +160,7 @@ class IdentityClaims:
     def claim(self, name: str, identities: Iterable[str]) -> None:
         """Record the canonical hosts that the tenant `name` reported.
 
-        A second call with the same values has no effect.
+        A repeated call has no effect.
         """
         for identity in sorted(identities):
             names = self._names.setdefault(identity, [])
@@ -179,14 +177,14 @@ class IdentityClaims:
     def check(self, name: str) -> None:
         """Raise SameTenantError if another tenant of the run has the same canonical host.
 
-        Tenants whose canonical host is unknown are ignored.
+        Tenants without a known canonical host are ignored.
         """
         if error := self._conflicts.get(name):
             raise SameTenantError(str(error), error.names)
 
 
 def same_tenant_error(identity: str, names: Sequence[str]) -> SameTenantError:
-    """Create the error for several names that lead to the tenant with the canonical host `identity`."""
+    """Create the error for several tenants in the configuration that all have the canonical host `identity`."""
     return SameTenantError(
         f"the tenants {join_words(list(names), 'and')} are the same tenant: they identify themselves as "
         f"{identity}; correct the domains, or remove all but one",
@@ -214,10 +212,10 @@ def management_api_identifier(host: str) -> str:
 
 
 def identities_in(apis: Collection[Api]) -> frozenset[str]:
-    """Return the canonical hosts that the identifiers of a tenant's system APIs contain.
+    """Return the canonical hosts that occur in the identifiers of the tenant's system APIs.
 
-    Normally, the result contains a single host. The result is empty if Auth0 changes the format of the identifier of
-    the Management API.
+    A tenant normally has a single canonical host. If Auth0 changes the format of the identifier of the Management API,
+    the result is empty.
     """
     found = (identity_of(api.identifier) for api in apis if api.is_system)
     return frozenset(identity for identity in found if identity)
@@ -225,7 +223,7 @@ def identities_in(apis: Collection[Api]) -> frozenset[str]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class IdentityCheck:
-    """A check that reconciler is connected to the tenant that the configuration means."""
+    """A check that reconciler is connected to the right tenant."""
 
     tenant: str
     """The name of the tenant."""
@@ -238,9 +236,9 @@ class IdentityCheck:
     source: str = ""
     """The name of the setting or variable that contains `expected`, for messages."""
     is_configured: bool = False
-    """Whether the configuration contains `expected`. False if `expected` comes from the environment."""
+    """Whether `expected` comes from the configuration. Otherwise, `expected` comes from the environment."""
     others: Mapping[str, str] = field(default_factory=dict)
-    """The other tenants in the configuration: the name of each tenant by canonical host."""
+    """The names of the other tenants in the configuration, by canonical host."""
     unknown: tuple[str, ...] = ()
     """The names of the tenants in the configuration whose canonical host is unknown."""
     is_declared: bool = True
@@ -248,7 +246,7 @@ class IdentityCheck:
     accepts_real_tenant: bool = True
     """Whether reconciler may run on a tenant in Auth0's cloud.
 
-    For a tenant on a loopback address that the configuration does not declare, the value is False.
+    If the configuration does not declare the tenant, and the domain is a loopback address, the value is False.
     """
 
     def verify(self, identities: Collection[str]) -> None:
@@ -310,7 +308,7 @@ class IdentityCheck:
     def _note_if_not_comparable(self, identity: str) -> str | None:
         """Return a note if an undeclared tenant may be the same as a declared tenant.
 
-        The guards of the declared tenant would not apply.
+        The guards of the declared tenant would then not apply to the run.
         """
         if self.is_declared or not self.unknown or not identity.endswith(AUTH0_HOSTS):
             return None

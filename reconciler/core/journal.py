@@ -15,7 +15,7 @@ from reconciler.errors import ReconcilerError
 LAST = "last"
 MAX_NAMED = 5
 SAVED_PLAN = "saved_plan"
-"""The JSON key that contains the checksum of the saved plan, in the first line of a journal."""
+"""The JSON key in the first line of a journal that contains the checksum of the saved plan."""
 
 
 class JournalEvent(StrEnum):
@@ -32,13 +32,13 @@ class JournalEntry:
     """A line of a journal."""
 
     event: str
-    """The kind of the line. A newer version of reconciler may have written an unknown kind."""
+    """The kind of the line. A newer version of reconciler may have written a kind that this version does not know."""
     time: str
     """The time of the line, or an empty string if the line contains no time."""
     number: int
-    """The number of the change in the plan, or 0 if the line concerns the whole run."""
+    """The position of the change in the plan, or 0 if the line concerns the whole run."""
     content: Mapping[str, object]
-    """The JSON object of the line. Any key may be missing."""
+    """The keys and values of the line. A key may be missing."""
 
     def text(self, name: str) -> str:
         """Return the text that the line contains under the key `name`, or an empty string."""
@@ -60,13 +60,13 @@ class PastRun:
     entries: tuple[JournalEntry, ...]
     """The lines of the journal that reconciler could read."""
     unreadable_lines: tuple[int, ...] = ()
-    """The numbers of the lines that reconciler could not read. The first line has the number 1."""
+    """The numbers of the lines that reconciler could not read, starting at 1."""
     is_truncated: bool = False
     """Whether reconciler could not read the last line, because the process ended while writing the line."""
 
     @property
     def begin_entry(self) -> JournalEntry | None:
-        """The first line of the run (kind BEGIN), or None if the line is missing."""
+        """The line that the journal contains for the start of the run, or None if the line is missing."""
         return next(iter(self._entries_of(JournalEvent.BEGIN)), None)
 
     @property
@@ -82,18 +82,18 @@ class PastRun:
 
     @property
     def results(self) -> Mapping[str, int]:
-        """For each kind of result, the number of changes with this result.
+        """The number of changes with each result, such as 3 changes with the result `applied`.
 
-        Changes without a result are not included.
+        A change without a result is not counted.
         """
         last = {entry.number: entry.text("outcome") for entry in self._entries_of(JournalEvent.RESULT)}
         return dict(sorted(Counter(last.values()).items()))
 
     @property
     def unsettled(self) -> tuple[JournalEntry, ...]:
-        """For each change without a result, the last line that announces the change (kind INTENT).
+        """The changes that the run started without recording a result.
 
-        Auth0 may have received a change without a result.
+        Auth0 may or may not have made such a change.
         """
         settled = {entry.number for entry in self._entries_of(JournalEvent.RESULT)}
         intents = {entry.number: entry for entry in self._entries_of(JournalEvent.INTENT)}
@@ -121,7 +121,7 @@ class PastRun:
 def parse_run(name: str, data: bytes) -> PastRun:
     """Parse the journal of the run with the name `name`.
 
-    Skip lines that are not valid, and add their numbers to `unreadable_lines`.
+    Skip unreadable lines, and store the numbers of the unreadable lines in `unreadable_lines`.
     """
     entries: list[JournalEntry] = []
     unreadable_lines: list[int] = []
@@ -140,8 +140,8 @@ def parse_run(name: str, data: bytes) -> PastRun:
 def choose_run(word: str, names: Sequence[str]) -> str:
     """Return the full name of the run that the user's argument `word` selects.
 
-    `names` contains the names of all runs, the newest run first. `word` is `last`, the name of a run, or the start of
-    the name of only one run.
+    `names` contains the names of all runs, the newest run first. `word` is `last`, the name of a run, or a prefix that
+    only one name starts with.
 
     Raises:
         ReconcilerError: if no run or more than one run matches `word`.

@@ -1,4 +1,4 @@
-"""Pure: the lists of grants that the command `list` shows."""
+"""Pure: the grants that the command `list` shows."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -29,26 +29,26 @@ class ListedGrant:
 
     @property
     def order(self) -> tuple[str, ...]:
-        """The sort key of the grant in the list."""
+        """The sort key of the grant in the output of `list`."""
         texts = (self.client, self.client_id, self.spec.default_for, self.api, self.audience, self.spec.subject_type)
         return tuple(text or "" for text in texts)
 
 
 def as_declared(spec: GrantSpec) -> ListedGrant:
-    """Convert a declaration to a grant in the list, with the names and ids that the file contains."""
+    """Convert a declaration to a `ListedGrant` with the names and ids in the file."""
     return ListedGrant(spec, spec.client, spec.client_id, spec.api, spec.audience)
 
 
 def as_resolved(desired: DesiredGrant, directory: Directory) -> ListedGrant:
-    """Convert a declared grant to a grant in the list, with the names and ids that the tenant has."""
+    """Convert a declared grant to a `ListedGrant` with the names and ids in the tenant."""
     key = desired.key
     return ListedGrant(desired.spec, directory.client_name(key), key.client_id, directory.api_name(key), key.audience)
 
 
 def as_observed(observed: ObservedGrant, directory: Directory) -> ListedGrant:
-    """Convert a grant of the tenant to a grant in the list, with the names and ids that the tenant has.
+    """Convert a grant of the tenant to a `ListedGrant` with the names and ids in the tenant.
 
-    The grant has no position in a file.
+    The position in a file is empty.
     """
     grant, key = observed.grant, observed.key
     values = {each.name: getattr(grant, each.name) for each in SETTINGS}
@@ -70,7 +70,7 @@ def as_observed(observed: ObservedGrant, directory: Directory) -> ListedGrant:
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """The list of grants of a tenant."""
+    """The grants of a tenant that the command `list` shows."""
 
     tenant: TenantName
     """The name and domain of the tenant."""
@@ -81,9 +81,9 @@ class Listing:
     resolved: bool = True
     """Whether reconciler read the names and ids from the tenant."""
     observed: bool = False
-    """Whether the list contains the grants of the tenant. False if the list contains the declared grants."""
+    """Whether the grants come from the tenant. Otherwise, the grants come from the files."""
     selection: SelectionResult | None = None
-    """The grants that the user selected, with numbers. None if the list contains all grants."""
+    """The user's selection, or None if all grants are listed."""
     notes: tuple[str, ...] = ()
     """Messages about data that reconciler did not read from the tenant."""
 

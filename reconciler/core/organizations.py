@@ -16,11 +16,11 @@ from reconciler.core.spec import GrantSpec
 
 @dataclass(frozen=True, slots=True)
 class DeclaredOrganizations:
-    """The declarations that decide for which grants reconciler reads the organizations.
+    """The declarations that decide for which grants reconciler reads the assigned organizations.
 
-    `pruned` contains the rules for protected grants if the plan may delete undeclared grants. `pruned` is None if the
-    plan keeps all undeclared grants. If `removals` is set (`--prune-removed`), the plan deletes only the grants in
-    `removals`. `expired` contains the declarations whose end has passed.
+    If the plan may delete undeclared grants, `pruned` contains the rules for protected grants. If the plan keeps all
+    undeclared grants, `pruned` is None. With `--prune-removed`, the plan deletes only the grants in `removals`.
+    `expired` contains the declarations whose end has passed.
     """
 
     specs: tuple[GrantSpec, ...]
@@ -62,7 +62,7 @@ class DeclaredOrganizations:
     def organizations_gaining_grants(self, grants: Iterable[ObservedGrant], directory: Directory) -> frozenset[str]:
         """Return the ids of the organizations that would gain a grant.
 
-        Each grant in `grants` must contain the organizations that are assigned now.
+        The grants in `grants` must include the organizations that are assigned now.
         """
         observed = index_by_key(grants)
         return frozenset(_count_gains(resolve(self.specs, directory)[0], observed))

@@ -32,13 +32,13 @@ Step = Update | Associate | Dissociate
 
 
 class ChangeState(StrEnum):
-    """How far a change has taken effect in the tenant.
+    """The state of a change in the tenant: not started, partly done, done, or unclear.
 
     Attributes:
         BEFORE: The grant is as it was before the change.
         PARTIAL: Some requests of the change have taken effect, but not all.
         AFTER: The grant is as the change leaves the grant.
-        OTHER: The grant differs from every state that the change can cause.
+        OTHER: The grant is in a state that the change cannot cause.
     """
 
     BEFORE = "before"
@@ -48,11 +48,11 @@ class ChangeState(StrEnum):
 
 
 def required_steps(now: ObservedGrant, after: DesiredGrant) -> tuple[Step, ...]:
-    """Return the requests that turn the tenant's grant `now` into the declared grant `after`.
+    """Return the requests that change the tenant's grant `now` into the declared grant `after`.
 
-    Requests that add access usually come before requests that remove access. If the grant does not admit organizations
-    now, requests that remove organizations come first. Otherwise, the new settings could give access to the removed
-    organizations for a moment.
+    Requests that add access usually come before requests that remove access. If the grant currently denies
+    organizations, requests that remove organizations come first. New settings could otherwise briefly give access to
+    organizations that will be removed.
     """
     fields = tuple(each for each in changed_fields(now.grant, after.grant) if each.field != ORGANIZATIONS)
     settings = (Update(now, after, fields),) if fields else ()
@@ -66,7 +66,7 @@ def required_steps(now: ObservedGrant, after: DesiredGrant) -> tuple[Step, ...]:
 
 
 def without_organizations(grant: ClientGrant) -> ClientGrant:
-    """Return the grant as it is after the create request, before reconciler assigns organizations."""
+    """Return the grant without organizations, as the create request leaves the grant."""
     return grant if grant.organizations is None else grant._replace(organizations=NO_ORGANIZATIONS)
 
 
@@ -76,9 +76,9 @@ def knows_organizations(change: Change) -> bool:
 
 
 def change_state(change: Change, now: ClientGrant | None) -> ChangeState:
-    """Return how far a change has taken effect.
+    """Return the state of a change in the tenant.
 
-    `now` is the grant in the tenant, or None if the tenant does not have the grant.
+    `now` is the current grant in the tenant, or None if the tenant does not have the grant.
     """
     if now == grant_after(change):
         return ChangeState.AFTER
@@ -94,7 +94,7 @@ def change_state(change: Change, now: ClientGrant | None) -> ChangeState:
 def _is_between(before: ClientGrant, now: ClientGrant, after: ClientGrant) -> bool:
     settings = [before, after]
     if before.allow_all_scopes and not after.allow_all_scopes:
-        settings.append(after._replace(scope=frozenset()))  # `ManagementClient.update` may need two requests
+        settings.append(after._replace(scope=frozenset()))  # because `ManagementClient.update` may need two requests
     old, current, new = (each.organizations or NO_ORGANIZATIONS for each in (before, now, after))
     return old & new <= current <= old | new and any(
         each._replace(organizations=now.organizations) == now for each in settings
@@ -109,7 +109,7 @@ CREATED_AND_KEPT = "created by the run"
 class Rollback:
     """The run that a rollback undoes.
 
-    The fields contain the id of the run, the name and the domain of the tenant, and the grants that the run planned to
+    The attributes are the id of the run, the name and the domain of the tenant, and the grants that the run planned to
     create.
     """
 
@@ -131,9 +131,9 @@ class Rollback:
 
 
 def _without_organizations(grant: ClientGrant) -> ClientGrant:
-    """Remove the list of organizations from a grant before a comparison.
+    """Remove the organizations from a grant before a comparison.
 
-    A delete needs no list of organizations, and reconciler may not have read the list.
+    A delete does not depend on organizations, and reconciler may not have read the organizations.
     """
     return grant._replace(organizations=None)
 
@@ -158,7 +158,7 @@ class Outcome:
 
 
 def count_results(outcomes: Iterable[Outcome]) -> dict[Result, int]:
-    """Count the changes with each result. The returned dictionary contains every result, even if the count is 0."""
+    """Count the changes with each result. Results without a change have the count 0."""
     counted = Counter(outcome.result for outcome in outcomes)
     return {result: counted[result] for result in Result}
 
@@ -176,15 +176,12 @@ class ApplyReport:
 
     @property
     def differences(self) -> tuple[Change, ...]:
-        """The changes that are still needed after the run.
-
-        Empty if reconciler could not read the tenant after the run.
-        """
+        """The changes that are still needed after the run, or an empty tuple if `remaining` is None."""
         return self.remaining.changes if self.remaining and self.outcomes else ()
 
     @property
     def discarded(self) -> frozenset[Key]:
-        """The grants for which Auth0 accepted the change, although the tenant did not show the change after the run."""
+        """The grants for which Auth0 accepted the change, although the tenant later did not have the change."""
         applied = {outcome.change.key for outcome in self.outcomes if outcome.result is Result.APPLIED}
         return frozenset(change.key for change in self.differences if change.key in applied)
 

@@ -29,15 +29,15 @@ class Match(StrEnum):
 
 
 class Unread(Enum):
-    """Marks a value that reconciler has not read."""
+    """The type of a value that reconciler has not read from the tenant."""
 
     VALUE = "unread"
 
 
 Value = str | Unread | None
-"""The value of a grant that a pattern is compared with, such as the name of the application.
+"""A value of a grant that a pattern is compared with, such as the name of the application.
 
-None means that the grant has no such value.
+The value is None if the grant has no such value.
 
 For example, a default grant (`default_for`) has no application.
 """
@@ -73,7 +73,7 @@ class Pattern:
         return next((each for each in (Match.NO, Match.UNKNOWN) if each in answers), Match.YES)
 
     def has_exact_id(self, key: Key) -> bool:
-        """Return whether the pattern contains the client id of the grant, without wildcards.
+        """Return whether the pattern contains the exact client id of the grant.
 
         A matching name is not enough, because anybody can choose the name of an application.
         """
@@ -82,7 +82,7 @@ class Pattern:
     def describe(self, key: Key, directory: Directory) -> str:
         """Return the pattern as a text for messages.
 
-        If reconciler does not know whether the pattern matches, the text says so.
+        If the match is uncertain, the text contains the reason.
         """
         unknown = self.matches(key, directory) is Match.UNKNOWN
         return f"{self} may match, because the name is unknown" if unknown else str(self)
@@ -113,7 +113,7 @@ class ManagedScope:
     def reason_not_included(self, key: Key, directory: Directory) -> str:
         """Return the reason why `manage` does not allow a change of the grant, or an empty string.
 
-        If a pattern needs a name that reconciler does not know, the pattern does not match.
+        If reconciler does not know the name that a pattern needs, the pattern does not match.
         """
         if not self.patterns:
             return ""
@@ -133,7 +133,7 @@ class ManagedScope:
 
 
 def value_of(name: str, key: Key, directory: Directory) -> Value:
-    """Return the value of the grant that the field `name` of a pattern is compared with."""
+    """Return the name or id of a grant that the field `name` of a pattern is compared with."""
     match name:
         case "client_id":
             return Unread.VALUE if key.other_holder else key.client_id
@@ -149,7 +149,7 @@ def value_of(name: str, key: Key, directory: Directory) -> Value:
 
 
 def match_value(pattern: str, value: Value) -> Match:
-    """Return whether `pattern` matches `value`. `value` may be missing or unknown."""
+    """Return whether `pattern` matches `value`. The value may be missing or unknown."""
     if value is None:
         return Match.NO
     if isinstance(value, Unread):
@@ -183,6 +183,6 @@ def matches(value: str, pattern: str) -> bool:
 def _expression(part: str) -> re.Pattern[str]:
     """Convert a part of a pattern (without `*`) to a regular expression.
 
-    The expression contains no repetition, so the matching time grows only linearly.
+    The regular expression contains no repetition, so matching takes linear time.
     """
     return re.compile("".join("." if character == "?" else re.escape(character) for character in part), re.DOTALL)

@@ -18,7 +18,7 @@ def lists_to_read(
 ) -> frozenset[TenantList]:
     """Return the lists of the tenant that reconciler must still read to check new grants and grants that gain access.
 
-    The result does not contain lists that the token may not read.
+    Leave out lists that the token has no permission to read.
     """
     missing = frozenset(TenantList) - directory.settled
     if not missing:
@@ -38,7 +38,7 @@ READ_PERMISSIONS = ("read:client_grants", "read:clients", "read:resource_servers
 WRITE_PERMISSIONS = ("create:client_grants", "update:client_grants", "delete:client_grants")
 READ_ORGANIZATION_PERMISSIONS = ("read:organizations", "read:organization_client_grants")
 WRITE_ORGANIZATION_PERMISSIONS = ("create:organization_client_grants", "delete:organization_client_grants")
-"""The additional permissions for files that declare organizations."""
+"""The additional permissions that a token needs if files declare organizations."""
 
 
 def missing_permissions(plan: Plan, held: frozenset[str] | None) -> list[str]:

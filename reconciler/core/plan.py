@@ -102,14 +102,14 @@ Change = Create | Update | Delete
 
 @dataclass(frozen=True, slots=True)
 class Blocked:
-    """A change that a guard blocks. If a plan contains a blocked change, `apply` makes no change of the plan."""
+    """A change that a guard blocks. If a guard blocks any change of a plan, `apply` makes no change of the plan."""
 
     change: Change
     reason: str
 
 
 class Reason(StrEnum):
-    """The reason why a plan leaves an undeclared grant in the tenant."""
+    """The reason why reconciler does not change or delete a grant."""
 
     UNMANAGED = "unmanaged"
     REMOVED = "removed"
@@ -124,7 +124,7 @@ class Reason(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class LeftAlone:
-    """An undeclared or expired grant that the plan leaves in the tenant. `detail` explains the reason."""
+    """An undeclared or expired grant that the plan leaves in the tenant. `detail` explains the reason for this."""
 
     observed: ObservedGrant
     reason: Reason
@@ -132,7 +132,7 @@ class LeftAlone:
 
     @property
     def why(self) -> str:
-        """The reason, followed by the detail if the grant has a detail."""
+        """The reason why the plan leaves the grant in the tenant, with the detail."""
         return f"{self.reason}: {self.detail}" if self.detail else str(self.reason)
 
 
@@ -151,7 +151,7 @@ class GrantFacts:
 NO_FACTS = GrantFacts()
 
 SANDBOX = "SANDBOX"
-"""The word that output for people adds to the name of a sandbox."""
+"""The word after the name of a sandbox in output for people."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,11 +164,11 @@ class TenantName:
 
     @property
     def label(self) -> str:
-        """The name of the tenant. A sandbox gets the word SANDBOX, so that nobody takes it for an Auth0 tenant."""
+        """The name of the tenant. For a sandbox, the word SANDBOX follows."""
         return f"{self.name} {SANDBOX}" if self.is_sandbox else self.name
 
     def __str__(self) -> str:
-        """Return a text such as `production (example.eu.auth0.com)`. The name of a sandbox is followed by `SANDBOX`."""
+        """Return the name and domain of the tenant, such as `production (example.eu.auth0.com)`."""
         return f"{self.label} ({self.domain})"
 
 
@@ -186,40 +186,40 @@ class Plan:
     no_longer_declared: tuple[NoLongerDeclared, ...] = ()
     """The grants in `left_alone` that the files at the base revision (`--base`) declare."""
     unchanged: int = 0
-    """The number of declared grants that already are as declared."""
+    """The number of declared grants that need no change."""
     differing: int = 0
-    """The number of declared grants that differ from the tenant but are left out by the options in `narrowed_by`."""
+    """The number of declared grants that differ from the tenant, but that the options in `narrowed_by` exclude."""
     narrowed_by: tuple[str, ...] = ()
-    """The options that leave out differing grants: `--create-only`, `--only-branch` or `--only-expired`."""
+    """The options that exclude differing grants from the plan: `--create-only`, `--only-branch` or `--only-expired`."""
     skipped: int = 0
-    """The number of skipped grants, because the application, API or organization does not exist."""
+    """The number of declared grants that the plan skips, because an application, API or organization does not exist."""
     expired_unknown: int = 0
     """The number of expired declarations whose grant may still exist under another name."""
     directory: Directory = field(default_factory=Directory)
     warnings: tuple[Problem, ...] = ()
     """The warnings about the files. A warning does not prevent a plan."""
     notes: tuple[str, ...] = ()
-    """Further facts for the reviewer."""
+    """Other facts for the reviewer of the plan."""
     risks: Mapping[Key, tuple[Risk, ...]] = field(default_factory=dict)
     """The risks of each change, including blocked changes. The most dangerous risk comes first."""
     origins: Mapping[Key, Origin] = field(default_factory=dict)
     """With `--base`, the cause of each change: the files, the tenant, or both."""
     facts: Mapping[Key, GrantFacts] = field(default_factory=dict)
-    """For each create and update, the properties of the application and the API."""
+    """The properties of the application and the API for each create and update."""
     attributions: Mapping[Key, str] = field(default_factory=dict)
-    """With `--attribute`, who last changed each grant, as text that is not escaped."""
+    """With `--attribute`, the person or program that last changed each grant, as text that is not escaped."""
     not_checked: tuple[NotChecked, ...] = ()
     """The checks that reconciler skipped."""
     config_changes: tuple[ConfigChange, ...] = ()
     """The changes in reconciler.yaml since the base revision."""
     selection: SelectionResult | None = None
-    """The grants that the user selected. None if the plan covers all grants."""
+    """The grants that the user selected, or None if the plan covers all grants."""
     expiry_changes: tuple[ExpiryChange, ...] = ()
     """With `--base`, the grants whose declared end changed since the base revision."""
 
     @property
     def converged(self) -> bool:
-        """Whether the tenant has all declared grants and no expired grants, so that the plan has no changes."""
+        """Whether the tenant matches the files and the plan has no changes."""
         return not self.changes and not self.blocked and not self.skipped and not self.expired_unknown
 
     @property
@@ -232,10 +232,11 @@ class Plan:
 class Comparison:
     """The differences between the declared grants and the tenant's grants, before any guard blocks a change.
 
-    `kept` contains the tenant's grants with values that a grant file cannot express, if the grants are declared. The
-    plan does not change such values. `others` is the number of declared grants in the tenant that the user did not
-    select. The limits in percent also count these grants. `expired` contains the declarations whose end has passed. A
-    grant whose declaration has expired counts as undeclared.
+    `kept` contains the declared grants for which the tenant has values that a grant file cannot express. The plan keeps
+    the values that a grant file cannot express. `others` is the number of declared grants in the tenant that the user
+    did not select. The limits in percent refer to all managed grants, including the grants that the user did not
+    select. `expired` contains the declarations whose end has passed. A grant with an expired declaration is treated as
+    undeclared.
     """
 
     desired: tuple[DesiredGrant, ...]
@@ -273,7 +274,7 @@ def compare(desired: Iterable[DesiredGrant], observed: Mapping[Key, ObservedGran
 
 
 def _make_comparable(observed: ObservedGrant, desired: DesiredGrant) -> tuple[ObservedGrant, DesiredGrant]:
-    """Change both grants so that only the differences remain that an update should remove.
+    """Make two grants equal in the values that an update must not change.
 
     Remove the organizations from the tenant's grant if the files do not declare organizations. Add the tenant's values
     that a grant file cannot express to the declared grant.
@@ -289,7 +290,7 @@ def _make_comparable(observed: ObservedGrant, desired: DesiredGrant) -> tuple[Ob
 def sort_for_apply(changes: Iterable[Change], directory: Directory) -> tuple[Change, ...]:
     """Sort changes for `apply`: first creates, then updates that only add access, then other updates, then deletes.
 
-    In each group, sort the changes by name. Applications gain access before other applications lose access.
+    In each group, sort the changes by name. Applications get new access before other applications lose access.
     """
     return tuple(sorted(changes, key=lambda change: (apply_phase(change), *name_order(change.key, directory))))
 
@@ -297,14 +298,14 @@ def sort_for_apply(changes: Iterable[Change], directory: Directory) -> tuple[Cha
 def name_order(key: Key, directory: Directory) -> tuple[str, ...]:
     """Return the sort key of a grant in the output.
 
-    The key consists of the name of the application, the name of the API, and the ids. Upper and lower case do not
-    affect the order.
+    The key consists of the name of the application, the name of the API, and the ids. Upper and lower case are equal in
+    the order of names.
     """
     return directory.client_label(key).casefold(), directory.api_label(key).casefold(), *key.order
 
 
 def facts_of(change: Change, directory: Directory) -> GrantFacts:
-    """Return the properties of the application and the API that a reviewer needs. For a delete, return nothing."""
+    """Return the properties of the application and the API that a reviewer needs. Skip deletes."""
     after = grant_after(change)
     if after is None:
         return NO_FACTS
@@ -341,7 +342,7 @@ def removes_all_scopes(change: Change) -> bool:
 
 
 def apply_phase(change: Change) -> int:
-    """Return the group (0 to 3) of a change. `apply` finishes a group before the next group starts."""
+    """Return the phase (0 to 3) in which `apply` makes a change. Each phase finishes before the next phase starts."""
     match change:
         case Create():
             return 0
@@ -372,8 +373,8 @@ def find_origins(
 ) -> Mapping[Key, Origin]:
     """Return the cause of each change: the files changed, the tenant changed, or both changed.
 
-    `base` contains the grants that the files at the base revision declare. Grants that had already expired at the base
-    revision are not in `base`, but in `expired_at_base`.
+    `base` contains the grants that the files at the base revision declare. `expired_at_base` contains the grants that
+    had already expired at the base revision.
     """
     declared = {each.key: each.grant for each in base}
     return {
@@ -392,5 +393,5 @@ def _origin(change: Change, base: ClientGrant | None) -> Origin:
 
 
 def _agree(before: ClientGrant, base: ClientGrant) -> bool:
-    """Return whether two grants are equal. Ignore organizations if one of the grants has no list of organizations."""
+    """Return whether two grants are equal. If one of the grants has no list of organizations, ignore organizations."""
     return without_undeclared_organizations(before, base) == without_undeclared_organizations(base, before)

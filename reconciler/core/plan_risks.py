@@ -1,4 +1,4 @@
-"""Pure: list the risks of a plan, the most dangerous risk first. Each risk comes with the affected grant."""
+"""Pure: list the risks of a plan, the most dangerous risk first. The list contains the affected grant for each risk."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -27,7 +27,7 @@ class GrantRisk:
 def risks_at_level(plan: Plan, level: Level) -> list[GrantRisk]:
     """Return the risks of the given level, including the risks of blocked changes.
 
-    The risks are sorted by rule, then by severity, then by message and name.
+    Sort the risks by rule, severity, message and name.
     """
     found = [
         GrantRisk(grant_label(key, plan.directory), key, risk)
@@ -51,7 +51,7 @@ def risks_at_level(plan: Plan, level: Level) -> list[GrantRisk]:
 def severities(plan: Plan) -> Mapping[Key, tuple[int, bool]]:
     """For each change, return the severity of the most dangerous scope that the change adds.
 
-    The result contains no changes without new scopes.
+    Changes without new scopes are left out.
     """
     found: dict[Key, tuple[int, bool]] = {}
     for change in (*plan.changes, *(each.change for each in plan.blocked)):
@@ -71,6 +71,9 @@ def all_risks(plan: Plan) -> Iterator[Risk]:
 
 
 def grant_label(key: Key, directory: Directory) -> str:
-    """Return `application -> API` for a grant. The subject type follows, unless the subject type is `client`."""
+    """Return the name of a grant for output: `application -> API`.
+
+    If the subject type is not `client`, the subject type follows.
+    """
     subject = "" if key.subject_type == SUBJECT_CLIENT else f" ({visible(key.subject_type)})"
     return f"{visible(directory.client_label(key))} -> {visible(directory.api_label(key))}{subject}"

@@ -1,4 +1,4 @@
-"""Pure: make a plan from the declared grants and the tenant's grants. The guards then block dangerous changes."""
+"""Pure: make a plan from the declared grants and the tenant's grants, and block dangerous changes."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
@@ -75,7 +75,7 @@ class Observation:
     notes: tuple[str, ...] = ()
     """Facts for the reviewer about the data from the tenant, such as fields that reconciler ignored."""
     organization_grants: Mapping[str, int | None] = field(default_factory=dict)
-    """For each organization that gains a grant, the number of grants now. None if the organization does not exist."""
+    """The number of grants of each organization that gains a grant, or None for a missing organization."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -135,11 +135,11 @@ class CandidateChanges:
     origins: Mapping[Key, Origin]
     """With `--base`, the cause of each change: the files, the tenant, or both."""
     differing: int
-    """The number of declared grants that differ from the tenant but are left out by options such as `--create-only`."""
+    """The number of declared grants that differ from the tenant, but that options such as `--create-only` exclude."""
     base: Mapping[Key, DesiredGrant] = field(default_factory=dict)
     """The grants that the files at the base revision declare, including expired grants."""
     unresolved: tuple[Removal, ...] = ()
-    """The removed declarations whose names do not lead to exactly one application and one API of the tenant."""
+    """The earlier declarations whose names do not identify exactly one application and one API of the tenant."""
 
 
 def make_plan(specs: Iterable[GrantSpec], observation: Observation, rules: PlanRules, tenant: TenantName) -> Plan:
@@ -207,7 +207,7 @@ def _check(
 
 
 def _earlier_files(rules: PlanRules, directory: Directory) -> Mapping[Key, str]:
-    """Return the file of each grant that earlier files declare. Return nothing if the user selected no files."""
+    """Return the file of each grant that earlier files declared. If the user selected no files, return nothing."""
     if not rules.selection.files:
         return {}
     base = {each.key: Removal(each.spec).path for each in resolve(rules.base or (), directory)[0]}
@@ -271,7 +271,7 @@ def _by_name(items: Iterable[T], key: Callable[[T], Key], directory: Directory) 
 def _no_longer_declared(
     candidates: CandidateChanges, comparison: Comparison, base_commit: str
 ) -> Iterator[NoLongerDeclared]:
-    """Yield the grants that stay in the tenant, although only the files at the base revision declare the grants."""
+    """Yield the grants that stay in the tenant, although the files no longer declare the grants."""
     no_longer = candidates.base.keys() - comparison.expired.keys()
     stays = [each for each in candidates.left_alone if each.observed.key in no_longer]
     if not stays:
@@ -305,7 +305,7 @@ def _candidate_changes(comparison: Comparison, rules: PlanRules, directory: Dire
 
 
 def _without(candidates: CandidateChanges, left_out: Iterable[Change]) -> CandidateChanges:
-    """Remove the changes in `left_out`. If a removed change is a delete, add the grant to `left_alone`."""
+    """Remove the changes `left_out`. If a removed change would delete a grant, add the grant to `left_alone`."""
     by_key = {change.key: change for change in left_out}
     undeclared = tuple(_left_alone(each) for each in by_key.values() if isinstance(each, Delete))
     left_alone = (*candidates.left_alone, *undeclared)
@@ -369,7 +369,7 @@ def _split_undeclared(
     directory: Directory,
     removals: Mapping[Key, Removal],
 ) -> tuple[tuple[Delete, ...], tuple[LeftAlone, ...]]:
-    """Split undeclared grants into deletes and grants that stay. `removals` contains the earlier declarations."""
+    """Split undeclared grants into deletes and kept grants. `removals` contains the earlier declarations."""
     deletes: list[Delete] = []
     left_alone: list[LeftAlone] = []
     for each in comparison.undeclared:

@@ -33,7 +33,7 @@ from reconciler.core.suggest import Suggestions, explain_normalization, to_nfc
 class Verdict(StrEnum):
     """The decision of the policy on a risk: hide the risk (allow), show the risk (warn), or block the change (deny).
 
-    The values are sorted: the strictest value comes last.
+    The values are sorted from the least strict to the strictest.
     """
 
     ALLOW = "allow"
@@ -45,8 +45,9 @@ class Verdict(StrEnum):
 class PolicyRule:
     """A rule of the policy: the decision on a kind of risk, for the grants that match a pattern.
 
-    `rule` is the name of the risk rule. `grants` is the pattern for the grants. For the rule `temporary-access`,
-    `max_days` is the maximum number of days until the end of a grant. If `max_days` is None, any end is accepted.
+    `rule` is the name of a risk rule. The rule applies to the grants that the pattern `grants` matches. For the rule
+    `temporary-access`, `max_days` is the maximum number of days until the end of a grant. If `max_days` is None, any
+    end is accepted.
     """
 
     rule: str
@@ -65,7 +66,7 @@ class GrantSchema:
     is_valid: Callable[[Mapping[str, object]], bool] = field(compare=False)
     """A function that returns whether a grant, as JSON data, matches the schema."""
     content: str = ""
-    """The schema as JSON text. Two schemas are equal if `title` and `content` are equal."""
+    """The schema as JSON text. Two schemas are equal if they have the same title and content."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +76,7 @@ class Policy:
     The first rule that has the name of the risk and matches the grant decides. If no rule matches, the plan shows the
     risk.
 
-    `others` contains the rules of other policies, as a separate list for each policy. If the lists lead to different
+    `others` contains the rules of other policies, with a separate list for each policy. If the lists lead to different
     decisions, the strictest decision applies.
     """
 
@@ -84,20 +85,19 @@ class Policy:
     others: tuple[tuple[PolicyRule, ...], ...] = ()
 
     def followed_by(self, other: "Policy") -> "Policy":
-        """Combine two policies. The rules of `self` come before the rules of `other`."""
+        """Combine two policies. In the combined policy, the rules of `self` come before the rules of `other`."""
         return Policy((*self.rules, *other.rules), (*self.schemas, *other.schemas))
 
     @property
     def all_rules(self) -> tuple[PolicyRule, ...]:
-        """The rules in `rules`, then the rules in `others`."""
+        """All rules of the policy, first the rules in `rules` and then the rules in `others`."""
         return tuple(rule for rules in (self.rules, *self.others) for rule in rules)
 
     @property
     def patterns(self) -> tuple[Pattern, ...]:
         """The patterns of all rules of the policy.
 
-        If the policy has schemas, the result also contains a pattern that needs all names, because schemas may check
-        names.
+        If the policy has schemas, the result also contains a pattern for all names, because schemas may check names.
         """
         names = (Pattern(client="*", api="*"),) if self.schemas else ()
         return (*(rule.grants for rule in self.all_rules), *names)
@@ -115,7 +115,7 @@ class Policy:
 
     @property
     def denials(self) -> "Policy":
-        """A policy with only the `deny` rules and the schemas. Rules that allow exceptions are left out."""
+        """A policy with the schemas and the `deny` rules, but without other rules."""
         denials = (rule for rule in self.all_rules if rule.verdict is Verdict.DENY)
         return Policy(tuple(dict.fromkeys(denials)), self.schemas)
 
@@ -153,7 +153,7 @@ def strictest(policies: Iterable[Policy]) -> Policy:
 def all_denials(policies: Iterable[Policy]) -> Policy:
     """Return a policy that contains only the `deny` rules and the schemas of `policies`.
 
-    The result contains no rules that allow risks or warn about risks.
+    Leave out rules that allow risks or warn about risks.
     """
     return strictest(policies).denials
 
@@ -239,7 +239,7 @@ def schema_warnings(desired: Iterable[DesiredGrant], policy: Policy, directory: 
 def compare_policies(old: Policy, new: Policy) -> Iterator[Risk]:
     """Yield a risk for each change that makes the policy less strict.
 
-    If no change makes the policy less strict, yield a low risk for other changes.
+    If the policy changed without becoming less strict, yield a low risk.
     """
     loosened = list(_loosened_rules(old.rules, new.rules))
     removed = [each for each in old.schemas if each not in new.schemas]
@@ -311,7 +311,7 @@ class ConfigItem:
 def items_of(protect: Iterable[Pattern], managed_scope: ManagedScope, policy: Policy) -> Iterator[ConfigItem]:
     """Yield the patterns in `protect`, `manage` and `policy`.
 
-    The result contains no policy rules without a pattern, because such rules apply to all grants.
+    Leave out policy rules without a pattern, because the rules apply to all grants.
     """
     yield from (ConfigItem("protect", each) for each in protect)
     yield from (ConfigItem("manage", each) for each in managed_scope.patterns)
@@ -344,7 +344,10 @@ Values = dict[str, set[Value]]
 
 
 def _matches_any(pattern: Pattern, keys: Iterable[Key], values: Values, directory: Directory) -> bool:
-    """Return whether the pattern may match a grant. To save time, compare the names and ids before the grants."""
+    """Return whether the pattern may match a grant.
+
+    To save time, compare each name and id only once before comparing grants.
+    """
     parts = {name: getattr(pattern, name) for name in PATTERN_FIELDS if getattr(pattern, name) is not None}
     for name, text in parts.items():
         if not any(_may_match(value, text) for value in values[name]):
@@ -357,7 +360,7 @@ def _may_match(value: Value, text: str) -> bool:
 
 
 def _known_names(name: str, directory: Directory) -> set[Value]:
-    """Return the tenant's names or ids that the field `name` of a pattern can match, even without a grant."""
+    """Return all names or ids of the tenant for the field `name` of a pattern, including names without a grant."""
     known: dict[str, Iterable[str]] = {
         "client": directory.client_ids_by_name,
         "client_id": directory.applications_by_id,

@@ -31,15 +31,15 @@ class Problem:
     """An error or a warning about a place in a file."""
 
     source: Source
-    """The place in the file."""
+    """The position of the problem in the file."""
     what: str
     """A description of the mistake, without a full stop."""
     fix: str = ""
-    """How to correct the mistake, without a full stop. Empty if reconciler has no advice."""
+    """Advice how to correct the mistake, without a full stop, or an empty string."""
     severity: Severity = Severity.ERROR
     """Whether the problem stops the run."""
     is_missing: bool = False
-    """Whether the mistake is that an application, API or organization does not exist in the tenant."""
+    """Whether the cause is that an application, API or organization does not exist in the tenant."""
 
     @property
     def message(self) -> str:
@@ -56,9 +56,9 @@ MAX_SOURCES = 20
 
 
 def one_per_cause(problems: Iterable[Problem]) -> tuple[Problem, ...]:
-    """Combine the same problem in several lines into a single problem.
+    """Combine equal problems of several lines into a single problem.
 
-    The combined problem has the position of the first line, and the text mentions the other lines.
+    The combined problem is at the first line and mentions the other lines.
 
     For example, many grants may mention the same unknown application.
     """
@@ -88,7 +88,7 @@ class Status(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """The result of a check, as a line of the output of `doctor`. `advice` tells what to do."""
+    """The result of a check, as a line of the output of `doctor`. `advice` is the recommended action."""
 
     check: str
     status: Status
@@ -97,13 +97,13 @@ class Finding:
 
 
 def count_statuses(findings: Iterable[Finding]) -> dict[Status, int]:
-    """Count the results with each status. The returned dictionary contains every status, even if the count is 0."""
+    """Count the results with each status. The result contains every status, even if the count is 0."""
     counted = Counter(finding.status for finding in findings)
     return {status: counted[status] for status in Status}
 
 
 class Level(StrEnum):
-    """The severity of a risk. The values are sorted: the highest severity comes first."""
+    """The severity of a risk. The values are sorted from the highest to the lowest severity."""
 
     CRITICAL = "critical"
     HIGH = "high"

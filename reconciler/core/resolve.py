@@ -1,4 +1,4 @@
-"""Pure: replace the names in grant declarations by the ids of a tenant.
+"""Pure: convert grant declarations to grants of a tenant, with ids instead of names.
 
 An unknown name is an error at the line of the name.
 """
@@ -18,7 +18,7 @@ from reconciler.core.suggest import Suggestions
 class DesiredGrant(NamedTuple):
     """A client grant that the tenant should have, and the declaration of the grant.
 
-    The class is a tuple, because tuples are fast.
+    The class is a tuple for speed.
     """
 
     grant: ClientGrant
@@ -34,7 +34,7 @@ def resolve(
     specs: Iterable[GrantSpec],
     directory: Directory,
 ) -> tuple[tuple[DesiredGrant, ...], tuple[Problem, ...]]:
-    """Replace the names in grant declarations by the ids of a tenant.
+    """Convert grant declarations to grants of a tenant, with ids instead of names.
 
     Return the declared grants in the order of the declarations, and the problems. A problem is an unknown name, an
     ambiguous name, or a second declaration of a grant. The directory stores the results, because reconciler needs the
@@ -59,7 +59,7 @@ def resolve(
 
 
 def duplicate_problem(spec: GrantSpec, first: GrantSpec) -> Problem:
-    """Return the problem for a second declaration of a grant. `first` is the first declaration."""
+    """Return the problem for a grant that two declarations declare. `first` is the earlier declaration."""
     return Problem(
         spec.source, f"this grant is already declared at {first.source}", "remove one of the two declarations"
     )
@@ -146,7 +146,7 @@ def skip_missing(
 ) -> tuple[tuple[DesiredGrant, ...], tuple[Problem, ...]]:
     """Remove the grants whose application, API or organization does not exist.
 
-    The errors of the removed grants become warnings.
+    The errors about missing objects become warnings.
     """
     missing = {problem.source for problem in problems if problem.is_missing}
     there = tuple(each for each in desired if missing.isdisjoint(_reference_sources(each.spec)))
@@ -156,5 +156,8 @@ def skip_missing(
 
 
 def _reference_sources(spec: GrantSpec) -> set[Source]:
-    """Return the positions of the ids and organizations in a declaration. The tenant may not have these objects."""
+    """Return the positions of the ids and organizations in a declaration.
+
+    The tenant may not have the objects with these ids.
+    """
     return {*map(spec.source_of, ID_FIELDS), *(source for _, source in spec.organizations_with_sources())}

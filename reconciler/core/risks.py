@@ -31,9 +31,9 @@ class AccessDiff:
     key: Key
     """The fields that identify the grant: application, API and subject type."""
     before: ClientGrant
-    """The grant before the change. For a new grant, a grant without access."""
+    """The grant before the change. If the change creates the grant, `before` is a grant without access."""
     after: ClientGrant
-    """The grant after the change. For a delete, a grant without access."""
+    """The grant after the change. If the change deletes the grant, `after` is a grant without access."""
     creates: bool
     """Whether the change creates the grant."""
     deletes: bool
@@ -86,11 +86,11 @@ class RiskRule:
     meaning: str
     """The description of the rule for people."""
     found: Callable[[AccessDiff], str]
-    """A function that returns the message about the risk. Empty if the change does not have the risk."""
+    """A function that returns the message about the risk, or an empty string if the change does not have the risk."""
     needs: frozenset[TenantList] = frozenset()
     """The lists of the tenant that the rule needs."""
     unknown: Callable[[AccessDiff], str] = _never_unknown
-    """A function that returns a message if the change may have the risk. Otherwise, the text is empty."""
+    """A function that returns a message if the change may have the risk, or an empty string."""
 
 
 def find_risks(change: Change, is_own: Callable[[Change], bool], directory: Directory) -> tuple[Risk, ...]:
@@ -102,7 +102,7 @@ def find_risks(change: Change, is_own: Callable[[Change], bool], directory: Dire
 
 
 def find_grant_risks(grant: ClientGrant, directory: Directory) -> tuple[Risk, ...]:
-    """Return the risks of a grant, the most dangerous risk first. Check the grant as if a change created the grant."""
+    """Return the risks of a grant, the most dangerous risk first. Treat the grant like a new grant."""
     return _evaluate(
         AccessDiff(
             key=grant.key,
@@ -128,7 +128,7 @@ def _evaluate(diff: AccessDiff) -> tuple[Risk, ...]:
 def find_all_risks(
     changes: Iterable[Change], is_own: Callable[[Change], bool], directory: Directory
 ) -> Mapping[Key, tuple[Risk, ...]]:
-    """Return the risks of each change. The result contains no changes without risks."""
+    """Return the risks of each change. Changes without risks are left out."""
     found = ((change.key, find_risks(change, is_own, directory)) for change in changes)
     return {key: risks for key, risks in found if risks}
 
@@ -180,8 +180,8 @@ def _management_access(diff: AccessDiff) -> str:
 def _system_api(level: Level, description: str) -> Callable[[AccessDiff], str]:
     """Return a function that finds the scopes of a risk level on Auth0's system APIs, except the Management API.
 
-    The identifier of a custom API may end like the identifier of a system API. For a custom API, the function ignores
-    scopes that the system API does not define.
+    A custom API may have an identifier that ends like the identifier of a system API. For a custom API, the function
+    ignores scopes that the system API does not define.
     """
 
     def found(diff: AccessDiff) -> str:
@@ -244,14 +244,14 @@ def _administration(diff: AccessDiff) -> str:
 def _unusual_scopes(diff: AccessDiff) -> str:
     """Return a message about the added scopes with characters that RFC 6749 does not allow.
 
-    The message contains escapes for such characters, because some of them look like letters.
+    The message escapes unusual characters, because some unusual characters look like letters.
     """
     unusual = [each for each in diff.scopes if not SCOPE.fullmatch(each)]
     return _with_scopes("scopes with characters that OAuth does not allow", diff, unusual)
 
 
 def escaped_scope(scope: str) -> str:
-    """Replace the characters of a scope that RFC 6749 does not allow by escapes."""
+    """Escape the characters of a scope that RFC 6749 does not allow."""
     return "".join(char if SCOPE.fullmatch(char) else _escape(char) for char in scope)
 
 

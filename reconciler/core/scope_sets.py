@@ -2,7 +2,7 @@
 
 A grant refers to a scope set with `@name`.
 
-In grant files, `@@` at the start of a scope stands for a single `@`.
+In grant files, `@@` at the start of a scope means a single `@`.
 """
 
 import re
@@ -20,10 +20,10 @@ _REFERENCE = re.compile(f"@({SET_NAME})")
 
 
 class ExpandedScope(NamedTuple):
-    """A scope, and the place in the file that the scope comes from.
+    """A scope, with its origin in the grant file.
 
-    `item` is the index of the item in the list of scopes in the file. `set_name` is the name of the scope set, or an
-    empty string if the scope comes from no scope set.
+    `item` is the index of the list item that contains the scope. `set_name` is the name of the scope set that contains
+    the scope, or an empty string.
     """
 
     text: str
@@ -38,24 +38,22 @@ def set_name_of(item: str) -> str:
 
 
 def has_scope_sets(items: Iterable[str]) -> bool:
-    """Return whether any item starts with `@`. Such items are scope sets or escaped scopes."""
+    """Return whether any item starts with `@`. An item that starts with `@` is a scope set or an escaped scope."""
     return any(item.startswith(PREFIX) for item in items)
 
 
 def escape_scope(text: str) -> str:
-    """Add an `@` to a scope that starts with `@`, so that nobody reads the scope as the name of a scope set."""
+    """If a scope starts with `@`, escape the `@`, so that the scope does not look like the name of a scope set."""
     return f"{PREFIX}{text}" if text.startswith(PREFIX) else text
 
 
 def unescape_scope(text: str) -> str:
-    """Return the scope that `escape_scope` has escaped."""
+    """Reverse the function `escape_scope`."""
     return text[1:] if text.startswith(PREFIX * 2) else text
 
 
 def expand_scopes(items: Iterable[str], sets: Mapping[str, tuple[str, ...]]) -> list[ExpandedScope]:
-    """Return the scopes that the items of a grant contain.
-
-    Replace the name of a scope set by the scopes of the scope set.
+    """Return the scopes of a grant, with scope sets replaced by their scopes.
 
     Ignore unknown scope sets.
     """

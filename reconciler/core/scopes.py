@@ -41,7 +41,7 @@ ADMINISTRATION_WORDS = (
 ADMINISTRATION = re.compile(rf"\*|(^|[^a-z])full($|[:./ ])|(^|[^a-z])({'|'.join(ADMINISTRATION_WORDS)})([^a-z]|$)")
 """Matches words in the name of a scope that suggest administration, such as `admin`.
 
-A part of a longer word does not match.
+The words must not be part of a longer word.
 """
 
 

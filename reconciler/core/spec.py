@@ -43,7 +43,7 @@ class GrantLocations(Protocol):
 class PartialLocations:
     """The positions of a grant declaration and its values, as far as the positions are known.
 
-    The mappings contain only known positions.
+    Unknown positions are missing in the mappings.
     """
 
     mark: Mark
@@ -58,8 +58,8 @@ class PartialLocations:
 class GrantSpec(NamedTuple):
     """A grant declaration: an item under `grants:` in a grant file.
 
-    The attributes without a description are the fields of the declaration. The class is a tuple, because Python creates
-    tuples faster than other objects.
+    The attributes without a description are the fields of the grant in the file. The class is a tuple, because Python
+    creates tuples faster than other objects.
     """
 
     file: str
@@ -86,17 +86,11 @@ class GrantSpec(NamedTuple):
     clients: tuple[str, ...] = ()
     """The names of all applications in the declaration, if the declaration has the field `clients`."""
     scope_items: tuple[int, ...] = ()
-    """For each scope, the index of the item in the file that the scope comes from.
-
-    Empty if the file uses no scope sets.
-    """
+    """For each scope, the index of the list item that contains the scope. Empty if the file uses no scope sets."""
     scope_sets: tuple[tuple[str, tuple[str, ...]], ...] = ()
     """The names of the scope sets in the declaration, with the scopes of each scope set."""
     tenants: tuple[tuple[TenantPattern, ...], ...] = ()
-    """The lists `tenants` of the file and of the declaration.
-
-    The declaration applies to a tenant that matches every list.
-    """
+    """The lists `tenants` of the file and of the declaration. A tenant must match all the lists."""
 
     @property
     def source(self) -> Source:

@@ -20,8 +20,8 @@ MAX_NORMALIZED_LENGTH = 256
 def similar_words(word: str, known: Iterable[str], min_similarity: float = MIN_SIMILARITY) -> list[str]:
     """Return the words in `known` that are similar to `word`, the most similar word first. Case is ignored.
 
-    The result contains only words that are about as similar as the most similar word. To save time, long words are
-    ignored. If `known` contains many words, only the words that start most like `word` are compared.
+    Leave out words that are clearly less similar than the most similar word. To save time, ignore long words. If
+    `known` contains many words, compare only the words with the longest common prefix.
     """
     if len(word) > MAX_WORD_LENGTH:
         return []
@@ -42,7 +42,7 @@ def _candidates(word: str, known: Collection[str]) -> Collection[str]:
 
 
 def _common_prefix_length(one: str, other: str) -> int:
-    """Return how many characters at the start of two words are equal."""
+    """Return the length of the common prefix of two words."""
     return next(
         (index for index, (a, b) in enumerate(zip(one, other, strict=False)) if a != b), min(len(one), len(other))
     )
@@ -55,7 +55,7 @@ class Suggestions:
         self._remaining = max_suggestions
 
     def __call__(self, word: str, known: Iterable[str], min_similarity: float = MIN_SIMILARITY) -> str:
-        """Return the result of `did_you_mean`, or an empty string after the maximum number of suggestions."""
+        """Return the result of `did_you_mean`. After the maximum number of suggestions, return an empty string."""
         self._remaining -= 1
         return did_you_mean(word, known, min_similarity) if self._remaining >= 0 else ""
 

@@ -1,7 +1,7 @@
 """Pure: the scopes of Auth0's own APIs (system APIs), each with a risk level. The Management API has a separate module.
 
 The names of the scopes come from Auth0's documentation and SDKs. The authors of reconciler chose the risk levels, by
-the rule for scopes of the Management API.
+the same rule as for the Management API.
 """
 
 from collections.abc import Mapping
@@ -12,8 +12,8 @@ from reconciler.core.problems import Level
 MY_ORGANIZATION_SUFFIX = "/my-org/"
 """The end of the identifier of the My Organization API.
 
-The My Organization API is the only system API for which Auth0 allows grants with organization settings. On this API,
-grants for users also have organization settings, as a live tenant showed.
+The My Organization API is the only system API for which Auth0 allows grants with organization settings. Grants for
+users on the My Organization API also have organization settings, as a live tenant showed.
 """
 
 

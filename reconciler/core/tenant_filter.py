@@ -15,7 +15,7 @@ from reconciler.core.suggest import MAX_COMPARED, Suggestions
 
 VARIABLE_NAME = "[A-Za-z][A-Za-z0-9_]*"
 BUILT_IN = "domain"
-"""The name of the built-in variable. The value is the host in the identifiers of the tenant's own APIs."""
+"""The name of the built-in variable. The variable contains the host in the identifiers of the tenant's own APIs."""
 OPENING = "${"
 INVALID_PLACEHOLDER = rf"(^|[^$])\$\{{(?!{VARIABLE_NAME}\}})"
 """Matches a text that contains `${` without a valid name of a variable.
@@ -45,9 +45,9 @@ def escape_variables(text: str) -> str:
 
 
 def insert_variables(text: str, values: Mapping[str, str]) -> str:
-    """Replace parts of `text` by variables with the same value. The function `substitute` reverses the replacement.
+    """Replace parts of `text` by variables. The function `substitute` restores the original text.
 
-    If `text` is equal to the value of a variable, return only the variable. Otherwise, replace the host of the tenant
+    If `text` equals the value of a variable, return this variable. In all other texts, replace the host of the tenant
     by `${domain}`.
     """
     equal = sorted(name for name, value in values.items() if value == text)
@@ -72,7 +72,7 @@ class TargetTenant:
 
 
 ANY_TENANT = TargetTenant("", {BUILT_IN: BUILT_IN})
-"""The target for reading grant files if no tenant is known. The only known variable is `domain`."""
+"""The target for reading grant files if no tenant is known. Only the variable `domain` is known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +87,7 @@ NO_TENANTS = TargetTenants()
 UNKNOWN_TENANTS = TargetTenants(targets=())
 """The targets if the configuration is not valid.
 
-In this case, reconciler does not check the names of tenants and variables.
+If the configuration is not valid, reconciler does not check the names of tenants and variables.
 """
 
 
@@ -109,7 +109,7 @@ def select_for_tenant(specs: Iterable[GrantSpec], target: TargetTenant) -> tuple
 Patterns = tuple[tuple[str, ...], ...]
 """The lists `tenants` of a grant file and of a declaration, which limit the declaration to some tenants.
 
-A list contains names of tenants, and patterns for names.
+A list may contain names of tenants and patterns for names.
 """
 
 
@@ -136,12 +136,15 @@ def _names_and_wildcards(patterns: tuple[str, ...]) -> tuple[frozenset[str], tup
 
 
 def is_same_for_all_tenants(spec: GrantSpec) -> bool:
-    """Return whether the declaration is the same for all tenants (without variables and lists of tenants)."""
+    """Return whether the declaration is the same for all tenants, without variables and lists of tenants."""
     return not spec.tenants and not has_variables(spec)
 
 
 def has_variables(spec: GrantSpec) -> bool:
-    """Return whether the declaration contains variables or scope sets. Their values may differ between tenants."""
+    """Return whether the declaration contains variables or scope sets.
+
+    Variables and scope sets may differ between tenants.
+    """
     names = (spec.client or "", spec.client_id or "", spec.api or "", spec.audience or "")
     text = "\n".join((*names, *spec.scope, *(spec.organizations or ())))
     return OPENING in text or (PREFIX in text and has_scope_sets(spec.scope))
@@ -274,9 +277,9 @@ def _unknown_variables(
 
 
 def _scope_set_problems(spec: GrantSpec, targets: Sequence[TargetTenant], suggest: Suggestions) -> Iterator[Problem]:
-    """Yield a problem for each scope set that a tenant does not define.
+    """Yield a problem for each scope set that is not defined for a tenant.
 
-    The same applies to variables in a scope set.
+    Also yield a problem for each undefined variable in a scope set.
     """
     if not has_scope_sets(spec.scope):
         return

@@ -42,20 +42,20 @@ OFFLINE = "the tenant was not read (--offline)"
 NAME_ONLY = Risk("unidentified-api", Level.CRITICAL, "the identifier of the API is not known offline", is_known=False)
 """The risk of a grant on an API that the file declares only by name.
 
-The API may be one of Auth0's own APIs.
+The API may be one of the APIs that Auth0 provides in every tenant.
 """
 
 
 @dataclass(frozen=True, kw_only=True)
 class DeclarationFacts:
-    """Facts about grant declarations that come from git, from the tenant's logs or from the clock."""
+    """Facts about grant declarations, which come from the git history and the tenant's logs."""
 
     now: datetime
     """The time of the report, which decides whether a declaration has expired."""
     usage: Usage | None = None
     """The use of each grant according to the tenant's logs, or None if reconciler has not collected logs."""
     provenance: Mapping[Source, Provenance] = field(default_factory=dict)
-    """The git commits that changed each grant declaration, by the position of the declaration."""
+    """For each grant declaration, the git commits that changed the declaration."""
     removals: tuple[Removal, ...] = ()
     """The grants that earlier commits declared and that the current files do not declare."""
     link_to: LinkTo = lambda _: ""
@@ -133,14 +133,17 @@ class _Unresolved:
     names: tuple[tuple[GrantSpec, Problem], ...] = ()
     """Each declaration with an unknown or ambiguous application or API, and the error of the declaration."""
     partial: tuple[DesiredGrant, ...] = ()
-    """The grants whose declaration contains an unknown organization, without any organization."""
+    """The grants whose declaration contains an unknown organization. The organizations of these grants are left out."""
     problems: Mapping[Key, str] = field(default_factory=dict)
     """For each grant in `partial`, the first error that concerns the organizations of the grant."""
     duplicates: tuple[GrantSpec, ...] = ()
-    """The declarations of grants that an earlier declaration already declares."""
+    """The second and later declarations of a grant that several declarations declare."""
 
     def possible_declaration(self, key: Key, directory: Directory) -> str:
-        """Return the error of an ambiguous declaration that may declare the grant with `key`, or an empty string."""
+        """If an ambiguous declaration may declare the grant with `key`, return the error of the declaration.
+
+        Otherwise, return an empty string.
+        """
         names = {None, directory.client_name(key), directory.api_name(key)}
         for spec, problem in self.names:
             if problem.is_missing:
@@ -155,7 +158,7 @@ class _Unresolved:
 def _unresolved(
     specs: Iterable[GrantSpec], desired: Iterable[DesiredGrant], problems: Iterable[Problem], directory: Directory
 ) -> _Unresolved:
-    """Return the declarations that have no grant in `desired`, grouped by the kind of error."""
+    """Return the declarations without a valid grant, grouped by the kind of error."""
     known = {id(each.spec) for each in desired}
     by_source = {problem.source: problem for problem in reversed(tuple(problems))}
     names, partial, duplicates = [], [], []
@@ -208,7 +211,10 @@ class _GrantBuilder:
     expired: Mapping[Key, GrantSpec] = field(default_factory=dict)
 
     def compared(self, desired: Iterable[DesiredGrant], grants: Iterable[ObservedGrant]) -> Iterator[AccessGrant]:
-        """Yield every declared grant, compared with the tenant. Then yield the undeclared grants of the tenant."""
+        """First yield every declared grant, compared with the tenant.
+
+        Then yield the undeclared grants of the tenant.
+        """
         observed = index_by_key(grants)
         comparison = compare(desired, observed)
         updates = {each.key: each for each in comparison.updates}
@@ -229,22 +235,25 @@ class _GrantBuilder:
             yield undeclared if spec is None else self._with_expiry(undeclared, spec)
 
     def _with_expiry(self, grant: AccessGrant, spec: GrantSpec) -> AccessGrant:
-        """Return a copy of `grant` with the state EXPIRED and the declaration `spec`."""
+        """Return a copy of `grant` with the state EXPIRED and the details of the declaration `spec`."""
         detail = f"expired {expiry_text(spec.expires)}"
         return replace(self._with_declaration(grant, spec), state=AccessState.EXPIRED, detail=detail)
 
     def unresolved(self) -> Iterator[AccessGrant]:
-        """Yield a grant for each declaration whose application or API is unknown or ambiguous."""
+        """Yield a report entry for each declaration whose application or API is unknown or ambiguous."""
         for spec, problem in self.rest.names:
             state = AccessState.MISSING if problem.is_missing else AccessState.UNKNOWN
             yield replace(self._named(spec, state, problem.what), is_unresolved=True)
 
     def unread(self, spec: GrantSpec, reason: str) -> AccessGrant:
-        """Return a grant for a declaration that reconciler has not compared with the tenant. `reason` explains why."""
+        """Create a report entry for a declaration that reconciler has not compared with the tenant.
+
+        `reason` explains why.
+        """
         return self._named(spec, AccessState.UNKNOWN, reason)
 
     def _named(self, spec: GrantSpec, state: AccessState, detail: str) -> AccessGrant:
-        """Return a grant with the names from the file, because the ids are not known."""
+        """Create a report entry with the names from the file, because the ids are not known."""
         key = Key(spec.client_id or spec.client, spec.audience or spec.api or "", spec.subject_type, spec.default_for)
         grant = declared_grant(spec, key, frozenset(spec.organizations or ()))
         more = () if spec.audience else (NAME_ONLY,)
@@ -301,7 +310,7 @@ class _GrantBuilder:
         )
 
     def _grant(self, grant: ClientGrant, more_risks: tuple[Risk, ...] = ()) -> AccessGrant:
-        """Return the report's description of a grant, without the declaration."""
+        """Create a report entry for a grant, without the details of the declaration."""
         directory, key = self.directory, grant.key
         use = use_of(key, self.facts.usage) if self.facts.usage else None
         api = directory.apis_by_identifier.get(key.audience)

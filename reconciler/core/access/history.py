@@ -16,7 +16,7 @@ NO_RESULT = "unknown: the journal has no result"
 
 @dataclass(frozen=True, slots=True)
 class DeclaredLine:
-    """A line of a grant file, with the commit that last changed the line.
+    """A line of a grant file, with the git commit that last changed the line.
 
     `commit` is None if the commit is not known.
     """
@@ -28,7 +28,7 @@ class DeclaredLine:
 
 @dataclass(frozen=True, slots=True)
 class GrantWrite:
-    """One write to a grant, as the journal of a run records the write."""
+    """A write to a grant, as the journal of a run records the write."""
 
     run: str
     time: str
@@ -43,7 +43,7 @@ class GrantExplanation:
     tenant: TenantName
     """The name and domain of the tenant."""
     grant: AccessGrant
-    """The grant as the access report describes the grant."""
+    """The entry of the grant in the access report."""
     lines: tuple[DeclaredLine, ...] = ()
     """The lines that declare the grant."""
     writes: tuple[GrantWrite, ...] = ()
@@ -53,7 +53,7 @@ class GrantExplanation:
 
 
 def find_writes(runs: Iterable[PastRun], tenant: TenantName, grant: AccessGrant) -> tuple[GrantWrite, ...]:
-    """Return the writes that the journals of `runs` record for a grant in a tenant."""
+    """Return the writes to a grant of a tenant that the journals of `runs` record."""
     return tuple(write for run in runs if _is_for(run, tenant) for write in _writes(run, grant))
 
 
@@ -110,7 +110,7 @@ class LogEvent:
     def __str__(self) -> str:
         """Return `changed 2026-11-25 14:03 UTC by jane@example.com, dashboard`.
 
-        The result may contain control characters.
+        The text may contain control characters.
         """
         actor = shorten(self.actor, MAX_ACTOR_LENGTH) or "an unknown sender"
         via = f", {self.channel}" if self.channel else ""

@@ -19,11 +19,11 @@ from reconciler.core.removals import Commit
 
 
 class AccessState(StrEnum):
-    """The result of comparing a grant in the tenant with the grant files.
+    """The result of comparing a grant of the tenant with the grant files.
 
-    The states are sorted by urgency: the first state needs the most attention.
+    The values are sorted by urgency: the most urgent value comes first.
 
-    The state of an undeclared grant names the reason why a plan does not delete the grant.
+    For an undeclared grant, the value is the reason why a plan does not delete the grant.
     """
 
     DRIFTED = "drifted"
@@ -81,7 +81,7 @@ class GrantLevel(StrEnum):
 class GrantedScope:
     """A scope of a grant.
 
-    `is_defined` tells whether the API defines the scope, and is None if the scopes of the API are not known.
+    `is_defined` tells whether the API defines the scope. If the scopes of the API are not known, `is_defined` is None.
     """
 
     name: str
@@ -91,25 +91,22 @@ class GrantedScope:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Provenance:
-    """The commits and the pull request that created a grant declaration, according to git."""
+    """The git commits and the pull request behind a grant declaration."""
 
     changed: Commit | None = None
     """The newest commit that changed a line of the declaration, or None if the commit is not known."""
     since: Commit | None = None
-    """The commit since which the files declare the grant without a gap, or None if the commit is not known."""
+    """The first commit of the unbroken series of commits that declare the grant, or None if the commit is not known."""
     pull_request: str = ""
-    """The number of the pull request or merge request, such as `#12`.
-
-    An empty string if the commit message has no number.
-    """
+    """The number of the pull request in the commit message, such as `#12`, or an empty string."""
     pull_request_link: str = ""
-    """The web address of the pull request or merge request, or an empty string."""
+    """The web address of the pull request, or an empty string."""
     unknown: str = ""
-    """The reason why `changed` is None. An empty string if `changed` contains a commit."""
+    """The reason why `changed` is None, or an empty string if `changed` contains a commit."""
     lines: tuple[tuple[int, Commit | None], ...] = ()
-    """For each line of the declaration, the line number and the newest commit that changed the line.
+    """The line numbers of the declaration.
 
-    The commit is None if the commit is not known.
+    Each line number comes with the newest commit that changed the line, or None.
     """
 
 
@@ -117,19 +114,22 @@ class Provenance:
 class AccessGrant:
     """A grant in the access report.
 
-    If the tenant has the grant, the scopes and settings come from the tenant, otherwise from the files.
+    The scopes and settings come from the tenant. For a grant that the tenant does not have, they come from the files.
     """
 
     application: str
-    """The name of the application or the value of `default_for`. The id follows if the name is ambiguous."""
+    """The name of the application, followed by the client id if the name is ambiguous.
+
+    For a default grant, `default for …`.
+    """
     api: str
-    """The name of the API. The identifier follows if the name is ambiguous."""
+    """The name of the API, followed by the identifier if the name is ambiguous."""
     grant: ClientGrant
-    """The settings of the grant. If the ids are not known, `grant.key` contains names instead of ids."""
+    """The settings of the grant. If the ids are not known, `key` contains names."""
     client_id: str | None = None
     """The client id of the application, or None if only the name is known."""
     default_for: str | None = None
-    """The value of `default_for` if the grant is a default for a group of applications, otherwise None."""
+    """The value of `default_for`, or None if the grant belongs to an application."""
     third_party: bool | None = None
     """Whether a third party owns the application, or None if the owner is not known."""
     audience: str | None = None
@@ -137,9 +137,12 @@ class AccessGrant:
     subject_type: str = SUBJECT_CLIENT
     """The subject type of the grant, such as `client` or `user`."""
     scopes: tuple[GrantedScope, ...] = ()
-    """The scopes, the most dangerous scope first. For a grant on all scopes: the scopes that the API defines."""
+    """The scopes of the grant, the most dangerous scope first.
+
+    If the grant allows all scopes, the scopes that the API defines.
+    """
     scopes_known: bool = True
-    """Whether `scopes` is complete. False if the grant allows all scopes and reconciler has not read the API."""
+    """Whether `scopes` is complete. If the grant allows all scopes, reconciler must have read the API."""
     organizations: tuple[str, ...] | None = None
     """The names of the assigned organizations, or None if reconciler has not read the organizations."""
     state: AccessState = AccessState.AS_DECLARED
@@ -147,7 +150,7 @@ class AccessGrant:
     detail: str = ""
     """An explanation of the state, or an empty string."""
     differences: tuple[FieldChange, ...] = ()
-    """The fields in which the tenant differs from the files, if the state is `drifted`."""
+    """The fields in which the tenant differs from the files, if the state of the grant is `drifted`."""
     guard: str = ""
     """The reason why reconciler must not change the grant, or an empty string if changes are allowed."""
     risks: tuple[Risk, ...] = ()
@@ -159,7 +162,7 @@ class AccessGrant:
     source: Source | None = None
     """The position of the declaration in the files, or None if no file declares the grant."""
     link: str = ""
-    """The web address of the declaration, or an empty string."""
+    """The web address of the declaration, or an empty string if the web address is not known."""
     description: str = ""
     """The text of the field `description` in the file."""
     expires: str = ""
@@ -242,7 +245,7 @@ GRANTS_LISTING = "grants"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TenantAccess:
-    """The part of the access report about a single tenant."""
+    """The access report of a single tenant."""
 
     tenant: TenantName
     """The name and domain of the tenant."""
@@ -267,7 +270,8 @@ class TenantAccess:
 class AccessFilter:
     """A filter that selects grants of the access report by application, API and scope.
 
-    A text in the filter matches a name or an id, and may contain the wildcards `*` and `?`. None matches every grant.
+    A text in the filter matches a name or an id, and may contain the wildcards `*` and `?`. If a field of the filter is
+    None, the field matches every grant.
     """
 
     application: str | None = None
@@ -275,12 +279,15 @@ class AccessFilter:
     scope: str | None = None
 
     def __str__(self) -> str:
-        """Describe the filter for people. Return an empty string if the filter selects every grant."""
+        """Return a description of the filter, or an empty string if the filter selects every grant."""
         parts = (("application", self.application), ("API", self.api), ("scope", self.scope))
         return ", ".join(f'{name} "{pattern}"' for name, pattern in parts if pattern is not None)
 
     def selects(self, grant: AccessGrant) -> bool:
-        """Return whether the filter selects the grant. A grant with unknown scopes passes the filter for scopes."""
+        """Return whether the filter selects the grant.
+
+        If the scopes of the grant are unknown, ignore the filter for scopes.
+        """
         return (
             _any_matches(_names(grant.application, grant.client_id), self.application)
             and _any_matches(_names(grant.api, grant.audience), self.api)
@@ -289,7 +296,7 @@ class AccessFilter:
 
 
 def plain_name(label: str, identity: str | None) -> str:
-    """Remove the id from a label such as `Billing Worker (id)`. Return a label without an id unchanged."""
+    """Remove the id from a label of the form `name (id)`. If the label contains no id, return the label unchanged."""
     return label.removesuffix(f" ({shorten(identity, MAX_ID_LENGTH)})") if identity else label
 
 
@@ -312,13 +319,13 @@ class AccessReport:
     history: str
     """The reason why reconciler could not read the whole git history, or an empty string."""
     tenants: tuple[TenantAccess, ...]
-    """The tenants in the report. A tenant has no grants here if reconciler could not read the tenant."""
+    """The tenants in the report. If reconciler could not read a tenant, the tenant has no grants in the report."""
     selection: str = ""
     """A description of the filter, or an empty string if the report contains all grants."""
 
     @property
     def grants(self) -> Iterator[tuple[TenantAccess, AccessGrant]]:
-        """All grants in the report. Each grant comes with its tenant."""
+        """All grants in the report, each with the tenant of the grant."""
         return ((tenant, grant) for tenant in self.tenants for grant in tenant.grants)
 
     def select(self, chosen: AccessFilter) -> "AccessReport":

@@ -8,7 +8,7 @@ from reconciler.core.problems import Level
 from reconciler.core.token_lifetime import LONG_LIFETIME_SECONDS
 
 Answer = bool | None
-"""Whether a grant has a property, such as a critical risk. None means that reconciler does not know the answer."""
+"""Whether a grant has a property, or None if reconciler does not know."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,19 +16,19 @@ class AccessTotal:
     """A number in the summary of the report, such as the number of undeclared grants."""
 
     name: str
-    """The name of the total in JSON."""
+    """The name of the total in JSON output."""
     label: str
-    """The name of the total for people."""
+    """The name of the total in output for people."""
     count: int
-    """The number of grants, applications or APIs that reconciler knows to have the property."""
+    """The number of grants, applications or APIs that certainly have the property."""
     unknown: int = 0
-    """The number of grants for which reconciler does not know whether the grant has the property."""
+    """The number of grants that may have the property."""
     is_complete: bool = True
-    """Whether reconciler read all tenants. If not, the real number may be higher than `count`."""
+    """Whether reconciler read all tenants. If not, `count` may be too low."""
 
     @property
     def text(self) -> str:
-        """The total as a text for people, such as `at least 3`."""
+        """The total as text for people, such as `at least 3`."""
         if not self.is_complete and not self.count:
             return "not known"
         start = f"{self.count}" if self.is_complete else f"at least {self.count}"
@@ -58,14 +58,14 @@ COUNTED: Mapping[str, tuple[str, Callable[[AccessGrant], Answer]]] = {
     "any_organization": ("any organization", lambda grant: grant.grant.allow_any_organization),
     "no_description": ("no description", lambda grant: not _is_described(grant)),
 }
-"""The properties for which the report counts grants, with a label and a test for each property.
+"""The properties whose grants the report counts. Each property has a label and a test.
 
-`totals` counts grants that are missing in the tenant separately.
+The function `totals` counts separately how many declared grants are missing in the tenant.
 """
 
 
 def totals(report: AccessReport) -> list[AccessTotal]:
-    """Return the totals in the summary of the report.
+    """Return the numbers for the summary of the report.
 
     A grant that is missing in the tenant increases only the total `missing`.
     """
@@ -90,13 +90,13 @@ class AccessFinding:
     """Something in the report that needs attention, such as grants with a critical risk."""
 
     rule: str
-    """The name of the rule that found the problem."""
+    """The name of the rule that found the grants or the unread data."""
     level: Level
-    """How serious the finding is."""
+    """The severity of the finding."""
     meaning: str
     """A description of the finding for people."""
     grants: tuple[tuple[str, AccessGrant], ...] = ()
-    """The affected grants, with the names of their tenants. Empty if the finding does not concern grants."""
+    """The affected grants with the names of their tenants, or an empty tuple if the finding does not concern grants."""
     details: tuple[str, ...] = ()
     """The reasons for a finding without grants, such as the lists that reconciler could not read."""
 
@@ -193,7 +193,7 @@ def _grant_findings(grants: Sequence[tuple[TenantAccess, AccessGrant]]) -> Itera
 
 
 def unread_listings(report: AccessReport) -> list[str]:
-    """Return a text `tenant: list: reason` for each list that reconciler could not read."""
+    """Return a line with tenant, list and reason for each list that reconciler could not read."""
     return [
         f"{tenant.tenant.label}: {each.name}: {each.reason}"
         for tenant in report.tenants

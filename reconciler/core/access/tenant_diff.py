@@ -15,7 +15,7 @@ NameKey = tuple[str, str, str]
 
 
 class DiffKind(StrEnum):
-    """How two tenants differ in a grant: only one tenant has the grant, or the grants differ or may differ."""
+    """The kind of a difference: only one tenant has the grant, or the grants differ or may differ."""
 
     ONLY_FIRST = "only-first"
     ONLY_SECOND = "only-second"
@@ -25,7 +25,7 @@ class DiffKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class FieldPair:
-    """The values of a field in the first tenant and in the second tenant. None means that the value is not known."""
+    """The values of a field in two tenants. A value is None if reconciler does not know the value."""
 
     field: str
     first: tuple[str, ...] | None
@@ -33,13 +33,13 @@ class FieldPair:
 
     @property
     def is_known(self) -> bool:
-        """Whether the values in the two tenants are known."""
+        """Whether reconciler knows the values in the two tenants."""
         return self.first is not None and self.second is not None
 
 
 @dataclass(frozen=True, slots=True)
 class GrantDifference:
-    """A grant that only one of two tenants has, or that has different values in the two tenants.
+    """A grant that differs between two tenants, or that only one of the tenants has.
 
     `fields` contains the fields with different values. If only one tenant has the grant, `fields` contains all fields
     of the grant.
@@ -61,7 +61,7 @@ class TenantDiff:
     second: TenantName
     """The second tenant."""
     is_declared: bool
-    """Whether the comparison used the declared grants of the tenants, and not the grants that Auth0 returned."""
+    """Whether the comparison used the declared grants. Otherwise, the comparison used the grants in the tenants."""
     differences: tuple[GrantDifference, ...]
     """The grants that differ, sorted by the names of application and API."""
     equal: int
@@ -71,9 +71,9 @@ class TenantDiff:
 
 
 def compare_tenants(first: TenantAccess, second: TenantAccess, *, is_declared: bool) -> TenantDiff:
-    """Compare the grants of two tenants. A declared grant that is missing in a tenant is ignored.
+    """Compare the grants of two tenants. Ignore a declared grant that is missing in the tenant.
 
-    If `is_declared` is true, `first` and `second` contain declared grants.
+    Set `is_declared` if `first` and `second` contain declared grants.
     """
     notes: list[str] = []
     ours, theirs = _by_name(first, notes), _by_name(second, notes)
@@ -85,9 +85,9 @@ def compare_tenants(first: TenantAccess, second: TenantAccess, *, is_declared: b
 
 
 def _by_name(access: TenantAccess, notes: list[str]) -> Mapping[NameKey, AccessGrant]:
-    """Return the grants of a tenant by the names of application and API.
+    """Return the grants of a tenant, by the names of application and API.
 
-    If several grants have the same names, the result contains names with ids for these grants.
+    If several grants have the same names, add the ids to the names.
     """
     groups: dict[NameKey, list[AccessGrant]] = {}
     for grant in access.grants:
@@ -130,7 +130,7 @@ def _pairs(first: AccessGrant | None, second: AccessGrant | None) -> Iterator[Fi
 def _values(grant: AccessGrant | None) -> Iterator[tuple[str, tuple[str, ...] | None]]:
     """Yield the value of each field of a grant.
 
-    The scopes of a grant with `allow_all_scopes` are empty, because such grants allow every scope.
+    For a grant with `allow_all_scopes`, the value of the field `scope` is empty.
     """
     if grant is None:
         return

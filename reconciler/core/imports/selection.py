@@ -31,7 +31,7 @@ Windows also reserves these names with a suffix, such as `con.yaml`.
 
 
 def file_stem(*texts: str) -> str:
-    """Return a file name without suffix. The name comes from the first text in `texts` that contains a letter or digit.
+    """Return a file name without suffix. Use the first text in `texts` that contains a letter or a digit.
 
     The file name contains only lower-case ASCII letters, digits and hyphens, which all file systems allow. Accents are
     removed. If no text contains a letter or digit, the file name is `application`.
@@ -93,7 +93,10 @@ class GrantImport:
     """The result of selecting the grants that `import` writes to grant files."""
 
     holders: tuple[tuple[str, tuple[ClientGrant, ...]], ...]
-    """For each application or default grant: a file name without suffix, and the grants. File names may repeat."""
+    """The grants to import, grouped by application. Each group comes with a file name without suffix.
+
+    Two groups may have the same file name.
+    """
     left_out: tuple[NotImported, ...]
     """The undeclared grants that `import` does not write to a file."""
     declared: int
@@ -115,7 +118,8 @@ def select_grants(
 ) -> GrantImport:
     """Select the grants that `import` writes to grant files.
 
-    The result may contain protected grants. The result contains no grant that the files already declare (`declared`).
+    The result may contain grants that `protect` matches. The result does not contain grants that the files already
+    declare.
     """
     selected = [each for each in observed if choice.matches(each.key, directory)]
     new_grants = sorted((each for each in selected if each.key not in declared), key=lambda each: each.key.order)
@@ -157,7 +161,7 @@ The arguments of the function are the name of the field and the item.
 
 @dataclass(frozen=True, slots=True)
 class SetUpdate:
-    """A change of a list. `remove` contains the items to remove, as the file spells them.
+    """A change of a list. `remove` contains the items to remove, spelled as in the file.
 
     `add` contains the items to add.
     """
@@ -175,12 +179,12 @@ class GrantUpdate:
 
 @dataclass(frozen=True, slots=True)
 class GrantSplit:
-    """An update that gives a tenant a separate copy of a declaration that several tenants share.
+    """An update of a declaration that several tenants share, if only one tenant differs.
 
-    The original declaration then applies only to `others`, and `tenant` gets the copy.
+    The declaration then applies to `others`, and `tenant` gets a separate copy.
 
-    `update` contains the new values for the copy. If the tenant does not have the grant, `update` is None and `tenant`
-    gets no copy.
+    `update` contains the values that differ in the copy. If the tenant does not have the grant, `update` is None and
+    the tenant gets no copy.
     """
 
     others: SetUpdate
@@ -189,18 +193,15 @@ class GrantSplit:
 
 
 FileUpdates = Mapping[Mark, GrantUpdate | GrantSplit | None]
-"""The updates of the declarations in a file, by the line and column of the declaration.
+"""The updates of a grant file: the position of each declaration (line and column), and the update.
 
-The value None means that `import` removes the declaration.
+If the update is None, `import` removes the declaration.
 """
 
 
 @dataclass(frozen=True, slots=True)
 class SelectedUpdates:
-    """The updates of declarations, by file name.
-
-    Also a warning for each different grant that `import` does not update.
-    """
+    """The updates by file name, and a warning for each grant that differs but that `import` does not update."""
 
     by_file: Mapping[str, FileUpdates] = field(default_factory=dict)
     not_updated: tuple[Problem, ...] = ()
@@ -217,7 +218,7 @@ class UpdateRules:
     choice: ImportFilter
     """The filter that selects the grants to update."""
     write_item: ItemWriter
-    """A function that converts an item of a list to the text for a grant file, with variables."""
+    """A function that converts an item of a list to the text for a grant file. The text may contain variables."""
 
 
 def select_updates(
@@ -273,9 +274,11 @@ def _warning(spec: GrantSpec, what: str) -> Problem:
 def _update_of(
     spec: GrantSpec, desired: DesiredGrant, observed: ObservedGrant | None, directory: Directory, rules: UpdateRules
 ) -> GrantUpdate | str | None:
-    """Return the update for a declaration. Return None if the declaration should be removed.
+    """Return the update for a declaration.
 
-    If an update is not possible, return a text with the reason.
+    If the tenant does not have the grant, return None, so that `import` removes the declaration.
+
+    If an update is not possible, return the reason as text.
     """
     if observed is None:
         return None
@@ -292,7 +295,7 @@ def _fields(
 ) -> Iterator[tuple[str, str | bool | SetUpdate]]:
     """Yield the name and the new value of each field in which the declaration differs from the tenant.
 
-    `update.before` is the grant as the tenant has the grant.
+    `update.before` contains the grant of the tenant.
     """
     for name in (change.field for change in update.fields):
         wanted = getattr(update.before.grant, name)

@@ -10,9 +10,9 @@ from reconciler.core.imports.selection import file_stem
 FieldValue = str | bool | tuple[str, ...]
 """The value of a field, in the form that a grant file contains."""
 CommentKey = tuple[str, str]
-"""The place of a comment in a declaration: the name of a field, and an item in the list of the field.
+"""The position of a comment in a declaration: the name of a field, and an item if the field is a list.
 
-If the comment belongs to the field, and not to an item, the item is an empty string.
+If the comment belongs to the whole field, the item is an empty string.
 """
 
 
@@ -29,7 +29,7 @@ class NamedGrant:
     """A grant of a tenant in the form of a declaration: with names of applications and APIs, not only with ids."""
 
     fields: Mapping[str, FieldValue]
-    """The fields of the declaration by name. Settings with their default value are left out."""
+    """The fields of the declaration, by name. Fields with their default value are left out."""
     above: tuple[str, ...] = ()
     """The comment lines above the declaration."""
     after: tuple[str, ...] = ()
@@ -39,7 +39,7 @@ class NamedGrant:
 
     @property
     def identity(self) -> tuple[str, ...]:
-        """The application (or `default_for`), the API and the subject type, with the names of the fields."""
+        """The application (or `default_for`), the API and the subject type, each with the name of the field."""
         return identity_of(self.fields)
 
     @property
@@ -60,7 +60,7 @@ class SharedGrant:
 
 
 def identity_of(fields: Mapping[str, FieldValue]) -> tuple[str, ...]:
-    """Return the application (or `default_for`), the API and the subject type, with the names of the fields."""
+    """Return the application (or `default_for`), the API and the subject type, each with the name of the field."""
     holder = next(name for name in HOLDERS if name in fields)
     api = next(name for name in APIS if name in fields)
     return (holder, str(fields[holder]), api, str(fields[api]), str(fields.get("subject_type", SUBJECT_CLIENT)))
@@ -69,13 +69,14 @@ def identity_of(fields: Mapping[str, FieldValue]) -> tuple[str, ...]:
 def merge_tenants(
     by_tenant: Mapping[str, Sequence[NamedGrant]], every_tenant: Collection[str]
 ) -> tuple[SharedGrant, ...]:
-    """Return the declarations that describe the grants of all tenants.
+    """Return the shared declarations for the grants of all tenants.
 
-    If several tenants have an equal grant, the grant becomes a single declaration.
+    If several tenants have equal grants, the grants become a single declaration.
 
     Args:
         by_tenant: The grants of each tenant, by the name of the tenant.
-        every_tenant: The names of all tenants in the configuration. A declaration for all these tenants needs no list.
+        every_tenant: The names of all tenants in the configuration. A declaration for all tenants needs no list of
+    tenants.
     """
     groups: dict[tuple[tuple[str, FieldValue], ...], dict[str, NamedGrant]] = defaultdict(dict)
     for tenant, grants in by_tenant.items():
@@ -109,7 +110,7 @@ def _join(found: Iterable[Comments]) -> Comments:
 def by_file(declarations: Iterable[SharedGrant]) -> Iterator[tuple[str, tuple[SharedGrant, ...]]]:
     """Group the declarations by application.
 
-    For each application, yield a file name without suffix and the declarations, sorted by file name.
+    For each application, yield a file name without suffix and the declarations of the application.
 
     A file name may occur twice, because the names of two applications may be similar.
     """

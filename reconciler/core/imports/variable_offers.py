@@ -2,8 +2,8 @@
 
 For example, the texts `Portal dev` and `Portal prod` become `Portal ${stage}`.
 
-The search replaces a word or a host in each text by a placeholder. If the texts of several tenants are then equal, a
-variable can take the place of the replaced words.
+The search replaces a word or a host in each text by a placeholder. If several texts are then equal, the replaced words
+or hosts become the values of a suggested variable.
 """
 
 import re
@@ -17,20 +17,23 @@ from reconciler.core.scope_sets import set_name_of
 
 HOLE = "\0"
 VARIABLE = re.compile(r"(\$\$?\{[^}]*\}?)")
-"""Matches variables, such as `${stage}`, and escaped variables in a text. The search never replaces variables."""
+"""Matches variables, such as `${stage}`, and escaped variables in a text.
+
+The search leaves such variables unchanged.
+"""
 WORD = re.compile(r"[^\W_]+")
 HOST = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?(?:\.[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?)+")
 MIN_TEXTS = 2
-"""A variable is suggested only if at least this number of texts differ in the same way.
+"""The minimum number of texts that must differ in the same way before reconciler suggests a variable.
 
-A single text is enough if the values occur in the names or domains of the tenants.
+A single text suffices if the values of the variable occur in the names or domains of the tenants.
 """
 MAX_TEXTS = 20_000
 MAX_WORDS = 20
 """The maximum number of words per text that the search tries to replace."""
 
 Values = tuple[tuple[str, str], ...]
-"""The value of a variable for each tenant, as pairs of the tenant's name and the value, sorted."""
+"""The value of a variable for each tenant, as sorted pairs of tenant name and value."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,9 +83,9 @@ def find_offers(
 def _regular_values(
     texts: Mapping[str, Collection[str]], pattern: re.Pattern[str], names: Mapping[str, Collection[str]]
 ) -> list[tuple[Values, int]]:
-    """Return groups of words that differ in the same way between tenants, with the number of affected texts.
+    """Return possible values of variables, with the number of texts that contain the values.
 
-    The most likely values of a variable come first.
+    The most likely values come first.
     """
     by_template: dict[str, dict[str, set[str]]] = defaultdict(lambda: defaultdict(set))
     shared = Counter(text for each in texts.values() for text in each)
@@ -107,14 +110,14 @@ def _regular_values(
 
 
 def _explains(words: Values, hosts: Values) -> bool:
-    """Return whether the hosts of the tenants differ only in the words that `words` contains."""
+    """Return whether the hosts of the tenants differ only in the words in `words`."""
     values = dict(words)
     templates = {_replace(host, values[tenant], HOLE) if tenant in values else "" for tenant, host in hosts}
     return len(templates) == 1 and HOLE in next(iter(templates))
 
 
 def _merge_partial(counted: Mapping[Values, int]) -> dict[Values, int]:
-    """Combine values for some tenants with values for more tenants, if the values agree."""
+    """If the values for some tenants agree with the values for more tenants, combine the values."""
     merged: dict[Values, int] = {}
     for values in sorted(counted, key=lambda each: (-len(each), each)):
         whole = next((each for each in merged if set(values) <= set(each)), values)
@@ -138,7 +141,7 @@ def _units(text: str, pattern: re.Pattern[str]) -> list[str]:
 def _replace(text: str, value: str, by: str) -> str:
     """Replace a whole word or host in a text, but not inside variables.
 
-    Do not replace a value after `$`, because `$${` would be an escaped variable.
+    Never replace a value after `$`, because the result would be an escaped variable.
     """
     if value not in text:
         return text
@@ -155,9 +158,9 @@ def _replace(text: str, value: str, by: str) -> str:
 def replacements(
     texts: Iterable[str], tenant: str, every: Mapping[str, Collection[str]], offer: VariableOffer
 ) -> dict[str, str]:
-    """Return the texts that the suggested variable changes, each with the new text.
+    """Return the texts that change if the suggested variable replaces the value, with the new texts.
 
-    A text changes only if another tenant has the same text with the other value.
+    A text changes only if another tenant has the same text with another value of the variable.
     """
     value = offer.values.get(tenant)
     if value is None:
