@@ -69,7 +69,10 @@ class Check:
     applies_to: Callable[[CheckSubject], bool]
     """A function that returns whether the check concerns a grant."""
     find: Callable[[CheckSubject], Iterable[Problem]]
-    """A function that returns the problems of a grant. All needed lists must have been read."""
+    """A function that returns the problems of a grant.
+
+    reconciler calls the function only after reading all needed lists.
+    """
 
 
 @dataclass(frozen=True, slots=True)

@@ -73,7 +73,7 @@ def _items(found: "DeepDiff", kind: str) -> dict[str, list[str]]:
 
 
 def granted_fields(grant: ClientGrant) -> tuple[FieldChange, ...]:
-    """Return the settings of a new grant, except settings with their default value."""
+    """Return a change for each setting of a new grant that differs from the default value."""
     values, defaults = _values(grant), _values(ClientGrant(grant.key))
     return tuple(
         SetChange(field, added=tuple(sorted(getattr(grant, field))))
@@ -85,7 +85,7 @@ def granted_fields(grant: ClientGrant) -> tuple[FieldChange, ...]:
 
 
 def revoked_fields(grant: ClientGrant) -> tuple[FieldChange, ...]:
-    """Return the settings of a deleted grant, except settings with their default value."""
+    """Return a change for each setting of a deleted grant that differs from the default value."""
     return tuple(_reverse(change) for change in granted_fields(grant))
 
 

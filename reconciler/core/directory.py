@@ -107,7 +107,7 @@ class Directory:
     confusable: frozenset[str] | None = None
     """For a saved plan: the ids of the applications, APIs and organizations with ambiguous names.
 
-    For a plan made now, the field is None, because reconciler can compare all names.
+    For a new plan, the field is None, because reconciler can compare all names.
     """
 
     @cached_property

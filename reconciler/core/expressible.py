@@ -34,7 +34,7 @@ def reason_not_expressible(grant: ClientGrant) -> str | None:
 def keep_inexpressible_values(desired: ClientGrant, observed: ClientGrant) -> ClientGrant:
     """Copy the values that a grant file cannot express from `observed` to `desired`.
 
-    The update then keeps the values.
+    The update then keeps these values of the tenant.
     """
     if any(_organization_reasons(observed)):
         usage, any_organization = observed.organization_usage, observed.allow_any_organization

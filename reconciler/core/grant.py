@@ -52,7 +52,7 @@ class Key(NamedTuple):
 
     @property
     def holder(self) -> str:
-        """The client id, the value of `default_for`, or a description if the grant has another kind of holder."""
+        """The client id, the value of `default_for`, or a description of a grant without an application."""
         return self.client_id or self.default_for or self.other_holder
 
     @property

@@ -33,7 +33,7 @@ class Limits:
 
 
 MIN_MANAGED_FOR_PERCENTAGES = 10
-"""The minimum number of managed grants from which the limits in percent apply.
+"""If the tenant has fewer managed grants than this number, the limits in percent do not apply.
 
 With fewer grants, a single change is already a large percentage.
 """
@@ -54,7 +54,7 @@ class ProtectionRules:
     writers_are_own: bool = True
     """Whether grants of applications that may change client grants count as reconciler's own grants.
 
-    In a rollback, the value is False, because a rollback may delete such a grant if the run created the grant.
+    In a rollback, the value is False, because a rollback may delete grants that the run created for these applications.
     """
 
     def reason_own(self, key: Key, observed: ObservedGrant | None) -> str | None:

@@ -49,9 +49,9 @@ def cloud_of(host: str) -> str:
     """Return a name for the Auth0 cloud that hosts the tenant with the canonical host `host`.
 
     All tenants of a private cloud share the rate limit of the Authentication API (Auth0 documentation: Rate Limit
-    Policy). In a private cloud, the hosts of the tenants differ only in the first label. Without the first label, the
-    host is therefore the name of the cloud. Tenants of the public cloud do not share a rate limit. For a tenant of the
-    public cloud, the name is the whole host.
+    Policy). In a private cloud, the hosts of the tenants differ only in the first label. The name of a private cloud is
+    therefore the host without the first label. Tenants of the public cloud do not share a rate limit. For a tenant of
+    the public cloud, the name is the whole host.
     """
     name = strip_port(host)
     parent = name.partition(".")[2]
@@ -139,7 +139,7 @@ ALLOW_UNNAMED = "--allow-unnamed-tenant"
 class SameTenantError(ReconcilerError):
     """The error if several tenants in the configuration are the same Auth0 tenant.
 
-    `names` contains the names of these tenants in the configuration.
+    `names` contains the names that the configuration uses for the Auth0 tenant.
     """
 
     def __init__(self, message: str, names: tuple[str, ...]) -> None:
@@ -246,7 +246,8 @@ class IdentityCheck:
     accepts_real_tenant: bool = True
     """Whether reconciler may run on a tenant in Auth0's cloud.
 
-    If the configuration does not declare the tenant, and the domain is a loopback address, the value is False.
+    If the configuration does not declare the tenant and the domain is a loopback address, reconciler must not run
+    there.
     """
 
     def verify(self, identities: Collection[str]) -> None:

@@ -93,7 +93,7 @@ class PastRun:
     def unsettled(self) -> tuple[JournalEntry, ...]:
         """The changes that the run started without recording a result.
 
-        Auth0 may or may not have made such a change.
+        A change without a result may or may not be done in Auth0.
         """
         settled = {entry.number for entry in self._entries_of(JournalEvent.RESULT)}
         intents = {entry.number: entry for entry in self._entries_of(JournalEvent.INTENT)}

@@ -48,7 +48,7 @@ def as_resolved(desired: DesiredGrant, directory: Directory) -> ListedGrant:
 def as_observed(observed: ObservedGrant, directory: Directory) -> ListedGrant:
     """Convert a grant of the tenant to a `ListedGrant` with the names and ids in the tenant.
 
-    The position in a file is empty.
+    The grant has no position in a file.
     """
     grant, key = observed.grant, observed.key
     values = {each.name: getattr(grant, each.name) for each in SETTINGS}

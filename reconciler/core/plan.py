@@ -124,7 +124,7 @@ class Reason(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class LeftAlone:
-    """An undeclared or expired grant that the plan leaves in the tenant. `detail` explains the reason for this."""
+    """An undeclared or expired grant that the plan leaves in the tenant. `detail` contains an explanation."""
 
     observed: ObservedGrant
     reason: Reason
@@ -164,7 +164,7 @@ class TenantName:
 
     @property
     def label(self) -> str:
-        """The name of the tenant. For a sandbox, the word SANDBOX follows."""
+        """The name of the tenant. The word SANDBOX follows the name of a sandbox."""
         return f"{self.name} {SANDBOX}" if self.is_sandbox else self.name
 
     def __str__(self) -> str:
@@ -298,8 +298,8 @@ def sort_for_apply(changes: Iterable[Change], directory: Directory) -> tuple[Cha
 def name_order(key: Key, directory: Directory) -> tuple[str, ...]:
     """Return the sort key of a grant in the output.
 
-    The key consists of the name of the application, the name of the API, and the ids. Upper and lower case are equal in
-    the order of names.
+    The key consists of the name of the application, the name of the API, and the ids. The order ignores the difference
+    between upper and lower case.
     """
     return directory.client_label(key).casefold(), directory.api_label(key).casefold(), *key.order
 

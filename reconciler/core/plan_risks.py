@@ -73,7 +73,7 @@ def all_risks(plan: Plan) -> Iterator[Risk]:
 def grant_label(key: Key, directory: Directory) -> str:
     """Return the name of a grant for output: `application -> API`.
 
-    If the subject type is not `client`, the subject type follows.
+    The subject type follows if the subject type is not `client`.
     """
     subject = "" if key.subject_type == SUBJECT_CLIENT else f" ({visible(key.subject_type)})"
     return f"{visible(directory.client_label(key))} -> {visible(directory.api_label(key))}{subject}"

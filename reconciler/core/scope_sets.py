@@ -48,7 +48,7 @@ def escape_scope(text: str) -> str:
 
 
 def unescape_scope(text: str) -> str:
-    """Reverse the function `escape_scope`."""
+    """Remove the escape that `escape_scope` added."""
     return text[1:] if text.startswith(PREFIX * 2) else text
 
 

@@ -158,7 +158,7 @@ class _Unresolved:
 def _unresolved(
     specs: Iterable[GrantSpec], desired: Iterable[DesiredGrant], problems: Iterable[Problem], directory: Directory
 ) -> _Unresolved:
-    """Return the declarations without a valid grant, grouped by the kind of error."""
+    """Return the declarations that contain an error, grouped by the kind of error."""
     known = {id(each.spec) for each in desired}
     by_source = {problem.source: problem for problem in reversed(tuple(problems))}
     names, partial, duplicates = [], [], []

@@ -21,9 +21,9 @@ from reconciler.core.removals import Commit
 class AccessState(StrEnum):
     """The result of comparing a grant of the tenant with the grant files.
 
-    The values are sorted by urgency: the most urgent value comes first.
+    The states are sorted by urgency: the most urgent state comes first.
 
-    For an undeclared grant, the value is the reason why a plan does not delete the grant.
+    For an undeclared grant, the state is the reason why a plan does not delete the grant.
     """
 
     DRIFTED = "drifted"
@@ -114,13 +114,14 @@ class Provenance:
 class AccessGrant:
     """A grant in the access report.
 
-    The scopes and settings come from the tenant. For a grant that the tenant does not have, they come from the files.
+    The scopes and settings come from the tenant. If the tenant does not have the grant, the scopes and settings come
+    from the files.
     """
 
     application: str
     """The name of the application, followed by the client id if the name is ambiguous.
 
-    For a default grant, `default for …`.
+    The name of a default grant is `default for third_party_clients`.
     """
     api: str
     """The name of the API, followed by the identifier if the name is ambiguous."""
@@ -139,10 +140,13 @@ class AccessGrant:
     scopes: tuple[GrantedScope, ...] = ()
     """The scopes of the grant, the most dangerous scope first.
 
-    If the grant allows all scopes, the scopes that the API defines.
+    If the grant allows all scopes, `scopes` contains the scopes that the API defines.
     """
     scopes_known: bool = True
-    """Whether `scopes` is complete. If the grant allows all scopes, reconciler must have read the API."""
+    """Whether `scopes` is complete.
+
+    If the grant allows all scopes, `scopes` is complete only if reconciler has read the API.
+    """
     organizations: tuple[str, ...] | None = None
     """The names of the assigned organizations, or None if reconciler has not read the organizations."""
     state: AccessState = AccessState.AS_DECLARED

@@ -24,7 +24,7 @@ class AccessTotal:
     unknown: int = 0
     """The number of grants that may have the property."""
     is_complete: bool = True
-    """Whether reconciler read all tenants. If not, `count` may be too low."""
+    """Whether reconciler read all tenants. If reconciler could not read a tenant, `count` may be too low."""
 
     @property
     def text(self) -> str:
@@ -58,7 +58,7 @@ COUNTED: Mapping[str, tuple[str, Callable[[AccessGrant], Answer]]] = {
     "any_organization": ("any organization", lambda grant: grant.grant.allow_any_organization),
     "no_description": ("no description", lambda grant: not _is_described(grant)),
 }
-"""The properties whose grants the report counts. Each property has a label and a test.
+"""The properties for which the access report counts grants. Each property has a label and a test.
 
 The function `totals` counts separately how many declared grants are missing in the tenant.
 """

@@ -61,7 +61,10 @@ class TenantDiff:
     second: TenantName
     """The second tenant."""
     is_declared: bool
-    """Whether the comparison used the declared grants. Otherwise, the comparison used the grants in the tenants."""
+    """Whether the comparison used the declared grants.
+
+    If the value is False, the comparison used the grants in the tenants.
+    """
     differences: tuple[GrantDifference, ...]
     """The grants that differ, sorted by the names of application and API."""
     equal: int

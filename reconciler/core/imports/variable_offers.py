@@ -19,7 +19,7 @@ HOLE = "\0"
 VARIABLE = re.compile(r"(\$\$?\{[^}]*\}?)")
 """Matches variables, such as `${stage}`, and escaped variables in a text.
 
-The search leaves such variables unchanged.
+The search leaves existing variables unchanged.
 """
 WORD = re.compile(r"[^\W_]+")
 HOST = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?(?:\.[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?)+")
@@ -117,7 +117,7 @@ def _explains(words: Values, hosts: Values) -> bool:
 
 
 def _merge_partial(counted: Mapping[Values, int]) -> dict[Values, int]:
-    """If the values for some tenants agree with the values for more tenants, combine the values."""
+    """Combine a group of values with a larger group that contains the same values for the same tenants."""
     merged: dict[Values, int] = {}
     for values in sorted(counted, key=lambda each: (-len(each), each)):
         whole = next((each for each in merged if set(values) <= set(each)), values)
@@ -158,7 +158,7 @@ def _replace(text: str, value: str, by: str) -> str:
 def replacements(
     texts: Iterable[str], tenant: str, every: Mapping[str, Collection[str]], offer: VariableOffer
 ) -> dict[str, str]:
-    """Return the texts that change if the suggested variable replaces the value, with the new texts.
+    """For each text that the suggested variable changes, return the new text.
 
     A text changes only if another tenant has the same text with another value of the variable.
     """
