@@ -44,7 +44,7 @@ MAX_PAIRS = 50_000
 CACHE_SIZE = 64
 """The maximum number of cached comparisons for each setting. Most tenants have the same settings."""
 SHARED = ""
-"""The name for the settings that all tenants share. A tenant that is not declared has only these settings."""
+"""The name for the settings that all tenants share. Undeclared tenants use only the shared settings."""
 
 
 class TenantSettings(Protocol):

@@ -40,27 +40,24 @@ class FieldRole(Enum):
 
 @dataclass(frozen=True, slots=True)
 class GrantField:
-    """A field of a grant.
-
-    Args:
-        name: The name in grant files, in Auth0's JSON and as an attribute of `ClientGrant` and `GrantSpec`.
-        kind: The type of the value.
-        role: The role of the field.
-        default: The value of an omitted field.
-        has_variables: Whether texts in the field may contain `${variables}`.
-        plan_order: The position among the changed fields of a plan, for settings and associations.
-        label: The text before the value in a list of grants. If the label is empty, the list shows only the value.
-        widens_access: Returns whether the second value allows access that the first value does not allow.
-    """
+    """A field of a grant."""
 
     name: str
+    """The name of the field in grant files, in Auth0's JSON, and as an attribute of `ClientGrant` and `GrantSpec`."""
     kind: FieldKind
+    """The type of the field's value."""
     role: FieldRole
+    """The purpose of the field."""
     default: str | bool | frozenset[str] | None = None
+    """The value if a grant file or Auth0 omits the field."""
     has_variables: bool = False
+    """Whether grant files may use variables such as `${domain}` in the field."""
     plan_order: int = 0
+    """The position of the field in plan output, if a plan can change the field."""
     label: str = ""
+    """The text before the value in a list of grants. If empty, the list shows only the value."""
     widens_access: Callable[[Any, Any], bool] = lambda _before, _after: False
+    """A function that returns whether the second value allows access that the first value does not allow."""
 
 
 def _adds_items(before: frozenset[str] | None, after: frozenset[str] | None) -> bool:

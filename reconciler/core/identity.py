@@ -1,7 +1,7 @@
 """Pure: check that reconciler is connected to the right tenant.
 
-Auth0 assigns a host to each tenant. This host is the canonical host, for example `example.eu.auth0.com`. A tenant may
-also have custom domains. The canonical host identifies the tenant. Auth0 includes the canonical host in the identifier
+Auth0 assigns a host to each tenant, for example `example.eu.auth0.com`. The assigned host is called the canonical host
+and identifies the tenant. A tenant may also have custom domains. Auth0 includes the canonical host in the identifier
 of the tenant's Management API, and therefore in each access token.
 """
 
@@ -160,7 +160,7 @@ class IdentityClaims:
     def claim(self, name: str, identities: Iterable[str]) -> None:
         """Record the canonical hosts that the tenant `name` reported.
 
-        A repeated call has no effect.
+        Recording the same host twice has no effect.
         """
         for identity in sorted(identities):
             names = self._names.setdefault(identity, [])

@@ -32,19 +32,16 @@ Step = Update | Associate | Dissociate
 
 
 class ChangeState(StrEnum):
-    """The state of a change in the tenant: not started, partly done, done, or unclear.
-
-    Attributes:
-        BEFORE: The grant is as it was before the change.
-        PARTIAL: Some requests of the change have taken effect, but not all.
-        AFTER: The grant is as the change leaves the grant.
-        OTHER: The grant is in a state that the change cannot cause.
-    """
+    """The state of a change in the tenant: not started, partly done, done, or unclear."""
 
     BEFORE = "before"
+    """The grant is as it was before the change."""
     PARTIAL = "partial"
+    """Some requests of the change have taken effect, but not all."""
     AFTER = "after"
+    """The grant is as the change leaves the grant."""
     OTHER = "other"
+    """The grant is in a state that the change cannot cause."""
 
 
 def required_steps(now: ObservedGrant, after: DesiredGrant) -> tuple[Step, ...]:

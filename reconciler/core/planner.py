@@ -80,42 +80,40 @@ class Observation:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlanRules:
-    """The options, guards and policy that decide which changes a plan contains.
-
-    Attributes:
-        now: The time of the run, which decides whether a grant has expired.
-        protection: The rules that decide which grants must not be changed.
-        limits: The maximum number of deletes and updates.
-        policy: The policy in reconciler.yaml, which allows or denies risks.
-        prune: Whether the plan deletes undeclared grants.
-        create_only: Whether the plan only creates grants.
-        skip_missing: Whether the plan skips a grant if the application, API or organization does not exist.
-        base, base_commit: With `--base`, the declarations at the base revision, and the id of the commit.
-        only_branch: Whether the plan only contains changes that the files cause (`--only-branch`).
-        removals: With `--prune-removed`, the earlier declarations of grants that the files no longer declare.
-        rollback: The run that the plan undoes, or None.
-        selection: The grants that the user selected for the plan.
-        of_all_tenants: The declarations of all tenants, for the message if the user's selection matches no grant.
-        only_expired: Whether the plan only deletes expired grants.
-        warn_before: How long before the end of a grant reconciler starts to warn.
-    """
+    """The options, guards and policy that decide which changes a plan contains."""
 
     now: datetime
+    """The time of the run, which decides whether a grant has expired."""
     protection: ProtectionRules
+    """The rules that decide which grants must not be changed."""
     limits: Limits = field(default_factory=Limits)
+    """The maximum number of deletes and updates."""
     policy: Policy = field(default_factory=Policy)
+    """The policy in reconciler.yaml, which allows or denies risks."""
     prune: bool = False
+    """Whether the plan deletes undeclared grants."""
     create_only: bool = False
+    """Whether the plan only creates grants."""
     skip_missing: bool = False
+    """Whether the plan skips a grant if the application, API or organization does not exist."""
     base: tuple[GrantSpec, ...] | None = None
+    """With `--base`, the declarations at the base revision, otherwise None."""
     base_commit: str = ""
+    """With `--base`, the id of the commit of the base revision."""
     only_branch: bool = False
+    """Whether the plan only contains changes that the files cause (`--only-branch`)."""
     removals: tuple[Removal, ...] = ()
+    """With `--prune-removed`, the earlier declarations of grants that the files no longer declare."""
     rollback: Rollback | None = None
+    """The run that the plan undoes, or None."""
     selection: GrantSelection = EVERYTHING
+    """The grants that the user selected for the plan."""
     of_all_tenants: tuple[GrantSpec, ...] = ()
+    """The declarations of all tenants, for the message if the user's selection matches no grant."""
     only_expired: bool = False
+    """Whether the plan only deletes expired grants."""
     warn_before: timedelta = DEFAULT_WARN_BEFORE
+    """How long before the end of a grant reconciler starts to warn."""
 
     @property
     def narrowed_by(self) -> tuple[str, ...]:

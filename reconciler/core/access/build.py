@@ -133,7 +133,7 @@ class _Unresolved:
     names: tuple[tuple[GrantSpec, Problem], ...] = ()
     """Each declaration with an unknown or ambiguous application or API, and the error of the declaration."""
     partial: tuple[DesiredGrant, ...] = ()
-    """The grants whose declaration contains an unknown organization. The organizations of these grants are left out."""
+    """The grants whose declaration contains an unknown organization. All organizations are removed from the grants."""
     problems: Mapping[Key, str] = field(default_factory=dict)
     """For each grant in `partial`, the first error that concerns the organizations of the grant."""
     duplicates: tuple[GrantSpec, ...] = ()

@@ -110,7 +110,7 @@ class LogEvent:
     def __str__(self) -> str:
         """Return `changed 2026-11-25 14:03 UTC by jane@example.com, dashboard`.
 
-        The text may contain control characters.
+        Control characters in the name of the user or application are not escaped.
         """
         actor = shorten(self.actor, MAX_ACTOR_LENGTH) or "an unknown sender"
         via = f", {self.channel}" if self.channel else ""

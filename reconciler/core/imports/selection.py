@@ -310,9 +310,9 @@ def _fields(
 
 
 def _values_of(name: str, text: str, directory: Directory, target: TargetTenant) -> frozenset[str]:
-    """Return the scopes of a scope set, the id of an organization, or the item itself.
+    """Convert an item of a list in a grant file to the values that the tenant uses.
 
-    Replace the variables in the item by values.
+    Replace variables by their values, a scope set by the scopes, and the name of an organization by the id.
     """
     if name == "scope":
         expanded = expand_scopes([text], target.scope_sets)
