@@ -41,7 +41,7 @@ SPACES: Ranges = (
 )
 """The space characters (General_Category=Zs), except the normal space U+0020.
 
-Each of these characters is invisible or looks like a normal space.
+The characters are invisible or look like a normal space.
 """
 DIRECTION: Ranges = ((0x61C, 0x61C), (0x200E, 0x200F), (0x202A, 0x202E), (0x2066, 0x2069))
 """The characters that change the direction of text (property Bidi_Control)."""

@@ -1,6 +1,6 @@
 """Pure: before any write, find declared grants that have no effect or that Auth0 would refuse.
 
-The table CHECKS contains a row for each check. Each row contains the lists of the tenant (applications, APIs) that the
+The table CHECKS contains a row for each check. Each row names the lists of the tenant (applications, APIs) that the
 check needs. From these rows, `core/permissions.py` decides which lists reconciler reads from the tenant. If reconciler
 could not read a list, the plan reports the check as skipped.
 """
@@ -186,8 +186,8 @@ def _scopes_are_defined(subject: CheckSubject) -> Iterator[Problem]:
     If a grant has many undefined scopes, combine the problems.
 
     The API of a grant defines the scopes that the grant may contain. If a grant on a system API has an undefined scope,
-    Auth0 refuses all scopes of the grant. For other APIs, Auth0 accepts scopes that the API does not define. If the
-    tenant's grant already contains the undefined scope, or if the file is a snapshot, the problem is only a warning.
+    Auth0 refuses all scopes of the grant. For other APIs, Auth0 accepts scopes that the API does not define. The
+    problem is only a warning if the tenant's grant already contains the scope, or if the file is a snapshot.
     """
     api, spec = subject.api, subject.desired.spec
     if api is None or subject.desired.grant.scope <= api.scopes_for(subject.key):

@@ -84,7 +84,7 @@ class TenantSettings(Protocol):
 
     @property
     def own_applications(self) -> frozenset[str]:
-        """The client ids under `own` in reconciler.yaml. These applications may run reconciler."""
+        """The client ids under `own` in reconciler.yaml. The applications with these client ids may run reconciler."""
 
     @property
     def limits(self) -> Limits:
@@ -395,4 +395,4 @@ def _is_managed(settings: TenantSettings, key: Key, directory: Directory) -> boo
 
 
 GUARDS = (("protect", _is_protected, GRANT_LEFT, GRANT_ENTERED), ("manage", _is_managed, GRANT_ENTERED, GRANT_LEFT))
-"""For each guard: a name, a test, the risk for grants that no longer match, and the risk for grants that now match."""
+"""For each guard: the name, the test, and the risks for grants that no longer match or newly match."""

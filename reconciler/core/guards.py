@@ -50,7 +50,7 @@ class ProtectionRules:
     managed_scope: ManagedScope = field(default_factory=ManagedScope)
     """The items of `manage` in reconciler.yaml, which match the grants that reconciler may change."""
     own_applications: frozenset[str] = frozenset()
-    """The client ids under `own` in reconciler.yaml. These applications may run reconciler."""
+    """The client ids under `own` in reconciler.yaml. The applications with these client ids may run reconciler."""
     writers_are_own: bool = True
     """Whether grants of applications that may change client grants count as reconciler's own grants.
 
@@ -62,8 +62,8 @@ class ProtectionRules:
 
         Otherwise, return None.
 
-        A pipeline may run `plan` and `apply` as different applications. Each application that may change client grants
-        may therefore be an application that runs reconciler.
+        A pipeline may run `plan` and `apply` as different applications. Any application that may change client grants
+        could therefore run reconciler.
         """
         if key == self.own:
             return "reconciler uses this grant to access the tenant"

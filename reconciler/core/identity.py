@@ -236,7 +236,7 @@ class IdentityCheck:
     source: str = ""
     """The name of the setting or variable that contains `expected`, for messages."""
     is_configured: bool = False
-    """Whether `expected` comes from the configuration. Otherwise, `expected` comes from the environment."""
+    """Whether `expected` comes from the configuration. If the value is False, `expected` comes from the environment."""
     others: Mapping[str, str] = field(default_factory=dict)
     """The names of the other tenants in the configuration, by canonical host."""
     unknown: tuple[str, ...] = ()

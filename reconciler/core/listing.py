@@ -81,7 +81,7 @@ class Listing:
     resolved: bool = True
     """Whether reconciler read the names and ids from the tenant."""
     observed: bool = False
-    """Whether the grants come from the tenant. Otherwise, the grants come from the files."""
+    """Whether the grants come from the tenant. If the value is False, the grants come from the files."""
     selection: SelectionResult | None = None
     """The user's selection, or None if all grants are listed."""
     notes: tuple[str, ...] = ()

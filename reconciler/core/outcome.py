@@ -106,8 +106,7 @@ CREATED_AND_KEPT = "created by the run"
 class Rollback:
     """The run that a rollback undoes.
 
-    The attributes are the id of the run, the name and the domain of the tenant, and the grants that the run planned to
-    create.
+    The attributes are the id of the run, the name and domain of the tenant, and the planned creates.
     """
 
     run: str

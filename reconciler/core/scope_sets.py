@@ -43,7 +43,7 @@ def has_scope_sets(items: Iterable[str]) -> bool:
 
 
 def escape_scope(text: str) -> str:
-    """If a scope starts with `@`, escape the `@`, so that the scope does not look like the name of a scope set."""
+    """If a scope starts with `@`, escape the `@`, because `@` marks the name of a scope set."""
     return f"{PREFIX}{text}" if text.startswith(PREFIX) else text
 
 

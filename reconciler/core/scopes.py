@@ -1,10 +1,9 @@
 """Pure: the scopes of Auth0's Management API, each with a risk level.
 
-The names of the scopes come from Auth0's OpenAPI document of June 2026, from a live tenant in August 2026, and from
-published exports of tenants. The authors of reconciler chose the risk levels. A scope is critical if the scope allows
-changes of code, credentials, keys, identities, roles or messages. An application with a critical scope can get all
-other access in the tenant. For example, an application that can change e-mail templates can steal the link that resets
-a password.
+The names of the scopes come from Auth0's OpenAPI document of June 2026, a live tenant of August 2026, and published
+exports. The authors of reconciler chose the risk levels. A scope is critical if the scope allows changes of code,
+credentials, keys, identities, roles or messages. An application with a critical scope can get all other access in the
+tenant. For example, an application that can change e-mail templates can steal the link that resets a password.
 """
 
 import re
@@ -201,7 +200,7 @@ SENSITIVE_SCOPES: Mapping[str, str] = {
     "users_app_metadata": "delete read",
 }
 
-# All other scopes. These scopes concern names, settings and texts.
+# All other scopes. The scopes concern names, settings and texts.
 OTHER_SCOPES: Mapping[str, str] = {
     "anomaly_blocks": "read",
     "attack_protection": "read",

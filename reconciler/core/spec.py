@@ -15,7 +15,7 @@ Mark = tuple[int, int]  # line and column, both starting at 1
 
 @dataclass(frozen=True, slots=True)
 class TenantPattern:
-    """The name of a tenant in a grant file, or a pattern for names of tenants, with the position in the file."""
+    """The name of a tenant, or a pattern for names of tenants, with the position in the grant file."""
 
     text: str
     source: Source

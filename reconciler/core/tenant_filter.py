@@ -279,7 +279,7 @@ def _unknown_variables(
 def _scope_set_problems(spec: GrantSpec, targets: Sequence[TargetTenant], suggest: Suggestions) -> Iterator[Problem]:
     """Yield a problem for each scope set that is not defined for a tenant.
 
-    Also yield a problem for each undefined variable in a scope set.
+    Undefined variables in a scope set are problems, too.
     """
     if not has_scope_sets(spec.scope):
         return

@@ -213,7 +213,7 @@ class _GrantBuilder:
     def compared(self, desired: Iterable[DesiredGrant], grants: Iterable[ObservedGrant]) -> Iterator[AccessGrant]:
         """First yield every declared grant, compared with the tenant.
 
-        Then yield the undeclared grants of the tenant.
+        After the declared grants, yield the undeclared grants of the tenant.
         """
         observed = index_by_key(grants)
         comparison = compare(desired, observed)

@@ -101,7 +101,7 @@ class LogEvent:
     grant_id: str = ""
     """The id of the client grant, or an empty string if the log event does not contain the id."""
     key: Key | None = None
-    """The application, API and subject type of the client grant, or None if the log event does not contain them."""
+    """The application, API and subject type of the client grant, or None if the log event lacks this information."""
     actor: str = ""
     """The user or the application that made the request."""
     channel: str = ""

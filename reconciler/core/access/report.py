@@ -106,7 +106,7 @@ class Provenance:
     lines: tuple[tuple[int, Commit | None], ...] = ()
     """The line numbers of the declaration.
 
-    Each line number comes with the newest commit that changed the line, or None.
+    For each line number, the newest commit that changed the line, or None if the commit is not known.
     """
 
 

@@ -58,7 +58,7 @@ COUNTED: Mapping[str, tuple[str, Callable[[AccessGrant], Answer]]] = {
     "any_organization": ("any organization", lambda grant: grant.grant.allow_any_organization),
     "no_description": ("no description", lambda grant: not _is_described(grant)),
 }
-"""The properties for which the access report counts grants. Each property has a label and a test.
+"""The properties for which the access report counts grants. For each property, a label and a test.
 
 The function `totals` counts separately how many declared grants are missing in the tenant.
 """

@@ -93,7 +93,9 @@ class GrantImport:
     """The result of selecting the grants that `import` writes to grant files."""
 
     holders: tuple[tuple[str, tuple[ClientGrant, ...]], ...]
-    """The grants to import, grouped by application. Each group comes with a file name without suffix.
+    """The grants to import, grouped by application.
+
+    A group consists of a file name without suffix and the grants of an application or of a `default_for` value.
 
     Two groups may have the same file name.
     """
