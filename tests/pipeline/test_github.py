@@ -462,7 +462,7 @@ def test_credentials_in_the_environment_of_the_job_are_refused_before_the_instal
     acted = runner.pull_request(workflow, AUTH0_CLIENT_SECRET="a secret of the job")
 
     assert acted.code != 0
-    assert "Pass them in the input credentials" in acted.log
+    assert "Pass the credentials in the input credentials" in acted.log
     assert "Run reconciler" not in acted.log
 
 
