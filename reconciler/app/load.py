@@ -180,7 +180,7 @@ SHARED_DOMAIN = "shared.invalid"
 
 @dataclass(frozen=True, slots=True)
 class GrantFiles:
-    """The grants that files declare for all tenants, in the checkout and in the git revision of --base."""
+    """The declared grants of all tenants: those of the checkout, and separately those of the git revision of --base."""
 
     declared: LoadedGrants
     """The grants that the files in the checkout declare."""

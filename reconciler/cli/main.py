@@ -66,7 +66,7 @@ VERSION_KEY = "reconciler.version"
 
 
 def _request_version(context: click.Context, _parameter: click.Parameter, value: bool) -> None:  # noqa: FBT001 - click's signature
-    """Remember that the command line contains --version.
+    """Record in the context that the command line contains --version.
 
     The version is printed after all options are parsed, because --verbose may follow --version.
     """

@@ -20,7 +20,7 @@ from reconciler.errors import ReconcilerError
 AnyCommand = TypeVar("AnyCommand", bound=click.Command)
 
 COMPLETION_VARIABLE = "_RECONCILER_COMPLETE"
-"""The environment variable for completion requests of a shell. click derives the name from the program's name."""
+"""The environment variable that a shell sets to request completions. The name follows from the program name."""
 _META_KEY = "reconciler.options"
 
 _TYPED_KEY = "reconciler.typed_options"

@@ -271,7 +271,7 @@ def _covers(pattern: Pattern, other: Pattern) -> bool:
 
 
 def _not_covered(patterns: Iterable[Pattern], by: Sequence[Pattern]) -> list[str]:
-    """Return the patterns that may match grants that no pattern in `by` matches.
+    """Return the patterns that `by` does not cover: they may match a grant that `by` does not match.
 
     If the number of pairs exceeds MAX_PAIRS, compare only the texts of the patterns.
     """

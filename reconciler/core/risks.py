@@ -90,7 +90,10 @@ class RiskRule:
     needs: frozenset[TenantList] = frozenset()
     """The lists of the tenant that the rule needs."""
     unknown: Callable[[AccessDiff], str] = _never_unknown
-    """A function that returns a message if the change may have the risk, or an empty string."""
+    """A function that returns a message if missing information hides whether the change has the risk.
+
+    Otherwise, the function returns an empty string.
+    """
 
 
 def find_risks(change: Change, is_own: Callable[[Change], bool], directory: Directory) -> tuple[Risk, ...]:

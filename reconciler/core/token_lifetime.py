@@ -35,7 +35,10 @@ def token_lifetime(key: Key, directory: Directory) -> int | None:
 
 
 def lifetime_notes(changes: Iterable[Change], directory: Directory) -> Iterator[str]:
-    """Yield one note per token lifetime about the APIs to which the changes remove access."""
+    """Yield notes about issued tokens that remain valid after the changes.
+
+    The APIs with the same token lifetime share one note.
+    """
     apis: dict[int | None, dict[str, None]] = {}
     for change in changes:
         if removes_access(change):

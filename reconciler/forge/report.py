@@ -77,7 +77,8 @@ def parse_report(file: str, text: str, run: str = "") -> ForgeReport:
     """Parse the text of a report.
 
     Raises:
-        ReconcilerError: if the text is not exactly one report, or if a pipeline run other than `run` wrote the report.
+        ReconcilerError: if the text is not a report, if the text contains several reports, or if the report does not
+            belong to the pipeline run `run`.
     """
     marker = _first_line(text)
     if not MARKER.fullmatch(marker):

@@ -55,7 +55,7 @@ def failures_json(failed: Failures) -> list[Json]:
 def failures_text(failed: Failures, title: str) -> list[str]:
     """Return a paragraph of text with the reason of the failure for each failed tenant.
 
-    If the run started to process a tenant before the failure, `title` follows the name of the tenant.
+    If the run of a tenant began before the failure, the paragraph contains `title` after the name of the tenant.
     """
     return [
         "".join(

@@ -37,7 +37,7 @@ EXPIRY_CHANGES_TITLE = "Changed ends of grants"
 
 
 def tenants_prefix(change: ConfigChange) -> str:
-    """Return the names of the tenants that a change of reconciler.yaml affects, with a colon.
+    """Return the names of the tenants that a change of reconciler.yaml affects, followed by a colon and a space.
 
     If the change affects all tenants, return an empty string.
     """

@@ -1,7 +1,7 @@
 """Pure: write a plan as a comment on a pull request.
 
 The comment contains the number of risks and blocked changes, and a table of the grants. GitHub and GitLab show alerts
-(`[!CAUTION]`) as coloured boxes and can hide details. Other services show an alert as a quotation.
+(`[!CAUTION]`) as coloured boxes and can hide details. Azure DevOps and Bitbucket show an alert as a quoted paragraph.
 """
 
 import shlex
