@@ -24,7 +24,7 @@ from reconciler.errors import EXIT_CODES_BY_SEVERITY, Exit
 
 @dataclass(frozen=True, slots=True)
 class ResultFile:
-    """A result file of a job. `tenant` is the tenant in the name of the file.
+    """A result file that a pipeline job wrote. `tenant` is the tenant according to the name of the file.
 
     `result` is an error message if the file does not contain a usable result.
     """
@@ -36,7 +36,7 @@ class ResultFile:
 
 @dataclass(frozen=True, slots=True)
 class RefusedFile:
-    """A result file that is ignored, and the reason."""
+    """A result file that `fleet collect` ignores, and the reason."""
 
     name: str
     reason: str
@@ -44,32 +44,41 @@ class RefusedFile:
 
 @dataclass(frozen=True, slots=True)
 class CollectedTenant:
-    """An expected tenant with its state."""
+    """An expected tenant of a fleet run, with the state of the tenant."""
 
     expected: ExpectedTenant
     """The expected tenant."""
     state: TenantState
     """The state of the tenant."""
     reason: str = ""
-    """The reason why the tenant is unknown or not started, the errors of the last result, or ""."""
+    """The reason of the state: why the tenant is unknown or not started, or the errors of the last result.
+
+    Otherwise "".
+    """
     results: tuple[tuple[str, FleetResult], ...] = ()
-    """The usable results with the names of their files. The last result determines the state."""
+    """The usable results of the tenant, with the name of each result file.
+
+    The last result determines the state of the tenant.
+    """
 
     @property
     def last(self) -> FleetResult | None:
-        """The result that determines the state."""
+        """The result that determines the state of the tenant."""
         return self.results[-1][1] if self.results else None
 
     @property
     def is_stopping(self) -> bool:
-        """Whether the tenant counts for `stop_after`. A tenant that was not started counts if it has a result."""
+        """Whether the tenant counts as unsuccessful for the limit `stop_after`.
+
+        A tenant with the state `not started` counts only if the tenant has a result.
+        """
         return self.state in STOPPING_STATES or (self.state is TenantState.NOT_STARTED and bool(self.results))
 
     @property
     def exit_code(self) -> Exit:
-        """The exit code for the tenant. The exit code of a signal is replaced by FAILED or INCOMPLETE.
+        """The exit code of the tenant in the report.
 
-        A tenant without a result in a wave that did not start has the exit code 0.
+        For a run that a signal ended, the exit code is FAILED or INCOMPLETE. If a wave did not start, a tenant of the wave without a result has the exit code 0.
         """
         match self.state:
             case TenantState.UNKNOWN | TenantState.PARTIAL:
@@ -84,7 +93,7 @@ class CollectedTenant:
 
 @dataclass(frozen=True, slots=True)
 class FleetReport:
-    """The states of all expected tenants, and the result files that are ignored."""
+    """The states of all expected tenants, and the ignored result files."""
 
     fleet: Fleet
     tenants: tuple[CollectedTenant, ...]
@@ -98,23 +107,26 @@ class FleetReport:
 
     @property
     def is_apply(self) -> bool:
-        """Whether a job of the run used `apply`. In a run with `apply`, a tenant that was only planned is not done."""
+        """Whether a job of the fleet run used `apply`.
+
+        In a fleet run with `apply`, a tenant with only a plan is not done.
+        """
         return any(result.command == APPLY for each in self.tenants for _, result in each.results)
 
     @property
     def remaining(self) -> tuple[CollectedTenant, ...]:
-        """The tenants that are not done."""
+        """The tenants of the fleet run that are not done."""
         done = {TenantState.APPLIED} if self.is_apply else {TenantState.APPLIED, TenantState.PLANNED}
         return tuple(each for each in self.tenants if each.state not in done)
 
     @property
     def is_stopped(self) -> bool:
-        """Whether `stop_after` forbids further waves."""
+        """Whether the limit `stop_after` is reached, so that no further wave may start."""
         return _stopping(self.tenants) >= self.fleet.stop_after
 
     @property
     def exit_code(self) -> Exit:
-        """The most severe exit code of the tenants."""
+        """The most severe exit code among the tenants."""
         codes = [each.exit_code for each in self.tenants]
         if self.is_apply and any(each.state is TenantState.PLANNED for each in self.tenants):
             codes.append(Exit.INCOMPLETE)
@@ -122,13 +134,13 @@ class FleetReport:
 
 
 def collect(fleet: Fleet, files: Iterable[ResultFile], last_wave: str | None = None) -> FleetReport:
-    """Return the state of each expected tenant.
+    """Return the state of each expected tenant of a fleet run.
 
     Args:
         fleet: The fleet run.
         files: The result files of the jobs.
-        last_wave: The last wave that was started, or None for the last wave of the run. A wave also counts as not
-            started if `stop_after` tenants of earlier waves did not succeed.
+        last_wave: The last wave that was started, or None for the last wave of the run. If `stop_after` tenants of
+            earlier waves did not succeed, a wave counts as not started, too.
     """
     expected = {each.name: each for each in fleet.tenants}
     usable: dict[str, list[tuple[str, FleetResult]]] = {name: [] for name in expected}
@@ -151,7 +163,7 @@ def collect(fleet: Fleet, files: Iterable[ResultFile], last_wave: str | None = N
 
 
 def _reason_to_refuse(file: ResultFile, inputs: RunInputs, expected: Mapping[str, ExpectedTenant]) -> str | None:
-    """Return the reason why a result file is ignored, or None."""
+    """Return the reason to ignore a result file, or None for a usable file."""
     result = file.result
     if isinstance(result, str):
         return result
@@ -199,7 +211,10 @@ def _mark_not_started(
     unusable: Mapping[str, Sequence[str]],
     last_wave: str | None,
 ) -> None:
-    """Mark the tenants of waves that did not start. A wave has started if one of its tenants has a result file."""
+    """Set the state `not started` for the tenants of waves that did not start.
+
+    A wave has started if a tenant of the wave has a result file.
+    """
     started = fleet.waves.index(last_wave) if last_wave in fleet.waves else len(fleet.waves)
     before: list[CollectedTenant] = []
     for number, wave in enumerate(fleet.waves):

@@ -1,7 +1,9 @@
-"""Pure: fleet runs, which plan or apply many tenants in several CI jobs. A run has shards, tenants and results.
+"""Pure: fleet runs, which plan or apply many tenants in several CI jobs.
 
-A change of the files affects a tenant if the settings of the tenant or the grants for the tenant differ from the base.
-A tenant counts as affected unless its settings and grants are certainly the same.
+A fleet run has tenants and results, and may have shards (equal parts of the tenants).
+
+A file change affects a tenant if the settings of the tenant or the declared grants of the tenant differ from the base.
+Unless the settings and grants of a tenant are certainly unchanged, the tenant counts as affected.
 """
 
 import hashlib
@@ -22,10 +24,11 @@ SHARD = re.compile(r"(?P<index>[0-9]{1,6})/(?P<count>[0-9]{1,6})", re.ASCII)
 
 @dataclass(frozen=True, slots=True)
 class Shard:
-    """One of `count` parts of the selected tenants. The first part has the index 0.
+    """One of `count` equal parts of the selected tenants. The first part has the index 0.
 
-    GitHub Actions (`strategy.job-index`) and Kubernetes (`JOB_COMPLETION_INDEX`) count from 0, and their job
-    definitions cannot calculate. GitLab (`CI_NODE_INDEX`) counts from 1, and a script can subtract 1.
+    The job index of GitHub Actions (`strategy.job-index`) and Kubernetes (`JOB_COMPLETION_INDEX`) starts at 0. A job
+    definition there cannot subtract 1. The job index of GitLab (`CI_NODE_INDEX`) starts at 1, and a
+    script can subtract 1.
     """
 
     index: int
@@ -49,7 +52,7 @@ class Shard:
         return shard
 
     def part(self, names: Iterable[str]) -> list[str]:
-        """Return every `count`-th name of the sorted names, starting at the position `index`."""
+        """Sort the names, and return every `count`-th name, starting at the index `index`."""
         return sorted(names)[self.index :: self.count]
 
     def __str__(self) -> str:
@@ -67,18 +70,18 @@ class TenantState(StrEnum):
     UNKNOWN = "unknown"
     NOT_STARTED = "not started"
     NOT_SELECTED = "not selected"
-    """The tenant has no grant that PATH, --client or --api selects, so the tenant was not changed."""
+    """The options PATH, --client and --api select no grant of the tenant, so `apply` did not change the tenant."""
 
 
 BEGUN = "begun"
-"""The status of a result while the run of the tenant has not ended."""
+"""The status in a result file before the run of the tenant ends."""
 COLLECTED_STATES = tuple(state for state in TenantState if state is not TenantState.NOT_SELECTED)
-"""The states that `fleet collect` reports.
+"""The tenant states that `fleet collect` reports.
 
-The state of a tenant is PARTIAL if a saved plan selects only some of its grants.
+A tenant has the state PARTIAL if the saved plan selects only some grants of the tenant.
 """
 STOPPING_STATES = frozenset({TenantState.REFUSED, TenantState.FAILED, TenantState.PARTIAL, TenantState.UNKNOWN})
-"""The states of the tenants that count for `stop_after`."""
+"""A tenant in one of these states counts as unsuccessful for the limit `stop_after`."""
 PLAN, APPLY = "plan", "apply"
 
 _STATES_OF_PLAN: Mapping[int, TenantState] = {
@@ -99,34 +102,40 @@ _STATES_OF_APPLY: Mapping[int, TenantState] = {
 
 
 def state_of(command: str, exit_code: int) -> TenantState:
-    """Return the state of a tenant for the exit code of `plan` or `apply`."""
+    """Return the tenant state that belongs to an exit code of `plan` or `apply`."""
     states = _STATES_OF_PLAN if command == PLAN else _STATES_OF_APPLY
     return states.get(exit_code, TenantState.FAILED)
 
 
 def files_digest(contents: Iterable[bytes]) -> str:
-    """Return the SHA-256 of file contents, in hexadecimal. The order and the names of the files do not matter."""
+    """Return one SHA-256 digest of the contents of several files, in hexadecimal.
+
+    The order and the names of the files do not change the digest.
+    """
     each = sorted(hashlib.sha256(content).hexdigest() for content in contents)
     return hashlib.sha256("\n".join(each).encode()).hexdigest()
 
 
 @dataclass(frozen=True, slots=True)
 class RunInputs:
-    """The inputs of a fleet run. All results of a run have the same inputs."""
+    """The inputs of a fleet run: the name of the run, the commit, and digests of the files.
+
+    All results of a fleet run have the same inputs.
+    """
 
     run: str
-    """The name of the run."""
+    """The name of the fleet run."""
     commit: str
-    """The commit of the files, or "" if the commit is not known."""
+    """The commit of the configuration and grant files, or "" if the commit is not known."""
     configuration: str
-    """The digest of reconciler.yaml."""
+    """The SHA-256 digest of reconciler.yaml."""
     grants: str
-    """The digest of the grant files."""
+    """The SHA-256 digest of the grant files."""
 
 
 @dataclass(frozen=True, slots=True)
 class ExpectedTenant:
-    """A tenant of a fleet run. `reasons` contains the reasons why the tenant belongs to the run."""
+    """A tenant of a fleet run. `reasons` explains why the fleet run includes the tenant."""
 
     name: str
     domain: str
@@ -137,22 +146,22 @@ class ExpectedTenant:
 
 @dataclass(frozen=True, slots=True)
 class Fleet:
-    """A fleet run: its inputs and the tenants that must have a result."""
+    """A fleet run: the inputs, and the tenants that must have a result."""
 
     inputs: RunInputs
-    """The inputs of the run."""
+    """The inputs of the fleet run."""
     tenants: tuple[ExpectedTenant, ...]
     """The expected tenants, sorted by name."""
     waves: tuple[str, ...] = ()
-    """The names of the waves with an expected tenant, in the order of the waves."""
+    """The names of the waves that contain an expected tenant, in the order of the waves."""
     stop_after: int = 1
-    """The number of tenants in STOPPING_STATES after which no wave starts."""
+    """The number of unsuccessful tenants (with a state in STOPPING_STATES) after which no further wave starts."""
     base: str | None = None
-    """The revision for the comparison of the files, or None if all tenants are expected."""
+    """The git revision for the comparison of the files, or None if the fleet run includes all tenants."""
     shards: int | None = None
-    """The number of shards, or None."""
+    """The number of shards, or None for a fleet run without shards."""
     notes: tuple[str, ...] = ()
-    """Notes about the choice of the tenants."""
+    """Notes about the selection of the tenants."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -160,13 +169,13 @@ class FleetResult:
     """The result of one tenant in one job."""
 
     inputs: RunInputs
-    """The inputs of the run."""
+    """The inputs of the fleet run."""
     attempt: int
-    """The number of the attempt."""
+    """The number of the attempt, if a CI service repeats the job."""
     wave: str | None
-    """The wave of the tenant, or None."""
+    """The name of the tenant's wave, or None."""
     shard: str | None
-    """The shard of the job, or None."""
+    """The shard of the job, such as `0/4`, or None."""
     tenant: str
     """The name of the tenant."""
     domain: str
@@ -174,25 +183,28 @@ class FleetResult:
     command: str
     """The command of the job: `plan` or `apply`."""
     started_at: str
-    """The start time of the tenant's run, in UTC and ISO 8601."""
+    """The start of the tenant's run as text, in UTC and ISO 8601."""
     ended_at: str | None
-    """The end time of the tenant's run, or None before the end."""
+    """The end of the tenant's run as text, or None before the end."""
     status: str
-    """BEGUN, or the state of the tenant at the end."""
+    """BEGUN while the run lasts, then the state of the tenant."""
     exit_code: int | None
-    """The exit code for the tenant, or None before the end."""
+    """The exit code of the tenant's run, or None before the end."""
     plan_id: str | None = None
-    """The id of the plan, or None if the run made no plan."""
+    """The id of the plan, or None without a plan."""
     counts: Mapping[str, int] = field(default_factory=dict)
-    """The number of planned changes by action. For `apply`, also the number of changes by result."""
+    """The number of planned changes by action (create, update, delete).
+
+    After `apply`, also the number of changes by result.
+    """
     errors: tuple[str, ...] = ()
     """The error messages of the tenant."""
     plan: Plan | None = None
-    """The plan, if the command is `plan` and the result was read from a file. Otherwise None."""
+    """The plan, if the command is `plan` and the result comes from a file. Otherwise None."""
 
     @property
     def is_consistent(self) -> bool:
-        """Whether the status agrees with the exit code and the end time."""
+        """Whether the status of the result agrees with the exit code and the end time."""
         if self.status in {BEGUN, TenantState.NOT_STARTED}:
             return self.exit_code is None
         ended = self.exit_code is not None and self.ended_at is not None
@@ -200,21 +212,21 @@ class FleetResult:
 
     @property
     def state(self) -> TenantState:
-        """The state of the tenant. A run that has not ended is unknown."""
+        """The state of the tenant. While the run lasts, the state is unknown."""
         return TenantState.UNKNOWN if self.status == BEGUN else TenantState(self.status)
 
     @property
     def order(self) -> tuple[int, str, str, int]:
-        """The sort key of the result: the attempt, then the times.
+        """The sort key of a result: first the attempt, then the start and end times.
 
-        At equal times, the result with the worse exit code is last.
+        Of two results with equal times, the result with the worse exit code comes last.
         """
         severity = EXIT_CODES_BY_SEVERITY.index(Exit(self.exit_code)) if self.exit_code is not None else -1
         return self.attempt, self.started_at, self.ended_at or "", severity
 
 
 MAX_REASONS = 5
-"""The maximum number of reasons for a tenant."""
+"""The maximum number of reasons that a tenant of a fleet run lists."""
 Content = tuple[object, ...]
 
 
@@ -224,13 +236,13 @@ def affected_tenants(
     specs: Iterable[GrantSpec],
     specs_at_base: Iterable[GrantSpec],
 ) -> dict[str, tuple[str, ...]]:
-    """Return the affected tenants of `current` with the reasons.
+    """Return the names of the affected tenants of `current`, with the reasons for each tenant.
 
     Args:
         current: The tenants by name.
         base: The tenants at the base by name.
-        specs: The grants in the files. Grants in unchanged files may be missing.
-        specs_at_base: The grants in the files at the base. Grants in unchanged files may be missing.
+        specs: The grants in the files. Grants in unchanged files are optional.
+        specs_at_base: The grants in the files at the base. Grants in unchanged files are optional.
     """
     settings = _changed_settings(current, base)
     grants = list(_changed_grants(specs, specs_at_base))
@@ -249,7 +261,10 @@ def affected_tenants(
 
 
 def limit_reasons(reasons: Sequence[str]) -> tuple[str, ...]:
-    """Return the first MAX_REASONS reasons. Add the number of the other reasons, such as `and 3 more`."""
+    """Return the first MAX_REASONS reasons.
+
+    If more reasons exist, add a text with their number, such as `and 3 more`.
+    """
     more = len(reasons) - MAX_REASONS
     return (*reasons[:MAX_REASONS], *([f"and {more} more"] if more > 0 else []))
 
@@ -257,7 +272,7 @@ def limit_reasons(reasons: Sequence[str]) -> tuple[str, ...]:
 def _changed_settings(
     current: Mapping[str, TenantSettings], base: Mapping[str, TenantSettings]
 ) -> dict[str, list[str]]:
-    """Return the tenants with changed settings, and the reasons.
+    """Return the tenants with changed settings, and the changes as reasons.
 
     The settings of a tenant include the shared settings.
     """
@@ -271,7 +286,7 @@ def _changed_settings(
 
 
 def _changed_grants(specs: Iterable[GrantSpec], specs_at_base: Iterable[GrantSpec]) -> Iterator[tuple[Patterns, str]]:
-    """Yield the tenants and the reason for each grant that is only in `specs` or only in `specs_at_base`."""
+    """Yield the tenant patterns and a reason for each grant that is only in `specs` or only in `specs_at_base`."""
     now = {_content(spec): spec for spec in specs}
     before = {_content(spec): spec for spec in specs_at_base}
     for content, spec in now.items():
@@ -283,11 +298,17 @@ def _changed_grants(specs: Iterable[GrantSpec], specs_at_base: Iterable[GrantSpe
 
 
 POSITIONS = frozenset({"file", "locations", "tenants"})
-"""The fields of a spec that contain positions. `_content` adds the tenant patterns without their positions."""
+"""The fields of a grant declaration that contain positions in files.
+
+`_content` adds the tenant patterns without positions.
+"""
 _FIELDS = tuple(name for name in GrantSpec._fields if name not in POSITIONS)
 
 
 def _content(spec: GrantSpec) -> Content:
-    """Return the content of a spec without positions. The order of list items does not matter."""
+    """Return the content of a grant declaration without positions in files.
+
+    The order of list items does not change the content.
+    """
     values = (getattr(spec, name) for name in _FIELDS)
     return (*(tuple(sorted(each)) if isinstance(each, tuple) else each for each in values), patterns_of(spec))

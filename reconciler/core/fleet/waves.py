@@ -1,4 +1,7 @@
-"""Pure: the waves of a rollout. `apply --all-tenants` changes the tenants of one wave after the other."""
+"""Pure: the waves (groups of tenants) of a rollout.
+
+`apply --all-tenants` finishes the tenants of a wave before the next wave starts.
+"""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -10,13 +13,13 @@ DEFAULT_STOP_AFTER = 1
 
 @dataclass(frozen=True, slots=True)
 class Wave:
-    """A group of tenants. `tenants` contains names and patterns of tenants."""
+    """A group of tenants. `tenants` contains tenant names and patterns for tenant names."""
 
     name: str
     tenants: tuple[str, ...]
 
     def includes(self, tenant: str) -> bool:
-        """Return whether the name of a tenant matches an item of `tenants`."""
+        """Return whether a tenant name matches an item of `tenants`."""
         return any(matches(tenant, pattern) for pattern in self.tenants)
 
 
@@ -25,12 +28,12 @@ class Rollout:
     """The order in which `apply` changes tenants."""
 
     waves: tuple[Wave, ...] = ()
-    """The waves in their order. Without waves, `apply` changes all tenants at the same time."""
+    """The waves, in the order of their start. Without waves, `apply` changes all tenants at the same time."""
     stop_after: int = DEFAULT_STOP_AFTER
-    """The number of unsuccessful tenants after which no wave starts.
+    """The number of unsuccessful tenants after which no further wave starts.
 
-    A tenant is unsuccessful if it failed, was refused, was partly applied or is unknown. The tenants of all waves are
-    counted together.
+    A tenant is unsuccessful if the run failed, was refused or was incomplete, or if the result is unknown. The limit
+    counts the tenants of all waves together.
     """
 
     def wave_of(self, tenant: str) -> str | None:
@@ -38,10 +41,10 @@ class Rollout:
         return next((wave.name for wave in self.waves if wave.includes(tenant)), None)
 
     def group(self, tenants: Iterable[str]) -> dict[str, tuple[str, ...]]:
-        """Return the names of the tenants by wave, in the order of the waves.
+        """Return the tenant names of each wave, in the order of the waves.
 
-        The result lacks waves without a tenant, and tenants without a wave. A configuration with waves may not have a
-        tenant without a wave.
+        The result does not contain waves without a tenant, or tenants without a wave. In a valid configuration with
+        waves, every tenant has a wave.
         """
         groups: dict[str, list[str]] = {wave.name: [] for wave in self.waves}
         for tenant in tenants:

@@ -1,1 +1,1 @@
-"""Pure: the use of grants according to log events."""
+"""Pure: the use of grants, according to log events."""

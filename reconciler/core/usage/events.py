@@ -1,6 +1,6 @@
-"""Pure: count log events as uses of grants and as writes through the Management API.
+"""Pure: count the uses of grants and the Management API writes in log events.
 
-An event comes from a tenant or from a file of a log stream, so any field of an event may be missing or invalid.
+Log events come from a tenant or from a file of a log stream, so any field may be missing or invalid.
 """
 
 import re
@@ -30,30 +30,33 @@ USER_EXCHANGES = frozenset(
         *("sepkrcft", "sepotpft", "sercft", "sertft", "scoa", "idjag_exchange_succeeded"),
     }
 )
-"""The types of the events in which an application gets a token for a user.
+"""The types of log events for tokens that an application gets for a user.
 
-Only an event with an application and an audience counts as a use.
+An event counts as a use only if the event contains an application and an audience.
 """
 API_OPERATION = "sapi"
-"""The event type of a successful Management API operation. Auth0 logs only operations that write."""
+"""The event type of a successful Management API operation. Auth0 logs only Management API operations that write."""
 SUBJECT_TYPES: Mapping[str, str] = {"seccft": SUBJECT_CLIENT, **dict.fromkeys(USER_EXCHANGES, SUBJECT_USER)}
 COUNTED_TYPES = frozenset({*SUBJECT_TYPES, API_OPERATION})
 UNKNOWN_OPERATION = "?"
-"""The name for an operation that the table of operations does not contain."""
+"""The name for requests that match no operation in the table of operations."""
 TIME = re.compile(r"\d{4}-\d\d-\d\dT(?:[01]\d|2[0-3]):[0-5]\d:[0-5]\d\.\d{3}Z", re.ASCII)
 WITHIN_HOUR = re.compile(r":[0-5]\d:[0-5]\d\.\d{3}Z", re.ASCII)
 MAX_TEXT = 1_000
-"""The maximum length of an id or identifier in characters. The ids and identifiers of grants are not longer."""
+"""The maximum length of an id or identifier, in characters. No grant has a longer id or identifier."""
 API_PREFIX = "/api/v2"
 PARAMETER = "{id}"
 MAX_FUTURE = timedelta(days=1)
 LONGEST_SILENCE = timedelta(hours=1)
-"""The time without events in log files from which a gap is reported, because a file may be missing."""
+"""If log files contain no event for more than this time, reconciler reports a gap, because a file may be missing."""
 HOUR_LENGTH = len("2026-11-28T12")
 
 
 class UsageEvent(NamedTuple):
-    """The fields of a log event that the counter uses. Any field except `log_id` may be None or have a wrong type."""
+    """The fields of a log event that reconciler needs to count uses.
+
+    Any field except `log_id` may be None or have a wrong type.
+    """
 
     date: Any
     """The time of the event."""
@@ -68,11 +71,11 @@ class UsageEvent(NamedTuple):
     log_id: str
     """The id of the event, or an empty string."""
     details: Any = None
-    """The details of the event. The counter needs the details only for API_OPERATION."""
+    """The details of the event. Only events of the type API_OPERATION need the details."""
 
 
 def usage_event(found: Mapping[str, Any]) -> UsageEvent:
-    """Return the fields of a log event that the counter uses."""
+    """Return the fields of a log event that reconciler needs to count uses."""
     get = found.get
     log_id = get("log_id")
     if not isinstance(log_id, str) or not log_id:
@@ -98,10 +101,10 @@ class OperationTable:
             parts = path.strip("/").split("/")
             self._by_size.setdefault((method, len(parts)), []).append(parts)
         for templates in self._by_size.values():
-            templates.sort(key=lambda parts: [part == PARAMETER for part in parts])  # exact paths come first
+            templates.sort(key=lambda parts: [part == PARAMETER for part in parts])  # first the exact paths
 
     def find(self, method: str, path: str) -> str:
-        """Return the operation of a request, or UNKNOWN_OPERATION."""
+        """Return the operation of a request, or UNKNOWN_OPERATION if the table has no matching operation."""
         parts = path.partition("?")[0].removeprefix(API_PREFIX).strip("/").split("/")
         for template in self._by_size.get((method.upper(), len(parts)), ()):
             if all(part in {PARAMETER, own} for part, own in zip(template, parts, strict=True)):
@@ -110,13 +113,13 @@ class OperationTable:
 
 
 class UsageCounter:
-    """Counts log events. Skips the events of other tenants.
+    """Counts log events. Skips the log events of other tenants.
 
     Args:
         operations: The operations of the Management API.
-        now: The time of the run. An event with a date more than one day after `now` is invalid.
-        tenant: The name of the tenant in its log events. If `tenant` is empty, the first event with a tenant name
-            decides.
+        now: The time of the run. If the date of an event is more than one day after `now`, the event is invalid.
+        tenant: The name of the tenant in log events. If `tenant` is empty, the first event with a tenant name sets the
+            name.
     """
 
     def __init__(self, operations: OperationTable, now: datetime, tenant: str = "") -> None:
@@ -130,15 +133,15 @@ class UsageCounter:
         self._days: dict[str, str] = {}
         self.tenant = tenant
         self.events = 0
-        """The number of events of the tenant, including events that do not show a use of a grant."""
+        """The number of log events of the tenant, including events that are not a use of a grant."""
         self.other_tenants = 0
         self.incomplete = 0
         """The number of token exchanges without an application or an audience."""
 
     def add(self, event: UsageEvent) -> str:
-        """Count an event and return the time of the event. Raises ValueError if the event has no valid date."""
+        """Count a log event, and return the time of the event. Raises ValueError if the event has no valid date."""
         time, kind, client_id, audience, tenant_name, _, _ = event
-        try:  # the fast path, for an exchange of a known grant in a known hour
+        try:  # the fast path: the same grant and hour were counted before
             hour = self._hours[time[:HOUR_LENGTH]]
             count = self._exchanges[kind, client_id, audience, tenant_name]
         except (KeyError, TypeError):
@@ -175,7 +178,7 @@ class UsageCounter:
         return time
 
     def _new_hour(self, time: str) -> "_Hour":
-        """Return the hour that contains a time. Raises ValueError if the time is in the future."""
+        """Return the hour (with the day) that contains a time. Raises ValueError if the time is in the future."""
         if time > self._latest:
             raise ValueError("the date is in the future")
         day = time[:DAY_LENGTH]
@@ -203,7 +206,7 @@ class UsageCounter:
             self._writes.setdefault((event.client_id, operation), _Count(time)).add(time, day)
 
     def usage(self, periods: Iterable[Period] = (), checkpoint: Checkpoint | None = None) -> Usage:
-        """Return the counted uses, with the periods in which all events were seen."""
+        """Return the counted uses, with the time spans for which all events were read."""
         return Usage(
             tenant=self.tenant,
             grants={UsedGrant(*key): count.use() for key, count in self._grants.items()},
@@ -213,7 +216,10 @@ class UsageCounter:
         )
 
     def periods(self) -> tuple[Period, ...]:
-        """Return the periods of the events. A time longer than LONGEST_SILENCE without events separates two periods."""
+        """Return the time spans that the events cover.
+
+        If no event follows within LONGEST_SILENCE, the time span ends.
+        """
         found: list[tuple[str, str]] = []
         for _, hour in sorted(self._hours.items()):
             if not hour.last:
@@ -226,9 +232,9 @@ class UsageCounter:
 
 
 class _Hour:
-    """The times of the first and the last event in an hour, and the day.
+    """The times of the first and the last event in one hour, and the day of the hour.
 
-    Empty times mean that the hour has no event.
+    The times are empty if the hour has no event.
     """
 
     __slots__ = ("day", "first", "last")
@@ -245,7 +251,7 @@ class _Hour:
 
 
 class _Count:
-    """The uses of one grant or operation, counted from events."""
+    """The number of uses of one grant or Management API operation per day, with the first and the last time."""
 
     __slots__ = ("days", "first", "last")
 
@@ -263,7 +269,7 @@ class _Count:
 
 
 def event_time(found: object) -> str:
-    """Return the time in the field `date` of an event. Raises ValueError if the value is not a time."""
+    """Return the time in the field `date` of a log event. Raises ValueError if the value is not a time."""
     text = found if isinstance(found, str) else ""
     if TIME.fullmatch(text) and _is_day(text[:DAY_LENGTH]):
         return text
@@ -279,7 +285,7 @@ def _is_day(text: str) -> bool:
 
 
 def event_id(event: Mapping[str, Any]) -> str:
-    """Return the id of an event, or an empty string."""
+    """Return the id of a log event, or an empty string without an id."""
     for name in ("log_id", "_id"):
         found = event.get(name)
         if isinstance(found, str) and 0 < len(found) <= MAX_TEXT:

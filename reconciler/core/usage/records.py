@@ -1,7 +1,7 @@
-"""Pure: records of the use of grants according to a tenant's logs. Combine two records.
+"""Pure: how often grants were used, according to a tenant's logs. Combine two records.
 
-A record stores one count per day. If two records contain the same day, a merge keeps the larger count, because both
-records may contain the same events. A merge is therefore commutative, associative and idempotent.
+A record of use stores one count per day. If two records contain the same day, `merge` keeps the larger count, because
+both records may contain the same events. `merge` is therefore commutative, associative and idempotent.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -19,7 +19,7 @@ DAY_LENGTH = len("2026-11-28")
 
 
 class UsedGrant(NamedTuple):
-    """The part of a grant's key that log events contain."""
+    """A grant as log events identify it: the client id, the API identifier and the subject type."""
 
     client_id: str
     audience: str
@@ -34,7 +34,7 @@ class UsedOperation(NamedTuple):
 
 
 class UsedScope(NamedTuple):
-    """A scope that an application used on an API, according to the metrics of the API."""
+    """A scope that an application used on an API, according to the API's metrics."""
 
     client_id: str
     audience: str
@@ -42,7 +42,7 @@ class UsedScope(NamedTuple):
 
 
 class Use(NamedTuple):
-    """The times of the first and the last use, and the number of uses per day."""
+    """The times of the first and the last use of a grant, and the number of uses per day."""
 
     first: str
     last: str
@@ -50,22 +50,22 @@ class Use(NamedTuple):
 
     @property
     def total(self) -> int:
-        """The number of uses.
+        """The total number of uses.
 
-        The number is too low after a merge of two records that contain different uses of the same day.
+        After `merge`, the number may be too low, because `merge` keeps only the larger count of a day.
         """
         return sum(self.days.values())
 
 
 class Checkpoint(NamedTuple):
-    """The id of the last event that was read from the tenant's logs, and the time until which the logs were seen."""
+    """The id of the last collected log event, and the time until which the collected logs are complete."""
 
     until: str
     log_id: str
 
 
 class Period(NamedTuple):
-    """A period in which all events were seen. `end` is the first moment after the period."""
+    """A time span for which all log events were read. `end` is the first moment after the time span."""
 
     start: str
     end: str
@@ -73,32 +73,38 @@ class Period(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Usage:
-    """The use of grants that the logs of one tenant show.
+    """The use of a tenant's grants, according to the tenant's logs.
 
     All times have the form `2026-11-28T12:00:00.000Z`, so times can be compared as text.
     """
 
     tenant: str = ""
-    """The name of the tenant in its log events, or an empty string if no event was read."""
+    """The name of the tenant in log events, or an empty string before the first event."""
     grants: Mapping[UsedGrant, Use] = field(default_factory=dict)
-    """The token exchanges of each grant."""
+    """The token exchanges for each grant."""
     writes: Mapping[UsedOperation, Use] = field(default_factory=dict)
-    """The writes of each application through the Management API."""
+    """The write operations of each application in the Management API."""
     scopes: Mapping[UsedScope, str] = field(default_factory=dict)
     """The time of the last use of each scope, from the metrics of APIs."""
     periods: tuple[Period, ...] = ()
-    """The periods in which all events were seen, in order and without overlaps."""
+    """The time spans for which all log events were read, in order and without overlaps."""
     checkpoint: Checkpoint | None = None
-    """The position in the logs where the next run continues, or None."""
+    """The position in the logs where the next run of `usage collect` continues, or None."""
 
 
 def merge(first: Usage, second: Usage) -> Usage:
-    """Combine two records of use that may contain the same events. Raises ReconcilerError for different tenants."""
+    """Combine two records of use that may contain the same events.
+
+    Raises ReconcilerError if the records belong to different tenants.
+    """
     return _combine(first, second, max)
 
 
 def add(stored: Usage, new: Usage) -> Usage:
-    """Combine a record of use with a record of new events. Raises ReconcilerError for different tenants."""
+    """Add the uses in new events to a record of use.
+
+    Raises ReconcilerError if the records belong to different tenants.
+    """
     return _combine(stored, new, lambda before, after: before + after)
 
 
@@ -133,7 +139,7 @@ def _merged(first: Mapping[K, V], second: Mapping[K, V], both: Callable[[V, V], 
 
 
 def union(periods: Iterable[Period]) -> tuple[Period, ...]:
-    """Return the union of periods, in order and without empty periods."""
+    """Combine time spans that touch or overlap. Return the result in order, without empty time spans."""
     found: list[Period] = []
     for period in sorted(each for each in periods if each.start < each.end):
         if found and period.start <= found[-1].end:
@@ -144,12 +150,12 @@ def union(periods: Iterable[Period]) -> tuple[Period, ...]:
 
 
 def gaps(periods: Iterable[Period]) -> tuple[Period, ...]:
-    """Return the gaps between periods, in which events may be missing."""
+    """Return the gaps between time spans. Events in a gap may be missing."""
     return tuple(Period(before.end, after.start) for before, after in pairwise(union(periods)))
 
 
 def seen_time(periods: Iterable[Period], start: datetime, end: datetime) -> timedelta:
-    """Return how much of the time from `start` to `end` the periods cover."""
+    """Return the total time between `start` and `end` that lies in `periods`."""
     spans = ((max(moment(each.start), start), min(moment(each.end), end)) for each in union(periods))
     return sum((last - first for first, last in spans if last > first), timedelta())
 
@@ -171,7 +177,7 @@ def moment(text: str) -> datetime:
 
 
 def with_scopes(usage: Usage, scopes: Iterable[tuple[UsedScope, str]]) -> Usage:
-    """Add the last use of scopes, from the metrics of APIs, to a record of use."""
+    """Add the times of the last use of scopes, from the metrics of APIs, to a record of use."""
     found: dict[UsedScope, str] = {}
     for key, last in scopes:
         found[key] = max(last, found.get(key, last))
@@ -179,5 +185,5 @@ def with_scopes(usage: Usage, scopes: Iterable[tuple[UsedScope, str]]) -> Usage:
 
 
 def last_writes(usage: Usage, client_id: str) -> Iterator[tuple[str, Use]]:
-    """Yield the write operations of an application through the Management API, with the use of each operation."""
+    """Yield each write operation of an application in the Management API, with the use of the operation."""
     return ((key.operation, use) for key, use in usage.writes.items() if key.client_id == client_id)

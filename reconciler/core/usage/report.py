@@ -1,8 +1,8 @@
-"""Pure: decide from a record of use which grants and scopes are used, unused or not known.
+"""Pure: decide which grants and scopes are used, unused or not known, from a record of use.
 
-A grant is "unused" only if all events of the whole period were seen. An access token carries all granted scopes, so the
-logs do not show the used scopes of a custom API. The logs contain only writes of the Management API, so the use of its
-read scopes is not known either.
+A grant is "unused" only if the collected logs cover the whole time span. An access token carries all granted scopes, so
+the logs do not show which scopes of a custom API an application uses. For the Management API, the logs contain only
+writes, so the use of read scopes is not known either.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -33,12 +33,15 @@ from reconciler.core.usage.records import (
 )
 
 LONGEST_DELAY = timedelta(days=1)
-"""The maximum time since the last reading of the logs. A nightly job reads the logs once a day."""
+"""If the collected logs end at most this time ago, the usage report treats the time since then as covered.
+
+A nightly job runs `usage collect` once a day.
+"""
 ROUNDING = timedelta(seconds=1)
 READ_PREFIX = "read:"
 """The prefix of scopes that allow reads.
 
-The logs contain no reads, so the logs never show that a read scope is unused.
+The logs do not contain reads, so logs alone cannot show that a read scope is unused.
 """
 NOT_ATTRIBUTED = "not known: log events do not show which grant this kind of caller uses"
 TokenScopes = Mapping[str, Sequence[str]]
@@ -46,7 +49,10 @@ TokenScopes = Mapping[str, Sequence[str]]
 
 
 class UseState(StrEnum):
-    """The use of a grant or scope. UNKNOWN means that the logs do not show whether the grant or scope was used."""
+    """The use state of a grant or scope.
+
+    UNKNOWN means that the logs do not show whether an application used the grant or scope.
+    """
 
     USED = "used"
     UNUSED = "unused"
@@ -55,7 +61,7 @@ class UseState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ScopeUse:
-    """The use of one scope. `text` describes the use for people."""
+    """The use of a scope in a grant. `text` is a description for the user."""
 
     name: str
     state: UseState
@@ -65,7 +71,7 @@ class ScopeUse:
 
 @dataclass(frozen=True, slots=True)
 class GrantUse:
-    """The use of one grant. `text` describes the use for people. `use` is None if no use was seen."""
+    """The use of a grant. `text` is a description for the user. `use` is None if the logs contain no use."""
 
     key: Key
     application: str
@@ -78,7 +84,10 @@ class GrantUse:
 
 @dataclass(frozen=True)
 class UsageWindow:
-    """The period of a usage report: the last `length` before `now`. Without a length, all seen logs are included."""
+    """The time span of a usage report: the last `length` before `now`.
+
+    Without a length, the report includes all collected logs.
+    """
 
     now: datetime
     periods: tuple[Period, ...]
@@ -86,19 +95,19 @@ class UsageWindow:
 
     @property
     def start(self) -> str:
-        """The start of the period as text, or an empty string without a length."""
+        """The start of the time span as text, or an empty string without a length."""
         return "" if self.length is None else time_text(self.now - self.length)
 
     @property
     def is_complete(self) -> bool:
-        """Whether the logs of the whole period were seen. The value is false without a length."""
+        """Whether the collected logs cover the whole time span. Without a length, the value is false."""
         return self.length is not None and self._seen >= self.length - ROUNDING
 
     @cached_property
     def _seen(self) -> timedelta:
-        """The total time of the period for which logs were seen.
+        """The total time in the time span that the collected logs cover.
 
-        A time of at most LONGEST_DELAY since the last reading counts as seen.
+        A time of at most LONGEST_DELAY after the end of the collected logs counts as covered.
         """
         periods = list(self.periods)
         end = moment(periods[-1].end) if periods else self.now
@@ -109,12 +118,15 @@ class UsageWindow:
 
     @property
     def length_text(self) -> str:
-        """The length of the period, such as `90 days`."""
+        """The length of the time span, such as `90 days`."""
         return duration(int((self.length or timedelta()).total_seconds()))
 
     @property
     def text(self) -> str:
-        """The seen part of the period, such as `30 of 90 days seen`, or `30 days of logs` without a length."""
+        """The part of the time span that the logs cover, such as `30 of 90 days seen`.
+
+        Without a length, for example `30 days of logs`.
+        """
         days = (self._seen + ROUNDING) // timedelta(days=1)
         if self.length is None:
             return f"{pluralize(days, 'day')} of logs"
@@ -125,7 +137,7 @@ class UsageWindow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UsageReport:
-    """The use of the grants of a tenant. The grants with the longest time since the last use come first."""
+    """The use of a tenant's grants. The grants with the longest time since the last use come first."""
 
     tenant: TenantName
     window: UsageWindow
@@ -134,18 +146,18 @@ class UsageReport:
 
     @property
     def gaps(self) -> tuple[Period, ...]:
-        """The gaps between the seen periods."""
+        """The gaps between the time spans that the collected logs cover."""
         return gaps(self.window.periods)
 
     def without_used(self) -> "UsageReport":
-        """Return the report without the grants that were used."""
+        """Return the report without the used grants."""
         return replace(self, grants=tuple(each for each in self.grants if each.state is not UseState.USED))
 
 
 def grant_uses(
     grants: Iterable[ObservedGrant], directory: Directory, usage: Usage, window: UsageWindow, scopes: TokenScopes
 ) -> tuple[GrantUse, ...]:
-    """Return the use of each grant. The grants with the longest time since the last use come first."""
+    """Return the use of each grant of a tenant. The grants with the longest time since the last use come first."""
     by_scope: dict[str, list[str]] = {}
     for operation, names in scopes.items():
         for name in names:
@@ -155,17 +167,17 @@ def grant_uses(
 
 
 def use_of(key: Key, usage: Usage) -> Use | None:
-    """Return the token exchanges for a grant according to the logs, or None if the logs contain no exchange."""
+    """Return the token exchanges for a grant, or None if the logs contain no exchange."""
     return usage.grants.get(UsedGrant(key.client_id or "", key.audience, key.subject_type))
 
 
 def is_attributed(key: Key) -> bool:
-    """Return whether log events can show the use of a grant with this key."""
+    """Return whether log events can show the use of the grant with this key."""
     return key.client_id is not None and key.subject_type in {SUBJECT_CLIENT, SUBJECT_USER}
 
 
 def state_of(key: Key, usage: Usage, window: UsageWindow) -> tuple[UseState, str]:
-    """Return the use state of a grant, and a description for people."""
+    """Return the use state of a grant, and a description for the user."""
     if not is_attributed(key):
         return UseState.UNKNOWN, NOT_ATTRIBUTED
     use = use_of(key, usage)
@@ -219,7 +231,7 @@ def _scope_uses(
 def _scope_use(
     name: str, last: str, operations: Sequence[str], writes: Mapping[str, Use], window: UsageWindow
 ) -> ScopeUse:
-    """Return the use of a scope. `last` is the time of the last use, or an empty string."""
+    """Return the use of a scope in a grant. `last` is the time of the last use, or an empty string."""
     if last and last >= window.start:
         return ScopeUse(name, UseState.USED, f"last used {_day(last)}", last)
     if not operations or name.startswith(READ_PREFIX):
