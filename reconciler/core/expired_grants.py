@@ -1,7 +1,7 @@
-"""Pure: decide what a plan does with expired grants, and find changed ends and missing ends of grants.
+"""Pure: decide which expired grants a plan deletes, and find changed ends and missing ends of grants.
 
-The risk rule `temporary-access` requires an end (`expires`) for grants with critical scopes. The rule is evaluated only
-if an item of `policy.rules` names the rule, because most tenants have permanent critical grants.
+The risk rule `temporary-access` requires an end (`expires`) for grants with critical scopes. The rule applies only if
+`policy.rules` contains an item for the rule, because most tenants have permanent critical grants.
 """
 
 from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
@@ -25,26 +25,26 @@ from reconciler.core.spec import GrantSpec
 
 @dataclass(frozen=True, slots=True)
 class UnresolvedExpiry:
-    """An expired declaration with the name of an application or API that the tenant does not have."""
+    """An expired declaration that contains an application name or API name that the tenant does not have."""
 
     spec: GrantSpec
     """The declaration."""
     problems: tuple[Problem, ...]
-    """One problem for each name that the tenant does not have."""
+    """A problem for each name that the tenant does not have."""
     candidates: tuple[Key, ...] = ()
-    """The keys of undeclared grants that may be the declared grant after a rename of the application or API.
+    """The keys of undeclared grants that may be the expired grant, if the application or API was renamed.
 
-    Without candidates, the tenant no longer has the grant.
+    If the tuple is empty, the tenant no longer has the grant.
     """
 
 
 def resolve_expired(
     specs: Iterable[GrantSpec], desired: Iterable[DesiredGrant], directory: Directory
 ) -> tuple[Mapping[Key, GrantSpec], tuple[UnresolvedExpiry, ...], tuple[Problem, ...]]:
-    """Return the resolved expired declarations by key, the unresolved declarations, and the problems.
+    """Return the expired declarations with known names by key, the declarations with missing names, and the problems.
 
-    A missing name is not a problem here, because a grant is usually deleted together with its application. If the files
-    declare the same grant a second time without a past end, the result contains an error.
+    A name that the tenant does not have is not a problem here, because a grant is usually deleted together with the
+    application. If the files also contain a valid declaration of an expired grant, the result contains an error.
     """
     specs = tuple(specs)
     found, problems = resolve(specs, directory)
@@ -66,11 +66,12 @@ def find_candidates(
     protection: ProtectionRules,
     directory: Directory,
 ) -> tuple[UnresolvedExpiry, ...]:
-    """Return the declarations with their candidates.
+    """Return the declarations, and add the candidates to each declaration.
 
-    A candidate is an undeclared grant that equals the declaration in all known parts of the key.
+    A candidate is an undeclared grant that agrees with the declaration in all known parts of the key (application, API,
+    subject type).
 
-    reconciler's own grant is never a candidate.
+    The grant of reconciler's own application is never a candidate.
     """
     if not unresolved:
         return ()
@@ -84,7 +85,7 @@ def find_candidates(
 
 
 def _may_be(spec: GrantSpec, key: Key, directory: Directory) -> bool:
-    """Return whether a grant equals a declaration in all parts of the key that can be resolved."""
+    """Return whether a grant agrees with a declaration in all known parts of the key."""
     clients = directory.client_ids_by_name.get(spec.client, ()) if spec.client else (spec.client_id,)
     audiences = directory.identifiers_by_name.get(spec.api, ()) if spec.api else (spec.audience,)
     return (
@@ -114,10 +115,10 @@ def unresolved_warnings(unresolved: Iterable[UnresolvedExpiry], directory: Direc
 def reason_to_keep_expired(
     observed: ObservedGrant, spec: GrantSpec, protection: ProtectionRules, directory: Directory
 ) -> tuple[Reason, str] | None:
-    """Return the reason why an expired grant is not deleted, with a detail. Return None if the grant is deleted.
+    """Return the reason not to delete an expired grant, with a detail. Return None if the plan deletes the grant.
 
-    Third parties choose their own names. The grant of a third party is therefore deleted only if the file or `manage`
-    contains the client id of the application.
+    A third party can choose any name for an application. The grant of a third-party application is therefore deleted
+    only if the file or `manage` contains the client id.
     """
     if why := protection.reason(observed.key, observed, directory):
         return why
@@ -133,7 +134,7 @@ def reason_to_keep_expired(
 def expired_grant_warnings(
     expired: Mapping[Key, GrantSpec], observed: Container[Key], left_alone: Iterable[LeftAlone]
 ) -> Iterator[Problem]:
-    """Yield a warning for each expired grant that the tenant no longer has, or that the plan does not delete."""
+    """Yield a warning for each expired grant that the tenant no longer has or the plan does not delete."""
     kept = {each.observed.key: each.detail if each.reason is Reason.EXPIRED else each.why for each in left_alone}
     for key, spec in expired.items():
         when = expiry_text(spec.expires)
@@ -148,7 +149,7 @@ def expired_grant_warnings(
 
 
 def find_expiry_changes(desired: Iterable[DesiredGrant], base: Mapping[Key, DesiredGrant]) -> tuple[ExpiryChange, ...]:
-    """Return the changed ends of the declared grants, compared with the files at the base."""
+    """Return the changes of the ends of declared grants since the base."""
     return tuple(
         ExpiryChange(each.key, each.spec.source_of("expires"), base[each.key].spec.expires, each.spec.expires)
         for each in desired
@@ -158,16 +159,17 @@ def find_expiry_changes(desired: Iterable[DesiredGrant], base: Mapping[Key, Desi
 
 @dataclass(frozen=True, slots=True)
 class LongAccess:
-    """The grants with critical scopes that violate the policy, because the end is missing or too late.
+    """The declared grants with critical scopes that violate `temporary-access`, because the end is missing or too late.
 
-    `risks` contains the risk of each grant by key. `extended` contains the keys of the grants with a changed end.
+    `risks` contains one risk per grant, by the key of the grant. `extended` contains the keys of the grants whose end
+    changed since the base.
     """
 
     risks: Mapping[Key, Risk]
     extended: frozenset[Key]
 
     def add_to(self, risks: Risks, changes: Iterable[Change]) -> Risks:
-        """Add the risk to changes that give critical scopes, and to grants whose end changed since the base."""
+        """Add the risk to each change that adds a critical scope, and to each grant with a changed end."""
         given = {change.key for change in changes if change.key in self.risks and adds_critical_scopes(change)}
         concerned = given | (self.extended & self.risks.keys())
         added = {key: (*risks.get(key, ()), self.risks[key]) for key in concerned}
@@ -176,16 +178,19 @@ class LongAccess:
     def extensions(
         self, desired: Iterable[DesiredGrant], changes: Iterable[Change], observed: Iterable[ObservedGrant]
     ) -> Iterator[Update]:
-        """Yield an empty update for each grant with a risk and no change except the changed end.
+        """Yield an update without differences for each risky grant with a changed end and no other planned change.
 
-        Auth0 does not store the end of a grant, so the plan has no other change that a policy could block.
+        Auth0 does not store the end of a grant. Without the empty update, a policy could not block the changed end.
         """
         concerned = (self.extended & self.risks.keys()) - {change.key for change in changes}
         before = index_by_key(observed)
         return (Update(before[each.key], each, ()) for each in desired if each.key in concerned & before.keys())
 
     def warnings(self, desired: Iterable[DesiredGrant], plan: Plan) -> Iterator[Problem]:
-        """Yield a warning at the line of each grant with a risk. Skip a grant if the plan already shows the risk."""
+        """Yield a warning at the line of each declared grant with a risk.
+
+        Skip the grants with a risk that the plan already shows.
+        """
         for each in desired:
             risk = self.risks.get(each.key)
             if risk and risk not in plan.risks.get(each.key, ()):
@@ -201,7 +206,7 @@ def find_long_access(
     directory: Directory,
     now: datetime,
 ) -> LongAccess:
-    """Return the declared grants with critical scopes whose end violates the policy, or that have no end."""
+    """Return the declared grants with critical scopes that have no end or an end that the policy does not accept."""
     if not any(rule.rule == TEMPORARY_ACCESS for rule in policy.all_rules):
         return LongAccess({}, frozenset())
     found = ((each.key, _risk(each, policy, directory, now)) for each in desired if critical_scopes(each.grant))
@@ -221,12 +226,12 @@ def _risk(each: DesiredGrant, policy: Policy, directory: Directory, now: datetim
 
 
 def critical_scopes(grant: ClientGrant) -> frozenset[str]:
-    """Return the critical scopes of a grant. Auth0 refuses `allow_all_scopes` for APIs with critical scopes."""
+    """Return the critical scopes of a grant. Auth0 does not accept `allow_all_scopes` for APIs with critical scopes."""
     return frozenset(scope for scope in grant.scope if scope_level(grant.key.audience, scope) is Level.CRITICAL)
 
 
 def adds_critical_scopes(change: Change) -> bool:
-    """Return whether a change gives critical scopes that the grant did not have."""
+    """Return whether a change adds a critical scope to a grant."""
     if isinstance(change, Delete):
         return False
     before = grant_before(change)

@@ -1,4 +1,4 @@
-"""Pure: the end of a grant (`expires` in grant files), expired grants, and warnings about ends.
+"""Pure: the declared end of grants (`expires` in grant files), and warnings about grants that expire.
 
 A date such as `2027-03-31` means that the grant is valid until the end of that day in UTC. A time with a time zone is
 the exact end of the grant.
@@ -20,9 +20,9 @@ _DAY = (
 )
 _HOUR, _SIXTY = "(?:[01][0-9]|2[0-3])", "[0-5][0-9]"
 EXPIRES_PATTERN = f"^{_DAY}(?:T{_HOUR}:{_SIXTY}(?::{_SIXTY})?(?:Z|[+-]{_HOUR}:{_SIXTY}))?(?![\\s\\S])"
-"""A regular expression for the dates and times of the years 2000 to 2999 (ISO 8601).
+"""A regular expression for a date or time (ISO 8601) in the years 2000 to 2999.
 
-The expression rejects dates that do not exist.
+The expression rejects dates that do not exist, such as `2027-02-30`.
 """
 TEMPORARY_ACCESS = "temporary-access"
 TEMPORARY_ACCESS_MEANING = (
@@ -31,7 +31,7 @@ TEMPORARY_ACCESS_MEANING = (
 """The description of the risk rule `temporary-access`. `core/expired_grants.py` evaluates the rule."""
 DEFAULT_WARN_BEFORE = timedelta(days=14)
 DURATION_UNITS: Mapping[str, str] = {"h": "hours", "d": "days", "w": "weeks"}
-"""The units of `warn_before`, with the name of each unit in `timedelta`."""
+"""The units of `warn_before`, and the name of each unit in `timedelta`."""
 _ONE_DAY = timedelta(days=1)
 _ONE_HOUR = timedelta(hours=1)
 _DAY_LENGTH = len("2027-03-31")
@@ -58,7 +58,7 @@ class ExpiryChange:
 
 
 def end_of(expires: str) -> datetime:
-    """Return the first moment at which the grant is no longer valid. `expires` must match EXPIRES_PATTERN."""
+    """Return the first moment after the end of a grant. `expires` must match EXPIRES_PATTERN."""
     if _is_day(expires):
         return datetime.combine(date.fromisoformat(expires) + _ONE_DAY, datetime.min.time(), UTC)
     return datetime.fromisoformat(expires).astimezone(UTC)
@@ -78,9 +78,9 @@ def has_expired(spec: GrantSpec, now: datetime) -> bool:
 
 
 def split_expired(specs: Iterable[GrantSpec], now: datetime) -> tuple[tuple[GrantSpec, ...], tuple[GrantSpec, ...]]:
-    """Return the specs that are valid at the time `now`, and the expired specs.
+    """Return the declarations that are valid at the time `now`, and the expired declarations.
 
-    The returned expired specs have no organizations, because the organizations may no longer exist.
+    An expired declaration is returned without organizations, because the organizations may no longer exist.
     """
     valid: list[GrantSpec] = []
     expired: list[GrantSpec] = []
@@ -93,14 +93,17 @@ def split_expired(specs: Iterable[GrantSpec], now: datetime) -> tuple[tuple[Gran
 
 
 def ends_later(expires: str, other: str) -> bool:
-    """Return whether the end `expires` is later than the end `other`. An empty string means no end."""
+    """Return whether `expires` is a later end of a grant than `other`.
+
+    An empty string means that a grant has no end.
+    """
     return bool(other) and (not expires or end_of(expires) > end_of(other))
 
 
 def ends_within(expires: str, now: datetime, days: int | None) -> bool:
-    """Return whether a grant has an end that is at most `days` after `now`.
+    """Return whether a grant ends at most `days` after `now`.
 
-    With None for `days`, any end is accepted.
+    If `days` is None, return whether the grant has an end.
     """
     if not expires or days is None:
         return bool(expires)
@@ -111,9 +114,9 @@ def ends_within(expires: str, now: datetime, days: int | None) -> bool:
 
 
 def expiry_warnings(specs: Iterable[GrantSpec], now: datetime, warn_before: timedelta) -> Iterator[Problem]:
-    """Yield a warning at the line of each grant that expires within `warn_before`.
+    """Yield a warning at the line of each declared grant that expires within `warn_before`.
 
-    With a `warn_before` of 0, yield nothing.
+    If `warn_before` is 0, yield nothing.
     """
     for spec in specs if warn_before else ():
         if spec.expires and not has_expired(spec, now) and _warning_start(spec.expires, warn_before) <= now:
@@ -123,7 +126,10 @@ def expiry_warnings(specs: Iterable[GrantSpec], now: datetime, warn_before: time
 
 
 def expired_warnings(specs: Iterable[GrantSpec], now: datetime) -> Iterator[Problem]:
-    """Yield a warning at the line of each expired grant. The warning does not depend on the grants in the tenant."""
+    """Yield a warning at the line of each expired declaration.
+
+    The function does not check whether the tenant still has the grant.
+    """
     for spec in specs:
         if has_expired(spec, now):
             what = f"this grant expired {expiry_text(spec.expires)}, so apply deletes it"
@@ -136,9 +142,10 @@ def _is_day(expires: str) -> bool:
 
 
 def _warning_start(expires: str, warn_before: timedelta) -> datetime:
-    """Return the time from which a grant gets a warning.
+    """Return the time from which reconciler warns about the end of a grant.
 
-    `warn_before` is subtracted from the time of the end, or from the start of the day if the end is a date.
+    The time is `warn_before` before the end of the grant. If the end is a date, the time is `warn_before` before the
+    start of that day.
     """
     return end_of(expires) - (_ONE_DAY if _is_day(expires) else timedelta()) - warn_before
 

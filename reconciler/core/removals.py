@@ -21,15 +21,15 @@ from reconciler.core.tenant_filter import (
 
 SHORT_HASH = 10
 MAX_SUBJECT = 72
-"""The usual maximum length of a commit subject, in characters. The output truncates longer subjects."""
+"""The usual maximum length of a commit subject, in characters. reconciler truncates longer subjects in the output."""
 MAX_AUTHOR = 40
 MAX_NAMED = 5
-"""The maximum number of items that a note lists."""
+"""The maximum number of items in the list of a note."""
 
 
 @dataclass(frozen=True, slots=True)
 class Commit:
-    """A commit: the full hash, the day in UTC (YYYY-MM-DD), the name of the author, and the subject."""
+    """A commit: the full hash, the day in UTC (YYYY-MM-DD), the author's name, and the subject."""
 
     hash: str
     day: str
@@ -38,16 +38,16 @@ class Commit:
 
     @property
     def short_hash(self) -> str:
-        """The first characters of the commit hash, for output."""
+        """The first characters of the commit hash, for the output."""
         return self.hash[:SHORT_HASH]
 
     def __str__(self) -> str:
-        """Return hash, day, author and subject in a single line. The text is not escaped."""
+        """Return the hash, day, author and subject in a single line. The text is not escaped for terminals."""
         return f"{self.short_hash} {self.day} {shorten(self.author, MAX_AUTHOR)}: {shorten(self.subject, MAX_SUBJECT)}"
 
 
 class DeclaredKey(NamedTuple):
-    """The identity of a grant in a declaration. Names and variables have the spelling of the file."""
+    """The fields of a declaration that identify a grant. Names and variables are spelled as in the file."""
 
     client: str | None
     client_id: str | None
@@ -59,7 +59,7 @@ class DeclaredKey(NamedTuple):
 
     @classmethod
     def of(cls, spec: GrantSpec) -> "DeclaredKey":
-        """Return the declared key of a spec."""
+        """Return the fields of a declaration that identify the grant."""
         return cls(
             spec.client,
             spec.client_id,
@@ -72,14 +72,14 @@ class DeclaredKey(NamedTuple):
 
 
 Declarations = Mapping[DeclaredKey, int]
-"""The grants that a version of a file declares, with the line of each declaration."""
+"""The grants that one version of a file declares, with the line of each declaration."""
 
 
 @dataclass(frozen=True, slots=True)
 class FileVersion:
-    """The content of a file after a commit.
+    """The grants that a file declares after a commit.
 
-    `declares` is None if the file could not be read, and empty if the commit deleted the file.
+    `declares` is None if reconciler could not read the file, and empty if the commit deleted the file.
     """
 
     path: str
@@ -88,7 +88,10 @@ class FileVersion:
 
 @dataclass(frozen=True, slots=True)
 class HistoryStep:
-    """A commit with the changed files. `commit` is None for the files before the first commit of the history."""
+    """A commit and the files that the commit changed.
+
+    For the files before the first commit of the history, `commit` is None.
+    """
 
     commit: Commit | None
     versions: tuple[FileVersion, ...]
@@ -99,73 +102,88 @@ class Removal:
     """A grant that an earlier commit declared and the files no longer declare."""
 
     spec: GrantSpec
-    """The declaration for a tenant, with only the identity and the source of the grant."""
+    """The removed declaration with the tenant's variables, reduced to the identity and the source of the grant."""
     removed_by: Commit | None = None
-    """The commit that removed the declaration, or None if it is uncommitted or not known."""
+    """The commit that removed the declaration.
+
+    None means that the removal is uncommitted or the commit is not known.
+    """
     declared_by: Commit | None = None
     """The commit that added the declaration, or None if the commit is not known."""
     is_from_history: bool = False
-    """Whether the removal was found in the history. A removal in the history without `removed_by` is uncommitted."""
+    """Whether reconciler found the removal in the git history.
+
+    If a removal from the history has no `removed_by`, the removal is uncommitted.
+    """
     commit: str = ""
-    """The id of the commit in the source, or an empty string if the commit is not known."""
+    """The id of the commit that contains the source, or an empty string if the commit is not known."""
     history: "DeclaredHistory | None" = field(default=None, compare=False, repr=False)
-    """The history that shows the removal."""
+    """The git history that contains the removal."""
     group: "Group" = field(default=(), compare=False, repr=False)
-    """The declarations of the grant in `history`."""
+    """All declarations of the removed grant in `history`."""
 
     @property
     def path(self) -> str:
-        """The path of the file without the revision. `spec.file` has the form `path in revision`."""
+        """The path of the grant file, without the revision in `spec.file`.
+
+        `spec.file` has the form `path in revision`.
+        """
         path, separator, _ = self.spec.file.rpartition(" in ")
         return path if separator else self.spec.file
 
 
 @dataclass(frozen=True, slots=True)
 class NoLongerDeclared:
-    """A grant in the tenant that only the files at the base declare. The plan does not delete the grant."""
+    """A grant in the tenant that the files at the base declare and the current files do not declare.
+
+    The plan does not delete this grant.
+    """
 
     observed: ObservedGrant
     """The grant in the tenant."""
     source: Source
-    """The source of the declaration at the base."""
+    """The file and line of the declaration at the base."""
     reason: str
     """The reason why the plan does not delete the grant."""
     moved_to: Key | None = None
-    """The new key, if the files still contain the declaration with another key."""
+    """The key in the current files, if the files still contain the declaration with a changed key."""
     commit: str = ""
-    """The id of the commit at the base, or an empty string if the commit is not known."""
+    """The id of the base commit, or an empty string if the commit is not known."""
 
     @property
     def key(self) -> Key:
-        """The key of the grant."""
+        """The key of the grant in the tenant."""
         return self.observed.key
 
 
 _DeclarationLine = tuple[str, int, Commit | None]
-"""The file, the line and the commit of a declaration. None means the files before the first commit of the history."""
+"""The file, the line and the commit of a declaration.
+
+The commit is None in files from before the first commit of the history.
+"""
 
 
 @dataclass(slots=True)
 class _Presence:
-    """The declarations of a grant after a commit, and the commits of the last addition and removal."""
+    """The declarations of a grant after a commit, and the commits that last added and removed the grant."""
 
-    lines: dict[str, _DeclarationLine] = field(default_factory=dict)  # by path, in the order of the changes
+    lines: dict[str, _DeclarationLine] = field(default_factory=dict)  # by file path, in the order of the changes
     last_line: _DeclarationLine = ("", 0, None)
     declared_by: Commit | None = None
     removed_by: Commit | None = None
 
 
 Group = tuple[DeclaredKey, ...]
-"""The declarations that identify the same grant of a tenant. The earliest declaration comes first."""
+"""All declarations that identify the same grant of a tenant. The earliest declaration comes first."""
 
 
 class DeclaredHistory:
-    """The grants that the commits of a history declare. The oldest commit comes first.
+    """The grants that each commit in the git history declares. The oldest commit comes first.
 
-    A declaration may have variables and a list of tenants. Several declarations may therefore identify the same grant
-    of a tenant. The declarations of the same grant form a group. The history of a group does not depend on the tenant.
-    `presences` therefore walks through the history once for all tenants. A second walk is necessary only for groups
-    that no earlier tenant has.
+    A declaration may contain variables and a list of tenants. Therefore, several declarations may identify the same
+    grant of a tenant. The declarations of the same grant form a group. The history of a group is the same for all
+    tenants. Therefore, `presences` walks through the history only once for all tenants. If a later tenant has a new
+    group, `presences` walks through the history again.
     """
 
     def __init__(self, steps: Iterable[HistoryStep] = ()) -> None:
@@ -175,7 +193,7 @@ class DeclaredHistory:
         self._presences: dict[Group, _Presence] = {}
 
     def presences(self, target: TargetTenant) -> Mapping[DeclaredKey, tuple["Group", "_Presence"]]:
-        """Return the presence of each grant that a commit declares for a tenant, in the order of the history."""
+        """Return the declarations and commits of each grant of a tenant in the history, in the order of the history."""
         groups: dict[DeclaredKey, list[DeclaredKey]] = {}
         for key in self._keys:
             if (own := _for_target(key, target)) is not None:
@@ -184,14 +202,14 @@ class DeclaredHistory:
         return {own: (tuple(keys), found[tuple(keys)]) for own, keys in groups.items()}
 
     def presences_of(self, groups: Iterable["Group"]) -> Mapping["Group", "_Presence"]:
-        """Return the presence of each group. A declaration must not be in several groups."""
+        """Return the declarations and commits of each group. A declaration must not belong to several groups."""
         new = {group for group in groups if group not in self._presences}
         if new:
             self._presences |= self._walk(new)
         return self._presences
 
     def _walk(self, groups: Collection[Group]) -> dict[Group, "_Presence"]:
-        """Walk through the history and return the presence of each group."""
+        """Walk through the history, and return the declarations and commits of each group."""
         by_key = {key: group for group in groups for key in group}
         current: dict[str, Mapping[Group, int]] = {}
         presences: dict[Group, _Presence] = {}
@@ -205,7 +223,7 @@ class DeclaredHistory:
                         declares.setdefault(group, line)
                 _move(presences, current.get(version.path, {}), declares, version.path, step.commit)
                 current[version.path] = declares
-            # A grant stays declared if its declaration moves to another file in the same commit.
+            # If a commit moves a declaration to another file, the grant stays declared.
             for version in step.versions:
                 for group in current.get(version.path, {}):
                     presences[group].removed_by = None
@@ -213,11 +231,12 @@ class DeclaredHistory:
 
 
 def find_removals(history: DeclaredHistory, declared: Iterable[GrantSpec], target: TargetTenant) -> tuple[Removal, ...]:
-    """Return the removed grants of a tenant: declared by an earlier commit, but missing in `declared`.
+    """Return the removed grants of a tenant.
 
-    `declared` contains the specs of the files for the tenant `target`. Names in specs are compared as text, without
-    ids. An unreadable version of a file counts as unchanged. Variables have the values of `target`, because earlier
-    values are not known.
+    A removed grant was declared by an earlier commit and is missing in `declared`, the current declarations for the
+    tenant `target`. The comparison uses the names in the declarations, not the ids. If reconciler cannot read a version
+    of a file, the version counts as unchanged. Variables have the current values of the tenant, because earlier values
+    are not known.
     """
     now = {DeclaredKey.of(spec)._replace(tenants=()) for spec in declared}
     found = history.presences(target)
@@ -229,8 +248,8 @@ def find_first_commits(
 ) -> Mapping[Source, Commit]:
     """Return the commit that added each declaration in `declared`, by the source of the declaration.
 
-    If a declaration was removed and added again, the result has the last commit that added the declaration. The result
-    lacks uncommitted declarations, and declarations from before the history.
+    If a declaration was removed and added again, the result contains the last commit that added the declaration. The
+    result does not contain uncommitted declarations, or declarations that are older than the history.
     """
     presences = history.presences(target)
     found: dict[Source, Commit] = {}
@@ -242,7 +261,7 @@ def find_first_commits(
 
 
 def _for_target(key: DeclaredKey, target: TargetTenant) -> DeclaredKey | None:
-    """Return a declaration with the tenant's variables substituted.
+    """Return a declaration with the values of the tenant's variables.
 
     Return None if the declaration does not apply to the tenant.
     """
@@ -269,10 +288,10 @@ def _move(
                 presence.last_line, presence.removed_by = removed, commit
     for key, line in after.items():
         presence = presences.setdefault(key, _Presence())
-        # A declaration that moved between files in this commit keeps its earlier commit.
+        # If this commit moves a declaration to another file, the earlier commit stays the origin of the declaration.
         if not presence.lines and presence.removed_by != commit:
             presence.declared_by = commit
-        presence.lines.pop(path, None)  # so that this path becomes the last key
+        presence.lines.pop(path, None)  # so that the dictionary has this path as the last key
         presence.lines[path] = (path, line, commit)
 
 
@@ -307,14 +326,14 @@ def _spec(key: DeclaredKey, file: str, line: int) -> GrantSpec:
 
 @dataclass(frozen=True, slots=True)
 class ResolvedRemovals:
-    """The removals of grants by key, and the removals that do not match exactly one application and API."""
+    """The removed grants by key, and the removals that do not match exactly one application and one API."""
 
     by_key: Mapping[Key, Removal]
     unresolved: tuple[Removal, ...]
 
 
 def resolve_removals(removals: Iterable[Removal], directory: Directory) -> ResolvedRemovals:
-    """Find the keys of the removed grants. Combine the removals of the same grant."""
+    """Find the keys of the removed grants. Combine several removals of the same grant."""
     found: dict[Key, list[Removal]] = {}
     unresolved: list[Removal] = []
     for removal in removals:
@@ -332,10 +351,10 @@ def _combined_removal(removals: Sequence[Removal]) -> Removal:
 
 
 def find_moves(removed: Iterable[DesiredGrant], added: Iterable[DesiredGrant]) -> Mapping[Key, Key]:
-    """Return the old key and the new key of each removed grant whose declaration now has another key.
+    """Return the old key and the new key of each removed grant whose declaration now has a changed key.
 
-    A declaration moved if exactly one removed grant and one added grant of a file differ in a single part of the key.
-    The parts of the key are the application, the API and the subject type.
+    A declaration has a changed key if exactly one removed grant and one added grant of a file differ in a single part
+    of the key. The parts of the key are the application, the API and the subject type.
     """
     by_form: dict[tuple[object, ...], list[Key]] = {}
     for each in added:
@@ -352,7 +371,7 @@ def find_moves(removed: Iterable[DesiredGrant], added: Iterable[DesiredGrant]) -
 
 
 def _forms(key: Key, file: str) -> Iterator[tuple[object, ...]]:
-    """Yield the file and the key of a grant three times. Each time, another part of the key is missing."""
+    """Yield the file and the key of a grant three times, each time without another part of the key."""
     holder = (key.client_id, key.default_for)
     yield file, "holder", key.audience, key.subject_type
     yield file, holder, "audience", key.subject_type
@@ -360,13 +379,13 @@ def _forms(key: Key, file: str) -> Iterator[tuple[object, ...]]:
 
 
 def earlier_source(source: Source) -> str:
-    """Return `file:line in revision` for a source with a file name of the form `file in revision`."""
+    """Return `file:line in revision` for a source whose file name has the form `file in revision`."""
     file, separator, revision = source.file.rpartition(" in ")
     return f"{file}:{source.line} in {revision}" if separator else f"{source.file}:{source.line}"
 
 
 def unread_versions_note(unread: Sequence[str]) -> Iterator[str]:
-    """Yield a note if versions of grant files could not be read."""
+    """Yield a note if reconciler could not read versions of grant files."""
     if unread:
         yield (
             f"{pluralize(len(unread), 'earlier version')} of grant files could not be read, so grants that only "
@@ -375,7 +394,7 @@ def unread_versions_note(unread: Sequence[str]) -> Iterator[str]:
 
 
 def unresolved_note(unresolved: Sequence[Removal]) -> Iterator[str]:
-    """Yield a note about removals that do not match exactly one application and API of the tenant."""
+    """Yield a note about removals that do not match exactly one application and one API of the tenant."""
     if unresolved:
         labels = [
             f"{each.spec.client or each.spec.client_id or each.spec.default_for} -> "

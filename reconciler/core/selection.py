@@ -1,6 +1,6 @@
-"""Pure: the grants that the user selects with PATHs, --client and --api.
+"""Pure: select grants with PATHs, --client and --api.
 
-Other grants are neither planned nor listed.
+reconciler does not plan or list the other grants.
 
 `--prune` never deletes a declared grant that is not selected.
 """
@@ -23,41 +23,45 @@ from reconciler.errors import ReconcilerError
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GrantSelection:
-    """The options that select grants: PATHs, --client and --api. Without values, all grants are selected.
+    """The command-line options that select grants: PATHs, --client and --api.
 
-    A grant is selected if it matches one of `files`, one of `clients` and one of `apis`. Empty fields match all grants.
+    Without these options, all grants are selected.
+
+    A selected grant matches an item of `files`, an item of `clients` and an item of `apis`. An empty field matches all
+    grants.
     """
 
     files: tuple[str, ...] = ()
-    """Grant files or folders, relative to `folder`."""
+    """The paths of grant files and folders, relative to `folder`."""
     clients: tuple[str, ...] = ()
-    """Patterns for the name or the client id of the application."""
+    """Patterns for the name or the client id of an application."""
     apis: tuple[str, ...] = ()
-    """Patterns for the name or the identifier of the API."""
+    """Patterns for the name or the identifier of an API."""
     folder: str = ""
-    """The grant folder as in the sources of the grants, or "" without `files`.
+    """The path of the grant folder, or "" without `files`.
 
-    In a plan from an earlier version, `folder` is "", and `files` are relative to the working directory of that run.
+    For a saved plan from an earlier version, `folder` is "", and `files` are relative to the working directory of that
+    version's run.
     """
 
     def __bool__(self) -> bool:
-        """Return whether the selection excludes grants."""
+        """Return whether the options exclude any grant."""
         return bool(self.files or self.clients or self.apis)
 
     def __str__(self) -> str:
-        """Return the selection for messages, for example `client "Billing*", file "grants/billing.yaml"`."""
+        """Return the selection as text for messages, such as `client "Billing*", file "grants/billing.yaml"`."""
         named = (("client", self.clients), ("api", self.apis), ("file", self.paths))
         return ", ".join(f'{name} "{value}"' for name, values in named for value in values)
 
     @property
     def paths(self) -> tuple[str, ...]:
-        """The paths of `files`, starting with the grant folder, as in the sources of the grants."""
+        """The paths in `files`, starting with the path of the grant folder."""
         start = "" if self.folder in {"", posixpath.curdir} else f"{self.folder.rstrip('/')}/"
         return tuple(f"{start}{each}" for each in self.files)
 
     @property
     def is_inside(self) -> bool:
-        """Whether all files are inside the grant folder and all paths have the shortest form."""
+        """Whether all paths in `files` are normalized and inside the grant folder."""
         return all(
             each == posixpath.normpath(each) and each.split("/")[0] not in {"", posixpath.curdir, posixpath.pardir}
             for each in self.files
@@ -65,22 +69,22 @@ class GrantSelection:
 
     @property
     def patterns(self) -> tuple[Pattern, ...]:
-        """The patterns of the selection. The patterns decide which names reconciler reads from the tenant."""
+        """The patterns for applications and APIs. The patterns decide which names reconciler reads."""
         return (
             *(Pattern(client=each) for each in self.clients),
             *(Pattern(api=each) for each in self.apis),
         )
 
     def matches_spec(self, spec: GrantSpec, directory: Directory) -> Match:
-        """Return whether a declared grant is selected."""
+        """Return whether the options select a declared grant."""
         if not self._has_file(spec.file):
             return Match.NO
         return _both(_any(self.clients, _client_values(spec, directory)), _any(self.apis, _api_values(spec, directory)))
 
     def matches_grant(self, key: Key, file: str | None, directory: Directory) -> Match:
-        """Return whether a grant of the tenant is selected.
+        """Return whether the options select a grant in the tenant.
 
-        `file` is the file that declared the grant earlier, or None.
+        `file` is the file that earlier declared the grant, or None.
         """
         if self.files and (file is None or not self._has_file(file)):
             return Match.NO
@@ -100,25 +104,28 @@ COMPARE_SPELLING = "compare the spelling with the files and the tenant"
 
 @dataclass(frozen=True, slots=True)
 class SelectionResult:
-    """The effect of a selection on a plan or a list."""
+    """The number of grants that a selection includes and excludes."""
 
     selection: GrantSelection
     """The selection."""
     selected: int
-    """The number of selected grants: declared grants, and undeclared grants of the tenant."""
+    """The number of selected grants: declared grants, and undeclared grants in the tenant."""
     others: int
     """The number of declared grants that are not selected."""
     unmatched: tuple[str, ...] = ()
-    """One message for each value of the selection that matches no grant."""
+    """A message for each option value that matches no grant."""
 
     @property
     def is_empty(self) -> bool:
-        """Whether no grant of the tenant is selected."""
+        """Whether the options select no grant of the tenant."""
         return self.selected == 0
 
 
 def refuse_empty_selection(results: Iterable[SelectionResult | None]) -> None:
-    """Raise ReconcilerError if the selection selects no grant of any tenant. The selection is probably misspelled."""
+    """Raise ReconcilerError if the options select no grant in any tenant.
+
+    The cause is probably a misspelled option value.
+    """
     found = [each for each in results if each]
     if found and all(each.is_empty for each in found):
         messages = dict.fromkeys(message for each in found for message in each.unmatched)
@@ -127,9 +134,9 @@ def refuse_empty_selection(results: Iterable[SelectionResult | None]) -> None:
 
 @dataclass(frozen=True, slots=True)
 class SplitSpecs:
-    """The selected specs of a tenant, the other specs, and problems of specs that may be selected.
+    """The selected declarations of a tenant, the other declarations, and problems of declarations that may be selected.
 
-    `of_all_tenants` contains the specs of all tenants, with their variables.
+    `of_all_tenants` contains the declarations for all tenants, with variables.
     """
 
     selection: GrantSelection
@@ -145,11 +152,13 @@ def split_specs(
     directory: Directory,
     of_all_tenants: tuple[GrantSpec, ...] = (),
 ) -> SplitSpecs:
-    """Split the specs of a tenant into selected specs and other specs.
+    """Split the declarations of a tenant into selected declarations and other declarations.
 
-    If a missing name makes the selection of a spec uncertain, the result has a problem at the line of the spec.
+    If reconciler could not read a name that decides the selection, the result has a problem at the line of the
+    declaration.
 
-    `of_all_tenants` contains the specs of all tenants. Messages use these specs to report grants of other tenants.
+    `of_all_tenants` contains the declarations for all tenants. Messages use these declarations to mention grants of
+    other tenants.
     """
     if not selection:
         return SplitSpecs(selection, tuple(specs))
@@ -164,32 +173,32 @@ def split_specs(
         )
         for spec in by_match[Match.UNKNOWN]
     )
-    # Only the keys of the other specs matter.
+    # The organizations of the other declarations do not matter.
     others = tuple(spec._replace(organizations=None) for spec in by_match[Match.NO])
     return SplitSpecs(selection, tuple(by_match[Match.YES]), others, problems, of_all_tenants)
 
 
 @dataclass(frozen=True, slots=True)
 class ChosenGrants:
-    """The selected grants of a tenant."""
+    """The selected grants in a tenant."""
 
     grants: tuple[ObservedGrant, ...]
     """The selected grants."""
     others: int = 0
-    """The number of declared grants in the tenant that are not selected."""
+    """The number of grants in the tenant that the files declare and the options do not select."""
     result: SelectionResult | None = None
-    """The effect of the selection, or None if all grants are selected."""
+    """The effect of the selection, or None if the user selects all grants."""
     notes: tuple[str, ...] = ()
-    """Notes about values that select no grant, and about grants that may be selected."""
+    """Notes about option values that select no grant, and about grants that may be selected."""
 
 
 def check_others(
     split: SplitSpecs, selected: Iterable[DesiredGrant], directory: Directory, *, deletes: bool
 ) -> tuple[Problem, ...]:
-    """Return problems of declared grants that are not selected but may affect selected grants.
+    """Return problems of declarations that are not selected but may affect selected grants.
 
-    A selected grant is a problem if another file also declares the grant. With `deletes`, a declaration with names that
-    the tenant does not have is a problem, too. Without this problem, the plan could delete the declared grant.
+    If another file also declares a selected grant, the function reports a problem. If `deletes` is true, the function
+    also reports names that the tenant does not have. Otherwise, the plan could delete a declared grant.
     """
     if not split.selection:
         return ()
@@ -206,7 +215,7 @@ def select_grants(
     files: Mapping[Key, str],
     directory: Directory,
 ) -> ChosenGrants:
-    """Select grants of a tenant: the selected declared grants, and the undeclared grants that match the selection.
+    """Select the grants in a tenant: the selected declared grants, and the undeclared grants that match the options.
 
     Args:
         grants: All grants of the tenant.
@@ -242,7 +251,7 @@ def select_grants(
 
 
 def _unmatched_values(split: SplitSpecs, grants: Iterable[ObservedGrant], directory: Directory) -> Iterator[str]:
-    """Yield a message for each value of the selection that certainly matches no declared or undeclared grant."""
+    """Yield a message for each option value that certainly matches no grant."""
     selection, specs, keys = split.selection, (*split.selected, *split.others), [each.key for each in grants]
     names: dict[str, set[str]] = {
         "client": {each.client for each in specs if each.client} | set(directory.client_ids_by_name),
@@ -263,7 +272,10 @@ def _unmatched_values(split: SplitSpecs, grants: Iterable[ObservedGrant], direct
 
 
 def _where_declared(specs: Iterable[GrantSpec]) -> str:
-    """Return the position and the tenants of the first spec that is declared for certain tenants only, or ""."""
+    """Find the first declaration that is limited to certain tenants.
+
+    Return the position and the tenants of the declaration, or "".
+    """
     limited = [each for each in specs if each.tenants]
     if not limited:
         return ""
@@ -275,7 +287,7 @@ def _where_declared(specs: Iterable[GrantSpec]) -> str:
 
 
 def _client_values(spec: GrantSpec, directory: Directory) -> tuple[Value, ...]:
-    """Return the name and the ids of the application in a declaration."""
+    """Return the name and the ids of a declaration's application."""
     is_known = directory.applications is not None
     if spec.client is not None:
         return (spec.client, *(directory.client_ids_by_name.get(spec.client, ()) if is_known else (Unread.VALUE,)))
@@ -286,7 +298,7 @@ def _client_values(spec: GrantSpec, directory: Directory) -> tuple[Value, ...]:
 
 
 def _api_values(spec: GrantSpec, directory: Directory) -> tuple[Value, ...]:
-    """Return the name and the identifiers of the API in a declaration."""
+    """Return the name and the identifiers of a declaration's API."""
     is_known = directory.apis is not None
     if spec.api is not None:
         return (spec.api, *(directory.identifiers_by_name.get(spec.api, ()) if is_known else (Unread.VALUE,)))

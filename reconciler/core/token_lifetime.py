@@ -1,7 +1,7 @@
-"""Pure: how long access tokens stay valid after a grant loses access.
+"""Pure: how long an access token stays valid after the grant loses access.
 
-Auth0 does not revoke access tokens when a client grant changes. A token stays valid until the token expires. The
-lifetime of tokens is a setting of the API (`token_lifetime`).
+Auth0 does not revoke access tokens when a client grant changes. A token stays valid until the end of the token
+lifetime. The token lifetime is a setting of the API (`token_lifetime`).
 """
 
 from collections.abc import Iterable, Iterator
@@ -12,15 +12,18 @@ from reconciler.core.grant import Key
 from reconciler.core.plan import Change, removes_access
 
 LONG_LIFETIME_SECONDS = 86_400
-"""Auth0's default token lifetime for custom APIs. A longer lifetime is a risk if a change removes a critical scope."""
+"""Auth0's default token lifetime for custom APIs, in seconds.
+
+If a change removes a critical scope, a longer token lifetime is a risk.
+"""
 NOT_KNOWN = "not known"
 UNITS = ((86_400, "day"), (3_600, "hour"), (60, "minute"), (1, "second"))
 
 
 def duration(seconds: int | None) -> str:
-    """Format a duration in the largest unit that divides the duration, such as `36 hours`.
+    """Format a duration as a whole number of the largest possible unit, such as `36 hours`.
 
-    Return `not known` for None.
+    If `seconds` is None, return `not known`.
     """
     if seconds is None:
         return NOT_KNOWN
@@ -29,7 +32,7 @@ def duration(seconds: int | None) -> str:
 
 
 def token_lifetime(key: Key, directory: Directory) -> int | None:
-    """Return the lifetime of access tokens for the API of a grant in seconds, or None if the lifetime is not known."""
+    """Return the token lifetime of a grant's API in seconds, or None if the lifetime is not known."""
     api = directory.apis_by_identifier.get(key.audience)
     return api.token_lifetime if api else None
 

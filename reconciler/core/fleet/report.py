@@ -78,7 +78,8 @@ class CollectedTenant:
     def exit_code(self) -> Exit:
         """The exit code of the tenant in the report.
 
-        For a run that a signal ended, the exit code is FAILED or INCOMPLETE. If a wave did not start, a tenant of the wave without a result has the exit code 0.
+        For a run that a signal ended, the exit code is FAILED or INCOMPLETE. If a wave did not start, a tenant of the
+        wave without a result has the exit code 0.
         """
         match self.state:
             case TenantState.UNKNOWN | TenantState.PARTIAL:
