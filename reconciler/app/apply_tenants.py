@@ -1,4 +1,4 @@
-"""Apply plans to the tenants of a command: check the approval of each plan, ask if needed, and apply wave by wave."""
+"""Apply plans to tenants: check the approval of each plan, ask the user if needed, and apply wave by wave."""
 
 import asyncio
 import shlex
@@ -35,7 +35,10 @@ PlannedTenant = TenantResult[TenantPlan]
 
 @dataclass(frozen=True, slots=True)
 class ApplyOptions:
-    """The options of `apply`. `config` is the configuration file, or None. `grants` is the grant folder."""
+    """The options of the command `apply`.
+
+    `config` is the path of the configuration file, or None. `grants` is the path of the grant folder.
+    """
 
     plan_options: PlanOptions
     request_options: RequestOptions
@@ -48,13 +51,13 @@ class ApplyOptions:
 
 
 class ApplyCommand:
-    """Applies plans to tenants.
+    """Applies plans to the tenants of a command.
 
-    Without a question to the user, each tenant is planned, applied and read again on its own. Otherwise, a group of at
-    most --at-once tenants is planned, the user is asked about each plan of the group, and the confirmed plans are
-    applied at the same time.
+    Without questions, each tenant is planned, applied and read again, independent of other tenants. With questions, a
+    group of at most --at-once tenants is planned. The user is asked about each plan of the group. Then all confirmed
+    plans are applied at the same time.
 
-    The tenants of a wave start when all tenants of the previous wave have ended.
+    The tenants of a wave start after all tenants of the previous wave have ended.
     """
 
     def __init__(
@@ -80,16 +83,16 @@ class ApplyCommand:
 
     @property
     def asks(self) -> bool:
-        """Whether the user is asked to confirm each plan."""
+        """Whether the user must confirm each plan."""
         return self._asks
 
     def run(self) -> None:
-        """Apply the plans of all tenants, wave by wave. Store the results in the reports.
+        """Apply the plans of all tenants, wave by wave. Store the results of the runs in the reports.
 
         Raises:
-            ReconcilerError: if the only tenant fails.
-            KeyboardInterrupt: on Ctrl-C before the first write, if the user is asked or the command has only one
-                tenant.
+            ReconcilerError: if the command has only one tenant, and the tenant fails.
+            KeyboardInterrupt: on Ctrl-C before the first write, if the user must confirm plans or the command has only
+                one tenant.
         """
         try:
             if self._asks or not self._tenants.are_several:
@@ -108,10 +111,10 @@ class ApplyCommand:
                 self._tenants.run(self._apply_one, tenants, self._interruption)
 
     def _identify(self) -> None:
-        """Get the tokens of tenants whose identity is not in the configuration, before the first write.
+        """Before the first write, sign in to the tenants whose identity is not in the configuration.
 
-        If two names belong to the same tenant, both names are refused. A tenant that does not respond in time is
-        compared with the other tenants before its own first write.
+        If two names in the configuration belong to the same tenant, refuse both names. A tenant that does not respond
+        in time is compared with the other tenants before the first write to this tenant.
         """
         unidentified = [
             each for each in self._tenants.tenants if each.kind is TenantKind.AUTH0 and each.canonical_host is None
@@ -126,7 +129,7 @@ class ApplyCommand:
             except SameTenantError as error:
                 self._claims.record(error)
             except (TimeoutError, ReconcilerError):
-                return  # the run of this tenant reports the error
+                return  # the tenant's run reports the same error later
             self._claims.claim(session.tenant.name, session.client.identities())
 
         self._tenants.run(identify, unidentified, self._interruption)
@@ -147,13 +150,16 @@ class ApplyCommand:
                     self._end_interrupted(tenants)
 
     def _end_interrupted(self, tenants: Sequence[Tenant]) -> None:
-        """Report the tenants without a result as not started, so that the results of the other tenants are not lost."""
+        """Report the tenants without a result as not started, so that the results of the other tenants are kept."""
         code = self._interruption.exit_code or Exit.INTERRUPTED
         names = [each.name for each in tenants if not self._reports.has_ended(each.name)]
         self._refuse(names, NotStartedError("interrupted before the plan was applied, so nothing was written", code))
 
     def _waves(self) -> Iterator[Sequence[Tenant]]:
-        """Yield the tenants of each wave. Report the tenants of waves that do not start."""
+        """Yield the tenants of each wave that starts.
+
+        Report an error for the tenants of each wave that does not start.
+        """
         by_name = {tenant.name: tenant for tenant in self._tenants.tenants}
         rollout = self._tenants.config.rollout
         groups = rollout.group(by_name) if self._tenants.are_several else {}
@@ -168,10 +174,10 @@ class ApplyCommand:
                 yield [by_name[name] for name in names]
 
     def _reason_to_stop(self, wave: str) -> str:
-        """Return the reason why a wave may not start, or "".
+        """Return the reason why a wave may not start, or "" if the wave may start.
 
-        A wave does not start if no tenant of the earlier waves has a selected grant, because such a wave tests no
-        change.
+        A wave does not start if no tenant of the earlier waves has a selected grant, because the earlier waves then
+        tested no change.
         """
         failed, limit = self._reports.count_stopping(), self._tenants.config.rollout.stop_after
         if failed >= limit:
@@ -182,7 +188,10 @@ class ApplyCommand:
         return ""
 
     def _check_tip(self, tenants: Sequence[Tenant]) -> bool:
-        """Return whether HEAD is still the tip of the branch. Otherwise, report all of `tenants` as failed."""
+        """Return whether the commit HEAD is still the newest commit of the branch.
+
+        If HEAD is not the newest commit, report all of `tenants` as failed.
+        """
         try:
             self._approvals.check_tip(self._options.config)
         except ReconcilerError as error:
@@ -191,7 +200,7 @@ class ApplyCommand:
         return True
 
     def _refuse(self, names: Iterable[str], error: ReconcilerError) -> None:
-        """Report the same error for several tenants. Print equal errors only once."""
+        """Report an error for several tenants. Print the error only once."""
         names = list(names)
         if names and self._tenants.are_several and str(error) not in self._printed:
             self._printed.add(str(error))
@@ -200,7 +209,7 @@ class ApplyCommand:
             self._tenants.add_failure(name, copy(error), is_printed=False)
 
     async def _apply_one(self, session: TenantSession) -> None:
-        """Plan a tenant, check the approval, apply the plan and read the tenant again."""
+        """Plan a tenant, check the approval of the plan, apply the plan, and read the tenant again."""
         name = session.tenant.name
         try:
             self._reports.begin(session.tenant)
@@ -215,7 +224,7 @@ class ApplyCommand:
             self._approvals.release(name)
 
     def _apply_group(self, sessions: Sequence[TenantSession]) -> None:
-        """Plan all sessions, ask the user, and apply the confirmed plans."""
+        """Plan the opened tenants, ask the user about each plan, and apply the confirmed plans."""
         ready: list[TenantSession] = []
         for session in sessions:
             with self._tenants.isolate(session.tenant.name):
@@ -236,7 +245,10 @@ class ApplyCommand:
             self._tenants.run_open([each.session for each in confirmed], execute, self._interruption)
 
     def _confirm(self, planned: PlannedTenant) -> PlannedTenant | None:
-        """Show a plan and ask the user. Return the plan after a confirmation, or if no question is necessary."""
+        """Show a plan, and ask the user to confirm the plan.
+
+        Return the plan if the user confirms the plan or no question is necessary.
+        """
         session, name = planned.session, planned.session.tenant.name
         with self._tenants.isolate(name):
             self._claims.check(name)
@@ -275,17 +287,20 @@ class ApplyCommand:
         return planned
 
     def _check_approval(self, approval: ApprovedPlan, session: TenantSession) -> TenantSession:
-        """Check the saved plan before the tenant is read. Return the session with the selection of the saved plan."""
+        """Before the tenant is read, check that the saved plan is valid for the tenant.
+
+        Return the session (the connection to a tenant, and the grant files) with the grant selection of the saved plan.
+        """
         approval.check_options(self._options.plan_options)
         approval.check_not_applied(data_folder(self._options.config))
         approval.check_tenant(session.name, session.now)
         return replace(session, selection=approval.selection(self._options.plan_options, self._options.grants))
 
     def _is_approved(self, approval: ApprovedPlan, session: TenantSession, tenant_plan: TenantPlan) -> bool:
-        """Return whether a plan may be applied. A blocked or empty plan is reported instead of applied.
+        """Return whether the plan may be applied. If the plan is blocked or empty, report the plan.
 
         Raises:
-            ReconcilerError: if the saved plan does not approve the changes, or the access token lacks permissions.
+            ReconcilerError: if the saved plan does not approve the changes, or if the access token lacks permissions.
         """
         plan = tenant_plan.plan
         self._reports.show_problems(session.warnings(plan), session.declared.texts)
@@ -302,7 +317,7 @@ class ApplyCommand:
         return self._asks or not self._tenants.are_several
 
     async def _execute(self, session: TenantSession, planned: TenantPlan, approval: ApprovedPlan) -> None:
-        """Apply an approved plan and report the run. After the first signal, no further change starts."""
+        """Apply an approved plan, and report the result. After the first signal, start no further change."""
         self._interruption.check_not_stopped()
         run = ApplyRun(
             session,
@@ -346,7 +361,10 @@ def _refuse_without_permissions(session: TenantSession, plan: Plan) -> None:
 
 
 def _ask(plan: Plan, console: Console) -> None:
-    """Ask the user to type the number of grants that are deleted or lose all scopes, or "yes" if the number is 0."""
+    """Ask the user to confirm a plan.
+
+    The user types the number of grants that are deleted or lose all scopes, or "yes" for 0 grants.
+    """
     if not sys.stdin.isatty():
         raise ReconcilerError("nothing was written: apply needs a terminal to ask for confirmation; use --yes")
     deletes = sum(map(removes_all_scopes, plan.changes))

@@ -1,4 +1,4 @@
-"""Fleet runs: list the tenants of a run, and collect the results of the CI jobs."""
+"""List the tenants of a fleet run (a run of many tenants in several CI jobs), and collect the results."""
 
 import hashlib
 from collections.abc import Mapping, Sequence
@@ -25,16 +25,19 @@ from reconciler.git.revision import Revision, refuse_unless_ancestor, resolve_re
 
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 Contents = Mapping[bytes, str]
-"""Maps the content of a grant file to a file name. Files with the same content declare the same grants."""
+"""A mapping from the content of a grant file to the name of the file.
+
+The mapping needs only one file name per content, because files with the same content declare the same grants.
+"""
 
 
 def run_inputs(options: GlobalOptions, run: str | None, *, required: bool) -> RunInputs:
-    """Return the inputs of a run: the name of the run, the commit, and the digests of the files.
+    """Return the inputs of a fleet run: the name of the run, the commit, and the digests of the files.
 
-    `run` is the name in --run. Without a name, the number of the CI run is the name.
+    `run` is the value of --run. Without a value, the number of the CI run is the name of the fleet run.
 
     Raises:
-        ReconcilerError: if a file cannot be read, or if a `required` name is missing.
+        ReconcilerError: if a file cannot be read, or if `required` is true and the run has no name.
     """
     return _inputs(options, run, _read_contents(options), required=required)
 
@@ -50,7 +53,10 @@ def _inputs(options: GlobalOptions, run: str | None, contents: Contents, *, requ
 
 
 def _commit(options: GlobalOptions) -> str:
-    """Return the commit of the CI job, otherwise the commit of the checkout. Return "" outside a repository."""
+    """Return the commit of the CI job.
+
+    Outside a CI job, return the commit of the checkout. Return "" outside a repository.
+    """
     if commit := ci.source_links(options.config).commit:
         return commit
     workspace = workspace_of(options.config)
@@ -71,11 +77,11 @@ def _configuration_digest(options: GlobalOptions) -> str:
 
 
 def _read_contents(options: GlobalOptions) -> Contents:
-    """Return the grant files in the folder of --grants.
+    """Return the contents of the grant files in the folder --grants.
 
     Raises:
-        ProblemsError: with all files that cannot be read.
-        ReconcilerError: if the files together are too large.
+        ProblemsError: if grant files cannot be read. The error contains a problem for each file.
+        ReconcilerError: if the total size of the files is too large.
     """
     contents: dict[bytes, str] = {}
     problems, size = [], 0
@@ -94,7 +100,7 @@ def _read_contents(options: GlobalOptions) -> Contents:
 
 @dataclass(frozen=True, slots=True)
 class FleetSelection:
-    """The options of `fleet list`. `shards` is the number of shards, and `run` is the name of the run."""
+    """The options of `fleet list`. `shards` is the number of shards, and `run` is the name of the fleet run."""
 
     base: str | None = None
     wave: str | None = None
@@ -103,13 +109,13 @@ class FleetSelection:
 
 
 def list_fleet(options: GlobalOptions, selection: FleetSelection, *, needs_run: bool) -> Fleet:
-    """Return the fleet run for the selected tenants, without a request to the tenants.
+    """Return the fleet run with the selected tenants. The function sends no request to the tenants.
 
-    With a base, the run contains only the tenants that the changes since the base affect.
+    With a base, the fleet run contains only the tenants that the changes since the base affect.
 
     Raises:
-        ReconcilerError: if the configuration does not declare tenants or the wave, if the base does not exist, or if
-            the run needs a name and has none.
+        ReconcilerError: if the configuration does not declare tenants or the selected wave, if the base does not exist,
+            or if a required name of the run is missing.
         ProblemsError: if the configuration or a changed grant file is not valid.
     """
     config = load_config(options.config)
@@ -141,7 +147,7 @@ def list_fleet(options: GlobalOptions, selection: FleetSelection, *, needs_run: 
 
 
 def _selected_tenants(config: Config, options: GlobalOptions) -> dict[str, Tenant]:
-    """Return the tenants of --tenant by name. Without --tenant, return all declared tenants."""
+    """Return the tenants of the option --tenant by name. Without --tenant, return all tenants of the configuration."""
     names = select_names(config, replace(options, all_tenants=options.all_tenants or not options.tenants))
     return {name: tenant_named(config, name) for name in names}
 
@@ -157,7 +163,7 @@ def _require_wave(config: Config, wave: str) -> None:
 
 
 def _shards(names: Sequence[str], count: int | None) -> dict[str, str]:
-    """Return the shard of each tenant by name."""
+    """Return the shard of each tenant, by the name of the tenant."""
     shards = [Shard(index, count) for index in range(min(count, len(names)))] if count else []
     return {name: str(shard) for shard in shards for name in shard.part(names)}
 
@@ -165,9 +171,9 @@ def _shards(names: Sequence[str], count: int | None) -> dict[str, str]:
 def _affected(
     options: GlobalOptions, base: str, config: Config, tenants: Mapping[str, Tenant], contents: Contents
 ) -> tuple[Mapping[str, Sequence[str]], Sequence[str]]:
-    """Return the affected tenants with the reasons, and notes.
+    """Return the affected tenants with the reasons, and notes for the user.
 
-    If the base cannot be compared, all tenants are affected.
+    If the files at the base cannot be compared, all tenants are affected.
     """
     revision = resolve_revision(workspace_of(options.config).repository(), base)
     if ci.is_pull_request_job():
@@ -191,9 +197,9 @@ def _affected(
 
 
 def _config_at_base(revision: Revision, config: Config) -> Config | None:
-    """Return the configuration at the base, or None if the base has no configuration.
+    """Return the configuration at the base, or None if the file does not exist at the base.
 
-    Do not parse an unchanged file again.
+    If the file is unchanged, return the current configuration without parsing the file again.
     """
     path = Path(config.file)
     found = read_one(revision, path)
@@ -210,8 +216,8 @@ def _all(tenants: Mapping[str, Tenant], reason: str) -> Mapping[str, Sequence[st
 class _ChangedFiles:
     """The grant files that differ between the checkout and the base.
 
-    `now` contains the files of the checkout, and `at_base` the files of the base. `unreadable` is the problem of the
-    first unreadable file at the base, or None.
+    `now` contains the files of the checkout, and `at_base` contains the files of the base. `unreadable` is the problem
+    of the first file at the base that cannot be read, or None.
     """
 
     now: Contents
@@ -235,7 +241,7 @@ def _changed_files(contents: Contents, at_base: Sequence[tuple[str, bytes | Prob
 
 
 def _load_at_base(changed: _ChangedFiles, base_config: Config) -> LoadedGrants | Problem:
-    """Return the grants in the changed files at the base, or the first problem."""
+    """Return the grants in the changed files at the base, or the first problem in the files."""
     if changed.unreadable:
         return changed.unreadable
     targets: TargetTenants = base_config.targets() if base_config.tenants else UNKNOWN_TENANTS
@@ -244,7 +250,7 @@ def _load_at_base(changed: _ChangedFiles, base_config: Config) -> LoadedGrants |
 
 
 def collect_results(file: Path, folders: Sequence[Path], last_wave: str | None) -> FleetReport:
-    """Return the state of each expected tenant of the fleet run in `file`, from the result files in `folders`.
+    """Read the fleet run in `file` and the result files in `folders`. Return the state of each expected tenant.
 
     Raises:
         ReconcilerError: if the fleet run or a folder cannot be read, or if the fleet run has no wave `last_wave`.
@@ -257,7 +263,10 @@ def collect_results(file: Path, folders: Sequence[Path], last_wave: str | None) 
 
 
 def remaining_fleet(report: FleetReport) -> Fleet:
-    """Return a fleet run of the tenants that are not done. The reason of each tenant is the state of the tenant."""
+    """Return a new fleet run that contains only the tenants that are not done.
+
+    The reason for each tenant is the state of the tenant.
+    """
     tenants = tuple(
         replace(each.expected, reasons=(f"{each.state}: {each.reason}" if each.reason else str(each.state),))
         for each in report.remaining

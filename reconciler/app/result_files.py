@@ -1,4 +1,7 @@
-"""The result files of --result. `fleet collect` reads the result file of each tenant."""
+"""The result files that `plan` and `apply` write with --result.
+
+`fleet collect` reads the result file of each tenant.
+"""
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
@@ -31,7 +34,10 @@ from reconciler.output.words import refusal
 
 @contextmanager
 def recording_failure(result_files: "Sequence[ResultFiles]") -> Iterator[None]:
-    """Record a ReconcilerError that ends the command, and raise the error again. Skip tenants with a recorded end."""
+    """Record a ReconcilerError that ends the command, and raise the error again.
+
+    Skip the tenants whose end is already recorded.
+    """
     try:
         yield
     except ReconcilerError as error:
@@ -41,9 +47,9 @@ def recording_failure(result_files: "Sequence[ResultFiles]") -> Iterator[None]:
 
 
 class ResultFiles:
-    """Writes `FOLDER/<tenant>.json` when the run of a tenant starts, and again when the run ends.
+    """Writes the file `FOLDER/<tenant>.json` when the run of a tenant starts, and again when the run ends.
 
-    The result of a tenant keeps the status `begun` if the run is killed.
+    If the run is killed, the result file keeps the status `begun`.
     """
 
     def __init__(  # noqa: PLR0913 - one parameter per common field of the results
@@ -69,11 +75,13 @@ class ResultFiles:
     def create(
         cls, command: str, options: GlobalOptions, plan_options: PlanOptions, result_options: ResultOptions
     ) -> "tuple[ResultFiles, ...]":
-        """Return the result files of the selected tenants, and create the folder. Return nothing without --result.
+        """Create the folder of --result, and return the object that writes the result files.
+
+        Without --result, return an empty tuple.
 
         Raises:
-            ReconcilerError: if a file cannot be written, the run has no name, the selected tenants are not valid,
-                or the options select only some of the grants.
+            ReconcilerError: if a file cannot be written, the run has no name, the selected tenants are not valid, or
+                the options do not select all grants.
         """
         folder = result_options.result
         if folder is None:
@@ -83,7 +91,8 @@ class ResultFiles:
                 "--result records the result for all grants of a tenant; remove PATH, --client and --api"
             )
         config = load_config(options.config)
-        # `select_names` does not check the environment, so a tenant with another domain there also has a result.
+        # `select_names` does not read the environment, so a tenant with a different domain in the environment also has
+        # a result.
         named = [tenant_named(config, name) for name in select_names(config, options)]
         tenants = named or select_tenants(options)[1]
         inputs = run_inputs(options, result_options.run, required=True)
@@ -97,7 +106,7 @@ class ResultFiles:
         return (cls(folder, command=command, inputs=inputs, shard=shard, tenants=tenants, rollout=config.rollout),)
 
     def begin(self, tenant: Tenant) -> None:
-        """Record the start of a tenant's run, before the first request. Raises ReconcilerError."""
+        """Before the first request, record the start of a tenant's run. Raises ReconcilerError."""
         self._started[tenant.name] = timestamp(datetime.now(UTC))
         self._write(self._result(tenant, BEGUN, None), None)
 
@@ -120,10 +129,9 @@ class ResultFiles:
             self._write(replace(result, plan_id=plan_id(plan), counts=_counts(plan, ended.result)), output)
 
     def fail(self, error: ReconcilerError) -> None:
-        """Record an error that ended the command. Skip tenants with a recorded end.
+        """Record an error that ended the command. Skip the tenants whose end is already recorded.
 
-        If the result files cannot be written, the files stay as they are, and `fleet collect` reports the tenants as
-        unknown.
+        If the result files cannot be written, the old files stay, and `fleet collect` reports the tenants as unknown.
         """
         status = state_of(self._command, error.exit_code)
         with suppress(ReconcilerError):
@@ -169,7 +177,7 @@ def _plan_of(results: PlanResults | RunResults) -> Plan | None:
 
 
 def _counts(plan: Plan, results: PlanResults | RunResults) -> dict[str, int]:
-    """Return the counts from `plan_counts`. For `apply`, add the count of changes by result."""
+    """Return the numbers of planned changes from `plan_counts`. For `apply`, add the number of changes by result."""
     outcomes = results.runs[0].report.outcomes if isinstance(results, RunResults) else None
     by_result = {} if outcomes is None else {str(result): count for result, count in count_results(outcomes).items()}
     return {**plan_counts(plan), **by_result}

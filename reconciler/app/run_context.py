@@ -1,4 +1,7 @@
-"""The options, configuration and files of a command for tenants. The run context opens the sessions of the tenants."""
+"""The options, configuration and files of a command for tenants.
+
+The run context opens the connections to the tenants.
+"""
 
 import asyncio
 import os
@@ -36,16 +39,18 @@ UNLIMITED = 1_000_000
 
 @dataclass(slots=True)
 class SharedLimits:
-    """The limits that all tenants of a run share: --max-rps, and the token requests of each cloud."""
+    """The rate limits that all tenants of a run share: --max-rps, and the limits for token requests to each cloud."""
 
     pacer: RequestPacer = field(default_factory=RequestPacer)
     _token_limiters: dict[str, RateLimiter] = field(default_factory=dict)
 
     def token_limiter(self, cloud: str, rate_options: RateOptions) -> RateLimiter:
-        """Return the limiter of the token requests of a cloud. The options come from the first tenant of the cloud.
+        """Return the rate limiter for token requests to a cloud.
 
-        The limiter does not limit the number of simultaneous requests, because a tenant that never responds must not
-        stop the other tenants.
+        The rate limiter uses the options of the first tenant in the cloud.
+
+        The rate limiter does not limit the number of simultaneous requests, because a tenant that never responds must
+        not stop the other tenants.
         """
         if cloud not in self._token_limiters:
             options = replace(rate_options, concurrency=UNLIMITED)
@@ -55,10 +60,11 @@ class SharedLimits:
 
 @dataclass(frozen=True, slots=True)
 class RunContext:
-    """The options, configuration and files of a command.
+    """The options, configuration and grant files of a command.
 
     `policies` is the configuration in --policy or --policy-at, or None. `has_names` returns whether the plans of a
-    tenant contain the names of all their applications, APIs and organizations. All tenants share `limits`.
+    tenant contain the names of all applications, APIs and organizations in the plans. All tenants share the rate limits
+    in `limits`.
     """
 
     options: GlobalOptions
@@ -74,12 +80,14 @@ class RunContext:
 
     @asynccontextmanager
     async def open(self, tenant: Tenant, *, by_name: bool) -> AsyncIterator[TenantSession]:
-        """Open a tenant without sending a request. The time limit of the tenant starts here.
+        """Open the connection to a tenant without sending a request.
 
-        With `by_name`, notes start with the name of the tenant.
+        The time limit of the tenant starts when the connection opens.
+
+        If `by_name` is true, notes start with the name of the tenant.
 
         Raises:
-            ReconcilerError: for invalid configuration or credentials.
+            ReconcilerError: if the configuration or the credentials are invalid.
         """
         prefix = f"{tenant.name}: " if by_name else ""
         note = partial(self._note, prefix)
@@ -143,7 +151,7 @@ class RunContext:
         return [ALLOW_UNNAMED] if self.options.allow_unnamed_tenant else []
 
     def _warn(self, tenant: Tenant) -> None:
-        """Warn about a doubtful domain or an ignored entry of NO_PROXY, before the first request."""
+        """Before the first request, warn about a doubtful domain or an ignored item in NO_PROXY."""
         unconfirmed = unconfirmed_domain(tenant, os.environ)
         if unconfirmed:
             warning = Problem(Source(self.config.file), *unconfirmed, severity=Severity.WARNING)
@@ -174,7 +182,10 @@ def select_tenants(options: GlobalOptions) -> tuple[Config, list[Tenant]]:
 
 
 def expected_tenant_names(options: GlobalOptions) -> list[str]:
-    """Return the names of the selected tenants. If the configuration is invalid, return the names in --tenant."""
+    """Return the names of the selected tenants.
+
+    If the configuration is invalid, return the names in the option --tenant.
+    """
     try:
         return [tenant.name for tenant in select_tenants(options)[1]]
     except ReconcilerError:

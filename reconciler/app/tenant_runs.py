@@ -1,6 +1,6 @@
 """Run a command for several tenants at the same time.
 
-A tenant that fails, hangs or crashes does not affect the others.
+If a tenant fails, hangs or crashes, the runs of the other tenants continue.
 """
 
 import asyncio
@@ -35,18 +35,19 @@ OpenSession = Callable[[Tenant], AbstractAsyncContextManager[TenantSession]]
 
 @dataclass(frozen=True, slots=True)
 class TenantResult(Generic[T]):
-    """The result of one open tenant."""
+    """The result of `work` for one opened tenant."""
 
     session: TenantSession
     result: T
 
 
 class TenantRuns:
-    """Runs a command for several tenants. The function `tenant_runs` creates the object.
+    """Runs a command for several tenants at the same time. The function `tenant_runs` creates the object.
 
-    At most `at_once` tenants are open at the same time. With one tenant, every error is raised. With several tenants,
-    an error is printed at once, and the other tenants continue. `failed` contains the errors by the name of the failed
-    tenant. `on_failure` is called with the name of each failed tenant.
+    At most `at_once` tenants are open at the same time. If the command has only one tenant, the methods raise every
+    error. If the command has several tenants, an error is printed at once, and the other tenants continue. `failed`
+    contains the error of each failed tenant, by tenant name. `on_failure` is called with the name of each failed
+    tenant.
     """
 
     def __init__(  # noqa: PLR0913, PLR0917 - one parameter per part
@@ -74,12 +75,12 @@ class TenantRuns:
 
     @property
     def names(self) -> list[str]:
-        """The names of all tenants."""
+        """The names of all tenants of the command."""
         return [tenant.name for tenant in self.tenants]
 
     @property
     def failures(self) -> dict[str, TenantFailure]:
-        """The errors by tenant name, for reports, in the order of the tenants."""
+        """The errors of failed tenants by tenant name, for reports, in the order of the tenants."""
         found = {name: each for error in self.failed.values() for name, each in tenant_failures(error).items()}
         return {name: found[name] for name in self.names if name in found}
 
@@ -91,13 +92,13 @@ class TenantRuns:
     ) -> dict[str, T]:
         """Open each tenant, call `work`, and close the tenant.
 
-        Return the results of the tenants without errors, by name.
+        Return the results of the tenants without errors, by tenant name.
 
-        A tenant does not wait for other tenants between opening, `work` and closing. With `interruption`, a signal
-        stops tenants that wait for their start.
+        A tenant does not wait for other tenants after the start. With `interruption`, a signal stops the tenants that
+        have not started.
 
         Raises:
-            ReconcilerError: if the only tenant fails.
+            ReconcilerError: if the command has only one tenant, and the tenant fails.
         """
 
         async def open_and_work(tenant: Tenant) -> T:
@@ -112,10 +113,12 @@ class TenantRuns:
 
     @contextmanager
     def opened(self, tenants: Iterable[Tenant] | None = None) -> Iterator[list[TenantSession]]:
-        """Open tenants and keep the tenants open in the context, for steps with questions to the user.
+        """Open tenants, and keep the tenants open while the context is open.
+
+        Use the context for steps that ask the user.
 
         Raises:
-            ReconcilerError: if the only tenant fails.
+            ReconcilerError: if the command has only one tenant, and the tenant fails.
         """
         connections = AsyncExitStack()
 
@@ -134,10 +137,10 @@ class TenantRuns:
         work: Callable[[TenantSession], Awaitable[T]],
         interruption: Interruption | None = None,
     ) -> list[TenantResult[T]]:
-        """Call `work` for all open sessions at the same time. Return the results of the tenants without errors.
+        """Call `work` for all opened tenants at the same time. Return the results of the tenants without errors.
 
         Raises:
-            ReconcilerError: if the only tenant fails.
+            ReconcilerError: if the command has only one tenant, and the tenant fails.
         """
         by_name = {session.tenant.name: session for session in sessions}
         results = self._run_all({name: partial(work, session) for name, session in by_name.items()}, interruption)
@@ -145,9 +148,10 @@ class TenantRuns:
 
     @contextmanager
     def report_signals(self, interruption: Interruption) -> Iterator[None]:
-        """Handle signals in the context, so that a command with several tenants reports the results after a signal.
+        """While the context is open, handle signals.
 
-        With one tenant, Ctrl-C raises KeyboardInterrupt.
+        A command with several tenants can therefore report the results after a signal. If the command has only one
+        tenant, Ctrl-C raises KeyboardInterrupt.
         """
         if not self.are_several:
             yield
@@ -157,9 +161,9 @@ class TenantRuns:
 
     @contextmanager
     def isolate(self, name: str) -> Iterator[None]:
-        """Record a ReconcilerError for a tenant and continue with the other tenants.
+        """If the context raises a ReconcilerError, record the error for a tenant and continue with the other tenants.
 
-        With one tenant, raise the error.
+        If the command has only one tenant, raise the error.
         """
         try:
             yield
@@ -172,9 +176,9 @@ class TenantRuns:
         return max(all_codes, key=EXIT_CODES_BY_SEVERITY.index, default=Exit.DONE)
 
     def add_failure(self, name: str, error: ReconcilerError, *, is_printed: bool = True) -> None:
-        """Record the error of a tenant. With one tenant, raise the error.
+        """Record the error of a tenant. If the command has only one tenant, raise the error.
 
-        The error of a tenant that was not started is not printed, because hundreds of tenants may have the same error.
+        The error of a tenant that did not start is not printed, because hundreds of tenants may have the same error.
         """
         error.tenants = {each.name: each.title.is_sandbox for each in self.tenants if each.name == name}
         if not self.are_several:
@@ -200,7 +204,7 @@ class TenantRuns:
                     results[name] = await start()
             except ReconcilerError as error:
                 record_failure(name, error)
-            except Exception as error:  # a bug in the run of one tenant must not cancel the writes of other tenants
+            except Exception as error:  # a bug in one tenant's run must not cancel the writes to other tenants
                 if not self.are_several:
                     raise
                 record_failure(name, CrashError(error))
@@ -221,7 +225,10 @@ class TenantRuns:
         return {name: results[name] for name in work if name in results}
 
     async def _close(self, connections: AsyncExitStack, name: str) -> None:
-        """Close connections. Only print an error, because the result of the tenant is already known."""
+        """Close connections.
+
+        If closing fails, only print an error, because the result of the tenant is already known.
+        """
         try:
             await connections.aclose()
         except Exception as error:  # noqa: BLE001 - the writes of the tenant must still be reported
@@ -229,10 +236,10 @@ class TenantRuns:
 
 
 class Collector:
-    """Collects the garbage of ended tenants, so that memory does not grow with the number of tenants.
+    """Runs Python's garbage collection, so that memory does not grow with the number of tenants.
 
-    Connections and requests refer to each other, so only a garbage collection frees the memory. One collection per
-    `interval` tenants is enough. The collection skips objects from before the context.
+    Connections and requests contain references to each other, so only a garbage collection frees the memory. A garbage
+    collection per `interval` tenants is enough. The garbage collection skips objects that existed before the context.
     """
 
     def __init__(self, interval: int) -> None:
@@ -247,14 +254,14 @@ class Collector:
         gc.unfreeze()
 
     def count_ended(self) -> None:
-        """Count a tenant that ended. Collect garbage after every `interval` tenants."""
+        """Count a tenant whose run ended. After every `interval` tenants, collect garbage."""
         self._ended += 1
         if self._ended % self._interval == 0:
             gc.collect()
 
 
 def tenant_failures(error: ReconcilerError) -> dict[str, TenantFailure]:
-    """Return the failures of the tenants of an error, by tenant name."""
+    """Return the failures in an error, by tenant name."""
     is_started = not isinstance(error, NotStartedError)
     return {
         name: TenantFailure(error.report_lines, is_sandbox, is_started) for name, is_sandbox in error.tenants.items()
@@ -263,7 +270,7 @@ def tenant_failures(error: ReconcilerError) -> dict[str, TenantFailure]:
 
 @contextmanager
 def assign_errors(tenants: Sequence[Tenant]) -> Iterator[None]:
-    """Assign an error that mentions no tenant to all of `tenants`."""
+    """If an error mentions no tenant, assign the error to all of `tenants`."""
     try:
         yield
     except ReconcilerError as error:
@@ -281,14 +288,15 @@ def tenant_runs(  # noqa: PLR0913 - independent options of commands
     *,
     has_names: Callable[[str], bool] = lambda _: False,
 ) -> Iterator[TenantRuns]:
-    """Read the files of --grants or `folders`, and yield the runs of the selected tenants.
+    """Read the files of --grants or `folders`, and yield the object that runs the command for the selected tenants.
 
-    `has_names` returns whether the plans of a tenant contain the names of all their applications, APIs and
-    organizations. The time limit of a tenant starts when the tenant is opened. Reading the files has a time limit of
-    the same length. With one tenant, the reading and the tenant share one time limit.
+    `has_names` returns whether the plans of a tenant contain the names of all applications, APIs and organizations in
+    the plans. The time limit of a tenant starts when the tenant is opened. Reading the files has a separate time limit
+    of the same length. If the command has only one tenant, reading the files and the tenant's run share one time limit.
 
     Raises:
-        ReconcilerError: for invalid files (all problems at once), configuration, or credentials of a single tenant.
+        ReconcilerError: if the files or the configuration are invalid, or if the credentials of an only tenant are
+            invalid. The error contains all problems of the files.
     """
     started = monotonic()
     with time_limit(request_options.timeout):

@@ -1,4 +1,4 @@
-"""The usage file of a tenant, and the table of the Management API operations that write."""
+"""The path of a tenant's usage file, and the table of the Management API operations that write."""
 
 import os
 from collections.abc import Mapping, Sequence
@@ -19,10 +19,10 @@ FOLDER = "usage"
 
 
 def usage_file(options: GlobalOptions, tenant: Tenant, file: Path | None) -> Path:
-    """Return the usage file of a tenant: `file`, or a file in the folder .reconciler.
+    """Return the path of the file with a tenant's collected use of grants: `file`, or a file in the folder .reconciler.
 
     Raises:
-        ReconcilerError: if the tenant's name cannot be part of a file name.
+        ReconcilerError: if the tenant name cannot be part of a file name.
     """
     if file is not None:
         return file
@@ -34,7 +34,7 @@ def usage_file(options: GlobalOptions, tenant: Tenant, file: Path | None) -> Pat
 
 
 def only_tenant(options: GlobalOptions) -> Tenant:
-    """Return the selected tenant without checking credentials. Raises ReconcilerError."""
+    """Return the selected tenant without checking the credentials. Raises ReconcilerError."""
     config = load_config(options.config)
     return select_tenant(config, options.tenant, os.environ, allow_unnamed=options.allow_unnamed_tenant)
 
@@ -47,7 +47,7 @@ def operations() -> Mapping[str, Sequence[str]]:
 
 @dataclass(frozen=True, slots=True)
 class UsageOptions:
-    """The usage file (None for the default), the length of the period, and the last use of scopes."""
+    """The path of the usage file (None for the default), the length of the time span, and the last use of scopes."""
 
     file: Path | None = None
     unused_for: timedelta | None = None
@@ -55,7 +55,7 @@ class UsageOptions:
 
 
 def required_usage(path: Path) -> Usage:
-    """Return the content of a usage file that must exist. Raises ReconcilerError."""
+    """Read the file with the collected use of grants. The file must exist. Raises ReconcilerError."""
     if not path.exists():
         raise ReconcilerError(f"{path} does not exist; run `reconciler usage collect` first, and then every night")
     return read_usage(path)

@@ -1,4 +1,4 @@
-"""Collect the use of grants from the tenant's logs, from files of a log stream, and from the metrics of APIs."""
+"""Collect the use of grants from a tenant's logs, from files of a log stream, and from the metrics of APIs."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -38,19 +38,19 @@ if TYPE_CHECKING:
     from reconciler.auth0.logs import Json, TenantLogs
 
 DELAY = timedelta(minutes=5)
-"""The last minutes before a run do not count as seen, because their events may still be missing in the logs."""
+"""The collected logs end this time before the run, because the newest events may still be missing in the logs."""
 PAGES_BETWEEN_WRITES = 100
 NO_EVENTS = "The tenant's logs are empty."
 
 
 def utc(text: str) -> datetime:
-    """Parse a time with a time zone, or a day. A day means the start of the day in UTC. Raises ValueError."""
+    """Parse a time with a time zone, or a day. For a day, return the start of the day in UTC. Raises ValueError."""
     return datetime.fromisoformat(text).replace(tzinfo=UTC) if len(text) == DAY_LENGTH else moment(text)
 
 
 @contextmanager
 def _stored(options: GlobalOptions, path: Path) -> Iterator[Usage]:
-    """Check the path of the usage file, and yield the content of the file."""
+    """Check the path of the usage file, and yield the collected use in the file."""
     workspace_of(options.config).refuse_checkout_links(path, "--usage")
     if path.exists():
         check_outputs(options, [OutputFile("--usage", path)])
@@ -58,7 +58,10 @@ def _stored(options: GlobalOptions, path: Path) -> Iterator[Usage]:
 
 
 def _write(path: Path, usage: Usage) -> None:
-    """Write a usage file. Keep the changes that another run has written in the meantime. Raises ReconcilerError."""
+    """Write a usage file.
+
+    If another run has changed the file in the meantime, keep the changes of the other run. Raises ReconcilerError.
+    """
     write_usage(path, merge(read_usage(path), usage))
 
 
@@ -71,10 +74,11 @@ def collect_files(
 ) -> None:
     """Add the events in log stream files to a usage file.
 
-    `period` is a period of which the files contain all events.
+    `period` is a time span for which the files contain all events.
 
     Raises:
-        ReconcilerError: if a file is damaged, or belongs to another tenant. An error leaves the usage file unchanged.
+        ReconcilerError: if a log file is damaged or belongs to another tenant. After an error, the usage file is
+            unchanged.
     """
     with _stored(options, path) as known:
         counter = UsageCounter(OperationTable(operations()), options.now, known.tenant)
@@ -95,7 +99,7 @@ def collect_files(
 
 
 def replace_end(period: Period, now: datetime) -> Period:
-    """Return a period that ends at `now` at the latest, because events after `now` cannot have been seen."""
+    """Return the period, but with `now` as the latest end, because the logs do not yet contain events after `now`."""
     return Period(period.start, min(period.end, time_text(now)))
 
 
@@ -127,15 +131,15 @@ def _minute(time: str) -> str:
 
 
 def collect_scopes(options: GlobalOptions, path: Path, scopes: Iterable[tuple[UsedScope, str]]) -> None:
-    """Add the last use of scopes, from the metrics of APIs, to a usage file. Raises ReconcilerError."""
+    """Add the times of the last use of scopes, from the metrics of APIs, to a usage file. Raises ReconcilerError."""
     with _stored(options, path) as known:
         _write(path, with_scopes(known, scopes))
 
 
 def collect_logs(options: GlobalOptions, path: Path, request_options: RequestOptions, console: Console) -> None:
-    """Add the new events in the tenant's logs to a usage file.
+    """Add the new events in a tenant's logs to the tenant's usage file.
 
-    If a request fails, the events from the earlier requests are still stored.
+    If a request fails, the events from the earlier requests are stored.
 
     Raises:
         ReconcilerError: if the logs cannot be read.
@@ -151,7 +155,7 @@ def collect_logs(options: GlobalOptions, path: Path, request_options: RequestOpt
 
 
 class _LogCollection:
-    """Reads the tenant's logs, starting at the checkpoint, and stores the uses."""
+    """Reads a tenant's logs, starting at the checkpoint, and stores the uses of grants."""
 
     def __init__(self, known: Usage, path: Path, now: datetime, console: Console) -> None:
         self._known = known
@@ -167,7 +171,7 @@ class _LogCollection:
         return UsageCounter(OperationTable(operations()), self._now, self._known.tenant)
 
     async def run(self, logs: "TenantLogs") -> None:
-        """Read all new events. Raises ReconcilerError."""
+        """Read all new events in the logs. Raises ReconcilerError."""
         checkpoint = self._known.checkpoint
         if checkpoint and not await logs.exists(checkpoint.log_id):
             self._console.note(
@@ -204,12 +208,12 @@ class _LogCollection:
                 self._store(None)
 
     def _count(self, page: Sequence["Json"]) -> str:
-        """Count the events of a page up to the last event with an id, and return this id.
+        """Count the events of a page until the last event with an id, and return the id.
 
-        The next page of the logs starts after the event with this id, so the next page repeats the uncounted events.
+        The next page of the logs starts after the returned id, so the next page contains the uncounted events again.
 
         Raises:
-            UnreadableError: if no event has an id, or an event has no valid date.
+            UnreadableError: if no event has an id, or if an event has no valid date.
         """
         last = max((number for number, event in enumerate(page) if event_id(event)), default=-1)
         if last < 0:
@@ -225,7 +229,10 @@ class _LogCollection:
         return self._checkpoint.log_id
 
     def _store(self, until: datetime | None) -> None:
-        """Store the counted events. The logs count as seen until `until`, or until the last event that was read."""
+        """Store the uses in the counted events.
+
+        The collected logs end at `until`. Without `until`, the collected logs end at the last event.
+        """
         checkpoint = self._checkpoint
         if checkpoint is None:
             return

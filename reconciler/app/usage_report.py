@@ -1,4 +1,4 @@
-"""Report the use of grants, and propose to remove unused grants from the files."""
+"""Report the use of grants, and remove unused grants from the grant files."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
@@ -32,7 +32,7 @@ from reconciler.output.styled import Line, Span, Style, line
 def make_usage_report(
     options: GlobalOptions, usage_options: UsageOptions, request_options: RequestOptions, console: Console
 ) -> UsageReport:
-    """Return the use of the tenant's grants. Raises ReconcilerError."""
+    """Return the use of each grant of a tenant. Raises ReconcilerError."""
     tenant = only_tenant(options)
     usage = with_scopes(required_usage(usage_file(options, tenant, usage_options.file)), usage_options.scopes)
     with open_tenant(options, console, (), request_options) as (tenants, sessions):
@@ -57,10 +57,10 @@ def prune_unused(  # noqa: PLR0913 - independent options
     *,
     only_diff: bool,
 ) -> None:
-    """Remove the declarations of unused grants from the files. The tenant is not changed.
+    """Remove the declarations of unused grants from the grant files. The function does not change the tenant.
 
     Raises:
-        ReconcilerError: if the files are invalid, or the tenant or the usage file cannot be read.
+        ReconcilerError: if the grant files are invalid, or if the tenant or the usage file cannot be read.
     """
     tenant = only_tenant(options)
     usage = required_usage(usage_file(options, tenant, usage_options.file))
@@ -107,10 +107,10 @@ def prune_unused(  # noqa: PLR0913 - independent options
 
 
 def _reason_to_keep(spec: GrantSpec, use: str, declared_on: str | None, window: UsageWindow, now: datetime) -> str:
-    """Return the reason why the declaration of an unused grant stays, or an empty string.
+    """Return the reason to keep the declaration of an unused grant, or an empty string.
 
-    `use` describes the use of the grant. `declared_on` is the day of the commit that added the declaration, or None if
-    the commit is not known.
+    `use` is the use of the grant. `declared_on` is the day of the commit that added the declaration, or None if the
+    commit is not known.
     """
     if has_expired(spec, now):
         return "the grant has expired; keep these lines until the tenant no longer has the grant"
@@ -124,9 +124,9 @@ def _reason_to_keep(spec: GrantSpec, use: str, declared_on: str | None, window: 
 
 
 def _refuse_other_tenant(usage: Usage, tenant: Tenant, observation: Observation) -> None:
-    """Raise ReconcilerError if a usage file belongs to another tenant, because every grant would then look unused.
+    """Raise ReconcilerError if a usage file belongs to another tenant. Otherwise, every grant would look unused.
 
-    The events of an Auth0 tenant contain the first label of the tenant's canonical domain.
+    Log events contain the first label of the tenant's canonical domain.
     """
     host = tenant.canonical_host
     if host and usage.tenant and tenant.kind is TenantKind.AUTH0 and host.split(".")[0] != usage.tenant:
@@ -146,7 +146,7 @@ def _kept(spec: GrantSpec, why: str) -> Problem:
 
 
 def _split(spec: GrantSpec, others: Sequence[str], tenant: str) -> GrantSplit | None:
-    """Return None to remove the declaration completely, or a GrantSplit to remove the declaration for one tenant."""
+    """Return None to remove the whole declaration, or a GrantSplit to remove the declaration only for one tenant."""
     if not others:
         return None
     own = [pattern.text for pattern in spec.tenants[-1]] if spec.tenants else []

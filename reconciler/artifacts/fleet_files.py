@@ -1,7 +1,7 @@
-"""Write and read the files of a fleet run: fleet.json, and the result of each tenant.
+"""Write and read the files of a fleet run: fleet.json, and one result file per tenant.
 
-A result may come from the job of a pull request, so an unchecked result is treated as hostile. A result must be a small
-regular file with strict JSON that matches the schema. Links are not followed.
+A result may come from the job of an untrusted pull request, so reconciler checks every result file. A result file must
+be a small regular file with strict JSON that matches the schema. reconciler does not follow links.
 """
 
 import os
@@ -27,15 +27,15 @@ from reconciler.files.validity import validity_check
 MAX_FLEET_BYTES = 50_000_000
 MAX_RESULT_BYTES = 20_000_000
 MAX_FILES = 50_000
-"""The maximum number of files and folders in all result folders."""
+"""The maximum number of files and folders in all result folders together."""
 MAX_LEVELS = 4
-"""The maximum depth of result folders. A download of CI artifacts has one folder per artifact."""
+"""The maximum depth of nested result folders. A download of CI artifacts contains one folder per artifact."""
 SUFFIX = ".json"
 CREATE_FLEET = "create the file with `reconciler fleet list --format json`"
 
 
 def read_fleet(path: Path) -> Fleet:
-    """Return the fleet run in a file. Raises ReconcilerError."""
+    """Return the fleet run that a file contains. Raises ReconcilerError."""
     data = _read_json(path, MAX_FLEET_BYTES, stored.FLEET)
     if isinstance(data, str):
         raise ReconcilerError(f"{name_of(path)} {data}; {CREATE_FLEET}")
@@ -46,23 +46,26 @@ def read_fleet(path: Path) -> Fleet:
 
 
 def result_file(folder: Path, tenant: str) -> Path:
-    """Return the path of the result of a tenant. Characters that are not safe in file names are written as %XX."""
+    """Return the path of a tenant's result file.
+
+    Characters of the tenant name that are not safe in file names are written as %XX.
+    """
     name = quote(tenant, safe="")
     return folder / f"{f'%2E{name[1:]}' if name.startswith('.') else name}{SUFFIX}"
 
 
 def write_result(path: Path, result: FleetResult, output: Mapping[str, object] | None) -> None:
-    """Write the result of a tenant, completely or not at all. Only the owner may read the file.
+    """Write the result file of a tenant, completely or not at all. Only the owner of the file may read the file.
 
-    `output` is the output of the command with --format json. The file does not contain the output if the file would
-    exceed the size limit of `read_results`.
+    `output` is the JSON output of the command. If the result file would be larger than the limit of `read_results`, the
+    result file does not contain the output.
 
     Raises:
-        ReconcilerError: if the file cannot be written.
+        ReconcilerError: if the result file cannot be written.
     """
     content = result_json(result)
     text = json_text({**content, "output": output})
-    if len(text) > MAX_RESULT_BYTES:  # the text is ASCII, so its length is the number of bytes
+    if len(text) > MAX_RESULT_BYTES:  # the text is ASCII, so the length of the text is the number of bytes
         text = json_text({**content, "output": None})
     try:
         write_output(path, text.encode(), OWNER_ONLY)
@@ -71,7 +74,7 @@ def write_result(path: Path, result: FleetResult, output: Mapping[str, object] |
 
 
 def read_results(folders: Iterable[Path], fleet_file: Path) -> Iterator[ResultFile]:
-    """Yield every JSON file in the folders and subfolders once, except `fleet_file`.
+    """Yield every JSON file in the folders and their subfolders once, except `fleet_file`.
 
     Raises:
         ReconcilerError: if a folder cannot be read, or if the folders contain too many files.
@@ -104,7 +107,7 @@ def _json_files(folder: Path, level: int) -> Iterator[Path]:
 
 
 def _read_result(path: Path) -> FleetResult | str:
-    """Return the result in a file, or the reason why the file cannot be used."""
+    """Return the result in a file, or the reason why the file is not usable."""
     if path.is_symlink():
         return "is a link, and links are not followed"
     data = _read_json(path, MAX_RESULT_BYTES, stored.FLEET_RESULT)
@@ -119,7 +122,7 @@ def _read_result(path: Path) -> FleetResult | str:
 
 
 def _with_plan(result: FleetResult, output: Mapping[str, Any]) -> FleetResult | str:
-    """Return the result with its plan, or the reason why the output is not the plan of the result."""
+    """Return the result with the plan in `output`, or the reason why the output is not the plan of the result."""
     if not validity_check(stored.load(stored.PLAN))(output):
         return f"has an output that does not match {stored.PLAN}"
     plan = plan_from_json(output)
@@ -134,7 +137,7 @@ def _with_plan(result: FleetResult, output: Mapping[str, Any]) -> FleetResult | 
 
 
 def _read_json(path: Path, max_bytes: int, schema: str) -> Any:  # noqa: ANN401 - JSON that the schema has checked
-    """Return the content of a JSON file that matches a schema, or the reason why the file cannot be used."""
+    """Return the content of a JSON file that matches a schema, or the reason why the file is not usable."""
     data = read(path, max_bytes)
     if isinstance(data, Problem):
         return f"cannot be used: {data.what}"

@@ -1,6 +1,6 @@
 """Pure: convert fleet runs and results to JSON data and back.
 
-The schemas are schemas/fleet.schema.json and schemas/fleet-result.schema.json.
+The JSON Schemas of the data are schemas/fleet.schema.json and schemas/fleet-result.schema.json.
 """
 
 from collections import Counter
@@ -16,11 +16,11 @@ from reconciler.core.plan_risks import all_risks
 from reconciler.core.problems import Level
 
 MAX_ERRORS, MAX_ERROR_LENGTH = 100, 1900
-"""The maximum number of error lines in a result, and the length to which a longer line is shortened."""
+"""The maximum number of error lines in a result, and the maximum length of an error line."""
 
 
 def fleet_json(fleet: Fleet) -> Json:
-    """Return a fleet run in the form of schemas/fleet.schema.json."""
+    """Return a fleet run as JSON data that matches schemas/fleet.schema.json."""
     return {
         "format_version": FORMAT_VERSION,
         **_inputs_json(fleet.inputs),
@@ -43,7 +43,7 @@ def fleet_json(fleet: Fleet) -> Json:
 
 
 def fleet_from_json(data: Mapping[str, Any]) -> Fleet:
-    """Return the fleet run in `data`. The data must match the schema of fleet runs."""
+    """Return the fleet run in JSON data. The data must match schemas/fleet.schema.json."""
     return Fleet(
         _inputs_from(data),
         tuple(
@@ -59,7 +59,7 @@ def fleet_from_json(data: Mapping[str, Any]) -> Fleet:
 
 
 def result_json(result: FleetResult) -> Json:
-    """Return a result in the form of schemas/fleet-result.schema.json, without `output`."""
+    """Return a result as JSON data that matches schemas/fleet-result.schema.json, without the field `output`."""
     return {
         "format_version": FORMAT_VERSION,
         **_inputs_json(result.inputs),
@@ -80,7 +80,7 @@ def result_json(result: FleetResult) -> Json:
 
 
 def result_from_json(data: Mapping[str, Any]) -> FleetResult:
-    """Return the result in `data`. The data must match the schema of results."""
+    """Return the tenant's result in JSON data. The data must match schemas/fleet-result.schema.json."""
     names = ("attempt", "wave", "shard", "tenant", "domain", "command", "started_at", "ended_at", "status")
     return FleetResult(
         inputs=_inputs_from(data),
@@ -90,7 +90,7 @@ def result_from_json(data: Mapping[str, Any]) -> FleetResult:
 
 
 def plan_counts(plan: Plan) -> dict[str, int]:
-    """Return the numbers of a plan: changes by action, blocked changes, no longer declared grants, and risks."""
+    """Return the number of changes by action, blocked changes, no longer declared grants, and risks in a plan."""
     actions = Counter(action_of(change) for change in plan.changes)
     risks = Counter(risk.level for risk in all_risks(plan))
     return {
@@ -103,7 +103,7 @@ def plan_counts(plan: Plan) -> dict[str, int]:
 
 
 def timestamp(moment: datetime) -> str:
-    """Format a time in UTC. The alphabetical order of the texts is the order of their times."""
+    """Format a time in UTC as text. The alphabetical order of the texts is the order of the times."""
     return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 

@@ -1,4 +1,7 @@
-"""Read and write usage files (schemas/usage.schema.json). A usage file stores the use of grants of a tenant."""
+"""Read and write usage files, which match schemas/usage.schema.json.
+
+A usage file stores the collected use of a tenant's grants.
+"""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -30,7 +33,10 @@ MAX_FILE_BYTES = 200_000_000
 
 
 def read_usage(path: Path) -> Usage:
-    """Return the content of a usage file. If the file is missing, return an empty record. Raises ReconcilerError."""
+    """Return the use of grants in a usage file.
+
+    If the usage file does not exist, return an empty record of use. Raises ReconcilerError.
+    """
     if not path.exists():
         return Usage()
     content = read(path, MAX_FILE_BYTES)
@@ -59,7 +65,10 @@ def _invalid(path: Path, why: str) -> ReconcilerError:
 
 
 def write_usage(path: Path, usage: Usage) -> None:
-    """Write a usage file, completely or not at all. Only the owner may read the file. Raises ReconcilerError."""
+    """Write a usage file, completely or not at all.
+
+    Only the owner of the file may read the file. Raises ReconcilerError.
+    """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         write_output(path, json_by_items(_json(usage)).encode(), OWNER_ONLY)

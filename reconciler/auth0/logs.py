@@ -1,4 +1,4 @@
-"""Read the tenant's logs in the order in which Auth0 stores events, starting at a checkpoint."""
+"""Read the events in a tenant's logs, in the order in which Auth0 stored the events, starting at a checkpoint."""
 
 from typing import Any
 from urllib.parse import quote
@@ -17,15 +17,15 @@ Json = dict[str, Any]
 
 
 class TenantLogs:
-    """Reads log events. A response with status 403 means that the token lacks read:logs."""
+    """Reads log events. If a response has the status 403, the token lacks the permission read:logs."""
 
     def __init__(self, management: Management) -> None:
         self._management = management
 
     async def exists(self, log_id: str) -> bool:
-        """Return whether the tenant still has an event.
+        """Return whether the tenant's logs still contain an event.
 
-        If the event is gone, later events may be gone, too. Raises Auth0Error.
+        If the logs no longer contain the event, later events may be missing, too. Raises Auth0Error.
         """
         try:
             call = ApiRequest("GET", f"{LOGS}/{quote(log_id, safe='')}")
@@ -37,17 +37,17 @@ class TenantLogs:
         return True
 
     async def oldest(self) -> list[Json]:
-        """Return a list with the oldest event, or an empty list. Raises Auth0Error."""
+        """Return a list with the oldest event in the logs, or an empty list. Raises Auth0Error."""
         query = {"page": "0", "per_page": "1", "sort": "date:1"}
         return await self._management.call(ApiRequest("GET", LOGS, query), _events)
 
     async def after(self, log_id: str) -> list[Json]:
-        """Return the next events after an event, in the order of their ids.
+        """Return the events that follow an event in the logs, in the order of the event ids.
 
         At the end of the logs, return an empty list.
 
         Raises:
-            Auth0Error: if the events cannot be read.
+            Auth0Error: if the log events cannot be read.
         """
         query = {"from": log_id, "take": str(PAGE_SIZE)}
         return await self._management.call(ApiRequest("GET", LOGS, query), _events)

@@ -18,8 +18,9 @@ from reconciler.output.fleet import fleet_lines, fleet_report_lines, matrix_jobs
 from reconciler.output.formats import OutputView, render
 
 MAX_GITHUB_JOBS = 256
-"""The maximum number of jobs in a matrix of GitHub Actions, from
-https://docs.github.com/en/actions/reference/limits#existing-system-limits."""
+"""The maximum number of jobs in one GitHub Actions matrix, from
+https://docs.github.com/en/actions/reference/limits#existing-system-limits.
+"""
 JOB_FORMATS = ("github", "gitlab")
 
 
@@ -113,7 +114,7 @@ def _check_reports(options: GlobalOptions, output_options: OutputOptions) -> Non
 
 
 def _check_formats(output_options: OutputOptions, *, resume: bool) -> None:
-    """Raise ReconcilerError for a format of `fleet list` without --resume, or for Markdown with --resume."""
+    """Raise ReconcilerError for --format github or gitlab without --resume, or for Markdown with --resume."""
     refused = ("markdown",) if resume else JOB_FORMATS
     for name in (output_options.stdout_format, *(file.format for file in output_options.reports)):
         if name in refused:
@@ -124,7 +125,7 @@ def _check_formats(output_options: OutputOptions, *, resume: bool) -> None:
 
 
 def _check_jobs(fleet: Fleet, name: str) -> None:
-    """Raise ReconcilerError if the jobs of a CI service cannot run the tenants of a fleet run."""
+    """Raise ReconcilerError if a CI service cannot run the jobs of a fleet run."""
     if name not in JOB_FORMATS:
         return
     for tenant in (each.name for each in fleet.tenants):

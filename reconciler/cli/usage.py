@@ -36,10 +36,10 @@ def parse_length(text: str) -> timedelta:
 
 
 def parse_period(text: str) -> Period:
-    """Parse a period `FROM/TO` of two days or two times with a time zone. The period includes the last day.
+    """Parse the time span `FROM/TO` of two days, or of two times with a time zone. The time span includes the last day.
 
     Raises:
-        click.BadParameter: if the text is not a period.
+        click.BadParameter: if the text is not a valid time span.
     """
     first, _, last = text.partition("/")
     try:
@@ -162,7 +162,7 @@ def collect(
 
 
 def _opened(files: Iterable[str]) -> Iterator[tuple[str, BufferedReader]]:
-    """Open one file after the other. Raises ReconcilerError."""
+    """Open the files one after the other. Raises ReconcilerError."""
     for each in files:
         if each == STDIN:
             yield "standard input", cast("BufferedReader", sys.stdin.buffer)

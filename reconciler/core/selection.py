@@ -218,11 +218,11 @@ def select_grants(
     """Select the grants in a tenant: the selected declared grants, and the undeclared grants that match the options.
 
     Args:
-        grants: All grants of the tenant.
+        grants: All grants that exist in the tenant.
         desired: The selected declared grants.
-        split: The specs of the tenant.
-        files: The file that declared a grant earlier, by the key of the grant.
-        directory: The names and ids of the tenant.
+        split: The selected and the other declarations of the tenant.
+        files: For each removed grant, the file that declared the grant in an earlier commit, by the key of the grant.
+        directory: The names and ids of applications, APIs and organizations in the tenant.
     """
     selection = split.selection
     if not selection:

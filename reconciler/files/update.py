@@ -1,9 +1,10 @@
-"""Pure: change or remove single grants in a grant file, and add a tenant to a configuration file.
+"""Pure: change or remove grants in the text of a grant file, and add a tenant to the text of a configuration file.
 
 All other lines stay unchanged.
 
-Scopes and organizations are added and removed individually. A new field is inserted at its position in the canonical
-order. The comments above a removed grant or item describe the removed text, so the comments are removed, too.
+Scopes and organizations are added and removed one by one. A new field is inserted at the position of the field in the
+canonical order. Comments above a removed grant or list item are removed, too, because the comments describe the removed
+text.
 """
 
 from bisect import bisect
@@ -21,12 +22,15 @@ TENANTS = "tenants"
 
 
 class NotEditableError(Exception):
-    """A value whose layout cannot be edited without a loss. The message contains the reason."""
+    """The error for a YAML value that cannot be edited without a loss of text.
+
+    The error message contains the reason.
+    """
 
 
 @dataclass(frozen=True, slots=True)
 class Edit:
-    """Replaces the text from the index `start` up to, but not including, the index `end`."""
+    """An edit of a text: replace the characters from `start` up to, but not including, `end`."""
 
     start: int
     end: int
@@ -34,14 +38,15 @@ class Edit:
 
 
 def update_text(text: str, updates: FileUpdates) -> str:
-    """Return the text with changed and removed grants.
+    """Return the text of a grant file with changed and removed grants.
 
     Args:
         text: The text of a valid grant file.
-        updates: The updates by the position of the grant. None removes the grant.
+        updates: For each changed grant, the update by the position (line and column) of the grant. If the update is
+            None, the grant is removed.
 
     Raises:
-        NotEditableError: if a value has a layout that cannot be edited.
+        NotEditableError: if the YAML format of a value prevents the edit.
     """
     if not text.endswith("\n"):
         text += "\n"
@@ -52,12 +57,12 @@ def update_text(text: str, updates: FileUpdates) -> str:
 
 
 def add_tenant(text: str, name: str, domain: str) -> str:
-    """Add a tenant to the text of a configuration, after the other tenants.
+    """Add a tenant to the text of a configuration file, after the other tenants.
 
-    The caller must validate the result.
+    The caller must validate the new text.
 
     Raises:
-        NotEditableError: if the layout of the file cannot be edited.
+        NotEditableError: if the YAML format of the file prevents the edit.
     """
     if text and not text.endswith("\n"):
         text += "\n"
@@ -88,7 +93,10 @@ def add_tenant(text: str, name: str, domain: str) -> str:
 def _without_splits(
     updates: Mapping[int, GrantUpdate | GrantSplit | None], copied: Sequence[int]
 ) -> Mapping[int, GrantUpdate | None]:
-    """Return the updates by the index of each grant after the grants in `copied` were copied."""
+    """Return the updates by the new index of each grant.
+
+    The grants in `copied` now have a copy, so later grants have a higher index.
+    """
     found: dict[int, GrantUpdate | None] = {}
     for index, update in updates.items():
         moved = index + sum(each < index for each in copied)
@@ -114,7 +122,7 @@ def apply_edits(text: str, found: Iterable[Edit]) -> str:
 
 
 class _Editor:
-    """Finds the edits for a text that ends with a line end."""
+    """Finds the edits of a grant file whose text ends with a line end."""
 
     def __init__(self, text: str) -> None:
         self._text = text
@@ -128,7 +136,10 @@ class _Editor:
         return {index: updates[mark] for index, mark in enumerate(marks) if mark in updates}
 
     def copies(self, indexes: Iterable[int]) -> Iterator[Edit]:
-        """Yield the edits that insert a copy after each grant. Comments outside a grant are not copied."""
+        """For each index, yield the edit that inserts a copy of the grant after the grant.
+
+        Comments outside a grant are not copied.
+        """
         for index in indexes:
             item = self._grants.node.parts[index]
             if self._grants.node.is_block:
@@ -138,7 +149,10 @@ class _Editor:
                 yield Edit(item.node.end, item.node.end, f", {self._text[item.start : item.node.end]}")
 
     def edits(self, updates: Mapping[int, GrantUpdate | None]) -> Iterator[Edit]:
-        """Yield the edits for grants by the index of the grant. The edits do not overlap."""
+        """Yield the edits for the updates of grants.
+
+        `updates` contains the updates by the index of the grant. The edits do not overlap.
+        """
         items = self._grants.node.parts
         yield from self._remove_parts(self._grants, [items[index] for index in updates if updates[index] is None])
         for index, update in updates.items():
@@ -163,7 +177,7 @@ class _Editor:
             yield self._new_field(grant, name, update.fields[name])
 
     def _replace_scalar(self, node: Node, value: str) -> Edit:
-        """Return the edit that replaces a value. A comment in the header of a block scalar stays."""
+        """Return the edit that replaces a scalar value. The edit keeps a comment in the header of a block scalar."""
         header = BLOCK_HEADER.match(self._text, node.start, node.end)
         comment = header.group("comment") if header else None
         return Edit(node.start, node.end, f"{value}  {comment.rstrip()}" if comment else value)
@@ -205,19 +219,19 @@ class _Editor:
             yield from self._remove_parts(part, removed)
 
     def _flow_list(self, node: Node, items: Sequence[str]) -> Edit:
-        """Return the edit that writes a list in brackets on one line."""
+        """Return the edit that writes a list between brackets on one line."""
         self._refuse_comment(node)
         return Edit(node.start, node.end, f"[{', '.join(items)}]")
 
     def _refuse_comment(self, node: Node) -> None:
-        """Raise NotEditableError if a comment is between the items of a collection in brackets."""
+        """Raise NotEditableError if a comment is between the items of a list or mapping in brackets."""
         starts, ends = [part.start for part in node.parts], [part.node.end for part in node.parts]
         gaps = zip([node.start, *ends], [*starts, node.end], strict=True)
         if any("#" in self._text[start:end] for start, end in gaps):
             raise NotEditableError("a list between brackets contains a comment; write each item on its own line")
 
     def _remove_parts(self, outer: LayoutPart, removed: Sequence[LayoutPart]) -> Iterator[Edit]:
-        """Yield the edits that remove items of the list `outer`. A list without items becomes `[]`."""
+        """Yield the edits that remove items of the list `outer`. If no item remains, the list becomes `[]`."""
         node = outer.node
         if not removed:
             return
@@ -233,7 +247,7 @@ class _Editor:
             yield self._remove_lines(item, outer)
 
     def _remove_lines(self, item: LayoutPart, outer: LayoutPart) -> Edit:
-        """Return the edit that removes the lines of a block item and the comments of the item."""
+        """Return the edit that removes the lines of a list item and the comments of the list item."""
         first = self._line(item.start)
         items = outer.node.parts
         index = items.index(item)
@@ -243,7 +257,7 @@ class _Editor:
             first -= 1
         end = self._line(self._end_of_line(item.node) - 1)
         end_limit = self._line(items[index + 1].start) if index + 1 < len(items) else len(self._starts) - 1
-        for line in range(end + 1, end_limit):  # blank lines do not end the comments inside the item
+        for line in range(end + 1, end_limit):  # blank lines do not end the comments of the item
             if self._is_comment(line, column + 1):
                 end = line
             elif not self._is_blank(line):
@@ -262,7 +276,7 @@ class _Editor:
         return line >= 0 and not self._text[self._starts[line] : self._starts[line + 1]].strip()
 
     def _end_of_line(self, node: Node) -> int:
-        """Return the start index of the line after a value."""
+        """Return the index of the first character of the line after a value."""
         return self._starts[self._line(node.end - 1) + 1]
 
     def _line(self, position: int) -> int:

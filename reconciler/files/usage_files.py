@@ -1,7 +1,7 @@
 """Read log events from files of a log stream, and the last use of scopes from files with the metrics of an API.
 
-Log events are JSON lines, plain or compressed with gzip. Amazon EventBridge, Datadog and Auth0's
-webhooks may wrap each event in another JSON object. Metrics are CSV with a header, or JSON lines.
+The log events are JSON lines, plain or compressed with gzip. Amazon EventBridge, Datadog and Auth0's webhooks may wrap
+each event in another JSON object. The metrics are CSV with a header, or JSON lines.
 """
 
 import csv
@@ -28,38 +28,50 @@ GZIP_MAGIC = b"\x1f\x8b"
 BLOCK_BYTES = 65_536
 MAX_LINE_BYTES = 10_000_000
 WRAPPERS = ("detail", "data", "attributes", "message", "event")
-"""The keys under which services store an event. The value of `message` may be JSON text."""
+"""The JSON keys under which log services store a wrapped event. The value of the key `message` may be JSON text."""
 MAX_DEPTH = 5
 MAX_REMEMBERED = 100_000
-"""The minimum number of remembered event ids. A repeated event usually follows soon after the first event."""
+"""The minimum number of event ids that a reader remembers to find repeated events.
+
+A repeated event usually follows soon after the first event.
+"""
 CONTROL_CHARACTERS = bytes(each for each in range(32) if each != ord("\n"))
 MAX_LAYOUT_LENGTH = 10_000
 MAX_LAYOUTS = 50
-"""The maximum number of lines that a reader analyzes to find a layout. One analysis takes about a millisecond."""
+"""The maximum number of lines that a reader decodes to learn how the fields of a line are arranged.
+
+The analysis of a line takes about a millisecond.
+"""
 MAX_LAYOUTS_OF_TYPE = 3
 ANY_TEXT = '[^"]*+'
 MISSING = r"(\0)?"
-"""A regex group for a missing field. The group never matches, because the line has no control characters."""
+"""A regex group for a field that a line does not contain.
+
+The group never matches, because the line has no control characters.
+"""
 TYPE_MARK = '"type"'
 TYPE_MARK_LENGTH = len('"type":"seccft')
-"""The number of characters, starting at TYPE_MARK, that decide the group of a layout. Most event types fit."""
+"""The number of characters from TYPE_MARK on that show the event type of a line.
+
+Most event types are short enough for this number.
+"""
 
 Event = Mapping[str, Any]
 
 
 @dataclass(slots=True)
 class LineCounts:
-    """The numbers of lines without an event, of repeated events, and of events without an id."""
+    """Three numbers: lines without an event, repeated events, and events without an id."""
 
     foreign: int = 0
-    """The number of lines without a log event of Auth0."""
+    """The number of lines without an Auth0 log event."""
     repeated: int = 0
     without_id: int = 0
-    """The number of events without an id. A repeated event without an id is counted twice."""
+    """The number of events without an id. A repeated event without an id counts twice."""
 
 
 class EventReader:
-    """Reads the events in several files. Skips repeated events."""
+    """Reads the log events in several files. Skips repeated events."""
 
     def __init__(self) -> None:
         self.counts = LineCounts()
@@ -68,10 +80,12 @@ class EventReader:
         self._older: set[int] = set()
 
     def read(self, file: io.BufferedReader, name: str) -> Iterator[tuple[int, UsageEvent]]:
-        """Yield the events in a file with their line numbers. `name` is the name of the file in messages.
+        """Yield the line number and the content of each log event in a file.
+
+        Messages use `name` as the name of the file.
 
         Raises:
-            ReconcilerError: if a line is not valid JSON, or the file is damaged or truncated.
+            ReconcilerError: if a line is not valid JSON, or if the file is damaged or truncated.
         """
         find, is_new = self._layouts.event, self._is_new
         with _naming_damage(name):
@@ -105,9 +119,9 @@ class EventReader:
 
 
 def _blocks(file: io.BufferedReader, name: str) -> Iterator[tuple[int, Sequence[str | bytes]]]:
-    """Yield the lines of a file in blocks. Each block has the number of its first line.
+    """Yield the lines of a file in blocks. Each block comes with the line number of the first line.
 
-    The lines of a block are strings if the block is UTF-8 without control characters, and bytes otherwise.
+    If a block is UTF-8 without control characters, the lines are strings, otherwise bytes.
     """
     source = file
     if file.peek(len(GZIP_MAGIC))[: len(GZIP_MAGIC)] == GZIP_MAGIC:
@@ -138,18 +152,21 @@ def _lines(block: bytes | bytearray) -> Sequence[str | bytes]:
 
 
 class _Layout(NamedTuple):
-    """Matches the lines of a layout. `groups` contains the number of the regex group for each field of UsageEvent."""
+    """A regular expression for all log lines with the same JSON structure.
+
+    `groups` contains the number of the regex group for each field of UsageEvent.
+    """
 
     match: Callable[[str], re.Match[str] | None]
     groups: tuple[int, ...]
 
 
 class _LineLayouts:
-    """Finds events without decoding JSON, because decoding takes most of the time.
+    """Finds events in lines without decoding JSON, because decoding takes most of the time.
 
-    The lines of a log stream have few layouts. A layout is the text of a line without the content of the strings. If
-    one line of a layout is valid JSON, all lines of the layout without backslashes and control characters are valid
-    JSON. The fields have the same positions in all lines of a layout.
+    Most lines of a log stream have one of a few layouts. The layout of a line is the text of the line without the
+    content of the strings. If one line of a layout is valid JSON, all lines with this layout are valid JSON, except
+    lines with backslashes or control characters. A field has the same position in all lines of a layout.
     """
 
     def __init__(self) -> None:
@@ -173,9 +190,9 @@ class _LineLayouts:
         return event if event.log_id else None
 
     def _find(self, line: str) -> _Layout | None:
-        """Return the layout of a line, or None.
+        """Return the layout of a line, or None if no layout matches.
 
-        Try only layouts with the same event type, because a reader has many layouts.
+        Try only the layouts with the line's event type, because a reader has many layouts.
         """
         start = line.find(TYPE_MARK)
         mark = line[start : start + TYPE_MARK_LENGTH]
@@ -191,12 +208,14 @@ class _LineLayouts:
 
 
 def _layout_of(line: str) -> _Layout | None:
-    """Return the layout of a line without backslashes and control characters.
+    """Return the layout of a line (the text without the content of the strings).
 
-    Return None if lines of this layout must be decoded.
+    The line has no backslashes and no control characters.
 
-    The function replaces the content of each string by the position of the string in the line. After decoding, the
-    value of each field is the position of the field.
+    Return None if lines with this layout must be decoded.
+
+    The function replaces the content of each string in the line by the number of the string. The function then decodes
+    the line, so that the value of each field is the number of the field's string.
     """
     parts = line.split('"')
     strings = range(1, len(parts) - 1, 2)
@@ -207,7 +226,7 @@ def _layout_of(line: str) -> _Layout | None:
         (found,) = _inner_events(value, MAX_DEPTH)
     except (StopIteration, ValueError, RecursionError):
         return None
-    fields = usage_event(found)._replace(details=None)  # only API_OPERATION needs the details
+    fields = usage_event(found)._replace(details=None)  # only events of the type API_OPERATION need the details
     are_texts = all(each is None or isinstance(each, str) for each in fields)
     if numbered[end:].strip() or not are_texts or not fields.log_id:
         return None
@@ -245,7 +264,7 @@ def _is_blank(line: str | bytes) -> bool:
 def _parse(line: str | bytes, name: str, number: int) -> object:
     """Return the JSON value of a line."""
     if isinstance(line, str):
-        try:  # json.loads of bytes takes a third longer
+        try:  # json.loads takes a third longer for bytes than for a string
             value, end = _scan(line, 0)
             if not line[end:].strip(" "):
                 return value
@@ -265,7 +284,7 @@ def _is_event(value: Mapping[str, Any]) -> bool:
 
 
 def _inner_events(value: object, depth: int) -> Iterator[Event]:
-    """Yield the events in a value: the value itself, the items of a list, or the content of a wrapper."""
+    """Yield the events in a JSON value: the value itself, the events in a list, or the events in a wrapper."""
     if isinstance(value, dict):
         if _is_event(value):
             yield value
@@ -280,7 +299,10 @@ def _inner_events(value: object, depth: int) -> Iterator[Event]:
 
 
 def _content(wrapper: Mapping[str, Any], key: str) -> object:
-    """Return the content of a wrapper, with the event id of the wrapper. Content that is a string is parsed as JSON."""
+    """Return the content of a wrapper (a JSON object around an event).
+
+    Add the wrapper's event id to the content. If the content is a string, parse the string as JSON.
+    """
     value = wrapper[key]
     if isinstance(value, str):
         try:
@@ -299,14 +321,14 @@ NAMES: Mapping[str, tuple[str, ...]] = {
     "scope": ("scope",),
     "last_used": ("last_used", "last used", "last_use"),
 }
-"""The columns of a metrics file, with the accepted spellings of each name."""
+"""The column names of a metrics file, and the accepted spellings of each name."""
 
 
 def read_scopes(path: Path, now: datetime) -> tuple[tuple[UsedScope, str], ...]:
-    """Return the last use of each scope in a file with the metrics of an API.
+    """Return the last use of each scope in a file with an API's metrics.
 
     Raises:
-        ReconcilerError: if the file cannot be read completely, or if a time is more than a day after `now`.
+        ReconcilerError: if the file cannot be read completely, or if a time in the file is more than a day after `now`.
     """
     content = read(path, MAX_FILE_BYTES)
     if isinstance(content, Problem):
@@ -358,7 +380,10 @@ def _value(row: Mapping[str, Any], column: str) -> str:
 
 
 def _time(text: str, latest: str) -> str:
-    """Parse a time. A date without a time means the end of that day. Raises ValueError for a time after `latest`."""
+    """Parse a time.
+
+    A date without a time means the end of that day. Raises ValueError if the time is after `latest`.
+    """
     found = time_text(datetime.fromisoformat(f"{text}T23:59:59.999Z") if len(text) == DAY_LENGTH else moment(text))
     if found > latest:
         raise ValueError("the time is in the future")

@@ -1,4 +1,4 @@
-"""Pure: a fleet run and the states of its tenants as text, as Markdown, and as jobs of GitHub and GitLab."""
+"""Pure: show a fleet run and the states of the tenants as text, as Markdown, and as jobs of GitHub and GitLab."""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -29,13 +29,16 @@ RESULTS = tuple(str(result) for result in Result)
 
 
 def fleet_summary(fleet: Fleet) -> str:
-    """Return the number of tenants in one sentence."""
+    """Return a sentence with the number of tenants."""
     count = pluralize(len(fleet.tenants), "tenant")
     return f"{count} affected by the changes since {visible(fleet.base)}." if fleet.base else f"{count}."
 
 
 def fleet_lines(fleet: Fleet) -> Iterator[Line]:
-    """Yield a line per tenant with the wave and the shard. The reasons of the tenant follow."""
+    """Yield a line for each tenant, with the wave and the shard.
+
+    The lines with the reasons follow the line of the tenant.
+    """
     for each in fleet.tenants:
         yield line(Span(visible(each.name), Style.STRONG), f"  {visible(each.domain)}", _where(each))
         for reason in each.reasons:
@@ -50,23 +53,23 @@ def _where(each: ExpectedTenant) -> str:
 
 
 def names_text(fleet: Fleet) -> str:
-    """Return the names of the tenants, one per line."""
+    """Return the names of the tenants, with one name per line."""
     return "".join(f"{visible(each.name)}\n" for each in fleet.tenants)
 
 
 def github_matrix(fleet: Fleet) -> str:
     """Return the step outputs `any` and `matrix` for GitHub Actions.
 
-    Without tenants, return only `any=false`, because GitHub Actions refuses an empty matrix.
+    If the fleet run has no tenants, return only `any=false`, because GitHub Actions refuses an empty matrix.
     """
     jobs = matrix_jobs(fleet)
     return f"any=true\nmatrix={json.dumps({'include': jobs})}\n" if jobs else "any=false\n"
 
 
 def matrix_jobs(fleet: Fleet) -> list[dict[str, str]]:
-    """Return the matrix values of each job: one job per tenant, or one job per shard.
+    """Return the matrix values of each job. Without shards, each tenant has a job. With shards, each shard has a job.
 
-    `tenants` is the value of RECONCILER_TENANT. The variable selects the tenants of the job.
+    `tenants` is the value of the variable RECONCILER_TENANT. RECONCILER_TENANT selects the tenants of the job.
     """
     if fleet.shards is None:
         return [{"tenant": each.name, "tenants": each.name, "wave": each.wave or ""} for each in fleet.tenants]
@@ -79,8 +82,9 @@ def matrix_jobs(fleet: Fleet) -> list[dict[str, str]]:
 def gitlab_pipeline(fleet: Fleet) -> str:
     """Return a child pipeline for GitLab as JSON. JSON is also valid YAML.
 
-    The repository defines the steps of the jobs. `.fleet` runs tenants, `.fleet-gate` runs between two waves, and
-    `.fleet-collect` is the last job. Without tenants, `.fleet-collect` is the only job, because a pipeline needs a job.
+    The GitLab repository must define three hidden jobs with the steps. `.fleet` runs tenants, `.fleet-gate` runs
+    between two waves, and `.fleet-collect` is the last job. If the fleet run has no tenants, `.fleet-collect` is the
+    only job, because a pipeline needs a job.
     """
     stages: list[str] = []
     jobs: Json = {}
@@ -101,13 +105,13 @@ def gitlab_pipeline(fleet: Fleet) -> str:
 
 
 def _gitlab_job(extends: str, stage: str, variables: Mapping[str, str]) -> Json:
-    """Return a job. Each `$` in a value is escaped, so that GitLab does not expand variables in names of tenants."""
+    """Return a job. Each `$` in a variable is escaped, so that GitLab does not expand variables in tenant names."""
     escaped = {name: value.replace("$", "$$") for name, value in variables.items()}
     return {"extends": extends, "stage": stage, "variables": escaped}
 
 
 def _gitlab_jobs(members: list[ExpectedTenant], fleet: Fleet) -> Iterator[tuple[str, dict[str, str]]]:
-    """Yield the name and the variables of each job of a wave."""
+    """Yield the job name and the variables of each job in a wave."""
     if fleet.shards is None:
         for each in members:
             yield visible(each.name), {"TENANT": each.name, "RECONCILER_TENANT": each.name}
@@ -125,16 +129,16 @@ def _common(fleet: Fleet, wave: str | None) -> dict[str, str]:
 
 
 def report_summary(report: FleetReport) -> str:
-    """Return the number of tenants in each state in one sentence."""
+    """Return a sentence with the number of tenants in each state."""
     counts = [f"{count} {state}" for state, count in report.counts.items() if count]
     return f"{pluralize(len(report.tenants), 'tenant')}: {', '.join(counts) or 'none expected'}."
 
 
 def fleet_report_lines(report: FleetReport, *, verbose: bool) -> Iterator[Line]:
-    """Yield the summary, the tenants that are not done, and the result files that are ignored.
+    """Yield the summary, the tenants that are not done, and the ignored result files.
 
-    Tenants with the same state and reason share a line. `verbose` shows each tenant on a separate line, even if the
-    tenant is done.
+    Tenants with the same state and reason share a line. If `verbose` is true, show each tenant on a separate line, also
+    the tenants that are done.
     """
     yield line(Span(report_summary(report), Style.STRONG))
     remaining = {each.expected.name for each in report.remaining}
@@ -153,12 +157,15 @@ def fleet_report_lines(report: FleetReport, *, verbose: bool) -> Iterator[Line]:
 
 
 def _reasons(each: CollectedTenant) -> list[str]:
-    """Return the reason of the state of a tenant, or the errors of the last result."""
+    """Return the reason for the state of a tenant, or the errors of the last result."""
     return [each.reason] if each.reason else [*(each.last.errors if each.last else ())]
 
 
 def _group_lines(members: list[CollectedTenant]) -> Iterator[Line]:
-    """Yield the tenants of a group and their reason. If a tenant has several results, yield the results."""
+    """Yield a line with the tenants of a group, and lines with the reason for their state.
+
+    If a tenant has several results, yield a line for each result.
+    """
     first = members[0]
     state = Span(f"{first.state:<{STATE_WIDTH}}", STYLES.get(first.state, Style.ERROR))
     names = join_some([each.expected.name for each in members])
@@ -174,14 +181,20 @@ def _group_lines(members: list[CollectedTenant]) -> Iterator[Line]:
 
 
 def counts_text(each: CollectedTenant) -> str:
-    """Return the counts of the last result, without zeros. For `apply`, return the counts of changes by result."""
+    """Return the numbers of changes in the last result as text, without zeros.
+
+    For `apply`, count the changes by result.
+    """
     counts = each.last.counts if each.last else {}
     is_run = each.last is not None and each.last.command == APPLY
     return ", ".join(f"{count} {name}" for name, count in counts.items() if count and (name in RESULTS or not is_run))
 
 
 def fleet_report_json(report: FleetReport) -> Json:
-    """Return the report as JSON data. Each result has the form of schemas/fleet-result.schema.json."""
+    """Return the report of a fleet run as JSON data.
+
+    Each result in the report matches schemas/fleet-result.schema.json.
+    """
     fleet = fleet_json(report.fleet)
     return {
         **{name: fleet[name] for name in ("format_version", "run", "commit", "digests", "base", "waves")},
@@ -207,9 +220,9 @@ def fleet_report_json(report: FleetReport) -> Json:
 
 
 def fleet_report_markdown(report: FleetReport, links: SourceLinks, max_bytes: int) -> str:
-    """Return the report as one comment for the configuration, of at most `max_bytes`.
+    """Return the report of a fleet run as a pull request comment of at most `max_bytes`.
 
-    The comment has the same form as the comment of `plan --all-tenants`. Ignored result files come last.
+    The comment looks like the comment of `plan --all-tenants`. The ignored result files are at the end.
     """
     stopped = f"No further wave may start (stop_after: {report.fleet.stop_after}).\n"
     files = tuple(f"- {span(each.name)}: {span(each.reason)}\n" for each in report.refused)

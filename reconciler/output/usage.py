@@ -1,4 +1,4 @@
-"""Pure: the use of grants as lines for a terminal, as JSON data and as CSV."""
+"""Pure: show the use of grants as lines for a terminal, as JSON data and as CSV."""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -21,7 +21,7 @@ COLUMNS = (
 
 
 def usage_lines(report: UsageReport) -> Iterator[Line]:
-    """Yield the gaps, and each grant with its last use and the use of its scopes."""
+    """Yield lines with the gaps in the logs, the last use of each grant, and the use of the grant's scopes."""
     yield line(Span(f"Tenant {visible(str(report.tenant))}", Style.STRONG), f"  {_seen(report)}")
     for gap in report.gaps:
         yield line(Span(f"Gap: the logs from {_minute(gap.start)} to {_minute(gap.end)} were not seen", Style.WARNING))
@@ -102,7 +102,7 @@ def _scope(scope: ScopeUse) -> Json:
 def usage_csv(report: UsageReport) -> str:
     """Return the usage report as CSV.
 
-    A grant without scopes has one line. A grant with scopes has one line per scope.
+    A grant without scopes has one CSV line. A grant with scopes has one CSV line per scope.
     """
     rows = [COLUMNS, *(row for grant in report.grants for row in _rows(grant, report))]
     return "".join(map(csv_line, rows))

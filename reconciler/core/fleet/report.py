@@ -138,8 +138,8 @@ def collect(fleet: Fleet, files: Iterable[ResultFile], last_wave: str | None = N
     """Return the state of each expected tenant of a fleet run.
 
     Args:
-        fleet: The fleet run.
-        files: The result files of the jobs.
+        fleet: The fleet run with the expected tenants.
+        files: The result files that the jobs of the fleet run wrote.
         last_wave: The last wave that was started, or None for the last wave of the run. If `stop_after` tenants of
             earlier waves did not succeed, a wave counts as not started, too.
     """

@@ -239,10 +239,10 @@ def affected_tenants(
     """Return the names of the affected tenants of `current`, with the reasons for each tenant.
 
     Args:
-        current: The tenants by name.
-        base: The tenants at the base by name.
-        specs: The grants in the files. Grants in unchanged files are optional.
-        specs_at_base: The grants in the files at the base. Grants in unchanged files are optional.
+        current: The current settings of each tenant, by tenant name.
+        base: The settings of each tenant at the base, by tenant name.
+        specs: The grants that the current files declare. Grants in unchanged files are optional.
+        specs_at_base: The grants that the files at the base declare. Grants in unchanged files are optional.
     """
     settings = _changed_settings(current, base)
     grants = list(_changed_grants(specs, specs_at_base))

@@ -116,8 +116,9 @@ class UsageCounter:
     """Counts log events. Skips the log events of other tenants.
 
     Args:
-        operations: The operations of the Management API.
-        now: The time of the run. If the date of an event is more than one day after `now`, the event is invalid.
+        operations: The table of the Management API operations that write.
+        now: The start time of the command. If the date of an event is more than one day after `now`, the event is
+            invalid.
         tenant: The name of the tenant in log events. If `tenant` is empty, the first event with a tenant name sets the
             name.
     """
