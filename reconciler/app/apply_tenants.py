@@ -53,9 +53,9 @@ class ApplyOptions:
 class ApplyCommand:
     """Applies plans to the tenants of a command.
 
-    Without questions, each tenant is planned, applied and read again, independent of other tenants. With questions, a
-    group of at most --at-once tenants is planned. The user is asked about each plan of the group. Then all confirmed
-    plans are applied at the same time.
+    Without questions to the user, each tenant is planned, applied and read again, independently of other tenants. With
+    questions to the user, at most --at-once tenants are planned as a group. The user is asked about each plan of the
+    group. Then all confirmed plans are applied at the same time.
 
     The tenants of a wave start after all tenants of the previous wave have ended.
     """
@@ -114,7 +114,7 @@ class ApplyCommand:
         """Before the first write, sign in to the tenants whose identity is not in the configuration.
 
         If two names in the configuration belong to the same tenant, refuse both names. A tenant that does not respond
-        in time is compared with the other tenants before the first write to this tenant.
+        in time is compared with the other tenants later, before the first write to the tenant.
         """
         unidentified = [
             each for each in self._tenants.tenants if each.kind is TenantKind.AUTH0 and each.canonical_host is None
@@ -176,8 +176,8 @@ class ApplyCommand:
     def _reason_to_stop(self, wave: str) -> str:
         """Return the reason why a wave may not start, or "" if the wave may start.
 
-        A wave does not start if no tenant of the earlier waves has a selected grant, because the earlier waves then
-        tested no change.
+        A wave also does not start if no tenant of the earlier waves has a selected grant. Such earlier waves test no
+        change.
         """
         failed, limit = self._reports.count_stopping(), self._tenants.config.rollout.stop_after
         if failed >= limit:
@@ -297,7 +297,7 @@ class ApplyCommand:
         return replace(session, selection=approval.selection(self._options.plan_options, self._options.grants))
 
     def _is_approved(self, approval: ApprovedPlan, session: TenantSession, tenant_plan: TenantPlan) -> bool:
-        """Return whether the plan may be applied. If the plan is blocked or empty, report the plan.
+        """Return whether the plan may be applied. A blocked or empty plan is only reported.
 
         Raises:
             ReconcilerError: if the saved plan does not approve the changes, or if the access token lacks permissions.

@@ -27,7 +27,7 @@ BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 Contents = Mapping[bytes, str]
 """A mapping from the content of a grant file to the name of the file.
 
-The mapping needs only one file name per content, because files with the same content declare the same grants.
+One name per content is enough, because files with the same content declare the same grants.
 """
 
 
@@ -81,7 +81,7 @@ def _read_contents(options: GlobalOptions) -> Contents:
 
     Raises:
         ProblemsError: if grant files cannot be read. The error contains a problem for each file.
-        ReconcilerError: if the total size of the files is too large.
+        ReconcilerError: if the grant files together are too large.
     """
     contents: dict[bytes, str] = {}
     problems, size = [], 0
@@ -147,7 +147,10 @@ def list_fleet(options: GlobalOptions, selection: FleetSelection, *, needs_run: 
 
 
 def _selected_tenants(config: Config, options: GlobalOptions) -> dict[str, Tenant]:
-    """Return the tenants of the option --tenant by name. Without --tenant, return all tenants of the configuration."""
+    """Return the tenants that --tenant selects, by tenant name.
+
+    Without --tenant, return all tenants of the configuration.
+    """
     names = select_names(config, replace(options, all_tenants=options.all_tenants or not options.tenants))
     return {name: tenant_named(config, name) for name in names}
 
@@ -265,7 +268,7 @@ def collect_results(file: Path, folders: Sequence[Path], last_wave: str | None) 
 def remaining_fleet(report: FleetReport) -> Fleet:
     """Return a new fleet run that contains only the tenants that are not done.
 
-    The reason for each tenant is the state of the tenant.
+    The state of a tenant is the reason why the new fleet run contains the tenant.
     """
     tenants = tuple(
         replace(each.expected, reasons=(f"{each.state}: {each.reason}" if each.reason else str(each.state),))

@@ -1,4 +1,4 @@
-"""The options, configuration and files of a command for tenants.
+"""The options, configuration and files of a command that works on tenants.
 
 The run context opens the connections to the tenants.
 """
@@ -62,9 +62,9 @@ class SharedLimits:
 class RunContext:
     """The options, configuration and grant files of a command.
 
-    `policies` is the configuration in --policy or --policy-at, or None. `has_names` returns whether the plans of a
-    tenant contain the names of all applications, APIs and organizations in the plans. All tenants share the rate limits
-    in `limits`.
+    `policies` is the configuration that --policy or --policy-at selects, or None. `has_names` returns whether the plans
+    of a tenant contain the names of all applications, APIs and organizations in the plans. All tenants share the rate
+    limits in `limits`.
     """
 
     options: GlobalOptions

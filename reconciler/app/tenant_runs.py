@@ -42,7 +42,7 @@ class TenantResult(Generic[T]):
 
 
 class TenantRuns:
-    """Runs a command for several tenants at the same time. The function `tenant_runs` creates the object.
+    """Runs a command for several tenants at the same time. Use the function `tenant_runs` to create a `TenantRuns`.
 
     At most `at_once` tenants are open at the same time. If the command has only one tenant, the methods raise every
     error. If the command has several tenants, an error is printed at once, and the other tenants continue. `failed`
@@ -94,7 +94,7 @@ class TenantRuns:
 
         Return the results of the tenants without errors, by tenant name.
 
-        A tenant does not wait for other tenants after the start. With `interruption`, a signal stops the tenants that
+        After the start, a tenant does not wait for other tenants. With `interruption`, a signal stops the tenants that
         have not started.
 
         Raises:
@@ -115,7 +115,7 @@ class TenantRuns:
     def opened(self, tenants: Iterable[Tenant] | None = None) -> Iterator[list[TenantSession]]:
         """Open tenants, and keep the tenants open while the context is open.
 
-        Use the context for steps that ask the user.
+        The context is for steps that ask the user.
 
         Raises:
             ReconcilerError: if the command has only one tenant, and the tenant fails.
@@ -161,7 +161,7 @@ class TenantRuns:
 
     @contextmanager
     def isolate(self, name: str) -> Iterator[None]:
-        """If the context raises a ReconcilerError, record the error for a tenant and continue with the other tenants.
+        """Record a ReconcilerError in the context as the error of a tenant, and continue with the other tenants.
 
         If the command has only one tenant, raise the error.
         """
@@ -239,7 +239,8 @@ class Collector:
     """Runs Python's garbage collection, so that memory does not grow with the number of tenants.
 
     Connections and requests contain references to each other, so only a garbage collection frees the memory. A garbage
-    collection per `interval` tenants is enough. The garbage collection skips objects that existed before the context.
+    collection per `interval` tenants is enough. The garbage collection ignores objects that existed before the `with`
+    block.
     """
 
     def __init__(self, interval: int) -> None:
@@ -261,7 +262,7 @@ class Collector:
 
 
 def tenant_failures(error: ReconcilerError) -> dict[str, TenantFailure]:
-    """Return the failures in an error, by tenant name."""
+    """Return the failure of each tenant that an error mentions, by tenant name."""
     is_started = not isinstance(error, NotStartedError)
     return {
         name: TenantFailure(error.report_lines, is_sandbox, is_started) for name, is_sandbox in error.tenants.items()
@@ -295,8 +296,8 @@ def tenant_runs(  # noqa: PLR0913 - independent options of commands
     of the same length. If the command has only one tenant, reading the files and the tenant's run share one time limit.
 
     Raises:
-        ReconcilerError: if the files or the configuration are invalid, or if the credentials of an only tenant are
-            invalid. The error contains all problems of the files.
+        ReconcilerError: if the files or the configuration are invalid, or if the command has only one tenant and the
+            credentials are invalid. The error contains all problems of the files.
     """
     started = monotonic()
     with time_limit(request_options.timeout):

@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from reconciler.auth0.logs import Json, TenantLogs
 
 DELAY = timedelta(minutes=5)
-"""The collected logs end this time before the run, because the newest events may still be missing in the logs."""
+"""The time before a run that the collected logs do not include, because the newest events may still be missing."""
 PAGES_BETWEEN_WRITES = 100
 NO_EVENTS = "The tenant's logs are empty."
 
@@ -99,7 +99,7 @@ def collect_files(
 
 
 def replace_end(period: Period, now: datetime) -> Period:
-    """Return the period, but with `now` as the latest end, because the logs do not yet contain events after `now`."""
+    """Return `period`, but end at `now` at the latest. The logs cannot contain events after `now`."""
     return Period(period.start, min(period.end, time_text(now)))
 
 
@@ -144,7 +144,7 @@ def collect_logs(options: GlobalOptions, path: Path, request_options: RequestOpt
     Raises:
         ReconcilerError: if the logs cannot be read.
     """
-    from reconciler.app.import_grants import open_tenant  # this module imports the HTTP client, which files do not need
+    from reconciler.app.import_grants import open_tenant  # imports the HTTP client, which `collect_files` does not need
 
     with (
         _stored(options, path) as known,
@@ -229,9 +229,9 @@ class _LogCollection:
         return self._checkpoint.log_id
 
     def _store(self, until: datetime | None) -> None:
-        """Store the uses in the counted events.
+        """Write the uses from the counted events to the usage file.
 
-        The collected logs end at `until`. Without `until`, the collected logs end at the last event.
+        `until` is the end of the collected logs. If `until` is None, the last event is the end.
         """
         checkpoint = self._checkpoint
         if checkpoint is None:

@@ -109,8 +109,8 @@ def prune_unused(  # noqa: PLR0913 - independent options
 def _reason_to_keep(spec: GrantSpec, use: str, declared_on: str | None, window: UsageWindow, now: datetime) -> str:
     """Return the reason to keep the declaration of an unused grant, or an empty string.
 
-    `use` is the use of the grant. `declared_on` is the day of the commit that added the declaration, or None if the
-    commit is not known.
+    `use` describes the use of the grant for the user. `declared_on` is the day of the commit that added the
+    declaration, or None if the commit is not known.
     """
     if has_expired(spec, now):
         return "the grant has expired; keep these lines until the tenant no longer has the grant"
@@ -126,7 +126,8 @@ def _reason_to_keep(spec: GrantSpec, use: str, declared_on: str | None, window: 
 def _refuse_other_tenant(usage: Usage, tenant: Tenant, observation: Observation) -> None:
     """Raise ReconcilerError if a usage file belongs to another tenant. Otherwise, every grant would look unused.
 
-    Log events contain the first label of the tenant's canonical domain.
+    The log events of an Auth0 tenant contain the first label of the canonical domain, such as `acme` of
+    acme.eu.auth0.com.
     """
     host = tenant.canonical_host
     if host and usage.tenant and tenant.kind is TenantKind.AUTH0 and host.split(".")[0] != usage.tenant:

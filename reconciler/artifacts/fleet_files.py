@@ -1,7 +1,7 @@
 """Write and read the files of a fleet run: fleet.json, and one result file per tenant.
 
 A result may come from the job of an untrusted pull request, so reconciler checks every result file. A result file must
-be a small regular file with strict JSON that matches the schema. reconciler does not follow links.
+be a small regular file with strict JSON that matches the schema. Links are not followed.
 """
 
 import os

@@ -43,7 +43,7 @@ def fleet_json(fleet: Fleet) -> Json:
 
 
 def fleet_from_json(data: Mapping[str, Any]) -> Fleet:
-    """Return the fleet run in JSON data. The data must match schemas/fleet.schema.json."""
+    """Convert JSON data to a fleet run. The data must match schemas/fleet.schema.json."""
     return Fleet(
         _inputs_from(data),
         tuple(
@@ -80,7 +80,7 @@ def result_json(result: FleetResult) -> Json:
 
 
 def result_from_json(data: Mapping[str, Any]) -> FleetResult:
-    """Return the tenant's result in JSON data. The data must match schemas/fleet-result.schema.json."""
+    """Convert JSON data to the result of a tenant. The data must match schemas/fleet-result.schema.json."""
     names = ("attempt", "wave", "shard", "tenant", "domain", "command", "started_at", "ended_at", "status")
     return FleetResult(
         inputs=_inputs_from(data),
@@ -90,7 +90,7 @@ def result_from_json(data: Mapping[str, Any]) -> FleetResult:
 
 
 def plan_counts(plan: Plan) -> dict[str, int]:
-    """Return the number of changes by action, blocked changes, no longer declared grants, and risks in a plan."""
+    """Return the numbers of a plan: changes by action, blocked changes, no longer declared grants, and risks."""
     actions = Counter(action_of(change) for change in plan.changes)
     risks = Counter(risk.level for risk in all_risks(plan))
     return {

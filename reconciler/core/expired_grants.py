@@ -41,9 +41,9 @@ class UnresolvedExpiry:
 def resolve_expired(
     specs: Iterable[GrantSpec], desired: Iterable[DesiredGrant], directory: Directory
 ) -> tuple[Mapping[Key, GrantSpec], tuple[UnresolvedExpiry, ...], tuple[Problem, ...]]:
-    """Return the expired declarations with known names by key, the declarations with missing names, and the problems.
+    """Return three values: the expired declarations by key, the declarations with unknown names, and the problems.
 
-    A name that the tenant does not have is not a problem here, because a grant is usually deleted together with the
+    A name that the tenant does not have is not reported, because a grant is usually deleted together with the
     application. If the files also contain a valid declaration of an expired grant, the result contains an error.
     """
     specs = tuple(specs)
@@ -180,14 +180,15 @@ class LongAccess:
     ) -> Iterator[Update]:
         """Yield an update without differences for each risky grant with a changed end and no other planned change.
 
-        Auth0 does not store the end of a grant. Without the empty update, a policy could not block the changed end.
+        Auth0 does not store the end of a grant. The plan therefore contains an empty update, so that a policy can block
+        a changed end.
         """
         concerned = (self.extended & self.risks.keys()) - {change.key for change in changes}
         before = index_by_key(observed)
         return (Update(before[each.key], each, ()) for each in desired if each.key in concerned & before.keys())
 
     def warnings(self, desired: Iterable[DesiredGrant], plan: Plan) -> Iterator[Problem]:
-        """Yield a warning at the line of each declared grant with a risk.
+        """Yield a warning at the line of each declared grant with the risk `temporary-access`.
 
         Skip the grants with a risk that the plan already shows.
         """

@@ -21,10 +21,10 @@ from reconciler.core.tenant_filter import (
 
 SHORT_HASH = 10
 MAX_SUBJECT = 72
-"""The usual maximum length of a commit subject, in characters. reconciler truncates longer subjects in the output."""
+"""The usual maximum length of a commit subject, in characters. The output truncates longer subjects."""
 MAX_AUTHOR = 40
 MAX_NAMED = 5
-"""The maximum number of items in the list of a note."""
+"""The maximum number of items that a note lists."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,7 +136,7 @@ class Removal:
 class NoLongerDeclared:
     """A grant in the tenant that the files at the base declare and the current files do not declare.
 
-    The plan does not delete this grant.
+    The plan does not delete the grant.
     """
 
     observed: ObservedGrant
@@ -159,7 +159,7 @@ class NoLongerDeclared:
 _DeclarationLine = tuple[str, int, Commit | None]
 """The file, the line and the commit of a declaration.
 
-The commit is None in files from before the first commit of the history.
+The commit is None for a file version that is older than the history.
 """
 
 
@@ -202,7 +202,10 @@ class DeclaredHistory:
         return {own: (tuple(keys), found[tuple(keys)]) for own, keys in groups.items()}
 
     def presences_of(self, groups: Iterable["Group"]) -> Mapping["Group", "_Presence"]:
-        """Return the declarations and commits of each group. A declaration must not belong to several groups."""
+        """Return the declarations and commits of each group (the declarations of the same grant).
+
+        A declaration must not belong to several groups.
+        """
         new = {group for group in groups if group not in self._presences}
         if new:
             self._presences |= self._walk(new)
@@ -233,10 +236,10 @@ class DeclaredHistory:
 def find_removals(history: DeclaredHistory, declared: Iterable[GrantSpec], target: TargetTenant) -> tuple[Removal, ...]:
     """Return the removed grants of a tenant.
 
-    A removed grant was declared by an earlier commit and is missing in `declared`, the current declarations for the
-    tenant `target`. The comparison uses the names in the declarations, not the ids. If reconciler cannot read a version
-    of a file, the version counts as unchanged. Variables have the current values of the tenant, because earlier values
-    are not known.
+    An earlier commit declared a removed grant, and `declared` lacks the grant. `declared` contains the current
+    declarations for the tenant `target`. The comparison uses the names in the declarations, not the ids. If reconciler
+    cannot read a version of a file, the version counts as unchanged. Variables have the current values of the tenant,
+    because earlier values are not known.
     """
     now = {DeclaredKey.of(spec)._replace(tenants=()) for spec in declared}
     found = history.presences(target)
@@ -288,7 +291,7 @@ def _move(
                 presence.last_line, presence.removed_by = removed, commit
     for key, line in after.items():
         presence = presences.setdefault(key, _Presence())
-        # If this commit moves a declaration to another file, the earlier commit stays the origin of the declaration.
+        # If this commit moves a declaration to another file, keep the earlier commit that added the declaration.
         if not presence.lines and presence.removed_by != commit:
             presence.declared_by = commit
         presence.lines.pop(path, None)  # so that the dictionary has this path as the last key
@@ -353,8 +356,8 @@ def _combined_removal(removals: Sequence[Removal]) -> Removal:
 def find_moves(removed: Iterable[DesiredGrant], added: Iterable[DesiredGrant]) -> Mapping[Key, Key]:
     """Return the old key and the new key of each removed grant whose declaration now has a changed key.
 
-    A declaration has a changed key if exactly one removed grant and one added grant of a file differ in a single part
-    of the key. The parts of the key are the application, the API and the subject type.
+    A key counts as changed if one removed grant and one added grant in a file differ in a single part of the key. The
+    parts of the key are the application, the API and the subject type.
     """
     by_form: dict[tuple[object, ...], list[Key]] = {}
     for each in added:
@@ -371,7 +374,7 @@ def find_moves(removed: Iterable[DesiredGrant], added: Iterable[DesiredGrant]) -
 
 
 def _forms(key: Key, file: str) -> Iterator[tuple[object, ...]]:
-    """Yield the file and the key of a grant three times, each time without another part of the key."""
+    """Yield three values for a grant: the file, and the key without one of the three parts."""
     holder = (key.client_id, key.default_for)
     yield file, "holder", key.audience, key.subject_type
     yield file, holder, "audience", key.subject_type

@@ -1,6 +1,6 @@
 """Pure: select grants with PATHs, --client and --api.
 
-reconciler does not plan or list the other grants.
+The other grants are neither planned nor listed.
 
 `--prune` never deletes a declared grant that is not selected.
 """
@@ -69,7 +69,7 @@ class GrantSelection:
 
     @property
     def patterns(self) -> tuple[Pattern, ...]:
-        """The patterns for applications and APIs. The patterns decide which names reconciler reads."""
+        """The patterns for applications and APIs. The patterns decide which names reconciler reads from the tenant."""
         return (
             *(Pattern(client=each) for each in self.clients),
             *(Pattern(api=each) for each in self.apis),
@@ -173,7 +173,7 @@ def split_specs(
         )
         for spec in by_match[Match.UNKNOWN]
     )
-    # The organizations of the other declarations do not matter.
+    # Only the key of an unselected declaration is needed, without the organizations.
     others = tuple(spec._replace(organizations=None) for spec in by_match[Match.NO])
     return SplitSpecs(selection, tuple(by_match[Match.YES]), others, problems, of_all_tenants)
 
@@ -187,7 +187,7 @@ class ChosenGrants:
     others: int = 0
     """The number of grants in the tenant that the files declare and the options do not select."""
     result: SelectionResult | None = None
-    """The effect of the selection, or None if the user selects all grants."""
+    """The numbers of selected and other grants, or None if the user selects all grants."""
     notes: tuple[str, ...] = ()
     """Notes about option values that select no grant, and about grants that may be selected."""
 
@@ -198,7 +198,7 @@ def check_others(
     """Return problems of declarations that are not selected but may affect selected grants.
 
     If another file also declares a selected grant, the function reports a problem. If `deletes` is true, the function
-    also reports names that the tenant does not have. Otherwise, the plan could delete a declared grant.
+    also reports names that the tenant does not have. Without this problem, the plan could delete a declared grant.
     """
     if not split.selection:
         return ()

@@ -42,8 +42,8 @@ def update_text(text: str, updates: FileUpdates) -> str:
 
     Args:
         text: The text of a valid grant file.
-        updates: For each changed grant, the update by the position (line and column) of the grant. If the update is
-            None, the grant is removed.
+        updates: The update of each changed grant. The key is the line and column of the grant. The value None
+            removes the grant.
 
     Raises:
         NotEditableError: if the YAML format of a value prevents the edit.
@@ -131,12 +131,12 @@ class _Editor:
         self._grants = next(part for part in read_layout(text).root.parts if part.name == "grants")
 
     def by_index(self, updates: FileUpdates) -> dict[int, GrantUpdate | GrantSplit | None]:
-        """Return the updates by the index of the grant in the file."""
+        """Return the updates by the index of the grant in the file, instead of the line and column."""
         marks = [self._mark(item.node.start) for item in self._grants.node.parts]
         return {index: updates[mark] for index, mark in enumerate(marks) if mark in updates}
 
     def copies(self, indexes: Iterable[int]) -> Iterator[Edit]:
-        """For each index, yield the edit that inserts a copy of the grant after the grant.
+        """Yield the edits that copy grants. Each copy follows the original grant.
 
         Comments outside a grant are not copied.
         """

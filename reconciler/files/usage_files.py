@@ -51,9 +51,9 @@ The group never matches, because the line has no control characters.
 """
 TYPE_MARK = '"type"'
 TYPE_MARK_LENGTH = len('"type":"seccft')
-"""The number of characters from TYPE_MARK on that show the event type of a line.
+"""The number of characters, starting at TYPE_MARK, by which the reader groups layouts.
 
-Most event types are short enough for this number.
+The characters usually contain the whole event type.
 """
 
 Event = Mapping[str, Any]
@@ -121,7 +121,7 @@ class EventReader:
 def _blocks(file: io.BufferedReader, name: str) -> Iterator[tuple[int, Sequence[str | bytes]]]:
     """Yield the lines of a file in blocks. Each block comes with the line number of the first line.
 
-    If a block is UTF-8 without control characters, the lines are strings, otherwise bytes.
+    If a block is UTF-8 without control characters, the lines are strings. Otherwise, the lines are bytes.
     """
     source = file
     if file.peek(len(GZIP_MAGIC))[: len(GZIP_MAGIC)] == GZIP_MAGIC:

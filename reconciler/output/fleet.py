@@ -162,7 +162,7 @@ def _reasons(each: CollectedTenant) -> list[str]:
 
 
 def _group_lines(members: list[CollectedTenant]) -> Iterator[Line]:
-    """Yield a line with the tenants of a group, and lines with the reason for their state.
+    """Yield a line with the tenants that share a state and a reason, and lines with the reason.
 
     If a tenant has several results, yield a line for each result.
     """
@@ -220,7 +220,7 @@ def fleet_report_json(report: FleetReport) -> Json:
 
 
 def fleet_report_markdown(report: FleetReport, links: SourceLinks, max_bytes: int) -> str:
-    """Return the report of a fleet run as a pull request comment of at most `max_bytes`.
+    """Return the report of a fleet run as a Markdown comment of at most `max_bytes` bytes.
 
     The comment looks like the comment of `plan --all-tenants`. The ignored result files are at the end.
     """

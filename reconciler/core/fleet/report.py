@@ -1,6 +1,6 @@
 """Pure: compare the results of a fleet run with the expected tenants.
 
-Each expected tenant gets one state. A tenant without a usable result has the state `unknown` and is never done.
+Each expected tenant gets one state. A tenant without a usable result has the state `unknown` and never counts as done.
 """
 
 from collections import Counter
@@ -51,7 +51,7 @@ class CollectedTenant:
     state: TenantState
     """The state of the tenant."""
     reason: str = ""
-    """The reason of the state: why the tenant is unknown or not started, or the errors of the last result.
+    """The reason for the state of an unknown or not started tenant, or the errors of the last result.
 
     Otherwise "".
     """

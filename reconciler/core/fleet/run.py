@@ -3,7 +3,7 @@
 A fleet run has tenants and results, and may have shards (equal parts of the tenants).
 
 A file change affects a tenant if the settings of the tenant or the declared grants of the tenant differ from the base.
-Unless the settings and grants of a tenant are certainly unchanged, the tenant counts as affected.
+A tenant counts as affected unless reconciler knows that the settings and grants are unchanged.
 """
 
 import hashlib
@@ -27,8 +27,8 @@ class Shard:
     """One of `count` equal parts of the selected tenants. The first part has the index 0.
 
     The job index of GitHub Actions (`strategy.job-index`) and Kubernetes (`JOB_COMPLETION_INDEX`) starts at 0. A job
-    definition there cannot subtract 1. The job index of GitLab (`CI_NODE_INDEX`) starts at 1, and a
-    script can subtract 1.
+    definition of these services cannot subtract 1 from the index. The job index of GitLab (`CI_NODE_INDEX`) starts at
+    1, and a script can subtract 1.
     """
 
     index: int
@@ -81,7 +81,7 @@ COLLECTED_STATES = tuple(state for state in TenantState if state is not TenantSt
 A tenant has the state PARTIAL if the saved plan selects only some grants of the tenant.
 """
 STOPPING_STATES = frozenset({TenantState.REFUSED, TenantState.FAILED, TenantState.PARTIAL, TenantState.UNKNOWN})
-"""A tenant in one of these states counts as unsuccessful for the limit `stop_after`."""
+"""The tenant states that count as unsuccessful for the limit `stop_after`."""
 PLAN, APPLY = "plan", "apply"
 
 _STATES_OF_PLAN: Mapping[int, TenantState] = {
@@ -171,7 +171,7 @@ class FleetResult:
     inputs: RunInputs
     """The inputs of the fleet run."""
     attempt: int
-    """The number of the attempt, if a CI service repeats the job."""
+    """The number of the job attempt. If the CI service repeats a job, the number increases."""
     wave: str | None
     """The name of the tenant's wave, or None."""
     shard: str | None
@@ -187,11 +187,11 @@ class FleetResult:
     ended_at: str | None
     """The end of the tenant's run as text, or None before the end."""
     status: str
-    """BEGUN while the run lasts, then the state of the tenant."""
+    """The status of the run: BEGUN before the end, and the state of the tenant after the end."""
     exit_code: int | None
     """The exit code of the tenant's run, or None before the end."""
     plan_id: str | None = None
-    """The id of the plan, or None without a plan."""
+    """The id of the plan, or None if the result has no plan."""
     counts: Mapping[str, int] = field(default_factory=dict)
     """The number of planned changes by action (create, update, delete).
 
@@ -212,7 +212,7 @@ class FleetResult:
 
     @property
     def state(self) -> TenantState:
-        """The state of the tenant. While the run lasts, the state is unknown."""
+        """The state of the tenant. Before the end of the run, the state is unknown."""
         return TenantState.UNKNOWN if self.status == BEGUN else TenantState(self.status)
 
     @property
@@ -226,7 +226,7 @@ class FleetResult:
 
 
 MAX_REASONS = 5
-"""The maximum number of reasons that a tenant of a fleet run lists."""
+"""The maximum number of reasons that a fleet run stores for a tenant."""
 Content = tuple[object, ...]
 
 
@@ -241,8 +241,8 @@ def affected_tenants(
     Args:
         current: The current settings of each tenant, by tenant name.
         base: The settings of each tenant at the base, by tenant name.
-        specs: The grants that the current files declare. Grants in unchanged files are optional.
-        specs_at_base: The grants that the files at the base declare. Grants in unchanged files are optional.
+        specs: The grants that the current files declare. Only grants from changed files are necessary.
+        specs_at_base: The grants that the files at the base declare. Only grants from changed files are necessary.
     """
     settings = _changed_settings(current, base)
     grants = list(_changed_grants(specs, specs_at_base))
@@ -300,7 +300,7 @@ def _changed_grants(specs: Iterable[GrantSpec], specs_at_base: Iterable[GrantSpe
 POSITIONS = frozenset({"file", "locations", "tenants"})
 """The fields of a grant declaration that contain positions in files.
 
-`_content` adds the tenant patterns without positions.
+The function `_content` uses the texts of the tenant patterns instead.
 """
 _FIELDS = tuple(name for name in GrantSpec._fields if name not in POSITIONS)
 

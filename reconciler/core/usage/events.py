@@ -39,7 +39,7 @@ API_OPERATION = "sapi"
 SUBJECT_TYPES: Mapping[str, str] = {"seccft": SUBJECT_CLIENT, **dict.fromkeys(USER_EXCHANGES, SUBJECT_USER)}
 COUNTED_TYPES = frozenset({*SUBJECT_TYPES, API_OPERATION})
 UNKNOWN_OPERATION = "?"
-"""The name for requests that match no operation in the table of operations."""
+"""The operation name for a request that matches no known operation of the Management API."""
 TIME = re.compile(r"\d{4}-\d\d-\d\dT(?:[01]\d|2[0-3]):[0-5]\d:[0-5]\d\.\d{3}Z", re.ASCII)
 WITHIN_HOUR = re.compile(r":[0-5]\d:[0-5]\d\.\d{3}Z", re.ASCII)
 MAX_TEXT = 1_000
@@ -101,7 +101,7 @@ class OperationTable:
             parts = path.strip("/").split("/")
             self._by_size.setdefault((method, len(parts)), []).append(parts)
         for templates in self._by_size.values():
-            templates.sort(key=lambda parts: [part == PARAMETER for part in parts])  # first the exact paths
+            templates.sort(key=lambda parts: [part == PARAMETER for part in parts])  # paths without parameters first
 
     def find(self, method: str, path: str) -> str:
         """Return the operation of a request, or UNKNOWN_OPERATION if the table has no matching operation."""
@@ -219,7 +219,7 @@ class UsageCounter:
     def periods(self) -> tuple[Period, ...]:
         """Return the time spans that the events cover.
 
-        If no event follows within LONGEST_SILENCE, the time span ends.
+        A time span ends if no event follows within the time LONGEST_SILENCE.
         """
         found: list[tuple[str, str]] = []
         for _, hour in sorted(self._hours.items()):
@@ -235,7 +235,7 @@ class UsageCounter:
 class _Hour:
     """The times of the first and the last event in one hour, and the day of the hour.
 
-    The times are empty if the hour has no event.
+    If the hour has no event, the times are empty strings.
     """
 
     __slots__ = ("day", "first", "last")

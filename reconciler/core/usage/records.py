@@ -1,7 +1,7 @@
 """Pure: how often grants were used, according to a tenant's logs. Combine two records.
 
-A record of use stores one count per day. If two records contain the same day, `merge` keeps the larger count, because
-both records may contain the same events. `merge` is therefore commutative, associative and idempotent.
+A usage record stores the number of uses per day. If two records contain the same day, `merge` keeps the larger count,
+because both records may contain the same events. `merge` is therefore commutative, associative and idempotent.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -155,7 +155,7 @@ def gaps(periods: Iterable[Period]) -> tuple[Period, ...]:
 
 
 def seen_time(periods: Iterable[Period], start: datetime, end: datetime) -> timedelta:
-    """Return the total time between `start` and `end` that lies in `periods`."""
+    """Return how much of the time between `start` and `end` is inside `periods`."""
     spans = ((max(moment(each.start), start), min(moment(each.end), end)) for each in union(periods))
     return sum((last - first for first, last in spans if last > first), timedelta())
 

@@ -1,8 +1,8 @@
-"""Pure: decide which grants and scopes are used, unused or not known, from a record of use.
+"""Pure: decide from the collected logs which grants and scopes are used, unused or not known.
 
-A grant is "unused" only if the collected logs cover the whole time span. An access token carries all granted scopes, so
-the logs do not show which scopes of a custom API an application uses. For the Management API, the logs contain only
-writes, so the use of read scopes is not known either.
+A grant is "unused" only if the collected logs cover the whole time span of the report. An access token carries all
+granted scopes, so the logs do not show which scopes of a custom API an application uses. For the Management API, the
+logs contain only writes, so the use of read scopes is not known either.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -33,7 +33,7 @@ from reconciler.core.usage.records import (
 )
 
 LONGEST_DELAY = timedelta(days=1)
-"""If the collected logs end at most this time ago, the usage report treats the time since then as covered.
+"""If the collected logs ended at most this time ago, the usage report treats the time since their end as covered.
 
 A nightly job runs `usage collect` once a day.
 """
@@ -61,7 +61,7 @@ class UseState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ScopeUse:
-    """The use of a scope in a grant. `text` is a description for the user."""
+    """A scope in the usage report, with the use of the scope. `text` is a description for the user."""
 
     name: str
     state: UseState
@@ -71,7 +71,10 @@ class ScopeUse:
 
 @dataclass(frozen=True, slots=True)
 class GrantUse:
-    """The use of a grant. `text` is a description for the user. `use` is None if the logs contain no use."""
+    """A grant in the usage report, with the use of the grant.
+
+    `text` is a description for the user. `use` is None if the logs contain no use.
+    """
 
     key: Key
     application: str
@@ -84,7 +87,7 @@ class GrantUse:
 
 @dataclass(frozen=True)
 class UsageWindow:
-    """The time span of a usage report: the last `length` before `now`.
+    """The time span of a usage report: the end is `now`, and the length is `length`.
 
     Without a length, the report includes all collected logs.
     """
@@ -105,7 +108,7 @@ class UsageWindow:
 
     @cached_property
     def _seen(self) -> timedelta:
-        """The total time in the time span that the collected logs cover.
+        """The part of the report's time span that the collected logs cover.
 
         A time of at most LONGEST_DELAY after the end of the collected logs counts as covered.
         """
@@ -123,9 +126,9 @@ class UsageWindow:
 
     @property
     def text(self) -> str:
-        """The part of the time span that the logs cover, such as `30 of 90 days seen`.
+        """The covered part of the time span as text, such as `30 of 90 days seen`.
 
-        Without a length, for example `30 days of logs`.
+        Without a length, the text has the form `30 days of logs`.
         """
         days = (self._seen + ROUNDING) // timedelta(days=1)
         if self.length is None:
