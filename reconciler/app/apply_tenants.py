@@ -176,8 +176,8 @@ class ApplyCommand:
     def _reason_to_stop(self, wave: str) -> str:
         """Return the reason why a wave may not start, or "" if the wave may start.
 
-        A wave also does not start if no tenant of the earlier waves has a selected grant. Such earlier waves test no
-        change.
+        A wave also does not start if no tenant of the earlier waves has a selected grant. Waves without a selected
+        grant test no change.
         """
         failed, limit = self._reports.count_stopping(), self._tenants.config.rollout.stop_after
         if failed >= limit:

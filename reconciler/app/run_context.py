@@ -49,8 +49,8 @@ class SharedLimits:
 
         The rate limiter uses the options of the first tenant in the cloud.
 
-        The rate limiter does not limit the number of simultaneous requests, because a tenant that never responds must
-        not stop the other tenants.
+        The rate limiter allows any number of simultaneous requests, because a tenant that never responds must not stop
+        other tenants.
         """
         if cloud not in self._token_limiters:
             options = replace(rate_options, concurrency=UNLIMITED)

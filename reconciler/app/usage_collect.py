@@ -231,7 +231,7 @@ class _LogCollection:
     def _store(self, until: datetime | None) -> None:
         """Write the uses from the counted events to the usage file.
 
-        `until` is the end of the collected logs. If `until` is None, the last event is the end.
+        `until` is the end of the collected logs. If `until` is None, the collected logs end at the last event.
         """
         checkpoint = self._checkpoint
         if checkpoint is None:

@@ -43,8 +43,8 @@ def resolve_expired(
 ) -> tuple[Mapping[Key, GrantSpec], tuple[UnresolvedExpiry, ...], tuple[Problem, ...]]:
     """Return three values: the expired declarations by key, the declarations with unknown names, and the problems.
 
-    A name that the tenant does not have is not reported, because a grant is usually deleted together with the
-    application. If the files also contain a valid declaration of an expired grant, the result contains an error.
+    The function does not report names that the tenant does not have, because a grant is usually deleted together with
+    the application. If the files also contain a valid declaration of an expired grant, the result contains an error.
     """
     specs = tuple(specs)
     found, problems = resolve(specs, directory)

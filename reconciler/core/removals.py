@@ -104,17 +104,11 @@ class Removal:
     spec: GrantSpec
     """The removed declaration with the tenant's variables, reduced to the identity and the source of the grant."""
     removed_by: Commit | None = None
-    """The commit that removed the declaration.
-
-    None means that the removal is uncommitted or the commit is not known.
-    """
+    """The commit that removed the declaration, or None if the commit is not known or does not exist yet."""
     declared_by: Commit | None = None
     """The commit that added the declaration, or None if the commit is not known."""
     is_from_history: bool = False
-    """Whether reconciler found the removal in the git history.
-
-    If a removal from the history has no `removed_by`, the removal is uncommitted.
-    """
+    """Whether the git history contains the removal. Without `removed_by`, the removal is then uncommitted."""
     commit: str = ""
     """The id of the commit that contains the source, or an empty string if the commit is not known."""
     history: "DeclaredHistory | None" = field(default=None, compare=False, repr=False)
@@ -124,20 +118,14 @@ class Removal:
 
     @property
     def path(self) -> str:
-        """The path of the grant file, without the revision in `spec.file`.
-
-        `spec.file` has the form `path in revision`.
-        """
+        """The path of the grant file, from `spec.file` (`path in revision`)."""
         path, separator, _ = self.spec.file.rpartition(" in ")
         return path if separator else self.spec.file
 
 
 @dataclass(frozen=True, slots=True)
 class NoLongerDeclared:
-    """A grant in the tenant that the files at the base declare and the current files do not declare.
-
-    The plan does not delete the grant.
-    """
+    """A grant in the tenant that only the files at the base declare. The plan does not delete the grant."""
 
     observed: ObservedGrant
     """The grant in the tenant."""
@@ -202,10 +190,7 @@ class DeclaredHistory:
         return {own: (tuple(keys), found[tuple(keys)]) for own, keys in groups.items()}
 
     def presences_of(self, groups: Iterable["Group"]) -> Mapping["Group", "_Presence"]:
-        """Return the declarations and commits of each group (the declarations of the same grant).
-
-        A declaration must not belong to several groups.
-        """
+        """Return the declarations and commits of each group. A declaration must not belong to several groups."""
         new = {group for group in groups if group not in self._presences}
         if new:
             self._presences |= self._walk(new)
@@ -264,10 +249,7 @@ def find_first_commits(
 
 
 def _for_target(key: DeclaredKey, target: TargetTenant) -> DeclaredKey | None:
-    """Return a declaration with the values of the tenant's variables.
-
-    Return None if the declaration does not apply to the tenant.
-    """
+    """Return a declaration with the values of the tenant's variables, or None for a declaration of other tenants."""
     spec = _spec(key, "", 0)
     if is_same_for_all_tenants(spec):
         return key

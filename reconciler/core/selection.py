@@ -40,8 +40,8 @@ class GrantSelection:
     folder: str = ""
     """The path of the grant folder, or "" without `files`.
 
-    For a saved plan from an earlier version, `folder` is "", and `files` are relative to the working directory of that
-    version's run.
+    In a saved plan of an earlier version, `folder` is "". The items of `files` are then relative to the working
+    directory of the earlier run.
     """
 
     def __bool__(self) -> bool:
@@ -221,7 +221,7 @@ def select_grants(
         grants: All grants that exist in the tenant.
         desired: The selected declared grants.
         split: The selected and the other declarations of the tenant.
-        files: For each removed grant, the file that declared the grant in an earlier commit, by the key of the grant.
+        files: The earlier grant file of each grant that the files no longer declare, by the key of the grant.
         directory: The names and ids of applications, APIs and organizations in the tenant.
     """
     selection = split.selection

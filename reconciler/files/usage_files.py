@@ -1,4 +1,4 @@
-"""Read log events from files of a log stream, and the last use of scopes from files with the metrics of an API.
+"""Read log events from log stream files, and the last use of scopes from files with an API's metrics.
 
 The log events are JSON lines, plain or compressed with gzip. Amazon EventBridge, Datadog and Auth0's webhooks may wrap
 each event in another JSON object. The metrics are CSV with a header, or JSON lines.
@@ -51,7 +51,7 @@ The group never matches, because the line has no control characters.
 """
 TYPE_MARK = '"type"'
 TYPE_MARK_LENGTH = len('"type":"seccft')
-"""The number of characters, starting at TYPE_MARK, by which the reader groups layouts.
+"""The number of characters, starting at TYPE_MARK, that select the layouts to try for a line.
 
 The characters usually contain the whole event type.
 """
@@ -165,8 +165,8 @@ class _LineLayouts:
     """Finds events in lines without decoding JSON, because decoding takes most of the time.
 
     Most lines of a log stream have one of a few layouts. The layout of a line is the text of the line without the
-    content of the strings. If one line of a layout is valid JSON, all lines with this layout are valid JSON, except
-    lines with backslashes or control characters. A field has the same position in all lines of a layout.
+    content of the strings. If one line of a layout is valid JSON, every line of the layout is valid JSON. Lines with
+    backslashes or control characters are exceptions. A field has the same position in all lines of a layout.
     """
 
     def __init__(self) -> None:

@@ -51,7 +51,7 @@ class CollectedTenant:
     state: TenantState
     """The state of the tenant."""
     reason: str = ""
-    """The reason for the state of an unknown or not started tenant, or the errors of the last result.
+    """The reason why the tenant is unknown or not started, or the errors of the last result.
 
     Otherwise "".
     """

@@ -2,8 +2,8 @@
 
 A fleet run has tenants and results, and may have shards (equal parts of the tenants).
 
-A file change affects a tenant if the settings of the tenant or the declared grants of the tenant differ from the base.
-A tenant counts as affected unless reconciler knows that the settings and grants are unchanged.
+A file change affects a tenant if the tenant's settings or declared grants differ from the base. A tenant counts as
+affected unless reconciler knows that the settings and grants are unchanged.
 """
 
 import hashlib
