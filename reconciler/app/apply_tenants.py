@@ -224,7 +224,7 @@ class ApplyCommand:
             self._approvals.release(name)
 
     def _apply_group(self, sessions: Sequence[TenantSession]) -> None:
-        """Plan the opened tenants, ask the user about each plan, and apply the confirmed plans."""
+        """Plan the tenants of a group, ask the user about each plan, and apply the confirmed plans."""
         ready: list[TenantSession] = []
         for session in sessions:
             with self._tenants.isolate(session.tenant.name):
@@ -275,7 +275,7 @@ class ApplyCommand:
         return plan_lines(plan, verbose=self._options.verbose, only_summary=self._options.only_summary)
 
     async def _plan(self, session: TenantSession) -> TenantPlan:
-        """Plan a tenant, and record the identities of the tenant."""
+        """Plan a tenant, and record the tenant's identities to detect two names for one tenant."""
         try:
             planned = await session.observe_and_plan()
         except SameTenantError as error:

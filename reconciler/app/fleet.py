@@ -111,7 +111,7 @@ class FleetSelection:
 def list_fleet(options: GlobalOptions, selection: FleetSelection, *, needs_run: bool) -> Fleet:
     """Return the fleet run with the selected tenants. The function sends no request to the tenants.
 
-    With a base, the fleet run contains only the tenants that the changes since the base affect.
+    With a base revision, the fleet run contains only the tenants that the changes since then affect.
 
     Raises:
         ReconcilerError: if the configuration does not declare tenants or the selected wave, if the base does not exist,
@@ -176,7 +176,7 @@ def _affected(
 ) -> tuple[Mapping[str, Sequence[str]], Sequence[str]]:
     """Return the affected tenants with the reasons, and notes for the user.
 
-    If the files at the base cannot be compared, all tenants are affected.
+    If the files at the base revision cannot be compared, all tenants are affected.
     """
     revision = resolve_revision(workspace_of(options.config).repository(), base)
     if ci.is_pull_request_job():
@@ -200,7 +200,7 @@ def _affected(
 
 
 def _config_at_base(revision: Revision, config: Config) -> Config | None:
-    """Return the configuration at the base, or None if the file does not exist at the base.
+    """Return the configuration at the base revision, or None if the file does not exist at the base revision.
 
     If the file is unchanged, return the current configuration without parsing the file again.
     """
@@ -219,8 +219,8 @@ def _all(tenants: Mapping[str, Tenant], reason: str) -> Mapping[str, Sequence[st
 class _ChangedFiles:
     """The grant files that differ between the checkout and the base.
 
-    `now` contains the files of the checkout, and `at_base` contains the files of the base. `unreadable` is the problem
-    of the first file at the base that cannot be read, or None.
+    `now` contains the files of the checkout, and `at_base` contains the files of the base revision. `unreadable` is the
+    problem of the first file at the base revision that cannot be read, or None.
     """
 
     now: Contents
@@ -244,7 +244,7 @@ def _changed_files(contents: Contents, at_base: Sequence[tuple[str, bytes | Prob
 
 
 def _load_at_base(changed: _ChangedFiles, base_config: Config) -> LoadedGrants | Problem:
-    """Return the grants in the changed files at the base, or the first problem in the files."""
+    """Return the grants in the changed files at the base revision, or the first problem in the files."""
     if changed.unreadable:
         return changed.unreadable
     targets: TargetTenants = base_config.targets() if base_config.tenants else UNKNOWN_TENANTS

@@ -82,7 +82,7 @@ class RunContext:
     async def open(self, tenant: Tenant, *, by_name: bool) -> AsyncIterator[TenantSession]:
         """Open the connection to a tenant without sending a request.
 
-        The time limit of the tenant starts when the connection opens.
+        The time limit of the tenant starts when the connection to the tenant opens.
 
         If `by_name` is true, notes start with the name of the tenant.
 

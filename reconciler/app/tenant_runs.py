@@ -35,7 +35,7 @@ OpenSession = Callable[[Tenant], AbstractAsyncContextManager[TenantSession]]
 
 @dataclass(frozen=True, slots=True)
 class TenantResult(Generic[T]):
-    """The result of `work` for one opened tenant."""
+    """The result of `work` for one tenant."""
 
     session: TenantSession
     result: T
@@ -44,10 +44,10 @@ class TenantResult(Generic[T]):
 class TenantRuns:
     """Runs a command for several tenants at the same time. Use the function `tenant_runs` to create a `TenantRuns`.
 
-    At most `at_once` tenants are open at the same time. If the command has only one tenant, the methods raise every
-    error. If the command has several tenants, an error is printed at once, and the other tenants continue. `failed`
-    contains the error of each failed tenant, by tenant name. `on_failure` is called with the name of each failed
-    tenant.
+    At most `at_once` tenants have an open connection at the same time. If the command has only one tenant, the methods
+    raise every error. If the command has several tenants, an error is printed at once, and the other tenants continue.
+    `failed` contains the error of each failed tenant, by tenant name. `on_failure` is called with the name of each
+    failed tenant.
     """
 
     def __init__(  # noqa: PLR0913, PLR0917 - one parameter per part
@@ -90,7 +90,7 @@ class TenantRuns:
         tenants: Iterable[Tenant] | None = None,
         interruption: Interruption | None = None,
     ) -> dict[str, T]:
-        """Open each tenant, call `work`, and close the tenant.
+        """For each tenant, open the connection, call `work`, and close the connection.
 
         Return the results of the tenants without errors, by tenant name.
 
@@ -113,7 +113,7 @@ class TenantRuns:
 
     @contextmanager
     def opened(self, tenants: Iterable[Tenant] | None = None) -> Iterator[list[TenantSession]]:
-        """Open tenants, and keep the tenants open while the context is open.
+        """Open connections to tenants, and keep the connections open in the context.
 
         The context is for steps that ask the user.
 
@@ -137,7 +137,9 @@ class TenantRuns:
         work: Callable[[TenantSession], Awaitable[T]],
         interruption: Interruption | None = None,
     ) -> list[TenantResult[T]]:
-        """Call `work` for all opened tenants at the same time. Return the results of the tenants without errors.
+        """Call `work` for all tenants with an open connection at the same time.
+
+        Return the results of the tenants without errors.
 
         Raises:
             ReconcilerError: if the command has only one tenant, and the tenant fails.
@@ -292,8 +294,9 @@ def tenant_runs(  # noqa: PLR0913 - independent options of commands
     """Read the files of --grants or `folders`, and yield the object that runs the command for the selected tenants.
 
     `has_names` returns whether the plans of a tenant contain the names of all applications, APIs and organizations in
-    the plans. The time limit of a tenant starts when the tenant is opened. Reading the files has a separate time limit
-    of the same length. If the command has only one tenant, reading the files and the tenant's run share one time limit.
+    the plans. The time limit of a tenant starts when the connection to the tenant opens. Reading the files has a
+    separate time limit of the same length. If the command has only one tenant, reading the files and the tenant's run
+    share one time limit.
 
     Raises:
         ReconcilerError: if the files or the configuration are invalid, or if the command has only one tenant and the

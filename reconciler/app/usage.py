@@ -1,4 +1,4 @@
-"""The path of a tenant's usage file, and the table of the Management API operations that write."""
+"""The file with a tenant's collected use of grants, and the Management API operations that write."""
 
 import os
 from collections.abc import Mapping, Sequence
@@ -47,7 +47,7 @@ def operations() -> Mapping[str, Sequence[str]]:
 
 @dataclass(frozen=True, slots=True)
 class UsageOptions:
-    """The path of the usage file (None for the default), the length of the time span, and the last use of scopes."""
+    """The usage file (None for the default), the length of the time span, and the last use of each scope."""
 
     file: Path | None = None
     unused_for: timedelta | None = None

@@ -1,4 +1,4 @@
-"""Collect the use of grants from a tenant's logs, from files of a log stream, and from the metrics of APIs."""
+"""Collect the use of grants from a tenant's logs, from log stream files, and from API metrics."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -50,7 +50,7 @@ def utc(text: str) -> datetime:
 
 @contextmanager
 def _stored(options: GlobalOptions, path: Path) -> Iterator[Usage]:
-    """Check the path of the usage file, and yield the collected use in the file."""
+    """Check the path of the file with the collected use of grants, and yield the content."""
     workspace_of(options.config).refuse_checkout_links(path, "--usage")
     if path.exists():
         check_outputs(options, [OutputFile("--usage", path)])
@@ -72,13 +72,13 @@ def collect_files(
     period: Period | None,
     console: Console,
 ) -> None:
-    """Add the events in log stream files to a usage file.
+    """Add the events in log stream files to the collected use of grants.
 
     `period` is a time span for which the files contain all events.
 
     Raises:
-        ReconcilerError: if a log file is damaged or belongs to another tenant. After an error, the usage file is
-            unchanged.
+        ReconcilerError: if a log file is damaged or belongs to another tenant. After an error, the file with the
+            collected use is unchanged.
     """
     with _stored(options, path) as known:
         counter = UsageCounter(OperationTable(operations()), options.now, known.tenant)
@@ -131,13 +131,16 @@ def _minute(time: str) -> str:
 
 
 def collect_scopes(options: GlobalOptions, path: Path, scopes: Iterable[tuple[UsedScope, str]]) -> None:
-    """Add the times of the last use of scopes, from the metrics of APIs, to a usage file. Raises ReconcilerError."""
+    """Add the last use of each scope, according to API metrics, to the collected use of grants.
+
+    Raises ReconcilerError.
+    """
     with _stored(options, path) as known:
         _write(path, with_scopes(known, scopes))
 
 
 def collect_logs(options: GlobalOptions, path: Path, request_options: RequestOptions, console: Console) -> None:
-    """Add the new events in a tenant's logs to the tenant's usage file.
+    """Add the new events in a tenant's logs to the collected use of grants.
 
     If a request fails, the events from the earlier requests are stored.
 
@@ -229,7 +232,7 @@ class _LogCollection:
         return self._checkpoint.log_id
 
     def _store(self, until: datetime | None) -> None:
-        """Write the uses from the counted events to the usage file.
+        """Write the collected use of grants, including the counted events, to the file.
 
         `until` is the end of the collected logs. If `until` is None, the collected logs end at the last event.
         """

@@ -124,7 +124,9 @@ def _reason_to_keep(spec: GrantSpec, use: str, declared_on: str | None, window: 
 
 
 def _refuse_other_tenant(usage: Usage, tenant: Tenant, observation: Observation) -> None:
-    """Raise ReconcilerError if a usage file belongs to another tenant. Otherwise, every grant would look unused.
+    """Raise ReconcilerError if the collected use of grants belongs to another tenant.
+
+    Otherwise, every grant would look unused.
 
     The log events of an Auth0 tenant contain the first label of the canonical domain, such as `acme` of
     acme.eu.auth0.com.

@@ -1,4 +1,4 @@
-"""Read and write usage files, which match schemas/usage.schema.json.
+"""Read and write files with the collected use of grants (schemas/usage.schema.json).
 
 A usage file stores the collected use of a tenant's grants.
 """
@@ -33,9 +33,9 @@ MAX_FILE_BYTES = 200_000_000
 
 
 def read_usage(path: Path) -> Usage:
-    """Return the use of grants in a usage file.
+    """Read the collected use of grants from a usage file.
 
-    If the usage file does not exist, return an empty record of use. Raises ReconcilerError.
+    If the file does not exist, return an empty usage record. Raises ReconcilerError.
     """
     if not path.exists():
         return Usage()
@@ -65,7 +65,7 @@ def _invalid(path: Path, why: str) -> ReconcilerError:
 
 
 def write_usage(path: Path, usage: Usage) -> None:
-    """Write a usage file, completely or not at all.
+    """Write the collected use of grants to a usage file, completely or not at all.
 
     Only the owner of the file may read the file. Raises ReconcilerError.
     """

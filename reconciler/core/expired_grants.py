@@ -66,7 +66,7 @@ def find_candidates(
     protection: ProtectionRules,
     directory: Directory,
 ) -> tuple[UnresolvedExpiry, ...]:
-    """Return the declarations, and add the candidates to each declaration.
+    """Return the expired declarations, each with the undeclared grants that may be the declared grant.
 
     A candidate is an undeclared grant that agrees with the declaration in all known parts of the key (application, API,
     subject type).
@@ -149,7 +149,7 @@ def expired_grant_warnings(
 
 
 def find_expiry_changes(desired: Iterable[DesiredGrant], base: Mapping[Key, DesiredGrant]) -> tuple[ExpiryChange, ...]:
-    """Return the changes of the ends of declared grants since the base."""
+    """Return the changes of the ends of declared grants since the base revision."""
     return tuple(
         ExpiryChange(each.key, each.spec.source_of("expires"), base[each.key].spec.expires, each.spec.expires)
         for each in desired
@@ -162,7 +162,7 @@ class LongAccess:
     """The declared grants with critical scopes that violate `temporary-access`, because the end is missing or too late.
 
     `risks` contains one risk per grant, by the key of the grant. `extended` contains the keys of the grants whose end
-    changed since the base.
+    changed since the base revision.
     """
 
     risks: Mapping[Key, Risk]

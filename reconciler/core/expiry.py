@@ -39,7 +39,7 @@ _DAY_LENGTH = len("2027-03-31")
 
 @dataclass(frozen=True, slots=True)
 class ExpiryChange:
-    """A change of a grant's end (`expires`) in the files since the base.
+    """A change of a grant's end (`expires`) in the files since the base revision.
 
     An empty string means that the grant has no end.
     """

@@ -125,12 +125,12 @@ class Removal:
 
 @dataclass(frozen=True, slots=True)
 class NoLongerDeclared:
-    """A grant in the tenant that only the files at the base declare. The plan does not delete the grant."""
+    """A grant in the tenant that only the files at the base revision declare. The plan does not delete the grant."""
 
     observed: ObservedGrant
     """The grant in the tenant."""
     source: Source
-    """The file and line of the declaration at the base."""
+    """The file and line of the declaration at the base revision."""
     reason: str
     """The reason why the plan does not delete the grant."""
     moved_to: Key | None = None
@@ -169,9 +169,9 @@ class DeclaredHistory:
     """The grants that each commit in the git history declares. The oldest commit comes first.
 
     A declaration may contain variables and a list of tenants. Therefore, several declarations may identify the same
-    grant of a tenant. The declarations of the same grant form a group. The history of a group is the same for all
-    tenants. Therefore, `presences` walks through the history only once for all tenants. If a later tenant has a new
-    group, `presences` walks through the history again.
+    grant of a tenant. The declarations of the same grant form a group. The history of a group of declarations is the
+    same for all tenants. Therefore, `presences` walks through the history only once for all tenants. If a later tenant
+    has a new group of declarations, `presences` walks through the history again.
     """
 
     def __init__(self, steps: Iterable[HistoryStep] = ()) -> None:
@@ -190,14 +190,14 @@ class DeclaredHistory:
         return {own: (tuple(keys), found[tuple(keys)]) for own, keys in groups.items()}
 
     def presences_of(self, groups: Iterable["Group"]) -> Mapping["Group", "_Presence"]:
-        """Return the declarations and commits of each group. A declaration must not belong to several groups."""
+        """Return the commits of each group of declarations. A declaration must not belong to several groups."""
         new = {group for group in groups if group not in self._presences}
         if new:
             self._presences |= self._walk(new)
         return self._presences
 
     def _walk(self, groups: Collection[Group]) -> dict[Group, "_Presence"]:
-        """Walk through the history, and return the declarations and commits of each group."""
+        """Walk through the history, and return the commits of each group of declarations."""
         by_key = {key: group for group in groups for key in group}
         current: dict[str, Mapping[Group, int]] = {}
         presences: dict[Group, _Presence] = {}

@@ -2,8 +2,8 @@
 
 A fleet run has tenants and results, and may have shards (equal parts of the tenants).
 
-A file change affects a tenant if the tenant's settings or declared grants differ from the base. A tenant counts as
-affected unless reconciler knows that the settings and grants are unchanged.
+A file change affects a tenant if the tenant's settings or declared grants differ from the base revision. A tenant
+counts as affected unless reconciler knows that the settings and grants are unchanged.
 """
 
 import hashlib
@@ -240,9 +240,10 @@ def affected_tenants(
 
     Args:
         current: The current settings of each tenant, by tenant name.
-        base: The settings of each tenant at the base, by tenant name.
+        base: The settings of each tenant at the base revision, by tenant name.
         specs: The grants that the current files declare. Only grants from changed files are necessary.
-        specs_at_base: The grants that the files at the base declare. Only grants from changed files are necessary.
+        specs_at_base: The grants that the files at the base revision declare. Only grants from changed files are
+            necessary.
     """
     settings = _changed_settings(current, base)
     grants = list(_changed_grants(specs, specs_at_base))

@@ -179,7 +179,7 @@ class UsageCounter:
         return time
 
     def _new_hour(self, time: str) -> "_Hour":
-        """Return the hour (with the day) that contains a time. Raises ValueError if the time is in the future."""
+        """Return the `_Hour` for the hour that contains a time. Raises ValueError if the time is in the future."""
         if time > self._latest:
             raise ValueError("the date is in the future")
         day = time[:DAY_LENGTH]

@@ -85,7 +85,7 @@ class Usage:
     writes: Mapping[UsedOperation, Use] = field(default_factory=dict)
     """The write operations of each application in the Management API."""
     scopes: Mapping[UsedScope, str] = field(default_factory=dict)
-    """The time of the last use of each scope, from the metrics of APIs."""
+    """The time of the last use of each scope, according to API metrics."""
     periods: tuple[Period, ...] = ()
     """The time spans for which all log events were read, in order and without overlaps."""
     checkpoint: Checkpoint | None = None
@@ -93,7 +93,7 @@ class Usage:
 
 
 def merge(first: Usage, second: Usage) -> Usage:
-    """Combine two records of use that may contain the same events.
+    """Combine two usage records that may contain the same log events.
 
     Raises ReconcilerError if the records belong to different tenants.
     """
@@ -101,7 +101,7 @@ def merge(first: Usage, second: Usage) -> Usage:
 
 
 def add(stored: Usage, new: Usage) -> Usage:
-    """Add the uses in new events to a record of use.
+    """Add the uses in new log events to a usage record.
 
     Raises ReconcilerError if the records belong to different tenants.
     """
@@ -177,7 +177,7 @@ def moment(text: str) -> datetime:
 
 
 def with_scopes(usage: Usage, scopes: Iterable[tuple[UsedScope, str]]) -> Usage:
-    """Add the times of the last use of scopes, from the metrics of APIs, to a record of use."""
+    """Add the last use of each scope, according to API metrics, to a usage record."""
     found: dict[UsedScope, str] = {}
     for key, last in scopes:
         found[key] = max(last, found.get(key, last))
