@@ -34,7 +34,7 @@ One name per content is enough, because files with the same content declare the 
 def run_inputs(options: GlobalOptions, run: str | None, *, required: bool) -> RunInputs:
     """Return the inputs of a fleet run: the name of the run, the commit, and the digests of the files.
 
-    `run` is the value of --run. Without a value, the number of the CI run is the name of the fleet run.
+    `run` is the value of --run. Without --run, the number of the CI run is the name of the fleet run.
 
     Raises:
         ReconcilerError: if a file cannot be read, or if `required` is true and the run has no name.

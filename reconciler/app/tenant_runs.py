@@ -94,8 +94,8 @@ class TenantRuns:
 
         Return the results of the tenants without errors, by tenant name.
 
-        After the start, a tenant does not wait for other tenants. With `interruption`, a signal stops the tenants that
-        have not started.
+        After the start, a tenant does not wait for other tenants. If `interruption` is set, a signal stops the tenants
+        that have not started.
 
         Raises:
             ReconcilerError: if the command has only one tenant, and the tenant fails.

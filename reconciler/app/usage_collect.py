@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from reconciler.auth0.logs import Json, TenantLogs
 
 DELAY = timedelta(minutes=5)
-"""The time before a run that the collected logs do not include, because the newest events may still be missing."""
+"""The collected logs do not include this time before a run, because the newest events may still be missing."""
 PAGES_BETWEEN_WRITES = 100
 NO_EVENTS = "The tenant's logs are empty."
 
@@ -99,7 +99,7 @@ def collect_files(
 
 
 def replace_end(period: Period, now: datetime) -> Period:
-    """Return `period`, but end at `now` at the latest. The logs cannot contain events after `now`."""
+    """Return `period`, but with `now` as the latest possible end. The logs cannot contain events after `now`."""
     return Period(period.start, min(period.end, time_text(now)))
 
 

@@ -108,7 +108,10 @@ class Removal:
     declared_by: Commit | None = None
     """The commit that added the declaration, or None if the commit is not known."""
     is_from_history: bool = False
-    """Whether the git history contains the removal. Without `removed_by`, the removal is then uncommitted."""
+    """Whether the git history contains the removal.
+
+    If `removed_by` is None for a removal in the history, the removal is uncommitted.
+    """
     commit: str = ""
     """The id of the commit that contains the source, or an empty string if the commit is not known."""
     history: "DeclaredHistory | None" = field(default=None, compare=False, repr=False)
@@ -356,7 +359,7 @@ def find_moves(removed: Iterable[DesiredGrant], added: Iterable[DesiredGrant]) -
 
 
 def _forms(key: Key, file: str) -> Iterator[tuple[object, ...]]:
-    """Yield three values for a grant: the file, and the key without one of the three parts."""
+    """Yield three tuples for a grant. Each tuple contains the file, and the key without one of the three parts."""
     holder = (key.client_id, key.default_for)
     yield file, "holder", key.audience, key.subject_type
     yield file, holder, "audience", key.subject_type

@@ -157,7 +157,7 @@ class Fleet:
     stop_after: int = 1
     """The number of unsuccessful tenants (with a state in STOPPING_STATES) after which no further wave starts."""
     base: str | None = None
-    """The git revision for the comparison of the files, or None if the fleet run includes all tenants."""
+    """The git revision with which reconciler compared the files, or None if the fleet run includes all tenants."""
     shards: int | None = None
     """The number of shards, or None for a fleet run without shards."""
     notes: tuple[str, ...] = ()
@@ -171,7 +171,7 @@ class FleetResult:
     inputs: RunInputs
     """The inputs of the fleet run."""
     attempt: int
-    """The number of the job attempt. If the CI service repeats a job, the number increases."""
+    """The number of the job attempt. The number increases if the CI service repeats the job."""
     wave: str | None
     """The name of the tenant's wave, or None."""
     shard: str | None
@@ -273,7 +273,7 @@ def limit_reasons(reasons: Sequence[str]) -> tuple[str, ...]:
 def _changed_settings(
     current: Mapping[str, TenantSettings], base: Mapping[str, TenantSettings]
 ) -> dict[str, list[str]]:
-    """Return the tenants with changed settings, and the changes as reasons.
+    """Return the reasons for each tenant with changed settings, by tenant name.
 
     The settings of a tenant include the shared settings.
     """

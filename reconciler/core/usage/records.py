@@ -139,7 +139,7 @@ def _merged(first: Mapping[K, V], second: Mapping[K, V], both: Callable[[V, V], 
 
 
 def union(periods: Iterable[Period]) -> tuple[Period, ...]:
-    """Combine time spans that touch or overlap. Return the result in order, without empty time spans."""
+    """Combine time spans that touch or overlap. Return the combined time spans in order, without empty time spans."""
     found: list[Period] = []
     for period in sorted(each for each in periods if each.start < each.end):
         if found and period.start <= found[-1].end:

@@ -89,7 +89,7 @@ class GrantUse:
 class UsageWindow:
     """The time span of a usage report: the end is `now`, and the length is `length`.
 
-    Without a length, the report includes all collected logs.
+    If `length` is None, the report includes all collected logs.
     """
 
     now: datetime
@@ -103,7 +103,7 @@ class UsageWindow:
 
     @property
     def is_complete(self) -> bool:
-        """Whether the collected logs cover the whole time span. Without a length, the value is false."""
+        """Whether the collected logs cover the whole time span. If `length` is None, the value is false."""
         return self.length is not None and self._seen >= self.length - ROUNDING
 
     @cached_property
@@ -128,7 +128,7 @@ class UsageWindow:
     def text(self) -> str:
         """The covered part of the time span as text, such as `30 of 90 days seen`.
 
-        Without a length, the text has the form `30 days of logs`.
+        If `length` is None, the text has the form `30 days of logs`.
         """
         days = (self._seen + ROUNDING) // timedelta(days=1)
         if self.length is None:
