@@ -23,38 +23,40 @@ from reconciler.errors import ReconcilerError
 T = TypeVar("T")
 
 NO_APPLICATIONS = (
-    "files, manage, protect or policy mention applications by name, but the token may not list applications: "
-    "give its application read:clients, or write client_id instead of client"
+    "files, manage, protect or policy mention applications by name, but the token lacks the permission read:clients: "
+    "give the permission to reconciler's application, or write client_id instead of client"
 )
 NO_THIRD_PARTIES = (
-    "a plan that deletes undeclared grants must know the third-party applications, but the token may not "
-    "list applications: give its application read:clients"
+    "a plan that deletes undeclared grants must know the third-party applications, but the token lacks the permission "
+    "read:clients: give the permission to reconciler's application"
 )
 NO_APIS = (
-    "files, manage, protect or policy mention APIs by name, but the token may not list APIs: give its "
-    "application read:resource_servers, or write audience instead of api"
+    "files, manage, protect or policy mention APIs by name, but the token lacks the permission read:resource_servers: "
+    "give the permission to reconciler's application, or write audience instead of api"
 )
 NO_ORGANIZATIONS = (
-    "files mention organizations by name, but the token may not list organizations: give its application "
-    "read:organizations, or write ids instead of names"
+    "files mention organizations by name, but the token lacks the permission read:organizations: give the permission "
+    "to reconciler's application, or write ids instead of names"
 )
 NO_ASSOCIATIONS = (
-    "files declare the organizations of grants, but the token may not read organizations of grants: give its "
-    "application read:organization_client_grants"
+    "files declare the organizations of grants, but the token lacks the permission read:organization_client_grants: "
+    "give the permission to reconciler's application"
 )
 ORGANIZATIONS_NOT_SAVED = (
-    "organizations of deleted grants are neither shown nor saved in the snapshot: the token may not read "
-    "organizations of grants (read:organization_client_grants)"
+    "organizations of deleted grants are neither shown nor saved in the snapshot, because the token lacks the "
+    "permission read:organization_client_grants"
 )
-ORGANIZATIONS_NOT_READ = "organizations of grants were not read: the token lacks read:organization_client_grants"
-NO_LOGS = "it is not known who changed the grants: the token may not read the logs (read:logs)"
+ORGANIZATIONS_NOT_READ = (
+    "organizations of grants were not read, because the token lacks the permission read:organization_client_grants"
+)
+NO_LOGS = "reconciler does not know who changed the grants, because the token lacks the permission read:logs"
 MAX_COUNTED_ORGANIZATIONS = 100
 """If more organizations than this number get new grants, reconciler reads the list of all organizations of the tenant
 first.
 """
 TOO_MANY_ORGANIZATION_IDS = (
-    f"files give grants to more than {MAX_COUNTED_ORGANIZATIONS} organizations by id, but the token may not list "
-    "organizations: give its application read:organizations"
+    f"files give grants to more than {MAX_COUNTED_ORGANIZATIONS} organizations by id, but the token lacks the "
+    "permission read:organizations: give the permission to reconciler's application"
 )
 MAX_ASSOCIATIONS = 1_000_000
 """The maximum number of organizations, added up over all grants of a tenant, so that the organizations fit into memory.

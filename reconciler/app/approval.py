@@ -173,8 +173,12 @@ class ApprovedPlan:
         found, new_plan, approved = self._deviations(self.saved, tenant_plan), tenant_plan.plan, self.saved.plan
         for changes, title, reason in (
             (found.unapproved, "Not approved", "files or tenant changed after the plan was created"),
-            (found.renamed, "Not approved with this name", "the approved plan shows names that are no longer current"),
-            (found.riskier, "Not approved with these risks", "the approved plan does not show all risks"),
+            (
+                found.renamed,
+                "Not approved with the current names",
+                "the approved plan shows names that are no longer current",
+            ),
+            (found.riskier, "Not approved with the current risks", "the approved plan does not show all risks"),
         ):
             if changes:
                 keys = {change.key for change in changes}
@@ -184,7 +188,9 @@ class ApprovedPlan:
                 raise StalePlanError(f"nothing was written: {reason}; plan and review again")
         if found.changed_facts:
             changed = [change for change, _ in found.changed_facts]
-            _print_changes("Not approved as it is now", changed, new_plan, console, stdout_has_data=stdout_has_data)
+            _print_changes(
+                "Not approved in the current state", changed, new_plan, console, stdout_has_data=stdout_has_data
+            )
             named = [f"{grant_label(change.key, new_plan.directory)}: {what}" for change, what in found.changed_facts]
             more = f" and {len(named) - 1} more" if named[1:] else ""
             raise StalePlanError(

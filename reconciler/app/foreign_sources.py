@@ -70,7 +70,9 @@ def parse_source(paths: Sequence[str], mappings: Sequence[str]) -> ForeignSource
         else:
             by_tenant[None].append(Path(text))
     if None in by_tenant and len(by_tenant) > 1:
-        raise ReconcilerError("add a tenant to every PATH (PATH=TENANT), or to no PATH")
+        raise ReconcilerError(
+            "only some PATHs have a tenant; add a tenant to every PATH (PATH=TENANT), or remove all tenants"
+        )
     files: dict[str, Path] = {}
     for text in mappings:
         path, is_named, tenant = text.rpartition("=")

@@ -202,8 +202,8 @@ def _missing(tenant: str, setting: str, wanted: Mapping[str, T], known: Mapping[
     """
     if different := [each for each, value in wanted.items() if known.get(each, value) != value]:
         raise ReconcilerError(
-            f"the tenant {quote_text(tenant)} already has {join_some(different)} with another value under "
-            f"{setting}; rename the setting in reconciler.yaml, or rename the keyword"
+            f"reconciler.yaml already defines {join_some(different)} with another value under {setting} of the tenant "
+            f"{quote_text(tenant)}; rename the entry in reconciler.yaml, or rename the keyword of auth0-deploy-cli"
         )
     return {each: value for each, value in wanted.items() if each not in known}
 

@@ -123,7 +123,7 @@ def _names_in_wave(config: Config, wave: str) -> list[str]:
     """
     known = [each.name for each in config.rollout.waves]
     if wave not in known:
-        advice = did_you_mean(wave, known) or f"declared are: {join_some(known) or 'none'}"
+        advice = did_you_mean(wave, known) or f"declared waves: {join_some(known) or 'none'}"
         raise ReconcilerError(f'--wave: {config.file} does not declare the wave "{wave}"; {advice}')
     names = [name for name in config.tenants if config.rollout.wave_of(name) == wave]
     if not names:

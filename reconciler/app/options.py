@@ -116,7 +116,8 @@ class PlanOptions:
             )
         if self.deletes and self.skip_missing:
             raise ReconcilerError(
-                f"{self.deletes} cannot be combined with --skip-missing, because a skipped grant would look undeclared"
+                f"{self.deletes} cannot be combined with --skip-missing, because reconciler could delete "
+                "the skipped grants as undeclared"
             )
         if self.only_branch and self.base is None:
             raise ReconcilerError("--only-branch needs --base; add --base with the revision where the branch started")

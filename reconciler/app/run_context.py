@@ -136,9 +136,11 @@ class RunContext:
             return (f"{self.config.file} does not exist in {revision}, so the policy of the checkout applies",)
         if self.policies is None or self.policies.declares(tenant):
             return ()
-        known = f"{self.policies.file} does not declare this tenant with the domain {tenant.host}"
-        effect = "every denial in that file applies, without exceptions"
-        return (f"{quote_text(tenant.name)} is a new tenant: {known}; {effect}",)
+        known = (
+            f"{self.policies.file} does not declare the tenant {quote_text(tenant.name)} with the domain {tenant.host}"
+        )
+        effect = f"every deny rule in {self.policies.file} applies to the new tenant, without exceptions"
+        return (f"{known}: {effect}",)
 
     def _tenant_options(self, tenant: Tenant) -> Sequence[str]:
         config = ["--config", self.options.config] if self.options.config else []

@@ -280,7 +280,10 @@ def tenant_schema(options: GlobalOptions, console: Console, request_options: Req
         ((name, directory),) = runs.run(TenantSession.read_directory).items()
         tenant = next(each for each in runs.tenants if each.name == name)
     if directory.refused:
-        console.note(f"Note: the token may not list {join_words(sorted(directory.refused), 'and')}")
+        refused = join_words(sorted(directory.refused), "and")
+        console.note(
+            f"Note: the schema lacks the names of {refused}, because the token lacks the permissions to list {refused}"
+        )
     return render(editor_schema(stored.load(stored.GRANTS), directory, tenant.target))
 
 

@@ -134,7 +134,9 @@ def write_texts(paths: Sequence[Path], texts: Mapping[str, str]) -> None:
     counts = Counter(map(name_of, find(paths)[0]))
     for name in texts:
         if counts[name] != 1:
-            raise ReconcilerError(f"nothing was written: several files are shown as {name}; rename the files")
+            raise ReconcilerError(
+                f"nothing was written: the output would show several files as {name}; rename the files"
+            )
     for name, text in texts.items():
         try:
             rewrite_text(by_name[name], text)

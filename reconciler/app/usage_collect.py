@@ -204,7 +204,9 @@ class _LogCollection:
         while page := await logs.after(log_id):
             log_id = self._count(page)
             if log_id in seen:
-                raise UnreadableError("the logs have no end: the last event of a page was on an earlier page")
+                raise UnreadableError(
+                    "the listing of the logs does not end: a page ends with an event of an earlier page"
+                )
             seen.add(log_id)
             pages += 1
             if pages % PAGES_BETWEEN_WRITES == 0:

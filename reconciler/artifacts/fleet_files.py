@@ -41,7 +41,7 @@ def read_fleet(path: Path) -> Fleet:
         raise ReconcilerError(f"{name_of(path)} {data}; {CREATE_FLEET}")
     fleet = fleet_from_json(data)
     if len({each.name for each in fleet.tenants}) < len(fleet.tenants):
-        raise ReconcilerError(f"{name_of(path)} names a tenant twice; {CREATE_FLEET}")
+        raise ReconcilerError(f"{name_of(path)} contains a tenant twice; {CREATE_FLEET}")
     return fleet
 
 

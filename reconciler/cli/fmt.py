@@ -58,8 +58,8 @@ def _sort_files(selected: list[Path], grants: LoadedGrants) -> tuple[dict[Path, 
     name_counts = Counter(map(name_of, paths))
     for path in paths:
         if name_counts[name_of(path)] > 1:
-            what = "several files are shown with this name"
-            unsortable.append(Problem(Source(name_of(path)), what, "rename them"))
+            what = "the output shows several files with this name"
+            unsortable.append(Problem(Source(name_of(path)), what, "rename the files"))
             continue
         text = grants.texts.get(name_of(path), "")
         match sort_file(text, name_of(path)) if text and name_of(path) not in invalid else text:

@@ -45,8 +45,8 @@ from reconciler.errors import Exit
     metavar="FILE=TENANT",
     multiple=True,
     help=(
-        "With --from deploy-cli: the configuration file of auth0-deploy-cli for a tenant, with its keywords. "
-        "Repeatable."
+        "With --from deploy-cli: a tenant's configuration file of auth0-deploy-cli, with the values of ##KEY## "
+        "placeholders. Repeatable."
     ),
 )
 @click.option(
@@ -58,12 +58,12 @@ from reconciler.errors import Exit
 @click.option(
     "--update",
     is_flag=True,
-    help="Change the declarations in existing files (PATH) to the grants of the tenant. Write no new files.",
+    help="Update existing files (PATH) to match the grants of the tenant. Write no new files.",
 )
 @click.option(
     "--variables",
     is_flag=True,
-    help="With several tenants, write values with a regular difference, such as stages and hosts, as variables.",
+    help="With several tenants, write tenant-specific parts of values, such as stages and hosts, as variables.",
 )
 @click.option("--diff", is_flag=True, help="With --update, print the changes of the files and write nothing.")
 @click.option(

@@ -25,10 +25,10 @@ from reconciler.files.discover import name_of
 from reconciler.files.update import NotEditableError, add_tenant
 from reconciler.output.styled import Span, Style, line
 
-NEXT_STEPS = ("- reconciler plan, after each change of a file or the tenant",)
+NEXT_STEPS = ("- run `reconciler plan` after each change of a file or the tenant",)
 CREDENTIAL_STEPS = (
-    "- set AUTH0_CLIENT_ID and AUTH0_CLIENT_SECRET in the environment, then",
-    "  reconciler import; reconciler doctor shows what is missing",
+    "- set AUTH0_CLIENT_ID and AUTH0_CLIENT_SECRET in the environment, and check them with `reconciler doctor`",
+    "- run `reconciler import`",
 )
 
 

@@ -38,7 +38,7 @@ COMMANDS: Mapping[str, str] = {
     "show": "Print a saved plan.",
     "comment": "Post reports as comments or issues.",
     "list": "List the declared grants, or the grants of tenants.",
-    "access": "Report who may call what, as text, a page or data.",
+    "access": "Report which application may call which API.",
     "why": "Explain one grant: its lines, commits, runs and risks.",
     "usage": "Show when grants were used, from the tenant's logs.",
     "diff": "Compare the grants of two tenants by name.",
@@ -260,7 +260,7 @@ def platform_notes(platform: str) -> list[str]:
         return []
     return [
         ("On Windows, plans, journals and snapshots have the permissions of their folder: use a private folder."),
-        "On Windows, --timeout limits requests, but not the time for computing.",
+        "On Windows, --timeout limits the time of requests, but not the time of computations.",
     ]
 
 

@@ -93,7 +93,11 @@ class RunName(click.types.StringParamType):
         """Return the name of the run. Raises click.BadParameter."""
         text = str(value).strip()
         if not RUN_NAME.fullmatch(text):
-            self.fail(f"{quote_text(text)} is not the name of a run; use letters, digits and signs", param, ctx)
+            self.fail(
+                f"{quote_text(text)} is not a valid name of a run; use at most 200 ASCII characters, without spaces",
+                param,
+                ctx,
+            )
         return text
 
 

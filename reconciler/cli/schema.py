@@ -48,11 +48,11 @@ MAX_DOCUMENT_BYTES = 64_000_000
 @click.option(
     "--check",
     is_flag=True,
-    help="List how --spec differs from our endpoints for client grants and our scopes of writes. Exit with 1 on a "
-    "difference.",
+    help="Compare --spec with the endpoints and scopes that reconciler knows. List the differences, and exit with 1 if "
+    "a difference exists.",
 )
 @click.option(
-    "--operations", is_flag=True, help="Print the writes of the Management API with their scopes instead of a schema."
+    "--operations", is_flag=True, help="Print the write requests of the Management API and their scopes, not a schema."
 )
 @click.option(
     "--out",
@@ -109,7 +109,7 @@ def _operation_differences(openapi: object, console: Console) -> tuple[str, ...]
     found, ours = write_operations(openapi), stored_operations(stored.load(stored.WRITES))
     if is_part_of_api(found, ours):
         if current_options().verbose:
-            console.note(f"The document has {len(found)} of {len(ours)} writes, so their scopes were not compared.")
+            console.note(f"Scopes were not compared: --spec has only {len(found)} of {len(ours)} write requests.")
         return ()
     return operation_differences(found, ours)
 

@@ -48,7 +48,7 @@ def parse_period(text: str) -> Period:
             end += timedelta(days=1)
     except (ValueError, OverflowError) as error:
         example = "2026-11-01/2026-11-30"
-        raise click.BadParameter(f"{quote_text(text)} is not a period; write it like {example}") from error
+        raise click.BadParameter(f"{quote_text(text)} is not a time span; write a time span like {example}") from error
     if end <= start:
         raise click.BadParameter(f"{quote_text(text)} ends before it starts")
     return Period(time_text(start), time_text(end))
@@ -128,7 +128,7 @@ def command(  # noqa: PLR0913 - one parameter per option
     "--period",
     type=parse_period,
     metavar="FROM/TO",
-    help="Declare that FILE has every event of this period: two days, or two times with a zone.",
+    help="Declare that FILE contains all events of this time span. Write two days, or two times with a zone.",
 )
 @request_options
 def collect(

@@ -275,9 +275,9 @@ def _wave_problems(tenants: Mapping[str, Any], data: Mapping[str, Any], file: st
     missing = [name for name in tenants if rollout.waves and rollout.wave_of(name) is None]
     if missing:
         source = Source(file, *mark_of(data, ("waves",)))
-        message = f"no wave includes {join_some(missing)}, so apply --all-tenants would never change "
-        message += "them" if missing[1:] else "it"
-        yield Problem(source, message, 'end the list with a wave for the rest: {name: rest, tenants: ["*"]}')
+        of = "tenants" if missing[1:] else "tenant"
+        message = f"no wave includes the {of} {join_some(missing)}, so `apply --all-tenants` would omit the {of}"
+        yield Problem(source, message, 'add a last wave for the remaining tenants: {name: rest, tenants: ["*"]}')
 
 
 def _schema_problems(data: Mapping[str, Any], file: str) -> Iterator[Problem]:

@@ -332,8 +332,8 @@ def unconfirmed_domain(tenant: Tenant, environment: Mapping[str, str]) -> tuple[
     if not in_ci or tenant.kind is TenantKind.SANDBOX or _domain_for(tenant, environment):
         return None
     variable = tenant.domain_variable
-    what = f"{variable} is not set: a change of the domain of {tenant.name} would send credentials to another host"
-    return what, f"set {variable}={tenant.host} next to the credentials"
+    what = f"{variable} is not set, so a changed domain of {tenant.name} would send the credentials to another host"
+    return what, f"set {variable}={tenant.host} together with the credentials"
 
 
 def identity_check(
@@ -397,4 +397,4 @@ def tenant_named(config: Config, name: str) -> Tenant:
 
 def tenant_name_advice(name: str, declared: Mapping[str, object]) -> str:
     """Return advice for an undeclared tenant name: a similar declared name, or all declared names."""
-    return did_you_mean(name, declared) or f"declared are: {join_some(declared) or 'none'}"
+    return did_you_mean(name, declared) or f"declared tenants: {join_some(declared) or 'none'}"

@@ -38,7 +38,7 @@ def policy_schema() -> Schema:
         "type": "array",
         "items": {
             "title": "Schema",
-            "description": "A JSON Schema for one grant. Names, ids and defaults of the grant are filled in.",
+            "description": "A JSON Schema for one grant. The grant contains all names, ids and default values.",
             "type": "object",
             "required": ["title"],
             "properties": {"title": text_schema("Title", "The requirement in a few words, shown for blocked changes.")},

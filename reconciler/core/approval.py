@@ -35,7 +35,7 @@ from reconciler.core.risks import find_all_risks
 UNVERIFIED = "unverified"
 UNVERIFIED_NOTE = (
     "names, descriptions, sources, commits, origins, notes, reasons, and counts of unchanged grants are unverified, "
-    "because they come from this file. Ids, fields and risks are computed from the changes, which apply compares"
+    "because they come from this file. Ids, fields and risks come from the changes, and apply verifies the changes"
 )
 
 

@@ -218,7 +218,7 @@ def _scopes_are_defined(subject: CheckSubject) -> Iterator[Problem]:
             )
             what = f'the API "{api.name}" does not define the scope "{scope}"'
             if api.is_system and scope in current and not accepted:
-                what += ", and Auth0 refuses the whole list"
+                what += ", so Auth0 refuses the whole list of scopes"
             yield Problem(source, what, fix, severity)
 
 

@@ -134,7 +134,8 @@ class Directory:
         unread = [each for each in TenantList if each in lists and each not in self.read]
         refused = [each for each in unread if each in self.refused]
         if refused:
-            return f"the token may not list {_join(refused)} ({_join(PERMISSIONS[each] for each in refused)})"
+            permissions = f"permission{'s' * (len(refused) > 1)} {_join(PERMISSIONS[each] for each in refused)}"
+            return f"the token lacks the {permissions} to list {_join(refused)}"
         return f"{_join(unread)} were not listed"
 
     @cached_property

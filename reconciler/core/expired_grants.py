@@ -141,7 +141,7 @@ def expired_grant_warnings(
         if key not in observed:
             what, fix = f"expired {when}, and the tenant no longer has this grant", "remove these lines"
         elif key in kept:
-            what = f"expired {when}, but the grant stays: {kept[key]}"
+            what = f"expired {when}, but reconciler does not delete the grant: {kept[key]}"
             fix = "delete the grant by hand, or set a later end here"
         else:
             continue

@@ -279,9 +279,9 @@ class IdentityCheck:
             )
 
     def _same_as(self, other: str, found: str) -> SameTenantError:
-        what = f"{found}, which is the tenant {other} of {self.file}"
+        what = f"{found}, which is the domain of the tenant {other} in {self.file}"
         if self.is_declared:
-            fix = f"remove {self.tenant} or {other}, or correct its domain"
+            fix = f"remove {self.tenant} or {other}, or correct the domain of one of the two tenants"
             return SameTenantError(f"{what}; {fix}", (self.tenant, other))
         return SameTenantError(f"{what}; use --tenant {other}, which has its own settings", (other,))
 

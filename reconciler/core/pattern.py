@@ -85,7 +85,7 @@ class Pattern:
         If the match is uncertain, the text contains the reason.
         """
         unknown = self.matches(key, directory) is Match.UNKNOWN
-        return f"{self} may match, because the name is unknown" if unknown else str(self)
+        return f"{self} might match, because the name is unknown" if unknown else str(self)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -124,7 +124,7 @@ class ManagedScope:
             (each for each, answer in zip(self.patterns, answers, strict=True) if answer is Match.UNKNOWN), None
         )
         if unknown is not None:
-            return f"manage in reconciler.yaml may not match this grant: {unknown.describe(key, directory)}"
+            return f"reconciler does not know whether `manage` matches this grant: {unknown.describe(key, directory)}"
         return "manage in reconciler.yaml does not match this grant"
 
     def has_exact_id(self, key: Key, directory: Directory) -> bool:

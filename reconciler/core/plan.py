@@ -34,7 +34,7 @@ TITLES: Mapping[Origin, str] = {
     Origin.BRANCH: "From this branch",
     Origin.DRIFT: "Drift: the tenant changed, the files did not",
     Origin.BOTH: "From this branch, and the tenant changed too",
-    Origin.EXPIRED: "Expired: the end that the files declare has passed",
+    Origin.EXPIRED: "Expired: the declared end has passed",
 }
 
 

@@ -42,7 +42,7 @@ def notes_on_matches_by_name(
     for (verb, pattern_text), labels in names.items():
         more = f" and {len(labels) - MAX_NAMED} more" if len(labels) > MAX_NAMED else ""
         listed = ", ".join(sorted(labels)[:MAX_NAMED])
-        yield f"{pluralize(len(labels), verb)} because manage matches: {pattern_text} ({listed}{more})"
+        yield f"{pluralize(len(labels), verb)} allowed by this item of `manage`: {pattern_text} ({listed}{more})"
 
 
 def notes_on_kept_values(grants: Iterable[ObservedGrant], directory: Directory) -> Iterator[str]:
@@ -62,7 +62,7 @@ def notes_on_opened_grants(updates: Iterable[Update]) -> Iterator[str]:
     if opened:
         yield (
             f"{pluralize(opened, 'grant')} will no longer deny organizations, so organizations that are already "
-            "assigned gain access; declare organizations to see these organizations"
+            "assigned gain access; to see the assigned organizations, add `organizations` to the grant file"
         )
 
 

@@ -168,7 +168,7 @@ def split_specs(
     problems = tuple(
         Problem(
             spec.source,
-            f"it is not known whether this grant is selected by {selection}, because a name was not read",
+            f"reconciler does not know whether {selection} selects this grant, because a name was not read",
             "select the grant by client_id and audience, or allow the credentials to read applications and APIs",
         )
         for spec in by_match[Match.UNKNOWN]
@@ -240,7 +240,7 @@ def select_grants(
     if uncertain:
         notes.append(
             f"left out {pluralize(len(uncertain), 'undeclared grant')}, because a name was not read: "
-            f"it is not known whether {selection} selects these grants"
+            f"reconciler does not know whether {selection} selects these grants"
         )
     return ChosenGrants(
         (*declared, *selected),

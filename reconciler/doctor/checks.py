@@ -68,7 +68,7 @@ def _plan_permissions(granted: frozenset[str], needs: RequiredListings) -> Findi
         )
     if missing:
         found = f"yes, but the token lacks {', '.join(missing)}"
-        advice = f"add the permission to {OWN_GRANT}, for names in files and the check of scopes"
+        advice = f"to use names in files and to check scopes, add the permission to {OWN_GRANT}"
         return Finding("may plan", Status.WARNING, found, advice)
     return Finding("may plan", Status.OK, "yes")
 
@@ -77,7 +77,7 @@ def _apply_permissions(granted: frozenset[str], needs: RequiredListings) -> Find
     missing = [permission for permission in _write_permissions(needs) if permission not in granted]
     if not missing:
         return Finding("may apply", Status.OK, "yes")
-    advice = f"enough if you only run plan; otherwise add the permission to {OWN_GRANT}"
+    advice = f"to run `reconciler apply`, add the permission to {OWN_GRANT}"
     return Finding("may apply", Status.WARNING, f"the token lacks {', '.join(missing)}", advice)
 
 
@@ -87,7 +87,7 @@ def _least_privilege(granted: frozenset[str], needs: RequiredListings) -> Findin
         return Finding("least privilege", Status.OK, "no unnecessary permissions")
     more = f" and {len(unnecessary) - MAX_NAMED} more" if len(unnecessary) > MAX_NAMED else ""
     found = f"never needed: {', '.join(unnecessary[:MAX_NAMED])}{more}"
-    advice = f"remove the permission from {OWN_GRANT}, because anybody with the credentials has the permission, too"
+    advice = f"remove the permission from {OWN_GRANT}, because anybody who steals the credentials gets the permission"
     return Finding("least privilege", Status.WARNING, found, advice)
 
 
@@ -277,7 +277,7 @@ def _connection(first_response: FirstResponse, probe: TenantProbe) -> Finding:
         "connection",
         Status.WARNING,
         found,
-        "tell the operator of that host, because runs fail when the certificate expires",
+        "ask the operator of the host for a new certificate, because runs fail after the certificate expires",
     )
 
 

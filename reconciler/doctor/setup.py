@@ -54,7 +54,7 @@ def configuration(read: Callable[[], Config]) -> tuple[Finding, Config | None]:
     if not config.tenants:
         return Finding("configuration", Status.OK, "contains no tenants"), config
     return Finding(
-        "configuration", Status.OK, f"{config.file} names {pluralize(len(config.tenants), 'tenant')}"
+        "configuration", Status.OK, f"{config.file} declares {pluralize(len(config.tenants), 'tenant')}"
     ), config
 
 

@@ -68,7 +68,7 @@ def _missing_files(path: Path, root: Path, names: Iterable[str], severity: Sever
     missing = [name for name in names if not os.path.lexists(root / name)]
     if missing:
         count = pluralize(len(missing), "grant file")
-        what = f"git tracks {count} here that the checkout does not have: {join_some(missing)}"
+        what = f"git tracks {count} that the checkout of this folder lacks: {join_some(missing)}"
         fix = "check the files out (git sparse-checkout disable, git restore), or remove the files with git rm"
         yield Problem(Source(name_of(path)), what, fix, severity)
 
@@ -277,7 +277,7 @@ def _limit_total(files: Iterable[LoadedFile]) -> Iterator[LoadedFile]:
         )
         for count, most, what in bounds:
             if count > most:
-                more = f"the files up to this file have more than {most:,} {what} together, so no more files are read"
+                more = f"the files up to this one have more than {most:,} {what} together, so no more files are read"
                 fix = "correct these first" if what == "problems" else "check fewer files at once"
                 yield replace(file, data=document.YamlMapping(), problems=(Problem(Source(file.file), more, fix),))
                 return

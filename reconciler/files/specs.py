@@ -311,7 +311,7 @@ def _value_problems(filled: GrantSpec, spec: GrantSpec, target: TargetTenant, ch
                 escape(_literal(substitute(each, target.values))) if _has_variable(each) else each for each in declared
             ]
     for problem in check(item, values, spec.file):
-        suffix = f", with the values of {quote_text(target.name)}" if target.name else ""
+        suffix = f", with the variables of the tenant {quote_text(target.name)}" if target.name else ""
         yield replace(problem, what=f"{problem.what}{suffix}")
 
 

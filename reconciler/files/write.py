@@ -186,7 +186,7 @@ def _snapshot_lines(grant: ClientGrant, directory: Directory) -> Iterator[str]:
     if reason is None:
         yield from _lines_by_id(grant, directory)
     elif has_expressible_key(grant.key):
-        yield f"# a grant file cannot express all of the next grant: {visible(reason)}; this stays unchanged"
+        yield f"# a grant file cannot fully express the next grant: {visible(reason)}; missing values stay unchanged"
         yield from _lines_by_id(expressible_part(grant), directory)
     else:
         yield "# a grant file cannot express this grant; restore it by hand:"

@@ -119,7 +119,7 @@ class _GrantReader:
         if self._find_missing(grant, tenant, node, values):
             return None
         for name in values.keys() - IGNORED:
-            self._leave_out(grant, tenant, f"{name} of {label}", "a grant file has no such field")
+            self._leave_out(grant, tenant, f"{name} of {label}", "grant files do not support this field")
         client = str(values.get("client_id", ""))
         third_parties = [name for name, is_first_party in self._clients[tenant].items() if not is_first_party]
         if values.get("is_system") is True:
@@ -204,7 +204,9 @@ class _GrantReader:
             names = join_some([each.name for each in known if each.name])
             files = join_some(list(dict.fromkeys(each.file for each in known if each.file)))
             what = f"the keyword {quote_text(key)} has no value" + (f" for {names}" if names else "")
-            fix = f"add it to {MAPPINGS} in {files}" if files else "write --mappings FILE=TENANT for each tenant"
+            fix = (
+                f"add the keyword to {MAPPINGS} in {files}" if files else "write --mappings FILE=TENANT for each tenant"
+            )
             yield Problem(source, what, fix)
         if self._items > MAX_ITEMS:
             yield Problem(
@@ -270,7 +272,7 @@ def _clients(parsed: Iterable[ParsedFile], tenant: str) -> dict[str, bool]:
 def _reason_not_expressible(fields: Mapping[str, Any]) -> str:
     """Return the reason why a grant file cannot declare a grant with the values `fields`, or an empty text."""
     if "scope" not in fields and fields.get("allow_all_scopes") is not True:
-        return "it has no scope, so auth0-deploy-cli keeps the tenant's scopes, but a grant file declares all scopes"
+        return "without a scope, auth0-deploy-cli keeps the tenant's scopes, but a grant file declares all scopes"
     data = {
         name: [_escaped(name, each) for each in value] if isinstance(value, tuple) else _escaped(name, value)
         for name, value in fields.items()

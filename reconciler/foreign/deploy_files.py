@@ -118,7 +118,11 @@ class ParsedFile:
             return read(text, self.file.name)
         except ForeignSyntaxError as error:
             problem = error.problem
-            suffix = f", with the keywords of {tenant}" if tenant and self.keywords.keywords else ""
+            suffix = (
+                f", after the replacement of the ##KEY## placeholders for {tenant}"
+                if tenant and self.keywords.keywords
+                else ""
+            )
             self.problems.append(Problem(problem.source, f"{problem.what}{suffix}", problem.fix))
             return ForeignDocument(ForeignNode((1, 1)))
 

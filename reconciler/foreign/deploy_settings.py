@@ -118,4 +118,5 @@ class Exclusions:
         excluded = self._tenant.value("EXCLUDED_PROPS")
         fields = excluded.get(GRANTS) if isinstance(excluded, dict) else None
         if isinstance(fields, list) and fields:
-            yield f"EXCLUDED_PROPS{where}: exports lack {join_some(list(map(str, fields)))}; compare the plan"
+            lacking = join_some(list(map(str, fields)))
+            yield f"EXCLUDED_PROPS{where}: exports lack {lacking}; check these fields in the plan"

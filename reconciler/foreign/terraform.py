@@ -132,7 +132,9 @@ class _StateReader:
                 self._left_out.append(LeftOut(Source(self._file), label, reason, self._names))
             elif grant.key in grants:
                 what = f"{each.address} declares the same grant as {grants[grant.key][0].address}"
-                self._problems.append(Problem(Source(self._file), what, "remove one of them from the state"))
+                self._problems.append(
+                    Problem(Source(self._file), what, "remove one of the two resources from the state")
+                )
             else:
                 grants[grant.key] = each, named_grant(grant, self._directory, self._convert)
         selected = [(each, named) for each, named in grants.values() if is_selected(named)]

@@ -103,7 +103,8 @@ class PullRequestRemarks:
             if error.status != 403:  # noqa: PLR2004 - 403 is the status "forbidden"
                 raise
             raise ForgeError(
-                f"{error}; the token may not read its own user: set BITBUCKET_USER_UUID to the UUID of that user"
+                f"{error}; the token lacks the permission to read its own user: set BITBUCKET_USER_UUID to the UUID of "
+                "that user"
             ) from error
         if not isinstance(user, str) or not user:
             raise ForgeError("Bitbucket's response lacks the UUID of the token's user")

@@ -36,7 +36,9 @@ REPOSITORY = re.compile(r"(?P<owner>[\w.-]+)/(?P<name>[\w.-]+)", re.ASCII)
 GITHUB_ADVICE = "set GITHUB_TOKEN: ${{ github.token }} in the env of the step"
 GITLAB_ADVICE = "store a project access token with the scope api as a masked CI/CD variable named GITLAB_TOKEN"
 AZURE_ADVICE = "set AZURE_DEVOPS_TOKEN: $(System.AccessToken) in the env of the step"
-BITBUCKET_ADVICE = "store a token that may write pull requests as a secured repository variable named BITBUCKET_TOKEN"
+BITBUCKET_ADVICE = (
+    "store a token with the permission to write pull requests as a secured repository variable named BITBUCKET_TOKEN"
+)
 ADDRESSES = {
     "github": "https://api.github.com/graphql",
     "gitlab": "https://gitlab.com/api/v4",

@@ -189,7 +189,7 @@ class Revision:
             case ["symlink", _]:
                 return "is a link that leads out of the repository"
             case [("dangling" | "loop"), _]:
-                return "is a link that leads to no file or folder"
+                return "is a link without a valid target"
             case ["notdir", _]:
                 return "is inside a file, not a folder"
             case _:  # the path does not exist, or the clone lacks the file

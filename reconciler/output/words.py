@@ -102,8 +102,8 @@ def no_changes_reason(plan: Plan) -> str:
         return f"{no_longer_declared_count(plan)}, but the plan does not delete it"
     if plan.skipped:
         return (
-            f"{pluralize(plan.skipped, 'declared grant')} could not be planned, because something is missing in the "
-            "tenant"
+            f"{pluralize(plan.skipped, 'declared grant')} could not be planned, because the tenant lacks an "
+            "application, API or organization"
         )
     if plan.expired_unknown:
         return expired_unknown_text(plan)
@@ -126,7 +126,7 @@ def summary(plan: Plan) -> str:
     if plan.skipped:
         rest.append(f"{plan.skipped} skipped")
     if plan.expired_unknown:
-        rest.append(f"{plan.expired_unknown} expired not known")
+        rest.append(f"{plan.expired_unknown} expired with unknown state")
     return f"Plan: {', '.join(parts)}; {', '.join(rest)}."
 
 

@@ -34,7 +34,7 @@ def test_grants_missing_in_a_sparse_checkout_are_not_deleted(sparse_checkout: Pa
     ran = reconciler(*command.split())
 
     assert ran.code == 1
-    assert "git tracks 1 grant file here that the checkout does not have: grants/team-b/x.yaml" in ran.stderr
+    assert "git tracks 1 grant file that the checkout of this folder lacks: grants/team-b/x.yaml" in ran.stderr
     assert grants_of(sparse_checkout) == before
 
 

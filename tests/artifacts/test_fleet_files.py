@@ -136,5 +136,5 @@ def test_a_fleet_run_that_names_a_tenant_twice_is_refused(tmp_path: Path) -> Non
     data = fleet_json(a_fleet("t1"))
     (tmp_path / "fleet.json").write_text(json.dumps({**data, "tenants": [*data["tenants"]] * 2}))  # type: ignore[misc]
 
-    with pytest.raises(ReconcilerError, match="names a tenant twice"):
+    with pytest.raises(ReconcilerError, match="contains a tenant twice"):
         read_fleet(tmp_path / "fleet.json")

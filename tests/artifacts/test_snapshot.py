@@ -175,7 +175,7 @@ def test_inexpressible_values_are_omitted_from_a_snapshot_and_kept_by_its_apply(
     path, declared = write_and_read(tmp_path, an_observed(grant))
 
     assert [keep_inexpressible_values(each, grant) for each in declared] == [grant]
-    assert "# a grant file cannot express all of the next grant: " in (path / "001.yaml").read_text()
+    assert "# a grant file cannot fully express the next grant: " in (path / "001.yaml").read_text()
 
 
 @pytest.mark.slow

@@ -259,7 +259,9 @@ def test_the_result_of_a_variable_is_checked(here: Path, value: str, what: str) 
     for command in (["validate"], ["plan"], ["apply", "--yes"]):
         result = run_limited(*command)
         assert result.code == 1, result.output
-        assert re.match(r"grants/billing\.yaml:4:\d+: .*, with the values of \"local\"", result.stderr), result.stderr
+        assert re.match(r"grants/billing\.yaml:4:\d+: .*, with the variables of the tenant \"local\"", result.stderr), (
+            result.stderr
+        )
         assert what in result.stderr
 
 

@@ -151,5 +151,5 @@ def test_a_plan_shows_the_pattern_and_the_name_that_matched() -> None:
     text = plain(plan_lines(a_plan(specs, observed, directory, protection=guards)))
 
     assert 'protected: ask us (protect: client "Deploy *")\n  + Deploy evil -> Invoices API\n' in text
-    assert 'Note: 1 create because manage matches: client "*" (Deploy evil)\n' in text
-    assert 'Note: 1 update because manage matches: client "*" (Team A portal)\n' in text
+    assert 'Note: 1 create allowed by this item of `manage`: client "*" (Deploy evil)\n' in text
+    assert 'Note: 1 update allowed by this item of `manage`: client "*" (Team A portal)\n' in text

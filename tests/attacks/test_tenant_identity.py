@@ -119,7 +119,10 @@ def test_another_address_of_a_declared_tenant_is_refused(
     for options in ([], ["--allow-unnamed-tenant"]):
         result = reconciler(*options, *PRUNE)
         assert result.code == 1
-        assert f"identifies itself as {IDENTITY}, which is the tenant prod of reconciler.yaml" in result.stderr
+        assert (
+            f"identifies itself as {IDENTITY}, which is the domain of the tenant prod in reconciler.yaml"
+            in result.stderr
+        )
         assert "use --tenant prod" in result.stderr
     assert prod.holders == {"billing", "legacy", "portal"}
 
@@ -155,7 +158,7 @@ def test_another_tenant_name_does_not_remove_the_guards(
 
     assert (result.code, result.stdout) == (1, "")
     assert "tenant staging: " in result.stderr
-    assert "which is the tenant prod of reconciler.yaml" in result.stderr
+    assert "which is the domain of the tenant prod in reconciler.yaml" in result.stderr
     assert prod.holders == {"billing", "legacy", "portal"}
 
 
@@ -391,5 +394,5 @@ def test_in_ci_credentials_without_a_domain_are_a_warning(
 
     assert "reconciler.yaml: warning: AUTH0_DOMAIN is not set" in planned.stderr
     assert "warning credentials" in doctor
-    assert f"set AUTH0_DOMAIN={IDENTITY} next to the credentials" in doctor
+    assert f"set AUTH0_DOMAIN={IDENTITY} together with the credentials" in doctor
     assert recording_proxy != []

@@ -112,7 +112,10 @@ def test_a_missing_permission_to_read_logs_is_one_note(here: Path, monkeypatch: 
     ran = reconciler("plan", "--attribute")
 
     assert ran.code == 0
-    assert "Note: it is not known who changed the grants: the token may not read the logs (read:logs)\n" in ran.stdout
+    assert (
+        "Note: reconciler does not know who changed the grants, because the token lacks the permission read:logs\n"
+        in ran.stdout
+    )
 
 
 def test_a_plan_without_differences_does_not_read_the_logs(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -119,7 +119,7 @@ def test_markdown_names_refused_results_and_a_stopped_rollout(run: Path) -> None
     body = collect("--format", "markdown").stdout
 
     assert "No further wave may start (stop_after: 1)." in body
-    assert "- `results/t9.json`: `the run does not expect this tenant`" in body
+    assert "- `results/t9.json`: `the fleet file does not list this tenant`" in body
     assert "- `Wave rest: 0 of 2 applied, 2 not started.`" in body
 
 

@@ -170,7 +170,7 @@ def test_files_shown_with_the_same_name_are_not_changed(tmp_path: Path) -> None:
     ran = reconciler("fmt", tmp_path)
 
     assert ran.code == 1
-    assert ran.stderr.count("several files are shown with this name; rename them") == 2
+    assert ran.stderr.count("the output shows several files with this name; rename the files") == 2
     assert {file: file.read_text() for file in files} == files
 
 

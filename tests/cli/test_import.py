@@ -217,9 +217,9 @@ def test_without_permission_to_list_names_files_have_ids(folder: Path) -> None:
 
     assert ran.code == 0
     assert ran.stderr.startswith("""\
-Note: organizations of grants were not read: the token lacks read:organization_client_grants
-Applications are shown by id: the token may not list them (read:clients).
-APIs are shown by id: the token may not list them (read:resource_servers).
+Note: organizations of grants were not read, because the token lacks the permission read:organization_client_grants
+Applications are shown by id, because the token lacks the permission read:clients.
+APIs are shown by id, because the token lacks the permission read:resource_servers.
 """)
     text = (folder / "grants" / "billing.yaml").read_text(encoding="utf-8")
     assert "  - client_id: billing\n    audience: https://api.example.com/invoices\n" in text

@@ -47,7 +47,10 @@ def files_in(folder: Path) -> dict[str, str]:
             'twice.yaml:3:5: the grant of "A" for "x" (client) is already at twice.yaml:2',
         ),
         ("--from deploy-cli map.yaml", "map.yaml:1:15: clientGrants is not a list"),
-        ("--from deploy-cli a.yaml tenant.yaml=dev", "add a tenant to every PATH (PATH=TENANT), or to no PATH"),
+        (
+            "--from deploy-cli a.yaml tenant.yaml=dev",
+            "only some PATHs have a tenant; add a tenant to every PATH (PATH=TENANT), or remove all tenants",
+        ),
         ("--from terraform one.json two.json", "a Terraform state belongs to one tenant"),
         ("--from terraform empty", "empty is a folder"),
     ],

@@ -95,7 +95,8 @@ def test_the_schema_of_a_tenant_says_what_the_token_may_not_read(
 
     ran = reconciler("schema", "--tenant", "local")
 
-    assert (ran.code, ran.stderr) == (0, "Note: the token may not list APIs and organizations\n")
+    note = "the schema lacks the names of APIs and organizations, because the token lacks the permissions to list "
+    assert (ran.code, ran.stderr) == (0, f"Note: {note}APIs and organizations\n")
 
 
 @pytest.mark.parametrize(

@@ -144,7 +144,7 @@ def test_validate_also_reports_problems_of_the_configuration(repository: Path) -
             "give exactly one of api and audience to name the API\n"
             'grants/tools.yaml:1:44: the grant of "b" for "c" (client) is already declared at grants/tools.yaml:1:23; '
             "remove one of the two declarations, or merge the scopes\n"
-            'reconciler.yaml:1:17: this file does not declare the tenant "x"; declared are: none\n'
+            'reconciler.yaml:1:17: this file does not declare the tenant "x"; declared tenants: none\n'
         ),
     )
 

@@ -119,7 +119,7 @@ tenants:
 
 def test_an_undeclared_default_tenant_is_a_problem() -> None:
     assert problems_of("default_tenant: live") == [
-        'reconciler.yaml:1:17: this file does not declare the tenant "live"; declared are: none',
+        'reconciler.yaml:1:17: this file does not declare the tenant "live"; declared tenants: none',
     ]
 
 
@@ -262,9 +262,9 @@ def test_waves_are_read_in_their_order() -> None:
 
 NAME_TWICE = 'the wave name "canary" is used twice, first on line 2; use a different name for each wave'
 UNKNOWN_TENANT = 'this file does not declare the tenant "t01"; did you mean "t001"?'
-ADVICE = 'end the list with a wave for the rest: {name: rest, tenants: ["*"]}'
-ONE = f"no wave includes us, so apply --all-tenants would never change it; {ADVICE}"
-TWO = f"no wave includes eu-1 and us, so apply --all-tenants would never change them; {ADVICE}"
+ADVICE = 'add a last wave for the remaining tenants: {name: rest, tenants: ["*"]}'
+ONE = f"no wave includes the tenant us, so `apply --all-tenants` would omit the tenant; {ADVICE}"
+TWO = f"no wave includes the tenants eu-1 and us, so `apply --all-tenants` would omit the tenants; {ADVICE}"
 
 
 @pytest.mark.parametrize(

@@ -78,8 +78,8 @@ def test_auth0_domain_never_selects_a_sandbox() -> None:
         ({}, None, "no tenant is selected: use --tenant, set AUTH0_DOMAIN, or set default_tenant in reconciler.yaml"),
         ({"a": {"domain": LIVE}, "b": {"domain": OTHER}}, None, "no tenant is selected: use --tenant"),
         ({"live": {"domain": LIVE}}, "lvie", 'does not declare the tenant "lvie"; did you mean "live"'),
-        ({"live": {"domain": LIVE}}, "zzz", 'does not declare the tenant "zzz"; declared are: live'),
-        ({}, "zzz", 'does not declare the tenant "zzz"; declared are: none'),
+        ({"live": {"domain": LIVE}}, "zzz", 'does not declare the tenant "zzz"; declared tenants: live'),
+        ({}, "zzz", 'does not declare the tenant "zzz"; declared tenants: none'),
     ],
     ids=["no tenants", "several tenants", "similar name", "unknown name", "unknown name without tenants"],
 )
@@ -332,8 +332,8 @@ def test_in_ci_credentials_without_a_domain_are_reported(ci: dict[str, str]) -> 
     tenant = config(live={"domain": LIVE, "credentials": "AUTH0_LIVE_"}).tenants["live"]
 
     assert unconfirmed_domain(tenant, ci) == (
-        "AUTH0_LIVE_DOMAIN is not set: a change of the domain of live would send credentials to another host",
-        f"set AUTH0_LIVE_DOMAIN={LIVE} next to the credentials",
+        "AUTH0_LIVE_DOMAIN is not set, so a changed domain of live would send the credentials to another host",
+        f"set AUTH0_LIVE_DOMAIN={LIVE} together with the credentials",
     )
     assert unconfirmed_domain(tenant, {**ci, "AUTH0_DOMAIN": LIVE}) is not None
     assert unconfirmed_domain(tenant, {**ci, "AUTH0_LIVE_DOMAIN": LIVE}) is None

@@ -73,10 +73,12 @@ def test_checks_whose_lists_were_not_read_are_reported_as_not_checked() -> None:
 
     assert checked(a_spec(), refused) == ()
     assert unchecked(a_spec(), refused) == {
-        "the application exists": "the token may not list applications (read:clients)",
-        "the application can hold grants": "the token may not list applications (read:clients)",
+        "the application exists": "the token lacks the permission read:clients to list applications",
+        "the application can hold grants": "the token lacks the permission read:clients to list applications",
         "the API exists": "APIs were not listed",
-        "no third party has access to Auth0's own APIs": "the token may not list applications (read:clients)",
+        "no third party has access to Auth0's own APIs": (
+            "the token lacks the permission read:clients to list applications"
+        ),
         "the API defines the scopes": "APIs were not listed",
     }
 
@@ -160,7 +162,7 @@ def test_an_undefined_scope_of_a_system_api_is_an_error_if_the_plan_sends_the_sc
     (warning,), (error,) = checked(unchanged, directory, observed), checked(widened, directory, observed)
 
     assert (warning.severity, error.severity) == (Severity.WARNING, Severity.ERROR)
-    assert error.what.endswith('does not define the scope "gone", and Auth0 refuses the whole list')
+    assert error.what.endswith('does not define the scope "gone", so Auth0 refuses the whole list of scopes')
 
 
 def test_an_existing_undefined_scope_of_a_custom_api_is_a_warning() -> None:

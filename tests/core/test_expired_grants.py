@@ -139,7 +139,7 @@ def test_the_grant_of_a_third_party_needs_its_client_id(
 
     assert bool(plan.changes) is deletes
     assert [each.reason for each in plan.left_alone] == ([] if deletes else [Reason.THIRD_PARTY])
-    assert any("but the grant stays" in each.what for each in plan.warnings) is not deletes
+    assert any("but reconciler does not delete the grant" in each.what for each in plan.warnings) is not deletes
 
 
 def test_an_unknown_owner_counts_as_a_third_party() -> None:

@@ -95,7 +95,7 @@ def test_a_grant_is_protected_if_the_match_of_its_name_is_unknown() -> None:
 
     assert blocked.reason == (
         "protected: reconciler.yaml protects this grant "
-        '(protect: client "Legacy *" may match, because the name is unknown)'
+        '(protect: client "Legacy *" might match, because the name is unknown)'
     )
 
 
@@ -135,8 +135,8 @@ def test_a_change_of_an_unmanaged_grant_is_blocked() -> None:
 
     assert known.reason == "outside: manage in reconciler.yaml does not match this grant"
     assert unknown.reason == (
-        "outside: manage in reconciler.yaml may not match this grant: "
-        'client "Billing *" may match, because the name is unknown'
+        "outside: reconciler does not know whether `manage` matches this grant: "
+        'client "Billing *" might match, because the name is unknown'
     )
 
 

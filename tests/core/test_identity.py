@@ -71,8 +71,8 @@ def test_the_expected_identity_and_an_unknown_one_are_accepted(identities: list[
     [
         (CHECK, ["x.eu.auth0.com"], f"identifies itself as x.eu.auth0.com, but canonical_domain says {PROD}"),
         (CHECK, [PROD, "x.eu.auth0.com"], "identifies itself as x.eu.auth0.com, but"),
-        (CHECK, [DEV], "which is the tenant dev of reconciler.yaml; remove prod or dev"),
-        (UNNAMED, [DEV], "which is the tenant dev of reconciler.yaml; use --tenant dev"),
+        (CHECK, [DEV], "which is the domain of the tenant dev in reconciler.yaml; remove prod or dev"),
+        (UNNAMED, [DEV], "which is the domain of the tenant dev in reconciler.yaml; use --tenant dev"),
         (UNNAMED, ["a.auth0.com", "b.auth0.com"], "identifies itself as a.auth0.com and as b.auth0.com"),
         (
             replace(UNNAMED, accepts_real_tenant=False),

@@ -255,7 +255,7 @@ def test_skipped_checks_are_noted_by_reason() -> None:
 
     assert a_plan([a_spec(), a_spec(client_id="portal")], directory=refused).notes == (
         (
-            "not checked, because the token may not list applications (read:clients): "
+            "not checked, because the token lacks the permission read:clients to list applications: "
             "the application exists (2 grants); the application can hold grants (2 grants); "
             "no third party has access to Auth0's own APIs (2 grants)"
         ),

@@ -123,7 +123,7 @@ def test_a_grant_that_may_be_selected_is_a_problem() -> None:
         a_plan([a_spec()], directory=Directory(), selection=GrantSelection(clients=("Billing",)))
 
     assert [each.what for each in caught.value.problems] == [
-        'it is not known whether this grant is selected by client "Billing", because a name was not read'
+        'reconciler does not know whether client "Billing" selects this grant, because a name was not read'
     ]
 
 

@@ -70,7 +70,7 @@ def test_links_are_followed_to_files_and_folders(tmp_path: Path) -> None:
 
     assert revision.find("to-folder") == revision.find("b")
     assert revision.find("to-file") == revision.find("b/c")
-    assert revision.find("dangling") == revision.find("circle") == "is a link that leads to no file or folder"
+    assert revision.find("dangling") == revision.find("circle") == "is a link without a valid target"
     assert revision.find("b/c/d") == "is inside a file, not a folder"
     assert revision.find("out") == "is a link that leads out of the repository"
 

@@ -146,7 +146,7 @@ def attribute(logs: LogEvents, grants: Mapping[Key, str]) -> Mapping[Key, str]:
 def _unknown(logs: LogEvents) -> str:
     dates = [event.date for event in logs.events]
     if not dates:
-        return "not known: the logs have no operations"
+        return "not known: the logs contain no requests to the Management API"
     if logs.is_complete:
         return f"not known: the grant changed before the logs begin on {min(dates)[:10]}"
     return f"not known: the grant did not change since {_minute(min(dates))}, and older events were not read"

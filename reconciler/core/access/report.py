@@ -44,7 +44,7 @@ STATE_MEANINGS: Mapping[AccessState, str] = {
     AccessState.DRIFTED: "the tenant differs from the files",
     AccessState.UNDECLARED: "in the tenant, but not declared in any file",
     AccessState.REMOVED: "in the tenant, but removed from the files since an earlier commit",
-    AccessState.EXPIRED: "in the tenant, although the end that the files declare has passed",
+    AccessState.EXPIRED: "in the tenant, although the grant has expired",
     AccessState.MISSING: "declared, but not in the tenant",
     AccessState.UNKNOWN: "not known, because the files and the tenant could not be compared",
     AccessState.NOT_EXPRESSIBLE: "undeclared, and not expressible in a grant file",

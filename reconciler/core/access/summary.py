@@ -136,7 +136,7 @@ RULES: tuple[_FindingRule, ...] = (
     _FindingRule(
         "removed",
         Level.HIGH,
-        "grants that the files no longer declare and that keep their access",
+        "grants that were removed from the files and still exist in the tenant",
         lambda grant: grant.state is AccessState.REMOVED,
     ),
     _FindingRule(
@@ -180,7 +180,7 @@ def findings(report: AccessReport) -> list[AccessFinding]:
 def _completeness(report: AccessReport) -> Iterator[AccessFinding]:
     unread = unread_listings(report)
     if unread:
-        yield AccessFinding("incomplete", Level.HIGH, "lists that were not read", details=tuple(unread))
+        yield AccessFinding("incomplete", Level.HIGH, "listings that were not read", details=tuple(unread))
     if report.history:
         yield AccessFinding("history-unknown", Level.LOW, "the git history is not known", details=(report.history,))
 

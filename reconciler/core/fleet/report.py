@@ -179,7 +179,7 @@ def _reason_to_refuse(file: ResultFile, inputs: RunInputs, expected: Mapping[str
     if result.tenant != file.tenant:
         return f"the file has the result of another tenant: {quote_text(result.tenant)}"
     if result.tenant not in expected:
-        return "the run does not expect this tenant"
+        return "the fleet file does not list this tenant"
     if result.domain != expected[result.tenant].domain:
         return f"domain {quote_text(result.domain)} instead of {quote_text(expected[result.tenant].domain)}"
     return None
@@ -193,7 +193,7 @@ def _state(
     expected: ExpectedTenant, results: Sequence[tuple[str, FleetResult]], unusable: Sequence[str]
 ) -> CollectedTenant:
     if unusable:
-        reason = f"{quote_text(min(unusable))} cannot be used, so a later result may be missing"
+        reason = f"the file {quote_text(min(unusable))} cannot be used, so the last result of the tenant may be missing"
         return CollectedTenant(expected, TenantState.UNKNOWN, reason, tuple(results))
     if not results:
         return CollectedTenant(expected, TenantState.UNKNOWN, "no result")

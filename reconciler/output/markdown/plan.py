@@ -88,7 +88,7 @@ def _header(plan: Plan) -> Iterator[str]:
     rest = [f"{plan.unchanged} unchanged", f"{len(plan.left_alone)} left alone"]
     rest += [left_unchanged(plan)] if plan.differing else []
     rest += [f"{plan.skipped} skipped"] if plan.skipped else []
-    rest += [f"{plan.expired_unknown} expired not known"] if plan.expired_unknown else []
+    rest += [f"{plan.expired_unknown} expired with unknown state"] if plan.expired_unknown else []
     origins = f" {origins_summary(plan)}" if plan.origins else ""
     yield f"Other grants: {', '.join(rest)}.{origins}\n\n"
     if not plan.changes and not plan.blocked:
@@ -304,7 +304,7 @@ def _differences(report: ApplyReport, directory: Directory) -> Section:
     """Return a section with the fields of grants that still differ between the tenant and the files after the run."""
 
     def item(change: Change) -> str:
-        accepted = ": Auth0 accepted the change and did not keep it" if change.key in report.discarded else ""
+        accepted = ": Auth0 accepted the change but did not store every value" if change.key in report.discarded else ""
         lines = [line for field in change.fields for line in difference_lines(field, directory)]
         fenced = "\n".join(block(lines, "diff"))
         return f"{action_of(change)} {span(grant_label(change.key, directory))}{accepted}\n\n{fenced}\n\n"

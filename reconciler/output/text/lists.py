@@ -265,7 +265,8 @@ def left_out_lines(grant_import: GrantImport, directory: Directory, *, verbose: 
         ("APIs", directory.apis, "read:resource_servers"),
     ):
         if listing is None:
-            yield line(Span(f"{name} are shown by id: the token may not list them ({permission}).", Style.WARNING))
+            text = f"{name} are shown by id, because the token lacks the permission {permission}."
+            yield line(Span(text, Style.WARNING))
     listed = grant_import.left_out[: len(grant_import.left_out) if verbose else MAX_LISTED]
     for each in listed:
         yield line(Span(f"Left out: {grant_label(each.key, directory)}", Style.WARNING))

@@ -29,7 +29,7 @@ def test_a_delete_is_found_by_the_id_of_an_earlier_event() -> None:
 @pytest.mark.parametrize(
     ("events", "is_complete", "expected"),
     [
-        ((), True, "not known: the logs have no operations"),
+        ((), True, "not known: the logs contain no requests to the Management API"),
         ((LogEvent(OLD),), True, "not known: the grant changed before the logs begin on 2026-11-20"),
         (
             (LogEvent(OLD),),

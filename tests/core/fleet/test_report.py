@@ -117,7 +117,7 @@ def test_results_of_unexpected_tenants_and_other_domains_are_refused() -> None:
 
     reasons = [each.reason for each in collect(a_fleet("t1"), files).refused]
 
-    assert reasons == ['domain "evil.example" instead of "t1.eu.auth0.com"', "the run does not expect this tenant"]
+    assert reasons == ['domain "evil.example" instead of "t1.eu.auth0.com"', "the fleet file does not list this tenant"]
 
 
 def test_a_file_that_cannot_be_used_makes_its_tenant_unknown() -> None:
