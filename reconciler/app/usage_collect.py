@@ -122,8 +122,8 @@ def _file_notes(counter: UsageCounter, reader: EventReader, periods: Iterable[Pe
 
 
 def _collected(events: int, periods: Sequence[Period]) -> Iterator[Line]:
-    seen = ", ".join(f"{_minute(each.start)} to {_minute(each.end)}" for each in periods) or "no time"
-    yield line(Span(f"Collected: {pluralize(events, 'event')}; seen completely: {seen}.", Style.STRONG))
+    seen = ", ".join(f"{_minute(each.start)} to {_minute(each.end)}" for each in periods) or "none"
+    yield line(Span(f"Collected: {pluralize(events, 'event')}; periods with complete logs: {seen}.", Style.STRONG))
 
 
 def _minute(time: str) -> str:

@@ -83,7 +83,7 @@ class TenantResponse:
         except ValueError as error:
             raise UnreadableError(f"{self.call}: the response is not valid JSON") from error
         if self._contains_secret(content):
-            raise UnreadableError(f"{self.call}: the response repeats a secret of this run")
+            raise UnreadableError(f"{self.call}: the response contains a secret of this run")
         return content
 
     def require_success(self) -> None:

@@ -67,7 +67,7 @@ def list_command(
 @click.argument("fleet_file", type=click.Path(path_type=Path), metavar="FLEET.JSON")
 @click.argument("folders", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="DIR...")
 @click.option(
-    "--wave", metavar="NAME", help="The last wave that was started. Tenants of later waves are reported as not started."
+    "--wave", metavar="NAME", help="Name of the last started wave. Tenants of later waves are reported as not started."
 )
 @click.option("--resume", is_flag=True, help="Print the tenants that remain, one per line.")
 @output_options("markdown", *JOB_FORMATS)

@@ -241,7 +241,7 @@ run_option = click.option(
     envvar=("RECONCILER_RUN",),
     type=RunName(),
     metavar="NAME",
-    help="Name of the run in results.  [default: the run number of the CI service]",
+    help="Name of the run, as written into the results.  [default: the run number of the CI service]",
 )
 
 

@@ -252,7 +252,7 @@ def _rollout(old: Rollout, new: Rollout, tenants: Iterable[str]) -> Iterator[Ten
     elif old.waves != new.waves:
         pairs = ((name, old.wave_of(name), new.wave_of(name)) for name in tenants)
         moved = [f"{name} from {before} to {after}" for name, before, after in pairs if before and before != after]
-        what = f"moves {join_some(moved)}" if moved else "has another order or other patterns"
+        what = f"moves {join_some(moved)}" if moved else "has a new order or new patterns"
         yield SHARED, WAVES.risk(f"waves {what}")
     if old.waves and new.waves and old.stop_after != new.stop_after:
         rule = WAVES if new.stop_after > old.stop_after else STRICTER

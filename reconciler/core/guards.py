@@ -119,7 +119,7 @@ class ProtectionRules:
         third_party = directory.third_party(observed.key)
         if third_party is False or self.managed_scope.has_exact_id(observed.key, directory):
             return None
-        return Reason.THIRD_PARTY, "" if third_party else "not known to be first-party"
+        return Reason.THIRD_PARTY, "" if third_party else "the application might belong to a third party"
 
 
 AllowedAndBlocked = tuple[tuple[Change, ...], tuple[Blocked, ...]]

@@ -289,7 +289,7 @@ class IdentityCheck:
         """Return notes for the reviewer about an incomplete check, for example if the tenant reported no host."""
         if not identities:
             compared = f", so {self.source} ({self.expected}) was not checked" if self.expected else ""
-            return (f"the tenant at {self.host} does not show its identity{compared}",)
+            return (f"the tenant at {self.host} does not report its canonical domain{compared}",)
         (identity,) = identities
         return tuple(filter(None, (self._advice(identity), self._note_if_not_comparable(identity))))
 

@@ -214,7 +214,7 @@ def _ask(api: ForgeApi, permission: str, query: str, variables: Mapping[str, obj
 
 def _permission_error(message: str, permission: str) -> ForgeError:
     return ForgeError(
-        f"{message}; the job needs the permission {permission}, which GitHub's own GITHUB_TOKEN can have, "
+        f"{message}; the job needs the permission {permission}; a GITHUB_TOKEN can have this permission, "
         "except in pull requests of forks",
     )
 

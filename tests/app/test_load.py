@@ -44,7 +44,7 @@ def test_grants_missing_in_a_sparse_checkout_are_a_warning_without_prune(command
     ran = reconciler(*command.split())
 
     assert ran.code == 0
-    assert "git tracks 1 grant file here" in ran.stderr
+    assert "git tracks 1 grant file that the checkout of this folder lacks" in ran.stderr
 
 
 def test_a_missing_tracked_file_is_an_error_until_git_rm_removes_it(sparse_checkout: Path) -> None:

@@ -174,7 +174,7 @@ def test_an_unchanged_configuration_has_no_changes(here: Path) -> None:
         (
             "  - {name: first, tenants: [dev*]}\n",
             "  - {name: first, tenants: [d*]}\n",
-            ["high waves-changed : waves has another order or other patterns"],
+            ["high waves-changed : waves has a new order or new patterns"],
         ),
         (
             "stop_after: 2",

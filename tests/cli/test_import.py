@@ -344,7 +344,7 @@ def test_imported_organizations_depend_on_permissions(folder: Path, permission: 
     text = (folder / "grants" / "billing.yaml").read_text(encoding="utf-8")
     assert message in text
     assert len(re.findall("^      - org_[A-Za-z0-9]{16}$", text, re.MULTILINE)) == 2 * ("organizations:" in text)
-    assert ran.stderr.startswith("Note: organizations of grants were not read: ") is ("organizations:" not in text)
+    assert ran.stderr.startswith("Note: organizations of grants were not read, ") is ("organizations:" not in text)
     assert "0 to create, 0 to update, 0 to delete; 2 unchanged" in ran.stdout
 
 

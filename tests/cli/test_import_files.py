@@ -118,7 +118,7 @@ def test_a_variable_with_another_value_is_never_replaced(folder: Path) -> None:
 
     ran = reconciler("import", "--from", "deploy-cli", "tenant.yaml", "--mappings", "dev.json=dev")
 
-    assert (ran.code, "already has API with another value" in ran.stderr) == (1, True)
+    assert (ran.code, "already defines API with another value" in ran.stderr) == (1, True)
     assert (folder / "reconciler.yaml").read_text() == config
 
 

@@ -260,7 +260,7 @@ def rewriting(rewrite: Callable[[list[Any]], list[Any]]) -> Callable[[ASGIApp], 
             lambda events: (
                 [each | {"log_id": "900"} for each in events] or [{"log_id": "900", "date": "2026-01-01T00:00:00.000Z"}]
             ),
-            "no end",
+            "does not end",
         ),
         (lambda events: {"logs": events}, "not a list of events"),
         (lambda events: [1, *events], "not a list of events"),

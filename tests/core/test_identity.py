@@ -101,8 +101,8 @@ def test_the_error_names_all_tenants_that_are_the_same() -> None:
     ("check", "identities", "notes"),
     [
         (CHECK, [PROD], []),
-        (CHECK, [], [f"does not show its identity, so canonical_domain ({PROD}) was not checked"]),
-        (replace(CHECK, expected=None, is_configured=False), [], ["does not show its identity"]),
+        (CHECK, [], [f"does not report its canonical domain, so canonical_domain ({PROD}) was not checked"]),
+        (replace(CHECK, expected=None, is_configured=False), [], ["does not report its canonical domain"]),
         (replace(CHECK, is_configured=False), [PROD], [f"canonical_domain: {PROD} under the tenant prod"]),
         (replace(CHECK, is_configured=False, host=PROD), [PROD], []),
         (UNNAMED, ["other.example"], ["write canonical_domain: other.example for this tenant in reconciler.yaml"]),

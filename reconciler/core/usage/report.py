@@ -242,7 +242,7 @@ def _scope_use(
         return ScopeUse(name, UseState.UNUSED if last else UseState.UNKNOWN, text, last)
     unknown = writes.get(UNKNOWN_OPERATION)
     if unknown and unknown.last >= window.start:
-        text = "not known: some writes belong to unknown operations"
+        text = "not known: reconciler does not recognize some write requests"
     elif window.length is None:
         text = f"no write in {window.text}"
     elif window.is_complete:
