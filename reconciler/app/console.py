@@ -5,16 +5,16 @@ import sys
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from shutil import get_terminal_size
-from typing import IO
+from typing import IO, TYPE_CHECKING
 
 from reconciler.app.options import GlobalOptions
-from reconciler.artifacts.grant_json import json_text
 from reconciler.core.characters import visible
-from reconciler.core.outcome import Outcome
-from reconciler.core.problems import Problem
 from reconciler.errors import CrashError, ProblemsError, ReconcilerError
 from reconciler.output.styled import Line, Span, Style, line, plain
-from reconciler.output.text.lists import problem_lines
+
+if TYPE_CHECKING:
+    from reconciler.core.outcome import Outcome
+    from reconciler.core.problems import Problem
 
 ANSI_CODES: Mapping[Style, str] = {
     Style.PLAIN: "",
@@ -58,6 +58,8 @@ class Console:
 
     def data(self, value: object) -> None:
         """Write `value` as one JSON object to stdout."""
+        from reconciler.artifacts.grant_json import json_text
+
         self.text(json_text(value))
 
     def text(self, text: str) -> None:
@@ -73,8 +75,10 @@ class Console:
         """Write a note to stderr, unless --quiet is set."""
         self.info([line(Span(visible(text), Style.WARNING))])
 
-    def problems(self, problems: Iterable[Problem], texts: Mapping[str, str]) -> None:
+    def problems(self, problems: "Iterable[Problem]", texts: Mapping[str, str]) -> None:
         """Write problems to stderr. On a terminal, also show the affected lines of the files."""
+        from reconciler.output.text.lists import problem_lines
+
         self._write_stderr(problem_lines(problems, texts, excerpts=sys.stderr.isatty()))
 
     def error(self, message: str, tenant: str = "") -> None:
@@ -190,7 +194,7 @@ class Progress:
         self._total += changes
         self._show()
 
-    def on_outcome(self, _: Outcome) -> None:
+    def on_outcome(self, _: "Outcome") -> None:
         """Count one outcome."""
         self._count += 1
         self._show()

@@ -4,12 +4,14 @@ import os
 from dataclasses import dataclass, field, fields, replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from reconciler.core.fleet.run import Shard
-from reconciler.core.guards import Limits
-from reconciler.core.selection import GrantSelection
 from reconciler.errors import ReconcilerError
-from reconciler.files.discover import name_of
+
+if TYPE_CHECKING:
+    from reconciler.core.fleet.run import Shard
+    from reconciler.core.guards import Limits
+    from reconciler.core.selection import GrantSelection
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +31,7 @@ class GlobalOptions:
     color: str = "auto"
     quiet: bool = False
     verbose: bool = False
-    shard: Shard | None = None
+    shard: "Shard | None" = None
 
     @property
     def tenant(self) -> str | None:
@@ -136,7 +138,7 @@ class PlanOptions:
         """Whether the options restrict the plan to a part of the grants."""
         return bool(self.paths or self.clients or self.apis)
 
-    def selection(self, grants: str) -> GrantSelection:
+    def selection(self, grants: str) -> "GrantSelection":
         """Return the selection of grants (files, applications and APIs) from the options. `grants` is the grant folder.
 
         A path may be missing, because `--prune-removed` also finds the grants of removed files.
@@ -144,6 +146,9 @@ class PlanOptions:
         Raises:
             ReconcilerError: if a path is outside the grant folder.
         """
+        from reconciler.core.selection import GrantSelection
+        from reconciler.files.discover import name_of
+
         paths = dict.fromkeys(_path_in(grants, path) for path in self.paths)
         files = () if name_of(Path()) in paths else tuple(paths)
         folder = name_of(Path(grants)) if files else ""
@@ -168,13 +173,15 @@ class PlanOptions:
             words += [f"--{each.name.replace('_', '-')}", *([] if value is True else [str(value)])]
         return words
 
-    def override_limits(self, limits: Limits) -> Limits:
+    def override_limits(self, limits: "Limits") -> "Limits":
         """Return `limits` with the maximum numbers of deletes and updates from --max-deletes and --max-updates."""
         return replace(limits, max_deletes=self.max_deletes, max_updates=self.max_updates)
 
 
 def _path_in(grants: str, path: str) -> str:
     """Return a path relative to the grant folder."""
+    from reconciler.files.discover import name_of
+
     inside = os.path.relpath(path, grants)
     if Path(inside).parts[:1] == (os.pardir,):
         raise ReconcilerError(

@@ -35,10 +35,10 @@ from reconciler.git.repository import find_root, open_repository
 from reconciler.git.revision import resolve_revision, tracked_entries
 from reconciler.http.proxy import proxy_notes
 from reconciler.http.retry import RetryPolicy, retry_blocking
-from reconciler.output.escape import MARKER_PREFIX, RESULT_PREFIX, marker, span
+from reconciler.output.escape import marker, span
 from reconciler.output.markdown.document import without_alerts, without_html
 from reconciler.output.markdown.plan import TITLE
-from reconciler.output.styled import line
+from reconciler.output.styled import MARKER_PREFIX, RESULT_PREFIX, line
 
 MAX_BYTES = 20_000_000
 """The maximum size of a report in bytes. Hosting services accept only comments that are much smaller."""

@@ -22,7 +22,6 @@ from reconciler.cli.options import (
     store_time,
     top_level_options,
 )
-from reconciler.core.suggest import did_you_mean
 from reconciler.errors import Exit, ReconcilerError, ReportLostError, reason
 
 # Each command is the object `command` in a module of this package. The help texts are in this table, so that --help
@@ -117,6 +116,8 @@ class LazyCommands(click.Group):
         """Find the command. If the command is unknown, the error contains advice or the most similar command."""
         name = args[0]
         if name not in COMMANDS and not name.startswith("-"):
+            from reconciler.core.suggest import did_you_mean
+
             answer = OTHER_COMMANDS.get(name, "")
             similar = "" if answer else did_you_mean(name, COMMANDS)
             advice = f" {answer[0].upper()}{answer[1:]}." if answer else f" {similar[:1].upper()}{similar[1:]}"

@@ -5,17 +5,17 @@ from dataclasses import replace
 from datetime import datetime
 from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 from click.core import ParameterSource
 from click.shell_completion import CompletionItem
 
 from reconciler.app.options import GlobalOptions
-from reconciler.config.file import find_config_file
-from reconciler.core.fleet.run import Shard
-from reconciler.core.identity import ALLOW_UNNAMED
 from reconciler.errors import ReconcilerError
+
+if TYPE_CHECKING:
+    from reconciler.core.fleet.run import Shard
 
 AnyCommand = TypeVar("AnyCommand", bound=click.Command)
 
@@ -58,6 +58,7 @@ class TenantNames(ListedName):
     def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:  # noqa: ARG002 - click's signature
         """Return the names of tenants that start with `incomplete`, or nothing if the configuration is not valid."""
         from reconciler.app.load import load_config
+        from reconciler.config.file import find_config_file
 
         config = ctx.meta.get(_META_KEY, {}).get("config")
         try:
@@ -86,6 +87,8 @@ def current_options() -> GlobalOptions:
     context = click.get_current_context()
     options = GlobalOptions(**(stored := context.meta.get(_META_KEY, {})))
     if options.config is None and context.obj:
+        from reconciler.config.file import find_config_file
+
         options = replace(options, config=find_config_file(Path()))
     if options.config is None or "grants" in stored:
         return options
@@ -136,8 +139,10 @@ class ShardType(click.ParamType):  # type: ignore[type-arg] # not generic before
 
     name = "shard"
 
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Shard:  # noqa: ANN401 - click's signature
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> "Shard":  # noqa: ANN401 - click's signature
         """Return the shard. Raises click.BadParameter."""
+        from reconciler.core.fleet.run import Shard
+
         try:
             return value if isinstance(value, Shard) else Shard.parse(str(value))
         except ValueError as error:
@@ -273,7 +278,7 @@ def _build_options(callback: Callable[[click.Context, click.Parameter, object], 
         ),
         option("--all-tenants", is_flag=True, help="Select all tenants of the configuration."),
         option(
-            ALLOW_UNNAMED,
+            "--allow-unnamed-tenant",
             is_flag=True,
             help="Allow an AUTH0_DOMAIN that is missing in the configuration. Shared settings apply.",
         ),

@@ -13,19 +13,13 @@ from urllib.parse import quote
 from reconciler.core.characters import pluralize, shorten, visible
 from reconciler.core.plan import SANDBOX, TenantName
 from reconciler.output.source_links import DEFAULT_CONFIG, NO_REPOSITORY, SourceLinks
+from reconciler.output.styled import MARKER_PREFIX
 
 BACKTICKS = re.compile("`+")
-MARKER_PREFIX = "reconciler"
 FLEET_NAME = "all-tenants"
 """The name in the hidden HTML comment of a document about all tenants.
 
 In a hidden comment, %2D replaces each hyphen of a tenant name. No tenant name therefore appears as `all-tenants`.
-"""
-RESULT_PREFIX = "reconciler-result"
-"""The first word of the hidden HTML comment in a document with the result of a run.
-
-The hidden comment of a plan starts with a different word. The result of a run therefore does not replace the plan on a
-pull request.
 """
 MAX_TEXT_LENGTH = 300
 """The maximum length of a text from a pull request or a tenant, in characters."""

@@ -21,7 +21,7 @@ from reconciler.output.access.diff import diff_csv, diff_html, diff_lines, diff_
 from reconciler.output.access.html import access_html
 from reconciler.output.access.json import access_text
 from reconciler.output.access.tables import access_csv, access_lines, access_markdown
-from reconciler.output.escape import MARKER_PREFIX, RESULT_PREFIX, commit_suffix, marker, span, tenant_label
+from reconciler.output.escape import commit_suffix, marker, span, tenant_label
 from reconciler.output.fleet import (
     fleet_lines,
     fleet_report_json,
@@ -41,7 +41,7 @@ from reconciler.output.markdown.tenants import plans_markdown, runs_markdown
 from reconciler.output.results import Failures, PlanResults, RunResult, RunResults, TenantFailure
 from reconciler.output.sarif import plans_sarif, problems_sarif
 from reconciler.output.source_links import NO_REPOSITORY, SourceLinks
-from reconciler.output.styled import plain
+from reconciler.output.styled import MARKER_PREFIX, RESULT_PREFIX, plain
 from reconciler.output.text.lists import problem_json, problem_lines
 from reconciler.output.text.plan import plan_lines, report_json, report_lines
 from reconciler.output.text.tenants import plans_lines, runs_lines

@@ -4,8 +4,6 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 
-from reconciler.output.escape import MARKER_PREFIX, RESULT_PREFIX
-
 
 class Style(StrEnum):
     """The style of a text, named by the meaning of the text. The console chooses a colour for each style."""
@@ -41,6 +39,13 @@ def plain(lines: Iterable[Line]) -> str:
     return "".join("".join(span.text for span in each) + "\n" for each in lines)
 
 
+MARKER_PREFIX = "reconciler"
+RESULT_PREFIX = "reconciler-result"
+"""The first word of the hidden HTML comment in a document with the result of a run.
+
+The hidden comment of a plan starts with a different word. The result of a run therefore does not replace the plan on a
+pull request.
+"""
 MARKER_STARTS = (f"<!-- {MARKER_PREFIX}:", f"<!-- {RESULT_PREFIX}:")
 
 

@@ -15,7 +15,7 @@ from reconciler.core.fleet.run import TenantState
 from reconciler.core.plan import Plan
 from reconciler.core.plan_risks import risks_at_level
 from reconciler.core.problems import Level, Risk
-from reconciler.output.escape import RESULT_PREFIX, element, fleet_marker, span
+from reconciler.output.escape import element, fleet_marker, span
 from reconciler.output.markdown.document import MIN_BYTES, Section, join_sections
 from reconciler.output.markdown.plan import (
     APPLY_AFTER_MERGE,
@@ -27,6 +27,7 @@ from reconciler.output.markdown.plan import (
 )
 from reconciler.output.results import FleetSummary, PlanResults, RunResult, RunResults, TenantSummary
 from reconciler.output.source_links import SourceLinks
+from reconciler.output.styled import RESULT_PREFIX
 from reconciler.output.words import tenants_prefix
 
 T = TypeVar("T")
