@@ -4,47 +4,28 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from textwrap import indent
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
-from reconciler.artifacts.fleet_json import fleet_json
 from reconciler.artifacts.grant_json import json_text
 from reconciler.artifacts.serialization import Json, action_of, plan_id, plan_json
-from reconciler.core.access.report import AccessReport
-from reconciler.core.access.tenant_diff import TenantDiff
 from reconciler.core.characters import pluralize, visible
-from reconciler.core.fleet.report import FleetReport
-from reconciler.core.fleet.run import Fleet
 from reconciler.core.plan import TenantName
 from reconciler.core.plan_risks import all_risks
 from reconciler.core.problems import Level, Problem, errors
-from reconciler.output.access.diff import diff_csv, diff_html, diff_lines, diff_markdown, diff_text
-from reconciler.output.access.html import access_html
-from reconciler.output.access.json import access_text
-from reconciler.output.access.tables import access_csv, access_lines, access_markdown
 from reconciler.output.escape import commit_suffix, marker, span, tenant_label
-from reconciler.output.fleet import (
-    fleet_lines,
-    fleet_report_json,
-    fleet_report_lines,
-    fleet_report_markdown,
-    github_matrix,
-    gitlab_pipeline,
-)
-from reconciler.output.github import annotations, plan_annotations
-from reconciler.output.markdown.document import (
-    DEFAULT_MAX_BYTES,
-    Section,
-    join_sections,
-)
-from reconciler.output.markdown.plan import TITLE, plan_markdown, report_markdown
-from reconciler.output.markdown.tenants import plans_markdown, runs_markdown
+from reconciler.output.markdown.document import DEFAULT_MAX_BYTES, Section, join_sections
 from reconciler.output.results import Failures, PlanResults, RunResult, RunResults, TenantFailure
-from reconciler.output.sarif import plans_sarif, problems_sarif
 from reconciler.output.source_links import NO_REPOSITORY, SourceLinks
 from reconciler.output.styled import MARKER_PREFIX, RESULT_PREFIX, plain
 from reconciler.output.text.lists import problem_json, problem_lines
 from reconciler.output.text.plan import plan_lines, report_json, report_lines
 from reconciler.output.text.tenants import plans_lines, runs_lines
+
+if TYPE_CHECKING:
+    from reconciler.core.access.report import AccessReport
+    from reconciler.core.access.tenant_diff import TenantDiff
+    from reconciler.core.fleet.report import FleetReport
+    from reconciler.core.fleet.run import Fleet
 
 
 def failures_json(failed: Failures) -> list[Json]:
@@ -91,6 +72,8 @@ def failures_markdown(
 
 def _heading(name: str, failure: TenantFailure, title: str, links: SourceLinks) -> str:
     shown = title if failure.is_started else NOT_STARTED
+    from reconciler.output.markdown.plan import TITLE
+
     return f"{TITLE}{tenant_label(_tenant(name, failure))}: {shown}{commit_suffix(links)}"
 
 
@@ -137,7 +120,7 @@ class ValidationResult:
         return f"{pluralize(self.grants, 'grant')} in {pluralize(self.files, 'file')}: valid."
 
 
-Results = PlanResults | RunResults | ValidationResult | AccessReport | TenantDiff | Fleet | FleetReport
+Results: TypeAlias = "PlanResults | RunResults | ValidationResult | AccessReport | TenantDiff | Fleet | FleetReport"
 
 
 def render(results: Results, name: str, view: OutputView) -> str:
@@ -145,7 +128,7 @@ def render(results: Results, name: str, view: OutputView) -> str:
 
     Raises KeyError if the format does not exist for the kind of result.
     """
-    return FORMATS[type(results)][name](results, view)
+    return FORMATS[type(results).__name__][name](results, view)
 
 
 def _plans_text(results: PlanResults, view: OutputView) -> str:
@@ -173,6 +156,9 @@ def _several_json(results: PlanResults | RunResults, name: str, items: Iterable[
 
 
 def _plans_markdown(results: PlanResults, view: OutputView) -> str:
+    from reconciler.output.markdown.plan import plan_markdown
+    from reconciler.output.markdown.tenants import plans_markdown
+
     if results.summary:
         return plans_markdown(results, results.summary, view.links, view.max_bytes)
     plans = [plan_markdown(plan, links=view.links, max_bytes=view.max_bytes) for plan in results.plans]
@@ -180,10 +166,14 @@ def _plans_markdown(results: PlanResults, view: OutputView) -> str:
 
 
 def _plans_sarif(results: PlanResults, view: OutputView) -> str:
+    from reconciler.output.sarif import plans_sarif
+
     return json_text(plans_sarif(results.plans, view.links))
 
 
 def _plans_github(results: PlanResults, view: OutputView) -> str:
+    from reconciler.output.github import plan_annotations
+
     found = (command for plan in results.plans for command in plan_annotations(plan, view.links))
     return "".join(f"{command}\n" for command in dict.fromkeys(found))
 
@@ -206,6 +196,9 @@ def _run_json(run: RunResult) -> Json:
 
 
 def _runs_markdown(results: RunResults, view: OutputView) -> str:
+    from reconciler.output.markdown.plan import report_markdown
+    from reconciler.output.markdown.tenants import runs_markdown
+
     if results.summary:
         return runs_markdown(results, results.summary, view.links, view.max_bytes)
     runs = [report_markdown(run.report, run.plan, view.links, view.max_bytes) for run in results.runs]
@@ -230,54 +223,114 @@ def _validation_json(result: ValidationResult, _view: OutputView) -> str:
 
 
 def _validation_sarif(result: ValidationResult, view: OutputView) -> str:
+    from reconciler.output.sarif import problems_sarif
+
     return json_text(problems_sarif(result.problems, view.links))
 
 
 def _validation_github(result: ValidationResult, view: OutputView) -> str:
+    from reconciler.output.github import annotations
+
     return "".join(f"{command}\n" for command in annotations(result.problems, view.links))
 
 
-FORMATS: Mapping[type[Results], Mapping[str, Callable[[Any, OutputView], str]]] = {
-    PlanResults: {
+def _access(name: str) -> Callable[["AccessReport", OutputView], str]:
+    def write(report: "AccessReport", view: OutputView) -> str:
+        from reconciler.output.access.html import access_html
+        from reconciler.output.access.json import access_text
+        from reconciler.output.access.tables import access_csv, access_lines, access_markdown
+
+        match name:
+            case "text":
+                return plain(access_lines(report, verbose=view.verbose))
+            case "json":
+                return access_text(report)
+            case "markdown":
+                return access_markdown(report)
+            case "csv":
+                return access_csv(report)
+            case _:
+                return access_html(report)
+
+    return write
+
+
+def _diff(name: str) -> Callable[["TenantDiff", OutputView], str]:
+    def write(diff: "TenantDiff", _view: OutputView) -> str:
+        from reconciler.output.access.diff import diff_csv, diff_html, diff_lines, diff_markdown, diff_text
+
+        match name:
+            case "text":
+                return plain(diff_lines(diff))
+            case "json":
+                return diff_text(diff)
+            case "markdown":
+                return diff_markdown(diff)
+            case "csv":
+                return diff_csv(diff)
+            case _:
+                return diff_html(diff)
+
+    return write
+
+
+def _fleet(name: str) -> Callable[["Fleet", OutputView], str]:
+    def write(fleet: "Fleet", _view: OutputView) -> str:
+        from reconciler.artifacts.fleet_json import fleet_json
+        from reconciler.output.fleet import fleet_lines, github_matrix, gitlab_pipeline
+
+        match name:
+            case "text":
+                return plain(fleet_lines(fleet))
+            case "json":
+                return json_text(fleet_json(fleet))
+            case "github":
+                return github_matrix(fleet)
+            case _:
+                return gitlab_pipeline(fleet)
+
+    return write
+
+
+def _fleet_report(name: str) -> Callable[["FleetReport", OutputView], str]:
+    def write(report: "FleetReport", view: OutputView) -> str:
+        from reconciler.output.fleet import fleet_report_json, fleet_report_lines, fleet_report_markdown
+
+        match name:
+            case "text":
+                return plain(fleet_report_lines(report, verbose=view.verbose))
+            case "json":
+                return json_text(fleet_report_json(report))
+            case _:
+                return fleet_report_markdown(report, view.links, view.max_bytes)
+
+    return write
+
+
+FORMATS: Mapping[str, Mapping[str, Callable[[Any, OutputView], str]]] = {
+    "PlanResults": {
         "text": _plans_text,
         "json": _plans_json,
         "markdown": _plans_markdown,
         "sarif": _plans_sarif,
         "github": _plans_github,
     },
-    RunResults: {"text": _runs_text, "json": _runs_json, "markdown": _runs_markdown},
-    ValidationResult: {
+    "RunResults": {"text": _runs_text, "json": _runs_json, "markdown": _runs_markdown},
+    "ValidationResult": {
         "text": _validation_text,
         "json": _validation_json,
         "github": _validation_github,
         "sarif": _validation_sarif,
     },
-    AccessReport: {
-        "text": lambda report, view: plain(access_lines(report, verbose=view.verbose)),
-        "json": lambda report, _view: access_text(report),
-        "markdown": lambda report, _view: access_markdown(report),
-        "csv": lambda report, _view: access_csv(report),
-        "html": lambda report, _view: access_html(report),
-    },
-    TenantDiff: {
-        "text": lambda diff, _view: plain(diff_lines(diff)),
-        "json": lambda diff, _view: diff_text(diff),
-        "markdown": lambda diff, _view: diff_markdown(diff),
-        "csv": lambda diff, _view: diff_csv(diff),
-        "html": lambda diff, _view: diff_html(diff),
-    },
-    Fleet: {
-        "text": lambda fleet, _view: plain(fleet_lines(fleet)),
-        "json": lambda fleet, _view: json_text(fleet_json(fleet)),
-        "github": lambda fleet, _view: github_matrix(fleet),
-        "gitlab": lambda fleet, _view: gitlab_pipeline(fleet),
-    },
-    FleetReport: {
-        "text": lambda report, view: plain(fleet_report_lines(report, verbose=view.verbose)),
-        "json": lambda report, _view: json_text(fleet_report_json(report)),
-        "markdown": lambda report, view: fleet_report_markdown(report, view.links, view.max_bytes),
-    },
+    "AccessReport": {name: _access(name) for name in ("text", "json", "markdown", "csv", "html")},
+    "TenantDiff": {name: _diff(name) for name in ("text", "json", "markdown", "csv", "html")},
+    "Fleet": {name: _fleet(name) for name in ("text", "json", "github", "gitlab")},
+    "FleetReport": {name: _fleet_report(name) for name in ("text", "json", "markdown")},
 }
+"""The function for each kind of result (the name of the class) and each format.
+
+The functions import the modules of their format when they are called, so that a command imports only what it writes.
+"""
 
 
 def outputs_of(results: PlanResults) -> dict[str, str]:
