@@ -19,7 +19,7 @@ Json = Mapping[str, Any]
 MAX_TEXT_LENGTH = 2_048
 """The maximum length of a text in a response, in characters.
 
-The longest documented text in responses of Auth0 is the identifier of an API with 600 characters.
+According to Auth0, the identifier of an API has at most 600 characters. No other documented text is longer.
 """
 MAX_ID_LENGTH = 512
 MAX_CURSOR_LENGTH = 2_048

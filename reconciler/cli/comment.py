@@ -152,7 +152,7 @@ def _job(target: NamedTarget | None, api: str | None, console: Console) -> Job:
 
 
 def _merged(job: Job, policy: RetryPolicy, console: Console) -> Job | None:
-    """Return the job of the pull or merge request whose merge created the commit HEAD.
+    """Return the job for the pull request or merge request that was merged as the commit HEAD.
 
     If no pull or merge request created HEAD, print a note and return None.
     """

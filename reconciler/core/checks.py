@@ -2,7 +2,7 @@
 
 The table CHECKS contains a row for each check. Each row names the lists of the tenant (applications, APIs) that the
 check needs. From these rows, `core/permissions.py` decides which lists reconciler reads from the tenant. If reconciler
-could not read a list, the plan reports the check as skipped.
+cannot read a list, the plan shows that the checks with this list were skipped.
 """
 
 from collections import Counter
@@ -51,7 +51,7 @@ class CheckSubject:
 
     @property
     def sends_scopes(self) -> bool:
-        """Whether the plan would send the scopes of the grant to Auth0."""
+        """Whether the planned request to Auth0 contains the scopes of the grant."""
         if self.observed is None:
             return True
         before, after = self.observed.grant, self.desired.grant

@@ -46,7 +46,7 @@ def is_auth0_host(host: str) -> bool:
 
 
 def cloud_of(host: str) -> str:
-    """Return a name for the Auth0 cloud that hosts the tenant with the canonical host `host`.
+    """Return a name for the Auth0 cloud of a tenant. `host` is the canonical host of the tenant.
 
     All tenants of a private cloud share the rate limit of the Authentication API (Auth0 documentation: Rate Limit
     Policy). In a private cloud, the hosts of the tenants differ only in the first label. The name of a private cloud is

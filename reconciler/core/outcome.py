@@ -177,7 +177,7 @@ class ApplyReport:
 
     @property
     def discarded(self) -> frozenset[Key]:
-        """The grants for which Auth0 accepted the change, although the tenant later did not have the change."""
+        """The grants whose change Auth0 accepted and lost: a later read of the tenant did not show the change."""
         applied = {outcome.change.key for outcome in self.outcomes if outcome.result is Result.APPLIED}
         return frozenset(change.key for change in self.differences if change.key in applied)
 

@@ -137,7 +137,7 @@ class NoLongerDeclared:
     reason: str
     """The reason why the plan does not delete the grant."""
     moved_to: Key | None = None
-    """The key in the current files, if the files still contain the declaration with a changed key."""
+    """The new key of the grant, if a change of the declaration replaced the key."""
     commit: str = ""
     """The id of the base commit, or an empty string if the commit is not known."""
 

@@ -298,7 +298,7 @@ def _client_values(spec: GrantSpec, directory: Directory) -> tuple[Value, ...]:
 
 
 def _api_values(spec: GrantSpec, directory: Directory) -> tuple[Value, ...]:
-    """Return the name and the identifiers of a declaration's API."""
+    """Return the name and the identifiers of the API that a declaration names."""
     is_known = directory.apis is not None
     if spec.api is not None:
         return (spec.api, *(directory.identifiers_by_name.get(spec.api, ()) if is_known else (Unread.VALUE,)))

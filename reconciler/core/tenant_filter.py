@@ -254,7 +254,7 @@ def _declared_hint(known: Collection[str]) -> str:
 def _unknown_variables(
     spec: GrantSpec, targets: Sequence[TargetTenant], cache: dict[tuple[int, str], list[str]], suggest: Suggestions
 ) -> Iterator[Problem]:
-    """Yield a problem for each variable in a declaration that some tenants do not define.
+    """Yield a problem for each variable of a declaration if a tenant does not define the variable.
 
     `cache` contains the tenants that do not define a variable.
     """

@@ -153,7 +153,7 @@ class _StopError(Exception):
 
 
 def parse(data: bytes, file: str) -> Document:
-    """Return the YAML document in `data`. The problems of the document contain the file name `file`.
+    """Return the YAML document in `data`. `file` is the file name for the messages about problems.
 
     The data of an empty file is None. An empty file is not a problem for the loader, because the schema decides whether
     the file may be empty.

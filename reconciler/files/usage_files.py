@@ -165,8 +165,8 @@ class _LineLayouts:
     """Finds events in lines without decoding JSON, because decoding takes most of the time.
 
     Most lines of a log stream have one of a few layouts. The layout of a line is the text of the line without the
-    content of the strings. If one line of a layout is valid JSON, every line of the layout is valid JSON. Lines with
-    backslashes or control characters are exceptions. A field has the same position in all lines of a layout.
+    content of the strings. If one line with a layout is valid JSON, all lines with the same layout are valid JSON.
+    Lines with backslashes or control characters are exceptions. A field has the same position in all lines of a layout.
     """
 
     def __init__(self) -> None:

@@ -30,7 +30,7 @@ from reconciler.core.spec import GrantSpec
 SHOWN_LEVELS = (Level.CRITICAL, Level.HIGH)
 """The risk levels that plans show. A low risk only repeats what the change shows.
 
-The JSON format contains all levels.
+The JSON format shows the risks of all levels.
 """
 
 EXPIRY_CHANGES_TITLE = "Changed ends of grants"

@@ -137,7 +137,7 @@ class _Unresolved:
     problems: Mapping[Key, str] = field(default_factory=dict)
     """For each grant in `partial`, the first error that concerns the organizations of the grant."""
     duplicates: tuple[GrantSpec, ...] = ()
-    """The second and later declarations of a grant that several declarations declare."""
+    """If several declarations declare the same grant: all of these declarations except the first one."""
 
     def possible_declaration(self, key: Key, directory: Directory) -> str:
         """If an ambiguous declaration may declare the grant with `key`, return the error of the declaration.

@@ -180,7 +180,7 @@ def is_attributed(key: Key) -> bool:
 
 
 def state_of(key: Key, usage: Usage, window: UsageWindow) -> tuple[UseState, str]:
-    """Return the use state of a grant, and a description for the user."""
+    """Return whether a grant is used, and a description of its last use for people."""
     if not is_attributed(key):
         return UseState.UNKNOWN, NOT_ATTRIBUTED
     use = use_of(key, usage)

@@ -199,7 +199,7 @@ def _card(total: AccessTotal) -> Html:
 
 
 def _static(report: AccessReport) -> Iterator[Html]:
-    """Yield the HTML elements that readers without JavaScript see. The script of the page replaces the elements."""
+    """Yield the HTML elements for browsers without JavaScript. With JavaScript, other elements replace them."""
     yield tag("h2", "Findings")
     yield tag("ul", *(_finding(each) for each in findings(report)))
     grants = [(tenant.tenant.label, grant) for tenant, grant in report.grants]
