@@ -41,7 +41,7 @@ class ApiCall:
 
     @property
     def is_at_custom_domain(self) -> bool:
-        """Whether the client used the custom domain."""
+        """True if the client used the custom domain."""
         return is_custom_domain(self.host, self.settings.custom_domain)
 
 

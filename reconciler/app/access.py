@@ -38,7 +38,7 @@ class AccessOptions:
     """The options of an access report."""
 
     offline: bool = False
-    """Whether the report uses only the files, without reading the tenants."""
+    """True if the report uses only the files, without reading the tenants."""
     selection: AccessFilter = field(default_factory=AccessFilter)
     """The grants that the report shows."""
     usage: Path | None = None

@@ -60,7 +60,7 @@ class ApplyRun:
         self.rollback = ""
         """The command that undoes the run, or an empty string until the snapshot is written."""
         self.may_have_written = False
-        """Whether the run may have sent its first change."""
+        """True if the run may have sent its first change."""
 
     async def execute(self, console: Console, on_outcome: Callable[[Outcome], None]) -> tuple[ApplyReport, Exit]:
         """Execute the plan and read the tenant again. `on_outcome` is called with the outcome of each change.

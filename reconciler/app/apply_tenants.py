@@ -83,7 +83,7 @@ class ApplyCommand:
 
     @property
     def asks(self) -> bool:
-        """Whether the user must confirm each plan."""
+        """True if the user must confirm each plan."""
         return self._asks
 
     def run(self) -> None:
@@ -119,7 +119,7 @@ class ApplyCommand:
         unidentified = [
             each for each in self._tenants.tenants if each.kind is TenantKind.AUTH0 and each.canonical_host is None
         ]
-        if len(unidentified) < len(("one tenant", "another")):
+        if not unidentified[1:]:  # a single tenant cannot have two names
             return
 
         async def identify(session: TenantSession) -> None:

@@ -130,7 +130,7 @@ class ApprovedPlan:
 
     @property
     def shows_names(self) -> bool:
-        """Whether the saved plan shows names of applications, APIs or organizations."""
+        """True if the saved plan shows names of applications, APIs or organizations."""
         if not self.saved:
             return False
         directory = self.saved.plan.directory
@@ -233,7 +233,7 @@ class Approvals:
 
     @property
     def are_several(self) -> bool:
-        """Whether each tenant has its own saved plan."""
+        """True if each tenant has its own saved plan."""
         return TENANT in self._path
 
     @property

@@ -58,7 +58,7 @@ class FileImportOptions:
     grant_filter: ImportFilter = field(default_factory=ImportFilter)
     """The grants to import."""
     variables: bool = False
-    """Whether the import replaces a text that differs between tenants by a variable."""
+    """True if the import replaces a text that differs between tenants by a variable."""
 
 
 def import_files(

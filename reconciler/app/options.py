@@ -68,15 +68,15 @@ class PlanOptions:
     """The options that decide which changes a plan contains, and which policy and limits apply."""
 
     prune: bool = False
-    """Whether the plan deletes the grants that no file declares."""
+    """True if the plan deletes the grants that no file declares."""
     prune_removed: bool = False
-    """Whether the plan deletes the grants that an earlier commit declared and the files no longer declare."""
+    """True if the plan deletes the grants that an earlier commit declared and the files no longer declare."""
     since: str | None = None
     """The oldest git revision that `prune_removed` reads, or None to read the whole history."""
     create_only: bool = False
-    """Whether the plan contains only creates."""
+    """True if the plan contains only creates."""
     skip_missing: bool = False
-    """Whether the plan omits a declared grant if its application, API or organization does not exist in the tenant."""
+    """True if the plan omits a declared grant if its application, API or organization does not exist in the tenant."""
     max_deletes: int | None = None
     """The maximum number of deletes, or None to use the limit in the configuration."""
     max_updates: int | None = None
@@ -88,9 +88,9 @@ class PlanOptions:
     base: str | None = None
     """The git revision that decides whether a change comes from the branch or is drift."""
     only_branch: bool = False
-    """Whether the plan contains only the changes that come from the branch."""
+    """True if the plan contains only the changes that come from the branch."""
     attribute: bool = False
-    """Whether reconciler searches the tenant's logs for the user who changed each grant."""
+    """True if reconciler searches the tenant's logs for the user who changed each grant."""
     paths: tuple[str, ...] = ()
     """Grant files or folders. The plan contains only the grants in these files."""
     clients: tuple[str, ...] = ()
@@ -98,7 +98,7 @@ class PlanOptions:
     apis: tuple[str, ...] = ()
     """Patterns for names or identifiers of APIs. The plan contains only the grants of these APIs."""
     only_expired: bool = False
-    """Whether the plan contains only deletes of expired grants."""
+    """True if the plan contains only deletes of expired grants."""
 
     def __post_init__(self) -> None:
         if self.policy and self.policy_at:
@@ -135,7 +135,7 @@ class PlanOptions:
 
     @property
     def selects(self) -> bool:
-        """Whether the options restrict the plan to a part of the grants."""
+        """True if the options restrict the plan to a part of the grants."""
         return bool(self.paths or self.clients or self.apis)
 
     def selection(self, grants: str) -> "GrantSelection":

@@ -79,7 +79,7 @@ class TenantSession:
     notes: tuple[str, ...]
     """The notes that every plan for the tenant contains."""
     with_names: bool
-    """Whether every plan contains the names of all applications, APIs and organizations of the tenant."""
+    """True if every plan contains the names of all applications, APIs and organizations of the tenant."""
     client: ManagementClient
     """The client of the Management API."""
     identity: IdentityCheck | None
@@ -91,7 +91,7 @@ class TenantSession:
     note: Callable[[str], None]
     """Prints a note for the user."""
     is_declared: bool
-    """Whether the configuration declares the tenant."""
+    """True if the configuration declares the tenant."""
     tenant_options: Sequence[str]
     """The command-line options that select this tenant."""
     config_changes: tuple[ConfigChange, ...] = ()

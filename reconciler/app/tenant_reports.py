@@ -159,14 +159,14 @@ class TenantReports(Generic[T]):
 
     @property
     def are_not_selected(self) -> bool:
-        """Whether the run started at least one tenant, and no started tenant has a selected grant."""
+        """True if the run started at least one tenant, and no started tenant has a selected grant."""
         return {each.state for each in self._summaries.values()} - {TenantState.NOT_STARTED} == {
             TenantState.NOT_SELECTED
         }
 
     @property
     def has_written(self) -> bool:
-        """Whether the run sent, or may have sent, a change to any tenant."""
+        """True if the run sent, or may have sent, a change to any tenant."""
         outcomes = {result for each in self._summaries.values() for result, count in each.outcomes.items() if count}
         is_unknown = any(each.state is TenantState.UNKNOWN for each in self._summaries.values())
         return is_unknown or bool(outcomes - {str(Result.SKIPPED)})

@@ -70,7 +70,7 @@ class TenantRuns:
 
     @property
     def are_several(self) -> bool:
-        """Whether the command has more than one tenant."""
+        """True if the command has more than one tenant."""
         return len(self.tenants) > 1
 
     @property

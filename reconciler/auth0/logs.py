@@ -1,6 +1,7 @@
 """Read the events in a tenant's logs, in the order in which Auth0 stored the events, starting at a checkpoint."""
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeVar
 from urllib.parse import quote
 
 import httpx
@@ -14,10 +15,11 @@ PAGE_SIZE = 100
 """The maximum number of events that Auth0 returns per page."""
 
 Json = dict[str, Any]
+T = TypeVar("T")
 
 
 class TenantLogs:
-    """Reads log events. If a response has the status 403, the token lacks the permission read:logs."""
+    """Reads log events. The access token needs the permission read:logs."""
 
     def __init__(self, management: Management) -> None:
         self._management = management
@@ -29,7 +31,7 @@ class TenantLogs:
         """
         try:
             call = ApiRequest("GET", f"{LOGS}/{quote(log_id, safe='')}")
-            await self._management.call(call, TenantResponse.require_success)
+            await self._call(call, TenantResponse.require_success)
         except RefusedCallError as error:
             if error.status not in {httpx.codes.NOT_FOUND, httpx.codes.BAD_REQUEST}:
                 raise
@@ -39,7 +41,7 @@ class TenantLogs:
     async def oldest(self) -> list[Json]:
         """Return a list with the oldest event in the logs, or an empty list. Raises Auth0Error."""
         query = {"page": "0", "per_page": "1", "sort": "date:1"}
-        return await self._management.call(ApiRequest("GET", LOGS, query), _events)
+        return await self._call(ApiRequest("GET", LOGS, query), _events)
 
     async def after(self, log_id: str) -> list[Json]:
         """Return the events that follow an event in the logs, in the order of the event ids.
@@ -50,7 +52,15 @@ class TenantLogs:
             Auth0Error: if the log events cannot be read.
         """
         query = {"from": log_id, "take": str(PAGE_SIZE)}
-        return await self._management.call(ApiRequest("GET", LOGS, query), _events)
+        return await self._call(ApiRequest("GET", LOGS, query), _events)
+
+    async def _call(self, call: ApiRequest, parse_response: Callable[[TenantResponse], T]) -> T:
+        try:
+            return await self._management.call(call, parse_response)
+        except RefusedCallError as error:
+            if error.status == httpx.codes.FORBIDDEN:
+                error.args = (f"{error}; add the permission read:logs to the application of the credentials",)
+            raise
 
 
 def _events(response: TenantResponse) -> list[Json]:

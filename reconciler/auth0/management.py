@@ -89,7 +89,7 @@ class ApiRequest:
 
     @property
     def writes(self) -> bool:
-        """Whether the request may change data in the tenant."""
+        """True if the request may change data in the tenant."""
         return self.method != "GET"
 
 

@@ -76,7 +76,7 @@ class TokenSource:
 
     @property
     def renewable(self) -> bool:
-        """Whether reconciler has credentials to fetch a new token."""
+        """True if reconciler has credentials to fetch a new token."""
         return self._credentials is not None
 
     @property

@@ -60,7 +60,7 @@ class Deviations:
     dropped: tuple[Change, ...]
     """The approved changes that the new plan does not contain, although the tenant does not have the result."""
     loses_narrowing: bool
-    """Whether the new plan gives access, but lacks an approved change that removes access."""
+    """True if the new plan gives access, but lacks an approved change that removes access."""
 
 
 def find_deviations(fresh: Plan, approved: Plan, observed: Iterable[ObservedGrant]) -> Deviations:

@@ -51,7 +51,7 @@ class CheckSubject:
 
     @property
     def sends_scopes(self) -> bool:
-        """Whether the planned request to Auth0 contains the scopes of the grant."""
+        """True if the planned request to Auth0 contains the scopes of the grant."""
         if self.observed is None:
             return True
         before, after = self.observed.grant, self.desired.grant

@@ -51,7 +51,7 @@ class GrantField:
     default: str | bool | frozenset[str] | None = None
     """The value if a grant file or Auth0 omits the field."""
     has_variables: bool = False
-    """Whether grant files may use variables such as `${domain}` in the field."""
+    """True if grant files may use variables such as `${domain}` in the field."""
     plan_order: int = 0
     """The position of the field in plan output, if a plan can change the field."""
     label: str = ""

@@ -27,7 +27,7 @@ class Limits:
     max_updates: int | None = None
     """The maximum number of updates. If `max_updates` is set, `updates_percent` has no effect."""
     requires_max_deletes: bool = False
-    """Whether `max_deletes` must be set before a plan may delete grants."""
+    """True if `max_deletes` must be set before a plan may delete grants."""
     organization_grants: int = 100
     """The maximum number of grants per organization. In Auth0's public cloud, an organization may have 100 grants."""
 
@@ -52,7 +52,7 @@ class ProtectionRules:
     own_applications: frozenset[str] = frozenset()
     """The client ids under `own` in reconciler.yaml. The applications with these client ids may run reconciler."""
     writers_are_own: bool = True
-    """Whether grants of applications that may change client grants count as reconciler's own grants.
+    """True if grants of applications that may change client grants count as reconciler's own grants.
 
     In a rollback, the value is False, because a rollback may delete grants that the run created for these applications.
     """

@@ -236,15 +236,15 @@ class IdentityCheck:
     source: str = ""
     """The name of the setting or variable that contains `expected`, for messages."""
     is_configured: bool = False
-    """Whether `expected` comes from the configuration. If the value is False, `expected` comes from the environment."""
+    """True if `expected` comes from the configuration. If the value is False, `expected` comes from the environment."""
     others: Mapping[str, str] = field(default_factory=dict)
     """The names of the other tenants in the configuration, by canonical host."""
     unknown: tuple[str, ...] = ()
     """The names of the tenants in the configuration whose canonical host is unknown."""
     is_declared: bool = True
-    """Whether the configuration declares the tenant."""
+    """True if the configuration declares the tenant."""
     accepts_real_tenant: bool = True
-    """Whether reconciler may run on a tenant in Auth0's cloud.
+    """True if reconciler may run on a tenant in Auth0's cloud.
 
     If the configuration does not declare the tenant and the domain is a loopback address, reconciler must not run
     there.

@@ -62,7 +62,7 @@ class PastRun:
     unreadable_lines: tuple[int, ...] = ()
     """The numbers of the lines that reconciler could not read, starting at 1."""
     is_truncated: bool = False
-    """Whether reconciler could not read the last line, because the process ended while writing the line."""
+    """True if reconciler could not read the last line, because the process ended while writing the line."""
 
     @property
     def begin_entry(self) -> JournalEntry | None:
@@ -101,7 +101,7 @@ class PastRun:
 
     @property
     def converged(self) -> bool | None:
-        """Whether the tenant matched the files when the run ended, or None if the journal has no end."""
+        """True if the tenant matched the files when the run ended, or None if the journal has no end."""
         ends = self._entries_of(JournalEvent.END)
         return ends[-1].content.get("converged") is True if ends else None
 

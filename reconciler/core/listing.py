@@ -79,9 +79,9 @@ class Listing:
     now: datetime
     """The time of the run, which decides whether a declared grant has expired."""
     resolved: bool = True
-    """Whether reconciler read the names and ids from the tenant."""
+    """True if reconciler read the names and ids from the tenant."""
     observed: bool = False
-    """Whether the grants come from the tenant. If the value is False, the grants come from the files."""
+    """True if the grants come from the tenant. If the value is False, the grants come from the files."""
     selection: SelectionResult | None = None
     """The user's selection, or None if all grants are listed."""
     notes: tuple[str, ...] = ()

@@ -30,12 +30,12 @@ class DeclaredOrganizations:
 
     @property
     def may_delete(self) -> bool:
-        """Whether the plan may delete grants."""
+        """True if the plan may delete grants."""
         return self.pruned is not None or bool(self.expired)
 
     @property
     def are_declared(self) -> bool:
-        """Whether any grant declaration contains the field `organizations`."""
+        """True if any grant declaration contains the field `organizations`."""
         return any(spec.organizations is not None for spec in self.specs)
 
     def grants_to_read(self, grants: Iterable[ObservedGrant], directory: Directory) -> tuple[ObservedGrant, ...]:

@@ -183,5 +183,5 @@ class ApplyReport:
 
     @property
     def converged(self) -> bool:
-        """Whether reconciler read the tenant after the run and found no difference from the files."""
+        """True if reconciler read the tenant after the run and found no difference from the files."""
         return self.remaining is not None and self.remaining.converged

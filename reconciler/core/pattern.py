@@ -18,7 +18,7 @@ CACHE_SIZE = 4096
 
 
 class Match(StrEnum):
-    """Whether a pattern matches a grant.
+    """True if a pattern matches a grant.
 
     UNKNOWN means that reconciler does not know the name of the application or the API.
     """

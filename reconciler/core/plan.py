@@ -70,7 +70,7 @@ class Update:
 
     @property
     def narrows(self) -> bool:
-        """Whether the update removes access."""
+        """True if the update removes access."""
         return narrows(self.before.grant, self.after.grant)
 
 
@@ -219,12 +219,12 @@ class Plan:
 
     @property
     def converged(self) -> bool:
-        """Whether the tenant matches the files and the plan has no changes."""
+        """True if the tenant matches the files and the plan has no changes."""
         return not self.changes and not self.blocked and not self.skipped and not self.expired_unknown
 
     @property
     def has_differences(self) -> bool:
-        """Whether the plan contains changes or blocked changes, or leaves a removed grant in the tenant."""
+        """True if the plan contains changes or blocked changes, or leaves a removed grant in the tenant."""
         return bool(self.changes or self.blocked or self.no_longer_declared)
 
 

@@ -91,17 +91,17 @@ class PlanRules:
     policy: Policy = field(default_factory=Policy)
     """The policy in reconciler.yaml, which allows or denies risks."""
     prune: bool = False
-    """Whether the plan deletes undeclared grants."""
+    """True if the plan deletes undeclared grants."""
     create_only: bool = False
-    """Whether the plan only creates grants."""
+    """True if the plan only creates grants."""
     skip_missing: bool = False
-    """Whether the plan skips a grant if the application, API or organization does not exist."""
+    """True if the plan skips a grant if the application, API or organization does not exist."""
     base: tuple[GrantSpec, ...] | None = None
     """With `--base`, the declarations at the base revision, otherwise None."""
     base_commit: str = ""
     """With `--base`, the id of the commit of the base revision."""
     only_branch: bool = False
-    """Whether the plan only contains changes that the files cause (`--only-branch`)."""
+    """True if the plan only contains changes that the files cause (`--only-branch`)."""
     removals: tuple[Removal, ...] = ()
     """With `--prune-removed`, the earlier declarations of grants that the files no longer declare."""
     rollback: Rollback | None = None
@@ -111,7 +111,7 @@ class PlanRules:
     of_all_tenants: tuple[GrantSpec, ...] = ()
     """The declarations of all tenants, for the message if the user's selection matches no grant."""
     only_expired: bool = False
-    """Whether the plan only deletes expired grants."""
+    """True if the plan only deletes expired grants."""
     warn_before: timedelta = DEFAULT_WARN_BEFORE
     """How long before the end of a grant reconciler starts to warn."""
 

@@ -37,9 +37,9 @@ class Problem:
     fix: str = ""
     """Advice how to correct the mistake, without a full stop, or an empty string."""
     severity: Severity = Severity.ERROR
-    """Whether the problem stops the run."""
+    """True if the problem stops the run."""
     is_missing: bool = False
-    """Whether the cause is that an application, API or organization does not exist in the tenant."""
+    """True if the cause is that an application, API or organization does not exist in the tenant."""
 
     @property
     def message(self) -> str:

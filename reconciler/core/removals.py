@@ -108,7 +108,7 @@ class Removal:
     declared_by: Commit | None = None
     """The commit that added the declaration, or None if the commit is not known."""
     is_from_history: bool = False
-    """Whether the git history contains the removal.
+    """True if the git history contains the removal.
 
     If `removed_by` is None for a removal in the history, the removal is uncommitted.
     """

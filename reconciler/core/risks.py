@@ -35,17 +35,17 @@ class AccessDiff:
     after: ClientGrant
     """The grant after the change. If the change deletes the grant, `after` is a grant without access."""
     creates: bool
-    """Whether the change creates the grant."""
+    """True if the change creates the grant."""
     deletes: bool
-    """Whether the change deletes the grant."""
+    """True if the change deletes the grant."""
     removes_all_scopes: bool
-    """Whether the change deletes the grant or removes all scopes of the grant."""
+    """True if the change deletes the grant or removes all scopes of the grant."""
     is_own_grant: bool
-    """Whether the grant belongs to an application that runs reconciler."""
+    """True if the grant belongs to an application that runs reconciler."""
     third_party: bool | None
-    """Whether the application belongs to a third party, or None if the owner is unknown."""
+    """True if the application belongs to a third party, or None if the owner is unknown."""
     is_custom_api: bool
-    """Whether reconciler has read the API, and the API is not one of Auth0's own APIs."""
+    """True if reconciler has read the API, and the API is not one of Auth0's own APIs."""
     why_unknown: str = ""
     """The reason why reconciler may not know whether the application belongs to a third party."""
     lifetime: int | None = None
@@ -64,7 +64,7 @@ class AccessDiff:
 
     @property
     def widens(self) -> bool:
-        """Whether the change adds any access.
+        """True if the change adds any access.
 
         A new grant without scopes also adds access, because the application can then get tokens for the API.
         """

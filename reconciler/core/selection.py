@@ -61,7 +61,7 @@ class GrantSelection:
 
     @property
     def is_inside(self) -> bool:
-        """Whether all paths in `files` are normalized and inside the grant folder."""
+        """True if all paths in `files` are normalized and inside the grant folder."""
         return all(
             each == posixpath.normpath(each) and each.split("/")[0] not in {"", posixpath.curdir, posixpath.pardir}
             for each in self.files
@@ -117,7 +117,7 @@ class SelectionResult:
 
     @property
     def is_empty(self) -> bool:
-        """Whether the options select no grant of the tenant."""
+        """True if the options select no grant of the tenant."""
         return self.selected == 0
 
 

@@ -82,7 +82,7 @@ class GrantSpec(NamedTuple):
     organizations: tuple[str, ...] | None = None
     """The names or ids of the organizations, or None if the declaration has no field `organizations`."""
     is_snapshot: bool = False
-    """Whether the file is a snapshot that reconciler wrote before a run."""
+    """True if the file is a snapshot that reconciler wrote before a run."""
     clients: tuple[str, ...] = ()
     """The names of all applications in the declaration, if the declaration has the field `clients`."""
     scope_items: tuple[int, ...] = ()

@@ -189,7 +189,7 @@ class Document:
     problems: tuple[Problem, ...] = ()
     """The problems that the reader found in the file."""
     is_complete: bool = True
-    """Whether the reader reached the end of the file."""
+    """True if the reader reached the end of the file."""
     values: int = field(default=0, compare=False)
     """The number of values that the YAML parser has read."""
 

@@ -28,7 +28,7 @@ class IndexEntry:
 
     @property
     def is_link(self) -> bool:
-        """Whether the git index contains a symbolic link at `path`."""
+        """True if the git index contains a symbolic link at `path`."""
         return self.mode == LINK
 
 

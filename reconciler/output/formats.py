@@ -1,4 +1,4 @@
-"""Pure: write results in an output format. `FORMATS` contains a function for each kind of result and each format."""
+"""Pure: write results in an output format. `FORMATS` contains the formats of each kind of result."""
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -111,7 +111,7 @@ class ValidationResult:
 
     @property
     def is_valid(self) -> bool:
-        """Whether the files are valid. Valid files have no errors and may have warnings."""
+        """True if the files are valid. Valid files have no errors and may have warnings."""
         return not errors(tuple(self.problems))
 
     @property
@@ -128,7 +128,7 @@ def render(results: Results, name: str, view: OutputView) -> str:
 
     Raises KeyError if the format does not exist for the kind of result.
     """
-    return FORMATS[type(results).__name__][name](results, view)
+    return FORMATS[type(results).__name__]()[name](results, view)
 
 
 def _plans_text(results: PlanResults, view: OutputView) -> str:
@@ -234,102 +234,93 @@ def _validation_github(result: ValidationResult, view: OutputView) -> str:
     return "".join(f"{command}\n" for command in annotations(result.problems, view.links))
 
 
-def _access(name: str) -> Callable[["AccessReport", OutputView], str]:
-    def write(report: "AccessReport", view: OutputView) -> str:
-        from reconciler.output.access.html import access_html
-        from reconciler.output.access.json import access_text
-        from reconciler.output.access.tables import access_csv, access_lines, access_markdown
-
-        match name:
-            case "text":
-                return plain(access_lines(report, verbose=view.verbose))
-            case "json":
-                return access_text(report)
-            case "markdown":
-                return access_markdown(report)
-            case "csv":
-                return access_csv(report)
-            case _:
-                return access_html(report)
-
-    return write
+Formats = Mapping[str, Callable[[Any, OutputView], str]]
+"""The function for each format of one kind of result."""
 
 
-def _diff(name: str) -> Callable[["TenantDiff", OutputView], str]:
-    def write(diff: "TenantDiff", _view: OutputView) -> str:
-        from reconciler.output.access.diff import diff_csv, diff_html, diff_lines, diff_markdown, diff_text
-
-        match name:
-            case "text":
-                return plain(diff_lines(diff))
-            case "json":
-                return diff_text(diff)
-            case "markdown":
-                return diff_markdown(diff)
-            case "csv":
-                return diff_csv(diff)
-            case _:
-                return diff_html(diff)
-
-    return write
-
-
-def _fleet(name: str) -> Callable[["Fleet", OutputView], str]:
-    def write(fleet: "Fleet", _view: OutputView) -> str:
-        from reconciler.artifacts.fleet_json import fleet_json
-        from reconciler.output.fleet import fleet_lines, github_matrix, gitlab_pipeline
-
-        match name:
-            case "text":
-                return plain(fleet_lines(fleet))
-            case "json":
-                return json_text(fleet_json(fleet))
-            case "github":
-                return github_matrix(fleet)
-            case _:
-                return gitlab_pipeline(fleet)
-
-    return write
-
-
-def _fleet_report(name: str) -> Callable[["FleetReport", OutputView], str]:
-    def write(report: "FleetReport", view: OutputView) -> str:
-        from reconciler.output.fleet import fleet_report_json, fleet_report_lines, fleet_report_markdown
-
-        match name:
-            case "text":
-                return plain(fleet_report_lines(report, verbose=view.verbose))
-            case "json":
-                return json_text(fleet_report_json(report))
-            case _:
-                return fleet_report_markdown(report, view.links, view.max_bytes)
-
-    return write
-
-
-FORMATS: Mapping[str, Mapping[str, Callable[[Any, OutputView], str]]] = {
-    "PlanResults": {
+def _plan_formats() -> Formats:
+    return {
         "text": _plans_text,
         "json": _plans_json,
         "markdown": _plans_markdown,
         "sarif": _plans_sarif,
         "github": _plans_github,
-    },
-    "RunResults": {"text": _runs_text, "json": _runs_json, "markdown": _runs_markdown},
-    "ValidationResult": {
+    }
+
+
+def _run_formats() -> Formats:
+    return {"text": _runs_text, "json": _runs_json, "markdown": _runs_markdown}
+
+
+def _validation_formats() -> Formats:
+    return {
         "text": _validation_text,
         "json": _validation_json,
         "github": _validation_github,
         "sarif": _validation_sarif,
-    },
-    "AccessReport": {name: _access(name) for name in ("text", "json", "markdown", "csv", "html")},
-    "TenantDiff": {name: _diff(name) for name in ("text", "json", "markdown", "csv", "html")},
-    "Fleet": {name: _fleet(name) for name in ("text", "json", "github", "gitlab")},
-    "FleetReport": {name: _fleet_report(name) for name in ("text", "json", "markdown")},
-}
-"""The function for each kind of result (the name of the class) and each format.
+    }
 
-The functions import the modules of their format when they are called, so that a command imports only what it writes.
+
+def _access_formats() -> Formats:
+    from reconciler.output.access.html import access_html
+    from reconciler.output.access.json import access_text
+    from reconciler.output.access.tables import access_csv, access_lines, access_markdown
+
+    return {
+        "text": lambda report, view: plain(access_lines(report, verbose=view.verbose)),
+        "json": lambda report, _view: access_text(report),
+        "markdown": lambda report, _view: access_markdown(report),
+        "csv": lambda report, _view: access_csv(report),
+        "html": lambda report, _view: access_html(report),
+    }
+
+
+def _diff_formats() -> Formats:
+    from reconciler.output.access.diff import diff_csv, diff_html, diff_lines, diff_markdown, diff_text
+
+    return {
+        "text": lambda diff, _view: plain(diff_lines(diff)),
+        "json": lambda diff, _view: diff_text(diff),
+        "markdown": lambda diff, _view: diff_markdown(diff),
+        "csv": lambda diff, _view: diff_csv(diff),
+        "html": lambda diff, _view: diff_html(diff),
+    }
+
+
+def _fleet_formats() -> Formats:
+    from reconciler.artifacts.fleet_json import fleet_json
+    from reconciler.output.fleet import fleet_lines, github_matrix, gitlab_pipeline
+
+    return {
+        "text": lambda fleet, _view: plain(fleet_lines(fleet)),
+        "json": lambda fleet, _view: json_text(fleet_json(fleet)),
+        "github": lambda fleet, _view: github_matrix(fleet),
+        "gitlab": lambda fleet, _view: gitlab_pipeline(fleet),
+    }
+
+
+def _fleet_report_formats() -> Formats:
+    from reconciler.output.fleet import fleet_report_json, fleet_report_lines, fleet_report_markdown
+
+    return {
+        "text": lambda report, view: plain(fleet_report_lines(report, verbose=view.verbose)),
+        "json": lambda report, _view: json_text(fleet_report_json(report)),
+        "markdown": lambda report, view: fleet_report_markdown(report, view.links, view.max_bytes),
+    }
+
+
+FORMATS: Mapping[str, Callable[[], Formats]] = {
+    "PlanResults": _plan_formats,
+    "RunResults": _run_formats,
+    "ValidationResult": _validation_formats,
+    "AccessReport": _access_formats,
+    "TenantDiff": _diff_formats,
+    "Fleet": _fleet_formats,
+    "FleetReport": _fleet_report_formats,
+}
+"""The formats of each kind of result, by the name of its class.
+
+Each function imports the modules of its formats, so that a command imports only the formats of its own result.
 """
 
 

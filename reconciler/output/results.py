@@ -42,7 +42,7 @@ class TenantSummary:
 
     @property
     def has_changes(self) -> bool:
-        """Whether the plan of the tenant contains changes, blocked changes, or grants that are no longer declared."""
+        """True if the plan of the tenant contains changes, blocked changes, or grants that are no longer declared."""
         return any(self.changes.values()) or bool(self.blocked or self.stays)
 
     @property

@@ -302,7 +302,7 @@ def test_without_the_permission_nothing_is_stored(here: Path, monkeypatch: pytes
     ran = reconciler("usage", "collect")
 
     assert ran.code == 1
-    assert "read:logs" in ran.stderr
+    assert "; add the permission read:logs to the application of the credentials" in ran.stderr
     assert not USAGE.exists()
 
 

@@ -343,3 +343,12 @@ def test_an_expired_grant_with_an_unknown_name_may_be_an_undeclared_grant(
     assert ("the grant may be New name -> New API" in warning.fix) == bool(candidates)
     assert "no longer has this grant" in warning.what or candidates
     assert plan_from_json(plan_json(plan)).expired_unknown == candidates
+
+
+def test_the_own_grant_is_never_the_renamed_grant_of_an_expired_declaration() -> None:
+    spec = a_spec(client="Renamed", client_id=None, audience=OWN.audience, expires=PAST)
+    other = an_observed(a_grant(OWN._replace(client_id="other")), "cgr_2")
+    own = an_observed(a_grant(OWN), "cgr_1")
+
+    assert a_plan([spec], [own]).expired_unknown == 0
+    assert a_plan([spec], [own, other]).expired_unknown == 1

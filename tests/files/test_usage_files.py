@@ -103,6 +103,15 @@ def test_lines_are_read_as_if_each_was_decoded(content: list[bytes], others: lis
     assert result(b"\n".join(all_lines)) == decoded(all_lines)
 
 
+def test_escapes_are_decoded_in_a_line_with_a_known_layout() -> None:
+    plain = b'{"date": "2026-11-27T10:00:00.000Z", "type": "seccft", "client_id": "billing", "log_id": "1"}'
+    escaped = plain.replace(b"billing", rb"bill\u0069ng").replace(b'"1"', b'"2"')
+
+    found, _ = read(b"\n".join([plain, escaped]))
+
+    assert [each.client_id for _, each in found] == ["billing"] * 2
+
+
 def test_the_fields_of_an_event_are_found_in_any_order() -> None:
     backwards = dict(reversed({**EVENT, "log_id": "2"}.items()))
     events, counts = read(b"\n".join(json.dumps(each).encode() for each in (EVENT, backwards, EVENT)))

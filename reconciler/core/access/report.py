@@ -132,7 +132,7 @@ class AccessGrant:
     default_for: str | None = None
     """The value of `default_for`, or None if the grant belongs to an application."""
     third_party: bool | None = None
-    """Whether a third party owns the application, or None if the owner is not known."""
+    """True if a third party owns the application, or None if the owner is not known."""
     audience: str | None = None
     """The identifier of the API, or None if only the name is known."""
     subject_type: str = SUBJECT_CLIENT
@@ -143,7 +143,7 @@ class AccessGrant:
     If the grant allows all scopes, `scopes` contains the scopes that the API defines.
     """
     scopes_known: bool = True
-    """Whether `scopes` is complete.
+    """True if `scopes` is complete.
 
     If the grant allows all scopes, `scopes` is complete only if reconciler has read the API.
     """
@@ -180,16 +180,16 @@ class AccessGrant:
     grant_id: str = ""
     """The id of the grant in the tenant, or an empty string."""
     is_unresolved: bool = False
-    """Whether the application or the API of the declaration is unknown or ambiguous in the tenant."""
+    """True if the application or the API of the declaration is unknown or ambiguous in the tenant."""
 
     @property
     def all_scopes(self) -> bool:
-        """Whether the grant allows every scope of the API, including scopes that the API defines later."""
+        """True if the grant allows every scope of the API, including scopes that the API defines later."""
         return self.grant.allow_all_scopes
 
     @property
     def is_present(self) -> bool:
-        """Whether the application has access through the grant now, according to the data that reconciler read."""
+        """True if the application has access through the grant now, according to the data that reconciler read."""
         return self.state is not AccessState.MISSING and not self.is_unresolved
 
     @property
@@ -205,7 +205,7 @@ class AccessGrant:
 
 @dataclass(frozen=True, slots=True)
 class ListingStatus:
-    """Whether reconciler read a list of the tenant, such as the list of applications.
+    """True if reconciler read a list of the tenant, such as the list of applications.
 
     If reconciler did not read the list, `count` is None and `reason` explains why.
     """
@@ -216,7 +216,7 @@ class ListingStatus:
 
     @property
     def is_read(self) -> bool:
-        """Whether reconciler read the list."""
+        """True if reconciler read the list."""
         return self.count is not None
 
 
@@ -266,7 +266,7 @@ class TenantAccess:
 
     @property
     def is_read(self) -> bool:
-        """Whether reconciler read the list of the tenant's grants."""
+        """True if reconciler read the list of the tenant's grants."""
         return any(each.name == GRANTS_LISTING and each.is_read for each in self.listings)
 
 

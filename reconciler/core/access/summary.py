@@ -8,7 +8,7 @@ from reconciler.core.problems import Level
 from reconciler.core.token_lifetime import LONG_LIFETIME_SECONDS
 
 Answer = bool | None
-"""Whether a grant has a property, or None if reconciler does not know."""
+"""True if a grant has a property, or None if reconciler does not know."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +24,7 @@ class AccessTotal:
     unknown: int = 0
     """The number of grants that may have the property."""
     is_complete: bool = True
-    """Whether reconciler read all tenants. If reconciler could not read a tenant, `count` may be too low."""
+    """True if reconciler read all tenants. If reconciler could not read a tenant, `count` may be too low."""
 
     @property
     def text(self) -> str:

@@ -33,7 +33,7 @@ class FieldPair:
 
     @property
     def is_known(self) -> bool:
-        """Whether reconciler knows the values in the two tenants."""
+        """True if reconciler knows the values in the two tenants."""
         return self.first is not None and self.second is not None
 
 
@@ -61,7 +61,7 @@ class TenantDiff:
     second: TenantName
     """The second tenant."""
     is_declared: bool
-    """Whether the comparison used the declared grants.
+    """True if the comparison used the declared grants.
 
     If the value is False, the comparison used the grants in the tenants.
     """

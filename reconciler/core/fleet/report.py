@@ -68,7 +68,7 @@ class CollectedTenant:
 
     @property
     def is_stopping(self) -> bool:
-        """Whether the tenant counts as unsuccessful for the limit `stop_after`.
+        """True if the tenant counts as unsuccessful for the limit `stop_after`.
 
         A tenant with the state `not started` counts only if the tenant has a result.
         """
@@ -108,7 +108,7 @@ class FleetReport:
 
     @property
     def is_apply(self) -> bool:
-        """Whether a job of the fleet run used `apply`.
+        """True if a job of the fleet run used `apply`.
 
         In a fleet run with `apply`, a tenant with only a plan is not done.
         """
@@ -122,7 +122,7 @@ class FleetReport:
 
     @property
     def is_stopped(self) -> bool:
-        """Whether the limit `stop_after` is reached, so that no further wave may start."""
+        """True if the limit `stop_after` is reached, so that no further wave may start."""
         return _stopping(self.tenants) >= self.fleet.stop_after
 
     @property

@@ -204,7 +204,7 @@ class FleetResult:
 
     @property
     def is_consistent(self) -> bool:
-        """Whether the status of the result agrees with the exit code and the end time."""
+        """True if the status of the result agrees with the exit code and the end time."""
         if self.status in {BEGUN, TenantState.NOT_STARTED}:
             return self.exit_code is None
         ended = self.exit_code is not None and self.ended_at is not None

@@ -103,7 +103,7 @@ class UsageWindow:
 
     @property
     def is_complete(self) -> bool:
-        """Whether the collected logs cover the whole time span. If `length` is None, the value is false."""
+        """True if the collected logs cover the whole time span. If `length` is None, the value is false."""
         return self.length is not None and self._seen >= self.length - ROUNDING
 
     @cached_property

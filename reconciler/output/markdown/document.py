@@ -40,7 +40,7 @@ class Section:
 
     @property
     def is_fixed(self) -> bool:
-        """Whether the document must contain all items of the section."""
+        """True if the document must contain all items of the section."""
         return not self.noun
 
 

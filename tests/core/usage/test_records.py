@@ -178,6 +178,14 @@ def test_an_event_without_a_valid_date_is_an_error(date: object) -> None:
         counted(event() | {"date": date})
 
 
+@pytest.mark.parametrize("rest", ["", ":61:00.000Z", ":00:00.000", ":00:00.000Z and more", ":00:00.000\u0665Z"])
+def test_an_invalid_time_in_a_known_hour_is_an_error(rest: str) -> None:
+    valid = event()
+
+    with pytest.raises(ValueError, match=r"date|Invalid|zone|minute|format"):
+        counted(valid, valid, valid | {"date": f"2026-11-27T10{rest}"})
+
+
 def test_dates_are_converted_to_utc_with_milliseconds() -> None:
     counter = counted(event(date="2026-11-27T11:00:00+01:00"), event(date="2026-11-27T09:59:59.123456Z"))
     ((_, use),) = counter.usage().grants.items()
