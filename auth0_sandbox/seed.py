@@ -1,4 +1,4 @@
-"""Pure: create the documents of a new tenant from a seed. Equal seeds create equal documents, including ids."""
+"""Create the documents of a new tenant from a seed. Equal seeds create equal documents, including ids."""
 
 import re
 from collections import Counter

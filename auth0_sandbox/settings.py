@@ -1,4 +1,4 @@
-"""Pure: settings for undocumented and unrecorded behaviour of Auth0, and for features of Auth0 plans."""
+"""Settings for undocumented and unrecorded behaviour of Auth0, and for features of Auth0 plans."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace

@@ -6,7 +6,8 @@ from itertools import groupby
 
 from reconciler.auth0.client import PAGE_SIZE
 from reconciler.auth0.errors import Auth0Error
-from reconciler.change_executor import ApplyContext, ChangeExecutor, GrantsByKey, StopSignal, reraise
+from reconciler.change_executor import ApplyContext, ChangeExecutor, GrantsByKey, reraise
+from reconciler.concurrency import StopSignal
 from reconciler.core.grant import index_by_key
 from reconciler.core.outcome import Outcome, Result
 from reconciler.core.plan import Change, Create, Plan, apply_phase, removes_access

@@ -15,7 +15,7 @@ from reconciler.artifacts.journal import Journal, JournalError
 from reconciler.auth0.client import ManagementClient, is_conflict, is_not_found
 from reconciler.auth0.errors import Auth0Error, RefusedCallError, UnknownOutcomeError
 from reconciler.auth0.management import RequestContext
-from reconciler.concurrency import run_unless
+from reconciler.concurrency import StopSignal, run_unless
 from reconciler.core.grant import Key, ObservedGrant
 from reconciler.core.outcome import (
     Associate,
@@ -41,25 +41,6 @@ PARTIAL_EFFECT = "only part of the change took effect"
 SECOND_READ_DELAY_SECONDS = 2.0
 
 GrantsByKey = Mapping[Key, ObservedGrant]
-
-
-class StopSignal:
-    """Tells the tasks of a run when to stop.
-
-    `reason` says why no further change may start, and is empty while the run continues. `abort` is set when the run
-    must also abandon changes in progress.
-    """
-
-    def __init__(self) -> None:
-        self.reason = ""
-        self.abort = asyncio.Event()
-
-    def request_stop(self, reason: str) -> None:
-        """Stop the run before the next change.
-
-        If the run was already stopped for another reason, the first reason remains.
-        """
-        self.reason = self.reason or reason
 
 
 def reraise(error: Exception) -> None:

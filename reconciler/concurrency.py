@@ -1,4 +1,4 @@
-"""Helpers for concurrent asyncio tasks."""
+"""Run asyncio tasks at the same time, and stop them."""
 
 import asyncio
 from collections.abc import AsyncIterator, Coroutine
@@ -6,6 +6,25 @@ from contextlib import asynccontextmanager
 from typing import Any, TypeVar
 
 T = TypeVar("T")
+
+
+class StopSignal:
+    """Tells the tasks of a run when to stop.
+
+    `reason` says why no further change may start, and is empty while the run continues. `abort` is set when the run
+    must also abandon changes in progress.
+    """
+
+    def __init__(self) -> None:
+        self.reason = ""
+        self.abort = asyncio.Event()
+
+    def request_stop(self, reason: str) -> None:
+        """Stop the run before the next change.
+
+        If the run was already stopped for another reason, the first reason remains.
+        """
+        self.reason = self.reason or reason
 
 
 @asynccontextmanager

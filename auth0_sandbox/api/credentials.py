@@ -1,4 +1,4 @@
-"""Pure: create, change and show the credentials of applications."""
+"""Create, change and show the credentials of applications."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field

@@ -1,4 +1,4 @@
-"""Pure: the format of client grants, and the rules of the API in addition to its schema."""
+"""The format of client grants, and the rules of the API in addition to its schema."""
 
 from collections.abc import Mapping
 

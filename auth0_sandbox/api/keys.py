@@ -1,4 +1,4 @@
-"""Pure: RSA public keys of applications, and the verification of JWTs."""
+"""RSA public keys of applications, and the verification of JWTs."""
 
 from base64 import urlsafe_b64encode
 from dataclasses import dataclass

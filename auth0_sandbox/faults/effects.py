@@ -1,4 +1,4 @@
-"""Pure: change replies according to the faults of a plan."""
+"""Change replies according to the faults of a plan."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""Pure: fault plans. A plan selects requests and defines the faults of these requests."""
+"""Fault plans. A plan selects requests and defines the faults of these requests."""
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass

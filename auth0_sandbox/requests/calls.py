@@ -1,4 +1,4 @@
-"""Pure: endpoints and the checked requests for their handlers. Handlers do not depend on an HTTP server."""
+"""Endpoints and the checked requests for their handlers. Handlers do not depend on an HTTP server."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field

@@ -1,4 +1,4 @@
-"""Pure: check the names in Host headers: the names of this machine, and the custom domain of the tenant."""
+"""Check the names in Host headers: the names of this machine, and the custom domain of the tenant."""
 
 import re
 from ipaddress import ip_address

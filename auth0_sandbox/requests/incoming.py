@@ -1,4 +1,4 @@
-"""Pure: parse parts of an HTTP request according to schemas. Refuse invalid parts with the API's messages."""
+"""Parse parts of an HTTP request according to schemas. Refuse invalid parts with the API's messages."""
 
 import re
 from collections.abc import Mapping, Sequence

@@ -1,4 +1,4 @@
-"""Pure: the API's three kinds of paging: a plain array, totals, and checkpoints."""
+"""The API's three kinds of paging: a plain array, totals, and checkpoints."""
 
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Callable, Sequence

@@ -1,4 +1,4 @@
-"""Pure: apply a PATCH to a stored document."""
+"""Apply a PATCH to a stored document."""
 
 from collections.abc import Collection
 

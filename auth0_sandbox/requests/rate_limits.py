@@ -1,4 +1,4 @@
-"""Pure: token buckets for the requests to a tenant. The buckets imitate Auth0's documented rate limits."""
+"""Token buckets for the requests to a tenant. The buckets imitate Auth0's documented rate limits."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Pure: responses, and the error bodies of the Management API."""
+"""Responses, and the error bodies of the Management API."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field

@@ -1,4 +1,4 @@
-"""Pure: the sender of a request, for log events."""
+"""The sender of a request, for log events."""
 
 import json
 from base64 import b64decode

@@ -1,4 +1,4 @@
-"""Pure: issue and check the access tokens of the tenant."""
+"""Issue and check the access tokens of the tenant."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

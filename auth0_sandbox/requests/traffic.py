@@ -1,4 +1,4 @@
-"""Pure: requests and replies in the form that faults and rate limits use."""
+"""Requests and replies in the form that faults and rate limits use."""
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field

@@ -1,4 +1,4 @@
-"""Pure: validate values against a JSON Schema with the messages of the API's validator, z-schema.
+"""Validate values against a JSON Schema with the messages of the API's validator, z-schema.
 
 The validator supports only the keywords in the project's OpenAPI document. Like Auth0's API, the validator reports only
 the first violation.

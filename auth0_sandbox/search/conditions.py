@@ -1,4 +1,4 @@
-"""Pure: convert a search expression to an SQL condition, with the fields and operators of an endpoint."""
+"""Convert a search expression to an SQL condition, with the fields and operators of an endpoint."""
 
 import re
 from collections.abc import Callable, Mapping

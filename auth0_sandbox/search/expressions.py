@@ -1,4 +1,4 @@
-"""Pure: the parts of a search expression in any syntax."""
+"""The parts of a search expression in any syntax."""
 
 from dataclasses import dataclass
 from typing import Literal

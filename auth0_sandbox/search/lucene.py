@@ -1,4 +1,4 @@
-"""Pure: parse the part of Lucene's query syntax that Auth0 documents for search endpoints.
+"""Parse the part of Lucene's query syntax that Auth0 documents for search endpoints.
 
 Terms are `field:value`, `field:"a phrase"`, `field:prefix*`, `field:*part*`, `field:[from TO to]` and `_exists_:field`.
 """

@@ -1,4 +1,4 @@
-"""Pure: parse filter expressions of SCIM (RFC 7644, 3.4.2.2), such as `name sw "auth" and app_type eq "spa"`."""
+"""Parse filter expressions of SCIM (RFC 7644, 3.4.2.2), such as `name sw "auth" and app_type eq "spa"`."""
 
 import json
 import re

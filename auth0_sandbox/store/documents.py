@@ -1,4 +1,4 @@
-"""Pure: the JSON documents of the sandbox, as text and as values."""
+"""The JSON documents of the sandbox, as text and as values."""
 
 import json
 from collections.abc import Mapping

@@ -1,4 +1,4 @@
-"""Pure: SQL that finds documents. Names are constants of the sandbox, and values are always bound."""
+"""SQL that finds documents. Names are constants of the sandbox, and values are always bound."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Pure: the tables of a tenant's database, with indexes for every listing of the API.
+"""The tables of a tenant's database, with indexes for every listing of the API.
 
 Each kind has an id, the JSON text of the response, two times in UNIX seconds, and generated columns for searching.
 """

@@ -9,8 +9,7 @@ from contextlib import ExitStack, contextmanager
 from typing import Any, TypeVar
 
 from reconciler.app.console import Console
-from reconciler.apply import StopSignal
-from reconciler.concurrency import run_unless
+from reconciler.concurrency import StopSignal, run_unless
 from reconciler.errors import Exit, NotStartedError, ReconcilerError
 
 T = TypeVar("T")

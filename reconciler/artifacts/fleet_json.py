@@ -1,4 +1,4 @@
-"""Pure: convert fleet runs and results to JSON data and back.
+"""Convert fleet runs and results to JSON data and back.
 
 The JSON Schemas of the data are schemas/fleet.schema.json and schemas/fleet-result.schema.json.
 """

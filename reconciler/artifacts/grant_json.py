@@ -1,4 +1,4 @@
-"""Pure: convert grants and changes of grants to JSON data and back, and render JSON data as indented text."""
+"""Convert grants and changes of grants to JSON data and back, and render JSON data as indented text."""
 
 import json
 from collections.abc import Mapping

@@ -1,4 +1,4 @@
-"""Pure: convert plans to JSON data (schemas/plan.schema.json) and back."""
+"""Convert plans to JSON data (schemas/plan.schema.json) and back."""
 
 import hashlib
 import json

@@ -1,4 +1,4 @@
-"""Pure: convert JSON data of the Management API to the types in `core`, and convert grants to request bodies."""
+"""Convert JSON data of the Management API to the types in `core`, and convert grants to request bodies."""
 
 import json
 import re

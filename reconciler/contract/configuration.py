@@ -1,4 +1,4 @@
-"""Pure: the JSON Schema of reconciler.yaml."""
+"""The JSON Schema of reconciler.yaml."""
 
 from collections.abc import Iterator
 from typing import Any

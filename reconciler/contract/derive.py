@@ -1,4 +1,4 @@
-"""Pure: derive the JSON Schema of grant files from the OpenAPI document of the Management API."""
+"""Derive the JSON Schema of grant files from the OpenAPI document of the Management API."""
 
 import json
 from collections.abc import Collection, Iterable, Iterator, Mapping

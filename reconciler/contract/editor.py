@@ -1,4 +1,4 @@
-"""Pure: create a JSON Schema of grant files with the names of one tenant, for completion in editors.
+"""Create a JSON Schema of grant files with the names of one tenant, for completion in editors.
 
 With this schema, editors complete the applications, APIs, organizations and scopes of the tenant. The schema also
 allows every other text, because a grant file may contain variables and names of future applications.

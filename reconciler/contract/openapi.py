@@ -1,4 +1,4 @@
-"""Pure: find operations in an OpenAPI document of the Management API.
+"""Find operations in an OpenAPI document of the Management API.
 
 For operations on client grants, the result contains JSON Schemas. For operations that write, the result contains the
 required scopes.

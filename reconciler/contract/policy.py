@@ -1,4 +1,4 @@
-"""Pure: create the JSON Schemas of patterns and of the policy in reconciler.yaml."""
+"""Create the JSON Schemas of patterns and of the policy in reconciler.yaml."""
 
 from reconciler.contract.derive import MATCHES_NOTHING, Schema
 from reconciler.core.expiry import TEMPORARY_ACCESS

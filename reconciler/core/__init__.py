@@ -1,1 +1,1 @@
-"""Pure: compute a plan from the declared grants and the grants of the tenant, without input or output."""
+"""Compute a plan from the declared grants and the grants of the tenant, without input or output."""

@@ -1,4 +1,4 @@
-"""Pure: compare a plan with the approved saved plan, and mark the unverified texts of a saved plan."""
+"""Compare a plan with the approved saved plan, and mark the unverified texts of a saved plan."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace

@@ -1,4 +1,4 @@
-r"""Pure: detect misleading names, such as lookalike names and invisible characters, and escape texts for output.
+r"""Detect misleading names, such as lookalike names and invisible characters, and escape texts for output.
 
 Two names look alike if the names have the same skeleton. Compute the skeleton of a name in four steps:
 

@@ -1,4 +1,4 @@
-"""Pure: before any write, find declared grants that have no effect or that Auth0 would refuse.
+"""Before any write, find declared grants that have no effect or that Auth0 would refuse.
 
 The table CHECKS contains a row for each check. Each row names the lists of the tenant (applications, APIs) that the
 check needs. From these rows, `core/permissions.py` decides which lists reconciler reads from the tenant. If reconciler

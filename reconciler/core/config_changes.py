@@ -1,4 +1,4 @@
-"""Pure: compare reconciler.yaml with reconciler.yaml at the base revision, and assign a risk to each change.
+"""Compare reconciler.yaml with reconciler.yaml at the base revision, and assign a risk to each change.
 
 The module also finds the grants that a change of `protect` or `manage` affects. If the new value of a setting may be
 less strict than the old value, the change is reported as `guard-loosened`.

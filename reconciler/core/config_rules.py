@@ -1,4 +1,4 @@
-"""Pure: the kinds of changes in reconciler.yaml, each with a risk level."""
+"""The kinds of changes in reconciler.yaml, each with a risk level."""
 
 from dataclasses import dataclass
 

@@ -1,4 +1,4 @@
-"""Pure: compare the fields of two grants. No other module imports deepdiff."""
+"""Compare the fields of two grants. No other module imports deepdiff."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Pure: the names and ids of a tenant's applications, APIs and organizations, and the labels that reconciler shows."""
+"""The names and ids of a tenant's applications, APIs and organizations, and the labels that reconciler shows."""
 
 import re
 from collections import defaultdict

@@ -1,4 +1,4 @@
-"""Pure: decide which expired grants a plan deletes, and find changed ends and missing ends of grants.
+"""Decide which expired grants a plan deletes, and find changed ends and missing ends of grants.
 
 The risk rule `temporary-access` requires an end (`expires`) for grants with critical scopes. The rule applies only if
 `policy.rules` contains an item for the rule, because most tenants have permanent critical grants.

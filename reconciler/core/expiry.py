@@ -1,4 +1,4 @@
-"""Pure: the declared end of grants (`expires` in grant files), and warnings about grants that expire.
+"""The declared end of grants (`expires` in grant files), and warnings about grants that expire.
 
 A date such as `2027-03-31` means that the grant is valid until the end of that day in UTC. A time with a time zone is
 the exact end of the grant.

@@ -1,4 +1,4 @@
-"""Pure: find grants that a grant file cannot express. reconciler never changes such grants.
+"""Find grants that a grant file cannot express. reconciler never changes such grants.
 
 The schema of grant files does not allow everything that a tenant may contain, such as very long scopes. Plans,
 `--prune`, `import` and snapshots all use the functions of this module.

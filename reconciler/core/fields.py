@@ -1,4 +1,4 @@
-"""Pure: the table of all fields that a grant may have.
+"""The table of all fields that a grant may have.
 
 A new field needs a row in FIELDS, an attribute in `ClientGrant` and `GrantSpec`, and a property in the JSON Schema. No
 other code needs a change, because reading files, comparing grants and sorting fields all use the table. The end of the

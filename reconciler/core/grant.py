@@ -1,4 +1,4 @@
-"""Pure: client grants.
+"""Client grants.
 
 reconciler converts declared grants and the tenant's grants to `ClientGrant`, and then compares the grants.
 """

@@ -1,4 +1,4 @@
-"""Pure: the guards. A guard blocks dangerous changes. No option of the command `apply` switches a guard off."""
+"""The guards. A guard blocks dangerous changes. No option of the command `apply` switches a guard off."""
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field

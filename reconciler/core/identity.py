@@ -1,4 +1,4 @@
-"""Pure: check that reconciler is connected to the right tenant.
+"""Check that reconciler is connected to the right tenant.
 
 Auth0 assigns a host to each tenant, for example `example.eu.auth0.com`. The assigned host is called the canonical host
 and identifies the tenant. A tenant may also have custom domains. Auth0 includes the canonical host in the identifier

@@ -1,4 +1,4 @@
-"""Pure: parse journals. The journal of a run records the writes of the run.
+"""Parse journals. The journal of a run records the writes of the run.
 
 No command repeats the writes of a journal.
 """

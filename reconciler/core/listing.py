@@ -1,4 +1,4 @@
-"""Pure: the grants that the command `list` shows."""
+"""The grants that the command `list` shows."""
 
 from dataclasses import dataclass
 from datetime import datetime

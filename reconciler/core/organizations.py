@@ -1,4 +1,4 @@
-"""Pure: select the grants whose organizations reconciler must read, and check the organizations that gain grants."""
+"""Select the grants whose organizations reconciler must read, and check the organizations that gain grants."""
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping

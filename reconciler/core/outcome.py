@@ -1,4 +1,4 @@
-"""Pure: the requests that apply a change, the results of a run, and the data for a rollback."""
+"""The requests that apply a change, the results of a run, and the data for a rollback."""
 
 from collections import Counter
 from collections.abc import Iterable

@@ -1,4 +1,4 @@
-"""Pure: the patterns in reconciler.yaml that match grants.
+"""The patterns in reconciler.yaml that match grants.
 
 In a pattern, `*` matches any number of characters, and `?` matches a single character.
 """

@@ -1,4 +1,4 @@
-"""Pure: the permissions that a plan needs, and the lists of the tenant that a plan needs."""
+"""The permissions that a plan needs, and the lists of the tenant that a plan needs."""
 
 from collections.abc import Iterable, Iterator
 

@@ -1,4 +1,4 @@
-"""Pure: the plan, the changes of a plan, and the comparison of declared grants with the tenant's grants."""
+"""The plan, the changes of a plan, and the comparison of declared grants with the tenant's grants."""
 
 from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass, field

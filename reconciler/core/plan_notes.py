@@ -1,4 +1,4 @@
-"""Pure: the notes of a plan, which show facts that a reviewer could overlook."""
+"""The notes of a plan, which show facts that a reviewer could overlook."""
 
 from collections import Counter
 from collections.abc import Iterable, Iterator

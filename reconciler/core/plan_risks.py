@@ -1,4 +1,4 @@
-"""Pure: list the risks of a plan, the most dangerous risk first. The list contains the affected grant for each risk."""
+"""List the risks of a plan, the most dangerous risk first. The list contains the affected grant for each risk."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass

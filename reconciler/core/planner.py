@@ -1,4 +1,4 @@
-"""Pure: make a plan from the declared grants and the tenant's grants, and block dangerous changes."""
+"""Make a plan from the declared grants and the tenant's grants, and block dangerous changes."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace

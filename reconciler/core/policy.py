@@ -1,4 +1,4 @@
-"""Pure: the policy in reconciler.yaml. The policy allows risks, warns about risks, or denies risks.
+"""The policy in reconciler.yaml. The policy allows risks, warns about risks, or denies risks.
 
 The module also finds the patterns in reconciler.yaml that match no grant, and suggests similar names.
 """

@@ -1,4 +1,4 @@
-"""Pure: problems in files, results of checks, and risks of changes."""
+"""Problems in files, results of checks, and risks of changes."""
 
 from collections import Counter
 from collections.abc import Iterable

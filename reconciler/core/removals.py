@@ -1,4 +1,4 @@
-"""Pure: find removed grants. An earlier commit declared a removed grant, and the files no longer declare the grant."""
+"""Find removed grants. An earlier commit declared a removed grant, and the files no longer declare the grant."""
 
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence

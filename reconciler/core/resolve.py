@@ -1,4 +1,4 @@
-"""Pure: convert grant declarations to grants of a tenant, with ids instead of names.
+"""Convert grant declarations to grants of a tenant, with ids instead of names.
 
 An unknown name is an error at the line of the name.
 """

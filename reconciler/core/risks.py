@@ -1,4 +1,4 @@
-"""Pure: the risk rules. A risk rule checks whether a change has a certain kind of risk."""
+"""The risk rules. A risk rule checks whether a change has a certain kind of risk."""
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping

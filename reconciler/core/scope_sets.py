@@ -1,4 +1,4 @@
-"""Pure: scope sets. A scope set is a named list of scopes in reconciler.yaml.
+"""Scope sets. A scope set is a named list of scopes in reconciler.yaml.
 
 A grant refers to a scope set with `@name`.
 

@@ -1,4 +1,4 @@
-"""Pure: the scopes of Auth0's Management API, each with a risk level.
+"""The scopes of Auth0's Management API, each with a risk level.
 
 The names of the scopes come from Auth0's OpenAPI document of June 2026, a live tenant of August 2026, and published
 exports. The authors of reconciler chose the risk levels. A scope is critical if the scope allows changes of code,

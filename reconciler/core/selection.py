@@ -1,4 +1,4 @@
-"""Pure: select grants with PATHs, --client and --api.
+"""Select grants with PATHs, --client and --api.
 
 The other grants are neither planned nor listed.
 

@@ -1,4 +1,4 @@
-"""Pure: grant declarations (grant specs).
+"""Grant declarations (grant specs).
 
 A declaration contains names of applications and APIs, as the grant file does.
 """

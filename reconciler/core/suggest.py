@@ -1,4 +1,4 @@
-"""Pure: suggestions for misspelled names, such as `did you mean "Invoices API"?`."""
+"""Suggestions for misspelled names, such as `did you mean "Invoices API"?`."""
 
 from collections.abc import Collection, Iterable
 from difflib import SequenceMatcher, get_close_matches

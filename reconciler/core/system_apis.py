@@ -1,4 +1,4 @@
-"""Pure: the scopes of Auth0's own APIs (system APIs), each with a risk level. The Management API has a separate module.
+"""The scopes of Auth0's own APIs (system APIs), each with a risk level. The Management API has a separate module.
 
 The names of the scopes come from Auth0's documentation and SDKs. The authors of reconciler chose the risk levels, by
 the same rule as for the Management API.

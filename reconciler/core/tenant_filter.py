@@ -1,4 +1,4 @@
-"""Pure: select the grant declarations that apply to a tenant, and replace variables by the tenant's values."""
+"""Select the grant declarations that apply to a tenant, and replace variables by the tenant's values."""
 
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence

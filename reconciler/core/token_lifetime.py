@@ -1,4 +1,4 @@
-"""Pure: find the lifetime of access tokens, which stay valid after a grant loses access.
+"""Find the lifetime of access tokens, which stay valid after a grant loses access.
 
 Auth0 does not revoke access tokens when a client grant changes. A token stays valid until the end of the token
 lifetime. The token lifetime is a setting of the API (`token_lifetime`).

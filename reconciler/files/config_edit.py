@@ -1,4 +1,4 @@
-"""Pure: add settings to the text of reconciler.yaml. The existing settings and comments do not change."""
+"""Add settings to the text of reconciler.yaml. The existing settings and comments do not change."""
 
 from bisect import bisect
 from collections import Counter

@@ -1,4 +1,4 @@
-"""Pure: represents a YAML document as plain data, with the line and column of each key and value."""
+"""Represents a YAML document as plain data, with the line and column of each key and value."""
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence

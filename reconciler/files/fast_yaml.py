@@ -1,4 +1,4 @@
-"""Pure: a fast reader for grant files with a simple layout, for example the files that `import` writes.
+"""A fast reader for grant files with a simple layout, for example the files that `import` writes.
 
 The fast reader supports a subset of YAML in which each line can be parsed on its own. Parsed lines are cached. The YAML
 parser reads all other files: files with unsupported YAML, and files with errors. For a supported file, the fast reader

@@ -1,4 +1,4 @@
-"""Pure: sort a grant file. The sort changes only the order of grants, fields and list items, and keeps every comment.
+"""Sort a grant file. The sort changes only the order of grants, fields and list items, and keeps every comment.
 
 A comment on the line of a value moves with the value. A comment on a separate line moves with the value below the
 comment. A comment that is indented deeper than the next line moves with the value above the comment. Blank lines

@@ -1,4 +1,4 @@
-"""Pure: explain schema violations to the author of a file."""
+"""Explain schema violations to the author of a file."""
 
 import json
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping

@@ -1,4 +1,4 @@
-"""Pure: explain common mistakes in invalid files: conflict markers, missing spaces, and syntax of other tools.
+"""Explain common mistakes in invalid files: conflict markers, missing spaces, and syntax of other tools.
 
 The parser and the schema report a common mistake at the wrong line, or as several problems. This module reports each
 mistake as one problem at the line of the mistake.

@@ -1,4 +1,4 @@
-"""Pure: validate data against a JSON Schema, and report every violation with its position.
+"""Validate data against a JSON Schema, and report every violation with its position.
 
 The fast library jsonschema-rs finds out whether data is valid. If the data is invalid, the slower library jsonschema
 checks the data again and reports each violation.

@@ -1,4 +1,4 @@
-"""Pure: convert YAML documents to grant declarations, and report problems that a JSON Schema cannot detect."""
+"""Convert YAML documents to grant declarations, and report problems that a JSON Schema cannot detect."""
 
 import re
 from bisect import bisect

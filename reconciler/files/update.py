@@ -1,4 +1,4 @@
-"""Pure: change or remove grants in the text of a grant file, and add a tenant to the text of a configuration file.
+"""Change or remove grants in the text of a grant file, and add a tenant to the text of a configuration file.
 
 All other lines stay unchanged.
 

@@ -1,4 +1,4 @@
-"""Pure: check quickly whether data is valid against a JSON Schema (2020-12), with jsonschema-rs."""
+"""Check quickly whether data is valid against a JSON Schema (2020-12), with jsonschema-rs."""
 
 import json
 from collections.abc import Callable, Mapping

@@ -1,4 +1,4 @@
-"""Pure: write grants of a tenant as a grant file, in canonical order and without default values.
+"""Write grants of a tenant as a grant file, in canonical order and without default values.
 
 A snapshot contains ids, because ids are always unambiguous. An imported file contains names, because people understand
 names, and because equal names exist in several tenants.

@@ -1,4 +1,4 @@
-"""Pure: translate the error messages of the YAML parser into instructions for the authors of files."""
+"""Translate the error messages of the YAML parser into instructions for the authors of files."""
 
 import re
 

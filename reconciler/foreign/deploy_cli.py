@@ -1,4 +1,4 @@
-"""Pure: read the grants in the files of auth0-deploy-cli, for one or several tenants.
+"""Read the grants in the files of auth0-deploy-cli, for one or several tenants.
 
 A variable replaces a placeholder such as `##KEY##` if the variable gives the correct value for every tenant. The
 variable `${domain}` replaces the tenant's own domain if this is correct for every tenant. If no variable fits, the

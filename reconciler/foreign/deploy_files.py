@@ -1,4 +1,4 @@
-"""Pure: parse the files of auth0-deploy-cli, and find the YAML node of each grant for each tenant.
+"""Parse the files of auth0-deploy-cli, and find the YAML node of each grant for each tenant.
 
 auth0-deploy-cli replaces placeholders such as `##KEY##` in the text of a file before parsing the text. Therefore, this
 module parses each file once for each tenant. To get comments, positions and templates, this module also parses the file

@@ -1,4 +1,4 @@
-"""Pure: read a configuration file of auth0-deploy-cli, and find the grants that the configuration excludes.
+"""Read a configuration file of auth0-deploy-cli, and find the grants that the configuration excludes.
 
 Sources: the handlers clientGrants.ts and default.ts, context/index.ts and readonly.ts of auth0-deploy-cli 8.44.
 """

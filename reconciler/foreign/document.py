@@ -1,4 +1,4 @@
-"""Pure: parse a YAML or JSON file of another tool, and keep positions and comments.
+"""Parse a YAML or JSON file of another tool, and keep positions and comments.
 
 reconciler refuses YAML anchors and merge keys in grant files, but other tools allow anchors and merge keys. This module
 therefore accepts anchors and merge keys, up to a maximum size. An alias shares the node of its anchor, so aliases need

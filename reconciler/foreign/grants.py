@@ -1,4 +1,4 @@
-"""Pure: the result of importing grants from the files of another tool."""
+"""The result of importing grants from the files of another tool."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field

@@ -1,4 +1,4 @@
-"""Pure: replace the placeholders of auth0-deploy-cli, called keywords, for a grant file.
+"""Replace the placeholders of auth0-deploy-cli, called keywords, for a grant file.
 
 auth0-deploy-cli replaces keywords such as `##KEY##` in the text of a file before parsing the text. `##KEY##` becomes
 the value as text. `@@KEY@@` becomes the value as JSON, and quotes around `@@KEY@@` are removed. In a grant file,

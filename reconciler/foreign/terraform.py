@@ -1,4 +1,4 @@
-"""Pure: read the grants in a Terraform state, as printed by `terraform show -json`.
+"""Read the grants in a Terraform state, as printed by `terraform show -json`.
 
 For each resource `auth0_client_grant`, reconciler finds the resources of the application, the API and the
 organizations. Terraform data sources are read in the same way as resources.

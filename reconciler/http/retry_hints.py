@@ -1,4 +1,4 @@
-"""Pure: parse the response headers `retry-after`, `x-ratelimit-*` and `date`.
+"""Parse the response headers `retry-after`, `x-ratelimit-*` and `date`.
 
 Sources: RFC 9110 (10.2.3) for `retry-after`, Auth0's documentation of rate limits for `x-ratelimit-*`.
 """

@@ -1,4 +1,4 @@
-"""Pure: escape text from files and tenants in Markdown, HTML and CSV.
+"""Escape text from files and tenants in Markdown, HTML and CSV.
 
 GitHub and GitLab turn `@name`, `#1`, URLs and hashes in a comment into links and mentions, but not inside code. Text
 from files and tenants is therefore always written as code: as a code span in Markdown, as a `code` element in HTML.

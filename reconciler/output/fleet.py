@@ -1,4 +1,4 @@
-"""Pure: show a fleet run and the states of the tenants as text, as Markdown, and as jobs of GitHub and GitLab."""
+"""Show a fleet run and the states of the tenants as text, as Markdown, and as jobs of GitHub and GitLab."""
 
 import json
 from collections.abc import Iterator, Mapping

@@ -1,4 +1,4 @@
-"""Pure: write results in an output format. `FORMATS` contains the formats of each kind of result."""
+"""Write results in an output format. `FORMATS` contains the formats of each kind of result."""
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence

@@ -1,4 +1,4 @@
-"""Pure: write problems and risks as workflow commands of GitHub Actions.
+"""Write problems and risks as workflow commands of GitHub Actions.
 
 GitHub shows each problem at its line in the pull request.
 

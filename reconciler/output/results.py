@@ -1,4 +1,4 @@
-"""Pure: the results of a command for each tenant, and the totals of all tenants."""
+"""The results of a command for each tenant, and the totals of all tenants."""
 
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence

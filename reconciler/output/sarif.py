@@ -1,4 +1,4 @@
-"""Pure: write problems of files and risks of plans as SARIF 2.1.0 (OASIS) for code scanning services."""
+"""Write problems of files and risks of plans as SARIF 2.1.0 (OASIS) for code scanning services."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from urllib.parse import quote

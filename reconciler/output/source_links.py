@@ -1,4 +1,4 @@
-"""Pure: create links to the lines of files at the hosting service of the repository (GitHub or GitLab)."""
+"""Create links to the lines of files at the hosting service of the repository (GitHub or GitLab)."""
 
 import re
 from dataclasses import dataclass, replace

@@ -1,4 +1,4 @@
-"""Pure: create text with styles. Terminals show the styles as colours. A file or pipe receives plain text."""
+"""Create text with styles. Terminals show the styles as colours. A file or pipe receives plain text."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Pure: show the use of grants as lines for a terminal, as JSON data and as CSV."""
+"""Show the use of grants as lines for a terminal, as JSON data and as CSV."""
 
 from collections import Counter
 from collections.abc import Iterator

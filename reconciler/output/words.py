@@ -1,4 +1,4 @@
-"""Pure: write the phrases that occur in several output formats of a plan."""
+"""Write the phrases that occur in several output formats of a plan."""
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping

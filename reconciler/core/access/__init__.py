@@ -1,1 +1,1 @@
-"""Pure: the access of applications to APIs, with the reason for the access and the changes of the access."""
+"""The access of applications to APIs, with the reason for the access and the changes of the access."""

@@ -1,4 +1,4 @@
-"""Pure: build the access report of a tenant. The report compares the grant files with the grants of the tenant."""
+"""Build the access report of a tenant. The report compares the grant files with the grants of the tenant."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace

@@ -1,4 +1,4 @@
-"""Pure: the history of a grant: the declared lines, the writes by reconciler, and the events in the tenant's logs."""
+"""The history of a grant: the declared lines, the writes by reconciler, and the events in the tenant's logs."""
 
 import re
 from collections.abc import Iterable, Iterator, Mapping

@@ -1,4 +1,4 @@
-"""Pure: the access report.
+"""The access report.
 
 The report lists the access of applications to APIs, and the data that reconciler could not read.
 """

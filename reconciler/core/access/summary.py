@@ -1,4 +1,4 @@
-"""Pure: the totals of an access report, and the findings that need attention."""
+"""The totals of an access report, and the findings that need attention."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass

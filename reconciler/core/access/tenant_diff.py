@@ -1,4 +1,4 @@
-"""Pure: compare the grants of two tenants by the names of applications and APIs."""
+"""Compare the grants of two tenants by the names of applications and APIs."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Pure: compare the results of a fleet run with the expected tenants.
+"""Compare the results of a fleet run with the expected tenants.
 
 Each expected tenant gets one state. A tenant without a usable result has the state `unknown` and never counts as done.
 """

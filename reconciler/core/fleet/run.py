@@ -1,4 +1,4 @@
-"""Pure: fleet runs, which plan or apply many tenants in several CI jobs.
+"""Fleet runs, which plan or apply many tenants in several CI jobs.
 
 A fleet run has tenants and results, and may have shards (equal parts of the tenants).
 

@@ -1,4 +1,4 @@
-"""Pure: the waves (groups of tenants) of a rollout.
+"""The waves (groups of tenants) of a rollout.
 
 `apply --all-tenants` finishes the tenants of a wave before the next wave starts.
 """

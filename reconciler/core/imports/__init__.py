@@ -1,1 +1,1 @@
-"""Pure: select the grants that `import` writes to grant files, and suggest variables."""
+"""Select the grants that `import` writes to grant files, and suggest variables."""

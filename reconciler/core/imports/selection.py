@@ -1,4 +1,4 @@
-"""Pure: select the grants that `import` adds to grant files, and the declarations that `import` updates."""
+"""Select the grants that `import` adds to grant files, and the declarations that `import` updates."""
 
 import re
 import unicodedata

@@ -1,4 +1,4 @@
-"""Pure: combine the grants of several tenants into declarations that the tenants share."""
+"""Combine the grants of several tenants into declarations that the tenants share."""
 
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence

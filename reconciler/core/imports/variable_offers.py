@@ -1,4 +1,4 @@
-"""Pure: find texts that differ in the same way between tenants, and suggest variables.
+"""Find texts that differ in the same way between tenants, and suggest variables.
 
 For example, the texts `Portal dev` and `Portal prod` become `Portal ${stage}`.
 

@@ -1,1 +1,1 @@
-"""Pure: the use of grants, according to log events."""
+"""The use of grants, according to log events."""

@@ -1,4 +1,4 @@
-"""Pure: count the uses of grants and the Management API writes in log events.
+"""Count the uses of grants and the Management API writes in log events.
 
 Log events come from a tenant or from a file of a log stream, so any field may be missing or invalid.
 """

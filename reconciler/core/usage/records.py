@@ -1,4 +1,4 @@
-"""Pure: how often grants were used, according to a tenant's logs. Combine two records.
+"""How often grants were used, according to a tenant's logs. Combine two records.
 
 A usage record stores the number of uses per day. If two records contain the same day, `merge` keeps the larger count,
 because both records may contain the same events. `merge` is therefore commutative, associative and idempotent.

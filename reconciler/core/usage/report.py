@@ -1,4 +1,4 @@
-"""Pure: decide from the collected logs which grants and scopes are used, unused or not known.
+"""Decide from the collected logs which grants and scopes are used, unused or not known.
 
 A grant is "unused" only if the collected logs cover the whole time span of the report. An access token carries all
 granted scopes, so the logs do not show which scopes of a custom API an application uses. For the Management API, the

@@ -1,4 +1,4 @@
-"""Pure: write the access report in every output format.
+"""Write the access report in every output format.
 
 Each output format is a function that takes an `AccessReport`.
 """

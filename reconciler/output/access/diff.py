@@ -1,4 +1,4 @@
-"""Pure: write the differences between the grants of two tenants in every output format."""
+"""Write the differences between the grants of two tenants in every output format."""
 
 from collections.abc import Iterator
 

@@ -1,4 +1,4 @@
-"""Pure: write the access report as one HTML page.
+"""Write the access report as one HTML page.
 
 The page sends no network requests. Readers can read the tables without JavaScript.
 """

@@ -1,4 +1,4 @@
-"""Pure: write the access report as JSON data (schemas/access.schema.json), and as shorter data for the HTML page.
+"""Write the access report as JSON data (schemas/access.schema.json), and as shorter data for the HTML page.
 
 The text `"unknown"` replaces each unknown value.
 """

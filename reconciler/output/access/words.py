@@ -1,4 +1,4 @@
-"""Pure: write the phrases that occur in several output formats of the access report."""
+"""Write the phrases that occur in several output formats of the access report."""
 
 from collections.abc import Iterator, Mapping
 

@@ -1,4 +1,4 @@
-"""Pure: shorten a Markdown document to a number of bytes, and convert a document for Azure DevOps and Bitbucket."""
+"""Shorten a Markdown document to a number of bytes, and convert a document for Azure DevOps and Bitbucket."""
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence

@@ -1,4 +1,4 @@
-"""Pure: write a plan as a comment on a pull request.
+"""Write a plan as a comment on a pull request.
 
 The comment contains the number of risks and blocked changes, and a table of the grants. GitHub and GitLab show alerts
 (`[!CAUTION]`) as coloured boxes and can hide details. Azure DevOps and Bitbucket show an alert as a quoted paragraph.

@@ -1,4 +1,4 @@
-"""Pure: write the rows of the table of changes in a comment on a pull request.
+"""Write the rows of the table of changes in a comment on a pull request.
 
 The row of a grant contains the change, the risks and the location of the declaration.
 

@@ -1,4 +1,4 @@
-"""Pure: write the results of several tenants as a single comment on a pull request.
+"""Write the results of several tenants as a single comment on a pull request.
 
 The comment contains totals, critical risks and a table of tenants. If several tenants have equal plans, the comment
 contains the plan once.

@@ -1,4 +1,4 @@
-"""Pure: write changes and risk rules as text.
+"""Write changes and risk rules as text.
 
 The text lists each change with the file, the risks and the changed fields. For many changes, the text only counts the
 changes of each application or API.

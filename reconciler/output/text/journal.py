@@ -1,4 +1,4 @@
-"""Pure: write past runs, which the journals record, as lines of text and as JSON data."""
+"""Write past runs, which the journals record, as lines of text and as JSON data."""
 
 import json
 from collections.abc import Iterable, Iterator, Mapping

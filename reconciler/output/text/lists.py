@@ -1,4 +1,4 @@
-"""Pure: write problems, results of checks, grants and results of imports as lines of text and as JSON data."""
+"""Write problems, results of checks, grants and results of imports as lines of text and as JSON data."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Pure: write a plan as text, and write the outcome of each change of a run as text."""
+"""Write a plan as text, and write the outcome of each change of a run as text."""
 
 from collections import Counter
 from collections.abc import Iterator, Mapping

@@ -1,4 +1,4 @@
-"""Pure: write the results of several tenants as text.
+"""Write the results of several tenants as text.
 
 If several tenants have equal plans, the text contains the plan once.
 """
