@@ -4,8 +4,8 @@
 """
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,7 +14,7 @@ from typing import Any
 from reconciler.app import ci
 from reconciler.app.fleet import run_inputs
 from reconciler.app.load import load_config, select_names, workspace_of
-from reconciler.app.options import GlobalOptions, PlanOptions, ResultOptions
+from reconciler.app.options import GlobalOptions, PlanOptions
 from reconciler.app.outputs import OutputFile, check_outputs
 from reconciler.app.run_context import select_tenants
 from reconciler.app.tenant_reports import EndedTenant
@@ -30,20 +30,6 @@ from reconciler.errors import Exit, ReconcilerError, reason
 from reconciler.output.formats import OutputView, render
 from reconciler.output.results import PlanResults, RunResults
 from reconciler.output.words import refusal
-
-
-@contextmanager
-def recording_failure(result_files: "Sequence[ResultFiles]") -> Iterator[None]:
-    """Record a ReconcilerError that ends the command, and raise the error again.
-
-    Skip the tenants whose end is already recorded.
-    """
-    try:
-        yield
-    except ReconcilerError as error:
-        for each in result_files:
-            each.fail(error)
-        raise
 
 
 class ResultFiles:
@@ -73,19 +59,14 @@ class ResultFiles:
 
     @classmethod
     def create(
-        cls, command: str, options: GlobalOptions, plan_options: PlanOptions, result_options: ResultOptions
-    ) -> "tuple[ResultFiles, ...]":
-        """Create the folder of --result, and return the object that writes the result files.
-
-        Without --result, return an empty tuple.
+        cls, command: str, options: GlobalOptions, plan_options: PlanOptions, folder: Path, run: str | None
+    ) -> "ResultFiles":
+        """Create `folder`, and return the object that writes the result files. `run` is the value of --run.
 
         Raises:
             ReconcilerError: if a file cannot be written, the run has no name, the selected tenants are not valid, or
                 the options do not select all grants.
         """
-        folder = result_options.result
-        if folder is None:
-            return ()
         if plan_options.selects:
             raise ReconcilerError(
                 "--result records the result for all grants of a tenant; remove PATH, --client and --api"
@@ -95,7 +76,7 @@ class ResultFiles:
         # a result.
         named = [tenant_named(config, name) for name in select_names(config, options)]
         tenants = named or select_tenants(options)[1]
-        inputs = run_inputs(options, result_options.run, required=True)
+        inputs = run_inputs(options, run, required=True)
         workspace_of(options.config).refuse_checkout_links(folder, "--result")
         try:
             folder.mkdir(parents=True, exist_ok=True)
@@ -103,7 +84,7 @@ class ResultFiles:
             raise ReconcilerError(f"--result: the folder {folder} cannot be created: {reason(error)}") from error
         check_outputs(options, [OutputFile("--result", result_file(folder, each.name)) for each in tenants])
         shard = str(options.shard) if options.shard else None
-        return (cls(folder, command=command, inputs=inputs, shard=shard, tenants=tenants, rollout=config.rollout),)
+        return cls(folder, command=command, inputs=inputs, shard=shard, tenants=tenants, rollout=config.rollout)
 
     def begin(self, tenant: Tenant) -> None:
         """Before the first request, record the start of a tenant's run. Raises ReconcilerError."""

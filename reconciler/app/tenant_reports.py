@@ -2,7 +2,8 @@
 
 import pickle
 import zlib
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from typing import Generic, Protocol, TypeVar, cast, overload
@@ -83,6 +84,20 @@ class TenantListener(Protocol):
 
     def end(self, ended: EndedTenant) -> None:
         """Handle the end of a tenant. Raises ReconcilerError."""
+
+    def fail(self, error: ReconcilerError) -> None:
+        """Handle an error that ended the command, for each tenant whose end was not reported."""
+
+
+@contextmanager
+def reporting_failure(listeners: Sequence[TenantListener]) -> Iterator[None]:
+    """Report a ReconcilerError that ends the command to the listeners, and raise the error again."""
+    try:
+        yield
+    except ReconcilerError as error:
+        for each in listeners:
+            each.fail(error)
+        raise
 
 
 class TenantReports(Generic[T]):

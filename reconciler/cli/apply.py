@@ -9,9 +9,8 @@ from reconciler.app.console import Console
 from reconciler.app.load import data_folder
 from reconciler.app.options import PlanOptions, RequestOptions, ResultOptions
 from reconciler.app.outputs import TENANT, OutputOptions, check_outputs
-from reconciler.app.result_files import ResultFiles, recording_failure
 from reconciler.app.run_context import expected_tenant_names
-from reconciler.app.tenant_reports import TenantReports, failed_runs
+from reconciler.app.tenant_reports import TenantReports, reporting_failure, failed_runs
 from reconciler.app.tenant_runs import tenant_runs
 from reconciler.cli.option_groups import (
     at_once_option,
@@ -20,6 +19,7 @@ from reconciler.cli.option_groups import (
     parse_duration,
     plan_options,
     request_options,
+    result_listeners,
     result_options,
 )
 from reconciler.cli.options import TENANT_OPTIONS, current_options, global_options, shard_option, wave_option
@@ -104,20 +104,20 @@ def command(  # noqa: PLR0913 - the options of the command
     console = Console(options)
     approvals, plan_options = approval_options.load(plan_options)
     _check_outputs(output_options)
-    result_files = ResultFiles.create(APPLY, options, plan_options, result_options)
-    with recording_failure(result_files):
+    listeners = result_listeners(APPLY, options, plan_options, result_options)
+    with reporting_failure(listeners):
         _check_single_plan(approvals, plan_options)
     links = ci.source_links(options.config)
     view = OutputView(verbose=options.verbose, links=links, max_bytes=output_options.max_bytes)
     has_data = output_options.stdout_format != "text"
     try:
         with (
-            recording_failure(result_files),
+            reporting_failure(listeners),
             tenant_runs(options, plan_options, request_options, console, has_names=approvals.have_names) as tenants,
         ):
             approvals.check_count(tenants.names)
             reports: TenantReports[RunResult] = TenantReports(
-                APPLY, tenants, console, output_options, view, result_files
+                APPLY, tenants, console, output_options, view, listeners
             )
             apply_options = ApplyOptions(
                 plan_options=plan_options,

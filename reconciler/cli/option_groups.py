@@ -258,6 +258,21 @@ result_options = option_group(
 )
 
 
+def result_listeners(
+    command: str, options: GlobalOptions, plan_options: PlanOptions, result_options: ResultOptions
+) -> "Sequence[TenantListener]":
+    """Return the object that writes the result files of --result, or nothing without --result.
+
+    Raises:
+        ReconcilerError: if a result file cannot be written, or the other options do not allow --result.
+    """
+    if result_options.result is None:
+        return ()
+    from reconciler.app.result_files import ResultFiles
+
+    return (ResultFiles.create(command, options, plan_options, result_options.result, result_options.run),)
+
+
 def output_options(*more_formats: str) -> Decorator:
     """Return a decorator that adds --format and --report to a command.
 

@@ -9,14 +9,12 @@ from reconciler.app.console import Console
 from reconciler.app.interruption import Interruption
 from reconciler.app.options import GlobalOptions, PlanOptions, RequestOptions, ResultOptions
 from reconciler.app.outputs import TENANT, OutputFile, OutputOptions, check_outputs, files_for
-from reconciler.app.result_files import ResultFiles, recording_failure
 from reconciler.app.run_context import expected_tenant_names, select_tenants
 from reconciler.app.session import TenantSession
-from reconciler.app.tenant_reports import TenantReports, failed_plans
+from reconciler.app.tenant_reports import TenantReports, reporting_failure, failed_plans
 from reconciler.app.tenant_runs import TenantRuns, tenant_runs
-from reconciler.artifacts.saved_plan import discard_plan, write_plan
 from reconciler.artifacts.serialization import short_id
-from reconciler.cli.option_groups import at_once_option, output_options, plan_options, request_options, result_options
+from reconciler.cli.option_groups import at_once_option, output_options, plan_options, request_options, result_listeners, result_options
 from reconciler.cli.options import TENANT_OPTIONS, current_options, global_options, shard_option, wave_option
 from reconciler.core.characters import pluralize
 from reconciler.core.fleet.run import PLAN
@@ -68,18 +66,18 @@ def command(  # noqa: PLR0913 - the options of the command
     options = current_options()
     console = Console(options)
     _check_outputs(options, out, output_options)
-    result_files = ResultFiles.create(PLAN, options, plan_options, result_options)
+    listeners = result_listeners(PLAN, options, plan_options, result_options)
     try:
-        with recording_failure(result_files):
+        with reporting_failure(listeners):
             if out:
                 _discard_old_plans(out, options, console)
         with (
-            recording_failure(result_files),
+            reporting_failure(listeners),
             tenant_runs(options, plan_options, request_options, console) as tenants,
         ):
             _refuse_shared_plan_file(out, tenants)
             view = _view(output_options, options)
-            reports: TenantReports[Plan] = TenantReports(PLAN, tenants, console, output_options, view, result_files)
+            reports: TenantReports[Plan] = TenantReports(PLAN, tenants, console, output_options, view, listeners)
             _plan_all(tenants, reports, out, console, detailed=detailed_exitcode)
     except ReconcilerError as error:
         error.tenants = error.tenants or dict.fromkeys(options.tenants, False)
@@ -137,6 +135,8 @@ def _refuse_same_tenant(claims: IdentityClaims, name: str, out: str | None) -> N
     try:
         claims.check(name)
     except SameTenantError:
+        from reconciler.artifacts.saved_plan import discard_plan
+
         for path, _ in files_for(out, [name]) if out else ():
             discard_plan(path)
         raise
@@ -157,6 +157,8 @@ def _check_outputs(options: GlobalOptions, out: str | None, output_options: Outp
 
 def _discard_old_plans(out: str, options: GlobalOptions, console: Console) -> None:
     """Remove the saved plans of an earlier run, so that nobody applies an old plan if this run fails."""
+    from reconciler.artifacts.saved_plan import discard_plan
+
     names = [tenant.name for tenant in select_tenants(options)[1]] if TENANT in out else []
     for path, _ in files_for(out, names):
         if discard_plan(path):
@@ -164,6 +166,8 @@ def _discard_old_plans(out: str, options: GlobalOptions, console: Console) -> No
 
 
 def _save(out: str, plan: Plan, session: TenantSession) -> None:
+    from reconciler.artifacts.saved_plan import write_plan
+
     ((path, _),) = files_for(out, [plan.tenant.name])
     write_plan(path, plan, session.plan_options.saved_options(), session.now)
     command = ["reconciler", *session.tenant_options, "apply", *session.plan_options.as_arguments(), str(path)]
