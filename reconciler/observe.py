@@ -8,10 +8,10 @@ from typing import Any, TypeVar
 from reconciler.auth0.client import ManagementClient, is_forbidden
 from reconciler.auth0.errors import RefusedCallError, UnreadableError
 from reconciler.concurrency import task_group
-from reconciler.core.access.history import attribute
 from reconciler.core.characters import pluralize
 from reconciler.core.directory import ORGANIZATION_ID, Directory, Organization, TenantList
 from reconciler.core.grant import ObservedGrant
+from reconciler.core.log_events import attribute
 from reconciler.core.organizations import DeclaredOrganizations, may_have_organizations
 from reconciler.core.pattern import Pattern
 from reconciler.core.permissions import lists_to_read

@@ -22,8 +22,8 @@ from reconciler.core.access.history import DeclaredLine, GrantExplanation, find_
 from reconciler.core.access.report import AccessFilter, AccessGrant, AccessReport, TenantAccess, unread_tenant
 from reconciler.core.access.tenant_diff import TenantDiff, compare_tenants
 from reconciler.core.characters import quote_text
+from reconciler.core.identity import TenantName
 from reconciler.core.journal import PastRun
-from reconciler.core.plan import TenantName
 from reconciler.core.planner import Observation
 from reconciler.core.removals import find_removals
 from reconciler.core.spec import GrantSpec

@@ -24,7 +24,8 @@ from reconciler.artifacts.serialization import action_of, approval_id
 from reconciler.core.approval import Deviations, find_deviations
 from reconciler.core.characters import join_words, quote_text
 from reconciler.core.directory import Directory
-from reconciler.core.plan import Change, Plan, TenantName, removes_access
+from reconciler.core.identity import TenantName
+from reconciler.core.plan import Change, Plan, removes_access
 from reconciler.core.plan_risks import grant_label
 from reconciler.core.selection import EVERYTHING, GrantSelection
 from reconciler.errors import ReconcilerError, StalePlanError

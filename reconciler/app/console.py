@@ -77,7 +77,7 @@ class Console:
 
     def problems(self, problems: "Iterable[Problem]", texts: Mapping[str, str]) -> None:
         """Write problems to stderr. On a terminal, also show the affected lines of the files."""
-        from reconciler.output.text.lists import problem_lines
+        from reconciler.output.problems import problem_lines
 
         self._write_stderr(problem_lines(problems, texts, excerpts=sys.stderr.isatty()))
 

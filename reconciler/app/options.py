@@ -10,8 +10,8 @@ from reconciler.errors import ReconcilerError
 
 if TYPE_CHECKING:
     from reconciler.core.fleet.run import Shard
-    from reconciler.core.guards import Limits
     from reconciler.core.selection import GrantSelection
+    from reconciler.core.settings import Limits
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,8 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 
 from reconciler.app.console import Console
-from reconciler.app.load import GrantFiles, data_folder, load_config, select_names
+from reconciler.app.grant_files import GrantFiles
+from reconciler.app.load import data_folder, load_config, select_names
 from reconciler.app.options import GlobalOptions, PlanOptions, RequestOptions
 from reconciler.app.session import TenantSession
 from reconciler.auth0.management import ClientOptions

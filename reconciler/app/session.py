@@ -18,18 +18,18 @@ from reconciler.core.config_rules import ConfigChange
 from reconciler.core.directory import Directory
 from reconciler.core.expiry import split_expired
 from reconciler.core.guards import ProtectionRules
-from reconciler.core.identity import IdentityCheck, identities_in
+from reconciler.core.identity import IdentityCheck, TenantName, identities_in
 from reconciler.core.listing import Listing, as_declared, as_observed, as_resolved
 from reconciler.core.organizations import DeclaredOrganizations
 from reconciler.core.outcome import Rollback
 from reconciler.core.pattern import Pattern
-from reconciler.core.plan import Plan, TenantName
+from reconciler.core.plan import Plan
 from reconciler.core.planner import Observation, PlanRules, make_plan
-from reconciler.core.policy import Policy
 from reconciler.core.problems import Problem, Severity, errors, one_per_cause
 from reconciler.core.removals import Removal
 from reconciler.core.resolve import resolve
 from reconciler.core.selection import EVERYTHING, GrantSelection, select_grants, split_specs
+from reconciler.core.settings import Policy
 from reconciler.errors import ProblemsError, ReconcilerError
 from reconciler.files.read import LoadedGrants
 from reconciler.observe import (

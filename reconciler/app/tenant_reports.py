@@ -14,8 +14,9 @@ from reconciler.app.tenant_runs import TenantRuns, tenant_failures
 from reconciler.config.tenants import Tenant
 from reconciler.core.characters import visible
 from reconciler.core.fleet.run import APPLY, PLAN, STOPPING_STATES, TenantState, state_of
+from reconciler.core.identity import TenantName
 from reconciler.core.outcome import Result
-from reconciler.core.plan import Plan, TenantName
+from reconciler.core.plan import Plan
 from reconciler.core.problems import Problem
 from reconciler.errors import CrashError, Exit, NotStartedError, ReconcilerError
 from reconciler.output.formats import OutputView, render

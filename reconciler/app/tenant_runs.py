@@ -16,8 +16,9 @@ from typing import Generic, Self, TypeVar
 
 from reconciler.app import ci
 from reconciler.app.console import Console
+from reconciler.app.grant_files import load_grant_files
 from reconciler.app.interruption import Interruption, time_limit
-from reconciler.app.load import load_grant_files, load_policy_config
+from reconciler.app.load import load_policy_config
 from reconciler.app.options import GlobalOptions, PlanOptions, RequestOptions
 from reconciler.app.run_context import RunContext, SharedLimits, select_tenants
 from reconciler.app.session import TenantSession

@@ -16,8 +16,8 @@ from reconciler.app.usage import UsageOptions, only_tenant, operations, required
 from reconciler.config.tenants import Tenant, TenantKind
 from reconciler.core.characters import pluralize, visible
 from reconciler.core.expiry import has_expired
+from reconciler.core.identity import TenantName
 from reconciler.core.imports.selection import FileUpdates, GrantSplit, SelectedUpdates, SetUpdate
-from reconciler.core.plan import TenantName
 from reconciler.core.planner import Observation
 from reconciler.core.problems import Problem, Severity
 from reconciler.core.resolve import resolve

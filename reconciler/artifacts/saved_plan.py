@@ -22,7 +22,8 @@ from reconciler.artifacts.grant_json import json_by_items
 from reconciler.artifacts.serialization import FORMAT_VERSION, Json, digest, plan_from_json, plan_json
 from reconciler.contract import stored
 from reconciler.core.characters import quote_text
-from reconciler.core.plan import Plan, TenantName
+from reconciler.core.identity import TenantName
+from reconciler.core.plan import Plan
 from reconciler.core.problems import Problem, errors
 from reconciler.errors import ReconcilerError, StalePlanError
 from reconciler.files.discover import read

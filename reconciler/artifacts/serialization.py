@@ -12,6 +12,7 @@ from reconciler.core.diff import changed_fields
 from reconciler.core.directory import Api, Application, Directory, Organization
 from reconciler.core.expiry import ExpiryChange
 from reconciler.core.grant import ClientGrant, Key, ObservedGrant
+from reconciler.core.identity import TenantName
 from reconciler.core.plan import (
     Blocked,
     Change,
@@ -22,7 +23,6 @@ from reconciler.core.plan import (
     Origin,
     Plan,
     Reason,
-    TenantName,
     Update,
     grant_after,
     grant_before,

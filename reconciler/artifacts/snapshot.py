@@ -19,10 +19,10 @@ from reconciler.core.directory import Directory
 from reconciler.core.outcome import Rollback
 from reconciler.core.plan import Create, Plan, grant_before
 from reconciler.errors import ReconcilerError
+from reconciler.files.discover import MANIFEST
 from reconciler.files.write import snapshot_file, split_by_size
 
 FOLDER = "snapshots"
-MANIFEST = "MANIFEST"
 
 
 def snapshot_path(folder: Path, run: str) -> Path:

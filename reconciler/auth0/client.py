@@ -35,10 +35,10 @@ from reconciler.auth0.management import (
 )
 from reconciler.auth0.wire import Json, count, cursor
 from reconciler.concurrency import task_group
-from reconciler.core.access.history import LogEvent, LogEvents
 from reconciler.core.characters import quote_text, visible
 from reconciler.core.directory import Api, Application, Organization
 from reconciler.core.grant import ClientGrant, Key, ObservedGrant
+from reconciler.core.log_events import LogEvent, LogEvents
 from reconciler.core.plan import Update
 from reconciler.redaction import Secrets
 

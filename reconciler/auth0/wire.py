@@ -7,11 +7,11 @@ from collections.abc import Mapping
 from typing import Any, NoReturn
 
 from reconciler.auth0.errors import UnreadableError
-from reconciler.core.access.history import DATE, VERBS, LogEvent
 from reconciler.core.characters import quote_text
 from reconciler.core.directory import Api, Application, Organization
 from reconciler.core.fields import SETTINGS, SUBJECT_CLIENT, FieldKind, GrantField, plain_value
 from reconciler.core.grant import EMPTY_SET, ClientGrant, Key, ObservedGrant, shared_set
+from reconciler.core.log_events import DATE, VERBS, LogEvent
 from reconciler.core.plan import Update
 
 Json = Mapping[str, Any]

@@ -10,7 +10,7 @@ from reconciler.app.load import data_folder
 from reconciler.app.options import PlanOptions, RequestOptions, ResultOptions
 from reconciler.app.outputs import TENANT, OutputOptions, check_outputs
 from reconciler.app.run_context import expected_tenant_names
-from reconciler.app.tenant_reports import TenantReports, reporting_failure, failed_runs
+from reconciler.app.tenant_reports import TenantReports, failed_runs, reporting_failure
 from reconciler.app.tenant_runs import tenant_runs
 from reconciler.cli.option_groups import (
     at_once_option,
@@ -116,9 +116,7 @@ def command(  # noqa: PLR0913 - the options of the command
             tenant_runs(options, plan_options, request_options, console, has_names=approvals.have_names) as tenants,
         ):
             approvals.check_count(tenants.names)
-            reports: TenantReports[RunResult] = TenantReports(
-                APPLY, tenants, console, output_options, view, listeners
-            )
+            reports: TenantReports[RunResult] = TenantReports(APPLY, tenants, console, output_options, view, listeners)
             apply_options = ApplyOptions(
                 plan_options=plan_options,
                 request_options=request_options,

@@ -23,8 +23,8 @@ from reconciler.doctor.checks import pattern_finding, skipped_findings, tenant_f
 from reconciler.doctor.probe import ProbedListing, probe_tenant
 from reconciler.doctor.setup import SERVICES, setup_commands
 from reconciler.errors import Exit, ReconcilerError
+from reconciler.output.problems import finding_lines, findings_json
 from reconciler.output.styled import Span, Style, line
-from reconciler.output.text.lists import finding_lines, findings_json
 from reconciler.redaction import secrets_in
 
 

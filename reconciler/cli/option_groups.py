@@ -6,16 +6,19 @@ import re
 from collections.abc import Callable, Sequence
 from functools import update_wrapper
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from reconciler.app.options import PlanOptions, RequestOptions, ResultOptions
+from reconciler.app.options import GlobalOptions, PlanOptions, RequestOptions, ResultOptions
 from reconciler.app.outputs import OutputOptions, ReportFile
 from reconciler.cli.options import ListedName
 from reconciler.core.characters import quote_text
 from reconciler.errors import Exit
 from reconciler.output.markdown.document import DEFAULT_MAX_BYTES
+
+if TYPE_CHECKING:
+    from reconciler.app.tenant_reports import TenantListener
 
 Command = Callable[..., Exit]
 Decorator = Callable[[Command], Command]

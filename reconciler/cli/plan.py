@@ -11,10 +11,17 @@ from reconciler.app.options import GlobalOptions, PlanOptions, RequestOptions, R
 from reconciler.app.outputs import TENANT, OutputFile, OutputOptions, check_outputs, files_for
 from reconciler.app.run_context import expected_tenant_names, select_tenants
 from reconciler.app.session import TenantSession
-from reconciler.app.tenant_reports import TenantReports, reporting_failure, failed_plans
+from reconciler.app.tenant_reports import TenantReports, failed_plans, reporting_failure
 from reconciler.app.tenant_runs import TenantRuns, tenant_runs
 from reconciler.artifacts.serialization import short_id
-from reconciler.cli.option_groups import at_once_option, output_options, plan_options, request_options, result_listeners, result_options
+from reconciler.cli.option_groups import (
+    at_once_option,
+    output_options,
+    plan_options,
+    request_options,
+    result_listeners,
+    result_options,
+)
 from reconciler.cli.options import TENANT_OPTIONS, current_options, global_options, shard_option, wave_option
 from reconciler.core.characters import pluralize
 from reconciler.core.fleet.run import PLAN

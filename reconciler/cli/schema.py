@@ -10,6 +10,7 @@ from reconciler.app.options import GlobalOptions, RequestOptions
 from reconciler.cli.option_groups import request_options
 from reconciler.cli.options import current_options, global_options
 from reconciler.contract import stored
+from reconciler.contract.compare import api_differences
 from reconciler.contract.derive import grants_schema, render
 from reconciler.contract.openapi import (
     is_part_of_api,
@@ -18,7 +19,6 @@ from reconciler.contract.openapi import (
     stored_operations,
     write_operations,
 )
-from reconciler.contract.stored import api_differences
 from reconciler.core.characters import visible
 from reconciler.core.problems import Problem
 from reconciler.errors import Exit, ReconcilerError

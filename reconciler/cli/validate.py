@@ -22,7 +22,7 @@ from reconciler.core.tenant_filter import UNKNOWN_TENANTS, applies_to_tenant, pa
 from reconciler.errors import Exit, ProblemsError, ReconcilerError
 from reconciler.files.read import LoadedGrants, read_grants
 from reconciler.files.workspace import Workspace, tracked_folder_problems
-from reconciler.output.formats import OutputView, ValidationResult, render
+from reconciler.output.problems import ValidationResult
 from reconciler.output.styled import line
 
 
@@ -53,15 +53,20 @@ def command(*, paths: tuple[Path, ...], output_options: OutputOptions) -> Exit:
     check_outputs(options, output_options.outputs([]))
     grants = _load(options, list(paths) or [Path(options.grants)])
     result = ValidationResult(grants.problems, len(grants.texts), len(grants.specs))
-    view = OutputView(links=ci.source_links(options.config))
-    output_options.write([], lambda name, _: render(result, name, view))
+    output_options.write([], lambda name, _: _rendered(result, name, options))
     if output_options.stdout_format == "text":
         console.problems(grants.problems, grants.texts)
         if result.is_valid:
             console.result([line(result.summary)])
     else:
-        console.text(render(result, output_options.stdout_format, view))
+        console.text(_rendered(result, output_options.stdout_format, options))
     return Exit.DONE if result.is_valid else Exit.FAILED
+
+
+def _rendered(result: ValidationResult, name: str, options: GlobalOptions) -> str:
+    from reconciler.output.formats import OutputView, render
+
+    return render(result, name, OutputView(links=ci.source_links(options.config)))
 
 
 def _load(options: GlobalOptions, paths: list[Path]) -> LoadedGrants:

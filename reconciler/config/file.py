@@ -21,10 +21,10 @@ from reconciler.config.tenants import (
 from reconciler.core.characters import join_some, quote_text, visible
 from reconciler.core.expiry import DEFAULT_WARN_BEFORE, DURATION_UNITS
 from reconciler.core.fleet.waves import DEFAULT_STOP_AFTER, Rollout, Wave
-from reconciler.core.guards import Limits
 from reconciler.core.identity import (
     AUTH0_HOSTS,
     CREDENTIALS_PREFIX,
+    SANDBOX,
     comparison_key,
     host_of,
     is_reserved,
@@ -32,9 +32,8 @@ from reconciler.core.identity import (
     strip_port,
 )
 from reconciler.core.pattern import PATTERN_FIELDS, WILDCARDS, ManagedScope, Pattern, Protect
-from reconciler.core.plan import SANDBOX
-from reconciler.core.policy import GrantSchema, Policy, PolicyRule, Verdict
 from reconciler.core.problems import Problem, Source
+from reconciler.core.settings import GrantSchema, Limits, Policy, PolicyRule, Verdict
 from reconciler.errors import ProblemsError, ReconcilerError
 from reconciler.files.document import mark_of
 

@@ -10,12 +10,12 @@ from pathlib import Path
 from reconciler.core.characters import join_some
 from reconciler.core.expiry import DEFAULT_WARN_BEFORE
 from reconciler.core.fleet.waves import Rollout
-from reconciler.core.guards import Limits
 from reconciler.core.identity import (
     ALLOW_UNNAMED,
     AUTH0_HOSTS,
     CREDENTIALS_PREFIX,
     IdentityCheck,
+    TenantName,
     base_url,
     comparison_key,
     host_of,
@@ -27,9 +27,8 @@ from reconciler.core.identity import (
     strip_port,
 )
 from reconciler.core.pattern import ManagedScope, Pattern, Protect
-from reconciler.core.plan import TenantName
-from reconciler.core.policy import Policy, all_denials, strictest
 from reconciler.core.problems import Source
+from reconciler.core.settings import Limits, Policy, all_denials, strictest
 from reconciler.core.suggest import did_you_mean
 from reconciler.core.tenant_filter import ANY_TENANT, BUILT_IN, TargetTenant, TargetTenants
 from reconciler.errors import ReconcilerError

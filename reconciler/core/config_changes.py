@@ -31,11 +31,11 @@ from reconciler.core.config_rules import (
 from reconciler.core.directory import Directory
 from reconciler.core.fleet.waves import Rollout
 from reconciler.core.grant import Key
-from reconciler.core.guards import Limits
 from reconciler.core.identity import comparison_key, is_same_host
 from reconciler.core.pattern import PATTERN_FIELDS, ManagedScope, Match, Pattern, Protect, matches
-from reconciler.core.policy import Policy, compare_policies
+from reconciler.core.policy import compare_policies
 from reconciler.core.problems import Risk
+from reconciler.core.settings import Limits, Policy
 from reconciler.core.token_lifetime import duration
 
 SANDBOX_KIND = "sandbox"

@@ -15,11 +15,12 @@ from reconciler.core.expressible import reason_not_expressible
 from reconciler.core.grant import ClientGrant, Key, ObservedGrant, index_by_key
 from reconciler.core.guards import ProtectionRules
 from reconciler.core.plan import Change, Delete, LeftAlone, Plan, Reason, Update, grant_before
-from reconciler.core.policy import Policy, Risks, Verdict
+from reconciler.core.policy import Risks
 from reconciler.core.problems import Level, Problem, Risk, Severity
 from reconciler.core.resolve import DesiredGrant, duplicate_problem, resolve
 from reconciler.core.risks import escaped_scope
 from reconciler.core.scopes import scope_level
+from reconciler.core.settings import Policy, Verdict
 from reconciler.core.spec import GrantSpec
 
 

@@ -12,25 +12,7 @@ from reconciler.core.permissions import WRITE_PERMISSIONS
 from reconciler.core.plan import Blocked, Change, Create, Reason, Update, removes_all_scopes
 from reconciler.core.problems import Problem
 from reconciler.core.resolve import DesiredGrant
-
-
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """The limits for deletes, updates, and grants per organization."""
-
-    deletes_percent: int = 30
-    """The maximum number of deletes, in percent of the managed grants."""
-    updates_percent: int = 50
-    """The maximum number of updates, in percent of the managed grants."""
-    max_deletes: int | None = None
-    """The maximum number of deletes. If `max_deletes` is set, `deletes_percent` has no effect."""
-    max_updates: int | None = None
-    """The maximum number of updates. If `max_updates` is set, `updates_percent` has no effect."""
-    requires_max_deletes: bool = False
-    """True if `max_deletes` must be set before a plan may delete grants."""
-    organization_grants: int = 100
-    """The maximum number of grants per organization. In Auth0's public cloud, an organization may have 100 grants."""
-
+from reconciler.core.settings import Limits
 
 MIN_MANAGED_FOR_PERCENTAGES = 10
 """If the tenant has fewer managed grants than this number, the limits in percent do not apply.

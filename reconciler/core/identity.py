@@ -318,3 +318,25 @@ class IdentityCheck:
             f"canonical_domain for these tenants; if {identity} is one of these tenants, the guards of that tenant do "
             "not apply in this run"
         )
+
+
+SANDBOX = "SANDBOX"
+"""The word after the name of a sandbox in output for people."""
+
+
+@dataclass(frozen=True, slots=True)
+class TenantName:
+    """The name and domain of a tenant, and whether the tenant is a sandbox."""
+
+    name: str
+    domain: str
+    is_sandbox: bool = False
+
+    @property
+    def label(self) -> str:
+        """The name of the tenant. The word SANDBOX follows the name of a sandbox."""
+        return f"{self.name} {SANDBOX}" if self.is_sandbox else self.name
+
+    def __str__(self) -> str:
+        """Return the name and domain of the tenant, such as `production (example.eu.auth0.com)`."""
+        return f"{self.label} ({self.domain})"

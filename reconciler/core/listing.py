@@ -6,7 +6,7 @@ from datetime import datetime
 from reconciler.core.directory import Directory
 from reconciler.core.fields import SETTINGS, FieldKind
 from reconciler.core.grant import ObservedGrant
-from reconciler.core.plan import TenantName
+from reconciler.core.identity import TenantName
 from reconciler.core.resolve import DesiredGrant
 from reconciler.core.selection import SelectionResult
 from reconciler.core.spec import GrantSpec, PartialLocations

@@ -11,6 +11,7 @@ from reconciler.core.directory import Directory
 from reconciler.core.expiry import ExpiryChange
 from reconciler.core.expressible import keep_inexpressible_values, reason_not_expressible
 from reconciler.core.grant import ClientGrant, Key, ObservedGrant, narrows, without_undeclared_organizations
+from reconciler.core.identity import TenantName
 from reconciler.core.problems import Problem, Risk
 from reconciler.core.removals import NoLongerDeclared, Removal
 from reconciler.core.resolve import DesiredGrant
@@ -149,27 +150,6 @@ class GrantFacts:
 
 
 NO_FACTS = GrantFacts()
-
-SANDBOX = "SANDBOX"
-"""The word after the name of a sandbox in output for people."""
-
-
-@dataclass(frozen=True, slots=True)
-class TenantName:
-    """The name and domain of a tenant, and whether the tenant is a sandbox."""
-
-    name: str
-    domain: str
-    is_sandbox: bool = False
-
-    @property
-    def label(self) -> str:
-        """The name of the tenant. The word SANDBOX follows the name of a sandbox."""
-        return f"{self.name} {SANDBOX}" if self.is_sandbox else self.name
-
-    def __str__(self) -> str:
-        """Return the name and domain of the tenant, such as `production (example.eu.auth0.com)`."""
-        return f"{self.label} ({self.domain})"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -18,7 +18,8 @@ from reconciler.core.expired_grants import (
 )
 from reconciler.core.expiry import DEFAULT_WARN_BEFORE, expiry_warnings, split_expired
 from reconciler.core.grant import ClientGrant, Key, ObservedGrant, index_by_key
-from reconciler.core.guards import Limits, ProtectionRules, forbid_over_limit, forbid_protected, managed_problems
+from reconciler.core.guards import ProtectionRules, forbid_over_limit, forbid_protected, managed_problems
+from reconciler.core.identity import TenantName
 from reconciler.core.organizations import check_organizations
 from reconciler.core.outcome import CREATED_AND_CHANGED, CREATED_AND_KEPT, Rollback
 from reconciler.core.plan import (
@@ -29,7 +30,6 @@ from reconciler.core.plan import (
     Origin,
     Plan,
     Reason,
-    TenantName,
     compare,
     facts_of,
     find_origins,
@@ -43,7 +43,6 @@ from reconciler.core.plan_notes import (
     notes_on_skipped_checks,
 )
 from reconciler.core.policy import (
-    Policy,
     Risks,
     find_unmatched,
     forbid_denied,
@@ -57,6 +56,7 @@ from reconciler.core.removals import NoLongerDeclared, Removal, find_moves, reso
 from reconciler.core.resolve import DesiredGrant, resolve, skip_missing
 from reconciler.core.risks import REMOVAL_RISK, find_all_risks
 from reconciler.core.selection import EVERYTHING, GrantSelection, check_others, select_grants, split_specs
+from reconciler.core.settings import Limits, Policy
 from reconciler.core.spec import GrantSpec
 from reconciler.core.token_lifetime import lifetime_notes
 from reconciler.errors import ProblemsError, RefusedError

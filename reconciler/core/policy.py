@@ -3,9 +3,8 @@
 The module also finds the patterns in reconciler.yaml that match no grant, and suggests similar names.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from enum import StrEnum
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 from reconciler.core.characters import join_some
 from reconciler.core.config_rules import LOOSENED, STRICTER
@@ -27,135 +26,8 @@ from reconciler.core.pattern import (
 from reconciler.core.plan import Change, Delete
 from reconciler.core.problems import Problem, Risk, Severity
 from reconciler.core.resolve import DesiredGrant
+from reconciler.core.settings import Policy, PolicyRule, Verdict
 from reconciler.core.suggest import Suggestions, explain_normalization, to_nfc
-
-
-class Verdict(StrEnum):
-    """The decision of the policy on a risk: hide the risk (allow), show the risk (warn), or block the change (deny).
-
-    The values are sorted from the least strict to the strictest.
-    """
-
-    ALLOW = "allow"
-    WARN = "warn"
-    DENY = "deny"
-
-
-@dataclass(frozen=True, slots=True)
-class PolicyRule:
-    """A rule of the policy: the decision on a kind of risk, for the grants that match a pattern.
-
-    `rule` is the name of a risk rule. The rule applies to the grants that the pattern `grants` matches. For the rule
-    `temporary-access`, `max_days` is the maximum number of days until the end of a grant. If `max_days` is None, any
-    end is accepted.
-    """
-
-    rule: str
-    verdict: Verdict
-    grants: Pattern = field(default_factory=Pattern)
-    reason: str = ""
-    max_days: int | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class GrantSchema:
-    """A JSON Schema in reconciler.yaml that every declared grant must match."""
-
-    title: str
-    """The requirement of the schema as text, for messages."""
-    is_valid: Callable[[Mapping[str, object]], bool] = field(compare=False)
-    """A function that returns whether a grant, as JSON data, matches the schema."""
-    content: str = ""
-    """The schema as JSON text. Two schemas are equal if they have the same title and content."""
-
-
-@dataclass(frozen=True, slots=True)
-class Policy:
-    """The policy: rules for risks, and JSON Schemas for grants.
-
-    The first rule that has the name of the risk and matches the grant decides. If no rule matches, the plan shows the
-    risk.
-
-    `others` contains the rules of other policies, with a separate list for each policy. If the lists lead to different
-    decisions, the strictest decision applies.
-    """
-
-    rules: tuple[PolicyRule, ...] = ()
-    schemas: tuple[GrantSchema, ...] = ()
-    others: tuple[tuple[PolicyRule, ...], ...] = ()
-
-    def followed_by(self, other: "Policy") -> "Policy":
-        """Combine two policies. In the combined policy, the rules of `self` come before the rules of `other`."""
-        return Policy((*self.rules, *other.rules), (*self.schemas, *other.schemas))
-
-    @property
-    def all_rules(self) -> tuple[PolicyRule, ...]:
-        """All rules of the policy, first the rules in `rules` and then the rules in `others`."""
-        return tuple(rule for rules in (self.rules, *self.others) for rule in rules)
-
-    @property
-    def patterns(self) -> tuple[Pattern, ...]:
-        """The patterns of all rules of the policy.
-
-        If the policy has schemas, the result also contains a pattern for all names, because schemas may check names.
-        """
-        names = (Pattern(client="*", api="*"),) if self.schemas else ()
-        return (*(rule.grants for rule in self.all_rules), *names)
-
-    def deciding_rule(self, risk: Risk, key: Key, directory: Directory) -> PolicyRule:
-        """Return the rule that decides on `risk` for the grant with `key`."""
-        found = (_first_match(rules, risk.rule, key, directory) for rules in (self.rules, *self.others))
-        decided = (each or PolicyRule(risk.rule, Verdict.WARN) for each in found)
-        return max(decided, key=lambda rule: STRICTNESS.index(rule.verdict))
-
-    def matching_rules(self, name: str, key: Key, directory: Directory) -> list[PolicyRule]:
-        """For each list of rules, return the first rule with the name `name` that matches the grant with `key`."""
-        found = (_first_match(rules, name, key, directory) for rules in (self.rules, *self.others))
-        return [each for each in found if each]
-
-    @property
-    def denials(self) -> "Policy":
-        """A policy with the schemas and the `deny` rules, but without other rules."""
-        denials = (rule for rule in self.all_rules if rule.verdict is Verdict.DENY)
-        return Policy(tuple(dict.fromkeys(denials)), self.schemas)
-
-
-STRICTNESS = tuple(Verdict)
-
-
-def _first_match(rules: Iterable[PolicyRule], name: str, key: Key, directory: Directory) -> PolicyRule | None:
-    """Return the first rule with the name `name` that matches the grant.
-
-    A `deny` rule also applies if reconciler does not know whether the pattern matches.
-    """
-    for rule in rules:
-        if rule.rule != name:
-            continue
-        match = rule.grants.matches(key, directory)
-        if match is Match.YES or (match is Match.UNKNOWN and rule.verdict is Verdict.DENY):
-            return rule
-    return None
-
-
-def strictest(policies: Iterable[Policy]) -> Policy:
-    """Combine policies.
-
-    The result denies a risk if any of the policies denies the risk. The result allows a risk only if all policies allow
-    the risk.
-    """
-    policies = tuple(policies)
-    rules = dict.fromkeys(rules for policy in policies for rules in (policy.rules, *policy.others))
-    schemas = dict.fromkeys(schema for policy in policies for schema in policy.schemas)
-    first, *others = rules or [()]
-    return Policy(first, tuple(schemas), tuple(others))
-
-
-def all_denials(policies: Iterable[Policy]) -> Policy:
-    """Return a policy that contains only the `deny` rules and the schemas of `policies`.
-
-    Leave out rules that allow risks or warn about risks.
-    """
-    return strictest(policies).denials
 
 
 def violated_schemas(desired: DesiredGrant, policy: Policy, directory: Directory) -> list[str]:

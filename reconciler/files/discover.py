@@ -84,6 +84,8 @@ def link_problem(name: str, what: str) -> Problem:
 
 
 SUFFIXES = (".yaml", ".yml")
+MANIFEST = "MANIFEST"
+"""The name of the file that `apply` writes to each snapshot, next to the grant files."""
 GRANT_LIKE_NAME = re.compile(r"\.(?:y[am]+l?|json)", re.IGNORECASE)
 """Matches a file name that looks like a grant file: data.json, a.yaml.bak, a.yml~, a.yaml.disabled, a.ymal."""
 SWAP_FILE = re.compile(r"\..*\.sw[a-p]")

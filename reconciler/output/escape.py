@@ -11,7 +11,7 @@ from html import escape
 from urllib.parse import quote
 
 from reconciler.core.characters import pluralize, shorten, visible
-from reconciler.core.plan import SANDBOX, TenantName
+from reconciler.core.identity import SANDBOX, TenantName
 from reconciler.output.source_links import DEFAULT_CONFIG, NO_REPOSITORY, SourceLinks
 from reconciler.output.styled import MARKER_PREFIX
 

@@ -9,8 +9,8 @@ from reconciler.artifacts.serialization import Json
 from reconciler.core.characters import join_some, pluralize, visible
 from reconciler.core.fleet.report import CollectedTenant, FleetReport
 from reconciler.core.fleet.run import APPLY, COLLECTED_STATES, ExpectedTenant, Fleet, TenantState
+from reconciler.core.identity import TenantName
 from reconciler.core.outcome import Result
-from reconciler.core.plan import TenantName
 from reconciler.output.escape import span
 from reconciler.output.markdown.document import Section, join_sections
 from reconciler.output.markdown.tenants import plans_markdown, runs_markdown

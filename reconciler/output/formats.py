@@ -1,23 +1,23 @@
 """Write results in an output format. `FORMATS` contains the formats of each kind of result."""
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from textwrap import indent
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from reconciler.artifacts.grant_json import json_text
 from reconciler.artifacts.serialization import Json, action_of, plan_id, plan_json
-from reconciler.core.characters import pluralize, visible
-from reconciler.core.plan import TenantName
+from reconciler.core.characters import visible
+from reconciler.core.identity import TenantName
 from reconciler.core.plan_risks import all_risks
-from reconciler.core.problems import Level, Problem, errors
+from reconciler.core.problems import Level
 from reconciler.output.escape import commit_suffix, marker, span, tenant_label
 from reconciler.output.markdown.document import DEFAULT_MAX_BYTES, Section, join_sections
+from reconciler.output.problems import ValidationResult, problem_json, problem_lines
 from reconciler.output.results import Failures, PlanResults, RunResult, RunResults, TenantFailure
 from reconciler.output.source_links import NO_REPOSITORY, SourceLinks
 from reconciler.output.styled import MARKER_PREFIX, RESULT_PREFIX, plain
-from reconciler.output.text.lists import problem_json, problem_lines
 from reconciler.output.text.plan import plan_lines, report_json, report_lines
 from reconciler.output.text.tenants import plans_lines, runs_lines
 
@@ -99,25 +99,6 @@ class OutputView:
     verbose: bool = False
     links: SourceLinks = NO_REPOSITORY
     max_bytes: int = DEFAULT_MAX_BYTES
-
-
-@dataclass(frozen=True, slots=True)
-class ValidationResult:
-    """The result of `reconciler validate`: the problems of all files, the number of files, and the number of grants."""
-
-    problems: Sequence[Problem]
-    files: int
-    grants: int
-
-    @property
-    def is_valid(self) -> bool:
-        """True if the files are valid. Valid files have no errors and may have warnings."""
-        return not errors(tuple(self.problems))
-
-    @property
-    def summary(self) -> str:
-        """The summary of files without errors, for example `3 grants in 1 file: valid.`."""
-        return f"{pluralize(self.grants, 'grant')} in {pluralize(self.files, 'file')}: valid."
 
 
 Results: TypeAlias = "PlanResults | RunResults | ValidationResult | AccessReport | TenantDiff | Fleet | FleetReport"

@@ -7,8 +7,9 @@ from dataclasses import dataclass, field
 from reconciler.artifacts.serialization import Json, action_of
 from reconciler.core.characters import pluralize
 from reconciler.core.fleet.run import PLAN, TenantState, state_of
+from reconciler.core.identity import TenantName
 from reconciler.core.outcome import ApplyReport, count_results
-from reconciler.core.plan import Plan, TenantName
+from reconciler.core.plan import Plan
 from reconciler.core.plan_risks import all_risks
 from reconciler.core.problems import Level
 

@@ -8,7 +8,8 @@ from reconciler.artifacts.grant_json import key_json
 from reconciler.artifacts.serialization import Json, change_effect, digest, plan_id
 from reconciler.core.characters import visible
 from reconciler.core.config_rules import CONFIG_RULES, ConfigChange, ConfigRule
-from reconciler.core.plan import Delete, Plan, TenantName
+from reconciler.core.identity import TenantName
+from reconciler.core.plan import Delete, Plan
 from reconciler.core.plan_risks import GrantRisk, risks_at_level
 from reconciler.core.problems import Level, Problem, Severity, Source
 from reconciler.core.risks import RULES, RiskRule

@@ -19,8 +19,9 @@ from reconciler.core.approval import Deviations, find_deviations
 from reconciler.core.directory import Directory
 from reconciler.core.grant import ClientGrant, ObservedGrant, index_by_key
 from reconciler.core.guards import ProtectionRules
+from reconciler.core.identity import TenantName
 from reconciler.core.pattern import Protect
-from reconciler.core.plan import Plan, TenantName, compare, sort_for_apply
+from reconciler.core.plan import Plan, compare, sort_for_apply
 from reconciler.core.resolve import DesiredGrant
 from reconciler.errors import ReconcilerError, StalePlanError
 from reconciler.output.styled import plain

@@ -9,7 +9,7 @@ from support.commands import CommandResult, a_workspace, grants_of, reconciler, 
 
 from reconciler.config.file import parse_config
 from reconciler.config.tenants import Config, Tenant
-from reconciler.core.policy import Policy, PolicyRule, Verdict
+from reconciler.core.settings import Policy, PolicyRule, Verdict
 
 GRANT = {"client": "Billing", "api": "Invoices API", "scope": ["read:invoices"], "organization_usage": "allow"}
 RULE = "organization-usage-loosened"

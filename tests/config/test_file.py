@@ -12,9 +12,8 @@ from reconciler.config.tenants import (
 )
 from reconciler.core.characters import quote_text
 from reconciler.core.fleet.waves import Rollout, Wave
-from reconciler.core.guards import Limits
 from reconciler.core.pattern import ManagedScope, Pattern, Protect
-from reconciler.core.policy import Policy, PolicyRule, Verdict
+from reconciler.core.settings import Limits, Policy, PolicyRule, Verdict
 from reconciler.errors import ProblemsError
 from reconciler.files.loader import parse
 

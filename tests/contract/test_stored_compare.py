@@ -4,7 +4,7 @@ from typing import Any
 import pytest
 
 from reconciler.contract import stored
-from reconciler.contract.stored import api_differences
+from reconciler.contract.compare import api_differences
 
 DOCUMENT: dict[str, Any] = stored.load(stored.OPENAPI)
 LIST, GRANT = "/client-grants", "/client-grants/{id}"

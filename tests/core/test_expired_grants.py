@@ -20,11 +20,12 @@ from support.builders import (
 from reconciler.artifacts.serialization import plan_from_json, plan_json
 from reconciler.core.directory import Application, Directory
 from reconciler.core.grant import ObservedGrant
-from reconciler.core.guards import Limits, ProtectionRules
+from reconciler.core.guards import ProtectionRules
 from reconciler.core.pattern import ManagedScope, Pattern
 from reconciler.core.plan import Delete, Origin, Plan, Reason, Update
-from reconciler.core.policy import Policy, PolicyRule, Verdict, grant_data
+from reconciler.core.policy import grant_data
 from reconciler.core.resolve import resolve
+from reconciler.core.settings import Limits, Policy, PolicyRule, Verdict
 from reconciler.core.spec import GrantSpec
 from reconciler.errors import ProblemsError
 

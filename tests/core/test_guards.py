@@ -5,10 +5,11 @@ from support.builders import INVOICES, OWN, a_directory, a_grant, a_key, a_spec,
 
 from reconciler.core.directory import Application, Directory
 from reconciler.core.grant import Key
-from reconciler.core.guards import Limits, ProtectionRules, forbid_over_limit, forbid_protected
+from reconciler.core.guards import ProtectionRules, forbid_over_limit, forbid_protected
 from reconciler.core.pattern import ManagedScope, Match, Pattern, Protect
 from reconciler.core.plan import Change, Create, Delete, Reason, Update
 from reconciler.core.resolve import DesiredGrant
+from reconciler.core.settings import Limits
 
 DIRECTORY = a_directory({"billing": "Billing Worker"}, [an_api()])
 NOBODY = Directory()

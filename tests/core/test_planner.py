@@ -22,11 +22,12 @@ from support.strategies import files, scopes, tenants
 from reconciler.core.directory import Directory, TenantList
 from reconciler.core.expressible import keep_inexpressible_values, reason_not_expressible
 from reconciler.core.grant import ClientGrant, Key, ObservedGrant
-from reconciler.core.guards import Limits, ProtectionRules
+from reconciler.core.guards import ProtectionRules
 from reconciler.core.pattern import ManagedScope, Pattern, Protect
 from reconciler.core.plan import Create, Delete, Origin, Plan, Reason, Update, grant_after
 from reconciler.core.planner import Observation, make_plan
 from reconciler.core.problems import Severity
+from reconciler.core.settings import Limits
 from reconciler.core.spec import GrantSpec
 from reconciler.errors import ProblemsError
 

@@ -6,8 +6,9 @@ from support.builders import OWN, a_directory, a_grant, a_plan, a_spec, an_api, 
 from reconciler.core.guards import ProtectionRules
 from reconciler.core.pattern import Pattern
 from reconciler.core.plan import Plan
-from reconciler.core.policy import GrantSchema, Policy, PolicyRule, Verdict, grant_data
+from reconciler.core.policy import grant_data
 from reconciler.core.resolve import resolve
+from reconciler.core.settings import GrantSchema, Policy, PolicyRule, Verdict
 
 MANAGEMENT = "https://example.eu.auth0.com/api/v2/"
 TAKEOVER = "management-api-takeover"

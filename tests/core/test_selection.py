@@ -9,12 +9,12 @@ from support.strategies import files, tenants
 
 from reconciler.core.directory import Api, Application, Directory
 from reconciler.core.grant import ClientGrant, Key, ObservedGrant
-from reconciler.core.guards import Limits
 from reconciler.core.pattern import Match
 from reconciler.core.plan import Delete, Plan
 from reconciler.core.problems import Source
 from reconciler.core.removals import Removal
 from reconciler.core.selection import GrantSelection, refuse_empty_selection, select_grants, split_specs
+from reconciler.core.settings import Limits
 from reconciler.core.spec import TenantPattern
 from reconciler.errors import ProblemsError, ReconcilerError
 

@@ -11,7 +11,7 @@ from jsonschema import Draft4Validator
 from support.builders import a_directory, a_grant, a_key, a_plan, a_spec, an_api, an_observed
 
 from reconciler.core.config_rules import CONFIG_RULES
-from reconciler.core.plan import TenantName
+from reconciler.core.identity import TenantName
 from reconciler.core.problems import Problem, Severity, Source
 from reconciler.core.risks import RULES
 from reconciler.output.sarif import plans_sarif, problems_sarif, rules_sarif

@@ -14,7 +14,7 @@ from reconciler.core.access.report import (
     TenantAccess,
 )
 from reconciler.core.fields import SETTINGS
-from reconciler.core.plan import TenantName
+from reconciler.core.identity import TenantName
 from reconciler.core.problems import Level, Risk, Source
 from reconciler.core.removals import Commit
 from support.builders import a_grant

@@ -7,9 +7,11 @@ from typing import Any
 from reconciler.core.directory import Api, Application, Directory, Organization
 from reconciler.core.fleet.run import BEGUN, ExpectedTenant, Fleet, FleetResult, RunInputs, state_of
 from reconciler.core.grant import ClientGrant, Key, ObservedGrant
-from reconciler.core.guards import Limits, ProtectionRules
-from reconciler.core.plan import Plan, TenantName
+from reconciler.core.guards import ProtectionRules
+from reconciler.core.identity import TenantName
+from reconciler.core.plan import Plan
 from reconciler.core.planner import Observation, PlanRules, make_plan
+from reconciler.core.settings import Limits
 from reconciler.core.spec import GrantSpec, PartialLocations
 
 INVOICES = "https://api.example.com/invoices"

@@ -25,8 +25,9 @@ from reconciler.core.expiry import expiry_text, split_expired
 from reconciler.core.fields import admits_organizations
 from reconciler.core.grant import ClientGrant, Key, ObservedGrant, index_by_key
 from reconciler.core.guards import ProtectionRules
+from reconciler.core.identity import TenantName
 from reconciler.core.organizations import may_have_organizations
-from reconciler.core.plan import Reason, TenantName, compare
+from reconciler.core.plan import Reason, compare
 from reconciler.core.planner import Observation
 from reconciler.core.problems import Level, Problem, Risk, Source
 from reconciler.core.removals import Removal, earlier_source, resolve_removals

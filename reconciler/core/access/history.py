@@ -1,14 +1,11 @@
 """The history of a grant: the declared lines, the writes by reconciler, and the events in the tenant's logs."""
 
-import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from reconciler.core.access.report import AccessGrant
-from reconciler.core.characters import shorten
-from reconciler.core.grant import Key
+from reconciler.core.identity import TenantName
 from reconciler.core.journal import JournalEntry, JournalEvent, PastRun
-from reconciler.core.plan import TenantName
 from reconciler.core.removals import Commit
 
 NO_RESULT = "unknown: the journal has no result"
@@ -83,74 +80,3 @@ def _outcome(result: JournalEntry | None) -> str:
         return NO_RESULT
     detail = result.text("detail")
     return f"{result.text('outcome')}: {detail}" if detail else result.text("outcome")
-
-
-MAX_ACTOR_LENGTH = 100
-DATE = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d")
-VERBS: Mapping[str, str] = {"POST": "created", "PATCH": "changed", "DELETE": "deleted"}
-
-
-@dataclass(frozen=True, slots=True)
-class LogEvent:
-    """A call of the Management API, as the tenant's logs record the call."""
-
-    date: str
-    """The time in UTC, as `YYYY-MM-DDTHH:MM…Z`."""
-    method: str = ""
-    """The HTTP method of the call, or an empty string if the call does not concern a client grant."""
-    grant_id: str = ""
-    """The id of the client grant, or an empty string if the log event does not contain the id."""
-    key: Key | None = None
-    """The application, API and subject type of the client grant, or None if the log event lacks this information."""
-    actor: str = ""
-    """The user or the application that made the request."""
-    channel: str = ""
-    """The program that made the request, such as `dashboard` or `API`."""
-
-    def __str__(self) -> str:
-        """Return `changed 2026-11-25 14:03 UTC by jane@example.com, dashboard`.
-
-        Control characters in the name of the user or application are not escaped.
-        """
-        actor = shorten(self.actor, MAX_ACTOR_LENGTH) or "an unknown sender"
-        via = f", {self.channel}" if self.channel else ""
-        return f"{VERBS[self.method]} {_minute(self.date)} by {actor}{via}"
-
-
-@dataclass(frozen=True, slots=True)
-class LogEvents:
-    """The newest events in the tenant's logs. `is_complete` is true if `events` contains every event in the logs."""
-
-    events: tuple[LogEvent, ...]
-    is_complete: bool
-
-
-def attribute(logs: LogEvents, grants: Mapping[Key, str]) -> Mapping[Key, str]:
-    """For each grant, describe the last change in the logs: the time, and the user or application.
-
-    Args:
-        logs: The newest events of the logs, the newest first.
-        grants: The id of each grant, by key. The id is an empty string if the tenant does not have the grant.
-    """
-    ids = {event.grant_id: event.key for event in logs.events if event.grant_id and event.key}
-    ids |= {identity: key for key, identity in grants.items() if identity}
-    last: dict[Key, LogEvent] = {}
-    for event in logs.events:
-        key = event.key or ids.get(event.grant_id)
-        if event.method in VERBS and key in grants and key is not None:
-            last.setdefault(key, event)
-    unknown = _unknown(logs)
-    return {key: str(last[key]) if key in last else unknown for key in grants}
-
-
-def _unknown(logs: LogEvents) -> str:
-    dates = [event.date for event in logs.events]
-    if not dates:
-        return "not known: the logs contain no requests to the Management API"
-    if logs.is_complete:
-        return f"not known: the grant changed before the logs begin on {min(dates)[:10]}"
-    return f"not known: the grant did not change since {_minute(min(dates))}, and older events were not read"
-
-
-def _minute(date: str) -> str:
-    return f"{date[:10]} {date[11:16]} UTC"

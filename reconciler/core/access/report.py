@@ -12,8 +12,9 @@ from reconciler.core.diff import FieldChange
 from reconciler.core.directory import MAX_ID_LENGTH, Directory
 from reconciler.core.fields import SUBJECT_CLIENT
 from reconciler.core.grant import ClientGrant
+from reconciler.core.identity import TenantName
 from reconciler.core.pattern import matches
-from reconciler.core.plan import Reason, TenantName
+from reconciler.core.plan import Reason
 from reconciler.core.problems import Level, Risk, Source
 from reconciler.core.removals import Commit
 

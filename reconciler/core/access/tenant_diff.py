@@ -7,7 +7,7 @@ from typing import Any
 
 from reconciler.core.access.report import AccessGrant, TenantAccess, plain_name
 from reconciler.core.fields import IN_FILE_ORDER, ORGANIZATIONS, FieldKind, GrantField
-from reconciler.core.plan import TenantName
+from reconciler.core.identity import TenantName
 
 UNKNOWN_VALUE = "not known"
 NameKey = tuple[str, str, str]

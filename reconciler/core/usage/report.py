@@ -15,7 +15,8 @@ from reconciler.core.characters import pluralize
 from reconciler.core.directory import MANAGEMENT_API_SUFFIX, Directory
 from reconciler.core.fields import SUBJECT_CLIENT
 from reconciler.core.grant import SUBJECT_USER, Key, ObservedGrant
-from reconciler.core.plan import TenantName, name_order
+from reconciler.core.identity import TenantName
+from reconciler.core.plan import name_order
 from reconciler.core.token_lifetime import duration
 from reconciler.core.usage.events import UNKNOWN_OPERATION
 from reconciler.core.usage.records import (

@@ -13,8 +13,9 @@ from reconciler.artifacts.serialization import action_of, approval_id, plan_id
 from reconciler.core.characters import pluralize, visible
 from reconciler.core.diff import FieldChange, SetChange, ValueChange
 from reconciler.core.directory import Directory
+from reconciler.core.identity import TenantName
 from reconciler.core.outcome import ApplyReport, Outcome
-from reconciler.core.plan import TITLES, Change, LeftAlone, Origin, Plan, TenantName
+from reconciler.core.plan import TITLES, Change, LeftAlone, Origin, Plan
 from reconciler.core.plan_risks import all_risks, grant_label
 from reconciler.core.problems import Level, Source
 from reconciler.output.escape import block, commit_suffix, element, marker, span, tenant_label

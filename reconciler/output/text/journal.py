@@ -5,9 +5,9 @@ from collections.abc import Iterable, Iterator, Mapping
 
 from reconciler.artifacts.serialization import Json
 from reconciler.core.characters import pluralize, visible
+from reconciler.core.identity import TenantName
 from reconciler.core.journal import JournalEntry, JournalEvent, PastRun
 from reconciler.core.outcome import Result
-from reconciler.core.plan import TenantName
 from reconciler.output.styled import Line, Span, Style, line
 
 INDENT = "  "

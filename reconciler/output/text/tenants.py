@@ -10,7 +10,7 @@ from typing import TypeVar
 
 from reconciler.core.characters import pluralize, visible
 from reconciler.core.fleet.run import TenantState
-from reconciler.core.plan import TenantName
+from reconciler.core.identity import TenantName
 from reconciler.output.results import FleetSummary, PlanResults, RunResult, RunResults
 from reconciler.output.styled import Line, Span, Style, line, plain
 from reconciler.output.text.plan import plan_body, plan_lines, report_lines

@@ -3,7 +3,7 @@
 import pytest
 from support.builders import a_key
 
-from reconciler.core.access.history import LogEvent, LogEvents, attribute
+from reconciler.core.log_events import LogEvent, LogEvents, attribute
 
 NEW, OLD = "2026-11-25T14:03:10.000Z", "2026-11-20T09:00:00.000Z"
 KEY = a_key("billing")

@@ -8,8 +8,8 @@ from support.builders import a_spec
 
 from reconciler.config.tenants import Config, Tenant
 from reconciler.core.fleet.run import MAX_REASONS, POSITIONS, affected_tenants
-from reconciler.core.guards import Limits
 from reconciler.core.problems import Source
+from reconciler.core.settings import Limits
 from reconciler.core.spec import GrantSpec, PartialLocations, TenantPattern
 from reconciler.core.tenant_filter import select_for_tenant
 

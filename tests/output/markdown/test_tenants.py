@@ -6,8 +6,9 @@ from support.builders import a_plan, a_spec, an_api, first_parties
 
 from reconciler.core.directory import Api
 from reconciler.core.fleet.run import TenantState
+from reconciler.core.identity import TenantName
 from reconciler.core.outcome import ApplyReport, Outcome, Result
-from reconciler.core.plan import Plan, TenantName
+from reconciler.core.plan import Plan
 from reconciler.core.problems import Level
 from reconciler.core.scopes import LEVELS
 from reconciler.forge.report import parse_report

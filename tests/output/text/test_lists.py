@@ -1,8 +1,7 @@
 import pytest
 
 from reconciler.core.problems import Finding, Problem, Severity, Source, Status
-from reconciler.output.styled import Style, plain
-from reconciler.output.text.lists import (
+from reconciler.output.problems import (
     MAX_EXCERPT_LENGTH,
     MAX_SHOWN,
     finding_lines,
@@ -10,6 +9,7 @@ from reconciler.output.text.lists import (
     problem_json,
     problem_lines,
 )
+from reconciler.output.styled import Style, plain
 
 FILE = "grants/a.yaml"
 

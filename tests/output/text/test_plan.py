@@ -12,12 +12,13 @@ from reconciler.contract import stored
 from reconciler.core.characters import visible
 from reconciler.core.directory import Directory
 from reconciler.core.grant import ClientGrant, Key
-from reconciler.core.guards import Limits, ProtectionRules
+from reconciler.core.guards import ProtectionRules
 from reconciler.core.outcome import ApplyReport, Outcome, Result
 from reconciler.core.pattern import Protect
 from reconciler.core.plan import Plan
 from reconciler.core.plan_risks import grant_label
 from reconciler.core.risks import RULES
+from reconciler.core.settings import Limits
 from reconciler.output.styled import Style, plain
 from reconciler.output.text.changes import rule_lines
 from reconciler.output.text.plan import plan_lines, report_json, report_lines

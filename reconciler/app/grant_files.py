@@ -1,0 +1,207 @@
+"""Load the grant files of a plan from the checkout, from the revision of --base, and from the git history."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from reconciler.app import ci
+from reconciler.app.load import data_folder, load_config_at, load_grants, workspace_of
+from reconciler.app.options import GlobalOptions, PlanOptions
+from reconciler.artifacts.snapshot import rollback_of
+from reconciler.config.tenants import (
+    DEFAULT_FILE,
+    Config,
+    Tenant,
+    tenant_at_domain,
+    undeclared_tenant,
+)
+from reconciler.core.characters import visible
+from reconciler.core.config_changes import SHARED, config_changes, new_config_file, unreadable_base_file
+from reconciler.core.config_rules import ConfigChange
+from reconciler.core.outcome import Rollback
+from reconciler.core.problems import errors
+from reconciler.core.removals import Removal, find_removals, unread_versions_note
+from reconciler.core.tenant_filter import TargetTenant
+from reconciler.errors import ProblemsError, ReconcilerError
+from reconciler.files.discover import name_of
+from reconciler.files.history import GrantHistory, read_history
+from reconciler.files.read import (
+    LoadedGrants,
+    read_grants_at,
+)
+from reconciler.git.repository import GitError, Repository, find_root
+from reconciler.git.revision import Revision, refuse_unless_ancestor, resolve_revision
+
+SHARED_DOMAIN = "shared.invalid"
+"""A placeholder domain for the settings that all tenants share."""
+
+
+@dataclass(frozen=True, slots=True)
+class GrantFiles:
+    """The declared grants of all tenants: those of the checkout, and separately those of the git revision of --base."""
+
+    declared: LoadedGrants
+    """The grants that the files in the checkout declare."""
+    base: LoadedGrants | None = None
+    """The grants that the files in the revision of --base declare, or None without --base."""
+    rollback: Rollback | None = None
+    """The snapshot that the run restores, or None if the grant files are not a snapshot."""
+    targets_at_base: Mapping[str, TargetTenant] = field(default_factory=dict)
+    """The tenants in the revision of --base, by name."""
+    config_changes: tuple[ConfigChange, ...] = ()
+    """The differences between reconciler.yaml in the revision of --base and in the checkout."""
+    tenants_at_base: Mapping[str, Tenant] = field(default_factory=dict)
+    """The settings of each tenant in the revision of --base, by name."""
+    notes: tuple[str, ...] = ()
+    """The notes that every plan shows."""
+    history: GrantHistory | None = None
+    """The earlier versions of the grant files in git, or None without --prune-removed."""
+
+    def removals(self, target: TargetTenant) -> tuple[Removal, ...] | None:
+        """Return the grants of a tenant that earlier commits declared and the files no longer declare."""
+        if self.history is None:
+            return None
+        return find_removals(self.history.declared, self.declared.at(target).specs, target)
+
+    def at(self, target: TargetTenant) -> tuple[LoadedGrants, LoadedGrants | None]:
+        """Return the grants of one tenant that the files declare in the checkout and in the revision of --base."""
+        declared = self.declared.at(target)
+        if self.base is None:
+            return declared, None
+        at_base = self.targets_at_base.get(target.name)
+        return declared, self.base.at(at_base) if at_base else replace(self.base, specs=())
+
+
+def load_grant_files(
+    options: GlobalOptions,
+    plan_options: PlanOptions,
+    config: Config,
+    tenants: Sequence[Tenant],
+    folders: Sequence[Path] | None = None,
+) -> GrantFiles:
+    """Load the grants that the files declare in the checkout and in the revision of --base.
+
+    Variables in the revision of --base get their values from the configuration in the same revision. If this
+    configuration is missing or invalid, the configuration in the checkout is used.
+
+    Raises:
+        GitError: if git cannot read the revision, or if a pull or merge request does not contain the revision.
+        ProblemsError: if the grant files are invalid. Invalid grant files in the revision of --base are an error only
+            with --only-branch.
+    """
+    must_be_complete = bool(plan_options.deletes) or plan_options.base is not None
+    declared = load_grants(options, config, tenants, folders, must_be_complete=must_be_complete)
+    rollback = rollback_of(Path(options.grants), data_folder(options.config)) if folders is None else None
+    if rollback and plan_options.deletes:
+        raise ReconcilerError(
+            f"{plan_options.deletes} cannot be combined with a snapshot, because a snapshot deletes exactly "
+            "the grants that the run created"
+        )
+    if rollback and plan_options.selects:
+        raise ReconcilerError("a snapshot always restores all grants of a run; omit PATHs, --client and --api")
+    if not plan_options.base and not plan_options.prune_removed:
+        return GrantFiles(declared, rollback=rollback)
+    option = "--base" if plan_options.base else "--prune-removed"
+    try:
+        repository = workspace_of(options.config).repository()
+    except GitError as error:
+        if plan_options.base or find_root(Path(options.config or DEFAULT_FILE).parent) is not None:
+            raise
+        fix = "check the files out with git (actions/checkout with fetch-depth: 0)"
+        raise GitError(f"{option} needs the git history: {error}; {fix}") from error
+    _refuse_other_repository(Path(options.grants), repository, option)
+    history = read_history(repository, Path(options.grants), plan_options.since) if plan_options.prune_removed else None
+    unread = tuple(unread_versions_note(history.unread)) if history else ()
+    if not plan_options.base:
+        return GrantFiles(declared, rollback=rollback, history=history, notes=unread)
+    revision = resolve_revision(repository, plan_options.base)
+    if ci.is_pull_request_job():
+        refuse_unless_ancestor(revision)
+    base_config, changes = _base_config(revision, config, tenants)
+    if base_config is None:
+        at_base, targets = list(tenants), config.targets(*tenants)
+    else:
+        at_base = [found for each in tenants if (found := _tenant_at_base(each, config, base_config))]
+        targets = base_config.targets(*at_base)
+    base = read_grants_at(revision, Path(options.grants), targets)
+    if plan_options.only_branch and errors(base.problems):
+        raise ProblemsError(base.problems, base.texts)
+    notes = () if base.texts else (_note_without_files(revision, options, only_branch=plan_options.only_branch),)
+    return GrantFiles(
+        declared=declared,
+        base=base,
+        rollback=rollback,
+        targets_at_base={tenant.name: tenant.target for tenant in at_base},
+        config_changes=changes,
+        tenants_at_base={tenant.name: tenant for tenant in at_base} if base_config else {},
+        notes=(*notes, *unread),
+        history=history,
+    )
+
+
+def _note_without_files(revision: Revision, options: GlobalOptions, *, only_branch: bool) -> str:
+    """Return a note about a revision without grant files, or raise ReconcilerError if `only_branch` is true."""
+    what = f"{visible(revision.name)} has no grant files in {name_of(Path(options.grants))}"
+    if only_branch:
+        raise ReconcilerError(
+            f"{what}, so --only-branch cannot recognize drift; omit --only-branch until the base has grant files"
+        )
+    return f"{what}, so the plan labels every change as a change of this branch"
+
+
+def _refuse_other_repository(grants: Path, repository: Repository, option: str) -> None:
+    """Raise ReconcilerError if the grant files and the configuration belong to different repositories."""
+    root = find_root(grants)
+    if root is not None and root != repository.root:
+        raise ReconcilerError(
+            f"{option}: {name_of(grants)} belongs to the repository {name_of(root)}, but the configuration "
+            f"belongs to {name_of(repository.root)}; use a folder of the same repository"
+        )
+
+
+def _base_config(
+    revision: Revision, config: Config, tenants: Sequence[Tenant]
+) -> tuple[Config | None, tuple[ConfigChange, ...]]:
+    """Return the configuration in the revision of --base, and its differences from `config`.
+
+    The configuration is None if the revision has no valid configuration.
+
+    Raises:
+        GitError: if git cannot read the configuration.
+    """
+    try:
+        base_config = load_config_at(revision, config.file)
+    except ProblemsError:
+        return None, unreadable_base_file(visible(config.file), visible(revision.name), "is not valid")
+    if base_config is None:
+        exists = Path(config.file).exists()
+        return None, new_config_file(visible(config.file), visible(revision.name)) if exists else ()
+    unnamed_tenants = [each for each in tenants if each.name not in config.tenants]
+    unnamed_at_base = [
+        at_base
+        for each in unnamed_tenants
+        if (at_base := _tenant_at_base(each, config, base_config)) and at_base.name not in base_config.tenants
+    ]
+    changes = config_changes(
+        [*base_config.tenants.values(), *unnamed_at_base, _shared_settings(base_config)],
+        [*config.tenants.values(), *unnamed_tenants, _shared_settings(config)],
+        (base_config.default_tenant, config.default_tenant),
+        (base_config.rollout, config.rollout),
+    )
+    return base_config, changes
+
+
+def _shared_settings(config: Config) -> Tenant:
+    """Return the shared settings in the form of a tenant, because `config_changes` compares tenants."""
+    return replace(undeclared_tenant(config, SHARED_DOMAIN), name=SHARED)
+
+
+def _tenant_at_base(tenant: Tenant, now: Config, base_config: Config) -> Tenant | None:
+    """Return the settings of a tenant in the revision of --base, or None for a new tenant."""
+    if tenant.name in base_config.tenants:
+        return base_config.tenants[tenant.name]
+    if tenant.name in now.tenants:
+        return None
+    return replace(
+        tenant_at_domain(base_config, tenant.domain) or undeclared_tenant(base_config, tenant.domain), name=tenant.name
+    )
