@@ -3,11 +3,11 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from reconciler.app import ci
-from reconciler.app.load import data_folder, load_config_at, load_grants, workspace_of
+from reconciler.app.load import load_config_at, load_grants, rollback_of_paths, workspace_of
 from reconciler.app.options import GlobalOptions, PlanOptions
-from reconciler.artifacts.snapshot import rollback_of
 from reconciler.config.tenants import (
     DEFAULT_FILE,
     Config,
@@ -24,13 +24,15 @@ from reconciler.core.removals import Removal, find_removals, unread_versions_not
 from reconciler.core.tenant_filter import TargetTenant
 from reconciler.errors import ProblemsError, ReconcilerError
 from reconciler.files.discover import name_of
-from reconciler.files.history import GrantHistory, read_history
 from reconciler.files.read import (
     LoadedGrants,
     read_grants_at,
 )
 from reconciler.git.repository import GitError, Repository, find_root
 from reconciler.git.revision import Revision, refuse_unless_ancestor, resolve_revision
+
+if TYPE_CHECKING:
+    from reconciler.files.history import GrantHistory
 
 SHARED_DOMAIN = "shared.invalid"
 """A placeholder domain for the settings that all tenants share."""
@@ -54,7 +56,7 @@ class GrantFiles:
     """The settings of each tenant in the revision of --base, by name."""
     notes: tuple[str, ...] = ()
     """The notes that every plan shows."""
-    history: GrantHistory | None = None
+    history: "GrantHistory | None" = None
     """The earlier versions of the grant files in git, or None without --prune-removed."""
 
     def removals(self, target: TargetTenant) -> tuple[Removal, ...] | None:
@@ -91,7 +93,7 @@ def load_grant_files(
     """
     must_be_complete = bool(plan_options.deletes) or plan_options.base is not None
     declared = load_grants(options, config, tenants, folders, must_be_complete=must_be_complete)
-    rollback = rollback_of(Path(options.grants), data_folder(options.config)) if folders is None else None
+    rollback = rollback_of_paths([Path(options.grants)], options.config) if folders is None else None
     if rollback and plan_options.deletes:
         raise ReconcilerError(
             f"{plan_options.deletes} cannot be combined with a snapshot, because a snapshot deletes exactly "
@@ -110,7 +112,7 @@ def load_grant_files(
         fix = "check the files out with git (actions/checkout with fetch-depth: 0)"
         raise GitError(f"{option} needs the git history: {error}; {fix}") from error
     _refuse_other_repository(Path(options.grants), repository, option)
-    history = read_history(repository, Path(options.grants), plan_options.since) if plan_options.prune_removed else None
+    history = _read_history(repository, options, plan_options) if plan_options.prune_removed else None
     unread = tuple(unread_versions_note(history.unread)) if history else ()
     if not plan_options.base:
         return GrantFiles(declared, rollback=rollback, history=history, notes=unread)
@@ -137,6 +139,12 @@ def load_grant_files(
         notes=(*notes, *unread),
         history=history,
     )
+
+
+def _read_history(repository: Repository, options: GlobalOptions, plan_options: PlanOptions) -> "GrantHistory":
+    from reconciler.files.history import read_history
+
+    return read_history(repository, Path(options.grants), plan_options.since)
 
 
 def _note_without_files(revision: Revision, options: GlobalOptions, *, only_branch: bool) -> str:

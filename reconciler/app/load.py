@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from reconciler.app.options import GlobalOptions
 from reconciler.config.file import parse_config
@@ -30,6 +31,9 @@ from reconciler.files.read import (
 )
 from reconciler.files.workspace import Workspace
 from reconciler.git.revision import Revision, resolve_revision
+
+if TYPE_CHECKING:
+    from reconciler.core.outcome import Rollback
 
 DATA_FOLDER = ".reconciler"
 
@@ -162,16 +166,16 @@ def workspace_of(file: str | None) -> Workspace:
     return Workspace.around(Path(file or DEFAULT_FILE))
 
 
-def is_snapshot(paths: Sequence[Path], config: str | None) -> bool:
-    """Return whether `paths` contains only the path of a snapshot that `apply` wrote.
+def rollback_of_paths(paths: Sequence[Path], config: str | None) -> "Rollback | None":
+    """Return the data to undo a run if `paths` contains only the path of the run's snapshot. Otherwise return None.
 
     Raises ReconcilerError if the snapshot was altered.
     """
     if len(paths) != 1 or not (paths[0] / MANIFEST).is_file():
-        return False
+        return None
     from reconciler.artifacts.snapshot import rollback_of
 
-    return rollback_of(paths[0], data_folder(config)) is not None
+    return rollback_of(paths[0], data_folder(config))
 
 
 def unused_scope_sets(config: Config, specs: Iterable[GrantSpec]) -> Iterator[Problem]:
@@ -201,16 +205,17 @@ def load_grants(
         ProblemsError: if the grant files are invalid for one of `tenants`.
     """
     paths = [Path(options.grants)] if folders is None else folders
+    is_snapshot = rollback_of_paths(paths, options.config) is not None
     declared = read_grants(
         paths,
         config.targets(*tenants),
         workspace_of(options.config),
-        is_snapshot=is_snapshot(paths, options.config),
+        is_snapshot=is_snapshot,
         must_be_complete=must_be_complete,
     )
     if folders is None:
         warnings = (replace(each, severity=Severity.WARNING) for each in empty_folder_problems(paths))
-        unused = () if is_snapshot(paths, options.config) else unused_scope_sets(config, declared.specs)
+        unused = () if is_snapshot else unused_scope_sets(config, declared.specs)
         declared = replace(declared, problems=tuple(sorted((*declared.problems, *warnings, *unused))))
     if errors(declared.problems):
         raise ProblemsError(declared.problems, declared.texts)

@@ -9,7 +9,7 @@ import click
 
 from reconciler.app import ci
 from reconciler.app.console import Console
-from reconciler.app.load import data_folder, is_snapshot, load_config, unused_scope_sets, workspace_of
+from reconciler.app.load import data_folder, load_config, rollback_of_paths, unused_scope_sets, workspace_of
 from reconciler.app.options import GlobalOptions
 from reconciler.app.outputs import TENANT, OutputOptions, check_outputs
 from reconciler.cli.option_groups import output_options
@@ -90,7 +90,7 @@ def _load_files(options: GlobalOptions, paths: list[Path], workspace: Workspace)
     if options.shard is not None:
         tenants = [tenant_named(config, name) for name in options.shard.part([each.name for each in tenants])]
         targets = replace(targets, targets=tuple(tenant.target for tenant in tenants))
-    snapshot_only = is_snapshot(paths, options.config)
+    snapshot_only = rollback_of_paths(paths, options.config) is not None
     grants = read_grants(paths, targets, workspace, may_be_empty=snapshot_only, is_snapshot=snapshot_only)
     warnings = list(_expiry_warnings(grants.specs, config, tenants, options.now))
     if not snapshot_only and not errors(grants.problems) and paths == [Path(options.grants)]:
