@@ -8,7 +8,6 @@ from copy import copy
 from dataclasses import dataclass, replace
 
 from reconciler.app import ci
-from reconciler.app.apply_run import ApplyRun
 from reconciler.app.approval import Approvals, ApprovedPlan
 from reconciler.app.console import Console, Progress
 from reconciler.app.interruption import Interruption
@@ -318,6 +317,8 @@ class ApplyCommand:
 
     async def _execute(self, session: TenantSession, planned: TenantPlan, approval: ApprovedPlan) -> None:
         """Apply an approved plan, and report the result. After the first signal, start no further change."""
+        from reconciler.app.apply_run import ApplyRun
+
         self._interruption.check_not_stopped()
         run = ApplyRun(
             session,

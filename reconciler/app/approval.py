@@ -18,7 +18,6 @@ from reconciler.app.load import workspace_of
 from reconciler.app.options import PlanOptions
 from reconciler.app.outputs import TENANT, files_for
 from reconciler.app.session import TenantPlan
-from reconciler.artifacts.journal import run_that_applied
 from reconciler.artifacts.saved_plan import SavedPlan, read_plan, refuse_unless_current
 from reconciler.artifacts.serialization import action_of, approval_id
 from reconciler.core.approval import Deviations, find_deviations
@@ -30,9 +29,6 @@ from reconciler.core.plan_risks import grant_label
 from reconciler.core.selection import EVERYTHING, GrantSelection
 from reconciler.errors import ReconcilerError, StalePlanError
 from reconciler.files.discover import SUFFIXES, name_of
-from reconciler.forge.http import TransientForgeError
-from reconciler.forge.job import job_of
-from reconciler.forge.services import tip_of
 from reconciler.git.revision import resolve_revision
 from reconciler.http.retry import RetryPolicy, retry_blocking
 from reconciler.output.text.changes import group_lines
@@ -139,7 +135,11 @@ class ApprovedPlan:
 
     def check_not_applied(self, folder: Path) -> None:
         """Raise StalePlanError if a journal in `folder` shows that an earlier run applied the whole plan."""
-        run = run_that_applied(folder, self.saved.checksum) if self.saved else None
+        if not self.saved:
+            return
+        from reconciler.artifacts.journal import run_that_applied
+
+        run = run_that_applied(folder, self.saved.checksum)
         if run:
             raise StalePlanError(f"nothing was written: the run {run} has already applied this plan; plan again")
 
@@ -323,15 +323,15 @@ def refuse_unless_tip(branch: str, config: str | None) -> None:
         StalePlanError: if the tip is another commit.
         ReconcilerError: if the tip is unknown.
     """
+    from reconciler.forge.http import TransientForgeError
+    from reconciler.forge.job import job_of
+    from reconciler.forge.services import tip_of
+
     name = branch.removeprefix(BRANCHES)
     head = resolve_revision(workspace_of(config).repository(), "HEAD").commit
-    tip = retry_blocking(partial(_tip_of, name), RetryPolicy(ATTEMPTS), (TransientForgeError,))
+    tip = retry_blocking(partial(tip_of, job_of(os.environ), name), RetryPolicy(ATTEMPTS), (TransientForgeError,))
     if tip != head:
         raise StalePlanError(
             f"nothing was written: the checkout of this run, {head}, is superseded by {tip}, the tip of "
             f"{quote_text(name)}"
         )
-
-
-def _tip_of(branch: str) -> str:
-    return tip_of(job_of(os.environ), branch)

@@ -170,7 +170,9 @@ def main() -> None:
     _prepare_streams()
     if instruction := os.environ.get(COMPLETION_VARIABLE):
         sys.exit(_complete(instruction))
-    sys.exit(run(sys.argv[1:]))
+    code = run(sys.argv[1:])
+    gc.freeze()
+    sys.exit(code)
 
 
 def _complete(instruction: str) -> int:
