@@ -2,15 +2,15 @@
 
 import json
 import re
-import unicodedata
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import lru_cache
 from typing import Any, NoReturn
 
 from reconciler.auth0.errors import UnreadableError
 from reconciler.core.characters import quote_text
 from reconciler.core.directory import Api, Application, Organization
 from reconciler.core.fields import SETTINGS, SUBJECT_CLIENT, FieldKind, GrantField, plain_value
-from reconciler.core.grant import EMPTY_SET, ClientGrant, Key, ObservedGrant, shared_set
+from reconciler.core.grant import CACHE_SIZE, EMPTY_SET, ClientGrant, Key, ObservedGrant, shared_set
 from reconciler.core.log_events import DATE, VERBS, LogEvent
 from reconciler.core.plan import Update
 
@@ -22,6 +22,7 @@ MAX_TEXT_LENGTH = 2_048
 According to Auth0, the identifier of an API has at most 600 characters. No other documented text is longer.
 """
 MAX_ID_LENGTH = 512
+CONTROL_CHARACTER = re.compile("[\x00-\x1f\x7f-\x9f]")
 MAX_CURSOR_LENGTH = 2_048
 """The maximum length of a cursor for the next page, in characters.
 
@@ -81,7 +82,7 @@ def text_or_none(data: Json, name: str, max_length: int = MAX_TEXT_LENGTH) -> st
 def identifier(data: Json, name: str) -> str:
     """Return the value of the field `name` if it is a valid id. A valid id can be used in the path of a URL."""
     value = text(data, name)
-    if len(value) > MAX_ID_LENGTH or value in {".", ".."} or any(unicodedata.category(each) == "Cc" for each in value):
+    if len(value) > MAX_ID_LENGTH or value in {".", ".."} or CONTROL_CHARACTER.search(value):
         raise UnreadableError(f"a response of the tenant has an invalid {name}: {quote_text(value)}")
     return value
 
@@ -111,9 +112,18 @@ def texts(data: Json, name: str) -> frozenset[str]:
         raise UnreadableError(f"a response of the tenant has a {name} that is not a list of strings")
     if len(values) > MAX_ITEMS:
         raise UnreadableError(f"a response of the tenant has a {name} with more than {MAX_ITEMS} items")
+    return _text_set(tuple(values), name)
+
+
+@lru_cache(CACHE_SIZE)
+def _text_set(values: tuple[str, ...], name: str) -> frozenset[str]:
+    """Check each string of a list, and return the strings as a set.
+
+    The function stores its results, because many grants have the same scopes.
+    """
     for value in values:
         _text(value, name, MAX_TEXT_LENGTH)
-    return shared_set(tuple(values))
+    return shared_set(values)
 
 
 def objects(data: Json, name: str) -> list[Json]:
@@ -172,18 +182,25 @@ def observed_grant(data: Json) -> ObservedGrant:
     """
     identity = identifier(data, "id")
     key = _key(data, identity)
-    grant = ClientGrant(key, **{each.name: _setting(data, each) for each in SETTINGS})
+    grant = ClientGrant(key, **{name: read(data) for name, read in SETTING_READERS.items()})
     if grant.allow_all_scopes:
         grant = grant._replace(scope=EMPTY_SET)
     return ObservedGrant(identity, grant, flag(data, "is_system"), _unknown_fields(data))
 
 
-def _setting(data: Json, field: GrantField) -> Any:  # noqa: ANN401 - a value of any kind
-    if field.kind is FieldKind.SET:
-        return texts(data, field.name)
-    if field.kind is FieldKind.FLAG:
-        return flag(data, field.name)
-    return text_or_none(data, field.name) or field.default
+def _setting_reader(field: GrantField) -> Callable[[Json], Any]:
+    """Return the function that reads the value of a setting from a client grant."""
+    name, default = field.name, field.default
+    match field.kind:
+        case FieldKind.SET:
+            return lambda data: texts(data, name)
+        case FieldKind.FLAG:
+            return lambda data: flag(data, name)
+        case FieldKind.TEXT:
+            return lambda data: text_or_none(data, name) or default
+
+
+SETTING_READERS = {each.name: _setting_reader(each) for each in SETTINGS}
 
 
 def _key(data: Json, identity: str) -> Key:

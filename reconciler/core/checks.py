@@ -6,8 +6,9 @@ cannot read a list, the plan shows that the checks with this list were skipped.
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from reconciler.core.characters import join_some
 from reconciler.core.directory import Api, Directory, TenantList
@@ -30,9 +31,11 @@ APPLICATIONS = frozenset({TenantList.APPLICATIONS})
 APIS = frozenset({TenantList.APIS})
 
 
-@dataclass(frozen=True, slots=True)
-class CheckSubject:
-    """The input of a check: a declared grant, the same grant in the tenant, and the names and ids of the tenant."""
+class CheckSubject(NamedTuple):
+    """The input of a check: a declared grant, the same grant in the tenant, and the names and ids of the tenant.
+
+    The class is a tuple for speed.
+    """
 
     desired: DesiredGrant
     observed: ObservedGrant | None
@@ -136,40 +139,44 @@ def _uses_refused_field(subject: CheckSubject) -> bool:
     return not exists and any(is_used for _, is_used in _fields_refused_by_system_apis(subject))
 
 
-def _application_exists(subject: CheckSubject) -> Iterator[Problem]:
+def _application_exists(subject: CheckSubject) -> Sequence[Problem]:
     client_id, directory = subject.key.client_id, subject.directory
     if subject.observed is not None or client_id is None or client_id in directory.applications_by_id:
-        return
+        return ()
     what = f'the tenant has no application with id "{client_id}"'
     fix = subject.suggest(client_id, directory.applications_by_id) or "create the application first"
     if client_id in directory.client_ids_by_name:
         fix = "this is an application name: use client instead of client_id"
-    yield Problem(subject.desired.spec.source_of("client_id"), what, fix, is_missing=True)
+    return (Problem(subject.desired.spec.source_of("client_id"), what, fix, is_missing=True),)
 
 
-def _application_can_hold_grants(subject: CheckSubject) -> Iterator[Problem]:
+def _application_can_hold_grants(subject: CheckSubject) -> Sequence[Problem]:
     application = subject.directory.applications_by_id.get(subject.key.client_id or "")
-    if subject.observed is None and application and application.app_type == EXPRESS_CONFIGURATION:
-        what = f'Auth0 refuses grants for "{application.name}", an application of type {EXPRESS_CONFIGURATION}'
-        yield Problem(_source_of_application(subject), what, "remove this grant")
+    if subject.observed is not None or application is None or application.app_type != EXPRESS_CONFIGURATION:
+        return ()
+    what = f'Auth0 refuses grants for "{application.name}", an application of type {EXPRESS_CONFIGURATION}'
+    return (Problem(_source_of_application(subject), what, "remove this grant"),)
 
 
-def _no_third_party_for_every_organization(subject: CheckSubject) -> Iterator[Problem]:
-    if _newly_allows_any_organization(subject) and subject.directory.third_party(subject.key):
-        what = "Auth0 refuses allow_any_organization for third-party applications"
-        yield Problem(subject.desired.spec.source_of("allow_any_organization"), what, "list the organizations instead")
+def _no_third_party_for_every_organization(subject: CheckSubject) -> Sequence[Problem]:
+    if not _newly_allows_any_organization(subject) or not subject.directory.third_party(subject.key):
+        return ()
+    what = "Auth0 refuses allow_any_organization for third-party applications"
+    source = subject.desired.spec.source_of("allow_any_organization")
+    return (Problem(source, what, "list the organizations instead"),)
 
 
-def _no_third_party_on_system_apis(subject: CheckSubject) -> Iterator[Problem]:
-    api = subject.api
-    if subject.observed is None and api and api.is_system and subject.directory.third_party(subject.key):
-        what = f'Auth0 refuses grants on its own API "{api.name}" for third-party applications'
-        yield Problem(_source_of_application(subject), what, "remove this grant")
+def _no_third_party_on_system_apis(subject: CheckSubject) -> Sequence[Problem]:
+    api = subject.api if subject.observed is None else None
+    if api is None or not api.is_system or not subject.directory.third_party(subject.key):
+        return ()
+    what = f'Auth0 refuses grants on its own API "{api.name}" for third-party applications'
+    return (Problem(_source_of_application(subject), what, "remove this grant"),)
 
 
-def _api_exists(subject: CheckSubject) -> Iterator[Problem]:
+def _api_exists(subject: CheckSubject) -> Sequence[Problem]:
     if subject.api is not None:
-        return
+        return ()
     audience, directory = subject.key.audience, subject.directory
     fix = subject.suggest(audience, directory.apis_by_identifier, MIN_IDENTIFIER_SIMILARITY) or "create the API first"
     if audience in directory.identifiers_by_name:
@@ -177,11 +184,11 @@ def _api_exists(subject: CheckSubject) -> Iterator[Problem]:
     what = f'the tenant has no API with identifier "{audience}"'
     exists = subject.observed is not None
     source = subject.desired.spec.source_of("audience")
-    yield Problem(source, what, fix, _severity(already_there=exists), is_missing=not exists)
+    return (Problem(source, what, fix, _severity(already_there=exists), is_missing=not exists),)
 
 
-def _scopes_are_defined(subject: CheckSubject) -> Iterator[Problem]:
-    """Yield a problem for each scope that the API does not define.
+def _scopes_are_defined(subject: CheckSubject) -> Iterable[Problem]:
+    """Return a problem for each scope that the API does not define.
 
     If a grant has many undefined scopes, combine the problems.
 
@@ -189,9 +196,14 @@ def _scopes_are_defined(subject: CheckSubject) -> Iterator[Problem]:
     Auth0 refuses all scopes of the grant. For other APIs, Auth0 accepts scopes that the API does not define. The
     problem is only a warning if the tenant's grant already contains the scope, or if the file is a snapshot.
     """
-    api, spec = subject.api, subject.desired.spec
+    api = subject.api
     if api is None or subject.desired.grant.scope <= api.scopes_for(subject.key):
-        return
+        return ()
+    return _undefined_scopes(subject, api)
+
+
+def _undefined_scopes(subject: CheckSubject, api: Api) -> Iterator[Problem]:
+    spec = subject.desired.spec
     defined = api.scopes_for(subject.key)
     current = subject.observed.grant.scope if subject.observed else frozenset()
     by_acceptance: dict[bool, list[tuple[str, Source]]] = {False: [], True: []}
@@ -222,15 +234,21 @@ def _scopes_are_defined(subject: CheckSubject) -> Iterator[Problem]:
             yield Problem(source, what, fix, severity)
 
 
-def _system_api_accepts_fields(subject: CheckSubject) -> Iterator[Problem]:
+def _system_api_accepts_fields(subject: CheckSubject) -> Sequence[Problem]:
     api = subject.api
     if api is None or not api.is_system:
-        return
+        return ()
     exists = subject.observed is not None and subject.observed.grant == subject.desired.grant
-    for field, is_used in _fields_refused_by_system_apis(subject):
-        if is_used:
-            what = f'Auth0 refuses {field} on its own API "{api.name}"'
-            yield Problem(subject.desired.spec.source_of(field), what, "remove it", _severity(already_there=exists))
+    return [
+        Problem(
+            subject.desired.spec.source_of(field),
+            f'Auth0 refuses {field} on its own API "{api.name}"',
+            "remove it",
+            _severity(already_there=exists),
+        )
+        for field, is_used in _fields_refused_by_system_apis(subject)
+        if is_used
+    ]
 
 
 def _fields_refused_by_system_apis(subject: CheckSubject) -> Iterator[tuple[str, bool]]:

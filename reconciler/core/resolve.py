@@ -130,12 +130,14 @@ def declared_grant(spec: GrantSpec, key: Key, organizations: frozenset[str]) -> 
 
     If the declaration has no field `organizations`, ignore the parameter `organizations`.
     """
-    values = {each.name: getattr(spec, each.name) for each in SETTINGS}
-    sets = {each.name: shared_set(values[each.name]) for each in SETTINGS if each.kind is FieldKind.SET}
+    settings = {name: getattr(spec, name) for name in SINGLE_VALUES}
+    settings |= {name: shared_set(getattr(spec, name)) for name in SETS}
     declared = None if spec.organizations is None else organizations
-    return ClientGrant(key, organizations=declared, **{**values, **sets})
+    return ClientGrant(key, organizations=declared, **settings)
 
 
+SETS = tuple(each.name for each in SETTINGS if each.kind is FieldKind.SET)
+SINGLE_VALUES = tuple(each.name for each in SETTINGS if each.kind is not FieldKind.SET)
 ID_FIELDS = ("client_id", "audience")
 """The fields of a declaration that contain the id of an application or an API."""
 
