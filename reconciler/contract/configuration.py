@@ -22,9 +22,9 @@ from reconciler.core.scope_sets import SET_NAME
 from reconciler.core.tenant_filter import BUILT_IN, INVALID_PLACEHOLDER, VARIABLE_NAME
 
 END = r"(?![\s\S])"
-"""A regular expression that matches only at the end of a text.
+"""A regular expression that matches only at the end of a string.
 
-Python's `$` also matches before a line break at the end of a text.
+Python's `$` also matches before a line break at the end of a string.
 """
 PREFIX = f"^AUTH0_([A-Z0-9]+_)*{END}"
 """A regular expression for the values of `credentials` in reconciler.yaml.
@@ -36,9 +36,9 @@ SHARED_SETTINGS = (
 )
 """The settings in reconciler.yaml that can be global or set for one tenant."""
 WAVE_NAME = f"^[A-Za-z0-9][A-Za-z0-9._-]*{END}"
-"""A regular expression for the names of waves in reconciler.yaml.
+"""A regular expression for the names of rollout waves in reconciler.yaml.
 
-CI services show the name of a wave as the name of a job or environment.
+CI services show the name of a rollout wave as the name of a job or environment.
 """
 
 

@@ -22,12 +22,12 @@ MY_ORGANIZATION_OF_USERS: Schema = {
 }
 """A JSON Schema that matches grants for users on the My Organization API.
 
-In real tenants, user grants on this API have organization settings.
+In real tenants, user grants for the My Organization API have organization settings.
 """
 FOREIGN_KEYWORD = "##[A-Za-z0-9_]+##|@@[A-Za-z0-9_]+@@"
 """A regular expression for the placeholders of auth0-deploy-cli, for example `##KEY##`.
 
-A grant file with a placeholder of auth0-deploy-cli was copied instead of imported.
+A grant file with a placeholder was copied from auth0-deploy-cli instead of imported.
 """
 CONTROL_CHARACTERS = "[\\u0000-\\u001f\\u007f-\\u009f]"
 MATCHES_NOTHING: Schema = {"not": {}}
@@ -70,7 +70,7 @@ def _not_empty_rules(fields: Mapping[str, Mapping[str, Any]]) -> Iterator[Schema
 
 
 def _placeholder_rules(fields: Collection[str]) -> Iterator[Schema]:
-    """Yield rules that refuse invalid variables and placeholders of auth0-deploy-cli in texts."""
+    """Yield rules that refuse invalid variables and placeholders of auth0-deploy-cli in the fields of a grant."""
     text = {
         "not": {"type": "string", "pattern": INVALID_PLACEHOLDER},
         "errorMessage": 'invalid variable after "${"; write ${name}, or $${ for a literal ${',
@@ -354,7 +354,7 @@ def differences(found: Mapping[str, Any], stored: Mapping[str, Any]) -> tuple[st
 
     Return one line for each difference.
 
-    A line has the form `field: new`, `field: missing`, or `field, keyword: … instead of …`.
+    Examples of lines are `scope: new`, `scope: missing`, and `scope, maxItems: 20 instead of 10`.
     """
     found_fields, stored_fields = _fields(found), _fields(stored)
     lines = [f"{name}: new" for name in found_fields.keys() - stored_fields.keys()]
@@ -365,7 +365,7 @@ def differences(found: Mapping[str, Any], stored: Mapping[str, Any]) -> tuple[st
 
 
 def _fields(request: Mapping[str, Any]) -> dict[str, dict[str, str]]:
-    """Return the JSON Schema keywords for each field. The key BODY contains the keywords of the whole body."""
+    """Return the JSON Schema keywords of a request body, by the name of the field, or BODY for the body itself."""
     required = request.get("required", ())
     fields = {
         name: {**dict(_keywords(schema)), "required": _text("required", name in required)}

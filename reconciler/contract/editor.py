@@ -1,7 +1,8 @@
 """Create a JSON Schema of grant files with the names of one tenant, for completion in editors.
 
 With this schema, editors complete the applications, APIs, organizations and scopes of the tenant. The schema also
-allows every other text, because a grant file may contain variables and names of future applications.
+allows strings that are not names of the tenant, because a grant file may contain variables and names of future
+applications.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -20,7 +21,7 @@ ANY_TEXT: Schema = {"type": "string"}
 def editor_schema(grants_schema: Mapping[str, Any], directory: Directory, tenant: TargetTenant) -> dict[str, Any]:
     """Return the JSON Schema of grant files with the names of applications, APIs and organizations in `directory`.
 
-    If reconciler did not read the names for a field, the schema of the field stays the same. The schema omits a name
+    If reconciler did not read the names for a field, the schema of the field stays unchanged. The schema omits a name
     that several applications or APIs have, because a plan refuses such a name.
     """
     schema: dict[str, Any] = deepcopy(dict(grants_schema))
@@ -44,7 +45,7 @@ def editor_schema(grants_schema: Mapping[str, Any], directory: Directory, tenant
             place["anyOf"] = [{"enum": names}, ANY_TEXT]
         if names or (name == "scope" and directory.apis):
             for each in (fields[name], place):
-                each.pop("examples", None)  # otherwise, editors also offer the examples
+                each.pop("examples", None)  # editors must suggest only names of the tenant, not examples
     item["allOf"] = [*item.get("allOf", ()), *_scopes_of_apis(directory, apis, tenant)]
     return schema
 
@@ -61,7 +62,7 @@ def _identifier(identifier: str, tenant: TargetTenant) -> str:
 
 
 def _scopes_of_apis(directory: Directory, apis: Mapping[str, str], tenant: TargetTenant) -> Iterator[Schema]:
-    """Yield rules that offer the scopes of each API. The rules also offer the scope sets of the tenant."""
+    """Yield schema rules that make editors suggest the scopes of a grant's API and the tenant's scope sets."""
     sets = [f"{PREFIX}{name}" for name in tenant.scope_sets]
     names = {identifier: name for name, identifier in apis.items()}
     for api in directory.apis or ():

@@ -1,4 +1,4 @@
-"""Find operations in an OpenAPI document of the Management API.
+"""Find the operations (paths and HTTP methods) in an OpenAPI document of the Management API.
 
 For operations on client grants, the result contains JSON Schemas. For operations that write, the result contains the
 required scopes.
@@ -30,8 +30,8 @@ A few nested references can expand to billions of parts.
 def create_request(openapi: object) -> dict[str, Any]:
     """Return the JSON Schema for the body of the request `POST …/client-grants`.
 
-    `openapi` is the parsed OpenAPI document. In the result, references are replaced by their targets, and keywords that
-    start with `x-` are removed.
+    `openapi` is the parsed OpenAPI document. In the result, references are replaced with their targets, and keywords
+    that start with `x-` are removed.
 
     Raises:
         ReconcilerError: if the document lacks the endpoint or its JSON body, or if a reference is circular,
@@ -119,7 +119,7 @@ def paths_of(openapi: object) -> Iterator[tuple[str, Mapping[str, Any]]]:
 def item_schema(schema: Mapping[str, Any]) -> Mapping[str, Any]:
     """Return the JSON Schemas of the fields of a grant in a response, as `{"properties": …}`.
 
-    The schema of a response with a list of grants can have several forms.
+    The JSON Schema for a list of grants in a response can have several forms.
     """
     return next(_items(schema), {})
 
@@ -145,7 +145,7 @@ def _json_schema(content: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _mapping(value: object) -> Mapping[str, Any]:
-    """Return `value` if it is a mapping, otherwise an empty mapping."""
+    """Return `value` if it is a mapping, or an empty mapping for any other value."""
     return value if isinstance(value, Mapping) else {}
 
 
@@ -179,7 +179,7 @@ def _part(value: object, key: str, *deeper: str) -> Mapping[str, Any]:
 
 
 class _Resolver:
-    """Replaces references in an OpenAPI document by their targets.
+    """Replaces references in an OpenAPI document with their targets.
 
     The argument `trail` contains all references that reconciler has followed to reach the current part. A reference
     that is already in `trail` is circular.
@@ -190,9 +190,9 @@ class _Resolver:
         self._parts = 0
 
     def mapping(self, node: dict[str, Any], trail: tuple[str, ...], level: int = 0) -> dict[str, Any]:
-        """Return a copy of an object in which references are replaced by their targets.
+        """Return a copy of an object in which references are replaced with their targets.
 
-        Fields next to a reference override the same fields in the target of the reference.
+        A field next to a reference overrides the field with an equal name in the target of the reference.
         """
         self._count(level)
         reference = node.get("$ref")
@@ -209,7 +209,7 @@ class _Resolver:
         return {**self.mapping(dict(target), (*trail, str(reference)), level + 1), **beside}
 
     def _count(self, level: int) -> None:
-        """Count one more part of the document with replaced references.
+        """Count one more part of the copied document.
 
         Raises ReconcilerError if the document has too many parts or levels.
         """
@@ -230,7 +230,7 @@ class _Resolver:
 
 
 def _target(openapi: object, reference: str) -> Mapping[str, Any]:
-    """Return the part of the document that a local reference names.
+    """Return the part of the document to which a local reference points.
 
     A local reference is a JSON pointer (RFC 6901) in a URI fragment.
     """
@@ -244,9 +244,7 @@ def _target(openapi: object, reference: str) -> Mapping[str, Any]:
 
 WRITES = tuple(method for method in METHODS if method != "get")
 MIN_SHARE = 2
-"""A document with less than 1/MIN_SHARE of the stored operations describes only a part of the API.
-
-"""
+"""A document with less than 1/MIN_SHARE of the stored operations describes only a part of the API."""
 
 Operations = Mapping[str, tuple[str, ...]]
 """The scopes of each operation. The key is the name of the operation, such as `PATCH /clients/{id}`.

@@ -86,9 +86,9 @@ def _policy_rule() -> Schema:
 
 
 def _id_rule(name: str, identity: str) -> Schema:
-    """Return the rule that policy items with `allow` or `warn` must use ids and not names.
+    """Return the JSON Schema rule that refuses names in policy items with `allow` or `warn`.
 
-    Otherwise, somebody could rename an application to get the exception for that name.
+    If a policy item contained a name, somebody could rename an application to get the exception for the name.
     """
     sentence = f'"{name}" is not valid with allow or warn, because anybody can choose a name; use "{identity}"'
     return {
@@ -108,8 +108,8 @@ def _patterns() -> Schema:
 def pattern_item(title: str, description: str, otherwise: str, more: Schema) -> Schema:
     """Return the JSON Schema of an item in reconciler.yaml that must have at least one pattern.
 
-    If the item has no pattern, the error message starts with `otherwise`. `more` contains the JSON Schemas of
-    additional fields of the item.
+    The error message for an item without a pattern starts with the string `otherwise`. `more` contains the JSON Schemas
+    of additional fields of the item.
     """
     needed = {
         "anyOf": [{"required": [name]} for name in PATTERN_FIELDS],
@@ -125,9 +125,9 @@ def reason_schema(example: str) -> Schema:
 
 
 def must_not_match(pattern: str, sentence: str) -> Schema:
-    """Return the rule that a text must not match the regular expression `pattern`.
+    """Return the JSON Schema of a string that must not match the regular expression `pattern`.
 
-    `sentence` is the error message for a text that matches.
+    `sentence` is the error message for a string that matches `pattern`.
     """
     return {"not": {"type": "string", "pattern": pattern}, "errorMessage": sentence}
 
@@ -144,5 +144,5 @@ def object_schema(title: str, description: str, fields: Schema) -> Schema:
 
 
 def text_schema(title: str, description: str) -> Schema:
-    """Return the JSON Schema of a text that is not empty."""
+    """Return the JSON Schema of a string that is not empty."""
     return {"title": title, "description": description, "type": "string", "minLength": 1}

@@ -1,6 +1,6 @@
 """Find and load schema files, and load the templates of init and demo.
 
-Only this module knows in which folder a schema file or template is.
+Only this module contains the location of the schema files and templates.
 """
 
 import json
@@ -26,7 +26,7 @@ _PACKAGE = Path(__file__).resolve().parent.parent
 def folder(name: str = "schemas") -> Path:
     """Return the path of the data folder or data file `name`.
 
-    In an installed package, the data is inside the package. In a clone of the repository, the data is at the top level.
+    The folder or file is inside an installed package, and at the top level of a clone of the repository.
     """
     packaged = _PACKAGE / name
     return packaged if packaged.exists() else _PACKAGE.parent / name

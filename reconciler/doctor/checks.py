@@ -1,6 +1,6 @@
-"""Convert the results of all connection steps to findings, one finding for each check.
+"""Convert the results of the connection test to findings, one finding for each check.
 
-Only `pattern_finding` sends requests.
+In this module, only `pattern_finding` sends requests.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -112,9 +112,9 @@ async def pattern_finding(
 ) -> Finding:
     """Report the patterns in the configuration that match no grant of the tenant.
 
-    The check reads the grants of the tenant, and the names that the patterns refer to. If `lists_grants` is false, the
-    probe could not list grants, and the check is skipped. If the tenant, the network or the environment causes an
-    error, the error becomes a finding.
+    The check reads the grants of the tenant, and the names that the patterns refer to. If the connection test could not
+    list grants, `lists_grants` is false, and the check is skipped. If the tenant, the network or the environment causes
+    an error, the error becomes a finding.
     """
     items = tuple(items_of(tenant.protect, tenant.managed_scope, tenant.policy))
     if not items:
@@ -144,9 +144,9 @@ MAX_SKEW_SECONDS = 10.0
 """The maximum clock difference in seconds that Auth0 allows for an assertion (private-key JWT)."""
 CERTIFICATE_DAYS = 14
 SHORT_TOKEN_SECONDS = 600.0
-"""If a token from the environment expires in less than this number of seconds, the check warns.
+"""The check warns if an access token from an environment variable expires in less than this number of seconds.
 
-A run cannot renew a token from the environment.
+A run cannot renew an access token that comes from an environment variable.
 """
 DAY_SECONDS = 86_400.0
 RATE_SHARE = 0.25
@@ -176,7 +176,7 @@ def tenant_findings(probe: TenantProbe, needs: RequiredListings, patterns: Findi
     """Return a finding for each check in AT_THE_TENANT.
 
     `needs` says which lists of the tenant (applications, APIs, organizations) the grant files require. `patterns` is
-    the finding of `pattern_finding`.
+    the result of the function `pattern_finding`.
     """
     now = _tenants_time(probe.first_response)
     return [
@@ -208,10 +208,9 @@ def _finding(check: str, result: T | ProbeFailed | ProbeSkipped, to_finding: Cal
 
 
 def _unless_failed(result: T | ProbeFailed | ProbeSkipped, reason: ProbeSkipped) -> T | ProbeSkipped:
-    """Return `result`.
+    """Return `result`, or `reason` if `result` is the result of a failed or skipped step.
 
-    If `result` belongs to a failed or skipped step, return `reason` instead. Only the check of the step then reports
-    the failure.
+    The failure of a step is reported only once, by the check for the step.
     """
     return reason if isinstance(result, ProbeFailed | ProbeSkipped) else result
 
@@ -343,7 +342,7 @@ def _rate_limit(listing: ProbedListing) -> Finding:
 
 
 def _tenants_time(first_response: FirstResponse | ProbeFailed | ProbeSkipped) -> float | None:
-    """Return the time at which the expiry of the token is checked, or None if no response was received."""
+    """Return the current time at the tenant, or None if the connection test received no response."""
     if isinstance(first_response, ProbeFailed | ProbeSkipped):
         return None
     return first_response.received if first_response.date is None else first_response.date

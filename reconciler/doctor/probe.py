@@ -1,6 +1,6 @@
 """Test a tenant with the steps of a run: resolve, connect, send a first request, fetch a token, list grants.
 
-Failed requests are not repeated. If a step fails, all independent steps still run.
+Failed requests are not repeated. If a step fails, only the steps that need its result are skipped.
 """
 
 import asyncio
@@ -73,7 +73,7 @@ class TenantProbe:
 
     `credentials` describes the credentials and their environment variables. `addresses` contains the IP addresses of
     the host. `identity` is the check that compares the tenant of the token with the configuration. `unconfirmed`
-    contains a problem and its fix if reconciler.yaml alone decides where credentials are sent.
+    contains a problem and its fix if, in CI, no environment variable confirms the domain in reconciler.yaml.
     """
 
     tenant: Tenant
@@ -133,7 +133,10 @@ async def probe_tenant(
     identity: IdentityCheck | None = None,
     secrets: Secrets | None = None,
 ) -> TenantProbe:
-    """Probe `tenant`. If the tenant, the network or the environment causes an error, the result contains the error."""
+    """Test the connection to `tenant`.
+
+    If the tenant, the network or the environment causes an error, the result contains the error.
+    """
     is_in_process = tenant.kind is TenantKind.SANDBOX
     proxy = None if is_in_process else proxy_for(tenant.base_url)
     addresses = IN_PROCESS if is_in_process else await _addresses(tenant.base_url, proxy)

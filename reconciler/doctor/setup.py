@@ -1,7 +1,7 @@
 """Check the local setup (configuration, tenant, grant files), and print the commands that set up a pipeline.
 
-The commands create applications, environments and secrets. The commands need a POSIX shell, `jq`, and the command lines
-`auth0` and `gh` or `glab`. Secrets are passed through pipes and are never arguments.
+The commands create applications, environments and secrets. The commands need a POSIX shell, `jq`, the Auth0 CLI
+(`auth0`), and the GitHub or GitLab CLI (`gh` or `glab`). Secrets are passed through pipes and are never arguments.
 
 Sources: https://auth0.github.io/auth0-cli/, https://cli.github.com/manual/,
 https://docs.github.com/en/rest/deployments/environments and https://docs.gitlab.com/cli/variable/set/
@@ -33,10 +33,9 @@ from reconciler.observe import RequiredListings, required_listings
 EVERYTHING = RequiredListings(
     application_names=True, api_names=True, scopes=True, organizations=True, organization_names=True
 )
-"""All listings.
+"""A run needs all lists of the tenant (applications, APIs, organizations).
 
-If the files cannot be read, the checks assume that a run needs all lists of the tenant (applications, APIs,
-organizations).
+The checks use EVERYTHING if the grant files cannot be read.
 """
 
 
@@ -109,7 +108,7 @@ GITHUB, GITLAB = SERVICES = ("github", "gitlab")
 READ_LOGS = "read:logs"
 """The permission to read the tenant's logs.
 
-The pipeline job that reports drift needs this permission for the option --attribute.
+The pipeline job that reports drift needs the permission `read:logs` for the option --attribute.
 """
 BRANCH_POLICY = {"deployment_branch_policy": {"protected_branches": False, "custom_branch_policies": True}}
 
@@ -155,7 +154,7 @@ def setup_commands(service: str, tenants: Sequence[Tenant], branch: str, *, has_
 
 
 def _application(environment: Environment) -> Iterator[str]:
-    """Yield the commands that create an application for the environment, and its grant on the Management API."""
+    """Yield the commands that create an application and a grant for the Management API, for one environment."""
     kind = "apply" if environment.writes else "plan"
     tenant = environment.tenant
     grant = json.dumps(

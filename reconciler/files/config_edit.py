@@ -1,4 +1,4 @@
-"""Add settings to the text of reconciler.yaml. The existing settings and comments do not change."""
+"""Add settings to the content of reconciler.yaml without changing existing settings or comments."""
 
 from bisect import bisect
 from collections import Counter
@@ -17,11 +17,12 @@ INDENT = "  "
 def add_settings(text: str, additions: Mapping[str, Any]) -> str:
     """Return the text of a YAML file with the settings in `additions` added.
 
-    Mappings are merged by key. New items are appended to existing lists.
+    A mapping in `additions` is merged key by key into the mapping in the file. The items of a list in `additions` are
+    appended to the list in the file.
 
     Raises:
-        NotEditableError: if reconciler cannot edit the text without damage to its layout, or if a setting already has a
-            different value.
+        NotEditableError: if an edit would damage the file, or if the value of a setting in the file conflicts with the
+            value in `additions`.
     """
     if not additions:
         return text
@@ -43,7 +44,7 @@ def merged(data: Any, additions: Any) -> Any:  # noqa: ANN401 - parsed YAML data
     """Return `data` merged with the settings in `additions`.
 
     Raises:
-        NotEditableError: if a setting already has a different value.
+        NotEditableError: if the value of a setting in `data` conflicts with the value in `additions`.
     """
     match data, additions:
         case dict(), dict():
@@ -92,7 +93,7 @@ class _SettingsEditor:
     def _require(self, node: Node, bracket: str) -> None:
         """Raise NotEditableError if the value `node` is empty or has the wrong type.
 
-        The required type is a mapping if `bracket` is `{`, or a list if `bracket` is `[`.
+        `bracket` selects the required type: `{` for a mapping, `[` for a list.
         """
         is_block = node.is_block and bool(node.parts) and bool(node.parts[0].name) == (bracket == "{")
         if not is_block and not self._text.startswith(bracket, node.start):

@@ -13,7 +13,10 @@ from reconciler.core.characters import quote_text
 
 REFERENCES = frozenset({"$ref", "$dynamicRef"})
 MAX_PATTERN_BYTES = 1_000_000
-"""The maximum size of a compiled regular expression, in bytes. A larger expression takes more time to match a text."""
+"""The maximum size of a compiled regular expression, in bytes.
+
+The larger the compiled expression, the longer a match takes.
+"""
 MAX_MESSAGE_CHARACTERS = 200
 Path = tuple[str | int, ...]
 

@@ -1,8 +1,8 @@
 """Find and read grant files, with limits on type, size and depth.
 
 Grant files may come from the pull request of an unknown person. A malicious file must not make the run hang, give
-access to files outside the folder, or fill the memory. Only regular files of limited size are read. A grant file of
-another type or a larger size is reported as a problem.
+access to files outside the folder, or fill the memory. Only regular files of limited size are read. A grant file that
+is not a regular file or that exceeds the size limit is reported as a problem.
 """
 
 import os
@@ -40,7 +40,7 @@ def follow(path: str, text_of: Callable[[str], str | None], is_folder: Callable[
 
     `path` and the target are relative to the grant folder, with `/` between folders. A symbolic link must not leave the
     grant folder, even if a later part of the path returns to the folder. A git revision has no files outside the
-    repository. A path such as `missing/../x` has no target if the folder is missing.
+    repository. The path `missing/../x` has no target if the folder `missing` does not exist.
 
     Args:
         path: The path to follow.
@@ -100,7 +100,7 @@ NO_WAIT = getattr(os, "O_NONBLOCK", 0)
 
 
 def name_of(path: Path) -> str:
-    """Return the form of `path` that messages contain.
+    """Return `path` as a string for messages.
 
     Symbolic links stay unresolved, folders are separated by `/`, and special characters are escaped.
     """
@@ -209,7 +209,7 @@ def _is_yaml(path: Path) -> bool:
 def _looks_like_grants(path: Path) -> bool:
     """Return whether the name of a file looks like the name of a grant file.
 
-    The result is False for swap files of text editors.
+    Return False for the swap files of text editors.
     """
     return bool(GRANT_LIKE_NAME.search(path.name)) and not SWAP_FILE.fullmatch(path.name) and not path.is_dir()
 
@@ -226,7 +226,7 @@ def _hidden_files(folder: Path) -> list[Path]:
 def _warnings(paths: Sequence[Path]) -> Iterator[Problem]:
     """Yield a warning for each unread file of a folder, up to `MAX_NAMED_FILES` warnings.
 
-    If the folder has more unread files, yield another warning with the total number.
+    If the folder has more than `MAX_NAMED_FILES` unread files, also yield a warning with the total number.
     """
     for path in paths[:MAX_NAMED_FILES]:
         yield Problem(Source(name_of(path)), *_why_unread(path), Severity.WARNING)
@@ -253,9 +253,10 @@ def _why_unread(path: Path) -> tuple[str, str]:
 
 
 def _link(link: Path, root: str) -> Iterator[Path | Problem]:
-    """Yield the symbolic link `link` if its target is a grant file in `root`, otherwise yield a problem.
+    """Yield `link` if the target of the symbolic link is a grant file in `root`.
 
-    A link to a folder in `root` is skipped, because the search also reads the target folder without the link.
+    Yield a problem if the link leaves `root`, has no target, or leads to a hidden folder or an unsuitable file. Skip a
+    link to a visible folder in `root`, because the search finds the folder without the link.
     """
     if not (link.is_dir() or _is_yaml(link)):
         return
@@ -275,7 +276,7 @@ def _link(link: Path, root: str) -> Iterator[Path | Problem]:
 
 
 def _text(root: str, path: str) -> str | None:
-    """Return the target in the symbolic link at `path` below `root`, or None if `path` is not a symbolic link."""
+    """Return the target of the symbolic link `path` in the folder `root`, or None if `path` is not a symbolic link."""
     try:
         return Path(root, path).readlink().as_posix()
     except OSError:

@@ -28,7 +28,7 @@ FIRST_OF_NUMBERS = "-+.0123456789"
 FIRST_CHARACTERS = frozenset(FIRST_OF_NUMBERS + "~nNtTfF")
 """The first characters of numbers, booleans and null in YAML.
 
-A YAML scalar that starts with a different character is a string.
+A YAML scalar without quotes is a string if FIRST_CHARACTERS does not contain the first character of the scalar.
 """
 
 MAX_CHARACTERS = 8 * 1024  # maximum length of a scalar
@@ -90,7 +90,7 @@ class CollectionPositions:
 class PositionIndex:
     """The positions of keys, values and list items in a file, computed on first use.
 
-    A file without problems does not need the positions.
+    reconciler needs the positions only to report problems.
     """
 
     def __init__(self, find: Callable[[], CollectionPositions]) -> None:
@@ -185,7 +185,7 @@ class Document:
     data: Node
     """The parsed data, or None if the reader stopped before the end of the file."""
     text: str = field(default="", repr=False)
-    """The text of the file, used to show the line of a problem."""
+    """The content of the file, used to show the line that contains a problem."""
     problems: tuple[Problem, ...] = ()
     """The problems that the reader found in the file."""
     is_complete: bool = True
@@ -195,10 +195,10 @@ class Document:
 
 
 def mark_of(data: object, path: Sequence[str | int], *, key: bool = False) -> Mark:
-    """Return the position of the value at `path` in the file.
+    """Return the line and column of the value at `path` in a file.
 
     `path` consists of mapping keys and list indexes. If `key` is true, return the position of the key instead of the
-    value. If a part of the path does not exist, return the position of the last part that exists.
+    value. If no value exists at `path`, return the position of the last part of `path` that exists.
     """
     mark = data.mark if isinstance(data, YamlMapping | YamlList) else START
     for step in path:

@@ -1,8 +1,8 @@
-"""A fast reader for grant files with a simple layout, for example the files that `import` writes.
+"""Read grant files in a simple subset of YAML faster than a YAML parser. `reconciler import` writes the subset.
 
-The fast reader supports a subset of YAML in which each line can be parsed on its own. Parsed lines are cached. The YAML
-parser reads all other files: files with unsupported YAML, and files with errors. For a supported file, the fast reader
-and the YAML parser return the same data and positions.
+In the subset, each line can be parsed on its own. Parsed lines are cached. The YAML parser reads every file that
+contains an error or YAML outside the subset. For a file in the subset, `read_fast` and the YAML parser return equal
+data and positions.
 """
 
 import re
@@ -38,9 +38,9 @@ The first column of a line is 1.
 CACHED_LINES = 4096
 """The maximum number of parsed lines in the cache."""
 MAX_LINE_CHARACTERS = 1024
-"""The maximum length of a line for the fast reader.
+"""The maximum length of a line that `read_fast` accepts, in characters.
 
-The YAML parser reads files with longer lines, so that the cache of the fast reader stays small.
+The YAML parser reads a file with a line above the limit, so that the cache of parsed lines stays small.
 """
 
 
@@ -57,7 +57,7 @@ GRANTS_LINE = FastLine(0, "grants")
 
 
 class _NotInSubsetError(ValueError):
-    """A line of the file contains YAML that the fast reader does not support, so the YAML parser must read the file."""
+    """A line of the file contains YAML that `read_fast` does not support, so the YAML parser must read the file."""
 
 
 def read_fast(text: str, positions: PositionIndex) -> YamlMapping | None:
@@ -81,7 +81,7 @@ def read_fast(text: str, positions: PositionIndex) -> YamlMapping | None:
 
 
 def _grants(lines: Iterable[tuple[int, FastLine]], positions: PositionIndex) -> YamlList | None:
-    """Return the grants that the numbered lines of a grant file declare. Return None if a list in a grant is empty."""
+    """Return the grants that the lines of a grant file declare. Return None if a list in a grant is empty."""
     grants, grant = YamlList(positions=positions), YamlMapping()
     lists, items = list[YamlList](), None
     for number, (column, key, value) in lines:

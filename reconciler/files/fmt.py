@@ -25,9 +25,9 @@ BLOCK_HEADER = re.compile(r"(?P<style>[|>])[+-]?(?P<indent>\d?)[+-]?")
 
 
 class NodeKind(Enum):
-    """The kind of a YAML value in a grant file, for example a grant.
+    """The kinds of YAML values in a grant file, for example a grant or a set of scopes.
 
-    The kind determines the order of the parts of the value.
+    The kind of a YAML value determines how reconciler sorts the items or fields in the value.
     """
 
     FILE = auto()
@@ -40,7 +40,7 @@ class NodeKind(Enum):
 def sort_file(text: str, file: str) -> str | Problem:
     """Return the text of a valid grant file in canonical order. `file` is the name of the file.
 
-    If the sorted text would declare different grants or lose a comment, return a problem instead of the text.
+    Return a problem if sorting would lose a comment or change the declared grants.
     """
     if parse(text.encode(), file).data is None:
         return text  # only comments
@@ -60,9 +60,9 @@ def sort_file(text: str, file: str) -> str | Problem:
 
 
 def _add_last_line_end(text: str, root: Node) -> str:
-    """Return the text with a line end added.
+    """Return the content of a file with a line end added.
 
-    If the text ends with a block scalar, the header of the block scalar is changed to strip the added line end.
+    If the file ends with a block scalar, the header of the block scalar is changed to strip the added line end.
     """
     last = root
     while last.parts:
@@ -93,7 +93,10 @@ def _kind(outer: NodeKind, part: LayoutPart) -> NodeKind:
 
 
 def _order(kind: NodeKind, parts: Sequence[LayoutPart]) -> list[int]:
-    """Return the indexes of `parts` in canonical order. Equal parts keep their order."""
+    """Return the indexes of the items or fields in `parts`, in canonical order.
+
+    Equal items keep the order of the file.
+    """
     match kind:
         case NodeKind.GRANTS:
             sort_keys = [grant_order({each.name: _text(each.node) for each in part.node.parts}) for part in parts]
@@ -107,14 +110,14 @@ def _order(kind: NodeKind, parts: Sequence[LayoutPart]) -> list[int]:
 
 
 def _text(node: Node) -> str:
-    """Return the text of a YAML value. For a list, return the text of the first item."""
+    """Return the text of a YAML scalar, or the text of the first item of a YAML list."""
     return node.text or (node.parts[0].node.text if node.parts else "")
 
 
 def _sort_flow(text: str, node: Node, kind: NodeKind, start: int, end: int) -> str:
-    """Return `text` from `start` to `end`, and sort the YAML collections in brackets (flow style) that `node` contains.
+    """Return `text` from `start` to `end`, with the bracketed (flow-style) lists and mappings of `node` sorted.
 
-    The commas between items stay in place. A collection in brackets that contains a comment is not sorted.
+    The commas between items stay in place. A bracketed list or mapping that contains a comment is not sorted.
     """
     if not node.parts:
         return text[start:end]
@@ -128,7 +131,7 @@ def _sort_flow(text: str, node: Node, kind: NodeKind, start: int, end: int) -> s
 
 
 class _Lines:
-    """Sorts the YAML collections that have a line for each item (block style)."""
+    """Sorts the YAML lists and mappings that have a separate line for each item (block style)."""
 
     def __init__(self, text: str) -> None:
         self._lines = split_lines(text)
@@ -136,13 +139,13 @@ class _Lines:
         self._root = read_layout(text).root
 
     def ordered(self) -> list[str]:
-        """Return the lines of the text after the sort of all block-style collections."""
+        """Sort all block-style lists and mappings of the file, and return the lines of the sorted file."""
         return self._value(self._root, NodeKind.FILE, 0, len(self._lines))
 
     def _value(self, node: Node, kind: NodeKind, begin: int, end: int) -> list[str]:
         """Return the sorted lines of the YAML value `node`.
 
-        The value consists of the lines from index `begin` to before index `end`.
+        The value starts at the line with the index `begin` and ends before the line with the index `end`.
         """
         if not node.is_block:
             return self._lines[begin:end]
@@ -156,7 +159,7 @@ class _Lines:
         return [*opening[:top], *ordered, *closing]
 
     def _slots(self, node: Node, kind: NodeKind, column: int, end: int) -> tuple[list["_Slot"], list[str]]:
-        """Return the items of a block-style collection with their comments, and the lines after the last item."""
+        """Return the items of a block-style list or mapping with their comments, and the lines after the last item."""
         begins = [self._line(part.start) for part in node.parts]
         slots: list[_Slot] = []
         blank_lines: list[str] = []
@@ -181,7 +184,7 @@ class _Lines:
 
 @dataclass(frozen=True, slots=True)
 class _Slot:
-    """An item of a block-style YAML collection, with the blank lines and comments above the item."""
+    """An item of a block-style YAML list or mapping, with the blank lines and comments above the item."""
 
     blank_lines: list[str]
     comments: list[str]
@@ -189,11 +192,11 @@ class _Slot:
 
 
 def _split(between: list[str], column: int) -> tuple[int, int]:
-    """Divide the lines between two items into three groups.
+    """Divide the lines between two neighboring items of a YAML list or mapping.
 
-    The groups are the comments of the first item, blank lines, and the comments of the second item.
+    The comments of the upper item come first. Blank lines and the comments of the lower item follow.
 
-    Return the index of the first blank line, and the index of the first comment of the second item.
+    Return the index of the first blank line, and the index of the first comment that belongs to the lower item.
     """
     indented = ((index, len(each) - len(each.lstrip(" \t"))) for index, each in enumerate(between) if each.strip())
     blank = next((index for index, indent in indented if indent <= column), len(between))

@@ -103,7 +103,7 @@ def _steps(commits: Sequence[HistoryCommit], reader: "_VersionReader") -> Iterat
 def _day(time: int) -> str:
     """Return the UTC date of a Unix time, or "date unknown".
 
-    The date is unknown if the commit time is out of range. The author of a commit can choose any commit time.
+    A commit time may be out of range, because the author of a commit can choose any time.
     """
     try:
         return (EPOCH + timedelta(seconds=time)).strftime("%Y-%m-%d")
@@ -112,7 +112,7 @@ def _day(time: int) -> str:
 
 
 class _VersionReader:
-    """Parses the versions of grant files. Equal versions are parsed only once."""
+    """Parses the grant files of several commits. A grant file with unchanged content is parsed only once."""
 
     def __init__(self, head: Revision, folder: str) -> None:
         self._head = head
@@ -122,7 +122,7 @@ class _VersionReader:
         self.unread: dict[str, None] = {}
 
     def load(self, changes: Sequence[FileChange]) -> None:
-        """Read and parse the versions of the files before and after each change in `changes`. Raises GitError."""
+        """Read and parse each file in `changes` as it was before and after the change. Raises GitError."""
         wanted: dict[str, str] = {}
         for change in changes:
             for mode, identity in (
@@ -146,7 +146,7 @@ class _VersionReader:
     def version(self, path: str, mode: str, identity: str, commit: str) -> FileVersion:
         """Return the grants that a file declares in the version `identity` (the hash of a git blob).
 
-        If the version is unreadable, `commit` is the name of the commit in the report.
+        `commit` names the commit in the message about an unreadable version of the file.
         """
         if mode == NO_FILE:
             return FileVersion(path, {})

@@ -17,14 +17,14 @@ COMMENT = re.compile("#[^\n\r]*")
 BLOCK_HEADER = re.compile(r"[|>](?P<indicators>[-+0-9]*)[ \t]*(?P<comment>#[^\n\r]*)?")
 """Matches the first line of a block scalar (`|` or `>`). The line may contain a comment."""
 PROSE_KEYS = frozenset({"description", "reason"})
-"""The keys of grant files that contain free text for people."""
+"""The keys in grant files whose values are free text for readers."""
 VARIABLES_KEY = "variables"
 """The key in reconciler.yaml that contains the variables. A variable can be named `description` or `reason`."""
 
 
 @dataclass(frozen=True, slots=True)
 class Node:
-    """A YAML value and its location: the text from index `start` to before index `end`.
+    """A YAML value that starts at the index `start` of a text and ends before the index `end`.
 
     `text` is the value of a scalar. `parts` are the items of a list or the key-value pairs of a mapping. If `is_block`
     is true, each item or pair starts on a new line (block style). If `is_block` is false, the items or pairs are
@@ -52,7 +52,7 @@ class LayoutPart:
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """The root value of a YAML text, and the comments in the text."""
+    """The root value of a YAML file, and the comments in the file."""
 
     root: Node
     comments: tuple[str, ...]
@@ -68,7 +68,7 @@ def read_layout(text: str) -> Layout:
 def split_lines(text: str) -> list[str]:
     """Split `text` into lines at LF and keep the line ends.
 
-    The strict loader refuses all other line ends except CRLF.
+    The strict loader refuses every line end except LF and CRLF.
     """
     return StringIO(text, newline="\n").readlines()
 

@@ -1,17 +1,17 @@
 """Parse YAML into plain data with positions, and report problems. Only this module and layout.py use PyYAML.
 
 The loader builds the data from the events of PyYAML's parser. PyYAML's own constructors are not safe for untrusted
-files. The constructors drop duplicate keys without an error, expand aliases to gigabytes, read `no` as false, and crash
-on deep nesting.
+files. PyYAML's constructors drop duplicate keys without an error, expand aliases to gigabytes, read `no` as false, and
+crash on deep nesting.
 
 The loader refuses characters that mislead a reviewer of a file:
 
 - Editors, Git and GitHub end a line at LF and CRLF only. YAML also ends a line at a lone CR, U+0085, U+2028 and U+2029.
-  Therefore, text that looks like a comment in an editor could declare a grant.
-- Invisible characters make different names look the same.
-- Some characters change the direction of text, so that editors show the characters of a line in a different order.
+  Text after a lone CR could look like part of a comment in an editor, but declare a grant.
+- Invisible characters make two different names look equal.
+- Some characters change the direction of text, so that editors show the characters of a line out of order.
 
-In double quotes, authors of files can write the refused characters as escape sequences.
+Authors of files can write a refused character as an escape sequence in double quotes.
 """
 
 import re
@@ -149,7 +149,7 @@ CORE_TAGS = "tag:yaml.org,2002:"  # the namespace of the tags that a file writes
 
 
 class _StopError(Exception):
-    """Stops the reading of a document. The last reported problem explains why the reading stopped."""
+    """Stops reading a document. The last reported problem explains why reconciler stopped reading."""
 
 
 def parse(data: bytes, file: str) -> Document:
@@ -168,7 +168,7 @@ def parse(data: bytes, file: str) -> Document:
         return Document(file, None, text, (problem,), is_complete=False)
     if text.isascii() and (
         document := _parse_fast(text, file)
-    ):  # the fast reader rejects lone CRs and control characters
+    ):  # `read_fast` rejects every lone CR and every control character
         return document
     if raw_problems := raw_character_problems(text, file):
         return _parse_with_problems(raw_problems, text, file)
@@ -189,7 +189,7 @@ def _parse_with_problems(raw_problems: tuple[Problem, ...], text: str, file: str
 
 
 def parse_by_events(text: str, file: str) -> Document:
-    """Return the YAML document in `text`, read with PyYAML instead of the fast reader."""
+    """Return the YAML document in `text`, read with PyYAML instead of `read_fast`."""
     try:
         reader = _DocumentReader(text, file, PositionIndex(partial(_read_positions, text, file)))
     except yaml.YAMLError as error:  # the constructor of the pure Python parser checks all characters

@@ -132,8 +132,8 @@ def _unknown_keys(violation: SchemaViolation) -> Iterator[Explanation]:
 def _other_key(name: str, known: Collection[str]) -> str:
     """Return the fix for an unknown key, or an empty string.
 
-    For a key of another tool, the fix contains the key of reconciler. For a key with credentials, the fix names the
-    environment variables.
+    If another tool uses the key, the fix contains the key that reconciler uses instead. If the key contains
+    credentials, the fix names the environment variables.
     """
     if name.lower() in SECRET_KEYS:
         return "remove the key: credentials come from environment variables such as AUTH0_CLIENT_SECRET"
@@ -144,7 +144,7 @@ def _other_key(name: str, known: Collection[str]) -> str:
 def _is_under_other_name(name: str, found: Iterable[str]) -> bool:
     """Return whether the author wrote the missing key under the name that another tool uses.
 
-    reconciler reports the key of the other tool as a separate problem.
+    The key that only another tool uses is reported as a separate problem.
     """
     return any(OTHER_KEYS.get(each.lower()) == name for each in found)
 
@@ -177,7 +177,7 @@ def _wrong_type(violation: SchemaViolation) -> tuple[str, str]:
 
 
 def _without_space(violation: SchemaViolation) -> str:
-    """Return the fix for a list item like `read: invoices`, or an empty string for another value.
+    """Return the fix for a list item like `read: invoices`, or an empty string for any value with another form.
 
     YAML reads the item `read: invoices` as a mapping.
     """
@@ -205,9 +205,9 @@ def _describe(found: object) -> str:
 
 
 def _how_to_start(violation: SchemaViolation) -> str:
-    """If the whole file has the wrong type, return the advice how to start the file.
+    """If the whole file has the wrong type, return advice on how to start the file.
 
-    Otherwise, return an empty string.
+    If only a part of the file has the wrong type, return an empty string.
     """
     required = violation.schema.get("required", [])
     return f'start it with "{required[0]}:"' if required and not violation.path else ""
@@ -274,7 +274,7 @@ SPECIAL: dict[str, Callable[[SchemaViolation], Iterator[Explanation]]] = {
 }
 """Maps a JSON Schema keyword to the function that explains violations of the keyword.
 
-The function chooses the position of the problem, for example an unknown key.
+The function also chooses the position of each problem, for example the position of an unknown key.
 """
 
 PLAIN: dict[str, Callable[[SchemaViolation], tuple[str, str]]] = {
@@ -320,7 +320,7 @@ def _violation(error: ValidationError) -> SchemaViolation:
     )
 
 
-def _unique_texts(_: Validator, unique: bool, items: object, __: object) -> Iterator[ValidationError]:  # noqa: FBT001 - jsonschema's protocol
+def _unique_texts(_: Validator, unique: bool, items: object, __: object) -> Iterator[ValidationError]:  # noqa: FBT001 - jsonschema passes a positional bool
     """Implement the JSON Schema keyword `uniqueItems` for strings.
 
     The implementation in jsonschema takes quadratic time for lists of mixed types.
@@ -331,7 +331,7 @@ def _unique_texts(_: Validator, unique: bool, items: object, __: object) -> Iter
             yield ValidationError("repeated")
 
 
-def _items(checker: Any, items: Any, found: object, schema: Mapping[str, Any]) -> Iterator[ValidationError]:  # noqa: ANN401 - jsonschema's protocol
+def _items(checker: Any, items: Any, found: object, schema: Mapping[str, Any]) -> Iterator[ValidationError]:  # noqa: ANN401 - jsonschema passes untyped values
     """Implement the JSON Schema keyword `items`.
 
     A fast check of each item comes first, so that jsonschema visits only invalid items.
@@ -345,7 +345,7 @@ def _items(checker: Any, items: Any, found: object, schema: Mapping[str, Any]) -
                 yield from checker.descend(item, items, path=index)
 
 
-_Checker: type[Validator] = extend(  # type: ignore[no-untyped-call] # the stubs of jsonschema have no type for it
+_Checker: type[Validator] = extend(  # type: ignore[no-untyped-call] # the stubs of jsonschema have no type for `extend`
     Draft202012Validator, {"items": _items, "uniqueItems": _unique_texts}
 )
 

@@ -1,7 +1,7 @@
 """Explain common mistakes in invalid files: conflict markers, missing spaces, and syntax of other tools.
 
-The parser and the schema report a common mistake at the wrong line, or as several problems. This module reports each
-mistake as one problem at the line of the mistake.
+For a conflict marker, for example, the YAML parser and the schema report several problems or a wrong line. This module
+reports a common mistake as one problem at the line of the mistake.
 """
 
 import re
@@ -20,7 +20,7 @@ CONFLICT_START = re.compile(r"^<{7}(?: (?P<name>.*))?\r?$", re.MULTILINE)
 MAX_CHARACTERS = 50_000
 """The maximum length of a file in which reconciler searches for missing spaces, in characters.
 
-In larger files, reconciler does not search for missing spaces, because the search parses the file several times.
+The search parses a file several times, so the search would be too slow for large files.
 """
 MAX_ATTEMPTS = 8
 TEXT_NOT_MAPPING = "is text, not a mapping"
@@ -38,7 +38,7 @@ class CheckResult:
     def quality(self) -> tuple[int, int, int]:
         """A tuple for the comparison of two check results. The better result has the greater tuple.
 
-        A result is better if the syntax error comes later in the file, or if the file has fewer problems.
+        A later syntax error or a smaller number of problems makes a check result better.
         """
         if self.is_complete:
             return (1, 0, -len(errors(self.problems)))
@@ -47,12 +47,12 @@ class CheckResult:
 
 @dataclass(frozen=True, slots=True)
 class ForeignSyntax:
-    """A text that occurs in files of another tool, and an explanation for the author of a grant file.
+    """The syntax of another tool in a grant file, and an explanation for the author of the grant file.
 
-    If `is_whole_file` is true, the text shows that the whole file is a file of the other tool.
+    If `is_whole_file` is true, a match shows that the whole file was written for another tool.
 
-    `what` and `fix` are message templates. The text that the regular expression `pattern` matched replaces `{found}`.
-    The group `name` of the match replaces `{name}`.
+    `what` and `fix` are message templates. In a template, `{found}` stands for the text that the regular expression
+    `pattern` matched, and `{name}` stands for the group `name` of the match.
     """
 
     pattern: re.Pattern[str]
@@ -113,7 +113,7 @@ def explain_mistakes(
 ) -> tuple[Problem, ...]:
     """Return the problems of a file.
 
-    An explanation at the line of a common mistake replaces the problems that the mistake causes.
+    A common mistake is reported once, at its line, instead of the problems that the parser and the schema found there.
 
     Args:
         text: The text of the file.
@@ -142,8 +142,8 @@ def explain_mistakes(
 def keyword_comments(text: str, file: str) -> Iterator[Problem]:
     """Yield a warning for each placeholder of auth0-deploy-cli (such as `##ENV##`) that YAML reads as a comment.
 
-    `text` is the text of a valid file. In `client: Portal ##ENV##`, for example, YAML reads `##ENV##` as a comment. The
-    name of the application would then be `Portal`.
+    `text` is the text of a valid file. For example, YAML reads `client: Portal ##ENV##` as the application name
+    `Portal` and the comment `##ENV##`.
     """
     if not KEYWORD.search(text):
         return
@@ -203,7 +203,7 @@ def _missing_spaces(
 ) -> tuple[list[Problem], CheckResult]:
     """Return a problem for each key that lacks a space after the colon.
 
-    Also return the check result of the corrected text.
+    Also return the check result of the file with the added spaces.
 
     The function reports a missing space only if the added space solves a problem.
     """

@@ -33,8 +33,8 @@ from reconciler.git.revision import SUBMODULE, Revision, tracked_entries
 def checkout_problems(paths: Iterable[Path], *, must_be_complete: bool) -> Iterator[Problem]:
     """For each path in `paths`, yield a problem if grant files that git tracks are missing in the checkout.
 
-    If `must_be_complete` is true, the problem is an error, otherwise the problem is a warning. Also yield a warning if
-    some file systems treat the names of two files as equal.
+    The problem is an error if `must_be_complete` is true, and a warning if `must_be_complete` is false. Also yield a
+    warning for file names that some file systems treat as equal.
     """
     for path in paths:
         real = Path(os.path.realpath(path))
@@ -104,7 +104,7 @@ MAX_CHARACTERS = 64_000_000
 MAX_VALUES = 1_000_000
 """The maximum total number of values in all grant files.
 
-Only the values in files that the YAML parser reads are counted, because the fast reader does not count values.
+Only the values in files that the YAML parser reads are counted, because `read_fast` does not count values.
 """
 
 
@@ -132,21 +132,21 @@ class LoadedGrants:
     problems: tuple[Problem, ...]
     """All problems of the files, sorted by position."""
     texts: Mapping[str, str] = field(repr=False)
-    """Maps the name of each file to its text. Messages show the line of a problem from the text."""
+    """Maps the name of each file to the content of the file. Messages quote the line that contains a problem."""
     commit: str = ""
     """The id of the commit that contains the files, or an empty string for files of the checkout."""
     of_all_tenants: tuple[GrantSpec, ...] = ()
-    """The declarations for all tenants, if `specs` contains only the declarations for a single tenant."""
+    """The grant declarations for all tenants. The tuple is empty unless `specs` is limited to one tenant."""
 
     def at(self, target: TargetTenant) -> "LoadedGrants":
         """Return a copy with only the grant declarations for the tenant `target`.
 
-        In the copy, the values of the tenant replace the variables.
+        In the copy, the tenant's values replace the variables in the declarations.
         """
         return replace(self, specs=select_for_tenant(self.specs, target), of_all_tenants=self.specs)
 
 
-def read_grants(  # noqa: PLR0913 - independent options
+def read_grants(  # noqa: PLR0913 - callers set the options independently
     paths: Iterable[Path],
     tenants: TargetTenants = NO_TENANTS,
     workspace: Workspace | None = None,
@@ -191,7 +191,7 @@ def read_grants_at(revision: Revision, path: Path, tenants: TargetTenants = NO_T
     Raises:
         GitError: if git cannot read the files.
     """
-    # git_warnings is a generator, which runs after reconciler has read all files.
+    # The generator `git_warnings` runs after reconciler has read all files, when git has written all warnings.
     warnings = git_warnings(revision.repository, visible(revision.name))
     return replace(load_contents(read_revision(revision, path), tenants, warnings), commit=revision.commit)
 
@@ -211,9 +211,9 @@ def grant_file_contents(path: Path, workspace: Workspace) -> Iterator[tuple[str,
 
 
 def check_texts(texts: Mapping[str, str], tenants: TargetTenants = NO_TENANTS) -> LoadedGrants:
-    """Validate the texts of future grant files for all `tenants`, and return the content.
+    """Validate grant files that do not exist yet for all `tenants`, and return the parsed content.
 
-    `texts` maps the name of each file to the text of the file.
+    `texts` maps the name of each file to the future content of the file.
     """
     return load_contents(((name, text.encode()) for name, text in texts.items()), tenants)
 
@@ -308,7 +308,10 @@ def _item_schema() -> Mapping[str, Any]:
 
 
 def _limit_problems(problems: Iterator[Problem]) -> Iterator[Problem]:
-    """Yield the first MAX_PROBLEMS problems. If more problems exist, yield another problem about the limit."""
+    """Yield the first MAX_PROBLEMS problems.
+
+    If the limit is exceeded, also report that a file has too many problems.
+    """
     yield from islice(problems, MAX_PROBLEMS)
     if more := next(problems, None):
         yield too_many_problems(more.source.file)
@@ -320,7 +323,7 @@ def read_config(path: Path) -> LoadedFile:
 
 
 def validate_config(path: Path, content: bytes) -> LoadedFile:
-    """Validate `content`, which is the future text of a `reconciler.yaml` at `path`."""
+    """Validate `content`, which reconciler is about to write to the `reconciler.yaml` at `path`."""
     return validate_file(discover.name_of(path), content, stored.load(stored.CONFIG))
 
 

@@ -33,20 +33,20 @@ from reconciler.files.document import YamlList, YamlMapping
 SCOPE_TOKEN = re.compile(r"[\x21\x23-\x5b\x5d-\x7e]+")
 """Matches a scope that OAuth allows (RFC 6749, 3.3).
 
-Auth0 also accepts other characters, so an invalid scope is only a warning.
+Auth0 accepts more characters than OAuth allows, so an invalid scope causes only a warning.
 """
 
 TEXTS = frozenset(each.name for each in FIELDS if each.has_variables and each.kind is FieldKind.TEXT)
 LISTS = frozenset(each.name for each in FIELDS if each.has_variables and each.kind is FieldKind.SET)
 """The fields of a grant declaration that may contain variables.
 
-TEXTS contains the fields with a text, and LISTS contains the fields with a list.
+TEXTS contains the fields whose value is a string, and LISTS contains the fields whose value is a list.
 """
 
 MAX_COMBINATIONS = 2_000_000
 """The maximum number of checks: for each tenant, reconciler checks each grant and each value of a grant.
 
-A single check takes a microsecond or more.
+The limit keeps validation fast, because each check takes a microsecond or more.
 """
 
 Check = Callable[[YamlMapping, Mapping[str, Any], str], Iterable[Problem]]
@@ -78,7 +78,7 @@ def grant_specs(data: YamlMapping, file: str, problems: Iterable[Problem] = ()) 
 def partial_specs(data: YamlMapping, file: str, problems: Iterable[Problem]) -> tuple[GrantSpec, ...]:
     """Return the valid fields of the grant declarations with errors.
 
-    The caller then checks the tenants and variables in the valid fields.
+    The caller checks the tenants and variables in the valid fields.
     """
     items = data.get("grants")
     invalid = _invalid_items(data, problems)
@@ -107,9 +107,9 @@ def _invalid_items(data: YamlMapping, problems: Iterable[Problem]) -> set[int] |
 
 
 def _keep_valid_names(item: YamlMapping) -> YamlMapping | None:
-    """Return a copy of the declaration `item` with only the valid texts and lists.
+    """Return a copy of the declaration `item` with only the valid fields that may contain variables.
 
-    Return None if the list of tenants is invalid.
+    Return None if the list of tenants in the declaration is invalid.
     """
     partial = copy(item)
     for name, value in item.items():
@@ -127,9 +127,9 @@ def _are_texts(value: object) -> bool:
 
 
 def _grant_specs(item: YamlMapping, file: str, file_tenants: TenantLists, *, is_snapshot: bool) -> Iterable[GrantSpec]:
-    """Convert a grant declaration.
+    """Convert a grant declaration to GrantSpec objects.
 
-    If the declaration contains the list `clients`, return a GrantSpec for each application in the list.
+    If the declaration contains the list `clients`, return one GrantSpec for each application in the list.
 
     A GrantSpec and a declaration in a file have equal field names and defaults.
     """
@@ -149,7 +149,7 @@ def _grant_specs(item: YamlMapping, file: str, file_tenants: TenantLists, *, is_
 
 
 class ClientLocations:
-    """The positions of a grant in a file, if a declaration contains several applications in the list `clients`.
+    """The positions of one grant of a declaration that lists several applications under `clients`.
 
     The position of the grant is the position of the application in the list.
     """
@@ -250,7 +250,7 @@ def _combinations(specs: Iterable[GrantSpec], tenants: TargetTenants) -> int:
 def _scope_count(spec: GrantSpec, targets: Sequence[TargetTenant]) -> int:
     """Return an upper limit for the number of scopes of a grant declaration.
 
-    If the content of a scope set differs between tenants, the largest content is counted.
+    If the size of a scope set differs between tenants, the largest size is counted.
     """
     names = [name for item in spec.scope if (name := set_name_of(item))]
     return len(spec.scope) + sum(
@@ -320,9 +320,9 @@ def _has_variable(text: str | None) -> bool:
 
 
 def _literal(text: str | None) -> str:
-    """Escape `${` in a text that comes from the value of a variable.
+    """Escape `${` in a field value that contains the value of a variable.
 
-    Without the escape, reconciler would replace variables in the text again.
+    Without the escape, reconciler would replace variables in the field value a second time.
     """
     return escape_variables(text or "")
 
@@ -342,7 +342,7 @@ def _tenant_independent_problems(specs: Iterable[GrantSpec]) -> Iterator[Problem
 def _declared_key(spec: GrantSpec) -> DeclaredKey:
     """Return the fields of a declaration that identify the grant, as written in the file.
 
-    Names are not replaced by ids.
+    Names in the file are not replaced with ids.
     """
     return (spec.client, spec.client_id, spec.default_for, spec.api, spec.audience, spec.subject_type)
 

@@ -1,8 +1,8 @@
 """Change or remove grants in the text of a grant file, and add a tenant to the text of a configuration file.
 
-All other lines stay unchanged.
+Lines outside the changed values stay as they are.
 
-Scopes and organizations are added and removed one by one. A new field is inserted at the position of the field in the
+Scopes and organizations are added and removed individually. A new field is inserted at the position of the field in the
 canonical order. Comments above a removed grant or list item are removed, too, because the comments describe the removed
 text.
 """
@@ -30,7 +30,7 @@ class NotEditableError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Edit:
-    """An edit of a text: replace the characters from `start` up to, but not including, `end`."""
+    """An edit that replaces the characters from `start` up to, but not including, `end` with `text`."""
 
     start: int
     end: int
@@ -38,7 +38,7 @@ class Edit:
 
 
 def update_text(text: str, updates: FileUpdates) -> str:
-    """Return the text of a grant file with changed and removed grants.
+    """Apply changes and removals of grants to the text of a grant file, and return the new text.
 
     Args:
         text: The text of a valid grant file.
@@ -59,7 +59,7 @@ def update_text(text: str, updates: FileUpdates) -> str:
 def add_tenant(text: str, name: str, domain: str) -> str:
     """Add a tenant to the text of a configuration file, after the other tenants.
 
-    The caller must validate the new text.
+    The caller must validate the resulting configuration file.
 
     Raises:
         NotEditableError: if the YAML format of the file prevents the edit.
@@ -93,9 +93,9 @@ def add_tenant(text: str, name: str, domain: str) -> str:
 def _without_splits(
     updates: Mapping[int, GrantUpdate | GrantSplit | None], copied: Sequence[int]
 ) -> Mapping[int, GrantUpdate | None]:
-    """Return the updates by the new index of each grant.
+    """Return the update of each grant, by the index of the grant after the grants in `copied` were duplicated.
 
-    The grants in `copied` now have a copy, so later grants have a higher index.
+    A duplicate follows its original, so each duplicate increases the index of the grants below by one.
     """
     found: dict[int, GrantUpdate | None] = {}
     for index, update in updates.items():
@@ -122,7 +122,7 @@ def apply_edits(text: str, found: Iterable[Edit]) -> str:
 
 
 class _Editor:
-    """Finds the edits of a grant file whose text ends with a line end."""
+    """Finds the edits that update a grant file. The last line of the file must end with a line end."""
 
     def __init__(self, text: str) -> None:
         self._text = text
@@ -131,12 +131,12 @@ class _Editor:
         self._grants = next(part for part in read_layout(text).root.parts if part.name == "grants")
 
     def by_index(self, updates: FileUpdates) -> dict[int, GrantUpdate | GrantSplit | None]:
-        """Return the updates by the index of the grant in the file, instead of the line and column."""
+        """Convert the keys of `updates` from the line and column of a grant to the index of the grant in the file."""
         marks = [self._mark(item.node.start) for item in self._grants.node.parts]
         return {index: updates[mark] for index, mark in enumerate(marks) if mark in updates}
 
     def copies(self, indexes: Iterable[int]) -> Iterator[Edit]:
-        """Yield the edits that copy grants. Each copy follows the original grant.
+        """Yield the edits that insert a copy of each grant in `indexes` directly after the original grant.
 
         Comments outside a grant are not copied.
         """
@@ -151,7 +151,7 @@ class _Editor:
     def edits(self, updates: Mapping[int, GrantUpdate | None]) -> Iterator[Edit]:
         """Yield the edits for the updates of grants.
 
-        `updates` contains the updates by the index of the grant. The edits do not overlap.
+        `updates` maps the index of each changed grant to the update of the grant. The edits do not overlap.
         """
         items = self._grants.node.parts
         yield from self._remove_parts(self._grants, [items[index] for index in updates if updates[index] is None])
@@ -276,7 +276,7 @@ class _Editor:
         return line >= 0 and not self._text[self._starts[line] : self._starts[line + 1]].strip()
 
     def _end_of_line(self, node: Node) -> int:
-        """Return the index of the first character of the line after a value."""
+        """Return the index at which the line after a value starts."""
         return self._starts[self._line(node.end - 1) + 1]
 
     def _line(self, position: int) -> int:

@@ -33,12 +33,12 @@ MAX_DEPTH = 5
 MAX_REMEMBERED = 100_000
 """The minimum number of event ids that a reader remembers to find repeated events.
 
-A repeated event usually follows soon after the first event.
+The repetition of an event usually follows soon after the event.
 """
 CONTROL_CHARACTERS = bytes(each for each in range(32) if each != ord("\n"))
 MAX_LAYOUT_LENGTH = 10_000
 MAX_LAYOUTS = 50
-"""The maximum number of lines that a reader decodes to learn how the fields of a line are arranged.
+"""The maximum number of lines that reconciler analyzes to learn where the fields of log events are.
 
 The analysis of a line takes about a millisecond.
 """
@@ -51,9 +51,9 @@ The group never matches, because the line has no control characters.
 """
 TYPE_MARK = '"type"'
 TYPE_MARK_LENGTH = len('"type":"seccft')
-"""The number of characters, starting at TYPE_MARK, that select the layouts to try for a line.
+"""The length of the part of a line that starts at TYPE_MARK and shows the type of a log event.
 
-The characters usually contain the whole event type.
+The length is sufficient for most event types.
 """
 
 Event = Mapping[str, Any]
@@ -61,7 +61,7 @@ Event = Mapping[str, Any]
 
 @dataclass(slots=True)
 class LineCounts:
-    """Three numbers: lines without an event, repeated events, and events without an id."""
+    """The number of lines without an event, of repeated events, and of events without an id."""
 
     foreign: int = 0
     """The number of lines without an Auth0 log event."""
@@ -121,7 +121,7 @@ class EventReader:
 def _blocks(file: io.BufferedReader, name: str) -> Iterator[tuple[int, Sequence[str | bytes]]]:
     """Yield the lines of a file in blocks. Each block comes with the line number of the first line.
 
-    If a block is UTF-8 without control characters, the lines are strings. Otherwise, the lines are bytes.
+    The lines of a block are strings if the block is UTF-8 without control characters, and bytes if not.
     """
     source = file
     if file.peek(len(GZIP_MAGIC))[: len(GZIP_MAGIC)] == GZIP_MAGIC:
@@ -152,7 +152,7 @@ def _lines(block: bytes | bytearray) -> Sequence[str | bytes]:
 
 
 class _Layout(NamedTuple):
-    """A regular expression for all log lines with the same JSON structure.
+    """A regular expression that matches every log line with a certain JSON structure.
 
     `groups` contains the number of the regex group for each field of UsageEvent.
     """
@@ -164,9 +164,9 @@ class _Layout(NamedTuple):
 class _LineLayouts:
     """Finds events in lines without decoding JSON, because decoding takes most of the time.
 
-    Most lines of a log stream have one of a few layouts. The layout of a line is the text of the line without the
-    content of the strings. If one line with a layout is valid JSON, all lines with the same layout are valid JSON.
-    Lines with backslashes or control characters are exceptions. A field has the same position in all lines of a layout.
+    Most lines of a log stream differ from an earlier line only in the content of JSON strings. If the earlier line is
+    valid JSON, a line that differs only in the content of strings is valid JSON, and has each field at the same
+    position. A line with a backslash or a control character is always decoded as JSON.
     """
 
     def __init__(self) -> None:
@@ -175,7 +175,7 @@ class _LineLayouts:
         self._latest = _Layout(re.compile(r"(?!)").fullmatch, ())
 
     def event(self, line: str) -> UsageEvent | None:
-        """Return the event in a line without control characters, or None if the line must be decoded."""
+        """Return the event in a line without control characters, or None if the line must be decoded as JSON."""
         if "\\" in line:
             return None
         match, groups = self._latest
@@ -190,9 +190,9 @@ class _LineLayouts:
         return event if event.log_id else None
 
     def _find(self, line: str) -> _Layout | None:
-        """Return the layout of a line, or None if no layout matches.
+        """Return the layout of a line (a regular expression for its JSON structure), or None if no layout matches.
 
-        Try only the layouts with the line's event type, because a reader has many layouts.
+        Only the layouts of the line's event type are tried, because trying every layout takes too long.
         """
         start = line.find(TYPE_MARK)
         mark = line[start : start + TYPE_MARK_LENGTH]
@@ -208,14 +208,14 @@ class _LineLayouts:
 
 
 def _layout_of(line: str) -> _Layout | None:
-    """Return the layout of a line (the text without the content of the strings).
+    """Return the layout of a line, which is a regular expression for the JSON structure of the line.
 
-    The line has no backslashes and no control characters.
+    `line` must not contain backslashes or control characters.
 
-    Return None if lines with this layout must be decoded.
+    Return None if lines with the JSON structure of `line` must be decoded as JSON.
 
-    The function replaces the content of each string in the line by the number of the string. The function then decodes
-    the line, so that the value of each field is the number of the field's string.
+    To find the fields, the function replaces each JSON string in the line with a number and decodes the changed line.
+    The decoded value of a field is the number of the string that contains the field.
     """
     parts = line.split('"')
     strings = range(1, len(parts) - 1, 2)
@@ -254,7 +254,7 @@ def _naming_damage(name: str) -> Iterator[None]:
         raise ReconcilerError(f"{name} cannot be read: {error.strerror}") from error
 
 
-_scan = make_scanner(json.JSONDecoder())  # type: ignore[arg-type] # a decoder is what it needs
+_scan = make_scanner(json.JSONDecoder())  # type: ignore[arg-type] # `make_scanner` needs only a decoder
 
 
 def _is_blank(line: str | bytes) -> bool:
@@ -262,7 +262,7 @@ def _is_blank(line: str | bytes) -> bool:
 
 
 def _parse(line: str | bytes, name: str, number: int) -> object:
-    """Return the JSON value of a line."""
+    """Decode a line as JSON. Raises ReconcilerError."""
     if isinstance(line, str):
         try:  # json.loads takes a third longer for bytes than for a string
             value, end = _scan(line, 0)
@@ -301,7 +301,8 @@ def _inner_events(value: object, depth: int) -> Iterator[Event]:
 def _content(wrapper: Mapping[str, Any], key: str) -> object:
     """Return the content of a wrapper (a JSON object around an event).
 
-    Add the wrapper's event id to the content. If the content is a string, parse the string as JSON.
+    If the content is a string, parse the string as JSON. If only the wrapper has an event id, add the id to the
+    content.
     """
     value = wrapper[key]
     if isinstance(value, str):
@@ -375,7 +376,7 @@ def _checked(rows: Iterable[tuple[int, object]], name: str, latest: str) -> Iter
 def _value(row: Mapping[str, Any], column: str) -> str:
     found = next((row[each] for each in NAMES[column] if row.get(each)), None)
     if not isinstance(found, str):
-        raise ValueError(column)  # noqa: TRY004 - the caller reports the line
+        raise ValueError(column)  # noqa: TRY004 - the caller catches ValueError to report the line
     return found.strip()
 
 

@@ -16,10 +16,10 @@ from reconciler.git.revision import altering_attributes, may_alter_files, tracke
 
 @dataclass(frozen=True, slots=True)
 class Workspace:
-    """The folder of reconciler.yaml, the git repository, and the folders that symbolic links must not leave."""
+    """The folder of reconciler.yaml, its git repository, and the folders in which symbolic links must stay."""
 
     config: Path
-    """The path of reconciler.yaml. The file may not exist."""
+    """The path of reconciler.yaml, even if the file does not exist."""
     folder: Path
     """The real path of the folder that contains reconciler.yaml."""
     root: Path | None

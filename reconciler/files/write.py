@@ -28,12 +28,12 @@ from reconciler.core.tenant_filter import escape_variables
 PLAIN = re.compile(r"[^\W\d_][\w ./:@+-]*")
 TENANTS = "tenants"
 RESERVED_WORDS = frozenset({"true", "false", "null", "yes", "no", "on", "off", "y", "n"})
-"""Words that a YAML parser may not read as a string. For example, YAML 1.1 reads `no` as false."""
+"""Words that some YAML parsers do not read as strings. For example, YAML 1.1 reads `no` as false."""
 SHORT_ESCAPES = {each: json.dumps(each)[1:-1] for each in '"\\\b\f\n\r\t'}
 
 
 def scalar(text: str) -> str:
-    """Return `text` without quotes if every YAML parser reads the unquoted text as a string, otherwise in quotes."""
+    """Return `text` as a YAML scalar, in quotes unless every YAML parser reads the unquoted text as a string."""
     is_visible = text.isprintable() and not has_invisible(text)
     is_plain = PLAIN.fullmatch(text) and is_visible and text.lower() not in RESERVED_WORDS
     return text if is_plain and ": " not in text and text[-1] not in " :" else double_quoted(text)
@@ -59,7 +59,7 @@ GRANT_OVERHEAD_CHARACTERS = 400
 SCOPE_OVERHEAD_CHARACTERS = 9
 
 TextConverter = Callable[[str], str]
-"""A function that converts a text of the tenant to a text for a grant file, for example by inserting variables."""
+"""A function that converts a value of the tenant to a value for a grant file, for example by inserting variables."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,7 +138,7 @@ def shared_file(declarations: Sequence[SharedGrant], comments: Iterable[str]) ->
 def named_grant(grant: ClientGrant, directory: Directory, convert: TextConverter = escape_variables) -> NamedGrant:
     """Return a grant declaration with names instead of ids where possible.
 
-    Comments contain the names for the remaining ids.
+    If the name for an id is ambiguous, the declaration contains the id, and a comment contains the name.
     """
     texts = {(name, ""): Comments(trailing=text) for name, text in _comments(grant, directory).items() if text}
     return NamedGrant(fields=_imported(grant, directory, convert), comments=texts)
@@ -208,7 +208,7 @@ def _key_by_id(key: Key, convert: TextConverter) -> dict[str, FieldValue]:
 def _key_by_name(key: Key, directory: Directory, convert: TextConverter) -> dict[str, FieldValue]:
     """Return the fields of a declaration that contain the application (or `default_for`) and the API of a grant.
 
-    A field contains a name if the name is unambiguous, otherwise the field contains an id.
+    A field contains a name if the name is unambiguous, and an id if the name is ambiguous or unknown.
     """
     fields = _key_by_id(key, convert)
     client, api = directory.client_name(key), directory.api_name(key)
@@ -231,7 +231,7 @@ def _organizations(grant: ClientGrant, directory: Directory, convert: TextConver
 
 
 def organization_text(identity: str, directory: Directory) -> str:
-    """Return the name of an organization if a plan can find the organization by the name, otherwise return the id."""
+    """Return the name of an organization, or the id if a plan could not find the organization by the name."""
     name = directory.organization_name(identity) or identity
     known = directory.organizations is not None and directory.find_organizations(name) == (identity,)
     return name if known and is_writable(name) and not ORGANIZATION_ID.fullmatch(name) else identity
@@ -259,7 +259,7 @@ def _settings(grant: ClientGrant, convert: TextConverter) -> dict[str, FieldValu
     return changed if subject == SUBJECT_CLIENT else {"subject_type": subject, **changed}
 
 
-def _value(value: Any, field: GrantField, convert: TextConverter) -> FieldValue:  # noqa: ANN401 - the value of any grant field
+def _value(value: Any, field: GrantField, convert: TextConverter) -> FieldValue:  # noqa: ANN401 - the function accepts the value of any grant field
     if isinstance(value, frozenset):
         texts = map(convert, value) if field.has_variables else value
         return tuple(sorted(map(escape_scope, texts) if field.name == "scope" else texts))

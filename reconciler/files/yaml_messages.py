@@ -7,7 +7,7 @@ import yaml
 PARSER: "type[yaml.SafeLoader | yaml.CSafeLoader]" = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 """The YAML parser. The C parser exists only if PyYAML was built with libyaml.
 
-The Python parser is slower and has other error messages.
+PyYAML's Python parser is slower than the C parser, and the error messages of the two parsers differ.
 """
 IS_SLOW = PARSER is yaml.SafeLoader
 
@@ -56,7 +56,7 @@ PARSER_MESSAGES: dict[str, tuple[str, str]] = {
 SURROGATES = re.compile(r"\\u(?P<high>d[89ab][0-9a-f]{2})\\u(?P<low>d[c-f][0-9a-f]{2})", re.IGNORECASE)
 SURROGATE = re.compile(r"\\ud[89a-f]", re.IGNORECASE)
 SHOWN_AT_START = frozenset({"found unexpected end of stream"})
-"""The error messages about a missing quotation mark. reconciler shows the first quotation mark instead of the file end.
+"""The error messages about a missing quotation mark. reconciler shows the opening quotation mark.
 """
 
 

@@ -1,8 +1,8 @@
 """Read the grants in the files of auth0-deploy-cli, for one or several tenants.
 
 A variable replaces a placeholder such as `##KEY##` if the variable gives the correct value for every tenant. The
-variable `${domain}` replaces the tenant's own domain if this is correct for every tenant. If no variable fits, the
-grant files contain a different text for each tenant.
+variable `${domain}` replaces the tenant's domain if the result is correct for every tenant. If a variable cannot give
+the correct value, the grant files contain the value of each tenant.
 """
 
 import re
@@ -27,7 +27,7 @@ from reconciler.foreign.keywords import SCOPE, Keyword, KeywordTexts
 CLIENT_ID = re.compile(r"(tpc_)?[A-Za-z0-9]{28,32}")
 """A regular expression for the client ids of Auth0.
 
-Any other text in the field `client_id` is the name of an application.
+A value of the field `client_id` that does not match is the name of an application.
 """
 NO_CLIENT = "undefined_clientId"
 """The value of `client_id` that auth0-deploy-cli writes for a grant with `default_for`."""
@@ -73,9 +73,9 @@ def _duplicate(grant: NamedGrant, source: Source, first: Source) -> Problem:
 
 
 class _GrantReader:
-    """Converts grants.
+    """Converts grants of auth0-deploy-cli to grant declarations.
 
-    Also collects the grants that are not imported, the placeholders without a value, and the variables.
+    The class also collects the grants that are not imported, the placeholders without a value, and the variables.
     """
 
     def __init__(self, parsed: Sequence[ParsedFile], tenants: Sequence[DeployTenant], texts: KeywordTexts) -> None:
@@ -141,8 +141,7 @@ class _GrantReader:
     def _plain(self, node: ForeignNode) -> Any:  # noqa: ANN401 - JSON data
         """Return the value of a field as plain data.
 
-        A list keeps its texts and numbers, but nested lists and mappings become empty mappings. A mapping becomes an
-        empty mapping.
+        A mapping or a nested list becomes an empty mapping, because the schema of grant files refuses every mapping.
         """
         if isinstance(node.value, list):
             self._items += len(node.value)
@@ -182,7 +181,7 @@ class _GrantReader:
         tenants += [tenant] if tenant else []
 
     def _protect(self, tenant: str, fields: Mapping[str, Any]) -> None:
-        """Add the grant to the list `protect`, because otherwise `--prune` would delete the undeclared grant."""
+        """Add the grant to the list `protect`, so that `--prune` does not delete the undeclared grant."""
         item = {name: fields[name] for name in ("client", "client_id", "audience") if isinstance(fields.get(name), str)}
         if item:
             self.protect[tenant].append(item | {"reason": "not imported from auth0-deploy-cli"})
@@ -270,7 +269,7 @@ def _clients(parsed: Iterable[ParsedFile], tenant: str) -> dict[str, bool]:
 
 
 def _reason_not_expressible(fields: Mapping[str, Any]) -> str:
-    """Return the reason why a grant file cannot declare a grant with the values `fields`, or an empty text."""
+    """Return the reason why a grant file cannot declare a grant with the values `fields`, or an empty string."""
     if "scope" not in fields and fields.get("allow_all_scopes") is not True:
         return "without a scope, auth0-deploy-cli keeps the tenant's scopes, but a grant file declares all scopes"
     data = {

@@ -1,8 +1,8 @@
 """Parse the files of auth0-deploy-cli, and find the YAML node of each grant for each tenant.
 
-auth0-deploy-cli replaces placeholders such as `##KEY##` in the text of a file before parsing the text. Therefore, this
-module parses each file once for each tenant. To get comments, positions and templates, this module also parses the file
-with unique words instead of placeholders.
+auth0-deploy-cli replaces placeholders such as `##KEY##` before parsing a file, and the values differ between tenants,
+so this module parses each file once for each tenant. To get comments, positions and templates, this module also parses
+the file with unique words instead of placeholders.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -38,7 +38,7 @@ SECTIONS: Mapping[FileKind, str] = {
     FileKind.CLIENT: "clients",
     FileKind.ORGANIZATION: "organizations",
 }
-"""For each kind of JSON file, the name of the list in a tenant file that contains the same objects."""
+"""Maps the kind of object in a JSON file to the key under which a YAML tenant file lists the objects."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +70,7 @@ class AlignedGrant:
     template: ForeignNode | None = None
     """The YAML node with unique words instead of placeholders.
 
-    The value is None if a placeholder changes the structure of the file.
+    `template` is None if a placeholder changes the structure of the file.
     """
     above: tuple[str, ...] = ()
     """The comments above the grant."""
@@ -154,7 +154,7 @@ class ParsedFile:
                 nodes = {name: found[index] for name, found in by_tenant.items()}
                 yield self._grant(nodes, self._template, templates, index)
             return
-        for name, found in by_tenant.items():  # a placeholder adds or removes grants of some tenants
+        for name, found in by_tenant.items():  # a placeholder contains whole grants, so the file has no common template
             for index, node in enumerate(found):
                 yield self._grant({name: node}, None, found, index)
 
@@ -210,7 +210,7 @@ class _CommentReader:
             line += 1
 
     def closing(self, node: ForeignNode) -> Iterator[str]:
-        """Yield the comments below the last field of a grant that have the same indent as the fields."""
+        """Yield the comments that follow the last field of a grant with the indentation of a field."""
         for line in range(max(node.end, node.mark[0]) + 1, self._last_line(node) + 1):
             if line in self._by_line:
                 yield self._text(self._by_line[line])

@@ -26,9 +26,9 @@ class DeployTenant:
     The name is empty if the files of auth0-deploy-cli apply to every tenant.
     """
     file: str = ""
-    """The name of the configuration file, or an empty text without a file."""
+    """The name of the configuration file, or an empty string if the tenant has no configuration file."""
     domain: str | None = None
-    """The domain in the identifiers of the tenant's own APIs, or None if the domain is not known."""
+    """The domain in the identifiers of the tenant's own APIs, or None if the domain is unknown."""
     settings: Mapping[str, object] = field(default_factory=dict, repr=False)
     """The settings in the configuration file. A setting may contain a secret."""
 
@@ -41,7 +41,7 @@ class DeployTenant:
     def value(self, name: str) -> object:
         """Return the value of the setting `name`.
 
-        A text that contains JSON is parsed, because settings in environment variables are texts.
+        A string that contains JSON is parsed, because environment variables contain settings as strings.
         """
         value = self.settings.get(name)
         if isinstance(value, str):
@@ -52,7 +52,7 @@ class DeployTenant:
         return value
 
     def names(self, name: str) -> tuple[str, ...]:
-        """Return the texts in the value of the setting `name`, which is a list."""
+        """Return the strings in the setting `name`, whose value is a list."""
         found = self.value(name)
         return tuple(each for each in found if isinstance(each, str)) if isinstance(found, list) else ()
 
@@ -69,14 +69,14 @@ class Exclusions:
 
     @property
     def setting_without_grants(self) -> str:
-        """The name of the setting that excludes all grants, or an empty text."""
+        """The name of the setting that excludes all grants, or an empty string."""
         if GRANTS in self._tenant.names("AUTH0_EXCLUDED"):
             return "AUTH0_EXCLUDED"
         included = self._tenant.value("AUTH0_INCLUDED_ONLY")
         return "AUTH0_INCLUDED_ONLY" if isinstance(included, list) and GRANTS not in included else ""
 
     def reason(self, client: str, third_parties: Collection[str]) -> str:
-        """Return the reason why auth0-deploy-cli excludes the grants of an application, or an empty text.
+        """Return the reason why auth0-deploy-cli excludes the grants of an application, or an empty string.
 
         `client` is the name or the id of the application.
         """

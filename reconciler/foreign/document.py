@@ -1,8 +1,7 @@
 """Parse a YAML or JSON file of another tool, and keep positions and comments.
 
-reconciler refuses YAML anchors and merge keys in grant files, but other tools allow anchors and merge keys. This module
-therefore accepts anchors and merge keys, up to a maximum size. An alias shares the node of its anchor, so aliases need
-no additional memory.
+reconciler refuses YAML anchors and merge keys in grant files, but accepts anchors and merge keys in the files of other
+tools, up to a maximum file size. An alias shares the node of its anchor, so aliases need no additional memory.
 """
 
 import json
@@ -44,7 +43,7 @@ class ForeignSyntaxError(Exception):
 
 @dataclass(slots=True, eq=False)
 class ForeignNode:
-    """A value of a file. `value` is a text, a number, a boolean, a list of nodes, or a mapping from keys to nodes.
+    """A value of a file. `value` is a string, a number, a boolean, a list of nodes, or a mapping from keys to nodes.
 
     `end` is the number of the last line of the value.
     """
@@ -83,7 +82,7 @@ class ForeignDocument:
 
 
 def read_yaml_text(text: str, file: str) -> ForeignDocument:
-    """Parse a YAML text with a single document.
+    """Parse YAML that contains a single document.
 
     Raises:
         ForeignSyntaxError: if the text is not valid YAML or is too large.
@@ -102,7 +101,7 @@ def read_yaml_text(text: str, file: str) -> ForeignDocument:
 
 
 def read_json_text(text: str, file: str) -> ForeignDocument:
-    """Parse a JSON text. A YAML parser finds the positions, because almost every JSON text is also a YAML text.
+    """Parse JSON. A YAML parser finds the positions of values, because almost every JSON document is valid YAML.
 
     Raises:
         ForeignSyntaxError: if the text is not valid JSON or is too large.
@@ -124,7 +123,7 @@ def read_json_text(text: str, file: str) -> ForeignDocument:
 
 
 def json_as_yaml(text: str) -> str:
-    """Return a JSON text as a YAML text, without tabs and without escaped surrogate pairs."""
+    """Convert JSON to YAML by replacing tabs and escaped surrogate pairs."""
 
     def character(found: re.Match[str]) -> str:
         high, low = int(found[1], 16), int(found[2], 16)
@@ -159,7 +158,7 @@ def _from_data(data: object) -> ForeignNode:
 
 
 def _comments(text: str, bounds: list[int]) -> Iterator[ForeignComment]:
-    """Yield the comments in a YAML text. A comment starts with a `#` after a space or at the start of a line."""
+    """Yield the comments in YAML. A comment starts with a `#` after a space or at the start of a line."""
     line, counted = 1, 0
     position = 0
     while found := COMMENT.search(text, position):
@@ -181,7 +180,7 @@ def _comments(text: str, bounds: list[int]) -> Iterator[ForeignComment]:
 class _NodeReader:
     """Creates nodes from the events of a YAML parser.
 
-    `bounds` contains the start and the end of each text or number in the file.
+    `bounds` contains the start and the end of each YAML scalar in the file.
     """
 
     def __init__(self, text: str, file: str) -> None:
@@ -274,7 +273,7 @@ def _mark(event: Event) -> Mark:
 
 
 def _end_line(event: Event) -> int:
-    """Return the number of the line in which a text, a number or a bracket ends."""
+    """Return the number of the line in which a YAML scalar or a closing bracket ends."""
     start, end = event.start_mark, event.end_mark
     if not start or not end:
         return 0

@@ -33,7 +33,7 @@ class ForeignGrants:
     scope_sets: Mapping[str, Mapping[str, tuple[str, ...]]] = field(default_factory=dict)
     """The scope sets for each tenant, by the name of the tenant."""
     protect: Mapping[str, Sequence[ProtectItem]] = field(default_factory=dict)
-    """Items for `protect` that match the grants excluded in the other tool, by the name of the tenant."""
+    """For each tenant name, the items for `protect` that match the grants excluded by auth0-deploy-cli."""
     left_out: tuple[LeftOut, ...] = ()
     """The grants and values that reconciler does not import."""
     notes: tuple[str, ...] = ()
@@ -41,7 +41,7 @@ class ForeignGrants:
     problems: tuple[Problem, ...] = ()
     """The problems in the files. If the list is not empty, reconciler imports nothing."""
     handover: tuple[str, ...] = ()
-    """Instructions for the user to remove the imported grants from the other tool."""
+    """Instructions for the user to remove the imported grants from the tool that declared the grants before."""
 
 
 def join_results(results: Iterable[ForeignGrants]) -> ForeignGrants:

@@ -1,8 +1,8 @@
-"""Replace the placeholders of auth0-deploy-cli, called keywords, for a grant file.
+"""Replace the placeholders in files of auth0-deploy-cli, which are called keywords, with values or variables.
 
-auth0-deploy-cli replaces keywords such as `##KEY##` in the text of a file before parsing the text. `##KEY##` becomes
-the value as text. `@@KEY@@` becomes the value as JSON, and quotes around `@@KEY@@` are removed. In a grant file,
-reconciler replaces a keyword by a variable or scope set if the value is correct for every tenant.
+auth0-deploy-cli replaces keywords such as `##KEY##` in a file before parsing the file. `##KEY##` becomes the value of
+the keyword as text. `@@KEY@@` becomes the value as JSON, and quotes around `@@KEY@@` are removed. In a grant file,
+reconciler replaces a keyword with a variable or scope set if the result is correct for every tenant.
 
 Source: keywordReplace in auth0-deploy-cli 8.44, file src/tools/utils.ts.
 """
@@ -35,7 +35,7 @@ class Keyword:
 
 
 def replace_keywords(text: str, mappings: Mapping[str, object]) -> str:
-    """Replace the placeholders in `text` by their values, in the same way as auth0-deploy-cli.
+    """Replace the placeholders in `text` with their values, as auth0-deploy-cli does.
 
     A placeholder without a value stays unchanged.
     """
@@ -49,7 +49,7 @@ def replace_keywords(text: str, mappings: Mapping[str, object]) -> str:
 
 
 def to_text(value: object) -> str:
-    """Convert a JSON value to text in the same way as JavaScript does."""
+    """Convert a JSON value to a string as JavaScript does."""
     match value:
         case str():
             return value
@@ -66,9 +66,9 @@ def to_text(value: object) -> str:
 
 
 class KeywordText:
-    """The text of a file in which a unique word (a token) replaces each placeholder.
+    """The content of a file in which a unique word (a token) replaces each placeholder.
 
-    A YAML parser reads a token as a text.
+    A YAML parser reads a token as a string.
     """
 
     def __init__(self, text: str, keys: Collection[str], *, is_json: bool = False) -> None:
@@ -89,7 +89,10 @@ class KeywordText:
         return f"{self._quote}{token}{self._quote}" if is_json else token
 
     def without_missing(self, mappings: Mapping[str, object], original: str) -> str:
-        """Replace placeholders as auth0-deploy-cli does, and replace placeholders without a value by tokens."""
+        """Replace placeholders as auth0-deploy-cli does.
+
+        A token (a unique word) replaces a placeholder without a value.
+        """
         text = replace_keywords(original, mappings)
         for token, keyword in self.keywords.items():
             if keyword.key not in mappings:
@@ -98,13 +101,13 @@ class KeywordText:
         return text
 
     def restore(self, text: str) -> str:
-        """Return `text` with the original placeholders instead of tokens."""
+        """Return `text` with the original placeholders instead of tokens (unique words)."""
         if not self.keywords:
             return text
         return "".join(each if isinstance(each, str) else each.marker for each in self.parts(text))
 
     def parts(self, text: str) -> list[str | Keyword]:
-        """Split `text` into plain texts and placeholders."""
+        """Split `text` into placeholders and the strings between the placeholders."""
         parts: list[str | Keyword] = []
         start = 0
         for found in self._tokens.finditer(text):
@@ -116,7 +119,7 @@ class KeywordText:
 
 
 def variable_value(key: str, mappings: Mapping[str, object]) -> str | None:
-    """Return the text that replaces `##KEY##`, or None if a variable cannot have this value."""
+    """Return the value of a placeholder as a string, or None if the value is not valid for a variable."""
     if isinstance(mappings.get(key), list | dict | None):
         return None
     value = replace_keywords(f"##{key}##", mappings)
@@ -126,7 +129,7 @@ def variable_value(key: str, mappings: Mapping[str, object]) -> str | None:
 class VariableNames:
     """Chooses a variable name for each placeholder.
 
-    If the key of a placeholder is a valid variable name, the variable has the same name.
+    If the key of a placeholder is a valid variable name, the key becomes the name of the variable.
     """
 
     def __init__(self, keys: Collection[str]) -> None:
@@ -147,7 +150,7 @@ class VariableNames:
         return self._names[key]
 
     def template(self, parts: list[str | Keyword], domain_keys: Collection[str]) -> str:
-        """Return a text for a grant file with variables instead of placeholders.
+        """Return a value for a grant file in which variables replace the placeholders.
 
         A placeholder with a key in `domain_keys` becomes `${domain}`.
         """
@@ -164,9 +167,9 @@ SCOPE = "scope"
 
 
 class KeywordTexts:
-    """For each text with placeholders, chooses a text for the grant files.
+    """Chooses the values of fields in grant files, with variables instead of placeholders where possible.
 
-    KeywordTexts also collects the variables and scope sets in the chosen texts.
+    The class also collects the variables and scope sets that the grant files use.
     """
 
     def __init__(self, tenants: Sequence[DeployTenant], keys: Sequence[str]) -> None:
@@ -184,13 +187,14 @@ class KeywordTexts:
     def choose(
         self, field: str, values: Mapping[str, FieldValue], template: ForeignNode | None, keywords: KeywordText
     ) -> dict[str, FieldValue]:
-        """Return the text or list for a field of a grant file, for each tenant.
+        """Return the value of a field of a grant file for each tenant: a string or a tuple of strings.
 
         Args:
             field: The name of the field.
             values: The value of the field for each tenant.
-            template: The value with tokens instead of placeholders, or None if this value is not known.
-            keywords: The text of the file and its placeholders.
+            template: The value in which tokens (unique words) replace the placeholders, or None if the value is
+                unknown.
+            keywords: The content of the file and its placeholders.
         """
         if all(isinstance(value, str) for value in values.values()):
             return dict(self._choose_text({name: str(value) for name, value in values.items()}, template, keywords))
@@ -212,7 +216,7 @@ class KeywordTexts:
     def _scope_set(
         self, lists: Mapping[str, tuple[str, ...]], template: ForeignNode | None, keywords: KeywordText
     ) -> tuple[str, ...]:
-        """Return a reference to a scope set if a single placeholder contains the list, otherwise an empty tuple."""
+        """Return a reference to a scope set, or an empty tuple unless one placeholder stands for the whole list."""
         parts = keywords.parts(template.value) if template and isinstance(template.value, str) else []
         if len(parts) != 1 or not isinstance(parts[0], Keyword) or not parts[0].is_json or not all(lists.values()):
             return ()
@@ -257,18 +261,18 @@ class KeywordTexts:
         return insert_variables(text, {BUILT_IN: domain}) if domain else escape_variables(text)
 
     def fill(self, tenant: str, text: str) -> str:
-        """Replace the variables in `text` by the values of a tenant. `text` must be a result of `choose`."""
+        """Replace the variables in `text` with the values of a tenant. `text` must be a result of `choose`."""
         return substitute(text, self.variables()[tenant] | {BUILT_IN: self._tenants[tenant].domain or ""})
 
     def variables(self) -> dict[str, dict[str, str]]:
-        """Return the variables in the chosen texts, with their values for each tenant."""
+        """Return the variables that the grant files use, with their values for each tenant."""
         return {
             name: {self._names[key]: values[key] for key in sorted(self._used) if key in values}
             for name, values in self._values.items()
         }
 
     def sets_of_tenants(self) -> dict[str, dict[str, tuple[str, ...]]]:
-        """Return the scope sets in the chosen texts, with their scopes for each tenant."""
+        """Return the scope sets that the grant files use, with their scopes for each tenant."""
         return {
             tenant: {name: found[tenant] for name, found in self.scope_sets.items() if tenant in found}
             for tenant in self._tenants

@@ -1,7 +1,7 @@
 """Read the grants in a Terraform state, as printed by `terraform show -json`.
 
 For each resource `auth0_client_grant`, reconciler finds the resources of the application, the API and the
-organizations. Terraform data sources are read in the same way as resources.
+organizations. Terraform data sources are read like resources.
 """
 
 import re
@@ -43,18 +43,18 @@ class StateResource:
     values: Mapping[str, Any]
 
     def text(self, name: str) -> str:
-        """Return the attribute `name` if the attribute is a text, otherwise an empty text."""
+        """Return the attribute `name` if the attribute is a string, or an empty string for any other type."""
         value = self.values.get(name)
         return value if isinstance(value, str) else ""
 
     def texts(self, name: str) -> frozenset[str]:
-        """Return the texts in the attribute `name` as a set if it is a list, otherwise an empty set."""
+        """Return the strings in the list `name` as a set, or an empty set if the attribute is not a list."""
         value = self.values.get(name)
         return frozenset(each for each in value if isinstance(each, str)) if isinstance(value, list) else frozenset()
 
 
 def wrong_document(text: str) -> str:
-    """Return an error message if `text` is a Terraform configuration instead of a state, otherwise an empty text."""
+    """Return an error message for a Terraform configuration, or an empty string for any other file content."""
     return (
         f"is a Terraform configuration, which has references instead of values; run `{SHOW}` and import state.json"
         if HCL.search(text)
@@ -75,8 +75,8 @@ def read_terraform(
         document: The output of `terraform show -json`.
         file: The name of the file.
         tenant: The tenant of the state, with its variables.
-        domain: The domain of the tenant, or None if the domain is not known.
-        is_selected: Returns whether to import a grant. All other grants stay in Terraform.
+        domain: The domain of the tenant, or None if the domain is unknown.
+        is_selected: Returns whether to import a grant. A grant that is not imported stays in Terraform.
     """
     if problem := _unsuitable(document, file):
         return ForeignGrants(by_tenant={tenant.name: ()}, problems=(problem,))
@@ -193,7 +193,7 @@ class _StateReader:
         return Directory(tuple(applications.values()), tuple(apis.values()), tuple(organizations.values()))
 
     def _find_domain(self) -> str | None:
-        """Return the domain of the tenant, or None if the domain is not known.
+        """Return the domain of the tenant, or None if the domain is unknown.
 
         The domain comes from a data source or from the identifier of the Management API.
         """
@@ -254,7 +254,7 @@ def _grant(each: StateResource, organizations: frozenset[str]) -> ClientGrant:
     )
     return ClientGrant(
         key=key,
-        scope=each.texts("scopes") or each.texts("scope"),  # `scope` in versions of the provider before 1.0
+        scope=each.texts("scopes") or each.texts("scope"),  # provider versions before 1.0 use `scope`
         organization_usage=each.text("organization_usage") or USAGE_DENY,
         allow_any_organization=each.values.get("allow_any_organization") is True,
         authorization_details_types=each.texts("authorization_details_types"),

@@ -18,7 +18,7 @@ from reconciler.forge.report import PostedEntry
 MAX_CHARACTERS = 150_000
 VERSION = {"api-version": "7.1"}
 CONNECTION_VERSION = {"api-version": "7.1-preview"}
-"""The only API version for connection data, which is a preview."""
+"""The API version for connection data. Azure DevOps offers connection data only in a preview version."""
 
 
 def open_azure(job: AzureJob) -> AbstractContextManager[ForgeApi]:

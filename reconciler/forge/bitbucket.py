@@ -95,7 +95,7 @@ class PullRequestRemarks:
     def _user(self) -> str:
         """Return the UUID of the user that owns the token.
 
-        Some tokens may not read the UUID, for example the access token of a repository.
+        Some tokens have no permission to read the UUID, for example the access token of a repository.
         """
         try:
             user = _ask(self.api, "GET", "user").get("uuid")

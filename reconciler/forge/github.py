@@ -1,8 +1,10 @@
 """Read and write comments on pull requests, and issues of repositories, with GitHub's GraphQL API.
 
-The field `viewerDidAuthor` shows whether the token of the job wrote a comment or issue. GitHub's REST API does not have
-this field. Without the field, reconciler could overwrite comments of other authors, because the token may change their
-comments. https://docs.github.com/en/graphql
+The field `viewerDidAuthor` shows whether the token of the job wrote a comment or issue. GitHub's REST API does not
+return `viewerDidAuthor`. Without `viewerDidAuthor`, reconciler could overwrite comments of other authors, which the
+token has the permission to change.
+
+https://docs.github.com/en/graphql
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -170,7 +172,7 @@ class GitHubIssues:
         _ask(self.api, ISSUE_PERMISSION, EDIT_ISSUE, {"id": entry_id, "body": body, "state": "OPEN"})
 
     def close(self, entry_id: str, body: str) -> None:
-        """Replace the text of an issue and close it."""
+        """Replace the text of an issue and close the issue."""
         _ask(self.api, ISSUE_PERMISSION, EDIT_ISSUE, {"id": entry_id, "body": body, "state": "CLOSED"})
 
     def _pages(self) -> Iterator[Mapping[str, Any]]:

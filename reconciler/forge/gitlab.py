@@ -18,7 +18,7 @@ MAX_CHARACTERS = 1_000_000
 PAGE_SIZE = 20
 """The number of notes or issues that reconciler requests in one page.
 
-A larger page with long notes could exceed the size limit for responses.
+A page with more than 20 long notes could exceed the size limit for responses.
 """
 MAX_PAGES = 1000
 OLDEST_FIRST = {"sort": "asc", "order_by": "created_at"}
@@ -39,7 +39,7 @@ def tip_of(api: ForgeApi, job: GitLabJob, branch: str) -> str:
 def merged_request(api: ForgeApi, job: GitLabJob, commit: str) -> int | None:
     """Return the number of the merge request that was merged with `commit`, or None. Raises ForgeError.
 
-    A fast-forward merge creates no merge commit. In this case, `commit` is the last commit of the merged branch.
+    After a fast-forward merge, which creates no merge commit, `commit` is the last commit of the merged branch.
     """
     found = _ask(api, "GET", f"{_project(job)}/repository/commits/{commit}/merge_requests").data
     merged = [each for each in _items(found) if each.get("state") == "merged"]
@@ -101,7 +101,7 @@ class GitLabIssues:
         _ask(self.api, "PUT", f"{self._path()}/{entry_id}", body={"description": body})
 
     def close(self, entry_id: str, body: str) -> None:
-        """Replace the text of an issue and close it."""
+        """Replace the text of an issue and close the issue."""
         _ask(self.api, "PUT", f"{self._path()}/{entry_id}", body={"description": body, "state_event": "close"})
 
     def _path(self) -> str:

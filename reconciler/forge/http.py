@@ -18,7 +18,10 @@ from reconciler.redaction import Secrets, secrets_in
 
 
 class ForgeError(ReconcilerError):
-    """A request to the hosting service failed. `status` is the HTTP status of the response, or 0 without a response."""
+    """A request to the hosting service failed.
+
+    `status` is the HTTP status of the response, or 0 if no response arrived.
+    """
 
     def __init__(self, message: str, status: int = 0) -> None:
         super().__init__(message)
@@ -78,8 +81,8 @@ class ForgeApi:
         Return the response if its status is successful.
 
         Raises:
-            TransientForgeError: if the same request may succeed later.
-            ForgeError: if the status is a redirect or another error, or if the response is not JSON.
+            TransientForgeError: if the request may succeed when reconciler repeats the request.
+            ForgeError: if the response is a redirect, has an error status, or is not JSON.
         """
         url = "/".join(filter(None, [self._address, path]))
         try:

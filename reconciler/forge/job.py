@@ -18,14 +18,14 @@ COMMIT = re.compile("[0-9a-f]{40}|[0-9a-f]{64}")
 
 
 def commit_id(value: object) -> str:
-    """Return `value` if it is a complete commit id, not an abbreviation. Otherwise raise ForgeError."""
+    """Return `value` if it is a complete commit id. Raise ForgeError for an abbreviated id or any other value."""
     if not isinstance(value, str) or not COMMIT.fullmatch(value):
         raise ForgeError("the response does not contain a commit id")
     return value
 
 
 def request_number(value: object) -> int:
-    """Return `value` if it is a valid number of a pull request or merge request. Otherwise raise ForgeError."""
+    """Return `value` if it is a valid number of a pull request or merge request. Raises ForgeError for other values."""
     if type(value) is not int or value < 1:
         raise ForgeError("the response does not contain the number of a request")
     return value
@@ -50,7 +50,7 @@ FORGES = tuple(ADDRESSES)
 ADDRESS_VARIABLES = {"github": "GITHUB_GRAPHQL_URL", "gitlab": "CI_API_V4_URL"}
 """The environment variables that contain the API address of a self-hosted service.
 
-The CI service sets these variables in each job.
+The CI service sets the environment variables in each job.
 """
 
 

@@ -1,9 +1,9 @@
 """Parse reports, find the comment or issue that contains an earlier report, and post reports.
 
-A report is a Markdown text. The first line of a report is a marker: an HTML comment with the kind of the report, the
-tenant and the configuration. The kind is either a plan or the result of `apply`. A new report replaces the text of the
-comment or issue that starts with the same marker. The second line of a report contains the number of the pipeline run
-that wrote the report.
+A report is a Markdown document. The first line of a report is a marker: an HTML comment with the kind of the report,
+the tenant and the configuration. The kind is either a plan or the result of `apply`. To post a report, reconciler
+replaces the text of the comment or issue that starts with the marker of the report. The second line of a report
+contains the number of the pipeline run that wrote the report.
 """
 
 import re
@@ -46,13 +46,13 @@ class PostedEntry:
 
     @property
     def marker(self) -> str:
-        """The first line of the text if the text is a report, otherwise an empty string."""
+        """The first line of the report, or an empty string if the comment or issue does not contain a report."""
         line = _first_line(self.body)
         return line if MARKER.fullmatch(line) else ""
 
 
 class CommentTarget(Protocol):
-    """A place for reports: the comments on one pull request, or the open issues of one project."""
+    """The place to which reports are posted: the comments on one pull request, or the open issues of one project."""
 
     max_characters: int
 
@@ -67,10 +67,10 @@ class CommentTarget(Protocol):
 
 
 class IssueTarget(CommentTarget, Protocol):
-    """A place for reports with issues that can be closed."""
+    """The open issues of a project, to which reports are posted and which reconciler can close."""
 
     def close(self, entry_id: str, body: str) -> None:
-        """Replace the text of a comment or issue and close the comment or issue. Raises ForgeError."""
+        """Replace the text of an issue and close the issue. Raises ForgeError."""
 
 
 def parse_report(file: str, text: str, run: str = "") -> ForgeReport:
@@ -99,10 +99,10 @@ def parse_report(file: str, text: str, run: str = "") -> ForgeReport:
 
 
 def truncated_report(report: ForgeReport, max_characters: int, note: str = TRUNCATION_NOTE) -> ForgeReport:
-    """Return the report, shortened to `max_characters` if it is too long.
+    """Return the report, shortened if the report has more than `max_characters` characters.
 
-    A shortened report has `note` below the first line. Refusing a long report would keep the old report, which might
-    say "No changes".
+    A shortened report has `note` below the first line. If reconciler refused a long report, the earlier report would
+    stay and might say "No changes".
     """
     if len(report.body) <= max_characters:
         return report
@@ -135,8 +135,8 @@ def tenant_of(marker: str) -> str:
 def stale_markers(entries: Iterable[PostedEntry], like: str, current: Sequence[str]) -> Iterator[str]:
     """Yield the first line of each earlier report by reconciler that is not in `current`, without duplicates.
 
-    Skip reports of another kind or configuration than the report with the first line `like`. `current` contains the
-    first lines of the current reports.
+    Consider only reports with the kind and the configuration in the first line `like`. `current` contains the first
+    lines of the current reports.
     """
     seen = set(current)
     for entry in entries:
@@ -156,7 +156,7 @@ def _scope(marker: str) -> tuple[str, ...]:
 
 
 def entry_of(report: ForgeReport, entries: Iterable[PostedEntry]) -> PostedEntry | None:
-    """Return the first comment or issue by reconciler that starts with the same line as the report, or None.
+    """Return the first comment or issue by reconciler that starts with the first line of the report, or None.
 
     Comments and issues of other authors are ignored, because anybody can copy the first line of a report.
     """
@@ -164,7 +164,7 @@ def entry_of(report: ForgeReport, entries: Iterable[PostedEntry]) -> PostedEntry
 
 
 def has_same_content(entry: PostedEntry, report: ForgeReport) -> bool:
-    """Return whether the comment or issue contains the same text as the report.
+    """Return whether the comment or issue contains the text of the report.
 
     Differences in line ends and surrounding whitespace are ignored, because hosting services change whitespace.
     """
