@@ -1,7 +1,7 @@
 """Escape text from files and tenants in Markdown, HTML and CSV.
 
 GitHub and GitLab turn `@name`, `#1`, URLs and hashes in a comment into links and mentions, but not inside code. Text
-from files and tenants is therefore always written as code: as a code span in Markdown, as a `code` element in HTML.
+from files and tenants is always written as code: as a code span in Markdown, as a `code` element in HTML.
 """
 
 import hashlib
@@ -19,16 +19,16 @@ BACKTICKS = re.compile("`+")
 FLEET_NAME = "all-tenants"
 """The name in the hidden HTML comment of a document about all tenants.
 
-In a hidden comment, %2D replaces each hyphen of a tenant name. No tenant name therefore appears as `all-tenants`.
+In a hidden comment, no tenant name is equal to `all-tenants`, because %2D replaces each hyphen of a tenant name.
 """
 MAX_TEXT_LENGTH = 300
-"""The maximum length of a text from a pull request or a tenant, in characters."""
+"""The maximum length of a string from a pull request or a tenant, in characters."""
 MAX_BLOCK_LINES = 200
 """The maximum number of lines in a code block."""
 MAX_MARKER_NAME_LENGTH = 150
 """The maximum length of a tenant name or path in a hidden comment, in characters.
 
-A longer name is shortened, and a digest of the name is added.
+A name above the limit is shortened, and a digest of the name is added.
 """
 
 
@@ -44,7 +44,7 @@ def marker(tenant: str, links: SourceLinks = NO_REPOSITORY, prefix: str = MARKER
 def fleet_marker(links: SourceLinks = NO_REPOSITORY, prefix: str = MARKER_PREFIX) -> str:
     """Return the hidden HTML comment that identifies a document about all tenants of a configuration file.
 
-    The hidden comments of documents about a single tenant are always different.
+    No document about a single tenant has an equal hidden comment.
     """
     return _marker(FLEET_NAME, links, prefix)
 
@@ -78,7 +78,7 @@ def span(text: str) -> str:
 def tenant_label(tenant: TenantName) -> str:
     """Return the name of a tenant as Markdown. For a sandbox, the bold word SANDBOX follows the name.
 
-    A tenant name cannot imitate the word, because the name is written as code.
+    A tenant name cannot imitate the bold word SANDBOX, because the name is written as code.
     """
     return f"{span(tenant.name)} **{SANDBOX}**" if tenant.is_sandbox else span(tenant.name)
 
@@ -116,12 +116,12 @@ def _longest_run(text: str) -> int:
 FORMULA = re.compile("(^|[;,\t\"'|])(\\s*)([=+\\-@\uff1d\uff0b\uff0d\uff20])")
 """Matches a character with which a spreadsheet program starts a formula.
 
-The match is at the start of a CSV cell, or after a character that separates cells in some countries.
+The character must be at the start of a CSV cell, or after a character that separates cells in some countries.
 """
 
 
 def csv_line(cells: Iterable[str]) -> str:
-    """Return a line of CSV with the texts in `cells`."""
+    """Return `cells` as a line of CSV."""
     return ",".join(map(_csv_cell, cells)) + "\r\n"
 
 

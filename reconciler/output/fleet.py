@@ -1,4 +1,4 @@
-"""Show a fleet run and the states of the tenants as text, as Markdown, and as jobs of GitHub and GitLab."""
+"""Show a run for many tenants (a fleet run) as text, as Markdown, and as jobs of GitHub and GitLab."""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -35,9 +35,9 @@ def fleet_summary(fleet: Fleet) -> str:
 
 
 def fleet_lines(fleet: Fleet) -> Iterator[Line]:
-    """Yield a line for each tenant, with the wave and the shard.
+    """Yield a line for each tenant, with the rollout wave and the shard of the tenant.
 
-    The lines with the reasons follow the line of the tenant.
+    Below the line of a tenant, yield the reasons why the run includes the tenant.
     """
     for each in fleet.tenants:
         yield line(Span(visible(each.name), Style.STRONG), f"  {visible(each.domain)}", _where(each))
@@ -60,7 +60,7 @@ def names_text(fleet: Fleet) -> str:
 def github_matrix(fleet: Fleet) -> str:
     """Return the step outputs `any` and `matrix` for GitHub Actions.
 
-    If the fleet run has no tenants, return only `any=false`, because GitHub Actions refuses an empty matrix.
+    If the run includes no tenant, return only `any=false`, because GitHub Actions refuses an empty matrix.
     """
     jobs = matrix_jobs(fleet)
     return f"any=true\nmatrix={json.dumps({'include': jobs})}\n" if jobs else "any=false\n"
@@ -82,9 +82,9 @@ def matrix_jobs(fleet: Fleet) -> list[dict[str, str]]:
 def gitlab_pipeline(fleet: Fleet) -> str:
     """Return a child pipeline for GitLab as JSON. JSON is also valid YAML.
 
-    The GitLab repository must define three hidden jobs with the steps. `.fleet` runs tenants, `.fleet-gate` runs
-    between two waves, and `.fleet-collect` is the last job. If the fleet run has no tenants, `.fleet-collect` is the
-    only job, because a pipeline needs a job.
+    The GitLab repository must define three hidden jobs. `.fleet` runs reconciler for the tenants of a job,
+    `.fleet-gate` runs between two rollout waves, and `.fleet-collect` is the last job. If the run includes no tenant,
+    `.fleet-collect` is the only job, because GitLab refuses a pipeline without jobs.
     """
     stages: list[str] = []
     jobs: Json = {}
@@ -111,7 +111,7 @@ def _gitlab_job(extends: str, stage: str, variables: Mapping[str, str]) -> Json:
 
 
 def _gitlab_jobs(members: list[ExpectedTenant], fleet: Fleet) -> Iterator[tuple[str, dict[str, str]]]:
-    """Yield the job name and the variables of each job in a wave."""
+    """Yield the job name and the variables of each job in a rollout wave."""
     if fleet.shards is None:
         for each in members:
             yield visible(each.name), {"TENANT": each.name, "RECONCILER_TENANT": each.name}
@@ -137,8 +137,8 @@ def report_summary(report: FleetReport) -> str:
 def fleet_report_lines(report: FleetReport, *, verbose: bool) -> Iterator[Line]:
     """Yield the summary, the tenants that are not done, and the ignored result files.
 
-    Tenants with the same state and reason share a line. If `verbose` is true, show each tenant on a separate line, also
-    the tenants that are done.
+    Tenants with the same state and reason share a line. If `verbose` is true, show every tenant on a separate line,
+    including the tenants that are done.
     """
     yield line(Span(report_summary(report), Style.STRONG))
     remaining = {each.expected.name for each in report.remaining}
@@ -181,9 +181,9 @@ def _group_lines(members: list[CollectedTenant]) -> Iterator[Line]:
 
 
 def counts_text(each: CollectedTenant) -> str:
-    """Return the numbers of changes in the last result as text, without zeros.
+    """Return a phrase with the number of changes in a tenant's last result. A number that is 0 is omitted.
 
-    For `apply`, count the changes by result.
+    After `reconciler apply`, the phrase contains the number of changes for each result, for example applied.
     """
     counts = each.last.counts if each.last else {}
     is_run = each.last is not None and each.last.command == APPLY
@@ -222,7 +222,8 @@ def fleet_report_json(report: FleetReport) -> Json:
 def fleet_report_markdown(report: FleetReport, links: SourceLinks, max_bytes: int) -> str:
     """Return the report of a fleet run as a Markdown comment of at most `max_bytes` bytes.
 
-    The comment looks like the comment of `plan --all-tenants`. The ignored result files are at the end.
+    The comment looks like the comment of `plan --all-tenants`. The comment ends with a list of the ignored result
+    files.
     """
     stopped = f"No further wave may start (stop_after: {report.fleet.stop_after}).\n"
     files = tuple(f"- {span(each.name)}: {span(each.reason)}\n" for each in report.refused)

@@ -34,9 +34,9 @@ def failures_json(failed: Failures) -> list[Json]:
 
 
 def failures_text(failed: Failures, title: str) -> list[str]:
-    """Return a paragraph of text with the reason of the failure for each failed tenant.
+    """Return a paragraph of text for each failed tenant, with the reason for the failure.
 
-    If the run of a tenant began before the failure, the paragraph contains `title` after the name of the tenant.
+    The paragraph contains `title` if reconciler had started to process the tenant before the failure.
     """
     return [
         "".join(
@@ -53,10 +53,10 @@ def failures_text(failed: Failures, title: str) -> list[str]:
 def failures_markdown(
     failed: Failures, title: str, links: SourceLinks, max_bytes: int, prefix: str = MARKER_PREFIX
 ) -> list[str]:
-    """Return a Markdown document with the reason of the failure for each failed tenant.
+    """Return a Markdown document for each failed tenant, with the reason for the failure.
 
-    Each document has at most `max_bytes`. If the run started to process a tenant before the failure, `title` follows
-    the name of the tenant.
+    Each document has at most `max_bytes` bytes. The document contains `title` if reconciler had started to process the
+    tenant before the failure.
     """
     return [
         join_sections(
@@ -128,7 +128,7 @@ def _plans_json(results: PlanResults, _view: OutputView) -> str:
 def _several_json(results: PlanResults | RunResults, name: str, items: Iterable[Json]) -> str:
     """Return the results of several tenants as JSON text.
 
-    To save memory, the function converts the results in `items` one after the other.
+    To save memory, the function converts one item of `items` at a time.
     """
     head = {"summary": results.summary.as_json()} if results.summary else {}
     texts = ",\n".join(indent(json_text(item).rstrip("\n"), "    ") for item in items)

@@ -28,7 +28,7 @@ Without escaping, a file name or a scope could end the command and start another
 def annotations(problems: Iterable[Problem], links: SourceLinks) -> Iterator[str]:
     """Yield a GitHub workflow command for each problem, without a line feed at the end.
 
-    If a problem has no line number, the command refers to the whole file.
+    If a problem has no line number, GitHub shows the problem for the whole file.
     """
     for problem in problems:
         source = replace(problem.source, file=links.path_of(problem.source.file))

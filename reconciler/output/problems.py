@@ -14,7 +14,7 @@ MAX_EXCERPT_LENGTH = 200
 MAX_SHOWN = 1_000
 """The maximum number of problems that the output lists.
 
-Nobody reads a longer list, and a pull request can cause any number of problems.
+Nobody reads more problems, and a pull request can cause any number of problems.
 """
 
 
@@ -22,8 +22,8 @@ def problem_lines(problems: Iterable[Problem], texts: Mapping[str, str], *, exce
     """Yield a line for each problem: `path:line:column: what is wrong; what to do`.
 
     If `excerpts` is true, also yield the line of the file, and a caret (`^`) below the position of the problem. If
-    `problems` has more than `MAX_SHOWN` items, warnings are omitted first. The last line then contains the number of
-    omitted problems.
+    `problems` has more than `MAX_SHOWN` items, warnings are omitted first. If problems are omitted, the last line
+    contains the number of omitted problems.
     """
     problems = list(problems)
     shown = problems

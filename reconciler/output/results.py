@@ -25,7 +25,7 @@ class TenantSummary:
     state: TenantState
     """The state of the tenant at the end of the run."""
     wave: str | None = None
-    """The name of the wave that contains the tenant, or None if no wave contains the tenant."""
+    """The name of the rollout wave that contains the tenant, or None for a tenant without a rollout wave."""
     changes: Mapping[str, int] = field(default_factory=dict)
     """Maps an action (create, update, delete) to the number of planned changes."""
     outcomes: Mapping[str, int] = field(default_factory=dict)
@@ -77,7 +77,7 @@ def summarize_plan(
 
 
 def _state(plan: Plan, state: TenantState) -> TenantState:
-    """Return NOT_SELECTED if the options of the command select no grant of the tenant. Otherwise, return `state`."""
+    """Return `state`, or NOT_SELECTED if the options of the command select no grant of the tenant."""
     return TenantState.NOT_SELECTED if plan.selection and plan.selection.is_empty else state
 
 
@@ -92,7 +92,7 @@ class FleetSummary:
 
     `done` is the state of the tenants that the command completed, for example planned or applied.
 
-    `waves` contains the names of the waves in order.
+    `waves` contains the names of the rollout waves, the first wave first.
     """
 
     tenants: Sequence[TenantSummary]
@@ -101,7 +101,7 @@ class FleetSummary:
 
     @property
     def lines(self) -> list[str]:
-        """The lines of the summary. The first line counts all tenants, and a line for each wave follows."""
+        """The lines of the summary: the totals for all tenants, followed by a line for each rollout wave."""
         return [self._line, *(self._wave_line(wave) for wave in self.waves)]
 
     def worst_first(self) -> list[TenantSummary]:
@@ -110,7 +110,7 @@ class FleetSummary:
         The order is: tenants that the command did not complete, tenants with critical risks, tenants with changes,
         tenants without changes.
 
-        Tenants of which the command selected no grant come last.
+        A tenant comes last if the command selected no grant of the tenant.
         """
 
         def order(each: TenantSummary) -> tuple[bool, bool, bool, bool]:
@@ -171,11 +171,11 @@ def _states(tenants: Sequence[TenantSummary], done: TenantState) -> str:
 
 
 def _counts(tenants: Sequence[TenantSummary]) -> Iterator[str]:
-    """Yield phrases with the number of changes for each result.
+    """Yield phrases with the numbers of changes and risks, for example `2 to create` or `1 critical`.
 
-    If no change was executed, count the planned changes instead.
+    The first phrases count the executed changes by result, or the planned changes if no change was executed.
 
-    Then yield phrases with the number of blocked changes, of grants that are no longer declared, and of risks.
+    The last phrases count blocked changes, grants that are no longer declared, and risks.
     """
     outcomes = _outcomes(tenants)
     if outcomes:

@@ -77,7 +77,7 @@ def _result(danger: GrantRisk, location: Json, tenant: TenantName, effect: Json)
     """Return a risk as a SARIF result.
 
     A user can dismiss a result at the code scanning service. The fingerprint contains the `effect` of the change, so
-    that a dismissed result does not hide a different change.
+    that a dismissed result hides only the change that the user dismissed.
     """
     grant = [{"fullyQualifiedName": f"{visible(tenant.label)}: {danger.label}", "kind": "resource"}]
     return {
@@ -103,7 +103,7 @@ def _config_result(change: ConfigChange, links: SourceLinks) -> Json:
 def _without_duplicates(results: Iterable[Json]) -> list[Json]:
     """Remove duplicate SARIF results.
 
-    Duplicates exist because the plan of every tenant contains the changes of reconciler.yaml.
+    The plan of every tenant contains the changes of reconciler.yaml, so several plans cause equal SARIF results.
     """
     return list({digest(result["partialFingerprints"]): result for result in results}.values())
 

@@ -10,7 +10,7 @@ from reconciler.core.problems import Source
 DEFAULT_CONFIG = "reconciler.yaml"
 MAX_LINKED_PATH_LENGTH = 300
 GITHUB_FILES, GITLAB_FILES = "/blob/", "/-/blob/"
-"""The text in a file URL between the address of the repository and the commit."""
+"""The part of a file URL between the address of the repository and the commit."""
 
 
 COMMIT = re.compile("[0-9a-f]{40}|[0-9a-f]{64}")
@@ -20,7 +20,7 @@ RUN_URL = re.compile(r"https?://[\w.:@-]+(/[\w./:?=&%~+-]*)?", re.ASCII)
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """The pipeline run that writes a document. Unknown texts are empty.
+    """The pipeline run that writes a document. If an attribute is unknown, the attribute is an empty string.
 
     `url` is the URL of the web page of the run. `number` is the number of the run. `time` is the creation time of the
     document in UTC. `is_review` is true if the run checks a pull request or merge request.
@@ -72,8 +72,7 @@ class SourceLinks:
     def link_to(self, source: Source) -> str:
         """Return the URL of a line of a file, or an empty string.
 
-        The result is also empty for a file name with a backslash, because the backslash may come from an escape
-        sequence.
+        Return an empty string for a file name with a backslash, because the backslash may come from an escape sequence.
         """
         path = self.inside(source.file)
         if not (self.address and path) or "\\" in path or len(path) > MAX_LINKED_PATH_LENGTH:
@@ -124,7 +123,7 @@ The groups `host` and `path` do not contain a user name or token, so links do no
 def address_at_remote(remote: str, commit: str) -> str:
     """Return the start of the URL of each file of a commit at GitHub or GitLab.
 
-    Return an empty string for other services.
+    Return an empty string for every service except GitHub and GitLab.
     """
     found = REMOTE.fullmatch(remote)
     labels = found["host"].split(".") if found else []

@@ -6,7 +6,7 @@ from enum import StrEnum
 
 
 class Style(StrEnum):
-    """The style of a text, named by the meaning of the text. The console chooses a colour for each style."""
+    """The style of a piece of text, for example of a warning. The console chooses a colour for each style."""
 
     PLAIN = "plain"
     STRONG = "strong"
@@ -30,7 +30,7 @@ Line = tuple[Span, ...]
 
 
 def line(*parts: str | Span) -> Line:
-    """Join `parts` to a line. A part that is a plain string gets the style PLAIN."""
+    """Join `parts` into a line. A part that is a plain string gets the style PLAIN."""
     return tuple(part if isinstance(part, Span) else Span(part) for part in parts)
 
 
@@ -43,8 +43,8 @@ MARKER_PREFIX = "reconciler"
 RESULT_PREFIX = "reconciler-result"
 """The first word of the hidden HTML comment in a document with the result of a run.
 
-The hidden comment of a plan starts with a different word. The result of a run therefore does not replace the plan on a
-pull request.
+The hidden comment of a plan starts with MARKER_PREFIX, so the result of a run does not replace the plan on a pull
+request.
 """
 MARKER_STARTS = (f"<!-- {MARKER_PREFIX}:", f"<!-- {RESULT_PREFIX}:")
 

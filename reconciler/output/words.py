@@ -28,7 +28,7 @@ from reconciler.core.scope_sets import PREFIX
 from reconciler.core.spec import GrantSpec
 
 SHOWN_LEVELS = (Level.CRITICAL, Level.HIGH)
-"""The risk levels that plans show. A low risk only repeats what the change shows.
+"""The risk levels that plans show. The message of a low risk contains only information that the change already shows.
 
 The JSON format shows the risks of all levels.
 """
@@ -47,7 +47,7 @@ def tenants_prefix(change: ConfigChange) -> str:
 def risk_counts(plan: Plan) -> str:
     """Return a phrase with the number of critical and high risks.
 
-    If the plan has no such risk, return an empty string.
+    If the plan has no critical or high risk, return an empty string.
     """
     count = Counter(risk.level for risk in all_risks(plan))
     return ", ".join(f"{count[level]} {level}" for level in SHOWN_LEVELS if count[level])
@@ -151,9 +151,9 @@ def no_longer_declared_count(plan: Plan) -> str:
 
 
 def no_longer_declared_label(each: NoLongerDeclared, directory: Directory) -> str:
-    """Return a text with the application and API of a grant that is no longer declared but keeps its access.
+    """Return a label with the application and API of a grant that is no longer declared but keeps its access.
 
-    If an edit turned the declaration into the declaration of a different grant, the text contains both grants.
+    If an edit changed which grant the declaration describes, the label contains the old grant and the new grant.
     """
     if each.moved_to is None:
         return grant_label(each.key, directory)
@@ -179,7 +179,7 @@ def expiry_parts(spec: GrantSpec) -> list[str]:
 
 
 def deletion_lines(change: Delete) -> Iterator[str]:
-    """Yield lines with the reason for the delete of a grant, and the location of the previous declaration if known.
+    """Yield lines with the reason why a grant is deleted, and the location of the previous declaration if known.
 
     The caller must escape special characters.
     """
@@ -220,7 +220,7 @@ def left_alone_counts(plan: Plan) -> str:
 def field_effect(change: ValueChange) -> str:
     """Return a phrase that explains what a change of `organization_usage` means for applications.
 
-    For other settings, return an empty string.
+    For every setting except `organization_usage`, return an empty string.
     """
     if change.field != "organization_usage":
         return ""
@@ -241,15 +241,15 @@ def scope_set_labels(change: Change) -> Mapping[str, str]:
 def scope_label(scope: str) -> str:
     """Return a scope as text.
 
-    If a character of the scope looks like a different character, the text also contains the scope with escape
-    sequences.
+    If readers could confuse a character of the scope with another character, the text also contains the scope with
+    escape sequences.
     """
     escaped = escaped_scope(scope)
     return visible(scope) if escaped == visible(scope) else f"{visible(scope)}  ({escaped})"
 
 
 def setting_texts(grant: GrantSpec | ClientGrant, fields: Iterable[GrantField] = CHANGEABLE) -> Iterator[str]:
-    """Yield a text with the label and the value of each setting of a grant that differs from the default."""
+    """For each setting of a grant that differs from the default, yield a phrase with the label and the value."""
     for each in fields:
         value = getattr(grant, each.name)
         if each.kind is FieldKind.SET and (value or (value is not None and each.default is None)):

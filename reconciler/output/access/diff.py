@@ -79,7 +79,7 @@ def diff_text(diff: TenantDiff) -> str:
 
 
 def diff_json(diff: TenantDiff) -> Json:
-    """Return the differences as JSON data. The text `"unknown"` replaces each unknown value."""
+    """Return the differences as JSON data. The string `"unknown"` replaces each unknown value."""
     return {
         "first": tenant_json(diff.first),
         "second": tenant_json(diff.second),

@@ -43,12 +43,12 @@ class Html(str):
 
 
 def text(value: str) -> Html:
-    """Convert a plain text to HTML. Escape sequences replace invisible characters."""
+    """Convert plain text to HTML. Escape sequences replace invisible characters."""
     return Html(escape(visible(value)))
 
 
 def join(*parts: str | Html) -> Html:
-    """Join several parts to an HTML text. Parts that are plain strings are escaped."""
+    """Join several parts into HTML text. Parts that are plain strings are escaped."""
     return Html("".join(part if isinstance(part, Html) else text(part) for part in parts))
 
 
@@ -83,7 +83,10 @@ TITLE = "Who may call what"
 MAX_STATIC_ROWS = 1_000
 """The maximum number of grants in the table that readers without JavaScript see. The limit keeps the page small."""
 MAX_DETAILED_ROWS = 500
-"""The maximum number of grants in a table with detailed rows. In a longer table, the rows contain fewer details."""
+"""The maximum number of grants in a table with detailed rows.
+
+In a table with more grants, the rows contain fewer details.
+"""
 MAX_NAMED = 20
 """The maximum number of grants that the page lists for a finding, if the browser runs no JavaScript."""
 LEVEL_ORDER = list(GrantLevel)
@@ -199,7 +202,7 @@ def _card(total: AccessTotal) -> Html:
 
 
 def _static(report: AccessReport) -> Iterator[Html]:
-    """Yield the HTML elements for browsers without JavaScript. With JavaScript, other elements replace them."""
+    """Yield the HTML elements that browsers show if the script of the page does not replace the elements."""
     yield tag("h2", "Findings")
     yield tag("ul", *(_finding(each) for each in findings(report)))
     grants = [(tenant.tenant.label, grant) for tenant, grant in report.grants]
@@ -252,7 +255,7 @@ def _row(tenant: str, grant: AccessGrant) -> Html:
         _cell(link(location(grant), grant.link), small=grant.description),
         _cell(_change(grant), small=f"declared since {since_text(grant)}" if grant.source else ""),
     )
-    # HTML permits pages without some end tags. Without the end tags, a large page is 20 % smaller.
+    # HTML permits omitting the end tags of rows and cells. The omission makes a large page 20 % smaller.
     return Html(f'<tr class="{grant.level}">{"".join(cells)}{"<td class=review>" * len(REVIEW_COLUMNS)}')
 
 

@@ -1,6 +1,6 @@
-"""Write the access report as JSON data (schemas/access.schema.json), and as shorter data for the HTML page.
+"""Write the access report as JSON data (schemas/access.schema.json), and as compact JSON data for the HTML page.
 
-The text `"unknown"` replaces each unknown value.
+The string `"unknown"` replaces each unknown value.
 """
 
 import json
@@ -197,9 +197,9 @@ FIELDS = (
     *("tenant", "application", "api", "scopes", "status", "settings"),
     *("file", "line", "change", "since", "description"),
 )
-"""The fields of a grant in the JSON data of the HTML page. `line` is a line number.
+"""The fields of a grant in the JSON data of the HTML page. The value of `line` is a line number.
 
-Every other field is an index in the list `values`.
+The values of all fields except `line` are indexes in the list `values`.
 """
 
 
@@ -259,9 +259,9 @@ def _row(tenant: TenantAccess, grant: AccessGrant, table: "_ValueTable") -> list
 
 
 def _name(label: str, identity: str | None) -> str:
-    """Return the name without the id, so that the page can compare tenants.
+    """Return the name in `label` without the id, so that the page can compare tenants.
 
-    Return an empty string if the label is the name.
+    Return an empty string if `label` contains no id.
     """
     name = plain_name(label, identity)
     return "" if name == label else name
@@ -292,7 +292,10 @@ def _tags_of(grant: AccessGrant) -> Iterator[str]:
 
 
 class _ValueTable:
-    """The values of the HTML page without duplicates. Escape sequences replace invisible characters."""
+    """Collects the values for the JSON data of the HTML page without duplicates.
+
+    Escape sequences replace invisible characters.
+    """
 
     def __init__(self) -> None:
         self.values: list[Value] = []

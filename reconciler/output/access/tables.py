@@ -1,4 +1,4 @@
-"""Write the access report as text, as Markdown and as CSV, and write the history of single grants."""
+"""Write the access report as text, as Markdown and as CSV, and write the history of individual grants."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from html import escape

@@ -36,7 +36,7 @@ def yes_or_no(answer: bool | None) -> str:  # noqa: FBT001 - a value
 def scope_texts(grant: AccessGrant) -> list[str]:
     """Return the scopes of a grant, or a phrase such as `all scopes`.
 
-    If the API does not define a scope, the text says so.
+    A remark follows each scope that the API does not define.
     """
     names = [
         f"{each.name} (not defined by the API)" if each.is_defined is False else each.name for each in grant.scopes
@@ -102,7 +102,7 @@ def since_text(grant: AccessGrant) -> str:
 
 
 def risk_texts(grant: AccessGrant) -> list[str]:
-    """Return a text for each risk of a grant, with the level and the risk rule.
+    """Return a phrase for each risk of a grant, with the level and the risk rule.
 
     A question mark after the level means that the risk is not certain.
     """
@@ -121,9 +121,9 @@ def tenant_counts(tenant: TenantAccess) -> str:
 
 
 def incompleteness(report: AccessReport) -> Iterator[str]:
-    """Yield a text for each reason why the access report is incomplete.
+    """Yield a phrase for each reason why the access report is incomplete.
 
-    For example, reconciler could not read the applications of a tenant.
+    The report is incomplete, for example, if reconciler could not read the applications of a tenant.
     """
     if report.selection:
         yield f"only grants with {report.selection} are shown"

@@ -19,14 +19,14 @@ DEFAULT_MAX_BYTES = 60_000
 class Section:
     """A part of a document.
 
-    `items` contains the texts of the section, and each text consists of whole lines. If the document is too long, the
-    last texts are omitted.
+    Each item of `items` consists of whole lines. If the document is too long, the last items are omitted.
 
     `head` precedes the items, and `tail` follows the items. If all items are omitted, `head` and `tail` are omitted
-    too. A remark counts the omitted items, and `noun` is the name of an item in the remark. If `noun` is empty, no item
-    is omitted. `critical` is the number of items with critical risks. Items with critical risks come first. The remark
-    counts omitted critical items separately. If space is short, sections with a lower `rank` receive space first. A
-    section has at most `max_bytes`. `reserved` is the number of bytes that are kept free for the section.
+    too. A remark counts the omitted items, and `noun` is the name of an item in the remark. A section with an empty
+    `noun` always stays complete. `critical` is the number of items with critical risks. Items with critical risks come
+    first. The remark counts omitted critical items separately. If space is short, sections with a lower `rank` receive
+    space first. A section has at most `max_bytes` bytes. `reserved` is the number of bytes that are kept free for the
+    section.
     """
 
     items: tuple[str, ...]
@@ -45,10 +45,10 @@ class Section:
 
 
 def join_sections(parts: Sequence[Section], max_bytes: int) -> str:
-    """Join sections to a text of at most `max_bytes` (UTF-8).
+    """Join sections into a document of at most `max_bytes` bytes (UTF-8).
 
     Sections with the highest rank lose items first, starting with the last item. If the sections that must be complete
-    exceed `max_bytes`, the text is cut off and ends with a remark.
+    exceed `max_bytes`, the document is cut off and ends with a remark.
     """
     remaining = max_bytes - sum(_size(_complete(part)) if part.is_fixed else MAX_REMARK_BYTES for part in parts)
     reserved = [min(part.reserved, _size(_complete(part)), max(remaining, 0)) for part in parts]
@@ -71,7 +71,7 @@ def join_sections(parts: Sequence[Section], max_bytes: int) -> str:
 
 
 def truncate_text(text: str, max_bytes: int) -> str:
-    """If `text` has more than `max_bytes`, return only the first lines, followed by a remark."""
+    """If `text` has more than `max_bytes` bytes, return only the first lines, followed by a remark."""
     if _size(text) <= max_bytes:
         return text
     lines = text.splitlines(keepends=True)
@@ -116,7 +116,7 @@ SYMBOL = re.compile(r"^([-+~]) ")
 """Matches the symbol of a change (`+`, `~` or `-`). At the start of a Markdown line, `+` or `-` would start a list."""
 FOOT = "Plan <code>"
 FRAME = ("<table>", "</table>", "<tr><th>", "</details>")
-"""The starts of HTML lines without information. A document without HTML omits the lines."""
+"""The starts of HTML lines without data, which the function `without_html` omits."""
 
 
 def without_alerts(text: str) -> str:
@@ -125,15 +125,15 @@ def without_alerts(text: str) -> str:
 
 
 def without_html(text: str) -> str:
-    """Convert a report for Bitbucket. Markdown replaces HTML and alerts. Hidden lines remain HTML comments."""
+    """Convert a report for Bitbucket: replace HTML elements and alerts with Markdown, and keep HTML comments."""
     return _convert(text, _without_html)
 
 
 def _convert(text: str, convert: Callable[[str], Iterator[str]]) -> str:
-    """Call `convert` for each line outside of code blocks in a Markdown text.
+    """Call `convert` for each line outside of code blocks in a Markdown document.
 
-    The first line of a code block is a row of backticks. In a report, the row is longer than every row of backticks in
-    the block.
+    A code block starts and ends with a line of backticks. In a report, the line has more backticks than any sequence of
+    backticks inside the code block.
     """
     lines: list[str] = []
     fence = ""
@@ -156,7 +156,7 @@ def _without_alert(line: str) -> Iterator[str]:
 def _without_html(line: str) -> Iterator[str]:
     """Convert a line of a report to Markdown without HTML.
 
-    A line that does not start with a known HTML element contains HTML only as text inside code.
+    If a line does not start with a known HTML element, HTML in the line is quoted text in a code span.
     """
     if line.startswith(FRAME):
         return

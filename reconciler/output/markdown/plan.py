@@ -53,8 +53,8 @@ def plan_markdown(plan: Plan, *, links: SourceLinks = NO_REPOSITORY, max_bytes: 
     """Return a plan as a comment on a pull request.
 
     The comment starts with a hidden line that contains the name of the tenant. If `links` contains the URL of the
-    repository, the comment contains links to the files. The comment has at most `max_bytes`. If the comment is too
-    long, grants that reconciler does not change are omitted first, then notes, then changes. Critical changes are
+    repository, the comment contains links to the files. The comment has at most `max_bytes` bytes. If the comment is
+    too long, grants that reconciler does not change are omitted first, then notes, then changes. Critical changes are
     omitted last. Half of the comment is reserved for the tables of changes. The alert with the number of risks for each
     rule is never omitted.
     """
@@ -62,7 +62,7 @@ def plan_markdown(plan: Plan, *, links: SourceLinks = NO_REPOSITORY, max_bytes: 
 
 
 def body_markdown(plan: Plan, links: SourceLinks, max_bytes: int) -> str:
-    """Return a plan as text without the tenant. Tenants with equal plans then have equal texts."""
+    """Return a plan as Markdown without the tenant. If the plans of two tenants are equal, the results are equal."""
     first, *sections, _ = _parts(plan, links, max_bytes)
     return join_sections([replace(first, items=first.items[2:]), *sections], max_bytes)
 
@@ -156,8 +156,8 @@ def _tables(plan: Plan, links: SourceLinks, max_bytes: int) -> Iterator[Section]
     """Yield a table of changes for each origin (for example branch or drift).
 
     The tables contain blocked changes. The table of the branch also contains the grants that are no longer declared but
-    keep their access. A row hides long lists behind a link. If all rows together are too long, the rows omit the hidden
-    values.
+    keep their access. A row hides the end of a long list until a reader opens the list. If the rows of all tables are
+    too long, the hidden ends of lists are omitted.
     """
     removals = tuple(removal_row(each, plan, links) for each in plan.no_longer_declared)
     reasons = {each.change.key: each.reason for each in plan.blocked}
@@ -281,9 +281,9 @@ def report_markdown(report: ApplyReport, plan: Plan, links: SourceLinks, max_byt
 
 
 def outcomes_body(report: ApplyReport, plan: Plan, links: SourceLinks, max_bytes: int) -> str:
-    """Return the outcome of each change as text without the tenant and the plan id.
+    """Return the outcome of each change as Markdown without the tenant and the plan id.
 
-    Tenants with equal outcomes then have equal texts.
+    If the outcomes of two tenants are equal, the results are equal.
     """
     first, *sections, _ = _outcome_parts(report, plan, links)
     return join_sections([replace(first, items=first.items[2:]), *sections], max_bytes)

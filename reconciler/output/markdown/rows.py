@@ -2,7 +2,7 @@
 
 The row of a grant contains the change, the risks and the location of the declaration.
 
-The rows are written in HTML. In a Markdown table, a `|` in a name would end the cell.
+The rows are written in HTML, because a `|` in a name would end the cell of a Markdown table.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -78,8 +78,8 @@ def is_critical(change: Change, plan: Plan) -> bool:
 def change_row(change: Change, plan: Plan, links: SourceLinks, *, reason: str, max_folded_bytes: int) -> str:
     """Return the table row of a change. `reason` is the reason why the change is blocked, or an empty string.
 
-    A long list of values is partly hidden until a reader opens the list. `max_folded_bytes` is the maximum size of the
-    hidden values of a field.
+    A long list of values is partly hidden until a reader opens the list. The hidden values of a field have at most
+    `max_folded_bytes` bytes.
     """
     blocked = [f"<b>blocked</b> {element(reason)}"] if reason else []
     return _row(
@@ -107,9 +107,9 @@ def _row(*cells: str) -> str:
 
 
 def _risks(risks: Sequence[Risk]) -> Iterator[str]:
-    """Yield a text for each critical or high risk, with the risk rule.
+    """Yield the message and the risk rule of each critical or high risk.
 
-    If a change has only low risks, yield only the level. The message of a low risk repeats the change.
+    If a change has only low risks, yield only the level, because the message of a low risk repeats the change.
     """
     shown = [risk for risk in risks if risk.level in SHOWN_LEVELS]
     for risk in shown[:MAX_RISKS_IN_ROW]:
@@ -175,8 +175,8 @@ def _short_change(field: FieldChange, change: Change, directory: Directory, max_
 def _items(field: SetChange, change: Change, directory: Directory, max_folded_bytes: int) -> str:
     """Return the items that a change adds to a list or removes from a list, for example scopes.
 
-    The first items are visible. The remaining items are hidden until a reader opens the list. If items are hidden, the
-    most dangerous added scopes come first.
+    In a long list, only the first items are visible until a reader opens the list. The most dangerous added scopes come
+    first in a long list.
     """
     label = directory.organization_label if field.field == "organizations" else scope_label
     added: Iterable[str] = field.added

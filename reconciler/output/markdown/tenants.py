@@ -36,14 +36,14 @@ MAX_NAMES = 20
 """The maximum number of tenant names in a line of the comment. The table contains all names."""
 PLAN_ALL_AGAIN = "To plan again: `reconciler plan --all-tenants`."
 NO_CHANGES = ""
-"""The text in the column "plan" of the table for a tenant without changes."""
+"""The content of the table column "plan" for a tenant without changes."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Distinct:
-    """A result of a tenant, or an equal result of several tenants.
+    """The result of one tenant, or of several tenants whose results are equal.
 
-    `body` is the text of the result. The table of tenants refers to the result with the number `number`.
+    `body` is the text of the result. `number` identifies the result in the table of tenants.
     """
 
     number: int
@@ -87,7 +87,7 @@ def runs_markdown(results: RunResults, summary: FleetSummary, links: SourceLinks
     return _document(summary, max_bytes, [_failures(results, summary, max_bytes)], runs, marker_line=head, foot=foot)
 
 
-def _document(  # noqa: PLR0913 - a parameter for each part of the document
+def _document(  # noqa: PLR0913 - each parameter is one part of the document
     summary: FleetSummary,
     max_bytes: int,
     alerts: Sequence[Section],
@@ -120,7 +120,7 @@ def _distinct(
 ) -> list[_Distinct]:
     """Return the results of the tenants with changes, without duplicates.
 
-    The results that need most attention come first. The texts share half of `max_bytes` equally.
+    The results that need most attention come first. Half of `max_bytes` is divided equally among the results.
     """
     summaries = {each.tenant.name: each for each in summary.tenants}
     order = {each.tenant.name: number for number, each in enumerate(summary.worst_first())}

@@ -1,7 +1,7 @@
 """Write changes and risk rules as text.
 
-The text lists each change with the file, the risks and the changed fields. For many changes, the text only counts the
-changes of each application or API.
+The output lists each change with the file, the risks and the changed fields. If a plan has many changes, the output
+contains only the number of changes for each application or API.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -79,7 +79,7 @@ def by_name(changes: Iterable[Change], directory: Directory) -> list[Change]:
 def change_lines(change: Change, directory: Directory, risks: Risks, origin: Origin | None = None) -> Iterator[Line]:
     """Yield lines that describe a change.
 
-    `origin` (branch or drift) is shown beside the grant, unless `origin` is None.
+    `origin` (branch or drift) is shown next to the grant, unless `origin` is None.
     """
     label = Span(grant_label(change.key, directory), Style.STRONG)
     yield line("  ", change_symbol(change), " ", label, Span(f"  [{origin}]" if origin else "", Style.MUTED))
@@ -141,10 +141,10 @@ def _value_text(value: object) -> str:
 
 
 def grouped_lines(changes: Iterable[Change], directory: Directory, risks: Risks) -> Iterator[Line]:
-    """Yield lines that count the creates, updates and deletes for each application.
+    """Yield lines with the number of creates, updates and deletes for each application.
 
-    If fewer APIs than applications are affected, count for each API instead. Applications or APIs with the highest
-    risks come first. An application or API with a critical or high risk is never omitted.
+    If the changes affect fewer APIs than applications, yield the numbers for each API instead. Applications or APIs
+    with the highest risks come first. An application or API with a critical or high risk is never omitted.
     """
     kinds: dict[str, list[Change]] = {title: [] for title in GROUP_TITLES}
     for change in by_name(changes, directory):

@@ -1,4 +1,4 @@
-"""Write problems, results of checks, grants and results of imports as lines of text and as JSON data."""
+"""Write lists of grants as text, JSON and CSV, and the results of imports as text."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -143,7 +143,7 @@ MAX_LISTED = 20
 def left_out_lines(grant_import: GrantImport, directory: Directory, *, verbose: bool) -> Iterator[Line]:
     """Yield each grant that was not imported, with the reason.
 
-    If `verbose` is false, the number of listed grants is limited.
+    If `verbose` is false, yield at most MAX_LISTED grants.
     """
     for name, listing, permission in (
         ("Applications", directory.applications, "read:clients"),
@@ -195,7 +195,7 @@ class ImportCounts:
 def import_result_lines(counts: ImportCounts, files: Sequence[str], config: str, *, verbose: bool) -> Iterator[Line]:
     """Yield lines with the number of imported grants and the names of the new files.
 
-    If the import changed the configuration file, `config` is the name of the file, otherwise an empty string.
+    `config` is the name of the configuration file if the import changed the file, or an empty string.
     """
     rest = f"{counts.declared} declared already, {counts.left_out} left out"
     of_tenants = f" of {counts.tenants} tenants" if counts.tenants > 1 else ""
@@ -228,9 +228,9 @@ def offer_lines(offers: Sequence[VariableOffer], *, is_applied: bool) -> Iterato
 
 
 def not_imported_lines(left_out: Sequence[LeftOut], *, verbose: bool) -> Iterator[Line]:
-    """Yield each part of a foreign file that was not imported, with the line of the file and the reason.
+    """Yield each grant or value in the files of another tool that was not imported, with its line and the reason.
 
-    If `verbose` is false, the number of listed parts is limited.
+    If `verbose` is false, yield at most MAX_LISTED grants and values.
     """
     listed = left_out[: len(left_out) if verbose else MAX_LISTED]
     for each in listed:

@@ -46,7 +46,7 @@ KINDS: tuple[tuple[str, type[Change]], ...] = (("Create", Create), ("Update", Up
 
 
 def plan_lines(plan: Plan, *, verbose: bool = False, only_summary: bool = False) -> Iterator[Line]:
-    """Yield the plan `plan` as lines of text.
+    """Yield a plan as lines of text.
 
     If a plan has more than MAX_LISTED_CHANGES changes, the lines only count the changes of each application or API. If
     `verbose` is true, the lines contain all changes and all grants that reconciler does not change. If `only_summary`
@@ -61,9 +61,9 @@ def plan_lines(plan: Plan, *, verbose: bool = False, only_summary: bool = False)
 
 
 def plan_body(plan: Plan, *, verbose: bool = False) -> Iterator[Line]:
-    """Yield the plan `plan` as lines of text without the tenant.
+    """Yield a plan as lines of text that do not contain the name of the tenant.
 
-    See `plan_lines` for the effect of `verbose`.
+    `verbose` has the effect that the docstring of `plan_lines` describes.
     """
     is_grouped = not verbose and len(plan.changes) > MAX_LISTED_CHANGES
     yield from _critical(plan)
@@ -302,7 +302,7 @@ def outcome_counts(report: ApplyReport) -> str:
 
 
 def state(report: ApplyReport) -> str:
-    """Return a phrase that says whether the tenant equals the files at the end of the run."""
+    """Return a phrase that says whether the tenant matches the files at the end of the run."""
     if report.verification_error:
         return visible(report.verification_error)
     if report.remaining and report.remaining.blocked and not report.outcomes:
