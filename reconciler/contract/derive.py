@@ -112,7 +112,7 @@ def _scope_rules(fields: Collection[str]) -> Iterator[Schema]:
 
 
 def _subject_type_rules(fields: Mapping[str, Mapping[str, Any]]) -> Iterator[Schema]:
-    """Yield rules that refuse the fields not allowed by Auth0 for the subject type of the grant.
+    """Yield rules that refuse the fields that Auth0 does not allow for the subject type of the grant.
 
     A grant without `subject_type` has the subject type `client`.
     """
@@ -365,7 +365,7 @@ def differences(found: Mapping[str, Any], stored: Mapping[str, Any]) -> tuple[st
 
 
 def _fields(request: Mapping[str, Any]) -> dict[str, dict[str, str]]:
-    """Return the JSON Schema keywords of a request body, by the name of the field, or BODY for the body itself."""
+    """Return the JSON Schema keywords of each field of a request body, and of the body itself (key BODY)."""
     required = request.get("required", ())
     fields = {
         name: {**dict(_keywords(schema)), "required": _text("required", name in required)}

@@ -1,6 +1,6 @@
 """Find the operations (paths and HTTP methods) in an OpenAPI document of the Management API.
 
-For operations on client grants, the result contains JSON Schemas. For operations that write, the result contains the
+For operations on client grants, the functions return JSON Schemas. For operations that write, the functions return the
 required scopes.
 """
 
@@ -18,7 +18,7 @@ COLLECTION = "/client-grants"
 METHODS = ("get", "post", "put", "patch", "delete")
 JSON = "application/json"
 _BELOW = re.compile(rf"{COLLECTION}(/.*)?|/organizations/{{id}}{COLLECTION}(/.*)?")
-EXTENSION = "x-"  # names of OpenAPI extension keywords start with this prefix
+EXTENSION = "x-"  # the names of OpenAPI extension keywords start with `x-`
 MAX_LEVELS = 200
 MAX_PARTS = 10_000
 """The maximum number of parts of a request body after reconciler has replaced all references.
@@ -63,7 +63,7 @@ class ApiOperation:
         return _json_schema(self._resolved(self.operation.get("requestBody")))
 
     def response(self) -> dict[str, Any]:
-        """Return the JSON Schema of the response to a successful request, or an empty schema.
+        """Return the JSON Schema of the response to a successful request, or an empty schema without a JSON response.
 
         Raises the same errors as `body`.
         """

@@ -108,8 +108,8 @@ def _patterns() -> Schema:
 def pattern_item(title: str, description: str, otherwise: str, more: Schema) -> Schema:
     """Return the JSON Schema of an item in reconciler.yaml that must have at least one pattern.
 
-    The error message for an item without a pattern starts with the string `otherwise`. `more` contains the JSON Schemas
-    of additional fields of the item.
+    The argument `otherwise` is the start of the error message for an item without a pattern. `more` contains the JSON
+    Schemas of additional fields of the item.
     """
     needed = {
         "anyOf": [{"required": [name]} for name in PATTERN_FIELDS],

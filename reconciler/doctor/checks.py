@@ -34,7 +34,7 @@ OWN_GRANT = "the grant of reconciler's own application on the Management API"
 
 
 def permission_findings(token: ProbedToken | ProbeFailed | ProbeSkipped, needs: RequiredListings) -> list[Finding]:
-    """Return three findings about permissions: for plan, for apply, and unnecessary permissions."""
+    """Return three findings: permissions for `plan`, permissions for `apply`, and unnecessary permissions."""
     granted = _granted_permissions(token)
     if isinstance(granted, str):
         return [Finding(check, Status.SKIPPED, granted) for check in CHECKS]

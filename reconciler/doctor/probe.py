@@ -250,7 +250,7 @@ async def _token(
 ) -> ProbedToken | ProbeFailed | ProbeSkipped:
     """Return an access token, or the reason why no access token is available.
 
-    A token from the environment needs no connection.
+    A token from an environment variable needs no connection to the tenant.
     """
     match credentials:
         case ProbeFailed():

@@ -33,9 +33,9 @@ from reconciler.observe import RequiredListings, required_listings
 EVERYTHING = RequiredListings(
     application_names=True, api_names=True, scopes=True, organizations=True, organization_names=True
 )
-"""A run needs all lists of the tenant (applications, APIs, organizations).
+"""All lists of a tenant that a run can need (applications, APIs, organizations).
 
-The checks use EVERYTHING if the grant files cannot be read.
+If the grant files cannot be read, the checks assume that a run needs all lists.
 """
 
 
@@ -170,13 +170,13 @@ def _application(environment: Environment) -> Iterator[str]:
     yield 'auth0 api post client-grants --data "$grant"'
 
 
-SECRET = "printf '%s' \"$app\" | jq -j .client_secret"  # noqa: S105 - a shell command that prints the secret
+SECRET = "printf '%s' \"$app\" | jq -j .client_secret"  # noqa: S105 - the string is a shell command, not a secret
 
 
 def _github(environment: Environment, branch: str) -> Iterator[str]:
     """Yield the commands that create the environments on GitHub.
 
-    The variables have the default prefix, as in the pipelines that `init` writes.
+    The environment variables have the default prefix AUTH0_, as in the pipelines that `init` writes.
     """
     name = quote(environment.name)
     path = f"repos/{{owner}}/{{repo}}/environments/{quote_url(environment.name, safe='')}"

@@ -105,7 +105,7 @@ def _references(node: object, path: Path = ()) -> list[Path]:
             return []
 
 
-def _plain(node: Any) -> Any:  # noqa: ANN401 - any JSON value
+def _plain(node: Any) -> Any:  # noqa: ANN401 - the function accepts any JSON value
     """Copy JSON data into plain lists and dicts, because jsonschema-rs does not accept subclasses of list and dict."""
     match node:
         case dict():

@@ -23,7 +23,10 @@ from reconciler.errors import ReconcilerError
 TO_HIDDEN_FOLDER = "leads to a hidden folder, which is not read"
 NOT_A_GRANT_FILE = "does not lead to a grant file (*.yaml, *.yml)"
 MAX_LINKS = 40
-"""The maximum number of symbolic links that reconciler follows in one path. Linux also follows at most 40 links."""
+"""The maximum number of symbolic links that reconciler follows in one path.
+
+Linux also follows at most 40 symbolic links in one path.
+"""
 
 
 class LinkProblem(StrEnum):
@@ -89,8 +92,8 @@ MANIFEST = "MANIFEST"
 GRANT_LIKE_NAME = re.compile(r"\.(?:y[am]+l?|json)", re.IGNORECASE)
 """Matches a file name that looks like a grant file: data.json, a.yaml.bak, a.yml~, a.yaml.disabled, a.ymal."""
 SWAP_FILE = re.compile(r"\..*\.sw[a-p]")
-MAX_NAMED_FILES = 10  # maximum number of unread files per folder that are reported by name
-MAX_HIDDEN_FILES = 10_000  # maximum number of files that are examined per hidden folder
+MAX_NAMED_FILES = 10  # limits how many unread files of a folder are reported by name
+MAX_HIDDEN_FILES = 10_000  # limits how many files of a hidden folder are examined
 MEGABYTE = 1_000_000
 MAX_BYTES = 5 * MEGABYTE
 MAX_LEVELS = 32
@@ -172,7 +175,7 @@ def _is_file_or_error(item: Path | Problem | _UnreadFiles) -> bool:
 def _in_folder(folder: Path, root: str, level: int) -> Iterator[Path | Problem | _UnreadFiles]:
     """Yield the grant files, the skipped files and the problems in `folder`.
 
-    `root` is the real path of the folder where the search started. The level of `root` is 1.
+    `root`, which has level 1, is the real path of the folder where the search started.
     """
     if level > MAX_LEVELS:
         yield Problem(Source(name_of(folder)), f"this folder is more than {MAX_LEVELS} levels deep", "move it up")

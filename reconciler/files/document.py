@@ -31,7 +31,7 @@ FIRST_CHARACTERS = frozenset(FIRST_OF_NUMBERS + "~nNtTfF")
 A YAML scalar without quotes is a string if FIRST_CHARACTERS does not contain the first character of the scalar.
 """
 
-MAX_CHARACTERS = 8 * 1024  # maximum length of a scalar
+MAX_CHARACTERS = 8 * 1024  # the maximum length of a YAML scalar
 MAX_DIGITS = 64  # Python raises an error for a number with more than 4,300 digits
 
 
@@ -183,13 +183,13 @@ class Document:
     file: str
     """The name of the file."""
     data: Node
-    """The parsed data, or None if the reader stopped before the end of the file."""
+    """The parsed data, or None if the parser stopped before the end of the file."""
     text: str = field(default="", repr=False)
     """The content of the file, used to show the line that contains a problem."""
     problems: tuple[Problem, ...] = ()
-    """The problems that the reader found in the file."""
+    """The problems that the parser found in the file."""
     is_complete: bool = True
-    """True if the reader reached the end of the file."""
+    """True if the parser reached the end of the file."""
     values: int = field(default=0, compare=False)
     """The number of values that the YAML parser has read."""
 

@@ -16,7 +16,7 @@ WORD = r"[\w./$@()+;=&-]+(?::[\w./$@()+;=&-]+)*"  # YAML reads a word with a col
 WORD_IN_BLOCK = WORD.replace("@", "@{},")
 PLAIN = rf"(?![-@&]){WORD}(?: {WORD})*"
 PLAIN_IN_BLOCK = rf"(?![-@{{}},&]){WORD_IN_BLOCK}(?: {WORD_IN_BLOCK})*"
-QUOTED = r'"[\w !#-\[\]^`{|}~]*"'  # printable characters except quotes and backslashes
+QUOTED = r'"[\w !#-\[\]^`{|}~]*"'  # matches printable characters except quotes and backslashes
 ITEM_OF_LIST = rf"(?:{PLAIN}|{QUOTED})"
 LIST = rf"\[(?:{ITEM_OF_LIST}(?:, {ITEM_OF_LIST})*)?\]"
 SCALAR = rf"(?:{PLAIN_IN_BLOCK}|{QUOTED})"

@@ -194,7 +194,7 @@ class _Slot:
 def _split(between: list[str], column: int) -> tuple[int, int]:
     """Divide the lines between two neighboring items of a YAML list or mapping.
 
-    The comments of the upper item come first. Blank lines and the comments of the lower item follow.
+    The comments of the upper item come first, followed by blank lines and the comments of the lower item.
 
     Return the index of the first blank line, and the index of the first comment that belongs to the lower item.
     """

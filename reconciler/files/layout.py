@@ -1,4 +1,4 @@
-"""Locate all values and comments in the text of a YAML file that the strict loader has accepted."""
+"""Locate all values and comments in a YAML file that `loader.py` has accepted."""
 
 import re
 from bisect import bisect
@@ -15,7 +15,7 @@ from reconciler.files.yaml_messages import PARSER
 
 COMMENT = re.compile("#[^\n\r]*")
 BLOCK_HEADER = re.compile(r"[|>](?P<indicators>[-+0-9]*)[ \t]*(?P<comment>#[^\n\r]*)?")
-"""Matches the first line of a block scalar (`|` or `>`). The line may contain a comment."""
+"""Matches the first line of a block scalar (`|` or `>`), including a comment on the line."""
 PROSE_KEYS = frozenset({"description", "reason"})
 """The keys in grant files whose values are free text for readers."""
 VARIABLES_KEY = "variables"
@@ -59,7 +59,7 @@ class Layout:
 
 
 def read_layout(text: str) -> Layout:
-    """Return the layout of `text`, which contains one YAML document."""
+    """Return the values and comments in `text`, which contains one YAML document."""
     reader = _LayoutReader(text)
     root = reader.document()
     return Layout(root, tuple(reader.comments()))
@@ -68,7 +68,7 @@ def read_layout(text: str) -> Layout:
 def split_lines(text: str) -> list[str]:
     """Split `text` into lines at LF and keep the line ends.
 
-    The strict loader refuses every line end except LF and CRLF.
+    The YAML loader of reconciler refuses every line end except LF and CRLF.
     """
     return StringIO(text, newline="\n").readlines()
 

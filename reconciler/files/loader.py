@@ -153,7 +153,7 @@ class _StopError(Exception):
 
 
 def parse(data: bytes, file: str) -> Document:
-    """Return the YAML document in `data`. `file` is the file name for the messages about problems.
+    """Return the YAML document in `data`. `file` is the name of the file in messages about problems.
 
     The data of an empty file is None. An empty file is not a problem for the loader, because the schema decides whether
     the file may be empty.
@@ -299,7 +299,7 @@ class _DocumentReader:
         return sequence
 
     def _key(self, event: Event, mapping: YamlMapping, events: list[Event]) -> str | None:
-        """Return the key, or None if the key is not allowed.
+        """Return the mapping key that `event` contains, or None if the key is not allowed.
 
         The caller reads the value even if the key is not allowed, to find problems in the value.
 

@@ -144,7 +144,7 @@ def _other_key(name: str, known: Collection[str]) -> str:
 def _is_under_other_name(name: str, found: Iterable[str]) -> bool:
     """Return whether the author wrote the missing key under the name that another tool uses.
 
-    The key that only another tool uses is reported as a separate problem.
+    A key that only another tool uses is reported as a separate problem.
     """
     return any(OTHER_KEYS.get(each.lower()) == name for each in found)
 
@@ -274,7 +274,7 @@ SPECIAL: dict[str, Callable[[SchemaViolation], Iterator[Explanation]]] = {
 }
 """Maps a JSON Schema keyword to the function that explains violations of the keyword.
 
-The function also chooses the position of each problem, for example the position of an unknown key.
+Each function also chooses the position of the problem, for example the position of an unknown key.
 """
 
 PLAIN: dict[str, Callable[[SchemaViolation], tuple[str, str]]] = {

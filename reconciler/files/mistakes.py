@@ -113,7 +113,7 @@ def explain_mistakes(
 ) -> tuple[Problem, ...]:
     """Return the problems of a file.
 
-    A common mistake is reported once, at its line, instead of the problems that the parser and the schema found there.
+    A common mistake is reported once, at the line of the mistake, instead of the problems that the mistake causes.
 
     Args:
         text: The text of the file.
@@ -159,8 +159,8 @@ def keyword_comments(text: str, file: str) -> Iterator[Problem]:
 
 
 ATTACHED_COMMENT = re.compile(
-    r"^[ \t-]*(?:client|client_id|api|audience|description)[ \t]*:[ \t]+"  # a key with a text value
-    r"[^\s\"'#|>&*!\[{][^#\n]*?[ \t]"  # a value without quotes
+    r"^[ \t-]*(?:client|client_id|api|audience|description)[ \t]*:[ \t]+"  # matches a key whose value is a string
+    r"[^\s\"'#|>&*!\[{][^#\n]*?[ \t]"  # matches a value without quotes
     r"(?P<comment>#[^\s#][^\n]*)",
     re.MULTILINE,
 )

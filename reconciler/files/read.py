@@ -139,7 +139,7 @@ class LoadedGrants:
     """The grant declarations for all tenants. The tuple is empty unless `specs` is limited to one tenant."""
 
     def at(self, target: TargetTenant) -> "LoadedGrants":
-        """Return a copy with only the grant declarations for the tenant `target`.
+        """Return a copy of the content with only the grant declarations for the tenant `target`.
 
         In the copy, the tenant's values replace the variables in the declarations.
         """
@@ -310,7 +310,7 @@ def _item_schema() -> Mapping[str, Any]:
 def _limit_problems(problems: Iterator[Problem]) -> Iterator[Problem]:
     """Yield the first MAX_PROBLEMS problems.
 
-    If the limit is exceeded, also report that a file has too many problems.
+    If `problems` contains more than MAX_PROBLEMS problems, also report that a file has too many problems.
     """
     yield from islice(problems, MAX_PROBLEMS)
     if more := next(problems, None):
@@ -318,7 +318,7 @@ def _limit_problems(problems: Iterator[Problem]) -> Iterator[Problem]:
 
 
 def read_config(path: Path) -> LoadedFile:
-    """Return the validated content of `reconciler.yaml`. Raises the same errors as `read_yaml`."""
+    """Return the validated content of `reconciler.yaml`. Raises ReconcilerError if the file does not exist."""
     return read_yaml(path, stored.load(stored.CONFIG))
 
 

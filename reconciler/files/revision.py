@@ -22,7 +22,7 @@ MAX_LINK_BYTES = 4_096
 
 
 def read_one(revision: Revision, path: Path) -> tuple[str, bytes | Problem] | None:
-    """Return the name and the bytes of the file at `path` in `revision`, or None if the file does not exist there.
+    """Return the name and the bytes of the file at `path` in `revision`, or None if `revision` lacks the file.
 
     Raises:
         GitError: if git cannot read the file, or if `path` is not in the repository.

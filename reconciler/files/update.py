@@ -42,8 +42,8 @@ def update_text(text: str, updates: FileUpdates) -> str:
 
     Args:
         text: The text of a valid grant file.
-        updates: The update of each changed grant. The key is the line and column of the grant. The value None
-            removes the grant.
+        updates: Maps the line and column of each changed grant to the update of the grant, or to None to remove the
+            grant.
 
     Raises:
         NotEditableError: if the YAML format of a value prevents the edit.
@@ -149,7 +149,7 @@ class _Editor:
                 yield Edit(item.node.end, item.node.end, f", {self._text[item.start : item.node.end]}")
 
     def edits(self, updates: Mapping[int, GrantUpdate | None]) -> Iterator[Edit]:
-        """Yield the edits for the updates of grants.
+        """Yield the edits that apply `updates` to the grants.
 
         `updates` maps the index of each changed grant to the update of the grant. The edits do not overlap.
         """

@@ -31,7 +31,7 @@ WRAPPERS = ("detail", "data", "attributes", "message", "event")
 """The JSON keys under which log services store a wrapped event. The value of the key `message` may be JSON text."""
 MAX_DEPTH = 5
 MAX_REMEMBERED = 100_000
-"""The minimum number of event ids that a reader remembers to find repeated events.
+"""The minimum number of event ids that an EventReader remembers to find repeated events.
 
 The repetition of an event usually follows soon after the event.
 """
@@ -47,7 +47,7 @@ ANY_TEXT = '[^"]*+'
 MISSING = r"(\0)?"
 """A regex group for a field that a line does not contain.
 
-The group never matches, because the line has no control characters.
+The group never matches, because log lines with control characters are decoded as JSON instead.
 """
 TYPE_MARK = '"type"'
 TYPE_MARK_LENGTH = len('"type":"seccft')
@@ -119,7 +119,7 @@ class EventReader:
 
 
 def _blocks(file: io.BufferedReader, name: str) -> Iterator[tuple[int, Sequence[str | bytes]]]:
-    """Yield the lines of a file in blocks. Each block comes with the line number of the first line.
+    """Yield the lines of a file in blocks. Each block is paired with the number of its first line.
 
     The lines of a block are strings if the block is UTF-8 without control characters, and bytes if not.
     """
@@ -164,8 +164,8 @@ class _Layout(NamedTuple):
 class _LineLayouts:
     """Finds events in lines without decoding JSON, because decoding takes most of the time.
 
-    Most lines of a log stream differ from an earlier line only in the content of JSON strings. If the earlier line is
-    valid JSON, a line that differs only in the content of strings is valid JSON, and has each field at the same
+    Most lines of a log stream differ from an earlier line only in the content of JSON strings. Two lines that differ
+    only in the content of JSON strings are both valid or both invalid JSON, and contain each field at the same
     position. A line with a backslash or a control character is always decoded as JSON.
     """
 
@@ -186,7 +186,7 @@ class _LineLayouts:
                 return None
             self._latest = layout
             return self.event(line)
-        event = tuple.__new__(UsageEvent, found.group(*groups))  # faster than UsageEvent._make
+        event = tuple.__new__(UsageEvent, found.group(*groups))  # `UsageEvent._make` would be slower
         return event if event.log_id else None
 
     def _find(self, line: str) -> _Layout | None:
@@ -301,8 +301,8 @@ def _inner_events(value: object, depth: int) -> Iterator[Event]:
 def _content(wrapper: Mapping[str, Any], key: str) -> object:
     """Return the content of a wrapper (a JSON object around an event).
 
-    If the content is a string, parse the string as JSON. If only the wrapper has an event id, add the id to the
-    content.
+    If the wrapper contains a string, parse the string as JSON. Copy the event id of the wrapper to an event that has no
+    id.
     """
     value = wrapper[key]
     if isinstance(value, str):
@@ -383,7 +383,7 @@ def _value(row: Mapping[str, Any], column: str) -> str:
 def _time(text: str, latest: str) -> str:
     """Parse a time.
 
-    A date without a time means the end of that day. Raises ValueError if the time is after `latest`.
+    A date without a time means the end of the day. Raises ValueError if the time is after `latest`.
     """
     found = time_text(datetime.fromisoformat(f"{text}T23:59:59.999Z") if len(text) == DAY_LENGTH else moment(text))
     if found > latest:

@@ -45,7 +45,7 @@ class Workspace:
         """Refuse paths that leave the workspace through a symbolic link.
 
         Raises:
-            ReconcilerError: if a path leaves the workspace. The message contains the path and the link.
+            ReconcilerError: if a path leaves the workspace. The error message contains the path and the symbolic link.
         """
         for path in paths:
             for link in self._links(path):
@@ -83,7 +83,8 @@ class Workspace:
         the link. Outside a git repository, a link is allowed if its target is in the workspace.
 
         Raises:
-            ReconcilerError: if a link in `path` may come from the checkout. The message contains the path and the link.
+            ReconcilerError: if a link in `path` may come from the checkout. The error message contains the path and the
+                link.
         """
         for link in self._links(path):
             if self._is_from_checkout(link):

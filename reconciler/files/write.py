@@ -64,9 +64,9 @@ TextConverter = Callable[[str], str]
 
 @dataclass(frozen=True, slots=True)
 class FileHeader:
-    """The top of an imported grant file. `comments` contains the comments in the first lines of the file.
+    """The first lines of an imported grant file. `comments` contains the comments in the first lines of the file.
 
-    The file applies only to the tenant `tenant`. If the file applies to all tenants, `tenant` is None.
+    `tenant` is the only tenant that the grant file applies to, or None for a file that applies to all tenants.
     """
 
     comments: Sequence[str]

@@ -27,7 +27,7 @@ from reconciler.foreign.keywords import SCOPE, Keyword, KeywordTexts
 CLIENT_ID = re.compile(r"(tpc_)?[A-Za-z0-9]{28,32}")
 """A regular expression for the client ids of Auth0.
 
-A value of the field `client_id` that does not match is the name of an application.
+If a value of `client_id` does not match the regular expression, the value is the name of an application.
 """
 NO_CLIENT = "undefined_clientId"
 """The value of `client_id` that auth0-deploy-cli writes for a grant with `default_for`."""
@@ -93,7 +93,7 @@ class _GrantReader:
         }
 
     def read(self, grant: AlignedGrant) -> Iterator[tuple[str, NamedGrant]]:
-        """Yield the name of each tenant that has the grant, with the fields of the grant for that tenant."""
+        """Yield the name of each tenant that has the grant, with the fields of the grant for the tenant."""
         managed = {name: node for name, node in grant.nodes.items() if name not in self._excluded}
         fields = {name: each for name, node in managed.items() if (each := self._fields(grant, name, node))}
         texts = {name: dict(each) for name, each in fields.items()}
@@ -308,7 +308,7 @@ def _template_node(template: ForeignNode | None, field: str) -> ForeignNode | No
 def _comments(
     grant: AlignedGrant, fields: Mapping[str, FieldValue], texts: Mapping[str, FieldValue]
 ) -> dict[tuple[str, str], Comments]:
-    """Return the comments inside a grant, by the field of the grant file and the item of a list."""
+    """Return the comments inside a grant, by the field and the list item to which a comment belongs."""
     found: dict[tuple[str, str], Comments] = {}
     holder = next((name for name in ("client", "client_id", "default_for") if name in fields), "client")
     for (name, index), comments in grant.inner.items():

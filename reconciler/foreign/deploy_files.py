@@ -68,7 +68,7 @@ class AlignedGrant:
     nodes: Mapping[str, ForeignNode]
     """The YAML node of the grant for each tenant, by the name of the tenant."""
     template: ForeignNode | None = None
-    """The YAML node with unique words instead of placeholders.
+    """The YAML node of the grant with unique words instead of placeholders.
 
     `template` is None if a placeholder changes the structure of the file.
     """
@@ -104,7 +104,7 @@ class ParsedFile:
     def _read_template(self) -> ForeignDocument | None:
         """Parse the file with unique words instead of placeholders.
 
-        Return None if the result is not valid YAML.
+        Return None if the file with unique words is not valid YAML.
         """
         is_json = self.file.kind is not FileKind.TENANT
         try:

@@ -89,7 +89,7 @@ class Exclusions:
         return ""
 
     def protect(self) -> Iterator[ProtectItem]:
-        """Yield items for `protect` in reconciler.yaml that match the excluded grants."""
+        """Yield items for `protect` in reconciler.yaml that match the grants excluded by auth0-deploy-cli."""
         if self.setting_without_grants:
             yield {**EVERYTHING, "reason": f"{self.setting_without_grants} of auth0-deploy-cli excludes grants"}
             return

@@ -158,7 +158,10 @@ def _from_data(data: object) -> ForeignNode:
 
 
 def _comments(text: str, bounds: list[int]) -> Iterator[ForeignComment]:
-    """Yield the comments in YAML. A comment starts with a `#` after a space or at the start of a line."""
+    """Yield the comments in the YAML document `text`.
+
+    A comment starts with a `#` after a space or at the start of a line.
+    """
     line, counted = 1, 0
     position = 0
     while found := COMMENT.search(text, position):
@@ -283,7 +286,7 @@ def _end_line(event: Event) -> int:
 def _is_flow_end(event: Event) -> bool:
     """Return whether a list or mapping ends with a bracket.
 
-    Without a bracket, the end event of the list or mapping has no length.
+    If a list or mapping ends without a bracket, the end event of the list or mapping has no length.
     """
     start, end = event.start_mark, event.end_mark
     return bool(start and end and end.index > start.index)

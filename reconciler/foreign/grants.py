@@ -22,12 +22,12 @@ class LeftOut:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ForeignGrants:
-    """The grants in the files of another tool, and the settings for these grants in reconciler.yaml."""
+    """The grants in the files of another tool, and the settings that the grants need in reconciler.yaml."""
 
     by_tenant: Mapping[str, Sequence[NamedGrant]]
     """The grants for each tenant, by the name of the tenant."""
     domains: Mapping[str, str] = field(default_factory=dict)
-    """The domain of each tenant with a known domain, by the name of the tenant."""
+    """The known domains of tenants, by the name of the tenant."""
     variables: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     """The variables for each tenant, by the name of the tenant."""
     scope_sets: Mapping[str, Mapping[str, tuple[str, ...]]] = field(default_factory=dict)
@@ -39,7 +39,7 @@ class ForeignGrants:
     notes: tuple[str, ...] = ()
     """Notes about the import for the user."""
     problems: tuple[Problem, ...] = ()
-    """The problems in the files. If the list is not empty, reconciler imports nothing."""
+    """The problems in the files. If the files have problems, reconciler imports nothing."""
     handover: tuple[str, ...] = ()
     """Instructions for the user to remove the imported grants from the tool that declared the grants before."""
 

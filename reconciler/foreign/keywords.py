@@ -1,4 +1,4 @@
-"""Replace the placeholders in files of auth0-deploy-cli, which are called keywords, with values or variables.
+"""Replace the placeholders (keywords) in files of auth0-deploy-cli with values or variables.
 
 auth0-deploy-cli replaces keywords such as `##KEY##` in a file before parsing the file. `##KEY##` becomes the value of
 the keyword as text. `@@KEY@@` becomes the value as JSON, and quotes around `@@KEY@@` are removed. In a grant file,
@@ -216,7 +216,10 @@ class KeywordTexts:
     def _scope_set(
         self, lists: Mapping[str, tuple[str, ...]], template: ForeignNode | None, keywords: KeywordText
     ) -> tuple[str, ...]:
-        """Return a reference to a scope set, or an empty tuple unless one placeholder stands for the whole list."""
+        """If a single placeholder stands for the whole list of scopes, return a reference to a scope set.
+
+        Return an empty tuple if the list is not written as a single placeholder.
+        """
         parts = keywords.parts(template.value) if template and isinstance(template.value, str) else []
         if len(parts) != 1 or not isinstance(parts[0], Keyword) or not parts[0].is_json or not all(lists.values()):
             return ()
@@ -280,7 +283,7 @@ class KeywordTexts:
 
 
 def _is_only_domain(text: str, template: str) -> bool:
-    """Return whether `text` equals the template except for a single `${domain}`."""
+    """Return whether `text` and the template are equal except for a single `${domain}` in `text`."""
     before, variable, after = text.partition(DOMAIN_VARIABLE)
     is_once = bool(variable) and DOMAIN_VARIABLE not in after
     return is_once and template.startswith(before) and template.endswith(after)

@@ -48,7 +48,7 @@ class StateResource:
         return value if isinstance(value, str) else ""
 
     def texts(self, name: str) -> frozenset[str]:
-        """Return the strings in the list `name` as a set, or an empty set if the attribute is not a list."""
+        """Return the strings in the attribute `name` as a set, or an empty set if the attribute is not a list."""
         value = self.values.get(name)
         return frozenset(each for each in value if isinstance(each, str)) if isinstance(value, list) else frozenset()
 
@@ -167,7 +167,7 @@ class _StateReader:
                     if kind.startswith("auth0_"):
                         yield StateResource(address, kind, mode == MANAGED, values)
                 case {"address": str(), "type": str()}:
-                    pass  # Terraform has not created this resource yet
+                    pass  # Terraform has not created the resource yet
                 case _:
                     what = "a resource has no address or type"
                     self._problems.append(Problem(Source(self._file), what, f"create the file again with `{SHOW}`"))

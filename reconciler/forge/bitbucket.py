@@ -66,8 +66,8 @@ def merged_request(api: ForgeApi, job: BitbucketJob, commit: str) -> int | None:
 class PullRequestRemarks:
     """The comments on the pull request of the job.
 
-    Bitbucket stores the hidden lines of a report as link definitions. This class converts link definitions back to HTML
-    comments.
+    Bitbucket stores the hidden lines of a report as link definitions. PullRequestRemarks converts link definitions back
+    to HTML comments.
     """
 
     api: ForgeApi

@@ -162,6 +162,6 @@ def _ask(
     try:
         return api.call(method, path, query=query, body=body)
     except ForgeError as error:
-        if error.status in {401, 403, 404}:  # GitLab also returns 404 if the token may not read the object
+        if error.status in {401, 403, 404}:  # GitLab also returns 404 if the token lacks the permission
             raise ForgeError(f"{error}; GITLAB_TOKEN needs the scope api: {GITLAB_ADVICE}") from error
         raise

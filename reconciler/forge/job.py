@@ -18,14 +18,14 @@ COMMIT = re.compile("[0-9a-f]{40}|[0-9a-f]{64}")
 
 
 def commit_id(value: object) -> str:
-    """Return `value` if it is a complete commit id. Raise ForgeError for an abbreviated id or any other value."""
+    """Return `value`. Raise ForgeError if `value` is not a complete commit id."""
     if not isinstance(value, str) or not COMMIT.fullmatch(value):
         raise ForgeError("the response does not contain a commit id")
     return value
 
 
 def request_number(value: object) -> int:
-    """Return `value` if it is a valid number of a pull request or merge request. Raises ForgeError for other values."""
+    """Return `value`. Raise ForgeError if `value` is not a valid number of a pull request or merge request."""
     if type(value) is not int or value < 1:
         raise ForgeError("the response does not contain the number of a request")
     return value
@@ -118,8 +118,8 @@ Job = GitHubJob | GitLabJob | AzureJob | BitbucketJob
 class NamedTarget:
     """The pull request, merge request or repository that the options --forge, --repository and --number select.
 
-    `run` is the number of the pipeline run that must have written the reports, or an empty string. If `number` is None,
-    reconciler finds the pull request by its merge commit.
+    `run` is the number of the pipeline run that must have written the reports, or an empty string for any run. If
+    `number` is None, reconciler finds the pull request by its merge commit.
     """
 
     forge: str
@@ -153,7 +153,7 @@ def job_of(environment: Mapping[str, str], target: NamedTarget | None = None) ->
 def _named(environment: Mapping[str, str], target: NamedTarget) -> Job:
     """Return a job with the repository and number that the command line selects.
 
-    The token and an optional API address come from the environment.
+    The token and an optional API address come from environment variables.
     """
     variable = ADDRESS_VARIABLES.get(target.forge, "")
     address = environment.get(variable, "").strip() or ADDRESSES[target.forge]

@@ -37,7 +37,7 @@ class ForgeReport:
 class PostedEntry:
     """A comment or issue that exists at the hosting service.
 
-    `is_ours` is true if the token of this job wrote the comment or issue.
+    `is_ours` is true if the token of the current job wrote the comment or issue.
     """
 
     id: str
@@ -57,7 +57,7 @@ class CommentTarget(Protocol):
     max_characters: int
 
     def entries(self) -> Iterable[PostedEntry]:
-        """Yield all comments or issues, starting with the oldest. Raises ForgeError."""
+        """Yield all comments or issues, starting with the oldest comment or issue. Raises ForgeError."""
 
     def add(self, body: str) -> None:
         """Add a comment or issue with the text `body`. Raises ForgeError."""
@@ -133,10 +133,10 @@ def tenant_of(marker: str) -> str:
 
 
 def stale_markers(entries: Iterable[PostedEntry], like: str, current: Sequence[str]) -> Iterator[str]:
-    """Yield the first line of each earlier report by reconciler that is not in `current`, without duplicates.
+    """Yield the first lines of earlier reports by reconciler, without duplicates and without the lines in `current`.
 
-    Consider only reports with the kind and the configuration in the first line `like`. `current` contains the first
-    lines of the current reports.
+    Consider only reports with the kind and the configuration that the first line `like` contains. `current` contains
+    the first lines of the current reports.
     """
     seen = set(current)
     for entry in entries:

@@ -44,7 +44,7 @@ def marker(tenant: str, links: SourceLinks = NO_REPOSITORY, prefix: str = MARKER
 def fleet_marker(links: SourceLinks = NO_REPOSITORY, prefix: str = MARKER_PREFIX) -> str:
     """Return the hidden HTML comment that identifies a document about all tenants of a configuration file.
 
-    No document about a single tenant has an equal hidden comment.
+    The hidden comment contains `all-tenants`, which the hidden comment of a single tenant never contains.
     """
     return _marker(FLEET_NAME, links, prefix)
 

@@ -67,9 +67,11 @@ def github_matrix(fleet: Fleet) -> str:
 
 
 def matrix_jobs(fleet: Fleet) -> list[dict[str, str]]:
-    """Return the matrix values of each job. Without shards, each tenant has a job. With shards, each shard has a job.
+    """Return the matrix values of each job.
 
-    `tenants` is the value of the variable RECONCILER_TENANT. RECONCILER_TENANT selects the tenants of the job.
+    If the run has shards, each shard has a job. In a run without shards, each tenant has a job.
+
+    `tenants` is the value of the environment variable RECONCILER_TENANT, which selects the tenants of the job.
     """
     if fleet.shards is None:
         return [{"tenant": each.name, "tenants": each.name, "wave": each.wave or ""} for each in fleet.tenants]

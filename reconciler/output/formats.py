@@ -216,7 +216,7 @@ def _validation_github(result: ValidationResult, view: OutputView) -> str:
 
 
 Formats = Mapping[str, Callable[[Any, OutputView], str]]
-"""The function for each format of one kind of result."""
+"""Maps the name of each output format to the function that writes the format, for one kind of result."""
 
 
 def _plan_formats() -> Formats:
@@ -299,7 +299,7 @@ FORMATS: Mapping[str, Callable[[], Formats]] = {
     "Fleet": _fleet_formats,
     "FleetReport": _fleet_report_formats,
 }
-"""The formats of each kind of result, by the name of its class.
+"""Maps the name of each result class to a function that returns the output formats of the class.
 
 Each function imports the modules of its formats, so that a command imports only the formats of its own result.
 """

@@ -38,7 +38,7 @@ def annotations(problems: Iterable[Problem], links: SourceLinks) -> Iterator[str
 def plan_annotations(plan: Plan, links: SourceLinks) -> Iterator[str]:
     """Yield a GitHub workflow command for each critical or high risk of a plan, including changes of reconciler.yaml.
 
-    No file declares a deleted grant, so the risk of a delete is shown at the configuration file.
+    No file declares a deleted grant, so the risk of deleting a grant is shown at the configuration file.
     """
     config = Source(links.config, 1, 1)
     for each in plan.config_changes:

@@ -39,7 +39,7 @@ class TenantSummary:
     high: int = 0
     """The number of high risks."""
     reason: str = ""
-    """The first line of the error, or an empty string."""
+    """The first line of the error, or an empty string if the command succeeded for the tenant."""
 
     @property
     def has_changes(self) -> bool:

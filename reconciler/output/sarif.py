@@ -19,7 +19,10 @@ from reconciler.output.words import tenants_prefix
 SCHEMA = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
 LEVELS = {Level.CRITICAL: "error", Level.HIGH: "warning", Level.LOW: "note"}
 SECURITY_SEVERITY = {Level.CRITICAL: "9.5", Level.HIGH: "7.5", Level.LOW: "3.0"}
-"""The severity of each risk level for GitHub. GitHub shows critical from 9.0, high from 7.0, and low below 4.0."""
+"""The severity of each risk level for GitHub.
+
+GitHub shows a severity of 9.0 or more as critical, a severity of 7.0 or more as high, and a severity below 4.0 as low.
+"""
 ALL_RULES: tuple[RiskRule | ConfigRule, ...] = (*RULES, *CONFIG_RULES)
 GRANT_FILE: Json = {"id": "grant-file", "shortDescription": {"text": "A grant file has an error"}}
 

@@ -50,9 +50,9 @@ class SourceLinks:
     """Creates links to the files of a repository.
 
     `root` is the root folder of the repository, and `current_folder` is the current folder (absolute paths with `/`).
-    `address` is the start of the URL of each file, or an empty string. `config` is the path of the configuration file.
-    `commit` is the id of the commit that the document describes, or an empty string. `run` is the pipeline run that
-    writes the document.
+    `address` is the start of the URL of each file, or an empty string if links are not possible. `config` is the path
+    of the configuration file. `commit` is the id of the commit that the document describes, or an empty string. `run`
+    is the pipeline run that writes the document.
     """
 
     root: str = "/"
@@ -70,7 +70,7 @@ class SourceLinks:
         return self.inside(file) or file
 
     def link_to(self, source: Source) -> str:
-        """Return the URL of a line of a file, or an empty string.
+        """Return the URL of a line of a file, or an empty string if a link is not possible.
 
         Return an empty string for a file name with a backslash, because the backslash may come from an escape sequence.
         """

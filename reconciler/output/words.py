@@ -30,7 +30,7 @@ from reconciler.core.spec import GrantSpec
 SHOWN_LEVELS = (Level.CRITICAL, Level.HIGH)
 """The risk levels that plans show. The message of a low risk contains only information that the change already shows.
 
-The JSON format shows the risks of all levels.
+The JSON format of a plan shows the risks of all levels.
 """
 
 EXPIRY_CHANGES_TITLE = "Changed ends of grants"
@@ -70,7 +70,7 @@ def sections_by_origin(plan: Plan) -> Iterator[tuple[str, list[Change]]]:
 def origins_summary(plan: Plan) -> str:
     """Return a sentence with the number of changes from the branch and the number of changes from drift.
 
-    Blocked changes are included.
+    The numbers include blocked changes.
     """
     count = Counter(plan.origins.values())
     return (

@@ -73,7 +73,7 @@ def verbatim(name: str, content: str, /, **attributes: str) -> Html:
 
 
 def link(label: str, url: str) -> Html:
-    """Return a link for an https or http URL. For a URL with another scheme, return only the label."""
+    """Return a link for an https or http URL. For a URL that is neither https nor http, return only the label."""
     if not url.startswith(("https://", "http://")):
         return text(label)
     return tag("a", label, href=url, rel="noopener noreferrer")
@@ -202,7 +202,7 @@ def _card(total: AccessTotal) -> Html:
 
 
 def _static(report: AccessReport) -> Iterator[Html]:
-    """Yield the HTML elements that browsers show if the script of the page does not replace the elements."""
+    """Yield the HTML elements that a browser shows if JavaScript is disabled."""
     yield tag("h2", "Findings")
     yield tag("ul", *(_finding(each) for each in findings(report)))
     grants = [(tenant.tenant.label, grant) for tenant, grant in report.grants]

@@ -72,7 +72,7 @@ def difference_text(change: FieldChange) -> str:
 
 
 def state_text(grant: AccessGrant) -> str:
-    """Return the state of a grant, with an explanation and the fields that differ."""
+    """Return the state of a grant, with an explanation and the fields that differ between files and tenant."""
     parts = [*([grant.detail] if grant.detail else []), *map(difference_text, grant.differences)]
     return f"{grant.state}: {'; '.join(parts)}" if parts else str(grant.state)
 

@@ -62,7 +62,10 @@ def plan_markdown(plan: Plan, *, links: SourceLinks = NO_REPOSITORY, max_bytes: 
 
 
 def body_markdown(plan: Plan, links: SourceLinks, max_bytes: int) -> str:
-    """Return a plan as Markdown without the tenant. If the plans of two tenants are equal, the results are equal."""
+    """Return a plan as Markdown without the tenant.
+
+    If the plans of two tenants are equal, the returned strings are equal.
+    """
     first, *sections, _ = _parts(plan, links, max_bytes)
     return join_sections([replace(first, items=first.items[2:]), *sections], max_bytes)
 
@@ -283,7 +286,7 @@ def report_markdown(report: ApplyReport, plan: Plan, links: SourceLinks, max_byt
 def outcomes_body(report: ApplyReport, plan: Plan, links: SourceLinks, max_bytes: int) -> str:
     """Return the outcome of each change as Markdown without the tenant and the plan id.
 
-    If the outcomes of two tenants are equal, the results are equal.
+    If the outcomes of two tenants are equal, the returned strings are equal.
     """
     first, *sections, _ = _outcome_parts(report, plan, links)
     return join_sections([replace(first, items=first.items[2:]), *sections], max_bytes)

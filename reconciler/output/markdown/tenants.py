@@ -33,7 +33,7 @@ from reconciler.output.words import tenants_prefix
 T = TypeVar("T")
 TABLE_HEAD = "<table>\n<tr><th>tenant</th><th>state</th><th>changes and risks</th><th>plan</th></tr>\n"
 MAX_NAMES = 20
-"""The maximum number of tenant names in a line of the comment. The table contains all names."""
+"""The maximum number of tenant names in a line of the comment. The table of tenants contains all names."""
 PLAN_ALL_AGAIN = "To plan again: `reconciler plan --all-tenants`."
 NO_CHANGES = ""
 """The content of the table column "plan" for a tenant without changes."""
@@ -53,7 +53,7 @@ class _Distinct:
 
 
 def plans_markdown(results: PlanResults, summary: FleetSummary, links: SourceLinks, max_bytes: int) -> str:
-    """Return the plans of all tenants as a Markdown document of at most `max_bytes`.
+    """Return the plans of all tenants as a Markdown document of at most `max_bytes` bytes.
 
     If the configuration file is not reconciler.yaml, a hidden line at the start contains the path of the file. Totals
     and critical risks are never omitted. If the text of a critical risk does not fit, the document only counts the risk
@@ -76,7 +76,7 @@ def plans_markdown(results: PlanResults, summary: FleetSummary, links: SourceLin
 def runs_markdown(results: RunResults, summary: FleetSummary, links: SourceLinks, max_bytes: int) -> str:
     """Return the results of `reconciler apply` for all tenants as a Markdown document.
 
-    The document has the structure of the document from `plans_markdown`.
+    The document is structured like the document that `plans_markdown` returns.
     """
 
     def body(run: RunResult, size: int) -> str:
@@ -204,7 +204,7 @@ def _config_changes(plans: Iterable[Plan], max_bytes: int) -> Section:
 def _apply_after_merge(summary: FleetSummary) -> str:
     """Return the sentence that explains how to apply the plans.
 
-    If the plans of some tenants contain blocked changes, add a remark.
+    If the plans of some tenants contain blocked changes, the sentence includes a remark.
     """
     refused = sum(each.state is TenantState.REFUSED for each in summary.tenants)
     if not refused:

@@ -41,7 +41,8 @@ MAX_LISTED_CHANGES = 200
 MAX_LEFT_ALONE = 10
 STILL_DIFFERS = "Still differs"
 MAX_LISTED_OUTCOMES = 20
-"""If a run has more than MAX_LISTED_CHANGES changes, the output lists only this number of changes per outcome."""
+"""If a run has more than MAX_LISTED_CHANGES changes, the output lists at most MAX_LISTED_OUTCOMES changes per outcome.
+"""
 KINDS: tuple[tuple[str, type[Change]], ...] = (("Create", Create), ("Update", Update), ("Delete", Delete))
 
 
@@ -63,7 +64,7 @@ def plan_lines(plan: Plan, *, verbose: bool = False, only_summary: bool = False)
 def plan_body(plan: Plan, *, verbose: bool = False) -> Iterator[Line]:
     """Yield a plan as lines of text that do not contain the name of the tenant.
 
-    `verbose` has the effect that the docstring of `plan_lines` describes.
+    The function `plan_lines` describes the effect of `verbose`.
     """
     is_grouped = not verbose and len(plan.changes) > MAX_LISTED_CHANGES
     yield from _critical(plan)
