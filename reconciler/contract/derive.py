@@ -177,7 +177,7 @@ def _if_present(field: str, schema: Schema, sentence: str) -> Schema:
 
 
 def _has_value(field: str, schema: Schema) -> Schema:
-    """Return a condition that is true if a grant has the field `field` and its value matches `schema`."""
+    """Return a condition that is true if a grant has the field `field` and the value of the field matches `schema`."""
     return {"required": [field], "properties": {field: schema}}
 
 

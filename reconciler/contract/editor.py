@@ -1,8 +1,7 @@
 """Create a JSON Schema of grant files with the names of one tenant, for completion in editors.
 
-With this schema, editors complete the applications, APIs, organizations and scopes of the tenant. The schema also
-allows strings that are not names of the tenant, because a grant file may contain variables and names of future
-applications.
+With the schema, editors complete the applications, APIs, organizations and scopes of the tenant. The schema also allows
+unknown names, because a grant file may contain variables and names of future applications.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -22,7 +21,7 @@ def editor_schema(grants_schema: Mapping[str, Any], directory: Directory, tenant
     """Return the JSON Schema of grant files with the names of applications, APIs and organizations in `directory`.
 
     If reconciler did not read the names for a field, the schema of the field stays unchanged. The schema omits a name
-    that several applications or APIs have, because a plan refuses such a name.
+    that several applications or APIs share, because a plan refuses ambiguous names.
     """
     schema: dict[str, Any] = deepcopy(dict(grants_schema))
     item = schema["properties"]["grants"]["items"]

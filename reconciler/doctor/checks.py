@@ -144,7 +144,7 @@ MAX_SKEW_SECONDS = 10.0
 """The maximum clock difference in seconds that Auth0 allows for an assertion (private-key JWT)."""
 CERTIFICATE_DAYS = 14
 SHORT_TOKEN_SECONDS = 600.0
-"""The check warns if an access token from an environment variable expires in less than this number of seconds.
+"""The check warns if an access token from an environment variable expires in less than SHORT_TOKEN_SECONDS seconds.
 
 A run cannot renew an access token that comes from an environment variable.
 """

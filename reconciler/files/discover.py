@@ -115,8 +115,8 @@ def find(paths: Iterable[Path]) -> tuple[tuple[Path, ...], tuple[Problem, ...]]:
 
     A path can be a file or a folder. The search in a folder includes its subfolders. The search returns all files named
     `*.yaml` or `*.yml` (in upper or lower case), sorted by name. A symbolic link is followed only if the link leads to
-    a grant file in the folder. Hidden files and folders are skipped. A skipped file gets a warning if its name looks
-    like a grant file, because `--prune` would delete the grants of the skipped file.
+    a grant file in the folder. Hidden files and folders are skipped. A skipped file with a name like a grant file
+    causes a warning, because `--prune` would delete the grants in the file.
 
     Raises:
         ReconcilerError: if one of `paths` does not exist.

@@ -72,8 +72,7 @@ MAX_VALUES = 300_000
 
 
 MarksOfKeys = dict[str, tuple[Mark, Mark]]
-"""Maps each key of a YAML mapping to two positions in the file: the position of the key, and the position of its value.
-"""
+"""Maps each key of a YAML mapping to the position of the key and the position of the value in the file."""
 
 
 @dataclass(frozen=True, slots=True)

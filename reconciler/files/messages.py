@@ -177,7 +177,7 @@ def _wrong_type(violation: SchemaViolation) -> tuple[str, str]:
 
 
 def _without_space(violation: SchemaViolation) -> str:
-    """Return the fix for a list item like `read: invoices`, or an empty string for any value with another form.
+    """Return the fix for a list item like `read: invoices`, or an empty string for any other value.
 
     YAML reads the item `read: invoices` as a mapping.
     """

@@ -52,7 +52,7 @@ class ForeignSyntax:
     If `is_whole_file` is true, a match shows that the whole file was written for another tool.
 
     `what` and `fix` are message templates. In a template, `{found}` stands for the text that the regular expression
-    `pattern` matched, and `{name}` stands for the group `name` of the match.
+    `pattern` matched. The placeholder `{name}` stands for the group `name` of the match.
     """
 
     pattern: re.Pattern[str]

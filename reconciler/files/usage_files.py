@@ -164,9 +164,9 @@ class _Layout(NamedTuple):
 class _LineLayouts:
     """Finds events in lines without decoding JSON, because decoding takes most of the time.
 
-    Most lines of a log stream differ from an earlier line only in the content of JSON strings. Two lines that differ
-    only in the content of JSON strings are both valid or both invalid JSON, and contain each field at the same
-    position. A line with a backslash or a control character is always decoded as JSON.
+    Most lines of a log stream differ from an earlier line only in the content of JSON strings. If a line is valid JSON,
+    every line that differs only in string contents is valid, and the positions of the fields are equal. A line with a
+    backslash or a control character is always decoded as JSON.
     """
 
     def __init__(self) -> None:

@@ -12,7 +12,7 @@ _checks: dict[int, tuple[Mapping[str, Any], Check]] = {}
 """Maps the `id()` of a schema to the schema and the compiled check of the schema.
 
 Most files of a run use one schema. Without the cache, reconciler would convert the schema to JSON text for each file.
-The conversion takes longer than the check of a file.
+Converting a schema takes longer than checking a file.
 """
 
 

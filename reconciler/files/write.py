@@ -1,7 +1,7 @@
 """Write grants of a tenant as a grant file, in canonical order and without default values.
 
 A snapshot contains ids, because ids are always unambiguous. An imported file contains names, because people understand
-names, and because equal names exist in several tenants.
+names, and because several tenants use equal names.
 """
 
 import json
@@ -121,8 +121,7 @@ def import_file(
 def shared_file(declarations: Sequence[SharedGrant], comments: Iterable[str]) -> str:
     """Return the text of a grant file with declarations that may apply to several tenants.
 
-    If all declarations apply to equal lists of tenants, the text contains the list of tenants once, at the top of the
-    file.
+    If all declarations apply to equal lists of tenants, the file contains the list only once, at the top.
     """
     of_tenants = {each.tenants for each in declarations}
     tenants = next(iter(of_tenants)) if len(of_tenants) == 1 else None

@@ -257,7 +257,7 @@ class _GrantReader:
 def _clients(parsed: Iterable[ParsedFile], tenant: str) -> dict[str, bool]:
     """Return the names of the applications in the files for a tenant.
 
-    The value for each name is true if the application is a first-party application.
+    The value for the name of an application is true if the application is a first-party application.
     """
     found: dict[str, bool] = {}
     for file in parsed:

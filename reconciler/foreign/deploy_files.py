@@ -1,8 +1,8 @@
 """Parse the files of auth0-deploy-cli, and find the YAML node of each grant for each tenant.
 
-auth0-deploy-cli replaces placeholders such as `##KEY##` before parsing a file, and the values differ between tenants,
-so this module parses each file once for each tenant. To get comments, positions and templates, this module also parses
-the file with unique words instead of placeholders.
+auth0-deploy-cli replaces placeholders such as `##KEY##` before parsing a file. The values of placeholders differ
+between tenants, so this module parses each file once for each tenant. To get comments, positions and templates, this
+module also parses the file with unique words instead of placeholders.
 """
 
 from collections.abc import Iterator, Mapping, Sequence

@@ -1,7 +1,8 @@
 """Parse a YAML or JSON file of another tool, and keep positions and comments.
 
-reconciler refuses YAML anchors and merge keys in grant files, but accepts anchors and merge keys in the files of other
-tools, up to a maximum number of values. An alias shares the node of its anchor, so aliases need no additional memory.
+reconciler refuses YAML anchors and merge keys in grant files. In the files of other tools, reconciler accepts anchors
+and merge keys, up to a maximum number of values. An alias shares the node of its anchor, so aliases need no additional
+memory.
 """
 
 import json

@@ -21,7 +21,7 @@ LEVELS = {Level.CRITICAL: "error", Level.HIGH: "warning", Level.LOW: "note"}
 SECURITY_SEVERITY = {Level.CRITICAL: "9.5", Level.HIGH: "7.5", Level.LOW: "3.0"}
 """The severity of each risk level for GitHub.
 
-GitHub shows a severity of 9.0 or more as critical, a severity of 7.0 or more as high, and a severity below 4.0 as low.
+GitHub shows a severity from 9.0 as critical, a severity from 7.0 as high, and a severity below 4.0 as low.
 """
 ALL_RULES: tuple[RiskRule | ConfigRule, ...] = (*RULES, *CONFIG_RULES)
 GRANT_FILE: Json = {"id": "grant-file", "shortDescription": {"text": "A grant file has an error"}}

@@ -43,8 +43,7 @@ MARKER_PREFIX = "reconciler"
 RESULT_PREFIX = "reconciler-result"
 """The first word of the hidden HTML comment in a document with the result of a run.
 
-The hidden comment of a plan starts with MARKER_PREFIX, so the result of a run does not replace the plan on a pull
-request.
+The hidden comment of a plan starts with MARKER_PREFIX, so a run's result does not replace the plan on a pull request.
 """
 MARKER_STARTS = (f"<!-- {MARKER_PREFIX}:", f"<!-- {RESULT_PREFIX}:")
 

@@ -156,7 +156,7 @@ def _without_alert(line: str) -> Iterator[str]:
 def _without_html(line: str) -> Iterator[str]:
     """Convert a line of a report to Markdown without HTML.
 
-    If a line does not start with a known HTML element, HTML in the line is quoted text in a code span.
+    If a line does not start with a known HTML element, HTML occurs in the line only as code.
     """
     if line.startswith(FRAME):
         return

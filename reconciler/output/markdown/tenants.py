@@ -56,8 +56,8 @@ def plans_markdown(results: PlanResults, summary: FleetSummary, links: SourceLin
     """Return the plans of all tenants as a Markdown document of at most `max_bytes` bytes.
 
     If the configuration file is not reconciler.yaml, a hidden line at the start contains the path of the file. Totals
-    and critical risks are never omitted. If the text of a critical risk does not fit, the document only counts the risk
-    under its rule.
+    and critical risks are never omitted. If the message of a critical risk does not fit, the document only counts the
+    risk for the risk rule.
     """
     plans = _distinct(
         results.plans,

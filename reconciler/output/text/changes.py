@@ -206,7 +206,10 @@ def _group(changes: Iterable[Change], label: Callable[[Key], str], other_label: 
 
 
 def _highest_level(members: Sequence[tuple[str, Change]], risks: Risks) -> int:
-    """Return a number for the highest risk level in a group of changes. A higher level has a lower number."""
+    """Return a number for the highest risk level in a group of changes.
+
+    The highest risk level has the lowest number.
+    """
     found = (risk.level.order for _, change in members for risk in risks.get(change.key, ()))
     return min(found, default=Level.LOW.order)
 
