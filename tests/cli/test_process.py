@@ -16,6 +16,7 @@ HEAVY = {
     *("httpx", "jsonschema", "jsonschema_rs", "deepdiff", "rich", "yaml", "starlette", "uvicorn", "jwt", "sqlite3"),
     "asyncio",
 }
+PARTS = {f"reconciler.{name}" for name in ("artifacts.journal", "auth0", "core.plan", "forge", "git.history")}
 LOADED = """
 import sys
 before = set(sys.modules)
@@ -32,9 +33,9 @@ def workspace(here: Path) -> Path:
     return here
 
 
-def loaded_by(*arguments: str) -> set[str]:
-    """Return the large packages that a command imports."""
-    script = LOADED.format(arguments=list(arguments), heavy=HEAVY)
+def loaded_by(*arguments: str, parts: set[str] = HEAVY) -> set[str]:
+    """Return the modules in `parts` that a command imports."""
+    script = LOADED.format(arguments=list(arguments), heavy=parts)
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     last = done.stderr.splitlines()[-1]
     return set(last.removeprefix("loaded:").split())
@@ -58,6 +59,20 @@ def loaded_by(*arguments: str) -> set[str]:
 )
 def test_a_command_imports_only_the_packages_it_needs(arguments: list[str], allowed: set[str]) -> None:
     assert loaded_by(*arguments) <= allowed
+
+
+@pytest.mark.parametrize(
+    ("arguments", "allowed"),
+    [
+        (["--help"], set()),
+        (["validate"], set()),
+        (["plan"], {"auth0", "core.plan"}),
+        (["apply", "--yes"], {"artifacts.journal", "auth0", "core.plan"}),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_a_command_imports_only_its_own_parts(arguments: list[str], allowed: set[str]) -> None:
+    assert loaded_by(*arguments, parts=PARTS) <= {f"reconciler.{part}" for part in allowed}
 
 
 @pytest.mark.parametrize("command", [["plan"], ["sandbox", "reset"], ["sandbox", "serve"]], ids=" ".join)
