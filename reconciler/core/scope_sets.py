@@ -11,8 +11,8 @@ from typing import NamedTuple
 
 PREFIX = "@"
 SET_NAME = "[A-Za-z][A-Za-z0-9_-]*"
-INVALID_REFERENCE = rf"^@(?!@|{SET_NAME}$)"
-"""Matches a text that starts with `@`, but is neither the name of a scope set nor an escaped scope.
+INVALID_REFERENCE = rf"^@($|[^@A-Za-z]|{SET_NAME}[^A-Za-z0-9_-])"
+"""Matches a string that starts with `@`, but is neither the name of a scope set nor an escaped scope.
 
 The JSON Schemas contain the same regular expression.
 """

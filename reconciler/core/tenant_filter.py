@@ -17,10 +17,11 @@ VARIABLE_NAME = "[A-Za-z][A-Za-z0-9_]*"
 BUILT_IN = "domain"
 """The name of the built-in variable. The variable contains the host in the identifiers of the tenant's own APIs."""
 OPENING = "${"
-INVALID_PLACEHOLDER = rf"(^|[^$])\$\{{(?!{VARIABLE_NAME}\}})"
-"""Matches a text that contains `${` without a valid name of a variable.
+INVALID_PLACEHOLDER = rf"(^|[^$])\$\{{([^A-Za-z]|$|{VARIABLE_NAME}([^A-Za-z0-9_}}]|$))"
+"""Matches a string that contains `${` without a valid name of a variable and `}`.
 
-The JSON Schemas contain the same regular expression.
+The JSON Schemas contain the same regular expression. The expression has no lookahead, because the validator checks
+expressions without lookahead twice as fast.
 """
 _PLACEHOLDER = re.compile(rf"\$(?:\$(?=\{{)|\{{(?P<name>{VARIABLE_NAME})\}})")
 
