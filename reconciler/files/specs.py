@@ -197,6 +197,10 @@ def _tenant_lists(data: YamlMapping, file: str) -> TenantLists:
     return (tuple(TenantPattern(text, Source(file, *mark)) for text, mark in with_marks),)
 
 
+Numbered = tuple[int, GrantSpec]
+"""A grant declaration with its position in the sequence of all declarations."""
+
+
 def problems_of(
     specs: Sequence[GrantSpec],
     tenants: TargetTenants = NO_TENANTS,
@@ -216,16 +220,19 @@ def problems_of(
         partial: The valid fields of the invalid declarations.
         check: A function that returns the problems of a declaration with the values of a tenant.
     """
-    special = [spec for spec in specs if not is_same_for_all_tenants(spec)]
-    named = [*special, *partial]
+    same: list[Numbered] = []
+    special: list[Numbered] = []
+    for numbered in enumerate(specs):
+        (same if is_same_for_all_tenants(numbered[1]) else special).append(numbered)
+    named = [*(spec for _, spec in special), *partial]
     if (count := _combinations(named, tenants)) > MAX_COMBINATIONS:
         yield _too_many_combinations(named[0].file, count)
         return
     seen: set[Problem] = set()
     found = (
         find_tenant_problems(named, tenants),
-        _tenant_independent_problems(filter(is_same_for_all_tenants, specs)),
-        _problems_by_tenant(specs, tenants, check),
+        _tenant_independent_problems(spec for _, spec in same),
+        _problems_by_tenant(same, special, tenants, check),
     )
     for problem in chain.from_iterable(found):
         if problem not in seen:
@@ -267,16 +274,19 @@ def _too_many_combinations(file: str, count: int) -> Problem:
     )
 
 
-def _problems_by_tenant(specs: Sequence[GrantSpec], tenants: TargetTenants, check: Check) -> Iterator[Problem]:
-    """Yield the problems of the grant declarations that are limited to some tenants or contain variables."""
-    special = [(index, spec) for index, spec in enumerate(specs) if not is_same_for_all_tenants(spec)]
+def _problems_by_tenant(
+    same: Iterable[Numbered], special: Sequence[Numbered], tenants: TargetTenants, check: Check
+) -> Iterator[Problem]:
+    """Yield the problems of the declarations in `special`, which are limited to some tenants or contain variables.
+
+    The declarations in `same` apply to all tenants. A declaration in `special` may declare the same grant again.
+    """
     if not special:
         return
-    plain: dict[DeclaredKey, list[tuple[int, GrantSpec]]] = {}
-    for index, spec in enumerate(specs):
-        if is_same_for_all_tenants(spec):
-            plain.setdefault(_declared_key(spec), []).append((index, spec))
-    by_tenant: dict[str, list[tuple[int, GrantSpec]]] = {target.name: [] for target in tenants.targets}
+    plain: dict[DeclaredKey, list[Numbered]] = {}
+    for index, spec in same:
+        plain.setdefault(_declared_key(spec), []).append((index, spec))
+    by_tenant: dict[str, list[Numbered]] = {target.name: [] for target in tenants.targets}
     for (index, _), (spec, targets) in zip(special, with_targets((spec for _, spec in special), tenants), strict=True):
         for target in targets:
             if not has_variables(spec):
