@@ -15,8 +15,7 @@ from reconciler.artifacts.atomic_files import OWNER_ONLY, check_new_folder, chec
 from reconciler.core.characters import quote_text
 from reconciler.errors import ReconcilerError
 from reconciler.files.discover import name_of
-from reconciler.output.markdown.document import DEFAULT_MAX_BYTES
-from reconciler.output.styled import add_run_number
+from reconciler.output.styled import DEFAULT_MAX_BYTES, add_run_number
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,6 @@ If reconciler crashes during a write, the file keeps its old content.
 
 import errno
 import os
-import secrets
 import stat
 import sys
 from collections.abc import Iterator, Mapping
@@ -237,7 +236,7 @@ def _temporary_file(path: Path, content: bytes, mode: int) -> Iterator[Path]:
 
     The file is removed at the end of the context.
     """
-    temporary = path.with_name(f".reconciler-{secrets.token_hex(8)}")
+    temporary = path.with_name(f".reconciler-{os.urandom(8).hex()}")
     try:
         descriptor = os.open(temporary, os.O_WRONLY | BINARY | os.O_CREAT | os.O_EXCL, mode)
         try:

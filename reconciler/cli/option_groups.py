@@ -15,7 +15,7 @@ from reconciler.app.outputs import OutputOptions, ReportFile
 from reconciler.cli.options import ListedName
 from reconciler.core.characters import quote_text
 from reconciler.errors import Exit
-from reconciler.output.markdown.document import DEFAULT_MAX_BYTES
+from reconciler.output.styled import DEFAULT_MAX_BYTES
 
 if TYPE_CHECKING:
     from reconciler.app.tenant_reports import TenantListener

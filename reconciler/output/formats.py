@@ -13,11 +13,11 @@ from reconciler.core.identity import TenantName
 from reconciler.core.plan_risks import all_risks
 from reconciler.core.problems import Level
 from reconciler.output.escape import commit_suffix, marker, span, tenant_label
-from reconciler.output.markdown.document import DEFAULT_MAX_BYTES, Section, join_sections
+from reconciler.output.markdown.document import Section, join_sections
 from reconciler.output.problems import ValidationResult, problem_json, problem_lines
 from reconciler.output.results import Failures, PlanResults, RunResult, RunResults, TenantFailure
 from reconciler.output.source_links import NO_REPOSITORY, SourceLinks
-from reconciler.output.styled import MARKER_PREFIX, RESULT_PREFIX, plain
+from reconciler.output.styled import DEFAULT_MAX_BYTES, MARKER_PREFIX, RESULT_PREFIX, plain
 from reconciler.output.text.plan import plan_lines, report_json, report_lines
 from reconciler.output.text.tenants import plans_lines, runs_lines
 

@@ -39,6 +39,8 @@ def plain(lines: Iterable[Line]) -> str:
     return "".join("".join(span.text for span in each) + "\n" for each in lines)
 
 
+DEFAULT_MAX_BYTES = 60_000
+"""The default maximum size of a comment, in bytes. GitHub truncates comments at 65,536 characters."""
 MARKER_PREFIX = "reconciler"
 RESULT_PREFIX = "reconciler-result"
 """The first word of the hidden HTML comment in a document with the result of a run.

@@ -14,10 +14,10 @@ from reconciler.core.problems import Level
 from reconciler.core.scopes import LEVELS
 from reconciler.core.spec import GrantSpec
 from reconciler.output.formats import OutputView, render
-from reconciler.output.markdown.document import DEFAULT_MAX_BYTES
 from reconciler.output.markdown.plan import plan_markdown
 from reconciler.output.results import FleetSummary, PlanResults, TenantFailure, TenantSummary, summarize_plan
 from reconciler.output.source_links import SourceLinks
+from reconciler.output.styled import DEFAULT_MAX_BYTES
 
 SCOPES = {level: sorted(scope for scope in LEVELS if LEVELS[scope] is level) for level in Level}
 MANAGEMENT = Api("https://test.example/api/v2/", "Auth0 Management API", frozenset(LEVELS), is_system=True)

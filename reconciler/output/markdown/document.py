@@ -11,8 +11,6 @@ MIN_BYTES = 1_000
 """The minimum number of bytes for the plan of each tenant in a document about several tenants."""
 MAX_REMARK_BYTES = 100
 TRUNCATION_REMARK = "\n_This report is too long for a comment. Read the whole plan in the log of the job._\n"
-DEFAULT_MAX_BYTES = 60_000
-"""The default maximum size of a comment, in bytes. GitHub truncates comments at 65,536 characters."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,10 +19,10 @@ from reconciler.core.plan import TITLES, Change, LeftAlone, Origin, Plan
 from reconciler.core.plan_risks import all_risks, grant_label
 from reconciler.core.problems import Level, Source
 from reconciler.output.escape import block, commit_suffix, element, marker, span, tenant_label
-from reconciler.output.markdown.document import DEFAULT_MAX_BYTES, Section, join_sections
+from reconciler.output.markdown.document import Section, join_sections
 from reconciler.output.markdown.rows import HEAD, SYMBOLS, TAIL, change_row, is_critical, removal_row, worst_first
 from reconciler.output.source_links import NO_REPOSITORY, SourceLinks
-from reconciler.output.styled import RESULT_PREFIX
+from reconciler.output.styled import DEFAULT_MAX_BYTES, RESULT_PREFIX
 from reconciler.output.text.plan import outcome_counts, state
 from reconciler.output.words import (
     EXPIRY_CHANGES_TITLE,

@@ -13,7 +13,6 @@ from reconciler.core.problems import Level
 from reconciler.core.scopes import LEVELS
 from reconciler.forge.report import parse_report
 from reconciler.output.formats import OutputView, render
-from reconciler.output.markdown.document import DEFAULT_MAX_BYTES
 from reconciler.output.markdown.plan import APPLY_AFTER_MERGE
 from reconciler.output.results import (
     FleetSummary,
@@ -25,6 +24,7 @@ from reconciler.output.results import (
     summarize_plan,
 )
 from reconciler.output.source_links import Run, SourceLinks
+from reconciler.output.styled import DEFAULT_MAX_BYTES
 
 MANAGEMENT = Api("https://test.example/api/v2/", "Auth0 Management API", frozenset(LEVELS), is_system=True)
 CRITICAL = sorted(scope for scope, level in LEVELS.items() if level is Level.CRITICAL)
