@@ -44,7 +44,7 @@ class AccessOptions:
     usage: Path | None = None
     """The file with the recorded use of grants.
 
-    If the value is None, the report uses the usage file of each tenant in the folder .reconciler, if the file exists.
+    If `usage` is None, the report uses the usage files in the folder .reconciler that exist.
     """
 
 
@@ -63,7 +63,7 @@ def make_access_report(
     """Return a report about the grants of the selected tenants. If a tenant fails, the report shows the error.
 
     Raises:
-        ReconcilerError: if the files are invalid, or if the run has only one tenant and this tenant cannot be read.
+        ReconcilerError: if the files are invalid, or if the only tenant of the run cannot be read.
     """
     if access_options.offline:
         report, texts = _report_offline(options, request_options)
@@ -154,7 +154,7 @@ def select_offline(options: GlobalOptions, config: Config) -> list[Tenant]:
 
 
 def _git_facts(options: GlobalOptions, declared: Iterable[LoadedGrants]) -> GitFacts:
-    """Read the git history of the grants that the files declare for any of the tenants."""
+    """Read the git history of all declared grants."""
     declared = list(declared)
     if not declared:
         return GitFacts()
@@ -223,9 +223,9 @@ def explain_grants(  # noqa: PLR0913 - one parameter per option
 
 
 def _read_runs(folder: Path) -> tuple[list[PastRun], tuple[str, ...]]:
-    """Return the newest runs in the journals, and notes for the user.
+    """Return the newest runs in the journals, and notes for the user about unreadable journals.
 
-    If a journal cannot be read, the error becomes a note.
+    If a journal cannot be read, add the error message to the notes for the user.
     """
     names = run_names(folder)
     runs: list[PastRun] = []

@@ -20,7 +20,7 @@ from reconciler.http.retry import RetryPolicy
 
 READS_AFTER_APPLY = 3
 REREAD_DELAY_SECONDS = 1.5
-"""The pause in seconds before the tenant is read again after a write.
+"""The pause in seconds between the last write to a tenant and the read that verifies the changes.
 
 A tenant may return old data shortly after a write.
 """
@@ -32,8 +32,8 @@ class ApplyRun:
     The run begins the journal, writes the snapshot, makes the changes, and reads the tenant again.
 
     `saved_plan` is the checksum of the saved plan that approves the run, or None. `evidence` contains facts about the
-    run, for example the user and the commit, for the journal. If `is_announced` is true, the run prints its name and
-    the path of the journal.
+    run, for example the user and the commit, for the journal. If `is_announced` is true, the run prints the name of the
+    run and the path of the journal.
     """
 
     def __init__(  # noqa: PLR0913 - each parameter is a separate object
@@ -66,8 +66,8 @@ class ApplyRun:
         """Execute the plan and read the tenant again. `on_outcome` is called with the outcome of each change.
 
         Raises:
-            ReconcilerError: if the journal or the snapshot cannot be written. If this error is raised, the tenant was
-                not changed.
+            ReconcilerError: if the journal or the snapshot cannot be written. A ReconcilerError means that the tenant
+                is unchanged.
         """
         session, plan = self._session, self._plan
         with closing(open_journal(session.folder)) as journal:
@@ -87,7 +87,10 @@ class ApplyRun:
         return report, self._exit_code(report)
 
     async def _execute_plan(self, context: ApplyContext) -> tuple[Outcome, ...]:
-        """Execute the plan. After an unexpected exception, keep known outcomes and skip the remaining changes."""
+        """Execute the plan.
+
+        After an unexpected exception, keep the known outcomes of changes and skip the remaining changes.
+        """
         finished: list[Outcome] = []
 
         def on_outcome(outcome: Outcome) -> None:
@@ -128,7 +131,7 @@ class ApplyRun:
         asyncio.get_running_loop().call_later(GRACE_SECONDS, self._stop.abort.set)
 
     async def _verify(self, outcomes: tuple[Outcome, ...]) -> ApplyReport:
-        """Read the tenant again, because a response with status 200 does not prove that a change took effect.
+        """Read the tenant after the changes. A response with status 200 does not prove that a change took effect.
 
         If reading the tenant fails, the report still contains the outcomes.
         """

@@ -52,11 +52,11 @@ class ApplyOptions:
 class ApplyCommand:
     """Applies plans to the tenants of a command.
 
-    Without questions to the user, each tenant is planned, applied and read again, independently of other tenants. With
-    questions to the user, at most --at-once tenants are planned as a group. The user is asked about each plan of the
-    group. Then all confirmed plans are applied at the same time.
+    If the user does not need to confirm plans, the command works on each tenant independently of the other tenants. If
+    the user must confirm plans, the command first plans a group of at most --at-once tenants. The command asks the user
+    to confirm the plan of each tenant, and applies all confirmed plans at the same time.
 
-    The tenants of a wave start after all tenants of the previous wave have ended.
+    The runs of a rollout wave start after all runs of the previous rollout wave have ended.
     """
 
     def __init__(
@@ -86,7 +86,7 @@ class ApplyCommand:
         return self._asks
 
     def run(self) -> None:
-        """Apply the plans of all tenants, wave by wave. Store the results of the runs in the reports.
+        """Apply the plans of all tenants, one rollout wave after another. Store the results of the runs in the reports.
 
         Raises:
             ReconcilerError: if the command has only one tenant, and the tenant fails.
@@ -110,10 +110,10 @@ class ApplyCommand:
                 self._tenants.run(self._apply_one, tenants, self._interruption)
 
     def _identify(self) -> None:
-        """Before the first write, sign in to the tenants whose identity is not in the configuration.
+        """Before the first write, sign in to the tenants whose canonical domain is not in the configuration.
 
-        If two names in the configuration belong to the same tenant, refuse both names. A tenant that does not respond
-        in time is compared with the other tenants later, before the first write to the tenant.
+        If two names in the configuration belong to the same tenant, refuse both names. If a tenant does not respond in
+        time, its identity is checked later, before the first write to the tenant.
         """
         unidentified = [
             each for each in self._tenants.tenants if each.kind is TenantKind.AUTH0 and each.canonical_host is None
@@ -149,15 +149,15 @@ class ApplyCommand:
                     self._end_interrupted(tenants)
 
     def _end_interrupted(self, tenants: Sequence[Tenant]) -> None:
-        """Report the tenants without a result as not started, so that the results of the other tenants are kept."""
+        """Report the tenants without a result as not started, so that the results of finished tenants are kept."""
         code = self._interruption.exit_code or Exit.INTERRUPTED
         names = [each.name for each in tenants if not self._reports.has_ended(each.name)]
         self._refuse(names, NotStartedError("interrupted before the plan was applied, so nothing was written", code))
 
     def _waves(self) -> Iterator[Sequence[Tenant]]:
-        """Yield the tenants of each wave that starts.
+        """Yield the tenants of each rollout wave that starts.
 
-        Report an error for the tenants of each wave that does not start.
+        If a rollout wave does not start, report an error for each tenant of the rollout wave.
         """
         by_name = {tenant.name: tenant for tenant in self._tenants.tenants}
         rollout = self._tenants.config.rollout
@@ -173,10 +173,10 @@ class ApplyCommand:
                 yield [by_name[name] for name in names]
 
     def _reason_to_stop(self, wave: str) -> str:
-        """Return the reason why a wave may not start, or "" if the wave may start.
+        """Return the reason why a rollout wave must not start, or "" if the rollout wave may start.
 
-        A wave also does not start if no tenant of the earlier waves has a selected grant. Waves without a selected
-        grant test no change.
+        A rollout wave must not start if no tenant of the earlier rollout waves has a selected grant, because no tenant
+        has tested the changes.
         """
         failed, limit = self._reports.count_stopping(), self._tenants.config.rollout.stop_after
         if failed >= limit:
@@ -189,7 +189,7 @@ class ApplyCommand:
     def _check_tip(self, tenants: Sequence[Tenant]) -> bool:
         """Return whether the commit HEAD is still the newest commit of the branch.
 
-        If HEAD is not the newest commit, report all of `tenants` as failed.
+        If HEAD is not the newest commit, report each tenant in `tenants` as failed.
         """
         try:
             self._approvals.check_tip(self._options.config)
@@ -199,7 +199,7 @@ class ApplyCommand:
         return True
 
     def _refuse(self, names: Iterable[str], error: ReconcilerError) -> None:
-        """Report an error for several tenants. Print the error only once."""
+        """Report the same error for several tenants. Print the error only once."""
         names = list(names)
         if names and self._tenants.are_several and str(error) not in self._printed:
             self._printed.add(str(error))
@@ -223,7 +223,7 @@ class ApplyCommand:
             self._approvals.release(name)
 
     def _apply_group(self, sessions: Sequence[TenantSession]) -> None:
-        """Plan the tenants of a group, ask the user about each plan, and apply the confirmed plans."""
+        """Plan several tenants, ask the user to confirm each plan, and apply the confirmed plans."""
         ready: list[TenantSession] = []
         for session in sessions:
             with self._tenants.isolate(session.tenant.name):

@@ -2,7 +2,7 @@
 
 `apply PLANFILE` refuses every change that the saved plan does not contain. If PLANFILE contains {tenant}, each tenant
 has its own saved plan. `apply --approval-id` refuses a plan with a different approval id. `apply --require-tip` refuses
-to run unless the checked-out commit is the tip of the branch.
+to run unless the checked-out commit is the newest commit of the branch.
 """
 
 import os
@@ -84,7 +84,7 @@ def _is_plan_file(argument: str) -> bool:
 class ApprovedPlan:
     """The approval for one tenant: a saved plan, an approval id, or no approval.
 
-    The methods compare a run with the approval.
+    The methods of the class compare a run with the approval.
 
     `max_age` is the maximum age of the saved plan.
     """
@@ -96,12 +96,12 @@ class ApprovedPlan:
     def selection(self, plan_options: PlanOptions, grants: str) -> GrantSelection:
         """Return the selection of grants.
 
-        If a saved plan exists, the selection comes from the saved plan, otherwise from `plan_options`.
+        The selection comes from the saved plan. Without a saved plan, the selection comes from `plan_options`.
 
         `grants` is the grant folder.
 
         Raises:
-            StalePlanError: if the options select other grants than the saved plan.
+            StalePlanError: if the grants that the options select differ from the grants in the saved plan.
         """
         selected = plan_options.selection(grants)
         if not self.saved:
@@ -117,7 +117,7 @@ class ApprovedPlan:
         return saved
 
     def check_options(self, plan_options: PlanOptions) -> None:
-        """Raise StalePlanError if the saved plan was created with other options."""
+        """Raise StalePlanError if `plan_options` differ from the options that created the saved plan."""
         options = plan_options.saved_options()
         saved = {**dict.fromkeys(options, False), **self.saved.options} if self.saved else options
         if saved != options:
@@ -144,7 +144,7 @@ class ApprovedPlan:
             raise StalePlanError(f"nothing was written: the run {run} has already applied this plan; plan again")
 
     def check_tenant(self, tenant: TenantName, now: datetime) -> None:
-        """Raise StalePlanError if the saved plan is too old or for another tenant."""
+        """Raise StalePlanError if the saved plan is too old, or if `tenant` is not the tenant of the saved plan."""
         if self.saved:
             refuse_unless_current(self.saved, tenant, self.max_age, now)
 
@@ -213,14 +213,13 @@ class ApprovedPlan:
 class Approvals:
     """The approvals for the tenants of `apply`.
 
-    A run with one tenant has at most one approval, and a run with several tenants may have a saved plan for each
-    tenant.
+    A run with one tenant has at most one approval. A run with several tenants may have a saved plan for each tenant.
 
     `path` is the path of the saved plan. If the path contains {tenant}, each tenant has its own saved plan. `max_age`
-    is the maximum age of a saved plan. If `branch` is set, HEAD must be the tip of this branch.
+    is the maximum age of a saved plan. If `branch` is set, HEAD must be the newest commit of `branch`.
 
     Raises:
-        ReconcilerError: if the run has only one saved plan and this plan cannot be read.
+        ReconcilerError: if the only saved plan of the run cannot be read.
     """
 
     def __init__(
@@ -253,7 +252,7 @@ class Approvals:
         The saved plan stays in memory until `release` is called for the tenant.
 
         Raises:
-            StalePlanError: if the saved plan does not exist, was altered, or has another format version.
+            StalePlanError: if the saved plan does not exist, was altered, or has an unsupported format version.
         """
         if not self.are_several:
             return self._only
@@ -270,7 +269,7 @@ class Approvals:
     def have_names(self, tenant: str) -> bool:
         """Return whether the saved plan of a tenant shows names of applications, APIs or organizations.
 
-        Raises the errors of the method `of`.
+        Raises StalePlanError if the saved plan does not exist, was altered, or has an unsupported format version.
         """
         return self.of(tenant).shows_names
 
@@ -289,7 +288,10 @@ class Approvals:
         self._open.pop(tenant, None)
 
     def check_tip(self, config: str | None) -> None:
-        """Raise StalePlanError if HEAD is not the tip of the branch, and ReconcilerError if the tip is unknown."""
+        """Raise StalePlanError if HEAD is not the newest commit of the branch.
+
+        Raise ReconcilerError if the newest commit of the branch is unknown.
+        """
         if self._branch is not None:
             refuse_unless_tip(self._branch, config)
 
@@ -314,14 +316,14 @@ BRANCHES = "refs/heads/"
 
 
 def refuse_unless_tip(branch: str, config: str | None) -> None:
-    """Raise an error unless HEAD is the tip of `branch`.
+    """Raise an error unless HEAD is the newest commit of `branch`.
 
-    The tip comes from the API of the hosting service. `git fetch` is not an option, because reconciler runs git without
-    the network, credentials or the settings of the repository.
+    The API of the hosting service returns the newest commit. `git fetch` is not an option, because reconciler runs git
+    without the network, credentials or the settings of the repository.
 
     Raises:
-        StalePlanError: if the tip is another commit.
-        ReconcilerError: if the tip is unknown.
+        StalePlanError: if HEAD is not the newest commit of `branch`.
+        ReconcilerError: if the newest commit of `branch` is unknown.
     """
     from reconciler.forge.http import TransientForgeError
     from reconciler.forge.job import job_of

@@ -18,7 +18,7 @@ from reconciler.output.source_links import COMMIT, DEFAULT_CONFIG, Run, SourceLi
 
 SUMMARY, OUTPUT = "GITHUB_STEP_SUMMARY", "GITHUB_OUTPUT"
 SUMMARY_BYTES = 1_000_000
-"""The maximum size of a step summary in bytes. GitHub allows 1 MiB per step."""
+"""The maximum size of a step summary in bytes. GitHub allows a summary of 1 MiB per step."""
 
 
 def source_links(config: str | None) -> SourceLinks:
@@ -80,9 +80,9 @@ def run_evidence() -> dict[str, str]:
 
 
 def write_step_summary(markdown: Callable[[], str]) -> None:
-    """Add Markdown to the step summary of GitHub Actions.
+    """Add text in Markdown to the step summary of GitHub Actions.
 
-    The function `markdown` returns the text. Outside GitHub Actions, the function is not called. Raises ReconcilerError
+    The function `markdown` returns the text. Outside GitHub Actions, `markdown` is not called. Raises ReconcilerError
     if the summary cannot be written.
     """
     _append(SUMMARY, markdown)
@@ -91,7 +91,7 @@ def write_step_summary(markdown: Callable[[], str]) -> None:
 def write_step_outputs(values: Callable[[], Mapping[str, str]]) -> None:
     """Set step outputs of GitHub Actions.
 
-    The function `values` returns the outputs by name. Outside GitHub Actions, the function is not called. Raises
+    The function `values` returns the outputs by name. Outside GitHub Actions, `values` is not called. Raises
     ReconcilerError.
     """
     _append(OUTPUT, lambda: "".join(f"{name}={value}\n" for name, value in values().items()))
@@ -104,7 +104,7 @@ def write_exit_code(code: int) -> None:
 
 
 def step_files() -> Iterator[tuple[str, Path]]:
-    """Yield the paths of the step summary and the step outputs of GitHub Actions, and their variables."""
+    """Yield the file of the step summary and the file of the step outputs, each with its GitHub Actions variable."""
     for variable in (SUMMARY, OUTPUT):
         if _in_github() and os.environ.get(variable):
             yield variable, Path(os.environ[variable])
@@ -172,14 +172,14 @@ def run_url() -> str:
 def mask(secret: str) -> None:
     """Make GitHub Actions hide a secret in the log of the job.
 
-    The command that hides the secret contains the secret. Therefore the command is not written if stderr is a regular
+    The workflow command `::add-mask::` contains the secret, so the function does not write the command to a regular
     file.
     """
     if not _in_github() or "\n" in secret or "\r" in secret:
         return
     with suppress(
         OSError, ValueError
-    ):  # a test or another program may have replaced stderr by an object without a file
+    ):  # a test or a calling program may have replaced stderr with an object without a file
         if not stat.S_ISREG(os.fstat(sys.stderr.fileno()).st_mode):
             sys.stderr.write(f"::add-mask::{secret.replace('%', '%25')}\n")
             sys.stderr.flush()

@@ -82,7 +82,7 @@ class Console:
         self._write_stderr(problem_lines(problems, texts, excerpts=sys.stderr.isatty()))
 
     def error(self, message: str, tenant: str = "") -> None:
-        """Write an error message to stderr.
+        """Write the error message `message` to stderr.
 
         `tenant` is the name of the failed tenant if the run has several tenants.
         """
@@ -118,7 +118,7 @@ class Console:
         return answer.strip()
 
     def set_status_line(self, text: str) -> None:
-        """Show a short text as the last line of a terminal on stderr. An empty text removes the line."""
+        """Show a short text as the last line of a terminal on stderr. If `text` is empty, remove the last line."""
         if sys.stderr.isatty() and not self._quiet:
             text = visible(text)[: get_terminal_size().columns - 1]
             with suppress(OSError):
@@ -168,7 +168,10 @@ def _write(stream: IO[str], text: str) -> None:
 
 
 def _erase(text: str) -> str:
-    """Return the characters that erase `text` from the current line. Every terminal supports these characters."""
+    """Return the characters that erase `text` from the current line.
+
+    Every terminal supports the returned characters.
+    """
     return f"\r{' ' * len(text)}\r" if text else ""
 
 
@@ -182,7 +185,10 @@ def _span_to_ansi(span: Span) -> str:
 
 
 class Progress:
-    """Counts the outcomes of changes. If stderr is a terminal, the last line of the terminal shows the count."""
+    """Counts the finished changes.
+
+    If stderr is a terminal, the last line of the terminal shows the number of changes.
+    """
 
     def __init__(self, console: Console) -> None:
         self._console = console
@@ -200,7 +206,7 @@ class Progress:
         self._show()
 
     def clear(self) -> None:
-        """Remove the line with the count from the terminal."""
+        """Remove the line with the number of finished changes from the terminal."""
         self._console.set_status_line("")
 
     def _show(self) -> None:

@@ -27,7 +27,7 @@ BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 Contents = Mapping[bytes, str]
 """A mapping from the content of a grant file to the name of the file.
 
-One name per content is enough, because files with the same content declare the same grants.
+If several files have the same content, the mapping contains the name of only one of the files.
 """
 
 
@@ -55,7 +55,7 @@ def _inputs(options: GlobalOptions, run: str | None, contents: Contents, *, requ
 def _commit(options: GlobalOptions) -> str:
     """Return the commit of the CI job.
 
-    Outside a CI job, return the commit of the checkout. Return "" outside a repository.
+    Outside a CI job, return the commit of the checkout. Return "" outside a git repository.
     """
     if commit := ci.source_links(options.config).commit:
         return commit
@@ -80,8 +80,8 @@ def _read_contents(options: GlobalOptions) -> Contents:
     """Return the contents of the grant files in the folder --grants.
 
     Raises:
-        ProblemsError: if grant files cannot be read. The error contains a problem for each file.
-        ReconcilerError: if the grant files together are too large.
+        ProblemsError: if grant files cannot be read. The error contains a problem for each unreadable file.
+        ReconcilerError: if the total size of the grant files is too large.
     """
     contents: dict[bytes, str] = {}
     problems, size = [], 0
@@ -109,13 +109,13 @@ class FleetSelection:
 
 
 def list_fleet(options: GlobalOptions, selection: FleetSelection, *, needs_run: bool) -> Fleet:
-    """Return the fleet run with the selected tenants. The function sends no request to the tenants.
+    """Return the fleet run with the selected tenants. `list_fleet` sends no requests to the tenants.
 
-    With a base revision, the fleet run contains only the tenants that the changes since then affect.
+    With a base revision, the fleet run contains only the tenants that the changes since the base revision affect.
 
     Raises:
-        ReconcilerError: if the configuration does not declare tenants or the selected wave, if the base does not exist,
-            or if a required name of the run is missing.
+        ReconcilerError: if the configuration declares no tenants, if the selected rollout wave or the base revision
+            does not exist, or if `needs_run` is true and the run has no name.
         ProblemsError: if the configuration or a changed grant file is not valid.
     """
     config = load_config(options.config)
@@ -200,9 +200,9 @@ def _affected(
 
 
 def _config_at_base(revision: Revision, config: Config) -> Config | None:
-    """Return the configuration at the base revision, or None if the file does not exist at the base revision.
+    """Return the configuration at the base revision, or None if the base revision has no configuration file.
 
-    If the file is unchanged, return the current configuration without parsing the file again.
+    If the configuration file is unchanged, return the current configuration without parsing the file again.
     """
     path = Path(config.file)
     found = read_one(revision, path)
@@ -244,7 +244,8 @@ def _changed_files(contents: Contents, at_base: Sequence[tuple[str, bytes | Prob
 
 
 def _load_at_base(changed: _ChangedFiles, base_config: Config) -> LoadedGrants | Problem:
-    """Return the grants in the changed files at the base revision, or the first problem in the files."""
+    """Return the grants that the changed files declare at the base revision, or the first problem of the changed files.
+    """
     if changed.unreadable:
         return changed.unreadable
     targets: TargetTenants = base_config.targets() if base_config.tenants else UNKNOWN_TENANTS
@@ -253,10 +254,11 @@ def _load_at_base(changed: _ChangedFiles, base_config: Config) -> LoadedGrants |
 
 
 def collect_results(file: Path, folders: Sequence[Path], last_wave: str | None) -> FleetReport:
-    """Read the fleet run in `file` and the result files in `folders`. Return the state of each expected tenant.
+    """Read the list of tenants in `file` and the result files in `folders`. Return the state of each listed tenant.
 
     Raises:
-        ReconcilerError: if the fleet run or a folder cannot be read, or if the fleet run has no wave `last_wave`.
+        ReconcilerError: if `file` or a folder cannot be read, or if `file` does not contain the rollout wave
+            `last_wave`.
     """
     fleet = read_fleet(file)
     if last_wave is not None and last_wave not in fleet.waves:
@@ -268,7 +270,7 @@ def collect_results(file: Path, folders: Sequence[Path], last_wave: str | None) 
 def remaining_fleet(report: FleetReport) -> Fleet:
     """Return a new fleet run that contains only the tenants that are not done.
 
-    The state of a tenant is the reason why the new fleet run contains the tenant.
+    For each tenant, the new fleet run records the state of the tenant as the reason for running the tenant again.
     """
     tenants = tuple(
         replace(each.expected, reasons=(f"{each.state}: {each.reason}" if each.reason else str(each.state),))

@@ -57,7 +57,7 @@ def parse_source(paths: Sequence[str], mappings: Sequence[str]) -> ForeignSource
 
     Raises ReconcilerError.
 
-    If --mappings is set, an argument such as config-dev.json=dev is treated as another value of --mappings.
+    If --mappings is set, an argument such as config-dev.json=dev is an additional value of --mappings.
     """
     if mappings:
         more = [text for text in paths if MAPPING.fullmatch(text) and not Path(text).exists()]
@@ -98,7 +98,7 @@ def tenant_names(options: GlobalOptions, config: Config, source: ForeignSource) 
     If no tenant is configured or selected, the result contains only ANY_TENANT.
 
     Raises:
-        ReconcilerError: if a file does not exist, or the options and the configuration select no tenant.
+        ReconcilerError: if a file does not exist, or if the options and the configuration select no tenant.
     """
     if None not in source.paths:
         return [name for name in source.paths if name is not None]
@@ -149,13 +149,13 @@ def _deploy_tenant(config: Config, name: str, file: Path | None) -> DeployTenant
 
 
 def tenant_domain(declared: Tenant | None, domain: object, name: str, file: str) -> str | None:
-    """Return the host that the identifiers of the tenant's system APIs contain, or None if the host is unknown.
+    """Return the domain in the identifiers of the tenant's system APIs, or None if the domain is unknown.
 
     `declared` is the tenant in the configuration, or None. `domain` is the domain in the imported file. `name` is the
     name of the tenant. `file` is the name of the imported file.
 
     Raises:
-        ReconcilerError: if the configuration declares the tenant with another domain.
+        ReconcilerError: if the domain in the configuration differs from `domain`.
     """
     host = host_of(domain) if isinstance(domain, str) and domain else None
     if declared is None or (declared.kind is TenantKind.SANDBOX and host):
@@ -171,7 +171,7 @@ def tenant_domain(declared: Tenant | None, domain: object, name: str, file: str)
 def _settings(file: Path) -> Mapping[str, object]:
     """Return the settings in a configuration file of auth0-deploy-cli.
 
-    If the file contains only values for `##KEY##` placeholders, return them as the setting
+    If the file contains only values for `##KEY##` placeholders, return these values as the setting
     AUTH0_KEYWORD_REPLACE_MAPPINGS.
     """
     data = read_json(file)

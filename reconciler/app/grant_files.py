@@ -40,7 +40,7 @@ SHARED_DOMAIN = "shared.invalid"
 
 @dataclass(frozen=True, slots=True)
 class GrantFiles:
-    """The declared grants of all tenants: those of the checkout, and separately those of the git revision of --base."""
+    """The declared grants of all tenants in the checkout, and the declared grants in the git revision of --base."""
 
     declared: LoadedGrants
     """The grants that the files in the checkout declare."""
@@ -83,8 +83,8 @@ def load_grant_files(
 ) -> GrantFiles:
     """Load the grants that the files declare in the checkout and in the revision of --base.
 
-    Variables in the revision of --base get their values from the configuration in the same revision. If this
-    configuration is missing or invalid, the configuration in the checkout is used.
+    Variables in the revision of --base get their values from the configuration in the same revision. If the
+    configuration in the revision of --base is missing or invalid, use the configuration in the checkout.
 
     Raises:
         GitError: if git cannot read the revision, or if a pull or merge request does not contain the revision.
@@ -148,7 +148,7 @@ def _read_history(repository: Repository, options: GlobalOptions, plan_options: 
 
 
 def _note_without_files(revision: Revision, options: GlobalOptions, *, only_branch: bool) -> str:
-    """Return a note about a revision without grant files, or raise ReconcilerError if `only_branch` is true."""
+    """Return a note that the revision has no grant files. If `only_branch` is true, raise ReconcilerError."""
     what = f"{visible(revision.name)} has no grant files in {name_of(Path(options.grants))}"
     if only_branch:
         raise ReconcilerError(
@@ -170,7 +170,7 @@ def _refuse_other_repository(grants: Path, repository: Repository, option: str) 
 def _base_config(
     revision: Revision, config: Config, tenants: Sequence[Tenant]
 ) -> tuple[Config | None, tuple[ConfigChange, ...]]:
-    """Return the configuration in the revision of --base, and its differences from `config`.
+    """Return the configuration in the revision of --base, and the differences between that configuration and `config`.
 
     The configuration is None if the revision has no valid configuration.
 
@@ -200,7 +200,7 @@ def _base_config(
 
 
 def _shared_settings(config: Config) -> Tenant:
-    """Return the shared settings in the form of a tenant, because `config_changes` compares tenants."""
+    """Return a placeholder tenant with only the shared settings, because `config_changes` compares tenants."""
     return replace(undeclared_tenant(config, SHARED_DOMAIN), name=SHARED)
 
 

@@ -48,7 +48,7 @@ class FileImportOptions:
     """The options of `import --from`."""
 
     tool: str
-    """The tool that wrote the files."""
+    """The tool that exported the files: auth0-deploy-cli or Terraform."""
     paths: tuple[str, ...]
     """The files or folders to import. An argument `PATH=TENANT` applies only to one tenant."""
     mappings: tuple[str, ...] = ()
@@ -58,7 +58,7 @@ class FileImportOptions:
     grant_filter: ImportFilter = field(default_factory=ImportFilter)
     """The grants to import."""
     variables: bool = False
-    """True if the import replaces a text that differs between tenants by a variable."""
+    """True if the import replaces a string that differs between tenants with a variable."""
 
 
 def import_files(
@@ -69,7 +69,7 @@ def import_files(
     If the environment contains credentials, also print the plan.
 
     Raises:
-        ReconcilerError: if the files have problems. If this error is raised, no file was written.
+        ReconcilerError: if the files have problems. A ReconcilerError means that no file was written.
     """
     config = load_config(options.config)
     source = parse_source(file_options.paths, file_options.mappings)
@@ -124,7 +124,8 @@ def _settings(config: Config, found: ForeignGrants, new: Mapping[str, Sequence[N
     """Return the settings to add to reconciler.yaml: new tenants, variables and protected grants.
 
     Raises:
-        ReconcilerError: if the domain of a new tenant is unknown, or if a variable already has another value.
+        ReconcilerError: if the domain of a new tenant is unknown, or if reconciler.yaml contains a different value for
+            a variable.
     """
     tenants: dict[str, Any] = {}
     prefixes = _credential_prefixes([name for name in new if name not in config.tenants])
@@ -165,7 +166,7 @@ def _with_shared_sets(settings: dict[str, Any], every_tenant: Collection[str]) -
 def _credential_prefixes(names: Sequence[str]) -> dict[str, str]:
     """Return a prefix for the credentials of each new tenant, such as AUTH0_PROD_.
 
-    If only one tenant is new, the result is empty, because one tenant can use the default prefix.
+    If only one tenant is new, return an empty dict, because one tenant can use the default prefix.
     """
     prefixes = {name: f"AUTH0_{re.sub('[^A-Z0-9]+', '_', name.upper()).strip('_')}_" for name in names}
     are_unique = len(set(prefixes.values())) == len(names) > 1 and "AUTH0__" not in prefixes.values()
@@ -198,7 +199,7 @@ def _variables(name: str, declared: Tenant | None, found: ForeignGrants) -> dict
 def _missing(tenant: str, setting: str, wanted: Mapping[str, T], known: Mapping[str, T]) -> dict[str, T]:
     """Return the items of `wanted` that `known` does not contain.
 
-    Raises ReconcilerError if `known` contains an item of `wanted` with another value.
+    Raises ReconcilerError if an item has different values in `wanted` and `known`.
     """
     if different := [each for each, value in wanted.items() if known.get(each, value) != value]:
         raise ReconcilerError(
@@ -254,7 +255,7 @@ def plan_imported(
 def _has_credentials(tenant: Tenant, *, is_only: bool) -> bool:
     """Return whether the environment has credentials for this tenant.
 
-    If there are several tenants, the environment must also contain the tenant's domain.
+    If the command has several tenants, the environment must also contain the tenant's domain.
     """
     try:
         check_environment(tenant, os.environ)

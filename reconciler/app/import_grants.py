@@ -34,8 +34,8 @@ SCHEMA = Path("schemas", "grants.schema.json")
 class ImportOptions:
     """The options of `reconciler import`.
 
-    `confirm` is called with the number of grants and returns whether to write the files. If `variables` is
-    true, the import replaces a text that differs between tenants by a variable.
+    The function `confirm` receives the number of grants and returns whether to write the files. If `variables` is true,
+    the import replaces a string that differs between tenants with a variable.
     """
 
     folder: Path
@@ -47,11 +47,11 @@ class ImportOptions:
 def import_grants(
     options: GlobalOptions, console: Console, import_options: ImportOptions, request_options: RequestOptions
 ) -> Exit:
-    """Write the selected grants that no file declares to new grant files, and print the plan.
+    """Write new grant files for the selected grants that no file declares, and print the plan.
 
     Raises:
-        ReconcilerError: if the existing files are invalid, or if the tenant cannot be read. If this error is raised, no
-            file was written.
+        ReconcilerError: if the existing files are invalid, or if the tenant cannot be read. A ReconcilerError means
+            that no file was written.
     """
     folder = import_options.folder
     check_folder(options, folder)
@@ -101,7 +101,7 @@ def open_tenant(
 
 
 def grant_folders(options: GlobalOptions, folder: Path) -> list[Path]:
-    """Return the grant folder and the folder for new files, if these folders exist."""
+    """Return the grant folder and the folder for new files. Omit a folder that does not exist."""
     return [path for path in (Path(options.grants), folder) if lexists(path)]
 
 
@@ -120,7 +120,7 @@ def declared_keys(session: TenantSession, observation: Observation) -> Collectio
 def _file_header(session: TenantSession, options: GlobalOptions, folder: Path) -> FileHeader:
     """Return the comment lines and the tenant name for the top of new files.
 
-    The result contains the tenant name if the configuration has several tenants.
+    Omit the tenant name unless the configuration has several tenants.
     """
     schema = session.folder.parent / SCHEMA
     editor_comments = [f"yaml-language-server: $schema={relative_path(schema, folder)}"] if schema.exists() else []
@@ -152,7 +152,7 @@ def _file_texts(
 
 
 def check_folder(options: GlobalOptions, folder: Path) -> None:
-    """Raise ReconcilerError if the folder is not writable or if its path leaves the workspace by a symbolic link."""
+    """Raise ReconcilerError if the folder is not writable, or if a symbolic link leads out of the workspace."""
     workspace_of(options.config).refuse_outside_links([folder])
     try:
         check_new_folder(folder)
@@ -178,7 +178,7 @@ def reload_grants(session: TenantSession, options: GlobalOptions, folders: Seque
 def plan_again(
     tenants: TenantRuns, session: TenantSession, observation: Observation, console: Console, *, verbose: bool
 ) -> None:
-    """Print a new plan for the grants in `observation`, without reading the grants from the tenant again."""
+    """Print a new plan for the grants in `observation`. The function does not read the grants from the tenant again."""
     (tenant_result,) = tenants.run_open([session], lambda each: each.plan_from(observation))
     plan = tenant_result.result.plan
     console.problems(session.warnings(plan), session.declared.texts)

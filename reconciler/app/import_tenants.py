@@ -29,11 +29,11 @@ from reconciler.output.text.plan import plan_lines
 def import_tenants(
     options: GlobalOptions, console: Console, import_options: ImportOptions, request_options: RequestOptions
 ) -> Exit:
-    """For several tenants, write the selected grants that no file declares to new grant files, and print the plans.
+    """For several tenants, write new grant files for the selected grants that no file declares, and print the plans.
 
     Raises:
-        ReconcilerError: if the existing files are invalid or if a tenant cannot be read. If this error is raised, no
-            file was written.
+        ReconcilerError: if the existing files are invalid or if a tenant cannot be read. A ReconcilerError means that
+            no file was written.
     """
     folder = import_options.folder
     check_folder(options, folder)

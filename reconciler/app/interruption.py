@@ -16,9 +16,9 @@ T = TypeVar("T")
 
 TIME_LIMIT_EXCEEDED = "time limit exceeded (--timeout)"
 REPEAT_SECONDS = 0.5
-"""The interval of the timer in seconds.
+"""The interval in seconds at which the timer repeats its signal after the time limit.
 
-The timer repeats, because Python ignores an exception that a signal handler raises inside some callbacks.
+The timer repeats the signal, because Python ignores an exception that a signal handler raises inside some callbacks.
 """
 MIN_TIMER_SECONDS = 0.001
 
@@ -26,7 +26,7 @@ MIN_TIMER_SECONDS = 0.001
 class _DeadlineError(BaseException):
     """The run exceeded its time limit.
 
-    The class is not an Exception, because `except Exception` must not catch objects of the class.
+    The class derives from BaseException, because `except Exception` must not catch the error.
     """
 
 
@@ -34,10 +34,9 @@ class _DeadlineError(BaseException):
 def time_limit(seconds: float) -> Iterator[None]:
     """Raise ReconcilerError in a `with` block that runs for more than `seconds`.
 
-    The block must not write files and must not use `await`.
+    The `with` block must not write files and must not use `await`.
 
-    The time limit works only in the main thread and only on systems with a timer. On Windows and in other threads, the
-    block has no time limit.
+    The time limit works only in the main thread. On Windows, `time_limit` has no effect.
 
     Raises:
         ReconcilerError: if the time limit is exceeded.
@@ -53,7 +52,7 @@ def time_limit(seconds: float) -> Iterator[None]:
         finally:
             signal.setitimer(signal.ITIMER_REAL, 0)
     except _DeadlineError as error:
-        signal.setitimer(signal.ITIMER_REAL, 0)  # the signal may arrive while the timer is being stopped
+        signal.setitimer(signal.ITIMER_REAL, 0)  # the timer signal may arrive while the timer is being stopped
         raise ReconcilerError(TIME_LIMIT_EXCEEDED) from error
     finally:
         signal.signal(signal.SIGALRM, previous_handler)
@@ -105,9 +104,9 @@ class Interruption:
         return EXIT_CODES[self._signals[0]] if self._signals else None
 
     def new_stop_signal(self) -> StopSignal:
-        """Return an object that tells the tasks of a run when to stop.
+        """Return a StopSignal that tells the tasks of a run when to stop.
 
-        If the command has already received a signal, the object tells the tasks to stop at once.
+        If the command has already received a signal, the returned StopSignal already requests a stop.
         """
         new_stop_signal = StopSignal()
         self._stop_signals.append(new_stop_signal)
@@ -140,7 +139,7 @@ class Interruption:
 
     @contextmanager
     def handle_signals(self, loop: asyncio.AbstractEventLoop) -> Iterator[None]:
-        """While the context is open, handle the signals in EXIT_CODES."""
+        """Handle the signals in EXIT_CODES while the `with` block runs."""
         ignores_hangup = HANGUP is not None and signal.getsignal(HANGUP) is signal.SIG_IGN  # nohup ignores SIGHUP
         handled = [each for each in EXIT_CODES if not (each is HANGUP and ignores_hangup)]
         with _signal_handlers(loop, handled, lambda number: self._handle(number, loop)):
@@ -167,10 +166,9 @@ class Interruption:
 def _signal_handlers(
     loop: asyncio.AbstractEventLoop, signals: Sequence[signal.Signals], handle: Callable[[signal.Signals], None]
 ) -> Iterator[None]:
-    """While the context is open, call `handle` in the event loop when a signal of `signals` arrives.
+    """While the `with` block runs, call `handle` in the event loop for each signal of `signals` that arrives.
 
-    The event loop cannot handle signals on Windows. On Windows, the signal handlers of Python forward each signal to
-    the event loop.
+    On Windows, the event loop cannot handle signals, so Python's signal handlers forward each signal to the event loop.
     """
 
     def pass_to_loop(number: int, _frame: object) -> None:

@@ -41,7 +41,7 @@ DATA_FOLDER = ".reconciler"
 def load_config(file: str | None) -> Config:
     """Return the configuration in `file`.
 
-    Without `file`, use reconciler.yaml if it exists, or an empty configuration.
+    If `file` is None, read reconciler.yaml. If reconciler.yaml does not exist, return an empty configuration.
 
     Raises:
         ReconcilerError: if `file` is missing or the configuration is invalid.
@@ -71,7 +71,7 @@ def _config(read: LoadedFile, path: Path) -> Config:
 
 
 def _misplaced_files(config: Config, read: LoadedFile) -> Iterator[Problem]:
-    """Yield a problem for each sandbox database or seed file outside the workspace or with a link in its path."""
+    """Yield a problem for each sandbox database or seed file outside the workspace or behind a symbolic link."""
     sandboxes = [tenant for tenant in config.tenants.values() if tenant.kind is TenantKind.SANDBOX]
     workspace = workspace_of(config.file) if sandboxes else None
     for tenant in sandboxes:
@@ -109,9 +109,9 @@ def select_names(config: Config, options: GlobalOptions) -> list[str]:
 
 
 def _names_in_wave(config: Config, wave: str) -> list[str]:
-    """Return the names of the tenants in a wave.
+    """Return the names of the tenants in a rollout wave.
 
-    Raises ReconcilerError if the wave is not declared or has no tenants.
+    Raises ReconcilerError if the rollout wave is not declared or has no tenants.
     """
     known = [each.name for each in config.rollout.waves]
     if wave not in known:
@@ -124,7 +124,7 @@ def _names_in_wave(config: Config, wave: str) -> list[str]:
 
 
 def load_config_at(revision: Revision, file: str) -> Config | None:
-    """Return the configuration in `file` at a git revision, or None if the revision has no such file.
+    """Return the configuration in `file` at a git revision, or None if the revision does not contain `file`.
 
     Raises:
         GitError: if git cannot read the file.
@@ -142,9 +142,9 @@ def load_config_at(revision: Revision, file: str) -> Config | None:
 
 
 def load_policy_config(policy: str | None, policy_at: str | None, file: str | None) -> Config | None:
-    """Return the configuration that contains the policy for --policy or --policy-at, or None without these options.
+    """Return the configuration that --policy or --policy-at selects, or None without --policy and --policy-at.
 
-    `policy` is a file. `policy_at` is a git revision. If the revision has no configuration `file`, return None.
+    `policy` is a file. `policy_at` is a git revision. If the revision does not contain `file`, return None.
 
     Raises:
         ReconcilerError: if the file or the revision cannot be read or is invalid.
@@ -167,7 +167,7 @@ def workspace_of(file: str | None) -> Workspace:
 
 
 def rollback_of_paths(paths: Sequence[Path], config: str | None) -> "Rollback | None":
-    """Return the data to undo a run if `paths` contains only the path of the run's snapshot. Otherwise return None.
+    """Return the data that undoes a run, or None if `paths` is not the path of one snapshot.
 
     Raises ReconcilerError if the snapshot was altered.
     """
@@ -197,7 +197,7 @@ def load_grants(
 ) -> LoadedGrants:
     """Load the grants from the folder of --grants, or from `folders`.
 
-    If `must_be_complete` is true, a committed file that is missing in the checkout is an error.
+    If `must_be_complete` is true and a committed file is missing in the checkout, report an error.
 
     If the folder of --grants has no grant file, the result contains a warning, because the path may be wrong.
 

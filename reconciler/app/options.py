@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 class GlobalOptions:
     """The options that all commands share, and the time of the run.
 
-    `now` is the time that every part of the run uses as the current time.
+    Every part of the run uses `now` as the current time.
     """
 
     config: str | None = None
@@ -47,7 +47,7 @@ class GlobalOptions:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RequestOptions:
-    """The options for requests to a tenant. Each default is also the default of the command-line option."""
+    """The options for requests to a tenant. The defaults of the class are the defaults of the command-line options."""
 
     rate_share: float = 0.25
     """The share of the tenant's rate limits that stays free for other programs, from 0 to 0.9."""
@@ -76,7 +76,7 @@ class PlanOptions:
     create_only: bool = False
     """True if the plan contains only creates."""
     skip_missing: bool = False
-    """True if the plan omits a declared grant if its application, API or organization does not exist in the tenant."""
+    """True if the plan omits declared grants whose application, API or organization does not exist in the tenant."""
     max_deletes: int | None = None
     """The maximum number of deletes, or None to use the limit in the configuration."""
     max_updates: int | None = None
@@ -92,11 +92,14 @@ class PlanOptions:
     attribute: bool = False
     """True if reconciler searches the tenant's logs for the user who changed each grant."""
     paths: tuple[str, ...] = ()
-    """Grant files or folders. The plan contains only the grants in these files."""
+    """Grant files or folders. The plan contains only the grants in the files and folders of `paths`."""
     clients: tuple[str, ...] = ()
-    """Patterns for names or ids of applications. The plan contains only the grants of these applications."""
+    """Patterns for names or ids of applications.
+
+    The plan contains only the grants of applications that match a pattern.
+    """
     apis: tuple[str, ...] = ()
-    """Patterns for names or identifiers of APIs. The plan contains only the grants of these APIs."""
+    """Patterns for names or identifiers of APIs. The plan contains only the grants of APIs that match a pattern."""
     only_expired: bool = False
     """True if the plan contains only deletes of expired grants."""
 
@@ -141,7 +144,7 @@ class PlanOptions:
     def selection(self, grants: str) -> "GrantSelection":
         """Return the selection of grants (files, applications and APIs) from the options. `grants` is the grant folder.
 
-        A path may be missing, because `--prune-removed` also finds the grants of removed files.
+        The paths of removed files are allowed, because `--prune-removed` finds the grants of removed files.
 
         Raises:
             ReconcilerError: if a path is outside the grant folder.
@@ -155,15 +158,15 @@ class PlanOptions:
         return GrantSelection(files=files, clients=self.clients, apis=self.apis, folder=folder)
 
     def saved_options(self) -> dict[str, bool]:
-        """Return the options that influence the changes of a plan, by name. A saved plan records these options."""
+        """Return the options that a saved plan records, by name: the options that influence the changes of a plan."""
         names = ("prune", "prune_removed", "create_only", "skip_missing", "only_branch", "only_expired")
         return {name: getattr(self, name) for name in names}
 
     def as_arguments(self) -> list[str]:
-        """Return the command-line options that `apply` needs for a plan saved with these options.
+        """Return the command-line options that `apply` needs for a plan that was saved with `self`.
 
-        The selection is omitted because a saved plan records the selection. --attribute is omitted because the option
-        does not change a plan.
+        The options that select grants are omitted, because a saved plan records the selection. The option --attribute
+        is omitted, because --attribute does not change a plan.
         """
         words: list[str] = []
         for each in fields(self):

@@ -1,6 +1,6 @@
 """Check and write report files, and find the path of the report for each tenant.
 
-All paths are checked before the first request, so that no result is lost.
+The paths of all report files are checked before the first request, so that no result is lost.
 """
 
 import os
@@ -32,8 +32,8 @@ def check_outputs(options: GlobalOptions, outputs: Iterable[OutputFile], *, jour
 
     If `journal` is true, also check that the run can write the journal and the snapshots.
 
-    The checked files are `outputs` and the step summary and step outputs of GitHub Actions. Existing report files are
-    emptied.
+    The function checks the files in `outputs`, and the files for the step summary and step outputs of GitHub Actions.
+    The function empties existing report files.
 
     Raises:
         ReconcilerError: if a file cannot be written, is in the grant folder, is the value of two options, or has a
@@ -51,7 +51,7 @@ def check_outputs(options: GlobalOptions, outputs: Iterable[OutputFile], *, jour
         _check(output)
     for output in from_options:
         if output.is_report:
-            empty_output(output.path)  # if this run fails, the report of an earlier run must not remain
+            empty_output(output.path)  # if the current run fails, the report of an earlier run must not remain
     if journal:
         folder = data_folder(options.config)
         for name in ("journal", "snapshots"):
@@ -112,7 +112,7 @@ class ReportFile:
 class OutputOptions:
     """The format of stdout, the report files, and the maximum size of a Markdown report in bytes.
 
-    If `summary` is true, text output shows only the numbers of changes, and the critical, blocked or failed changes.
+    If `summary` is true, text output shows only the number of changes, and the critical, blocked or failed changes.
     """
 
     stdout_format: str = "text"
@@ -131,7 +131,10 @@ class OutputOptions:
         return replace(self, reports=tuple(file for file in self.reports if TENANT not in file.path))
 
     def outputs(self, names: Sequence[str]) -> list[OutputFile]:
-        """Return the report files for the tenants in `names`. Raises the errors of `files_for`."""
+        """Return the report files for the tenants in `names`.
+
+        Raises ReconcilerError if a name cannot be part of a file name.
+        """
         return [
             OutputFile(f"--report {file.format}", path, is_report=True)
             for file in self.reports
@@ -139,10 +142,11 @@ class OutputOptions:
         ]
 
     def write(self, names: Sequence[str], render: Callable[[str, Sequence[str]], str]) -> None:
-        """Write all report files. `render` returns the text for a format and a list of tenant names.
+        """Write all report files. The function `render` returns the report in a format for a list of tenant names.
 
         Raises:
-            ReconcilerError: if a file cannot be written. After an error for a file, the other files are still written.
+            ReconcilerError: if a file cannot be written. If a file cannot be written, the remaining files are still
+                written.
         """
         errors = []
         for file in self.reports:

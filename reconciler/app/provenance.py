@@ -39,7 +39,7 @@ SHALLOW = (
 )
 TOO_MANY_FILES = f"only the first {MAX_FILES:,} files are compared with the git history"
 MAX_COMPARED_LINES = 20_000
-"""The maximum number of lines in a changed file that reconciler compares with HEAD."""
+"""The maximum number of lines in a changed file. reconciler does not compare longer files with HEAD."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +55,7 @@ class GitFacts:
     unknown: str = ""
     """The reason why the history is unknown or incomplete, or an empty string."""
     links: SourceLinks = NO_REPOSITORY
-    """The data for links to the files of the commit on the hosting service."""
+    """The data for links to the grant files on the hosting service."""
 
     def at(self, specs: Iterable[GrantSpec], target: TargetTenant) -> Mapping[Source, Provenance]:
         """Return the commits that changed the declared grants of a tenant, and the first commit of each grant."""
@@ -87,7 +87,7 @@ def read_git_facts(declared: LoadedGrants, folder: Path, workspace: Workspace, l
 
 
 def _with_remote(links: SourceLinks, repository: Repository, commit: str) -> SourceLinks:
-    """Return links to the files at the git remote if the CI job does not provide a URL."""
+    """If the CI job does not provide the URL of the repository, return links to the git remote."""
     address = address_at_remote(origin_address(repository), commit)
     return links if links.address or not address else replace(links, root=repository.root.as_posix(), address=address)
 
@@ -157,7 +157,7 @@ class _BlamedFile:
         *,
         shallow: bool,
     ) -> Provenance:
-        """Return the newest commit that changed a line of a grant, and the pull request of this commit."""
+        """Return the newest commit that changed a line of a grant declaration, and the pull request of the commit."""
         numbers = sorted(_lines_of(spec))
         if self.blame is None:
             return Provenance(unknown=self.unknown, lines=tuple((number, None) for number in numbers))
@@ -186,7 +186,7 @@ def _commit(found: BlamedCommit) -> Commit:
 
 
 def _day(seconds: int) -> str:
-    """Return the day in UTC for a number of seconds since 1970. A commit may contain a number that is out of range."""
+    """Return the day in UTC for a UNIX time. Return an empty string if the UNIX time of a commit is out of range."""
     try:
         return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%d}"
     except (OverflowError, ValueError, OSError):
@@ -194,7 +194,7 @@ def _day(seconds: int) -> str:
 
 
 def _lines_of(spec: GrantSpec) -> set[int]:
-    """Return the line numbers where the declaration of a grant or a value in the declaration starts."""
+    """Return the line numbers of a grant's declaration: the first line, and the line of each value."""
     locations = spec.locations
     marks = [locations.mark, *locations.value_marks.values()]
     marks += (mark for each in FIELDS for mark in locations.marks_within(each.name))

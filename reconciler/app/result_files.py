@@ -64,16 +64,16 @@ class ResultFiles:
         """Create `folder`, and return the object that writes the result files. `run` is the value of --run.
 
         Raises:
-            ReconcilerError: if a file cannot be written, the run has no name, the selected tenants are not valid, or
-                the options do not select all grants.
+            ReconcilerError: if a file cannot be written, the run has no name, a selected tenant is invalid, or the
+                options omit grants.
         """
         if plan_options.selects:
             raise ReconcilerError(
                 "--result records the result for all grants of a tenant; remove PATH, --client and --api"
             )
         config = load_config(options.config)
-        # `select_names` does not read the environment, so a tenant with a different domain in the environment also has
-        # a result.
+        # `select_names` ignores the environment, so a tenant has a result file even if the environment contains a wrong
+        # domain.
         named = [tenant_named(config, name) for name in select_names(config, options)]
         tenants = named or select_tenants(options)[1]
         inputs = run_inputs(options, run, required=True)
@@ -110,9 +110,10 @@ class ResultFiles:
             self._write(replace(result, plan_id=plan_id(plan), counts=_counts(plan, ended.result)), output)
 
     def fail(self, error: ReconcilerError) -> None:
-        """Record an error that ended the command. Skip the tenants whose end is already recorded.
+        """Record the error that ended the command. The error is recorded for each tenant whose run had not ended.
 
-        If the result files cannot be written, the old files stay, and `fleet collect` reports the tenants as unknown.
+        If a result file cannot be written, the old result file stays, and `fleet collect` reports the tenant as
+        unknown.
         """
         status = state_of(self._command, error.exit_code)
         with suppress(ReconcilerError):
@@ -158,7 +159,7 @@ def _plan_of(results: PlanResults | RunResults) -> Plan | None:
 
 
 def _counts(plan: Plan, results: PlanResults | RunResults) -> dict[str, int]:
-    """Return the numbers of planned changes from `plan_counts`. For `apply`, add the number of changes by result."""
+    """Return the number of planned changes by kind. For `apply`, also return the number of changes by result."""
     outcomes = results.runs[0].report.outcomes if isinstance(results, RunResults) else None
     by_result = {} if outcomes is None else {str(result): count for result, count in count_results(outcomes).items()}
     return {**plan_counts(plan), **by_result}

@@ -1,6 +1,6 @@
 """The options, configuration and files of a command that works on tenants.
 
-The run context opens the connections to the tenants.
+`RunContext.open` connects a command to a tenant.
 """
 
 import asyncio
@@ -40,18 +40,18 @@ UNLIMITED = 1_000_000
 
 @dataclass(slots=True)
 class SharedLimits:
-    """The rate limits that all tenants of a run share: --max-rps, and the limits for token requests to each cloud."""
+    """The rate limits that all tenants of a run share: --max-rps, and the limits for token requests."""
 
     pacer: RequestPacer = field(default_factory=RequestPacer)
     _token_limiters: dict[str, RateLimiter] = field(default_factory=dict)
 
     def token_limiter(self, cloud: str, rate_options: RateOptions) -> RateLimiter:
-        """Return the rate limiter for token requests to a cloud.
+        """Return the rate limiter for token requests to an Auth0 cloud.
 
-        The rate limiter uses the options of the first tenant in the cloud.
+        The rate limiter uses the rate options of the first tenant in the Auth0 cloud.
 
-        The rate limiter allows any number of simultaneous requests, because a tenant that never responds must not stop
-        other tenants.
+        The rate limiter allows any number of simultaneous requests, so that tenants do not wait for a tenant that never
+        responds.
         """
         if cloud not in self._token_limiters:
             options = replace(rate_options, concurrency=UNLIMITED)
@@ -63,9 +63,9 @@ class SharedLimits:
 class RunContext:
     """The options, configuration and grant files of a command.
 
-    `policies` is the configuration that --policy or --policy-at selects, or None. `has_names` returns whether the plans
-    of a tenant contain the names of all applications, APIs and organizations in the plans. All tenants share the rate
-    limits in `limits`.
+    `policies` is the configuration that --policy or --policy-at selects, or None. `has_names` returns whether a
+    tenant's plans contain the names of all applications, APIs and organizations. All tenants share the rate limits in
+    `limits`.
     """
 
     options: GlobalOptions

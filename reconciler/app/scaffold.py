@@ -51,21 +51,22 @@ class Service(StrEnum):
 
 
 EXPRESSIONS: Mapping[Service, str] = {Service.GITHUB: "${{", Service.GITLAB: "$"}
-"""The text that starts an expression in the pipeline files of the CI service.
+"""For each CI service, the characters that start an expression in a pipeline file.
 
-The name of a tenant must not contain this text.
+The name of a tenant must not contain the characters that start an expression.
 """
 DEFAULT_BRANCHES = ("main", "master", "trunk", "develop")
 """The usual names of default branches.
 
-If the checked-out branch has one of these names, the generated pipeline uses the branch as the default branch.
+If the name of the checked-out branch is in DEFAULT_BRANCHES, the generated pipeline uses the branch as the default
+branch.
 """
 LOCK = "requirements.lock"
 ACTION = ".github/actions/reconciler"
 GITLAB_LOCK = f".gitlab/reconciler/{LOCK}"
 REQUIREMENT = f"{DISTRIBUTION}=={__version__}"
-# The texts in the example pipelines that a generated pipeline replaces. A test checks that the example pipelines
-# contain each of these texts.
+# `init` replaces the following strings of the example pipelines. A test checks that each string is in the example
+# pipelines.
 TENANTS = "[dev, prod]"
 CREDENTIALS = """\
             AUTH0_DOMAIN=${{ vars.AUTH0_DOMAIN }}
@@ -168,7 +169,7 @@ def schemas() -> dict[str, str]:
 def demo() -> dict[str, str]:
     """Return the files of the demo by relative path.
 
-    The demo contains the settings of a local tenant and the grant files for this tenant.
+    The demo consists of the settings of a local tenant and the tenant's grant files.
     """
     grants = stored.folder("grants")
     files = {path.relative_to(grants).as_posix(): path for path in sorted(grants.rglob("*.yaml"))}
@@ -224,9 +225,9 @@ def _workflow(text: str, tenants: Mapping[str, str], branch: str) -> str:
 
 
 def _numbered_artifact(match: re.Match[str]) -> str:
-    """Return an artifact name with a number instead of the tenant's name.
+    """Return an artifact name that contains a number instead of the tenant's name.
 
-    The tenant's name contains a character that artifact names must not contain.
+    An artifact name must not contain some of the characters in the tenant's name.
     """
     number = "${{ strategy.job-index }}" if match[2] == "matrix" else "${{ github.run_id }}"
     return f"name: {match[1]}-{number}"
@@ -270,7 +271,7 @@ EDITOR_SCHEMA = Path(".reconciler", "grants.schema.json")
 
 
 def tenant_schema(options: GlobalOptions, console: Console, request_options: RequestOptions) -> str:
-    """Return the JSON Schema of grant files, with the names of the selected tenant, as text.
+    """Return the JSON Schema of grant files as text. The schema contains the names of the selected tenant.
 
     Raises:
         ReconcilerError: if several tenants are selected, or the tenant cannot be read.

@@ -83,7 +83,7 @@ class TenantSession:
     client: ManagementClient
     """The client of the Management API."""
     identity: IdentityCheck | None
-    """Checks that the connected tenant is the configured tenant, or None for a sandbox in this process."""
+    """The check that the connected tenant is the configured tenant. The value is None for a sandbox in this process."""
     deadline: float
     """The time when the time limit ends, on the monotonic clock of Python and of the event loop."""
     folder: Path
@@ -130,9 +130,10 @@ class TenantSession:
         )
 
     async def plan_from(self, known: Observation) -> TenantPlan:
-        """Make a plan from tenant data that was read earlier. Missing data is read first.
+        """Make a plan from tenant data that was read earlier.
 
-        Raises the errors of `observe_and_plan`.
+        Before planning, read the required data that `known` does not contain. Raises Auth0Error, ReconcilerError, and
+        the errors of `plan`.
         """
         observation = await self._before_deadline(self._observe_further(known))
         return TenantPlan(self.plan(observation), observation)
@@ -147,7 +148,7 @@ class TenantSession:
         return self.client.identities() | identities_in(observation.directory.apis or ())
 
     def _verify_identity(self, observation: Observation) -> Observation:
-        """Check the identity of the tenant, and add notes about the identity to the observation.
+        """Check that the connected tenant is the configured tenant, and add notes about the check to `observation`.
 
         Raises the errors of `IdentityCheck.verify`.
         """
@@ -202,7 +203,8 @@ class TenantSession:
 
         Raises the errors of `observe_and_plan`.
 
-        If an expired grant contains a name that does not exist in the tenant, the name remains in the result.
+        If an expired grant contains a name that does not exist in the tenant, the result contains the name instead of
+        an id.
         """
         needs = required_listings(self.declared.specs, self.selection.patterns)
         directory = await self._before_deadline(observe_names(self.client, needs))
@@ -230,12 +232,12 @@ class TenantSession:
     async def observe_again(self, before: Observation, abort: asyncio.Event) -> Observation | None:
         """Read the grants and their organizations again.
 
-        Names of applications and APIs are not read again, but taken from `before`.
+        The names of applications and APIs come from `before`.
 
-        Return None if `abort` is set before the read ends.
+        Return None if `abort` is set while the method reads the tenant.
 
         Raises:
-            ReconcilerError: if the tenant cannot be read before the deadline.
+            ReconcilerError: if the tenant cannot be read within the time limit.
         """
         return await self._before_deadline(run_unless(abort, self._observe_again(before)))
 
@@ -243,7 +245,7 @@ class TenantSession:
         return await self._complete(replace(before, grants=await self.client.grants()))
 
     def plan(self, observation: Observation) -> Plan:
-        """Make a plan before the deadline.
+        """Make a plan from the data of the tenant.
 
         Raises:
             RefusedError: if a guard refuses the run.
@@ -287,7 +289,7 @@ class TenantSession:
     def warnings(self, plan: Plan) -> list[Problem]:
         """Return the warnings about the tenant and the grant files.
 
-        With --base, the result includes warnings about the grant files in this revision.
+        With --base, the result includes warnings about the grant files in the revision of --base.
         """
         base_problems = (replace(each, severity=Severity.WARNING) for each in (self.base.problems if self.base else ()))
         return sorted([*self.declared.problems, *base_problems, *plan.warnings])
@@ -295,7 +297,7 @@ class TenantSession:
     def protection(self) -> ProtectionRules:
         """Return the rules that protect grants from changes.
 
-        Call this method after the first request, because the rules need the token.
+        The first request must precede a call of `protection`, because the rules need the access token.
         """
         return ProtectionRules(
             self.client.own_key(),

@@ -58,7 +58,7 @@ class SharedImport:
 
 
 def offer_variables(config: Config, by_tenant: Mapping[str, Sequence[NamedGrant]]) -> tuple[VariableOffer, ...]:
-    """Find texts that differ between tenants, and return a variable for each of these texts."""
+    """Find strings that differ between tenants, and return a proposed variable for each string."""
     if len(by_tenant) < len(("one", "another")):
         return ()
     tenants = [config.tenants[name] for name in by_tenant if name in config.tenants]
@@ -71,7 +71,7 @@ def offer_variables(config: Config, by_tenant: Mapping[str, Sequence[NamedGrant]
 
 
 def settings_of_offers(offers: Iterable[VariableOffer]) -> dict[str, dict[str, str]]:
-    """Return the value of each offered variable, grouped by tenant."""
+    """Return the value of each proposed variable, grouped by tenant."""
     found: dict[str, dict[str, str]] = {}
     for offer in offers:
         for tenant, value in offer.values.items():
@@ -81,7 +81,7 @@ def settings_of_offers(offers: Iterable[VariableOffer]) -> dict[str, dict[str, s
 
 @dataclass(frozen=True, slots=True)
 class WrittenImport:
-    """The result of an import: the written files, and the numbers of declarations and grants.
+    """The result of an import: the written files, the number of declarations, and the number of grants.
 
     `grants` is the total number of imported grants in all tenants.
     """
@@ -112,9 +112,9 @@ def write_shared(options: GlobalOptions, config: Config, shared: SharedImport) -
 
 
 def _new_config(file: Path, config: Config, settings: Mapping[str, Any]) -> tuple[str | None, Config]:
-    """Return the text of the new reconciler.yaml, and the configuration parsed from this text.
+    """Return the new content of reconciler.yaml, and the parsed configuration.
 
-    The text is None if reconciler.yaml does not change.
+    If reconciler.yaml does not change, return None instead of the new content.
     """
     if not settings:
         return None, config
@@ -181,9 +181,9 @@ def _targets(config: Config, by_tenant: Mapping[str, object]) -> TargetTenants:
 
 
 def _filled(fields: Mapping[str, FieldValue], target: TargetTenant) -> tuple[tuple[str, str], ...]:
-    """Return the fields of a grant as sorted pairs of name and text.
+    """Return the fields of an imported grant as sorted pairs of name and text.
 
-    Variables and scope sets are replaced by their values.
+    Variables and scope sets are replaced with their values.
     """
 
     def fill(name: str, value: FieldValue) -> str:

@@ -1,4 +1,4 @@
-"""Report the result of each tenant when its run ends, and keep all results in memory in compressed form."""
+"""Report the result of each tenant's run when the run ends, and keep all results in memory in compressed form."""
 
 import pickle
 import zlib
@@ -39,7 +39,7 @@ COMPRESSION_LEVEL = 1
 class PackedResults(Sequence[T]):
     """The results of tenants in compressed form.
 
-    Each access decompresses only one result, so that the other results stay small in memory.
+    Each access decompresses only the requested result, so that the results use little memory.
     """
 
     def __init__(self, packed: Iterable[bytes]) -> None:
@@ -66,7 +66,10 @@ def pack(result: object) -> bytes:
 
 @dataclass(frozen=True, slots=True)
 class EndedTenant:
-    """An ended tenant. `result` contains the plan or the run of the tenant, or the error that ended the tenant."""
+    """A tenant whose run ended.
+
+    `result` contains the tenant's plan or run, or the error that ended the tenant's run.
+    """
 
     tenant: Tenant
     state: TenantState
@@ -75,24 +78,24 @@ class EndedTenant:
 
 
 class TenantListener(Protocol):
-    """An object that is notified at the start and at the end of each tenant's run."""
+    """An object whose methods are called at the start and at the end of each tenant's run."""
 
     def begin(self, tenant: Tenant) -> None:
-        """Handle the start of a tenant, before the first request to the tenant.
+        """Handle the start of a tenant's run, before the first request to the tenant.
 
-        Raise ReconcilerError to refuse the run of this tenant.
+        Raise ReconcilerError to refuse the tenant's run.
         """
 
     def end(self, ended: EndedTenant) -> None:
-        """Handle the end of a tenant. Raises ReconcilerError."""
+        """Handle the end of a tenant's run. Raises ReconcilerError."""
 
     def fail(self, error: ReconcilerError) -> None:
-        """Handle an error that ended the command, for each tenant whose end was not reported."""
+        """Handle the error that ended the command. The error applies to each tenant whose run had not ended."""
 
 
 @contextmanager
 def reporting_failure(listeners: Sequence[TenantListener]) -> Iterator[None]:
-    """Report a ReconcilerError that ends the command to the listeners, and raise the error again."""
+    """If a ReconcilerError ends the command, report the error to the listeners and raise the error again."""
     try:
         yield
     except ReconcilerError as error:
@@ -104,9 +107,9 @@ def reporting_failure(listeners: Sequence[TenantListener]) -> Iterator[None]:
 class TenantReports(Generic[T]):
     """The results of a command for each tenant: the plans of `plan`, or the runs of `apply`.
 
-    At the end of each tenant, the result is written to the report files with {tenant} in the file name and sent to the
-    listeners. If the run has several tenants, a line on stderr also reports the result. `errors` contains an error
-    message for each report that could not be written.
+    When a tenant's run ends, the object writes the report files with {tenant} in the file name and notifies the
+    listeners. If the command has several tenants, a line on stderr also reports the result of each tenant. `errors`
+    contains an error message for each report that could not be written.
     """
 
     def __init__(  # noqa: PLR0913, PLR0917 - each parameter is a separate object
@@ -134,29 +137,29 @@ class TenantReports(Generic[T]):
         tenants.on_failure = self._end_failed
 
     def begin(self, tenant: Tenant) -> None:
-        """Notify the listeners that the run of a tenant starts. Raises ReconcilerError."""
+        """Notify the listeners that a tenant's run starts. Raises ReconcilerError."""
         for listener in self._listeners:
             listener.begin(tenant)
 
     def show_problems(self, problems: Iterable[Problem], texts: Mapping[str, str]) -> None:
-        """Print the problems, except the problems that were already printed for another tenant."""
+        """Print the problems that were not already printed for an earlier tenant."""
         new = [each for each in problems if each not in self._shown_problems]
         self._shown_problems.update(new)
         self._console.problems(new, texts)
 
     def end_plan(self, plan: Plan, exit_code: Exit) -> None:
-        """Record and report the plan of a tenant."""
+        """Record and report a tenant's plan."""
         summary = summarize_plan(plan, exit_code, self._wave(plan.tenant.name))
         self._end(plan, exit_code, cast("T", plan), PlanResults([plan]), summary)
 
     def end_run(self, run: RunResult, exit_code: Exit) -> None:
-        """Record and report the run of a tenant."""
+        """Record and report a tenant's run."""
         outcomes = count_outcomes(run.report)
         summary = summarize_plan(run.plan, exit_code, self._wave(run.plan.tenant.name), APPLY, outcomes)
         self._end(run.plan, exit_code, cast("T", run), RunResults([run]), summary)
 
     def retract(self, name: str) -> None:
-        """Remove the result of a tenant whose run failed after the result was reported."""
+        """Remove the recorded result of a tenant, because the tenant's run failed after the result was reported."""
         for results in (self._packed, self._summaries, self.exit_codes):
             results.pop(name, None)
 
@@ -170,12 +173,12 @@ class TenantReports(Generic[T]):
         return name in self._summaries
 
     def count_stopping(self) -> int:
-        """Return the number of tenants with a failure that counts towards the setting `stop_after`."""
+        """Return the number of failed tenants that count towards the setting `stop_after`."""
         return sum(each.state in STOPPING_STATES for each in self._summaries.values())
 
     @property
     def are_not_selected(self) -> bool:
-        """True if the run started at least one tenant, and no started tenant has a selected grant."""
+        """True if at least one tenant's run started, and no tenant whose run started has a selected grant."""
         return {each.state for each in self._summaries.values()} - {TenantState.NOT_STARTED} == {
             TenantState.NOT_SELECTED
         }
@@ -249,7 +252,8 @@ class TenantReports(Generic[T]):
     def _collect_error(self, write: Callable[[], None]) -> None:
         """Call `write`.
 
-        If `write` fails, store the error for the end of the run, so that the other tenants continue.
+        If `write` fails, store the error for the end of the command, so that the runs of the remaining tenants
+        continue.
         """
         try:
             write()

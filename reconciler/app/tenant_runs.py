@@ -46,9 +46,9 @@ class TenantRuns:
     """Runs a command for several tenants at the same time. Use the function `tenant_runs` to create a `TenantRuns`.
 
     At most `at_once` tenants have an open connection at the same time. If the command has only one tenant, the methods
-    raise every error. If the command has several tenants, an error is printed at once, and the other tenants continue.
-    `failed` contains the error of each failed tenant, by tenant name. `on_failure` is called with the name of each
-    failed tenant.
+    raise the error of the tenant. If the command has several tenants, the methods print the error of a tenant at once,
+    and the runs of the remaining tenants continue. `failed` contains the error of each failed tenant, by tenant name.
+    `on_failure` is called with the name of each failed tenant.
     """
 
     def __init__(  # noqa: PLR0913, PLR0917 - one parameter per part
@@ -95,8 +95,8 @@ class TenantRuns:
 
         Return the results of the tenants without errors, by tenant name.
 
-        After the start, a tenant does not wait for other tenants. If `interruption` is set, a signal stops the tenants
-        that have not started.
+        A tenant's run does not wait for the results of other tenants. If `interruption` is set, no new run starts after
+        a signal.
 
         Raises:
             ReconcilerError: if the command has only one tenant, and the tenant fails.
@@ -114,9 +114,9 @@ class TenantRuns:
 
     @contextmanager
     def opened(self, tenants: Iterable[Tenant] | None = None) -> Iterator[list[TenantSession]]:
-        """Open connections to tenants, and keep the connections open in the context.
+        """Open connections to tenants, and keep the connections open while the `with` block runs.
 
-        The context is for steps that ask the user.
+        Use `opened` for commands that ask the user a question between two steps.
 
         Raises:
             ReconcilerError: if the command has only one tenant, and the tenant fails.
@@ -138,7 +138,7 @@ class TenantRuns:
         work: Callable[[TenantSession], Awaitable[T]],
         interruption: Interruption | None = None,
     ) -> list[TenantResult[T]]:
-        """Call `work` for all tenants with an open connection at the same time.
+        """Call `work` at the same time for each tenant in `sessions`.
 
         Return the results of the tenants without errors.
 
@@ -151,10 +151,10 @@ class TenantRuns:
 
     @contextmanager
     def report_signals(self, interruption: Interruption) -> Iterator[None]:
-        """While the context is open, handle signals.
+        """Handle signals while the `with` block runs.
 
-        A command with several tenants can therefore report the results after a signal. If the command has only one
-        tenant, Ctrl-C raises KeyboardInterrupt.
+        If the command has several tenants, the command still reports the results after a signal. If the command has
+        only one tenant, Ctrl-C raises KeyboardInterrupt.
         """
         if not self.are_several:
             yield
@@ -164,7 +164,7 @@ class TenantRuns:
 
     @contextmanager
     def isolate(self, name: str) -> Iterator[None]:
-        """Record a ReconcilerError in the context as the error of a tenant, and continue with the other tenants.
+        """Record a ReconcilerError from the `with` block as the error of a tenant.
 
         If the command has only one tenant, raise the error.
         """
@@ -181,7 +181,7 @@ class TenantRuns:
     def add_failure(self, name: str, error: ReconcilerError, *, is_printed: bool = True) -> None:
         """Record the error of a tenant. If the command has only one tenant, raise the error.
 
-        The error of a tenant that did not start is not printed, because hundreds of tenants may have the same error.
+        If a tenant's run did not start, do not print the error, because hundreds of tenants may have the same error.
         """
         error.tenants = {each.name: each.title.is_sandbox for each in self.tenants if each.name == name}
         if not self.are_several:
@@ -207,7 +207,7 @@ class TenantRuns:
                     results[name] = await start()
             except ReconcilerError as error:
                 record_failure(name, error)
-            except Exception as error:  # a bug in one tenant's run must not cancel the writes to other tenants
+            except Exception as error:  # a bug in one tenant's run must not cancel the writes to the remaining tenants
                 if not self.are_several:
                     raise
                 record_failure(name, CrashError(error))
@@ -228,9 +228,9 @@ class TenantRuns:
         return {name: results[name] for name in work if name in results}
 
     async def _close(self, connections: AsyncExitStack, name: str) -> None:
-        """Close connections.
+        """Close the open connections of a tenant.
 
-        If closing fails, only print an error, because the result of the tenant is already known.
+        If a connection cannot be closed, only print an error, because the result of the tenant is already known.
         """
         try:
             await connections.aclose()
@@ -241,9 +241,9 @@ class TenantRuns:
 class Collector:
     """Runs Python's garbage collection, so that memory does not grow with the number of tenants.
 
-    Connections and requests contain references to each other, so only a garbage collection frees the memory. A garbage
-    collection per `interval` tenants is enough. The garbage collection ignores objects that existed before the `with`
-    block.
+    Connections and requests refer to each other, so only a garbage collection frees their memory. One garbage
+    collection for every `interval` tenants is enough. The garbage collection ignores objects that existed before the
+    `with` block.
     """
 
     def __init__(self, interval: int) -> None:
@@ -265,7 +265,7 @@ class Collector:
 
 
 def tenant_failures(error: ReconcilerError) -> dict[str, TenantFailure]:
-    """Return the failure of each tenant that an error mentions, by tenant name."""
+    """Return the failures of the tenants that an error names, by tenant name."""
     is_started = not isinstance(error, NotStartedError)
     return {
         name: TenantFailure(error.report_lines, is_sandbox, is_started) for name, is_sandbox in error.tenants.items()
@@ -274,7 +274,7 @@ def tenant_failures(error: ReconcilerError) -> dict[str, TenantFailure]:
 
 @contextmanager
 def assign_errors(tenants: Sequence[Tenant]) -> Iterator[None]:
-    """If an error mentions no tenant, assign the error to all of `tenants`."""
+    """If a ReconcilerError names no tenant, add all tenants in `tenants` to the error."""
     try:
         yield
     except ReconcilerError as error:
@@ -283,7 +283,7 @@ def assign_errors(tenants: Sequence[Tenant]) -> Iterator[None]:
 
 
 @contextmanager
-def tenant_runs(  # noqa: PLR0913 - independent options of commands
+def tenant_runs(  # noqa: PLR0913 - the parameters are independent options of commands
     options: GlobalOptions,
     plan_options: PlanOptions,
     request_options: RequestOptions,
@@ -292,12 +292,11 @@ def tenant_runs(  # noqa: PLR0913 - independent options of commands
     *,
     has_names: Callable[[str], bool] = lambda _: False,
 ) -> Iterator[TenantRuns]:
-    """Read the files of --grants or `folders`, and yield the object that runs the command for the selected tenants.
+    """Read the files of --grants or `folders`, and yield a `TenantRuns` for the selected tenants.
 
-    `has_names` returns whether the plans of a tenant contain the names of all applications, APIs and organizations in
-    the plans. The time limit of a tenant starts when the connection to the tenant opens. Reading the files has a
-    separate time limit of the same length. If the command has only one tenant, reading the files and the tenant's run
-    share one time limit.
+    `has_names` returns whether a tenant's plans contain the names of all applications, APIs and organizations. The time
+    limit of a tenant's run starts when the connection to the tenant opens. Reading the files has a separate time limit
+    of equal length. If the command has only one tenant, one time limit covers reading the files and the tenant's run.
 
     Raises:
         ReconcilerError: if the files or the configuration are invalid, or if the command has only one tenant and the

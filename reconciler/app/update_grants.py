@@ -53,7 +53,7 @@ def update_grants(
 
     Raises:
         ReconcilerError: if the files are invalid, if the tenant cannot be read, or if an updated file would be invalid.
-            If this error is raised, no file was changed.
+            A ReconcilerError means that no file was changed.
     """
     paths = list(update_options.paths) or [Path(options.grants)]
     with open_tenant(options, console, paths, request_options) as (tenants, sessions):
@@ -92,7 +92,7 @@ def _update_rules(
 
 
 def new_texts(declared: LoadedGrants, selected: SelectedUpdates) -> tuple[dict[str, str], list[Problem]]:
-    """Return the new text of each changed file, and a warning for each file that cannot be edited."""
+    """Return the new content of each changed grant file, and a warning for each file that cannot be edited."""
     texts: dict[str, str] = {}
     problems: list[Problem] = []
     for name, updates in selected.by_file.items():
@@ -104,11 +104,11 @@ def new_texts(declared: LoadedGrants, selected: SelectedUpdates) -> tuple[dict[s
 
 
 def _check(texts: Mapping[str, str], observation: Observation, rules: UpdateRules) -> None:
-    """Check that the new texts are valid and declare the same grants as the tenant.
+    """Check that the updated grant files are valid and declare the grants of the tenant.
 
     Raises:
-        ProblemsError: if a new text is not valid.
-        ReconcilerError: if a new text still differs from the grants of the tenant.
+        ProblemsError: if the new content of a grant file is not valid.
+        ReconcilerError: if the new content of a grant file does not match the grants of the tenant.
     """
     specs: list[GrantSpec] = []
     for name, text in texts.items():
@@ -123,13 +123,16 @@ def _check(texts: Mapping[str, str], observation: Observation, rules: UpdateRule
 
 
 def diff_lines(name: str, before: str, after: str) -> Iterator[str]:
-    """Return the changes of a file as lines of a unified diff."""
+    """Return the differences between two versions of a file as the lines of a unified diff."""
     lines = unified_diff(before.splitlines(), after.splitlines(), f"{name} now", f"{name} updated", lineterm="")
     return iter(lines)
 
 
 def write_texts(paths: Sequence[Path], texts: Mapping[str, str]) -> None:
-    """Write new texts to the files in `paths`. `texts` maps file names to the new contents. Raises ReconcilerError."""
+    """Replace the content of grant files in `paths`.
+
+    `texts` maps file names to the new contents. Raises ReconcilerError.
+    """
     by_name = {name_of(path): path for path in find(paths)[0]}
     counts = Counter(map(name_of, find(paths)[0]))
     for name in texts:

@@ -1,4 +1,4 @@
-"""The file with a tenant's collected use of grants, and the Management API operations that write."""
+"""Find and read a tenant's usage file, and list the write operations of the Management API."""
 
 import os
 from collections.abc import Mapping, Sequence
@@ -19,7 +19,7 @@ FOLDER = "usage"
 
 
 def usage_file(options: GlobalOptions, tenant: Tenant, file: Path | None) -> Path:
-    """Return the path of the file with a tenant's collected use of grants: `file`, or a file in the folder .reconciler.
+    """Return the path of a tenant's usage file: `file`, or a file in the folder .reconciler.
 
     Raises:
         ReconcilerError: if the tenant name cannot be part of a file name.
@@ -40,14 +40,14 @@ def only_tenant(options: GlobalOptions) -> Tenant:
 
 
 def operations() -> Mapping[str, Sequence[str]]:
-    """Return the Management API operations that write, with the scopes that allow each operation."""
+    """Return the write operations of the Management API, with the scopes that allow each operation."""
     table: Mapping[str, Sequence[str]] = stored.load(stored.WRITES)["operations"]
     return table
 
 
 @dataclass(frozen=True, slots=True)
 class UsageOptions:
-    """The usage file (None for the default), the length of the time span, and the last use of each scope."""
+    """The options of `usage`: the usage file (or None), the length of the time span, and the last use of each scope."""
 
     file: Path | None = None
     unused_for: timedelta | None = None
@@ -55,7 +55,7 @@ class UsageOptions:
 
 
 def required_usage(path: Path) -> Usage:
-    """Read the file with the collected use of grants. The file must exist. Raises ReconcilerError."""
+    """Read the usage file. Raises ReconcilerError if the usage file does not exist or cannot be read."""
     if not path.exists():
         raise ReconcilerError(f"{path} does not exist; run `reconciler usage collect` first, and then every night")
     return read_usage(path)

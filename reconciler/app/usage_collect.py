@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from reconciler.auth0.logs import Json, TenantLogs
 
 DELAY = timedelta(minutes=5)
-"""The collected logs do not include this time before a run, because the newest events may still be missing."""
+"""The newest events may still be missing in a tenant's logs, so a run treats the last five minutes as not collected."""
 PAGES_BETWEEN_WRITES = 100
 NO_EVENTS = "The tenant's logs are empty."
 
@@ -50,7 +50,7 @@ def utc(text: str) -> datetime:
 
 @contextmanager
 def _stored(options: GlobalOptions, path: Path) -> Iterator[Usage]:
-    """Check the path of the file with the collected use of grants, and yield the content."""
+    """Check the path of the usage file, and yield the content of the usage file."""
     workspace_of(options.config).refuse_checkout_links(path, "--usage")
     if path.exists():
         check_outputs(options, [OutputFile("--usage", path)])
@@ -60,7 +60,7 @@ def _stored(options: GlobalOptions, path: Path) -> Iterator[Usage]:
 def _write(path: Path, usage: Usage) -> None:
     """Write a usage file.
 
-    If another run has changed the file in the meantime, keep the changes of the other run. Raises ReconcilerError.
+    If a simultaneous run has changed the usage file, keep the changes of that run. Raises ReconcilerError.
     """
     write_usage(path, merge(read_usage(path), usage))
 
@@ -72,13 +72,13 @@ def collect_files(
     period: Period | None,
     console: Console,
 ) -> None:
-    """Add the events in log stream files to the collected use of grants.
+    """Add the events in log stream files to the usage file.
 
     `period` is a time span for which the files contain all events.
 
     Raises:
-        ReconcilerError: if a log file is damaged or belongs to another tenant. After an error, the file with the
-            collected use is unchanged.
+        ReconcilerError: if a log file is damaged or belongs to a different tenant. The usage file is unchanged after an
+            error.
     """
     with _stored(options, path) as known:
         counter = UsageCounter(OperationTable(operations()), options.now, known.tenant)
@@ -99,7 +99,7 @@ def collect_files(
 
 
 def replace_end(period: Period, now: datetime) -> Period:
-    """Return `period`, but with `now` as the latest possible end. The logs cannot contain events after `now`."""
+    """Return `period`, shortened to end at `now` at the latest. The logs cannot contain events after `now`."""
     return Period(period.start, min(period.end, time_text(now)))
 
 
@@ -131,7 +131,7 @@ def _minute(time: str) -> str:
 
 
 def collect_scopes(options: GlobalOptions, path: Path, scopes: Iterable[tuple[UsedScope, str]]) -> None:
-    """Add the last use of each scope, according to API metrics, to the collected use of grants.
+    """Add the last use of each scope, according to API metrics, to the usage file.
 
     Raises ReconcilerError.
     """
@@ -140,9 +140,9 @@ def collect_scopes(options: GlobalOptions, path: Path, scopes: Iterable[tuple[Us
 
 
 def collect_logs(options: GlobalOptions, path: Path, request_options: RequestOptions, console: Console) -> None:
-    """Add the new events in a tenant's logs to the collected use of grants.
+    """Add the new events in a tenant's logs to the usage file.
 
-    If a request fails, the events from the earlier requests are stored.
+    If a request fails, the usage file contains the events from the earlier requests.
 
     Raises:
         ReconcilerError: if the logs cannot be read.
@@ -213,9 +213,10 @@ class _LogCollection:
                 self._store(None)
 
     def _count(self, page: Sequence["Json"]) -> str:
-        """Count the events of a page until the last event with an id, and return the id.
+        """Count the events of a page of logs up to the last event with an id, and return this id.
 
-        The next page of the logs starts after the returned id, so the next page contains the uncounted events again.
+        The next page of the logs starts after the returned id, so the next page contains the events after that id
+        again.
 
         Raises:
             UnreadableError: if no event has an id, or if an event has no valid date.
@@ -234,7 +235,7 @@ class _LogCollection:
         return self._checkpoint.log_id
 
     def _store(self, until: datetime | None) -> None:
-        """Write the collected use of grants, including the counted events, to the file.
+        """Write the counted events to the usage file.
 
         `until` is the end of the collected logs. If `until` is None, the collected logs end at the last event.
         """

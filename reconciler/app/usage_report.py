@@ -57,7 +57,7 @@ def prune_unused(  # noqa: PLR0913 - independent options
     *,
     only_diff: bool,
 ) -> None:
-    """Remove the declarations of unused grants from the grant files. The function does not change the tenant.
+    """Remove the declarations of unused grants from the grant files. The tenant does not change.
 
     Raises:
         ReconcilerError: if the grant files are invalid, or if the tenant or the usage file cannot be read.
@@ -109,8 +109,8 @@ def prune_unused(  # noqa: PLR0913 - independent options
 def _reason_to_keep(spec: GrantSpec, use: str, declared_on: str | None, window: UsageWindow, now: datetime) -> str:
     """Return the reason to keep the declaration of an unused grant, or an empty string.
 
-    `use` describes the use of the grant for the user. `declared_on` is the day of the commit that added the
-    declaration, or None if the commit is not known.
+    `use` is a description of the grant's use for the user. `declared_on` is the day of the commit that added the
+    declaration, or None if the commit is unknown.
     """
     if has_expired(spec, now):
         return "the grant has expired; keep these lines until the tenant no longer has the grant"
@@ -124,9 +124,9 @@ def _reason_to_keep(spec: GrantSpec, use: str, declared_on: str | None, window: 
 
 
 def _refuse_other_tenant(usage: Usage, tenant: Tenant, observation: Observation) -> None:
-    """Raise ReconcilerError if the collected use of grants belongs to another tenant.
+    """Raise ReconcilerError if the usage file belongs to a different tenant.
 
-    Otherwise, every grant would look unused.
+    With the usage file of a different tenant, every grant would look unused.
 
     The log events of an Auth0 tenant contain the first label of the canonical domain, such as `acme` of
     acme.eu.auth0.com.
@@ -149,7 +149,10 @@ def _kept(spec: GrantSpec, why: str) -> Problem:
 
 
 def _split(spec: GrantSpec, others: Sequence[str], tenant: str) -> GrantSplit | None:
-    """Return None to remove the whole declaration, or a GrantSplit to remove the declaration only for one tenant."""
+    """Return None if the whole declaration must be removed.
+
+    Return a GrantSplit if only one tenant loses the declaration.
+    """
     if not others:
         return None
     own = [pattern.text for pattern in spec.tenants[-1]] if spec.tenants else []
