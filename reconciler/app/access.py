@@ -185,7 +185,7 @@ NAMES_ONLY = "journals contain ids but files contain names, so runs cannot be fo
 JOURNAL_NOTE = "only journals in this folder are known, because each run writes the journal to the machine of the run"
 
 
-def explain_grants(  # noqa: PLR0913 - one parameter per option
+def explain_grants(  # noqa: PLR0913 - each parameter is an option of the command
     options: GlobalOptions,
     application: str,
     api: str,
@@ -250,7 +250,7 @@ def _lines(grant: AccessGrant, texts: Mapping[str, str]) -> tuple[DeclaredLine, 
     )
 
 
-def diff_tenants(  # noqa: PLR0913 - one parameter per option
+def diff_tenants(  # noqa: PLR0913 - each parameter is an option of the command
     options: GlobalOptions,
     first: str,
     second: str,

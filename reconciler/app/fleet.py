@@ -244,8 +244,7 @@ def _changed_files(contents: Contents, at_base: Sequence[tuple[str, bytes | Prob
 
 
 def _load_at_base(changed: _ChangedFiles, base_config: Config) -> LoadedGrants | Problem:
-    """Return the grants that the changed files declare at the base revision, or the first problem of the changed files.
-    """
+    """Return the grants that the changed files declare at the base revision, or the first problem in a changed file."""
     if changed.unreadable:
         return changed.unreadable
     targets: TargetTenants = base_config.targets() if base_config.tenants else UNKNOWN_TENANTS

@@ -38,7 +38,7 @@ class ResultFiles:
     If the run is killed, the result file keeps the status `begun`.
     """
 
-    def __init__(  # noqa: PLR0913 - one parameter per common field of the results
+    def __init__(  # noqa: PLR0913 - each parameter is a common field of the results
         self,
         folder: Path,
         *,

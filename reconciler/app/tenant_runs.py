@@ -51,7 +51,7 @@ class TenantRuns:
     `on_failure` is called with the name of each failed tenant.
     """
 
-    def __init__(  # noqa: PLR0913, PLR0917 - one parameter per part
+    def __init__(  # noqa: PLR0913, PLR0917 - each parameter is a separate object
         self,
         config: Config,
         tenants: Sequence[Tenant],

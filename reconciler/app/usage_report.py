@@ -48,7 +48,7 @@ def make_usage_report(
     )
 
 
-def prune_unused(  # noqa: PLR0913 - independent options
+def prune_unused(  # noqa: PLR0913 - the parameters are independent options
     options: GlobalOptions,
     paths: Sequence[Path],
     usage_options: UsageOptions,

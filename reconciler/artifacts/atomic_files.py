@@ -1,6 +1,6 @@
-"""Write files completely or not at all, if the file system allows it.
+"""Write each file completely or not at all, if the file system can replace files.
 
-If reconciler crashes during a write, the file keeps its old content.
+If reconciler crashes while writing a file, the file keeps its old content.
 """
 
 import errno
@@ -15,13 +15,13 @@ USUAL_MODE = 0o666
 """The file mode of new files. The operating system applies the user's umask to the mode."""
 
 BINARY = getattr(os, "O_BINARY", 0)
-"""The flag that makes `os.open` write line ends without conversion. The flag exists only on Windows."""
+"""The flag that makes `os.open` write line ends without conversion. Only Windows has the flag O_BINARY."""
 
 OWNER_ONLY = 0o600
 REPLACE_ERRORS = frozenset({errno.EBUSY, errno.EXDEV, errno.EPERM, errno.EACCES, errno.EROFS, errno.ENOTSUP})
 """The error codes after which `write_output` overwrites a file instead of replacing the file.
 
-Replacing a file fails with one of these errors if the file is a mount point or the folder is read-only.
+For example, the operating system refuses to replace a mount point or a file in a read-only folder.
 """
 
 OUTPUT_DESCRIPTORS = (1, 2)
@@ -29,16 +29,16 @@ OUTPUT_DESCRIPTORS = (1, 2)
 
 
 def write_output(path: Path, content: bytes, mode: int | None = None) -> None:
-    """Write `content` to the file `path`. Create the file if it does not exist. Follow symbolic links.
+    """Write `content` to the file `path`. Create the file if the file does not exist. Follow symbolic links.
 
-    Write a new file with the same owner and group, and replace the old file by the new file. `mode` is the file mode of
-    the new file. Without `mode`, the new file keeps the mode of the old file. If replacing is impossible or would lose
-    the owner or the hard links, overwrite the existing file instead. If `path` is a device, a pipe or the file that
-    stdout writes to, append `content`.
+    Write a new file with the owner and group of the old file, and replace the old file with the new file. `mode` is the
+    file mode of the new file. If `mode` is None, the new file keeps the mode of the old file. If replacing the file is
+    impossible or would lose the owner or the hard links, overwrite the existing file. If `path` is a device, a pipe or
+    the file that stdout writes to, append `content`.
 
     Raises:
-        OSError: if writing fails. After the error, the file still has its old content. The error contains the file
-            name.
+        OSError: if writing fails. The file still has its old content after an OSError. The error message contains the
+            file name.
     """
     with _naming(path):
         status = _status(path)
@@ -100,7 +100,7 @@ def check_folder(folder: Path) -> None:
 def check_new_folder(folder: Path) -> None:
     """Check that files can be created in `folder`, or in the nearest existing parent folder if `folder` does not exist.
 
-    Raises the same OSError as `check_folder`.
+    Raises OSError if no file can be created.
     """
     while not os.path.lexists(folder):
         folder = folder.parent
@@ -110,7 +110,7 @@ def check_new_folder(folder: Path) -> None:
 def write_new_files(texts: Mapping[Path, str]) -> None:
     """Create a new file for each path in `texts`, and the missing folders.
 
-    If one file cannot be created, remove the files that were already created. Do not overwrite existing files.
+    If a file cannot be created, remove the files that were already created. Do not overwrite existing files.
 
     Raises:
         FileExistsError: if one of the files already exists.
@@ -133,13 +133,13 @@ def write_new_files(texts: Mapping[Path, str]) -> None:
 
 
 def _remove_folder(folder: Path) -> None:
-    with suppress(OSError):  # another program may have created a file in the folder
+    with suppress(OSError):  # a different program may have created a file in the folder
         folder.rmdir()
 
 
 @contextmanager
 def _naming(path: Path) -> Iterator[None]:
-    """Set the file name of each OSError to `path`, because the user does not know the name of the temporary file."""
+    """Set the file name in each OSError to `path`, because the user does not know the name of the temporary file."""
     try:
         yield
     except OSError as error:
@@ -177,7 +177,7 @@ def _open_existing(path: str, flags: int) -> int:
 
 
 def _replace(file: Path, content: bytes, mode: int | None, status: os.stat_result | None) -> bool:
-    """Replace `file` by a new file. Return False if the operating system refuses the replacement."""
+    """Replace `file` with a new file. Return False if the operating system refuses the replacement."""
     new_mode = stat.S_IMODE(status.st_mode) if mode is None and status else mode
     try:
         with _temporary_file(file, content, USUAL_MODE if new_mode is None else new_mode) as draft:
@@ -205,8 +205,8 @@ def _overwrite(file: Path, content: bytes, mode: int | None) -> None:
     descriptor = os.open(file, os.O_WRONLY | BINARY)
     try:
         if mode is not None:
-            with suppress(OSError):  # the file may belong to another user
-                os.chmod(descriptor if os.chmod in os.supports_fd else file, mode)  # noqa: PTH101 - a descriptor
+            with suppress(OSError):  # the file may belong to a different user
+                os.chmod(descriptor if os.chmod in os.supports_fd else file, mode)  # noqa: PTH101 - os.chmod also accepts a descriptor
         try:
             _fill(descriptor, content)
         except OSError:
@@ -234,7 +234,7 @@ def _write_all(descriptor: int, content: bytes) -> None:
 def _temporary_file(path: Path, content: bytes, mode: int) -> Iterator[Path]:
     """Create a temporary file in the folder of `path` and flush its content to disk.
 
-    The file is removed at the end of the context.
+    The temporary file is removed at the end of the `with` block.
     """
     temporary = path.with_name(f".reconciler-{os.urandom(8).hex()}")
     try:

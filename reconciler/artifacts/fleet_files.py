@@ -1,7 +1,8 @@
 """Write and read the files of a fleet run: fleet.json, and one result file per tenant.
 
 A result may come from the job of an untrusted pull request, so reconciler checks every result file. A result file must
-be a small regular file with strict JSON that matches the schema. Links are not followed.
+be a small regular file with strict JSON that matches the schema. reconciler does not follow symbolic links to result
+files.
 """
 
 import os
@@ -27,7 +28,7 @@ from reconciler.files.validity import validity_check
 MAX_FLEET_BYTES = 50_000_000
 MAX_RESULT_BYTES = 20_000_000
 MAX_FILES = 50_000
-"""The maximum number of files and folders in all result folders together."""
+"""The maximum total number of files and folders in the result folders."""
 MAX_LEVELS = 4
 """The maximum depth of nested result folders. A download of CI artifacts contains one folder per artifact."""
 SUFFIX = ".json"
@@ -48,7 +49,7 @@ def read_fleet(path: Path) -> Fleet:
 def result_file(folder: Path, tenant: str) -> Path:
     """Return the path of a tenant's result file.
 
-    Characters of the tenant name that are not safe in file names are written as %XX.
+    If a character of the tenant name is not safe in file names, the file name contains the character as %XX.
     """
     name = quote(tenant, safe="")
     return folder / f"{f'%2E{name[1:]}' if name.startswith('.') else name}{SUFFIX}"
@@ -57,8 +58,8 @@ def result_file(folder: Path, tenant: str) -> Path:
 def write_result(path: Path, result: FleetResult, output: Mapping[str, object] | None) -> None:
     """Write the result file of a tenant, completely or not at all. Only the owner of the file may read the file.
 
-    `output` is the JSON output of the command. If the result file would be larger than the limit of `read_results`, the
-    result file does not contain the output.
+    `output` is the JSON output of the command. If the result file would be too large for `read_results`, the result
+    file does not contain the output.
 
     Raises:
         ReconcilerError: if the result file cannot be written.
@@ -83,14 +84,17 @@ def read_results(folders: Iterable[Path], fleet_file: Path) -> Iterator[ResultFi
     for count, path in enumerate((path for folder in folders for path in _json_files(folder, 1)), start=1):
         if count > MAX_FILES:
             raise ReconcilerError(f"the result folders have more than {MAX_FILES:,} files; use fewer folders")
-        place = os.path.join(os.path.realpath(path.parent), path.name)  # noqa: PTH118 - the file itself may be a link
+        place = os.path.join(os.path.realpath(path.parent), path.name)  # noqa: PTH118 - the file itself may be a symbolic link
         if place not in seen:
             seen.add(place)
             yield ResultFile(name_of(path), unquote(path.name.removesuffix(SUFFIX)), _read_result(path))
 
 
 def _json_files(folder: Path, level: int) -> Iterator[Path]:
-    """Yield the JSON files and the links in a folder and its subfolders. Links to folders are not followed."""
+    """Yield the JSON files and the symbolic links in a folder and its subfolders.
+
+    Do not follow symbolic links to folders.
+    """
     try:
         with os.scandir(folder) as found:
             entries = sorted(found, key=lambda entry: entry.name)
@@ -122,7 +126,10 @@ def _read_result(path: Path) -> FleetResult | str:
 
 
 def _with_plan(result: FleetResult, output: Mapping[str, Any]) -> FleetResult | str:
-    """Return the result with the plan in `output`, or the reason why the output is not the plan of the result."""
+    """Add the plan in `output` to the result.
+
+    If the plan contradicts the result, return the reason to refuse the result.
+    """
     if not validity_check(stored.load(stored.PLAN))(output):
         return f"has an output that does not match {stored.PLAN}"
     plan = plan_from_json(output)

@@ -90,7 +90,7 @@ def result_from_json(data: Mapping[str, Any]) -> FleetResult:
 
 
 def plan_counts(plan: Plan) -> dict[str, int]:
-    """Return the numbers of a plan: changes by action, blocked changes, no longer declared grants, and risks."""
+    """Return the number of changes by action, blocked changes, no longer declared grants, and risks in a plan."""
     actions = Counter(action_of(change) for change in plan.changes)
     risks = Counter(risk.level for risk in all_risks(plan))
     return {
@@ -103,7 +103,7 @@ def plan_counts(plan: Plan) -> dict[str, int]:
 
 
 def timestamp(moment: datetime) -> str:
-    """Format a time in UTC as text. The alphabetical order of the texts is the order of the times."""
+    """Format a time in UTC as text. The alphabetical order of formatted times is the chronological order."""
     return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 

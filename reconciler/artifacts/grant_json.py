@@ -12,8 +12,8 @@ from reconciler.core.grant import ClientGrant, Key
 def json_text(value: object) -> str:
     """Return a value as indented JSON with a line feed at the end.
 
-    The runner of a CI job interprets text after `##[` as a command. `json_text` therefore writes the second `#` as a
-    Unicode escape. Non-ASCII characters and U+007F are also escaped.
+    The runner of a CI job interprets text after `##[` as a command, so `json_text` writes `##[` with a Unicode escape.
+    Non-ASCII characters and U+007F are also escaped.
     """
     return json.dumps(value, indent=2).replace("##[", "#\\u0023[").replace("\x7f", "\\u007f") + "\n"
 
@@ -21,10 +21,9 @@ def json_text(value: object) -> str:
 def json_by_items(value: Mapping[str, object]) -> str:
     """Return a JSON object as text with one line for each field of the object.
 
-    A list in a field has one line for each item.
+    If a field contains a list, the JSON text has one line for each item of the list.
 
-    `diff` can compare files in this format line by line. Writing this format is ten times faster than writing indented
-    JSON.
+    The command `diff` can compare the JSON text line by line. Indenting the JSON text would take ten times longer.
     """
     fields = [f"{json.dumps(name)}: {_items(field)}" for name, field in value.items()]
     return "{\n  " + ",\n  ".join(fields) + "\n}\n"

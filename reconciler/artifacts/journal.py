@@ -1,8 +1,9 @@
 """The journal of a run. The run appends one line before each write to the tenant, and one line after the write.
 
-The operating system has stored each line on disk before the run continues. A journal is a file with JSON Lines and mode
-0600. A line with the event `intent` announces a write. If the line with its `result` is missing, the outcome of the
-write is unknown. A later run reads journals only to find out whether a saved plan was already applied.
+The operating system has stored each line on disk before the run continues. A journal is a file in the format JSON
+Lines, and only its owner can read the file. A line with the event `intent` announces a write. If no later line contains
+the `result` of a write, the outcome of the write is unknown. A later run reads journals only to find out whether a
+saved plan was already applied.
 """
 
 import asyncio
@@ -36,8 +37,8 @@ class JournalError(ReconcilerError):
 class Journal:
     """The open journal of one run. All times are in UTC.
 
-    Each method that writes a line waits until the operating system has stored the line on disk. Changes that run at the
-    same time share one call of fsync, because fsync takes longer than most requests to a tenant.
+    Each method that writes a line waits until the operating system has stored the line on disk. Simultaneous changes
+    share one call of fsync, because fsync takes longer than most requests to a tenant.
     """
 
     def __init__(self, run: str, path: Path, descriptor: int, flush: Callable[[int], None] = os.fsync) -> None:
@@ -53,8 +54,8 @@ class Journal:
     async def begin(self, plan: Plan, saved_plan: str | None = None, evidence: Mapping[str, str] | None = None) -> None:
         """Record the start of a run: the tenant, `evidence`, and the checksum of the approved saved plan.
 
-        `evidence` contains the user of the program, the commit, and the kind of approval. This method and the methods
-        below raise JournalError if the journal cannot be written.
+        `evidence` contains the user of the program, the commit, and the kind of approval. All methods that write a line
+        raise JournalError if the journal cannot be written.
         """
         self._directory = plan.directory
         content: dict[str, object] = {
@@ -101,7 +102,7 @@ class Journal:
         self._write(entry)
         self._written += 1
         own_line = self._written
-        await asyncio.sleep(0)  # other tasks can add their lines before the fsync
+        await asyncio.sleep(0)  # simultaneous tasks can add their lines before the fsync
         if self._on_disk < own_line:
             self._flush_lines()
 
@@ -118,7 +119,7 @@ class Journal:
     def _flush_lines(self) -> None:
         """Make the operating system store all written lines on disk.
 
-        After an error, every later call fails, because the lost lines cannot be written again.
+        If storing the lines fails, every later call also fails, because the lost lines cannot be written again.
         """
         written = self._written
         if self._error_text:
@@ -130,7 +131,7 @@ class Journal:
         self._on_disk = written
 
     def _remember_error(self, error: JournalError) -> JournalError:
-        """Store the message of the error, so that later writes to the journal also fail.
+        """Store the error message, so that later writes to the journal also fail.
 
         A journal that has lost a line is not reliable.
         """
@@ -164,7 +165,7 @@ MAX_JOURNAL_BYTES = 500_000_000
 FIRST_LINE_BYTES = 65_536
 """The number of bytes that reconciler reads from the start of a journal to find the first line.
 
-The first line of a journal is much shorter.
+The first line of a journal is shorter than FIRST_LINE_BYTES.
 """
 
 
@@ -205,7 +206,7 @@ def run_that_applied(folder: Path, saved_plan: str) -> str | None:
     """Return the name of the run that applied all changes of a saved plan, or None.
 
     Raises:
-        ReconcilerError: if the journal of a run with this saved plan cannot be read.
+        ReconcilerError: if the journal of a run with `saved_plan` cannot be read.
     """
     runs = (read_run(folder, name) for name in run_names(folder) if _may_mention(folder, name, saved_plan))
     return next((run.name for run in runs if run.has_applied(saved_plan)), None)
@@ -214,7 +215,7 @@ def run_that_applied(folder: Path, saved_plan: str) -> str | None:
 def _may_mention(folder: Path, name: str, saved_plan: str) -> bool:
     """Return whether the first line of the journal of the run `name` may contain the checksum `saved_plan`.
 
-    Return False for special files such as pipes, without reading them.
+    Return False for special files such as pipes. Do not read special files.
     """
     try:
         with open(journal_path(folder, name), "rb", opener=_opener) as file:

@@ -1,7 +1,7 @@
 """Read and write saved plans.
 
-A saved plan is an approval. `apply` computes a new plan and executes the new plan only if the saved plan contains all
-changes of the new plan.
+`apply PLANFILE` computes a new plan, and executes the new plan only if the saved plan contains every change of the new
+plan.
 
 The checksum of a saved plan detects accidental damage. The checksum does not prove the author of the file, because
 anybody can compute a checksum.
@@ -31,15 +31,15 @@ from reconciler.files.schema import violations
 
 MAX_FILE_BYTES = 500_000_000
 MAX_CLOCK_SKEW = timedelta(minutes=5)
-"""The maximum accepted difference between the clock of the machine that ran `plan` and the clock of this machine."""
+"""The maximum accepted clock difference between the machine that ran `plan` and the machine that runs `apply`."""
 PLAN_START = re.compile(rb'\s*\{\s*"format_version"\s*:')
 PLAN_START_BYTES = 100
 BYTES_PER_BRACKET = 8
 """The minimum average size of a list or object in a saved plan, in bytes.
 
-A file with a lower average is refused, because parsing many small lists could fill the memory.
+reconciler refuses a file with very small lists and objects, because parsing many small lists could fill the memory.
 
-In saved plans from reconciler, the average is much higher.
+The saved plans that reconciler writes always exceed the minimum size.
 """
 MAX_EXACT_INTEGER = 2**53
 """The largest integer that every JSON parser reads exactly. JSON parsers may round larger integers."""
@@ -47,7 +47,7 @@ MAX_EXACT_INTEGER = 2**53
 
 @dataclass(frozen=True, slots=True)
 class SavedPlan:
-    """A plan that reconciler read from a file, with its creation time and the options of `plan`.
+    """A plan that reconciler read from a file, with the creation time of the plan and the options of `plan`.
 
     `checksum` is the checksum in the file.
     """
@@ -61,7 +61,7 @@ class SavedPlan:
 def write_plan(path: Path, plan: Plan, options: Mapping[str, bool], now: datetime) -> None:
     """Write `plan` to the file `path`, completely or not at all. Only the owner may read the file.
 
-    The same arguments and the same version of reconciler produce the same file content.
+    For equal arguments, each version of reconciler always writes equal file content.
 
     Raises:
         ReconcilerError: if the file cannot be written.
@@ -92,7 +92,7 @@ def discard_plan(path: Path) -> bool:
             return False
         if not _starts_like_plan(path):
             raise ReconcilerError(f"{path} is not a saved plan and would be overwritten; use another name for --out")
-        Path(os.path.realpath(path)).unlink()  # if the path is a symbolic link, the link remains
+        Path(os.path.realpath(path)).unlink()  # if `path` is a symbolic link, the link remains
     except OSError as error:
         raise ReconcilerError(f"the plan {path} cannot be written: {error.strerror}") from error
     return True
@@ -118,8 +118,8 @@ def read_plan(path: Path) -> SavedPlan:
 
     Raises:
         ReconcilerError: if the file cannot be read.
-        StalePlanError: if the file is not a saved plan, has another format version, or was changed after `plan` wrote
-            it.
+        StalePlanError: if the file is not a saved plan, has an unsupported format version, or was changed after `plan`
+            wrote the file.
     """
     content = _content(path)
     if isinstance(content, dict) and content.get("format_version", FORMAT_VERSION) != FORMAT_VERSION:
@@ -159,8 +159,8 @@ def _saved(content: Mapping[str, Any], path: Path) -> SavedPlan | None:
 def refuse_unless_current(saved: SavedPlan, tenant: TenantName, max_age: timedelta, now: datetime) -> None:
     """Raise StalePlanError if the saved plan must not be applied to `tenant`.
 
-    The saved plan must be for this tenant. The saved plan must not be older than `max_age`. The creation time must not
-    be more than MAX_CLOCK_SKEW in the future.
+    The saved plan must be for `tenant`. The saved plan must not be older than `max_age`. The creation time must not be
+    more than MAX_CLOCK_SKEW in the future.
     """
     if saved.plan.tenant != tenant:
         raise StalePlanError(f"the plan was made for {saved.plan.tenant}, not for {tenant}")
@@ -190,16 +190,16 @@ def _content(path: Path) -> Any:  # noqa: ANN401 - JSON data that the schema che
 def parse_untrusted_json(data: bytes) -> Any:  # noqa: ANN401 - JSON data that the schema checks later
     """Parse JSON from an untrusted source.
 
-    Accept no numbers except integers up to 2**53, and no object that repeats a field.
+    Accept only integers up to 2**53 as numbers. Do not accept an object that repeats a field.
 
-    Raise ValueError or RecursionError for invalid content, and for content that would fill the memory.
+    Raise ValueError or RecursionError for invalid JSON, and for JSON that would fill the memory.
     """
     if (data.count(b"[") + data.count(b"{")) * BYTES_PER_BRACKET > len(data) + PLAN_START_BYTES:
         raise ValueError("too many lists and objects")
     content = json.loads(
         data, object_pairs_hook=_object, parse_int=_integer, parse_float=_refuse, parse_constant=_refuse
     )
-    json.dumps(content, ensure_ascii=False).encode()  # raises an error if a text contains half of a surrogate pair
+    json.dumps(content, ensure_ascii=False).encode()  # raises an error if a string contains half of a surrogate pair
     return content
 
 

@@ -43,7 +43,8 @@ Json = dict[str, object]
 def plan_json(plan: Plan) -> Json:
     """Return the plan as JSON data.
 
-    The list of changes ends with the blocked changes. A blocked change contains the reason for the block.
+    The list of changes ends with the blocked changes. Each blocked change contains the reason why the change is
+    blocked.
     """
     actions = [action_of(change) for change in plan.changes]
     ends = [_expiry_change(each, plan) for each in plan.expiry_changes]
@@ -103,11 +104,11 @@ def short_id(plan: Plan) -> str:
 
 
 APPROVED = ("client_name", "api_name", "risks", "facts")
-"""The fields of a change that an approval covers, in addition to the fields of `change_effect`."""
+"""The fields of a change that `approval_id` includes, in addition to the fields that `plan_id` includes."""
 
 
 def approval_id(plan: Plan) -> str:
-    """Return the digest of all parts of a plan that an approval covers. Compare whole digests, never prefixes."""
+    """Return the digest of everything that a reviewer approves in a plan. Compare whole digests, never prefixes."""
     changes = [_change(change, plan, None) for change in plan.changes]
     covered = [
         {name: change.get(name) for name in APPROVED} | ({"expires": change["expires"]} if "expires" in change else {})
@@ -170,7 +171,7 @@ def plan_from_json(data: Mapping[str, Any]) -> Plan:
 
 
 def selection_json(result: SelectionResult) -> Json:
-    """Return the options that select grants, and the numbers of selected and other declared grants, as JSON data."""
+    """Return the options that select grants, and the number of selected and omitted declared grants, as JSON data."""
     selection = {name: list(getattr(result.selection, name)) for name in SELECTION_FIELDS}
     folder = {"folder": result.selection.folder} if result.selection.folder else {}
     return {**selection, **folder, "selected": result.selected, "others": result.others}
@@ -200,7 +201,7 @@ def _organizations(plan: Plan) -> set[str]:
 
 
 def _confusable(plan: Plan) -> list[str]:
-    """Return the ids that reports show next to a name, because another name in the tenant looks similar."""
+    """Return the ids that reports show next to a name, because the tenant has a second name that looks similar."""
     moved = (each.moved_to for each in plan.no_longer_declared if each.moved_to)
     ends = (each.key for each in plan.expiry_changes)
     changed = (change.key for change in (*plan.changes, *(each.change for each in plan.blocked)))
@@ -229,7 +230,7 @@ def _change(change: Change, plan: Plan, blocked: str | None) -> Json:
 
 
 def _deletion(change: Delete) -> Json:
-    """Return the expired declaration of a deleted grant, or the declaration in an earlier commit."""
+    """Return the declaration of a deleted grant: the expired declaration, or the declaration in an earlier commit."""
     if change.expired:
         source = change.expired.source
         return {"expired": {"expires": change.expired.expires, "source": _source(source)}}

@@ -33,10 +33,10 @@ def snapshot_path(folder: Path, run: str) -> Path:
 def write_snapshot(folder: Path, run: str, plan: Plan, directory: Directory, only_for: str | None = None) -> Path:
     """Write the current state of all grants that `plan` updates or deletes to `folder`/snapshots/RUN.
 
-    Return that folder.
+    Return the path of the snapshot folder.
 
     `only_for` is the name of a tenant, or None. If `only_for` is set, the grant files of the snapshot declare the
-    grants for that tenant only.
+    grants only for the tenant `only_for`.
 
     Raises:
         ReconcilerError: if the snapshot cannot be written. Without a snapshot, the caller must not apply
@@ -68,7 +68,7 @@ def write_snapshot(folder: Path, run: str, plan: Plan, directory: Directory, onl
 
 
 def rollback_of(folder: Path, state_folder: Path) -> Rollback | None:
-    """Return the data to undo the run of the snapshot in `folder`.
+    """Return the data that undoes a run, from the snapshot of the run in `folder`.
 
     Return None if `folder` is not a snapshot in `state_folder`.
 

@@ -1,6 +1,6 @@
-"""Read and write files with the collected use of grants (schemas/usage.schema.json).
+"""Read and write usage files. The JSON Schema of usage files is schemas/usage.schema.json.
 
-A usage file stores the collected use of a tenant's grants.
+A usage file stores when the grants of a tenant were used.
 """
 
 import json
@@ -33,9 +33,9 @@ MAX_FILE_BYTES = 200_000_000
 
 
 def read_usage(path: Path) -> Usage:
-    """Read the collected use of grants from a usage file.
+    """Read a usage file.
 
-    If the file does not exist, return an empty usage record. Raises ReconcilerError.
+    If the usage file does not exist, return an empty usage record. Raises ReconcilerError.
     """
     if not path.exists():
         return Usage()
@@ -65,7 +65,7 @@ def _invalid(path: Path, why: str) -> ReconcilerError:
 
 
 def write_usage(path: Path, usage: Usage) -> None:
-    """Write the collected use of grants to a usage file, completely or not at all.
+    """Write a usage file completely or not at all.
 
     Only the owner of the file may read the file. Raises ReconcilerError.
     """

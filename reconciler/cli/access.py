@@ -39,7 +39,7 @@ from reconciler.output.formats import OutputView, render
     "--out", type=click.Path(path_type=Path), metavar="FILE", help="Write the report to FILE instead of stdout."
 )
 @request_options
-def command(  # noqa: PLR0913 - one parameter per option
+def command(  # noqa: PLR0913 - each parameter is an option of the command
     *,
     application: str | None,
     api: str | None,
@@ -66,7 +66,7 @@ def command(  # noqa: PLR0913 - one parameter per option
 
 
 def _show(report: AccessReport, name: str, out: Path | None, options: GlobalOptions, console: Console) -> None:
-    """Write the report to the file or to stdout."""
+    """Write the report to the file `out`. If `out` is None, write the report to stdout."""
     view = OutputView(verbose=options.verbose)
     if out:
         write_text(out, render(report, name, view))

@@ -77,7 +77,7 @@ approval_options = option_group(
 @shard_option
 @result_options
 @output_options("markdown")
-def command(  # noqa: PLR0913 - the options of the command
+def command(  # noqa: PLR0913 - each parameter is an option of the command
     *,
     plan_options: PlanOptions,
     request_options: RequestOptions,
@@ -156,12 +156,12 @@ def command(  # noqa: PLR0913 - the options of the command
 NOTHING_WRITTEN = frozenset({Exit.FAILED, Exit.REFUSED, Exit.STALE})
 """The exit codes of runs that wrote nothing.
 
-If `apply` changed at least one of several tenants, the exit code must not be one of these codes.
+If `apply` changed a tenant, the exit code must not be in NOTHING_WRITTEN.
 """
 
 
 def _check_single_plan(approvals: Approvals, plan_options: PlanOptions) -> None:
-    """Compare the only saved plan with the tenant name and the options, before the tenant is read.
+    """Check that the options match the saved plan, and that no earlier run has applied the saved plan.
 
     Raises StalePlanError.
     """

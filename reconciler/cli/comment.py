@@ -41,7 +41,7 @@ from reconciler.output.markdown.plan import TITLE
 from reconciler.output.styled import MARKER_PREFIX, RESULT_PREFIX, line
 
 MAX_BYTES = 20_000_000
-"""The maximum size of a report in bytes. Hosting services accept only comments that are much smaller."""
+"""The maximum size of a report in bytes. No hosting service accepts a comment of this size."""
 MAX_PROBLEMS, MAX_CHARACTERS = 5, 300
 """The maximum number of problems in a comment without a report, and the maximum length of a problem in characters."""
 NO_FOLLOW, NO_WAIT = getattr(os, "O_NOFOLLOW", 0), getattr(os, "O_NONBLOCK", 0)
@@ -78,7 +78,7 @@ NO_FOLLOW, NO_WAIT = getattr(os, "O_NOFOLLOW", 0), getattr(os, "O_NONBLOCK", 0)
     metavar="N",
     help="Maximum attempts per request.",
 )
-def command(  # noqa: PLR0913 - the options of the command
+def command(  # noqa: PLR0913 - each parameter is an option of the command
     *,
     files: tuple[Path, ...],
     issue: str | None,
@@ -141,7 +141,7 @@ def command(  # noqa: PLR0913 - the options of the command
 def _job(target: NamedTarget | None, api: str | None, console: Console) -> Job:
     """Return the CI job that runs this command, or the job that --forge, --repository and --number describe.
 
-    If `api` is set, the job uses this URL for the API of the hosting service.
+    If `api` is set, the job sends its requests to the API of the hosting service at the URL `api`.
     """
     job = job_of(os.environ, target)
     if api is not None:
@@ -152,7 +152,7 @@ def _job(target: NamedTarget | None, api: str | None, console: Console) -> Job:
 
 
 def _merged(job: Job, policy: RetryPolicy, console: Console) -> Job | None:
-    """Return the job for the pull request or merge request that was merged as the commit HEAD.
+    """Return the job for the pull or merge request whose merge created the commit HEAD.
 
     If no pull or merge request created HEAD, print a note and return None.
     """
@@ -175,7 +175,7 @@ def _named_target(forge: str | None, repository: str | None, number: int | None,
 
 
 def _read_all(files: Iterable[Path], run: str) -> tuple[list[ForgeReport], list[str]]:
-    """Return the reports that this run wrote, and an error message for each file without a valid report."""
+    """Return the reports that the run `run` wrote, and an error message for each file without a valid report."""
     reports, problems = [], []
     for file in files:
         try:
@@ -186,7 +186,7 @@ def _read_all(files: Iterable[Path], run: str) -> tuple[list[ForgeReport], list[
 
 
 def _with_drift_advice(report: ForgeReport) -> ForgeReport:
-    """Add instructions to the report for an issue: how to undo the drift, and how to keep the drift."""
+    """Add instructions on undoing or keeping the drift to the report for an issue."""
     advice = (
         f"If {span(tenant_of(report.marker))} has drifted, undo the drift by applying the main branch with "
         "`reconciler apply`. To keep the drift, change the files with `reconciler import --update`, and "
@@ -200,10 +200,10 @@ def _markers_without_report(
 ) -> list[str]:
     """Return the ids of the comments or issues that must say that a report is missing.
 
-    With --tenant, the result contains the comments or issues of these tenants. Without --tenant, the result contains
-    all existing comments or issues that no new report replaces. A comment or issue must not keep showing the result of
-    an earlier run. `prefix` is the start of the ids of one kind of comment or issue. If `includes_new` is true, the
-    result may contain a comment or issue that does not exist yet.
+    With --tenant, return the ids for the tenants in --tenant. Without --tenant, return the ids of all existing comments
+    or issues that no new report replaces. A comment or issue must not keep showing the result of an earlier run.
+    `prefix` is the start of the ids of one kind of comment or issue. If `includes_new` is true, also return the ids of
+    missing comments or issues, so that the command creates the comments or issues.
     """
     links = ci.source_links(current_options().config)
     named = [each for name in current_options().tenants if (each := marker(name, links, prefix)) not in known]
@@ -214,7 +214,7 @@ def _markers_without_report(
 
 
 def _missing_report(tenant_marker: str, problems: Sequence[str]) -> ForgeReport:
-    """Return a report for the tenant that says that no valid report was found, and lists the problems."""
+    """Return a replacement report for a tenant without a valid report. The replacement report lists the problems."""
     name = tenant_of(tenant_marker)
     problem_lines = [f"- {span(problem[:MAX_CHARACTERS])}" for problem in problems[:MAX_PROBLEMS]]
     lines = [
@@ -240,10 +240,10 @@ def _dialect(job: Job) -> Callable[[str], str]:
 
 
 def _read(file: Path, run: str) -> ForgeReport:
-    """Return the report in `file`, which this run must have written.
+    """Return the report in `file`. The run `run` must have written the report.
 
     Raises:
-        ReconcilerError: if git tracks the file, or if the file is not a regular file with a report of this run.
+        ReconcilerError: if git tracks the file, or if the file is not a regular file with a report of `run`.
     """
     try:
         with open(file, "rb", opener=_open) as stream:
@@ -261,7 +261,7 @@ def _open(path: str, flags: int) -> int:
 
 
 def _refuse_tracked(file: Path) -> None:
-    """Raise ReconcilerError for a file that git tracks, because the author of a commit could choose the file's text."""
+    """Raise ReconcilerError if git tracks `file`, because the author of a commit could choose the file content."""
     real_path = Path(os.path.realpath(file.parent), file.name)
     root = find_root(real_path.parent)
     if root is None:

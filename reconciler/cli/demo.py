@@ -62,9 +62,9 @@ def _write(folder: Path, console: Console) -> None:
 
 
 def _run(arguments: Sequence[str]) -> Exit:
-    """Run a command as if the user had typed `arguments`, without the options of `reconciler demo`.
+    """Run the command line `arguments`. The options of `reconciler demo` do not apply to the command.
 
-    Raises the errors of the command that runs.
+    Raises the errors of the command in `arguments`.
     """
     group = click.get_current_context().find_root().command
     with group.make_context("reconciler", list(arguments)) as context:

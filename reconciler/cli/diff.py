@@ -26,7 +26,7 @@ from reconciler.output.formats import OutputView, render
     "--out", type=click.Path(path_type=Path), metavar="FILE", help="Write the differences to FILE instead of stdout."
 )
 @request_options
-def command(  # noqa: PLR0913 - one parameter per option
+def command(  # noqa: PLR0913 - each parameter is an option of the command
     *,
     first: str,
     second: str,

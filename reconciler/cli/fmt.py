@@ -50,7 +50,7 @@ def command(*, paths: tuple[Path, ...], check: bool) -> Exit:
 
 
 def _sort_files(selected: list[Path], grants: LoadedGrants) -> tuple[dict[Path, str], list[Problem]]:
-    """Return the new text of each file that is not sorted, and the problems of the files that cannot be sorted."""
+    """Return the new content of each unsorted grant file, and the problems of the files that cannot be sorted."""
     invalid = {problem.source.file for problem in errors(grants.problems)}
     sorted_texts: dict[Path, str] = {}
     unsortable: list[Problem] = []

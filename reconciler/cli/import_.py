@@ -84,7 +84,7 @@ from reconciler.errors import Exit
     help="Import only grants for APIs with a matching identifier or name.",
 )
 @request_options
-def command(  # noqa: PLR0913 - the options of the command
+def command(  # noqa: PLR0913 - each parameter is an option of the command
     *,
     paths: tuple[str, ...],
     tool: str | None,

@@ -160,9 +160,9 @@ def _add(file: Path, name: str, domain: str, console: Console) -> None:
 def _changed_pipelines(
     folder: Path, before: Mapping[str, str], after: Mapping[str, str]
 ) -> Iterator[tuple[Path, str | None]]:
-    """Yield each pipeline file that contains tenant names, with the new text of the file.
+    """Yield each pipeline file that contains tenant names, with the new content of the file.
 
-    The new text is None if a user edited the file.
+    If a user edited the pipeline file, the new content is None.
     """
     branch = scaffold.default_branch(folder)
     for service in (Service.GITHUB, Service.GITLAB):
@@ -174,7 +174,10 @@ def _changed_pipelines(
 
 
 class Prompt:
-    """Asks questions on a terminal. Without a terminal or with --yes, each answer is the default."""
+    """Asks questions on a terminal.
+
+    Without a terminal or with --yes, the answer to each question is the default answer.
+    """
 
     def __init__(self, console: Console, *, is_interactive: bool, yes: bool) -> None:
         self.console = console
@@ -182,7 +185,7 @@ class Prompt:
         self._yes = yes
 
     def text(self, question: str, default: str) -> str:
-        """Return the answer to `question`, or the default."""
+        """Return the user's answer to `question`, or `default` if the user enters nothing."""
         prompt_text = f"{question} [{default}]: " if default else f"{question}: "
         return (self.console.ask(prompt_text) if self.is_interactive else "") or default
 

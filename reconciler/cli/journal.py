@@ -71,7 +71,7 @@ def _show(console: Console, folder: Path, name: str, stdout_format: str, *, verb
 def _rollback_lines(run: PastRun, snapshot: Path) -> Iterator[Line]:
     """Yield the command that undoes a run, if the snapshot of the run exists.
 
-    The run did not print the command if the run was killed.
+    A killed run does not print the command that undoes the run, so `reconciler journal` prints the command.
     """
     if not snapshot.is_dir():
         return

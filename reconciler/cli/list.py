@@ -18,7 +18,10 @@ from reconciler.output.styled import line
 from reconciler.output.text.lists import listing_json, listing_lines, listings_csv
 
 NOT_READ = Directory(applications=(), apis=())
-"""An empty directory. Without a tenant, --client and --api are compared with the names and ids in the files."""
+"""An empty directory, for lists that do not read a tenant.
+
+Without a tenant, --client and --api match the names and ids in the grant files.
+"""
 
 
 @global_options(
@@ -80,7 +83,7 @@ def _list_online(tenants: TenantRuns, sessions: list[TenantSession], *, observed
 
 
 def _print(listings: list[Listing], stdout_format: str, console: Console, *, are_several: bool) -> None:
-    """Print the lists. The JSON format for several tenants is `{"tenants": [the object of each tenant]}`."""
+    """Print the lists of grants. For several tenants, the JSON format is `{"tenants": [the object of each tenant]}`."""
     if stdout_format == "csv":
         console.text(listings_csv(listings))
         return

@@ -51,20 +51,21 @@ COMMANDS: Mapping[str, str] = {
 }
 STDERR_DESCRIPTOR = 2
 OBJECTS_BETWEEN_COLLECTIONS = 1_000_000
-"""The number of new Python objects that starts a garbage collection.
+"""Python collects garbage after a run has created this number of new objects.
 
-A run is short and keeps nearly all objects, so the default of Python (700 objects) would waste time.
+A run is short and keeps nearly all objects, so collecting garbage after every 700 objects (Python's default) would
+waste time.
 """
 UNSAFE_OPTION_PREFIXES = ("--prune", "--yes", "-y", "--max-", "--allow-", "--skip-missing")
-"""The first letters of the options that an error message must not suggest after a typo."""
+"""The prefixes of the options that an error message must not suggest after a typo."""
 MODULES: Mapping[str, str] = {"import": "import_"}
-"""The module names of commands whose name is a Python keyword."""
+"""The module name of each command whose name is a Python keyword."""
 
 
 VERSION_KEY = "reconciler.version"
 
 
-def _request_version(context: click.Context, _parameter: click.Parameter, value: bool) -> None:  # noqa: FBT001 - click's signature
+def _request_version(context: click.Context, _parameter: click.Parameter, value: bool) -> None:  # noqa: FBT001 - click defines the signature
     """Record in the context that the command line contains --version.
 
     The version is printed after all options are parsed, because --verbose may follow --version.
@@ -98,11 +99,11 @@ OTHER_OPTIONS: Mapping[str, str] = {
 class LazyCommands(click.Group):
     """A command group that imports a command at its first use."""
 
-    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click defines the signature
         """Return the names of the commands in the order of the help text."""
         return list(COMMANDS)
 
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002 - click's signature
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002 - click defines the signature
         """Import and return the command with the name `cmd_name`, or None if the command does not exist."""
         if cmd_name not in COMMANDS:
             return None
@@ -113,7 +114,10 @@ class LazyCommands(click.Group):
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        """Find the command. If the command is unknown, the error contains advice or the most similar command."""
+        """Find the command.
+
+        If the command is unknown, the error message contains advice or the most similar command.
+        """
         name = args[0]
         if name not in COMMANDS and not name.startswith("-"):
             from reconciler.core.suggest import did_you_mean
@@ -124,7 +128,7 @@ class LazyCommands(click.Group):
             raise click.UsageError(f"No such command {name!r}.{advice.rstrip()}", ctx)
         return super().resolve_command(ctx, args)
 
-    def invoke(self, ctx: click.Context) -> Any:  # noqa: ANN401 - click's own
+    def invoke(self, ctx: click.Context) -> Any:  # noqa: ANN401 - click defines the signature
         """Run the command. If the command line contains --version, print the version and do not run the command."""
         if ctx.meta.get(VERSION_KEY):
             from reconciler.cli.version import version_lines
@@ -136,7 +140,7 @@ class LazyCommands(click.Group):
 
     def format_commands(
         self,
-        ctx: click.Context,  # noqa: ARG002 - click's signature
+        ctx: click.Context,  # noqa: ARG002 - click defines the signature
         formatter: click.HelpFormatter,
     ) -> None:
         """Write the list of commands in the help text, without importing the commands."""
@@ -185,7 +189,7 @@ def _complete(instruction: str) -> int:
 def _prepare_streams() -> None:
     """Open /dev/null in place of closed streams, and escape characters that stdout cannot encode.
 
-    If stderr stayed closed, a file that is opened later could get the file descriptor of stderr.
+    If stderr stayed closed, the operating system could give the file descriptor of stderr to a file.
     """
     while (number := os.open(os.devnull, os.O_RDWR)) <= STDERR_DESCRIPTOR:
         os.set_inheritable(number, True)
@@ -230,7 +234,7 @@ def _run(arguments: Sequence[str], now: datetime) -> int:
 
 
 def _without_unsafe_suggestions(error: click.ClickException) -> click.ClickException:
-    """Remove suggestions of options that delete more, skip a question or raise a limit."""
+    """Remove options with an unsafe prefix from the suggestions for a mistyped option."""
     if not isinstance(error, click.NoSuchOption):
         return error
     if answer := OTHER_OPTIONS.get(error.option_name):

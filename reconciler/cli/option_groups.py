@@ -29,7 +29,7 @@ NUMBER = click.IntRange(min=0)
 
 
 def option_group(argument: str, build: Callable[..., object], *options: Decorator) -> Decorator:
-    """Return a decorator that adds `options` to a command, and passes the values of these options as one object.
+    """Return a decorator that adds `options` to a command, and passes the option values to the command as one object.
 
     `argument` is the name of the parameter that receives the object. `build` is called with the option values and
     returns the object. `options` contains decorators of click, in the order of the help text.
@@ -92,7 +92,7 @@ class RunName(click.types.StringParamType):
 
     name = "name"
 
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:  # noqa: ANN401 - click's signature
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:  # noqa: ANN401 - click defines the signature
         """Return the name of the run. Raises click.BadParameter."""
         text = str(value).strip()
         if not RUN_NAME.fullmatch(text):
@@ -264,10 +264,10 @@ result_options = option_group(
 def result_listeners(
     command: str, options: GlobalOptions, plan_options: PlanOptions, result_options: ResultOptions
 ) -> "Sequence[TenantListener]":
-    """Return the object that writes the result files of --result, or nothing without --result.
+    """Return the listener that writes the result files of --result. Return an empty list without --result.
 
     Raises:
-        ReconcilerError: if a result file cannot be written, or the other options do not allow --result.
+        ReconcilerError: if a result file cannot be written, or if --result contradicts an option of the command.
     """
     if result_options.result is None:
         return ()

@@ -20,11 +20,13 @@ if TYPE_CHECKING:
 AnyCommand = TypeVar("AnyCommand", bound=click.Command)
 
 COMPLETION_VARIABLE = "_RECONCILER_COMPLETE"
-"""The environment variable that a shell sets to request completions. The name follows from the program name."""
+"""The environment variable that a shell sets to request completions. click derives the variable name from the program
+name.
+"""
 _META_KEY = "reconciler.options"
 
 _TYPED_KEY = "reconciler.typed_options"
-"""The key in the click context for the names of the global options that the command line contains.
+"""The key under which the click context stores the names of the global options on the command line.
 
 """
 
@@ -44,7 +46,7 @@ class ListedName(click.types.StringParamType):
     name = "name"
     envvar_list_splitter = ","
 
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:  # noqa: ANN401, ARG002 - click's signature
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:  # noqa: ANN401, ARG002 - click defines the signature
         """Return the name without surrounding spaces."""
         return str(value).strip()
 
@@ -55,8 +57,8 @@ class TenantNames(ListedName):
     Shell completion suggests the names of the tenants in the configuration.
     """
 
-    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:  # noqa: ARG002 - click's signature
-        """Return the names of tenants that start with `incomplete`, or nothing if the configuration is not valid."""
+    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:  # noqa: ARG002 - click defines the signature
+        """Return the tenant names that start with `incomplete`, or nothing if the configuration is not valid."""
         from reconciler.app.load import load_config
         from reconciler.config.file import find_config_file
 
@@ -82,7 +84,7 @@ def current_options() -> GlobalOptions:
     --grants, the grant folder is next to the configuration file.
 
     Raises:
-        ReconcilerError: if another user owns the configuration file found in a parent folder.
+        ReconcilerError: if the configuration file is in a parent folder and belongs to a different user.
     """
     context = click.get_current_context()
     options = GlobalOptions(**(stored := context.meta.get(_META_KEY, {})))
@@ -108,12 +110,12 @@ def global_options(
 ) -> Callable[[AnyCommand], AnyCommand]:
     """Return a decorator that adds the global options to a command.
 
-    Every parameter of the command then refuses empty values.
+    The decorator also makes every parameter of the command refuse empty values.
 
     `used` contains the names of the global options that the command uses, in addition to SHOWN_GLOBAL_OPTIONS. The help
-    text of the command contains the used global options. If the command line contains another global option, the
-    command fails. `examples` contains command lines for the help text. `searches` is true if reconciler.yaml may be in
-    a parent folder.
+    text of the command contains the used global options. If the command line contains a global option that the command
+    does not use, the command fails. `examples` contains command lines for the help text. `searches` is true if
+    reconciler.yaml may be in a parent folder.
     """
     shown = {*used, *SHOWN_GLOBAL_OPTIONS}
 
@@ -139,7 +141,7 @@ class ShardType(click.ParamType):  # type: ignore[type-arg] # not generic before
 
     name = "shard"
 
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> "Shard":  # noqa: ANN401 - click's signature
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> "Shard":  # noqa: ANN401 - click defines the signature
         """Return the shard. Raises click.BadParameter."""
         from reconciler.core.fleet.run import Shard
 
@@ -152,9 +154,9 @@ class ShardType(click.ParamType):  # type: ignore[type-arg] # not generic before
 def bind_environment_variables(command: click.Command, *words: str) -> None:
     """Set an environment variable for each option of a command and of its subcommands.
 
-    If an option has one environment variable, the option does not change. If an option has several environment
-    variables (a tuple), the new variable is added first. `words` are the parts of the command name, for example sandbox
-    and serve.
+    If an option has a single environment variable, keep only that variable. If an option has a tuple of environment
+    variables, add the new variable before the variables in the tuple. `words` are the parts of the command name, for
+    example sandbox and serve.
     """
     for parameter in command.params:
         if isinstance(parameter, click.Option) and (parameter.envvar is None or isinstance(parameter.envvar, tuple)):
@@ -174,7 +176,7 @@ def _refuse_empty(parameter: click.Parameter) -> None:
     """Make a parameter refuse empty values, which usually come from unset shell variables."""
     convert = parameter.type_cast_value
 
-    def type_cast_value(ctx: click.Context, value: Any) -> Any:  # noqa: ANN401 - click's signature
+    def type_cast_value(ctx: click.Context, value: Any) -> Any:  # noqa: ANN401 - click defines the signature
         values = value if isinstance(value, (list, tuple)) else [value]
         if any(isinstance(each, str) and not each.strip() for each in values):
             raise click.BadParameter("the value is empty; check whether a shell variable is unset", ctx, parameter)
@@ -216,7 +218,8 @@ wave_option = click.option(
 def _refuse_unused(context: click.Context, parameter: click.Parameter, value: object) -> None:
     """Refuse a global option on the command line if the command does not use the option.
 
-    Environment variables are not refused, because all commands share environment variables. Raises click.UsageError.
+    A global option in an environment variable is allowed, because all commands share the environment variables. Raises
+    click.UsageError.
     """
     _store_value(context, parameter, value)
     if parameter.name in context.meta.get(_TYPED_KEY, ()):

@@ -54,7 +54,7 @@ from reconciler.output.words import refusal
 @result_options
 @output_options("markdown", "sarif", "github")
 @click.option("--detailed-exitcode", is_flag=True, help="Exit with 2 if the plan has changes.")
-def command(  # noqa: PLR0913 - the options of the command
+def command(  # noqa: PLR0913 - each parameter is an option of the command
     *,
     plan_options: PlanOptions,
     request_options: RequestOptions,
@@ -108,7 +108,7 @@ def _plan_all(
 ) -> None:
     """Plan each tenant, and report the plans.
 
-    If `out` is set, save the plan. If two tenants have the same identity, the second tenant fails.
+    If `out` is set, save the plan. If two names in the configuration belong to the same tenant, the second name fails.
     """
     claims = IdentityClaims()
 
@@ -138,7 +138,7 @@ def _plan_all(
 
 
 def _refuse_same_tenant(claims: IdentityClaims, name: str, out: str | None) -> None:
-    """Raise SameTenantError if a tenant with the same identity was already planned."""
+    """Raise SameTenantError if a tenant was already planned under a different name."""
     try:
         claims.check(name)
     except SameTenantError:
@@ -163,7 +163,7 @@ def _check_outputs(options: GlobalOptions, out: str | None, output_options: Outp
 
 
 def _discard_old_plans(out: str, options: GlobalOptions, console: Console) -> None:
-    """Remove the saved plans of an earlier run, so that nobody applies an old plan if this run fails."""
+    """Remove the saved plans of an earlier run, so that nobody applies an old plan if the current run fails."""
     from reconciler.artifacts.saved_plan import discard_plan
 
     names = [tenant.name for tenant in select_tenants(options)[1]] if TENANT in out else []

@@ -65,7 +65,7 @@ def command() -> None:
 @click.option(
     "--admin/--no-admin", default=True, show_default=True, help="Serve statistics, state and faults at /sandbox."
 )
-def serve(  # noqa: PLR0913 - one parameter for each option
+def serve(  # noqa: PLR0913 - each parameter is an option of the command
     *,
     port: int,
     database: Path | None,
@@ -135,7 +135,7 @@ def reset(*, database: Path | None, seed: Path | None) -> None:
 
 @contextmanager
 def _require_extra() -> Iterator[None]:
-    """Convert a missing package of the sandbox to a ReconcilerError."""
+    """Raise ReconcilerError if a package for the sandbox is not installed."""
     try:
         yield
     except ModuleNotFoundError as error:
@@ -152,7 +152,7 @@ def _certificates(database: Path, custom_domain: str | None) -> "Certificates":
 def _print_address(console: Console, address: str, certificates: "Certificates | None") -> None:
     """Print the address of the tenant.
 
-    The credentials are not printed, but the seed file of the sandbox contains them.
+    The credentials of the sandbox are not printed. The user finds the credentials in the seed file.
     """
     if certificates is None:
         console.result([line(f"Sandbox tenant at http://{address}"), line(f"AUTH0_DOMAIN={address}")])
@@ -165,7 +165,7 @@ def _print_address(console: Console, address: str, certificates: "Certificates |
 def _tenant(config: Config, name: str | None, database: Path | None, seed: Path | None) -> Tenant:
     """Return the selected sandbox.
 
-    AUTH0_DOMAIN is ignored, because this variable may contain the address of the sandbox that is being started.
+    AUTH0_DOMAIN is ignored, because AUTH0_DOMAIN may contain the address of the sandbox that is being started.
     """
     name = name or config.default_tenant
     tenant = config.tenants.get(name) if name else None

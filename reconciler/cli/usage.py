@@ -36,7 +36,9 @@ def parse_length(text: str) -> timedelta:
 
 
 def parse_period(text: str) -> Period:
-    """Parse the time span `FROM/TO` of two days, or of two times with a time zone. The time span includes the last day.
+    """Parse a time span `FROM/TO`, where FROM and TO are days or times with a time zone.
+
+    The time span includes the day TO.
 
     Raises:
         click.BadParameter: if the text is not a valid time span.
@@ -81,7 +83,7 @@ unused_for_option = click.option(
 @format_option("csv")
 @request_options
 @click.pass_context
-def command(  # noqa: PLR0913 - one parameter per option
+def command(  # noqa: PLR0913 - each parameter is an option of the command
     context: click.Context,
     *,
     unused_for: timedelta | None,
@@ -162,7 +164,7 @@ def collect(
 
 
 def _opened(files: Iterable[str]) -> Iterator[tuple[str, BufferedReader]]:
-    """Open the files one after the other. Raises ReconcilerError."""
+    """Open the files one after another. Raises ReconcilerError."""
     for each in files:
         if each == STDIN:
             yield "standard input", cast("BufferedReader", sys.stdin.buffer)

@@ -78,7 +78,10 @@ def _load(options: GlobalOptions, paths: list[Path]) -> LoadedGrants:
 
 
 def _load_files(options: GlobalOptions, paths: list[Path], workspace: Workspace) -> LoadedGrants:
-    """Load the grant files. If the configuration is invalid, add its problems and check the files without tenants."""
+    """Load the grant files.
+
+    If the configuration is invalid, add the problems of the configuration and assume no tenants.
+    """
     try:
         config = load_config(options.config)
     except ProblemsError as error:
@@ -103,7 +106,7 @@ def _expiry_warnings(
 ) -> Iterator[Problem]:
     """Yield a warning for each grant that has expired or expires soon.
 
-    The setting `warn_before` may differ between tenants.
+    Each tenant can have a different value for the setting `warn_before`.
     """
     if not any(spec.expires for spec in specs):
         return
