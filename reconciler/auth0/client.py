@@ -58,7 +58,7 @@ MAX_LISTING_BYTES = 64_000_000
 """The maximum size of a list from Auth0 in bytes: twice the usual size of 100,000 grants."""
 MAX_EMPTY_PAGES = 100
 MIN_ENTRIES_PER_PAGE = 10
-"""The minimum average number of entries per page, so that an endless list causes an error."""
+"""The minimum average number of entries per page. A lower average is an error, because the list may be endless."""
 DEFAULT_OPTIONS = ClientOptions()
 
 
@@ -102,9 +102,9 @@ class ManagementClient:
         return await _list_with_restart(listing)
 
     async def find(self, key: Key) -> ObservedGrant | None:
-        """Return the current grant with `key`, or None if no such grant exists.
+        """Return the current grant with `key`, or None if no grant with `key` exists.
 
-        The search does not use the id, because a grant that is deleted and created again has another id.
+        The search does not use the grant id, because deleting a grant and creating the grant again changes the id.
         """
         holder = {"client_id": key.client_id} if key.client_id else {"default_for": key.default_for or ""}
         grants = await self._list_by_cursor(GRANTS, {**holder, "audience": key.audience}, wire.observed_grant)
@@ -121,7 +121,7 @@ class ManagementClient:
         return await _list_with_restart(listing)
 
     async def apis(self) -> tuple[Api, ...]:
-        """Return every API of the tenant with its scopes. Auth0 offers page numbers instead of cursors for APIs."""
+        """Return every API of the tenant with its scopes. Auth0's list of APIs has page numbers instead of cursors."""
 
         async def listing() -> tuple[Api, ...]:
             size = _ListingSize(APIS)
@@ -146,7 +146,7 @@ class ManagementClient:
         return await _list_with_restart(listing)
 
     async def organizations_of(self, grant_id: str) -> Mapping[str, Organization]:
-        """Return the organizations of a grant by organization id. The result is empty if the grant does not exist."""
+        """Return the organizations of a grant by organization id, or an empty mapping if the grant does not exist."""
 
         async def listing() -> Mapping[str, Organization]:
             listed = await self._list_by_cursor(f"{_grant_path(grant_id)}/{ORGANIZATIONS}", {}, wire.organization)
@@ -162,8 +162,7 @@ class ManagementClient:
     async def log_events(self) -> LogEvents:
         """Return the newest operations in the tenant's logs, the newest operation first, at most MAX_LOG_EVENTS.
 
-        Raises the same errors as `grants`. An error with status 403 means that the token lacks the permission
-        read:logs.
+        Raises Auth0Error. An error with status 403 means that the token lacks the permission read:logs.
         """
         events: list[LogEvent] = []
         size = _ListingSize(LOGS)
@@ -197,7 +196,7 @@ class ManagementClient:
     async def update(self, grant_id: str, update: Update, context: RequestContext = NO_CONTEXT) -> None:
         """Send the changed fields of a grant in one request, or in two requests if the tenant refuses a single request.
 
-        Raises the same errors as `create`. An error with status 404 means that the grant was deleted.
+        Raises the errors of `create`. An error with status 404 means that the grant was deleted.
         """
         path, body = _grant_path(grant_id), wire.update_body(update)
         first, second = wire.split_update(body)
@@ -241,7 +240,7 @@ class ManagementClient:
     async def _list_by_cursor(self, path: str, query: Mapping[str, str], read: Callable[[Json], T]) -> list[T]:
         """Read a complete list page by page with cursors (Auth0's checkpoint pagination).
 
-        The list ends with the first page without `next`, and pages before the end may be empty. Parse each page before
+        The last page is the first page without the field `next`, and earlier pages may be empty. Parse each page before
         requesting the next page, because JSON needs more memory than the parsed entries.
         """
         name = path.rpartition("/")[2].replace("-", "_")
@@ -284,14 +283,14 @@ class ManagementClient:
 
 
 class _ListingSize:
-    """The number of bytes that reconciler has read of a list."""
+    """The number of bytes that reconciler has read from a list."""
 
     def __init__(self, path: str) -> None:
         self._path = path
         self._bytes = 0
 
     def add(self, response: TenantResponse) -> None:
-        """Add the size of a page. Raises TooLargeError if the list is larger than MAX_LISTING_BYTES."""
+        """Add the size of a page to the size of the list. Raises TooLargeError if the list is too large."""
         self._bytes += len(response.body)
         if self._bytes > MAX_LISTING_BYTES:
             raise TooLargeError(
@@ -318,10 +317,10 @@ async def open_client(  # noqa: PLR0913 - the options are independent, and most 
     check_token: Callable[[str], None] = accept_any_token,
     secrets: Secrets | None = None,
 ) -> AsyncIterator[ManagementClient]:
-    """Open a client for the tenant at `base_url`. With `transport`, the tenant runs inside this process.
+    """Open a client for the tenant at `base_url`. `transport` connects the client to a sandbox inside this process.
 
     `check_token` receives each access token before the token is sent to the API. `check_token` may refuse the token
-    with a ReconcilerError. Error messages never contain the texts in `secrets`. The client adds its tokens and
+    with a ReconcilerError. Error messages never contain the strings in `secrets`. The client adds its tokens and
     credentials to `secrets`.
 
     Raises:
@@ -334,26 +333,26 @@ async def open_client(  # noqa: PLR0913 - the options are independent, and most 
 
 
 def is_forbidden(error: RefusedCallError) -> bool:
-    """Return whether the error has the status 403, because the token lacks a permission."""
+    """Return whether the error has the status 403 (the token lacks a permission)."""
     return error.status == httpx.codes.FORBIDDEN
 
 
 def is_conflict(error: RefusedCallError) -> bool:
-    """Return whether the error has the status 409, because the object already exists."""
+    """Return whether the error has the status 409 (the object already exists)."""
     return error.status == httpx.codes.CONFLICT
 
 
 def is_not_found(error: RefusedCallError) -> bool:
-    """Return whether the error has the status 404, because the object does not exist."""
+    """Return whether the error has the status 404 (the object does not exist)."""
     return error.status == httpx.codes.NOT_FOUND
 
 
 async def _list_with_restart(listing: Callable[[], Awaitable[T]]) -> T:
-    """Read a list from Auth0. After an interruption, a contradiction or a lost cursor, read the list a second time."""
+    """Read a list from Auth0. After a broken connection, an unreadable page or an invalid cursor, read again once."""
     try:
         return await listing()
     except UnknownOutcomeError:
-        pass  # read the list again after this block, because the error keeps the first result in memory
+        pass  # the second read is outside of `except`, because the exception keeps the first list in memory
     except RefusedCallError as error:
         if error.status != httpx.codes.BAD_REQUEST:
             raise
@@ -379,7 +378,7 @@ def _page(response: TenantResponse, name: str) -> dict[str, Any]:
 
 
 def _without_duplicates(items: Iterable[T], path: str, identity: Callable[[T], object]) -> tuple[T, ...]:
-    """Remove duplicate entries. A duplicate occurs if an entry moves to another page while reconciler reads the list.
+    """Remove duplicate entries. A duplicate occurs if an entry moves to a later page while reconciler reads the list.
 
     Raises:
         UnreadableError: if two different entries have the same id or describe the same grant.

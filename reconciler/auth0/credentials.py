@@ -22,7 +22,7 @@ ALGORITHMS = ("RS256", "RS384", "PS256")
 TOKEN = re.compile(r"[A-Za-z0-9._~+/=-]+")
 """Matches the characters of a bearer token (RFC 6750, 2.1)."""
 MAX_TOKEN_LENGTH = 16_384
-"""The maximum length of an access token, in characters. Servers refuse longer headers."""
+"""The maximum length of an access token, in characters. Servers refuse headers with a longer access token."""
 END_OF_CALENDAR = 253_402_300_800.0
 """The start of the year 10000 in UNIX seconds. Python does not support dates after the year 9999."""
 
@@ -71,7 +71,7 @@ Credentials = AccessToken | ClientSecret | PrivateKey
 class CredentialVariables:
     """The environment variables that contain the credentials of one tenant.
 
-    The methods take the name of a variable without `prefix`, for example CLIENT_ID.
+    The methods take the name of an environment variable without `prefix`, for example CLIENT_ID.
     """
 
     environment: Mapping[str, str] = field(repr=False)
@@ -91,7 +91,7 @@ class CredentialVariables:
         If no variable has a value, return an empty string.
 
         Raises:
-            ReconcilerError: if the value is not text.
+            ReconcilerError: if the value of the variable is not text.
         """
         name = self.name(*endings)
         value = self.environment.get(name, "").strip()
@@ -113,8 +113,7 @@ def credentials_from(
     """Return the credentials for the tenant at `domain`, a host with an optional port.
 
     The names of the environment variables start with `prefix`. An access token takes precedence over a private key, and
-    a private key takes precedence over a client secret. `audience` is the identifier of the Management API if the
-    environment contains no identifier.
+    a private key takes precedence over a client secret. `audience` is the default identifier of the Management API.
 
     Raises:
         ReconcilerError: if the environment has no credentials, or if the credentials are not valid.
@@ -140,8 +139,8 @@ def credentials_from(
 def _private_key(variables: CredentialVariables) -> str:
     r"""Return the private key in PEM format from an environment variable.
 
-    Without that variable, read the key from the file at the path in a second variable. In the first variable, `\n`
-    means a line feed.
+    If the variable PRIVATE_KEY is not set, read the private key from the file in the variable PRIVATE_KEY_PATH. In the
+    value of PRIVATE_KEY, `\n` means a line feed.
     """
     if key := variables.environment.get(f"{variables.prefix}{PRIVATE_KEY}", "").strip():
         return key.replace("\\n", "\n")
@@ -161,10 +160,10 @@ def _algorithm(variables: CredentialVariables) -> str:
 
 
 def own_key(token: str) -> Key:
-    """Return the key of the grant that gives `token` its permissions for the Management API.
+    """Return the fields that identify the grant that gives `token` its permissions for the Management API.
 
-    The tenant verifies the claims of each token, so this function does not verify the claims. The claims are used only
-    to protect reconciler's own grant.
+    The tenant verifies the claims of each token, so `own_key` does not verify the claims. The claims are used only to
+    protect reconciler's own grant.
 
     Raises:
         ReconcilerError: if the claims contain no application or no identifier of the Management API.
@@ -181,7 +180,7 @@ def own_key(token: str) -> Key:
 def identities_of(token: str) -> frozenset[str]:
     """Return the canonical domain of the tenant that issued `token`, from the audience of the token.
 
-    The set is empty if the audience does not contain the domain.
+    If the audience does not contain the domain, return an empty set.
     """
     try:
         claims = _claims(token)
@@ -214,7 +213,7 @@ def expiry_of(token: str) -> float | None:
 
 
 def is_token(value: object) -> TypeGuard[str]:
-    """Return whether `value` is a text that can be sent as an access token in an HTTP header."""
+    """Return whether `value` is a string that can be sent as an access token in an HTTP header."""
     return isinstance(value, str) and len(value) <= MAX_TOKEN_LENGTH and TOKEN.fullmatch(value) is not None
 
 
@@ -251,7 +250,10 @@ def _claims(token: str) -> dict[str, Any]:
 
 ASSERTION_TYPE = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 LIFETIME_SECONDS = 55
-"""The lifetime of an assertion in seconds. Auth0 accepts up to five minutes, and recommends at most one minute."""
+"""The lifetime of an assertion in seconds.
+
+Auth0 accepts a lifetime of five minutes, and recommends at most one minute.
+"""
 
 
 def assertion(key: PrivateKey, now: float) -> str:

@@ -2,9 +2,9 @@
 
     Auth0Error
     ├── NotSentError            the tenant received nothing: name resolution, connection or TLS failed
-    ├── DeadlinePassedError     not sent, because the rate limit allows it only after the end of the run
-    ├── NoTokenError            the tenant issues no token; the request itself was not made
-    ├── TooLargeError           a list is larger than the size limit; reading it again does not help
+    ├── DeadlinePassedError     not sent, because the rate limit allows the request only after the run
+    ├── NoTokenError            the tenant issued no access token, so the request was not sent
+    ├── TooLargeError           a list is larger than the size limit, so a second read does not help
     ├── RefusedCallError        a complete response with 4xx; nothing was changed
     │   └── RateLimitedError    429
     └── UnknownOutcomeError     sent, outcome unknown: 5xx, 408, timeout, broken connection
@@ -26,13 +26,13 @@ class NotSentError(Auth0Error):
 
 
 class DeadlinePassedError(Auth0Error):
-    """The request was not sent, because the rate limit allows it only after the end of the run."""
+    """The request was not sent, because the rate limit allows the request only after the end of the run."""
 
 
 class NoTokenError(Auth0Error):
     """All attempts to get a token failed.
 
-    NoTokenError is not a RefusedCallError, because the tenant has not seen the request that needs the token.
+    NoTokenError is not a RefusedCallError, because the tenant has not received the request that needs the token.
 
     `reason` is the cause of the failure. `advice` is the next step for the user, or an empty string.
     """
@@ -68,7 +68,7 @@ class TooLargeError(Auth0Error):
 
 
 class UnknownOutcomeError(Auth0Error):
-    """The tenant may have received the request, but its outcome is unknown.
+    """The tenant may have received the request, but the outcome of the request is unknown.
 
     To find out the outcome, read the grant from the tenant again.
     """

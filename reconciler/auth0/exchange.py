@@ -30,7 +30,7 @@ from reconciler.redaction import Secrets
 DEADLINE_SECONDS = 60.0
 """The maximum time from sending a request to the end of its response, in seconds.
 
-Without this limit, a server that sends one byte at a time could block a run.
+Without a time limit, a server that sends one byte at a time could block a run.
 """
 TIMEOUTS = httpx.Timeout(30.0, connect=10.0)
 MAX_BODY_BYTES = 10_000_000
@@ -73,8 +73,8 @@ class TenantResponse:
 
         Raises:
             RateLimitedError, RefusedCallError, UnknownOutcomeError: if the status of the response is not successful.
-            UnreadableError: if the body is not JSON, or if the body contains a secret of this run. Otherwise, a plan
-                could show the secret.
+            UnreadableError: if the body is not JSON, or if the body contains a secret of this run that a plan could
+                show.
         """
         if not httpx.codes.is_success(self.status):
             raise self.error_for_status()
@@ -87,7 +87,7 @@ class TenantResponse:
         return content
 
     def require_success(self) -> None:
-        """Check that the request succeeded. Raises the same errors as `json`."""
+        """Check that the request succeeded. Raises the error for the status of the response."""
         if self.status != httpx.codes.NO_CONTENT:
             self.json()
 
@@ -114,9 +114,9 @@ class TenantResponse:
         return redacted(text, self.secrets)
 
     def _contains_secret(self, content: object) -> bool:
-        """Return whether a field name or a text in `content` contains a secret of this run.
+        """Return whether a field name or a string in `content` contains a secret of this run.
 
-        The fields in SECRET_FIELDS may contain secrets.
+        The fields in SECRET_FIELDS are not searched, because these fields may contain secrets.
         """
         if not self.secrets.may_occur_in(self.body.decode("utf-8", errors="replace")):
             return False
@@ -143,7 +143,7 @@ def redacted(text: str, secrets: Secrets) -> str:
 async def exchange(http: httpx.AsyncClient, request: httpx.Request, secrets: Secrets) -> TenantResponse:
     """Send `request` and return the complete response with any status.
 
-    Error messages do not contain the texts in `secrets`.
+    Error messages do not contain the strings in `secrets`.
 
     Raises:
         NotSentError: if the request never reached the tenant.
@@ -179,7 +179,7 @@ def _proxy_suffix(request: httpx.Request) -> str:
 
 
 async def _body(call: str, response: httpx.Response, secrets: Secrets) -> bytes:
-    """Read and decompress the body of a response. The size limit restricts the memory for the decompressed body."""
+    """Read and decompress the body of a response. MAX_BODY_BYTES limits the memory for the decompressed body."""
     encoding = response.headers.get("content-encoding", "identity").strip().lower()
     if encoding not in {"identity", "gzip"}:
         raise UnreadableError(

@@ -25,9 +25,9 @@ class TenantLogs:
         self._management = management
 
     async def exists(self, log_id: str) -> bool:
-        """Return whether the tenant's logs still contain an event.
+        """Return whether the tenant's logs still contain the event `log_id`.
 
-        If the logs no longer contain the event, later events may be missing, too. Raises Auth0Error.
+        If the event `log_id` is missing in the logs, later events may be missing, too. Raises Auth0Error.
         """
         try:
             call = ApiRequest("GET", f"{LOGS}/{quote(log_id, safe='')}")
@@ -44,9 +44,9 @@ class TenantLogs:
         return await self._call(ApiRequest("GET", LOGS, query), _events)
 
     async def after(self, log_id: str) -> list[Json]:
-        """Return the events that follow an event in the logs, in the order of the event ids.
+        """Return the events that follow the event `log_id` in the logs, in the order of the event ids.
 
-        At the end of the logs, return an empty list.
+        If no event follows, return an empty list.
 
         Raises:
             Auth0Error: if the log events cannot be read.

@@ -32,7 +32,7 @@ T = TypeVar("T")
 
 API = "/api/v2"
 DEFAULT_RATE_LIMIT_DELAY_SECONDS = (0.5, 2.0)
-"""The shortest and the longest delay in seconds after a response with status 429 that does not request a delay."""
+"""The minimum and maximum delay in seconds after a response with status 429 that does not request a delay."""
 STATUSES_WITHOUT_EFFECT = frozenset({httpx.codes.UNAUTHORIZED, httpx.codes.TOO_MANY_REQUESTS})
 """The statuses that the tenant returns without executing the request."""
 CORRELATION_HEADER = "X-Correlation-ID"
@@ -50,8 +50,8 @@ def accept_any_token(token: str) -> None:
 class RequestContext:
     """The id of a write request, and functions to call before and after the request.
 
-    Auth0 writes `correlation` to the tenant's logs. The client awaits `before_send` before it sends each request. The
-    client calls `without_effect` after each request that certainly changed nothing in the tenant.
+    Auth0 writes `correlation` to the tenant's logs. The client awaits `before_send` before each request. The client
+    calls `without_effect` after each request that has certainly not changed the tenant.
     """
 
     correlation: str = ""
@@ -98,7 +98,7 @@ class ClientOptions:
     """The rate limits and the number of retries of a client.
 
     `token_limiter` limits the requests for access tokens. The tenants of a private cloud share one token limiter. If
-    `token_limiter` is None, the client creates its own limiter.
+    `token_limiter` is None, the client creates a token limiter.
     """
 
     rate_options: RateOptions = field(default_factory=RateOptions)
@@ -110,7 +110,7 @@ class Management:
     """Sends requests to the Management API of a tenant.
 
     `check_token` receives each access token before the token is sent to the API, and may refuse the token with a
-    ReconcilerError. `secrets` are the secrets of this run, for example tokens. Management adds fetched access tokens to
+    ReconcilerError. `secrets` are the secrets of this run, for example tokens. The class adds fetched access tokens to
     `secrets`.
     """
 
@@ -137,7 +137,7 @@ class Management:
         return self._tokens.current
 
     async def sign_in(self) -> None:
-        """Get an access token if the client has no token yet. Raises the same errors as `call`."""
+        """Get an access token if the client has no token yet. Raises Auth0Error or ReconcilerError."""
         await self._token()
 
     def show_progress(self, text: str) -> None:
@@ -147,12 +147,12 @@ class Management:
     async def call(self, api_request: ApiRequest, parse_response: Callable[[TenantResponse], T]) -> T:
         """Send a request, pass the response to `parse_response`, and return the result of `parse_response`.
 
-        Repeat a request if it was not sent, or if the tenant refused it because of the rate limit. If the outcome of a
+        Repeat a request that was not sent, or that the tenant refused because of the rate limit. If the outcome of a
         request is unknown, repeat the request only if the request does not change the tenant.
 
         Raises:
             RefusedCallError: if the tenant refuses the request.
-            NotSentError, RateLimitedError: if the last attempt fails with this error.
+            NotSentError, RateLimitedError: if the last attempt was not sent, or was refused because of the rate limit.
             UnknownOutcomeError: if the outcome of a write is unknown, or if the last attempt of a read has an unknown
                 outcome.
         """
@@ -184,7 +184,8 @@ class Management:
         """Return an access token that `check_token` has accepted.
 
         Raises:
-            ReconcilerError: if `check_token` refuses the first token of the run. Nothing was written.
+            ReconcilerError: if `check_token` refuses the first token of the run. The tenant is unchanged after this
+                error.
             NoTokenError: if `check_token` refuses a later token, or if no token can be fetched.
         """
         token = await self._tokens.get(refused=refused)

@@ -1,4 +1,4 @@
-"""Send the requests of `reconciler doctor` to a tenant. A failed request is not repeated.
+"""Send the requests of `reconciler doctor` to a tenant. `reconciler doctor` does not repeat a failed request.
 
 The times and the certificate of a connection come from `trace`, an extension of httpx. The documentation of httpcore
 describes the events that `trace` reports.
@@ -36,8 +36,8 @@ class Certificate:
 class FirstResponse:
     """The response to a request without credentials, with the local times of sending and receiving.
 
-    `date` is the time in the response header `date` in UNIX seconds, or None without the header. `certificate` is None
-    if the connection does not use TLS.
+    `date` is the time in the response header `date` in UNIX seconds. If the header is missing, `date` is None.
+    `certificate` is None if the connection does not use TLS.
     """
 
     sent: float
@@ -47,7 +47,7 @@ class FirstResponse:
 
 
 class Probe:
-    """Sends the requests of `reconciler doctor` in the same way as other commands send requests."""
+    """Sends the requests of `reconciler doctor` with the HTTP settings of all other commands."""
 
     def __init__(self, http: httpx.AsyncClient, secrets: Secrets, clock: Callable[[], float] = time.time) -> None:
         self._http = http
@@ -97,7 +97,7 @@ class _ConnectionTrace:
         self.certificate: Certificate | None = None
 
     async def record(self, event: str, info: dict[str, Any]) -> None:
-        """Record the time at which httpx sends the request headers, or the certificate from the TLS handshake."""
+        """Record the time when httpx starts to send the request. Record the certificate when the TLS handshake ends."""
         if event.endswith("send_request_headers.started"):
             self.sent = self._clock()
         if event.endswith("start_tls.complete"):

@@ -1,4 +1,4 @@
-"""Delay requests to stay within the tenant's rate limits, and limit the number of parallel requests."""
+"""Delay requests to stay within a tenant's rate limits, and limit the number of simultaneous requests."""
 
 import asyncio
 import math
@@ -14,51 +14,53 @@ from reconciler.http.retry_hints import RateLimitHeaders
 MAX_WAIT_SECONDS = 60.0
 """The maximum delay in seconds before reconciler sends the next request.
 
-Auth0 refills each documented token bucket at least once a minute.
-
-If the calculated delay is longer, a clock must be wrong.
+Auth0 refills each documented token bucket at least once a minute, so a delay of more than a minute means a wrong clock.
 """
 CONTINUOUS_PROBE_SECONDS = 0.1
 LATE_PROBE_SECONDS = 0.25
-PROBE_INTERVAL_SECONDS = 1.01  # a bit more than a second, because a probe may travel faster than the previous probe
+PROBE_INTERVAL_SECONDS = 1.01
+"""The minimum interval between two probe requests in seconds.
+
+The interval exceeds one second, because a probe request may reach the tenant faster than the previous probe request.
+"""
 SLOW_PROBE_INTERVAL_SECONDS = 2.5
 SHARED_PATIENCE_SECONDS = 5.0
-"""The maximum time in seconds that a request waits for the response to a request of another tenant."""
+"""The maximum time in seconds that a request to one tenant waits for the response of a different tenant."""
 NEEDS_RESPONSE = math.inf
 """The return value of `wait` if the next request must wait for the response to an earlier request."""
 
 
 class TokenBucket:
-    """An estimate of the number of tokens in a token bucket. Auth0 limits each group of requests by a token bucket.
+    """An estimate of the rate-limit tokens in a token bucket. Auth0 takes a rate-limit token for each request.
 
     Call `wait` before sending a request and `record_sent` when sending the request. At the end of the request, call
     `record_response` or `record_lost`.
 
-    `share` is the fraction of the bucket (0 to 1) that reconciler leaves to other programs. Before the first response,
-    only one request is in flight at a time. When only the fraction for other programs is left, requests wait for the
-    next refill of the bucket. Then a single request, called the probe, finds out how many tokens Auth0 has added. If a
-    response has no rate-limit headers, reconciler treats the bucket as unlimited from then on. An unlimited bucket
-    delays requests only after a response with status 429.
+    `share` is the fraction (0 to 1) of the rate-limit tokens that reconciler leaves to other programs. Before the first
+    response, only one request is in flight at a time. When reconciler has used its part of the rate-limit tokens,
+    requests wait until Auth0 refills the bucket. At the time of the refill, a single probe request finds out how many
+    rate-limit tokens Auth0 has added. If no response has contained rate-limit headers, reconciler delays requests only
+    after a response with status 429.
 
-    The responses may arrive in a different order than reconciler sent the requests. The estimate starts from the lowest
-    number of remaining tokens in any response since the last refill. The requests in flight are subtracted.
+    Responses may arrive in a different order than reconciler sent the requests. The estimate is the lowest number of
+    remaining rate-limit tokens in any response since the last refill, minus the number of requests in flight.
 
-    The interval between two probes is slightly longer than one second. A probe just under a second after the last
-    refill may find too few tokens and must wait another second. With the longer interval, each probe arrives slightly
-    later in a second of the tenant's clock than the previous probe. Auth0 reports times in whole seconds, so a response
-    may announce a refill that is up to two seconds away. After an announcement of a late refill, the interval is two
-    and a half seconds, unless the previous probe arrived late in its second.
+    The interval between two probe requests is slightly longer than one second, so that no probe request arrives just
+    before a refill. Auth0 reports times in whole seconds, so a response may announce a refill that is up to two seconds
+    away. If a response announces a refill that is more than a second away, the interval between probe requests is two
+    and a half seconds. The interval remains one second if the last probe request arrived more than a quarter of a
+    second after a full second.
 
-    Auth0 refills some buckets continuously instead of once per second. If requests wait for a whole second, a
-    continuously refilled bucket becomes full, and tokens are lost. Normally, the number of remaining tokens decreases
-    with each request until the next refill. If two responses before the next refill contain the same number, the refill
-    must be continuous. For a continuous refill, reconciler sends a probe every tenth of a second while the fraction for
-    other programs is untouched. A probe that finds no new token has taken a token of other programs. After a probe
-    without a new token, requests wait for a whole second again, until two responses contain the same number again.
+    Auth0 refills some buckets continuously instead of once per second. If requests waited for a whole second, a
+    continuously refilled bucket would become full, and rate-limit tokens would be lost. In a bucket that Auth0 refills
+    once per second, each response before the next refill reports fewer remaining rate-limit tokens. If two responses
+    before the next refill report equal numbers of rate-limit tokens, Auth0 refills the bucket continuously. If Auth0
+    refills the bucket continuously, reconciler sends a probe request every tenth of a second. reconciler stops the
+    frequent probe requests after a probe request that used a rate-limit token of other programs.
 
-    If `is_shared` is true, several tenants share the bucket, and one of the tenants may never respond. Requests to a
-    shared bucket therefore do not wait for the first response. When a shared bucket is empty, requests wait at most
-    SHARED_PATIENCE_SECONDS for a response.
+    If `is_shared` is true, several tenants share the bucket. Requests to a tenant do not wait for the first response,
+    because the first response may come from a tenant that never responds. When a shared bucket is empty, a request
+    waits at most SHARED_PATIENCE_SECONDS for the response to an earlier request.
     """
 
     def __init__(self, share: float, *, is_shared: bool = False) -> None:
@@ -73,10 +75,10 @@ class TokenBucket:
         self._probe_at = 0.0
         self._blocked_until = 0.0
         self._clock_offset = -math.inf  # a lower bound of the tenant's clock minus the local clock
-        self._last_probe_at = -math.inf  # the local time of the last probe
-        self._is_probing = False  # whether a probe is in flight
+        self._last_probe_at = -math.inf  # the local time of the last probe request
+        self._is_probing = False  # whether a probe request is in flight
         self._seen_remaining: set[int] = set()  # the numbers of remaining tokens in the responses since the last refill
-        self._refills_continuously = False  # whether Auth0 adds tokens continuously instead of once per period
+        self._refills_continuously = False  # whether Auth0 refills the bucket continuously instead of once per period
 
     def wait(self, now: float) -> float:
         """Return the number of seconds until the next request may be sent.
@@ -101,9 +103,9 @@ class TokenBucket:
         self._in_flight += 1
 
     def record_lost(self) -> None:
-        """Record that a request ended without a response that describes this bucket.
+        """Record that a request ended, but that no response described the bucket.
 
-        The request may still have taken a token.
+        Auth0 may have taken a rate-limit token for the request.
         """
         self._in_flight -= 1
         self._lowest_remaining -= 1
@@ -126,7 +128,8 @@ class TokenBucket:
 
         If the response requests no delay, return `default_delay`. Call `record_response` first.
         """
-        self._refills_continuously = False  # a 429 takes no token, so two responses may contain the same number
+        # A refused request takes no rate-limit token, so responses with equal numbers do not prove a continuous refill.
+        self._refills_continuously = False
         if headers.retry_after is not None:
             wait = headers.retry_after
         elif headers.reset is not None and headers.date is not None:
@@ -138,7 +141,7 @@ class TokenBucket:
         return wait
 
     def _record_remaining(self, remaining: int, period: float) -> None:
-        """Update the estimate with the number of remaining tokens in a response."""
+        """Update the estimate with the number of remaining rate-limit tokens in a response."""
         if self._is_probing and remaining < self._lowest_remaining:
             self._refills_continuously = False
         if self._is_probing or period > self._period:
@@ -158,7 +161,7 @@ class TokenBucket:
         return self._remaining() <= self._reserve()
 
     def _next_probe_at(self, headers: RateLimitHeaders, now: float) -> float:
-        """Return the local time at which the next probe may be sent."""
+        """Return the local time at which the next probe request may be sent."""
         if self._refills_continuously and self._remaining() == self._reserve() > 0:
             return now + CONTINUOUS_PROBE_SECONDS
         return max(now + self._seconds_to_refill(headers, now), self._last_probe_at + self._min_probe_interval(headers))
@@ -168,8 +171,8 @@ class TokenBucket:
 
         Auth0 reports the time in whole seconds, so the next refill is at the earliest in the next second.
 
-        If the response has no date, reconciler does not know the tenant's clock. Without a date, the result is one
-        second, because Auth0 refills most buckets every second.
+        If the response has no header `date` or `x-ratelimit-reset`, return one second, because Auth0 refills most
+        buckets every second.
         """
         if headers.date is None or headers.reset is None:
             return 1.0
@@ -177,7 +180,7 @@ class TokenBucket:
         return min(max(0.0, at - self._clock_offset - now), MAX_WAIT_SECONDS)
 
     def _min_probe_interval(self, headers: RateLimitHeaders) -> float:
-        """Return the minimum time between two probes in seconds."""
+        """Return the minimum time between two probe requests in seconds."""
         if headers.date is None or headers.reset is None or headers.reset <= headers.date + 1:
             return PROBE_INTERVAL_SECONDS
         was_late = self._last_probe_at + self._clock_offset > headers.date + LATE_PROBE_SECONDS
@@ -185,7 +188,7 @@ class TokenBucket:
 
 
 class RequestPacer:
-    """Limits the number of requests per second to all tenants of a run together.
+    """Limits the total number of requests per second to all tenants of a run.
 
     Requests are sent in the order of their arrival.
 
@@ -204,7 +207,7 @@ class RequestPacer:
 
     @asynccontextmanager
     async def turn(self) -> AsyncIterator[None]:
-        """Wait for the turn of this request. Later requests wait until the context ends."""
+        """Wait until `max_rps` allows a request. Later requests wait until the `with` block ends."""
         if not self._interval:
             yield
             return
@@ -218,7 +221,7 @@ class RequestPacer:
             self._waiting -= 1
 
     def record_sent(self, now: float) -> None:
-        """Record that a request was sent at the local time `now`. Call this method inside the context of `turn`."""
+        """Record that a request was sent at the local time `now`. Call this method inside a `with` block of `turn`."""
         self._next_send_at = now + self._interval
 
 
@@ -226,9 +229,9 @@ NOTICE_WAIT_SECONDS = 3.0
 WHOLE_TENANT = "client-grants"
 """The name of the token bucket that limits all requests to a tenant.
 
-Each request to the tenant takes a token from this bucket.
+Each request to the tenant takes a rate-limit token from the bucket WHOLE_TENANT.
 
-For requests to `client-grants`, this bucket is the only bucket.
+Requests to `client-grants` take no rate-limit token from a second bucket.
 """
 
 
@@ -237,8 +240,8 @@ class RateOptions:
     """The limits for the requests of a client.
 
     `rate_share` is the fraction (0 to 1) of the tenant's rate limits that the client leaves to other programs. `pacer`
-    limits the requests per second of all clients that share the pacer. `concurrency` is the maximum number of requests
-    that wait for a response. Before a long delay, the client calls `notice` with a message.
+    limits the total number of requests per second of all clients with the same `pacer`. `concurrency` is the maximum
+    number of requests that wait for a response. Before a long delay, the client calls `notice` with a message.
     """
 
     rate_share: float = 0.25
@@ -251,21 +254,21 @@ class RateOptions:
 class Slot:
     """The permission to send one request.
 
-    Slot passes the rate-limit headers of the response to the token buckets of the request.
+    A slot passes the rate-limit headers of a response to the token buckets that limit the request.
     """
 
     buckets: tuple[TokenBucket, ...]
     has_response: bool = field(default=False)
 
     def wait(self, now: float) -> float:
-        """Return the number of seconds until all token buckets of the request have a token."""
+        """Return the number of seconds until every token bucket for the request has a rate-limit token."""
         return max(bucket.wait(now) for bucket in self.buckets)
 
     def record_response(self, headers: RateLimitHeaders) -> None:
-        """Record a response in the token buckets of the request.
+        """Record the rate-limit headers of a response in the token buckets that limit the request.
 
-        The rate-limit headers of a response describe the bucket of the path. If the path has no bucket, the headers
-        describe the bucket of the whole tenant.
+        The rate-limit headers describe the token bucket for the path of the request. If no token bucket exists for the
+        path, the headers describe the bucket WHOLE_TENANT.
         """
         own, *others = self.buckets
         now = asyncio.get_running_loop().time()
@@ -300,11 +303,11 @@ class RateLimiter:
     async def acquire(self, *names: str, deadline: float = math.inf) -> AsyncIterator[Slot]:
         """Wait until a request may be sent, and yield the permission to send the request.
 
-        The request takes a token from each of the token buckets `names`.
+        The request takes a rate-limit token from each token bucket in `names`.
 
         Raises:
-            DeadlinePassedError: if the request may be sent only after the deadline. The error is raised without
-                waiting.
+            DeadlinePassedError: if the request may be sent only after the deadline. The method raises
+                DeadlinePassedError without waiting.
         """
         slot = Slot(tuple(self._buckets[name] for name in names))
         async with self._free_slots:
@@ -319,7 +322,7 @@ class RateLimiter:
                     self._changed.notify_all()
 
     async def _wait_to_send(self, slot: Slot, deadline: float) -> None:
-        """Wait until the rate limits and `max_rps` allow the request, and then record the request as sent."""
+        """Wait until the rate limits and `max_rps` allow the request, and record the request as sent."""
         loop = asyncio.get_running_loop()
         while True:
             async with self._changed:
@@ -329,14 +332,14 @@ class RateLimiter:
             self._before_waiting(self._pacer.wait(loop.time()), deadline)
             async with self._pacer.turn():
                 now = loop.time()
-                if not slot.wait(now):  # another response may have changed the buckets in the meantime
+                if not slot.wait(now):  # a response may have changed the buckets during the wait
                     self._pacer.record_sent(now)
                     for bucket in slot.buckets:
                         bucket.record_sent(now)
                     return
 
     async def _wait_for_change(self, seconds: float) -> None:
-        """Wait for `seconds`, or less if another request ends earlier."""
+        """Wait for `seconds`. Stop waiting if a request ends earlier."""
         try:
             async with asyncio.timeout(None if seconds == math.inf else seconds):
                 await self._changed.wait()

@@ -38,10 +38,10 @@ RENEWAL_MARGIN_SECONDS = 60.0
 DEFAULT_LIFETIME_SECONDS = 86_400
 """The assumed lifetime of a token in seconds if the response contains no valid lifetime.
 
-If the tenant refuses an expired token with status 401, reconciler also fetches a new token.
+If the tenant refuses an expired token earlier with status 401, reconciler fetches a new token.
 """
 MAX_LIFETIME_SECONDS = 2_592_000
-"""The maximum accepted lifetime of a token in seconds. Auth0 allows at most 30 days."""
+"""The maximum accepted lifetime of a token in seconds. Auth0 allows a lifetime of at most 30 days."""
 
 Post = Callable[[str, dict[str, str]], Awaitable[TenantResponse]]
 """A function that sends a form to a path of the tenant and returns the response."""
@@ -56,9 +56,9 @@ class _CachedToken:
 class TokenSource:
     """Provides access tokens.
 
-    If several requests need a new token at the same time, reconciler sends one token request.
+    If several requests need a new token at the same time, reconciler sends only one token request.
 
-    TokenSource adds credentials, assertions and tokens to `secrets` before their first use.
+    The class adds credentials, assertions and tokens to `secrets` before sending them.
     """
 
     def __init__(self, credentials: Credentials, post: Post, retry_policy: RetryPolicy, secrets: Secrets) -> None:
@@ -87,7 +87,7 @@ class TokenSource:
     async def get(self, refused: str = "") -> str:
         """Return an access token. `refused` is a token that the tenant has refused, or an empty string.
 
-        If reconciler can fetch a new token, the result differs from `refused`.
+        If reconciler has credentials, the method fetches a new token instead of returning `refused`.
 
         Raises:
             NoTokenError: if the tenant does not issue a token.
@@ -115,7 +115,7 @@ class TokenSource:
         return _advice(credentials, error)
 
     async def _fetch(self, credentials: ClientSecret | PrivateKey, now: float) -> _CachedToken:
-        """Request a token. Each token request needs a new assertion, because an assertion is valid only once."""
+        """Request a token. Each request for a token needs a new assertion, because an assertion is valid only once."""
         form = _form(credentials)
         self._secrets.add(form.get("client_assertion", ""))
         cached = _parse_token(await self._post(TOKEN_PATH, form), now)

@@ -17,17 +17,17 @@ from reconciler.core.plan import Update
 Json = Mapping[str, Any]
 
 MAX_TEXT_LENGTH = 2_048
-"""The maximum length of a text in a response, in characters.
+"""The maximum length of a string in a response, in characters.
 
-According to Auth0, the identifier of an API has at most 600 characters. No other documented text is longer.
+The longest string in Auth0's documentation is the identifier of an API, with at most 600 characters.
 """
 MAX_ID_LENGTH = 512
 CONTROL_CHARACTER = re.compile("[\x00-\x1f\x7f-\x9f]")
 MAX_CURSOR_LENGTH = 2_048
 """The maximum length of a cursor for the next page, in characters.
 
-The limits keep the URL of a request with an id, an identifier and a cursor below 64 KB. In a URL, a character takes at
-most 12 bytes.
+The limits for ids, identifiers and cursors keep the URL of a request below 64 KB. In a URL, a character takes at most
+12 bytes.
 """
 MAX_ITEMS = 10_000
 """The maximum number of items in a list of a grant or API.
@@ -65,7 +65,7 @@ def _refuse(constant: str) -> NoReturn:
 def text(data: Json, name: str) -> str:
     """Return the value of the field `name` if it is a non-empty string.
 
-    This function and the functions below raise UnreadableError for invalid values.
+    The functions that return a field raise UnreadableError for invalid values.
     """
     value = text_or_none(data, name)
     if not value:
@@ -101,7 +101,7 @@ def flag_or_none(data: Json, name: str) -> bool | None:
 
 
 def texts(data: Json, name: str) -> frozenset[str]:
-    """Return the value of the field `name` as a set if it is a list of strings.
+    """Return the value of the field `name`, a list of strings, as a set.
 
     Return an empty set if the field is absent or null.
     """
@@ -174,8 +174,7 @@ MAX_UNKNOWN_FIELDS = 20
 def observed_grant(data: Json) -> ObservedGrant:
     """Parse a client grant.
 
-    A field that is absent or null gets its default value. Fields that reconciler does not know do not change the parsed
-    grant.
+    A field that is absent or null gets its default value. Unknown fields do not change the parsed grant.
 
     Raises:
         UnreadableError: if a field that identifies the grant is missing, or if a field has the wrong type.
@@ -259,10 +258,10 @@ GRANT_PATH = re.compile(r"/api/v2/client-grants(?:/(?P<id>[^/?]+))?/?")
 def log_event(data: Json) -> LogEvent:
     """Parse an event of the tenant's logs.
 
-    If the operation did not concern a client grant, parse only the date.
+    For an operation that did not concern a client grant, parse only the date.
 
-    Auth0 documents the structure of `details` only for `sapi` events. If the event lacks a detail, use an empty string.
-    Raises UnreadableError if the event has no valid date.
+    Auth0 documents the structure of `details` only for `sapi` events. If the event lacks a detail, use an empty string
+    as the detail. Raises UnreadableError if the event has no valid date.
     """
     date = text(data, "date")
     if not DATE.match(date):
@@ -336,7 +335,7 @@ def update_body(update: Update) -> dict[str, object]:
     """Return the body of the request PATCH /client-grants/{id} with the changed fields.
 
     If the change sets `allow_all_scopes` to true, the body contains no scopes, because Auth0 removes the scopes. If the
-    change sets `allow_all_scopes` to false, the body contains all scopes of the grant. Otherwise, the grant would be
+    change sets `allow_all_scopes` to false, the body contains all scopes of the grant, so that the grant is not left
     without scopes.
     """
     after = update.after.grant
@@ -351,9 +350,9 @@ def update_body(update: Update) -> dict[str, object]:
 def split_update(body: Mapping[str, object]) -> tuple[dict[str, object], dict[str, object]]:
     """Split the body of an update that sets `allow_all_scopes` to false.
 
-    The first part contains all fields except the scopes, and the second part contains the scopes. Some tenants refuse a
-    single request with both parts. Between the two requests, the grant has no scopes. For every other update, the
-    second part is empty.
+    Return all fields except the scopes, and separately the scopes, because some tenants refuse a single request with
+    all fields. Between the two requests, the grant has no scopes. If the update does not set `allow_all_scopes` to
+    false, do not split the update.
     """
     if body.get("allow_all_scopes") is not False:
         return dict(body), {}

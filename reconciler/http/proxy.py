@@ -1,6 +1,6 @@
 """Choose proxies and trusted certificates from environment variables.
 
-Only this module reads the environment variables for proxies, so that all connections use the same proxy.
+Only the module `proxy` reads the environment variables for proxies, so that all connections use the same proxy.
 """
 
 import os
@@ -33,7 +33,7 @@ CERTIFICATE_VARIABLES = ("SSL_CERT_FILE", "SSL_CERT_DIR")
 class Proxy:
     """A proxy: the environment variable that configures the proxy, and the address of the proxy.
 
-    `url` may contain a password. The other fields do not contain the password.
+    `url` may contain the password for the proxy. No field except `url` contains the password.
     """
 
     variable: str
@@ -58,7 +58,7 @@ class Proxy:
 class ProxyTarget:
     """The scheme, host, port and IP address of a server.
 
-    reconciler compares the entries of the environment variable NO_PROXY with these values.
+    reconciler compares the scheme, host, port and IP address with the entries of the environment variable NO_PROXY.
     """
 
     scheme: str
@@ -74,8 +74,8 @@ class UnreadableEntryError(ValueError):
 def proxy_for(base_url: str) -> Proxy | None:
     """Return the proxy for requests to `base_url` from the environment, or None for a direct connection.
 
-    A connection to this machine (a loopback address) never uses a proxy. If the variable does not contain a valid
-    address, the host of the returned proxy is empty.
+    A connection to this machine (a loopback address) never uses a proxy. If the environment variable does not contain a
+    valid address, the returned proxy has an empty host.
     """
     target = _target(base_url)
     if _is_loopback(target):
@@ -88,7 +88,7 @@ def proxy_for(base_url: str) -> Proxy | None:
 
 
 def proxy_suffix(base_url: str) -> str:
-    """Return a note for error messages about the proxy for `base_url`, or an empty text without a proxy."""
+    """Return a note about the proxy for `base_url`, for error messages. Return an empty string without a proxy."""
     proxy = proxy_for(base_url)
     if proxy is None:
         return ""
@@ -116,7 +116,7 @@ def proxy_notes(base_url: str) -> tuple[str, ...]:
 
 
 def httpx_proxy(base_url: str) -> httpx.Proxy | None:
-    """Return the proxy for `base_url` as an object of httpx, or None for a direct connection.
+    """Return the `httpx.Proxy` for `base_url`, or None for a direct connection.
 
     Raises:
         ReconcilerError: if the environment variable does not contain a valid proxy address. The error message does not
@@ -144,7 +144,7 @@ def connection_error(base_url: str, error: Exception) -> ReconcilerError:
 
 
 def choose_proxy(proxies: Mapping[str, str], scheme: str, environment: Mapping[str, str]) -> Proxy | None:
-    """Return the proxy for requests with `scheme` (http or https), with the name of its environment variable.
+    """Return the proxy for requests with `scheme` (http or https), and the name of the proxy's environment variable.
 
     The keys of `proxies` are schemes, or `all` for all schemes. A variable with a lower-case name takes precedence, as
     in `urllib.request.getproxies`.
@@ -249,7 +249,7 @@ class NoCookies(CookieJar):
 def trusted_certificates() -> ssl.SSLContext:
     """Return the certificates that clients trust.
 
-    All clients share one object with the certificates, because reading the certificates takes time and memory.
+    All clients share the returned certificates, because reading the certificates takes time and memory.
     """
     return _ssl_context(*(os.environ.get(name) for name in CERTIFICATE_VARIABLES))
 
@@ -258,6 +258,6 @@ def trusted_certificates() -> ssl.SSLContext:
 def _ssl_context(*_: str | None) -> ssl.SSLContext:
     """Read the trusted certificates.
 
-    The cached result is used as long as the environment variables with the paths of the certificates do not change.
+    The function reads the certificates again only if an environment variable with the path of certificates changes.
     """
     return httpx.create_ssl_context(trust_env=True)

@@ -31,9 +31,9 @@ def ignore_notice(_: str) -> None:
 class RetryPolicy:
     """The maximum number of attempts for a request, and the delays between the attempts.
 
-    No attempt starts after `deadline`, a time of the event loop's clock. Before a long delay, `notice` is called with a
-    message. `progress` is called with a short text for the waiting user. Each text for `progress` replaces the previous
-    text.
+    No attempt starts after `deadline`, a time of the event loop's clock. Before a long delay, the function `notice`
+    receives a message. The function `progress` receives a short message for the waiting user. Each message for
+    `progress` replaces the previous message.
     """
 
     attempts: int = 5
@@ -47,8 +47,8 @@ class RetryPolicy:
 
         The delay is random, and the maximum of the delay doubles with each attempt.
 
-        The delay is at least MIN_DELAY_SECONDS. Random delays spread the retries of clients that failed at the same
-        time.
+        The delay is at least MIN_DELAY_SECONDS. Random delays spread the retries of clients whose requests failed at
+        the same time.
         """
         for attempt in range(self.attempts - 1):
             yield max(MIN_DELAY_SECONDS, self.jitter(0.0, min(MAX_DELAY_SECONDS, 2.0**attempt)))
@@ -64,11 +64,11 @@ async def retry(
 
     If `attempt` raises an error of a type in `transient`, call `attempt` again after a delay.
 
-    If the server requests a delay, the attribute `retry_after` of the error is this delay in seconds.
+    If the server requests a delay, the error has an attribute `retry_after` with the delay in seconds.
 
     Raises:
-        Exception: the error of the last call of `attempt`. Stop after the deadline, or if `should_retry` returns false
-            for the error.
+        Exception: the error of the last call of `attempt`. The function stops after the deadline, or if `should_retry`
+        returns false for the error.
     """
     delays = enumerate(policy.delays(), start=2)
     while True:
@@ -104,8 +104,8 @@ def retry_blocking(
 
     If `work` raises an error of a type in `transient`, wait and call `work` again.
 
-    At each call, `work` must read the current state and write only the missing part. Otherwise, a write with a lost
-    response would be repeated.
+    At each call, `work` must read the current state and write only the missing part, because the response to an earlier
+    write may be lost.
 
     Raises:
         Exception: the error of the last call of `work`.
@@ -132,9 +132,9 @@ def _requested_delay(error: Exception) -> float:
 
 
 def _explain_delay(error: Exception, requested: float, *, is_late: bool) -> None:
-    """Add the delay that the tenant requests to the message of an error.
+    """Add the delay that the tenant requests to the error message.
 
-    If `is_late` is true, also say in the message that the delay ends after the deadline of the run.
+    If `is_late` is true, add to the error message that the delay ends after the deadline of the run.
     """
     if requested:
         end = f", {AFTER_DEADLINE}" if is_late else ""

@@ -10,7 +10,7 @@ from email.utils import parsedate_to_datetime
 MAX_NUMBER = 1e12
 """The maximum number that reconciler accepts in a rate-limit header.
 
-Larger numbers are not valid limits or UNIX times.
+A number above MAX_NUMBER is not a valid limit or UNIX time.
 """
 
 
@@ -60,5 +60,11 @@ def _number(text: str | None) -> float | None:
 def _http_date(text: str | None) -> float | None:
     try:
         return parsedate_to_datetime(text or "").timestamp()
-    except (ValueError, OverflowError, IndexError, TypeError, OSError):  # an invalid date can cause any of these errors
+    except (
+        ValueError,
+        OverflowError,
+        IndexError,
+        TypeError,
+        OSError,
+    ):  # an invalid date causes one of the listed errors
         return None
