@@ -11,9 +11,9 @@ def leave_out_current_folder() -> None:
 
 
 if __name__ == "__main__":
-    leave_out_current_folder()  # this call must precede every import that a file in the current folder could replace
+    leave_out_current_folder()  # a file in the current folder could replace modules that are imported before this call
 
-from reconciler.cli.main import main  # noqa: E402 - after the search path was corrected
+from reconciler.cli.main import main  # noqa: E402 - the import must follow the correction of the search path
 
 if __name__ == "__main__":
     main()

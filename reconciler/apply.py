@@ -16,7 +16,7 @@ __all__ = ["ApplyContext", "StopSignal", "execute_plan", "reraise"]
 
 EARLIER_CHANGE_FAILED = "an earlier change of the same application failed, so the application keeps its access"
 CHANGES_PER_LISTING_PAGE = 10
-"""A batch contains this number of changes for each page in the list of all grants.
+"""The size of a batch of changes is this number, multiplied by the number of pages in the list of all grants.
 
 Reading all grants before each batch adds at most 10 % to the requests.
 """
@@ -25,11 +25,11 @@ Numbered = tuple[int, Change]
 
 
 async def execute_plan(plan: Plan, context: ApplyContext) -> tuple[Outcome, ...]:
-    """Execute the changes of `plan` phase by phase. Within a phase, a few changes run at the same time.
+    """Execute the changes of `plan` in phases. Within a phase, a few changes run at the same time.
 
-    A failed change stops other changes in one case only: later changes of the same application do not remove access.
-    Return one outcome per change, in the order of the plan. Signals, journal errors, and errors of the tenant and the
-    network do not raise an exception, but appear in the outcomes.
+    After a failed change, later changes do not remove access from the application of the failed change. Return one
+    outcome per change, in the order of the plan. Signals, journal errors, and errors of the tenant and the network do
+    not raise an exception, but appear in the outcomes.
     """
     outcomes: list[Outcome] = []
     for _, changes in groupby(enumerate(plan.changes, start=1), key=lambda numbered: apply_phase(numbered[1])):
@@ -42,7 +42,7 @@ async def execute_plan(plan: Plan, context: ApplyContext) -> tuple[Outcome, ...]
 def _batches(changes: Sequence[Numbered], observed: int) -> Iterator[Sequence[Numbered]]:
     """Split changes into batches.
 
-    Before each batch, the grants of the tenant are read again, so that the data is recent when the changes are written.
+    reconciler reads the tenant's grants before each batch, so that each write is based on recent data.
     """
     size = CHANGES_PER_LISTING_PAGE * _pages(observed)
     for start in range(0, len(changes), size):
@@ -75,12 +75,9 @@ async def _execute_batch(
 
 
 async def _read_listing(batch: Sequence[Numbered], context: ApplyContext) -> GrantsByKey | None:
-    """Return all grants of the tenant if reading all grants takes fewer requests than reading each changed grant.
+    """Return all grants of the tenant, or None if reading only the changed grants takes fewer requests.
 
-    Otherwise return None.
-
-    The grants that were read for the plan are not reused, because the changes would overwrite later edits of the
-    grants.
+    The function does not reuse the grants that were read for the plan, because the changes would overwrite later edits.
     """
     count = sum(not isinstance(change, Create) for _, change in batch)
     if count <= _pages(context.observed) or context.stop.reason:
@@ -88,7 +85,7 @@ async def _read_listing(batch: Sequence[Numbered], context: ApplyContext) -> Gra
     try:
         return index_by_key(await context.client.grants())
     except Auth0Error:
-        return None  # without a list of all grants, each change reads its own grant and reports errors
+        return None  # without a list of all grants, each change reads the changed grant and reports errors
 
 
 def _reason_to_skip(change: Change, failed: frozenset[str], stop: StopSignal) -> str:

@@ -2,9 +2,10 @@
 
 The executor reads the grant right before an update or delete, and compares the grant with the plan.
 
-If the response to a write is lost, the executor reads the grant again. If the write took effect, the change is applied.
-If the write had no effect, the executor repeats the write. If the grant has any other state, the outcome is a conflict.
-If only some of the requests of a change succeeded, the executor continues from the current state of the grant.
+If the response to a write is lost, the executor reads the grant again. If the grant shows the whole change, the outcome
+is APPLIED. If the grant is unchanged, the executor repeats the write. If the grant shows changes that the plan does not
+contain, the outcome is CONFLICT. If only some of the requests of a change succeeded, the executor continues from the
+current state of the grant.
 """
 
 import asyncio
@@ -57,13 +58,13 @@ class ApplyContext:
     journal: Journal
     """The journal of the run."""
     stop: StopSignal
-    """Tells the changes when to stop."""
+    """The object that tells the run to start no further change."""
     on_outcome: Callable[[Outcome], None]
     """Called with the outcome of each change."""
     concurrency: int
     """The maximum number of changes in progress at the same time."""
     observed: int
-    """The number of grants of the tenant, which determines the number of requests for reading all grants."""
+    """The number of the tenant's grants, which determines how many requests are needed to read all grants."""
     on_crash: Callable[[Exception], None] = reraise
     """Called with each exception that is caused by a bug."""
     retry_policy: RetryPolicy = field(default_factory=RetryPolicy)
@@ -80,8 +81,8 @@ class ChangeExecutor:
         self._client = context.client
         self._is_in_journal = False
         self._was_sent = False
-        self._is_uncertain = False  # a request was sent, and the effect of the request is unknown
-        self._has_effect = False  # at least one request took effect
+        self._is_uncertain = False  # True after sending a request whose effect is unknown
+        self._has_effect = False  # True if at least one request took effect
         self._state_before_send = (False, False)
         self._request_context = RequestContext(
             f"{context.journal.run}-{number}", self._before_send, self._without_effect
@@ -91,7 +92,7 @@ class ChangeExecutor:
         """Execute the change.
 
         `listing` contains all current grants of the tenant, or is None. If `listing` is None, the executor reads the
-        grant before the change.
+        grant before the change from the tenant.
         """
         outcome = (
             await run_unless(self._context.stop.abort, self._execute_safely(listing)) or self._outcome_of_interruption()
@@ -127,7 +128,7 @@ class ChangeExecutor:
             try:
                 return await self._write(listing)
             except UnknownOutcomeError as error:
-                if not self._is_uncertain:  # the read before the write failed, so nothing was sent
+                if not self._is_uncertain:  # the read before the write failed, so no write was sent
                     raise
                 outcome = await self._settle_by_reading(str(error))
                 self._is_uncertain = outcome.result is Result.UNKNOWN
@@ -172,7 +173,7 @@ class ChangeExecutor:
         match change_state(change, now.grant):
             case ChangeState.AFTER:
                 return self._outcome(Result.APPLIED, ALREADY_UP_TO_DATE)
-            case ChangeState.PARTIAL if not self._was_sent:  # another program made a part of the planned change
+            case ChangeState.PARTIAL if not self._was_sent:  # a different program made a part of the planned change
                 return self._outcome(Result.CONFLICT, EDITED_SINCE_PLAN)
             case ChangeState.OTHER:
                 return self._outcome(Result.CONFLICT, EDITED_SINCE_PLAN)
@@ -201,7 +202,7 @@ class ChangeExecutor:
         return self._outcome(Result.APPLIED)
 
     async def _send_steps(self, now: ObservedGrant, change: Create | Update) -> None:
-        """Send the requests that change the grant from its state `now` to the state that `change` requires."""
+        """Send the requests that change the grant from the state `now` to the state after `change`."""
         for step in required_steps(now, change.after):
             await self._send_step(step, now.id)
             self._record_effect()
@@ -226,8 +227,8 @@ class ChangeExecutor:
     async def _associate(self, organization: str, grant_id: str) -> None:
         """Associate the organization with the grant.
 
-        The response status 409 has two meanings: the organization already has the grant, or the organization has too
-        many grants. Reading the organizations of the grant shows which meaning applies.
+        The response status 409 means that the organization already has the grant, or that the organization has too many
+        grants. After a response with status 409, the executor checks whether the organization has the grant.
         """
         try:
             await self._client.associations.add(organization, grant_id, self._request_context)
@@ -236,7 +237,7 @@ class ChangeExecutor:
                 raise
 
     async def _read_grant(self, listing: GrantsByKey | None = None) -> ObservedGrant | None:
-        """Return the current grant, or None if it does not exist.
+        """Return the current grant, or None if the grant does not exist.
 
         Read the organizations of the grant only if the change includes organizations.
         """
@@ -250,7 +251,7 @@ class ChangeExecutor:
         """Determine the outcome of a write that failed with the status 404 or 409.
 
         The write may have taken effect despite the error status. A tenant may show the effect of a write late. If the
-        first read shows no effect, the executor reads the grant once more.
+        first read of the grant shows no effect, the executor reads the grant once more.
         """
         outcome = await self._settle_by_reading(str(error))
         if outcome.result is Result.FAILED and not self._has_effect and not self._context.stop.reason:
@@ -268,8 +269,9 @@ class ChangeExecutor:
     async def _settle_by_reading(self, problem: str) -> Outcome:
         """Determine the outcome of a write by reading the grant.
 
-        The result is APPLIED if the whole change took effect, and FAILED if nothing or only a part of the change took
-        effect. The result is CONFLICT for any other state of the grant, and UNKNOWN if the grant cannot be read.
+        The result is APPLIED if the whole change took effect. The result is FAILED if nothing or only a part of the
+        change took effect. The result is CONFLICT if the grant shows changes that the plan does not contain. The result
+        is UNKNOWN if the grant cannot be read.
         """
         try:
             found = await self._read_grant()
@@ -299,7 +301,11 @@ class ChangeExecutor:
         return self._outcome(Result.SKIPPED, "interrupted before the change was sent")
 
     async def _before_send(self) -> None:
-        """Record the intended change in the journal. A journal error stops the change only before its first request."""
+        """Record the intended change in the journal.
+
+        If the journal cannot be written, raise JournalError before the first request of the change. After the first
+        request, complete the change and stop the run.
+        """
         self._is_in_journal = True
         try:
             await self._context.journal.intend(self._number, self._change)

@@ -11,8 +11,8 @@ T = TypeVar("T")
 class StopSignal:
     """Tells the tasks of a run when to stop.
 
-    `reason` says why no further change may start, and is empty while the run continues. `abort` is set when the run
-    must also abandon changes in progress.
+    `reason` says why no further change may start, and is empty while the run continues. If `abort` is set, the run must
+    also abandon changes in progress.
     """
 
     def __init__(self) -> None:
@@ -22,7 +22,7 @@ class StopSignal:
     def request_stop(self, reason: str) -> None:
         """Stop the run before the next change.
 
-        If the run was already stopped for another reason, the first reason remains.
+        If the run was already stopped, the first reason remains.
         """
         self.reason = self.reason or reason
 
@@ -31,7 +31,7 @@ class StopSignal:
 async def task_group() -> AsyncIterator[asyncio.TaskGroup]:
     """Open a task group.
 
-    If a task fails, cancel the other tasks and raise the first error instead of an exception group.
+    If a task fails, cancel the remaining tasks and raise the first error instead of an exception group.
     """
     try:
         async with asyncio.TaskGroup() as group:
@@ -44,8 +44,7 @@ def run_in(runner: asyncio.Runner, coroutine: Coroutine[Any, Any, T]) -> T:
     """Run a coroutine and return its result.
 
     The asyncio task stores the result in a list instead of returning the result. When the runner restores the SIGINT
-    handler, `signal.signal` formats the previous handler for an internal error message. The formatted text would
-    contain the result of the task, and formatting a large result is slow.
+    handler, `signal.signal` converts the task to text, and converting a large result of the task is slow.
     """
     results: list[T] = []
 

@@ -32,13 +32,13 @@ async def open_tenant(  # noqa: PLR0913 - the parameters are independent
 ) -> AsyncIterator[ManagementClient]:
     """Open a client for `tenant`.
 
-    `identity` compares the tenant that issued each access token with the configuration. If the tenants differ, requests
-    raise ReconcilerError. The credentials and tokens of the tenant are added to `secrets`. `note` is called with a
-    remark about the seed file of a sandbox.
+    `identity` checks that the configured tenant issued each access token. If a different tenant issued an access token,
+    requests raise ReconcilerError. The client adds the credentials and tokens of the tenant to `secrets`. The function
+    `note` receives remarks about the seed file of a sandbox.
 
     Raises:
-        ReconcilerError: if credentials are missing or must not be sent to this tenant, or if the sandbox is not
-            installed or cannot be opened.
+        ReconcilerError: if credentials are missing or must not be sent to `tenant`, or if the sandbox is not installed
+            or cannot be opened.
     """
     check_environment(tenant, environment)
 
@@ -80,7 +80,7 @@ def require_sandbox(name: str) -> None:
     """Raise ReconcilerError if the packages for the sandbox `name` are not installed."""
     try:
         import auth0_sandbox.server.transport
-        import auth0_sandbox.tenant  # noqa: F401 - an extra
+        import auth0_sandbox.tenant  # noqa: F401 - the import checks that the package is installed
     except ModuleNotFoundError as error:
         raise ReconcilerError(
             f'tenant {name} is a sandbox, which needs the extra sandbox: pip install "auth0-grants[sandbox]"',
@@ -107,7 +107,7 @@ def _inside(tenant: Tenant, note: Callable[[str], None]) -> Iterator[Route]:
 def converted_errors() -> Iterator[None]:
     """Convert errors of the sandbox to ReconcilerError and ProblemsError.
 
-    The sandbox does not import reconciler, and therefore has its own errors.
+    The sandbox raises other classes of errors, because the sandbox does not import reconciler.
     """
     from auth0_sandbox.errors import FileError, SandboxError
 

@@ -8,7 +8,7 @@ ReconcilerError is the base class of the other errors:
 - StalePlanError (exit code 5): the saved plan is stale, altered, too old or for another tenant
 - ReportLostError (exit code 3): the tenant was changed, and the report could not be printed
 - CrashError (exit code 1, or 3 after a write): a bug in the run of one of several tenants
-- NotStartedError (exit code 1, 130 or 143): the run ended before the tenant started
+- NotStartedError (exit code 1, 130 or 143): the command ended before the tenant's run started
 - Auth0Error (exit code 1): an error of the Management API or the network, see auth0/errors.py
 
 The entry point of the program catches only ReconcilerError. Any other exception is a bug and is shown with its
@@ -55,7 +55,7 @@ A run that changed a part of the tenant is more severe than a run that changed n
 class ReconcilerError(Exception):
     """The base class of errors that end a run. The message says what is wrong and what to do.
 
-    `tenants` maps the name of each affected tenant to True for a sandbox and to False for any other tenant.
+    `tenants` maps the name of each affected tenant to True for a sandbox and to False for a tenant at Auth0.
     """
 
     exit_code = Exit.FAILED
@@ -63,7 +63,7 @@ class ReconcilerError(Exception):
 
     @property
     def report_lines(self) -> tuple[str, ...]:
-        """The lines that a report shows for this error."""
+        """The lines that a report shows for the error."""
         return (str(self),)
 
 
@@ -97,7 +97,10 @@ class ReportLostError(ReconcilerError):
 
 
 class CrashError(ReconcilerError):
-    """A bug ended the run of one tenant, while other tenants continue. `trace` is the traceback of the bug."""
+    """A bug ended the run of one tenant.
+
+    The runs of the remaining tenants continue. `trace` is the traceback of the bug.
+    """
 
     def __init__(self, error: Exception, *, may_have_written: bool = False) -> None:
         super().__init__(f"unexpected {type(error).__name__}: {error}; this is a bug, please report it")
@@ -106,7 +109,7 @@ class CrashError(ReconcilerError):
 
 
 class NotStartedError(ReconcilerError):
-    """The run ended before this tenant started. Nothing was read or written."""
+    """The command ended before the tenant's run started. The tenant was not read or changed."""
 
     def __init__(self, reason: str, exit_code: Exit = Exit.FAILED) -> None:
         super().__init__(reason)
@@ -114,13 +117,13 @@ class NotStartedError(ReconcilerError):
 
 
 class StalePlanError(ReconcilerError):
-    """A saved plan does not approve the current changes. Nothing was written."""
+    """A saved plan does not approve the current changes. The tenant was not changed."""
 
     exit_code = Exit.STALE
 
 
 def reason(error: Exception) -> str:
-    """Return the message of an error without the number and file name that Python adds."""
+    """Return the message of an exception without the error number and file name that Python adds."""
     match error:
         case OSError(strerror=str(text)):
             return text

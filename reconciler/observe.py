@@ -51,15 +51,18 @@ ORGANIZATIONS_NOT_READ = (
 )
 NO_LOGS = "reconciler does not know who changed the grants, because the token lacks the permission read:logs"
 MAX_COUNTED_ORGANIZATIONS = 100
-"""If more organizations than this number get new grants, reconciler reads the list of all organizations of the tenant
-first.
+"""The maximum number of organizations with new grants for which reconciler sends one request per organization.
+
+For more organizations, reconciler first reads the list of all organizations of the tenant.
 """
 TOO_MANY_ORGANIZATION_IDS = (
     f"files give grants to more than {MAX_COUNTED_ORGANIZATIONS} organizations by id, but the token lacks the "
     "permission read:organizations: give the permission to reconciler's application"
 )
 MAX_ASSOCIATIONS = 1_000_000
-"""The maximum number of organizations, added up over all grants of a tenant, so that the organizations fit into memory.
+"""The maximum total number of organizations in all grants of a tenant.
+
+The limit keeps the memory for organizations small.
 """
 MAX_UNKNOWN_FIELDS = 20
 """The maximum number of notes about unknown fields and values of grants."""
@@ -73,9 +76,9 @@ class RequiredListings:
 
     If `application_names` or `third_parties` is true, the plan needs the list of applications. If `api_names` or
     `scopes` is true, the plan needs the list of APIs. If `organizations` is true, the plan needs the organizations of
-    each grant. If `organization_names` is true, the plan needs the list of all organizations. The list of APIs is
-    optional if only `scopes` needs the list. If the token may not list APIs, the plan reports that scopes were not
-    checked.
+    each grant. If `organization_names` is true, the plan needs the list of all organizations. If `api_names` is false,
+    the list of APIs is optional. If the token may not read the optional list of APIs, the plan reports that scopes were
+    not checked.
     """
 
     application_names: bool
@@ -107,12 +110,11 @@ def required_listings(
 
 
 async def observe(client: ManagementClient, needs: RequiredListings, *, everything: bool = False) -> Observation:
-    """Read the tenant.
+    """Read the grants of the tenant, and the lists that `needs` requires.
 
-    Lists that do not depend on each other are read at the same time. If `everything` is true, read the names of all
-    applications and APIs.
+    Independent lists are read at the same time. If `everything` is true, read the names of all applications and APIs.
 
-    An optional list is None if the token may not read the list.
+    If the token may not read an optional list, the list is None.
 
     Raises:
         Auth0Error: if reading a list fails. reconciler never uses an incomplete list.
@@ -125,7 +127,7 @@ async def observe(client: ManagementClient, needs: RequiredListings, *, everythi
 
 
 async def observe_further(client: ManagementClient, known: Observation, needs: RequiredListings) -> Observation:
-    """Read the lists of `needs` that `known` does not contain, and return an observation with all lists.
+    """Read the required lists that are missing in `known`. Return the data in `known` with the new lists.
 
     Raises the errors of `observe`.
     """
@@ -148,10 +150,9 @@ async def observe_for_changes(
 async def observe_organizations(
     client: ManagementClient, observation: Observation, declared: DeclaredOrganizations
 ) -> Observation:
-    """Read the organizations of the grants that have organizations in the files, and of the grants that may be deleted.
+    """Read the organizations of each grant that has organizations in the files or may be deleted.
 
-    If only deletes need the organizations and the token may not read organizations, the result contains a note instead
-    of an error.
+    If the token may not read organizations that only deletes need, add a note instead of raising an error.
 
     Raises:
         Auth0Error: if reading a list fails.
@@ -188,8 +189,8 @@ async def observe_everything(client: ManagementClient, needs: RequiredListings) 
 
     Organizations are read only for grants that can have organizations.
 
-    The organizations of a grant are read even if the token may not list all organizations of the tenant. Raises the
-    errors of `observe`.
+    The function reads the organizations of a grant even if the token may not list all organizations of the tenant.
+    Raises the errors of `observe`.
     """
     observation = await observe(client, needs, everything=True)
     grants_to_read = [each for each in observation.grants if may_have_organizations(each)]
@@ -203,10 +204,10 @@ async def observe_everything(client: ManagementClient, needs: RequiredListings) 
 
 
 async def attribute_plan(client: ManagementClient, plan: Plan) -> Plan:
-    """Add to the plan who last changed each grant that no file declares or that differs from the files.
+    """For each grant that is undeclared or differs from the files, add to the plan who last changed the grant.
 
-    If the plan contains no grant of these kinds, the logs are not read. If the token may not read the logs, the plan
-    contains a note instead.
+    If every grant matches the files, the function does not read the logs. If the token may not read the logs, the
+    function adds a note to the plan.
 
     Raises:
         Auth0Error: if the logs cannot be read.
@@ -257,9 +258,9 @@ async def _with_organizations(
 def _organizations_reader(
     client: ManagementClient,
 ) -> Callable[[str], Coroutine[Any, Any, Mapping[str, Organization]]]:
-    """Return a function that reads the organizations of a grant.
+    """Return a function `read` that reads the organizations of a grant.
 
-    The function raises UnreadableError after reading too many organizations for all grants together.
+    The function `read` raises UnreadableError if the total number of organizations in all grants is too large.
     """
     total = 0
 
@@ -275,7 +276,7 @@ def _organizations_reader(
 
 
 async def _with_names(client: ManagementClient, observation: Observation) -> Observation:
-    """Read the list of all organizations, so that reconciler finds unknown ids without a request for each id.
+    """Read the list of all organizations, so that reconciler recognizes unknown ids without a request for each id.
 
     Raises:
         ReconcilerError: if the token may not list organizations.
@@ -347,15 +348,15 @@ async def _directory(
 async def _listing(
     read: Callable[[], Awaitable[T]], known: T | None, reads: Collection[TenantList], name: TenantList
 ) -> T | None:
-    """Read the list with the kind `name` if `reads` contains `name`, otherwise return `known`.
+    """Read the list `name` if `reads` contains `name`. Return `known` if `reads` does not contain `name`.
 
-    The result is None if the token may not read the list.
+    If the token may not read the list, return None.
     """
     return await _none_if_forbidden(read()) if name in reads else known
 
 
 def _unknown_field_notes(grants: Iterable[ObservedGrant]) -> tuple[str, ...]:
-    """Return a note for each field of the tenant's grants that this version of reconciler does not know and ignores."""
+    """Return a note for each unknown field in the tenant's grants. reconciler ignores unknown fields."""
     counts = Counter(unknown for grant in grants for unknown in grant.unknown_fields)
     named = sorted(counts.items())[:MAX_UNKNOWN_FIELDS]
     others = len(counts) - len(named)

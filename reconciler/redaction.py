@@ -1,6 +1,6 @@
-"""Collect the secrets of a run, and remove the secrets from texts of servers and libraries.
+"""Collect the secrets of a run, and remove the secrets from messages of servers and libraries.
 
-This module has no side effects.
+The functions have no side effects.
 
 Error messages of servers and libraries may repeat a request with its secrets. reconciler removes secrets when it
 receives a message, so no output format has to remove secrets.
@@ -15,24 +15,24 @@ from urllib.parse import unquote
 MASK = "***"
 MIN_SECRET_LENGTH = 4
 MIN_ENCODED_LENGTH = 8
-"""The minimum length of a secret for removing its encoded forms, such as base64.
+"""The minimum length of a secret whose encoded forms, such as base64, are also removed.
 
-The encoded form of a shorter secret may also occur in harmless text.
+The encoded form of a very short secret may also occur in harmless text.
 """
 MIN_VARIABLE_LENGTH = 8
 """The minimum length of a value that counts as a secret, in a variable with a name such as USE_TOKEN.
 
-Shorter values, for example `true`, are not secrets.
+Values with fewer characters, for example `true`, are not secrets.
 """
 MIN_LENGTH_IN_DATA = 16
-"""The minimum length of the secrets that are searched for in response data.
+"""The minimum length of a secret that reconciler searches for in response data.
 
-A shorter secret may be equal to a harmless name in the data.
+A very short secret may be equal to a harmless name in the response data.
 """
 RUN_LENGTH = 12
 """The length of the parts into which a secret is divided, because a server may repeat only a part of a secret."""
 MAX_NESTED_ESCAPES = 3
-"""The maximum depth of nested escapes that are decoded, for example of JSON in a URL."""
+"""The maximum depth of nested escapes that reconciler decodes, for example of JSON in a URL."""
 
 SECRET_NAME = re.compile(r"SECRET|TOKEN|PASSWORD|PASSPHRASE|PRIVATE_KEY|API_KEY|ACCESS_KEY", re.IGNORECASE)
 HARMLESS_NAME = re.compile(r"(_URL|_PATH|_FILE|_DIR|_ID|_NAME|_ALG)$", re.IGNORECASE)
@@ -49,7 +49,7 @@ NAMED = {"amp": "&", "lt": "<", "gt": ">", "quot": '"', "apos": "'"}
 LOWER = {ord(letter): ord(letter.lower()) for letter in "ABCDEFGHIJKLMNOPQRSTUVWXYZ"}
 """A table for `str.translate` that converts ASCII letters to lower case.
 
-Unlike `str.lower`, the table never changes the length of a text.
+Unlike `str.lower`, the table never changes the length of a string.
 """
 
 
@@ -71,7 +71,7 @@ class Secrets:
         return f"Secrets({len(self._known)})"
 
     def add(self, *secrets: str) -> None:
-        """Add secrets. A text shorter than MIN_SECRET_LENGTH is not added."""
+        """Add secrets. A secret with fewer than MIN_SECRET_LENGTH characters is not added."""
         new = {secret for secret in map(str.strip, secrets) if len(secret) >= MIN_SECRET_LENGTH} - self._known
         if new:
             self._known |= new
@@ -100,7 +100,7 @@ class Secrets:
     def may_occur_in(self, text: str) -> bool:
         """Return whether `text` may contain a secret.
 
-        If the result is true, the caller must check the parts of `text` with the slower method `occur_in`.
+        If `may_occur_in` returns true, the caller must check the parts of `text` with the slower method `occur_in`.
         """
         return ESCAPED.search(text) is not None or self._contains(text)
 
@@ -121,9 +121,9 @@ class EnvironmentSecrets:
     """The secrets in environment variables, grouped by the tenant that owns the variable.
 
     A variable belongs to the tenant whose prefix starts the name of the variable. If several prefixes match, the
-    longest prefix decides. A secret of one tenant is never sent to another tenant. The responses of a tenant are
-    therefore searched only for the secrets of this tenant and for secrets without a tenant. Searching for all secrets
-    would take time proportional to the square of the number of tenants.
+    longest prefix decides. reconciler searches the responses of a tenant only for the tenant's secrets and for secrets
+    without a tenant, because reconciler never sends a secret of one tenant to a different tenant. Searching for all
+    secrets would take time proportional to the square of the number of tenants.
     """
 
     def __init__(
@@ -141,7 +141,7 @@ class EnvironmentSecrets:
 
 
 def _owner(name: str, prefixes: frozenset[str]) -> str:
-    """Return the longest text in `prefixes` with which `name` starts, or an empty string."""
+    """Return the longest prefix of `name` in `prefixes`, or an empty string."""
     ends = (position + 1 for position in range(len(name) - 1, -1, -1) if name[position] == "_")
     return next((name[:end] for end in ends if name[:end] in prefixes), "")
 
@@ -157,7 +157,7 @@ def _find_secrets(environment: Mapping[str, str]) -> Iterator[str]:
 
 @dataclass(frozen=True, slots=True)
 class _Index:
-    """All parts of secrets with RUN_LENGTH characters, and all secrets shorter than RUN_LENGTH."""
+    """The strings to search for: short secrets, and all parts of long secrets. Each part has RUN_LENGTH characters."""
 
     runs: frozenset[str]
     short: tuple[str, ...]
@@ -182,7 +182,7 @@ def _forms(secret: str) -> Iterator[str]:
     """Yield the forms of a secret: unchanged, decoded as Latin-1, and encoded as hexadecimal, base64 and base64url."""
     as_bytes = secret.encode("utf-8", errors="surrogateescape")
     for text in (secret, as_bytes.decode("latin-1")):
-        yield from (text, text.replace(" ", "+"))  # URL form encoding replaces a space by a plus sign
+        yield from (text, text.replace(" ", "+"))  # URL form encoding replaces a space with a plus sign
     if len(secret) < MIN_ENCODED_LENGTH:
         return
     yield as_bytes.hex()
@@ -195,7 +195,7 @@ def _forms(secret: str) -> Iterator[str]:
 
 @dataclass(frozen=True, slots=True)
 class _View:
-    """A text after decoding escape sequences, with the start and end of each character in the original text."""
+    """A string after decoding escape sequences, with the start and end of each character in the original string."""
 
     text: str
     begins: list[int]
@@ -203,7 +203,7 @@ class _View:
 
 
 def _views(text: str) -> Iterator[_View]:
-    """Yield the text unchanged, then the text with one, two and three levels of escape sequences decoded."""
+    """Yield `text` unchanged, and `text` with one, two and three decoded levels of escape sequences."""
     view = _View(text, list(range(len(text))), list(range(1, len(text) + 1)))
     yield view
     for _ in range(MAX_NESTED_ESCAPES):

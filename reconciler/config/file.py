@@ -42,10 +42,10 @@ def find_config_file(start: Path) -> str | None:
     """Return the path of the nearest reconciler.yaml above `start`, relative to `start`, or None.
 
     The search ends at the root of the repository, which is the first folder that contains `.git`. Outside a repository,
-    no folder is searched. If `start` itself contains reconciler.yaml, the result is None, because no search is needed.
+    the function searches no folder. If `start` contains reconciler.yaml, return None, because no search is needed.
 
     Raises:
-        ReconcilerError: if another user owns the file, because the configuration decides where credentials are
+        ReconcilerError: if a different user owns the file, because the configuration decides where credentials are
             sent.
     """
     if os.path.lexists(start / DEFAULT_FILE):
@@ -68,9 +68,9 @@ def _is_in_repository(folder: Path) -> bool:
 
 
 def _refuse_other_owner(file: Path) -> None:
-    """Raise ReconcilerError if another user owns the file or its folder.
+    """Raise ReconcilerError if a different user owns the file or the folder of the file.
 
-    With sudo, root may use the files of the calling user.
+    A root user with sudo may use the files of the user who ran sudo.
     """
     if not hasattr(os, "geteuid"):
         return
@@ -85,9 +85,9 @@ def _refuse_other_owner(file: Path) -> None:
 
 
 MAX_PATTERNS = 200
-"""The maximum number of regular expressions in the JSON Schemas of `policy`, over the whole configuration.
+"""The maximum total number of regular expressions in all JSON Schemas of the setting `policy`.
 
-A regular expression may need a megabyte of memory, and takes time for each grant.
+A regular expression may need a megabyte of memory, and matching a regular expression takes time for each grant.
 """
 
 
@@ -147,7 +147,7 @@ def tenant_name_problem(name: str) -> str:
     """Return the reason why a tenant cannot have the name `name`, or an empty string.
 
     A tenant name is used as an argument of --tenant, in file names and in lists of pipelines. In a grant file, a tenant
-    name with a wildcard would be a pattern that matches other tenants.
+    name with a wildcard would match several tenants.
     """
     if not name:
         return "the tenant name is empty"
@@ -178,7 +178,7 @@ def _name_problems(tenants: Mapping[str, Any], data: Mapping[str, Any], file: st
 
 
 def _domain_problems(tenants: Mapping[str, Any], data: Mapping[str, Any], file: str) -> Iterator[Problem]:
-    """Yield a problem for each domain that is invalid, belongs to two tenants, or contradicts `canonical_domain`."""
+    """Yield a problem for each `domain` that is invalid, belongs to two tenants, or contradicts `canonical_domain`."""
     first: dict[str, str] = {}
     for name, item in tenants.items():
         hosts: dict[str, str] = {}
@@ -206,7 +206,7 @@ def _domain_problems(tenants: Mapping[str, Any], data: Mapping[str, Any], file: 
 def _sandbox_domain_problems(host: str, source: Source) -> Iterator[Problem]:
     """Yield a problem if a sandbox has a domain that may belong to a tenant at Auth0.
 
-    A plan for such a sandbox would look like a plan for a tenant at Auth0.
+    If a sandbox had the domain of a tenant at Auth0, a plan for the sandbox would look like a plan for the tenant.
     """
     if not is_reserved(host):
         message = f"a sandbox cannot have the domain {host}, which can belong to a real tenant"
@@ -228,7 +228,7 @@ def _canonical_domain_problems(hosts: Mapping[str, str], source: Source, item: M
 
 
 def _database_problems(tenants: Mapping[str, Any], data: Mapping[str, Any], file: str) -> Iterator[Problem]:
-    """Yield a problem for each sandbox with the same database file as an earlier sandbox."""
+    """Yield a problem for each sandbox whose database file belongs to an earlier sandbox in reconciler.yaml."""
     first: dict[str, str] = {}
     for name, item in tenants.items():
         if (item or {}).get("kind") == TenantKind.SANDBOX:
@@ -247,10 +247,10 @@ def _database_problems(tenants: Mapping[str, Any], data: Mapping[str, Any], file
 
 
 def _wave_problems(tenants: Mapping[str, Any], data: Mapping[str, Any], file: str) -> Iterator[Problem]:
-    """Yield a problem for each repeated wave name, for each unknown tenant in a wave, and for tenants without a wave.
+    """Yield the problems of the setting `waves`: repeated names, unknown tenants, and tenants without a rollout wave.
 
-    A pattern in a wave is valid even if the pattern matches no tenant. A tenant without a wave is an error, because no
-    run would change the tenant.
+    A pattern in a rollout wave is valid even if the pattern matches no tenant. A tenant without a rollout wave is an
+    error, because no run would change the tenant.
     """
     first: dict[str, Source] = {}
     for number, wave in enumerate(data.get("waves") or ()):
@@ -299,7 +299,7 @@ def _schema_problems(data: Mapping[str, Any], file: str) -> Iterator[Problem]:
 
 
 def _own_schemas(data: Mapping[str, Any]) -> Iterator[tuple[tuple[str | int, ...], Mapping[str, Any]]]:
-    """Yield each JSON Schema in the shared policy and in the policies of tenants, with its path in reconciler.yaml."""
+    """Yield each JSON Schema in the shared policy and in the policies of tenants, with the path to the JSON Schema."""
     tenants = data.get("tenants") or {}
     sections = [((), data), *((("tenants", name), item or {}) for name, item in tenants.items())]
     for path, item in sections:
@@ -333,9 +333,9 @@ def _scope_sets(item: Mapping[str, Any]) -> dict[str, tuple[str, ...]]:
 
 
 def _scope_set_sources(data: Mapping[str, Any], file: str) -> Iterator[tuple[str, Source]]:
-    """Yield the name of each scope set and its position in reconciler.yaml.
+    """Yield the name and the position of each scope set in reconciler.yaml.
 
-    The scope sets of later tenants come first, and the shared scope sets come last.
+    The function reads the tenants in reverse order, and reads the shared scope sets last.
     """
     tenants = data.get("tenants") or {}
     sections = [((), data), *((("tenants", name), item or {}) for name, item in tenants.items())]

@@ -53,7 +53,7 @@ class Tenant:
     `domain` is the domain as written in the file and may start with `https://`. `canonical_domain` is the domain that
     Auth0 assigned to the tenant, and is required if `domain` is a custom domain. `credentials` is the prefix of the
     environment variables with the credentials. If `domain` is a loopback address, `sandbox_domain` is the domain of the
-    sandbox that is served at this address.
+    sandbox at the loopback address.
     """
 
     name: str
@@ -75,12 +75,12 @@ class Tenant:
 
     @property
     def host(self) -> str:
-        """The host name in `domain`, normalized so that equal hosts are equal texts."""
+        """The host name in `domain`, normalized so that equal hosts are equal strings."""
         return host_of(self.domain)
 
     @property
     def canonical_host(self) -> str | None:
-        """The host that Auth0 assigned to the tenant, or None if the configuration does not contain this host."""
+        """The domain that Auth0 assigned to the tenant, or None if the configuration does not contain the domain."""
         if self.canonical_domain is not None:
             return strip_port(host_of(self.canonical_domain))
         name = strip_port(self.host)
@@ -130,7 +130,7 @@ class Tenant:
 
 @dataclass(frozen=True, slots=True)
 class Config:
-    """The content of reconciler.yaml: the declared tenants, and the settings for all other tenants."""
+    """The content of reconciler.yaml: the declared tenants and the shared settings."""
 
     file: str = DEFAULT_FILE
     tenants: Mapping[str, Tenant] = field(default_factory=dict)
@@ -148,10 +148,10 @@ class Config:
     warn_before: timedelta = DEFAULT_WARN_BEFORE
 
     def declares(self, tenant: Tenant) -> bool:
-        """Return whether this configuration declares the domain of `tenant`.
+        """Return whether the configuration declares the domain of `tenant`.
 
         For a sandbox, compare the name of the tenant instead of the domain. A configuration without tenants declares
-        every tenant that is named after its host.
+        every tenant whose name is its host.
         """
         if not self.tenants:
             return tenant.name == tenant.host
@@ -160,11 +160,11 @@ class Config:
         return any(is_same_host(tenant.host, host) for each in self._at_auth0() for host in each.hosts)
 
     def policy_for(self, tenant: Tenant) -> Policy:
-        """Return the policy for a tenant of another configuration, for example the configuration of a pull request.
+        """Return the policy for a tenant of a foreign configuration, for example the configuration of a pull request.
 
-        An author of the other configuration can choose any tenant name and domain. The result therefore contains the
-        strictest rules of all tenants with the same name or the same domain. If this configuration does not declare the
-        tenant, every `deny` rule and every schema of all policies applies.
+        An author of the foreign configuration can choose any tenant name and domain, so the method combines policies.
+        The returned policy contains the strictest rules of all tenants that share the name or domain of `tenant`. If
+        the configuration does not declare `tenant`, the returned policy contains all `deny` rules and schemas.
         """
         if not self.declares(tenant):
             return all_denials((self.policy, *(each.policy for each in self.tenants.values())))
@@ -202,9 +202,9 @@ def choose_tenants(
 
     If `every` is true, return all tenants that the configuration declares.
 
-    Without names, return the tenant that `choose_tenant` selects. If the result contains only one tenant, this function
-    also checks the environment variables. If the result contains several tenants, the caller checks the variables of
-    each tenant later. A wrong domain then stops only one tenant.
+    If `names` is empty, return the tenant that `choose_tenant` selects. If only one tenant is selected, check the
+    environment variables. If several tenants are selected, the caller checks the environment variables of each tenant,
+    so that a wrong domain affects only one tenant.
 
     Raises:
         ReconcilerError: if `names` and `every` are combined, or if no tenant is selected.
@@ -222,7 +222,7 @@ def choose_tenants(
 def choose_tenant(
     config: Config, name: str | None, environment: Mapping[str, str], *, allow_unnamed: bool = False
 ) -> Tenant:
-    """Select a tenant, and check that the credentials may be sent to this tenant.
+    """Select a tenant, and check that reconciler may send the credentials to the selected tenant.
 
     Raises:
         ReconcilerError: if no tenant is selected, or if the credentials must not be sent to the tenant.
@@ -237,8 +237,8 @@ def select_tenant(
 ) -> Tenant:
     """Return the tenant with `name` (from --tenant), the tenant of AUTH0_DOMAIN, or the default tenant, in this order.
 
-    If reconciler.yaml declares the domain in AUTH0_DOMAIN, the settings of the declared tenant apply. Another domain is
-    allowed if reconciler.yaml declares no tenants, if the domain is a loopback address, or if `allow_unnamed` is true.
+    If reconciler.yaml declares the domain in AUTH0_DOMAIN, the settings of the declared tenant apply. An undeclared
+    domain is allowed if reconciler.yaml declares no tenants, the domain is loopback, or `allow_unnamed` is true.
 
     Raises:
         ReconcilerError: if the tenant is not declared, or no tenant is selected.
@@ -276,13 +276,13 @@ def _undeclared_tenant(config: Config, domain: str, *, allowed: bool) -> Tenant:
 def check_environment(tenant: Tenant, environment: Mapping[str, str]) -> None:
     """Check that the environment's credentials may be sent to `tenant`. Call this function before sending a request.
 
-    A pull request can change reconciler.yaml, so this file alone must not decide where credentials are sent. The
-    environment must contain the domain of the tenant, for example in AUTH0_DOMAIN. If this variable is not set,
-    credentials are sent only to hosts of Auth0.
+    A pull request can change reconciler.yaml, so reconciler.yaml alone must not decide where credentials are sent. The
+    environment must contain the domain of the tenant, for example in AUTH0_DOMAIN. If the environment contains no
+    domain, credentials are sent only to hosts of Auth0.
 
     Raises:
-        ReconcilerError: if the environment contains the domain or the Management API of another tenant, or if the
-            environment does not contain the domain of a host outside Auth0.
+        ReconcilerError: if the environment contains the domain or the Management API of a different tenant, or if the
+            domain of `tenant` is neither in the environment nor at Auth0.
     """
     if tenant.kind is TenantKind.SANDBOX:
         return
@@ -317,7 +317,7 @@ def _check_domain(tenant: Tenant, environment: Mapping[str, str]) -> None:
 
 
 def _domain_for(tenant: Tenant, environment: Mapping[str, str]) -> str | None:
-    """Return the host in the variable for the tenant's domain (such as AUTH0_DOMAIN), or None if it is not set."""
+    """Return the host in the environment variable for the tenant's domain, such as AUTH0_DOMAIN, or None."""
     domain = environment.get(tenant.domain_variable, "").strip()
     try:
         return host_of(domain) if domain else None
@@ -360,14 +360,14 @@ def identity_check(
 
 
 def tenant_at_domain(config: Config, domain: str) -> Tenant | None:
-    """Return the declared tenant whose domain is the same host, or None."""
+    """Return the declared tenant that has the domain `domain`, or None."""
     host = host_of(domain)
     declared = (tenant for tenant in config.tenants.values() if tenant.kind is TenantKind.AUTH0)
     return next((each for each in declared if any(is_same_host(host, own) for own in each.hosts)), None)
 
 
 def undeclared_tenant(config: Config, domain: str) -> Tenant:
-    """Return an undeclared tenant with this domain and the shared settings."""
+    """Return an undeclared tenant with the domain `domain` and the shared settings."""
     shared = Config.__dataclass_fields__.keys() & Tenant.__dataclass_fields__.keys()
     settings = {name: getattr(config, name) for name in shared}
     return Tenant(name=host_of(domain), domain=domain, sandbox_domain=_served_domain(config), **settings)
@@ -383,7 +383,7 @@ def _served_domain(config: Config) -> str:
 
 
 def tenant_named(config: Config, name: str) -> Tenant:
-    """Return the declared tenant with this name.
+    """Return the declared tenant with the name `name`.
 
     Raises ReconcilerError if reconciler.yaml does not declare the tenant.
     """

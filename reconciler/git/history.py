@@ -11,7 +11,7 @@ from reconciler.git.revision import WHOLE_ID, Revision, TreeEntry, refuse_unless
 
 MAX_COMMITS = 200_000
 MAX_HISTORY_BYTES = 500_000_000
-"""The maximum size of the list of changed files that git returns, in bytes."""
+"""The maximum size of git's output with the changed files of all commits, in bytes."""
 FULL_HISTORY_ADVICE = (
     "fetch the whole history (fetch-depth: 0 for actions/checkout, GIT_DEPTH: 0 for GitLab, "
     "git fetch --unshallow), or set --since to a commit that was fetched"
@@ -36,7 +36,7 @@ class FileChange:
 
 @dataclass(frozen=True, slots=True)
 class HistoryCommit:
-    """A commit and the changed files compared with the first parent of the commit.
+    """A commit, and the files that differ between the commit and the first parent of the commit.
 
     `time` is the author time of the commit in seconds since 1970.
     """
@@ -53,7 +53,7 @@ def first_parent_history(
 ) -> list[HistoryCommit]:
     """Return the commits in the first-parent history of HEAD that changed a file in `paths`, the oldest commit first.
 
-    In `paths`, an empty string is the root of the repository.
+    An empty string in `paths` means the root of the repository.
 
     Args:
         repository: The repository to read.
@@ -88,7 +88,7 @@ def first_parent_history(
 
 
 def _refuse_shallow(repository: Repository, since: Revision | None) -> None:
-    """Raise GitError in a shallow clone, unless the first-parent history of the clone contains `since`."""
+    """Raise GitError if the clone is shallow, unless the first-parent history of the clone contains `since`."""
     if repository.run("rev-parse", "--is-shallow-repository").lines != ["true"]:
         return
     if since is not None:
@@ -102,7 +102,7 @@ def _commits(data: bytes) -> Iterator[HistoryCommit]:
     """Parse the output of `git diff-tree -z`.
 
     The output consists of fields that end with NUL. The parser counts the fields, because file names and commit
-    subjects may contain every other character.
+    subjects may contain every character except NUL.
     """
     fields = deque(os.fsdecode(data).split("\0")[:-1])
     while fields:
@@ -120,9 +120,9 @@ def _incomplete(reason: str) -> GitError:
 
 
 def sizes_of(revision: Revision, objects: Sequence[str]) -> dict[str, TreeEntry]:
-    """Return a mapping from the hash of each blob (file content) in `objects` to a TreeEntry with the size of the blob.
+    """Return a TreeEntry with the size of each blob (file content) in `objects`, by the hash of the blob.
 
-    Raises GitError if an object is missing.
+    Raises GitError if a blob is missing.
     """
     stdin = "".join(f"{each}\n" for each in objects).encode()
     try:
@@ -174,7 +174,7 @@ class Blame:
     boundary: frozenset[str] = frozenset()
     """The hashes of commits without a parent in the clone.
 
-    In a shallow clone, a line of a commit without a parent may come from an older commit.
+    In a shallow clone, a commit without a parent may contain lines from an older commit.
     """
 
 
@@ -194,7 +194,7 @@ def blame_file(repository: Repository, path: str) -> Blame:
 
 
 def _blame(repository: Repository, path: str, *options: str) -> tuple[dict[int, str], frozenset[str]]:
-    """Return the hash of the last commit of each line, and the hashes of commits without a parent in the clone.
+    """Return the last commit of each line, by line number, and all commits without a parent in the clone.
 
     git reads the file from the commit HEAD, and does not run a text conversion program.
     """
@@ -237,7 +237,7 @@ def _commit(fields: Sequence[str]) -> BlamedCommit:
 
 
 def request_in(subject: str, body: str) -> str:
-    """Return the number of the pull request or merge request that a commit message contains, or an empty string.
+    """Return the number of the pull or merge request in a commit message, or an empty string.
 
     GitHub writes `Merge pull request #12 from …` or `subject (#12)`. GitLab writes `See merge request
     group/project!12`.
@@ -249,13 +249,14 @@ def request_in(subject: str, body: str) -> str:
 
 
 def newest_first(repository: Repository, path: str) -> dict[str, int]:
-    """Return a mapping from the hash of each commit that changed `path` to a number.
+    """Return the position of each commit in the history of `path`, by commit hash.
 
-    The newest commit has the number 0.
+    The position of the newest commit is 0.
 
-    A commit always has a smaller number than its parents.
+    A commit always precedes its parents.
 
-    The numbers do not depend on commit times, because the author of a commit can choose the time. Raises GitError.
+    The order of the commits does not depend on commit times, because the author of a commit can choose the commit time.
+    Raises GitError.
     """
     hashes = repository.run("rev-list", "--topo-order", "HEAD", "--", path or ".", max_bytes=MAX_BLAME_BYTES).lines
     return {each: position for position, each in enumerate(hashes)}

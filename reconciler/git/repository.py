@@ -36,7 +36,7 @@ SETTINGS: Mapping[str, str] = {
 INHERITED = ("SUDO_UID", "SYSTEMROOT")
 """The names of the environment variables that reconciler passes on to git.
 
-git needs SUDO_UID to accept a repository that belongs to the user who ran sudo. Programs on Windows need SYSTEMROOT.
+With SUDO_UID, git accepts a repository that belongs to the user who ran sudo. Programs on Windows need SYSTEMROOT.
 """
 
 ENVIRONMENT: Mapping[str, str] = {
@@ -51,7 +51,7 @@ ENVIRONMENT: Mapping[str, str] = {
 }
 """The environment variables that reconciler sets for git.
 
-reconciler does not set HOME, so that git does not read settings from the home folder of the user.
+reconciler does not pass HOME to git, because git would read the settings in the user's home folder.
 """
 
 
@@ -110,7 +110,7 @@ def environment_of(program: str) -> dict[str, str]:
     return {**inherited, **ENVIRONMENT, "PATH": f"{Path(program).parent}{os.pathsep}{os.defpath}"}
 
 
-def run_git(  # noqa: PLR0913 - a parameter for each property of a process
+def run_git(  # noqa: PLR0913 - each parameter is a property of the process
     program: str,
     arguments: Sequence[str],
     *,
@@ -122,7 +122,7 @@ def run_git(  # noqa: PLR0913 - a parameter for each property of a process
 ) -> GitOutput:
     """Run git in `folder` with the input `stdin`, and return the output of git.
 
-    `settings` contains git settings in the form name=value. git uses `settings` in addition to SETTINGS.
+    `settings` contains git settings in the form name=value, in addition to the git settings in SETTINGS.
 
     Raises:
         GitError: if git fails, takes too long, or writes more than `max_bytes`.
@@ -188,25 +188,25 @@ def run_git(  # noqa: PLR0913 - a parameter for each property of a process
 
 
 MAX_POINTER_BYTES = 10_000
-"""The maximum size of a git file that contains only a path, in bytes.
+"""The maximum size of a file that contains only the path of a git folder, in bytes.
 
-For example, a worktree has a file `.git` with the path of a folder.
+For example, the file `.git` in a worktree contains the path of a git folder.
 """
 
 SETTINGS_LOCATIONS = ("HOME", "XDG_CONFIG_HOME")
-"""Environment variables that determine where git finds the settings of the user.
+"""The environment variables that determine where git finds the settings of the user.
 
-The list does not contain the variables GIT_CONFIG_*, which also change the settings of git.
+SETTINGS_LOCATIONS does not contain the variables GIT_CONFIG_*, which also change the settings of git.
 """
 
 
 @dataclass(frozen=True, slots=True)
 class Repository:
-    """A git repository whose owner git accepts. All paths are real paths.
+    """A git repository whose owner git accepts. The paths in the fields contain no symbolic links.
 
     `root` is the root folder of the checkout. `git_dir` is the folder `.git`. In a worktree, `git_dir` is a folder
-    inside the `.git` of the main checkout. `common_dir` is the git folder that all worktrees of the repository share.
-    `warnings` contains the warnings that git wrote, without duplicates.
+    inside the folder `.git` of the main checkout. `common_dir` is the git folder that all worktrees of the repository
+    share. `warnings` contains the warnings that git wrote, without duplicates.
     """
 
     root: Path
@@ -232,9 +232,10 @@ class Repository:
     def path_of(self, path: Path) -> str:
         """Return a path relative to the root of the checkout, with `/` between folders.
 
-        For the root of the checkout, the result is an empty string.
+        If `path` is the root of the checkout, return an empty string.
 
-        Symbolic links below the root are not followed, because the target of a link may differ in another revision.
+        The method does not follow symbolic links below the root, because each revision may have a different link
+        target.
 
         Raises:
             GitError: if the path is outside the checkout.
@@ -255,8 +256,8 @@ def find_root(start: Path) -> Path | None:
 
     The search starts at `start` and continues with the parent folders.
 
-    Unlike git, this function ignores bare repositories. A pull request can contain the files of a bare repository, but
-    no commit can contain `.git`.
+    Unlike git, `find_root` ignores bare repositories. A pull request can contain the files of a bare repository, but no
+    commit can contain `.git`.
     """
     folder = Path(os.path.realpath(start))
     return next((each for each in (folder, *folder.parents) if os.path.lexists(each / ".git")), None)
@@ -292,8 +293,8 @@ def open_repository(start: Path) -> Repository:
     """Open the repository that contains the folder `start`.
 
     Raises:
-        GitError: if `start` is not in a repository, if git is missing or refuses the owner of the repository, or if
-            the repository uses objects of another repository.
+        GitError: if `start` is not in a repository, if git is missing or refuses the owner of the repository, or if the
+            repository uses objects of a second repository.
     """
     root = find_root(start)
     if root is None:
@@ -325,7 +326,7 @@ def _discover(root: Path, program: str) -> Repository:
             ) from error
         raise GitError(f"git cannot use the repository {quote_text(str(root))}: {error}") from error
     paths = [Path(os.path.realpath(line)) for line in found.lines]
-    if len(paths) != 2 or paths[0] != git_dir_of(root):  # noqa: PLR2004 - the two paths of the command
+    if len(paths) != 2 or paths[0] != git_dir_of(root):  # noqa: PLR2004 - the command prints two paths
         raise GitError(f"git cannot use the repository {quote_text(str(root))}: .git is not a valid repository")
     return Repository(root, paths[0], paths[1], program, list(found.warnings))
 
@@ -354,12 +355,12 @@ def _safe_directories(program: str) -> list[str]:
 
 
 def _refuse_alternates(repository: Repository) -> None:
-    """Refuse a repository that uses objects of another repository.
+    """Refuse a repository that uses objects of a second repository.
 
-    git does not check the owner and the hashes of objects in another repository.
+    git does not check the owner and the hashes of objects in the second repository.
 
     Raises:
-        GitError: if the file objects/info/alternates contains the path of another folder.
+        GitError: if the file objects/info/alternates contains the path of a folder.
     """
     named = read_pointer(repository.common_dir / "objects" / "info" / "alternates").splitlines()
     if any(line.strip() and not line.startswith("#") for line in named):

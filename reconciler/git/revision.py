@@ -49,9 +49,9 @@ ALTERING = ("working-tree-encoding", "ident", "filter")
 INACTIVE = ("unspecified", "unset")
 ATTRIBUTES_FILE = ".gitattributes"
 MAX_ATTRIBUTES_BYTES = 1_000_000
-"""The maximum size of a .gitattributes file that reconciler searches, in bytes.
+"""The maximum size of a .gitattributes file that reconciler searches without git, in bytes.
 
-For a larger file, reconciler asks git.
+If a .gitattributes file exceeds the maximum size, reconciler asks git for the attributes.
 """
 MAX_ATTRIBUTES_OUTPUT_BYTES = 500_000_000
 
@@ -64,7 +64,7 @@ def may_alter_files(root: Path, folders: Iterable[str]) -> bool:
     """
     git_dir = git_dir_of(root)
     common_dir = git_dir / (read_pointer(git_dir / "commondir").strip() or ".")
-    if (git_dir / "info" / "sparse-checkout").exists():  # git also uses attributes files that are not checked out
+    if (git_dir / "info" / "sparse-checkout").exists():  # git also uses .gitattributes files that are not checked out
         return True
     files = [
         common_dir / "info" / "attributes",
@@ -74,7 +74,7 @@ def may_alter_files(root: Path, folders: Iterable[str]) -> bool:
 
 
 def _with_parents(root: Path, folders: Iterable[str]) -> Iterator[str]:
-    """Yield `root`, and each folder on the way from `root` to a folder in `folders`.
+    """Yield `root`, the folders in `folders`, and all folders between `root` and a folder in `folders`.
 
     Yield each folder once.
     """
@@ -92,7 +92,7 @@ def _with_parents(root: Path, folders: Iterable[str]) -> Iterator[str]:
 def _mentions(file: Path) -> bool:
     """Return whether a .gitattributes file may contain an attribute in ALTERING.
 
-    The result is True for a file that is a symbolic link, a special file, too large or unreadable.
+    Return True if the file is a symbolic link or a special file, is too large, or is unreadable.
     """
     try:
         status = file.lstat()
@@ -109,7 +109,7 @@ def _mentions(file: Path) -> bool:
 def altering_attributes(repository: Repository, files: Iterable[str]) -> Iterator[tuple[str, str, str]]:
     """Yield the git attributes that change the content of a file in `files` at checkout.
 
-    Each result contains the path, the attribute and the value.
+    Each result contains the path of the file, the name of the attribute, and the value of the attribute.
 
     The paths are relative to the root of the checkout. Raises GitError.
     """
@@ -129,13 +129,13 @@ BATCH_BYTES = 32_000_000
 
 WHOLE_ID = re.compile("[0-9a-f]{40}|[0-9a-f]{64}")
 WORKTREE_REF = re.compile("HEAD|[A-Z_]+_HEAD")
-"""Matches ref names such as HEAD and MERGE_HEAD. git prefers these refs to branches and tags with the same name."""
+"""Matches ref names such as HEAD and MERGE_HEAD. git prefers HEAD to a branch or tag with the name HEAD."""
 
 END_OF_NAME = re.compile(r"[~^:]|@\{")
 CONTROL = re.compile("[\x00-\x1f\x7f]")
 GLOB = re.compile(r"[*?\[\\ ]")
 REFS = ("{}", "refs/{}", "refs/tags/{}", "refs/heads/{}", "refs/remotes/{}", "refs/remotes/{}/HEAD")
-"""The forms of the full name of a git ref, in git's order of precedence.
+"""The possible full names of a git ref, in git's order of precedence.
 
 For example, `main` can mean `refs/tags/main` or `refs/heads/main`.
 """
@@ -147,7 +147,7 @@ LINK, SUBMODULE, FOLDER = "120000", "160000", "040000"
 class TreeEntry:
     """A file, symbolic link, submodule or folder in a git revision.
 
-    `path` is relative to the folder that was listed.
+    `path` is relative to the listed folder.
     """
 
     mode: str
@@ -160,7 +160,7 @@ class TreeEntry:
 class Revision:
     """A commit of a repository.
 
-    `name` is the text with which the user named the commit, for example `HEAD` or a branch.
+    `name` is the revision that the user specified, for example `HEAD` or a branch.
     """
 
     repository: Repository
@@ -168,9 +168,9 @@ class Revision:
     commit: str
 
     def find(self, path: str) -> TreeEntry | str | None:
-        """Return the folder or file at `path` in the revision. `path` is relative to the root of the repository.
+        """Return the folder or file at `path` in the revision.
 
-        Symbolic links are followed.
+        `path` is relative to the root of the repository. The method follows symbolic links.
 
         Return None if `path` does not exist. If `path` contains a symbolic link that git cannot follow, return the
         reason as text.
@@ -253,7 +253,7 @@ def _batches(entries: Sequence[TreeEntry]) -> Iterator[list[TreeEntry]]:
 
 
 def resolve_revision(repository: Repository, name: str) -> Revision:
-    """Return the revision that a user named `name`, for example a branch, a tag or a commit id.
+    """Return the commit of the revision `name`, for example a branch, a tag or a commit id.
 
     Raises:
         GitError: if the revision does not exist or is ambiguous.
@@ -280,9 +280,9 @@ def refuse_unless_ancestor(revision: Revision) -> None:
 
 
 def _refuse_ambiguous(repository: Repository, name: str, warnings: Sequence[str]) -> None:
-    """Refuse the name of a branch if a tag or another branch has the same name.
+    """Refuse the name of a branch if a tag or a remote branch has an equal name.
 
-    If ambiguous names were allowed, a user who may push a tag could make reconciler read another commit. Full commit
+    If ambiguous names were allowed, a user who may push a tag could make reconciler read a wrong commit. Full commit
     ids, full names such as refs/heads/main, and HEAD are never ambiguous.
 
     Raises:
@@ -304,7 +304,7 @@ def _refuse_ambiguous(repository: Repository, name: str, warnings: Sequence[str]
         if found:
             raise GitError(f"git does not know {quote_text(short)}, only {join_words(found, 'and')}; {FETCH_ADVICE}")
         return
-    if found == [f"refs/tags/{short}"]:  # the user may mean a remote branch with the name of the tag
+    if found == [f"refs/tags/{short}"]:  # the user may mean a remote branch with the tag's name
         found += [ref for ref in refs if ref not in meanings and refs[ref] != refs[found[0]]]
     if len(found) == 1 and any("ambiguous" in warning for warning in warnings):
         found += repository.run("rev-parse", f"--disambiguate={short}").lines
