@@ -16,7 +16,7 @@ __all__ = ["ApplyContext", "StopSignal", "execute_plan", "reraise"]
 
 EARLIER_CHANGE_FAILED = "an earlier change of the same application failed, so the application keeps its access"
 CHANGES_PER_LISTING_PAGE = 10
-"""The size of a batch of changes is this number, multiplied by the number of pages in the list of all grants.
+"""The number of changes in a batch for each page in the list of all grants.
 
 Reading all grants before each batch adds at most 10 % to the requests.
 """
@@ -85,7 +85,7 @@ async def _read_listing(batch: Sequence[Numbered], context: ApplyContext) -> Gra
     try:
         return index_by_key(await context.client.grants())
     except Auth0Error:
-        return None  # without a list of all grants, each change reads the changed grant and reports errors
+        return None  # without a list of all grants, each change reads the grant to change and reports errors
 
 
 def _reason_to_skip(change: Change, failed: frozenset[str], stop: StopSignal) -> str:

@@ -60,13 +60,13 @@ class ApplyContext:
     stop: StopSignal
     """The object that tells the run to start no further change."""
     on_outcome: Callable[[Outcome], None]
-    """Called with the outcome of each change."""
+    """The function that is called with the outcome of each change."""
     concurrency: int
     """The maximum number of changes in progress at the same time."""
     observed: int
     """The number of the tenant's grants, which determines how many requests are needed to read all grants."""
     on_crash: Callable[[Exception], None] = reraise
-    """Called with each exception that is caused by a bug."""
+    """The function that is called with each exception that a bug causes."""
     retry_policy: RetryPolicy = field(default_factory=RetryPolicy)
     """The number of attempts for a write, and the delays between attempts."""
 
@@ -92,7 +92,7 @@ class ChangeExecutor:
         """Execute the change.
 
         `listing` contains all current grants of the tenant, or is None. If `listing` is None, the executor reads the
-        grant before the change from the tenant.
+        grant from the tenant before the change.
         """
         outcome = (
             await run_unless(self._context.stop.abort, self._execute_safely(listing)) or self._outcome_of_interruption()
@@ -121,7 +121,7 @@ class ChangeExecutor:
     async def _write_until_settled(self, listing: GrantsByKey | None) -> Outcome:
         """Write the change.
 
-        If the outcome is unknown, read the grant. Repeat the write only if the grant shows no effect.
+        If the outcome is unknown, read the grant. Repeat the write only if the grant is unchanged.
         """
         delays = self._context.retry_policy.delays()
         while True:
@@ -250,8 +250,8 @@ class ChangeExecutor:
     async def _settle_refused_write(self, error: RefusedCallError) -> Outcome:
         """Determine the outcome of a write that failed with the status 404 or 409.
 
-        The write may have taken effect despite the error status. A tenant may show the effect of a write late. If the
-        first read of the grant shows no effect, the executor reads the grant once more.
+        The write may have taken effect despite the error status. A tenant may return the new state of a grant with a
+        delay. If the first read of the grant shows no effect, the executor reads the grant once more.
         """
         outcome = await self._settle_by_reading(str(error))
         if outcome.result is Result.FAILED and not self._has_effect and not self._context.stop.reason:
@@ -317,7 +317,7 @@ class ChangeExecutor:
         self._was_sent = self._is_uncertain = True
 
     def _without_effect(self) -> None:
-        """Record that the last request did not change the grant."""
+        """Record that the latest request did not change the grant."""
         self._was_sent, self._is_uncertain = self._state_before_send
 
     def _outcome(self, result: Result, detail: str = "") -> Outcome:

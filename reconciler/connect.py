@@ -63,7 +63,7 @@ async def open_tenant(  # noqa: PLR0913 - the parameters are independent
 def route_to(tenant: Tenant, environment: Mapping[str, str], note: Callable[[str], None] = _ignore) -> Iterator[Route]:
     """Yield the URL and the credentials for a connection to `tenant`, without sending a request.
 
-    `note` is called with a remark about the seed file of a sandbox.
+    The function `note` receives remarks about the seed file of a sandbox.
 
     Raises:
         ReconcilerError: if the sandbox is not installed or cannot be opened.
@@ -107,7 +107,7 @@ def _inside(tenant: Tenant, note: Callable[[str], None]) -> Iterator[Route]:
 def converted_errors() -> Iterator[None]:
     """Convert errors of the sandbox to ReconcilerError and ProblemsError.
 
-    The sandbox raises other classes of errors, because the sandbox does not import reconciler.
+    The sandbox cannot raise ReconcilerError, because the sandbox does not import reconciler.
     """
     from auth0_sandbox.errors import FileError, SandboxError
 

@@ -48,12 +48,12 @@ EXIT_CODES_BY_SEVERITY = (
 )
 """The exit codes from least to most severe.
 
-A run that changed a part of the tenant is more severe than a run that changed nothing.
+The exit code of a run that changed a part of the tenant is more severe than the exit code of a run without changes.
 """
 
 
 class ReconcilerError(Exception):
-    """The base class of errors that end a run. The message says what is wrong and what to do.
+    """The base class of errors that end a run. The error message says what is wrong and what to do.
 
     `tenants` maps the name of each affected tenant to True for a sandbox and to False for a tenant at Auth0.
     """

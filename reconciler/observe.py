@@ -53,7 +53,7 @@ NO_LOGS = "reconciler does not know who changed the grants, because the token la
 MAX_COUNTED_ORGANIZATIONS = 100
 """The maximum number of organizations with new grants for which reconciler sends one request per organization.
 
-For more organizations, reconciler first reads the list of all organizations of the tenant.
+For a larger number of organizations, reconciler first reads the list of all organizations of the tenant.
 """
 TOO_MANY_ORGANIZATION_IDS = (
     f"files give grants to more than {MAX_COUNTED_ORGANIZATIONS} organizations by id, but the token lacks the "
@@ -114,10 +114,10 @@ async def observe(client: ManagementClient, needs: RequiredListings, *, everythi
 
     Independent lists are read at the same time. If `everything` is true, read the names of all applications and APIs.
 
-    If the token may not read an optional list, the list is None.
+    If the token may not read an optional list, the observation contains None instead of the list.
 
     Raises:
-        Auth0Error: if reading a list fails. reconciler never uses an incomplete list.
+        Auth0Error: if reading a list fails. An incomplete list is never used.
         ReconcilerError: if the token may not read a list that the plan requires.
     """
     async with task_group() as group:
@@ -127,9 +127,9 @@ async def observe(client: ManagementClient, needs: RequiredListings, *, everythi
 
 
 async def observe_further(client: ManagementClient, known: Observation, needs: RequiredListings) -> Observation:
-    """Read the required lists that are missing in `known`. Return the data in `known` with the new lists.
+    """Read the required lists that are missing in `known`. Return the data in `known` together with the new lists.
 
-    Raises the errors of `observe`.
+    Raises Auth0Error and ReconcilerError.
     """
     return replace(known, directory=await _directory(client, needs, known.directory))
 
@@ -137,9 +137,9 @@ async def observe_further(client: ManagementClient, known: Observation, needs: R
 async def observe_for_changes(
     client: ManagementClient, observation: Observation, specs: Iterable[GrantSpec]
 ) -> Observation:
-    """Read the lists that are required to check new and extended grants, if the token may read the lists.
+    """Read the lists for checking new and extended grants. Skip lists that the token may not read.
 
-    If the files neither create nor extend a grant, nothing is read. Raises Auth0Error if reading a list fails.
+    If the files neither create nor extend a grant, do not send a request. Raises Auth0Error if reading a list fails.
     """
     lists = lists_to_read(specs, observation.grants, observation.directory)
     if not lists:
@@ -190,7 +190,7 @@ async def observe_everything(client: ManagementClient, needs: RequiredListings) 
     Organizations are read only for grants that can have organizations.
 
     The function reads the organizations of a grant even if the token may not list all organizations of the tenant.
-    Raises the errors of `observe`.
+    Raises Auth0Error and ReconcilerError.
     """
     observation = await observe(client, needs, everything=True)
     grants_to_read = [each for each in observation.grants if may_have_organizations(each)]
@@ -204,10 +204,10 @@ async def observe_everything(client: ManagementClient, needs: RequiredListings) 
 
 
 async def attribute_plan(client: ManagementClient, plan: Plan) -> Plan:
-    """For each grant that is undeclared or differs from the files, add to the plan who last changed the grant.
+    """For each grant that is undeclared or differs from the files, find who last changed the grant.
 
-    If every grant matches the files, the function does not read the logs. If the token may not read the logs, the
-    function adds a note to the plan.
+    If every grant matches the files, the function does not read the tenant's logs. If the token may not read the logs,
+    the function adds a note to the plan.
 
     Raises:
         Auth0Error: if the logs cannot be read.
@@ -294,15 +294,18 @@ async def _count_grants(client: ManagementClient, gaining_organizations: Iterabl
 
 
 async def observe_names(client: ManagementClient, needs: RequiredListings) -> Directory:
-    """Read only the names of the tenant's applications, APIs and organizations that `needs` requires.
+    """Read only the required names of the tenant's applications, APIs and organizations.
 
-    Raises the errors of `observe`.
+    Raises Auth0Error and ReconcilerError.
     """
     return await _directory(client, replace(needs, scopes=False))
 
 
 async def observe_readable_names(client: ManagementClient) -> Directory:
-    """Read the names of applications, APIs and organizations that the token may read. Raises Auth0Error."""
+    """Read the names of applications, APIs and organizations.
+
+    Skip names that the token may not read. Raises Auth0Error.
+    """
     return await _directory(client, NO_LISTINGS, wanted=tuple(TenantList))
 
 
@@ -356,7 +359,7 @@ async def _listing(
 
 
 def _unknown_field_notes(grants: Iterable[ObservedGrant]) -> tuple[str, ...]:
-    """Return a note for each unknown field in the tenant's grants. reconciler ignores unknown fields."""
+    """Return a note for each unknown field in the tenant's grants. Unknown fields are ignored."""
     counts = Counter(unknown for grant in grants for unknown in grant.unknown_fields)
     named = sorted(counts.items())[:MAX_UNKNOWN_FIELDS]
     others = len(counts) - len(named)

@@ -2,7 +2,7 @@
 
 The functions have no side effects.
 
-Error messages of servers and libraries may repeat a request with its secrets. reconciler removes secrets when it
+Error messages of servers and libraries may repeat a request with its secrets. Secrets are removed when reconciler
 receives a message, so no output format has to remove secrets.
 """
 
@@ -22,7 +22,7 @@ The encoded form of a very short secret may also occur in harmless text.
 MIN_VARIABLE_LENGTH = 8
 """The minimum length of a value that counts as a secret, in a variable with a name such as USE_TOKEN.
 
-Values with fewer characters, for example `true`, are not secrets.
+A value with fewer characters, for example `true`, is not a secret.
 """
 MIN_LENGTH_IN_DATA = 16
 """The minimum length of a secret that reconciler searches for in response data.
@@ -54,9 +54,9 @@ Unlike `str.lower`, the table never changes the length of a string.
 
 
 class Secrets:
-    """The secrets of one run. Call `add` with a secret before the secret is sent anywhere.
+    """The secrets of one run. Call `add` with a secret before the first request that contains the secret.
 
-    `on_add` is called with each added secret.
+    The function `on_add` is called with each added secret.
     """
 
     def __init__(self, known: Iterable[str] = (), on_add: Callable[[str], None] = lambda _: None) -> None:
@@ -80,7 +80,10 @@ class Secrets:
                 self._on_add(secret)
 
     def redact(self, text: str) -> str:
-        """Replace every secret in `text`, including parts of secrets, common encodings, and upper and lower case."""
+        """Replace every secret in `text`.
+
+        Also replace parts and common encodings of secrets, in upper and lower case.
+        """
         if self._index is None:
             self._index = _index(self._known)
         hidden = bytearray(len(text))
@@ -94,7 +97,7 @@ class Secrets:
         return "".join([*pieces, text[end:]])
 
     def occur_in(self, text: str) -> bool:
-        """Return whether `text` contains a complete and long secret, unchanged or in a common encoding."""
+        """Return whether `text` contains a complete long secret, either unchanged or in a common encoding."""
         return any(self._contains(view.text) for view in _views(text)) if ESCAPED.search(text) else self._contains(text)
 
     def may_occur_in(self, text: str) -> bool:
@@ -121,9 +124,10 @@ class EnvironmentSecrets:
     """The secrets in environment variables, grouped by the tenant that owns the variable.
 
     A variable belongs to the tenant whose prefix starts the name of the variable. If several prefixes match, the
-    longest prefix decides. reconciler searches the responses of a tenant only for the tenant's secrets and for secrets
-    without a tenant, because reconciler never sends a secret of one tenant to a different tenant. Searching for all
-    secrets would take time proportional to the square of the number of tenants.
+    longest prefix decides. The responses of a tenant are searched only for the tenant's secrets and for secrets without
+    a tenant. A response cannot contain the secrets of a different tenant, because reconciler never sends the secrets of
+    one tenant to a different tenant. Searching for all secrets would take time proportional to the square of the number
+    of tenants.
     """
 
     def __init__(
@@ -157,7 +161,7 @@ def _find_secrets(environment: Mapping[str, str]) -> Iterator[str]:
 
 @dataclass(frozen=True, slots=True)
 class _Index:
-    """The strings to search for: short secrets, and all parts of long secrets. Each part has RUN_LENGTH characters."""
+    """The strings to search for: short secrets, and the parts of long secrets. Each part has RUN_LENGTH characters."""
 
     runs: frozenset[str]
     short: tuple[str, ...]

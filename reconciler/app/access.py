@@ -50,7 +50,7 @@ class AccessOptions:
 
 @dataclass(frozen=True, slots=True)
 class AccessResult:
-    """The result of `access`: the report, the exit code of the run, and the text of each grant file by file name."""
+    """The result of `access`: the report, the exit code of the run, and the content of each grant file by file name."""
 
     report: AccessReport
     exit_code: Exit

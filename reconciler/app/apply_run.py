@@ -31,9 +31,9 @@ class ApplyRun:
 
     The run begins the journal, writes the snapshot, makes the changes, and reads the tenant again.
 
-    `saved_plan` is the checksum of the saved plan that approves the run, or None. `evidence` contains facts about the
-    run, for example the user and the commit, for the journal. If `is_announced` is true, the run prints the name of the
-    run and the path of the journal.
+    `saved_plan` is the checksum of the saved plan that approves the run, or None. `evidence` contains facts that the
+    journal records, for example the user and the commit. If `is_announced` is true, the run prints the name of the run
+    and the path of the journal.
     """
 
     def __init__(  # noqa: PLR0913 - each parameter is a separate object

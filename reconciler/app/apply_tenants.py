@@ -1,4 +1,4 @@
-"""Apply plans to tenants: check the approval of each plan, ask the user if needed, and apply wave by wave."""
+"""Apply plans to tenants: check the approval of each plan, ask the user, and apply the plans in rollout waves."""
 
 import asyncio
 import shlex
@@ -128,7 +128,7 @@ class ApplyCommand:
             except SameTenantError as error:
                 self._claims.record(error)
             except (TimeoutError, ReconcilerError):
-                return  # the tenant's run reports the same error later
+                return  # the tenant's run reports the error later
             self._claims.claim(session.tenant.name, session.client.identities())
 
         self._tenants.run(identify, unidentified, self._interruption)
@@ -199,7 +199,7 @@ class ApplyCommand:
         return True
 
     def _refuse(self, names: Iterable[str], error: ReconcilerError) -> None:
-        """Report the same error for several tenants. Print the error only once."""
+        """Report one error for several tenants. Print the error only once."""
         names = list(names)
         if names and self._tenants.are_several and str(error) not in self._printed:
             self._printed.add(str(error))
@@ -296,7 +296,7 @@ class ApplyCommand:
         return replace(session, selection=approval.selection(self._options.plan_options, self._options.grants))
 
     def _is_approved(self, approval: ApprovedPlan, session: TenantSession, tenant_plan: TenantPlan) -> bool:
-        """Return whether the plan may be applied. A blocked or empty plan is only reported.
+        """Return whether the plan may be applied. Report a blocked or empty plan, and return false.
 
         Raises:
             ReconcilerError: if the saved plan does not approve the changes, or if the access token lacks permissions.

@@ -50,7 +50,7 @@ class ApprovalOptions:
 
         Raises:
             ReconcilerError: if the arguments contradict each other, if the saved plan cannot be read, or if the
-                approval id is not complete.
+                approval id is incomplete.
         """
         if self.approval_id is not None and not APPROVAL_ID.fullmatch(self.approval_id):
             raise ReconcilerError(
@@ -163,7 +163,7 @@ class ApprovedPlan:
         return replace(tenant_plan, plan=replace(new_plan, notes=(*new_plan.notes, *notes)))
 
     def check_changes(self, tenant_plan: TenantPlan, console: Console, *, stdout_has_data: bool) -> None:
-        """Raise StalePlanError if the new plan contains changes that are not approved, and print these changes."""
+        """If the new plan contains unapproved changes, print the unapproved changes and raise StalePlanError."""
         if self.approval_id and self.approval_id != (now := approval_id(tenant_plan.plan)):
             raise StalePlanError(
                 "nothing was written: files or tenant changed after the plan was created, so the approval id is now "
@@ -274,7 +274,7 @@ class Approvals:
         return self.of(tenant).shows_names
 
     def check_count(self, tenants: Sequence[str]) -> None:
-        """Raise StalePlanError if the run has several tenants but only one saved plan or approval id."""
+        """Raise StalePlanError if the command has several tenants but only one saved plan or approval id."""
         if self._only.approval_id and len(tenants) > 1:
             raise StalePlanError("an approval id is for one tenant: select the tenant with --tenant")
         if self._only.saved and len(tenants) > 1:

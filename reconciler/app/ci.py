@@ -69,7 +69,7 @@ def _head_of_request(path: str) -> str:
 
 
 def run_evidence() -> dict[str, str]:
-    """Return the user and the commit of the CI job. Outside a CI job, return the user of this machine."""
+    """Return the user and the commit of the CI job. Outside a CI job, return the user of the operating system."""
     environ = os.environ
     try:
         user = environ.get("GITHUB_ACTOR") or environ.get("GITLAB_USER_LOGIN") or getpass.getuser()

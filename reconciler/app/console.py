@@ -148,7 +148,7 @@ class Console:
 
 
 COLOR_TERMINALS = ("WT_SESSION", "ConEmuANSI", "ANSICON", "TERM", "GITHUB_ACTIONS")
-"""On Windows, a terminal that shows colours sets at least one of these environment variables.
+"""On Windows, a terminal that shows colours sets at least one of the environment variables in COLOR_TERMINALS.
 
 The old Windows console shows escape codes as text.
 """

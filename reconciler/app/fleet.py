@@ -174,7 +174,7 @@ def _shards(names: Sequence[str], count: int | None) -> dict[str, str]:
 def _affected(
     options: GlobalOptions, base: str, config: Config, tenants: Mapping[str, Tenant], contents: Contents
 ) -> tuple[Mapping[str, Sequence[str]], Sequence[str]]:
-    """Return the affected tenants with the reasons, and notes for the user.
+    """Return the tenants that changed files affect, with the reasons, and notes for the user.
 
     If the files at the base revision cannot be compared, all tenants are affected.
     """
@@ -217,7 +217,7 @@ def _all(tenants: Mapping[str, Tenant], reason: str) -> Mapping[str, Sequence[st
 
 @dataclass(frozen=True, slots=True)
 class _ChangedFiles:
-    """The grant files that differ between the checkout and the base.
+    """The grant files that differ between the checkout and the base revision.
 
     `now` contains the files of the checkout, and `at_base` contains the files of the base revision. `unreadable` is the
     problem of the first file at the base revision that cannot be read, or None.

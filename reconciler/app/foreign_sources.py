@@ -27,7 +27,7 @@ from reconciler.foreign.terraform import SHOW, read_terraform, wrong_document
 
 MAX_BYTES = 64_000_000
 ANY_TENANT = ""
-"""The name of the tenant in an import without a configured tenant."""
+"""The placeholder for the tenant name in an import without a configured tenant."""
 FOLDERS: Mapping[str, FileKind] = {
     "grants": FileKind.GRANT,
     "clients": FileKind.CLIENT,
@@ -121,7 +121,7 @@ IsSelected = Callable[[NamedGrant], bool]
 def read_deploy_source(
     options: GlobalOptions, config: Config, source: ForeignSource, is_selected: IsSelected
 ) -> ForeignGrants:
-    """Return the grants in files of auth0-deploy-cli that the options select.
+    """Return the selected grants in files of auth0-deploy-cli.
 
     Raises ReconcilerError if a file cannot be read.
     """
@@ -231,7 +231,7 @@ def _deploy_files(path: Path) -> Iterator[DeployFile]:
 def read_terraform_source(
     options: GlobalOptions, config: Config, source: ForeignSource, is_selected: IsSelected
 ) -> ForeignGrants:
-    """Return the grants in Terraform states that the options select.
+    """Return the selected grants in Terraform states.
 
     Raises ReconcilerError if a file cannot be read.
     """

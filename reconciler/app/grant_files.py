@@ -60,13 +60,13 @@ class GrantFiles:
     """The earlier versions of the grant files in git, or None without --prune-removed."""
 
     def removals(self, target: TargetTenant) -> tuple[Removal, ...] | None:
-        """Return the grants of a tenant that earlier commits declared and the files no longer declare."""
+        """Return the tenant's grants that earlier commits declared but the files no longer declare."""
         if self.history is None:
             return None
         return find_removals(self.history.declared, self.declared.at(target).specs, target)
 
     def at(self, target: TargetTenant) -> tuple[LoadedGrants, LoadedGrants | None]:
-        """Return the grants of one tenant that the files declare in the checkout and in the revision of --base."""
+        """Return the declared grants of one tenant in the checkout, and in the revision of --base."""
         declared = self.declared.at(target)
         if self.base is None:
             return declared, None

@@ -52,7 +52,7 @@ class FileImportOptions:
     paths: tuple[str, ...]
     """The files or folders to import. An argument `PATH=TENANT` applies only to one tenant."""
     mappings: tuple[str, ...] = ()
-    """Arguments `FILE=TENANT`, each with a configuration file of auth0-deploy-cli."""
+    """Arguments `FILE=TENANT`. Each FILE is a configuration file of auth0-deploy-cli."""
     folder: Path
     """The folder for the new files."""
     grant_filter: ImportFilter = field(default_factory=ImportFilter)
@@ -253,7 +253,7 @@ def plan_imported(
 
 
 def _has_credentials(tenant: Tenant, *, is_only: bool) -> bool:
-    """Return whether the environment has credentials for this tenant.
+    """Return whether the environment has credentials for `tenant`.
 
     If the command has several tenants, the environment must also contain the tenant's domain.
     """

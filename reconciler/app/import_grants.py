@@ -1,4 +1,4 @@
-"""Write the grants that exist only in the tenant to new grant files, and print the plan."""
+"""Write new grant files for the grants that exist only in the tenant, and print the plan."""
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager

@@ -85,7 +85,7 @@ def _misplaced_files(config: Config, read: LoadedFile) -> Iterator[Problem]:
 def select_names(config: Config, options: GlobalOptions) -> list[str]:
     """Return the names of the tenants that --tenant, --all-tenants, --wave and --shard select.
 
-    Without --tenant, --all-tenants and --wave, the result is empty.
+    Without --tenant, --all-tenants and --wave, return an empty list.
 
     Raises:
         ReconcilerError: if the options cannot be combined, or select no tenants.

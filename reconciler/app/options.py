@@ -52,7 +52,7 @@ class RequestOptions:
     rate_share: float = 0.25
     """The share of the tenant's rate limits that stays free for other programs, from 0 to 0.9."""
     max_rps: float | None = None
-    """The maximum number of requests per second to all tenants together, or None for no maximum."""
+    """The maximum total number of requests per second to all tenants, or None for no maximum."""
     concurrency: int = 8
     """The maximum number of requests in flight to one tenant."""
     attempts: int = 5
@@ -70,7 +70,7 @@ class PlanOptions:
     prune: bool = False
     """True if the plan deletes the grants that no file declares."""
     prune_removed: bool = False
-    """True if the plan deletes the grants that an earlier commit declared and the files no longer declare."""
+    """True if the plan deletes the grants that an earlier commit declared but the files no longer declare."""
     since: str | None = None
     """The oldest git revision that `prune_removed` reads, or None to read the whole history."""
     create_only: bool = False
@@ -158,12 +158,15 @@ class PlanOptions:
         return GrantSelection(files=files, clients=self.clients, apis=self.apis, folder=folder)
 
     def saved_options(self) -> dict[str, bool]:
-        """Return the options that a saved plan records, by name: the options that influence the changes of a plan."""
+        """Return the options that influence the changes of a plan, by name.
+
+        A saved plan records the returned options.
+        """
         names = ("prune", "prune_removed", "create_only", "skip_missing", "only_branch", "only_expired")
         return {name: getattr(self, name) for name in names}
 
     def as_arguments(self) -> list[str]:
-        """Return the command-line options that `apply` needs for a plan that was saved with `self`.
+        """Return the command-line options that `apply` needs for a plan that `plan` saved with the current options.
 
         The options that select grants are omitted, because a saved plan records the selection. The option --attribute
         is omitted, because --attribute does not change a plan.
@@ -177,7 +180,7 @@ class PlanOptions:
         return words
 
     def override_limits(self, limits: "Limits") -> "Limits":
-        """Return `limits` with the maximum numbers of deletes and updates from --max-deletes and --max-updates."""
+        """Return `limits`, changed to the maximum numbers in --max-deletes and --max-updates."""
         return replace(limits, max_deletes=self.max_deletes, max_updates=self.max_updates)
 
 

@@ -20,7 +20,10 @@ from reconciler.output.styled import DEFAULT_MAX_BYTES, add_run_number
 
 @dataclass(frozen=True, slots=True)
 class OutputFile:
-    """A file that a run will write. `option` is the command-line option or environment variable shown in messages."""
+    """A file that a run will write.
+
+    `option` is the command-line option or environment variable that messages mention.
+    """
 
     option: str
     path: Path
@@ -36,8 +39,8 @@ def check_outputs(options: GlobalOptions, outputs: Iterable[OutputFile], *, jour
     The function empties existing report files.
 
     Raises:
-        ReconcilerError: if a file cannot be written, is in the grant folder, is the value of two options, or has a
-            symbolic link of the repository in its path.
+        ReconcilerError: if a file cannot be written, is in the grant folder, is the value of two options, or is behind
+            a symbolic link of the repository.
     """
     workspace = workspace_of(options.config)
     from_options = list(outputs)
@@ -122,12 +125,12 @@ class OutputOptions:
 
     @property
     def per_tenant(self) -> "OutputOptions":
-        """A copy of these options without the report files that describe several tenants."""
+        """A copy of the options without the report files that describe several tenants."""
         return replace(self, reports=tuple(file for file in self.reports if TENANT in file.path))
 
     @property
     def joint(self) -> "OutputOptions":
-        """A copy of these options without the report files that describe only one tenant."""
+        """A copy of the options without the report files that describe only one tenant."""
         return replace(self, reports=tuple(file for file in self.reports if TENANT not in file.path))
 
     def outputs(self, names: Sequence[str]) -> list[OutputFile]:
@@ -163,7 +166,7 @@ class OutputOptions:
 def files_for(path: str, names: Sequence[str]) -> list[tuple[Path, Sequence[str]]]:
     """Return the paths of the report files for the option value `path`, and the names of the tenants in each file.
 
-    If `path` contains {tenant}, each tenant has its own file.
+    If `path` contains {tenant}, each tenant has its own report file.
 
     Raises:
         ReconcilerError: if a tenant's name cannot be part of a file name.

@@ -39,7 +39,7 @@ SHALLOW = (
 )
 TOO_MANY_FILES = f"only the first {MAX_FILES:,} files are compared with the git history"
 MAX_COMPARED_LINES = 20_000
-"""The maximum number of lines in a changed file. reconciler does not compare longer files with HEAD."""
+"""The maximum number of lines in a changed file. A file with more lines is not compared with HEAD."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +51,7 @@ class GitFacts:
     provenance: Mapping[Source, Provenance] = field(default_factory=dict)
     """The commits that changed each declaration, by file and position of the declaration."""
     history: GrantHistory | None = None
-    """The earlier versions of the files, or None if the history is unknown."""
+    """The earlier versions of the grant files, or None if the history is unknown."""
     unknown: str = ""
     """The reason why the history is unknown or incomplete, or an empty string."""
     links: SourceLinks = NO_REPOSITORY
@@ -117,7 +117,7 @@ def _read_provenance(
 
 @dataclass(frozen=True, slots=True)
 class _BlamedFile:
-    """The blame of a file at HEAD: the commit that last changed each line.
+    """The result of `git blame` for a file at HEAD: the commit that last changed each line.
 
     `head_lines` maps the number of each unchanged line in the checkout to the number of the line at HEAD. `blame` is
     None if git does not know the file.
@@ -129,7 +129,7 @@ class _BlamedFile:
 
     @classmethod
     def read(cls, repository: Repository, head: Revision, name: str, text: str) -> "_BlamedFile":
-        """Read the blame of the file `name`. `text` is the content of the file in the checkout."""
+        """Run `git blame` for the file `name`. `text` is the content of the file in the checkout."""
         try:
             path = repository.path_of(Path(name))
             entry = head.find(path)
@@ -143,7 +143,7 @@ class _BlamedFile:
 
     @property
     def hashes(self) -> Iterator[str]:
-        """The hashes of all commits in the blame, including merge commits."""
+        """The hashes of all commits that `git blame` found, including merge commits."""
         if self.blame:
             yield from self.blame.lines.values()
             yield from self.blame.merges.values()

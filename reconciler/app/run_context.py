@@ -63,9 +63,9 @@ class SharedLimits:
 class RunContext:
     """The options, configuration and grant files of a command.
 
-    `policies` is the configuration that --policy or --policy-at selects, or None. `has_names` returns whether a
-    tenant's plans contain the names of all applications, APIs and organizations. All tenants share the rate limits in
-    `limits`.
+    `policies` is the configuration that --policy or --policy-at selects. Without --policy and --policy-at, `policies`
+    is None. `has_names` returns whether a tenant's plans contain the names of all applications, APIs and organizations.
+    All tenants share the rate limits in `limits`.
     """
 
     options: GlobalOptions
@@ -83,7 +83,7 @@ class RunContext:
     async def open(self, tenant: Tenant, *, by_name: bool) -> AsyncIterator[TenantSession]:
         """Open the connection to a tenant without sending a request.
 
-        The time limit of the tenant starts when the connection to the tenant opens.
+        The time limit of the tenant's run starts when the connection to the tenant opens.
 
         If `by_name` is true, notes start with the name of the tenant.
 
@@ -154,7 +154,7 @@ class RunContext:
         return [ALLOW_UNNAMED] if self.options.allow_unnamed_tenant else []
 
     def _warn(self, tenant: Tenant) -> None:
-        """Before the first request, warn about a doubtful domain or an ignored item in NO_PROXY."""
+        """Before the first request, warn about a doubtful domain or an ignored entry in NO_PROXY."""
         unconfirmed = unconfirmed_domain(tenant, os.environ)
         if unconfirmed:
             warning = Problem(Source(self.config.file), *unconfirmed, severity=Severity.WARNING)

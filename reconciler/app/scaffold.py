@@ -1,4 +1,4 @@
-"""The texts of the files that `init` and `demo` write, and the schema of grant files for editors."""
+"""The content of the files that `init` and `demo` write, and the schema of grant files for editors."""
 
 import re
 from collections.abc import Iterable, Mapping
@@ -250,7 +250,7 @@ def _replaced(text: str, changes: Mapping[str, str]) -> str:
 
 
 def gitignore_text(text: str) -> str:
-    """Return the text of a .gitignore file, with an entry for .reconciler/ added if the entry is missing."""
+    """Return the content of a .gitignore file with an entry for .reconciler/. Add the entry if the entry is missing."""
     if EQUIVALENT_ENTRIES & {line.strip() for line in text.splitlines()}:
         return text
     line_end = "\r\n" if "\r\n" in text else "\n"
@@ -258,7 +258,7 @@ def gitignore_text(text: str) -> str:
 
 
 def default_branch(folder: Path) -> str:
-    """Return the checked-out branch if its name is a usual default branch, otherwise main."""
+    """Return the checked-out branch, or main if the checked-out branch is not a usual default branch."""
     try:
         branch = open_repository(folder).run("symbolic-ref", "--short", "HEAD").lines[0]
     except (GitError, IndexError):
@@ -267,7 +267,7 @@ def default_branch(folder: Path) -> str:
 
 
 EDITOR_SCHEMA = Path(".reconciler", "grants.schema.json")
-"""The path of the JSON Schema for editors, relative to the configuration. git ignores the folder."""
+"""The path of the JSON Schema for editors, relative to the configuration. The folder of the path is ignored by git."""
 
 
 def tenant_schema(options: GlobalOptions, console: Console, request_options: RequestOptions) -> str:
@@ -289,10 +289,10 @@ def tenant_schema(options: GlobalOptions, console: Console, request_options: Req
 
 
 def write_schema(options: GlobalOptions, path: Path, text: str) -> None:
-    """Write a schema to a file. If the folder of the file does not exist, create the folder.
+    """Write a JSON Schema to a file. If the folder of the file does not exist, create the folder.
 
     Raises:
-        ReconcilerError: if the file cannot be written, or has a symbolic link of the repository in its path.
+        ReconcilerError: if the file cannot be written, or is behind a symbolic link of the repository.
     """
     workspace_of(options.config).refuse_checkout_links(path, "the schema")
     try:

@@ -83,9 +83,9 @@ class TenantSession:
     client: ManagementClient
     """The client of the Management API."""
     identity: IdentityCheck | None
-    """The check that the connected tenant is the configured tenant. The value is None for a sandbox in this process."""
+    """The check that the connected tenant is the configured tenant. The check is None for a sandbox in this process."""
     deadline: float
-    """The time when the time limit ends, on the monotonic clock of Python and of the event loop."""
+    """The time at which the time limit ends, on the monotonic clock that Python and the event loop share."""
     folder: Path
     """The folder .reconciler."""
     note: Callable[[str], None]
@@ -93,7 +93,7 @@ class TenantSession:
     is_declared: bool
     """True if the configuration declares the tenant."""
     tenant_options: Sequence[str]
-    """The command-line options that select this tenant."""
+    """The command-line options that select the tenant."""
     config_changes: tuple[ConfigChange, ...] = ()
     """The differences between reconciler.yaml in the revision of --base and in the checkout."""
     tenant_at_base: Tenant | None = None
@@ -150,7 +150,7 @@ class TenantSession:
     def _verify_identity(self, observation: Observation) -> Observation:
         """Check that the connected tenant is the configured tenant, and add notes about the check to `observation`.
 
-        Raises the errors of `IdentityCheck.verify`.
+        Raises ReconcilerError if the connected tenant is not the configured tenant.
         """
         if self.identity is None:
             return observation
@@ -167,7 +167,7 @@ class TenantSession:
         return await self._complete(observed)
 
     async def _complete(self, observation: Observation) -> Observation:
-        """Add the organizations of grants, and the data for checking grants with new access."""
+        """Read the organizations of grants, and the data for checking grants with new access."""
         valid, expired = split_expired(self.declared.specs, self.now)
         prune_protection = self.protection() if self.plan_options.deletes else None
         declared = DeclaredOrganizations(valid, prune_protection, self.removals, expired)
@@ -201,7 +201,7 @@ class TenantSession:
     async def list_declared(self) -> Listing:
         """Return the declared grants, with the tenant's ids in place of the names in the files.
 
-        Raises the errors of `observe_and_plan`.
+        Raises Auth0Error, ReconcilerError, and the errors of the method `plan`.
 
         If an expired grant contains a name that does not exist in the tenant, the result contains the name instead of
         an id.
@@ -223,14 +223,16 @@ class TenantSession:
         return Listing(self.name, listed, self.now, selection=chosen.result, notes=chosen.notes)
 
     async def read_directory(self) -> Directory:
-        """Return the names of the tenant's applications, APIs and organizations that the token may read.
+        """Return the names of applications, APIs and organizations of the tenant.
+
+        Omit names that the token may not read.
 
         Raises Auth0Error, ReconcilerError.
         """
         return await self._before_deadline(observe_readable_names(self.client))
 
     async def observe_again(self, before: Observation, abort: asyncio.Event) -> Observation | None:
-        """Read the grants and their organizations again.
+        """Read the grants and the organizations of grants again.
 
         The names of applications and APIs come from `before`.
 
@@ -248,7 +250,7 @@ class TenantSession:
         """Make a plan from the data of the tenant.
 
         Raises:
-            RefusedError: if a guard refuses the run.
+            RefusedError: if a safety rule (guard) refuses the run.
             ProblemsError: if the files have problems.
             ReconcilerError: if the time limit is exceeded.
         """
@@ -279,7 +281,7 @@ class TenantSession:
         return replace(plan, notes=(*self.notes, *plan.notes), config_changes=sort_by_risk(changes))
 
     def _guard_changes(self, plan: Plan, observation: Observation) -> Iterator[ConfigChange]:
-        """Yield the changes of `manage` and `protect` in reconciler.yaml that affect a grant."""
+        """Yield each change of `manage` or `protect` in reconciler.yaml that affects a grant."""
         if self.tenant_at_base is None:
             return
         keys = {change.key for change in (*plan.changes, *(each.change for each in plan.blocked))}

@@ -93,7 +93,7 @@ class WrittenImport:
 
 
 def write_shared(options: GlobalOptions, config: Config, shared: SharedImport) -> WrittenImport:
-    """Write the grant files and reconciler.yaml. If an error occurs, no file is changed.
+    """Write the grant files and reconciler.yaml. If writing fails, no file is changed.
 
     Raises:
         ReconcilerError: if a file cannot be written, or if the new files would not declare exactly the imported grants.
@@ -211,7 +211,7 @@ def _declared(spec: GrantSpec) -> tuple[tuple[str, str], ...]:
 def without_declared(
     by_tenant: Mapping[str, Sequence[NamedGrant]], loaded: LoadedGrants, targets: Iterable[TargetTenant]
 ) -> tuple[dict[str, list[NamedGrant]], int]:
-    """Return the grants that no file declares, and the number of grants that files declare."""
+    """Return the undeclared grants, and the number of declared grants."""
     new: dict[str, list[NamedGrant]] = {name: list(grants) for name, grants in by_tenant.items()}
     for target in targets:
         declared = {identity_of(_key_fields(spec)) for spec in select_for_tenant(loaded.specs, target)}

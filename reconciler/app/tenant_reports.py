@@ -192,7 +192,7 @@ class TenantReports(Generic[T]):
 
     @property
     def results(self) -> Sequence[T]:
-        """The results of the successful tenants, in the order of the configuration or the options."""
+        """The results of the successful tenants, in the order of the tenants in the configuration or the options."""
         if not self._tenants.are_several:
             return self._only
         return PackedResults(self._packed[name] for name in self._tenants.names if name in self._packed)
@@ -276,12 +276,12 @@ def state_of_failure(command: str, error: ReconcilerError) -> TenantState:
 
 
 def failed_plans(error: ReconcilerError) -> PlanResults:
-    """Return the results of `plan` if an error stopped the command for all tenants."""
+    """Return the results of `plan` after an error that stopped the command for all tenants."""
     return PlanResults([], tenant_failures(error), _summary_of_failed(PLAN, error))
 
 
 def failed_runs(error: ReconcilerError) -> RunResults:
-    """Return the results of `apply` if an error stopped the command for all tenants."""
+    """Return the results of `apply` after an error that stopped the command for all tenants."""
     return RunResults([], tenant_failures(error), _summary_of_failed(APPLY, error))
 
 

@@ -93,7 +93,7 @@ class TenantRuns:
     ) -> dict[str, T]:
         """For each tenant, open the connection, call `work`, and close the connection.
 
-        Return the results of the tenants without errors, by tenant name.
+        Return the results by tenant name. The results do not contain failed tenants.
 
         A tenant's run does not wait for the results of other tenants. If `interruption` is set, no new run starts after
         a signal.
@@ -140,7 +140,7 @@ class TenantRuns:
     ) -> list[TenantResult[T]]:
         """Call `work` at the same time for each tenant in `sessions`.
 
-        Return the results of the tenants without errors.
+        The results do not contain failed tenants.
 
         Raises:
             ReconcilerError: if the command has only one tenant, and the tenant fails.
@@ -296,11 +296,11 @@ def tenant_runs(  # noqa: PLR0913 - the parameters are independent options of co
 
     `has_names` returns whether a tenant's plans contain the names of all applications, APIs and organizations. The time
     limit of a tenant's run starts when the connection to the tenant opens. Reading the files has a separate time limit
-    of equal length. If the command has only one tenant, one time limit covers reading the files and the tenant's run.
+    of equal length. If the command has only one tenant, reading the files and the tenant's run share one time limit.
 
     Raises:
         ReconcilerError: if the files or the configuration are invalid, or if the command has only one tenant and the
-            credentials are invalid. The error contains all problems of the files.
+            credentials are invalid. The ReconcilerError contains all problems of the files.
     """
     started = monotonic()
     with time_limit(request_options.timeout):

@@ -1,4 +1,4 @@
-"""`import --update`: change the declared grants in files to the grants of the tenant, and print the plan."""
+"""`import --update`: change the declarations in grant files to match the tenant, and print the plan."""
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -38,7 +38,7 @@ NOT_EDITABLE_ADVICE = "edit the file by hand"
 class UpdateOptions:
     """The grant files to update, the grants to update, and whether to print only the differences.
 
-    If no files are given, the command updates the folder of --grants.
+    Without grant files, the command updates the folder of --grants.
     """
 
     paths: tuple[Path, ...] = ()

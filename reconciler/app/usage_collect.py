@@ -74,7 +74,7 @@ def collect_files(
 ) -> None:
     """Add the events in log stream files to the usage file.
 
-    `period` is a time span for which the files contain all events.
+    `period` is the time span of the files. The files must contain all events in `period`.
 
     Raises:
         ReconcilerError: if a log file is damaged or belongs to a different tenant. The usage file is unchanged after an
@@ -99,7 +99,10 @@ def collect_files(
 
 
 def replace_end(period: Period, now: datetime) -> Period:
-    """Return `period`, shortened to end at `now` at the latest. The logs cannot contain events after `now`."""
+    """Return `period`.
+
+    If `period` ends after `now`, shorten `period` to end at `now`. The logs cannot contain events after `now`.
+    """
     return Period(period.start, min(period.end, time_text(now)))
 
 
@@ -147,7 +150,9 @@ def collect_logs(options: GlobalOptions, path: Path, request_options: RequestOpt
     Raises:
         ReconcilerError: if the logs cannot be read.
     """
-    from reconciler.app.import_grants import open_tenant  # imports the HTTP client, which `collect_files` does not need
+    from reconciler.app.import_grants import (
+        open_tenant,
+    )  # slow import, which `collect_files` does not need
 
     with (
         _stored(options, path) as known,
@@ -215,7 +220,7 @@ class _LogCollection:
     def _count(self, page: Sequence["Json"]) -> str:
         """Count the events of a page of logs up to the last event with an id, and return this id.
 
-        The next page of the logs starts after the returned id, so the next page contains the events after that id
+        The next page of the logs starts after the returned id, so uncounted events at the end of the page are read
         again.
 
         Raises:

@@ -31,7 +31,7 @@ OUTPUT_DESCRIPTORS = (1, 2)
 def write_output(path: Path, content: bytes, mode: int | None = None) -> None:
     """Write `content` to the file `path`. Create the file if the file does not exist. Follow symbolic links.
 
-    Write a new file with the owner and group of the old file, and replace the old file with the new file. `mode` is the
+    Write a new file with the owner and group of the old file. Replace the old file with the new file. `mode` is the
     file mode of the new file. If `mode` is None, the new file keeps the mode of the old file. If replacing the file is
     impossible or would lose the owner or the hard links, overwrite the existing file. If `path` is a device, a pipe or
     the file that stdout writes to, append `content`.
@@ -65,7 +65,7 @@ def check_output(path: Path) -> None:
     """Check that `write_output` can write `path`. Leave the file at `path` unchanged.
 
     Raises:
-        OSError: if the file cannot be written. The error contains the file name.
+        OSError: if the file cannot be written. The error message contains the file name.
     """
     with _naming(path):
         status = _status(path)
@@ -91,14 +91,16 @@ def check_folder(folder: Path) -> None:
     """Check that files can be created in `folder`.
 
     Raises:
-        OSError: if no file can be created. The error contains the name of the folder.
+        OSError: if no file can be created. The error message contains the name of the folder.
     """
     with _naming(folder), _temporary_file(folder / "any", b"", OWNER_ONLY):
         pass
 
 
 def check_new_folder(folder: Path) -> None:
-    """Check that files can be created in `folder`, or in the nearest existing parent folder if `folder` does not exist.
+    """Check that files can be created in `folder`.
+
+    If `folder` does not exist, check the nearest existing parent folder.
 
     Raises OSError if no file can be created.
     """
@@ -108,7 +110,7 @@ def check_new_folder(folder: Path) -> None:
 
 
 def write_new_files(texts: Mapping[Path, str]) -> None:
-    """Create a new file for each path in `texts`, and the missing folders.
+    """Create a new file for each path in `texts`. Create missing folders.
 
     If a file cannot be created, remove the files that were already created. Do not overwrite existing files.
 
@@ -156,7 +158,7 @@ def _status(path: Path) -> os.stat_result | None:
 
 
 def _is_process_output(status: os.stat_result) -> bool:
-    """Return whether stdout or stderr writes to the file.
+    """Return whether stdout or stderr writes to the file with the status `status`.
 
     If reconciler replaced the output file of its own process, later output would be lost.
     """
@@ -200,7 +202,7 @@ def _copy_owner(file: Path, status: os.stat_result) -> None:
 
 
 def _overwrite(file: Path, content: bytes, mode: int | None) -> None:
-    """Overwrite an existing file. If the write fails, restore the old content."""
+    """Overwrite an existing file. If writing fails, restore the old content."""
     before = file.read_bytes()
     descriptor = os.open(file, os.O_WRONLY | BINARY)
     try:

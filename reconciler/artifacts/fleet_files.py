@@ -1,8 +1,7 @@
 """Write and read the files of a fleet run: fleet.json, and one result file per tenant.
 
 A result may come from the job of an untrusted pull request, so reconciler checks every result file. A result file must
-be a small regular file with strict JSON that matches the schema. reconciler does not follow symbolic links to result
-files.
+be a small regular file with strict JSON that matches the schema. Symbolic links to result files are not followed.
 """
 
 import os
@@ -56,7 +55,7 @@ def result_file(folder: Path, tenant: str) -> Path:
 
 
 def write_result(path: Path, result: FleetResult, output: Mapping[str, object] | None) -> None:
-    """Write the result file of a tenant, completely or not at all. Only the owner of the file may read the file.
+    """Write the result file of a tenant, completely or not at all. Only the owner of the result file may read the file.
 
     `output` is the JSON output of the command. If the result file would be too large for `read_results`, the result
     file does not contain the output.

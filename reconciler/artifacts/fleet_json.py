@@ -90,7 +90,7 @@ def result_from_json(data: Mapping[str, Any]) -> FleetResult:
 
 
 def plan_counts(plan: Plan) -> dict[str, int]:
-    """Return the number of changes by action, blocked changes, no longer declared grants, and risks in a plan."""
+    """Return counts for a plan: changes by action, blocked changes, grants that are no longer declared, and risks."""
     actions = Counter(action_of(change) for change in plan.changes)
     risks = Counter(risk.level for risk in all_risks(plan))
     return {

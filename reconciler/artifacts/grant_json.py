@@ -23,7 +23,7 @@ def json_by_items(value: Mapping[str, object]) -> str:
 
     If a field contains a list, the JSON text has one line for each item of the list.
 
-    The command `diff` can compare the JSON text line by line. Indenting the JSON text would take ten times longer.
+    The command `diff` can compare the JSON text line by line. Indented JSON text would take ten times longer to write.
     """
     fields = [f"{json.dumps(name)}: {_items(field)}" for name, field in value.items()]
     return "{\n  " + ",\n  ".join(fields) + "\n}\n"
@@ -36,7 +36,7 @@ def _items(field: object) -> str:
 
 
 def key_json(key: Key) -> dict[str, object]:
-    """Return the fields that identify a grant as JSON data.
+    """Return the identifying fields of a grant as JSON data.
 
     `other_holder` is present only if Auth0 returned a grant with both `client_id` and `default_for`, or with neither.
     """

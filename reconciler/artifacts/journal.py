@@ -1,9 +1,9 @@
 """The journal of a run. The run appends one line before each write to the tenant, and one line after the write.
 
 The operating system has stored each line on disk before the run continues. A journal is a file in the format JSON
-Lines, and only its owner can read the file. A line with the event `intent` announces a write. If no later line contains
-the `result` of a write, the outcome of the write is unknown. A later run reads journals only to find out whether a
-saved plan was already applied.
+Lines, and only its owner can read the file. A line with the event `intent` announces a write to the tenant. If no later
+line contains the event `result` of a write, the outcome of the write is unknown. A later run reads journals only to
+find out whether a saved plan was already applied.
 """
 
 import asyncio

@@ -37,7 +37,7 @@ PLAN_START_BYTES = 100
 BYTES_PER_BRACKET = 8
 """The minimum average size of a list or object in a saved plan, in bytes.
 
-reconciler refuses a file with very small lists and objects, because parsing many small lists could fill the memory.
+A file with very small lists and objects is refused, because parsing many small lists could fill the memory.
 
 The saved plans that reconciler writes always exceed the minimum size.
 """
@@ -61,7 +61,7 @@ class SavedPlan:
 def write_plan(path: Path, plan: Plan, options: Mapping[str, bool], now: datetime) -> None:
     """Write `plan` to the file `path`, completely or not at all. Only the owner may read the file.
 
-    For equal arguments, each version of reconciler always writes equal file content.
+    If the arguments and the version of reconciler are equal, the file content is also equal.
 
     Raises:
         ReconcilerError: if the file cannot be written.

@@ -43,8 +43,7 @@ Json = dict[str, object]
 def plan_json(plan: Plan) -> Json:
     """Return the plan as JSON data.
 
-    The list of changes ends with the blocked changes. Each blocked change contains the reason why the change is
-    blocked.
+    The list of changes ends with the blocked changes. Each blocked change contains the reason for blocking the change.
     """
     actions = [action_of(change) for change in plan.changes]
     ends = [_expiry_change(each, plan) for each in plan.expiry_changes]
@@ -201,7 +200,7 @@ def _organizations(plan: Plan) -> set[str]:
 
 
 def _confusable(plan: Plan) -> list[str]:
-    """Return the ids that reports show next to a name, because the tenant has a second name that looks similar."""
+    """Return the ids that reports show next to names, because the tenant has similar names."""
     moved = (each.moved_to for each in plan.no_longer_declared if each.moved_to)
     ends = (each.key for each in plan.expiry_changes)
     changed = (change.key for change in (*plan.changes, *(each.change for each in plan.blocked)))

@@ -1,4 +1,6 @@
-"""Write and read snapshots. A snapshot is a folder of grant files with the state of the changed grants before a run.
+"""Write and read snapshots.
+
+A snapshot is a folder of grant files that declare the changed grants as they were before a run.
 
 Applying the files of a snapshot undoes the run.
 
@@ -31,7 +33,7 @@ def snapshot_path(folder: Path, run: str) -> Path:
 
 
 def write_snapshot(folder: Path, run: str, plan: Plan, directory: Directory, only_for: str | None = None) -> Path:
-    """Write the current state of all grants that `plan` updates or deletes to `folder`/snapshots/RUN.
+    """Write a snapshot to `folder`/snapshots/RUN: the current state of all grants that `plan` updates or deletes.
 
     Return the path of the snapshot folder.
 

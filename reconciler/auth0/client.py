@@ -51,7 +51,7 @@ APIS = "resource-servers"
 
 PAGE_SIZE = 100
 MAX_LOG_EVENTS = 1_000
-"""The maximum number of log events that Auth0 returns if requests use page numbers."""
+"""The maximum number of log events that Auth0 returns to requests with page numbers."""
 MAX_ENTRIES = 200_000
 """The maximum number of entries in a list from Auth0: twice the number of grants in the largest supported tenant."""
 MAX_LISTING_BYTES = 64_000_000
@@ -160,7 +160,7 @@ class ManagementClient:
             return {}
 
     async def log_events(self) -> LogEvents:
-        """Return the newest operations in the tenant's logs, the newest operation first, at most MAX_LOG_EVENTS.
+        """Return the newest operations in the tenant's logs, the newest first, but at most MAX_LOG_EVENTS operations.
 
         Raises Auth0Error. An error with status 403 means that the token lacks the permission read:logs.
         """
@@ -196,7 +196,7 @@ class ManagementClient:
     async def update(self, grant_id: str, update: Update, context: RequestContext = NO_CONTEXT) -> None:
         """Send the changed fields of a grant in one request, or in two requests if the tenant refuses a single request.
 
-        Raises the errors of `create`. An error with status 404 means that the grant was deleted.
+        Raises RefusedCallError, UnknownOutcomeError, NotSentError. The status 404 means that the grant was deleted.
         """
         path, body = _grant_path(grant_id), wire.update_body(update)
         first, second = wire.split_update(body)
@@ -227,7 +227,7 @@ class ManagementClient:
         """Delete a grant.
 
         Raises:
-            RefusedCallError: if the tenant refuses the request. Auth0 reports success for a grant that does not exist.
+            RefusedCallError: if the tenant refuses the request. If the grant does not exist, Auth0 reports success.
             UnknownOutcomeError, NotSentError: if the outcome of the request is unknown, or if the request was not sent.
         """
         await self._write("DELETE", _grant_path(grant_id), None, context)
@@ -348,7 +348,7 @@ def is_not_found(error: RefusedCallError) -> bool:
 
 
 async def _list_with_restart(listing: Callable[[], Awaitable[T]]) -> T:
-    """Read a list from Auth0. After a broken connection, an unreadable page or an invalid cursor, read again once."""
+    """Read a list. After a broken connection, an unreadable page or an invalid cursor, read the list a second time."""
     try:
         return await listing()
     except UnknownOutcomeError:

@@ -28,7 +28,7 @@ from reconciler.http.retry_hints import parse_rate_limit_headers
 from reconciler.redaction import Secrets
 
 DEADLINE_SECONDS = 60.0
-"""The maximum time from sending a request to the end of its response, in seconds.
+"""The maximum time from sending a request to receiving the end of the response, in seconds.
 
 Without a time limit, a server that sends one byte at a time could block a run.
 """
@@ -87,7 +87,7 @@ class TenantResponse:
         return content
 
     def require_success(self) -> None:
-        """Check that the request succeeded. Raises the error for the status of the response."""
+        """Check that the request succeeded. If the request failed, raise the error for the status of the response."""
         if self.status != httpx.codes.NO_CONTENT:
             self.json()
 
@@ -116,7 +116,7 @@ class TenantResponse:
     def _contains_secret(self, content: object) -> bool:
         """Return whether a field name or a string in `content` contains a secret of this run.
 
-        The fields in SECRET_FIELDS are not searched, because these fields may contain secrets.
+        Fields with a name in SECRET_FIELDS are not searched, because Auth0 may return secrets in SECRET_FIELDS.
         """
         if not self.secrets.may_occur_in(self.body.decode("utf-8", errors="replace")):
             return False

@@ -34,7 +34,7 @@ API = "/api/v2"
 DEFAULT_RATE_LIMIT_DELAY_SECONDS = (0.5, 2.0)
 """The minimum and maximum delay in seconds after a response with status 429 that does not request a delay."""
 STATUSES_WITHOUT_EFFECT = frozenset({httpx.codes.UNAUTHORIZED, httpx.codes.TOO_MANY_REQUESTS})
-"""The statuses that the tenant returns without executing the request."""
+"""The status codes of responses to requests that the tenant has not executed."""
 CORRELATION_HEADER = "X-Correlation-ID"
 
 
@@ -48,7 +48,7 @@ def accept_any_token(token: str) -> None:
 
 @dataclass(frozen=True, slots=True)
 class RequestContext:
-    """The id of a write request, and functions to call before and after the request.
+    """The id of a write request, and the functions that are called before and after the request.
 
     Auth0 writes `correlation` to the tenant's logs. The client awaits `before_send` before each request. The client
     calls `without_effect` after each request that has certainly not changed the tenant.
@@ -74,7 +74,7 @@ class ApiRequest:
 
     @property
     def family(self) -> str:
-        """The name of the rate limit for requests with this method and path.
+        """The name of the rate limit for requests with the method and path of the request.
 
         Auth0 limits the requests for the grants of an organization separately for each method. Requests to
         `client-grants` count only against the rate limit of the whole tenant.
@@ -184,8 +184,8 @@ class Management:
         """Return an access token that `check_token` has accepted.
 
         Raises:
-            ReconcilerError: if `check_token` refuses the first token of the run. The tenant is unchanged after this
-                error.
+            ReconcilerError: if `check_token` refuses the first token of the run. If `check_token` refuses the first
+                token, the tenant is unchanged.
             NoTokenError: if `check_token` refuses a later token, or if no token can be fetched.
         """
         token = await self._tokens.get(refused=refused)

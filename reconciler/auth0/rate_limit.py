@@ -55,8 +55,8 @@ class TokenBucket:
     continuously refilled bucket would become full, and rate-limit tokens would be lost. In a bucket that Auth0 refills
     once per second, each response before the next refill reports fewer remaining rate-limit tokens. If two responses
     before the next refill report equal numbers of rate-limit tokens, Auth0 refills the bucket continuously. If Auth0
-    refills the bucket continuously, reconciler sends a probe request every tenth of a second. reconciler stops the
-    frequent probe requests after a probe request that used a rate-limit token of other programs.
+    refills the bucket continuously, reconciler sends a probe request every tenth of a second. The frequent probe
+    requests stop after a probe request that used a rate-limit token of other programs.
 
     If `is_shared` is true, several tenants share the bucket. Requests to a tenant do not wait for the first response,
     because the first response may come from a tenant that never responds. When a shared bucket is empty, a request
@@ -77,7 +77,7 @@ class TokenBucket:
         self._clock_offset = -math.inf  # a lower bound of the tenant's clock minus the local clock
         self._last_probe_at = -math.inf  # the local time of the last probe request
         self._is_probing = False  # whether a probe request is in flight
-        self._seen_remaining: set[int] = set()  # the numbers of remaining tokens in the responses since the last refill
+        self._seen_remaining: set[int] = set()  # the numbers of remaining tokens in responses since the last refill
         self._refills_continuously = False  # whether Auth0 refills the bucket continuously instead of once per period
 
     def wait(self, now: float) -> float:
@@ -103,7 +103,7 @@ class TokenBucket:
         self._in_flight += 1
 
     def record_lost(self) -> None:
-        """Record that a request ended, but that no response described the bucket.
+        """Record that a request ended, and that the bucket received no rate-limit headers.
 
         Auth0 may have taken a rate-limit token for the request.
         """
@@ -111,7 +111,7 @@ class TokenBucket:
         self._lowest_remaining -= 1
 
     def record_response(self, headers: RateLimitHeaders, now: float) -> None:
-        """Update the estimate with the rate-limit headers of a response."""
+        """Update the estimated number of rate-limit tokens with the rate-limit headers of a response."""
         self._in_flight -= 1
         if headers.date is not None:
             self._clock_offset = max(self._clock_offset, headers.date - now)
@@ -126,9 +126,10 @@ class TokenBucket:
     def record_rate_limited(self, headers: RateLimitHeaders, now: float, default_delay: float) -> float:
         """Record a response with status 429. Return the delay in seconds before the next request.
 
-        If the response requests no delay, return `default_delay`. Call `record_response` first.
+        If the response requests no delay, return `default_delay`. Call `record_response` before `record_rate_limited`.
         """
-        # A refused request takes no rate-limit token, so responses with equal numbers do not prove a continuous refill.
+        # A refused request takes no token, so two responses with equal numbers of tokens do not prove a continuous
+        # refill.
         self._refills_continuously = False
         if headers.retry_after is not None:
             wait = headers.retry_after
@@ -141,7 +142,7 @@ class TokenBucket:
         return wait
 
     def _record_remaining(self, remaining: int, period: float) -> None:
-        """Update the estimate with the number of remaining rate-limit tokens in a response."""
+        """Update the estimated number of rate-limit tokens with the number of remaining tokens in a response."""
         if self._is_probing and remaining < self._lowest_remaining:
             self._refills_continuously = False
         if self._is_probing or period > self._period:
@@ -169,7 +170,7 @@ class TokenBucket:
     def _seconds_to_refill(self, headers: RateLimitHeaders, now: float) -> float:
         """Return the number of seconds until Auth0 refills the bucket.
 
-        Auth0 reports the time in whole seconds, so the next refill is at the earliest in the next second.
+        Auth0 reports the time of a refill in whole seconds, so the next refill is in the next second or later.
 
         If the response has no header `date` or `x-ratelimit-reset`, return one second, because Auth0 refills most
         buckets every second.
@@ -190,7 +191,7 @@ class TokenBucket:
 class RequestPacer:
     """Limits the total number of requests per second to all tenants of a run.
 
-    Requests are sent in the order of their arrival.
+    Requests are sent in the order in which the requests called `turn`.
 
     If `max_rps` is None, requests do not wait.
     """
@@ -339,7 +340,7 @@ class RateLimiter:
                     return
 
     async def _wait_for_change(self, seconds: float) -> None:
-        """Wait for `seconds`. Stop waiting if a request ends earlier."""
+        """Wait for `seconds`. Stop waiting if a request ends before the time is over."""
         try:
             async with asyncio.timeout(None if seconds == math.inf else seconds):
                 await self._changed.wait()

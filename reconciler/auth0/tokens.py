@@ -34,11 +34,11 @@ from reconciler.redaction import Secrets
 
 TOKEN_PATH = "/oauth/token"  # noqa: S105 - this is a path, not a secret
 RENEWAL_MARGIN_SECONDS = 60.0
-"""The time between the renewal and the expiry of a token, in seconds. reconciler never sends an expired token."""
+"""The time between the renewal and the expiry of a token, in seconds. An expired token is never sent."""
 DEFAULT_LIFETIME_SECONDS = 86_400
 """The assumed lifetime of a token in seconds if the response contains no valid lifetime.
 
-If the tenant refuses an expired token earlier with status 401, reconciler fetches a new token.
+If a token expires earlier, the tenant refuses the token with status 401, and reconciler fetches a new token.
 """
 MAX_LIFETIME_SECONDS = 2_592_000
 """The maximum accepted lifetime of a token in seconds. Auth0 allows a lifetime of at most 30 days."""
@@ -58,7 +58,7 @@ class TokenSource:
 
     If several requests need a new token at the same time, reconciler sends only one token request.
 
-    The class adds credentials, assertions and tokens to `secrets` before sending them.
+    The class adds each credential, assertion and token to `secrets` before sending the credential, assertion or token.
     """
 
     def __init__(self, credentials: Credentials, post: Post, retry_policy: RetryPolicy, secrets: Secrets) -> None:

@@ -119,7 +119,7 @@ def texts(data: Json, name: str) -> frozenset[str]:
 def _text_set(values: tuple[str, ...], name: str) -> frozenset[str]:
     """Check each string of a list, and return the strings as a set.
 
-    The function stores its results, because many grants have the same scopes.
+    The function caches the returned sets, because many grants have equal scopes.
     """
     for value in values:
         _text(value, name, MAX_TEXT_LENGTH)
@@ -300,7 +300,7 @@ def created_id(data: object, expected: ClientGrant) -> str:
     """Return the id of the created grant in the response `data`.
 
     Raises:
-        UnreadableError: if the response contains a different grant than `expected`.
+        UnreadableError: if the grant in the response differs from `expected`.
     """
     if not isinstance(data, dict):
         raise UnreadableError("a response of the tenant is not an object")
@@ -348,11 +348,11 @@ def update_body(update: Update) -> dict[str, object]:
 
 
 def split_update(body: Mapping[str, object]) -> tuple[dict[str, object], dict[str, object]]:
-    """Split the body of an update that sets `allow_all_scopes` to false.
+    """If an update sets `allow_all_scopes` to false, split the body of the update into two bodies.
 
-    Return all fields except the scopes, and separately the scopes, because some tenants refuse a single request with
-    all fields. Between the two requests, the grant has no scopes. If the update does not set `allow_all_scopes` to
-    false, do not split the update.
+    The second body contains the scopes, and the first body contains all other fields. Some tenants refuse a single
+    request with all fields. Between the two requests, the grant has no scopes. If the update does not set
+    `allow_all_scopes` to false, the second body is empty.
     """
     if body.get("allow_all_scopes") is not False:
         return dict(body), {}

@@ -41,7 +41,7 @@ from reconciler.output.markdown.plan import TITLE
 from reconciler.output.styled import MARKER_PREFIX, RESULT_PREFIX, line
 
 MAX_BYTES = 20_000_000
-"""The maximum size of a report in bytes. No hosting service accepts a comment of this size."""
+"""The maximum size of a report in bytes. Hosting services refuse a comment with MAX_BYTES bytes."""
 MAX_PROBLEMS, MAX_CHARACTERS = 5, 300
 """The maximum number of problems in a comment without a report, and the maximum length of a problem in characters."""
 NO_FOLLOW, NO_WAIT = getattr(os, "O_NOFOLLOW", 0), getattr(os, "O_NONBLOCK", 0)
@@ -198,7 +198,9 @@ def _with_drift_advice(report: ForgeReport) -> ForgeReport:
 def _markers_without_report(
     target: CommentTarget, known: Sequence[str], prefix: str, *, includes_new: bool
 ) -> list[str]:
-    """Return the ids of the comments or issues that must say that a report is missing.
+    """Return the ids of comments or issues without a new report.
+
+    The comments or issues must mention the missing report.
 
     With --tenant, return the ids for the tenants in --tenant. Without --tenant, return the ids of all existing comments
     or issues that no new report replaces. A comment or issue must not keep showing the result of an earlier run.

@@ -203,7 +203,10 @@ def _configured_tenant(options: GlobalOptions) -> Tenant:
 
 
 def _new_tenant(options: GlobalOptions, domain: str | None, prompt: Prompt) -> Tenant:
-    """Return a tenant with the name and domain from the options or from the user's answers. Raises ReconcilerError."""
+    """Return a new tenant.
+
+    The name and domain come from the options or from the user's answers. Raises ReconcilerError.
+    """
     domain = domain or os.environ.get("AUTH0_DOMAIN", "").strip() or prompt.text("Domain of the tenant", "")
     if not domain:
         raise ReconcilerError("the domain of the tenant is missing: use --domain or set AUTH0_DOMAIN")

@@ -24,8 +24,8 @@ from reconciler.cli.options import (
 )
 from reconciler.errors import Exit, ReconcilerError, ReportLostError, reason
 
-# Each command is the object `command` in a module of this package. The help texts are in this table, so that --help
-# does not import the modules.
+# Each command is the object `command` in a module of the package `cli`. The table contains the help texts, so that
+# --help does not import the modules.
 COMMANDS: Mapping[str, str] = {
     "demo": "Write example files with a local tenant, and run the main commands.",
     "init": "Write the first files of a repository.",
@@ -51,7 +51,7 @@ COMMANDS: Mapping[str, str] = {
 }
 STDERR_DESCRIPTOR = 2
 OBJECTS_BETWEEN_COLLECTIONS = 1_000_000
-"""Python collects garbage after a run has created this number of new objects.
+"""The number of new objects after which Python collects garbage.
 
 A run is short and keeps nearly all objects, so collecting garbage after every 700 objects (Python's default) would
 waste time.

@@ -20,8 +20,9 @@ if TYPE_CHECKING:
 AnyCommand = TypeVar("AnyCommand", bound=click.Command)
 
 COMPLETION_VARIABLE = "_RECONCILER_COMPLETE"
-"""The environment variable that a shell sets to request completions. click derives the variable name from the program
-name.
+"""The environment variable that a shell sets to request completions.
+
+The library click derives the variable name from the program name.
 """
 _META_KEY = "reconciler.options"
 

@@ -1,4 +1,4 @@
-"""`reconciler sandbox`: serve the local tenant to any client of Auth0, or reset it."""
+"""`reconciler sandbox`: serve the local tenant to any client of Auth0, or reset the local tenant."""
 
 import shlex
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""`reconciler schema`: print the JSON Schema of grant files, or derive it from another API document."""
+"""`reconciler schema`: print the JSON Schema of grant files, or derive the JSON Schema from an API document."""
 
 import json
 from pathlib import Path
@@ -82,7 +82,7 @@ def command(
     if options.tenants or out is not None:
         from reconciler.app.scaffold import (
             tenant_schema,
-        )  # imported only here, because the module scaffold imports the HTTP client
+        )  # the module `scaffold` imports the HTTP client
 
         text = tenant_schema(options, console, request_options) if options.tenants else _generic(spec)
         _output(options, console, text, out)

@@ -99,7 +99,7 @@ def command(  # noqa: PLR0913 - each parameter is an option of the command
     """
     if context.invoked_subcommand:
         return Exit.DONE
-    from reconciler.app.usage_report import make_usage_report  # this module imports the HTTP client
+    from reconciler.app.usage_report import make_usage_report  # the module `usage_report` imports the HTTP client
 
     options = current_options().require_one_tenant()
     console = Console(options)

@@ -104,7 +104,7 @@ def _load_files(options: GlobalOptions, paths: list[Path], workspace: Workspace)
 def _expiry_warnings(
     specs: Sequence[GrantSpec], config: Config, tenants: Sequence[Tenant], now: datetime
 ) -> Iterator[Problem]:
-    """Yield a warning for each grant that has expired or expires soon.
+    """Yield a warning for each grant that has expired or will expire soon.
 
     Each tenant can have a different value for the setting `warn_before`.
     """

@@ -45,8 +45,8 @@ def find_config_file(start: Path) -> str | None:
     the function searches no folder. If `start` contains reconciler.yaml, return None, because no search is needed.
 
     Raises:
-        ReconcilerError: if a different user owns the file, because the configuration decides where credentials are
-            sent.
+        ReconcilerError: if a different user owns reconciler.yaml, because the configuration decides where credentials
+            are sent.
     """
     if os.path.lexists(start / DEFAULT_FILE):
         return None
@@ -97,10 +97,9 @@ def parse_config(data: Mapping[str, Any], file: str) -> Config:
     Paths in the settings are relative to the folder of the configuration file. The settings of a tenant combine with
     the shared settings as follows:
 
-    - `protect` and `own` are added to the shared settings.
-    - `credentials`, `manage` and `warn_before` replace the shared settings.
-    - Each value in `variables`, `scope_sets` and `limits` replaces the shared value with the same name.
-    - The tenant's `policy` rules are checked before the shared rules.
+    - The values of `protect` and `own` are added to the shared values. - The values of `credentials`, `manage` and
+    `warn_before` replace the shared values. - Each value in `variables`, `scope_sets` and `limits` replaces the shared
+    value with the same name. - The rules in the tenant's `policy` are checked before the shared rules.
 
     Raises:
         ProblemsError: if a domain is invalid or used twice, or if the default tenant is not declared.

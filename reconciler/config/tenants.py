@@ -88,7 +88,7 @@ class Tenant:
 
     @property
     def identity_host(self) -> str:
-        """The host name that the identifiers of the tenant's system APIs contain.
+        """The host name in the identifiers of the tenant's system APIs.
 
         The API identifiers of a sandbox do not depend on the address where the sandbox is served.
         """
@@ -99,7 +99,7 @@ class Tenant:
 
     @property
     def hosts(self) -> tuple[str, ...]:
-        """The host, and the canonical host if the canonical host is known and differs from the host."""
+        """The host of the tenant, and the canonical host if the canonical host is known and different."""
         return tuple(dict.fromkeys(filter(None, (self.host, self.canonical_host))))
 
     @property
@@ -237,7 +237,7 @@ def select_tenant(
 ) -> Tenant:
     """Return the tenant with `name` (from --tenant), the tenant of AUTH0_DOMAIN, or the default tenant, in this order.
 
-    If reconciler.yaml declares the domain in AUTH0_DOMAIN, the settings of the declared tenant apply. An undeclared
+    If reconciler.yaml declares the domain in AUTH0_DOMAIN, the settings of the declared tenant apply. A different
     domain is allowed if reconciler.yaml declares no tenants, the domain is loopback, or `allow_unnamed` is true.
 
     Raises:
@@ -326,7 +326,7 @@ def _domain_for(tenant: Tenant, environment: Mapping[str, str]) -> str | None:
 
 
 def unconfirmed_domain(tenant: Tenant, environment: Mapping[str, str]) -> tuple[str, str] | None:
-    """Return a problem and its fix if reconciler runs in CI and the environment lacks the tenant's domain."""
+    """If reconciler runs in CI and the environment lacks the tenant's domain, return a problem and its fix."""
     in_ci = any(environment.get(name, "").strip().lower() not in {"", "0", "false"} for name in CI_VARIABLES)
     if not in_ci or tenant.kind is TenantKind.SANDBOX or _domain_for(tenant, environment):
         return None
@@ -374,7 +374,7 @@ def undeclared_tenant(config: Config, domain: str) -> Tenant:
 
 
 def _served_domain(config: Config) -> str:
-    """Return the domain of the sandbox that `reconciler sandbox serve` runs without options."""
+    """Return the domain of the sandbox that `reconciler sandbox serve` starts if it has no options."""
     sandboxes = {name: each for name, each in config.tenants.items() if each.kind is TenantKind.SANDBOX}
     default = sandboxes.get(config.default_tenant or "")
     if default is None and len(sandboxes) == 1:

@@ -51,7 +51,7 @@ class HistoryCommit:
 def first_parent_history(
     repository: Repository, paths: Sequence[str], since: Revision | None = None
 ) -> list[HistoryCommit]:
-    """Return the commits in the first-parent history of HEAD that changed a file in `paths`, the oldest commit first.
+    """Return the commits in the first-parent history of HEAD that changed `paths`, the oldest commit first.
 
     An empty string in `paths` means the root of the repository.
 

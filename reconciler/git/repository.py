@@ -60,7 +60,7 @@ class GitError(ReconcilerError):
 
 
 class GitMissingError(GitError):
-    """No usable git was found on the PATH."""
+    """The folders in PATH contain no usable git program."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +79,7 @@ class GitOutput:
 def find_program(checkout: Path) -> str:
     """Return the absolute path of the first git program on the PATH that is outside the folder `checkout`.
 
-    `checkout` is a real path.
+    `checkout` must be a path without symbolic links.
 
     Raises:
         GitMissingError: if the PATH contains no git program outside `checkout`.
@@ -278,7 +278,7 @@ def git_dir_of(root: Path) -> Path:
 def read_pointer(file: Path) -> str:
     """Return the first MAX_POINTER_BYTES bytes of a file as text.
 
-    Return an empty string if the file is not readable or not regular.
+    Return an empty string if the file is unreadable or not a regular file.
     """
     try:
         if not file.is_file():

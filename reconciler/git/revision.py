@@ -1,4 +1,4 @@
-"""Read the files of a git revision without a checkout. git runs no filter programs on the files."""
+"""Read the files of a git revision without a checkout and without filter programs."""
 
 import os
 import re
@@ -60,7 +60,7 @@ def may_alter_files(root: Path, folders: Iterable[str]) -> bool:
     """Return whether git attributes may change the content of files in `folders` at checkout.
 
     ALTERING contains the attributes that change the content of a file. The function reads only the .gitattributes files
-    of `folders` and their parents, and does not run git. `folders` are real paths.
+    of `folders` and their parents, and does not run git. The paths in `folders` must not contain symbolic links.
     """
     git_dir = git_dir_of(root)
     common_dir = git_dir / (read_pointer(git_dir / "commondir").strip() or ".")
@@ -129,7 +129,7 @@ BATCH_BYTES = 32_000_000
 
 WHOLE_ID = re.compile("[0-9a-f]{40}|[0-9a-f]{64}")
 WORKTREE_REF = re.compile("HEAD|[A-Z_]+_HEAD")
-"""Matches ref names such as HEAD and MERGE_HEAD. git prefers HEAD to a branch or tag with the name HEAD."""
+"""Matches ref names such as HEAD and MERGE_HEAD. For git, HEAD takes precedence over a branch with the name HEAD."""
 
 END_OF_NAME = re.compile(r"[~^:]|@\{")
 CONTROL = re.compile("[\x00-\x1f\x7f]")
@@ -286,7 +286,7 @@ def _refuse_ambiguous(repository: Repository, name: str, warnings: Sequence[str]
     ids, full names such as refs/heads/main, and HEAD are never ambiguous.
 
     Raises:
-        GitError: if the name is ambiguous. The message contains the full names of all refs with the short name.
+        GitError: if the name is ambiguous. The error message contains the full names of all refs with the short name.
     """
     short = END_OF_NAME.split(name, maxsplit=1)[0]
     if not short or WHOLE_ID.fullmatch(short):
@@ -320,7 +320,7 @@ def _refuse_ambiguous(repository: Repository, name: str, warnings: Sequence[str]
 def _refs_named(repository: Repository, short: str) -> dict[str, str]:
     """Find the git refs with the short name `short`, and the remote branches with a name that ends with `short`.
 
-    Return a mapping from the full name of each ref to the commit id.
+    Return the commit id of each ref, by the full name of the ref.
     """
     if GLOB.search(short):  # the name of a git ref cannot contain characters that match GLOB
         return {}

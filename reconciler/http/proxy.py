@@ -74,8 +74,8 @@ class UnreadableEntryError(ValueError):
 def proxy_for(base_url: str) -> Proxy | None:
     """Return the proxy for requests to `base_url` from the environment, or None for a direct connection.
 
-    A connection to this machine (a loopback address) never uses a proxy. If the environment variable does not contain a
-    valid address, the returned proxy has an empty host.
+    A connection to a loopback address never uses a proxy. If the environment variable does not contain a valid address,
+    the returned proxy has an empty host.
     """
     target = _target(base_url)
     if _is_loopback(target):
@@ -96,7 +96,7 @@ def proxy_suffix(base_url: str) -> str:
 
 
 def proxy_notes(base_url: str) -> tuple[str, ...]:
-    """Return notes about invalid entries of the variable NO_PROXY.
+    """Return a note about each invalid entry of the environment variable NO_PROXY.
 
     If requests to `base_url` use no proxy, return no notes.
     """
@@ -146,8 +146,8 @@ def connection_error(base_url: str, error: Exception) -> ReconcilerError:
 def choose_proxy(proxies: Mapping[str, str], scheme: str, environment: Mapping[str, str]) -> Proxy | None:
     """Return the proxy for requests with `scheme` (http or https), and the name of the proxy's environment variable.
 
-    The keys of `proxies` are schemes, or `all` for all schemes. A variable with a lower-case name takes precedence, as
-    in `urllib.request.getproxies`.
+    The keys of `proxies` are schemes, or `all` for all schemes. Environment variables with lower-case names take
+    precedence, as in `urllib.request.getproxies`.
     """
     kind = next((kind for kind in (scheme, "all") if proxies.get(kind)), None)
     if kind is None:

@@ -45,7 +45,7 @@ class RetryPolicy:
     def delays(self) -> Iterator[float]:
         """Yield the delay in seconds before each further attempt.
 
-        The delay is random, and the maximum of the delay doubles with each attempt.
+        The delay is random, and the maximum delay doubles with each attempt.
 
         The delay is at least MIN_DELAY_SECONDS. Random delays spread the retries of clients whose requests failed at
         the same time.
@@ -119,7 +119,7 @@ def retry_blocking(
 
 
 def time_after(seconds: float) -> str:
-    """Return the date and time after a delay of `seconds` seconds, as text for a message."""
+    """Return the date and time in `seconds` seconds, as text for a message."""
     try:
         return f"{datetime.now(UTC) + timedelta(seconds=seconds):%Y-%m-%d %H:%M:%S} UTC"
     except OverflowError:
