@@ -303,8 +303,8 @@ class ChangeExecutor:
     async def _before_send(self) -> None:
         """Record the intended change in the journal.
 
-        If the journal cannot be written, raise JournalError before the first request of the change. After the first
-        request, complete the change and stop the run.
+        If the journal cannot be written, raise JournalError before the first request of the change. If the first
+        request was already sent, complete the change and stop the run.
         """
         self._is_in_journal = True
         try:

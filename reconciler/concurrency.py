@@ -22,7 +22,7 @@ class StopSignal:
     def request_stop(self, reason: str) -> None:
         """Stop the run before the next change.
 
-        If the run was already stopped, the first reason remains.
+        If the run was already stopped, keep the reason of the first call.
         """
         self.reason = self.reason or reason
 

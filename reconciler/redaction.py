@@ -1,6 +1,6 @@
 """Collect the secrets of a run, and remove the secrets from messages of servers and libraries.
 
-The functions have no side effects.
+The functions of the module `redaction` have no side effects.
 
 Error messages of servers and libraries may repeat a request with its secrets. Secrets are removed when reconciler
 receives a message, so no output format has to remove secrets.
@@ -22,7 +22,7 @@ The encoded form of a very short secret may also occur in harmless text.
 MIN_VARIABLE_LENGTH = 8
 """The minimum length of a value that counts as a secret, in a variable with a name such as USE_TOKEN.
 
-A value with fewer characters, for example `true`, is not a secret.
+A short value, for example `true`, is not a secret.
 """
 MIN_LENGTH_IN_DATA = 16
 """The minimum length of a secret that reconciler searches for in response data.

@@ -96,7 +96,7 @@ class ApprovedPlan:
     def selection(self, plan_options: PlanOptions, grants: str) -> GrantSelection:
         """Return the selection of grants.
 
-        The selection comes from the saved plan. Without a saved plan, the selection comes from `plan_options`.
+        The selection comes from the saved plan, or from `plan_options` if no saved plan exists.
 
         `grants` is the grant folder.
 
@@ -318,8 +318,8 @@ BRANCHES = "refs/heads/"
 def refuse_unless_tip(branch: str, config: str | None) -> None:
     """Raise an error unless HEAD is the newest commit of `branch`.
 
-    The API of the hosting service returns the newest commit. `git fetch` is not an option, because reconciler runs git
-    without the network, credentials or the settings of the repository.
+    The newest commit of `branch` comes from the API of the hosting service. `git fetch` is not an option, because
+    reconciler runs git without the network, credentials or the settings of the repository.
 
     Raises:
         StalePlanError: if HEAD is not the newest commit of `branch`.

@@ -80,7 +80,7 @@ def _read_contents(options: GlobalOptions) -> Contents:
     """Return the contents of the grant files in the folder --grants.
 
     Raises:
-        ProblemsError: if grant files cannot be read. The error contains a problem for each unreadable file.
+        ProblemsError: if grant files cannot be read. The ProblemsError contains a problem for each unreadable file.
         ReconcilerError: if the total size of the grant files is too large.
     """
     contents: dict[bytes, str] = {}

@@ -148,7 +148,7 @@ def _read_history(repository: Repository, options: GlobalOptions, plan_options: 
 
 
 def _note_without_files(revision: Revision, options: GlobalOptions, *, only_branch: bool) -> str:
-    """Return a note that the revision has no grant files. If `only_branch` is true, raise ReconcilerError."""
+    """Return a note that the revision has no grant files, or raise ReconcilerError if `only_branch` is true."""
     what = f"{visible(revision.name)} has no grant files in {name_of(Path(options.grants))}"
     if only_branch:
         raise ReconcilerError(

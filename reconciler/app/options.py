@@ -158,10 +158,7 @@ class PlanOptions:
         return GrantSelection(files=files, clients=self.clients, apis=self.apis, folder=folder)
 
     def saved_options(self) -> dict[str, bool]:
-        """Return the options that influence the changes of a plan, by name.
-
-        A saved plan records the returned options.
-        """
+        """Return the options that influence the changes of a plan, and that a saved plan records, by option name."""
         names = ("prune", "prune_removed", "create_only", "skip_missing", "only_branch", "only_expired")
         return {name: getattr(self, name) for name in names}
 

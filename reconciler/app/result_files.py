@@ -110,7 +110,7 @@ class ResultFiles:
             self._write(replace(result, plan_id=plan_id(plan), counts=_counts(plan, ended.result)), output)
 
     def fail(self, error: ReconcilerError) -> None:
-        """Record the error that ended the command. The error is recorded for each tenant whose run had not ended.
+        """For each tenant whose run had not ended, record the error that ended the command.
 
         If a result file cannot be written, the old result file stays, and `fleet collect` reports the tenant as
         unknown.

@@ -250,7 +250,7 @@ def _replaced(text: str, changes: Mapping[str, str]) -> str:
 
 
 def gitignore_text(text: str) -> str:
-    """Return the content of a .gitignore file with an entry for .reconciler/. Add the entry if the entry is missing."""
+    """Return the content of a .gitignore file. Add an entry for .reconciler/ if the entry is missing."""
     if EQUIVALENT_ENTRIES & {line.strip() for line in text.splitlines()}:
         return text
     line_end = "\r\n" if "\r\n" in text else "\n"
@@ -267,7 +267,7 @@ def default_branch(folder: Path) -> str:
 
 
 EDITOR_SCHEMA = Path(".reconciler", "grants.schema.json")
-"""The path of the JSON Schema for editors, relative to the configuration. The folder of the path is ignored by git."""
+"""The path of the JSON Schema for editors, relative to the configuration. The path is in a folder that git ignores."""
 
 
 def tenant_schema(options: GlobalOptions, console: Console, request_options: RequestOptions) -> str:

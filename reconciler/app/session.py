@@ -83,7 +83,10 @@ class TenantSession:
     client: ManagementClient
     """The client of the Management API."""
     identity: IdentityCheck | None
-    """The check that the connected tenant is the configured tenant. The check is None for a sandbox in this process."""
+    """The check that the connected tenant is the configured tenant.
+
+    For a sandbox in this process, `identity` is None.
+    """
     deadline: float
     """The time at which the time limit ends, on the monotonic clock that Python and the event loop share."""
     folder: Path

@@ -90,7 +90,7 @@ class TenantListener(Protocol):
         """Handle the end of a tenant's run. Raises ReconcilerError."""
 
     def fail(self, error: ReconcilerError) -> None:
-        """Handle the error that ended the command. The error applies to each tenant whose run had not ended."""
+        """For each tenant whose run had not ended, handle the error that ended the command."""
 
 
 @contextmanager

@@ -74,7 +74,7 @@ def collect_files(
 ) -> None:
     """Add the events in log stream files to the usage file.
 
-    `period` is the time span of the files. The files must contain all events in `period`.
+    `period` is a time span. The log stream files must contain all events in `period`.
 
     Raises:
         ReconcilerError: if a log file is damaged or belongs to a different tenant. The usage file is unchanged after an
@@ -152,7 +152,7 @@ def collect_logs(options: GlobalOptions, path: Path, request_options: RequestOpt
     """
     from reconciler.app.import_grants import (
         open_tenant,
-    )  # slow import, which `collect_files` does not need
+    )  # `collect_files` does not need this slow import
 
     with (
         _stored(options, path) as known,

@@ -61,7 +61,7 @@ class SavedPlan:
 def write_plan(path: Path, plan: Plan, options: Mapping[str, bool], now: datetime) -> None:
     """Write `plan` to the file `path`, completely or not at all. Only the owner may read the file.
 
-    If the arguments and the version of reconciler are equal, the file content is also equal.
+    Two calls with equal arguments and the same version of reconciler write equal file content.
 
     Raises:
         ReconcilerError: if the file cannot be written.

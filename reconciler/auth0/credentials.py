@@ -22,7 +22,7 @@ ALGORITHMS = ("RS256", "RS384", "PS256")
 TOKEN = re.compile(r"[A-Za-z0-9._~+/=-]+")
 """Matches the characters of a bearer token (RFC 6750, 2.1)."""
 MAX_TOKEN_LENGTH = 16_384
-"""The maximum length of an access token, in characters. Servers refuse headers with a longer access token."""
+"""The maximum length of an access token, in characters. Servers refuse headers of more than 16,384 characters."""
 END_OF_CALENDAR = 253_402_300_800.0
 """The start of the year 10000 in UNIX seconds. Python does not support dates after the year 9999."""
 
@@ -160,7 +160,7 @@ def _algorithm(variables: CredentialVariables) -> str:
 
 
 def own_key(token: str) -> Key:
-    """Return the fields that identify the grant that gives `token` its permissions for the Management API.
+    """Return the fields that identify reconciler's own grant, according to the claims of `token`.
 
     The tenant verifies the claims of each token, so `own_key` does not verify the claims. The claims are used only to
     protect reconciler's own grant.

@@ -232,7 +232,7 @@ WHOLE_TENANT = "client-grants"
 
 Each request to the tenant takes a rate-limit token from the bucket WHOLE_TENANT.
 
-Requests to `client-grants` take no rate-limit token from a second bucket.
+Requests to `client-grants` take no rate-limit token from any other bucket.
 """
 
 

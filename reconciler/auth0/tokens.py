@@ -38,7 +38,8 @@ RENEWAL_MARGIN_SECONDS = 60.0
 DEFAULT_LIFETIME_SECONDS = 86_400
 """The assumed lifetime of a token in seconds if the response contains no valid lifetime.
 
-If a token expires earlier, the tenant refuses the token with status 401, and reconciler fetches a new token.
+If a token expires before the end of the assumed lifetime, reconciler fetches a new token after a response with status
+401.
 """
 MAX_LIFETIME_SECONDS = 2_592_000
 """The maximum accepted lifetime of a token in seconds. Auth0 allows a lifetime of at most 30 days."""
@@ -58,7 +59,7 @@ class TokenSource:
 
     If several requests need a new token at the same time, reconciler sends only one token request.
 
-    The class adds each credential, assertion and token to `secrets` before sending the credential, assertion or token.
+    The class adds every secret (credential, assertion or token) to `secrets` before the first request with the secret.
     """
 
     def __init__(self, credentials: Credentials, post: Post, retry_policy: RetryPolicy, secrets: Secrets) -> None:

@@ -65,7 +65,7 @@ def _refuse(constant: str) -> NoReturn:
 def text(data: Json, name: str) -> str:
     """Return the value of the field `name` if it is a non-empty string.
 
-    The functions that return a field raise UnreadableError for invalid values.
+    Every function that returns the value of a field raises UnreadableError for an invalid value.
     """
     value = text_or_none(data, name)
     if not value:

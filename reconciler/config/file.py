@@ -97,9 +97,10 @@ def parse_config(data: Mapping[str, Any], file: str) -> Config:
     Paths in the settings are relative to the folder of the configuration file. The settings of a tenant combine with
     the shared settings as follows:
 
-    - The values of `protect` and `own` are added to the shared values. - The values of `credentials`, `manage` and
-    `warn_before` replace the shared values. - Each value in `variables`, `scope_sets` and `limits` replaces the shared
-    value with the same name. - The rules in the tenant's `policy` are checked before the shared rules.
+    - The values of `protect` and `own` are added to the shared values.
+    - The values of `credentials`, `manage` and `warn_before` replace the shared values.
+    - Each value in `variables`, `scope_sets` and `limits` replaces the shared value with the same name.
+    - The rules in the tenant's `policy` are checked before the shared rules.
 
     Raises:
         ProblemsError: if a domain is invalid or used twice, or if the default tenant is not declared.

@@ -237,7 +237,7 @@ def select_tenant(
 ) -> Tenant:
     """Return the tenant with `name` (from --tenant), the tenant of AUTH0_DOMAIN, or the default tenant, in this order.
 
-    If reconciler.yaml declares the domain in AUTH0_DOMAIN, the settings of the declared tenant apply. A different
+    If reconciler.yaml declares the domain in AUTH0_DOMAIN, the settings of the declared tenant apply. An undeclared
     domain is allowed if reconciler.yaml declares no tenants, the domain is loopback, or `allow_unnamed` is true.
 
     Raises:

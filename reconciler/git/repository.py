@@ -294,7 +294,7 @@ def open_repository(start: Path) -> Repository:
 
     Raises:
         GitError: if `start` is not in a repository, if git is missing or refuses the owner of the repository, or if the
-            repository uses objects of a second repository.
+            repository borrows objects from another repository.
     """
     root = find_root(start)
     if root is None:
@@ -355,9 +355,9 @@ def _safe_directories(program: str) -> list[str]:
 
 
 def _refuse_alternates(repository: Repository) -> None:
-    """Refuse a repository that uses objects of a second repository.
+    """Refuse a repository that borrows objects from another repository.
 
-    git does not check the owner and the hashes of objects in the second repository.
+    git does not check the owner and the hashes of borrowed objects.
 
     Raises:
         GitError: if the file objects/info/alternates contains the path of a folder.

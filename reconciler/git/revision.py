@@ -280,7 +280,7 @@ def refuse_unless_ancestor(revision: Revision) -> None:
 
 
 def _refuse_ambiguous(repository: Repository, name: str, warnings: Sequence[str]) -> None:
-    """Refuse the name of a branch if a tag or a remote branch has an equal name.
+    """Refuse an ambiguous name, for example the name of both a branch and a tag.
 
     If ambiguous names were allowed, a user who may push a tag could make reconciler read a wrong commit. Full commit
     ids, full names such as refs/heads/main, and HEAD are never ambiguous.

@@ -119,7 +119,7 @@ def retry_blocking(
 
 
 def time_after(seconds: float) -> str:
-    """Return the date and time in `seconds` seconds, as text for a message."""
+    """Return the date and time that is `seconds` seconds in the future, as text for a message."""
     try:
         return f"{datetime.now(UTC) + timedelta(seconds=seconds):%Y-%m-%d %H:%M:%S} UTC"
     except OverflowError:
