@@ -1,4 +1,4 @@
-"""Run asyncio tasks at the same time, and stop them."""
+"""Run and stop simultaneous asyncio tasks."""
 
 import asyncio
 from collections.abc import AsyncIterator, Coroutine

@@ -5,7 +5,7 @@ ReconcilerError is the base class of the other errors:
 - ReconcilerError (exit code 1): a wrong option or configuration; nothing was written
 - ProblemsError (exit code 1): files have problems; the error contains all problems
 - RefusedError (exit code 4): a safety rule (guard) refuses the run
-- StalePlanError (exit code 5): the saved plan is stale, altered, too old or for another tenant
+- StalePlanError (exit code 5): the saved plan is stale, altered, too old or for a different tenant
 - ReportLostError (exit code 3): the tenant was changed, and the report could not be printed
 - CrashError (exit code 1, or 3 after a write): a bug in the run of one of several tenants
 - NotStartedError (exit code 1, 130 or 143): the command ended before the tenant's run started

@@ -218,7 +218,7 @@ class _LogCollection:
                 self._store(None)
 
     def _count(self, page: Sequence["Json"]) -> str:
-        """Count the events of a page of logs up to the last event with an id, and return this id.
+        """Count the events of a page of logs up to the last event with an id, and return the last id.
 
         The next page of the logs starts after the returned id, so uncounted events at the end of the page are read
         again.

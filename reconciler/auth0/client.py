@@ -75,15 +75,18 @@ class ManagementClient:
         await self._management.sign_in()
 
     def own_key(self) -> Key:
-        """Return the fields that identify reconciler's own grant. Call this method after the first request."""
+        """Return the fields that identify reconciler's own grant. Call `own_key` after the first request."""
         return own_key(self._management.token)
 
     def permissions(self) -> frozenset[str] | None:
-        """Return the permissions in the access token, or None. Call this method after the first request."""
+        """Return the permissions in the access token, or None. Call `permissions` after the first request."""
         return scopes_of(self._management.token)
 
     def identities(self) -> frozenset[str]:
-        """Return the canonical domain of the tenant from the access token. Call this method after the first request."""
+        """Return the canonical domain of the tenant from the access token.
+
+        Call `identities` after the first request.
+        """
         return identities_of(self._management.token)
 
     async def grants(self) -> tuple[ObservedGrant, ...]:

@@ -222,7 +222,10 @@ class RequestPacer:
             self._waiting -= 1
 
     def record_sent(self, now: float) -> None:
-        """Record that a request was sent at the local time `now`. Call this method inside a `with` block of `turn`."""
+        """Record that a request was sent at the local time `now`.
+
+        Call `record_sent` inside a `with` block of `turn`.
+        """
         self._next_send_at = now + self._interval
 
 
