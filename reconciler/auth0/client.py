@@ -83,10 +83,7 @@ class ManagementClient:
         return scopes_of(self._management.token)
 
     def identities(self) -> frozenset[str]:
-        """Return the canonical domain of the tenant from the access token.
-
-        Call `identities` after the first request.
-        """
+        """Return the tenant's canonical domain from the access token. Call `identities` after the first request."""
         return identities_of(self._management.token)
 
     async def grants(self) -> tuple[ObservedGrant, ...]:

@@ -274,9 +274,7 @@ def _undeclared_tenant(config: Config, domain: str, *, allowed: bool) -> Tenant:
 
 
 def check_environment(tenant: Tenant, environment: Mapping[str, str]) -> None:
-    """Check that the environment's credentials may be sent to `tenant`.
-
-    Call `check_environment` before sending a request.
+    """Check, before the first request to `tenant`, that the environment's credentials may be sent to `tenant`.
 
     A pull request can change reconciler.yaml, so reconciler.yaml alone must not decide where credentials are sent. The
     environment must contain the domain of the tenant, for example in AUTH0_DOMAIN. If the environment contains no
