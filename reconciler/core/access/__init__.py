@@ -1,1 +1,1 @@
-"""The access of applications to APIs, with the reason for the access and the changes of the access."""
+"""Report which applications may access which APIs, why each grant exists, and how the grants changed over time."""

@@ -41,18 +41,18 @@ from reconciler.core.usage.report import UsageWindow, state_of, use_of
 
 OFFLINE = "the tenant was not read (--offline)"
 NAME_ONLY = Risk("unidentified-api", Level.CRITICAL, "the identifier of the API is not known offline", is_known=False)
-"""The risk of a grant on an API that the file declares only by name.
+"""The risk of a declared grant if the grant file contains only the name of the API.
 
-The API may be one of the APIs that Auth0 provides in every tenant.
+An API that is known only by name may be one of the APIs that Auth0 provides in every tenant.
 """
 
 
 @dataclass(frozen=True, kw_only=True)
 class DeclarationFacts:
-    """Facts about grant declarations, which come from the git history and the tenant's logs."""
+    """Facts about grant declarations from the git history and the tenant's logs."""
 
     now: datetime
-    """The time of the report, which decides whether a declaration has expired."""
+    """The time of the report. A declaration has expired if its expiry date is before the time of the report."""
     usage: Usage | None = None
     """The use of each grant according to the tenant's logs, or None if reconciler has not collected logs."""
     provenance: Mapping[Source, Provenance] = field(default_factory=dict)
@@ -64,7 +64,7 @@ class DeclarationFacts:
 
     @cached_property
     def window(self) -> UsageWindow:
-        """The times that the collected logs cover, up to the time of the report."""
+        """The time spans that the collected logs cover, up to the time of the report."""
         return UsageWindow(self.now, self.usage.periods if self.usage else ())
 
 
@@ -132,18 +132,18 @@ class _Unresolved:
     """The grant declarations that contain an error, grouped by the kind of error."""
 
     names: tuple[tuple[GrantSpec, Problem], ...] = ()
-    """Each declaration with an unknown or ambiguous application or API, and the error of the declaration."""
+    """Each declaration whose application or API is unknown or ambiguous, with the error message."""
     partial: tuple[DesiredGrant, ...] = ()
-    """The grants whose declaration contains an unknown organization. All organizations are removed from the grants."""
+    """The grants whose declaration contains an unknown organization, without their organizations."""
     problems: Mapping[Key, str] = field(default_factory=dict)
-    """For each grant in `partial`, the first error that concerns the organizations of the grant."""
+    """For each grant in `partial`, the first error about the organizations of the grant."""
     duplicates: tuple[GrantSpec, ...] = ()
-    """If several declarations declare the same grant: all of these declarations except the first one."""
+    """The repeated declarations. A declaration is repeated if an earlier declaration declares the same grant."""
 
     def possible_declaration(self, key: Key, directory: Directory) -> str:
-        """If an ambiguous declaration may declare the grant with `key`, return the error of the declaration.
+        """Return the error of an ambiguous declaration that may declare the grant with the identity `key`.
 
-        Otherwise, return an empty string.
+        Return an empty string if no ambiguous declaration may declare the grant.
         """
         names = {None, directory.client_name(key), directory.api_name(key)}
         for spec, problem in self.names:
@@ -199,10 +199,9 @@ def _wrong_organizations(spec: GrantSpec, directory: Directory) -> Iterator[Sour
 
 @dataclass(frozen=True, slots=True)
 class _GrantBuilder:
-    """Create the grants of the access report from declared grants and grants of the tenant.
+    """Create an entry in the access report for each declared grant and each grant of the tenant.
 
-    `protection` is None if reconciler has not read the tenant. `expired` contains the declarations whose end has
-    passed.
+    `protection` is None if reconciler has not read the tenant. `expired` contains the expired declarations.
     """
 
     directory: Directory
@@ -212,9 +211,9 @@ class _GrantBuilder:
     expired: Mapping[Key, GrantSpec] = field(default_factory=dict)
 
     def compared(self, desired: Iterable[DesiredGrant], grants: Iterable[ObservedGrant]) -> Iterator[AccessGrant]:
-        """First yield every declared grant, compared with the tenant.
+        """Yield a report entry for each grant, with the result of comparing the tenant with the grant files.
 
-        After the declared grants, yield the undeclared grants of the tenant.
+        Declared grants come before undeclared grants.
         """
         observed = index_by_key(grants)
         comparison = compare(desired, observed)
@@ -247,14 +246,14 @@ class _GrantBuilder:
             yield replace(self._named(spec, state, problem.what), is_unresolved=True)
 
     def unread(self, spec: GrantSpec, reason: str) -> AccessGrant:
-        """Create a report entry for a declaration that reconciler has not compared with the tenant.
+        """Create a report entry for a declared grant that reconciler has not compared with the tenant.
 
-        `reason` explains why.
+        `reason` explains why reconciler has not compared the grant.
         """
         return self._named(spec, AccessState.UNKNOWN, reason)
 
     def _named(self, spec: GrantSpec, state: AccessState, detail: str) -> AccessGrant:
-        """Create a report entry with the names from the file, because the ids are not known."""
+        """Create a report entry with the names from the grant file, because the ids are unknown."""
         key = Key(spec.client_id or spec.client, spec.audience or spec.api or "", spec.subject_type, spec.default_for)
         grant = declared_grant(spec, key, frozenset(spec.organizations or ()))
         more = () if spec.audience else (NAME_ONLY,)
@@ -311,7 +310,7 @@ class _GrantBuilder:
         )
 
     def _grant(self, grant: ClientGrant, more_risks: tuple[Risk, ...] = ()) -> AccessGrant:
-        """Create a report entry for a grant, without the details of the declaration."""
+        """Create a report entry for a grant. The entry does not contain the details of the grant's declaration."""
         directory, key = self.directory, grant.key
         use = use_of(key, self.facts.usage) if self.facts.usage else None
         api = directory.apis_by_identifier.get(key.audience)

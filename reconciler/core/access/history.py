@@ -1,4 +1,4 @@
-"""The history of a grant: the declared lines, the writes by reconciler, and the events in the tenant's logs."""
+"""The history of a grant: lines in grant files, writes by reconciler, and events in the tenant's logs."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ NO_RESULT = "unknown: the journal has no result"
 class DeclaredLine:
     """A line of a grant file, with the git commit that last changed the line.
 
-    `commit` is None if the commit is not known.
+    `commit` is None if the commit is unknown.
     """
 
     number: int
@@ -25,7 +25,7 @@ class DeclaredLine:
 
 @dataclass(frozen=True, slots=True)
 class GrantWrite:
-    """A write to a grant, as the journal of a run records the write."""
+    """A request that changed a grant, according to the journal of a run."""
 
     run: str
     time: str
@@ -35,7 +35,7 @@ class GrantWrite:
 
 @dataclass(frozen=True, slots=True)
 class GrantExplanation:
-    """An explanation why a tenant has a grant."""
+    """An explanation of why a tenant has a grant."""
 
     tenant: TenantName
     """The name and domain of the tenant."""
@@ -44,13 +44,13 @@ class GrantExplanation:
     lines: tuple[DeclaredLine, ...] = ()
     """The lines that declare the grant."""
     writes: tuple[GrantWrite, ...] = ()
-    """The writes in local journals, the newest first."""
+    """The writes to the grant in local journals, the newest first."""
     notes: tuple[str, ...] = ()
     """The reasons why the explanation may be incomplete."""
 
 
 def find_writes(runs: Iterable[PastRun], tenant: TenantName, grant: AccessGrant) -> tuple[GrantWrite, ...]:
-    """Return the writes to a grant of a tenant that the journals of `runs` record."""
+    """Search the journals of `runs`, and return the writes to a grant of a tenant."""
     return tuple(write for run in runs if _is_for(run, tenant) for write in _writes(run, grant))
 
 

@@ -22,7 +22,7 @@ from reconciler.core.removals import Commit
 class AccessState(StrEnum):
     """The result of comparing a grant of the tenant with the grant files.
 
-    The states are sorted by urgency: the most urgent state comes first.
+    The states are sorted by urgency, the most urgent state first.
 
     For an undeclared grant, the state is the reason why a plan does not delete the grant.
     """
@@ -69,7 +69,7 @@ STATE_OF_REASON: Mapping[Reason, AccessState] = {
 
 
 class GrantLevel(StrEnum):
-    """The level of the most dangerous risk of a grant. UNKNOWN means that the most dangerous risk is uncertain."""
+    """The level of a grant's most dangerous risk. UNKNOWN means that reconciler could not determine the level."""
 
     CRITICAL = "critical"
     HIGH = "high"
@@ -82,7 +82,7 @@ class GrantLevel(StrEnum):
 class GrantedScope:
     """A scope of a grant.
 
-    `is_defined` tells whether the API defines the scope. If the scopes of the API are not known, `is_defined` is None.
+    `is_defined` is true if the API defines the scope, or None if the scopes of the API are unknown.
     """
 
     name: str
@@ -92,12 +92,12 @@ class GrantedScope:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Provenance:
-    """The git commits and the pull request behind a grant declaration."""
+    """The git commits that added or changed a grant declaration, and the pull request of the newest commit."""
 
     changed: Commit | None = None
-    """The newest commit that changed a line of the declaration, or None if the commit is not known."""
+    """The newest commit that changed a line of the declaration, or None if the commit is unknown."""
     since: Commit | None = None
-    """The first commit of the unbroken series of commits that declare the grant, or None if the commit is not known."""
+    """The commit since which the files have always declared the grant, or None if the commit is unknown."""
     pull_request: str = ""
     """The number of the pull request in the commit message, such as `#12`, or an empty string."""
     pull_request_link: str = ""
@@ -105,9 +105,9 @@ class Provenance:
     unknown: str = ""
     """The reason why `changed` is None, or an empty string if `changed` contains a commit."""
     lines: tuple[tuple[int, Commit | None], ...] = ()
-    """The line numbers of the declaration.
+    """The line numbers of the declaration, each with the newest commit that changed the line.
 
-    For each line number, the newest commit that changed the line, or None if the commit is not known.
+    A line number has the value None if the newest commit is unknown.
     """
 
 
@@ -115,25 +115,24 @@ class Provenance:
 class AccessGrant:
     """A grant in the access report.
 
-    The scopes and settings come from the tenant. If the tenant does not have the grant, the scopes and settings come
-    from the files.
+    The scopes and settings come from the tenant, or from the files if the tenant does not have the grant.
     """
 
     application: str
     """The name of the application, followed by the client id if the name is ambiguous.
 
-    The name of a default grant is `default for third_party_clients`.
+    For a default grant, the application name is `default for third_party_clients`.
     """
     api: str
     """The name of the API, followed by the identifier if the name is ambiguous."""
     grant: ClientGrant
-    """The settings of the grant. If the ids are not known, `key` contains names."""
+    """The settings of the grant. If the ids of the application and the API are unknown, `key` contains names."""
     client_id: str | None = None
     """The client id of the application, or None if only the name is known."""
     default_for: str | None = None
     """The value of `default_for`, or None if the grant belongs to an application."""
     third_party: bool | None = None
-    """True if a third party owns the application, or None if the owner is not known."""
+    """True if a third party owns the application, or None if the owner is unknown."""
     audience: str | None = None
     """The identifier of the API, or None if only the name is known."""
     subject_type: str = SUBJECT_CLIENT
@@ -144,9 +143,9 @@ class AccessGrant:
     If the grant allows all scopes, `scopes` contains the scopes that the API defines.
     """
     scopes_known: bool = True
-    """True if `scopes` is complete.
+    """True if `scopes` contains all scopes of the grant.
 
-    If the grant allows all scopes, `scopes` is complete only if reconciler has read the API.
+    For a grant that allows all scopes, `scopes` is complete only if reconciler has read the API.
     """
     organizations: tuple[str, ...] | None = None
     """The names of the assigned organizations, or None if reconciler has not read the organizations."""
@@ -155,29 +154,29 @@ class AccessGrant:
     detail: str = ""
     """An explanation of the state, or an empty string."""
     differences: tuple[FieldChange, ...] = ()
-    """The fields in which the tenant differs from the files, if the state of the grant is `drifted`."""
+    """For a grant with the state `drifted`, the fields in which the tenant differs from the files."""
     guard: str = ""
     """The reason why reconciler must not change the grant, or an empty string if changes are allowed."""
     risks: tuple[Risk, ...] = ()
     """The risks of the grant, the most dangerous risk first."""
     level: GrantLevel = GrantLevel.NONE
-    """The highest risk."""
+    """The level of the most dangerous risk of the grant."""
     token_lifetime: int | None = None
-    """The lifetime of access tokens in seconds, or None if the lifetime is not known."""
+    """The lifetime of access tokens in seconds, or None if the lifetime is unknown."""
     source: Source | None = None
     """The position of the declaration in the files, or None if no file declares the grant."""
     link: str = ""
-    """The web address of the declaration, or an empty string if the web address is not known."""
+    """The web address of the declaration, or an empty string if the web address is unknown."""
     description: str = ""
-    """The text of the field `description` in the file."""
+    """The value of the field `description` in the grant file."""
     expires: str = ""
-    """The text of the field `expires` in the file, or an empty string."""
+    """The value of the field `expires` in the grant file, or an empty string."""
     last_use: str = ""
-    """The time when Auth0 last issued a token for the grant, or an empty string if the logs show no token."""
+    """The time when Auth0 last issued a token for the grant, according to the logs, or an empty string."""
     use: str = ""
     """A description of the last use of the grant, or an empty string if reconciler has not collected logs."""
     provenance: Provenance = field(default_factory=Provenance)
-    """The commits and the pull request of the declaration."""
+    """The git commits that added or changed the declaration, and the pull request of the newest commit."""
     grant_id: str = ""
     """The id of the grant in the tenant, or an empty string."""
     is_unresolved: bool = False
@@ -190,7 +189,7 @@ class AccessGrant:
 
     @property
     def is_present(self) -> bool:
-        """True if the application has access through the grant now, according to the data that reconciler read."""
+        """True if the tenant has the grant now, according to the data that reconciler read."""
         return self.state is not AccessState.MISSING and not self.is_unresolved
 
     @property
@@ -200,15 +199,15 @@ class AccessGrant:
 
     @property
     def order(self) -> tuple[str, ...]:
-        """The sort key of the grant: first the application, then the API."""
+        """The sort key of a grant in the access report, which sorts by application and then by API."""
         return (self.application, self.api, self.subject_type, self.client_id or "", self.audience or "")
 
 
 @dataclass(frozen=True, slots=True)
 class ListingStatus:
-    """True if reconciler read a list of the tenant, such as the list of applications.
+    """The number of items that reconciler read from a list of the tenant, such as the list of applications.
 
-    If reconciler did not read the list, `count` is None and `reason` explains why.
+    If reconciler did not read the list, `count` is None, and `reason` explains why the list was not read.
     """
 
     name: str
@@ -217,13 +216,13 @@ class ListingStatus:
 
     @property
     def is_read(self) -> bool:
-        """True if reconciler read the list."""
+        """True if reconciler read the list of the tenant."""
         return self.count is not None
 
 
 @dataclass(frozen=True, slots=True)
 class AccessApplication:
-    """An application of the tenant. `third_party` is None if the owner of the application is not known."""
+    """An application of the tenant. `third_party` is None if the owner of the application is unknown."""
 
     name: str
     client_id: str
@@ -235,7 +234,7 @@ class AccessApplication:
 class AccessApi:
     """An API of the tenant.
 
-    `token_lifetime` is the lifetime of access tokens in seconds, or None if the lifetime is not known.
+    `token_lifetime` is the lifetime of access tokens in seconds, or None if the lifetime is unknown.
     """
 
     name: str
@@ -257,9 +256,9 @@ class TenantAccess:
     listings: tuple[ListingStatus, ...]
     """For each list of the tenant (grants, applications, APIs, organizations), whether reconciler read the list."""
     applications: tuple[AccessApplication, ...] = ()
-    """The listed applications."""
+    """The applications that reconciler read from the tenant."""
     apis: tuple[AccessApi, ...] = ()
-    """The listed APIs."""
+    """The APIs that reconciler read from the tenant."""
     grants: tuple[AccessGrant, ...] = ()
     """The grants of the tenant, sorted by application and API."""
     notes: tuple[str, ...] = ()
@@ -275,8 +274,8 @@ class TenantAccess:
 class AccessFilter:
     """A filter that selects grants of the access report by application, API and scope.
 
-    A text in the filter matches a name or an id, and may contain the wildcards `*` and `?`. If a field of the filter is
-    None, the field matches every grant.
+    Each field of the filter is a name or an id, and may contain the wildcards `*` and `?`. A field with the value None
+    matches every grant.
     """
 
     application: str | None = None
@@ -291,7 +290,7 @@ class AccessFilter:
     def selects(self, grant: AccessGrant) -> bool:
         """Return whether the filter selects the grant.
 
-        If the scopes of the grant are unknown, ignore the filter for scopes.
+        If the scopes of the grant are unknown, compare only the application and the API.
         """
         return (
             _any_matches(_names(grant.application, grant.client_id), self.application)
@@ -301,7 +300,7 @@ class AccessFilter:
 
 
 def plain_name(label: str, identity: str | None) -> str:
-    """Remove the id from a label of the form `name (id)`. If the label contains no id, return the label unchanged."""
+    """Remove the id from a label of the form `name (id)`. A label that contains no id stays unchanged."""
     return label.removesuffix(f" ({shorten(identity, MAX_ID_LENGTH)})") if identity else label
 
 
@@ -373,7 +372,7 @@ def listed_apis(directory: Directory) -> tuple[AccessApi, ...]:
 def grant_level(risks: Sequence[Risk]) -> GrantLevel:
     """Return the level of the most dangerous risk in `risks`.
 
-    Return UNKNOWN if an uncertain risk is more dangerous than all certain risks.
+    Return UNKNOWN if reconciler does not know whether the grant has the most dangerous risk.
     """
     known = min((risk.level.order for risk in risks if risk.is_known), default=len(Level))
     possible = min((risk.level.order for risk in risks), default=len(Level))

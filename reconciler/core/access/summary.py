@@ -8,27 +8,27 @@ from reconciler.core.problems import Level
 from reconciler.core.token_lifetime import LONG_LIFETIME_SECONDS
 
 Answer = bool | None
-"""True if a grant has a property, or None if reconciler does not know."""
+"""The answer to a question about a grant, such as "Is the grant undeclared?". None means that the answer is unknown."""
 
 
 @dataclass(frozen=True, slots=True)
 class AccessTotal:
-    """A number in the summary of the report, such as the number of undeclared grants."""
+    """A number in the summary of the access report, such as the number of undeclared grants."""
 
     name: str
-    """The name of the total in JSON output."""
+    """The name of the number in JSON output, such as `third_party`."""
     label: str
-    """The name of the total in output for people."""
+    """The name of the number in human-readable output, such as `third-party`."""
     count: int
-    """The number of grants, applications or APIs that certainly have the property."""
+    """The number of counted grants, applications or APIs."""
     unknown: int = 0
-    """The number of grants that may have the property."""
+    """The number of grants that could not be counted, because reconciler lacks information."""
     is_complete: bool = True
     """True if reconciler read all tenants. If reconciler could not read a tenant, `count` may be too low."""
 
     @property
     def text(self) -> str:
-        """The total as text for people, such as `at least 3`."""
+        """The number in human-readable form, such as `at least 3`."""
         if not self.is_complete and not self.count:
             return "not known"
         start = f"{self.count}" if self.is_complete else f"at least {self.count}"
@@ -58,16 +58,16 @@ COUNTED: Mapping[str, tuple[str, Callable[[AccessGrant], Answer]]] = {
     "any_organization": ("any organization", lambda grant: grant.grant.allow_any_organization),
     "no_description": ("no description", lambda grant: not _is_described(grant)),
 }
-"""The properties for which the access report counts grants. For each property, a label and a test.
+"""The kinds of grants that the access report counts. Each kind has a label and a function that recognizes a grant.
 
-The function `totals` counts separately how many declared grants are missing in the tenant.
+The function `totals` separately counts the declared grants that are missing in the tenant.
 """
 
 
 def totals(report: AccessReport) -> list[AccessTotal]:
-    """Return the numbers for the summary of the report.
+    """Return the numbers for the summary of the access report.
 
-    A grant that is missing in the tenant increases only the total `missing`.
+    A declared grant that is missing in the tenant increases only the number `missing`.
     """
     is_complete = all(tenant.is_read for tenant in report.tenants)
     grants = [grant for _, grant in report.grants]
@@ -87,18 +87,18 @@ def totals(report: AccessReport) -> list[AccessTotal]:
 
 @dataclass(frozen=True, slots=True)
 class AccessFinding:
-    """Something in the report that needs attention, such as grants with a critical risk."""
+    """A finding in the access report that needs attention, such as grants with a critical risk."""
 
     rule: str
-    """The name of the rule that found the grants or the unread data."""
+    """The kind of the finding, such as `undeclared`."""
     level: Level
     """The severity of the finding."""
     meaning: str
-    """A description of the finding for people."""
+    """A human-readable description of the finding."""
     grants: tuple[tuple[str, AccessGrant], ...] = ()
-    """The affected grants with the names of their tenants, or an empty tuple if the finding does not concern grants."""
+    """The affected grants with their tenant names. The tuple is empty if the finding does not concern grants."""
     details: tuple[str, ...] = ()
-    """The reasons for a finding without grants, such as the lists that reconciler could not read."""
+    """Details of a finding that does not concern grants, such as the lists that reconciler could not read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,7 +173,7 @@ RULES: tuple[_FindingRule, ...] = (
 
 
 def findings(report: AccessReport) -> list[AccessFinding]:
-    """Return the findings. Findings about data that reconciler could not read come before findings about grants."""
+    """Return the findings of the access report. Findings about unreadable data come before findings about grants."""
     return [*_completeness(report), *_grant_findings(list(report.grants))]
 
 
@@ -193,7 +193,7 @@ def _grant_findings(grants: Sequence[tuple[TenantAccess, AccessGrant]]) -> Itera
 
 
 def unread_listings(report: AccessReport) -> list[str]:
-    """Return a line with tenant, list and reason for each list that reconciler could not read."""
+    """Return a line for each list that reconciler could not read, with the tenant, the list and the reason."""
     return [
         f"{tenant.tenant.label}: {each.name}: {each.reason}"
         for tenant in report.tenants

@@ -1,4 +1,4 @@
-"""Compare the grants of two tenants by the names of applications and APIs."""
+"""Compare the grants of two tenants. Applications and APIs are matched by name, because ids differ between tenants."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ NameKey = tuple[str, str, str]
 
 
 class DiffKind(StrEnum):
-    """The kind of a difference: only one tenant has the grant, or the grants differ or may differ."""
+    """The kind of a difference: only one of two tenants has a grant, the grants differ, or the grants may differ."""
 
     ONLY_FIRST = "only-first"
     ONLY_SECOND = "only-second"
@@ -25,7 +25,7 @@ class DiffKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class FieldPair:
-    """The values of a field in two tenants. A value is None if reconciler does not know the value."""
+    """The values of a field in two tenants. An unknown value is None."""
 
     field: str
     first: tuple[str, ...] | None
@@ -33,16 +33,15 @@ class FieldPair:
 
     @property
     def is_known(self) -> bool:
-        """True if reconciler knows the values in the two tenants."""
+        """True if reconciler knows the value of the field in both tenants."""
         return self.first is not None and self.second is not None
 
 
 @dataclass(frozen=True, slots=True)
 class GrantDifference:
-    """A grant that differs between two tenants, or that only one of the tenants has.
+    """A grant that only one of two tenants has, or that differs between the two tenants.
 
-    `fields` contains the fields with different values. If only one tenant has the grant, `fields` contains all fields
-    of the grant.
+    `fields` contains the fields whose values differ, or all fields of the grant if only one tenant has the grant.
     """
 
     kind: DiffKind
@@ -61,16 +60,13 @@ class TenantDiff:
     second: TenantName
     """The second tenant."""
     is_declared: bool
-    """True if the comparison used the declared grants.
-
-    If the value is False, the comparison used the grants in the tenants.
-    """
+    """True if reconciler compared the declared grants of two tenants, and not the grants that exist in the tenants."""
     differences: tuple[GrantDifference, ...]
-    """The grants that differ, sorted by the names of application and API."""
+    """The grants that differ between the two tenants, sorted by application name and API name."""
     equal: int
-    """The number of grants that are equal in both tenants."""
+    """The number of grants that the two tenants have with equal settings."""
     notes: tuple[str, ...] = ()
-    """The reasons why the comparison may be incomplete."""
+    """The reasons why the comparison of the two tenants may be incomplete."""
 
 
 def compare_tenants(first: TenantAccess, second: TenantAccess, *, is_declared: bool) -> TenantDiff:
@@ -88,9 +84,9 @@ def compare_tenants(first: TenantAccess, second: TenantAccess, *, is_declared: b
 
 
 def _by_name(access: TenantAccess, notes: list[str]) -> Mapping[NameKey, AccessGrant]:
-    """Return the grants of a tenant, by the names of application and API.
+    """Return the grants of a tenant, by application name and API name.
 
-    If several grants have the same names, add the ids to the names.
+    If several grants have the same application name and API name, add the ids to the names.
     """
     groups: dict[NameKey, list[AccessGrant]] = {}
     for grant in access.grants:
@@ -131,7 +127,7 @@ def _pairs(first: AccessGrant | None, second: AccessGrant | None) -> Iterator[Fi
 
 
 def _values(grant: AccessGrant | None) -> Iterator[tuple[str, tuple[str, ...] | None]]:
-    """Yield the value of each field of a grant.
+    """Yield the name and the value of each field of a grant.
 
     For a grant with `allow_all_scopes`, the value of the field `scope` is empty.
     """
@@ -146,7 +142,7 @@ def _values(grant: AccessGrant | None) -> Iterator[tuple[str, tuple[str, ...] | 
             yield each.name, _texts(each, getattr(grant.grant, each.name))
 
 
-def _texts(field: GrantField, value: Any) -> tuple[str, ...]:  # noqa: ANN401 - the value of any field
+def _texts(field: GrantField, value: Any) -> tuple[str, ...]:  # noqa: ANN401 - the function accepts any field's value
     match field.kind:
         case FieldKind.SET:
             return tuple(sorted(value))
