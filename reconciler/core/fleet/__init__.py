@@ -1,1 +1,1 @@
-"""Fleet runs. A fleet run plans or applies many tenants in several CI jobs."""
+"""Fleet runs. A fleet run plans or applies many tenants in several pipeline jobs."""

@@ -1,6 +1,7 @@
-"""Compare the results of a fleet run with the expected tenants.
+"""Combine the results of a fleet run's pipeline jobs into a report that contains every tenant of the fleet run.
 
-Each expected tenant gets one state. A tenant without a usable result has the state `unknown` and never counts as done.
+A fleet run plans or applies many tenants in several pipeline jobs. The report shows the state `unknown` for a tenant
+without a usable result.
 """
 
 from collections import Counter
@@ -24,9 +25,9 @@ from reconciler.errors import EXIT_CODES_BY_SEVERITY, Exit
 
 @dataclass(frozen=True, slots=True)
 class ResultFile:
-    """A result file that a pipeline job wrote. `tenant` is the tenant according to the name of the file.
+    """A result file that a pipeline job wrote. `tenant` is the tenant name in the file name.
 
-    `result` is an error message if the file does not contain a usable result.
+    If the file does not contain a usable result, `result` is an error message.
     """
 
     name: str
@@ -36,7 +37,7 @@ class ResultFile:
 
 @dataclass(frozen=True, slots=True)
 class RefusedFile:
-    """A result file that `fleet collect` ignores, and the reason."""
+    """A result file that `fleet collect` ignores, with the reason."""
 
     name: str
     reason: str
@@ -44,17 +45,14 @@ class RefusedFile:
 
 @dataclass(frozen=True, slots=True)
 class CollectedTenant:
-    """An expected tenant of a fleet run, with the state of the tenant."""
+    """A tenant of a fleet run, with the state of the tenant."""
 
     expected: ExpectedTenant
-    """The expected tenant."""
+    """The tenant's name, domain, rollout wave and shard, and the reasons for including the tenant."""
     state: TenantState
-    """The state of the tenant."""
+    """The tenant's state, such as `applied` or `failed`."""
     reason: str = ""
-    """The reason why the tenant is unknown or not started, or the errors of the last result.
-
-    Otherwise "".
-    """
+    """The reason for the state `unknown` or `not started`, the errors of the last result, or an empty string."""
     results: tuple[tuple[str, FleetResult], ...] = ()
     """The usable results of the tenant, with the name of each result file.
 
@@ -70,7 +68,7 @@ class CollectedTenant:
     def is_stopping(self) -> bool:
         """True if the tenant counts as unsuccessful for the limit `stop_after`.
 
-        A tenant with the state `not started` counts only if the tenant has a result.
+        A tenant with the state `not started` counts as unsuccessful only if a job wrote a result for the tenant.
         """
         return self.state in STOPPING_STATES or (self.state is TenantState.NOT_STARTED and bool(self.results))
 
@@ -78,8 +76,8 @@ class CollectedTenant:
     def exit_code(self) -> Exit:
         """The exit code of the tenant in the report.
 
-        For a run that a signal ended, the exit code is FAILED or INCOMPLETE. If a wave did not start, a tenant of the
-        wave without a result has the exit code 0.
+        If a signal stopped the tenant's run, the exit code is FAILED or INCOMPLETE. A tenant without a result has the
+        exit code 0 if the tenant's rollout wave did not start.
         """
         match self.state:
             case TenantState.UNKNOWN | TenantState.PARTIAL:
@@ -94,7 +92,7 @@ class CollectedTenant:
 
 @dataclass(frozen=True, slots=True)
 class FleetReport:
-    """The states of all expected tenants, and the ignored result files."""
+    """The states of all tenants of a fleet run, and the ignored result files."""
 
     fleet: Fleet
     tenants: tuple[CollectedTenant, ...]
@@ -110,19 +108,19 @@ class FleetReport:
     def is_apply(self) -> bool:
         """True if a job of the fleet run used `apply`.
 
-        In a fleet run with `apply`, a tenant with only a plan is not done.
+        If a job used `apply`, a tenant that was only planned still needs `apply`.
         """
         return any(result.command == APPLY for each in self.tenants for _, result in each.results)
 
     @property
     def remaining(self) -> tuple[CollectedTenant, ...]:
-        """The tenants of the fleet run that are not done."""
+        """The tenants of the fleet run that still need `plan` or `apply`."""
         done = {TenantState.APPLIED} if self.is_apply else {TenantState.APPLIED, TenantState.PLANNED}
         return tuple(each for each in self.tenants if each.state not in done)
 
     @property
     def is_stopped(self) -> bool:
-        """True if the limit `stop_after` is reached, so that no further wave may start."""
+        """True if no further rollout wave may start, because `stop_after` tenants were unsuccessful."""
         return _stopping(self.tenants) >= self.fleet.stop_after
 
     @property
@@ -135,13 +133,11 @@ class FleetReport:
 
 
 def collect(fleet: Fleet, files: Iterable[ResultFile], last_wave: str | None = None) -> FleetReport:
-    """Return the state of each expected tenant of a fleet run.
+    """Return the state of each tenant of a fleet run.
 
-    Args:
-        fleet: The fleet run with the expected tenants.
-        files: The result files that the jobs of the fleet run wrote.
-        last_wave: The last wave that was started, or None for the last wave of the run. If `stop_after` tenants of
-            earlier waves did not succeed, a wave counts as not started, too.
+    `files` contains the result files that the jobs of the fleet run wrote. `last_wave` is the last rollout wave that
+    the pipeline started, or None if the pipeline started all waves. A rollout wave does not start if `stop_after`
+    tenants of earlier waves did not succeed.
     """
     expected = {each.name: each for each in fleet.tenants}
     usable: dict[str, list[tuple[str, FleetResult]]] = {name: [] for name in expected}
@@ -212,9 +208,9 @@ def _mark_not_started(
     unusable: Mapping[str, Sequence[str]],
     last_wave: str | None,
 ) -> None:
-    """Set the state `not started` for the tenants of waves that did not start.
+    """Set the state `not started` for the tenants of rollout waves that did not start.
 
-    A wave has started if a tenant of the wave has a result file.
+    A rollout wave has started if a tenant of the wave has a result file.
     """
     started = fleet.waves.index(last_wave) if last_wave in fleet.waves else len(fleet.waves)
     before: list[CollectedTenant] = []

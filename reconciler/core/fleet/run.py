@@ -1,9 +1,9 @@
-"""Fleet runs, which plan or apply many tenants in several CI jobs.
+"""Fleet runs, which plan or apply many tenants in several pipeline jobs.
 
-A fleet run has tenants and results, and may have shards (equal parts of the tenants).
+A fleet run may be split into shards. A shard is one of several equal parts of the tenants.
 
-A file change affects a tenant if the tenant's settings or declared grants differ from the base revision. A tenant
-counts as affected unless reconciler knows that the settings and grants are unchanged.
+A file change affects a tenant if the tenant's settings or declared grants differ from the base revision. A tenant also
+counts as affected if reconciler does not know whether the settings and grants are unchanged.
 """
 
 import hashlib
@@ -24,11 +24,11 @@ SHARD = re.compile(r"(?P<index>[0-9]{1,6})/(?P<count>[0-9]{1,6})", re.ASCII)
 
 @dataclass(frozen=True, slots=True)
 class Shard:
-    """One of `count` equal parts of the selected tenants. The first part has the index 0.
+    """A shard is one of `count` equal parts of the selected tenants. The first shard has the index 0.
 
-    The job index of GitHub Actions (`strategy.job-index`) and Kubernetes (`JOB_COMPLETION_INDEX`) starts at 0. A job
-    definition of these services cannot subtract 1 from the index. The job index of GitLab (`CI_NODE_INDEX`) starts at
-    1, and a script can subtract 1.
+    Shards start at 0, because the job indexes of GitHub Actions and Kubernetes start at 0. A job definition in GitHub
+    Actions or Kubernetes cannot subtract 1 from a job index. In GitLab, where the job index starts at 1, a script can
+    subtract 1.
     """
 
     index: int
@@ -52,7 +52,7 @@ class Shard:
         return shard
 
     def part(self, names: Iterable[str]) -> list[str]:
-        """Sort the names, and return every `count`-th name, starting at the index `index`."""
+        """Return the names of the tenants in the shard: every `count`-th name in sorted order, starting at `index`."""
         return sorted(names)[self.index :: self.count]
 
     def __str__(self) -> str:
@@ -74,11 +74,11 @@ class TenantState(StrEnum):
 
 
 BEGUN = "begun"
-"""The status in a result file before the run of the tenant ends."""
+"""The status that a result file contains until the tenant's run ends."""
 COLLECTED_STATES = tuple(state for state in TenantState if state is not TenantState.NOT_SELECTED)
-"""The tenant states that `fleet collect` reports.
+"""The states of a tenant in the report of `fleet collect`.
 
-A tenant has the state PARTIAL if the saved plan selects only some grants of the tenant.
+The state PARTIAL means that the saved plan selects only some grants of the tenant.
 """
 STOPPING_STATES = frozenset({TenantState.REFUSED, TenantState.FAILED, TenantState.PARTIAL, TenantState.UNKNOWN})
 """The tenant states that count as unsuccessful for the limit `stop_after`."""
@@ -102,7 +102,7 @@ _STATES_OF_APPLY: Mapping[int, TenantState] = {
 
 
 def state_of(command: str, exit_code: int) -> TenantState:
-    """Return the tenant state that belongs to an exit code of `plan` or `apply`."""
+    """Convert an exit code of `plan` or `apply` to the state of a tenant."""
     states = _STATES_OF_PLAN if command == PLAN else _STATES_OF_APPLY
     return states.get(exit_code, TenantState.FAILED)
 
@@ -126,7 +126,7 @@ class RunInputs:
     run: str
     """The name of the fleet run."""
     commit: str
-    """The commit of the configuration and grant files, or "" if the commit is not known."""
+    """The git commit of the configuration and the grant files, or an empty string if the commit is unknown."""
     configuration: str
     """The SHA-256 digest of reconciler.yaml."""
     grants: str
@@ -146,36 +146,40 @@ class ExpectedTenant:
 
 @dataclass(frozen=True, slots=True)
 class Fleet:
-    """A fleet run: the inputs, and the tenants that must have a result."""
+    """A fleet run: the inputs of the run, and the tenants that must have a result."""
 
     inputs: RunInputs
     """The inputs of the fleet run."""
     tenants: tuple[ExpectedTenant, ...]
-    """The expected tenants, sorted by name."""
+    """The tenants of the fleet run, sorted by name."""
     waves: tuple[str, ...] = ()
-    """The names of the waves that contain an expected tenant, in the order of the waves."""
+    """The names of the rollout waves with tenants of the fleet run, in the order of the rollout."""
     stop_after: int = 1
-    """The number of unsuccessful tenants (with a state in STOPPING_STATES) after which no further wave starts."""
+    """The number of unsuccessful tenants after which no further rollout wave starts.
+
+    STOPPING_STATES lists the unsuccessful states.
+    """
     base: str | None = None
-    """The git revision with which reconciler compared the files, or None if the fleet run includes all tenants."""
+    """The git revision with which reconciler compared the current files, or None if the fleet run includes all tenants.
+    """
     shards: int | None = None
     """The number of shards, or None for a fleet run without shards."""
     notes: tuple[str, ...] = ()
-    """Notes about the selection of the tenants."""
+    """Notes about the selection of the fleet run's tenants."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FleetResult:
-    """The result of one tenant in one job."""
+    """The result of one tenant's run in one pipeline job."""
 
     inputs: RunInputs
     """The inputs of the fleet run."""
     attempt: int
-    """The number of the job attempt. The number increases if the CI service repeats the job."""
+    """The number of the job attempt, which increases if the pipeline repeats the job."""
     wave: str | None
-    """The name of the tenant's wave, or None."""
+    """The name of the tenant's rollout wave, or None if the tenant belongs to no rollout wave."""
     shard: str | None
-    """The shard of the job, such as `0/4`, or None."""
+    """The shard that the job processed, such as `0/4`, or None for a job without shards."""
     tenant: str
     """The name of the tenant."""
     domain: str
@@ -183,24 +187,24 @@ class FleetResult:
     command: str
     """The command of the job: `plan` or `apply`."""
     started_at: str
-    """The start of the tenant's run as text, in UTC and ISO 8601."""
+    """The start time of the tenant's run in UTC, as an ISO 8601 string."""
     ended_at: str | None
-    """The end of the tenant's run as text, or None before the end."""
+    """The end time of the tenant's run as an ISO 8601 string, or None before the run ends."""
     status: str
-    """The status of the run: BEGUN before the end, and the state of the tenant after the end."""
+    """The status of the tenant's run: BEGUN until the run ends, and the state of the tenant after the run."""
     exit_code: int | None
-    """The exit code of the tenant's run, or None before the end."""
+    """The exit code of the tenant's run, or None before the run ends."""
     plan_id: str | None = None
     """The id of the plan, or None if the result has no plan."""
     counts: Mapping[str, int] = field(default_factory=dict)
-    """The number of planned changes by action (create, update, delete).
+    """The number of planned changes for each action (create, update, delete).
 
-    After `apply`, also the number of changes by result.
+    For the command `apply`, `counts` also contains the number of changes with each result.
     """
     errors: tuple[str, ...] = ()
-    """The error messages of the tenant."""
+    """The error messages of the tenant's run."""
     plan: Plan | None = None
-    """The plan, if the command is `plan` and the result comes from a file. Otherwise None."""
+    """The tenant's plan, or None. Only result files of the command `plan` contain a plan."""
 
     @property
     def is_consistent(self) -> bool:
@@ -212,21 +216,21 @@ class FleetResult:
 
     @property
     def state(self) -> TenantState:
-        """The state of the tenant. Before the end of the run, the state is unknown."""
+        """The state of the tenant. The state is unknown until the tenant's run ends."""
         return TenantState.UNKNOWN if self.status == BEGUN else TenantState(self.status)
 
     @property
     def order(self) -> tuple[int, str, str, int]:
-        """The sort key of a result: first the attempt, then the start and end times.
+        """The sort key of a result: the job attempt, the start time, the end time, and the exit code.
 
-        Of two results with equal times, the result with the worse exit code comes last.
+        If two results have equal times, the more severe exit code comes last.
         """
         severity = EXIT_CODES_BY_SEVERITY.index(Exit(self.exit_code)) if self.exit_code is not None else -1
         return self.attempt, self.started_at, self.ended_at or "", severity
 
 
 MAX_REASONS = 5
-"""The maximum number of reasons that a fleet run stores for a tenant."""
+"""The maximum number of reasons that a fleet run stores for including a tenant."""
 Content = tuple[object, ...]
 
 
@@ -238,12 +242,9 @@ def affected_tenants(
 ) -> dict[str, tuple[str, ...]]:
     """Return the names of the affected tenants of `current`, with the reasons for each tenant.
 
-    Args:
-        current: The current settings of each tenant, by tenant name.
-        base: The settings of each tenant at the base revision, by tenant name.
-        specs: The grants that the current files declare. Only grants from changed files are necessary.
-        specs_at_base: The grants that the files at the base revision declare. Only grants from changed files are
-            necessary.
+    `current` contains the current settings of each tenant, and `base` contains the settings at the base revision.
+    `specs` contains the grants that the current files declare. `specs_at_base` contains the grants that the files at
+    the base revision declare. The caller may omit grants from unchanged files.
     """
     settings = _changed_settings(current, base)
     grants = list(_changed_grants(specs, specs_at_base))
@@ -262,9 +263,9 @@ def affected_tenants(
 
 
 def limit_reasons(reasons: Sequence[str]) -> tuple[str, ...]:
-    """Return the first MAX_REASONS reasons.
+    """Return the first MAX_REASONS of the reasons for including a tenant.
 
-    If more reasons exist, add a text with their number, such as `and 3 more`.
+    If a tenant has more reasons, add the number of omitted reasons, such as `and 3 more`.
     """
     more = len(reasons) - MAX_REASONS
     return (*reasons[:MAX_REASONS], *([f"and {more} more"] if more > 0 else []))
@@ -273,9 +274,9 @@ def limit_reasons(reasons: Sequence[str]) -> tuple[str, ...]:
 def _changed_settings(
     current: Mapping[str, TenantSettings], base: Mapping[str, TenantSettings]
 ) -> dict[str, list[str]]:
-    """Return the reasons for each tenant with changed settings, by tenant name.
+    """Return the tenants whose settings changed, with the reasons why each tenant is affected.
 
-    The settings of a tenant include the shared settings.
+    The settings of a tenant include the settings that all tenants share.
     """
     changed = {name: tenant for name, tenant in current.items() if base.get(name) != tenant}
     found: dict[str, list[str]] = {name: [] for name in changed}
@@ -287,7 +288,7 @@ def _changed_settings(
 
 
 def _changed_grants(specs: Iterable[GrantSpec], specs_at_base: Iterable[GrantSpec]) -> Iterator[tuple[Patterns, str]]:
-    """Yield the tenant patterns and a reason for each grant that is only in `specs` or only in `specs_at_base`."""
+    """Yield the tenant patterns of each grant that the current files add, change or remove, with a reason."""
     now = {_content(spec): spec for spec in specs}
     before = {_content(spec): spec for spec in specs_at_base}
     for content, spec in now.items():
@@ -301,7 +302,7 @@ def _changed_grants(specs: Iterable[GrantSpec], specs_at_base: Iterable[GrantSpe
 POSITIONS = frozenset({"file", "locations", "tenants"})
 """The fields of a grant declaration that contain positions in files.
 
-The function `_content` uses the texts of the tenant patterns instead.
+To compare the field `tenants`, the function `_content` uses the tenant patterns without their positions.
 """
 _FIELDS = tuple(name for name in GrantSpec._fields if name not in POSITIONS)
 
@@ -309,7 +310,7 @@ _FIELDS = tuple(name for name in GrantSpec._fields if name not in POSITIONS)
 def _content(spec: GrantSpec) -> Content:
     """Return the content of a grant declaration without positions in files.
 
-    The order of list items does not change the content.
+    Two declarations whose lists differ only in order have equal content.
     """
     values = (getattr(spec, name) for name in _FIELDS)
     return (*(tuple(sorted(each)) if isinstance(each, tuple) else each for each in values), patterns_of(spec))

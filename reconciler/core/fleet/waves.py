@@ -1,6 +1,6 @@
-"""The waves (groups of tenants) of a rollout.
+"""Rollout waves. A rollout wave is a group of tenants that `apply --all-tenants` changes together.
 
-`apply --all-tenants` finishes the tenants of a wave before the next wave starts.
+`apply --all-tenants` finishes a rollout wave before the next rollout wave starts.
 """
 
 from collections.abc import Iterable
@@ -13,7 +13,7 @@ DEFAULT_STOP_AFTER = 1
 
 @dataclass(frozen=True, slots=True)
 class Wave:
-    """A group of tenants. `tenants` contains tenant names and patterns for tenant names."""
+    """A rollout wave: a group of tenants. `tenants` contains tenant names and patterns for tenant names."""
 
     name: str
     tenants: tuple[str, ...]
@@ -25,26 +25,26 @@ class Wave:
 
 @dataclass(frozen=True, slots=True)
 class Rollout:
-    """The order in which `apply` changes tenants."""
+    """The order in which `apply --all-tenants` changes tenants."""
 
     waves: tuple[Wave, ...] = ()
-    """The waves, in the order of their start. Without waves, `apply` changes all tenants at the same time."""
+    """The rollout waves, the first wave first. If the tuple is empty, `apply` changes all tenants at the same time."""
     stop_after: int = DEFAULT_STOP_AFTER
-    """The number of unsuccessful tenants after which no further wave starts.
+    """The number of unsuccessful tenants after which no further rollout wave starts.
 
-    A tenant is unsuccessful if the run failed, was refused or was incomplete, or if the result is unknown. The limit
-    counts the tenants of all waves together.
+    A tenant is unsuccessful if the tenant's run failed, was refused, was incomplete, or has an unknown result. The
+    limit `stop_after` counts the unsuccessful tenants of all rollout waves together.
     """
 
     def wave_of(self, tenant: str) -> str | None:
-        """Return the name of the first wave that includes a tenant, or None if no wave includes the tenant."""
+        """Return the name of the first rollout wave that contains a tenant, or None if no wave contains the tenant."""
         return next((wave.name for wave in self.waves if wave.includes(tenant)), None)
 
     def group(self, tenants: Iterable[str]) -> dict[str, tuple[str, ...]]:
-        """Return the tenant names of each wave, in the order of the waves.
+        """Return the tenant names of each rollout wave, in the order of the rollout.
 
-        The result does not contain waves without a tenant, or tenants without a wave. In a valid configuration with
-        waves, every tenant has a wave.
+        The result omits rollout waves without tenants. The result also omits tenants that belong to no rollout wave,
+        which a valid configuration does not allow.
         """
         groups: dict[str, list[str]] = {wave.name: [] for wave in self.waves}
         for tenant in tenants:
