@@ -1,1 +1,1 @@
-"""Select the grants that `import` writes to grant files, and suggest variables."""
+"""Select the tenant's grants that `import` writes to grant files, and suggest variables for the grant files."""

@@ -1,4 +1,4 @@
-"""Select the grants that `import` adds to grant files, and the declarations that `import` updates."""
+"""Select the grants that `import` adds to grant files, and the grant declarations that `import` updates."""
 
 import re
 import unicodedata
@@ -26,15 +26,15 @@ WINDOWS_DEVICES = frozenset(
 )
 """The file names that Windows reserves for devices, such as `con`.
 
-Windows also reserves these names with a suffix, such as `con.yaml`.
+Windows also reserves device names with a suffix, such as `con.yaml`.
 """
 
 
 def file_stem(*texts: str) -> str:
-    """Return a file name without suffix. Use the first text in `texts` that contains a letter or a digit.
+    """Convert a name to a file name without suffix. Use the first name in `texts` that contains a letter or a digit.
 
-    The file name contains only lower-case ASCII letters, digits and hyphens, which all file systems allow. Accents are
-    removed. If no text contains a letter or digit, the file name is `application`.
+    The file name contains only lower-case ASCII letters, digits and hyphens, which all file systems allow. The function
+    removes accents. The file name is `application` if no name in `texts` contains a letter or a digit.
     """
     words = next(filter(None, map(_words, texts)), ["application"])
     stem = "-".join(words)[:MAX_STEM_LENGTH].strip("-")
@@ -47,14 +47,14 @@ def _words(text: str) -> list[str]:
 
 
 class UniqueNames:
-    """Makes names unique: a repeated name gets a number at the end. Case is ignored."""
+    """Makes file names unique by adding a number to a repeated name. Upper and lower case count as equal."""
 
     def __init__(self, used: Iterable[str]) -> None:
         self._used = {name.casefold() for name in used}
         self._last: Counter[str] = Counter()
 
     def __call__(self, name: str) -> str:
-        """Return `name`, or `name-2`, `name-3` and so on if the name is already used."""
+        """Return `name`, or a name such as `name-2` or `name-3` if `name` is already used."""
         free = name
         while free in self._used:
             self._last[name] += 1
@@ -65,7 +65,7 @@ class UniqueNames:
 
 @dataclass(frozen=True, slots=True)
 class ImportFilter:
-    """A filter for grants. A grant must match a pattern in `clients` and a pattern in `audiences`, by name or id.
+    """A filter for grants. A selected grant matches a pattern in `clients` and a pattern in `audiences`, by name or id.
 
     An empty list of patterns matches all grants.
     """
@@ -74,7 +74,7 @@ class ImportFilter:
     audiences: tuple[str, ...] = ()
 
     def matches(self, key: Key, directory: Directory) -> bool:
-        """Return whether the filter selects the grant with `key`."""
+        """Return whether the filter selects the grant with the identity `key`."""
         holders = [key.holder, directory.client_name(key) or ""]
         apis = [key.audience, directory.api_name(key) or ""]
         return _any_matches(holders, self.clients) and _any_matches(apis, self.audiences)
@@ -90,17 +90,17 @@ class NotImported:
 
 @dataclass(frozen=True, slots=True)
 class GrantImport:
-    """The result of selecting the grants that `import` writes to grant files."""
+    """The grants that `import` writes to grant files, and the grants that `import` leaves out."""
 
     holders: tuple[tuple[str, tuple[ClientGrant, ...]], ...]
     """The grants to import, grouped by application.
 
-    A group consists of a file name without suffix and the grants of an application or of a `default_for` value.
+    Each group has a file name without suffix and the grants of an application or a `default_for` value.
 
-    Two groups may have the same file name.
+    Several applications may share a file name.
     """
     left_out: tuple[NotImported, ...]
-    """The undeclared grants that `import` does not write to a file."""
+    """The undeclared grants that `import` does not write to a file, each with a reason."""
     declared: int
     """The number of selected grants that the files already declare."""
 
@@ -120,8 +120,7 @@ def select_grants(
 ) -> GrantImport:
     """Select the grants that `import` writes to grant files.
 
-    The result may contain grants that `protect` matches. The result does not contain grants that the files already
-    declare.
+    The result omits grants that the files already declare, but includes grants that `protect` matches.
     """
     selected = [each for each in observed if choice.matches(each.key, directory)]
     new_grants = sorted((each for each in selected if each.key not in declared), key=lambda each: each.key.order)
@@ -155,15 +154,15 @@ def _any_matches(values: Iterable[str], patterns: Collection[str]) -> bool:
 
 
 ItemWriter = Callable[[str, str], str]
-"""A function that converts an item of a list in the tenant to the text for a grant file.
+"""A function that converts an item of a list field, such as a scope, to the grant file's spelling.
 
-The arguments of the function are the name of the field and the item.
+The function receives the name of the list field and the item.
 """
 
 
 @dataclass(frozen=True, slots=True)
 class SetUpdate:
-    """A change of a list. `remove` contains the items to remove, spelled as in the file.
+    """A change of a list in a grant file. `remove` contains the items to remove, as spelled in the file.
 
     `add` contains the items to add.
     """
@@ -181,12 +180,12 @@ class GrantUpdate:
 
 @dataclass(frozen=True, slots=True)
 class GrantSplit:
-    """An update of a declaration that several tenants share, if only one tenant differs.
+    """An update that splits a shared declaration, because one tenant differs from the declaration.
 
-    The declaration then applies to `others`, and `tenant` gets a separate copy.
+    After the update, the shared declaration applies to `others`, and a copy of the declaration applies to `tenant`.
 
-    `update` contains the values that differ in the copy. If the tenant does not have the grant, `update` is None and
-    the tenant gets no copy.
+    `update` contains the values that differ in the copied declaration. If `update` is None, `import` writes no copy,
+    because the tenant does not have the grant.
     """
 
     others: SetUpdate
@@ -195,15 +194,15 @@ class GrantSplit:
 
 
 FileUpdates = Mapping[Mark, GrantUpdate | GrantSplit | None]
-"""The updates of a grant file: the position of each declaration (line and column), and the update.
+"""The updates of a grant file, by the line and column of each declaration.
 
-If the update is None, `import` removes the declaration.
+The value None means that `import` removes the declaration.
 """
 
 
 @dataclass(frozen=True, slots=True)
 class SelectedUpdates:
-    """The updates by file name, and a warning for each grant that differs but that `import` does not update."""
+    """The updates by file name, and a warning for each differing declaration that `import` cannot update."""
 
     by_file: Mapping[str, FileUpdates] = field(default_factory=dict)
     not_updated: tuple[Problem, ...] = ()
@@ -211,16 +210,16 @@ class SelectedUpdates:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UpdateRules:
-    """The rules for updating declarations: which grants to update, and how to write the new values."""
+    """The rules that decide which declarations `import` updates, and how `import` writes the new values."""
 
     target: TargetTenant
-    """The tenant."""
+    """The tenant whose grants `import` reads."""
     other_tenants: Sequence[str]
-    """The names of the other tenants that the configuration declares."""
+    """The names of all tenants in reconciler.yaml except the imported tenant."""
     choice: ImportFilter
     """The filter that selects the grants to update."""
     write_item: ItemWriter
-    """A function that converts an item of a list to the text for a grant file. The text may contain variables."""
+    """A function that converts an item of a list field to the spelling in a grant file, possibly with variables."""
 
 
 def select_updates(
@@ -228,11 +227,7 @@ def select_updates(
 ) -> SelectedUpdates:
     """Return an update for each declaration that differs from the tenant.
 
-    Args:
-        specs: The declarations of all tenants, before reconciler replaces variables by values.
-        observed: The grants of the tenant, with the organizations that reconciler could read.
-        directory: The names and ids of the tenant's applications, APIs and organizations.
-        rules: The rules for updating declarations: which grants to update, and how to write the new values.
+    `specs` contains the declarations of all tenants, with variables instead of the tenants' values.
     """
     by_key = index_by_key(observed)
     by_file: dict[str, dict[Mark, GrantUpdate | GrantSplit | None]] = {}
@@ -276,11 +271,11 @@ def _warning(spec: GrantSpec, what: str) -> Problem:
 def _update_of(
     spec: GrantSpec, desired: DesiredGrant, observed: ObservedGrant | None, directory: Directory, rules: UpdateRules
 ) -> GrantUpdate | str | None:
-    """Return the update for a declaration.
+    """Return the update that makes a declaration match the tenant.
 
-    If the tenant does not have the grant, return None, so that `import` removes the declaration.
+    Return None if the tenant does not have the grant, so that `import` removes the declaration.
 
-    If an update is not possible, return the reason as text.
+    Return a string with the reason if `import` cannot update the declaration.
     """
     if observed is None:
         return None
@@ -297,7 +292,7 @@ def _fields(
 ) -> Iterator[tuple[str, str | bool | SetUpdate]]:
     """Yield the name and the new value of each field in which the declaration differs from the tenant.
 
-    `update.before` contains the grant of the tenant.
+    `update.before` contains the tenant's grant.
     """
     for name in (change.field for change in update.fields):
         wanted = getattr(update.before.grant, name)
@@ -312,9 +307,9 @@ def _fields(
 
 
 def _values_of(name: str, text: str, directory: Directory, target: TargetTenant) -> frozenset[str]:
-    """Convert an item of a list in a grant file to the values that the tenant uses.
+    """Convert a list item in a grant file, such as a scope set, to the corresponding values in the tenant.
 
-    Replace variables by their values, a scope set by the scopes, and the name of an organization by the id.
+    Replace a variable with its value, a scope set with its scopes, and an organization name with the organization id.
     """
     if name == "scope":
         expanded = expand_scopes([text], target.scope_sets)

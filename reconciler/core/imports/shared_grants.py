@@ -1,4 +1,4 @@
-"""Combine the grants of several tenants into declarations that the tenants share."""
+"""Combine equal grants of several tenants into shared declarations."""
 
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
@@ -8,17 +8,17 @@ from reconciler.core.fields import APIS, HOLDERS, SUBJECT_CLIENT, grant_order
 from reconciler.core.imports.selection import file_stem
 
 FieldValue = str | bool | tuple[str, ...]
-"""The value of a field, in the form that a grant file contains."""
+"""The value of a field in a grant file."""
 CommentKey = tuple[str, str]
-"""The position of a comment in a declaration: the name of a field, and an item if the field is a list.
+"""The position of a comment in a declaration: the name of a field, and an item of a list field.
 
-If the comment belongs to the whole field, the item is an empty string.
+The item is an empty string if the comment belongs to the whole field.
 """
 
 
 @dataclass(frozen=True, slots=True)
 class Comments:
-    """The comments of a field or an item: the comment lines above, and the comment at the end of the line."""
+    """The comments of a field or list item in a grant file: the lines above and the trailing comment."""
 
     above: tuple[str, ...] = ()
     trailing: str = ""
@@ -26,10 +26,10 @@ class Comments:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NamedGrant:
-    """A grant of a tenant in the form of a declaration: with names of applications and APIs, not only with ids."""
+    """A tenant's grant in the form of a declaration, with the names of the application and the API."""
 
     fields: Mapping[str, FieldValue]
-    """The fields of the declaration, by name. Fields with their default value are left out."""
+    """The values of the declaration's fields, by field name. The mapping omits fields with a default value."""
     above: tuple[str, ...] = ()
     """The comment lines above the declaration."""
     after: tuple[str, ...] = ()
@@ -39,7 +39,7 @@ class NamedGrant:
 
     @property
     def identity(self) -> tuple[str, ...]:
-        """The application (or `default_for`), the API and the subject type, each with the name of the field."""
+        """The names and values of the grant's identifying fields: application (or `default_for`), API, subject type."""
         return identity_of(self.fields)
 
     @property
@@ -50,7 +50,7 @@ class NamedGrant:
 
 @dataclass(frozen=True, slots=True)
 class SharedGrant:
-    """A declaration and the tenants to which the declaration applies.
+    """A grant declaration, and the tenants to which the declaration applies.
 
     If `tenants` is None, the declaration applies to every tenant.
     """
@@ -60,7 +60,7 @@ class SharedGrant:
 
 
 def identity_of(fields: Mapping[str, FieldValue]) -> tuple[str, ...]:
-    """Return the application (or `default_for`), the API and the subject type, each with the name of the field."""
+    """Return the names and values of the identifying fields: application (or `default_for`), API, subject type."""
     holder = next(name for name in HOLDERS if name in fields)
     api = next(name for name in APIS if name in fields)
     return (holder, str(fields[holder]), api, str(fields[api]), str(fields.get("subject_type", SUBJECT_CLIENT)))
@@ -69,14 +69,12 @@ def identity_of(fields: Mapping[str, FieldValue]) -> tuple[str, ...]:
 def merge_tenants(
     by_tenant: Mapping[str, Sequence[NamedGrant]], every_tenant: Collection[str]
 ) -> tuple[SharedGrant, ...]:
-    """Return the shared declarations for the grants of all tenants.
+    """Combine the grants of all tenants into shared declarations.
 
-    If several tenants have equal grants, the grants become a single declaration.
+    Equal grants of several tenants become a single declaration.
 
-    Args:
-        by_tenant: The grants of each tenant, by the name of the tenant.
-        every_tenant: The names of all tenants in the configuration. A declaration for all tenants needs no list of
-    tenants.
+    `every_tenant` contains the names of all tenants in reconciler.yaml. A declaration that applies to all tenants needs
+    no list of tenants.
     """
     groups: dict[tuple[tuple[str, FieldValue], ...], dict[str, NamedGrant]] = defaultdict(dict)
     for tenant, grants in by_tenant.items():
@@ -91,7 +89,7 @@ def merge_tenants(
 
 
 def _with_all_comments(grants: Sequence[NamedGrant]) -> NamedGrant:
-    """Combine equal grants: return the first grant, with the comments of all the grants."""
+    """Combine equal grants into a single grant that has the comments of all the grants."""
     positions = dict.fromkeys(key for grant in grants for key in grant.comments)
     return NamedGrant(
         fields=grants[0].fields,
@@ -110,9 +108,9 @@ def _join(found: Iterable[Comments]) -> Comments:
 def by_file(declarations: Iterable[SharedGrant]) -> Iterator[tuple[str, tuple[SharedGrant, ...]]]:
     """Group the declarations by application.
 
-    For each application, yield a file name without suffix and the declarations of the application.
+    Yield a file name without suffix and the declarations for each application.
 
-    A file name may occur twice, because the names of two applications may be similar.
+    The function may yield a file name twice, because the names of two applications may be similar.
     """
     groups: dict[tuple[str, str], list[SharedGrant]] = defaultdict(list)
     for each in declarations:

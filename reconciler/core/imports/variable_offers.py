@@ -1,9 +1,9 @@
-"""Find texts that differ in the same way between tenants, and suggest variables.
+"""Suggest variables for names in grants, such as application names, that differ in a regular way between tenants.
 
-For example, the texts `Portal dev` and `Portal prod` become `Portal ${stage}`.
+For example, the application names `Portal dev` and `Portal prod` become `Portal ${stage}`.
 
-The search replaces a word or a host in each text by a placeholder. If several texts are then equal, the replaced words
-or hosts become the values of a suggested variable.
+The search replaces one word or host in each string with a placeholder. If the strings of several tenants become equal,
+the replaced words or hosts become the variable's values.
 """
 
 import re
@@ -17,20 +17,20 @@ from reconciler.core.scope_sets import set_name_of
 
 HOLE = "\0"
 VARIABLE = re.compile(r"(\$\$?\{[^}]*\}?)")
-"""Matches variables, such as `${stage}`, and escaped variables in a text.
+"""Matches variables, such as `${stage}`, and escaped variables in a string.
 
-The search leaves existing variables unchanged.
+The search for new variables never changes an existing variable in a grant.
 """
 WORD = re.compile(r"[^\W_]+")
 HOST = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?(?:\.[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?)+")
 MIN_TEXTS = 2
-"""The minimum number of texts that must differ in the same way before reconciler suggests a variable.
+"""The minimum number of strings in which a suggested variable must replace a word.
 
-A single text suffices if the values of the variable occur in the names or domains of the tenants.
+A single string is enough for host names, and for values that occur in tenant names or domains.
 """
 MAX_TEXTS = 20_000
 MAX_WORDS = 20
-"""The maximum number of words per text that the search tries to replace."""
+"""The maximum number of words that the search for variables tries to replace in a string."""
 
 Values = tuple[tuple[str, str], ...]
 """The value of a variable for each tenant, as sorted pairs of tenant name and value."""
@@ -38,7 +38,7 @@ Values = tuple[tuple[str, str], ...]
 
 @dataclass(frozen=True, slots=True)
 class VariableOffer:
-    """A suggested variable: the name, the value for each tenant, and the number of texts that become equal."""
+    """A suggested variable, with the value for each tenant and the number of strings that the variable changes."""
 
     name: str
     values: Mapping[str, str]
@@ -48,14 +48,13 @@ class VariableOffer:
 def find_offers(
     texts: Mapping[str, Collection[str]], names: Mapping[str, Collection[str]], taken: Collection[str]
 ) -> tuple[VariableOffer, ...]:
-    """Return variables that make texts of several tenants equal. The most useful variable comes first.
+    """Suggest variables with which several tenants can share declarations.
 
     The most useful variable comes first.
 
-    Args:
-        texts: The texts of each tenant in which a variable may replace a word.
-        names: The names and domains of each tenant. A word in a name or domain is a likely value of a variable.
-        taken: The names of the existing variables.
+    `texts` contains the strings of each tenant in which a variable may replace a word. `names` contains the names and
+    domains of each tenant. A word in a tenant name or domain is a likely value of a variable. `taken` contains the
+    names of the existing variables.
     """
     if sum(map(len, texts.values())) > MAX_TEXTS:
         return ()
@@ -83,9 +82,9 @@ def find_offers(
 def _regular_values(
     texts: Mapping[str, Collection[str]], pattern: re.Pattern[str], names: Mapping[str, Collection[str]]
 ) -> list[tuple[Values, int]]:
-    """Return possible values of variables, with the number of texts that contain the values.
+    """Return possible values of variables, with the number of strings that contain the values.
 
-    The most likely values come first.
+    The values that most likely belong to a variable come first.
     """
     by_template: dict[str, dict[str, set[str]]] = defaultdict(lambda: defaultdict(set))
     shared = Counter(text for each in texts.values() for text in each)
@@ -110,14 +109,14 @@ def _regular_values(
 
 
 def _explains(words: Values, hosts: Values) -> bool:
-    """Return whether the hosts of the tenants differ only in the words in `words`."""
+    """Return whether a variable with the values `words` also explains the differences between the tenants' hosts."""
     values = dict(words)
     templates = {_replace(host, values[tenant], HOLE) if tenant in values else "" for tenant, host in hosts}
     return len(templates) == 1 and HOLE in next(iter(templates))
 
 
 def _merge_partial(counted: Mapping[Values, int]) -> dict[Values, int]:
-    """Combine a group of values with a larger group that contains the same values for the same tenants."""
+    """Merge variable values for a few tenants into equal values that cover more tenants."""
     merged: dict[Values, int] = {}
     for values in sorted(counted, key=lambda each: (-len(each), each)):
         whole = next((each for each in merged if set(values) <= set(each)), values)
@@ -139,7 +138,7 @@ def _units(text: str, pattern: re.Pattern[str]) -> list[str]:
 
 
 def _replace(text: str, value: str, by: str) -> str:
-    """Replace a whole word or host in a text, but not inside variables.
+    """Replace a whole word or host in a string, but not inside variables.
 
     Never replace a value after `$`, because the result would be an escaped variable.
     """
@@ -158,9 +157,9 @@ def _replace(text: str, value: str, by: str) -> str:
 def replacements(
     texts: Iterable[str], tenant: str, every: Mapping[str, Collection[str]], offer: VariableOffer
 ) -> dict[str, str]:
-    """For each text that the suggested variable changes, return the new text.
+    """Return the new string for each string of a tenant that the suggested variable changes.
 
-    A text changes only if another tenant has the same text with another value of the variable.
+    The variable changes a string only if a second tenant has an equal string apart from the variable's value.
     """
     value = offer.values.get(tenant)
     if value is None:
@@ -188,7 +187,7 @@ def _name(values: Values, taken: Collection[str], pattern: re.Pattern[str]) -> s
 
 
 def texts_of(grants: Iterable[NamedGrant]) -> Iterator[str]:
-    """Yield the texts of the grants in which a variable may replace a word."""
+    """Yield the strings of the grants in which a variable may replace a word."""
     for grant in grants:
         for name, value in grant.fields.items():
             if BY_NAME[name].has_variables:
