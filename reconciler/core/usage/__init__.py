@@ -1,1 +1,1 @@
-"""The use of grants, according to log events."""
+"""Determine from log events which grants are used."""

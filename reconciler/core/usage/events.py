@@ -1,6 +1,6 @@
 """Count the uses of grants and the Management API writes in log events.
 
-Log events come from a tenant or from a file of a log stream, so any field may be missing or invalid.
+Any field of a log event may be missing or invalid, because events come from tenants and log stream files.
 """
 
 import re
@@ -30,38 +30,38 @@ USER_EXCHANGES = frozenset(
         *("sepkrcft", "sepotpft", "sercft", "sertft", "scoa", "idjag_exchange_succeeded"),
     }
 )
-"""The types of log events for tokens that an application gets for a user.
+"""The types of log events that Auth0 writes when an application gets a token for a user.
 
-An event counts as a use only if the event contains an application and an audience.
+A log event counts as a use of a grant only if the event contains an application and an audience.
 """
 API_OPERATION = "sapi"
-"""The event type of a successful Management API operation. Auth0 logs only Management API operations that write."""
+"""The log event type of a successful Management API operation. Auth0 logs only operations that write."""
 SUBJECT_TYPES: Mapping[str, str] = {"seccft": SUBJECT_CLIENT, **dict.fromkeys(USER_EXCHANGES, SUBJECT_USER)}
 COUNTED_TYPES = frozenset({*SUBJECT_TYPES, API_OPERATION})
 UNKNOWN_OPERATION = "?"
-"""The operation name for a request that matches no known operation of the Management API."""
+"""The operation name for a Management API request that matches no known operation."""
 TIME = re.compile(r"\d{4}-\d\d-\d\dT(?:[01]\d|2[0-3]):[0-5]\d:[0-5]\d\.\d{3}Z", re.ASCII)
 WITHIN_HOUR = re.compile(r":[0-5]\d:[0-5]\d\.\d{3}Z", re.ASCII)
 MAX_TEXT = 1_000
-"""The maximum length of an id or identifier, in characters. No grant has a longer id or identifier."""
+"""The maximum length of a client id or API identifier in a log event, in characters."""
 API_PREFIX = "/api/v2"
 PARAMETER = "{id}"
 MAX_FUTURE = timedelta(days=1)
 LONGEST_SILENCE = timedelta(hours=1)
-"""If log files contain no event for more than this time, reconciler reports a gap, because a file may be missing."""
+"""The longest time without log events before reconciler reports a gap, because a log file may be missing."""
 HOUR_LENGTH = len("2026-11-28T12")
 
 
 class UsageEvent(NamedTuple):
     """The fields of a log event that reconciler needs to count uses.
 
-    Any field except `log_id` may be None or have a wrong type.
+    Any attribute except `log_id` may be None or may have a wrong type.
     """
 
     date: Any
-    """The time of the event."""
+    """The time of the log event."""
     type: Any
-    """The type of the event, such as `seccft`."""
+    """The type of the log event, such as `seccft`."""
     client_id: Any
     """The client id of the application."""
     audience: Any
@@ -69,9 +69,9 @@ class UsageEvent(NamedTuple):
     tenant_name: Any
     """The name of the tenant."""
     log_id: str
-    """The id of the event, or an empty string."""
+    """The id of the log event, or an empty string."""
     details: Any = None
-    """The details of the event. Only events of the type API_OPERATION need the details."""
+    """The details of the log event, which reconciler needs only for events of the type API_OPERATION."""
 
 
 def usage_event(found: Mapping[str, Any]) -> UsageEvent:
@@ -92,7 +92,7 @@ def usage_event(found: Mapping[str, Any]) -> UsageEvent:
 
 
 class OperationTable:
-    """Finds the operation of a request, such as `PATCH /clients/{id}` for `/api/v2/clients/abc`."""
+    """Finds the Management API operation of a request, such as `PATCH /clients/{id}` for `/api/v2/clients/abc`."""
 
     def __init__(self, operations: Iterable[str]) -> None:
         self._by_size: dict[tuple[str, int], list[list[str]]] = {}
@@ -101,10 +101,11 @@ class OperationTable:
             parts = path.strip("/").split("/")
             self._by_size.setdefault((method, len(parts)), []).append(parts)
         for templates in self._by_size.values():
-            templates.sort(key=lambda parts: [part == PARAMETER for part in parts])  # paths without parameters first
+            # Paths without parameters match first.
+            templates.sort(key=lambda parts: [part == PARAMETER for part in parts])
 
     def find(self, method: str, path: str) -> str:
-        """Return the operation of a request, or UNKNOWN_OPERATION if the table has no matching operation."""
+        """Return the Management API operation of a request, or UNKNOWN_OPERATION if no known operation matches."""
         parts = path.partition("?")[0].removeprefix(API_PREFIX).strip("/").split("/")
         for template in self._by_size.get((method.upper(), len(parts)), ()):
             if all(part in {PARAMETER, own} for part, own in zip(template, parts, strict=True)):
@@ -113,14 +114,11 @@ class OperationTable:
 
 
 class UsageCounter:
-    """Counts log events. Skips the log events of other tenants.
+    """Counts the uses of grants in the log events of one tenant.
 
-    Args:
-        operations: The table of the Management API operations that write.
-        now: The start time of the command. If the date of an event is more than one day after `now`, the event is
-            invalid.
-        tenant: The name of the tenant in log events. If `tenant` is empty, the first event with a tenant name sets the
-            name.
+    `operations` contains the write operations of the Management API. `now` is the start time of the command. An event
+    with a date more than one day after `now` is invalid. `tenant` is the name of the tenant in log events. If `tenant`
+    is empty, the first event with a tenant name determines the tenant.
     """
 
     def __init__(self, operations: OperationTable, now: datetime, tenant: str = "") -> None:
@@ -134,15 +132,15 @@ class UsageCounter:
         self._days: dict[str, str] = {}
         self.tenant = tenant
         self.events = 0
-        """The number of log events of the tenant, including events that are not a use of a grant."""
+        """The number of the tenant's log events, including events that do not count as a use of a grant."""
         self.other_tenants = 0
         self.incomplete = 0
-        """The number of token exchanges without an application or an audience."""
+        """The number of log events for issued tokens that lack an application or an audience."""
 
     def add(self, event: UsageEvent) -> str:
         """Count a log event, and return the time of the event. Raises ValueError if the event has no valid date."""
         time, kind, client_id, audience, tenant_name, _, _ = event
-        try:  # the fast path: the same grant and hour were counted before
+        try:  # the fast path handles a grant and an hour that already have a count
             hour = self._hours[time[:HOUR_LENGTH]]
             count = self._exchanges[kind, client_id, audience, tenant_name]
         except (KeyError, TypeError):
@@ -159,7 +157,7 @@ class UsageCounter:
             count.last = time
         elif time < count.first:
             count.first = time
-        return time  # type: ignore[no-any-return] # WITHIN_HOUR matches only texts
+        return time  # type: ignore[no-any-return] # WITHIN_HOUR matches only strings
 
     def _add_any(self, event: UsageEvent) -> str:
         time = event_time(event.date)
@@ -179,7 +177,7 @@ class UsageCounter:
         return time
 
     def _new_hour(self, time: str) -> "_Hour":
-        """Return the `_Hour` for the hour that contains a time. Raises ValueError if the time is in the future."""
+        """Return the `_Hour` object for a time. Raises ValueError if the time is in the future."""
         if time > self._latest:
             raise ValueError("the date is in the future")
         day = time[:DAY_LENGTH]
@@ -207,7 +205,7 @@ class UsageCounter:
             self._writes.setdefault((event.client_id, operation), _Count(time)).add(time, day)
 
     def usage(self, periods: Iterable[Period] = (), checkpoint: Checkpoint | None = None) -> Usage:
-        """Return the counted uses, with the time spans for which all events were read."""
+        """Return a usage record with all counted uses. `periods` are the time spans of the counted log events."""
         return Usage(
             tenant=self.tenant,
             grants={UsedGrant(*key): count.use() for key, count in self._grants.items()},
@@ -217,9 +215,9 @@ class UsageCounter:
         )
 
     def periods(self) -> tuple[Period, ...]:
-        """Return the time spans that the events cover.
+        """Return the time spans that the counted log events cover.
 
-        A time span ends if no event follows within the time LONGEST_SILENCE.
+        A time span ends if no log event follows within the time LONGEST_SILENCE.
         """
         found: list[tuple[str, str]] = []
         for _, hour in sorted(self._hours.items()):
@@ -233,9 +231,9 @@ class UsageCounter:
 
 
 class _Hour:
-    """The times of the first and the last event in one hour, and the day of the hour.
+    """The date of an hour, and the times of the first and last log events in the hour.
 
-    If the hour has no event, the times are empty strings.
+    The times are empty strings if the hour has no log event.
     """
 
     __slots__ = ("day", "first", "last")
@@ -252,7 +250,7 @@ class _Hour:
 
 
 class _Count:
-    """The number of uses of one grant or Management API operation per day, with the first and the last time."""
+    """The uses of a grant or Management API operation: the number per day, and the first and last time."""
 
     __slots__ = ("days", "first", "last")
 
@@ -270,7 +268,7 @@ class _Count:
 
 
 def event_time(found: object) -> str:
-    """Return the time in the field `date` of a log event. Raises ValueError if the value is not a time."""
+    """Parse the field `date` of a log event. Raises ValueError if the field does not contain a time."""
     text = found if isinstance(found, str) else ""
     if TIME.fullmatch(text) and _is_day(text[:DAY_LENGTH]):
         return text
@@ -286,7 +284,7 @@ def _is_day(text: str) -> bool:
 
 
 def event_id(event: Mapping[str, Any]) -> str:
-    """Return the id of a log event, or an empty string without an id."""
+    """Return the id of a log event, or an empty string if the event has no id."""
     for name in ("log_id", "_id"):
         found = event.get(name)
         if isinstance(found, str) and 0 < len(found) <= MAX_TEXT:

@@ -1,7 +1,7 @@
-"""How often grants were used, according to a tenant's logs. Combine two records.
+"""Usage records, which store how often grants were used according to a tenant's logs.
 
-A usage record stores the number of uses per day. If two records contain the same day, `merge` keeps the larger count,
-because both records may contain the same events. `merge` is therefore commutative, associative and idempotent.
+A usage record stores the number of uses per day. If two merged records count uses on one day, `merge` keeps the larger
+count, because the records may overlap. The function `merge` is commutative, associative and idempotent.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -19,7 +19,7 @@ DAY_LENGTH = len("2026-11-28")
 
 
 class UsedGrant(NamedTuple):
-    """A grant as log events identify it: the client id, the API identifier and the subject type."""
+    """The client id, API identifier and subject type with which log events identify a grant."""
 
     client_id: str
     audience: str
@@ -34,7 +34,7 @@ class UsedOperation(NamedTuple):
 
 
 class UsedScope(NamedTuple):
-    """A scope that an application used on an API, according to the API's metrics."""
+    """A scope that an application used in requests to an API, according to the API's metrics."""
 
     client_id: str
     audience: str
@@ -50,9 +50,9 @@ class Use(NamedTuple):
 
     @property
     def total(self) -> int:
-        """The total number of uses.
+        """The total number of uses of the grant.
 
-        After `merge`, the number may be too low, because `merge` keeps only the larger count of a day.
+        After `merge`, the total may be too low, because `merge` does not add two records' counts for one day.
         """
         return sum(self.days.values())
 
@@ -65,7 +65,7 @@ class Checkpoint(NamedTuple):
 
 
 class Period(NamedTuple):
-    """A time span for which all log events were read. `end` is the first moment after the time span."""
+    """A time span for which reconciler has read all log events. `end` is the first moment after the time span."""
 
     start: str
     end: str
@@ -75,19 +75,19 @@ class Period(NamedTuple):
 class Usage:
     """The use of a tenant's grants, according to the tenant's logs.
 
-    All times have the form `2026-11-28T12:00:00.000Z`, so times can be compared as text.
+    All times have the form `2026-11-28T12:00:00.000Z`, so times can be compared as strings.
     """
 
     tenant: str = ""
     """The name of the tenant in log events, or an empty string before the first event."""
     grants: Mapping[UsedGrant, Use] = field(default_factory=dict)
-    """The token exchanges for each grant."""
+    """The uses of each grant: how often an application got a token for the API."""
     writes: Mapping[UsedOperation, Use] = field(default_factory=dict)
-    """The write operations of each application in the Management API."""
+    """How often each application used each write operation of the Management API."""
     scopes: Mapping[UsedScope, str] = field(default_factory=dict)
-    """The time of the last use of each scope, according to API metrics."""
+    """The time at which each scope was last used, according to API metrics."""
     periods: tuple[Period, ...] = ()
-    """The time spans for which all log events were read, in order and without overlaps."""
+    """The time spans for which reconciler has read all log events, in order and without overlaps."""
     checkpoint: Checkpoint | None = None
     """The position in the logs where the next run of `usage collect` continues, or None."""
 
@@ -139,7 +139,7 @@ def _merged(first: Mapping[K, V], second: Mapping[K, V], both: Callable[[V, V], 
 
 
 def union(periods: Iterable[Period]) -> tuple[Period, ...]:
-    """Combine time spans that touch or overlap. Return the combined time spans in order, without empty time spans."""
+    """Combine time spans that touch or overlap. Sort the combined time spans, and omit empty time spans."""
     found: list[Period] = []
     for period in sorted(each for each in periods if each.start < each.end):
         if found and period.start <= found[-1].end:
@@ -150,7 +150,7 @@ def union(periods: Iterable[Period]) -> tuple[Period, ...]:
 
 
 def gaps(periods: Iterable[Period]) -> tuple[Period, ...]:
-    """Return the gaps between time spans. Events in a gap may be missing."""
+    """Return the gaps between time spans. Log events may be missing in a gap between time spans."""
     return tuple(Period(before.end, after.start) for before, after in pairwise(union(periods)))
 
 
@@ -161,12 +161,12 @@ def seen_time(periods: Iterable[Period], start: datetime, end: datetime) -> time
 
 
 def time_text(time: datetime) -> str:
-    """Format a time in the form of all records, such as `2026-11-28T12:00:00.000Z`."""
+    """Format a time for usage records, such as `2026-11-28T12:00:00.000Z`."""
     return f"{time.astimezone(UTC).replace(tzinfo=None).isoformat(timespec='milliseconds')}Z"
 
 
 def moment(text: str) -> datetime:
-    """Parse a time. Raises ValueError if the text is not a time with a time zone."""
+    """Parse a time. Raises ValueError if the string is not a time with a time zone."""
     found = datetime.fromisoformat(text)
     if found.tzinfo is None:
         raise ValueError("a time without a zone")
@@ -177,7 +177,7 @@ def moment(text: str) -> datetime:
 
 
 def with_scopes(usage: Usage, scopes: Iterable[tuple[UsedScope, str]]) -> Usage:
-    """Add the last use of each scope, according to API metrics, to a usage record."""
+    """Add the time of each scope's last use, which API metrics report, to a usage record."""
     found: dict[UsedScope, str] = {}
     for key, last in scopes:
         found[key] = max(last, found.get(key, last))
@@ -185,5 +185,5 @@ def with_scopes(usage: Usage, scopes: Iterable[tuple[UsedScope, str]]) -> Usage:
 
 
 def last_writes(usage: Usage, client_id: str) -> Iterator[tuple[str, Use]]:
-    """Yield each write operation of an application in the Management API, with the use of the operation."""
+    """Yield the Management API write operations that an application used, with the times and counts of the uses."""
     return ((key.operation, use) for key, use in usage.writes.items() if key.client_id == client_id)

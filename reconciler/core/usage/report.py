@@ -1,8 +1,8 @@
-"""Decide from the collected logs which grants and scopes are used, unused or not known.
+"""Decide from the collected logs whether grants and scopes are used or unused.
 
-A grant is "unused" only if the collected logs cover the whole time span of the report. An access token carries all
-granted scopes, so the logs do not show which scopes of a custom API an application uses. For the Management API, the
-logs contain only writes, so the use of read scopes is not known either.
+A grant is "unused" only if the collected logs cover the whole time span of the report. Logs do not show which scopes of
+a custom API an application uses, because access tokens contain all granted scopes. The logs do not show the use of the
+Management API's read scopes, because Auth0 logs only writes.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -34,25 +34,25 @@ from reconciler.core.usage.records import (
 )
 
 LONGEST_DELAY = timedelta(days=1)
-"""If the collected logs ended at most this time ago, the usage report treats the time since their end as covered.
+"""The longest time since the end of the collected logs that the usage report still treats as covered.
 
-A nightly job runs `usage collect` once a day.
+One day suffices for a nightly job that runs `usage collect`.
 """
 ROUNDING = timedelta(seconds=1)
 READ_PREFIX = "read:"
-"""The prefix of scopes that allow reads.
+"""The prefix of scopes that give read access.
 
-The logs do not contain reads, so logs alone cannot show that a read scope is unused.
+Logs cannot show that a read scope is unused, because Auth0 does not log reads.
 """
 NOT_ATTRIBUTED = "not known: log events do not show which grant this kind of caller uses"
 TokenScopes = Mapping[str, Sequence[str]]
-"""The Management API operations that write, with the scopes that allow each operation."""
+"""The write operations of the Management API, each with the scopes that allow the operation."""
 
 
 class UseState(StrEnum):
-    """The use state of a grant or scope.
+    """Whether a grant or scope is used, unused or unknown.
 
-    UNKNOWN means that the logs do not show whether an application used the grant or scope.
+    UNKNOWN means that the logs do not show whether an application used a grant or scope.
     """
 
     USED = "used"
@@ -62,7 +62,7 @@ class UseState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ScopeUse:
-    """A scope in the usage report, with the use of the scope. `text` is a description for the user."""
+    """A scope in the usage report, and whether the scope is used. `text` is a human-readable description."""
 
     name: str
     state: UseState
@@ -72,9 +72,9 @@ class ScopeUse:
 
 @dataclass(frozen=True, slots=True)
 class GrantUse:
-    """A grant in the usage report, with the use of the grant.
+    """A grant in the usage report, and whether the grant is used.
 
-    `text` is a description for the user. `use` is None if the logs contain no use.
+    `text` is a human-readable description of the last use. `use` is None if the logs do not show any use.
     """
 
     key: Key
@@ -88,9 +88,9 @@ class GrantUse:
 
 @dataclass(frozen=True)
 class UsageWindow:
-    """The time span of a usage report: the end is `now`, and the length is `length`.
+    """The time span of a usage report, which has the length `length` and ends at the time `now`.
 
-    If `length` is None, the report includes all collected logs.
+    If `length` is None, the usage report includes all collected logs.
     """
 
     now: datetime
@@ -99,19 +99,19 @@ class UsageWindow:
 
     @property
     def start(self) -> str:
-        """The start of the time span as text, or an empty string without a length."""
+        """The start of the usage report's time span, or an empty string if `length` is None."""
         return "" if self.length is None else time_text(self.now - self.length)
 
     @property
     def is_complete(self) -> bool:
-        """True if the collected logs cover the whole time span. If `length` is None, the value is false."""
+        """True if the report has a limited time span and the collected logs cover the whole time span."""
         return self.length is not None and self._seen >= self.length - ROUNDING
 
     @cached_property
     def _seen(self) -> timedelta:
-        """The part of the report's time span that the collected logs cover.
+        """How much of the report's time span the collected logs cover.
 
-        A time of at most LONGEST_DELAY after the end of the collected logs counts as covered.
+        A delay of at most LONGEST_DELAY since the end of the collected logs counts as covered.
         """
         periods = list(self.periods)
         end = moment(periods[-1].end) if periods else self.now
@@ -122,14 +122,14 @@ class UsageWindow:
 
     @property
     def length_text(self) -> str:
-        """The length of the time span, such as `90 days`."""
+        """The length of the report's time span, such as `90 days`."""
         return duration(int((self.length or timedelta()).total_seconds()))
 
     @property
     def text(self) -> str:
-        """The covered part of the time span as text, such as `30 of 90 days seen`.
+        """A description of how much of the time span the logs cover, such as `30 of 90 days seen`.
 
-        If `length` is None, the text has the form `30 days of logs`.
+        If `length` is None, the description has the form `30 days of logs`.
         """
         days = (self._seen + ROUNDING) // timedelta(days=1)
         if self.length is None:
@@ -141,7 +141,7 @@ class UsageWindow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UsageReport:
-    """The use of a tenant's grants. The grants with the longest time since the last use come first."""
+    """A report on the use of a tenant's grants. The grants that have been unused for the longest time come first."""
 
     tenant: TenantName
     window: UsageWindow
@@ -154,14 +154,14 @@ class UsageReport:
         return gaps(self.window.periods)
 
     def without_used(self) -> "UsageReport":
-        """Return the report without the used grants."""
+        """Return a copy of the usage report that omits used grants."""
         return replace(self, grants=tuple(each for each in self.grants if each.state is not UseState.USED))
 
 
 def grant_uses(
     grants: Iterable[ObservedGrant], directory: Directory, usage: Usage, window: UsageWindow, scopes: TokenScopes
 ) -> tuple[GrantUse, ...]:
-    """Return the use of each grant of a tenant. The grants with the longest time since the last use come first."""
+    """Return the use of each grant of a tenant. The grants that have been unused for the longest time come first."""
     by_scope: dict[str, list[str]] = {}
     for operation, names in scopes.items():
         for name in names:
@@ -171,17 +171,17 @@ def grant_uses(
 
 
 def use_of(key: Key, usage: Usage) -> Use | None:
-    """Return the token exchanges for a grant, or None if the logs contain no exchange."""
+    """Return how often and when an application got tokens for a grant, or None if the logs show no token."""
     return usage.grants.get(UsedGrant(key.client_id or "", key.audience, key.subject_type))
 
 
 def is_attributed(key: Key) -> bool:
-    """Return whether log events can show the use of the grant with this key."""
+    """Return whether log events can show the use of a grant."""
     return key.client_id is not None and key.subject_type in {SUBJECT_CLIENT, SUBJECT_USER}
 
 
 def state_of(key: Key, usage: Usage, window: UsageWindow) -> tuple[UseState, str]:
-    """Return whether a grant is used, and a description of its last use for people."""
+    """Return whether a grant is used, and a human-readable description of the last use."""
     if not is_attributed(key):
         return UseState.UNKNOWN, NOT_ATTRIBUTED
     use = use_of(key, usage)
@@ -235,7 +235,7 @@ def _scope_uses(
 def _scope_use(
     name: str, last: str, operations: Sequence[str], writes: Mapping[str, Use], window: UsageWindow
 ) -> ScopeUse:
-    """Return the use of a scope in a grant. `last` is the time of the last use, or an empty string."""
+    """Return whether a scope of a grant is used. `last` is the time of the last use, or an empty string."""
     if last and last >= window.start:
         return ScopeUse(name, UseState.USED, f"last used {_day(last)}", last)
     if not operations or name.startswith(READ_PREFIX):
