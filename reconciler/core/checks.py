@@ -1,8 +1,8 @@
-"""Before any write, find declared grants that have no effect or that Auth0 would refuse.
+"""Find declared grants that would have no effect or that Auth0 would refuse. The checks run before any change.
 
 The table CHECKS contains a row for each check. Each row names the lists of the tenant (applications, APIs) that the
-check needs. From these rows, `core/permissions.py` decides which lists reconciler reads from the tenant. If reconciler
-cannot read a list, the plan shows that the checks with this list were skipped.
+check needs. The function `core/permissions.py:lists_to_read` uses the table CHECKS to decide which lists reconciler
+reads. If reconciler cannot read a list, the plan reports which checks were skipped.
 """
 
 from collections import Counter
@@ -22,19 +22,19 @@ from reconciler.core.system_apis import MY_ORGANIZATION_SUFFIX
 MIN_IDENTIFIER_SIMILARITY = 0.9
 """The minimum similarity (0 to 1) between a wrong API identifier and a suggested API identifier.
 
-The minimum is high, because the API identifiers of a company often start with the same URL.
+The minimum similarity is high, because a company's API identifiers often start with the same URL.
 """
 MAX_SCOPE_PROBLEMS = 3
-"""If a grant has more undefined scopes than this number, reconciler combines the problems."""
+"""The maximum number of undefined scopes that reconciler reports separately for a grant."""
 EXPRESS_CONFIGURATION = "express_configuration"
 APPLICATIONS = frozenset({TenantList.APPLICATIONS})
 APIS = frozenset({TenantList.APIS})
 
 
 class CheckSubject(NamedTuple):
-    """The input of a check: a declared grant, the same grant in the tenant, and the names and ids of the tenant.
+    """The input of a check: a declared grant, the current grant in the tenant, and the tenant's names and ids.
 
-    The class is a tuple for speed.
+    The class is a tuple, because Python creates tuples faster than objects with attributes.
     """
 
     desired: DesiredGrant
@@ -49,7 +49,7 @@ class CheckSubject(NamedTuple):
 
     @property
     def api(self) -> Api | None:
-        """The API of the grant, or None if the tenant does not have the API or reconciler has not read the APIs."""
+        """The API of the grant, or None if reconciler has not found the API in the tenant."""
         return self.directory.apis_by_identifier.get(self.key.audience)
 
     @property
@@ -63,24 +63,24 @@ class CheckSubject(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """A row of CHECKS."""
+    """A check of declared grants, as a row in the table CHECKS."""
 
     what: str
-    """The condition that the check verifies, for messages."""
+    """A description of the check for messages."""
     needs: frozenset[TenantList]
     """The lists of the tenant (applications, APIs, organizations) that the check needs."""
     applies_to: Callable[[CheckSubject], bool]
-    """A function that returns whether the check concerns a grant."""
+    """A function that returns whether the check applies to a grant."""
     find: Callable[[CheckSubject], Iterable[Problem]]
     """A function that returns the problems of a grant.
 
-    reconciler calls the function only after reading all needed lists.
+    reconciler calls the function only after reading all lists in `needs`.
     """
 
 
 @dataclass(frozen=True, slots=True)
 class NotChecked:
-    """A check that reconciler skipped, with the reason and the number of affected grants."""
+    """A skipped check, with the reason and the number of affected grants."""
 
     what: str
     why: str
@@ -92,7 +92,7 @@ def run_checks(
 ) -> tuple[tuple[Problem, ...], tuple[NotChecked, ...]]:
     """Run all checks. Return the problems of the declared grants, and the skipped checks.
 
-    If the tenant's grant already has a refused value, the problem is only a warning.
+    A value that Auth0 would refuse causes only a warning if the tenant's grant already has the value.
     """
     suggest = Suggestions()
     runnable = [each for each in CHECKS if directory.has_read(each.needs)]
@@ -112,7 +112,7 @@ def run_checks(
 
 
 def required_lists(desired: DesiredGrant, observed: ObservedGrant | None, directory: Directory) -> set[TenantList]:
-    """Return the lists of the tenant that the checks of a declared grant need."""
+    """Return the lists of the tenant (applications, APIs) that reconciler needs to check a declared grant."""
     subject = CheckSubject(desired, observed, directory, Suggestions())
     return {needed for row in CHECKS if row.applies_to(subject) for needed in row.needs}
 
@@ -190,11 +190,11 @@ def _api_exists(subject: CheckSubject) -> Sequence[Problem]:
 def _scopes_are_defined(subject: CheckSubject) -> Iterable[Problem]:
     """Return a problem for each scope that the API does not define.
 
-    If a grant has many undefined scopes, combine the problems.
+    If a grant has many undefined scopes, combine their problems into a single problem.
 
-    The API of a grant defines the scopes that the grant may contain. If a grant on a system API has an undefined scope,
-    Auth0 refuses all scopes of the grant. For other APIs, Auth0 accepts scopes that the API does not define. The
-    problem is only a warning if the tenant's grant already contains the scope, or if the file is a snapshot.
+    If a grant on a system API has an undefined scope, Auth0 refuses all scopes of the grant. For custom APIs, Auth0
+    accepts scopes that the API does not define. An undefined scope causes only a warning if the tenant's grant already
+    contains the scope. An undefined scope in a snapshot also causes only a warning.
     """
     api = subject.api
     if api is None or subject.desired.grant.scope <= api.scopes_for(subject.key):

@@ -1,7 +1,7 @@
 """Compare reconciler.yaml with reconciler.yaml at the base revision, and assign a risk to each change.
 
-The module also finds the grants that a change of `protect` or `manage` affects. If the new value of a setting may be
-less strict than the old value, the change is reported as `guard-loosened`.
+The module also finds the grants that a change of `protect` or `manage` affects. A change has the risk `guard-loosened`
+if a setting may be less strict than before.
 """
 
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
@@ -44,7 +44,7 @@ MAX_PAIRS = 50_000
 CACHE_SIZE = 64
 """The maximum number of cached comparisons for each setting. Most tenants have the same settings."""
 SHARED = ""
-"""The name for the settings that all tenants share. Undeclared tenants use only the shared settings."""
+"""The tenant name for the settings that all tenants share. An undeclared tenant uses only the shared settings."""
 
 
 class TenantSettings(Protocol):
@@ -56,7 +56,7 @@ class TenantSettings(Protocol):
 
     @property
     def host(self) -> str:
-        """The normalized host in the domain of the tenant in reconciler.yaml."""
+        """The tenant's host name in normalized form, from the domain in reconciler.yaml."""
 
     @property
     def canonical_host(self) -> str | None:
@@ -64,11 +64,11 @@ class TenantSettings(Protocol):
 
     @property
     def kind(self) -> str:
-        """The kind of the tenant: `auth0` or `sandbox`."""
+        """The kind of the tenant: `auth0` for a tenant at Auth0, or `sandbox` for a local simulation of Auth0."""
 
     @property
     def variables(self) -> Mapping[str, str]:
-        """The values of the variables that grant files may use, by the name of the variable."""
+        """The variables that grant files may use, with the tenant's value of each variable."""
 
     @property
     def credentials(self) -> str:
@@ -84,7 +84,7 @@ class TenantSettings(Protocol):
 
     @property
     def own_applications(self) -> frozenset[str]:
-        """The client ids under `own` in reconciler.yaml. The applications with these client ids may run reconciler."""
+        """The client ids under `own` in reconciler.yaml, which belong to applications that may run reconciler."""
 
     @property
     def limits(self) -> Limits:
@@ -96,11 +96,11 @@ class TenantSettings(Protocol):
 
     @property
     def warn_before(self) -> timedelta:
-        """How long before the end of a grant reconciler starts to warn."""
+        """The time before a grant's expiry date at which reconciler starts to warn."""
 
 
 def unreadable_base_file(file: str, base: str, reason: str) -> tuple[ConfigChange, ...]:
-    """Return the change to report if reconciler cannot use reconciler.yaml of the base revision."""
+    """Return the change to report if reconciler cannot read reconciler.yaml at the base revision."""
     message = f"{file} in {base} {reason}; the changes are unknown, so review the whole file"
     return (ConfigChange((), UNKNOWN.risk(message)),)
 
@@ -124,8 +124,8 @@ def config_changes(
     `default_tenants` and `rollouts` each contain the value at the base revision and the current value.
 
     Settings with the name SHARED apply to tenants that reconciler.yaml does not declare. Compare each tenant with the
-    tenants that had the same name or the same domain at the base revision. Somebody who swaps the names of two tenants
-    therefore cannot hide that a guard was removed.
+    tenants that had the same name or the same domain at the base revision. The comparison by domain prevents an
+    attacker from hiding a removed guard by swapping the names of two tenants.
     """
     old = {each.name: each for each in base}
     new = {each.name: each for each in current}
@@ -144,7 +144,7 @@ def sort_by_risk(changes: Iterable[ConfigChange]) -> tuple[ConfigChange, ...]:
 
 
 TenantRisk = tuple[str, Risk]
-"""The name of a tenant and a risk in its settings."""
+"""The name of a tenant, and a risk that results from a changed setting of the tenant."""
 
 
 def _tenants(old: Mapping[str, TenantSettings], new: Mapping[str, TenantSettings]) -> Iterator[TenantRisk]:
@@ -184,14 +184,14 @@ def _by_host(tenants: Iterable[TenantSettings]) -> Mapping[str, list[TenantSetti
 
 
 def _hosts(tenant: TenantSettings) -> Iterable[str]:
-    """Return the hosts that identify an Auth0 tenant. For a sandbox, return no hosts."""
+    """Return the host names that identify a tenant at Auth0, or no host names for a sandbox."""
     if tenant.name == SHARED or tenant.kind == SANDBOX_KIND:
         return ()
     return dict.fromkeys(comparison_key(host) for host in (tenant.host, tenant.canonical_host) if host)
 
 
 def _same_tenant(old: TenantSettings, new: TenantSettings) -> Iterator[TenantRisk]:
-    """Yield the differences between the earlier settings and the current settings of a tenant."""
+    """Yield a risk for each setting of a tenant that differs from the setting at the base revision."""
     name = new.name
     if old.kind != new.kind:
         is_sandbox = new.kind == SANDBOX_KIND
@@ -225,7 +225,7 @@ Setting = TypeVar("Setting", bound=Hashable)
 def cached_comparison(
     compare: Callable[[Setting, Setting], Iterator[Risk]],
 ) -> Callable[[Setting, Setting], tuple[Risk, ...]]:
-    """Add a cache to a slow comparison, and skip the comparison for equal values."""
+    """Wrap a slow comparison function in a cache. The wrapped function skips the comparison of equal values."""
 
     @lru_cache(CACHE_SIZE)
     def compared(old: Setting, new: Setting) -> tuple[Risk, ...]:
@@ -260,7 +260,7 @@ def _rollout(old: Rollout, new: Rollout, tenants: Iterable[str]) -> Iterator[Ten
 
 
 def _covers(pattern: Pattern, other: Pattern) -> bool:
-    """Return whether `pattern` certainly matches every grant that the pattern `other` matches."""
+    """Return whether `pattern` certainly matches every grant that `other` matches."""
     for name in PATTERN_FIELDS:
         outer, inner = getattr(pattern, name), getattr(other, name)
         if outer is None or outer == inner:
@@ -271,9 +271,9 @@ def _covers(pattern: Pattern, other: Pattern) -> bool:
 
 
 def _not_covered(patterns: Iterable[Pattern], by: Sequence[Pattern]) -> list[str]:
-    """Return the patterns that `by` does not cover: they may match a grant that `by` does not match.
+    """Return the patterns in `patterns` that may match a grant that no pattern in `by` matches.
 
-    If the number of pairs exceeds MAX_PAIRS, compare only the texts of the patterns.
+    If the two lists form more than MAX_PAIRS pairs, return the patterns that `by` does not contain literally.
     """
     equal = set(map(str, by))
     missing = [each for each in dict.fromkeys(map(str, patterns)) if each not in equal]
@@ -292,7 +292,7 @@ def _protect(old: tuple[Protect, ...], new: tuple[Protect, ...]) -> Iterator[Ris
 
 @cached_comparison
 def _manage(old: tuple[Pattern, ...], new: tuple[Pattern, ...]) -> Iterator[Risk]:
-    """Yield a risk if the setting `manage` changed. If `manage` has no items, `manage` matches every grant."""
+    """Yield a risk if the setting `manage` changed. A setting `manage` without items matches every grant."""
     if old and not new:
         yield LOOSENED.risk("manage now matches every grant, because it has no items")
     elif new and not old:
@@ -307,7 +307,7 @@ def _manage(old: tuple[Pattern, ...], new: tuple[Pattern, ...]) -> Iterator[Risk
 def _not_looser(
     old: Sequence[object], new: Sequence[object], loosened: Sequence[str], tightened: Sequence[str], setting: str
 ) -> Iterator[Risk]:
-    """Yield a low risk if the setting changed but did not become looser."""
+    """Yield a low risk if the setting changed without becoming less strict."""
     if loosened or list(old) == list(new):
         return
     verb = "now contains" if setting == "protect" else "no longer matches"
@@ -365,8 +365,8 @@ def compare_guards(
 ) -> Iterator[ConfigChange]:
     """Find the grants that `protect` or `manage` matches only with the old settings, or only with the new settings.
 
-    Yield a change with the grants that no longer match, and a change with the grants that now match. The function
-    compares only the settings, so a renamed application causes no change.
+    Each yielded change names the grants that a setting no longer matches, or the grants that a setting newly matches.
+    Renaming an application causes no change, because the function compares only the settings.
     """
     if (old.protect, old.managed_scope) == (new.protect, new.managed_scope):
         return
@@ -395,4 +395,4 @@ def _is_managed(settings: TenantSettings, key: Key, directory: Directory) -> boo
 
 
 GUARDS = (("protect", _is_protected, GRANT_LEFT, GRANT_ENTERED), ("manage", _is_managed, GRANT_ENTERED, GRANT_LEFT))
-"""For each guard: the name, the test, and the risks for grants that no longer match or newly match."""
+"""The settings that protect grants, each with a matching function and the changes that `compare_guards` yields."""

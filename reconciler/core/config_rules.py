@@ -9,7 +9,7 @@ from reconciler.core.problems import Level, Risk
 class ConfigChange:
     """A change in reconciler.yaml since the base revision.
 
-    If `tenants` is empty, the change concerns the whole file or the settings that all tenants share.
+    If `tenants` is empty, the change affects the whole file or the settings that all tenants share.
     """
 
     tenants: tuple[str, ...]
@@ -25,7 +25,7 @@ class ConfigRule:
     meaning: str
 
     def risk(self, message: str) -> Risk:
-        """Return a risk with the name and level of the rule, and the text `message`."""
+        """Return a risk with the name and level of the rule, and the message `message`."""
         return Risk(self.name, self.level, message)
 
 

@@ -1,4 +1,4 @@
-"""The guards. A guard blocks dangerous changes. No option of the command `apply` switches a guard off."""
+"""Guards. A guard blocks dangerous changes. No option of the command `apply` disables a guard."""
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
@@ -15,9 +15,9 @@ from reconciler.core.resolve import DesiredGrant
 from reconciler.core.settings import Limits
 
 MIN_MANAGED_FOR_PERCENTAGES = 10
-"""If the tenant has fewer managed grants than this number, the limits in percent do not apply.
+"""The minimum number of managed grants in a tenant for the limits in percent to apply.
 
-With fewer grants, a single change is already a large percentage.
+In a tenant with few grants, a single change is already a large percentage.
 """
 
 
@@ -26,26 +26,26 @@ class ProtectionRules:
     """The rules that decide which grants reconciler must not change."""
 
     own: Key
-    """The grant that gives reconciler access to the tenant: application, API and subject type."""
+    """The application, API and subject type of the grant that gives reconciler access to the tenant."""
     protect: tuple[Protect, ...] = ()
     """The patterns of `protect` in reconciler.yaml, which match the grants that reconciler must not change."""
     managed_scope: ManagedScope = field(default_factory=ManagedScope)
     """The items of `manage` in reconciler.yaml, which match the grants that reconciler may change."""
     own_applications: frozenset[str] = frozenset()
-    """The client ids under `own` in reconciler.yaml. The applications with these client ids may run reconciler."""
+    """The client ids under `own` in reconciler.yaml, which belong to applications that may run reconciler."""
     writers_are_own: bool = True
-    """True if grants of applications that may change client grants count as reconciler's own grants.
+    """True if reconciler must not change the Management API grants of applications that may change client grants.
 
-    In a rollback, the value is False, because a rollback may delete grants that the run created for these applications.
+    `writers_are_own` is False for a rollback, because a rollback may delete grants that an earlier run created.
     """
 
     def reason_own(self, key: Key, observed: ObservedGrant | None) -> str | None:
-        """If a grant on the Management API is one of reconciler's own grants, return the reason.
+        """Return the reason why a grant counts as one of reconciler's own grants on the Management API.
 
-        Otherwise, return None.
+        Return None if a grant does not belong to an application that runs reconciler.
 
-        A pipeline may run `plan` and `apply` as different applications. Any application that may change client grants
-        could therefore run reconciler.
+        Any application that may change client grants could run reconciler, because pipelines may use several
+        applications.
         """
         if key == self.own:
             return "reconciler uses this grant to access the tenant"
@@ -64,7 +64,7 @@ class ProtectionRules:
     def reason(self, key: Key, observed: ObservedGrant | None, directory: Directory) -> tuple[Reason, str] | None:
         """Return the reason why reconciler must not change a grant, and an explanation of the reason.
 
-        Return None if reconciler may change the grant.
+        Return None if reconciler is allowed to change the grant.
         """
         if observed is not None and observed.is_system:
             return Reason.SYSTEM, "Auth0 created this grant, and it cannot be changed"
@@ -85,10 +85,9 @@ class ProtectionRules:
 
         Return None if `--prune` deletes the grant.
 
-        reconciler always keeps a grant that a grant file cannot express. If the grant belongs to a third-party
-        application, reconciler deletes the grant only if `manage` contains the client id. Third parties depend on their
-        grants and choose the names of their applications. A default grant (`default_for`) is deleted only if `manage`
-        contains a pattern.
+        reconciler always keeps a grant that a grant file cannot express. A third-party application's grant is deleted
+        only if `manage` contains the application's client id. Third parties depend on their grants and choose the names
+        of their applications. A default grant (`default_for`) is deleted only if `manage` contains a pattern.
         """
         if why := self.reason(observed.key, observed, directory):
             return why[0], why[1] if why[0] is Reason.PROTECTED else ""
@@ -111,7 +110,7 @@ AllowedAndBlocked = tuple[tuple[Change, ...], tuple[Blocked, ...]]
 def block_changes(changes: Iterable[Change], reason: Callable[[Change], str | None]) -> AllowedAndBlocked:
     """Split changes into allowed changes and blocked changes.
 
-    A change is blocked if the function `reason` returns a text for the change.
+    A change is blocked if the function `reason` returns a reason for blocking the change.
     """
     allowed: list[Change] = []
     blocked: list[Blocked] = []
@@ -124,7 +123,7 @@ def block_changes(changes: Iterable[Change], reason: Callable[[Change], str | No
 
 
 def forbid_protected(changes: Iterable[Change], protection: ProtectionRules, directory: Directory) -> AllowedAndBlocked:
-    """Block changes to own grants, protected grants, grants created by Auth0, and grants outside `manage`."""
+    """Block changes to reconciler's own grants, protected grants, Auth0's grants, and grants outside `manage`."""
 
     def reason(change: Change) -> str | None:
         why = protection.reason(change.key, None if isinstance(change, Create) else change.before, directory)
@@ -152,8 +151,8 @@ def forbid_over_limit(changes: Sequence[Change], limits: Limits, managed: int) -
 
     If the plan has more updates than the limit allows, block all updates.
 
-    An update that removes all scopes of a grant also counts as a delete. `managed` is the number of managed grants: the
-    declared grants in the tenant, and the grants to delete.
+    An update that removes all scopes of a grant counts both as an update and as a delete. `managed` is the number of
+    managed grants: declared grants in the tenant, and grants to delete.
     """
     deletes = [change for change in changes if removes_all_scopes(change)]
     updates = [change for change in changes if isinstance(change, Update)]

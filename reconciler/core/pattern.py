@@ -1,6 +1,6 @@
 """The patterns in reconciler.yaml that match grants.
 
-In a pattern, `*` matches any number of characters, and `?` matches a single character.
+In a pattern, `*` matches any number of characters, and `?` matches one character.
 """
 
 import re
@@ -18,9 +18,9 @@ CACHE_SIZE = 4096
 
 
 class Match(StrEnum):
-    """True if a pattern matches a grant.
+    """Whether a pattern matches a grant: yes, no or unknown.
 
-    UNKNOWN means that reconciler does not know the name of the application or the API.
+    UNKNOWN means that reconciler has not read the application name or API name that the pattern checks.
     """
 
     YES = "yes"
@@ -29,17 +29,15 @@ class Match(StrEnum):
 
 
 class Unread(Enum):
-    """The type of a value that reconciler has not read from the tenant."""
+    """A marker for a name or id that reconciler has not read from the tenant."""
 
     VALUE = "unread"
 
 
 Value = str | Unread | None
-"""A value of a grant that a pattern is compared with, such as the name of the application.
+"""A name, id or subject type of a grant that reconciler compares with a pattern.
 
-The value is None if the grant has no such value.
-
-For example, a default grant (`default_for`) has no application.
+A default grant (`default_for`) has the value None for the application name.
 """
 
 
@@ -57,13 +55,13 @@ class Pattern:
     subject_type: str | None = None
 
     def __str__(self) -> str:
-        """Return the pattern as a text for messages, for example `client "Billing*", api "Invoices API"`."""
+        """Return a description of the pattern for messages, such as `client "Billing*", api "Invoices API"`."""
         return ", ".join(
             f'{name} "{getattr(self, name)}"' for name in PATTERN_FIELDS if getattr(self, name) is not None
         )
 
     def matches(self, key: Key, directory: Directory) -> Match:
-        """Return whether the pattern matches the grant with `key`."""
+        """Return whether the pattern matches the grant with the identity `key`."""
         answers = {
             match_value(pattern, value)
             for name in PATTERN_FIELDS
@@ -73,16 +71,17 @@ class Pattern:
         return next((each for each in (Match.NO, Match.UNKNOWN) if each in answers), Match.YES)
 
     def has_exact_id(self, key: Key) -> bool:
-        """Return whether the pattern contains the exact client id of the grant.
+        """Return whether the pattern contains the client id of the grant without wildcards.
 
-        A matching name is not enough, because anybody can choose the name of an application.
+        A matching application name does not identify an application, because anybody can choose the name of an
+        application.
         """
         return self.client_id is not None and self.client_id == key.client_id
 
     def describe(self, key: Key, directory: Directory) -> str:
-        """Return the pattern as a text for messages.
+        """Return a description of the pattern for messages.
 
-        If the match is uncertain, the text contains the reason.
+        If reconciler does not know whether the pattern matches the grant, the description contains the reason.
         """
         unknown = self.matches(key, directory) is Match.UNKNOWN
         return f"{self} might match, because the name is unknown" if unknown else str(self)
@@ -90,7 +89,7 @@ class Pattern:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Protect(Pattern):
-    """An item of the list `protect` in reconciler.yaml. reconciler does not change a matching grant."""
+    """An item of the setting `protect` in reconciler.yaml, which matches grants that reconciler must not change."""
 
     reason: str = ""
 
@@ -101,7 +100,7 @@ class ManagedScope:
 
     reconciler may change a grant if a pattern in `patterns` matches the grant.
 
-    If `patterns` is empty, reconciler may change all grants.
+    reconciler may change all grants if `patterns` is empty.
     """
 
     patterns: tuple[Pattern, ...] = ()
@@ -113,7 +112,7 @@ class ManagedScope:
     def reason_not_included(self, key: Key, directory: Directory) -> str:
         """Return the reason why `manage` does not allow a change of the grant, or an empty string.
 
-        If reconciler does not know the name that a pattern needs, the pattern does not match.
+        A pattern does not match a grant whose application name or API name reconciler needs but has not read.
         """
         if not self.patterns:
             return ""
@@ -128,12 +127,12 @@ class ManagedScope:
         return "manage in reconciler.yaml does not match this grant"
 
     def has_exact_id(self, key: Key, directory: Directory) -> bool:
-        """Return whether a pattern matches the grant and contains the client id of the grant."""
+        """Return whether a pattern matches the grant by the exact client id."""
         return any(each.has_exact_id(key) and each.matches(key, directory) is Match.YES for each in self.patterns)
 
 
 def value_of(name: str, key: Key, directory: Directory) -> Value:
-    """Return the name or id of a grant that the field `name` of a pattern is compared with."""
+    """Return the grant's name or id for comparison with the field `name` of a pattern."""
     match name:
         case "client_id":
             return Unread.VALUE if key.other_holder else key.client_id
@@ -149,7 +148,7 @@ def value_of(name: str, key: Key, directory: Directory) -> Value:
 
 
 def match_value(pattern: str, value: Value) -> Match:
-    """Return whether `pattern` matches `value`. The value may be missing or unknown."""
+    """Return whether `pattern` matches a grant's name or id, which may be missing or unknown."""
     if value is None:
         return Match.NO
     if isinstance(value, Unread):
@@ -158,9 +157,9 @@ def match_value(pattern: str, value: Value) -> Match:
 
 
 def matches(value: str, pattern: str) -> bool:
-    """Return whether `pattern` matches the whole text `value`. Case matters.
+    """Return whether `pattern` matches the whole string `value`. The comparison is case-sensitive.
 
-    Only `*` and `?` have a special meaning.
+    Only the characters `*` and `?` have a special meaning in a pattern.
     """
     if value == pattern or WILDCARDS.isdisjoint(pattern):
         return value == pattern
@@ -181,7 +180,7 @@ def matches(value: str, pattern: str) -> bool:
 
 @lru_cache(CACHE_SIZE)
 def _expression(part: str) -> re.Pattern[str]:
-    """Convert a part of a pattern (without `*`) to a regular expression.
+    """Convert a part of a pattern that contains no `*` to a regular expression.
 
     The regular expression contains no repetition, so matching takes linear time.
     """

@@ -1,4 +1,4 @@
-"""The permissions that a plan needs, and the lists of the tenant that a plan needs."""
+"""Determine which permissions a plan needs, and which lists of the tenant reconciler must read for a plan."""
 
 from collections.abc import Iterable, Iterator
 
@@ -16,9 +16,9 @@ from reconciler.core.spec import GrantSpec
 def lists_to_read(
     specs: Iterable[GrantSpec], grants: Iterable[ObservedGrant], directory: Directory
 ) -> frozenset[TenantList]:
-    """Return the lists of the tenant that reconciler must still read to check new grants and grants that gain access.
+    """Return the lists that reconciler must still read to check new grants and grants that gain access.
 
-    Leave out lists that the token has no permission to read.
+    The result omits lists that the access token has no permission to read.
     """
     missing = frozenset(TenantList) - directory.settled
     if not missing:
@@ -38,14 +38,14 @@ READ_PERMISSIONS = ("read:client_grants", "read:clients", "read:resource_servers
 WRITE_PERMISSIONS = ("create:client_grants", "update:client_grants", "delete:client_grants")
 READ_ORGANIZATION_PERMISSIONS = ("read:organizations", "read:organization_client_grants")
 WRITE_ORGANIZATION_PERMISSIONS = ("create:organization_client_grants", "delete:organization_client_grants")
-"""The additional permissions that a token needs if files declare organizations."""
+"""The additional permissions that an access token needs to change organizations of grants."""
 
 
 def missing_permissions(plan: Plan, held: frozenset[str] | None) -> list[str]:
-    """Return the permissions that the changes of the plan need and that the token lacks, sorted.
+    """Return the permissions that the access token lacks for the changes of a plan, sorted.
 
-    `held` contains the permissions of the token. If the permissions of the token are unknown, `held` is None and the
-    result is empty.
+    `held` contains the permissions of the access token. If `held` is None, the permissions are unknown and the result
+    is empty.
     """
     if held is None:
         return []

@@ -1,6 +1,6 @@
 """The policy in reconciler.yaml. The policy allows risks, warns about risks, or denies risks.
 
-The module also finds the patterns in reconciler.yaml that match no grant, and suggests similar names.
+The module also finds patterns in reconciler.yaml that match no grant, and suggests corrections.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -31,7 +31,7 @@ from reconciler.core.suggest import Suggestions, explain_normalization, to_nfc
 
 
 def violated_schemas(desired: DesiredGrant, policy: Policy, directory: Directory) -> list[str]:
-    """Return the titles of the policy schemas that a grant does not match."""
+    """Return the titles of the policy's JSON Schemas that a grant violates."""
     if not policy.schemas:
         return []
     data = grant_data(desired, directory)
@@ -39,10 +39,10 @@ def violated_schemas(desired: DesiredGrant, policy: Policy, directory: Directory
 
 
 def grant_data(desired: DesiredGrant, directory: Directory) -> dict[str, object]:
-    """Convert a grant to the JSON data that policy schemas check: names, ids and settings, including default values.
+    """Convert a grant to the JSON data that the policy's JSON Schemas check. The data includes default values.
 
-    The data does not contain values that are unknown, undeclared or empty. For example, the data of a default grant
-    contains no application.
+    The data omits unknown, undeclared and empty values. For example, the data of a default grant contains no
+    application.
     """
     grant, key = desired.grant, desired.key
     values: dict[str, object] = {
@@ -92,7 +92,7 @@ def forbid_denied(changes: Iterable[Change], risks: Risks, policy: Policy, direc
 
 
 def forbid_schema_violations(changes: Iterable[Change], policy: Policy, directory: Directory) -> AllowedAndBlocked:
-    """Block each change that leads to a grant that does not match the schemas of the policy."""
+    """Block each change after which the grant would violate a JSON Schema of the policy."""
 
     def reason(change: Change) -> str | None:
         broken = [] if isinstance(change, Delete) else violated_schemas(change.after, policy, directory)
@@ -102,7 +102,7 @@ def forbid_schema_violations(changes: Iterable[Change], policy: Policy, director
 
 
 def schema_warnings(desired: Iterable[DesiredGrant], policy: Policy, directory: Directory) -> Iterator[Problem]:
-    """Yield a warning for each declared grant that violates a policy schema, even without a change of the grant."""
+    """Yield a warning for each declared grant, changed or unchanged, that violates a JSON Schema of the policy."""
     for each in desired:
         for title in violated_schemas(each, policy, directory):
             yield Problem(each.spec.source, f"violates the policy schema: {title}", severity=Severity.WARNING)
@@ -111,7 +111,7 @@ def schema_warnings(desired: Iterable[DesiredGrant], policy: Policy, directory: 
 def compare_policies(old: Policy, new: Policy) -> Iterator[Risk]:
     """Yield a risk for each change that makes the policy less strict.
 
-    If the policy changed without becoming less strict, yield a low risk.
+    Yield a low risk if the policy changed without becoming less strict.
     """
     loosened = list(_loosened_rules(old.rules, new.rules))
     removed = [each for each in old.schemas if each not in new.schemas]
@@ -127,7 +127,7 @@ def compare_policies(old: Policy, new: Policy) -> Iterator[Risk]:
 def _loosened_rules(old: Sequence[PolicyRule], new: Sequence[PolicyRule]) -> Iterator[str]:
     """Yield a message for each change that makes the rules less strict.
 
-    Compare the rules for each kind of risk separately.
+    Compare the policy rules for each kind of risk separately.
     """
     for risk in sorted({each.rule for each in (*old, *new)}):
         before, after = (list(dict.fromkeys(map(_without_reason, _rules_for(risk, rules)))) for rules in (old, new))
@@ -171,7 +171,7 @@ MAX_REPORTED = 20
 
 @dataclass(frozen=True, slots=True)
 class ConfigItem:
-    """A pattern in reconciler.yaml, with the name of the setting.
+    """A pattern in a setting of reconciler.yaml.
 
     `setting` is the name of the setting that contains the pattern, for example `protect`.
     """
@@ -183,7 +183,7 @@ class ConfigItem:
 def items_of(protect: Iterable[Pattern], managed_scope: ManagedScope, policy: Policy) -> Iterator[ConfigItem]:
     """Yield the patterns in `protect`, `manage` and `policy`.
 
-    Leave out policy rules without a pattern, because the rules apply to all grants.
+    Omit policy rules that contain no pattern, because a rule without a pattern applies to all grants.
     """
     yield from (ConfigItem("protect", each) for each in protect)
     yield from (ConfigItem("manage", each) for each in managed_scope.patterns)
@@ -193,7 +193,7 @@ def items_of(protect: Iterable[Pattern], managed_scope: ManagedScope, policy: Po
 def find_unmatched(items: Iterable[ConfigItem], keys: Iterable[Key], directory: Directory) -> Iterator[str]:
     """Yield a message for each pattern that certainly matches no grant in `keys`.
 
-    After MAX_REPORTED messages, yield a last message with the number of remaining patterns.
+    After MAX_REPORTED messages, yield a final message with the number of unreported patterns.
     """
     items, keys = tuple(items), tuple(keys)
     if not items:
@@ -216,9 +216,9 @@ Values = dict[str, set[Value]]
 
 
 def _matches_any(pattern: Pattern, keys: Iterable[Key], values: Values, directory: Directory) -> bool:
-    """Return whether the pattern may match a grant.
+    """Return whether the pattern matches or may match a grant.
 
-    To save time, compare each name and id only once before comparing grants.
+    Comparing each distinct name and id first is faster than comparing every grant.
     """
     parts = {name: getattr(pattern, name) for name in PATTERN_FIELDS if getattr(pattern, name) is not None}
     for name, text in parts.items():
@@ -232,7 +232,7 @@ def _may_match(value: Value, text: str) -> bool:
 
 
 def _known_names(name: str, directory: Directory) -> set[Value]:
-    """Return all names or ids of the tenant for the field `name` of a pattern, including names without a grant."""
+    """Return the tenant's names or ids that the field `name` of a pattern can match, with or without grants."""
     known: dict[str, Iterable[str]] = {
         "client": directory.client_ids_by_name,
         "client_id": directory.applications_by_id,

@@ -1,4 +1,4 @@
-"""The risk rules. A risk rule checks whether a change has a certain kind of risk."""
+"""The risk rules. Each risk rule checks changes for one kind of risk."""
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -31,9 +31,9 @@ class AccessDiff:
     key: Key
     """The fields that identify the grant: application, API and subject type."""
     before: ClientGrant
-    """The grant before the change. If the change creates the grant, `before` is a grant without access."""
+    """The grant before the change. For a new grant, `before` contains no scopes and only default settings."""
     after: ClientGrant
-    """The grant after the change. If the change deletes the grant, `after` is a grant without access."""
+    """The grant after the change. For a deleted grant, `after` contains no scopes and only default settings."""
     creates: bool
     """True if the change creates the grant."""
     deletes: bool
@@ -49,7 +49,7 @@ class AccessDiff:
     why_unknown: str = ""
     """The reason why reconciler may not know whether the application belongs to a third party."""
     lifetime: int | None = None
-    """The lifetime of access tokens for the API in seconds, or None if the lifetime is not known."""
+    """The lifetime of access tokens for the API in seconds, or None if the lifetime is unknown."""
 
     @property
     def removed_critical_scopes(self) -> list[str]:
@@ -66,7 +66,7 @@ class AccessDiff:
     def widens(self) -> bool:
         """True if the change adds any access.
 
-        A new grant without scopes also adds access, because the application can then get tokens for the API.
+        A new grant without scopes also adds access, because the application can get tokens for the API.
         """
         return self.creates or widens(self.before, self.after)
 
@@ -77,22 +77,22 @@ def _never_unknown(_: AccessDiff) -> str:
 
 @dataclass(frozen=True, slots=True)
 class RiskRule:
-    """A row of RULES."""
+    """A risk rule, as a row in the table RULES."""
 
     name: str
     """The name of the rule in policies and in the output."""
     level: Level
     """The severity of the risk."""
     meaning: str
-    """The description of the rule for people."""
+    """A human-readable description of the rule."""
     found: Callable[[AccessDiff], str]
     """A function that returns the message about the risk, or an empty string if the change does not have the risk."""
     needs: frozenset[TenantList] = frozenset()
-    """The lists of the tenant that the rule needs."""
+    """The lists of the tenant (applications, APIs, organizations) that the rule needs."""
     unknown: Callable[[AccessDiff], str] = _never_unknown
-    """A function that returns a message if missing information hides whether the change has the risk.
+    """A function that returns a message if reconciler cannot decide whether the change has the risk.
 
-    Otherwise, the function returns an empty string.
+    The function returns an empty string if reconciler can decide whether the change has the risk.
     """
 
 
@@ -105,7 +105,7 @@ def find_risks(change: Change, is_own: Callable[[Change], bool], directory: Dire
 
 
 def find_grant_risks(grant: ClientGrant, directory: Directory) -> tuple[Risk, ...]:
-    """Return the risks of a grant, the most dangerous risk first. Treat the grant like a new grant."""
+    """Return the risks that a grant would have as a new grant, the most dangerous risk first."""
     return _evaluate(
         AccessDiff(
             key=grant.key,
@@ -131,7 +131,7 @@ def _evaluate(diff: AccessDiff) -> tuple[Risk, ...]:
 def find_all_risks(
     changes: Iterable[Change], is_own: Callable[[Change], bool], directory: Directory
 ) -> Mapping[Key, tuple[Risk, ...]]:
-    """Return the risks of each change. Changes without risks are left out."""
+    """Return the risks of each change. The result omits changes without risks."""
     found = ((change.key, find_risks(change, is_own, directory)) for change in changes)
     return {key: risks for key, risks in found if risks}
 
@@ -183,8 +183,8 @@ def _management_access(diff: AccessDiff) -> str:
 def _system_api(level: Level, description: str) -> Callable[[AccessDiff], str]:
     """Return a function that finds the scopes of a risk level on Auth0's system APIs, except the Management API.
 
-    A custom API may have an identifier that ends like the identifier of a system API. For a custom API, the function
-    ignores scopes that the system API does not define.
+    A custom API may have an identifier that ends like the identifier of one of Auth0's system APIs. For a custom API,
+    the returned function ignores scopes that the system API with the similar identifier lacks.
     """
 
     def found(diff: AccessDiff) -> str:
@@ -247,7 +247,7 @@ def _administration(diff: AccessDiff) -> str:
 def _unusual_scopes(diff: AccessDiff) -> str:
     """Return a message about the added scopes with characters that RFC 6749 does not allow.
 
-    The message escapes unusual characters, because some unusual characters look like letters.
+    The message escapes unusual characters, because some of the characters look like letters.
     """
     unusual = [each for each in diff.scopes if not SCOPE.fullmatch(each)]
     return _with_scopes("scopes with characters that OAuth does not allow", diff, unusual)

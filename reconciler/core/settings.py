@@ -18,13 +18,13 @@ class Limits:
     """The limits for deletes, updates, and grants per organization."""
 
     deletes_percent: int = 30
-    """The maximum number of deletes, in percent of the managed grants."""
+    """The maximum number of deletes in a plan, in percent of the managed grants."""
     updates_percent: int = 50
-    """The maximum number of updates, in percent of the managed grants."""
+    """The maximum number of updates in a plan, in percent of the managed grants."""
     max_deletes: int | None = None
-    """The maximum number of deletes. If `max_deletes` is set, `deletes_percent` has no effect."""
+    """The maximum number of deletes in a plan. The limit `max_deletes` overrides `deletes_percent`."""
     max_updates: int | None = None
-    """The maximum number of updates. If `max_updates` is set, `updates_percent` has no effect."""
+    """The maximum number of updates in a plan. The limit `max_updates` overrides `updates_percent`."""
     requires_max_deletes: bool = False
     """True if `max_deletes` must be set before a plan may delete grants."""
     organization_grants: int = 100
@@ -34,7 +34,7 @@ class Limits:
 class Verdict(StrEnum):
     """The decision of the policy on a risk: hide the risk (allow), show the risk (warn), or block the change (deny).
 
-    The values are sorted from the least strict to the strictest.
+    The least strict decision comes first.
     """
 
     ALLOW = "allow"
@@ -46,9 +46,9 @@ class Verdict(StrEnum):
 class PolicyRule:
     """A rule of the policy: the decision on a kind of risk, for the grants that match a pattern.
 
-    `rule` is the name of a risk rule. The rule applies to the grants that the pattern `grants` matches. For the rule
-    `temporary-access`, `max_days` is the maximum number of days until the end of a grant. If `max_days` is None, any
-    end is accepted.
+    `rule` is the name of a risk rule. The policy rule applies to the grants that the pattern `grants` matches. For the
+    rule `temporary-access`, `max_days` is the maximum number of days until a grant expires. If `max_days` is None, the
+    policy accepts any expiry date.
     """
 
     rule: str
@@ -63,22 +63,22 @@ class GrantSchema:
     """A JSON Schema in reconciler.yaml that every declared grant must match."""
 
     title: str
-    """The requirement of the schema as text, for messages."""
+    """A description of the schema's requirement, for messages."""
     is_valid: Callable[[Mapping[str, object]], bool] = field(compare=False)
     """A function that returns whether a grant, as JSON data, matches the schema."""
     content: str = ""
-    """The schema as JSON text. Two schemas are equal if they have the same title and content."""
+    """The schema as a JSON string. Two schemas are equal if their titles and contents are equal."""
 
 
 @dataclass(frozen=True, slots=True)
 class Policy:
     """The policy: rules for risks, and JSON Schemas for grants.
 
-    The first rule that has the name of the risk and matches the grant decides. If no rule matches, the plan shows the
-    risk.
+    The first policy rule that matches both the risk and the grant decides. If no policy rule matches, the plan shows
+    the risk.
 
-    `others` contains the rules of other policies, with a separate list for each policy. If the lists lead to different
-    decisions, the strictest decision applies.
+    In a combined policy, `others` contains the rule lists of the additional policies. If the rule lists of a combined
+    policy lead to different decisions, the strictest decision applies.
     """
 
     rules: tuple[PolicyRule, ...] = ()
@@ -86,37 +86,38 @@ class Policy:
     others: tuple[tuple[PolicyRule, ...], ...] = ()
 
     def followed_by(self, other: "Policy") -> "Policy":
-        """Combine two policies. In the combined policy, the rules of `self` come before the rules of `other`."""
+        """Append the rules of the policy `other` to the rules of the policy `self`."""
         return Policy((*self.rules, *other.rules), (*self.schemas, *other.schemas))
 
     @property
     def all_rules(self) -> tuple[PolicyRule, ...]:
-        """All rules of the policy, first the rules in `rules` and then the rules in `others`."""
+        """All rules of the policy: the rules in `rules`, followed by the rules in `others`."""
         return tuple(rule for rules in (self.rules, *self.others) for rule in rules)
 
     @property
     def patterns(self) -> tuple[Pattern, ...]:
         """The patterns of all rules of the policy.
 
-        If the policy has schemas, the result also contains a pattern for all names, because schemas may check names.
+        For a policy with JSON Schemas, the result also contains a pattern for all names, because schemas may check
+        names.
         """
         names = (Pattern(client="*", api="*"),) if self.schemas else ()
         return (*(rule.grants for rule in self.all_rules), *names)
 
     def deciding_rule(self, risk: Risk, key: Key, directory: Directory) -> PolicyRule:
-        """Return the rule that decides on `risk` for the grant with `key`."""
+        """Return the policy rule that decides on a risk of a grant."""
         found = (_first_match(rules, risk.rule, key, directory) for rules in (self.rules, *self.others))
         decided = (each or PolicyRule(risk.rule, Verdict.WARN) for each in found)
         return max(decided, key=lambda rule: STRICTNESS.index(rule.verdict))
 
     def matching_rules(self, name: str, key: Key, directory: Directory) -> list[PolicyRule]:
-        """For each list of rules, return the first rule with the name `name` that matches the grant with `key`."""
+        """Return the first policy rule in each rule list that has the name `name` and matches the grant."""
         found = (_first_match(rules, name, key, directory) for rules in (self.rules, *self.others))
         return [each for each in found if each]
 
     @property
     def denials(self) -> "Policy":
-        """A policy with the schemas and the `deny` rules, but without other rules."""
+        """A policy that contains only the JSON Schemas and the `deny` rules."""
         denials = (rule for rule in self.all_rules if rule.verdict is Verdict.DENY)
         return Policy(tuple(dict.fromkeys(denials)), self.schemas)
 
@@ -125,9 +126,9 @@ STRICTNESS = tuple(Verdict)
 
 
 def _first_match(rules: Iterable[PolicyRule], name: str, key: Key, directory: Directory) -> PolicyRule | None:
-    """Return the first rule with the name `name` that matches the grant.
+    """Return the first policy rule that has the name `name` and matches the grant.
 
-    A `deny` rule also applies if reconciler does not know whether the pattern matches.
+    A `deny` rule also applies if reconciler does not know whether the rule's pattern matches the grant.
     """
     for rule in rules:
         if rule.rule != name:
@@ -139,10 +140,10 @@ def _first_match(rules: Iterable[PolicyRule], name: str, key: Key, directory: Di
 
 
 def strictest(policies: Iterable[Policy]) -> Policy:
-    """Combine policies.
+    """Combine several policies, so that the strictest policy decides on each risk.
 
-    The result denies a risk if any of the policies denies the risk. The result allows a risk only if all policies allow
-    the risk.
+    The combined policy denies a risk if any policy denies the risk. The combined policy allows a risk only if all
+    policies allow the risk.
     """
     policies = tuple(policies)
     rules = dict.fromkeys(rules for policy in policies for rules in (policy.rules, *policy.others))
@@ -152,8 +153,8 @@ def strictest(policies: Iterable[Policy]) -> Policy:
 
 
 def all_denials(policies: Iterable[Policy]) -> Policy:
-    """Return a policy that contains only the `deny` rules and the schemas of `policies`.
+    """Combine the `deny` rules and the JSON Schemas of several policies.
 
-    Leave out rules that allow risks or warn about risks.
+    The combined policy omits rules that allow risks or warn about risks.
     """
     return strictest(policies).denials
