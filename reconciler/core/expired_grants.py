@@ -1,7 +1,8 @@
-"""Decide which expired grants a plan deletes, and find changed ends and missing ends of grants.
+"""Decide which expired grants a plan deletes, and find changed and missing expiry dates.
 
-The risk rule `temporary-access` requires an end (`expires`) for grants with critical scopes. The rule applies only if
-`policy.rules` contains an item for the rule, because most tenants have permanent critical grants.
+The risk rule `temporary-access` requires an expiry date for grants with critical scopes. The rule `temporary-access` is
+off by default, because most tenants have permanent grants with critical scopes. A company switches on the rule with an
+item in `policy.rules`.
 """
 
 from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
@@ -26,26 +27,26 @@ from reconciler.core.spec import GrantSpec
 
 @dataclass(frozen=True, slots=True)
 class UnresolvedExpiry:
-    """An expired declaration that contains an application name or API name that the tenant does not have."""
+    """An expired declaration with the name of an application or API that the tenant does not have."""
 
     spec: GrantSpec
-    """The declaration."""
+    """The expired declaration."""
     problems: tuple[Problem, ...]
-    """A problem for each name that the tenant does not have."""
+    """A problem for each application name or API name that the tenant does not have."""
     candidates: tuple[Key, ...] = ()
-    """The keys of undeclared grants that may be the expired grant, if the application or API was renamed.
+    """The undeclared grants that belong to the expired declaration if an application or API was renamed.
 
-    If the tuple is empty, the tenant no longer has the grant.
+    An empty tuple means that the tenant no longer has the expired grant.
     """
 
 
 def resolve_expired(
     specs: Iterable[GrantSpec], desired: Iterable[DesiredGrant], directory: Directory
 ) -> tuple[Mapping[Key, GrantSpec], tuple[UnresolvedExpiry, ...], tuple[Problem, ...]]:
-    """Return three values: the expired declarations by key, the declarations with unknown names, and the problems.
+    """Return the expired declarations by grant, the expired declarations with unknown names, and the problems.
 
-    The function does not report names that the tenant does not have, because a grant is usually deleted together with
-    the application. If the files also contain a valid declaration of an expired grant, the result contains an error.
+    A name that the tenant does not have is not a problem, because deleting an application usually deletes the grant. An
+    expired declaration and a valid declaration of one grant cause an error.
     """
     specs = tuple(specs)
     found, problems = resolve(specs, directory)
@@ -67,10 +68,9 @@ def find_candidates(
     protection: ProtectionRules,
     directory: Directory,
 ) -> tuple[UnresolvedExpiry, ...]:
-    """Return the expired declarations, each with the undeclared grants that may be the declared grant.
+    """Add the possible grants (candidates) to each expired declaration with an unknown application or API name.
 
-    A candidate is an undeclared grant that agrees with the declaration in all known parts of the key (application, API,
-    subject type).
+    A candidate is an undeclared grant whose application, API and subject type match the known parts of the declaration.
 
     The grant of reconciler's own application is never a candidate.
     """
@@ -86,7 +86,7 @@ def find_candidates(
 
 
 def _may_be(spec: GrantSpec, key: Key, directory: Directory) -> bool:
-    """Return whether a grant agrees with a declaration in all known parts of the key."""
+    """Return whether a grant's application, API and subject type match the known parts of a declaration."""
     clients = directory.client_ids_by_name.get(spec.client, ()) if spec.client else (spec.client_id,)
     audiences = directory.identifiers_by_name.get(spec.api, ()) if spec.api else (spec.audience,)
     return (
@@ -116,10 +116,10 @@ def unresolved_warnings(unresolved: Iterable[UnresolvedExpiry], directory: Direc
 def reason_to_keep_expired(
     observed: ObservedGrant, spec: GrantSpec, protection: ProtectionRules, directory: Directory
 ) -> tuple[Reason, str] | None:
-    """Return the reason not to delete an expired grant, with a detail. Return None if the plan deletes the grant.
+    """Return the reason why the plan keeps an expired grant, with a detail. Return None if the plan deletes the grant.
 
-    A third party can choose any name for an application. The grant of a third-party application is therefore deleted
-    only if the file or `manage` contains the client id.
+    The plan deletes a third-party application's grant only if the grant file or `manage` contains the client id. The
+    name of a third-party application is not enough, because a third party can choose any name.
     """
     if why := protection.reason(observed.key, observed, directory):
         return why
@@ -135,7 +135,7 @@ def reason_to_keep_expired(
 def expired_grant_warnings(
     expired: Mapping[Key, GrantSpec], observed: Container[Key], left_alone: Iterable[LeftAlone]
 ) -> Iterator[Problem]:
-    """Yield a warning for each expired grant that the tenant no longer has or the plan does not delete."""
+    """Yield a warning for each expired grant that the plan does not delete, including grants that no longer exist."""
     kept = {each.observed.key: each.detail if each.reason is Reason.EXPIRED else each.why for each in left_alone}
     for key, spec in expired.items():
         when = expiry_text(spec.expires)
@@ -150,7 +150,7 @@ def expired_grant_warnings(
 
 
 def find_expiry_changes(desired: Iterable[DesiredGrant], base: Mapping[Key, DesiredGrant]) -> tuple[ExpiryChange, ...]:
-    """Return the changes of the ends of declared grants since the base revision."""
+    """Return the declared grants whose expiry date changed since the base revision."""
     return tuple(
         ExpiryChange(each.key, each.spec.source_of("expires"), base[each.key].spec.expires, each.spec.expires)
         for each in desired
@@ -160,17 +160,17 @@ def find_expiry_changes(desired: Iterable[DesiredGrant], base: Mapping[Key, Desi
 
 @dataclass(frozen=True, slots=True)
 class LongAccess:
-    """The declared grants with critical scopes that violate `temporary-access`, because the end is missing or too late.
+    """The declared grants with critical scopes whose expiry date is missing or too late for `temporary-access`.
 
-    `risks` contains one risk per grant, by the key of the grant. `extended` contains the keys of the grants whose end
-    changed since the base revision.
+    `risks` contains one risk per grant. `extended` contains the grants whose expiry date changed since the base
+    revision.
     """
 
     risks: Mapping[Key, Risk]
     extended: frozenset[Key]
 
     def add_to(self, risks: Risks, changes: Iterable[Change]) -> Risks:
-        """Add the risk to each change that adds a critical scope, and to each grant with a changed end."""
+        """Add the risk `temporary-access` to changes that add a critical scope, and to changes of the expiry date."""
         given = {change.key for change in changes if change.key in self.risks and adds_critical_scopes(change)}
         concerned = given | (self.extended & self.risks.keys())
         added = {key: (*risks.get(key, ()), self.risks[key]) for key in concerned}
@@ -179,10 +179,10 @@ class LongAccess:
     def extensions(
         self, desired: Iterable[DesiredGrant], changes: Iterable[Change], observed: Iterable[ObservedGrant]
     ) -> Iterator[Update]:
-        """Yield an update without differences for each risky grant with a changed end and no other planned change.
+        """Yield an update for each grant whose only change is an expiry date that violates `temporary-access`.
 
-        Auth0 does not store the end of a grant. The plan therefore contains an empty update, so that a policy can block
-        a changed end.
+        The update changes nothing in Auth0, because Auth0 does not store expiry dates. The update exists so that a
+        policy can block a changed expiry date.
         """
         concerned = (self.extended & self.risks.keys()) - {change.key for change in changes}
         before = index_by_key(observed)
@@ -191,7 +191,7 @@ class LongAccess:
     def warnings(self, desired: Iterable[DesiredGrant], plan: Plan) -> Iterator[Problem]:
         """Yield a warning at the line of each declared grant with the risk `temporary-access`.
 
-        Skip the grants with a risk that the plan already shows.
+        Skip grants for which the plan already shows the risk `temporary-access`.
         """
         for each in desired:
             risk = self.risks.get(each.key)
@@ -208,7 +208,7 @@ def find_long_access(
     directory: Directory,
     now: datetime,
 ) -> LongAccess:
-    """Return the declared grants with critical scopes that have no end or an end that the policy does not accept."""
+    """Return the declared grants with critical scopes whose expiry date is missing or violates the policy."""
     if not any(rule.rule == TEMPORARY_ACCESS for rule in policy.all_rules):
         return LongAccess({}, frozenset())
     found = ((each.key, _risk(each, policy, directory, now)) for each in desired if critical_scopes(each.grant))

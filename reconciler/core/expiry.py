@@ -1,7 +1,7 @@
-"""The declared end of grants (`expires` in grant files), and warnings about grants that expire.
+"""The expiry dates of grants (`expires` in grant files), and warnings about grants that expire.
 
-A date such as `2027-03-31` means that the grant is valid until the end of that day in UTC. A time with a time zone is
-the exact end of the grant.
+A date such as `2027-03-31` means that the grant is valid until the end of that day in UTC. A value with a time and a
+time zone is the exact moment at which the grant expires.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -20,18 +20,21 @@ _DAY = (
 )
 _HOUR, _SIXTY = "(?:[01][0-9]|2[0-3])", "[0-5][0-9]"
 EXPIRES_PATTERN = f"^{_DAY}(?:T{_HOUR}:{_SIXTY}(?::{_SIXTY})?(?:Z|[+-]{_HOUR}:{_SIXTY}))?(?![\\s\\S])"
-"""A regular expression for a date or time (ISO 8601) in the years 2000 to 2999.
+"""A regular expression for an ISO 8601 date or time in the years 2000 to 2999.
 
-The expression rejects dates that do not exist, such as `2027-02-30`.
+The regular expression rejects dates that do not exist, such as `2027-02-30`.
 """
 TEMPORARY_ACCESS = "temporary-access"
 TEMPORARY_ACCESS_MEANING = (
     "critical scopes without an end, or with an end after max_days (needs an item in policy.rules)"
 )
-"""The description of the risk rule `temporary-access`. `core/expired_grants.py` evaluates the rule."""
+"""The description of the risk rule `temporary-access`.
+
+The module `core/expired_grants.py` evaluates the rule `temporary-access`.
+"""
 DEFAULT_WARN_BEFORE = timedelta(days=14)
 DURATION_UNITS: Mapping[str, str] = {"h": "hours", "d": "days", "w": "weeks"}
-"""The units of `warn_before`, and the name of each unit in `timedelta`."""
+"""The units that the setting `warn_before` accepts, and the corresponding parameter names of Python's `timedelta`."""
 _ONE_DAY = timedelta(days=1)
 _ONE_HOUR = timedelta(hours=1)
 _DAY_LENGTH = len("2027-03-31")
@@ -39,9 +42,9 @@ _DAY_LENGTH = len("2027-03-31")
 
 @dataclass(frozen=True, slots=True)
 class ExpiryChange:
-    """A change of a grant's end (`expires`) in the files since the base revision.
+    """A change of a grant's expiry date in the files since the base revision.
 
-    An empty string means that the grant has no end.
+    An empty string means that the grant never expires.
     """
 
     key: Key
@@ -50,7 +53,7 @@ class ExpiryChange:
     after: str
 
     def __str__(self) -> str:
-        """Return a text such as `expires 2027-03-31, was 2026-12-31`."""
+        """Return a description of the change, such as `expires 2027-03-31, was 2026-12-31`."""
         if not self.after:
             return f"no longer expires, was {expiry_text(self.before)}"
         was = f"was {expiry_text(self.before)}" if self.before else "had no end"
@@ -58,14 +61,14 @@ class ExpiryChange:
 
 
 def end_of(expires: str) -> datetime:
-    """Return the first moment after the end of a grant. `expires` must match EXPIRES_PATTERN."""
+    """Return the first moment at which a grant has expired. `expires` must match EXPIRES_PATTERN."""
     if _is_day(expires):
         return datetime.combine(date.fromisoformat(expires) + _ONE_DAY, datetime.min.time(), UTC)
     return datetime.fromisoformat(expires).astimezone(UTC)
 
 
 def expiry_text(expires: str) -> str:
-    """Format the end of a grant for people, such as `2027-03-31` or `2027-03-31 16:00 UTC`."""
+    """Format an expiry date for human-readable output, such as `2027-03-31` or `2027-03-31 16:00 UTC`."""
     if _is_day(expires):
         return expires
     end = end_of(expires)
@@ -73,14 +76,14 @@ def expiry_text(expires: str) -> str:
 
 
 def has_expired(spec: GrantSpec, now: datetime) -> bool:
-    """Return whether the end of a grant has passed."""
+    """Return whether a declared grant has expired."""
     return bool(spec.expires) and end_of(spec.expires) <= now
 
 
 def split_expired(specs: Iterable[GrantSpec], now: datetime) -> tuple[tuple[GrantSpec, ...], tuple[GrantSpec, ...]]:
     """Return the declarations that are valid at the time `now`, and the expired declarations.
 
-    An expired declaration is returned without organizations, because the organizations may no longer exist.
+    Remove the organizations from expired declarations, because the organizations may no longer exist.
     """
     valid: list[GrantSpec] = []
     expired: list[GrantSpec] = []
@@ -93,17 +96,17 @@ def split_expired(specs: Iterable[GrantSpec], now: datetime) -> tuple[tuple[Gran
 
 
 def ends_later(expires: str, other: str) -> bool:
-    """Return whether `expires` is a later end of a grant than `other`.
+    """Return whether the expiry date `expires` is later than the expiry date `other`.
 
-    An empty string means that a grant has no end.
+    An empty string means that a grant never expires, and counts as the latest date.
     """
     return bool(other) and (not expires or end_of(expires) > end_of(other))
 
 
 def ends_within(expires: str, now: datetime, days: int | None) -> bool:
-    """Return whether a grant ends at most `days` after `now`.
+    """Return whether a grant expires at most `days` days after `now`.
 
-    If `days` is None, return whether the grant has an end.
+    If `days` is None, return whether the grant has an expiry date.
     """
     if not expires or days is None:
         return bool(expires)
@@ -116,7 +119,7 @@ def ends_within(expires: str, now: datetime, days: int | None) -> bool:
 def expiry_warnings(specs: Iterable[GrantSpec], now: datetime, warn_before: timedelta) -> Iterator[Problem]:
     """Yield a warning at the line of each declared grant that expires within `warn_before`.
 
-    If `warn_before` is 0, yield nothing.
+    Yield nothing if `warn_before` is 0.
     """
     for spec in specs if warn_before else ():
         if spec.expires and not has_expired(spec, now) and _warning_start(spec.expires, warn_before) <= now:
@@ -128,7 +131,7 @@ def expiry_warnings(specs: Iterable[GrantSpec], now: datetime, warn_before: time
 def expired_warnings(specs: Iterable[GrantSpec], now: datetime) -> Iterator[Problem]:
     """Yield a warning at the line of each expired declaration.
 
-    The function does not check whether the tenant still has the grant.
+    A warning appears even if the tenant no longer has the expired grant.
     """
     for spec in specs:
         if has_expired(spec, now):
@@ -142,10 +145,9 @@ def _is_day(expires: str) -> bool:
 
 
 def _warning_start(expires: str, warn_before: timedelta) -> datetime:
-    """Return the time from which reconciler warns about the end of a grant.
+    """Return the time at which reconciler starts to warn about a grant that will expire.
 
-    The time is `warn_before` before the end of the grant. If the end is a date, the time is `warn_before` before the
-    start of that day.
+    For an expiry date without a time, the setting `warn_before` counts back from the start of the day.
     """
     return end_of(expires) - (_ONE_DAY if _is_day(expires) else timedelta()) - warn_before
 

@@ -1,7 +1,7 @@
-"""Find grants that a grant file cannot express. reconciler never changes such grants.
+"""Find grants that a grant file cannot express, because a value in the tenant is invalid in grant files.
 
-The schema of grant files does not allow everything that a tenant may contain, such as very long scopes. Plans,
-`--prune`, `import` and snapshots all use the functions of this module.
+For example, the JSON Schema for grant files limits the length of scopes, but Auth0 allows very long scopes. The code
+for plans, `--prune`, `import` and snapshots uses the functions in `expressible.py`.
 """
 
 import re
@@ -16,7 +16,7 @@ from reconciler.core.tenant_filter import escape_variables
 
 SUBJECT_TYPES = frozenset({SUBJECT_CLIENT, SUBJECT_USER, SUBJECT_ANONYMOUS})
 DEFAULT_HOLDERS = frozenset({"third_party_clients"})
-MAX_TEXT_LENGTH = 8 * 1024  # the maximum length of a text in a grant file, in characters
+MAX_TEXT_LENGTH = 8 * 1024  # the maximum length of a string in a grant file, in characters
 MAX_SCOPE_LENGTH = 280
 MAX_TYPE_LENGTH = 255
 CONTROL_CHARACTER = re.compile(r"[\x00-\x1f\x7f-\x9f]")
@@ -27,14 +27,14 @@ SURROGATE = re.compile(r"[\ud800-\udfff]")
 
 
 def reason_not_expressible(grant: ClientGrant) -> str | None:
-    """Return the reason why a grant file cannot express `grant`, or None if a grant file can express `grant`."""
+    """Return the reason why a grant file cannot express the grant, or None for an expressible grant."""
     return next(_reasons(grant), None)
 
 
 def keep_inexpressible_values(desired: ClientGrant, observed: ClientGrant) -> ClientGrant:
-    """Copy the values that a grant file cannot express from `observed` to `desired`.
+    """Copy values from the tenant's grant to the declared grant if a grant file cannot express the values.
 
-    The update then keeps these values of the tenant.
+    Copying prevents an update from removing values that a grant file cannot express.
     """
     if any(_organization_reasons(observed)):
         usage, any_organization = observed.organization_usage, observed.allow_any_organization

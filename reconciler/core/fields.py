@@ -1,8 +1,8 @@
 """The table of all fields that a grant may have.
 
 A new field needs a row in FIELDS, an attribute in `ClientGrant` and `GrantSpec`, and a property in the JSON Schema. No
-other code needs a change, because reading files, comparing grants and sorting fields all use the table. The end of the
-module defines who may use a grant for each value of `organization_usage`.
+other code needs a change for a new field, because all other code uses FIELDS. The module also defines who may use a
+grant for each value of `organization_usage`.
 """
 
 from collections.abc import Callable, Mapping
@@ -23,19 +23,19 @@ class FieldKind(Enum):
 
 
 class FieldRole(Enum):
-    """The purpose of a field."""
+    """The role of a field: how reconciler uses the field."""
 
     KEY = auto()
-    """The field identifies the grant: the application (or `default_for`), the API or the subject type.
+    """A field that is part of the grant's identity, such as the application, the API or the subject type.
 
-    Auth0 cannot change this field of an existing grant.
+    Auth0 cannot change an identifying field of an existing grant.
     """
     SETTING = auto()
-    """The field is part of the requests that create or update a grant."""
+    """A field that reconciler sends to Auth0 to create or update a grant."""
     ASSOCIATION = auto()
-    """Separate requests change this field, for example a request for each added organization."""
+    """A field that separate requests change, for example a request for each added organization."""
     FILE = auto()
-    """The field occurs only in grant files, and reconciler does not send the field to Auth0."""
+    """A field that occurs only in grant files and that reconciler does not send to Auth0."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,24 +47,24 @@ class GrantField:
     kind: FieldKind
     """The type of the field's value."""
     role: FieldRole
-    """The purpose of the field."""
+    """The role of the field: how reconciler uses the field."""
     default: str | bool | frozenset[str] | None = None
-    """The value if a grant file or Auth0 omits the field."""
+    """The default value of the field, if a grant file or Auth0 omits the field."""
     has_variables: bool = False
     """True if grant files may use variables such as `${domain}` in the field."""
     plan_order: int = 0
     """The position of the field in plan output, if a plan can change the field."""
     label: str = ""
-    """The text before the value in a list of grants. If empty, the list shows only the value."""
+    """The label that the output of `list` shows before the field's value, or an empty string for no label."""
     widens_access: Callable[[Any, Any], bool] = lambda _before, _after: False
-    """A function that returns whether the second value allows access that the first value does not allow."""
+    """A function that returns whether a change of the field from the first to the second value adds access."""
 
 
 def _adds_items(before: frozenset[str] | None, after: frozenset[str] | None) -> bool:
     return bool((after or frozenset()) - (before or frozenset()))
 
 
-def _switches_on(before: bool, after: bool) -> bool:  # noqa: FBT001 - the parameters are values of a field
+def _switches_on(before: bool, after: bool) -> bool:  # noqa: FBT001 - the parameters are the values of a boolean field
     return after and not before
 
 
@@ -75,7 +75,7 @@ def _admits_callers(before: str, after: str) -> bool:
 USAGE_DENY = "deny"
 NO_ITEMS: frozenset[str] = frozenset()
 
-# The order of these rows is the order of the fields in a formatted file.
+# The order of the rows in FIELDS is the order of the fields in a formatted grant file.
 FIELDS: tuple[GrantField, ...] = (
     GrantField("client", FieldKind.TEXT, FieldRole.KEY, has_variables=True),
     GrantField("clients", FieldKind.SET, FieldRole.FILE, has_variables=True),
@@ -147,27 +147,27 @@ BY_NAME: Mapping[str, GrantField] = {each.name: each for each in FIELDS}
 HOLDERS = ("client", "client_id", "default_for")
 APIS = ("api", "audience")
 SETS = frozenset(each.name for each in FIELDS if each.kind is FieldKind.SET and each.role is not FieldRole.FILE)
-"""The names of the fields that contain a set, except the fields that occur only in grant files."""
+"""The names of the fields with several values, such as `scope`, except the fields that occur only in grant files."""
 SETTINGS = tuple(each for each in FIELDS if each.role is FieldRole.SETTING)
-"""The fields in the requests that create or update a grant."""
+"""The fields that reconciler sends to Auth0 to create or update a grant."""
 CHANGEABLE = tuple(
-    sorted((*SETTINGS, BY_NAME[ORGANIZATIONS]), key=lambda each: each.plan_order)  # in the order of a plan
+    sorted((*SETTINGS, BY_NAME[ORGANIZATIONS]), key=lambda each: each.plan_order)  # sorts the fields for plan output
 )
 """The fields that an update may change, in the order of plan output."""
 
 IN_FILE_ORDER = tuple(each for each in FIELDS if each in CHANGEABLE)
-"""The fields that an update may change, in the order of a formatted file."""
+"""The fields that an update may change, in the order of a formatted grant file."""
 
 _POSITIONS = {each.name: position for position, each in enumerate(FIELDS)}
 
 
 def field_order(name: str) -> int:
-    """Return the position of a field in a formatted file. Unknown fields come last."""
+    """Return the position of a field in a formatted grant file. Unknown fields come last."""
     return _POSITIONS.get(name, len(_POSITIONS))
 
 
 def grant_order(values: Mapping[str, object]) -> tuple[str, ...]:
-    """Return a key that sorts the grants of a formatted file by application, API and subject type."""
+    """Return a sort key for the grants in a formatted grant file: application, API and subject type."""
     parts = (
         next(((str(values[name]), name) for name in names if name in values), ("", ""))
         for names in (("clients", *HOLDERS), APIS)
@@ -175,8 +175,8 @@ def grant_order(values: Mapping[str, object]) -> tuple[str, ...]:
     return (*(text for part in parts for text in part), str(values.get("subject_type", "")))
 
 
-def plain_value(value: object) -> Any:  # noqa: ANN401 - JSON data
-    """Convert the value of a field for JSON output. A set becomes a sorted list."""
+def plain_value(value: object) -> Any:  # noqa: ANN401 - the result is JSON data of any type
+    """Convert a field's value for JSON output. Convert a set to a sorted list."""
     return sorted(value) if isinstance(value, frozenset) else value
 
 
@@ -189,9 +189,9 @@ CALLERS: Mapping[str, frozenset[str]] = {
     "require": frozenset({WITH_ORGANIZATION}),
     "allow": ALL_CALLERS,
 }
-"""The callers that may use a grant, by value of `organization_usage`.
+"""The callers that may use a grant, for each value of `organization_usage`.
 
-Source: Auth0's documentation of `organization_usage`.
+The data comes from Auth0's documentation of `organization_usage`.
 """
 
 
@@ -221,7 +221,7 @@ def admits_organizations(usage: str) -> bool:
 def describe_effect(before: str, after: str) -> str:
     """Describe which callers gain or lose access if `organization_usage` changes.
 
-    If the values are equal, return an empty string.
+    Return an empty string if `organization_usage` does not change.
     """
     gains, losses = sorted(callers_gaining_access(before, after)), sorted(callers_losing_access(before, after))
     parts = [f"{' and '.join(gains)} gain access"] if gains else []
