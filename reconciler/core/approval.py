@@ -1,4 +1,4 @@
-"""Compare a plan with the approved saved plan, and mark the unverified texts of a saved plan."""
+"""Compare a plan with the approved saved plan, and mark the unverified parts of a saved plan."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
@@ -40,7 +40,7 @@ UNVERIFIED_NOTE = (
 
 
 ChangeEffect = tuple[Key, ClientGrant | None, ClientGrant | None]
-"""A change as a tuple: the identity of the grant, the grant before the change, and the grant afterwards."""
+"""A change as a tuple: the grant's identity, the grant before the change, and the grant after the change."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,15 +50,15 @@ class Deviations:
     unapproved: tuple[Change, ...]
     """The changes of the new plan that the approved plan does not contain."""
     renamed: tuple[Change, ...]
-    """The approved changes for which the name of an application, API or organization is now different."""
+    """The approved changes with an application, API or organization that has been renamed since the approval."""
     riskier: tuple[Change, ...]
     """The approved changes that have more risks now than at the time of the approval."""
     changed_facts: tuple[tuple[Change, str], ...]
-    """The approved changes whose application or API has changed since the approval, or whose grant now ends later."""
+    """The approved changes with a changed application, a changed API or a later expiry date since the approval."""
     done: tuple[Change, ...]
-    """The approved changes that need no request, because the tenant already has the result."""
+    """The approved changes that need no request, because the tenant already contains the result of the change."""
     dropped: tuple[Change, ...]
-    """The approved changes that the new plan does not contain, although the tenant does not have the result."""
+    """The approved changes that the tenant still needs, but that the new plan does not contain."""
     loses_narrowing: bool
     """True if the new plan gives access, but lacks an approved change that removes access."""
 
@@ -95,7 +95,7 @@ def find_deviations(fresh: Plan, approved: Plan, observed: Iterable[ObservedGran
 
 
 def _later_end(approved: Change, now: Change) -> str:
-    """Return a message if the grant ends later than in the approved plan, otherwise an empty string."""
+    """Return a message if the grant's expiry date is later than in the approved plan, or an empty string."""
     if isinstance(approved, Delete) or isinstance(now, Delete):
         return ""
     before, after = approved.after.spec.expires, now.after.spec.expires
@@ -106,9 +106,9 @@ def _later_end(approved: Change, now: Change) -> str:
 
 
 def _worse_facts(approved: GrantFacts, now: GrantFacts) -> str:
-    """Describe the properties of the application and the API that became worse or unknown since the approval.
+    """Describe how the application and the API have become more dangerous or less known since the approval.
 
-    Return an empty string if no property became worse or unknown.
+    Return an empty string if the application and the API have not become more dangerous or less known.
     """
     changes = []
     if approved.third_party is False and now.third_party:
@@ -148,9 +148,9 @@ def _risks(change: Change, plan: Plan) -> frozenset[Risk]:
 
 
 def _are_names_approved(change: Change, fresh: Plan, approved: Plan) -> bool:
-    """Return whether the two plans show the same names of applications, APIs and organizations.
+    """Return whether the approved plan shows the same names of applications, APIs and organizations as the new plan.
 
-    Names that the approved plan does not contain are ignored.
+    Ignore names that the approved plan does not contain.
     """
     shown, now = _names(change, approved.directory), _names(change, fresh.directory)
     return all(now[identity] == name for identity, name in shown.items() if name is not None)
@@ -169,10 +169,10 @@ def _names(change: Change, directory: Directory) -> Mapping[tuple[str, str], str
 
 
 def label_unverified(plan: Plan) -> Plan:
-    """Mark the texts of a saved plan that reconciler cannot verify, such as names and descriptions.
+    """Mark the names, descriptions and notes in a saved plan as unverified.
 
-    Anybody can write a saved plan, so reconciler computes the risks again from the changes. If a risk occurs only in
-    the saved plan, the message of the risk ends with `(unverified)`.
+    reconciler computes the risks again from the changes, because anybody can edit a saved plan. If only the saved plan
+    contains a risk, the message of the risk ends with `(unverified)`.
     """
     blocked = tuple(Blocked(_label_change(each.change), _label(each.reason)) for each in plan.blocked)
     changes = tuple(map(_label_change, plan.changes))
@@ -209,7 +209,7 @@ def _label_change(change: Change) -> Change:
 
 
 def _merge_risks(found: Iterable[Risk], claimed: Iterable[Risk]) -> tuple[Risk, ...]:
-    """Return the computed risks and the risks that only the saved plan contains, the most dangerous risk first."""
+    """Combine the computed risks with the risks in the saved plan, the most dangerous risk first."""
     found = tuple(found)
     more = (replace(risk, message=f"{risk.message} ({UNVERIFIED})") for risk in claimed if risk not in found)
     return tuple(sorted((*found, *more), key=lambda risk: risk.level.order))

@@ -1,19 +1,20 @@
-r"""Detect misleading names, such as lookalike names and invisible characters, and escape texts for output.
+r"""Detect misleading names, such as names with lookalike or invisible characters, and escape strings for output.
 
-Two names look alike if the names have the same skeleton. Compute the skeleton of a name in four steps:
+Two names look alike if the function `skeleton` returns the same string for the two names. `skeleton` simplifies a name
+in four steps:
 
-1. Decompose the name with Unicode normalization form NFKD. Remove combining marks and invisible characters. As a
-   result, full-width, mathematical and accented letters become plain letters.
-2. Replace letters of other scripts by the Latin letters that look the same (LOOKALIKES).
-3. Replace `I`, `1` and `|` by `l`, `0` by `O`, `rn` by `m` and `vv` by `w`.
-4. Ignore case, trim the name, and replace repeated spaces by a single space.
+1. Decompose the name with Unicode normalization form NFKD. Remove combining marks and invisible characters. Full-width,
+  mathematical and accented letters become plain letters.
+2. Replace non-Latin letters with the Latin letters that look the same (LOOKALIKES).
+3. Replace `I`, `1` and `|` with `l`, `0` with `O`, `rn` with `m` and `vv` with `w`.
+4. Convert the name to lower case, trim spaces, and replace repeated spaces with a single space.
 
-The skeleton follows the Unicode standard UTS 39, but uses a small table of lookalike letters. A label always contains
-the id next to a name with non-ASCII characters. A lookalike letter that is missing in the table therefore cannot hide a
-difference between two names.
+The four steps follow the Unicode standard UTS 39, but use a small table of lookalike letters. If a name contains
+non-ASCII characters, the output shows the name together with the id. The id distinguishes two names that differ only in
+lookalike letters.
 """
 
-# ruff: noqa: RUF001 - the table contains lookalike letters
+# ruff: noqa: RUF001 - the table LOOKALIKES must contain ambiguous letters
 
 import re
 import unicodedata
@@ -41,7 +42,7 @@ SPACES: Ranges = (
 )
 """The space characters (General_Category=Zs), except the normal space U+0020.
 
-The characters are invisible or look like a normal space.
+A space character other than U+0020 is invisible or looks like a normal space.
 """
 DIRECTION: Ranges = ((0x61C, 0x61C), (0x200E, 0x200F), (0x202A, 0x202E), (0x2066, 0x2069))
 """The characters that change the direction of text (property Bidi_Control)."""
@@ -64,7 +65,7 @@ PICTOGRAPHS: Ranges = (
 )
 """The characters that may start an emoji (property Extended_Pictographic).
 
-Keycaps and flags are emoji that start with another character.
+The table does not contain the first characters of keycaps and flags.
 """
 SKIN_TONES: Ranges = ((0x1F3FB, 0x1F3FF),)
 JOINED_SCRIPTS: Ranges = (
@@ -77,7 +78,7 @@ JOINED_SCRIPTS: Ranges = (
 """The Unicode blocks of scripts that use invisible joiners between letters, such as Arabic and Devanagari."""
 
 VARIATION_SELECTORS = frozenset("\ufe0e\ufe0f")
-"""The two characters that select the text form or the emoji form of the preceding character."""
+"""Two invisible characters that display the preceding character as text or as an emoji."""
 JOINER, NON_JOINER = "\u200d", "\u200c"
 JOINERS = frozenset({JOINER, NON_JOINER})
 KEYCAP = re.compile(r"[0-9#*]\ufe0f\u20e3")
@@ -165,7 +166,7 @@ def belongs_to_text(text: str, index: int) -> bool:
 
 
 def _ends_emoji(text: str, end: int) -> bool:
-    """Return whether the text before index `end` ends with an emoji. A variation selector or a skin tone may follow."""
+    """Return whether the text before index `end` ends with an emoji, including a variation selector or a skin tone."""
     last, earlier = text[max(end - 1, 0) : end], text[max(end - 2, 0) : max(end - 1, 0)]
     is_modifier = last in VARIATION_SELECTORS or _is_in(SKIN_TONES, last)
     return _is_in(PICTOGRAPHS, earlier if is_modifier else last)
@@ -188,7 +189,7 @@ def _is_in(ranges: Ranges, char: str) -> bool:
 def _range_of(ranges: Ranges, char: str) -> int:
     """Return the index of the code point range that contains `char`, or -1 if no range contains `char`.
 
-    If `char` is empty, return -1.
+    Return -1 if `char` is empty.
     """
     if not char:
         return -1
@@ -257,16 +258,16 @@ LOOKALIKES: Mapping[str, str] = {
     "/": "⁄∕",
     "3": "ЗзӠ",
 }
-"""For each ASCII character, the characters that look the same.
+"""For each ASCII character, the Unicode characters that look like the ASCII character.
 
-The table lacks the characters that Unicode normalization (NFKD) already replaces, such as accented letters.
+The table omits accented letters and similar characters, which Unicode normalization (NFKD) replaces.
 """
 TO_ASCII = {ord(char): plain for plain, chars in LOOKALIKES.items() for char in chars}
 ASCII_LOOKALIKES = str.maketrans("I1|0", "lllO")
 
 
 def to_latin(text: str) -> str:
-    """Replace letters of other scripts by Latin letters that look the same, and remove combining marks."""
+    """Replace non-Latin letters with Latin letters that look the same, and remove combining marks."""
     if text.isascii():
         return text
     parts = unicodedata.normalize("NFKD", text)
@@ -277,14 +278,14 @@ def to_latin(text: str) -> str:
 
 
 def skeleton(name: str) -> str:
-    """Return a simplified form of a name, the skeleton. Two names look alike if the names have the same skeleton."""
+    """Return a simplified form of a name. Two names look alike if their simplified forms are equal."""
     plain = to_latin(name).translate(ASCII_LOOKALIKES).casefold()
     return " ".join(plain.replace("rn", "m").replace("vv", "w").split())
 
 
 @lru_cache(CACHE_SIZE)
 def is_deceptive(name: str) -> bool:
-    """Return whether a reader may misread the name, so that a label must show the id next to the name.
+    """Return whether a reader may misread the name, so that the output must show the id after the name.
 
     Return True in any of the following cases:
 
@@ -305,7 +306,7 @@ def is_deceptive(name: str) -> bool:
 
 
 def escape_spaces(name: str) -> str:
-    r"""Replace each space at the start or end of a name, and each repeated space, by `\x20`."""
+    r"""Replace each space at the start or end of a name, and each repeated space, with `\x20`."""
     return OUTER_OR_REPEATED_SPACES.sub(lambda found: r"\x20" * len(found[0]), name)
 
 
@@ -316,9 +317,9 @@ MAX_WORDS = 10
 def visible(text: str) -> str:
     """Escape the characters that a reader cannot see, such as control characters, joiners and unusual spaces.
 
-    Escaping prevents two attacks. Escaped invisible characters cannot make two names look equal. An escaped name cannot
-    send commands to a terminal, a web page or a workflow runner. A workflow runner executes a line that starts with
-    `::`, and text after `##[`.
+    After escaping, invisible characters cannot make two names look equal. An escaped name cannot send commands to a
+    terminal, a web page or a workflow runner. For example, GitHub Actions treats `::` at the start of a line and `##[`
+    as commands.
     """
     shown = text if text.isprintable() and not has_invisible(text) else "".join(map(_escape, text))
     if shown.lstrip().startswith("::"):
@@ -331,7 +332,7 @@ def _escape(char: str) -> str:
 
 
 def quote_text(text: str) -> str:
-    """Escape `text` for output and add double quotes. Shorten texts of more than 60 characters."""
+    """Escape `text` for output and add double quotes. Shorten a string of more than 60 characters."""
     return f'"{visible(_cut(text))}"'
 
 
@@ -342,7 +343,7 @@ def _cut(text: str) -> str:
 def shorten(text: str, most: int) -> str:
     """Shorten `text` to about `most` characters.
 
-    The text in the middle is replaced by the number of removed characters.
+    Replace the middle of `text` with the number of removed characters.
     """
     if len(text) <= most:
         return text
@@ -357,9 +358,9 @@ def join_words(words: list[str], conjunction: str) -> str:
 
 
 def join_some(words: Collection[str], conjunction: str = "and") -> str:
-    """Join the first ten words, each shortened.
+    """Join the first ten words into a list such as `a, b and c`, and shorten long words.
 
-    If `words` contains more than ten words, add the number of further words.
+    If `words` contains more than ten words, end the list with the number of omitted words.
     """
     more = len(words) - MAX_WORDS
     shown = [visible(_cut(word)) for word in islice(words, MAX_WORDS)]

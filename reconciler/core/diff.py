@@ -1,4 +1,4 @@
-"""Compare the fields of two grants. No other module imports deepdiff."""
+"""Compare the fields of two grants. Only the module `diff` imports the library deepdiff."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class SetChange:
-    """The items that a change adds to a set, and the items that a change removes. Both are sorted."""
+    """The items that a change adds to a set, and the items that a change removes from the set. The items are sorted."""
 
     field: str
     added: tuple[str, ...] = ()
@@ -23,9 +23,9 @@ class SetChange:
 
 @dataclass(frozen=True, slots=True)
 class ValueChange:
-    """The old value and the new value of a setting.
+    """The old value and the new value of a grant's setting.
 
-    If the grant does not exist before or after the change, the value is None.
+    If a change creates a grant, the old value is None. If a change deletes a grant, the new value is None.
     """
 
     field: str
@@ -39,12 +39,12 @@ FieldChange = SetChange | ValueChange
 def changed_fields(before: ClientGrant, after: ClientGrant) -> tuple[FieldChange, ...]:
     """Return the fields that differ between two grants of the same application and API, in the order of plan output.
 
-    The parameter `organizations` must be known for both grants or for neither grant. If the grants are equal, skip
-    DeepDiff, because DeepDiff takes about a millisecond per pair.
+    The caller must know the organizations of both grants or of neither grant. To save time, the function uses DeepDiff
+    only for unequal grants.
     """
     if before == after:
         return ()
-    from deepdiff import DeepDiff  # slow to import, so imported only if two grants differ
+    from deepdiff import DeepDiff  # the import is slow, and only unequal grants need DeepDiff
 
     found = DeepDiff(_values(before), _values(after), view="tree")
     added, removed = _items(found, "set_item_added"), _items(found, "set_item_removed")

@@ -13,11 +13,11 @@ from reconciler.core.grant import SUBJECT_USER, Key
 
 MAX_ID_LENGTH = 200
 STRICT_THIRD_PARTY_PREFIX = "tpc_"
-"""The start of the client id of a third-party application in Auth0's strict mode."""
+"""The prefix of the client ids that Auth0's strict mode gives to third-party applications."""
 MANAGEMENT_API_SUFFIX = "/api/v2/"
 
-# The scopes of the Management API for tokens of users. Auth0 does not list these scopes with the API, but Auth0's
-# command line tool contains the scopes.
+# The Management API scopes that a user's token may have. The Management API does not return the scopes for user tokens.
+# The list comes from the source code of Auth0's command line tool.
 CURRENT_USER_SCOPES = frozenset(
     {
         "read:current_user",
@@ -53,7 +53,8 @@ PERMISSIONS: Mapping[TenantList, str] = {
 class Application:
     """An application.
 
-    Several applications may have the same name. `is_third_party` is None if Auth0's response lacks the property.
+    Several applications may have the same name. `is_third_party` is None if Auth0's response does not contain the
+    owner.
     """
 
     client_id: str
@@ -66,7 +67,7 @@ class Application:
 class Api:
     """An API (resource server) with its scopes.
 
-    `token_lifetime` is the lifetime of access tokens in seconds, or None if the lifetime is not known.
+    `token_lifetime` is the lifetime of access tokens in seconds, or None if the lifetime is unknown.
     """
 
     identifier: str
@@ -84,7 +85,7 @@ class Api:
 
 @dataclass(frozen=True, slots=True)
 class Organization:
-    """An organization. Organization names are unique, but a name may equal the id of another organization."""
+    """An organization. Organization names are unique, but a name may be identical to another organization's id."""
 
     id: str
     name: str
@@ -94,25 +95,25 @@ class Organization:
 class Directory:
     """The names and ids of a tenant's applications, APIs and organizations.
 
-    If reconciler did not read a list, such as the list of APIs, the field for the list is None.
+    The fields `applications`, `apis` and `organizations` are None if reconciler did not read the list from the tenant.
     """
 
     applications: tuple[Application, ...] | None = None
     apis: tuple[Api, ...] | None = None
     organizations: tuple[Organization, ...] | None = None
     associated: tuple[Organization, ...] = ()
-    """The organizations that Auth0 returned together with grants. The tenant may have other organizations."""
+    """The organizations that Auth0 returned together with grants. The tuple may lack organizations without grants."""
     refused: frozenset[TenantList] = frozenset()
-    """The lists that the token has no permission to read."""
+    """The lists of the tenant that the access token has no permission to read."""
     confusable: frozenset[str] | None = None
-    """For a saved plan: the ids of the applications, APIs and organizations with ambiguous names.
+    """The ids of the applications, APIs and organizations with ambiguous names, according to a saved plan.
 
-    For a new plan, the field is None, because reconciler can compare all names.
+    The field is None for a new plan, because reconciler has read all names and can find ambiguous names.
     """
 
     @cached_property
     def read(self) -> frozenset[TenantList]:
-        """The lists that reconciler has read from the tenant."""
+        """The lists that reconciler has read from the tenant, such as the list of applications."""
         lists = {
             TenantList.APPLICATIONS: self.applications,
             TenantList.APIS: self.apis,
@@ -122,15 +123,15 @@ class Directory:
 
     @property
     def settled(self) -> frozenset[TenantList]:
-        """The lists that reconciler has read, and the lists that the token has no permission to read."""
+        """The lists of the tenant that reconciler has read or has no permission to read."""
         return self.read | self.refused
 
     def has_read(self, lists: Iterable[TenantList]) -> bool:
-        """Return whether reconciler has read all lists in `lists`."""
+        """Return whether reconciler has read all the given lists of the tenant."""
         return self.read.issuperset(lists)
 
     def reason_unread(self, lists: Iterable[TenantList]) -> str:
-        """Return the reason why reconciler has not read some lists in `lists`."""
+        """Return the reason why reconciler has not read some of the given lists of the tenant."""
         unread = [each for each in TenantList if each in lists and each not in self.read]
         refused = [each for each in unread if each in self.refused]
         if refused:
@@ -140,9 +141,9 @@ class Directory:
 
     @cached_property
     def resolved_specs(self) -> dict[int, tuple[Any, Any]]:
-        """A cache for the function `resolve`. The key is the `id()` of a declaration, and the value is the result.
+        """A cache for the function `resolve`. The cache maps the `id()` of a declaration to the result of `resolve`.
 
-        The cache keeps each declaration in memory, so that Python does not use the same `id()` for another object.
+        The cache keeps each declaration in memory, so that Python does not reuse the declaration's `id()`.
         """
         return {}
 
@@ -158,7 +159,7 @@ class Directory:
 
     @cached_property
     def client_ids_by_name(self) -> Mapping[str, tuple[str, ...]]:
-        """For each name of an application, the client ids of the applications with this name.
+        """The client ids of the tenant's applications, grouped by application name.
 
         Several applications may have the same name.
         """
@@ -166,7 +167,7 @@ class Directory:
 
     @cached_property
     def identifiers_by_name(self) -> Mapping[str, tuple[str, ...]]:
-        """For each name of an API, the identifiers of the APIs with this name. Several APIs may have the same name."""
+        """The identifiers of the tenant's APIs, grouped by API name. Several APIs may have the same name."""
         return _group((api.name, api.identifier) for api in self.apis or ())
 
     @cached_property
@@ -176,7 +177,7 @@ class Directory:
 
     @cached_property
     def organization_ids_by_name(self) -> Mapping[str, tuple[str, ...]]:
-        """For each name of an organization, the ids of the organizations with this name.
+        """The ids of the organizations that reconciler has read, grouped by organization name.
 
         In Auth0, two organizations never have the same name.
         """
@@ -185,9 +186,9 @@ class Directory:
     def find_organizations(self, name_or_id: str) -> tuple[str, ...]:
         """Return the ids of the organizations whose name or id is `name_or_id`.
 
-        If the text looks like an organization id, compare the text only with ids. Somebody could otherwise create an
-        organization whose name is the id of another organization. If reconciler did not read the list of organizations,
-        assume that the id exists.
+        If `name_or_id` looks like an organization id, compare `name_or_id` only with ids, and not with names. An
+        attacker could create an organization whose name is another organization's id. If reconciler did not read the
+        list of organizations, assume that an organization with the id exists.
         """
         by_id = (name_or_id,) if name_or_id in self.organizations_by_id else ()
         if ORGANIZATION_ID.fullmatch(name_or_id):
@@ -207,7 +208,7 @@ class Directory:
     def third_party(self, key: Key) -> bool | None:
         """Return whether the application of a grant belongs to a third party, or None if the owner is unknown.
 
-        If the application is missing in the list of applications, return None, because the application may be new.
+        Return None if the list of applications lacks the application, because the application may be new.
         """
         if key.default_for is not None:
             return False
@@ -217,9 +218,9 @@ class Directory:
         return application.is_third_party if application else None
 
     def client_label(self, key: Key) -> str:
-        """Return the name of a grant's application for output, or a text for a default grant.
+        """Return the name of a grant's application for output, or a description of a default grant.
 
-        The name is followed by the id if the name is ambiguous.
+        If the application name is ambiguous, the client id follows the name.
         """
         if key.other_holder:
             return key.other_holder
@@ -228,16 +229,13 @@ class Directory:
         return self._label(self.client_name(key), key.client_id, self._alike_applications)
 
     def api_label(self, key: Key) -> str:
-        """Return the name of a grant's API for output.
-
-        The name is followed by the id if the name is ambiguous.
-        """
+        """Return the name of a grant's API for output, followed by the identifier if the name is ambiguous."""
         return self._label(self.api_name(key), key.audience, self._alike_apis)
 
     def organization_label(self, organization_id: str) -> str:
-        """Return the name of an organization for output. If the name is unknown, return the id.
+        """Return the name of an organization for output, followed by the id if the name is ambiguous.
 
-        The name is followed by the id if the name is ambiguous.
+        Return the id if reconciler does not know the name of the organization.
         """
         return self._label(self.organization_name(organization_id), organization_id, self._alike_organizations)
 
@@ -281,14 +279,14 @@ class Directory:
 
 
 class LookalikeNames:
-    """Groups the names of applications, APIs or organizations, so that each group contains names that look alike."""
+    """Groups of applications, APIs or organizations whose names look alike."""
 
     def __init__(self, named: Iterable[tuple[str, str]]) -> None:
         self._names = {identity: name for name, identity in named}
         self._by_skeleton = _group((skeleton(name), identity) for identity, name in self._names.items())
 
     def is_confusable(self, identity: str) -> bool:
-        """Return whether the object with the id `identity` has a name that looks like another name, id or label."""
+        """Return whether a reader may confuse the object with the id `identity` with another object."""
         name = self._names.get(identity)
         if not name:
             return False

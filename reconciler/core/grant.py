@@ -1,6 +1,6 @@
 """Client grants.
 
-reconciler converts declared grants and the tenant's grants to `ClientGrant`, and then compares the grants.
+To compare declared grants with the tenant's grants, reconciler converts every grant to a `ClientGrant`.
 """
 
 from collections.abc import Iterable, Mapping
@@ -11,7 +11,7 @@ from reconciler.core.fields import CHANGEABLE, SUBJECT_CLIENT, USAGE_DENY
 
 SUBJECT_USER = "user"
 SUBJECT_ANONYMOUS = "anonymous_user"
-"""The subject type `anonymous_user`, which Auth0 has documented since July 2026."""
+"""The subject type `anonymous_user`, which appears in Auth0's documentation since July 2026."""
 EMPTY_SET: frozenset[str] = frozenset()
 
 CACHE_SIZE = 4096
@@ -20,9 +20,9 @@ CACHE_SIZE = 4096
 
 @lru_cache(CACHE_SIZE)
 def shared_set(texts: tuple[str, ...]) -> frozenset[str]:
-    """Return the set of `texts`.
+    """Convert strings to a set.
 
-    Return the same object for equal sets. Sharing sets saves memory, because many grants have the same scopes.
+    Return the same object for equal sets. Reusing set objects saves memory, because many grants have equal scopes.
     """
     return _shared(frozenset(texts))
 
@@ -33,15 +33,15 @@ def _shared(texts: frozenset[str]) -> frozenset[str]:
 
 
 class Key(NamedTuple):
-    """The fields that identify a grant. Auth0 cannot change these fields of an existing grant.
+    """The fields that identify a grant. Auth0 cannot change the identifying fields of an existing grant.
 
-    The id of the grant in Auth0 (`cgr_…`) is not part of the identity.
+    The id that Auth0 gives to a grant (`cgr_…`) is not one of the identifying fields.
 
-    Exactly one of `client_id`, `default_for` and `other_holder` is set. If the grant belongs neither to an application
-    nor to `default_for`, `other_holder` describes the grant. `subject_type` may have a value that this version of
-    reconciler does not know.
+    Exactly one of `client_id`, `default_for` and `other_holder` is set. `other_holder` describes a grant that has
+    neither an application nor a `default_for` value. `subject_type` may have a value that this version of reconciler
+    does not know.
 
-    The class is a tuple for speed, because a run looks up each key about a dozen times.
+    The class is a tuple for speed, because a run looks up each grant about a dozen times.
     """
 
     client_id: str | None
@@ -57,17 +57,18 @@ class Key(NamedTuple):
 
     @property
     def order(self) -> tuple[str, str, str, str]:
-        """The sort key of a grant in plans and reports: the ids, and not the names."""
+        """The sort key that orders grants by ids, and not by names."""
         return (self.client_id or "", self.default_for or self.other_holder, self.audience, self.subject_type)
 
 
 class ClientGrant(NamedTuple):
-    """A client grant. If the file or the tenant omits a field, the attribute contains the default value.
+    """A client grant. If the grant file or Auth0 omits a field, the attribute contains the default value.
 
-    If the declared grant equals the tenant's grant, reconciler sends no request.
+    reconciler sends no request for a declared grant that is equal to the tenant's grant.
 
     If `allow_all_scopes` is true, `scope` is empty, as in Auth0's responses. `organizations` contains organization ids.
-    `organizations` is None if the grant file has no such field, or if reconciler has not read the organizations.
+    `organizations` is None if the grant file omits the field `organizations`, or if reconciler has not read the
+    organizations.
 
     The class is a tuple for speed, because a run creates and compares two `ClientGrant` objects for each grant.
     """
@@ -99,14 +100,14 @@ class ObservedGrant(NamedTuple):
 
 
 def index_by_key(grants: Iterable[ObservedGrant]) -> Mapping[Key, ObservedGrant]:
-    """Return the tenant's grants by identity (application, API and subject type)."""
+    """Index the tenant's grants by application, API and subject type."""
     return {each.key: each for each in grants}
 
 
 def without_undeclared_organizations(observed: ClientGrant, desired: ClientGrant) -> ClientGrant:
-    """If `desired` does not declare organizations, remove the organizations from the tenant's grant.
+    """Remove the organizations from the tenant's grant if the declared grant has no field `organizations`.
 
-    If the tenant's grant needs no change, the result equals `desired`.
+    The result is equal to `desired` if the tenant's grant needs no change.
     """
     if desired.organizations is not None or observed.organizations is None:
         return observed

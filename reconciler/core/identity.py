@@ -1,8 +1,8 @@
 """Check that reconciler is connected to the right tenant.
 
 Auth0 assigns a host to each tenant, for example `example.eu.auth0.com`. The assigned host is called the canonical host
-and identifies the tenant. A tenant may also have custom domains. Auth0 includes the canonical host in the identifier
-of the tenant's Management API, and therefore in each access token.
+and identifies the tenant. A tenant may also have custom domains. Auth0 includes the canonical host in the identifier of
+the tenant's Management API and in each access token.
 """
 
 import re
@@ -16,11 +16,11 @@ from reconciler.errors import ReconcilerError
 
 AUTH0_HOSTS = ".auth0.com"
 REGIONS = ("au", "ca", "eu", "jp", "uk", "us")
-"""The regions that occur in the domains of Auth0's public cloud (Auth0 documentation: Create Tenants)."""
+"""The regions that appear in domains of Auth0's public cloud, according to Auth0's documentation (Create Tenants)."""
 AUTH0_HOST = re.compile(rf"(?!xn--)[a-z0-9][a-z0-9-]{{1,61}}[a-z0-9](\.({'|'.join(REGIONS)}))?{re.escape(AUTH0_HOSTS)}")
 """Matches `<tenant>.auth0.com` and `<tenant>.<region>.auth0.com`.
 
-Tenant names have 3 to 63 characters (Auth0 documentation: Create Tenants).
+Tenant names have 3 to 63 characters, according to Auth0's documentation (Create Tenants).
 """
 CREDENTIALS_PREFIX = "AUTH0_"
 """The default prefix of the environment variables that contain the credentials of a tenant."""
@@ -32,7 +32,7 @@ MAX_NAME_LENGTH = 253
 CACHE_SIZE = 10_000
 """The maximum number of cached hosts per function.
 
-reconciler compares each tenant with all other tenants, and therefore needs each host many times.
+The cache saves time, because reconciler compares each tenant with all other tenants.
 """
 LABEL = r"[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
 DOMAIN = re.compile(
@@ -41,17 +41,16 @@ DOMAIN = re.compile(
 
 
 def is_auth0_host(host: str) -> bool:
-    """Return whether a host has the form that Auth0 documents for the hosts of tenants."""
+    """Return whether a host name has the form of a tenant's host name in Auth0's public cloud."""
     return AUTH0_HOST.fullmatch(host) is not None
 
 
 def cloud_of(host: str) -> str:
-    """Return a name for the Auth0 cloud of a tenant. `host` is the canonical host of the tenant.
+    """Return a name for the cloud in which a tenant runs. `host` is the canonical host of the tenant.
 
-    All tenants of a private cloud share the rate limit of the Authentication API (Auth0 documentation: Rate Limit
-    Policy). In a private cloud, the hosts of the tenants differ only in the first label. The name of a private cloud is
-    therefore the host without the first label. Tenants of the public cloud do not share a rate limit. For a tenant of
-    the public cloud, the name is the whole host.
+    All tenants of a private cloud share the rate limit of the Authentication API, according to Auth0's documentation.
+    The name of a private cloud is the canonical host without the first label, which differs between tenants. Tenants of
+    the public cloud do not share a rate limit. For a tenant of the public cloud, the name is the whole canonical host.
     """
     name = strip_port(host)
     parent = name.partition(".")[2]
@@ -69,7 +68,7 @@ def is_reserved(host: str) -> bool:
 
 
 def base_url(domain: str) -> str:
-    """Return the base URL of a tenant's API. The scheme is https, or http for a loopback domain without a scheme."""
+    """Return the base URL of a tenant's API. The default scheme is `https`, or `http` for a loopback domain."""
     scheme, host = parse_domain(domain)
     return f"{scheme or _default_scheme(host)}://{host}"
 
@@ -92,7 +91,7 @@ def strip_port(host: str) -> str:
 
 @lru_cache(CACHE_SIZE)
 def comparison_key(host: str) -> str:
-    """Normalize a host for comparisons. Replace each loopback name by `localhost`."""
+    """Normalize a host for comparisons. Replace each loopback name with `localhost`."""
     return LOOPBACK.sub(r"localhost\2", host) if is_loopback(host) else host
 
 
@@ -104,7 +103,7 @@ def is_same_host(host: str, other: str) -> bool:
 def parse_domain(domain: str) -> tuple[str, str]:
     """Split a domain into the scheme and the host. The scheme is an empty string if the domain has no scheme.
 
-    The host is in lower case, without a dot at the end and without the default port of the scheme.
+    The returned host is in lower case. A dot at the end and the default port of the scheme are removed.
 
     Raises:
         ReconcilerError: if the domain is not valid, with advice in the message.
@@ -133,13 +132,13 @@ def _default_scheme(host: str) -> str:
 
 HTTPS = "https://"
 ALLOW_UNNAMED = "--allow-unnamed-tenant"
-"""The option that permits a run on a tenant that the configuration does not declare."""
+"""The option that permits a run on a tenant that reconciler.yaml does not declare."""
 
 
 class SameTenantError(ReconcilerError):
-    """The error if several tenants in the configuration are the same Auth0 tenant.
+    """The error if several tenants in reconciler.yaml are a single Auth0 tenant.
 
-    `names` contains the names that the configuration uses for the Auth0 tenant.
+    `names` contains the names that reconciler.yaml uses for the Auth0 tenant.
     """
 
     def __init__(self, message: str, names: tuple[str, ...]) -> None:
@@ -148,9 +147,9 @@ class SameTenantError(ReconcilerError):
 
 
 class IdentityClaims:
-    """The canonical hosts of the tenants in a run, as Auth0 reported the hosts.
+    """The canonical hosts that Auth0 reported for the tenants of a run.
 
-    Two tenants of the configuration must not have the same canonical host.
+    Two tenants in reconciler.yaml must not have the same canonical host.
     """
 
     def __init__(self) -> None:
@@ -160,7 +159,7 @@ class IdentityClaims:
     def claim(self, name: str, identities: Iterable[str]) -> None:
         """Record the canonical hosts that the tenant `name` reported.
 
-        Recording the same host twice has no effect.
+        Recording a host twice for a tenant has no effect.
         """
         for identity in sorted(identities):
             names = self._names.setdefault(identity, [])
@@ -170,21 +169,21 @@ class IdentityClaims:
                 self.record(same_tenant_error(identity, names))
 
     def record(self, error: SameTenantError) -> None:
-        """Record that the tenants in `error.names` are the same Auth0 tenant."""
+        """Record that the tenants in `error.names` are a single Auth0 tenant."""
         for name in error.names:
             self._conflicts.setdefault(name, error)
 
     def check(self, name: str) -> None:
-        """Raise SameTenantError if another tenant of the run has the same canonical host.
+        """Raise SameTenantError if a second tenant of the run has the canonical host of the tenant `name`.
 
-        Tenants without a known canonical host are ignored.
+        The check ignores tenants whose canonical host is unknown.
         """
         if error := self._conflicts.get(name):
             raise SameTenantError(str(error), error.names)
 
 
 def same_tenant_error(identity: str, names: Sequence[str]) -> SameTenantError:
-    """Create the error for several tenants in the configuration that all have the canonical host `identity`."""
+    """Create the error for several tenants in reconciler.yaml with the canonical host `identity`."""
     return SameTenantError(
         f"the tenants {join_words(list(names), 'and')} are the same tenant: they identify themselves as "
         f"{identity}; correct the domains, or remove all but one",
@@ -195,7 +194,7 @@ def same_tenant_error(identity: str, names: Sequence[str]) -> SameTenantError:
 def identity_of(identifier: str) -> str | None:
     """Return the host in a Management API identifier like `https://example.eu.auth0.com/api/v2/`.
 
-    Return None if the identifier does not belong to a Management API.
+    Return None if `identifier` is not the identifier of a Management API.
     """
     origin = identifier.removesuffix(MANAGEMENT_API_SUFFIX)
     if not identifier.startswith(HTTPS) or origin == identifier or origin.endswith("/"):
@@ -214,8 +213,8 @@ def management_api_identifier(host: str) -> str:
 def identities_in(apis: Collection[Api]) -> frozenset[str]:
     """Return the canonical hosts that occur in the identifiers of the tenant's system APIs.
 
-    A tenant normally has a single canonical host. If Auth0 changes the format of the identifier of the Management API,
-    the result is empty.
+    A tenant normally has a single canonical host. The result is empty if Auth0 changes the format of Management API
+    identifiers.
     """
     found = (identity_of(api.identifier) for api in apis if api.is_system)
     return frozenset(identity for identity in found if identity)
@@ -232,29 +231,28 @@ class IdentityCheck:
     file: str
     """The name of the configuration file, for messages."""
     expected: str | None = None
-    """The canonical host that the tenant must have, or None if the host is not configured."""
+    """The canonical host that the tenant must have, or None if no canonical host is configured."""
     source: str = ""
-    """The name of the setting or variable that contains `expected`, for messages."""
+    """The setting or environment variable that contains the expected host, for messages."""
     is_configured: bool = False
-    """True if `expected` comes from the configuration. If the value is False, `expected` comes from the environment."""
+    """True if `expected` comes from reconciler.yaml, and False if `expected` comes from an environment variable."""
     others: Mapping[str, str] = field(default_factory=dict)
-    """The names of the other tenants in the configuration, by canonical host."""
+    """The names of all tenants in reconciler.yaml except the connected tenant, by canonical host."""
     unknown: tuple[str, ...] = ()
-    """The names of the tenants in the configuration whose canonical host is unknown."""
+    """The names of the tenants in reconciler.yaml whose canonical host is unknown."""
     is_declared: bool = True
-    """True if the configuration declares the tenant."""
+    """True if reconciler.yaml declares the tenant."""
     accepts_real_tenant: bool = True
-    """True if reconciler may run on a tenant in Auth0's cloud.
+    """True if the run is allowed to change a tenant in Auth0's cloud.
 
-    If the configuration does not declare the tenant and the domain is a loopback address, reconciler must not run
-    there.
+    The attribute is False for an undeclared tenant with a loopback address, which must be a sandbox.
     """
 
     def verify(self, identities: Collection[str]) -> None:
         """Compare the canonical hosts that the tenant reported with the expected host.
 
         Raises:
-            SameTenantError: if the configuration declares the connected tenant under another name.
+            SameTenantError: if reconciler.yaml declares the connected tenant under a second name.
             ReconcilerError: if the tenant reports an unexpected host or several hosts.
         """
         for identity in sorted(identities):
@@ -286,7 +284,7 @@ class IdentityCheck:
         return SameTenantError(f"{what}; use --tenant {other}, which has its own settings", (other,))
 
     def notes(self, identities: Collection[str]) -> tuple[str, ...]:
-        """Return notes for the reviewer about an incomplete check, for example if the tenant reported no host."""
+        """Return notes for the reviewer about an incomplete identity check, such as a tenant that reported no host."""
         if not identities:
             compared = f", so {self.source} ({self.expected}) was not checked" if self.expected else ""
             return (f"the tenant at {self.host} does not report its canonical domain{compared}",)
@@ -294,7 +292,7 @@ class IdentityCheck:
         return tuple(filter(None, (self._advice(identity), self._note_if_not_comparable(identity))))
 
     def _advice(self, identity: str) -> str | None:
-        """Return advice to write the canonical host into the configuration, or None if no advice is needed."""
+        """Return advice to add the canonical host to reconciler.yaml, or None if no advice is needed."""
         is_written = self.is_configured if self.is_declared else self.expected or is_loopback(self.host)
         if is_written or is_same_host(identity, self.host):
             return None
@@ -307,9 +305,9 @@ class IdentityCheck:
         )
 
     def _note_if_not_comparable(self, identity: str) -> str | None:
-        """Return a note if an undeclared tenant may be the same as a declared tenant.
+        """Return a note if an undeclared tenant may be one of the tenants in reconciler.yaml.
 
-        The guards of the declared tenant would then not apply to the run.
+        A run on an undeclared tenant ignores the guards that reconciler.yaml contains for a declared tenant.
         """
         if self.is_declared or not self.unknown or not identity.endswith(AUTH0_HOSTS):
             return None
@@ -321,12 +319,12 @@ class IdentityCheck:
 
 
 SANDBOX = "SANDBOX"
-"""The word after the name of a sandbox in output for people."""
+"""The word that follows the name of a sandbox tenant in human-readable output."""
 
 
 @dataclass(frozen=True, slots=True)
 class TenantName:
-    """The name and domain of a tenant, and whether the tenant is a sandbox."""
+    """The name and the domain of a tenant, and whether the tenant is a sandbox (a local simulation of Auth0)."""
 
     name: str
     domain: str
@@ -334,7 +332,7 @@ class TenantName:
 
     @property
     def label(self) -> str:
-        """The name of the tenant. The word SANDBOX follows the name of a sandbox."""
+        """The name of the tenant, followed by the word SANDBOX if the tenant is a sandbox."""
         return f"{self.name} {SANDBOX}" if self.is_sandbox else self.name
 
     def __str__(self) -> str:

@@ -1,6 +1,6 @@
-"""Parse journals. The journal of a run records the writes of the run.
+"""Parse journals. The journal of a run records the changes that the run made in the tenant.
 
-No command repeats the writes of a journal.
+Journals are only a record: no command repeats the changes in a journal.
 """
 
 import json
@@ -15,7 +15,7 @@ from reconciler.errors import ReconcilerError
 LAST = "last"
 MAX_NAMED = 5
 SAVED_PLAN = "saved_plan"
-"""The JSON key in the first line of a journal that contains the checksum of the saved plan."""
+"""The JSON key of the saved plan's checksum in the first line of a journal."""
 
 
 class JournalEvent(StrEnum):
@@ -32,21 +32,21 @@ class JournalEntry:
     """A line of a journal."""
 
     event: str
-    """The kind of the line. A newer version of reconciler may have written a kind that this version does not know."""
+    """The kind of the line. A journal by a newer version of reconciler may contain unknown kinds of lines."""
     time: str
-    """The time of the line, or an empty string if the line contains no time."""
+    """The time at which reconciler wrote the line, or an empty string if the line contains no time."""
     number: int
     """The position of the change in the plan, or 0 if the line concerns the whole run."""
     content: Mapping[str, object]
-    """The keys and values of the line. A key may be missing."""
+    """The JSON keys and values of the line. Any key may be missing."""
 
     def text(self, name: str) -> str:
-        """Return the text that the line contains under the key `name`, or an empty string."""
+        """Return the string under the JSON key `name` in the line, or an empty string."""
         value = self.content.get(name)
         return value if isinstance(value, str) else ""
 
     def parts(self, name: str) -> Mapping[str, object]:
-        """Return the JSON object that the line contains under the key `name`, or an empty object."""
+        """Return the JSON object under the JSON key `name` in the line, or an empty object."""
         value = self.content.get(name)
         return value if isinstance(value, dict) else {}
 
@@ -62,11 +62,11 @@ class PastRun:
     unreadable_lines: tuple[int, ...] = ()
     """The numbers of the lines that reconciler could not read, starting at 1."""
     is_truncated: bool = False
-    """True if reconciler could not read the last line, because the process ended while writing the line."""
+    """True if the last line is incomplete, because the process ended while writing the line."""
 
     @property
     def begin_entry(self) -> JournalEntry | None:
-        """The line that the journal contains for the start of the run, or None if the line is missing."""
+        """The journal's line for the start of the run, or None if the line is missing."""
         return next(iter(self._entries_of(JournalEvent.BEGIN)), None)
 
     @property
@@ -82,9 +82,9 @@ class PastRun:
 
     @property
     def results(self) -> Mapping[str, int]:
-        """The number of changes with each result, such as 3 changes with the result `applied`.
+        """The number of changes with each result, for example 3 changes with the result `applied`.
 
-        A change without a result is not counted.
+        The mapping does not count changes without a result.
         """
         last = {entry.number: entry.text("outcome") for entry in self._entries_of(JournalEvent.RESULT)}
         return dict(sorted(Counter(last.values()).items()))
@@ -93,7 +93,7 @@ class PastRun:
     def unsettled(self) -> tuple[JournalEntry, ...]:
         """The changes that the run started without recording a result.
 
-        A change without a result may or may not be done in Auth0.
+        The journal does not show whether Auth0 made a change that has no result.
         """
         settled = {entry.number for entry in self._entries_of(JournalEvent.RESULT)}
         intents = {entry.number: entry for entry in self._entries_of(JournalEvent.INTENT)}
@@ -101,7 +101,7 @@ class PastRun:
 
     @property
     def converged(self) -> bool | None:
-        """True if the tenant matched the files when the run ended, or None if the journal has no end."""
+        """True if the tenant matched the files when the run ended, or None if the journal is incomplete."""
         ends = self._entries_of(JournalEvent.END)
         return ends[-1].content.get("converged") is True if ends else None
 
@@ -119,9 +119,9 @@ class PastRun:
 
 
 def parse_run(name: str, data: bytes) -> PastRun:
-    """Parse the journal of the run with the name `name`.
+    """Parse the journal of the run with the id `name`.
 
-    Skip unreadable lines, and store the numbers of the unreadable lines in `unreadable_lines`.
+    Skip unreadable lines, and record their line numbers in `unreadable_lines`.
     """
     entries: list[JournalEntry] = []
     unreadable_lines: list[int] = []
@@ -140,8 +140,8 @@ def parse_run(name: str, data: bytes) -> PastRun:
 def choose_run(word: str, names: Sequence[str]) -> str:
     """Return the full name of the run that the user's argument `word` selects.
 
-    `names` contains the names of all runs, the newest run first. `word` is the text `last`, a complete
-    name, or the beginning of exactly one name.
+    `names` contains the names of all runs, the newest run first. `word` is `last`, the complete name of a run, or the
+    beginning of exactly one name.
 
     Raises:
         ReconcilerError: if no run or more than one run matches `word`.

@@ -18,7 +18,7 @@ NOWHERE = PartialLocations((0, 0))
 class ListedGrant:
     """A grant in the output of `list`, with the names and ids of the application and the API.
 
-    A name or id is None if reconciler does not know the value.
+    An unknown name or id is None.
     """
 
     spec: GrantSpec
@@ -35,20 +35,20 @@ class ListedGrant:
 
 
 def as_declared(spec: GrantSpec) -> ListedGrant:
-    """Convert a declaration to a `ListedGrant` with the names and ids in the file."""
+    """Convert a declaration to a `ListedGrant` with the names and ids from the grant file."""
     return ListedGrant(spec, spec.client, spec.client_id, spec.api, spec.audience)
 
 
 def as_resolved(desired: DesiredGrant, directory: Directory) -> ListedGrant:
-    """Convert a declared grant to a `ListedGrant` with the names and ids in the tenant."""
+    """Convert a declared grant to a `ListedGrant` with the names and ids from the tenant."""
     key = desired.key
     return ListedGrant(desired.spec, directory.client_name(key), key.client_id, directory.api_name(key), key.audience)
 
 
 def as_observed(observed: ObservedGrant, directory: Directory) -> ListedGrant:
-    """Convert a grant of the tenant to a `ListedGrant` with the names and ids in the tenant.
+    """Convert a grant of the tenant to a `ListedGrant` with the names and ids from the tenant.
 
-    The grant has no position in a file.
+    The resulting `ListedGrant` has no position in a grant file.
     """
     grant, key = observed.grant, observed.key
     values = {each.name: getattr(grant, each.name) for each in SETTINGS}
@@ -75,19 +75,19 @@ class Listing:
     tenant: TenantName
     """The name and domain of the tenant."""
     grants: tuple[ListedGrant, ...]
-    """The grants, in any order."""
+    """The grants of the tenant, in any order."""
     now: datetime
-    """The time of the run, which decides whether a declared grant has expired."""
+    """The time of the run. A declared grant has expired if its expiry date is before the time of the run."""
     resolved: bool = True
-    """True if reconciler read the names and ids from the tenant."""
+    """True if reconciler read the names and ids of the grants from the tenant."""
     observed: bool = False
-    """True if the grants come from the tenant. If the value is False, the grants come from the files."""
+    """True if the grants come from the tenant, and False if the grants come from the grant files."""
     selection: SelectionResult | None = None
-    """The user's selection, or None if all grants are listed."""
+    """The grants that the user selected with options, or None if `list` shows all grants."""
     notes: tuple[str, ...] = ()
     """Messages about data that reconciler did not read from the tenant."""
 
     @property
     def sorted(self) -> list[ListedGrant]:
-        """The grants, sorted by name, then by id, then by subject type."""
+        """The grants of the tenant, sorted by name, then by id, then by subject type."""
         return sorted(self.grants, key=lambda each: each.order)

@@ -1,4 +1,4 @@
-"""Find the last change of each grant in the tenant's logs: the time, and the user or application."""
+"""Find out from the tenant's logs when each grant last changed, and which user or application changed the grant."""
 
 import re
 from collections.abc import Mapping
@@ -18,25 +18,26 @@ VERBS: Mapping[str, str] = {"POST": "created", "PATCH": "changed", "DELETE": "de
 
 @dataclass(frozen=True, slots=True)
 class LogEvent:
-    """A call of the Management API, as the tenant's logs record the call."""
+    """A request to the Management API, according to the tenant's logs."""
 
     date: str
-    """The time in UTC, as `YYYY-MM-DDTHH:MM…Z`."""
+    """The time of the request in UTC, as `YYYY-MM-DDTHH:MM…Z`."""
     method: str = ""
-    """The HTTP method of the call, or an empty string if the call does not concern a client grant."""
+    """The HTTP method of the request, or an empty string if the request does not concern a client grant."""
     grant_id: str = ""
     """The id of the client grant, or an empty string if the log event does not contain the id."""
     key: Key | None = None
-    """The application, API and subject type of the client grant, or None if the log event lacks this information."""
+    """The client grant's application, API and subject type, or None if the log event does not identify the grant."""
     actor: str = ""
     """The user or the application that made the request."""
     channel: str = ""
     """The program that made the request, such as `dashboard` or `API`."""
 
     def __str__(self) -> str:
-        """Return `changed 2026-11-25 14:03 UTC by jane@example.com, dashboard`.
+        """Return a string such as `changed 2026-11-25 14:03 UTC by jane@example.com, dashboard`.
 
-        Control characters in the name of the user or application are not escaped.
+        The name of the user or application may contain control characters, because the function does not escape the
+        name.
         """
         actor = shorten(self.actor, MAX_ACTOR_LENGTH) or "an unknown sender"
         via = f", {self.channel}" if self.channel else ""
@@ -45,18 +46,17 @@ class LogEvent:
 
 @dataclass(frozen=True, slots=True)
 class LogEvents:
-    """The newest events in the tenant's logs. `is_complete` is true if `events` contains every event in the logs."""
+    """The newest events in a tenant's logs. `is_complete` is true if `events` contains all events in the logs."""
 
     events: tuple[LogEvent, ...]
     is_complete: bool
 
 
 def attribute(logs: LogEvents, grants: Mapping[Key, str]) -> Mapping[Key, str]:
-    """For each grant, describe the last change in the logs: the time, and the user or application.
+    """Describe when each grant last changed according to the logs, and which user or application changed the grant.
 
-    Args:
-        logs: The newest events of the logs, the newest first.
-        grants: The id of each grant, by key. The id is an empty string if the tenant does not have the grant.
+    `logs` contains the newest events of the logs, the newest first. `grants` contains the id of each grant, or an empty
+    string for a grant that the tenant does not have.
     """
     ids = {event.grant_id: event.key for event in logs.events if event.grant_id and event.key}
     ids |= {identity: key for key, identity in grants.items() if identity}

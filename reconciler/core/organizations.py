@@ -1,4 +1,4 @@
-"""Select the grants whose organizations reconciler must read, and check the organizations that gain grants."""
+"""Decide for which grants reconciler reads the assigned organizations, and check the organizations that gain grants."""
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
@@ -16,11 +16,10 @@ from reconciler.core.spec import GrantSpec
 
 @dataclass(frozen=True, slots=True)
 class DeclaredOrganizations:
-    """The declarations that decide for which grants reconciler reads the assigned organizations.
+    """The declared grants and deletion rules that determine which organizations reconciler reads.
 
-    If the plan may delete undeclared grants, `pruned` contains the rules for protected grants. If the plan keeps all
-    undeclared grants, `pruned` is None. With `--prune-removed`, the plan deletes only the grants in `removals`.
-    `expired` contains the declarations whose end has passed.
+    `pruned` contains the rules for protected grants, or None if the plan keeps all undeclared grants. With
+    `--prune-removed`, the plan deletes only the grants in `removals`. `expired` contains the expired declarations.
     """
 
     specs: tuple[GrantSpec, ...]
@@ -41,8 +40,8 @@ class DeclaredOrganizations:
     def grants_to_read(self, grants: Iterable[ObservedGrant], directory: Directory) -> tuple[ObservedGrant, ...]:
         """Return the grants for which reconciler must read the assigned organizations.
 
-        reconciler reads the organizations of a grant if the declaration contains organizations, or if the plan may
-        delete the grant.
+        reconciler reads the organizations of grants that the plan may delete, and of grants whose declaration contains
+        organizations.
         """
         desired = {each.key: each.grant for each in resolve(self.specs, directory)[0]}
         removed = None if self.removals is None else resolve_removals(self.removals, directory).by_key
@@ -62,7 +61,7 @@ class DeclaredOrganizations:
     def organizations_gaining_grants(self, grants: Iterable[ObservedGrant], directory: Directory) -> frozenset[str]:
         """Return the ids of the organizations that would gain a grant.
 
-        The grants in `grants` must include the organizations that are assigned now.
+        The caller must pass grants that contain the currently assigned organizations.
         """
         observed = index_by_key(grants)
         return frozenset(_count_gains(resolve(self.specs, directory)[0], observed))
@@ -84,15 +83,11 @@ def check_organizations(
     directory: Directory,
     max_grants: int,
 ) -> tuple[Problem, ...]:
-    """Return a problem for each organization that does not exist or that would have too many grants.
+    """Return a problem for each missing organization, and for each organization that would have too many grants.
 
-    Args:
-        desired: The declared grants.
-        observed: The tenant's grants, by the fields that identify a grant.
-        grant_counts: The current number of grants of each organization, or None if the organization does not exist.
-            An organization that is missing in the mapping is not checked.
-        directory: The names and ids of the tenant's applications, APIs and organizations.
-        max_grants: The maximum number of grants per organization.
+    `grant_counts` contains the current number of grants of each organization, or None for a missing organization. The
+    function does not check organizations that `grant_counts` lacks. `max_grants` is the maximum number of grants per
+    organization.
     """
     desired = [each for each in desired if each.grant.organizations]
     gains = _count_gains(desired, observed)
@@ -111,7 +106,7 @@ def check_organizations(
 
 
 def _count_gains(desired: Iterable[DesiredGrant], observed: Mapping[Key, ObservedGrant]) -> Counter[str]:
-    """Count how many grants each organization gains."""
+    """Count the grants that each organization gains."""
     gains: Counter[str] = Counter()
     for each in desired:
         before = observed[each.key].grant.organizations if each.key in observed else None

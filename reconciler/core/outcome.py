@@ -1,4 +1,4 @@
-"""The requests that apply a change, the results of a run, and the data for a rollback."""
+"""Determine the requests that apply a change, and describe the results of a run."""
 
 from collections import Counter
 from collections.abc import Iterable
@@ -32,24 +32,24 @@ Step = Update | Associate | Dissociate
 
 
 class ChangeState(StrEnum):
-    """The state of a change in the tenant: not started, partly done, done, or unclear."""
+    """How far a change has been made in the tenant: not started, partly done, done, or unclear."""
 
     BEFORE = "before"
-    """The grant is as it was before the change."""
+    """The grant has not changed, so no request of the change has taken effect."""
     PARTIAL = "partial"
-    """Some requests of the change have taken effect, but not all."""
+    """Only some requests of the change have taken effect."""
     AFTER = "after"
-    """The grant is as the change leaves the grant."""
+    """The grant is in the planned final state, so all requests of the change have taken effect."""
     OTHER = "other"
-    """The grant is in a state that the change cannot cause."""
+    """The grant is in an unexpected state, for example because somebody else changed the grant."""
 
 
 def required_steps(now: ObservedGrant, after: DesiredGrant) -> tuple[Step, ...]:
-    """Return the requests that change the tenant's grant `now` into the declared grant `after`.
+    """Return the requests that make the tenant's grant `now` match the declared grant `after`.
 
     Requests that add access usually come before requests that remove access. If the grant currently denies
-    organizations, requests that remove organizations come first. New settings could otherwise briefly give access to
-    organizations that will be removed.
+    organizations, requests that remove organizations come first. The order prevents new settings from briefly giving
+    access to an organization before its removal.
     """
     fields = tuple(each for each in changed_fields(now.grant, after.grant) if each.field != ORGANIZATIONS)
     settings = (Update(now, after, fields),) if fields else ()
@@ -63,17 +63,17 @@ def required_steps(now: ObservedGrant, after: DesiredGrant) -> tuple[Step, ...]:
 
 
 def without_organizations(grant: ClientGrant) -> ClientGrant:
-    """Return the grant without organizations, as the create request leaves the grant."""
+    """Remove the organizations from a grant, because Auth0 creates grants without organizations."""
     return grant if grant.organizations is None else grant._replace(organizations=NO_ORGANIZATIONS)
 
 
 def knows_organizations(change: Change) -> bool:
-    """Return whether reconciler knows the organizations of the grant before or after the change."""
+    """Return whether reconciler knows the organizations of a grant, either before or after a change."""
     return any(grant and grant.organizations is not None for grant in (grant_before(change), grant_after(change)))
 
 
 def change_state(change: Change, now: ClientGrant | None) -> ChangeState:
-    """Return the state of a change in the tenant.
+    """Return how far a change has been made in the tenant.
 
     `now` is the current grant in the tenant, or None if the tenant does not have the grant.
     """
@@ -91,7 +91,7 @@ def change_state(change: Change, now: ClientGrant | None) -> ChangeState:
 def _is_between(before: ClientGrant, now: ClientGrant, after: ClientGrant) -> bool:
     settings = [before, after]
     if before.allow_all_scopes and not after.allow_all_scopes:
-        settings.append(after._replace(scope=frozenset()))  # because `ManagementClient.update` may need two requests
+        settings.append(after._replace(scope=frozenset()))  # `ManagementClient.update` may send two requests
     old, current, new = (each.organizations or NO_ORGANIZATIONS for each in (before, now, after))
     return old & new <= current <= old | new and any(
         each._replace(organizations=now.organizations) == now for each in settings
@@ -106,7 +106,7 @@ CREATED_AND_KEPT = "created by the run"
 class Rollback:
     """The run that a rollback undoes.
 
-    The attributes are the id of the run, the name and domain of the tenant, and the planned creates.
+    The attributes are the run's id, the tenant's name and domain, and the grants that the run planned to create.
     """
 
     run: str
@@ -115,21 +115,21 @@ class Rollback:
     created: tuple[ClientGrant, ...]
 
     def deletes(self, observed: ObservedGrant) -> bool:
-        """Return whether the rollback deletes the grant of the tenant.
+        """Return whether the rollback deletes a grant of the tenant.
 
-        A rollback deletes a grant that is equal to a grant that the run planned to create.
+        A rollback deletes a grant that the run planned to create, unless the grant's settings have changed.
         """
         return any(_without_organizations(each) == _without_organizations(observed.grant) for each in self.created)
 
     def planned_to_create(self, key: Key) -> bool:
-        """Return whether the run planned to create the grant with `key`."""
+        """Return whether the run planned to create the grant with the identity `key`."""
         return any(each.key == key for each in self.created)
 
 
 def _without_organizations(grant: ClientGrant) -> ClientGrant:
     """Remove the organizations from a grant before a comparison.
 
-    A delete does not depend on organizations, and reconciler may not have read the organizations.
+    The comparison ignores organizations, because reconciler does not read the organizations of every grant.
     """
     return grant._replace(organizations=None)
 
@@ -146,7 +146,7 @@ class Result(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """A change of a plan, the result of the change, and an explanation of the result."""
+    """A change of a plan, with the result and an explanation."""
 
     change: Change
     result: Result
@@ -154,7 +154,10 @@ class Outcome:
 
 
 def count_results(outcomes: Iterable[Outcome]) -> dict[Result, int]:
-    """Count the changes with each result. Results without a change have the count 0."""
+    """Count the changes with each result.
+
+    The returned dictionary contains every result, including results with the count 0.
+    """
     counted = Counter(outcome.result for outcome in outcomes)
     return {result: counted[result] for result in Result}
 
@@ -166,22 +169,22 @@ class ApplyReport:
     outcomes: tuple[Outcome, ...]
     """The result of each change in the plan."""
     remaining: Plan | None
-    """The plan that reconciler made after the run, or None if reconciler could not read the tenant after the run."""
+    """The plan that reconciler computed after the run, or None if reconciler could not read the tenant."""
     verification_error: str = ""
     """The reason why reconciler could not read the tenant after the run, or an empty string."""
 
     @property
     def differences(self) -> tuple[Change, ...]:
-        """The changes that are still needed after the run, or an empty tuple if `remaining` is None."""
+        """The changes that the tenant still needs after the run, or an empty tuple if `remaining` is None."""
         return self.remaining.changes if self.remaining and self.outcomes else ()
 
     @property
     def discarded(self) -> frozenset[Key]:
-        """The grants whose change Auth0 accepted and lost: a later read of the tenant did not show the change."""
+        """The grants whose change Auth0 accepted, but that still need the change after the run."""
         applied = {outcome.change.key for outcome in self.outcomes if outcome.result is Result.APPLIED}
         return frozenset(change.key for change in self.differences if change.key in applied)
 
     @property
     def converged(self) -> bool:
-        """True if reconciler read the tenant after the run and found no difference from the files."""
+        """True if a check after the run showed that the tenant matches the files."""
         return self.remaining is not None and self.remaining.converged

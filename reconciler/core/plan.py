@@ -1,4 +1,4 @@
-"""The plan, the changes of a plan, and the comparison of declared grants with the tenant's grants."""
+"""Compare declared grants with the tenant's grants, and define the classes for plans and changes."""
 
 from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass, field
@@ -22,7 +22,7 @@ from reconciler.core.spec import GrantSpec
 class Origin(StrEnum):
     """The cause of a change: the files changed since the base revision, the tenant changed, or both changed.
 
-    EXPIRED means that neither the files nor the tenant changed, but the declared end of the grant has passed.
+    EXPIRED means that the grant has expired, although neither the files nor the tenant changed.
     """
 
     BRANCH = "branch"
@@ -52,7 +52,7 @@ class Create:
 
     @property
     def fields(self) -> tuple[FieldChange, ...]:
-        """The settings of the new grant that are not the default."""
+        """The settings of the new grant that differ from the default values."""
         return granted_fields(self.after.grant)
 
 
@@ -79,8 +79,8 @@ class Update:
 class Delete:
     """A change in a plan that deletes an undeclared or expired grant.
 
-    `removal` is the earlier declaration of the grant, or None if reconciler knows no earlier declaration. If the grant
-    has expired, `expired` is the declaration of the grant.
+    `removal` is the earlier declaration of the grant, or None if reconciler does not know an earlier declaration.
+    `expired` is the declaration of an expired grant.
     """
 
     before: ObservedGrant
@@ -94,7 +94,7 @@ class Delete:
 
     @property
     def fields(self) -> tuple[FieldChange, ...]:
-        """The settings of the grant that are not the default."""
+        """The settings of the deleted grant that differ from the default values."""
         return revoked_fields(self.before.grant)
 
 
@@ -103,7 +103,7 @@ Change = Create | Update | Delete
 
 @dataclass(frozen=True, slots=True)
 class Blocked:
-    """A change that a guard blocks. If a guard blocks any change of a plan, `apply` makes no change of the plan."""
+    """A change that a guard blocks. `apply` makes no changes at all if a plan contains a blocked change."""
 
     change: Change
     reason: str
@@ -133,13 +133,13 @@ class LeftAlone:
 
     @property
     def why(self) -> str:
-        """The reason why the plan leaves the grant in the tenant, with the detail."""
+        """The reason why the plan leaves the grant in the tenant, with an explanation."""
         return f"{self.reason}: {self.detail}" if self.detail else str(self.reason)
 
 
 @dataclass(frozen=True, slots=True)
 class GrantFacts:
-    """The properties of an application and an API that a reviewer needs. None means that a property is not known.
+    """The properties of an application and an API that a reviewer needs. An unknown property is None.
 
     If the change allows all scopes, `api_scopes` contains the scopes that the API defines.
     """
@@ -158,7 +158,7 @@ class Plan:
 
     tenant: TenantName
     changes: tuple[Change, ...] = ()
-    """The changes of the plan, in the order in which `apply` makes the changes."""
+    """The changes of the plan, in the order in which `apply` makes changes."""
     blocked: tuple[Blocked, ...] = ()
     """The changes that a guard blocks."""
     left_alone: tuple[LeftAlone, ...] = ()
@@ -168,34 +168,34 @@ class Plan:
     unchanged: int = 0
     """The number of declared grants that need no change."""
     differing: int = 0
-    """The number of declared grants that differ from the tenant, but that the options in `narrowed_by` exclude."""
+    """The number of declared grants whose changes an option such as `--create-only` excludes from the plan."""
     narrowed_by: tuple[str, ...] = ()
-    """The options that exclude differing grants from the plan: `--create-only`, `--only-branch` or `--only-expired`."""
+    """The options that exclude needed changes from the plan: `--create-only`, `--only-branch` or `--only-expired`."""
     skipped: int = 0
     """The number of declared grants that the plan skips, because an application, API or organization does not exist."""
     expired_unknown: int = 0
-    """The number of expired declarations whose grant may still exist under another name."""
+    """The number of expired declarations whose grant may still exist under a new application name or API name."""
     directory: Directory = field(default_factory=Directory)
     warnings: tuple[Problem, ...] = ()
-    """The warnings about the files. A warning does not prevent a plan."""
+    """The warnings about the grant files, which do not prevent a plan."""
     notes: tuple[str, ...] = ()
-    """Other facts for the reviewer of the plan."""
+    """Notes for the reviewer of the plan."""
     risks: Mapping[Key, tuple[Risk, ...]] = field(default_factory=dict)
     """The risks of each change, including blocked changes. The most dangerous risk comes first."""
     origins: Mapping[Key, Origin] = field(default_factory=dict)
     """With `--base`, the cause of each change: the files, the tenant, or both."""
     facts: Mapping[Key, GrantFacts] = field(default_factory=dict)
-    """The properties of the application and the API for each create and update."""
+    """For each create and update, the properties of the application and the API."""
     attributions: Mapping[Key, str] = field(default_factory=dict)
-    """With `--attribute`, the person or program that last changed each grant, as text that is not escaped."""
+    """With `--attribute`, the person or program that last changed each grant. The strings are not escaped."""
     not_checked: tuple[NotChecked, ...] = ()
     """The checks that reconciler skipped."""
     config_changes: tuple[ConfigChange, ...] = ()
     """The changes in reconciler.yaml since the base revision."""
     selection: SelectionResult | None = None
-    """The grants that the user selected, or None if the plan covers all grants."""
+    """The grants that the user selected with options, or None if the plan covers all grants."""
     expiry_changes: tuple[ExpiryChange, ...] = ()
-    """With `--base`, the grants whose declared end changed since the base revision."""
+    """With `--base`, the grants whose expiry date in the files changed since the base revision."""
 
     @property
     def converged(self) -> bool:
@@ -204,19 +204,18 @@ class Plan:
 
     @property
     def has_differences(self) -> bool:
-        """True if the plan contains changes or blocked changes, or leaves a removed grant in the tenant."""
+        """True if the plan contains changes, blocked changes, or removed grants that stay in the tenant."""
         return bool(self.changes or self.blocked or self.no_longer_declared)
 
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """The differences between the declared grants and the tenant's grants, before any guard blocks a change.
+    """The differences between the declared grants and the tenant's grants. Guards check the differences later.
 
-    `kept` contains the declared grants for which the tenant has values that a grant file cannot express. The plan keeps
-    the values that a grant file cannot express. `others` is the number of declared grants in the tenant that the user
-    did not select. The limits in percent refer to all managed grants, including the grants that the user did not
-    select. `expired` contains the declarations whose end has passed. A grant with an expired declaration is treated as
-    undeclared.
+    `kept` contains the tenant's grants with values that a plan keeps because a grant file cannot express the values.
+    `others` is the number of declared grants in the tenant that the user did not select. The limits in percent refer to
+    all managed grants, including the grants that the user did not select. `expired` contains the expired declarations,
+    whose grants count as undeclared.
     """
 
     desired: tuple[DesiredGrant, ...]
@@ -254,10 +253,10 @@ def compare(desired: Iterable[DesiredGrant], observed: Mapping[Key, ObservedGran
 
 
 def _make_comparable(observed: ObservedGrant, desired: DesiredGrant) -> tuple[ObservedGrant, DesiredGrant]:
-    """Make two grants equal in the values that an update must not change.
+    """Adjust two grants so that a comparison ignores the values that an update must not change.
 
-    Remove the organizations from the tenant's grant if the files do not declare organizations. Add the tenant's values
-    that a grant file cannot express to the declared grant.
+    Remove the organizations from the tenant's grant if the declaration has no field `organizations`. Copy values from
+    the tenant's grant to the declared grant if a grant file cannot express the values.
     """
     grant = without_undeclared_organizations(observed.grant, desired.grant)
     wanted = keep_inexpressible_values(desired.grant, grant)
@@ -270,22 +269,22 @@ def _make_comparable(observed: ObservedGrant, desired: DesiredGrant) -> tuple[Ob
 def sort_for_apply(changes: Iterable[Change], directory: Directory) -> tuple[Change, ...]:
     """Sort changes for `apply`: first creates, then updates that only add access, then other updates, then deletes.
 
-    In each group, sort the changes by name. Applications get new access before other applications lose access.
+    Within each of the four groups, changes are sorted by name. The order ensures that applications gain access before
+    any application loses access.
     """
     return tuple(sorted(changes, key=lambda change: (apply_phase(change), *name_order(change.key, directory))))
 
 
 def name_order(key: Key, directory: Directory) -> tuple[str, ...]:
-    """Return the sort key of a grant in the output.
+    """Return the sort key of a grant in the output: application name, API name, and ids.
 
-    The key consists of the name of the application, the name of the API, and the ids. The order ignores the difference
-    between upper and lower case.
+    Sorting ignores the difference between upper and lower case.
     """
     return directory.client_label(key).casefold(), directory.api_label(key).casefold(), *key.order
 
 
 def facts_of(change: Change, directory: Directory) -> GrantFacts:
-    """Return the properties of the application and the API that a reviewer needs. Skip deletes."""
+    """Return the properties of the application and the API that the reviewer of a create or an update needs."""
     after = grant_after(change)
     if after is None:
         return NO_FACTS
@@ -322,7 +321,7 @@ def removes_all_scopes(change: Change) -> bool:
 
 
 def apply_phase(change: Change) -> int:
-    """Return the phase (0 to 3) in which `apply` makes a change. Each phase finishes before the next phase starts."""
+    """Return the phase (0 to 3) in which `apply` makes a change. `apply` finishes each phase before the next phase."""
     match change:
         case Create():
             return 0
@@ -353,8 +352,8 @@ def find_origins(
 ) -> Mapping[Key, Origin]:
     """Return the cause of each change: the files changed, the tenant changed, or both changed.
 
-    `base` contains the grants that the files at the base revision declare. `expired_at_base` contains the grants that
-    had already expired at the base revision.
+    `base` contains the grants that the files at the base revision declare. `expired_at_base` contains the grants whose
+    declaration at the base revision had already expired.
     """
     declared = {each.key: each.grant for each in base}
     return {
@@ -373,5 +372,5 @@ def _origin(change: Change, base: ClientGrant | None) -> Origin:
 
 
 def _agree(before: ClientGrant, base: ClientGrant) -> bool:
-    """Return whether two grants are equal. If one of the grants has no list of organizations, ignore organizations."""
+    """Return whether two grants are equal. Compare organizations only if both grants have a list of organizations."""
     return without_undeclared_organizations(before, base) == without_undeclared_organizations(base, before)

@@ -1,4 +1,4 @@
-"""The notes of a plan, which show facts that a reviewer could overlook."""
+"""Create the notes of a plan, which show facts that a reviewer could overlook."""
 
 from collections import Counter
 from collections.abc import Iterable, Iterator
@@ -16,7 +16,7 @@ MAX_NAMED = 5
 
 
 def notes_on_skipped_checks(not_checked: Iterable[NotChecked]) -> Iterator[str]:
-    """Yield a note for each reason why reconciler skipped a check."""
+    """Yield notes about skipped checks, one note for each reason."""
     causes: dict[str, list[NotChecked]] = {}
     for each in not_checked:
         causes.setdefault(each.why, []).append(each)
@@ -28,9 +28,9 @@ def notes_on_skipped_checks(not_checked: Iterable[NotChecked]) -> Iterator[str]:
 def notes_on_matches_by_name(
     changes: Iterable[Change], managed_scope: ManagedScope, directory: Directory
 ) -> Iterator[str]:
-    """Yield a note for each pattern of `manage` that allows a change, if the pattern does not contain the client id.
+    """Yield a note for each pattern in `manage` that allows a change but does not contain the client id.
 
-    Anybody can choose the name of an application, so a reviewer should check a change that depends on a name.
+    A reviewer should check a change that `manage` allows by name, because anybody can choose an application's name.
     """
     names: dict[tuple[str, str], list[str]] = {}
     for change in changes:
@@ -46,7 +46,7 @@ def notes_on_matches_by_name(
 
 
 def notes_on_kept_values(grants: Iterable[ObservedGrant], directory: Directory) -> Iterator[str]:
-    """Yield a note for each kind of value that reconciler keeps because a grant file cannot express the value."""
+    """Yield a note for each kind of value that reconciler keeps, because grant files cannot express the values."""
     counts = Counter(reason_not_expressible(each.grant) for each in grants)
     examples = {reason_not_expressible(each.grant): each.key for each in grants}
     for why, count in counts.items():

@@ -1,4 +1,4 @@
-"""List the risks of a plan, the most dangerous risk first. The list contains the affected grant for each risk."""
+"""List the risks of a plan with the affected grants, the most dangerous risk first."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -49,9 +49,9 @@ def risks_at_level(plan: Plan, level: Level) -> list[GrantRisk]:
 
 
 def severities(plan: Plan) -> Mapping[Key, tuple[int, bool]]:
-    """For each change, return the severity of the most dangerous scope that the change adds.
+    """Return the severity of the most dangerous scope that each change adds.
 
-    Changes without new scopes are left out.
+    The result omits changes that add no scopes.
     """
     found: dict[Key, tuple[int, bool]] = {}
     for change in (*plan.changes, *(each.change for each in plan.blocked)):
@@ -71,9 +71,9 @@ def all_risks(plan: Plan) -> Iterator[Risk]:
 
 
 def grant_label(key: Key, directory: Directory) -> str:
-    """Return the name of a grant for output: `application -> API`.
+    """Return the name of a grant for output, such as `Billing -> Invoices API`.
 
-    The subject type follows if the subject type is not `client`.
+    The name ends with the subject type, unless the subject type is `client`.
     """
     subject = "" if key.subject_type == SUBJECT_CLIENT else f" ({visible(key.subject_type)})"
     return f"{visible(directory.client_label(key))} -> {visible(directory.api_label(key))}{subject}"

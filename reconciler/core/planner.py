@@ -73,9 +73,10 @@ class Observation:
     directory: Directory
     """The names and ids of the tenant's applications, APIs and organizations."""
     notes: tuple[str, ...] = ()
-    """Facts for the reviewer about the data from the tenant, such as fields that reconciler ignored."""
+    """Notes for the reviewer about the tenant's data, such as a note about ignored fields."""
     organization_grants: Mapping[str, int | None] = field(default_factory=dict)
-    """The number of grants of each organization that gains a grant, or None for a missing organization."""
+    """The current number of grants of each organization that gains a grant. A missing organization has the value None.
+    """
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,9 +84,9 @@ class PlanRules:
     """The options, guards and policy that decide which changes a plan contains."""
 
     now: datetime
-    """The time of the run, which decides whether a grant has expired."""
+    """The time of the run. A grant has expired if its expiry date is before the time of the run."""
     protection: ProtectionRules
-    """The rules that decide which grants must not be changed."""
+    """The rules that decide which grants reconciler must not change."""
     limits: Limits = field(default_factory=Limits)
     """The maximum number of deletes and updates."""
     policy: Policy = field(default_factory=Policy)
@@ -95,13 +96,13 @@ class PlanRules:
     create_only: bool = False
     """True if the plan only creates grants."""
     skip_missing: bool = False
-    """True if the plan skips a grant if the application, API or organization does not exist."""
+    """True if the plan skips grants whose application, API or organization does not exist."""
     base: tuple[GrantSpec, ...] | None = None
-    """With `--base`, the declarations at the base revision, otherwise None."""
+    """The declarations at the base revision, or None without `--base`."""
     base_commit: str = ""
-    """With `--base`, the id of the commit of the base revision."""
+    """The commit hash of the base revision, or an empty string without `--base`."""
     only_branch: bool = False
-    """True if the plan only contains changes that the files cause (`--only-branch`)."""
+    """True if the plan contains only changes that result from changed files (`--only-branch`)."""
     removals: tuple[Removal, ...] = ()
     """With `--prune-removed`, the earlier declarations of grants that the files no longer declare."""
     rollback: Rollback | None = None
@@ -109,31 +110,31 @@ class PlanRules:
     selection: GrantSelection = EVERYTHING
     """The grants that the user selected for the plan."""
     of_all_tenants: tuple[GrantSpec, ...] = ()
-    """The declarations of all tenants, for the message if the user's selection matches no grant."""
+    """The declarations of all tenants, which the error message about an empty selection mentions."""
     only_expired: bool = False
     """True if the plan only deletes expired grants."""
     warn_before: timedelta = DEFAULT_WARN_BEFORE
-    """How long before the end of a grant reconciler starts to warn."""
+    """The time before a grant's expiry date at which reconciler starts to warn."""
 
     @property
     def narrowed_by(self) -> tuple[str, ...]:
-        """The options that leave changes out of the plan, such as `--create-only`."""
+        """The used options that exclude changes from the plan, such as `--create-only`."""
         names = ("create_only", "only_branch", "only_expired")
         return tuple(f"--{name.replace('_', '-')}" for name in names if getattr(self, name))
 
 
 @dataclass(frozen=True, slots=True)
 class CandidateChanges:
-    """The changes before any guard blocks a change."""
+    """The possible changes of a plan. Guards may block some of the possible changes."""
 
     changes: tuple[Change, ...]
-    """The changes."""
+    """The possible changes of the plan."""
     left_alone: tuple[LeftAlone, ...]
     """The undeclared or expired grants that the plan leaves in the tenant."""
     origins: Mapping[Key, Origin]
     """With `--base`, the cause of each change: the files, the tenant, or both."""
     differing: int
-    """The number of declared grants that differ from the tenant, but that options such as `--create-only` exclude."""
+    """The number of declared grants whose changes an option such as `--create-only` excludes from the plan."""
     base: Mapping[Key, DesiredGrant] = field(default_factory=dict)
     """The grants that the files at the base revision declare, including expired grants."""
     unresolved: tuple[Removal, ...] = ()
@@ -163,7 +164,7 @@ def make_plan(specs: Iterable[GrantSpec], observation: Observation, rules: PlanR
         desired, problems = skip_missing(desired, problems)
     if errors(problems):
         raise ProblemsError(one_per_cause(problems))
-    if not desired and not split.others and (rules.prune or not expired):  # an empty folder is probably a mistake
+    if not desired and not split.others and (rules.prune or not expired):  # an empty grant folder is probably a mistake
         rules = replace(rules, limits=replace(rules.limits, requires_max_deletes=True))
     comparison = replace(compare(desired, observed), others=chosen.others, expired=expired)
     declared = (*selected, *resolve(split.others, directory)[0])
@@ -191,7 +192,7 @@ def make_plan(specs: Iterable[GrantSpec], observation: Observation, rules: PlanR
 def _check(
     desired: tuple[DesiredGrant, ...], observed: Mapping[Key, ObservedGrant], observation: Observation, rules: PlanRules
 ) -> tuple[tuple[Problem, ...], tuple[NotChecked, ...]]:
-    """Return the problems of the declared grants, and the skipped checks. With `--only-expired`, run no checks."""
+    """Check the declared grants, and return the problems and the skipped checks. Run no checks for `--only-expired`."""
     if rules.only_expired:
         return (), ()
     directory = observation.directory
@@ -205,7 +206,7 @@ def _check(
 
 
 def _earlier_files(rules: PlanRules, directory: Directory) -> Mapping[Key, str]:
-    """Return the file of each grant that earlier files declared. If the user selected no files, return nothing."""
+    """If the user selected grants by file, return the former grant file of each grant that is no longer declared."""
     if not rules.selection.files:
         return {}
     base = {each.key: Removal(each.spec).path for each in resolve(rules.base or (), directory)[0]}
@@ -269,7 +270,7 @@ def _by_name(items: Iterable[T], key: Callable[[T], Key], directory: Directory) 
 def _no_longer_declared(
     candidates: CandidateChanges, comparison: Comparison, base_commit: str
 ) -> Iterator[NoLongerDeclared]:
-    """Yield the grants that stay in the tenant, although the files no longer declare the grants."""
+    """Yield each grant that the files no longer declare and that the plan leaves in the tenant."""
     no_longer = candidates.base.keys() - comparison.expired.keys()
     stays = [each for each in candidates.left_alone if each.observed.key in no_longer]
     if not stays:
@@ -303,7 +304,10 @@ def _candidate_changes(comparison: Comparison, rules: PlanRules, directory: Dire
 
 
 def _without(candidates: CandidateChanges, left_out: Iterable[Change]) -> CandidateChanges:
-    """Remove the changes `left_out`. If a removed change would delete a grant, add the grant to `left_alone`."""
+    """Remove the changes in `left_out` from the candidates.
+
+    If a removed change is a delete, add the grant to `left_alone`.
+    """
     by_key = {change.key: change for change in left_out}
     undeclared = tuple(_left_alone(each) for each in by_key.values() if isinstance(each, Delete))
     left_alone = (*candidates.left_alone, *undeclared)
@@ -349,7 +353,7 @@ def _reason_to_keep(
 
     Return None if the plan deletes the grant.
 
-    A rollback deletes exactly the grants that the run created, including the grants of third parties.
+    A rollback deletes the grants that the run created, including grants of third-party applications.
     """
     if rules.rollback is None:
         return rules.protection.reason_to_keep(observed, directory, prunes=prunes)
@@ -367,7 +371,7 @@ def _split_undeclared(
     directory: Directory,
     removals: Mapping[Key, Removal],
 ) -> tuple[tuple[Delete, ...], tuple[LeftAlone, ...]]:
-    """Split undeclared grants into deletes and kept grants. `removals` contains the earlier declarations."""
+    """Split undeclared grants into grants to delete and grants to keep."""
     deletes: list[Delete] = []
     left_alone: list[LeftAlone] = []
     for each in comparison.undeclared:

@@ -1,4 +1,4 @@
-"""Problems in files, results of checks, and risks of changes."""
+"""Classes for problems in files, results of checks, and risks of changes."""
 
 from collections import Counter
 from collections.abc import Iterable
@@ -20,7 +20,7 @@ class Source:
 
 
 class Severity(StrEnum):
-    """The severity of a problem. An error stops the run, but a warning does not."""
+    """The severity of a problem. An error stops the run. A warning does not stop the run."""
 
     ERROR = "error"
     WARNING = "warning"
@@ -28,22 +28,22 @@ class Severity(StrEnum):
 
 @dataclass(frozen=True, slots=True, order=True)
 class Problem:
-    """An error or a warning about a place in a file."""
+    """An error or a warning about a position in a file."""
 
     source: Source
     """The position of the problem in the file."""
     what: str
     """A description of the mistake, without a full stop."""
     fix: str = ""
-    """Advice how to correct the mistake, without a full stop, or an empty string."""
+    """Advice on how to correct the mistake, without a full stop, or an empty string."""
     severity: Severity = Severity.ERROR
-    """True if the problem stops the run."""
+    """The severity: an error stops the run, and a warning does not stop the run."""
     is_missing: bool = False
-    """True if the cause is that an application, API or organization does not exist in the tenant."""
+    """True if the problem is caused by an application, API or organization that does not exist in the tenant."""
 
     @property
     def message(self) -> str:
-        """The mistake and the advice, as `mistake; advice`."""
+        """The message for the user, in the form `mistake; advice`."""
         return f"{self.what}; {self.fix}" if self.fix else self.what
 
 
@@ -56,11 +56,11 @@ MAX_SOURCES = 20
 
 
 def one_per_cause(problems: Iterable[Problem]) -> tuple[Problem, ...]:
-    """Combine equal problems of several lines into a single problem.
+    """Combine equal problems on several lines of a file into a single problem.
 
-    The combined problem is at the first line and mentions the other lines.
+    The combined problem has the position of the first line and mentions the remaining lines.
 
-    For example, many grants may mention the same unknown application.
+    For example, many grants may contain the name of one unknown application.
     """
     by_cause: dict[tuple[str, str, Severity, bool], list[Source]] = {}
     for each in sorted(problems):
@@ -68,7 +68,7 @@ def one_per_cause(problems: Iterable[Problem]) -> tuple[Problem, ...]:
     return tuple(sorted(_combined(sources, *cause) for cause, sources in by_cause.items()))
 
 
-def _combined(sources: list[Source], what: str, fix: str, severity: Severity, is_missing: bool) -> Problem:  # noqa: FBT001 - the parameter is a field of Problem
+def _combined(sources: list[Source], what: str, fix: str, severity: Severity, is_missing: bool) -> Problem:  # noqa: FBT001 - the boolean parameter is an attribute of Problem
     first, *others = dict.fromkeys(sources)
     if not others:
         return Problem(first, what, fix, severity, is_missing)
@@ -97,13 +97,13 @@ class Finding:
 
 
 def count_statuses(findings: Iterable[Finding]) -> dict[Status, int]:
-    """Count the results with each status. The result contains every status, even if the count is 0."""
+    """Count the findings with each status. The returned dictionary contains every status, even if the count is 0."""
     counted = Counter(finding.status for finding in findings)
     return {status: counted[status] for status in Status}
 
 
 class Level(StrEnum):
-    """The severity of a risk. The values are sorted from the highest to the lowest severity."""
+    """The severity of a risk. The most severe level comes first."""
 
     CRITICAL = "critical"
     HIGH = "high"
@@ -117,7 +117,7 @@ class Level(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Risk:
-    """A risk of a change that a risk rule has found.
+    """A risk that a risk rule has found in a change or a grant.
 
     `is_known` is False if the risk is uncertain, because reconciler could not read a list of the tenant.
     """

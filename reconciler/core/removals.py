@@ -21,10 +21,10 @@ from reconciler.core.tenant_filter import (
 
 SHORT_HASH = 10
 MAX_SUBJECT = 72
-"""The usual maximum length of a commit subject, in characters. The output truncates longer subjects."""
+"""The maximum number of characters that the output shows of a commit subject."""
 MAX_AUTHOR = 40
 MAX_NAMED = 5
-"""The maximum number of items that a note lists."""
+"""The maximum number of removed grants that a note lists."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +47,7 @@ class Commit:
 
 
 class DeclaredKey(NamedTuple):
-    """The fields of a declaration that identify a grant. Names and variables are spelled as in the file."""
+    """The fields of a declaration that identify a grant, spelled as in the grant file."""
 
     client: str | None
     client_id: str | None
@@ -72,12 +72,12 @@ class DeclaredKey(NamedTuple):
 
 
 Declarations = Mapping[DeclaredKey, int]
-"""The grants that one version of a file declares, with the line of each declaration."""
+"""The grants that a version of a grant file declares, each with the line of the declaration."""
 
 
 @dataclass(frozen=True, slots=True)
 class FileVersion:
-    """The grants that a file declares after a commit.
+    """The grants that a grant file declares after a commit.
 
     `declares` is None if reconciler could not read the file, and empty if the commit deleted the file.
     """
@@ -90,7 +90,7 @@ class FileVersion:
 class HistoryStep:
     """A commit and the files that the commit changed.
 
-    For the files before the first commit of the history, `commit` is None.
+    `commit` is None for the files as they were before the first commit of the history.
     """
 
     commit: Commit | None
@@ -99,29 +99,29 @@ class HistoryStep:
 
 @dataclass(frozen=True, slots=True)
 class Removal:
-    """A grant that an earlier commit declared and the files no longer declare."""
+    """A removed grant: an earlier commit declared the grant, and the files no longer declare the grant."""
 
     spec: GrantSpec
-    """The removed declaration with the tenant's variables, reduced to the identity and the source of the grant."""
+    """The removed declaration, with variables replaced. Only the identifying fields and the position have values."""
     removed_by: Commit | None = None
-    """The commit that removed the declaration, or None if the commit is not known or does not exist yet."""
+    """The commit that removed the declaration, or None if the commit is unknown or the removal is uncommitted."""
     declared_by: Commit | None = None
-    """The commit that added the declaration, or None if the commit is not known."""
+    """The commit that added the declaration, or None if the commit is unknown."""
     is_from_history: bool = False
-    """True if the git history contains the removal.
+    """True if reconciler found the removed declaration in the git history, and not only at the base revision.
 
-    If `removed_by` is None for a removal in the history, the removal is uncommitted.
+    If `is_from_history` is true and `removed_by` is None, the removal of the declaration is not yet committed.
     """
     commit: str = ""
-    """The id of the commit that contains the source, or an empty string if the commit is not known."""
+    """The hash of the commit that last contained the declaration, or an empty string if the commit is unknown."""
     history: "DeclaredHistory | None" = field(default=None, compare=False, repr=False)
-    """The git history that contains the removal."""
+    """The git history in which reconciler found the removed declaration, or None."""
     group: "Group" = field(default=(), compare=False, repr=False)
-    """All declarations of the removed grant in `history`."""
+    """All declarations of the removed grant in the git history."""
 
     @property
     def path(self) -> str:
-        """The path of the grant file, from `spec.file` (`path in revision`)."""
+        """The path of the grant file that contained the removed declaration."""
         path, separator, _ = self.spec.file.rpartition(" in ")
         return path if separator else self.spec.file
 
@@ -137,20 +137,20 @@ class NoLongerDeclared:
     reason: str
     """The reason why the plan does not delete the grant."""
     moved_to: Key | None = None
-    """The new key of the grant, if a change of the declaration replaced the key."""
+    """The new application, API and subject type, if the declaration now identifies a new grant."""
     commit: str = ""
-    """The id of the base commit, or an empty string if the commit is not known."""
+    """The hash of the base commit, or an empty string if the base commit is unknown."""
 
     @property
     def key(self) -> Key:
-        """The key of the grant in the tenant."""
+        """The fields that identify the grant: application, API and subject type."""
         return self.observed.key
 
 
 _DeclarationLine = tuple[str, int, Commit | None]
-"""The file, the line and the commit of a declaration.
+"""The file, the line and the git commit of a declaration.
 
-The commit is None for a file version that is older than the history.
+The commit is None if the declaration is older than the known part of the git history.
 """
 
 
@@ -158,23 +158,22 @@ The commit is None for a file version that is older than the history.
 class _Presence:
     """The declarations of a grant after a commit, and the commits that last added and removed the grant."""
 
-    lines: dict[str, _DeclarationLine] = field(default_factory=dict)  # by file path, in the order of the changes
+    lines: dict[str, _DeclarationLine] = field(default_factory=dict)  # the last changed file is the last key
     last_line: _DeclarationLine = ("", 0, None)
     declared_by: Commit | None = None
     removed_by: Commit | None = None
 
 
 Group = tuple[DeclaredKey, ...]
-"""All declarations that identify the same grant of a tenant. The earliest declaration comes first."""
+"""All declarations in the git history that identify one grant of a tenant, the earliest declaration first."""
 
 
 class DeclaredHistory:
     """The grants that each commit in the git history declares. The oldest commit comes first.
 
-    A declaration may contain variables and a list of tenants. Therefore, several declarations may identify the same
-    grant of a tenant. The declarations of the same grant form a group. The history of a group of declarations is the
-    same for all tenants. Therefore, `presences` walks through the history only once for all tenants. If a later tenant
-    has a new group of declarations, `presences` walks through the history again.
+    Several declarations may identify one grant of a tenant, because declarations may contain variables and lists of
+    tenants. A `Group` contains all declarations that identify one grant. To save time, `presences` remembers the
+    commits of each `Group`, because tenants usually share the declarations.
     """
 
     def __init__(self, steps: Iterable[HistoryStep] = ()) -> None:
@@ -184,7 +183,7 @@ class DeclaredHistory:
         self._presences: dict[Group, _Presence] = {}
 
     def presences(self, target: TargetTenant) -> Mapping[DeclaredKey, tuple["Group", "_Presence"]]:
-        """Return the declarations and commits of each grant of a tenant in the history, in the order of the history."""
+        """Return the declarations and the commits of each grant that the git history declares for a tenant."""
         groups: dict[DeclaredKey, list[DeclaredKey]] = {}
         for key in self._keys:
             if (own := _for_target(key, target)) is not None:
@@ -193,14 +192,14 @@ class DeclaredHistory:
         return {own: (tuple(keys), found[tuple(keys)]) for own, keys in groups.items()}
 
     def presences_of(self, groups: Iterable["Group"]) -> Mapping["Group", "_Presence"]:
-        """Return the commits of each group of declarations. A declaration must not belong to several groups."""
+        """Return the commits that added and removed each grant. A declaration must not belong to several grants."""
         new = {group for group in groups if group not in self._presences}
         if new:
             self._presences |= self._walk(new)
         return self._presences
 
     def _walk(self, groups: Collection[Group]) -> dict[Group, "_Presence"]:
-        """Walk through the history, and return the commits of each group of declarations."""
+        """Read the git history, and return the commits that added and removed each grant."""
         by_key = {key: group for group in groups for key in group}
         current: dict[str, Mapping[Group, int]] = {}
         presences: dict[Group, _Presence] = {}
@@ -214,7 +213,7 @@ class DeclaredHistory:
                         declares.setdefault(group, line)
                 _move(presences, current.get(version.path, {}), declares, version.path, step.commit)
                 current[version.path] = declares
-            # If a commit moves a declaration to another file, the grant stays declared.
+            # A commit that moves a declaration between two files does not remove the grant.
             for version in step.versions:
                 for group in current.get(version.path, {}):
                     presences[group].removed_by = None
@@ -224,10 +223,9 @@ class DeclaredHistory:
 def find_removals(history: DeclaredHistory, declared: Iterable[GrantSpec], target: TargetTenant) -> tuple[Removal, ...]:
     """Return the removed grants of a tenant.
 
-    An earlier commit declared a removed grant, and `declared` lacks the grant. `declared` contains the current
-    declarations for the tenant `target`. The comparison uses the names in the declarations, not the ids. If reconciler
-    cannot read a version of a file, the version counts as unchanged. Variables have the current values of the tenant,
-    because earlier values are not known.
+    `declared` contains the current declarations for the tenant `target`. The comparison uses the names in the
+    declarations, not the ids. A file version that reconciler cannot read counts as unchanged. Variables have the
+    tenant's current values, because earlier values are unknown.
     """
     now = {DeclaredKey.of(spec)._replace(tenants=()) for spec in declared}
     found = history.presences(target)
@@ -237,10 +235,10 @@ def find_removals(history: DeclaredHistory, declared: Iterable[GrantSpec], targe
 def find_first_commits(
     history: DeclaredHistory, declared: Iterable[GrantSpec], target: TargetTenant
 ) -> Mapping[Source, Commit]:
-    """Return the commit that added each declaration in `declared`, by the source of the declaration.
+    """Return the commit that added each declaration in `declared`, by the position of the declaration.
 
-    If a declaration was removed and added again, the result contains the last commit that added the declaration. The
-    result does not contain uncommitted declarations, or declarations that are older than the history.
+    For a declaration that was removed and added again, return the last commit that added the declaration. The result
+    omits uncommitted declarations and declarations that are older than the git history.
     """
     presences = history.presences(target)
     found: dict[Source, Commit] = {}
@@ -252,7 +250,7 @@ def find_first_commits(
 
 
 def _for_target(key: DeclaredKey, target: TargetTenant) -> DeclaredKey | None:
-    """Return a declaration with the values of the tenant's variables, or None for a declaration of other tenants."""
+    """Apply the tenant's variables to a declaration. Return None for a declaration that excludes the tenant."""
     spec = _spec(key, "", 0)
     if is_same_for_all_tenants(spec):
         return key
@@ -276,10 +274,10 @@ def _move(
                 presence.last_line, presence.removed_by = removed, commit
     for key, line in after.items():
         presence = presences.setdefault(key, _Presence())
-        # If this commit moves a declaration to another file, keep the earlier commit that added the declaration.
+        # A commit that moves a declaration between two files is not the commit that added the declaration.
         if not presence.lines and presence.removed_by != commit:
             presence.declared_by = commit
-        presence.lines.pop(path, None)  # so that the dictionary has this path as the last key
+        presence.lines.pop(path, None)  # the changed path must be the last key of the dictionary
         presence.lines[path] = (path, line, commit)
 
 
@@ -314,14 +312,14 @@ def _spec(key: DeclaredKey, file: str, line: int) -> GrantSpec:
 
 @dataclass(frozen=True, slots=True)
 class ResolvedRemovals:
-    """The removed grants by key, and the removals that do not match exactly one application and one API."""
+    """The removed grants by identity, and the removals that do not match exactly one application and one API."""
 
     by_key: Mapping[Key, Removal]
     unresolved: tuple[Removal, ...]
 
 
 def resolve_removals(removals: Iterable[Removal], directory: Directory) -> ResolvedRemovals:
-    """Find the keys of the removed grants. Combine several removals of the same grant."""
+    """Find the removed grants in the tenant. Combine several removals of one grant into a single removal."""
     found: dict[Key, list[Removal]] = {}
     unresolved: list[Removal] = []
     for removal in removals:
@@ -339,10 +337,10 @@ def _combined_removal(removals: Sequence[Removal]) -> Removal:
 
 
 def find_moves(removed: Iterable[DesiredGrant], added: Iterable[DesiredGrant]) -> Mapping[Key, Key]:
-    """Return the old key and the new key of each removed grant whose declaration now has a changed key.
+    """Find declarations that now identify a new grant, and return the old and the new identity of the grants.
 
-    A key counts as changed if one removed grant and one added grant in a file differ in a single part of the key. The
-    parts of the key are the application, the API and the subject type.
+    The identity of a grant consists of application, API and subject type. If a removed and an added grant of a file
+    differ in one part, the declaration has a new identity.
     """
     by_form: dict[tuple[object, ...], list[Key]] = {}
     for each in added:
@@ -359,7 +357,7 @@ def find_moves(removed: Iterable[DesiredGrant], added: Iterable[DesiredGrant]) -
 
 
 def _forms(key: Key, file: str) -> Iterator[tuple[object, ...]]:
-    """Yield three tuples for a grant. Each tuple contains the file, and the key without one of the three parts."""
+    """Yield three tuples with the file and two of the grant's application, API and subject type."""
     holder = (key.client_id, key.default_for)
     yield file, "holder", key.audience, key.subject_type
     yield file, holder, "audience", key.subject_type
@@ -367,13 +365,13 @@ def _forms(key: Key, file: str) -> Iterator[tuple[object, ...]]:
 
 
 def earlier_source(source: Source) -> str:
-    """Return `file:line in revision` for a source whose file name has the form `file in revision`."""
+    """Format a position in an earlier file version as `file:line in revision`."""
     file, separator, revision = source.file.rpartition(" in ")
     return f"{file}:{source.line} in {revision}" if separator else f"{source.file}:{source.line}"
 
 
 def unread_versions_note(unread: Sequence[str]) -> Iterator[str]:
-    """Yield a note if reconciler could not read versions of grant files."""
+    """Yield a note if reconciler could not read some earlier versions of grant files."""
     if unread:
         yield (
             f"{pluralize(len(unread), 'earlier version')} of grant files could not be read, so grants that only "

@@ -1,6 +1,6 @@
 """Convert grant declarations to grants of a tenant, with ids instead of names.
 
-An unknown name is an error at the line of the name.
+An unknown name causes an error that shows the line of the name in the grant file.
 """
 
 from collections.abc import Iterable
@@ -18,7 +18,7 @@ from reconciler.core.suggest import Suggestions
 class DesiredGrant(NamedTuple):
     """A client grant that the tenant should have, and the declaration of the grant.
 
-    The class is a tuple for speed.
+    The class is a tuple, because Python creates tuples faster than objects with attributes.
     """
 
     grant: ClientGrant
@@ -37,8 +37,8 @@ def resolve(
     """Convert grant declarations to grants of a tenant, with ids instead of names.
 
     Return the declared grants in the order of the declarations, and the problems. A problem is an unknown name, an
-    ambiguous name, or a second declaration of a grant. The directory stores the results, because reconciler needs the
-    same results several times during a run.
+    ambiguous name, or a second declaration of a grant. The function caches the results in `directory`, because a run
+    converts each declaration several times.
     """
     problems: list[Problem] = []
     suggest = Suggestions()
@@ -59,7 +59,7 @@ def resolve(
 
 
 def duplicate_problem(spec: GrantSpec, first: GrantSpec) -> Problem:
-    """Return the problem for a grant that two declarations declare. `first` is the earlier declaration."""
+    """Return the problem for a grant with two declarations. `first` is the earlier declaration."""
     return Problem(
         spec.source, f"this grant is already declared at {first.source}", "remove one of the two declarations"
     )
@@ -128,7 +128,7 @@ def _organization(text: str, source: Source, directory: Directory, suggest: Sugg
 def declared_grant(spec: GrantSpec, key: Key, organizations: frozenset[str]) -> ClientGrant:
     """Return the grant with the identity `key` and the settings of the declaration `spec`.
 
-    If the declaration has no field `organizations`, ignore the parameter `organizations`.
+    Ignore the parameter `organizations` if the declaration has no field `organizations`.
     """
     settings = {name: getattr(spec, name) for name in SINGLE_VALUES}
     settings |= {name: shared_set(getattr(spec, name)) for name in SETS}
@@ -148,7 +148,7 @@ def skip_missing(
 ) -> tuple[tuple[DesiredGrant, ...], tuple[Problem, ...]]:
     """Remove the grants whose application, API or organization does not exist.
 
-    The errors about missing objects become warnings.
+    Errors about a missing application, API or organization become warnings.
     """
     missing = {problem.source for problem in problems if problem.is_missing}
     there = tuple(each for each in desired if missing.isdisjoint(_reference_sources(each.spec)))
@@ -160,6 +160,6 @@ def skip_missing(
 def _reference_sources(spec: GrantSpec) -> set[Source]:
     """Return the positions of the ids and organizations in a declaration.
 
-    The tenant may not have the objects with these ids.
+    A referenced application, API or organization might not exist in the tenant.
     """
     return {*map(spec.source_of, ID_FIELDS), *(source for _, source in spec.organizations_with_sources())}

@@ -1,6 +1,6 @@
 """Scope sets. A scope set is a named list of scopes in reconciler.yaml.
 
-A grant refers to a scope set with `@name`.
+A grant declaration refers to a scope set with `@name`.
 
 In grant files, `@@` at the start of a scope means a single `@`.
 """
@@ -14,13 +14,13 @@ SET_NAME = "[A-Za-z][A-Za-z0-9_-]*"
 INVALID_REFERENCE = rf"^@($|[^@A-Za-z]|{SET_NAME}[^A-Za-z0-9_-])"
 """Matches a string that starts with `@`, but is neither the name of a scope set nor an escaped scope.
 
-The JSON Schemas contain the same regular expression.
+The JSON Schemas contain a copy of the regular expression INVALID_REFERENCE.
 """
 _REFERENCE = re.compile(f"@({SET_NAME})")
 
 
 class ExpandedScope(NamedTuple):
-    """A scope, with its origin in the grant file.
+    """A scope, with the list item in the grant file that contains the scope.
 
     `item` is the index of the list item that contains the scope. `set_name` is the name of the scope set that contains
     the scope, or an empty string.
@@ -32,7 +32,7 @@ class ExpandedScope(NamedTuple):
 
 
 def set_name_of(item: str) -> str:
-    """Return the name of the scope set in an item such as `@name`. Return an empty string if the item is a scope."""
+    """Return the name of the scope set in an item such as `@name`, or an empty string for a scope."""
     found = _REFERENCE.fullmatch(item) if item.startswith(PREFIX) else None
     return found[1] if found else ""
 
@@ -43,7 +43,7 @@ def has_scope_sets(items: Iterable[str]) -> bool:
 
 
 def escape_scope(text: str) -> str:
-    """If a scope starts with `@`, escape the `@`, because `@` marks the name of a scope set."""
+    """Escape an `@` at the start of a scope, because `@name` refers to a scope set in grant files."""
     return f"{PREFIX}{text}" if text.startswith(PREFIX) else text
 
 
@@ -53,7 +53,7 @@ def unescape_scope(text: str) -> str:
 
 
 def expand_scopes(items: Iterable[str], sets: Mapping[str, tuple[str, ...]]) -> list[ExpandedScope]:
-    """Return the scopes of a grant, with scope sets replaced by their scopes.
+    """Return the scopes of a grant declaration. Replace each scope set with its scopes.
 
     Ignore unknown scope sets.
     """

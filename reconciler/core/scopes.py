@@ -1,9 +1,9 @@
 """The scopes of Auth0's Management API, each with a risk level.
 
-The names of the scopes come from Auth0's OpenAPI document of June 2026, a live tenant of August 2026, and published
-exports. The authors of reconciler chose the risk levels. A scope is critical if the scope allows changes of code,
-credentials, keys, identities, roles or messages. An application with a critical scope can get all other access in the
-tenant. For example, an application that can change e-mail templates can steal the link that resets a password.
+The scope names come from Auth0's OpenAPI document of June 2026, a live tenant of August 2026, and published exports.
+The authors of reconciler chose the risk levels. A scope is critical if the scope allows changes of code, credentials,
+keys, identities, roles or messages. An application with a critical scope can take over the tenant. For example, an
+application that can change e-mail templates can steal the link that resets a password.
 """
 
 import re
@@ -38,9 +38,9 @@ ADMINISTRATION_WORDS = (
     "(unlimited|unrestricted|wildcard)",
 )
 ADMINISTRATION = re.compile(rf"\*|(^|[^a-z])full($|[:./ ])|(^|[^a-z])({'|'.join(ADMINISTRATION_WORDS)})([^a-z]|$)")
-"""Matches words in the name of a scope that suggest administration, such as `admin`.
+"""Matches scopes whose name contains a word that suggests administration, such as `admin`.
 
-The words must not be part of a longer word.
+A word such as `admin` does not match inside a word such as `badminton`.
 """
 
 
@@ -52,7 +52,7 @@ def is_administration(scope: str) -> bool:
 
 @lru_cache(CACHE_SIZE)
 def scope_order(audience: str, scope: str) -> tuple[int, bool, str]:
-    """Return the sort key of a scope of the API `audience`. Scopes with a higher risk level come first.
+    """Return the sort key of a scope of the API `audience`. The most dangerous scopes come first.
 
     Within a risk level, scopes that write come before scopes that read.
     """
@@ -68,7 +68,7 @@ def scope_level(audience: str, scope: str) -> Level:
     return Level.HIGH if is_administration(scope) else Level.LOW
 
 
-# Scopes that allow an application to take over the tenant, for example by creating access or changing keys, code,
+# Scopes with which an application can take over the tenant, for example by creating access or changing keys, code,
 # messages or pages.
 TAKEOVER_SCOPES: Mapping[str, str] = {
     "actions": "create update",
@@ -200,7 +200,7 @@ SENSITIVE_SCOPES: Mapping[str, str] = {
     "users_app_metadata": "delete read",
 }
 
-# All other scopes. The scopes concern names, settings and texts.
+# Scopes that neither allow a takeover of the tenant nor give access to sensitive data, such as scopes for names.
 OTHER_SCOPES: Mapping[str, str] = {
     "anomaly_blocks": "read",
     "attack_protection": "read",
@@ -282,5 +282,5 @@ LEVELS: Mapping[str, Level] = {
     **_scope_levels(OTHER_SCOPES, Level.LOW),
     **_scope_levels(SENSITIVE_SCOPES, Level.HIGH),
     **_scope_levels(TAKEOVER_SCOPES, Level.CRITICAL),
-    "blacklist:tokens": Level.HIGH,  # the only scope whose verb is not create, delete, read or update
+    "blacklist:tokens": Level.HIGH,  # the only scope that does not start with create, delete, read or update
 }

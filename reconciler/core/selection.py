@@ -1,8 +1,8 @@
-"""Select grants with PATHs, --client and --api.
+"""Select the grants of a run with PATH arguments and the options `--client` and `--api`.
 
-The other grants are neither planned nor listed.
+reconciler neither plans nor lists grants that the user did not select.
 
-`--prune` never deletes a declared grant that is not selected.
+`--prune` never deletes a declared grant that the user did not select.
 """
 
 import posixpath
@@ -23,9 +23,9 @@ from reconciler.errors import ReconcilerError
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GrantSelection:
-    """The command-line options that select grants: PATHs, --client and --api.
+    """The command-line arguments that select grants: PATH, `--client` and `--api`.
 
-    Without these options, all grants are selected.
+    If the user passes no PATH, `--client` or `--api`, reconciler selects all grants.
 
     A selected grant matches an item of `files`, an item of `clients` and an item of `apis`. An empty field matches all
     grants.
@@ -38,24 +38,24 @@ class GrantSelection:
     apis: tuple[str, ...] = ()
     """Patterns for the name or the identifier of an API."""
     folder: str = ""
-    """The path of the grant folder, or "" without `files`.
+    """The path of the grant folder, or an empty string if `files` is empty.
 
-    In a saved plan of an earlier version, `folder` is "". The items of `files` are then relative to the working
-    directory of the earlier run.
+    In saved plans of early versions of reconciler, `folder` is empty, and `files` contains paths relative to the
+    working directory.
     """
 
     def __bool__(self) -> bool:
-        """Return whether the options exclude any grant."""
+        """Return whether the user passed a PATH, `--client` or `--api`."""
         return bool(self.files or self.clients or self.apis)
 
     def __str__(self) -> str:
-        """Return the selection as text for messages, such as `client "Billing*", file "grants/billing.yaml"`."""
+        """Return a description of the selection, such as `client "Billing*", file "grants/billing.yaml"`."""
         named = (("client", self.clients), ("api", self.apis), ("file", self.paths))
         return ", ".join(f'{name} "{value}"' for name, values in named for value in values)
 
     @property
     def paths(self) -> tuple[str, ...]:
-        """The paths in `files`, starting with the path of the grant folder."""
+        """The paths in `files`, each prefixed with the path of the grant folder."""
         start = "" if self.folder in {"", posixpath.curdir} else f"{self.folder.rstrip('/')}/"
         return tuple(f"{start}{each}" for each in self.files)
 
@@ -69,7 +69,10 @@ class GrantSelection:
 
     @property
     def patterns(self) -> tuple[Pattern, ...]:
-        """The patterns for applications and APIs. The patterns decide which names reconciler reads from the tenant."""
+        """The selecting patterns for applications and APIs.
+
+        The patterns decide which names reconciler reads from the tenant.
+        """
         return (
             *(Pattern(client=each) for each in self.clients),
             *(Pattern(api=each) for each in self.apis),
@@ -84,7 +87,7 @@ class GrantSelection:
     def matches_grant(self, key: Key, file: str | None, directory: Directory) -> Match:
         """Return whether the options select a grant in the tenant.
 
-        `file` is the file that earlier declared the grant, or None.
+        `file` is the grant file that formerly declared the grant, or None.
         """
         if self.files and (file is None or not self._has_file(file)):
             return Match.NO
@@ -107,11 +110,11 @@ class SelectionResult:
     """The number of grants that a selection includes and excludes."""
 
     selection: GrantSelection
-    """The selection."""
+    """The command-line arguments that select grants."""
     selected: int
-    """The number of selected grants: declared grants, and undeclared grants in the tenant."""
+    """The number of selected grants, including undeclared grants in the tenant."""
     others: int
-    """The number of declared grants that are not selected."""
+    """The number of declared grants that the user did not select."""
     unmatched: tuple[str, ...] = ()
     """A message for each option value that matches no grant."""
 
@@ -124,7 +127,7 @@ class SelectionResult:
 def refuse_empty_selection(results: Iterable[SelectionResult | None]) -> None:
     """Raise ReconcilerError if the options select no grant in any tenant.
 
-    The cause is probably a misspelled option value.
+    An empty selection is probably the result of a misspelled option value.
     """
     found = [each for each in results if each]
     if found and all(each.is_empty for each in found):
@@ -134,7 +137,7 @@ def refuse_empty_selection(results: Iterable[SelectionResult | None]) -> None:
 
 @dataclass(frozen=True, slots=True)
 class SplitSpecs:
-    """The selected declarations of a tenant, the other declarations, and problems of declarations that may be selected.
+    """The selected and the unselected declarations of a tenant, and problems that prevented a decision.
 
     `of_all_tenants` contains the declarations for all tenants, with variables.
     """
@@ -152,13 +155,12 @@ def split_specs(
     directory: Directory,
     of_all_tenants: tuple[GrantSpec, ...] = (),
 ) -> SplitSpecs:
-    """Split the declarations of a tenant into selected declarations and other declarations.
+    """Split the declarations of a tenant into selected and unselected declarations.
 
-    If reconciler could not read a name that decides the selection, the result has a problem at the line of the
-    declaration.
+    If reconciler could not read a name that decides the selection, report a problem at the line of the declaration.
 
-    `of_all_tenants` contains the declarations for all tenants. Messages use these declarations to mention grants of
-    other tenants.
+    `of_all_tenants` contains the declarations for all tenants. An error message about an empty selection mentions
+    matching declarations of all tenants.
     """
     if not selection:
         return SplitSpecs(selection, tuple(specs))
@@ -173,7 +175,7 @@ def split_specs(
         )
         for spec in by_match[Match.UNKNOWN]
     )
-    # Only the key of an unselected declaration is needed, without the organizations.
+    # The organizations of unselected declarations are not needed.
     others = tuple(spec._replace(organizations=None) for spec in by_match[Match.NO])
     return SplitSpecs(selection, tuple(by_match[Match.YES]), others, problems, of_all_tenants)
 
@@ -185,20 +187,21 @@ class ChosenGrants:
     grants: tuple[ObservedGrant, ...]
     """The selected grants."""
     others: int = 0
-    """The number of grants in the tenant that the files declare and the options do not select."""
+    """The number of declared grants in the tenant that the user did not select."""
     result: SelectionResult | None = None
-    """The numbers of selected and other grants, or None if the user selects all grants."""
+    """The number of selected and unselected grants, or None if the user selects all grants."""
     notes: tuple[str, ...] = ()
-    """Notes about option values that select no grant, and about grants that may be selected."""
+    """Notes about option values that select no grant, and about grants whose names reconciler could not read."""
 
 
 def check_others(
     split: SplitSpecs, selected: Iterable[DesiredGrant], directory: Directory, *, deletes: bool
 ) -> tuple[Problem, ...]:
-    """Return problems of declarations that are not selected but may affect selected grants.
+    """Return problems of unselected declarations that may affect selected grants.
 
-    If another file also declares a selected grant, the function reports a problem. If `deletes` is true, the function
-    also reports names that the tenant does not have. Without this problem, the plan could delete a declared grant.
+    A second, unselected declaration of a selected grant is a problem. If the plan may delete grants (`deletes`), an
+    unknown name in an unselected declaration is also a problem. An unknown name could hide that the files declare a
+    grant, and the plan could delete the declared grant.
     """
     if not split.selection:
         return ()
@@ -217,12 +220,8 @@ def select_grants(
 ) -> ChosenGrants:
     """Select the grants in a tenant: the selected declared grants, and the undeclared grants that match the options.
 
-    Args:
-        grants: All grants that exist in the tenant.
-        desired: The selected declared grants.
-        split: The selected and the other declarations of the tenant.
-        files: The earlier grant file of each grant that the files no longer declare, by the key of the grant.
-        directory: The names and ids of applications, APIs and organizations in the tenant.
+    `grants` contains all grants in the tenant, and `desired` contains the selected declared grants. `files` contains
+    the former grant file of each grant that the files no longer declare.
     """
     selection = split.selection
     if not selection:
@@ -272,9 +271,9 @@ def _unmatched_values(split: SplitSpecs, grants: Iterable[ObservedGrant], direct
 
 
 def _where_declared(specs: Iterable[GrantSpec]) -> str:
-    """Find the first declaration that is limited to certain tenants.
+    """Describe the position and the tenants of the first declaration that is limited to certain tenants.
 
-    Return the position and the tenants of the declaration, or "".
+    Return an empty string if no declaration is limited to certain tenants.
     """
     limited = [each for each in specs if each.tenants]
     if not limited:

@@ -1,6 +1,6 @@
-"""Grant declarations (grant specs).
+"""Grant declarations, which are the items in grant files.
 
-A declaration contains names of applications and APIs, as the grant file does.
+A declaration identifies applications and APIs by name or id, as spelled in the grant file.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -10,12 +10,12 @@ from typing import NamedTuple, Protocol
 from reconciler.core.fields import SUBJECT_CLIENT, USAGE_DENY
 from reconciler.core.problems import Source
 
-Mark = tuple[int, int]  # line and column, both starting at 1
+Mark = tuple[int, int]  # lines and columns start at 1
 
 
 @dataclass(frozen=True, slots=True)
 class TenantPattern:
-    """The name of a tenant, or a pattern for names of tenants, with the position in the grant file."""
+    """An item of a `tenants` list in a grant file: a tenant name or a pattern, with the position."""
 
     text: str
     source: Source
@@ -32,7 +32,7 @@ class GrantLocations(Protocol):
     def value_marks(self) -> Mapping[str, Mark]:
         """The line and column of the value of each field.
 
-        The mapping does not contain fields that the declaration omits.
+        The mapping lacks fields that the declaration omits.
         """
 
     def marks_within(self, name: str) -> Iterable[Mark]:
@@ -41,9 +41,9 @@ class GrantLocations(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class PartialLocations:
-    """The positions of a grant declaration and its values, as far as the positions are known.
+    """The known positions of a grant declaration and its values.
 
-    Unknown positions are missing in the mappings.
+    The mappings lack unknown positions.
     """
 
     mark: Mark
@@ -58,8 +58,8 @@ class PartialLocations:
 class GrantSpec(NamedTuple):
     """A grant declaration: an item under `grants:` in a grant file.
 
-    The attributes without a description are the fields of the grant in the file. The class is a tuple, because Python
-    creates tuples faster than other objects.
+    Attributes without a description have the value of the field in the grant file. The class is a tuple, because Python
+    creates tuples faster than objects with attributes.
     """
 
     file: str
@@ -84,13 +84,16 @@ class GrantSpec(NamedTuple):
     is_snapshot: bool = False
     """True if the file is a snapshot that reconciler wrote before a run."""
     clients: tuple[str, ...] = ()
-    """The names of all applications in the declaration, if the declaration has the field `clients`."""
+    """The application names in the field `clients`, or an empty tuple if the declaration omits the field `clients`."""
     scope_items: tuple[int, ...] = ()
-    """For each scope, the index of the list item that contains the scope. Empty if the file uses no scope sets."""
+    """The index of the list item that contains each scope. The tuple is empty for a grant file without scope sets."""
     scope_sets: tuple[tuple[str, tuple[str, ...]], ...] = ()
     """The names of the scope sets in the declaration, with the scopes of each scope set."""
     tenants: tuple[tuple[TenantPattern, ...], ...] = ()
-    """The lists `tenants` of the file and of the declaration. A tenant must match all the lists."""
+    """The lists `tenants` of the grant file and of the declaration.
+
+    The declaration applies to tenants that match every list.
+    """
 
     @property
     def source(self) -> Source:
@@ -98,14 +101,14 @@ class GrantSpec(NamedTuple):
         return Source(self.file, *self.locations.mark)
 
     def source_of(self, name: str) -> Source:
-        """Return the position of the value of a field.
+        """Return the position of a field's value in the grant file.
 
-        If the declaration omits the field, return the position of the declaration.
+        Return the position of the declaration if the declaration omits the field.
         """
         return Source(self.file, *self.locations.value_marks.get(name, self.locations.mark))
 
     def texts_with_sources(self) -> Iterator[tuple[str, Source]]:
-        """Yield each text that may contain variables, with the position of the text."""
+        """Yield each string of the declaration that may contain variables, with the position of the string."""
         for name in ("client", "client_id", "api", "audience"):
             if text := getattr(self, name):
                 yield text, self.source_of(name)

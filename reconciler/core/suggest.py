@@ -9,19 +9,19 @@ MAX_SUGGESTIONS = 3
 MIN_SIMILARITY = 0.6
 SIMILARITY_MARGIN = 0.1
 MAX_WORD_LENGTH = 64
-"""The maximum length of words for which reconciler searches similar words, in characters.
+"""The maximum length of words for which reconciler suggests corrections, in characters.
 
-Longer words are skipped, because the time for a comparison grows with the product of the lengths.
+The limit saves time, because the time for comparing two words grows with the product of their lengths.
 """
 MAX_COMPARED = 200
 MAX_NORMALIZED_LENGTH = 256
 
 
 def similar_words(word: str, known: Iterable[str], min_similarity: float = MIN_SIMILARITY) -> list[str]:
-    """Return the words in `known` that are similar to `word`, the most similar word first. Case is ignored.
+    """Return the words in `known` that are similar to `word`, the most similar word first. The comparison ignores case.
 
-    Leave out words that are clearly less similar than the most similar word. To save time, ignore long words. If
-    `known` contains many words, compare only the words with the longest common prefix.
+    Omit words that are clearly less similar than the most similar word. To save time, skip long words. If `known`
+    contains many words, compare only the words that share the longest prefix with `word`.
     """
     if len(word) > MAX_WORD_LENGTH:
         return []
@@ -55,26 +55,26 @@ class Suggestions:
         self._remaining = max_suggestions
 
     def __call__(self, word: str, known: Iterable[str], min_similarity: float = MIN_SIMILARITY) -> str:
-        """Return the result of `did_you_mean`. After the maximum number of suggestions, return an empty string."""
+        """Return the result of `did_you_mean`, or an empty string after the maximum number of suggestions."""
         self._remaining -= 1
         return did_you_mean(word, known, min_similarity) if self._remaining >= 0 else ""
 
 
 def to_nfc(text: str) -> str:
-    """Return the text in Unicode normalization form C (NFC), which most keyboards produce."""
+    """Convert a string to Unicode normalization form C (NFC), which most keyboards produce."""
     return text if text.isascii() else normalize("NFC", text)
 
 
 def explain_normalization(known_text: str) -> str:
-    """Return advice for a text that differs from the known text only in Unicode normalization."""
+    """Return advice for a misspelled name that differs from the known name only in Unicode normalization."""
     escaped = known_text.encode("unicode_escape").decode().replace('"', '\\"')
     return f'"{known_text}" differs only in Unicode normalization; write "{escaped}", including the double quotes'
 
 
 def did_you_mean(word: str, known: Iterable[str], min_similarity: float = MIN_SIMILARITY) -> str:
-    """Return a text such as `did you mean "a" or "b"?`, or an empty string if no known word is similar to `word`.
+    """Return a question such as `did you mean "a" or "b"?`, or an empty string without similar words.
 
-    If a known word differs from `word` only in Unicode normalization, explain the difference instead.
+    If a known word differs from `word` only in Unicode normalization, return an explanation of the difference.
     """
     if len(word) <= MAX_NORMALIZED_LENGTH:
         known, normalized = list(known), to_nfc(word)

@@ -1,7 +1,9 @@
-"""The scopes of Auth0's own APIs (system APIs), each with a risk level. The Management API has a separate module.
+"""The scopes of Auth0's own APIs (system APIs), each with a risk level.
 
-The names of the scopes come from Auth0's documentation and SDKs. The authors of reconciler chose the risk levels, by
-the same rule as for the Management API.
+A separate module contains the scopes of the Management API.
+
+The names of the scopes come from Auth0's documentation and SDKs. The authors of reconciler chose the risk levels by the
+rule that applies to the Management API.
 """
 
 from collections.abc import Mapping
@@ -10,16 +12,16 @@ from dataclasses import dataclass
 from reconciler.core.problems import Level
 
 MY_ORGANIZATION_SUFFIX = "/my-org/"
-"""The end of the identifier of the My Organization API.
+"""The suffix of the My Organization API's identifier.
 
-The My Organization API is the only system API for which Auth0 allows grants with organization settings. Grants for
-users on the My Organization API also have organization settings, as a live tenant showed.
+The My Organization API is the only system API for which Auth0 allows grants with organization settings. A test with a
+live tenant showed that grants for users also have organization settings.
 """
 
 
 @dataclass(frozen=True, slots=True)
 class SystemApi:
-    """One of Auth0's own APIs, which exist in every tenant.
+    """A system API: one of the APIs that Auth0 provides in every tenant.
 
     `unknown` is the risk level of scopes that `levels` does not contain.
     """
@@ -30,18 +32,18 @@ class SystemApi:
     unknown: Level = Level.HIGH
 
     def level_of(self, scope: str) -> Level:
-        """Return the risk level of a scope."""
+        """Return the risk level of a scope of the system API."""
         return self.levels.get(_normalized(scope), self.unknown)
 
     def has(self, scope: str) -> bool:
-        """Return whether the table `levels` contains the scope."""
+        """Return whether the scope is a known scope of the system API."""
         return _normalized(scope) in self.levels
 
 
 def _normalized(scope: str) -> str:
-    """Replace hyphens in a scope by underscores.
+    """Replace hyphens in a scope with underscores.
 
-    Auth0's documentation spells the same scope sometimes with hyphens and sometimes with underscores.
+    Auth0's documentation spells some scopes in two ways: with hyphens and with underscores.
     """
     return scope.strip().replace("-", "_")
 
@@ -61,7 +63,7 @@ def _scope_levels(prefix: str, tables: Mapping[Level, Mapping[str, str]]) -> dic
     }
 
 
-# An application that may add an identity provider, a domain or a member to an organization can sign in as any member.
+# An application that can add an identity provider, domain or member to an organization can sign in as any member.
 MY_ORGANIZATION = _scope_levels(
     "my_org:",
     {
@@ -117,7 +119,7 @@ MY_ORGANIZATION = _scope_levels(
     },
 )
 
-# An application that may enroll an authentication method for a user can later sign in as the user.
+# An application that can enroll an authentication method for a user can later sign in as the user.
 MY_ACCOUNT = _scope_levels(
     "me:",
     {

@@ -1,4 +1,4 @@
-"""Select the grant declarations that apply to a tenant, and replace variables by the tenant's values."""
+"""Select the grant declarations that apply to a tenant, and replace variables with the tenant's values."""
 
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
@@ -15,13 +15,13 @@ from reconciler.core.suggest import MAX_COMPARED, Suggestions
 
 VARIABLE_NAME = "[A-Za-z][A-Za-z0-9_]*"
 BUILT_IN = "domain"
-"""The name of the built-in variable. The variable contains the host in the identifiers of the tenant's own APIs."""
+"""The name of the built-in variable, whose value is the host in the tenant's Management API identifier."""
 OPENING = "${"
 INVALID_PLACEHOLDER = rf"(^|[^$])\$\{{([^A-Za-z]|$|{VARIABLE_NAME}([^A-Za-z0-9_}}]|$))"
-"""Matches a string that contains `${` without a valid name of a variable and `}`.
+"""Matches a string in which no valid variable name and `}` follow `${`.
 
-The JSON Schemas contain the same regular expression. The expression has no lookahead, because the validator checks
-expressions without lookahead twice as fast.
+The JSON Schemas contain a copy of the regular expression INVALID_PLACEHOLDER. The expression has no lookahead, because
+the validator checks expressions without lookahead twice as fast.
 """
 _PLACEHOLDER = re.compile(rf"\$(?:\$(?=\{{)|\{{(?P<name>{VARIABLE_NAME})\}})")
 
@@ -34,7 +34,7 @@ def variable_names(text: str) -> tuple[str, ...]:
 
 
 def substitute(text: str, values: Mapping[str, str]) -> str:
-    """Replace the variables in `text` by their values. A variable without a value stays in the text."""
+    """Replace the variables in `text` with their values. A variable without a value stays unchanged."""
     if OPENING not in text:
         return text
     return _PLACEHOLDER.sub(lambda match: values.get(match["name"], match[0]) if match["name"] else "$", text)
@@ -46,10 +46,10 @@ def escape_variables(text: str) -> str:
 
 
 def insert_variables(text: str, values: Mapping[str, str]) -> str:
-    """Replace parts of `text` by variables. The function `substitute` restores the original text.
+    """Replace parts of `text` with variables. The function `substitute` restores the original string.
 
-    If `text` equals the value of a variable, return this variable. In all other texts, replace the host of the tenant
-    by `${domain}`.
+    If `text` is the value of a variable, the result is the variable. If `text` is not the value of a variable,
+    `${domain}` replaces the tenant's host in `text`.
     """
     equal = sorted(name for name, value in values.items() if value == text)
     if equal:
@@ -60,12 +60,12 @@ def insert_variables(text: str, values: Mapping[str, str]) -> str:
 
 
 CACHE_SIZE = 4096
-"""The maximum number of cached lists of tenant patterns."""
+"""The maximum number of cached `tenants` lists."""
 
 
 @dataclass(frozen=True, slots=True)
 class TargetTenant:
-    """The properties of a tenant that matter for grant files: the name, the values of variables, and the scope sets."""
+    """The tenant settings that grant files use: the tenant's name, the values of variables, and the scope sets."""
 
     name: str
     values: Mapping[str, str]
@@ -73,12 +73,15 @@ class TargetTenant:
 
 
 ANY_TENANT = TargetTenant("", {BUILT_IN: BUILT_IN})
-"""The target for reading grant files if no tenant is known. Only the variable `domain` is known."""
+"""A placeholder tenant for reading grant files if reconciler.yaml declares no tenant.
+
+The placeholder tenant has only the variable `domain`.
+"""
 
 
 @dataclass(frozen=True, slots=True)
 class TargetTenants:
-    """The tenants for which reconciler reads grant files, and the names of all tenants in the configuration."""
+    """The tenants for which reconciler reads grant files, and the names of all tenants in reconciler.yaml."""
 
     targets: tuple[TargetTenant, ...] = (ANY_TENANT,)
     known: tuple[str, ...] = ()
@@ -86,14 +89,14 @@ class TargetTenants:
 
 NO_TENANTS = TargetTenants()
 UNKNOWN_TENANTS = TargetTenants(targets=())
-"""The targets if the configuration is not valid.
+"""The value of `TargetTenants` for reading grant files with an invalid reconciler.yaml.
 
-If the configuration is not valid, reconciler does not check the names of tenants and variables.
+If reconciler.yaml is invalid, reconciler does not check tenant names and variable names in grant files.
 """
 
 
 def select_for_tenant(specs: Iterable[GrantSpec], target: TargetTenant) -> tuple[GrantSpec, ...]:
-    """Return the declarations that apply to a tenant, with the tenant's values instead of variables."""
+    """Return the declarations that apply to a tenant. Replace variables with the tenant's values."""
     found: list[GrantSpec] = []
     known: dict[Patterns, bool] = {}
     for spec in specs:
@@ -108,19 +111,19 @@ def select_for_tenant(specs: Iterable[GrantSpec], target: TargetTenant) -> tuple
 
 
 Patterns = tuple[tuple[str, ...], ...]
-"""The lists `tenants` of a grant file and of a declaration, which limit the declaration to some tenants.
+"""The lists `tenants` in a grant file and in a declaration, which limit the declaration to certain tenants.
 
-A list may contain names of tenants and patterns for names.
+A `tenants` list may contain tenant names and patterns for tenant names.
 """
 
 
 def patterns_of(spec: GrantSpec) -> Patterns:
-    """Return the lists of tenants to which the declaration is limited."""
+    """Return the `tenants` lists that limit a declaration to certain tenants."""
     return tuple(tuple(pattern.text for pattern in patterns) for patterns in spec.tenants)
 
 
 def applies_to_tenant(patterns: Patterns, tenant: str) -> bool:
-    """Return whether each list in `patterns` contains a pattern that matches the tenant."""
+    """Return whether the tenant matches an item of every `tenants` list."""
     return all(
         tenant in names or any(matches(tenant, pattern) for pattern in wildcards)
         for names, wildcards in map(_names_and_wildcards, patterns)
@@ -129,22 +132,22 @@ def applies_to_tenant(patterns: Patterns, tenant: str) -> bool:
 
 @lru_cache(maxsize=CACHE_SIZE)
 def _names_and_wildcards(patterns: tuple[str, ...]) -> tuple[frozenset[str], tuple[str, ...]]:
-    """Return the set of all patterns, and the patterns that contain wildcards.
+    """Return all items of a `tenants` list, and separately the items that contain wildcards.
 
-    A pattern that contains wildcards may also be the name of a tenant.
+    An item that contains wildcards may also be the exact name of a tenant.
     """
     return frozenset(patterns), tuple(pattern for pattern in patterns if not WILDCARDS.isdisjoint(pattern))
 
 
 def is_same_for_all_tenants(spec: GrantSpec) -> bool:
-    """Return whether the declaration is the same for all tenants, without variables and lists of tenants."""
+    """Return whether a declaration contains no variables, scope sets or `tenants` lists."""
     return not spec.tenants and not has_variables(spec)
 
 
 def has_variables(spec: GrantSpec) -> bool:
     """Return whether the declaration contains variables or scope sets.
 
-    Variables and scope sets may differ between tenants.
+    The values of variables and scope sets may differ between tenants.
     """
     names = (spec.client or "", spec.client_id or "", spec.api or "", spec.audience or "")
     text = "\n".join((*names, *spec.scope, *(spec.organizations or ())))
@@ -154,7 +157,7 @@ def has_variables(spec: GrantSpec) -> bool:
 def with_targets(
     specs: Iterable[GrantSpec], tenants: TargetTenants
 ) -> Iterator[tuple[GrantSpec, Sequence[TargetTenant]]]:
-    """Yield each declaration with the tenants to which the declaration applies."""
+    """Yield each declaration, paired with the tenants to which the declaration applies."""
     known: dict[Patterns, Sequence[TargetTenant]] = {(): tenants.targets}
     for spec in specs:
         patterns = patterns_of(spec)
@@ -166,7 +169,7 @@ def with_targets(
 def find_tenant_problems(specs: Iterable[GrantSpec], tenants: TargetTenants) -> Iterator[Problem]:
     """Yield a problem for each unknown tenant, each undefined variable, and each undefined scope set.
 
-    The result may contain the same problem several times.
+    The function may yield a problem several times.
     """
     if not tenants.targets:
         return
@@ -188,7 +191,7 @@ def find_tenant_problems(specs: Iterable[GrantSpec], tenants: TargetTenants) -> 
 
 
 def _match_known_tenants(patterns: Patterns, known: Collection[str]) -> tuple[Collection[str], bool]:
-    """Return the patterns that match no known tenant, and whether any known tenant matches all the lists."""
+    """Return the `tenants` list items that match no known tenant, and whether any known tenant matches every list."""
     unknown = {
         text
         for texts, wildcards in map(_names_and_wildcards, patterns)
@@ -199,11 +202,11 @@ def _match_known_tenants(patterns: Patterns, known: Collection[str]) -> tuple[Co
 
 
 FIELDS_WITH_VARIABLES = frozenset({"client", "client_id", "api", "audience", "scope", "organizations"})
-"""The fields in which `substitute_spec` replaces variables by values."""
+"""The fields in which `substitute_spec` replaces variables with values."""
 
 
 def substitute_spec(spec: GrantSpec, target: TargetTenant) -> GrantSpec:
-    """Replace the variables in a declaration by the tenant's values, and replace scope sets by their scopes."""
+    """Replace the variables in a declaration with the tenant's values, and replace scope sets with their scopes."""
     values = target.values
 
     def substitute_optional(text: str | None) -> str | None:
@@ -220,7 +223,7 @@ def substitute_spec(spec: GrantSpec, target: TargetTenant) -> GrantSpec:
 
 
 def _substitute_scopes(spec: GrantSpec, target: TargetTenant) -> dict[str, Any]:
-    """Return the scopes of a declaration. Replace variables by values, and scope sets by their scopes."""
+    """Return the scopes of a declaration. Replace variables with values, and scope sets with their scopes."""
     if not has_scope_sets(spec.scope):
         return {"scope": tuple(substitute(scope, target.values) for scope in spec.scope)}
     expanded: dict[str, ExpandedScope] = {}
@@ -255,9 +258,9 @@ def _declared_hint(known: Collection[str]) -> str:
 def _unknown_variables(
     spec: GrantSpec, targets: Sequence[TargetTenant], cache: dict[tuple[int, str], list[str]], suggest: Suggestions
 ) -> Iterator[Problem]:
-    """Yield a problem for each variable of a declaration if a tenant does not define the variable.
+    """Yield a problem for each variable of a declaration that a tenant does not define.
 
-    `cache` contains the tenants that do not define a variable.
+    `cache` stores the names of the tenants that do not define a variable.
     """
     for text, source in spec.texts_with_sources():
         for name in variable_names(text):
@@ -280,7 +283,7 @@ def _unknown_variables(
 def _scope_set_problems(spec: GrantSpec, targets: Sequence[TargetTenant], suggest: Suggestions) -> Iterator[Problem]:
     """Yield a problem for each scope set that is not defined for a tenant.
 
-    Undefined variables in a scope set are problems, too.
+    The function also yields a problem for each undefined variable in a scope set.
     """
     if not has_scope_sets(spec.scope):
         return

@@ -1,6 +1,6 @@
-"""Find the lifetime of access tokens, which stay valid after a grant loses access.
+"""Determine how long issued access tokens keep the access that a change removes from a grant.
 
-Auth0 does not revoke access tokens when a client grant changes. A token stays valid until the end of the token
+Auth0 does not revoke access tokens when a client grant changes. An access token stays valid until the end of the token
 lifetime. The token lifetime is a setting of the API (`token_lifetime`).
 """
 
@@ -12,9 +12,9 @@ from reconciler.core.grant import Key
 from reconciler.core.plan import Change, removes_access
 
 LONG_LIFETIME_SECONDS = 86_400
-"""Auth0's default token lifetime for custom APIs, in seconds.
+"""The token lifetime that Auth0 gives to custom APIs by default, in seconds.
 
-If a change removes a critical scope, a longer token lifetime is a risk.
+A token lifetime of more than LONG_LIFETIME_SECONDS is a risk if a change removes a critical scope.
 """
 NOT_KNOWN = "not known"
 UNITS = ((86_400, "day"), (3_600, "hour"), (60, "minute"), (1, "second"))
@@ -23,7 +23,7 @@ UNITS = ((86_400, "day"), (3_600, "hour"), (60, "minute"), (1, "second"))
 def duration(seconds: int | None) -> str:
     """Format a duration as a whole number of the largest possible unit, such as `36 hours`.
 
-    If `seconds` is None, return `not known`.
+    Return `not known` if `seconds` is None.
     """
     if seconds is None:
         return NOT_KNOWN
@@ -32,7 +32,7 @@ def duration(seconds: int | None) -> str:
 
 
 def token_lifetime(key: Key, directory: Directory) -> int | None:
-    """Return the token lifetime of a grant's API in seconds, or None if the lifetime is not known."""
+    """Return the token lifetime of a grant's API in seconds, or None if the lifetime is unknown."""
     api = directory.apis_by_identifier.get(key.audience)
     return api.token_lifetime if api else None
 
@@ -40,7 +40,7 @@ def token_lifetime(key: Key, directory: Directory) -> int | None:
 def lifetime_notes(changes: Iterable[Change], directory: Directory) -> Iterator[str]:
     """Yield notes about issued tokens that remain valid after the changes.
 
-    The APIs with the same token lifetime share one note.
+    A note contains all APIs with equal token lifetimes.
     """
     apis: dict[int | None, dict[str, None]] = {}
     for change in changes:
