@@ -286,7 +286,7 @@ class LookalikeNames:
         self._by_skeleton = _group((skeleton(name), identity) for identity, name in self._names.items())
 
     def is_confusable(self, identity: str) -> bool:
-        """Return whether a reader may confuse the object with the id `identity` with another object."""
+        """Return whether a reader may confuse the name of `identity` with a second name, an id or a label."""
         name = self._names.get(identity)
         if not name:
             return False

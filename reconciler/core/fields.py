@@ -1,8 +1,8 @@
 """The table of all fields that a grant may have.
 
-A new field needs a row in FIELDS, an attribute in `ClientGrant` and `GrantSpec`, and a property in the JSON Schema. No
-other code needs a change for a new field, because all other code uses FIELDS. The module also defines who may use a
-grant for each value of `organization_usage`.
+A new field needs a row in FIELDS, an attribute in `ClientGrant` and `GrantSpec`, and a property in the JSON Schema. All
+code that reads, compares or sorts fields uses FIELDS, and needs no change for a new field. The module also defines who
+may use a grant for each value of `organization_usage`.
 """
 
 from collections.abc import Callable, Mapping

@@ -15,7 +15,7 @@ SUBJECT_ANONYMOUS = "anonymous_user"
 EMPTY_SET: frozenset[str] = frozenset()
 
 CACHE_SIZE = 4096
-"""The maximum number of cached results per function of this module."""
+"""The maximum number of cached results per function of the module."""
 
 
 @lru_cache(CACHE_SIZE)
@@ -38,8 +38,8 @@ class Key(NamedTuple):
     The id that Auth0 gives to a grant (`cgr_…`) is not one of the identifying fields.
 
     Exactly one of `client_id`, `default_for` and `other_holder` is set. `other_holder` describes a grant that has
-    neither an application nor a `default_for` value. `subject_type` may have a value that this version of reconciler
-    does not know.
+    neither an application nor a `default_for` value. `subject_type` may have a value that is unknown to the running
+    version of reconciler.
 
     The class is a tuple for speed, because a run looks up each grant about a dozen times.
     """
@@ -85,7 +85,7 @@ class ClientGrant(NamedTuple):
 class ObservedGrant(NamedTuple):
     """A client grant of the tenant, with the id of the grant.
 
-    `unknown_fields` contains the names of fields in Auth0's response that this version of reconciler ignores.
+    `unknown_fields` contains the names of fields in Auth0's response that reconciler does not know and ignores.
     """
 
     id: str

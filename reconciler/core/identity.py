@@ -243,7 +243,7 @@ class IdentityCheck:
     is_declared: bool = True
     """True if reconciler.yaml declares the tenant."""
     accepts_real_tenant: bool = True
-    """True if the run is allowed to change a tenant in Auth0's cloud.
+    """True if reconciler is allowed to run on a tenant in Auth0's cloud.
 
     The attribute is False for an undeclared tenant with a loopback address, which must be a sandbox.
     """

@@ -267,7 +267,7 @@ def _make_comparable(observed: ObservedGrant, desired: DesiredGrant) -> tuple[Ob
 
 
 def sort_for_apply(changes: Iterable[Change], directory: Directory) -> tuple[Change, ...]:
-    """Sort changes for `apply`: first creates, then updates that only add access, then other updates, then deletes.
+    """Sort changes for `apply`: creates, updates that only add access, updates that remove access, deletes.
 
     Within each of the four groups, changes are sorted by name. The order ensures that applications gain access before
     any application loses access.

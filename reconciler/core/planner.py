@@ -146,7 +146,7 @@ def make_plan(specs: Iterable[GrantSpec], observation: Observation, rules: PlanR
 
     Raises:
         ProblemsError: if a name is unknown or ambiguous, or if Auth0 would refuse a declared grant.
-        RefusedError: if the run to undo belongs to another tenant.
+        RefusedError: if the plan's tenant is not the tenant of the run to undo.
     """
     directory = observation.directory
     split = split_specs(specs, rules.selection, directory, rules.of_all_tenants)

@@ -42,7 +42,7 @@ class Commit:
         return self.hash[:SHORT_HASH]
 
     def __str__(self) -> str:
-        """Return the hash, day, author and subject in a single line. The text is not escaped for terminals."""
+        """Return the hash, day, author and subject in a single line. The returned line is not escaped for terminals."""
         return f"{self.short_hash} {self.day} {shorten(self.author, MAX_AUTHOR)}: {shorten(self.subject, MAX_SUBJECT)}"
 
 

@@ -89,7 +89,7 @@ class TargetTenants:
 
 NO_TENANTS = TargetTenants()
 UNKNOWN_TENANTS = TargetTenants(targets=())
-"""The value of `TargetTenants` for reading grant files with an invalid reconciler.yaml.
+"""A placeholder for the list of tenants, for reading grant files if reconciler.yaml is invalid.
 
 If reconciler.yaml is invalid, reconciler does not check tenant names and variable names in grant files.
 """

@@ -62,7 +62,10 @@ class UseState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ScopeUse:
-    """A scope in the usage report, and whether the scope is used. `text` is a human-readable description."""
+    """A scope in the usage report, and whether the scope is used.
+
+    `text` is a human-readable description of the scope's last use.
+    """
 
     name: str
     state: UseState
