@@ -45,10 +45,8 @@ def follow(path: str, text_of: Callable[[str], str | None], is_folder: Callable[
     grant folder, even if a later part of the path returns to the folder. A git revision has no files outside the
     repository. The path `missing/../x` has no target if the folder `missing` does not exist.
 
-    Args:
-        path: The path to follow.
-        text_of: A function that returns the text of the symbolic link at a path, or None if the path is not a link.
-        is_folder: A function that returns whether a path is a folder.
+    `text_of` returns the target of the symbolic link at a path, or None if the path is not a link. `is_folder` returns
+    whether a path is a folder.
     """
     resolved: list[str] = []
     remaining = path.split("/")[::-1]

@@ -37,10 +37,7 @@ class GrantHistory:
 def read_history(repository: Repository, path: Path, since: str | None = None) -> GrantHistory:
     """Return the declarations in all versions of the grant files at `path`, along HEAD's first-parent history.
 
-    Args:
-        repository: The repository of the checkout.
-        path: The folder or file with grants.
-        since: The revision where the history starts, or None for the whole history.
+    `path` is a folder or a file with grants. If `since` is a git revision, the history starts at this revision.
 
     Raises:
         GitError: if the clone is shallow or lacks an object, if `since` is not an ancestor of HEAD, or if the

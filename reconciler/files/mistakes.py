@@ -115,12 +115,8 @@ def explain_mistakes(
 
     A common mistake is reported once, at the line of the mistake, instead of the problems that the mistake causes.
 
-    Args:
-        text: The text of the file.
-        file: The name of the file.
-        found: The problems that the parser and the schema found.
-        schema: The schema of the file.
-        check: A function that parses and validates a changed version of the text.
+    `found` contains the problems that the parser and the schema found. `check` parses and validates a changed version
+    of the file content.
     """
     if conflicts := tuple(_conflicts(text, file)):
         return conflicts

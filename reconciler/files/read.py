@@ -160,13 +160,9 @@ def read_grants(  # noqa: PLR0913 - callers set the options independently
     If `workspace` is given, the function reports files that git alters at checkout, and refuses symbolic links that
     leave the workspace. Set `is_snapshot` only for a snapshot that `reconciler apply` wrote.
 
-    Args:
-        paths: The files and folders to read.
-        tenants: The tenants to check the grants for.
-        workspace: The folders of the project, or None.
-        may_be_empty: Accept folders without grant files.
-        is_snapshot: Accept the key `snapshot`, which disables a check of scopes.
-        must_be_complete: Report missing grant files as errors instead of warnings.
+    If `may_be_empty` is true, the function accepts folders without grant files. If `is_snapshot` is true, the files may
+    contain the key `snapshot`, which disables a check of scopes. If `must_be_complete` is true, a missing grant file is
+    an error instead of a warning.
 
     Raises:
         ReconcilerError: if a path does not exist or leaves the workspace through a symbolic link, or if git cannot read
@@ -227,11 +223,8 @@ def load_contents(
 ) -> LoadedGrants:
     """Validate grant files for all `tenants`, and return the content.
 
-    Args:
-        contents: The name of each file, with the bytes of the file or the problem of an unreadable file.
-        tenants: The tenants to check the grants for.
-        problems: Problems to add to the result.
-        is_snapshot: Accept the key `snapshot`.
+    `contents` contains the name of each file, with the bytes of the file or the problem of an unreadable file. The
+    function adds `problems` to the result. If `is_snapshot` is true, the files may contain the key `snapshot`.
     """
     schema = stored.load(stored.GRANTS)
     files = list(_limit_total(validate_file(file, content, schema) for file, content in contents))

@@ -214,11 +214,7 @@ def problems_of(
     function checks only the declarations that are equal for all tenants. In invalid declarations, the function checks
     only tenants and variables.
 
-    Args:
-        specs: The valid grant declarations.
-        tenants: The tenants to check the declarations for.
-        partial: The valid fields of the invalid declarations.
-        check: A function that returns the problems of a declaration with the values of a tenant.
+    `specs` contains the valid declarations, and `partial` contains the valid fields of the invalid declarations.
     """
     same: list[Numbered] = []
     special: list[Numbered] = []

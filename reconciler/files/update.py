@@ -40,10 +40,8 @@ class Edit:
 def update_text(text: str, updates: FileUpdates) -> str:
     """Apply changes and removals of grants to the text of a grant file, and return the new text.
 
-    Args:
-        text: The text of a valid grant file.
-        updates: Maps the line and column of each changed grant to the update of the grant, or to None to remove the
-            grant.
+    The grant file must be valid. `updates` maps the line and column of each changed grant to the update of the grant.
+    The value None in `updates` removes the grant.
 
     Raises:
         NotEditableError: if the YAML format of a value prevents the edit.

@@ -81,12 +81,8 @@ def snapshot_file(
     The file contains the grants sorted by application, API and subject type. The fields contain ids, and comments
     contain the names. If a grant file cannot express a grant, the grant is written as a comment.
 
-    Args:
-        grants: The grants of the snapshot, in any order.
-        directory: The names of applications, APIs and organizations.
-        title: The text of the comment in the first line.
-        run: The name of the run that the key `snapshot` contains.
-        only_for: The only tenant that the file applies to, or None for all tenants.
+    The first line is a comment with `title`. The key `snapshot` contains the name `run`. If `only_for` is the name of a
+    tenant, the file applies only to this tenant.
     """
     ordered = sorted(grants, key=lambda grant: grant.key.order)
     lines = [line for grant in ordered for line in _snapshot_lines(grant, directory)]

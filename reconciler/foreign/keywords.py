@@ -189,12 +189,9 @@ class KeywordTexts:
     ) -> dict[str, FieldValue]:
         """Return the value of a field of a grant file for each tenant: a string or a tuple of strings.
 
-        Args:
-            field: The name of the field.
-            values: The value of the field for each tenant.
-            template: The value in which tokens (unique words) replace the placeholders, or None if the value is
-                unknown.
-            keywords: The content of the file and its placeholders.
+        `values` maps the name of a tenant to the value of the field. In `template`, tokens (unique words) replace the
+        placeholders. `template` is None if the value is unknown. `keywords` contains the content of the file and its
+        placeholders.
         """
         if all(isinstance(value, str) for value in values.values()):
             return dict(self._choose_text({name: str(value) for name, value in values.items()}, template, keywords))

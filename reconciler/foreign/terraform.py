@@ -71,12 +71,9 @@ def read_terraform(
 ) -> ForeignGrants:
     """Return the grants in a Terraform state.
 
-    Args:
-        document: The output of `terraform show -json`.
-        file: The name of the file.
-        tenant: The tenant of the state, with its variables.
-        domain: The domain of the tenant, or None if the domain is unknown.
-        is_selected: Returns whether to import a grant. A grant that is not imported stays in Terraform.
+    `document` is the output of `terraform show -json`. `tenant` contains the variables of the tenant. `domain` is None
+    if the tenant's domain is unknown. `is_selected` returns whether to import a grant. A grant that is not imported
+    stays in Terraform.
     """
     if problem := _unsuitable(document, file):
         return ForeignGrants(by_tenant={tenant.name: ()}, problems=(problem,))

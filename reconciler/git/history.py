@@ -53,12 +53,8 @@ def first_parent_history(
 ) -> list[HistoryCommit]:
     """Return the commits in the first-parent history of HEAD that changed `paths`, the oldest commit first.
 
-    An empty string in `paths` means the root of the repository.
-
-    Args:
-        repository: The repository to read.
-        paths: Files and folders, relative to the root of the repository.
-        since: The commit before the first commit of the result, or None for the whole history.
+    `paths` contains files and folders, relative to the root of the repository. An empty string in `paths` means the
+    root of the repository. If `since` is a commit, the result begins after this commit.
 
     Raises:
         GitError: if the history is incomplete because the clone is shallow, or if `since` is not an ancestor of HEAD.

@@ -88,17 +88,14 @@ NOT_STARTED = "not started"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OutputView:
-    """Options for showing results.
-
-    Args:
-        verbose: Show every grant that reconciler does not change, for example protected grants.
-        links: Creates links to the files of the repository.
-        max_bytes: The maximum size of a Markdown document, in bytes.
-    """
+    """Options for showing results."""
 
     verbose: bool = False
+    """True to show every grant that reconciler does not change, for example protected grants."""
     links: SourceLinks = NO_REPOSITORY
+    """The object that creates links to the files of the repository."""
     max_bytes: int = DEFAULT_MAX_BYTES
+    """The maximum size of a Markdown document, in bytes."""
 
 
 Results: TypeAlias = "PlanResults | RunResults | ValidationResult | AccessReport | TenantDiff | Fleet | FleetReport"
