@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from shlex import quote
+from typing import Literal
 from urllib.parse import quote as quote_url
 
 from reconciler.config.tenants import Config, Tenant, TenantKind
@@ -105,6 +106,7 @@ def _first_of(problems: tuple[Problem, ...]) -> str:
 
 
 GITHUB, GITLAB = SERVICES = ("github", "gitlab")
+DELETE_PERMISSION = "delete:client_grants"
 READ_LOGS = "read:logs"
 """The permission to read the tenant's logs.
 
@@ -115,19 +117,21 @@ BRANCH_POLICY = {"deployment_branch_policy": {"protected_branches": False, "cust
 
 @dataclass(frozen=True, slots=True)
 class Environment:
-    """A deployment environment of a pipeline.
-
-    `writes` is true if the pipeline jobs in the environment change tenants.
-    """
+    """A deployment environment of a pipeline. `job` is the pipeline job that uses the environment."""
 
     tenant: Tenant
-    writes: bool
+    job: Literal["plan", "apply", "expire"]
     permissions: tuple[str, ...]
+
+    @property
+    def writes(self) -> bool:
+        """True if the pipeline job changes the tenant."""
+        return self.job != "plan"
 
     @property
     def name(self) -> str:
         """The name of the environment in the pipelines that `init` writes."""
-        return self.tenant.name if self.writes else f"{self.tenant.name}-plan"
+        return self.tenant.name if self.job == "apply" else f"{self.tenant.name}-{self.job}"
 
     def variable(self, name: str) -> str:
         """Return the name of the environment variable that starts with the tenant's prefix and ends with `name`."""
@@ -142,12 +146,18 @@ def setup_commands(service: str, tenants: Sequence[Tenant], branch: str, *, has_
     yield "# Read each command before you run it. Needed: auth0, jq and " + ("gh." if service == GITHUB else "glab.")
     yield "set -eu"
     for tenant in tenants:
-        read = (*READ_PERMISSIONS, READ_LOGS, *(READ_ORGANIZATION_PERMISSIONS if has_organizations else ()))
+        read = (*READ_PERMISSIONS, *(READ_ORGANIZATION_PERMISSIONS if has_organizations else ()))
         write = (*WRITE_PERMISSIONS, *(WRITE_ORGANIZATION_PERMISSIONS if has_organizations else ()))
+        environments = [
+            Environment(tenant, "plan", (*read, READ_LOGS)),
+            Environment(tenant, "apply", (*read, READ_LOGS, *write)),
+        ]
+        if service == GITLAB:  # the pipeline that `init` writes for GitLab has a job that deletes expired grants
+            environments.append(Environment(tenant, "expire", (*read, DELETE_PERMISSION)))
         yield from ("", f"# Tenant {tenant.name}: sign in as an administrator of {tenant.host}.")
         yield "auth0 login --scopes create:clients,create:client_grants"
         yield f"auth0 tenants use {quote(tenant.canonical_host or tenant.host)}"
-        for environment in (Environment(tenant, False, read), Environment(tenant, True, (*read, *write))):
+        for environment in environments:
             yield from _application(environment)
             yield from (_github if service == GITHUB else _gitlab)(environment, branch)
     yield from _github_end(tenants) if service == GITHUB else _gitlab_end(branch)
@@ -155,16 +165,15 @@ def setup_commands(service: str, tenants: Sequence[Tenant], branch: str, *, has_
 
 def _application(environment: Environment) -> Iterator[str]:
     """Yield the commands that create an application and a grant for the Management API, for one environment."""
-    kind = "apply" if environment.writes else "plan"
-    tenant = environment.tenant
+    tenant, job = environment.tenant, environment.job
     grant = json.dumps(
         {
             "audience": management_api_identifier(tenant.canonical_host or tenant.host),
             "scope": sorted(environment.permissions),
         }
     )
-    yield from ("", f"# The application for {kind} and its permissions.")
-    yield f"app=$(auth0 apps create --name {quote(f'reconciler {kind}')} --type m2m --reveal-secrets --json --no-input)"
+    yield from ("", f"# The application for {job} and its permissions.")
+    yield f"app=$(auth0 apps create --name {quote(f'reconciler {job}')} --type m2m --reveal-secrets --json --no-input)"
     yield "client_id=$(printf '%s' \"$app\" | jq -j .client_id)"
     yield f"grant=$(printf '%s' {quote(grant)} | jq -c --arg id \"$client_id\" '.client_id = $id')"
     yield 'auth0 api post client-grants --data "$grant"'

@@ -85,7 +85,16 @@ def test_the_commands_for_gitlab_protect_the_variables_for_writing(tmp_path: Pat
 
     assert f"glab variable set AUTH0_CLIENT_SECRET --scope prod-plan --masked --raw <{SECRET}" in calls
     assert f"glab variable set AUTH0_CLIENT_SECRET --scope prod --protected --masked --raw <{SECRET}" in calls
+    assert f"glab variable set AUTH0_CLIENT_SECRET --scope prod-expire --protected --masked --raw <{SECRET}" in calls
     assert calls[-1] == "glab schedule create --cron 17 4 * * * --ref main --description Drift of grants"
+
+
+def test_the_job_that_deletes_expired_grants_may_only_read_and_delete(tmp_path: Path) -> None:
+    calls = run(tmp_path, "gitlab", PROD)
+
+    grants = [json.loads(call.partition("--data ")[2]) for call in calls if "client-grants" in call and "api" in call]
+    (expire,) = (set(each["scope"]) for each in grants if each["client_id"] == "id of reconciler expire")
+    assert expire == {"read:client_grants", "read:clients", "read:resource_servers", "delete:client_grants"}
 
 
 @pytest.mark.parametrize("service", SERVICES)
@@ -96,7 +105,7 @@ def test_names_are_never_commands_and_secrets_are_never_arguments(tmp_path: Path
     option = "--env" if service == "github" else "--scope"
     assert any(f"{option} {HOSTILE.name}-plan" in call for call in calls)
     prefix = "AUTH0_CLIENT" if service == "github" else "AUTH0_B_CLIENT"
-    assert sum(f"{prefix}_SECRET " in call for call in calls) == 2
+    assert sum(f"{prefix}_SECRET " in call for call in calls) == (2 if service == "github" else 3)
     assert [call for call in calls if SECRET in call.partition(" <")[0]] == []
 
 
