@@ -1,7 +1,7 @@
 """Execute a plan and report the outcome of each change. The plan already contains all decisions."""
 
 import asyncio
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from itertools import groupby
 
 from reconciler.auth0.client import PAGE_SIZE
@@ -27,26 +27,22 @@ Numbered = tuple[int, Change]
 async def execute_plan(plan: Plan, context: ApplyContext) -> tuple[Outcome, ...]:
     """Execute the changes of `plan` in phases. Within a phase, a few changes run at the same time.
 
+    A phase is split into batches. reconciler reads the tenant's grants before each batch, so that each write is based
+    on recent data.
+
     After a failed change, later changes do not remove access from the application of the failed change. Return one
     outcome per change, in the order of the plan. Signals, journal errors, and errors of the tenant and the network do
     not raise an exception, but appear in the outcomes.
     """
     outcomes: list[Outcome] = []
-    for _, changes in groupby(enumerate(plan.changes, start=1), key=lambda numbered: apply_phase(numbered[1])):
+    size = CHANGES_PER_LISTING_PAGE * _pages(context.observed)
+    for _, group in groupby(enumerate(plan.changes, start=1), key=lambda numbered: apply_phase(numbered[1])):
         failed = frozenset(each.change.key.holder for each in outcomes if each.result is not Result.APPLIED)
-        for batch in _batches(list(changes), context.observed):
+        changes = list(group)
+        for start in range(0, len(changes), size):
+            batch = changes[start : start + size]
             outcomes += await _execute_batch(batch, failed, await _read_listing(batch, context), context)
     return tuple(outcomes)
-
-
-def _batches(changes: Sequence[Numbered], observed: int) -> Iterator[Sequence[Numbered]]:
-    """Split changes into batches.
-
-    reconciler reads the tenant's grants before each batch, so that each write is based on recent data.
-    """
-    size = CHANGES_PER_LISTING_PAGE * _pages(observed)
-    for start in range(0, len(changes), size):
-        yield changes[start : start + size]
 
 
 def _pages(observed: int) -> int:
@@ -60,7 +56,8 @@ async def _execute_batch(
 
     async def execute_one(number: int, change: Change) -> Outcome:
         async with semaphore:
-            reason = _reason_to_skip(change, failed, context.stop)
+            keeps_access = removes_access(change) and change.key.holder in failed
+            reason = context.stop.reason or (EARLIER_CHANGE_FAILED if keeps_access else "")
             outcome = (
                 Outcome(change, Result.SKIPPED, reason)
                 if reason
@@ -86,7 +83,3 @@ async def _read_listing(batch: Sequence[Numbered], context: ApplyContext) -> Gra
         return index_by_key(await context.client.grants())
     except Auth0Error:
         return None  # without a list of all grants, each change reads the grant to change and reports errors
-
-
-def _reason_to_skip(change: Change, failed: frozenset[str], stop: StopSignal) -> str:
-    return stop.reason or (EARLIER_CHANGE_FAILED if removes_access(change) and change.key.holder in failed else "")

@@ -1,7 +1,7 @@
 """Create the reports of the commands `access`, `why` and `diff` from tenants, files and git."""
 
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC
 from pathlib import Path
@@ -103,7 +103,10 @@ def _report_online(
         )
         for each in results
     }
-    failed = {name: unread_tenant(title, reason) for name, title, reason in _failures(tenants)}
+    failed = {
+        name: unread_tenant(TenantName(name, "", failure.is_sandbox), "; ".join(failure.lines))
+        for name, failure in tenants.failures.items()
+    }
     return _report(options, git, [(read | failed)[name] for name in tenants.names])
 
 
@@ -118,24 +121,17 @@ def _usage(options: GlobalOptions, tenant: Tenant, file: Path | None) -> Usage |
     return required_usage(path)
 
 
-def _failures(tenants: TenantRuns) -> Iterator[tuple[str, TenantName, str]]:
-    for name, failure in tenants.failures.items():
-        yield name, TenantName(name, "", failure.is_sandbox), "; ".join(failure.lines)
-
-
 def _report_offline(options: GlobalOptions, request_options: RequestOptions) -> tuple[AccessReport, Mapping[str, str]]:
     config = load_config(options.config)
     selected = select_offline(options, config)
     declared = load_grants(options, config, selected)
     with time_limit(request_options.timeout):
         git = _git_facts(options, [declared.at(tenant.target) for tenant in selected])
-    report = _report(options, git, [_declared_tenant(options, tenant, declared, git) for tenant in selected])
-    return report, declared.texts
-
-
-def _declared_tenant(options: GlobalOptions, tenant: Tenant, declared: LoadedGrants, git: GitFacts) -> TenantAccess:
-    specs = declared.at(tenant.target).specs
-    return declared_access(tenant.title, specs, _facts(options, git, specs, tenant.target))
+    accesses = []
+    for tenant in selected:
+        specs = declared.at(tenant.target).specs
+        accesses.append(declared_access(tenant.title, specs, _facts(options, git, specs, tenant.target)))
+    return _report(options, git, accesses), declared.texts
 
 
 def select_offline(options: GlobalOptions, config: Config) -> list[Tenant]:

@@ -25,7 +25,7 @@ from reconciler.core.plan import Plan, removes_all_scopes
 from reconciler.core.selection import refuse_empty_selection
 from reconciler.errors import CrashError, Exit, NotStartedError, ReconcilerError
 from reconciler.output.results import RunResult
-from reconciler.output.styled import Line, line
+from reconciler.output.styled import line
 from reconciler.output.text.plan import plan_lines
 
 IDENTIFY_SECONDS = 10.0
@@ -134,8 +134,10 @@ class ApplyCommand:
         self._tenants.run(identify, unidentified, self._interruption)
 
     def _run_groups(self) -> None:
+        size = self._tenants.at_once
         for wave in self._waves():
-            for tenants in _in_groups(wave, self._tenants.at_once):
+            for start in range(0, len(wave), size):
+                tenants = wave[start : start + size]
                 if self._interruption.exit_code is not None or self._is_interrupted:
                     self._end_interrupted(tenants)
                     continue
@@ -258,7 +260,7 @@ class ApplyCommand:
             self._reports.show_problems(session.warnings(plan), session.declared.texts)
             self._console.plan(
                 [
-                    *self._plan_lines(plan),
+                    *plan_lines(plan, verbose=self._options.verbose, only_summary=self._options.only_summary),
                     *([line()] if self._tenants.are_several else []),
                 ],
                 stdout_has_data=self._options.stdout_has_data,
@@ -269,9 +271,6 @@ class ApplyCommand:
                     _ask(plan, self._console)
                 return TenantResult(session, tenant_plan)
         return None
-
-    def _plan_lines(self, plan: Plan) -> Iterator[Line]:
-        return plan_lines(plan, verbose=self._options.verbose, only_summary=self._options.only_summary)
 
     async def _plan(self, session: TenantSession) -> TenantPlan:
         """Plan a tenant, and record the tenant's identities to detect two names for one tenant."""
@@ -304,7 +303,10 @@ class ApplyCommand:
         plan = tenant_plan.plan
         self._reports.show_problems(session.warnings(plan), session.declared.texts)
         if plan.blocked or not plan.changes:
-            self._reports.end_run(RunResult(plan, ApplyReport((), plan)), _exit_code_without_writes(plan))
+            exit_code = Exit.DONE if plan.converged else Exit.INCOMPLETE
+            if plan.blocked:
+                exit_code = Exit.REFUSED
+            self._reports.end_run(RunResult(plan, ApplyReport((), plan)), exit_code)
             return False
         has_data = self._options.stdout_has_data or not self._is_shown_before
         approval.check_changes(tenant_plan, self._console, stdout_has_data=has_data)
@@ -339,17 +341,6 @@ class ApplyCommand:
                 raise
             raise CrashError(error, may_have_written=run.may_have_written) from error
         self._reports.end_run(RunResult(planned.plan, report, run.rollback), exit_code)
-
-
-def _in_groups(tenants: Sequence[Tenant], size: int) -> Iterator[Sequence[Tenant]]:
-    for start in range(0, len(tenants), size):
-        yield tenants[start : start + size]
-
-
-def _exit_code_without_writes(plan: Plan) -> Exit:
-    if plan.blocked:
-        return Exit.REFUSED
-    return Exit.DONE if plan.converged else Exit.INCOMPLETE
 
 
 def _refuse_without_permissions(session: TenantSession, plan: Plan) -> None:

@@ -56,7 +56,8 @@ class ApprovalOptions:
             raise ReconcilerError(
                 "--approval-id needs all 64 characters of the approval id; copy it from the report of `reconciler plan`"
             )
-        files = [each for each in plan_options.paths if _is_plan_file(each)]
+        # an argument that is an existing folder or a YAML file is not a saved plan
+        files = [each for each in plan_options.paths if not each.lower().endswith(SUFFIXES) and not Path(each).is_dir()]
         if files and len(plan_options.paths) > 1:
             raise ReconcilerError(
                 f"{name_of(Path(files[0]))} is not a grant file (*.yaml, *.yml); name either one saved plan "
@@ -70,14 +71,6 @@ class ApprovalOptions:
         path = Path(files[0]) if files else None
         approvals = Approvals(path, timedelta(seconds=self.max_plan_age), self.require_tip, self.approval_id)
         return approvals, replace(plan_options, paths=()) if path else plan_options
-
-
-def _is_plan_file(argument: str) -> bool:
-    """Return whether an argument of `apply` is the path of a saved plan.
-
-    An existing folder or a YAML file is not a saved plan.
-    """
-    return not argument.lower().endswith(SUFFIXES) and not Path(argument).is_dir()
 
 
 @dataclass(frozen=True, slots=True)

@@ -176,12 +176,8 @@ def _erase(text: str) -> str:
 
 
 def _to_ansi(styled: Line) -> str:
-    return "".join(_span_to_ansi(span) for span in styled) + "\n"
-
-
-def _span_to_ansi(span: Span) -> str:
-    code = ANSI_CODES[span.style]
-    return f"\x1b[{code}m{span.text}\x1b[0m" if code else span.text
+    spans = ((ANSI_CODES[span.style], span.text) for span in styled)
+    return "".join(f"\x1b[{code}m{text}\x1b[0m" if code else text for code, text in spans) + "\n"
 
 
 class Progress:

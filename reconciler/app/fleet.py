@@ -181,7 +181,7 @@ def _affected(
     revision = resolve_revision(workspace_of(options.config).repository(), base)
     if ci.is_pull_request_job():
         refuse_unless_ancestor(revision)
-    changed = _changed_files(contents, _contents_at(revision, options))
+    changed = _changed_files(contents, list(read_revision(revision, Path(options.grants))))
     declared = load_contents(((name, content) for content, name in changed.now.items()), config.targets())
     if errors(declared.problems):
         raise ProblemsError(errors(declared.problems), declared.texts)
@@ -226,10 +226,6 @@ class _ChangedFiles:
     now: Contents
     at_base: Contents
     unreadable: Problem | None
-
-
-def _contents_at(revision: Revision, options: GlobalOptions) -> Sequence[tuple[str, bytes | Problem]]:
-    return list(read_revision(revision, Path(options.grants)))
 
 
 def _changed_files(contents: Contents, at_base: Sequence[tuple[str, bytes | Problem]]) -> _ChangedFiles:

@@ -30,7 +30,7 @@ from reconciler.core.identity import host_of, is_same_host
 from reconciler.core.imports.selection import ImportFilter
 from reconciler.core.imports.shared_grants import NamedGrant
 from reconciler.core.imports.variable_offers import apply_offers
-from reconciler.core.pattern import PATTERN_FIELDS, Protect, matches
+from reconciler.core.pattern import PATTERN_FIELDS, matches
 from reconciler.core.problems import errors
 from reconciler.errors import Exit, ProblemsError, ReconcilerError
 from reconciler.files.discover import name_of
@@ -210,16 +210,15 @@ def _missing(tenant: str, setting: str, wanted: Mapping[str, T], known: Mapping[
 
 
 def _protect(name: str, declared: Tenant | None, found: ForeignGrants) -> dict[str, Any]:
-    known = [_patterns(each) for each in declared.protect] if declared else []
+    known = [
+        {name: value for name in PATTERN_FIELDS if (value := getattr(each, name)) is not None}
+        for each in (declared.protect if declared else ())
+    ]
     items: list[ProtectItem] = []
     for item in found.protect.get(name, ()):
         if _without_reason(item) not in [*known, *map(_without_reason, items)]:
             items.append(dict(item))
     return {"protect": items} if items else {}
-
-
-def _patterns(item: Protect) -> dict[str, str]:
-    return {name: value for name in PATTERN_FIELDS if (value := getattr(item, name)) is not None}
 
 
 def _without_reason(item: Mapping[str, str]) -> dict[str, str]:

@@ -1,6 +1,6 @@
 """Find the commits and pull requests that changed each declared grant."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from difflib import SequenceMatcher
@@ -72,7 +72,9 @@ def read_git_facts(declared: LoadedGrants, folder: Path, workspace: Workspace, l
         commit = head_commit(repository)
         if not commit:
             return GitFacts(unknown="the repository has no commit")
-        links = _with_remote(links, repository, commit)
+        address = address_at_remote(origin_address(repository), commit)
+        if address and not links.address:  # the CI job does not provide the URL of the repository
+            links = replace(links, root=repository.root.as_posix(), address=address)
         provenance = _read_provenance(repository, Revision(repository, "HEAD", commit), declared, links)
     except GitError as error:
         return GitFacts(unknown=str(error))
@@ -84,12 +86,6 @@ def read_git_facts(declared: LoadedGrants, folder: Path, workspace: Workspace, l
         return GitFacts(commit, provenance, unknown=str(error), links=links)
     unread = f"{len(history.unread)} earlier versions of grant files could not be read" if history.unread else ""
     return GitFacts(commit, provenance, history, unread, links)
-
-
-def _with_remote(links: SourceLinks, repository: Repository, commit: str) -> SourceLinks:
-    """If the CI job does not provide the URL of the repository, return links to the git remote."""
-    address = address_at_remote(origin_address(repository), commit)
-    return links if links.address or not address else replace(links, root=repository.root.as_posix(), address=address)
 
 
 def _read_provenance(
@@ -208,10 +204,8 @@ def _matching_lines(text: str, at_head: str) -> dict[int, int]:
         return {number: number for number in range(1, len(ours) + 1)}
     if max(len(ours), len(theirs)) > MAX_COMPARED_LINES:
         return {}
-    return dict(_matches(ours, theirs))
-
-
-def _matches(ours: Sequence[str], theirs: Sequence[str]) -> Iterator[tuple[int, int]]:
-    for block in SequenceMatcher(a=ours, b=theirs).get_matching_blocks():
-        for offset in range(block.size):
-            yield block.a + offset + 1, block.b + offset + 1
+    return {
+        block.a + offset + 1: block.b + offset + 1
+        for block in SequenceMatcher(a=ours, b=theirs).get_matching_blocks()
+        for offset in range(block.size)
+    }

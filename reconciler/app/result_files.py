@@ -107,7 +107,11 @@ class ResultFiles:
             self._write(result, None)
         else:
             output = json.loads(render(ended.result, "json", OutputView()))
-            self._write(replace(result, plan_id=plan_id(plan), counts=_counts(plan, ended.result)), output)
+            counts = plan_counts(plan)
+            if isinstance(ended.result, RunResults):
+                results = count_results(ended.result.runs[0].report.outcomes)
+                counts |= {str(kind): count for kind, count in results.items()}
+            self._write(replace(result, plan_id=plan_id(plan), counts=counts), output)
 
     def fail(self, error: ReconcilerError) -> None:
         """For each tenant whose run had not ended, record the error that ended the command.
@@ -156,10 +160,3 @@ def _plan_of(results: PlanResults | RunResults) -> Plan | None:
     if isinstance(results, PlanResults):
         return next(iter(results.plans), None)
     return next((run.plan for run in results.runs), None)
-
-
-def _counts(plan: Plan, results: PlanResults | RunResults) -> dict[str, int]:
-    """Return the number of planned changes by kind. For `apply`, also return the number of changes by result."""
-    outcomes = results.runs[0].report.outcomes if isinstance(results, RunResults) else None
-    by_result = {} if outcomes is None else {str(result): count for result, count in count_results(outcomes).items()}
-    return {**plan_counts(plan), **by_result}

@@ -145,13 +145,12 @@ class RunContext:
 
     def _tenant_options(self, tenant: Tenant) -> Sequence[str]:
         config = ["--config", self.options.config] if self.options.config else []
-        return [*config, *(["--tenant", tenant.name] if self._is_declared(tenant) else self._unnamed_option())]
+        if self._is_declared(tenant):
+            return [*config, "--tenant", tenant.name]
+        return [*config, ALLOW_UNNAMED] if self.options.allow_unnamed_tenant else config
 
     def _is_declared(self, tenant: Tenant) -> bool:
         return self.config.tenants.get(tenant.name) == tenant
-
-    def _unnamed_option(self) -> Sequence[str]:
-        return [ALLOW_UNNAMED] if self.options.allow_unnamed_tenant else []
 
     def _warn(self, tenant: Tenant) -> None:
         """Before the first request, warn about a doubtful domain or an ignored entry in NO_PROXY."""

@@ -29,7 +29,6 @@ from reconciler.core.spec import GrantSpec
 from reconciler.core.tenant_filter import (
     FIELDS_WITH_VARIABLES,
     TargetTenant,
-    TargetTenants,
     select_for_tenant,
     substitute,
     variable_names,
@@ -162,7 +161,7 @@ def _check(texts: Mapping[Path, str], config: Config, by_tenant: Mapping[str, Se
         ProblemsError: if a file is not valid.
         ReconcilerError: if the declared grants differ from the grants of a tenant.
     """
-    targets = _targets(config, by_tenant)
+    targets = config.targets(*(config.tenants[name] for name in by_tenant if name in config.tenants))
     loaded = check_texts({name_of(path): text for path, text in texts.items()}, targets)
     if errors(loaded.problems):
         raise ProblemsError(loaded.problems, loaded.texts)
@@ -174,10 +173,6 @@ def _check(texts: Mapping[Path, str], config: Config, by_tenant: Mapping[str, Se
                 f"nothing was written: the files would not declare exactly the grants of {target.name or 'the tenant'}"
                 "; this is a bug, please report it"
             )
-
-
-def _targets(config: Config, by_tenant: Mapping[str, object]) -> TargetTenants:
-    return config.targets(*(config.tenants[name] for name in by_tenant if name in config.tenants))
 
 
 def _filled(fields: Mapping[str, FieldValue], target: TargetTenant) -> tuple[tuple[str, str], ...]:
@@ -215,18 +210,17 @@ def without_declared(
     new: dict[str, list[NamedGrant]] = {name: list(grants) for name, grants in by_tenant.items()}
     for target in targets:
         declared = {identity_of(_key_fields(spec)) for spec in select_for_tenant(loaded.specs, target)}
-        grants = new.get(target.name, [])
-        new[target.name] = [grant for grant in grants if _filled_identity(grant, target) not in declared]
+        new[target.name] = [
+            grant
+            for grant in new.get(target.name, [])
+            if tuple(substitute(text, target.values) for text in grant.identity) not in declared
+        ]
     return new, sum(map(len, by_tenant.values())) - sum(map(len, new.values()))
 
 
 def _key_fields(spec: GrantSpec) -> Mapping[str, FieldValue]:
     keys = (each.name for each in FIELDS if each.role is FieldRole.KEY)
     return {name: value for name in keys if (value := getattr(spec, name)) is not None}
-
-
-def _filled_identity(grant: NamedGrant, target: TargetTenant) -> tuple[str, ...]:
-    return tuple(substitute(text, target.values) for text in grant.identity)
 
 
 def _write(folder: Path, texts: Mapping[Path, str], file: Path, config_text: str | None) -> None:

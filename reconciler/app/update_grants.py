@@ -17,7 +17,7 @@ from reconciler.contract import stored
 from reconciler.core.characters import pluralize, visible
 from reconciler.core.directory import Directory
 from reconciler.core.fields import ORGANIZATIONS
-from reconciler.core.imports.selection import FileUpdates, ImportFilter, SelectedUpdates, UpdateRules, select_updates
+from reconciler.core.imports.selection import ImportFilter, SelectedUpdates, UpdateRules, select_updates
 from reconciler.core.planner import Observation
 from reconciler.core.problems import Problem, Severity, Source, errors
 from reconciler.core.scope_sets import escape_scope
@@ -155,9 +155,5 @@ def _report(texts: Mapping[str, str], selected: SelectedUpdates) -> Iterator[Lin
     files = pluralize(len(texts), "file")
     yield line(Span(f"Updated: {changed} changed and {removed} removed in {files}{rest}.", Style.STRONG))
     for name, updates in written.items():
-        yield line("    ", f"{visible(name)}  {_counts(updates)}")
-
-
-def _counts(updates: FileUpdates) -> str:
-    removed = sum(update is None for update in updates.values())
-    return f"{len(updates) - removed} changed, {removed} removed"
+        removed = sum(update is None for update in updates.values())
+        yield line("    ", f"{visible(name)}  {len(updates) - removed} changed, {removed} removed")

@@ -43,7 +43,8 @@ def write_output(path: Path, content: bytes, mode: int | None = None) -> None:
     with _naming(path):
         status = _status(path)
         if status and (not stat.S_ISREG(status.st_mode) or _is_process_output(status)):
-            _append(path, content)
+            with open(path, "ab", buffering=0, opener=_open_existing) as existing:
+                _write_all(existing.fileno(), content)
             return
         file = Path(os.path.realpath(path))
         is_linked = status is not None and status.st_nlink > 1
@@ -169,11 +170,6 @@ def _is_process_output(status: os.stat_result) -> bool:
     return False
 
 
-def _append(path: Path, content: bytes) -> None:
-    with open(path, "ab", buffering=0, opener=_open_existing) as file:
-        _write_all(file.fileno(), content)
-
-
 def _open_existing(path: str, flags: int) -> int:
     return os.open(path, flags & ~os.O_CREAT)
 
@@ -183,8 +179,10 @@ def _replace(file: Path, content: bytes, mode: int | None, status: os.stat_resul
     new_mode = stat.S_IMODE(status.st_mode) if mode is None and status else mode
     try:
         with _temporary_file(file, content, USUAL_MODE if new_mode is None else new_mode) as draft:
-            if status:
-                _copy_owner(draft, status)
+            if sys.platform != "win32" and status:
+                owner = (status.st_uid, status.st_gid)
+                if (draft.stat().st_uid, draft.stat().st_gid) != owner:
+                    os.chown(draft, *owner)
             if new_mode is not None:
                 draft.chmod(new_mode)  # chmod runs after chown, because chown may clear bits of the file mode
             draft.replace(file)
@@ -193,12 +191,6 @@ def _replace(file: Path, content: bytes, mode: int | None, status: os.stat_resul
             raise
         return False
     return True
-
-
-def _copy_owner(file: Path, status: os.stat_result) -> None:
-    """Set the owner and group of `file` to the owner and group in `status`. Do nothing on Windows."""
-    if sys.platform != "win32" and (file.stat().st_uid, file.stat().st_gid) != (status.st_uid, status.st_gid):
-        os.chown(file, status.st_uid, status.st_gid)
 
 
 def _overwrite(file: Path, content: bytes, mode: int | None) -> None:

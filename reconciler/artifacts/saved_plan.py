@@ -88,7 +88,8 @@ def discard_plan(path: Path) -> bool:
         ReconcilerError: if the file is not a saved plan, or cannot be deleted.
     """
     try:
-        if not path.exists() or _is_empty(path) or not (path.is_file() or path.is_dir()):
+        is_empty = path.is_file() and path.stat().st_size == 0
+        if not path.exists() or is_empty or not (path.is_file() or path.is_dir()):
             return False
         if not _starts_like_plan(path):
             raise ReconcilerError(f"{path} is not a saved plan and would be overwritten; use another name for --out")
@@ -96,10 +97,6 @@ def discard_plan(path: Path) -> bool:
     except OSError as error:
         raise ReconcilerError(f"the plan {path} cannot be written: {error.strerror}") from error
     return True
-
-
-def _is_empty(path: Path) -> bool:
-    return path.is_file() and path.stat().st_size == 0
 
 
 def _starts_like_plan(path: Path) -> bool:

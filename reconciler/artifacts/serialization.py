@@ -27,7 +27,7 @@ from reconciler.core.plan import (
     grant_after,
     grant_before,
 )
-from reconciler.core.plan_risks import GrantRisk, risks_at_level
+from reconciler.core.plan_risks import risks_at_level
 from reconciler.core.problems import Level, Risk, Source
 from reconciler.core.removals import Commit, NoLongerDeclared, Removal
 from reconciler.core.resolve import DesiredGrant
@@ -57,7 +57,10 @@ def plan_json(plan: Plan) -> Json:
             "unmanaged": len(plan.left_alone),
             "blocked": len(plan.blocked),
         },
-        "critical": [_critical(each) for each in risks_at_level(plan, Level.CRITICAL)],
+        "critical": [
+            {"grant": each.label, "rule": each.risk.rule, "message": each.risk.message}
+            for each in risks_at_level(plan, Level.CRITICAL)
+        ],
         "organization_names": _organization_names(plan),
         "confusable": _confusable(plan),
         "changes": [
@@ -210,6 +213,7 @@ def _confusable(plan: Plan) -> list[str]:
 
 def _change(change: Change, plan: Plan, blocked: str | None) -> Json:
     spec = None if isinstance(change, Delete) else change.after.spec
+    scope_sets = {name: sorted(scopes) for name, scopes in spec.scope_sets} if spec else {}
     return {
         **change_effect(change),
         "client_name": plan.directory.client_name(change.key),
@@ -220,7 +224,7 @@ def _change(change: Change, plan: Plan, blocked: str | None) -> Json:
         "blocked": blocked,
         "risks": [_risk(risk) for risk in plan.risks.get(change.key, ())],
         "origin": plan.origins.get(change.key),
-        **({"scope_sets": _scope_sets(spec)} if spec and spec.scope_sets else {}),
+        **({"scope_sets": scope_sets} if scope_sets else {}),
         **({"facts": _facts(plan.facts[change.key])} if change.key in plan.facts else {}),
         **({"attribution": plan.attributions[change.key]} if change.key in plan.attributions else {}),
         **({"expires": spec.expires} if spec and spec.expires else {}),
@@ -238,10 +242,6 @@ def _deletion(change: Delete) -> Json:
 
 def _source(source: Source) -> Json:
     return {"file": source.file, "line": source.line, "column": source.column}
-
-
-def _scope_sets(spec: GrantSpec) -> Json:
-    return {name: sorted(scopes) for name, scopes in spec.scope_sets}
 
 
 def _facts(facts: GrantFacts) -> Json:
@@ -306,10 +306,6 @@ def _expiry_change_from(data: Mapping[str, Any]) -> ExpiryChange:
 
 def _named_key(key: Key, directory: Directory) -> Json:
     return {"key": key_json(key), "client_name": directory.client_name(key), "api_name": directory.api_name(key)}
-
-
-def _critical(grant_risk: GrantRisk) -> Json:
-    return {"grant": grant_risk.label, "rule": grant_risk.risk.rule, "message": grant_risk.risk.message}
 
 
 def _risk(risk: Risk) -> Json:

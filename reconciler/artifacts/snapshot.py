@@ -12,7 +12,6 @@ only if MANIFEST lists the grant files.
 import hashlib
 import json
 import os
-from collections.abc import Iterable
 from pathlib import Path
 
 from reconciler.artifacts.atomic_files import BINARY, OWNER_ONLY
@@ -85,17 +84,13 @@ def rollback_of(folder: Path, state_folder: Path) -> Rollback | None:
         return None
     try:
         manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
-        found = {path.name: _digest(path.read_bytes()) for path in _files(folder)}
+        found = {path.name: _digest(path.read_bytes()) for path in folder.iterdir() if path.name != MANIFEST}
         if found != manifest["files"]:
             raise ReconcilerError(f"the files in {folder} have changed since the run; use another snapshot")
         created = tuple(grant_from_json(each) for each in manifest["created"])
         return Rollback(str(manifest["run"]), str(manifest["tenant"]), str(manifest["domain"]), created)
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise ReconcilerError(f"{folder / MANIFEST} has changed since the run; use another snapshot") from error
-
-
-def _files(folder: Path) -> Iterable[Path]:
-    return (path for path in folder.iterdir() if path.name != MANIFEST)
 
 
 def _digest(content: bytes) -> str:

@@ -101,13 +101,7 @@ class _ConnectionTrace:
         if event.endswith("send_request_headers.started"):
             self.sent = self._clock()
         if event.endswith("start_tls.complete"):
-            self.certificate = _certificate(info["return_value"].get_extra_info("ssl_object"))
-
-
-def _certificate(connection: ssl.SSLObject) -> Certificate:
-    """Return the TLS version and the expiry of the certificate of a connection.
-
-    The TLS handshake has already verified the certificate.
-    """
-    shown = connection.getpeercert() or {}
-    return Certificate(connection.version() or "TLS", float(ssl.cert_time_to_seconds(str(shown["notAfter"]))))
+            connection: ssl.SSLObject = info["return_value"].get_extra_info("ssl_object")
+            shown = connection.getpeercert() or {}  # the TLS handshake has already verified the certificate
+            expires = float(ssl.cert_time_to_seconds(str(shown["notAfter"])))
+            self.certificate = Certificate(connection.version() or "TLS", expires)

@@ -184,7 +184,11 @@ def observed_grant(data: Json) -> ObservedGrant:
     grant = ClientGrant(key, **{name: read(data) for name, read in SETTING_READERS.items()})
     if grant.allow_all_scopes:
         grant = grant._replace(scope=EMPTY_SET)
-    return ObservedGrant(identity, grant, flag(data, "is_system"), _unknown_fields(data))
+    unknown = EMPTY_SET
+    if not KNOWN_FIELDS.issuperset(data):
+        names = sorted(data.keys() - KNOWN_FIELDS)[:MAX_UNKNOWN_FIELDS]
+        unknown = frozenset(f"field {quote_text(name)}" for name in names)
+    return ObservedGrant(identity, grant, flag(data, "is_system"), unknown)
 
 
 def _setting_reader(field: GrantField) -> Callable[[Json], Any]:
@@ -211,12 +215,6 @@ def _key(data: Json, identity: str) -> Key:
     both = f"{client_id} and the default for {default_for}"
     holder = both if client_id else "unknown holder"
     return Key(None, audience, subject_type, other_holder=f"{holder} ({identity})")
-
-
-def _unknown_fields(data: Json) -> frozenset[str]:
-    if KNOWN_FIELDS.issuperset(data):
-        return EMPTY_SET
-    return frozenset(f"field {quote_text(name)}" for name in sorted(data.keys() - KNOWN_FIELDS)[:MAX_UNKNOWN_FIELDS])
 
 
 def application(data: Json) -> Application:

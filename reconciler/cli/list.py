@@ -7,7 +7,7 @@ from reconciler.app.console import Console
 from reconciler.app.load import load_config, load_grants
 from reconciler.app.options import GlobalOptions, PlanOptions, RequestOptions
 from reconciler.app.session import TenantSession
-from reconciler.app.tenant_runs import TenantRuns, tenant_runs
+from reconciler.app.tenant_runs import tenant_runs
 from reconciler.cli.option_groups import format_option, option_group, request_options, selecting_options
 from reconciler.cli.options import TENANT_OPTIONS, current_options, global_options
 from reconciler.core.directory import Directory
@@ -55,8 +55,9 @@ def command(
     if offline:
         listings, code = _list_offline(options, selecting), Exit.DONE
     else:
+        work = TenantSession.list_observed if observed else TenantSession.list_declared
         with tenant_runs(options, selecting, request_options, console) as tenants, tenants.opened() as sessions:
-            listings = _list_online(tenants, sessions, observed=observed)
+            listings = [each.result for each in tenants.run_open(sessions, work)]
             code = tenants.worst_exit_code([])
     refuse_empty_selection(each.selection for each in listings)
     _print(listings, stdout_format, console, are_several=options.all_tenants or len(options.tenants) > 1)
@@ -75,11 +76,6 @@ def _list_offline(options: GlobalOptions, selecting: PlanOptions) -> list[Listin
         result = Listing(tenant.title, listed, options.now, resolved=False, selection=chosen.result, notes=chosen.notes)
         listings.append(result)
     return listings
-
-
-def _list_online(tenants: TenantRuns, sessions: list[TenantSession], *, observed: bool) -> list[Listing]:
-    work = TenantSession.list_observed if observed else TenantSession.list_declared
-    return [tenant_result.result for tenant_result in tenants.run_open(sessions, work)]
 
 
 def _print(listings: list[Listing], stdout_format: str, console: Console, *, are_several: bool) -> None:

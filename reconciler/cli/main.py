@@ -173,17 +173,13 @@ def main() -> None:
     gc.set_threshold(OBJECTS_BETWEEN_COLLECTIONS)
     _prepare_streams()
     if instruction := os.environ.get(COMPLETION_VARIABLE):
-        sys.exit(_complete(instruction))
+        from click.shell_completion import shell_complete
+
+        # a shell asks for completions or for the completion script
+        sys.exit(shell_complete(commands, {}, "reconciler", COMPLETION_VARIABLE, instruction))
     code = run(sys.argv[1:])
     gc.freeze()
     sys.exit(code)
-
-
-def _complete(instruction: str) -> int:
-    """Answer a completion request of a shell, or print the completion script for the shell."""
-    from click.shell_completion import shell_complete
-
-    return shell_complete(commands, {}, "reconciler", COMPLETION_VARIABLE, instruction)
 
 
 def _prepare_streams() -> None:

@@ -54,17 +54,13 @@ def find_config_file(start: Path) -> str | None:
     for levels, each in enumerate((folder, *folder.parents)):
         file = each / DEFAULT_FILE
         if levels and os.path.lexists(file):
-            if not _is_in_repository(each):
+            if not any(os.path.lexists(parent / ".git") for parent in (each, *each.parents)):
                 return None
             _refuse_other_owner(file)
             return str(Path(*[os.pardir] * levels, DEFAULT_FILE))
         if os.path.lexists(each / ".git"):
             return None
     return None
-
-
-def _is_in_repository(folder: Path) -> bool:
-    return any(os.path.lexists(each / ".git") for each in (folder, *folder.parents))
 
 
 def _refuse_other_owner(file: Path) -> None:

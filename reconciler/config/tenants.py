@@ -171,14 +171,14 @@ class Config:
         if not self.tenants:
             return self.policy
         same_name = [self.tenants[tenant.name]] if tenant.name in self.tenants else []
-        same_hosts = [] if tenant.kind is TenantKind.SANDBOX else self._at_hosts(tenant.hosts)
+        hosts = () if tenant.kind is TenantKind.SANDBOX else tenant.hosts
+        same_hosts = [
+            each for each in self._at_auth0() if any(is_same_host(*pair) for pair in product(hosts, each.hosts))
+        ]
         return strictest(each.policy for each in (*same_name, *same_hosts))
 
     def _at_auth0(self) -> list[Tenant]:
         return [each for each in self.tenants.values() if each.kind is TenantKind.AUTH0]
-
-    def _at_hosts(self, hosts: Sequence[str]) -> list[Tenant]:
-        return [each for each in self._at_auth0() if any(is_same_host(*pair) for pair in product(hosts, each.hosts))]
 
     def targets(self, *tenants: Tenant) -> TargetTenants:
         """Return the tenants whose grants are read from files.

@@ -267,9 +267,8 @@ def _connection(first_response: FirstResponse, probe: TenantProbe) -> Finding:
         inside = isinstance(probe.addresses, ProbeSkipped)
         return _ok("connection", "inside this process" if inside else "plain http, which is used on loopback only")
     days = int((certificate.expires - first_response.received) // DAY_SECONDS)
-    found = (
-        f"{certificate.version}; the certificate is valid until {_day(certificate.expires)} ({pluralize(days, 'day')})"
-    )
+    last_day = f"{datetime.fromtimestamp(certificate.expires, UTC):%Y-%m-%d}"
+    found = f"{certificate.version}; the certificate is valid until {last_day} ({pluralize(days, 'day')})"
     if days >= CERTIFICATE_DAYS:
         return _ok("connection", found)
     return Finding(
@@ -306,8 +305,10 @@ def _token(token: ProbedToken, now: float | None) -> Finding:
     except ReconcilerError as error:
         return Finding("token", Status.FAILED, str(error), "get a token for the Management API of this tenant")
     origin = "fetched" if token.renewable else "from the environment"
-    if expiry is None or now is None:
-        return _ok("token", f"{origin}; " + ("the expiry is unknown" if expiry is None else _expiry_text(expiry)))
+    if expiry is None:
+        return _ok("token", f"{origin}; the expiry is unknown")
+    if now is None:
+        return _ok("token", f"{origin}; valid until {datetime.fromtimestamp(expiry, UTC):%Y-%m-%d %H:%M} UTC")
     remaining = expiry - now
     if remaining <= 0:
         return Finding("token", Status.FAILED, f"the token expired {_duration_text(-remaining)} ago", "get a new token")
@@ -346,14 +347,6 @@ def _tenants_time(first_response: FirstResponse | ProbeFailed | ProbeSkipped) ->
     if isinstance(first_response, ProbeFailed | ProbeSkipped):
         return None
     return first_response.received if first_response.date is None else first_response.date
-
-
-def _expiry_text(expiry: float) -> str:
-    return f"valid until {datetime.fromtimestamp(expiry, UTC):%Y-%m-%d %H:%M} UTC"
-
-
-def _day(moment: float) -> str:
-    return f"{datetime.fromtimestamp(moment, UTC):%Y-%m-%d}"
 
 
 def _duration_text(seconds: float) -> str:

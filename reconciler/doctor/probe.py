@@ -282,7 +282,12 @@ async def _listing(
     except Auth0Error as error:
         return ProbeFailed(str(error), DEFAULT_ADVICE)
     refused = _error_of(answer)
-    return ProbedListing(str(refused or ""), _advice(refused) if refused else "", rate_limit)
+    if refused is None:
+        return ProbedListing("", "", rate_limit)
+    advice = DEFAULT_ADVICE
+    if isinstance(refused, RefusedCallError):
+        advice = LISTING_ADVICE.get(refused.status, DEFAULT_ADVICE)
+    return ProbedListing(str(refused), advice, rate_limit)
 
 
 def _is_for(identity: IdentityCheck, token: ProbedToken) -> bool:
@@ -299,7 +304,3 @@ def _error_of(answer: TenantResponse) -> Auth0Error | None:
     except Auth0Error as error:
         return error
     return None
-
-
-def _advice(error: Auth0Error) -> str:
-    return LISTING_ADVICE.get(error.status, DEFAULT_ADVICE) if isinstance(error, RefusedCallError) else DEFAULT_ADVICE

@@ -45,12 +45,9 @@ def configuration(read: Callable[[], Config]) -> tuple[Finding, Config | None]:
     try:
         config = read()
     except ReconcilerError as error:
-        return Finding(
-            "configuration",
-            Status.FAILED,
-            _first_message(error),
-            "correct the file; docs/configuration.md has an example",
-        ), None
+        message = _first_of(error.problems) if isinstance(error, ProblemsError) else str(error)
+        advice = "correct the file; docs/configuration.md has an example"
+        return Finding("configuration", Status.FAILED, message, advice), None
     if not config.tenants:
         return Finding("configuration", Status.OK, "contains no tenants"), config
     return Finding(
@@ -93,10 +90,6 @@ def _grants(declared: LoadedGrants) -> Finding:
         advice = "`reconciler validate` shows all problems"
         return Finding("grants", Status.WARNING, f"{found}; {_first_of(declared.problems)}", advice)
     return Finding("grants", Status.OK, found)
-
-
-def _first_message(error: ReconcilerError) -> str:
-    return _first_of(error.problems) if isinstance(error, ProblemsError) else str(error)
 
 
 def _first_of(problems: tuple[Problem, ...]) -> str:

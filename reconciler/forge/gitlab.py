@@ -122,7 +122,9 @@ def _entries(api: ForgeApi, path: str, text: str, query: Mapping[str, str]) -> I
     for number in range(1, MAX_PAGES + 1):
         page = _ask(api, "GET", path, query={**query, "per_page": str(PAGE_SIZE), "page": str(number)})
         for item in _items(page.data):
-            is_ours = user_id is not None and _author(item) == user_id
+            author = item.get("author")
+            author_id = author.get("id") if isinstance(author, dict) else None
+            is_ours = user_id is not None and author_id == user_id
             yield PostedEntry(_number(item), str(item.get(text) or ""), is_ours)
         if not page.has_next:
             return
@@ -138,11 +140,6 @@ def _number(item: Mapping[str, Any]) -> str:
     if type(number) is not int or number < 0:
         raise ForgeError("GitLab's response has an entry without a valid number")
     return str(number)
-
-
-def _author(item: Mapping[str, Any]) -> object:
-    author = item.get("author")
-    return author.get("id") if isinstance(author, dict) else None
 
 
 def _items(data: object) -> list[Mapping[str, Any]]:

@@ -88,13 +88,9 @@ def find_program(checkout: Path) -> str:
 
     for folder in os.get_exec_path():
         program = shutil.which("git", path=folder) if Path(folder).is_absolute() else None
-        if program and not any(_is_inside(path, checkout) for path in (folder, program)):
+        if program and not any(Path(os.path.realpath(path)).is_relative_to(checkout) for path in (folder, program)):
             return program
     raise GitMissingError(f"git was not found on the PATH (a git inside {visible(str(checkout))} is not run)")
-
-
-def _is_inside(path: str, folder: Path) -> bool:
-    return Path(os.path.realpath(path)).is_relative_to(folder)
 
 
 def program_version(folder: Path) -> str:
