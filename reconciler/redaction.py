@@ -117,7 +117,14 @@ class Secrets:
 
 def secrets_in(environment: Mapping[str, str], on_add: Callable[[str], None] = lambda _: None) -> Secrets:
     """Return the secrets in environment variables: credentials of tenants, tokens of the job, and passwords in URLs."""
-    return Secrets(_find_secrets(environment), on_add)
+    found: list[str] = []
+    for name, value in environment.items():
+        has_secret_name = SECRET_NAME.search(name) and not HARMLESS_NAME.search(name)
+        if (has_secret_name and len(value.strip()) >= MIN_VARIABLE_LENGTH) or JWT.fullmatch(value.strip()):
+            found.append(value)
+        for password in PASSWORD_IN_URL.findall(value):
+            found += (password, unquote(password))
+    return Secrets(found, on_add)
 
 
 class EnvironmentSecrets:
@@ -148,15 +155,6 @@ def _owner(name: str, prefixes: frozenset[str]) -> str:
     """Return the longest prefix of `name` in `prefixes`, or an empty string."""
     ends = (position + 1 for position in range(len(name) - 1, -1, -1) if name[position] == "_")
     return next((name[:end] for end in ends if name[:end] in prefixes), "")
-
-
-def _find_secrets(environment: Mapping[str, str]) -> Iterator[str]:
-    for name, value in environment.items():
-        has_secret_name = SECRET_NAME.search(name) and not HARMLESS_NAME.search(name)
-        if (has_secret_name and len(value.strip()) >= MIN_VARIABLE_LENGTH) or JWT.fullmatch(value.strip()):
-            yield value
-        for password in PASSWORD_IN_URL.findall(value):
-            yield from (password, unquote(password))
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,7 +20,7 @@ from reconciler.app.outputs import TENANT, files_for
 from reconciler.app.session import TenantPlan
 from reconciler.artifacts.saved_plan import SavedPlan, read_plan, refuse_unless_current
 from reconciler.artifacts.serialization import action_of, approval_id
-from reconciler.core.approval import Deviations, find_deviations
+from reconciler.core.approval import find_deviations
 from reconciler.core.characters import join_words, quote_text
 from reconciler.core.directory import Directory
 from reconciler.core.identity import TenantName
@@ -146,7 +146,7 @@ class ApprovedPlan:
         new_plan = tenant_plan.plan
         if not self.saved or new_plan.blocked:
             return tenant_plan
-        found = self._deviations(self.saved, tenant_plan)
+        found = find_deviations(new_plan, self.saved.plan, tenant_plan.observation.grants)
         notes = [
             *_notes("already applied, so skipped", found.done, new_plan.directory),
             *_notes("approved, but no longer planned", found.dropped, new_plan.directory),
@@ -164,7 +164,8 @@ class ApprovedPlan:
             )
         if not self.saved:
             return
-        found, new_plan, approved = self._deviations(self.saved, tenant_plan), tenant_plan.plan, self.saved.plan
+        new_plan, approved = tenant_plan.plan, self.saved.plan
+        found = find_deviations(new_plan, approved, tenant_plan.observation.grants)
         for changes, title, reason in (
             (found.unapproved, "Not approved", "files or tenant changed after the plan was created"),
             (
@@ -198,9 +199,6 @@ class ApprovedPlan:
                 "nothing was written: the approved plan adds and removes access, and the removal is no longer "
                 "planned; plan and review again"
             )
-
-    def _deviations(self, saved: SavedPlan, tenant_plan: TenantPlan) -> Deviations:
-        return find_deviations(tenant_plan.plan, saved.plan, tenant_plan.observation.grants)
 
 
 class Approvals:

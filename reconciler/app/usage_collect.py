@@ -91,19 +91,14 @@ def collect_files(
                     raise ReconcilerError(
                         f"{name}:{number}: this event has no valid date; correct or remove the line"
                     ) from error
-        periods = counter.periods() if period is None else (replace_end(period, options.now),)
+        if period is None:
+            periods = counter.periods()
+        else:  # the logs cannot contain events after `now`
+            periods = (Period(period.start, min(period.end, time_text(options.now))),)
         _write(path, merge(known, counter.usage(periods)))
     for text in _file_notes(counter, reader, periods):
         console.note(text)
     console.result(_collected(counter.events, periods))
-
-
-def replace_end(period: Period, now: datetime) -> Period:
-    """Return `period`.
-
-    If `period` ends after `now`, shorten `period` to end at `now`. The logs cannot contain events after `now`.
-    """
-    return Period(period.start, min(period.end, time_text(now)))
 
 
 def _file_notes(counter: UsageCounter, reader: EventReader, periods: Iterable[Period]) -> Iterator[str]:

@@ -2,7 +2,7 @@
 
 import asyncio
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -62,7 +62,8 @@ def command(*, stdout_format: str, setup_service: str | None) -> Exit:
             console.note(f"The shard {options.shard} has no tenants.")
     checked = [(name, _findings(configuration, config, name, options)) for name in names]
     if stdout_format == "json":
-        console.data(findings_json(checked[0][1]) if has_one else _all_json(checked))
+        by_tenant = [{"tenant": name, **findings_json(findings)} for name, findings in checked]
+        console.data(findings_json(checked[0][1]) if has_one else {"tenants": by_tenant})
     else:
         for number, (name, findings) in enumerate(checked):
             heading = [] if has_one else [line(Span(f"Tenant {visible(name or '')}", Style.STRONG))]
@@ -87,10 +88,6 @@ def _setup(service: str, options: GlobalOptions) -> Iterator[str]:
     needs = [setup.grants(Path(options.grants), config, tenant, workspace)[1] for tenant in tenants]
     branch = default_branch(Path(config.file).parent)
     return setup_commands(service, tenants, branch, has_organizations=any(each.organizations for each in needs))
-
-
-def _all_json(checked: Sequence[tuple[str | None, Sequence[Finding]]]) -> Mapping[str, object]:
-    return {"tenants": [{"tenant": name, **findings_json(findings)} for name, findings in checked]}
 
 
 def _findings(configuration: Finding, config: Config | None, name: str | None, options: GlobalOptions) -> list[Finding]:

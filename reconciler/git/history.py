@@ -224,12 +224,10 @@ def read_commits(repository: Repository, hashes: Iterable[str]) -> dict[str, Bla
     fields = os.fsdecode(output.data).split("\0")[:-1]
     if len(fields) % 5:
         raise GitError("git log wrote an unexpected number of fields")
-    return {each.hash: each for each in map(_commit, zip(*(fields[start::5] for start in range(5)), strict=True))}
-
-
-def _commit(fields: Sequence[str]) -> BlamedCommit:
-    identity, time, author, subject, body = fields
-    return BlamedCommit(identity, int(time), author, subject, request_in(subject, body[:MAX_MESSAGE_LENGTH]))
+    return {
+        identity: BlamedCommit(identity, int(time), author, subject, request_in(subject, body[:MAX_MESSAGE_LENGTH]))
+        for identity, time, author, subject, body in zip(*(fields[start::5] for start in range(5)), strict=True)
+    }
 
 
 def request_in(subject: str, body: str) -> str:

@@ -84,14 +84,10 @@ async def retry(
                 raise
             if requested > MAX_DELAY_SECONDS:
                 policy.notice(f"waiting {requested:.0f} s, as the tenant asks, until {time_after(requested)}")
-            policy.progress(f"{_cause(error)}, retrying in {seconds:.0f} s ({number} of {policy.attempts})")
+            status = getattr(error, "status", None)
+            cause = f"status {status}" if status else "no valid response"
+            policy.progress(f"{cause}, retrying in {seconds:.0f} s ({number} of {policy.attempts})")
             await asyncio.sleep(seconds)
-
-
-def _cause(error: Exception) -> str:
-    """Return the status of the response as text, or "no valid response" if the error has no status."""
-    status = getattr(error, "status", None)
-    return f"status {status}" if status else "no valid response"
 
 
 def retry_blocking(
