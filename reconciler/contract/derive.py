@@ -359,8 +359,13 @@ def differences(found: Mapping[str, Any], stored: Mapping[str, Any]) -> tuple[st
     found_fields, stored_fields = _fields(found), _fields(stored)
     lines = [f"{name}: new" for name in found_fields.keys() - stored_fields.keys()]
     lines += [f"{name}: missing" for name in stored_fields.keys() - found_fields.keys()]
-    for name in found_fields.keys() & stored_fields.keys():
-        lines += _field_differences(name, found_fields[name], stored_fields[name])
+    for field in found_fields.keys() & stored_fields.keys():
+        new, old = found_fields[field], stored_fields[field]
+        lines += [
+            f"{field}, {name}: {new.get(name, 'none')} instead of {old.get(name, 'none')}"
+            for name in new.keys() | old.keys()
+            if new.get(name) != old.get(name)
+        ]
     return tuple(sorted(lines))
 
 
@@ -389,9 +394,3 @@ def _text(name: str, value: object) -> str:
     if name in UNORDERED_KEYWORDS and isinstance(value, list):
         value = sorted(value, key=str)
     return json.dumps(value, ensure_ascii=False, sort_keys=True)
-
-
-def _field_differences(field: str, found: Mapping[str, str], stored: Mapping[str, str]) -> Iterator[str]:
-    for name in found.keys() | stored.keys():
-        if found.get(name) != stored.get(name):
-            yield f"{field}, {name}: {found.get(name, 'none')} instead of {stored.get(name, 'none')}"

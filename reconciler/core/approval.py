@@ -4,7 +4,6 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from reconciler.core.characters import join_some, quote_text
-from reconciler.core.config_rules import ConfigChange
 from reconciler.core.directory import Api, Application, Directory, Organization
 from reconciler.core.expiry import ends_later, expiry_text
 from reconciler.core.grant import (
@@ -187,7 +186,9 @@ def label_unverified(plan: Plan) -> Plan:
         blocked=blocked,
         directory=_label_names(plan.directory),
         notes=(UNVERIFIED_NOTE, *map(_label, plan.notes)),
-        config_changes=tuple(map(_label_config_change, plan.config_changes)),
+        config_changes=tuple(
+            replace(each, risk=replace(each.risk, message=_label(each.risk.message))) for each in plan.config_changes
+        ),
         attributions={key: _label(text) for key, text in plan.attributions.items()},
         risks={key: _merge_risks(found.get(key, ()), plan.risks.get(key, ())) for key in {**found, **plan.risks}},
     )
@@ -195,10 +196,6 @@ def label_unverified(plan: Plan) -> Plan:
 
 def _label(text: str) -> str:
     return f"{UNVERIFIED}: {text}"
-
-
-def _label_config_change(change: ConfigChange) -> ConfigChange:
-    return replace(change, risk=replace(change.risk, message=_label(change.risk.message)))
 
 
 def _label_change(change: Change) -> Change:

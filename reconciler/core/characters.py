@@ -321,14 +321,15 @@ def visible(text: str) -> str:
     terminal, a web page or a workflow runner. For example, GitHub Actions treats `::` at the start of a line and `##[`
     as commands.
     """
-    shown = text if text.isprintable() and not has_invisible(text) else "".join(map(_escape, text))
+    shown = text
+    if not text.isprintable() or has_invisible(text):
+        shown = "".join(
+            char if char.isprintable() and not is_invisible(char) else char.encode("unicode_escape").decode()
+            for char in text
+        )
     if shown.lstrip().startswith("::"):
         shown = shown.replace("::", r"\x3a:", 1)
     return shown.replace("##[", r"#\x23[")
-
-
-def _escape(char: str) -> str:
-    return char if char.isprintable() and not is_invisible(char) else char.encode("unicode_escape").decode()
 
 
 def quote_text(text: str) -> str:

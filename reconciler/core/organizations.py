@@ -54,7 +54,8 @@ class DeclaredOrganizations:
                 return may_have_organizations(observed)
             if removed is not None and observed.key not in removed:
                 return False
-            return self._is_pruned(observed, directory) and may_have_organizations(observed)
+            is_pruned = self.pruned is not None and self.pruned.reason_to_keep(observed, directory, prunes=True) is None
+            return is_pruned and may_have_organizations(observed)
 
         return tuple(each for each in grants if must_be_read(each))
 
@@ -65,9 +66,6 @@ class DeclaredOrganizations:
         """
         observed = index_by_key(grants)
         return frozenset(_count_gains(resolve(self.specs, directory)[0], observed))
-
-    def _is_pruned(self, observed: ObservedGrant, directory: Directory) -> bool:
-        return self.pruned is not None and self.pruned.reason_to_keep(observed, directory, prunes=True) is None
 
 
 def may_have_organizations(observed: ObservedGrant) -> bool:

@@ -58,16 +58,13 @@ def notes_on_kept_values(grants: Iterable[ObservedGrant], directory: Directory) 
 
 def notes_on_opened_grants(updates: Iterable[Update]) -> Iterator[str]:
     """Yield a note if an update gives access to organizations that the files do not declare."""
-    opened = sum(map(_admits_undeclared_organizations, updates))
+    opened = 0
+    for update in updates:
+        before, after = update.before.grant, update.after.grant
+        lets_in = WITH_ORGANIZATION in callers_gaining_access(before.organization_usage, after.organization_usage)
+        opened += lets_in and after.organizations is None
     if opened:
         yield (
             f"{pluralize(opened, 'grant')} will no longer deny organizations, so organizations that are already "
             "assigned gain access; to see the assigned organizations, add `organizations` to the grant file"
         )
-
-
-def _admits_undeclared_organizations(update: Update) -> bool:
-    """Return whether an update gives access to organizations that the files do not declare."""
-    before, after = update.before.grant, update.after.grant
-    lets_in = WITH_ORGANIZATION in callers_gaining_access(before.organization_usage, after.organization_usage)
-    return lets_in and after.organizations is None

@@ -10,7 +10,7 @@ from reconciler.core.characters import join_some
 from reconciler.core.config_rules import LOOSENED, STRICTER
 from reconciler.core.directory import Directory
 from reconciler.core.fields import SETTINGS, plain_value
-from reconciler.core.grant import ClientGrant, Key
+from reconciler.core.grant import Key
 from reconciler.core.guards import AllowedAndBlocked, block_changes
 from reconciler.core.pattern import (
     PATTERN_FIELDS,
@@ -45,6 +45,9 @@ def grant_data(desired: DesiredGrant, directory: Directory) -> dict[str, object]
     application.
     """
     grant, key = desired.grant, desired.key
+    organizations: list[str] | None = None
+    if grant.organizations is not None:
+        organizations = sorted(directory.organization_name(each) or each for each in grant.organizations)
     values: dict[str, object] = {
         "client": directory.client_name(key),
         "client_id": key.client_id,
@@ -55,15 +58,9 @@ def grant_data(desired: DesiredGrant, directory: Directory) -> dict[str, object]
         "description": desired.spec.description or None,
         "expires": desired.spec.expires or None,
         **{each.name: plain_value(getattr(grant, each.name)) for each in SETTINGS},
-        "organizations": _organization_names(grant, directory),
+        "organizations": organizations,
     }
     return {name: value for name, value in values.items() if value is not None}
-
-
-def _organization_names(grant: ClientGrant, directory: Directory) -> list[str] | None:
-    if grant.organizations is None:
-        return None
-    return sorted(directory.organization_name(each) or each for each in grant.organizations)
 
 
 Risks = Mapping[Key, tuple[Risk, ...]]
@@ -130,7 +127,9 @@ def _loosened_rules(old: Sequence[PolicyRule], new: Sequence[PolicyRule]) -> Ite
     Compare the policy rules for each kind of risk separately.
     """
     for risk in sorted({each.rule for each in (*old, *new)}):
-        before, after = (list(dict.fromkeys(map(_without_reason, _rules_for(risk, rules)))) for rules in (old, new))
+        before, after = (
+            list(dict.fromkeys(replace(rule, reason="") for rule in rules if rule.rule == risk)) for rules in (old, new)
+        )
         removed = [each for each in before if each not in after]
         added = [each for each in after if each not in before]
         for each in removed:
@@ -146,14 +145,6 @@ def _loosened_rules(old: Sequence[PolicyRule], new: Sequence[PolicyRule]) -> Ite
         common = [each for each in before if each in after]
         if common != [each for each in after if each in before]:
             yield f"the order of the rules for {risk} changed, and the first match decides"
-
-
-def _rules_for(risk: str, rules: Iterable[PolicyRule]) -> Iterator[PolicyRule]:
-    return (each for each in rules if each.rule == risk)
-
-
-def _without_reason(rule: PolicyRule) -> PolicyRule:
-    return replace(rule, reason="")
 
 
 def _is_followed_by(rules: Sequence[PolicyRule], rule: PolicyRule, verdict: Verdict) -> bool:
@@ -222,13 +213,11 @@ def _matches_any(pattern: Pattern, keys: Iterable[Key], values: Values, director
     """
     parts = {name: getattr(pattern, name) for name in PATTERN_FIELDS if getattr(pattern, name) is not None}
     for name, text in parts.items():
-        if not any(_may_match(value, text) for value in values[name]):
+        if not any(
+            value is Unread.VALUE or (isinstance(value, str) and matches(value, text)) for value in values[name]
+        ):
             return False
     return any(pattern.matches(key, directory) is not Match.NO for key in keys)
-
-
-def _may_match(value: Value, text: str) -> bool:
-    return value is Unread.VALUE or (isinstance(value, str) and matches(value, text))
 
 
 def _known_names(name: str, directory: Directory) -> set[Value]:

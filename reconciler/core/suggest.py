@@ -29,16 +29,13 @@ def similar_words(word: str, known: Iterable[str], min_similarity: float = MIN_S
     for candidate in sorted(each for each in known if len(each) <= MAX_WORD_LENGTH):
         by_folded.setdefault(candidate.casefold(), candidate)
     folded = word.casefold()
-    close = get_close_matches(folded, _candidates(folded, by_folded), MAX_SUGGESTIONS, min_similarity)
+    candidates: Collection[str] = by_folded
+    if len(by_folded) > MAX_COMPARED:
+        candidates = nlargest(MAX_COMPARED, by_folded, key=lambda each: _common_prefix_length(folded, each))
+    close = get_close_matches(folded, candidates, MAX_SUGGESTIONS, min_similarity)
     similarity = {each: SequenceMatcher(None, each, folded).ratio() for each in close}
     best = max(similarity.values(), default=0)
     return [by_folded[each] for each in close if similarity[each] >= best - SIMILARITY_MARGIN]
-
-
-def _candidates(word: str, known: Collection[str]) -> Collection[str]:
-    if len(known) <= MAX_COMPARED:
-        return known
-    return nlargest(MAX_COMPARED, known, key=lambda each: _common_prefix_length(word, each))
 
 
 def _common_prefix_length(one: str, other: str) -> int:

@@ -246,13 +246,10 @@ def _unknown_tenants(
     for pattern in (pattern for patterns in spec.tenants for pattern in patterns):
         if pattern.text in unknown:
             what = f"the configuration does not declare the tenant {quote_text(pattern.text)}"
-            yield Problem(pattern.source, what, suggest(pattern.text, known) or _declared_hint(known))
-
-
-def _declared_hint(known: Collection[str]) -> str:
-    if not known:
-        return 'add your tenants to reconciler.yaml, or remove "tenants"'
-    return f"declared tenants: {join_some(known)}"
+            fix = 'add your tenants to reconciler.yaml, or remove "tenants"'
+            if known:
+                fix = f"declared tenants: {join_some(known)}"
+            yield Problem(pattern.source, what, suggest(pattern.text, known) or fix)
 
 
 def _unknown_variables(

@@ -147,7 +147,13 @@ def find_by_real_path(paths: Iterable[Path]) -> tuple[dict[str, Path], tuple[Pro
 def empty_folder_problems(paths: Iterable[Path]) -> Iterator[Problem]:
     """Yield a problem for each readable folder in `paths` that contains no grant file."""
     for path in paths:
-        if path.is_dir() and not any(map(_is_file_or_error, _in_folder(path, os.path.realpath(path), 1))):
+        if not path.is_dir():
+            continue
+        has_files_or_errors = any(
+            isinstance(item, Path) or (isinstance(item, Problem) and item.severity is Severity.ERROR)
+            for item in _in_folder(path, os.path.realpath(path), 1)
+        )
+        if not has_files_or_errors:
             what = "this folder has no grant files (*.yaml, *.yml)"
             fix = (
                 'add a grant file ("reconciler import" can write the tenant\'s grants; "grants: []" declares no grants)'
@@ -163,11 +169,6 @@ class _UnreadFiles:
     """
 
     paths: Sequence[Path]
-
-
-def _is_file_or_error(item: Path | Problem | _UnreadFiles) -> bool:
-    """Return whether `item` is a grant file or a problem with the severity "error"."""
-    return isinstance(item, Path) or (isinstance(item, Problem) and item.severity is Severity.ERROR)
 
 
 def _in_folder(folder: Path, root: str, level: int) -> Iterator[Path | Problem | _UnreadFiles]:

@@ -125,14 +125,12 @@ def _line(text: str) -> FastLine:
         return FastLine(ITEM, value=_scalar(item))
     if key is None:
         return GRANTS_LINE
-    parsed = None if value is None else _value(value)
-    if value is not None and parsed is None:
-        raise _NotInSubsetError
+    parsed: Scalar | tuple[Scalar, ...] = None
+    if value is not None:
+        parsed = tuple(map(_scalar, ITEMS_OF_LIST.findall(value))) if value[0] == "[" else _scalar(value)
+        if parsed is None:
+            raise _NotInSubsetError
     return FastLine(GRANT if indentation == "  - " else FIELD, key, parsed)
-
-
-def _value(text: str) -> Scalar | tuple[Scalar, ...]:
-    return tuple(map(_scalar, ITEMS_OF_LIST.findall(text))) if text[0] == "[" else _scalar(text)
 
 
 def _scalar(text: str) -> Scalar:

@@ -52,7 +52,9 @@ def sort_file(text: str, file: str) -> str | Problem:
         ended = _add_last_line_end(text, before.root)
         before = read_layout(ended)
     ordered = "".join(_Lines(_sort_flow(ended, before.root, NodeKind.FILE, 0, len(ended))).ordered())
-    if not _is_equivalent(text, ordered) or Counter(read_layout(ordered).comments) != Counter(before.comments):
+    old, new = (parse(each.encode(), "") for each in (text, ordered))
+    is_equivalent = not new.problems and _declared_content(old.data) == _declared_content(new.data)
+    if not is_equivalent or Counter(read_layout(ordered).comments) != Counter(before.comments):
         return Problem(
             Source(file), "a file with this layout cannot be sorted", "write each key and each item on its own line"
         )
@@ -225,19 +227,10 @@ def _arrange(slots: list[_Slot], ordered: list[_Slot], column: int) -> list[str]
     return lines
 
 
-def _is_equivalent(before: str, after: str) -> bool:
-    first, second = (parse(text.encode(), "") for text in (before, after))
-    return not second.problems and _declared_content(first.data) == _declared_content(second.data)
-
-
 def _declared_content(data: Any) -> tuple[object, ...]:  # noqa: ANN401 - parsed YAML data can have any type
     """Convert the content of a grant file for comparisons that ignore the order of grants, fields and list items."""
     grants = sorted(
-        json.dumps({name: _without_order(name, value) for name, value in item.items()}, sort_keys=True)
+        json.dumps({name: sorted(value) if name in SETS else value for name, value in item.items()}, sort_keys=True)
         for item in data["grants"]
     )
     return ({name: value for name, value in data.items() if name != "grants"}, grants)
-
-
-def _without_order(name: str, value: Any) -> Any:  # noqa: ANN401 - see above
-    return sorted(value) if name in SETS else value

@@ -111,17 +111,14 @@ def _problems(text: str, file: str) -> Iterator[Problem]:
             continue
         if is_invisible(char) and belongs_to_text(text, index):
             names = find_name_spans(MISREAD.sub(" ", text)) if names is None else names
-            if not _is_within(names, index):
+            position = bisect_right(names, index, key=itemgetter(0)) - 1
+            is_within_name = position >= 0 and index < names[position][1]
+            if not is_within_name:
                 continue
         line += text.count("\n", counted, index)
         start_of_line = max(start_of_line, text.rfind("\n", counted, index) + 1)
         counted = index
         yield Problem(Source(file, line, index - start_of_line + 1), *_message(char))
-
-
-def _is_within(spans: Sequence[tuple[int, int]], index: int) -> bool:
-    position = bisect_right(spans, index, key=itemgetter(0)) - 1
-    return position >= 0 and index < spans[position][1]
 
 
 def _message(char: str) -> tuple[str, str]:
@@ -164,7 +161,9 @@ def parse(data: bytes, file: str) -> Document:
     except UnicodeDecodeError as error:
         text = data.decode(errors="replace")
         what = f"byte 0x{data[error.start]:02x} is not valid UTF-8"
-        problem = Problem(Source(file, *_end_position(data[: error.start].decode())), what, "save the file as UTF-8")
+        valid = data[: error.start].decode()
+        line, column = valid.count("\n") + 1, len(valid) - valid.rfind("\n")
+        problem = Problem(Source(file, line, column), what, "save the file as UTF-8")
         return Document(file, None, text, (problem,), is_complete=False)
     if text.isascii() and (
         document := _parse_fast(text, file)
@@ -362,11 +361,6 @@ def _mark(event: Event) -> Mark:
     """Return the start of a YAML event as a line and a column, both counted from 1."""
     mark = event.start_mark
     return (mark.line + 1, mark.column + 1) if mark else START
-
-
-def _end_position(text: str) -> Mark:
-    """Return the position (line and column) of the end of `text`."""
-    return text.count("\n") + 1, len(text) - text.rfind("\n")
 
 
 def _syntax_problem(error: yaml.YAMLError, text: str, file: str) -> Problem:

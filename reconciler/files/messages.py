@@ -291,21 +291,14 @@ PLAIN: dict[str, Callable[[SchemaViolation], tuple[str, str]]] = {
 
 def explain_violations(data: Node | Mapping[str, Any], schema: Mapping[str, Any], file: str) -> tuple[Problem, ...]:
     """Return a problem for each violation of `schema` in `data`, ordered by line."""
-    findings = list(islice(_findings(data, schema), MAX_PROBLEMS))
-    problems = {_problem(finding, data, file) for finding in findings}
+    errors = validator(json.dumps(schema)).iter_errors(data)
+    findings = list(islice((each for error in errors for each in explain(_violation(error))), MAX_PROBLEMS))
+    problems = {
+        Problem(Source(file, *mark_of(data, each.path, key=each.on_key)), each.what, each.fix) for each in findings
+    }
     if len(findings) == MAX_PROBLEMS:
         problems.add(too_many_problems(file))
     return tuple(sorted(problems))
-
-
-def _findings(data: Node | Mapping[str, Any], schema: Mapping[str, Any]) -> Iterator[Explanation]:
-    for error in validator(json.dumps(schema)).iter_errors(data):
-        yield from explain(_violation(error))
-
-
-def _problem(finding: Explanation, data: object, file: str) -> Problem:
-    mark = mark_of(data, finding.path, key=finding.on_key)
-    return Problem(Source(file, *mark), finding.what, finding.fix)
 
 
 def _violation(error: ValidationError) -> SchemaViolation:

@@ -113,17 +113,14 @@ def _keep_valid_names(item: YamlMapping) -> YamlMapping | None:
     """
     partial = copy(item)
     for name, value in item.items():
-        if not (_is_text(value) if name in TEXTS else name in LISTS and _are_texts(value)):
+        are_texts = isinstance(value, YamlList) and all(map(_is_text, value))
+        if not (_is_text(value) if name in TEXTS else name in LISTS and are_texts):
             del partial[name]
     return None if "tenants" in item and not partial.get("tenants") else partial
 
 
 def _is_text(value: object) -> bool:
     return isinstance(value, str)
-
-
-def _are_texts(value: object) -> bool:
-    return isinstance(value, YamlList) and all(map(_is_text, value))
 
 
 def _grant_specs(item: YamlMapping, file: str, file_tenants: TenantLists, *, is_snapshot: bool) -> Iterable[GrantSpec]:
@@ -342,7 +339,9 @@ def _tenant_independent_problems(specs: Iterable[GrantSpec]) -> Iterator[Problem
         if not _are_valid_scopes(spec.scope):
             yield from _invalid_scopes(spec)
         if spec.organizations and spec.organization_usage == USAGE_DENY:
-            yield _unused_organizations(spec)
+            what = '"organizations" has no effect while "organization_usage" is deny'
+            fix = 'write "organization_usage: allow" (or require), or "organizations: []"'
+            yield Problem(spec.source_of("organizations"), what, fix, Severity.WARNING)
 
 
 def _declared_key(spec: GrantSpec) -> DeclaredKey:
@@ -367,17 +366,8 @@ def _are_valid_scopes(scopes: tuple[str, ...]) -> bool:
 
 def _invalid_scopes(spec: GrantSpec) -> Iterator[Problem]:
     for scope, source in spec.scopes_with_sources():
-        if not SCOPE_TOKEN.fullmatch(scope):
-            yield _invalid_scope(scope, source)
-
-
-def _invalid_scope(scope: str, source: Source) -> Problem:
-    fix = "write each scope as a separate item" if " " in scope.strip() else "check its spelling"
-    what = f"the scope {quote_text(scope)} contains a character that OAuth does not allow in scopes (RFC 6749, 3.3)"
-    return Problem(source, what, fix, Severity.WARNING)
-
-
-def _unused_organizations(spec: GrantSpec) -> Problem:
-    what = '"organizations" has no effect while "organization_usage" is deny'
-    fix = 'write "organization_usage: allow" (or require), or "organizations: []"'
-    return Problem(spec.source_of("organizations"), what, fix, Severity.WARNING)
+        if SCOPE_TOKEN.fullmatch(scope):
+            continue
+        fix = "write each scope as a separate item" if " " in scope.strip() else "check its spelling"
+        what = f"the scope {quote_text(scope)} contains a character that OAuth does not allow in scopes (RFC 6749, 3.3)"
+        yield Problem(source, what, fix, Severity.WARNING)

@@ -14,7 +14,6 @@ from itertools import accumulate, pairwise
 
 from reconciler.core.fields import field_order
 from reconciler.core.imports.selection import FileUpdates, GrantSplit, GrantUpdate, SetUpdate
-from reconciler.core.spec import Mark
 from reconciler.files.layout import BLOCK_HEADER, LayoutPart, Node, read_layout, split_lines
 from reconciler.files.write import scalar
 
@@ -130,8 +129,13 @@ class _Editor:
 
     def by_index(self, updates: FileUpdates) -> dict[int, GrantUpdate | GrantSplit | None]:
         """Convert the keys of `updates` from the line and column of a grant to the index of the grant in the file."""
-        marks = [self._mark(item.node.start) for item in self._grants.node.parts]
-        return {index: updates[mark] for index, mark in enumerate(marks) if mark in updates}
+        found: dict[int, GrantUpdate | GrantSplit | None] = {}
+        for index, item in enumerate(self._grants.node.parts):
+            line = self._line(item.node.start)
+            mark = line + 1, item.node.start - self._starts[line] + 1
+            if mark in updates:
+                found[index] = updates[mark]
+        return found
 
     def copies(self, indexes: Iterable[int]) -> Iterator[Edit]:
         """Yield the edits that insert a copy of each grant in `indexes` directly after the original grant.
@@ -279,10 +283,6 @@ class _Editor:
 
     def _line(self, position: int) -> int:
         return bisect(self._starts, position) - 1
-
-    def _mark(self, position: int) -> Mark:
-        line = self._line(position)
-        return line + 1, position - self._starts[line] + 1
 
 
 def _scalar(value: object) -> str:

@@ -279,14 +279,10 @@ def _parse(line: str | bytes, name: str, number: int) -> object:
         ) from error
 
 
-def _is_event(value: Mapping[str, Any]) -> bool:
-    return "date" in value and isinstance(value.get("type"), str)
-
-
 def _inner_events(value: object, depth: int) -> Iterator[Event]:
     """Yield the events in a JSON value: the value itself, the events in a list, or the events in a wrapper."""
     if isinstance(value, dict):
-        if _is_event(value):
+        if "date" in value and isinstance(value.get("type"), str):
             yield value
             return
         inner: Iterable[object] = (_content(value, key) for key in WRAPPERS if key in value)

@@ -98,7 +98,7 @@ class _GrantReader:
         fields = {name: each for name, node in managed.items() if (each := self._fields(grant, name, node))}
         texts = {name: dict(each) for name, each in fields.items()}
         for field in {field for each in fields.values() for field in each if BY_NAME[field].has_variables}:
-            template = _template_node(grant.template, field)
+            template = grant.template.get("client_id" if field == "client" else field) if grant.template else None
             values = {name: each[field] for name, each in fields.items() if field in each}
             for name, value in self.texts.choose(field, values, template, grant.keywords).items():
                 texts[name][field] = value
@@ -299,10 +299,6 @@ def _label(grant: AlignedGrant, node: ForeignNode) -> str:
     names = [each.value for name in ("client_id", "default_for", "audience") if (each := shown.get(name))]
     texts = [str(each) for each in names if isinstance(each, str) and each != NO_CLIENT]
     return grant.keywords.restore(" -> ".join(texts)) or "a grant"
-
-
-def _template_node(template: ForeignNode | None, field: str) -> ForeignNode | None:
-    return template.get("client_id" if field == "client" else field) if template else None
 
 
 def _comments(

@@ -40,16 +40,13 @@ def fleet_lines(fleet: Fleet) -> Iterator[Line]:
     Below the line of a tenant, yield the reasons why the run includes the tenant.
     """
     for each in fleet.tenants:
-        yield line(Span(visible(each.name), Style.STRONG), f"  {visible(each.domain)}", _where(each))
+        wave = f"  wave {visible(each.wave)}" if each.wave else ""
+        shard = f"  shard {each.shard}" if each.shard else ""
+        yield line(Span(visible(each.name), Style.STRONG), f"  {visible(each.domain)}", wave + shard)
         for reason in each.reasons:
             yield line("    ", Span(visible(reason), Style.MUTED))
     yield from (line(Span(f"Note: {visible(note)}", Style.WARNING)) for note in fleet.notes)
     yield line(fleet_summary(fleet))
-
-
-def _where(each: ExpectedTenant) -> str:
-    wave = f"  wave {visible(each.wave)}" if each.wave else ""
-    return f"{wave}  shard {each.shard}" if each.shard else wave
 
 
 def names_text(fleet: Fleet) -> str:
@@ -242,7 +239,9 @@ def fleet_report_markdown(report: FleetReport, links: SourceLinks, max_bytes: in
     )
     plans = [each.last.plan for each in report.tenants if each.last and each.last.plan]
     failed = {each.expected.name: TenantFailure(_reasons(each)) for each in report.remaining if _reasons(each)}
-    summary, remaining = _summary(report), max_bytes - len(more.encode())
+    done = TenantState.APPLIED if report.is_apply else TenantState.PLANNED
+    summary = FleetSummary([_tenant_summary(each) for each in report.tenants], done, report.fleet.waves)
+    remaining = max_bytes - len(more.encode())
     if report.is_apply:
         return f"{runs_markdown(RunResults([], failed), summary, links, remaining)}{more}"
     return f"{plans_markdown(PlanResults(plans, failed), summary, links, remaining)}{more}"
@@ -250,11 +249,6 @@ def fleet_report_markdown(report: FleetReport, links: SourceLinks, max_bytes: in
 
 def _attempts(each: CollectedTenant) -> str:
     return ", then ".join(f"{result.status} in attempt {result.attempt}" for _, result in each.results)
-
-
-def _summary(report: FleetReport) -> FleetSummary:
-    done = TenantState.APPLIED if report.is_apply else TenantState.PLANNED
-    return FleetSummary([_tenant_summary(each) for each in report.tenants], done, report.fleet.waves)
 
 
 def _tenant_summary(each: CollectedTenant) -> TenantSummary:

@@ -60,12 +60,14 @@ def summarize_plan(
 ) -> TenantSummary:
     """Return the summary of a tenant after `reconciler plan` or `reconciler apply`.
 
-    After `apply`, `outcomes` contains the number of changes by result.
+    The state is NOT_SELECTED if the options of the command select no grant of the tenant. After `apply`, `outcomes`
+    contains the number of changes by result.
     """
     risks = Counter(risk.level for risk in all_risks(plan))
+    state = state_of(command, exit_code)
     return TenantSummary(
         tenant=plan.tenant,
-        state=_state(plan, state_of(command, exit_code)),
+        state=TenantState.NOT_SELECTED if plan.selection and plan.selection.is_empty else state,
         wave=wave,
         changes=Counter(action_of(change) for change in plan.changes),
         outcomes=outcomes,
@@ -74,11 +76,6 @@ def summarize_plan(
         critical=risks[Level.CRITICAL],
         high=risks[Level.HIGH],
     )
-
-
-def _state(plan: Plan, state: TenantState) -> TenantState:
-    """Return `state`, or NOT_SELECTED if the options of the command select no grant of the tenant."""
-    return TenantState.NOT_SELECTED if plan.selection and plan.selection.is_empty else state
 
 
 def count_outcomes(report: ApplyReport) -> dict[str, int]:
@@ -102,7 +99,8 @@ class FleetSummary:
     @property
     def lines(self) -> list[str]:
         """The lines of the summary: the totals for all tenants, followed by a line for each rollout wave."""
-        return [self._line, *(self._wave_line(wave) for wave in self.waves)]
+        by_wave = ((wave, [each for each in self.tenants if each.wave == wave]) for wave in self.waves)
+        return [self._line, *(f"Wave {wave}: {_states(tenants, self.done)}." for wave, tenants in by_wave)]
 
     def worst_first(self) -> list[TenantSummary]:
         """Return all tenants, starting with the tenants that need attention.
@@ -132,9 +130,6 @@ class FleetSummary:
             has_results = any(each.state is self.done for each in self.tenants)
             return f"{self.title}{'; no changes' if has_results else ''}{f'; {counts}' if counts else ''}."
         return f"{self.title}; {len(changed)} with changes: {counts}."
-
-    def _wave_line(self, wave: str) -> str:
-        return f"Wave {wave}: {_states([each for each in self.tenants if each.wave == wave], self.done)}."
 
     def as_json(self) -> Json:
         """Return the summary as JSON data. The data contains all numbers, even if a number is 0."""

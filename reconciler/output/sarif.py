@@ -49,7 +49,9 @@ def plans_sarif(plans: Iterable[Plan], links: SourceLinks) -> Json:
     deleted grant is located at the configuration file.
     """
     plans = tuple(plans)
-    log = _log(_rules(), _without_duplicates(result for plan in plans for result in _results(plan, links)))
+    # the plan of every tenant contains the changes of reconciler.yaml, so several plans cause equal SARIF results
+    distinct = {digest(each["partialFingerprints"]): each for plan in plans for each in _results(plan, links)}
+    log = _log(_rules(), list(distinct.values()))
     log["properties"] = {
         "plans": [
             {"tenant": plan.tenant.name, "sandbox": plan.tenant.is_sandbox, "plan_id": plan_id(plan)} for plan in plans
@@ -101,14 +103,6 @@ def _config_result(change: ConfigChange, links: SourceLinks) -> Json:
         "locations": [_physical(links.config, 1, 1)],
         "partialFingerprints": _fingerprint([links.config, risk.rule, list(change.tenants), risk.message]),
     }
-
-
-def _without_duplicates(results: Iterable[Json]) -> list[Json]:
-    """Remove duplicate SARIF results.
-
-    The plan of every tenant contains the changes of reconciler.yaml, so several plans cause equal SARIF results.
-    """
-    return list({digest(result["partialFingerprints"]): result for result in results}.values())
 
 
 def _rules() -> list[Json]:

@@ -8,7 +8,7 @@ from reconciler.artifacts.serialization import Json, tenant_json
 from reconciler.core.characters import pluralize, visible
 from reconciler.core.fields import SUBJECT_CLIENT
 from reconciler.core.usage.records import Period
-from reconciler.core.usage.report import GrantUse, ScopeUse, UsageReport, UseState
+from reconciler.core.usage.report import GrantUse, UsageReport, UseState
 from reconciler.output.escape import csv_line
 from reconciler.output.styled import Line, Span, Style, line
 
@@ -29,18 +29,14 @@ def usage_lines(report: UsageReport) -> Iterator[Line]:
         yield line(Span(f"Note: {visible(note)}", Style.WARNING))
     yield line()
     for grant in report.grants:
-        yield line("  ", Span(visible(_label(grant)), Style.STRONG))
+        subject = "" if grant.key.subject_type == SUBJECT_CLIENT else f" ({grant.key.subject_type})"
+        yield line("  ", Span(visible(f"{grant.application} -> {grant.api}{subject}"), Style.STRONG))
         yield line(INDENT, Span(visible(grant.text), STATE_STYLES[grant.state]))
         for scope in grant.scopes:
             yield line(INDENT, f"{visible(scope.name)}: ", Span(scope.text, STATE_STYLES[scope.state]))
     if report.grants:
         yield line()
     yield line(Span(f"{_counts(report)}.", Style.STRONG))
-
-
-def _label(grant: GrantUse) -> str:
-    subject = "" if grant.key.subject_type == SUBJECT_CLIENT else f" ({grant.key.subject_type})"
-    return f"{grant.application} -> {grant.api}{subject}"
 
 
 def _seen(report: UsageReport) -> str:
@@ -91,12 +87,11 @@ def _grant(grant: GrantUse) -> Json:
         "first_use": grant.use.first if grant.use else None,
         "last_use": grant.use.last if grant.use else None,
         "count": grant.use.total if grant.use else 0,
-        "scopes": [_scope(each) for each in grant.scopes],
+        "scopes": [
+            {"name": each.name, "state": str(each.state), "last_use": each.last or None, "text": each.text}
+            for each in grant.scopes
+        ],
     }
-
-
-def _scope(scope: ScopeUse) -> Json:
-    return {"name": scope.name, "state": str(scope.state), "last_use": scope.last or None, "text": scope.text}
 
 
 def usage_csv(report: UsageReport) -> str:

@@ -168,8 +168,10 @@ def _unresolved(
         if id(spec) in known:
             continue
         wrong_name = next(_wrong_names(spec, directory), None)
-        wrong_organization = next(_wrong_organizations(spec, directory), None)
-        wrong = wrong_name or wrong_organization
+        wrong_organizations = (  # unknown or ambiguous in the tenant
+            source for text, source in spec.organizations_with_sources() if len(directory.find_organizations(text)) != 1
+        )
+        wrong = wrong_name or next(wrong_organizations, None)
         problem = by_source.get(wrong, Problem(wrong, "the name is not known")) if wrong else None
         if problem is None:
             duplicates.append(spec)
@@ -188,13 +190,6 @@ def _wrong_names(spec: GrantSpec, directory: Directory) -> Iterator[Source]:
         yield spec.source_of("client")
     if spec.api is not None and len(directory.identifiers_by_name.get(spec.api, ())) != 1:
         yield spec.source_of("api")
-
-
-def _wrong_organizations(spec: GrantSpec, directory: Directory) -> Iterator[Source]:
-    """Yield the position of each organization that is unknown or ambiguous in the tenant."""
-    for text, source in spec.organizations_with_sources():
-        if len(directory.find_organizations(text)) != 1:
-            yield source
 
 
 @dataclass(frozen=True, slots=True)
@@ -232,12 +227,11 @@ class _GrantBuilder:
         for current in comparison.undeclared:
             undeclared = self._undeclared(current, removals.get(current.key))
             spec = self.expired.get(current.key)
-            yield undeclared if spec is None else self._with_expiry(undeclared, spec)
-
-    def _with_expiry(self, grant: AccessGrant, spec: GrantSpec) -> AccessGrant:
-        """Return a copy of `grant` with the state EXPIRED and the details of the declaration `spec`."""
-        detail = f"expired {expiry_text(spec.expires)}"
-        return replace(self._with_declaration(grant, spec), state=AccessState.EXPIRED, detail=detail)
+            if spec is not None:
+                detail = f"expired {expiry_text(spec.expires)}"
+                undeclared = self._with_declaration(undeclared, spec)
+                undeclared = replace(undeclared, state=AccessState.EXPIRED, detail=detail)
+            yield undeclared
 
     def unresolved(self) -> Iterator[AccessGrant]:
         """Yield a report entry for each declaration whose application or API is unknown or ambiguous."""
@@ -283,7 +277,8 @@ class _GrantBuilder:
         kept = self.protection and self.protection.reason_to_keep(observed, self.directory, prunes=False)
         reason, detail = kept or (Reason.UNMANAGED, "")
         if reason is Reason.UNMANAGED and removal is not None:
-            reason, detail = Reason.REMOVED, _removal_detail(removal)
+            by = f", removed by {removal.removed_by}" if removal.removed_by else ""
+            reason, detail = Reason.REMOVED, f"declared in {earlier_source(removal.spec.source)}{by}"
         state = STATE_OF_REASON[reason]
         if possible := self.rest.possible_declaration(observed.key, self.directory):
             state, detail = AccessState.UNKNOWN, possible
@@ -311,8 +306,8 @@ class _GrantBuilder:
 
     def _grant(self, grant: ClientGrant, more_risks: tuple[Risk, ...] = ()) -> AccessGrant:
         """Create a report entry for a grant. The entry does not contain the details of the grant's declaration."""
-        directory, key = self.directory, grant.key
-        use = use_of(key, self.facts.usage) if self.facts.usage else None
+        directory, key, usage = self.directory, grant.key, self.facts.usage
+        use = use_of(key, usage) if usage else None
         api = directory.apis_by_identifier.get(key.audience)
         risks = sorted((*find_grant_risks(grant, directory), *more_risks), key=lambda risk: risk.level.order)
         return AccessGrant(
@@ -330,14 +325,9 @@ class _GrantBuilder:
             risks=tuple(risks),
             level=grant_level(risks),
             token_lifetime=token_lifetime(key, directory),
-            use=self._use(key),
+            use="" if usage is None else state_of(key, usage, self.facts.window)[1],  # empty without collected logs
             last_use=use.last if use else "",
         )
-
-    def _use(self, key: Key) -> str:
-        """Describe the last use of a grant. Return an empty string if reconciler has not collected logs."""
-        usage = self.facts.usage
-        return "" if usage is None else state_of(key, usage, self.facts.window)[1]
 
     def _organizations(self, grant: ClientGrant) -> tuple[str, ...] | None:
         if not admits_organizations(grant.organization_usage):
@@ -358,8 +348,3 @@ class _GrantBuilder:
             GrantedScope(name, scope_level(audience, name), None if defined is None else name in defined)
             for name in sorted(names, key=lambda name: scope_order(audience, name))
         )
-
-
-def _removal_detail(removal: Removal) -> str:
-    by = f", removed by {removal.removed_by}" if removal.removed_by else ""
-    return f"declared in {earlier_source(removal.spec.source)}{by}"

@@ -51,11 +51,12 @@ class GrantExplanation:
 
 def find_writes(runs: Iterable[PastRun], tenant: TenantName, grant: AccessGrant) -> tuple[GrantWrite, ...]:
     """Search the journals of `runs`, and return the writes to a grant of a tenant."""
-    return tuple(write for run in runs if _is_for(run, tenant) for write in _writes(run, grant))
-
-
-def _is_for(run: PastRun, tenant: TenantName) -> bool:
-    return run.begin_entry is not None and run.begin_entry.parts("tenant").get("domain") == tenant.domain
+    return tuple(
+        write
+        for run in runs
+        if run.begin_entry is not None and run.begin_entry.parts("tenant").get("domain") == tenant.domain
+        for write in _writes(run, grant)
+    )
 
 
 def _writes(run: PastRun, grant: AccessGrant) -> Iterator[GrantWrite]:

@@ -91,7 +91,8 @@ def _by_name(access: TenantAccess, notes: list[str]) -> Mapping[NameKey, AccessG
     groups: dict[NameKey, list[AccessGrant]] = {}
     for grant in access.grants:
         if grant.is_present:
-            groups.setdefault(_key(grant), []).append(grant)
+            application, api = plain_name(grant.application, grant.client_id), plain_name(grant.api, grant.audience)
+            groups.setdefault((application, api, grant.subject_type), []).append(grant)
     found: dict[NameKey, AccessGrant] = {}
     for key, group in groups.items():
         if len(group) == 1:
@@ -101,11 +102,6 @@ def _by_name(access: TenantAccess, notes: list[str]) -> Mapping[NameKey, AccessG
         notes.append(f"{access.tenant.name} has {len(group)} grants with the names {label}, so ids are compared")
         found.update({(grant.application, grant.api, grant.subject_type): grant for grant in group})
     return found
-
-
-def _key(grant: AccessGrant) -> NameKey:
-    application = plain_name(grant.application, grant.client_id)
-    return application, plain_name(grant.api, grant.audience), grant.subject_type
 
 
 def _difference(key: NameKey, first: AccessGrant | None, second: AccessGrant | None) -> GrantDifference | None:

@@ -7,7 +7,7 @@ from reconciler.artifacts.serialization import Json, tenant_json
 from reconciler.core.access.tenant_diff import UNKNOWN_VALUE, DiffKind, FieldPair, GrantDifference, TenantDiff
 from reconciler.core.characters import pluralize, visible
 from reconciler.core.fields import SUBJECT_CLIENT
-from reconciler.output.access.html import Html, document, tag
+from reconciler.output.access.html import document, tag
 from reconciler.output.access.json import UNKNOWN
 from reconciler.output.escape import csv_line, element, span, tenant_label
 from reconciler.output.styled import Line, Span, Style, line
@@ -147,11 +147,12 @@ def diff_markdown(diff: TenantDiff) -> str:
 
 def diff_html(diff: TenantDiff) -> str:
     """Return the differences as an HTML page without a script."""
+    rows = (tag("tr", tag("th", row[0], scope="row"), *(tag("td", cell) for cell in row[1:])) for row in _rows(diff))
     table = tag(
         "table",
         tag("caption", "Differences"),
         tag("thead", tag("tr", *(tag("th", column, scope="col") for column in _columns(diff)))),
-        tag("tbody", *(_html_row(row) for row in _rows(diff))),
+        tag("tbody", *rows),
     )
     body = (
         tag("header", tag("h1", _title(diff)), tag("p", summary(diff)), *(tag("p", note) for note in diff.notes)),
@@ -163,7 +164,3 @@ def diff_html(diff: TenantDiff) -> str:
         ),
     )
     return document(_title(diff), body)
-
-
-def _html_row(row: tuple[str, ...]) -> Html:
-    return tag("tr", tag("th", row[0], scope="row"), *(tag("td", cell) for cell in row[1:]))

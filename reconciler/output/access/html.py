@@ -99,10 +99,12 @@ def access_html(report: AccessReport) -> str:
     """Return the access report as an HTML page."""
     script = asset("page.js")
     title = f"{TITLE}: {', '.join(each.tenant.label for each in report.tenants)}"
+    cards = (_card(each) for each in totals(report))
+    totals_section = tag("section", tag("h2", "Totals"), tag("dl", *cards, class_="totals"), aria_label="Totals")
     body = (
         _header(report),
         tag("nav", id="views", aria_label="Views", hidden=""),
-        tag("main", _totals(report), tag("div", *_static(report), id="static"), id="content", tabindex="-1"),
+        tag("main", totals_section, tag("div", *_static(report), id="static"), id="content", tabindex="-1"),
         _footer(),
         verbatim("script", page_json(report), type="application/json", id="data"),
         verbatim("script", script),
@@ -116,8 +118,9 @@ def document(title: str, body: Iterable[Html], *, script: str = "") -> str:
     The document may run only the script `script`, which `body` contains.
     """
     style = asset("page.css")
+    script_source = f"'{_hash(script)}'" if script else "'none'"
     policy = (
-        f"default-src 'none'; style-src '{_hash(style)}'; script-src {_source(script)}; img-src data:; "
+        f"default-src 'none'; style-src '{_hash(style)}'; script-src {script_source}; img-src data:; "
         "base-uri 'none'; form-action 'none'; require-trusted-types-for 'script'"
     )
     head = tag(
@@ -132,10 +135,6 @@ def document(title: str, body: Iterable[Html], *, script: str = "") -> str:
     )
     skip = tag("a", "Skip to the content", href="#content", class_="skip")
     return f'<!DOCTYPE html>\n<html lang="en">\n{head}\n{tag("body", skip, *body)}\n</html>\n'
-
-
-def _source(script: str) -> str:
-    return f"'{_hash(script)}'" if script else "'none'"
 
 
 @cache
@@ -182,11 +181,6 @@ def _completeness(report: AccessReport) -> Html:
         class_="incomplete",
         aria_label="Missing information",
     )
-
-
-def _totals(report: AccessReport) -> Html:
-    cards = (_card(each) for each in totals(report))
-    return tag("section", tag("h2", "Totals"), tag("dl", *cards, class_="totals"), aria_label="Totals")
 
 
 def _card(total: AccessTotal) -> Html:

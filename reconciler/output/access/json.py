@@ -19,7 +19,6 @@ from reconciler.core.access.report import (
 from reconciler.core.access.summary import COUNTED, RULES, AccessFinding, findings, totals
 from reconciler.core.characters import shorten, visible
 from reconciler.core.fields import IN_FILE_ORDER, ORGANIZATIONS, plain_value
-from reconciler.core.problems import Risk
 from reconciler.core.removals import MAX_AUTHOR, MAX_SUBJECT, Commit
 from reconciler.core.token_lifetime import duration
 from reconciler.output.access.words import (
@@ -133,9 +132,13 @@ def grant_json(grant: AccessGrant) -> Json:
         "differences": [field_json(each) for each in grant.differences],
         "guard": grant.guard or None,
         "level": grant.level,
-        "risks": [_risk(each) for each in grant.risks],
+        "risks": [
+            {"rule": each.rule, "level": each.level, "message": each.message, "known": each.is_known}
+            for each in grant.risks
+        ],
         "token_lifetime": _known(grant.token_lifetime),
-        "last_use": _last_use(grant),
+        # null if reconciler collected no logs of the tenant
+        "last_use": {"time": _known(grant.last_use or None), "text": grant.use} if grant.use else None,
         "declaration": _declaration(grant),
     }
 
@@ -148,17 +151,8 @@ def _settings(grant: AccessGrant) -> Iterator[tuple[str, object]]:
             yield SHORT_NAMES.get(each.name, each.name), plain_value(getattr(grant.grant, each.name))
 
 
-def _last_use(grant: AccessGrant) -> Json | None:
-    """Return the last use of a grant as JSON data, or None if reconciler collected no logs of the tenant."""
-    return {"time": _known(grant.last_use or None), "text": grant.use} if grant.use else None
-
-
 def _known(value: object) -> object:
     return UNKNOWN if value is None else value
-
-
-def _risk(risk: Risk) -> Json:
-    return {"rule": risk.rule, "level": risk.level, "message": risk.message, "known": risk.is_known}
 
 
 def _declaration(grant: AccessGrant) -> Json | None:
@@ -236,6 +230,7 @@ def _row(tenant: TenantAccess, grant: AccessGrant, table: "_ValueTable") -> list
     scope_levels = [] if grant.all_scopes else [str(each.level) for each in grant.scopes]
     link, _, _ = grant.link.rpartition(LINE_ANCHOR)
     origin = grant.provenance
+    state = [str(grant.state), state_text(grant), grant.guard]
     return [
         table.add(tenant.tenant.label),
         table.add(
@@ -248,7 +243,7 @@ def _row(tenant: TenantAccess, grant: AccessGrant, table: "_ValueTable") -> list
         ),
         table.add([grant.api, grant.audience or "", duration(grant.token_lifetime), _name(grant.api, grant.audience)]),
         table.add([scope_texts(grant), scope_levels, len(grant.scopes)]),
-        table.add(_status(grant)),
+        table.add([str(grant.level), risk_texts(grant), *state, list(_tags_of(grant))]),
         table.add([grant.subject_type, settings(grant)]),
         table.add([grant.source.file if grant.source else "", link]),
         grant.source.line if grant.source else 0,
@@ -265,12 +260,6 @@ def _name(label: str, identity: str | None) -> str:
     """
     name = plain_name(label, identity)
     return "" if name == label else name
-
-
-def _status(grant: AccessGrant) -> list[object]:
-    """Return the risk level, the risks, the state and the tags of a grant."""
-    state = [str(grant.state), state_text(grant), grant.guard]
-    return [str(grant.level), risk_texts(grant), *state, list(_tags_of(grant))]
 
 
 def _change(grant: AccessGrant) -> list[Value]:

@@ -119,7 +119,7 @@ def _lines(report: AccessReport) -> Iterator[str]:
         for note in tenant.notes:
             yield f"- {span(note)}"
         yield ""
-        yield from _grants(tenant)
+        yield from _table(COLUMNS, map(_row, tenant.grants))
 
 
 def _found(finding: AccessFinding) -> str:
@@ -131,34 +131,23 @@ def _found(finding: AccessFinding) -> str:
     return ", ".join([*named, *([f"and {pluralize(more, 'more grant')}"] if more > 0 else [])])
 
 
-def _grants(tenant: TenantAccess) -> Iterator[str]:
-    yield from _table(COLUMNS, map(_row, tenant.grants))
-
-
 def _row(grant: AccessGrant) -> list[str]:
     link = (
         f'<a href="{escape(grant.link)}">{element(location(grant))}</a>'
-        if _is_web(grant.link)
+        if grant.link.startswith(("https://", "http://"))
         else _code(location(grant))
     )
+    since = f"since {element(since_text(grant))}" if grant.source else ""
     return [
         SYMBOLS[grant.level],
         element(grant.application),
         element(grant.api),
         "<br>".join(map(element, (*scope_texts(grant), *settings(grant)))),
         element(state_text(grant)),
-        "<br>".join(filter(None, (link, _code(grant.description), _since(grant)))),
+        "<br>".join(filter(None, (link, _code(grant.description), since))),
         _code(changed_text(grant)),
         "<br>".join(map(element, risk_texts(grant))),
     ]
-
-
-def _is_web(url: str) -> bool:
-    return url.startswith(("https://", "http://"))
-
-
-def _since(grant: AccessGrant) -> str:
-    return f"since {element(since_text(grant))}" if grant.source else ""
 
 
 def _code(text: str) -> str:

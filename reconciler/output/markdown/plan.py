@@ -78,7 +78,7 @@ def _parts(plan: Plan, links: SourceLinks, max_bytes: int) -> Iterator[Section]:
     tables = list(_tables(plan, links, max_bytes))
     yield from (replace(table, reserved=max_bytes // 2 // len(tables)) for table in tables)
     yield _left_alone(plan)
-    yield Section((_footer(plan, links),))
+    yield Section((f"{plan_line(plan, links)}  \n{' '.join(_next_steps(plan, links))}\n",))
 
 
 def _header(plan: Plan) -> Iterator[str]:
@@ -216,7 +216,7 @@ def difference_lines(field: FieldChange, directory: Directory) -> Iterator[str]:
         case ValueChange():
             values = (("-", field.before), ("+", field.after))
             yield from (
-                f"{prefix} {field.field}: {visible(_value_text(value))}"
+                f"{prefix} {field.field}: {visible(value if isinstance(value, str) else str(value).lower())}"
                 for prefix, value in values
                 if value is not None
             )
@@ -234,11 +234,6 @@ def _reason(each: LeftAlone, plan: Plan) -> str:
     attribution = plan.attributions.get(each.observed.key)
     last = f", {span(attribution)}" if attribution else ""
     return f"{each.reason}: {span(each.detail)}{last}" if each.detail else f"{each.reason}{last}"
-
-
-def _footer(plan: Plan, links: SourceLinks) -> str:
-    """Return the last lines of the comment, with the id of the plan and the commands that apply or repeat the plan."""
-    return f"{plan_line(plan, links)}  \n{' '.join(_next_steps(plan, links))}\n"
 
 
 def plan_line(plan: Plan, links: SourceLinks) -> str:
@@ -265,10 +260,6 @@ def _next_steps(plan: Plan, links: SourceLinks) -> Iterator[str]:
         is_declared = plan.tenant.name != plan.tenant.domain
         command = ["reconciler", "plan", *(["--tenant", plan.tenant.name] if is_declared else [])]
         yield f"To plan again: {span(shlex.join(command))}."
-
-
-def _value_text(value: object) -> str:
-    return value if isinstance(value, str) else str(value).lower()
 
 
 OUTCOMES_HEAD = "<table>\n<tr><th>outcome</th><th>change</th><th>grant</th><th></th></tr>\n"

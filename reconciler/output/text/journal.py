@@ -79,7 +79,10 @@ def _summary(run: PastRun) -> Iterator[Line]:
             yield line(INDENT * 2, Span(f"{entry.number} {_change_text(entry)}", Style.ERROR))
         yield line(INDENT, Span("-> run apply again: apply reads the tenant before it writes", Style.STRONG))
     if run.unreadable_lines:
-        yield line(INDENT, Span(_damage(run), Style.WARNING))
+        damage = f"Unreadable lines: {', '.join(map(str, run.unreadable_lines))}."
+        if run.is_truncated and len(run.unreadable_lines) == 1:
+            damage = "The last line is incomplete: the run ended while writing it."
+        yield line(INDENT, Span(damage, Style.WARNING))
 
 
 def _time_and_tenant(begin_entry: JournalEntry | None) -> str:
@@ -100,12 +103,6 @@ def _evidence(begin_entry: JournalEntry | None) -> str:
         return ""
     labels = (("user", "by "), ("commit", "commit "), ("approval", "approved by "), ("version", "version "))
     return ", ".join(f"{label}{begin_entry.text(name)}" for name, label in labels if begin_entry.text(name))
-
-
-def _damage(run: PastRun) -> str:
-    if run.is_truncated and len(run.unreadable_lines) == 1:
-        return "The last line is incomplete: the run ended while writing it."
-    return f"Unreadable lines: {', '.join(map(str, run.unreadable_lines))}."
 
 
 def _entry(entry: JournalEntry, *, verbose: bool) -> Iterator[Line]:

@@ -112,7 +112,8 @@ def _grant(each: ListedGrant, now: datetime) -> Iterator[Line]:
 
 
 def _json(each: ListedGrant, now: datetime) -> Json:
-    spec = each.spec
+    spec, source = each.spec, each.spec.source
+    values = ((field.name, getattr(spec, field.name)) for field in (*SETTINGS, BY_NAME[ORGANIZATIONS]))
     return {
         "client": each.client,
         "client_id": each.client_id,
@@ -120,21 +121,12 @@ def _json(each: ListedGrant, now: datetime) -> Json:
         "api": each.api,
         "audience": each.audience,
         "subject_type": spec.subject_type,
-        **{field.name: _json_value(getattr(spec, field.name)) for field in (*SETTINGS, BY_NAME[ORGANIZATIONS])},
+        **{name: sorted(set(value)) if isinstance(value, tuple) else value for name, value in values},
         "description": spec.description,
         "expires": spec.expires or None,
         "expired": has_expired(spec, now),
-        "source": _source(spec),
+        "source": {"file": source.file, "line": source.line, "column": source.column} if spec.file else None,
     }
-
-
-def _source(spec: GrantSpec) -> Json | None:
-    source = spec.source
-    return {"file": source.file, "line": source.line, "column": source.column} if spec.file else None
-
-
-def _json_value(value: object) -> object:
-    return sorted(set(value)) if isinstance(value, tuple) else value
 
 
 MAX_LISTED = 20

@@ -107,7 +107,9 @@ def _head(plan: Plan) -> Iterator[Line]:
 
 
 def _numbers(plan: Plan) -> Iterator[Line]:
-    yield from _risk_counts(plan)
+    if text := risk_counts(plan):
+        has_critical = any(risk.level is Level.CRITICAL for risk in all_risks(plan))
+        yield line(Span(f"Risks: {text}.", LEVEL_STYLES[Level.CRITICAL if has_critical else Level.HIGH]))
     if plan.origins:
         yield line(Span(origins_summary(plan), Style.STRONG))
     yield line(Span(summary(plan), Style.STRONG))
@@ -136,12 +138,6 @@ def _config_changes(plan: Plan) -> Iterator[Line]:
         text = f"{each.risk.level}: {tenants_prefix(each)}{visible(each.risk.message)}  ({each.risk.rule})"
         yield line("  ", Span(f"! {text}", LEVEL_STYLES[each.risk.level]))
     yield line()
-
-
-def _risk_counts(plan: Plan) -> Iterator[Line]:
-    if text := risk_counts(plan):
-        has_critical = any(risk.level is Level.CRITICAL for risk in all_risks(plan))
-        yield line(Span(f"Risks: {text}.", LEVEL_STYLES[Level.CRITICAL if has_critical else Level.HIGH]))
 
 
 def _blocked(plan: Plan) -> Iterator[Line]:
