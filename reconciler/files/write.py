@@ -140,11 +140,9 @@ def named_grant(grant: ClientGrant, directory: Directory, convert: TextConverter
 
 
 def _imported(grant: ClientGrant, directory: Directory, convert: TextConverter) -> dict[str, FieldValue]:
-    return (
-        _key_by_name(grant.key, directory, convert)
-        | _settings(grant, convert)
-        | _organizations(grant, directory, convert)
-    )
+    fields = _key_by_name(grant.key, directory, convert) | _settings(grant, convert)
+    organizations = [convert(organization_text(each, directory)) for each in grant.organizations or ()]
+    return fields | ({"organizations": tuple(sorted(organizations))} if organizations else {})
 
 
 def split_by_size(grants: Iterable[ClientGrant]) -> list[list[ClientGrant]]:
@@ -217,12 +215,6 @@ def _key_by_name(key: Key, directory: Directory, convert: TextConverter) -> dict
     ):
         fields = {name: value for name, value in fields.items() if name != "audience"} | {"api": convert(api)}
     return fields
-
-
-def _organizations(grant: ClientGrant, directory: Directory, convert: TextConverter) -> dict[str, FieldValue]:
-    """Return a mapping with the field `organizations`, or an empty mapping if the grant has no organizations."""
-    organizations = [convert(organization_text(each, directory)) for each in grant.organizations or ()]
-    return {"organizations": tuple(sorted(organizations))} if organizations else {}
 
 
 def organization_text(identity: str, directory: Directory) -> str:

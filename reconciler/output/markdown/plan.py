@@ -15,9 +15,9 @@ from reconciler.core.diff import FieldChange, SetChange, ValueChange
 from reconciler.core.directory import Directory
 from reconciler.core.identity import TenantName
 from reconciler.core.outcome import ApplyReport, Outcome
-from reconciler.core.plan import TITLES, Change, LeftAlone, Origin, Plan
+from reconciler.core.plan import TITLES, Change, Origin, Plan
 from reconciler.core.plan_risks import all_risks, grant_label
-from reconciler.core.problems import Level, Source
+from reconciler.core.problems import Level
 from reconciler.output.escape import block, commit_suffix, element, marker, span, tenant_label
 from reconciler.output.markdown.document import Section, join_sections
 from reconciler.output.markdown.rows import HEAD, SYMBOLS, TAIL, change_row, is_critical, removal_row, worst_first
@@ -136,18 +136,13 @@ def _config_changes(plan: Plan) -> Section:
 
 
 def _expiry_changes(plan: Plan, links: SourceLinks) -> Section:
-    lines = tuple(
-        f"- {span(grant_label(each.key, plan.directory))}: {each}, {_markdown_source(each.source, links)}\n"
-        for each in plan.expiry_changes
-    )
+    lines: list[str] = []
+    for each in plan.expiry_changes:
+        text, address = span(f"{each.source.file}:{each.source.line}"), links.link_to(each.source)
+        source = f"[{text}](<{address}>)" if address else text
+        lines.append(f"- {span(grant_label(each.key, plan.directory))}: {each}, {source}\n")
     head = f"**{EXPIRY_CHANGES_TITLE} ({len(lines)})**\n\n"
-    return Section(lines, head=head, tail="\n", noun="changed end", rank=1) if lines else EMPTY_SECTION
-
-
-def _markdown_source(source: Source, links: SourceLinks) -> str:
-    text = span(f"{source.file}:{source.line}")
-    address = links.link_to(source)
-    return f"[{text}](<{address}>)" if address else text
+    return Section(tuple(lines), head=head, tail="\n", noun="changed end", rank=1) if lines else EMPTY_SECTION
 
 
 def _notes(plan: Plan) -> Section:
@@ -223,17 +218,17 @@ def difference_lines(field: FieldChange, directory: Directory) -> Iterator[str]:
 
 
 def _left_alone(plan: Plan) -> Section:
-    listed = [(grant_label(each.observed.key, plan.directory), _reason(each, plan)) for each in plan.left_alone]
-    items = tuple(f"- {span(label)} ({reason})\n" for label, reason in listed)
+    items: list[str] = []
+    for each in plan.left_alone:
+        label = grant_label(each.observed.key, plan.directory)
+        reason = f"{each.reason}: {span(each.detail)}" if each.detail else f"{each.reason}"
+        attribution = plan.attributions.get(each.observed.key)
+        last = f", {span(attribution)}" if attribution else ""
+        items.append(f"- {span(label)} ({reason}{last})\n")
     summary = f"Left alone ({len(items)}): {left_alone_counts(plan)}"
     head = f"<details><summary>{summary}</summary>\n\n"
-    return Section(items, head=head, tail="\n</details>\n\n", noun="other grant", rank=3) if items else EMPTY_SECTION
-
-
-def _reason(each: LeftAlone, plan: Plan) -> str:
-    attribution = plan.attributions.get(each.observed.key)
-    last = f", {span(attribution)}" if attribution else ""
-    return f"{each.reason}: {span(each.detail)}{last}" if each.detail else f"{each.reason}{last}"
+    tail = "\n</details>\n\n"
+    return Section(tuple(items), head=head, tail=tail, noun="other grant", rank=3) if items else EMPTY_SECTION
 
 
 def plan_line(plan: Plan, links: SourceLinks) -> str:

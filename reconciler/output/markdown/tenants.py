@@ -5,7 +5,7 @@ contains the plan once.
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from typing import TypeVar
@@ -223,12 +223,11 @@ def _failures(results: PlanResults | RunResults, summary: FleetSummary, max_byte
     groups: dict[Sequence[str], list[str]] = {}
     for name, failure in results.failed.items():
         groups.setdefault(tuple(failure.lines), []).append(name)
-    items = tuple(_failure_lines(reasons, names) for reasons, names in groups.items())
+    items: list[str] = []
+    for reasons, names in groups.items():
+        first, *others = reasons or ("no reason is known",)
+        more = "".join(f">   - {span(text)}\n" for text in others)
+        items.append(f"> - {_some_names(names, span)}: {span(first)}\n{more}")
     head = f"> [!CAUTION]\n> **Without a result ({len(results.failed)} of {len(summary.tenants)})**\n>\n"
-    return Section(items, head=head, tail="\n", noun="failure", max_bytes=max_bytes // 6) if items else Section(())
-
-
-def _failure_lines(reasons: Sequence[str], names: Sequence[str]) -> str:
-    first, *others = reasons or ("no reason is known",)
-    more: Iterator[str] = (f">   - {span(text)}\n" for text in others)
-    return f"> - {_some_names(names, span)}: {span(first)}\n{''.join(more)}"
+    section = Section(tuple(items), head=head, tail="\n", noun="failure", max_bytes=max_bytes // 6)
+    return section if items else Section(())

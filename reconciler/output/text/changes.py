@@ -180,7 +180,10 @@ def _groups(title: str, changes: Sequence[Change], directory: Directory, risks: 
     by_api = _group(changes, directory.api_label, directory.client_label)
     noun, groups = ("API", by_api) if len(by_api) < len(by_application) else ("application", by_application)
     yield line(Span(f"{title} ({len(changes)}), counted by {noun}; -v lists each change", Style.STRONG))
-    levels = {name: _highest_level(members, risks) for name, members in groups.items()}
+    levels: dict[str, int] = {}
+    for name, members in groups.items():
+        found = (risk.level.order for _, change in members for risk in risks.get(change.key, ()))
+        levels[name] = min(found, default=Level.LOW.order)  # the highest risk level has the lowest number
     names = sorted(groups, key=lambda name: (levels[name], -len(groups[name]), name.casefold()))
     shown = max(MAX_GROUPS, sum(level < Level.LOW.order for level in levels.values()))
     for name in names[:shown]:
@@ -203,15 +206,6 @@ def _group(changes: Iterable[Change], label: Callable[[Key], str], other_label: 
     for change in changes:
         groups.setdefault(label(change.key), []).append((other_label(change.key), change))
     return groups
-
-
-def _highest_level(members: Sequence[tuple[str, Change]], risks: Risks) -> int:
-    """Return a number for the highest risk level in a group of changes.
-
-    The highest risk level has the lowest number.
-    """
-    found = (risk.level.order for _, change in members for risk in risks.get(change.key, ()))
-    return min(found, default=Level.LOW.order)
 
 
 def _group_line(name: str, members: Sequence[tuple[str, Change]], risks: Risks) -> Iterator[Line]:

@@ -64,14 +64,13 @@ LISTING_COLUMNS = (
 
 def listings_csv(listings: Iterable[Listing]) -> str:
     """Return the grants of all tenants as CSV (RFC 4180). In a cell with several values, spaces separate the values."""
-    rows = [LISTING_COLUMNS, *(_csv_row(listing, each) for listing in listings for each in listing.sorted)]
+    rows: list[Sequence[str]] = [LISTING_COLUMNS]
+    for listing in listings:
+        for each in listing.sorted:
+            more = {"tenant": listing.tenant.label, "declared_at": _location(each.spec)}
+            values: dict[str, object] = {**_json(each, listing.now), **more}
+            rows.append([_csv_text(values[name]) for name in LISTING_COLUMNS])
     return "".join(map(csv_line, rows))
-
-
-def _csv_row(listing: Listing, each: ListedGrant) -> list[str]:
-    more = {"tenant": listing.tenant.label, "declared_at": _location(each.spec)}
-    values: dict[str, object] = {**_json(each, listing.now), **more}
-    return [_csv_text(values[name]) for name in LISTING_COLUMNS]
 
 
 def _csv_text(value: object) -> str:

@@ -8,7 +8,7 @@ from reconciler.artifacts.serialization import Json, action_of, short_id
 from reconciler.core.characters import pluralize, visible
 from reconciler.core.directory import Directory
 from reconciler.core.outcome import ApplyReport, Result, count_results
-from reconciler.core.plan import Change, Create, Delete, LeftAlone, Plan, Update
+from reconciler.core.plan import Change, Create, Delete, Plan, Update
 from reconciler.core.plan_risks import all_risks, grant_label, risks_at_level
 from reconciler.core.problems import Level
 from reconciler.core.removals import earlier_source
@@ -190,21 +190,17 @@ def _left_alone(plan: Plan, *, verbose: bool) -> Iterator[Line]:
     if not plan.left_alone:
         return
     yield line(Span(f"Left alone ({len(plan.left_alone)})", Style.STRONG), f" {left_alone_counts(plan)}")
-    listed = [
-        f"{grant_label(each.observed.key, plan.directory)}  [{visible(each.why)}]{_attribution(each, plan)}"
-        for each in plan.left_alone
-    ]
+    listed: list[str] = []
+    for each in plan.left_alone:
+        found = plan.attributions.get(each.observed.key)
+        attribution = f"  {visible(found)}" if found else ""
+        listed.append(f"{grant_label(each.observed.key, plan.directory)}  [{visible(each.why)}]{attribution}")
     hidden = 0 if verbose else max(0, len(listed) - MAX_LEFT_ALONE)
     for label in listed[: len(listed) - hidden]:
         yield line("    ", Span(label, Style.MUTED))
     if hidden:
         yield line("    ", Span(f"and {hidden} more; use -v to list all", Style.MUTED))
     yield line()
-
-
-def _attribution(each: LeftAlone, plan: Plan) -> str:
-    found = plan.attributions.get(each.observed.key)
-    return f"  {visible(found)}" if found else ""
 
 
 STYLES: Mapping[str, Style] = {Result.APPLIED: Style.CREATE, Result.SKIPPED: Style.WARNING}
