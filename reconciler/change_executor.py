@@ -281,7 +281,11 @@ class ChangeExecutor:
             case ChangeState.AFTER:
                 return self._outcome(Result.APPLIED, f"{problem}; but the change took effect")
             case ChangeState.OTHER:
-                what = "the tenant now has a different grant with this key" if found else DELETED_SINCE_PLAN
+                what = (
+                    "the tenant now has a different grant of the same application for the same API"
+                    if found
+                    else DELETED_SINCE_PLAN
+                )
                 return self._outcome(Result.CONFLICT, f"{problem}; {what}")
             case ChangeState.BEFORE | ChangeState.PARTIAL:
                 self._has_effect = state is ChangeState.PARTIAL

@@ -23,16 +23,18 @@ from reconciler.errors import ReconcilerError
 T = TypeVar("T")
 
 NO_APPLICATIONS = (
-    "files, manage, protect or policy mention applications by name, but the token lacks the permission read:clients: "
-    "give the permission to reconciler's application, or write client_id instead of client"
+    "grant files, or the settings `manage`, `protect` or `policy`, mention applications by name, but the token "
+    "lacks the permission read:clients: give the permission to reconciler's application, or write "
+    "client_id instead of client"
 )
 NO_THIRD_PARTIES = (
     "a plan that deletes undeclared grants must know the third-party applications, but the token lacks the permission "
     "read:clients: give the permission to reconciler's application"
 )
 NO_APIS = (
-    "files, manage, protect or policy mention APIs by name, but the token lacks the permission read:resource_servers: "
-    "give the permission to reconciler's application, or write audience instead of api"
+    "grant files, or the settings `manage`, `protect` or `policy`, mention APIs by name, but the token lacks "
+    "the permission read:resource_servers: give the permission to reconciler's application, or write "
+    "audience instead of api"
 )
 NO_ORGANIZATIONS = (
     "files mention organizations by name, but the token lacks the permission read:organizations: give the permission "

@@ -89,7 +89,7 @@ def test_the_unpacked_wheel_starts_a_repository(wheel: Path, service: str) -> No
 def test_the_unpacked_wheel_runs_the_demo_in_an_empty_folder(wheel: Path) -> None:
     output = run_unpacked(wheel, "-m", "reconciler", "-q", "demo", "demo")
 
-    assert "Apply: 5 applied; the tenant equals the files." in output
+    assert "Apply: 5 applied; the tenant matches the files." in output
 
 
 def test_the_unpacked_wheel_plans_on_a_sandbox(wheel: Path) -> None:

@@ -58,7 +58,7 @@ SUMMARY = re.compile(
     r"Plan: (?P<create>\d+) to create, (?P<update>\d+) to update, (?P<delete>\d+) to delete"
     r"(, (?P<blocked>\d+) blocked)?(, \d+ grants? no longer declared)?; (?P<unchanged>\d+) unchanged, "
     r"(\d+ left unchanged by --[a-z-]+( and --[a-z-]+)?, )?"
-    r"(?P<unmanaged>\d+) left alone(, \d+ skipped)?(, \d+ expired with unknown state)?\.\n",
+    r"(?P<unmanaged>\d+) left alone(, \d+ skipped)?(, \d+ expired and possibly still in the tenant)?\.\n",
 )
 WRITES_NOTHING = {1, 4}
 PREFIXES = {"create": "  + ", "update": "  ~ ", "delete": "  - "}

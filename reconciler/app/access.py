@@ -178,7 +178,9 @@ def _report(options: GlobalOptions, git: GitFacts, tenants: Iterable[TenantAcces
 MAX_RUNS = 1_000
 """The maximum number of journals to read. The newest journals are read first."""
 NAMES_ONLY = "journals contain ids but files contain names, so runs cannot be found without reading the tenant"
-JOURNAL_NOTE = "only journals in this folder are known, because each run writes the journal to the machine of the run"
+JOURNAL_NOTE = (
+    "only runs with a journal in this folder are shown, because each run writes its journal on its own machine"
+)
 
 
 def explain_grants(  # noqa: PLR0913 - each parameter is an option of the command

@@ -182,10 +182,10 @@ class ApplyCommand:
         """
         failed, limit = self._reports.count_stopping(), self._tenants.config.rollout.stop_after
         if failed >= limit:
-            return f"{pluralize(failed, 'tenant')} of earlier waves did not succeed (stop_after: {limit})"
+            return f"{pluralize(failed, 'tenant')} of the earlier rollout waves did not succeed (stop_after: {limit})"
         if self._reports.are_not_selected and self._interruption.exit_code is None:
             advice = f"to apply this wave alone, use --wave {shlex.quote(wave)}"
-            return f"no tenant of earlier waves has a selected grant; {advice}"
+            return f"no tenant of the earlier rollout waves has a selected grant; {advice}"
         return ""
 
     def _check_tip(self, tenants: Sequence[Tenant]) -> bool:

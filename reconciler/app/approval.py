@@ -152,7 +152,7 @@ class ApprovedPlan:
             *_notes("approved, but no longer planned", found.dropped, new_plan.directory),
         ]
         if self.saved.plan.changes and not new_plan.changes and not found.dropped:
-            notes.append("nothing to do: the tenant already equals the result of the approved plan")
+            notes.append("nothing to do: the tenant already has all changes of the approved plan")
         return replace(tenant_plan, plan=replace(new_plan, notes=(*new_plan.notes, *notes)))
 
     def check_changes(self, tenant_plan: TenantPlan, console: Console, *, stdout_has_data: bool) -> None:
@@ -167,24 +167,30 @@ class ApprovedPlan:
         new_plan, approved = tenant_plan.plan, self.saved.plan
         found = find_deviations(new_plan, approved, tenant_plan.observation.grants)
         for changes, title, reason in (
-            (found.unapproved, "Not approved", "files or tenant changed after the plan was created"),
+            (found.unapproved, "Changes that were not approved", "files or tenant changed after the plan was created"),
             (
                 found.renamed,
-                "Not approved with the current names",
+                "Changes with names that were not approved",
                 "the approved plan shows names that are no longer current",
             ),
-            (found.riskier, "Not approved with the current risks", "the approved plan does not show all risks"),
+            (found.riskier, "Changes with risks that were not approved", "the approved plan does not show all risks"),
         ):
             if changes:
                 keys = {change.key for change in changes}
                 approved_changes = [change for change in approved.changes if change.key in keys]
                 _print_changes(title, changes, new_plan, console, stdout_has_data=stdout_has_data)
-                _print_changes("Approved instead", approved_changes, approved, console, stdout_has_data=stdout_has_data)
+                _print_changes(
+                    "Changes of the approved plan", approved_changes, approved, console, stdout_has_data=stdout_has_data
+                )
                 raise StalePlanError(f"nothing was written: {reason}; plan and review again")
         if found.changed_facts:
             changed = [change for change, _ in found.changed_facts]
             _print_changes(
-                "Not approved in the current state", changed, new_plan, console, stdout_has_data=stdout_has_data
+                "Changes with details that were not approved",
+                changed,
+                new_plan,
+                console,
+                stdout_has_data=stdout_has_data,
             )
             named = [f"{grant_label(change.key, new_plan.directory)}: {what}" for change, what in found.changed_facts]
             more = f" and {len(named) - 1} more" if named[1:] else ""
@@ -194,7 +200,13 @@ class ApprovedPlan:
             )
         if found.loses_narrowing:
             narrowing = [change for change in (*found.done, *found.dropped) if removes_access(change)]
-            _print_changes("No longer planned", narrowing, approved, console, stdout_has_data=stdout_has_data)
+            _print_changes(
+                "Approved changes that are no longer planned",
+                narrowing,
+                approved,
+                console,
+                stdout_has_data=stdout_has_data,
+            )
             raise StalePlanError(
                 "nothing was written: the approved plan adds and removes access, and the removal is no longer "
                 "planned; plan and review again"

@@ -225,7 +225,9 @@ def _deploy_files(path: Path) -> Iterator[DeployFile]:
     elif whole := next((path / name for name in TENANT_FILES if (path / name).exists()), None):
         yield DeployFile(name_of(whole), read_text(whole))
     else:
-        raise ReconcilerError(f"{name_of(path)} has no folder grants and no file tenant.yaml; check the path")
+        raise ReconcilerError(
+            f"{name_of(path)} contains neither a folder named grants nor a file tenant.yaml; check the path"
+        )
 
 
 def read_terraform_source(

@@ -99,7 +99,11 @@ def import_files(
     console.result(offer_lines(offers, is_applied=file_options.variables))
     if found.notes:
         console.result(
-            [line(), line("Settings of the other tool:"), *(line("    ", visible(each)) for each in found.notes)]
+            [
+                line(),
+                line("Notes on settings in the imported files:"),
+                *(line("    ", visible(each)) for each in found.notes),
+            ]
         )
     for paragraph in found.handover:
         console.result(line(visible(text)) for text in ("", *paragraph.split("\n")))
@@ -179,8 +183,8 @@ def _domain(name: str, declared: Tenant | None, found: ForeignGrants) -> dict[st
     domain = found.domains.get(name)
     if domain is None:
         raise ReconcilerError(
-            f"the domain of the tenant {quote_text(name)} is not known: add the tenant to {DEFAULT_FILE}, or "
-            "AUTH0_DOMAIN to its file in --mappings"
+            f"the domain of the tenant {quote_text(name)} is unknown: declare the tenant in {DEFAULT_FILE}, or "
+            "add AUTH0_DOMAIN to the file of the tenant in --mappings"
         )
     return {"domain": domain}
 

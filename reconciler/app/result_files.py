@@ -69,7 +69,7 @@ class ResultFiles:
         """
         if plan_options.selects:
             raise ReconcilerError(
-                "--result records the result for all grants of a tenant; remove PATH, --client and --api"
+                "with --result, a run must select all grants of a tenant; remove PATH, --client and --api"
             )
         config = load_config(options.config)
         # `select_names` ignores the environment, so a tenant has a result file even if the environment contains a wrong

@@ -99,12 +99,12 @@ GITLAB_CHANGES = {
 """,
     """\
 # Fetches the reviewed commit of reconciler, and the packages of its requirements.lock. pip checks the hash of each
-# package. The job has no environment and no files of the repository, so the job has no credentials. Later jobs verify
-# the checksum of the archive. Wheels run no code during the installation.
+# package. The job has no GitLab environment and does not check out the repository, so the job has no credentials.
+# Later jobs verify the checksum of the archive. Wheels run no code during the installation.
 """: f"""\
 # Fetches reconciler, and the packages of {GITLAB_LOCK}. pip checks the hash of each package. The job has no
-# environment, so the job has no credentials. Later jobs verify the checksum of the archive. Wheels run no code during
-# the installation.
+# GitLab environment, so the job has no credentials. Later jobs verify the checksum of the archive. Wheels run no code
+# during the installation.
 """,
     """\
   variables:

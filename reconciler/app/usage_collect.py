@@ -116,7 +116,7 @@ def _file_notes(counter: UsageCounter, reader: EventReader, periods: Iterable[Pe
         yield f"{pluralize(counter.incomplete, 'token exchange')} without an application or an audience."
     for gap in gaps(periods):
         times = f"from {_minute(gap.start)} to {_minute(gap.end)}"
-        yield f"Gap: no events {times}. If the files contain all events of this time, use --period."
+        yield f"Gap: no events {times}. If the files contain all events of the gap, use --period."
 
 
 def _collected(events: int, periods: Sequence[Period]) -> Iterator[Line]:
@@ -204,9 +204,7 @@ class _LogCollection:
         while page := await logs.after(log_id):
             log_id = self._count(page)
             if log_id in seen:
-                raise UnreadableError(
-                    "the listing of the logs does not end: a page ends with an event of an earlier page"
-                )
+                raise UnreadableError("the list of log events repeats: a page ends with an event of an earlier page")
             seen.add(log_id)
             pages += 1
             if pages % PAGES_BETWEEN_WRITES == 0:

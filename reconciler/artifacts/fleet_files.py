@@ -138,7 +138,7 @@ def _with_plan(result: FleetResult, output: Mapping[str, Any]) -> FleetResult | 
         or result.counts != plan_counts(plan)
         or (plan.tenant.name, plan.tenant.domain) != (result.tenant, result.domain)
     ):
-        return "has an output that is not the plan of this result"
+        return 'has a plan in the field "output" that contradicts the other fields'
     return replace(result, plan=plan)
 
 

@@ -218,7 +218,7 @@ class ManagementClient:
         try:
             await self._write("PATCH", path, body, context)
         except (NotSentError, NoTokenError, RateLimitedError, DeadlinePassedError) as error:
-            raise UnknownOutcomeError(f"{error}; only the first of the two requests was sent") from error
+            raise UnknownOutcomeError(f"{error}; only the first of two requests for this change was sent") from error
         except RefusedCallError:
             await self._write("PATCH", path, {"allow_all_scopes": True}, context)
             raise
@@ -259,9 +259,9 @@ class ManagementClient:
                 _refuse_incomplete(path, len(items), total)
                 return items
             if len(items) > MAX_ENTRIES or len(seen_cursors) > len(items) / MIN_ENTRIES_PER_PAGE + MAX_EMPTY_PAGES:
-                raise UnreadableError(f"GET {API}/{path}: the listing has no end")
+                raise UnreadableError(f"GET {API}/{path}: the list has too many pages")
             if next_cursor in seen_cursors:
-                raise UnreadableError(f"GET {API}/{path}: the listing repeats a page")
+                raise UnreadableError(f"GET {API}/{path}: the list repeats a page")
             seen_cursors.add(next_cursor)
             position = {"from": next_cursor}
 
@@ -362,7 +362,7 @@ async def _list_with_restart(listing: Callable[[], Awaitable[T]]) -> T:
 def _refuse_incomplete(path: str, listed: int, total: int | None) -> None:
     """Raise UnreadableError if reconciler read fewer than `total` entries, so that the caller reads the list again."""
     if total is not None and listed < total:
-        raise UnreadableError(f"GET {API}/{path}: the listing is incomplete: {listed} of {total} entries")
+        raise UnreadableError(f"GET {API}/{path}: the list is incomplete: {listed} of {total} entries")
 
 
 def _grant_path(grant_id: str) -> str:

@@ -59,7 +59,7 @@ class TenantLogs:
             return await self._management.call(call, parse_response)
         except RefusedCallError as error:
             if error.status == httpx.codes.FORBIDDEN:
-                error.args = (f"{error}; add the permission read:logs to the application of the credentials",)
+                error.args = (f"{error}; give reconciler's application the permission read:logs",)
             raise
 
 

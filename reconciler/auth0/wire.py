@@ -213,7 +213,7 @@ def _key(data: Json, identity: str) -> Key:
     if bool(client_id) != bool(default_for):
         return Key(client_id or None, audience, subject_type, default_for or None)
     both = f"{client_id} and the default for {default_for}"
-    holder = both if client_id else "unknown holder"
+    holder = both if client_id else "unknown recipient"
     return Key(None, audience, subject_type, other_holder=f"{holder} ({identity})")
 
 

@@ -52,8 +52,8 @@ def command(  # noqa: PLR0913 - each parameter is an option of the command
 ) -> Exit:
     """Report who may call what: applications, APIs, scopes, risks, and the declaration of each grant.
 
-    APPLICATION is a pattern for the name or id of applications. If the tenant's token could not read a listing, the
-    report mentions the missing listing. Nothing is written to a tenant.
+    APPLICATION is a pattern for the name or id of applications. If the token of a tenant cannot read a list, such as
+    the list of applications, the report names the missing list. Nothing is written to a tenant.
     """
     options = current_options()
     console = Console(options)

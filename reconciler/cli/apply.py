@@ -88,17 +88,18 @@ def command(  # noqa: PLR0913 - each parameter is an option of the command
 ) -> Exit:
     """Change the tenant to match the files.
 
-    Print the plan, ask, apply the plan and read the tenant again. The exit code is 0 only if the tenant equals the
-    files.
+    Print the plan, ask for confirmation, apply the plan, and read the tenant again. The exit code is 0 only if the
+    tenant matches the files.
 
     With PLANFILE from plan --out, apply without asking. The plan is recomputed. If the new plan has a change that
     PLANFILE lacks, the command writes nothing and exits with 5. With {tenant} in PLANFILE, each tenant has its own
-    saved plan. --approval-id works in the same way without a file: ID is the approval id of a reviewed plan.
+    saved plan. With --approval-id, no file is needed: apply without asking if the new plan has the approval id of a
+    reviewed plan.
 
     PATHs are grant files or folders. With PATHs, --client or --api, only the selected grants are changed.
 
-    Several tenants are applied at the same time, wave by wave if the configuration has waves. The output starts with a
-    summary.
+    Several tenants are changed at the same time, or one rollout wave after the other if the configuration has waves.
+    With several tenants, the output starts with a summary.
     """
     options = current_options()
     console = Console(options)

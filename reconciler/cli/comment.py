@@ -60,13 +60,18 @@ NO_FOLLOW, NO_WAIT = getattr(os, "O_NOFOLLOW", 0), getattr(os, "O_NONBLOCK", 0)
 @click.option(
     "--merged",
     is_flag=True,
-    help="Post on the pull or merge request that created HEAD by its merge. Without such a request, do nothing.",
+    help="Post on the pull or merge request whose merge created the commit HEAD. If no merge created HEAD, do nothing.",
 )
 @click.option(
     "--forge", type=click.Choice(FORGES), help="Hosting service. Required if the job runs on another CI service."
 )
-@click.option("--repository", metavar="PATH", help="Repository on --forge, such as owner/name.")
-@click.option("--number", type=click.IntRange(1), metavar="N", help="Number of the pull or merge request on --forge.")
+@click.option("--repository", metavar="PATH", help="Repository on the service of --forge, such as owner/name.")
+@click.option(
+    "--number",
+    type=click.IntRange(1),
+    metavar="N",
+    help="Number of the pull or merge request on the service of --forge.",
+)
 @click.option(
     "--api", metavar="URL", help="API URL of a self-hosted service. For Azure DevOps, the URL of the organization."
 )
@@ -93,12 +98,14 @@ def command(  # noqa: PLR0913 - each parameter is an option of the command
     """Post Markdown reports as comments on the pull or merge request of this job.
 
     Use this command in jobs of GitHub Actions, GitLab CI, Azure Pipelines and Bitbucket Pipelines, with FILE from
-    --report markdown=FILE. In other jobs, set the request with --forge, --repository and --number. Each tenant has one
-    comment for the plan and one for the result of apply. Later runs update these comments. Only comments by the owner
-    of the token are changed. The token comes from GITHUB_TOKEN, GITLAB_TOKEN, AZURE_DEVOPS_TOKEN or BITBUCKET_TOKEN.
+    --report markdown=FILE. In jobs of other services, name the pull or merge request with --forge, --repository and
+    --number. Each tenant has one comment for the plan and one comment for the result of apply. Later runs update these
+    comments. Only comments by the owner of the token are changed. The token comes from GITHUB_TOKEN, GITLAB_TOKEN,
+    AZURE_DEVOPS_TOKEN or BITBUCKET_TOKEN.
 
-    FILE must come from this run. If FILE is missing or invalid, the exit code is 1 and the comment of each --tenant
-    reports a missing report. Without --tenant, all earlier comments without a new FILE report a missing report.
+    FILE must come from this run. If FILE is missing or invalid, the exit code is 1, and the comment of each --tenant
+    says that the report is missing. Without --tenant, each earlier comment without a new FILE says that the report is
+    missing.
     """
     if (issue is not None) + closes + merged > 1:
         raise click.UsageError("--issue, --close and --merged cannot be combined: use one of them")

@@ -29,8 +29,8 @@ ALLOWED_FILES = frozenset({".git"})
 def command(*, folder: Path) -> Exit:
     """Write a demo into FOLDER, and validate, plan and apply the demo.
 
-    FOLDER must be empty or missing. The default is the current folder. The demo has a local tenant, so it needs no
-    account and no network. It needs the extra sandbox.
+    FOLDER must be empty or missing. The default is the current folder. The demo uses a local tenant, and needs no
+    account and no network. The demo needs the extra sandbox of the package.
     """
     require_sandbox(TENANT)
     given = current_options()

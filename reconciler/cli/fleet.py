@@ -33,7 +33,7 @@ def command() -> None:
 @global_options("config", "grants", "tenants", "all_tenants", examples=("reconciler fleet list --base origin/main",))
 @command.command("list", short_help="List the tenants of a run, offline.")
 @click.option("--base", metavar="REVISION", help="List only tenants that the changes since this git revision affect.")
-@click.option("--wave", metavar="NAME", help="List only the tenants of this wave.")
+@click.option("--wave", metavar="NAME", help="List only the tenants of this rollout wave.")
 @click.option("--shards", type=click.IntRange(1, 999_999), metavar="N", help="Divide the tenants into N shards.")
 @run_option
 @output_options(*JOB_FORMATS)
@@ -42,7 +42,7 @@ def list_command(
 ) -> Exit:
     """List the tenants of a run with the reasons for their selection, offline. Default: all tenants.
 
-    --format json writes fleet.json for `fleet collect`. --format github writes the step outputs any and matrix.
+    --format json writes fleet.json for `fleet collect`. --format github writes the step outputs `any` and `matrix`.
     --format gitlab writes a child pipeline.
 
     If the files at --base cannot be compared, all tenants are listed.
@@ -67,7 +67,9 @@ def list_command(
 @click.argument("fleet_file", type=click.Path(path_type=Path), metavar="FLEET.JSON")
 @click.argument("folders", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="DIR...")
 @click.option(
-    "--wave", metavar="NAME", help="Name of the last started wave. Tenants of later waves are reported as not started."
+    "--wave",
+    metavar="NAME",
+    help="Name of the last started rollout wave. Tenants of later waves are reported as not started.",
 )
 @click.option("--resume", is_flag=True, help="Print the tenants that remain, one per line.")
 @output_options("markdown", *JOB_FORMATS)
@@ -76,10 +78,11 @@ def collect_command(
 ) -> Exit:
     """Report the state of each tenant of a run from the results that the jobs wrote with --result.
 
-    A tenant is unknown if the tenant has no result or the result has no end. Results of another run, commit or
-    configuration are refused. If a tenant has several results, the latest attempt determines the state.
+    The state of a tenant is unknown if the tenant has no result, or if the result does not record the end of the
+    tenant's run. Results of another run, commit or configuration are refused. If a tenant has several results, the
+    latest attempt determines the state.
 
-    The exit code is the most severe exit code of the tenants. An unknown tenant has the exit code 3.
+    The exit code is the most severe exit code of the tenants. A tenant with an unknown state has the exit code 3.
 
     With --resume, the formats text, json, github and gitlab show the tenants that are not done, as in `fleet list`.
     """
@@ -119,7 +122,9 @@ def _check_formats(output_options: OutputOptions, *, resume: bool) -> None:
     for name in (output_options.stdout_format, *(file.format for file in output_options.reports)):
         if name in refused:
             why = (
-                "is not valid with --resume; use a format of `fleet list`" if resume else "lists tenants; add --resume"
+                "cannot be combined with --resume; use a format that `fleet list` supports"
+                if resume
+                else "lists tenants; add --resume"
             )
             raise ReconcilerError(f"the format {name} {why}")
 

@@ -27,8 +27,8 @@ from reconciler.output.styled import line
 def command(*, paths: tuple[Path, ...], check: bool) -> Exit:
     """Sort grant files and folders in canonical order. Default: the folder of --grants.
 
-    Grants are sorted by application, then by API. The keys and scopes of each grant are sorted too. Comments move with
-    their value. Nothing else changes. Files with problems are not changed.
+    Grants are sorted by application, then by API. The keys and scopes of each grant are sorted too. Comments stay with
+    their grant, key or scope. Everything else stays unchanged. Files with problems are not changed.
     """
     options = current_options()
     console = Console(options)
@@ -45,7 +45,7 @@ def command(*, paths: tuple[Path, ...], check: bool) -> Exit:
     console.result(line(f"{'Not in order' if check else 'Put in order'}: {name_of(path)}") for path in sorted_texts)
     failed = bool(errors(grants.problems) or unsortable or (check and sorted_texts))
     if not sorted_texts and not failed:
-        console.info([line(f"{pluralize(len(grants.texts), 'file')} in order.")])
+        console.info([line(f"{pluralize(len(grants.texts), 'file')} already sorted.")])
     return Exit.FAILED if failed else Exit.DONE
 
 

@@ -105,11 +105,12 @@ def command(  # noqa: PLR0913 - each parameter is an option of the command
     match the tenant.
 
     --from reads files of auth0-deploy-cli (tenant.yaml or its folder) or the output of terraform show -json, for one or
-    several tenants. Equal grants of several tenants share one declaration. Keywords become variables in
-    reconciler.yaml.
+    several tenants. Equal grants of several tenants share one declaration. The ##KEY## placeholders of auth0-deploy-cli
+    become variables in reconciler.yaml.
 
-    --update keeps drift: declared grants get the tenant's values, and declarations of missing grants are removed.
-    Comments, order, layout and variables are kept. A declaration that also applies to other tenants is split.
+    --update writes drift into the files: declared grants get the tenant's values, and declarations of missing grants
+    are removed. Comments, order, formatting and variables are kept. --update splits a declaration that also applies to
+    other tenants.
     """
     if update and out is not None:
         raise click.UsageError(
@@ -120,7 +121,9 @@ def command(  # noqa: PLR0913 - each parameter is an option of the command
     if paths and not (update or tool):
         raise click.UsageError("PATH cannot be used alone; add --update or --from")
     if tool and (update or not paths):
-        raise click.UsageError("--from needs PATH, and cannot be combined with --update")
+        raise click.UsageError(
+            "the option --from needs PATH and cannot be combined with --update; omit --update, and add PATH"
+        )
     if mappings and tool != "deploy-cli":
         raise click.UsageError("--mappings has no effect without --from deploy-cli; add --from deploy-cli")
     options = current_options()

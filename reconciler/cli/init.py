@@ -193,7 +193,9 @@ class Prompt:
         """Ask the user whether to import the grants. Without a terminal, return true only with --yes."""
         if not self.is_interactive:
             return self._yes
-        question = f"The tenant has {pluralize(grants, 'undeclared grant')}. Write grant files for them? [Y/n]: "
+        question = (
+            f"The tenant has {pluralize(grants, 'undeclared grant')}. Write grant files for these grants? [Y/n]: "
+        )
         return self.console.ask(question).lower() in {"", "y", "yes"}
 
 

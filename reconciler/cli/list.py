@@ -42,7 +42,7 @@ def command(
     request_options: RequestOptions,
     stdout_format: str,
 ) -> Exit:
-    """List the declared grants, with variables replaced and the source of each grant.
+    """List the declared grants with the file and line of each grant, and with the values of variables.
 
     Names are shown with their ids in the tenant. PATHs are grant files or folders. With PATHs, --client or --api, only
     the selected grants are listed.
@@ -50,8 +50,10 @@ def command(
     options = current_options()
     console = Console(options)
     if observed and (offline or selecting.paths):
-        other = "--offline reads no tenant" if offline else "PATHs select declared grants"
-        raise ReconcilerError(f"--observed lists the grants of a tenant, but {other}: use one of them")
+        other = (
+            "--offline, because --offline reads no tenant" if offline else "PATHs, because PATHs select declared grants"
+        )
+        raise ReconcilerError(f"--observed cannot be combined with {other}; use one of them")
     if offline:
         listings, code = _list_offline(options, selecting), Exit.DONE
     else:

@@ -28,7 +28,7 @@ from reconciler.errors import Exit, ReconcilerError, ReportLostError, reason
 # --help does not import the modules.
 COMMANDS: Mapping[str, str] = {
     "demo": "Write example files with a local tenant, and run the main commands.",
-    "init": "Write the first files of a repository.",
+    "init": "Write the first files: configuration, grant file and pipeline.",
     "validate": "Check grant files, offline.",
     "fmt": "Put grant files in canonical order.",
     "plan": "Show what would change in the tenant.",
@@ -163,8 +163,8 @@ class LazyCommands(click.Group):
 def commands() -> None:
     """Manage the client grants of Auth0 tenants as files.
 
-    Every option can also be set with an environment variable: --grants with RECONCILER_GRANTS, --prune of plan with
-    RECONCILER_PLAN_PRUNE. Commas separate several values.
+    Every option can also be set with an environment variable, for example --grants with RECONCILER_GRANTS, and the
+    option --prune of plan with RECONCILER_PLAN_PRUNE. Commas separate several values of a variable.
     """
 
 

@@ -145,7 +145,7 @@ request_options = option_group(
         default=f"{_REQUEST_DEFAULTS.timeout / SECONDS_PER_UNIT['m']:.0f}m",
         show_default=True,
         metavar="TIME",
-        help="Stop each tenant after this time since its start, such as 90s, 30m or 2h.",
+        help="Maximum duration of the run of each tenant, such as 90s, 30m or 2h.",
     ),
 )
 
@@ -219,7 +219,7 @@ PLAN_OPTIONS: tuple[Decorator, ...] = (
     click.option(
         "--base",
         metavar="REVISION",
-        help="Label each change as branch, drift or both, compared with the files at this git revision.",
+        help="Show for each change whether the files, the tenant or both changed since this git revision.",
     ),
     click.option("--only-branch", is_flag=True, help="With --base, exclude drift from the plan."),
     click.option("--only-expired", is_flag=True, help="Delete expired grants, and change nothing else."),

@@ -211,7 +211,7 @@ wave_option = click.option(
     expose_value=False,
     callback=_store_value,
     metavar="NAME",
-    help="Select the tenants of this wave in the configuration.",
+    help="Select the tenants of this rollout wave in the configuration.",
 )
 """Adds --wave to a command. `current_options` returns the value of the option."""
 

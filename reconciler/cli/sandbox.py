@@ -34,7 +34,7 @@ seed_option = click.option(
 @global_options("config", "tenants")
 @click.group("sandbox")
 def command() -> None:
-    """Serve or reset the local tenant, a copy of Auth0's Management API without an account."""
+    """Serve or reset a local tenant, which imitates Auth0's Management API and needs no account."""
 
 
 @global_options("config", "tenants")
@@ -63,7 +63,10 @@ def command() -> None:
     help="Set a behaviour that Auth0 does not document.",
 )
 @click.option(
-    "--admin/--no-admin", default=True, show_default=True, help="Serve statistics, state and faults at /sandbox."
+    "--admin/--no-admin",
+    default=True,
+    show_default=True,
+    help="Add endpoints below /sandbox to read statistics and state, and to inject faults.",
 )
 def serve(  # noqa: PLR0913 - each parameter is an option of the command
     *,

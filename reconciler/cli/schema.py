@@ -66,8 +66,8 @@ def command(
 ) -> Exit:
     """Print the JSON Schema of grant files.
 
-    With --tenant, the schema is for editors: it offers the names of the tenant's applications, APIs and organizations,
-    and the scopes of each API.
+    With --tenant, print a schema for editors. The schema for editors contains the names of the tenant's applications,
+    APIs and organizations, and the scopes of each API.
     """
     options = current_options()
     console = Console(options)

@@ -24,8 +24,7 @@ from reconciler.output.text.plan import plan_lines
 def command(*, planfile: Path, output_options: OutputOptions) -> Exit:
     """Print a saved plan, offline.
 
-    Anybody can write a plan file. Names and other facts that the changes do not prove are therefore marked as
-    unverified.
+    Names and other facts that the changes do not prove are marked as unverified, because anybody can write a plan file.
     """
     options = current_options()
     console = Console(options)

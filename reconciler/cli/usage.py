@@ -67,7 +67,10 @@ scopes_option = click.option(
     "last_used.",
 )
 unused_for_option = click.option(
-    "--unused-for", type=parse_length, metavar="TIME", help="Show grants that were not used for this time, such as 90d."
+    "--unused-for",
+    type=parse_length,
+    metavar="TIME",
+    help="Show grants without any use for at least this time, such as 90d.",
 )
 
 
@@ -94,8 +97,8 @@ def command(  # noqa: PLR0913 - each parameter is an option of the command
 ) -> Exit:
     """List the grants of a tenant by last use. The grants with the longest time since the last use come first.
 
-    The use comes from a usage file that `usage collect` writes. A grant is called unused only if the logs of the whole
-    time were seen. This command writes no files.
+    The use comes from a usage file that `usage collect` writes. A grant counts as unused only if `usage collect` has
+    read the logs of the whole time span. This command writes no files.
     """
     if context.invoked_subcommand:
         return Exit.DONE
@@ -130,7 +133,7 @@ def command(  # noqa: PLR0913 - each parameter is an option of the command
     "--period",
     type=parse_period,
     metavar="FROM/TO",
-    help="Declare that FILE contains all events of this time span. Write two days, or two times with a zone.",
+    help="Declare that FILE contains all events of this time span. Write two days, or two times with a time zone.",
 )
 @request_options
 def collect(
@@ -184,7 +187,7 @@ def _opened(files: Iterable[str]) -> Iterator[tuple[str, BufferedReader]]:
     type=parse_length,
     required=True,
     metavar="TIME",
-    help="Remove grants that were not used for this time, such as 90d.",
+    help="Remove grants without any use for at least this time, such as 90d.",
 )
 @usage_file_option
 @click.option("--diff", is_flag=True, help="Print the changes of the files and write nothing.")
@@ -199,8 +202,8 @@ def prune(
 ) -> Exit:
     """Remove unused grants from the grant files, so that a pull request proposes the removal.
 
-    Only the files change, and comments and layout stay. The tenant is not changed. A grant stays if the use is not
-    known, or if the declaration is newer than the time.
+    Only the grant files change, and their comments and formatting stay. The tenant is not changed. A grant stays if its
+    use is unknown, or if its declaration is newer than the start of the time span.
     """
     from reconciler.app.usage_report import prune_unused
 

@@ -101,7 +101,7 @@ def _tenant() -> Schema:
     domain = "The tenant's domain. A loopback address uses plain HTTP unless it starts with https://."
     canonical_domain = (
         "The domain that Auth0 assigned to the tenant, if `domain` is a custom domain. Each run compares the canonical "
-        "domain with the tenant's identity. If the two differ, the run stops before the first write."
+        "domain with the tenant's identity, and stops before the first write if the tenant has another identity."
     )
     seed = "For a sandbox: the YAML file with the initial content, relative to reconciler.yaml."
     database = "For a sandbox: the file for the state of the tenant, relative to reconciler.yaml."
@@ -208,8 +208,8 @@ def _manage() -> Schema:
     return {
         "title": "Managed grants",
         "description": (
-            "The grants that reconciler may change. A grant that matches no item is never changed or deleted, and no "
-            "file may declare the grant. Without `manage`, reconciler manages all grants."
+            "The grants that reconciler may change. If a grant matches no item of `manage`, reconciler never changes "
+            "or deletes the grant, and no file may declare the grant. Without `manage`, reconciler manages all grants."
         ),
         "type": "array",
         "minItems": 1,
@@ -223,7 +223,8 @@ def _protect() -> Schema:
     return {
         "title": "Protected grants",
         "description": (
-            "Grants that reconciler never changes or deletes. An item protects a grant if all its patterns match."
+            "Grants that reconciler never changes or deletes. An item of `protect` matches a grant if all patterns of "
+            "the item match."
         ),
         "type": "array",
         "maxItems": MAX_ITEMS,
@@ -235,9 +236,9 @@ def _own() -> Schema:
     return {
         "title": "Own applications",
         "description": (
-            "Client ids of the applications that run reconciler, for example one to plan and one to apply. The "
-            "Management API grants of these applications are never changed or deleted. Applications that may change "
-            "client grants are protected in the same way, even if `own` lacks them."
+            "Client ids of the applications that run reconciler, for example one to plan and one to apply. reconciler "
+            "never changes or deletes the Management API grants of the applications in `own`, or of applications that "
+            "may change client grants."
         ),
         "type": "array",
         "items": {**text_schema("Client id", "The application's id."), "examples": ["B5PSkQdpM3r"]},
@@ -258,7 +259,8 @@ def _limits() -> Schema:
     of_organizations = {
         "title": "Grants of an organization",
         "description": (
-            "Maximum number of grants per organization. Auth0 allows 100 in the public cloud, 1000 in a private cloud."
+            "Maximum number of grants per organization. Auth0 allows 100 grants in the public cloud, and 1000 grants "
+            "in a private cloud."
         ),
         "type": "integer",
         "minimum": 0,
@@ -300,8 +302,8 @@ def _waves() -> Schema:
     return {
         "title": "Waves",
         "description": (
-            "Groups of tenants. apply --all-tenants changes one group after the other. A tenant belongs to "
-            "the first wave that matches its name. Every tenant must belong to a wave."
+            "Groups of tenants. `reconciler apply --all-tenants` changes one group after the other. A tenant belongs "
+            "to the first wave that matches its name. Every tenant must belong to a wave."
         ),
         "type": "array",
         "minItems": 1,
@@ -326,7 +328,7 @@ def _stop_after() -> Schema:
 
 def _warn_before() -> Schema:
     sentence = "this is not a number of days, hours or weeks; write for example 14d, 36h or 2w, or 0d for no warnings"
-    description = "The time before the end of a grant (`expires`) at which plan and validate start to warn."
+    description = "The time before the expiry date of a grant (`expires`) at which `plan` and `validate` start to warn."
     pattern = {"pattern": f"^[0-9]{{1,4}}[{''.join(DURATION_UNITS)}]{END}", "errorMessage": sentence}
     return {
         **text_schema("Warn before", description),

@@ -40,7 +40,7 @@ def rules(fields: Mapping[str, Mapping[str, Any]]) -> list[Schema]:
     contains no rule about the field.
     """
     return [
-        _exactly_one(HOLDERS, fields, "to name the holder of the grant"),
+        _exactly_one(HOLDERS, fields, "to say who receives the grant"),
         _exactly_one(APIS, fields, "to name the API"),
         *_not_empty_rules(fields),
         *_placeholder_rules(fields),
@@ -223,16 +223,16 @@ DESCRIPTION: Schema = {
 EXPIRES: Schema = {
     "title": "Expires",
     "description": (
-        "The last day of the grant in UTC, or the end of the grant as a time with a zone. After the end, reconciler "
-        "deletes the grant. Auth0 does not store the end of a grant."
+        "The expiry date of the grant: the last day in UTC, or a time with a time zone. reconciler deletes expired "
+        "grants. Auth0 does not store expiry dates."
     ),
     "type": "string",
     "allOf": [
         {
             "pattern": EXPIRES_PATTERN,
             "not": {"type": "string", "pattern": CONTROL_CHARACTERS},
-            "errorMessage": "this is not a day or a time; write an existing day like 2027-03-31, or a time with a zone "
-            "like 2027-03-31T18:00:00Z",
+            "errorMessage": "this is not a day or a time; write an existing day like 2027-03-31, or a time with a time "
+            "zone like 2027-03-31T18:00:00Z",
         },
     ],
     "examples": ["2027-03-31", "2027-03-31T18:00:00Z"],

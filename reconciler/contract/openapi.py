@@ -215,7 +215,7 @@ class _Resolver:
         """
         self._parts += 1
         if self._parts > MAX_PARTS or level > MAX_LEVELS:
-            what = f"more than {MAX_PARTS:,} parts" if level <= MAX_LEVELS else f"more than {MAX_LEVELS} levels"
+            what = f"more than {MAX_PARTS:,} values" if level <= MAX_LEVELS else f"more than {MAX_LEVELS} nested levels"
             raise ReconcilerError(f"the request in the OpenAPI document has {what} after resolving its references")
 
     def _any(self, node: object, trail: tuple[str, ...], level: int) -> object:

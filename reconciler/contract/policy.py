@@ -25,8 +25,8 @@ def policy_schema() -> Schema:
     rules = {
         "title": "Rules",
         "description": (
-            "For each risk, the first item with the same rule and a matching grant gives the verdict. "
-            "If no item matches, reconciler shows the risk."
+            "The first policy rule that matches a risk and the grant decides whether reconciler hides, shows or denies "
+            "the risk. Without a matching policy rule, reconciler shows the risk."
         ),
         "type": "array",
         "maxItems": MAX_ITEMS,
@@ -43,7 +43,7 @@ def policy_schema() -> Schema:
             "required": ["title"],
             "properties": {"title": text_schema("Title", "The requirement in a few words, shown for blocked changes.")},
             "examples": [
-                {"title": "no grant has all scopes", "properties": {"allow_all_scopes": {"const": False}}},
+                {"title": "no grant uses allow_all_scopes", "properties": {"allow_all_scopes": {"const": False}}},
             ],
         },
     }
@@ -65,7 +65,9 @@ def _policy_rule() -> Schema:
         **_patterns(),
         "max_days": {
             "title": "Maximum days",
-            "description": "For the rule temporary-access: the maximum days until a grant ends. Default: any end.",
+            "description": (
+                "For the rule temporary-access: the maximum number of days until a grant expires. Default: no maximum."
+            ),
             "type": "integer",
             "minimum": 1,
             "maximum": 3650,

@@ -240,7 +240,7 @@ def cached_comparison(
 def _default(old: str | None, new: str | None) -> Iterator[TenantRisk]:
     if old != new:
         labels = [quote_text(each) if each else "none" for each in (old, new)]
-        yield SHARED, DEFAULT.risk(f"default_tenant changes from {labels[0]} to {labels[1]}")
+        yield SHARED, DEFAULT.risk(f"`default_tenant` changes from {labels[0]} to {labels[1]}")
 
 
 def _rollout(old: Rollout, new: Rollout, tenants: Iterable[str]) -> Iterator[TenantRisk]:
@@ -248,15 +248,15 @@ def _rollout(old: Rollout, new: Rollout, tenants: Iterable[str]) -> Iterator[Ten
     if not old.waves and new.waves:
         yield SHARED, STRICTER.risk("`waves` is new: now `apply` changes one group of tenants after the other")
     elif old.waves and not new.waves:
-        yield SHARED, WAVES.risk("waves is removed: apply changes all tenants at the same time")
+        yield SHARED, WAVES.risk("`waves` is removed: now `apply` changes all tenants at the same time")
     elif old.waves != new.waves:
         pairs = ((name, old.wave_of(name), new.wave_of(name)) for name in tenants)
         moved = [f"{name} from {before} to {after}" for name, before, after in pairs if before and before != after]
         what = f"moves {join_some(moved)}" if moved else "has a new order or new patterns"
-        yield SHARED, WAVES.risk(f"waves {what}")
+        yield SHARED, WAVES.risk(f"`waves` {what}")
     if old.waves and new.waves and old.stop_after != new.stop_after:
         rule = WAVES if new.stop_after > old.stop_after else STRICTER
-        yield SHARED, rule.risk(f"stop_after changes from {old.stop_after} to {new.stop_after}")
+        yield SHARED, rule.risk(f"`stop_after` changes from {old.stop_after} to {new.stop_after}")
 
 
 def _covers(pattern: Pattern, other: Pattern) -> bool:
@@ -286,7 +286,7 @@ def _not_covered(patterns: Iterable[Pattern], by: Sequence[Pattern]) -> list[str
 @cached_comparison
 def _protect(old: tuple[Protect, ...], new: tuple[Protect, ...]) -> Iterator[Risk]:
     if removed := _not_covered(old, new):
-        yield LOOSENED.risk(f"protect no longer contains: {join_some(removed)}")
+        yield LOOSENED.risk(f"`protect` no longer contains: {join_some(removed)}")
     yield from _not_looser(old, new, removed, _not_covered(new, old), "protect")
 
 
@@ -294,13 +294,13 @@ def _protect(old: tuple[Protect, ...], new: tuple[Protect, ...]) -> Iterator[Ris
 def _manage(old: tuple[Pattern, ...], new: tuple[Pattern, ...]) -> Iterator[Risk]:
     """Yield a risk if the setting `manage` changed. A setting `manage` without items matches every grant."""
     if old and not new:
-        yield LOOSENED.risk("manage now matches every grant, because it has no items")
+        yield LOOSENED.risk("`manage` now matches every grant, because `manage` has no items")
     elif new and not old:
-        yield STRICTER.risk("manage no longer matches every grant, because it now has items")
+        yield STRICTER.risk("`manage` no longer matches every grant, because `manage` now has items")
     else:
         added, removed = _not_covered(new, old), _not_covered(old, new)
         if added:
-            yield LOOSENED.risk(f"manage now matches: {join_some(added)}")
+            yield LOOSENED.risk(f"`manage` now matches: {join_some(added)}")
         yield from _not_looser(old, new, added, removed, "manage")
 
 
@@ -312,15 +312,15 @@ def _not_looser(
         return
     verb = "now contains" if setting == "protect" else "no longer matches"
     yield STRICTER.risk(
-        f"{setting} {verb}: {join_some(tightened)}" if tightened else f"{setting} is written differently"
+        f"`{setting}` {verb}: {join_some(tightened)}" if tightened else f"`{setting}` is written differently"
     )
 
 
 def _own(old: frozenset[str], new: frozenset[str]) -> Iterator[Risk]:
     if removed := sorted(old - new):
-        yield LOOSENED.risk(f"own no longer contains: {join_some(removed)}")
+        yield LOOSENED.risk(f"`own` no longer contains: {join_some(removed)}")
     if added := sorted(new - old):
-        yield STRICTER.risk(f"own now contains: {join_some(added)}")
+        yield STRICTER.risk(f"`own` now contains: {join_some(added)}")
 
 
 def _limits(old: Limits, new: Limits) -> Iterator[Risk]:
@@ -337,7 +337,7 @@ def _limits(old: Limits, new: Limits) -> Iterator[Risk]:
 
 def _credentials(old: str, new: str) -> Iterator[Risk]:
     if old != new:
-        yield CREDENTIALS.risk(f"credentials changes from {old} to {new}")
+        yield CREDENTIALS.risk(f"`credentials` changes from {old} to {new}")
 
 
 def _variables(old: Mapping[str, str], new: Mapping[str, str]) -> Iterator[Risk]:
@@ -354,7 +354,7 @@ def _variables(old: Mapping[str, str], new: Mapping[str, str]) -> Iterator[Risk]
 def _warn_before(old: timedelta, new: timedelta) -> Iterator[Risk]:
     if old != new:
         before, after = (duration(int(each.total_seconds())) for each in (old, new))
-        yield STRICTER.risk(f"warn_before changes from {before} to {after}")
+        yield STRICTER.risk(f"`warn_before` changes from {before} to {after}")
 
 
 _policy = cached_comparison(compare_policies)
@@ -382,7 +382,7 @@ def compare_guards(
         ):
             if found:
                 labels = [f"{directory.client_label(key)} -> {directory.api_label(key)}" for key in found]
-                risk = rule.risk(f"{setting} {verb} matches {pluralize(len(found), 'grant')}: {join_some(labels)}")
+                risk = rule.risk(f"`{setting}` {verb} matches {pluralize(len(found), 'grant')}: {join_some(labels)}")
                 yield ConfigChange((new.name,), risk)
 
 

@@ -32,20 +32,32 @@ class ConfigRule:
 UNKNOWN = ConfigRule(
     "config-not-compared",
     Level.CRITICAL,
-    "reconciler.yaml could not be read at the base, so every guard might have become less strict",
+    "the base revision of reconciler.yaml could not be read, so every protection might have become less strict",
 )
-NEW_FILE = ConfigRule("config-new", Level.HIGH, "reconciler.yaml is new, or was moved since the base")
+NEW_FILE = ConfigRule("config-new", Level.HIGH, "reconciler.yaml is new, or was moved since the base revision")
 MOVED = ConfigRule("tenant-moved", Level.CRITICAL, "the domain or the kind of a tenant changed")
 RENAMED = ConfigRule("tenant-renamed", Level.HIGH, "the name of a tenant changed")
 ADDED = ConfigRule("tenant-added", Level.HIGH, "reconciler.yaml declares a new tenant")
 REMOVED = ConfigRule("tenant-removed", Level.HIGH, "reconciler.yaml no longer declares a tenant")
-LOOSENED = ConfigRule("guard-loosened", Level.CRITICAL, "protect, manage, own, limits or policy became less strict")
-CREDENTIALS = ConfigRule("credentials-changed", Level.CRITICAL, "a tenant reads its credentials from other variables")
+LOOSENED = ConfigRule(
+    "guard-loosened", Level.CRITICAL, "one of the settings protect, manage, own, limits and policy became less strict"
+)
+CREDENTIALS = ConfigRule(
+    "credentials-changed", Level.CRITICAL, "the environment variables with the credentials of a tenant changed"
+)
 VARIABLE = ConfigRule("variable-changed", Level.HIGH, "a variable of grant files has a new value")
-DEFAULT = ConfigRule("default-tenant-changed", Level.HIGH, "commands without --tenant use another tenant")
-WAVES = ConfigRule("waves-changed", Level.HIGH, "apply changes tenants in another order, or stops later")
-GRANT_LEFT = ConfigRule("grant-left-guard", Level.CRITICAL, "protect or manage no longer excludes a grant")
-GRANT_ENTERED = ConfigRule("grant-entered-guard", Level.LOW, "protect or manage now excludes a grant")
+DEFAULT = ConfigRule("default-tenant-changed", Level.HIGH, "the default tenant of commands without --tenant changed")
+WAVES = ConfigRule(
+    "waves-changed", Level.HIGH, "the rollout order of the tenants changed, or a rollout stops after more failures"
+)
+GRANT_LEFT = ConfigRule(
+    "grant-left-guard", Level.CRITICAL, "reconciler may now change a grant that `protect` or `manage` excluded"
+)
+GRANT_ENTERED = ConfigRule(
+    "grant-entered-guard",
+    Level.LOW,
+    "reconciler may no longer change a grant, because `protect` or `manage` excludes the grant",
+)
 STRICTER = ConfigRule("setting-changed", Level.LOW, "a setting changed and did not become less strict")
 CONFIG_RULES = (
     *(UNKNOWN, MOVED, LOOSENED, GRANT_LEFT, CREDENTIALS, NEW_FILE, REMOVED, RENAMED, ADDED, DEFAULT, WAVES, VARIABLE),

@@ -143,7 +143,7 @@ def expired_grant_warnings(
             what, fix = f"expired {when}, and the tenant no longer has this grant", "remove these lines"
         elif key in kept:
             what = f"expired {when}, but reconciler does not delete the grant: {kept[key]}"
-            fix = "delete the grant by hand, or set a later end here"
+            fix = "delete the grant by hand, or set a later expiry date here"
         else:
             continue
         yield Problem(spec.source_of("expires"), what, fix, Severity.WARNING)
@@ -196,7 +196,7 @@ class LongAccess:
         for each in desired:
             risk = self.risks.get(each.key)
             if risk and risk not in plan.risks.get(each.key, ()):
-                fix = "write an end (expires) that the policy accepts, or add an item to policy.rules"
+                fix = "write an expiry date (expires) that the policy accepts, or add an item to policy.rules"
                 what = f"{TEMPORARY_ACCESS}: {risk.message}"
                 yield Problem(each.spec.source_of("expires"), what, fix, Severity.WARNING)
 

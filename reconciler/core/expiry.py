@@ -26,7 +26,7 @@ The regular expression rejects dates that do not exist, such as `2027-02-30`.
 """
 TEMPORARY_ACCESS = "temporary-access"
 TEMPORARY_ACCESS_MEANING = (
-    "critical scopes without an end, or with an end after max_days (needs an item in policy.rules)"
+    "critical scopes that never expire, or that expire after more than max_days (needs an item in policy.rules)"
 )
 """The description of the risk rule `temporary-access`.
 
@@ -124,7 +124,7 @@ def expiry_warnings(specs: Iterable[GrantSpec], now: datetime, warn_before: time
     for spec in specs if warn_before else ():
         if spec.expires and not has_expired(spec, now) and _warning_start(spec.expires, warn_before) <= now:
             what = f"this grant expires {expiry_text(spec.expires)}, {_time_left(spec.expires, now)}"
-            fix = "set a later end in a pull request, or let reconciler delete the grant after this end"
+            fix = "set a later expiry date in a pull request, or let reconciler delete the expired grant"
             yield Problem(spec.source_of("expires"), what, fix, Severity.WARNING)
 
 

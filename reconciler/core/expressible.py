@@ -95,7 +95,7 @@ def _reasons(grant: ClientGrant) -> Iterator[str]:
 
 def _key_reasons(key: Key) -> Iterator[str]:
     if key.other_holder:
-        yield "the grant has an unknown kind of holder"
+        yield "the grant has an unknown kind of recipient"
     if key.subject_type not in SUBJECT_TYPES:
         yield f"the subject type {quote_text(key.subject_type)} is unknown"
     if key.default_for is not None and key.default_for not in DEFAULT_HOLDERS:

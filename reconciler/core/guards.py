@@ -52,7 +52,7 @@ class ProtectionRules:
         if key.audience != self.own.audience:
             return None
         if key.client_id in self.own_applications:
-            return "reconciler.yaml lists this application under own"
+            return "reconciler.yaml lists this application under `own`"
         if self.writers_are_own and observed is not None and not observed.grant.scope.isdisjoint(WRITE_PERMISSIONS):
             return "this application may change client grants, so reconciler may run as this application"
         return None
@@ -142,7 +142,7 @@ def managed_problems(
     if not managed_scope.patterns:
         return ()
     reasons = ((each, managed_scope.reason_not_included(each.key, directory)) for each in desired)
-    fix = "add the grant to manage, or remove the declaration"
+    fix = "add the grant to `manage`, or remove the declaration"
     return tuple(Problem(each.spec.source, reason, fix) for each, reason in reasons if reason)
 
 

@@ -312,9 +312,8 @@ class IdentityCheck:
         if self.is_declared or not self.unknown or not identity.endswith(AUTH0_HOSTS):
             return None
         return (
-            f"{identity} was not compared with {join_words(list(self.unknown), 'and')}, because {self.file} lacks "
-            f"canonical_domain for these tenants; if {identity} is one of these tenants, the guards of that tenant do "
-            "not apply in this run"
+            f"{identity} may be the declared tenant {join_words(list(self.unknown), 'or')}, because {self.file} lacks "
+            "the canonical_domain of that tenant; the guards of the declared tenant do not apply in this run"
         )
 
 

@@ -124,7 +124,7 @@ class ManagedScope:
         )
         if unknown is not None:
             return f"reconciler does not know whether `manage` matches this grant: {unknown.describe(key, directory)}"
-        return "manage in reconciler.yaml does not match this grant"
+        return "`manage` in reconciler.yaml does not match this grant"
 
     def has_exact_id(self, key: Key, directory: Directory) -> bool:
         """Return whether a pattern matches the grant by the exact client id."""

@@ -33,9 +33,9 @@ class Origin(StrEnum):
 
 TITLES: Mapping[Origin, str] = {
     Origin.BRANCH: "From this branch",
-    Origin.DRIFT: "Drift: the tenant changed, the files did not",
-    Origin.BOTH: "From this branch, and the tenant changed too",
-    Origin.EXPIRED: "Expired: the declared end has passed",
+    Origin.DRIFT: "Drift: the tenant changed, but the files did not",
+    Origin.BOTH: "From both: the files of this branch and the tenant changed",
+    Origin.EXPIRED: "Expired: the expiry date has passed",
 }
 
 

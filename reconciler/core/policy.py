@@ -198,7 +198,7 @@ def find_unmatched(items: Iterable[ConfigItem], keys: Iterable[Key], directory: 
             for name in PATTERN_FIELDS
         )
         suggestion = next(filter(None, suggestions), "")
-        yield f"{item.setting} matches no grant: {item.pattern}; {suggestion or 'compare the spelling with the tenant'}"
+        yield f"{item.setting} matches no grant: {item.pattern}; {suggestion or 'compare with the names in the tenant'}"
     if found[MAX_REPORTED:]:
         yield f"{len(found) - MAX_REPORTED} more items of reconciler.yaml match no grant"
 

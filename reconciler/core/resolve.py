@@ -122,7 +122,11 @@ def _organization(text: str, source: Source, directory: Directory, suggest: Sugg
             return Problem(source, f'the tenant has no organization "{text}"', fix, is_missing=True)
         case _:
             what = f'"{text}" is the id of one organization and the name of another'
-            return Problem(source, what, "use the name of the first organization, or the id of the second organization")
+            return Problem(
+                source,
+                what,
+                "write the name of the organization with this id, or the id of the organization with this name",
+            )
 
 
 def declared_grant(spec: GrantSpec, key: Key, organizations: frozenset[str]) -> ClientGrant:

@@ -306,13 +306,13 @@ def _rules() -> Iterator[RiskRule]:
     yield RiskRule(
         "management-api-takeover",
         Level.CRITICAL,
-        "scopes of the Management API that let their holder take over the tenant",
+        "scopes of the Management API that allow an application to take over the tenant",
         _management(Level.CRITICAL, "can take over the tenant"),
     )
     yield RiskRule(
         "system-api-takeover",
         Level.CRITICAL,
-        "scopes of Auth0's other system APIs that let their holder sign in as others",
+        "scopes of Auth0's system APIs, except the Management API, that allow an application to sign in as other users",
         _system_api(Level.CRITICAL, "can take over accounts through"),
     )
     yield RiskRule(
@@ -331,8 +331,8 @@ def _rules() -> Iterator[RiskRule]:
         "system-api-sensitive",
         Level.HIGH,
         (
-            "scopes of Auth0's other system APIs that destroy data, or read people's data and settings; also "
-            "unknown scopes"
+            "scopes of Auth0's system APIs, except the Management API, that destroy data, or read people's data and "
+            "settings; also unknown scopes"
         ),
         _system_api(Level.HIGH, "can weaken or read accounts through"),
     )
@@ -387,10 +387,10 @@ def _rules() -> Iterator[RiskRule]:
     yield RiskRule(
         "management-api-access",
         Level.LOW,
-        "other new access to the Management API",
+        "low-risk access to the Management API",
         _management_access,
     )
-    yield RiskRule("system-api-access", Level.LOW, "other new access to Auth0's other system APIs", _system_api_access)
+    yield RiskRule("system-api-access", Level.LOW, "low-risk access to Auth0's other system APIs", _system_api_access)
     yield RiskRule("delete", Level.LOW, "a grant is deleted or loses all its scopes", _delete)
 
 

@@ -102,7 +102,7 @@ class GrantSelection:
 EVERYTHING = GrantSelection()
 SELECTION_FIELDS = ("files", "clients", "apis")
 SELECTS_NOTHING = "selects no grant"
-COMPARE_SPELLING = "compare the spelling with the files and the tenant"
+COMPARE_SPELLING = "compare with the names in the files and in the tenant"
 
 
 @dataclass(frozen=True, slots=True)

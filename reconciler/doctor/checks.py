@@ -232,7 +232,7 @@ def _identity(token: ProbedToken, expected: IdentityCheck | None) -> Finding:
         return _ok("identity", "a sandbox")
     result = identities_of(token.text)
     if not result:
-        return Finding("identity", Status.SKIPPED, "the token does not contain its tenant")
+        return Finding("identity", Status.SKIPPED, "the access token does not identify its tenant")
     try:
         expected.verify(result)
     except ReconcilerError as error:
@@ -326,7 +326,7 @@ def _token(token: ProbedToken, now: float | None) -> Finding:
 def _api(listing: ProbedListing) -> Finding:
     if listing.error:
         return Finding("API", Status.FAILED, listing.error, listing.advice)
-    return _ok("API", "the tenant lists client grants")
+    return _ok("API", "client grants can be read")
 
 
 def _rate_limit(listing: ProbedListing) -> Finding:

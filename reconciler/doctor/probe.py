@@ -112,7 +112,7 @@ def describe_credentials(
 
 
 RESOLVING_SECONDS = 10.0
-IN_PROCESS = ProbeSkipped("the tenant runs inside this process")
+IN_PROCESS = ProbeSkipped("the sandbox runs inside the reconciler process")
 NO_CONNECTION = ProbeSkipped("no connection")
 NO_CREDENTIALS = ProbeSkipped("no credentials")
 NO_TOKEN = ProbeSkipped("no access token")

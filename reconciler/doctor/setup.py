@@ -219,6 +219,6 @@ def _github_end(tenants: Iterable[Tenant]) -> Iterator[str]:
 def _gitlab_end(branch: str) -> Iterator[str]:
     yield from ("", "# Reports every night.")
     yield f"glab schedule create --cron '17 4 * * *' --ref {quote(branch)} --description 'Drift of grants'"
-    yield "# Create a project access token with the scope api and the role Reporter (Settings, Access tokens). The"
-    yield "# token writes notes and issues. Paste the token, then press Ctrl-D:"
+    yield "# To write notes and issues, create a project access token (Settings, Access tokens) with the scope api and"
+    yield "# the role Reporter. Paste the token, then press Ctrl-D:"
     yield "#   glab variable set GITLAB_TOKEN --masked --raw"

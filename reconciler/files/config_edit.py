@@ -36,7 +36,7 @@ def add_settings(text: str, additions: Mapping[str, Any]) -> str:
     after = parse(changed.encode(), "")
     kept = not Counter(layout.comments) - Counter(read_layout(changed).comments) if not after.problems else False
     if not kept or after.data != merged(before.data, additions):
-        raise NotEditableError("the layout of the file cannot be edited")
+        raise NotEditableError("the formatting of the file does not allow automatic changes")
     return changed
 
 

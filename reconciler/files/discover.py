@@ -81,7 +81,7 @@ def link_problem(name: str, what: str) -> Problem:
     `what` is the end of the message, for example "leads out of the folder".
     """
     kind = "folder" if what == TO_HIDDEN_FOLDER else "file"
-    return Problem(Source(name), f"this symbolic link {what}", f"replace the link by the {kind} itself")
+    return Problem(Source(name), f"this symbolic link {what}", f"replace the link with the {kind} itself")
 
 
 SUFFIXES = (".yaml", ".yml")
@@ -303,7 +303,7 @@ def _opener(path: str, flags: int) -> int:
 def _content(file: BinaryIO, path: Path, max_bytes: int) -> bytes | Problem:
     status = os.fstat(file.fileno())
     if not stat.S_ISREG(status.st_mode):
-        return Problem(Source(name_of(path)), "this is not a regular file", "replace it by a regular file")
+        return Problem(Source(name_of(path)), "this is not a regular file", "replace it with a regular file")
     if status.st_size > max_bytes:
         return too_large(Source(name_of(path)), status.st_size, max_bytes)
     return file.read(max_bytes)

@@ -257,7 +257,7 @@ class _DocumentReader:
         text = event.value
         if len(text) > MAX_CHARACTERS:
             what = f"this text has {len(text):,} characters"
-            self._report(event, what, f"write at most {MAX_CHARACTERS:,}")
+            self._report(event, what, f"write at most {MAX_CHARACTERS:,} characters")
         if IS_SLOW and event.style == '"' and (surrogate := explain_surrogate(ascii(text))):
             self._report(event, *surrogate)
             return ""

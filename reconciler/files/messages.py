@@ -235,11 +235,11 @@ def _not_a_choice(violation: SchemaViolation) -> tuple[str, str]:
 def _too_short(violation: SchemaViolation) -> tuple[str, str]:
     if not violation.found:
         return f"{violation.name} is empty", "write its value"
-    return f"{violation.name} has {len(violation.found)} characters", f"write at least {violation.expected}"
+    return f"{violation.name} has {len(violation.found)} characters", f"write at least {violation.expected} characters"
 
 
 def _too_long(violation: SchemaViolation) -> tuple[str, str]:
-    return f"{violation.name} has {len(violation.found)} characters", f"write at most {violation.expected}"
+    return f"{violation.name} has {len(violation.found)} characters", f"write at most {violation.expected} characters"
 
 
 def _too_few(violation: SchemaViolation) -> tuple[str, str]:

@@ -248,8 +248,12 @@ def _forged_snapshot(file: LoadedFile) -> Problem | None:
     """
     if "snapshot" not in file.data:
         return None
-    what = 'the key "snapshot" is only valid in a snapshot folder that apply wrote, passed with --grants'
-    return Problem(Source(file.file, *document.mark_of(file.data, ("snapshot",))), what, "remove it")
+    what = 'the key "snapshot" is only valid in files that `reconciler apply` wrote'
+    return Problem(
+        Source(file.file, *document.mark_of(file.data, ("snapshot",))),
+        what,
+        "remove the key, or select the snapshot folder with --grants",
+    )
 
 
 def _limit_total(files: Iterable[LoadedFile]) -> Iterator[LoadedFile]:

@@ -52,7 +52,7 @@ def read_revision(revision: Revision, path: Path) -> Iterator[tuple[str, bytes |
             return
         case str(reason):
             name = _display_name(path, revision)
-            yield name, Problem(Source(name), f"this {reason}", "use the path of the files themselves")
+            yield name, Problem(Source(name), f"this {reason}", "use the path of the files, without links")
         case TreeEntry() as found if found.mode == FOLDER:
             yield from _in_folder(revision, path, revision.list(found))
         case file:
@@ -74,7 +74,7 @@ def _in_folder(revision: Revision, folder: Path, entries: Sequence[TreeEntry]) -
             continue
         name = _display_name(folder / entry.path, revision)
         if entry.mode == SUBMODULE:
-            what, fix = "this is a submodule, and submodules are not read", "replace the submodule by its files"
+            what, fix = "this is a submodule, and submodules are not read", "replace the submodule with its files"
             yield name, Problem(Source(name), what, fix)
             continue
         target = follow(entry.path, texts.get, folders.__contains__) if entry.mode == LINK else entry.path

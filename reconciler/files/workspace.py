@@ -52,8 +52,8 @@ class Workspace:
                 if not self._includes(link):
                     link_name = name_of(path if link == Path.cwd() / path else link)
                     raise ReconcilerError(
-                        f"{quote_text(name_of(path))} is not read: {quote_text(link_name)} is a link out of "
-                        f"{quote_text(str(self.root or self.folder))}; replace the link by the folder itself"
+                        f"{quote_text(name_of(path))} is not read: {quote_text(link_name)} is a link to a place "
+                        f"outside {quote_text(str(self.root or self.folder))}; replace the link with the folder itself"
                     )
 
     def reason_unusable(self, path: Path) -> tuple[str, str] | None:
@@ -65,7 +65,7 @@ class Workspace:
         if link := next(self._links(path), None):
             return (
                 f"{quote_text(name_of(path))} contains a link ({quote_text(name_of(link))})",
-                "use the path of the file itself",
+                "use the path of the file, without links",
             )
         if not self._includes(path):
             return (
@@ -89,9 +89,9 @@ class Workspace:
         for link in self._links(path):
             if self._is_from_checkout(link):
                 raise ReconcilerError(
-                    f"{what}: {quote_text(name_of(path))} is not written, so nothing was sent: "
-                    f"{quote_text(name_of(link))} is a link that may come from the checkout; remove the link, or "
-                    "use another path"
+                    f"{what}: nothing was sent, because {quote_text(name_of(path))} contains the link "
+                    f"{quote_text(name_of(link))}, which may come from the checkout; remove the link, or use another "
+                    "path"
                 )
 
     def _is_from_checkout(self, link: Path) -> bool:

@@ -68,7 +68,7 @@ def read_deploy_cli(files: Sequence[DeployFile], tenants: Sequence[DeployTenant]
 
 def _duplicate(grant: NamedGrant, source: Source, first: Source) -> Problem:
     _, holder, _, api, subject = grant.identity
-    what = f"the grant of {quote_text(holder)} for {quote_text(api)} ({subject}) is already at {first}"
+    what = f"the grant of {quote_text(holder)} for {quote_text(api)} ({subject}) is already declared at {first}"
     return Problem(source, what, "remove one of them")
 
 

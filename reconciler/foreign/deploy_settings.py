@@ -96,22 +96,29 @@ class Exclusions:
         for name in self._clients:
             yield {"client": name, "reason": "AUTH0_EXCLUDED_CLIENTS of auth0-deploy-cli"}
         if self._own:
-            yield {"client_id": self._own, "reason": "the application of auth0-deploy-cli"}
+            yield {"client_id": self._own, "reason": "the application that runs auth0-deploy-cli"}
 
     def notes(self) -> Iterator[str]:
         """Yield a note for the user about each setting of auth0-deploy-cli that affects the import."""
         where = f" in {self._tenant.file}" if self._tenant.file else ""
         name = quote_text(self._tenant.name)
         if setting := self.setting_without_grants:
-            yield f"{setting}{where} excludes all grants, so all grants of {name} are protected and not declared"
+            yield f"{setting}{where} excludes all grants, so the import protects all grants of {name} and declares none"
         elif self._clients:
             clients = join_some(self._clients)
-            yield f"AUTH0_EXCLUDED_CLIENTS{where}: the grants of {clients} are protected in {name} and not declared"
+            yield (
+                f"AUTH0_EXCLUDED_CLIENTS{where}: for {name}, the import protects the grants of {clients} and declares "
+                "none of these grants"
+            )
         if self._own:
-            yield f"AUTH0_CLIENT_ID{where}: the grants of auth0-deploy-cli's own application are protected in {name}"
+            yield (
+                f"AUTH0_CLIENT_ID{where}: for {name}, the import protects the grants of auth0-deploy-cli's own "
+                "application"
+            )
         if self._tenant.names("AUTH0_EXCLUDED_RESOURCE_SERVERS"):
             yield (
-                f"AUTH0_EXCLUDED_RESOURCE_SERVERS{where} excludes APIs and not their grants, so the grants are declared"
+                f"AUTH0_EXCLUDED_RESOURCE_SERVERS{where} excludes APIs but not the grants for these APIs, so "
+                "the import declares the grants"
             )
         if self._tenant.value("AUTH0_ALLOW_DELETE") is True:
             yield f"AUTH0_ALLOW_DELETE{where}: reconciler deletes grants only with --prune-removed or --prune"

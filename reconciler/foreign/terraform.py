@@ -221,17 +221,20 @@ class _StateReader:
         addresses = sorted(gone)
         blocks = sorted({visible(without_keys(each)) for each in addresses} - partly)
         commands = [each for each in addresses if without_keys(each) in partly]
-        yield "So that Terraform forgets these grants and does not delete them, replace their resource blocks by:"
+        yield (
+            "So that Terraform forgets the imported grants and does not delete them, replace the resource blocks of "
+            "the grants with:"
+        )
         yield from (f"removed {{\n  from = {each}\n  lifecycle {{\n    destroy = false\n  }}\n}}" for each in blocks)
         whole = [each for each in addresses if each not in commands]
         if whole:
             command = f"    terraform state rm {' '.join(map(quote, whole))}"
-            older = "With an older version, or instead of the blocks, run:"
+            older = "With an older version of Terraform, or instead of `removed` blocks, run:"
             yield f"`removed` blocks need Terraform 1.7. {older}\n{command}"
         if commands:
             command = f"    terraform state rm {' '.join(map(quote, commands))}"
-            advice = "Before the next apply, remove the moved instances from for_each or count, and run:"
-            yield f"Other instances of some resources stay in Terraform. {advice}\n{command}"
+            advice = "Before the next `terraform apply`, remove the imported instances from for_each or count, and run:"
+            yield f"Some imported resources also have instances that were not imported. {advice}\n{command}"
 
 
 def without_keys(address: str) -> str:
@@ -241,7 +244,7 @@ def without_keys(address: str) -> str:
 
 def _grant(each: StateResource, organizations: frozenset[str]) -> ClientGrant:
     client_id, default_for = each.text("client_id") or None, each.text("default_for") or None
-    holder = "" if client_id or default_for else f"unknown holder of {quote_text(each.text('id'))}"
+    holder = "" if client_id or default_for else f"unknown recipient of {quote_text(each.text('id'))}"
     key = Key(
         None if default_for else client_id,
         each.text("audience"),

@@ -117,7 +117,7 @@ class PullRequestRemarks:
             yield from _values(page)
             if not page.get("next"):
                 return
-        raise ForgeError("Bitbucket's listing has no end")
+        raise ForgeError("Bitbucket's list of comments has too many pages")
 
     def _path(self) -> str:
         if self.job.pull_request is None:

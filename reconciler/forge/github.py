@@ -192,7 +192,7 @@ def _pages(
         if not page.get("hasNextPage"):
             return
         after = page.get("endCursor")
-    raise ForgeError("GitHub's listing has no end")
+    raise ForgeError("GitHub's list of comments or issues has too many pages")
 
 
 def _ask(api: ForgeApi, permission: str, query: str, variables: Mapping[str, object]) -> Any:  # noqa: ANN401 - JSON

@@ -128,7 +128,7 @@ def _entries(api: ForgeApi, path: str, text: str, query: Mapping[str, str]) -> I
             yield PostedEntry(_number(item), str(item.get(text) or ""), is_ours)
         if not page.has_next:
             return
-    raise ForgeError("GitLab's listing has no end")
+    raise ForgeError("GitLab's list of notes or issues has too many pages")
 
 
 def _number(item: Mapping[str, Any]) -> str:

@@ -27,7 +27,7 @@ def commit_id(value: object) -> str:
 def request_number(value: object) -> int:
     """Return `value`. Raise ForgeError if `value` is not a valid number of a pull request or merge request."""
     if type(value) is not int or value < 1:
-        raise ForgeError("the response does not contain the number of a request")
+        raise ForgeError("the response does not contain the number of a pull or merge request")
     return value
 
 
@@ -180,14 +180,16 @@ def _parts(repository: str, form: str) -> list[str]:
 
 
 def _github(environment: Mapping[str, str]) -> GitHubJob:
-    repository = REPOSITORY.fullmatch(_require(environment, "GITHUB_REPOSITORY", "the runner sets it: owner/name"))
+    repository = REPOSITORY.fullmatch(
+        _require(environment, "GITHUB_REPOSITORY", "GitHub Actions sets the variable to owner/name")
+    )
     if not repository:
         raise ReconcilerError("GITHUB_REPOSITORY does not have the form owner/name")
     return GitHubJob(
-        address=_require(environment, "GITHUB_GRAPHQL_URL", "the runner sets it"),
+        address=_require(environment, "GITHUB_GRAPHQL_URL", "the CI service sets the variable"),
         owner=repository["owner"],
         name=repository["name"],
-        pull_request=_pull_request(_require(environment, "GITHUB_EVENT_PATH", "the runner sets it")),
+        pull_request=_pull_request(_require(environment, "GITHUB_EVENT_PATH", "the CI service sets the variable")),
         token=_github_token(environment),
         run=_run(environment, "GITHUB_RUN_ID"),
     )
@@ -195,8 +197,8 @@ def _github(environment: Mapping[str, str]) -> GitHubJob:
 
 def _gitlab(environment: Mapping[str, str]) -> GitLabJob:
     return GitLabJob(
-        address=_require(environment, "CI_API_V4_URL", "the runner sets it"),
-        project=_require(environment, "CI_PROJECT_ID", "the runner sets it"),
+        address=_require(environment, "CI_API_V4_URL", "the CI service sets the variable"),
+        project=_require(environment, "CI_PROJECT_ID", "the CI service sets the variable"),
         merge_request=_number(environment, "CI_MERGE_REQUEST_IID"),
         token=_gitlab_token(environment),
         run=_run(environment, "CI_PIPELINE_ID"),
@@ -215,9 +217,9 @@ def _azure(environment: Mapping[str, str]) -> AzureJob:
             "--repository and --number"
         )
     return AzureJob(
-        address=_require(environment, "SYSTEM_COLLECTIONURI", "the agent sets it").rstrip("/"),
-        project=_require(environment, "SYSTEM_TEAMPROJECTID", "the agent sets it"),
-        repository=_require(environment, "BUILD_REPOSITORY_ID", "the agent sets it"),
+        address=_require(environment, "SYSTEM_COLLECTIONURI", "the CI service sets the variable").rstrip("/"),
+        project=_require(environment, "SYSTEM_TEAMPROJECTID", "the CI service sets the variable"),
+        repository=_require(environment, "BUILD_REPOSITORY_ID", "the CI service sets the variable"),
         pull_request=_number(environment, "SYSTEM_PULLREQUEST_PULLREQUESTID"),
         run=_run(environment, "BUILD_BUILDID"),
         token=_azure_token(environment),
@@ -229,8 +231,8 @@ def _bitbucket(environment: Mapping[str, str]) -> BitbucketJob:
 
     Source: https://support.atlassian.com/bitbucket-cloud/docs/variables-and-secrets/
     """
-    workspace = _require(environment, "BITBUCKET_WORKSPACE", "the runner sets it")
-    name = _require(environment, "BITBUCKET_REPO_SLUG", "the runner sets it")
+    workspace = _require(environment, "BITBUCKET_WORKSPACE", "the CI service sets the variable")
+    name = _require(environment, "BITBUCKET_REPO_SLUG", "the CI service sets the variable")
     number = _number(environment, "BITBUCKET_PR_ID")
     run = _run(environment, "BITBUCKET_BUILD_NUMBER")
     return _bitbucket_job(environment, ADDRESSES["bitbucket"], (workspace, name), number, run)
@@ -270,7 +272,7 @@ def _azure_token(environment: Mapping[str, str]) -> str:
 
 def _run(environment: Mapping[str, str], name: str) -> str:
     """Return the number of the current pipeline run from the environment variable `name`."""
-    number = _require(environment, name, "the runner sets it").strip()
+    number = _require(environment, name, "the CI service sets the variable").strip()
     if not (number.isascii() and number.isdigit()):
         raise ReconcilerError(f"{name} is not a number")
     return number

@@ -259,7 +259,7 @@ def resolve_revision(repository: Repository, name: str) -> Revision:
         GitError: if the revision does not exist or is ambiguous.
     """
     if not name or name.startswith("-") or CONTROL.search(name):
-        raise GitError(f"{quote_text(name)} is not a revision of git")
+        raise GitError(f"{quote_text(name)} is not a valid git revision")
     try:
         is_search = name.startswith(":/")  # `:/text` finds a commit by its message
         output = repository.run("rev-parse", "--verify", name if is_search else f"{name}^{{commit}}")

@@ -24,7 +24,7 @@ def usage_lines(report: UsageReport) -> Iterator[Line]:
     """Yield lines with the gaps in the logs, the last use of each grant, and the use of the grant's scopes."""
     yield line(Span(f"Tenant {visible(str(report.tenant))}", Style.STRONG), f"  {_seen(report)}")
     for gap in report.gaps:
-        yield line(Span(f"Gap: the logs from {_minute(gap.start)} to {_minute(gap.end)} were not seen", Style.WARNING))
+        yield line(Span(f"Gap: the logs from {_minute(gap.start)} to {_minute(gap.end)} were not read", Style.WARNING))
     for note in report.notes:
         yield line(Span(f"Note: {visible(note)}", Style.WARNING))
     yield line()
@@ -42,8 +42,8 @@ def usage_lines(report: UsageReport) -> Iterator[Line]:
 def _seen(report: UsageReport) -> str:
     periods = report.window.periods
     if not periods:
-        return "no logs seen"
-    return f"logs seen from {_minute(periods[0].start)} to {_minute(periods[-1].end)}, {report.window.text}"
+        return "no logs read"
+    return f"logs read from {_minute(periods[0].start)} to {_minute(periods[-1].end)}, {report.window.text}"
 
 
 def _counts(report: UsageReport) -> str:

@@ -108,8 +108,8 @@ def no_changes_reason(plan: Plan) -> str:
     if plan.expired_unknown:
         return expired_unknown_text(plan)
     if plan.selection:
-        return "the selected grants equal the files" if plan.selection.selected else "no grant is selected"
-    return "the tenant already has the requested changes" if plan.differing else "the tenant equals the files"
+        return "the selected grants match the files" if plan.selection.selected else "no grant is selected"
+    return "the tenant already has the requested changes" if plan.differing else "the tenant matches the files"
 
 
 def summary(plan: Plan) -> str:
@@ -126,7 +126,7 @@ def summary(plan: Plan) -> str:
     if plan.skipped:
         rest.append(f"{plan.skipped} skipped")
     if plan.expired_unknown:
-        rest.append(f"{plan.expired_unknown} expired with unknown state")
+        rest.append(f"{plan.expired_unknown} expired and possibly still in the tenant")
     return f"Plan: {', '.join(parts)}; {', '.join(rest)}."
 
 

@@ -34,7 +34,7 @@ def test_applying_a_plan_twice_without_a_journal_changes_nothing(here: Path) -> 
     again = reconciler("apply", "plan.json")
 
     assert (again.code, holders(here)) == (0, ["billing", "own", "portal"])
-    assert "already equals the result of the approved plan" in again.stdout
+    assert "already has all changes of the approved plan" in again.stdout
 
 
 @pytest.mark.parametrize(
@@ -48,7 +48,7 @@ def test_changed_files_are_not_approved(here: Path, grants: str) -> None:
     ran = reconciler("apply", "plan.json")
 
     assert (ran.code, holders(here)) == (5, ["own", "portal"])
-    assert "Not approved (1)" in ran.stdout
+    assert "Changes that were not approved (1)" in ran.stdout
     assert ran.stderr == (
         "error: nothing was written: files or tenant changed after the plan was created; plan and review again\n"
     )
@@ -59,8 +59,8 @@ def test_approved_and_new_changes_are_both_shown(here: Path) -> None:
 
     shown = reconciler("apply", "plan.json").stdout
 
-    _, _, difference = shown.partition("Not approved (1)")
-    now, _, approved = difference.partition("Approved instead (1)")
+    _, _, difference = shown.partition("Changes that were not approved (1)")
+    now, _, approved = difference.partition("Changes of the approved plan (1)")
     assert "+ void:invoices" in now
     assert "+ write:invoices" in approved
 
@@ -255,7 +255,7 @@ def change_in_tenant(here: Path, statement: str) -> None:
         ),
         (
             "UPDATE resource_servers SET body = json_insert(body, '$.scopes[#]', json_object('value', 'pay:all'))",
-            "Billing -> Invoices API: all scopes now include pay:all",
+            "Billing -> Invoices API: the setting allow_all_scopes now also gives pay:all",
         ),
     ],
     ids=["third party", "application type", "scopes of the API"],

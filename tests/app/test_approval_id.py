@@ -35,7 +35,7 @@ def test_the_reviewed_plan_is_applied_without_a_question_and_only_once(here: Pat
     assert (ran.code, holders(here)) == (0, ["billing", "own", "portal"])
     assert '"approval": "approval id"' in next((here / ".reconciler" / "journal").iterdir()).read_text()
     again = reconciler("apply", "--approval-id", approved)
-    assert (again.code, "the tenant equals the files" in again.stdout) == (0, True)
+    assert (again.code, "the tenant matches the files" in again.stdout) == (0, True)
 
 
 def test_deletes_need_no_further_question(here: Path) -> None:

@@ -261,7 +261,8 @@ def test_failed_tenants_are_counted_over_all_waves(  # noqa: PLR0917 - one param
     )
     reasons = {each["tenant"]: each["errors"][0] for each in ran.data["failed"]}
     assert all(
-        re.match(r"the wave \w+ did not start, because \d tenants? of earlier", reasons[each]) for each in not_started
+        re.match(r"the wave \w+ did not start, because \d tenants? of the earlier rollout waves", reasons[each])
+        for each in not_started
     )
     assert {name for _, name, _, _ in tenants.requests} == {*applied, *failing}
 
@@ -302,8 +303,10 @@ def test_a_wave_without_a_selected_grant_is_not_done(
     assert ran.stdout.splitlines()[1 : len(lines)] == lines[1:]
     assert "[1/5] t1: " in ran.stderr
     assert tenants.tenants_with("POST") + tenants.tenants_with("PATCH") == (["t1", "t4"] if exit_code == 0 else [])
-    reason = "the wave next did not start, because no tenant of earlier waves has a selected grant; to apply this wave "
-    assert (f"{reason}alone, use --wave next\n" in ran.stdout) is (exit_code == 1)
+    reason = (
+        "the wave next did not start, because no tenant of the earlier rollout waves has a selected grant; to apply "
+    )
+    assert (f"{reason}this wave alone, use --wave next\n" in ran.stdout) is (exit_code == 1)
 
 
 def test_tenants_without_a_selected_grant_are_not_planned(here: Path, tenants: HttpTenants) -> None:

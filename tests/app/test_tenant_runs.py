@@ -117,7 +117,7 @@ def test_each_tenant_is_confirmed_separately() -> None:
         "\n1 of 2 applied, 1 failed; 1 with changes: 1 change applied.\n\n"
         "Failed (1) dev SANDBOX\n  nothing was written: the answer was not yes\n\n"
         "Tenant prod SANDBOX (sandbox.localhost)\n"
-        "applied   + Billing -> Invoices API\n\nApply: 1 applied; the tenant equals the files.\n"
+        "applied   + Billing -> Invoices API\n\nApply: 1 applied; the tenant matches the files.\n"
     )
     assert reconciler("plan", "--tenant", "prod", "--detailed-exitcode").code == 0
     assert reconciler("plan", "--tenant", "dev", "--detailed-exitcode").code == 2

@@ -88,7 +88,7 @@ def test_the_key_snapshot_is_a_problem_in_other_files(tmp_path: Path) -> None:
 
     (problem,) = read_grants([path]).problems
 
-    assert problem.what.startswith('the key "snapshot" is only valid in a snapshot folder')
+    assert problem.what.startswith('the key "snapshot" is only valid in files that `reconciler apply` wrote')
     assert problem.source.line == 2
 
 

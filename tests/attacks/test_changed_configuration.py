@@ -93,7 +93,7 @@ def test_an_unchanged_configuration_has_no_changes(here: Path) -> None:
             f"  prod:\n{PROD}",
             "  production:\n    domain: company.eu.auth0.com\n    credentials: AUTH0_PROD_\n",
             [
-                "critical guard-loosened production: manage now matches every grant, because it has no items",
+                "critical guard-loosened production: `manage` now matches every grant, because `manage` has no items",
                 "high tenant-renamed production: the tenant at company.eu.auth0.com was renamed from prod",
             ],
         ),
@@ -110,21 +110,21 @@ def test_an_unchanged_configuration_has_no_changes(here: Path) -> None:
         (
             '"Payroll*"',
             '"Payroll"',
-            ['critical guard-loosened dev,local,prod: protect no longer contains: client "Payroll*"'],
+            ['critical guard-loosened dev,local,prod: `protect` no longer contains: client "Payroll*"'],
         ),
-        ('"Payroll*"', '"Pay*"', ['low setting-changed dev,local,prod: protect now contains: client "Pay*"']),
-        ("reason: finance", "reason: none", ["low setting-changed dev,local,prod: protect is written differently"]),
+        ('"Payroll*"', '"Pay*"', ['low setting-changed dev,local,prod: `protect` now contains: client "Pay*"']),
+        ("reason: finance", "reason: none", ["low setting-changed dev,local,prod: `protect` is written differently"]),
         (
             '    manage: [{client: "Team A*"}]',
             '    manage: [{client: "Team *"}]',
-            ['critical guard-loosened prod: manage now matches: client "Team *"'],
+            ['critical guard-loosened prod: `manage` now matches: client "Team *"'],
         ),
         (
             '    manage: [{client: "Team A*"}]',
             '    manage: [{client: "Team A"}]',
-            ['low setting-changed prod: manage no longer matches: client "Team A*"'],
+            ['low setting-changed prod: `manage` no longer matches: client "Team A*"'],
         ),
-        ("    own: [planner]\n", "", ["critical guard-loosened prod: own no longer contains: planner"]),
+        ("    own: [planner]\n", "", ["critical guard-loosened prod: `own` no longer contains: planner"]),
         (
             "deletes: 20",
             "deletes: 100",
@@ -159,37 +159,37 @@ def test_an_unchanged_configuration_has_no_changes(here: Path) -> None:
         (
             "credentials: AUTH0_PROD_",
             "credentials: AUTH0_DEV_",
-            ["critical credentials-changed prod: credentials changes from AUTH0_PROD_ to AUTH0_DEV_"],
+            ["critical credentials-changed prod: `credentials` changes from AUTH0_PROD_ to AUTH0_DEV_"],
         ),
         (
             "default_tenant: local",
             "default_tenant: prod",
-            ['high default-tenant-changed : default_tenant changes from "local" to "prod"'],
+            ['high default-tenant-changed : `default_tenant` changes from "local" to "prod"'],
         ),
         (
             "{name: first, tenants: [dev*]}",
             "{name: first, tenants: [dev*, prod]}",
-            ["high waves-changed : waves moves prod from rest to first"],
+            ["high waves-changed : `waves` moves prod from rest to first"],
         ),
         (
             "  - {name: first, tenants: [dev*]}\n",
             "  - {name: first, tenants: [d*]}\n",
-            ["high waves-changed : waves has a new order or new patterns"],
+            ["high waves-changed : `waves` has a new order or new patterns"],
         ),
         (
             "stop_after: 2",
             "stop_after: 3",
-            ["high waves-changed : stop_after changes from 2 to 3"],
+            ["high waves-changed : `stop_after` changes from 2 to 3"],
         ),
         (
             "stop_after: 2",
             "stop_after: 1",
-            ["low setting-changed : stop_after changes from 2 to 1"],
+            ["low setting-changed : `stop_after` changes from 2 to 1"],
         ),
         (
             "waves:\n  - {name: first, tenants: [dev*]}\n  - {name: rest, tenants: ['*']}\nstop_after: 2\n",
             "",
-            ["high waves-changed : waves is removed: apply changes all tenants at the same time"],
+            ["high waves-changed : `waves` is removed: now `apply` changes all tenants at the same time"],
         ),
     ],
 )
@@ -211,8 +211,8 @@ def test_exchanging_two_domains_shows_the_loosened_guards(here: Path) -> None:
     moved = [(names, what) for _, rule, names, what in found if rule == "tenant-moved"]
     assert [names for names, _ in moved] == [["dev"], ["prod"]]
     guards = [(*names, what) for _, rule, names, what in found if rule == "guard-loosened"]
-    assert ("dev", "manage now matches every grant, because it has no items") in guards
-    assert ("dev", "own no longer contains: planner") in guards
+    assert ("dev", "`manage` now matches every grant, because `manage` has no items") in guards
+    assert ("dev", "`own` no longer contains: planner") in guards
 
 
 def test_every_format_shows_the_changes(here: Path) -> None:
@@ -285,16 +285,16 @@ def test_grants_that_leave_or_enter_a_guard_are_listed(here: Path) -> None:
     moved = [(level, what) for level, rule, _, what in changes() if rule.startswith("grant-")]
 
     assert moved == [
-        ("low", "manage no longer matches 2 grants: Reconciler -> Auth0 Management API and Portal -> Invoices API"),
-        ("low", "protect now matches 1 grant: Portal -> Invoices API"),
+        ("low", "`manage` no longer matches 2 grants: Reconciler -> Auth0 Management API and Portal -> Invoices API"),
+        ("low", "`protect` now matches 1 grant: Portal -> Invoices API"),
     ]
     commit_all(here)
     (here / "reconciler.yaml").write_text(BASE)
 
     moved = [(level, what) for level, rule, _, what in changes() if rule.startswith("grant-")]
     assert moved == [
-        ("critical", "manage now matches 2 grants: Reconciler -> Auth0 Management API and Portal -> Invoices API"),
-        ("critical", "protect no longer matches 1 grant: Portal -> Invoices API"),
+        ("critical", "`manage` now matches 2 grants: Reconciler -> Auth0 Management API and Portal -> Invoices API"),
+        ("critical", "`protect` no longer matches 1 grant: Portal -> Invoices API"),
     ]
 
 

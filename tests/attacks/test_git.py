@@ -466,7 +466,7 @@ def test_a_grant_folder_that_links_out_of_the_repository_is_refused(here: Path, 
     for words in (["validate"], ["plan"], ["apply", "--yes"], ["fmt"], ["import"], ["validate", "grants/."]):
         result = reconciler(*words)
         assert result.code == 1, words
-        assert '"grants" is a link out of' in result.stderr
+        assert '"grants" is a link to a place outside' in result.stderr
 
 
 def test_a_link_in_a_parent_of_the_grant_folder_is_refused(here: Path) -> None:

@@ -138,7 +138,7 @@ def test_a_grant_folder_outside_the_repository_is_refused(here: Path, command: s
     result = reconciler(*command.split())
 
     assert result.code == 1
-    assert re.search(r"out\s+of", result.output)
+    assert re.search(r"link\s+to\s+a\s+place\s+outside", result.output)
     assert {path.name: path.read_text() for path in outside.iterdir()} == before
 
 
@@ -147,7 +147,7 @@ def test_import_does_not_create_a_folder_outside_the_repository(here: Path) -> N
 
     result = reconciler("import", "--out", "link/imported")
 
-    assert (result.code, "is a link out of" in result.stderr) == (1, True)
+    assert (result.code, "is a link to a place outside" in result.stderr) == (1, True)
     assert not (here.parent / "imported").exists()
 
 

@@ -166,7 +166,7 @@ def test_a_repeated_job_on_another_machine_has_nothing_to_do(here: Path) -> None
     result = reconciler("apply", "plan.json")
 
     assert (result.code, grants_of(here)) == (0, after)
-    assert "already equals the result of the approved plan" in result.stdout
+    assert "already has all changes of the approved plan" in result.stdout
     assert "already applied, so skipped: create Billing -> Invoices API" in result.stdout
 
 
@@ -202,7 +202,7 @@ def test_access_is_not_widened_without_the_approved_narrowing(here: Path) -> Non
     result = assert_refused(here)
 
     assert "the removal is no longer planned" in result.stderr
-    assert "No longer planned (1)" in result.stdout
+    assert "Approved changes that are no longer planned (1)" in result.stdout
 
 
 def test_access_is_not_widened_if_the_files_dropped_the_narrowing(here: Path) -> None:

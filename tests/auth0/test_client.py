@@ -134,7 +134,7 @@ def test_an_incomplete_listing_is_read_twice_and_its_error_has_both_numbers() ->
 
     error = error_of(incomplete, ManagementClient.grants)
 
-    assert str(error) == "GET /api/v2/client-grants: the listing is incomplete: 1 of 5 entries"
+    assert str(error) == "GET /api/v2/client-grants: the list is incomplete: 1 of 5 entries"
     assert len(requests) == 2
 
 
@@ -380,7 +380,7 @@ def test_an_endless_listing_is_an_error(page: list[dict[str, object]]) -> None:
 
     error = error_of(respond, ManagementClient.grants)
 
-    assert "has no end" in str(error)
+    assert "too many pages" in str(error)
     assert len(responses) < 1000
 
 

@@ -47,8 +47,8 @@ def test_a_default_grant_has_no_client() -> None:
 @pytest.mark.parametrize(
     ("holder", "description"),
     [
-        ({"client_id": None}, "unknown holder (cgr_1)"),
-        ({"client_id": "", "group_id": "grp_1"}, "unknown holder (cgr_1)"),
+        ({"client_id": None}, "unknown recipient (cgr_1)"),
+        ({"client_id": "", "group_id": "grp_1"}, "unknown recipient (cgr_1)"),
         ({"default_for": "third_party_clients"}, "billing and the default for third_party_clients (cgr_1)"),
     ],
 )

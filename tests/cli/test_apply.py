@@ -41,7 +41,7 @@ def test_yes_on_a_terminal_continues(here: Path) -> None:
 
     assert ran.code == 0
     assert "Apply this to local SANDBOX (sandbox.localhost)? Only yes" in ran.stderr
-    assert ran.stdout.endswith("\nApply: 1 applied; the tenant equals the files.\n")
+    assert ran.stdout.endswith("\nApply: 1 applied; the tenant matches the files.\n")
     assert holders(here) == ["billing", "own", "portal"]
 
 
@@ -224,7 +224,7 @@ def test_after_a_signal_running_changes_finish_and_others_are_skipped(
     returned, stdout, stderr = interrupted(here, gate, AT_ONCE, number)
 
     assert (returned, stderr.splitlines()[1:-1]) == (code, [INTERRUPTED])
-    assert stdout.endswith("Apply: 8 applied, 4 skipped; the tenant does not equal the files yet; run again.\n")
+    assert stdout.endswith("Apply: 8 applied, 4 skipped; the tenant does not match the files yet; run again.\n")
     assert holders(here)[:2] == ["own", "portal"]
     assert len(holders(here)) == 2 + AT_ONCE
 
@@ -235,7 +235,7 @@ def test_a_signal_during_verification_loses_no_outcome(here: Path) -> None:
     returned, stdout, stderr = interrupted(here, gate, 1, signal.SIGTERM)
 
     assert (returned, stderr.splitlines()[1:-1]) == (143, [INTERRUPTED])
-    assert stdout.endswith("Apply: 12 applied; the tenant equals the files.\n")
+    assert stdout.endswith("Apply: 12 applied; the tenant matches the files.\n")
 
 
 Message = MutableMapping[str, Any]

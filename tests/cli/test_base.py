@@ -28,7 +28,7 @@ def declare(here: Path, text: str) -> None:
 def test_sections_separate_branch_changes_from_drift() -> None:
     shown = reconciler("plan", "--base", "main").stdout
 
-    branch, _, drift = shown.partition("Drift: the tenant changed, the files did not (1)")
+    branch, _, drift = shown.partition("Drift: the tenant changed, but the files did not (1)")
     assert "From this branch (1)" in branch
     assert "~ Portal -> Invoices API" in branch
     assert "+ Billing -> Invoices API" in drift

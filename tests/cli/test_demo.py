@@ -24,7 +24,7 @@ def test_the_demo_shows_each_command_and_ends_without_changes(empty: Path, monke
     steps = [text for text in ran.stdout.splitlines() if text.startswith("$ ")]
     assert steps == [f"$ reconciler {step}" for step in ("validate", "plan", "apply --yes", "plan")]
     assert (empty / ".gitignore").read_text() == ".reconciler/\n"
-    assert "No changes: the tenant equals the files." in ran.stdout.rpartition("$ reconciler plan")[2]
+    assert "No changes: the tenant matches the files." in ran.stdout.rpartition("$ reconciler plan")[2]
     monkeypatch.delenv("AUTH0_DOMAIN")
     assert reconciler("plan", "--detailed-exitcode").code == 0
 

@@ -54,7 +54,7 @@ def test_a_plan_from_before_the_date_deletes_nothing_after_it(here: Path) -> Non
     ran = reconciler("apply", "plan.json", now=AFTER)
 
     assert ran.code == 5
-    assert "Not approved (1)" in ran.stdout
+    assert "Changes that were not approved (1)" in ran.stdout
     assert clients(here) == ["billing", "own", "portal"]
 
 

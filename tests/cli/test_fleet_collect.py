@@ -152,7 +152,7 @@ def test_a_failing_wave_stops_the_next(run: Path) -> None:
 
     assert ran.code == 1
     assert "3 tenants: 1 failed, 2 not started.\n" in ran.stdout
-    assert "the wave rest did not start, because 1 tenant of earlier waves did not succeed" in ran.stdout
+    assert "the wave rest did not start, because 1 tenant of the earlier rollout waves did not succeed" in ran.stdout
     assert "No further wave may start (stop_after: 1).\n" in ran.stdout
     assert collect("--resume").stdout == "t1\nt2\nt3\n"
 
@@ -184,7 +184,7 @@ def test_a_github_step_gets_outputs_and_a_summary(run: Path, monkeypatch: pytest
     [
         (["--format", "github"], "add --resume"),
         (["--report", "gitlab=a.yml"], "add --resume"),
-        (["--resume", "--format", "markdown"], "not valid with --resume"),
+        (["--resume", "--format", "markdown"], "cannot be combined with --resume"),
         (["--report", "json={tenant}.json"], "one report for all tenants"),
     ],
 )

@@ -61,7 +61,7 @@ def test_a_sorted_file_is_not_written(file: Path) -> None:
 
     ran = reconciler("fmt")
 
-    assert (ran.code, ran.stdout, ran.stderr) == (0, "", "1 file in order.\n")
+    assert (ran.code, ran.stdout, ran.stderr) == (0, "", "1 file already sorted.\n")
     assert file.stat().st_mtime_ns == before.st_mtime_ns
     assert file.stat().st_ino == before.st_ino
 
@@ -178,4 +178,4 @@ def test_files_shown_with_the_same_name_are_not_changed(tmp_path: Path) -> None:
 def test_the_grant_files_of_this_repository_are_sorted() -> None:
     ran = reconciler("fmt", "--check", "--grants", Path(__file__).parents[2] / "grants")
 
-    assert (ran.code, ran.output) == (0, "4 files in order.\n")
+    assert (ran.code, ran.output) == (0, "4 files already sorted.\n")

@@ -82,7 +82,7 @@ def test_each_application_gets_a_file_and_the_plan_is_empty(folder: Path) -> Non
     assert ran.code == 0
     assert files_in(folder / "grants") == FILES
     assert ran.stdout.startswith("Imported: 6 grants in 5 new files; 0 declared already, 3 left out.\n")
-    assert "\nNo changes: the tenant equals the files.\n" in ran.stdout
+    assert "\nNo changes: the tenant matches the files.\n" in ran.stdout
     assert ran.stdout.endswith("Plan: 0 to create, 0 to update, 0 to delete; 6 unchanged, 3 left alone.\n")
 
 
@@ -270,7 +270,7 @@ def test_grants_outside_manage_are_not_imported(folder: Path) -> None:
 
     assert ran.code == 0
     assert files_in(folder / "grants") == ["billing-worker.yaml"]
-    assert "\n    manage in reconciler.yaml does not match this grant\n" in ran.stderr
+    assert "\n    `manage` in reconciler.yaml does not match this grant\n" in ran.stderr
 
 
 def test_an_update_of_several_tenants_is_refused(folder: Path) -> None:
@@ -320,7 +320,7 @@ def test_organizations_are_imported_by_name(tmp_path: Path, monkeypatch: pytest.
     ran = reconciler("import")
 
     assert ran.code == 0
-    assert "No changes: the tenant equals the files." in ran.stdout
+    assert "No changes: the tenant matches the files." in ran.stdout
     text = (here / "grants" / "billing-2.yaml").read_text()
     assert text.endswith("    organization_usage: require\n    organizations:\n      - acme\n      - globex\n")
     assert "organizations:" not in (here / "grants" / "portal.yaml").read_text()

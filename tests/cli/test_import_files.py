@@ -28,7 +28,7 @@ def files_in(folder: Path) -> dict[str, str]:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ("--from deploy-cli", "--from needs PATH"),
+        ("--from deploy-cli", "the option --from needs PATH"),
         ("--from deploy-cli tenant.yaml --update", "cannot be combined with --update"),
         ("--mappings a.json=dev", "--mappings has no effect without --from deploy-cli"),
         ("--from terraform a.json --mappings a.json=dev", "--mappings has no effect without --from deploy-cli"),
@@ -39,12 +39,12 @@ def files_in(folder: Path) -> dict[str, str]:
         ("--from deploy-cli tenant.yaml --mappings none.json=dev", "none.json does not exist"),
         ("--from deploy-cli tenant.yaml --mappings tenant.yaml=dev", "tenant.yaml is not valid JSON"),
         ("--from deploy-cli tenant.yaml --mappings list.json=dev", "it is not a JSON object"),
-        ("--from deploy-cli tenant.yaml --mappings empty.json=dev", 'the domain of the tenant "dev" is not known'),
-        ("--from deploy-cli empty", "empty has no folder grants and no file tenant.yaml"),
+        ("--from deploy-cli tenant.yaml --mappings empty.json=dev", 'the domain of the tenant "dev" is unknown'),
+        ("--from deploy-cli empty", "empty contains neither a folder named grants nor a file tenant.yaml"),
         ("--from deploy-cli bad", "bad/grants/a.json:1:2: this is not valid JSON"),
         (
             "--from deploy-cli twice.yaml",
-            'twice.yaml:3:5: the grant of "A" for "x" (client) is already at twice.yaml:2',
+            'twice.yaml:3:5: the grant of "A" for "x" (client) is already declared at twice.yaml:2',
         ),
         ("--from deploy-cli map.yaml", "map.yaml:1:15: clientGrants is not a list"),
         (
@@ -130,7 +130,7 @@ def test_a_link_out_of_the_workspace_is_refused(folder: Path, tmp_path_factory: 
 
     ran = reconciler("import", "--from", "deploy-cli", "tenant.yaml")
 
-    assert (ran.code, "is a link out of" in ran.stderr) == (1, True)
+    assert (ran.code, "is a link to a place outside" in ran.stderr) == (1, True)
 
 
 def test_a_tenant_with_a_custom_domain_needs_no_environment(folder: Path) -> None:

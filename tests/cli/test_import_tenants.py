@@ -68,7 +68,7 @@ def test_equal_grants_appear_once_and_name_their_tenants(folder: Path) -> None:
         "    scope:\n"
         "      - a\n"
     )
-    assert ran.stdout.count("No changes: the tenant equals the files.") == 3
+    assert ran.stdout.count("No changes: the tenant matches the files.") == 3
     assert "    ${stage}  dev in dev, prod in prod, test in test  (" in ran.stdout
     assert "remove the new files and run the command again with --variables" in ran.stdout
     assert "variables" not in (folder / "reconciler.yaml").read_text()
@@ -83,7 +83,7 @@ def test_values_that_differ_regularly_become_variables(folder: Path) -> None:
     assert '      - "read:${stage}"\n' in texts(folder)["portal-stage.yaml"]
     assert 'audience: "https://${api_host}/twin"' in texts(folder)["portal-stage.yaml"]
     assert "variables: {api_host: api.x.com, stage: prod}" in (folder / "reconciler.yaml").read_text()
-    assert ran.stdout.count("No changes: the tenant equals the files.") == 3
+    assert ran.stdout.count("No changes: the tenant matches the files.") == 3
     for stage in STAGES:
         assert reconciler("plan", "--tenant", stage, "--detailed-exitcode").code == 0
     assert reconciler("fmt", "--check").code == 0

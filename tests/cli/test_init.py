@@ -294,7 +294,7 @@ def test_with_yes_existing_grants_are_imported(empty: Path, tmp_path: Path) -> N
     assert files.keys() == (FIRST | {"grants/portal.yaml", EDITOR_SCHEMA}) - {"grants/example.yaml"}
     assert '"Portal"' in files[EDITOR_SCHEMA]
     assert files["grants/portal.yaml"].startswith("# yaml-language-server: $schema=../schemas/grants.schema.json\n")
-    assert "\nNo changes: the tenant equals the files.\n" in ran.stdout
+    assert "\nNo changes: the tenant matches the files.\n" in ran.stdout
     assert reconciler("plan", "--detailed-exitcode").code == 0
     assert grants_of(tmp_path) == before
 
@@ -305,7 +305,7 @@ def test_init_offers_the_import_on_a_terminal(empty: Path, answer: str, files: s
     ran = reconciler("init", terminal=True, typed=f"prod\n{answer}\n")
 
     assert ran.code == 0
-    assert "The tenant has 1 undeclared grant. Write grant files for them? [Y/n]: " in ran.stderr
+    assert "The tenant has 1 undeclared grant. Write grant files for these grants? [Y/n]: " in ran.stderr
     assert {path.name for path in (empty / "grants").iterdir()} == files
 
 

@@ -128,7 +128,7 @@ def test_the_documented_steps_move_the_repository_without_a_change(repository: P
 
     assert [command.split()[0] for command in commands_of_the_page()] == ["import", "validate", "fmt", "plan"]
     assert results[0].stdout.startswith("Imported: 20 grants of 5 tenants as 5 declarations in 2 new files;")
-    assert results[0].stdout.count("No changes: the tenant equals the files.") == 5
+    assert results[0].stdout.count("No changes: the tenant matches the files.") == 5
     assert results[-1].stdout.count("0 to create, 0 to update, 0 to delete; 4 unchanged") == 5
     assert lines_in(repository) == (2, 33)
     text = "".join(path.read_text() for path in (repository / "grants").iterdir())

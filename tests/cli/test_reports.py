@@ -82,11 +82,11 @@ def test_apply_reports_each_outcome(here: Path) -> None:
     row = "<tr><td>applied</td><td>create</td><td><code>Billing -&gt; Invoices API</code></td><td></td></tr>"
     assert markdown.startswith(
         "<!-- reconciler-result:local -->\n### Auth0 grants · `local` **SANDBOX**: 1 applied\n\n"
-        "Done: the tenant equals the files."
+        "Done: the tenant matches the files."
     )
     assert row in markdown
     assert re.search(r"\nPlan <code>[0-9a-f]{64}</code> for <code>local SANDBOX .*</code>, 20.* UTC\.\n$", markdown)
-    assert (here / "done.txt").read_text().endswith("Apply: 1 applied; the tenant equals the files.\n")
+    assert (here / "done.txt").read_text().endswith("Apply: 1 applied; the tenant matches the files.\n")
 
 
 def test_validate_writes_reports(here: Path) -> None:
@@ -329,7 +329,7 @@ def test_a_refused_apply_replaces_the_old_report(in_github: Path) -> None:
     ran = reconciler("apply", "plan.json", "--report", "markdown=done.md", "--format", "json")
 
     assert (ran.code, ran.stdout) == (5, "")
-    assert "Not approved (1)" in ran.stderr
+    assert "Changes that were not approved (1)" in ran.stderr
     report = (in_github / "done.md").read_text()
     assert report.startswith(
         "<!-- reconciler-result:local -->\n### Auth0 grants · `local` **SANDBOX**: failed at commit `abc123`\n\n"

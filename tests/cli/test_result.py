@@ -274,7 +274,7 @@ def test_a_folder_that_is_a_link_of_the_checkout_is_refused(here: Path) -> None:
     (here / "results").symlink_to("elsewhere")
     commit_all(here)
 
-    assert "is a link" in reconciler("plan", "--tenant", "t1", "--result", "results").stderr
+    assert "contains the link" in reconciler("plan", "--tenant", "t1", "--result", "results").stderr
     assert list((here / "elsewhere").iterdir()) == []
 
 

@@ -111,7 +111,7 @@ def test_apply_works_through_the_network_as_in_this_process(here: Path, monkeypa
         again = reconciler("plan", "--prune", "--detailed-exitcode")
 
     assert (applied.code, again.code) == (0, 0)
-    assert "Apply: 2 applied; the tenant equals the files." in applied.stdout
+    assert "Apply: 2 applied; the tenant matches the files." in applied.stdout
 
 
 def test_a_sandbox_selected_by_name_gets_no_credentials(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -20,7 +20,7 @@ USER = a_key(subject_type="user")
         (a_grant(a_key("x" * 8193)), "a grant file cannot contain the client id or the identifier of the API"),
         (a_grant(a_key(audience="")), "a grant file cannot contain the client id or the identifier of the API"),
         (a_grant(a_key(audience="\ud800")), "a grant file cannot contain the client id or the identifier of the API"),
-        (a_grant(a_key(None, other_holder="unknown holder (cgr_1)")), "the grant has an unknown kind of holder"),
+        (a_grant(a_key(None, other_holder="unknown recipient (cgr_1)")), "the grant has an unknown kind of recipient"),
         (a_grant(organization_usage="sometimes"), 'the value "sometimes" of organization_usage is unknown'),
         (
             a_grant(allow_any_organization=True),

@@ -134,7 +134,7 @@ def test_a_change_of_an_unmanaged_grant_is_blocked() -> None:
     _, (known,) = forbid_protected([delete("other")], ProtectionRules(OWN, managed_scope=OURS), names)
     _, (unknown,) = forbid_protected([delete("other")], ProtectionRules(OWN, managed_scope=OURS), DIRECTORY)
 
-    assert known.reason == "outside: manage in reconciler.yaml does not match this grant"
+    assert known.reason == "outside: `manage` in reconciler.yaml does not match this grant"
     assert unknown.reason == (
         "outside: reconciler does not know whether `manage` matches this grant: "
         'client "Billing *" might match, because the name is unknown'

@@ -115,8 +115,8 @@ def test_a_declared_unmanaged_grant_is_a_problem_at_its_line() -> None:
 
     assert [f"{problem.source}: {problem.message}" for problem in caught.value.problems] == [
         (
-            "grants/a.yaml:9:5: manage in reconciler.yaml does not match this grant; "
-            "add the grant to manage, or remove the declaration"
+            "grants/a.yaml:9:5: `manage` in reconciler.yaml does not match this grant; "
+            "add the grant to `manage`, or remove the declaration"
         ),
     ]
 

@@ -22,8 +22,8 @@ def reported(*patterns: Pattern, directory: Directory = NAMES) -> Iterator[str]:
         (Pattern(client="Biling *"), 'client "Biling *"; did you mean "Billing Worker"?'),
         (Pattern(client_id="bil1ing"), 'client_id "bil1ing"; did you mean "billing"?'),
         (Pattern(audience=f"{INVOICES}/"), f'audience "{INVOICES}/"; did you mean "{INVOICES}"?'),
-        (Pattern(subject_type="user"), 'subject_type "user"; compare the spelling with the tenant'),
-        (Pattern(client="CRM", client_id="billing"), 'client_id "billing"; compare the spelling with the tenant'),
+        (Pattern(subject_type="user"), 'subject_type "user"; compare with the names in the tenant'),
+        (Pattern(client="CRM", client_id="billing"), 'client_id "billing"; compare with the names in the tenant'),
     ],
     ids=str,
 )

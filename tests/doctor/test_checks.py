@@ -63,7 +63,7 @@ EXPECTED = IdentityCheck(
         (replace(EXPECTED, is_configured=True), "https://x.auth0.com/api/v2/", Status.OK, "x.auth0.com"),
         (EXPECTED, "https://x.auth0.com/api/v2/", Status.WARNING, "identifies itself as x.auth0.com"),
         (EXPECTED, "https://y.auth0.com/api/v2/", Status.FAILED, "but canonical_domain says x.auth0.com"),
-        (EXPECTED, "urn:x", Status.SKIPPED, "does not contain its tenant"),
+        (EXPECTED, "urn:x", Status.SKIPPED, "does not identify its tenant"),
         (None, "https://x.auth0.com/api/v2/", Status.OK, "a sandbox"),
     ],
     ids=["same", "not configured", "other", "unknown", "sandbox"],

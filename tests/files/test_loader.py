@@ -161,7 +161,7 @@ def test_reading_stops_at_the_first_alias() -> None:
 def test_the_length_of_a_scalar_is_limited() -> None:
     longest, longer = "x" * MAX_CHARACTERS, "x" * (MAX_CHARACTERS + 1)
     parsed = parse(f"a: {longest}\nb: {longer}\n{longest}x: &c c\n".encode(), "f.yaml")
-    assert "2:4: this text has 8,193 characters; write at most 8,192" in messages_of(parsed)
+    assert "2:4: this text has 8,193 characters; write at most 8,192 characters" in messages_of(parsed)
 
 
 def test_a_number_with_too_many_digits_is_a_problem() -> None:

@@ -99,7 +99,7 @@ def test_large_files_are_not_read(grants: Path) -> None:
 def test_an_unknown_revision_is_an_error(grants: Path, revision: str) -> None:
     commit_all(grants.parent)
 
-    with pytest.raises(ReconcilerError, match=r"is not a revision of git|git does not know the revision"):
+    with pytest.raises(ReconcilerError, match=r"is not a valid git revision|git does not know the revision"):
         contents_at(revision, grants)
 
 

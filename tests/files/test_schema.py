@@ -41,7 +41,7 @@ SCHEMA: dict[str, Any] = {
         ("must: a\nnumber: 100.5", '2:9: "number" is 100.5; write at most 100'),
         ("must: a\nnumber: ten", '2:9: "number" is text, not a number; write a number'),
         ("must: a\nwhole: 1.5", '2:8: "whole" is the number 1.5, not a whole number; write a whole number'),
-        ("must: a\nlong: ab", '2:7: "long" has 2 characters; write at least 3'),
+        ("must: a\nlong: ab", '2:7: "long" has 2 characters; write at least 3 characters'),
         (
             "must: a\nlist: [[a], [b]]",
             '2:7: "list" has too many items; write at most 1',

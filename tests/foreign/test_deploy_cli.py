@@ -64,7 +64,8 @@ def test_each_tenant_gets_exactly_what_auth0_deploy_cli_would_send(text: str, va
             continue
         if found.problems:
             assert all(
-                "is already at" in each.what or "after the replacement of the ##KEY## placeholders for" in each.what
+                "is already declared at" in each.what
+                or "after the replacement of the ##KEY## placeholders for" in each.what
                 for each in found.problems
             )
             continue

@@ -257,5 +257,5 @@ def test_an_endless_listing_is_an_error(kind: type[Forge]) -> None:
         endless = ForgeResponse(200, [], {"Link": f'<{forge.url}/x>; rel="next"'})
         forge.faults = [respond_normally, *[lambda _, __: endless] * 2000]
 
-    with comments_of(forge) as comments, pytest.raises(ForgeError, match="listing has no end"):
+    with comments_of(forge) as comments, pytest.raises(ForgeError, match="has too many pages"):
         publish(comments, REPORT)

@@ -46,7 +46,7 @@ def test_an_export_declares_exactly_the_grants_of_the_tenant(
     assert imported.code == 0, imported.output
     planned = run("plan", "--detailed-exitcode")
     assert planned.code == 0, planned.output
-    assert "No changes: the tenant equals the files." in planned.stdout
+    assert "No changes: the tenant matches the files." in planned.stdout
     assert "6 unchanged" in planned.stdout
 
 

@@ -49,7 +49,7 @@ def test_one_fault_of_each_write_is_survived(workspace: ServedWorkspace, fault: 
     ran = workspace.apply("--attempts", "5")
 
     assert (ran.code, workspace.scopes()) == (0, EXPECTED)
-    assert "Apply: 3 applied; the tenant equals the files." in ran.stdout
+    assert "Apply: 3 applied; the tenant matches the files." in ran.stdout
     assert 3 <= workspace.writes() <= 6
     workspace.assert_next_apply_converges()
 
@@ -86,7 +86,7 @@ def test_reads_after_writes_may_lag_by_three_seconds(workspace: ServedWorkspace,
     ran = workspace.apply()
 
     assert ran.code == code
-    assert ("the tenant equals the files" in ran.stdout) is (code == 0)
+    assert ("the tenant matches the files" in ran.stdout) is (code == 0)
     workspace.assert_next_apply_converges()
 
 

@@ -53,7 +53,7 @@ STATE_MEANINGS: Mapping[AccessState, str] = {
     AccessState.PROTECTED: "undeclared, and protected by `protect`",
     AccessState.OWN: "undeclared grant of an application that runs reconciler",
     AccessState.SYSTEM: "created by Auth0",
-    AccessState.AS_DECLARED: "the tenant equals the files",
+    AccessState.AS_DECLARED: "the tenant matches the files",
 }
 STATE_OF_REASON: Mapping[Reason, AccessState] = {
     Reason.UNMANAGED: AccessState.UNDECLARED,

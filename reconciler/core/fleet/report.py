@@ -223,7 +223,8 @@ def _mark_not_started(
             reason = f"the wave {wave} comes after {last_wave}"
         elif before and count >= fleet.stop_after:
             reason = (
-                f"the wave {wave} did not start, because {pluralize(count, 'tenant')} of earlier waves did not succeed"
+                f"the wave {wave} did not start, because {pluralize(count, 'tenant')} of the earlier rollout waves did "
+                "not succeed"
             )
         if reason and not has_files:
             for each in members:

@@ -42,7 +42,7 @@ class Shard:
             raise ValueError(f"{quote_text(text)} is not a valid shard; write 0/4 for the first of 4 parts")
         shard = cls(int(match["index"]), int(match["count"]))
         if shard.count == 0:
-            raise ValueError("a shard needs at least 1 part; write 0/4 for the first of 4 parts")
+            raise ValueError("the number of parts must be at least 1; write 0/4 for the first of 4 parts")
         if shard.index >= shard.count:
             raise ValueError(
                 f"{text} does not exist: parts are counted from 0, so the parts of {shard.count} are "

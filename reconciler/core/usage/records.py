@@ -169,7 +169,7 @@ def moment(text: str) -> datetime:
     """Parse a time. Raises ValueError if the string is not a time with a time zone."""
     found = datetime.fromisoformat(text)
     if found.tzinfo is None:
-        raise ValueError("a time without a zone")
+        raise ValueError("a time without a time zone")
     try:
         return found.astimezone(UTC)
     except OverflowError as error:

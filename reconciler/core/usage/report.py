@@ -130,7 +130,7 @@ class UsageWindow:
 
     @property
     def text(self) -> str:
-        """A description of how much of the time span the logs cover, such as `30 of 90 days seen`.
+        """A description of how much of the time span the logs cover, such as `30 of 90 days of logs`.
 
         If `length` is None, the description has the form `30 days of logs`.
         """
@@ -138,8 +138,8 @@ class UsageWindow:
         if self.length is None:
             return f"{pluralize(days, 'day')} of logs"
         if self.length < timedelta(days=1):
-            return f"{self._seen // timedelta(hours=1)} of {self.length_text} seen"
-        return f"{days} of {pluralize(self.length // timedelta(days=1), 'day')} seen"
+            return f"{self._seen // timedelta(hours=1)} of {self.length_text} of logs"
+        return f"{days} of {pluralize(self.length // timedelta(days=1), 'day')} of logs"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -193,7 +193,7 @@ def state_of(key: Key, usage: Usage, window: UsageWindow) -> tuple[UseState, str
         return UseState.USED, f"last used {_day(use.last)}, {times} since {_day(use.first)}"
     last = f", last used {_day(use.last)}" if use else ""
     if window.length is None:
-        return UseState.UNKNOWN, f"no use in {window.text}"
+        return UseState.UNKNOWN, f"not used in {window.text}"
     if window.is_complete:
         return UseState.UNUSED, f"unused for {window.length_text}{last}"
     return UseState.UNKNOWN, f"not known, {window.text}{last}"

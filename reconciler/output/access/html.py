@@ -207,7 +207,7 @@ def _static(report: AccessReport) -> Iterator[Html]:
         yield tag(
             "p",
             f"The table has {len(shown):,} of {len(grants):,} grants, the highest risks first. "
-            "Open the page with JavaScript, or write CSV, to see all of them.",
+            "To see all grants, open the page with JavaScript, or write the report as CSV.",
             class_="incomplete",
         )
     yield grants_table(shown)
@@ -287,7 +287,7 @@ def _footer() -> Html:
         "footer",
         tag(
             "p",
-            "Commits, authors and pull requests come from git. Nobody verifies them. "
+            "Commits, authors and numbers of pull requests come from the git history and are not verified. "
             "States: declared means that a file in the repository declares the grant.",
         ),
     )

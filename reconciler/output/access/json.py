@@ -307,4 +307,4 @@ def _visible(value: object) -> Value:
         return value
     if isinstance(value, list):
         return [_visible(each) for each in value]
-    raise TypeError(f"{type(value).__name__} is not a value of the page")
+    raise TypeError(f"{type(value).__name__} cannot be part of the data of the page")

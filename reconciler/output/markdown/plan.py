@@ -93,7 +93,7 @@ def _header(plan: Plan) -> Iterator[str]:
     rest = [f"{plan.unchanged} unchanged", f"{len(plan.left_alone)} left alone"]
     rest += [left_unchanged(plan)] if plan.differing else []
     rest += [f"{plan.skipped} skipped"] if plan.skipped else []
-    rest += [f"{plan.expired_unknown} expired with unknown state"] if plan.expired_unknown else []
+    rest += [f"{plan.expired_unknown} expired and possibly still in the tenant"] if plan.expired_unknown else []
     origins = f" {origins_summary(plan)}" if plan.origins else ""
     yield f"Other grants: {', '.join(rest)}.{origins}\n\n"
     if not plan.changes and not plan.blocked:
@@ -247,7 +247,7 @@ def _next_steps(plan: Plan, links: SourceLinks) -> Iterator[str]:
     elif plan.changes and links.run.is_review:
         yield APPLY_AFTER_MERGE
     elif plan.changes:
-        yield "To apply exactly this plan, with the same options: `reconciler apply PLANFILE`, or without the file"
+        yield "To apply exactly this plan, use its options with `reconciler apply PLANFILE`. Without a saved plan, use"
         yield f"`reconciler apply --approval-id {approval_id(plan)}`."
     if links.run.is_review:
         yield PLAN_AGAIN

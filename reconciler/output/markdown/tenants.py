@@ -210,8 +210,8 @@ def _apply_after_merge(summary: FleetSummary) -> str:
     if not refused:
         return APPLY_AFTER_MERGE
     if refused == len(summary.tenants):
-        return "No tenant can be applied while its changes are blocked."
-    who = "The refused tenant is" if refused == 1 else f"The {refused} refused tenants are"
+        return "No plan can be applied while its changes are blocked."
+    who = "The plan of the refused tenant is" if refused == 1 else f"The plans of the {refused} refused tenants are"
     return f"{APPLY_AFTER_MERGE} {who} not applied while a change is blocked."
 
 

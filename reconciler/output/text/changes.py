@@ -190,7 +190,7 @@ def _groups(title: str, changes: Sequence[Change], directory: Directory, risks: 
         yield from _group_line(name, groups[name], risks)
     if rest := names[shown:]:
         count = sum(len(groups[name]) for name in rest)
-        yield line("  ", f"and {pluralize(count, 'change')} of {len(rest)} more {noun}s")
+        yield line("  ", f"and {pluralize(len(rest), f'other {noun}')} with {pluralize(count, 'change')}")
     yield line()
 
 

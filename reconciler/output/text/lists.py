@@ -208,7 +208,7 @@ def offer_lines(offers: Sequence[VariableOffer], *, is_applied: bool) -> Iterato
     """
     if not offers:
         return
-    title = "Variables:" if is_applied else "Values that differ regularly between tenants, as possible variables:"
+    title = "Variables:" if is_applied else "Parts of values that differ between tenants, as possible variables:"
     yield line()
     yield line(Span(title, Style.STRONG))
     for each in offers:

@@ -301,12 +301,12 @@ def state(report: ApplyReport) -> str:
     if report.remaining and report.remaining.blocked and not report.outcomes:
         return refusal(report.remaining)
     if report.remaining and not report.remaining.changes and (exception := _exception(report.remaining)):
-        return f"the tenant equals the files{exception}"
+        return f"the tenant matches the files{exception}"
     if report.discarded and len(report.discarded) == len(report.differences):
         count = pluralize(len(report.discarded), "change")
         return f"Auth0 accepted {count} but did not store every value; another run will probably end the same way"
     if report.remaining is None or not report.converged:
-        return "the tenant does not equal the files yet; run again"
+        return "the tenant does not match the files yet; run again"
     return _converged_state(report.remaining)
 
 
@@ -323,5 +323,5 @@ def _exception(plan: Plan) -> str:
 
 def _converged_state(plan: Plan) -> str:
     if plan.selection:
-        return "the selected grants equal the files"
-    return "the tenant has the requested changes" if plan.differing else "the tenant equals the files"
+        return "the selected grants match the files"
+    return "the tenant has the requested changes" if plan.differing else "the tenant matches the files"

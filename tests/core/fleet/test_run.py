@@ -31,7 +31,9 @@ def test_other_texts_are_not_shards(text: str) -> None:
         Shard.parse(text)
 
 
-@pytest.mark.parametrize(("text", "advice"), [("4/4", "subtract 1 from an index that starts at 1"), ("0/0", "1 part")])
+@pytest.mark.parametrize(
+    ("text", "advice"), [("4/4", "subtract 1 from an index that starts at 1"), ("0/0", "at least 1")]
+)
 def test_a_part_that_does_not_exist_is_refused(text: str, advice: str) -> None:
     with pytest.raises(ValueError, match=advice):
         Shard.parse(text)

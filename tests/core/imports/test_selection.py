@@ -72,7 +72,7 @@ def test_protected_grants_are_imported_and_unmanaged_grants_are_not() -> None:
     grant_import = select_grants(observed, NAMES, choice=ImportFilter(), protection=protection, declared=())
 
     assert grants_in(grant_import) == {"billing": [INVOICES]}
-    assert [each.reason for each in grant_import.left_out] == ["manage in reconciler.yaml does not match this grant"]
+    assert [each.reason for each in grant_import.left_out] == ["`manage` in reconciler.yaml does not match this grant"]
 
 
 def test_declared_grants_are_not_imported_again() -> None:

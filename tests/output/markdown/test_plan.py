@@ -33,7 +33,7 @@ def test_a_plan_without_changes() -> None:
     assert markdown.startswith(
         "<!-- reconciler:test -->\n### Auth0 grants · `test`: 0 to create, 0 to update, 0 to delete\n\n"
     )
-    assert "No changes: the tenant equals the files.\n" in markdown
+    assert "No changes: the tenant matches the files.\n" in markdown
     assert "<table>" not in markdown
 
 
@@ -150,7 +150,7 @@ def test_blocked_changes_are_in_the_table_of_their_origin() -> None:
 
     markdown = plan_markdown(a_plan(specs, [], NAMES, base=(specs[1],), protection=protection))
 
-    branch, _, drift = markdown.partition("**Drift: the tenant changed, the files did not (1)**")
+    branch, _, drift = markdown.partition("**Drift: the tenant changed, but the files did not (1)**")
     assert "Billing" in rows(branch)[0]
     assert "Portal" in rows(drift)[0]
     assert "<b>blocked</b>" in rows(drift)[0]
@@ -193,7 +193,7 @@ def test_the_footer_says_which_plan_this_is_and_how_to_apply_it() -> None:
             "[run 7](<https://ci.example/runs/7?attempt=2>), 2026-11-28 03:00 UTC.  "
         ),
         (
-            "To apply exactly this plan, with the same options: `reconciler apply PLANFILE`, or without the file "
+            "To apply exactly this plan, use its options with `reconciler apply PLANFILE`. Without a saved plan, use "
             f"`reconciler apply --approval-id {approval_id(plan)}`. To plan again: "
             "`reconciler plan --tenant test`."
         ),
@@ -222,7 +222,7 @@ def test_each_origin_has_its_own_table() -> None:
     markdown = plan_markdown(a_plan(specs, [], NAMES, base=(specs[1],)))
 
     assert "Origin: 1 from this branch, 1 drift, 0 from both." in markdown
-    branch, _, drift = markdown.partition("**Drift: the tenant changed, the files did not (1)**")
+    branch, _, drift = markdown.partition("**Drift: the tenant changed, but the files did not (1)**")
     assert "**From this branch (1)**" in branch
     assert "Billing" in rows(branch)[0]
     assert "Portal" in rows(drift)[0]

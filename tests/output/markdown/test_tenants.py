@@ -168,8 +168,14 @@ def test_the_last_lines_name_the_run_and_the_next_steps() -> None:
     ("states", "steps"),
     [
         ([TenantState.PLANNED, TenantState.FAILED], ""),
-        ([TenantState.PLANNED, TenantState.REFUSED], " The refused tenant is not applied while a change is blocked."),
-        ([*[TenantState.REFUSED] * 2, TenantState.PLANNED], " The 2 refused tenants are not applied while a change is"),
+        (
+            [TenantState.PLANNED, TenantState.REFUSED],
+            " The plan of the refused tenant is not applied while a change is blocked.",
+        ),
+        (
+            [*[TenantState.REFUSED] * 2, TenantState.PLANNED],
+            " The plans of the 2 refused tenants are not applied while a change is",
+        ),
         ([TenantState.REFUSED], None),
     ],
 )
@@ -181,7 +187,7 @@ def test_the_next_steps_say_that_refused_tenants_are_not_applied(states: list[Te
     last = render(results, "markdown", OutputView(links=links)).splitlines()[-1]
 
     expected = (
-        "No tenant can be applied while its changes are blocked. To" if steps is None else APPLY_AFTER_MERGE + steps
+        "No plan can be applied while its changes are blocked. To" if steps is None else APPLY_AFTER_MERGE + steps
     )
     assert last.startswith(expected)
     assert ("refused tenant" in last) is bool(steps)

@@ -199,7 +199,7 @@ def test_the_last_line_counts_all_results(plan: Plan, expected: str) -> None:
 @pytest.mark.parametrize(
     ("create_only", "expected"),
     [
-        (False, "No changes: the tenant equals the files."),
+        (False, "No changes: the tenant matches the files."),
         (True, "No changes: the tenant already has the requested changes."),
     ],
 )
@@ -272,7 +272,7 @@ def test_each_outcome_has_a_row_followed_by_its_detail(result: Result) -> None:
 @pytest.mark.parametrize(
     ("remaining", "error", "end"),
     [
-        (DONE, "", "the tenant equals the files."),
+        (DONE, "", "the tenant matches the files."),
         (
             PLAN,
             "",
@@ -303,7 +303,7 @@ def test_remaining_differences_are_shown_by_grant_and_field(result: Result) -> N
 
 def test_another_run_is_suggested_unless_auth0_discarded_an_accepted_change() -> None:
     assert report_rows([Outcome(CHANGE, Result.FAILED)], PLAN)[-1].endswith(
-        "the tenant does not equal the files yet; run again."
+        "the tenant does not match the files yet; run again."
     )
 
 
@@ -392,7 +392,7 @@ def test_a_large_plan_is_counted_by_application_or_api(applications: int, apis: 
 def test_the_number_of_groups_is_limited() -> None:
     lines = plain(plan_lines(many(60, 61))).splitlines()
 
-    assert "  and 610 changes of 10 more applications" in lines
+    assert "  and 10 other applications with 610 changes" in lines
     assert len(lines) < 60
 
 
