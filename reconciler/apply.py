@@ -14,7 +14,7 @@ from reconciler.core.plan import Change, Create, Plan, apply_phase, removes_acce
 
 __all__ = ["ApplyContext", "StopSignal", "execute_plan", "reraise"]
 
-EARLIER_CHANGE_FAILED = "an earlier change of the same application failed, so the application keeps its access"
+EARLIER_CHANGE_FAILED = "an earlier change for this application failed, so the application keeps its access"
 CHANGES_PER_LISTING_PAGE = 10
 """The number of changes in a batch for each page in the list of all grants.
 

@@ -271,7 +271,9 @@ def _organizations_reader(
         found = await client.organizations_of(grant_id)
         total += len(found)
         if total > MAX_ASSOCIATIONS:
-            raise UnreadableError(f"the tenant lists more than {MAX_ASSOCIATIONS:,} organizations of grants")
+            raise UnreadableError(
+                f"the tenant has more than {MAX_ASSOCIATIONS:,} assignments of organizations to grants"
+            )
         return found
 
     return read

@@ -179,7 +179,7 @@ MAX_RUNS = 1_000
 """The maximum number of journals to read. The newest journals are read first."""
 NAMES_ONLY = "journals contain ids but files contain names, so runs cannot be found without reading the tenant"
 JOURNAL_NOTE = (
-    "only runs with a journal in this folder are shown, because each run writes its journal on its own machine"
+    "only runs with a journal in this folder are shown, because a journal stays on the machine that ran reconciler"
 )
 
 

@@ -158,7 +158,7 @@ def _selected_tenants(config: Config, options: GlobalOptions) -> dict[str, Tenan
 def _require_wave(config: Config, wave: str) -> None:
     names = [each.name for each in config.rollout.waves]
     if wave not in names:
-        declared = f"the waves are {join_some(names)}" if names else "the file declares no waves"
+        declared = f"the declared waves are {join_some(names)}" if names else "the file declares no waves"
         advice = did_you_mean(wave, names)
         raise ReconcilerError(
             f"--wave: {config.file} has no wave {quote_text(wave)}; {declared}{f'; {advice}' if advice else ''}"
@@ -257,7 +257,7 @@ def collect_results(file: Path, folders: Sequence[Path], last_wave: str | None) 
     """
     fleet = read_fleet(file)
     if last_wave is not None and last_wave not in fleet.waves:
-        known = f"the waves are {join_some(fleet.waves)}" if fleet.waves else "the run has no waves"
+        known = f"the declared waves are {join_some(fleet.waves)}" if fleet.waves else "the run has no waves"
         raise ReconcilerError(f"--wave: {visible(str(file))} has no wave {quote_text(last_wave)}; {known}")
     return collect(fleet, read_results(folders, file), last_wave)
 

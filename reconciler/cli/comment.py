@@ -65,12 +65,14 @@ NO_FOLLOW, NO_WAIT = getattr(os, "O_NOFOLLOW", 0), getattr(os, "O_NONBLOCK", 0)
 @click.option(
     "--forge", type=click.Choice(FORGES), help="Hosting service. Required if the job runs on another CI service."
 )
-@click.option("--repository", metavar="PATH", help="Repository on the service of --forge, such as owner/name.")
+@click.option(
+    "--repository", metavar="PATH", help="Path of the repository on the hosting service (--forge), such as owner/name."
+)
 @click.option(
     "--number",
     type=click.IntRange(1),
     metavar="N",
-    help="Number of the pull or merge request on the service of --forge.",
+    help="Number of the pull or merge request on the hosting service (--forge).",
 )
 @click.option(
     "--api", metavar="URL", help="API URL of a self-hosted service. For Azure DevOps, the URL of the organization."

@@ -50,10 +50,10 @@ def command(
     options = current_options()
     console = Console(options)
     if observed and (offline or selecting.paths):
-        other = (
-            "--offline, because --offline reads no tenant" if offline else "PATHs, because PATHs select declared grants"
+        other = "--offline" if offline else "PATHs"
+        raise ReconcilerError(
+            f"the option --observed lists the tenant's grants and cannot be combined with {other}; use one of them"
         )
-        raise ReconcilerError(f"--observed cannot be combined with {other}; use one of them")
     if offline:
         listings, code = _list_offline(options, selecting), Exit.DONE
     else:

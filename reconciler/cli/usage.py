@@ -70,7 +70,7 @@ unused_for_option = click.option(
     "--unused-for",
     type=parse_length,
     metavar="TIME",
-    help="Show grants without any use for at least this time, such as 90d.",
+    help="Show grants that have been unused for at least this time, such as 90d.",
 )
 
 
@@ -187,7 +187,7 @@ def _opened(files: Iterable[str]) -> Iterator[tuple[str, BufferedReader]]:
     type=parse_length,
     required=True,
     metavar="TIME",
-    help="Remove grants without any use for at least this time, such as 90d.",
+    help="Remove grants that have been unused for at least this time, such as 90d.",
 )
 @usage_file_option
 @click.option("--diff", is_flag=True, help="Print the changes of the files and write nothing.")

@@ -100,8 +100,8 @@ def _tenant() -> Schema:
     }
     domain = "The tenant's domain. A loopback address uses plain HTTP unless it starts with https://."
     canonical_domain = (
-        "The domain that Auth0 assigned to the tenant, if `domain` is a custom domain. Each run compares the canonical "
-        "domain with the tenant's identity, and stops before the first write if the tenant has another identity."
+        "The domain that Auth0 assigned to the tenant, if `domain` is a custom domain. Each run stops before the "
+        "first write if the canonical domain does not match the identity of the tenant."
     )
     seed = "For a sandbox: the YAML file with the initial content, relative to reconciler.yaml."
     database = "For a sandbox: the file for the state of the tenant, relative to reconciler.yaml."
@@ -236,9 +236,9 @@ def _own() -> Schema:
     return {
         "title": "Own applications",
         "description": (
-            "Client ids of the applications that run reconciler, for example one to plan and one to apply. reconciler "
-            "never changes or deletes the Management API grants of the applications in `own`, or of applications that "
-            "may change client grants."
+            "Client ids of the applications that run reconciler, for example one to plan and one to apply. The "
+            "Management API grants of applications in `own`, and of all applications that may change client grants, "
+            "are never changed or deleted."
         ),
         "type": "array",
         "items": {**text_schema("Client id", "The application's id."), "examples": ["B5PSkQdpM3r"]},
@@ -317,7 +317,7 @@ def _stop_after() -> Schema:
     return {
         "title": "Stop after",
         "description": (
-            "No further wave starts after this number of tenants has failed, is partly applied, or has an unknown "
+            "No further wave starts after this number of tenants failed, changed only partly, or ended with an unknown "
             "outcome. The tenants of all waves are counted."
         ),
         "type": "integer",

@@ -223,8 +223,8 @@ DESCRIPTION: Schema = {
 EXPIRES: Schema = {
     "title": "Expires",
     "description": (
-        "The expiry date of the grant: the last day in UTC, or a time with a time zone. reconciler deletes expired "
-        "grants. Auth0 does not store expiry dates."
+        "The expiry date of the grant: the last day in UTC, or a time with a time zone. Expired grants are "
+        "deleted. Auth0 does not store expiry dates."
     ),
     "type": "string",
     "allOf": [

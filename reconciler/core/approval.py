@@ -117,7 +117,7 @@ def _worse_facts(approved: GrantFacts, now: GrantFacts) -> str:
     if approved.api_scopes is not None and now.api_scopes is None:
         changes.append("the scopes of the API are no longer known")
     elif approved.api_scopes is not None and (new := (now.api_scopes or frozenset()) - approved.api_scopes):
-        changes.append(f"the setting allow_all_scopes now also gives {join_some(sorted(new))}")
+        changes.append(f"the setting allow_all_scopes now also gives the scopes {join_some(sorted(new))}")
     return "; ".join(changes)
 
 

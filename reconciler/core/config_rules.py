@@ -43,7 +43,7 @@ LOOSENED = ConfigRule(
     "guard-loosened", Level.CRITICAL, "one of the settings protect, manage, own, limits and policy became less strict"
 )
 CREDENTIALS = ConfigRule(
-    "credentials-changed", Level.CRITICAL, "the environment variables with the credentials of a tenant changed"
+    "credentials-changed", Level.CRITICAL, "the prefix of the environment variables with a tenant's credentials changed"
 )
 VARIABLE = ConfigRule("variable-changed", Level.HIGH, "a variable of grant files has a new value")
 DEFAULT = ConfigRule("default-tenant-changed", Level.HIGH, "the default tenant of commands without --tenant changed")

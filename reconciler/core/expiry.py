@@ -26,7 +26,7 @@ The regular expression rejects dates that do not exist, such as `2027-02-30`.
 """
 TEMPORARY_ACCESS = "temporary-access"
 TEMPORARY_ACCESS_MEANING = (
-    "critical scopes that never expire, or that expire after more than max_days (needs an item in policy.rules)"
+    "critical scopes that never expire, or that expire later than max_days allows (needs an item in policy.rules)"
 )
 """The description of the risk rule `temporary-access`.
 

@@ -98,7 +98,7 @@ def _is_between(before: ClientGrant, now: ClientGrant, after: ClientGrant) -> bo
     )
 
 
-CREATED_AND_CHANGED = "created by the run but changed afterwards, so the grant is not deleted"
+CREATED_AND_CHANGED = "the run created this grant, but the grant changed afterwards, so the grant is not deleted"
 CREATED_AND_KEPT = "created by the run"
 
 

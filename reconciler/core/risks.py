@@ -390,7 +390,7 @@ def _rules() -> Iterator[RiskRule]:
         "low-risk access to the Management API",
         _management_access,
     )
-    yield RiskRule("system-api-access", Level.LOW, "low-risk access to Auth0's other system APIs", _system_api_access)
+    yield RiskRule("system-api-access", Level.LOW, "low-risk access to a system API of Auth0", _system_api_access)
     yield RiskRule("delete", Level.LOW, "a grant is deleted or loses all its scopes", _delete)
 
 

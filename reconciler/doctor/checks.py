@@ -336,7 +336,7 @@ def _rate_limit(listing: ProbedListing) -> Finding:
             "rate limit",
             Status.WARNING,
             "the responses have no x-ratelimit headers",
-            "check whether a proxy removes the headers; without them, runs slow down only after a 429",
+            "check whether a proxy removes the headers; without the headers, runs slow down only after a 429",
         )
     share = int(limit * RATE_SHARE)
     return _ok("rate limit", f"{remaining} of {limit} left; runs leave {share} to other programs (see --rate-share)")

@@ -220,7 +220,7 @@ async def _probe_connection(
             token = await _token(reachable_probe, credentials)
             return first_response, token, await _listing(reachable_probe, token, identity)
     except ReconcilerError as error:
-        failure = ProbeFailed(str(error), "correct the variables, or unset them")
+        failure = ProbeFailed(str(error), "correct or unset the variables")
         return failure, await _token(None, credentials), NO_CONNECTION
 
 

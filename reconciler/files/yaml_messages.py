@@ -28,11 +28,11 @@ PARSER_MESSAGES: dict[str, tuple[str, str]] = {
         'write "key: value", or correct the indentation',
     ),
     "did not find expected key": (
-        "this does not match the lines above",
+        "this line does not match the lines above",
         "correct the indentation, and check quotes and brackets",
     ),
     "did not find expected '-' indicator": (
-        "this does not match the list above",
+        "this line does not match the list above",
         'start the line with "- ", or correct the indentation',
     ),
     "did not find expected ',' or ']'": ('a "," or "]" is missing before this position', "add it"),

@@ -146,7 +146,7 @@ def job_of(environment: Mapping[str, str], target: NamedTarget | None = None) ->
         return _bitbucket(environment)
     raise ReconcilerError(
         "this is not a job of GitHub Actions, GitLab CI, Azure Pipelines or Bitbucket Pipelines, so the hosting "
-        "service is unknown; name it with --forge, --repository and --number",
+        "service is unknown; name the service with --forge, --repository and --number",
     )
 
 
@@ -181,15 +181,17 @@ def _parts(repository: str, form: str) -> list[str]:
 
 def _github(environment: Mapping[str, str]) -> GitHubJob:
     repository = REPOSITORY.fullmatch(
-        _require(environment, "GITHUB_REPOSITORY", "GitHub Actions sets the variable to owner/name")
+        _require(environment, "GITHUB_REPOSITORY", "run the command in a job of GitHub Actions")
     )
     if not repository:
         raise ReconcilerError("GITHUB_REPOSITORY does not have the form owner/name")
     return GitHubJob(
-        address=_require(environment, "GITHUB_GRAPHQL_URL", "the CI service sets the variable"),
+        address=_require(environment, "GITHUB_GRAPHQL_URL", "run the command in a CI job, which sets the variable"),
         owner=repository["owner"],
         name=repository["name"],
-        pull_request=_pull_request(_require(environment, "GITHUB_EVENT_PATH", "the CI service sets the variable")),
+        pull_request=_pull_request(
+            _require(environment, "GITHUB_EVENT_PATH", "run the command in a CI job, which sets the variable")
+        ),
         token=_github_token(environment),
         run=_run(environment, "GITHUB_RUN_ID"),
     )
@@ -197,8 +199,8 @@ def _github(environment: Mapping[str, str]) -> GitHubJob:
 
 def _gitlab(environment: Mapping[str, str]) -> GitLabJob:
     return GitLabJob(
-        address=_require(environment, "CI_API_V4_URL", "the CI service sets the variable"),
-        project=_require(environment, "CI_PROJECT_ID", "the CI service sets the variable"),
+        address=_require(environment, "CI_API_V4_URL", "run the command in a CI job, which sets the variable"),
+        project=_require(environment, "CI_PROJECT_ID", "run the command in a CI job, which sets the variable"),
         merge_request=_number(environment, "CI_MERGE_REQUEST_IID"),
         token=_gitlab_token(environment),
         run=_run(environment, "CI_PIPELINE_ID"),
@@ -213,13 +215,15 @@ def _azure(environment: Mapping[str, str]) -> AzureJob:
     provider = environment.get("BUILD_REPOSITORY_PROVIDER", "TfsGit")
     if provider != "TfsGit":
         raise ReconcilerError(
-            f"the repository of this job is not on Azure Repos ({quote_text(provider)}): name it with --forge, "
-            "--repository and --number"
+            f"the repository of this job is not on Azure Repos ({quote_text(provider)}): name the repository with "
+            "--forge, --repository and --number"
         )
     return AzureJob(
-        address=_require(environment, "SYSTEM_COLLECTIONURI", "the CI service sets the variable").rstrip("/"),
-        project=_require(environment, "SYSTEM_TEAMPROJECTID", "the CI service sets the variable"),
-        repository=_require(environment, "BUILD_REPOSITORY_ID", "the CI service sets the variable"),
+        address=_require(
+            environment, "SYSTEM_COLLECTIONURI", "run the command in a CI job, which sets the variable"
+        ).rstrip("/"),
+        project=_require(environment, "SYSTEM_TEAMPROJECTID", "run the command in a CI job, which sets the variable"),
+        repository=_require(environment, "BUILD_REPOSITORY_ID", "run the command in a CI job, which sets the variable"),
         pull_request=_number(environment, "SYSTEM_PULLREQUEST_PULLREQUESTID"),
         run=_run(environment, "BUILD_BUILDID"),
         token=_azure_token(environment),
@@ -231,8 +235,8 @@ def _bitbucket(environment: Mapping[str, str]) -> BitbucketJob:
 
     Source: https://support.atlassian.com/bitbucket-cloud/docs/variables-and-secrets/
     """
-    workspace = _require(environment, "BITBUCKET_WORKSPACE", "the CI service sets the variable")
-    name = _require(environment, "BITBUCKET_REPO_SLUG", "the CI service sets the variable")
+    workspace = _require(environment, "BITBUCKET_WORKSPACE", "run the command in a CI job, which sets the variable")
+    name = _require(environment, "BITBUCKET_REPO_SLUG", "run the command in a CI job, which sets the variable")
     number = _number(environment, "BITBUCKET_PR_ID")
     run = _run(environment, "BITBUCKET_BUILD_NUMBER")
     return _bitbucket_job(environment, ADDRESSES["bitbucket"], (workspace, name), number, run)
@@ -272,7 +276,7 @@ def _azure_token(environment: Mapping[str, str]) -> str:
 
 def _run(environment: Mapping[str, str], name: str) -> str:
     """Return the number of the current pipeline run from the environment variable `name`."""
-    number = _require(environment, name, "the CI service sets the variable").strip()
+    number = _require(environment, name, "run the command in a CI job, which sets the variable").strip()
     if not (number.isascii() and number.isdigit()):
         raise ReconcilerError(f"{name} is not a number")
     return number

@@ -162,7 +162,7 @@ def no_longer_declared_label(each: NoLongerDeclared, directory: Directory) -> st
         before += f" ({SUBJECT_CLIENT})"
     elif each.moved_to.subject_type == SUBJECT_CLIENT != each.key.subject_type:
         after += f" ({SUBJECT_CLIENT})"
-    return f"{before} becomes {after}; the first grant stays in the tenant"
+    return f"{before} becomes {after}; the old grant stays in the tenant"
 
 
 def declaration_text(spec: GrantSpec) -> str:

@@ -255,7 +255,7 @@ def change_in_tenant(here: Path, statement: str) -> None:
         ),
         (
             "UPDATE resource_servers SET body = json_insert(body, '$.scopes[#]', json_object('value', 'pay:all'))",
-            "Billing -> Invoices API: the setting allow_all_scopes now also gives pay:all",
+            "Billing -> Invoices API: the setting allow_all_scopes now also gives the scopes pay:all",
         ),
     ],
     ids=["third party", "application type", "scopes of the API"],

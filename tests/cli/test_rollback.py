@@ -122,4 +122,4 @@ def test_a_grant_changed_after_the_run_is_not_deleted(demo: Path) -> None:
 
     ran = reconciler("--grants", str(snapshot), "plan")
 
-    assert "created by the run but changed afterwards, so the grant is not deleted" in ran.stdout
+    assert "the run created this grant, but the grant changed afterwards, so the grant is not deleted" in ran.stdout

@@ -127,7 +127,7 @@ def test_unused_is_only_claimed_if_the_whole_time_was_seen() -> None:
     collect()
 
     assert listed("--unused-for", "9d")["Portal -> Invoices API"] == "unused for 9 days"
-    assert listed("--unused-for", "90d")["Portal -> Invoices API"] == "not known, 10 of 90 days of logs"
+    assert listed("--unused-for", "90d")["Portal -> Invoices API"] == "not known, logs cover 10 of 90 days"
 
 
 def test_a_collection_that_is_too_old_claims_nothing() -> None:
@@ -135,7 +135,9 @@ def test_a_collection_that_is_too_old_claims_nothing() -> None:
     collect()
 
     late = datetime.now(UTC) + timedelta(days=3)
-    assert listed("--unused-for", "9d", now=late)["Portal -> Invoices API"].startswith("not known, 6 of 9 days of logs")
+    assert listed("--unused-for", "9d", now=late)["Portal -> Invoices API"].startswith(
+        "not known, logs cover 6 of 9 days"
+    )
 
 
 def time_ago(days: float) -> str:
@@ -158,7 +160,7 @@ def test_an_expired_checkpoint_is_a_gap() -> None:
 
     assert "may be missing, so the usage file has a gap after this time" in ran.stderr
     assert len(content()["periods"]) == 2
-    assert listed("--unused-for", "18d")["Portal -> Invoices API"] == "not known, 8 of 18 days of logs"
+    assert listed("--unused-for", "18d")["Portal -> Invoices API"] == "not known, logs cover 8 of 18 days"
     assert "Gap: the logs from " in reconciler("usage").stdout
 
 
@@ -547,7 +549,7 @@ def test_prune_removes_nothing_that_may_be_used() -> None:
 
     assert ran.code == 0
     assert FILE.read_text() == before
-    assert "grants/billing.yaml:9:5: warning: not removed: not known, 10 of 90 days of logs" in ran.stderr
+    assert "grants/billing.yaml:9:5: warning: not removed: not known, logs cover 10 of 90 days" in ran.stderr
 
 
 def test_prune_leaves_declarations_with_several_clients_to_people(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:

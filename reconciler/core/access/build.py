@@ -40,7 +40,7 @@ from reconciler.core.usage.records import Usage
 from reconciler.core.usage.report import UsageWindow, state_of, use_of
 
 OFFLINE = "the tenant was not read (--offline)"
-NAME_ONLY = Risk("unidentified-api", Level.CRITICAL, "the identifier of the API is not known offline", is_known=False)
+NAME_ONLY = Risk("unidentified-api", Level.CRITICAL, "the identifier of the API is unknown offline", is_known=False)
 """The risk of a declared grant if the grant file contains only the name of the API.
 
 An API that is known only by name may be one of the APIs that Auth0 provides in every tenant.

@@ -154,7 +154,7 @@ RULES: tuple[_FindingRule, ...] = (
     _FindingRule(
         "unknown-risk",
         Level.HIGH,
-        "grants whose risk is not known",
+        "grants with an unknown risk",
         lambda grant: grant.level is GrantLevel.UNKNOWN,
     ),
     _FindingRule(
@@ -180,7 +180,7 @@ def findings(report: AccessReport) -> list[AccessFinding]:
 def _completeness(report: AccessReport) -> Iterator[AccessFinding]:
     unread = unread_listings(report)
     if unread:
-        yield AccessFinding("incomplete", Level.HIGH, "listings that were not read", details=tuple(unread))
+        yield AccessFinding("incomplete", Level.HIGH, "lists of the tenant that were not read", details=tuple(unread))
     if report.history:
         yield AccessFinding("history-unknown", Level.LOW, "the git history is not known", details=(report.history,))
 

@@ -130,7 +130,7 @@ class UsageWindow:
 
     @property
     def text(self) -> str:
-        """A description of how much of the time span the logs cover, such as `30 of 90 days of logs`.
+        """A description of how much of the time span the logs cover, such as `logs cover 30 of 90 days`.
 
         If `length` is None, the description has the form `30 days of logs`.
         """
@@ -138,8 +138,8 @@ class UsageWindow:
         if self.length is None:
             return f"{pluralize(days, 'day')} of logs"
         if self.length < timedelta(days=1):
-            return f"{self._seen // timedelta(hours=1)} of {self.length_text} of logs"
-        return f"{days} of {pluralize(self.length // timedelta(days=1), 'day')} of logs"
+            return f"logs cover {self._seen // timedelta(hours=1)} of {self.length_text}"
+        return f"logs cover {days} of {pluralize(self.length // timedelta(days=1), 'day')}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -247,7 +247,10 @@ def _next_steps(plan: Plan, links: SourceLinks) -> Iterator[str]:
     elif plan.changes and links.run.is_review:
         yield APPLY_AFTER_MERGE
     elif plan.changes:
-        yield "To apply exactly this plan, use its options with `reconciler apply PLANFILE`. Without a saved plan, use"
+        yield (
+            "To apply exactly this plan, run `reconciler apply PLANFILE` with the options of the plan. Without a saved "
+            "plan, use"
+        )
         yield f"`reconciler apply --approval-id {approval_id(plan)}`."
     if links.run.is_review:
         yield PLAN_AGAIN

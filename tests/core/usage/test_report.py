@@ -47,17 +47,17 @@ BILLING = UsedGrant("billing", INVOICES, "client")
         (seen((100, 0)), {}, (UseState.UNUSED, "unused for 90 days")),
         (seen((90, 0)), {}, (UseState.UNUSED, "unused for 90 days")),
         (seen((100, 0.9)), {}, (UseState.UNUSED, "unused for 90 days")),
-        (seen((100, 1.1)), {}, (UseState.UNKNOWN, "not known, 88 of 90 days of logs")),
-        (seen((89, 0)), {}, (UseState.UNKNOWN, "not known, 89 of 90 days of logs")),
-        (seen((100, 50), (49, 0)), {}, (UseState.UNKNOWN, "not known, 89 of 90 days of logs")),
-        (seen((30, 0)), {}, (UseState.UNKNOWN, "not known, 30 of 90 days of logs")),
-        ((), {}, (UseState.UNKNOWN, "not known, 0 of 90 days of logs")),
+        (seen((100, 1.1)), {}, (UseState.UNKNOWN, "not known, logs cover 88 of 90 days")),
+        (seen((89, 0)), {}, (UseState.UNKNOWN, "not known, logs cover 89 of 90 days")),
+        (seen((100, 50), (49, 0)), {}, (UseState.UNKNOWN, "not known, logs cover 89 of 90 days")),
+        (seen((30, 0)), {}, (UseState.UNKNOWN, "not known, logs cover 30 of 90 days")),
+        ((), {}, (UseState.UNKNOWN, "not known, logs cover 0 of 90 days")),
         ((), {BILLING: used(89)}, (UseState.USED, "last used 2026-08-31, once since 2026-08-31")),
         (seen((100, 0)), {BILLING: used(91)}, (UseState.UNUSED, "unused for 90 days, last used 2026-08-29")),
         (
             seen((10, 0)),
             {BILLING: used(91)},
-            (UseState.UNKNOWN, "not known, 10 of 90 days of logs, last used 2026-08-29"),
+            (UseState.UNKNOWN, "not known, logs cover 10 of 90 days, last used 2026-08-29"),
         ),
     ],
 )
@@ -132,7 +132,7 @@ def test_no_scope_is_a_candidate_while_logs_are_missing_or_operations_unknown() 
     unknown = {UsedOperation("billing", "?"): used(3)}
 
     assert scopes(Usage(periods=seen((30, 0))), "create:users") == {
-        "create:users": (UseState.UNKNOWN, "not known, 30 of 90 days of logs")
+        "create:users": (UseState.UNKNOWN, "not known, logs cover 30 of 90 days")
     }
     assert scopes(Usage(periods=seen((100, 0)), writes=unknown), "create:users")["create:users"][0] is UseState.UNKNOWN
 
