@@ -282,7 +282,7 @@ class ChangeExecutor:
                 return self._outcome(Result.APPLIED, f"{problem}; but the change took effect")
             case ChangeState.OTHER:
                 what = (
-                    "the tenant now has a different grant of the same application for the same API"
+                    "the tenant now has a different grant of this application for this API"
                     if found
                     else DELETED_SINCE_PLAN
                 )

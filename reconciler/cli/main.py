@@ -42,7 +42,7 @@ COMMANDS: Mapping[str, str] = {
     "usage": "Show when grants were used, from the tenant's logs.",
     "diff": "Compare the grants of two tenants by name.",
     "risks": "List the rules that find risks in a plan.",
-    "schema": "Print the JSON Schema of grant files, or compare it with an API document.",
+    "schema": "Print the JSON Schema of grant files, or compare the schema with an API document.",
     "doctor": "Check configuration, network, credentials and permissions.",
     "fleet": "Run many tenants in several jobs of a CI service.",
     "journal": "List past runs, or show one run.",

@@ -194,7 +194,9 @@ def _domain_problems(tenants: Mapping[str, Any], data: Mapping[str, Any], file: 
             earlier = first.setdefault(comparison_key(hosts[key]), name)
             if earlier != name:
                 other = quote_text(earlier)
-                message = f"the tenant {other} already has the domain {hosts[key]}, so both would be the same tenant"
+                message = (
+                    f"the tenant {other} already has the domain {hosts[key]}, so both names mean the same tenant"
+                )
                 yield Problem(source, message, "remove one of the two tenants, or correct the domain")
         yield from _canonical_domain_problems(hosts, source, item or {})
 
@@ -232,9 +234,7 @@ def _database_problems(tenants: Mapping[str, Any], data: Mapping[str, Any], file
             earlier = first.setdefault(database, name)
             if earlier != name:
                 source = Source(file, *mark_of(data, ("tenants", name, "database")))
-                message = (
-                    f"this sandbox has the same database as {quote_text(earlier)}, so both would be the same tenant"
-                )
+                message = f"this sandbox has the database of {quote_text(earlier)}, so both names mean the same tenant"
                 yield Problem(
                     source,
                     message,

@@ -302,7 +302,7 @@ def _waves() -> Schema:
     return {
         "title": "Waves",
         "description": (
-            "Groups of tenants. `reconciler apply --all-tenants` changes one group after the other. A tenant belongs "
+            "Groups of tenants. `reconciler apply --all-tenants` changes one group at a time. A tenant belongs "
             "to the first wave that matches its name. Every tenant must belong to a wave."
         ),
         "type": "array",

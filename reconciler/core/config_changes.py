@@ -246,7 +246,7 @@ def _default(old: str | None, new: str | None) -> Iterator[TenantRisk]:
 def _rollout(old: Rollout, new: Rollout, tenants: Iterable[str]) -> Iterator[TenantRisk]:
     """Yield a risk for each change of the settings `waves` and `stop_after`."""
     if not old.waves and new.waves:
-        yield SHARED, STRICTER.risk("`waves` is new: now `apply` changes one group of tenants after the other")
+        yield SHARED, STRICTER.risk("`waves` is new: now `apply` changes one group of tenants at a time")
     elif old.waves and not new.waves:
         yield SHARED, WAVES.risk("`waves` is removed: now `apply` changes all tenants at the same time")
     elif old.waves != new.waves:

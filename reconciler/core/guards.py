@@ -67,7 +67,7 @@ class ProtectionRules:
         Return None if reconciler is allowed to change the grant.
         """
         if observed is not None and observed.is_system:
-            return Reason.SYSTEM, "Auth0 created this grant, and it cannot be changed"
+            return Reason.SYSTEM, "Auth0 created this grant and does not allow changes"
         if own := self.reason_own(key, observed):
             return Reason.OWN, own
         for protect in self.protect:

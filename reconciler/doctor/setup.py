@@ -197,7 +197,7 @@ def _github(environment: Environment, branch: str) -> Iterator[str]:
 def _gitlab(environment: Environment, branch: str) -> Iterator[str]:
     options = f"--scope {quote(environment.name)}{' --protected' if environment.writes else ''}"
     if environment.writes:
-        yield f"# Protected variables: only jobs of protected branches, such as {branch}, see them."
+        yield f"# Protected variables: only jobs of protected branches, such as {branch}, can read the variables."
     domain = quote(environment.tenant.host)
     yield f"glab variable set {environment.variable('DOMAIN')} {domain} {options}"
     yield f'glab variable set {environment.variable("CLIENT_ID")} "$client_id" {options}'

@@ -123,7 +123,7 @@ class _GrantReader:
         client = str(values.get("client_id", ""))
         third_parties = [name for name, is_first_party in self._clients[tenant].items() if not is_first_party]
         if values.get("is_system") is True:
-            self._leave_out(grant, tenant, label, "Auth0 created this grant, and it cannot be changed")
+            self._leave_out(grant, tenant, label, "Auth0 created this grant and does not allow changes")
             return None
         if reason := self._exclusions[tenant].reason(client, third_parties):
             self._leave_out(grant, tenant, label, reason)

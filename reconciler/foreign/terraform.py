@@ -204,7 +204,7 @@ class _StateReader:
 
     def _reason_left_out(self, each: StateResource, grant: ClientGrant) -> str:
         if each.values.get("is_system") is True:
-            return "Auth0 created this grant, and it cannot be changed"
+            return "Auth0 created this grant and does not allow changes"
         if grant.allow_all_scopes and grant.scope:
             return 'the grant has both "scopes" and "allow_all_scopes"'
         return reason_not_expressible(grant) or ""

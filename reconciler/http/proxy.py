@@ -138,7 +138,7 @@ def connection_error(base_url: str, error: Exception) -> ReconcilerError:
     proxy = proxy_for(base_url)
     if proxy is not None and isinstance(error, ImportError):
         return ReconcilerError(
-            f"{proxy.variable} contains a SOCKS proxy, and SOCKS needs another package: pip install 'httpx[socks]'"
+            f"{proxy.variable} contains a SOCKS proxy, and SOCKS needs an extra package: pip install 'httpx[socks]'"
         )
     return ReconcilerError("the certificates cannot be used: check SSL_CERT_FILE and SSL_CERT_DIR")
 

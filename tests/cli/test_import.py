@@ -104,7 +104,7 @@ def test_protected_and_inexpressible_grants_are_listed(folder: Path) -> None:
 
     assert ran.stderr.startswith("""\
 Left out: Express -> Invoices API
-    Auth0 created this grant, and it cannot be changed
+    Auth0 created this grant and does not allow changes
 Left out: Reconciler -> Auth0 Management API
     reconciler uses this grant to access the tenant
 Left out: PORTAL! -> Invoices API (robot)

@@ -147,7 +147,7 @@ def test_two_sandboxes_with_one_database_are_a_problem() -> None:
     (problem,) = problems_of(text)
 
     assert problem == (
-        'reconciler.yaml:3:32: this sandbox has the same database as "a", so both would be the same tenant; '
+        'reconciler.yaml:3:32: this sandbox has the database of "a", so both names mean the same tenant; '
         "use another database for this sandbox, for example database: .reconciler/b.db"
     )
 
@@ -171,7 +171,9 @@ def test_two_tenants_with_one_host_are_a_problem_at_the_second(domains: str, pos
 
     assert problem.startswith(f"reconciler.yaml:{position}: ")
     assert 'the tenant "a" already has the domain ' in problem
-    assert problem.endswith(", so both would be the same tenant; remove one of the two tenants, or correct the domain")
+    assert problem.endswith(
+        ", so both names mean the same tenant; remove one of the two tenants, or correct the domain"
+    )
 
 
 def test_a_sandbox_may_have_the_domain_of_another_tenant() -> None:

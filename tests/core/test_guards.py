@@ -43,7 +43,7 @@ def test_a_change_of_a_grant_that_auth0_created_is_blocked() -> None:
 
     _, (blocked,) = forbid_protected([system], ProtectionRules(OWN), NOBODY)
 
-    assert blocked.reason == "system: Auth0 created this grant, and it cannot be changed"
+    assert blocked.reason == "system: Auth0 created this grant and does not allow changes"
 
 
 def test_a_change_of_reconcilers_own_grant_is_blocked() -> None:

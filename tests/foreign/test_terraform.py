@@ -53,7 +53,7 @@ def test_values_of_old_versions_and_null_are_read() -> None:
 @pytest.mark.parametrize(
     ("values", "reason"),
     [
-        ({"is_system": True}, "Auth0 created this grant, and it cannot be changed"),
+        ({"is_system": True}, "Auth0 created this grant and does not allow changes"),
         ({"subject_type": "robot"}, 'the subject type "robot" is unknown'),
         ({"client_id": None}, "the grant has an unknown kind of recipient"),
         ({"allow_all_scopes": True}, 'the grant has both "scopes" and "allow_all_scopes"'),

@@ -59,7 +59,7 @@ def test_own_system_and_inexpressible_grants_are_not_imported() -> None:
 
     assert grant_import.holders == ()
     assert [(each.key.client_id, each.reason) for each in grant_import.left_out] == [
-        ("auth0", "Auth0 created this grant, and it cannot be changed"),
+        ("auth0", "Auth0 created this grant and does not allow changes"),
         ("odd", 'a grant file cannot express this grant: the subject type "robot" is unknown'),
         ("own-client", "reconciler uses this grant to access the tenant"),
     ]
