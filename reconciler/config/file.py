@@ -194,9 +194,7 @@ def _domain_problems(tenants: Mapping[str, Any], data: Mapping[str, Any], file: 
             earlier = first.setdefault(comparison_key(hosts[key]), name)
             if earlier != name:
                 other = quote_text(earlier)
-                message = (
-                    f"the tenant {other} already has the domain {hosts[key]}, so both names mean the same tenant"
-                )
+                message = f"the tenant {other} already has the domain {hosts[key]}, so both names mean the same tenant"
                 yield Problem(source, message, "remove one of the two tenants, or correct the domain")
         yield from _canonical_domain_problems(hosts, source, item or {})
 
