@@ -1,4 +1,4 @@
-"""Compare a plan with the approved saved plan, and mark the unverified parts of a saved plan."""
+"""Compare a plan with the approved saved plan, and label the texts in a saved plan that reconciler cannot verify."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
@@ -53,13 +53,14 @@ class Deviations:
     riskier: tuple[Change, ...]
     """The approved changes that have more risks now than at the time of the approval."""
     changed_facts: tuple[tuple[Change, str], ...]
-    """The approved changes with a changed application, a changed API or a later expiry date since the approval."""
+    """The approved changes whose application or API has changed since the approval, or whose expiry date is now later.
+    """
     done: tuple[Change, ...]
     """The approved changes that need no request, because the tenant already contains the result of the change."""
     dropped: tuple[Change, ...]
     """The approved changes that the tenant still needs, but that the new plan does not contain."""
     loses_narrowing: bool
-    """True if the new plan gives access, but lacks an approved change that removes access."""
+    """True if the new plan gives access and omits an approved change that removes access."""
 
 
 def find_deviations(fresh: Plan, approved: Plan, observed: Iterable[ObservedGrant]) -> Deviations:
@@ -105,9 +106,9 @@ def _later_end(approved: Change, now: Change) -> str:
 
 
 def _worse_facts(approved: GrantFacts, now: GrantFacts) -> str:
-    """Describe how the application and the API have become more dangerous or less known since the approval.
+    """Describe changes of the application and the API since the approval that may increase the risk.
 
-    Return an empty string if the application and the API have not become more dangerous or less known.
+    Return an empty string if no change of the application or the API may increase the risk.
     """
     changes = []
     if approved.third_party is False and now.third_party:

@@ -9,9 +9,9 @@ in four steps:
 3. Replace `I`, `1` and `|` with `l`, `0` with `O`, `rn` with `m` and `vv` with `w`.
 4. Convert the name to lower case, trim spaces, and replace repeated spaces with a single space.
 
-The four steps follow the Unicode standard UTS 39, but use a small table of lookalike letters. If a name contains
-non-ASCII characters, the output shows the name together with the id. The id distinguishes two names that differ only in
-lookalike letters.
+The simplification in `skeleton` follows the Unicode standard UTS 39, but uses a smaller table of lookalike letters. If
+a name contains non-ASCII characters, the output shows the name together with the id. The id distinguishes two names
+that differ only in lookalike letters.
 """
 
 # ruff: noqa: RUF001 - the table LOOKALIKES must contain ambiguous letters
@@ -65,7 +65,7 @@ PICTOGRAPHS: Ranges = (
 )
 """The characters that may start an emoji (property Extended_Pictographic).
 
-The table does not contain the first characters of keycaps and flags.
+The table PICTOGRAPHS omits the characters that start a keycap emoji or a flag emoji.
 """
 SKIN_TONES: Ranges = ((0x1F3FB, 0x1F3FF),)
 JOINED_SCRIPTS: Ranges = (
@@ -117,7 +117,7 @@ _SEARCH = re.compile(f"[{character_class(INVISIBLE)}]")
 def is_invisible(char: str) -> bool:
     """Return whether `char` is invisible, looks like a space, or changes the direction of text.
 
-    Return False for control characters, surrogates and line ends, which `str.isprintable` detects.
+    Return False for control characters, surrogates and line ends, which `str.isprintable` reports as not printable.
     """
     return _is_in(INVISIBLE, char)
 
@@ -148,7 +148,7 @@ def changes_direction(char: str) -> bool:
 def belongs_to_text(text: str, index: int) -> bool:
     """Return whether the invisible character at `index` is needed for the correct display of the text.
 
-    The following invisible characters may be needed:
+    The correct display of a text may need the following invisible characters:
 
     - a variation selector after an emoji
     - a joiner inside an emoji
@@ -292,7 +292,7 @@ def is_deceptive(name: str) -> bool:
     - The name contains a backslash or a character outside printable ASCII.
     - The name starts or ends with a space, or contains several spaces in a row.
     - The name is longer than 100 characters.
-    - The name contains `->`, or starts with `default for`.
+    - The name contains `->` or starts with `default for`, like the label of a grant.
     """
     return (
         not name.isascii()

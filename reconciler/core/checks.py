@@ -1,8 +1,10 @@
-"""Find declared grants that would have no effect or that Auth0 would refuse. The checks run before any change.
+"""Find declared grants that would have no effect or that Auth0 would refuse.
 
-The table CHECKS contains a row for each check. Each row names the lists of the tenant (applications, APIs) that the
-check needs. The function `core/permissions.py:lists_to_read` uses the table CHECKS to decide which lists reconciler
-reads. If reconciler cannot read a list, the plan reports which checks were skipped.
+The checks run before reconciler makes the first change in the tenant.
+
+The table CHECKS contains a row for each check. Each row names the lists (applications, APIs) that reconciler must read
+from the tenant for the check. The function `core/permissions.py:lists_to_read` uses the table CHECKS to decide which
+lists reconciler reads. If reconciler cannot read a list, the plan reports which checks were skipped.
 """
 
 from collections import Counter
@@ -66,16 +68,13 @@ class Check:
     """A check of declared grants, as a row in the table CHECKS."""
 
     what: str
-    """A description of the check for messages."""
+    """A description of the check, for use in messages."""
     needs: frozenset[TenantList]
-    """The lists of the tenant (applications, APIs, organizations) that the check needs."""
+    """The lists (applications, APIs, organizations) that reconciler must read from the tenant before the check."""
     applies_to: Callable[[CheckSubject], bool]
     """A function that returns whether the check applies to a grant."""
     find: Callable[[CheckSubject], Iterable[Problem]]
-    """A function that returns the problems of a grant.
-
-    reconciler calls the function only after reading all lists in `needs`.
-    """
+    """A function that returns the problems of a grant."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +111,7 @@ def run_checks(
 
 
 def required_lists(desired: DesiredGrant, observed: ObservedGrant | None, directory: Directory) -> set[TenantList]:
-    """Return the lists of the tenant (applications, APIs) that reconciler needs to check a declared grant."""
+    """Return the lists (applications, APIs) that reconciler must read from the tenant to check a declared grant."""
     subject = CheckSubject(desired, observed, directory, Suggestions())
     return {needed for row in CHECKS if row.applies_to(subject) for needed in row.needs}
 
@@ -194,7 +193,7 @@ def _scopes_are_defined(subject: CheckSubject) -> Iterable[Problem]:
 
     If a grant on a system API has an undefined scope, Auth0 refuses all scopes of the grant. For custom APIs, Auth0
     accepts scopes that the API does not define. An undefined scope causes only a warning if the tenant's grant already
-    contains the scope. An undefined scope in a snapshot also causes only a warning.
+    contains the scope. An undefined scope in a snapshot causes a warning instead of an error.
     """
     api = subject.api
     if api is None or subject.desired.grant.scope <= api.scopes_for(subject.key):

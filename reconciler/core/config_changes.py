@@ -42,9 +42,12 @@ SANDBOX_KIND = "sandbox"
 ANY_CHARACTER = "?"
 MAX_PAIRS = 50_000
 CACHE_SIZE = 64
-"""The maximum number of cached comparisons for each setting. Most tenants have the same settings."""
+"""The maximum number of results in the cache of each comparison function. Most tenants have the same settings."""
 SHARED = ""
-"""The tenant name for the settings that all tenants share. An undeclared tenant uses only the shared settings."""
+"""The value of `TenantSettings.name` for the settings that all tenants share.
+
+An undeclared tenant uses only the shared settings.
+"""
 
 
 class TenantSettings(Protocol):
@@ -96,11 +99,11 @@ class TenantSettings(Protocol):
 
     @property
     def warn_before(self) -> timedelta:
-        """The time before a grant's expiry date at which reconciler starts to warn."""
+        """How long before a grant's expiry date reconciler starts to warn."""
 
 
 def unreadable_base_file(file: str, base: str, reason: str) -> tuple[ConfigChange, ...]:
-    """Return the change to report if reconciler cannot read reconciler.yaml at the base revision."""
+    """Return a `ConfigChange` with the message that reconciler cannot read reconciler.yaml at the base revision."""
     message = f"{file} in {base} {reason}; the changes are unknown, so review the whole file"
     return (ConfigChange((), UNKNOWN.risk(message)),)
 
@@ -124,8 +127,8 @@ def config_changes(
     `default_tenants` and `rollouts` each contain the value at the base revision and the current value.
 
     Settings with the name SHARED apply to tenants that reconciler.yaml does not declare. Compare each tenant with the
-    tenants that had the same name or the same domain at the base revision. The comparison by domain prevents an
-    attacker from hiding a removed guard by swapping the names of two tenants.
+    tenants that had the same name or the same domain at the base revision. The comparison by domain finds a removed
+    guard even if an attacker swaps the names of two tenants.
     """
     old = {each.name: each for each in base}
     new = {each.name: each for each in current}
@@ -225,7 +228,7 @@ Setting = TypeVar("Setting", bound=Hashable)
 def cached_comparison(
     compare: Callable[[Setting, Setting], Iterator[Risk]],
 ) -> Callable[[Setting, Setting], tuple[Risk, ...]]:
-    """Wrap a slow comparison function in a cache. The wrapped function skips the comparison of equal values."""
+    """Wrap a slow comparison function in a cache. The returned function calls `compare` only for unequal values."""
 
     @lru_cache(CACHE_SIZE)
     def compared(old: Setting, new: Setting) -> tuple[Risk, ...]:
@@ -271,9 +274,9 @@ def _covers(pattern: Pattern, other: Pattern) -> bool:
 
 
 def _not_covered(patterns: Iterable[Pattern], by: Sequence[Pattern]) -> list[str]:
-    """Return the patterns in `patterns` that may match a grant that no pattern in `by` matches.
+    """Return the patterns that may match grants not already matched by a pattern in `by`.
 
-    If the two lists form more than MAX_PAIRS pairs, return the patterns that `by` does not contain literally.
+    If the two lists have more than MAX_PAIRS combinations, return the patterns that do not occur verbatim in `by`.
     """
     equal = set(map(str, by))
     missing = [each for each in dict.fromkeys(map(str, patterns)) if each not in equal]
@@ -365,8 +368,8 @@ def compare_guards(
 ) -> Iterator[ConfigChange]:
     """Find the grants that `protect` or `manage` matches only with the old settings, or only with the new settings.
 
-    Each yielded change names the grants that a setting no longer matches, or the grants that a setting newly matches.
-    Renaming an application causes no change, because the function compares only the settings.
+    Each yielded change lists the grants that a setting has stopped matching or has started to match. A renamed
+    application is not reported as a change, because the function compares only the settings.
     """
     if (old.protect, old.managed_scope) == (new.protect, new.managed_scope):
         return
@@ -395,4 +398,8 @@ def _is_managed(settings: TenantSettings, key: Key, directory: Directory) -> boo
 
 
 GUARDS = (("protect", _is_protected, GRANT_LEFT, GRANT_ENTERED), ("manage", _is_managed, GRANT_ENTERED, GRANT_LEFT))
-"""The settings that protect grants, each with a matching function and the changes that `compare_guards` yields."""
+"""The settings `protect` and `manage`, each with a matching function and two risk rules.
+
+`compare_guards` applies the first risk rule to grants that the setting has stopped matching. `compare_guards` applies
+the second risk rule to grants that the setting has started to match.
+"""

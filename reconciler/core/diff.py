@@ -14,7 +14,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class SetChange:
-    """The items that a change adds to a set, and the items that a change removes from the set. The items are sorted."""
+    """The items that a change adds to a set, and the items that a change removes from the set.
+
+    `added` and `removed` are sorted.
+    """
 
     field: str
     added: tuple[str, ...] = ()
@@ -39,8 +42,8 @@ FieldChange = SetChange | ValueChange
 def changed_fields(before: ClientGrant, after: ClientGrant) -> tuple[FieldChange, ...]:
     """Return the fields that differ between two grants of the same application and API, in the order of plan output.
 
-    The caller must know the organizations of both grants or of neither grant. To save time, the function uses DeepDiff
-    only for unequal grants.
+    The organizations must be known for both `before` and `after`, or for neither. To save time, the function uses
+    DeepDiff only for unequal grants.
     """
     if before == after:
         return ()

@@ -102,9 +102,12 @@ class Directory:
     apis: tuple[Api, ...] | None = None
     organizations: tuple[Organization, ...] | None = None
     associated: tuple[Organization, ...] = ()
-    """The organizations that Auth0 returned together with grants. The tuple may lack organizations without grants."""
+    """The organizations that Auth0 returned together with grants.
+
+    `associated` may omit organizations that have no grants.
+    """
     refused: frozenset[TenantList] = frozenset()
-    """The lists of the tenant that the access token has no permission to read."""
+    """The lists (applications, APIs, organizations) that the access token has no permission to read."""
     confusable: frozenset[str] | None = None
     """The ids of the applications, APIs and organizations with ambiguous names, according to a saved plan.
 
@@ -123,15 +126,15 @@ class Directory:
 
     @property
     def settled(self) -> frozenset[TenantList]:
-        """The lists of the tenant that reconciler has read or has no permission to read."""
+        """The lists (applications, APIs, organizations) that reconciler has read or has no permission to read."""
         return self.read | self.refused
 
     def has_read(self, lists: Iterable[TenantList]) -> bool:
-        """Return whether reconciler has read all the given lists of the tenant."""
+        """Return whether reconciler has read all of `lists` (such as the list of applications) from the tenant."""
         return self.read.issuperset(lists)
 
     def reason_unread(self, lists: Iterable[TenantList]) -> str:
-        """Return the reason why reconciler has not read some of the given lists of the tenant."""
+        """Return the reason why reconciler has not read all of `lists` (such as the list of APIs) from the tenant."""
         unread = [each for each in TenantList if each in lists and each not in self.read]
         refused = [each for each in unread if each in self.refused]
         if refused:
@@ -208,7 +211,8 @@ class Directory:
     def third_party(self, key: Key) -> bool | None:
         """Return whether the application of a grant belongs to a third party, or None if the owner is unknown.
 
-        Return None if the list of applications lacks the application, because the application may be new.
+        Return None if the list of applications does not contain the application. An application that is newer than the
+        list of applications may be missing from the list.
         """
         if key.default_for is not None:
             return False
@@ -286,7 +290,7 @@ class LookalikeNames:
         self._by_skeleton = _group((skeleton(name), identity) for identity, name in self._names.items())
 
     def is_confusable(self, identity: str) -> bool:
-        """Return whether a reader may confuse the name of `identity` with a second name, an id or a label."""
+        """Return whether the name of the object with the id `identity` looks like another name, an id or a label."""
         name = self._names.get(identity)
         if not name:
             return False

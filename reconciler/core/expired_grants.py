@@ -1,8 +1,8 @@
 """Decide which expired grants a plan deletes, and find changed and missing expiry dates.
 
 The risk rule `temporary-access` requires an expiry date for grants with critical scopes. The rule `temporary-access` is
-off by default, because most tenants have permanent grants with critical scopes. A company switches on the rule with an
-item in `policy.rules`.
+off by default, because most tenants have permanent grants with critical scopes. A company can switch on the rule
+`temporary-access` by adding an item to `policy.rules`.
 """
 
 from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
@@ -34,19 +34,19 @@ class UnresolvedExpiry:
     problems: tuple[Problem, ...]
     """A problem for each application name or API name that the tenant does not have."""
     candidates: tuple[Key, ...] = ()
-    """The undeclared grants that belong to the expired declaration if an application or API was renamed.
+    """The undeclared grants that the expired declaration may refer to, if an application or API was renamed.
 
-    An empty tuple means that the tenant no longer has the expired grant.
+    If `candidates` is empty, the tenant no longer has the expired grant.
     """
 
 
 def resolve_expired(
     specs: Iterable[GrantSpec], desired: Iterable[DesiredGrant], directory: Directory
 ) -> tuple[Mapping[Key, GrantSpec], tuple[UnresolvedExpiry, ...], tuple[Problem, ...]]:
-    """Return the expired declarations by grant, the expired declarations with unknown names, and the problems.
+    """Return the expired declaration of each grant, the expired declarations with unknown names, and the problems.
 
-    A name that the tenant does not have is not a problem, because deleting an application usually deletes the grant. An
-    expired declaration and a valid declaration of one grant cause an error.
+    A name that the tenant does not have is not a problem, because deleting an application usually deletes the grant. It
+    is an error if the same grant has an expired declaration and a valid declaration.
     """
     specs = tuple(specs)
     found, problems = resolve(specs, directory)
@@ -70,9 +70,9 @@ def find_candidates(
 ) -> tuple[UnresolvedExpiry, ...]:
     """Add the possible grants (candidates) to each expired declaration with an unknown application or API name.
 
-    A candidate is an undeclared grant whose application, API and subject type match the known parts of the declaration.
+    A candidate is an undeclared grant that matches the declaration in every identifying field except unknown names.
 
-    The grant of reconciler's own application is never a candidate.
+    reconciler's own grants are never candidates for an expired declaration.
     """
     if not unresolved:
         return ()
@@ -116,10 +116,12 @@ def unresolved_warnings(unresolved: Iterable[UnresolvedExpiry], directory: Direc
 def reason_to_keep_expired(
     observed: ObservedGrant, spec: GrantSpec, protection: ProtectionRules, directory: Directory
 ) -> tuple[Reason, str] | None:
-    """Return the reason why the plan keeps an expired grant, with a detail. Return None if the plan deletes the grant.
+    """Return the reason why the plan keeps an expired grant, and an explanation of the reason.
 
-    The plan deletes a third-party application's grant only if the grant file or `manage` contains the client id. The
-    name of a third-party application is not enough, because a third party can choose any name.
+    Return None if the plan deletes the grant.
+
+    The plan deletes a third-party application's grant only if the grant file or `manage` contains the client id. A
+    matching name does not identify a third-party application, because a third party can choose any name.
     """
     if why := protection.reason(observed.key, observed, directory):
         return why
@@ -135,7 +137,7 @@ def reason_to_keep_expired(
 def expired_grant_warnings(
     expired: Mapping[Key, GrantSpec], observed: Container[Key], left_alone: Iterable[LeftAlone]
 ) -> Iterator[Problem]:
-    """Yield a warning for each expired grant that the plan does not delete, including grants that no longer exist."""
+    """Yield a warning for each expired declaration whose grant no longer exists or stays in the tenant."""
     kept = {each.observed.key: each.detail if each.reason is Reason.EXPIRED else each.why for each in left_alone}
     for key, spec in expired.items():
         when = expiry_text(spec.expires)
@@ -179,10 +181,12 @@ class LongAccess:
     def extensions(
         self, desired: Iterable[DesiredGrant], changes: Iterable[Change], observed: Iterable[ObservedGrant]
     ) -> Iterator[Update]:
-        """Yield an update for each grant whose only change is an expiry date that violates `temporary-access`.
+        """Yield an update for each grant whose new expiry date violates `temporary-access`.
 
-        The update changes nothing in Auth0, because Auth0 does not store expiry dates. The update exists so that a
-        policy can block a changed expiry date.
+        Skip a grant if `changes` already contains a change of the grant.
+
+        The yielded updates change nothing in Auth0, because Auth0 does not store expiry dates. A policy can block the
+        yielded updates and thereby block the new expiry dates.
         """
         concerned = (self.extended & self.risks.keys()) - {change.key for change in changes}
         before = index_by_key(observed)

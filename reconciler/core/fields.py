@@ -33,7 +33,7 @@ class FieldRole(Enum):
     SETTING = auto()
     """A field that reconciler sends to Auth0 to create or update a grant."""
     ASSOCIATION = auto()
-    """A field that separate requests change, for example a request for each added organization."""
+    """A field that reconciler changes with separate requests, for example one request for each added organization."""
     FILE = auto()
     """A field that occurs only in grant files and that reconciler does not send to Auth0."""
 
@@ -57,14 +57,14 @@ class GrantField:
     label: str = ""
     """The label that the output of `list` shows before the field's value, or an empty string for no label."""
     widens_access: Callable[[Any, Any], bool] = lambda _before, _after: False
-    """A function that returns whether a change of the field from the first to the second value adds access."""
+    """A function that takes the old and the new value of the field, and returns whether the change adds access."""
 
 
 def _adds_items(before: frozenset[str] | None, after: frozenset[str] | None) -> bool:
     return bool((after or frozenset()) - (before or frozenset()))
 
 
-def _switches_on(before: bool, after: bool) -> bool:  # noqa: FBT001 - the parameters are the values of a boolean field
+def _switches_on(before: bool, after: bool) -> bool:  # noqa: FBT001 - old and new value of a boolean field
     return after and not before
 
 
@@ -196,9 +196,9 @@ The data comes from Auth0's documentation of `organization_usage`.
 
 
 def callers_gaining_access(before: str, after: str) -> frozenset[str]:
-    """Return the callers that gain access if `organization_usage` changes.
+    """Return the callers (with or without an organization) that gain access if `organization_usage` changes.
 
-    Treat an unknown value of `after` as access for all callers.
+    If `after` is an unknown value, assume that the grant gives access to all callers.
     """
     if before == after:
         return frozenset()

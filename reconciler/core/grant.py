@@ -37,11 +37,11 @@ class Key(NamedTuple):
 
     The id that Auth0 gives to a grant (`cgr_…`) is not one of the identifying fields.
 
-    Exactly one of `client_id`, `default_for` and `other_holder` is set. `other_holder` describes a grant that has
-    neither an application nor a `default_for` value. `subject_type` may have a value that is unknown to the running
-    version of reconciler.
+    Exactly one of `client_id`, `default_for` and `other_holder` is set. If a grant has neither an application nor a
+    `default_for` value, `other_holder` describes the holder of the grant. `subject_type` may have a value that is
+    unknown to the running version of reconciler.
 
-    The class is a tuple for speed, because a run looks up each grant about a dozen times.
+    The class is a NamedTuple for speed, because a run looks up each grant about a dozen times.
     """
 
     client_id: str | None

@@ -15,7 +15,7 @@ from reconciler.core.resolve import DesiredGrant
 from reconciler.core.settings import Limits
 
 MIN_MANAGED_FOR_PERCENTAGES = 10
-"""The minimum number of managed grants in a tenant for the limits in percent to apply.
+"""The percentage limits apply only to tenants with at least this number of managed grants.
 
 In a tenant with few grants, a single change is already a large percentage.
 """
@@ -34,9 +34,9 @@ class ProtectionRules:
     own_applications: frozenset[str] = frozenset()
     """The client ids under `own` in reconciler.yaml, which belong to applications that may run reconciler."""
     writers_are_own: bool = True
-    """True if reconciler must not change the Management API grants of applications that may change client grants.
+    """True if every application that may change client grants counts as an application that runs reconciler.
 
-    `writers_are_own` is False for a rollback, because a rollback may delete grants that an earlier run created.
+    A rollback sets `writers_are_own` to False, so that the rollback can delete any grant that an earlier run created.
     """
 
     def reason_own(self, key: Key, observed: ObservedGrant | None) -> str | None:
@@ -44,8 +44,8 @@ class ProtectionRules:
 
         Return None if a grant does not belong to an application that runs reconciler.
 
-        Any application that may change client grants could run reconciler, because pipelines may use several
-        applications.
+        Pipelines may run reconciler with several applications. Every application that may change client grants
+        therefore counts as an application that runs reconciler.
         """
         if key == self.own:
             return "reconciler uses this grant to access the tenant"
@@ -86,8 +86,9 @@ class ProtectionRules:
         Return None if `--prune` deletes the grant.
 
         reconciler always keeps a grant that a grant file cannot express. A third-party application's grant is deleted
-        only if `manage` contains the application's client id. Third parties depend on their grants and choose the names
-        of their applications. A default grant (`default_for`) is deleted only if `manage` contains a pattern.
+        only if `manage` contains the application's client id. An application name does not identify a third-party
+        application, because a third party can choose any name. reconciler keeps all default grants (`default_for`) if
+        `manage` contains no patterns.
         """
         if why := self.reason(observed.key, observed, directory):
             return why[0], why[1] if why[0] is Reason.PROTECTED else ""

@@ -1,8 +1,8 @@
 """Check that reconciler is connected to the right tenant.
 
-Auth0 assigns a host to each tenant, for example `example.eu.auth0.com`. The assigned host is called the canonical host
-and identifies the tenant. A tenant may also have custom domains. Auth0 includes the canonical host in the identifier of
-the tenant's Management API and in each access token.
+Auth0 assigns a host to each tenant, for example `example.eu.auth0.com`. The host that Auth0 assigns is called the
+canonical host and identifies the tenant. A tenant may also have custom domains. Auth0 includes the canonical host in
+the identifier of the tenant's Management API and in each access token.
 """
 
 import re
@@ -30,7 +30,7 @@ LAST_PORT = 65_535
 DEFAULT_PORTS = {"http": 80, "https": 443}
 MAX_NAME_LENGTH = 253
 CACHE_SIZE = 10_000
-"""The maximum number of cached hosts per function.
+"""The maximum number of hosts that each cached function, such as `host_of`, remembers.
 
 The cache saves time, because reconciler compares each tenant with all other tenants.
 """
@@ -49,8 +49,9 @@ def cloud_of(host: str) -> str:
     """Return a name for the cloud in which a tenant runs. `host` is the canonical host of the tenant.
 
     All tenants of a private cloud share the rate limit of the Authentication API, according to Auth0's documentation.
-    The name of a private cloud is the canonical host without the first label, which differs between tenants. Tenants of
-    the public cloud do not share a rate limit. For a tenant of the public cloud, the name is the whole canonical host.
+    The name of a private cloud is the canonical host without the first label. The first label of the canonical host
+    differs between tenants. Tenants of the public cloud do not share a rate limit. For a tenant of the public cloud,
+    the name is the whole canonical host.
     """
     name = strip_port(host)
     parent = name.partition(".")[2]
@@ -103,7 +104,7 @@ def is_same_host(host: str, other: str) -> bool:
 def parse_domain(domain: str) -> tuple[str, str]:
     """Split a domain into the scheme and the host. The scheme is an empty string if the domain has no scheme.
 
-    The returned host is in lower case. A dot at the end and the default port of the scheme are removed.
+    The returned host is in lower case, without a trailing dot and without the default port of the scheme.
 
     Raises:
         ReconcilerError: if the domain is not valid, with advice in the message.
@@ -174,7 +175,7 @@ class IdentityClaims:
             self._conflicts.setdefault(name, error)
 
     def check(self, name: str) -> None:
-        """Raise SameTenantError if a second tenant of the run has the canonical host of the tenant `name`.
+        """Raise SameTenantError if another tenant in the run has the same canonical host as the tenant `name`.
 
         The check ignores tenants whose canonical host is unknown.
         """
@@ -183,7 +184,7 @@ class IdentityClaims:
 
 
 def same_tenant_error(identity: str, names: Sequence[str]) -> SameTenantError:
-    """Create the error for several tenants in reconciler.yaml with the canonical host `identity`."""
+    """Create the error for several tenants that have the same canonical host (`identity`)."""
     return SameTenantError(
         f"the tenants {join_words(list(names), 'and')} are the same tenant: they identify themselves as "
         f"{identity}; correct the domains, or remove all but one",
@@ -213,8 +214,8 @@ def management_api_identifier(host: str) -> str:
 def identities_in(apis: Collection[Api]) -> frozenset[str]:
     """Return the canonical hosts that occur in the identifiers of the tenant's system APIs.
 
-    A tenant normally has a single canonical host. The result is empty if Auth0 changes the format of Management API
-    identifiers.
+    A tenant normally has a single canonical host. If Auth0 changes the format of Management API identifiers, the
+    function returns an empty set.
     """
     found = (identity_of(api.identifier) for api in apis if api.is_system)
     return frozenset(identity for identity in found if identity)
@@ -237,7 +238,7 @@ class IdentityCheck:
     is_configured: bool = False
     """True if `expected` comes from reconciler.yaml, and False if `expected` comes from an environment variable."""
     others: Mapping[str, str] = field(default_factory=dict)
-    """The names of all tenants in reconciler.yaml except the connected tenant, by canonical host."""
+    """A mapping from canonical host to tenant name, for all tenants in reconciler.yaml except the connected tenant."""
     unknown: tuple[str, ...] = ()
     """The names of the tenants in reconciler.yaml whose canonical host is unknown."""
     is_declared: bool = True
@@ -245,7 +246,7 @@ class IdentityCheck:
     accepts_real_tenant: bool = True
     """True if reconciler is allowed to run on a tenant in Auth0's cloud.
 
-    The attribute is False for an undeclared tenant with a loopback address, which must be a sandbox.
+    The value is False for an undeclared tenant with a loopback address, because only a sandbox has a loopback address.
     """
 
     def verify(self, identities: Collection[str]) -> None:
@@ -305,7 +306,7 @@ class IdentityCheck:
         )
 
     def _note_if_not_comparable(self, identity: str) -> str | None:
-        """Return a note if an undeclared tenant may be one of the tenants in reconciler.yaml.
+        """Return a note if reconciler.yaml may declare the connected tenant under a different domain.
 
         A run on an undeclared tenant ignores the guards that reconciler.yaml contains for a declared tenant.
         """

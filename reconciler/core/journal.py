@@ -32,7 +32,7 @@ class JournalEntry:
     """A line of a journal."""
 
     event: str
-    """The kind of the line. A journal by a newer version of reconciler may contain unknown kinds of lines."""
+    """The kind of the journal line. A journal by a newer version of reconciler may contain unknown kinds of lines."""
     time: str
     """The time at which reconciler wrote the line, or an empty string if the line contains no time."""
     number: int
@@ -84,7 +84,7 @@ class PastRun:
     def results(self) -> Mapping[str, int]:
         """The number of changes with each result, for example 3 changes with the result `applied`.
 
-        The mapping does not count changes without a result.
+        Changes without a recorded result are not counted.
         """
         last = {entry.number: entry.text("outcome") for entry in self._entries_of(JournalEvent.RESULT)}
         return dict(sorted(Counter(last.values()).items()))
@@ -93,7 +93,7 @@ class PastRun:
     def unsettled(self) -> tuple[JournalEntry, ...]:
         """The changes that the run started without recording a result.
 
-        The journal does not show whether Auth0 made a change that has no result.
+        If the journal contains no result for a change, it is unknown whether Auth0 made the change.
         """
         settled = {entry.number for entry in self._entries_of(JournalEvent.RESULT)}
         intents = {entry.number: entry for entry in self._entries_of(JournalEvent.INTENT)}

@@ -48,7 +48,7 @@ def as_resolved(desired: DesiredGrant, directory: Directory) -> ListedGrant:
 def as_observed(observed: ObservedGrant, directory: Directory) -> ListedGrant:
     """Convert a grant of the tenant to a `ListedGrant` with the names and ids from the tenant.
 
-    The resulting `ListedGrant` has no position in a grant file.
+    The returned `ListedGrant` has no position in a grant file.
     """
     grant, key = observed.grant, observed.key
     values = {each.name: getattr(grant, each.name) for each in SETTINGS}

@@ -36,8 +36,7 @@ class LogEvent:
     def __str__(self) -> str:
         """Return a string such as `changed 2026-11-25 14:03 UTC by jane@example.com, dashboard`.
 
-        The name of the user or application may contain control characters, because the function does not escape the
-        name.
+        The returned string is not escaped, so the name of the user or application may contain control characters.
         """
         actor = shorten(self.actor, MAX_ACTOR_LENGTH) or "an unknown sender"
         via = f", {self.channel}" if self.channel else ""

@@ -35,7 +35,7 @@ class ChangeState(StrEnum):
     """How far a change has been made in the tenant: not started, partly done, done, or unclear."""
 
     BEFORE = "before"
-    """The grant has not changed, so no request of the change has taken effect."""
+    """The grant is unchanged, so none of the requests for the change has taken effect."""
     PARTIAL = "partial"
     """Only some requests of the change have taken effect."""
     AFTER = "after"
@@ -48,8 +48,8 @@ def required_steps(now: ObservedGrant, after: DesiredGrant) -> tuple[Step, ...]:
     """Return the requests that make the tenant's grant `now` match the declared grant `after`.
 
     Requests that add access usually come before requests that remove access. If the grant currently denies
-    organizations, requests that remove organizations come first. The order prevents new settings from briefly giving
-    access to an organization before its removal.
+    organizations, requests that remove organizations come first. Early removal of organizations prevents new settings
+    from briefly giving access to a removed organization.
     """
     fields = tuple(each for each in changed_fields(now.grant, after.grant) if each.field != ORGANIZATIONS)
     settings = (Update(now, after, fields),) if fields else ()
@@ -73,7 +73,7 @@ def knows_organizations(change: Change) -> bool:
 
 
 def change_state(change: Change, now: ClientGrant | None) -> ChangeState:
-    """Return how far a change has been made in the tenant.
+    """Compare the tenant's grant with the planned change, and return the state of the change.
 
     `now` is the current grant in the tenant, or None if the tenant does not have the grant.
     """
@@ -156,7 +156,7 @@ class Outcome:
 def count_results(outcomes: Iterable[Outcome]) -> dict[Result, int]:
     """Count the changes with each result.
 
-    The returned dictionary contains every result, including results with the count 0.
+    The returned dictionary contains every possible result, even if no change has the result.
     """
     counted = Counter(outcome.result for outcome in outcomes)
     return {result: counted[result] for result in Result}
@@ -180,7 +180,7 @@ class ApplyReport:
 
     @property
     def discarded(self) -> frozenset[Key]:
-        """The grants whose change Auth0 accepted, but that still need the change after the run."""
+        """The grants that still differ from the plan after the run, although Auth0 accepted the change."""
         applied = {outcome.change.key for outcome in self.outcomes if outcome.result is Result.APPLIED}
         return frozenset(change.key for change in self.differences if change.key in applied)
 

@@ -16,7 +16,7 @@ from reconciler.core.spec import GrantSpec
 def lists_to_read(
     specs: Iterable[GrantSpec], grants: Iterable[ObservedGrant], directory: Directory
 ) -> frozenset[TenantList]:
-    """Return the lists that reconciler must still read to check new grants and grants that gain access.
+    """Return the unread lists that reconciler needs for checking grants that are new or gain access.
 
     The result omits lists that the access token has no permission to read.
     """
@@ -44,8 +44,8 @@ WRITE_ORGANIZATION_PERMISSIONS = ("create:organization_client_grants", "delete:o
 def missing_permissions(plan: Plan, held: frozenset[str] | None) -> list[str]:
     """Return the permissions that the access token lacks for the changes of a plan, sorted.
 
-    `held` contains the permissions of the access token. If `held` is None, the permissions are unknown and the result
-    is empty.
+    `held` contains the permissions of the access token. If `held` is None, the permissions are unknown and the function
+    returns an empty list.
     """
     if held is None:
         return []

@@ -20,7 +20,7 @@ from reconciler.core.spec import GrantSpec
 
 
 class Origin(StrEnum):
-    """The cause of a change: the files changed since the base revision, the tenant changed, or both changed.
+    """The cause of a change: a change in the files since the base revision, a change in the tenant, or both.
 
     EXPIRED means that the grant has expired, although neither the files nor the tenant changed.
     """
@@ -133,13 +133,13 @@ class LeftAlone:
 
     @property
     def why(self) -> str:
-        """The reason why the plan leaves the grant in the tenant, with an explanation."""
+        """The reason why the plan does not delete the grant, followed by an explanation."""
         return f"{self.reason}: {self.detail}" if self.detail else str(self.reason)
 
 
 @dataclass(frozen=True, slots=True)
 class GrantFacts:
-    """The properties of an application and an API that a reviewer needs. An unknown property is None.
+    """The properties of an application and an API that a reviewer needs. A property is None if the value is unknown.
 
     If the change allows all scopes, `api_scopes` contains the scopes that the API defines.
     """
@@ -164,7 +164,7 @@ class Plan:
     left_alone: tuple[LeftAlone, ...] = ()
     """The undeclared or expired grants that the plan leaves in the tenant."""
     no_longer_declared: tuple[NoLongerDeclared, ...] = ()
-    """The grants in `left_alone` that the files at the base revision (`--base`) declare."""
+    """The undeclared grants that the plan keeps and that the files at the base revision (`--base`) declare."""
     unchanged: int = 0
     """The number of declared grants that need no change."""
     differing: int = 0
@@ -174,7 +174,7 @@ class Plan:
     skipped: int = 0
     """The number of declared grants that the plan skips, because an application, API or organization does not exist."""
     expired_unknown: int = 0
-    """The number of expired declarations whose grant may still exist under a new application name or API name."""
+    """The number of expired declarations whose grant may still exist, if an application or API was renamed."""
     directory: Directory = field(default_factory=Directory)
     warnings: tuple[Problem, ...] = ()
     """The warnings about the grant files, which do not prevent a plan."""
@@ -187,7 +187,10 @@ class Plan:
     facts: Mapping[Key, GrantFacts] = field(default_factory=dict)
     """For each create and update, the properties of the application and the API."""
     attributions: Mapping[Key, str] = field(default_factory=dict)
-    """With `--attribute`, the person or program that last changed each grant. The strings are not escaped."""
+    """With `--attribute`, the person or program that last changed each grant.
+
+    The strings in `attributions` are not escaped for output.
+    """
     not_checked: tuple[NotChecked, ...] = ()
     """The checks that reconciler skipped."""
     config_changes: tuple[ConfigChange, ...] = ()
@@ -195,7 +198,7 @@ class Plan:
     selection: SelectionResult | None = None
     """The grants that the user selected with options, or None if the plan covers all grants."""
     expiry_changes: tuple[ExpiryChange, ...] = ()
-    """With `--base`, the grants whose expiry date in the files changed since the base revision."""
+    """The grants whose declared expiry date changed since the base revision (only with `--base`)."""
 
     @property
     def converged(self) -> bool:
@@ -210,12 +213,12 @@ class Plan:
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """The differences between the declared grants and the tenant's grants. Guards check the differences later.
+    """The differences between the declared grants and the tenant's grants.
 
-    `kept` contains the tenant's grants with values that a plan keeps because a grant file cannot express the values.
-    `others` is the number of declared grants in the tenant that the user did not select. The limits in percent refer to
-    all managed grants, including the grants that the user did not select. `expired` contains the expired declarations,
-    whose grants count as undeclared.
+    `kept` contains the tenant's grants with values that a grant file cannot express. A plan does not change values that
+    a grant file cannot express. `others` is the number of declared grants in the tenant that the user did not select.
+    The percentage limits refer to all managed grants, including the grants that the user did not select. `expired`
+    contains the expired declarations, whose grants count as undeclared.
     """
 
     desired: tuple[DesiredGrant, ...]
@@ -253,7 +256,7 @@ def compare(desired: Iterable[DesiredGrant], observed: Mapping[Key, ObservedGran
 
 
 def _make_comparable(observed: ObservedGrant, desired: DesiredGrant) -> tuple[ObservedGrant, DesiredGrant]:
-    """Adjust two grants so that a comparison ignores the values that an update must not change.
+    """Return the two grants without differences in values that an update must not change.
 
     Remove the organizations from the tenant's grant if the declaration has no field `organizations`. Copy values from
     the tenant's grant to the declared grant if a grant file cannot express the values.
@@ -269,8 +272,8 @@ def _make_comparable(observed: ObservedGrant, desired: DesiredGrant) -> tuple[Ob
 def sort_for_apply(changes: Iterable[Change], directory: Directory) -> tuple[Change, ...]:
     """Sort changes for `apply`: creates, updates that only add access, updates that remove access, deletes.
 
-    Within each of the four groups, changes are sorted by name. The order ensures that applications gain access before
-    any application loses access.
+    Changes in the same group are sorted by name. The order ensures that applications gain access before any application
+    loses access.
     """
     return tuple(sorted(changes, key=lambda change: (apply_phase(change), *name_order(change.key, directory))))
 
@@ -284,7 +287,7 @@ def name_order(key: Key, directory: Directory) -> tuple[str, ...]:
 
 
 def facts_of(change: Change, directory: Directory) -> GrantFacts:
-    """Return the properties of the application and the API that the reviewer of a create or an update needs."""
+    """Return the properties of the application and the API that a reviewer needs to judge a create or an update."""
     after = grant_after(change)
     if after is None:
         return NO_FACTS
@@ -350,7 +353,7 @@ def _order(key: Key) -> tuple[str, str, str, str]:
 def find_origins(
     changes: Iterable[Change], base: Iterable[DesiredGrant], expired_at_base: Container[Key] = ()
 ) -> Mapping[Key, Origin]:
-    """Return the cause of each change: the files changed, the tenant changed, or both changed.
+    """Return the cause of each change: a change in the files, a change in the tenant, or both.
 
     `base` contains the grants that the files at the base revision declare. `expired_at_base` contains the grants whose
     declaration at the base revision had already expired.

@@ -46,7 +46,7 @@ def notes_on_matches_by_name(
 
 
 def notes_on_kept_values(grants: Iterable[ObservedGrant], directory: Directory) -> Iterator[str]:
-    """Yield a note for each kind of value that reconciler keeps, because grant files cannot express the values."""
+    """Yield a note for each kind of value that a grant file cannot express and that an update therefore keeps."""
     counts = Counter(reason_not_expressible(each.grant) for each in grants)
     examples = {reason_not_expressible(each.grant): each.key for each in grants}
     for why, count in counts.items():

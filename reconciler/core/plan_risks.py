@@ -51,7 +51,7 @@ def risks_at_level(plan: Plan, level: Level) -> list[GrantRisk]:
 def severities(plan: Plan) -> Mapping[Key, tuple[int, bool]]:
     """Return the severity of the most dangerous scope that each change adds.
 
-    The result omits changes that add no scopes.
+    Omit changes that add no scopes.
     """
     found: dict[Key, tuple[int, bool]] = {}
     for change in (*plan.changes, *(each.change for each in plan.blocked)):

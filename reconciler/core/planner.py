@@ -88,7 +88,7 @@ class PlanRules:
     protection: ProtectionRules
     """The rules that decide which grants reconciler must not change."""
     limits: Limits = field(default_factory=Limits)
-    """The maximum number of deletes and updates."""
+    """The limit for the number of deletes, and the limit for the number of updates."""
     policy: Policy = field(default_factory=Policy)
     """The policy in reconciler.yaml, which allows or denies risks."""
     prune: bool = False
@@ -104,13 +104,13 @@ class PlanRules:
     only_branch: bool = False
     """True if the plan contains only changes that result from changed files (`--only-branch`)."""
     removals: tuple[Removal, ...] = ()
-    """With `--prune-removed`, the earlier declarations of grants that the files no longer declare."""
+    """The earlier declarations of grants that the files no longer declare (only with `--prune-removed`)."""
     rollback: Rollback | None = None
     """The run that the plan undoes, or None."""
     selection: GrantSelection = EVERYTHING
     """The grants that the user selected for the plan."""
     of_all_tenants: tuple[GrantSpec, ...] = ()
-    """The declarations of all tenants, which the error message about an empty selection mentions."""
+    """The declarations of all tenants, for the error message about options that select no grant."""
     only_expired: bool = False
     """True if the plan only deletes expired grants."""
     warn_before: timedelta = DEFAULT_WARN_BEFORE
@@ -125,10 +125,10 @@ class PlanRules:
 
 @dataclass(frozen=True, slots=True)
 class CandidateChanges:
-    """The possible changes of a plan. Guards may block some of the possible changes."""
+    """The changes that a plan contains unless a guard blocks a change."""
 
     changes: tuple[Change, ...]
-    """The possible changes of the plan."""
+    """The changes that the guards check."""
     left_alone: tuple[LeftAlone, ...]
     """The undeclared or expired grants that the plan leaves in the tenant."""
     origins: Mapping[Key, Origin]
@@ -138,7 +138,7 @@ class CandidateChanges:
     base: Mapping[Key, DesiredGrant] = field(default_factory=dict)
     """The grants that the files at the base revision declare, including expired grants."""
     unresolved: tuple[Removal, ...] = ()
-    """The earlier declarations whose names do not identify exactly one application and one API of the tenant."""
+    """The removed declarations whose names do not match exactly one application and one API in the tenant."""
 
 
 def make_plan(specs: Iterable[GrantSpec], observation: Observation, rules: PlanRules, tenant: TenantName) -> Plan:
@@ -304,9 +304,9 @@ def _candidate_changes(comparison: Comparison, rules: PlanRules, directory: Dire
 
 
 def _without(candidates: CandidateChanges, left_out: Iterable[Change]) -> CandidateChanges:
-    """Remove the changes in `left_out` from the candidates.
+    """Return `candidates` without the changes in `left_out`.
 
-    If a removed change is a delete, add the grant to `left_alone`.
+    If `left_out` contains a delete, the grant becomes one of the grants that the plan leaves in the tenant.
     """
     by_key = {change.key: change for change in left_out}
     undeclared = tuple(_left_alone(each) for each in by_key.values() if isinstance(each, Delete))

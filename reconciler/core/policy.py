@@ -67,7 +67,7 @@ Risks = Mapping[Key, tuple[Risk, ...]]
 
 
 def without_allowed(risks: Risks, policy: Policy, directory: Directory) -> Risks:
-    """Remove the risks that the policy allows."""
+    """Return the risks that the policy does not allow."""
     kept = {
         key: tuple(risk for risk in found if policy.deciding_rule(risk, key, directory).verdict is not Verdict.ALLOW)
         for key, found in risks.items()
@@ -221,7 +221,7 @@ def _matches_any(pattern: Pattern, keys: Iterable[Key], values: Values, director
 
 
 def _known_names(name: str, directory: Directory) -> set[Value]:
-    """Return the tenant's names or ids that the field `name` of a pattern can match, with or without grants."""
+    """Return the names or ids of all applications or APIs in the tenant that a pattern's field `name` can match."""
     known: dict[str, Iterable[str]] = {
         "client": directory.client_ids_by_name,
         "client_id": directory.applications_by_id,

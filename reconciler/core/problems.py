@@ -58,7 +58,7 @@ MAX_SOURCES = 20
 def one_per_cause(problems: Iterable[Problem]) -> tuple[Problem, ...]:
     """Combine equal problems on several lines of a file into a single problem.
 
-    The combined problem has the position of the first line and mentions the remaining lines.
+    The problem that combines several lines has the position of the first line and mentions the other lines.
 
     For example, many grants may contain the name of one unknown application.
     """

@@ -1,4 +1,4 @@
-"""Find removed grants. An earlier commit declared a removed grant, and the files no longer declare the grant."""
+"""Find removed grants: grants that an earlier commit declared and that the files no longer declare."""
 
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
@@ -77,7 +77,7 @@ Declarations = Mapping[DeclaredKey, int]
 
 @dataclass(frozen=True, slots=True)
 class FileVersion:
-    """The grants that a grant file declares after a commit.
+    """The grants that a grant file declares as of a commit.
 
     `declares` is None if reconciler could not read the file, and empty if the commit deleted the file.
     """
@@ -102,7 +102,7 @@ class Removal:
     """A removed grant: an earlier commit declared the grant, and the files no longer declare the grant."""
 
     spec: GrantSpec
-    """The removed declaration, with variables replaced. Only the identifying fields and the position have values."""
+    """The removed declaration, with variables replaced. Only the identifying fields and the position are set."""
     removed_by: Commit | None = None
     """The commit that removed the declaration, or None if the commit is unknown or the removal is uncommitted."""
     declared_by: Commit | None = None
@@ -115,7 +115,7 @@ class Removal:
     commit: str = ""
     """The hash of the commit that last contained the declaration, or an empty string if the commit is unknown."""
     history: "DeclaredHistory | None" = field(default=None, compare=False, repr=False)
-    """The git history in which reconciler found the removed declaration, or None."""
+    """The git history that contains the removed declaration, or None for a declaration from the base revision."""
     group: "Group" = field(default=(), compare=False, repr=False)
     """All declarations of the removed grant in the git history."""
 
@@ -137,7 +137,7 @@ class NoLongerDeclared:
     reason: str
     """The reason why the plan does not delete the grant."""
     moved_to: Key | None = None
-    """The new application, API and subject type, if the declaration now identifies a new grant."""
+    """The new application, API and subject type, if the edited declaration now declares a different grant."""
     commit: str = ""
     """The hash of the base commit, or an empty string if the base commit is unknown."""
 
@@ -156,9 +156,9 @@ The commit is None if the declaration is older than the known part of the git hi
 
 @dataclass(slots=True)
 class _Presence:
-    """The declarations of a grant after a commit, and the commits that last added and removed the grant."""
+    """The lines that declare a grant as of a commit, and the commits that last added and removed the grant."""
 
-    lines: dict[str, _DeclarationLine] = field(default_factory=dict)  # the last changed file is the last key
+    lines: dict[str, _DeclarationLine] = field(default_factory=dict)  # the most recently changed file comes last
     last_line: _DeclarationLine = ("", 0, None)
     declared_by: Commit | None = None
     removed_by: Commit | None = None
@@ -172,8 +172,8 @@ class DeclaredHistory:
     """The grants that each commit in the git history declares. The oldest commit comes first.
 
     Several declarations may identify one grant of a tenant, because declarations may contain variables and lists of
-    tenants. A `Group` contains all declarations that identify one grant. To save time, `presences` remembers the
-    commits of each `Group`, because tenants usually share the declarations.
+    tenants. A `Group` contains all declarations that identify one grant. The method `presences` caches the commits of
+    each `Group`, because tenants usually share the declarations.
     """
 
     def __init__(self, steps: Iterable[HistoryStep] = ()) -> None:
@@ -265,7 +265,7 @@ def _move(
     path: str,
     commit: Commit | None,
 ) -> None:
-    """Update `presences` for a commit that changes the declarations in a file from `before` to `after`."""
+    """Record that a commit changed the declarations in a file from `before` to `after`."""
     for key in before:
         if key not in after:
             presence = presences[key]
@@ -277,7 +277,7 @@ def _move(
         # A commit that moves a declaration between two files is not the commit that added the declaration.
         if not presence.lines and presence.removed_by != commit:
             presence.declared_by = commit
-        presence.lines.pop(path, None)  # the changed path must be the last key of the dictionary
+        presence.lines.pop(path, None)  # first remove the file, so that the changed file becomes the last key
         presence.lines[path] = (path, line, commit)
 
 
@@ -312,14 +312,17 @@ def _spec(key: DeclaredKey, file: str, line: int) -> GrantSpec:
 
 @dataclass(frozen=True, slots=True)
 class ResolvedRemovals:
-    """The removed grants by identity, and the removals that do not match exactly one application and one API."""
+    """The removal of each known grant, and the removals with an unknown or ambiguous name."""
 
     by_key: Mapping[Key, Removal]
     unresolved: tuple[Removal, ...]
 
 
 def resolve_removals(removals: Iterable[Removal], directory: Directory) -> ResolvedRemovals:
-    """Find the removed grants in the tenant. Combine several removals of one grant into a single removal."""
+    """Look up the applications and APIs of removed grants in the tenant.
+
+    Combine several removals of one grant into a single removal.
+    """
     found: dict[Key, list[Removal]] = {}
     unresolved: list[Removal] = []
     for removal in removals:
@@ -337,10 +340,10 @@ def _combined_removal(removals: Sequence[Removal]) -> Removal:
 
 
 def find_moves(removed: Iterable[DesiredGrant], added: Iterable[DesiredGrant]) -> Mapping[Key, Key]:
-    """Find declarations that now identify a new grant, and return the old and the new identity of the grants.
+    """Find declarations that now declare a different grant, and return the old and the new identity of the grant.
 
-    The identity of a grant consists of application, API and subject type. If a removed and an added grant of a file
-    differ in one part, the declaration has a new identity.
+    The identity of a grant consists of application, API and subject type. A removed grant and an added grant belong
+    together if they are in the same file and only one of the three parts differs.
     """
     by_form: dict[tuple[object, ...], list[Key]] = {}
     for each in added:
@@ -357,7 +360,7 @@ def find_moves(removed: Iterable[DesiredGrant], added: Iterable[DesiredGrant]) -
 
 
 def _forms(key: Key, file: str) -> Iterator[tuple[object, ...]]:
-    """Yield three tuples with the file and two of the grant's application, API and subject type."""
+    """Yield three tuples, each with the file and all but one of application, API and subject type."""
     holder = (key.client_id, key.default_for)
     yield file, "holder", key.audience, key.subject_type
     yield file, holder, "audience", key.subject_type
@@ -380,7 +383,7 @@ def unread_versions_note(unread: Sequence[str]) -> Iterator[str]:
 
 
 def unresolved_note(unresolved: Sequence[Removal]) -> Iterator[str]:
-    """Yield a note about removals that do not match exactly one application and one API of the tenant."""
+    """Yield a note about removals with unknown or ambiguous names of applications or APIs."""
     if unresolved:
         labels = [
             f"{each.spec.client or each.spec.client_id or each.spec.default_for} -> "

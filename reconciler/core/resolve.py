@@ -152,7 +152,7 @@ def skip_missing(
 ) -> tuple[tuple[DesiredGrant, ...], tuple[Problem, ...]]:
     """Remove the grants whose application, API or organization does not exist.
 
-    Errors about a missing application, API or organization become warnings.
+    Turn errors about a missing application, API or organization into warnings.
     """
     missing = {problem.source for problem in problems if problem.is_missing}
     there = tuple(each for each in desired if missing.isdisjoint(_reference_sources(each.spec)))

@@ -47,7 +47,7 @@ class AccessDiff:
     is_custom_api: bool
     """True if reconciler has read the API, and the API is not one of Auth0's own APIs."""
     why_unknown: str = ""
-    """The reason why reconciler may not know whether the application belongs to a third party."""
+    """The reason why reconciler could be unable to tell whether the application belongs to a third party."""
     lifetime: int | None = None
     """The lifetime of access tokens for the API in seconds, or None if the lifetime is unknown."""
 
@@ -131,7 +131,7 @@ def _evaluate(diff: AccessDiff) -> tuple[Risk, ...]:
 def find_all_risks(
     changes: Iterable[Change], is_own: Callable[[Change], bool], directory: Directory
 ) -> Mapping[Key, tuple[Risk, ...]]:
-    """Return the risks of each change. The result omits changes without risks."""
+    """Return the risks of each change. Omit changes that have no risks."""
     found = ((change.key, find_risks(change, is_own, directory)) for change in changes)
     return {key: risks for key, risks in found if risks}
 
@@ -184,7 +184,7 @@ def _system_api(level: Level, description: str) -> Callable[[AccessDiff], str]:
     """Return a function that finds the scopes of a risk level on Auth0's system APIs, except the Management API.
 
     A custom API may have an identifier that ends like the identifier of one of Auth0's system APIs. For a custom API,
-    the returned function ignores scopes that the system API with the similar identifier lacks.
+    the returned function finds only scopes that the system API with the same identifier ending also has.
     """
 
     def found(diff: AccessDiff) -> str:

@@ -32,7 +32,7 @@ class ExpandedScope(NamedTuple):
 
 
 def set_name_of(item: str) -> str:
-    """Return the name of the scope set in an item such as `@name`, or an empty string for a scope."""
+    """Return the name of the scope set if the item looks like `@name`, or an empty string if the item is a scope."""
     found = _REFERENCE.fullmatch(item) if item.startswith(PREFIX) else None
     return found[1] if found else ""
 

@@ -200,7 +200,7 @@ SENSITIVE_SCOPES: Mapping[str, str] = {
     "users_app_metadata": "delete read",
 }
 
-# Scopes that neither allow a takeover of the tenant nor give access to sensitive data, such as scopes for names.
+# Scopes, such as `read:branding`, that neither allow a takeover of the tenant nor give access to sensitive data.
 OTHER_SCOPES: Mapping[str, str] = {
     "anomaly_blocks": "read",
     "attack_protection": "read",

@@ -27,8 +27,8 @@ class GrantSelection:
 
     If the user passes no PATH, `--client` or `--api`, reconciler selects all grants.
 
-    A selected grant matches an item of `files`, an item of `clients` and an item of `apis`. An empty field matches all
-    grants.
+    A selected grant matches an item of `files`, an item of `clients` and an item of `apis`. A field without items does
+    not restrict the selection.
     """
 
     files: tuple[str, ...] = ()
@@ -69,7 +69,7 @@ class GrantSelection:
 
     @property
     def patterns(self) -> tuple[Pattern, ...]:
-        """The selecting patterns for applications and APIs.
+        """The patterns that select applications and APIs.
 
         The patterns decide which names reconciler reads from the tenant.
         """
@@ -107,7 +107,7 @@ COMPARE_SPELLING = "compare with the names in the files and in the tenant"
 
 @dataclass(frozen=True, slots=True)
 class SelectionResult:
-    """The number of grants that a selection includes and excludes."""
+    """The number of grants that a selection includes, and the number of grants that the selection excludes."""
 
     selection: GrantSelection
     """The command-line arguments that select grants."""
@@ -137,7 +137,9 @@ def refuse_empty_selection(results: Iterable[SelectionResult | None]) -> None:
 
 @dataclass(frozen=True, slots=True)
 class SplitSpecs:
-    """The selected and the unselected declarations of a tenant, and problems that prevented a decision.
+    """The selected and the unselected declarations of a tenant.
+
+    `problems` lists the declarations that may or may not be selected, because reconciler could not read a name.
 
     `of_all_tenants` contains the declarations for all tenants, with variables.
     """
@@ -157,10 +159,10 @@ def split_specs(
 ) -> SplitSpecs:
     """Split the declarations of a tenant into selected and unselected declarations.
 
-    If reconciler could not read a name that decides the selection, report a problem at the line of the declaration.
+    If the selection depends on a name that reconciler could not read, report a problem at the line of the declaration.
 
-    `of_all_tenants` contains the declarations for all tenants. An error message about an empty selection mentions
-    matching declarations of all tenants.
+    `of_all_tenants` contains the declarations for all tenants. If the selection is empty, the error message mentions
+    matching declarations for any tenant.
     """
     if not selection:
         return SplitSpecs(selection, tuple(specs))
@@ -187,9 +189,9 @@ class ChosenGrants:
     grants: tuple[ObservedGrant, ...]
     """The selected grants."""
     others: int = 0
-    """The number of declared grants in the tenant that the user did not select."""
+    """The number of declared grants that exist in the tenant and that the user did not select."""
     result: SelectionResult | None = None
-    """The number of selected and unselected grants, or None if the user selects all grants."""
+    """The number of selected grants and the number of unselected grants, or None if the user selects all grants."""
     notes: tuple[str, ...] = ()
     """Notes about option values that select no grant, and about grants whose names reconciler could not read."""
 
@@ -199,9 +201,9 @@ def check_others(
 ) -> tuple[Problem, ...]:
     """Return problems of unselected declarations that may affect selected grants.
 
-    A second, unselected declaration of a selected grant is a problem. If the plan may delete grants (`deletes`), an
-    unknown name in an unselected declaration is also a problem. An unknown name could hide that the files declare a
-    grant, and the plan could delete the declared grant.
+    A selected grant must not have a second declaration that is not selected. If the plan may delete grants (`deletes`),
+    an unknown name in an unselected declaration is also a problem. If a declaration contains an unknown name,
+    reconciler could treat the grant as undeclared, and the plan could delete the grant.
     """
     if not split.selection:
         return ()

@@ -18,9 +18,9 @@ class Limits:
     """The limits for deletes, updates, and grants per organization."""
 
     deletes_percent: int = 30
-    """The maximum number of deletes in a plan, in percent of the managed grants."""
+    """The maximum number of deletes in a plan, as a percentage of the managed grants."""
     updates_percent: int = 50
-    """The maximum number of updates in a plan, in percent of the managed grants."""
+    """The maximum number of updates in a plan, as a percentage of the managed grants."""
     max_deletes: int | None = None
     """The maximum number of deletes in a plan. The limit `max_deletes` overrides `deletes_percent`."""
     max_updates: int | None = None
@@ -28,13 +28,16 @@ class Limits:
     requires_max_deletes: bool = False
     """True if `max_deletes` must be set before a plan may delete grants."""
     organization_grants: int = 100
-    """The maximum number of grants per organization. In Auth0's public cloud, an organization may have 100 grants."""
+    """The maximum number of grants per organization.
+
+    In Auth0's public cloud, an organization can have at most 100 grants.
+    """
 
 
 class Verdict(StrEnum):
     """The decision of the policy on a risk: hide the risk (allow), show the risk (warn), or block the change (deny).
 
-    The least strict decision comes first.
+    The verdicts are in the order from least strict to strictest.
     """
 
     ALLOW = "allow"
@@ -77,8 +80,8 @@ class Policy:
     The first policy rule that matches both the risk and the grant decides. If no policy rule matches, the plan shows
     the risk.
 
-    In a combined policy, `others` contains the rule lists of the additional policies. If the rule lists of a combined
-    policy lead to different decisions, the strictest decision applies.
+    If a policy combines several policies, `others` contains the rule lists of all policies except the first policy. If
+    the rule lists of a combined policy lead to different decisions, the strictest decision applies.
     """
 
     rules: tuple[PolicyRule, ...] = ()
@@ -98,8 +101,7 @@ class Policy:
     def patterns(self) -> tuple[Pattern, ...]:
         """The patterns of all rules of the policy.
 
-        For a policy with JSON Schemas, the result also contains a pattern for all names, because schemas may check
-        names.
+        If the policy has JSON Schemas, add a pattern that matches every name, because schemas may check names.
         """
         names = (Pattern(client="*", api="*"),) if self.schemas else ()
         return (*(rule.grants for rule in self.all_rules), *names)
@@ -155,6 +157,6 @@ def strictest(policies: Iterable[Policy]) -> Policy:
 def all_denials(policies: Iterable[Policy]) -> Policy:
     """Combine the `deny` rules and the JSON Schemas of several policies.
 
-    The combined policy omits rules that allow risks or warn about risks.
+    Omit `allow` rules and `warn` rules.
     """
     return strictest(policies).denials

@@ -32,7 +32,7 @@ class GrantLocations(Protocol):
     def value_marks(self) -> Mapping[str, Mark]:
         """The line and column of the value of each field.
 
-        The mapping lacks fields that the declaration omits.
+        The mapping contains only the fields that the declaration contains.
         """
 
     def marks_within(self, name: str) -> Iterable[Mark]:
@@ -43,7 +43,7 @@ class GrantLocations(Protocol):
 class PartialLocations:
     """The known positions of a grant declaration and its values.
 
-    The mappings lack unknown positions.
+    The mappings contain only known positions.
     """
 
     mark: Mark
@@ -58,8 +58,8 @@ class PartialLocations:
 class GrantSpec(NamedTuple):
     """A grant declaration: an item under `grants:` in a grant file.
 
-    Attributes without a description have the value of the field in the grant file. The class is a tuple, because Python
-    creates tuples faster than objects with attributes.
+    An attribute without a description contains the value of the grant file's field with the same name. The class is a
+    tuple, because Python creates tuples faster than objects with attributes.
     """
 
     file: str
@@ -86,13 +86,16 @@ class GrantSpec(NamedTuple):
     clients: tuple[str, ...] = ()
     """The application names in the field `clients`, or an empty tuple if the declaration omits the field `clients`."""
     scope_items: tuple[int, ...] = ()
-    """The index of the list item that contains each scope. The tuple is empty for a grant file without scope sets."""
+    """For each scope, the index of the list item that contains the scope.
+
+    The tuple is empty for a grant file without scope sets.
+    """
     scope_sets: tuple[tuple[str, tuple[str, ...]], ...] = ()
     """The names of the scope sets in the declaration, with the scopes of each scope set."""
     tenants: tuple[tuple[TenantPattern, ...], ...] = ()
     """The lists `tenants` of the grant file and of the declaration.
 
-    The declaration applies to tenants that match every list.
+    The declaration applies only to tenants that every `tenants` list includes.
     """
 
     @property

@@ -20,8 +20,9 @@ MAX_NORMALIZED_LENGTH = 256
 def similar_words(word: str, known: Iterable[str], min_similarity: float = MIN_SIMILARITY) -> list[str]:
     """Return the words in `known` that are similar to `word`, the most similar word first. The comparison ignores case.
 
-    Omit words that are clearly less similar than the most similar word. To save time, skip long words. If `known`
-    contains many words, compare only the words that share the longest prefix with `word`.
+    Omit words that are clearly less similar than the most similar word. To save time, ignore words of more than
+    MAX_WORD_LENGTH characters. If `known` contains many words, compare only the words that share the longest prefix
+    with `word`.
     """
     if len(word) > MAX_WORD_LENGTH:
         return []
@@ -52,7 +53,7 @@ class Suggestions:
         self._remaining = max_suggestions
 
     def __call__(self, word: str, known: Iterable[str], min_similarity: float = MIN_SIMILARITY) -> str:
-        """Return the result of `did_you_mean`, or an empty string after the maximum number of suggestions."""
+        """Return the result of `did_you_mean`, or an empty string if the maximum number of calls is exceeded."""
         self._remaining -= 1
         return did_you_mean(word, known, min_similarity) if self._remaining >= 0 else ""
 
@@ -69,7 +70,7 @@ def explain_normalization(known_text: str) -> str:
 
 
 def did_you_mean(word: str, known: Iterable[str], min_similarity: float = MIN_SIMILARITY) -> str:
-    """Return a question such as `did you mean "a" or "b"?`, or an empty string without similar words.
+    """Return a question such as `did you mean "a" or "b"?`, or an empty string if there are no similar words.
 
     If a known word differs from `word` only in Unicode normalization, return an explanation of the difference.
     """

@@ -3,7 +3,7 @@
 A separate module contains the scopes of the Management API.
 
 The names of the scopes come from Auth0's documentation and SDKs. The authors of reconciler chose the risk levels by the
-rule that applies to the Management API.
+same rule as for the scopes of the Management API.
 """
 
 from collections.abc import Mapping

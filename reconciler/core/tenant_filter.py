@@ -18,10 +18,10 @@ BUILT_IN = "domain"
 """The name of the built-in variable, whose value is the host in the tenant's Management API identifier."""
 OPENING = "${"
 INVALID_PLACEHOLDER = rf"(^|[^$])\$\{{([^A-Za-z]|$|{VARIABLE_NAME}([^A-Za-z0-9_}}]|$))"
-"""Matches a string in which no valid variable name and `}` follow `${`.
+"""Matches a string that contains `${` without a valid variable name and a closing `}`.
 
-The JSON Schemas contain a copy of the regular expression INVALID_PLACEHOLDER. The expression has no lookahead, because
-the validator checks expressions without lookahead twice as fast.
+The JSON Schemas contain a copy of the regular expression INVALID_PLACEHOLDER. The expression contains no lookahead,
+because lookahead makes the validator twice as slow.
 """
 _PLACEHOLDER = re.compile(rf"\$(?:\$(?=\{{)|\{{(?P<name>{VARIABLE_NAME})\}})")
 
@@ -46,10 +46,10 @@ def escape_variables(text: str) -> str:
 
 
 def insert_variables(text: str, values: Mapping[str, str]) -> str:
-    """Replace parts of `text` with variables. The function `substitute` restores the original string.
+    """Replace known values in `text` with variables. The function `substitute` reverses the replacement.
 
-    If `text` is the value of a variable, the result is the variable. If `text` is not the value of a variable,
-    `${domain}` replaces the tenant's host in `text`.
+    If `text` is equal to the value of a variable, return a reference such as `${stage}`. If `text` is not equal to the
+    value of a variable, replace the tenant's host in `text` with `${domain}`.
     """
     equal = sorted(name for name, value in values.items() if value == text)
     if equal:
@@ -75,7 +75,7 @@ class TargetTenant:
 ANY_TENANT = TargetTenant("", {BUILT_IN: BUILT_IN})
 """A placeholder tenant for reading grant files if reconciler.yaml declares no tenant.
 
-The placeholder tenant has only the variable `domain`.
+ANY_TENANT has only the variable `domain`.
 """
 
 
@@ -89,7 +89,7 @@ class TargetTenants:
 
 NO_TENANTS = TargetTenants()
 UNKNOWN_TENANTS = TargetTenants(targets=())
-"""A placeholder for the list of tenants, for reading grant files if reconciler.yaml is invalid.
+"""The empty list of tenants with which reconciler reads grant files if reconciler.yaml is invalid.
 
 If reconciler.yaml is invalid, reconciler does not check tenant names and variable names in grant files.
 """
@@ -111,7 +111,9 @@ def select_for_tenant(specs: Iterable[GrantSpec], target: TargetTenant) -> tuple
 
 
 Patterns = tuple[tuple[str, ...], ...]
-"""The lists `tenants` in a grant file and in a declaration, which limit the declaration to certain tenants.
+"""The `tenants` lists of a grant file and of a declaration.
+
+Each `tenants` list limits the declaration to certain tenants.
 
 A `tenants` list may contain tenant names and patterns for tenant names.
 """
@@ -123,7 +125,7 @@ def patterns_of(spec: GrantSpec) -> Patterns:
 
 
 def applies_to_tenant(patterns: Patterns, tenant: str) -> bool:
-    """Return whether the tenant matches an item of every `tenants` list."""
+    """Return whether every `tenants` list contains an item that matches the tenant."""
     return all(
         tenant in names or any(matches(tenant, pattern) for pattern in wildcards)
         for names, wildcards in map(_names_and_wildcards, patterns)
@@ -134,7 +136,7 @@ def applies_to_tenant(patterns: Patterns, tenant: str) -> bool:
 def _names_and_wildcards(patterns: tuple[str, ...]) -> tuple[frozenset[str], tuple[str, ...]]:
     """Return all items of a `tenants` list, and separately the items that contain wildcards.
 
-    An item that contains wildcards may also be the exact name of a tenant.
+    Both results include items with wildcards, because an item with wildcards may be the exact name of a tenant.
     """
     return frozenset(patterns), tuple(pattern for pattern in patterns if not WILDCARDS.isdisjoint(pattern))
 
@@ -191,7 +193,7 @@ def find_tenant_problems(specs: Iterable[GrantSpec], tenants: TargetTenants) -> 
 
 
 def _match_known_tenants(patterns: Patterns, known: Collection[str]) -> tuple[Collection[str], bool]:
-    """Return the `tenants` list items that match no known tenant, and whether any known tenant matches every list."""
+    """Return the `tenants` items that match no known tenant, and whether all lists match at least one known tenant."""
     unknown = {
         text
         for texts, wildcards in map(_names_and_wildcards, patterns)
@@ -255,7 +257,7 @@ def _unknown_tenants(
 def _unknown_variables(
     spec: GrantSpec, targets: Sequence[TargetTenant], cache: dict[tuple[int, str], list[str]], suggest: Suggestions
 ) -> Iterator[Problem]:
-    """Yield a problem for each variable of a declaration that a tenant does not define.
+    """Yield a problem for each variable that a declaration uses but a tenant does not define.
 
     `cache` stores the names of the tenants that do not define a variable.
     """

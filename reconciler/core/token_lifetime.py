@@ -1,4 +1,4 @@
-"""Determine how long issued access tokens keep the access that a change removes from a grant.
+"""Determine how long issued access tokens still give access that a change has removed from a grant.
 
 Auth0 does not revoke access tokens when a client grant changes. An access token stays valid until the end of the token
 lifetime. The token lifetime is a setting of the API (`token_lifetime`).
@@ -40,7 +40,7 @@ def token_lifetime(key: Key, directory: Directory) -> int | None:
 def lifetime_notes(changes: Iterable[Change], directory: Directory) -> Iterator[str]:
     """Yield notes about issued tokens that remain valid after the changes.
 
-    A note contains all APIs with equal token lifetimes.
+    APIs with the same token lifetime share one note.
     """
     apis: dict[int | None, dict[str, None]] = {}
     for change in changes:

@@ -52,7 +52,7 @@ class DeclarationFacts:
     """Facts about grant declarations from the git history and the tenant's logs."""
 
     now: datetime
-    """The time of the report. A declaration has expired if its expiry date is before the time of the report."""
+    """The time at which reconciler creates the access report. A declaration with an earlier expiry date has expired."""
     usage: Usage | None = None
     """The use of each grant according to the tenant's logs, or None if reconciler has not collected logs."""
     provenance: Mapping[Source, Provenance] = field(default_factory=dict)
@@ -134,16 +134,16 @@ class _Unresolved:
     names: tuple[tuple[GrantSpec, Problem], ...] = ()
     """Each declaration whose application or API is unknown or ambiguous, with the error message."""
     partial: tuple[DesiredGrant, ...] = ()
-    """The grants whose declaration contains an unknown organization, without their organizations."""
+    """The grants whose declaration contains an unknown organization, resolved without the field `organizations`."""
     problems: Mapping[Key, str] = field(default_factory=dict)
-    """For each grant in `partial`, the first error about the organizations of the grant."""
+    """For each grant whose declaration contains an unknown organization, the first error about an organization."""
     duplicates: tuple[GrantSpec, ...] = ()
     """The repeated declarations. A declaration is repeated if an earlier declaration declares the same grant."""
 
     def possible_declaration(self, key: Key, directory: Directory) -> str:
-        """Return the error of an ambiguous declaration that may declare the grant with the identity `key`.
+        """Return an error message if an ambiguous declaration could refer to the grant with the identity `key`.
 
-        Return an empty string if no ambiguous declaration may declare the grant.
+        Return an empty string if no ambiguous declaration could refer to the grant.
         """
         names = {None, directory.client_name(key), directory.api_name(key)}
         for spec, problem in self.names:

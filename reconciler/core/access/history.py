@@ -44,9 +44,9 @@ class GrantExplanation:
     lines: tuple[DeclaredLine, ...] = ()
     """The lines that declare the grant."""
     writes: tuple[GrantWrite, ...] = ()
-    """The writes to the grant in local journals, the newest first."""
+    """The writes to the grant that local journals record, the newest write first."""
     notes: tuple[str, ...] = ()
-    """The reasons why the explanation may be incomplete."""
+    """The reasons why the explanation of the grant may be incomplete."""
 
 
 def find_writes(runs: Iterable[PastRun], tenant: TenantName, grant: AccessGrant) -> tuple[GrantWrite, ...]:

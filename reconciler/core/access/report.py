@@ -69,7 +69,7 @@ STATE_OF_REASON: Mapping[Reason, AccessState] = {
 
 
 class GrantLevel(StrEnum):
-    """The level of a grant's most dangerous risk. UNKNOWN means that reconciler could not determine the level."""
+    """The level of a grant's most dangerous risk. UNKNOWN means that reconciler could not determine the risk level."""
 
     CRITICAL = "critical"
     HIGH = "high"
@@ -97,7 +97,7 @@ class Provenance:
     changed: Commit | None = None
     """The newest commit that changed a line of the declaration, or None if the commit is unknown."""
     since: Commit | None = None
-    """The commit since which the files have always declared the grant, or None if the commit is unknown."""
+    """The commit that last added the grant to the grant files, or None if the commit is unknown."""
     pull_request: str = ""
     """The number of the pull request in the commit message, such as `#12`, or an empty string."""
     pull_request_link: str = ""
@@ -105,9 +105,9 @@ class Provenance:
     unknown: str = ""
     """The reason why `changed` is None, or an empty string if `changed` contains a commit."""
     lines: tuple[tuple[int, Commit | None], ...] = ()
-    """The line numbers of the declaration, each with the newest commit that changed the line.
+    """Pairs of a line number in the declaration and the newest commit that changed the line.
 
-    A line number has the value None if the newest commit is unknown.
+    The pair of a line contains None if the newest commit that changed the line is unknown.
     """
 
 
@@ -216,7 +216,7 @@ class ListingStatus:
 
     @property
     def is_read(self) -> bool:
-        """True if reconciler read the list of the tenant."""
+        """True if reconciler read the list `name` (such as the list of APIs) from the tenant."""
         return self.count is not None
 
 
@@ -254,7 +254,7 @@ class TenantAccess:
     tenant: TenantName
     """The name and domain of the tenant."""
     listings: tuple[ListingStatus, ...]
-    """For each list of the tenant (grants, applications, APIs, organizations), whether reconciler read the list."""
+    """For each list (grants, applications, APIs, organizations), the status: read from the tenant or not read."""
     applications: tuple[AccessApplication, ...] = ()
     """The applications that reconciler read from the tenant."""
     apis: tuple[AccessApi, ...] = ()
@@ -274,8 +274,8 @@ class TenantAccess:
 class AccessFilter:
     """A filter that selects grants of the access report by application, API and scope.
 
-    Each field of the filter is a name or an id, and may contain the wildcards `*` and `?`. A field with the value None
-    matches every grant.
+    Each field of the filter is a name or an id, and may contain the wildcards `*` and `?`. The filter ignores fields
+    with the value None.
     """
 
     application: str | None = None
@@ -300,7 +300,7 @@ class AccessFilter:
 
 
 def plain_name(label: str, identity: str | None) -> str:
-    """Remove the id from a label of the form `name (id)`. A label that contains no id stays unchanged."""
+    """Remove the id from a label of the form `name (id)`. If the label contains no id, return the label unchanged."""
     return label.removesuffix(f" ({shorten(identity, MAX_ID_LENGTH)})") if identity else label
 
 
@@ -317,7 +317,7 @@ class AccessReport:
     """The access report."""
 
     time: str
-    """The time of the report in UTC, as `YYYY-MM-DDTHH:MM:SSZ`."""
+    """The time at which reconciler created the access report, in UTC, as `YYYY-MM-DDTHH:MM:SSZ`."""
     commit: str
     """The hash of the git commit of the grant files, or an empty string."""
     history: str
@@ -372,7 +372,7 @@ def listed_apis(directory: Directory) -> tuple[AccessApi, ...]:
 def grant_level(risks: Sequence[Risk]) -> GrantLevel:
     """Return the level of the most dangerous risk in `risks`.
 
-    Return UNKNOWN if reconciler does not know whether the grant has the most dangerous risk.
+    Return UNKNOWN if reconciler cannot determine whether the grant has the most dangerous risk in `risks`.
     """
     known = min((risk.level.order for risk in risks if risk.is_known), default=len(Level))
     possible = min((risk.level.order for risk in risks), default=len(Level))

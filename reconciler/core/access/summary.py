@@ -8,7 +8,10 @@ from reconciler.core.problems import Level
 from reconciler.core.token_lifetime import LONG_LIFETIME_SECONDS
 
 Answer = bool | None
-"""The answer to a question about a grant, such as "Is the grant undeclared?". None means that the answer is unknown."""
+"""The answer to a question about a grant, such as "Is the grant undeclared?".
+
+`Answer` is None if the answer is unknown.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,11 +19,11 @@ class AccessTotal:
     """A number in the summary of the access report, such as the number of undeclared grants."""
 
     name: str
-    """The name of the number in JSON output, such as `third_party`."""
+    """The key of the number in JSON output, such as `third_party`."""
     label: str
-    """The name of the number in human-readable output, such as `third-party`."""
+    """The label of the number in human-readable output, such as `third-party`."""
     count: int
-    """The number of counted grants, applications or APIs."""
+    """The number of grants, applications or APIs that reconciler counted."""
     unknown: int = 0
     """The number of grants that could not be counted, because reconciler lacks information."""
     is_complete: bool = True
@@ -58,7 +61,9 @@ COUNTED: Mapping[str, tuple[str, Callable[[AccessGrant], Answer]]] = {
     "any_organization": ("any organization", lambda grant: grant.grant.allow_any_organization),
     "no_description": ("no description", lambda grant: not _is_described(grant)),
 }
-"""The kinds of grants that the access report counts. Each kind has a label and a function that recognizes a grant.
+"""The kinds of grants that the access report counts.
+
+Each kind of grant has a label and a function that recognizes grants of the kind.
 
 The function `totals` separately counts the declared grants that are missing in the tenant.
 """
@@ -67,7 +72,7 @@ The function `totals` separately counts the declared grants that are missing in 
 def totals(report: AccessReport) -> list[AccessTotal]:
     """Return the numbers for the summary of the access report.
 
-    A declared grant that is missing in the tenant increases only the number `missing`.
+    Only the total `missing` includes declared grants that do not exist in the tenant.
     """
     is_complete = all(tenant.is_read for tenant in report.tenants)
     grants = [grant for _, grant in report.grants]
@@ -96,7 +101,7 @@ class AccessFinding:
     meaning: str
     """A human-readable description of the finding."""
     grants: tuple[tuple[str, AccessGrant], ...] = ()
-    """The affected grants with their tenant names. The tuple is empty if the finding does not concern grants."""
+    """The affected grants with their tenant names. `grants` is empty if the finding does not concern grants."""
     details: tuple[str, ...] = ()
     """Details of a finding that does not concern grants, such as the lists that reconciler could not read."""
 

@@ -1,4 +1,4 @@
-"""Combine the results of a fleet run's pipeline jobs into a report that contains every tenant of the fleet run.
+"""Combine the results of several pipeline jobs into a report on all tenants of a fleet run.
 
 A fleet run plans or applies many tenants in several pipeline jobs. The report shows the state `unknown` for a tenant
 without a usable result.
@@ -45,7 +45,7 @@ class RefusedFile:
 
 @dataclass(frozen=True, slots=True)
 class CollectedTenant:
-    """A tenant of a fleet run, with the state of the tenant."""
+    """A tenant in a fleet run (a run for many tenants), with the state of the tenant."""
 
     expected: ExpectedTenant
     """The tenant's name, domain, rollout wave and shard, and the reasons for including the tenant."""
@@ -74,7 +74,7 @@ class CollectedTenant:
 
     @property
     def exit_code(self) -> Exit:
-        """The exit code of the tenant in the report.
+        """The exit code that the report shows for the tenant's run.
 
         If a signal stopped the tenant's run, the exit code is FAILED or INCOMPLETE. A tenant without a result has the
         exit code 0 if the tenant's rollout wave did not start.
@@ -106,9 +106,9 @@ class FleetReport:
 
     @property
     def is_apply(self) -> bool:
-        """True if a job of the fleet run used `apply`.
+        """True if at least one pipeline job ran `apply`.
 
-        If a job used `apply`, a tenant that was only planned still needs `apply`.
+        If one pipeline job ran `apply`, the tenants with only a plan still need `apply`.
         """
         return any(result.command == APPLY for each in self.tenants for _, result in each.results)
 
@@ -136,8 +136,8 @@ def collect(fleet: Fleet, files: Iterable[ResultFile], last_wave: str | None = N
     """Return the state of each tenant of a fleet run.
 
     `files` contains the result files that the jobs of the fleet run wrote. `last_wave` is the last rollout wave that
-    the pipeline started, or None if the pipeline started all waves. A rollout wave does not start if `stop_after`
-    tenants of earlier waves did not succeed.
+    the pipeline started, or None if the pipeline started all waves. A rollout wave does not start if the number of
+    unsuccessful tenants in earlier waves has reached `Fleet.stop_after`.
     """
     expected = {each.name: each for each in fleet.tenants}
     usable: dict[str, list[tuple[str, FleetResult]]] = {name: [] for name in expected}

@@ -118,13 +118,13 @@ def files_digest(contents: Iterable[bytes]) -> str:
 
 @dataclass(frozen=True, slots=True)
 class RunInputs:
-    """The inputs of a fleet run: the name of the run, the commit, and digests of the files.
+    """The inputs of a fleet run (a run for many tenants): the run's name, the commit, and digests of the files.
 
     All results of a fleet run have the same inputs.
     """
 
     run: str
-    """The name of the fleet run."""
+    """The name of the run for many tenants."""
     commit: str
     """The git commit of the configuration and the grant files, or an empty string if the commit is unknown."""
     configuration: str
@@ -135,7 +135,7 @@ class RunInputs:
 
 @dataclass(frozen=True, slots=True)
 class ExpectedTenant:
-    """A tenant of a fleet run. `reasons` explains why the fleet run includes the tenant."""
+    """A tenant in a fleet run (a run for many tenants). `reasons` explains why the fleet run includes the tenant."""
 
     name: str
     domain: str
@@ -160,12 +160,11 @@ class Fleet:
     STOPPING_STATES lists the unsuccessful states.
     """
     base: str | None = None
-    """The git revision with which reconciler compared the current files, or None if the fleet run includes all tenants.
-    """
+    """The git revision for finding the affected tenants, or None if the fleet run includes all tenants."""
     shards: int | None = None
-    """The number of shards, or None for a fleet run without shards."""
+    """The number of shards, or None if the tenants are not split into shards."""
     notes: tuple[str, ...] = ()
-    """Notes about the selection of the fleet run's tenants."""
+    """Notes about how reconciler selected the tenants for the run."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -240,11 +239,11 @@ def affected_tenants(
     specs: Iterable[GrantSpec],
     specs_at_base: Iterable[GrantSpec],
 ) -> dict[str, tuple[str, ...]]:
-    """Return the names of the affected tenants of `current`, with the reasons for each tenant.
+    """Return the names of the tenants that changed settings or grants affect, with the reasons for each tenant.
 
     `current` contains the current settings of each tenant, and `base` contains the settings at the base revision.
     `specs` contains the grants that the current files declare. `specs_at_base` contains the grants that the files at
-    the base revision declare. The caller may omit grants from unchanged files.
+    the base revision declare. The caller may omit grants from unchanged files in `specs` and `specs_at_base`.
     """
     settings = _changed_settings(current, base)
     grants = list(_changed_grants(specs, specs_at_base))
@@ -265,7 +264,7 @@ def affected_tenants(
 def limit_reasons(reasons: Sequence[str]) -> tuple[str, ...]:
     """Return the first MAX_REASONS of the reasons for including a tenant.
 
-    If a tenant has more reasons, add the number of omitted reasons, such as `and 3 more`.
+    If there are more than MAX_REASONS reasons, add the number of omitted reasons, such as `and 3 more`.
     """
     more = len(reasons) - MAX_REASONS
     return (*reasons[:MAX_REASONS], *([f"and {more} more"] if more > 0 else []))

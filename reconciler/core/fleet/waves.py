@@ -28,7 +28,7 @@ class Rollout:
     """The order in which `apply --all-tenants` changes tenants."""
 
     waves: tuple[Wave, ...] = ()
-    """The rollout waves, the first wave first. If the tuple is empty, `apply` changes all tenants at the same time."""
+    """The rollout waves, the first wave first. If `waves` is empty, `apply` changes all tenants at the same time."""
     stop_after: int = DEFAULT_STOP_AFTER
     """The number of unsuccessful tenants after which no further rollout wave starts.
 
@@ -43,8 +43,7 @@ class Rollout:
     def group(self, tenants: Iterable[str]) -> dict[str, tuple[str, ...]]:
         """Return the tenant names of each rollout wave, in the order of the rollout.
 
-        The result omits rollout waves without tenants. The result also omits tenants that belong to no rollout wave,
-        which a valid configuration does not allow.
+        Omit rollout waves without tenants, and tenants without a rollout wave.
         """
         groups: dict[str, list[str]] = {wave.name: [] for wave in self.waves}
         for tenant in tenants:

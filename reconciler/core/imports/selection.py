@@ -95,9 +95,9 @@ class GrantImport:
     holders: tuple[tuple[str, tuple[ClientGrant, ...]], ...]
     """The grants to import, grouped by application.
 
-    Each group has a file name without suffix and the grants of an application or a `default_for` value.
+    Each group has a file name without suffix, and the grants of one application or of one `default_for` value.
 
-    Several applications may share a file name.
+    Several groups may have the same file name, because the names of applications may be similar.
     """
     left_out: tuple[NotImported, ...]
     """The undeclared grants that `import` does not write to a file, each with a reason."""
@@ -156,7 +156,7 @@ def _any_matches(values: Iterable[str], patterns: Collection[str]) -> bool:
 ItemWriter = Callable[[str, str], str]
 """A function that converts an item of a list field, such as a scope, to the grant file's spelling.
 
-The function receives the name of the list field and the item.
+The arguments are the name of the list field and the item.
 """
 
 
@@ -184,8 +184,8 @@ class GrantSplit:
 
     After the update, the shared declaration applies to `others`, and a copy of the declaration applies to `tenant`.
 
-    `update` contains the values that differ in the copied declaration. If `update` is None, `import` writes no copy,
-    because the tenant does not have the grant.
+    `update` contains the new values in the copy of the declaration for `tenant`. If the tenant does not have the grant,
+    `update` is None and `import` does not write a copy of the declaration.
     """
 
     others: SetUpdate
@@ -196,13 +196,13 @@ class GrantSplit:
 FileUpdates = Mapping[Mark, GrantUpdate | GrantSplit | None]
 """The updates of a grant file, by the line and column of each declaration.
 
-The value None means that `import` removes the declaration.
+If the update of a declaration is None, `import` removes the declaration.
 """
 
 
 @dataclass(frozen=True, slots=True)
 class SelectedUpdates:
-    """The updates by file name, and a warning for each differing declaration that `import` cannot update."""
+    """The updates of each grant file, and a warning for each differing declaration that `import` cannot update."""
 
     by_file: Mapping[str, FileUpdates] = field(default_factory=dict)
     not_updated: tuple[Problem, ...] = ()

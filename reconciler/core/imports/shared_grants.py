@@ -29,7 +29,7 @@ class NamedGrant:
     """A tenant's grant in the form of a declaration, with the names of the application and the API."""
 
     fields: Mapping[str, FieldValue]
-    """The values of the declaration's fields, by field name. The mapping omits fields with a default value."""
+    """The values of the declaration's fields, by field name. `fields` omits fields that have their default value."""
     above: tuple[str, ...] = ()
     """The comment lines above the declaration."""
     after: tuple[str, ...] = ()
@@ -108,7 +108,7 @@ def _join(found: Iterable[Comments]) -> Comments:
 def by_file(declarations: Iterable[SharedGrant]) -> Iterator[tuple[str, tuple[SharedGrant, ...]]]:
     """Group the declarations by application.
 
-    Yield a file name without suffix and the declarations for each application.
+    For each application, yield a file name without suffix and the declarations of the application.
 
     The function may yield a file name twice, because the names of two applications may be similar.
     """

@@ -2,8 +2,8 @@
 
 For example, the application names `Portal dev` and `Portal prod` become `Portal ${stage}`.
 
-The search replaces one word or host in each string with a placeholder. If the strings of several tenants become equal,
-the replaced words or hosts become the variable's values.
+The search replaces one word or host in each string with a placeholder. If the strings of several tenants are equal with
+the placeholder, the replaced words or hosts become the values of a variable.
 """
 
 import re
@@ -19,14 +19,14 @@ HOLE = "\0"
 VARIABLE = re.compile(r"(\$\$?\{[^}]*\}?)")
 """Matches variables, such as `${stage}`, and escaped variables in a string.
 
-The search for new variables never changes an existing variable in a grant.
+The search for new variables skips the existing variables in a string.
 """
 WORD = re.compile(r"[^\W_]+")
 HOST = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?(?:\.[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?)+")
 MIN_TEXTS = 2
-"""The minimum number of strings in which a suggested variable must replace a word.
+"""reconciler suggests a variable only if the variable replaces a word in at least MIN_TEXTS strings.
 
-A single string is enough for host names, and for values that occur in tenant names or domains.
+For a variable whose values are hosts or occur in tenant names or domains, one string is enough.
 """
 MAX_TEXTS = 20_000
 MAX_WORDS = 20
@@ -53,8 +53,7 @@ def find_offers(
     The most useful variable comes first.
 
     `texts` contains the strings of each tenant in which a variable may replace a word. `names` contains the names and
-    domains of each tenant. A word in a tenant name or domain is a likely value of a variable. `taken` contains the
-    names of the existing variables.
+    domains of each tenant. `taken` contains the names of the existing variables.
     """
     if sum(map(len, texts.values())) > MAX_TEXTS:
         return ()
@@ -109,14 +108,14 @@ def _regular_values(
 
 
 def _explains(words: Values, hosts: Values) -> bool:
-    """Return whether a variable with the values `words` also explains the differences between the tenants' hosts."""
+    """Return whether the tenants' hosts differ only in the words that `words` contains for the tenants."""
     values = dict(words)
     templates = {_replace(host, values[tenant], HOLE) if tenant in values else "" for tenant, host in hosts}
     return len(templates) == 1 and HOLE in next(iter(templates))
 
 
 def _merge_partial(counted: Mapping[Values, int]) -> dict[Values, int]:
-    """Merge variable values for a few tenants into equal values that cover more tenants."""
+    """Merge two variables if the first variable has the same values as the second variable, but for fewer tenants."""
     merged: dict[Values, int] = {}
     for values in sorted(counted, key=lambda each: (-len(each), each)):
         whole = next((each for each in merged if set(values) <= set(each)), values)
@@ -125,7 +124,7 @@ def _merge_partial(counted: Mapping[Values, int]) -> dict[Values, int]:
 
 
 def _is_named(values: Values, names: Mapping[str, Collection[str]]) -> bool:
-    """Return whether the value for each tenant is a word in the name or the domain of the tenant."""
+    """Return whether the variable's value for each tenant occurs as a word in the tenant's name or domain."""
     return all(
         value.casefold() in {word.casefold() for name in names.get(tenant, ()) for word in WORD.findall(name)}
         for tenant, value in values
@@ -157,9 +156,9 @@ def _replace(text: str, value: str, by: str) -> str:
 def replacements(
     texts: Iterable[str], tenant: str, every: Mapping[str, Collection[str]], offer: VariableOffer
 ) -> dict[str, str]:
-    """Return the new string for each string of a tenant that the suggested variable changes.
+    """Insert the suggested variable into the strings of a tenant, and return a mapping from old string to new string.
 
-    The variable changes a string only if a second tenant has an equal string apart from the variable's value.
+    A string changes only if another tenant has the same string with the other tenant's value of the variable.
     """
     value = offer.values.get(tenant)
     if value is None:
@@ -187,7 +186,7 @@ def _name(values: Values, taken: Collection[str], pattern: re.Pattern[str]) -> s
 
 
 def texts_of(grants: Iterable[NamedGrant]) -> Iterator[str]:
-    """Yield the strings of the grants in which a variable may replace a word."""
+    """Yield the values of all grant fields that may contain variables, except references to scope sets."""
     for grant in grants:
         for name, value in grant.fields.items():
             if BY_NAME[name].has_variables:

@@ -1,4 +1,4 @@
-"""Count the uses of grants and the Management API writes in log events.
+"""Count the uses of grants and the Management API write operations that log events report.
 
 Any field of a log event may be missing or invalid, because events come from tenants and log stream files.
 """
@@ -35,7 +35,10 @@ USER_EXCHANGES = frozenset(
 A log event counts as a use of a grant only if the event contains an application and an audience.
 """
 API_OPERATION = "sapi"
-"""The log event type of a successful Management API operation. Auth0 logs only operations that write."""
+"""The log event type of a successful Management API operation.
+
+Auth0 creates log events only for Management API operations that write data.
+"""
 SUBJECT_TYPES: Mapping[str, str] = {"seccft": SUBJECT_CLIENT, **dict.fromkeys(USER_EXCHANGES, SUBJECT_USER)}
 COUNTED_TYPES = frozenset({*SUBJECT_TYPES, API_OPERATION})
 UNKNOWN_OPERATION = "?"
@@ -48,7 +51,7 @@ API_PREFIX = "/api/v2"
 PARAMETER = "{id}"
 MAX_FUTURE = timedelta(days=1)
 LONGEST_SILENCE = timedelta(hours=1)
-"""The longest time without log events before reconciler reports a gap, because a log file may be missing."""
+"""reconciler reports a gap if there are no log events for a longer time, because a log file may be missing."""
 HOUR_LENGTH = len("2026-11-28T12")
 
 
@@ -135,12 +138,12 @@ class UsageCounter:
         """The number of the tenant's log events, including events that do not count as a use of a grant."""
         self.other_tenants = 0
         self.incomplete = 0
-        """The number of log events for issued tokens that lack an application or an audience."""
+        """The number of log events about issued tokens in which the application or the audience is missing."""
 
     def add(self, event: UsageEvent) -> str:
         """Count a log event, and return the time of the event. Raises ValueError if the event has no valid date."""
         time, kind, client_id, audience, tenant_name, _, _ = event
-        try:  # the fast path handles a grant and an hour that already have a count
+        try:  # the fast path handles events whose grant and hour already have counters
             hour = self._hours[time[:HOUR_LENGTH]]
             count = self._exchanges[kind, client_id, audience, tenant_name]
         except (KeyError, TypeError):
@@ -205,7 +208,7 @@ class UsageCounter:
             self._writes.setdefault((event.client_id, operation), _Count(time)).add(time, day)
 
     def usage(self, periods: Iterable[Period] = (), checkpoint: Checkpoint | None = None) -> Usage:
-        """Return a usage record with all counted uses. `periods` are the time spans of the counted log events."""
+        """Return the counted uses as a usage record. `periods` are the time spans of the counted log events."""
         return Usage(
             tenant=self.tenant,
             grants={UsedGrant(*key): count.use() for key, count in self._grants.items()},
@@ -231,9 +234,9 @@ class UsageCounter:
 
 
 class _Hour:
-    """The date of an hour, and the times of the first and last log events in the hour.
+    """The day of an hour, and the times of the first and the last log event in the hour.
 
-    The times are empty strings if the hour has no log event.
+    `first` and `last` are empty strings if the hour has no log event.
     """
 
     __slots__ = ("day", "first", "last")

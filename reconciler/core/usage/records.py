@@ -52,7 +52,7 @@ class Use(NamedTuple):
     def total(self) -> int:
         """The total number of uses of the grant.
 
-        After `merge`, the total may be too low, because `merge` does not add two records' counts for one day.
+        After `merge`, the total may be too low, because `merge` keeps the higher count of a day instead of the sum.
         """
         return sum(self.days.values())
 

@@ -34,9 +34,9 @@ from reconciler.core.usage.records import (
 )
 
 LONGEST_DELAY = timedelta(days=1)
-"""The longest time since the end of the collected logs that the usage report still treats as covered.
+"""The usage report treats the collected logs as complete if they end at most LONGEST_DELAY ago.
 
-One day suffices for a nightly job that runs `usage collect`.
+A maximum delay of one day is enough for a nightly job that runs `usage collect`.
 """
 ROUNDING = timedelta(seconds=1)
 READ_PREFIX = "read:"
@@ -114,7 +114,7 @@ class UsageWindow:
     def _seen(self) -> timedelta:
         """How much of the report's time span the collected logs cover.
 
-        A delay of at most LONGEST_DELAY since the end of the collected logs counts as covered.
+        The collected logs count as complete if they end at most LONGEST_DELAY before the time of the report.
         """
         periods = list(self.periods)
         end = moment(periods[-1].end) if periods else self.now
@@ -218,7 +218,7 @@ def _grant_use(
 def _scope_uses(
     observed: ObservedGrant, usage: Usage, window: UsageWindow, by_scope: Mapping[str, list[str]]
 ) -> Iterator[ScopeUse]:
-    """Yield the use of each scope of a grant.
+    """Yield the usage data of each scope of a grant.
 
     Yield nothing if neither metrics nor log events show the use of scopes.
     """
