@@ -2,9 +2,9 @@
 
 The checks run before reconciler makes the first change in the tenant.
 
-The table CHECKS contains a row for each check. Each row names the lists (applications, APIs) that reconciler must read
-from the tenant for the check. The function `core/permissions.py:lists_to_read` uses the table CHECKS to decide which
-lists reconciler reads. If reconciler cannot read a list, the plan reports which checks were skipped.
+The table CHECKS contains a row for each check. Each row contains a check and the lists (applications, APIs) that
+reconciler must read before the check. The function `core/permissions.py:lists_to_read` uses the table CHECKS to decide
+which lists reconciler reads. If reconciler cannot read a list, the plan reports which checks were skipped.
 """
 
 from collections import Counter

@@ -44,10 +44,7 @@ MAX_PAIRS = 50_000
 CACHE_SIZE = 64
 """The maximum number of results in the cache of each comparison function. Most tenants have the same settings."""
 SHARED = ""
-"""The value of `TenantSettings.name` for the settings that all tenants share.
-
-An undeclared tenant uses only the shared settings.
-"""
+"""The name of the settings that all tenants share. An undeclared tenant uses only the shared settings."""
 
 
 class TenantSettings(Protocol):
@@ -398,8 +395,4 @@ def _is_managed(settings: TenantSettings, key: Key, directory: Directory) -> boo
 
 
 GUARDS = (("protect", _is_protected, GRANT_LEFT, GRANT_ENTERED), ("manage", _is_managed, GRANT_ENTERED, GRANT_LEFT))
-"""The settings `protect` and `manage`, each with a matching function and two risk rules.
-
-`compare_guards` applies the first risk rule to grants that the setting has stopped matching. `compare_guards` applies
-the second risk rule to grants that the setting has started to match.
-"""
+"""The settings `protect` and `manage`, each with a matching function and the risk rules for `compare_guards`."""

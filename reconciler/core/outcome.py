@@ -48,7 +48,7 @@ def required_steps(now: ObservedGrant, after: DesiredGrant) -> tuple[Step, ...]:
     """Return the requests that make the tenant's grant `now` match the declared grant `after`.
 
     Requests that add access usually come before requests that remove access. If the grant currently denies
-    organizations, requests that remove organizations come first. Early removal of organizations prevents new settings
+    organizations, requests that remove organizations come first. Removing organizations first prevents new settings
     from briefly giving access to a removed organization.
     """
     fields = tuple(each for each in changed_fields(now.grant, after.grant) if each.field != ORGANIZATIONS)

@@ -71,7 +71,7 @@ class Pattern:
         return next((each for each in (Match.NO, Match.UNKNOWN) if each in answers), Match.YES)
 
     def has_exact_id(self, key: Key) -> bool:
-        """Return whether the pattern's field `client_id` is equal to the client id of the grant, without wildcards.
+        """Return whether the pattern's field `client_id` contains exactly the client id of the grant.
 
         A matching application name does not identify an application, because anybody can choose the name of an
         application.

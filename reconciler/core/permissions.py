@@ -18,7 +18,7 @@ def lists_to_read(
 ) -> frozenset[TenantList]:
     """Return the unread lists that reconciler needs for checking grants that are new or gain access.
 
-    The result omits lists that the access token has no permission to read.
+    Omit lists that the access token has no permission to read.
     """
     missing = frozenset(TenantList) - directory.settled
     if not missing:

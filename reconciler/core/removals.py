@@ -77,7 +77,7 @@ Declarations = Mapping[DeclaredKey, int]
 
 @dataclass(frozen=True, slots=True)
 class FileVersion:
-    """The grants that a grant file declares as of a commit.
+    """A version of a grant file in the git history, with the grants that the version declares.
 
     `declares` is None if reconciler could not read the file, and empty if the commit deleted the file.
     """
@@ -319,10 +319,7 @@ class ResolvedRemovals:
 
 
 def resolve_removals(removals: Iterable[Removal], directory: Directory) -> ResolvedRemovals:
-    """Look up the applications and APIs of removed grants in the tenant.
-
-    Combine several removals of one grant into a single removal.
-    """
+    """Look up the removed grants' applications and APIs in the tenant. Combine the removals of the same grant."""
     found: dict[Key, list[Removal]] = {}
     unresolved: list[Removal] = []
     for removal in removals:

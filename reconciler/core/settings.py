@@ -37,7 +37,7 @@ class Limits:
 class Verdict(StrEnum):
     """The decision of the policy on a risk: hide the risk (allow), show the risk (warn), or block the change (deny).
 
-    The verdicts are in the order from least strict to strictest.
+    The verdicts are ordered from the least strict to the strictest.
     """
 
     ALLOW = "allow"

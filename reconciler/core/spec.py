@@ -30,10 +30,7 @@ class GrantLocations(Protocol):
 
     @property
     def value_marks(self) -> Mapping[str, Mark]:
-        """The line and column of the value of each field.
-
-        The mapping contains only the fields that the declaration contains.
-        """
+        """The line and column of the value of each field in the declaration."""
 
     def marks_within(self, name: str) -> Iterable[Mark]:
         """Return the line and column of each item in the list of the field `name`."""
@@ -41,10 +38,7 @@ class GrantLocations(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class PartialLocations:
-    """The known positions of a grant declaration and its values.
-
-    The mappings contain only known positions.
-    """
+    """The known positions of a grant declaration and its values."""
 
     mark: Mark
     value_marks: Mapping[str, Mark] = field(default_factory=dict)
@@ -88,12 +82,12 @@ class GrantSpec(NamedTuple):
     scope_items: tuple[int, ...] = ()
     """For each scope, the index of the list item that contains the scope.
 
-    The tuple is empty for a grant file without scope sets.
+    `scope_items` is empty for a grant file without scope sets.
     """
     scope_sets: tuple[tuple[str, tuple[str, ...]], ...] = ()
     """The names of the scope sets in the declaration, with the scopes of each scope set."""
     tenants: tuple[tuple[TenantPattern, ...], ...] = ()
-    """The lists `tenants` of the grant file and of the declaration.
+    """The `tenants` lists of the grant file and of the declaration.
 
     The declaration applies only to tenants that every `tenants` list includes.
     """

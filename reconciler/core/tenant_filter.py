@@ -193,7 +193,7 @@ def find_tenant_problems(specs: Iterable[GrantSpec], tenants: TargetTenants) -> 
 
 
 def _match_known_tenants(patterns: Patterns, known: Collection[str]) -> tuple[Collection[str], bool]:
-    """Return the `tenants` items that match no known tenant, and whether all lists match at least one known tenant."""
+    """Return the `tenants` items that match no known tenant, and whether any known tenant matches all lists."""
     unknown = {
         text
         for texts, wildcards in map(_names_and_wildcards, patterns)
