@@ -70,7 +70,7 @@ def _not_empty_rules(fields: Mapping[str, Mapping[str, Any]]) -> Iterator[Schema
 
 
 def _placeholder_rules(fields: Collection[str]) -> Iterator[Schema]:
-    """Yield rules that refuse invalid variables and placeholders of auth0-deploy-cli in the fields of a grant."""
+    """For each field, yield a rule that refuses invalid variables and the keywords of auth0-deploy-cli."""
     text = {
         "not": {"type": "string", "pattern": INVALID_PLACEHOLDER},
         "errorMessage": 'invalid variable after "${"; write ${name}, or $${ for a literal ${',
@@ -172,7 +172,7 @@ def _settings(fields: Collection[str]) -> list[str]:
 
 
 def _if_present(field: str, schema: Schema, sentence: str) -> Schema:
-    """Return a rule that checks the value of `field` with `schema`. A grant without the field passes the check."""
+    """Return a rule that checks the value of `field` with `schema` if the grant has the field."""
     return {"properties": {field: {**schema, "errorMessage": sentence}}}
 
 
@@ -326,7 +326,8 @@ def _grant(request: dict[str, Any]) -> Schema:
         "tenants": TENANTS,
     }
     fields = {**names, **request["properties"], "organizations": ORGANIZATIONS}
-    alternatives = {*HOLDERS, *APIS}  # a grant has exactly one field of HOLDERS and one field of APIS
+    # a grant has exactly one of the fields in HOLDERS, and exactly one of the fields in APIS
+    alternatives = {*HOLDERS, *APIS}
     required = [name for name in request.get("required", ()) if name not in alternatives]
     return {
         **request,

@@ -1,7 +1,6 @@
 """Find the operations (paths and HTTP methods) in an OpenAPI document of the Management API.
 
-For operations on client grants, the functions return JSON Schemas. For operations that write, the functions return the
-required scopes.
+This module reads the JSON Schemas of the operations on client grants, and the scopes that write operations require.
 """
 
 import json
@@ -48,7 +47,7 @@ def create_request(openapi: object) -> dict[str, Any]:
 class ApiOperation:
     """An operation in an OpenAPI document: a path and an HTTP method.
 
-    `item` describes the path, and `operation` describes the method.
+    `item` is the OpenAPI object of the path, and `operation` is the OpenAPI object of the HTTP method.
     """
 
     openapi: object
@@ -63,7 +62,7 @@ class ApiOperation:
         return _json_schema(self._resolved(self.operation.get("requestBody")))
 
     def response(self) -> dict[str, Any]:
-        """Return the JSON Schema of the response to a successful request, or an empty schema without a JSON response.
+        """Return the JSON Schema of a successful response, or an empty schema if the response is not JSON.
 
         Raises the same errors as `body`.
         """
@@ -88,8 +87,8 @@ class ApiOperation:
 def grant_operations(openapi: object) -> dict[str, ApiOperation]:
     """Return the operations on client grants, by name.
 
-    A name has the form `GET /client-grants` or `GET /organizations/{id}/client-grants`. In a name, every path parameter
-    is called `{id}`.
+    The name of an operation is its HTTP method and path, for example `GET /client-grants`. In the name of an operation,
+    every path parameter is written as `{id}`.
 
     Raises:
         ReconcilerError: if the document does not describe client grants.
@@ -117,7 +116,7 @@ def paths_of(openapi: object) -> Iterator[tuple[str, Mapping[str, Any]]]:
 
 
 def item_schema(schema: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Return the JSON Schemas of the fields of a grant in a response, as `{"properties": …}`.
+    """Return the JSON Schemas of the fields that a grant has in API responses, as `{"properties": …}`.
 
     The JSON Schema for a list of grants in a response can have several forms.
     """
@@ -209,10 +208,7 @@ class _Resolver:
         return {**self.mapping(dict(target), (*trail, str(reference)), level + 1), **beside}
 
     def _count(self, level: int) -> None:
-        """Count one more part of the copied document.
-
-        Raises ReconcilerError if the document has too many parts or levels.
-        """
+        """Count one part of the document. Raise ReconcilerError if the document has too many parts or levels."""
         self._parts += 1
         if self._parts > MAX_PARTS or level > MAX_LEVELS:
             what = f"more than {MAX_PARTS:,} values" if level <= MAX_LEVELS else f"more than {MAX_LEVELS} nested levels"
@@ -244,10 +240,10 @@ def _target(openapi: object, reference: str) -> Mapping[str, Any]:
 
 WRITES = tuple(method for method in METHODS if method != "get")
 MIN_SHARE = 2
-"""A document with less than 1/MIN_SHARE of the stored operations describes only a part of the API."""
+"""An OpenAPI document is incomplete if the file WRITES contains more than MIN_SHARE times as many operations."""
 
 Operations = Mapping[str, tuple[str, ...]]
-"""The scopes of each operation. The key is the name of the operation, such as `PATCH /clients/{id}`.
+"""Maps the name of an operation, such as `PATCH /clients/{id}`, to the scopes of the operation.
 
 A token needs only one of the scopes to use the operation.
 """
@@ -295,7 +291,7 @@ def is_part_of_api(found: Operations, stored: Operations) -> bool:
 
 
 def operation_differences(found: Operations, stored: Operations) -> tuple[str, ...]:
-    """Compare the operations of an OpenAPI document with the operations in the stored file.
+    """Compare the operations of an OpenAPI document with the operations in management-api-writes.json.
 
     Return one line for each difference.
     """

@@ -110,8 +110,8 @@ def _patterns() -> Schema:
 def pattern_item(title: str, description: str, otherwise: str, more: Schema) -> Schema:
     """Return the JSON Schema of an item in reconciler.yaml that must have at least one pattern.
 
-    The argument `otherwise` is the start of the error message for an item without a pattern. `more` contains the JSON
-    Schemas of additional fields of the item.
+    `otherwise` is the start of the error message for an item that has no pattern. `more` contains the JSON Schemas of
+    the fields that the item can have in addition to patterns.
     """
     needed = {
         "anyOf": [{"required": [name]} for name in PATTERN_FIELDS],
@@ -121,7 +121,7 @@ def pattern_item(title: str, description: str, otherwise: str, more: Schema) -> 
 
 
 def reason_schema(example: str) -> Schema:
-    """Return the schema of the field `reason`. Plans show the value of the field."""
+    """Return the JSON Schema of the field `reason`."""
     description = "The reason for this item. Plans show the reason."
     return {"title": "Reason", "description": description, "type": "string", "examples": [example]}
 

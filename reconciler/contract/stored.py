@@ -26,7 +26,8 @@ _PACKAGE = Path(__file__).resolve().parent.parent
 def folder(name: str = "schemas") -> Path:
     """Return the path of the data folder or data file `name`.
 
-    The folder or file is inside an installed package, and at the top level of a clone of the repository.
+    An installed package contains the folder or file. In a clone, the folder or file is at the top level of the
+    repository.
     """
     packaged = _PACKAGE / name
     return packaged if packaged.exists() else _PACKAGE.parent / name

@@ -112,9 +112,8 @@ async def pattern_finding(
 ) -> Finding:
     """Report the patterns in the configuration that match no grant of the tenant.
 
-    The check reads the grants of the tenant, and the names that the patterns refer to. If the connection test could not
-    list grants, `lists_grants` is false, and the check is skipped. If the tenant, the network or the environment causes
-    an error, the error becomes a finding.
+    If the connection test could not list grants, `lists_grants` is false, and the check is skipped. If the tenant, the
+    network or the environment causes an error, the error becomes a finding.
     """
     items = tuple(items_of(tenant.protect, tenant.managed_scope, tenant.policy))
     if not items:
@@ -195,7 +194,7 @@ def tenant_findings(probe: TenantProbe, needs: RequiredListings, patterns: Findi
 
 
 def skipped_findings(reason: str) -> list[Finding]:
-    """Return a finding with the status SKIPPED and `reason` for each check in AT_THE_TENANT."""
+    """Return a finding with the status SKIPPED and `reason` for each check that needs a connection to the tenant."""
     return [Finding(check, Status.SKIPPED, reason) for check in AT_THE_TENANT]
 
 
@@ -208,9 +207,9 @@ def _finding(check: str, result: T | ProbeFailed | ProbeSkipped, to_finding: Cal
 
 
 def _unless_failed(result: T | ProbeFailed | ProbeSkipped, reason: ProbeSkipped) -> T | ProbeSkipped:
-    """Return `result`, or `reason` if `result` is the result of a failed or skipped step.
+    """Return `reason` if `result` is a ProbeFailed or a ProbeSkipped. Return `result` if the step succeeded.
 
-    The failure of a step is reported only once, by the check for the step.
+    Only one check reports the failure of a step. Other checks that need the result of the step are skipped.
     """
     return reason if isinstance(result, ProbeFailed | ProbeSkipped) else result
 
@@ -343,7 +342,7 @@ def _rate_limit(listing: ProbedListing) -> Finding:
 
 
 def _tenants_time(first_response: FirstResponse | ProbeFailed | ProbeSkipped) -> float | None:
-    """Return the current time at the tenant, or None if the connection test received no response."""
+    """Return the time of the tenant's first response, or None if the tenant did not respond."""
     if isinstance(first_response, ProbeFailed | ProbeSkipped):
         return None
     return first_response.received if first_response.date is None else first_response.date

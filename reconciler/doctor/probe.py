@@ -72,8 +72,8 @@ class TenantProbe:
     """The results of all steps of the connection test.
 
     `credentials` describes the credentials and their environment variables. `addresses` contains the IP addresses of
-    the host. `identity` is the check that compares the tenant of the token with the configuration. `unconfirmed`
-    contains a problem and its fix if, in CI, no environment variable confirms the domain in reconciler.yaml.
+    the host. `identity` is the check that compares the tenant of the token with the configuration. In CI, if no
+    environment variable confirms the domain in reconciler.yaml, `unconfirmed` contains the problem and the fix.
     """
 
     tenant: Tenant
@@ -135,7 +135,7 @@ async def probe_tenant(
 ) -> TenantProbe:
     """Test the connection to `tenant`.
 
-    If the tenant, the network or the environment causes an error, the result contains the error.
+    The returned TenantProbe contains the errors that the tenant, the network or the environment caused.
     """
     is_in_process = tenant.kind is TenantKind.SANDBOX
     proxy = None if is_in_process else proxy_for(tenant.base_url)

@@ -1,7 +1,8 @@
 """Check the local setup (configuration, tenant, grant files), and print the commands that set up a pipeline.
 
-The commands create applications, environments and secrets. The commands need a POSIX shell, `jq`, the Auth0 CLI
-(`auth0`), and the GitHub or GitLab CLI (`gh` or `glab`). Secrets are passed through pipes and are never arguments.
+The printed commands create applications, environments and secrets. The printed commands need a POSIX shell, `jq`, the
+Auth0 CLI (`auth0`), and the GitHub or GitLab CLI (`gh` or `glab`). Secrets are passed through pipes and are never
+arguments.
 
 Sources: https://auth0.github.io/auth0-cli/, https://cli.github.com/manual/,
 https://docs.github.com/en/rest/deployments/environments and https://docs.gitlab.com/cli/variable/set/
@@ -36,7 +37,7 @@ EVERYTHING = RequiredListings(
 )
 """All lists of a tenant that a run can need (applications, APIs, organizations).
 
-If the grant files cannot be read, the checks assume that a run needs all lists.
+If the grant files cannot be read, the checks assume that a run reads the applications, APIs and organizations.
 """
 
 
@@ -70,7 +71,7 @@ def tenant(config: Config | None, choose: Callable[[Config], Tenant]) -> tuple[F
 def grants(
     folder: Path, config: Config | None, chosen: Tenant | None, workspace: Workspace
 ) -> tuple[Finding, RequiredListings]:
-    """Check the grant files for the tenant `chosen`, and return the lists of the tenant that the files require."""
+    """Check the grant files for the tenant `chosen`, and return which lists a run must read from the tenant."""
     tenants = [chosen] if chosen else []
     try:
         declared = read_grants([folder], config.targets(*tenants) if config else NO_TENANTS, workspace)
@@ -157,7 +158,7 @@ def setup_commands(service: str, tenants: Sequence[Tenant], branch: str, *, has_
 
 
 def _application(environment: Environment) -> Iterator[str]:
-    """Yield the commands that create an application and a grant for the Management API, for one environment."""
+    """Yield the commands that create an application for `environment` and a grant for the Management API."""
     tenant, job = environment.tenant, environment.job
     grant = json.dumps(
         {

@@ -25,7 +25,7 @@ NOT_A_GRANT_FILE = "does not lead to a grant file (*.yaml, *.yml)"
 MAX_LINKS = 40
 """The maximum number of symbolic links that reconciler follows in one path.
 
-Linux also follows at most 40 symbolic links in one path.
+Linux has the same limit for symbolic links.
 """
 
 
@@ -95,7 +95,7 @@ MAX_HIDDEN_FILES = 10_000  # limits how many files of a hidden folder are examin
 MEGABYTE = 1_000_000
 MAX_BYTES = 5 * MEGABYTE
 MAX_LEVELS = 32
-"""The maximum number of nested folder levels. The grant folder has level 1."""
+"""The maximum number of nested folder levels, including the grant folder."""
 NO_WAIT = getattr(os, "O_NONBLOCK", 0)
 """With O_NONBLOCK, opening a FIFO does not wait for a writer. Windows lacks O_NONBLOCK."""
 
@@ -124,7 +124,7 @@ def find(paths: Iterable[Path]) -> tuple[tuple[Path, ...], tuple[Problem, ...]]:
 
 
 def find_by_real_path(paths: Iterable[Path]) -> tuple[dict[str, Path], tuple[Problem, ...]]:
-    """Find grant files like `find`, but map the real path of each file to the path that leads to the file."""
+    """Find the same grant files as `find`, and map the real path of each grant file to the path found by the search."""
     found: dict[str, Path] = {}
     problems: list[Problem] = []
     unread_files: list[_UnreadFiles] = []
@@ -163,9 +163,9 @@ def empty_folder_problems(paths: Iterable[Path]) -> Iterator[Problem]:
 
 @dataclass(frozen=True, slots=True)
 class _UnreadFiles:
-    """The files of a folder that the search skips, although their names look like names of grant files.
+    """The skipped files in a folder that have names like grant files.
 
-    If a symbolic link or a command-line argument leads to a skipped file, reconciler still reads the file.
+    reconciler reads a skipped file only if a symbolic link or a command-line argument points to the file.
     """
 
     paths: Sequence[Path]
@@ -228,7 +228,7 @@ def _hidden_files(folder: Path) -> list[Path]:
 def _warnings(paths: Sequence[Path]) -> Iterator[Problem]:
     """Yield a warning for each unread file of a folder, up to `MAX_NAMED_FILES` warnings.
 
-    If the folder has more than `MAX_NAMED_FILES` unread files, also yield a warning with the total number.
+    If the folder has more than `MAX_NAMED_FILES` unread files, a final warning contains the number of unread files.
     """
     for path in paths[:MAX_NAMED_FILES]:
         yield Problem(Source(name_of(path)), *_why_unread(path), Severity.WARNING)
@@ -258,7 +258,7 @@ def _link(link: Path, root: str) -> Iterator[Path | Problem]:
     """Yield `link` if the target of the symbolic link is a grant file in `root`.
 
     Yield a problem if the link leaves `root`, has no target, or leads to a hidden folder or an unsuitable file. Skip a
-    link to a visible folder in `root`, because the search finds the folder without the link.
+    symbolic link to a folder in `root` that the search visits without the link.
     """
     if not (link.is_dir() or _is_yaml(link)):
         return

@@ -1,8 +1,8 @@
-"""Read grant files in a simple subset of YAML faster than a YAML parser. `reconciler import` writes the subset.
+"""Read grant files in a simple subset of YAML faster than a YAML parser.
 
-In the subset, each line can be parsed on its own. Parsed lines are cached. The YAML parser reads every file that
-contains an error or YAML outside the subset. For a file in the subset, `read_fast` and the YAML parser return equal
-data and positions.
+`reconciler import` writes grant files in the supported subset of YAML. In the supported subset, each line can be parsed
+on its own. Parsed lines are cached. If a file contains an error or unsupported YAML, the YAML parser reads the file.
+For a file in the supported subset, `read_fast` and the YAML parser return the same data and positions.
 """
 
 import re
@@ -31,7 +31,7 @@ BLANK_LINE = re.compile(rf"(?: *{COMMENT})?")
 ITEMS_OF_LIST = re.compile(ITEM_OF_LIST)
 
 GRANT, FIELD, ITEM = 3, 5, 7
-"""The columns of three parts of a grant file: the hyphen of a grant, a field, and the hyphen of a list item.
+"""The columns where three parts of a grant file start: a grant's hyphen, a field, and a list item's hyphen.
 
 The first column of a line is 1.
 """
@@ -40,12 +40,12 @@ CACHED_LINES = 4096
 MAX_LINE_CHARACTERS = 1024
 """The maximum length of a line that `read_fast` accepts, in characters.
 
-The YAML parser reads a file with a line above the limit, so that the cache of parsed lines stays small.
+The limit keeps the cache of parsed lines small. The YAML parser reads files with longer lines.
 """
 
 
 class FastLine(NamedTuple):
-    """A parsed line of a YAML file, with a key, a value, or both. A line with only a key starts a list."""
+    """A parsed line of a YAML file, with a key, a value, or both. A line with a key and no value starts a list."""
 
     column: int
     key: str = ""

@@ -64,7 +64,8 @@ def sort_file(text: str, file: str) -> str | Problem:
 def _add_last_line_end(text: str, root: Node) -> str:
     """Return the content of a file with a line end added.
 
-    If the file ends with a block scalar, the header of the block scalar is changed to strip the added line end.
+    If a block scalar ends the file, its header gets the indicator `-`, so that the added line end is not part of the
+    value.
     """
     last = root
     while last.parts:
@@ -82,7 +83,10 @@ def _in_order(node: Node, kind: NodeKind) -> bool:
 
 
 def _kind(outer: NodeKind, part: LayoutPart) -> NodeKind:
-    """Return the kind of the YAML value in `part`. `outer` is the kind of the mapping or list that contains `part`."""
+    """Return the kind of the YAML value in `part`.
+
+    `outer` is the kind of the mapping or list that contains `part`: the whole file, a list of grants, or a grant.
+    """
     match outer:
         case NodeKind.FILE if part.name == "grants":
             return NodeKind.GRANTS
@@ -196,9 +200,9 @@ class _Slot:
 def _split(between: list[str], column: int) -> tuple[int, int]:
     """Divide the lines between two neighboring items of a YAML list or mapping.
 
-    The comments of the upper item come first, followed by blank lines and the comments of the lower item.
+    The lines contain the last comments of the first item, blank lines, and the comments above the second item.
 
-    Return the index of the first blank line, and the index of the first comment that belongs to the lower item.
+    Return the index of the first blank line, and the index of the first comment above the second item.
     """
     indented = ((index, len(each) - len(each.lstrip(" \t"))) for index, each in enumerate(between) if each.strip())
     blank = next((index for index, indent in indented if indent <= column), len(between))
@@ -209,9 +213,9 @@ def _split(between: list[str], column: int) -> tuple[int, int]:
 
 
 def _arrange(slots: list[_Slot], ordered: list[_Slot], column: int) -> list[str]:
-    """Return the lines of the items in `ordered`.
+    """Return the lines of all items of a list or mapping, in the order of `ordered`.
 
-    Only the items and their comments move. Blank lines and the text before the first item stay in place.
+    Sorting moves only the items and their comments. Blank lines and the text before the first item stay in place.
     """
     before = slots[0].lines[0][:column]
     outer = before[: len(before) - len(before.lstrip())]

@@ -143,7 +143,7 @@ class _VersionReader:
     def version(self, path: str, mode: str, identity: str, commit: str) -> FileVersion:
         """Return the grants that a file declares in the version `identity` (the hash of a git blob).
 
-        `commit` names the commit in the message about an unreadable version of the file.
+        The warning about an unreadable version of the file contains `commit`.
         """
         if mode == NO_FILE:
             return FileVersion(path, {})

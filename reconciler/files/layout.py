@@ -42,7 +42,7 @@ class Node:
 class LayoutPart:
     """An item of a list, or a key-value pair with the key `name`.
 
-    `start` is the index of the hyphen or of the key in the text.
+    `start` is the index in the text at which the list item's hyphen or the key starts.
     """
 
     start: int
@@ -68,7 +68,7 @@ def read_layout(text: str) -> Layout:
 def split_lines(text: str) -> list[str]:
     """Split `text` into lines at LF and keep the line ends.
 
-    The YAML loader of reconciler refuses every line end except LF and CRLF.
+    reconciler's YAML loader refuses files that contain other line ends than LF and CRLF.
     """
     return StringIO(text, newline="\n").readlines()
 
@@ -77,8 +77,8 @@ def split_lines(text: str) -> list[str]:
 class _Collection:
     """A YAML mapping or list that the parser has not read to its end yet.
 
-    `name` is the key of the mapping or list in the outer mapping. `key` is the last key that the parser read in the
-    mapping. `key` is None if the parser has already read the value of the last key.
+    `name` is the key under which the outer mapping contains this mapping or list. `key` is the last key that the parser
+    read in the mapping. `key` is None if the parser has already read the value of the last key.
     """
 
     name: str
@@ -131,12 +131,12 @@ class _LayoutReader:
         self._text = text
         self._next = yaml.parse(text, Loader=PARSER).__next__
         self._scalar_bounds = [0]
-        """The index 0, followed by the start and end index of each scalar in the text."""
+        """Indexes in the text: 0, and the start and end of every scalar."""
 
     def document(self) -> Node:
         """Return the root node of the YAML document."""
-        self._next()  # skip the start of the stream
-        self._next()  # skip the start of the document
+        self._next()  # skip the event at the start of the YAML stream
+        self._next()  # skip the event at the start of the YAML document
         return self._node(self._next())
 
     def comments(self) -> list[str]:
@@ -158,7 +158,8 @@ class _LayoutReader:
         header = BLOCK_HEADER.match(source)
         if not header or "+" in header.group("indicators"):
             return node
-        return Node(start, start + len(source.rstrip()), node.text)  # the end excludes blank lines after the scalar
+        # the node of a block scalar ends before the blank lines that follow the scalar
+        return Node(start, start + len(source.rstrip()), node.text)
 
     def _collection(self, event: CollectionStartEvent, *, is_mapping: bool) -> Node:
         parts: list[LayoutPart] = []
@@ -174,10 +175,7 @@ class _LayoutReader:
         return Node(_span(event)[0], end, "", is_block, tuple(parts))
 
     def _hyphen(self, start: int) -> int:
-        """Return the index of the hyphen before the list item at the index `start`.
-
-        The hyphen is usually on the line of the list item.
-        """
+        """Return the index of the hyphen before the list item at the index `start`."""
         position = start - 1
         while self._text[position] == " ":
             position -= 1

@@ -206,7 +206,7 @@ def parse_by_events(text: str, file: str) -> Document:
 def _read_positions(text: str, file: str) -> CollectionPositions:
     """Read a valid file a second time and return the positions of keys, values and list items.
 
-    The first reading does not record the positions, because recording makes a reading 20 % slower.
+    The first parsing of a file does not record positions, because recording positions makes parsing 20 % slower.
     """
     recorded = CollectionPositions()
     _DocumentReader(text, file, NO_POSITIONS, recorded).document()
@@ -230,7 +230,7 @@ class _DocumentReader:
         self.values = 0
 
     def document(self) -> Node:
-        """Return the data of the YAML document in the text."""
+        """Return the data of the YAML document."""
         self._next()  # skip the start of the stream
         if isinstance(self._next(), StreamEndEvent):
             return None
@@ -302,8 +302,7 @@ class _DocumentReader:
 
         The caller reads the value even if the key is not allowed, to find problems in the value.
 
-        `events` contains two events for each previous key of the mapping: the event of the key, and the event of the
-        value.
+        `events` contains the parser events of the keys and values that precede the key in the mapping.
         """
         if not isinstance(event, ScalarEvent):
             if isinstance(event, AliasEvent):

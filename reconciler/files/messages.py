@@ -142,7 +142,7 @@ def _other_key(name: str, known: Collection[str]) -> str:
 
 
 def _is_under_other_name(name: str, found: Iterable[str]) -> bool:
-    """Return whether the author wrote the missing key under the name that another tool uses.
+    """Return whether the file contains the name that another tool uses for the missing key `name`.
 
     A key that only another tool uses is reported as a separate problem.
     """
@@ -205,10 +205,7 @@ def _describe(found: object) -> str:
 
 
 def _how_to_start(violation: SchemaViolation) -> str:
-    """If the whole file has the wrong type, return advice on how to start the file.
-
-    If only a part of the file has the wrong type, return an empty string.
-    """
+    """Return advice on how to start a file, or an empty string if only a part of the file has the wrong type."""
     required = violation.schema.get("required", [])
     return f'start it with "{required[0]}:"' if required and not violation.path else ""
 
@@ -274,7 +271,7 @@ SPECIAL: dict[str, Callable[[SchemaViolation], Iterator[Explanation]]] = {
 }
 """Maps a JSON Schema keyword to the function that explains violations of the keyword.
 
-Each function also chooses the position of the problem, for example the position of an unknown key.
+Each function also chooses the position at which a problem is reported, for example the position of an unknown key.
 """
 
 PLAIN: dict[str, Callable[[SchemaViolation], tuple[str, str]]] = {

@@ -1,7 +1,7 @@
 """Explain common mistakes in invalid files: conflict markers, missing spaces, and syntax of other tools.
 
-For a conflict marker, for example, the YAML parser and the schema report several problems or a wrong line. This module
-reports a common mistake as one problem at the line of the mistake.
+The YAML parser and the schema can report one mistake as several problems or at a wrong line. This module reports a
+common mistake as one problem at the line of the mistake.
 """
 
 import re
@@ -18,9 +18,9 @@ KEYWORD = re.compile(r"(?P<quote>##|@@)(?P<name>[A-Za-z0-9_]+)(?P=quote)")
 CONFLICT = re.compile(r"^(?:<{7}|\|{7}|={7}|>{7})(?: .*)?\r?$", re.MULTILINE)
 CONFLICT_START = re.compile(r"^<{7}(?: (?P<name>.*))?\r?$", re.MULTILINE)
 MAX_CHARACTERS = 50_000
-"""The maximum length of a file in which reconciler searches for missing spaces, in characters.
+"""The maximum length, in characters, of a file that reconciler searches for missing spaces.
 
-The search parses a file several times, so the search would be too slow for large files.
+reconciler parses a file several times to find missing spaces, which is too slow for large files.
 """
 MAX_ATTEMPTS = 8
 TEXT_NOT_MAPPING = "is text, not a mapping"
@@ -36,9 +36,9 @@ class CheckResult:
 
     @property
     def quality(self) -> tuple[int, int, int]:
-        """A tuple for the comparison of two check results. The better result has the greater tuple.
+        """A tuple for the comparison of two check results. The better check result has the greater tuple.
 
-        A later syntax error or a smaller number of problems makes a check result better.
+        A check result is better if the syntax error is at a later line, or if the file has fewer problems.
         """
         if self.is_complete:
             return (1, 0, -len(errors(self.problems)))
@@ -47,9 +47,9 @@ class CheckResult:
 
 @dataclass(frozen=True, slots=True)
 class ForeignSyntax:
-    """The syntax of another tool in a grant file, and an explanation for the author of the grant file.
+    """A pattern that finds the syntax of another tool in a grant file, and the message about the syntax.
 
-    If `is_whole_file` is true, a match shows that the whole file was written for another tool.
+    If `is_whole_file` is true, a match of the pattern means that the whole file was written for another tool.
 
     `what` and `fix` are message templates. In a template, `{found}` stands for the text that the regular expression
     `pattern` matched. The placeholder `{name}` stands for the group `name` of the match.
@@ -197,11 +197,9 @@ def _foreign(text: str, file: str, syntax: ForeignSyntax) -> Iterator[Problem]:
 def _missing_spaces(
     text: str, file: str, found: CheckResult, schema: Mapping[str, Any], check: Callable[[str], CheckResult]
 ) -> tuple[list[Problem], CheckResult]:
-    """Return a problem for each key that lacks a space after the colon.
+    """Return a problem for each key that lacks a space after the colon, and the check result of the corrected file.
 
-    Also return the check result of the file with the added spaces.
-
-    The function reports a missing space only if the added space solves a problem.
+    The function reports a missing space only if inserting the space solves a problem.
     """
     if len(text) > MAX_CHARACTERS:
         return [], found

@@ -33,8 +33,8 @@ from reconciler.git.revision import SUBMODULE, Revision, tracked_entries
 def checkout_problems(paths: Iterable[Path], *, must_be_complete: bool) -> Iterator[Problem]:
     """For each path in `paths`, yield a problem if grant files that git tracks are missing in the checkout.
 
-    The problem is an error if `must_be_complete` is true, and a warning if `must_be_complete` is false. Also yield a
-    warning for file names that some file systems treat as equal.
+    The problem is an error if `must_be_complete` is true, and a warning if `must_be_complete` is false. The function
+    also yields a warning if some file systems would treat two file names as equal.
     """
     for path in paths:
         real = Path(os.path.realpath(path))
@@ -104,7 +104,7 @@ MAX_CHARACTERS = 64_000_000
 MAX_VALUES = 1_000_000
 """The maximum total number of values in all grant files.
 
-Only the values in files that the YAML parser reads are counted, because `read_fast` does not count values.
+The total excludes the values in files that `read_fast` reads, because `read_fast` does not count values.
 """
 
 
@@ -136,7 +136,7 @@ class LoadedGrants:
     commit: str = ""
     """The id of the commit that contains the files, or an empty string for files of the checkout."""
     of_all_tenants: tuple[GrantSpec, ...] = ()
-    """The grant declarations for all tenants. The tuple is empty unless `specs` is limited to one tenant."""
+    """The grant declarations for all tenants. Empty unless `specs` is limited to one tenant."""
 
     def at(self, target: TargetTenant) -> "LoadedGrants":
         """Return a copy of the content with only the grant declarations for the tenant `target`.
@@ -187,7 +187,7 @@ def read_grants_at(revision: Revision, path: Path, tenants: TargetTenants = NO_T
     Raises:
         GitError: if git cannot read the files.
     """
-    # The generator `git_warnings` runs after reconciler has read all files, when git has written all warnings.
+    # the generator `git_warnings` must run after reconciler has read all files, because git writes warnings until then
     warnings = git_warnings(revision.repository, visible(revision.name))
     return replace(load_contents(read_revision(revision, path), tenants, warnings), commit=revision.commit)
 
@@ -207,7 +207,7 @@ def grant_file_contents(path: Path, workspace: Workspace) -> Iterator[tuple[str,
 
 
 def check_texts(texts: Mapping[str, str], tenants: TargetTenants = NO_TENANTS) -> LoadedGrants:
-    """Validate grant files that do not exist yet for all `tenants`, and return the parsed content.
+    """Validate the future content of grant files for all `tenants`, and return the parsed content.
 
     `texts` maps the name of each file to the future content of the file.
     """
@@ -223,8 +223,9 @@ def load_contents(
 ) -> LoadedGrants:
     """Validate grant files for all `tenants`, and return the content.
 
-    `contents` contains the name of each file, with the bytes of the file or the problem of an unreadable file. The
-    function adds `problems` to the result. If `is_snapshot` is true, the files may contain the key `snapshot`.
+    `contents` contains pairs of a file name and the bytes of the file. For an unreadable file, the pair contains a
+    problem instead of the bytes. The function adds `problems` to the result. If `is_snapshot` is true, the files may
+    contain the key `snapshot`.
     """
     schema = stored.load(stored.GRANTS)
     files = list(_limit_total(validate_file(file, content, schema) for file, content in contents))
@@ -257,9 +258,9 @@ def _forged_snapshot(file: LoadedFile) -> Problem | None:
 
 
 def _limit_total(files: Iterable[LoadedFile]) -> Iterator[LoadedFile]:
-    """Yield the files in `files` while the total number of characters, values and problems is within the limits.
+    """Yield the files until the total number of characters, values or problems exceeds a limit.
 
-    If a limit is exceeded, yield a file with a problem and stop.
+    If a total exceeds a limit, the last LoadedFile contains no grants and one problem about the limit.
     """
     size = values = problems = 0
     for file in files:
@@ -281,7 +282,7 @@ def _limit_total(files: Iterable[LoadedFile]) -> Iterator[LoadedFile]:
 
 
 def _check_item(item: document.YamlMapping, values: Mapping[str, Any], file: str) -> tuple[Problem, ...]:
-    """Return the schema violations of a grant declaration after `values` replaces some of the fields."""
+    """Replace some fields of a grant declaration with `values`, and return the schema violations of the result."""
     if _item_check()({**item, **values}):
         return ()
     replaced = copy(item)
@@ -347,7 +348,7 @@ def read_yaml(path: Path, schema: Mapping[str, Any]) -> LoadedFile:
 def validate_file(file: str, content: bytes | Problem, schema: Mapping[str, Any]) -> LoadedFile:
     """Parse the content of a YAML file and validate the data against `schema`.
 
-    If `content` is a problem, the file could not be read, and the result contains only the problem.
+    If `content` is a Problem, the file could not be read, and the LoadedFile contains only the Problem.
     """
     if isinstance(content, Problem):
         return LoadedFile(file, document.YamlMapping(), (content,))

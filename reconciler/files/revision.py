@@ -18,7 +18,7 @@ from reconciler.files.discover import (
 from reconciler.git.revision import FOLDER, LINK, SUBMODULE, Revision, TreeEntry
 
 MAX_LINK_BYTES = 4_096
-"""The maximum size of a symbolic link, in bytes. Linux also limits paths to 4,096 bytes."""
+"""The maximum size of a symbolic link, in bytes. On Linux, the maximum length of a path is 4,096 bytes."""
 
 
 def read_one(revision: Revision, path: Path) -> tuple[str, bytes | Problem] | None:
@@ -41,8 +41,8 @@ def read_one(revision: Revision, path: Path) -> tuple[str, bytes | Problem] | No
 def read_revision(revision: Revision, path: Path) -> Iterator[tuple[str, bytes | Problem]]:
     """Yield the name and the bytes of each grant file at `path` in `revision`. `path` can be a file or a folder.
 
-    Symbolic links are followed as in a folder of the checkout. If `path` does not exist in the revision, the function
-    yields nothing.
+    Symbolic links are followed in the same way as in the working tree. If `path` does not exist in the revision, the
+    function yields nothing.
 
     Raises:
         GitError: if git cannot read the files, or if `path` is not in the repository.
@@ -96,8 +96,8 @@ def _in_folder(revision: Revision, folder: Path, entries: Sequence[TreeEntry]) -
 def _link_texts(revision: Revision, entries: Sequence[TreeEntry]) -> dict[str, str]:
     """Return a mapping from the path of each symbolic link to the target that is written in the link.
 
-    If a link is longer than MAX_LINK_BYTES, the target in the result is `/`, which the caller refuses as an absolute
-    path.
+    For a symbolic link longer than MAX_LINK_BYTES, return the target `/`. The caller refuses absolute targets such as
+    `/`.
     """
     links = [entry for entry in entries if entry.mode == LINK]
     short = [entry for entry in links if entry.size <= MAX_LINK_BYTES]

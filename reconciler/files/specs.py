@@ -46,13 +46,13 @@ TEXTS contains the fields whose value is a string, and LISTS contains the fields
 MAX_COMBINATIONS = 2_000_000
 """The maximum number of checks: for each tenant, reconciler checks each grant and each value of a grant.
 
-The limit keeps validation fast, because each check takes a microsecond or more.
+The limit on checks keeps validation fast, because each check takes a microsecond or more.
 """
 
 Check = Callable[[YamlMapping, Mapping[str, Any], str], Iterable[Problem]]
-"""A function that returns the problems of a grant declaration after new values replace some fields.
+"""A function that replaces some fields of a grant declaration and returns the problems of the result.
 
-The arguments are the declaration, the new values and the file name.
+The function takes the grant declaration, the new values of fields and the file name.
 """
 DeclaredKey = tuple[str | None, ...]
 TenantLists = tuple[tuple[TenantPattern, ...], ...]
@@ -76,9 +76,9 @@ def grant_specs(data: YamlMapping, file: str, problems: Iterable[Problem] = ()) 
 
 
 def partial_specs(data: YamlMapping, file: str, problems: Iterable[Problem]) -> tuple[GrantSpec, ...]:
-    """Return the valid fields of the grant declarations with errors.
+    """For each grant declaration that has errors, return the fields that are valid.
 
-    The caller checks the tenants and variables in the valid fields.
+    The caller checks only the tenants and variables in the returned fields.
     """
     items = data.get("grants")
     invalid = _invalid_items(data, problems)
@@ -107,7 +107,7 @@ def _invalid_items(data: YamlMapping, problems: Iterable[Problem]) -> set[int] |
 
 
 def _keep_valid_names(item: YamlMapping) -> YamlMapping | None:
-    """Return a copy of the declaration `item` with only the valid fields that may contain variables.
+    """Return a copy of `item` without invalid fields and without fields that cannot contain variables.
 
     Return None if the list of tenants in the declaration is invalid.
     """
@@ -128,7 +128,7 @@ def _grant_specs(item: YamlMapping, file: str, file_tenants: TenantLists, *, is_
 
     If the declaration contains the list `clients`, return one GrantSpec for each application in the list.
 
-    A GrantSpec and a declaration in a file have equal field names and defaults.
+    The fields of a GrantSpec have the same names and defaults as the fields of a grant declaration in a file.
     """
     values = dict(item)
     for name in SETS:
@@ -146,9 +146,9 @@ def _grant_specs(item: YamlMapping, file: str, file_tenants: TenantLists, *, is_
 
 
 class ClientLocations:
-    """The positions of one grant of a declaration that lists several applications under `clients`.
+    """The positions in the file for one application of a grant declaration with the list `clients`.
 
-    The position of the grant is the position of the application in the list.
+    The reported position of the grant is the position of the application in the list `clients`.
     """
 
     __slots__ = ("_index", "item")
@@ -176,7 +176,7 @@ class ClientLocations:
 
 
 def _has_valid_tenants(data: YamlMapping) -> bool:
-    """Return whether the list of tenants at the top of the file is valid or missing."""
+    """Return True if the list of tenants at the top of the file is valid, or if the file has no list of tenants."""
     patterns = data.get("tenants")
     return "tenants" not in data or (
         isinstance(patterns, YamlList) and bool(patterns) and all(isinstance(each, str) for each in patterns)
@@ -207,9 +207,9 @@ def problems_of(
     """Yield the problems of grant declarations that a JSON Schema cannot detect, without duplicates.
 
     The function finds unknown tenants and variables, duplicate grants, unusual scopes, and values without effect. For a
-    grant with variables, the function also calls `check` with the values of each tenant. If `tenants` is empty, the
-    function checks only the declarations that are equal for all tenants. In invalid declarations, the function checks
-    only tenants and variables.
+    grant with variables, the function calls `check` once for each tenant, with the tenant's values. If `tenants` is
+    empty, the function checks only the declarations that apply unchanged to all tenants. In invalid declarations, the
+    function checks only tenants and variables.
 
     `specs` contains the valid declarations, and `partial` contains the valid fields of the invalid declarations.
     """
@@ -270,9 +270,10 @@ def _too_many_combinations(file: str, count: int) -> Problem:
 def _problems_by_tenant(
     same: Iterable[Numbered], special: Sequence[Numbered], tenants: TargetTenants, check: Check
 ) -> Iterator[Problem]:
-    """Yield the problems of the declarations in `special`, which are limited to some tenants or contain variables.
+    """For each tenant, yield the problems of the declarations in `special`.
 
-    The declarations in `same` apply to all tenants. A declaration in `special` may declare the same grant again.
+    The declarations in `special` are limited to some tenants or contain variables. The declarations in `same` apply
+    unchanged to all tenants. The function also detects that a declaration in `special` repeats a declaration in `same`.
     """
     if not special:
         return
@@ -295,7 +296,7 @@ def _problems_by_tenant(
 
 
 def _value_problems(filled: GrantSpec, spec: GrantSpec, target: TargetTenant, check: Check) -> Iterator[Problem]:
-    """Yield the problems of a grant declaration after the values of a tenant replace the variables."""
+    """Yield the problems of a grant declaration in which a tenant's values have replaced the variables."""
     locations = spec.locations
     item = locations.item if isinstance(locations, ClientLocations) else locations
     if not isinstance(item, YamlMapping):
@@ -325,7 +326,7 @@ def _has_variable(text: str | None) -> bool:
 def _literal(text: str | None) -> str:
     """Escape `${` in a field value that contains the value of a variable.
 
-    Without the escape, reconciler would replace variables in the field value a second time.
+    The escape prevents reconciler from replacing variables in the inserted value.
     """
     return escape_variables(text or "")
 

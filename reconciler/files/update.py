@@ -21,10 +21,7 @@ TENANTS = "tenants"
 
 
 class NotEditableError(Exception):
-    """The error for a YAML value that cannot be edited without a loss of text.
-
-    The error message contains the reason.
-    """
+    """The error for a YAML value that cannot be edited without a loss of text."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,9 +87,9 @@ def add_tenant(text: str, name: str, domain: str) -> str:
 def _without_splits(
     updates: Mapping[int, GrantUpdate | GrantSplit | None], copied: Sequence[int]
 ) -> Mapping[int, GrantUpdate | None]:
-    """Return the update of each grant, by the index of the grant after the grants in `copied` were duplicated.
+    """Map the index of each grant, after the duplication of the grants in `copied`, to the update of the grant.
 
-    A duplicate follows its original, so each duplicate increases the index of the grants below by one.
+    A duplicate is directly below the original grant, so a duplicate shifts the index of each later grant by one.
     """
     found: dict[int, GrantUpdate | None] = {}
     for index, update in updates.items():
@@ -179,7 +176,7 @@ class _Editor:
             yield self._new_field(grant, name, update.fields[name])
 
     def _replace_scalar(self, node: Node, value: str) -> Edit:
-        """Return the edit that replaces a scalar value. The edit keeps a comment in the header of a block scalar."""
+        """Return the edit that replaces a scalar value. A comment in the header of a block scalar is kept."""
         header = BLOCK_HEADER.match(self._text, node.start, node.end)
         comment = header.group("comment") if header else None
         return Edit(node.start, node.end, f"{value}  {comment.rstrip()}" if comment else value)

@@ -1,4 +1,4 @@
-"""Read log events from log stream files, and the last use of scopes from files with an API's metrics.
+"""Read log events from log stream files, and read the last use of each scope from API metrics files.
 
 The log events are JSON lines, plain or compressed with gzip. Amazon EventBridge, Datadog and Auth0's webhooks may wrap
 each event in another JSON object. The metrics are CSV with a header, or JSON lines.
@@ -33,7 +33,7 @@ MAX_DEPTH = 5
 MAX_REMEMBERED = 100_000
 """The minimum number of event ids that an EventReader remembers to find repeated events.
 
-The repetition of an event usually follows soon after the event.
+A duplicate of a log event usually follows soon after the original event.
 """
 CONTROL_CHARACTERS = bytes(each for each in range(32) if each != ord("\n"))
 MAX_LAYOUT_LENGTH = 10_000
@@ -45,16 +45,13 @@ The analysis of a line takes about a millisecond.
 MAX_LAYOUTS_OF_TYPE = 3
 ANY_TEXT = '[^"]*+'
 MISSING = r"(\0)?"
-"""A regex group for a field that a line does not contain.
+"""A regex group that never matches, for a field that lines with the layout do not contain.
 
-The group never matches, because log lines with control characters are decoded as JSON instead.
+The control character in the group cannot match, because a line with control characters is decoded as JSON instead.
 """
 TYPE_MARK = '"type"'
 TYPE_MARK_LENGTH = len('"type":"seccft')
-"""The length of the part of a line that starts at TYPE_MARK and shows the type of a log event.
-
-The length is sufficient for most event types.
-"""
+"""The number of characters from TYPE_MARK that show the type of most log events."""
 
 Event = Mapping[str, Any]
 
@@ -165,8 +162,8 @@ class _LineLayouts:
     """Finds events in lines without decoding JSON, because decoding takes most of the time.
 
     Most lines of a log stream differ from an earlier line only in the content of JSON strings. If a line is valid JSON,
-    every line that differs only in string contents is valid, and the positions of the fields are equal. A line with a
-    backslash or a control character is always decoded as JSON.
+    each line that differs only in the content of strings is valid JSON with the same structure. A line with a backslash
+    or a control character is always decoded as JSON.
     """
 
     def __init__(self) -> None:
@@ -175,7 +172,10 @@ class _LineLayouts:
         self._latest = _Layout(re.compile(r"(?!)").fullmatch, ())
 
     def event(self, line: str) -> UsageEvent | None:
-        """Return the event in a line without control characters, or None if the line must be decoded as JSON."""
+        """Return the log event in `line`, or None if the line must be decoded as JSON.
+
+        `line` must not contain control characters.
+        """
         if "\\" in line:
             return None
         match, groups = self._latest
@@ -192,7 +192,7 @@ class _LineLayouts:
     def _find(self, line: str) -> _Layout | None:
         """Return the layout of a line (a regular expression for its JSON structure), or None if no layout matches.
 
-        Only the layouts of the line's event type are tried, because trying every layout takes too long.
+        Only the layouts that are known for the event type are tried, because trying every layout takes too long.
         """
         start = line.find(TYPE_MARK)
         mark = line[start : start + TYPE_MARK_LENGTH]
@@ -212,10 +212,10 @@ def _layout_of(line: str) -> _Layout | None:
 
     `line` must not contain backslashes or control characters.
 
-    Return None if lines with the JSON structure of `line` must be decoded as JSON.
+    Return None if the line and lines with the same JSON structure must be decoded as JSON.
 
-    To find the fields, the function replaces each JSON string in the line with a number and decodes the changed line.
-    The decoded value of a field is the number of the string that contains the field.
+    To find the fields, the function replaces each JSON string in the line with the index of the string. In the decoded
+    line, the value of a field is the index of the string that contains the field.
     """
     parts = line.split('"')
     strings = range(1, len(parts) - 1, 2)
@@ -226,7 +226,7 @@ def _layout_of(line: str) -> _Layout | None:
         (found,) = _inner_events(value, MAX_DEPTH)
     except (StopIteration, ValueError, RecursionError):
         return None
-    fields = usage_event(found)._replace(details=None)  # only events of the type API_OPERATION need the details
+    fields = usage_event(found)._replace(details=None)  # only events of the type API_OPERATION need the field `details`
     are_texts = all(each is None or isinstance(each, str) for each in fields)
     if numbered[end:].strip() or not are_texts or not fields.log_id:
         return None
@@ -297,8 +297,8 @@ def _inner_events(value: object, depth: int) -> Iterator[Event]:
 def _content(wrapper: Mapping[str, Any], key: str) -> object:
     """Return the content of a wrapper (a JSON object around an event).
 
-    If the wrapper contains a string, parse the string as JSON. Copy the event id of the wrapper to an event that has no
-    id.
+    If the wrapper contains a string, parse the string as JSON. If the event has no id, copy the id from the wrapper to
+    the event.
     """
     value = wrapper[key]
     if isinstance(value, str):

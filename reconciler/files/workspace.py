@@ -16,7 +16,7 @@ from reconciler.git.revision import altering_attributes, may_alter_files, tracke
 
 @dataclass(frozen=True, slots=True)
 class Workspace:
-    """The folder of reconciler.yaml, its git repository, and the folders in which symbolic links must stay."""
+    """The folder of reconciler.yaml, its git repository, and the folders that symbolic links must not leave."""
 
     config: Path
     """The path of reconciler.yaml, even if the file does not exist."""
@@ -77,14 +77,13 @@ class Workspace:
         return None
 
     def refuse_checkout_links(self, path: Path, what: str) -> None:
-        """Refuse to write to `path` if a symbolic link in `path` may come from the checkout.
+        """Refuse to write to `path` if git may have created a symbolic link in `path` at checkout.
 
         The error message starts with `what`, for example the name of an option. A link is allowed if git does not track
         the link. Outside a git repository, a link is allowed if its target is in the workspace.
 
         Raises:
-            ReconcilerError: if a link in `path` may come from the checkout. The error message contains the path and the
-                link.
+                ReconcilerError: if git may have created a symbolic link in `path` at checkout.
         """
         for link in self._links(path):
             if self._is_from_checkout(link):
@@ -149,7 +148,8 @@ class Workspace:
 def tracked_folder_problems(workspace: Workspace, folder: Path) -> Iterator[Problem]:
     """Yield a problem if git tracks files in `folder`, which is the path of the folder .reconciler.
 
-    The folder .reconciler contains the journals of runs. If git tracked the folder, a commit could forge a journal.
+    The folder .reconciler contains the journals of runs. If git tracked the folder .reconciler, a commit could contain
+    a forged journal.
     """
     if not os.path.lexists(folder) or workspace.root is None:
         return

@@ -81,8 +81,8 @@ def snapshot_file(
     The file contains the grants sorted by application, API and subject type. The fields contain ids, and comments
     contain the names. If a grant file cannot express a grant, the grant is written as a comment.
 
-    The first line is a comment with `title`. The key `snapshot` contains the name `run`. If `only_for` is the name of a
-    tenant, the file applies only to this tenant.
+    The first line is a comment with `title`. The value of the key `snapshot` is `run`, the name of the run. If
+    `only_for` is the name of a tenant, the file applies only to this tenant.
     """
     ordered = sorted(grants, key=lambda grant: grant.key.order)
     lines = [line for grant in ordered for line in _snapshot_lines(grant, directory)]
@@ -104,7 +104,7 @@ def import_file(
 ) -> str:
     """Return the text of a grant file that declares `grants`, with names instead of ids where possible.
 
-    The caller must omit the grants that a grant file cannot express.
+    `grants` must not contain grants that a grant file cannot express.
     """
     items = sorted(
         ((_imported(grant, directory, convert), grant) for grant in grants), key=lambda item: grant_order(item[0])
@@ -232,7 +232,7 @@ def _id_comments(grant: ClientGrant, directory: Directory) -> Mapping[str, str]:
 
 
 def _comments(grant: ClientGrant, directory: Directory) -> Mapping[str, str]:
-    """Return a mapping from field names to comments. Each comment contains the names for the ids in the field."""
+    """Return a mapping from field names to comments, which contain the names for the ids in the fields."""
     comments = {**_id_comments(grant, directory), "audience": directory.api_name(grant.key) or ""}
     return comments if directory.organizations is None else {**comments, "organizations": ""}
 

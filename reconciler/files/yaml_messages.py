@@ -56,7 +56,10 @@ PARSER_MESSAGES: dict[str, tuple[str, str]] = {
 SURROGATES = re.compile(r"\\u(?P<high>d[89ab][0-9a-f]{2})\\u(?P<low>d[c-f][0-9a-f]{2})", re.IGNORECASE)
 SURROGATE = re.compile(r"\\ud[89a-f]", re.IGNORECASE)
 SHOWN_AT_START = frozenset({"found unexpected end of stream"})
-"""The error messages for which reconciler shows the opening quotation mark instead of the end of the file."""
+"""The parser errors that reconciler reports at the opening quotation mark.
+
+The YAML parser reports these errors at the end of the file.
+"""
 
 
 def explain(message: str, text: str) -> tuple[str, str]:

@@ -1,8 +1,8 @@
 """Read the grants in the files of auth0-deploy-cli, for one or several tenants.
 
 A variable replaces a placeholder such as `##KEY##` if the variable gives the correct value for every tenant. The
-variable `${domain}` replaces the tenant's domain if the result is correct for every tenant. If a variable cannot give
-the correct value, the grant files contain the value of each tenant.
+variable `${domain}` replaces the tenant's domain if the result is correct for every tenant. If no variable gives the
+correct value for every tenant, the grant files contain a literal value for each tenant.
 """
 
 import re
@@ -139,9 +139,9 @@ class _GrantReader:
         return {name: value for name, value in found.items() if not _is_default(name, value)}
 
     def _plain(self, node: ForeignNode) -> Any:  # noqa: ANN401 - JSON data
-        """Return the value of a field as plain data.
+        """Return the value of a field without YAML nodes. A list becomes a tuple.
 
-        A mapping or a nested list becomes an empty mapping, because the schema of grant files refuses every mapping.
+        A mapping or a nested list becomes an empty mapping, which the schema of grant files refuses.
         """
         if isinstance(node.value, list):
             self._items += len(node.value)
@@ -255,10 +255,7 @@ class _GrantReader:
 
 
 def _clients(parsed: Iterable[ParsedFile], tenant: str) -> dict[str, bool]:
-    """Return the names of the applications in the files for a tenant.
-
-    The value for the name of an application is true if the application is a first-party application.
-    """
+    """Map each application name in the files for a tenant to whether the application is a first-party application."""
     found: dict[str, bool] = {}
     for file in parsed:
         for node in file.items(FileKind.CLIENT, tenant):
@@ -304,7 +301,10 @@ def _label(grant: AlignedGrant, node: ForeignNode) -> str:
 def _comments(
     grant: AlignedGrant, fields: Mapping[str, FieldValue], texts: Mapping[str, FieldValue]
 ) -> dict[tuple[str, str], Comments]:
-    """Return the comments inside a grant, by the field and the list item to which a comment belongs."""
+    """Return the comments inside a grant, keyed by field name and list item.
+
+    For a comment on a whole field, the list item is an empty string.
+    """
     found: dict[tuple[str, str], Comments] = {}
     holder = next((name for name in ("client", "client_id", "default_for") if name in fields), "client")
     for (name, index), comments in grant.inner.items():

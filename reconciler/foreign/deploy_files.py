@@ -51,15 +51,15 @@ class DeployFile:
 
 
 InnerComments = Mapping[tuple[str, int | None], Comments]
-"""The comments inside a grant, by the name of the field and the index of a list item.
+"""The comments inside a grant, keyed by field name and list index.
 
-The index is None for a comment on the whole field.
+For a comment on a whole field, the list index is None.
 """
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AlignedGrant:
-    """A grant in a file of auth0-deploy-cli, with the YAML node of the grant for each tenant."""
+    """A grant in a file of auth0-deploy-cli, with a separate YAML node for each tenant."""
 
     source: Source
     """The position of the grant in the file."""
@@ -68,7 +68,7 @@ class AlignedGrant:
     nodes: Mapping[str, ForeignNode]
     """The YAML node of the grant for each tenant, by the name of the tenant."""
     template: ForeignNode | None = None
-    """The YAML node of the grant with unique words instead of placeholders.
+    """The YAML node of the grant, in which unique words replace the placeholders.
 
     `template` is None if a placeholder changes the structure of the file.
     """
@@ -102,9 +102,9 @@ class ParsedFile:
             self._by_tenant[tenant.name] = known[text]
 
     def _read_template(self) -> ForeignDocument | None:
-        """Parse the file with unique words instead of placeholders.
+        """Parse the text of the file in which unique words have replaced the placeholders.
 
-        Return None if the file with unique words is not valid YAML.
+        Return None if the text with the unique words is not valid YAML.
         """
         is_json = self.file.kind is not FileKind.TENANT
         try:
@@ -154,7 +154,8 @@ class ParsedFile:
                 nodes = {name: found[index] for name, found in by_tenant.items()}
                 yield self._grant(nodes, self._template, templates, index)
             return
-        for name, found in by_tenant.items():  # a placeholder contains whole grants, so the file has no common template
+        # if a placeholder stands for whole grants, no single template fits the grants of all tenants
+        for name, found in by_tenant.items():
             for index, node in enumerate(found):
                 yield self._grant({name: node}, None, found, index)
 
@@ -210,13 +211,13 @@ class _CommentReader:
             line += 1
 
     def closing(self, node: ForeignNode) -> Iterator[str]:
-        """Yield the comments that follow the last field of a grant with the indentation of a field."""
+        """Yield the comments below a grant that are indented at least as far as the fields of the grant."""
         for line in range(max(node.end, node.mark[0]) + 1, self._last_line(node) + 1):
             if line in self._by_line:
                 yield self._text(self._by_line[line])
 
     def inner(self, node: ForeignNode) -> dict[tuple[str, int | None], Comments]:
-        """Return the comments inside a grant, by the name of the field and the index of a list item."""
+        """Return the comments inside a grant, keyed by field name and list index."""
         if not isinstance(node.value, dict) or not self._by_line:
             return {}
         places = sorted(_places(node.value), key=lambda each: each[0])
@@ -255,7 +256,10 @@ class _CommentReader:
 
 
 Place = tuple[int, str, int | None]
-"""The last line of a value, the name of the field, and the index of the value in a list or None."""
+"""A tuple of the last line of a value, the name of the field, and the list index.
+
+If the value is not in a list, the list index is None.
+"""
 
 
 def _places(fields: Mapping[str, ForeignNode]) -> Iterator[Place]:

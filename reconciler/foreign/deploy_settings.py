@@ -21,10 +21,7 @@ class DeployTenant:
     """A tenant and its configuration file of auth0-deploy-cli."""
 
     name: str
-    """The name of the tenant in reconciler.yaml.
-
-    The name is empty if the files of auth0-deploy-cli apply to every tenant.
-    """
+    """The tenant name in reconciler.yaml, or an empty string if the auth0-deploy-cli files apply to every tenant."""
     file: str = ""
     """The name of the configuration file, or an empty string if the tenant has no configuration file."""
     domain: str | None = None

@@ -102,7 +102,9 @@ def read_yaml_text(text: str, file: str) -> ForeignDocument:
 
 
 def read_json_text(text: str, file: str) -> ForeignDocument:
-    """Parse JSON. A YAML parser finds the positions of values, because almost every JSON document is valid YAML.
+    """Parse JSON text.
+
+    The JSON parser does not report positions, so a YAML parser finds the positions of the values.
 
     Raises:
         ForeignSyntaxError: if the text is not valid JSON or is too large.

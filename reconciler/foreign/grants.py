@@ -45,7 +45,7 @@ class ForeignGrants:
 
 
 def join_results(results: Iterable[ForeignGrants]) -> ForeignGrants:
-    """Combine the results of several imports. A tenant must not occur in two results."""
+    """Combine the results of imports for different tenants."""
     found = list(results)
     return ForeignGrants(
         by_tenant={name: grants for each in found for name, grants in each.by_tenant.items()},

@@ -68,7 +68,7 @@ def to_text(value: object) -> str:
 class KeywordText:
     """The content of a file in which a unique word (a token) replaces each placeholder.
 
-    A YAML parser reads a token as a string.
+    A token is a valid YAML string, so a YAML parser can read the content with the tokens.
     """
 
     def __init__(self, text: str, keys: Collection[str], *, is_json: bool = False) -> None:
@@ -189,9 +189,9 @@ class KeywordTexts:
     ) -> dict[str, FieldValue]:
         """Return the value of a field of a grant file for each tenant: a string or a tuple of strings.
 
-        `values` maps the name of a tenant to the value of the field. In `template`, tokens (unique words) replace the
-        placeholders. `template` is None if the value is unknown. `keywords` contains the content of the file and its
-        placeholders.
+        `values` maps each tenant name to the tenant's value of `field`. In `template`, tokens (unique words) replace
+        the placeholders. `template` is None if the value is unknown. `keywords` contains the text of the file and the
+        placeholders in the text.
         """
         if all(isinstance(value, str) for value in values.values()):
             return dict(self._choose_text({name: str(value) for name, value in values.items()}, template, keywords))
@@ -215,7 +215,7 @@ class KeywordTexts:
     ) -> tuple[str, ...]:
         """If a single placeholder stands for the whole list of scopes, return a reference to a scope set.
 
-        Return an empty tuple if the list is not written as a single placeholder.
+        Return an empty tuple if no single placeholder, such as `@@SCOPES@@`, stands for the list of scopes.
         """
         parts = keywords.parts(template.value) if template and isinstance(template.value, str) else []
         if len(parts) != 1 or not isinstance(parts[0], Keyword) or not parts[0].is_json or not all(lists.values()):
@@ -261,7 +261,10 @@ class KeywordTexts:
         return insert_variables(text, {BUILT_IN: domain}) if domain else escape_variables(text)
 
     def fill(self, tenant: str, text: str) -> str:
-        """Replace the variables in `text` with the values of a tenant. `text` must be a result of `choose`."""
+        """Replace the variables in `text` with the values of a tenant.
+
+        `text` must be a string that `choose` returned.
+        """
         return substitute(text, self.variables()[tenant] | {BUILT_IN: self._tenants[tenant].domain or ""})
 
     def variables(self) -> dict[str, dict[str, str]]:
@@ -280,7 +283,7 @@ class KeywordTexts:
 
 
 def _is_only_domain(text: str, template: str) -> bool:
-    """Return whether `text` and the template are equal except for a single `${domain}` in `text`."""
+    """Return whether `text` is equal to `template` with one part replaced by `${domain}`."""
     before, variable, after = text.partition(DOMAIN_VARIABLE)
     is_once = bool(variable) and DOMAIN_VARIABLE not in after
     return is_once and template.startswith(before) and template.endswith(after)

@@ -113,7 +113,7 @@ class _StateReader:
         self._values = dict(tenant.values) | ({"domain": self._domain} if self._domain else {})
 
     def read(self, is_selected: Callable[[NamedGrant], bool]) -> ForeignGrants:
-        """Return the grants in the state for which `is_selected` returns true."""
+        """Return the grants in the Terraform state that `is_selected` accepts."""
         organizations: dict[str, set[str]] = defaultdict(set)
         for each in self._by_type[ASSOCIATION]:
             organizations[each.text("grant_id")].add(each.text("organization_id"))

@@ -36,7 +36,7 @@ def tip_of(api: ForgeApi, job: AzureJob, branch: str) -> str:
 
 
 def merged_request(api: ForgeApi, job: AzureJob, commit: str) -> int | None:
-    """Return the number of the pull request that was merged with `commit`, or None. Raises ForgeError.
+    """Return the number of the pull request whose merge commit is `commit`, or None. Raises ForgeError.
 
     Source: https://learn.microsoft.com/en-us/rest/api/azure/devops/git/pull-request-query
     """

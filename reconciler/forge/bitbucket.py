@@ -44,10 +44,10 @@ def tip_of(api: ForgeApi, job: BitbucketJob, branch: str) -> str:
 
 
 def merged_request(api: ForgeApi, job: BitbucketJob, commit: str) -> int | None:
-    """Return the number of the pull request that was merged with `commit`, or None. Raises ForgeError.
+    """Return the number of the pull request whose merge commit is `commit`, or None. Raises ForgeError.
 
-    Search only the most recently changed pull requests. Bitbucket can search all pull requests by commit only if the
-    repository has an additional app.
+    Search only the most recently changed pull requests. Bitbucket can search all pull requests by commit only if an
+    additional app is installed in the repository.
     """
     query = {"state": "MERGED", "sort": "-updated_on", "pagelen": PAGE_SIZE}
     for number in range(1, MAX_MERGED_PAGES + 1):
@@ -95,7 +95,7 @@ class PullRequestRemarks:
     def _user(self) -> str:
         """Return the UUID of the user that owns the token.
 
-        Some tokens have no permission to read the UUID, for example the access token of a repository.
+        Some tokens, for example repository access tokens, have no permission to read the UUID of their user.
         """
         try:
             user = _ask(self.api, "GET", "user").get("uuid")

@@ -1,8 +1,8 @@
 """Read and write comments on pull requests, and issues of repositories, with GitHub's GraphQL API.
 
 The field `viewerDidAuthor` shows whether the token of the job wrote a comment or issue. GitHub's REST API does not
-return `viewerDidAuthor`. Without `viewerDidAuthor`, reconciler could overwrite comments of other authors, which the
-token has the permission to change.
+return `viewerDidAuthor`. The token can also change comments of other authors, so reconciler changes a comment only if
+`viewerDidAuthor` is true.
 
 https://docs.github.com/en/graphql
 """
@@ -111,7 +111,8 @@ def merged_request(api: ForgeApi, job: GitHubJob, commit: str) -> int | None:
         raise ForgeError(f"GitHub: the commit {commit} does not exist in the repository")
     own = f"{job.owner}/{job.name}".casefold()
     for node in _nodes(_get(repository, "object", "associatedPullRequests")):
-        is_own = str(_get(node, "repository", "nameWithOwner")).casefold() == own  # a fork can contain the commit
+        # the commit can also belong to a pull request in a fork
+        is_own = str(_get(node, "repository", "nameWithOwner")).casefold() == own
         if is_own and node.get("merged") is True and _get(node, "mergeCommit", "oid") == commit:
             return request_number(node.get("number"))
     return None

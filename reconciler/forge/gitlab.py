@@ -115,7 +115,7 @@ def _project(job: GitLabJob) -> str:
 def _entries(api: ForgeApi, path: str, text: str, query: Mapping[str, str]) -> Iterator[PostedEntry]:
     """Yield the notes or issues of all pages.
 
-    `text` is the name of the field in the response that contains the text of a note or issue.
+    `text` is the name of the JSON field that contains the body of a note or issue.
     """
     user = _ask(api, "GET", "user").data
     user_id = user.get("id") if isinstance(user, dict) else None

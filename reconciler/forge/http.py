@@ -43,7 +43,7 @@ class TransientForgeError(ForgeError):
 
 TIMEOUTS = httpx.Timeout(30.0, connect=10.0)
 DEADLINE_SECONDS = 60.0
-MAX_BODY_BYTES = 50_000_000  # allows a page of comments that all have the maximum length
+MAX_BODY_BYTES = 50_000_000  # the limit allows a page of comments in which every comment has the maximum length
 MAX_MESSAGE_LENGTH = 500
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
 

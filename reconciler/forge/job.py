@@ -129,7 +129,9 @@ class NamedTarget:
 
 
 def job_of(environment: Mapping[str, str], target: NamedTarget | None = None) -> Job:
-    """Return the CI job that runs reconciler, or a job with the repository and number in `target`.
+    """Return the CI job that runs reconciler.
+
+    If `target` is given, return a job for the repository and the pull request number in `target`.
 
     Raises:
         ReconcilerError: if reconciler does not run in a CI job, or if an environment variable is missing.
@@ -151,7 +153,7 @@ def job_of(environment: Mapping[str, str], target: NamedTarget | None = None) ->
 
 
 def _named(environment: Mapping[str, str], target: NamedTarget) -> Job:
-    """Return a job with the repository and number that the command line selects.
+    """Return a job for the repository and the pull request number that the command line specifies.
 
     The token and an optional API address come from environment variables.
     """

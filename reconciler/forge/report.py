@@ -1,9 +1,9 @@
 """Parse reports, find the comment or issue that contains an earlier report, and post reports.
 
 A report is a Markdown document. The first line of a report is a marker: an HTML comment with the kind of the report,
-the tenant and the configuration. The kind is either a plan or the result of `apply`. To post a report, reconciler
-replaces the text of the comment or issue that starts with the marker of the report. The second line of a report
-contains the number of the pipeline run that wrote the report.
+the tenant and the configuration. The kind of a report is either a plan or the result of `apply`. To post a report,
+reconciler replaces the text of the comment or issue that starts with the marker of the report. The second line of a
+report contains the number of the pipeline run that wrote the report.
 """
 
 import re
@@ -67,7 +67,7 @@ class CommentTarget(Protocol):
 
 
 class IssueTarget(CommentTarget, Protocol):
-    """The open issues of a project, to which reports are posted and which reconciler can close."""
+    """The open issues of a project. reconciler posts reports as issues and can close issues."""
 
     def close(self, entry_id: str, body: str) -> None:
         """Replace the text of an issue and close the issue. Raises ForgeError."""
@@ -101,8 +101,8 @@ def parse_report(file: str, text: str, run: str = "") -> ForgeReport:
 def truncated_report(report: ForgeReport, max_characters: int, note: str = TRUNCATION_NOTE) -> ForgeReport:
     """Return the report, shortened if the report has more than `max_characters` characters.
 
-    A shortened report has `note` below the first line. If reconciler refused a long report, the earlier report would
-    stay and might say "No changes".
+    In a shortened report, `note` follows the first line. If reconciler did not post a long report, the earlier report
+    would stay on the pull request and might say "No changes".
     """
     if len(report.body) <= max_characters:
         return report
@@ -135,8 +135,8 @@ def tenant_of(marker: str) -> str:
 def stale_markers(entries: Iterable[PostedEntry], like: str, current: Sequence[str]) -> Iterator[str]:
     """Yield the first lines of earlier reports by reconciler, without duplicates and without the lines in `current`.
 
-    Consider only reports with the kind and the configuration that the first line `like` contains. `current` contains
-    the first lines of the current reports.
+    Consider only reports that have the same kind and the same configuration as the report with the first line `like`.
+    `current` contains the first lines of the current reports.
     """
     seen = set(current)
     for entry in entries:
@@ -151,7 +151,7 @@ def _names(marker: str) -> list[str]:
 
 
 def _scope(marker: str) -> tuple[str, ...]:
-    """Return the kind and the configuration in the first line of a report."""
+    """Return the kind and the configuration that the first line of a report contains."""
     return marker.partition(":")[0], *_names(marker)[1:]
 
 
@@ -166,7 +166,7 @@ def entry_of(report: ForgeReport, entries: Iterable[PostedEntry]) -> PostedEntry
 def has_same_content(entry: PostedEntry, report: ForgeReport) -> bool:
     """Return whether the comment or issue contains the text of the report.
 
-    Differences in line ends and surrounding whitespace are ignored, because hosting services change whitespace.
+    Differences in line endings and surrounding whitespace are ignored, because hosting services may change both.
     """
     return _normalized(entry.body) == _normalized(report.body)
 

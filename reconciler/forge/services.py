@@ -1,4 +1,4 @@
-"""Open the comments and issues of the hosting service of a job, and find branches and merged pull requests."""
+"""Give access to the comments and issues on hosting services, and find branches and merged pull requests."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -30,7 +30,7 @@ def open_comments(job: Job) -> Iterator[CommentTarget]:
 
 @contextmanager
 def open_issues(job: Job, title: str) -> Iterator[IssueTarget]:
-    """Open the issues of the repository of the job. A new issue gets the title `title`. Raises ReconcilerError."""
+    """Give access to the issues of the job's repository. A new issue gets the title `title`. Raises ReconcilerError."""
     match job:
         case GitHubJob():
             with github.open_github(job) as api:
@@ -63,7 +63,7 @@ def tip_of(job: Job, branch: str) -> str:
 
 
 def merged_request(job: Job, commit: str) -> Job | None:
-    """Return a job for the pull request that was merged with `commit`, or None. Raises ReconcilerError."""
+    """Return a job for the pull request whose merge commit is `commit`, or None. Raises ReconcilerError."""
     match job:
         case GitHubJob():
             with github.open_github(job) as api:
