@@ -198,11 +198,11 @@ class _Slot:
 
 
 def _split(between: list[str], column: int) -> tuple[int, int]:
-    """Divide the lines between two neighboring items of a YAML list or mapping.
+    """Divide lines of comments and blank lines into lines of the item above and lines of the item below.
 
-    The lines contain the last comments of the first item, blank lines, and the comments above the second item.
+    `between` contains the last comments of the item above, blank lines, and the comments of the item below.
 
-    Return the index of the first blank line, and the index of the first comment above the second item.
+    Return the index of the first blank line, and the index of the first comment of the item below.
     """
     indented = ((index, len(each) - len(each.lstrip(" \t"))) for index, each in enumerate(between) if each.strip())
     blank = next((index for index, indent in indented if indent <= column), len(between))

@@ -36,7 +36,7 @@ class CheckResult:
 
     @property
     def quality(self) -> tuple[int, int, int]:
-        """A tuple for the comparison of two check results. The better check result has the greater tuple.
+        """A tuple that ranks the check result. Of two check results, the better result has the greater tuple.
 
         A check result is better if the syntax error is at a later line, or if the file has fewer problems.
         """

@@ -17,9 +17,9 @@ from reconciler.output.styled import MARKER_PREFIX
 
 BACKTICKS = re.compile("`+")
 FLEET_NAME = "all-tenants"
-"""The name in the hidden HTML comment of a document about all tenants.
+"""The name that replaces a tenant name in the hidden HTML comment of a report about all tenants.
 
-In a hidden comment, no tenant name is equal to `all-tenants`, because %2D replaces each hyphen of a tenant name.
+In a hidden HTML comment, %2D replaces each hyphen of a tenant name, so no tenant name is equal to `all-tenants`.
 """
 MAX_TEXT_LENGTH = 300
 """The maximum length of a string from a pull request or a tenant, in characters."""
@@ -42,7 +42,7 @@ def marker(tenant: str, links: SourceLinks = NO_REPOSITORY, prefix: str = MARKER
 
 
 def fleet_marker(links: SourceLinks = NO_REPOSITORY, prefix: str = MARKER_PREFIX) -> str:
-    """Return the hidden HTML comment that identifies a document about all tenants of a configuration file.
+    """Return the hidden HTML comment that identifies a report about all tenants of one configuration file.
 
     The hidden comment contains `all-tenants`, which the hidden comment of a single tenant never contains.
     """
@@ -116,7 +116,7 @@ def _longest_run(text: str) -> int:
 FORMULA = re.compile("(^|[;,\t\"'|])(\\s*)([=+\\-@\uff1d\uff0b\uff0d\uff20])")
 """Matches a character with which a spreadsheet program starts a formula.
 
-The character must be at the start of a CSV cell, or after a character that separates cells in some countries.
+A matched character is at the start of a CSV cell, or follows a character that separates cells in some locales.
 """
 
 

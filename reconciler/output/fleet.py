@@ -1,4 +1,4 @@
-"""Show a run for many tenants (a fleet run) as text, as Markdown, and as jobs of GitHub and GitLab."""
+"""Format a run for many tenants (a fleet run) as text, as Markdown, and as job definitions for GitHub and GitLab."""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -156,12 +156,12 @@ def fleet_report_lines(report: FleetReport, *, verbose: bool) -> Iterator[Line]:
 
 
 def _reasons(each: CollectedTenant) -> list[str]:
-    """Return the reason for the state of a tenant, or the errors of the last result."""
+    """Return the reason for the state of a tenant, or the errors of the tenant's last result if no reason is known."""
     return [each.reason] if each.reason else [*(each.last.errors if each.last else ())]
 
 
 def _group_lines(members: list[CollectedTenant]) -> Iterator[Line]:
-    """Yield a line with the tenants that share a state and a reason, and lines with the reason.
+    """Yield lines about `members`, which are tenants with the same state and the same reason for the state.
 
     If a tenant has several results, yield a line for each result.
     """
@@ -182,7 +182,7 @@ def _group_lines(members: list[CollectedTenant]) -> Iterator[Line]:
 def counts_text(each: CollectedTenant) -> str:
     """Return a phrase with the number of changes in a tenant's last result. A number that is 0 is omitted.
 
-    After `reconciler apply`, the phrase contains the number of changes for each result, for example applied.
+    After `reconciler apply`, the phrase counts the changes by result, for example `3 applied`.
     """
     counts = each.last.counts if each.last else {}
     is_run = each.last is not None and each.last.command == APPLY
@@ -221,8 +221,8 @@ def fleet_report_json(report: FleetReport) -> Json:
 def fleet_report_markdown(report: FleetReport, links: SourceLinks, max_bytes: int) -> str:
     """Return the report of a fleet run as a Markdown comment of at most `max_bytes` bytes.
 
-    The comment looks like the comment of `plan --all-tenants`. The comment ends with a list of the ignored result
-    files.
+    The Markdown comment has the same format as the comment of `plan --all-tenants`. The Markdown comment ends with a
+    list of the ignored result files.
     """
     stopped = f"No further wave may start (stop_after: {report.fleet.stop_after}).\n"
     files = tuple(f"- {span(each.name)}: {span(each.reason)}\n" for each in report.refused)

@@ -1,4 +1,4 @@
-"""Write results in an output format. `FORMATS` contains the formats of each kind of result."""
+"""Write results in an output format. `FORMATS` lists the output formats of each result class, such as PlanResults."""
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
@@ -213,7 +213,7 @@ def _validation_github(result: ValidationResult, view: OutputView) -> str:
 
 
 Formats = Mapping[str, Callable[[Any, OutputView], str]]
-"""Maps the name of each output format to the function that writes the format, for one kind of result."""
+"""For one result class, maps the name of each output format to the function that writes the format."""
 
 
 def _plan_formats() -> Formats:
@@ -296,7 +296,7 @@ FORMATS: Mapping[str, Callable[[], Formats]] = {
     "Fleet": _fleet_formats,
     "FleetReport": _fleet_report_formats,
 }
-"""Maps the name of each result class to a function that returns the output formats of the class.
+"""Maps the name of each result class, such as PlanResults, to a function that returns the output formats of the class.
 
 Each function imports the modules of its formats, so that a command imports only the formats of its own result.
 """

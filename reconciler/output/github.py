@@ -21,7 +21,7 @@ IN_MESSAGES: Mapping[int, str] = str.maketrans({"%": "%25", "\r": "%0D", "\n": "
 IN_PROPERTIES: Mapping[int, str] = {**IN_MESSAGES, **str.maketrans({":": "%3A", ",": "%2C"})}
 """Maps special characters in the properties of workflow commands to escape sequences.
 
-Without escaping, a file name or a scope could end the command and start another command.
+Without the escape sequences, a file name or a scope could end the workflow command and start another command.
 """
 
 

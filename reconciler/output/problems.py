@@ -14,7 +14,7 @@ MAX_EXCERPT_LENGTH = 200
 MAX_SHOWN = 1_000
 """The maximum number of problems that the output lists.
 
-Nobody reads more problems, and a pull request can cause any number of problems.
+A pull request can cause any number of problems, and nobody would read a longer list.
 """
 
 
@@ -146,5 +146,5 @@ class ValidationResult:
 
     @property
     def summary(self) -> str:
-        """The summary of files without errors, for example `3 grants in 1 file: valid.`."""
+        """The summary if no file has an error, for example `3 grants in 1 file: valid.`."""
         return f"{pluralize(self.grants, 'grant')} in {pluralize(self.files, 'file')}: valid."

@@ -87,7 +87,7 @@ def count_outcomes(report: ApplyReport) -> dict[str, int]:
 class FleetSummary:
     """The summaries of several tenants, in the order of the tenants.
 
-    `done` is the state of the tenants that the command completed, for example planned or applied.
+    `done` is the state of each tenant for which the command succeeded, for example planned or applied.
 
     `waves` contains the names of the rollout waves, the first wave first.
     """
@@ -132,7 +132,7 @@ class FleetSummary:
         return f"{self.title}; {len(changed)} with changes: {counts}."
 
     def as_json(self) -> Json:
-        """Return the summary as JSON data. The data contains all numbers, even if a number is 0."""
+        """Return the summary as JSON data. The JSON data contains every count, even if the count is 0."""
         return {
             "tenants": len(self.tenants),
             "states": _state_counts(self.tenants),
@@ -168,9 +168,10 @@ def _states(tenants: Sequence[TenantSummary], done: TenantState) -> str:
 def _counts(tenants: Sequence[TenantSummary]) -> Iterator[str]:
     """Yield phrases with the numbers of changes and risks, for example `2 to create` or `1 critical`.
 
-    The first phrases count the executed changes by result, or the planned changes if no change was executed.
+    If changes were executed, the first phrases state the number of executed changes for each result. If no change was
+    executed, the first phrases state the number of planned changes for each action.
 
-    The last phrases count blocked changes, grants that are no longer declared, and risks.
+    The last phrases state the numbers of blocked changes, of grants that are no longer declared, and of risks.
     """
     outcomes = _outcomes(tenants)
     if outcomes:

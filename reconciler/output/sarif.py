@@ -45,11 +45,11 @@ def problems_sarif(problems: Iterable[Problem], links: SourceLinks) -> Json:
 def plans_sarif(plans: Iterable[Plan], links: SourceLinks) -> Json:
     """Return a SARIF log with the risks of plans.
 
-    Code scanning services require a file location for every result. No file declares a deleted grant, so the risk of a
-    deleted grant is located at the configuration file.
+    Code scanning services require a file location for every result. A deleted grant is not declared in any file, so its
+    risk is reported at the configuration file.
     """
     plans = tuple(plans)
-    # the plan of every tenant contains the changes of reconciler.yaml, so several plans cause equal SARIF results
+    # every plan contains the changes to reconciler.yaml, so several plans produce duplicate SARIF results
     distinct = {digest(each["partialFingerprints"]): each for plan in plans for each in _results(plan, links)}
     log = _log(_rules(), list(distinct.values()))
     log["properties"] = {

@@ -15,7 +15,7 @@ GITHUB_FILES, GITLAB_FILES = "/blob/", "/-/blob/"
 
 COMMIT = re.compile("[0-9a-f]{40}|[0-9a-f]{64}")
 RUN_URL = re.compile(r"https?://[\w.:@-]+(/[\w./:?=&%~+-]*)?", re.ASCII)
-"""Matches a URL that can be written in a Markdown link, because no character of the URL ends the link."""
+"""Matches a URL without characters that would end a Markdown link."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,14 +116,14 @@ REMOTE = re.compile(
 )
 """Matches the address of a git remote: https, ssh, or `user@host:path`.
 
-The groups `host` and `path` do not contain a user name or token, so links do not reveal tokens.
+The regex groups `host` and `path` exclude user names and tokens, so links made from the groups reveal no tokens.
 """
 
 
 def address_at_remote(remote: str, commit: str) -> str:
     """Return the start of the URL of each file of a commit at GitHub or GitLab.
 
-    Return an empty string for every service except GitHub and GitLab.
+    Only GitHub and GitLab are supported. For other hosting services, return an empty string.
     """
     found = REMOTE.fullmatch(remote)
     labels = found["host"].split(".") if found else []
@@ -134,4 +134,4 @@ def address_at_remote(remote: str, commit: str) -> str:
 
 
 NO_REPOSITORY = SourceLinks()
-"""The links for a folder that is not in a git repository. Every link is an empty string."""
+"""The source links for a folder that is not in a git repository. The link to every file is an empty string."""

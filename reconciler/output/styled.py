@@ -1,4 +1,7 @@
-"""Create text with styles. Terminals show the styles as colours. A file or pipe receives plain text."""
+"""Create output in which each piece of text has a style. Terminals show each style as a colour.
+
+A file or pipe receives plain text.
+"""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -30,12 +33,12 @@ Line = tuple[Span, ...]
 
 
 def line(*parts: str | Span) -> Line:
-    """Join `parts` into a line. A part that is a plain string gets the style PLAIN."""
+    """Join `parts` into a line. A plain string in `parts` gets the style PLAIN."""
     return tuple(part if isinstance(part, Span) else Span(part) for part in parts)
 
 
 def plain(lines: Iterable[Line]) -> str:
-    """Return `lines` as text without styles. Each line ends with a line feed."""
+    """Return `lines` as plain text, without the styles for terminals. Each line ends with a line feed."""
     return "".join("".join(span.text for span in each) + "\n" for each in lines)
 
 
@@ -43,7 +46,7 @@ DEFAULT_MAX_BYTES = 60_000
 """The default maximum size of a comment, in bytes. GitHub truncates comments at 65,536 characters."""
 MARKER_PREFIX = "reconciler"
 RESULT_PREFIX = "reconciler-result"
-"""The first word of the hidden HTML comment in a document with the result of a run.
+"""The first word of the hidden HTML comment in a report about a finished run.
 
 The hidden comment of a plan starts with MARKER_PREFIX, so a run's result does not replace the plan on a pull request.
 """

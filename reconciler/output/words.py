@@ -1,4 +1,4 @@
-"""Write the phrases that occur in several output formats of a plan."""
+"""Create the phrases that several output formats of a plan share."""
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
@@ -28,7 +28,7 @@ from reconciler.core.scope_sets import PREFIX
 from reconciler.core.spec import GrantSpec
 
 SHOWN_LEVELS = (Level.CRITICAL, Level.HIGH)
-"""The risk levels that plans show. The message of a low risk contains only information that the change already shows.
+"""The risk levels that plans show. The message of a low-level risk only restates the change.
 
 The JSON format of a plan shows the risks of all levels.
 """
@@ -54,9 +54,10 @@ def risk_counts(plan: Plan) -> str:
 
 
 def sections_by_origin(plan: Plan) -> Iterator[tuple[str, list[Change]]]:
-    """Yield the title and the changes of each section of a plan, for example of the section with drift.
+    """For each section of a plan, such as the drift section, yield the title and the changes.
 
-    If the plan does not contain the origins of the changes, yield a single section with an empty title.
+    If the plan does not record whether changes come from the branch or from drift, yield a single section without a
+    title.
     """
     if not plan.origins:
         yield "", list(plan.changes)
@@ -68,7 +69,7 @@ def sections_by_origin(plan: Plan) -> Iterator[tuple[str, list[Change]]]:
 
 
 def origins_summary(plan: Plan) -> str:
-    """Return a sentence with the number of changes from the branch and the number of changes from drift.
+    """Return a sentence with the number of changes for each origin: this branch, drift in the tenant, or both.
 
     The numbers include blocked changes.
     """
@@ -212,7 +213,7 @@ def removal_lines(removal: Removal) -> Iterator[str]:
 
 
 def left_alone_counts(plan: Plan) -> str:
-    """Return a phrase with the number of grants that reconciler does not change, for each reason."""
+    """Return a phrase that states, for each reason, how many grants reconciler does not change."""
     count = Counter(each.reason for each in plan.left_alone)
     return ", ".join(f"{count[reason]} {reason}" for reason in Reason if count[reason])
 
@@ -241,8 +242,7 @@ def scope_set_labels(change: Change) -> Mapping[str, str]:
 def scope_label(scope: str) -> str:
     """Return a scope as text.
 
-    If readers could confuse a character of the scope with another character, the text also contains the scope with
-    escape sequences.
+    If the scope contains characters that RFC 6749 does not allow, the text also shows the scope with escape sequences.
     """
     escaped = escaped_scope(scope)
     return visible(scope) if escaped == visible(scope) else f"{visible(scope)}  ({escaped})"

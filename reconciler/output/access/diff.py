@@ -107,7 +107,7 @@ def _known(values: tuple[str, ...] | None) -> object:
 
 
 def _rows(diff: TenantDiff) -> Iterator[tuple[str, ...]]:
-    """Yield a table row for each field that differs. A grant that exists in only one tenant has a single row."""
+    """Yield a table row for each field that differs, and one row for each grant that exists in only one tenant."""
     for each in diff.differences:
         head = (each.application, each.api, each.subject_type, kind_text(each, diff))
         for pair in each.fields or (FieldPair("", (), ()),):

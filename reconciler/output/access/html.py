@@ -48,7 +48,7 @@ def text(value: str) -> Html:
 
 
 def join(*parts: str | Html) -> Html:
-    """Join several parts into HTML text. Parts that are plain strings are escaped."""
+    """Join strings and HTML into one HTML text. Plain strings are escaped."""
     return Html("".join(part if isinstance(part, Html) else text(part) for part in parts))
 
 
@@ -73,7 +73,7 @@ def verbatim(name: str, content: str, /, **attributes: str) -> Html:
 
 
 def link(label: str, url: str) -> Html:
-    """Return a link for an https or http URL. For a URL that is neither https nor http, return only the label."""
+    """Return a link for an https or http URL. For any other URL, return only the text of the link."""
     if not url.startswith(("https://", "http://")):
         return text(label)
     return tag("a", label, href=url, rel="noopener noreferrer")
@@ -81,18 +81,21 @@ def link(label: str, url: str) -> Html:
 
 TITLE = "Who may call what"
 MAX_STATIC_ROWS = 1_000
-"""The maximum number of grants in the table that readers without JavaScript see. The limit keeps the page small."""
+"""The maximum number of grants in the table that readers without JavaScript see.
+
+The limit on grants keeps the HTML page small.
+"""
 MAX_DETAILED_ROWS = 500
 """The maximum number of grants in a table with detailed rows.
 
-In a table with more grants, the rows contain fewer details.
+In a table with more than MAX_DETAILED_ROWS grants, each row contains fewer details.
 """
 MAX_NAMED = 20
 """The maximum number of grants that the page lists for a finding, if the browser runs no JavaScript."""
 LEVEL_ORDER = list(GrantLevel)
 COLUMNS = ("Risk", "Tenant", "Application", "API", "Scopes and settings", "State", "Declared", "Last change")
 REVIEW_COLUMNS = ("Keep", "Remove", "Reviewer", "Date")
-"""The empty columns of the printed table, in which reviewers write notes by hand."""
+"""The empty columns of the printed table, for the handwritten notes of reviewers."""
 
 
 def access_html(report: AccessReport) -> str:
@@ -115,7 +118,7 @@ def access_html(report: AccessReport) -> str:
 def document(title: str, body: Iterable[Html], *, script: str = "") -> str:
     """Return an HTML document with a Content-Security-Policy that forbids network requests.
 
-    The document may run only the script `script`, which `body` contains.
+    The Content-Security-Policy allows only the inline script `script`.
     """
     style = asset("page.css")
     script_source = f"'{_hash(script)}'" if script else "'none'"
@@ -249,7 +252,7 @@ def _row(tenant: str, grant: AccessGrant) -> Html:
         _cell(link(location(grant), grant.link), small=grant.description),
         _cell(_change(grant), small=f"declared since {since_text(grant)}" if grant.source else ""),
     )
-    # HTML permits omitting the end tags of rows and cells. The omission makes a large page 20 % smaller.
+    # HTML permits omitting the end tags of rows and cells, which makes a large page 20 % smaller
     return Html(f'<tr class="{grant.level}">{"".join(cells)}{"<td class=review>" * len(REVIEW_COLUMNS)}')
 
 

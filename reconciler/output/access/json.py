@@ -193,7 +193,7 @@ FIELDS = (
 )
 """The fields of a grant in the JSON data of the HTML page. The value of `line` is a line number.
 
-The values of all fields except `line` are indexes in the list `values`.
+The value of every field except `line` is an index in the list `values`, which contains the actual values.
 """
 
 
@@ -219,9 +219,9 @@ def page_json(report: AccessReport) -> str:
 
 
 def tags() -> Mapping[str, str]:
-    """Return a mapping from each tag of grants in the HTML page to the meaning of the tag.
+    """Return the meaning of each tag (a label of grants in the HTML page), keyed by the name of the tag.
 
-    A grant has a tag for each finding about the grant, and for each total that counts the grant.
+    A grant has a tag for each finding about the grant, and for each total of the access report that includes the grant.
     """
     return {rule.name: rule.meaning for rule in RULES} | {name: label for name, (label, _) in COUNTED.items()}
 
@@ -254,7 +254,7 @@ def _row(tenant: TenantAccess, grant: AccessGrant, table: "_ValueTable") -> list
 
 
 def _name(label: str, identity: str | None) -> str:
-    """Return the name in `label` without the id, so that the page can compare tenants.
+    """Return the name in `label` without the id, so that the HTML page can compare names between tenants.
 
     Return an empty string if `label` contains no id.
     """
@@ -281,7 +281,7 @@ def _tags_of(grant: AccessGrant) -> Iterator[str]:
 
 
 class _ValueTable:
-    """Collects the values for the JSON data of the HTML page without duplicates.
+    """Collects the values for the JSON data of the HTML page, and stores equal values only once.
 
     Escape sequences replace invisible characters.
     """

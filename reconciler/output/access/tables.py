@@ -172,7 +172,10 @@ CSV_COLUMNS = (
 
 
 def access_csv(report: AccessReport) -> str:
-    """Return the access report as CSV (RFC 4180). The last lines describe missing information."""
+    """Return the access report as CSV (RFC 4180).
+
+    The last lines of the CSV text say why the access report is incomplete.
+    """
     rows = [CSV_COLUMNS, *(_csv_row(tenant, grant) for tenant, grant in report.grants)]
     rows += [(f"# {text}",) for text in incompleteness(report)]
     return "".join(map(csv_line, rows))

@@ -110,7 +110,7 @@ def risk_texts(grant: AccessGrant) -> list[str]:
 
 
 def heading(report: AccessReport) -> str:
-    """Return the heading of the access report, with the time and the commit."""
+    """Return the heading of the access report, with the creation time and the commit of the grant files."""
     commit = f"commit {report.commit[:10]}" if report.commit else "no commit"
     return f"Access on {report.time.replace('T', ' ').removesuffix('Z')} UTC, {commit}"
 

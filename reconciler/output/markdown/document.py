@@ -8,23 +8,23 @@ from html import unescape
 from reconciler.output.escape import span
 
 MIN_BYTES = 1_000
-"""The minimum number of bytes for the plan of each tenant in a document about several tenants."""
+"""The minimum number of bytes that a report about several tenants reserves for each plan."""
 MAX_REMARK_BYTES = 100
 TRUNCATION_REMARK = "\n_This report is too long for a comment. Read the whole plan in the log of the job._\n"
 
 
 @dataclass(frozen=True, slots=True)
 class Section:
-    """A part of a document.
+    """A part of a Markdown document.
 
     Each item of `items` consists of whole lines. If the document is too long, the last items are omitted.
 
-    `head` precedes the items, and `tail` follows the items. If all items are omitted, `head` and `tail` are omitted
-    too. A remark counts the omitted items, and `noun` is the name of an item in the remark. A section with an empty
-    `noun` always stays complete. `critical` is the number of items with critical risks. Items with critical risks come
-    first. The remark counts omitted critical items separately. If space is short, sections with a lower `rank` receive
-    space first. A section has at most `max_bytes` bytes. `reserved` is the number of bytes that are kept free for the
-    section.
+    `head` is the text before the items, and `tail` is the text after the items. If all items of a section are omitted,
+    `head` and `tail` are omitted too. If items are omitted, a remark states the number of omitted items. `noun` is the
+    word for an item in the remark. If `noun` is empty, no item of the section is omitted. `critical` is the number of
+    items with critical risks. Items with critical risks come first. The remark about omitted items states the number of
+    omitted critical items separately. If space is short, sections with a lower `rank` receive space first. A section
+    has at most `max_bytes` bytes. `reserved` is the number of bytes that the document keeps free for this section.
     """
 
     items: tuple[str, ...]
@@ -45,8 +45,8 @@ class Section:
 def join_sections(parts: Sequence[Section], max_bytes: int) -> str:
     """Join sections into a document of at most `max_bytes` bytes (UTF-8).
 
-    Sections with the highest rank lose items first, starting with the last item. If the sections that must be complete
-    exceed `max_bytes`, the document is cut off and ends with a remark.
+    If the document is too long, the last items of the sections with the highest rank are omitted first. If the sections
+    that must be complete exceed `max_bytes`, the document is cut off and ends with a remark.
     """
     remaining = max_bytes - sum(_size(_complete(part)) if part.is_fixed else MAX_REMARK_BYTES for part in parts)
     reserved = [min(part.reserved, _size(_complete(part)), max(remaining, 0)) for part in parts]
@@ -114,11 +114,11 @@ SYMBOL = re.compile(r"^([-+~]) ")
 """Matches the symbol of a change (`+`, `~` or `-`). At the start of a Markdown line, `+` or `-` would start a list."""
 FOOT = "Plan <code>"
 FRAME = ("<table>", "</table>", "<tr><th>", "</details>")
-"""The starts of HTML lines without data, which the function `without_html` omits."""
+"""The starting characters of HTML lines that `without_html` omits, because the lines contain no data."""
 
 
 def without_alerts(text: str) -> str:
-    """Convert a report for Azure DevOps. Bold words replace alerts such as `[!CAUTION]`."""
+    """Convert a Markdown report for Azure DevOps: replace alerts such as `[!CAUTION]` with bold words."""
     return _convert(text, _without_alert)
 
 
@@ -154,7 +154,7 @@ def _without_alert(line: str) -> Iterator[str]:
 def _without_html(line: str) -> Iterator[str]:
     """Convert a line of a report to Markdown without HTML.
 
-    If a line does not start with a known HTML element, HTML occurs in the line only as code.
+    A line that does not start with a known HTML element contains HTML only inside code, so the line is kept.
     """
     if line.startswith(FRAME):
         return

@@ -45,7 +45,7 @@ PLAN_AGAIN = "To plan again: push a commit, or run the job again."
 MAX_RULES = 12
 """The maximum number of risk rules that the alert lists for each risk level.
 
-A saved plan could contain any number of unknown rules.
+The alert needs the limit, because a saved plan could contain any number of unknown risk rules.
 """
 
 
@@ -54,15 +54,15 @@ def plan_markdown(plan: Plan, *, links: SourceLinks = NO_REPOSITORY, max_bytes: 
 
     The comment starts with a hidden line that contains the name of the tenant. If `links` contains the URL of the
     repository, the comment contains links to the files. The comment has at most `max_bytes` bytes. If the comment is
-    too long, grants that reconciler does not change are omitted first, then notes, then changes. Critical changes are
-    omitted last. Half of the comment is reserved for the tables of changes. The alert with the number of risks for each
-    rule is never omitted.
+    too long, grants that reconciler does not change are omitted first, then notes, then changes. If the comment is too
+    long, critical changes are the last changes to be omitted. Half of the comment is reserved for the tables of
+    changes. The alert with the number of risks for each rule is never omitted.
     """
     return join_sections(list(_parts(plan, links, max_bytes)), max_bytes)
 
 
 def body_markdown(plan: Plan, links: SourceLinks, max_bytes: int) -> str:
-    """Return a plan as Markdown without the tenant.
+    """Return the Markdown text of a plan without the lines that name the tenant.
 
     If the plans of two tenants are equal, the returned strings are equal.
     """
@@ -103,7 +103,7 @@ def _header(plan: Plan) -> Iterator[str]:
 def _alert(plan: Plan) -> Iterator[str]:
     """Yield the lines of an alert with the number of blocked changes and the number of risks for each level and rule.
 
-    The alert contains no details, because the table of changes contains the details of the risks.
+    The alert contains only numbers, because the table of changes contains the details of each risk.
     """
     rules = {level: Counter(risk.rule for risk in all_risks(plan) if risk.level is level) for level in SHOWN_LEVELS}
     if not plan.blocked and not any(rules.values()):
@@ -151,11 +151,11 @@ def _notes(plan: Plan) -> Section:
 
 
 def _tables(plan: Plan, links: SourceLinks, max_bytes: int) -> Iterator[Section]:
-    """Yield a table of changes for each origin (for example branch or drift).
+    """For each origin of changes, such as this branch or drift in the tenant, yield a table of the changes.
 
-    The tables contain blocked changes. The table of the branch also contains the grants that are no longer declared but
-    keep their access. A row hides the end of a long list until a reader opens the list. If the rows of all tables are
-    too long, the hidden ends of lists are omitted.
+    The tables also contain blocked changes. The table of changes from the branch also contains the grants that are no
+    longer declared but keep their access. A row hides the end of a long list until a reader opens the list. If the
+    tables are too long, the ends of long lists are omitted instead of hidden.
     """
     removals = tuple(removal_row(each, plan, links) for each in plan.no_longer_declared)
     reasons = {each.change.key: each.reason for each in plan.blocked}
@@ -237,7 +237,7 @@ def plan_line(plan: Plan, links: SourceLinks) -> str:
 
 
 def origin_suffix(links: SourceLinks) -> str:
-    """Return a phrase with the commit, the pipeline run and the time of a document. Unknown details are omitted."""
+    """Return a phrase that names the commit, the pipeline run and the time of a report. Unknown details are omitted."""
     return "".join([commit_suffix(links), *(f", {text}" for text in (links.run.link, links.run.time) if text)])
 
 
@@ -264,7 +264,7 @@ OUTCOMES_HEAD = "<table>\n<tr><th>outcome</th><th>change</th><th>grant</th><th><
 
 
 def report_markdown(report: ApplyReport, plan: Plan, links: SourceLinks, max_bytes: int) -> str:
-    """Return the outcome of each change of `plan` as a comment.
+    """Return a Markdown comment that lists the outcome of each change in `plan`.
 
     The comment starts with a hidden line that contains the name of the tenant. If the comment is too long, the last
     rows of the table are omitted.
@@ -273,9 +273,9 @@ def report_markdown(report: ApplyReport, plan: Plan, links: SourceLinks, max_byt
 
 
 def outcomes_body(report: ApplyReport, plan: Plan, links: SourceLinks, max_bytes: int) -> str:
-    """Return the outcome of each change as Markdown without the tenant and the plan id.
+    """Return the outcome of each change as Markdown that names neither the tenant nor the plan id.
 
-    If the outcomes of two tenants are equal, the returned strings are equal.
+    If the outcomes of two tenants are equal, the function returns equal strings for both tenants.
     """
     first, *sections, _ = _outcome_parts(report, plan, links)
     return join_sections([replace(first, items=first.items[2:]), *sections], max_bytes)

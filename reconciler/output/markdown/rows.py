@@ -34,7 +34,7 @@ SYMBOLS = {"create": "+", "update": "~", "delete": "-"}
 HEAD = "<table>\n<tr><th></th><th>grant</th><th>change</th><th>risk</th><th>declared</th></tr>\n"
 TAIL = "</table>\n\n"
 MINUS = "\N{MINUS SIGN}"
-"""The sign before a removed scope. A hyphen is unsuitable, because browsers may break the line after a hyphen."""
+"""The sign before a removed scope. The sign is not a hyphen, because browsers may break the line after a hyphen."""
 MAX_ITEMS_IN_ROW = 6
 MAX_ITEM_LENGTH = 60
 MAX_RISKS_IN_ROW = 6
@@ -78,8 +78,8 @@ def is_critical(change: Change, plan: Plan) -> bool:
 def change_row(change: Change, plan: Plan, links: SourceLinks, *, reason: str, max_folded_bytes: int) -> str:
     """Return the table row of a change. `reason` is the reason why the change is blocked, or an empty string.
 
-    A long list of values is partly hidden until a reader opens the list. The hidden values of a field have at most
-    `max_folded_bytes` bytes.
+    A long list of values is partly hidden until a reader opens the list. For each field, the hidden part of the list
+    has at most `max_folded_bytes` bytes.
     """
     blocked = [f"<b>blocked</b> {element(reason)}"] if reason else []
     return _row(
@@ -109,7 +109,8 @@ def _row(*cells: str) -> str:
 def _risks(risks: Sequence[Risk]) -> Iterator[str]:
     """Yield the message and the risk rule of each critical or high risk.
 
-    If a change has only low risks, yield only the level, because the message of a low risk repeats the change.
+    If all risks of a change are low, yield only the risk level, because the messages of low-level risks restate the
+    change.
     """
     shown = [risk for risk in risks if risk.level in SHOWN_LEVELS]
     for risk in shown[:MAX_RISKS_IN_ROW]:

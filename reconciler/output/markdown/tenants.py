@@ -33,7 +33,7 @@ from reconciler.output.words import tenants_prefix
 T = TypeVar("T")
 TABLE_HEAD = "<table>\n<tr><th>tenant</th><th>state</th><th>changes and risks</th><th>plan</th></tr>\n"
 MAX_NAMES = 20
-"""The maximum number of tenant names in a line of the comment. The table of tenants contains all names."""
+"""The maximum number of tenant names in one line. The table of tenants contains the names of all tenants."""
 PLAN_ALL_AGAIN = "To plan again: `reconciler plan --all-tenants`."
 NO_CHANGES = ""
 """The content of the table column "plan" for a tenant without changes."""
@@ -56,8 +56,8 @@ def plans_markdown(results: PlanResults, summary: FleetSummary, links: SourceLin
     """Return the plans of all tenants as a Markdown document of at most `max_bytes` bytes.
 
     If the configuration file is not reconciler.yaml, a hidden line at the start contains the path of the file. Totals
-    and critical risks are never omitted. If the message of a critical risk does not fit, the document only counts the
-    risk for the risk rule.
+    and critical risks are never omitted. If the messages of all critical risks do not fit, the document states the
+    number of omitted critical risks for each risk rule.
     """
     plans = _distinct(
         results.plans,
@@ -162,9 +162,9 @@ def _some_names(names: Sequence[str], convert: Callable[[str], str]) -> str:
 
 
 def _critical(plans: Iterable[Plan], max_bytes: int) -> Section:
-    """Return a section with a line for each critical risk and the affected tenants.
+    """Return a section with one line for each critical risk. Each line names the tenants that the risk affects.
 
-    If the lines exceed `max_bytes`, the last line counts the remaining risks for each rule.
+    If the lines would exceed `max_bytes`, a final line states the number of omitted risks for each risk rule.
     """
     found: dict[tuple[str, Risk], list[str]] = {}
     for plan in plans:
@@ -190,7 +190,7 @@ def _critical(plans: Iterable[Plan], max_bytes: int) -> Section:
 
 
 def _config_changes(plans: Iterable[Plan], max_bytes: int) -> Section:
-    """Return a section with the changes of reconciler.yaml, without duplicates."""
+    """Return a section that lists each change to reconciler.yaml once."""
     changes = dict.fromkeys(change for plan in plans for change in plan.config_changes)
     lines = tuple(
         f"> - **{each.risk.level}** {span(f'{tenants_prefix(each)}{each.risk.message}')} ({span(each.risk.rule)})\n"
@@ -202,9 +202,9 @@ def _config_changes(plans: Iterable[Plan], max_bytes: int) -> Section:
 
 
 def _apply_after_merge(summary: FleetSummary) -> str:
-    """Return the sentence that explains how to apply the plans.
+    """Return the text that explains how to apply the plans.
 
-    If the plans of some tenants contain blocked changes, the sentence includes a remark.
+    If the plans of some tenants contain blocked changes, the text says that these tenants are not applied.
     """
     refused = sum(each.state is TenantState.REFUSED for each in summary.tenants)
     if not refused:

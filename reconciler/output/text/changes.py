@@ -79,7 +79,7 @@ def by_name(changes: Iterable[Change], directory: Directory) -> list[Change]:
 def change_lines(change: Change, directory: Directory, risks: Risks, origin: Origin | None = None) -> Iterator[Line]:
     """Yield lines that describe a change.
 
-    `origin` (branch or drift) is shown next to the grant, unless `origin` is None.
+    The origin of the change (this branch, or drift in the tenant) is shown next to the grant, unless `origin` is None.
     """
     label = Span(grant_label(change.key, directory), Style.STRONG)
     yield line("  ", change_symbol(change), " ", label, Span(f"  [{origin}]" if origin else "", Style.MUTED))
@@ -143,8 +143,9 @@ def _value_text(value: object) -> str:
 def grouped_lines(changes: Iterable[Change], directory: Directory, risks: Risks) -> Iterator[Line]:
     """Yield lines with the number of creates, updates and deletes for each application.
 
-    If the changes affect fewer APIs than applications, yield the numbers for each API instead. Applications or APIs
-    with the highest risks come first. An application or API with a critical or high risk is never omitted.
+    If the changes affect fewer APIs than applications, yield the numbers of changes for each API instead of each
+    application. Applications or APIs with the highest risks come first. The lines always include the applications or
+    APIs with a critical or high risk.
     """
     kinds: dict[str, list[Change]] = {title: [] for title in GROUP_TITLES}
     for change in by_name(changes, directory):
@@ -200,7 +201,7 @@ Groups = Mapping[str, Sequence[tuple[str, Change]]]
 def _group(changes: Iterable[Change], label: Callable[[Key], str], other_label: Callable[[Key], str]) -> Groups:
     """Return a mapping from each application (or API) to the changes of its grants.
 
-    A change is paired with the name of the API (or application).
+    Each change is in a tuple with the name of the grant's API (or application).
     """
     groups: dict[str, list[tuple[str, Change]]] = {}
     for change in changes:

@@ -1,4 +1,4 @@
-"""Write past runs, which the journals record, as lines of text and as JSON data."""
+"""Format the past runs that the journals record as lines of text and as JSON data."""
 
 import json
 from collections.abc import Iterable, Iterator, Mapping
@@ -46,7 +46,7 @@ def runs_json(runs: Iterable[PastRun]) -> Json:
 def run_json(run: PastRun) -> Json:
     """Return a run and the journal entries of the run as JSON data.
 
-    The field `unsettled` contains the numbers of the changes whose result the journal does not contain.
+    The field `unsettled` identifies, by number, the changes for which the journal contains no result.
     """
     return {**_run(run), "entries": [dict(entry.content) for entry in run.entries]}
 
@@ -97,7 +97,7 @@ def _time_and_tenant(begin_entry: JournalEntry | None) -> str:
 def _evidence(begin_entry: JournalEntry | None) -> str:
     """Return the user, the commit, the approval and the version of reconciler of a run.
 
-    Data that the journal lacks is omitted.
+    Details that the journal does not contain are omitted.
     """
     if begin_entry is None:
         return ""

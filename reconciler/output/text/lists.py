@@ -27,7 +27,7 @@ INDENT = "      "
 def listing_lines(listing: Listing) -> Iterator[Line]:
     """Yield lines that describe each grant, sorted by name and wrapped to 80 columns.
 
-    The lines contain ids, the declaration, the expiry date and the settings.
+    The lines for a grant contain the ids, the declaration, the expiry date and the settings of the grant.
     """
     yield line(Span(f"Tenant {visible(str(listing.tenant))}", Style.STRONG))
     yield line()
@@ -41,7 +41,10 @@ def listing_lines(listing: Listing) -> Iterator[Line]:
 
 
 def listing_json(listing: Listing) -> Json:
-    """Return the grants of a tenant as `{"tenant", "resolved", "observed", "grants", "notes"}`.
+    """Return the grants of a tenant as JSON data.
+
+    `resolved` is true if reconciler read the names and ids of the grants from the tenant. `observed` is true if the
+    grants come from the tenant and not from files.
 
     The data of a grant contains all fields, `expired` (true or false), and `source` (the location of the declaration).
     If the grants come from the tenant and not from files, `source` is null.
@@ -169,7 +172,7 @@ def remaining_count(count: int) -> Iterator[Line]:
 
 @dataclass(frozen=True, slots=True)
 class ImportCounts:
-    """The number of grants that an import wrote to files, found declared in a file, or left out.
+    """The numbers in the summary of an import.
 
     `declarations` is the number of declarations that the import wrote to files. `grants` is the number of imported
     grants of all tenants. `declared` is the number of grants that a file already declares. `left_out` is the number of
@@ -204,7 +207,7 @@ def import_result_lines(counts: ImportCounts, files: Sequence[str], config: str,
 def offer_lines(offers: Sequence[VariableOffer], *, is_applied: bool) -> Iterator[Line]:
     """Yield the variables that the import wrote to reconciler.yaml.
 
-    Without the option `--variables`, yield the variables that the option would write.
+    If the user did not set `--variables`, yield the variables that `--variables` would write.
     """
     if not offers:
         return

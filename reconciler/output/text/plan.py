@@ -172,7 +172,7 @@ def _no_longer_declared(plan: Plan) -> Iterator[Line]:
 def _expiry_changes(plan: Plan) -> Iterator[Line]:
     """Yield lines with the expiry dates that changed in the files since the base revision.
 
-    If the plan contains no change of a grant, the risks of the grant are listed with the expiry date.
+    If the plan does not change a grant, the risks of the grant are listed below the expiry date.
     """
     if not plan.expiry_changes:
         return
@@ -213,9 +213,9 @@ def report_lines(
 ) -> Iterator[Line]:
     """Yield lines with the outcome of each change, the remaining differences between tenant and files, and a summary.
 
-    If a run has more than MAX_LISTED_CHANGES changes, the lines count most applied and skipped changes instead of
-    listing the changes. If `verbose` is true, the lines contain all changes. If `only_summary` is true, the lines do
-    not contain applied and skipped changes.
+    If a run has more than MAX_LISTED_CHANGES changes, the output contains only the number of most applied and skipped
+    changes. If `verbose` is true, the lines contain all changes. If `only_summary` is true, the lines do not contain
+    applied and skipped changes.
     """
     is_counted = not verbose and len(report.outcomes) > MAX_LISTED_CHANGES
     counts: Counter[tuple[Result, str]] = Counter()
@@ -311,9 +311,9 @@ def state(report: ApplyReport) -> str:
 
 
 def _exception(plan: Plan) -> str:
-    """Return the end of a sentence about declared grants that the plan could not compare with the tenant.
+    """Return a phrase with the number of declared grants that the plan could not compare with the tenant.
 
-    If the plan compared all grants, return an empty string.
+    If the plan compared all declared grants, return an empty string.
     """
     if plan.skipped:
         skipped = pluralize(plan.skipped, "declared grant")

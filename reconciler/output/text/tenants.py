@@ -90,7 +90,7 @@ def _summary(results: PlanResults | RunResults, summary: FleetSummary) -> Iterat
         yield from (line(f"  {visible(text)}") for text in reasons)
 
 
-def _groups(  # noqa: PLR0913, PLR0917 - callers pass several functions for each kind of result
+def _groups(  # noqa: PLR0913, PLR0917 - each command passes its own functions
     results: Sequence[T],
     summary: FleetSummary,
     tenant_of: Callable[[T], TenantName],
@@ -99,12 +99,12 @@ def _groups(  # noqa: PLR0913, PLR0917 - callers pass several functions for each
     everything: Callable[[T], Iterable[Line]],
     noun: str,
 ) -> Iterator[Line]:
-    """Yield the lines of each result. If several tenants have equal results, yield the result once.
+    """Yield the lines about the result of each tenant. If several tenants have equal results, yield the lines once.
 
-    The results of tenants that need attention come first. `everything` returns the complete text of a result. Two
-    results are equal if the complete texts are equal. `body` returns the text that the output contains, which may omit
-    details of the complete text. The function stores indexes of results instead of texts, because the texts of all
-    results may be large.
+    The results of tenants that need attention come first. `everything` returns the complete text of a tenant's result.
+    Two results are equal if `everything` returns the same text for both results. `body` returns the text for the
+    output, which may be shorter than the complete text. The function stores indexes of results instead of texts,
+    because the texts of all results may be large.
     """
     groups: dict[bytes, list[tuple[int, TenantName]]] = {}
     for number, result in enumerate(results):
