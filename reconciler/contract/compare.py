@@ -16,8 +16,8 @@ WITH_GRANTS = frozenset({f"POST {COLLECTION}", f"GET {COLLECTION}", f"GET {GRANT
 def api_differences(found: object, stored: object) -> tuple[str, ...]:
     """Compare an OpenAPI document with the stored OpenAPI document. Return one line for each difference.
 
-    The function compares all JSON Schema keywords of the request bodies in the two documents. For query parameters and
-    for the fields of grants in responses, the function compares only names, types and values.
+    The function compares all JSON Schema keywords of the request bodies except annotations, such as descriptions. For
+    query parameters and for the fields of grants in responses, the function compares only names, types and values.
 
     Raises:
         ReconcilerError: if a document does not describe client grants, or if a reference is circular, external or

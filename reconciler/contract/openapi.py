@@ -240,7 +240,7 @@ def _target(openapi: object, reference: str) -> Mapping[str, Any]:
 
 WRITES = tuple(method for method in METHODS if method != "get")
 MIN_SHARE = 2
-"""An OpenAPI document is incomplete if the file WRITES contains more than MIN_SHARE times as many operations."""
+"""An OpenAPI document is incomplete if management-api-writes.json has more than MIN_SHARE times as many operations."""
 
 Operations = Mapping[str, tuple[str, ...]]
 """Maps the name of an operation, such as `PATCH /clients/{id}`, to the scopes of the operation.

@@ -83,7 +83,7 @@ class Workspace:
         the link. Outside a git repository, a link is allowed if its target is in the workspace.
 
         Raises:
-                ReconcilerError: if git may have created a symbolic link in `path` at checkout.
+            ReconcilerError: if git may have created a symbolic link in `path` at checkout.
         """
         for link in self._links(path):
             if self._is_from_checkout(link):

@@ -69,7 +69,7 @@ def sections_by_origin(plan: Plan) -> Iterator[tuple[str, list[Change]]]:
 
 
 def origins_summary(plan: Plan) -> str:
-    """Return a sentence with the number of changes for each origin: this branch, drift in the tenant, or both.
+    """Return a sentence with the number of changes for each origin, such as this branch or drift in the tenant.
 
     The numbers include blocked changes.
     """

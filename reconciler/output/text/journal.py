@@ -1,4 +1,4 @@
-"""Format the past runs that the journals record as lines of text and as JSON data."""
+"""Format past runs from the journals as lines of text and as JSON data."""
 
 import json
 from collections.abc import Iterable, Iterator, Mapping
