@@ -50,7 +50,10 @@ class AccessOptions:
 
 @dataclass(frozen=True, slots=True)
 class AccessResult:
-    """The result of `access`: the report, the exit code of the run, and the content of each grant file by file name."""
+    """The result of `access`: the access report, the exit code, and the grant files.
+
+    `texts` maps the name of each grant file to the content of the file.
+    """
 
     report: AccessReport
     exit_code: Exit
@@ -60,10 +63,12 @@ class AccessResult:
 def make_access_report(
     options: GlobalOptions, access_options: AccessOptions, request_options: RequestOptions, console: Console
 ) -> AccessResult:
-    """Return a report about the grants of the selected tenants. If a tenant fails, the report shows the error.
+    """Return a report about the grants of the selected tenants.
+
+    If the run has several tenants and a tenant cannot be read, the report shows the error.
 
     Raises:
-        ReconcilerError: if the files are invalid, or if the only tenant of the run cannot be read.
+        ReconcilerError: if the files are invalid, or if the run has only one tenant and the tenant cannot be read.
     """
     if access_options.offline:
         report, texts = _report_offline(options, request_options)
@@ -111,7 +116,7 @@ def _report_online(
 
 
 def _usage(options: GlobalOptions, tenant: Tenant, file: Path | None) -> Usage | None:
-    """Return the recorded use of a tenant's grants, or None if `usage collect` has not written a usage file.
+    """Return the usage data of a tenant's grants, or None if `usage collect` has not written a usage file.
 
     Raises ReconcilerError.
     """

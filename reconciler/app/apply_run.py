@@ -31,7 +31,7 @@ class ApplyRun:
 
     The run begins the journal, writes the snapshot, makes the changes, and reads the tenant again.
 
-    `saved_plan` is the checksum of the saved plan that approves the run, or None. `evidence` contains facts that the
+    `saved_plan` is the checksum of the saved plan that the run applies, or None. `evidence` contains facts that the
     journal records, for example the user and the commit. If `is_announced` is true, the run prints the name of the run
     and the path of the journal.
     """
@@ -133,7 +133,7 @@ class ApplyRun:
     async def _verify(self, outcomes: tuple[Outcome, ...]) -> ApplyReport:
         """Read the tenant after the changes. A response with status 200 does not prove that a change took effect.
 
-        If reading the tenant fails, the report still contains the outcomes.
+        If reading the tenant again fails, the report still contains the outcome of each change.
         """
         all_applied = all(outcome.result is Result.APPLIED for outcome in outcomes)
         reads_left = READS_AFTER_APPLY if all_applied else 1

@@ -86,7 +86,9 @@ class ApplyCommand:
         return self._asks
 
     def run(self) -> None:
-        """Apply the plans of all tenants, one rollout wave after another. Store the results of the runs in the reports.
+        """Apply the plans of all tenants, one rollout wave after another.
+
+        Store the result of each tenant's run in the TenantReports object of the command.
 
         Raises:
             ReconcilerError: if the command has only one tenant, and the tenant fails.
@@ -151,7 +153,7 @@ class ApplyCommand:
                     self._end_interrupted(tenants)
 
     def _end_interrupted(self, tenants: Sequence[Tenant]) -> None:
-        """Report the tenants without a result as not started, so that the results of finished tenants are kept."""
+        """Report each tenant without a result as not started. Keep the results of finished tenants."""
         code = self._interruption.exit_code or Exit.INTERRUPTED
         names = [each.name for each in tenants if not self._reports.has_ended(each.name)]
         self._refuse(names, NotStartedError("interrupted before the plan was applied, so nothing was written", code))
@@ -177,8 +179,8 @@ class ApplyCommand:
     def _reason_to_stop(self, wave: str) -> str:
         """Return the reason why a rollout wave must not start, or "" if the rollout wave may start.
 
-        A rollout wave must not start if no tenant of the earlier rollout waves has a selected grant, because no tenant
-        has tested the changes.
+        A rollout wave must not start before the changes are tested on a tenant of an earlier rollout wave. If no tenant
+        of the earlier rollout waves has a selected grant, the changes are untested.
         """
         failed, limit = self._reports.count_stopping(), self._tenants.config.rollout.stop_after
         if failed >= limit:
@@ -248,7 +250,7 @@ class ApplyCommand:
     def _confirm(self, planned: PlannedTenant) -> PlannedTenant | None:
         """Show a plan, and ask the user to confirm the plan.
 
-        Return the plan if the user confirms the plan or no question is necessary.
+        Return the plan if the user confirms the plan, or if no confirmation is necessary.
         """
         session, name = planned.session, planned.session.tenant.name
         with self._tenants.isolate(name):
@@ -287,7 +289,7 @@ class ApplyCommand:
     def _check_approval(self, approval: ApprovedPlan, session: TenantSession) -> TenantSession:
         """Before the tenant is read, check that the saved plan is valid for the tenant.
 
-        Return the session (the connection to a tenant, and the grant files) with the grant selection of the saved plan.
+        Return a copy of `session` that contains only the grants that the saved plan selects.
         """
         approval.check_options(self._options.plan_options)
         approval.check_not_applied(data_folder(self._options.config))

@@ -214,7 +214,7 @@ class ApprovedPlan:
 
 
 class Approvals:
-    """The approvals for the tenants of `apply`.
+    """The approvals of a run of `apply`, for each tenant.
 
     A run with one tenant has at most one approval. A run with several tenants may have a saved plan for each tenant.
 
@@ -222,7 +222,7 @@ class Approvals:
     is the maximum age of a saved plan. If `branch` is set, HEAD must be the newest commit of `branch`.
 
     Raises:
-        ReconcilerError: if the only saved plan of the run cannot be read.
+        ReconcilerError: if the run has only one saved plan, and the saved plan cannot be read.
     """
 
     def __init__(

@@ -24,10 +24,10 @@ SUMMARY_BYTES = 1_000_000
 def source_links(config: str | None) -> SourceLinks:
     """Return the links to source files in the repository of the CI job.
 
-    Outside a CI job, the result contains the current folder and no URL.
+    Outside a CI job, the returned SourceLinks object contains the current folder and no URL.
 
-    `config` is the path of the configuration. If the configuration is outside the repository, the result contains only
-    the file name of the configuration.
+    `config` is the path of the configuration file. If the configuration file is outside the repository, the returned
+    SourceLinks object contains only the name of the configuration file.
 
     Sources: https://docs.github.com/en/actions/reference/variables-reference and
     https://docs.gitlab.com/ci/variables/predefined_variables/
@@ -82,8 +82,8 @@ def run_evidence() -> dict[str, str]:
 def write_step_summary(markdown: Callable[[], str]) -> None:
     """Add text in Markdown to the step summary of GitHub Actions.
 
-    The function `markdown` returns the text. Outside GitHub Actions, `markdown` is not called. Raises ReconcilerError
-    if the summary cannot be written.
+    The function `markdown` returns the text to add. Outside GitHub Actions, `write_step_summary` does not call
+    `markdown`. Raises ReconcilerError if the summary cannot be written.
     """
     _append(SUMMARY, markdown)
 
@@ -140,7 +140,7 @@ attempt.
 
 
 def attempt_number() -> int:
-    """Return the number of the attempt of this CI job. Return 1 if the CI service does not number attempts."""
+    """Return the number of the attempt of this CI job. Return 1 if the CI service does not provide the number."""
     for sign, variable in ATTEMPT_VARIABLES:
         number = os.environ.get(variable, "").strip()
         if os.environ.get(sign, "").strip() and re.fullmatch("[1-9][0-9]{0,8}", number, re.ASCII):
@@ -179,7 +179,7 @@ def mask(secret: str) -> None:
         return
     with suppress(
         OSError, ValueError
-    ):  # a test or a calling program may have replaced stderr with an object without a file
+    ):  # a test or a calling program may have replaced stderr with an object that has no file descriptor
         if not stat.S_ISREG(os.fstat(sys.stderr.fileno()).st_mode):
             sys.stderr.write(f"::add-mask::{secret.replace('%', '%25')}\n")
             sys.stderr.flush()

@@ -41,7 +41,7 @@ class Console:
         self._status_line = ""
 
     def result(self, lines: Iterable[Line]) -> None:
-        """Write the result to stdout."""
+        """Write the result of the command to stdout."""
         _write(sys.stdout, self._render(sys.stdout, lines))
 
     def plan(self, lines: Iterable[Line], *, stdout_has_data: bool, before_question: bool) -> None:
@@ -118,7 +118,10 @@ class Console:
         return answer.strip()
 
     def set_status_line(self, text: str) -> None:
-        """Show a short text as the last line of a terminal on stderr. If `text` is empty, remove the last line."""
+        """Show a short text as the status line, which is the last line of a terminal on stderr.
+
+        If `text` is empty, remove the status line from the terminal.
+        """
         if sys.stderr.isatty() and not self._quiet:
             text = visible(text)[: get_terminal_size().columns - 1]
             with suppress(OSError):
@@ -192,7 +195,7 @@ class Progress:
         self._count = 0
 
     def add(self, changes: int) -> None:
-        """Add `changes` to the number of expected outcomes."""
+        """Add `changes` to the total number of changes in the progress line."""
         self._total += changes
         self._show()
 
@@ -202,7 +205,7 @@ class Progress:
         self._show()
 
     def clear(self) -> None:
-        """Remove the line with the number of finished changes from the terminal."""
+        """Remove the progress line from the terminal."""
         self._console.set_status_line("")
 
     def _show(self) -> None:

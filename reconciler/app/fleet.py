@@ -109,9 +109,11 @@ class FleetSelection:
 
 
 def list_fleet(options: GlobalOptions, selection: FleetSelection, *, needs_run: bool) -> Fleet:
-    """Return the fleet run with the selected tenants. `list_fleet` sends no requests to the tenants.
+    """Return the fleet run (a run of many tenants in several CI jobs) with the selected tenants.
 
-    With a base revision, the fleet run contains only the tenants that the changes since the base revision affect.
+    `list_fleet` sends no requests to the tenants.
+
+    If a base revision is given, the fleet run contains only the tenants affected by changes since the base revision.
 
     Raises:
         ReconcilerError: if the configuration declares no tenants, if the selected rollout wave or the base revision
@@ -166,7 +168,7 @@ def _require_wave(config: Config, wave: str) -> None:
 
 
 def _shards(names: Sequence[str], count: int | None) -> dict[str, str]:
-    """Return the shard of each tenant, by the name of the tenant."""
+    """Return a mapping from tenant name to shard."""
     shards = [Shard(index, count) for index in range(min(count, len(names)))] if count else []
     return {name: str(shard) for shard in shards for name in shard.part(names)}
 
@@ -174,7 +176,7 @@ def _shards(names: Sequence[str], count: int | None) -> dict[str, str]:
 def _affected(
     options: GlobalOptions, base: str, config: Config, tenants: Mapping[str, Tenant], contents: Contents
 ) -> tuple[Mapping[str, Sequence[str]], Sequence[str]]:
-    """Return the tenants that changed files affect, with the reasons, and notes for the user.
+    """Return the tenants affected by the changed files, the reasons for each tenant, and notes for the user.
 
     If the files at the base revision cannot be compared, all tenants are affected.
     """
@@ -263,9 +265,9 @@ def collect_results(file: Path, folders: Sequence[Path], last_wave: str | None) 
 
 
 def remaining_fleet(report: FleetReport) -> Fleet:
-    """Return a new fleet run that contains only the tenants that are not done.
+    """Return a new fleet run (a run of many tenants in several CI jobs) with only the unfinished tenants.
 
-    For each tenant, the new fleet run records the state of the tenant as the reason for running the tenant again.
+    In the new fleet run, the reason for each tenant is the state of the tenant in `report`.
     """
     tenants = tuple(
         replace(each.expected, reasons=(f"{each.state}: {each.reason}" if each.reason else str(each.state),))

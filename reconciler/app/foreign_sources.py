@@ -44,7 +44,7 @@ SETTING_PREFIXES = ("AUTH0_", "EXCLUDED_", "INCLUDED_")
 class ForeignSource:
     """The files that `import --from` reads.
 
-    `paths` maps tenant names to file paths. The paths with the key None apply to all tenants. `mappings` maps tenant
+    `paths` maps tenant names to file paths. The paths under the key None apply to all tenants. `mappings` maps tenant
     names to files with the settings of auth0-deploy-cli.
     """
 

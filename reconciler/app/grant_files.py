@@ -49,7 +49,7 @@ class GrantFiles:
     rollback: Rollback | None = None
     """The snapshot that the run restores, or None if the grant files are not a snapshot."""
     targets_at_base: Mapping[str, TargetTenant] = field(default_factory=dict)
-    """The tenants in the revision of --base, by name."""
+    """The tenants in the revision of --base. The keys are tenant names."""
     config_changes: tuple[ConfigChange, ...] = ()
     """The differences between reconciler.yaml in the revision of --base and in the checkout."""
     tenants_at_base: Mapping[str, Tenant] = field(default_factory=dict)
@@ -200,7 +200,10 @@ def _base_config(
 
 
 def _shared_settings(config: Config) -> Tenant:
-    """Return a placeholder tenant with only the shared settings, because `config_changes` compares tenants."""
+    """Return a placeholder tenant with only the shared settings.
+
+    The function `config_changes` compares only tenants, so the placeholder tenant makes the shared settings comparable.
+    """
     return replace(undeclared_tenant(config, SHARED_DOMAIN), name=SHARED)
 
 

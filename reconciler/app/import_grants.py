@@ -178,7 +178,10 @@ def reload_grants(session: TenantSession, options: GlobalOptions, folders: Seque
 def plan_again(
     tenants: TenantRuns, session: TenantSession, observation: Observation, console: Console, *, verbose: bool
 ) -> None:
-    """Print a new plan for the grants in `observation`. The function does not read the grants from the tenant again."""
+    """Make a new plan from the grants in `observation`, and print the plan.
+
+    The function does not read the grants from the tenant again.
+    """
     (tenant_result,) = tenants.run_open([session], lambda each: each.plan_from(observation))
     plan = tenant_result.result.plan
     console.problems(session.warnings(plan), session.declared.texts)

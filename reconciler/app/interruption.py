@@ -78,7 +78,7 @@ EXIT_CODES = {
 }
 """The exit code for each signal."""
 GRACE_SECONDS = 5.0
-"""The time in seconds after an interruption in which changes in progress may finish."""
+"""The time in seconds for which changes in progress may continue after an interruption."""
 
 
 NOT_STARTED = "interrupted before the change started"
@@ -132,7 +132,7 @@ class Interruption:
             raise self.not_started()
 
     def not_started(self) -> NotStartedError:
-        """Return the error for a tenant that had not been planned when the first signal arrived."""
+        """Return the error for a tenant that had no plan when the command received a signal such as SIGINT."""
         return NotStartedError(
             "interrupted before the tenant was planned, so nothing was written", self.exit_code or Exit.FAILED
         )

@@ -167,7 +167,7 @@ def workspace_of(file: str | None) -> Workspace:
 
 
 def rollback_of_paths(paths: Sequence[Path], config: str | None) -> "Rollback | None":
-    """Return the data that undoes a run, or None if `paths` is not the path of one snapshot.
+    """Return the data that undoes a run, or None unless `paths` contains exactly one path and the path is a snapshot.
 
     Raises ReconcilerError if the snapshot was altered.
     """

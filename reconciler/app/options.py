@@ -47,7 +47,7 @@ class GlobalOptions:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RequestOptions:
-    """The options for requests to a tenant. The defaults of the class are the defaults of the command-line options."""
+    """The options for requests to a tenant. The default of each attribute is the default of the command-line option."""
 
     rate_share: float = 0.25
     """The share of the tenant's rate limits that stays free for other programs, from 0 to 0.9."""
@@ -158,7 +158,7 @@ class PlanOptions:
         return GrantSelection(files=files, clients=self.clients, apis=self.apis, folder=folder)
 
     def saved_options(self) -> dict[str, bool]:
-        """Return the options that influence the changes of a plan, and that a saved plan records, by option name."""
+        """Return the options that influence the changes of a plan. The keys are option names."""
         names = ("prune", "prune_removed", "create_only", "skip_missing", "only_branch", "only_expired")
         return {name: getattr(self, name) for name in names}
 

@@ -35,12 +35,12 @@ def check_outputs(options: GlobalOptions, outputs: Iterable[OutputFile], *, jour
 
     If `journal` is true, also check that the run can write the journal and the snapshots.
 
-    The function checks the files in `outputs`, and the files for the step summary and step outputs of GitHub Actions.
+    The output files are the files in `outputs`, and the files for the step summary and step outputs of GitHub Actions.
     The function empties existing report files.
 
     Raises:
-        ReconcilerError: if a file cannot be written, is in the grant folder, is the value of two options, or is behind
-            a symbolic link of the repository.
+        ReconcilerError: if a file cannot be written or is in the grant folder, if two options have the same file, or if
+            the path of a file contains a symbolic link from the repository.
     """
     workspace = workspace_of(options.config)
     from_options = list(outputs)
@@ -115,7 +115,7 @@ class ReportFile:
 class OutputOptions:
     """The format of stdout, the report files, and the maximum size of a Markdown report in bytes.
 
-    If `summary` is true, text output shows only the number of changes, and the critical, blocked or failed changes.
+    If `summary` is true, text output shows only the number of changes, and every critical, blocked or failed change.
     """
 
     stdout_format: str = "text"
@@ -145,7 +145,7 @@ class OutputOptions:
         ]
 
     def write(self, names: Sequence[str], render: Callable[[str, Sequence[str]], str]) -> None:
-        """Write all report files. The function `render` returns the report in a format for a list of tenant names.
+        """Write all report files. The call `render(format, names)` returns the report about the tenants in `names`.
 
         Raises:
             ReconcilerError: if a file cannot be written. If a file cannot be written, the remaining files are still

@@ -39,7 +39,7 @@ SHALLOW = (
 )
 TOO_MANY_FILES = f"only the first {MAX_FILES:,} files are compared with the git history"
 MAX_COMPARED_LINES = 20_000
-"""The maximum number of lines in a changed file. A file with more lines is not compared with HEAD."""
+"""A changed file with more than MAX_COMPARED_LINES lines is not compared with HEAD."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +58,7 @@ class GitFacts:
     """The data for links to the grant files on the hosting service."""
 
     def at(self, specs: Iterable[GrantSpec], target: TargetTenant) -> Mapping[Source, Provenance]:
-        """Return the commits that changed the declared grants of a tenant, and the first commit of each grant."""
+        """For each declared grant of a tenant, return the commits that added and last changed the declaration."""
         specs = tuple(specs)
         first = find_first_commits(self.history.declared, specs, target) if self.history else {}
         known = {spec.source: self.provenance.get(spec.source, Provenance(unknown=self.unknown)) for spec in specs}
@@ -66,7 +66,10 @@ class GitFacts:
 
 
 def read_git_facts(declared: LoadedGrants, folder: Path, workspace: Workspace, links: SourceLinks) -> GitFacts:
-    """Read the git history of the grant files. If git fails, `unknown` contains the error message."""
+    """Read the git history of the grant files.
+
+    If git fails, the field `unknown` of the result contains the error message of git.
+    """
     try:
         repository = workspace.repository()
         commit = head_commit(repository)
@@ -91,7 +94,7 @@ def read_git_facts(declared: LoadedGrants, folder: Path, workspace: Workspace, l
 def _read_provenance(
     repository: Repository, head: Revision, declared: LoadedGrants, links: SourceLinks
 ) -> dict[Source, Provenance]:
-    """Return the commit that last changed the declaration of each grant. Raises GitError."""
+    """For each declared grant, return the commit that last changed the declaration. Raises GitError."""
     shallow = is_shallow(repository)
     specs_by_file: dict[str, list[GrantSpec]] = {}
     for spec in declared.specs:

@@ -65,15 +65,15 @@ class ResultFiles:
 
         Raises:
             ReconcilerError: if a file cannot be written, the run has no name, a selected tenant is invalid, or the
-                options omit grants.
+                options select only some grants of a tenant.
         """
         if plan_options.selects:
             raise ReconcilerError(
                 "with --result, a run must select all grants of a tenant; remove PATH, --client and --api"
             )
         config = load_config(options.config)
-        # `select_names` ignores the environment, so a tenant has a result file even if the environment contains a wrong
-        # domain.
+        # `select_names` does not read the environment. A tenant with a wrong domain in the environment must still have
+        # a result file.
         named = [tenant_named(config, name) for name in select_names(config, options)]
         tenants = named or select_tenants(options)[1]
         inputs = run_inputs(options, run, required=True)

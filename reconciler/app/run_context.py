@@ -65,7 +65,7 @@ class RunContext:
 
     `policies` is the configuration that --policy or --policy-at selects. Without --policy and --policy-at, `policies`
     is None. `has_names` returns whether a tenant's plans contain the names of all applications, APIs and organizations.
-    All tenants share the rate limits in `limits`.
+    The rate limits in `limits` apply to the requests to all tenants together.
     """
 
     options: GlobalOptions
@@ -153,7 +153,7 @@ class RunContext:
         return self.config.tenants.get(tenant.name) == tenant
 
     def _warn(self, tenant: Tenant) -> None:
-        """Before the first request, warn about a doubtful domain or an ignored entry in NO_PROXY."""
+        """Before the first request, warn about an unconfirmed domain or an ignored entry in NO_PROXY."""
         unconfirmed = unconfirmed_domain(tenant, os.environ)
         if unconfirmed:
             warning = Problem(Source(self.config.file), *unconfirmed, severity=Severity.WARNING)

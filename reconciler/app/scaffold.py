@@ -53,7 +53,7 @@ class Service(StrEnum):
 EXPRESSIONS: Mapping[Service, str] = {Service.GITHUB: "${{", Service.GITLAB: "$"}
 """For each CI service, the characters that start an expression in a pipeline file.
 
-The name of a tenant must not contain the characters that start an expression.
+A tenant name must not contain the characters that start an expression in a pipeline file.
 """
 DEFAULT_BRANCHES = ("main", "master", "trunk", "develop")
 """The usual names of default branches.
@@ -167,13 +167,13 @@ def schemas() -> dict[str, str]:
 
 
 def demo() -> dict[str, str]:
-    """Return the files of the demo by relative path.
+    """Return a mapping from relative path to content for the files of the demo.
 
     The demo consists of the settings of a local tenant and the tenant's grant files.
     """
     grants = stored.folder("grants")
     files = {path.relative_to(grants).as_posix(): path for path in sorted(grants.rglob("*.yaml"))}
-    # The first line refers to a file that exists only in the checkout of reconciler.
+    # Omit the first line of sandbox.yaml, which refers to a file that exists only in the checkout of reconciler.
     without_schema = stored.text("sandbox.yaml").partition("\n")[2]
     return {
         ".gitignore": gitignore_text(""),
@@ -185,7 +185,7 @@ def demo() -> dict[str, str]:
 
 
 def pipeline(service: Service, tenants: Mapping[str, str], branch: str = "main") -> dict[str, str]:
-    """Return the files of a pipeline by relative path.
+    """Return a mapping from relative path to content for the files of a pipeline.
 
     The pipeline validates and plans pull requests, applies after an approval, and reports drift. The pipeline installs
     the running version of reconciler from the package index.
@@ -227,7 +227,7 @@ def _workflow(text: str, tenants: Mapping[str, str], branch: str) -> str:
 def _numbered_artifact(match: re.Match[str]) -> str:
     """Return an artifact name that contains a number instead of the tenant's name.
 
-    An artifact name must not contain some of the characters in the tenant's name.
+    Some of the characters in tenant names are not allowed in artifact names.
     """
     number = "${{ strategy.job-index }}" if match[2] == "matrix" else "${{ github.run_id }}"
     return f"name: {match[1]}-{number}"
@@ -250,7 +250,7 @@ def _replaced(text: str, changes: Mapping[str, str]) -> str:
 
 
 def gitignore_text(text: str) -> str:
-    """Return the content of a .gitignore file. Add an entry for .reconciler/ if the entry is missing."""
+    """Return the content of a .gitignore file, with an entry for .reconciler/ added if necessary."""
     if EQUIVALENT_ENTRIES & {line.strip() for line in text.splitlines()}:
         return text
     line_end = "\r\n" if "\r\n" in text else "\n"
@@ -258,7 +258,7 @@ def gitignore_text(text: str) -> str:
 
 
 def default_branch(folder: Path) -> str:
-    """Return the checked-out branch, or main if the checked-out branch is not a usual default branch."""
+    """Return the checked-out branch, or `main` if the name of the branch is not in DEFAULT_BRANCHES."""
     try:
         branch = open_repository(folder).run("symbolic-ref", "--short", "HEAD").lines[0]
     except (GitError, IndexError):
@@ -271,7 +271,9 @@ EDITOR_SCHEMA = Path(".reconciler", "grants.schema.json")
 
 
 def tenant_schema(options: GlobalOptions, console: Console, request_options: RequestOptions) -> str:
-    """Return the JSON Schema of grant files as text. The schema contains the names of the selected tenant.
+    """Return the JSON Schema of grant files as text.
+
+    The schema contains the names of the applications, APIs and organizations of the selected tenant.
 
     Raises:
         ReconcilerError: if several tenants are selected, or the tenant cannot be read.
@@ -292,7 +294,7 @@ def write_schema(options: GlobalOptions, path: Path, text: str) -> None:
     """Write a JSON Schema to a file. If the folder of the file does not exist, create the folder.
 
     Raises:
-        ReconcilerError: if the file cannot be written, or is behind a symbolic link of the repository.
+        ReconcilerError: if the file cannot be written, or if its path contains a symbolic link from the repository.
     """
     workspace_of(options.config).refuse_checkout_links(path, "the schema")
     try:

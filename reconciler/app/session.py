@@ -71,7 +71,7 @@ class TenantSession:
     plan_options: PlanOptions
     """The options that decide which changes a plan contains."""
     now: datetime
-    """The time of the run."""
+    """The time at which the run started."""
     rollback: Rollback | None
     """The snapshot that the run restores, or None if the grant files are not a snapshot."""
     policy: Policy
@@ -170,7 +170,7 @@ class TenantSession:
         return await self._complete(observed)
 
     async def _complete(self, observation: Observation) -> Observation:
-        """Read the organizations of grants, and the data for checking grants with new access."""
+        """Read the organizations of grants, and the data for checking grants that gain access."""
         valid, expired = split_expired(self.declared.specs, self.now)
         prune_protection = self.protection() if self.plan_options.deletes else None
         declared = DeclaredOrganizations(valid, prune_protection, self.removals, expired)
@@ -206,8 +206,7 @@ class TenantSession:
 
         Raises Auth0Error, ReconcilerError, and the errors of the method `plan`.
 
-        If an expired grant contains a name that does not exist in the tenant, the result contains the name instead of
-        an id.
+        If an expired grant contains a name that does not exist in the tenant, the returned grant keeps the name.
         """
         needs = required_listings(self.declared.specs, self.selection.patterns)
         directory = await self._before_deadline(observe_names(self.client, needs))
@@ -237,7 +236,7 @@ class TenantSession:
     async def observe_again(self, before: Observation, abort: asyncio.Event) -> Observation | None:
         """Read the grants and the organizations of grants again.
 
-        The names of applications and APIs come from `before`.
+        The returned observation contains the application names and API names from `before`.
 
         Return None if `abort` is set while the method reads the tenant.
 
@@ -302,7 +301,7 @@ class TenantSession:
     def protection(self) -> ProtectionRules:
         """Return the rules that protect grants from changes.
 
-        The first request must precede a call of `protection`, because the rules need the access token.
+        Send at least one request before calling `protection`, because the rules need the access token.
         """
         return ProtectionRules(
             self.client.own_key(),

@@ -45,7 +45,7 @@ DECLARED_FIELDS = tuple(each for each in FIELDS if each.role is not FieldRole.FI
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SharedImport:
-    """The grants of each tenant that an import writes, and the settings that the import adds to reconciler.yaml.
+    """The grants that an import writes for each tenant, and the settings that the import adds to reconciler.yaml.
 
     `title` is the comment at the top of each new grant file.
     """

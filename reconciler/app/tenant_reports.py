@@ -90,12 +90,12 @@ class TenantListener(Protocol):
         """Handle the end of a tenant's run. Raises ReconcilerError."""
 
     def fail(self, error: ReconcilerError) -> None:
-        """For each tenant whose run had not ended, handle the error that ended the command."""
+        """For each tenant whose run did not end, record the error that ended the command."""
 
 
 @contextmanager
 def reporting_failure(listeners: Sequence[TenantListener]) -> Iterator[None]:
-    """If a ReconcilerError ends the command, report the error to the listeners and raise the error again."""
+    """If a ReconcilerError ends the command, call `fail` of each TenantListener and raise the error again."""
     try:
         yield
     except ReconcilerError as error:
@@ -178,7 +178,7 @@ class TenantReports(Generic[T]):
 
     @property
     def are_not_selected(self) -> bool:
-        """True if at least one tenant's run started, and no tenant whose run started has a selected grant."""
+        """True if at least one tenant's run started, and none of the started tenants has a selected grant."""
         return {each.state for each in self._summaries.values()} - {TenantState.NOT_STARTED} == {
             TenantState.NOT_SELECTED
         }
@@ -192,7 +192,7 @@ class TenantReports(Generic[T]):
 
     @property
     def results(self) -> Sequence[T]:
-        """The results of the successful tenants, in the order of the tenants in the configuration or the options."""
+        """The results of the successful tenants, in the order in which the command selected the tenants."""
         if not self._tenants.are_several:
             return self._only
         return PackedResults(self._packed[name] for name in self._tenants.names if name in self._packed)
@@ -276,7 +276,7 @@ def state_of_failure(command: str, error: ReconcilerError) -> TenantState:
 
 
 def failed_plans(error: ReconcilerError) -> PlanResults:
-    """Return the results of `plan` after an error that stopped the command for all tenants."""
+    """Return the results that `plan` reports if an error stopped the command for all tenants."""
     return PlanResults([], tenant_failures(error), _summary_of_failed(PLAN, error))
 
 

@@ -46,9 +46,9 @@ class TenantRuns:
     """Runs a command for several tenants at the same time. Use the function `tenant_runs` to create a `TenantRuns`.
 
     At most `at_once` tenants have an open connection at the same time. If the command has only one tenant, the methods
-    raise the error of the tenant. If the command has several tenants, the methods print the error of a tenant at once,
-    and the runs of the remaining tenants continue. `failed` contains the error of each failed tenant, by tenant name.
-    `on_failure` is called with the name of each failed tenant.
+    of `TenantRuns` raise the tenant's error. If the command has several tenants, `TenantRuns` prints a tenant's error
+    immediately, and the runs of the other tenants continue. `failed` maps the name of each failed tenant to the
+    tenant's error. `on_failure` is called with the name of each failed tenant.
     """
 
     def __init__(  # noqa: PLR0913, PLR0917 - each parameter is a separate object
@@ -81,7 +81,7 @@ class TenantRuns:
 
     @property
     def failures(self) -> dict[str, TenantFailure]:
-        """The errors of failed tenants by tenant name, for reports, in the order of the tenants."""
+        """A mapping from the name of each failed tenant to the error for reports, in the order of the tenants."""
         found = {name: each for error in self.failed.values() for name, each in tenant_failures(error).items()}
         return {name: found[name] for name in self.names if name in found}
 
@@ -93,10 +93,10 @@ class TenantRuns:
     ) -> dict[str, T]:
         """For each tenant, open the connection, call `work`, and close the connection.
 
-        Return the results by tenant name. The results do not contain failed tenants.
+        Return a mapping from tenant name to result. The mapping does not contain failed tenants.
 
-        A tenant's run does not wait for the results of other tenants. If `interruption` is set, no new run starts after
-        a signal.
+        A tenant's run does not wait for the results of other tenants. If `interruption` is given, no further tenant's
+        run starts after a signal.
 
         Raises:
             ReconcilerError: if the command has only one tenant, and the tenant fails.
@@ -116,7 +116,7 @@ class TenantRuns:
     def opened(self, tenants: Iterable[Tenant] | None = None) -> Iterator[list[TenantSession]]:
         """Open connections to tenants, and keep the connections open while the `with` block runs.
 
-        Use `opened` for commands that ask the user a question between two steps.
+        Use `opened` for commands that ask the user a question while the connections are open.
 
         Raises:
             ReconcilerError: if the command has only one tenant, and the tenant fails.
@@ -138,7 +138,7 @@ class TenantRuns:
         work: Callable[[TenantSession], Awaitable[T]],
         interruption: Interruption | None = None,
     ) -> list[TenantResult[T]]:
-        """Call `work` at the same time for each tenant in `sessions`.
+        """Call `work` concurrently for all tenants in `sessions`.
 
         The results do not contain failed tenants.
 
@@ -166,7 +166,7 @@ class TenantRuns:
     def isolate(self, name: str) -> Iterator[None]:
         """Record a ReconcilerError from the `with` block as the error of a tenant.
 
-        If the command has only one tenant, raise the error.
+        If the command has only one tenant, raise the ReconcilerError again.
         """
         try:
             yield
@@ -234,7 +234,7 @@ class TenantRuns:
         """
         try:
             await connections.aclose()
-        except Exception as error:  # noqa: BLE001 - the writes of the tenant must still be reported
+        except Exception as error:  # noqa: BLE001 - the writes to the tenant must still be reported
             self._console.error(f"the connection could not be closed: {error}", name)
 
 
@@ -265,7 +265,7 @@ class Collector:
 
 
 def tenant_failures(error: ReconcilerError) -> dict[str, TenantFailure]:
-    """Return the failures of the tenants that an error names, by tenant name."""
+    """Return a mapping from tenant name to failure for the tenants that an error names."""
     is_started = not isinstance(error, NotStartedError)
     return {
         name: TenantFailure(error.report_lines, is_sandbox, is_started) for name, is_sandbox in error.tenants.items()
@@ -295,8 +295,9 @@ def tenant_runs(  # noqa: PLR0913 - the parameters are independent options of co
     """Read the files of --grants or `folders`, and yield a `TenantRuns` for the selected tenants.
 
     `has_names` returns whether a tenant's plans contain the names of all applications, APIs and organizations. The time
-    limit of a tenant's run starts when the connection to the tenant opens. Reading the files has a separate time limit
-    of equal length. If the command has only one tenant, reading the files and the tenant's run share one time limit.
+    limit of a tenant's run starts when the connection to the tenant opens. The time limit for reading the files is as
+    long as the time limit of a tenant's run. If the command has only one tenant, a single time limit covers both
+    reading the files and the tenant's run.
 
     Raises:
         ReconcilerError: if the files or the configuration are invalid, or if the command has only one tenant and the

@@ -38,7 +38,7 @@ NOT_EDITABLE_ADVICE = "edit the file by hand"
 class UpdateOptions:
     """The grant files to update, the grants to update, and whether to print only the differences.
 
-    Without grant files, the command updates the folder of --grants.
+    If `paths` is empty, the command updates the grant files in the folder of --grants.
     """
 
     paths: tuple[Path, ...] = ()

@@ -47,7 +47,11 @@ def operations() -> Mapping[str, Sequence[str]]:
 
 @dataclass(frozen=True, slots=True)
 class UsageOptions:
-    """The options of `usage`: the usage file (or None), the length of the time span, and the last use of each scope."""
+    """The options of `usage`.
+
+    `file` is the usage file, or None. `unused_for` is the length of the report's time span, or None for all collected
+    logs. `scopes` contains the time at which each scope was last used.
+    """
 
     file: Path | None = None
     unused_for: timedelta | None = None
@@ -55,7 +59,10 @@ class UsageOptions:
 
 
 def required_usage(path: Path) -> Usage:
-    """Read the usage file. Raises ReconcilerError if the usage file does not exist or cannot be read."""
+    """Read the usage file, which records the use of each grant.
+
+    Raises ReconcilerError if the usage file does not exist or cannot be read.
+    """
     if not path.exists():
         raise ReconcilerError(f"{path} does not exist; run `reconciler usage collect` first, and then every night")
     return read_usage(path)

@@ -44,7 +44,10 @@ NO_EVENTS = "The tenant's logs are empty."
 
 
 def utc(text: str) -> datetime:
-    """Parse a time with a time zone, or a day. For a day, return the start of the day in UTC. Raises ValueError."""
+    """Parse a time with a time zone, or a day. If `text` is a day, return the start of the day in UTC.
+
+    Raises ValueError.
+    """
     return datetime.fromisoformat(text).replace(tzinfo=UTC) if len(text) == DAY_LENGTH else moment(text)
 
 
@@ -74,7 +77,7 @@ def collect_files(
 ) -> None:
     """Add the events in log stream files to the usage file.
 
-    `period` is a time span. The log stream files must contain all events in `period`.
+    The log stream files must contain all events in the time span `period`.
 
     Raises:
         ReconcilerError: if a log file is damaged or belongs to a different tenant. The usage file is unchanged after an
@@ -129,7 +132,9 @@ def _minute(time: str) -> str:
 
 
 def collect_scopes(options: GlobalOptions, path: Path, scopes: Iterable[tuple[UsedScope, str]]) -> None:
-    """Add the last use of each scope, according to API metrics, to the usage file.
+    """Add the time at which each scope was last used to the usage file.
+
+    The times come from the metrics of the APIs.
 
     Raises ReconcilerError.
     """
@@ -211,7 +216,7 @@ class _LogCollection:
                 self._store(None)
 
     def _count(self, page: Sequence["Json"]) -> str:
-        """Count the events of a page of logs up to the last event with an id, and return the last id.
+        """Count the log events of a page up to the last event that has an id, and return the id of the event.
 
         The next page of the logs starts after the returned id, so uncounted events at the end of the page are read
         again.
@@ -235,7 +240,8 @@ class _LogCollection:
     def _store(self, until: datetime | None) -> None:
         """Write the counted events to the usage file.
 
-        `until` is the end of the collected logs. If `until` is None, the collected logs end at the last event.
+        `until` is the end of the collected logs. If `until` is None, the usage file records the time of the last event
+        as the end of the collected logs.
         """
         checkpoint = self._checkpoint
         if checkpoint is None:

@@ -32,7 +32,7 @@ from reconciler.output.styled import Line, Span, Style, line
 def make_usage_report(
     options: GlobalOptions, usage_options: UsageOptions, request_options: RequestOptions, console: Console
 ) -> UsageReport:
-    """Return the use of each grant of a tenant. Raises ReconcilerError."""
+    """Return a report about the last use of each grant of a tenant. Raises ReconcilerError."""
     tenant = only_tenant(options)
     usage = with_scopes(required_usage(usage_file(options, tenant, usage_options.file)), usage_options.scopes)
     with open_tenant(options, console, (), request_options) as (tenants, sessions):
@@ -109,8 +109,8 @@ def prune_unused(  # noqa: PLR0913 - the parameters are independent options
 def _reason_to_keep(spec: GrantSpec, use: str, declared_on: str | None, window: UsageWindow, now: datetime) -> str:
     """Return the reason to keep the declaration of an unused grant, or an empty string.
 
-    `use` is a description of the grant's use for the user. `declared_on` is the day of the commit that added the
-    declaration, or None if the commit is unknown.
+    `use` is a text that describes the grant's use. `declared_on` is the day of the commit that added the declaration,
+    or None if the commit is unknown.
     """
     if has_expired(spec, now):
         return "the grant has expired; keep these lines until the tenant no longer has the grant"
@@ -149,9 +149,9 @@ def _kept(spec: GrantSpec, why: str) -> Problem:
 
 
 def _split(spec: GrantSpec, others: Sequence[str], tenant: str) -> GrantSplit | None:
-    """Return None if the whole declaration must be removed.
+    """Return None if the declaration must be removed for all of its tenants.
 
-    Return a GrantSplit if only one tenant loses the declaration.
+    Return a GrantSplit if the declaration must be removed for only one of its tenants.
     """
     if not others:
         return None
