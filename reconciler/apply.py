@@ -1,4 +1,4 @@
-"""Execute a plan and report the outcome of each change. The plan already contains all decisions."""
+"""Execute a plan and report the outcome of each change."""
 
 import asyncio
 from collections.abc import Sequence
@@ -16,7 +16,7 @@ __all__ = ["ApplyContext", "StopSignal", "execute_plan", "reraise"]
 
 EARLIER_CHANGE_FAILED = "an earlier change for this application failed, so the application keeps its access"
 CHANGES_PER_LISTING_PAGE = 10
-"""The number of changes in a batch for each page in the list of all grants.
+"""A batch contains CHANGES_PER_LISTING_PAGE changes for each page in the tenant's list of grants.
 
 Reading all grants before each batch adds at most 10 % to the requests.
 """
@@ -25,7 +25,9 @@ Numbered = tuple[int, Change]
 
 
 async def execute_plan(plan: Plan, context: ApplyContext) -> tuple[Outcome, ...]:
-    """Execute the changes of `plan` in phases. Within a phase, a few changes run at the same time.
+    """Execute the changes of `plan`, one phase after another. The function `apply_phase` returns the phase of a change.
+
+    Up to `context.concurrency` changes of the same phase run at the same time.
 
     A phase is split into batches. reconciler reads the tenant's grants before each batch, so that each write is based
     on recent data.
@@ -74,7 +76,7 @@ async def _execute_batch(
 async def _read_listing(batch: Sequence[Numbered], context: ApplyContext) -> GrantsByKey | None:
     """Return all grants of the tenant, or None if reading only the changed grants takes fewer requests.
 
-    The function does not reuse the grants that were read for the plan, because the changes would overwrite later edits.
+    The grants are read again, because a change based on the grants in the plan would overwrite later edits.
     """
     count = sum(not isinstance(change, Create) for _, change in batch)
     if count <= _pages(context.observed) or context.stop.reason:
@@ -82,4 +84,4 @@ async def _read_listing(batch: Sequence[Numbered], context: ApplyContext) -> Gra
     try:
         return index_by_key(await context.client.grants())
     except Auth0Error:
-        return None  # without a list of all grants, each change reads the grant to change and reports errors
+        return None  # if the list cannot be read, each change reads its own grant and reports the error

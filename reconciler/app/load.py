@@ -167,7 +167,9 @@ def workspace_of(file: str | None) -> Workspace:
 
 
 def rollback_of_paths(paths: Sequence[Path], config: str | None) -> "Rollback | None":
-    """Return the data that undoes a run, or None unless `paths` contains exactly one path and the path is a snapshot.
+    """If `paths` contains only the path of a snapshot, return the data that undoes a run.
+
+    For all other paths, return None.
 
     Raises ReconcilerError if the snapshot was altered.
     """

@@ -1,1 +1,1 @@
-"""Files that a run writes as evidence: saved plans, journals, snapshots, fleet files and usage files."""
+"""Files that a run writes as evidence: saved plans, journals, snapshots, result files and usage files."""

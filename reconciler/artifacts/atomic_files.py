@@ -33,8 +33,8 @@ def write_output(path: Path, content: bytes, mode: int | None = None) -> None:
 
     Write a new file with the owner and group of the old file. Replace the old file with the new file. `mode` is the
     file mode of the new file. If `mode` is None, the new file keeps the mode of the old file. If replacing the file is
-    impossible or would lose the owner or the hard links, overwrite the existing file. If `path` is a device, a pipe or
-    the file that stdout writes to, append `content`.
+    impossible or would lose the owner or the hard links, overwrite the existing file. If `path` is a device or a pipe,
+    or if stdout or stderr is redirected to `path`, append `content` to the old content.
 
     Raises:
         OSError: if writing fails. The file still has its old content after an OSError. The error message contains the
@@ -159,7 +159,7 @@ def _status(path: Path) -> os.stat_result | None:
 
 
 def _is_process_output(status: os.stat_result) -> bool:
-    """Return whether stdout or stderr writes to the file with the status `status`.
+    """Return whether stdout or stderr is redirected to the file that `status` describes.
 
     If reconciler replaced the output file of its own process, later output would be lost.
     """
@@ -175,7 +175,7 @@ def _open_existing(path: str, flags: int) -> int:
 
 
 def _replace(file: Path, content: bytes, mode: int | None, status: os.stat_result | None) -> bool:
-    """Replace `file` with a new file. Return False if the operating system refuses the replacement."""
+    """Replace `file` with a new file. Return False if the operating system does not allow the replacement of `file`."""
     new_mode = stat.S_IMODE(status.st_mode) if mode is None and status else mode
     try:
         with _temporary_file(file, content, USUAL_MODE if new_mode is None else new_mode) as draft:

@@ -35,7 +35,10 @@ CREATE_FLEET = "create the file with `reconciler fleet list --format json`"
 
 
 def read_fleet(path: Path) -> Fleet:
-    """Return the fleet run that a file contains. Raises ReconcilerError."""
+    """Read a file that lists the tenants of a fleet run (a run of many tenants in several CI jobs).
+
+    Raises ReconcilerError.
+    """
     data = _read_json(path, MAX_FLEET_BYTES, stored.FLEET)
     if isinstance(data, str):
         raise ReconcilerError(f"{name_of(path)} {data}; {CREATE_FLEET}")
@@ -110,7 +113,7 @@ def _json_files(folder: Path, level: int) -> Iterator[Path]:
 
 
 def _read_result(path: Path) -> FleetResult | str:
-    """Return the result in a file, or the reason why the file is not usable."""
+    """Return the result that a file contains, or the reason why the file cannot be used."""
     if path.is_symlink():
         return "is a link, and links are not followed"
     data = _read_json(path, MAX_RESULT_BYTES, stored.FLEET_RESULT)

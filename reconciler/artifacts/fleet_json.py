@@ -43,7 +43,7 @@ def fleet_json(fleet: Fleet) -> Json:
 
 
 def fleet_from_json(data: Mapping[str, Any]) -> Fleet:
-    """Convert JSON data to a fleet run. The data must match schemas/fleet.schema.json."""
+    """Convert JSON data to a Fleet object. The data must match schemas/fleet.schema.json."""
     return Fleet(
         _inputs_from(data),
         tuple(

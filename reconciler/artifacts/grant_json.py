@@ -23,7 +23,8 @@ def json_by_items(value: Mapping[str, object]) -> str:
 
     If a field contains a list, the JSON text has one line for each item of the list.
 
-    The command `diff` can compare the JSON text line by line. Indented JSON text would take ten times longer to write.
+    The command `diff` can compare the JSON text line by line. Writing JSON text with the indentation of `json.dumps`
+    would take ten times as long.
     """
     fields = [f"{json.dumps(name)}: {_items(field)}" for name, field in value.items()]
     return "{\n  " + ",\n  ".join(fields) + "\n}\n"
@@ -38,7 +39,7 @@ def _items(field: object) -> str:
 def key_json(key: Key) -> dict[str, object]:
     """Return the identifying fields of a grant as JSON data.
 
-    `other_holder` is present only if Auth0 returned a grant with both `client_id` and `default_for`, or with neither.
+    The field `other_holder` is present only if a grant from Auth0 has both `client_id` and `default_for`, or neither.
     """
     return {
         **({"other_holder": key.other_holder} if key.other_holder else {}),
@@ -78,7 +79,8 @@ def grant_from_json(data: Mapping[str, Any]) -> ClientGrant:
 def field_json(change: FieldChange) -> dict[str, object]:
     """Return a changed field as JSON data.
 
-    For a set, the data contains the added and removed items. For a setting, the data contains the old and new value.
+    If the field contains a set, the JSON data contains the added and removed items. If the field contains a single
+    value, the JSON data contains the old and the new value.
     """
     match change:
         case SetChange():

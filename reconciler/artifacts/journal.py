@@ -1,9 +1,9 @@
 """The journal of a run. The run appends one line before each write to the tenant, and one line after the write.
 
-The operating system has stored each line on disk before the run continues. A journal is a file in the format JSON
-Lines, and only its owner can read the file. A line with the event `intent` announces a write to the tenant. If no later
-line contains the event `result` of a write, the outcome of the write is unknown. A later run reads journals only to
-find out whether a saved plan was already applied.
+The journal flushes each line to disk before the run continues. A journal is a file in the format JSON Lines, and only
+its owner can read the file. A line with the event `intent` announces a write to the tenant. If the `intent` line of a
+write is not followed by a `result` line, the outcome of the write is unknown. A later run reads journals only to find
+out whether a saved plan was already applied.
 """
 
 import asyncio
@@ -206,14 +206,14 @@ def run_that_applied(folder: Path, saved_plan: str) -> str | None:
     """Return the name of the run that applied all changes of a saved plan, or None.
 
     Raises:
-        ReconcilerError: if the journal of a run with `saved_plan` cannot be read.
+        ReconcilerError: if the journal of an earlier run of the saved plan cannot be read.
     """
     runs = (read_run(folder, name) for name in run_names(folder) if _may_mention(folder, name, saved_plan))
     return next((run.name for run in runs if run.has_applied(saved_plan)), None)
 
 
 def _may_mention(folder: Path, name: str, saved_plan: str) -> bool:
-    """Return whether the first line of the journal of the run `name` may contain the checksum `saved_plan`.
+    """Return whether the start of the journal of the run `name` contains the checksum `saved_plan`.
 
     Return False for special files such as pipes. Do not read special files.
     """

@@ -37,7 +37,7 @@ PLAN_START_BYTES = 100
 BYTES_PER_BRACKET = 8
 """The minimum average size of a list or object in a saved plan, in bytes.
 
-A file with very small lists and objects is refused, because parsing many small lists could fill the memory.
+A file with a very large number of small lists and objects is refused, because parsing the file could fill the memory.
 
 The saved plans that reconciler writes always exceed the minimum size.
 """
@@ -49,7 +49,7 @@ MAX_EXACT_INTEGER = 2**53
 class SavedPlan:
     """A plan that reconciler read from a file, with the creation time of the plan and the options of `plan`.
 
-    `checksum` is the checksum in the file.
+    `checksum` is the checksum that the plan file contains.
     """
 
     plan: Plan

@@ -4,9 +4,9 @@ A snapshot is a folder of grant files that declare the changed grants as they we
 
 Applying the files of a snapshot undoes the run.
 
-A snapshot also contains the JSON file MANIFEST. MANIFEST contains the run, the tenant, the digest of each grant file,
-and the grants that the run creates. A folder is accepted as a snapshot only inside the state folder of reconciler, and
-only if MANIFEST lists the grant files.
+A snapshot also contains the JSON file MANIFEST. MANIFEST contains the name of the run, the tenant, the digest of each
+grant file, and the grants that the run creates. A folder is accepted as a snapshot only inside the state folder of
+reconciler, and only if MANIFEST lists the grant files.
 """
 
 import hashlib

@@ -58,7 +58,7 @@ MAX_LISTING_BYTES = 64_000_000
 """The maximum size of a list from Auth0 in bytes: twice the usual size of 100,000 grants."""
 MAX_EMPTY_PAGES = 100
 MIN_ENTRIES_PER_PAGE = 10
-"""The minimum average number of entries per page. A lower average is an error, because the list may be endless."""
+"""The minimum average number of entries per page in a list. A list with fewer entries per page may be endless."""
 DEFAULT_OPTIONS = ClientOptions()
 
 
@@ -75,15 +75,15 @@ class ManagementClient:
         await self._management.sign_in()
 
     def own_key(self) -> Key:
-        """Return the fields that identify reconciler's own grant. Call `own_key` after the first request."""
+        """Return the fields that identify reconciler's own grant. Call `own_key` after sending a request."""
         return own_key(self._management.token)
 
     def permissions(self) -> frozenset[str] | None:
-        """Return the permissions in the access token, or None. Call `permissions` after the first request."""
+        """Return the permissions in the access token, or None. Call `permissions` after sending a request."""
         return scopes_of(self._management.token)
 
     def identities(self) -> frozenset[str]:
-        """Return the tenant's canonical domain from the access token. Call `identities` after the first request."""
+        """Return the tenant's canonical domain from the access token. Call `identities` after sending a request."""
         return identities_of(self._management.token)
 
     async def grants(self) -> tuple[ObservedGrant, ...]:
@@ -209,11 +209,11 @@ class ManagementClient:
             await self._second_step(path, second, context)
 
     async def _second_step(self, path: str, body: Mapping[str, object], context: RequestContext) -> None:
-        """Send the scopes of a grant in a second request. If the tenant refuses the scopes, undo the first request.
+        """Update the scopes of a grant. If the tenant refuses the scopes, set `allow_all_scopes` to true again.
 
         Raises:
             RefusedCallError: if the tenant refuses the scopes.
-            UnknownOutcomeError: if only the first of the two requests was sent.
+            UnknownOutcomeError: if the other fields were updated, but the scopes were not sent.
         """
         try:
             await self._write("PATCH", path, body, context)
@@ -227,7 +227,7 @@ class ManagementClient:
         """Delete a grant.
 
         Raises:
-            RefusedCallError: if the tenant refuses the request. If the grant does not exist, Auth0 reports success.
+            RefusedCallError: if the tenant refuses the request. Auth0 reports success for an already deleted grant.
             UnknownOutcomeError, NotSentError: if the outcome of the request is unknown, or if the request was not sent.
         """
         await self._write("DELETE", _grant_path(grant_id), None, context)
@@ -240,8 +240,8 @@ class ManagementClient:
     async def _list_by_cursor(self, path: str, query: Mapping[str, str], read: Callable[[Json], T]) -> list[T]:
         """Read a complete list page by page with cursors (Auth0's checkpoint pagination).
 
-        The last page is the first page without the field `next`, and earlier pages may be empty. Parse each page before
-        requesting the next page, because JSON needs more memory than the parsed entries.
+        A page without the field `next` is the last page. Pages before the last page may be empty. Parse each page
+        before requesting the next page, because JSON needs more memory than the parsed entries.
         """
         name = path.rpartition("/")[2].replace("-", "_")
         items: list[T] = []
@@ -352,7 +352,7 @@ async def _list_with_restart(listing: Callable[[], Awaitable[T]]) -> T:
     try:
         return await listing()
     except UnknownOutcomeError:
-        pass  # the second read is outside of `except`, because the exception keeps the first list in memory
+        pass  # leave `except` before reading the list again, because the exception keeps the entries in memory
     except RefusedCallError as error:
         if error.status != httpx.codes.BAD_REQUEST:
             raise
@@ -392,7 +392,7 @@ def _without_duplicates(items: Iterable[T], path: str, identity: Callable[[T], o
 
 
 def _identity_text(identity: object) -> str:
-    """Return a quoted id, or the application, the API and the subject type of a grant."""
+    """Return the quoted id of an entry. If the entry is a grant, return its application, API and subject type."""
     if not isinstance(identity, Key):
         return quote_text(str(identity))
     holder, audience = quote_text(identity.holder), quote_text(identity.audience)

@@ -78,7 +78,9 @@ class CredentialVariables:
     prefix: str = CREDENTIALS_PREFIX
 
     def name(self, *endings: str) -> str:
-        """Return the name of the first variable in `endings` that has a value.
+        """Return the name of the first environment variable that has a value.
+
+        The name of each environment variable is the prefix followed by one of `endings`.
 
         If no variable has a value, return the name of the first variable.
         """
@@ -86,9 +88,9 @@ class CredentialVariables:
         return next((name for name in names if self.environment.get(name, "").strip()), names[0])
 
     def text(self, *endings: str) -> str:
-        """Return the value of the first variable in `endings` that has a value, without surrounding whitespace.
+        """Return the value of the environment variable `name(*endings)`, without surrounding whitespace.
 
-        If no variable has a value, return an empty string.
+        If the environment variable has no value, return an empty string.
 
         Raises:
             ReconcilerError: if the value of the variable is not text.
@@ -102,7 +104,10 @@ class CredentialVariables:
         return value
 
     def empty(self, *endings: str) -> list[str]:
-        """Return the names of the variables in `endings` that are set but empty."""
+        """Return the names of the environment variables that are set but empty.
+
+        The name of each environment variable is the prefix followed by one of `endings`.
+        """
         names = [f"{self.prefix}{ending}" for ending in endings]
         return [name for name in names if name in self.environment and not self.environment[name].strip()]
 
@@ -139,7 +144,7 @@ def credentials_from(
 def _private_key(variables: CredentialVariables) -> str:
     r"""Return the private key in PEM format from an environment variable.
 
-    If the variable PRIVATE_KEY is not set, read the private key from the file in the variable PRIVATE_KEY_PATH. In the
+    If the variable PRIVATE_KEY is not set, read the private key from the file whose path is in PRIVATE_KEY_PATH. In the
     value of PRIVATE_KEY, `\n` means a line feed.
     """
     if key := variables.environment.get(f"{variables.prefix}{PRIVATE_KEY}", "").strip():
@@ -203,7 +208,9 @@ def scopes_of(token: str) -> frozenset[str] | None:
 
 
 def expiry_of(token: str) -> float | None:
-    """Return the expiry in the claims of `token` in UNIX seconds, or None if the claims contain no valid expiry.
+    """Return the expiry time in the claims of `token` as a UNIX timestamp.
+
+    If the claims contain no valid expiry time, return None.
 
     Raises:
         ReconcilerError: if the token is not a JWT.

@@ -32,7 +32,8 @@ class DeadlinePassedError(Auth0Error):
 class NoTokenError(Auth0Error):
     """All attempts to get a token failed.
 
-    NoTokenError is not a RefusedCallError, because the tenant has not received the request that needs the token.
+    NoTokenError is not a subclass of RefusedCallError, because the tenant never received the request that needs the
+    token.
 
     `reason` is the cause of the failure. `advice` is the next step for the user, or an empty string.
     """

@@ -40,7 +40,7 @@ A page with 100 grants of 257 scopes is smaller than 1 MB.
 """
 MAX_MESSAGE_LENGTH = 500
 MAX_SEARCHED_LENGTH = 5 * MAX_MESSAGE_LENGTH
-"""The maximum number of characters of an error message that reconciler searches for secrets."""
+"""reconciler searches at most MAX_SEARCHED_LENGTH characters of an error message for secrets."""
 SECRET_FIELDS = frozenset({"access_token", "client_secret", "encryption_key", "signing_keys"})
 """The fields that contain secrets in normal responses of Auth0."""
 
@@ -73,8 +73,8 @@ class TenantResponse:
 
         Raises:
             RateLimitedError, RefusedCallError, UnknownOutcomeError: if the status of the response is not successful.
-            UnreadableError: if the body is not JSON, or if the body contains a secret of this run that a plan could
-                show.
+            UnreadableError: if the body is not JSON, or if a field that is not in SECRET_FIELDS contains a secret of
+                this run.
         """
         if not httpx.codes.is_success(self.status):
             raise self.error_for_status()

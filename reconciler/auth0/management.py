@@ -34,7 +34,7 @@ API = "/api/v2"
 DEFAULT_RATE_LIMIT_DELAY_SECONDS = (0.5, 2.0)
 """The minimum and maximum delay in seconds after a response with status 429 that does not request a delay."""
 STATUSES_WITHOUT_EFFECT = frozenset({httpx.codes.UNAUTHORIZED, httpx.codes.TOO_MANY_REQUESTS})
-"""The status codes of responses to requests that the tenant has not executed."""
+"""The status codes of responses which prove that the tenant did not execute the request."""
 CORRELATION_HEADER = "X-Correlation-ID"
 
 
@@ -51,7 +51,7 @@ class RequestContext:
     """The id of a write request, and the functions that are called before and after the request.
 
     Auth0 writes `correlation` to the tenant's logs. The client awaits `before_send` before each request. The client
-    calls `without_effect` after each request that has certainly not changed the tenant.
+    calls `without_effect` after each request that is known not to have changed the tenant.
     """
 
     correlation: str = ""
@@ -74,7 +74,7 @@ class ApiRequest:
 
     @property
     def family(self) -> str:
-        """The name of the rate limit for requests with the method and path of the request.
+        """The name of the rate limit that applies to the method and path of the request.
 
         Auth0 limits the requests for the grants of an organization separately for each method. Requests to
         `client-grants` count only against the rate limit of the whole tenant.
@@ -184,8 +184,8 @@ class Management:
         """Return an access token that `check_token` has accepted.
 
         Raises:
-            ReconcilerError: if `check_token` refuses the first token of the run. If `check_token` refuses the first
-                token, the tenant is unchanged.
+            ReconcilerError: if `check_token` refuses the first token of the run, before any request to the Management
+                API is sent.
             NoTokenError: if `check_token` refuses a later token, or if no token can be fetched.
         """
         token = await self._tokens.get(refused=refused)

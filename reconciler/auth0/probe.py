@@ -36,7 +36,7 @@ class Certificate:
 class FirstResponse:
     """The response to a request without credentials, with the local times of sending and receiving.
 
-    `date` is the time in the response header `date` in UNIX seconds. If the header is missing, `date` is None.
+    `date` is the time in the response header `date` as a UNIX timestamp, or None if the header is missing.
     `certificate` is None if the connection does not use TLS.
     """
 

@@ -21,13 +21,13 @@ LATE_PROBE_SECONDS = 0.25
 PROBE_INTERVAL_SECONDS = 1.01
 """The minimum interval between two probe requests in seconds.
 
-The interval exceeds one second, because a probe request may reach the tenant faster than the previous probe request.
+The interval is longer than one second, because the network delay may differ between two probe requests.
 """
 SLOW_PROBE_INTERVAL_SECONDS = 2.5
 SHARED_PATIENCE_SECONDS = 5.0
-"""The maximum time in seconds that a request to one tenant waits for the response of a different tenant."""
+"""If tenants share a bucket, a request waits at most SHARED_PATIENCE_SECONDS for the response of another tenant."""
 NEEDS_RESPONSE = math.inf
-"""The return value of `wait` if the next request must wait for the response to an earlier request."""
+"""The return value of `wait` if no request may be sent before the response to an earlier request arrives."""
 
 
 class TokenBucket:
@@ -45,22 +45,23 @@ class TokenBucket:
     Responses may arrive in a different order than reconciler sent the requests. The estimate is the lowest number of
     remaining rate-limit tokens in any response since the last refill, minus the number of requests in flight.
 
-    The interval between two probe requests is slightly longer than one second, so that no probe request arrives just
-    before a refill. Auth0 reports times in whole seconds, so a response may announce a refill that is up to two seconds
-    away. If a response announces a refill that is more than a second away, the interval between probe requests is two
-    and a half seconds. The interval remains one second if the last probe request arrived more than a quarter of a
-    second after a full second.
+    Probe requests are sent slightly more than one second apart, so that no probe request arrives just before Auth0
+    refills the bucket. Auth0 reports times in whole seconds, so a response may announce a refill that is up to two
+    seconds away. If a response announces a refill that is more than a second away, the interval between probe requests
+    is two and a half seconds. If the previous probe request arrived more than a quarter of a second after the start of
+    a clock second, the interval between probe requests remains one second.
 
-    Auth0 refills some buckets continuously instead of once per second. If requests waited for a whole second, a
-    continuously refilled bucket would become full, and rate-limit tokens would be lost. In a bucket that Auth0 refills
-    once per second, each response before the next refill reports fewer remaining rate-limit tokens. If two responses
-    before the next refill report equal numbers of rate-limit tokens, Auth0 refills the bucket continuously. If Auth0
-    refills the bucket continuously, reconciler sends a probe request every tenth of a second. The frequent probe
-    requests stop after a probe request that used a rate-limit token of other programs.
+    Auth0 refills some buckets continuously instead of once per second. Waiting a whole second between requests would
+    waste rate-limit tokens, because a continuously refilled bucket would become full. If Auth0 refills a bucket once
+    per second, the number of remaining rate-limit tokens decreases with each response until the next refill. If two
+    responses before the next announced refill report the same number of remaining rate-limit tokens, reconciler
+    concludes that Auth0 refills the bucket continuously. If Auth0 refills the bucket continuously, reconciler sends a
+    probe request every tenth of a second. reconciler stops the frequent probe requests if a probe request has used a
+    rate-limit token that is reserved for other programs.
 
-    If `is_shared` is true, several tenants share the bucket. Requests to a tenant do not wait for the first response,
-    because the first response may come from a tenant that never responds. When a shared bucket is empty, a request
-    waits at most SHARED_PATIENCE_SECONDS for the response to an earlier request.
+    If `is_shared` is true, several tenants share the bucket. Requests to a tenant do not wait for the first response
+    from another tenant, because the other tenant may never respond. If a shared bucket is empty, a request waits at
+    most SHARED_PATIENCE_SECONDS for the response to an earlier request.
     """
 
     def __init__(self, share: float, *, is_shared: bool = False) -> None:
@@ -74,10 +75,10 @@ class TokenBucket:
         self._in_flight = 0
         self._probe_at = 0.0
         self._blocked_until = 0.0
-        self._clock_offset = -math.inf  # a lower bound of the tenant's clock minus the local clock
+        self._clock_offset = -math.inf  # a lower bound for the difference: tenant's clock minus local clock
         self._last_probe_at = -math.inf  # the local time of the last probe request
         self._is_probing = False  # whether a probe request is in flight
-        self._seen_remaining: set[int] = set()  # the numbers of remaining tokens in responses since the last refill
+        self._seen_remaining: set[int] = set()  # the token counts in the responses received since the last refill
         self._refills_continuously = False  # whether Auth0 refills the bucket continuously instead of once per period
 
     def wait(self, now: float) -> float:
@@ -103,7 +104,7 @@ class TokenBucket:
         self._in_flight += 1
 
     def record_lost(self) -> None:
-        """Record that a request ended, and that the bucket received no rate-limit headers.
+        """Record that a request ended without rate-limit headers for the bucket.
 
         Auth0 may have taken a rate-limit token for the request.
         """
@@ -128,8 +129,8 @@ class TokenBucket:
 
         If the response requests no delay, return `default_delay`. Call `record_response` before `record_rate_limited`.
         """
-        # A refused request takes no token, so two responses with equal numbers of tokens do not prove a continuous
-        # refill.
+        # A refused request consumes no rate-limit token, so responses with equal token counts do not prove that Auth0
+        # refills the bucket continuously.
         self._refills_continuously = False
         if headers.retry_after is not None:
             wait = headers.retry_after
@@ -170,7 +171,8 @@ class TokenBucket:
     def _seconds_to_refill(self, headers: RateLimitHeaders, now: float) -> float:
         """Return the number of seconds until Auth0 refills the bucket.
 
-        Auth0 reports the time of a refill in whole seconds, so the next refill is in the next second or later.
+        Auth0 reports times in whole seconds, so the next refill is at least one second after the time in the header
+        `date`.
 
         If the response has no header `date` or `x-ratelimit-reset`, return one second, because Auth0 refills most
         buckets every second.
@@ -191,7 +193,7 @@ class TokenBucket:
 class RequestPacer:
     """Limits the total number of requests per second to all tenants of a run.
 
-    Requests are sent in the order in which the requests called `turn`.
+    Requests are sent in the order of the calls of `turn`.
 
     If `max_rps` is None, requests do not wait.
     """
@@ -235,7 +237,7 @@ WHOLE_TENANT = "client-grants"
 
 Each request to the tenant takes a rate-limit token from the bucket WHOLE_TENANT.
 
-Requests to `client-grants` take no rate-limit token from any other bucket.
+A request to `client-grants` takes a rate-limit token only from the bucket WHOLE_TENANT.
 """
 
 
@@ -256,10 +258,7 @@ class RateOptions:
 
 @dataclass(slots=True)
 class Slot:
-    """The permission to send one request.
-
-    A slot passes the rate-limit headers of a response to the token buckets that limit the request.
-    """
+    """The permission to send one request."""
 
     buckets: tuple[TokenBucket, ...]
     has_response: bool = field(default=False)
@@ -336,7 +335,7 @@ class RateLimiter:
             self._before_waiting(self._pacer.wait(loop.time()), deadline)
             async with self._pacer.turn():
                 now = loop.time()
-                if not slot.wait(now):  # a response may have changed the buckets during the wait
+                if not slot.wait(now):  # during the wait for `turn`, a response may have changed the token buckets
                     self._pacer.record_sent(now)
                     for bucket in slot.buckets:
                         bucket.record_sent(now)

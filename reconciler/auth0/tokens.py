@@ -38,11 +38,10 @@ RENEWAL_MARGIN_SECONDS = 60.0
 DEFAULT_LIFETIME_SECONDS = 86_400
 """The assumed lifetime of a token in seconds if the response contains no valid lifetime.
 
-If a token expires before the end of the assumed lifetime, reconciler fetches a new token after a response with status
-401.
+If a token expires earlier than assumed, the tenant responds with status 401, and reconciler fetches a new token.
 """
 MAX_LIFETIME_SECONDS = 2_592_000
-"""The maximum accepted lifetime of a token in seconds. Auth0 allows a lifetime of at most 30 days."""
+"""The maximum accepted lifetime of a token in seconds. Auth0 allows a token lifetime of at most 30 days."""
 
 Post = Callable[[str, dict[str, str]], Awaitable[TenantResponse]]
 """A function that sends a form to a path of the tenant and returns the response."""
@@ -88,7 +87,7 @@ class TokenSource:
     async def get(self, refused: str = "") -> str:
         """Return an access token. `refused` is a token that the tenant has refused, or an empty string.
 
-        If reconciler has credentials, the method fetches a new token instead of returning `refused`.
+        If reconciler has credentials, `get` never returns the token `refused`, but fetches a new token.
 
         Raises:
             NoTokenError: if the tenant does not issue a token.

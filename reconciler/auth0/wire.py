@@ -19,7 +19,7 @@ Json = Mapping[str, Any]
 MAX_TEXT_LENGTH = 2_048
 """The maximum length of a string in a response, in characters.
 
-The longest string in Auth0's documentation is the identifier of an API, with at most 600 characters.
+The longest string that Auth0's documentation allows is an API identifier with 600 characters.
 """
 MAX_ID_LENGTH = 512
 CONTROL_CHARACTER = re.compile("[\x00-\x1f\x7f-\x9f]")
@@ -117,7 +117,7 @@ def texts(data: Json, name: str) -> frozenset[str]:
 
 @lru_cache(CACHE_SIZE)
 def _text_set(values: tuple[str, ...], name: str) -> frozenset[str]:
-    """Check each string of a list, and return the strings as a set.
+    """Check that each item of a list is a valid string, and return the items as a set.
 
     The function caches the returned sets, because many grants have equal scopes.
     """
@@ -168,7 +168,7 @@ KNOWN_FIELDS = frozenset(
     {"id", "client_id", "default_for", "audience", "subject_type", "is_system", *(each.name for each in SETTINGS)}
 )
 MAX_UNKNOWN_FIELDS = 20
-"""The maximum number of unknown fields of a grant that reconciler reports."""
+"""The maximum number of unknown fields that reconciler reports for one grant."""
 
 
 def observed_grant(data: Json) -> ObservedGrant:
@@ -346,11 +346,13 @@ def update_body(update: Update) -> dict[str, object]:
 
 
 def split_update(body: Mapping[str, object]) -> tuple[dict[str, object], dict[str, object]]:
-    """If an update sets `allow_all_scopes` to false, split the body of the update into two bodies.
+    """Split the body of an update that sets `allow_all_scopes` to false into the bodies of two requests.
 
-    The second body contains the scopes, and the first body contains all other fields. Some tenants refuse a single
-    request with all fields. Between the two requests, the grant has no scopes. If the update does not set
-    `allow_all_scopes` to false, the second body is empty.
+    Some tenants refuse to change all fields of a grant in a single request. The body of the second request contains
+    only the scopes, and the body of the first request contains all other fields. Between the first and the second
+    request, the grant has no scopes.
+
+    If an update does not set `allow_all_scopes` to false, the body of the second request is empty.
     """
     if body.get("allow_all_scopes") is not False:
         return dict(body), {}
