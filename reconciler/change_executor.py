@@ -2,8 +2,8 @@
 
 The executor reads the grant right before an update or delete, and compares the grant with the plan.
 
-If the response to a write is lost, the executor reads the grant again. If the grant shows the whole change, the outcome
-is APPLIED. If the grant is unchanged, the executor repeats the write. If the grant shows changes that the plan does not
+If the response to a write is lost, the executor reads the grant again. If the whole change took effect, the outcome is
+APPLIED. If the grant is unchanged, the executor repeats the write. If the grant contains changes that the plan does not
 contain, the outcome is CONFLICT. If only some of the requests of a change succeeded, the executor continues from the
 current state of the grant.
 """
@@ -121,7 +121,7 @@ class ChangeExecutor:
     async def _write_until_settled(self, listing: GrantsByKey | None) -> Outcome:
         """Write the change.
 
-        If the outcome is unknown, read the grant. Repeat the write only if the grant is unchanged.
+        If the outcome of the write is unknown, read the grant. Repeat the write only if the grant is unchanged.
         """
         delays = self._context.retry_policy.delays()
         while True:
@@ -250,8 +250,9 @@ class ChangeExecutor:
     async def _settle_refused_write(self, error: RefusedCallError) -> Outcome:
         """Determine the outcome of a write that failed with the status 404 or 409.
 
-        The write may have taken effect despite the error status. A tenant may return the new state of a grant with a
-        delay. If the first read of the grant shows no effect, the executor reads the grant once more.
+        The write may have taken effect despite the error status. A tenant may return the old state of a grant for a
+        short time after a write. If the first read of the grant shows no effect, the executor reads the grant once
+        more.
         """
         outcome = await self._settle_by_reading(str(error))
         if outcome.result is Result.FAILED and not self._has_effect and not self._context.stop.reason:
@@ -269,9 +270,9 @@ class ChangeExecutor:
     async def _settle_by_reading(self, problem: str) -> Outcome:
         """Determine the outcome of a write by reading the grant.
 
-        The result is APPLIED if the whole change took effect. The result is FAILED if nothing or only a part of the
-        change took effect. The result is CONFLICT if the grant shows changes that the plan does not contain. The result
-        is UNKNOWN if the grant cannot be read.
+        The result of the write is APPLIED if the whole change took effect. The result of the write is FAILED if nothing
+        or only a part of the change took effect. The result of the write is CONFLICT if the grant contains changes that
+        the plan does not contain. The result of the write is UNKNOWN if the grant cannot be read.
         """
         try:
             found = await self._read_grant()
@@ -307,8 +308,8 @@ class ChangeExecutor:
     async def _before_send(self) -> None:
         """Record the intended change in the journal.
 
-        If the journal cannot be written, raise JournalError before the first request of the change. If the first
-        request was already sent, complete the change and stop the run.
+        If the journal cannot be written before the first request of the change, raise JournalError. If the journal
+        cannot be written after the first request of the change, complete the change and stop the run.
         """
         self._is_in_journal = True
         try:

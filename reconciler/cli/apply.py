@@ -92,9 +92,9 @@ def command(  # noqa: PLR0913 - each parameter is an option of the command
     tenant matches the files.
 
     With PLANFILE from plan --out, apply without asking. The plan is recomputed. If the new plan has a change that
-    PLANFILE lacks, the command writes nothing and exits with 5. With {tenant} in PLANFILE, each tenant has its own
-    saved plan. With --approval-id, no file is needed: apply without asking if the new plan has the approval id of a
-    reviewed plan.
+    PLANFILE lacks, the command writes nothing and exits with 5. If PLANFILE contains {tenant}, each tenant has its own
+    saved plan. With --approval-id ID, the command needs no PLANFILE, and applies without asking if the new plan has the
+    approval id ID.
 
     PATHs are grant files or folders. With PATHs, --client or --api, only the selected grants are changed.
 

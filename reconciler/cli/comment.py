@@ -99,15 +99,14 @@ def command(  # noqa: PLR0913 - each parameter is an option of the command
 ) -> Exit:
     """Post Markdown reports as comments on the pull or merge request of this job.
 
-    Use this command in jobs of GitHub Actions, GitLab CI, Azure Pipelines and Bitbucket Pipelines, with FILE from
-    --report markdown=FILE. In jobs of other services, name the pull or merge request with --forge, --repository and
-    --number. Each tenant has one comment for the plan and one comment for the result of apply. Later runs update these
-    comments. Only comments by the owner of the token are changed. The token comes from GITHUB_TOKEN, GITLAB_TOKEN,
-    AZURE_DEVOPS_TOKEN or BITBUCKET_TOKEN.
+    FILE is a report that the same CI run wrote with --report markdown=FILE. The command works in jobs of GitHub
+    Actions, GitLab CI, Azure Pipelines and Bitbucket Pipelines. In jobs of other services, name the pull or merge
+    request with --forge, --repository and --number. Each tenant has one comment for the plan and one comment for the
+    result of apply. Later runs update the comments of earlier runs. Only comments by the owner of the token are
+    changed. The token comes from GITHUB_TOKEN, GITLAB_TOKEN, AZURE_DEVOPS_TOKEN or BITBUCKET_TOKEN.
 
-    FILE must come from this run. If FILE is missing or invalid, the exit code is 1, and the comment of each --tenant
-    says that the report is missing. Without --tenant, each earlier comment without a new FILE says that the report is
-    missing.
+    If FILE is missing or invalid, the exit code is 1, and the comment of each --tenant says that the report is missing.
+    Without --tenant, each earlier comment that no FILE updates says that the report is missing.
     """
     if (issue is not None) + closes + merged > 1:
         raise click.UsageError("--issue, --close and --merged cannot be combined: use one of them")
@@ -173,7 +172,10 @@ def _merged(job: Job, policy: RetryPolicy, console: Console) -> Job | None:
 
 
 def _named_target(forge: str | None, repository: str | None, number: int | None, *, merged: bool) -> NamedTarget | None:
-    """Return the pull or merge request of --forge, --repository and --number, or None without --forge."""
+    """Return the pull or merge request that --forge, --repository and --number identify.
+
+    If --forge is not given, return None.
+    """
     if forge is None:
         if repository is not None or number is not None:
             raise click.UsageError("--repository and --number have no effect without --forge; add --forge")
@@ -195,7 +197,7 @@ def _read_all(files: Iterable[Path], run: str) -> tuple[list[ForgeReport], list[
 
 
 def _with_drift_advice(report: ForgeReport) -> ForgeReport:
-    """Add instructions on undoing or keeping the drift to the report for an issue."""
+    """Append instructions to a report for an issue. The instructions explain how to undo or keep the drift."""
     advice = (
         f"If {span(tenant_of(report.marker))} has drifted, undo the drift by applying the main branch with "
         "`reconciler apply`. To keep the drift, change the files with `reconciler import --update`, and "
@@ -207,14 +209,15 @@ def _with_drift_advice(report: ForgeReport) -> ForgeReport:
 def _markers_without_report(
     target: CommentTarget, known: Sequence[str], prefix: str, *, includes_new: bool
 ) -> list[str]:
-    """Return the ids of comments or issues without a new report.
+    """Return the ids of the comments or issues for which this run has no valid report.
 
-    The comments or issues must mention the missing report.
+    The command updates the returned comments and issues, because no comment or issue must keep showing the result of an
+    earlier run.
 
-    With --tenant, return the ids for the tenants in --tenant. Without --tenant, return the ids of all existing comments
-    or issues that no new report replaces. A comment or issue must not keep showing the result of an earlier run.
-    `prefix` is the start of the ids of one kind of comment or issue. If `includes_new` is true, also return the ids of
-    missing comments or issues, so that the command creates the comments or issues.
+    With --tenant, return only the ids of comments or issues for the tenants in --tenant. Without --tenant, return the
+    ids of all existing comments or issues for which this run has no valid report. `prefix` is the start of the ids of
+    one kind of comment or issue. If `includes_new` is true, also return the ids of tenants in --tenant that have no
+    comment or issue yet.
     """
     links = ci.source_links(current_options().config)
     named = [each for name in current_options().tenants if (each := marker(name, links, prefix)) not in known]
@@ -225,7 +228,7 @@ def _markers_without_report(
 
 
 def _missing_report(tenant_marker: str, problems: Sequence[str]) -> ForgeReport:
-    """Return a replacement report for a tenant without a valid report. The replacement report lists the problems."""
+    """Return a report for a tenant without a valid report. The returned report lists `problems`."""
     name = tenant_of(tenant_marker)
     problem_lines = [f"- {span(problem[:MAX_CHARACTERS])}" for problem in problems[:MAX_PROBLEMS]]
     lines = [
@@ -251,7 +254,7 @@ def _dialect(job: Job) -> Callable[[str], str]:
 
 
 def _read(file: Path, run: str) -> ForgeReport:
-    """Return the report in `file`. The run `run` must have written the report.
+    """Return the report in `file`. Accept the report only if the CI run `run` wrote the report.
 
     Raises:
         ReconcilerError: if git tracks the file, or if the file is not a regular file with a report of `run`.

@@ -18,8 +18,7 @@ SHELLS: Mapping[str, type[ShellComplete]] = {"bash": BashComplete, "zsh": ZshCom
 def command(*, shell: str) -> Exit:
     """Print a completion script for SHELL: bash, zsh or fish.
 
-    Evaluate the script in the start-up file of the shell, so that the shell completes commands, options, files and
-    tenants.
+    If the start-up file of the shell evaluates the script, the shell completes commands, options, files and tenants.
     """
     commands = click.get_current_context().find_root().command
     completion = SHELLS[shell](commands, {}, "reconciler", COMPLETION_VARIABLE)

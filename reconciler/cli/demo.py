@@ -30,7 +30,7 @@ def command(*, folder: Path) -> Exit:
     """Write a demo into FOLDER, and validate, plan and apply the demo.
 
     FOLDER must be empty or missing. The default is the current folder. The demo uses a local tenant, and needs no
-    account and no network. The demo needs the extra sandbox of the package.
+    account and no network. The demo needs the package extra `sandbox`.
     """
     require_sandbox(TENANT)
     given = current_options()
@@ -62,9 +62,9 @@ def _write(folder: Path, console: Console) -> None:
 
 
 def _run(arguments: Sequence[str]) -> Exit:
-    """Run the command line `arguments`. The options of `reconciler demo` do not apply to the command.
+    """Run the command line `arguments` without the options of `reconciler demo`.
 
-    Raises the errors of the command in `arguments`.
+    Raises every exception that the command in `arguments` raises.
     """
     group = click.get_current_context().find_root().command
     with group.make_context("reconciler", list(arguments)) as context:

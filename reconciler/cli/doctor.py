@@ -43,10 +43,10 @@ def command(*, stdout_format: str, setup_service: str | None) -> Exit:
 
     Nothing is written. A failed check does not stop the other checks. Warnings do not change the exit code.
 
-    With --all-tenants, several --tenant or --shard, each selected tenant is checked.
+    With --all-tenants, --shard or more than one --tenant, each selected tenant is checked.
 
-    With --setup, the command checks nothing, and prints commands that set up the tenants of the configuration, or each
-    --tenant. The printed commands need the programs auth0 and jq, and gh or glab.
+    With --setup, the command checks nothing, and prints commands that set up all tenants of the configuration, or only
+    the tenants in --tenant. The printed commands need the programs auth0 and jq, and gh or glab.
     """
     options = current_options()
     console = Console(options)

@@ -1,4 +1,4 @@
-"""`reconciler fleet`: list the tenants of a run with several CI jobs, and collect the results of the jobs."""
+"""`reconciler fleet`: list the tenants of a run that is spread over several CI jobs, and collect the results."""
 
 from pathlib import Path
 

@@ -101,12 +101,12 @@ def command(  # noqa: PLR0913 - each parameter is an option of the command
 
     With several tenants (--all-tenants), equal grants become one declaration.
 
-    Each application gets its own file. Existing files are never overwritten. A plan at the end shows that the files
-    match the tenant.
+    Each application gets its own file. Existing files are never overwritten. A final plan confirms that the files match
+    the tenant.
 
-    --from reads files of auth0-deploy-cli (tenant.yaml or its folder) or the output of terraform show -json, for one or
-    several tenants. Equal grants of several tenants share one declaration. The ##KEY## placeholders of auth0-deploy-cli
-    become variables in reconciler.yaml.
+    With --from, the command reads files of auth0-deploy-cli (tenant.yaml or its folder) or the output of `terraform
+    show -json`, for one or several tenants. Equal grants of several tenants share one declaration. The ##KEY##
+    placeholders of auth0-deploy-cli become variables in reconciler.yaml.
 
     --update writes drift into the files: declared grants get the tenant's values, and declarations of missing grants
     are removed. Comments, order, formatting and variables are kept. --update splits a declaration that also applies to

@@ -61,7 +61,7 @@ def command(*, domain: str | None, add: str | None, ci: str, yes: bool) -> Exit:
     --tenant sets the name of the tenant. If the environment has credentials for the tenant, the tenant's grants are
     imported.
 
-    With --add, the command changes only the configuration and the tenants in a pipeline from `init`.
+    With --add, the command only adds the tenant to the configuration and to the pipeline that `init` wrote.
     """
     options = current_options()
     prompt = Prompt(Console(options), is_interactive=not yes and sys.stdin.isatty(), yes=yes)

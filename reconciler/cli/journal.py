@@ -26,8 +26,9 @@ from reconciler.output.text.journal import run_json, run_lines, runs_json, runs_
 def command(*, run: str | None, stdout_format: str) -> Exit:
     """List the runs that wrote to a tenant, newest first, or show the changes of RUN.
 
-    RUN is the beginning of a run's name, or the word last. With --tenant, only the runs of these tenants are listed.
-    Writes without a recorded result are highlighted. -v shows the grants before and after each write.
+    RUN is the beginning of a run's name, or `last` for the newest run. With --tenant, only the runs of the tenants in
+    --tenant are listed. Writes without a recorded result are highlighted. -v shows the grants before and after each
+    write.
     """
     options = current_options()
     console, folder = Console(options), data_folder(options.config)

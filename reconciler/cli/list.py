@@ -18,9 +18,9 @@ from reconciler.output.styled import line
 from reconciler.output.text.lists import listing_json, listing_lines, listings_csv
 
 NOT_READ = Directory(applications=(), apis=())
-"""An empty directory, for lists that do not read a tenant.
+"""The empty Directory that `list --offline` uses, because `list --offline` does not read a tenant.
 
-Without a tenant, --client and --api match the names and ids in the grant files.
+With --offline, --client and --api match the names and ids in the grant files.
 """
 
 
@@ -44,8 +44,8 @@ def command(
 ) -> Exit:
     """List the declared grants with the file and line of each grant, and with the values of variables.
 
-    Names are shown with their ids in the tenant. PATHs are grant files or folders. With PATHs, --client or --api, only
-    the selected grants are listed.
+    The output contains the name and the id of each application and API. PATHs are grant files or folders. With PATHs,
+    --client or --api, only the selected grants are listed.
     """
     options = current_options()
     console = Console(options)

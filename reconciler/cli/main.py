@@ -230,7 +230,7 @@ def _run(arguments: Sequence[str], now: datetime) -> int:
 
 
 def _without_unsafe_suggestions(error: click.ClickException) -> click.ClickException:
-    """Remove options with an unsafe prefix from the suggestions for a mistyped option."""
+    """Remove options with a prefix in UNSAFE_OPTION_PREFIXES from the suggestions for a mistyped option."""
     if not isinstance(error, click.NoSuchOption):
         return error
     if answer := OTHER_OPTIONS.get(error.option_name):

@@ -31,8 +31,8 @@ NUMBER = click.IntRange(min=0)
 def option_group(argument: str, build: Callable[..., object], *options: Decorator) -> Decorator:
     """Return a decorator that adds `options` to a command, and passes the option values to the command as one object.
 
-    `argument` is the name of the parameter that receives the object. `build` is called with the option values and
-    returns the object. `options` contains decorators of click, in the order of the help text.
+    `build` is called with the option values and returns the object. `argument` is the name of the function parameter
+    that receives the object from `build`. `options` contains decorators of click, in the order of the help text.
     """
     names = list(inspect.signature(build).parameters)
 
@@ -77,7 +77,7 @@ def parse_duration(text: str) -> float:
 
 
 class FiniteRange(click.FloatRange):
-    """The click type of a number in a range, without NaN."""
+    """A click parameter type that accepts numbers in a range, and refuses NaN."""
 
     def convert(self, value: float, param: click.Parameter | None, ctx: click.Context | None) -> float:
         """Return the number. Raises click.BadParameter."""

@@ -22,7 +22,7 @@ AnyCommand = TypeVar("AnyCommand", bound=click.Command)
 COMPLETION_VARIABLE = "_RECONCILER_COMPLETE"
 """The environment variable that a shell sets to request completions.
 
-The library click derives the variable name from the program name.
+The library click derives the name of the environment variable from the program name.
 """
 _META_KEY = "reconciler.options"
 
@@ -39,7 +39,7 @@ TENANT_OPTIONS = ("config", "grants", "tenants", "all_tenants", "allow_unnamed_t
 
 
 class ListedName(click.types.StringParamType):
-    """The click type of a name on the command line or in an environment variable.
+    """A click parameter type for names on the command line or in an environment variable.
 
     An environment variable may contain several names, separated by commas.
     """
@@ -72,7 +72,7 @@ class TenantNames(ListedName):
 
 
 def store_time(context: click.Context, now: datetime) -> None:
-    """Set the time of the run."""
+    """Set the time that the run uses as the current time."""
     context.meta.setdefault(_META_KEY, {})["now"] = now
 
 
@@ -114,8 +114,8 @@ def global_options(
     The decorator also makes every parameter of the command refuse empty values.
 
     `used` contains the names of the global options that the command uses, in addition to SHOWN_GLOBAL_OPTIONS. The help
-    text of the command contains the used global options. If the command line contains a global option that the command
-    does not use, the command fails. `examples` contains command lines for the help text. `searches` is true if
+    text of the command lists the global options in `used`. If the command line contains a global option that the
+    command does not use, the command fails. `examples` contains command lines for the help text. `searches` is true if
     reconciler.yaml may be in a parent folder.
     """
     shown = {*used, *SHOWN_GLOBAL_OPTIONS}
@@ -155,9 +155,9 @@ class ShardType(click.ParamType):  # type: ignore[type-arg] # not generic before
 def bind_environment_variables(command: click.Command, *words: str) -> None:
     """Set an environment variable for each option of a command and of its subcommands.
 
-    If an option has a single environment variable, keep only that variable. If an option has a tuple of environment
-    variables, add the new variable before the variables in the tuple. `words` are the parts of the command name, for
-    example sandbox and serve.
+    If the attribute `envvar` of an option is a string, do not change the option. If the attribute `envvar` of an option
+    is a tuple, insert the new environment variable at the start of the tuple. `words` are the parts of the command
+    name, for example sandbox and serve.
     """
     for parameter in command.params:
         if isinstance(parameter, click.Option) and (parameter.envvar is None or isinstance(parameter.envvar, tuple)):
@@ -205,7 +205,7 @@ shard_option = click.option(
     metavar="I/N",
     help="Run only part I of N of the selected tenants, sorted by name. I counts from 0.",
 )
-"""Adds --shard to a command. The function `current_options` returns the value of the option."""
+"""Adds --shard to a command. The function `current_options` returns the value of --shard."""
 wave_option = click.option(
     "--wave",
     expose_value=False,
@@ -213,7 +213,10 @@ wave_option = click.option(
     metavar="NAME",
     help="Select the tenants of this rollout wave in the configuration.",
 )
-"""Adds --wave to a command. `current_options` returns the value of the option."""
+"""Adds --wave, which selects the tenants of a rollout wave, to a command.
+
+The function `current_options` returns the value of --wave.
+"""
 
 
 def _refuse_unused(context: click.Context, parameter: click.Parameter, value: object) -> None:

@@ -108,7 +108,8 @@ def _plan_all(
 ) -> None:
     """Plan each tenant, and report the plans.
 
-    If `out` is set, save the plan. If two names in the configuration belong to the same tenant, the second name fails.
+    If `out` is set, save the plan. If two tenants in the configuration are the same Auth0 tenant, the run of the second
+    tenant fails.
     """
     claims = IdentityClaims()
 

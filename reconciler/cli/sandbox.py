@@ -82,7 +82,7 @@ def serve(  # noqa: PLR0913 - each parameter is an option of the command
 ) -> None:
     """Serve the local tenant over HTTP on 127.0.0.1 until interrupted.
 
-    Print the address. docs/sandbox.md describes --faults, --rate-limit and --set.
+    The command prints the address of the local tenant. docs/sandbox.md describes --faults, --rate-limit and --set.
     """
     with _require_extra():
         from auth0_sandbox.faults.files import read_faults
@@ -124,7 +124,10 @@ def serve(  # noqa: PLR0913 - each parameter is an option of the command
 @database_option
 @seed_option
 def reset(*, database: Path | None, seed: Path | None) -> None:
-    """Reset the local tenant to its seed. A running server serves the reset tenant at once."""
+    """Reset the local tenant to its initial data, the seed.
+
+    If the local tenant is being served, the server uses the reset data without a restart.
+    """
     with _require_extra():
         from auth0_sandbox.tenant import reset as reset_tenant
         from reconciler.connect import converted_errors
@@ -153,7 +156,7 @@ def _certificates(database: Path, custom_domain: str | None) -> "Certificates":
 
 
 def _print_address(console: Console, address: str, certificates: "Certificates | None") -> None:
-    """Print the address of the tenant.
+    """Print the URL of the local tenant.
 
     The credentials of the sandbox are not printed. The user finds the credentials in the seed file.
     """

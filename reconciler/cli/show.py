@@ -24,7 +24,8 @@ from reconciler.output.text.plan import plan_lines
 def command(*, planfile: Path, output_options: OutputOptions) -> Exit:
     """Print a saved plan, offline.
 
-    Names and other facts that the changes do not prove are marked as unverified, because anybody can write a plan file.
+    Anybody can write a plan file, so names and other facts that do not follow from the changes are marked as
+    unverified.
     """
     options = current_options()
     console = Console(options)

@@ -38,7 +38,7 @@ def parse_length(text: str) -> timedelta:
 def parse_period(text: str) -> Period:
     """Parse a time span `FROM/TO`, where FROM and TO are days or times with a time zone.
 
-    The time span includes the day TO.
+    If TO is a day, the time span includes the whole day.
 
     Raises:
         click.BadParameter: if the text is not a valid time span.
@@ -97,12 +97,12 @@ def command(  # noqa: PLR0913 - each parameter is an option of the command
 ) -> Exit:
     """List the grants of a tenant by last use. The grants with the longest time since the last use come first.
 
-    The use comes from a usage file that `usage collect` writes. A grant counts as unused only if `usage collect` has
+    The command reads a usage file, which `usage collect` writes. A grant counts as unused only if `usage collect` has
     read the logs of the whole time span. This command writes no files.
     """
     if context.invoked_subcommand:
         return Exit.DONE
-    from reconciler.app.usage_report import make_usage_report  # the module `usage_report` imports the HTTP client
+    from reconciler.app.usage_report import make_usage_report  # imported here, because the HTTP client loads slowly
 
     options = current_options().require_one_tenant()
     console = Console(options)

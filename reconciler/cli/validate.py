@@ -80,7 +80,7 @@ def _load(options: GlobalOptions, paths: list[Path]) -> LoadedGrants:
 def _load_files(options: GlobalOptions, paths: list[Path], workspace: Workspace) -> LoadedGrants:
     """Load the grant files.
 
-    If the configuration is invalid, add the problems of the configuration and assume no tenants.
+    If the configuration is invalid, the result contains the problems of the configuration and of the grant files.
     """
     try:
         config = load_config(options.config)
