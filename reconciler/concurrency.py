@@ -22,7 +22,7 @@ class StopSignal:
     def request_stop(self, reason: str) -> None:
         """Stop the run before the next change.
 
-        If the run was already stopped, keep the reason of the first call.
+        If `request_stop` was called before, keep the earlier reason.
         """
         self.reason = self.reason or reason
 
@@ -43,8 +43,9 @@ async def task_group() -> AsyncIterator[asyncio.TaskGroup]:
 def run_in(runner: asyncio.Runner, coroutine: Coroutine[Any, Any, T]) -> T:
     """Run a coroutine and return its result.
 
-    The asyncio task stores the result in a list instead of returning the result. When the runner restores the SIGINT
-    handler, `signal.signal` converts the task to text, and converting a large result of the task is slow.
+    `run_in` passes the result through a list, because the end of the run would be slow if the asyncio task had a large
+    result. When the runner restores the SIGINT handler, `signal.signal` converts the asyncio task and its result to
+    text.
     """
     results: list[T] = []
 

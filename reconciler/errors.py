@@ -7,7 +7,7 @@ ReconcilerError is the base class of the other errors:
 - RefusedError (exit code 4): a safety rule (guard) refuses the run
 - StalePlanError (exit code 5): the saved plan is stale, altered, too old or for a different tenant
 - ReportLostError (exit code 3): the tenant was changed, and the report could not be printed
-- CrashError (exit code 1, or 3 after a write): a bug in the run of one of several tenants
+- CrashError (exit code 1, or 3 after a write): a bug ended a tenant's run in a command with several tenants
 - NotStartedError (exit code 1, 130 or 143): the command ended before the tenant's run started
 - Auth0Error (exit code 1): an error of the Management API or the network, see auth0/errors.py
 
@@ -55,7 +55,7 @@ The exit code of a run that changed a part of the tenant is more severe than the
 class ReconcilerError(Exception):
     """The base class of errors that end a run. The error message says what is wrong and what to do.
 
-    `tenants` maps the name of each affected tenant to True for a sandbox and to False for a tenant at Auth0.
+    `tenants` maps the name of each affected tenant to True for a local sandbox, and to False for a real Auth0 tenant.
     """
 
     exit_code = Exit.FAILED
@@ -117,7 +117,7 @@ class NotStartedError(ReconcilerError):
 
 
 class StalePlanError(ReconcilerError):
-    """A saved plan does not approve the current changes. The tenant was not changed."""
+    """The saved plan is out of date or does not contain all current changes. The tenant was not changed."""
 
     exit_code = Exit.STALE
 

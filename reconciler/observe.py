@@ -53,10 +53,7 @@ ORGANIZATIONS_NOT_READ = (
 )
 NO_LOGS = "reconciler does not know who changed the grants, because the token lacks the permission read:logs"
 MAX_COUNTED_ORGANIZATIONS = 100
-"""The maximum number of organizations with new grants for which reconciler sends one request per organization.
-
-For a larger number of organizations, reconciler first reads the list of all organizations of the tenant.
-"""
+"""If more than MAX_COUNTED_ORGANIZATIONS organizations gain grants, reconciler reads the list of all organizations."""
 TOO_MANY_ORGANIZATION_IDS = (
     f"files give grants to more than {MAX_COUNTED_ORGANIZATIONS} organizations by id, but the token lacks the "
     "permission read:organizations: give the permission to reconciler's application"
@@ -64,7 +61,7 @@ TOO_MANY_ORGANIZATION_IDS = (
 MAX_ASSOCIATIONS = 1_000_000
 """The maximum total number of organizations in all grants of a tenant.
 
-The limit keeps the memory for organizations small.
+MAX_ASSOCIATIONS limits the memory that reconciler needs for organizations.
 """
 MAX_UNKNOWN_FIELDS = 20
 """The maximum number of notes about unknown fields and values of grants."""
@@ -97,7 +94,7 @@ NO_LISTINGS = RequiredListings(application_names=False, api_names=False, scopes=
 def required_listings(
     specs: Iterable[GrantSpec], patterns: Iterable[Pattern], *, prunes: bool = False
 ) -> RequiredListings:
-    """Return the lists that a plan for `specs` and `patterns` must read from the tenant."""
+    """Return the lists, for example the list of applications, that a plan needs to match `specs` and `patterns`."""
     specs, patterns = tuple(specs), tuple(patterns)
     return RequiredListings(
         application_names=any(spec.client for spec in specs) or any(pattern.client for pattern in patterns),
@@ -112,7 +109,7 @@ def required_listings(
 
 
 async def observe(client: ManagementClient, needs: RequiredListings, *, everything: bool = False) -> Observation:
-    """Read the grants of the tenant, and the lists that `needs` requires.
+    """Read the grants of the tenant, and the lists of applications, APIs and organizations that `needs` names.
 
     Independent lists are read at the same time. If `everything` is true, read the names of all applications and APIs.
 
@@ -129,7 +126,9 @@ async def observe(client: ManagementClient, needs: RequiredListings, *, everythi
 
 
 async def observe_further(client: ManagementClient, known: Observation, needs: RequiredListings) -> Observation:
-    """Read the required lists that are missing in `known`. Return the data in `known` together with the new lists.
+    """Read the required lists that are missing in `known`.
+
+    Return a copy of `known` that also contains the lists that were read.
 
     Raises Auth0Error and ReconcilerError.
     """
@@ -139,7 +138,9 @@ async def observe_further(client: ManagementClient, known: Observation, needs: R
 async def observe_for_changes(
     client: ManagementClient, observation: Observation, specs: Iterable[GrantSpec]
 ) -> Observation:
-    """Read the lists for checking new and extended grants. Skip lists that the token may not read.
+    """Read the lists that are needed to check grants that are new or gain access.
+
+    Do not read lists for which the token lacks the permission.
 
     If the files neither create nor extend a grant, do not send a request. Raises Auth0Error if reading a list fails.
     """
@@ -152,9 +153,10 @@ async def observe_for_changes(
 async def observe_organizations(
     client: ManagementClient, observation: Observation, declared: DeclaredOrganizations
 ) -> Observation:
-    """Read the organizations of each grant that has organizations in the files or may be deleted.
+    """Read the organizations of each grant that is declared with organizations, and of each grant that may be deleted.
 
-    If the token may not read organizations that only deletes need, add a note instead of raising an error.
+    If the token may not read organizations, and only deletes need the organizations, add a note instead of raising an
+    error.
 
     Raises:
         Auth0Error: if reading a list fails.
@@ -320,7 +322,9 @@ async def _directory(
     *,
     wanted: Collection[TenantList] = (),
 ) -> Directory:
-    """Add to `known` the lists that `needs` requires, and the lists in `wanted` that the token may read.
+    """Read the lists in `needs`, and the lists in `wanted` that the token may read.
+
+    Return the lists together with `known`.
 
     Raises:
         ReconcilerError: if the token may not read a required list.
@@ -355,7 +359,9 @@ async def _directory(
 async def _listing(
     read: Callable[[], Awaitable[T]], known: T | None, reads: Collection[TenantList], name: TenantList
 ) -> T | None:
-    """Read the list `name` if `reads` contains `name`. Return `known` if `reads` does not contain `name`.
+    """If `reads` contains `name`, read the list `name`.
+
+    If `reads` does not contain `name`, return `known`, the earlier list.
 
     If the token may not read the list, return None.
     """

@@ -15,12 +15,12 @@ from urllib.parse import unquote
 MASK = "***"
 MIN_SECRET_LENGTH = 4
 MIN_ENCODED_LENGTH = 8
-"""The minimum length of a secret whose encoded forms, such as base64, are also removed.
+"""Redaction also replaces encoded forms, such as base64, of secrets with at least MIN_ENCODED_LENGTH characters.
 
 The encoded form of a very short secret may also occur in harmless text.
 """
 MIN_VARIABLE_LENGTH = 8
-"""The minimum length of a value that counts as a secret, in a variable with a name such as USE_TOKEN.
+"""In a variable with a name such as USE_TOKEN, a value with at least MIN_VARIABLE_LENGTH characters is a secret.
 
 A short value, for example `true`, is not a secret.
 """
@@ -30,7 +30,7 @@ MIN_LENGTH_IN_DATA = 16
 A very short secret may be equal to a harmless name in the response data.
 """
 RUN_LENGTH = 12
-"""The length of the parts into which a secret is divided, because a server may repeat only a part of a secret."""
+"""The length of the parts of a secret that redaction replaces, because a server may repeat only a part of a secret."""
 MAX_NESTED_ESCAPES = 3
 """The maximum depth of nested escapes that reconciler decodes, for example of JSON in a URL."""
 
@@ -49,7 +49,7 @@ NAMED = {"amp": "&", "lt": "<", "gt": ">", "quot": '"', "apos": "'"}
 LOWER = {ord(letter): ord(letter.lower()) for letter in "ABCDEFGHIJKLMNOPQRSTUVWXYZ"}
 """A table for `str.translate` that converts ASCII letters to lower case.
 
-Unlike `str.lower`, the table never changes the length of a string.
+Unlike `str.lower`, translation with the table LOWER never changes the length of a string.
 """
 
 
@@ -97,7 +97,10 @@ class Secrets:
         return "".join([*pieces, text[end:]])
 
     def occur_in(self, text: str) -> bool:
-        """Return whether `text` contains a complete long secret, either unchanged or in a common encoding."""
+        """Return whether `text` contains a long secret in full, either unchanged or in a common encoding.
+
+        A long secret has at least MIN_LENGTH_IN_DATA characters.
+        """
         return any(self._contains(view.text) for view in _views(text)) if ESCAPED.search(text) else self._contains(text)
 
     def may_occur_in(self, text: str) -> bool:
@@ -130,11 +133,11 @@ def secrets_in(environment: Mapping[str, str], on_add: Callable[[str], None] = l
 class EnvironmentSecrets:
     """The secrets in environment variables, grouped by the tenant that owns the variable.
 
-    A variable belongs to the tenant whose prefix starts the name of the variable. If several prefixes match, the
-    longest prefix decides. The responses of a tenant are searched only for the tenant's secrets and for secrets without
-    a tenant. A response cannot contain the secrets of a different tenant, because reconciler never sends the secrets of
-    one tenant to a different tenant. Searching for all secrets would take time proportional to the square of the number
-    of tenants.
+    The name of a variable starts with the prefix of the tenant that owns the variable. If several prefixes match, the
+    longest prefix decides. The responses of a tenant are searched only for the tenant's secrets and for secrets that
+    belong to no tenant. A response cannot contain the secrets of a different tenant, because reconciler never sends the
+    secrets of one tenant to a different tenant. Searching for all secrets would take time proportional to the square of
+    the number of tenants.
     """
 
     def __init__(
@@ -159,7 +162,10 @@ def _owner(name: str, prefixes: frozenset[str]) -> str:
 
 @dataclass(frozen=True, slots=True)
 class _Index:
-    """The strings to search for: short secrets, and the parts of long secrets. Each part has RUN_LENGTH characters."""
+    """The strings to search for: short secrets, and the parts of long secrets.
+
+    Each part of a long secret has RUN_LENGTH characters.
+    """
 
     runs: frozenset[str]
     short: tuple[str, ...]
@@ -205,7 +211,7 @@ class _View:
 
 
 def _views(text: str) -> Iterator[_View]:
-    """Yield `text` unchanged, and `text` with one, two and three decoded levels of escape sequences."""
+    """Yield `text`, and the results of decoding the escape sequences in `text` once, twice and three times."""
     view = _View(text, list(range(len(text))), list(range(1, len(text) + 1)))
     yield view
     for _ in range(MAX_NESTED_ESCAPES):

@@ -42,7 +42,7 @@ def find_config_file(start: Path) -> str | None:
     """Return the path of the nearest reconciler.yaml above `start`, relative to `start`, or None.
 
     The search ends at the root of the repository, which is the first folder that contains `.git`. Outside a repository,
-    the function searches no folder. If `start` contains reconciler.yaml, return None, because no search is needed.
+    the function returns None. If `start` contains reconciler.yaml, return None, because no search is needed.
 
     Raises:
         ReconcilerError: if a different user owns reconciler.yaml, because the configuration decides where credentials
@@ -66,7 +66,7 @@ def find_config_file(start: Path) -> str | None:
 def _refuse_other_owner(file: Path) -> None:
     """Raise ReconcilerError if a different user owns the file or the folder of the file.
 
-    A root user with sudo may use the files of the user who ran sudo.
+    If reconciler runs as root through sudo, the file may also belong to the user who ran sudo.
     """
     if not hasattr(os, "geteuid"):
         return
@@ -83,7 +83,7 @@ def _refuse_other_owner(file: Path) -> None:
 MAX_PATTERNS = 200
 """The maximum total number of regular expressions in all JSON Schemas of the setting `policy`.
 
-A regular expression may need a megabyte of memory, and matching a regular expression takes time for each grant.
+The number is limited, because a regular expression may need a megabyte of memory and is matched against every grant.
 """
 
 
@@ -93,8 +93,8 @@ def parse_config(data: Mapping[str, Any], file: str) -> Config:
     Paths in the settings are relative to the folder of the configuration file. The settings of a tenant combine with
     the shared settings as follows:
 
-    - The values of `protect` and `own` are added to the shared values.
-    - The values of `credentials`, `manage` and `warn_before` replace the shared values.
+    - A tenant's values of `protect` and `own` are added to the values that all tenants share.
+    - A tenant's values of `credentials`, `manage` and `warn_before` replace the values that all tenants share.
     - Each value in `variables`, `scope_sets` and `limits` replaces the shared value with the same name.
     - The rules in the tenant's `policy` are checked before the shared rules.
 
@@ -202,7 +202,8 @@ def _domain_problems(tenants: Mapping[str, Any], data: Mapping[str, Any], file: 
 def _sandbox_domain_problems(host: str, source: Source) -> Iterator[Problem]:
     """Yield a problem if a sandbox has a domain that may belong to a tenant at Auth0.
 
-    If a sandbox had the domain of a tenant at Auth0, a plan for the sandbox would look like a plan for the tenant.
+    A local sandbox must not have the domain of a tenant at Auth0, because a plan for the sandbox would look like a plan
+    for the tenant.
     """
     if not is_reserved(host):
         message = f"a sandbox cannot have the domain {host}, which can belong to a real tenant"

@@ -52,8 +52,8 @@ class Tenant:
 
     `domain` is the domain as written in the file and may start with `https://`. `canonical_domain` is the domain that
     Auth0 assigned to the tenant, and is required if `domain` is a custom domain. `credentials` is the prefix of the
-    environment variables with the credentials. If `domain` is a loopback address, `sandbox_domain` is the domain of the
-    sandbox at the loopback address.
+    environment variables with the credentials. If `domain` is the loopback address of a local sandbox, `sandbox_domain`
+    is the domain that the sandbox simulates.
     """
 
     name: str
@@ -150,8 +150,8 @@ class Config:
     def declares(self, tenant: Tenant) -> bool:
         """Return whether the configuration declares the domain of `tenant`.
 
-        For a sandbox, compare the name of the tenant instead of the domain. A configuration without tenants declares
-        every tenant whose name is its host.
+        For a sandbox, compare the name of the tenant instead of the domain. If the configuration lists no tenants,
+        return whether the name of `tenant` equals its host.
         """
         if not self.tenants:
             return tenant.name == tenant.host
@@ -162,9 +162,9 @@ class Config:
     def policy_for(self, tenant: Tenant) -> Policy:
         """Return the policy for a tenant of a foreign configuration, for example the configuration of a pull request.
 
-        An author of the foreign configuration can choose any tenant name and domain, so the method combines policies.
+        The author of a foreign configuration can choose any tenant name and domain, so `policy_for` combines policies.
         The returned policy contains the strictest rules of all tenants that share the name or domain of `tenant`. If
-        the configuration does not declare `tenant`, the returned policy contains all `deny` rules and schemas.
+        the configuration does not declare `tenant`, the policy contains the `deny` rules and schemas of all tenants.
         """
         if not self.declares(tenant):
             return all_denials((self.policy, *(each.policy for each in self.tenants.values())))
@@ -183,7 +183,8 @@ class Config:
     def targets(self, *tenants: Tenant) -> TargetTenants:
         """Return the tenants whose grants are read from files.
 
-        Without `tenants`, return all declared tenants. If no tenant is declared, return a placeholder for any tenant.
+        If `tenants` is empty, return all declared tenants. If the configuration declares no tenants, return a
+        placeholder that represents an arbitrary tenant.
         """
         any_tenant = TargetTenant("", {**ANY_TENANT.values, **self.variables}, self.scope_sets)
         chosen = tenants or self.tenants.values()
@@ -202,12 +203,12 @@ def choose_tenants(
 
     If `every` is true, return all tenants that the configuration declares.
 
-    If `names` is empty, return the tenant that `choose_tenant` selects. If only one tenant is selected, check the
-    environment variables. If several tenants are selected, the caller checks the environment variables of each tenant,
-    so that a wrong domain affects only one tenant.
+    If `names` is empty, return the tenant that `choose_tenant` selects. If only one tenant is selected, check that its
+    credentials may be sent to the tenant. If several tenants are selected, the caller must check the credentials of
+    each tenant, so that a wrong domain stops only one tenant.
 
     Raises:
-        ReconcilerError: if `names` and `every` are combined, or if no tenant is selected.
+        ReconcilerError: if `every` is true and `names` is not empty, or if no tenant is selected.
     """
     if every and names:
         raise ReconcilerError("use either --all-tenants or --tenant")
@@ -281,8 +282,8 @@ def check_environment(tenant: Tenant, environment: Mapping[str, str]) -> None:
     domain, credentials are sent only to hosts of Auth0.
 
     Raises:
-        ReconcilerError: if the environment contains the domain or the Management API of a different tenant, or if the
-            domain of `tenant` is neither in the environment nor at Auth0.
+        ReconcilerError: if the domain or the Management API in the environment belongs to a different tenant, or if the
+            environment contains no domain and the domain of `tenant` is not a domain of Auth0.
     """
     if tenant.kind is TenantKind.SANDBOX:
         return

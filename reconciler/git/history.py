@@ -116,7 +116,7 @@ def _incomplete(reason: str) -> GitError:
 
 
 def sizes_of(revision: Revision, objects: Sequence[str]) -> dict[str, TreeEntry]:
-    """Return a TreeEntry with the size of each blob (file content) in `objects`, by the hash of the blob.
+    """Return a mapping from the hash of each blob (file content) in `objects` to a TreeEntry with the size of the blob.
 
     Raises GitError if a blob is missing.
     """
@@ -136,7 +136,7 @@ def sizes_of(revision: Revision, objects: Sequence[str]) -> dict[str, TreeEntry]
 
 MAX_BLAME_BYTES = 100_000_000
 MAX_FILES = 2_000
-"""The maximum number of files for which reconciler runs git. Running git for one file takes about 10 ms."""
+"""The maximum number of files for which reconciler runs `git blame`. Running git for one file takes about 10 ms."""
 MAX_MESSAGE_LENGTH = 100_000
 HEADER = re.compile(rb"([0-9a-f]{40}|[0-9a-f]{64}) [0-9]+ ([0-9]+)( [0-9]+)?")
 GITHUB_SQUASH = re.compile(r"\(#([0-9]{1,10})\)$")
@@ -190,7 +190,7 @@ def blame_file(repository: Repository, path: str) -> Blame:
 
 
 def _blame(repository: Repository, path: str, *options: str) -> tuple[dict[int, str], frozenset[str]]:
-    """Return the last commit of each line, by line number, and all commits without a parent in the clone.
+    """Return a mapping from line number to commit hash, and the hashes of all commits that have no parent in the clone.
 
     git reads the file from the commit HEAD, and does not run a text conversion program.
     """
@@ -200,7 +200,7 @@ def _blame(repository: Repository, path: str, *options: str) -> tuple[dict[int, 
     boundary: set[str] = set()
     commit = ""
     for line in output.data.split(b"\n"):
-        if line.startswith(b"\t"):  # skip the line that repeats the content of the file
+        if line.startswith(b"\t"):  # a line that starts with a tab contains only file content
             continue
         if header := HEADER.fullmatch(line):
             commit = header[1].decode()
@@ -247,7 +247,7 @@ def newest_first(repository: Repository, path: str) -> dict[str, int]:
 
     The position of the newest commit is 0.
 
-    A commit always precedes its parents.
+    The position of a commit is always lower than the positions of its parents.
 
     The order of the commits does not depend on commit times, because the author of a commit can choose the commit time.
     Raises GitError.

@@ -230,8 +230,7 @@ class Repository:
 
         If `path` is the root of the checkout, return an empty string.
 
-        The method does not follow symbolic links below the root, because each revision may have a different link
-        target.
+        Symbolic links below the root are not followed, because a link may have a different target in each revision.
 
         Raises:
             GitError: if the path is outside the checkout.
@@ -289,8 +288,8 @@ def open_repository(start: Path) -> Repository:
     """Open the repository that contains the folder `start`.
 
     Raises:
-        GitError: if `start` is not in a repository, if git is missing or refuses the owner of the repository, or if the
-            repository borrows objects from another repository.
+        GitError: if `start` is not in a repository, if git is missing or does not trust the owner of the repository, or
+            if the repository uses the objects of another repository (alternates).
     """
     root = find_root(start)
     if root is None:

@@ -49,7 +49,7 @@ ALTERING = ("working-tree-encoding", "ident", "filter")
 INACTIVE = ("unspecified", "unset")
 ATTRIBUTES_FILE = ".gitattributes"
 MAX_ATTRIBUTES_BYTES = 1_000_000
-"""The maximum size of a .gitattributes file that reconciler searches without git, in bytes.
+"""The maximum size in bytes of a .gitattributes file that reconciler reads itself.
 
 If a .gitattributes file exceeds the maximum size, reconciler asks git for the attributes.
 """
@@ -107,7 +107,7 @@ def _mentions(file: Path) -> bool:
 
 
 def altering_attributes(repository: Repository, files: Iterable[str]) -> Iterator[tuple[str, str, str]]:
-    """Yield the git attributes that change the content of a file in `files` at checkout.
+    """Yield the git attributes that change the content of a file in `files` when git checks out the file.
 
     Each result contains the path of the file, the name of the attribute, and the value of the attribute.
 
@@ -286,7 +286,8 @@ def _refuse_ambiguous(repository: Repository, name: str, warnings: Sequence[str]
     ids, full names such as refs/heads/main, and HEAD are never ambiguous.
 
     Raises:
-        GitError: if the name is ambiguous. The error message contains the full names of all refs with the short name.
+        GitError: if the name is ambiguous. The error message contains the full names of all refs that the short name
+            may mean.
     """
     short = END_OF_NAME.split(name, maxsplit=1)[0]
     if not short or WHOLE_ID.fullmatch(short):

@@ -88,7 +88,7 @@ def proxy_for(base_url: str) -> Proxy | None:
 
 
 def proxy_suffix(base_url: str) -> str:
-    """Return a note about the proxy for `base_url`, for error messages. Return an empty string without a proxy."""
+    """Return a note about the proxy for `base_url`, for error messages. If no proxy is used, return an empty string."""
     proxy = proxy_for(base_url)
     if proxy is None:
         return ""
@@ -192,7 +192,7 @@ def _matches(entry: str, target: ProxyTarget) -> bool:
     """Return whether an entry in the value of NO_PROXY matches `target`.
 
     An entry of NO_PROXY is `*`, a host name, an IP address or a network. A host name also matches its subdomains. An
-    entry may start with a scheme and end with a port.
+    entry of NO_PROXY may start with a scheme and end with a port.
 
     Raises:
         UnreadableEntryError: if the entry is not valid.

@@ -104,7 +104,7 @@ def retry_blocking(
     write may be lost.
 
     Raises:
-        Exception: the error of the last call of `work`.
+        Exception: the exception that the last call of `work` raised.
     """
     for delay in policy.delays():
         try:
@@ -128,7 +128,7 @@ def _requested_delay(error: Exception) -> float:
 
 
 def _explain_delay(error: Exception, requested: float, *, is_late: bool) -> None:
-    """Add the delay that the tenant requests to the error message.
+    """Extend the error message with the delay that the tenant requests.
 
     If `is_late` is true, add to the error message that the delay ends after the deadline of the run.
     """

@@ -66,5 +66,5 @@ def _http_date(text: str | None) -> float | None:
         IndexError,
         TypeError,
         OSError,
-    ):  # an invalid date causes one of the listed errors
+    ):  # an invalid date raises one of the exceptions in the `except` clause
         return None
