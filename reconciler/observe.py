@@ -324,7 +324,7 @@ async def _directory(
 ) -> Directory:
     """Read the lists in `needs`, and the lists in `wanted` that the token may read.
 
-    Return the lists together with `known`.
+    Return a copy of `known` that also contains the lists that were read.
 
     Raises:
         ReconcilerError: if the token may not read a required list.

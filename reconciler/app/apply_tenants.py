@@ -179,8 +179,8 @@ class ApplyCommand:
     def _reason_to_stop(self, wave: str) -> str:
         """Return the reason why a rollout wave must not start, or "" if the rollout wave may start.
 
-        A rollout wave must not start before the changes are tested on a tenant of an earlier rollout wave. If no tenant
-        of the earlier rollout waves has a selected grant, the changes are untested.
+        If no tenant of the earlier rollout waves has a selected grant, the next rollout wave must not start, because
+        the changes are untested.
         """
         failed, limit = self._reports.count_stopping(), self._tenants.config.rollout.stop_after
         if failed >= limit:

@@ -140,7 +140,7 @@ class TenantRuns:
     ) -> list[TenantResult[T]]:
         """Call `work` concurrently for all tenants in `sessions`.
 
-        The results do not contain failed tenants.
+        The returned list does not contain failed tenants.
 
         Raises:
             ReconcilerError: if the command has only one tenant, and the tenant fails.

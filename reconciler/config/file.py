@@ -83,7 +83,7 @@ def _refuse_other_owner(file: Path) -> None:
 MAX_PATTERNS = 200
 """The maximum total number of regular expressions in all JSON Schemas of the setting `policy`.
 
-The number is limited, because a regular expression may need a megabyte of memory and is matched against every grant.
+MAX_PATTERNS limits memory and time, because a regular expression may need a megabyte and is matched with every grant.
 """
 
 

@@ -230,7 +230,8 @@ class Repository:
 
         If `path` is the root of the checkout, return an empty string.
 
-        Symbolic links below the root are not followed, because a link may have a different target in each revision.
+        Symbolic links below the root of the checkout are not followed, because a link may have a different target in
+        each revision.
 
         Raises:
             GitError: if the path is outside the checkout.
