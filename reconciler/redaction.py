@@ -30,7 +30,10 @@ MIN_LENGTH_IN_DATA = 16
 A very short secret may be equal to a harmless name in the response data.
 """
 RUN_LENGTH = 12
-"""The length of the parts of a secret that redaction replaces, because a server may repeat only a part of a secret."""
+"""Redaction finds each part of a secret with RUN_LENGTH characters.
+
+A server may repeat only a part of a secret.
+"""
 MAX_NESTED_ESCAPES = 3
 """The maximum depth of nested escapes that reconciler decodes, for example of JSON in a URL."""
 
