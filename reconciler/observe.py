@@ -61,7 +61,7 @@ TOO_MANY_ORGANIZATION_IDS = (
 MAX_ASSOCIATIONS = 1_000_000
 """The maximum total number of organizations in all grants of a tenant.
 
-MAX_ASSOCIATIONS limits the memory that reconciler needs for organizations.
+Without a maximum, the organizations of a tenant could fill the memory.
 """
 MAX_UNKNOWN_FIELDS = 20
 """The maximum number of notes about unknown fields and values of grants."""

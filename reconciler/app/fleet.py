@@ -100,7 +100,10 @@ def _read_contents(options: GlobalOptions) -> Contents:
 
 @dataclass(frozen=True, slots=True)
 class FleetSelection:
-    """The options of `fleet list`. `shards` is the number of shards, and `run` is the name of the fleet run."""
+    """The options of `fleet list`.
+
+    `shards` is the number of jobs that share the tenants. `run` is the name of the run for many tenants.
+    """
 
     base: str | None = None
     wave: str | None = None

@@ -47,7 +47,7 @@ def operations() -> Mapping[str, Sequence[str]]:
 
 @dataclass(frozen=True, slots=True)
 class UsageOptions:
-    """The options of `usage`.
+    """The options of the command `usage`.
 
     `file` is the usage file, or None. `unused_for` is the length of the report's time span, or None for all collected
     logs. `scopes` contains the time at which each scope was last used.

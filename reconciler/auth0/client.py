@@ -55,7 +55,7 @@ MAX_LOG_EVENTS = 1_000
 MAX_ENTRIES = 200_000
 """The maximum number of entries in a list from Auth0: twice the number of grants in the largest supported tenant."""
 MAX_LISTING_BYTES = 64_000_000
-"""The maximum size of a list from Auth0 in bytes: twice the usual size of 100,000 grants."""
+"""The maximum size of a list from Auth0, in bytes. A list of 100,000 grants usually has half this size."""
 MAX_EMPTY_PAGES = 100
 MIN_ENTRIES_PER_PAGE = 10
 """The minimum average number of entries per page in a list. A list with fewer entries per page may be endless."""

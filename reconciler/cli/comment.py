@@ -106,7 +106,7 @@ def command(  # noqa: PLR0913 - each parameter is an option of the command
     changed. The token comes from GITHUB_TOKEN, GITLAB_TOKEN, AZURE_DEVOPS_TOKEN or BITBUCKET_TOKEN.
 
     If FILE is missing or invalid, the exit code is 1, and the comment of each --tenant says that the report is missing.
-    Without --tenant, each earlier comment that no FILE updates says that the report is missing.
+    Without --tenant, an earlier comment without a new FILE says that the report is missing.
     """
     if (issue is not None) + closes + merged > 1:
         raise click.UsageError("--issue, --close and --merged cannot be combined: use one of them")

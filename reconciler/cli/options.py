@@ -81,7 +81,8 @@ def current_options() -> GlobalOptions:
 
     An option after the command overrides an option before the command.
 
-    Without --config, reconciler.yaml is searched in the parent folders up to the root of the repository. Without
+    Without --config, reconciler searches for reconciler.yaml in the current folder and in its parent folders, up to the
+    root of the repository. Without
     --grants, the grant folder is next to the configuration file.
 
     Raises:

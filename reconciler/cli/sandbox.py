@@ -126,7 +126,7 @@ def serve(  # noqa: PLR0913 - each parameter is an option of the command
 def reset(*, database: Path | None, seed: Path | None) -> None:
     """Reset the local tenant to its initial data, the seed.
 
-    If the local tenant is being served, the server uses the reset data without a restart.
+    A running server of the local tenant uses the initial data without a restart.
     """
     with _require_extra():
         from auth0_sandbox.tenant import reset as reset_tenant

@@ -119,7 +119,7 @@ class Tenant:
 
     @property
     def title(self) -> TenantName:
-        """The name, domain and kind of the tenant for plans and reports."""
+        """The name and the domain of the tenant, as plans and reports show the tenant."""
         return TenantName(self.name, self.host, self.kind is TenantKind.SANDBOX)
 
     @property

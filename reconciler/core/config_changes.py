@@ -363,7 +363,7 @@ _policy = cached_comparison(compare_policies)
 def compare_guards(
     keys: Iterable[Key], directory: Directory, old: TenantSettings, new: TenantSettings
 ) -> Iterator[ConfigChange]:
-    """Find the grants that `protect` or `manage` matches only with the old settings, or only with the new settings.
+    """Find the grants that a change of the setting `protect` or `manage` affects.
 
     Each yielded change lists the grants that a setting has stopped matching or has started to match. A renamed
     application is not reported as a change, because the function compares only the settings.

@@ -183,8 +183,8 @@ def _management_access(diff: AccessDiff) -> str:
 def _system_api(level: Level, description: str) -> Callable[[AccessDiff], str]:
     """Return a function that finds the scopes of a risk level on Auth0's system APIs, except the Management API.
 
-    A custom API may have an identifier that ends like the identifier of one of Auth0's system APIs. For a custom API,
-    the returned function finds only scopes that the system API with the same identifier ending also has.
+    A custom API may have an identifier that ends like the identifier of one of Auth0's system APIs. For such
+    an API, the returned function finds only the scopes that the similar system API defines, too.
     """
 
     def found(diff: AccessDiff) -> str:

@@ -56,9 +56,10 @@ PARSER_MESSAGES: dict[str, tuple[str, str]] = {
 SURROGATES = re.compile(r"\\u(?P<high>d[89ab][0-9a-f]{2})\\u(?P<low>d[c-f][0-9a-f]{2})", re.IGNORECASE)
 SURROGATE = re.compile(r"\\ud[89a-f]", re.IGNORECASE)
 SHOWN_AT_START = frozenset({"found unexpected end of stream"})
-"""The parser errors that reconciler reports at the opening quotation mark.
+"""Parser errors about a missing closing quotation mark.
 
-The YAML parser reports these errors at the end of the file.
+The YAML parser reports such an error at the end of the file. reconciler reports the error at the opening quotation
+mark.
 """
 
 

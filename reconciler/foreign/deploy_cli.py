@@ -73,7 +73,7 @@ def _duplicate(grant: NamedGrant, source: Source, first: Source) -> Problem:
 
 
 class _GrantReader:
-    """Converts grants of auth0-deploy-cli to grant declarations.
+    """Converts grants in the files of auth0-deploy-cli to declarations in grant files.
 
     The class also collects the grants that are not imported, the placeholders without a value, and the variables.
     """

@@ -14,7 +14,7 @@ MAX_EXCERPT_LENGTH = 200
 MAX_SHOWN = 1_000
 """The maximum number of problems that the output lists.
 
-A pull request can cause any number of problems, and nobody would read a longer list.
+Without a maximum, a pull request could fill the log with any number of problems.
 """
 
 

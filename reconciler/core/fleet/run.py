@@ -146,7 +146,7 @@ class ExpectedTenant:
 
 @dataclass(frozen=True, slots=True)
 class Fleet:
-    """A fleet run: the inputs of the run, and the tenants that must have a result."""
+    """A fleet run, which plans or applies many tenants in several CI jobs. Each tenant must have a result."""
 
     inputs: RunInputs
     """The inputs of the fleet run."""

@@ -102,7 +102,7 @@ def since_text(grant: AccessGrant) -> str:
 
 
 def risk_texts(grant: AccessGrant) -> list[str]:
-    """Return a phrase for each risk of a grant, with the level and the risk rule.
+    """Return a phrase for each risk of a grant. The phrase contains the risk level and the name of the risk rule.
 
     A question mark after the level means that the risk is not certain.
     """

@@ -49,7 +49,8 @@ KINDS: tuple[tuple[str, type[Change]], ...] = (("Create", Create), ("Update", Up
 def plan_lines(plan: Plan, *, verbose: bool = False, only_summary: bool = False) -> Iterator[Line]:
     """Yield a plan as lines of text.
 
-    If a plan has more than MAX_LISTED_CHANGES changes, the lines only count the changes of each application or API. If
+    If a plan has more than MAX_LISTED_CHANGES changes, the text shows the number of changes for each application or
+    API, but not each change. If
     `verbose` is true, the lines contain all changes and all grants that reconciler does not change. If `only_summary`
     is true, the lines contain only the totals, the critical risks and the reasons for blocked changes.
     """
