@@ -82,8 +82,7 @@ def current_options() -> GlobalOptions:
     An option after the command overrides an option before the command.
 
     Without --config, reconciler searches for reconciler.yaml in the current folder and in its parent folders, up to the
-    root of the repository. Without
-    --grants, the grant folder is next to the configuration file.
+    root of the repository. Without --grants, the grant folder is next to the configuration file.
 
     Raises:
         ReconcilerError: if the configuration file is in a parent folder and belongs to a different user.

@@ -11,8 +11,8 @@ MAX_CACHED = 16
 _checks: dict[int, tuple[Mapping[str, Any], Check]] = {}
 """Maps the `id()` of a schema to the schema and the compiled check of the schema.
 
-Most files of a run have the same schema. Without the cache, reconciler would convert the schema to JSON text for each file.
-Converting a schema takes longer than checking a file.
+Most files of a run have the same schema. Without the cache, reconciler would convert the schema to JSON text for each
+file. Converting a schema takes longer than checking a file.
 """
 
 
