@@ -11,7 +11,7 @@ def leave_out_current_folder() -> None:
 
 
 if __name__ == "__main__":
-    leave_out_current_folder()  # must precede the imports, which could load modules from the current folder
+    leave_out_current_folder()  # call before the imports, because an import could load a module from the current folder
 
 from reconciler.cli.main import main  # noqa: E402 - the import must follow the correction of the search path
 

@@ -16,7 +16,7 @@ __all__ = ["ApplyContext", "StopSignal", "execute_plan", "reraise"]
 
 EARLIER_CHANGE_FAILED = "an earlier change for this application failed, so the application keeps its access"
 CHANGES_PER_LISTING_PAGE = 10
-"""A batch contains CHANGES_PER_LISTING_PAGE changes for each page in the tenant's list of grants.
+"""The batch size is CHANGES_PER_LISTING_PAGE times the number of pages in the tenant's list of grants.
 
 Reading all grants before each batch adds at most 10 % to the requests.
 """
@@ -25,16 +25,16 @@ Numbered = tuple[int, Change]
 
 
 async def execute_plan(plan: Plan, context: ApplyContext) -> tuple[Outcome, ...]:
-    """Execute the changes of `plan`, one phase after another. The function `apply_phase` returns the phase of a change.
+    """Execute the changes of `plan` in four phases: creates, updates that remove no access, other updates, and deletes.
 
     Up to `context.concurrency` changes of the same phase run at the same time.
 
-    A phase is split into batches. reconciler reads the tenant's grants before each batch, so that each write is based
-    on recent data.
+    The changes of a phase are split into batches. Before each batch, reconciler reads the tenant's grants, so that each
+    write is based on recent data.
 
-    After a failed change, later changes do not remove access from the application of the failed change. Return one
-    outcome per change, in the order of the plan. Signals, journal errors, and errors of the tenant and the network do
-    not raise an exception, but appear in the outcomes.
+    If a change to an application's grant fails, later phases do not remove access from the application. Return one
+    outcome per change, in the order of the plan. Signals, journal errors, tenant errors and network errors do not raise
+    an exception, but appear in the outcomes.
     """
     outcomes: list[Outcome] = []
     size = CHANGES_PER_LISTING_PAGE * _pages(context.observed)
@@ -84,4 +84,4 @@ async def _read_listing(batch: Sequence[Numbered], context: ApplyContext) -> Gra
     try:
         return index_by_key(await context.client.grants())
     except Auth0Error:
-        return None  # if the list cannot be read, each change reads its own grant and reports the error
+        return None  # if the list cannot be read, the executor reads the grant of each change and reports the error

@@ -12,7 +12,7 @@ class StopSignal:
     """Tells the tasks of a run when to stop.
 
     `reason` says why no further change may start, and is empty while the run continues. If `abort` is set, the run must
-    also abandon changes in progress.
+    abandon the changes in progress.
     """
 
     def __init__(self) -> None:
@@ -43,9 +43,9 @@ async def task_group() -> AsyncIterator[asyncio.TaskGroup]:
 def run_in(runner: asyncio.Runner, coroutine: Coroutine[Any, Any, T]) -> T:
     """Run a coroutine and return its result.
 
-    `run_in` passes the result through a list, because the end of the run would be slow if the asyncio task had a large
-    result. When the runner restores the SIGINT handler, `signal.signal` converts the asyncio task and its result to
-    text.
+    `asyncio.Runner` converts the asyncio task and the result of the task to text when the runner restores the SIGINT
+    handler. Converting a large result is slow, so the asyncio task of `run_in` stores the result in a list instead of
+    returning the result.
     """
     results: list[T] = []
 

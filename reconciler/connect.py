@@ -1,4 +1,4 @@
-"""Connect to a tenant over the network with credentials from the environment, or to a sandbox in this process."""
+"""Connect to a tenant: to Auth0 over the network, or to a sandbox that runs in the reconciler process."""
 
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
@@ -63,7 +63,7 @@ async def open_tenant(  # noqa: PLR0913 - the parameters are independent
 def route_to(tenant: Tenant, environment: Mapping[str, str], note: Callable[[str], None] = _ignore) -> Iterator[Route]:
     """Yield the URL and the credentials for a connection to `tenant`, without sending a request.
 
-    The function `note` receives remarks about the seed file of a sandbox.
+    The function `note` is called with each remark about the seed file of a sandbox.
 
     Raises:
         ReconcilerError: if the sandbox is not installed or cannot be opened.

@@ -97,9 +97,9 @@ class ReportLostError(ReconcilerError):
 
 
 class CrashError(ReconcilerError):
-    """A bug ended the run of one tenant.
+    """A bug ended the run of one tenant. The runs of the other tenants continue.
 
-    The runs of the remaining tenants continue. `trace` is the traceback of the bug.
+    `trace` is the traceback of the bug.
     """
 
     def __init__(self, error: Exception, *, may_have_written: bool = False) -> None:
@@ -109,7 +109,7 @@ class CrashError(ReconcilerError):
 
 
 class NotStartedError(ReconcilerError):
-    """The command ended before the tenant's run started. The tenant was not read or changed."""
+    """The command ended before the tenant's run started. The tenant was neither read nor changed."""
 
     def __init__(self, reason: str, exit_code: Exit = Exit.FAILED) -> None:
         super().__init__(reason)

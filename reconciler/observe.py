@@ -1,4 +1,4 @@
-"""Read the data of a tenant that a plan needs: the grants, and the names that the files require."""
+"""Read the tenant data that a plan needs: the grants, and the names of applications, APIs and organizations."""
 
 from collections import Counter
 from collections.abc import Awaitable, Callable, Collection, Coroutine, Iterable, Mapping
@@ -94,7 +94,7 @@ NO_LISTINGS = RequiredListings(application_names=False, api_names=False, scopes=
 def required_listings(
     specs: Iterable[GrantSpec], patterns: Iterable[Pattern], *, prunes: bool = False
 ) -> RequiredListings:
-    """Return the lists, for example the list of applications, that a plan needs to match `specs` and `patterns`."""
+    """Return the lists that must be read to match `specs` and `patterns`, for example the list of applications."""
     specs, patterns = tuple(specs), tuple(patterns)
     return RequiredListings(
         application_names=any(spec.client for spec in specs) or any(pattern.client for pattern in patterns),
@@ -109,14 +109,15 @@ def required_listings(
 
 
 async def observe(client: ManagementClient, needs: RequiredListings, *, everything: bool = False) -> Observation:
-    """Read the grants of the tenant, and the lists of applications, APIs and organizations that `needs` names.
+    """Read the grants of the tenant, and each list that `needs` selects: applications, APIs or organizations.
 
     Independent lists are read at the same time. If `everything` is true, read the names of all applications and APIs.
 
-    If the token may not read an optional list, the observation contains None instead of the list.
+    If the token is not allowed to read a list that the plan does not require, the returned observation contains None
+    instead of the list.
 
     Raises:
-        Auth0Error: if reading a list fails. An incomplete list is never used.
+        Auth0Error: if reading a list fails. A list that was read only partially is never used.
         ReconcilerError: if the token may not read a list that the plan requires.
     """
     async with task_group() as group:
@@ -155,7 +156,7 @@ async def observe_organizations(
 ) -> Observation:
     """Read the organizations of each grant that is declared with organizations, and of each grant that may be deleted.
 
-    If the token may not read organizations, and only deletes need the organizations, add a note instead of raising an
+    If no file declares organizations, a missing permission to read organizations adds a note instead of raising an
     error.
 
     Raises:
@@ -193,7 +194,7 @@ async def observe_everything(client: ManagementClient, needs: RequiredListings) 
 
     Organizations are read only for grants that can have organizations.
 
-    The function reads the organizations of a grant even if the token may not list all organizations of the tenant.
+    The organizations of a grant are read even if the token is not allowed to list all organizations of the tenant.
     Raises Auth0Error and ReconcilerError.
     """
     observation = await observe(client, needs, everything=True)
@@ -285,7 +286,7 @@ async def _with_names(client: ManagementClient, observation: Observation) -> Obs
     """Read the list of all organizations, so that reconciler recognizes unknown ids without a request for each id.
 
     Raises:
-        ReconcilerError: if the token may not list organizations.
+        ReconcilerError: if the token is not allowed to list organizations.
     """
     listed = await _none_if_forbidden(client.organizations())
     if listed is None:
@@ -310,7 +311,7 @@ async def observe_names(client: ManagementClient, needs: RequiredListings) -> Di
 async def observe_readable_names(client: ManagementClient) -> Directory:
     """Read the names of applications, APIs and organizations.
 
-    Skip names that the token may not read. Raises Auth0Error.
+    Skip names that the token is not allowed to read. Raises Auth0Error.
     """
     return await _directory(client, NO_LISTINGS, wanted=tuple(TenantList))
 
@@ -359,9 +360,9 @@ async def _directory(
 async def _listing(
     read: Callable[[], Awaitable[T]], known: T | None, reads: Collection[TenantList], name: TenantList
 ) -> T | None:
-    """If `reads` contains `name`, read the list `name`.
+    """If `name` is in `reads`, read the list `name`.
 
-    If `reads` does not contain `name`, return `known`, the earlier list.
+    If `name` is not in `reads`, return the earlier list `known`.
 
     If the token may not read the list, return None.
     """

@@ -2,8 +2,8 @@
 
 The functions of the module `redaction` have no side effects.
 
-Error messages of servers and libraries may repeat a request with its secrets. Secrets are removed when reconciler
-receives a message, so no output format has to remove secrets.
+Error messages from servers and libraries may quote a request, including its secrets. Secrets are removed from each
+message as soon as reconciler receives the message, so no output format has to remove secrets.
 """
 
 import base64
@@ -30,7 +30,7 @@ MIN_LENGTH_IN_DATA = 16
 A very short secret may be equal to a harmless name in the response data.
 """
 RUN_LENGTH = 12
-"""Redaction finds each part of a secret with RUN_LENGTH characters.
+"""Redaction finds every part of a secret that is RUN_LENGTH characters long.
 
 A server may repeat only a part of a secret.
 """
@@ -74,7 +74,7 @@ class Secrets:
         return f"Secrets({len(self._known)})"
 
     def add(self, *secrets: str) -> None:
-        """Add secrets. A secret with fewer than MIN_SECRET_LENGTH characters is not added."""
+        """Add secrets. Ignore a secret with fewer than MIN_SECRET_LENGTH characters."""
         new = {secret for secret in map(str.strip, secrets) if len(secret) >= MIN_SECRET_LENGTH} - self._known
         if new:
             self._known |= new
@@ -83,9 +83,9 @@ class Secrets:
                 self._on_add(secret)
 
     def redact(self, text: str) -> str:
-        """Replace every secret in `text`.
+        """Replace every secret in `text`, and every part or common encoding of a secret.
 
-        Also replace parts and common encodings of secrets, in upper and lower case.
+        The search ignores the difference between upper and lower case.
         """
         if self._index is None:
             self._index = _index(self._known)
@@ -109,7 +109,7 @@ class Secrets:
     def may_occur_in(self, text: str) -> bool:
         """Return whether `text` may contain a secret.
 
-        If `may_occur_in` returns true, the caller must check the parts of `text` with the slower method `occur_in`.
+        If `may_occur_in` returns true, the caller must search each string in `text` with the slower method `occur_in`.
         """
         return ESCAPED.search(text) is not None or self._contains(text)
 
@@ -165,9 +165,9 @@ def _owner(name: str, prefixes: frozenset[str]) -> str:
 
 @dataclass(frozen=True, slots=True)
 class _Index:
-    """The strings to search for: short secrets, and the parts of long secrets.
+    """The strings to search for: whole short secrets in `short`, and parts of long secrets in `runs`.
 
-    Each part of a long secret has RUN_LENGTH characters.
+    Each string in `runs` has RUN_LENGTH characters.
     """
 
     runs: frozenset[str]
@@ -206,7 +206,10 @@ def _forms(secret: str) -> Iterator[str]:
 
 @dataclass(frozen=True, slots=True)
 class _View:
-    """A string after decoding escape sequences, with the start and end of each character in the original string."""
+    """A string with decoded escape sequences.
+
+    `begins` and `ends` contain the position of each character in the original string.
+    """
 
     text: str
     begins: list[int]

@@ -44,7 +44,8 @@ class AccessOptions:
     usage: Path | None = None
     """The file with the recorded use of grants.
 
-    If `usage` is None, the report uses the usage files in the folder .reconciler that exist.
+    If `usage` is None, the report uses the usage file of each tenant in the folder .reconciler, if the usage file
+    exists.
     """
 
 

@@ -50,11 +50,11 @@ class ApplyOptions:
 
 
 class ApplyCommand:
-    """Applies plans to the tenants of a command.
+    """Applies plans to the selected tenants.
 
     If the user does not need to confirm plans, the command works on each tenant independently of the other tenants. If
-    the user must confirm plans, the command first plans a group of at most --at-once tenants. The command asks the user
-    to confirm the plan of each tenant, and applies all confirmed plans at the same time.
+    the user must confirm plans, the command processes the tenants in groups of at most --at-once tenants. The command
+    plans all tenants of a group, asks the user to confirm each plan, and applies all confirmed plans at the same time.
 
     The runs of a rollout wave start after all runs of the previous rollout wave have ended.
     """
@@ -92,8 +92,8 @@ class ApplyCommand:
 
         Raises:
             ReconcilerError: if the command has only one tenant, and the tenant fails.
-            KeyboardInterrupt: on Ctrl-C before the first write, if the user must confirm plans or the command has only
-                one tenant.
+            KeyboardInterrupt: on Ctrl-C before the first write. A command with several tenants raises KeyboardInterrupt
+                only if the user must confirm plans.
         """
         try:
             if self._asks or not self._tenants.are_several:
@@ -159,7 +159,7 @@ class ApplyCommand:
         self._refuse(names, NotStartedError("interrupted before the plan was applied, so nothing was written", code))
 
     def _waves(self) -> Iterator[Sequence[Tenant]]:
-        """Yield the tenants of each rollout wave that starts.
+        """For each rollout wave that may start, yield the tenants of the wave.
 
         If a rollout wave does not start, report an error for each tenant of the rollout wave.
         """
@@ -179,8 +179,8 @@ class ApplyCommand:
     def _reason_to_stop(self, wave: str) -> str:
         """Return the reason why a rollout wave must not start, or "" if the rollout wave may start.
 
-        If no tenant of the earlier rollout waves has a selected grant, the next rollout wave must not start, because
-        the changes are untested.
+        If the earlier rollout waves contain no selected grant, the next rollout wave must not start, because no earlier
+        wave has tested the changes.
         """
         failed, limit = self._reports.count_stopping(), self._tenants.config.rollout.stop_after
         if failed >= limit:
@@ -297,10 +297,11 @@ class ApplyCommand:
         return replace(session, selection=approval.selection(self._options.plan_options, self._options.grants))
 
     def _is_approved(self, approval: ApprovedPlan, session: TenantSession, tenant_plan: TenantPlan) -> bool:
-        """Return whether the plan may be applied. Report a blocked or empty plan, and return false.
+        """Return whether the plan may be applied. If the plan is blocked or empty, report the plan and return false.
 
         Raises:
-            ReconcilerError: if the saved plan does not approve the changes, or if the access token lacks permissions.
+            ReconcilerError: if the approval does not include all changes in the plan, or if the access token lacks
+                permissions.
         """
         plan = tenant_plan.plan
         self._reports.show_problems(session.warnings(plan), session.declared.texts)

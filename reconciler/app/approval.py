@@ -77,8 +77,6 @@ class ApprovalOptions:
 class ApprovedPlan:
     """The approval for one tenant: a saved plan, an approval id, or no approval.
 
-    The methods of the class compare a run with the approval.
-
     `max_age` is the maximum age of the saved plan.
     """
 
@@ -87,9 +85,7 @@ class ApprovedPlan:
     approval_id: str | None = None
 
     def selection(self, plan_options: PlanOptions, grants: str) -> GrantSelection:
-        """Return the selection of grants.
-
-        The selection comes from the saved plan, or from `plan_options` if no saved plan exists.
+        """Return the selection of grants from the saved plan, or from `plan_options` if no saved plan exists.
 
         `grants` is the grant folder.
 

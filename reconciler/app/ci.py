@@ -140,7 +140,10 @@ attempt.
 
 
 def attempt_number() -> int:
-    """Return the number of the attempt of this CI job. Return 1 if the CI service does not provide the number."""
+    """Return the number of the attempt of this CI job.
+
+    If the CI service does not provide the attempt number, return 1.
+    """
     for sign, variable in ATTEMPT_VARIABLES:
         number = os.environ.get(variable, "").strip()
         if os.environ.get(sign, "").strip() and re.fullmatch("[1-9][0-9]{0,8}", number, re.ASCII):
@@ -172,7 +175,7 @@ def run_url() -> str:
 def mask(secret: str) -> None:
     """Make GitHub Actions hide a secret in the log of the job.
 
-    The workflow command `::add-mask::` contains the secret, so the function does not write the command to a regular
+    The workflow command `::add-mask::` contains the secret, so `mask` does not write the workflow command to a regular
     file.
     """
     if not _in_github() or "\n" in secret or "\r" in secret:

@@ -118,9 +118,9 @@ class Console:
         return answer.strip()
 
     def set_status_line(self, text: str) -> None:
-        """Show a short text as the status line, which is the last line of a terminal on stderr.
+        """If stderr is a terminal, show a short text in the status line, the last line of the terminal.
 
-        If `text` is empty, remove the status line from the terminal.
+        If `text` is empty, remove the status line.
         """
         if sys.stderr.isatty() and not self._quiet:
             text = visible(text)[: get_terminal_size().columns - 1]
@@ -171,7 +171,7 @@ def _write(stream: IO[str], text: str) -> None:
 
 
 def _erase(text: str) -> str:
-    """Return the characters that erase `text` from the current line.
+    """Return the characters that erase the line `text` from a terminal.
 
     Every terminal supports the returned characters.
     """

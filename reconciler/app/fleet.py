@@ -181,7 +181,7 @@ def _affected(
 ) -> tuple[Mapping[str, Sequence[str]], Sequence[str]]:
     """Return the tenants affected by the changed files, the reasons for each tenant, and notes for the user.
 
-    If the files at the base revision cannot be compared, all tenants are affected.
+    If the current files cannot be compared with the files at the base revision, return all tenants.
     """
     revision = resolve_revision(workspace_of(options.config).repository(), base)
     if ci.is_pull_request_job():
@@ -225,7 +225,7 @@ class _ChangedFiles:
     """The grant files that differ between the checkout and the base revision.
 
     `now` contains the files of the checkout, and `at_base` contains the files of the base revision. `unreadable` is the
-    problem of the first file at the base revision that cannot be read, or None.
+    problem with the first unreadable file at the base revision, or None.
     """
 
     now: Contents
@@ -270,7 +270,7 @@ def collect_results(file: Path, folders: Sequence[Path], last_wave: str | None) 
 def remaining_fleet(report: FleetReport) -> Fleet:
     """Return a new fleet run (a run of many tenants in several CI jobs) with only the unfinished tenants.
 
-    In the new fleet run, the reason for each tenant is the state of the tenant in `report`.
+    In the new fleet run, the reason for including a tenant is the state of the tenant in `report`.
     """
     tenants = tuple(
         replace(each.expected, reasons=(f"{each.state}: {each.reason}" if each.reason else str(each.state),))

@@ -1,4 +1,4 @@
-"""Load the grant files of a plan from the checkout, from the revision of --base, and from the git history."""
+"""Load the grant files that a plan needs: from the checkout, from the --base revision, and from the git history."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -47,9 +47,9 @@ class GrantFiles:
     base: LoadedGrants | None = None
     """The grants that the files in the revision of --base declare, or None without --base."""
     rollback: Rollback | None = None
-    """The snapshot that the run restores, or None if the grant files are not a snapshot."""
+    """The snapshot that the run restores, or None if the grant files do not come from a snapshot."""
     targets_at_base: Mapping[str, TargetTenant] = field(default_factory=dict)
-    """The tenants in the revision of --base. The keys are tenant names."""
+    """A mapping from tenant name to tenant in the revision of --base."""
     config_changes: tuple[ConfigChange, ...] = ()
     """The differences between reconciler.yaml in the revision of --base and in the checkout."""
     tenants_at_base: Mapping[str, Tenant] = field(default_factory=dict)
@@ -200,9 +200,9 @@ def _base_config(
 
 
 def _shared_settings(config: Config) -> Tenant:
-    """Return a placeholder tenant with only the shared settings.
+    """Return the shared settings of reconciler.yaml as an artificial tenant.
 
-    The function `config_changes` compares only tenants, so the placeholder tenant makes the shared settings comparable.
+    The function `config_changes` compares only tenants, so the artificial tenant makes the shared settings comparable.
     """
     return replace(undeclared_tenant(config, SHARED_DOMAIN), name=SHARED)
 

@@ -58,7 +58,7 @@ class FileImportOptions:
     grant_filter: ImportFilter = field(default_factory=ImportFilter)
     """The grants to import."""
     variables: bool = False
-    """True if the import replaces a string that differs between tenants with a variable."""
+    """True if the import uses a variable in place of each string that differs between tenants."""
 
 
 def import_files(
@@ -170,7 +170,7 @@ def _with_shared_sets(settings: dict[str, Any], every_tenant: Collection[str]) -
 def _credential_prefixes(names: Sequence[str]) -> dict[str, str]:
     """Return a prefix for the credentials of each new tenant, such as AUTH0_PROD_.
 
-    If only one tenant is new, return an empty dict, because one tenant can use the default prefix.
+    If only one tenant is added, return an empty dict, because a single tenant can use the default prefix.
     """
     prefixes = {name: f"AUTH0_{re.sub('[^A-Z0-9]+', '_', name.upper()).strip('_')}_" for name in names}
     are_unique = len(set(prefixes.values())) == len(names) > 1 and "AUTH0__" not in prefixes.values()

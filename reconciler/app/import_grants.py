@@ -35,7 +35,7 @@ class ImportOptions:
     """The options of `reconciler import`.
 
     The function `confirm` receives the number of grants and returns whether to write the files. If `variables` is true,
-    the import replaces a string that differs between tenants with a variable.
+    the import uses a variable in place of each string that differs between tenants.
     """
 
     folder: Path
@@ -108,7 +108,7 @@ def grant_folders(options: GlobalOptions, folder: Path) -> list[Path]:
 def declared_keys(session: TenantSession, observation: Observation) -> Collection[Key]:
     """Return the fields that identify each declared grant: application, API and subject type.
 
-    Raises the errors of `TenantSession.plan` if the files are invalid.
+    Raises the same errors as `TenantSession.plan` if the files are invalid.
     """
     if not session.declared.specs:
         return ()

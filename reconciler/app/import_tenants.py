@@ -116,7 +116,7 @@ def _plan(
     console: Console,
     import_options: ImportOptions,
 ) -> None:
-    """Print the plan of each tenant, based on the grants that were read before the import."""
+    """Print the plan of each tenant, based on the grants that were read before `import` wrote the files."""
     observed = {each.session.tenant.name: each.result for each in results}
     folders = grant_folders(options, import_options.folder)
     if not folders:

@@ -117,7 +117,7 @@ class Interruption:
         return new_stop_signal
 
     async def unless_stopped(self, work: Coroutine[Any, Any, T]) -> T:
-        """Return the result of `work`, or raise NotStartedError at the first signal.
+        """Return the result of `work`. If the command receives a signal such as SIGINT, raise NotStartedError at once.
 
         `work` must not change a tenant.
         """

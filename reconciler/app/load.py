@@ -162,14 +162,12 @@ def data_folder(file: str | None) -> Path:
 
 
 def workspace_of(file: str | None) -> Workspace:
-    """Return the workspace of the configuration `file`. The configuration file does not have to exist."""
+    """Return the workspace that contains the configuration `file`. The configuration file does not have to exist."""
     return Workspace.around(Path(file or DEFAULT_FILE))
 
 
 def rollback_of_paths(paths: Sequence[Path], config: str | None) -> "Rollback | None":
-    """If `paths` contains only the path of a snapshot, return the data that undoes a run.
-
-    For all other paths, return None.
+    """Return the data for undoing a run, or None if `paths` is not the path of a single snapshot.
 
     Raises ReconcilerError if the snapshot was altered.
     """

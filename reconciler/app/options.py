@@ -47,7 +47,10 @@ class GlobalOptions:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RequestOptions:
-    """The options for requests to a tenant. The default of each attribute is the default of the command-line option."""
+    """The options for requests to a tenant.
+
+    Each attribute has the same default as the command-line option of the same name.
+    """
 
     rate_share: float = 0.25
     """The share of the tenant's rate limits that stays free for other programs, from 0 to 0.9."""
@@ -84,11 +87,11 @@ class PlanOptions:
     policy: str | None = None
     """The configuration file that contains the policy, or None for the configuration file of the run."""
     policy_at: str | None = None
-    """The git revision of the configuration file that contains the policy."""
+    """The git revision from which reconciler reads the configuration file with the policy."""
     base: str | None = None
     """The git revision that decides whether a change comes from the branch or is drift."""
     only_branch: bool = False
-    """True if the plan contains only the changes that come from the branch."""
+    """True if the plan contains only the changes that result from file differences between the checkout and --base."""
     attribute: bool = False
     """True if reconciler searches the tenant's logs for the user who changed each grant."""
     paths: tuple[str, ...] = ()
@@ -158,15 +161,15 @@ class PlanOptions:
         return GrantSelection(files=files, clients=self.clients, apis=self.apis, folder=folder)
 
     def saved_options(self) -> dict[str, bool]:
-        """Return the options that influence the changes of a plan. The keys of the result are option names."""
+        """Return a mapping from option name to value for the options that influence the changes of a plan."""
         names = ("prune", "prune_removed", "create_only", "skip_missing", "only_branch", "only_expired")
         return {name: getattr(self, name) for name in names}
 
     def as_arguments(self) -> list[str]:
         """Return the command-line options that `apply` needs for a plan that `plan` saved with the current options.
 
-        The options that select grants are omitted, because a saved plan records the selection. The option --attribute
-        is omitted, because --attribute does not change a plan.
+        Omit the options that select grants, because a saved plan records the selection. Omit the option --attribute,
+        because --attribute does not change a plan.
         """
         words: list[str] = []
         for each in fields(self):
@@ -177,7 +180,7 @@ class PlanOptions:
         return words
 
     def override_limits(self, limits: "Limits") -> "Limits":
-        """Return `limits`, changed to the maximum numbers in --max-deletes and --max-updates."""
+        """Return a copy of `limits` that contains the values of --max-deletes and --max-updates."""
         return replace(limits, max_deletes=self.max_deletes, max_updates=self.max_updates)
 
 

@@ -1,6 +1,7 @@
 """Check and write report files, and find the path of the report for each tenant.
 
-The paths of all report files are checked before the first request, so that no result is lost.
+The paths of all report files are checked before reconciler sends the first request to a tenant, so that a wrong path
+does not lose the result.
 """
 
 import os
@@ -39,8 +40,8 @@ def check_outputs(options: GlobalOptions, outputs: Iterable[OutputFile], *, jour
     The function empties existing report files.
 
     Raises:
-        ReconcilerError: if a file cannot be written or is in the grant folder, if two options have the same file, or if
-            the path of a file contains a symbolic link from the repository.
+        ReconcilerError: if a file cannot be written or is in the grant folder, or if two options name the same file.
+            Also raised if the path of a file contains a symbolic link that may be committed to the repository.
     """
     workspace = workspace_of(options.config)
     from_options = list(outputs)
@@ -105,7 +106,7 @@ TENANT = "{tenant}"
 
 @dataclass(frozen=True, slots=True)
 class ReportFile:
-    """The format and the path of one option --report."""
+    """The format and the path in one value of the option --report."""
 
     format: str
     path: str

@@ -68,7 +68,7 @@ class GitFacts:
 def read_git_facts(declared: LoadedGrants, folder: Path, workspace: Workspace, links: SourceLinks) -> GitFacts:
     """Read the git history of the grant files.
 
-    If git fails, the field `unknown` of the result contains the error message of git.
+    If git fails, set the field `unknown` of the returned GitFacts to the error message of git.
     """
     try:
         repository = workspace.repository()

@@ -65,8 +65,8 @@ LOCK = "requirements.lock"
 ACTION = ".github/actions/reconciler"
 GITLAB_LOCK = f".gitlab/reconciler/{LOCK}"
 REQUIREMENT = f"{DISTRIBUTION}=={__version__}"
-# `init` replaces the following strings of the example pipelines. A test checks that each string is in the example
-# pipelines.
+# `init` replaces the following strings of the example pipelines. A test checks that the example pipelines contain each
+# of these strings.
 TENANTS = "[dev, prod]"
 CREDENTIALS = """\
             AUTH0_DOMAIN=${{ vars.AUTH0_DOMAIN }}
@@ -294,7 +294,8 @@ def write_schema(options: GlobalOptions, path: Path, text: str) -> None:
     """Write a JSON Schema to a file. If the folder of the file does not exist, create the folder.
 
     Raises:
-        ReconcilerError: if the file cannot be written, or if its path contains a symbolic link from the repository.
+        ReconcilerError: if the file cannot be written, or if the path contains a symbolic link that may be committed to
+            the repository.
     """
     workspace_of(options.config).refuse_checkout_links(path, "the schema")
     try:

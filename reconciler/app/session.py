@@ -85,7 +85,7 @@ class TenantSession:
     identity: IdentityCheck | None
     """The check that the connected tenant is the configured tenant.
 
-    For a sandbox in this process, `identity` is None.
+    If the tenant is a sandbox, `identity` is None.
     """
     deadline: float
     """The time at which the time limit ends, on the monotonic clock that Python and the event loop share."""
@@ -127,7 +127,10 @@ class TenantSession:
         )
 
     async def observe_grants(self) -> Observation:
-        """Read the grants, and all names that the token may read. Raises Auth0Error, ReconcilerError."""
+        """Read the grants, and the names of all applications and APIs that the token may list.
+
+        Raises Auth0Error, ReconcilerError.
+        """
         return self._verify_identity(
             await self._before_deadline(observe(self.client, self._required_listings(), everything=True))
         )
@@ -142,16 +145,15 @@ class TenantSession:
         return TenantPlan(self.plan(observation), observation)
 
     def identities(self, observation: Observation) -> frozenset[str]:
-        """Return the identifiers that Auth0 assigned to the tenant.
-
-        The identifiers come from the access token and the list of APIs.
-        """
+        """Return the identifiers that Auth0 assigned to the tenant, from the access token and the list of APIs."""
         if self.identity is None:
             return frozenset()
         return self.client.identities() | identities_in(observation.directory.apis or ())
 
     def _verify_identity(self, observation: Observation) -> Observation:
-        """Check that the connected tenant is the configured tenant, and add notes about the check to `observation`.
+        """Check that the connected tenant is the configured tenant.
+
+        Return a copy of `observation` with the notes of the check.
 
         Raises ReconcilerError if the connected tenant is not the configured tenant.
         """
@@ -170,7 +172,7 @@ class TenantSession:
         return await self._complete(observed)
 
     async def _complete(self, observation: Observation) -> Observation:
-        """Read the organizations of grants, and the data for checking grants that gain access."""
+        """Read the organizations of grants, and the lists needed to check grants that are new or gain access."""
         valid, expired = split_expired(self.declared.specs, self.now)
         prune_protection = self.protection() if self.plan_options.deletes else None
         declared = DeclaredOrganizations(valid, prune_protection, self.removals, expired)
@@ -206,7 +208,8 @@ class TenantSession:
 
         Raises Auth0Error, ReconcilerError, and the errors of the method `plan`.
 
-        If an expired grant contains a name that does not exist in the tenant, the returned grant keeps the name.
+        If an expired grant contains a name that does not exist in the tenant, the returned grant contains the name
+        instead of an id.
         """
         needs = required_listings(self.declared.specs, self.selection.patterns)
         directory = await self._before_deadline(observe_names(self.client, needs))
@@ -227,7 +230,7 @@ class TenantSession:
     async def read_directory(self) -> Directory:
         """Return the names of applications, APIs and organizations of the tenant.
 
-        Omit names that the token may not read.
+        Omit names that the access token has no permission to read.
 
         Raises Auth0Error, ReconcilerError.
         """
@@ -236,7 +239,7 @@ class TenantSession:
     async def observe_again(self, before: Observation, abort: asyncio.Event) -> Observation | None:
         """Read the grants and the organizations of grants again.
 
-        The returned observation contains the application names and API names from `before`.
+        Application names and API names are not read again, but copied from `before`.
 
         Return None if `abort` is set while the method reads the tenant.
 
@@ -301,7 +304,8 @@ class TenantSession:
     def protection(self) -> ProtectionRules:
         """Return the rules that protect grants from changes.
 
-        Send at least one request before calling `protection`, because the rules need the access token.
+        Send at least one request before calling `protection`, because the rules contain data from the access token of
+        the request.
         """
         return ProtectionRules(
             self.client.own_key(),

@@ -37,7 +37,7 @@ COMPRESSION_LEVEL = 1
 
 
 class PackedResults(Sequence[T]):
-    """The results of tenants in compressed form.
+    """The results of the tenants, compressed in memory.
 
     Each access decompresses only the requested result, so that the results use little memory.
     """
@@ -107,8 +107,8 @@ def reporting_failure(listeners: Sequence[TenantListener]) -> Iterator[None]:
 class TenantReports(Generic[T]):
     """The results of a command for each tenant: the plans of `plan`, or the runs of `apply`.
 
-    When a tenant's run ends, the object writes the report files with {tenant} in the file name and notifies the
-    listeners. If the command has several tenants, a line on stderr also reports the result of each tenant. `errors`
+    When a tenant's run ends, TenantReports writes the report files that have {tenant} in the file name, and notifies
+    the listeners. If the command has several tenants, a line on stderr also reports the result of each tenant. `errors`
     contains an error message for each report that could not be written.
     """
 
@@ -178,7 +178,7 @@ class TenantReports(Generic[T]):
 
     @property
     def are_not_selected(self) -> bool:
-        """True if at least one tenant's run started, and none of the started tenants has a selected grant."""
+        """True if at least one tenant's run started, and no started run has a selected grant."""
         return {each.state for each in self._summaries.values()} - {TenantState.NOT_STARTED} == {
             TenantState.NOT_SELECTED
         }

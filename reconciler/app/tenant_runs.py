@@ -76,12 +76,12 @@ class TenantRuns:
 
     @property
     def names(self) -> list[str]:
-        """The names of all tenants of the command."""
+        """The names of the selected tenants."""
         return [tenant.name for tenant in self.tenants]
 
     @property
     def failures(self) -> dict[str, TenantFailure]:
-        """A mapping from the name of each failed tenant to the error for reports, in the order of the tenants."""
+        """A mapping from the name of each failed tenant to the tenant's failure, in the order of the tenants."""
         found = {name: each for error in self.failed.values() for name, each in tenant_failures(error).items()}
         return {name: found[name] for name in self.names if name in found}
 
@@ -95,8 +95,8 @@ class TenantRuns:
 
         Return a mapping from tenant name to result. The mapping does not contain failed tenants.
 
-        A tenant's run does not wait for the results of other tenants. If `interruption` is given, no further tenant's
-        run starts after a signal.
+        A tenant's run does not wait for the results of other tenants. If `interruption` is given, no tenant's run
+        starts after the command has received a signal such as SIGINT.
 
         Raises:
             ReconcilerError: if the command has only one tenant, and the tenant fails.
@@ -153,8 +153,8 @@ class TenantRuns:
     def report_signals(self, interruption: Interruption) -> Iterator[None]:
         """Handle signals while the `with` block runs.
 
-        If the command has several tenants, the command still reports the results after a signal. If the command has
-        only one tenant, Ctrl-C raises KeyboardInterrupt.
+        If the command has several tenants, the command still reports the results after a signal such as SIGINT. If the
+        command has only one tenant, Ctrl-C raises KeyboardInterrupt.
         """
         if not self.are_several:
             yield
@@ -179,7 +179,7 @@ class TenantRuns:
         return max(all_codes, key=EXIT_CODES_BY_SEVERITY.index, default=Exit.DONE)
 
     def add_failure(self, name: str, error: ReconcilerError, *, is_printed: bool = True) -> None:
-        """Record the error of a tenant. If the command has only one tenant, raise the error.
+        """Record the error of a tenant. If the command has only one tenant, raise `error`.
 
         If a tenant's run did not start, do not print the error, because hundreds of tenants may have the same error.
         """
@@ -265,7 +265,7 @@ class Collector:
 
 
 def tenant_failures(error: ReconcilerError) -> dict[str, TenantFailure]:
-    """Return a mapping from tenant name to failure for the tenants that an error names."""
+    """Return a mapping from the name of each tenant in `error.tenants` to the tenant's failure."""
     is_started = not isinstance(error, NotStartedError)
     return {
         name: TenantFailure(error.report_lines, is_sandbox, is_started) for name, is_sandbox in error.tenants.items()
@@ -292,7 +292,7 @@ def tenant_runs(  # noqa: PLR0913 - the parameters are independent options of co
     *,
     has_names: Callable[[str], bool] = lambda _: False,
 ) -> Iterator[TenantRuns]:
-    """Read the files of --grants or `folders`, and yield a `TenantRuns` for the selected tenants.
+    """Read the grant files in `folders` or in the --grants folder, and yield a `TenantRuns` for the selected tenants.
 
     `has_names` returns whether a tenant's plans contain the names of all applications, APIs and organizations. The time
     limit of a tenant's run starts when the connection to the tenant opens. The time limit for reading the files is as

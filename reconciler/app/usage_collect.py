@@ -134,7 +134,7 @@ def _minute(time: str) -> str:
 def collect_scopes(options: GlobalOptions, path: Path, scopes: Iterable[tuple[UsedScope, str]]) -> None:
     """Add the time at which each scope was last used to the usage file.
 
-    The time of the last use comes from the metrics of the API.
+    The time at which a scope was last used comes from the metrics of the API.
 
     Raises ReconcilerError.
     """

@@ -15,11 +15,11 @@ USUAL_MODE = 0o666
 """The file mode of new files. The operating system applies the user's umask to the mode."""
 
 BINARY = getattr(os, "O_BINARY", 0)
-"""The flag that makes `os.open` write line ends without conversion. Only Windows has the flag O_BINARY."""
+"""The flag that stops `os.open` from converting line endings. Only Windows has the flag O_BINARY."""
 
 OWNER_ONLY = 0o600
 REPLACE_ERRORS = frozenset({errno.EBUSY, errno.EXDEV, errno.EPERM, errno.EACCES, errno.EROFS, errno.ENOTSUP})
-"""The error codes after which `write_output` overwrites a file instead of replacing the file.
+"""If replacing a file fails with one of these error codes, `write_output` overwrites the file.
 
 For example, the operating system refuses to replace a mount point or a file in a read-only folder.
 """

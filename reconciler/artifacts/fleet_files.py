@@ -128,9 +128,9 @@ def _read_result(path: Path) -> FleetResult | str:
 
 
 def _with_plan(result: FleetResult, output: Mapping[str, Any]) -> FleetResult | str:
-    """Add the plan in `output` to the result.
+    """Return a copy of `result` with the plan in `output`.
 
-    If the plan contradicts the result, return the reason to refuse the result.
+    If the plan contradicts other fields of the result file, return the reason as a part of the error message.
     """
     if not validity_check(stored.load(stored.PLAN))(output):
         return f"has an output that does not match {stored.PLAN}"

@@ -39,7 +39,8 @@ def _items(field: object) -> str:
 def key_json(key: Key) -> dict[str, object]:
     """Return the identifying fields of a grant as JSON data.
 
-    The field `other_holder` is present only if a grant from Auth0 has both `client_id` and `default_for`, or neither.
+    The field `other_holder` is present only if a grant read from Auth0 has both `client_id` and `default_for`, or has
+    neither.
     """
     return {
         **({"other_holder": key.other_holder} if key.other_holder else {}),

@@ -35,19 +35,19 @@ MAX_CLOCK_SKEW = timedelta(minutes=5)
 PLAN_START = re.compile(rb'\s*\{\s*"format_version"\s*:')
 PLAN_START_BYTES = 100
 BYTES_PER_BRACKET = 8
-"""The minimum average size of a list or object in a saved plan, in bytes.
+"""The minimum number of bytes in a saved plan for each list or object.
 
 A file with a very large number of small lists and objects is refused, because parsing the file could fill the memory.
 
-The saved plans that reconciler writes always exceed the minimum size.
+The saved plans that reconciler writes always exceed BYTES_PER_BRACKET.
 """
 MAX_EXACT_INTEGER = 2**53
-"""The largest integer that every JSON parser reads exactly. JSON parsers may round larger integers."""
+"""The largest integer that every JSON parser reads exactly. JSON parsers may round integers above MAX_EXACT_INTEGER."""
 
 
 @dataclass(frozen=True, slots=True)
 class SavedPlan:
-    """A plan that reconciler read from a file, with the creation time of the plan and the options of `plan`.
+    """A plan that was read from a file, with the creation time of the plan and the options of the command `plan`.
 
     `checksum` is the checksum that the plan file contains.
     """
@@ -156,8 +156,8 @@ def _saved(content: Mapping[str, Any], path: Path) -> SavedPlan | None:
 def refuse_unless_current(saved: SavedPlan, tenant: TenantName, max_age: timedelta, now: datetime) -> None:
     """Raise StalePlanError if the saved plan must not be applied to `tenant`.
 
-    The saved plan must be for `tenant`. The saved plan must not be older than `max_age`. The creation time must not be
-    more than MAX_CLOCK_SKEW in the future.
+    The saved plan must be for `tenant`. The saved plan must not be older than `max_age`. The creation time of the saved
+    plan must not be more than MAX_CLOCK_SKEW in the future.
     """
     if saved.plan.tenant != tenant:
         raise StalePlanError(f"the plan was made for {saved.plan.tenant}, not for {tenant}")

@@ -87,7 +87,7 @@ def tenant_json(tenant: TenantName) -> Json:
 
 
 def plan_id(plan: Plan) -> str:
-    """Return the digest of the tenant and the changes of a plan. Compare whole digests, never prefixes.
+    """Return one digest that covers both the tenant and the changes of a plan. Compare whole digests, never prefixes.
 
     An attacker can construct two plans with digests that start with the same characters.
     """
@@ -203,7 +203,10 @@ def _organizations(plan: Plan) -> set[str]:
 
 
 def _confusable(plan: Plan) -> list[str]:
-    """Return the ids that reports show next to names, because the tenant has similar names."""
+    """Return the ids of applications, APIs and organizations in `plan` that have similar names.
+
+    Reports show the ids next to the names.
+    """
     moved = (each.moved_to for each in plan.no_longer_declared if each.moved_to)
     ends = (each.key for each in plan.expiry_changes)
     changed = (change.key for change in (*plan.changes, *(each.change for each in plan.blocked)))
@@ -233,7 +236,7 @@ def _change(change: Change, plan: Plan, blocked: str | None) -> Json:
 
 
 def _deletion(change: Delete) -> Json:
-    """Return the declaration of a deleted grant: the expired declaration, or the declaration in an earlier commit."""
+    """Return the last declaration of a deleted grant. The declaration has expired, or was removed in a commit."""
     if change.expired:
         source = change.expired.source
         return {"expired": {"expires": change.expired.expires, "source": _source(source)}}

@@ -69,7 +69,7 @@ def write_snapshot(folder: Path, run: str, plan: Plan, directory: Directory, onl
 
 
 def rollback_of(folder: Path, state_folder: Path) -> Rollback | None:
-    """Return the data that undoes a run, from the snapshot of the run in `folder`.
+    """Return the data for undoing the run whose snapshot is in `folder`.
 
     Return None if `folder` is not a snapshot in `state_folder`.
 

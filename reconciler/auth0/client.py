@@ -1,4 +1,4 @@
-"""The client of the Management API. The client reads grants and names, and creates, updates and deletes grants."""
+"""The client of the Management API."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
@@ -58,7 +58,7 @@ MAX_LISTING_BYTES = 64_000_000
 """The maximum size of a list from Auth0, in bytes. A list of 100,000 grants usually has half this size."""
 MAX_EMPTY_PAGES = 100
 MIN_ENTRIES_PER_PAGE = 10
-"""The minimum average number of entries per page in a list. A list with fewer entries per page may be endless."""
+"""The minimum average number of entries in the pages of a list. An endless list may have nearly empty pages."""
 DEFAULT_OPTIONS = ClientOptions()
 
 
@@ -75,15 +75,15 @@ class ManagementClient:
         await self._management.sign_in()
 
     def own_key(self) -> Key:
-        """Return the fields that identify reconciler's own grant. Call `own_key` after sending a request."""
+        """Return the fields that identify the access token's grant. Call `own_key` after a request has got a token."""
         return own_key(self._management.token)
 
     def permissions(self) -> frozenset[str] | None:
-        """Return the permissions in the access token, or None. Call `permissions` after sending a request."""
+        """Return the permissions in the access token, or None. Call `permissions` after a request has got the token."""
         return scopes_of(self._management.token)
 
     def identities(self) -> frozenset[str]:
-        """Return the tenant's canonical domain from the access token. Call `identities` after sending a request."""
+        """Return the canonical domain in the access token. Call `identities` after a request has got the token."""
         return identities_of(self._management.token)
 
     async def grants(self) -> tuple[ObservedGrant, ...]:
@@ -184,7 +184,7 @@ class ManagementClient:
         return LogEvents(tuple(events), is_complete=False)
 
     async def create(self, grant: ClientGrant, context: RequestContext = NO_CONTEXT) -> str:
-        """Create a grant without its organizations. Return the id of the new grant.
+        """Create a grant without assigning organizations. Return the id of the new grant.
 
         Raises:
             RefusedCallError: with status 409 if a grant with the same application, API and subject type exists.
@@ -209,7 +209,7 @@ class ManagementClient:
             await self._second_step(path, second, context)
 
     async def _second_step(self, path: str, body: Mapping[str, object], context: RequestContext) -> None:
-        """Update the scopes of a grant. If the tenant refuses the scopes, set `allow_all_scopes` to true again.
+        """Send the scopes of a grant. If the tenant refuses the scopes, set `allow_all_scopes` back to true.
 
         Raises:
             RefusedCallError: if the tenant refuses the scopes.
@@ -290,7 +290,7 @@ class _ListingSize:
         self._bytes = 0
 
     def add(self, response: TenantResponse) -> None:
-        """Add the size of a page to the size of the list. Raises TooLargeError if the list is too large."""
+        """Add the size of a page to the total size of the list. Raises TooLargeError if the list is too large."""
         self._bytes += len(response.body)
         if self._bytes > MAX_LISTING_BYTES:
             raise TooLargeError(
@@ -352,7 +352,7 @@ async def _list_with_restart(listing: Callable[[], Awaitable[T]]) -> T:
     try:
         return await listing()
     except UnknownOutcomeError:
-        pass  # leave `except` before reading the list again, because the exception keeps the entries in memory
+        pass  # leave `except` before the second read, because the exception keeps the entries of the list in memory
     except RefusedCallError as error:
         if error.status != httpx.codes.BAD_REQUEST:
             raise
@@ -392,7 +392,7 @@ def _without_duplicates(items: Iterable[T], path: str, identity: Callable[[T], o
 
 
 def _identity_text(identity: object) -> str:
-    """Return the quoted id of an entry. If the entry is a grant, return its application, API and subject type."""
+    """Return the quoted id of a list entry, or the application, API and subject type of a grant in the list."""
     if not isinstance(identity, Key):
         return quote_text(str(identity))
     holder, audience = quote_text(identity.holder), quote_text(identity.audience)

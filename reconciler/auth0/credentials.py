@@ -167,11 +167,11 @@ def _algorithm(variables: CredentialVariables) -> str:
 def own_key(token: str) -> Key:
     """Return the fields that identify reconciler's own grant, according to the claims of `token`.
 
-    The tenant verifies the claims of each token, so `own_key` does not verify the claims. The claims are used only to
-    protect reconciler's own grant.
+    The tenant verifies the claims of each token, so `own_key` only reads the claims. The claims are
+    used only to protect reconciler's own grant.
 
     Raises:
-        ReconcilerError: if the claims contain no application or no identifier of the Management API.
+        ReconcilerError: if the claims lack the application or the identifier of the Management API.
     """
     claims = _claims(token)
     holder = text_or_none(claims, "azp", MAX_ID_LENGTH) or text_or_none(claims, "sub", MAX_ID_LENGTH) or ""
@@ -259,7 +259,7 @@ ASSERTION_TYPE = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 LIFETIME_SECONDS = 55
 """The lifetime of an assertion in seconds.
 
-Auth0 accepts a lifetime of five minutes, and recommends at most one minute.
+Auth0 accepts assertions with a lifetime of up to five minutes, and recommends at most one minute.
 """
 
 

@@ -2,9 +2,9 @@
 
     Auth0Error
     ├── NotSentError            the tenant received nothing: name resolution, connection or TLS failed
-    ├── DeadlinePassedError     not sent, because the rate limit allows the request only after the run
+    ├── DeadlinePassedError     not sent, because the rate limit would delay the request beyond the time limit
     ├── NoTokenError            the tenant issued no access token, so the request was not sent
-    ├── TooLargeError           a list is larger than the size limit, so a second read does not help
+    ├── TooLargeError           a list is larger than the size limit, so reading the list again does not help
     ├── RefusedCallError        a complete response with 4xx; nothing was changed
     │   └── RateLimitedError    429
     └── UnknownOutcomeError     sent, outcome unknown: 5xx, 408, timeout, broken connection
@@ -26,7 +26,7 @@ class NotSentError(Auth0Error):
 
 
 class DeadlinePassedError(Auth0Error):
-    """The request was not sent, because the rate limit allows the request only after the end of the run."""
+    """The request was not sent, because the rate limit would delay the request beyond the time limit of the run."""
 
 
 class NoTokenError(Auth0Error):

@@ -171,7 +171,7 @@ async def exchange(http: httpx.AsyncClient, request: httpx.Request, secrets: Sec
 
 
 def _proxy_suffix(request: httpx.Request) -> str:
-    """Return the name of the proxy for an error message, or an empty string without a proxy.
+    """Return the end of an error message that names the proxy, or an empty string if the request uses no proxy.
 
     Requests over plain http use no proxy.
     """
@@ -208,7 +208,7 @@ class Route:
     """The URL, the credentials and the transport for connections to a tenant.
 
     The function `credentials` returns the credentials, or raises ReconcilerError if the credentials are missing.
-    `transport` is set only for a sandbox inside this process.
+    `transport` is set only if the tenant is a sandbox that runs in the reconciler process.
     """
 
     base_url: str

@@ -97,8 +97,8 @@ class ApiRequest:
 class ClientOptions:
     """The rate limits and the number of retries of a client.
 
-    `token_limiter` limits the requests for access tokens. The tenants of a private cloud share one token limiter. If
-    `token_limiter` is None, the client creates a token limiter.
+    `token_limiter` limits the requests for access tokens. All tenants of a private cloud share one `token_limiter`. If
+    `token_limiter` is None, the client creates a rate limiter for access-token requests.
     """
 
     rate_options: RateOptions = field(default_factory=RateOptions)
@@ -153,8 +153,8 @@ class Management:
         Raises:
             RefusedCallError: if the tenant refuses the request.
             NotSentError, RateLimitedError: if the last attempt was not sent, or was refused because of the rate limit.
-            UnknownOutcomeError: if the outcome of a write is unknown, or if the last attempt of a read has an unknown
-                outcome.
+            UnknownOutcomeError: if the outcome of a write is unknown, or if the outcome of a read is still unknown
+                after the last attempt.
         """
         try:
             return await retry(
@@ -186,7 +186,7 @@ class Management:
         Raises:
             ReconcilerError: if `check_token` refuses the first token of the run, before any request to the Management
                 API is sent.
-            NoTokenError: if `check_token` refuses a later token, or if no token can be fetched.
+            NoTokenError: if `check_token` refuses a renewed access token, or if no token can be fetched.
         """
         token = await self._tokens.get(refused=refused)
         if token != self._checked_token:
@@ -282,7 +282,7 @@ class Associations:
         """Stop an organization from using a grant.
 
         Raises:
-            RefusedCallError: with status 404 if the organization may not use the grant.
+            RefusedCallError: with status 404 if the organization is not allowed to use the grant.
             UnknownOutcomeError, NotSentError: if the outcome of the request is unknown, or if the request was not sent.
         """
         path = f"{_grants_of(organization)}/{quote(grant_id, safe='')}"

@@ -21,11 +21,11 @@ LATE_PROBE_SECONDS = 0.25
 PROBE_INTERVAL_SECONDS = 1.01
 """The minimum interval between two probe requests in seconds.
 
-The interval is longer than one second, because the network delay may differ between two probe requests.
+The interval is slightly longer than one second, because the network delay may differ between two probe requests.
 """
 SLOW_PROBE_INTERVAL_SECONDS = 2.5
 SHARED_PATIENCE_SECONDS = 5.0
-"""If tenants share a bucket, a request waits at most SHARED_PATIENCE_SECONDS for the response of another tenant."""
+"""The maximum time that a request waits for the response from another tenant with the same token bucket, in seconds."""
 NEEDS_RESPONSE = math.inf
 """The return value of `wait` if no request may be sent before the response to an earlier request arrives."""
 
@@ -36,32 +36,33 @@ class TokenBucket:
     Call `wait` before sending a request and `record_sent` when sending the request. At the end of the request, call
     `record_response` or `record_lost`.
 
-    `share` is the fraction (0 to 1) of the rate-limit tokens that reconciler leaves to other programs. Before the first
-    response, only one request is in flight at a time. When reconciler has used its part of the rate-limit tokens,
-    requests wait until Auth0 refills the bucket. At the time of the refill, a single probe request finds out how many
-    rate-limit tokens Auth0 has added. If no response has contained rate-limit headers, reconciler delays requests only
-    after a response with status 429.
+    `share` is the fraction (0 to 1) of the rate-limit tokens that reconciler leaves to other programs. Until the first
+    response arrives, reconciler sends only one request at a time. When reconciler has used its part of the rate-limit
+    tokens, requests wait until Auth0 refills the bucket. When reconciler expects the refill, a single probe request
+    finds out how many rate-limit tokens Auth0 has added. If no response has contained rate-limit headers, reconciler
+    delays requests only after a response with status 429.
 
     Responses may arrive in a different order than reconciler sent the requests. The estimate is the lowest number of
     remaining rate-limit tokens in any response since the last refill, minus the number of requests in flight.
 
     Probe requests are sent slightly more than one second apart, so that no probe request arrives just before Auth0
-    refills the bucket. Auth0 reports times in whole seconds, so a response may announce a refill that is up to two
-    seconds away. If a response announces a refill that is more than a second away, the interval between probe requests
-    is two and a half seconds. If the previous probe request arrived more than a quarter of a second after the start of
-    a clock second, the interval between probe requests remains one second.
+    refills the bucket. Auth0 reports times in whole seconds, so a response may announce a refill time that is two
+    seconds after the time in the header `date`. If a response announces a refill more than one second after the time in
+    the header `date`, the interval between probe requests is two and a half seconds. The interval remains about one
+    second if the tenant received the previous probe request more than a quarter of a second after the time in the
+    header `date`.
 
     Auth0 refills some buckets continuously instead of once per second. Waiting a whole second between requests would
     waste rate-limit tokens, because a continuously refilled bucket would become full. If Auth0 refills a bucket once
     per second, the number of remaining rate-limit tokens decreases with each response until the next refill. If two
-    responses before the next announced refill report the same number of remaining rate-limit tokens, reconciler
-    concludes that Auth0 refills the bucket continuously. If Auth0 refills the bucket continuously, reconciler sends a
-    probe request every tenth of a second. reconciler stops the frequent probe requests if a probe request has used a
-    rate-limit token that is reserved for other programs.
+    responses report the same refill time and the same number of remaining rate-limit tokens, reconciler concludes that
+    Auth0 refills the bucket continuously. If Auth0 refills the bucket continuously, reconciler sends a probe request
+    every tenth of a second. reconciler stops the frequent probe requests if a probe request has used a rate-limit token
+    that is reserved for other programs.
 
-    If `is_shared` is true, several tenants share the bucket. Requests to a tenant do not wait for the first response
-    from another tenant, because the other tenant may never respond. If a shared bucket is empty, a request waits at
-    most SHARED_PATIENCE_SECONDS for the response to an earlier request.
+    If `is_shared` is true, several tenants share the bucket. Requests to one tenant do not wait until another tenant
+    has responded, because the other tenant may never respond. If a bucket that several tenants share is empty, a
+    request waits at most SHARED_PATIENCE_SECONDS for the response to an earlier request.
     """
 
     def __init__(self, share: float, *, is_shared: bool = False) -> None:
@@ -71,14 +72,14 @@ class TokenBucket:
         self._last_sent_at = -math.inf
         self._limit: int | None = None
         self._lowest_remaining = 0
-        self._period = -math.inf  # the value of `reset` in the responses, which changes with each refill
+        self._period = -math.inf  # the latest refill time that a response has announced
         self._in_flight = 0
         self._probe_at = 0.0
         self._blocked_until = 0.0
         self._clock_offset = -math.inf  # a lower bound for the difference: tenant's clock minus local clock
         self._last_probe_at = -math.inf  # the local time of the last probe request
         self._is_probing = False  # whether a probe request is in flight
-        self._seen_remaining: set[int] = set()  # the token counts in the responses received since the last refill
+        self._seen_remaining: set[int] = set()  # the remaining tokens in responses since the last refill
         self._refills_continuously = False  # whether Auth0 refills the bucket continuously instead of once per period
 
     def wait(self, now: float) -> float:
@@ -171,8 +172,8 @@ class TokenBucket:
     def _seconds_to_refill(self, headers: RateLimitHeaders, now: float) -> float:
         """Return the number of seconds until Auth0 refills the bucket.
 
-        Auth0 reports times in whole seconds, so the next refill is at least one second after the time in the header
-        `date`.
+        Auth0 reports times in whole seconds, so the next refill of the bucket is at least one second after the time in
+        the header `date`.
 
         If the response has no header `date` or `x-ratelimit-reset`, return one second, because Auth0 refills most
         buckets every second.
@@ -183,7 +184,7 @@ class TokenBucket:
         return min(max(0.0, at - self._clock_offset - now), MAX_WAIT_SECONDS)
 
     def _min_probe_interval(self, headers: RateLimitHeaders) -> float:
-        """Return the minimum time between two probe requests in seconds."""
+        """Return the minimum time in seconds between two probe requests."""
         if headers.date is None or headers.reset is None or headers.reset <= headers.date + 1:
             return PROBE_INTERVAL_SECONDS
         was_late = self._last_probe_at + self._clock_offset > headers.date + LATE_PROBE_SECONDS
@@ -193,7 +194,7 @@ class TokenBucket:
 class RequestPacer:
     """Limits the total number of requests per second to all tenants of a run.
 
-    Requests are sent in the order of the calls of `turn`.
+    Requests are sent in the order in which `turn` was called.
 
     If `max_rps` is None, requests do not wait.
     """
@@ -258,7 +259,7 @@ class RateOptions:
 
 @dataclass(slots=True)
 class Slot:
-    """The permission to send one request."""
+    """Permission from the rate limiter to send one request."""
 
     buckets: tuple[TokenBucket, ...]
     has_response: bool = field(default=False)
@@ -309,8 +310,7 @@ class RateLimiter:
         The request takes a rate-limit token from each token bucket in `names`.
 
         Raises:
-            DeadlinePassedError: if the request may be sent only after the deadline. The method raises
-                DeadlinePassedError without waiting.
+            DeadlinePassedError: without waiting, if the rate limits allow the request only after the deadline.
         """
         slot = Slot(tuple(self._buckets[name] for name in names))
         async with self._free_slots:
@@ -342,7 +342,7 @@ class RateLimiter:
                     return
 
     async def _wait_for_change(self, seconds: float) -> None:
-        """Wait for `seconds`. Stop waiting if a request ends before the time is over."""
+        """Wait for `seconds`, or until a request ends."""
         try:
             async with asyncio.timeout(None if seconds == math.inf else seconds):
                 await self._changed.wait()

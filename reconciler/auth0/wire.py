@@ -30,7 +30,7 @@ The limits for ids, identifiers and cursors keep the URL of a request below 64 K
 12 bytes.
 """
 MAX_ITEMS = 10_000
-"""The maximum number of items in a list of a grant or API.
+"""The maximum number of items in each list inside a grant or an API.
 
 The longest lists are the scopes of APIs, with at most a few thousand scopes.
 """
@@ -256,7 +256,7 @@ GRANT_PATH = re.compile(r"/api/v2/client-grants(?:/(?P<id>[^/?]+))?/?")
 def log_event(data: Json) -> LogEvent:
     """Parse an event of the tenant's logs.
 
-    For an operation that did not concern a client grant, parse only the date.
+    If the event does not report an operation on client grants, parse only the date.
 
     Auth0 documents the structure of `details` only for `sapi` events. If the event lacks a detail, use an empty string
     as the detail. Raises UnreadableError if the event has no valid date.
@@ -348,11 +348,11 @@ def update_body(update: Update) -> dict[str, object]:
 def split_update(body: Mapping[str, object]) -> tuple[dict[str, object], dict[str, object]]:
     """Split the body of an update that sets `allow_all_scopes` to false into the bodies of two requests.
 
-    Some tenants refuse to change all fields of a grant in a single request. The body of the second request contains
-    only the scopes, and the body of the first request contains all other fields. Between the first and the second
-    request, the grant has no scopes.
+    Some tenants refuse to change all fields of a grant in a single request. The first returned body contains all fields
+    except the scopes, and the second returned body contains only the scopes. After the request with the first body, the
+    grant has no scopes until the request with the second body.
 
-    If an update does not set `allow_all_scopes` to false, the body of the second request is empty.
+    If an update does not set `allow_all_scopes` to false, the second returned body is empty.
     """
     if body.get("allow_all_scopes") is not False:
         return dict(body), {}

@@ -41,9 +41,9 @@ from reconciler.output.markdown.plan import TITLE
 from reconciler.output.styled import MARKER_PREFIX, RESULT_PREFIX, line
 
 MAX_BYTES = 20_000_000
-"""The maximum size of a report in bytes. Hosting services refuse a comment with MAX_BYTES bytes."""
+"""The maximum size of a report in bytes. Hosting services refuse comments of MAX_BYTES bytes or more."""
 MAX_PROBLEMS, MAX_CHARACTERS = 5, 300
-"""The maximum number of problems in a comment without a report, and the maximum length of a problem in characters."""
+"""The maximum number of problems in a comment about a missing report, and the maximum characters per problem."""
 NO_FOLLOW, NO_WAIT = getattr(os, "O_NOFOLLOW", 0), getattr(os, "O_NONBLOCK", 0)
 
 
@@ -105,8 +105,8 @@ def command(  # noqa: PLR0913 - each parameter is an option of the command
     result of apply. Later runs update the comments of earlier runs. Only comments by the owner of the token are
     changed. The token comes from GITHUB_TOKEN, GITLAB_TOKEN, AZURE_DEVOPS_TOKEN or BITBUCKET_TOKEN.
 
-    If FILE is missing or invalid, the exit code is 1, and the comment of each --tenant says that the report is missing.
-    Without --tenant, an earlier comment without a new FILE says that the report is missing.
+    If FILE is missing or invalid, the exit code is 1, and the comment for each tenant in --tenant says that the report
+    is missing. Without --tenant, an earlier comment without a new FILE says that the report is missing.
     """
     if (issue is not None) + closes + merged > 1:
         raise click.UsageError("--issue, --close and --merged cannot be combined: use one of them")
@@ -160,7 +160,7 @@ def _job(target: NamedTarget | None, api: str | None, console: Console) -> Job:
 
 
 def _merged(job: Job, policy: RetryPolicy, console: Console) -> Job | None:
-    """Return the job for the pull or merge request whose merge created the commit HEAD.
+    """Return a copy of `job` for the pull or merge request that created the commit HEAD.
 
     If no pull or merge request created HEAD, print a note and return None.
     """
@@ -197,7 +197,10 @@ def _read_all(files: Iterable[Path], run: str) -> tuple[list[ForgeReport], list[
 
 
 def _with_drift_advice(report: ForgeReport) -> ForgeReport:
-    """Append instructions to a report for an issue. The instructions explain how to undo or keep the drift."""
+    """Append instructions to a report that is posted as an issue.
+
+    The instructions explain how to undo or keep the drift.
+    """
     advice = (
         f"If {span(tenant_of(report.marker))} has drifted, undo the drift by applying the main branch with "
         "`reconciler apply`. To keep the drift, change the files with `reconciler import --update`, and "
@@ -209,15 +212,15 @@ def _with_drift_advice(report: ForgeReport) -> ForgeReport:
 def _markers_without_report(
     target: CommentTarget, known: Sequence[str], prefix: str, *, includes_new: bool
 ) -> list[str]:
-    """Return the ids of the comments or issues for which this run has no valid report.
+    """Return the ids of comments or issues about tenants for which this run has no valid report.
 
-    The command updates the returned comments and issues, because no comment or issue must keep showing the result of an
-    earlier run.
+    The command updates the comments and issues with the returned ids, so that no comment or issue keeps showing the
+    result of an earlier run.
 
     With --tenant, return only the ids of comments or issues for the tenants in --tenant. Without --tenant, return the
-    ids of all existing comments or issues for which this run has no valid report. `prefix` is the start of the ids of
-    one kind of comment or issue. If `includes_new` is true, also return the ids of tenants in --tenant that have no
-    comment or issue yet.
+    ids of all existing comments or issues about tenants for which this run has no valid report. `prefix` is the common
+    prefix of the ids of one kind of comment or issue. If `includes_new` is true, also return the ids of tenants in
+    --tenant that have no comment or issue yet.
     """
     links = ci.source_links(current_options().config)
     named = [each for name in current_options().tenants if (each := marker(name, links, prefix)) not in known]
@@ -228,7 +231,7 @@ def _markers_without_report(
 
 
 def _missing_report(tenant_marker: str, problems: Sequence[str]) -> ForgeReport:
-    """Return a report for a tenant without a valid report. The returned report lists `problems`."""
+    """Return a substitute for the missing or invalid report of a tenant. The substitute lists `problems`."""
     name = tenant_of(tenant_marker)
     problem_lines = [f"- {span(problem[:MAX_CHARACTERS])}" for problem in problems[:MAX_PROBLEMS]]
     lines = [
@@ -257,7 +260,8 @@ def _read(file: Path, run: str) -> ForgeReport:
     """Return the report in `file`. Accept the report only if the CI run `run` wrote the report.
 
     Raises:
-        ReconcilerError: if git tracks the file, or if the file is not a regular file with a report of `run`.
+        ReconcilerError: if git tracks the file, if the file is not a regular file, or if the CI run `run` did not write
+            the report.
     """
     try:
         with open(file, "rb", opener=_open) as stream:

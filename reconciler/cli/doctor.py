@@ -91,7 +91,7 @@ def _setup(service: str, options: GlobalOptions) -> Iterator[str]:
 
 
 def _findings(configuration: Finding, config: Config | None, name: str | None, options: GlobalOptions) -> list[Finding]:
-    """Return the results of all checks for the tenant with `name`, or for the default tenant."""
+    """Return the results of all checks for the tenant `name`, or for the default tenant."""
     allow_unnamed = options.allow_unnamed_tenant
     choose = partial(choose_tenant, name=name, environment=os.environ, allow_unnamed=allow_unnamed)
     tenant_finding, tenant = setup.tenant(config, choose)

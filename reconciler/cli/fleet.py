@@ -40,10 +40,10 @@ def command() -> None:
 def list_command(
     *, base: str | None, wave: str | None, shards: int | None, run: str | None, output_options: OutputOptions
 ) -> Exit:
-    """List the tenants of a run with the reasons for their selection, offline. Default: all tenants.
+    """List the tenants of a run and the reasons for their selection. Default: all tenants.
 
-    --format json writes fleet.json for `fleet collect`. --format github writes the step outputs `any` and `matrix`.
-    --format gitlab writes a child pipeline.
+    The command sends no request to a tenant. --format json writes fleet.json for `fleet collect`. --format github
+    writes the step outputs `any` and `matrix`. --format gitlab writes a child pipeline.
 
     If the files at --base cannot be compared, all tenants are listed.
     """
@@ -76,7 +76,7 @@ def list_command(
 def collect_command(
     *, fleet_file: Path, folders: tuple[Path, ...], wave: str | None, resume: bool, output_options: OutputOptions
 ) -> Exit:
-    """Report the state of each tenant of a run from the results that the jobs wrote with --result.
+    """Read the results that the jobs wrote with --result, and report the state of each tenant.
 
     The state of a tenant is unknown if the tenant has no result, or if the result does not record the end of the
     tenant's run. Results of another run, commit or configuration are refused. If a tenant has several results, the
@@ -84,7 +84,8 @@ def collect_command(
 
     The exit code is the most severe exit code of the tenants. A tenant with an unknown state has the exit code 3.
 
-    With --resume, the formats text, json, github and gitlab show the tenants that are not done, as in `fleet list`.
+    With --resume, the formats text, json, github and gitlab list only the unfinished tenants, in the same form as
+    `fleet list`.
     """
     options = current_options()
     _check_formats(output_options, resume=resume)

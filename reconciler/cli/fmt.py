@@ -28,7 +28,7 @@ def command(*, paths: tuple[Path, ...], check: bool) -> Exit:
     """Sort grant files and folders in canonical order. Default: the folder of --grants.
 
     Grants are sorted by application, then by API. The keys and scopes of each grant are sorted too. Comments stay with
-    their grant, key or scope. Everything else stays unchanged. Files with problems are not changed.
+    their grant, key or scope. All other text in the files stays unchanged. Files with problems are not changed.
     """
     options = current_options()
     console = Console(options)

@@ -79,7 +79,7 @@ def command(*, domain: str | None, add: str | None, ci: str, yes: bool) -> Exit:
     _update_gitignore(gitignore, prompt.console)
     has_credentials = _has_credentials(tenant)
     if has_credentials:
-        prompt.console.result([line()] * (not prompt.is_interactive))  # a question already starts with an empty line
+        prompt.console.result([line()] * (not prompt.is_interactive))  # interactive questions start with an empty line
         import_grants(options, prompt.console, ImportOptions(grants, confirm=prompt.confirm_import), RequestOptions())
         editor_schema = file.parent / EDITOR_SCHEMA
         write_schema(options, editor_schema, tenant_schema(options, prompt.console, RequestOptions()))
@@ -221,7 +221,10 @@ def _new_tenant(options: GlobalOptions, domain: str | None, prompt: Prompt) -> T
 
 
 def _write(texts: Mapping[Path, str], console: Console) -> None:
-    """Write the files that do not exist. Print the name of every file, and whether the file was written."""
+    """Write only the files in `texts` that do not exist yet.
+
+    Print the name of every file, and whether the file was written.
+    """
     missing = {path: text for path, text in texts.items() if not lexists(path)}
     try:
         write_new_files(missing)

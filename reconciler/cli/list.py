@@ -18,7 +18,7 @@ from reconciler.output.styled import line
 from reconciler.output.text.lists import listing_json, listing_lines, listings_csv
 
 NOT_READ = Directory(applications=(), apis=())
-"""The empty Directory that `list --offline` uses, because `list --offline` does not read a tenant.
+"""The empty `Directory` (the names in a tenant) for `list --offline`, which does not read a tenant.
 
 With --offline, --client and --api match the names and ids in the grant files.
 """

@@ -31,8 +31,9 @@ NUMBER = click.IntRange(min=0)
 def option_group(argument: str, build: Callable[..., object], *options: Decorator) -> Decorator:
     """Return a decorator that adds `options` to a command, and passes the option values to the command as one object.
 
-    `build` is called with the option values and returns the object. `argument` is the name of the function parameter
-    that receives the object from `build`. `options` contains decorators of click, in the order of the help text.
+    `build` is called with the option values and returns the object. `argument` is the name of the parameter through
+    which the command function receives the object. `options` contains decorators of click, in the order of the help
+    text.
     """
     names = list(inspect.signature(build).parameters)
 
@@ -264,7 +265,7 @@ result_options = option_group(
 def result_listeners(
     command: str, options: GlobalOptions, plan_options: PlanOptions, result_options: ResultOptions
 ) -> "Sequence[TenantListener]":
-    """Return the listener that writes the result files of --result. Return an empty list without --result.
+    """Return a listener that writes the result files for --result, or an empty list if --result is not given.
 
     Raises:
         ReconcilerError: if a result file cannot be written, or if --result contradicts an option of the command.
@@ -324,7 +325,7 @@ class _CommaSeparated(click.types.FuncParamType):  # type: ignore[type-arg] # no
 
 
 def report_type(formats: Sequence[str]) -> "click.ParamType[ReportFile]":
-    """Return the click type of `FORMAT=FILE`.
+    """Return the click parameter type for values of the form `FORMAT=FILE`.
 
     An environment variable may contain several values, separated by commas.
     """

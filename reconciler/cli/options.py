@@ -114,9 +114,9 @@ def global_options(
     The decorator also makes every parameter of the command refuse empty values.
 
     `used` contains the names of the global options that the command uses, in addition to SHOWN_GLOBAL_OPTIONS. The help
-    text of the command lists the global options in `used`. If the command line contains a global option that the
-    command does not use, the command fails. `examples` contains command lines for the help text. `searches` is true if
-    reconciler.yaml may be in a parent folder.
+    text of the command lists the global options whose names are in `used`. If the command line contains a global option
+    that the command does not use, the command fails. `examples` contains command lines for the help text. `searches` is
+    true if reconciler.yaml may be in a parent folder.
     """
     shown = {*used, *SHOWN_GLOBAL_OPTIONS}
 
@@ -153,7 +153,7 @@ class ShardType(click.ParamType):  # type: ignore[type-arg] # not generic before
 
 
 def bind_environment_variables(command: click.Command, *words: str) -> None:
-    """Set an environment variable for each option of a command and of its subcommands.
+    """Define the name of the environment variable that sets each option of a command and of its subcommands.
 
     If the attribute `envvar` of an option is a string, do not change the option. If the attribute `envvar` of an option
     is a tuple, insert the new environment variable at the start of the tuple. `words` are the parts of the command
@@ -205,7 +205,7 @@ shard_option = click.option(
     metavar="I/N",
     help="Run only part I of N of the selected tenants, sorted by name. I counts from 0.",
 )
-"""Adds --shard to a command. The function `current_options` returns the value of --shard."""
+"""Adds --shard to a command. `current_options().shard` contains the value of --shard."""
 wave_option = click.option(
     "--wave",
     expose_value=False,

@@ -104,7 +104,7 @@ def command(
 def _operation_differences(openapi: object, console: Console) -> tuple[str, ...]:
     """Compare the write operations in the API document with the write operations that reconciler knows.
 
-    If the API document describes only a part of the API, the function compares nothing.
+    If the API document describes only a part of the API, return an empty tuple without comparing.
     """
     found, ours = write_operations(openapi), stored_operations(stored.load(stored.WRITES))
     if is_part_of_api(found, ours):

@@ -36,7 +36,7 @@ def parse_length(text: str) -> timedelta:
 
 
 def parse_period(text: str) -> Period:
-    """Parse a time span `FROM/TO`, where FROM and TO are days or times with a time zone.
+    """Parse a time span `FROM/TO`, where FROM and TO are each either a day, or a time with a time zone.
 
     If TO is a day, the time span includes the whole day.
 
@@ -147,7 +147,7 @@ def collect(
     """Store the use of grants from the tenant's logs or from files of a log stream.
 
     Without FILE, the command reads the new events in the tenant's logs and needs the permission read:logs. Auth0 keeps
-    logs for 1 to 30 days, so run the command every night.
+    logs for 1 to 30 days, so run `reconciler usage collect` every night.
 
     FILE contains JSON lines from a log stream (Amazon S3 or EventBridge, Datadog, webhooks), plain or compressed with
     gzip. `-` is standard input.
@@ -202,8 +202,8 @@ def prune(
 ) -> Exit:
     """Remove unused grants from the grant files, so that a pull request proposes the removal.
 
-    Only the grant files change, and their comments and formatting stay. The tenant is not changed. A grant stays if its
-    use is unknown, or if its declaration is newer than the start of the time span.
+    Only the grant files change, and their comments and formatting stay. The tenant is not changed. A grant is not
+    removed if its use is unknown, or if its declaration was added within the time of --unused-for.
     """
     from reconciler.app.usage_report import prune_unused
 

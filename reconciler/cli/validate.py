@@ -42,7 +42,8 @@ def command(*, paths: tuple[Path, ...], output_options: OutputOptions) -> Exit:
 
     Every problem is reported with its line. A folder without a grant file is a problem.
 
-    Files are checked for every tenant of the configuration, or for each --tenant. The configuration is checked too.
+    Files are checked for every tenant of the configuration, or for each --tenant. The command checks the configuration
+    file in addition to the grant files.
 
     With --format github, a GitHub workflow shows each problem at its line in the pull request.
     """

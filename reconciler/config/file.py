@@ -142,8 +142,8 @@ def _problems(data: Mapping[str, Any], file: str) -> Iterator[Problem]:
 def tenant_name_problem(name: str) -> str:
     """Return the reason why a tenant cannot have the name `name`, or an empty string.
 
-    A tenant name is used as an argument of --tenant, in file names and in lists of pipelines. In a grant file, a tenant
-    name with a wildcard would match several tenants.
+    A tenant name is used as an argument of --tenant, in file names, and in the tenant lists of pipeline files. In a
+    grant file, a tenant name with a wildcard would match several tenants.
     """
     if not name:
         return "the tenant name is empty"
@@ -225,7 +225,7 @@ def _canonical_domain_problems(hosts: Mapping[str, str], source: Source, item: M
 
 
 def _database_problems(tenants: Mapping[str, Any], data: Mapping[str, Any], file: str) -> Iterator[Problem]:
-    """Yield a problem for each sandbox whose database file belongs to an earlier sandbox in reconciler.yaml."""
+    """Yield a problem for each sandbox that uses the database file of a sandbox further up in reconciler.yaml."""
     first: dict[str, str] = {}
     for name, item in tenants.items():
         if (item or {}).get("kind") == TenantKind.SANDBOX:

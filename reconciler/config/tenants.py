@@ -160,11 +160,11 @@ class Config:
         return any(is_same_host(tenant.host, host) for each in self._at_auth0() for host in each.hosts)
 
     def policy_for(self, tenant: Tenant) -> Policy:
-        """Return the policy for a tenant of a foreign configuration, for example the configuration of a pull request.
+        """Return the policy for a tenant from a different configuration, for example from a pull request.
 
-        The author of a foreign configuration can choose any tenant name and domain, so `policy_for` combines policies.
-        The returned policy contains the strictest rules of all tenants that share the name or domain of `tenant`. If
-        the configuration does not declare `tenant`, the policy contains the `deny` rules and schemas of all tenants.
+        A pull request can change every tenant name and domain, so `policy_for` combines several policies. The returned
+        policy combines the strictest rules of all tenants that share the name or domain of `tenant`. If the
+        configuration does not declare `tenant`, the policy contains the `deny` rules and policy schemas of all tenants.
         """
         if not self.declares(tenant):
             return all_denials((self.policy, *(each.policy for each in self.tenants.values())))
@@ -205,7 +205,7 @@ def choose_tenants(
 
     If `names` is empty, return the tenant that `choose_tenant` selects. If only one tenant is selected, check that its
     credentials may be sent to the tenant. If several tenants are selected, the caller must check the credentials of
-    each tenant, so that a wrong domain stops only one tenant.
+    each tenant separately. With separate checks, a wrong domain stops only one tenant.
 
     Raises:
         ReconcilerError: if `every` is true and `names` is not empty, or if no tenant is selected.
@@ -282,8 +282,8 @@ def check_environment(tenant: Tenant, environment: Mapping[str, str]) -> None:
     domain, credentials are sent only to hosts of Auth0.
 
     Raises:
-        ReconcilerError: if the domain or the Management API in the environment belongs to a different tenant, or if the
-            environment contains no domain and the domain of `tenant` is not a domain of Auth0.
+        ReconcilerError: if the domain or the Management API in the environment belongs to a different tenant. Also
+            raised if the environment contains no domain and the domain of `tenant` is not a domain of Auth0.
     """
     if tenant.kind is TenantKind.SANDBOX:
         return
@@ -318,7 +318,7 @@ def _check_domain(tenant: Tenant, environment: Mapping[str, str]) -> None:
 
 
 def _domain_for(tenant: Tenant, environment: Mapping[str, str]) -> str | None:
-    """Return the host in the environment variable for the tenant's domain, such as AUTH0_DOMAIN, or None."""
+    """Return the host in an environment variable such as AUTH0_DOMAIN, or None if the variable is not set."""
     domain = environment.get(tenant.domain_variable, "").strip()
     try:
         return host_of(domain) if domain else None
@@ -339,7 +339,7 @@ def unconfirmed_domain(tenant: Tenant, environment: Mapping[str, str]) -> tuple[
 def identity_check(
     config: Config, tenant: Tenant, environment: Mapping[str, str], *, allow_unnamed: bool = False
 ) -> IdentityCheck | None:
-    """Return the check that compares the connected tenant with `tenant`, or None for a sandbox in this process."""
+    """Return the check that the connected tenant is `tenant`, or None if `tenant` is a sandbox."""
     if tenant.kind is TenantKind.SANDBOX:
         return None
     is_declared = config.tenants.get(tenant.name) == tenant

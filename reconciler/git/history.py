@@ -11,7 +11,7 @@ from reconciler.git.revision import WHOLE_ID, Revision, TreeEntry, refuse_unless
 
 MAX_COMMITS = 200_000
 MAX_HISTORY_BYTES = 500_000_000
-"""The maximum size of git's output with the changed files of all commits, in bytes."""
+"""The maximum size, in bytes, of the git output that lists the changed files of all commits."""
 FULL_HISTORY_ADVICE = (
     "fetch the whole history (fetch-depth: 0 for actions/checkout, GIT_DEPTH: 0 for GitLab, "
     "git fetch --unshallow), or set --since to a commit that was fetched"
@@ -180,7 +180,7 @@ def is_shallow(repository: Repository) -> bool:
 
 
 def blame_file(repository: Repository, path: str) -> Blame:
-    """Return the commit that last changed each line of a file at HEAD. Raises GitError.
+    """Return, for each line of a file at HEAD, the commit that last changed the line. Raises GitError.
 
     `path` is relative to the root of the repository.
     """

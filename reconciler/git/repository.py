@@ -198,7 +198,7 @@ SETTINGS_LOCATIONS does not contain the variables GIT_CONFIG_*, which also chang
 
 @dataclass(frozen=True, slots=True)
 class Repository:
-    """A git repository whose owner git accepts. The paths in the fields contain no symbolic links.
+    """A git repository whose owner git accepts. `root`, `git_dir` and `common_dir` contain no symbolic links.
 
     `root` is the root folder of the checkout. `git_dir` is the folder `.git`. In a worktree, `git_dir` is a folder
     inside the folder `.git` of the main checkout. `common_dir` is the git folder that all worktrees of the repository
@@ -302,7 +302,7 @@ def open_repository(start: Path) -> Repository:
 
 
 def _discover(root: Path, program: str) -> Repository:
-    """Open the repository at `root` with git, which checks the owner of the repository (setting safe.directory).
+    """Open the repository at `root`. git checks the owner of the repository against the setting safe.directory.
 
     Raises GitError.
     """
@@ -351,9 +351,9 @@ def _safe_directories(program: str) -> list[str]:
 
 
 def _refuse_alternates(repository: Repository) -> None:
-    """Refuse a repository that borrows objects from another repository.
+    """Refuse a repository that uses objects of another repository.
 
-    git does not check the owner and the hashes of borrowed objects.
+    git does not check the owner and the hashes of objects in another repository.
 
     Raises:
         GitError: if the file objects/info/alternates contains the path of a folder.

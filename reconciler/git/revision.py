@@ -147,7 +147,7 @@ LINK, SUBMODULE, FOLDER = "120000", "160000", "040000"
 class TreeEntry:
     """A file, symbolic link, submodule or folder in a git revision.
 
-    `path` is relative to the listed folder.
+    `path` is relative to the folder whose content is listed.
     """
 
     mode: str

@@ -258,6 +258,6 @@ def trusted_certificates() -> ssl.SSLContext:
 def _ssl_context(*_: str | None) -> ssl.SSLContext:
     """Read the trusted certificates.
 
-    The function reads the certificates again only if an environment variable with the path of certificates changes.
+    The certificates are read again only if an environment variable in CERTIFICATE_VARIABLES changes.
     """
     return httpx.create_ssl_context(trust_env=True)

@@ -67,8 +67,8 @@ async def retry(
     If the server requests a delay, the error has an attribute `retry_after` with the delay in seconds.
 
     Raises:
-        Exception: the error of the last call of `attempt`. The function stops after the deadline, or if `should_retry`
-        returns false for the error.
+        Exception: the error of the last call of `attempt`. `retry` does not repeat the call after the deadline, or if
+            `should_retry` returns false for the error of the call.
     """
     delays = enumerate(policy.delays(), start=2)
     while True:
