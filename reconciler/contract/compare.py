@@ -47,7 +47,7 @@ def _operation_differences(name: str, found: ApiOperation, stored: ApiOperation)
 def _schema_differences(found: Mapping[str, Any], stored: Mapping[str, Any]) -> Iterator[str]:
     """Compare JSON Schemas that have the same name, and yield one line for each difference.
 
-    Differences in maximum and minimum lengths and numbers are ignored.
+    The function ignores differences in limits such as `maxLength` and `minimum`.
     """
     yield from (f"{name}: new" for name in found.keys() - stored.keys())
     yield from (f"{name}: missing" for name in stored.keys() - found.keys())

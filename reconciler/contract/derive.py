@@ -27,7 +27,7 @@ In real tenants, user grants for the My Organization API have organization setti
 FOREIGN_KEYWORD = "##[A-Za-z0-9_]+##|@@[A-Za-z0-9_]+@@"
 """A regular expression for the placeholders of auth0-deploy-cli, for example `##KEY##`.
 
-A grant file with a placeholder was copied from auth0-deploy-cli instead of imported.
+A grant file that contains a placeholder was probably copied from auth0-deploy-cli.
 """
 CONTROL_CHARACTERS = "[\\u0000-\\u001f\\u007f-\\u009f]"
 MATCHES_NOTHING: Schema = {"not": {}}
@@ -36,8 +36,8 @@ MATCHES_NOTHING: Schema = {"not": {}}
 def rules(fields: Mapping[str, Mapping[str, Any]]) -> list[Schema]:
     """Return the rules for a grant in a grant file, as JSON Schemas with an `errorMessage`.
 
-    `fields` contains the JSON Schema of each field of a grant. If an old API description lacks a field, the result
-    contains no rule about the field.
+    `fields` contains the JSON Schema of each field of a grant. If an old API description lacks a field, the function
+    returns no rule for the field.
     """
     return [
         _exactly_one(HOLDERS, fields, "to say who receives the grant"),
@@ -289,8 +289,8 @@ SNIPPETS: list[Schema] = [
 def grants_schema(openapi: object) -> dict[str, Any]:
     """Return the schema of grant files (JSON Schema 2020-12).
 
-    `openapi` is the parsed OpenAPI document of the Management API. The body of the request that creates a grant defines
-    the fields of a grant.
+    `openapi` is the parsed OpenAPI document of the Management API. The schema takes the fields of a grant from the body
+    of the request that creates a grant.
 
     Raises:
         ReconcilerError: if `openapi` does not describe the request that creates a grant.

@@ -1,4 +1,4 @@
-"""Create a JSON Schema of grant files with the names of one tenant, for completion in editors.
+"""Create a JSON Schema for grant files, so that editors can complete the names of one tenant.
 
 With the schema, editors complete the applications, APIs, organizations and scopes of the tenant. The schema also allows
 unknown names, because a grant file may contain variables and names of future applications.
@@ -18,10 +18,12 @@ ANY_TEXT: Schema = {"type": "string"}
 
 
 def editor_schema(grants_schema: Mapping[str, Any], directory: Directory, tenant: TargetTenant) -> dict[str, Any]:
-    """Return the JSON Schema of grant files with the names of applications, APIs and organizations in `directory`.
+    """Return the JSON Schema of grant files, extended with the names of objects in `directory`.
 
-    If reconciler did not read the names for a field, the schema of the field stays unchanged. The schema omits a name
-    that several applications or APIs share, because a plan refuses ambiguous names.
+    The objects in `directory` are applications, APIs and organizations.
+
+    If `directory` has no names that a field may contain, the schema of the field stays unchanged. The schema omits a
+    name that several applications or APIs share, because a plan refuses ambiguous names.
     """
     schema: dict[str, Any] = deepcopy(dict(grants_schema))
     item = schema["properties"]["grants"]["items"]
@@ -44,7 +46,7 @@ def editor_schema(grants_schema: Mapping[str, Any], directory: Directory, tenant
             place["anyOf"] = [{"enum": names}, ANY_TEXT]
         if names or (name == "scope" and directory.apis):
             for each in (fields[name], place):
-                each.pop("examples", None)  # editors must suggest only names of the tenant, not examples
+                each.pop("examples", None)  # editors must suggest names that exist in the tenant, not examples
     item["allOf"] = [*item.get("allOf", ()), *_scopes_of_apis(directory, apis, tenant)]
     return schema
 

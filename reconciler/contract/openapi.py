@@ -20,9 +20,9 @@ _BELOW = re.compile(rf"{COLLECTION}(/.*)?|/organizations/{{id}}{COLLECTION}(/.*)
 EXTENSION = "x-"  # the names of OpenAPI extension keywords start with `x-`
 MAX_LEVELS = 200
 MAX_PARTS = 10_000
-"""The maximum number of parts of a request body after reconciler has replaced all references.
+"""The maximum number of objects and lists in a request body after all `$ref` references are resolved.
 
-A few nested references can expand to billions of parts.
+A few nested references can expand to billions of objects.
 """
 
 
@@ -118,7 +118,7 @@ def paths_of(openapi: object) -> Iterator[tuple[str, Mapping[str, Any]]]:
 def item_schema(schema: Mapping[str, Any]) -> Mapping[str, Any]:
     """Return the JSON Schemas of the fields that a grant has in API responses, as `{"properties": …}`.
 
-    The JSON Schema for a list of grants in a response can have several forms.
+    If `schema` allows several forms of a response, return the fields of the first form that contains grants.
     """
     return next(_items(schema), {})
 
@@ -191,7 +191,7 @@ class _Resolver:
     def mapping(self, node: dict[str, Any], trail: tuple[str, ...], level: int = 0) -> dict[str, Any]:
         """Return a copy of an object in which references are replaced with their targets.
 
-        A field next to a reference overrides the field with an equal name in the target of the reference.
+        A field next to a `$ref` overrides the field of the same name in the referenced object.
         """
         self._count(level)
         reference = node.get("$ref")
@@ -208,7 +208,10 @@ class _Resolver:
         return {**self.mapping(dict(target), (*trail, str(reference)), level + 1), **beside}
 
     def _count(self, level: int) -> None:
-        """Count one part of the document. Raise ReconcilerError if the document has too many parts or levels."""
+        """Count an object or a list in the request body.
+
+        Raise ReconcilerError if the request body has too many objects and lists, or too many nested levels.
+        """
         self._parts += 1
         if self._parts > MAX_PARTS or level > MAX_LEVELS:
             what = f"more than {MAX_PARTS:,} values" if level <= MAX_LEVELS else f"more than {MAX_LEVELS} nested levels"
@@ -240,12 +243,12 @@ def _target(openapi: object, reference: str) -> Mapping[str, Any]:
 
 WRITES = tuple(method for method in METHODS if method != "get")
 MIN_SHARE = 2
-"""An OpenAPI document is incomplete if management-api-writes.json has more than MIN_SHARE times as many operations."""
+"""A complete OpenAPI document has at least 1/MIN_SHARE of the operations in management-api-writes.json."""
 
 Operations = Mapping[str, tuple[str, ...]]
 """Maps the name of an operation, such as `PATCH /clients/{id}`, to the scopes of the operation.
 
-A token needs only one of the scopes to use the operation.
+To use an operation, a token needs at least one of the scopes.
 """
 
 

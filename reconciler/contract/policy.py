@@ -1,4 +1,4 @@
-"""Create the JSON Schemas of patterns and of the policy in reconciler.yaml."""
+"""Create the JSON Schemas for the patterns and the policy in reconciler.yaml."""
 
 from reconciler.contract.derive import MATCHES_NOTHING, Schema
 from reconciler.core.expiry import TEMPORARY_ACCESS
@@ -88,9 +88,9 @@ def _policy_rule() -> Schema:
 
 
 def _id_rule(name: str, identity: str) -> Schema:
-    """Return the JSON Schema rule that refuses names in policy items with `allow` or `warn`.
+    """Return the JSON Schema rule that refuses a name in a policy item whose verdict is `allow` or `warn`.
 
-    If a policy item contained a name, somebody could rename an application to get the exception for the name.
+    If a policy item contained the name of an application, anybody could rename another application to match the item.
     """
     sentence = f'"{name}" is not valid with allow or warn, because anybody can choose a name; use "{identity}"'
     return {
@@ -110,8 +110,8 @@ def _patterns() -> Schema:
 def pattern_item(title: str, description: str, otherwise: str, more: Schema) -> Schema:
     """Return the JSON Schema of an item in reconciler.yaml that must have at least one pattern.
 
-    `otherwise` is the start of the error message for an item that has no pattern. `more` contains the JSON Schemas of
-    the fields that the item can have in addition to patterns.
+    `otherwise` is the start of the error message for an item without a pattern such as `client: Payroll*`. `more`
+    contains the JSON Schemas of the fields of the item that are not patterns.
     """
     needed = {
         "anyOf": [{"required": [name]} for name in PATTERN_FIELDS],

@@ -26,7 +26,7 @@ _PACKAGE = Path(__file__).resolve().parent.parent
 def folder(name: str = "schemas") -> Path:
     """Return the path of the data folder or data file `name`.
 
-    An installed package contains the folder or file. In a clone, the folder or file is at the top level of the
+    In an installed package, data files are inside the package. In a clone, data files are at the top level of the
     repository.
     """
     packaged = _PACKAGE / name

@@ -172,7 +172,7 @@ AT_THE_TENANT = (
 
 
 def tenant_findings(probe: TenantProbe, needs: RequiredListings, patterns: Finding) -> list[Finding]:
-    """Return a finding for each check in AT_THE_TENANT.
+    """Return a finding for each check that needs a connection to the tenant.
 
     `needs` says which lists of the tenant (applications, APIs, organizations) the grant files require. `patterns` is
     the result of the function `pattern_finding`.
@@ -209,7 +209,7 @@ def _finding(check: str, result: T | ProbeFailed | ProbeSkipped, to_finding: Cal
 def _unless_failed(result: T | ProbeFailed | ProbeSkipped, reason: ProbeSkipped) -> T | ProbeSkipped:
     """Return `reason` if `result` is a ProbeFailed or a ProbeSkipped. Return `result` if the step succeeded.
 
-    Only one check reports the failure of a step. Other checks that need the result of the step are skipped.
+    Checks that need the result of a failed step are skipped, so that only one check reports the failure of the step.
     """
     return reason if isinstance(result, ProbeFailed | ProbeSkipped) else result
 

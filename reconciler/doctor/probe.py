@@ -34,7 +34,7 @@ from reconciler.redaction import Secrets, secrets_in
 
 @dataclass(frozen=True, slots=True)
 class ProbeFailed:
-    """The result of a connection test step that failed. `advice` says what the user can do."""
+    """The result of a failed step of the connection test. `advice` says what the user can do."""
 
     text: str
     advice: str

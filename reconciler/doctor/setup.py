@@ -71,7 +71,10 @@ def tenant(config: Config | None, choose: Callable[[Config], Tenant]) -> tuple[F
 def grants(
     folder: Path, config: Config | None, chosen: Tenant | None, workspace: Workspace
 ) -> tuple[Finding, RequiredListings]:
-    """Check the grant files for the tenant `chosen`, and return which lists a run must read from the tenant."""
+    """Check the grant files for the tenant `chosen`.
+
+    Return the finding, and the lists that a run must read from the tenant, such as the list of applications.
+    """
     tenants = [chosen] if chosen else []
     try:
         declared = read_grants([folder], config.targets(*tenants) if config else NO_TENANTS, workspace)

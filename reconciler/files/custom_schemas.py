@@ -37,9 +37,9 @@ class NotASchemaError(Exception):
 def compile_schema(schema: Mapping[str, Any]) -> Callable[[Mapping[str, object]], bool]:
     """Compile the JSON Schema `schema` into a function that validates data.
 
-    The compiled function returns True if the data is valid. If the validation raises an error, the compiled function
-    returns False. A schema with a reference (`$ref`) is refused. A reference could make reconciler download another
-    schema, or could make a schema circular.
+    The compiled function returns whether the data is valid. If the library jsonschema-rs cannot check the data, the
+    compiled function returns False. A schema with a reference (`$ref`) is refused. A reference could make reconciler
+    download another schema, or could make a schema circular.
 
     Raises:
         NotASchemaError: if `schema` is not a JSON Schema (2020-12), contains a reference, or contains a regular

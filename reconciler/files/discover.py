@@ -25,7 +25,7 @@ NOT_A_GRANT_FILE = "does not lead to a grant file (*.yaml, *.yml)"
 MAX_LINKS = 40
 """The maximum number of symbolic links that reconciler follows in one path.
 
-Linux has the same limit for symbolic links.
+Linux also follows at most 40 symbolic links in a path.
 """
 
 
@@ -41,9 +41,9 @@ class LinkProblem(StrEnum):
 def follow(path: str, text_of: Callable[[str], str | None], is_folder: Callable[[str], bool]) -> str | LinkProblem:
     """Return the target of `path` after following all symbolic links.
 
-    `path` and the target are relative to the grant folder, with `/` between folders. A symbolic link must not leave the
-    grant folder, even if a later part of the path returns to the folder. A git revision has no files outside the
-    repository. The path `missing/../x` has no target if the folder `missing` does not exist.
+    `path` and the returned path are relative to the grant folder, with `/` as the separator. A symbolic link must not
+    leave the grant folder, even if a later part of the path returns to the folder. A git revision has no files outside
+    the repository. The path `missing/../x` has no target if the folder `missing` does not exist.
 
     `text_of` returns the target of the symbolic link at a path, or None if the path is not a link. `is_folder` returns
     whether a path is a folder.
@@ -86,7 +86,7 @@ def link_problem(name: str, what: str) -> Problem:
 
 SUFFIXES = (".yaml", ".yml")
 MANIFEST = "MANIFEST"
-"""The name of the file that `apply` writes to each snapshot, next to the grant files."""
+"""The name of the JSON file that identifies a snapshot folder and lists the grant files in the folder."""
 GRANT_LIKE_NAME = re.compile(r"\.(?:y[am]+l?|json)", re.IGNORECASE)
 """Matches a file name that looks like a grant file: data.json, a.yaml.bak, a.yml~, a.yaml.disabled, a.ymal."""
 SWAP_FILE = re.compile(r"\..*\.sw[a-p]")
@@ -163,7 +163,7 @@ def empty_folder_problems(paths: Iterable[Path]) -> Iterator[Problem]:
 
 @dataclass(frozen=True, slots=True)
 class _UnreadFiles:
-    """The skipped files in a folder that have names like grant files.
+    """The files that the search skipped in one folder, although the file names look like names of grant files.
 
     reconciler reads a skipped file only if a symbolic link or a command-line argument points to the file.
     """
@@ -174,7 +174,7 @@ class _UnreadFiles:
 def _in_folder(folder: Path, root: str, level: int) -> Iterator[Path | Problem | _UnreadFiles]:
     """Yield the grant files, the skipped files and the problems in `folder`.
 
-    `root`, which has level 1, is the real path of the folder where the search started.
+    `root` is the real path of the folder where the search started. The level of `root` is 1.
     """
     if level > MAX_LEVELS:
         yield Problem(Source(name_of(folder)), f"this folder is more than {MAX_LEVELS} levels deep", "move it up")
@@ -258,7 +258,7 @@ def _link(link: Path, root: str) -> Iterator[Path | Problem]:
     """Yield `link` if the target of the symbolic link is a grant file in `root`.
 
     Yield a problem if the link leaves `root`, has no target, or leads to a hidden folder or an unsuitable file. Skip a
-    symbolic link to a folder in `root` that the search visits without the link.
+    symbolic link to a folder in `root`, because the search visits the folder without the link.
     """
     if not (link.is_dir() or _is_yaml(link)):
         return

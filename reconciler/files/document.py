@@ -196,8 +196,9 @@ class Document:
 def mark_of(data: object, path: Sequence[str | int], *, key: bool = False) -> Mark:
     """Return the line and column of the value at `path` in a file.
 
-    `path` consists of mapping keys and list indexes. If `key` is true, return the position of the key instead of the
-    value. If no value exists at `path`, return the position of the last part of `path` that exists.
+    `path` consists of mapping keys and list indexes. If `key` is true, return the position of the mapping key instead
+    of the position of the value. If no value exists at `path`, return the position of the last part of `path` that
+    exists.
     """
     mark = data.mark if isinstance(data, YamlMapping | YamlList) else START
     for step in path:

@@ -1,8 +1,8 @@
 """Read grant files in a simple subset of YAML faster than a YAML parser.
 
-`reconciler import` writes grant files in the supported subset of YAML. In the supported subset, each line can be parsed
-on its own. Parsed lines are cached. If a file contains an error or unsupported YAML, the YAML parser reads the file.
-For a file in the supported subset, `read_fast` and the YAML parser return the same data and positions.
+This module parses each line of a grant file on its own, and caches the parsed lines. `reconciler import` writes only
+YAML that this module can read. If a file contains an error or other YAML, reconciler reads the file with the YAML
+parser. If `read_fast` can read a file, `read_fast` and the YAML parser return the same data and positions.
 """
 
 import re
@@ -40,7 +40,7 @@ CACHED_LINES = 4096
 MAX_LINE_CHARACTERS = 1024
 """The maximum length of a line that `read_fast` accepts, in characters.
 
-The limit keeps the cache of parsed lines small. The YAML parser reads files with longer lines.
+A limit on the length of lines keeps the cache of parsed lines small.
 """
 
 
@@ -61,7 +61,7 @@ class _NotInSubsetError(ValueError):
 
 
 def read_fast(text: str, positions: PositionIndex) -> YamlMapping | None:
-    """Return the data of a grant file, or None if the YAML parser must read the file.
+    """Return the data of a grant file, or None if the file needs the full YAML parser.
 
     `positions` computes the line and column of each value in the file.
     """

@@ -27,7 +27,7 @@ BLOCK_HEADER = re.compile(r"(?P<style>[|>])[+-]?(?P<indent>\d?)[+-]?")
 class NodeKind(Enum):
     """The kinds of YAML values in a grant file, for example a grant or a set of scopes.
 
-    The kind of a YAML value determines how reconciler sorts the items or fields in the value.
+    The kind of a YAML value determines the order of its items, for example alphabetical order for a set of scopes.
     """
 
     FILE = auto()
@@ -64,8 +64,8 @@ def sort_file(text: str, file: str) -> str | Problem:
 def _add_last_line_end(text: str, root: Node) -> str:
     """Return the content of a file with a line end added.
 
-    If a block scalar ends the file, its header gets the indicator `-`, so that the added line end is not part of the
-    value.
+    If the file ends with a block scalar, also write the indicator `-` in the header of the block scalar. With the
+    indicator `-`, the added line end is not part of the block scalar.
     """
     last = root
     while last.parts:
@@ -101,7 +101,7 @@ def _kind(outer: NodeKind, part: LayoutPart) -> NodeKind:
 def _order(kind: NodeKind, parts: Sequence[LayoutPart]) -> list[int]:
     """Return the indexes of the items or fields in `parts`, in canonical order.
 
-    Equal items keep the order of the file.
+    If two items have the same sort key, the items keep their order in the file.
     """
     match kind:
         case NodeKind.GRANTS:
@@ -198,11 +198,11 @@ class _Slot:
 
 
 def _split(between: list[str], column: int) -> tuple[int, int]:
-    """Divide lines of comments and blank lines into lines of the item above and lines of the item below.
+    """Decide which comments between two items belong to the first item, and which comments to the second item.
 
-    `between` contains the last comments of the item above, blank lines, and the comments of the item below.
+    `between` contains the last comments of the first item, blank lines, and the comments of the second item.
 
-    Return the index of the first blank line, and the index of the first comment of the item below.
+    Return the index of the first blank line, and the index of the first comment of the second item.
     """
     indented = ((index, len(each) - len(each.lstrip(" \t"))) for index, each in enumerate(between) if each.strip())
     blank = next((index for index, indent in indented if indent <= column), len(between))

@@ -68,7 +68,7 @@ def read_layout(text: str) -> Layout:
 def split_lines(text: str) -> list[str]:
     """Split `text` into lines at LF and keep the line ends.
 
-    reconciler's YAML loader refuses files that contain other line ends than LF and CRLF.
+    reconciler's YAML loader refuses files with line ends other than LF and CRLF.
     """
     return StringIO(text, newline="\n").readlines()
 
@@ -77,8 +77,8 @@ def split_lines(text: str) -> list[str]:
 class _Collection:
     """A YAML mapping or list that the parser has not read to its end yet.
 
-    `name` is the key under which the outer mapping contains this mapping or list. `key` is the last key that the parser
-    read in the mapping. `key` is None if the parser has already read the value of the last key.
+    `name` is the key of the mapping or list in the outer mapping. `key` is the mapping key whose value the parser reads
+    next. `key` is None for a list, or if the parser reads a key next.
     """
 
     name: str

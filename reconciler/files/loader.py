@@ -7,7 +7,7 @@ crash on deep nesting.
 The loader refuses characters that mislead a reviewer of a file:
 
 - Editors, Git and GitHub end a line at LF and CRLF only. YAML also ends a line at a lone CR, U+0085, U+2028 and U+2029.
-  Text after a lone CR could look like part of a comment in an editor, but declare a grant.
+  In an editor, a grant declaration after a lone CR could look like part of a comment.
 - Invisible characters make two different names look equal.
 - Some characters change the direction of text, so that editors show the characters of a line out of order.
 
@@ -122,7 +122,7 @@ def _problems(text: str, file: str) -> Iterator[Problem]:
 
 
 def _message(char: str) -> tuple[str, str]:
-    """Return the description of the problem with a character, and the fix."""
+    """Return what is wrong with a character, and how to fix the problem."""
     name, written = character_name(char), f'write the character as "{escape_for_yaml(char)}" in double quotes'
     if char == "\r":
         return f"{name} without a line feed is a line break only in YAML", f"end lines with LF or CRLF, or {written}"
