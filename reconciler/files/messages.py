@@ -130,10 +130,10 @@ def _unknown_keys(violation: SchemaViolation) -> Iterator[Explanation]:
 
 
 def _other_key(name: str, known: Collection[str]) -> str:
-    """Return the fix for an unknown key, or an empty string.
+    """Return advice on how to correct an unknown key, or an empty string.
 
-    If another tool uses the key, the fix contains the key that reconciler uses instead. If the key contains
-    credentials, the fix names the environment variables.
+    If another tool uses the unknown key, the advice contains reconciler's key with the same meaning. If the unknown key
+    is a key for credentials, the advice names an environment variable.
     """
     if name.lower() in SECRET_KEYS:
         return "remove the key: credentials come from environment variables such as AUTH0_CLIENT_SECRET"
@@ -142,7 +142,7 @@ def _other_key(name: str, known: Collection[str]) -> str:
 
 
 def _is_under_other_name(name: str, found: Iterable[str]) -> bool:
-    """Return whether the file contains the name that another tool uses for the missing key `name`.
+    """Return whether `found` contains a key of another tool with the meaning of the missing key `name`.
 
     A key that only another tool uses is reported as a separate problem.
     """
@@ -205,7 +205,10 @@ def _describe(found: object) -> str:
 
 
 def _how_to_start(violation: SchemaViolation) -> str:
-    """Return advice on how to start a file, or an empty string if only a part of the file has the wrong type."""
+    """If a whole file has the wrong type, return advice on how the file must start.
+
+    If only a part of the file has the wrong type, return an empty string.
+    """
     required = violation.schema.get("required", [])
     return f'start it with "{required[0]}:"' if required and not violation.path else ""
 
@@ -271,7 +274,7 @@ SPECIAL: dict[str, Callable[[SchemaViolation], Iterator[Explanation]]] = {
 }
 """Maps a JSON Schema keyword to the function that explains violations of the keyword.
 
-Each function also chooses the position at which a problem is reported, for example the position of an unknown key.
+A function in SPECIAL determines the position of each problem, for example the position of an unknown key.
 """
 
 PLAIN: dict[str, Callable[[SchemaViolation], tuple[str, str]]] = {
@@ -313,7 +316,7 @@ def _violation(error: ValidationError) -> SchemaViolation:
 def _unique_texts(_: Validator, unique: bool, items: object, __: object) -> Iterator[ValidationError]:  # noqa: FBT001 - jsonschema passes a positional bool
     """Implement the JSON Schema keyword `uniqueItems` for strings.
 
-    The implementation in jsonschema takes quadratic time for lists of mixed types.
+    The implementation of `uniqueItems` in the library jsonschema takes quadratic time for lists of mixed types.
     """
     if unique and isinstance(items, list):
         texts = [item for item in items if isinstance(item, str)]

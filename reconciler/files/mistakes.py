@@ -1,7 +1,7 @@
 """Explain common mistakes in invalid files: conflict markers, missing spaces, and syntax of other tools.
 
-The YAML parser and the schema can report one mistake as several problems or at a wrong line. This module reports a
-common mistake as one problem at the line of the mistake.
+The YAML parser and the schema can report one mistake as several problems or at a wrong line. For a common mistake, this
+module reports one problem at the line of the mistake.
 """
 
 import re
@@ -20,11 +20,11 @@ CONFLICT_START = re.compile(r"^<{7}(?: (?P<name>.*))?\r?$", re.MULTILINE)
 MAX_CHARACTERS = 50_000
 """The maximum length, in characters, of a file that reconciler searches for missing spaces.
 
-reconciler parses a file several times to find missing spaces, which is too slow for large files.
+To find missing spaces, reconciler parses a file several times. Parsing a large file several times is too slow.
 """
 MAX_ATTEMPTS = 8
 TEXT_NOT_MAPPING = "is text, not a mapping"
-"""The end of the message about a list item such as `- client:Billing`, which has no space after the colon."""
+"""The end of the error message for a list item without a space after the colon, such as `- client:Billing`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,9 +36,10 @@ class CheckResult:
 
     @property
     def quality(self) -> tuple[int, int, int]:
-        """A tuple that ranks the check result. Of two check results, the better result has the greater tuple.
+        """A sort key that is greater for a better check result.
 
-        A check result is better if the syntax error is at a later line, or if the file has fewer problems.
+        If a file has a syntax error, the check result is better if the syntax error is at a later line. If a file has
+        no syntax error, the check result is better if the file has fewer errors.
         """
         if self.is_complete:
             return (1, 0, -len(errors(self.problems)))
@@ -197,7 +198,7 @@ def _foreign(text: str, file: str, syntax: ForeignSyntax) -> Iterator[Problem]:
 def _missing_spaces(
     text: str, file: str, found: CheckResult, schema: Mapping[str, Any], check: Callable[[str], CheckResult]
 ) -> tuple[list[Problem], CheckResult]:
-    """Return a problem for each key that lacks a space after the colon, and the check result of the corrected file.
+    """Return a problem for each key without a space after the colon, and the check result after inserting the spaces.
 
     The function reports a missing space only if inserting the space solves a problem.
     """

@@ -87,7 +87,8 @@ def _similar_names(path: Path, names: Iterable[str]) -> Iterator[Problem]:
 def _unchecked_checkout(path: Path, root: Path, error: GitError, *, must_be_complete: bool) -> Iterator[Problem]:
     """Yield a problem with the reason why git could not list the tracked files.
 
-    The problem is an error only in a sparse checkout, because files may be missing in a sparse checkout.
+    If `must_be_complete` is true, the problem is an error in a sparse checkout, because a sparse checkout may lack
+    files.
     """
     is_sparse = (git_dir_of(root) / "info" / "sparse-checkout").exists()
     if isinstance(error, GitMissingError) and not is_sparse:
@@ -104,7 +105,7 @@ MAX_CHARACTERS = 64_000_000
 MAX_VALUES = 1_000_000
 """The maximum total number of values in all grant files.
 
-The total excludes the values in files that `read_fast` reads, because `read_fast` does not count values.
+Values in files that `read_fast` reads do not count, because `read_fast` does not count values.
 """
 
 
@@ -136,12 +137,12 @@ class LoadedGrants:
     commit: str = ""
     """The id of the commit that contains the files, or an empty string for files of the checkout."""
     of_all_tenants: tuple[GrantSpec, ...] = ()
-    """The grant declarations for all tenants. Empty unless `specs` is limited to one tenant."""
+    """The grant declarations for all tenants. The tuple is empty unless `specs` is limited to one tenant."""
 
     def at(self, target: TargetTenant) -> "LoadedGrants":
         """Return a copy of the content with only the grant declarations for the tenant `target`.
 
-        In the copy, the tenant's values replace the variables in the declarations.
+        In the returned copy, the tenant's values replace the variables in the grant declarations.
         """
         return replace(self, specs=select_for_tenant(self.specs, target), of_all_tenants=self.specs)
 
@@ -161,8 +162,8 @@ def read_grants(  # noqa: PLR0913 - callers set the options independently
     leave the workspace. Set `is_snapshot` only for a snapshot that `reconciler apply` wrote.
 
     If `may_be_empty` is true, the function accepts folders without grant files. If `is_snapshot` is true, the files may
-    contain the key `snapshot`, which disables a check of scopes. If `must_be_complete` is true, a missing grant file is
-    an error instead of a warning.
+    contain the key `snapshot`. A file with the key `snapshot` may contain scopes that an API does not define. If
+    `must_be_complete` is true, a missing grant file is an error instead of a warning.
 
     Raises:
         ReconcilerError: if a path does not exist or leaves the workspace through a symbolic link, or if git cannot read
@@ -223,9 +224,9 @@ def load_contents(
 ) -> LoadedGrants:
     """Validate grant files for all `tenants`, and return the content.
 
-    `contents` contains pairs of a file name and the bytes of the file. For an unreadable file, the pair contains a
-    problem instead of the bytes. The function adds `problems` to the result. If `is_snapshot` is true, the files may
-    contain the key `snapshot`.
+    `contents` contains the name and the bytes of each file. For an unreadable file, `contents` contains a problem
+    instead of the bytes. The problems in the returned LoadedGrants include `problems`. If `is_snapshot` is true, the
+    files may contain the key `snapshot`.
     """
     schema = stored.load(stored.GRANTS)
     files = list(_limit_total(validate_file(file, content, schema) for file, content in contents))
@@ -260,7 +261,7 @@ def _forged_snapshot(file: LoadedFile) -> Problem | None:
 def _limit_total(files: Iterable[LoadedFile]) -> Iterator[LoadedFile]:
     """Yield the files until the total number of characters, values or problems exceeds a limit.
 
-    If a total exceeds a limit, the last LoadedFile contains no grants and one problem about the limit.
+    If the files exceed a limit in total, the last LoadedFile contains no grants and one problem that names the limit.
     """
     size = values = problems = 0
     for file in files:
@@ -335,7 +336,7 @@ def read_config_at(revision: Revision, path: Path) -> LoadedFile | None:
 
 
 def read_yaml(path: Path, schema: Mapping[str, Any]) -> LoadedFile:
-    """Read a YAML file, and validate the content against `schema`. The schema must require a mapping.
+    """Read a YAML file, and validate the content against `schema`. `schema` must accept only mappings.
 
     Raises:
         ReconcilerError: if the file does not exist.

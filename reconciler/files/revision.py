@@ -96,8 +96,8 @@ def _in_folder(revision: Revision, folder: Path, entries: Sequence[TreeEntry]) -
 def _link_texts(revision: Revision, entries: Sequence[TreeEntry]) -> dict[str, str]:
     """Return a mapping from the path of each symbolic link to the target that is written in the link.
 
-    For a symbolic link longer than MAX_LINK_BYTES, return the target `/`. The caller refuses absolute targets such as
-    `/`.
+    For a symbolic link longer than MAX_LINK_BYTES, return the target `/`. The caller refuses symbolic links with
+    absolute targets such as `/`.
     """
     links = [entry for entry in entries if entry.mode == LINK]
     short = [entry for entry in links if entry.size <= MAX_LINK_BYTES]

@@ -50,7 +50,7 @@ The limit on checks keeps validation fast, because each check takes a microsecon
 """
 
 Check = Callable[[YamlMapping, Mapping[str, Any], str], Iterable[Problem]]
-"""A function that replaces some fields of a grant declaration and returns the problems of the result.
+"""A function that replaces some fields of a grant declaration, and returns the problems in the new declaration.
 
 The function takes the grant declaration, the new values of fields and the file name.
 """
@@ -78,7 +78,7 @@ def grant_specs(data: YamlMapping, file: str, problems: Iterable[Problem] = ()) 
 def partial_specs(data: YamlMapping, file: str, problems: Iterable[Problem]) -> tuple[GrantSpec, ...]:
     """For each grant declaration that has errors, return the fields that are valid.
 
-    The caller checks only the tenants and variables in the returned fields.
+    The caller checks only the tenants and variables in invalid grant declarations.
     """
     items = data.get("grants")
     invalid = _invalid_items(data, problems)
@@ -146,7 +146,7 @@ def _grant_specs(item: YamlMapping, file: str, file_tenants: TenantLists, *, is_
 
 
 class ClientLocations:
-    """The positions in the file for one application of a grant declaration with the list `clients`.
+    """The positions in the file for one grant of a declaration that lists several applications in `clients`.
 
     The reported position of the grant is the position of the application in the list `clients`.
     """
@@ -184,7 +184,7 @@ def _has_valid_tenants(data: YamlMapping) -> bool:
 
 
 def _tenant_lists(data: YamlMapping, file: str) -> TenantLists:
-    """Return a tuple with the list `tenants` of a file or grant declaration.
+    """Return a tuple whose only item is the list `tenants` of a file or grant declaration.
 
     If the file or declaration has no list `tenants`, return an empty tuple.
     """
@@ -273,7 +273,8 @@ def _problems_by_tenant(
     """For each tenant, yield the problems of the declarations in `special`.
 
     The declarations in `special` are limited to some tenants or contain variables. The declarations in `same` apply
-    unchanged to all tenants. The function also detects that a declaration in `special` repeats a declaration in `same`.
+    unchanged to all tenants. The function also reports a declaration in `special` that declares the same grant as a
+    declaration in `same`.
     """
     if not special:
         return
@@ -324,9 +325,9 @@ def _has_variable(text: str | None) -> bool:
 
 
 def _literal(text: str | None) -> str:
-    """Escape `${` in a field value that contains the value of a variable.
+    """Escape `${` in a field value whose variables are already replaced.
 
-    The escape prevents reconciler from replacing variables in the inserted value.
+    Without the escape, reconciler would treat `${` in the value of a variable as the start of another variable.
     """
     return escape_variables(text or "")
 

@@ -87,7 +87,7 @@ def add_tenant(text: str, name: str, domain: str) -> str:
 def _without_splits(
     updates: Mapping[int, GrantUpdate | GrantSplit | None], copied: Sequence[int]
 ) -> Mapping[int, GrantUpdate | None]:
-    """Map the index of each grant, after the duplication of the grants in `copied`, to the update of the grant.
+    """Return the update of each grant, by the index of the grant after the grants in `copied` are duplicated.
 
     A duplicate is directly below the original grant, so a duplicate shifts the index of each later grant by one.
     """
@@ -218,7 +218,7 @@ class _Editor:
             yield from self._remove_parts(part, removed)
 
     def _flow_list(self, node: Node, items: Sequence[str]) -> Edit:
-        """Return the edit that writes a list between brackets on one line."""
+        """Return the edit that replaces a list in brackets with a list of `items` on one line."""
         self._refuse_comment(node)
         return Edit(node.start, node.end, f"[{', '.join(items)}]")
 

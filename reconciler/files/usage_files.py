@@ -31,7 +31,7 @@ WRAPPERS = ("detail", "data", "attributes", "message", "event")
 """The JSON keys under which log services store a wrapped event. The value of the key `message` may be JSON text."""
 MAX_DEPTH = 5
 MAX_REMEMBERED = 100_000
-"""The minimum number of event ids that an EventReader remembers to find repeated events.
+"""The minimum number of event ids that an EventReader keeps to recognize repeated events.
 
 A duplicate of a log event usually follows soon after the original event.
 """
@@ -45,20 +45,21 @@ The analysis of a line takes about a millisecond.
 MAX_LAYOUTS_OF_TYPE = 3
 ANY_TEXT = '[^"]*+'
 MISSING = r"(\0)?"
-"""A regex group that never matches, for a field that lines with the layout do not contain.
+"""A regex group that captures nothing, for a field that a log line does not contain.
 
-The control character in the group cannot match, because a line with control characters is decoded as JSON instead.
+The group can match only a control character. reconciler never matches a line with control characters against a regular
+expression.
 """
 TYPE_MARK = '"type"'
 TYPE_MARK_LENGTH = len('"type":"seccft')
-"""The number of characters from TYPE_MARK that show the type of most log events."""
+"""The number of characters that identify the type of most log events, counted from the start of TYPE_MARK."""
 
 Event = Mapping[str, Any]
 
 
 @dataclass(slots=True)
 class LineCounts:
-    """The number of lines without an event, of repeated events, and of events without an id."""
+    """The counts of lines without an event, of repeated events, and of events without an id."""
 
     foreign: int = 0
     """The number of lines without an Auth0 log event."""
@@ -172,7 +173,7 @@ class _LineLayouts:
         self._latest = _Layout(re.compile(r"(?!)").fullmatch, ())
 
     def event(self, line: str) -> UsageEvent | None:
-        """Return the log event in `line`, or None if the line must be decoded as JSON.
+        """Find the log event in `line` without decoding JSON. Return None if the caller must decode `line` as JSON.
 
         `line` must not contain control characters.
         """
@@ -192,7 +193,7 @@ class _LineLayouts:
     def _find(self, line: str) -> _Layout | None:
         """Return the layout of a line (a regular expression for its JSON structure), or None if no layout matches.
 
-        Only the layouts that are known for the event type are tried, because trying every layout takes too long.
+        To save time, the function tries only the regular expressions of earlier lines with the same event type.
         """
         start = line.find(TYPE_MARK)
         mark = line[start : start + TYPE_MARK_LENGTH]
@@ -208,14 +209,14 @@ class _LineLayouts:
 
 
 def _layout_of(line: str) -> _Layout | None:
-    """Return the layout of a line, which is a regular expression for the JSON structure of the line.
+    """Return the layout of a line: a regular expression that matches lines with the same JSON structure.
 
     `line` must not contain backslashes or control characters.
 
-    Return None if the line and lines with the same JSON structure must be decoded as JSON.
+    Return None if only a JSON decoder can read lines with the JSON structure of `line`.
 
-    To find the fields, the function replaces each JSON string in the line with the index of the string. In the decoded
-    line, the value of a field is the index of the string that contains the field.
+    To find the fields of the event, the function decodes a copy of the line in which a number replaces each JSON string
+    value. In the decoded copy, the value of each field is the number of a string in the line.
     """
     parts = line.split('"')
     strings = range(1, len(parts) - 1, 2)
@@ -297,8 +298,8 @@ def _inner_events(value: object, depth: int) -> Iterator[Event]:
 def _content(wrapper: Mapping[str, Any], key: str) -> object:
     """Return the content of a wrapper (a JSON object around an event).
 
-    If the wrapper contains a string, parse the string as JSON. If the event has no id, copy the id from the wrapper to
-    the event.
+    If the wrapper contains a string, parse the string as JSON. If the event has no id, copy the id from the JSON object
+    around the event.
     """
     value = wrapper[key]
     if isinstance(value, str):
@@ -322,7 +323,7 @@ NAMES: Mapping[str, tuple[str, ...]] = {
 
 
 def read_scopes(path: Path, now: datetime) -> tuple[tuple[UsedScope, str], ...]:
-    """Return the last use of each scope in a file with an API's metrics.
+    """Read a file with an API's metrics, and return the time of the last use of each scope.
 
     Raises:
         ReconcilerError: if the file cannot be read completely, or if a time in the file is more than a day after `now`.

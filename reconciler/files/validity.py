@@ -17,10 +17,10 @@ file. Converting a schema takes longer than checking a file.
 
 
 def validity_check(schema: Mapping[str, Any]) -> Check:
-    """Return a function that returns whether data is valid against `schema`.
+    """Return a fast function that checks whether data is valid against `schema`.
 
-    The returned function also returns False if jsonschema-rs cannot read the data or the schema. If the returned
-    function returns False, the caller checks the data again with the library jsonschema.
+    The fast function also rejects data if jsonschema-rs cannot read the data or the schema. The caller checks rejected
+    data again with the library jsonschema.
     """
     known = _checks.get(id(schema))
     if known is not None and known[0] is schema:

@@ -16,7 +16,7 @@ from reconciler.git.revision import altering_attributes, may_alter_files, tracke
 
 @dataclass(frozen=True, slots=True)
 class Workspace:
-    """The folder of reconciler.yaml, its git repository, and the folders that symbolic links must not leave."""
+    """The folder of reconciler.yaml, its git repository, and the folders that must contain the targets of links."""
 
     config: Path
     """The path of reconciler.yaml, even if the file does not exist."""
@@ -32,7 +32,7 @@ class Workspace:
 
     @classmethod
     def around(cls, config: Path) -> "Workspace":
-        """Return the workspace of the configuration file `config`."""
+        """Return the folder and the git repository of the configuration file `config` as a Workspace."""
         folder = Path(os.path.realpath(config.parent))
         roots = [root for root in (find_root(folder), find_root(Path.cwd())) if root]
         return cls(config, folder, next(iter(roots), None), frozenset([folder, *roots]))
@@ -45,7 +45,7 @@ class Workspace:
         """Refuse paths that leave the workspace through a symbolic link.
 
         Raises:
-            ReconcilerError: if a path leaves the workspace. The error message contains the path and the symbolic link.
+            ReconcilerError: if a path leaves the workspace.
         """
         for path in paths:
             for link in self._links(path):
@@ -77,13 +77,13 @@ class Workspace:
         return None
 
     def refuse_checkout_links(self, path: Path, what: str) -> None:
-        """Refuse to write to `path` if git may have created a symbolic link in `path` at checkout.
+        """Refuse to write to `path` if a part of `path` is a symbolic link that may come from the git repository.
 
         The error message starts with `what`, for example the name of an option. A link is allowed if git does not track
         the link. Outside a git repository, a link is allowed if its target is in the workspace.
 
         Raises:
-            ReconcilerError: if git may have created a symbolic link in `path` at checkout.
+            ReconcilerError: if a part of `path` is a symbolic link that may come from the git repository.
         """
         for link in self._links(path):
             if self._is_from_checkout(link):
@@ -120,7 +120,8 @@ class Workspace:
         """Yield a problem for each file that git alters at checkout, for example with a filter in .gitattributes.
 
         An altered file may differ from the text that a reviewer saw. `files` maps the real path of a file to the path
-        that messages show. The configuration file is checked too. If git is not installed, no file is checked.
+        that messages show. The function checks the configuration file in addition to `files`. If git is not installed,
+        no file is checked.
 
         Raises:
             GitError: if git cannot read the attributes that may apply to a file.

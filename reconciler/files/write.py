@@ -1,7 +1,7 @@
 """Write grants of a tenant as a grant file, in canonical order and without default values.
 
-A snapshot contains ids, because ids are always unambiguous. An imported file contains names, because people understand
-names, and because several tenants use equal names.
+A snapshot contains ids, because ids are always unambiguous. An imported file contains names, because names are readable
+and are often the same in several tenants.
 """
 
 import json
@@ -218,7 +218,7 @@ def _key_by_name(key: Key, directory: Directory, convert: TextConverter) -> dict
 
 
 def organization_text(identity: str, directory: Directory) -> str:
-    """Return the name of an organization, or the id if a plan could not find the organization by the name."""
+    """Return the name of an organization, or the id if the name does not identify the organization."""
     name = directory.organization_name(identity) or identity
     known = directory.organizations is not None and directory.find_organizations(name) == (identity,)
     return name if known and is_writable(name) and not ORGANIZATION_ID.fullmatch(name) else identity
@@ -232,7 +232,7 @@ def _id_comments(grant: ClientGrant, directory: Directory) -> Mapping[str, str]:
 
 
 def _comments(grant: ClientGrant, directory: Directory) -> Mapping[str, str]:
-    """Return a mapping from field names to comments, which contain the names for the ids in the fields."""
+    """For each field that contains ids, return a comment with the names of the applications, APIs or organizations."""
     comments = {**_id_comments(grant, directory), "audience": directory.api_name(grant.key) or ""}
     return comments if directory.organizations is None else {**comments, "organizations": ""}
 

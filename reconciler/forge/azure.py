@@ -18,7 +18,10 @@ from reconciler.forge.report import PostedEntry
 MAX_CHARACTERS = 150_000
 VERSION = {"api-version": "7.1"}
 CONNECTION_VERSION = {"api-version": "7.1-preview"}
-"""The API version for connection data. Azure DevOps offers connection data only in a preview version."""
+"""The API version of the endpoint `connectionData`.
+
+Azure DevOps offers the endpoint `connectionData` only in a preview version.
+"""
 
 
 def open_azure(job: AzureJob) -> AbstractContextManager[ForgeApi]:

@@ -24,7 +24,7 @@ MIN_HASH_LENGTH = 12
 """The length of the short commit hashes that Bitbucket returns in lists of pull requests."""
 HTML_COMMENT = re.compile(r"^<!-- ((?:reconciler(?:-result)?:|run )[^()<>]*) -->$", re.MULTILINE)
 HIDDEN_LINE = re.compile(r"^\[//\]: # \(((?:reconciler(?:-result)?:|run )[^()<>]*)\)$", re.MULTILINE)
-"""A regular expression for a link definition in Markdown that contains a hidden line of a report.
+"""Matches a hidden line of a report that is written as a Markdown link definition.
 
 Bitbucket displays HTML comments but hides link definitions.
 """

@@ -134,7 +134,7 @@ def _entries(api: ForgeApi, path: str, text: str, query: Mapping[str, str]) -> I
 def _number(item: Mapping[str, Any]) -> str:
     """Return the number of an issue (field `iid`) or of a note (field `id`).
 
-    Raises ForgeError if the number is not a positive integer.
+    Raises ForgeError if the number of the issue or note is missing or invalid.
     """
     number = item.get("iid", item.get("id"))
     if type(number) is not int or number < 0:

@@ -160,7 +160,7 @@ def open_api(
     """Open a client for the API of a hosting service at the URL `address`.
 
     `headers` contains the headers for all requests, including the header with the token. `deadline` is the maximum time
-    for one request and its response in seconds.
+    in seconds for one request and its response.
 
     Raises:
         ReconcilerError: if `address` is not a valid https URL, or if the proxy or the certificates cannot be used.

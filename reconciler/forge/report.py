@@ -101,8 +101,8 @@ def parse_report(file: str, text: str, run: str = "") -> ForgeReport:
 def truncated_report(report: ForgeReport, max_characters: int, note: str = TRUNCATION_NOTE) -> ForgeReport:
     """Return the report, shortened if the report has more than `max_characters` characters.
 
-    In a shortened report, `note` follows the first line. If reconciler did not post a long report, the earlier report
-    would stay on the pull request and might say "No changes".
+    In a shortened report, `note` follows the first line. reconciler also posts a long report, because an outdated
+    earlier report might say "No changes".
     """
     if len(report.body) <= max_characters:
         return report
@@ -135,8 +135,8 @@ def tenant_of(marker: str) -> str:
 def stale_markers(entries: Iterable[PostedEntry], like: str, current: Sequence[str]) -> Iterator[str]:
     """Yield the first lines of earlier reports by reconciler, without duplicates and without the lines in `current`.
 
-    Consider only reports that have the same kind and the same configuration as the report with the first line `like`.
-    `current` contains the first lines of the current reports.
+    `like` is the first line of a report. The function yields only first lines of reports with the same kind and
+    configuration as `like`. `current` contains the first lines of the reports of this run.
     """
     seen = set(current)
     for entry in entries:

@@ -63,7 +63,10 @@ def tip_of(job: Job, branch: str) -> str:
 
 
 def merged_request(job: Job, commit: str) -> Job | None:
-    """Return a job for the pull request whose merge commit is `commit`, or None. Raises ReconcilerError."""
+    """Return `job` with the number of the pull request whose merge commit is `commit`, or None.
+
+    Raises ReconcilerError.
+    """
     match job:
         case GitHubJob():
             with github.open_github(job) as api:
