@@ -1,8 +1,8 @@
 """Read the grants in the files of auth0-deploy-cli, for one or several tenants.
 
 A variable replaces a placeholder such as `##KEY##` if the variable gives the correct value for every tenant. The
-variable `${domain}` replaces the tenant's domain if the result is correct for every tenant. If no variable gives the
-correct value for every tenant, the grant files contain a literal value for each tenant.
+variable `${domain}` replaces the tenant's domain if `${domain}` gives the correct value for every tenant. If no
+variable gives the correct value for every tenant, the grant files contain a literal value for each tenant.
 """
 
 import re
@@ -139,9 +139,10 @@ class _GrantReader:
         return {name: value for name, value in found.items() if not _is_default(name, value)}
 
     def _plain(self, node: ForeignNode) -> Any:  # noqa: ANN401 - JSON data
-        """Return the value of a field without YAML nodes. A list becomes a tuple.
+        """Return the value of a field as plain Python data. A list becomes a tuple.
 
-        A mapping or a nested list becomes an empty mapping, which the schema of grant files refuses.
+        The function replaces a mapping or a nested list with an empty mapping, so that the schema of grant files
+        refuses the value.
         """
         if isinstance(node.value, list):
             self._items += len(node.value)
@@ -213,7 +214,7 @@ class _GrantReader:
             )
 
     def with_organizations(self, by_tenant: Mapping[str, Sequence[NamedGrant]]) -> dict[str, list[NamedGrant]]:
-        """Return the grants, with the organizations that may use each grant.
+        """Add to each grant the organizations that may use the grant, and return the grants.
 
         In the files of auth0-deploy-cli, an organization lists its applications in the field `client_grants`.
         """

@@ -1,8 +1,8 @@
 """Parse the files of auth0-deploy-cli, and find the YAML node of each grant for each tenant.
 
 auth0-deploy-cli replaces placeholders such as `##KEY##` before parsing a file. The values of placeholders differ
-between tenants, so this module parses each file once for each tenant. To get comments, positions and templates, this
-module also parses the file with unique words instead of placeholders.
+between tenants, so this module parses each file once for each tenant. To read comments and positions, this module
+parses the file again, with a unique word in place of each placeholder.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -59,16 +59,16 @@ For a comment on a whole field, the list index is None.
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AlignedGrant:
-    """A grant in a file of auth0-deploy-cli, with a separate YAML node for each tenant."""
+    """A grant in a file of auth0-deploy-cli, and the YAML node of the grant for each tenant."""
 
     source: Source
     """The position of the grant in the file."""
     keywords: KeywordText
-    """The text of the file and its placeholders."""
+    """The text of the file, and the placeholders in the text."""
     nodes: Mapping[str, ForeignNode]
     """The YAML node of the grant for each tenant, by the name of the tenant."""
     template: ForeignNode | None = None
-    """The YAML node of the grant, in which unique words replace the placeholders.
+    """The YAML node of the grant after the replacement of each placeholder with a unique word.
 
     `template` is None if a placeholder changes the structure of the file.
     """
@@ -102,9 +102,9 @@ class ParsedFile:
             self._by_tenant[tenant.name] = known[text]
 
     def _read_template(self) -> ForeignDocument | None:
-        """Parse the text of the file in which unique words have replaced the placeholders.
+        """Parse the text of the file after the replacement of each placeholder with a unique word.
 
-        Return None if the text with the unique words is not valid YAML.
+        Return None if the text is not valid YAML after the replacement of the placeholders.
         """
         is_json = self.file.kind is not FileKind.TENANT
         try:
@@ -127,7 +127,7 @@ class ParsedFile:
             return ForeignDocument(ForeignNode((1, 1)))
 
     def items(self, kind: FileKind, tenant: str) -> list[ForeignNode]:
-        """Return the YAML nodes of the grants, applications or organizations in the file for a tenant."""
+        """Return one tenant's YAML nodes of the kind `kind`: grants, applications or organizations."""
         return self._items(kind, self._by_tenant[tenant])
 
     def _items(self, kind: FileKind, document: ForeignDocument) -> list[ForeignNode]:
@@ -154,7 +154,7 @@ class ParsedFile:
                 nodes = {name: found[index] for name, found in by_tenant.items()}
                 yield self._grant(nodes, self._template, templates, index)
             return
-        # if a placeholder stands for whole grants, no single template fits the grants of all tenants
+        # if a placeholder is replaced by whole grants, the tenants have different grants, so no template fits all
         for name, found in by_tenant.items():
             for index, node in enumerate(found):
                 yield self._grant({name: node}, None, found, index)

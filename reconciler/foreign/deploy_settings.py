@@ -31,7 +31,7 @@ class DeployTenant:
 
     @property
     def mappings(self) -> Mapping[str, object]:
-        """The value of each placeholder for the tenant, by the key of the placeholder."""
+        """Maps the key of each placeholder to the tenant's value."""
         found = self.value(MAPPINGS)
         return found if isinstance(found, dict) else {}
 
@@ -55,7 +55,7 @@ class DeployTenant:
 
 
 class Exclusions:
-    """The grants of a tenant that the configuration of auth0-deploy-cli excludes."""
+    """Determines which grants the auth0-deploy-cli configuration of a tenant excludes."""
 
     def __init__(self, tenant: DeployTenant) -> None:
         self._tenant = tenant

@@ -289,7 +289,7 @@ def _end_line(event: Event) -> int:
 def _is_flow_end(event: Event) -> bool:
     """Return whether a list or mapping ends with a bracket.
 
-    If a list or mapping ends without a bracket, the end event of the list or mapping has no length.
+    For a list or mapping without brackets, the end event of the YAML parser covers no characters.
     """
     start, end = event.start_mark, event.end_mark
     return bool(start and end and end.index > start.index)

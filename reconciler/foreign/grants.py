@@ -37,11 +37,11 @@ class ForeignGrants:
     left_out: tuple[LeftOut, ...] = ()
     """The grants and values that reconciler does not import."""
     notes: tuple[str, ...] = ()
-    """Notes about the import for the user."""
+    """Notes for the user about the import."""
     problems: tuple[Problem, ...] = ()
     """The problems in the files. If the files have problems, reconciler imports nothing."""
     handover: tuple[str, ...] = ()
-    """Instructions for the user to remove the imported grants from the tool that declared the grants before."""
+    """Instructions for the user on how to remove the imported grants from the other tool."""
 
 
 def join_results(results: Iterable[ForeignGrants]) -> ForeignGrants:

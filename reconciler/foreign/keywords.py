@@ -1,8 +1,9 @@
 """Replace the placeholders (keywords) in files of auth0-deploy-cli with values or variables.
 
-auth0-deploy-cli replaces keywords such as `##KEY##` in a file before parsing the file. `##KEY##` becomes the value of
-the keyword as text. `@@KEY@@` becomes the value as JSON, and quotes around `@@KEY@@` are removed. In a grant file,
-reconciler replaces a keyword with a variable or scope set if the result is correct for every tenant.
+auth0-deploy-cli replaces keywords such as `##KEY##` in a file before parsing the file. auth0-deploy-cli replaces
+`##KEY##` with the value of KEY as text. auth0-deploy-cli replaces `@@KEY@@` and the quotes around `@@KEY@@` with the
+value of KEY as JSON. In a grant file, reconciler replaces a keyword with a variable or scope set that gives the correct
+value for every tenant.
 
 Source: keywordReplace in auth0-deploy-cli 8.44, file src/tools/utils.ts.
 """
@@ -66,9 +67,9 @@ def to_text(value: object) -> str:
 
 
 class KeywordText:
-    """The content of a file in which a unique word (a token) replaces each placeholder.
+    """The content of a file after the replacement of each placeholder with a unique word (a token).
 
-    A token is a valid YAML string, so a YAML parser can read the content with the tokens.
+    A YAML parser can read the content, because each token is a valid YAML string.
     """
 
     def __init__(self, text: str, keys: Collection[str], *, is_json: bool = False) -> None:
@@ -91,7 +92,7 @@ class KeywordText:
     def without_missing(self, mappings: Mapping[str, object], original: str) -> str:
         """Replace placeholders as auth0-deploy-cli does.
 
-        A token (a unique word) replaces a placeholder without a value.
+        If a placeholder has no value, a token (a unique word) replaces the placeholder.
         """
         text = replace_keywords(original, mappings)
         for token, keyword in self.keywords.items():
@@ -150,7 +151,7 @@ class VariableNames:
         return self._names[key]
 
     def template(self, parts: list[str | Keyword], domain_keys: Collection[str]) -> str:
-        """Return a value for a grant file in which variables replace the placeholders.
+        """Join `parts` into a value for a grant file, and replace each placeholder with a variable.
 
         A placeholder with a key in `domain_keys` becomes `${domain}`.
         """
@@ -167,7 +168,7 @@ SCOPE = "scope"
 
 
 class KeywordTexts:
-    """Chooses the values of fields in grant files, with variables instead of placeholders where possible.
+    """Chooses field values for grant files, and replaces placeholders with variables where possible.
 
     The class also collects the variables and scope sets that the grant files use.
     """
@@ -187,11 +188,12 @@ class KeywordTexts:
     def choose(
         self, field: str, values: Mapping[str, FieldValue], template: ForeignNode | None, keywords: KeywordText
     ) -> dict[str, FieldValue]:
-        """Return the value of a field of a grant file for each tenant: a string or a tuple of strings.
+        """Return each tenant's value of the field `field` in a grant file: a string or a tuple of strings.
 
-        `values` maps each tenant name to the tenant's value of `field`. In `template`, tokens (unique words) replace
-        the placeholders. `template` is None if the value is unknown. `keywords` contains the text of the file and the
-        placeholders in the text.
+        `values` maps each tenant name to the tenant's value of `field`. `template` is the YAML node of the field, with
+        a token (a unique word) in place of each placeholder. `template` is None if a placeholder changes
+        the structure of the file. `keywords` contains the text of the auth0-deploy-cli file, and the placeholders in
+        the text.
         """
         if all(isinstance(value, str) for value in values.values()):
             return dict(self._choose_text({name: str(value) for name, value in values.items()}, template, keywords))

@@ -113,7 +113,7 @@ class _StateReader:
         self._values = dict(tenant.values) | ({"domain": self._domain} if self._domain else {})
 
     def read(self, is_selected: Callable[[NamedGrant], bool]) -> ForeignGrants:
-        """Return the grants in the Terraform state that `is_selected` accepts."""
+        """Return the grants in the Terraform state for which `is_selected` returns true."""
         organizations: dict[str, set[str]] = defaultdict(set)
         for each in self._by_type[ASSOCIATION]:
             organizations[each.text("grant_id")].add(each.text("organization_id"))
@@ -192,7 +192,7 @@ class _StateReader:
     def _find_domain(self) -> str | None:
         """Return the domain of the tenant, or None if the domain is unknown.
 
-        The domain comes from a data source or from the identifier of the Management API.
+        The domain of the tenant comes from `auth0_tenant` in the state, or from the identifier of the Management API.
         """
         named = {each.text("domain") for each in self._by_type["auth0_tenant"]} - {""}
         texts = [

@@ -93,7 +93,7 @@ def _visible_prefix(text: str) -> str:
 
 
 def commit_suffix(links: SourceLinks) -> str:
-    """Return a Markdown phrase with the commit of a document, or an empty string if the commit is unknown."""
+    """Return a Markdown text such as "at commit 1a2b3c4", or an empty string if the commit is unknown."""
     return f" at commit {span(links.commit)}" if links.commit else ""
 
 

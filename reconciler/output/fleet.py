@@ -37,7 +37,7 @@ def fleet_summary(fleet: Fleet) -> str:
 def fleet_lines(fleet: Fleet) -> Iterator[Line]:
     """Yield a line for each tenant, with the rollout wave and the shard of the tenant.
 
-    Below the line of a tenant, yield the reasons why the run includes the tenant.
+    After the line of a tenant, yield a line for each reason why the run includes the tenant.
     """
     for each in fleet.tenants:
         wave = f"  wave {visible(each.wave)}" if each.wave else ""

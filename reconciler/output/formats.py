@@ -36,7 +36,7 @@ def failures_json(failed: Failures) -> list[Json]:
 def failures_text(failed: Failures, title: str) -> list[str]:
     """Return a paragraph of text for each failed tenant, with the reason for the failure.
 
-    The paragraph contains `title` if reconciler had started to process the tenant before the failure.
+    If reconciler had already started to process a tenant, the paragraph about the tenant contains `title`.
     """
     return [
         "".join(
@@ -213,7 +213,7 @@ def _validation_github(result: ValidationResult, view: OutputView) -> str:
 
 
 Formats = Mapping[str, Callable[[Any, OutputView], str]]
-"""For one result class, maps the name of each output format to the function that writes the format."""
+"""Maps the name of each output format to the function that writes one class of results in the format."""
 
 
 def _plan_formats() -> Formats:

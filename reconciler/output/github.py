@@ -36,9 +36,9 @@ def annotations(problems: Iterable[Problem], links: SourceLinks) -> Iterator[str
 
 
 def plan_annotations(plan: Plan, links: SourceLinks) -> Iterator[str]:
-    """Yield a GitHub workflow command for each critical or high risk of a plan, including changes of reconciler.yaml.
+    """Yield a GitHub workflow command for each critical or high risk of a plan or of a change to reconciler.yaml.
 
-    No file declares a deleted grant, so the risk of deleting a grant is shown at the configuration file.
+    The command for a deleted grant refers to the configuration file, because no file declares a deleted grant.
     """
     config = Source(links.config, 1, 1)
     for each in plan.config_changes:

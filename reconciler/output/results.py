@@ -106,9 +106,7 @@ class FleetSummary:
         """Return all tenants, starting with the tenants that need attention.
 
         The order is: tenants that the command did not complete, tenants with critical risks, tenants with changes,
-        tenants without changes.
-
-        A tenant comes last if the command selected no grant of the tenant.
+        tenants without changes, tenants for which the command selected no grant.
         """
 
         def order(each: TenantSummary) -> tuple[bool, bool, bool, bool]:
@@ -168,10 +166,10 @@ def _states(tenants: Sequence[TenantSummary], done: TenantState) -> str:
 def _counts(tenants: Sequence[TenantSummary]) -> Iterator[str]:
     """Yield phrases with the numbers of changes and risks, for example `2 to create` or `1 critical`.
 
-    If changes were executed, the first phrases state the number of executed changes for each result. If no change was
-    executed, the first phrases state the number of planned changes for each action.
+    If changes were executed, first yield the number of executed changes for each result. If no change was executed,
+    first yield the number of planned changes for each action.
 
-    The last phrases state the numbers of blocked changes, of grants that are no longer declared, and of risks.
+    At the end, yield the numbers of blocked changes, of grants that are no longer declared, and of risks.
     """
     outcomes = _outcomes(tenants)
     if outcomes:

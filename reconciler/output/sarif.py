@@ -45,8 +45,8 @@ def problems_sarif(problems: Iterable[Problem], links: SourceLinks) -> Json:
 def plans_sarif(plans: Iterable[Plan], links: SourceLinks) -> Json:
     """Return a SARIF log with the risks of plans.
 
-    Code scanning services require a file location for every result. A deleted grant is not declared in any file, so its
-    risk is reported at the configuration file.
+    Code scanning services require a file location for every result. For a deleted grant, the file location is the
+    configuration file, because no file declares a deleted grant.
     """
     plans = tuple(plans)
     # every plan contains the changes to reconciler.yaml, so several plans produce duplicate SARIF results

@@ -121,9 +121,9 @@ The regex groups `host` and `path` exclude user names and tokens, so links made 
 
 
 def address_at_remote(remote: str, commit: str) -> str:
-    """Return the start of the URL of each file of a commit at GitHub or GitLab.
+    """Return the common URL prefix of all files of a commit on GitHub or GitLab.
 
-    Only GitHub and GitLab are supported. For other hosting services, return an empty string.
+    If the host of `remote` is neither GitHub nor GitLab, return an empty string.
     """
     found = REMOTE.fullmatch(remote)
     labels = found["host"].split(".") if found else []

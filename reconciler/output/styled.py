@@ -48,7 +48,7 @@ MARKER_PREFIX = "reconciler"
 RESULT_PREFIX = "reconciler-result"
 """The first word of the hidden HTML comment in a report about a finished run.
 
-The hidden comment of a plan starts with MARKER_PREFIX, so a run's result does not replace the plan on a pull request.
+RESULT_PREFIX differs from the prefix of plans, so that the report about a run does not replace a plan.
 """
 MARKER_STARTS = (f"<!-- {MARKER_PREFIX}:", f"<!-- {RESULT_PREFIX}:")
 

@@ -83,7 +83,7 @@ def origins_summary(plan: Plan) -> str:
 def selection_summary(plan: Plan) -> str:
     """Return a sentence with the options that selected grants for a plan, and with the number of selected grants.
 
-    If the user selected no grants with options, return an empty string.
+    If the user gave no option that selects grants, return an empty string.
     """
     if plan.selection is None:
         return ""
@@ -138,7 +138,7 @@ def left_unchanged(plan: Plan) -> str:
 
 
 def refusal(plan: Plan) -> str:
-    """Return the message that changes are blocked and reconciler wrote nothing, with the first reason."""
+    """Return an error message with the number of blocked changes and the first reason why a change is blocked."""
     reasons = list(dict.fromkeys(each.reason for each in plan.blocked))
     more = f" and {pluralize(len(reasons) - 1, 'other reason')}" if reasons[1:] else ""
     count = len(plan.blocked)
@@ -213,7 +213,7 @@ def removal_lines(removal: Removal) -> Iterator[str]:
 
 
 def left_alone_counts(plan: Plan) -> str:
-    """Return a phrase that states, for each reason, how many grants reconciler does not change."""
+    """Return a phrase with the number of grants that reconciler does not change, counted by reason."""
     count = Counter(each.reason for each in plan.left_alone)
     return ", ".join(f"{count[reason]} {reason}" for reason in Reason if count[reason])
 
@@ -229,7 +229,7 @@ def field_effect(change: ValueChange) -> str:
 
 
 def scope_set_labels(change: Change) -> Mapping[str, str]:
-    """Return a mapping from each scope of a declared grant to the scope sets with the scope, for example `@readers`."""
+    """Map each scope of a declared grant to the scope sets that contain the scope, for example `@readers`."""
     if isinstance(change, Delete) or not change.after.spec.scope_sets:
         return {}
     names: dict[str, list[str]] = {}

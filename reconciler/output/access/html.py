@@ -73,7 +73,10 @@ def verbatim(name: str, content: str, /, **attributes: str) -> Html:
 
 
 def link(label: str, url: str) -> Html:
-    """Return a link for an https or http URL. For any other URL, return only the text of the link."""
+    """Return a link for an https or http URL.
+
+    If `url` is not an https or http URL, return only the text of the link.
+    """
     if not url.startswith(("https://", "http://")):
         return text(label)
     return tag("a", label, href=url, rel="noopener noreferrer")
@@ -257,7 +260,7 @@ def _row(tenant: str, grant: AccessGrant) -> Html:
 
 
 def _short_row(tenant: str, grant: AccessGrant) -> Html:
-    """Return the table row of a grant in a long table, without risks, settings, descriptions and links."""
+    """Return a short table row for a grant. The short row omits the risks, settings, descriptions and links."""
     commit = grant.provenance.changed
     cells = (
         _cell(f"{SYMBOLS[grant.level]} {grant.level}".strip()),

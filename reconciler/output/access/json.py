@@ -221,7 +221,7 @@ def page_json(report: AccessReport) -> str:
 def tags() -> Mapping[str, str]:
     """Return the meaning of each tag (a label of grants in the HTML page), keyed by the name of the tag.
 
-    A grant has a tag for each finding about the grant, and for each total of the access report that includes the grant.
+    The tags of a grant name the findings about the grant, and the totals of the report that count the grant.
     """
     return {rule.name: rule.meaning for rule in RULES} | {name: label for name, (label, _) in COUNTED.items()}
 

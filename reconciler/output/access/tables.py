@@ -41,7 +41,7 @@ LEVEL_STYLES = {
 
 
 def access_lines(report: AccessReport, *, verbose: bool = False) -> Iterator[Line]:
-    """Yield the lines of the access report. If `verbose` is true, the lines include risks of the level low."""
+    """Yield the lines of the access report. If `verbose` is true, the lines also include low risks."""
     yield line(Span(heading(report), Style.STRONG))
     for text in incompleteness(report):
         yield line(Span(f"INCOMPLETE: {visible(text)}", Style.ERROR))
@@ -70,7 +70,7 @@ def grant_lines(grant: AccessGrant, *, verbose: bool = False) -> Iterator[Line]:
     yield line("  ", symbol, Span(label, Style.STRONG), "  ", Span(f"[{grant.state}]", state))
     for text in _details(grant, verbose=verbose):
         for part in wrap(visible(text), WIDTH - len(INDENT), break_on_hyphens=False):
-            yield line(INDENT, visible(part))  # escape again, because the line must not start like a workflow command
+            yield line(INDENT, visible(part))  # a wrapped line must not start like a workflow command
 
 
 def _details(grant: AccessGrant, *, verbose: bool) -> Iterator[str]:

@@ -25,7 +25,7 @@ OTHER_SETTINGS = tuple(
     for each in SETTINGS
     if each.name not in {"scope", "allow_all_scopes", "organization_usage", "allow_any_organization"}
 )
-"""The settings of a grant for which the report has no special phrase."""
+"""The grant settings that the access report shows with a label and a value."""
 
 
 def yes_or_no(answer: bool | None) -> str:  # noqa: FBT001 - a value

@@ -1,4 +1,4 @@
-"""Shorten a Markdown document to a number of bytes, and convert a document for Azure DevOps and Bitbucket."""
+"""Shorten a Markdown document to a maximum size, and convert Markdown for Azure DevOps and Bitbucket."""
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -21,10 +21,11 @@ class Section:
 
     `head` is the text before the items, and `tail` is the text after the items. If all items of a section are omitted,
     `head` and `tail` are omitted too. If items are omitted, a remark states the number of omitted items. `noun` is the
-    word for an item in the remark. If `noun` is empty, no item of the section is omitted. `critical` is the number of
-    items with critical risks. Items with critical risks come first. The remark about omitted items states the number of
-    omitted critical items separately. If space is short, sections with a lower `rank` receive space first. A section
-    has at most `max_bytes` bytes. `reserved` is the number of bytes that the document keeps free for this section.
+    word for an item in the remark about omitted items. If `noun` is empty, `join_sections` omits no item of the
+    section. `critical` is the number of items with critical risks. Items with critical risks come first. The remark
+    about omitted items states the number of omitted critical items separately. If space is short, sections with a lower
+    `rank` receive space first. A section has at most `max_bytes` bytes. `reserved` is the number of bytes that the
+    document keeps free for this section.
     """
 
     items: tuple[str, ...]
@@ -38,15 +39,15 @@ class Section:
 
     @property
     def is_fixed(self) -> bool:
-        """True if the document must contain all items of the section."""
+        """True if a shortened document must still contain all items of the section."""
         return not self.noun
 
 
 def join_sections(parts: Sequence[Section], max_bytes: int) -> str:
     """Join sections into a document of at most `max_bytes` bytes (UTF-8).
 
-    If the document is too long, the last items of the sections with the highest rank are omitted first. If the sections
-    that must be complete exceed `max_bytes`, the document is cut off and ends with a remark.
+    If the document is too long, sections with a high `rank` lose items first. A section loses its last items first. If
+    the sections that must be complete exceed `max_bytes`, the document is cut off and ends with a remark.
     """
     remaining = max_bytes - sum(_size(_complete(part)) if part.is_fixed else MAX_REMARK_BYTES for part in parts)
     reserved = [min(part.reserved, _size(_complete(part)), max(remaining, 0)) for part in parts]
@@ -114,7 +115,7 @@ SYMBOL = re.compile(r"^([-+~]) ")
 """Matches the symbol of a change (`+`, `~` or `-`). At the start of a Markdown line, `+` or `-` would start a list."""
 FOOT = "Plan <code>"
 FRAME = ("<table>", "</table>", "<tr><th>", "</details>")
-"""The starting characters of HTML lines that `without_html` omits, because the lines contain no data."""
+"""`without_html` omits the HTML lines that start with one of these strings, because the lines contain no data."""
 
 
 def without_alerts(text: str) -> str:
@@ -130,8 +131,8 @@ def without_html(text: str) -> str:
 def _convert(text: str, convert: Callable[[str], Iterator[str]]) -> str:
     """Call `convert` for each line outside of code blocks in a Markdown document.
 
-    A code block starts and ends with a line of backticks. In a report, the line has more backticks than any sequence of
-    backticks inside the code block.
+    A code block starts and ends with a line of backticks. In a report, the first and last line of a code block have
+    more backticks than any text inside the code block.
     """
     lines: list[str] = []
     fence = ""

@@ -45,7 +45,7 @@ PLAN_AGAIN = "To plan again: push a commit, or run the job again."
 MAX_RULES = 12
 """The maximum number of risk rules that the alert lists for each risk level.
 
-The alert needs the limit, because a saved plan could contain any number of unknown risk rules.
+The number of listed risk rules is limited, because a saved plan could contain any number of unknown risk rules.
 """
 
 
@@ -153,9 +153,9 @@ def _notes(plan: Plan) -> Section:
 def _tables(plan: Plan, links: SourceLinks, max_bytes: int) -> Iterator[Section]:
     """For each origin of changes, such as this branch or drift in the tenant, yield a table of the changes.
 
-    The tables also contain blocked changes. The table of changes from the branch also contains the grants that are no
-    longer declared but keep their access. A row hides the end of a long list until a reader opens the list. If the
-    tables are too long, the ends of long lists are omitted instead of hidden.
+    The tables also contain blocked changes. The table of changes that the branch causes also lists grants that are no
+    longer declared but stay in the tenant. A table row collapses the end of a long list. If the tables are too long,
+    the table rows omit the ends of long lists completely.
     """
     removals = tuple(removal_row(each, plan, links) for each in plan.no_longer_declared)
     reasons = {each.change.key: each.reason for each in plan.blocked}

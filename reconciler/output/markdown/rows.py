@@ -1,4 +1,4 @@
-"""Write the rows of the table of changes in a comment on a pull request.
+"""Format the rows of the changes table that appears in a pull request comment.
 
 The row of a grant contains the change, the risks and the location of the declaration.
 
@@ -34,7 +34,7 @@ SYMBOLS = {"create": "+", "update": "~", "delete": "-"}
 HEAD = "<table>\n<tr><th></th><th>grant</th><th>change</th><th>risk</th><th>declared</th></tr>\n"
 TAIL = "</table>\n\n"
 MINUS = "\N{MINUS SIGN}"
-"""The sign before a removed scope. The sign is not a hyphen, because browsers may break the line after a hyphen."""
+"""The minus sign before a removed scope. A hyphen is not suitable, because browsers may break a line after a hyphen."""
 MAX_ITEMS_IN_ROW = 6
 MAX_ITEM_LENGTH = 60
 MAX_RISKS_IN_ROW = 6
@@ -78,8 +78,8 @@ def is_critical(change: Change, plan: Plan) -> bool:
 def change_row(change: Change, plan: Plan, links: SourceLinks, *, reason: str, max_folded_bytes: int) -> str:
     """Return the table row of a change. `reason` is the reason why the change is blocked, or an empty string.
 
-    A long list of values is partly hidden until a reader opens the list. For each field, the hidden part of the list
-    has at most `max_folded_bytes` bytes.
+    The row collapses the end of a long list of values. For each field, the collapsed part of the list has at most
+    `max_folded_bytes` bytes.
     """
     blocked = [f"<b>blocked</b> {element(reason)}"] if reason else []
     return _row(

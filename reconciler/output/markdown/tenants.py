@@ -43,7 +43,7 @@ NO_CHANGES = ""
 class _Distinct:
     """The result of one tenant, or of several tenants whose results are equal.
 
-    `body` is the text of the result. `number` identifies the result in the table of tenants.
+    `body` is the Markdown text of the plan or run. The table of tenants refers to the plan or run by `number`.
     """
 
     number: int
@@ -118,9 +118,9 @@ def _distinct(
     body_of: Callable[[T, int], str],
     max_bytes: int,
 ) -> list[_Distinct]:
-    """Return the results of the tenants with changes, without duplicates.
+    """Return the results of all tenants that have changes. Combine equal results of several tenants into one result.
 
-    The results that need most attention come first. Half of `max_bytes` is divided equally among the results.
+    The results that need most attention come first. Each returned result gets an equal share of half of `max_bytes`.
     """
     summaries = {each.tenant.name: each for each in summary.tenants}
     order = {each.tenant.name: number for number, each in enumerate(summary.worst_first())}
@@ -218,7 +218,7 @@ def _apply_after_merge(summary: FleetSummary) -> str:
 def _failures(results: PlanResults | RunResults, summary: FleetSummary, max_bytes: int) -> Section:
     """Return a section with the reasons why tenants failed.
 
-    If several tenants failed for equal reasons, the section contains the reason once.
+    If several tenants failed for the same reasons, the section lists the reasons once.
     """
     groups: dict[Sequence[str], list[str]] = {}
     for name, failure in results.failed.items():

@@ -1,4 +1,4 @@
-"""Write changes and risk rules as text.
+"""Format changes and risk rules as text.
 
 The output lists each change with the file, the risks and the changed fields. If a plan has many changes, the output
 contains only the number of changes for each application or API.
@@ -59,7 +59,7 @@ def group_lines(
     risks: Risks,
     attributions: Mapping[Key, str] = NO_ATTRIBUTIONS,
 ) -> Iterator[Line]:
-    """Yield a title, followed by lines for each change, sorted by name. If `changes` is empty, yield nothing."""
+    """Yield a title and the lines of each change. Sort the changes by name. If `changes` is empty, yield nothing."""
     changes = by_name(changes, directory)
     if not changes:
         return
@@ -144,8 +144,8 @@ def grouped_lines(changes: Iterable[Change], directory: Directory, risks: Risks)
     """Yield lines with the number of creates, updates and deletes for each application.
 
     If the changes affect fewer APIs than applications, yield the numbers of changes for each API instead of each
-    application. Applications or APIs with the highest risks come first. The lines always include the applications or
-    APIs with a critical or high risk.
+    application. Applications or APIs with the highest risks come first. Always yield a line for an application or API
+    with a critical or high risk.
     """
     kinds: dict[str, list[Change]] = {title: [] for title in GROUP_TITLES}
     for change in by_name(changes, directory):
@@ -199,9 +199,9 @@ Groups = Mapping[str, Sequence[tuple[str, Change]]]
 
 
 def _group(changes: Iterable[Change], label: Callable[[Key], str], other_label: Callable[[Key], str]) -> Groups:
-    """Return a mapping from each application (or API) to the changes of its grants.
+    """Group changes by `label`, for example by the name of the application.
 
-    Each change is in a tuple with the name of the grant's API (or application).
+    Each item of a group is a pair of the result of `other_label`, for example the name of the API, and a change.
     """
     groups: dict[str, list[tuple[str, Change]]] = {}
     for change in changes:

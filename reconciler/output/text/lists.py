@@ -222,9 +222,9 @@ def offer_lines(offers: Sequence[VariableOffer], *, is_applied: bool) -> Iterato
 
 
 def not_imported_lines(left_out: Sequence[LeftOut], *, verbose: bool) -> Iterator[Line]:
-    """Yield each grant or value in the files of another tool that was not imported, with its line and the reason.
+    """Yield the position and the reason for each grant or value that was not imported from another tool.
 
-    If `verbose` is false, yield at most MAX_LISTED grants and values.
+    If `verbose` is false, yield at most MAX_LISTED entries of `left_out`.
     """
     listed = left_out[: len(left_out) if verbose else MAX_LISTED]
     for each in listed:

@@ -65,7 +65,7 @@ def plan_lines(plan: Plan, *, verbose: bool = False, only_summary: bool = False)
 def plan_body(plan: Plan, *, verbose: bool = False) -> Iterator[Line]:
     """Yield a plan as lines of text that do not contain the name of the tenant.
 
-    The function `plan_lines` describes the effect of `verbose`.
+    If `verbose` is true, the lines contain all changes and all grants that reconciler does not change.
     """
     is_grouped = not verbose and len(plan.changes) > MAX_LISTED_CHANGES
     yield from _critical(plan)
@@ -214,8 +214,8 @@ def report_lines(
 ) -> Iterator[Line]:
     """Yield lines with the outcome of each change, the remaining differences between tenant and files, and a summary.
 
-    If a run has more than MAX_LISTED_CHANGES changes, the output contains only the number of most applied and skipped
-    changes. If `verbose` is true, the lines contain all changes. If `only_summary` is true, the lines do not contain
+    If a run has more than MAX_LISTED_CHANGES changes, the output lists some applied and skipped changes, and counts the
+    others. If `verbose` is true, the lines contain all changes. If `only_summary` is true, the lines do not contain
     applied and skipped changes.
     """
     is_counted = not verbose and len(report.outcomes) > MAX_LISTED_CHANGES

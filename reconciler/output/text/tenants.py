@@ -102,9 +102,9 @@ def _groups(  # noqa: PLR0913, PLR0917 - each command passes its own functions
     """Yield the lines about the result of each tenant. If several tenants have equal results, yield the lines once.
 
     The results of tenants that need attention come first. `everything` returns the complete text of a tenant's result.
-    Two results are equal if `everything` returns the same text for both results. `body` returns the text for the
-    output, which may be shorter than the complete text. The function stores indexes of results instead of texts,
-    because the texts of all results may be large.
+    Two results are equal if their complete texts are equal. `body` returns the text for the output, which may be
+    shorter than the complete text. The function stores a hash of each text instead of the text, because the texts of
+    all results may be large.
     """
     groups: dict[bytes, list[tuple[int, TenantName]]] = {}
     for number, result in enumerate(results):
