@@ -1,4 +1,4 @@
-"""Compare a plan with the approved saved plan, and label the texts in a saved plan that reconciler cannot verify."""
+"""Compare a plan with the approved saved plan, and mark unverified texts in a saved plan."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
@@ -53,14 +53,13 @@ class Deviations:
     riskier: tuple[Change, ...]
     """The approved changes that have more risks now than at the time of the approval."""
     changed_facts: tuple[tuple[Change, str], ...]
-    """The approved changes whose application or API has changed since the approval, or whose expiry date is now later.
-    """
+    """Each approved change whose application, API or expiry date has become riskier, with a description."""
     done: tuple[Change, ...]
     """The approved changes that need no request, because the tenant already contains the result of the change."""
     dropped: tuple[Change, ...]
     """The approved changes that the tenant still needs, but that the new plan does not contain."""
     loses_narrowing: bool
-    """True if the new plan gives access and omits an approved change that removes access."""
+    """True if the new plan adds access but omits an approved removal of access."""
 
 
 def find_deviations(fresh: Plan, approved: Plan, observed: Iterable[ObservedGrant]) -> Deviations:
@@ -106,9 +105,9 @@ def _later_end(approved: Change, now: Change) -> str:
 
 
 def _worse_facts(approved: GrantFacts, now: GrantFacts) -> str:
-    """Describe changes of the application and the API since the approval that may increase the risk.
+    """Describe how the application and the API have become riskier since the approval.
 
-    Return an empty string if no change of the application or the API may increase the risk.
+    Return an empty string if the application and the API have not become riskier.
     """
     changes = []
     if approved.third_party is False and now.third_party:
@@ -171,8 +170,8 @@ def _names(change: Change, directory: Directory) -> Mapping[tuple[str, str], str
 def label_unverified(plan: Plan) -> Plan:
     """Mark the names, descriptions and notes in a saved plan as unverified.
 
-    reconciler computes the risks again from the changes, because anybody can edit a saved plan. If only the saved plan
-    contains a risk, the message of the risk ends with `(unverified)`.
+    reconciler computes the risks again from the changes, because anybody can edit a saved plan. If the saved plan
+    contains a risk that reconciler did not compute, the message of the risk ends with `(unverified)`.
     """
     blocked = tuple(Blocked(_label_change(each.change), _label(each.reason)) for each in plan.blocked)
     changes = tuple(map(_label_change, plan.changes))

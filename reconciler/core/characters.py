@@ -285,7 +285,9 @@ def skeleton(name: str) -> str:
 
 @lru_cache(CACHE_SIZE)
 def is_deceptive(name: str) -> bool:
-    """Return whether a reader may misread the name, so that the output must show the id after the name.
+    """Return whether a reader may misread the name.
+
+    If a reader may misread a name, the output must show the id after the name.
 
     Return True in any of the following cases:
 
@@ -318,8 +320,8 @@ def visible(text: str) -> str:
     """Escape the characters that a reader cannot see, such as control characters, joiners and unusual spaces.
 
     After escaping, invisible characters cannot make two names look equal. An escaped name cannot send commands to a
-    terminal, a web page or a workflow runner. For example, GitHub Actions treats `::` at the start of a line and `##[`
-    as commands.
+    terminal, a web page or a workflow runner. For example, GitHub Actions reads a line as a command if the line starts
+    with `::` or contains `##[`.
     """
     shown = text
     if not text.isprintable() or has_invisible(text):

@@ -36,7 +36,7 @@ APIS = frozenset({TenantList.APIS})
 class CheckSubject(NamedTuple):
     """The input of a check: a declared grant, the current grant in the tenant, and the tenant's names and ids.
 
-    The class is a tuple, because Python creates tuples faster than objects with attributes.
+    The class is a subclass of tuple, because Python creates tuples faster than other objects.
     """
 
     desired: DesiredGrant
@@ -70,7 +70,7 @@ class Check:
     what: str
     """A description of the check, for use in messages."""
     needs: frozenset[TenantList]
-    """The lists (applications, APIs, organizations) that reconciler must read from the tenant before the check."""
+    """The tenant's lists (applications, APIs, organizations) that this check needs."""
     applies_to: Callable[[CheckSubject], bool]
     """A function that returns whether the check applies to a grant."""
     find: Callable[[CheckSubject], Iterable[Problem]]

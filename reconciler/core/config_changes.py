@@ -44,7 +44,7 @@ MAX_PAIRS = 50_000
 CACHE_SIZE = 64
 """The maximum number of results in the cache of each comparison function. Most tenants have the same settings."""
 SHARED = ""
-"""The name of the settings that all tenants share. An undeclared tenant uses only the shared settings."""
+"""The tenant name that stands for the shared settings. An undeclared tenant uses only the shared settings."""
 
 
 class TenantSettings(Protocol):
@@ -125,7 +125,7 @@ def config_changes(
 
     Settings with the name SHARED apply to tenants that reconciler.yaml does not declare. Compare each tenant with the
     tenants that had the same name or the same domain at the base revision. The comparison by domain finds a removed
-    guard even if an attacker swaps the names of two tenants.
+    `protect` pattern even if an attacker swaps the names of two tenants.
     """
     old = {each.name: each for each in base}
     new = {each.name: each for each in current}
@@ -271,9 +271,9 @@ def _covers(pattern: Pattern, other: Pattern) -> bool:
 
 
 def _not_covered(patterns: Iterable[Pattern], by: Sequence[Pattern]) -> list[str]:
-    """Return the patterns that may match grants not already matched by a pattern in `by`.
+    """Return each pattern that may match a grant that no pattern in `by` matches.
 
-    If the two lists have more than MAX_PAIRS combinations, return the patterns that do not occur verbatim in `by`.
+    Compare only the texts of the patterns if a full comparison needs to compare more than MAX_PAIRS pairs.
     """
     equal = set(map(str, by))
     missing = [each for each in dict.fromkeys(map(str, patterns)) if each not in equal]
@@ -395,4 +395,4 @@ def _is_managed(settings: TenantSettings, key: Key, directory: Directory) -> boo
 
 
 GUARDS = (("protect", _is_protected, GRANT_LEFT, GRANT_ENTERED), ("manage", _is_managed, GRANT_ENTERED, GRANT_LEFT))
-"""The settings `protect` and `manage`, each with a matching function and the risk rules for `compare_guards`."""
+"""The settings `protect` and `manage`, each with the function that matches grants and with two risk rules."""

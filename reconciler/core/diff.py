@@ -76,7 +76,7 @@ def _items(found: "DeepDiff", kind: str) -> dict[str, list[str]]:
 
 
 def granted_fields(grant: ClientGrant) -> tuple[FieldChange, ...]:
-    """Return a change for each setting of a new grant that differs from the default value."""
+    """Return the changes from the default settings to the settings of a new grant."""
     values, defaults = _values(grant), _values(ClientGrant(grant.key))
     return tuple(
         SetChange(field, added=tuple(sorted(getattr(grant, field))))
@@ -88,7 +88,7 @@ def granted_fields(grant: ClientGrant) -> tuple[FieldChange, ...]:
 
 
 def revoked_fields(grant: ClientGrant) -> tuple[FieldChange, ...]:
-    """Return a change for each setting of a deleted grant that differs from the default value."""
+    """Return the changes from the settings of a deleted grant to the default settings."""
     return tuple(_reverse(change) for change in granted_fields(grant))
 
 

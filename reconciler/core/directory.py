@@ -16,8 +16,8 @@ STRICT_THIRD_PARTY_PREFIX = "tpc_"
 """The prefix of the client ids that Auth0's strict mode gives to third-party applications."""
 MANAGEMENT_API_SUFFIX = "/api/v2/"
 
-# The Management API scopes that a user's token may have. The Management API does not return the scopes for user tokens.
-# The list comes from the source code of Auth0's command line tool.
+# The Management API scopes that Auth0 allows in a user's token. The Management API does not return the scopes for user
+# tokens. The list of scopes comes from the source code of Auth0's command line tool.
 CURRENT_USER_SCOPES = frozenset(
     {
         "read:current_user",
@@ -77,7 +77,7 @@ class Api:
     token_lifetime: int | None = None
 
     def scopes_for(self, key: Key) -> frozenset[str]:
-        """Return the scopes that a grant with the subject type of `key` may contain."""
+        """Return the scopes that Auth0 allows in a grant with the same subject type as `key`."""
         if self.is_system and self.identifier.endswith(MANAGEMENT_API_SUFFIX) and key.subject_type == SUBJECT_USER:
             return CURRENT_USER_SCOPES
         return self.scopes
@@ -95,7 +95,7 @@ class Organization:
 class Directory:
     """The names and ids of a tenant's applications, APIs and organizations.
 
-    The fields `applications`, `apis` and `organizations` are None if reconciler did not read the list from the tenant.
+    A field (`applications`, `apis` or `organizations`) is None if reconciler did not read the list with that name.
     """
 
     applications: tuple[Application, ...] | None = None
@@ -111,7 +111,7 @@ class Directory:
     confusable: frozenset[str] | None = None
     """The ids of the applications, APIs and organizations with ambiguous names, according to a saved plan.
 
-    The field is None for a new plan, because reconciler has read all names and can find ambiguous names.
+    For a new plan, `confusable` is None, because reconciler finds the ambiguous names itself.
     """
 
     @cached_property
@@ -233,11 +233,11 @@ class Directory:
         return self._label(self.client_name(key), key.client_id, self._alike_applications)
 
     def api_label(self, key: Key) -> str:
-        """Return the name of a grant's API for output, followed by the identifier if the name is ambiguous."""
+        """Return the label of a grant's API: the name, followed by the identifier if the name is ambiguous."""
         return self._label(self.api_name(key), key.audience, self._alike_apis)
 
     def organization_label(self, organization_id: str) -> str:
-        """Return the name of an organization for output, followed by the id if the name is ambiguous.
+        """Return the label of an organization: the name, followed by the id if the name is ambiguous.
 
         Return the id if reconciler does not know the name of the organization.
         """

@@ -27,14 +27,14 @@ from reconciler.core.spec import GrantSpec
 
 @dataclass(frozen=True, slots=True)
 class UnresolvedExpiry:
-    """An expired declaration with the name of an application or API that the tenant does not have."""
+    """An expired declaration with an application name or API name that does not exist in the tenant."""
 
     spec: GrantSpec
     """The expired declaration."""
     problems: tuple[Problem, ...]
     """A problem for each application name or API name that the tenant does not have."""
     candidates: tuple[Key, ...] = ()
-    """The undeclared grants that the expired declaration may refer to, if an application or API was renamed.
+    """The undeclared grants that `spec` may declare under an old application or API name.
 
     If `candidates` is empty, the tenant no longer has the expired grant.
     """
@@ -45,8 +45,8 @@ def resolve_expired(
 ) -> tuple[Mapping[Key, GrantSpec], tuple[UnresolvedExpiry, ...], tuple[Problem, ...]]:
     """Return the expired declaration of each grant, the expired declarations with unknown names, and the problems.
 
-    A name that the tenant does not have is not a problem, because deleting an application usually deletes the grant. It
-    is an error if the same grant has an expired declaration and a valid declaration.
+    A name that does not exist in the tenant is not a problem, because deleting an application usually deletes the
+    grant. It is an error if the same grant has an expired declaration and a valid declaration.
     """
     specs = tuple(specs)
     found, problems = resolve(specs, directory)
@@ -68,11 +68,11 @@ def find_candidates(
     protection: ProtectionRules,
     directory: Directory,
 ) -> tuple[UnresolvedExpiry, ...]:
-    """Add the possible grants (candidates) to each expired declaration with an unknown application or API name.
+    """Add candidates to each expired declaration that contains an unknown application or API name.
 
-    A candidate is an undeclared grant that matches the declaration in every identifying field except unknown names.
+    A candidate is an undeclared grant with the subject type and all known names and ids of the expired declaration.
 
-    reconciler's own grants are never candidates for an expired declaration.
+    The function never adds one of reconciler's own grants to an expired declaration.
     """
     if not unresolved:
         return ()
@@ -120,8 +120,8 @@ def reason_to_keep_expired(
 
     Return None if the plan deletes the grant.
 
-    The plan deletes a third-party application's grant only if the grant file or `manage` contains the client id. A
-    matching name does not identify a third-party application, because a third party can choose any name.
+    The plan deletes a third-party application's grant only if the grant file or the setting `manage` contains the
+    client id. A matching name does not identify a third-party application, because a third party can choose any name.
     """
     if why := protection.reason(observed.key, observed, directory):
         return why
@@ -137,7 +137,7 @@ def reason_to_keep_expired(
 def expired_grant_warnings(
     expired: Mapping[Key, GrantSpec], observed: Container[Key], left_alone: Iterable[LeftAlone]
 ) -> Iterator[Problem]:
-    """Yield a warning for each expired declaration whose grant no longer exists or stays in the tenant."""
+    """Yield a warning for each expired declaration whose grant the plan does not delete."""
     kept = {each.observed.key: each.detail if each.reason is Reason.EXPIRED else each.why for each in left_alone}
     for key, spec in expired.items():
         when = expiry_text(spec.expires)
@@ -162,7 +162,7 @@ def find_expiry_changes(desired: Iterable[DesiredGrant], base: Mapping[Key, Desi
 
 @dataclass(frozen=True, slots=True)
 class LongAccess:
-    """The declared grants with critical scopes whose expiry date is missing or too late for `temporary-access`.
+    """The declared grants with critical scopes and a missing or late expiry date (risk `temporary-access`).
 
     `risks` contains one risk per grant. `extended` contains the grants whose expiry date changed since the base
     revision.
@@ -181,12 +181,12 @@ class LongAccess:
     def extensions(
         self, desired: Iterable[DesiredGrant], changes: Iterable[Change], observed: Iterable[ObservedGrant]
     ) -> Iterator[Update]:
-        """Yield an update for each grant whose new expiry date violates `temporary-access`.
+        """Yield an update for each grant whose new expiry date causes the risk `temporary-access`.
 
         Skip a grant if `changes` already contains a change of the grant.
 
-        The yielded updates change nothing in Auth0, because Auth0 does not store expiry dates. A policy can block the
-        yielded updates and thereby block the new expiry dates.
+        The yielded updates change nothing in Auth0, because Auth0 does not store expiry dates. A policy can deny a new
+        expiry date by blocking the update that contains the date.
         """
         concerned = (self.extended & self.risks.keys()) - {change.key for change in changes}
         before = index_by_key(observed)

@@ -42,7 +42,7 @@ _DAY_LENGTH = len("2027-03-31")
 
 @dataclass(frozen=True, slots=True)
 class ExpiryChange:
-    """A change of a grant's expiry date in the files since the base revision.
+    """A change of a grant's declared expiry date between the base revision and the current files.
 
     An empty string means that the grant never expires.
     """

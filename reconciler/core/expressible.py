@@ -1,7 +1,7 @@
 """Find grants that a grant file cannot express, because a value in the tenant is invalid in grant files.
 
-For example, the JSON Schema for grant files limits the length of scopes, but Auth0 allows very long scopes. The code
-for plans, `--prune`, `import` and snapshots uses the functions in `expressible.py`.
+For example, a grant file cannot express a very long scope, because the JSON Schema limits the length of scopes. The
+code for plans, `--prune`, `import` and snapshots uses the functions in `expressible.py`.
 """
 
 import re
@@ -34,7 +34,7 @@ def reason_not_expressible(grant: ClientGrant) -> str | None:
 def keep_inexpressible_values(desired: ClientGrant, observed: ClientGrant) -> ClientGrant:
     """Copy values from the tenant's grant to the declared grant if a grant file cannot express the values.
 
-    Without the copied values, an update would remove the values from the tenant's grant.
+    Copying inexpressible values prevents an update from removing the values from the tenant's grant.
     """
     if any(_organization_reasons(observed)):
         usage, any_organization = observed.organization_usage, observed.allow_any_organization

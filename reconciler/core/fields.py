@@ -43,7 +43,7 @@ class GrantField:
     """A field of a grant."""
 
     name: str
-    """The name of the field in grant files, in Auth0's JSON, and as an attribute of `ClientGrant` and `GrantSpec`."""
+    """The name of the field. Grant files, Auth0's JSON, `ClientGrant` and `GrantSpec` use the same name."""
     kind: FieldKind
     """The type of the field's value."""
     role: FieldRole
@@ -189,16 +189,16 @@ CALLERS: Mapping[str, frozenset[str]] = {
     "require": frozenset({WITH_ORGANIZATION}),
     "allow": ALL_CALLERS,
 }
-"""The callers that may use a grant, for each value of `organization_usage`.
+"""For each value of `organization_usage`, the token requests (with or without an organization) that a grant allows.
 
 The data comes from Auth0's documentation of `organization_usage`.
 """
 
 
 def callers_gaining_access(before: str, after: str) -> frozenset[str]:
-    """Return the callers (with or without an organization) that gain access if `organization_usage` changes.
+    """Return the token requests (with or without an organization) that only the new `organization_usage` allows.
 
-    If `after` is an unknown value, assume that the grant gives access to all callers.
+    If `after` is an unknown value, assume that the grant allows all token requests.
     """
     if before == after:
         return frozenset()
@@ -206,9 +206,9 @@ def callers_gaining_access(before: str, after: str) -> frozenset[str]:
 
 
 def callers_losing_access(before: str, after: str) -> frozenset[str]:
-    """Return the callers that lose access if `organization_usage` changes.
+    """Return the token requests (with or without an organization) that only the old `organization_usage` allows.
 
-    Treat an unknown value of `before` as access for all callers.
+    If `before` is an unknown value, assume that the grant allowed all token requests.
     """
     return callers_gaining_access(after, before)
 

@@ -11,7 +11,7 @@ from reconciler.core.fields import CHANGEABLE, SUBJECT_CLIENT, USAGE_DENY
 
 SUBJECT_USER = "user"
 SUBJECT_ANONYMOUS = "anonymous_user"
-"""The subject type `anonymous_user`, which appears in Auth0's documentation since July 2026."""
+"""The subject type `anonymous_user`, which Auth0 has documented since July 2026."""
 EMPTY_SET: frozenset[str] = frozenset()
 
 CACHE_SIZE = 4096
@@ -20,7 +20,7 @@ CACHE_SIZE = 4096
 
 @lru_cache(CACHE_SIZE)
 def shared_set(texts: tuple[str, ...]) -> frozenset[str]:
-    """Convert strings to a set.
+    """Return a frozenset of the strings in `texts`.
 
     Return the same object for equal sets. Reusing set objects saves memory, because many grants have equal scopes.
     """
@@ -37,9 +37,9 @@ class Key(NamedTuple):
 
     The id that Auth0 gives to a grant (`cgr_…`) is not one of the identifying fields.
 
-    Exactly one of `client_id`, `default_for` and `other_holder` is set. If a grant has neither an application nor a
-    `default_for` value, `other_holder` describes the holder of the grant. `subject_type` may have a value that is
-    unknown to the running version of reconciler.
+    Exactly one of `client_id`, `default_for` and `other_holder` is set. If neither `client_id` nor `default_for` is
+    set, `other_holder` describes who may use the grant. `subject_type` may have a value that is unknown to the running
+    version of reconciler.
 
     The class is a NamedTuple for speed, because a run looks up each grant about a dozen times.
     """
@@ -107,7 +107,7 @@ def index_by_key(grants: Iterable[ObservedGrant]) -> Mapping[Key, ObservedGrant]
 def without_undeclared_organizations(observed: ClientGrant, desired: ClientGrant) -> ClientGrant:
     """Remove the organizations from the tenant's grant if the declared grant has no field `organizations`.
 
-    The result is equal to `desired` if the tenant's grant needs no change.
+    The returned grant is equal to `desired` if the tenant's grant needs no change.
     """
     if desired.organizations is not None or observed.organizations is None:
         return observed

@@ -1,4 +1,4 @@
-"""Guards. A guard blocks dangerous changes. No option of the command `apply` disables a guard."""
+"""Guards. A guard (a limit or protection) refuses dangerous changes. No option of `apply` disables a guard."""
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
@@ -34,7 +34,7 @@ class ProtectionRules:
     own_applications: frozenset[str] = frozenset()
     """The client ids under `own` in reconciler.yaml, which belong to applications that may run reconciler."""
     writers_are_own: bool = True
-    """True if every application that may change client grants counts as an application that runs reconciler.
+    """True if every application that may change client grants is treated as one of reconciler's own applications.
 
     A rollback sets `writers_are_own` to False, so that the rollback can delete any grant that an earlier run created.
     """
@@ -44,8 +44,8 @@ class ProtectionRules:
 
         Return None if a grant does not belong to an application that runs reconciler.
 
-        Pipelines may run reconciler with several applications. Every application that may change client grants
-        therefore counts as an application that runs reconciler.
+        Different pipelines may run reconciler as different applications. If an application may change client grants,
+        reconciler treats the application as one of its own.
         """
         if key == self.own:
             return "reconciler uses this grant to access the tenant"
@@ -81,7 +81,7 @@ class ProtectionRules:
     def reason_to_keep(
         self, observed: ObservedGrant, directory: Directory, *, prunes: bool
     ) -> tuple[Reason, str] | None:
-        """Return the reason why reconciler keeps an undeclared grant, and an explanation of the reason.
+        """Return the `Reason` why reconciler keeps an undeclared grant, and a text with details.
 
         Return None if `--prune` deletes the grant.
 
@@ -124,7 +124,7 @@ def block_changes(changes: Iterable[Change], reason: Callable[[Change], str | No
 
 
 def forbid_protected(changes: Iterable[Change], protection: ProtectionRules, directory: Directory) -> AllowedAndBlocked:
-    """Block changes to reconciler's own grants, protected grants, Auth0's grants, and grants outside `manage`."""
+    """Block each change that the protection rules forbid, such as a change to one of reconciler's own grants."""
 
     def reason(change: Change) -> str | None:
         why = protection.reason(change.key, None if isinstance(change, Create) else change.before, directory)

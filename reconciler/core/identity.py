@@ -51,7 +51,7 @@ def cloud_of(host: str) -> str:
     All tenants of a private cloud share the rate limit of the Authentication API, according to Auth0's documentation.
     The name of a private cloud is the canonical host without the first label. The first label of the canonical host
     differs between tenants. Tenants of the public cloud do not share a rate limit. For a tenant of the public cloud,
-    the name is the whole canonical host.
+    the returned name is the whole canonical host.
     """
     name = strip_port(host)
     parent = name.partition(".")[2]
@@ -97,7 +97,7 @@ def comparison_key(host: str) -> str:
 
 
 def is_same_host(host: str, other: str) -> bool:
-    """Return whether two hosts are equal. All loopback names are equal, for example `localhost` and `127.0.0.1`."""
+    """Return whether two hosts are equal. Treat all loopback names as equal, such as `localhost` and `127.0.0.1`."""
     return comparison_key(host) == comparison_key(other)
 
 
@@ -137,7 +137,7 @@ ALLOW_UNNAMED = "--allow-unnamed-tenant"
 
 
 class SameTenantError(ReconcilerError):
-    """The error if several tenants in reconciler.yaml are a single Auth0 tenant.
+    """The error if several tenants in reconciler.yaml refer to the same Auth0 tenant.
 
     `names` contains the names that reconciler.yaml uses for the Auth0 tenant.
     """
@@ -160,7 +160,7 @@ class IdentityClaims:
     def claim(self, name: str, identities: Iterable[str]) -> None:
         """Record the canonical hosts that the tenant `name` reported.
 
-        Recording a host twice for a tenant has no effect.
+        Recording a canonical host again for the same tenant has no effect.
         """
         for identity in sorted(identities):
             names = self._names.setdefault(identity, [])
@@ -170,7 +170,7 @@ class IdentityClaims:
                 self.record(same_tenant_error(identity, names))
 
     def record(self, error: SameTenantError) -> None:
-        """Record that the tenants in `error.names` are a single Auth0 tenant."""
+        """Record that all names in `error.names` refer to the same Auth0 tenant."""
         for name in error.names:
             self._conflicts.setdefault(name, error)
 
@@ -246,7 +246,8 @@ class IdentityCheck:
     accepts_real_tenant: bool = True
     """True if reconciler is allowed to run on a tenant in Auth0's cloud.
 
-    The value is False for an undeclared tenant with a loopback address, because only a sandbox has a loopback address.
+    For an undeclared tenant with a loopback address, `accepts_real_tenant` is False, because only a sandbox has a
+    loopback address.
     """
 
     def verify(self, identities: Collection[str]) -> None:
@@ -308,7 +309,7 @@ class IdentityCheck:
     def _note_if_not_comparable(self, identity: str) -> str | None:
         """Return a note if reconciler.yaml may declare the connected tenant under a different domain.
 
-        A run on an undeclared tenant ignores the guards that reconciler.yaml contains for a declared tenant.
+        The settings of a declared tenant, such as `protect`, do not apply to a run on an undeclared tenant.
         """
         if self.is_declared or not self.unknown or not identity.endswith(AUTH0_HOSTS):
             return None

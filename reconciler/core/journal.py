@@ -140,8 +140,8 @@ def parse_run(name: str, data: bytes) -> PastRun:
 def choose_run(word: str, names: Sequence[str]) -> str:
     """Return the full name of the run that the user's argument `word` selects.
 
-    `names` contains the names of all runs, the newest run first. `word` is `last`, the complete name of a run, or the
-    beginning of exactly one name.
+    `names` contains the names of all runs, the newest run first. `word` is either `last`, or the complete name of a
+    run, or a prefix that only one name has.
 
     Raises:
         ReconcilerError: if no run or more than one run matches `word`.

@@ -18,7 +18,7 @@ from reconciler.core.spec import GrantSpec
 class DeclaredOrganizations:
     """The declared grants and deletion rules that determine which organizations reconciler reads.
 
-    `pruned` contains the protection rules for deleting undeclared grants, or None if the plan keeps all undeclared
+    `pruned` contains the rules that protect undeclared grants from deletion, or None if the plan keeps all undeclared
     grants. With `--prune-removed`, the plan deletes only the grants in `removals`. `expired` contains the expired
     declarations.
     """

@@ -154,7 +154,7 @@ class Outcome:
 
 
 def count_results(outcomes: Iterable[Outcome]) -> dict[Result, int]:
-    """Count the changes with each result.
+    """Count the changes by result.
 
     The returned dictionary contains every possible result, even if no change has the result.
     """

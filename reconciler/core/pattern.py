@@ -81,7 +81,7 @@ class Pattern:
     def describe(self, key: Key, directory: Directory) -> str:
         """Return a description of the pattern for messages.
 
-        If reconciler does not know whether the pattern matches the grant, the description contains the reason.
+        Explain in the description if reconciler does not know whether the pattern matches the grant.
         """
         unknown = self.matches(key, directory) is Match.UNKNOWN
         return f"{self} might match, because the name is unknown" if unknown else str(self)
@@ -112,7 +112,7 @@ class ManagedScope:
     def reason_not_included(self, key: Key, directory: Directory) -> str:
         """Return the reason why `manage` does not allow a change of the grant, or an empty string.
 
-        A pattern does not match a grant whose application name or API name reconciler needs but has not read.
+        If reconciler has not read a name that a pattern needs, the pattern does not match the grant.
         """
         if not self.patterns:
             return ""

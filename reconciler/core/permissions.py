@@ -1,4 +1,4 @@
-"""Determine which permissions a plan needs, and which lists of the tenant reconciler must read for a plan."""
+"""Determine which permissions a plan needs, and which of the tenant's lists reconciler must read."""
 
 from collections.abc import Iterable, Iterator
 
@@ -16,7 +16,7 @@ from reconciler.core.spec import GrantSpec
 def lists_to_read(
     specs: Iterable[GrantSpec], grants: Iterable[ObservedGrant], directory: Directory
 ) -> frozenset[TenantList]:
-    """Return the unread lists that reconciler needs for checking grants that are new or gain access.
+    """Return the lists that reconciler must still read to check new grants and grants that gain access.
 
     Omit lists that the access token has no permission to read.
     """

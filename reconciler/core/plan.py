@@ -41,7 +41,7 @@ TITLES: Mapping[Origin, str] = {
 
 @dataclass(frozen=True, slots=True)
 class Create:
-    """A change in a plan that creates a grant."""
+    """A planned change that creates a grant."""
 
     after: DesiredGrant
 
@@ -58,7 +58,7 @@ class Create:
 
 @dataclass(frozen=True, slots=True)
 class Update:
-    """A change in a plan that updates a grant."""
+    """A planned change that updates a grant."""
 
     before: ObservedGrant
     after: DesiredGrant
@@ -133,13 +133,15 @@ class LeftAlone:
 
     @property
     def why(self) -> str:
-        """The reason why the plan does not delete the grant, followed by an explanation."""
+        """The reason why the plan does not delete the grant, with details if `detail` is not empty."""
         return f"{self.reason}: {self.detail}" if self.detail else str(self.reason)
 
 
 @dataclass(frozen=True, slots=True)
 class GrantFacts:
-    """The properties of an application and an API that a reviewer needs. A property is None if the value is unknown.
+    """The properties of an application and an API that a reviewer needs.
+
+    An attribute is None if reconciler does not know the property of the application or API.
 
     If the change allows all scopes, `api_scopes` contains the scopes that the API defines.
     """
@@ -160,21 +162,21 @@ class Plan:
     changes: tuple[Change, ...] = ()
     """The changes of the plan, in the order in which `apply` makes changes."""
     blocked: tuple[Blocked, ...] = ()
-    """The changes that a guard blocks."""
+    """The changes that a limit, a protection or the policy blocks."""
     left_alone: tuple[LeftAlone, ...] = ()
     """The undeclared or expired grants that the plan leaves in the tenant."""
     no_longer_declared: tuple[NoLongerDeclared, ...] = ()
-    """The undeclared grants that the plan keeps and that the files at the base revision (`--base`) declare."""
+    """The grants that only the base revision (`--base`) declares, and that the plan leaves in the tenant."""
     unchanged: int = 0
     """The number of declared grants that need no change."""
     differing: int = 0
-    """The number of declared grants whose changes an option such as `--create-only` excludes from the plan."""
+    """The number of declared grants that need a change, but are excluded by an option such as `--create-only`."""
     narrowed_by: tuple[str, ...] = ()
     """The options that exclude needed changes from the plan: `--create-only`, `--only-branch` or `--only-expired`."""
     skipped: int = 0
     """The number of declared grants that the plan skips, because an application, API or organization does not exist."""
     expired_unknown: int = 0
-    """The number of expired declarations whose grant may still exist, if an application or API was renamed."""
+    """The number of expired declarations whose grant may still exist under a new application or API name."""
     directory: Directory = field(default_factory=Directory)
     warnings: tuple[Problem, ...] = ()
     """The warnings about the grant files, which do not prevent a plan."""
@@ -185,7 +187,7 @@ class Plan:
     origins: Mapping[Key, Origin] = field(default_factory=dict)
     """With `--base`, the cause of each change: the files, the tenant, or both."""
     facts: Mapping[Key, GrantFacts] = field(default_factory=dict)
-    """For each create and update, the properties of the application and the API."""
+    """For each create and update, facts about the grant's application and API."""
     attributions: Mapping[Key, str] = field(default_factory=dict)
     """With `--attribute`, the person or program that last changed each grant.
 
@@ -216,9 +218,9 @@ class Comparison:
     """The differences between the declared grants and the tenant's grants.
 
     `kept` contains the tenant's grants with values that a grant file cannot express. A plan does not change values that
-    a grant file cannot express. `others` is the number of declared grants in the tenant that the user did not select.
-    The percentage limits refer to all managed grants, including the grants that the user did not select. `expired`
-    contains the expired declarations, whose grants count as undeclared.
+    a grant file cannot express. `others` is the number of declared grants that exist in the tenant, but that the user
+    did not select. The percentage limits refer to all managed grants, including the grants that the user did not
+    select. `expired` contains the expired declarations, whose grants count as undeclared.
     """
 
     desired: tuple[DesiredGrant, ...]
@@ -256,7 +258,7 @@ def compare(desired: Iterable[DesiredGrant], observed: Mapping[Key, ObservedGran
 
 
 def _make_comparable(observed: ObservedGrant, desired: DesiredGrant) -> tuple[ObservedGrant, DesiredGrant]:
-    """Return the two grants without differences in values that an update must not change.
+    """Return both grants, with equal values for everything that an update must not change.
 
     Remove the organizations from the tenant's grant if the declaration has no field `organizations`. Copy values from
     the tenant's grant to the declared grant if a grant file cannot express the values.

@@ -30,7 +30,8 @@ def notes_on_matches_by_name(
 ) -> Iterator[str]:
     """Yield a note for each pattern in `manage` that allows a change but does not contain the client id.
 
-    A reviewer should check a change that `manage` allows by name, because anybody can choose an application's name.
+    A reviewer should check a change if a pattern in `manage` matches only the application's name, which anybody can
+    choose.
     """
     names: dict[tuple[str, str], list[str]] = {}
     for change in changes:

@@ -81,7 +81,7 @@ class Observation:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlanRules:
-    """The options, guards and policy that decide which changes a plan contains."""
+    """The options, limits, protection rules and policy that decide which changes a plan contains."""
 
     now: datetime
     """The time of the run. A grant has expired if its expiry date is before the time of the run."""
@@ -110,7 +110,7 @@ class PlanRules:
     selection: GrantSelection = EVERYTHING
     """The grants that the user selected for the plan."""
     of_all_tenants: tuple[GrantSpec, ...] = ()
-    """The declarations of all tenants, for the error message about options that select no grant."""
+    """The declarations of all tenants, which an error message mentions if the options select no grant."""
     only_expired: bool = False
     """True if the plan only deletes expired grants."""
     warn_before: timedelta = DEFAULT_WARN_BEFORE
@@ -306,7 +306,7 @@ def _candidate_changes(comparison: Comparison, rules: PlanRules, directory: Dire
 def _without(candidates: CandidateChanges, left_out: Iterable[Change]) -> CandidateChanges:
     """Return `candidates` without the changes in `left_out`.
 
-    If `left_out` contains a delete, the grant becomes one of the grants that the plan leaves in the tenant.
+    If `left_out` contains the deletion of a grant, the returned `left_alone` contains the grant.
     """
     by_key = {change.key: change for change in left_out}
     undeclared = tuple(_left_alone(each) for each in by_key.values() if isinstance(each, Delete))

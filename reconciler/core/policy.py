@@ -41,8 +41,7 @@ def violated_schemas(desired: DesiredGrant, policy: Policy, directory: Directory
 def grant_data(desired: DesiredGrant, directory: Directory) -> dict[str, object]:
     """Convert a grant to the JSON data that the policy's JSON Schemas check. The data includes default values.
 
-    The data omits unknown, undeclared and empty values. For example, the data of a default grant contains no
-    application.
+    The data omits unknown, undeclared and empty values, such as the application of a default grant.
     """
     grant, key = desired.grant, desired.key
     organizations: list[str] | None = None
@@ -76,7 +75,7 @@ def without_allowed(risks: Risks, policy: Policy, directory: Directory) -> Risks
 
 
 def forbid_denied(changes: Iterable[Change], risks: Risks, policy: Policy, directory: Directory) -> AllowedAndBlocked:
-    """Block each change that has a denied risk."""
+    """Block each change with a risk that the policy denies."""
 
     def reason(change: Change) -> str | None:
         decided = (policy.deciding_rule(risk, change.key, directory) for risk in risks.get(change.key, ()))
@@ -221,7 +220,7 @@ def _matches_any(pattern: Pattern, keys: Iterable[Key], values: Values, director
 
 
 def _known_names(name: str, directory: Directory) -> set[Value]:
-    """Return the names or ids of all applications or APIs in the tenant that a pattern's field `name` can match."""
+    """Return all values of the pattern field `name` that occur in the tenant, such as application names."""
     known: dict[str, Iterable[str]] = {
         "client": directory.client_ids_by_name,
         "client_id": directory.applications_by_id,

@@ -58,9 +58,9 @@ MAX_SOURCES = 20
 def one_per_cause(problems: Iterable[Problem]) -> tuple[Problem, ...]:
     """Combine equal problems on several lines of a file into a single problem.
 
-    The problem that combines several lines has the position of the first line and mentions the other lines.
+    The combined problem has the position of the first line and mentions the other lines.
 
-    For example, many grants may contain the name of one unknown application.
+    For example, one unknown application name may cause the same problem in many grants.
     """
     by_cause: dict[tuple[str, str, Severity, bool], list[Source]] = {}
     for each in sorted(problems):

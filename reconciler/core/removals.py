@@ -21,7 +21,7 @@ from reconciler.core.tenant_filter import (
 
 SHORT_HASH = 10
 MAX_SUBJECT = 72
-"""The maximum number of characters that the output shows of a commit subject."""
+"""The maximum number of characters of a commit subject in the output."""
 MAX_AUTHOR = 40
 MAX_NAMED = 5
 """The maximum number of removed grants that a note lists."""
@@ -115,7 +115,7 @@ class Removal:
     commit: str = ""
     """The hash of the commit that last contained the declaration, or an empty string if the commit is unknown."""
     history: "DeclaredHistory | None" = field(default=None, compare=False, repr=False)
-    """The git history that contains the removed declaration, or None for a declaration from the base revision."""
+    """The git history that contained the declaration, or None if the declaration comes from the base revision."""
     group: "Group" = field(default=(), compare=False, repr=False)
     """All declarations of the removed grant in the git history."""
 
@@ -156,7 +156,7 @@ The commit is None if the declaration is older than the known part of the git hi
 
 @dataclass(slots=True)
 class _Presence:
-    """The lines that declare a grant as of a commit, and the commits that last added and removed the grant."""
+    """The lines that declare a grant, and the commits that last added and removed the grant."""
 
     lines: dict[str, _DeclarationLine] = field(default_factory=dict)  # the most recently changed file comes last
     last_line: _DeclarationLine = ("", 0, None)
@@ -172,8 +172,8 @@ class DeclaredHistory:
     """The grants that each commit in the git history declares. The oldest commit comes first.
 
     Several declarations may identify one grant of a tenant, because declarations may contain variables and lists of
-    tenants. A `Group` contains all declarations that identify one grant. The method `presences` caches the commits of
-    each `Group`, because tenants usually share the declarations.
+    tenants. A `Group` contains all declarations that identify one grant. The class caches the commits of each `Group`,
+    because most tenants have the same declarations.
     """
 
     def __init__(self, steps: Iterable[HistoryStep] = ()) -> None:
@@ -183,7 +183,7 @@ class DeclaredHistory:
         self._presences: dict[Group, _Presence] = {}
 
     def presences(self, target: TargetTenant) -> Mapping[DeclaredKey, tuple["Group", "_Presence"]]:
-        """Return the declarations and the commits of each grant that the git history declares for a tenant."""
+        """Find a tenant's grants in the git history. Return the declarations and the commits of each grant."""
         groups: dict[DeclaredKey, list[DeclaredKey]] = {}
         for key in self._keys:
             if (own := _for_target(key, target)) is not None:
@@ -235,10 +235,10 @@ def find_removals(history: DeclaredHistory, declared: Iterable[GrantSpec], targe
 def find_first_commits(
     history: DeclaredHistory, declared: Iterable[GrantSpec], target: TargetTenant
 ) -> Mapping[Source, Commit]:
-    """Return the commit that added each declaration in `declared`, by the position of the declaration.
+    """Return a mapping from the position of each declaration to the commit that added the declaration.
 
-    For a declaration that was removed and added again, return the last commit that added the declaration. The result
-    omits uncommitted declarations and declarations that are older than the git history.
+    For a declaration that was removed and added again, return the last commit that added the declaration. Omit
+    uncommitted declarations and declarations that are older than the available git history.
     """
     presences = history.presences(target)
     found: dict[Source, Commit] = {}
@@ -277,7 +277,7 @@ def _move(
         # A commit that moves a declaration between two files is not the commit that added the declaration.
         if not presence.lines and presence.removed_by != commit:
             presence.declared_by = commit
-        presence.lines.pop(path, None)  # first remove the file, so that the changed file becomes the last key
+        presence.lines.pop(path, None)  # an assignment does not move an existing key to the end
         presence.lines[path] = (path, line, commit)
 
 
@@ -312,7 +312,7 @@ def _spec(key: DeclaredKey, file: str, line: int) -> GrantSpec:
 
 @dataclass(frozen=True, slots=True)
 class ResolvedRemovals:
-    """The removal of each known grant, and the removals with an unknown or ambiguous name."""
+    """The removal of each identified grant, and the removals whose application or API name is unknown or ambiguous."""
 
     by_key: Mapping[Key, Removal]
     unresolved: tuple[Removal, ...]
@@ -339,8 +339,8 @@ def _combined_removal(removals: Sequence[Removal]) -> Removal:
 def find_moves(removed: Iterable[DesiredGrant], added: Iterable[DesiredGrant]) -> Mapping[Key, Key]:
     """Find declarations that now declare a different grant, and return the old and the new identity of the grant.
 
-    The identity of a grant consists of application, API and subject type. A removed grant and an added grant belong
-    together if they are in the same file and only one of the three parts differs.
+    The identity of a grant consists of application, API and subject type. A removed and an added grant in the same file
+    belong together if only the application, API or subject type differs.
     """
     by_form: dict[tuple[object, ...], list[Key]] = {}
     for each in added:
@@ -357,7 +357,7 @@ def find_moves(removed: Iterable[DesiredGrant], added: Iterable[DesiredGrant]) -
 
 
 def _forms(key: Key, file: str) -> Iterator[tuple[object, ...]]:
-    """Yield three tuples, each with the file and all but one of application, API and subject type."""
+    """Yield three tuples, each with the file and two of the values application, API and subject type."""
     holder = (key.client_id, key.default_for)
     yield file, "holder", key.audience, key.subject_type
     yield file, holder, "audience", key.subject_type
@@ -380,7 +380,7 @@ def unread_versions_note(unread: Sequence[str]) -> Iterator[str]:
 
 
 def unresolved_note(unresolved: Sequence[Removal]) -> Iterator[str]:
-    """Yield a note about removals with unknown or ambiguous names of applications or APIs."""
+    """Yield a note about removed grants whose application or API name is unknown or ambiguous."""
     if unresolved:
         labels = [
             f"{each.spec.client or each.spec.client_id or each.spec.default_for} -> "

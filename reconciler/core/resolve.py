@@ -37,8 +37,8 @@ def resolve(
     """Convert grant declarations to grants of a tenant, with ids instead of names.
 
     Return the declared grants in the order of the declarations, and the problems. A problem is an unknown name, an
-    ambiguous name, or a second declaration of a grant. The function caches the results in `directory`, because a run
-    converts each declaration several times.
+    ambiguous name, or a second declaration of a grant. The `Directory` object caches the converted grants, because a
+    run converts each declaration several times.
     """
     problems: list[Problem] = []
     suggest = Suggestions()
@@ -59,7 +59,7 @@ def resolve(
 
 
 def duplicate_problem(spec: GrantSpec, first: GrantSpec) -> Problem:
-    """Return the problem for a grant with two declarations. `first` is the earlier declaration."""
+    """Return the problem for a grant with two declarations: the first is `first`, and the second is `spec`."""
     return Problem(
         spec.source, f"this grant is already declared at {first.source}", "remove one of the two declarations"
     )

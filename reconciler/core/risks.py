@@ -47,7 +47,7 @@ class AccessDiff:
     is_custom_api: bool
     """True if reconciler has read the API, and the API is not one of Auth0's own APIs."""
     why_unknown: str = ""
-    """The reason why reconciler could be unable to tell whether the application belongs to a third party."""
+    """The reason why reconciler may not know whether the application belongs to a third party."""
     lifetime: int | None = None
     """The lifetime of access tokens for the API in seconds, or None if the lifetime is unknown."""
 
@@ -90,9 +90,9 @@ class RiskRule:
     needs: frozenset[TenantList] = frozenset()
     """The lists of the tenant (applications, APIs, organizations) that the rule needs."""
     unknown: Callable[[AccessDiff], str] = _never_unknown
-    """A function that returns a message if reconciler cannot decide whether the change has the risk.
+    """A function that returns a message if reconciler cannot decide whether the rule applies to a change.
 
-    The function returns an empty string if reconciler can decide whether the change has the risk.
+    The function returns an empty string if reconciler can decide whether the rule applies to a change.
     """
 
 
@@ -105,7 +105,7 @@ def find_risks(change: Change, is_own: Callable[[Change], bool], directory: Dire
 
 
 def find_grant_risks(grant: ClientGrant, directory: Directory) -> tuple[Risk, ...]:
-    """Return the risks that a grant would have as a new grant, the most dangerous risk first."""
+    """Return the risks of creating a grant, the most dangerous risk first."""
     return _evaluate(
         AccessDiff(
             key=grant.key,
@@ -181,7 +181,7 @@ def _management_access(diff: AccessDiff) -> str:
 
 
 def _system_api(level: Level, description: str) -> Callable[[AccessDiff], str]:
-    """Return a function that finds the scopes of a risk level on Auth0's system APIs, except the Management API.
+    """Return a function that finds scopes with the risk level `level` on system APIs other than the Management API.
 
     A custom API may have an identifier that ends like the identifier of one of Auth0's system APIs. For such
     an API, the returned function finds only the scopes that the similar system API defines, too.
@@ -245,7 +245,7 @@ def _administration(diff: AccessDiff) -> str:
 
 
 def _unusual_scopes(diff: AccessDiff) -> str:
-    """Return a message about the added scopes with characters that RFC 6749 does not allow.
+    """Return a message about added scopes if the scopes contain characters that RFC 6749 does not allow.
 
     The message escapes unusual characters, because some of the characters look like letters.
     """
@@ -397,4 +397,4 @@ def _rules() -> Iterator[RiskRule]:
 RULES: tuple[RiskRule, ...] = tuple(_rules())
 RULE_ORDER: Mapping[str, int] = {rule.name: number for number, rule in enumerate(RULES)}
 RULE_LISTS = frozenset(needed for rule in RULES for needed in rule.needs)
-"""The lists of the tenant that the risk rules need for new grants and for grants that gain access."""
+"""The lists that reconciler must read from the tenant to check the risks of a change."""

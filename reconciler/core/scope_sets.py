@@ -1,6 +1,6 @@
 """Scope sets. A scope set is a named list of scopes in reconciler.yaml.
 
-A grant declaration refers to a scope set with `@name`.
+A grant declaration uses `@name` to refer to the scope set `name`.
 
 In grant files, `@@` at the start of a scope means a single `@`.
 """

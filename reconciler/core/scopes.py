@@ -68,8 +68,8 @@ def scope_level(audience: str, scope: str) -> Level:
     return Level.HIGH if is_administration(scope) else Level.LOW
 
 
-# Scopes with which an application can take over the tenant, for example by creating access or changing keys, code,
-# messages or pages.
+# Scopes that let an application take over the tenant, for example by giving access or changing keys, code, messages or
+# pages.
 TAKEOVER_SCOPES: Mapping[str, str] = {
     "actions": "create update",
     "authentication_methods": "create update",

@@ -139,7 +139,7 @@ def refuse_empty_selection(results: Iterable[SelectionResult | None]) -> None:
 class SplitSpecs:
     """The selected and the unselected declarations of a tenant.
 
-    `problems` lists the declarations that may or may not be selected, because reconciler could not read a name.
+    If reconciler does not know whether a declaration is selected, `problems` contains the reason.
 
     `of_all_tenants` contains the declarations for all tenants, with variables.
     """
@@ -161,8 +161,8 @@ def split_specs(
 
     If the selection depends on a name that reconciler could not read, report a problem at the line of the declaration.
 
-    `of_all_tenants` contains the declarations for all tenants. If the selection is empty, the error message mentions
-    matching declarations for any tenant.
+    `of_all_tenants` contains the declarations for all tenants. If the options select nothing, the error message
+    mentions declarations in `of_all_tenants` that match the options.
     """
     if not selection:
         return SplitSpecs(selection, tuple(specs))
@@ -177,7 +177,7 @@ def split_specs(
         )
         for spec in by_match[Match.UNKNOWN]
     )
-    # The organizations of unselected declarations are not needed.
+    # Omit the organizations, because reconciler checks only the organizations of selected declarations.
     others = tuple(spec._replace(organizations=None) for spec in by_match[Match.NO])
     return SplitSpecs(selection, tuple(by_match[Match.YES]), others, problems, of_all_tenants)
 
@@ -199,7 +199,7 @@ class ChosenGrants:
 def check_others(
     split: SplitSpecs, selected: Iterable[DesiredGrant], directory: Directory, *, deletes: bool
 ) -> tuple[Problem, ...]:
-    """Return problems of unselected declarations that may affect selected grants.
+    """Return problems in unselected declarations if the problems may affect selected grants.
 
     A selected grant must not have a second declaration that is not selected. If the plan may delete grants (`deletes`),
     an unknown name in an unselected declaration is also a problem. If a declaration contains an unknown name,
@@ -252,7 +252,7 @@ def select_grants(
 
 
 def _unmatched_values(split: SplitSpecs, grants: Iterable[ObservedGrant], directory: Directory) -> Iterator[str]:
-    """Yield a message for each option value that certainly matches no grant."""
+    """Yield a message for each option value that cannot match any grant."""
     selection, specs, keys = split.selection, (*split.selected, *split.others), [each.key for each in grants]
     names: dict[str, set[str]] = {
         "client": {each.client for each in specs if each.client} | set(directory.client_ids_by_name),

@@ -66,7 +66,7 @@ class GrantSchema:
     """A JSON Schema in reconciler.yaml that every declared grant must match."""
 
     title: str
-    """A description of the schema's requirement, for messages."""
+    """A text for error messages that describes what the schema requires."""
     is_valid: Callable[[Mapping[str, object]], bool] = field(compare=False)
     """A function that returns whether a grant, as JSON data, matches the schema."""
     content: str = ""
@@ -77,11 +77,11 @@ class GrantSchema:
 class Policy:
     """The policy: rules for risks, and JSON Schemas for grants.
 
-    The first policy rule that matches both the risk and the grant decides. If no policy rule matches, the plan shows
-    the risk.
+    The verdict for a risk comes from the first policy rule that matches both the risk and the grant. If no policy rule
+    matches, the plan shows the risk.
 
     If a policy combines several policies, `others` contains the rule lists of all policies except the first policy. If
-    the rule lists of a combined policy lead to different decisions, the strictest decision applies.
+    the combined policies lead to different verdicts, the strictest verdict applies.
     """
 
     rules: tuple[PolicyRule, ...] = ()
@@ -101,7 +101,7 @@ class Policy:
     def patterns(self) -> tuple[Pattern, ...]:
         """The patterns of all rules of the policy.
 
-        If the policy has JSON Schemas, add a pattern that matches every name, because schemas may check names.
+        If the policy has JSON Schemas, add a pattern that matches every name, so that reconciler reads all names.
         """
         names = (Pattern(client="*", api="*"),) if self.schemas else ()
         return (*(rule.grants for rule in self.all_rules), *names)

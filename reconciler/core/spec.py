@@ -52,8 +52,8 @@ class PartialLocations:
 class GrantSpec(NamedTuple):
     """A grant declaration: an item under `grants:` in a grant file.
 
-    An attribute without a description contains the value of the grant file's field with the same name. The class is a
-    tuple, because Python creates tuples faster than objects with attributes.
+    An attribute without a description has the same name and value as a field in the grant file. The class is a subclass
+    of tuple, because Python creates tuples faster than other objects.
     """
 
     file: str
@@ -87,7 +87,7 @@ class GrantSpec(NamedTuple):
     scope_sets: tuple[tuple[str, tuple[str, ...]], ...] = ()
     """The names of the scope sets in the declaration, with the scopes of each scope set."""
     tenants: tuple[tuple[TenantPattern, ...], ...] = ()
-    """The `tenants` lists of the grant file and of the declaration.
+    """The `tenants` lists for this declaration: the list of the grant file, and the declaration's own list.
 
     The declaration applies only to tenants that every `tenants` list includes.
     """

@@ -2,8 +2,8 @@
 
 A separate module contains the scopes of the Management API.
 
-The names of the scopes come from Auth0's documentation and SDKs. The authors of reconciler chose the risk levels by the
-same rule as for the scopes of the Management API.
+The names of the scopes come from Auth0's documentation and SDKs. The authors of reconciler chose the risk level of each
+scope. The module `scopes` explains the risk levels.
 """
 
 from collections.abc import Mapping

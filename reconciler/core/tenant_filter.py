@@ -18,7 +18,7 @@ BUILT_IN = "domain"
 """The name of the built-in variable, whose value is the host in the tenant's Management API identifier."""
 OPENING = "${"
 INVALID_PLACEHOLDER = rf"(^|[^$])\$\{{([^A-Za-z]|$|{VARIABLE_NAME}([^A-Za-z0-9_}}]|$))"
-"""Matches a string that contains `${` without a valid variable name and a closing `}`.
+"""Matches a string in which `${` is not followed by a valid variable name and `}`.
 
 The JSON Schemas contain a copy of the regular expression INVALID_PLACEHOLDER. The expression contains no lookahead,
 because lookahead makes the validator twice as slow.
@@ -46,10 +46,10 @@ def escape_variables(text: str) -> str:
 
 
 def insert_variables(text: str, values: Mapping[str, str]) -> str:
-    """Replace known values in `text` with variables. The function `substitute` reverses the replacement.
+    """Replace known values in `text` with variables. The function `substitute` restores the original text.
 
-    If `text` is equal to the value of a variable, return a reference such as `${stage}`. If `text` is not equal to the
-    value of a variable, replace the tenant's host in `text` with `${domain}`.
+    If `text` is equal to the value of a variable, return a reference such as `${stage}`. If `text` is not the value of
+    any variable, replace the tenant's host in `text` with `${domain}`.
     """
     equal = sorted(name for name, value in values.items() if value == text)
     if equal:
@@ -89,7 +89,7 @@ class TargetTenants:
 
 NO_TENANTS = TargetTenants()
 UNKNOWN_TENANTS = TargetTenants(targets=())
-"""The empty list of tenants with which reconciler reads grant files if reconciler.yaml is invalid.
+"""If reconciler.yaml is invalid, reconciler reads grant files with this empty list of tenants.
 
 If reconciler.yaml is invalid, reconciler does not check tenant names and variable names in grant files.
 """
@@ -136,7 +136,7 @@ def applies_to_tenant(patterns: Patterns, tenant: str) -> bool:
 def _names_and_wildcards(patterns: tuple[str, ...]) -> tuple[frozenset[str], tuple[str, ...]]:
     """Return all items of a `tenants` list, and separately the items that contain wildcards.
 
-    Both results include items with wildcards, because an item with wildcards may be the exact name of a tenant.
+    The first set includes all items, because the name of a tenant may contain wildcard characters.
     """
     return frozenset(patterns), tuple(pattern for pattern in patterns if not WILDCARDS.isdisjoint(pattern))
 
@@ -193,7 +193,7 @@ def find_tenant_problems(specs: Iterable[GrantSpec], tenants: TargetTenants) -> 
 
 
 def _match_known_tenants(patterns: Patterns, known: Collection[str]) -> tuple[Collection[str], bool]:
-    """Return the `tenants` items that match no known tenant, and whether any known tenant matches all lists."""
+    """Return the items that match no known tenant, and whether a known tenant matches every `tenants` list."""
     unknown = {
         text
         for texts, wildcards in map(_names_and_wildcards, patterns)
@@ -280,7 +280,7 @@ def _unknown_variables(
 
 
 def _scope_set_problems(spec: GrantSpec, targets: Sequence[TargetTenant], suggest: Suggestions) -> Iterator[Problem]:
-    """Yield a problem for each scope set that is not defined for a tenant.
+    """Yield a problem for each reference to a scope set if at least one tenant does not define the scope set.
 
     The function also yields a problem for each undefined variable in a scope set.
     """

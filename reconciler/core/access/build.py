@@ -41,7 +41,7 @@ from reconciler.core.usage.report import UsageWindow, state_of, use_of
 
 OFFLINE = "the tenant was not read (--offline)"
 NAME_ONLY = Risk("unidentified-api", Level.CRITICAL, "the identifier of the API is unknown offline", is_known=False)
-"""The risk of a declared grant if the grant file contains only the name of the API.
+"""The risk of a declared grant whose grant file contains the API's name, but not the API's identifier.
 
 An API that is known only by name may be one of the APIs that Auth0 provides in every tenant.
 """
@@ -52,7 +52,7 @@ class DeclarationFacts:
     """Facts about grant declarations from the git history and the tenant's logs."""
 
     now: datetime
-    """The time at which reconciler creates the access report. A declaration with an earlier expiry date has expired."""
+    """The time of the access report. A declaration has expired if `expires` is before the time of the report."""
     usage: Usage | None = None
     """The use of each grant according to the tenant's logs, or None if reconciler has not collected logs."""
     provenance: Mapping[Source, Provenance] = field(default_factory=dict)
@@ -134,7 +134,7 @@ class _Unresolved:
     names: tuple[tuple[GrantSpec, Problem], ...] = ()
     """Each declaration whose application or API is unknown or ambiguous, with the error message."""
     partial: tuple[DesiredGrant, ...] = ()
-    """The grants whose declaration contains an unknown organization, resolved without the field `organizations`."""
+    """The grants (without `organizations`) whose declaration contains an unknown organization."""
     problems: Mapping[Key, str] = field(default_factory=dict)
     """For each grant whose declaration contains an unknown organization, the first error about an organization."""
     duplicates: tuple[GrantSpec, ...] = ()
@@ -143,7 +143,7 @@ class _Unresolved:
     def possible_declaration(self, key: Key, directory: Directory) -> str:
         """Return an error message if an ambiguous declaration could refer to the grant with the identity `key`.
 
-        Return an empty string if no ambiguous declaration could refer to the grant.
+        Return an empty string if every ambiguous declaration refers to other grants.
         """
         names = {None, directory.client_name(key), directory.api_name(key)}
         for spec, problem in self.names:
@@ -168,7 +168,7 @@ def _unresolved(
         if id(spec) in known:
             continue
         wrong_name = next(_wrong_names(spec, directory), None)
-        wrong_organizations = (  # unknown or ambiguous in the tenant
+        wrong_organizations = (  # the names are unknown or ambiguous in the tenant
             source for text, source in spec.organizations_with_sources() if len(directory.find_organizations(text)) != 1
         )
         wrong = wrong_name or next(wrong_organizations, None)
@@ -185,7 +185,7 @@ def _unresolved(
 
 
 def _wrong_names(spec: GrantSpec, directory: Directory) -> Iterator[Source]:
-    """Yield the position of each name of an application or API that is unknown or ambiguous in the tenant."""
+    """Yield the position of each unknown or ambiguous application name or API name in a declaration."""
     if spec.client is not None and len(directory.client_ids_by_name.get(spec.client, ())) != 1:
         yield spec.source_of("client")
     if spec.api is not None and len(directory.identifiers_by_name.get(spec.api, ())) != 1:
@@ -305,7 +305,7 @@ class _GrantBuilder:
         )
 
     def _grant(self, grant: ClientGrant, more_risks: tuple[Risk, ...] = ()) -> AccessGrant:
-        """Create a report entry for a grant. The entry does not contain the details of the grant's declaration."""
+        """Create a report entry for a grant, without the details of the grant's declaration."""
         directory, key, usage = self.directory, grant.key, self.facts.usage
         use = use_of(key, usage) if usage else None
         api = directory.apis_by_identifier.get(key.audience)

@@ -44,9 +44,9 @@ class GrantExplanation:
     lines: tuple[DeclaredLine, ...] = ()
     """The lines that declare the grant."""
     writes: tuple[GrantWrite, ...] = ()
-    """The writes to the grant that local journals record, the newest write first."""
+    """The writes to the grant according to local journals, the newest write first."""
     notes: tuple[str, ...] = ()
-    """The reasons why the explanation of the grant may be incomplete."""
+    """The reasons why the journals and the git history may not fully explain the grant."""
 
 
 def find_writes(runs: Iterable[PastRun], tenant: TenantName, grant: AccessGrant) -> tuple[GrantWrite, ...]:

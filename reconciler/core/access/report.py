@@ -24,7 +24,7 @@ class AccessState(StrEnum):
 
     The states are sorted by urgency, the most urgent state first.
 
-    For an undeclared grant, the state is the reason why a plan does not delete the grant.
+    For an undeclared grant, the state says why a plan does not delete the grant.
     """
 
     DRIFTED = "drifted"
@@ -103,11 +103,11 @@ class Provenance:
     pull_request_link: str = ""
     """The web address of the pull request, or an empty string."""
     unknown: str = ""
-    """The reason why `changed` is None, or an empty string if `changed` contains a commit."""
+    """The reason why `changed` is None, or an empty string if `changed` is not None."""
     lines: tuple[tuple[int, Commit | None], ...] = ()
     """Pairs of a line number in the declaration and the newest commit that changed the line.
 
-    The pair of a line contains None if the newest commit that changed the line is unknown.
+    The second element of a pair is None if the newest commit that changed the line is unknown.
     """
 
 
@@ -150,9 +150,9 @@ class AccessGrant:
     organizations: tuple[str, ...] | None = None
     """The names of the assigned organizations, or None if reconciler has not read the organizations."""
     state: AccessState = AccessState.AS_DECLARED
-    """The result of comparing the grant with the files."""
+    """The result of comparing the tenant's grant with the grant files."""
     detail: str = ""
-    """An explanation of the state, or an empty string."""
+    """An explanation of the value in `state`, or an empty string."""
     differences: tuple[FieldChange, ...] = ()
     """For a grant with the state `drifted`, the fields in which the tenant differs from the files."""
     guard: str = ""
@@ -199,7 +199,7 @@ class AccessGrant:
 
     @property
     def order(self) -> tuple[str, ...]:
-        """The sort key of a grant in the access report, which sorts by application and then by API."""
+        """The key for sorting grants by application, and then by API."""
         return (self.application, self.api, self.subject_type, self.client_id or "", self.audience or "")
 
 

@@ -64,7 +64,7 @@ class TenantDiff:
     differences: tuple[GrantDifference, ...]
     """The grants that differ between the two tenants, sorted by application name and API name."""
     equal: int
-    """The number of grants that the two tenants have with equal settings."""
+    """The number of grants that have the same settings in both tenants."""
     notes: tuple[str, ...] = ()
     """The reasons why the comparison of the two tenants may be incomplete."""
 

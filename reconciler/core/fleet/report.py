@@ -52,7 +52,7 @@ class CollectedTenant:
     state: TenantState
     """The tenant's state, such as `applied` or `failed`."""
     reason: str = ""
-    """The reason for the state `unknown` or `not started`, the errors of the last result, or an empty string."""
+    """The reason for the state `unknown` or `not started`. For other states, the errors of the last result, if any."""
     results: tuple[tuple[str, FleetResult], ...] = ()
     """The usable results of the tenant, with the name of each result file.
 
@@ -108,7 +108,7 @@ class FleetReport:
     def is_apply(self) -> bool:
         """True if at least one pipeline job ran `apply`.
 
-        If one pipeline job ran `apply`, the tenants with only a plan still need `apply`.
+        If one pipeline job ran `apply`, every tenant of the fleet run needs `apply`.
         """
         return any(result.command == APPLY for each in self.tenants for _, result in each.results)
 
@@ -208,7 +208,7 @@ def _mark_not_started(
     unusable: Mapping[str, Sequence[str]],
     last_wave: str | None,
 ) -> None:
-    """Set the state `not started` for the tenants of rollout waves that did not start.
+    """Set the state of a rollout wave's tenants to `not started` if the rollout wave has not started.
 
     A rollout wave has started if a tenant of the wave has a result file.
     """

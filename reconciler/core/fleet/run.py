@@ -2,8 +2,8 @@
 
 A fleet run may be split into shards. A shard is one of several equal parts of the tenants.
 
-A file change affects a tenant if the tenant's settings or declared grants differ from the base revision. A tenant also
-counts as affected if reconciler does not know whether the settings and grants are unchanged.
+A file change affects a tenant if the tenant's settings or declared grants differ from the base revision. reconciler
+treats a tenant as affected if reconciler cannot tell whether the tenant's settings and grants changed.
 """
 
 import hashlib
@@ -120,7 +120,7 @@ def files_digest(contents: Iterable[bytes]) -> str:
 class RunInputs:
     """The inputs of a fleet run (a run for many tenants): the run's name, the commit, and digests of the files.
 
-    All results of a fleet run have the same inputs.
+    All results of a fleet run must come from the same commit, configuration and grant files.
     """
 
     run: str
@@ -198,7 +198,7 @@ class FleetResult:
     counts: Mapping[str, int] = field(default_factory=dict)
     """The number of planned changes for each action (create, update, delete).
 
-    For the command `apply`, `counts` also contains the number of changes with each result.
+    For the command `apply`, `counts` also contains the number of changes per result.
     """
     errors: tuple[str, ...] = ()
     """The error messages of the tenant's run."""
@@ -207,7 +207,7 @@ class FleetResult:
 
     @property
     def is_consistent(self) -> bool:
-        """True if the status of the result agrees with the exit code and the end time."""
+        """True if the exit code and the end time are possible for the status of the result."""
         if self.status in {BEGUN, TenantState.NOT_STARTED}:
             return self.exit_code is None
         ended = self.exit_code is not None and self.ended_at is not None
@@ -239,11 +239,11 @@ def affected_tenants(
     specs: Iterable[GrantSpec],
     specs_at_base: Iterable[GrantSpec],
 ) -> dict[str, tuple[str, ...]]:
-    """Return the names of the tenants that changed settings or grants affect, with the reasons for each tenant.
+    """Return the names of the tenants affected by changed settings or grants, with the reasons for each tenant.
 
     `current` contains the current settings of each tenant, and `base` contains the settings at the base revision.
     `specs` contains the grants that the current files declare. `specs_at_base` contains the grants that the files at
-    the base revision declare. The caller may omit grants from unchanged files in `specs` and `specs_at_base`.
+    the base revision declare. The arguments `specs` and `specs_at_base` may omit grants of unchanged files.
     """
     settings = _changed_settings(current, base)
     grants = list(_changed_grants(specs, specs_at_base))
@@ -287,7 +287,7 @@ def _changed_settings(
 
 
 def _changed_grants(specs: Iterable[GrantSpec], specs_at_base: Iterable[GrantSpec]) -> Iterator[tuple[Patterns, str]]:
-    """Yield the tenant patterns of each grant that the current files add, change or remove, with a reason."""
+    """Yield the patterns in the `tenants` lists of each added, changed or removed grant, with a reason."""
     now = {_content(spec): spec for spec in specs}
     before = {_content(spec): spec for spec in specs_at_base}
     for content, spec in now.items():
@@ -301,7 +301,7 @@ def _changed_grants(specs: Iterable[GrantSpec], specs_at_base: Iterable[GrantSpe
 POSITIONS = frozenset({"file", "locations", "tenants"})
 """The fields of a grant declaration that contain positions in files.
 
-To compare the field `tenants`, the function `_content` uses the tenant patterns without their positions.
+The field `tenants` contains texts and positions. The function `_content` uses only the texts of the field `tenants`.
 """
 _FIELDS = tuple(name for name in GrantSpec._fields if name not in POSITIONS)
 

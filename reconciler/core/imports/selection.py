@@ -95,9 +95,10 @@ class GrantImport:
     holders: tuple[tuple[str, tuple[ClientGrant, ...]], ...]
     """The grants to import, grouped by application.
 
-    Each group has a file name without suffix, and the grants of one application or of one `default_for` value.
+    Each item of `holders` contains a file name without suffix, and the grants of one application or `default_for`
+    value.
 
-    Several groups may have the same file name, because the names of applications may be similar.
+    Several items of `holders` may contain the same file name, because applications may have similar names.
     """
     left_out: tuple[NotImported, ...]
     """The undeclared grants that `import` does not write to a file, each with a reason."""
@@ -120,7 +121,7 @@ def select_grants(
 ) -> GrantImport:
     """Select the grants that `import` writes to grant files.
 
-    The result omits grants that the files already declare, but includes grants that `protect` matches.
+    Omit grants that the files already declare. Include grants that `protect` matches.
     """
     selected = [each for each in observed if choice.matches(each.key, directory)]
     new_grants = sorted((each for each in selected if each.key not in declared), key=lambda each: each.key.order)
@@ -156,7 +157,7 @@ def _any_matches(values: Iterable[str], patterns: Collection[str]) -> bool:
 ItemWriter = Callable[[str, str], str]
 """A function that converts an item of a list field, such as a scope, to the grant file's spelling.
 
-The arguments are the name of the list field and the item.
+An `ItemWriter` takes the name of the list field and the item.
 """
 
 
@@ -180,12 +181,12 @@ class GrantUpdate:
 
 @dataclass(frozen=True, slots=True)
 class GrantSplit:
-    """An update that splits a shared declaration, because one tenant differs from the declaration.
+    """An update that splits a declaration for several tenants, because the grant of one tenant differs.
 
-    After the update, the shared declaration applies to `others`, and a copy of the declaration applies to `tenant`.
+    After the update, the original declaration applies to `others`, and a copy of the declaration applies to `tenant`.
 
-    `update` contains the new values in the copy of the declaration for `tenant`. If the tenant does not have the grant,
-    `update` is None and `import` does not write a copy of the declaration.
+    `update` contains the new values of the fields in the copy of the declaration. If the tenant does not have the
+    grant, `update` is None, and `import` writes no separate declaration for the tenant.
     """
 
     others: SetUpdate
@@ -219,7 +220,7 @@ class UpdateRules:
     choice: ImportFilter
     """The filter that selects the grants to update."""
     write_item: ItemWriter
-    """A function that converts an item of a list field to the spelling in a grant file, possibly with variables."""
+    """A function that returns the text for an item of a list field in a grant file, possibly with variables."""
 
 
 def select_updates(

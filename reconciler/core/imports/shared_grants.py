@@ -10,9 +10,9 @@ from reconciler.core.imports.selection import file_stem
 FieldValue = str | bool | tuple[str, ...]
 """The value of a field in a grant file."""
 CommentKey = tuple[str, str]
-"""The position of a comment in a declaration: the name of a field, and an item of a list field.
+"""The position of a comment in a declaration: the name of the field, and the list item or an empty string.
 
-The item is an empty string if the comment belongs to the whole field.
+The second string is empty if the comment belongs to the whole field.
 """
 
 

@@ -2,8 +2,8 @@
 
 For example, the application names `Portal dev` and `Portal prod` become `Portal ${stage}`.
 
-The search replaces one word or host in each string with a placeholder. If the strings of several tenants are equal with
-the placeholder, the replaced words or hosts become the values of a variable.
+To find variables, reconciler replaces one word or host in a string with a placeholder. If the placeholder makes the
+strings of several tenants equal, the replaced words or hosts become the values of a variable.
 """
 
 import re
@@ -26,11 +26,12 @@ HOST = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?(?:\.[A-Za-z0-9](?:[
 MIN_TEXTS = 2
 """reconciler suggests a variable only if the variable replaces a word in at least MIN_TEXTS strings.
 
-For a variable whose values are hosts or occur in tenant names or domains, one string is enough.
+reconciler suggests a variable for a single string if the variable's values are hosts or occur in tenant names or
+domains.
 """
 MAX_TEXTS = 20_000
 MAX_WORDS = 20
-"""The maximum number of words that the search for variables tries to replace in a string."""
+"""The maximum number of words in a string that reconciler tries to replace with a variable."""
 
 Values = tuple[tuple[str, str], ...]
 """The value of a variable for each tenant, as sorted pairs of tenant name and value."""
@@ -38,7 +39,7 @@ Values = tuple[tuple[str, str], ...]
 
 @dataclass(frozen=True, slots=True)
 class VariableOffer:
-    """A suggested variable, with the value for each tenant and the number of strings that the variable changes."""
+    """A suggested variable, with the value for each tenant and the number of strings that need the variable."""
 
     name: str
     values: Mapping[str, str]
@@ -48,12 +49,12 @@ class VariableOffer:
 def find_offers(
     texts: Mapping[str, Collection[str]], names: Mapping[str, Collection[str]], taken: Collection[str]
 ) -> tuple[VariableOffer, ...]:
-    """Suggest variables with which several tenants can share declarations.
+    """Suggest variables that allow several tenants to share the same declarations.
 
     The most useful variable comes first.
 
-    `texts` contains the strings of each tenant in which a variable may replace a word. `names` contains the names and
-    domains of each tenant. `taken` contains the names of the existing variables.
+    For each tenant, `texts` contains the strings that may contain a variable. `names` contains the names and domains of
+    each tenant. `taken` contains the names of the existing variables.
     """
     if sum(map(len, texts.values())) > MAX_TEXTS:
         return ()
@@ -81,7 +82,7 @@ def find_offers(
 def _regular_values(
     texts: Mapping[str, Collection[str]], pattern: re.Pattern[str], names: Mapping[str, Collection[str]]
 ) -> list[tuple[Values, int]]:
-    """Return possible values of variables, with the number of strings that contain the values.
+    """Return the values of each possible variable, and the number of strings that would contain the variable.
 
     The values that most likely belong to a variable come first.
     """
@@ -108,7 +109,7 @@ def _regular_values(
 
 
 def _explains(words: Values, hosts: Values) -> bool:
-    """Return whether the tenants' hosts differ only in the words that `words` contains for the tenants."""
+    """Return whether the hosts are equal after replacing each tenant's word in `words` with a placeholder."""
     values = dict(words)
     templates = {_replace(host, values[tenant], HOLE) if tenant in values else "" for tenant, host in hosts}
     return len(templates) == 1 and HOLE in next(iter(templates))
@@ -137,7 +138,7 @@ def _units(text: str, pattern: re.Pattern[str]) -> list[str]:
 
 
 def _replace(text: str, value: str, by: str) -> str:
-    """Replace a whole word or host in a string, but not inside variables.
+    """Replace each word or host that is equal to `value`, except inside variables.
 
     Never replace a value after `$`, because the result would be an escaped variable.
     """
@@ -158,7 +159,7 @@ def replacements(
 ) -> dict[str, str]:
     """Insert the suggested variable into the strings of a tenant, and return a mapping from old string to new string.
 
-    A string changes only if another tenant has the same string with the other tenant's value of the variable.
+    Insert the variable only if another tenant has a string that differs only in the value of the variable.
     """
     value = offer.values.get(tenant)
     if value is None:

@@ -51,7 +51,7 @@ API_PREFIX = "/api/v2"
 PARAMETER = "{id}"
 MAX_FUTURE = timedelta(days=1)
 LONGEST_SILENCE = timedelta(hours=1)
-"""reconciler reports a gap if there are no log events for a longer time, because a log file may be missing."""
+"""reconciler reports a gap in the logs if there are no log events for longer than LONGEST_SILENCE."""
 HOUR_LENGTH = len("2026-11-28T12")
 
 
@@ -234,7 +234,7 @@ class UsageCounter:
 
 
 class _Hour:
-    """The day of an hour, and the times of the first and the last log event in the hour.
+    """An hour of log events: the day, and the times of the first and the last log event.
 
     `first` and `last` are empty strings if the hour has no log event.
     """

@@ -1,7 +1,7 @@
 """Usage records, which store how often grants were used according to a tenant's logs.
 
-A usage record stores the number of uses per day. If two merged records count uses on one day, `merge` keeps the larger
-count, because the records may overlap. The function `merge` is commutative, associative and idempotent.
+A usage record stores the number of uses per day. If two usage records contain a number for the same day, `merge` keeps
+the larger number, because the records may overlap. The function `merge` is commutative, associative and idempotent.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -52,7 +52,8 @@ class Use(NamedTuple):
     def total(self) -> int:
         """The total number of uses of the grant.
 
-        After `merge`, the total may be too low, because `merge` keeps the higher count of a day instead of the sum.
+        After `merge`, the total may be too low, because `merge` keeps the higher of two counts per day instead of the
+        sum.
         """
         return sum(self.days.values())
 
@@ -101,7 +102,7 @@ def merge(first: Usage, second: Usage) -> Usage:
 
 
 def add(stored: Usage, new: Usage) -> Usage:
-    """Add the uses in new log events to a usage record.
+    """Add the numbers of uses in `new` to the usage record `stored`.
 
     Raises ReconcilerError if the records belong to different tenants.
     """
@@ -177,7 +178,7 @@ def moment(text: str) -> datetime:
 
 
 def with_scopes(usage: Usage, scopes: Iterable[tuple[UsedScope, str]]) -> Usage:
-    """Add the time of each scope's last use, which API metrics report, to a usage record."""
+    """Add the time of each scope's last use, according to API metrics, to a usage record."""
     found: dict[UsedScope, str] = {}
     for key, last in scopes:
         found[key] = max(last, found.get(key, last))

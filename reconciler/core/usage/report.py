@@ -36,7 +36,7 @@ from reconciler.core.usage.records import (
 LONGEST_DELAY = timedelta(days=1)
 """The usage report treats the collected logs as complete if they end at most LONGEST_DELAY ago.
 
-A maximum delay of one day is enough for a nightly job that runs `usage collect`.
+A LONGEST_DELAY of one day allows for a job that runs `usage collect` once a night.
 """
 ROUNDING = timedelta(seconds=1)
 READ_PREFIX = "read:"
@@ -93,7 +93,7 @@ class GrantUse:
 class UsageWindow:
     """The time span of a usage report, which has the length `length` and ends at the time `now`.
 
-    If `length` is None, the usage report includes all collected logs.
+    If the time span has no length (`length` is None), the usage report includes all collected logs.
     """
 
     now: datetime
