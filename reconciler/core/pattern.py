@@ -132,7 +132,7 @@ class ManagedScope:
 
 
 def value_of(name: str, key: Key, directory: Directory) -> Value:
-    """Return the grant's name or id for comparison with the field `name` of a pattern."""
+    """Return the value of a grant that the field `name` of a pattern is compared with: a name or an id."""
     match name:
         case "client_id":
             return Unread.VALUE if key.other_holder else key.client_id

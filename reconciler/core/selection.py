@@ -141,7 +141,7 @@ class SplitSpecs:
 
     If reconciler does not know whether a declaration is selected, `problems` contains the reason.
 
-    `of_all_tenants` contains the declarations for all tenants, with variables.
+    `of_all_tenants` contains the declarations for all tenants. Variables in these declarations are not replaced.
     """
 
     selection: GrantSelection
@@ -201,9 +201,9 @@ def check_others(
 ) -> tuple[Problem, ...]:
     """Return problems in unselected declarations if the problems may affect selected grants.
 
-    A selected grant must not have a second declaration that is not selected. If the plan may delete grants (`deletes`),
-    an unknown name in an unselected declaration is also a problem. If a declaration contains an unknown name,
-    reconciler could treat the grant as undeclared, and the plan could delete the grant.
+    A selected grant must not have a second declaration that is not selected. If `deletes` is true, the
+    plan may delete grants. A wrong application name in an unselected declaration is then also a problem, because the
+    plan could delete the declared grant as an undeclared grant.
     """
     if not split.selection:
         return ()

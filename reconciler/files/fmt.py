@@ -64,8 +64,8 @@ def sort_file(text: str, file: str) -> str | Problem:
 def _add_last_line_end(text: str, root: Node) -> str:
     """Return the content of a file with a line end added.
 
-    If the file ends with a block scalar, also write the indicator `-` in the header of the block scalar. With the
-    indicator `-`, the added line end is not part of the block scalar.
+    If the file ends with a block scalar, also write the indicator `-` in the header of the block scalar. The
+    indicator `-` excludes the new line end from the value of the block scalar.
     """
     last = root
     while last.parts:

@@ -1,4 +1,4 @@
-"""Count the uses of grants and the Management API write operations that log events report.
+"""Count the uses of grants in log events, and the write operations of the Management API in log events.
 
 Any field of a log event may be missing or invalid, because events come from tenants and log stream files.
 """

@@ -1,7 +1,7 @@
 """Write a plan as a comment on a pull request.
 
 The comment contains the number of risks and blocked changes, and a table of the grants. GitHub and GitLab show alerts
-(`[!CAUTION]`) as coloured boxes and can hide details. Azure DevOps and Bitbucket show an alert as a quoted paragraph.
+(`[!CAUTION]`) as coloured boxes and can hide details. Azure DevOps and Bitbucket show `[!CAUTION]` as quoted text.
 """
 
 import shlex
