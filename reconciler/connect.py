@@ -34,7 +34,7 @@ async def open_tenant(  # noqa: PLR0913 - the parameters are independent
 
     `identity` checks that the configured tenant issued each access token. If a different tenant issued an access token,
     requests raise ReconcilerError. The client adds the credentials and tokens of the tenant to `secrets`. The function
-    `note` is called with each remark about the seed file of a sandbox.
+    `note` receives notes about the file with the initial data of a sandbox.
 
     Raises:
         ReconcilerError: if credentials are missing or must not be sent to `tenant`, or if the sandbox is not installed

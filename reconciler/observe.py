@@ -211,8 +211,8 @@ async def observe_everything(client: ManagementClient, needs: RequiredListings) 
 async def attribute_plan(client: ManagementClient, plan: Plan) -> Plan:
     """For each grant that is undeclared or differs from the files, find who last changed the grant.
 
-    If every grant matches the files, the function does not read the tenant's logs. If the token may not read the logs,
-    the function adds a note to the plan.
+    If every grant matches the files, the function does not read the tenant's logs. If the token lacks the
+    permission read:logs, the function adds a note to the plan.
 
     Raises:
         Auth0Error: if the logs cannot be read.

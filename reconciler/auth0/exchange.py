@@ -55,7 +55,7 @@ NOT_SENT_ERRORS = (
 
 @dataclass(frozen=True, slots=True)
 class TenantResponse:
-    """A complete response of the tenant. `call` is the method, host and path of the request. `body` is decompressed.
+    """A response from the tenant. `call` is the method, host and path of the request. `body` is decompressed.
 
     The names of `headers` are in lower case. `secrets` are the secrets of this run, for example tokens. Error messages
     and parsed responses never contain the secrets.

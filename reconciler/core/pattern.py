@@ -98,9 +98,7 @@ class Protect(Pattern):
 class ManagedScope:
     """The grants that reconciler may change, according to `manage` in reconciler.yaml.
 
-    reconciler may change a grant if a pattern in `patterns` matches the grant.
-
-    reconciler may change all grants if `patterns` is empty.
+    A grant is managed if a pattern in `patterns` matches the grant. All grants are managed if `patterns` is empty.
     """
 
     patterns: tuple[Pattern, ...] = ()

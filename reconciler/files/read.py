@@ -225,8 +225,8 @@ def load_contents(
     """Validate grant files for all `tenants`, and return the content.
 
     `contents` contains the name and the bytes of each file. For an unreadable file, `contents` contains a problem
-    instead of the bytes. The problems in the returned LoadedGrants include `problems`. If `is_snapshot` is true, the
-    files may contain the key `snapshot`.
+    instead of the bytes. The function adds `problems` to the problems of the result. If `is_snapshot` is true, files
+    may contain the key `snapshot`.
     """
     schema = stored.load(stored.GRANTS)
     files = list(_limit_total(validate_file(file, content, schema) for file, content in contents))
