@@ -127,7 +127,7 @@ async def pattern_finding(
         return Finding(CHECK, Status.SKIPPED, f"the tenant could not be read: {error}")
     found = list(find_unmatched(items, (each.key for each in observation.grants), observation.directory))
     if not found:
-        return Finding(CHECK, Status.OK, f"{pluralize(len(items), 'item')} of the configuration match grants")
+        return Finding(CHECK, Status.OK, f"grants match {pluralize(len(items), 'item')} of the configuration")
     more = f" (and {len(found) - 1} more)" if found[1:] else ""
     return Finding(
         CHECK,
