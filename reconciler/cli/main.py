@@ -28,7 +28,7 @@ from reconciler.errors import Exit, ReconcilerError, ReportLostError, reason
 # --help does not import the modules.
 COMMANDS: Mapping[str, str] = {
     "demo": "Write example files with a local tenant, and run the main commands.",
-    "init": "Write the first files: configuration, grant file and pipeline.",
+    "init": "Write the first files: configuration, grant files and pipeline.",
     "validate": "Check grant files, offline.",
     "fmt": "Put grant files in canonical order.",
     "plan": "Show what would change in the tenant.",

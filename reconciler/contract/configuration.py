@@ -317,8 +317,8 @@ def _stop_after() -> Schema:
     return {
         "title": "Stop after",
         "description": (
-            "No further wave starts after this number of tenants failed, changed only partly, or ended with an unknown "
-            "outcome. The tenants of all waves are counted."
+            "No further wave starts after this number of tenants failed, were refused, were only partly applied, or "
+            "have an unknown result. The tenants of all waves are counted."
         ),
         "type": "integer",
         "minimum": 1,

@@ -221,7 +221,7 @@ def _github_end(tenants: Iterable[Tenant]) -> Iterator[str]:
 
 
 def _gitlab_end(branch: str) -> Iterator[str]:
-    yield from ("", "# Reports every night.")
+    yield from ("", "# Every night, a schedule reports drift and deletes expired grants.")
     yield f"glab schedule create --cron '17 4 * * *' --ref {quote(branch)} --description 'Drift of grants'"
     yield "# To write notes and issues, create a project access token (Settings, Access tokens) with the scope api and"
     yield "# the role Reporter. Paste the token, then press Ctrl-D:"
