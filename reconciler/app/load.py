@@ -1,5 +1,6 @@
 """Load the configuration from the checkout or from a git revision, and load the grants in the checkout."""
 
+import os
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -171,7 +172,9 @@ def rollback_of_paths(paths: Sequence[Path], config: str | None) -> "Rollback | 
 
     Raises ReconcilerError if the snapshot was altered.
     """
-    if len(paths) != 1 or not (paths[0] / MANIFEST).is_file():
+    if len(paths) != 1:
+        return None
+    if not os.path.isfile(paths[0] / MANIFEST):  # noqa: PTH113 - `Path.is_file` raises for an unreadable folder
         return None
     from reconciler.artifacts.snapshot import rollback_of
 

@@ -18,7 +18,7 @@ CACHE_SIZE = 4096
 
 
 class Match(StrEnum):
-    """Whether a pattern matches a grant: yes, no or unknown.
+    """The result of comparing a pattern with a grant: yes, no or unknown.
 
     UNKNOWN means that reconciler has not read the application name or API name that the pattern checks.
     """

@@ -206,7 +206,10 @@ def _check(
 
 
 def _earlier_files(rules: PlanRules, directory: Directory) -> Mapping[Key, str]:
-    """If the user selected grants by file, return the former grant file of each grant that is no longer declared."""
+    """Map each grant that is no longer declared to the last grant file that declared the grant.
+
+    Return an empty mapping unless the user selected grants by file.
+    """
     if not rules.selection.files:
         return {}
     base = {each.key: Removal(each.spec).path for each in resolve(rules.base or (), directory)[0]}

@@ -152,9 +152,10 @@ def no_longer_declared_count(plan: Plan) -> str:
 
 
 def no_longer_declared_label(each: NoLongerDeclared, directory: Directory) -> str:
-    """Return a label with the application and API of a grant that is no longer declared but keeps its access.
+    """Return a label for a grant that keeps its access although no file declares the grant any more.
 
-    If an edit changed which grant the declaration describes, the label contains the old grant and the new grant.
+    The label names the application and the API. If an edit changed the application or API of a declaration, the label
+    names the old and the new grant.
     """
     if each.moved_to is None:
         return grant_label(each.key, directory)

@@ -1,4 +1,4 @@
-"""Grant files that are missing although their grants are still declared."""
+"""Grant files that are missing although their grants are still declared, and paths that cannot be read."""
 
 import os
 from pathlib import Path
@@ -6,6 +6,8 @@ from pathlib import Path
 import pytest
 from support.commands import GRANTS, grants_of, reconciler
 from support.repository import commit_all, git
+
+from reconciler.app.load import rollback_of_paths
 
 PORTAL = GRANTS.replace("Billing", "Portal").replace("description: Nightly run", "description: By day")
 EMPTY = "grants: []\n"
@@ -145,3 +147,9 @@ def test_deleting_the_last_grant_needs_the_number_of_deletes(here: Path) -> None
 
     assert reconciler("apply", "--yes", "--prune", "--max-deletes", "1").code == 0
     assert len(grants_of(here)) == len(before) - 1
+
+
+def test_a_path_that_cannot_be_read_is_not_a_snapshot() -> None:
+    too_long = Path("a" * 300)  # the system refuses to look for a file in this folder
+
+    assert rollback_of_paths([too_long], None) is None

@@ -50,9 +50,9 @@ TokenScopes = Mapping[str, Sequence[str]]
 
 
 class UseState(StrEnum):
-    """Whether a grant or scope is used, unused or unknown.
+    """The state of a grant or scope according to the logs.
 
-    UNKNOWN means that the logs do not show whether an application used a grant or scope.
+    UNKNOWN means that the logs do not show whether an application used the grant or scope.
     """
 
     USED = "used"
