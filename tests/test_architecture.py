@@ -107,7 +107,16 @@ STARTS_A_PROGRAM = re.compile(
 DISTRIBUTIONS = {"yaml": "PyYAML", "jwt": "PyJWT", "jsonschema_rs": "jsonschema-rs"}
 # These parts take values and return values. They read and write no files, and send no requests.
 PURE = {
-    *("core", "output", "foreign", "contract.configuration", "contract.derive", "contract.editor", "contract.openapi"),
+    *(
+        "core",
+        "output",
+        "foreign",
+        "contract.compare",
+        "contract.configuration",
+        "contract.derive",
+        "contract.editor",
+        "contract.openapi",
+    ),
     *("contract.policy", "artifacts.fleet_json", "artifacts.grant_json", "artifacts.serialization", "auth0.wire"),
     *("files.config_edit", "files.document", "files.fast_yaml", "files.fmt", "files.messages", "files.mistakes"),
     *("files.schema", "files.specs", "files.update", "files.validity", "files.write", "files.yaml_messages"),
@@ -214,6 +223,7 @@ def test_the_tables_have_no_unused_rows() -> None:
 
     assert set(IMPORTED_BY) <= used
     assert set(MAY_IMPORT) == {next(part for part in MAY_IMPORT if is_part_of(module, part)) for module in MODULES}
+    assert [part for part in PURE if not any(is_part_of(module, part) for module in MODULES)] == []
 
 
 def test_the_declared_dependencies_are_the_imported_packages() -> None:

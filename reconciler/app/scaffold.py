@@ -285,7 +285,7 @@ def tenant_schema(options: GlobalOptions, console: Console, request_options: Req
     if directory.refused:
         refused = join_words(sorted(directory.refused), "and")
         console.note(
-            f"Note: the schema lacks the names of {refused}, because the token lacks the permissions to list {refused}"
+            f"Note: the schema lacks the names of {refused}, because {directory.reason_unread(directory.refused)}"
         )
     return render(editor_schema(stored.load(stored.GRANTS), directory, tenant.target))
 

@@ -23,6 +23,7 @@ from reconciler.errors import Exit, ProblemsError, ReconcilerError
 from reconciler.files.read import LoadedGrants, read_grants
 from reconciler.files.workspace import Workspace, tracked_folder_problems
 from reconciler.output.problems import ValidationResult
+from reconciler.output.source_links import SourceLinks
 from reconciler.output.styled import line
 
 
@@ -54,20 +55,21 @@ def command(*, paths: tuple[Path, ...], output_options: OutputOptions) -> Exit:
     check_outputs(options, output_options.outputs([]))
     grants = _load(options, list(paths) or [Path(options.grants)])
     result = ValidationResult(grants.problems, len(grants.texts), len(grants.specs))
-    output_options.write([], lambda name, _: _rendered(result, name, options))
+    links = ci.source_links(options.config)
+    output_options.write([], lambda name, _: _rendered(result, name, links))
     if output_options.stdout_format == "text":
         console.problems(grants.problems, grants.texts)
         if result.is_valid:
             console.result([line(result.summary)])
     else:
-        console.text(_rendered(result, output_options.stdout_format, options))
+        console.text(_rendered(result, output_options.stdout_format, links))
     return Exit.DONE if result.is_valid else Exit.FAILED
 
 
-def _rendered(result: ValidationResult, name: str, options: GlobalOptions) -> str:
+def _rendered(result: ValidationResult, name: str, links: SourceLinks) -> str:
     from reconciler.output.formats import OutputView, render
 
-    return render(result, name, OutputView(links=ci.source_links(options.config)))
+    return render(result, name, OutputView(links=links))
 
 
 def _load(options: GlobalOptions, paths: list[Path]) -> LoadedGrants:

@@ -248,8 +248,8 @@ def _next_steps(plan: Plan, links: SourceLinks) -> Iterator[str]:
         yield APPLY_AFTER_MERGE
     elif plan.changes:
         yield (
-            "To apply exactly this plan, run `reconciler apply PLANFILE` with the options of the plan. Without a saved "
-            "plan, use"
+            "To apply exactly this plan, use the options of the plan: run `reconciler apply PLANFILE`, or without a "
+            "saved plan"
         )
         yield f"`reconciler apply --approval-id {approval_id(plan)}`."
     if links.run.is_review:
