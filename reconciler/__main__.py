@@ -1,7 +1,21 @@
-"""Run the command line as `python -m reconciler`, without importing modules from the current folder."""
+"""Start the command line: the module of `python -m reconciler`, and of the command `reconciler`."""
 
 import os
 import sys
+
+EXIT_INTERRUPTED = 130
+"""The value of `Exit.INTERRUPTED`, because Ctrl-C may end the import of `reconciler.errors`."""
+
+
+def start() -> None:
+    """Run the command in `sys.argv` and exit. After Ctrl-C, also during the imports, print a message."""
+    try:
+        from reconciler.cli.main import main  # noqa: PLC0415 - the import takes time, and Ctrl-C can interrupt it
+
+        main()
+    except KeyboardInterrupt:
+        sys.stderr.write("error: interrupted\n")
+        sys.exit(EXIT_INTERRUPTED)
 
 
 def leave_out_current_folder() -> None:
@@ -12,8 +26,4 @@ def leave_out_current_folder() -> None:
 
 if __name__ == "__main__":
     leave_out_current_folder()  # call before the imports, because an import could load a module from the current folder
-
-from reconciler.cli.main import main  # noqa: E402 - the import must follow the correction of the search path
-
-if __name__ == "__main__":
-    main()
+    start()

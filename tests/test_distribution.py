@@ -72,7 +72,7 @@ def test_advice_to_install_this_distribution_is_allowed(command: str) -> None:
 
 def test_the_name_of_the_distribution_is_auth0_grants(project: dict[str, Any]) -> None:
     assert project["name"] == DISTRIBUTION == "auth0-grants"
-    assert project["scripts"] == {"reconciler": "reconciler.cli.main:main"}
+    assert project["scripts"] == {"reconciler": "reconciler.__main__:start"}
 
 
 def test_the_metadata_has_classifiers_and_urls(project: dict[str, Any]) -> None:

@@ -68,7 +68,7 @@ def test_the_wheel_installs_the_command(wheel: Path) -> None:
     parser = configparser.ConfigParser()
     parser.read(entry_points)
 
-    assert dict(parser["console_scripts"]) == {"reconciler": "reconciler.cli.main:main"}
+    assert dict(parser["console_scripts"]) == {"reconciler": "reconciler.__main__:start"}
 
 
 def test_the_unpacked_wheel_finds_its_own_schemas(wheel: Path) -> None:

@@ -1,5 +1,5 @@
 """The command `reconciler` in the container image."""
 
-from reconciler.cli.main import main
+from reconciler.__main__ import start
 
-main()
+start()

@@ -29,9 +29,9 @@ def main() -> None:
     refuse_foreign(folder)
     sys.path[:] = [str(folder), *(path for path in sys.path if Path(path) != archive)]
 
-    from reconciler.cli.main import main as run  # noqa: PLC0415 - the package exists only after the extraction
+    from reconciler.__main__ import start  # noqa: PLC0415 - the package exists only after the extraction
 
-    run()
+    start()
 
 
 def cache_folder() -> Path:
