@@ -12,10 +12,11 @@ from typing import Any
 from urllib.parse import quote, unquote
 
 from reconciler.artifacts.atomic_files import OWNER_ONLY, write_output
+from reconciler.artifacts.deserialization import plan_from_json
 from reconciler.artifacts.fleet_json import fleet_from_json, plan_counts, result_from_json, result_json
 from reconciler.artifacts.grant_json import json_text
 from reconciler.artifacts.saved_plan import parse_untrusted_json
-from reconciler.artifacts.serialization import plan_from_json, plan_id, plan_json
+from reconciler.artifacts.serialization import plan_id, plan_json
 from reconciler.contract import stored
 from reconciler.core.fleet.report import ResultFile
 from reconciler.core.fleet.run import PLAN, Fleet, FleetResult

@@ -1,7 +1,7 @@
 """Convert grants and changes of grants to JSON data and back, and render JSON data as indented text."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from reconciler.core.diff import FieldChange, SetChange, ValueChange
@@ -26,14 +26,24 @@ def json_by_items(value: Mapping[str, object]) -> str:
     The command `diff` can compare the JSON text line by line. Writing JSON text with the indentation of `json.dumps`
     would take ten times as long.
     """
-    fields = [f"{json.dumps(name)}: {_items(field)}" for name, field in value.items()]
-    return "{\n  " + ",\n  ".join(fields) + "\n}\n"
+    return "".join(_json_parts(value))
 
 
-def _items(field: object) -> str:
-    if not isinstance(field, list) or not field:
-        return json.dumps(field)
-    return "[\n    " + ",\n    ".join(map(json.dumps, field)) + "\n  ]"
+def _json_parts(value: Mapping[str, object]) -> Iterator[str]:
+    field_separator = "{\n  "
+    for name, field in value.items():
+        yield f"{field_separator}{json.dumps(name)}: "
+        field_separator = ",\n  "
+        if isinstance(field, list) and field:
+            item_separator = "[\n    "
+            for item in field:
+                yield item_separator
+                yield json.dumps(item)
+                item_separator = ",\n    "
+            yield "\n  ]"
+        else:
+            yield json.dumps(field)
+    yield "\n}\n"
 
 
 def key_json(key: Key) -> dict[str, object]:

@@ -18,8 +18,9 @@ from typing import Any
 
 from reconciler import __version__
 from reconciler.artifacts.atomic_files import OWNER_ONLY, write_output
+from reconciler.artifacts.deserialization import plan_from_json
 from reconciler.artifacts.grant_json import json_by_items
-from reconciler.artifacts.serialization import FORMAT_VERSION, Json, digest, plan_from_json, plan_json
+from reconciler.artifacts.serialization import FORMAT_VERSION, Json, digest, plan_json
 from reconciler.contract import stored
 from reconciler.core.characters import quote_text
 from reconciler.core.identity import TenantName
@@ -58,15 +59,17 @@ class SavedPlan:
     checksum: str
 
 
-def write_plan(path: Path, plan: Plan, options: Mapping[str, bool], now: datetime) -> None:
-    """Write `plan` to the file `path`, completely or not at all. Only the owner may read the file.
+def write_plan(path: Path, plan: Plan, options: Mapping[str, bool], now: datetime) -> str:
+    """Write `plan` to the file `path`, completely or not at all. Return the plan id.
 
-    Two calls with equal arguments and the same version of reconciler write equal file content.
+    Only the owner may read the file. Two calls with equal arguments and the same version of
+    reconciler write equal file content.
 
     Raises:
         ReconcilerError: if the file cannot be written.
     """
     content = plan_json(plan)
+    identity = str(content["plan_id"])
     content["saved"] = {
         "tool_version": __version__,
         "created_at": now.astimezone(UTC).isoformat(timespec="seconds"),
@@ -77,6 +80,7 @@ def write_plan(path: Path, plan: Plan, options: Mapping[str, bool], now: datetim
         write_output(path, json_by_items(content).encode(errors="backslashreplace"), OWNER_ONLY)
     except OSError as error:
         raise ReconcilerError(f"the plan {path} cannot be written: {error.strerror}") from error
+    return identity
 
 
 def discard_plan(path: Path) -> bool:

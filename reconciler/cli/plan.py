@@ -13,7 +13,7 @@ from reconciler.app.run_context import expected_tenant_names, select_tenants
 from reconciler.app.session import TenantSession
 from reconciler.app.tenant_reports import TenantReports, failed_plans, reporting_failure
 from reconciler.app.tenant_runs import TenantRuns, tenant_runs
-from reconciler.artifacts.serialization import short_id
+from reconciler.artifacts.serialization import SHORT_ID_LENGTH
 from reconciler.cli.option_groups import (
     at_once_option,
     output_options,
@@ -177,10 +177,11 @@ def _save(out: str, plan: Plan, session: TenantSession) -> None:
     from reconciler.artifacts.saved_plan import write_plan
 
     ((path, _),) = files_for(out, [plan.tenant.name])
-    write_plan(path, plan, session.plan_options.saved_options(), session.now)
+    identity = write_plan(path, plan, session.plan_options.saved_options(), session.now)
     command = ["reconciler", *session.tenant_options, "apply", *session.plan_options.as_arguments(), str(path)]
     changes = pluralize(len(plan.changes), "change")
-    session.note(f"Saved plan {short_id(plan)} with {changes} in {path}. To apply it: {shlex.join(command)}")
+    saved = f"Saved plan {identity[:SHORT_ID_LENGTH]} with {changes} in {path}."
+    session.note(f"{saved} To apply it: {shlex.join(command)}")
 
 
 def _view(output_options: OutputOptions, options: GlobalOptions) -> OutputView:

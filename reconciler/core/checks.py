@@ -43,16 +43,10 @@ class CheckSubject(NamedTuple):
     observed: ObservedGrant | None
     directory: Directory
     suggest: Suggestions
-
-    @property
-    def key(self) -> Key:
-        """The fields that identify the declared grant: application, API and subject type."""
-        return self.desired.key
-
-    @property
-    def api(self) -> Api | None:
-        """The API of the grant, or None if reconciler has not found the API in the tenant."""
-        return self.directory.apis_by_identifier.get(self.key.audience)
+    key: Key
+    """The fields that identify the declared grant: application, API and subject type."""
+    api: Api | None
+    """The API of the grant, or None if reconciler has not found the API in the tenant."""
 
     @property
     def sends_scopes(self) -> bool:
@@ -99,7 +93,7 @@ def run_checks(
     problems: list[Problem] = []
     unchecked: Counter[str] = Counter()
     for each in desired:
-        subject = CheckSubject(each, observed.get(each.key), directory, suggest)
+        subject = _subject(each, observed.get(each.key), directory, suggest)
         for row in runnable:
             problems += row.find(subject)
         unchecked.update(row.what for row in skipped if row.applies_to(subject))
@@ -112,8 +106,15 @@ def run_checks(
 
 def required_lists(desired: DesiredGrant, observed: ObservedGrant | None, directory: Directory) -> set[TenantList]:
     """Return the lists (applications, APIs) that reconciler must read from the tenant to check a declared grant."""
-    subject = CheckSubject(desired, observed, directory, Suggestions())
+    subject = _subject(desired, observed, directory, Suggestions())
     return {needed for row in CHECKS if row.applies_to(subject) for needed in row.needs}
+
+
+def _subject(
+    desired: DesiredGrant, observed: ObservedGrant | None, directory: Directory, suggest: Suggestions
+) -> CheckSubject:
+    key = desired.grant.key
+    return CheckSubject(desired, observed, directory, suggest, key, directory.apis_by_identifier.get(key.audience))
 
 
 def _is_new(subject: CheckSubject) -> bool:

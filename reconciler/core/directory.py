@@ -1,7 +1,7 @@
 """The names and ids of a tenant's applications, APIs and organizations, and the labels that reconciler shows."""
 
 import re
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -260,21 +260,21 @@ class Directory:
         return tuple(sorted(found))
 
     @cached_property
-    def _alike_applications(self) -> "LookalikeNames":
-        return LookalikeNames((each.name, each.client_id) for each in self.applications or ())
+    def _alike_applications(self) -> frozenset[str]:
+        return _confusable_ids((each.name, each.client_id) for each in self.applications or ())
 
     @cached_property
-    def _alike_apis(self) -> "LookalikeNames":
-        return LookalikeNames((each.name, each.identifier) for each in self.apis or ())
+    def _alike_apis(self) -> frozenset[str]:
+        return _confusable_ids((each.name, each.identifier) for each in self.apis or ())
 
     @cached_property
-    def _alike_organizations(self) -> "LookalikeNames":
-        return LookalikeNames((each.name, each.id) for each in self.organizations_by_id.values())
+    def _alike_organizations(self) -> frozenset[str]:
+        return _confusable_ids((each.name, each.id) for each in self.organizations_by_id.values())
 
-    def _is_confusable(self, identity: str, alike: "LookalikeNames") -> bool:
-        return alike.is_confusable(identity) if self.confusable is None else identity in self.confusable
+    def _is_confusable(self, identity: str, alike: frozenset[str]) -> bool:
+        return identity in (alike if self.confusable is None else self.confusable)
 
-    def _label(self, name: str | None, identity: str, alike: "LookalikeNames") -> str:
+    def _label(self, name: str | None, identity: str, alike: frozenset[str]) -> str:
         if not name:
             return shorten(identity, MAX_ID_LENGTH)
         if not is_deceptive(name) and not self._is_confusable(identity, alike):
@@ -282,22 +282,24 @@ class Directory:
         return f"{shorten(escape_spaces(name), MAX_NAME_LENGTH)} ({shorten(identity, MAX_ID_LENGTH)})"
 
 
-class LookalikeNames:
-    """Groups of applications, APIs or organizations whose names look alike."""
+def _confusable_ids(named: Iterable[tuple[str, str]]) -> frozenset[str]:
+    """Return the ids of applications, APIs or organizations whose names look like another name, an id or a label.
 
-    def __init__(self, named: Iterable[tuple[str, str]]) -> None:
-        self._names = {identity: name for name, identity in named}
-        self._by_skeleton = _group((skeleton(name), identity) for identity, name in self._names.items())
+    `named` contains pairs of a name and an id.
+    """
+    names = {identity: name for name, identity in named}
+    simplified = {identity: skeleton(name) for identity, name in names.items()}
+    uses = Counter(simplified.values())
 
-    def is_confusable(self, identity: str) -> bool:
-        """Return whether the name of the object with the id `identity` looks like another name, an id or a label."""
-        name = self._names.get(identity)
-        if not name:
-            return False
-        if len(self._by_skeleton[skeleton(name)]) > 1 or (name != identity and name in self._names):
-            return True
+    def ends_with_id(name: str) -> bool:
         _, opening, inside = name.rpartition("(")
-        return bool(opening) and inside.endswith(")") and inside[:-1] in self._names
+        return bool(opening) and inside.endswith(")") and inside[:-1] in names
+
+    return frozenset(
+        identity
+        for identity, name in names.items()
+        if name and (uses[simplified[identity]] > 1 or (name != identity and name in names) or ends_with_id(name))
+    )
 
 
 def _join(words: Iterable[str]) -> str:

@@ -50,7 +50,7 @@ def resolve(
             entry = known[id(spec)] = spec, _resolve_spec(spec, directory, suggest)
         match entry[1]:
             case DesiredGrant() as each:
-                first = desired.setdefault(each.key, each)
+                first = desired.setdefault(each.grant.key, each)
                 if first.spec is not spec:
                     problems.append(duplicate_problem(spec, first.spec))
             case found:

@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 from support.builders import OWN, a_directory, a_grant, a_key, a_plan, a_spec, an_api, an_observed
 from support.strategies import grants
 
+from reconciler.artifacts.deserialization import plan_from_json
 from reconciler.artifacts.saved_plan import SavedPlan, read_plan, refuse_unless_current, write_plan
-from reconciler.artifacts.serialization import change_effect, digest, plan_from_json, plan_id, plan_json
+from reconciler.artifacts.serialization import change_effect, digest, plan_id, plan_json
 from reconciler.core.approval import Deviations, find_deviations
 from reconciler.core.directory import Directory
 from reconciler.core.grant import ClientGrant, ObservedGrant, index_by_key

@@ -6,7 +6,8 @@ import pytest
 from jsonschema import Draft202012Validator
 from support.builders import OWN, a_directory, a_grant, a_key, a_plan, a_spec, an_api, an_observed
 
-from reconciler.artifacts.serialization import plan_from_json, plan_json
+from reconciler.artifacts.deserialization import plan_from_json
+from reconciler.artifacts.serialization import plan_json
 from reconciler.contract import stored
 from reconciler.core.guards import ProtectionRules
 from reconciler.core.pattern import Protect

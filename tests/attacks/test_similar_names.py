@@ -8,7 +8,8 @@ import pytest
 from support.builders import INVOICES, OWN, a_directory, a_grant, a_key, a_plan, a_spec, an_api, an_observed
 from support.commands import a_workspace, reconciler
 
-from reconciler.artifacts.serialization import plan_from_json, plan_json
+from reconciler.artifacts.deserialization import plan_from_json
+from reconciler.artifacts.serialization import plan_json
 from reconciler.core.characters import skeleton
 from reconciler.core.guards import ProtectionRules
 from reconciler.core.pattern import ManagedScope, Pattern, Protect

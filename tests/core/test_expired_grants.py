@@ -17,7 +17,8 @@ from support.builders import (
     an_observed,
 )
 
-from reconciler.artifacts.serialization import plan_from_json, plan_json
+from reconciler.artifacts.deserialization import plan_from_json
+from reconciler.artifacts.serialization import plan_json
 from reconciler.core.directory import Application, Directory
 from reconciler.core.grant import ObservedGrant
 from reconciler.core.guards import ProtectionRules
