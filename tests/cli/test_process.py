@@ -78,7 +78,7 @@ def test_a_command_imports_only_its_own_parts(arguments: list[str], allowed: set
 @pytest.mark.parametrize("command", [["plan"], ["sandbox", "reset"], ["sandbox", "serve"]], ids=" ".join)
 def test_without_the_extra_the_sandbox_names_the_extra(command: list[str]) -> None:
     script = f"import sys; sys.modules['starlette'] = None; sys.argv[1:] = {command}; import reconciler.__main__ as it"
-    done = subprocess.run([sys.executable, "-c", f"{script}; it.main()"], capture_output=True, text=True, check=False)
+    done = subprocess.run([sys.executable, "-c", f"{script}; it.start()"], capture_output=True, text=True, check=False)
 
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr.startswith("error: ")
