@@ -16,7 +16,7 @@ import atexit, resource, sys
 size = int(sys.argv.pop(1))
 resource.setrlimit(resource.RLIMIT_FSIZE, (size, resource.RLIM_INFINITY))
 atexit.register(resource.setrlimit, resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY,) * 2)
-from reconciler.__main__ import main
+from reconciler.cli.main import main
 main()
 """
 """A command with a limit on the size of each file. The limit is removed at exit, before coverage data is written."""
