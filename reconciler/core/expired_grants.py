@@ -80,12 +80,12 @@ def find_candidates(
     others = (each for each in observed if each.key not in known)
     keys = [each.key for each in others if protection.reason_own(each.key, each) is None]
     return tuple(
-        replace(each, candidates=tuple(key for key in keys if _may_be(each.spec, key, directory)))
+        replace(each, candidates=tuple(key for key in keys if may_declare(each.spec, key, directory)))
         for each in unresolved
     )
 
 
-def _may_be(spec: GrantSpec, key: Key, directory: Directory) -> bool:
+def may_declare(spec: GrantSpec, key: Key, directory: Directory) -> bool:
     """Return whether a grant's application, API and subject type match the known parts of a declaration."""
     clients = directory.client_ids_by_name.get(spec.client, ()) if spec.client else (spec.client_id,)
     audiences = directory.identifiers_by_name.get(spec.api, ()) if spec.api else (spec.audience,)

@@ -370,6 +370,8 @@ def find_origins(
 
 
 def _origin(change: Change, base: ClientGrant | None) -> Origin:
+    if base and isinstance(change, Update):  # `change.after` contains the values that a file cannot express, too
+        base = keep_inexpressible_values(base, change.before.grant)
     if base == grant_after(change):
         return Origin.DRIFT  # the files did not change, so the tenant must have changed
     before = grant_before(change)

@@ -5,6 +5,13 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import TypeVar
 
+from reconciler.core.base_declarations import (
+    POSSIBLE_REMOVAL_RISK,
+    BaseDeclarations,
+    removed_without_effect,
+    resolve_base,
+    unidentified_removals,
+)
 from reconciler.core.checks import NotChecked, run_checks
 from reconciler.core.directory import Directory
 from reconciler.core.expired_grants import (
@@ -52,7 +59,7 @@ from reconciler.core.policy import (
     without_allowed,
 )
 from reconciler.core.problems import Problem, errors, one_per_cause
-from reconciler.core.removals import NoLongerDeclared, Removal, find_moves, resolve_removals, unresolved_note
+from reconciler.core.removals import Removal, resolve_removals, unresolved_note
 from reconciler.core.resolve import DesiredGrant, resolve, skip_missing
 from reconciler.core.risks import REMOVAL_RISK, find_all_risks
 from reconciler.core.selection import EVERYTHING, GrantSelection, check_others, select_grants, split_specs
@@ -135,8 +142,6 @@ class CandidateChanges:
     """With `--base`, the cause of each change: the files, the tenant, or both."""
     differing: int
     """The number of declared grants whose changes an option such as `--create-only` excludes from the plan."""
-    base: Mapping[Key, DesiredGrant] = field(default_factory=dict)
-    """The grants that the files at the base revision declare, including expired grants."""
     unresolved: tuple[Removal, ...] = ()
     """The removed declarations whose names do not match exactly one application and one API in the tenant."""
 
@@ -148,14 +153,15 @@ def make_plan(specs: Iterable[GrantSpec], observation: Observation, rules: PlanR
         ProblemsError: if a name is unknown or ambiguous, or if Auth0 would refuse a declared grant.
         RefusedError: if the plan's tenant is not the tenant of the run to undo.
     """
-    directory = observation.directory
+    directory, specs = observation.directory, tuple(specs)
     split = split_specs(specs, rules.selection, directory, rules.of_all_tenants)
     valid, ended = split_expired(split.selected, rules.now)
     desired, problems = resolve(valid, directory)
     expired, unresolved, found = resolve_expired(ended, desired, directory)
     _refuse_other_tenant(rules.rollback, tenant)
+    base = resolve_base(() if rules.rollback else rules.base or (), specs, directory, rules.now)
     selected = (*desired, *(DesiredGrant(ClientGrant(key), spec) for key, spec in expired.items()))
-    chosen = select_grants(observation.grants, selected, split, _earlier_files(rules, directory), directory)
+    chosen = select_grants(observation.grants, selected, split, _earlier_files(rules, base, directory), directory)
     observed = index_by_key(chosen.grants)
     more, not_checked = _check(desired, observed, observation, rules)
     deletes = rules.prune or bool(rules.removals) or bool(ended)
@@ -169,7 +175,7 @@ def make_plan(specs: Iterable[GrantSpec], observation: Observation, rules: PlanR
     comparison = replace(compare(desired, observed), others=chosen.others, expired=expired)
     declared = (*selected, *resolve(split.others, directory)[0])
     unresolved = find_candidates(unresolved, declared, observation.grants, rules.protection, directory)
-    plan = _apply_guards(comparison, observation, rules, tenant)
+    plan = _apply_guards(comparison, base, observation, rules, tenant)
     warnings = (
         *problems,
         *schema_warnings(desired, rules.policy, directory),
@@ -205,38 +211,43 @@ def _check(
     ), not_checked
 
 
-def _earlier_files(rules: PlanRules, directory: Directory) -> Mapping[Key, str]:
+def _earlier_files(rules: PlanRules, base: BaseDeclarations, directory: Directory) -> Mapping[Key, str]:
     """Map each grant that is no longer declared to the last grant file that declared the grant.
 
     Return an empty mapping unless the user selected grants by file.
     """
     if not rules.selection.files:
         return {}
-    base = {each.key: Removal(each.spec).path for each in resolve(rules.base or (), directory)[0]}
-    return base | {key: each.path for key, each in resolve_removals(rules.removals, directory).by_key.items()}
+    paths = {key: Removal(each.spec).path for key, each in base.by_key.items()}
+    return paths | {key: each.path for key, each in resolve_removals(rules.removals, directory).by_key.items()}
 
 
 def _apply_guards(
     comparison: Comparison,
+    base: BaseDeclarations,
     observation: Observation,
     rules: PlanRules,
     tenant: TenantName,
 ) -> Plan:
     directory = observation.directory
-    candidates = _candidate_changes(comparison, rules, directory)
+    candidates = _candidate_changes(comparison, base, rules, directory)
     allowed, protected = forbid_protected(candidates.changes, rules.protection, directory)
     managed = comparison.unchanged + len(comparison.updates) + comparison.others
     managed += sum(isinstance(each, Delete) for each in candidates.changes)
-    stays = () if rules.rollback else tuple(_no_longer_declared(candidates, comparison, rules.base_commit))
+    stays, may_stay = removed_without_effect(candidates.left_alone, comparison, base, rules.base_commit, directory)
     risks: Risks = {
         **find_all_risks(candidates.changes, rules.protection.is_own, directory),
         **{each.key: (REMOVAL_RISK,) for each in stays},
+        **{each.key: (POSSIBLE_REMOVAL_RISK,) for each in may_stay},
     }
-    expiry_changes = find_expiry_changes(comparison.desired, candidates.base)
+    at_base = base.with_renamed(comparison.desired, observation.grants, directory)
+    expiry_changes = find_expiry_changes(comparison.desired, at_base)
     long_access = find_long_access(comparison.desired, expiry_changes, rules.policy, directory, rules.now)
     risks = long_access.add_to(risks, candidates.changes)
-    _, without_effect = forbid_denied([Delete(each.observed) for each in stays], risks, rules.policy, directory)
+    removed = [*(each.observed for each in stays), *may_stay]
+    _, without_effect = forbid_denied(map(Delete, removed), risks, rules.policy, directory)
     blocked_keys = {each.change.key for each in without_effect}
+    risks = {key: found for key, found in risks.items() if found != (POSSIBLE_REMOVAL_RISK,) or key in blocked_keys}
     allowed, denied = forbid_denied(allowed, risks, rules.policy, directory)
     allowed, broken = forbid_schema_violations(allowed, rules.policy, directory)
     extensions = long_access.extensions(comparison.desired, candidates.changes, observation.grants)
@@ -270,35 +281,19 @@ def _by_name(items: Iterable[T], key: Callable[[T], Key], directory: Directory) 
     return tuple(sorted(items, key=lambda each: name_order(key(each), directory)))
 
 
-def _no_longer_declared(
-    candidates: CandidateChanges, comparison: Comparison, base_commit: str
-) -> Iterator[NoLongerDeclared]:
-    """Yield each grant that the files no longer declare and that the plan leaves in the tenant."""
-    no_longer = candidates.base.keys() - comparison.expired.keys()
-    stays = [each for each in candidates.left_alone if each.observed.key in no_longer]
-    if not stays:
-        return
-    added = [each for each in comparison.desired if each.key not in candidates.base]
-    moves = find_moves([candidates.base[each.observed.key] for each in stays], added)
-    for each in stays:
-        key = each.observed.key
-        why = "" if each.reason is Reason.REMOVED else each.why
-        yield NoLongerDeclared(each.observed, candidates.base[key].spec.source, why, moves.get(key), base_commit)
-
-
-def _candidate_changes(comparison: Comparison, rules: PlanRules, directory: Directory) -> CandidateChanges:
+def _candidate_changes(
+    comparison: Comparison, base: BaseDeclarations, rules: PlanRules, directory: Directory
+) -> CandidateChanges:
     removed = resolve_removals(rules.removals, directory)
-    at_base = split_expired(rules.base or (), rules.now)
-    valid, ended = ({each.key: each for each in resolve(part, directory)[0]} for part in at_base)
-    base = ended | valid
-    removals = {key: Removal(each.spec, commit=rules.base_commit) for key, each in base.items()}
+    removals = {key: Removal(each.spec, commit=rules.base_commit) for key, each in base.by_key.items()}
     removals = {} if rules.rollback else removals | dict(removed.by_key)
     deletes, left_alone = _split_undeclared(comparison, rules, directory, removals)
     updates = () if rules.create_only else comparison.updates
     changes: tuple[Change, ...] = (*comparison.creates, *updates, *deletes)
     differing = len(comparison.updates) - len(updates) + sum(each.reason is Reason.EXPIRED for each in left_alone)
-    origins = {} if rules.base is None else find_origins(changes, valid.values(), ended)
-    whole = CandidateChanges(changes, left_alone, origins, differing, base, removed.unresolved)
+    origins = {} if rules.base is None else find_origins(changes, base.valid.values(), base.expired)
+    unresolved = unidentified_removals(base, removed.unresolved, rules.base_commit)
+    whole = CandidateChanges(changes, left_alone, origins, differing, unresolved)
     if rules.only_expired:
         return _without(whole, [each for each in changes if not (isinstance(each, Delete) and each.expired)])
     if rules.only_branch:
