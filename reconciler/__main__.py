@@ -1,14 +1,14 @@
-"""Start the command line: the module of `python -m reconciler`, and of the command `reconciler`."""
+"""The entry point of `python -m reconciler` and of the command `reconciler`."""
 
 import os
 import sys
 
 EXIT_INTERRUPTED = 130
-"""The value of `Exit.INTERRUPTED`, because Ctrl-C may end the import of `reconciler.errors`."""
+"""The value of `Exit.INTERRUPTED`, repeated here because Ctrl-C may interrupt the import of `reconciler.errors`."""
 
 
 def start() -> None:
-    """Run the command in `sys.argv` and exit. After Ctrl-C, also during the imports, print a message."""
+    """Run the command in `sys.argv` and exit. If Ctrl-C interrupts the command or a Python import, print a message."""
     try:
         from reconciler.cli.main import main  # noqa: PLC0415 - the import takes time, and Ctrl-C can interrupt it
 

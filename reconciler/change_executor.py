@@ -270,9 +270,9 @@ class ChangeExecutor:
     async def _settle_by_reading(self, problem: str) -> Outcome:
         """Determine the outcome of a write by reading the grant.
 
-        The result of the write is APPLIED if the whole change took effect. The result of the write is FAILED if nothing
-        or only a part of the change took effect. The result of the write is CONFLICT if the grant contains changes that
-        the plan does not contain. The result of the write is UNKNOWN if the grant cannot be read.
+        The result of the write is APPLIED if the whole change took effect. The result of the write is FAILED if the
+        change took effect only partly or not at all. The result of the write is CONFLICT if the grant contains changes
+        that the plan does not contain. The result of the write is UNKNOWN if the grant cannot be read.
         """
         try:
             found = await self._read_grant()

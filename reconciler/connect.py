@@ -83,7 +83,8 @@ def require_sandbox(name: str) -> None:
         import auth0_sandbox.tenant  # noqa: F401 - the import checks that the package is installed
     except ModuleNotFoundError as error:
         raise ReconcilerError(
-            f'tenant {name} is a sandbox, which needs the extra sandbox: pip install "auth0-grants[sandbox]"',
+            f"tenant {name} is a sandbox, but a package for the sandbox is not installed; "
+            'run: pip install "auth0-grants[sandbox]"',
         ) from error
 
 

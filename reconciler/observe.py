@@ -360,9 +360,7 @@ async def _directory(
 async def _listing(
     read: Callable[[], Awaitable[T]], known: T | None, reads: Collection[TenantList], name: TenantList
 ) -> T | None:
-    """If `name` is in `reads`, read the list `name`.
-
-    If `name` is not in `reads`, return the earlier list `known`.
+    """Read the list `name` if `name` is in `reads`, or return the previously read list `known`.
 
     If the token may not read the list, return None.
     """

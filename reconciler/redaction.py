@@ -30,7 +30,7 @@ MIN_LENGTH_IN_DATA = 16
 A very short secret may be equal to a harmless name in the response data.
 """
 RUN_LENGTH = 12
-"""Redaction finds every part of a secret that is RUN_LENGTH characters long.
+"""The length of the shortest part of a secret that redaction finds.
 
 A server may repeat only a part of a secret.
 """

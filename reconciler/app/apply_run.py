@@ -17,7 +17,7 @@ from reconciler.concurrency import run_unless
 from reconciler.core.outcome import ApplyReport, Outcome, Result
 from reconciler.errors import CrashError, Exit, ReconcilerError
 from reconciler.http.retry import RetryPolicy
-from reconciler.output.markdown import tenants as _  # noqa: F401 - no report after a write may wait for an import
+from reconciler.output.markdown import tenants as _  # noqa: F401 - a report after a write must not need an import
 
 READS_AFTER_APPLY = 3
 REREAD_DELAY_SECONDS = 1.5

@@ -358,7 +358,8 @@ def _refuse_without_permissions(session: TenantSession, plan: Plan) -> None:
 def _ask(plan: Plan, console: Console) -> None:
     """Ask the user to confirm a plan.
 
-    The user types the number of grants that are deleted or lose all scopes, or "yes" for 0 grants.
+    The user types how many grants are deleted or lose all their scopes. If no grant is deleted or loses all its scopes,
+    the user types "yes".
     """
     if not sys.stdin.isatty():
         raise ReconcilerError("nothing was written: apply needs a terminal to ask for confirmation; use --yes")

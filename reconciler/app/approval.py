@@ -56,12 +56,12 @@ class ApprovalOptions:
             raise ReconcilerError(
                 "--approval-id needs all 64 characters of the approval id; copy it from the report of `reconciler plan`"
             )
-        # an argument that is an existing folder or a YAML file is not a saved plan
+        # every argument except folders and YAML files is the path of a saved plan
         files = [each for each in plan_options.paths if not each.lower().endswith(SUFFIXES) and not Path(each).is_dir()]
         if files and len(plan_options.paths) > 1:
             raise ReconcilerError(
-                f"{name_of(Path(files[0]))} is not a grant file (*.yaml, *.yml); name either one saved plan "
-                "or grant files"
+                f"{name_of(Path(files[0]))} is not a grant file (*.yaml, *.yml); pass either one saved plan "
+                "or only grant files"
             )
         if files and self.approval_id:
             raise ReconcilerError(
@@ -166,10 +166,10 @@ class ApprovedPlan:
             (found.unapproved, "Changes that were not approved", "files or tenant changed after the plan was created"),
             (
                 found.renamed,
-                "Changes with names that were not approved",
+                "Changes whose names were not approved",
                 "the approved plan shows names that are no longer current",
             ),
-            (found.riskier, "Changes with risks that were not approved", "the approved plan does not show all risks"),
+            (found.riskier, "Changes whose risks were not approved", "the approved plan does not show all risks"),
         ):
             if changes:
                 keys = {change.key for change in changes}
@@ -182,7 +182,7 @@ class ApprovedPlan:
         if found.changed_facts:
             changed = [change for change, _ in found.changed_facts]
             _print_changes(
-                "Changes with details that were not approved",
+                "Changes whose details were not approved",
                 changed,
                 new_plan,
                 console,

@@ -270,7 +270,7 @@ def collect_results(file: Path, folders: Sequence[Path], last_wave: str | None) 
 def remaining_fleet(report: FleetReport) -> Fleet:
     """Return a new fleet run (a run of many tenants in several CI jobs) with only the unfinished tenants.
 
-    In the new fleet run, the reason for including a tenant is the state of the tenant in `report`.
+    The state of a tenant in `report` becomes the reason why the returned fleet run includes the tenant.
     """
     tenants = tuple(
         replace(each.expected, reasons=(f"{each.state}: {each.reason}" if each.reason else str(each.state),))

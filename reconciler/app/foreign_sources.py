@@ -121,7 +121,7 @@ IsSelected = Callable[[NamedGrant], bool]
 def read_deploy_source(
     options: GlobalOptions, config: Config, source: ForeignSource, is_selected: IsSelected
 ) -> ForeignGrants:
-    """Return the selected grants in files of auth0-deploy-cli.
+    """Read files of auth0-deploy-cli, and return the selected grants.
 
     Raises ReconcilerError if a file cannot be read.
     """

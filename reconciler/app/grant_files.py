@@ -200,9 +200,10 @@ def _base_config(
 
 
 def _shared_settings(config: Config) -> Tenant:
-    """Return the shared settings of reconciler.yaml as an artificial tenant.
+    """Return an artificial tenant that has only the shared settings of reconciler.yaml.
 
-    The function `config_changes` compares only tenants, so the artificial tenant makes the shared settings comparable.
+    The function `config_changes` compares only tenants. The artificial tenant lets `config_changes` compare the shared
+    settings.
     """
     return replace(undeclared_tenant(config, SHARED_DOMAIN), name=SHARED)
 

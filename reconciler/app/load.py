@@ -104,7 +104,8 @@ def select_names(config: Config, options: GlobalOptions) -> list[str]:
         return names
     if not names:
         raise ReconcilerError(
-            "--shard divides the selected tenants: add --all-tenants or --wave, or --tenant for each tenant"
+            "--shard divides the selected tenants, but no tenants are selected; add --all-tenants or --wave, or "
+            "--tenant for each tenant"
         )
     return options.shard.part(names)
 
@@ -120,7 +121,7 @@ def _names_in_wave(config: Config, wave: str) -> list[str]:
         raise ReconcilerError(f'--wave: {config.file} does not declare the wave "{wave}"; {advice}')
     names = [name for name in config.tenants if config.rollout.wave_of(name) == wave]
     if not names:
-        raise ReconcilerError(f'--wave: the wave "{wave}" has no tenants')
+        raise ReconcilerError(f'--wave: the wave "{wave}" in {config.file} has no tenants')
     return names
 
 

@@ -112,10 +112,13 @@ class PlanOptions:
                 "--policy and --policy-at cannot be combined, because a plan has one policy: use one of them"
             )
         if self.prune and self.prune_removed:
-            raise ReconcilerError("--prune also deletes the grants that --prune-removed deletes: use one of them")
+            raise ReconcilerError(
+                "--prune and --prune-removed cannot be combined, because --prune also deletes the grants that "
+                "--prune-removed deletes: use one of the two options"
+            )
         if self.since is not None and not self.prune_removed:
             raise ReconcilerError(
-                "--since limits the history that --prune-removed reads: add --prune-removed, or remove --since"
+                "--since has no effect without --prune-removed: add --prune-removed, or remove --since"
             )
         if self.deletes and self.create_only:
             raise ReconcilerError(

@@ -48,7 +48,7 @@ class SharedLimits:
     def token_limiter(self, cloud: str, rate_options: RateOptions) -> RateLimiter:
         """Return the rate limiter for token requests to an Auth0 cloud.
 
-        The rate limiter uses the rate options of the first tenant in the Auth0 cloud.
+        If the Auth0 cloud has no rate limiter yet, the function creates a rate limiter with `rate_options`.
 
         The rate limiter allows any number of simultaneous requests, so that tenants do not wait for a tenant that never
         responds.

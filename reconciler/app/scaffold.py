@@ -80,7 +80,7 @@ ARTIFACT = re.compile(r"name: (\w+)-\$\{\{ (matrix|inputs)\.tenant \}\}")
 REFUSED_IN_ARTIFACTS = frozenset('":<>|*?\\/\r\n')
 README = "examples/README.md"
 COPY_IN_ACTION = """\
-        # Copy reconciler to the paths of an installed wheel. No package is built, so no build tools are needed.
+        # Copy reconciler to where pip would install it. No package is built, so no build tools are needed.
         packages=("$folder"/venv/lib/python*/site-packages)
         cp -R "$SOURCE/reconciler" "${packages[0]}/reconciler"
         cp -R "$SOURCE/schemas" "${packages[0]}/reconciler/schemas"
@@ -135,7 +135,7 @@ GITLAB_CHANGES = {
 """,
     """\
       --require-hashes --only-binary :all: --find-links "$new/wheels" --requirement "$new/source/requirements.lock"
-    # Copy reconciler to the paths of an installed wheel. No package is built, so no build tools are needed.
+    # Copy reconciler to where pip would install it. No package is built, so no build tools are needed.
     - packages=$(echo "$new"/venv/lib/python*/site-packages)
     - cp -R "$new/source/reconciler" "$packages/reconciler"
     - cp -R "$new/source/schemas" "$packages/reconciler/schemas"
@@ -187,8 +187,8 @@ def demo() -> dict[str, str]:
 def pipeline(service: Service, tenants: Mapping[str, str], branch: str = "main") -> dict[str, str]:
     """Return a mapping from relative path to content for the files of a pipeline.
 
-    The pipeline validates and plans pull requests, applies after an approval, and reports drift. The pipeline installs
-    the running version of reconciler from the package index.
+    The pipeline validates pull requests, plans their changes, applies approved plans, and reports drift. The pipeline
+    installs the running version of reconciler from the package index.
 
     `tenants` maps the name of each tenant to the prefix of the tenant's credential variables. `branch` is the default
     branch.

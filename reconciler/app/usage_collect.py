@@ -119,7 +119,7 @@ def _file_notes(counter: UsageCounter, reader: EventReader, periods: Iterable[Pe
         yield f"{pluralize(counter.incomplete, 'token exchange')} without an application or an audience."
     for gap in gaps(periods):
         times = f"from {_minute(gap.start)} to {_minute(gap.end)}"
-        yield f"Gap: no events {times}. If the files contain all events of the gap, use --period."
+        yield f"Gap: no events {times}. If the files contain all events of this time span, use --period."
 
 
 def _collected(events: int, periods: Sequence[Period]) -> Iterator[Line]:
@@ -132,9 +132,7 @@ def _minute(time: str) -> str:
 
 
 def collect_scopes(options: GlobalOptions, path: Path, scopes: Iterable[tuple[UsedScope, str]]) -> None:
-    """Add the time at which each scope was last used to the usage file.
-
-    The time at which a scope was last used comes from the metrics of the API.
+    """Record in the usage file when each scope was last used, according to the metrics of the API.
 
     Raises ReconcilerError.
     """

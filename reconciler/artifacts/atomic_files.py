@@ -19,7 +19,7 @@ BINARY = getattr(os, "O_BINARY", 0)
 
 OWNER_ONLY = 0o600
 REPLACE_ERRORS = frozenset({errno.EBUSY, errno.EXDEV, errno.EPERM, errno.EACCES, errno.EROFS, errno.ENOTSUP})
-"""The errors after which `write_output` writes into the existing file instead of renaming a new file.
+"""The errors that prevent `write_output` from replacing a file. `write_output` overwrites the file instead.
 
 For example, the operating system refuses to replace a mount point or a file in a read-only folder.
 """

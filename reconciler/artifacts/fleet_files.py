@@ -129,7 +129,7 @@ def _read_result(path: Path) -> FleetResult | str:
 
 
 def _with_plan(result: FleetResult, output: Mapping[str, Any]) -> FleetResult | str:
-    """Return a copy of `result` with the plan in `output`.
+    """Return a copy of `result` whose field `plan` contains the plan from the JSON object `output`.
 
     If the plan contradicts other fields of the result file, return the reason as a part of the error message.
     """
@@ -142,7 +142,7 @@ def _with_plan(result: FleetResult, output: Mapping[str, Any]) -> FleetResult | 
         or result.counts != plan_counts(plan)
         or (plan.tenant.name, plan.tenant.domain) != (result.tenant, result.domain)
     ):
-        return 'has a plan in the field "output" that contradicts the other fields'
+        return 'has a field "output" that contradicts the other fields'
     return replace(result, plan=plan)
 
 

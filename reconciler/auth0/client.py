@@ -55,7 +55,7 @@ MAX_LOG_EVENTS = 1_000
 MAX_ENTRIES = 200_000
 """The maximum number of entries in a list from Auth0: twice the number of grants in the largest supported tenant."""
 MAX_LISTING_BYTES = 64_000_000
-"""The maximum size of a list from Auth0, in bytes. A list of 100,000 grants usually has half this size."""
+"""The maximum size of a list from Auth0, in bytes. A list of 100,000 grants usually has about 32,000,000 bytes."""
 MAX_EMPTY_PAGES = 100
 MIN_ENTRIES_PER_PAGE = 10
 """The minimum average number of entries in the pages of a list. An endless list may have nearly empty pages."""

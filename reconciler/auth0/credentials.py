@@ -275,7 +275,9 @@ def assertion(key: PrivateKey, now: float) -> str:
         import jwt
         from jwt.exceptions import PyJWTError
     except ModuleNotFoundError as error:
-        raise ReconcilerError('private-key JWT needs the extra jwt: pip install "auth0-grants[jwt]"') from error
+        raise ReconcilerError(
+            'a package for private-key JWT is not installed; run: pip install "auth0-grants[jwt]"'
+        ) from error
     claims = {
         "iss": key.client_id,
         "sub": key.client_id,

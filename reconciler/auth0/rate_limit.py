@@ -48,9 +48,9 @@ class TokenBucket:
     Probe requests are sent slightly more than one second apart, so that no probe request arrives just before Auth0
     refills the bucket. Auth0 reports times in whole seconds, so a response may announce a refill time that is two
     seconds after the time in the header `date`. If a response announces a refill more than one second after the time in
-    the header `date`, the interval between probe requests is two and a half seconds. The interval remains about one
-    second if the tenant received the previous probe request more than a quarter of a second after the time in the
-    header `date`.
+    the header `date`, the interval between probe requests is usually two and a half seconds. The interval is only about
+    one second if the previous probe request was late. A probe request is late if the tenant received the probe request
+    more than a quarter of a second after the time in the header `date`.
 
     Auth0 refills some buckets continuously instead of once per second. Waiting a whole second between requests would
     waste rate-limit tokens, because a continuously refilled bucket would become full. If Auth0 refills a bucket once
@@ -79,7 +79,7 @@ class TokenBucket:
         self._clock_offset = -math.inf  # a lower bound for the difference: tenant's clock minus local clock
         self._last_probe_at = -math.inf  # the local time of the last probe request
         self._is_probing = False  # whether a probe request is in flight
-        self._seen_remaining: set[int] = set()  # the remaining tokens in responses since the last refill
+        self._seen_remaining: set[int] = set()  # every `remaining` value in a response since the last refill
         self._refills_continuously = False  # whether Auth0 refills the bucket continuously instead of once per period
 
     def wait(self, now: float) -> float:
@@ -310,7 +310,8 @@ class RateLimiter:
         The request takes a rate-limit token from each token bucket in `names`.
 
         Raises:
-            DeadlinePassedError: without waiting, if the rate limits allow the request only after the deadline.
+            DeadlinePassedError: if the rate limits allow the request only after the deadline. The function raises the
+                error immediately, without waiting for the deadline.
         """
         slot = Slot(tuple(self._buckets[name] for name in names))
         async with self._free_slots:

@@ -189,7 +189,7 @@ def _print_results(results: RunResults, output_options: OutputOptions, console: 
                 console.result([line(), *lines])
     if results.summary and not verbose:
         if any(run_result.rollback for run_result in results.runs):
-            console.note("To roll back a tenant, use the command that reconciler journal shows for the run")
+            console.note("To roll back a tenant, use the command that `reconciler journal` shows for the run")
         return
     for run_result in results.runs:
         if run_result.rollback:

@@ -50,12 +50,12 @@ NO_FOLLOW, NO_WAIT = getattr(os, "O_NOFOLLOW", 0), getattr(os, "O_NONBLOCK", 0)
 @global_options("config", "tenants")
 @click.command("comment")
 @click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="FILE...")
-@click.option("--issue", metavar="TITLE", help="Open or update an issue with this title instead of a comment.")
+@click.option("--issue", metavar="TITLE", help="Instead of a comment, open or update an issue with this title.")
 @click.option(
     "--close",
     "closes",
     is_flag=True,
-    help="Close the issue of each report instead of posting. If the issue does not exist, do nothing.",
+    help="Instead of posting a report, close its issue. If the issue does not exist, do nothing.",
 )
 @click.option(
     "--merged",
@@ -105,8 +105,9 @@ def command(  # noqa: PLR0913 - each parameter is an option of the command
     result of apply. Later runs update the comments of earlier runs. Only comments by the owner of the token are
     changed. The token comes from GITHUB_TOKEN, GITLAB_TOKEN, AZURE_DEVOPS_TOKEN or BITBUCKET_TOKEN.
 
-    If FILE is missing or invalid, the exit code is 1, and the comment for each tenant in --tenant says that the report
-    is missing. Without --tenant, an earlier comment without a new FILE says that the report is missing.
+    If a FILE is missing or invalid, the exit code is 1. For each tenant in --tenant without a valid FILE, the command
+    posts that the report is missing. Without --tenant, the command changes the earlier comment of each tenant that has
+    no valid FILE: the changed comment says that the report is missing.
     """
     if (issue is not None) + closes + merged > 1:
         raise click.UsageError("--issue, --close and --merged cannot be combined: use one of them")
@@ -231,7 +232,7 @@ def _markers_without_report(
 
 
 def _missing_report(tenant_marker: str, problems: Sequence[str]) -> ForgeReport:
-    """Return a substitute for the missing or invalid report of a tenant. The substitute lists `problems`."""
+    """Return a report with the text that the tenant's report is missing or invalid, and with the list `problems`."""
     name = tenant_of(tenant_marker)
     problem_lines = [f"- {span(problem[:MAX_CHARACTERS])}" for problem in problems[:MAX_PROBLEMS]]
     lines = [

@@ -113,7 +113,7 @@ def collect_command(
 
 def _check_reports(options: GlobalOptions, output_options: OutputOptions) -> None:
     if any(TENANT in file.path for file in output_options.reports):
-        raise ReconcilerError(f"--report: fleet has one report for all tenants; remove {TENANT} from the name")
+        raise ReconcilerError(f"--report: fleet writes one report for all tenants; remove {TENANT} from the file name")
     check_outputs(options, output_options.outputs([]))
 
 

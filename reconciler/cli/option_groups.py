@@ -256,7 +256,8 @@ result_options = option_group(
         "--result",
         type=click.Path(path_type=Path),
         metavar="DIR",
-        help="Write the result of each tenant to DIR/TENANT.json at the start and the end, for fleet collect.",
+        help="Write the result of each tenant to DIR/TENANT.json at the start and the end of the run. `fleet collect` "
+        "reads the files.",
     ),
     run_option,
 )

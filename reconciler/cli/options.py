@@ -72,7 +72,7 @@ class TenantNames(ListedName):
 
 
 def store_time(context: click.Context, now: datetime) -> None:
-    """Set the time that the run uses as the current time."""
+    """Store `now`, which the run uses as the current time."""
     context.meta.setdefault(_META_KEY, {})["now"] = now
 
 
@@ -287,7 +287,7 @@ def _build_options(callback: Callable[[click.Context, click.Parameter, object], 
         option(
             "--allow-unnamed-tenant",
             is_flag=True,
-            help="Allow an AUTH0_DOMAIN that is missing in the configuration. Shared settings apply.",
+            help="Allow AUTH0_DOMAIN to be a domain that the configuration does not declare. Shared settings apply.",
         ),
         option(
             "--color", type=color_choice, help="Use colours. auto uses colours on a terminal only.  [default: auto]"

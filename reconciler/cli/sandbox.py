@@ -60,7 +60,7 @@ def command() -> None:
     metavar="NAME=VALUE",
     multiple=True,
     type=ListedName(),
-    help="Set a behaviour that Auth0 does not document.",
+    help="Choose a behaviour of the local tenant that Auth0 does not document.",
 )
 @click.option(
     "--admin/--no-admin",
@@ -126,7 +126,7 @@ def serve(  # noqa: PLR0913 - each parameter is an option of the command
 def reset(*, database: Path | None, seed: Path | None) -> None:
     """Reset the local tenant to its initial data, the seed.
 
-    A running server of the local tenant uses the initial data without a restart.
+    If a server of the local tenant is running, the server needs no restart.
     """
     with _require_extra():
         from auth0_sandbox.tenant import reset as reset_tenant
@@ -145,7 +145,9 @@ def _require_extra() -> Iterator[None]:
     try:
         yield
     except ModuleNotFoundError as error:
-        raise ReconcilerError('this command needs the extra sandbox: pip install "auth0-grants[sandbox]"') from error
+        raise ReconcilerError(
+            'a package for the sandbox is not installed; run: pip install "auth0-grants[sandbox]"'
+        ) from error
 
 
 def _certificates(database: Path, custom_domain: str | None) -> "Certificates":

@@ -52,7 +52,9 @@ MAX_DOCUMENT_BYTES = 64_000_000
     "a difference exists.",
 )
 @click.option(
-    "--operations", is_flag=True, help="Print the write requests of the Management API and their scopes, not a schema."
+    "--operations",
+    is_flag=True,
+    help="Instead of the schema, print the write requests of the Management API and their scopes.",
 )
 @click.option(
     "--out",

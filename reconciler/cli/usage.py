@@ -144,7 +144,7 @@ def collect(
     period: Period | None,
     request_options: RequestOptions,
 ) -> Exit:
-    """Store the use of grants from the tenant's logs or from files of a log stream.
+    """Read logs, and store when each grant was used.
 
     Without FILE, the command reads the new events in the tenant's logs and needs the permission read:logs. Auth0 keeps
     logs for 1 to 30 days, so run `reconciler usage collect` every night.

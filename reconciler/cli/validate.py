@@ -51,7 +51,9 @@ def command(*, paths: tuple[Path, ...], output_options: OutputOptions) -> Exit:
     options = current_options()
     console = Console(options)
     if any(TENANT in file.path for file in output_options.reports):
-        raise ReconcilerError(f"--report: validate has one report for all tenants; remove {TENANT} from the file name")
+        raise ReconcilerError(
+            f"--report: validate writes one report for all tenants; remove {TENANT} from the file name"
+        )
     check_outputs(options, output_options.outputs([]))
     grants = _load(options, list(paths) or [Path(options.grants)])
     result = ValidationResult(grants.problems, len(grants.texts), len(grants.specs))

@@ -194,7 +194,7 @@ def _domain_problems(tenants: Mapping[str, Any], data: Mapping[str, Any], file: 
             earlier = first.setdefault(comparison_key(hosts[key]), name)
             if earlier != name:
                 other = quote_text(earlier)
-                message = f"the tenant {other} already has the domain {hosts[key]}, so both names mean the same tenant"
+                message = f"the tenant {other} already has the domain {hosts[key]}, and a domain identifies one tenant"
                 yield Problem(source, message, "remove one of the two tenants, or correct the domain")
         yield from _canonical_domain_problems(hosts, source, item or {})
 
@@ -233,7 +233,8 @@ def _database_problems(tenants: Mapping[str, Any], data: Mapping[str, Any], file
             earlier = first.setdefault(database, name)
             if earlier != name:
                 source = Source(file, *mark_of(data, ("tenants", name, "database")))
-                message = f"this sandbox has the database of {quote_text(earlier)}, so both names mean the same tenant"
+                other = quote_text(earlier)
+                message = f"the sandbox {other} already uses this database, and a database contains one tenant"
                 yield Problem(
                     source,
                     message,
@@ -265,7 +266,7 @@ def _wave_problems(tenants: Mapping[str, Any], data: Mapping[str, Any], file: st
     rollout = _rollout(data)
     if "stop_after" in data and not rollout.waves:
         source = Source(file, *mark_of(data, ("stop_after",)))
-        yield Problem(source, "stop_after has no effect without waves", "declare waves, or remove stop_after")
+        yield Problem(source, "stop_after has no effect without waves", "add the setting waves, or remove stop_after")
     missing = [name for name in tenants if rollout.waves and rollout.wave_of(name) is None]
     if missing:
         source = Source(file, *mark_of(data, ("waves",)))

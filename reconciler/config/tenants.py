@@ -119,7 +119,7 @@ class Tenant:
 
     @property
     def title(self) -> TenantName:
-        """The name and the domain of the tenant, as plans and reports show the tenant."""
+        """The name and the domain of the tenant for plans and reports."""
         return TenantName(self.name, self.host, self.kind is TenantKind.SANDBOX)
 
     @property
@@ -160,10 +160,10 @@ class Config:
         return any(is_same_host(tenant.host, host) for each in self._at_auth0() for host in each.hosts)
 
     def policy_for(self, tenant: Tenant) -> Policy:
-        """Return the policy for a tenant from a different configuration, for example from a pull request.
+        """Return this configuration's policy for `tenant`, which a different configuration declares.
 
         A pull request can change every tenant name and domain, so `policy_for` combines several policies. The returned
-        policy combines the strictest rules of all tenants that share the name or domain of `tenant`. If the
+        policy combines the strictest rules of all tenants that share the name or domain of `tenant`. If this
         configuration does not declare `tenant`, the policy contains the `deny` rules and policy schemas of all tenants.
         """
         if not self.declares(tenant):
@@ -339,7 +339,7 @@ def unconfirmed_domain(tenant: Tenant, environment: Mapping[str, str]) -> tuple[
 def identity_check(
     config: Config, tenant: Tenant, environment: Mapping[str, str], *, allow_unnamed: bool = False
 ) -> IdentityCheck | None:
-    """Return the check that the connected tenant is `tenant`, or None if `tenant` is a sandbox."""
+    """Return an object that checks that the connected tenant is `tenant`, or None if `tenant` is a sandbox."""
     if tenant.kind is TenantKind.SANDBOX:
         return None
     is_declared = config.tenants.get(tenant.name) == tenant

@@ -303,7 +303,7 @@ def _waves() -> Schema:
         "title": "Waves",
         "description": (
             "Groups of tenants. `reconciler apply --all-tenants` changes one group at a time. A tenant belongs "
-            "to the first wave that matches its name. Every tenant must belong to a wave."
+            "to the first group with a name or pattern that matches the tenant. Every tenant must belong to a group."
         ),
         "type": "array",
         "minItems": 1,

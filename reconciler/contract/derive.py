@@ -20,7 +20,7 @@ MY_ORGANIZATION_OF_USERS: Schema = {
     "required": ["subject_type", "audience"],
     "properties": {"subject_type": {"const": "user"}, "audience": {"type": "string", "pattern": "/my-org/$"}},
 }
-"""A JSON Schema that matches grants for users on the My Organization API.
+"""A JSON Schema that matches grants with the subject type `user` for the My Organization API.
 
 In real tenants, user grants for the My Organization API have organization settings.
 """

@@ -18,9 +18,7 @@ ANY_TEXT: Schema = {"type": "string"}
 
 
 def editor_schema(grants_schema: Mapping[str, Any], directory: Directory, tenant: TargetTenant) -> dict[str, Any]:
-    """Return the JSON Schema of grant files, extended with the names of objects in `directory`.
-
-    The objects in `directory` are applications, APIs and organizations.
+    """Return the JSON Schema of grant files, with the names of applications, APIs and organizations in `directory`.
 
     If `directory` has no names that a field may contain, the schema of the field stays unchanged. The schema omits a
     name that several applications or APIs share, because a plan refuses ambiguous names.

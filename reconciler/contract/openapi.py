@@ -1,6 +1,6 @@
 """Find the operations (paths and HTTP methods) in an OpenAPI document of the Management API.
 
-This module reads the JSON Schemas of the operations on client grants, and the scopes that write operations require.
+This module reads the JSON Schemas of the operations on client grants, and the required scopes of write operations.
 """
 
 import json

@@ -38,7 +38,7 @@ def policy_schema() -> Schema:
         "type": "array",
         "items": {
             "title": "Schema",
-            "description": "A JSON Schema for one grant. The grant contains all names, ids and default values.",
+            "description": "A JSON Schema for one grant. Names, ids and default values in the grant are filled in.",
             "type": "object",
             "required": ["title"],
             "properties": {"title": text_schema("Title", "The requirement in a few words, shown for blocked changes.")},
@@ -111,7 +111,7 @@ def pattern_item(title: str, description: str, otherwise: str, more: Schema) -> 
     """Return the JSON Schema of an item in reconciler.yaml that must have at least one pattern.
 
     `otherwise` is the start of the error message for an item without a pattern such as `client: Payroll*`. `more`
-    contains the JSON Schemas of the fields of the item that are not patterns.
+    contains the JSON Schemas of the item's other fields, which contain no pattern.
     """
     needed = {
         "anyOf": [{"required": [name]} for name in PATTERN_FIELDS],

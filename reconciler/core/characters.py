@@ -6,7 +6,7 @@ in four steps:
 1. Decompose the name with Unicode normalization form NFKD. Remove combining marks and invisible characters. Full-width,
   mathematical and accented letters become plain letters.
 2. Replace non-Latin letters with the Latin letters that look the same (LOOKALIKES).
-3. Replace `I`, `1` and `|` with `l`, `0` with `O`, `rn` with `m` and `vv` with `w`.
+3. Replace `I`, `1` and `|` with `l`. Replace `0` with `O`. Replace `rn` with `m`. Replace `vv` with `w`.
 4. Convert the name to lower case, trim spaces, and replace repeated spaces with a single space.
 
 The simplification in `skeleton` follows the Unicode standard UTS 39, but uses a smaller table of lookalike letters. If

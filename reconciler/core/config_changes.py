@@ -88,7 +88,7 @@ class TenantSettings(Protocol):
 
     @property
     def limits(self) -> Limits:
-        """The limits for deletes, updates, and grants per organization."""
+        """The maximum numbers of deletes and updates in a plan, and of grants per organization."""
 
     @property
     def policy(self) -> Policy:
@@ -195,7 +195,7 @@ def _same_tenant(old: TenantSettings, new: TenantSettings) -> Iterator[TenantRis
     name = new.name
     if old.kind != new.kind:
         is_sandbox = new.kind == SANDBOX_KIND
-        effect = "runs no longer change the real tenant" if is_sandbox else "runs now change a real tenant"
+        effect = "runs no longer change the real tenant" if is_sandbox else "every run changes a real tenant"
         yield name, MOVED.risk(f"the kind changes from {old.kind} to {new.kind}: {effect}")
     if name and not is_same_host(old.host, new.host):
         yield name, MOVED.risk(f"the domain changes from {old.host} to {new.host}")
@@ -271,7 +271,7 @@ def _covers(pattern: Pattern, other: Pattern) -> bool:
 
 
 def _not_covered(patterns: Iterable[Pattern], by: Sequence[Pattern]) -> list[str]:
-    """Return each pattern that may match a grant that no pattern in `by` matches.
+    """Return the patterns that may match more grants than all patterns in `by` together.
 
     Compare only the texts of the patterns if a full comparison needs to compare more than MAX_PAIRS pairs.
     """

@@ -1,4 +1,4 @@
-"""The kinds of changes in reconciler.yaml, each with a risk level."""
+"""The kinds of changes to reconciler.yaml, each with a risk level."""
 
 from dataclasses import dataclass
 
@@ -42,11 +42,9 @@ REMOVED = ConfigRule("tenant-removed", Level.HIGH, "reconciler.yaml no longer de
 LOOSENED = ConfigRule(
     "guard-loosened", Level.CRITICAL, "one of the settings protect, manage, own, limits and policy became less strict"
 )
-CREDENTIALS = ConfigRule(
-    "credentials-changed", Level.CRITICAL, "the prefix of the environment variables with a tenant's credentials changed"
-)
+CREDENTIALS = ConfigRule("credentials-changed", Level.CRITICAL, "the prefix of a tenant's credential variables changed")
 VARIABLE = ConfigRule("variable-changed", Level.HIGH, "a variable of grant files has a new value")
-DEFAULT = ConfigRule("default-tenant-changed", Level.HIGH, "the default tenant of commands without --tenant changed")
+DEFAULT = ConfigRule("default-tenant-changed", Level.HIGH, "commands without --tenant use a different tenant")
 WAVES = ConfigRule(
     "waves-changed", Level.HIGH, "the rollout order of the tenants changed, or a rollout stops after more failures"
 )

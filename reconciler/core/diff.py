@@ -47,7 +47,7 @@ def changed_fields(before: ClientGrant, after: ClientGrant) -> tuple[FieldChange
     """
     if before == after:
         return ()
-    from deepdiff import DeepDiff  # the import is slow, and only unequal grants need DeepDiff
+    from deepdiff import DeepDiff  # importing DeepDiff is slow, and equal grants do not need DeepDiff
 
     found = DeepDiff(_values(before), _values(after), view="tree")
     added, removed = _items(found, "set_item_added"), _items(found, "set_item_removed")

@@ -34,7 +34,7 @@ class UnresolvedExpiry:
     problems: tuple[Problem, ...]
     """A problem for each application name or API name that the tenant does not have."""
     candidates: tuple[Key, ...] = ()
-    """The undeclared grants that `spec` may declare under an old application or API name.
+    """The undeclared grants that `spec` may mean, if the application or API was renamed.
 
     If `candidates` is empty, the tenant no longer has the expired grant.
     """
@@ -97,7 +97,7 @@ def may_declare(spec: GrantSpec, key: Key, directory: Directory) -> bool:
 
 
 def unresolved_warnings(unresolved: Iterable[UnresolvedExpiry], directory: Directory) -> Iterator[Problem]:
-    """Yield a warning for each name in an expired declaration that the tenant does not have."""
+    """Yield a warning for each application or API name that an expired declaration contains and the tenant lacks."""
     for each in unresolved:
         when = expiry_text(each.spec.expires)
         grants = join_some([f"{directory.client_label(key)} -> {directory.api_label(key)}" for key in each.candidates])

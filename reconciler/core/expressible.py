@@ -34,7 +34,7 @@ def reason_not_expressible(grant: ClientGrant) -> str | None:
 def keep_inexpressible_values(desired: ClientGrant, observed: ClientGrant) -> ClientGrant:
     """Copy values from the tenant's grant to the declared grant if a grant file cannot express the values.
 
-    Copying inexpressible values prevents an update from removing the values from the tenant's grant.
+    Without the copied values, an update would remove the values from the tenant's grant.
     """
     if any(_organization_reasons(observed)):
         usage, any_organization = observed.organization_usage, observed.allow_any_organization

@@ -43,7 +43,7 @@ class GrantField:
     """A field of a grant."""
 
     name: str
-    """The name of the field. Grant files, Auth0's JSON, `ClientGrant` and `GrantSpec` use the same name."""
+    """The name of the field in grant files, Auth0's JSON, `ClientGrant` and `GrantSpec`."""
     kind: FieldKind
     """The type of the field's value."""
     role: FieldRole

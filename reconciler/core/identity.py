@@ -313,9 +313,10 @@ class IdentityCheck:
         """
         if self.is_declared or not self.unknown or not identity.endswith(AUTH0_HOSTS):
             return None
+        names = join_words(list(self.unknown), "or")
         return (
-            f"{identity} may be the declared tenant {join_words(list(self.unknown), 'or')}, because {self.file} lacks "
-            "the canonical_domain of that tenant; the guards of the declared tenant do not apply in this run"
+            f"{identity} may be the declared tenant {names}, because {self.file} has no canonical_domain for {names}; "
+            "the settings of the declared tenant, such as protect, do not apply to this run"
         )
 
 

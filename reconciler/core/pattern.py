@@ -81,7 +81,7 @@ class Pattern:
     def describe(self, key: Key, directory: Directory) -> str:
         """Return a description of the pattern for messages.
 
-        Explain in the description if reconciler does not know whether the pattern matches the grant.
+        If reconciler does not know whether the pattern matches the grant, the description says so.
         """
         unknown = self.matches(key, directory) is Match.UNKNOWN
         return f"{self} might match, because the name is unknown" if unknown else str(self)
@@ -130,7 +130,7 @@ class ManagedScope:
 
 
 def value_of(name: str, key: Key, directory: Directory) -> Value:
-    """Return the value of a grant that the field `name` of a pattern is compared with: a name or an id."""
+    """Return the name or id in the grant `key` to which the field `name` of a pattern applies."""
     match name:
         case "client_id":
             return Unread.VALUE if key.other_holder else key.client_id

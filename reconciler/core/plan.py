@@ -34,7 +34,7 @@ class Origin(StrEnum):
 TITLES: Mapping[Origin, str] = {
     Origin.BRANCH: "From this branch",
     Origin.DRIFT: "Drift: the tenant changed, but the files did not",
-    Origin.BOTH: "From both: the files of this branch and the tenant changed",
+    Origin.BOTH: "Both: this branch changed the files, and the tenant changed too",
     Origin.EXPIRED: "Expired: the expiry date has passed",
 }
 
@@ -103,7 +103,7 @@ Change = Create | Update | Delete
 
 @dataclass(frozen=True, slots=True)
 class Blocked:
-    """A change that a guard blocks. `apply` makes no changes at all if a plan contains a blocked change."""
+    """A change that a guard, such as a limit, forbids. `apply` changes nothing if a plan contains a blocked change."""
 
     change: Change
     reason: str
@@ -258,7 +258,7 @@ def compare(desired: Iterable[DesiredGrant], observed: Mapping[Key, ObservedGran
 
 
 def _make_comparable(observed: ObservedGrant, desired: DesiredGrant) -> tuple[ObservedGrant, DesiredGrant]:
-    """Return both grants, with equal values for everything that an update must not change.
+    """Return copies of both grants in which the values that an update must not change are equal.
 
     Remove the organizations from the tenant's grant if the declaration has no field `organizations`. Copy values from
     the tenant's grant to the declared grant if a grant file cannot express the values.

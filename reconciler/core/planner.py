@@ -132,10 +132,9 @@ class PlanRules:
 
 @dataclass(frozen=True, slots=True)
 class CandidateChanges:
-    """The changes that a plan contains unless a guard blocks a change."""
+    """The changes of a plan, before the guards (limits and protections) block some of the changes."""
 
     changes: tuple[Change, ...]
-    """The changes that the guards check."""
     left_alone: tuple[LeftAlone, ...]
     """The undeclared or expired grants that the plan leaves in the tenant."""
     origins: Mapping[Key, Origin]

@@ -312,7 +312,7 @@ def _spec(key: DeclaredKey, file: str, line: int) -> GrantSpec:
 
 @dataclass(frozen=True, slots=True)
 class ResolvedRemovals:
-    """The removal of each identified grant, and the removals whose application or API name is unknown or ambiguous."""
+    """The removed declarations by grant, and the removed declarations with an unknown or ambiguous name."""
 
     by_key: Mapping[Key, Removal]
     unresolved: tuple[Removal, ...]
@@ -357,7 +357,7 @@ def find_moves(removed: Iterable[DesiredGrant], added: Iterable[DesiredGrant]) -
 
 
 def _forms(key: Key, file: str) -> Iterator[tuple[object, ...]]:
-    """Yield three tuples, each with the file and two of the values application, API and subject type."""
+    """Yield three tuples with the file. In each tuple, a placeholder replaces the application, API or subject type."""
     holder = (key.client_id, key.default_for)
     yield file, "holder", key.audience, key.subject_type
     yield file, holder, "audience", key.subject_type
@@ -388,8 +388,8 @@ def unresolved_note(unresolved: Sequence[Removal]) -> Iterator[str]:
             for each in unresolved
         ]
         yield (
-            f"{pluralize(len(unresolved), 'removed grant')} could not be compared, because the tenant does not have "
-            f"exactly one application or API with that name: {_some(labels)}"
+            f"{pluralize(len(unresolved), 'removed grant')} could not be compared, because the name of an application "
+            f"or API is unknown or ambiguous in the tenant: {_some(labels)}"
         )
 
 

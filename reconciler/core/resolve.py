@@ -125,7 +125,7 @@ def _organization(text: str, source: Source, directory: Directory, suggest: Sugg
             return Problem(
                 source,
                 what,
-                "write the name of the organization with this id, or the id of the organization with this name",
+                "for the organization with this id, write its name; for the organization with this name, write its id",
             )
 
 

@@ -183,8 +183,8 @@ def _management_access(diff: AccessDiff) -> str:
 def _system_api(level: Level, description: str) -> Callable[[AccessDiff], str]:
     """Return a function that finds scopes with the risk level `level` on system APIs other than the Management API.
 
-    A custom API may have an identifier that ends like the identifier of one of Auth0's system APIs. For such
-    an API, the returned function finds only the scopes that the similar system API defines, too.
+    The identifier of a custom API may end like the identifier of a system API. In this case, the returned function
+    ignores the scopes that the system API does not define.
     """
 
     def found(diff: AccessDiff) -> str:
@@ -312,7 +312,7 @@ def _rules() -> Iterator[RiskRule]:
     yield RiskRule(
         "system-api-takeover",
         Level.CRITICAL,
-        "scopes of Auth0's system APIs, except the Management API, that allow an application to sign in as other users",
+        "scopes that let an application sign in as other users, on any system API except the Management API",
         _system_api(Level.CRITICAL, "can take over accounts through"),
     )
     yield RiskRule(
@@ -331,8 +331,8 @@ def _rules() -> Iterator[RiskRule]:
         "system-api-sensitive",
         Level.HIGH,
         (
-            "scopes of Auth0's system APIs, except the Management API, that destroy data, or read people's data and "
-            "settings; also unknown scopes"
+            "scopes that destroy data, or read people's data and settings, and unknown scopes, on any system API "
+            "except the Management API"
         ),
         _system_api(Level.HIGH, "can weaken or read accounts through"),
     )
@@ -381,7 +381,7 @@ def _rules() -> Iterator[RiskRule]:
     yield RiskRule(
         "unusual-scope",
         Level.HIGH,
-        "scopes with characters that OAuth does not allow, which may look like other scopes",
+        "scopes that may look like other scopes, because they contain characters that OAuth does not allow",
         _unusual_scopes,
     )
     yield RiskRule(

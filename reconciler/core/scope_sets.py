@@ -20,7 +20,7 @@ _REFERENCE = re.compile(f"@({SET_NAME})")
 
 
 class ExpandedScope(NamedTuple):
-    """A scope, with the list item in the grant file that contains the scope.
+    """A scope, and its position in the field `scope` of a grant declaration.
 
     `item` is the index of the list item that contains the scope. `set_name` is the name of the scope set that contains
     the scope, or an empty string.

@@ -201,9 +201,10 @@ def check_others(
 ) -> tuple[Problem, ...]:
     """Return problems in unselected declarations if the problems may affect selected grants.
 
-    A selected grant must not have a second declaration that is not selected. If `deletes` is true, the
-    plan may delete grants. A wrong application name in an unselected declaration is then also a problem, because the
-    plan could delete the declared grant as an undeclared grant.
+    It is a problem if a selected grant also has an unselected declaration.
+
+    If `deletes` is true, a wrong application name in an unselected declaration is also a problem, because the plan
+    could delete the declared grant as an undeclared grant.
     """
     if not split.selection:
         return ()

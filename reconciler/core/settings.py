@@ -15,7 +15,7 @@ from reconciler.core.problems import Risk
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """The limits for deletes, updates, and grants per organization."""
+    """The maximum numbers of deletes and updates in a plan, and of grants per organization."""
 
     deletes_percent: int = 30
     """The maximum number of deletes in a plan, as a percentage of the managed grants."""
@@ -113,7 +113,7 @@ class Policy:
         return max(decided, key=lambda rule: STRICTNESS.index(rule.verdict))
 
     def matching_rules(self, name: str, key: Key, directory: Directory) -> list[PolicyRule]:
-        """Return the first policy rule in each rule list that has the name `name` and matches the grant."""
+        """For each rule list, return the first policy rule with the name `name` that matches the grant."""
         found = (_first_match(rules, name, key, directory) for rules in (self.rules, *self.others))
         return [each for each in found if each]
 

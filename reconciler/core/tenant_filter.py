@@ -136,7 +136,7 @@ def applies_to_tenant(patterns: Patterns, tenant: str) -> bool:
 def _names_and_wildcards(patterns: tuple[str, ...]) -> tuple[frozenset[str], tuple[str, ...]]:
     """Return all items of a `tenants` list, and separately the items that contain wildcards.
 
-    The first set includes all items, because the name of a tenant may contain wildcard characters.
+    An item with wildcards may also be the exact name of a tenant.
     """
     return frozenset(patterns), tuple(pattern for pattern in patterns if not WILDCARDS.isdisjoint(pattern))
 
@@ -193,7 +193,7 @@ def find_tenant_problems(specs: Iterable[GrantSpec], tenants: TargetTenants) -> 
 
 
 def _match_known_tenants(patterns: Patterns, known: Collection[str]) -> tuple[Collection[str], bool]:
-    """Return the items that match no known tenant, and whether a known tenant matches every `tenants` list."""
+    """Return the items that match no known tenant, and whether at least one known tenant is in all `tenants` lists."""
     unknown = {
         text
         for texts, wildcards in map(_names_and_wildcards, patterns)

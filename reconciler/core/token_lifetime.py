@@ -1,4 +1,4 @@
-"""Determine how long issued access tokens still give access that a change has removed from a grant.
+"""Determine how long issued access tokens stay usable after a change removes access from a grant.
 
 Auth0 does not revoke access tokens when a client grant changes. An access token stays valid until the end of the token
 lifetime. The token lifetime is a setting of the API (`token_lifetime`).

@@ -226,7 +226,7 @@ def _credentials(text: str, unconfirmed: tuple[str, str] | None) -> Finding:
 
 
 def _identity(token: ProbedToken, expected: IdentityCheck | None) -> Finding:
-    """Compare the tenant that issued the token with the configuration, as every run does."""
+    """Check that the tenant that issued the token is the tenant in the configuration. Every run does the same check."""
     if expected is None:
         return _ok("identity", "a sandbox")
     result = identities_of(token.text)
@@ -288,11 +288,12 @@ def _clock(first_response: FirstResponse) -> Finding:
     ahead = first_response.sent - (first_response.date + 1)
     behind = first_response.date - first_response.received
     if max(ahead, behind) <= MAX_SKEW_SECONDS:
-        return _ok("clock", "equal to the tenant's" if max(ahead, behind) <= 1 else f"{max(ahead, behind):.0f} s off")
+        seconds = max(ahead, behind)
+        return _ok("clock", "equal to the tenant's clock" if seconds <= 1 else f"{seconds:.0f} s off")
     return Finding(
         "clock",
         Status.WARNING,
-        f"{_duration_text(max(ahead, behind))} {'ahead of' if ahead > behind else 'behind'} the tenant's",
+        f"{_duration_text(max(ahead, behind))} {'ahead of' if ahead > behind else 'behind'} the tenant's clock",
         "set this machine's clock, because Auth0 refuses an assertion (private-key JWT) with a wrong time",
     )
 
@@ -318,7 +319,7 @@ def _token(token: ProbedToken, now: float | None) -> Finding:
         "token",
         Status.WARNING,
         found,
-        "get a new token, because a run may take longer and cannot renew a token from the environment",
+        "get a new token: a run may outlast this token, and reconciler cannot renew a token from the environment",
     )
 
 

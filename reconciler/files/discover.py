@@ -258,7 +258,7 @@ def _link(link: Path, root: str) -> Iterator[Path | Problem]:
     """Yield `link` if the target of the symbolic link is a grant file in `root`.
 
     Yield a problem if the link leaves `root`, has no target, or leads to a hidden folder or an unsuitable file. Skip a
-    symbolic link to a folder in `root`, because the search visits the folder without the link.
+    symbolic link to a folder in `root`, because the search also visits the folder itself.
     """
     if not (link.is_dir() or _is_yaml(link)):
         return

@@ -216,5 +216,5 @@ def mark_of(data: object, path: Sequence[str | int], *, key: bool = False) -> Ma
 
 
 def too_many_problems(file: str) -> Problem:
-    """Return one problem that replaces the other problems of a file with at least MAX_PROBLEMS problems."""
+    """Return the problem that says that a file has at least MAX_PROBLEMS problems."""
     return Problem(Source(file), f"this file has {MAX_PROBLEMS:,} problems or more", "correct these first")

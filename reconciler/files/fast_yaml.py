@@ -1,8 +1,8 @@
 """Read grant files in a simple subset of YAML faster than a YAML parser.
 
 This module parses each line of a grant file on its own, and caches the parsed lines. `reconciler import` writes only
-YAML that this module can read. If a file contains an error or other YAML, reconciler reads the file with the YAML
-parser. If `read_fast` can read a file, `read_fast` and the YAML parser return the same data and positions.
+YAML that this module can read. If this module cannot read a file, or if the file contains an error, reconciler uses
+the YAML parser. If `read_fast` can read a file, `read_fast` and the YAML parser return the same data and positions.
 """
 
 import re

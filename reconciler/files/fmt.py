@@ -62,10 +62,10 @@ def sort_file(text: str, file: str) -> str | Problem:
 
 
 def _add_last_line_end(text: str, root: Node) -> str:
-    """Return the content of a file with a line end added.
+    """Return the content of a file with a newline added.
 
     If the file ends with a block scalar, also write the indicator `-` in the header of the block scalar. The
-    indicator `-` excludes the new line end from the value of the block scalar.
+    indicator `-` keeps the added newline out of the value of the block scalar.
     """
     last = root
     while last.parts:

@@ -231,11 +231,11 @@ class _DocumentReader:
 
     def document(self) -> Node:
         """Return the data of the YAML document."""
-        self._next()  # skip the start of the stream
+        self._next()  # skip the StreamStartEvent
         if isinstance(self._next(), StreamEndEvent):
             return None
         root = self._value(self._next(), 1)
-        self._next()  # skip the end of the document
+        self._next()  # skip the DocumentEndEvent
         if isinstance(end := self._next(), DocumentStartEvent):
             self._stop(end, "a second document starts here", "write each document to a separate file")
         return root

@@ -142,7 +142,7 @@ def _other_key(name: str, known: Collection[str]) -> str:
 
 
 def _is_under_other_name(name: str, found: Iterable[str]) -> bool:
-    """Return whether `found` contains a key of another tool with the meaning of the missing key `name`.
+    """Return whether `found` contains the name that another tool uses for the missing key `name`.
 
     A key that only another tool uses is reported as a separate problem.
     """

@@ -38,8 +38,9 @@ class CheckResult:
     def quality(self) -> tuple[int, int, int]:
         """A sort key that is greater for a better check result.
 
-        If a file has a syntax error, the check result is better if the syntax error is at a later line. If a file has
-        no syntax error, the check result is better if the file has fewer errors.
+        A result without a syntax error is better than a result with a syntax error. Of two results with a syntax error,
+        the result with the later syntax error is better. Of two results without a syntax error, the result with fewer
+        errors is better.
         """
         if self.is_complete:
             return (1, 0, -len(errors(self.problems)))
@@ -104,7 +105,7 @@ FOREIGN: tuple[ForeignSyntax, ...] = (
     ForeignSyntax(
         _key(r"(?:AUTH0_)?(?:EXCLUDED|INCLUDED)[A-Z_]*"),
         "{name} is a setting of auth0-deploy-cli",
-        "list the grants that reconciler must not change under protect in reconciler.yaml",
+        "under protect in reconciler.yaml, list the grants that reconciler must not change",
     ),
 )
 
@@ -198,7 +199,7 @@ def _foreign(text: str, file: str, syntax: ForeignSyntax) -> Iterator[Problem]:
 def _missing_spaces(
     text: str, file: str, found: CheckResult, schema: Mapping[str, Any], check: Callable[[str], CheckResult]
 ) -> tuple[list[Problem], CheckResult]:
-    """Return a problem for each key without a space after the colon, and the check result after inserting the spaces.
+    """Return a problem for each key without a space after the colon, and the check result for the corrected text.
 
     The function reports a missing space only if inserting the space solves a problem.
     """

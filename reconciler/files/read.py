@@ -87,8 +87,8 @@ def _similar_names(path: Path, names: Iterable[str]) -> Iterator[Problem]:
 def _unchecked_checkout(path: Path, root: Path, error: GitError, *, must_be_complete: bool) -> Iterator[Problem]:
     """Yield a problem with the reason why git could not list the tracked files.
 
-    If `must_be_complete` is true, the problem is an error in a sparse checkout, because a sparse checkout may lack
-    files.
+    In a sparse checkout, which may lack grant files, the problem is an error if `must_be_complete` is true. In all
+    cases except this one, the problem is a warning.
     """
     is_sparse = (git_dir_of(root) / "info" / "sparse-checkout").exists()
     if isinstance(error, GitMissingError) and not is_sparse:
@@ -103,9 +103,9 @@ GRANTS = "grants"
 MAX_CHARACTERS = 64_000_000
 """The maximum total size of all grant files, in characters."""
 MAX_VALUES = 1_000_000
-"""The maximum total number of values in all grant files.
+"""The maximum total number of values in all grant files that the YAML parser reads.
 
-Values in files that `read_fast` reads do not count, because `read_fast` does not count values.
+The faster function `read_fast` does not count values.
 """
 
 

@@ -204,7 +204,7 @@ def problems_of(
     partial: Iterable[GrantSpec] = (),
     check: Check = lambda _item, _values, _file: (),
 ) -> Iterator[Problem]:
-    """Yield the problems of grant declarations that a JSON Schema cannot detect, without duplicates.
+    """Check grant declarations for problems that a JSON Schema cannot detect. Yield each problem once.
 
     The function finds unknown tenants and variables, duplicate grants, unusual scopes, and values without effect. For a
     grant with variables, the function calls `check` once for each tenant, with the tenant's values. If `tenants` is

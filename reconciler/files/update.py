@@ -87,7 +87,7 @@ def add_tenant(text: str, name: str, domain: str) -> str:
 def _without_splits(
     updates: Mapping[int, GrantUpdate | GrantSplit | None], copied: Sequence[int]
 ) -> Mapping[int, GrantUpdate | None]:
-    """Return the update of each grant, by the index of the grant after the grants in `copied` are duplicated.
+    """Return a mapping from grant index to update. The indexes are correct after the grants in `copied` are duplicated.
 
     A duplicate is directly below the original grant, so a duplicate shifts the index of each later grant by one.
     """

@@ -52,7 +52,7 @@ expression.
 """
 TYPE_MARK = '"type"'
 TYPE_MARK_LENGTH = len('"type":"seccft')
-"""The number of characters that identify the type of most log events, counted from the start of TYPE_MARK."""
+"""The length of the part of a line that identifies the event type. The part starts with TYPE_MARK."""
 
 Event = Mapping[str, Any]
 
@@ -213,10 +213,10 @@ def _layout_of(line: str) -> _Layout | None:
 
     `line` must not contain backslashes or control characters.
 
-    Return None if only a JSON decoder can read lines with the JSON structure of `line`.
+    Return None if a regular expression cannot read such lines.
 
-    To find the fields of the event, the function decodes a copy of the line in which a number replaces each JSON string
-    value. In the decoded copy, the value of each field is the number of a string in the line.
+    To find the fields of the event, the function copies the line, replaces each JSON string value with its position in
+    the line, and decodes the copy. The decoded fields then contain the positions of the fields' values in the line.
     """
     parts = line.split('"')
     strings = range(1, len(parts) - 1, 2)

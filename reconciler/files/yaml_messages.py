@@ -58,8 +58,8 @@ SURROGATE = re.compile(r"\\ud[89a-f]", re.IGNORECASE)
 SHOWN_AT_START = frozenset({"found unexpected end of stream"})
 """Parser errors about a missing closing quotation mark.
 
-The YAML parser reports such an error at the end of the file. reconciler reports the error at the opening quotation
-mark.
+The YAML parser reports the missing quotation mark at the end of the file. reconciler reports the missing quotation mark
+at the opening quotation mark.
 """
 
 

@@ -256,7 +256,7 @@ class _GrantReader:
 
 
 def _clients(parsed: Iterable[ParsedFile], tenant: str) -> dict[str, bool]:
-    """Map each application name in the files for a tenant to whether the application is a first-party application."""
+    """Return whether each application in the files for `tenant` is a first-party application, keyed by name."""
     found: dict[str, bool] = {}
     for file in parsed:
         for node in file.items(FileKind.CLIENT, tenant):

@@ -153,7 +153,7 @@ class _StateReader:
     def _resources(self, module: Any, level: int) -> Iterator[StateResource]:  # noqa: ANN401 - JSON
         if level > MAX_LEVELS or not isinstance(module, dict):
             self._problems.append(
-                Problem(Source(self._file), "a module is not valid or nested too deep", "correct the module")
+                Problem(Source(self._file), "a module is nested too deep or is not valid", "correct the module")
             )
             return
         for each in module.get("resources") or ():
@@ -238,7 +238,7 @@ class _StateReader:
 
 
 def without_keys(address: str) -> str:
-    """Return the address of a resource without instance keys, which Terraform does not accept in a `removed` block."""
+    """Remove instance keys from the address of a resource. A `removed` block of Terraform accepts no instance keys."""
     return INSTANCE_KEY.sub("", address)
 
 

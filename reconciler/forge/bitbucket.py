@@ -24,7 +24,7 @@ MIN_HASH_LENGTH = 12
 """The length of the short commit hashes that Bitbucket returns in lists of pull requests."""
 HTML_COMMENT = re.compile(r"^<!-- ((?:reconciler(?:-result)?:|run )[^()<>]*) -->$", re.MULTILINE)
 HIDDEN_LINE = re.compile(r"^\[//\]: # \(((?:reconciler(?:-result)?:|run )[^()<>]*)\)$", re.MULTILINE)
-"""Matches a hidden line of a report that is written as a Markdown link definition.
+"""Matches a Markdown link definition that contains a hidden line of a report.
 
 Bitbucket displays HTML comments but hides link definitions.
 """
@@ -66,8 +66,8 @@ def merged_request(api: ForgeApi, job: BitbucketJob, commit: str) -> int | None:
 class PullRequestRemarks:
     """The comments on the pull request of the job.
 
-    Bitbucket stores the hidden lines of a report as link definitions. PullRequestRemarks converts link definitions back
-    to HTML comments.
+    In comments on Bitbucket, the hidden lines of a report are link definitions. PullRequestRemarks converts the link
+    definitions back to HTML comments.
     """
 
     api: ForgeApi

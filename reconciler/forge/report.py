@@ -135,8 +135,8 @@ def tenant_of(marker: str) -> str:
 def stale_markers(entries: Iterable[PostedEntry], like: str, current: Sequence[str]) -> Iterator[str]:
     """Yield the first lines of earlier reports by reconciler, without duplicates and without the lines in `current`.
 
-    `like` is the first line of a report. The function yields only first lines of reports with the same kind and
-    configuration as `like`. `current` contains the first lines of the reports of this run.
+    `like` is the first line of a report. The function yields a line only if the line names the same kind of report and
+    the same configuration as `like`. `current` contains the first lines of the reports of this run.
     """
     seen = set(current)
     for entry in entries:

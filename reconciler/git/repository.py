@@ -198,7 +198,9 @@ SETTINGS_LOCATIONS does not contain the variables GIT_CONFIG_*, which also chang
 
 @dataclass(frozen=True, slots=True)
 class Repository:
-    """A git repository whose owner git accepts. `root`, `git_dir` and `common_dir` contain no symbolic links.
+    """A git repository that passes git's check of the owner.
+
+    The paths `root`, `git_dir` and `common_dir` contain no symbolic links.
 
     `root` is the root folder of the checkout. `git_dir` is the folder `.git`. In a worktree, `git_dir` is a folder
     inside the folder `.git` of the main checkout. `common_dir` is the git folder that all worktrees of the repository

@@ -298,12 +298,12 @@ FORMATS: Mapping[str, Callable[[], Formats]] = {
 }
 """Maps the name of each result class, such as PlanResults, to a function that returns the output formats of the class.
 
-Each function imports the modules of its formats, so that a command imports only the formats of its own result.
+A function imports the modules of its formats only when it is called, because imports take time.
 """
 
 
 def outputs_of(results: PlanResults) -> dict[str, str]:
-    """Return the outputs of a pipeline step: the number of changes in all plans by kind, and the plan ids."""
+    """Return the outputs of a pipeline step: the plan ids, and the number of changes of each kind in all plans."""
     count: Counter[str] = Counter()
     ids = []
     for plan in results.plans:

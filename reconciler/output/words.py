@@ -28,7 +28,7 @@ from reconciler.core.scope_sets import PREFIX
 from reconciler.core.spec import GrantSpec
 
 SHOWN_LEVELS = (Level.CRITICAL, Level.HIGH)
-"""The risk levels that plans show. The message of a low-level risk only restates the change.
+"""The risk levels that plans show. A plan omits risks of the level LOW, whose messages only restate the change.
 
 The JSON format of a plan shows the risks of all levels.
 """

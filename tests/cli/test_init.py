@@ -191,7 +191,7 @@ def test_a_tenant_is_added_and_comments_are_kept(empty: Path) -> None:
         (["--add", "prod"], "the domain of the tenant is missing"),
         (["--add", "a b", "--domain", "x.eu.auth0.com"], "contains a space"),
         (["--add", "prod", "--domain", "example"], '"example" is not a complete domain'),
-        (["--add", "prod", "--domain", "dev.eu.auth0.com"], "both names mean the same tenant"),
+        (["--add", "prod", "--domain", "dev.eu.auth0.com"], "a domain identifies one tenant"),
         (["--add", "${{x}}", "--domain", "x.eu.auth0.com"], "which github evaluates"),
     ],
     ids=["exists", "no domain", "blank", "wrong domain", "same domain", "expression"],

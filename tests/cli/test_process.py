@@ -82,7 +82,7 @@ def test_without_the_extra_the_sandbox_names_the_extra(command: list[str]) -> No
 
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr.startswith("error: ")
-    assert done.stderr.endswith('needs the extra sandbox: pip install "auth0-grants[sandbox]"\n')
+    assert done.stderr.endswith('package for the sandbox is not installed; run: pip install "auth0-grants[sandbox]"\n')
 
 
 def test_python_m_reconciler_runs_the_command() -> None:

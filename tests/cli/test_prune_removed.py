@@ -190,7 +190,7 @@ def test_the_comment_links_the_removed_line(
 @pytest.mark.parametrize(
     ("options", "reason"),
     [
-        (["--prune"], "--prune also deletes"),
+        (["--prune"], "--prune and --prune-removed cannot be combined"),
         (["--create-only"], "--prune-removed cannot be combined with --create-only"),
         (["--skip-missing"], "--prune-removed cannot be combined with --skip-missing"),
     ],

@@ -217,7 +217,7 @@ def test_apply_takes_one_saved_plan_or_paths() -> None:
 
     ran = reconciler("apply", "p.json", "grants/billing.yaml")
 
-    assert (ran.code, "name either one saved plan or grant files" in ran.stderr) == (1, True)
+    assert (ran.code, "pass either one saved plan or only grant files" in ran.stderr) == (1, True)
 
 
 def test_a_snapshot_is_restored_as_a_whole() -> None:

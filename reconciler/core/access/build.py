@@ -124,7 +124,7 @@ def _listings(observation: Observation) -> Iterator[ListingStatus]:
             yield ListingStatus(name.value, None, "not read")
     unread = sum(may_have_organizations(each) and each.grant.organizations is None for each in observation.grants)
     if unread:
-        yield ListingStatus("organizations of grants", None, f"not read for {unread} grants")
+        yield ListingStatus("organizations of grants", None, f"organizations not read for {unread} grants")
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,7 +134,7 @@ class _Unresolved:
     names: tuple[tuple[GrantSpec, Problem], ...] = ()
     """Each declaration whose application or API is unknown or ambiguous, with the error message."""
     partial: tuple[DesiredGrant, ...] = ()
-    """The grants (without `organizations`) whose declaration contains an unknown organization."""
+    """The grants whose declaration contains an unknown organization. The field `organizations` is None."""
     problems: Mapping[Key, str] = field(default_factory=dict)
     """For each grant whose declaration contains an unknown organization, the first error about an organization."""
     duplicates: tuple[GrantSpec, ...] = ()
@@ -143,7 +143,7 @@ class _Unresolved:
     def possible_declaration(self, key: Key, directory: Directory) -> str:
         """Return an error message if an ambiguous declaration could refer to the grant with the identity `key`.
 
-        Return an empty string if every ambiguous declaration refers to other grants.
+        Return an empty string if no ambiguous declaration could refer to the grant.
         """
         names = {None, directory.client_name(key), directory.api_name(key)}
         for spec, problem in self.names:

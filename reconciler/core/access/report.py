@@ -194,7 +194,7 @@ class AccessGrant:
 
     @property
     def undefined_scopes(self) -> tuple[str, ...]:
-        """The scopes of the grant that the API does not define."""
+        """The grant's scopes that are not among the defined scopes of the API."""
         return tuple(scope.name for scope in self.scopes if scope.is_defined is False)
 
     @property

@@ -19,9 +19,9 @@ class AccessTotal:
     """A number in the summary of the access report, such as the number of undeclared grants."""
 
     name: str
-    """The key of the access total in JSON output, such as `third_party`."""
+    """The name of the number in JSON output, such as `third_party`."""
     label: str
-    """The label of the access total in human-readable output, such as `third-party`."""
+    """The label of the number in human-readable output, such as `third-party`."""
     count: int
     """The number of grants, applications or APIs that reconciler counted."""
     unknown: int = 0

@@ -52,7 +52,9 @@ class CollectedTenant:
     state: TenantState
     """The tenant's state, such as `applied` or `failed`."""
     reason: str = ""
-    """The reason for the state `unknown` or `not started`. For other states, the errors of the last result, if any."""
+    """The reason for the state `unknown` or `not started`. If the tenant has a different state, `reason` contains the
+    errors of the last result, or is empty.
+    """
     results: tuple[tuple[str, FleetResult], ...] = ()
     """The usable results of the tenant, with the name of each result file.
 
@@ -108,7 +110,7 @@ class FleetReport:
     def is_apply(self) -> bool:
         """True if at least one pipeline job ran `apply`.
 
-        If one pipeline job ran `apply`, every tenant of the fleet run needs `apply`.
+        If `is_apply` is true, the fleet run is complete only after `apply` has run for every tenant.
         """
         return any(result.command == APPLY for each in self.tenants for _, result in each.results)
 
@@ -135,7 +137,7 @@ class FleetReport:
 def collect(fleet: Fleet, files: Iterable[ResultFile], last_wave: str | None = None) -> FleetReport:
     """Return the state of each tenant of a fleet run.
 
-    `files` contains the result files that the jobs of the fleet run wrote. `last_wave` is the last rollout wave that
+    `files` contains the result files of the fleet run's jobs. `last_wave` is the last rollout wave that
     the pipeline started, or None if the pipeline started all waves. A rollout wave does not start if the number of
     unsuccessful tenants in earlier waves has reached `Fleet.stop_after`.
     """

@@ -153,7 +153,7 @@ class Fleet:
     tenants: tuple[ExpectedTenant, ...]
     """The tenants of the fleet run, sorted by name."""
     waves: tuple[str, ...] = ()
-    """The names of the rollout waves with tenants of the fleet run, in the order of the rollout."""
+    """The names of the rollout waves that contain a tenant of the fleet run, in the order of the rollout."""
     stop_after: int = 1
     """The number of unsuccessful tenants after which no further rollout wave starts.
 
@@ -287,7 +287,7 @@ def _changed_settings(
 
 
 def _changed_grants(specs: Iterable[GrantSpec], specs_at_base: Iterable[GrantSpec]) -> Iterator[tuple[Patterns, str]]:
-    """Yield the patterns in the `tenants` lists of each added, changed or removed grant, with a reason."""
+    """For each added, changed or removed declaration, yield the patterns in its `tenants` lists and a description."""
     now = {_content(spec): spec for spec in specs}
     before = {_content(spec): spec for spec in specs_at_base}
     for content, spec in now.items():

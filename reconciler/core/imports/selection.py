@@ -95,8 +95,8 @@ class GrantImport:
     holders: tuple[tuple[str, tuple[ClientGrant, ...]], ...]
     """The grants to import, grouped by application.
 
-    Each item of `holders` contains a file name without suffix, and the grants of one application or `default_for`
-    value.
+    Each item of `holders` contains a file name without suffix, and the grants of one application. Grants with the same
+    value of `default_for` also form one item.
 
     Several items of `holders` may contain the same file name, because applications may have similar names.
     """

@@ -26,8 +26,7 @@ HOST = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?(?:\.[A-Za-z0-9](?:[
 MIN_TEXTS = 2
 """reconciler suggests a variable only if the variable replaces a word in at least MIN_TEXTS strings.
 
-reconciler suggests a variable for a single string if the variable's values are hosts or occur in tenant names or
-domains.
+MIN_TEXTS does not apply if the variable's values are hosts, or occur in the names or domains of the tenants.
 """
 MAX_TEXTS = 20_000
 MAX_WORDS = 20
@@ -82,7 +81,7 @@ def find_offers(
 def _regular_values(
     texts: Mapping[str, Collection[str]], pattern: re.Pattern[str], names: Mapping[str, Collection[str]]
 ) -> list[tuple[Values, int]]:
-    """Return the values of each possible variable, and the number of strings that would contain the variable.
+    """Find possible variables. Return the values of each variable, and the number of strings that could contain it.
 
     The values that most likely belong to a variable come first.
     """
@@ -159,7 +158,7 @@ def replacements(
 ) -> dict[str, str]:
     """Insert the suggested variable into the strings of a tenant, and return a mapping from old string to new string.
 
-    Insert the variable only if another tenant has a string that differs only in the value of the variable.
+    A string stays unchanged unless another tenant has the same string with that tenant's value of the variable.
     """
     value = offer.values.get(tenant)
     if value is None:

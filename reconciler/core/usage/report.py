@@ -91,9 +91,9 @@ class GrantUse:
 
 @dataclass(frozen=True)
 class UsageWindow:
-    """The time span of a usage report, which has the length `length` and ends at the time `now`.
+    """The time span that a usage report covers. The time span is `length` long and ends at the time `now`.
 
-    If the time span has no length (`length` is None), the usage report includes all collected logs.
+    If `length` is None, the usage report includes all collected logs.
     """
 
     now: datetime
@@ -157,7 +157,7 @@ class UsageReport:
         return gaps(self.window.periods)
 
     def without_used(self) -> "UsageReport":
-        """Return a copy of the usage report that omits used grants."""
+        """Return a copy of the usage report without the used grants."""
         return replace(self, grants=tuple(each for each in self.grants if each.state is not UseState.USED))
 
 
@@ -248,9 +248,9 @@ def _scope_use(
     if unknown and unknown.last >= window.start:
         text = "not known: reconciler does not recognize some write requests"
     elif window.length is None:
-        text = f"no write in {window.text}"
+        text = f"no write request in {window.text}"
     elif window.is_complete:
-        return ScopeUse(name, UseState.UNUSED, f"no write in {window.length_text}", last)
+        return ScopeUse(name, UseState.UNUSED, f"no write request in {window.length_text}", last)
     else:
         text = f"not known, {window.text}"
     return ScopeUse(name, UseState.UNKNOWN, text, last)

@@ -221,7 +221,7 @@ def page_json(report: AccessReport) -> str:
 def tags() -> Mapping[str, str]:
     """Return the meaning of each tag (a label of grants in the HTML page), keyed by the name of the tag.
 
-    The tags of a grant name the findings about the grant, and the totals of the report that count the grant.
+    A tag is the name of a finding about the grant, or of a total in the report that includes the grant.
     """
     return {rule.name: rule.meaning for rule in RULES} | {name: label for name, (label, _) in COUNTED.items()}
 

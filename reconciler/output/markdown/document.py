@@ -46,8 +46,9 @@ class Section:
 def join_sections(parts: Sequence[Section], max_bytes: int) -> str:
     """Join sections into a document of at most `max_bytes` bytes (UTF-8).
 
-    If the document is too long, sections with a high `rank` lose items first. A section loses its last items first. If
-    the sections that must be complete exceed `max_bytes`, the document is cut off and ends with a remark.
+    If the document is too long, the function omits items, first from the sections with the highest `rank`. The function
+    omits items from the end of a section. If the sections that must be complete exceed `max_bytes`, the document is cut
+    off and ends with a remark.
     """
     remaining = max_bytes - sum(_size(_complete(part)) if part.is_fixed else MAX_REMARK_BYTES for part in parts)
     reserved = [min(part.reserved, _size(_complete(part)), max(remaining, 0)) for part in parts]

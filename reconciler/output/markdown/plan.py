@@ -153,9 +153,9 @@ def _notes(plan: Plan) -> Section:
 def _tables(plan: Plan, links: SourceLinks, max_bytes: int) -> Iterator[Section]:
     """For each origin of changes, such as this branch or drift in the tenant, yield a table of the changes.
 
-    The tables also contain blocked changes. The table of changes that the branch causes also lists grants that are no
-    longer declared but stay in the tenant. A table row collapses the end of a long list. If the tables are too long,
-    the table rows omit the ends of long lists completely.
+    The tables also contain blocked changes. The table for this branch also contains grants that are no longer declared
+    but stay in the tenant. If a row contains a long list, the end of the list is collapsed. If the tables are too long,
+    the collapsed part of each list is omitted.
     """
     removals = tuple(removal_row(each, plan, links) for each in plan.no_longer_declared)
     reasons = {each.change.key: each.reason for each in plan.blocked}
@@ -247,10 +247,8 @@ def _next_steps(plan: Plan, links: SourceLinks) -> Iterator[str]:
     elif plan.changes and links.run.is_review:
         yield APPLY_AFTER_MERGE
     elif plan.changes:
-        yield (
-            "To apply exactly this plan, use the options of the plan: run `reconciler apply PLANFILE`, or without a "
-            "saved plan"
-        )
+        yield "To apply exactly this plan, use the options of the plan. With a saved plan, run"
+        yield "`reconciler apply PLANFILE`. Without a saved plan, run"
         yield f"`reconciler apply --approval-id {approval_id(plan)}`."
     if links.run.is_review:
         yield PLAN_AGAIN

@@ -55,9 +55,9 @@ class _Distinct:
 def plans_markdown(results: PlanResults, summary: FleetSummary, links: SourceLinks, max_bytes: int) -> str:
     """Return the plans of all tenants as a Markdown document of at most `max_bytes` bytes.
 
-    If the configuration file is not reconciler.yaml, a hidden line at the start contains the path of the file. Totals
-    and critical risks are never omitted. If the messages of all critical risks do not fit, the document states the
-    number of omitted critical risks for each risk rule.
+    If the configuration file is not reconciler.yaml, a hidden line at the start of the document contains the path of
+    the configuration file. Totals and critical risks are never omitted. If the messages of all critical risks do not
+    fit, the document states the number of omitted critical risks for each risk rule.
     """
     plans = _distinct(
         results.plans,
@@ -120,7 +120,8 @@ def _distinct(
 ) -> list[_Distinct]:
     """Return the results of all tenants that have changes. Combine equal results of several tenants into one result.
 
-    The results that need most attention come first. Each returned result gets an equal share of half of `max_bytes`.
+    The results that need most attention come first. Half of `max_bytes` is divided equally among the
+    returned results.
     """
     summaries = {each.tenant.name: each for each in summary.tenants}
     order = {each.tenant.name: number for number, each in enumerate(summary.worst_first())}
@@ -211,8 +212,12 @@ def _apply_after_merge(summary: FleetSummary) -> str:
         return APPLY_AFTER_MERGE
     if refused == len(summary.tenants):
         return "No plan can be applied while its changes are blocked."
-    who = "The plan of the refused tenant is" if refused == 1 else f"The plans of the {refused} refused tenants are"
-    return f"{APPLY_AFTER_MERGE} {who} not applied while a change is blocked."
+    which = (
+        "One plan contains blocked changes and is"
+        if refused == 1
+        else f"{refused} plans contain blocked changes and are"
+    )
+    return f"{APPLY_AFTER_MERGE} {which} not applied."
 
 
 def _failures(results: PlanResults | RunResults, summary: FleetSummary, max_bytes: int) -> Section:

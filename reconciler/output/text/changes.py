@@ -201,7 +201,7 @@ Groups = Mapping[str, Sequence[tuple[str, Change]]]
 def _group(changes: Iterable[Change], label: Callable[[Key], str], other_label: Callable[[Key], str]) -> Groups:
     """Group changes by `label`, for example by the name of the application.
 
-    Each item of a group is a pair of the result of `other_label`, for example the name of the API, and a change.
+    Each item of a group contains a change and the result of `other_label`, for example the name of the API.
     """
     groups: dict[str, list[tuple[str, Change]]] = {}
     for change in changes:

@@ -211,7 +211,7 @@ def offer_lines(offers: Sequence[VariableOffer], *, is_applied: bool) -> Iterato
     """
     if not offers:
         return
-    title = "Variables:" if is_applied else "Parts of values that differ between tenants, as possible variables:"
+    title = "Variables:" if is_applied else "Possible variables, whose values differ between tenants:"
     yield line()
     yield line(Span(title, Style.STRONG))
     for each in offers:
@@ -222,7 +222,7 @@ def offer_lines(offers: Sequence[VariableOffer], *, is_applied: bool) -> Iterato
 
 
 def not_imported_lines(left_out: Sequence[LeftOut], *, verbose: bool) -> Iterator[Line]:
-    """Yield the position and the reason for each grant or value that was not imported from another tool.
+    """Yield the position of each grant or value that an import from another tool left out, and the reason.
 
     If `verbose` is false, yield at most MAX_LISTED entries of `left_out`.
     """

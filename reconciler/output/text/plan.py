@@ -171,7 +171,7 @@ def _no_longer_declared(plan: Plan) -> Iterator[Line]:
 
 
 def _expiry_changes(plan: Plan) -> Iterator[Line]:
-    """Yield lines with the expiry dates that changed in the files since the base revision.
+    """List the grants whose expiry dates changed in the files since the base revision.
 
     If the plan does not change a grant, the risks of the grant are listed below the expiry date.
     """

@@ -115,8 +115,8 @@ def test_scopes_without_a_write_are_candidates_and_reads_are_not_known() -> None
         *("update:clients", "create:users", "delete:users", "read:clients", "read:stats"),
     ) == {
         "update:clients": (UseState.USED, "last used 2026-11-25"),
-        "create:users": (UseState.UNUSED, "no write in 90 days"),
-        "delete:users": (UseState.UNUSED, "no write in 90 days"),
+        "create:users": (UseState.UNUSED, "no write request in 90 days"),
+        "delete:users": (UseState.UNUSED, "no write request in 90 days"),
         "read:clients": (UseState.UNKNOWN, "not known: the logs do not show reads"),
         "read:stats": (UseState.UNKNOWN, "not known: the logs do not show reads"),
     }

@@ -193,10 +193,10 @@ def test_the_footer_says_which_plan_this_is_and_how_to_apply_it() -> None:
             "[run 7](<https://ci.example/runs/7?attempt=2>), 2026-11-28 03:00 UTC.  "
         ),
         (
-            "To apply exactly this plan, use the options of the plan: run `reconciler apply PLANFILE`, "
-            "or without a saved plan "
-            f"`reconciler apply --approval-id {approval_id(plan)}`. To plan again: "
-            "`reconciler plan --tenant test`."
+            "To apply exactly this plan, use the options of the plan. "
+            "With a saved plan, run `reconciler apply PLANFILE`. "
+            f"Without a saved plan, run `reconciler apply --approval-id {approval_id(plan)}`. "
+            "To plan again: `reconciler plan --tenant test`."
         ),
     ]
 

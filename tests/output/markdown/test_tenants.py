@@ -170,11 +170,11 @@ def test_the_last_lines_name_the_run_and_the_next_steps() -> None:
         ([TenantState.PLANNED, TenantState.FAILED], ""),
         (
             [TenantState.PLANNED, TenantState.REFUSED],
-            " The plan of the refused tenant is not applied while a change is blocked.",
+            " One plan contains blocked changes and is not applied.",
         ),
         (
             [*[TenantState.REFUSED] * 2, TenantState.PLANNED],
-            " The plans of the 2 refused tenants are not applied while a change is",
+            " 2 plans contain blocked changes and are not applied.",
         ),
         ([TenantState.REFUSED], None),
     ],
@@ -190,4 +190,4 @@ def test_the_next_steps_say_that_refused_tenants_are_not_applied(states: list[Te
         "No plan can be applied while its changes are blocked. To" if steps is None else APPLY_AFTER_MERGE + steps
     )
     assert last.startswith(expected)
-    assert ("refused tenant" in last) is bool(steps)
+    assert ("blocked changes and" in last) is bool(steps)

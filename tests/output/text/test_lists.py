@@ -106,7 +106,7 @@ def test_errors_are_shown_before_warnings_if_there_are_too_many_problems() -> No
 
 
 FINDINGS = [
-    Finding("clock", Status.OK, "equal to the tenant's"),
+    Finding("clock", Status.OK, "equal to the tenant's clock"),
     Finding("token", Status.WARNING, " ".join(["word"] * 20), " ".join(["advice"] * 15)),
     Finding("name resolution", Status.FAILED, f"https://{'x' * 80}/\x1b[2J", "look"),
     Finding("API", Status.SKIPPED, "there is no token"),
@@ -115,7 +115,7 @@ FINDINGS = [
 
 def test_findings_are_aligned_and_followed_by_advice() -> None:
     assert plain(finding_lines(FINDINGS)).splitlines() == [
-        "ok       clock            equal to the tenant's",
+        "ok       clock            equal to the tenant's clock",
         "warning  token            word word word word word word word word word word word",
         "                          word word word word word word word word word",
         "                          -> advice advice advice advice advice advice advice",
@@ -134,5 +134,5 @@ def test_json_contains_every_finding_completely() -> None:
 
     assert data == {
         "summary": {"ok": 1, "warning": 0, "failed": 0, "skipped": 0},
-        "checks": [{"check": "clock", "status": "ok", "found": "equal to the tenant's", "advice": ""}],
+        "checks": [{"check": "clock", "status": "ok", "found": "equal to the tenant's clock", "advice": ""}],
     }
