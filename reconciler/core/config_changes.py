@@ -271,7 +271,7 @@ def _covers(pattern: Pattern, other: Pattern) -> bool:
 
 
 def _not_covered(patterns: Iterable[Pattern], by: Sequence[Pattern]) -> list[str]:
-    """Return the patterns that may match more grants than all patterns in `by` together.
+    """Return the patterns that may match additional grants, compared with the patterns in `by`.
 
     Compare only the texts of the patterns if a full comparison needs to compare more than MAX_PAIRS pairs.
     """

@@ -183,8 +183,8 @@ def _management_access(diff: AccessDiff) -> str:
 def _system_api(level: Level, description: str) -> Callable[[AccessDiff], str]:
     """Return a function that finds scopes with the risk level `level` on system APIs other than the Management API.
 
-    The identifier of a custom API may end like the identifier of a system API. In this case, the returned function
-    ignores the scopes that the system API does not define.
+    The identifier of a custom API may end like the identifier of a system API. For a custom API with this ending, the
+    returned function ignores the scopes that the system API does not define.
     """
 
     def found(diff: AccessDiff) -> str:

@@ -213,10 +213,10 @@ def _layout_of(line: str) -> _Layout | None:
 
     `line` must not contain backslashes or control characters.
 
-    Return None if a regular expression cannot read such lines.
+    Return None if a regular expression cannot read lines with this structure.
 
     To find the fields of the event, the function copies the line, replaces each JSON string value with its position in
-    the line, and decodes the copy. The decoded fields then contain the positions of the fields' values in the line.
+    the line, and decodes the copy. The decoded fields contain the positions of the fields' values in the line.
     """
     parts = line.split('"')
     strings = range(1, len(parts) - 1, 2)

@@ -134,7 +134,7 @@ class _Unresolved:
     names: tuple[tuple[GrantSpec, Problem], ...] = ()
     """Each declaration whose application or API is unknown or ambiguous, with the error message."""
     partial: tuple[DesiredGrant, ...] = ()
-    """The grants whose declaration contains an unknown organization. The field `organizations` is None."""
+    """The grants whose declaration contains an unknown organization, with the value None for `organizations`."""
     problems: Mapping[Key, str] = field(default_factory=dict)
     """For each grant whose declaration contains an unknown organization, the first error about an organization."""
     duplicates: tuple[GrantSpec, ...] = ()

@@ -39,7 +39,7 @@ from reconciler.output.words import (
 
 TITLE = "Auth0 grants · "
 EMPTY_SECTION = Section(())
-APPLY_AFTER_MERGE = "To apply: merge. The pipeline of the target branch then plans again and waits for an approval."
+APPLY_AFTER_MERGE = "To apply: merge. The pipeline of the target branch plans again and waits for an approval."
 PLAN_AGAIN = "To plan again: push a commit, or run the job again."
 """The sentence in a comment that explains how to update the plan of a pull request."""
 MAX_RULES = 12
