@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from reconciler.app.options import GlobalOptions
 from reconciler.config.file import parse_config
+from reconciler.config.file_search import refuse_ignored_config
 from reconciler.config.tenants import (
     DEFAULT_FILE,
     Config,
@@ -45,9 +46,11 @@ def load_config(file: str | None) -> Config:
     If `file` is None, read reconciler.yaml. If reconciler.yaml does not exist, return an empty configuration.
 
     Raises:
-        ReconcilerError: if `file` is missing or the configuration is invalid.
+        ReconcilerError: if `file` is missing, the configuration is invalid, or a file looks like the configuration but
+            does not count, for example reconciler.yml.
     """
-    if file is None and not Path(DEFAULT_FILE).exists():
+    if file is None and not os.path.lexists(DEFAULT_FILE):
+        refuse_ignored_config(Path())
         return Config()
     path = Path(file or DEFAULT_FILE)
     return _config(read_config(path), path)

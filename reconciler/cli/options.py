@@ -61,7 +61,7 @@ class TenantNames(ListedName):
     def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:  # noqa: ARG002 - click defines the signature
         """Return the tenant names that start with `incomplete`, or nothing if the configuration is not valid."""
         from reconciler.app.load import load_config
-        from reconciler.config.file import find_config_file
+        from reconciler.config.file_search import find_config_file
 
         config = ctx.meta.get(_META_KEY, {}).get("config")
         try:
@@ -90,7 +90,7 @@ def current_options() -> GlobalOptions:
     context = click.get_current_context()
     options = GlobalOptions(**(stored := context.meta.get(_META_KEY, {})))
     if options.config is None and context.obj:
-        from reconciler.config.file import find_config_file
+        from reconciler.config.file_search import find_config_file
 
         options = replace(options, config=find_config_file(Path()))
     if options.config is None or "grants" in stored:
@@ -266,7 +266,8 @@ def _build_options(callback: Callable[[click.Context, click.Parameter, object], 
             "--config",
             type=click.Path(),
             metavar="FILE",
-            help="Read this configuration file.  [default: reconciler.yaml here or in a parent folder]",
+            help="Read this configuration file.  [default: reconciler.yaml here or, in a git repository, in a parent "
+            "folder]",
         ),
         option(
             "--grants",

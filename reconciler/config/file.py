@@ -1,7 +1,6 @@
-"""Find and parse reconciler.yaml, and report problems that the JSON Schema cannot find."""
+"""Parse reconciler.yaml, and report problems that the JSON Schema cannot find."""
 
 import json
-import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
@@ -10,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 from reconciler.config.tenants import (
-    DEFAULT_FILE,
     SANDBOX_DATABASE,
     SANDBOX_DOMAIN,
     Config,
@@ -36,49 +34,6 @@ from reconciler.core.problems import Problem, Source
 from reconciler.core.settings import GrantSchema, Limits, Policy, PolicyRule, Verdict
 from reconciler.errors import ProblemsError, ReconcilerError
 from reconciler.files.document import mark_of
-
-
-def find_config_file(start: Path) -> str | None:
-    """Return the path of the nearest reconciler.yaml above `start`, relative to `start`, or None.
-
-    The search ends at the root of the repository, which is the first folder that contains `.git`. Outside a repository,
-    the function returns None. If `start` contains reconciler.yaml, return None, because no search is needed.
-
-    Raises:
-        ReconcilerError: if a different user owns reconciler.yaml, because the configuration decides where credentials
-            are sent.
-    """
-    if os.path.lexists(start / DEFAULT_FILE):
-        return None
-    folder = Path(os.path.realpath(start))
-    for levels, each in enumerate((folder, *folder.parents)):
-        file = each / DEFAULT_FILE
-        if levels and os.path.lexists(file):
-            if not any(os.path.lexists(parent / ".git") for parent in (each, *each.parents)):
-                return None
-            _refuse_other_owner(file)
-            return str(Path(*[os.pardir] * levels, DEFAULT_FILE))
-        if os.path.lexists(each / ".git"):
-            return None
-    return None
-
-
-def _refuse_other_owner(file: Path) -> None:
-    """Raise ReconcilerError if a different user owns the file or the folder of the file.
-
-    If reconciler runs as root through sudo, the file may also belong to the user who ran sudo.
-    """
-    if not hasattr(os, "geteuid"):
-        return
-    user, sudo_user = os.geteuid(), os.environ.get("SUDO_UID", "")
-    allowed = {user, int(sudo_user)} if user == 0 and sudo_user.isdecimal() else {user}
-    for each in (file, file.parent):
-        if each.lstat().st_uid not in allowed:
-            raise ReconcilerError(
-                f"{each} belongs to another user, and the configuration decides where credentials are sent; "
-                f"if you trust the file, use --config {file}"
-            )
-
 
 MAX_PATTERNS = 200
 """The maximum total number of regular expressions in all JSON Schemas of the setting `policy`.

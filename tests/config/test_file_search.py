@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 from support.commands import a_workspace, reconciler
 
-from reconciler.config.file import find_config_file
+from reconciler.config.file_search import find_config_file, refuse_ignored_config
 from reconciler.errors import ReconcilerError
 
 CONFIG = "tenants: {local: {kind: sandbox}}\n"
@@ -48,6 +48,61 @@ def test_parent_folders_are_not_searched_outside_a_repository(tmp_path: Path) ->
     (tmp_path / "a").mkdir()
 
     assert find_config_file(tmp_path / "a") is None
+
+
+def test_a_configuration_in_a_parent_folder_is_not_ignored_outside_a_repository(tmp_path: Path) -> None:
+    (tmp_path / "reconciler.yaml").write_text(CONFIG)
+    (tmp_path / "a/b").mkdir(parents=True)
+
+    with pytest.raises(ReconcilerError, match=r"only inside a git repository.* --config ../../reconciler.yaml"):
+        refuse_ignored_config(tmp_path / "a/b")
+
+
+def test_a_configuration_above_the_repository_is_ignored(repository: Path) -> None:
+    (repository.parent / "reconciler.yaml").write_text(CONFIG)
+
+    refuse_ignored_config(repository / "a")
+
+
+@pytest.mark.parametrize("name", ["reconciler.yml", "Reconciler.yaml", ".reconciler.yaml", ".RECONCILER.YML"])
+@pytest.mark.parametrize("folder", [".", "a", "a/b"])
+def test_a_configuration_with_a_similar_name_is_not_ignored(folder: str, name: str, repository: Path) -> None:
+    (repository / folder / name).write_text(CONFIG)
+
+    assert find_config_file(repository / "a/b") is None
+    with pytest.raises(ReconcilerError, match=rf"{name} is not read, .* rename the file, or set --config .*{name}"):
+        refuse_ignored_config(repository / "a/b")
+
+
+def test_a_similar_name_in_a_nearer_folder_does_not_give_way_to_the_configuration_above(repository: Path) -> None:
+    (repository / "reconciler.yaml").write_text(CONFIG)
+    (repository / "a/reconciler.yml").write_text(CONFIG)
+
+    assert find_config_file(repository / "a/b") is None
+
+
+def test_a_similar_name_next_to_the_configuration_is_ignored(repository: Path) -> None:
+    (repository / "reconciler.yaml").write_text(CONFIG)
+    (repository / "reconciler.yml").write_text(CONFIG)
+
+    assert find_config_file(repository / "a") == "../reconciler.yaml"
+
+
+@pytest.mark.parametrize("name", ["reconciler.yaml.bak", "reconciler.json", "my-reconciler.yaml", "reconciler.yaml"])
+def test_files_with_other_names_or_in_subfolders_are_ignored(name: str, repository: Path) -> None:
+    (repository / "grants").mkdir()
+    (repository / ("grants" if name == "reconciler.yaml" else ".") / name).write_text(CONFIG)
+
+    refuse_ignored_config(repository / "a")
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="only root can give files to other users")
+def test_a_configuration_of_another_user_in_a_parent_folder_is_ignored_outside_a_repository(tmp_path: Path) -> None:
+    (tmp_path / "a").mkdir()
+    (tmp_path / "reconciler.yaml").symlink_to("a")
+    os.chown(tmp_path / "reconciler.yaml", 12345, -1, follow_symlinks=False)
+
+    refuse_ignored_config(tmp_path / "a")
 
 
 def test_a_worktree_is_a_repository(repository: Path) -> None:
@@ -107,3 +162,72 @@ def test_init_writes_into_the_working_folder(here: Path, monkeypatch: pytest.Mon
     reconciler("init", "--domain", "example.eu.auth0.com")
 
     assert Path("reconciler.yaml").exists()
+
+
+READING = [
+    ["validate"],
+    ["plan"],
+    ["apply", "--yes"],
+    ["fmt"],
+    ["list"],
+    ["access", "--offline"],
+    ["import"],
+    ["fleet", "list"],
+    ["sandbox", "reset"],
+    ["usage"],
+    ["why", "Billing", "Invoices API"],
+    ["doctor"],
+]
+
+
+@pytest.mark.parametrize("arguments", READING, ids=lambda words: words[0])
+def test_no_command_runs_without_the_configuration_in_a_parent_folder(
+    here: Path, arguments: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (here / "work").mkdir()
+    monkeypatch.chdir(here / "work")
+    monkeypatch.setenv("RECONCILER_GRANTS", "../grants")
+
+    ran = reconciler(*arguments)
+
+    assert ran.code == 1
+    assert "../reconciler.yaml exists" in ran.output
+    assert list(Path().iterdir()) == []
+    assert not (here / ".reconciler").exists()
+
+
+@pytest.mark.parametrize("arguments", READING, ids=lambda words: words[0])
+@pytest.mark.parametrize("name", ["reconciler.yml", "reconciler.yaml"])
+def test_no_command_runs_without_a_misnamed_or_missing_configuration(
+    here: Path, name: str, arguments: list[str]
+) -> None:
+    Path("reconciler.yaml").unlink()
+    Path(name).symlink_to("missing.yaml")
+
+    ran = reconciler(*arguments)
+
+    assert ran.code == 1
+    assert f"{name} is {'not read' if name == 'reconciler.yml' else 'a link'}" in ran.output
+    assert not (here / ".reconciler").exists()
+
+
+@pytest.mark.parametrize(
+    "arguments", [["schema"], ["risks"], ["--version"], ["plan", "--help"], ["demo", "new"]], ids=lambda words: words[0]
+)
+def test_commands_that_read_no_configuration_run_below_a_configuration(
+    here: Path, arguments: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (here / "work").mkdir()
+    monkeypatch.chdir(here / "work")
+
+    assert reconciler(*arguments).code == 0
+
+
+def test_init_starts_a_new_folder_below_a_configuration_outside_a_repository(
+    here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (here / "work").mkdir()
+    monkeypatch.chdir(here / "work")
+
+    assert reconciler("init", "--domain", "example.eu.auth0.com").code == 0
+    assert reconciler("validate").code == 0
