@@ -342,6 +342,10 @@ def read_yaml(path: Path, schema: Mapping[str, Any]) -> LoadedFile:
         ReconcilerError: if the file does not exist.
     """
     if not path.exists():
+        if path.is_symlink():
+            raise ReconcilerError(
+                f"{discover.name_of(path)} is a link to a file that does not exist; correct or remove the link"
+            )
         raise ReconcilerError(f"{discover.name_of(path)} does not exist; check the path")
     return validate_file(discover.name_of(path), discover.read(path), schema)
 
