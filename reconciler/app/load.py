@@ -1,7 +1,7 @@
 """Load the configuration from the checkout or from a git revision, and load the grants in the checkout."""
 
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,7 +18,6 @@ from reconciler.config.tenants import (
 from reconciler.core.characters import join_some, quote_text
 from reconciler.core.problems import Problem, Severity, Source, errors
 from reconciler.core.scope_sets import set_name_of
-from reconciler.core.spec import GrantSpec
 from reconciler.core.suggest import did_you_mean
 from reconciler.errors import ProblemsError, ReconcilerError
 from reconciler.files.discover import MANIFEST, empty_folder_problems
@@ -185,9 +184,15 @@ def rollback_of_paths(paths: Sequence[Path], config: str | None) -> "Rollback | 
     return rollback_of(paths[0], data_folder(config))
 
 
-def unused_scope_sets(config: Config, specs: Iterable[GrantSpec]) -> Iterator[Problem]:
-    """Yield a warning for each scope set that no grant uses. `specs` contains every grant that the files declare."""
-    used = {set_name_of(item) for spec in specs for item in spec.scope} if config.scope_set_sources else set()
+def unused_scope_sets(config: Config, grants: LoadedGrants) -> Iterator[Problem]:
+    """Yield a warning for each scope set that no grant uses.
+
+    `grants` contains the grants of the whole grant folder. If a grant is invalid, or the folder has a problem, such as
+    files that are not read, yield nothing, because an unread grant may use the scope set.
+    """
+    if errors(grants.problems) or any(problem.source.file not in grants.texts for problem in grants.problems):
+        return
+    used = {set_name_of(item) for spec in grants.specs for item in spec.scope} if config.scope_set_sources else set()
     for name, source in config.scope_set_sources.items():
         if name not in used:
             what, fix = f"no grant uses the scope set {quote_text(name)}", "remove it"
@@ -222,8 +227,9 @@ def load_grants(
     )
     if folders is None:
         warnings = (replace(each, severity=Severity.WARNING) for each in empty_folder_problems(paths))
-        unused = () if is_snapshot else unused_scope_sets(config, declared.specs)
-        declared = replace(declared, problems=tuple(sorted((*declared.problems, *warnings, *unused))))
+        declared = replace(declared, problems=tuple(sorted((*declared.problems, *warnings))))
+        unused = () if is_snapshot else unused_scope_sets(config, declared)
+        declared = replace(declared, problems=tuple(sorted((*declared.problems, *unused))))
     if errors(declared.problems):
         raise ProblemsError(declared.problems, declared.texts)
     return declared

@@ -16,7 +16,7 @@ from reconciler.cli.option_groups import output_options
 from reconciler.cli.options import current_options, global_options, shard_option
 from reconciler.config.tenants import Config, Tenant, tenant_named
 from reconciler.core.expiry import expired_warnings, expiry_warnings
-from reconciler.core.problems import Problem, errors
+from reconciler.core.problems import Problem
 from reconciler.core.spec import GrantSpec
 from reconciler.core.tenant_filter import UNKNOWN_TENANTS, applies_to_tenant, patterns_of
 from reconciler.errors import Exit, ProblemsError, ReconcilerError
@@ -101,8 +101,8 @@ def _load_files(options: GlobalOptions, paths: list[Path], workspace: Workspace)
     snapshot_only = rollback_of_paths(paths, options.config) is not None
     grants = read_grants(paths, targets, workspace, may_be_empty=snapshot_only, is_snapshot=snapshot_only)
     warnings = list(_expiry_warnings(grants.specs, config, tenants, options.now))
-    if not snapshot_only and not errors(grants.problems) and paths == [Path(options.grants)]:
-        warnings += unused_scope_sets(config, grants.specs)
+    if not snapshot_only and paths == [Path(options.grants)]:
+        warnings += unused_scope_sets(config, grants)
     return replace(grants, problems=tuple(sorted({*grants.problems, *warnings})))
 
 

@@ -40,6 +40,35 @@ def test_an_unused_set_is_a_warning_at_its_line(here: Path) -> None:
     assert reconciler("validate").stderr == ""
 
 
+@pytest.mark.parametrize("command", ["validate", "plan", "list", "access --offline"])
+@pytest.mark.parametrize(
+    ("file", "text"),
+    [
+        ("all.yaml", "grants: [{client: Billing, audience: urn:x, scop: ['@all']}]\n"),
+        ("all.yaml", "grants: [{client: Billing, audience: urn:x, scope: ['@all']\n"),
+        ("all.json", '{"grants": [{"client": "Billing", "audience": "urn:x", "scope": ["@all"]}]}\n'),
+    ],
+)
+def test_a_set_is_not_called_unused_if_a_file_is_invalid_or_not_read(
+    here: Path, file: str, text: str, command: str
+) -> None:
+    (here / "grants" / file).write_text(text)
+
+    assert "no grant uses" not in reconciler(*command.split()).output
+
+
+def test_a_set_is_not_called_unused_if_the_checkout_lacks_a_file(here: Path) -> None:
+    (here / "grants" / "all.yaml").write_text("grants: [{client: Billing, audience: urn:x, scope: ['@all']}]\n")
+    git(here, "init", "--quiet")
+    git(here, "add", ".")
+    (here / "grants" / "all.yaml").unlink()
+
+    ran = reconciler("plan")
+
+    assert "git tracks 1 grant file that the checkout of this folder lacks" in ran.stderr
+    assert "no grant uses" not in ran.stderr
+
+
 @pytest.mark.parametrize(
     ("sets", "message"),
     [
