@@ -97,13 +97,15 @@ def _problems(data: Mapping[str, Any], file: str) -> Iterator[Problem]:
 def tenant_name_problem(name: str) -> str:
     """Return the reason why a tenant cannot have the name `name`, or an empty string.
 
-    A tenant name is used as an argument of --tenant, in file names, and in the tenant lists of pipeline files. In a
-    grant file, a tenant name with a wildcard would match several tenants.
+    A tenant name is used as an argument of --tenant, in RECONCILER_TENANT, in file names, and in the tenant lists of
+    pipeline files. In a grant file, a tenant name with a wildcard would match several tenants.
     """
     if not name:
         return "the tenant name is empty"
     if any(char.isspace() for char in name):
         return f"the tenant name {quote_text(name)} contains a space"
+    if "," in name:
+        return f"the tenant name {quote_text(name)} contains a comma, which separates names in RECONCILER_TENANT"
     if name.startswith("-"):
         return f"the tenant name {quote_text(name)} starts with - like an option"
     if not WILDCARDS.isdisjoint(name):

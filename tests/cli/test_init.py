@@ -190,11 +190,12 @@ def test_a_tenant_is_added_and_comments_are_kept(empty: Path) -> None:
         (["--add", "dev", "--domain", "x.eu.auth0.com"], 'already declares the tenant "dev"'),
         (["--add", "prod"], "the domain of the tenant is missing"),
         (["--add", "a b", "--domain", "x.eu.auth0.com"], "contains a space"),
+        (["--add", "a,b", "--domain", "x.eu.auth0.com"], "contains a comma"),
         (["--add", "prod", "--domain", "example"], '"example" is not a complete domain'),
         (["--add", "prod", "--domain", "dev.eu.auth0.com"], "a domain identifies one tenant"),
         (["--add", "${{x}}", "--domain", "x.eu.auth0.com"], "which github evaluates"),
     ],
-    ids=["exists", "no domain", "blank", "wrong domain", "same domain", "expression"],
+    ids=["exists", "no domain", "blank", "comma", "wrong domain", "same domain", "expression"],
 )
 def test_a_tenant_that_cannot_be_added_changes_nothing(empty: Path, arguments: list[str], message: str) -> None:
     reconciler("init", "--domain", "dev.eu.auth0.com", "--tenant", "dev")

@@ -206,6 +206,7 @@ def test_a_contradictory_or_invalid_canonical_domain_is_a_problem() -> None:
         *((name, "contains a wildcard (* or ?), which grant files use in patterns") for name in ("*", "eu-*", "eu-?")),
         *((name, "contains a space") for name in ("prod eu", " prod", "prod\t", "prod\u00a0eu", "a\nb")),
         ("-prod", "starts with - like an option"),
+        *((name, "contains a comma, which separates names in RECONCILER_TENANT") for name in ("a,b", "a,", ",")),
     ],
 )
 def test_a_tenant_name_that_is_not_valid_is_a_problem(name: str, problem: str) -> None:
