@@ -20,7 +20,7 @@ from reconciler.config.file import tenant_name_problem
 from reconciler.config.tenants import DEFAULT_FILE, Config, Tenant, TenantKind, choose_tenant
 from reconciler.connect import route_to
 from reconciler.core.characters import pluralize, quote_text
-from reconciler.errors import Exit, ReconcilerError, reason
+from reconciler.errors import Exit, ProblemsError, ReconcilerError, reason
 from reconciler.files.discover import name_of
 from reconciler.files.update import NotEditableError, add_tenant
 from reconciler.output.styled import Span, Style, line
@@ -142,7 +142,7 @@ def _add(file: Path, name: str, domain: str, console: Console) -> None:
         raise ReconcilerError(
             f"{name_of(file)} cannot be changed automatically: {error}; add the tenant by hand"
         ) from error
-    after = parse_config_text(changed, str(file))
+    after = _parse_changed(file, changed, name, domain)
     if {**after.tenants, name: None} != {**before.tenants, name: None}:
         raise ReconcilerError(f"{name_of(file)} cannot be changed automatically; add the tenant by hand")
     pipelines = list(_changed_pipelines(file.parent, _pipeline_tenants(before), _pipeline_tenants(after)))
@@ -155,6 +155,21 @@ def _add(file: Path, name: str, domain: str, console: Console) -> None:
             f"{name_of(path)} was edited, so init did not change it: add {quote_text(name)} to the lists of "
             "tenants in this file"
         )
+
+
+def _parse_changed(file: Path, text: str, name: str, domain: str) -> Config:
+    """Parse `text`, which is the content of the configuration `file` with the new tenant `name`.
+
+    Raises ReconcilerError without lines if `text` is invalid, because the lines of `text` differ from those of `file`.
+    """
+    try:
+        return parse_config_text(text, str(file))
+    except ProblemsError as error:
+        reasons = (f"{problem.what}; {problem.fix}" if problem.fix else problem.what for problem in error.problems)
+        raise ReconcilerError(
+            f"{name_of(file)} was not changed: the tenant {quote_text(name)} with the domain {quote_text(domain)} (set "
+            f"with --domain or AUTH0_DOMAIN) cannot be added: {'; '.join(reasons)}"
+        ) from error
 
 
 def _changed_pipelines(

@@ -151,8 +151,8 @@ def _domain_problems(tenants: Mapping[str, Any], data: Mapping[str, Any], file: 
             earlier = first.setdefault(comparison_key(hosts[key]), name)
             if earlier != name:
                 other = quote_text(earlier)
-                message = f"the tenant {other} already has the domain {hosts[key]}, and a domain identifies one tenant"
-                yield Problem(source, message, "remove one of the two tenants, or correct the domain")
+                message = f"the tenant {other} already has the domain {hosts[key]}, so both names mean the same tenant"
+                yield Problem(source, message, "correct the domain, or remove one of the two tenants")
         yield from _canonical_domain_problems(hosts, source, item or {})
 
 
@@ -190,8 +190,7 @@ def _database_problems(tenants: Mapping[str, Any], data: Mapping[str, Any], file
             earlier = first.setdefault(database, name)
             if earlier != name:
                 source = Source(file, *mark_of(data, ("tenants", name, "database")))
-                other = quote_text(earlier)
-                message = f"the sandbox {other} already uses this database, and a database contains one tenant"
+                message = f"this sandbox has the database of {quote_text(earlier)}, so both names mean the same tenant"
                 yield Problem(
                     source,
                     message,
@@ -223,7 +222,7 @@ def _wave_problems(tenants: Mapping[str, Any], data: Mapping[str, Any], file: st
     rollout = _rollout(data)
     if "stop_after" in data and not rollout.waves:
         source = Source(file, *mark_of(data, ("stop_after",)))
-        yield Problem(source, "stop_after has no effect without waves", "add the setting waves, or remove stop_after")
+        yield Problem(source, "stop_after has no effect without waves", "declare waves, or remove stop_after")
     missing = [name for name in tenants if rollout.waves and rollout.wave_of(name) is None]
     if missing:
         source = Source(file, *mark_of(data, ("waves",)))

@@ -207,6 +207,29 @@ def test_a_tenant_that_cannot_be_added_changes_nothing(empty: Path, arguments: l
     assert message in ran.stderr
 
 
+@pytest.mark.parametrize(
+    ("name", "domain", "fix"),
+    [
+        ("prod", "example", "use a domain like"),
+        ("prod", "dev.eu.auth0.com", "correct the domain"),
+        ("prod", "prod.eu.auth0.com", "add a last wave"),
+        ("SANDBOX", "prod.eu.auth0.com", "rename the tenant"),
+    ],
+)
+def test_the_message_about_a_tenant_that_cannot_be_added_names_no_line(
+    empty: Path, name: str, domain: str, fix: str
+) -> None:
+    reconciler("init", "--domain", "dev.eu.auth0.com", "--tenant", "dev")
+    with (empty / "reconciler.yaml").open("a", encoding="utf-8") as file:
+        file.write("waves: [{name: first, tenants: [dev]}]\n")
+
+    ran = reconciler("init", "--add", name, "--domain", domain)
+
+    assert f'the tenant "{name}" with the domain "{domain}" (set with --domain or AUTH0_DOMAIN)' in ran.stderr
+    assert fix in ran.stderr
+    assert "reconciler.yaml:" not in ran.stderr
+
+
 def test_a_configuration_that_cannot_be_edited_is_an_error(empty: Path) -> None:
     text = "{tenants: {dev: {domain: dev.auth0.com}}}\n"
     (empty / "reconciler.yaml").write_text(text, encoding="utf-8")

@@ -147,7 +147,7 @@ def test_two_sandboxes_with_one_database_are_a_problem() -> None:
     (problem,) = problems_of(text)
 
     assert problem == (
-        'reconciler.yaml:3:32: the sandbox "a" already uses this database, and a database contains one tenant; '
+        'reconciler.yaml:3:32: this sandbox has the database of "a", so both names mean the same tenant; '
         "use another database for this sandbox, for example database: .reconciler/b.db"
     )
 
@@ -172,7 +172,7 @@ def test_two_tenants_with_one_host_are_a_problem_at_the_second(domains: str, pos
     assert problem.startswith(f"reconciler.yaml:{position}: ")
     assert 'the tenant "a" already has the domain ' in problem
     assert problem.endswith(
-        ", and a domain identifies one tenant; remove one of the two tenants, or correct the domain"
+        ", so both names mean the same tenant; correct the domain, or remove one of the two tenants"
     )
 
 
@@ -293,5 +293,5 @@ def test_every_tenant_must_belong_to_a_wave(old: str, new: str, problem: str) ->
 
 def test_stop_after_needs_waves() -> None:
     assert problems_of("stop_after: 2\n") == [
-        "reconciler.yaml:1:13: stop_after has no effect without waves; add the setting waves, or remove stop_after"
+        "reconciler.yaml:1:13: stop_after has no effect without waves; declare waves, or remove stop_after"
     ]
