@@ -7,6 +7,7 @@ from os.path import lexists
 from pathlib import Path
 
 import click
+from click.core import ParameterSource
 
 from reconciler.app import scaffold
 from reconciler.app.console import Console
@@ -15,21 +16,20 @@ from reconciler.app.load import load_config, parse_config_text, workspace_of
 from reconciler.app.options import GlobalOptions, RequestOptions
 from reconciler.app.scaffold import EDITOR_SCHEMA, Service, tenant_schema, write_schema
 from reconciler.artifacts.atomic_files import write_new_files, write_output
-from reconciler.cli.options import current_options, global_options
+from reconciler.cli.options import current_options, global_options, is_typed
 from reconciler.config.file import tenant_name_problem
+from reconciler.config.file_search import refuse_second_config
 from reconciler.config.tenants import DEFAULT_FILE, Config, Tenant, TenantKind, choose_tenant
 from reconciler.connect import route_to
 from reconciler.core.characters import pluralize, quote_text
+from reconciler.core.identity import is_same_host
 from reconciler.errors import Exit, ProblemsError, ReconcilerError, reason
 from reconciler.files.discover import name_of
 from reconciler.files.update import NotEditableError, add_tenant
 from reconciler.output.styled import Span, Style, line
 
 NEXT_STEPS = ("- run `reconciler plan` after each change of a file or the tenant",)
-CREDENTIAL_STEPS = (
-    "- set AUTH0_CLIENT_ID and AUTH0_CLIENT_SECRET in the environment, and check them with `reconciler doctor`",
-    "- run `reconciler import`",
-)
+IMPORT_STEP = "- run `reconciler import`"
 
 
 @global_options(
@@ -58,20 +58,23 @@ def command(*, domain: str | None, add: str | None, ci: str, yes: bool) -> Exit:
 
     The pipeline validates and plans pull requests, applies after an approval, and reports drift. The pipeline installs
     this version of reconciler. Existing files are never overwritten. .gitignore gets an entry for .reconciler/.
-    --tenant sets the name of the tenant. If the environment has credentials for the tenant, the tenant's grants are
-    imported.
+    --tenant sets the name of the tenant. If the environment has credentials for the tenant, the command imports the
+    tenant's grants after a question. Without a terminal, it imports the grants only with --yes.
 
     With --add, the command only adds the tenant to the configuration and to the pipeline that `init` wrote.
     """
     options = current_options()
     prompt = Prompt(Console(options), is_interactive=not yes and sys.stdin.isatty(), yes=yes)
     file, service = Path(options.config or DEFAULT_FILE), Service(ci)
+    if options.config is None:
+        refuse_second_config(Path())
     if add is not None:
         _add(file, add, domain or os.environ.get("AUTH0_DOMAIN", "").strip(), prompt.console)
         return Exit.DONE
+    _refuse_subfolder(options, service)
     grants = Path(options.grants)
-    tenant = _configured_tenant(options) if file.exists() else _new_tenant(options, domain, prompt)
-    reachable = _pipeline_tenants(load_config(str(file))) if file.exists() else {tenant.name: tenant.credentials}
+    tenant = _configured_tenant(options, domain) if lexists(file) else _new_tenant(options, domain, prompt)
+    reachable = _pipeline_tenants(load_config(str(file))) if lexists(file) else {tenant.name: tenant.credentials}
     refuse_expressions(reachable, service)
     first_files, gitignore = _first_files(tenant, file, service, reachable), file.parent / ".gitignore"
     _refuse_links([*first_files, gitignore, grants])
@@ -87,7 +90,8 @@ def command(*, domain: str | None, add: str | None, ci: str, yes: bool) -> Exit:
     if not grants.exists():
         schema = relative_path(file.parent / SCHEMA, grants)
         _write({grants / "example.yaml": scaffold.example(schema)}, prompt.console)
-    steps = [*NEXT_STEPS, *_setup_steps(service), *([] if has_credentials else CREDENTIAL_STEPS)]
+    import_steps = [IMPORT_STEP] * prompt.has_declined if has_credentials else _credential_steps(tenant)
+    steps = [*NEXT_STEPS, *_setup_steps(service), *import_steps]
     prompt.console.result(map(line, ["", "Next:", *steps]))
     return Exit.DONE
 
@@ -113,6 +117,33 @@ def _setup_steps(service: Service) -> list[str]:
     return [f"- reconciler doctor --setup {service} prints the commands that create applications and secrets"]
 
 
+def _credential_steps(tenant: Tenant) -> list[str]:
+    names = f"{tenant.credentials}CLIENT_ID and {tenant.credentials}CLIENT_SECRET"
+    return [f"- set {names} in the environment, and check them with `reconciler doctor`", IMPORT_STEP]
+
+
+def _refuse_options_with_add() -> None:
+    """Raise click.UsageError if the command line contains an option that --add would ignore."""
+    context = click.get_current_context()
+    if is_typed("tenants"):
+        raise click.UsageError("--add and --tenant cannot be combined, because --add names the new tenant", context)
+    if context.get_parameter_source("ci") is ParameterSource.COMMANDLINE:
+        raise click.UsageError(
+            "--add and --ci cannot be combined, because --add only changes pipelines that init wrote", context
+        )
+
+
+def _refuse_subfolder(options: GlobalOptions, service: Service) -> None:
+    """Raise ReconcilerError if the service would ignore a pipeline in the folder of the configuration."""
+    workspace = workspace_of(options.config)
+    root, folder = workspace.root, workspace.folder
+    if service is not Service.NONE and root and root != folder and folder.is_relative_to(root):
+        raise ReconcilerError(
+            f"{service} reads pipelines only in the root folder of a repository: run reconciler init in "
+            f"{os.path.relpath(root)}, or write no pipeline with --ci none"
+        )
+
+
 def refuse_expressions(names: Iterable[str], service: Service) -> None:
     """Raise ReconcilerError if the CI service would evaluate a part of a tenant's name as an expression."""
     expression = scaffold.EXPRESSIONS.get(service)
@@ -126,6 +157,7 @@ def refuse_expressions(names: Iterable[str], service: Service) -> None:
 
 def _add(file: Path, name: str, domain: str, console: Console) -> None:
     """Add a tenant to the configuration in `file`, and to the pipeline files that `reconciler init` wrote."""
+    _refuse_options_with_add()
     if not file.exists():
         raise ReconcilerError(f"{name_of(file)} does not exist; run reconciler init without --add first")
     if not domain:
@@ -198,6 +230,8 @@ class Prompt:
         self.console = console
         self.is_interactive = is_interactive
         self._yes = yes
+        self.has_declined = False
+        """True if the tenant has undeclared grants that are not imported."""
 
     def text(self, question: str, default: str) -> str:
         """Return the user's answer to `question`, or `default` if the user enters nothing."""
@@ -206,17 +240,31 @@ class Prompt:
 
     def confirm_import(self, grants: int) -> bool:
         """Ask the user whether to import the grants. Without a terminal, return true only with --yes."""
-        if not self.is_interactive:
-            return self._yes
-        question = (
-            f"The tenant has {pluralize(grants, 'undeclared grant')}. Write grant files for these grants? [Y/n]: "
-        )
-        return self.console.ask(question).lower() in {"", "y", "yes"}
+        undeclared = pluralize(grants, "undeclared grant")
+        if self.is_interactive:
+            answer = self.console.ask(f"The tenant has {undeclared}. Write grant files for these grants? [Y/n]: ")
+            is_confirmed = answer.lower() in {"", "y", "yes"}
+        else:
+            is_confirmed = self._yes
+            if not is_confirmed:
+                self.console.note(
+                    f"Note: init did not import {undeclared} of the tenant, because it cannot ask without a terminal; "
+                    "run reconciler import, or reconciler init --yes"
+                )
+        self.has_declined = not is_confirmed
+        return is_confirmed
 
 
-def _configured_tenant(options: GlobalOptions) -> Tenant:
+def _configured_tenant(options: GlobalOptions, domain: str | None) -> Tenant:
+    """Return the selected tenant of the configuration. Raises ReconcilerError if its domain differs from `domain`."""
     config = load_config(options.config)
-    return choose_tenant(config, options.tenant, os.environ, allow_unnamed=options.allow_unnamed_tenant)
+    tenant = choose_tenant(config, options.tenant, os.environ, allow_unnamed=options.allow_unnamed_tenant)
+    if domain and not is_same_host(Tenant(name="", domain=domain).host, tenant.host):
+        raise ReconcilerError(
+            f"{config.file} exists, and its tenant {quote_text(tenant.name)} has another domain than --domain {domain}:"
+            f" to add a tenant, use reconciler init --add NAME --domain {domain}; otherwise omit --domain"
+        )
+    return tenant
 
 
 def _new_tenant(options: GlobalOptions, domain: str | None, prompt: Prompt) -> Tenant:

@@ -98,6 +98,11 @@ def current_options() -> GlobalOptions:
     return replace(options, grants=str(Path(options.config).parent / options.grants))
 
 
+def is_typed(name: str) -> bool:
+    """Return whether the command line of the running command contains the global option with the parameter `name`."""
+    return name in click.get_current_context().meta.get(_TYPED_KEY, ())
+
+
 def top_level_options(command: AnyCommand) -> AnyCommand:
     """Add the global options to the top-level command, and make all options of the command refuse empty values."""
     command.params += _build_options(_store_value)

@@ -43,21 +43,46 @@ def refuse_ignored_config(start: Path) -> None:
     """
     here = Path(os.path.realpath(start))
     searched = _searched_folders(here)
-    file = _first_config(searched)
-    if file is None and not os.path.lexists(searched[-1] / ".git"):
-        file = _first_config(here.parents, only_own=True)
-    if file is None:
+    _refuse_similar_name(_first_config(searched), here)
+    if os.path.lexists(searched[-1] / ".git"):
         return
-    path = os.path.relpath(file, here)
-    if file.name != DEFAULT_FILE:
+    file = _first_config(here.parents, only_own=True)
+    _refuse_similar_name(file, here)
+    if file:
+        path = os.path.relpath(file, here)
+        raise ReconcilerError(
+            f"{path} exists, but reconciler searches parent folders only inside a git repository: run the command "
+            f"there, or set --config {path}"
+        )
+
+
+def refuse_second_config(start: Path) -> None:
+    """Refuse to write a new reconciler.yaml into the folder `start` if the folder has a configuration.
+
+    The configuration may be in a parent folder of the same repository. If `start` itself contains reconciler.yaml,
+    the function returns.
+
+    Raises:
+        ReconcilerError: if such a file exists, or if a file in these folders has a similar name.
+    """
+    here = Path(os.path.realpath(start))
+    file = _first_config(_searched_folders(here))
+    _refuse_similar_name(file, here)
+    if file and file.parent != here:
+        raise ReconcilerError(
+            f"{os.path.relpath(file, here)} exists: run reconciler init in that folder. To write another "
+            "configuration, set --config FILE"
+        )
+
+
+def _refuse_similar_name(file: Path | None, here: Path) -> None:
+    """Raise ReconcilerError if the name of `file` is not reconciler.yaml. Messages show the path relative to `here`."""
+    if file and file.name != DEFAULT_FILE:
+        path = os.path.relpath(file, here)
         raise ReconcilerError(
             f"{path} is not read, because the configuration must have the name {DEFAULT_FILE}: rename the file, or set "
             f"--config {path}"
         )
-    raise ReconcilerError(
-        f"{path} exists, but reconciler searches parent folders only inside a git repository: run the command there, "
-        f"or set --config {path}"
-    )
 
 
 def _searched_folders(here: Path) -> tuple[Path, ...]:

@@ -331,6 +331,7 @@ def test_init_offers_the_import_on_a_terminal(empty: Path, answer: str, files: s
     assert ran.code == 0
     assert "The tenant has 1 undeclared grant. Write grant files for these grants? [Y/n]: " in ran.stderr
     assert {path.name for path in (empty / "grants").iterdir()} == files
+    assert ("- run `reconciler import`" in ran.stdout) == (answer == "n")
 
 
 @pytest.mark.usefixtures("tenant")
@@ -339,6 +340,8 @@ def test_without_terminal_and_yes_nothing_is_imported(empty: Path) -> None:
 
     assert ran.code == 0
     assert files_in(empty).keys() == FIRST | {EDITOR_SCHEMA}
+    assert "Note: init did not import 1 undeclared grant of the tenant" in ran.stderr
+    assert ran.stdout.endswith("- run `reconciler import`\n")
 
 
 def test_an_unreachable_tenant_is_an_error_and_the_first_files_are_kept(
@@ -379,3 +382,67 @@ def test_a_name_that_a_workflow_would_evaluate_is_refused(empty: Path, name: str
     assert ran.code == 1
     assert "contains ${{, which github evaluates in a pipeline" in ran.stderr
     assert files_in(empty) == {}
+
+
+@pytest.mark.parametrize("service", ["github", "gitlab"])
+def test_no_pipeline_is_written_where_the_service_ignores_it(
+    empty: Path, service: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    git(empty, "init", "--quiet")
+    (empty / "grants-of-us").mkdir()
+    monkeypatch.chdir(empty / "grants-of-us")
+    arguments = ["init", "--domain", "example.eu.auth0.com", "--ci"]
+
+    ran = reconciler(*arguments, service)
+
+    assert (ran.code, files_in(empty / "grants-of-us")) == (1, {})
+    assert (
+        f"{service} reads pipelines only in the root folder of a repository: run reconciler init in .., " in ran.stderr
+    )
+    assert reconciler(*arguments, "none").code == 0
+    assert reconciler("validate").code == 0
+
+
+def test_a_domain_that_contradicts_the_configuration_is_refused(empty: Path) -> None:
+    reconciler("init", "--domain", "dev.eu.auth0.com", "--tenant", "dev")
+    before = files_in(empty)
+
+    ran = reconciler("init", "--domain", "prod.eu.auth0.com")
+
+    assert (ran.code, files_in(empty)) == (1, before)
+    assert "use reconciler init --add NAME --domain prod.eu.auth0.com; otherwise omit --domain" in ran.stderr
+    assert reconciler("init", "--domain", "DEV.eu.auth0.com").code == 0
+
+
+@pytest.mark.parametrize("option", [["--tenant", "other"], ["--ci", "gitlab"], ["--ci", "none"]])
+def test_an_option_that_add_would_ignore_is_refused(
+    empty: Path, option: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reconciler("init", "--domain", "dev.eu.auth0.com", "--tenant", "dev")
+    before = files_in(empty)
+    arguments = ["init", "--add", "prod", "--domain", "prod.eu.auth0.com"]
+
+    ran = reconciler(*arguments, *option)
+
+    assert (ran.code, files_in(empty)) == (1, before)
+    assert f"--add and {option[0]} cannot be combined" in ran.stderr
+    monkeypatch.setenv("RECONCILER_TENANT", "dev")
+    assert reconciler(*arguments).code == 0
+
+
+def test_the_advice_names_the_variables_of_the_tenant(empty: Path) -> None:
+    text = "tenants: {dev: {domain: dev.eu.auth0.com, credentials: AUTH0_DEV_}}\n"
+    (empty / "reconciler.yaml").write_text(text, encoding="utf-8")
+
+    ran = reconciler("--tenant", "dev", "init")
+
+    assert "- set AUTH0_DEV_CLIENT_ID and AUTH0_DEV_CLIENT_SECRET in the environment" in ran.stdout
+
+
+def test_a_configuration_that_is_a_link_to_a_missing_file_is_an_error(empty: Path) -> None:
+    (empty / "reconciler.yaml").symlink_to("missing.yaml")
+
+    ran = reconciler("init", "--domain", "example.eu.auth0.com")
+
+    assert (ran.code, files_in(empty)) == (1, {})
+    assert "reconciler.yaml is a link to a file that does not exist" in ran.stderr

@@ -154,14 +154,31 @@ def test_paths_are_relative_to_the_working_folder(here: Path, monkeypatch: pytes
     assert f'Only file "../grants/{file.name}": 1 grant' in reconciler("plan", file.name).stdout
 
 
-def test_init_writes_into_the_working_folder(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("name", ["reconciler.yaml", "reconciler.yml"])
+@pytest.mark.parametrize("arguments", [["--domain", "x.eu.auth0.com"], ["--add", "x", "--domain", "x.eu.auth0.com"]])
+def test_init_writes_no_second_configuration_into_a_repository(
+    here: Path, arguments: list[str], name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (here / ".git").mkdir()
+    (here / "reconciler.yaml").rename(here / name)
+    monkeypatch.chdir(here / "grants")
+    before = list(Path().iterdir())
+
+    ran = reconciler("init", *arguments)
+
+    assert (ran.code, list(Path().iterdir())) == (1, before)
+    assert f"error: ../{name} {'exists' if name == 'reconciler.yaml' else 'is not read'}" in ran.stderr
+
+
+def test_init_writes_a_second_configuration_with_the_option(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (here / ".git").mkdir()
     (here / "new").mkdir()
     monkeypatch.chdir(here / "new")
 
-    reconciler("init", "--domain", "example.eu.auth0.com")
+    ran = reconciler("--config", "reconciler.yaml", "init", "--domain", "example.eu.auth0.com", "--ci", "none")
 
-    assert Path("reconciler.yaml").exists()
+    assert ran.code == 0, ran.output
+    assert reconciler("validate").code == 0
 
 
 READING = [
