@@ -39,17 +39,18 @@ if TYPE_CHECKING:
 DATA_FOLDER = ".reconciler"
 
 
-def load_config(file: str | None) -> Config:
+def load_config(file: str | None, grants: Path | None = None) -> Config:
     """Return the configuration in `file`.
 
-    If `file` is None, read reconciler.yaml. If reconciler.yaml does not exist, return an empty configuration.
+    If `file` is None, read reconciler.yaml. If reconciler.yaml does not exist, return an empty configuration. `grants`
+    is the grant folder of a command that plans changes.
 
     Raises:
         ReconcilerError: if `file` is missing, the configuration is invalid, or a file looks like the configuration but
             does not count, for example reconciler.yml.
     """
     if file is None and not os.path.lexists(DEFAULT_FILE):
-        refuse_ignored_config(Path())
+        refuse_ignored_config(Path(), grants)
         return Config()
     path = Path(file or DEFAULT_FILE)
     return _config(read_config(path), path)

@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
+from pathlib import Path
 
 from reconciler.app.console import Console
 from reconciler.app.grant_files import GrantFiles
@@ -170,7 +171,7 @@ class RunContext:
 
 def select_tenants(options: GlobalOptions) -> tuple[Config, list[Tenant]]:
     """Return the configuration and the selected tenants. Raises ReconcilerError."""
-    config = load_config(options.config)
+    config = load_config(options.config, Path(options.grants))
     if options.shard is not None or options.wave is not None:
         return config, [tenant_named(config, name) for name in select_names(config, options)]
     tenants = choose_tenants(

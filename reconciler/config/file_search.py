@@ -31,29 +31,30 @@ def find_config_file(start: Path) -> str | None:
     return os.path.relpath(file, here)
 
 
-def refuse_ignored_config(start: Path) -> None:
+def refuse_ignored_config(start: Path, grants: Path | None = None) -> None:
     """Refuse to run without a configuration if a file looks like the configuration of the folder `start`.
 
     Call the function only if `find_config_file` found no file, and `start` contains no reconciler.yaml. Such a file has
     a similar name, or is in a parent folder outside a repository. In a parent folder outside a repository, a file of a
-    different user is ignored, because everybody can write files into some folders, such as /tmp.
+    different user is ignored, because everybody can write files into some folders, such as /tmp. The same applies to
+    the grant folder `grants` and its parent folders, because the guards for these grants may be in such a file.
 
     Raises:
         ReconcilerError: if such a file exists.
     """
     here = Path(os.path.realpath(start))
-    searched = _searched_folders(here)
-    _refuse_similar_name(_first_config(searched), here)
-    if os.path.lexists(searched[-1] / ".git"):
-        return
-    file = _first_config(here.parents, only_own=True)
-    _refuse_similar_name(file, here)
-    if file:
-        path = os.path.relpath(file, here)
-        raise ReconcilerError(
-            f"{path} exists, but reconciler searches parent folders only inside a git repository: run the command "
-            f"there, or set --config {path}"
-        )
+    _refuse_similar_name(_first_config(_searched_folders(here)), here)
+    for folder in (here, *([Path(os.path.realpath(start / grants))] if grants else [])):
+        searched = _searched_folders(folder)
+        in_repository = os.path.lexists(searched[-1] / ".git")
+        file = _first_config(searched if in_repository else (folder, *folder.parents), only_own=True)
+        _refuse_similar_name(file, here)
+        if file:
+            path = os.path.relpath(file, here)
+            raise ReconcilerError(
+                f"{path} exists, but reconciler searches only the current folder and, inside a git repository, its "
+                f"parent folders: run the command there, or set --config {path}"
+            )
 
 
 def refuse_second_config(start: Path) -> None:

@@ -213,6 +213,20 @@ def test_no_command_runs_without_the_configuration_in_a_parent_folder(
     assert not (here / ".reconciler").exists()
 
 
+@pytest.mark.parametrize("inside", ["", ".git"], ids=["outside-a-repository", "in-another-repository"])
+def test_no_plan_without_the_configuration_above_the_grant_folder(
+    here: Path, inside: str, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    elsewhere = tmp_path_factory.mktemp("elsewhere")
+    (elsewhere / inside).mkdir(exist_ok=True)
+    monkeypatch.chdir(elsewhere)
+
+    ran = reconciler("--grants", str(here / "grants"), "plan")
+
+    assert ran.code == 1
+    assert f"{os.path.relpath(here / 'reconciler.yaml')} exists" in ran.output
+
+
 @pytest.mark.parametrize("arguments", READING, ids=lambda words: words[0])
 @pytest.mark.parametrize("name", ["reconciler.yml", "reconciler.yaml"])
 def test_no_command_runs_without_a_misnamed_or_missing_configuration(
