@@ -220,7 +220,6 @@ class ApplyCommand:
             session = self._check_approval(approval, session)
             planned = await self._interruption.unless_stopped(self._plan(session))
             self._claims.check(name)
-            planned = approval.with_notes(planned)
             if self._is_approved(approval, session, planned):
                 await self._execute(session, planned, approval)
         finally:
@@ -256,8 +255,7 @@ class ApplyCommand:
         with self._tenants.isolate(name):
             self._claims.check(name)
             approval = self._approvals.of(name)
-            tenant_plan = approval.with_notes(planned.result)
-            plan = tenant_plan.plan
+            tenant_plan, plan = planned.result, planned.result.plan
             asks = self._asks and bool(plan.changes) and not plan.blocked
             self._reports.show_problems(session.warnings(plan), session.declared.texts)
             self._console.plan(
@@ -275,13 +273,17 @@ class ApplyCommand:
         return None
 
     async def _plan(self, session: TenantSession) -> TenantPlan:
-        """Plan a tenant, and record the tenant's identities to detect two names for one tenant."""
+        """Plan a tenant, and record the tenant's identities to detect two names for one tenant.
+
+        With a saved plan, the returned plan has a note for each approved change that the new plan does not contain.
+        """
         try:
             planned = await session.observe_and_plan()
         except SameTenantError as error:
             self._claims.record(error)
             raise
         self._claims.claim(session.tenant.name, session.identities(planned.observation))
+        planned = self._approvals.of(session.tenant.name).with_notes(planned)
         if not self._tenants.are_several:
             refuse_empty_selection([planned.plan.selection])
         return planned

@@ -138,7 +138,11 @@ class ApprovedPlan:
             refuse_unless_current(self.saved, tenant, self.max_age, now)
 
     def with_notes(self, tenant_plan: TenantPlan) -> TenantPlan:
-        """Add a note for each approved change that is missing in the new plan."""
+        """Add a note for each approved change that is missing in the new plan.
+
+        If the tenant already has all approved changes, an empty selection is not a mistake, because the selection was
+        checked when the plan was saved.
+        """
         new_plan = tenant_plan.plan
         if not self.saved or new_plan.blocked:
             return tenant_plan
@@ -149,6 +153,8 @@ class ApprovedPlan:
         ]
         if self.saved.plan.changes and not new_plan.changes and not found.dropped:
             notes.append("nothing to do: the tenant already has all changes of the approved plan")
+        if new_plan.selection and not found.dropped:
+            new_plan = replace(new_plan, selection=replace(new_plan.selection, is_mistake=False))
         return replace(tenant_plan, plan=replace(new_plan, notes=(*new_plan.notes, *notes)))
 
     def check_changes(self, tenant_plan: TenantPlan, console: Console, *, stdout_has_data: bool) -> None:

@@ -101,6 +101,12 @@ class GrantSelection:
 
 EVERYTHING = GrantSelection()
 SELECTION_FIELDS = ("files", "clients", "apis")
+KNOWN_ADVICE: Mapping[str, str] = {
+    "client": "the tenant has a matching application, so the name is correct",
+    "api": "the tenant has a matching API, so the name is correct",
+    "file": "an earlier version of the files declared grants there",
+}
+"""For each option, the explanation of a value that is known, but selects no grant."""
 SELECTS_NOTHING = "selects no grant"
 COMPARE_SPELLING = "compare with the names in the files and in the tenant"
 
@@ -117,6 +123,8 @@ class SelectionResult:
     """The number of declared grants that the user did not select."""
     unmatched: tuple[str, ...] = ()
     """A message for each option value that matches no grant."""
+    is_mistake: bool = False
+    """True if the options select no grant, and name things that neither the files nor the tenant contain."""
 
     @property
     def is_empty(self) -> bool:
@@ -125,12 +133,13 @@ class SelectionResult:
 
 
 def refuse_empty_selection(results: Iterable[SelectionResult | None]) -> None:
-    """Raise ReconcilerError if the options select no grant in any tenant.
+    """Raise ReconcilerError if the options are a mistake in all tenants.
 
-    An empty selection is probably the result of a misspelled option value.
+    An empty selection is probably the result of a misspelled option value. An empty selection is not a mistake if the
+    tenant has the named application or API. For example, the application has no grant after `apply --prune`.
     """
     found = [each for each in results if each]
-    if found and all(each.is_empty for each in found):
+    if found and all(each.is_mistake for each in found):
         messages = dict.fromkeys(message for each in found for message in each.unmatched)
         raise ReconcilerError("; ".join(messages) or f"{found[0].selection} {SELECTS_NOTHING}")
 
@@ -237,7 +246,10 @@ def select_grants(
     for each in undeclared:
         by_match[selection.matches_grant(each.key, files.get(each.key), directory)].append(each)
     selected, uncertain = by_match[Match.YES], by_match[Match.UNKNOWN]
-    unmatched = tuple(_unmatched_values(split, grants, directory))
+    unmatched = tuple(_unmatched_values(split, grants, files, directory))
+    messages = tuple(each.message for each in unmatched)
+    count = len(split.selected) + len(selected)
+    is_mistake = not count and _is_mistake(selection, unmatched, files, directory)
     notes = []
     if uncertain:
         notes.append(
@@ -247,13 +259,44 @@ def select_grants(
     return ChosenGrants(
         (*declared, *selected),
         len(grants) - len(declared) - len(undeclared),
-        SelectionResult(selection, len(split.selected) + len(selected), len(split.others), unmatched),
-        (*unmatched, *notes),
+        SelectionResult(selection, count, len(split.others), messages, is_mistake),
+        (*messages, *notes),
     )
 
 
-def _unmatched_values(split: SplitSpecs, grants: Iterable[ObservedGrant], directory: Directory) -> Iterator[str]:
-    """Yield a message for each option value that cannot match any grant."""
+def _is_mistake(
+    selection: GrantSelection, unmatched: Iterable["UnmatchedValue"], files: Mapping[Key, str], directory: Directory
+) -> bool:
+    """Return whether a selection that selects no grant is a mistake of the user.
+
+    The selection is a mistake if neither the files nor the tenant contain a value of an option. With PATHs, the
+    selection is also a mistake if the selected files never declared a grant that the other options select.
+    """
+    unknown = {(each.option, each.value) for each in unmatched if not each.is_known}
+    options = (("client", selection.clients), ("api", selection.apis), ("file", selection.paths))
+    if any(values and all((option, value) in unknown for value in values) for option, values in options):
+        return True
+    former = (selection.matches_grant(key, file, directory) for key, file in files.items())
+    return bool(selection.files) and all(match is Match.NO for match in former)
+
+
+@dataclass(frozen=True, slots=True)
+class UnmatchedValue:
+    """An option value that matches no grant.
+
+    `is_known` is true if the tenant has the named application or API, or if the named file formerly declared a grant.
+    """
+
+    option: str
+    value: str
+    message: str
+    is_known: bool
+
+
+def _unmatched_values(
+    split: SplitSpecs, grants: Iterable[ObservedGrant], files: Mapping[Key, str], directory: Directory
+) -> Iterator[UnmatchedValue]:
+    """Yield each option value that matches no declared grant and no grant of the tenant."""
     selection, specs, keys = split.selection, (*split.selected, *split.others), [each.key for each in grants]
     names: dict[str, set[str]] = {
         "client": {each.client for each in specs if each.client} | set(directory.client_ids_by_name),
@@ -269,8 +312,25 @@ def _unmatched_values(split: SplitSpecs, grants: Iterable[ObservedGrant], direct
             if name != "file" and any(alone.matches_grant(key, None, directory) is not Match.NO for key in keys):
                 continue
             elsewhere = [each for each in split.of_all_tenants if alone.matches_spec(each, directory) is Match.YES]
-            advice = _where_declared(elsewhere) or did_you_mean(value, names[name]) or COMPARE_SPELLING
-            yield f'{name} "{value}" {SELECTS_NOTHING}; {advice}'
+            is_known = _is_known(name, value, files, directory)
+            advice = _where_declared(elsewhere) or (KNOWN_ADVICE[name] if is_known else "")
+            advice = advice or did_you_mean(value, names[name]) or COMPARE_SPELLING
+            yield UnmatchedValue(name, value, f'{name} "{value}" {SELECTS_NOTHING}; {advice}', is_known)
+
+
+def _is_known(option: str, value: str, files: Mapping[Key, str], directory: Directory) -> bool:
+    """Return whether the tenant has the named application or API, or whether the named file formerly declared a grant.
+
+    `files` contains the former grant file of each grant that the files no longer declare.
+    """
+    if option == "file":
+        return any(file == value or file.startswith(f"{value}/") for file in files.values())
+    by_name, by_id = (
+        (directory.client_ids_by_name, directory.applications_by_id)
+        if option == "client"
+        else (directory.identifiers_by_name, directory.apis_by_identifier)
+    )
+    return _any((value,), (*by_name, *by_id)) is Match.YES
 
 
 def _where_declared(specs: Iterable[GrantSpec]) -> str:

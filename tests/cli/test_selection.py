@@ -3,11 +3,14 @@
 import csv
 import json
 import shutil
+import sqlite3
+from contextlib import closing
 from io import StringIO
 from pathlib import Path
 
 import pytest
 from support.commands import SEED, reconciler
+from support.repository import commit_all
 
 from reconciler.artifacts.serialization import digest
 
@@ -73,6 +76,57 @@ def test_a_selection_without_grants_is_an_error(command: str, arguments: tuple[s
     ran = reconciler(command, *arguments, *(["--yes"] if command == "apply" else []))
 
     assert (ran.code, message in ran.stderr) == (1, True), ran.output
+
+
+PRUNE = ("--prune", "--max-deletes", "1")
+
+
+@pytest.mark.parametrize(
+    "selection",
+    [("--client", "Portal"), ("--client", "portal"), ("--client", "P*"), ("--api", "Invoices API")],
+    ids=" ".join,
+)
+def test_a_run_can_be_repeated_after_it_deleted_the_only_selected_grant(here: Path, selection: tuple[str, ...]) -> None:
+    (here / "grants/team/portal.yaml").write_text("grants: []\n")
+    (here / "grants/billing.yaml").unlink()
+    reconciler("plan", *PRUNE, *selection, "--out", "p.json")
+    assert reconciler("apply", "p.json", *PRUNE).code == 0
+    shutil.rmtree(here / ".reconciler/journal")
+
+    for command in (("apply", "p.json", *PRUNE), ("apply", "--yes", *PRUNE, *selection), ("plan", *PRUNE, *selection)):
+        again = reconciler(*command)
+
+        assert (again.code, again.stderr) == (0, "")
+        assert "selects no grant; the tenant has a matching " in again.stdout
+    typo = reconciler("plan", *selection[:1], "Portall")
+    assert (typo.code, "selects no grant; did you mean" in typo.stderr) == (1, selection[0] == "--client")
+
+
+def test_a_saved_plan_can_be_repeated_after_the_application_was_deleted(here: Path) -> None:
+    (here / "grants/team/portal.yaml").unlink()
+    reconciler("plan", *PRUNE, "--client", "Portal", "--out", "p.json")
+    assert reconciler("apply", "p.json", *PRUNE).code == 0
+    shutil.rmtree(here / ".reconciler/journal")
+    with closing(sqlite3.connect(here / ".reconciler/sandbox.db")) as database, database:
+        assert database.execute("DELETE FROM clients WHERE id = 'portal'").rowcount
+
+    assert reconciler("apply", "p.json", *PRUNE).code == 0
+    assert reconciler("plan", *PRUNE, "--client", "Portal").code == 1
+
+
+def test_a_run_with_paths_can_be_repeated_after_it_deleted_the_grants_of_a_removed_file(here: Path) -> None:
+    (here / ".gitignore").write_text(".reconciler\n")
+    commit_all(here)
+    (here / "grants/team/portal.yaml").unlink()
+    commit_all(here)
+    removal = ("apply", "--yes", "--prune-removed", "--max-deletes", "1", "grants/team")
+
+    assert [reconciler(*removal, *more).code for more in ((), (), ("--client", "Portal"))] == [0, 0, 0]
+    assert [reconciler(*removal, *more).code for more in (("--client", "Billing"), ("grants/team/portal.yml",))] == [
+        1,
+        0,
+    ]
+    assert reconciler(*removal[:-1], "grants/team/portal.yml").code == 1
 
 
 def test_prune_is_confined_to_the_selection(here: Path) -> None:
