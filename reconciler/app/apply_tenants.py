@@ -306,14 +306,16 @@ class ApplyCommand:
                 permissions.
         """
         plan = tenant_plan.plan
+        has_data = self._options.stdout_has_data or not self._is_shown_before
         self._reports.show_problems(session.warnings(plan), session.declared.texts)
         if plan.blocked or not plan.changes:
             exit_code = Exit.DONE if plan.converged else Exit.INCOMPLETE
             if plan.blocked:
                 exit_code = Exit.REFUSED
+            else:
+                approval.check_changes(tenant_plan, self._console, stdout_has_data=has_data)
             self._reports.end_run(RunResult(plan, ApplyReport((), plan)), exit_code)
             return False
-        has_data = self._options.stdout_has_data or not self._is_shown_before
         approval.check_changes(tenant_plan, self._console, stdout_has_data=has_data)
         _refuse_without_permissions(session, plan)
         return True

@@ -23,6 +23,7 @@ from reconciler.artifacts.serialization import action_of, approval_id
 from reconciler.core.approval import find_deviations
 from reconciler.core.characters import join_words, quote_text
 from reconciler.core.directory import Directory
+from reconciler.core.expiry import ExpiryChange
 from reconciler.core.identity import TenantName
 from reconciler.core.plan import Change, Plan, removes_access
 from reconciler.core.plan_risks import grant_label
@@ -158,8 +159,12 @@ class ApprovedPlan:
         return replace(tenant_plan, plan=replace(new_plan, notes=(*new_plan.notes, *notes)))
 
     def check_changes(self, tenant_plan: TenantPlan, console: Console, *, stdout_has_data: bool) -> None:
-        """If the new plan contains unapproved changes, print the unapproved changes and raise StalePlanError."""
-        if self.approval_id and self.approval_id != (now := approval_id(tenant_plan.plan)):
+        """If the new plan gives more access than the approved plan, print the differences and raise StalePlanError.
+
+        An approval id does not approve anything in a plan without changes, because `apply` then writes nothing.
+        """
+        needs_id = self.approval_id and tenant_plan.plan.changes
+        if needs_id and self.approval_id != (now := approval_id(tenant_plan.plan)):
             raise StalePlanError(
                 "nothing was written: files or tenant changed after the plan was created, so the approval id is now "
                 f"{now}; plan and review again"
@@ -194,25 +199,35 @@ class ApprovedPlan:
                 console,
                 stdout_has_data=stdout_has_data,
             )
-            named = [f"{grant_label(change.key, new_plan.directory)}: {what}" for change, what in found.changed_facts]
-            more = f" and {len(named) - 1} more" if named[1:] else ""
-            raise StalePlanError(
-                f"nothing was written: files or tenant changed after the plan was created ({named[0]}{more}); "
-                "plan and review again"
+            raise _stale(found.changed_facts, new_plan.directory)
+        if found.extended:
+            raise _stale(
+                [(each, f"{each}, which the plan does not show") for each in found.extended], new_plan.directory
             )
-        if found.loses_narrowing:
+        if found.loses_narrowing or found.kept_access:
             narrowing = [change for change in (*found.done, *found.dropped) if removes_access(change)]
             _print_changes(
                 "Approved changes that are no longer planned",
-                narrowing,
+                found.kept_access or narrowing,
                 approved,
                 console,
                 stdout_has_data=stdout_has_data,
             )
+            what = "removes access" if found.kept_access else "adds and removes access"
             raise StalePlanError(
-                "nothing was written: the approved plan adds and removes access, and the removal is no longer "
-                "planned; plan and review again"
+                f"nothing was written: the approved plan {what}, and the removal is no longer planned; "
+                "plan and review again"
             )
+
+
+def _stale(details: Sequence[tuple[Change | ExpiryChange, str]], directory: Directory) -> StalePlanError:
+    """Return the error for a plan with details that were not approved. The message contains the first detail."""
+    first, what = details[0]
+    more = f" and {len(details) - 1} more" if details[1:] else ""
+    return StalePlanError(
+        "nothing was written: files or tenant changed after the plan was created "
+        f"({grant_label(first.key, directory)}: {what}{more}); plan and review again"
+    )
 
 
 class Approvals:

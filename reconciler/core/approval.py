@@ -1,11 +1,11 @@
 """Compare a plan with the approved saved plan, and mark unverified texts in a saved plan."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from reconciler.core.characters import join_some, quote_text
 from reconciler.core.directory import Api, Application, Directory, Organization
-from reconciler.core.expiry import ends_later, expiry_text
+from reconciler.core.expiry import ExpiryChange, ends_later, expiry_text
 from reconciler.core.grant import (
     ClientGrant,
     Key,
@@ -60,6 +60,13 @@ class Deviations:
     """The approved changes that the tenant still needs, but that the new plan does not contain."""
     loses_narrowing: bool
     """True if the new plan adds access but omits an approved removal of access."""
+    extended: tuple[ExpiryChange, ...] = ()
+    """The expiry dates of the new plan that are later than in the approved plan (only with `--base`)."""
+
+    @property
+    def kept_access(self) -> tuple[Change, ...]:
+        """The approved changes that would remove access that the tenant still gives, but that are no longer planned."""
+        return tuple(filter(removes_access, self.dropped))
 
 
 def find_deviations(fresh: Plan, approved: Plan, observed: Iterable[ObservedGrant]) -> Deviations:
@@ -90,7 +97,19 @@ def find_deviations(fresh: Plan, approved: Plan, observed: Iterable[ObservedGran
         done=tuple(change for change in no_longer_planned if _is_done(change, tenant)),
         dropped=tuple(change for change in no_longer_planned if not _is_done(change, tenant)),
         loses_narrowing=any(map(removes_access, no_longer_planned)) and any(map(_gives_access, fresh.changes)),
+        extended=tuple(_extended(fresh, approved)),
     )
+
+
+def _extended(fresh: Plan, approved: Plan) -> Iterator[ExpiryChange]:
+    """Yield each expiry date in the new plan that is later than in the approved plan.
+
+    If the approved plan does not show the expiry date of a grant, yield the expiry date if it is later than at the base
+    revision.
+    """
+    shown = {change.key: change.after.spec.expires for change in approved.changes if not isinstance(change, Delete)}
+    shown |= {each.key: each.after for each in approved.expiry_changes}
+    return (each for each in fresh.expiry_changes if ends_later(each.after, shown.get(each.key, each.before)))
 
 
 def _later_end(approved: Change, now: Change) -> str:

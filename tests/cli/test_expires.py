@@ -65,15 +65,51 @@ def test_a_plan_that_contains_the_delete_is_applied(here: Path) -> None:
     assert clients(here) == ["own", "portal"]
 
 
-def test_a_grant_that_is_extended_after_the_approval_is_not_deleted(here: Path) -> None:
+NARROWED = "  - {client: Portal, api: Invoices API, scope: []}\n"
+
+
+@pytest.mark.parametrize("other", ["", NARROWED], ids=["alone", "with another change"])
+@pytest.mark.parametrize("end", ["2027-12-31", None], ids=["extended", "no longer declared"])
+def test_a_plan_is_stale_if_it_deletes_a_grant_that_now_stays(here: Path, end: str | None, other: str) -> None:
+    FILE.write_text(FILE.read_text() + other)
     assert reconciler("plan", "--out", "plan.json", now=AFTER).code == 0
-    FILE.write_text(with_end("2027-12-31"))
+    before = grants_of(here)
+    kept = with_end(end) if end else "grants:\n" if other else "grants: []\n"
+    FILE.write_text(kept + other)
 
     ran = reconciler("apply", "plan.json", now=AFTER)
 
-    assert ran.code == 0
-    assert "approved, but no longer planned: delete Billing -> Invoices API" in ran.stdout
-    assert clients(here) == ["billing", "own", "portal"]
+    assert (ran.code, grants_of(here)) == (5, before)
+    assert "the removal is no longer planned; plan and review again" in ran.stderr
+
+
+@pytest.mark.parametrize(("options", "code"), [((), 0), (("--base", "HEAD"), 5)], ids=["hidden", "shown"])
+@pytest.mark.parametrize("other", ["", NARROWED], ids=["alone", "with another change"])
+def test_the_new_end_of_an_unchanged_grant_is_not_approved_if_the_plan_shows_ends(
+    here: Path, other: str, options: tuple[str, ...], code: int
+) -> None:
+    (here / ".gitignore").write_text(".reconciler\n")
+    FILE.write_text(FILE.read_text() + other)
+    commit_all(here)
+    assert reconciler("plan", *options, "--out", "plan.json", now=BEFORE).code == 0
+    FILE.write_text(with_end("2027-12-31") + other)
+
+    ran = reconciler("apply", *options, "plan.json", now=BEFORE)
+
+    assert ran.code == code
+    assert ("expires 2027-12-31, was 2027-03-31, which the plan does not show" in ran.stderr) is bool(code)
+
+
+def test_a_plan_that_shows_a_new_end_is_applied_unless_the_end_is_later(here: Path) -> None:
+    (here / ".gitignore").write_text(".reconciler\n")
+    commit_all(here)
+    FILE.write_text(with_end("2027-12-31") + NARROWED)
+    assert reconciler("plan", "--base", "HEAD", "--out", "plan.json", now=BEFORE).code == 0
+
+    FILE.write_text(with_end("2028-01-01") + NARROWED)
+    assert reconciler("apply", "--base", "HEAD", "plan.json", now=BEFORE).code == 5
+    FILE.write_text(with_end("2027-12-30") + NARROWED)
+    assert reconciler("apply", "--base", "HEAD", "plan.json", now=BEFORE).code == 0
 
 
 @pytest.mark.parametrize(
