@@ -217,10 +217,10 @@ class Plan:
 class Comparison:
     """The differences between the declared grants and the tenant's grants.
 
-    `kept` contains the tenant's grants with values that a grant file cannot express. A plan does not change values that
-    a grant file cannot express. `others` is the number of declared grants that exist in the tenant, but that the user
-    did not select. The percentage limits refer to all managed grants, including the grants that the user did not
-    select. `expired` contains the expired declarations, whose grants count as undeclared.
+    `kept` contains the tenant's grants with values that a grant file cannot express. A plan does not change values
+    that a grant file cannot express. `others` is the number of declared grants that exist in the tenant, but that
+    the user did not select or that the plan skips. The percentage limits count these grants, too. `expired`
+    contains the expired declarations, whose grants count as undeclared.
     """
 
     desired: tuple[DesiredGrant, ...]

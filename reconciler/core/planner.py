@@ -60,7 +60,7 @@ from reconciler.core.policy import (
 )
 from reconciler.core.problems import Problem, errors, one_per_cause
 from reconciler.core.removals import Removal, resolve_removals, unresolved_note
-from reconciler.core.resolve import DesiredGrant, resolve, skip_missing
+from reconciler.core.resolve import DesiredGrant, resolve, resolve_incomplete, skip_missing
 from reconciler.core.risks import REMOVAL_RISK, find_all_risks
 from reconciler.core.selection import EVERYTHING, GrantSelection, check_others, select_grants, split_specs
 from reconciler.core.settings import Limits, Policy
@@ -159,7 +159,8 @@ def make_plan(specs: Iterable[GrantSpec], observation: Observation, rules: PlanR
     expired, unresolved, found = resolve_expired(ended, desired, directory)
     _refuse_other_tenant(rules.rollback, tenant)
     base = resolve_base(() if rules.rollback else rules.base or (), specs, directory, rules.now)
-    selected = (*desired, *(DesiredGrant(ClientGrant(key), spec) for key, spec in expired.items()))
+    valid_grants = (*desired, *resolve_incomplete(valid, desired, directory))
+    selected = (*valid_grants, *(DesiredGrant(ClientGrant(key), spec) for key, spec in expired.items()))
     chosen = select_grants(observation.grants, selected, split, _earlier_files(rules, base, directory), directory)
     observed = index_by_key(chosen.grants)
     more, not_checked = _check(desired, observed, observation, rules)
@@ -171,7 +172,10 @@ def make_plan(specs: Iterable[GrantSpec], observation: Observation, rules: PlanR
         raise ProblemsError(one_per_cause(problems))
     if not desired and not split.others and (rules.prune or not expired):  # an empty grant folder is probably a mistake
         rules = replace(rules, limits=replace(rules.limits, requires_max_deletes=True))
-    comparison = replace(compare(desired, observed), others=chosen.others, expired=expired)
+    skipped = {each.key for each in valid_grants} - {each.key for each in desired}
+    observed = {key: each for key, each in observed.items() if key not in skipped}
+    others = chosen.others + len(chosen.grants) - len(observed)
+    comparison = replace(compare(desired, observed), others=others, expired=expired)
     declared = (*selected, *resolve(split.others, directory)[0])
     unresolved = find_candidates(unresolved, declared, observation.grants, rules.protection, directory)
     plan = _apply_guards(comparison, base, observation, rules, tenant)
@@ -363,23 +367,19 @@ def _reason_to_keep(
 
 
 def _split_undeclared(
-    comparison: Comparison,
-    rules: PlanRules,
-    directory: Directory,
-    removals: Mapping[Key, Removal],
+    comparison: Comparison, rules: PlanRules, directory: Directory, removals: Mapping[Key, Removal]
 ) -> tuple[tuple[Delete, ...], tuple[LeftAlone, ...]]:
     """Split undeclared grants into grants to delete and grants to keep."""
     deletes: list[Delete] = []
     left_alone: list[LeftAlone] = []
     for each in comparison.undeclared:
         if (spec := comparison.expired.get(each.key)) is not None:
-            delete = Delete(each, expired=spec)
             if kept := reason_to_keep_expired(each, spec, rules.protection, directory):
                 left_alone.append(LeftAlone(each, *kept))
             elif rules.create_only:
                 left_alone.append(LeftAlone(each, Reason.EXPIRED, "--create-only does not delete grants"))
             else:
-                deletes.append(delete)
+                deletes.append(Delete(each, expired=spec))
             continue
         removal = removals.get(each.key)
         is_removed = removal is not None and removal.is_from_history

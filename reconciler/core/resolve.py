@@ -58,6 +58,20 @@ def resolve(
     return tuple(desired.values()), tuple(problems)
 
 
+def resolve_incomplete(
+    specs: tuple[GrantSpec, ...], desired: tuple[DesiredGrant, ...], directory: Directory
+) -> tuple[DesiredGrant, ...]:
+    """Return the grants in `specs` that `desired` lacks, because a declared organization does not exist.
+
+    The returned grants have no organizations.
+    """
+    if len(specs) == len(desired):
+        return ()
+    keys = {each.key for each in desired}
+    found, _ = resolve([spec._replace(organizations=None) for spec in specs if spec.organizations], directory)
+    return tuple(each for each in found if each.key not in keys)
+
+
 def duplicate_problem(spec: GrantSpec, first: GrantSpec) -> Problem:
     """Return the problem for a grant with two declarations: the first is `first`, and the second is `spec`."""
     return Problem(

@@ -1,5 +1,6 @@
 from collections.abc import Iterable
 from random import Random
+from typing import Any
 
 import pytest
 from hypothesis import assume, given
@@ -27,6 +28,7 @@ from reconciler.core.pattern import ManagedScope, Pattern, Protect
 from reconciler.core.plan import Create, Delete, Origin, Plan, Reason, Update, grant_after
 from reconciler.core.planner import Observation, make_plan
 from reconciler.core.problems import Severity
+from reconciler.core.selection import GrantSelection
 from reconciler.core.settings import Limits
 from reconciler.core.spec import GrantSpec
 from reconciler.errors import ProblemsError
@@ -309,6 +311,25 @@ def test_skip_missing_skips_grants_of_missing_organizations() -> None:
 
     assert ([change.key for change in plan.changes], plan.skipped) == ([a_key()], 1)
     assert [str(problem.source) for problem in plan.warnings] == ["grants/a.yaml:281:9"]
+
+
+@pytest.mark.parametrize("listed", [{}, None], ids=["organizations listed", "organizations not listed"])
+@pytest.mark.parametrize("more", [{}, {"base": (a_spec(),)}, {"prune": True}], ids=["alone", "base", "prune"])
+def test_a_skipped_grant_of_the_tenant_is_neither_unmanaged_nor_deleted(
+    listed: dict[str, str] | None, more: dict[str, Any]
+) -> None:
+    nobody = "org_nobodynobodynobo"
+    specs = [a_spec(organizations=(nobody,)), a_spec(line=200, client_id="other")]
+    directory = a_directory({"billing": "Billing", "other": "Other"}, None, listed)
+    observation = Observation((an_observed(),), directory, organization_grants={nobody: None})
+    selection = GrantSelection(clients=("*",))
+
+    plan = make_plan(specs, observation, rules(skip_missing=True, selection=selection, **more), TENANT)
+
+    assert ([change.key for change in plan.changes], plan.skipped) == ([a_key("other")], 1)
+    assert (plan.blocked, plan.left_alone, plan.no_longer_declared) == ((), (), ())
+    assert plan.selection
+    assert plan.selection.selected == len(specs)
 
 
 def test_prune_deletes_a_default_grant_only_if_manage_has_items() -> None:
