@@ -14,10 +14,10 @@ from reconciler.core.problems import Problem
 from reconciler.core.resolve import DesiredGrant
 from reconciler.core.settings import Limits
 
-MIN_MANAGED_FOR_PERCENTAGES = 10
-"""The percentage limits apply only to tenants with at least this number of managed grants.
+MIN_GRANTS_FOR_PERCENTAGES = 10
+"""The percentage limits apply only to plans for at least this number of grants.
 
-In a tenant with few grants, a single change is already a large percentage.
+In a plan for few grants, a single change is already a large percentage.
 """
 
 
@@ -147,23 +147,24 @@ def managed_problems(
     return tuple(Problem(each.spec.source, reason, fix) for each, reason in reasons if reason)
 
 
-def forbid_over_limit(changes: Sequence[Change], limits: Limits, managed: int) -> AllowedAndBlocked:
+def forbid_over_limit(changes: Sequence[Change], limits: Limits, total: int) -> AllowedAndBlocked:
     """If the plan has more deletes than the limit allows, block all deletes.
 
     If the plan has more updates than the limit allows, block all updates.
 
-    An update that removes all scopes of a grant counts both as an update and as a delete. `managed` is the number of
-    managed grants: declared grants in the tenant, and grants to delete.
+    An update that removes all scopes of a grant counts both as an update and as a delete. `total` is the number of
+    declared grants that exist in the tenant, plus the number of undeclared and expired grants that the plan deletes.
+    `total` excludes all other undeclared grants, so that many undeclared grants do not weaken the limits.
     """
     deletes = [change for change in changes if removes_all_scopes(change)]
     updates = [change for change in changes if isinstance(change, Update)]
-    too_many_deletes = _limit_reason(len(deletes), "delete", limits.deletes_percent, limits.max_deletes, managed)
+    too_many_deletes = _limit_reason(len(deletes), "delete", limits.deletes_percent, limits.max_deletes, total)
     if limits.requires_max_deletes and limits.max_deletes is None and deletes:
         too_many_deletes = (
             "limit: the files declare no grant, so all managed grants would be deleted; "
             f"to allow this, use --max-deletes {len(deletes)}"
         )
-    too_many_updates = _limit_reason(len(updates), "update", limits.updates_percent, limits.max_updates, managed)
+    too_many_updates = _limit_reason(len(updates), "update", limits.updates_percent, limits.max_updates, total)
 
     def reason(change: Change) -> str | None:
         if removes_all_scopes(change) and too_many_deletes:
@@ -173,13 +174,13 @@ def forbid_over_limit(changes: Sequence[Change], limits: Limits, managed: int) -
     return block_changes(changes, reason)
 
 
-def _limit_reason(count: int, kind: str, percent: int, at_most: int | None, managed: int) -> str | None:
+def _limit_reason(count: int, kind: str, percent: int, at_most: int | None, total: int) -> str | None:
     option = f"--max-{kind}s"
     if at_most is not None:
         return None if count <= at_most else f"limit: {count} {kind}s, {option} allows {at_most}"
-    if managed < MIN_MANAGED_FOR_PERCENTAGES or count * 100 <= percent * managed:
+    if total < MIN_GRANTS_FOR_PERCENTAGES or count * 100 <= percent * total:
         return None
     return (
-        f"limit: {pluralize(count, kind)}, more than {percent} % of {managed} managed grants; "
+        f"limit: {pluralize(count, kind)}, more than {percent} % of {total} declared or deleted grants; "
         f"to allow this, use {option} {count}"
     )

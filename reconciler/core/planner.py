@@ -235,8 +235,8 @@ def _apply_guards(
     directory = observation.directory
     candidates = _candidate_changes(comparison, base, rules, directory)
     allowed, protected = forbid_protected(candidates.changes, rules.protection, directory)
-    managed = comparison.unchanged + len(comparison.updates) + comparison.others
-    managed += sum(isinstance(each, Delete) for each in candidates.changes)
+    total = comparison.unchanged + len(comparison.updates) + comparison.others
+    total += sum(isinstance(each, Delete) for each in candidates.changes)
     stays, may_stay = removed_without_effect(candidates.left_alone, comparison, base, rules.base_commit, directory)
     risks: Risks = {
         **find_all_risks(candidates.changes, rules.protection.is_own, directory),
@@ -255,7 +255,7 @@ def _apply_guards(
     allowed, broken = forbid_schema_violations(allowed, rules.policy, directory)
     extensions = long_access.extensions(comparison.desired, candidates.changes, observation.grants)
     _, extended = forbid_denied(extensions, risks, rules.policy, directory)
-    allowed, too_many = (allowed, ()) if rules.rollback else forbid_over_limit(allowed, rules.limits, managed)
+    allowed, too_many = (allowed, ()) if rules.rollback else forbid_over_limit(allowed, rules.limits, total)
     return Plan(
         tenant=tenant,
         changes=sort_for_apply(allowed, directory),

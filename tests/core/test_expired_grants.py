@@ -74,7 +74,7 @@ def test_limits_apply_to_expired_grants() -> None:
     allowed = a_plan(specs, observed, limits=Limits(max_deletes=5))
 
     assert {each.reason for each in blocked.blocked} == {
-        "limit: 5 deletes, more than 30 % of 10 managed grants; to allow this, use --max-deletes 5"
+        "limit: 5 deletes, more than 30 % of 10 declared or deleted grants; to allow this, use --max-deletes 5"
     }
     assert len(allowed.changes) == 5
 

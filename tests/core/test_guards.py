@@ -263,7 +263,7 @@ def test_the_message_of_a_limit_names_the_option_that_raises_it() -> None:
     _, forbidden = forbid_over_limit(changes("delete", 4), Limits(), 10)
 
     assert forbidden[0].reason == (
-        "limit: 4 deletes, more than 30 % of 10 managed grants; to allow this, use --max-deletes 4"
+        "limit: 4 deletes, more than 30 % of 10 declared or deleted grants; to allow this, use --max-deletes 4"
     )
 
 

@@ -131,7 +131,7 @@ def test_limits_count_only_managed_grants() -> None:
     plan = a_plan(specs, [an_observed(), *old, *outside], prune=True, protection=OURS)
 
     assert {each.reason for each in plan.blocked} == {
-        "limit: 9 deletes, more than 30 % of 10 managed grants; to allow this, use --max-deletes 9",
+        "limit: 9 deletes, more than 30 % of 10 declared or deleted grants; to allow this, use --max-deletes 9",
     }
 
 
@@ -311,6 +311,23 @@ def test_skip_missing_skips_grants_of_missing_organizations() -> None:
 
     assert ([change.key for change in plan.changes], plan.skipped) == ([a_key()], 1)
     assert [str(problem.source) for problem in plan.warnings] == ["grants/a.yaml:281:9"]
+
+
+@pytest.mark.parametrize(("declared", "skipped", "blocks"), [(10, 0, True), (9, 0, False), (9, 1, True)])
+def test_the_update_limit_counts_declared_grants_and_no_undeclared_grants(
+    declared: int, skipped: int, *, blocks: bool
+) -> None:
+    specs = [a_spec(line, client_id=f"c{line}", scope=()) for line in range(declared)]
+    specs += [a_spec(500, client_id="other0", organizations=("org_nobodynobodynobo",))] * skipped
+    undeclared = [an_observed(a_grant(a_key(f"other{number}"))) for number in range(100)]
+    observed = [*undeclared, *(an_observed(a_grant(a_key(f"c{line}"))) for line in range(declared))]
+    limits = Limits(deletes_percent=100)
+    observation = Observation(tuple(observed), Directory(), organization_grants={"org_nobodynobodynobo": None})
+
+    plan = make_plan(specs, observation, rules(skip_missing=True, limits=limits), TENANT)
+
+    assert (len(plan.changes), len(plan.blocked)) == ((0, declared) if blocks else (declared, 0))
+    assert all("more than 50 % of 10 declared or deleted grants" in each.reason for each in plan.blocked)
 
 
 @pytest.mark.parametrize("listed", [{}, None], ids=["organizations listed", "organizations not listed"])
