@@ -124,7 +124,10 @@ class SelectionResult:
     unmatched: tuple[str, ...] = ()
     """A message for each option value that matches no grant."""
     is_mistake: bool = False
-    """True if the options select no grant, and name things that neither the files nor the tenant contain."""
+    """True if the options select no grant, and if they are probably misspelled.
+
+    The value is also true if the options may select a grant whose name was not read.
+    """
 
     @property
     def is_empty(self) -> bool:
@@ -249,7 +252,7 @@ def select_grants(
     unmatched = tuple(_unmatched_values(split, grants, files, directory))
     messages = tuple(each.message for each in unmatched)
     count = len(split.selected) + len(selected)
-    is_mistake = not count and _is_mistake(selection, unmatched, files, directory)
+    is_mistake = not count and (bool(uncertain) or _is_mistake(selection, unmatched, files, directory))
     notes = []
     if uncertain:
         notes.append(

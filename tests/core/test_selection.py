@@ -174,6 +174,25 @@ def test_a_selection_without_any_grant_is_refused_with_a_suggestion() -> None:
     refuse_empty_selection([plan.selection, a_plan([a_spec()], selection=GrantSelection(apis=(INVOICES,))).selection])
 
 
+def test_a_selection_of_grants_with_unread_names_only_is_refused() -> None:
+    plan = a_plan([], [an_observed()], Directory(), prune=True, selection=GrantSelection(clients=("Billing",)))
+
+    with pytest.raises(ReconcilerError, match='client "Billing" selects no grant'):
+        refuse_empty_selection([plan.selection])
+
+
+def test_a_selection_is_accepted_if_one_tenant_has_the_application() -> None:
+    selection = GrantSelection(clients=("Portal",))
+    without, with_portal = (
+        a_plan([a_spec()], directory=a_directory(applications, [an_api()]), selection=selection)
+        for applications in ({"billing": "Billing"}, {"billing": "Billing", "portal": "Portal"})
+    )
+
+    refuse_empty_selection([without.selection, with_portal.selection])
+    with pytest.raises(ReconcilerError):
+        refuse_empty_selection([without.selection])
+
+
 def test_a_grant_of_other_tenants_only_is_named_with_its_line_and_its_tenants() -> None:
     source = Source("grants/portal.yaml", 7, 3)
     specs = tuple(
