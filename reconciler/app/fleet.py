@@ -139,7 +139,12 @@ def list_fleet(options: GlobalOptions, selection: FleetSelection, *, needs_run: 
         _inputs(options, selection.run, contents, required=needs_run),
         tuple(
             ExpectedTenant(
-                name, tenants[name].host, config.rollout.wave_of(name), shard_of.get(name), tuple(reasons[name])
+                name,
+                tenants[name].host,
+                config.rollout.wave_of(name),
+                shard_of.get(name),
+                tuple(reasons[name]),
+                tenants[name].title.is_sandbox,
             )
             for name in names
         ),

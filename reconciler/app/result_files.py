@@ -134,6 +134,7 @@ class ResultFiles:
             shard=self._shard,
             tenant=tenant.name,
             domain=tenant.host,
+            is_sandbox=tenant.title.is_sandbox,
             command=self._command,
             started_at=self._started.get(tenant.name, now),
             ended_at=None if status == BEGUN else now,

@@ -33,6 +33,7 @@ def fleet_json(fleet: Fleet) -> Json:
             {
                 "name": each.name,
                 "domain": each.domain,
+                "sandbox": each.is_sandbox,
                 "wave": each.wave,
                 "shard": each.shard,
                 "reasons": list(each.reasons),
@@ -47,7 +48,9 @@ def fleet_from_json(data: Mapping[str, Any]) -> Fleet:
     return Fleet(
         _inputs_from(data),
         tuple(
-            ExpectedTenant(each["name"], each["domain"], each["wave"], each["shard"], tuple(each["reasons"]))
+            ExpectedTenant(
+                each["name"], each["domain"], each["wave"], each["shard"], tuple(each["reasons"]), each["sandbox"]
+            )
             for each in data["tenants"]
         ),
         waves=tuple(data["waves"]),
@@ -68,6 +71,7 @@ def result_json(result: FleetResult) -> Json:
         "shard": result.shard,
         "tenant": result.tenant,
         "domain": result.domain,
+        "sandbox": result.is_sandbox,
         "command": result.command,
         "started_at": result.started_at,
         "ended_at": result.ended_at,
@@ -85,6 +89,7 @@ def result_from_json(data: Mapping[str, Any]) -> FleetResult:
     return FleetResult(
         inputs=_inputs_from(data),
         **{name: data[name] for name in (*names, "exit_code", "plan_id", "counts")},
+        is_sandbox=data["sandbox"],
         errors=tuple(data["errors"]),
     )
 

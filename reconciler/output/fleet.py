@@ -9,9 +9,9 @@ from reconciler.artifacts.serialization import Json
 from reconciler.core.characters import join_some, pluralize, visible
 from reconciler.core.fleet.report import CollectedTenant, FleetReport
 from reconciler.core.fleet.run import APPLY, COLLECTED_STATES, ExpectedTenant, Fleet, TenantState
-from reconciler.core.identity import TenantName
+from reconciler.core.identity import SANDBOX
 from reconciler.core.outcome import Result
-from reconciler.output.escape import span
+from reconciler.output.escape import span, tenant_label
 from reconciler.output.markdown.document import Section, join_sections
 from reconciler.output.markdown.tenants import plans_markdown, runs_markdown
 from reconciler.output.results import ACTIONS, FleetSummary, PlanResults, RunResults, TenantFailure, TenantSummary
@@ -42,7 +42,7 @@ def fleet_lines(fleet: Fleet) -> Iterator[Line]:
     for each in fleet.tenants:
         wave = f"  wave {visible(each.wave)}" if each.wave else ""
         shard = f"  shard {each.shard}" if each.shard else ""
-        yield line(Span(visible(each.name), Style.STRONG), f"  {visible(each.domain)}", wave + shard)
+        yield line(Span(visible(each.title.label), Style.STRONG), f"  {visible(each.domain)}", wave + shard)
         for reason in each.reasons:
             yield line("    ", Span(visible(reason), Style.MUTED))
     yield from (line(Span(f"Note: {visible(note)}", Style.WARNING)) for note in fleet.notes)
@@ -128,9 +128,11 @@ def _common(fleet: Fleet, wave: str | None) -> dict[str, str]:
 
 
 def report_summary(report: FleetReport) -> str:
-    """Return a sentence with the number of tenants in each state."""
+    """Return a sentence with the number of tenants and sandboxes, and the number of tenants in each state."""
     counts = [f"{count} {state}" for state, count in report.counts.items() if count]
-    return f"{pluralize(len(report.tenants), 'tenant')}: {', '.join(counts) or 'none expected'}."
+    sandboxes = sum(each.expected.is_sandbox for each in report.tenants)
+    mark = f" ({sandboxes} {SANDBOX})" if sandboxes else ""
+    return f"{pluralize(len(report.tenants), 'tenant')}{mark}: {', '.join(counts) or 'none expected'}."
 
 
 def fleet_report_lines(report: FleetReport, *, verbose: bool) -> Iterator[Line]:
@@ -146,7 +148,8 @@ def fleet_report_lines(report: FleetReport, *, verbose: bool) -> Iterator[Line]:
         has_attempts = len(each.results) > 1
         if verbose or has_attempts or each.expected.name in remaining:
             own = (each.expected.name,) if verbose or has_attempts else ()
-            groups.setdefault((each.state, *_reasons(each), *own), []).append(each)
+            key = (each.state, _sandbox_mark(each), *_reasons(each), *own)
+            groups.setdefault(key, []).append(each)
     for members in groups.values():
         yield from _group_lines(members)
     for file in report.refused:
@@ -155,20 +158,26 @@ def fleet_report_lines(report: FleetReport, *, verbose: bool) -> Iterator[Line]:
         yield line(Span(f"No further wave may start (stop_after: {report.fleet.stop_after}).", Style.WARNING))
 
 
+def _sandbox_mark(each: CollectedTenant) -> str:
+    """Return a space and the word SANDBOX if the tenant is a sandbox, or an empty string."""
+    return f" {SANDBOX}" if each.expected.is_sandbox else ""
+
+
 def _reasons(each: CollectedTenant) -> list[str]:
     """Return the reason for the state of a tenant, or the errors of the tenant's last result if no reason is known."""
     return [each.reason] if each.reason else [*(each.last.errors if each.last else ())]
 
 
 def _group_lines(members: list[CollectedTenant]) -> Iterator[Line]:
-    """Yield lines about `members`, which are tenants with the same state and the same reason for the state.
+    """Yield lines about `members`: all sandboxes or no sandboxes, with the same state and the same reason.
 
     If a tenant has several results, yield a line for each result.
     """
     first = members[0]
     state = Span(f"{first.state:<{STATE_WIDTH}}", STYLES.get(first.state, Style.ERROR))
     names = join_some([each.expected.name for each in members])
-    count = f" ({len(members)})" if len(members) > 1 else f"  {visible(counts_text(first))}".rstrip()
+    mark = _sandbox_mark(first)
+    count = f" ({len(members)}{mark})" if len(members) > 1 else f"{mark}  {visible(counts_text(first))}".rstrip()
     yield line(state, "  ", Span(names, Style.STRONG), count)
     for text in _reasons(first):
         yield line(" " * (STATE_WIDTH + 2), Span(visible(text), Style.MUTED))
@@ -205,6 +214,7 @@ def fleet_report_json(report: FleetReport) -> Json:
             {
                 "name": each.expected.name,
                 "domain": each.expected.domain,
+                "sandbox": each.expected.is_sandbox,
                 "wave": each.expected.wave,
                 "shard": each.expected.shard,
                 "state": str(each.state),
@@ -227,7 +237,7 @@ def fleet_report_markdown(report: FleetReport, links: SourceLinks, max_bytes: in
     stopped = f"No further wave may start (stop_after: {report.fleet.stop_after}).\n"
     files = tuple(f"- {span(each.name)}: {span(each.reason)}\n" for each in report.refused)
     attempts = tuple(
-        f"- {span(each.expected.name)}: {_attempts(each)}\n" for each in report.tenants if each.results[1:]
+        f"- {tenant_label(each.expected.title)}: {_attempts(each)}\n" for each in report.tenants if each.results[1:]
     )
     more = join_sections(
         [
@@ -238,7 +248,11 @@ def fleet_report_markdown(report: FleetReport, links: SourceLinks, max_bytes: in
         max_bytes // 4,
     )
     plans = [each.last.plan for each in report.tenants if each.last and each.last.plan]
-    failed = {each.expected.name: TenantFailure(_reasons(each)) for each in report.remaining if _reasons(each)}
+    failed = {
+        each.expected.name: TenantFailure(_reasons(each), each.expected.is_sandbox)
+        for each in report.remaining
+        if _reasons(each)
+    }
     done = TenantState.APPLIED if report.is_apply else TenantState.PLANNED
     summary = FleetSummary([_tenant_summary(each) for each in report.tenants], done, report.fleet.waves)
     remaining = max_bytes - len(more.encode())
@@ -254,9 +268,8 @@ def _attempts(each: CollectedTenant) -> str:
 def _tenant_summary(each: CollectedTenant) -> TenantSummary:
     counts = each.last.counts if each.last else {}
     is_run = each.last is not None and each.last.command == APPLY
-    is_sandbox = bool(each.last and each.last.plan and each.last.plan.tenant.is_sandbox)
     return TenantSummary(
-        tenant=TenantName(each.expected.name, each.expected.domain, is_sandbox),
+        tenant=each.expected.title,
         state=each.state,
         wave=each.expected.wave,
         changes={name: counts.get(name, 0) for name in ACTIONS},

@@ -66,3 +66,41 @@ def test_a_failure_shows_that_the_tenant_is_a_sandbox(here: Path) -> None:
     assert "### Auth0 grants · `prod` **SANDBOX**: no plan" in (here / "plan.md").read_text()
     assert "Tenant prod SANDBOX: no plan" in (here / "plan.txt").read_text()
     assert '"sandbox": true' in (here / "plan.json").read_text()
+
+
+@pytest.mark.parametrize("command", [["plan"], ["apply", "--yes"]])
+def test_the_fleet_commands_show_that_the_tenant_is_a_sandbox(
+    here: Path, monkeypatch: pytest.MonkeyPatch, command: list[str]
+) -> None:
+    declare(here)
+    monkeypatch.setenv("RECONCILER_RUN", "7")
+    assert reconciler("fleet", "list", "--report", "json=fleet.json").stdout.startswith("prod SANDBOX  ")
+    (here / "results").mkdir()
+
+    def outputs() -> list[str]:
+        collect = ("fleet", "collect", "fleet.json", "results")
+        forms = (["-v"], ["--format", "markdown"], ["--format", "json"])
+        return [reconciler(*collect).stdout, *(reconciler(*collect, *form).stdout for form in forms)]
+
+    without_result = outputs()
+    assert reconciler(*command, "--result", "results").code == 0
+
+    for short, text, markdown, data in (without_result, outputs()):
+        assert short.startswith("1 tenant (1 SANDBOX): ")
+        assert "  prod SANDBOX" in text
+        assert "<code>prod</code> <b>SANDBOX</b>" in markdown
+        assert '"sandbox": true' in data
+
+
+def test_a_result_of_a_sandbox_is_not_a_result_of_the_tenant(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    declare(here)
+    monkeypatch.setenv("RECONCILER_RUN", "7")
+    reconciler("fleet", "list", "--report", "json=fleet.json")
+    fleet = here / "fleet.json"
+    fleet.write_text(fleet.read_text().replace('"sandbox": true', '"sandbox": false'))
+    reconciler("plan", "--result", "results")
+
+    collected = reconciler("fleet", "collect", "fleet.json", "results")
+
+    assert collected.code == 3
+    assert "refused  results/prod.json: the tenant is a sandbox instead of a tenant of Auth0" in collected.stdout

@@ -120,6 +120,7 @@ def a_result(tenant: str = "t1", exit_code: int | None = 0, command: str = "appl
         "wave": None,
         "shard": None,
         "domain": f"{tenant}.eu.auth0.com",
+        "is_sandbox": False,
         "started_at": "2026-11-28T03:00:00.000Z",
         "ended_at": None if exit_code is None else "2026-11-28T03:00:01.000Z",
         "status": BEGUN if exit_code is None else str(state_of(command, exit_code)),

@@ -178,8 +178,16 @@ def _reason_to_refuse(file: ResultFile, inputs: RunInputs, expected: Mapping[str
         return f"the file has the result of another tenant: {quote_text(result.tenant)}"
     if result.tenant not in expected:
         return "the fleet file does not list this tenant"
-    if result.domain != expected[result.tenant].domain:
-        return f"domain {quote_text(result.domain)} instead of {quote_text(expected[result.tenant].domain)}"
+    return _difference(result, expected[result.tenant])
+
+
+def _difference(result: FleetResult, tenant: ExpectedTenant) -> str | None:
+    """Return the difference between the tenant of a result and the expected tenant, or None if both are equal."""
+    if result.domain != tenant.domain:
+        return f"domain {quote_text(result.domain)} instead of {quote_text(tenant.domain)}"
+    if result.is_sandbox != tenant.is_sandbox:
+        kinds = {True: "a sandbox", False: "a tenant of Auth0"}
+        return f"the tenant is {kinds[result.is_sandbox]} instead of {kinds[tenant.is_sandbox]}"
     return None
 
 

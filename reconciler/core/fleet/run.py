@@ -14,6 +14,7 @@ from enum import StrEnum
 
 from reconciler.core.characters import quote_text
 from reconciler.core.config_changes import TenantSettings, config_changes
+from reconciler.core.identity import TenantName
 from reconciler.core.plan import Plan
 from reconciler.core.spec import GrantSpec
 from reconciler.core.tenant_filter import Patterns, applies_to_tenant, patterns_of
@@ -142,6 +143,12 @@ class ExpectedTenant:
     wave: str | None = None
     shard: str | None = None
     reasons: tuple[str, ...] = ()
+    is_sandbox: bool = False
+
+    @property
+    def title(self) -> TenantName:
+        """The name and the domain of the tenant, as reports show the tenant."""
+        return TenantName(self.name, self.domain, self.is_sandbox)
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,6 +190,8 @@ class FleetResult:
     """The name of the tenant."""
     domain: str
     """The domain of the tenant."""
+    is_sandbox: bool
+    """True if the tenant is a sandbox (a local simulation of Auth0)."""
     command: str
     """The command of the job: `plan` or `apply`."""
     started_at: str
