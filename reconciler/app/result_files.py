@@ -127,6 +127,7 @@ class ResultFiles:
 
     def _result(self, tenant: Tenant, status: str, exit_code: Exit | None, errors: Sequence[str] = ()) -> FleetResult:
         now = timestamp(datetime.now(UTC))
+        started = self._started.get(tenant.name, now)
         return FleetResult(
             inputs=self._inputs,
             attempt=ci.attempt_number(),
@@ -136,8 +137,8 @@ class ResultFiles:
             domain=tenant.host,
             is_sandbox=tenant.title.is_sandbox,
             command=self._command,
-            started_at=self._started.get(tenant.name, now),
-            ended_at=None if status == BEGUN else now,
+            started_at=started,
+            ended_at=None if status == BEGUN else max(started, now),  # the clock may have been set back
             status=str(status),
             exit_code=None if exit_code is None else int(exit_code),
             errors=tuple(errors),

@@ -6,20 +6,18 @@ be a small regular file with strict JSON that matches the schema. Symbolic links
 
 import os
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, unquote
 
 from reconciler.artifacts.atomic_files import OWNER_ONLY, write_output
-from reconciler.artifacts.deserialization import plan_from_json
-from reconciler.artifacts.fleet_json import fleet_from_json, plan_counts, result_from_json, result_json
+from reconciler.artifacts.fleet_json import fleet_from_json, result_from_json, result_json
 from reconciler.artifacts.grant_json import json_text
+from reconciler.artifacts.result_check import check_result
 from reconciler.artifacts.saved_plan import parse_untrusted_json
-from reconciler.artifacts.serialization import plan_id, plan_json
 from reconciler.contract import stored
 from reconciler.core.fleet.report import ResultFile
-from reconciler.core.fleet.run import PLAN, Fleet, FleetResult
+from reconciler.core.fleet.run import Fleet, FleetResult
 from reconciler.core.problems import Problem
 from reconciler.errors import ReconcilerError, reason
 from reconciler.files.discover import name_of, read
@@ -120,30 +118,7 @@ def _read_result(path: Path) -> FleetResult | str:
     data = _read_json(path, MAX_RESULT_BYTES, stored.FLEET_RESULT)
     if isinstance(data, str):
         return data
-    result = result_from_json(data)
-    if not result.is_consistent:
-        return "has a status that contradicts the exit code"
-    if result.command == PLAN and data["output"] is not None:
-        return _with_plan(result, data["output"])
-    return result
-
-
-def _with_plan(result: FleetResult, output: Mapping[str, Any]) -> FleetResult | str:
-    """Return a copy of `result` whose field `plan` contains the plan from the JSON object `output`.
-
-    If the plan contradicts other fields of the result file, return the reason as a part of the error message.
-    """
-    if not validity_check(stored.load(stored.PLAN))(output):
-        return f"has an output that does not match {stored.PLAN}"
-    plan = plan_from_json(output)
-    is_whole = plan_json(plan) == output and plan_id(plan) == result.plan_id
-    if (
-        not is_whole
-        or result.counts != plan_counts(plan)
-        or (plan.tenant.name, plan.tenant.domain) != (result.tenant, result.domain)
-    ):
-        return 'has a field "output" that contradicts the other fields'
-    return replace(result, plan=plan)
+    return check_result(result_from_json(data), data["output"])
 
 
 def _read_json(path: Path, max_bytes: int, schema: str) -> Any:  # noqa: ANN401 - JSON that the schema has checked

@@ -24,7 +24,7 @@ from reconciler.cli.option_groups import (
 )
 from reconciler.cli.options import TENANT_OPTIONS, current_options, global_options, shard_option, wave_option
 from reconciler.core.characters import pluralize
-from reconciler.core.fleet.run import PLAN
+from reconciler.core.fleet.run import PLAN, exit_code_of_plan
 from reconciler.core.identity import IdentityClaims, SameTenantError
 from reconciler.core.plan import Plan
 from reconciler.core.selection import refuse_empty_selection
@@ -217,8 +217,8 @@ def _print_plans(results: PlanResults, output_options: OutputOptions, console: C
 
 
 def _exit_code(plan: Plan, *, detailed: bool) -> Exit:
-    if plan.blocked:
-        return Exit.REFUSED
-    if plan.skipped or plan.expired_unknown:
-        return Exit.INCOMPLETE
-    return Exit.CHANGES if detailed and plan.has_differences else Exit.DONE
+    return exit_code_of_plan(
+        is_blocked=bool(plan.blocked),
+        is_incomplete=not plan.is_complete,
+        has_differences=detailed and plan.has_differences,
+    )

@@ -205,7 +205,12 @@ class Plan:
     @property
     def converged(self) -> bool:
         """True if the tenant matches the files and the plan has no changes."""
-        return not self.changes and not self.blocked and not self.skipped and not self.expired_unknown
+        return not self.changes and not self.blocked and self.is_complete
+
+    @property
+    def is_complete(self) -> bool:
+        """True if the plan covers every declaration: no grant was skipped, and no expired grant may still exist."""
+        return not self.skipped and not self.expired_unknown
 
     @property
     def has_differences(self) -> bool:

@@ -1,14 +1,17 @@
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
-from support.builders import a_fleet, a_result
+from support.builders import a_fleet, a_plan, a_result, a_spec, leave_result
 
+from reconciler.artifacts.deserialization import plan_from_json
 from reconciler.artifacts.fleet_files import MAX_RESULT_BYTES, read_fleet, read_results, result_file, write_result
 from reconciler.artifacts.fleet_json import fleet_from_json, fleet_json, result_from_json, result_json
+from reconciler.artifacts.serialization import plan_json
 from reconciler.contract import stored
 from reconciler.core.fleet.run import FleetResult
 from reconciler.errors import ReconcilerError
@@ -27,9 +30,9 @@ def matches(content: object, schema: str) -> bool:
 @pytest.mark.parametrize(
     "result",
     [
-        a_result(),
+        a_result(exit_code=3, is_sandbox=True),
         a_result(exit_code=None),
-        a_result(exit_code=2, command="plan", plan_id="a" * 64, counts={"create": 3}, wave="canary", shard="0/4"),
+        a_result(exit_code=4, command="plan", wave="canary", shard="0/4"),
         a_result(exit_code=1, errors=("HTTP 401", "second line"), attempt=2),
         a_result(exit_code=None, status="not started", ended_at="2026-11-28T03:00:01.000Z"),
     ],
@@ -43,6 +46,19 @@ def test_a_result_is_read_as_it_was_written(tmp_path: Path, result: FleetResult)
     assert result_from_json(result_json(result)) == result
     assert matches(json.loads(Path(found.name).read_text()), stored.FLEET_RESULT)
     assert Path(found.name).stat().st_mode & 0o777 == 0o600
+
+
+@pytest.mark.parametrize("result", [a_result(counts={"applied": 3}), a_result(exit_code=2, command="plan")])
+def test_a_successful_result_is_read_with_its_plan_and_counts(tmp_path: Path, result: FleetResult) -> None:
+    plan = replace(a_plan([a_spec()]), tenant=result.title) if result.command == "plan" else None
+    leave_result(tmp_path / "t1.json", replace(result, plan=plan))
+
+    (found,) = read(tmp_path)
+
+    assert isinstance(found, FleetResult)
+    assert (found.status, found.plan) == (result.status, plan and plan_from_json(plan_json(plan)))
+    assert found.counts["create"] == (1 if plan else 3)
+    assert replace(result_from_json(result_json(found)), plan=found.plan) == found
 
 
 @pytest.mark.parametrize("name", [stored.FLEET, stored.FLEET_RESULT])

@@ -6,16 +6,19 @@ import re
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
-from support.builders import a_fleet, a_result
+from support.builders import a_fleet, a_result, leave_result, run_output
 from support.commands import CommandResult, a_workspace, reconciler
 
 from reconciler.artifacts import fleet_files
-from reconciler.artifacts.fleet_files import MAX_LEVELS, MAX_RESULT_BYTES, write_result
+from reconciler.artifacts.fleet_files import MAX_LEVELS, MAX_RESULT_BYTES
 from reconciler.artifacts.fleet_json import fleet_json, result_json
+from reconciler.core.outcome import Result
 
-GOOD = {**result_json(a_result()), "output": None}
+NO_CHANGES: dict[str, Any] = {"counts": dict.fromkeys(map(str, Result), 0), "plan_id": "a" * 64}
+GOOD = {**result_json(a_result(**NO_CHANGES)), "output": run_output(a_result(), 0)}
 EVIL = "::error::x\n::set-output name=a::b ##[command] <img src=x> [a](http://evil.example) `|\x1b[31m\u202e @everyone"
 
 
@@ -25,7 +28,7 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     here = a_workspace(tmp_path, monkeypatch)
     (here / "fleet.json").write_text(json.dumps(fleet_json(a_fleet("t1", "t2"))))
     (here / "results").mkdir()
-    write_result(here / "results" / "t2.json", a_result("t2"), None)
+    leave_result(here / "results" / "t2.json", a_result("t2"))
     return here / "results"
 
 
@@ -38,7 +41,7 @@ def states(ran: CommandResult) -> list[str]:
 
 
 def link(folder: Path) -> None:
-    write_result(folder.parent / "elsewhere.json", a_result(), None)
+    leave_result(folder.parent / "elsewhere.json", a_result())
     (folder / "t1.json").symlink_to(folder.parent / "elsewhere.json")
 
 
@@ -60,7 +63,7 @@ def folder_with_the_name(folder: Path) -> None:
 
 def linked_folder(folder: Path) -> None:
     (folder.parent / "more").mkdir()
-    write_result(folder.parent / "more" / "t1.json", a_result(), None)
+    leave_result(folder.parent / "more" / "t1.json", a_result())
     (folder / "more").symlink_to(folder.parent / "more")
 
 
@@ -80,6 +83,7 @@ def altered(**fields: object) -> Callable[[Path], None]:
     return text(json.dumps({**GOOD, **fields}))
 
 
+FAILED = {"status": "failed", "exit_code": 1, "counts": {}, "plan_id": None, "output": None}
 HOSTILE = {
     "link": link,
     "link to nothing": link_to_nothing,
@@ -110,8 +114,14 @@ HOSTILE = {
     "negative attempt": altered(attempt=-1),
     "negative count": altered(counts={"create": -1}),
     "evil name of a count": altered(counts={EVIL: 1}),
-    "long error": altered(errors=["x" * 3_000]),
-    "many errors": altered(errors=["x"] * 1_000),
+    "long error": altered(**FAILED, errors=["x" * 3_000]),
+    "many errors": altered(**FAILED, errors=["x"] * 1_000),
+    "applied without an output": altered(output=None),
+    "applied with an empty output": altered(output={}),
+    "applied with an error": altered(errors=["boom"]),
+    "planned without a plan": altered(**FAILED | {"command": "plan", "status": "planned", "exit_code": 0}),
+    "failed change": altered(counts={**NO_CHANGES["counts"], "create": 1, "failed": 1}),
+    "end before the start": altered(ended_at="2026-11-28T02:59:59.999Z"),
     "another tenant": altered(tenant="t2", domain="t2.eu.auth0.com"),
 }
 
@@ -130,7 +140,7 @@ def test_a_hostile_file_leaves_its_tenant_unknown(run: Path, kind: str) -> None:
 
 @pytest.mark.parametrize("kind", sorted(set(HOSTILE) - {"folder", "linked folder"}))
 def test_a_hostile_file_is_named_and_makes_an_earlier_result_doubtful(run: Path, kind: str) -> None:
-    write_result(run.parent / "results" / "t1.json", a_result(), None)
+    leave_result(run.parent / "results" / "t1.json", a_result())
     (run / "first").mkdir()
     (run / "t1.json").rename(run / "first" / "t1.json")
     HOSTILE[kind](run)
@@ -142,7 +152,9 @@ def test_a_hostile_file_is_named_and_makes_an_earlier_result_doubtful(run: Path,
 
 
 def test_every_text_of_a_result_is_escaped(run: Path) -> None:
-    (run / "t1.json").write_text(json.dumps({**GOOD, "exit_code": 1, "status": "failed", "errors": [EVIL]}))
+    (run / "t1.json").write_text(
+        json.dumps({**result_json(a_result(exit_code=1, errors=("",))), "errors": [EVIL], "output": None})
+    )
     (run / f"{EVIL.replace('/', '')[:60]}.json").write_text("{}")
 
     shown = collect().stdout
@@ -156,12 +168,35 @@ def test_every_text_of_a_result_is_escaped(run: Path) -> None:
     assert all(part not in outside_code for part in ("<img", "](http", "@everyone", "evil.example"))
 
 
+def blocked_plan(here: Path) -> None:
+    """Write the result of a plan that creates a protected grant."""
+    (here / "reconciler.yaml").write_text("tenants:\n  t1: {kind: sandbox, seed: tenant.yaml, protect: [{api: '*'}]}\n")
+    options = ("--tenant", "t1", "--run", "7")
+    assert reconciler("fleet", "list", *options, "--report", "json=fleet.json").code == 0
+    assert reconciler("plan", *options, "--result", "results").code == 4
+
+
+def test_a_blocked_plan_cannot_be_called_planned(run: Path) -> None:
+    (run / "t2.json").unlink()
+    blocked_plan(run.parent)
+    assert states(collect("--format", "json")) == ["refused"]
+    result = json.loads((run / "t1.json").read_text())
+    changed = {"status": "planned", "exit_code": 0, "errors": []}
+
+    (run / "t1.json").write_text(json.dumps({**result, **changed}))
+
+    ran = collect("--format", "json")
+    assert (ran.code, states(ran)) == (3, ["unknown"])
+    assert ran.data["refused"][0]["reason"] == "has an exit code that contradicts the plan"
+    assert collect("--resume").stdout == "t1\n"
+
+
 def test_results_cannot_fill_the_comment(run: Path) -> None:
     fleet = a_fleet(*(f"t{number}" for number in range(1, 400)))
     (run.parent / "fleet.json").write_text(json.dumps(fleet_json(fleet)))
     for number in range(1, 400):
         result = a_result(f"t{number}", 1, errors=("x" * 1_800,) * 100)
-        write_result(run / f"t{number}.json", result, None)
+        leave_result(run / f"t{number}.json", result)
 
     body = collect("--format", "markdown", "--max-bytes", "60000").stdout
 

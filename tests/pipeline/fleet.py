@@ -14,11 +14,10 @@ from pathlib import Path
 import uvicorn
 from pipeline.project import EXAMPLES, Project, fake_python, for_act, git
 from starlette.types import ASGIApp, Receive, Scope, Send
-from support.builders import RUN_INPUTS, a_result
+from support.builders import RUN_INPUTS, a_result, leave_result
 from support.commands import SECRET
 
 from auth0_sandbox.tenant import open_sandbox
-from reconciler.artifacts.fleet_files import write_result
 
 NAMES = tuple(f"t{number:02}" for number in range(40))
 SEED = f"""
@@ -73,7 +72,7 @@ RECOVERED = "40 of 40 planned"
 def write_result_of_another_run(folder: Path) -> None:
     """Write a result that `fleet collect` must refuse."""
     folder.mkdir(parents=True)
-    write_result(folder / "t05.json", a_result("t05", inputs=replace(RUN_INPUTS, run="999")), None)
+    leave_result(folder / "t05.json", a_result("t05", inputs=replace(RUN_INPUTS, run="999")))
 
 
 @dataclass(slots=True)

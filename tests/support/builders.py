@@ -1,14 +1,21 @@
 """Builders of values that are valid by default. A test passes only the fields that it is about."""
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
+from reconciler.artifacts.fleet_files import write_result
+from reconciler.artifacts.fleet_json import plan_counts
+from reconciler.artifacts.grant_json import key_json
+from reconciler.artifacts.serialization import plan_id, plan_json
 from reconciler.core.directory import Api, Application, Directory, Organization
-from reconciler.core.fleet.run import BEGUN, ExpectedTenant, Fleet, FleetResult, RunInputs, state_of
+from reconciler.core.fleet.run import BEGUN, ExpectedTenant, Fleet, FleetResult, RunInputs, TenantState, state_of
 from reconciler.core.grant import ClientGrant, Key, ObservedGrant
 from reconciler.core.guards import ProtectionRules
 from reconciler.core.identity import TenantName
+from reconciler.core.outcome import Result
 from reconciler.core.plan import Plan
 from reconciler.core.planner import Observation, PlanRules, make_plan
 from reconciler.core.settings import Limits
@@ -126,6 +133,36 @@ def a_result(tenant: str = "t1", exit_code: int | None = 0, command: str = "appl
         "status": BEGUN if exit_code is None else str(state_of(command, exit_code)),
     }
     return FleetResult(tenant=tenant, exit_code=exit_code, command=command, **{**values, **fields})
+
+
+def leave_result(path: Path, result: FleetResult) -> None:
+    """Write a result file. If the command succeeded, the file has a plan or outcomes, and counts that agree with it.
+
+    The plan is `result.plan`, by default an empty plan. The number of applied changes is in `result.counts`.
+    """
+    if result.status == TenantState.PLANNED:
+        plan = result.plan or Plan(tenant=result.title)
+        write_result(path, replace(result, plan_id=plan_id(plan), counts=plan_counts(plan)), plan_json(plan))
+    elif result.status == TenantState.APPLIED:
+        applied = result.counts.get("applied", 0)
+        none = dict.fromkeys(map(str, Result), 0)
+        result = replace(result, plan_id="a" * 64, counts={"create": applied, **none, **result.counts})
+        write_result(path, result, run_output(result, applied))
+    else:
+        write_result(path, result, None)
+
+
+def run_output(result: FleetResult, applied: int) -> dict[str, object]:
+    """Return the output of an `apply` that created grants and left no difference."""
+    outcomes = [{"action": "create", "key": key_json(a_key()), "outcome": "applied", "detail": ""}] * applied
+    return {
+        "tenant": result.tenant,
+        "sandbox": result.is_sandbox,
+        "summary": {**dict.fromkeys(map(str, Result), 0), "applied": applied, "converged": True},
+        "blocked": [],
+        "differences": [],
+        "outcomes": outcomes,
+    }
 
 
 def a_fleet(*tenants: str, waves: Mapping[str, Iterable[str]] | None = None, **fields: Any) -> Fleet:

@@ -108,6 +108,15 @@ def state_of(command: str, exit_code: int) -> TenantState:
     return states.get(exit_code, TenantState.FAILED)
 
 
+def exit_code_of_plan(*, is_blocked: bool, is_incomplete: bool, has_differences: bool) -> Exit:
+    """Return the exit code of `plan`. Without --detailed-exitcode, `has_differences` is false."""
+    if is_blocked:
+        return Exit.REFUSED
+    if is_incomplete:
+        return Exit.INCOMPLETE
+    return Exit.CHANGES if has_differences else Exit.DONE
+
+
 def files_digest(contents: Iterable[bytes]) -> str:
     """Return one SHA-256 digest of the contents of several files, in hexadecimal.
 
@@ -215,12 +224,9 @@ class FleetResult:
     """The tenant's plan, or None. Only result files of the command `plan` contain a plan."""
 
     @property
-    def is_consistent(self) -> bool:
-        """True if the exit code and the end time are possible for the status of the result."""
-        if self.status in {BEGUN, TenantState.NOT_STARTED}:
-            return self.exit_code is None
-        ended = self.exit_code is not None and self.ended_at is not None
-        return ended and self.status == state_of(self.command, self.exit_code or 0)
+    def title(self) -> TenantName:
+        """The name and the domain of the tenant, as plans and reports show the tenant."""
+        return TenantName(self.tenant, self.domain, self.is_sandbox)
 
     @property
     def state(self) -> TenantState:

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from support.builders import RUN_INPUTS, a_fleet, a_result
 
 from reconciler.core.fleet.report import FleetReport, ResultFile, collect
-from reconciler.core.fleet.run import BEGUN, FleetResult, TenantState
+from reconciler.core.fleet.run import FleetResult, TenantState
 from reconciler.errors import EXIT_CODES_BY_SEVERITY, Exit
 
 UNKNOWN, NOT_STARTED = TenantState.UNKNOWN, TenantState.NOT_STARTED
@@ -247,19 +247,3 @@ def test_the_exit_code_is_the_most_severe_one(codes: list[int | None]) -> None:
 
     expected = [Exit.INCOMPLETE if code is None else Exit(code) for code in codes]
     assert report.exit_code == max(expected, key=EXIT_CODES_BY_SEVERITY.index)
-
-
-@pytest.mark.parametrize(
-    "fields",
-    [
-        {"status": "applied", "exit_code": 1},
-        {"status": "planned"},
-        {"status": BEGUN, "exit_code": 0},
-        {"status": "not started", "exit_code": 0},
-        {"status": "applied", "ended_at": None},
-        {"status": "applied", "exit_code": None},
-    ],
-)
-def test_status_exit_code_and_end_must_agree(fields: dict[str, object]) -> None:
-    assert a_result().is_consistent
-    assert not a_result(**fields).is_consistent  # type: ignore[arg-type]
