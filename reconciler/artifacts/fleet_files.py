@@ -4,8 +4,11 @@ A result may come from the job of an untrusted pull request, so reconciler check
 be a small regular file with strict JSON that matches the schema. Symbolic links to result files are not followed.
 """
 
+import json
 import os
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
+from itertools import chain
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, unquote
@@ -14,6 +17,7 @@ from reconciler.artifacts.atomic_files import OWNER_ONLY, write_output
 from reconciler.artifacts.fleet_json import fleet_from_json, result_from_json, result_json
 from reconciler.artifacts.grant_json import json_text
 from reconciler.artifacts.result_check import check_result
+from reconciler.artifacts.result_output import reduced_outputs
 from reconciler.artifacts.saved_plan import parse_untrusted_json
 from reconciler.contract import stored
 from reconciler.core.fleet.report import ResultFile
@@ -60,19 +64,32 @@ def write_result(path: Path, result: FleetResult, output: Mapping[str, object] |
     """Write the result file of a tenant, completely or not at all. Only the owner of the result file may read the file.
 
     `output` is the JSON output of the command. If the result file would be too large for `read_results`, the result
-    file does not contain the output.
+    file contains a reduced output, and the number of omitted grants.
 
     Raises:
         ReconcilerError: if the result file cannot be written.
     """
-    content = result_json(result)
-    text = json_text({**content, "output": output})
-    if len(text) > MAX_RESULT_BYTES:  # the text is ASCII, so the length of the text is the number of bytes
-        text = json_text({**content, "output": None})
+    text = _result_text(result, output)
     try:
         write_output(path, text.encode(), OWNER_ONLY)
     except OSError as error:
         raise ReconcilerError(f"the result {name_of(path)} cannot be written: {reason(error)}") from error
+
+
+def _result_text(result: FleetResult, output: Mapping[str, object] | None) -> str:
+    """Return the text of a result file with `output`, or with the largest reduced output that fits into the file.
+
+    If no reduced output fits, the result file contains no output, so that the state of the tenant is unknown.
+    """
+    outputs = [] if output is None else chain([(output, 0)], reduced_outputs(result.command, output))
+    for each, omitted in outputs:
+        content = {**result_json(replace(result, omitted=omitted)), "output": each}
+        if len(json.dumps(content)) > MAX_RESULT_BYTES:  # indented text is larger still, and takes ten times as long
+            continue
+        text = json_text(content)
+        if len(text) <= MAX_RESULT_BYTES:  # the text is ASCII: one byte for each character
+            return text
+    return json_text({**result_json(result), "output": None})
 
 
 def read_results(folders: Iterable[Path], fleet_file: Path) -> Iterator[ResultFile]:

@@ -80,6 +80,7 @@ def result_json(result: FleetResult) -> Json:
         "plan_id": result.plan_id,
         "counts": dict(result.counts),
         "errors": _limit_errors(result.errors),
+        **({"omitted": result.omitted} if result.omitted else {}),
     }
 
 
@@ -91,6 +92,7 @@ def result_from_json(data: Mapping[str, Any]) -> FleetResult:
         **{name: data[name] for name in (*names, "exit_code", "plan_id", "counts")},
         is_sandbox=data["sandbox"],
         errors=tuple(data["errors"]),
+        omitted=data.get("omitted", 0),
     )
 
 

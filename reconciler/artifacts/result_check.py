@@ -19,6 +19,9 @@ from reconciler.core.plan import Plan
 from reconciler.errors import Exit
 from reconciler.files.validity import validity_check
 
+ACTIONS = ("create", "update", "delete")
+DIFFERENCES = (*ACTIONS, "blocked", "no_longer_declared")
+"""The counts of a plan that belong to changes, blocked changes and grants that are no longer declared."""
 INTERRUPTIONS = frozenset({Exit.INTERRUPTED, Exit.TERMINATED})
 
 
@@ -58,6 +61,8 @@ def check_result(result: FleetResult, output: Mapping[str, Any] | None) -> Fleet
 
 def _contradiction(result: FleetResult, output: Mapping[str, Any] | None) -> str | None:
     """Return the contradiction between the status and the other fields, or None."""
+    if output is None and (result.counts or result.plan_id or result.omitted):
+        return "has counts or a plan id, but no output, which may be too large; read the log of the job"
     required = REQUIREMENTS[result.status]
     for name, is_present, is_required in (
         ("ended_at", result.ended_at is not None, required.ended_at),
@@ -71,8 +76,6 @@ def _contradiction(result: FleetResult, output: Mapping[str, Any] | None) -> str
         return "has a status that contradicts the exit code"
     if result.ended_at is not None and result.ended_at < result.started_at:
         return "has an end that is earlier than the start"
-    if output is None and (result.counts or result.plan_id):
-        return "has counts or a plan id, but no output"
     return None
 
 
@@ -84,20 +87,35 @@ def _with_plan(result: FleetResult, output: Mapping[str, Any]) -> FleetResult | 
     if not validity_check(stored.load(stored.PLAN))(output):
         return f"has an output that does not match {stored.PLAN}"
     plan = plan_from_json(output)
-    is_whole = plan_json(plan) == output and plan_id(plan) == result.plan_id
-    if not is_whole or result.counts != plan_counts(plan) or plan.tenant != result.title:
+    if plan_json(plan) != output or plan.tenant != result.title or not _has_counts_of(result, plan):
         return 'has a plan in the field "output" that contradicts the other fields'
-    if result.exit_code not in _exit_codes_of(plan):
+    if result.exit_code not in _exit_codes_of(plan, result.counts):
         return "has an exit code that contradicts the plan"
     return replace(result, plan=plan)
 
 
-def _exit_codes_of(plan: Plan) -> set[Exit]:
-    """Return the exit codes of `plan` with and without --detailed-exitcode."""
+def _has_counts_of(result: FleetResult, plan: Plan) -> bool:
+    """Return whether the counts and the plan id of a result agree with its plan.
+
+    If the result omits grants, the counts may exceed the numbers in the plan, but not by more grants than omitted.
+    """
+    counts = plan_counts(plan)
+    if not result.omitted:
+        return result.counts == counts and result.plan_id == plan_id(plan)
+    if result.plan_id is None or result.counts.keys() != counts.keys():
+        return False
+    missing = {name: result.counts[name] - count for name, count in counts.items()}
+    return min(missing.values()) >= 0 and sum(missing[name] for name in DIFFERENCES) <= result.omitted
+
+
+def _exit_codes_of(plan: Plan, counts: Mapping[str, int]) -> set[Exit]:
+    """Return the exit codes of `plan` with and without --detailed-exitcode. `counts` describes the whole plan."""
     is_incomplete = not plan.is_complete or plan.selection is not None
     return {
-        exit_code_of_plan(is_blocked=bool(plan.blocked), is_incomplete=is_incomplete, has_differences=has_differences)
-        for has_differences in (False, plan.has_differences)
+        exit_code_of_plan(
+            is_blocked=bool(counts["blocked"]), is_incomplete=is_incomplete, has_differences=has_differences
+        )
+        for has_differences in (False, any(counts[name] for name in DIFFERENCES))
     }
 
 
@@ -106,15 +124,16 @@ def _contradiction_of_run(result: FleetResult, output: Mapping[str, Any]) -> str
     if not validity_check(stored.load(stored.OUTCOME))(output) or "summary" not in output:
         return f"has an output that does not match {stored.OUTCOME}"
     results = {name: output["summary"][name] for name in map(str, Result)}
-    changes = sum(result.counts.get(action, 0) for action in ("create", "update", "delete"))
+    changes = sum(result.counts.get(action, 0) for action in ACTIONS)
     blocked = result.counts.get("blocked", 0)
+    listed = Counter([*(each["outcome"] for each in output["outcomes"]), *("blocked" for _ in output["blocked"])])
     is_agreed = (
         (output["tenant"], output["sandbox"]) == (result.tenant, result.is_sandbox)
         and result.plan_id is not None
         and results == {name: result.counts.get(name) for name in results}
         and sum(results.values()) == (0 if blocked else changes)
-        and Counter(results) == Counter(each["outcome"] for each in output["outcomes"])
-        and len(output["blocked"]) == blocked
+        and listed <= Counter({**results, "blocked": blocked})
+        and sum(results.values()) + blocked - listed.total() <= result.omitted
         and not (output["summary"]["converged"] and (blocked or output["differences"]))
     )
     if not is_agreed:

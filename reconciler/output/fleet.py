@@ -14,7 +14,15 @@ from reconciler.core.outcome import Result
 from reconciler.output.escape import span, tenant_label
 from reconciler.output.markdown.document import Section, join_sections
 from reconciler.output.markdown.tenants import plans_markdown, runs_markdown
-from reconciler.output.results import ACTIONS, FleetSummary, PlanResults, RunResults, TenantFailure, TenantSummary
+from reconciler.output.results import (
+    ACTIONS,
+    FleetSummary,
+    PlanResults,
+    RunResults,
+    TenantFailure,
+    TenantSummary,
+    omitted_grants,
+)
 from reconciler.output.source_links import SourceLinks
 from reconciler.output.styled import Line, Span, Style, line
 
@@ -145,9 +153,9 @@ def fleet_report_lines(report: FleetReport, *, verbose: bool) -> Iterator[Line]:
     remaining = {each.expected.name for each in report.remaining}
     groups: dict[tuple[str, ...], list[CollectedTenant]] = {}
     for each in report.tenants:
-        has_attempts = len(each.results) > 1
-        if verbose or has_attempts or each.expected.name in remaining:
-            own = (each.expected.name,) if verbose or has_attempts else ()
+        is_alone = verbose or len(each.results) > 1 or bool(each.last and each.last.omitted)
+        if is_alone or each.expected.name in remaining:
+            own = (each.expected.name,) if is_alone else ()
             key = (each.state, _sandbox_mark(each), *_reasons(each), *own)
             groups.setdefault(key, []).append(each)
     for members in groups.values():
@@ -195,7 +203,8 @@ def counts_text(each: CollectedTenant) -> str:
     """
     counts = each.last.counts if each.last else {}
     is_run = each.last is not None and each.last.command == APPLY
-    return ", ".join(f"{count} {name}" for name, count in counts.items() if count and (name in RESULTS or not is_run))
+    shown = [f"{count} {name}" for name, count in counts.items() if count and (name in RESULTS or not is_run)]
+    return ", ".join([*shown, *([omitted_grants(each.last.omitted)] if each.last and each.last.omitted else [])])
 
 
 def fleet_report_json(report: FleetReport) -> Json:
@@ -278,5 +287,6 @@ def _tenant_summary(each: CollectedTenant) -> TenantSummary:
         stays=counts.get("no_longer_declared", 0),
         critical=counts.get("critical", 0),
         high=counts.get("high", 0),
+        omitted=each.last.omitted if each.last else 0,
         reason=next(iter(_reasons(each)), ""),
     )

@@ -38,6 +38,8 @@ class TenantSummary:
     """The number of critical risks."""
     high: int = 0
     """The number of high risks."""
+    omitted: int = 0
+    """The number of grants that the result of the tenant omits, because the whole plan is too large."""
     reason: str = ""
     """The first line of the error, or an empty string if the command succeeded for the tenant."""
 
@@ -169,7 +171,8 @@ def _counts(tenants: Sequence[TenantSummary]) -> Iterator[str]:
     If changes were executed, first yield the number of executed changes for each result. If no change was executed,
     first yield the number of planned changes for each action.
 
-    At the end, yield the numbers of blocked changes, of grants that are no longer declared, and of risks.
+    At the end, yield the numbers of blocked changes, of grants that are no longer declared, of risks, and of omitted
+    grants.
     """
     outcomes = _outcomes(tenants)
     if outcomes:
@@ -184,6 +187,13 @@ def _counts(tenants: Sequence[TenantSummary]) -> Iterator[str]:
     ):
         if count:
             yield f"{count} {what}"
+    if omitted := sum(each.omitted for each in tenants):
+        yield omitted_grants(omitted)
+
+
+def omitted_grants(count: int) -> str:
+    """Return a phrase with the number of grants that a reduced result omits."""
+    return f"{pluralize(count, 'grant')} only in the job log"
 
 
 def _total(tenants: Iterable[TenantSummary], action: str) -> int:

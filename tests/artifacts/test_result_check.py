@@ -1,9 +1,12 @@
 """A result with fields that contradict each other is not used."""
 
+import json
 from dataclasses import replace
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from support.builders import OWN, a_grant, a_plan, a_result, a_spec, an_observed, run_output
 
 from reconciler.artifacts.deserialization import plan_from_json
@@ -12,9 +15,11 @@ from reconciler.artifacts.result_check import check_result
 from reconciler.artifacts.serialization import plan_id, plan_json
 from reconciler.core.fleet.run import BEGUN, FleetResult
 from reconciler.core.guards import ProtectionRules
-from reconciler.core.outcome import Result
+from reconciler.core.outcome import ApplyReport, Outcome, Result, count_results
 from reconciler.core.pattern import Protect
 from reconciler.core.plan import Plan
+from reconciler.output.formats import OutputView, render
+from reconciler.output.results import RunResult, RunResults
 
 ENDED_AT = "2026-11-28T03:00:01.000Z"
 COUNTS = {"create": 2, "blocked": 0, **dict.fromkeys(map(str, Result), 0), "applied": 2}
@@ -140,4 +145,26 @@ def test_a_plan_without_an_output_is_not_planned() -> None:
     checked = check_result(result, output)
     assert isinstance(checked, FleetResult)
     assert checked.plan == plan_from_json(output)
-    assert check_result(result, None) == 'has the status "planned" without a value of "output"'
+    assert "no output, which may be too large" in str(check_result(result, None))
+    without_counts = replace(result, counts={}, plan_id=None)
+    assert check_result(without_counts, None) == 'has the status "planned" without a value of "output"'
+
+
+@pytest.mark.parametrize("remaining", [None, EMPTY, CREATES])
+@given(results=st.lists(st.sampled_from(list(Result)), min_size=2, max_size=2))
+def test_every_report_of_apply_has_a_usable_result(remaining: Plan | None, results: list[Result]) -> None:
+    title = a_result().title
+    plan = replace(a_plan([a_spec(), a_spec(client_id="portal")]), tenant=title)
+    outcomes = tuple(Outcome(change, result) for change, result in zip(plan.changes, results, strict=True))
+    report = ApplyReport(outcomes, remaining and replace(remaining, tenant=title))
+    is_done = report.converged and set(results) == {Result.APPLIED}
+    counts = plan_counts(plan) | {str(result): count for result, count in count_results(outcomes).items()}
+    output = json.loads(render(RunResults([RunResult(plan, report)]), "json", OutputView()))
+
+    codes = [
+        code
+        for code in (0, 1, 3, 4, 5, 130, 143)
+        if is_usable(a_result(exit_code=code, plan_id=plan_id(plan), counts=counts), output)
+    ]
+
+    assert codes == ([0, 130, 143] if is_done else [3, 130, 143])

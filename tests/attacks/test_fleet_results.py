@@ -9,8 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from support.builders import a_fleet, a_result, leave_result, run_output
-from support.commands import CommandResult, a_workspace, reconciler
+from support.commands import SEED, CommandResult, a_workspace, reconciler
+from support.repository import commit_all
 
 from reconciler.artifacts import fleet_files
 from reconciler.artifacts.fleet_files import MAX_LEVELS, MAX_RESULT_BYTES
@@ -189,6 +191,91 @@ def test_a_blocked_plan_cannot_be_called_planned(run: Path) -> None:
     assert (ran.code, states(ran)) == (3, ["unknown"])
     assert ran.data["refused"][0]["reason"] == "has an exit code that contradicts the plan"
     assert collect("--resume").stdout == "t1\n"
+
+
+NAMES = [f"App {number}" for number in range(210)]
+LONG = f"description: {chr(0x1F600) * 8_000}"
+
+
+def a_pull_request(here: Path) -> None:
+    """Commit a branch that removes a protection, and that declares one long description for 210 applications."""
+    applications = [{"name": name} for name in NAMES]
+    seed = {**yaml.safe_load(SEED), "applications": applications, "grants": []}
+    (here / "tenant.yaml").write_text(json.dumps(seed))
+    config = "tenants: {t1: {kind: sandbox, seed: tenant.yaml%s}}\n"
+    (here / "reconciler.yaml").write_text(config % ", protect: [{client: App 1}]")
+    (here / "grants" / "billing.yaml").write_text("grants: []\n")
+    commit_all(here)
+    (here / "reconciler.yaml").write_text(config % "")
+    many = f"clients: {json.dumps(NAMES)}, api: Invoices API, scope: ['read:invoices'], {LONG}"
+    takeover = "client: App 7, audience: 'https://${domain}/api/v2/', scope: ['update:clients']"
+    (here / "grants" / "billing.yaml").write_text(f"grants: [{{{many}}}, {{{takeover}}}]\n", encoding="utf-8")
+    commit_all(here)
+
+
+def plan_of_a_pull_request(run: Path) -> None:
+    (run / "t2.json").unlink()
+    a_pull_request(run.parent)
+    options = ("--tenant", "t1", "--run", "7")
+    assert reconciler("fleet", "list", *options, "--report", "json=fleet.json").code == 0
+    assert reconciler("plan", *options, "--base", "HEAD~1", "--result", "results").code == 0
+
+
+def test_a_long_description_cannot_empty_the_comment(run: Path) -> None:
+    plan_of_a_pull_request(run)
+
+    ran = collect("--format", "markdown")
+
+    assert (run / "t1.json").stat().st_size < MAX_RESULT_BYTES / 10
+    assert ran.code == 0
+    for expected in (
+        "211 to create, 3 critical.",
+        "- `App 7 -> Auth0 Management API`: `can take over the tenant: update:clients`",
+        '- **critical** ``t1: `protect` no longer contains: client "App 1"``',
+        "**From this branch (211)**",
+        "<b>SANDBOX</b>",
+    ):
+        assert expected in ran.stdout
+
+
+def test_a_plan_that_is_too_large_keeps_totals_and_critical_risks(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fleet_files, "MAX_RESULT_BYTES", 200_000)
+    plan_of_a_pull_request(run)
+
+    ran = collect("--format", "markdown")
+
+    assert (ran.code, states(collect("--format", "json"))) == (0, ["planned"])
+    omitted = json.loads((run / "t1.json").read_text())["omitted"]
+    assert omitted > 100
+    for expected in (
+        f"211 to create, 3 critical, {omitted} grants only in the job log.",
+        f"3 critical, {omitted} grants only in the job log</td>",
+        "- `App 7 -> Auth0 Management API`: `can take over the tenant: update:clients`",
+        '- **critical** ``t1: `protect` no longer contains: client "App 1"``',
+    ):
+        assert expected in ran.stdout
+    assert f"3 critical, {omitted} grants only in the job log\n" in collect().stdout
+
+
+def test_omitted_critical_risks_are_counted(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fleet_files, "MAX_RESULT_BYTES", 3_500)
+    plan_of_a_pull_request(run)
+
+    ran = collect("--format", "markdown")
+
+    assert ran.code == 0
+    assert "> **Critical (1)**\n>\n> - and 1 critical risk only in the job log\n" in ran.stdout
+    assert "211 to create, 3 critical, 212 grants only in the job log" in ran.stdout
+
+
+def test_a_result_without_space_for_any_plan_is_unknown(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fleet_files, "MAX_RESULT_BYTES", 1_500)
+    plan_of_a_pull_request(run)
+
+    ran = collect("--format", "json")
+
+    assert (ran.code, states(ran)) == (3, ["unknown"])
+    assert "too large" in ran.data["refused"][0]["reason"]
 
 
 def test_results_cannot_fill_the_comment(run: Path) -> None:

@@ -220,8 +220,13 @@ class FleetResult:
     """
     errors: tuple[str, ...] = ()
     """The error messages of the tenant's run."""
+    omitted: int = 0
+    """The number of grants that the output in the result file omits, because the whole output is too large."""
     plan: Plan | None = None
-    """The tenant's plan, or None. Only result files of the command `plan` contain a plan."""
+    """The tenant's plan, or None. Only result files of the command `plan` contain a plan.
+
+    If `omitted` is not 0, `plan` contains only a part of the tenant's plan.
+    """
 
     @property
     def title(self) -> TenantName:

@@ -13,7 +13,7 @@ from typing import TypeVar
 from reconciler.core.characters import pluralize
 from reconciler.core.fleet.run import TenantState
 from reconciler.core.plan import Plan
-from reconciler.core.plan_risks import risks_at_level
+from reconciler.core.plan_risks import all_risks, risks_at_level
 from reconciler.core.problems import Level, Risk
 from reconciler.output.escape import element, fleet_marker, span
 from reconciler.output.markdown.document import MIN_BYTES, Section, join_sections
@@ -66,7 +66,7 @@ def plans_markdown(results: PlanResults, summary: FleetSummary, links: SourceLin
         lambda plan, size: body_markdown(plan, links, size),
         max_bytes,
     )
-    alerts = [_critical(results.plans, max_bytes // 3), _config_changes(results.plans, max_bytes)]
+    alerts = [_critical(results.plans, summary, max_bytes // 3), _config_changes(results.plans, max_bytes)]
     steps = f"{_apply_after_merge(summary)} {PLAN_AGAIN}" if links.run.is_review else PLAN_ALL_AGAIN
     head, foot = f"{fleet_marker(links)}\n", f"Plans of all tenants{origin_suffix(links)}.  \n{steps}\n"
     alerts.append(_failures(results, summary, max_bytes))
@@ -162,11 +162,13 @@ def _some_names(names: Sequence[str], convert: Callable[[str], str]) -> str:
     return f"{', '.join(map(convert, names[:MAX_NAMES]))}{more}"
 
 
-def _critical(plans: Iterable[Plan], max_bytes: int) -> Section:
+def _critical(plans: Iterable[Plan], summary: FleetSummary, max_bytes: int) -> Section:
     """Return a section with one line for each critical risk. Each line names the tenants that the risk affects.
 
-    If the lines would exceed `max_bytes`, a final line states the number of omitted risks for each risk rule.
+    If the lines would exceed `max_bytes`, a final line states the number of omitted risks for each risk rule. Another
+    line states the number of risks that `summary` counts, but that the plans do not contain.
     """
+    plans = list(plans)
     found: dict[tuple[str, Risk], list[str]] = {}
     for plan in plans:
         for each in risks_at_level(plan, Level.CRITICAL):
@@ -184,7 +186,11 @@ def _critical(plans: Iterable[Plan], max_bytes: int) -> Section:
     if omitted:
         rules = ", ".join(f"{span(rule)} {count}" for rule, count in omitted.most_common())
         lines.append(f"> - and {pluralize(omitted.total(), 'more critical risk')}: {rules}\n")
-    total = sum(map(len, found.values()))
+    known = sum(risk.level is Level.CRITICAL for plan in plans for risk in all_risks(plan))
+    unknown = max(0, sum(each.critical for each in summary.tenants) - known)
+    if unknown:
+        lines.append(f"> - and {pluralize(unknown, 'critical risk')} only in the job log\n")
+    total = sum(map(len, found.values())) + unknown
     return (
         Section(tuple(lines), head=f"> [!CAUTION]\n> **Critical ({total})**\n>\n", tail="\n") if lines else Section(())
     )
