@@ -6,7 +6,7 @@ ReconcilerError is the base class of the other errors:
 - ProblemsError (exit code 1): files have problems; the error contains all problems
 - RefusedError (exit code 4): a safety rule (guard) refuses the run
 - StalePlanError (exit code 5): the saved plan is stale, altered, too old or for a different tenant
-- ReportLostError (exit code 3): the tenant was changed, and the report could not be printed
+- ReportLostError (exit code 3, 130 or 143): the tenant was changed, and the report could not be printed
 - CrashError (exit code 1, or 3 after a write): a bug ended a tenant's run in a command with several tenants
 - NotStartedError (exit code 1, 130 or 143): the command ended before the tenant's run started
 - Auth0Error (exit code 1): an error of the Management API or the network, see auth0/errors.py
@@ -93,7 +93,9 @@ class RefusedError(ReconcilerError):
 class ReportLostError(ReconcilerError):
     """The tenant was changed, but reconciler could not print the report to stdout."""
 
-    exit_code = Exit.INCOMPLETE
+    def __init__(self, reason: str, exit_code: Exit = Exit.INCOMPLETE) -> None:
+        super().__init__(reason)
+        self.exit_code = exit_code
 
 
 class CrashError(ReconcilerError):

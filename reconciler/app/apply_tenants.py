@@ -23,12 +23,13 @@ from reconciler.core.outcome import ApplyReport
 from reconciler.core.permissions import missing_permissions
 from reconciler.core.plan import Plan, removes_all_scopes
 from reconciler.core.selection import refuse_empty_selection
-from reconciler.errors import CrashError, Exit, NotStartedError, ReconcilerError
+from reconciler.errors import CrashError, Exit, NotStartedError, ReconcilerError, reason
 from reconciler.output.results import RunResult
 from reconciler.output.styled import line
 from reconciler.output.text.plan import plan_lines
 
 IDENTIFY_SECONDS = 10.0
+INTERRUPTED_BEFORE = "interrupted before the plan was applied, so nothing was written"
 PlannedTenant = TenantResult[TenantPlan]
 
 
@@ -77,7 +78,7 @@ class ApplyCommand:
         self._claims = IdentityClaims()
         self._interruption = Interruption(console)
         self._progress = Progress(console)
-        self._is_interrupted = False
+        self._stop_error: NotStartedError | None = None
         self._printed: set[str] = set()
 
     @property
@@ -140,23 +141,31 @@ class ApplyCommand:
         for wave in self._waves():
             for start in range(0, len(wave), size):
                 tenants = wave[start : start + size]
-                if self._interruption.exit_code is not None or self._is_interrupted:
-                    self._end_interrupted(tenants)
-                    continue
-                try:
-                    with self._tenants.opened(tenants) as sessions:
-                        self._apply_group(sessions)
-                except KeyboardInterrupt:
-                    if not self._reports.has_written:
-                        raise
-                    self._is_interrupted = True
-                    self._end_interrupted(tenants)
+                if self._interruption.exit_code is not None:
+                    self._stop_error = NotStartedError(INTERRUPTED_BEFORE, self._interruption.exit_code)
+                if not self._stop_error:
+                    self._run_group(tenants)
+                if self._stop_error:
+                    names = [each.name for each in tenants if not self._reports.has_ended(each.name)]
+                    self._refuse(names, self._stop_error)
 
-    def _end_interrupted(self, tenants: Sequence[Tenant]) -> None:
-        """Report each tenant without a result as not started. Keep the results of finished tenants."""
-        code = self._interruption.exit_code or Exit.INTERRUPTED
-        names = [each.name for each in tenants if not self._reports.has_ended(each.name)]
-        self._refuse(names, NotStartedError("interrupted before the plan was applied, so nothing was written", code))
+    def _run_group(self, tenants: Sequence[Tenant]) -> None:
+        """Apply the plans of a group of tenants.
+
+        If Ctrl-C or a failing stdout stops the command after an earlier group was applied, store the error that the
+        remaining tenants report. The results of the earlier groups stay.
+        """
+        try:
+            with self._tenants.opened(tenants) as sessions:
+                self._apply_group(sessions)
+        except KeyboardInterrupt:
+            if not self._reports.has_written:
+                raise
+            self._stop_error = NotStartedError(INTERRUPTED_BEFORE, self._interruption.exit_code or Exit.INTERRUPTED)
+        except OSError as error:  # the plan cannot be printed
+            if not self._reports.has_written:
+                raise
+            self._stop_error = NotStartedError(f"the plan cannot be printed, so nothing was written: {reason(error)}")
 
     def _waves(self) -> Iterator[Sequence[Tenant]]:
         """For each rollout wave that may start, yield the tenants of the wave.

@@ -56,6 +56,10 @@ class Console:
         else:
             self.info(lines)
 
+    def lost_result(self, lines: Iterable[Line]) -> None:
+        """Write a result that stdout could not take to stderr, even with --quiet."""
+        self._write_stderr(lines)
+
     def data(self, value: object) -> None:
         """Write `value` as one JSON object to stdout."""
         from reconciler.artifacts.grant_json import json_text

@@ -1,5 +1,8 @@
 """`reconciler apply`: show the plan, ask, execute the plan, read the tenant again, and report the outcomes."""
 
+from collections.abc import Sequence
+from functools import partial
+
 import click
 
 from reconciler.app import ci
@@ -30,7 +33,7 @@ from reconciler.errors import Exit, ReconcilerError, ReportLostError, reason
 from reconciler.output.formats import OutputView, outputs_of, render
 from reconciler.output.results import PlanResults, RunResult, RunResults
 from reconciler.output.source_links import SourceLinks
-from reconciler.output.styled import line
+from reconciler.output.styled import Line, line
 from reconciler.output.text.plan import report_lines
 from reconciler.output.text.tenants import runs_lines
 from reconciler.output.words import refusal
@@ -138,10 +141,7 @@ def command(  # noqa: PLR0913 - each parameter is an option of the command
     results = RunResults(reports.results, tenants.failures, reports.summary)
     if not results.failed:
         refuse_empty_selection(run_result.plan.selection for run_result in results.runs)
-    try:
-        _print_results(results, output_options, console, with_plans=not apply_command.asks)
-    except OSError as error:
-        raise ReportLostError(reason(error)) from error
+    print_error = _print_results(results, output_options, console, with_plans=not apply_command.asks)
     code = tenants.worst_exit_code(reports.exit_codes.values())
     try:
         _write_reports(results, output_options.joint if tenants.are_several else output_options, links)
@@ -151,6 +151,11 @@ def command(  # noqa: PLR0913 - each parameter is an option of the command
         if not reports.has_written:
             raise
         console.problems([Problem(Source("--report"), str(error), severity=Severity.WARNING)], {})
+    if print_error and not reports.has_written:
+        raise print_error
+    if print_error:
+        lost = f"stdout cannot be written ({reason(print_error)}), so the outcomes are on stderr"
+        raise ReportLostError(lost, tenants.worst_exit_code([code, Exit.INCOMPLETE]))
     return Exit.INCOMPLETE if reports.has_written and code in NOTHING_WRITTEN else code
 
 
@@ -170,24 +175,49 @@ def _check_single_plan(approvals: Approvals, plan_options: PlanOptions) -> None:
     approvals.only.check_not_applied(data_folder(current_options().config))
 
 
-def _print_results(results: RunResults, output_options: OutputOptions, console: Console, *, with_plans: bool) -> None:
-    links, verbose = ci.source_links(current_options().config), current_options().verbose
-    if output_options.stdout_format != "text":
-        view = OutputView(links=links, max_bytes=output_options.max_bytes)
-        console.text(render(results, output_options.stdout_format, view))
-    elif results.summary:
-        console.result(
-            runs_lines(
-                results, results.summary, verbose=verbose, with_plans=with_plans, only_summary=output_options.summary
-            )
+def _print_results(
+    results: RunResults, output_options: OutputOptions, console: Console, *, with_plans: bool
+) -> OSError | None:
+    """Print the results to stdout, and the roll-back commands to stderr.
+
+    If stdout cannot be written, print the results as text to stderr, and return the error.
+    """
+    name, print_error = output_options.stdout_format, None
+    result_lines = partial(_result_lines, results, with_plans=with_plans, only_summary=output_options.summary)
+    try:
+        if name != "text":
+            view = OutputView(links=ci.source_links(current_options().config), max_bytes=output_options.max_bytes)
+            console.text(render(results, name, view))
+        else:
+            console.result(result_lines())
+    except OSError as error:
+        print_error = error
+        console.lost_result(result_lines())
+    _print_advice(results, console)
+    return print_error
+
+
+def _result_lines(results: RunResults, *, with_plans: bool, only_summary: bool) -> Sequence[Line]:
+    """Return the text lines about the results of one or several tenants.
+
+    For one tenant, the lines contain the outcomes but not the plan, because `apply` printed the plan before the writes.
+    """
+    verbose = current_options().verbose
+    if results.summary:
+        return list(
+            runs_lines(results, results.summary, verbose=verbose, with_plans=with_plans, only_summary=only_summary)
         )
-    else:
-        for run_result in results.runs:
-            if run_result.report.outcomes:
-                report, directory = run_result.report, run_result.plan.directory
-                lines = report_lines(report, directory, verbose=verbose, only_summary=output_options.summary)
-                console.result([line(), *lines])
-    if results.summary and not verbose:
+    lines: list[Line] = []
+    for run_result in results.runs:
+        report, directory = run_result.report, run_result.plan.directory
+        if report.outcomes:
+            lines += [line(), *report_lines(report, directory, verbose=verbose, only_summary=only_summary)]
+    return lines
+
+
+def _print_advice(results: RunResults, console: Console) -> None:
+    """Print the commands that roll back the runs, and the reason for each blocked plan."""
+    if results.summary and not current_options().verbose:
         if any(run_result.rollback for run_result in results.runs):
             console.note("To roll back a tenant, use the command that `reconciler journal` shows for the run")
         return

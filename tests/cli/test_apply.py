@@ -119,10 +119,33 @@ def test_apply_asks_on_a_real_terminal(here: Path, answer: bytes, code: int) -> 
     assert holders(here) == (["billing", "own", "portal"] if code == 0 else ["own", "portal"])
 
 
-def test_after_an_interrupted_question_the_other_tenants_are_reported_once(here: Path) -> None:
+def four_tenants(here: Path) -> None:
     names = ("a", "b", "c", "d")
     tenants = "".join(f"  {each}: {{kind: sandbox, seed: tenant.yaml, database: {each}.db}}\n" for each in names)
     (here / "reconciler.yaml").write_text(f"tenants:\n{tenants}")
+
+
+def test_outcomes_are_reported_if_stdout_is_lost_between_two_tenants(here: Path) -> None:
+    four_tenants(here)
+    master, slave = pty.openpty()
+    reading, writing = os.pipe()
+    command = command_line("apply", "--all-tenants", "--at-once", "1")
+    with subprocess.Popen(command, stdin=slave, stdout=writing, stderr=slave) as process:
+        os.close(slave)
+        os.close(writing)
+        try:
+            shown = read_terminal(master, b"yes\n", at_first_question=lambda: os.close(reading))
+        finally:
+            os.close(master)
+        assert process.wait(TIMEOUT_SECONDS) == 3
+
+    assert b"1 of 4 applied, 3 not started; 1 with changes: 1 change applied." in shown
+    assert b"the plan cannot be printed, so nothing was written: Broken pipe" in shown
+    assert b"To roll back a tenant, use the command that reconciler journal shows for the run" in shown
+
+
+def test_after_an_interrupted_question_the_other_tenants_are_reported_once(here: Path) -> None:
+    four_tenants(here)
     master, slave = pty.openpty()
     command = command_line("apply", "--all-tenants", "--at-once", "1")
     with subprocess.Popen(command, stdin=slave, stdout=slave, stderr=slave) as process:
@@ -139,7 +162,12 @@ def test_after_an_interrupted_question_the_other_tenants_are_reported_once(here:
     )  # an error, and a report
 
 
-def read_terminal(master: int, answer: bytes, at_second_question: Callable[[], None] = lambda: None) -> bytes:
+def read_terminal(
+    master: int,
+    answer: bytes,
+    at_second_question: Callable[[], object] = lambda: None,
+    at_first_question: Callable[[], object] = lambda: None,
+) -> bytes:
     """Return the output of a terminal until its process ends. Type `answer` after the first question."""
     shown, questions = b"", 0
     while chunk := next_chunk(master):
@@ -147,6 +175,7 @@ def read_terminal(master: int, answer: bytes, at_second_question: Callable[[], N
         if shown.count(b"Only yes") > questions:
             questions += 1
             if questions == 1:
+                at_first_question()
                 os.write(master, answer)
             else:
                 at_second_question()

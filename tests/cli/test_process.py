@@ -1,12 +1,15 @@
 """Behaviour of a separate process: imported packages, and closed or failing streams."""
 
+import json
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from support.commands import SEED, CommandResult, reconciler, run_process
+from support.commands import CONFIG, SEED, CommandResult, reconciler, run_process
 
 pytestmark = pytest.mark.slow
 
@@ -112,6 +115,58 @@ def test_a_full_disk_is_an_error_of_one_line(arguments: list[str]) -> None:
 
     assert (ran.code, ran.stderr) == (1, "error: the output cannot be used: No space left on device\n")
     assert "Create (1)" in reconciler("plan").stdout  # nothing was applied
+
+
+@contextmanager
+def lost_stdout(kind: str) -> Iterator[int]:
+    """Yield a descriptor that cannot be written: a full disk, or a pipe that nobody reads."""
+    reading, writing = os.pipe() if kind == "closed pipe" else (-1, os.open(FULL, os.O_WRONLY))
+    if reading >= 0:
+        os.close(reading)
+    try:
+        yield writing
+    finally:
+        os.close(writing)
+
+
+@pytest.mark.skipif(not FULL.exists(), reason="no /dev/full here")
+@pytest.mark.parametrize("kind", ["closed pipe", "full disk"])
+@pytest.mark.parametrize(
+    ("arguments", "advice"),
+    [
+        (["--format", "json"], "To roll back: reconciler --tenant local --grants .reconciler/snapshots/"),
+        (["--format", "markdown"], "To roll back: reconciler --tenant local --grants .reconciler/snapshots/"),
+        (["--all-tenants"], "To roll back a tenant, use the command that reconciler journal shows"),
+        (["--all-tenants", "--format", "json"], "To roll back a tenant, use the command that reconciler journal shows"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_outcomes_that_stdout_cannot_take_are_on_stderr(
+    here: Path, kind: str, arguments: list[str], advice: str
+) -> None:
+    if "--all-tenants" in arguments:
+        (here / "reconciler.yaml").write_text(
+            f"{CONFIG}  other: {{kind: sandbox, seed: tenant.yaml, database: o.db}}\n"
+        )
+    with lost_stdout(kind) as stdout:
+        ran = run_process("apply", "--yes", *arguments, "--report", "json=result.json", stdout=stdout)
+
+    why = "Broken pipe" if kind == "closed pipe" else "No space left on device"
+    assert ran.code == 3
+    assert "Apply: 1 applied; the tenant matches the files." in ran.stderr
+    assert advice in ran.stderr
+    assert ran.stderr.endswith(f"\nerror: stdout cannot be written ({why}), so the outcomes are on stderr\n")
+    assert json.loads((here / "result.json").read_text())
+    assert reconciler("plan", "--detailed-exitcode").code == 0
+
+
+@pytest.mark.skipif(not FULL.exists(), reason="no /dev/full here")
+def test_an_apply_without_changes_reports_a_lost_stdout_as_a_failure_before_any_write() -> None:
+    assert reconciler("apply", "--yes").code == 0
+    with lost_stdout("full disk") as stdout:
+        ran = run_process("apply", "--yes", "--format", "json", "-q", stdout=stdout)
+
+    assert (ran.code, ran.stderr) == (1, "error: the output cannot be used: No space left on device\n")
 
 
 @pytest.mark.parametrize("redirection", [">&-", "2>&-", ">&- 2>&-", "<&-"])
