@@ -5,17 +5,19 @@ does not lose the result.
 """
 
 import os
-from collections.abc import Callable, Iterable, Sequence
+import stat
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from reconciler.app import ci
-from reconciler.app.load import data_folder, workspace_of
-from reconciler.app.options import GlobalOptions
+from reconciler.app.load import data_folder, load_config, workspace_of
+from reconciler.app.options import GlobalOptions, PlanOptions
 from reconciler.artifacts.atomic_files import OWNER_ONLY, check_new_folder, check_output, empty_output, write_output
+from reconciler.config.tenants import DEFAULT_FILE, TenantKind
 from reconciler.core.characters import quote_text
 from reconciler.errors import ReconcilerError
-from reconciler.files.discover import name_of
+from reconciler.files.discover import SUFFIXES, name_of
 from reconciler.output.styled import DEFAULT_MAX_BYTES, add_run_number
 
 
@@ -31,7 +33,22 @@ class OutputFile:
     is_report: bool = False
 
 
-def check_outputs(options: GlobalOptions, outputs: Iterable[OutputFile], *, journal: bool = False) -> None:
+@dataclass(frozen=True, slots=True)
+class InputFile:
+    """A file or folder that a run reads.
+
+    `name` is the option, the argument or the kind of file that messages mention. If `path` is a folder, the run reads
+    the files whose names end with one of `suffixes`.
+    """
+
+    name: str
+    path: Path
+    suffixes: tuple[str, ...] = SUFFIXES
+
+
+def check_outputs(
+    options: GlobalOptions, outputs: Iterable[OutputFile], *, inputs: Iterable[InputFile] = (), journal: bool = False
+) -> None:
     """Check that a run can write its output files.
 
     If `journal` is true, also check that the run can write the journal and the snapshots.
@@ -40,8 +57,9 @@ def check_outputs(options: GlobalOptions, outputs: Iterable[OutputFile], *, jour
     The function empties existing report files.
 
     Raises:
-        ReconcilerError: if a file cannot be written or is in the grant folder, or if two options name the same file.
-            Also raised if the path of a file contains a symbolic link that may be committed to the repository.
+        ReconcilerError: if a file cannot be written, or if two options name the same file. Also raised if an output
+            file is one of `inputs`, the configuration, a file of a sandbox, or in the grant folder. Also raised if the
+            path of a file contains a symbolic link that may be committed to the repository.
     """
     workspace = workspace_of(options.config)
     from_options = list(outputs)
@@ -49,8 +67,7 @@ def check_outputs(options: GlobalOptions, outputs: Iterable[OutputFile], *, jour
     for output in all_outputs:
         workspace.refuse_checkout_links(output.path, output.option)
     _refuse_duplicates(from_options)
-    for output in from_options:
-        _refuse_in_grant_folder(output, Path(options.grants))
+    refuse_inputs(options, from_options, inputs)
     for output in all_outputs:
         _check(output)
     for output in from_options:
@@ -78,26 +95,114 @@ def _check(output: OutputFile) -> None:
 
 
 def _refuse_duplicates(outputs: Iterable[OutputFile]) -> None:
-    options_by_path: dict[str, str] = {}
+    options_by_file: dict[object, str] = {}
     for output in outputs:
-        if output.path.exists() and not output.path.is_file():
+        file = _identity(output.path)
+        if file is None:
             continue  # several outputs may use the same device, for example /dev/null
-        real_path = os.path.realpath(output.path)
-        if real_path in options_by_path:
+        if file in options_by_file:
             raise ReconcilerError(
-                f"{options_by_path[real_path]} and {output.option} use the same file "
+                f"{options_by_file[file]} and {output.option} use the same file "
                 f"{quote_text(name_of(output.path))}; use one file per option"
             )
-        options_by_path[real_path] = output.option
+        options_by_file[file] = output.option
 
 
-def _refuse_in_grant_folder(output: OutputFile, grants: Path) -> None:
-    real_path = Path(os.path.realpath(output.path))
-    if real_path.is_relative_to(os.path.realpath(grants)):
-        raise ReconcilerError(
-            f"{output.option}: {quote_text(name_of(output.path))} is in the grant folder "
-            f"{quote_text(name_of(grants))}; use another folder"
-        )
+def refuse_inputs(options: GlobalOptions, outputs: Iterable[OutputFile], inputs: Iterable[InputFile]) -> None:
+    """Refuse output files that the run also reads, because writing them would destroy the input.
+
+    Raises:
+        ReconcilerError: if an output file is one of `inputs`, the configuration, a file of a sandbox, a file of an
+            earlier run in .reconciler, or in the grant folder. Links and other spellings of a path are recognized.
+    """
+    outputs = list(outputs)
+    grants = Path(options.grants)
+    for output in outputs:
+        if _is_inside(output.path, grants):
+            raise ReconcilerError(
+                f"{output.option}: {quote_text(name_of(output.path))} is in the grant folder "
+                f"{quote_text(name_of(grants))}; use another folder"
+            )
+    exists = any(output.path.is_file() for output in outputs)
+    all_inputs = [*inputs, *_common_inputs(options), *(_sandbox_files(options) if exists else ())]
+    for output in outputs:
+        source = next((each for each in all_inputs if _reads(each, output.path)), None)
+        if source:
+            raise ReconcilerError(
+                f"{source.name} and {output.option} use the same file {quote_text(name_of(output.path))}; "
+                f"use another file for {output.option}"
+            )
+
+
+def plan_inputs(plan_options: PlanOptions, names: Sequence[str]) -> list[InputFile]:
+    """Return the files in the options of a plan: the PATHs or saved plans, and the policy.
+
+    `names` contains the names of the tenants, because each tenant may have its own saved plan.
+    """
+    paths = [InputFile("PATH", path) for text in plan_options.paths for path, _ in files_for(text, names)]
+    return [*paths, *([InputFile("--policy", Path(plan_options.policy))] if plan_options.policy else [])]
+
+
+def _common_inputs(options: GlobalOptions) -> Iterator[InputFile]:
+    """Yield the files and folders that most commands read."""
+    yield InputFile("the configuration", Path(options.config or DEFAULT_FILE))
+    yield InputFile("a grant file", Path(options.grants))
+    for folder in ("journal", "snapshots"):
+        yield InputFile(f"the {folder} of earlier runs", data_folder(options.config) / folder, suffixes=("",))
+
+
+def _sandbox_files(options: GlobalOptions) -> Iterator[InputFile]:
+    """Yield the seed and the database of each sandbox in the configuration, or nothing if it is invalid."""
+    try:
+        tenants = load_config(options.config).tenants.values()
+    except ReconcilerError:
+        return
+    for tenant in tenants:
+        if tenant.kind is TenantKind.SANDBOX:
+            yield InputFile(f"the database of {quote_text(tenant.name)}", tenant.database)
+            if tenant.seed:
+                yield InputFile(f"the seed of {quote_text(tenant.name)}", tenant.seed)
+
+
+def _reads(source: InputFile, output: Path) -> bool:
+    """Return whether `output` is the input file `source`, or a file that the run reads in the folder `source`."""
+    if not source.path.is_dir():
+        file = _identity(output)
+        return file is not None and file == _identity(source.path)
+    has_suffix = os.path.realpath(output).lower().endswith(source.suffixes)
+    return (has_suffix and _is_inside(output, source.path)) or _is_hard_link_in(output, source)
+
+
+def _is_inside(file: Path, folder: Path) -> bool:
+    """Return whether `file` is `folder` or in `folder`, also through links or another spelling of the folder."""
+    real = Path(os.path.realpath(file))
+    if real.is_relative_to(os.path.realpath(folder)):
+        return True
+    try:
+        status = folder.stat()
+        return any(os.path.samestat(each.stat(), status) for each in (real, *real.parents) if each.exists())
+    except OSError:
+        return False
+
+
+def _is_hard_link_in(file: Path, source: InputFile) -> bool:
+    """Return whether a file that the run reads in the folder `source` is a hard link to `file`."""
+    if not file.is_file() or file.stat().st_nlink == 1:
+        return False
+    return any(
+        name.lower().endswith(source.suffixes) and _identity(Path(folder, name)) == _identity(file)
+        for folder, _, names in os.walk(source.path)
+        for name in names
+    )
+
+
+def _identity(path: Path) -> object | None:
+    """Return a value that is equal for all paths of a file, or None for a folder, a device or a pipe."""
+    try:
+        status = path.stat()
+    except OSError:
+        return os.path.realpath(path)
+    return (status.st_dev, status.st_ino) if stat.S_ISREG(status.st_mode) else None
 
 
 TENANT = "{tenant}"

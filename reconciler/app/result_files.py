@@ -15,7 +15,7 @@ from reconciler.app import ci
 from reconciler.app.fleet import run_inputs
 from reconciler.app.load import load_config, select_names, workspace_of
 from reconciler.app.options import GlobalOptions, PlanOptions
-from reconciler.app.outputs import OutputFile, check_outputs
+from reconciler.app.outputs import InputFile, OutputFile, check_outputs
 from reconciler.app.run_context import select_tenants
 from reconciler.app.tenant_reports import EndedTenant
 from reconciler.artifacts.fleet_files import result_file, write_result
@@ -58,10 +58,18 @@ class ResultFiles:
         self._ended: set[str] = set()
 
     @classmethod
-    def create(
-        cls, command: str, options: GlobalOptions, plan_options: PlanOptions, folder: Path, run: str | None
+    def create(  # noqa: PLR0913, PLR0917 - each parameter is a separate object
+        cls,
+        command: str,
+        options: GlobalOptions,
+        plan_options: PlanOptions,
+        folder: Path,
+        run: str | None,
+        used: Sequence[InputFile],
     ) -> "ResultFiles":
         """Create `folder`, and return the object that writes the result files. `run` is the value of --run.
+
+        `used` contains the files of other options and arguments, which must not be result files.
 
         Raises:
             ReconcilerError: if a file cannot be written, the run has no name, a selected tenant is invalid, or the
@@ -82,7 +90,8 @@ class ResultFiles:
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise ReconcilerError(f"--result: the folder {folder} cannot be created: {reason(error)}") from error
-        check_outputs(options, [OutputFile("--result", result_file(folder, each.name)) for each in tenants])
+        files = [OutputFile("--result", result_file(folder, each.name)) for each in tenants]
+        check_outputs(options, files, inputs=used)
         shard = str(options.shard) if options.shard else None
         return cls(folder, command=command, inputs=inputs, shard=shard, tenants=tenants, rollout=config.rollout)
 

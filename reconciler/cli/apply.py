@@ -11,7 +11,7 @@ from reconciler.app.approval import ApprovalOptions, Approvals
 from reconciler.app.console import Console
 from reconciler.app.load import data_folder
 from reconciler.app.options import PlanOptions, RequestOptions, ResultOptions
-from reconciler.app.outputs import TENANT, OutputOptions, check_outputs
+from reconciler.app.outputs import TENANT, InputFile, OutputOptions, check_outputs, plan_inputs
 from reconciler.app.run_context import expected_tenant_names
 from reconciler.app.tenant_reports import TenantReports, failed_runs, reporting_failure
 from reconciler.app.tenant_runs import tenant_runs
@@ -106,9 +106,9 @@ def command(  # noqa: PLR0913 - each parameter is an option of the command
     """
     options = current_options()
     console = Console(options)
+    used = _check_outputs(plan_options, output_options)
     approvals, plan_options = approval_options.load(plan_options)
-    _check_outputs(output_options)
-    listeners = result_listeners(APPLY, options, plan_options, result_options)
+    listeners = result_listeners(APPLY, options, plan_options, result_options, used)
     with reporting_failure(listeners):
         _check_single_plan(approvals, plan_options)
     links = ci.source_links(options.config)
@@ -228,11 +228,16 @@ def _print_advice(results: RunResults, console: Console) -> None:
             console.error(refusal(run_result.plan))
 
 
-def _check_outputs(output_options: OutputOptions) -> None:
-    """Raise ReconcilerError if a report file or the journal cannot be written."""
-    has_tenant_names = any(TENANT in file.path for file in output_options.reports)
-    names = expected_tenant_names(current_options()) if has_tenant_names else []
-    check_outputs(current_options(), output_options.outputs(names), journal=True)
+def _check_outputs(plan_options: PlanOptions, output_options: OutputOptions) -> list[InputFile]:
+    """Return the input and output files in the options.
+
+    Raise ReconcilerError if a report file or the journal cannot be written.
+    """
+    paths = [*plan_options.paths, *(file.path for file in output_options.reports)]
+    names = expected_tenant_names(current_options()) if any(TENANT in path for path in paths) else []
+    outputs, inputs = output_options.outputs(names), plan_inputs(plan_options, names)
+    check_outputs(current_options(), outputs, inputs=inputs, journal=True)
+    return [*inputs, *(InputFile(each.option, each.path) for each in outputs)]
 
 
 def _write_reports(results: RunResults, output_options: OutputOptions, links: SourceLinks) -> None:

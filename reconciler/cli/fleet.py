@@ -1,5 +1,6 @@
 """`reconciler fleet`: list the tenants of a run that is spread over several CI jobs, and collect the results."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import click
@@ -8,7 +9,7 @@ from reconciler.app import ci
 from reconciler.app.console import Console
 from reconciler.app.fleet import FleetSelection, collect_results, list_fleet, remaining_fleet
 from reconciler.app.options import GlobalOptions
-from reconciler.app.outputs import TENANT, OutputOptions, check_outputs
+from reconciler.app.outputs import TENANT, InputFile, OutputOptions, check_outputs
 from reconciler.cli.option_groups import output_options, run_option
 from reconciler.cli.options import current_options, global_options
 from reconciler.core.characters import quote_text
@@ -89,7 +90,8 @@ def collect_command(
     """
     options = current_options()
     _check_formats(output_options, resume=resume)
-    _check_reports(options, output_options)
+    inputs = [InputFile("FLEET.JSON", fleet_file), *(InputFile("DIR", each, (".json",)) for each in folders)]
+    _check_reports(options, output_options, inputs)
     report = collect_results(fleet_file, folders, wave)
     view = OutputView(
         verbose=options.verbose, links=ci.source_links(options.config), max_bytes=output_options.max_bytes
@@ -111,10 +113,10 @@ def collect_command(
     return report.exit_code
 
 
-def _check_reports(options: GlobalOptions, output_options: OutputOptions) -> None:
+def _check_reports(options: GlobalOptions, output_options: OutputOptions, inputs: Sequence[InputFile] = ()) -> None:
     if any(TENANT in file.path for file in output_options.reports):
         raise ReconcilerError(f"--report: fleet writes one report for all tenants; remove {TENANT} from the file name")
-    check_outputs(options, output_options.outputs([]))
+    check_outputs(options, output_options.outputs([]), inputs=inputs)
 
 
 def _check_formats(output_options: OutputOptions, *, resume: bool) -> None:

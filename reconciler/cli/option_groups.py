@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from reconciler.app.options import GlobalOptions, PlanOptions, RequestOptions, ResultOptions
-from reconciler.app.outputs import OutputOptions, ReportFile
+from reconciler.app.outputs import InputFile, OutputOptions, ReportFile
 from reconciler.cli.options import ListedName
 from reconciler.core.characters import quote_text
 from reconciler.errors import Exit
@@ -264,9 +264,15 @@ result_options = option_group(
 
 
 def result_listeners(
-    command: str, options: GlobalOptions, plan_options: PlanOptions, result_options: ResultOptions
+    command: str,
+    options: GlobalOptions,
+    plan_options: PlanOptions,
+    result_options: ResultOptions,
+    used: Sequence[InputFile],
 ) -> "Sequence[TenantListener]":
     """Return a listener that writes the result files for --result, or an empty list if --result is not given.
+
+    `used` contains the files of other options and arguments, which must not be result files.
 
     Raises:
         ReconcilerError: if a result file cannot be written, or if --result contradicts an option of the command.
@@ -275,7 +281,8 @@ def result_listeners(
         return ()
     from reconciler.app.result_files import ResultFiles
 
-    return (ResultFiles.create(command, options, plan_options, result_options.result, result_options.run),)
+    folder, run = result_options.result, result_options.run
+    return (ResultFiles.create(command, options, plan_options, folder, run, used),)
 
 
 def output_options(*more_formats: str) -> Decorator:

@@ -8,7 +8,15 @@ from reconciler.app import ci
 from reconciler.app.console import Console
 from reconciler.app.interruption import Interruption
 from reconciler.app.options import GlobalOptions, PlanOptions, RequestOptions, ResultOptions
-from reconciler.app.outputs import TENANT, OutputFile, OutputOptions, check_outputs, files_for
+from reconciler.app.outputs import (
+    TENANT,
+    InputFile,
+    OutputFile,
+    OutputOptions,
+    check_outputs,
+    files_for,
+    plan_inputs,
+)
 from reconciler.app.run_context import expected_tenant_names, select_tenants
 from reconciler.app.session import TenantSession
 from reconciler.app.tenant_reports import TenantReports, failed_plans, reporting_failure
@@ -72,8 +80,8 @@ def command(  # noqa: PLR0913 - each parameter is an option of the command
     """
     options = current_options()
     console = Console(options)
-    _check_outputs(options, out, output_options)
-    listeners = result_listeners(PLAN, options, plan_options, result_options)
+    used = _check_outputs(options, plan_options, out, output_options)
+    listeners = result_listeners(PLAN, options, plan_options, result_options, used)
     try:
         with reporting_failure(listeners):
             if out:
@@ -155,12 +163,16 @@ def _refuse_shared_plan_file(out: str | None, tenants: TenantRuns) -> None:
         raise ReconcilerError(f"--out {out}: each tenant needs its own plan file; add {TENANT} to the file name")
 
 
-def _check_outputs(options: GlobalOptions, out: str | None, output_options: OutputOptions) -> None:
-    """Raise ReconcilerError if an output file cannot be written."""
+def _check_outputs(
+    options: GlobalOptions, plan_options: PlanOptions, out: str | None, output_options: OutputOptions
+) -> list[InputFile]:
+    """Return the input and output files in the options. Raise ReconcilerError if an output file cannot be written."""
     paths = [*([out] if out else []), *(file.path for file in output_options.reports)]
     names = expected_tenant_names(options) if any(TENANT in path for path in paths) else []
     plans = [OutputFile("--out", path) for path, _ in (files_for(out, names) if out else ())]
-    check_outputs(options, [*plans, *output_options.outputs(names)])
+    outputs, inputs = [*plans, *output_options.outputs(names)], plan_inputs(plan_options, names)
+    check_outputs(options, outputs, inputs=inputs)
+    return [*inputs, *(InputFile(each.option, each.path) for each in outputs)]
 
 
 def _discard_old_plans(out: str, options: GlobalOptions, console: Console) -> None:

@@ -7,6 +7,7 @@ import click
 
 from reconciler.app.console import Console
 from reconciler.app.options import GlobalOptions, RequestOptions
+from reconciler.app.outputs import InputFile, OutputFile, refuse_inputs
 from reconciler.cli.option_groups import request_options
 from reconciler.cli.options import current_options, global_options
 from reconciler.contract import stored
@@ -81,6 +82,9 @@ def command(
         raise click.UsageError("--check writes no schema; omit --out")
     if operations and (check or out is not None or options.tenants):
         raise click.UsageError("--operations can only be combined with --spec")
+    if out is not None:
+        inputs = [InputFile("--spec", spec)] if spec else []
+        refuse_inputs(options, [OutputFile("--out", out)], inputs)
     if options.tenants or out is not None:
         from reconciler.app.scaffold import (
             tenant_schema,

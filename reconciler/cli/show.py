@@ -6,7 +6,7 @@ import click
 
 from reconciler.app import ci
 from reconciler.app.console import Console
-from reconciler.app.outputs import OutputOptions, check_outputs
+from reconciler.app.outputs import InputFile, OutputOptions, check_outputs
 from reconciler.artifacts.saved_plan import read_plan
 from reconciler.cli.option_groups import output_options
 from reconciler.cli.options import current_options, global_options
@@ -33,7 +33,7 @@ def command(*, planfile: Path, output_options: OutputOptions) -> Exit:
     view = OutputView(
         verbose=options.verbose, links=ci.source_links(options.config), max_bytes=output_options.max_bytes
     )
-    check_outputs(options, output_options.outputs([plan.tenant.name]))
+    check_outputs(options, output_options.outputs([plan.tenant.name]), inputs=[InputFile("PLANFILE", planfile)])
     output_options.write([plan.tenant.name], lambda name, _: render(PlanResults([plan]), name, view))
     if output_options.stdout_format == "text":
         console.result(plan_lines(plan, verbose=options.verbose, only_summary=output_options.summary))

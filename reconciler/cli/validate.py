@@ -11,7 +11,7 @@ from reconciler.app import ci
 from reconciler.app.console import Console
 from reconciler.app.load import data_folder, load_config, rollback_of_paths, unused_scope_sets, workspace_of
 from reconciler.app.options import GlobalOptions
-from reconciler.app.outputs import TENANT, OutputOptions, check_outputs
+from reconciler.app.outputs import TENANT, InputFile, OutputOptions, check_outputs
 from reconciler.cli.option_groups import output_options
 from reconciler.cli.options import current_options, global_options, shard_option
 from reconciler.config.tenants import Config, Tenant, tenant_named
@@ -54,7 +54,7 @@ def command(*, paths: tuple[Path, ...], output_options: OutputOptions) -> Exit:
         raise ReconcilerError(
             f"--report: validate writes one report for all tenants; remove {TENANT} from the file name"
         )
-    check_outputs(options, output_options.outputs([]))
+    check_outputs(options, output_options.outputs([]), inputs=[InputFile("PATH", path) for path in paths])
     grants = _load(options, list(paths) or [Path(options.grants)])
     result = ValidationResult(grants.problems, len(grants.texts), len(grants.specs))
     links = ci.source_links(options.config)

@@ -101,6 +101,74 @@ def test_outputs_in_the_grant_folder_are_refused(here: Path, words: str) -> None
     assert (here / "grants/billing.yaml").read_text() == before
 
 
+@pytest.mark.parametrize(
+    ("words", "file"),
+    [
+        ("plan --report json={}", "reconciler.yaml"),
+        ("plan --report json={}", "tenant.yaml"),
+        ("apply --yes --report json={}", "reconciler.yaml"),
+        ("apply --yes --report json={}", "tenant.yaml"),
+        ("validate --report json={}", "reconciler.yaml"),
+        ("validate other --report json={}", "other/a.yaml"),
+        ("validate other/a.yaml --report json={}", "other/a.yaml"),
+        ("fleet list --run x --report json={}", "reconciler.yaml"),
+        ("fleet collect f.json results --report json={}", "f.json"),
+        ("fleet collect f.json results --report json={}", "results/local.json"),
+        ("fleet collect f.json results --report json={}", "reconciler.yaml"),
+        ("access --offline --out {}", "reconciler.yaml"),
+        ("access --offline --usage use.json --out {}", "use.json"),
+        ("diff local local --declared --out {}", "reconciler.yaml"),
+        ("show p.json --report json={}", "p.json"),
+        ("apply p.json --report json={}", "p.json"),
+        ("apply {{tenant}}.json --tenant local --report json={}", "local.json"),
+        ("plan --policy policy.yaml --report json={}", "policy.yaml"),
+        ("plan --config other.yaml --report json={}", "other.yaml"),
+        ("plan --run x --report json=r.json --result . --out {}", "local.json"),
+        ("schema --out {}", "reconciler.yaml"),
+        ("schema --out {}", "grants/billing.yaml"),
+        ("schema --spec api.json --out {}", "api.json"),
+    ],
+)
+@pytest.mark.parametrize("kind", ["same", "symbolic link", "hard link", "other spelling"])
+def test_an_output_that_is_also_an_input_is_refused_before_it_is_emptied(
+    here: Path, words: str, file: str, kind: str
+) -> None:
+    for name in ("f.json", "results/local.json", "other/a.yaml", "use.json", "policy.yaml", "other.yaml", "api.json"):
+        (here / name).parent.mkdir(exist_ok=True)
+        (here / name).write_text(CONFIG if name == "other.yaml" else "{}")
+    for plan in ("p.json", "local.json"):
+        assert reconciler("plan", "-q", "--out", plan).code == 0
+    before, output = (here / file).read_bytes(), Path(file)
+    if kind == "other spelling":
+        output = Path("results", "..", file)
+    if kind.endswith("link"):
+        output = Path("output")
+        output.hardlink_to(file) if kind == "hard link" else output.symlink_to(file)
+
+    ran = reconciler(*words.format(output).split())
+
+    assert (ran.code, ran.stdout) == (1, "")
+    assert "use the same file" in ran.stderr or "is in the grant folder" in ran.stderr
+    assert (here / file).read_bytes() == before
+
+
+@pytest.mark.parametrize("file", [".reconciler/journal/x.jsonl", ".reconciler/snapshots/x/local.yaml"])
+def test_an_output_among_the_files_of_earlier_runs_is_refused(here: Path, file: str) -> None:
+    assert reconciler("apply", "--yes").code == 0
+    (here / file).parent.mkdir(exist_ok=True)
+
+    ran = reconciler("plan", "--report", f"json={file}")
+
+    assert (ran.code, f'of earlier runs and --report json use the same file "{file}"' in ran.stderr) == (1, True)
+
+
+@pytest.mark.usefixtures("here")
+def test_a_report_next_to_the_files_that_a_command_reads_is_written() -> None:
+    for _ in range(2):
+        assert reconciler("validate", ".", "--report", "json=out.json").code == 1
+        assert Path("out.json").read_text().startswith("{")
+
+
 @pytest.mark.usefixtures("here")
 def test_a_report_that_fails_after_the_writes_is_a_warning(monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(*_: object) -> None:
