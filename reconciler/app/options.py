@@ -106,7 +106,11 @@ class PlanOptions:
     only_expired: bool = False
     """True if the plan contains only deletes of expired grants."""
 
-    def __post_init__(self) -> None:
+    def check(self) -> None:
+        """Raise ReconcilerError if the options contradict each other.
+
+        Call `check` after the results of earlier runs were removed, so that wrong options leave no old result.
+        """
         if self.policy and self.policy_at:
             raise ReconcilerError(
                 "--policy and --policy-at cannot be combined, because a plan has one policy: use one of them"

@@ -21,16 +21,21 @@ from reconciler.files.discover import SUFFIXES, name_of
 from reconciler.output.styled import DEFAULT_MAX_BYTES, add_run_number
 
 
+def _keep(_: Path) -> None:
+    """Keep the file until the run replaces it."""
+
+
 @dataclass(frozen=True, slots=True)
 class OutputFile:
     """A file that a run will write.
 
-    `option` is the command-line option or environment variable that messages mention.
+    `option` is the command-line option or environment variable that messages mention. `clear` removes the result of an
+    earlier run from the file.
     """
 
     option: str
     path: Path
-    is_report: bool = False
+    clear: Callable[[Path], object] = _keep
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +59,8 @@ def check_outputs(
     If `journal` is true, also check that the run can write the journal and the snapshots.
 
     The output files are the files in `outputs`, and the files for the step summary and step outputs of GitHub Actions.
-    The function empties existing report files.
+    The function removes the results of earlier runs from all output files that pass the check, also if another file is
+    refused.
 
     Raises:
         ReconcilerError: if a file cannot be written, or if two options name the same file. Also raised if an output
@@ -62,17 +68,21 @@ def check_outputs(
             path of a file contains a symbolic link that may be committed to the repository.
     """
     workspace = workspace_of(options.config)
-    from_options = list(outputs)
-    all_outputs = [*from_options, *(OutputFile(variable, path) for variable, path in ci.step_files())]
-    for output in all_outputs:
-        workspace.refuse_checkout_links(output.path, output.option)
-    _refuse_duplicates(from_options)
-    refuse_inputs(options, from_options, inputs)
-    for output in all_outputs:
-        _check(output)
-    for output in from_options:
-        if output.is_report:
-            empty_output(output.path)  # if the current run fails, the report of an earlier run must not remain
+    from_options, step_files = list(outputs), [OutputFile(variable, path) for variable, path in ci.step_files()]
+    all_inputs = _all_inputs(options, from_options, inputs)
+    errors = []
+    for output in (*from_options, *step_files):
+        try:
+            workspace.refuse_checkout_links(output.path, output.option)
+            if output not in step_files:
+                _refuse_duplicate(output, from_options)
+                _refuse_input(output, options, all_inputs)
+            _check(output)
+            output.clear(output.path)  # if the current run fails, the result of an earlier run must not remain
+        except ReconcilerError as error:
+            errors.append(error)
+    if errors:
+        raise errors[0]
     if journal:
         folder = data_folder(options.config)
         for name in ("journal", "snapshots"):
@@ -94,43 +104,38 @@ def _check(output: OutputFile) -> None:
         ) from error
 
 
-def _refuse_duplicates(outputs: Iterable[OutputFile]) -> None:
-    options_by_file: dict[object, str] = {}
-    for output in outputs:
-        file = _identity(output.path)
-        if file is None:
-            continue  # several outputs may use the same device, for example /dev/null
-        if file in options_by_file:
-            raise ReconcilerError(
-                f"{options_by_file[file]} and {output.option} use the same file "
-                f"{quote_text(name_of(output.path))}; use one file per option"
-            )
-        options_by_file[file] = output.option
+def _refuse_duplicate(output: OutputFile, outputs: Iterable[OutputFile]) -> None:
+    file = _identity(output.path)
+    if file is None:
+        return  # several outputs may use the same device, for example /dev/null
+    first, *others = [each for each in outputs if _identity(each.path) == file]
+    if others:
+        raise ReconcilerError(
+            f"{first.option} and {others[0].option} use the same file {quote_text(name_of(others[0].path))}; "
+            "use one file per option"
+        )
 
 
-def refuse_inputs(options: GlobalOptions, outputs: Iterable[OutputFile], inputs: Iterable[InputFile]) -> None:
-    """Refuse output files that the run also reads, because writing them would destroy the input.
+def refuse_inputs(options: GlobalOptions, output: OutputFile, inputs: Iterable[InputFile]) -> None:
+    """Refuse an output file that the run also reads, because writing the file would destroy the input.
 
     Raises:
-        ReconcilerError: if an output file is one of `inputs`, the configuration, a file of a sandbox, a file of an
+        ReconcilerError: if the output file is one of `inputs`, the configuration, a file of a sandbox, a file of an
             earlier run in .reconciler, or in the grant folder. Links and other spellings of a path are recognized.
     """
-    outputs = list(outputs)
-    grants = Path(options.grants)
-    for output in outputs:
-        if _is_inside(output.path, grants):
+    _refuse_input(output, options, _all_inputs(options, [output], inputs))
+
+
+def _refuse_input(output: OutputFile, options: GlobalOptions, inputs: Iterable[InputFile]) -> None:
+    grants, name = Path(options.grants), quote_text(name_of(output.path))
+    if _is_inside(output.path, grants):
+        raise ReconcilerError(
+            f"{output.option}: {name} is in the grant folder {quote_text(name_of(grants))}; use another folder"
+        )
+    for source in inputs:
+        if _reads(source, output.path):
             raise ReconcilerError(
-                f"{output.option}: {quote_text(name_of(output.path))} is in the grant folder "
-                f"{quote_text(name_of(grants))}; use another folder"
-            )
-    exists = any(output.path.is_file() for output in outputs)
-    all_inputs = [*inputs, *_common_inputs(options), *(_sandbox_files(options) if exists else ())]
-    for output in outputs:
-        source = next((each for each in all_inputs if _reads(each, output.path)), None)
-        if source:
-            raise ReconcilerError(
-                f"{source.name} and {output.option} use the same file {quote_text(name_of(output.path))}; "
-                f"use another file for {output.option}"
+                f"{source.name} and {output.option} use the same file {name}; use another file for {output.option}"
             )
 
 
@@ -143,12 +148,16 @@ def plan_inputs(plan_options: PlanOptions, names: Sequence[str]) -> list[InputFi
     return [*paths, *([InputFile("--policy", Path(plan_options.policy))] if plan_options.policy else [])]
 
 
-def _common_inputs(options: GlobalOptions) -> Iterator[InputFile]:
-    """Yield the files and folders that most commands read."""
-    yield InputFile("the configuration", Path(options.config or DEFAULT_FILE))
-    yield InputFile("a grant file", Path(options.grants))
+def _all_inputs(options: GlobalOptions, outputs: Iterable[OutputFile], inputs: Iterable[InputFile]) -> list[InputFile]:
+    """Return `inputs`, and the files and folders that most commands read."""
+    found = [*inputs, InputFile("the configuration", Path(options.config or DEFAULT_FILE))]
+    found.append(InputFile("a grant file", Path(options.grants)))
     for folder in ("journal", "snapshots"):
-        yield InputFile(f"the {folder} of earlier runs", data_folder(options.config) / folder, suffixes=("",))
+        path = data_folder(options.config) / folder
+        found.append(InputFile(f"the {folder} of earlier runs", path, suffixes=("",)))
+    if any(output.path.is_file() for output in outputs):  # a new file cannot destroy a file of a sandbox
+        found += _sandbox_files(options)
+    return found
 
 
 def _sandbox_files(options: GlobalOptions) -> Iterator[InputFile]:
@@ -245,7 +254,7 @@ class OutputOptions:
         Raises ReconcilerError if a name cannot be part of a file name.
         """
         return [
-            OutputFile(f"--report {file.format}", path, is_report=True)
+            OutputFile(f"--report {file.format}", path, clear=empty_output)
             for file in self.reports
             for path, _ in files_for(file.path, names)
         ]

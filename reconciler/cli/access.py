@@ -10,6 +10,7 @@ from reconciler.app.load import data_folder
 from reconciler.app.options import GlobalOptions, RequestOptions
 from reconciler.app.outputs import InputFile, OutputFile, check_outputs, write_text
 from reconciler.app.usage import FOLDER
+from reconciler.artifacts.atomic_files import empty_output
 from reconciler.cli.option_groups import format_option, request_options
 from reconciler.cli.options import TENANT_OPTIONS, current_options, global_options
 from reconciler.core.access.report import AccessFilter, AccessReport
@@ -61,7 +62,7 @@ def command(  # noqa: PLR0913 - each parameter is an option of the command
     console = Console(options)
     if out:
         used = InputFile("--usage", usage or data_folder(options.config) / FOLDER, (".json",))
-        check_outputs(options, [OutputFile("--out", out, is_report=True)], inputs=[used])
+        check_outputs(options, [OutputFile("--out", out, clear=empty_output)], inputs=[used])
     selection = AccessFilter(application=application, api=api, scope=scope)
     result = make_access_report(options, AccessOptions(offline, selection, usage), request_options, console)
     _show(result.report, stdout_format, out, options, console)

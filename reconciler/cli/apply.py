@@ -110,6 +110,7 @@ def command(  # noqa: PLR0913 - each parameter is an option of the command
     approvals, plan_options = approval_options.load(plan_options)
     listeners = result_listeners(APPLY, options, plan_options, result_options, used)
     with reporting_failure(listeners):
+        plan_options.check()
         _check_single_plan(approvals, plan_options)
     links = ci.source_links(options.config)
     view = OutputView(verbose=options.verbose, links=links, max_bytes=output_options.max_bytes)

@@ -8,6 +8,7 @@ from reconciler.app.access import diff_tenants
 from reconciler.app.console import Console
 from reconciler.app.options import RequestOptions
 from reconciler.app.outputs import OutputFile, check_outputs, write_text
+from reconciler.artifacts.atomic_files import empty_output
 from reconciler.cli.option_groups import format_option, request_options
 from reconciler.cli.options import current_options, global_options
 from reconciler.errors import Exit
@@ -40,7 +41,7 @@ def command(  # noqa: PLR0913 - each parameter is an option of the command
     options = current_options()
     console = Console(options)
     if out:
-        check_outputs(options, [OutputFile("--out", out, is_report=True)])
+        check_outputs(options, [OutputFile("--out", out, clear=empty_output)])
     diff = diff_tenants(options, first, second, request_options, console, declared=declared)
     if out:
         write_text(out, render(diff, stdout_format, OutputView()))

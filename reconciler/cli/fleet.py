@@ -89,9 +89,9 @@ def collect_command(
     `fleet list`.
     """
     options = current_options()
-    _check_formats(output_options, resume=resume)
     inputs = [InputFile("FLEET.JSON", fleet_file), *(InputFile("DIR", each, (".json",)) for each in folders)]
     _check_reports(options, output_options, inputs)
+    _check_formats(output_options, resume=resume)
     report = collect_results(fleet_file, folders, wave)
     view = OutputView(
         verbose=options.verbose, links=ci.source_links(options.config), max_bytes=output_options.max_bytes
@@ -114,9 +114,9 @@ def collect_command(
 
 
 def _check_reports(options: GlobalOptions, output_options: OutputOptions, inputs: Sequence[InputFile] = ()) -> None:
+    check_outputs(options, output_options.outputs([]), inputs=inputs)
     if any(TENANT in file.path for file in output_options.reports):
         raise ReconcilerError(f"--report: fleet writes one report for all tenants; remove {TENANT} from the file name")
-    check_outputs(options, output_options.outputs([]), inputs=inputs)
 
 
 def _check_formats(output_options: OutputOptions, *, resume: bool) -> None:

@@ -1,6 +1,8 @@
 """`reconciler plan`: show the changes without writing."""
 
 import shlex
+from functools import partial
+from pathlib import Path
 
 import click
 
@@ -17,7 +19,7 @@ from reconciler.app.outputs import (
     files_for,
     plan_inputs,
 )
-from reconciler.app.run_context import expected_tenant_names, select_tenants
+from reconciler.app.run_context import expected_tenant_names
 from reconciler.app.session import TenantSession
 from reconciler.app.tenant_reports import TenantReports, failed_plans, reporting_failure
 from reconciler.app.tenant_runs import TenantRuns, tenant_runs
@@ -80,12 +82,11 @@ def command(  # noqa: PLR0913 - each parameter is an option of the command
     """
     options = current_options()
     console = Console(options)
-    used = _check_outputs(options, plan_options, out, output_options)
+    used = _check_outputs(plan_options, out, output_options, console)
     listeners = result_listeners(PLAN, options, plan_options, result_options, used)
     try:
         with reporting_failure(listeners):
-            if out:
-                _discard_old_plans(out, options, console)
+            plan_options.check()
         with (
             reporting_failure(listeners),
             tenant_runs(options, plan_options, request_options, console) as tenants,
@@ -164,25 +165,28 @@ def _refuse_shared_plan_file(out: str | None, tenants: TenantRuns) -> None:
 
 
 def _check_outputs(
-    options: GlobalOptions, plan_options: PlanOptions, out: str | None, output_options: OutputOptions
+    plan_options: PlanOptions, out: str | None, output_options: OutputOptions, console: Console
 ) -> list[InputFile]:
-    """Return the input and output files in the options. Raise ReconcilerError if an output file cannot be written."""
+    """Return the input and output files in the options. Remove the plans and reports of earlier runs.
+
+    Raise ReconcilerError if an output file cannot be written.
+    """
+    options = current_options()
     paths = [*([out] if out else []), *(file.path for file in output_options.reports)]
     names = expected_tenant_names(options) if any(TENANT in path for path in paths) else []
-    plans = [OutputFile("--out", path) for path, _ in (files_for(out, names) if out else ())]
+    discard = partial(_discard_old_plan, console)
+    plans = [OutputFile("--out", path, discard) for path, _ in (files_for(out, names) if out else ())]
     outputs, inputs = [*plans, *output_options.outputs(names)], plan_inputs(plan_options, names)
     check_outputs(options, outputs, inputs=inputs)
     return [*inputs, *(InputFile(each.option, each.path) for each in outputs)]
 
 
-def _discard_old_plans(out: str, options: GlobalOptions, console: Console) -> None:
-    """Remove the saved plans of an earlier run, so that nobody applies an old plan if the current run fails."""
+def _discard_old_plan(console: Console, path: Path) -> None:
+    """Remove the saved plan of an earlier run, so that nobody applies an old plan if the current run fails."""
     from reconciler.artifacts.saved_plan import discard_plan
 
-    names = [tenant.name for tenant in select_tenants(options)[1]] if TENANT in out else []
-    for path, _ in files_for(out, names):
-        if discard_plan(path):
-            console.note(f"{path}: the plan of an earlier run was removed")
+    if discard_plan(path):
+        console.note(f"{path}: the plan of an earlier run was removed")
 
 
 def _save(out: str, plan: Plan, session: TenantSession) -> None:

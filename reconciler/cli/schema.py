@@ -84,7 +84,7 @@ def command(
         raise click.UsageError("--operations can only be combined with --spec")
     if out is not None:
         inputs = [InputFile("--spec", spec)] if spec else []
-        refuse_inputs(options, [OutputFile("--out", out)], inputs)
+        refuse_inputs(options, OutputFile("--out", out), inputs)
     if options.tenants or out is not None:
         from reconciler.app.scaffold import (
             tenant_schema,

@@ -29,11 +29,13 @@ def command(*, planfile: Path, output_options: OutputOptions) -> Exit:
     """
     options = current_options()
     console = Console(options)
+    inputs = [InputFile("PLANFILE", planfile)]
+    check_outputs(options, output_options.joint.outputs([]), inputs=inputs)
     plan = label_unverified(read_plan(planfile).plan)
     view = OutputView(
         verbose=options.verbose, links=ci.source_links(options.config), max_bytes=output_options.max_bytes
     )
-    check_outputs(options, output_options.outputs([plan.tenant.name]), inputs=[InputFile("PLANFILE", planfile)])
+    check_outputs(options, output_options.outputs([plan.tenant.name]), inputs=inputs)
     output_options.write([plan.tenant.name], lambda name, _: render(PlanResults([plan]), name, view))
     if output_options.stdout_format == "text":
         console.result(plan_lines(plan, verbose=options.verbose, only_summary=output_options.summary))

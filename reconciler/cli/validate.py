@@ -50,11 +50,11 @@ def command(*, paths: tuple[Path, ...], output_options: OutputOptions) -> Exit:
     """
     options = current_options()
     console = Console(options)
+    check_outputs(options, output_options.outputs([]), inputs=[InputFile("PATH", path) for path in paths])
     if any(TENANT in file.path for file in output_options.reports):
         raise ReconcilerError(
             f"--report: validate writes one report for all tenants; remove {TENANT} from the file name"
         )
-    check_outputs(options, output_options.outputs([]), inputs=[InputFile("PATH", path) for path in paths])
     grants = _load(options, list(paths) or [Path(options.grants)])
     result = ValidationResult(grants.problems, len(grants.texts), len(grants.specs))
     links = ci.source_links(options.config)

@@ -123,7 +123,6 @@ def test_outputs_in_the_grant_folder_are_refused(here: Path, words: str) -> None
         ("apply {{tenant}}.json --tenant local --report json={}", "local.json"),
         ("plan --policy policy.yaml --report json={}", "policy.yaml"),
         ("plan --config other.yaml --report json={}", "other.yaml"),
-        ("plan --run x --report json=r.json --result . --out {}", "local.json"),
         ("schema --out {}", "reconciler.yaml"),
         ("schema --out {}", "grants/billing.yaml"),
         ("schema --spec api.json --out {}", "api.json"),
@@ -152,6 +151,15 @@ def test_an_output_that_is_also_an_input_is_refused_before_it_is_emptied(
     assert (here / file).read_bytes() == before
 
 
+@pytest.mark.usefixtures("here")
+@pytest.mark.parametrize("option", ["--out local.json", "--report json=./local.json"])
+def test_a_result_file_that_is_also_another_output_is_refused(option: str) -> None:
+    ran = reconciler("plan", "--run", "x", "--result", ".", *option.split())
+
+    assert (ran.code, ran.stdout) == (1, "")
+    assert 'and --result use the same file "local.json"; use another file for --result' in ran.stderr
+
+
 @pytest.mark.parametrize("file", [".reconciler/journal/x.jsonl", ".reconciler/snapshots/x/local.yaml"])
 def test_an_output_among_the_files_of_earlier_runs_is_refused(here: Path, file: str) -> None:
     assert reconciler("apply", "--yes").code == 0
@@ -167,6 +175,59 @@ def test_a_report_next_to_the_files_that_a_command_reads_is_written() -> None:
     for _ in range(2):
         assert reconciler("validate", ".", "--report", "json=out.json").code == 1
         assert Path("out.json").read_text().startswith("{")
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "--only-branch",
+        "--prune --create-only",
+        "--prune --prune-removed",
+        "--since HEAD",
+        "--policy a --policy-at HEAD",
+        "--only-expired --create-only",
+        "--result r",
+        "--result /dev/full --run x",
+        "--result r --run x --client Billing",
+        "--tenant nobody",
+        "--tenant local --all-tenants",
+        "--report json=nowhere/x",
+        "--report json=reconciler.yaml",
+        "--report json=x --report text=x",
+    ],
+)
+@pytest.mark.parametrize("name", ["p.json", "{tenant}.json"])
+def test_a_failed_plan_leaves_no_plan_and_no_report_of_an_earlier_run(here: Path, words: str, name: str) -> None:
+    plan = here / name.replace("{tenant}", "nobody" if "nobody" in words else "local")
+    assert reconciler("plan", "--out", plan, "--report", "markdown=r.md").code == 0
+
+    ran = reconciler("plan", "--out", name, "--report", "markdown=r.md", *words.split())
+
+    assert ran.code == 1
+    assert not plan.exists()
+    assert "Billing" not in (here / "r.md").read_text()
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "apply --yes --prune --create-only",
+        "apply nothing.json",
+        "apply --approval-id short",
+        "apply --yes --result r",
+        "show nothing.json",
+        "fleet collect nothing.json . --resume",
+        "validate --report json={tenant}.json",
+    ],
+)
+def test_a_failed_command_leaves_no_report_of_an_earlier_run(here: Path, words: str) -> None:
+    kind = "json" if words.startswith("validate") else "markdown"
+    (here / "r.md").write_text("the report of an earlier run")
+
+    ran = reconciler(*words.split(), "--report", f"{kind}=r.md")
+
+    assert ran.code == 1
+    assert "earlier" not in (here / "r.md").read_text()
 
 
 @pytest.mark.usefixtures("here")
