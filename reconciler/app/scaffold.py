@@ -11,7 +11,7 @@ from reconciler.app.load import workspace_of
 from reconciler.app.options import GlobalOptions, PlanOptions, RequestOptions
 from reconciler.app.session import TenantSession
 from reconciler.app.tenant_runs import tenant_runs
-from reconciler.artifacts.atomic_files import write_output
+from reconciler.artifacts.atomic_files import OWNER_ONLY, write_output
 from reconciler.contract import stored
 from reconciler.contract.derive import render
 from reconciler.contract.editor import editor_schema
@@ -290,8 +290,11 @@ def tenant_schema(options: GlobalOptions, console: Console, request_options: Req
     return render(editor_schema(stored.load(stored.GRANTS), directory, tenant.target))
 
 
-def write_schema(options: GlobalOptions, path: Path, text: str) -> None:
+def write_schema(options: GlobalOptions, path: Path, text: str, mode: int | None = OWNER_ONLY) -> None:
     """Write a JSON Schema to a file. If the folder of the file does not exist, create the folder.
+
+    `mode` is the file mode. Only the owner may read a schema with names of a tenant. If `mode` is None, the file has
+    the usual mode of new files.
 
     Raises:
         ReconcilerError: if the file cannot be written, or if the path contains a symbolic link that may be committed to
@@ -300,6 +303,6 @@ def write_schema(options: GlobalOptions, path: Path, text: str) -> None:
     workspace_of(options.config).refuse_checkout_links(path, "the schema")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        write_output(path, text.encode())
+        write_output(path, text.encode(), mode)
     except OSError as error:
         raise ReconcilerError(f"{name_of(path)} cannot be written: {reason(error)}") from error

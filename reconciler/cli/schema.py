@@ -8,6 +8,7 @@ import click
 from reconciler.app.console import Console
 from reconciler.app.options import GlobalOptions, RequestOptions
 from reconciler.app.outputs import InputFile, OutputFile, refuse_inputs
+from reconciler.artifacts.atomic_files import OWNER_ONLY
 from reconciler.cli.option_groups import request_options
 from reconciler.cli.options import current_options, global_options
 from reconciler.contract import stored
@@ -130,7 +131,7 @@ def _output(options: GlobalOptions, console: Console, text: str, out: Path | Non
         return
     from reconciler.app.scaffold import write_schema
 
-    write_schema(options, out, text)
+    write_schema(options, out, text, OWNER_ONLY if options.tenants else None)
     console.info([line("written  ", name_of(out))])
 
 

@@ -317,6 +317,7 @@ def test_with_yes_existing_grants_are_imported(empty: Path, tmp_path: Path) -> N
     assert ran.code == 0
     assert files.keys() == (FIRST | {"grants/portal.yaml", EDITOR_SCHEMA}) - {"grants/example.yaml"}
     assert '"Portal"' in files[EDITOR_SCHEMA]
+    assert (empty / EDITOR_SCHEMA).stat().st_mode & 0o777 == 0o600
     assert files["grants/portal.yaml"].startswith("# yaml-language-server: $schema=../schemas/grants.schema.json\n")
     assert "\nNo changes: the tenant matches the files.\n" in ran.stdout
     assert reconciler("plan", "--detailed-exitcode").code == 0

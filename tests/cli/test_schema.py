@@ -1,5 +1,6 @@
 import json
 import re
+import stat
 from pathlib import Path
 from typing import Any
 
@@ -85,6 +86,20 @@ def test_the_schema_of_a_tenant_offers_its_names(tmp_path: Path, monkeypatch: py
     assert fields["client"]["anyOf"][0] == {"enum": ["Billing", "Portal", "Reconciler"]}
     assert reconciler("schema", "--tenant", "local").stdout == text
     assert SECRET not in text
+
+
+def test_only_the_owner_may_read_a_schema_with_names_of_a_tenant(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here = a_workspace(tmp_path, monkeypatch)
+    (here / "existing.json").touch()
+    usual_mode = (here / "existing.json").stat().st_mode
+
+    for name in ("new.json", "existing.json"):
+        assert reconciler("schema", "--tenant", "local", "--out", name).code == 0
+        assert stat.S_IMODE((here / name).stat().st_mode) == 0o600
+    assert reconciler("schema", "--out", "public.json").code == 0
+    assert (here / "public.json").stat().st_mode == usual_mode
 
 
 def test_the_schema_of_a_tenant_says_what_the_token_may_not_read(
