@@ -5,6 +5,7 @@ import shlex
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import replace
+from pathlib import Path
 
 from reconciler.app.console import Console
 from reconciler.app.interruption import GRACE_SECONDS, TIME_LIMIT_EXCEEDED, Interruption
@@ -72,9 +73,7 @@ class ApplyRun:
         """
         session, plan = self._session, self._plan
         with closing(open_journal(session.folder)) as journal:
-            await journal.begin(plan, self._saved_plan, self._evidence)
-            only_for = plan.tenant.name if session.is_declared else None
-            snapshot = write_snapshot(session.folder, journal.run, plan, self._observation.directory, only_for)
+            snapshot = await self._begin(journal)
             if self._is_announced:
                 session.note(f"Run {journal.run}, journal {journal.path}")
             rollback_command = shlex.join(["reconciler", *session.tenant_options, "--grants", str(snapshot), "apply"])
@@ -86,6 +85,20 @@ class ApplyRun:
                 report = await self._verify(outcomes)
             await _end_journal(journal, report, console)
         return report, self._exit_code(report)
+
+    async def _begin(self, journal: Journal) -> Path:
+        """Write the first line of the journal and the snapshot. Return the path of the snapshot.
+
+        Raise ReconcilerError, and remove the journal, if one of them cannot be written.
+        """
+        session, plan = self._session, self._plan
+        only_for = plan.tenant.name if session.is_declared else None
+        try:
+            await journal.begin(plan, self._saved_plan, self._evidence)
+            return write_snapshot(session.folder, journal.run, plan, self._observation.directory, only_for)
+        except ReconcilerError:
+            journal.discard()
+            raise
 
     async def _execute_plan(self, context: ApplyContext) -> tuple[Outcome, ...]:
         """Execute the plan.

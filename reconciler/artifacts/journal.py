@@ -12,6 +12,7 @@ import os
 import secrets
 import stat
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -65,7 +66,10 @@ class Journal:
         }
         content |= {SAVED_PLAN: saved_plan} if saved_plan else {}
         content |= {"version": __version__, "plan_id": plan_id(plan), **(evidence or {})}
-        await self._append(content)
+        try:
+            await self._append(content)
+        except JournalError as error:
+            raise JournalError(f"{error}; nothing was sent") from error
 
     async def intend(self, number: int, change: Change) -> None:
         """Record a planned change before reconciler sends the request."""
@@ -91,6 +95,11 @@ class Journal:
     async def end(self, *, converged: bool) -> None:
         """Record the end of a run."""
         await self._append({"event": "end", "converged": converged})
+
+    def discard(self) -> None:
+        """Remove the journal file of a run that sent nothing, so that the run is not listed as interrupted."""
+        with suppress(OSError):
+            self.path.unlink()
 
     def close(self) -> None:
         """Close the journal file."""

@@ -39,7 +39,11 @@ def test_nothing_is_written_if_the_disk_is_full(workspace: ServedWorkspace, size
     assert ran.code == 1
     assert ran.stderr.splitlines()[-1].startswith("error: the ")
     assert "cannot be written" in ran.stderr
+    assert "nothing was sent" in ran.stderr
     assert (workspace.writes(), workspace.scopes()) == (0, BEFORE)
+    assert (
+        list((workspace.folder / ".reconciler" / "journal").iterdir()) == []
+    )  # `journal` would list it as interrupted
     workspace.assert_next_apply_converges()
 
 
