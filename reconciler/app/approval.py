@@ -294,11 +294,11 @@ class Approvals:
         return self.of(tenant).shows_names
 
     def check_count(self, tenants: Sequence[str]) -> None:
-        """Raise StalePlanError if the command has several tenants but only one saved plan or approval id."""
+        """Raise ReconcilerError if the command has several tenants but only one saved plan or approval id."""
         if self._only.approval_id and len(tenants) > 1:
-            raise StalePlanError("an approval id is for one tenant: select the tenant with --tenant")
+            raise ReconcilerError("an approval id is for one tenant: select the tenant with --tenant")
         if self._only.saved and len(tenants) > 1:
-            raise StalePlanError(
+            raise ReconcilerError(
                 "a saved plan is for one tenant: select the tenant with --tenant, or use one plan per tenant "
                 "with {tenant} in the file name"
             )

@@ -218,6 +218,16 @@ def test_a_file_that_is_not_a_plan_is_never_overwritten(here: Path, content: str
     assert (here / "other").read_text() == content
 
 
+@pytest.mark.parametrize("command", ["show", "apply"])
+def test_a_file_that_is_not_a_plan_approves_nothing(command: str) -> None:
+    Path("report.json").write_text("{}")
+
+    ran = reconciler(command, "report.json")
+
+    assert ran.code == 5
+    assert ran.stderr == "error: report.json is not a saved plan; create a saved plan with `plan --out`\n"
+
+
 def test_an_empty_file_and_a_truncated_plan_are_overwritten(here: Path) -> None:
     (here / "empty").touch()
     (here / "half").write_text((here / "plan.json").read_text()[:50])

@@ -129,6 +129,6 @@ def test_an_approval_id_is_valid_for_one_tenant_only(here: Path) -> None:
 
     ran = reconciler("apply", "--all-tenants", "--approval-id", approved)
 
-    assert (ran.code, holders(here)) == (5, ["own", "portal"])
+    assert (ran.code, holders(here)) == (1, ["own", "portal"])
     assert "an approval id is for one tenant" in ran.stderr
     assert reconciler("apply", "--tenant", "other", "--approval-id", approved).code == 5

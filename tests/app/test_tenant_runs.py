@@ -142,7 +142,7 @@ def test_a_saved_plan_is_for_one_tenant() -> None:
 
     ran = reconciler("apply", "plan.json", "--all-tenants")
 
-    assert ran.code == 5
+    assert ran.code == 1
     assert ran.stderr == (
         "error: a saved plan is for one tenant: select the tenant with --tenant, or use one plan per tenant with "
         "{tenant} in the file name\n"
