@@ -6,7 +6,7 @@ does not lose the result.
 
 import os
 import stat
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -69,14 +69,15 @@ def check_outputs(
     """
     workspace = workspace_of(options.config)
     from_options, step_files = list(outputs), [OutputFile(variable, path) for variable, path in ci.step_files()]
-    all_inputs = _all_inputs(options, from_options, inputs)
+    by_file = _by_file(from_options)
+    known = _known_inputs(options, from_options, inputs)
     errors = []
     for output in (*from_options, *step_files):
         try:
             workspace.refuse_checkout_links(output.path, output.option)
             if output not in step_files:
-                _refuse_duplicate(output, from_options)
-                _refuse_input(output, options, all_inputs)
+                _refuse_duplicate(output, by_file)
+                _refuse_input(output, options, known)
             _check(output)
             output.clear(output.path)  # if the current run fails, the result of an earlier run must not remain
         except ReconcilerError as error:
@@ -104,11 +105,18 @@ def _check(output: OutputFile) -> None:
         ) from error
 
 
-def _refuse_duplicate(output: OutputFile, outputs: Iterable[OutputFile]) -> None:
-    file = _identity(output.path)
-    if file is None:
-        return  # several outputs may use the same device, for example /dev/null
-    first, *others = [each for each in outputs if _identity(each.path) == file]
+def _by_file(outputs: Iterable[OutputFile]) -> Mapping[object, Sequence[OutputFile]]:
+    """Return the output files, grouped by file. Several outputs may use the same device, for example /dev/null."""
+    found: dict[object, list[OutputFile]] = {}
+    for output in outputs:
+        file = _identity(output.path)
+        if file is not None:
+            found.setdefault(file, []).append(output)
+    return found
+
+
+def _refuse_duplicate(output: OutputFile, by_file: Mapping[object, Sequence[OutputFile]]) -> None:
+    first, *others = by_file.get(_identity(output.path), [output])
     if others:
         raise ReconcilerError(
             f"{first.option} and {others[0].option} use the same file {quote_text(name_of(others[0].path))}; "
@@ -123,20 +131,33 @@ def refuse_inputs(options: GlobalOptions, output: OutputFile, inputs: Iterable[I
         ReconcilerError: if the output file is one of `inputs`, the configuration, a file of a sandbox, a file of an
             earlier run in .reconciler, or in the grant folder. Links and other spellings of a path are recognized.
     """
-    _refuse_input(output, options, _all_inputs(options, [output], inputs))
+    _refuse_input(output, options, _known_inputs(options, [output], inputs))
 
 
-def _refuse_input(output: OutputFile, options: GlobalOptions, inputs: Iterable[InputFile]) -> None:
+@dataclass(frozen=True, slots=True)
+class _KnownInputs:
+    """The inputs of a run: the name of each file by the identity of the file, and the folders."""
+
+    names: Mapping[object, str]
+    folders: Sequence[InputFile]
+
+    def name_of(self, output: Path) -> str | None:
+        """Return the name of the input that is the file `output`, or None."""
+        if name := self.names.get(_identity(output)):
+            return name
+        return next((each.name for each in self.folders if _reads(each, output)), None)
+
+
+def _refuse_input(output: OutputFile, options: GlobalOptions, known: _KnownInputs) -> None:
     grants, name = Path(options.grants), quote_text(name_of(output.path))
     if _is_inside(output.path, grants):
         raise ReconcilerError(
             f"{output.option}: {name} is in the grant folder {quote_text(name_of(grants))}; use another folder"
         )
-    for source in inputs:
-        if _reads(source, output.path):
-            raise ReconcilerError(
-                f"{source.name} and {output.option} use the same file {name}; use another file for {output.option}"
-            )
+    if source := known.name_of(output.path):
+        raise ReconcilerError(
+            f"{source} and {output.option} use the same file {name}; use another file for {output.option}"
+        )
 
 
 def plan_inputs(plan_options: PlanOptions, names: Sequence[str]) -> list[InputFile]:
@@ -148,7 +169,7 @@ def plan_inputs(plan_options: PlanOptions, names: Sequence[str]) -> list[InputFi
     return [*paths, *([InputFile("--policy", Path(plan_options.policy))] if plan_options.policy else [])]
 
 
-def _all_inputs(options: GlobalOptions, outputs: Iterable[OutputFile], inputs: Iterable[InputFile]) -> list[InputFile]:
+def _known_inputs(options: GlobalOptions, outputs: Iterable[OutputFile], inputs: Iterable[InputFile]) -> _KnownInputs:
     """Return `inputs`, and the files and folders that most commands read."""
     found = [*inputs, InputFile("the configuration", Path(options.config or DEFAULT_FILE))]
     found.append(InputFile("a grant file", Path(options.grants)))
@@ -157,7 +178,9 @@ def _all_inputs(options: GlobalOptions, outputs: Iterable[OutputFile], inputs: I
         found.append(InputFile(f"the {folder} of earlier runs", path, suffixes=("",)))
     if any(output.path.is_file() for output in outputs):  # a new file cannot destroy a file of a sandbox
         found += _sandbox_files(options)
-    return found
+    folders = [each for each in found if each.path.is_dir()]
+    names = {file: each.name for each in found if (file := _identity(each.path)) is not None}
+    return _KnownInputs(names, folders)
 
 
 def _sandbox_files(options: GlobalOptions) -> Iterator[InputFile]:
@@ -174,10 +197,7 @@ def _sandbox_files(options: GlobalOptions) -> Iterator[InputFile]:
 
 
 def _reads(source: InputFile, output: Path) -> bool:
-    """Return whether `output` is the input file `source`, or a file that the run reads in the folder `source`."""
-    if not source.path.is_dir():
-        file = _identity(output)
-        return file is not None and file == _identity(source.path)
+    """Return whether `output` is a file that the run reads in the folder `source`."""
     has_suffix = os.path.realpath(output).lower().endswith(source.suffixes)
     return (has_suffix and _is_inside(output, source.path)) or _is_hard_link_in(output, source)
 
