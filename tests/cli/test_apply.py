@@ -141,7 +141,7 @@ def test_outcomes_are_reported_if_stdout_is_lost_between_two_tenants(here: Path)
 
     assert b"1 of 4 applied, 3 not started; 1 with changes: 1 change applied." in shown
     assert b"the plan cannot be printed, so nothing was written: Broken pipe" in shown
-    assert b"To roll back a tenant, use the command that reconciler journal shows for the run" in shown
+    assert b"To roll back a tenant, use the command that `reconciler journal` shows for the run" in shown
 
 
 def test_after_an_interrupted_question_the_other_tenants_are_reported_once(here: Path) -> None:
