@@ -1,6 +1,8 @@
 """The global options, which may precede or follow the command."""
 
+import os
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime
 from functools import partial
@@ -158,19 +160,46 @@ class ShardType(click.ParamType):  # type: ignore[type-arg] # not generic before
 
 
 def bind_environment_variables(command: click.Command, *words: str) -> None:
-    """Define the name of the environment variable that sets each option of a command and of its subcommands.
+    """Define the names of the environment variables that set each option of a command and of its subcommands.
 
-    If the attribute `envvar` of an option is a string, do not change the option. If the attribute `envvar` of an option
-    is a tuple, insert the new environment variable at the start of the tuple. `words` are the parts of the command
-    name, for example sandbox and serve.
+    Each long spelling of an option has its own variable. If the attribute `envvar` of an option is a string, do not
+    change the option. If the attribute `envvar` of an option is a tuple, insert the new environment variables at the
+    start of the tuple. `words` are the parts of the command name, for example sandbox and serve.
     """
     for parameter in command.params:
         if isinstance(parameter, click.Option) and (parameter.envvar is None or isinstance(parameter.envvar, tuple)):
-            own = environment_variable(*words, _long_name(parameter.opts))
-            parameter.envvar = [own, *parameter.envvar] if parameter.envvar else own
+            _bind_spellings(parameter, words)
     if isinstance(command, click.Group):
         for name, subcommand in command.commands.items():
             bind_environment_variables(subcommand, *words, name)
+
+
+def _bind_spellings(option: click.Option, words: Sequence[str]) -> None:
+    own = [environment_variable(*words, name) for name in option.opts if name.startswith("--")]
+    negated = [environment_variable(*words, name) for name in option.secondary_opts if name.startswith("--")]
+    option.envvar = [*own, *(option.envvar or ())]
+    if len(own) + len(negated) > 1:
+        option.resolve_envvar_value = partial(  # type: ignore[method-assign]
+            _value_of_spellings, option.resolve_envvar_value, own, negated
+        )
+
+
+def _value_of_spellings(
+    resolve: Callable[[click.Context], str | None], own: Sequence[str], negated: Sequence[str], ctx: click.Context
+) -> str | None:
+    """Return the value of an option that has several spellings, from the variables `own` and `negated`.
+
+    The variables in `negated` set the opposite value of a flag, as --no-admin does. Raises click.UsageError if several
+    variables are set.
+    """
+    names = [name for name in (*own, *negated) if os.environ.get(name)]
+    if len(names) > 1 and not ctx.resilient_parsing:
+        raise click.UsageError(f"{' and '.join(names)} set the same option; unset all but one of them", ctx)
+    if not names or names[0] in own:
+        return resolve(ctx)
+    with suppress(click.BadParameter):  # click reports a value that is not a boolean later
+        return str(not click.BOOL.convert(os.environ[names[0]], None, ctx))
+    return os.environ[names[0]]
 
 
 def environment_variable(*words: str) -> str:

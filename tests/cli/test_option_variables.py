@@ -18,14 +18,15 @@ KUBERNETES = "10.0.0.0/8,fd02::/112,.svc"
 
 
 def every_option() -> Iterator[tuple[str, str]]:
-    """Yield the names of each command with each long option in its help."""
+    """Yield the names of each command with each long spelling of an option in its help."""
     for name in COMMANDS:
         command = import_module(f"reconciler.cli.{MODULES.get(name, name)}").command
         inner = {f"{name} {each}": sub for each, sub in getattr(command, "commands", {}).items()}
         for words, each in {name: command, **inner}.items():
             for option in each.params:
                 if isinstance(option, click.Option) and option.expose_value:
-                    yield words, max(option.opts, key=len)
+                    spellings = (*option.opts, *option.secondary_opts)
+                    yield from ((words, spelling) for spelling in spellings if spelling.startswith("--"))
 
 
 def parsed(words: str, option: str) -> tuple[object, ParameterSource | None]:
@@ -38,7 +39,11 @@ def parsed(words: str, option: str) -> tuple[object, ParameterSource | None]:
         assert found is not None
         command = found
         context = command.make_context(word, ["file"], parent=context, resilient_parsing=True)
-    (parameter,) = [each for each in command.params if option in each.opts and not getattr(each, "hidden", False)]
+    (parameter,) = [
+        each
+        for each in command.params
+        if option in (*each.opts, *each.secondary_opts) and not getattr(each, "hidden", False)
+    ]
     return context.params.get(parameter.name or ""), context.get_parameter_source(parameter.name or "")
 
 
@@ -74,6 +79,35 @@ def test_an_import_takes_its_filters_from_variables(tmp_path: Path, monkeypatch:
     assert ran.code == 0, ran.output
     assert [path.name for path in (here / "grants").glob("*.yaml") if "Portal" in path.read_text()] == ["portal.yaml"]
     assert not any("Billing" in path.read_text() for path in (here / "grants").glob("*.yaml"))
+
+
+@pytest.mark.parametrize("variable", ["RECONCILER_IMPORT_API", "RECONCILER_IMPORT_AUDIENCE"])
+def test_each_spelling_of_an_option_has_a_variable(here: Path, monkeypatch: pytest.MonkeyPatch, variable: str) -> None:
+    monkeypatch.setenv(variable, "Nothing*")
+
+    ran = reconciler("import")
+
+    assert (ran.code, [each.name for each in (here / "grants").iterdir()]) == (0, ["billing.yaml"]), ran.output
+
+
+@pytest.mark.usefixtures("here")
+def test_two_variables_of_one_option_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RECONCILER_IMPORT_API", "Invoices*")
+    monkeypatch.setenv("RECONCILER_IMPORT_AUDIENCE", "https://*")
+
+    ran = reconciler("import")
+
+    assert ran.code == 1
+    assert "RECONCILER_IMPORT_AUDIENCE and RECONCILER_IMPORT_API set the same option" in ran.stderr
+
+
+@pytest.mark.parametrize(("value", "with_admin"), [("1", False), ("false", True)])
+def test_the_variable_of_a_negative_spelling_sets_the_opposite(
+    monkeypatch: pytest.MonkeyPatch, *, value: str, with_admin: bool
+) -> None:
+    monkeypatch.setenv("RECONCILER_SANDBOX_SERVE_NO_ADMIN", value)
+
+    assert parsed("sandbox serve", "--no-admin") == (with_admin, ParameterSource.ENVIRONMENT)
 
 
 def test_repeatable_options_accept_comma_separated_variables() -> None:
