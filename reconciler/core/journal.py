@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
+from reconciler.core.characters import join_words, quote_text
 from reconciler.core.suggest import did_you_mean
 from reconciler.errors import ReconcilerError
 
@@ -137,17 +138,17 @@ def parse_run(name: str, data: bytes) -> PastRun:
     )
 
 
-def choose_run(word: str, names: Sequence[str]) -> str:
+def choose_run(word: str, names: Sequence[str], tenants: Sequence[str] = ()) -> str:
     """Return the full name of the run that the user's argument `word` selects.
 
-    `names` contains the names of all runs, the newest run first. `word` is either `last`, or the complete name of a
-    run, or a prefix that only one name has.
+    `names` contains the names of all runs, or of the runs of `tenants`, the newest run first. `word` is either `last`,
+    or the complete name of a run, or a prefix that only one name has.
 
     Raises:
         ReconcilerError: if no run or more than one run matches `word`.
     """
     if not names:
-        raise ReconcilerError(f'the run "{word}" does not exist, because no journals were found')
+        raise ReconcilerError(f'the run "{word}" does not exist, because no journals{of_tenants(tenants)} were found')
     if word == LAST:
         return names[0]
     matching = [name for name in names if name == word] or [name for name in names if name.startswith(word)]
@@ -156,7 +157,12 @@ def choose_run(word: str, names: Sequence[str]) -> str:
     if matching:
         raise ReconcilerError(f'"{word}" matches {len(matching)} runs: {_first_names(matching)}; use a longer prefix')
     hint = did_you_mean(word, names) or f"existing runs: {_first_names(names)}"
-    raise ReconcilerError(f'the run "{word}" does not exist; {hint}')
+    raise ReconcilerError(f'the run "{word}"{of_tenants(tenants)} does not exist; {hint}')
+
+
+def of_tenants(names: Sequence[str]) -> str:
+    """Return the part of a message that names the tenants in --tenant, or an empty string without --tenant."""
+    return f" of {join_words([quote_text(each) for each in names], 'or')}" if names else ""
 
 
 def _first_names(names: Iterable[str]) -> str:

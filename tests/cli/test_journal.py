@@ -108,11 +108,65 @@ def test_a_run_records_who_ran_it_and_how_it_was_approved(here: Path, monkeypatc
     assert "create Billing -> Invoices API" in reconciler("journal", "last").stdout
 
 
+TWO_TENANTS = """
+default_tenant: local
+tenants:
+  local: {kind: sandbox, seed: tenant.yaml}
+  other: {kind: sandbox, seed: tenant.yaml, database: .reconciler/other.db}
+  unused: {kind: sandbox, seed: tenant.yaml, database: .reconciler/unused.db}
+"""
+
+
+def runs_of_two_tenants(here: Path) -> tuple[Path, Path]:
+    """Return the journal of a run of the tenant local, and the journal of a later run of the tenant other."""
+    (here / "reconciler.yaml").write_text(TWO_TENANTS, encoding="utf-8")
+    local = journal_of_apply(here)
+    local = local.rename(local.with_name("20000101T000000Z-aaaaaa.jsonl"))
+    assert reconciler("apply", "--yes", "--tenant", "other").code == 0
+    (other,) = set(local.parent.iterdir()) - {local}
+    return local, other
+
+
 def test_runs_are_listed_by_tenant(here: Path) -> None:
     journal_of_apply(here)
+    (here / "reconciler.yaml").write_text(TWO_TENANTS, encoding="utf-8")
 
     assert "local" in reconciler("journal", "--tenant", "local").stdout
-    assert reconciler("journal", "--tenant", "other").stdout == "No run has written a journal in this folder.\n"
+    assert reconciler("journal", "--tenant", "other").stdout == (
+        'No run of "other" has written a journal in this folder.\n'
+    )
+
+
+def test_a_run_is_selected_among_the_runs_of_the_tenant(here: Path) -> None:
+    local, other = runs_of_two_tenants(here)
+
+    assert reconciler("journal", "last").stdout.startswith(other.stem)
+    assert reconciler("journal", "last", "--tenant", "local").stdout.startswith(local.stem)
+    assert reconciler("journal", "20", "--tenant", "local").stdout.startswith(local.stem)
+    assert reconciler("journal", other.stem, "--tenant", "local").stderr.startswith(
+        f'error: the run "{other.stem}" of "local" does not exist; '
+    )
+    assert reconciler("journal", "last", "--tenant", "unused").stderr == (
+        'error: the run "last" does not exist, because no journals of "unused" were found\n'
+    )
+
+
+@pytest.mark.parametrize("run", [(), ("last",)])
+def test_an_unknown_tenant_is_an_error(here: Path, run: tuple[str, ...]) -> None:
+    journal = journal_of_apply(here)
+    ran = reconciler("journal", *run, "--tenant", "locall")
+
+    assert (ran.code, ran.stdout) == (1, "")
+    assert ran.stderr == ('error: reconciler.yaml does not declare the tenant "locall"; did you mean "local"?\n')
+    (here / "reconciler.yaml").unlink()
+    assert reconciler("journal", *run, "--tenant", "local").stdout.startswith(journal.stem)
+
+
+def test_a_journal_whose_tenant_is_unknown_may_be_of_any_tenant(here: Path) -> None:
+    _, other = runs_of_two_tenants(here)
+    other.write_text("")
+
+    assert reconciler("journal", "last", "--tenant", "local").stdout.startswith(other.stem)
 
 
 def test_a_run_shows_how_to_roll_back_because_a_killed_run_could_not_print_it(here: Path) -> None:
