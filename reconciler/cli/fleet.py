@@ -25,7 +25,7 @@ https://docs.github.com/en/actions/reference/limits#existing-system-limits.
 JOB_FORMATS = ("github", "gitlab")
 
 
-@global_options()
+@global_options("config", "grants", "tenants", "all_tenants")
 @click.group("fleet")
 def command() -> None:
     """Run many tenants in several jobs of a CI service."""

@@ -124,9 +124,26 @@ def test_every_command_has_help_that_fits_80_columns_and_lists_global_options(co
         assert option in ran.stdout
 
 
+@pytest.mark.parametrize("words", ["fleet list", "fleet collect", "usage collect", "usage prune", "sandbox serve"])
+def test_the_options_of_a_subcommand_may_come_before_each_word(words: str) -> None:
+    group, command = words.split()
+    section = reconciler(group, command, "--help").stdout.partition("Global options, before or after the command:")[2]
+    for name, kind in re.findall(r"(--[a-z-]+) (FILE|DIR|NAME| )", section):
+        option = [name, "x"] if kind.strip() else [name]
+        for arguments in ([*option, group, command], [group, *option, command]):
+            ran = reconciler(*arguments, "--help")
+            assert (ran.code, ran.stderr) == (0, "")
+
+
+def test_an_option_before_a_group_selects_the_configuration() -> None:
+    for arguments in (["--config", "other.yaml", "fleet", "list"], ["fleet", "--config", "other.yaml", "list"]):
+        assert reconciler(*arguments).stdout.startswith("other  ")
+
+
 @pytest.mark.parametrize(
     ("command", "option"),
     [
+        ("fleet collect a.json a", ["--tenant", "x"]),
         ("schema", ["--grants", "x"]),
         ("risks", ["--all-tenants"]),
         ("risks", ["--config", "x.yaml"]),
