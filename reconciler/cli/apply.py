@@ -57,7 +57,8 @@ approval_options = option_group(
     click.option(
         "--require-tip",
         metavar="BRANCH",
-        help="In a GitHub or GitLab job, exit with 5 before writing unless HEAD is the tip of this branch.",
+        help="Exit with 5 before writing unless HEAD is the tip of this branch. Works in jobs of GitHub, GitLab, Azure "
+        "Repos and Bitbucket.",
     ),
 )
 
