@@ -333,6 +333,7 @@ def _notes(what: str, changes: Sequence[Change], directory: Directory) -> Iterat
 
 ATTEMPTS = 4
 BRANCHES = "refs/heads/"
+RUN_IN_JOB = "run `apply --require-tip` in a job of the service that hosts the repository, or omit --require-tip"
 
 
 def refuse_unless_tip(branch: str, config: str | None) -> None:
@@ -351,7 +352,8 @@ def refuse_unless_tip(branch: str, config: str | None) -> None:
 
     name = branch.removeprefix(BRANCHES)
     head = resolve_revision(workspace_of(config).repository(), "HEAD").commit
-    tip = retry_blocking(partial(tip_of, job_of(os.environ), name), RetryPolicy(ATTEMPTS), (TransientForgeError,))
+    job = job_of(os.environ, advice=RUN_IN_JOB)
+    tip = retry_blocking(partial(tip_of, job, name), RetryPolicy(ATTEMPTS), (TransientForgeError,))
     if tip != head:
         raise StalePlanError(
             f"nothing was written: the checkout of this run, {head}, is superseded by {tip}, the tip of "

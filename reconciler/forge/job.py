@@ -128,10 +128,14 @@ class NamedTarget:
     run: str = ""
 
 
-def job_of(environment: Mapping[str, str], target: NamedTarget | None = None) -> Job:
+NAME_TARGET = "name the service with --forge, --repository and --number"
+
+
+def job_of(environment: Mapping[str, str], target: NamedTarget | None = None, advice: str = NAME_TARGET) -> Job:
     """Return the CI job that runs reconciler.
 
-    If `target` is given, return a job for the repository and the pull request number in `target`.
+    If `target` is given, return a job for the repository and the pull request number in `target`. If the hosting
+    service is unknown, the error ends with `advice`.
 
     Raises:
         ReconcilerError: if reconciler does not run in a CI job, or if an environment variable is missing.
@@ -143,12 +147,12 @@ def job_of(environment: Mapping[str, str], target: NamedTarget | None = None) ->
     if environment.get("GITLAB_CI") == "true":
         return _gitlab(environment)
     if environment.get("TF_BUILD", "").casefold() == "true":
-        return _azure(environment)
+        return _azure(environment, advice)
     if environment.get("BITBUCKET_BUILD_NUMBER"):
         return _bitbucket(environment)
     raise ReconcilerError(
         "this is not a job of GitHub Actions, GitLab CI, Azure Pipelines or Bitbucket Pipelines, so the hosting "
-        "service is unknown; name the service with --forge, --repository and --number",
+        f"service is unknown; {advice}",
     )
 
 
@@ -209,17 +213,14 @@ def _gitlab(environment: Mapping[str, str]) -> GitLabJob:
     )
 
 
-def _azure(environment: Mapping[str, str]) -> AzureJob:
+def _azure(environment: Mapping[str, str], advice: str) -> AzureJob:
     """Return the current job of Azure Pipelines.
 
     Source: https://learn.microsoft.com/en-us/azure/devops/pipelines/build/variables
     """
     provider = environment.get("BUILD_REPOSITORY_PROVIDER", "TfsGit")
     if provider != "TfsGit":
-        raise ReconcilerError(
-            f"the repository of this job is not on Azure Repos ({quote_text(provider)}): name the repository with "
-            "--forge, --repository and --number"
-        )
+        raise ReconcilerError(f"the repository of this job is not on Azure Repos ({quote_text(provider)}); {advice}")
     return AzureJob(
         address=_require(
             environment, "SYSTEM_COLLECTIONURI", "run the command in a CI job, which sets the variable"

@@ -89,7 +89,19 @@ def test_without_a_known_hosting_service_nothing_is_applied(here: Path) -> None:
     result = apply_with_tip()
 
     assert (result.code, grants_of(here)) == (1, before)
-    assert "the hosting service is unknown" in result.stderr
+    assert "the hosting service is unknown; run `apply --require-tip` in a job of" in result.stderr
+    assert "--forge" not in result.stderr
+
+
+@pytest.mark.usefixtures("here")
+def test_the_advice_for_a_repository_on_another_service_names_options_of_apply(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in {"TF_BUILD": "True", "BUILD_REPOSITORY_PROVIDER": "GitHub"}.items():
+        monkeypatch.setenv(name, value)
+
+    result = apply_with_tip()
+
+    assert (result.code, "--forge" in result.stderr) == (1, False)
+    assert "is not on Azure Repos" in result.stderr
 
 
 @pytest.mark.usefixtures("here")
