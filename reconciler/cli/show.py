@@ -7,11 +7,11 @@ import click
 from reconciler.app import ci
 from reconciler.app.console import Console
 from reconciler.app.outputs import InputFile, OutputOptions, check_outputs
-from reconciler.artifacts.saved_plan import read_plan
+from reconciler.artifacts.saved_plan import SavedPlan, read_plan
 from reconciler.cli.option_groups import output_options
 from reconciler.cli.options import current_options, global_options
 from reconciler.core.approval import label_unverified
-from reconciler.errors import Exit
+from reconciler.errors import Exit, ReconcilerError, StalePlanError
 from reconciler.output.formats import OutputView, render
 from reconciler.output.results import PlanResults
 from reconciler.output.text.plan import plan_lines
@@ -31,7 +31,7 @@ def command(*, planfile: Path, output_options: OutputOptions) -> Exit:
     console = Console(options)
     inputs = [InputFile("PLANFILE", planfile)]
     check_outputs(options, output_options.joint.outputs([]), inputs=inputs)
-    plan = label_unverified(read_plan(planfile).plan)
+    plan = label_unverified(_read_plan(planfile).plan)
     view = OutputView(
         verbose=options.verbose, links=ci.source_links(options.config), max_bytes=output_options.max_bytes
     )
@@ -42,3 +42,16 @@ def command(*, planfile: Path, output_options: OutputOptions) -> Exit:
     else:
         console.text(render(PlanResults([plan]), output_options.stdout_format, view))
     return Exit.DONE
+
+
+def _read_plan(file: Path) -> SavedPlan:
+    """Read a saved plan.
+
+    Raises:
+        ReconcilerError: if the file is not an unaltered saved plan. The exit code is that of every file error, because
+            the command approves nothing.
+    """
+    try:
+        return read_plan(file)
+    except StalePlanError as error:
+        raise ReconcilerError(str(error)) from error

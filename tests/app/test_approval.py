@@ -72,6 +72,13 @@ def test_a_changed_tenant_is_not_approved(here: Path) -> None:
     assert reconciler("apply", "plan.json").code == 5
 
 
+@pytest.mark.parametrize("content", ["{}", "no JSON", '{"format_version": "999", "saved": {}}', "[]"])
+def test_a_file_that_is_not_a_plan_approves_nothing_and_is_a_file_error_for_show(here: Path, content: str) -> None:
+    (here / "plan.json").write_text(content)
+
+    assert [reconciler(command, "plan.json").code for command in ("apply", "show")] == [5, 1]
+
+
 def test_a_plan_for_another_tenant_is_refused(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with served(here) as environment:
         for name, value in environment.items():

@@ -149,7 +149,7 @@ def test_a_saved_plan_with_an_impossible_end_is_refused() -> None:
     text = Path("plan.json").read_text()
     Path("plan.json").write_text(text.replace(LAST_DAY, "9999-99-99"))
 
-    assert reconciler("show", "plan.json").code == 5
+    assert reconciler("show", "plan.json").code == 1
 
 
 def test_only_expired_grants_are_deleted_by_the_nightly_job(here: Path) -> None:
