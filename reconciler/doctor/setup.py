@@ -147,7 +147,7 @@ def setup_commands(service: str, tenants: Sequence[Tenant], branch: str, *, has_
         write = (*WRITE_PERMISSIONS, *(WRITE_ORGANIZATION_PERMISSIONS if has_organizations else ()))
         environments = [
             Environment(tenant, "plan", (*read, READ_LOGS)),
-            Environment(tenant, "apply", (*read, READ_LOGS, *write)),
+            Environment(tenant, "apply", (*read, *write)),
         ]
         if service == GITLAB:  # the pipeline that `init` writes for GitLab has a job that deletes expired grants
             environments.append(Environment(tenant, "expire", (*read, DELETE_PERMISSION)))
