@@ -205,6 +205,7 @@ def test_a_contradictory_or_invalid_canonical_domain_is_a_problem() -> None:
     [
         *((name, "contains a wildcard (* or ?), which grant files use in patterns") for name in ("*", "eu-*", "eu-?")),
         *((name, "contains a space") for name in ("prod eu", " prod", "prod\t", "prod\u00a0eu", "a\nb")),
+        ("eu,us", "contains a comma, which separates names in RECONCILER_TENANT"),
         ("-prod", "starts with - like an option"),
         *((name, "contains a comma, which separates names in RECONCILER_TENANT") for name in ("a,b", "a,", ",")),
     ],
