@@ -201,11 +201,10 @@ def choose_tenants(
 ) -> list[Tenant]:
     """Return the tenants in `names` (from --tenant) without duplicates.
 
-    If `every` is true, return all tenants that the configuration declares.
-
-    If `names` is empty, return the tenant that `choose_tenant` selects. If only one tenant is selected, check that its
-    credentials may be sent to the tenant. If several tenants are selected, the caller must check the credentials of
-    each tenant separately. With separate checks, a wrong domain stops only one tenant.
+    If `every` is true, return all tenants of the configuration. If `names` is empty, return the tenant that
+    `choose_tenant` selects. If only one tenant is selected, check that its credentials may be sent to the tenant. If
+    several tenants are selected, the caller must check the credentials of each tenant separately. With separate checks,
+    a wrong domain stops only one tenant.
 
     Raises:
         ReconcilerError: if `every` is true and `names` is not empty, or if no tenant is selected.
@@ -302,18 +301,18 @@ def _check_domain(tenant: Tenant, environment: Mapping[str, str]) -> None:
     confirmed_domain = _domain_for(tenant, environment)
     if confirmed_domain and is_same_host(confirmed_domain, tenant.host):
         return
-    if not is_auth0_host(tenant.host):
-        empty = "" if confirmed_domain or variable not in environment else f" ({variable} is empty)"
+    if not confirmed_domain and not is_auth0_host(tenant.host):
+        empty = f" ({variable} is empty)" if variable in environment else ""
         raise ReconcilerError(
             f"tenant {tenant.name}: {tenant.host} is not a host of Auth0; to send credentials there "
             f"nevertheless, set {variable}={tenant.domain} in the environment{empty}",
         )
     if confirmed_domain:
+        warning = "" if is_auth0_host(tenant.host) else " (not a host of Auth0)"
         raise ReconcilerError(
-            f"tenant {tenant.name}: {variable} is {confirmed_domain}, but the tenant's domain is "
-            f"{tenant.host}; nothing was sent: set {variable}={tenant.host} together with the credentials of "
-            f"that tenant; if several tenants use variables that start with {tenant.credentials}, set a "
-            f"different prefix for each tenant, for example credentials: {CREDENTIALS_PREFIX}PROD_",
+            f"tenant {tenant.name}: {variable} is {confirmed_domain}, but the tenant's domain is {tenant.host}"
+            f"{warning}; nothing was sent: set {variable}={tenant.host} together with the credentials of that tenant, "
+            f"or set a different prefix for each tenant, for example credentials: {CREDENTIALS_PREFIX}PROD_",
         )
 
 
