@@ -145,8 +145,10 @@ def _advice(credentials: ClientSecret | PrivateKey, error: Auth0Error) -> str:
             return f"check {names}CLIENT_ID and {secret_label}: they do not belong to an application of this tenant"
         case RefusedCallError(status=403):
             return (
-                f"let the application of {names}CLIENT_ID use client credentials, and authorize it for the Auth0 "
-                f"Management API; behind a custom domain, set {names}AUDIENCE"
+                f"let the application of {names}CLIENT_ID use client credentials, and authorize it for the Management "
+                f"API {credentials.audience}; if this is not the Management API of the tenant, set "
+                "canonical_domain in the configuration to the domain that Auth0 assigned (or, without "
+                f"canonical_domain, set {names}AUDIENCE)"
             )
         case RateLimitedError():
             return "the tenant issues no more tokens for now: try again later"

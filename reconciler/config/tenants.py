@@ -290,9 +290,10 @@ def check_environment(tenant: Tenant, environment: Mapping[str, str]) -> None:
     variable = f"{tenant.credentials}AUDIENCE"
     audience, canonical = environment.get(variable, "").strip(), tenant.canonical_host
     if audience and canonical and not is_same_host(identity_of(audience) or "", canonical):
+        correct = "" if tenant.canonical_domain is None else ", or correct canonical_domain in the configuration"
         raise ReconcilerError(
             f"tenant {tenant.name}: {variable} is {audience}, but the canonical domain is {canonical}; nothing was "
-            f"sent: unset {variable}, or set it to {management_api_identifier(canonical)}",
+            f"sent: unset {variable}, or set it to {management_api_identifier(canonical)}{correct}",
         )
 
 

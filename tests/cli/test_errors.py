@@ -1,3 +1,4 @@
+import os
 import socket
 from collections.abc import Iterator
 from pathlib import Path
@@ -33,7 +34,7 @@ def tenant(here: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[pytest.Monke
         ({"AUTH0_CLIENT_SECRET": "wrong"}, f"/oauth/token: 401 Unauthorized; {WRONG}\n"),
         ({"AUTH0_ACCESS_TOKEN": "a.b.c"}, ": 401 Invalid token; the access token of the environment has expired"),
         ({"AUTH0_API_TOKEN": "a.b.c"}, ": 401 Invalid token; the access token of the environment has expired"),
-        ({"AUTH0_AUDIENCE": "https://elsewhere/api/v2/"}, "; behind a custom domain, set AUTH0_AUDIENCE\n"),
+        ({"AUTH0_AUDIENCE": "https://elsewhere/api/v2/"}, " API https://elsewhere/api/v2/; if this is not "),
         (
             {"AUTH0_DOMAIN": "not a domain"},
             'error: "not a domain" is not a valid domain; use a domain like example.eu.auth0.com\n',
@@ -68,6 +69,19 @@ def test_credentials_and_network_are_errors_of_one_line(
     assert (ran.code, ran.stdout) == (1, "")
     assert shown in ran.stderr
     assert len(ran.stderr.splitlines()) == 1
+
+
+@pytest.mark.usefixtures("tenant")
+def test_a_wrong_canonical_domain_is_named(here: Path) -> None:
+    address = os.environ["AUTH0_DOMAIN"]
+    settings = f"tenants: {{one: {{domain: '{address}', canonical_domain: wrong.eu.auth0.com}}}}\n"
+    (here / "reconciler.yaml").write_text(settings, encoding="utf-8")
+
+    ran = reconciler("plan")
+
+    assert ran.code == 1
+    assert "the Management API https://wrong.eu.auth0.com/api/v2/; if this is not the" in ran.stderr
+    assert "set canonical_domain in the configuration to the domain that Auth0 assigned" in ran.stderr
 
 
 @pytest.mark.parametrize("has_token", [False, True])

@@ -323,8 +323,10 @@ def test_an_error_mentions_an_empty_domain_variable() -> None:
 def test_an_audience_of_another_tenant_is_refused(tenant: dict[str, str], audience: str) -> None:
     environment = {"AUTH0_DOMAIN": tenant["domain"], "AUTH0_AUDIENCE": audience}
 
-    with pytest.raises(ReconcilerError, match=f"AUTH0_AUDIENCE is {audience}, but the canonical domain is {LIVE}"):
+    message = f"AUTH0_AUDIENCE is {audience}, but the canonical domain is {LIVE}"
+    with pytest.raises(ReconcilerError, match=message) as caught:
         choose_tenant(config(custom=tenant), "custom", environment)
+    assert ("correct canonical_domain" in str(caught.value)) is ("canonical_domain" in tenant)
     matching = environment | {"AUTH0_AUDIENCE": f" https://{LIVE.upper()}/api/v2/\n"}
     assert choose_tenant(config(custom=tenant), "custom", matching).name == "custom"
 
