@@ -75,7 +75,10 @@ NO_FOLLOW, NO_WAIT = getattr(os, "O_NOFOLLOW", 0), getattr(os, "O_NONBLOCK", 0)
     help="Number of the pull or merge request on the hosting service (--forge).",
 )
 @click.option(
-    "--api", metavar="URL", help="API URL of a self-hosted service. For Azure DevOps, the URL of the organization."
+    "--api",
+    metavar="URL",
+    help="API URL of a self-hosted service: https://HOST/api/graphql (GitHub), https://HOST/api/v4 (GitLab), or the "
+    "URL of the organization (Azure DevOps).",
 )
 @click.option(
     "--attempts",

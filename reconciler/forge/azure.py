@@ -11,7 +11,7 @@ from typing import Any
 from urllib.parse import quote
 
 from reconciler.errors import ReconcilerError
-from reconciler.forge.http import ForgeApi, ForgeError, TransientForgeError, open_api
+from reconciler.forge.http import UNAUTHORIZED, ForgeApi, ForgeError, TransientForgeError, invalid_token, open_api
 from reconciler.forge.job import AZURE_ADVICE, AzureJob, commit_id, request_number
 from reconciler.forge.report import PostedEntry
 
@@ -137,7 +137,9 @@ def _ask(
     except TransientForgeError:
         raise
     except ForgeError as error:
-        # If the token is not valid, Azure DevOps returns a redirect or a login page.
+        if error.status == UNAUTHORIZED:
+            raise invalid_token(error, "AZURE_DEVOPS_TOKEN") from error
+        # If the token is not valid, Azure DevOps often returns a redirect or a login page.
         raise ForgeError(
             f"{error}; the token needs the permission to contribute to pull requests: {AZURE_ADVICE}", error.status
         ) from error

@@ -12,7 +12,7 @@ from typing import Any
 from urllib.parse import quote
 
 from reconciler.errors import ReconcilerError
-from reconciler.forge.http import ForgeApi, ForgeError, open_api
+from reconciler.forge.http import UNAUTHORIZED, ForgeApi, ForgeError, invalid_token, open_api
 from reconciler.forge.job import BITBUCKET_ADVICE, BitbucketJob, commit_id, request_number
 from reconciler.forge.report import PostedEntry
 
@@ -160,7 +160,9 @@ def _ask(
     try:
         data = api.call(method, path, query=query, body=body).data
     except ForgeError as error:
-        if error.status in {401, 403, 404}:
+        if error.status == UNAUTHORIZED:
+            raise invalid_token(error, "BITBUCKET_TOKEN") from error
+        if error.status in {403, 404}:
             message = f"{error}; BITBUCKET_TOKEN needs the permission to write pull requests: {BITBUCKET_ADVICE}"
             raise ForgeError(message, error.status) from error
         raise

@@ -14,7 +14,16 @@ from typing import Any
 
 from reconciler.core.characters import quote_text
 from reconciler.errors import ReconcilerError
-from reconciler.forge.http import ForgeApi, ForgeError, TransientForgeError, open_api
+from reconciler.forge.http import (
+    FORBIDDEN,
+    NOT_FOUND,
+    UNAUTHORIZED,
+    ForgeApi,
+    ForgeError,
+    TransientForgeError,
+    invalid_token,
+    open_api,
+)
 from reconciler.forge.job import GitHubJob, commit_id, request_number
 from reconciler.forge.report import PostedEntry
 
@@ -22,6 +31,10 @@ MAX_CHARACTERS = 65_536
 MAX_PAGES = 1000
 COMMENT_PERMISSION = "pull-requests: write"
 ISSUE_PERMISSION = "issues: write"
+GRAPHQL_ADVICE = (
+    "GitHub's GraphQL API is not at this address: set --api of comment, or GITHUB_GRAPHQL_URL, to a URL like "
+    "https://HOST/api/graphql"
+)
 REFUSALS = {"FORBIDDEN", "NOT_FOUND", "INSUFFICIENT_SCOPES"}
 
 COMMENTS = """
@@ -201,8 +214,12 @@ def _ask(api: ForgeApi, permission: str, query: str, variables: Mapping[str, obj
     try:
         response = api.call("POST", "", body={"query": query, "variables": variables}).data
     except ForgeError as error:
-        if error.status in {401, 403}:
+        if error.status == UNAUTHORIZED:
+            raise invalid_token(error, "GITHUB_TOKEN") from error
+        if error.status == FORBIDDEN:
             raise _permission_error(str(error), permission) from error
+        if error.status == NOT_FOUND:  # GraphQL reports a missing repository with the HTTP status 200
+            raise ForgeError(f"{error}; {GRAPHQL_ADVICE}") from error
         raise
     errors = response.get("errors") if isinstance(response, dict) else None
     if not errors:

@@ -10,7 +10,7 @@ from typing import Any
 from urllib.parse import quote
 
 from reconciler.errors import ReconcilerError
-from reconciler.forge.http import ForgeApi, ForgeError, ForgeResponse, open_api
+from reconciler.forge.http import UNAUTHORIZED, ForgeApi, ForgeError, ForgeResponse, invalid_token, open_api
 from reconciler.forge.job import GITLAB_ADVICE, GitLabJob, commit_id, request_number
 from reconciler.forge.report import PostedEntry
 
@@ -159,6 +159,8 @@ def _ask(
     try:
         return api.call(method, path, query=query, body=body)
     except ForgeError as error:
-        if error.status in {401, 403, 404}:  # GitLab also returns 404 if the token lacks the permission
+        if error.status == UNAUTHORIZED:
+            raise invalid_token(error, "GITLAB_TOKEN") from error
+        if error.status in {403, 404}:  # GitLab also returns 404 if the token lacks the permission
             raise ForgeError(f"{error}; GITLAB_TOKEN needs the scope api: {GITLAB_ADVICE}") from error
         raise

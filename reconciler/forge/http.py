@@ -28,6 +28,15 @@ class ForgeError(ReconcilerError):
         self.status = status
 
 
+UNAUTHORIZED, FORBIDDEN, NOT_FOUND = 401, 403, 404
+"""HTTP statuses: UNAUTHORIZED means that the token is not valid, and FORBIDDEN that the token lacks a permission."""
+
+
+def invalid_token(error: ForgeError, variable: str) -> ForgeError:
+    """Return the error for the status 401. The token is in the environment variable `variable`."""
+    return ForgeError(f"{error}; the token in {variable} is not valid or has expired; replace the token", error.status)
+
+
 class TransientForgeError(ForgeError):
     """A request failed, but may succeed when reconciler repeats the request.
 
@@ -89,7 +98,7 @@ class ForgeApi:
             request = self._http.build_request(method, url, params=query, json=body)
         except (ValueError, httpx.InvalidURL) as error:
             raise ForgeError(f"{method} {self.redacted(url)}: the request is not valid HTTP") from error
-        call = f"{method} {request.url.host} {request.url.path}"
+        call = f"{method} {request.url.netloc.decode()} {request.url.path}"
         try:
             response, content = self._exchange(call, request)
         except (httpx.HTTPError, httpx.StreamError, ValueError) as error:

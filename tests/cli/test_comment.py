@@ -327,11 +327,21 @@ def test_an_unknown_error_of_github_is_not_retried(forge: Forge) -> None:
 
 
 @pytest.mark.parametrize("forge", [GitLab], indirect=True)
-@pytest.mark.parametrize("status", [401, 403, 404])
+@pytest.mark.parametrize("status", [403, 404])
 def test_a_token_refused_by_gitlab_is_named(forge: Forge, status: int) -> None:
     forge.faults = [respond_with(status)]
 
     assert "GITLAB_TOKEN needs the scope api" in comment().stderr
+
+
+@pytest.mark.parametrize("forge", [GitHub], indirect=True)
+def test_another_address_than_the_graphql_api_of_github_is_explained(forge: Forge) -> None:
+    forge.faults = [respond_with(404)]
+
+    ran = comment("--api", f"{forge.url}/api/v3")
+
+    assert ran.stderr.startswith(f"error: POST {forge.url.partition('//')[2]} /api/v3: 404 ")
+    assert "set --api of comment, or GITHUB_GRAPHQL_URL, to a URL like https://HOST/api/graphql" in ran.stderr
 
 
 def test_an_unreachable_hosting_service_is_an_error(forge: Forge, monkeypatch: pytest.MonkeyPatch) -> None:

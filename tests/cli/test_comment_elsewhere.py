@@ -1,6 +1,7 @@
 """`reconciler comment` on Azure DevOps and Bitbucket, and in jobs that do not name their hosting service."""
 
 import json
+import re
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -88,6 +89,15 @@ def test_our_comment_is_found_after_many_others(forge: Forge, here: Path) -> Non
     (here / "plan.md").write_text(REPORT.replace("takes", "took"), encoding="utf-8")
 
     assert comment(forge).stdout == "plan.md: updated\n"
+
+
+def test_a_token_that_is_not_valid_is_not_called_a_missing_permission(forge: Forge) -> None:
+    forge.faults = [lambda _, __: ForgeResponse(401, {"message": "Bad credentials"})]
+
+    ran = comment(forge)
+
+    assert re.search(r"; the token in \w+_TOKEN is not valid or has expired; replace the token\n$", ran.stderr)
+    assert "permission" not in ran.stderr
 
 
 def test_a_report_of_another_run_is_refused(forge: Forge, monkeypatch: pytest.MonkeyPatch) -> None:
