@@ -369,4 +369,5 @@ def _syntax_problem(error: yaml.YAMLError, text: str, file: str) -> Problem:
     message = error.problem or str(error)
     mark = error.context_mark if message in SHOWN_AT_START else error.problem_mark
     line, column, index = (mark.line + 1, mark.column + 1, mark.index) if mark else (0, 0, 0)
-    return Problem(Source(file, line, column), *explain(message, text[index : index + MAX_ESCAPE_CHARACTERS]))
+    after, before = text[index : index + MAX_ESCAPE_CHARACTERS], text[max(index - 1, 0) : index]
+    return Problem(Source(file, line, column), *explain(message, after, before))

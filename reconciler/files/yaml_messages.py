@@ -53,6 +53,10 @@ PARSER_MESSAGES: dict[str, tuple[str, str]] = {
     # libyaml 0.2.6 and newer report deep nesting before the loader does
     "exceeded maximum nesting depth": (TOO_DEEP, USE_FEWER_LEVELS),
 }
+UNCLOSED = frozenset({"did not find expected ',' or ']'", "did not find expected ',' or '}'"})
+"""Parser errors about a list or an object in brackets."""
+SPECIAL_IN_BRACKETS = frozenset("{}[]")
+"""The characters that end text without quotes, if the text is in brackets."""
 SURROGATES = re.compile(r"\\u(?P<high>d[89ab][0-9a-f]{2})\\u(?P<low>d[c-f][0-9a-f]{2})", re.IGNORECASE)
 SURROGATE = re.compile(r"\\ud[89a-f]", re.IGNORECASE)
 SHOWN_AT_START = frozenset({"found unexpected end of stream"})
@@ -63,12 +67,17 @@ at the opening quotation mark.
 """
 
 
-def explain(message: str, text: str) -> tuple[str, str]:
+def explain(message: str, text: str, before: str = "") -> tuple[str, str]:
     """Return the description of a syntax error, and the fix.
 
-    `message` is the error message of the YAML parser. `text` is the part of the file that starts at the error.
+    `message` is the error message of the YAML parser. `text` is the part of the file that starts at the error. `before`
+    is the text that ends at the error.
     """
     character = text[:1]
+    if message in UNCLOSED and character == "{" and before.endswith("$"):
+        return "in brackets, text with ${ must be in quotes", "put quotes around the whole text"
+    if message in UNCLOSED and character in SPECIAL_IN_BRACKETS:
+        return PARSER_MESSAGES[message][0], f"add it, or put quotes around text that contains {character}"
     if message == "found invalid Unicode character escape code" and (advice := explain_surrogate(f"\\u{text}")):
         return advice
     if message == "found character that cannot start any token":
