@@ -173,7 +173,7 @@ def _wrong_type(violation: SchemaViolation) -> tuple[str, str]:
         alternative = "[]" if expected[0] == "array" and not violation.schema.get("minItems") else "remove it"
         return f"{violation.name} is empty", _how_to_start(violation) or f"write {kinds}, or {alternative}"
     what = f"{violation.name} is {_describe(violation.found)}, not {kinds}"
-    return what, _how_to_start(violation) or _without_space(violation) or _how_to_write(expected[0], violation.found)
+    return what, _how_to_start(violation) or _without_space(violation) or _how_to_write(expected[0], violation)
 
 
 def _without_space(violation: SchemaViolation) -> str:
@@ -213,14 +213,30 @@ def _how_to_start(violation: SchemaViolation) -> str:
     return f'start it with "{required[0]}:"' if required and not violation.path else ""
 
 
-def _how_to_write(kind: str, found: object) -> str:
+def _how_to_write(kind: str, violation: SchemaViolation) -> str:
     if kind == "array":
         return 'write each item on its own line, after "- "'
-    if kind == "string" and not isinstance(found, list | dict):
-        return "put it in quotes"
+    if kind == "string" and not isinstance(violation.found, list | dict):
+        return _fix_for_quoted(violation) or "put it in quotes"
     if kind == "boolean":
         return "write true or false, without quotes"
     return f"write {KINDS[kind]}"
+
+
+def _fix_for_quoted(violation: SchemaViolation) -> str:
+    """Return the fix for a value that is not valid in quotes either, such as `warn_before: 14`.
+
+    Return an empty string if quotes make the value valid.
+    """
+    for rule in violation.schema.get("allOf", ()):
+        if "pattern" in rule and "errorMessage" in rule and not validity_check(rule)(_as_text(violation.found)):
+            return str(rule["errorMessage"]).partition("; ")[2]
+    return ""
+
+
+def _as_text(found: object) -> str:
+    """Return the text that a boolean or a number has in quotes."""
+    return str(found).lower() if isinstance(found, bool) else str(found)
 
 
 def _not_a_choice(violation: SchemaViolation) -> tuple[str, str]:

@@ -191,6 +191,17 @@ tenants:
         ),
         ("variables: {domain: c}", '1:13: "domain" is built in; give the variable another name'),
         ("variables: {a: 5}", '1:16: "a" is the number 5, not text; put it in quotes'),
+        (
+            "warn_before: 14",
+            '1:14: "warn_before" is the number 14, not text; write for example 14d, 36h or 2w, or 0d for no warnings',
+        ),
+        (
+            "credentials: 5",
+            (
+                '1:14: "credentials" is the number 5, not text; start with AUTH0_, use capital letters, digits and _, '
+                "and end with _"
+            ),
+        ),
         ("variables: {a: ''}", '1:16: "a" is empty; write its value'),
         ('variables: {a: "\\e[2J"}', "1:13: the variable contains a control character; remove it"),
         (
