@@ -83,17 +83,27 @@ OTHER_COMMANDS: Mapping[str, str] = {
     **dict.fromkeys(("destroy", "delete"), "remove grants from the files, then `reconciler apply --prune-removed`"),
 }
 """Command names of other tools, with advice for the user."""
-OTHER_OPTIONS: Mapping[str, str] = {
-    "--dry-run": "Use `reconciler plan`.",
-    "--auto-approve": "Use --yes.",
-    "-y": "Use --yes.",
-    "-o": "Use --out FILE, or --report FORMAT=FILE.",
-    "--output": "Use --out FILE, or --report FORMAT=FILE.",
-    "--json": "Use --format json.",
-    "--no-color": "Use --color never.",
-    "--no-colour": "Use --color never.",
+YES: Mapping[str, str] = {"--yes": "--yes"}
+OUTPUT_FILES: Mapping[str, str] = {"--out": "--out", "--report": "--report FORMAT=FILE"}
+NO_COLOR: Mapping[str, str] = {"--color": "--color never"}
+OTHER_OPTIONS: Mapping[str, Mapping[str, str]] = {
+    "--auto-approve": YES,
+    "-y": YES,
+    "-o": OUTPUT_FILES,
+    "--output": OUTPUT_FILES,
+    "--json": {"--format": "--format json"},
+    "--no-color": NO_COLOR,
+    "--no-colour": NO_COLOR,
 }
-"""Options of other tools, with advice for the user."""
+"""For each option of other tools, the options of reconciler with the same purpose, and how to write them."""
+DRY_RUNS: Mapping[str, str] = {
+    "apply": "Use `reconciler plan`.",
+    "plan": "Omit it, because plan changes nothing.",
+    "import": "Use --update --diff.",
+    "prune": "Use --diff.",
+    "fmt": "Use --check.",
+}
+"""For each command, the advice for the option --dry-run of other tools."""
 
 
 class LazyCommands(click.Group):
@@ -233,10 +243,24 @@ def _without_unsafe_suggestions(error: click.ClickException) -> click.ClickExcep
     """Remove options with a prefix in UNSAFE_OPTION_PREFIXES from the suggestions for a mistyped option."""
     if not isinstance(error, click.NoSuchOption):
         return error
-    if answer := OTHER_OPTIONS.get(error.option_name):
-        return click.UsageError(f"{error.message} {answer}", error.ctx)
+    if advice := _advice(error.option_name, error.ctx):
+        return click.UsageError(f"{error.message} {advice}", error.ctx)
     suggestions = [each for each in error.possibilities or () if not each.startswith(UNSAFE_OPTION_PREFIXES)]
     return click.NoSuchOption(error.option_name, error.message, suggestions, error.ctx)
+
+
+def _advice(name: str, context: click.Context | None) -> str:
+    """Return the advice for the option `name` of another tool, or an empty string.
+
+    The advice contains only options that the command has. Before the command, the command is not known yet, so the
+    advice is for `apply` or for any command.
+    """
+    command = context.command if context and context.parent else None
+    if name == "--dry-run":
+        return DRY_RUNS.get(command.name or "" if command else "apply", "")
+    known = {option for each in command.params for option in each.opts} if command else None
+    found = [text for option, text in OTHER_OPTIONS.get(name, {}).items() if known is None or option in known]
+    return f"Use {', or '.join(found)}." if found else ""
 
 
 def _discard_stdout() -> None:

@@ -221,11 +221,35 @@ def test_other_typos_get_suggestions() -> None:
     assert re.search("'?--create-only'?", reconciler("apply", "--create-onl").stderr)
 
 
-def test_dry_run_refers_to_plan() -> None:
-    ran = reconciler("apply", "--dry-run")
+@pytest.mark.parametrize(
+    ("arguments", "answer"),
+    [
+        (["apply", "--dry-run"], "Use `reconciler plan`."),
+        (["--dry-run", "apply"], "Use `reconciler plan`."),
+        (["plan", "--dry-run"], "Omit it, because plan changes nothing."),
+        (["import", "--dry-run"], "Use --update --diff."),
+        (["usage", "prune", "--dry-run"], "Use --diff."),
+        (["fmt", "--dry-run"], "Use --check."),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_dry_run_refers_to_what_the_command_offers(arguments: list[str], answer: str) -> None:
+    ran = reconciler(*arguments)
 
     assert ran.code == 1
-    assert re.search("No such option:? '?--dry-run'?[.]? Use `reconciler plan`[.]", ran.stderr)
+    assert re.search(rf"No such option:? '?--dry-run'?[.]? {re.escape(answer)}", ran.stderr)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "missing"),
+    [(["usage", "prune", "--auto-approve"], "--yes"), (["fmt", "--json"], "--format"), (["list", "-o", "x"], "--out")],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_an_option_that_the_command_lacks_is_not_advised(arguments: list[str], missing: str) -> None:
+    ran = reconciler(*arguments)
+
+    assert ran.code == 1
+    assert f"Use {missing}" not in ran.stderr
 
 
 @pytest.mark.parametrize(
@@ -238,7 +262,9 @@ def test_dry_run_refers_to_plan() -> None:
         (["plan", "--json"], "Use --format json."),
         (["apply", "--auto-approve"], "Use --yes."),
         (["apply", "-y"], "Use --yes."),
-        (["plan", "-o", "x"], "Use --out FILE"),
+        (["plan", "-o", "x"], "Use --out, or --report FORMAT=FILE."),
+        (["import", "-o", "x"], "Use --out."),
+        (["--json", "plan"], "Use --format json."),
         (["plan", "--no-color"], "Use --color never."),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
