@@ -225,13 +225,13 @@ def test_a_file_that_is_not_a_plan_is_never_overwritten(here: Path, content: str
     assert (here / "other").read_text() == content
 
 
-@pytest.mark.parametrize("command", ["show", "apply"])
-def test_a_file_that_is_not_a_plan_approves_nothing(command: str) -> None:
+@pytest.mark.parametrize(("command", "code"), [("show", 1), ("apply", 5)])
+def test_a_file_that_is_not_a_plan_approves_nothing(command: str, code: int) -> None:
     Path("report.json").write_text("{}")
 
     ran = reconciler(command, "report.json")
 
-    assert ran.code == 5
+    assert ran.code == code
     assert ran.stderr == "error: report.json is not a saved plan; create a saved plan with `plan --out`\n"
 
 

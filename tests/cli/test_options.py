@@ -137,7 +137,7 @@ def test_the_options_of_a_subcommand_may_come_before_each_word(words: str) -> No
 
 def test_an_option_before_a_group_selects_the_configuration() -> None:
     for arguments in (["--config", "other.yaml", "fleet", "list"], ["fleet", "--config", "other.yaml", "list"]):
-        assert reconciler(*arguments).stdout.startswith("other  ")
+        assert reconciler(*arguments).stdout.startswith("other SANDBOX  ")
 
 
 @pytest.mark.parametrize(
