@@ -8,12 +8,12 @@ from pathlib import Path
 
 from reconciler.app import ci
 from reconciler.app.console import Console
-from reconciler.app.interruption import time_limit
 from reconciler.app.load import data_folder, load_config, load_grants, workspace_of
 from reconciler.app.options import GlobalOptions, PlanOptions, RequestOptions
 from reconciler.app.provenance import GitFacts, read_git_facts
 from reconciler.app.session import TenantSession
 from reconciler.app.tenant_runs import TenantResult, TenantRuns, tenant_runs
+from reconciler.app.time_limit import time_limit
 from reconciler.app.usage import required_usage, usage_file
 from reconciler.artifacts.journal import read_run, run_names
 from reconciler.config.tenants import Config, Tenant, select_tenant, tenant_named

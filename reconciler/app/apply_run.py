@@ -8,9 +8,10 @@ from dataclasses import replace
 from pathlib import Path
 
 from reconciler.app.console import Console
-from reconciler.app.interruption import GRACE_SECONDS, TIME_LIMIT_EXCEEDED, Interruption
+from reconciler.app.interruption import GRACE_SECONDS, Interruption
 from reconciler.app.options import RequestOptions
 from reconciler.app.session import TenantPlan, TenantSession
+from reconciler.app.time_limit import TIME_LIMIT_EXCEEDED
 from reconciler.apply import ApplyContext, execute_plan, reraise
 from reconciler.artifacts.journal import Journal, JournalError, open_journal
 from reconciler.artifacts.snapshot import write_snapshot

@@ -11,7 +11,6 @@ from typing import Any, TypeVar
 
 from reconciler.app.console import Console
 from reconciler.app.foreign_sources import ANY_TENANT, READERS, TITLES, parse_source
-from reconciler.app.interruption import time_limit
 from reconciler.app.load import load_config, load_grants
 from reconciler.app.options import GlobalOptions, PlanOptions, RequestOptions
 from reconciler.app.session import TenantSession
@@ -23,6 +22,7 @@ from reconciler.app.shared_import import (
     write_shared,
 )
 from reconciler.app.tenant_runs import tenant_runs
+from reconciler.app.time_limit import time_limit
 from reconciler.config.tenants import DEFAULT_FILE, Config, Tenant, TenantKind, check_environment
 from reconciler.connect import route_to
 from reconciler.core.characters import join_some, quote_text, visible

@@ -8,8 +8,8 @@ from pathlib import Path
 from time import monotonic
 from typing import Any, TypeVar
 
-from reconciler.app.interruption import TIME_LIMIT_EXCEEDED, time_limit
 from reconciler.app.options import PlanOptions
+from reconciler.app.time_limit import TIME_LIMIT_EXCEEDED, time_limit
 from reconciler.auth0.client import ManagementClient
 from reconciler.concurrency import run_unless
 from reconciler.config.tenants import Tenant

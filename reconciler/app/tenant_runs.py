@@ -17,11 +17,12 @@ from typing import Generic, Self, TypeVar
 from reconciler.app import ci
 from reconciler.app.console import Console
 from reconciler.app.grant_files import load_grant_files
-from reconciler.app.interruption import Interruption, time_limit
+from reconciler.app.interruption import Interruption
 from reconciler.app.load import load_policy_config
 from reconciler.app.options import GlobalOptions, PlanOptions, RequestOptions
 from reconciler.app.run_context import RunContext, SharedLimits, select_tenants
 from reconciler.app.session import TenantSession
+from reconciler.app.time_limit import time_limit
 from reconciler.auth0.rate_limit import RequestPacer
 from reconciler.concurrency import run_in
 from reconciler.config.tenants import Config, Tenant

@@ -107,6 +107,19 @@ class RunName(click.types.StringParamType):
 
 _REQUEST_DEFAULTS = RequestOptions()
 
+
+def timeout_option(help_text: str) -> Decorator:
+    """Return a decorator that adds the option --timeout to a command."""
+    return click.option(
+        "--timeout",
+        type=parse_duration,
+        default=f"{_REQUEST_DEFAULTS.timeout / SECONDS_PER_UNIT['m']:.0f}m",
+        show_default=True,
+        metavar="TIME",
+        help=help_text,
+    )
+
+
 request_options = option_group(
     "request_options",
     RequestOptions,
@@ -140,14 +153,7 @@ request_options = option_group(
         metavar="N",
         help="Maximum attempts per request.",
     ),
-    click.option(
-        "--timeout",
-        type=parse_duration,
-        default=f"{_REQUEST_DEFAULTS.timeout / SECONDS_PER_UNIT['m']:.0f}m",
-        show_default=True,
-        metavar="TIME",
-        help="Maximum duration of the run of each tenant, such as 90s, 30m or 2h.",
-    ),
+    timeout_option("Maximum duration of the run of each tenant, such as 90s, 30m or 2h."),
 )
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import click
@@ -12,13 +12,14 @@ from reconciler.app.console import Console
 from reconciler.app.load import data_folder, load_config, rollback_of_paths, unused_scope_sets, workspace_of
 from reconciler.app.options import GlobalOptions
 from reconciler.app.outputs import TENANT, InputFile, OutputOptions, check_outputs
-from reconciler.cli.option_groups import output_options
+from reconciler.app.time_limit import time_limit
+from reconciler.cli.option_groups import output_options, timeout_option
 from reconciler.cli.options import current_options, global_options, shard_option
 from reconciler.config.tenants import Config, Tenant, tenant_named
 from reconciler.core.expiry import expired_warnings, expiry_warnings
 from reconciler.core.problems import Problem
-from reconciler.core.spec import GrantSpec
-from reconciler.core.tenant_filter import UNKNOWN_TENANTS, applies_to_tenant, patterns_of
+from reconciler.core.spec import GrantSpec, one_per_declaration
+from reconciler.core.tenant_filter import UNKNOWN_TENANTS, TargetTenants, with_targets
 from reconciler.errors import Exit, ProblemsError, ReconcilerError
 from reconciler.files.read import LoadedGrants, read_grants
 from reconciler.files.workspace import Workspace, tracked_folder_problems
@@ -38,7 +39,8 @@ from reconciler.output.styled import line
 @click.argument("paths", nargs=-1, type=click.Path(path_type=Path), metavar="[PATH]...")
 @shard_option
 @output_options("github", "sarif")
-def command(*, paths: tuple[Path, ...], output_options: OutputOptions) -> Exit:
+@timeout_option("Maximum duration of the check, such as 90s, 30m or 2h.")
+def command(*, paths: tuple[Path, ...], output_options: OutputOptions, timeout: float) -> Exit:
     """Check grant files and folders, offline. Default: the folder of --grants.
 
     Every problem is reported with its line. A folder without a grant file is a problem.
@@ -55,7 +57,8 @@ def command(*, paths: tuple[Path, ...], output_options: OutputOptions) -> Exit:
         raise ReconcilerError(
             f"--report: validate writes one report for all tenants; remove {TENANT} from the file name"
         )
-    grants = _load(options, list(paths) or [Path(options.grants)])
+    with time_limit(timeout):
+        grants = _load(options, list(paths) or [Path(options.grants)])
     result = ValidationResult(grants.problems, len(grants.texts), len(grants.specs))
     links = ci.source_links(options.config)
     output_options.write([], lambda name, _: _rendered(result, name, links))
@@ -109,14 +112,20 @@ def _load_files(options: GlobalOptions, paths: list[Path], workspace: Workspace)
 def _expiry_warnings(
     specs: Sequence[GrantSpec], config: Config, tenants: Sequence[Tenant], now: datetime
 ) -> Iterator[Problem]:
-    """Yield a warning for each grant that has expired or will expire soon.
+    """Yield a warning for each declaration whose grants have expired or will expire soon.
 
-    Each tenant can have a different value for the setting `warn_before`.
+    Each tenant can have a different value for the setting `warn_before`. The longest value of the declaration's tenants
+    decides.
     """
-    if not any(spec.expires for spec in specs):
-        return
-    settings = [(each.name, each.warn_before) for each in tenants]
-    for name, warn_before in settings or [("", config.warn_before)]:
-        chosen = [spec for spec in specs if not name or applies_to_tenant(patterns_of(spec), name)]
-        yield from expiry_warnings(chosen, now, warn_before)
+    expiring = [spec for spec in one_per_declaration(specs) if spec.expires]
+    by_setting: dict[timedelta, list[GrantSpec]] = {} if tenants else {config.warn_before: expiring}
+    warn_before = {each.name: each.warn_before for each in tenants}
+    longest: dict[int, timedelta] = {}
+    for spec, targets in with_targets(expiring, TargetTenants(tuple(each.target for each in tenants))):
+        if targets and id(targets) not in longest:  # many grants share one list of tenants
+            longest[id(targets)] = max(warn_before[target.name] for target in targets)
+        if targets:
+            by_setting.setdefault(longest[id(targets)], []).append(spec)
+    for setting, chosen in by_setting.items():
+        yield from expiry_warnings(chosen, now, setting)
         yield from expired_warnings(chosen, now)

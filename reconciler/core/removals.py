@@ -10,7 +10,7 @@ from reconciler.core.directory import Directory
 from reconciler.core.grant import Key, ObservedGrant
 from reconciler.core.problems import Source
 from reconciler.core.resolve import DesiredGrant, resolve
-from reconciler.core.spec import GrantSpec, PartialLocations, TenantPattern
+from reconciler.core.spec import GrantSpec, PartialLocations, TenantPattern, TenantPatterns
 from reconciler.core.tenant_filter import (
     Patterns,
     TargetTenant,
@@ -306,7 +306,7 @@ def _spec(key: DeclaredKey, file: str, line: int) -> GrantSpec:
         api=key.api,
         audience=key.audience,
         subject_type=key.subject_type,
-        tenants=tuple(tuple(TenantPattern(text, source) for text in texts) for texts in key.tenants),
+        tenants=tuple(TenantPatterns(TenantPattern(text, source) for text in texts) for texts in key.tenants),
     )
 
 

@@ -5,6 +5,7 @@ A declaration identifies applications and APIs by name or id, as spelled in the 
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import NamedTuple, Protocol
 
 from reconciler.core.fields import SUBJECT_CLIENT, USAGE_DENY
@@ -19,6 +20,31 @@ class TenantPattern:
 
     text: str
     source: Source
+
+
+class PatternTexts(tuple[str, ...]):  # noqa: SLOT001 - a subclass of tuple stores attributes only without slots
+    """The texts of a `tenants` list, as a key of dictionaries.
+
+    Python computes the hash of a tuple again for each lookup, and all grants of a file share the list of the file. So
+    the class stores the hash.
+    """
+
+    @cached_property
+    def _hash(self) -> int:
+        return super().__hash__()
+
+    def __hash__(self) -> int:
+        """Return the stored hash."""
+        return self._hash
+
+
+class TenantPatterns(tuple[TenantPattern, ...]):  # noqa: SLOT001 - as above
+    """A `tenants` list of a grant file or of a declaration."""
+
+    @cached_property
+    def texts(self) -> PatternTexts:
+        """The items of the list without positions."""
+        return PatternTexts(each.text for each in self)
 
 
 class GrantLocations(Protocol):
@@ -86,7 +112,7 @@ class GrantSpec(NamedTuple):
     """
     scope_sets: tuple[tuple[str, tuple[str, ...]], ...] = ()
     """The names of the scope sets in the declaration, with the scopes of each scope set."""
-    tenants: tuple[tuple[TenantPattern, ...], ...] = ()
+    tenants: tuple[TenantPatterns, ...] = ()
     """The `tenants` lists for this declaration: the list of the grant file, and the declaration's own list.
 
     The declaration applies only to tenants that every `tenants` list includes.
@@ -103,6 +129,13 @@ class GrantSpec(NamedTuple):
         Return the position of the declaration if the declaration omits the field.
         """
         return Source(self.file, *self.locations.value_marks.get(name, self.locations.mark))
+
+    def is_declared_with(self, other: "GrantSpec | None") -> bool:
+        """Return whether this grant and `other` belong to the same declaration, which has a list `clients`.
+
+        The grants of such a declaration differ only in the application.
+        """
+        return bool(self.clients) and other is not None and self.clients is other.clients
 
     def texts_with_sources(self) -> Iterator[tuple[str, Source]]:
         """Yield each string of the declaration that may contain variables, with the position of the string."""
@@ -126,3 +159,12 @@ class GrantSpec(NamedTuple):
             self.organizations or (), self.locations.marks_within("organizations"), strict=True
         ):
             yield organization, Source(self.file, *mark)
+
+
+def one_per_declaration(specs: Iterable[GrantSpec]) -> Iterator[GrantSpec]:
+    """Yield the first grant of each declaration, because a declaration with a list `clients` has many grants."""
+    previous: GrantSpec | None = None
+    for spec in specs:
+        if not spec.clients or not spec.is_declared_with(previous):
+            yield spec
+        previous = spec

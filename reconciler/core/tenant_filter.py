@@ -1,16 +1,16 @@
 """Select the grant declarations that apply to a tenant, and replace variables with the tenant's values."""
 
 import re
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import Any
 
 from reconciler.core.characters import join_some, quote_text
 from reconciler.core.pattern import WILDCARDS, matches
-from reconciler.core.problems import Problem
+from reconciler.core.problems import Problem, Source
 from reconciler.core.scope_sets import PREFIX, ExpandedScope, expand_scopes, has_scope_sets, set_name_of
-from reconciler.core.spec import GrantSpec
+from reconciler.core.spec import GrantSpec, PatternTexts, TenantPatterns
 from reconciler.core.suggest import MAX_COMPARED, Suggestions
 
 VARIABLE_NAME = "[A-Za-z][A-Za-z0-9_]*"
@@ -97,20 +97,14 @@ If reconciler.yaml is invalid, reconciler does not check tenant names and variab
 
 def select_for_tenant(specs: Iterable[GrantSpec], target: TargetTenant) -> tuple[GrantSpec, ...]:
     """Return the declarations that apply to a tenant. Replace variables with the tenant's values."""
-    found: list[GrantSpec] = []
-    known: dict[Patterns, bool] = {}
-    for spec in specs:
-        if spec.tenants:
-            patterns = patterns_of(spec)
-            if patterns not in known:
-                known[patterns] = applies_to_tenant(patterns, target.name)
-            if not known[patterns]:
-                continue
-        found.append(substitute_spec(spec, target) if has_variables(spec) else spec)
-    return tuple(found)
+    return tuple(
+        substitute_spec(spec, target) if has_variables(spec) else spec
+        for spec, targets in with_targets(specs, TargetTenants((target,)))
+        if targets
+    )
 
 
-Patterns = tuple[tuple[str, ...], ...]
+Patterns = tuple[PatternTexts, ...]
 """The `tenants` lists of a grant file and of a declaration.
 
 Each `tenants` list limits the declaration to certain tenants.
@@ -121,7 +115,7 @@ A `tenants` list may contain tenant names and patterns for tenant names.
 
 def patterns_of(spec: GrantSpec) -> Patterns:
     """Return the `tenants` lists that limit a declaration to certain tenants."""
-    return tuple(tuple(pattern.text for pattern in patterns) for patterns in spec.tenants)
+    return tuple(patterns.texts for patterns in spec.tenants)
 
 
 def applies_to_tenant(patterns: Patterns, tenant: str) -> bool:
@@ -133,7 +127,7 @@ def applies_to_tenant(patterns: Patterns, tenant: str) -> bool:
 
 
 @lru_cache(maxsize=CACHE_SIZE)
-def _names_and_wildcards(patterns: tuple[str, ...]) -> tuple[frozenset[str], tuple[str, ...]]:
+def _names_and_wildcards(patterns: PatternTexts) -> tuple[frozenset[str], tuple[str, ...]]:
     """Return all items of a `tenants` list, and separately the items that contain wildcards.
 
     An item with wildcards may also be the exact name of a tenant.
@@ -151,8 +145,8 @@ def has_variables(spec: GrantSpec) -> bool:
 
     The values of variables and scope sets may differ between tenants.
     """
-    names = (spec.client or "", spec.client_id or "", spec.api or "", spec.audience or "")
-    text = "\n".join((*names, *spec.scope, *(spec.organizations or ())))
+    lists = (*spec.scope, *spec.organizations) if spec.organizations else spec.scope
+    text = "\n".join((spec.client or "", spec.client_id or "", spec.api or "", spec.audience or "", *lists))
     return OPENING in text or (PREFIX in text and has_scope_sets(spec.scope))
 
 
@@ -160,12 +154,25 @@ def with_targets(
     specs: Iterable[GrantSpec], tenants: TargetTenants
 ) -> Iterator[tuple[GrantSpec, Sequence[TargetTenant]]]:
     """Yield each declaration, paired with the tenants to which the declaration applies."""
-    known: dict[Patterns, Sequence[TargetTenant]] = {(): tenants.targets}
+    matching = _tenant_matcher([target.name for target in tenants.targets])
+    known: dict[Patterns, Sequence[TargetTenant]] = {}
     for spec in specs:
+        if not spec.tenants:
+            yield spec, tenants.targets
+            continue
         patterns = patterns_of(spec)
         if patterns not in known:
-            known[patterns] = [target for target in tenants.targets if applies_to_tenant(patterns, target.name)]
+            names = frozenset.intersection(*map(matching, patterns))
+            known[patterns] = [target for target in tenants.targets if target.name in names]
         yield spec, known[patterns]
+
+
+def _tenant_matcher(names: Collection[str]) -> Callable[[PatternTexts], frozenset[str]]:
+    """Return a function that returns the tenants in `names` that match a `tenants` list.
+
+    The function matches each list once, because all grants of a file share the list of the file.
+    """
+    return cache(lambda texts: frozenset(name for name in names if applies_to_tenant((texts,), name)))
 
 
 def find_tenant_problems(specs: Iterable[GrantSpec], tenants: TargetTenants) -> Iterator[Problem]:
@@ -176,31 +183,44 @@ def find_tenant_problems(specs: Iterable[GrantSpec], tenants: TargetTenants) -> 
     if not tenants.targets:
         return
     suggest = Suggestions()
-    matches_by_patterns: dict[Patterns, tuple[Collection[str], bool]] = {}
-    cache: dict[tuple[int, str], list[str]] = {}
+    tenants_without: dict[tuple[int, str], list[str]] = {}
+    previous: GrantSpec | None = None
+    yield from _unmatched_tenants(specs := list(specs), tenants.known, suggest)
     for spec, targets in with_targets(specs, tenants):
-        patterns = patterns_of(spec)
-        if patterns not in matches_by_patterns:
-            matches_by_patterns[patterns] = _match_known_tenants(patterns, tenants.known)
-        unknown, is_matched = matches_by_patterns[patterns]
-        yield from _unknown_tenants(spec, unknown, tenants.known, suggest)
-        if spec.tenants and not unknown and not is_matched:
+        if has_variables(spec):
+            is_first = not spec.is_declared_with(previous)
+            texts = spec.texts_with_sources() if is_first else [(spec.client or "", spec.source_of("client"))]
+            yield from _unknown_variables(texts, targets, tenants_without, suggest)
+            yield from _scope_set_problems(spec, targets, suggest) if is_first else ()
+            previous = spec
+
+
+def _unmatched_tenants(specs: Iterable[GrantSpec], known: Sequence[str], suggest: Suggestions) -> Iterator[Problem]:
+    """Yield a problem for each unknown tenant, and for each grant whose two `tenants` lists have no tenant in common.
+
+    The function checks each `tenants` list once, although all grants of a file share the list of the file.
+    """
+    matching = _tenant_matcher(known)
+    unknown_in = cache(lambda texts: _unknown_items(texts, known))
+    is_matched = cache(lambda patterns: bool(frozenset.intersection(*map(matching, patterns))))
+    checked: tuple[TenantPatterns, ...] = ()
+    for spec in specs:
+        for patterns in spec.tenants:
+            if not any(patterns is each for each in checked):
+                yield from _unknown_tenants(patterns, unknown_in(patterns.texts), known, suggest)
+        checked = spec.tenants
+        texts = patterns_of(spec)
+        if texts and not any(map(unknown_in, texts)) and not is_matched(texts):
             what = 'no tenant matches both "tenants" of the file and "tenants" of this grant'
             yield Problem(spec.tenants[-1][0].source, what, "correct one of the two lists of tenants")
-        if has_variables(spec):
-            yield from _unknown_variables(spec, targets, cache, suggest)
-            yield from _scope_set_problems(spec, targets, suggest)
 
 
-def _match_known_tenants(patterns: Patterns, known: Collection[str]) -> tuple[Collection[str], bool]:
-    """Return the items that match no known tenant, and whether at least one known tenant is in all `tenants` lists."""
-    unknown = {
-        text
-        for texts, wildcards in map(_names_and_wildcards, patterns)
-        for text in texts.difference(known)
-        if text not in wildcards or not any(matches(name, text) for name in known)
-    }
-    return unknown, any(applies_to_tenant(patterns, name) for name in known)
+def _unknown_items(patterns: PatternTexts, known: Collection[str]) -> Collection[str]:
+    """Return the items of a `tenants` list that match no known tenant."""
+    texts, wildcards = _names_and_wildcards(patterns)
+    unknown = texts.difference(known)
+    names = unknown.difference(wildcards)
+    return names | {text for text in unknown - names if not any(matches(name, text) for name in known)}
 
 
 FIELDS_WITH_VARIABLES = frozenset({"client", "client_id", "api", "audience", "scope", "organizations"})
@@ -243,9 +263,9 @@ def _substitute_scopes(spec: GrantSpec, target: TargetTenant) -> dict[str, Any]:
 
 
 def _unknown_tenants(
-    spec: GrantSpec, unknown: Collection[str], known: Collection[str], suggest: Suggestions
+    patterns: TenantPatterns, unknown: Collection[str], known: Collection[str], suggest: Suggestions
 ) -> Iterator[Problem]:
-    for pattern in (pattern for patterns in spec.tenants for pattern in patterns):
+    for pattern in patterns:
         if pattern.text in unknown:
             what = f"the configuration does not declare the tenant {quote_text(pattern.text)}"
             fix = 'add your tenants to reconciler.yaml, or remove "tenants"'
@@ -255,18 +275,22 @@ def _unknown_tenants(
 
 
 def _unknown_variables(
-    spec: GrantSpec, targets: Sequence[TargetTenant], cache: dict[tuple[int, str], list[str]], suggest: Suggestions
+    texts: Iterable[tuple[str, Source]],
+    targets: Sequence[TargetTenant],
+    cached: dict[tuple[int, str], list[str]],
+    suggest: Suggestions,
 ) -> Iterator[Problem]:
-    """Yield a problem for each variable that a declaration uses but a tenant does not define.
+    """Yield a problem for each variable that `texts` contains but a tenant does not define.
 
-    `cache` stores the names of the tenants that do not define a variable.
+    `texts` contains the texts of a declaration with their positions. `cached` stores the names of the tenants that do
+    not define a variable.
     """
-    for text, source in spec.texts_with_sources():
+    for text, source in texts:
         for name in variable_names(text):
             cache_key = (id(targets), name)
-            if cache_key not in cache:
-                cache[cache_key] = [target.name for target in targets if name not in target.values]
-            if tenants_without := cache[cache_key]:
+            if cache_key not in cached:
+                cached[cache_key] = [target.name for target in targets if name not in target.values]
+            if tenants_without := cached[cache_key]:
                 is_partly_defined = len(tenants_without) < len(targets)
                 known = (
                     {} if is_partly_defined else {each for target in targets[:MAX_COMPARED] for each in target.values}

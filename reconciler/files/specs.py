@@ -7,13 +7,14 @@ from copy import copy
 from dataclasses import replace
 from functools import lru_cache
 from itertools import chain
+from operator import attrgetter
 from typing import Any
 
 from reconciler.core.characters import quote_text
 from reconciler.core.fields import FIELDS, SETS, USAGE_DENY, FieldKind
 from reconciler.core.problems import Problem, Severity, Source
-from reconciler.core.scope_sets import escape_scope, set_name_of
-from reconciler.core.spec import GrantSpec, Mark, TenantPattern
+from reconciler.core.scope_sets import escape_scope
+from reconciler.core.spec import GrantSpec, Mark, TenantPattern, TenantPatterns
 from reconciler.core.tenant_filter import (
     NO_TENANTS,
     OPENING,
@@ -23,12 +24,12 @@ from reconciler.core.tenant_filter import (
     find_tenant_problems,
     has_variables,
     is_same_for_all_tenants,
-    patterns_of,
     substitute,
     substitute_spec,
     with_targets,
 )
 from reconciler.files.document import YamlList, YamlMapping
+from reconciler.files.spec_limits import combinations_problem, repeated_values_problem
 
 SCOPE_TOKEN = re.compile(r"[\x21\x23-\x5b\x5d-\x7e]+")
 """Matches a scope that OAuth allows (RFC 6749, 3.3).
@@ -43,19 +44,18 @@ LISTS = frozenset(each.name for each in FIELDS if each.has_variables and each.ki
 TEXTS contains the fields whose value is a string, and LISTS contains the fields whose value is a list.
 """
 
-MAX_COMBINATIONS = 2_000_000
-"""The maximum number of checks: for each tenant, reconciler checks each grant and each value of a grant.
-
-The limit on checks keeps validation fast, because each check takes a microsecond or more.
-"""
-
 Check = Callable[[YamlMapping, Mapping[str, Any], str], Iterable[Problem]]
 """A function that replaces some fields of a grant declaration, and returns the problems in the new declaration.
 
 The function takes the grant declaration, the new values of fields and the file name.
 """
 DeclaredKey = tuple[str | None, ...]
-TenantLists = tuple[tuple[TenantPattern, ...], ...]
+TenantLists = tuple[TenantPatterns, ...]
+
+_declared_key: Callable[[GrantSpec], DeclaredKey] = attrgetter(
+    "client", "client_id", "default_for", "api", "audience", "subject_type"
+)
+"""Returns the fields of a declaration that identify the grant. Names in the file are not replaced with ids."""
 
 SCOPES_CACHE_SIZE = 4096
 
@@ -71,7 +71,7 @@ def grant_specs(data: YamlMapping, file: str, problems: Iterable[Problem] = ()) 
         return ()
     valid = [item for index, item in enumerate(items) if index not in invalid] if invalid else items
     file_tenants, is_snapshot = _tenant_lists(data, file), "snapshot" in data
-    specs = (_grant_specs(item, file, file_tenants, is_snapshot=is_snapshot) for item in valid)
+    specs = [_grant_specs(item, file, file_tenants, is_snapshot=is_snapshot) for item in valid]
     return tuple(chain.from_iterable(specs))
 
 
@@ -160,7 +160,8 @@ class ClientLocations:
     @property
     def mark(self) -> Mark:
         """The line and column of the application in the list `clients`."""
-        return list(self.item.marks_within("clients"))[self._index]
+        mark: Mark = self.item["clients"].item_marks[self._index]
+        return mark
 
     @property
     def value_marks(self) -> Mapping[str, Mark]:
@@ -191,7 +192,7 @@ def _tenant_lists(data: YamlMapping, file: str) -> TenantLists:
     if "tenants" not in data:
         return ()
     with_marks = zip(data["tenants"], data.marks_within("tenants"), strict=True)
-    return (tuple(TenantPattern(text, Source(file, *mark)) for text, mark in with_marks),)
+    return (TenantPatterns(TenantPattern(text, Source(file, *mark)) for text, mark in with_marks),)
 
 
 Numbered = tuple[int, GrantSpec]
@@ -213,58 +214,30 @@ def problems_of(
 
     `specs` contains the valid declarations, and `partial` contains the valid fields of the invalid declarations.
     """
+    partial = list(partial)
+    if problem := repeated_values_problem((*specs, *partial)):
+        yield problem
+        return
     same: list[Numbered] = []
     special: list[Numbered] = []
     for numbered in enumerate(specs):
         (same if is_same_for_all_tenants(numbered[1]) else special).append(numbered)
     named = [*(spec for _, spec in special), *partial]
-    if (count := _combinations(named, tenants)) > MAX_COMBINATIONS:
-        yield _too_many_combinations(named[0].file, count)
+    if problem := combinations_problem(named, tenants):
+        yield problem
         return
     seen: set[Problem] = set()
+    plain = [spec for _, spec in same]
     found = (
         find_tenant_problems(named, tenants),
-        _tenant_independent_problems(spec for _, spec in same),
+        _duplicates(plain),
+        _warnings(plain),
         _problems_by_tenant(same, special, tenants, check),
     )
     for problem in chain.from_iterable(found):
         if problem not in seen:
             seen.add(problem)
             yield problem
-
-
-def _combinations(specs: Iterable[GrantSpec], tenants: TargetTenants) -> int:
-    """Return the number of checks: for each tenant, reconciler checks each grant and each value of a grant."""
-    specs = list(specs)
-    patterns = {each for spec in specs for each in patterns_of(spec)}
-    compared = sum(map(len, patterns)) * len({*tenants.known, *(target.name for target in tenants.targets)})
-    if compared > MAX_COMBINATIONS:
-        return compared
-    texts = (
-        len(targets) * (2 + _scope_count(spec, targets) + len(spec.organizations or ()) if has_variables(spec) else 1)
-        for spec, targets in with_targets(specs, tenants)
-    )
-    return compared + sum(texts)
-
-
-def _scope_count(spec: GrantSpec, targets: Sequence[TargetTenant]) -> int:
-    """Return an upper limit for the number of scopes of a grant declaration.
-
-    If the size of a scope set differs between tenants, the largest size is counted.
-    """
-    names = [name for item in spec.scope if (name := set_name_of(item))]
-    return len(spec.scope) + sum(
-        max((len(target.scope_sets.get(name, ())) for target in targets), default=0) for name in names
-    )
-
-
-def _too_many_combinations(file: str, count: int) -> Problem:
-    what = (
-        f"grants and tenants have {count:,} combinations, more than {MAX_COMBINATIONS:,}, so the grants are not checked"
-    )
-    return Problem(
-        Source(file), what, "select fewer tenants with --tenant, or use fewer tenants and variables in grants"
-    )
 
 
 def _problems_by_tenant(
@@ -282,32 +255,53 @@ def _problems_by_tenant(
     for index, spec in same:
         plain.setdefault(_declared_key(spec), []).append((index, spec))
     by_tenant: dict[str, list[Numbered]] = {target.name: [] for target in tenants.targets}
+    previous: GrantSpec | None = None
     for (index, _), (spec, targets) in zip(special, with_targets((spec for _, spec in special), tenants), strict=True):
-        for target in targets:
-            if not has_variables(spec):
+        is_first = not spec.is_declared_with(previous)
+        previous = spec
+        if not has_variables(spec):
+            yield from _warnings([spec]) if is_first and targets else ()
+            for target in targets:
                 by_tenant[target.name].append((index, spec))
-                continue
+            continue
+        for target in targets:
             filled = substitute_spec(spec, target)
-            yield from _value_problems(filled, spec, target, check)
+            yield from _value_problems(filled, spec, target, check, is_first=is_first)
+            yield from _warnings([filled]) if is_first else ()
             by_tenant[target.name].append((index, filled))
     for of_tenant in by_tenant.values():
         same = [each for _, spec in of_tenant for each in plain.get(_declared_key(spec), ())]
         merged = sorted(dict((*same, *of_tenant)).items())
-        yield from _tenant_independent_problems(spec for _, spec in merged)
+        yield from _duplicates(spec for _, spec in merged)
 
 
-def _value_problems(filled: GrantSpec, spec: GrantSpec, target: TargetTenant, check: Check) -> Iterator[Problem]:
-    """Yield the problems of a grant declaration in which a tenant's values have replaced the variables."""
+def _value_problems(
+    filled: GrantSpec, spec: GrantSpec, target: TargetTenant, check: Check, *, is_first: bool
+) -> Iterator[Problem]:
+    """Yield the problems of a grant declaration in which a tenant's values have replaced the variables.
+
+    If `is_first` is false, an earlier grant belongs to the same declaration, and the function checks only the name of
+    the application.
+    """
     locations = spec.locations
     item = locations.item if isinstance(locations, ClientLocations) else locations
-    if not isinstance(item, YamlMapping):
+    if not isinstance(item, YamlMapping) or not (is_first or _has_variable(spec.client)):
         return
-    values: dict[str, Any] = {
-        name: _literal(getattr(filled, name)) for name in TEXTS if _has_variable(getattr(spec, name))
-    }
-    if spec.clients and "client" in values:
-        client = values.pop("client")
-        values["clients"] = [client]
+    values: dict[str, Any] = {}
+    if is_first:
+        values = {name: _literal(getattr(filled, name)) for name in TEXTS if _has_variable(getattr(spec, name))}
+        values |= _filled_lists(spec, target)
+    if spec.clients:
+        values.pop("client", None)
+        values["clients"] = [_literal(filled.client)]
+    for problem in check(item, values, spec.file):
+        suffix = f", with the variables of the tenant {quote_text(target.name)}" if target.name else ""
+        yield replace(problem, what=f"{problem.what}{suffix}")
+
+
+def _filled_lists(spec: GrantSpec, target: TargetTenant) -> dict[str, list[str]]:
+    """Return the lists of a grant declaration that contain variables, with the tenant's values."""
+    values: dict[str, list[str]] = {}
     for name in SETS:
         declared = getattr(spec, name) or ()
         if any(map(_has_variable, declared)):
@@ -315,9 +309,7 @@ def _value_problems(filled: GrantSpec, spec: GrantSpec, target: TargetTenant, ch
             values[name] = [
                 escape(_literal(substitute(each, target.values))) if _has_variable(each) else each for each in declared
             ]
-    for problem in check(item, values, spec.file):
-        suffix = f", with the variables of the tenant {quote_text(target.name)}" if target.name else ""
-        yield replace(problem, what=f"{problem.what}{suffix}")
+    return values
 
 
 def _has_variable(text: str | None) -> bool:
@@ -332,26 +324,27 @@ def _literal(text: str | None) -> str:
     return escape_variables(text or "")
 
 
-def _tenant_independent_problems(specs: Iterable[GrantSpec]) -> Iterator[Problem]:
+def _duplicates(specs: Iterable[GrantSpec]) -> Iterator[Problem]:
     first: dict[DeclaredKey, GrantSpec] = {}
     for spec in specs:
         earlier = first.setdefault(_declared_key(spec), spec)
         if earlier is not spec:
             yield _duplicate(spec, earlier)
+
+
+def _warnings(specs: Iterable[GrantSpec]) -> Iterator[Problem]:
+    """Yield a warning for each unusual scope, and for organizations without effect, once per declaration."""
+    previous: GrantSpec | None = None
+    for spec in specs:
+        if spec.clients and spec.is_declared_with(previous):
+            continue
+        previous = spec
         if not _are_valid_scopes(spec.scope):
             yield from _invalid_scopes(spec)
         if spec.organizations and spec.organization_usage == USAGE_DENY:
             what = '"organizations" has no effect while "organization_usage" is deny'
             fix = 'write "organization_usage: allow" (or require), or "organizations: []"'
             yield Problem(spec.source_of("organizations"), what, fix, Severity.WARNING)
-
-
-def _declared_key(spec: GrantSpec) -> DeclaredKey:
-    """Return the fields of a declaration that identify the grant, as written in the file.
-
-    Names in the file are not replaced with ids.
-    """
-    return (spec.client, spec.client_id, spec.default_for, spec.api, spec.audience, spec.subject_type)
 
 
 def _duplicate(spec: GrantSpec, earlier: GrantSpec) -> Problem:

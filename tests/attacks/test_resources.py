@@ -207,6 +207,53 @@ def test_a_document_with_too_deep_nesting_is_an_error() -> None:
         create_request(document)
 
 
+CLIENTS = f"[{', '.join(f'a{number}' for number in range(20_000))}]"
+
+
+@pytest.mark.parametrize(
+    ("grants", "code"),
+    [
+        (f"grants:\n- clients: {CLIENTS}\n  api: X\n  expires: 2020-01-01\n  scope: [x]\n", 0),
+        (f"grants:\n- clients: {CLIENTS}\n  api: X\n  scope: ['@undefined']\n", 1),
+        (f"grants:\n- clients: {CLIENTS}\n  audience: 'https://${{domain}}/'\n  scope: [x]\n", 0),
+        (f"grants:\n- clients: {CLIENTS}\n  audience: 'https://${{undefined}}/'\n", 1),
+        (f"grants:\n- clients: {CLIENTS}\n  api: X\n  organizations: [x]\n", 0),
+        (f"grants:\n- clients: {CLIENTS}\n  api: X\n  tenants: {CLIENTS}\n", 1),
+        (f"tenants: {CLIENTS}\ngrants:\n" + "".join(f"- {{client: a{n}, api: X}}\n" for n in range(20_000)), 1),
+    ],
+    ids=["expired", "scope set", "variable", "undefined variable", "organizations", "tenants", "tenants of the file"],
+)
+def test_a_long_list_is_checked_in_linear_time(here: Path, grants: str, code: int) -> None:
+    (here / "grants" / "billing.yaml").write_text(grants)
+
+    assert run_limited("validate").code == code
+
+
+def test_the_problem_of_a_declaration_is_reported_once(here: Path) -> None:
+    lines = "  api: X\n  expires: 2020-01-01\n  scope: ['@undefined', 'a\"b']\n  organizations: [x]\n"
+    (here / "grants" / "billing.yaml").write_text("grants:\n- clients: ['${a}', B, '${b}']\n" + lines)
+
+    shown = run_limited("validate").stderr
+
+    positions = re.findall(r"^grants/billing\.yaml:(\d+:\d+): ", shown, re.MULTILINE)
+    assert positions == ["2:13", "2:24", "4:12", "5:11", "5:25", "6:18"]
+
+
+@pytest.mark.parametrize("field", ["scope", "organizations"])
+def test_a_list_of_clients_cannot_repeat_too_many_values(here: Path, field: str) -> None:
+    (here / "grants" / "billing.yaml").write_text(
+        f"grants:\n- {{client: B, api: X}}\n- clients: {CLIENTS}\n  api: X\n  {field}: {CLIENTS}\n"
+    )
+
+    result = run_limited("validate")
+
+    assert result.code == 1
+    assert result.stderr.startswith(
+        "grants/billing.yaml:3:13: lists of clients repeat scopes and organizations 400,000,000 times, more than "
+    )
+    assert run_limited("plan").code == 1
+
+
 @pytest.mark.parametrize("command", [["plan"], ["apply", "--yes"]], ids=" ".join)
 def test_the_deadline_also_limits_computation(here: Path, command: list[str]) -> None:
     protect = [{"client": f"Nobody {number} *"} for number in range(1_000)]
@@ -220,6 +267,14 @@ def test_the_deadline_also_limits_computation(here: Path, command: list[str]) ->
 
     assert result.code == 1
     assert result.stderr.endswith("error: time limit exceeded (--timeout)\n")
+
+
+def test_the_deadline_also_limits_validate(here: Path) -> None:
+    write_fleet(here, 500, 1_000, {"scope": ["read:${a}"]})
+
+    result = run_limited("validate", "--timeout", "1s")
+
+    assert (result.code, result.stderr) == (1, "error: time limit exceeded (--timeout)\n")
 
 
 def test_the_number_of_shown_problems_is_limited(here: Path) -> None:

@@ -19,6 +19,7 @@ from reconciler.core.removals import (
     find_removals,
     resolve_removals,
 )
+from reconciler.core.spec import PatternTexts
 from reconciler.core.tenant_filter import TargetTenant, substitute
 
 TEST = TargetTenant("test", {"app": "Portal"})
@@ -31,7 +32,7 @@ def commit(number: int) -> Commit:
 
 
 def declared(client: str, *tenants: str) -> DeclaredKey:
-    return DeclaredKey(client, None, None, "Invoices API", None, "client", (tenants,) if tenants else ())
+    return DeclaredKey(client, None, None, "Invoices API", None, "client", (PatternTexts(tenants),) if tenants else ())
 
 
 def history(*versions: Sequence[FileVersion]) -> list[HistoryStep]:

@@ -15,7 +15,7 @@ from reconciler.core.problems import Source
 from reconciler.core.removals import Removal
 from reconciler.core.selection import GrantSelection, refuse_empty_selection, select_grants, split_specs
 from reconciler.core.settings import Limits
-from reconciler.core.spec import TenantPattern
+from reconciler.core.spec import TenantPattern, TenantPatterns
 from reconciler.errors import ProblemsError, ReconcilerError
 
 NAMES = {"a": "Alpha", "b": "Beta", "c": "Alpha"}
@@ -197,7 +197,8 @@ def test_a_grant_of_other_tenants_only_is_named_with_its_line_and_its_tenants() 
     source = Source("grants/portal.yaml", 7, 3)
     specs = tuple(
         a_spec(line, client="Portal")._replace(
-            file="grants/portal.yaml", tenants=((TenantPattern("eu-*", source), TenantPattern("us", source)),)
+            file="grants/portal.yaml",
+            tenants=(TenantPatterns((TenantPattern("eu-*", source), TenantPattern("us", source))),),
         )
         for line in (7, 9)
     )

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from support.builders import a_spec
 
 from reconciler.core.problems import Source
-from reconciler.core.spec import GrantSpec, TenantPattern
+from reconciler.core.spec import GrantSpec, TenantPattern, TenantPatterns
 from reconciler.core.tenant_filter import (
     ANY_TENANT,
     INVALID_PLACEHOLDER,
@@ -27,8 +27,10 @@ PROD = TargetTenant("prod", {"domain": "prod.example", "stage": "live"})
 BOTH = TargetTenants((DEV, PROD), ("dev", "prod", "sandbox"))
 
 
-def tenant_patterns(*texts: str, line: int = 1) -> tuple[TenantPattern, ...]:
-    return tuple(TenantPattern(text, Source("grants/a.yaml", line, place)) for place, text in enumerate(texts, 1))
+def tenant_patterns(*texts: str, line: int = 1) -> TenantPatterns:
+    return TenantPatterns(
+        TenantPattern(text, Source("grants/a.yaml", line, place)) for place, text in enumerate(texts, 1)
+    )
 
 
 def messages(specs: list[GrantSpec], tenants: TargetTenants = BOTH) -> list[str]:

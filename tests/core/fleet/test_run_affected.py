@@ -10,7 +10,7 @@ from reconciler.config.tenants import Config, Tenant
 from reconciler.core.fleet.run import MAX_REASONS, POSITIONS, affected_tenants
 from reconciler.core.problems import Source
 from reconciler.core.settings import Limits
-from reconciler.core.spec import GrantSpec, PartialLocations, TenantPattern
+from reconciler.core.spec import GrantSpec, PartialLocations, TenantPattern, TenantPatterns
 from reconciler.core.tenant_filter import select_for_tenant
 
 NAMES = ("eu-1", "eu-2", "us-1")
@@ -18,7 +18,9 @@ TENANTS = {name: Tenant(name=name, domain=f"{name}.eu.auth0.com", variables={"st
 
 
 def spec(*tenants: str, line: int = 2, **fields: Any) -> GrantSpec:
-    patterns = (tuple(TenantPattern(each, Source("grants/a.yaml", line, 9)) for each in tenants),) if tenants else ()
+    patterns = (
+        (TenantPatterns(TenantPattern(each, Source("grants/a.yaml", line, 9)) for each in tenants),) if tenants else ()
+    )
     return a_spec(line, **fields)._replace(tenants=patterns)
 
 
