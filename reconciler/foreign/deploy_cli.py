@@ -85,6 +85,11 @@ class _GrantReader:
         self._exclusions = {each.name: Exclusions(each) for each in tenants}
         self._excluded = {name for name, each in self._exclusions.items() if each.setting_without_grants}
         self._clients = {name: _clients(parsed, name) for name in self._tenants}
+        self._third_parties = {
+            name: {client for client, is_first_party in clients.items() if not is_first_party}
+            for name, clients in self._clients.items()
+        }
+        self._kept: set[tuple[str, str]] = set()
         self._missing: dict[str, tuple[Source, set[str]]] = {}
         self._items = 0
         self._left_out: dict[tuple[Source, str, str], list[str]] = {}
@@ -121,13 +126,12 @@ class _GrantReader:
         for name in values.keys() - IGNORED:
             self._leave_out(grant, tenant, f"{name} of {label}", "grant files do not support this field")
         client = str(values.get("client_id", ""))
-        third_parties = [name for name, is_first_party in self._clients[tenant].items() if not is_first_party]
         if values.get("is_system") is True:
             self._leave_out(grant, tenant, label, "Auth0 created this grant and does not allow changes")
             return None
-        if reason := self._exclusions[tenant].reason(client, third_parties):
+        if reason := self._exclusions[tenant].reason(client, self._third_parties[tenant]):
             self._leave_out(grant, tenant, label, reason)
-            self._keep_third_party(tenant, client, third_parties)
+            self._keep_third_party(tenant, client)
             return None
         holder = self._holder(tenant, values)
         found = {**holder, **{name: values[name] for name in ("audience", *SETTINGS) if name in values}}
@@ -187,9 +191,10 @@ class _GrantReader:
         if item:
             self.protect[tenant].append(item | {"reason": "not imported from auth0-deploy-cli"})
 
-    def _keep_third_party(self, tenant: str, client: str, third_parties: Sequence[str]) -> None:
-        item = {"client": client, "reason": "AUTH0_EXCLUDE_THIRD_PARTY_CLIENTS of auth0-deploy-cli"}
-        if client in third_parties and item not in self.protect[tenant]:
+    def _keep_third_party(self, tenant: str, client: str) -> None:
+        if client in self._third_parties[tenant] and (tenant, client) not in self._kept:
+            self._kept.add((tenant, client))
+            item = {"client": client, "reason": "AUTH0_EXCLUDE_THIRD_PARTY_CLIENTS of auth0-deploy-cli"}
             self.protect[tenant].append(item)
 
     @property
@@ -232,12 +237,13 @@ class _GrantReader:
                         wanted[holder.value].append(str(name.value))
                         sources.setdefault(holder.value, Source(file.file.name, *each.mark))
         result = list(grants)
+        holders = self.texts.fill(tenant, [grant.holder for grant in grants])
+        by_holder: dict[str, list[int]] = defaultdict(list)
+        for index, (holder_text, grant) in enumerate(zip(holders, grants, strict=True)):
+            if grant.identity[-1] == SUBJECT_CLIENT:
+                by_holder[holder_text].append(index)
         for client, organizations in wanted.items():
-            indexes = [
-                index
-                for index, grant in enumerate(grants)
-                if self.texts.fill(tenant, grant.holder) == client and grant.identity[-1] == SUBJECT_CLIENT
-            ]
+            indexes = by_holder.get(client, [])
             if len(indexes) != 1:
                 several = "the application has several grants, and the file does not select a grant"
                 reason = several if indexes else "the application has no grant in these files"

@@ -5,9 +5,13 @@ between tenants, so this module parses each file once for each tenant. To read c
 parses the file again, with a unique word in place of each placeholder.
 """
 
+from bisect import bisect_left, bisect_right
+from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum, auto
+from functools import cache
+from operator import itemgetter
 
 from reconciler.core.imports.shared_grants import Comments
 from reconciler.core.problems import Problem, Source
@@ -149,31 +153,33 @@ class ParsedFile:
         by_tenant = {name: self.items(FileKind.GRANT, name) for name in self._by_tenant}
         counts = {len(nodes) for nodes in by_tenant.values()}
         templates = self._items(FileKind.GRANT, self._template) if self._template else []
-        if counts == {len(templates)}:
+        if self._template and counts == {len(templates)}:
+            reader = _CommentReader(self._template, self.keywords)
             for index in range(len(templates)):
                 nodes = {name: found[index] for name, found in by_tenant.items()}
-                yield self._grant(nodes, self._template, templates, index)
+                yield self._grant(nodes, reader, templates, index, is_template=True)
             return
         # if a placeholder is replaced by whole grants, the tenants have different grants, so no template fits all
         for name, found in by_tenant.items():
+            reader = _CommentReader(self._by_tenant[name], self.keywords)
             for index, node in enumerate(found):
-                yield self._grant({name: node}, None, found, index)
+                yield self._grant({name: node}, reader, found, index, is_template=False)
 
     def _grant(
         self,
         nodes: Mapping[str, ForeignNode],
-        template: ForeignDocument | None,
+        reader: "_CommentReader",
         positions: Sequence[ForeignNode],
         index: int,
+        *,
+        is_template: bool,
     ) -> AlignedGrant:
-        document = template or self._by_tenant[next(iter(nodes))]
         node = positions[index]
-        reader = _CommentReader(document, self.keywords)
         return AlignedGrant(
             source=Source(self.file.name, *node.mark),
             keywords=self.keywords,
             nodes=nodes,
-            template=node if template else None,
+            template=node if is_template else None,
             above=tuple(reader.above(positions, index)),
             after=(*reader.closing(node), *(reader.after(node) if index + 1 == len(positions) else ())),
             inner=reader.inner(node),
@@ -190,11 +196,20 @@ class _CommentReader:
         self._lines = document.lines
         self._by_line: dict[int, ForeignComment] = {each.line: each for each in document.comments}
         self._keywords = keywords
+        self._first_lines: set[int] = set()
+        self._last_lines: set[int] = set()
+        self.inner = cache(self._inner)
 
     def above(self, nodes: Sequence[ForeignNode], index: int) -> Iterator[str]:
-        """Yield the comments above the grant at the position `index`."""
+        """Yield the comments above the grant at the position `index`.
+
+        If several grants start in one line, the comments belong to the first of these grants.
+        """
         node = nodes[index]
         first = node.mark[0]
+        if first in self._first_lines:
+            return
+        self._first_lines.add(first)
         while self._is_alone_or_blank(first - 1) and not (index and self._is_inside(first - 1, node)):
             first -= 1
         for line in range(first, node.mark[0]):
@@ -211,28 +226,35 @@ class _CommentReader:
             line += 1
 
     def closing(self, node: ForeignNode) -> Iterator[str]:
-        """Yield the comments below a grant that are indented at least as far as the fields of the grant."""
-        for line in range(max(node.end, node.mark[0]) + 1, self._last_line(node) + 1):
+        """Yield the comments below a grant that are indented at least as far as the fields of the grant.
+
+        If several grants end in one line, the comments belong to the first of these grants.
+        """
+        last = max(node.end, node.mark[0])
+        if last in self._last_lines:
+            return
+        self._last_lines.add(last)
+        for line in range(last + 1, self._last_line(node) + 1):
             if line in self._by_line:
                 yield self._text(self._by_line[line])
 
-    def inner(self, node: ForeignNode) -> dict[tuple[str, int | None], Comments]:
+    def _inner(self, node: ForeignNode) -> InnerComments:
         """Return the comments inside a grant, keyed by field name and list index."""
         if not isinstance(node.value, dict) or not self._by_line:
             return {}
-        places = sorted(_places(node.value), key=lambda each: each[0])
-        found: dict[tuple[str, int | None], Comments] = {}
+        places = sorted(_places(node.value), key=itemgetter(0))
+        above: dict[tuple[str, int | None], list[str]] = defaultdict(list)
+        trailing: dict[tuple[str, int | None], list[str]] = defaultdict(list)
         for line in range(node.mark[0], max(node.end, node.mark[0]) + 1):
             comment = self._by_line.get(line)
             if comment is None or not places:
                 continue
             key = _place_of(comment, node, places)
-            before = found.get(key, Comments())
-            if comment.is_alone:
-                found[key] = Comments((*before.above, self._text(comment)), before.trailing)
-            else:
-                found[key] = Comments(before.above, ", ".join(filter(None, [before.trailing, self._text(comment)])))
-        return found
+            (above if comment.is_alone else trailing)[key].append(self._text(comment))
+        return {
+            key: Comments(tuple(above[key]), ", ".join(filter(None, trailing[key])))
+            for key in dict.fromkeys((*above, *trailing))
+        }
 
     def _last_line(self, node: ForeignNode) -> int:
         """Return the number of the last line of a grant, including indented comments below the grant."""
@@ -272,14 +294,12 @@ def _places(fields: Mapping[str, ForeignNode]) -> Iterator[Place]:
 
 def _place_of(comment: ForeignComment, node: ForeignNode, places: Sequence[Place]) -> tuple[str, int | None]:
     """Return the field, and the index of the list item, that a comment describes."""
-    if not comment.is_alone:
-        on_line = [(name, index) for line, name, index in places if line == comment.line]
-        if len(on_line) == 1:
-            return on_line[0]
-        if on_line:
-            return on_line[-1][0], None  # a list in brackets
-    below = next(((name, index) for line, name, index in places if line > comment.line), None)
-    if below is None:
+    first = bisect_left(places, comment.line, key=itemgetter(0))
+    below = bisect_right(places, comment.line, key=itemgetter(0))
+    if not comment.is_alone and first < below:
+        _, name, index = places[below - 1]
+        return name, index if below - first == 1 else None  # several places: a list in brackets
+    if below == len(places):
         return places[-1][1], places[-1][2]
     is_above_field = not comment.is_alone or comment.column <= node.mark[1]
-    return (below[0], None) if is_above_field else below
+    return places[below][1], None if is_above_field else places[below][2]

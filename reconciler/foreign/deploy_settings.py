@@ -59,7 +59,7 @@ class Exclusions:
 
     def __init__(self, tenant: DeployTenant) -> None:
         self._tenant = tenant
-        self._clients = tenant.names("AUTH0_EXCLUDED_CLIENTS")
+        self._clients = dict.fromkeys(tenant.names("AUTH0_EXCLUDED_CLIENTS"))
         own = tenant.settings.get("AUTH0_CLIENT_ID")
         self._own = own if isinstance(own, str) else ""
         self._third_parties = tenant.value("AUTH0_EXCLUDE_THIRD_PARTY_CLIENTS") is True

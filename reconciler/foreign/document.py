@@ -30,6 +30,7 @@ from reconciler.files.yaml_messages import PARSER, explain
 
 MAX_LEVELS = 100
 MAX_NODES = 500_000
+TOO_LARGE = ("this file is too large or nested too deep", "split it")
 MERGE_KEY = "<<"
 SURROGATE_PAIR = re.compile(r"\\u([dD][89abAB][0-9a-fA-F]{2})\\u([dD][c-fC-F][0-9a-fA-F]{2})")
 
@@ -208,9 +209,9 @@ class _NodeReader:
         return root
 
     def _node(self, event: Event, level: int) -> ForeignNode:
-        self._nodes += 1
-        if level > MAX_LEVELS or self._nodes > MAX_NODES:
-            self._refuse(event, "this file is too large or nested too deep", "split it")
+        self._count(event, 1)
+        if level > MAX_LEVELS:
+            self._refuse(event, *TOO_LARGE)
         if isinstance(event, AliasEvent):
             if event.anchor not in self._anchors:
                 self._refuse(event, f'the anchor "{event.anchor}" does not exist', "define it above")
@@ -226,6 +227,11 @@ class _NodeReader:
             self._anchors[event.anchor] = node
         return node
 
+    def _count(self, event: Event, nodes: int) -> None:
+        self._nodes += nodes
+        if self._nodes > MAX_NODES:
+            self._refuse(event, *TOO_LARGE)
+
     def _scalar(self, event: ScalarEvent) -> Scalar:
         start, end = event.start_mark, event.end_mark
         if start and end and end.index > start.index:
@@ -237,7 +243,7 @@ class _NodeReader:
 
         Yield merged keys first, so that a key of the mapping itself overrides a merged key.
         """
-        own: list[tuple[str, ForeignNode]] = []
+        own: dict[str, ForeignNode] = {}
         while isinstance(event := self._next(), NodeEvent):
             key = self._node(event, level + 1)
             value = self._node(self._next(), level + 1)
@@ -247,18 +253,20 @@ class _NodeReader:
             if name == MERGE_KEY:
                 yield from self._merged(event, value)
                 continue
-            if any(name == each for each, _ in own):
+            if name in own:
                 self._refuse(event, f'duplicate key "{name}"', "keep one of them")
-            own.append((name, value))
-        node.end = max(_end_line(event) if _is_flow_end(event) else 0, *(each.end for _, each in own), node.mark[0])
-        yield from own
+            own[name] = value
+        node.end = max(
+            _end_line(event) if _is_flow_end(event) else 0, *(each.end for each in own.values()), node.mark[0]
+        )
+        yield from own.items()
 
     def _merged(self, event: Event, value: ForeignNode) -> Iterator[tuple[str, ForeignNode]]:
         for each in reversed(value.items or [value]):
             if not isinstance(each.value, dict):
                 self._refuse(event, 'the value of a merge key ("<<") must be a mapping', "correct it")
             else:
-                self._nodes += len(each.value)
+                self._count(event, len(each.value))
                 yield from each.value.items()
 
     def _list_items(self, node: ForeignNode, level: int) -> Iterator[ForeignNode]:

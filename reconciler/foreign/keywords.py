@@ -10,7 +10,8 @@ Source: keywordReplace in auth0-deploy-cli 8.44, file src/tools/utils.ts.
 
 import json
 import re
-from collections.abc import Collection, Mapping, Sequence
+from collections import defaultdict, deque
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from reconciler.core.expressible import CONTROL_CHARACTER, MAX_TEXT_LENGTH
@@ -74,13 +75,11 @@ class KeywordText:
 
     def __init__(self, text: str, keys: Collection[str], *, is_json: bool = False) -> None:
         known = "|".join([*map(re.escape, sorted(keys, key=len, reverse=True)), USUAL_KEY])
-        marker = re.compile(rf"(?P<quote>['\"]?)@@(?P<json>{known})@@(?P=quote)|##(?P<text>{known})##")
-        self._prefix = "kq"
-        while self._prefix in text:
-            self._prefix += "q"
+        self._marker = re.compile(rf"(?P<quote>['\"]?)@@(?P<json>{known})@@(?P=quote)|##(?P<text>{known})##")
+        self._prefix = max(re.findall("kq+", text), key=len, default="k") + "q"
         self.keywords: dict[str, Keyword] = {}
         self._quote = '"' if is_json else ""
-        self.text = marker.sub(self._token, text)
+        self.text = self._marker.sub(self._token, text)
         self._tokens = re.compile(rf"{self._prefix}[0-9]+z")
 
     def _token(self, found: re.Match[str]) -> str:
@@ -94,11 +93,20 @@ class KeywordText:
 
         If a placeholder has no value, a token (a unique word) replaces the placeholder.
         """
-        text = replace_keywords(original, mappings)
+        missing: dict[str, deque[str]] = defaultdict(deque)
         for token, keyword in self.keywords.items():
             if keyword.key not in mappings:
                 quote = self._quote if keyword.is_json else ""
-                text = text.replace(keyword.marker, f"{quote}{token}{quote}", 1)
+                missing[keyword.marker].append(f"{quote}{token}{quote}")
+
+        def next_token(found: re.Match[str]) -> str:
+            tokens = missing.get(found[0])
+            return tokens.popleft() if tokens else found[0]
+
+        text = self._marker.sub(next_token, replace_keywords(original, mappings))
+        for marker, tokens in missing.items():  # a value can join with the text around it and hide a marker
+            for token in tokens:
+                text = text.replace(marker, token, 1)
         return text
 
     def restore(self, text: str) -> str:
@@ -252,7 +260,7 @@ class KeywordTexts:
         }
         text = self._names.template(parts, of_domain)
         for name, value in values.items():
-            known = {self._names[key]: each for key, each in self._values[name].items() if key in keys}
+            known = {self._names[key]: self._values[name][key] for key in keys & self._values[name].keys()}
             if substitute(text, known | {BUILT_IN: self._tenants[name].domain or ""}) != value:
                 return by_domain
         self._used |= keys - of_domain
@@ -262,12 +270,13 @@ class KeywordTexts:
         domain = self._tenants[tenant].domain
         return insert_variables(text, {BUILT_IN: domain}) if domain else escape_variables(text)
 
-    def fill(self, tenant: str, text: str) -> str:
-        """Replace the variables in `text` with the values of a tenant.
+    def fill(self, tenant: str, texts: Iterable[str]) -> list[str]:
+        """Replace the variables in `texts` with the values of a tenant.
 
-        `text` must be a string that `choose` returned.
+        `texts` must contain only strings that `choose` returned.
         """
-        return substitute(text, self.variables()[tenant] | {BUILT_IN: self._tenants[tenant].domain or ""})
+        values = self.variables()[tenant] | {BUILT_IN: self._tenants[tenant].domain or ""}
+        return [substitute(text, values) for text in texts]
 
     def variables(self) -> dict[str, dict[str, str]]:
         """Return the variables that the grant files use, with their values for each tenant."""

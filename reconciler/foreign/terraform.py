@@ -226,7 +226,7 @@ class _StateReader:
             "the grants with:"
         )
         yield from (f"removed {{\n  from = {each}\n  lifecycle {{\n    destroy = false\n  }}\n}}" for each in blocks)
-        whole = [each for each in addresses if each not in commands]
+        whole = [each for each in addresses if without_keys(each) not in partly]
         if whole:
             command = f"    terraform state rm {' '.join(map(quote, whole))}"
             older = "With an older version of Terraform, or instead of `removed` blocks, run:"
