@@ -22,10 +22,12 @@ from reconciler.files.discover import name_of, read
 from reconciler.foreign.deploy_cli import read_deploy_cli
 from reconciler.foreign.deploy_files import DeployFile, FileKind
 from reconciler.foreign.deploy_settings import MAPPINGS, DeployTenant
+from reconciler.foreign.document import is_nested_deeper
 from reconciler.foreign.grants import ForeignGrants, join_results
 from reconciler.foreign.terraform import SHOW, read_terraform, wrong_document
 
 MAX_BYTES = 64_000_000
+MAX_JSON_LEVELS = 200
 ANY_TENANT = ""
 """The placeholder for the tenant name in an import without a configured tenant."""
 FOLDERS: Mapping[str, FileKind] = {
@@ -183,11 +185,20 @@ def _settings(file: Path) -> Mapping[str, object]:
 
 
 def read_json(file: Path) -> object:
-    """Return the content of a JSON file. Raises ReconcilerError if the file cannot be read or is not valid JSON."""
+    """Return the content of a JSON file.
+
+    Raises:
+        ReconcilerError: if the file cannot be read, is not valid JSON, or is nested too deep.
+    """
     try:
-        return json.loads(read_text(file))
+        data = json.loads(read_text(file))
     except (RecursionError, ValueError) as error:
         raise ReconcilerError(f"{name_of(file)} is not valid JSON: {error}") from error
+    if is_nested_deeper(data, MAX_JSON_LEVELS):
+        raise ReconcilerError(
+            f"{name_of(file)} has more than {MAX_JSON_LEVELS} nested levels; remove the innermost levels"
+        )
+    return data
 
 
 def read_text(file: Path) -> str:

@@ -8,6 +8,7 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from reconciler.core.characters import join_some, quote_text
+from reconciler.foreign.document import MAX_LEVELS, is_nested_deeper
 from reconciler.foreign.grants import ProtectItem
 
 MAPPINGS = "AUTH0_KEYWORD_REPLACE_MAPPINGS"
@@ -43,9 +44,10 @@ class DeployTenant:
         value = self.settings.get(name)
         if isinstance(value, str):
             try:
-                return json.loads(value)
+                parsed = json.loads(value)
             except (RecursionError, ValueError):
                 return value
+            return value if is_nested_deeper(parsed, MAX_LEVELS) else parsed
         return value
 
     def names(self, name: str) -> tuple[str, ...]:

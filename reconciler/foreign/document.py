@@ -117,6 +117,8 @@ def read_json_text(text: str, file: str) -> ForeignDocument:
         raise ForeignSyntaxError(Problem(source, f"this is not valid JSON ({error.msg})", "correct it")) from error
     except (RecursionError, ValueError) as error:
         raise ForeignSyntaxError(Problem(Source(file), f"this is not valid JSON ({error})")) from error
+    if is_nested_deeper(data, MAX_LEVELS):
+        raise ForeignSyntaxError(Problem(Source(file), *TOO_LARGE))
     try:
         document = read_yaml_text(json_as_yaml(text), file)
     except ForeignSyntaxError:
@@ -124,6 +126,20 @@ def read_json_text(text: str, file: str) -> ForeignDocument:
     if document is None or plain(document.root) != data:
         return ForeignDocument(_from_data(data))
     return ForeignDocument(document.root)
+
+
+def is_nested_deeper(data: object, levels: int) -> bool:
+    """Return whether JSON data has more than `levels` levels of lists and mappings.
+
+    Code that reads nested data with recursion needs a limit, because Python limits the recursion.
+    """
+    level = [data]
+    for _ in range(levels + 1):
+        inner = (each.values() if isinstance(each, dict) else each for each in level if isinstance(each, dict | list))
+        level = [value for values in inner for value in values]
+        if not level:
+            return False
+    return True
 
 
 def json_as_yaml(text: str) -> str:

@@ -152,11 +152,9 @@ class _StateReader:
 
     def _resources(self, module: Any, level: int) -> Iterator[StateResource]:  # noqa: ANN401 - JSON
         if level > MAX_LEVELS or not isinstance(module, dict):
-            self._problems.append(
-                Problem(Source(self._file), "a module is nested too deep or is not valid", "correct the module")
-            )
+            self._refuse_module()
             return
-        for each in module.get("resources") or ():
+        for each in self._list(module, "resources"):
             match each:
                 case {"deposed_key": _}:
                     pass
@@ -168,8 +166,22 @@ class _StateReader:
                 case _:
                     what = "a resource has no address or type"
                     self._problems.append(Problem(Source(self._file), what, f"create the file again with `{SHOW}`"))
-        for child in module.get("child_modules") or ():
+        for child in self._list(module, "child_modules"):
             yield from self._resources(child, level + 1)
+
+    def _list(self, module: Mapping[str, Any], name: str) -> list[Any]:
+        """Return a list of a module, or an empty list if the module lacks the list.
+
+        Report a problem if the value is not a list.
+        """
+        value = module.get(name)
+        if value is not None and not isinstance(value, list):
+            self._refuse_module()
+        return value if isinstance(value, list) else []
+
+    def _refuse_module(self) -> None:
+        what = "a module is nested too deep or is not valid"
+        self._problems.append(Problem(Source(self._file), what, f"create the file again with `{SHOW}`"))
 
     def _read_directory(self) -> Directory:
         applications = {

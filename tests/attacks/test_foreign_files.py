@@ -1,5 +1,6 @@
 """The files of other tools must not use unlimited time, or cause a traceback, in `import --from`."""
 
+import json
 import resource
 import subprocess
 from pathlib import Path
@@ -76,3 +77,39 @@ def test_a_file_of_auth0_deploy_cli_is_read_in_linear_time(folder: Path, text: s
     (folder / "tenant.yaml").write_text(text)
 
     assert import_from("deploy-cli", "tenant.yaml").code == code
+
+
+@pytest.mark.parametrize("levels", [101, 490, 600])
+def test_a_grant_with_deep_nesting_is_a_problem(folder: Path, levels: int) -> None:
+    (folder / "d" / "grants").mkdir(parents=True)
+    (folder / "d" / "grants" / "a.json").write_text(f'{{"scope": {"[" * levels}{"]" * levels}}}')
+
+    result = import_from("deploy-cli", "d")
+
+    assert result.code == 1
+    assert "nested too deep" in result.stderr
+
+
+@pytest.mark.parametrize("is_text", [False, True], ids=["JSON", "JSON in a string"])
+def test_a_keyword_with_deep_nesting_is_refused(folder: Path, is_text: bool) -> None:  # noqa: FBT001
+    mappings: object = {"K": json.loads("[" * 500 + "]" * 500)}
+    data = {"AUTH0_KEYWORD_REPLACE_MAPPINGS": json.dumps(mappings)} if is_text else mappings
+    (folder / "c.json").write_text(json.dumps(data))
+    (folder / "tenant.yaml").write_text("clientGrants: [{client_id: '##K##', audience: x, scope: []}]\n")
+
+    result = import_from("deploy-cli", "tenant.yaml", "--mappings", "c.json=dev")
+
+    assert result.code == 1
+    assert ('the keyword "K" has no value' if is_text else "c.json has more than 200 nested levels") in result.stderr
+
+
+@pytest.mark.parametrize("name", ["resources", "child_modules"])
+@pytest.mark.parametrize("value", [5, "x", {"a": 1}, True], ids=str)
+def test_a_terraform_module_without_lists_is_a_problem(folder: Path, name: str, value: object) -> None:
+    state = {"format_version": "1", "values": {"root_module": {name: value}}}
+    (folder / "state.json").write_text(json.dumps(state))
+
+    result = import_from("terraform", "state.json")
+
+    assert result.code == 1
+    assert "a module is nested too deep or is not valid; create the file again with" in result.stderr

@@ -16,11 +16,14 @@ def a_resource(address: str, kind: str = "auth0_client_grant", **values: object)
     return {"address": address, "type": kind, "mode": "managed", "values": grant | values}
 
 
-def a_state(*resources: dict[str, Any], modules: object = ()) -> dict[str, Any]:
-    return {"format_version": "1.0", "values": {"root_module": {"resources": resources, "child_modules": modules}}}
+def a_state(*resources: dict[str, Any], modules: object = None) -> dict[str, Any]:
+    return {
+        "format_version": "1.0",
+        "values": {"root_module": {"resources": list(resources), "child_modules": modules}},
+    }
 
 
-def read(*resources: dict[str, Any], modules: object = ()) -> ForeignGrants:
+def read(*resources: dict[str, Any], modules: object = None) -> ForeignGrants:
     return read_terraform(a_state(*resources, modules=modules), "state.json", DEV, "dev.auth0.com")
 
 
