@@ -14,7 +14,9 @@ from reconciler.errors import ReconcilerError
 from reconciler.forge.http import UNAUTHORIZED, ForgeApi, ForgeError, TransientForgeError, invalid_token, open_api
 from reconciler.forge.job import AZURE_ADVICE, AzureJob, commit_id, request_number
 from reconciler.forge.report import PostedEntry
+from reconciler.forge.responses import number_at, object_at, objects_at, optional_text_at
 
+SERVICE = "Azure DevOps"
 MAX_CHARACTERS = 150_000
 VERSION = {"api-version": "7.1"}
 CONNECTION_VERSION = {"api-version": "7.1-preview"}
@@ -34,7 +36,7 @@ def open_azure(job: AzureJob) -> AbstractContextManager[ForgeApi]:
 def tip_of(api: ForgeApi, job: AzureJob, branch: str) -> str:
     """Return the id of the latest commit of a branch. Raises ForgeError."""
     found = _ask(api, "GET", f"{_repository(job)}/refs", query={**VERSION, "filter": f"heads/{branch}"})
-    refs = [each for each in _items(found) if each.get("name") == f"refs/heads/{branch}"]
+    refs = [each for each in objects_at(found, SERVICE, "value") if each.get("name") == f"refs/heads/{branch}"]
     return commit_id(refs[0].get("objectId") if refs else None)
 
 
@@ -44,11 +46,9 @@ def merged_request(api: ForgeApi, job: AzureJob, commit: str) -> int | None:
     Source: https://learn.microsoft.com/en-us/rest/api/azure/devops/git/pull-request-query
     """
     query = {"queries": [{"type": "lastMergeCommit", "items": [commit]}]}
-    found = _ask(api, "POST", f"{_repository(job)}/pullrequestquery", query=VERSION, body=query).get("results")
-    if not isinstance(found, list) or not all(isinstance(each, dict) for each in found):
-        raise ForgeError("the response of Azure DevOps lacks the list of results")
-    for each in found:
-        for request in _items({"value": each.get(commit, [])}):
+    found = _ask(api, "POST", f"{_repository(job)}/pullrequestquery", query=VERSION, body=query)
+    for each in objects_at(found, SERVICE, "results"):
+        for request in objects_at(each, SERVICE, commit) if commit in each else ():
             if request.get("status") == "completed":
                 return request_number(request.get("pullRequestId"))
     return None
@@ -69,15 +69,16 @@ class PullRequestThreads:
         """Yield the first comment of each thread, starting with the oldest thread."""
         connection = _ask(self.api, "GET", "_apis/connectionData", query=CONNECTION_VERSION)
         user = _id(connection.get("authenticatedUser"), "connectionData")
-        threads = _items(_ask(self.api, "GET", self._path(), query=VERSION))
+        threads = objects_at(_ask(self.api, "GET", self._path(), query=VERSION), SERVICE, "value")
         for thread in sorted(threads, key=_number):
-            comments = [each for each in thread.get("comments") or () if isinstance(each, dict)]
+            comments = objects_at(thread, SERVICE, "comments") if thread.get("comments") is not None else []
             if thread.get("isDeleted") or not comments or comments[0].get("isDeleted"):
                 continue
             first = comments[0]
             author = first.get("author")
             is_ours = isinstance(author, dict) and author.get("id") == user
-            yield PostedEntry(f"{_number(thread)}/comments/{_number(first)}", str(first.get("content") or ""), is_ours)
+            entry_id = f"{_number(thread)}/comments/{_number(first)}"
+            yield PostedEntry(entry_id, optional_text_at(first, SERVICE, "content"), is_ours)
 
     def add(self, body: str) -> None:
         """Start a new comment thread on the pull request.
@@ -103,18 +104,8 @@ def _repository(job: AzureJob) -> str:
     return f"{quote(job.project, safe='')}/_apis/git/repositories/{quote(job.repository, safe='')}"
 
 
-def _items(data: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-    items = data.get("value")
-    if not isinstance(items, list) or not all(isinstance(item, dict) for item in items):
-        raise ForgeError("the response of Azure DevOps is not a list of objects")
-    return items
-
-
 def _number(item: Mapping[str, Any]) -> int:
-    number = item.get("id")
-    if type(number) is not int or number < 0:
-        raise ForgeError("the response of Azure DevOps has an entry without a valid number")
-    return number
+    return number_at(item, SERVICE, "id")
 
 
 def _id(user: object, where: str) -> str:
@@ -143,6 +134,4 @@ def _ask(
         raise ForgeError(
             f"{error}; the token needs the permission to contribute to pull requests: {AZURE_ADVICE}", error.status
         ) from error
-    if not isinstance(data, dict):
-        raise ForgeError("the response of Azure DevOps is not an object")
-    return data
+    return object_at(data, SERVICE)

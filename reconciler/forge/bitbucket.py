@@ -15,7 +15,9 @@ from reconciler.errors import ReconcilerError
 from reconciler.forge.http import UNAUTHORIZED, ForgeApi, ForgeError, invalid_token, open_api
 from reconciler.forge.job import BITBUCKET_ADVICE, BitbucketJob, commit_id, request_number
 from reconciler.forge.report import PostedEntry
+from reconciler.forge.responses import number_at, object_at, objects_at, optional_text_at, text_at
 
+SERVICE = "Bitbucket"
 MAX_CHARACTERS = 32_768
 PAGE_SIZE = "50"
 MAX_PAGES = 1000
@@ -39,8 +41,8 @@ def open_bitbucket(job: BitbucketJob) -> AbstractContextManager[ForgeApi]:
 
 def tip_of(api: ForgeApi, job: BitbucketJob, branch: str) -> str:
     """Return the id of the latest commit of a branch. Raises ForgeError."""
-    target = _ask(api, "GET", f"{_repository(job)}/refs/branches/{quote(branch, safe='')}").get("target")
-    return commit_id(target.get("hash") if isinstance(target, dict) else None)
+    found = _ask(api, "GET", f"{_repository(job)}/refs/branches/{quote(branch, safe='')}")
+    return commit_id(text_at(found, SERVICE, "target", "hash"))
 
 
 def merged_request(api: ForgeApi, job: BitbucketJob, commit: str) -> int | None:
@@ -52,10 +54,9 @@ def merged_request(api: ForgeApi, job: BitbucketJob, commit: str) -> int | None:
     query = {"state": "MERGED", "sort": "-updated_on", "pagelen": PAGE_SIZE}
     for number in range(1, MAX_MERGED_PAGES + 1):
         page = _ask(api, "GET", f"{_repository(job)}/pullrequests", query={**query, "page": str(number)})
-        for each in _values(page):
-            merge = each.get("merge_commit")
-            short = merge.get("hash") if isinstance(merge, dict) else None
-            if isinstance(short, str) and len(short) >= MIN_HASH_LENGTH and commit.startswith(short):
+        for each in objects_at(page, SERVICE, "values"):
+            short = optional_text_at(each, SERVICE, "merge_commit", "hash")
+            if len(short) >= MIN_HASH_LENGTH and commit.startswith(short):
                 return request_number(each.get("id"))
         if not page.get("next"):
             break
@@ -78,11 +79,12 @@ class PullRequestRemarks:
         """Yield all comments of the pull request, starting with the oldest comment."""
         user = self.job.user or self._user()
         for item in self._items():
-            content, author = item.get("content"), item.get("user")
-            raw = content.get("raw") if isinstance(content, dict) else ""
+            author = item.get("user")
+            raw = optional_text_at(item, SERVICE, "content", "raw")
             is_ours = isinstance(author, dict) and author.get("uuid") == user
             if not item.get("deleted"):
-                yield PostedEntry(_number(item), HIDDEN_LINE.sub(r"<!-- \1 -->", str(raw or "")), is_ours)
+                number = number_at(item, SERVICE, "id")
+                yield PostedEntry(str(number), HIDDEN_LINE.sub(r"<!-- \1 -->", raw), is_ours)
 
     def add(self, body: str) -> None:
         """Add a comment to the pull request."""
@@ -114,7 +116,7 @@ class PullRequestRemarks:
         for number in range(1, MAX_PAGES + 1):
             query = {"pagelen": PAGE_SIZE, "page": str(number), "sort": "created_on"}
             page = _ask(self.api, "GET", self._path(), query=query)
-            yield from _values(page)
+            yield from objects_at(page, SERVICE, "values")
             if not page.get("next"):
                 return
         raise ForgeError("Bitbucket's list of comments has too many pages")
@@ -127,26 +129,12 @@ class PullRequestRemarks:
         return f"{_repository(self.job)}/pullrequests/{self.job.pull_request}/comments"
 
 
-def _values(page: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-    items = page.get("values")
-    if not isinstance(items, list) or not all(isinstance(item, dict) for item in items):
-        raise ForgeError("Bitbucket's response is not a list of objects")
-    return items
-
-
 def _content(body: str) -> Mapping[str, object]:
     return {"content": {"raw": HTML_COMMENT.sub(r"[//]: # (\1)", body)}}
 
 
 def _repository(job: BitbucketJob) -> str:
     return f"repositories/{quote(job.workspace, safe='')}/{quote(job.repository, safe='')}"
-
-
-def _number(item: Mapping[str, Any]) -> str:
-    number = item.get("id")
-    if type(number) is not int or number < 0:
-        raise ForgeError("Bitbucket's response has an entry without a valid number")
-    return str(number)
 
 
 def _ask(
@@ -166,6 +154,4 @@ def _ask(
             message = f"{error}; BITBUCKET_TOKEN needs the permission to write pull requests: {BITBUCKET_ADVICE}"
             raise ForgeError(message, error.status) from error
         raise
-    if not isinstance(data, dict):
-        raise ForgeError("Bitbucket's response is not an object")
-    return data
+    return object_at(data, SERVICE)

@@ -26,7 +26,9 @@ from reconciler.forge.http import (
 )
 from reconciler.forge.job import GitHubJob, commit_id, request_number
 from reconciler.forge.report import PostedEntry
+from reconciler.forge.responses import flag_at, object_at, objects_at, text_at
 
+SERVICE = "GitHub"
 MAX_CHARACTERS = 65_536
 MAX_PAGES = 1000
 COMMENT_PERMISSION = "pull-requests: write"
@@ -110,23 +112,23 @@ def open_github(job: GitHubJob) -> AbstractContextManager[ForgeApi]:
 def tip_of(api: ForgeApi, job: GitHubJob, branch: str) -> str:
     """Return the id of the latest commit of a branch. Raises ForgeError."""
     variables = {"owner": job.owner, "name": job.name, "ref": f"refs/heads/{branch}"}
-    repository = _get(_ask(api, BRANCH_PERMISSION, BRANCH_TIP, variables), "repository")
+    repository = object_at(_ask(api, BRANCH_PERMISSION, BRANCH_TIP, variables), SERVICE, "repository")
     if repository.get("ref") is None:
         raise ForgeError(f"GitHub: the branch {quote_text(branch)} does not exist")
-    return commit_id(_get(repository, "ref", "target", "oid"))
+    return commit_id(text_at(repository, SERVICE, "ref", "target", "oid"))
 
 
 def merged_request(api: ForgeApi, job: GitHubJob, commit: str) -> int | None:
     """Return the number of the pull request that was merged with `commit`, or None. Raises ForgeError."""
     variables = {"owner": job.owner, "name": job.name, "commit": commit}
-    repository = _get(_ask(api, COMMENT_PERMISSION, MERGED, variables), "repository")
+    repository = object_at(_ask(api, COMMENT_PERMISSION, MERGED, variables), SERVICE, "repository")
     if repository.get("object") is None:
         raise ForgeError(f"GitHub: the commit {commit} does not exist in the repository")
     own = f"{job.owner}/{job.name}".casefold()
-    for node in _nodes(_get(repository, "object", "associatedPullRequests")):
+    for node in objects_at(repository, SERVICE, "object", "associatedPullRequests", "nodes"):
         # the commit can also belong to a pull request in a fork
-        is_own = str(_get(node, "repository", "nameWithOwner")).casefold() == own
-        if is_own and node.get("merged") is True and _get(node, "mergeCommit", "oid") == commit:
+        is_own = text_at(node, SERVICE, "repository", "nameWithOwner").casefold() == own
+        if is_own and node.get("merged") is True and text_at(node, SERVICE, "mergeCommit", "oid") == commit:
             return request_number(node.get("number"))
     return None
 
@@ -200,16 +202,16 @@ def _pages(
     """Send a GraphQL query for each page of a list, and yield the value at `path` in each response."""
     after = None
     for _ in range(MAX_PAGES):
-        owner = _get(_ask(api, permission, query, {**variables, "after": after}), *path)
+        owner = object_at(_ask(api, permission, query, {**variables, "after": after}), SERVICE, *path)
         yield owner
-        page = _get(owner, "listing", "pageInfo")
-        if not page.get("hasNextPage"):
+        page = object_at(owner, SERVICE, "listing", "pageInfo")
+        if not flag_at(page, SERVICE, "hasNextPage"):
             return
-        after = page.get("endCursor")
+        after = text_at(page, SERVICE, "endCursor")
     raise ForgeError("GitHub's list of comments or issues has too many pages")
 
 
-def _ask(api: ForgeApi, permission: str, query: str, variables: Mapping[str, object]) -> Any:  # noqa: ANN401 - JSON
+def _ask(api: ForgeApi, permission: str, query: str, variables: Mapping[str, object]) -> Mapping[str, Any]:
     """Send a GraphQL query and return the data in the response. GraphQL returns errors with the HTTP status 200."""
     try:
         response = api.call("POST", "", body={"query": query, "variables": variables}).data
@@ -223,7 +225,7 @@ def _ask(api: ForgeApi, permission: str, query: str, variables: Mapping[str, obj
         raise
     errors = response.get("errors") if isinstance(response, dict) else None
     if not errors:
-        return _get(response, "data")
+        return object_at(response, SERVICE, "data")
     first = errors[0] if isinstance(errors, list) and isinstance(errors[0], dict) else {}
     text, kind = first.get("message"), first.get("type")
     message = f"GitHub: {api.redacted(text) if isinstance(text, str) else 'an error without a message'}"
@@ -240,28 +242,10 @@ def _permission_error(message: str, permission: str) -> ForgeError:
 
 
 def _id(pages: Iterator[Mapping[str, Any]]) -> str:
-    return str(_get(next(pages), "id"))
+    return text_at(next(pages), SERVICE, "id")
 
 
 def _entries(owner: Mapping[str, Any]) -> Iterator[PostedEntry]:
-    for node in _nodes(_get(owner, "listing")):
-        yield PostedEntry(str(node.get("id")), str(node.get("body")), is_ours=node.get("viewerDidAuthor") is True)
-
-
-def _nodes(listing: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-    nodes = listing.get("nodes")
-    if not isinstance(nodes, list) or not all(isinstance(node, dict) for node in nodes):
-        raise ForgeError("GitHub's response lacks the list of nodes")
-    return nodes
-
-
-def _get(data: object, *path: str) -> Any:  # noqa: ANN401 - JSON
-    """Follow the keys `path` in `data` and return the value at the last key.
-
-    Raises ForgeError if the value is neither an object nor a string.
-    """
-    for name in path:
-        data = data.get(name) if isinstance(data, dict) else None
-    if not isinstance(data, dict | str):
-        raise ForgeError(f"GitHub's response lacks {'.'.join(path)}")
-    return data
+    for node in objects_at(owner, SERVICE, "listing", "nodes"):
+        is_ours = flag_at(node, SERVICE, "viewerDidAuthor")
+        yield PostedEntry(text_at(node, SERVICE, "id"), text_at(node, SERVICE, "body"), is_ours)

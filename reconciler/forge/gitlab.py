@@ -6,14 +6,15 @@ https://docs.gitlab.com/api/notes/ and https://docs.gitlab.com/api/issues/
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import Any
 from urllib.parse import quote
 
 from reconciler.errors import ReconcilerError
 from reconciler.forge.http import UNAUTHORIZED, ForgeApi, ForgeError, ForgeResponse, invalid_token, open_api
 from reconciler.forge.job import GITLAB_ADVICE, GitLabJob, commit_id, request_number
 from reconciler.forge.report import PostedEntry
+from reconciler.forge.responses import number_at, object_at, objects_at, optional_text_at, text_at
 
+SERVICE = "GitLab"
 MAX_CHARACTERS = 1_000_000
 PAGE_SIZE = 20
 """The number of notes or issues that reconciler requests in one page.
@@ -32,8 +33,7 @@ def open_gitlab(job: GitLabJob) -> AbstractContextManager[ForgeApi]:
 def tip_of(api: ForgeApi, job: GitLabJob, branch: str) -> str:
     """Return the id of the latest commit of a branch. Raises ForgeError."""
     data = _ask(api, "GET", f"{_project(job)}/repository/branches/{quote(branch, safe='')}").data
-    commit = data.get("commit") if isinstance(data, dict) else None
-    return commit_id(commit.get("id") if isinstance(commit, dict) else None)
+    return commit_id(text_at(data, SERVICE, "commit", "id"))
 
 
 def merged_request(api: ForgeApi, job: GitLabJob, commit: str) -> int | None:
@@ -42,10 +42,10 @@ def merged_request(api: ForgeApi, job: GitLabJob, commit: str) -> int | None:
     After a fast-forward merge, which creates no merge commit, `commit` is the last commit of the merged branch.
     """
     found = _ask(api, "GET", f"{_project(job)}/repository/commits/{commit}/merge_requests").data
-    merged = [each for each in _items(found) if each.get("state") == "merged"]
+    merged = [each for each in objects_at(found, SERVICE) if each.get("state") == "merged"]
     for names in (("merge_commit_sha", "squash_commit_sha"), ("sha",)):
         for each in merged:
-            if commit in {each.get(name) for name in names}:
+            if commit in [optional_text_at(each, SERVICE, name) for name in names]:
                 return request_number(each.get("iid"))
     return None
 
@@ -117,35 +117,18 @@ def _entries(api: ForgeApi, path: str, text: str, query: Mapping[str, str]) -> I
 
     `text` is the name of the JSON field that contains the body of a note or issue.
     """
-    user = _ask(api, "GET", "user").data
-    user_id = user.get("id") if isinstance(user, dict) else None
+    user = object_at(_ask(api, "GET", "user").data, SERVICE)
+    user_id = None if user.get("id") is None else number_at(user, SERVICE, "id")
     for number in range(1, MAX_PAGES + 1):
         page = _ask(api, "GET", path, query={**query, "per_page": str(PAGE_SIZE), "page": str(number)})
-        for item in _items(page.data):
+        for item in objects_at(page.data, SERVICE):
             author = item.get("author")
-            author_id = author.get("id") if isinstance(author, dict) else None
-            is_ours = user_id is not None and author_id == user_id
-            yield PostedEntry(_number(item), str(item.get(text) or ""), is_ours)
+            is_ours = user_id is not None and isinstance(author, dict) and author.get("id") == user_id
+            entry_id = number_at(item, SERVICE, "iid" if "iid" in item else "id")  # an issue has both numbers
+            yield PostedEntry(str(entry_id), optional_text_at(item, SERVICE, text), is_ours)
         if not page.has_next:
             return
     raise ForgeError("GitLab's list of notes or issues has too many pages")
-
-
-def _number(item: Mapping[str, Any]) -> str:
-    """Return the number of an issue (field `iid`) or of a note (field `id`).
-
-    Raises ForgeError if the number of the issue or note is missing or invalid.
-    """
-    number = item.get("iid", item.get("id"))
-    if type(number) is not int or number < 0:
-        raise ForgeError("GitLab's response has an entry without a valid number")
-    return str(number)
-
-
-def _items(data: object) -> list[Mapping[str, Any]]:
-    if not isinstance(data, list) or not all(isinstance(item, dict) for item in data):
-        raise ForgeError("GitLab's response is not a list of objects")
-    return data
 
 
 def _ask(
