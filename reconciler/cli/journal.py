@@ -76,10 +76,10 @@ def _read_runs(folder: Path, options: GlobalOptions) -> tuple[list[PastRun], dic
             errors[name] = error
     if not options.tenants:
         return runs, errors
-    recorded = {run.tenant for run in runs}
+    recorded, config = {run.tenant for run in runs}, load_config(options.config)
     for tenant in options.tenants:
-        if tenant not in recorded:
-            tenant_named(load_config(options.config), tenant)
+        if tenant not in recorded and (runs or config.tenants):
+            tenant_named(config, tenant)
     return [run for run in runs if run.tenant in {*options.tenants, None}], errors
 
 

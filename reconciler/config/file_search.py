@@ -10,6 +10,9 @@ from reconciler.errors import ReconcilerError
 
 SIMILAR_NAME = re.compile(r"\.?reconciler\.ya?ml", re.IGNORECASE | re.ASCII)
 """The file names that users write instead of reconciler.yaml, such as reconciler.yml."""
+GRANTS_KEY = re.compile(rb"^grants:", re.MULTILINE)
+MAX_BYTES_BEFORE_GRANTS = 65_536
+"""The number of bytes in which `_is_grant_file` searches the key `grants`."""
 
 
 def find_config_file(start: Path) -> str | None:
@@ -37,19 +40,21 @@ def refuse_ignored_config(start: Path, grants: Path | None = None) -> None:
     Call the function only if `find_config_file` found no file, and `start` contains no reconciler.yaml. Such a file has
     a similar name, or is in a parent folder outside a repository. In a parent folder outside a repository, a file of a
     different user is ignored, because everybody can write files into some folders, such as /tmp. The same applies to
-    the grant folder `grants` and its parent folders, because the guards for these grants may be in such a file.
+    the parent folders of the grant folder `grants`, because the guards for these grants may be in such a file.
 
     Raises:
         ReconcilerError: if such a file exists.
     """
     here = Path(os.path.realpath(start))
     _refuse_similar_name(_first_config(_searched_folders(here)), here)
-    for folder in (here, *([Path(os.path.realpath(start / grants))] if grants else [])):
+    for folder in (here, *([Path(os.path.realpath(start / grants)).parent] if grants else [])):
         searched = _searched_folders(folder)
         in_repository = os.path.lexists(searched[-1] / ".git")
-        file = _first_config(searched if in_repository else (folder, *folder.parents), only_own=True)
+        folders = searched if in_repository else (folder, *folder.parents)
+        file = _first_config(folders, only_own=not in_repository)
         _refuse_similar_name(file, here)
         if file:
+            _refuse_other_owner(file)
             path = os.path.relpath(file, here)
             raise ReconcilerError(
                 f"{path} exists, but reconciler searches only the current folder and, inside a git repository, its "
@@ -112,11 +117,24 @@ def _first_config(folders: Sequence[Path], *, only_own: bool = False) -> Path | 
 
 
 def _similar_names(folder: Path) -> list[str]:
-    """Return the sorted names in `folder` that are similar to reconciler.yaml. For an unreadable folder, return []."""
+    """Return the sorted names in `folder` that are similar to reconciler.yaml, except the names of grant files.
+
+    For an unreadable folder, return an empty list.
+    """
     try:
-        return sorted(file.name for file in folder.iterdir() if SIMILAR_NAME.fullmatch(file.name))
+        names = sorted(file.name for file in folder.iterdir() if SIMILAR_NAME.fullmatch(file.name))
     except OSError:
         return []
+    return [name for name in names if not _is_grant_file(folder / name)]
+
+
+def _is_grant_file(file: Path) -> bool:
+    """Return whether a file starts like a grant file. `import` names grant files after applications."""
+    try:
+        with file.open("rb") as opened:
+            return GRANTS_KEY.search(opened.read(MAX_BYTES_BEFORE_GRANTS)) is not None
+    except OSError:
+        return False
 
 
 def _refuse_other_owner(file: Path) -> None:

@@ -5,12 +5,12 @@ the subject type still identify the grant. If an application or API was renamed 
 no grant, and several grants of the tenant may be the declared grant.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from itertools import product
 
 from reconciler.core.directory import Directory
-from reconciler.core.expired_grants import may_declare
 from reconciler.core.expiry import end_of, split_expired
 from reconciler.core.grant import ClientGrant, Key, ObservedGrant
 from reconciler.core.plan import Comparison, LeftAlone, Reason
@@ -43,24 +43,42 @@ class BaseDeclarations:
     `unidentified` omits declarations that the current files still contain.
     """
 
+    earliest: Mapping["KnownParts", GrantSpec] = field(default_factory=dict)
+    """For the known parts of unidentified declarations, the declaration with the earliest expiry date."""
+
+    def possible_declarations(self, key: Key) -> list[GrantSpec]:
+        """Return unidentified declarations that may declare the grant with the identity `key`."""
+        parts = (
+            (client_id, audience, key.subject_type, key.default_for)
+            for client_id in (key.client_id, UNKNOWN)
+            for audience in (key.audience, UNKNOWN)
+        )
+        return [self.earliest[each] for each in parts if each in self.earliest]
+
     def with_renamed(
-        self, desired: Iterable[DesiredGrant], observed: Iterable[ObservedGrant], directory: Directory
+        self, desired: Iterable[DesiredGrant], observed: Iterable[ObservedGrant]
     ) -> Mapping[Key, DesiredGrant]:
         """Return the declared grants at the base revision, including grants whose application or API was renamed.
 
         An existing grant that only the current files declare may have an unidentified declaration. If several
         unidentified declarations are possible, return the declaration with the earliest expiry date.
         """
-        if not self.unidentified:
+        if not self.earliest:
             return self.by_key
         existing = {each.key for each in observed}
         found = dict(self.by_key)
         for each in desired:
             if each.key in existing and each.key not in found:
-                possible = [spec for spec in self.unidentified if may_declare(spec, each.key, directory)]
+                possible = self.possible_declarations(each.key)
                 if possible:
                     found[each.key] = DesiredGrant(ClientGrant(each.key), min(possible, key=_end))
         return found
+
+
+KnownParts = tuple[str | None, str | None, str, str | None]
+"""The client id, the audience, the subject type and `default_for` of an unidentified declaration."""
+UNKNOWN = ""
+"""The client id or audience of a declaration whose application name or API name is unknown in the tenant."""
 
 
 def resolve_base(
@@ -74,12 +92,19 @@ def resolve_base(
     (valid, _), (expired, _) = parts
     unidentified = [spec for _, specs in parts for spec in specs]
     still_declared = {DeclaredKey.of(spec) for spec in current} if unidentified else set()
-    return BaseDeclarations(
-        valid,
-        expired,
-        {**expired, **valid},
-        tuple(spec for spec in unidentified if DeclaredKey.of(spec) not in still_declared),
-    )
+    removed = tuple(spec for spec in unidentified if DeclaredKey.of(spec) not in still_declared)
+    earliest: dict[KnownParts, GrantSpec] = {}
+    for spec in sorted(removed, key=_end):
+        for known_parts in _known_parts(spec, directory):
+            earliest.setdefault(known_parts, spec)
+    return BaseDeclarations(valid, expired, {**expired, **valid}, removed, earliest)
+
+
+def _known_parts(spec: GrantSpec, directory: Directory) -> Iterator[KnownParts]:
+    clients = directory.client_ids_by_name.get(spec.client, (UNKNOWN,)) if spec.client else (spec.client_id,)
+    audiences = directory.identifiers_by_name.get(spec.api, (UNKNOWN,)) if spec.api else (spec.audience,)
+    for client_id, audience in product(clients, audiences):
+        yield client_id, audience, spec.subject_type, spec.default_for
 
 
 def _identify(
@@ -90,16 +115,16 @@ def _identify(
     found = {each.key: each for each in desired}
     if not problems:
         return found, ()
-    resolved = {id(each.spec) for each in desired}
-    unidentified = []
-    for spec in specs:
-        if id(spec) not in resolved:
-            again, _ = resolve([spec._replace(organizations=None)], directory)
-            if again:
-                found.setdefault(again[0].key, again[0])
-            else:
-                unidentified.append(spec)
-    return found, tuple(unidentified)
+    missing = [spec for spec in specs if not _is_resolved(spec, directory)]
+    copies = {id(spec): spec._replace(organizations=None) for spec in missing if spec.organizations}
+    for each in resolve(copies.values(), directory)[0]:
+        found.setdefault(each.key, each)
+    return found, tuple(spec for spec in missing if not _is_resolved(copies.get(id(spec), spec), directory))
+
+
+def _is_resolved(spec: GrantSpec, directory: Directory) -> bool:
+    """Return whether `resolve` found the application, the API and the organizations of a declaration."""
+    return isinstance(directory.resolved_specs[id(spec)][1], DesiredGrant)
 
 
 def _end(spec: GrantSpec) -> tuple[bool, datetime | None]:
@@ -120,7 +145,6 @@ def removed_without_effect(
     comparison: Comparison,
     base: BaseDeclarations,
     base_commit: str,
-    directory: Directory,
 ) -> tuple[tuple[NoLongerDeclared, ...], tuple[ObservedGrant, ...]]:
     """Return the grants that the files no longer declare and that the plan leaves in the tenant.
 
@@ -140,15 +164,12 @@ def removed_without_effect(
             base_commit,
         )
         for each in stays
-    ), _possibly_removed(left_alone, base, directory)
+    ), _possibly_removed(left_alone, base)
 
 
-def _possibly_removed(
-    left_alone: Iterable[LeftAlone], base: BaseDeclarations, directory: Directory
-) -> tuple[ObservedGrant, ...]:
+def _possibly_removed(left_alone: Iterable[LeftAlone], base: BaseDeclarations) -> tuple[ObservedGrant, ...]:
     return tuple(
         each.observed
-        for each in (left_alone if base.unidentified else ())
-        if each.reason is Reason.UNMANAGED
-        and any(may_declare(spec, each.observed.key, directory) for spec in base.unidentified)
+        for each in left_alone
+        if each.reason is Reason.UNMANAGED and base.possible_declarations(each.observed.key)
     )

@@ -237,13 +237,13 @@ def _apply_guards(
     allowed, protected = forbid_protected(candidates.changes, rules.protection, directory)
     total = comparison.unchanged + len(comparison.updates) + comparison.others
     total += sum(isinstance(each, Delete) for each in candidates.changes)
-    stays, may_stay = removed_without_effect(candidates.left_alone, comparison, base, rules.base_commit, directory)
+    stays, may_stay = removed_without_effect(candidates.left_alone, comparison, base, rules.base_commit)
     risks: Risks = {
         **find_all_risks(candidates.changes, rules.protection.is_own, directory),
         **{each.key: (REMOVAL_RISK,) for each in stays},
         **{each.key: (POSSIBLE_REMOVAL_RISK,) for each in may_stay},
     }
-    at_base = base.with_renamed(comparison.desired, observation.grants, directory)
+    at_base = base.with_renamed(comparison.desired, observation.grants)
     expiry_changes = find_expiry_changes(comparison.desired, at_base)
     long_access = find_long_access(comparison.desired, expiry_changes, rules.policy, directory, rules.now)
     risks = long_access.add_to(risks, candidates.changes)

@@ -53,7 +53,8 @@ def _combinations(specs: Sequence[GrantSpec], tenants: TargetTenants) -> int:
     combined = {patterns_of(spec) for spec in specs if spec.tenants}
     patterns = {each for lists in combined for each in lists}
     names = {*tenants.known, *(target.name for target in tenants.targets)}
-    count = (len(combined) + sum(map(len, patterns))) * len(names)
+    several_lists = sum(len(lists) > 1 for lists in combined)  # the lists of a grant and of its file
+    count = (several_lists + sum(map(len, patterns))) * len(names)
     if count > MAX_COMBINATIONS:
         return count
     with_sets: list[tuple[GrantSpec, Sequence[TargetTenant]]] = []

@@ -262,3 +262,32 @@ def test_init_starts_a_new_folder_below_a_configuration_outside_a_repository(
 
     assert reconciler("init", "--domain", "example.eu.auth0.com").code == 0
     assert reconciler("validate").code == 0
+
+
+def test_a_grant_file_with_a_similar_name_is_not_a_configuration(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    Path("grants/reconciler.yml").write_text("# comment\ngrants: []\n")
+    (here / ".git").mkdir()
+    monkeypatch.chdir(here / "grants")
+
+    assert find_config_file(Path()) == "../reconciler.yaml"
+
+
+def test_a_grant_file_with_the_name_of_the_configuration_needs_no_configuration(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "grants").mkdir()
+    (tmp_path / "grants/reconciler.yaml").write_text("grants: []\n")
+
+    refuse_ignored_config(tmp_path, Path("grants"))
+
+
+def test_a_configuration_of_another_user_above_the_grant_folder_is_refused_in_a_repository(
+    repository: Path, tmp_path: Path
+) -> None:
+    if os.geteuid():
+        pytest.skip("only root can give a file to another user")
+    (repository / "reconciler.yaml").write_text(CONFIG)
+    os.chown(repository / "reconciler.yaml", 12345, -1)
+
+    with pytest.raises(ReconcilerError, match="belongs to another user"):
+        refuse_ignored_config(tmp_path, Path("repository/grants"))

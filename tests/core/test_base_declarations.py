@@ -8,6 +8,7 @@ from support.builders import (
     NOW,
     a_directory,
     a_grant,
+    a_key,
     a_plan,
     a_spec,
     an_api,
@@ -102,7 +103,7 @@ def test_the_earliest_of_several_possible_expiry_dates_counts() -> None:
     base_declarations = resolve_base(base, (), directory(), NOW)
     (desired,), _ = resolve([a_spec(client="Billing")], directory())
 
-    found = base_declarations.with_renamed([desired], [an_observed()], directory())
+    found = base_declarations.with_renamed([desired], [an_observed()])
 
     assert [each.spec.expires for each in found.values()] == ["2027-01-31"]
     assert found.keys() == {desired.key}
@@ -116,3 +117,17 @@ def test_values_that_files_cannot_express_do_not_turn_drift_into_a_change_of_the
 
     assert set(plan.origins.values()) == {Origin.DRIFT}
     assert a_plan([spec], [observed], base=[spec], only_branch=True).changes == ()
+
+
+def test_a_second_declaration_of_a_grant_at_the_base_is_identified() -> None:
+    base = [a_spec(client="Billing"), a_spec(9, client_id="billing")]
+
+    assert resolve_base(base, (), directory(), NOW).unidentified == ()
+
+
+def test_each_grant_that_unknown_names_may_mean_is_denied() -> None:
+    base = [a_spec(client=f"Old application {number}") for number in range(1000)]
+    observed = [an_observed(a_grant(a_key(f"id{number}"))) for number in range(1000)]
+    tenant = a_directory({f"id{number}": f"Application {number}" for number in range(1000)}, [an_api()])
+
+    assert len(a_plan([], observed, tenant, base=base, policy=DENY).blocked) == 1000
