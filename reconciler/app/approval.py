@@ -202,7 +202,8 @@ class ApprovedPlan:
             raise _stale(found.changed_facts, new_plan.directory)
         if found.extended:
             raise _stale(
-                [(each, f"{each}, which the plan does not show") for each in found.extended], new_plan.directory
+                [(each, f"{each}, which the approved plan does not show") for each in found.extended],
+                new_plan.directory,
             )
         if found.loses_narrowing or found.kept_access:
             narrowing = [change for change in (*found.done, *found.dropped) if removes_access(change)]

@@ -188,16 +188,14 @@ def read_json(file: Path) -> object:
     """Return the content of a JSON file.
 
     Raises:
-        ReconcilerError: if the file cannot be read, is not valid JSON, or is nested too deep.
+        ReconcilerError: if the file cannot be read, is not valid JSON, or is nested too deeply.
     """
     try:
         data = json.loads(read_text(file))
     except (RecursionError, ValueError) as error:
         raise ReconcilerError(f"{name_of(file)} is not valid JSON: {error}") from error
     if is_nested_deeper(data, MAX_JSON_LEVELS):
-        raise ReconcilerError(
-            f"{name_of(file)} has more than {MAX_JSON_LEVELS} nested levels; remove the innermost levels"
-        )
+        raise ReconcilerError(f"{name_of(file)} is nested more than {MAX_JSON_LEVELS} levels deep; reduce the nesting")
     return data
 
 

@@ -84,7 +84,7 @@ class Interruption:
     def not_started(self) -> NotStartedError:
         """Return the error for a tenant that had no plan when the command received a signal such as SIGINT."""
         return NotStartedError(
-            "interrupted before the tenant had a plan, so nothing was written", self.exit_code or Exit.FAILED
+            "interrupted before the tenant was planned, so nothing was written", self.exit_code or Exit.FAILED
         )
 
     @contextmanager

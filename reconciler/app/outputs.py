@@ -64,8 +64,9 @@ def check_outputs(
 
     Raises:
         ReconcilerError: if a file cannot be written, or if two options name the same file. Also raised if an output
-            file is one of `inputs`, the configuration, a file of a sandbox, or in the grant folder. Also raised if the
-            path of a file contains a symbolic link that may be committed to the repository.
+            file is in the grant folder, or is one of `inputs`, the configuration, a file of a sandbox, or a file of an
+            earlier run. Also raised if the path of a file contains a symbolic link that may be committed to the
+            repository.
     """
     workspace = workspace_of(options.config)
     from_options, step_files = list(outputs), [OutputFile(variable, path) for variable, path in ci.step_files()]
@@ -128,8 +129,8 @@ def refuse_inputs(options: GlobalOptions, output: OutputFile, inputs: Iterable[I
     """Refuse an output file that the run also reads, because writing the file would destroy the input.
 
     Raises:
-        ReconcilerError: if the output file is one of `inputs`, the configuration, a file of a sandbox, a file of an
-            earlier run in .reconciler, or in the grant folder. Links and other spellings of a path are recognized.
+        ReconcilerError: if the output file is in the grant folder, or is one of `inputs`, the configuration, a file of
+            a sandbox, or a file of an earlier run. Links and other spellings of a path are recognized.
     """
     _refuse_input(output, options, _known_inputs(options, [output], inputs))
 
@@ -155,6 +156,8 @@ def _refuse_input(output: OutputFile, options: GlobalOptions, known: _KnownInput
             f"{output.option}: {name} is in the grant folder {quote_text(name_of(grants))}; use another folder"
         )
     if source := known.name_of(output.path):
+        if source.startswith("a "):
+            raise ReconcilerError(f"{output.option}: {name} is {source}; use another file")
         raise ReconcilerError(
             f"{source} and {output.option} use the same file {name}; use another file for {output.option}"
         )
@@ -175,7 +178,7 @@ def _known_inputs(options: GlobalOptions, outputs: Iterable[OutputFile], inputs:
     found.append(InputFile("a grant file", Path(options.grants)))
     for folder in ("journal", "snapshots"):
         path = data_folder(options.config) / folder
-        found.append(InputFile(f"the {folder} of earlier runs", path, suffixes=("",)))
+        found.append(InputFile(f"a file of earlier runs ({folder})", path, suffixes=("",)))
     if any(output.path.is_file() for output in outputs):  # a new file cannot destroy a file of a sandbox
         found += _sandbox_files(options)
     folders = [each for each in found if each.path.is_dir()]
@@ -184,7 +187,7 @@ def _known_inputs(options: GlobalOptions, outputs: Iterable[OutputFile], inputs:
 
 
 def _sandbox_files(options: GlobalOptions) -> Iterator[InputFile]:
-    """Yield the seed and the database of each sandbox in the configuration, or nothing if it is invalid."""
+    """Yield the seed and the database of each configured sandbox, or nothing if the configuration is invalid."""
     try:
         tenants = load_config(options.config).tenants.values()
     except ReconcilerError:

@@ -47,9 +47,9 @@ REQUIREMENTS: Mapping[str, Requirements] = {
 
 
 def check_result(result: FleetResult, output: Mapping[str, Any] | None) -> FleetResult | str:
-    """Return the result of a file with the plan in `output`, the field "output" of the file.
+    """Add the plan in `output` to `result`.
 
-    If two fields contradict each other, return the contradiction as a part of the error message.
+    If two fields of the result file contradict each other, return a phrase for the error message instead.
     """
     problem = _contradiction(result, output)
     if problem or output is None:
@@ -62,7 +62,7 @@ def check_result(result: FleetResult, output: Mapping[str, Any] | None) -> Fleet
 def _contradiction(result: FleetResult, output: Mapping[str, Any] | None) -> str | None:
     """Return the contradiction between the status and the other fields, or None."""
     if output is None and (result.counts or result.plan_id or result.omitted):
-        return "has counts or a plan id, but no output, which may be too large; read the log of the job"
+        return "has counts or a plan id but no output (the output may have been too large); read the log of the job"
     required = REQUIREMENTS[result.status]
     for name, is_present, is_required in (
         ("ended_at", result.ended_at is not None, required.ended_at),
@@ -80,9 +80,9 @@ def _contradiction(result: FleetResult, output: Mapping[str, Any] | None) -> str
 
 
 def _with_plan(result: FleetResult, output: Mapping[str, Any]) -> FleetResult | str:
-    """Return a copy of the result of `plan` with the plan in `output`.
+    """Add the plan in `output` to `result`.
 
-    If the plan contradicts other fields of the result file, return the reason as a part of the error message.
+    If the plan contradicts other fields of the result file, return a phrase for the error message instead.
     """
     if not validity_check(stored.load(stored.PLAN))(output):
         return f"has an output that does not match {stored.PLAN}"

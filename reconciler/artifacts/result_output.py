@@ -17,7 +17,9 @@ from reconciler.core.outcome import Result
 from reconciler.core.problems import Level
 
 MAX_DESCRIPTION_LENGTH = 250
-"""The maximum length of a description in a reduced plan. A comment does not show more of a description."""
+"""The maximum length of a description in a reduced plan.
+
+A comment shows up to 300 characters of a text. The limit leaves room for the remark that a text was shortened."""
 LISTS_OF_PLAN = ("changes", "no_longer_declared", "expiry_changes", "unmanaged")
 LISTS_OF_RUN = ("outcomes", "blocked", "differences")
 
@@ -42,7 +44,7 @@ def reduced_outputs(command: str, output: Mapping[str, Any]) -> Iterator[tuple[M
         count //= 2
         kept, omitted = set(ranked[:count]), len(ranked) - count
         parts = {name: [each for index, each in enumerate(output[name]) if (name, index) in kept] for name in lists}
-        yield _complete_plan({**output, **parts}, omitted) if command == PLAN else {**output, **parts}, omitted
+        yield _consistent_plan({**output, **parts}, omitted) if command == PLAN else {**output, **parts}, omitted
 
 
 def _with_short_description(change: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -51,7 +53,7 @@ def _with_short_description(change: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def _importance(name: str, entry: Mapping[str, Any]) -> tuple[int, bool, int, int]:
-    """Return the sort key of an entry in the list `name`: first the level of its worst risk.
+    """Return the sort key of an entry in the list `name`. Entries with the worst risks come first.
 
     Blocked changes and failed changes come before other changes. Of equally important entries, the smaller entry comes
     first, so that large entries do not displace other entries.
@@ -61,7 +63,7 @@ def _importance(name: str, entry: Mapping[str, Any]) -> tuple[int, bool, int, in
     return level, is_ordinary, (LISTS_OF_PLAN + LISTS_OF_RUN).index(name), len(json.dumps(entry))
 
 
-def _complete_plan(output: Mapping[str, Any], omitted: int) -> Json:
+def _consistent_plan(output: Mapping[str, Any], omitted: int) -> Json:
     """Return the JSON data of a plan whose totals and ids agree with the remaining grants.
 
     A note in the plan says how many grants were omitted.
@@ -69,6 +71,6 @@ def _complete_plan(output: Mapping[str, Any], omitted: int) -> Json:
     plan = plan_from_json(output)
     note = (
         f"this plan does not show or count {pluralize(omitted, 'grant')}, because the whole plan is too large for a "
-        "result file; read the job log"
+        "result file; read the log of the job"
     )
     return plan_json(replace(plan, notes=(note, *plan.notes)))

@@ -146,9 +146,8 @@ def _advice(credentials: ClientSecret | PrivateKey, error: Auth0Error) -> str:
         case RefusedCallError(status=403):
             return (
                 f"let the application of {names}CLIENT_ID use client credentials, and authorize it for the Management "
-                f"API {credentials.audience}; if this is not the Management API of the tenant, set "
-                "canonical_domain in the configuration to the domain that Auth0 assigned (or, without "
-                f"canonical_domain, set {names}AUDIENCE)"
+                f"API {credentials.audience}; if this is the wrong Management API, correct "
+                f"canonical_domain in the configuration, or set {names}AUDIENCE if you do not use canonical_domain"
             )
         case RateLimitedError():
             return "the tenant issues no more tokens for now: try again later"

@@ -156,7 +156,7 @@ def command(  # noqa: PLR0913 - each parameter is an option of the command
     if print_error and not reports.has_written:
         raise print_error
     if print_error:
-        lost = f"stdout cannot be written ({reason(print_error)}), so the outcomes are on stderr"
+        lost = f"cannot write to stdout ({reason(print_error)}); the outcomes were printed to stderr"
         raise ReportLostError(lost, tenants.worst_exit_code([code, Exit.INCOMPLETE]))
     return Exit.INCOMPLETE if reports.has_written and code in NOTHING_WRITTEN else code
 

@@ -55,7 +55,7 @@ NO_FOLLOW, NO_WAIT = getattr(os, "O_NOFOLLOW", 0), getattr(os, "O_NONBLOCK", 0)
     "--close",
     "closes",
     is_flag=True,
-    help="Instead of posting a report, close its issue. If the issue does not exist, do nothing.",
+    help="Close the issue of the report instead of posting the report. Do nothing if the issue does not exist.",
 )
 @click.option(
     "--merged",
@@ -78,7 +78,7 @@ NO_FOLLOW, NO_WAIT = getattr(os, "O_NOFOLLOW", 0), getattr(os, "O_NONBLOCK", 0)
     "--api",
     metavar="URL",
     help="API URL of a self-hosted service: https://HOST/api/graphql (GitHub), https://HOST/api/v4 (GitLab), or the "
-    "URL of the organization (Azure DevOps).",
+    "URL of the organization or collection (Azure DevOps).",
 )
 @click.option(
     "--attempts",
@@ -109,8 +109,8 @@ def command(  # noqa: PLR0913 - each parameter is an option of the command
     changed. The token comes from GITHUB_TOKEN, GITLAB_TOKEN, AZURE_DEVOPS_TOKEN or BITBUCKET_TOKEN.
 
     If a FILE is missing or invalid, the exit code is 1. For each tenant in --tenant without a valid FILE, the command
-    posts that the report is missing. Without --tenant, the command changes the earlier comment of each tenant that has
-    no valid FILE: the changed comment says that the report is missing.
+    posts a comment with the reason. Without --tenant, the command writes the reason into the existing comment of each
+    tenant without a valid FILE.
     """
     if (issue is not None) + closes + merged > 1:
         raise click.UsageError("--issue, --close and --merged cannot be combined: use one of them")

@@ -25,13 +25,20 @@ https://docs.github.com/en/actions/reference/limits#existing-system-limits.
 JOB_FORMATS = ("github", "gitlab")
 
 
-@global_options("config", "grants", "tenants", "all_tenants")
+@global_options("config", "grants", "tenants", "all_tenants", tenant_default="all tenants")
 @click.group("fleet")
 def command() -> None:
     """Run many tenants in several jobs of a CI service."""
 
 
-@global_options("config", "grants", "tenants", "all_tenants", examples=("reconciler fleet list --base origin/main",))
+@global_options(
+    "config",
+    "grants",
+    "tenants",
+    "all_tenants",
+    examples=("reconciler fleet list --base origin/main",),
+    tenant_default="all tenants",
+)
 @command.command("list", short_help="List the tenants of a run, offline.")
 @click.option("--base", metavar="REVISION", help="List only tenants that the changes since this git revision affect.")
 @click.option("--wave", metavar="NAME", help="List only the tenants of this rollout wave.")

@@ -58,8 +58,8 @@ def command(*, domain: str | None, add: str | None, ci: str, yes: bool) -> Exit:
 
     The pipeline validates and plans pull requests, applies after an approval, and reports drift. The pipeline installs
     this version of reconciler. Existing files are never overwritten. .gitignore gets an entry for .reconciler/.
-    --tenant sets the name of the tenant. If the environment has credentials for the tenant, the command imports the
-    tenant's grants after a question. Without a terminal, it imports the grants only with --yes.
+    --tenant sets the name of the tenant. If the environment has credentials for the tenant, the command asks
+    whether to import the tenant's grants. Without a terminal, it imports them only with --yes.
 
     With --add, the command only adds the tenant to the configuration and to the pipeline that `init` wrote.
     """
@@ -90,7 +90,7 @@ def command(*, domain: str | None, add: str | None, ci: str, yes: bool) -> Exit:
     if not grants.exists():
         schema = relative_path(file.parent / SCHEMA, grants)
         _write({grants / "example.yaml": scaffold.example(schema)}, prompt.console)
-    import_steps = [IMPORT_STEP] * prompt.has_declined if has_credentials else _credential_steps(tenant)
+    import_steps = [IMPORT_STEP] * prompt.import_remains if has_credentials else _credential_steps(tenant)
     steps = [*NEXT_STEPS, *_setup_steps(service), *import_steps]
     prompt.console.result(map(line, ["", "Next:", *steps]))
     return Exit.DONE
@@ -192,7 +192,8 @@ def _add(file: Path, name: str, domain: str, console: Console) -> None:
 def _parse_changed(file: Path, text: str, name: str, domain: str) -> Config:
     """Parse `text`, which is the content of the configuration `file` with the new tenant `name`.
 
-    Raises ReconcilerError without lines if `text` is invalid, because the lines of `text` differ from those of `file`.
+    Raises ReconcilerError if `text` is invalid. The error message contains no line numbers, because the lines of `text`
+    differ from the lines of `file`.
     """
     try:
         return parse_config_text(text, str(file))
@@ -230,7 +231,7 @@ class Prompt:
         self.console = console
         self.is_interactive = is_interactive
         self._yes = yes
-        self.has_declined = False
+        self.import_remains = False
         """True if the tenant has undeclared grants that are not imported."""
 
     def text(self, question: str, default: str) -> str:
@@ -251,7 +252,7 @@ class Prompt:
                     f"Note: init did not import {undeclared} of the tenant, because it cannot ask without a terminal; "
                     "run reconciler import, or reconciler init --yes"
                 )
-        self.has_declined = not is_confirmed
+        self.import_remains = not is_confirmed
         return is_confirmed
 
 
@@ -261,8 +262,9 @@ def _configured_tenant(options: GlobalOptions, domain: str | None) -> Tenant:
     tenant = choose_tenant(config, options.tenant, os.environ, allow_unnamed=options.allow_unnamed_tenant)
     if domain and not is_same_host(Tenant(name="", domain=domain).host, tenant.host):
         raise ReconcilerError(
-            f"{config.file} exists, and its tenant {quote_text(tenant.name)} has another domain than --domain {domain}:"
-            f" to add a tenant, use reconciler init --add NAME --domain {domain}; otherwise omit --domain"
+            f"{config.file} exists, and its tenant {quote_text(tenant.name)} has a different domain from "
+            f"--domain {domain}: to add a tenant, use reconciler init --add NAME --domain {domain}; otherwise omit "
+            "--domain"
         )
     return tenant
 

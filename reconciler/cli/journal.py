@@ -21,7 +21,9 @@ from reconciler.output.styled import Line, line
 from reconciler.output.text.journal import run_json, run_lines, runs_json, runs_lines
 
 
-@global_options("config", "tenants", examples=("reconciler journal", "reconciler journal last -v"))
+@global_options(
+    "config", "tenants", examples=("reconciler journal", "reconciler journal last -v"), tenant_default="all tenants"
+)
 @click.command("journal")
 @click.argument("run", required=False)
 @format_option()

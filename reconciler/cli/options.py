@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 AnyCommand = TypeVar("AnyCommand", bound=click.Command)
 
+TENANT_DEFAULT = "AUTH0_DOMAIN, else default_tenant"
 COMPLETION_VARIABLE = "_RECONCILER_COMPLETE"
 """The environment variable that a shell sets to request completions.
 
@@ -114,7 +115,7 @@ def top_level_options(command: AnyCommand) -> AnyCommand:
 
 
 def global_options(
-    *used: str, examples: Sequence[str] = (), searches: bool = True
+    *used: str, examples: Sequence[str] = (), searches: bool = True, tenant_default: str = TENANT_DEFAULT
 ) -> Callable[[AnyCommand], AnyCommand]:
     """Return a decorator that adds the global options to a command.
 
@@ -123,13 +124,13 @@ def global_options(
     `used` contains the names of the global options that the command uses, in addition to SHOWN_GLOBAL_OPTIONS. The help
     text of the command lists the global options whose names are in `used`. If the command line contains a global option
     that the command does not use, the command fails. `examples` contains command lines for the help text. `searches` is
-    true if reconciler.yaml may be in a parent folder.
+    true if reconciler.yaml may be in a parent folder. `tenant_default` is the default of --tenant in the help text.
     """
     shown = {*used, *SHOWN_GLOBAL_OPTIONS}
 
     def decorate(command: AnyCommand) -> AnyCommand:
         own = list(command.params)
-        options = _build_options(_store_value)
+        options = _build_options(_store_value, tenant_default)
         for option in options:
             if option.name not in shown:
                 option.hidden, option.callback = True, _refuse_unused
@@ -197,7 +198,7 @@ def _value_of_spellings(
         raise click.UsageError(f"{' and '.join(names)} set the same option; unset all but one of them", ctx)
     if not names or names[0] in own:
         return resolve(ctx)
-    with suppress(click.BadParameter):  # click reports a value that is not a boolean later
+    with suppress(click.BadParameter):  # click later reports a value that is not a boolean
         return str(not click.BOOL.convert(os.environ[names[0]], None, ctx))
     return os.environ[names[0]]
 
@@ -292,7 +293,9 @@ def _format_examples(examples: Sequence[str], _context: click.Context, formatter
                 formatter.write(f"{' ' * formatter.current_indent}{example}\n")
 
 
-def _build_options(callback: Callable[[click.Context, click.Parameter, object], None]) -> list[click.Option]:
+def _build_options(
+    callback: Callable[[click.Context, click.Parameter, object], None], tenant_default: str = TENANT_DEFAULT
+) -> list[click.Option]:
     color_choice = click.Choice(["auto", "always", "never"])
     option = partial(_option, callback)
     return [
@@ -315,8 +318,7 @@ def _build_options(callback: Callable[[click.Context, click.Parameter, object], 
             type=TenantNames(),
             multiple=True,
             metavar="NAME",
-            help="Select a tenant. Repeatable, unless the command needs one tenant.  [default: AUTH0_DOMAIN, else "
-            "default_tenant]",
+            help=f"Select a tenant. Repeatable, unless the command needs one tenant.  [default: {tenant_default}]",
         ),
         option("--all-tenants", is_flag=True, help="Select all tenants of the configuration."),
         option(

@@ -249,7 +249,7 @@ def _limits() -> Schema:
     def percent(title: str, verb: str, default: int) -> Schema:
         return {
             "title": title,
-            "description": f"Maximum percentage of the declared or deleted grants that a plan may {verb}.",
+            "description": f"Maximum percentage of the counted grants (see `limits`) that one plan may {verb}.",
             "type": "number",
             "minimum": 0,
             "maximum": 100,
@@ -269,8 +269,8 @@ def _limits() -> Schema:
     return object_schema(
         "Limits",
         "Limits for the changes in one plan. The percentages refer to the declared grants that exist in the tenant, "
-        "plus the undeclared and expired grants that the plan deletes. The percentages apply if these are 10 or more "
-        "grants.",
+        "plus the undeclared and expired grants that the plan deletes. The percentages apply only if this total is "
+        "at least ten.",
         {
             "deletes": percent("Deletes", "delete", 30),
             "updates": percent("Updates", "update", 50),

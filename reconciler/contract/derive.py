@@ -231,7 +231,7 @@ EXPIRES: Schema = {
         {
             "pattern": EXPIRES_PATTERN,
             "not": {"type": "string", "pattern": CONTROL_CHARACTERS},
-            "errorMessage": "this is not a day or a time; write an existing day like 2027-03-31, or a time with a time "
+            "errorMessage": "this is not a day or a time; write a valid date such as 2027-03-31, or a time with a time "
             "zone like 2027-03-31T18:00:00Z",
         },
     ],

@@ -272,7 +272,7 @@ def _is_mistake(
 ) -> bool:
     """Return whether a selection that selects no grant is a mistake of the user.
 
-    The selection is a mistake if neither the files nor the tenant contain a value of an option. With PATHs, the
+    The selection is a mistake if all values of one option are unknown to the files and to the tenant. With PATHs, the
     selection is also a mistake if the selected files never declared a grant that the other options select.
     """
     unknown = {(each.option, each.value) for each in unmatched if not each.is_known}

@@ -18,9 +18,9 @@ class Limits:
     """The maximum numbers of deletes and updates in a plan, and of grants per organization."""
 
     deletes_percent: int = 30
-    """The maximum number of deletes in a plan, as a percentage of the declared or deleted grants."""
+    """Maximum percentage of the counted grants (see `limits`) that one plan may delete."""
     updates_percent: int = 50
-    """The maximum number of updates in a plan, as a percentage of the declared or deleted grants."""
+    """Maximum percentage of the counted grants (see `limits`) that one plan may update."""
     max_deletes: int | None = None
     """The maximum number of deletes in a plan. The limit `max_deletes` overrides `deletes_percent`."""
     max_updates: int | None = None

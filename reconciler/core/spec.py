@@ -23,10 +23,10 @@ class TenantPattern:
 
 
 class PatternTexts(tuple[str, ...]):  # noqa: SLOT001 - a subclass of tuple stores attributes only without slots
-    """The texts of a `tenants` list, as a key of dictionaries.
+    """The texts of a `tenants` list, used as a dictionary key.
 
-    Python computes the hash of a tuple again for each lookup, and all grants of a file share the list of the file. So
-    the class stores the hash.
+    Before Python 3.14, tuples do not store their hash. The class stores the hash, because all grants of a file share
+    the list of the file.
     """
 
     @cached_property

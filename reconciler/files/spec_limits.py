@@ -27,7 +27,7 @@ def repeated_values_problem(specs: Sequence[GrantSpec]) -> Problem | None:
         return None
     largest = max(specs, key=lambda each: len(each.clients) * _value_count(each))
     what = (
-        f"lists of clients repeat scopes and organizations {count:,} times, more than {MAX_COMBINATIONS:,}, so the "
+        f"lists of clients repeat scopes and organizations {count:,} times (limit {MAX_COMBINATIONS:,}), so the "
         "grants are not checked"
     )
     return Problem(largest.source, what, "list fewer applications under `clients`, or fewer scopes and organizations")

@@ -30,7 +30,7 @@ from reconciler.files.yaml_messages import PARSER, explain
 
 MAX_LEVELS = 100
 MAX_NODES = 500_000
-TOO_LARGE = ("this file is too large or nested too deep", "split it")
+TOO_LARGE = ("this file is too large or nested too deeply", "split it")
 MERGE_KEY = "<<"
 SURROGATE_PAIR = re.compile(r"\\u([dD][89abAB][0-9a-fA-F]{2})\\u([dD][c-fC-F][0-9a-fA-F]{2})")
 

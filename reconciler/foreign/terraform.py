@@ -180,7 +180,7 @@ class _StateReader:
         return value if isinstance(value, list) else []
 
     def _refuse_module(self) -> None:
-        what = "a module is nested too deep or is not valid"
+        what = "a module is nested too deeply or is not valid"
         self._problems.append(Problem(Source(self._file), what, f"create the file again with `{SHOW}`"))
 
     def _read_directory(self) -> Directory:

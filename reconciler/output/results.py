@@ -193,7 +193,7 @@ def _counts(tenants: Sequence[TenantSummary]) -> Iterator[str]:
 
 def omitted_grants(count: int) -> str:
     """Return a phrase with the number of grants that a reduced result omits."""
-    return f"{pluralize(count, 'grant')} only in the job log"
+    return f"{pluralize(count, 'grant')} only in the log of the job"
 
 
 def _total(tenants: Iterable[TenantSummary], action: str) -> int:

@@ -134,7 +134,7 @@ def test_a_signal_reports_what_is_known_of_each_tenant(tenants: HttpTenants, num
 
     assert ran.code == 128 + number
     assert ran.stdout.startswith("2 of 5 planned, 3 not started; 2 with changes: 2 to create.\n")
-    reason = "interrupted before the tenant had a plan, so nothing was written"
+    reason = "interrupted before the tenant was planned, so nothing was written"
     assert f"\nNot started (3) t3, t4, t5\n  {reason}\n" in ran.stdout
 
 
@@ -170,7 +170,8 @@ def test_waves_after_an_interrupted_one_are_interrupted_too(here: Path, tenants:
 
     assert ran.code == 130
     assert (
-        "\nNot started (5) t1, t2, t3, t4, t5\n  interrupted before the tenant had a plan, so nothing was" in ran.stdout
+        "\nNot started (5) t1, t2, t3, t4, t5\n  interrupted before the tenant was planned, so nothing was"
+        in ran.stdout
     )
 
 

@@ -103,7 +103,7 @@ def test_the_output_of_an_applied_result_agrees(output: object) -> None:
     assert not is_usable(APPLIED, output)
 
 
-def test_a_run_with_a_failed_change_is_partial_and_nothing_else() -> None:
+def test_a_run_with_a_failed_change_has_only_the_status_partial() -> None:
     output = {**OUTPUT, "summary": FAILED_SUMMARY, "outcomes": ONE_FAILED}
     results = {code: a_result(exit_code=code, plan_id="a" * 64, counts=FAILED_COUNTS) for code in (0, 1, 3, 4, 130)}
 
@@ -145,7 +145,7 @@ def test_a_plan_without_an_output_is_not_planned() -> None:
     checked = check_result(result, output)
     assert isinstance(checked, FleetResult)
     assert checked.plan == plan_from_json(output)
-    assert "no output, which may be too large" in str(check_result(result, None))
+    assert "no output (the output may have been too large)" in str(check_result(result, None))
     without_counts = replace(result, counts={}, plan_id=None)
     assert check_result(without_counts, None) == 'has the status "planned" without a value of "output"'
 

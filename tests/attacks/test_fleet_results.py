@@ -248,13 +248,13 @@ def test_a_plan_that_is_too_large_keeps_totals_and_critical_risks(run: Path, mon
     omitted = json.loads((run / "t1.json").read_text())["omitted"]
     assert omitted > 100
     for expected in (
-        f"211 to create, 3 critical, {omitted} grants only in the job log.",
-        f"3 critical, {omitted} grants only in the job log</td>",
+        f"211 to create, 3 critical, {omitted} grants only in the log of the job.",
+        f"3 critical, {omitted} grants only in the log of the job</td>",
         "- `App 7 -> Auth0 Management API`: `can take over the tenant: update:clients`",
         '- **critical** ``t1: `protect` no longer contains: client "App 1"``',
     ):
         assert expected in ran.stdout
-    assert f"3 critical, {omitted} grants only in the job log\n" in collect().stdout
+    assert f"3 critical, {omitted} grants only in the log of the job\n" in collect().stdout
 
 
 def test_omitted_critical_risks_are_counted(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -264,8 +264,8 @@ def test_omitted_critical_risks_are_counted(run: Path, monkeypatch: pytest.Monke
     ran = collect("--format", "markdown")
 
     assert ran.code == 0
-    assert "> **Critical (1)**\n>\n> - and 1 critical risk only in the job log\n" in ran.stdout
-    assert "211 to create, 3 critical, 212 grants only in the job log" in ran.stdout
+    assert "> **Critical (1)**\n>\n> - and 1 critical risk only in the log of the job\n" in ran.stdout
+    assert "211 to create, 3 critical, 212 grants only in the log of the job" in ran.stdout
 
 
 def test_a_result_without_space_for_any_plan_is_unknown(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:

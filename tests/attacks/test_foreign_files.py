@@ -87,7 +87,7 @@ def test_a_grant_with_deep_nesting_is_a_problem(folder: Path, levels: int) -> No
     result = import_from("deploy-cli", "d")
 
     assert result.code == 1
-    assert "nested too deep" in result.stderr
+    assert "nested too deeply" in result.stderr
 
 
 @pytest.mark.parametrize("is_text", [False, True], ids=["JSON", "JSON in a string"])
@@ -100,7 +100,9 @@ def test_a_keyword_with_deep_nesting_is_refused(folder: Path, is_text: bool) -> 
     result = import_from("deploy-cli", "tenant.yaml", "--mappings", "c.json=dev")
 
     assert result.code == 1
-    assert ('the keyword "K" has no value' if is_text else "c.json has more than 200 nested levels") in result.stderr
+    assert (
+        'the keyword "K" has no value' if is_text else "c.json is nested more than 200 levels deep"
+    ) in result.stderr
 
 
 @pytest.mark.parametrize("name", ["resources", "child_modules"])
@@ -112,4 +114,4 @@ def test_a_terraform_module_without_lists_is_a_problem(folder: Path, name: str, 
     result = import_from("terraform", "state.json")
 
     assert result.code == 1
-    assert "a module is nested too deep or is not valid; create the file again with" in result.stderr
+    assert "a module is nested too deeply or is not valid; create the file again with" in result.stderr

@@ -249,7 +249,7 @@ def test_a_list_of_clients_cannot_repeat_too_many_values(here: Path, field: str)
 
     assert result.code == 1
     assert result.stderr.startswith(
-        "grants/billing.yaml:3:13: lists of clients repeat scopes and organizations 400,000,000 times, more than "
+        "grants/billing.yaml:3:13: lists of clients repeat scopes and organizations 400,000,000 times (limit "
     )
     assert run_limited("plan").code == 1
 

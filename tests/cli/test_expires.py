@@ -97,7 +97,7 @@ def test_the_new_end_of_an_unchanged_grant_is_not_approved_if_the_plan_shows_end
     ran = reconciler("apply", *options, "plan.json", now=BEFORE)
 
     assert ran.code == code
-    assert ("expires 2027-12-31, was 2027-03-31, which the plan does not show" in ran.stderr) is bool(code)
+    assert ("expires 2027-12-31, was 2027-03-31, which the approved plan does not show" in ran.stderr) is bool(code)
 
 
 def test_a_plan_that_shows_a_new_end_is_applied_unless_the_end_is_later(here: Path) -> None:

@@ -155,7 +155,7 @@ def test_outcomes_that_stdout_cannot_take_are_on_stderr(
     assert ran.code == 3
     assert "Apply: 1 applied; the tenant matches the files." in ran.stderr
     assert advice in ran.stderr
-    assert ran.stderr.endswith(f"\nerror: stdout cannot be written ({why}), so the outcomes are on stderr\n")
+    assert ran.stderr.endswith(f"\nerror: cannot write to stdout ({why}); the outcomes were printed to stderr\n")
     assert json.loads((here / "result.json").read_text())
     assert reconciler("plan", "--detailed-exitcode").code == 0
 

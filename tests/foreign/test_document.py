@@ -65,7 +65,7 @@ def test_comments_have_positions() -> None:
         ("? [a]\n: b", 1, "a mapping or a list cannot be a key"),
         ("a: 1\n---\nb: 2", 2, "a second document starts here"),
         ("<<: 1", 1, 'the value of a merge key ("<<") must be a mapping'),
-        ("[" * (MAX_LEVELS + 1) + "]" * (MAX_LEVELS + 1), 1, "this file is too large or nested too deep"),
+        ("[" * (MAX_LEVELS + 1) + "]" * (MAX_LEVELS + 1), 1, "this file is too large or nested too deeply"),
         ("a: 1" * 0 + "a: " + "9" * 70, 0, "this is not valid YAML (a number of 70 characters is too long)"),
     ],
 )

@@ -130,7 +130,7 @@ def nested(levels: int) -> dict[str, Any]:
 
 def test_nesting_is_limited() -> None:
     assert len(read(modules=[nested(10)]).by_tenant["dev"]) == 1
-    assert read(modules=[nested(500)]).problems[0].what == "a module is nested too deep or is not valid"
+    assert read(modules=[nested(500)]).problems[0].what == "a module is nested too deeply or is not valid"
 
 
 @pytest.mark.parametrize(

@@ -189,7 +189,7 @@ def _critical(plans: Iterable[Plan], summary: FleetSummary, max_bytes: int) -> S
     known = sum(risk.level is Level.CRITICAL for plan in plans for risk in all_risks(plan))
     unknown = max(0, sum(each.critical for each in summary.tenants) - known)
     if unknown:
-        lines.append(f"> - and {pluralize(unknown, 'critical risk')} only in the job log\n")
+        lines.append(f"> - and {pluralize(unknown, 'critical risk')} only in the log of the job\n")
     total = sum(map(len, found.values())) + unknown
     return (
         Section(tuple(lines), head=f"> [!CAUTION]\n> **Critical ({total})**\n>\n", tail="\n") if lines else Section(())
