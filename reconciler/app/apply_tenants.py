@@ -152,8 +152,8 @@ class ApplyCommand:
     def _run_group(self, tenants: Sequence[Tenant]) -> None:
         """Apply the plans of a group of tenants.
 
-        If Ctrl-C or a failing stdout stops the command after an earlier group was applied, store the error that the
-        remaining tenants report. The results of the earlier groups stay.
+        If Ctrl-C or a failing stdout stops the command after an earlier group was applied, store the error for
+        the results of the remaining tenants. The results of the earlier groups stay.
         """
         try:
             with self._tenants.opened(tenants) as sessions:

@@ -161,7 +161,7 @@ class ApprovedPlan:
     def check_changes(self, tenant_plan: TenantPlan, console: Console, *, stdout_has_data: bool) -> None:
         """If the new plan gives more access than the approved plan, print the differences and raise StalePlanError.
 
-        An approval id does not approve anything in a plan without changes, because `apply` then writes nothing.
+        A plan without changes needs no matching approval id, because `apply` writes nothing.
         """
         needs_id = self.approval_id and tenant_plan.plan.changes
         if needs_id and self.approval_id != (now := approval_id(tenant_plan.plan)):
@@ -205,16 +205,16 @@ class ApprovedPlan:
                 [(each, f"{each}, which the approved plan does not show") for each in found.extended],
                 new_plan.directory,
             )
-        if found.loses_narrowing or found.kept_access:
+        if found.loses_narrowing or found.omitted_removals:
             narrowing = [change for change in (*found.done, *found.dropped) if removes_access(change)]
             _print_changes(
                 "Approved changes that are no longer planned",
-                found.kept_access or narrowing,
+                found.omitted_removals or narrowing,
                 approved,
                 console,
                 stdout_has_data=stdout_has_data,
             )
-            what = "removes access" if found.kept_access else "adds and removes access"
+            what = "removes access" if found.omitted_removals else "adds and removes access"
             raise StalePlanError(
                 f"nothing was written: the approved plan {what}, and the removal is no longer planned; "
                 "plan and review again"

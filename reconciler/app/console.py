@@ -57,7 +57,7 @@ class Console:
             self.info(lines)
 
     def lost_result(self, lines: Iterable[Line]) -> None:
-        """Write a result that stdout could not take to stderr, even with --quiet."""
+        """Write a result to stderr because writing to stdout failed. --quiet has no effect."""
         self._write_stderr(lines)
 
     def data(self, value: object) -> None:

@@ -47,7 +47,7 @@ def load_config(file: str | None, grants: Path | None = None) -> Config:
 
     Raises:
         ReconcilerError: if `file` is missing, the configuration is invalid, or a file looks like the configuration but
-            does not count, for example reconciler.yml.
+            is not read, for example reconciler.yml.
     """
     if file is None and not os.path.lexists(DEFAULT_FILE):
         refuse_ignored_config(Path(), grants)

@@ -69,7 +69,7 @@ class ResultFiles:
     ) -> "ResultFiles":
         """Create `folder`, and return the object that writes the result files. `run` is the value of --run.
 
-        `used` contains the files of other options and arguments, which must not be result files.
+        `used` contains the files of the other options and arguments. A result file must not be one of these files.
 
         Raises:
             ReconcilerError: if a file cannot be written, the run has no name, a selected tenant is invalid, or the

@@ -79,12 +79,14 @@ def write_result(path: Path, result: FleetResult, output: Mapping[str, object] |
 def _result_text(result: FleetResult, output: Mapping[str, object] | None) -> str:
     """Return the text of a result file with `output`, or with the largest reduced output that fits into the file.
 
-    If no reduced output fits, the result file contains no output, so that the state of the tenant is unknown.
+    If no reduced output fits, the result file contains no output, so `fleet collect` reports the state unknown.
     """
     outputs = [] if output is None else chain([(output, 0)], reduced_outputs(result.command, output))
     for each, omitted in outputs:
         content = {**result_json(replace(result, omitted=omitted)), "output": each}
-        if len(json.dumps(content)) > MAX_RESULT_BYTES:  # indented text is larger still, and takes ten times as long
+        if (
+            len(json.dumps(content)) > MAX_RESULT_BYTES
+        ):  # compact JSON is a lower bound, and ten times faster to create than indented JSON
             continue
         text = json_text(content)
         if len(text) <= MAX_RESULT_BYTES:  # the text is ASCII: one byte for each character

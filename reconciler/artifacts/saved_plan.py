@@ -36,11 +36,11 @@ MAX_CLOCK_SKEW = timedelta(minutes=5)
 PLAN_START = re.compile(rb'\s*\{\s*"format_version"\s*:')
 PLAN_START_BYTES = 100
 BYTES_PER_BRACKET = 8
-"""The minimum number of bytes in a saved plan, divided by the number of lists and objects in the plan.
+"""The minimum average number of bytes per list or object in a saved plan.
 
 A file with a very large number of small lists and objects is refused, because parsing the file could fill the memory.
 
-reconciler writes saved plans with more than BYTES_PER_BRACKET bytes for each list or object.
+reconciler itself writes more bytes per list or object.
 """
 MAX_EXACT_INTEGER = 2**53
 """The largest integer that every JSON parser reads exactly. JSON parsers may round integers above MAX_EXACT_INTEGER."""

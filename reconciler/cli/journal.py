@@ -64,10 +64,10 @@ def _list(console: Console, folder: Path, options: GlobalOptions, stdout_format:
 def _read_runs(folder: Path, options: GlobalOptions) -> tuple[list[PastRun], dict[str, ReconcilerError]]:
     """Return the runs of the tenants in --tenant, the newest run first, and an error for each unreadable journal.
 
-    Without --tenant, return all runs. A run of an unknown tenant may be a run of any tenant, and is always returned.
+    Without --tenant, return all runs. Runs whose journal does not name the tenant are always returned.
 
     Raises:
-        ReconcilerError: if no journal and no configuration contains a tenant in --tenant.
+        ReconcilerError: if neither a journal nor the configuration names a tenant in --tenant.
     """
     runs: list[PastRun] = []
     errors: dict[str, ReconcilerError] = {}

@@ -252,8 +252,9 @@ def _without_unsafe_suggestions(error: click.ClickException) -> click.ClickExcep
 def _advice(name: str, context: click.Context | None) -> str:
     """Return the advice for the option `name` of another tool, or an empty string.
 
-    The advice contains only options that the command has. Before the command, the command is not known yet, so the
-    advice is for `apply` or for any command.
+    The advice contains only options that the command has. If the option comes before the command, the command is
+    unknown. The advice for --dry-run is then the advice for `apply`, and the advice for other options lists all
+    alternatives.
     """
     command = context.command if context and context.parent else None
     if name == "--dry-run":

@@ -278,7 +278,7 @@ def result_listeners(
 ) -> "Sequence[TenantListener]":
     """Return a listener that writes the result files for --result, or an empty list if --result is not given.
 
-    `used` contains the files of other options and arguments, which must not be result files.
+    `used` contains the files of the other options and arguments. A result file must not be one of these files.
 
     Raises:
         ReconcilerError: if a result file cannot be written, or if --result contradicts an option of the command.

@@ -48,8 +48,8 @@ def _read_plan(file: Path) -> SavedPlan:
     """Read a saved plan.
 
     Raises:
-        ReconcilerError: if the file is not an unaltered saved plan. The exit code is that of every file error, because
-            the command approves nothing.
+        ReconcilerError: if the file is not an unaltered saved plan. The exit code is 1, not 5, because `show` approves
+            nothing.
     """
     try:
         return read_plan(file)

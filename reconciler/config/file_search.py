@@ -37,10 +37,12 @@ def find_config_file(start: Path) -> str | None:
 def refuse_ignored_config(start: Path, grants: Path | None = None) -> None:
     """Refuse to run without a configuration if a file looks like the configuration of the folder `start`.
 
-    Call the function only if `find_config_file` found no file, and `start` contains no reconciler.yaml. Such a file has
-    a similar name, or is in a parent folder outside a repository. In a parent folder outside a repository, a file of a
-    different user is ignored, because everybody can write files into some folders, such as /tmp. The same applies to
-    the parent folders of the grant folder `grants`, because the guards for these grants may be in such a file.
+    Call the function only if `find_config_file` found no file, and `start` contains no reconciler.yaml.
+
+    A file looks like the configuration if the file has a similar name, or if the file is a reconciler.yaml in a parent
+    folder outside a repository. The function also checks the parent folders of the grant folder `grants`, because a
+    reconciler.yaml there may contain the guards for these grants. Outside a repository, the function ignores files of
+    other users, because everybody can write files into some folders, such as /tmp.
 
     Raises:
         ReconcilerError: if such a file exists.

@@ -38,7 +38,10 @@ def policy_schema() -> Schema:
         "type": "array",
         "items": {
             "title": "Schema",
-            "description": "A JSON Schema for one grant. Names, ids and default values in the grant are filled in.",
+            "description": (
+                "A JSON Schema for one grant. reconciler fills in names, ids and default values before it checks the "
+                "grant."
+            ),
             "type": "object",
             "required": ["title"],
             "properties": {"title": text_schema("Title", "The requirement in a few words, shown for blocked changes.")},

@@ -64,8 +64,8 @@ class Deviations:
     """The expiry dates of the new plan that are later than in the approved plan (only with `--base`)."""
 
     @property
-    def kept_access(self) -> tuple[Change, ...]:
-        """The approved changes that would remove access that the tenant still gives, but that are no longer planned."""
+    def omitted_removals(self) -> tuple[Change, ...]:
+        """The approved removals of access that are no longer planned, although the tenant still gives the access."""
         return tuple(filter(removes_access, self.dropped))
 
 

@@ -60,8 +60,9 @@ class BaseDeclarations:
     ) -> Mapping[Key, DesiredGrant]:
         """Return the declared grants at the base revision, including grants whose application or API was renamed.
 
-        An existing grant that only the current files declare may have an unidentified declaration. If several
-        unidentified declarations are possible, return the declaration with the earliest expiry date.
+        If the base revision does not declare an existing grant under its current names, an unidentified declaration may
+        be the base declaration of the grant. If several unidentified declarations are possible, return the declaration
+        with the earliest expiry date.
         """
         if not self.earliest:
             return self.by_key

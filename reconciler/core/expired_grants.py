@@ -34,7 +34,7 @@ class UnresolvedExpiry:
     problems: tuple[Problem, ...]
     """A problem for each application name or API name that the tenant does not have."""
     candidates: tuple[Key, ...] = ()
-    """The undeclared grants that `spec` may mean, if the application or API was renamed.
+    """The undeclared grants that `spec` may declare, if the application or API was renamed.
 
     If `candidates` is empty, the tenant no longer has the expired grant.
     """

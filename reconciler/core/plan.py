@@ -209,7 +209,11 @@ class Plan:
 
     @property
     def is_complete(self) -> bool:
-        """True if the plan covers every declaration: no grant was skipped, and no expired grant may still exist."""
+        """True if the plan covers every declaration.
+
+        This is the case if no grant was skipped, and reconciler knows for every expired declaration whether the grant
+        still exists.
+        """
         return not self.skipped and not self.expired_unknown
 
     @property
@@ -263,7 +267,7 @@ def compare(desired: Iterable[DesiredGrant], observed: Mapping[Key, ObservedGran
 
 
 def _make_comparable(observed: ObservedGrant, desired: DesiredGrant) -> tuple[ObservedGrant, DesiredGrant]:
-    """Return copies of both grants in which the values that an update must not change are equal.
+    """Return copies of both grants. Values that an update must not change are equal in the copies.
 
     Remove the organizations from the tenant's grant if the declaration has no field `organizations`. Copy values from
     the tenant's grant to the declared grant if a grant file cannot express the values.

@@ -357,7 +357,7 @@ def find_moves(removed: Iterable[DesiredGrant], added: Iterable[DesiredGrant]) -
 
 
 def _forms(key: Key, file: str) -> Iterator[tuple[object, ...]]:
-    """Yield three tuples with the file. In each tuple, a placeholder replaces the application, API or subject type."""
+    """Yield three tuples of the file and the key's fields. Each tuple has a placeholder for one field."""
     holder = (key.client_id, key.default_for)
     yield file, "holder", key.audience, key.subject_type
     yield file, holder, "audience", key.subject_type

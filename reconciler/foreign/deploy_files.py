@@ -203,7 +203,7 @@ class _CommentReader:
     def above(self, nodes: Sequence[ForeignNode], index: int) -> Iterator[str]:
         """Yield the comments above the grant at the position `index`.
 
-        If several grants start in one line, the comments belong to the first of these grants.
+        If several grants start on the same line, the comments belong to the first of these grants.
         """
         node = nodes[index]
         first = node.mark[0]
@@ -228,7 +228,7 @@ class _CommentReader:
     def closing(self, node: ForeignNode) -> Iterator[str]:
         """Yield the comments below a grant that are indented at least as far as the fields of the grant.
 
-        If several grants end in one line, the comments belong to the first of these grants.
+        If several grants end on the same line, the comments belong to the first of these grants.
         """
         last = max(node.end, node.mark[0])
         if last in self._last_lines:
@@ -298,7 +298,8 @@ def _place_of(comment: ForeignComment, node: ForeignNode, places: Sequence[Place
     below = bisect_right(places, comment.line, key=itemgetter(0))
     if not comment.is_alone and first < below:
         _, name, index = places[below - 1]
-        return name, index if below - first == 1 else None  # several places: a list in brackets
+        # several items on one line, as in `[a, b]`: the comment describes the whole field
+        return name, index if below - first == 1 else None
     if below == len(places):
         return places[-1][1], places[-1][2]
     is_above_field = not comment.is_alone or comment.column <= node.mark[1]

@@ -177,7 +177,9 @@ def _reasons(each: CollectedTenant) -> list[str]:
 
 
 def _group_lines(members: list[CollectedTenant]) -> Iterator[Line]:
-    """Yield lines about `members`: all sandboxes or no sandboxes, with the same state and the same reason.
+    """Yield lines about `members`.
+
+    `members` are either all sandboxes or all real tenants, and have the same state and reason.
 
     If a tenant has several results, yield a line for each result.
     """

@@ -74,7 +74,7 @@ def test_a_configuration_with_a_similar_name_is_not_ignored(folder: str, name: s
         refuse_ignored_config(repository / "a/b")
 
 
-def test_a_similar_name_in_a_nearer_folder_does_not_give_way_to_the_configuration_above(repository: Path) -> None:
+def test_a_similar_name_in_a_nearer_folder_is_refused_despite_a_configuration_above(repository: Path) -> None:
     (repository / "reconciler.yaml").write_text(CONFIG)
     (repository / "a/reconciler.yml").write_text(CONFIG)
 
@@ -245,7 +245,7 @@ def test_no_command_runs_without_a_misnamed_or_missing_configuration(
 @pytest.mark.parametrize(
     "arguments", [["schema"], ["risks"], ["--version"], ["plan", "--help"], ["demo", "new"]], ids=lambda words: words[0]
 )
-def test_commands_that_read_no_configuration_run_below_a_configuration(
+def test_commands_without_configuration_work_below_an_ignored_configuration(
     here: Path, arguments: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (here / "work").mkdir()

@@ -136,7 +136,7 @@ def a_result(tenant: str = "t1", exit_code: int | None = 0, command: str = "appl
 
 
 def leave_result(path: Path, result: FleetResult) -> None:
-    """Write a result file. If the command succeeded, the file has a plan or outcomes, and counts that agree with it.
+    """Write a result file. If the command succeeded, the file has a plan or outcomes, and counts that agree with them.
 
     The plan is `result.plan`, by default an empty plan. The number of applied changes is in `result.counts`.
     """
