@@ -3,9 +3,9 @@
 The executor reads the grant right before an update or delete, and compares the grant with the plan.
 
 If the response to a write is lost, the executor reads the grant again. If the whole change took effect, the outcome is
-APPLIED. If the grant is unchanged, the executor repeats the write. If the grant was changed in a way that is not in the
-plan, the outcome is CONFLICT. If only some of the requests of a change succeeded, the executor continues from the
-current state of the grant.
+APPLIED. If the grant is as before the write, the executor sends the write again. If the grant was changed in a way that
+is not in the plan, the outcome is CONFLICT. If only some of the requests of a change succeeded, the executor continues
+from the current state of the grant.
 """
 
 import asyncio

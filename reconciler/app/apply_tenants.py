@@ -284,7 +284,7 @@ class ApplyCommand:
     async def _plan(self, session: TenantSession) -> TenantPlan:
         """Plan a tenant, and record the tenant's identities to detect two names for one tenant.
 
-        With a saved plan, the returned plan has a note for each approved change that the new plan does not contain.
+        If the user passed a saved plan, the returned plan has a note for each saved change that is missing in it.
         """
         try:
             planned = await session.observe_and_plan()

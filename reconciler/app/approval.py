@@ -208,7 +208,7 @@ class ApprovedPlan:
         if found.loses_narrowing or found.omitted_removals:
             narrowing = [change for change in (*found.done, *found.dropped) if removes_access(change)]
             _print_changes(
-                "Approved changes that are no longer planned",
+                "Approved changes that the new plan does not contain",
                 found.omitted_removals or narrowing,
                 approved,
                 console,
@@ -216,7 +216,7 @@ class ApprovedPlan:
             )
             what = "removes access" if found.omitted_removals else "adds and removes access"
             raise StalePlanError(
-                f"nothing was written: the approved plan {what}, and the removal is no longer planned; "
+                f"nothing was written: the approved plan {what}, but the new plan does not remove this access; "
                 "plan and review again"
             )
 

@@ -392,7 +392,7 @@ def _without_duplicates(items: Iterable[T], path: str, identity: Callable[[T], o
 
 
 def _identity_text(identity: object) -> str:
-    """Return the quoted id of a list entry, or the application, API and subject type of a grant in the list."""
+    """Return the identity of a list entry for a message: an id, or the application, API and subject type of a grant."""
     if not isinstance(identity, Key):
         return quote_text(str(identity))
     holder, audience = quote_text(identity.holder), quote_text(identity.audience)

@@ -332,7 +332,7 @@ def unconfirmed_domain(tenant: Tenant, environment: Mapping[str, str]) -> tuple[
     if not in_ci or tenant.kind is TenantKind.SANDBOX or _domain_for(tenant, environment):
         return None
     variable = tenant.domain_variable
-    what = f"{variable} is not set, so a changed domain of {tenant.name} would send the credentials to a new host"
+    what = f"{variable} is not set: if a commit changes the domain of {tenant.name}, the new host gets the credentials"
     return what, f"set {variable}={tenant.host} together with the credentials"
 
 

@@ -65,7 +65,7 @@ class Deviations:
 
     @property
     def omitted_removals(self) -> tuple[Change, ...]:
-        """The approved removals of access that are no longer planned, although the tenant still gives the access."""
+        """The approved removals of access that the new plan omits, although the tenant still gives the access."""
         return tuple(filter(removes_access, self.dropped))
 
 

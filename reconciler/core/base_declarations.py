@@ -5,17 +5,16 @@ the subject type still identify the grant. If an application or API was renamed 
 no grant, and several grants of the tenant may be the declared grant.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from itertools import product
 
 from reconciler.core.directory import Directory
 from reconciler.core.expiry import end_of, split_expired
 from reconciler.core.grant import ClientGrant, Key, ObservedGrant
 from reconciler.core.plan import Comparison, LeftAlone, Reason
 from reconciler.core.removals import DeclaredKey, NoLongerDeclared, Removal, find_moves
-from reconciler.core.resolve import DesiredGrant, resolve
+from reconciler.core.resolve import DesiredGrant, KnownParts, is_resolved, known_parts, matching_parts, resolve
 from reconciler.core.risks import REMOVAL_RISK
 from reconciler.core.spec import GrantSpec
 
@@ -43,17 +42,12 @@ class BaseDeclarations:
     `unidentified` omits declarations that the current files still contain.
     """
 
-    earliest: Mapping["KnownParts", GrantSpec] = field(default_factory=dict)
+    earliest: Mapping[KnownParts, GrantSpec] = field(default_factory=dict)
     """For the known parts of unidentified declarations, the declaration with the earliest expiry date."""
 
     def possible_declarations(self, key: Key) -> list[GrantSpec]:
         """Return unidentified declarations that may declare the grant with the identity `key`."""
-        parts = (
-            (client_id, audience, key.subject_type, key.default_for)
-            for client_id in (key.client_id, UNKNOWN)
-            for audience in (key.audience, UNKNOWN)
-        )
-        return [self.earliest[each] for each in parts if each in self.earliest]
+        return [self.earliest[each] for each in matching_parts(key) if each in self.earliest]
 
     def with_renamed(
         self, desired: Iterable[DesiredGrant], observed: Iterable[ObservedGrant]
@@ -76,12 +70,6 @@ class BaseDeclarations:
         return found
 
 
-KnownParts = tuple[str | None, str | None, str, str | None]
-"""The client id, the audience, the subject type and `default_for` of an unidentified declaration."""
-UNKNOWN = ""
-"""The client id or audience of a declaration whose application name or API name is unknown in the tenant."""
-
-
 def resolve_base(
     base: Iterable[GrantSpec], current: Iterable[GrantSpec], directory: Directory, now: datetime
 ) -> BaseDeclarations:
@@ -96,16 +84,9 @@ def resolve_base(
     removed = tuple(spec for spec in unidentified if DeclaredKey.of(spec) not in still_declared)
     earliest: dict[KnownParts, GrantSpec] = {}
     for spec in sorted(removed, key=_end):
-        for known_parts in _known_parts(spec, directory):
-            earliest.setdefault(known_parts, spec)
+        for known in known_parts(spec, directory):
+            earliest.setdefault(known, spec)
     return BaseDeclarations(valid, expired, {**expired, **valid}, removed, earliest)
-
-
-def _known_parts(spec: GrantSpec, directory: Directory) -> Iterator[KnownParts]:
-    clients = directory.client_ids_by_name.get(spec.client, (UNKNOWN,)) if spec.client else (spec.client_id,)
-    audiences = directory.identifiers_by_name.get(spec.api, (UNKNOWN,)) if spec.api else (spec.audience,)
-    for client_id, audience in product(clients, audiences):
-        yield client_id, audience, spec.subject_type, spec.default_for
 
 
 def _identify(
@@ -116,16 +97,11 @@ def _identify(
     found = {each.key: each for each in desired}
     if not problems:
         return found, ()
-    missing = [spec for spec in specs if not _is_resolved(spec, directory)]
+    missing = [spec for spec in specs if not is_resolved(spec, directory)]
     copies = {id(spec): spec._replace(organizations=None) for spec in missing if spec.organizations}
     for each in resolve(copies.values(), directory)[0]:
         found.setdefault(each.key, each)
-    return found, tuple(spec for spec in missing if not _is_resolved(copies.get(id(spec), spec), directory))
-
-
-def _is_resolved(spec: GrantSpec, directory: Directory) -> bool:
-    """Return whether `resolve` found the application, the API and the organizations of a declaration."""
-    return isinstance(directory.resolved_specs[id(spec)][1], DesiredGrant)
+    return found, tuple(spec for spec in missing if not is_resolved(copies.get(id(spec), spec), directory))
 
 
 def _end(spec: GrantSpec) -> tuple[bool, datetime | None]:

@@ -283,7 +283,7 @@ class Directory:
 
 
 def _confusable_ids(named: Iterable[tuple[str, str]]) -> frozenset[str]:
-    """Return the ids of applications, APIs or organizations whose names look like another name, an id or a label.
+    """Return the ids of applications, APIs or organizations with a name that looks like another name or like an id.
 
     `named` contains pairs of a name and an id.
     """

@@ -18,7 +18,7 @@ from reconciler.core.guards import ProtectionRules
 from reconciler.core.plan import Change, Delete, LeftAlone, Plan, Reason, Update, grant_before
 from reconciler.core.policy import Risks
 from reconciler.core.problems import Level, Problem, Risk, Severity
-from reconciler.core.resolve import DesiredGrant, duplicate_problem, resolve
+from reconciler.core.resolve import DesiredGrant, KnownParts, duplicate_problem, known_parts, matching_parts, resolve
 from reconciler.core.risks import escaped_scope
 from reconciler.core.scopes import scope_level
 from reconciler.core.settings import Policy, Verdict
@@ -76,24 +76,18 @@ def find_candidates(
     """
     if not unresolved:
         return ()
-    known = {each.key for each in declared}
-    others = (each for each in observed if each.key not in known)
+    keys_in_files = {each.key for each in declared}
+    others = (each for each in observed if each.key not in keys_in_files)
     keys = [each.key for each in others if protection.reason_own(each.key, each) is None]
-    return tuple(
-        replace(each, candidates=tuple(key for key in keys if may_declare(each.spec, key, directory)))
-        for each in unresolved
-    )
+    by_parts: dict[KnownParts, list[Key]] = {}
+    for key in keys:
+        for parts in matching_parts(key):
+            by_parts.setdefault(parts, []).append(key)
 
+    def candidates(spec: GrantSpec) -> tuple[Key, ...]:
+        return tuple(key for known in known_parts(spec, directory) for key in by_parts.get(known, ()))
 
-def may_declare(spec: GrantSpec, key: Key, directory: Directory) -> bool:
-    """Return whether a grant's application, API and subject type match the known parts of a declaration."""
-    clients = directory.client_ids_by_name.get(spec.client, ()) if spec.client else (spec.client_id,)
-    audiences = directory.identifiers_by_name.get(spec.api, ()) if spec.api else (spec.audience,)
-    return (
-        (key.subject_type, key.default_for) == (spec.subject_type, spec.default_for)
-        and (not clients or key.client_id in clients)
-        and (not audiences or key.audience in audiences)
-    )
+    return tuple(replace(each, candidates=candidates(each.spec)) for each in unresolved)
 
 
 def unresolved_warnings(unresolved: Iterable[UnresolvedExpiry], directory: Directory) -> Iterator[Problem]:

@@ -215,7 +215,7 @@ def _check(
 
 
 def _earlier_files(rules: PlanRules, base: BaseDeclarations, directory: Directory) -> Mapping[Key, str]:
-    """Map each grant that is no longer declared to the last grant file that declared the grant.
+    """Return the last grant file of each grant that the files declared before and do not declare now.
 
     Return an empty mapping unless the user selected grants by file.
     """

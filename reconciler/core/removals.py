@@ -115,7 +115,7 @@ class Removal:
     commit: str = ""
     """The hash of the commit that last contained the declaration, or an empty string if the commit is unknown."""
     history: "DeclaredHistory | None" = field(default=None, compare=False, repr=False)
-    """The git history that contained the declaration, or None if the declaration comes from the base revision."""
+    """The git history in which the declaration was found, or None for a declaration of the base revision."""
     group: "Group" = field(default=(), compare=False, repr=False)
     """All declarations of the removed grant in the git history."""
 

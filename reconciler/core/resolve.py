@@ -3,8 +3,9 @@
 An unknown name causes an error that shows the line of the name in the grant file.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
+from itertools import product
 from typing import Literal, NamedTuple
 
 from reconciler.core.directory import Directory
@@ -28,6 +29,15 @@ class DesiredGrant(NamedTuple):
     def key(self) -> Key:
         """The fields that identify the grant: application, API and subject type."""
         return self.grant.key
+
+
+KnownParts = tuple[str | None, str | None, str, str | None]
+"""The client id, the audience, the subject type and `default_for` of a declaration.
+
+The client id or the audience may be UNKNOWN.
+"""
+UNKNOWN = ""
+"""The client id or audience of a declaration whose application name or API name is unknown in the tenant."""
 
 
 def resolve(
@@ -70,6 +80,34 @@ def resolve_incomplete(
     keys = {each.key for each in desired}
     found, _ = resolve([spec._replace(organizations=None) for spec in specs if spec.organizations], directory)
     return tuple(each for each in found if each.key not in keys)
+
+
+def is_resolved(spec: GrantSpec, directory: Directory) -> bool:
+    """Return whether `resolve` found the application, the API and the organizations of a declaration.
+
+    `resolve` must have converted the declaration before.
+    """
+    return isinstance(directory.resolved_specs[id(spec)][1], DesiredGrant)
+
+
+def known_parts(spec: GrantSpec, directory: Directory) -> Iterator[KnownParts]:
+    """Yield the identifying fields of each grant that a declaration may declare.
+
+    A name that the tenant does not have becomes UNKNOWN, because the application or API may have been renamed.
+    """
+    clients = directory.client_ids_by_name.get(spec.client, (UNKNOWN,)) if spec.client else (spec.client_id,)
+    audiences = directory.identifiers_by_name.get(spec.api, (UNKNOWN,)) if spec.api else (spec.audience,)
+    for client_id, audience in product(clients, audiences):
+        yield client_id, audience, spec.subject_type, spec.default_for
+
+
+def matching_parts(key: Key) -> tuple[KnownParts, ...]:
+    """Return each combination of known fields and UNKNOWN that the grant with the identity `key` matches."""
+    return tuple(
+        (client_id, audience, key.subject_type, key.default_for)
+        for client_id in (key.client_id, UNKNOWN)
+        for audience in (key.audience, UNKNOWN)
+    )
 
 
 def duplicate_problem(spec: GrantSpec, first: GrantSpec) -> Problem:

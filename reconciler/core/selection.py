@@ -121,8 +121,8 @@ class SelectionResult:
     """The number of selected grants, including undeclared grants in the tenant."""
     others: int
     """The number of declared grants that the user did not select."""
-    unmatched: tuple[str, ...] = ()
-    """A message for each option value that matches no grant."""
+    reasons: tuple[str, ...] = ()
+    """The reasons why the options select no grant, for the error message."""
     is_mistake: bool = False
     """True if the options select no grant, and if they are probably misspelled.
 
@@ -143,8 +143,8 @@ def refuse_empty_selection(results: Iterable[SelectionResult | None]) -> None:
     """
     found = [each for each in results if each]
     if found and all(each.is_mistake for each in found):
-        messages = dict.fromkeys(message for each in found for message in each.unmatched)
-        raise ReconcilerError("; ".join(messages) or f"{found[0].selection} {SELECTS_NOTHING}")
+        messages = dict.fromkeys(message for each in found for message in each.reasons)
+        raise ReconcilerError("; ".join(messages))
 
 
 @dataclass(frozen=True, slots=True)
@@ -253,7 +253,7 @@ def select_grants(
     messages = tuple(each.message for each in unmatched)
     count = len(split.selected) + len(selected)
     is_mistake = not count and (bool(uncertain) or _is_mistake(selection, unmatched, files, directory))
-    notes = []
+    nothing, notes = f"{selection} {SELECTS_NOTHING}", []
     if uncertain:
         notes.append(
             f"left out {pluralize(len(uncertain), 'undeclared grant')}, because a name was not read: "
@@ -262,7 +262,7 @@ def select_grants(
     return ChosenGrants(
         (*declared, *selected),
         len(grants) - len(declared) - len(undeclared),
-        SelectionResult(selection, count, len(split.others), messages, is_mistake),
+        SelectionResult(selection, count, len(split.others), (*(messages or [nothing]), *notes), is_mistake),
         (*messages, *notes),
     )
 

@@ -101,7 +101,7 @@ class Policy:
     def patterns(self) -> tuple[Pattern, ...]:
         """The patterns of all rules of the policy.
 
-        If the policy has JSON Schemas, add a pattern that matches every name, so that reconciler reads all names.
+        A policy with JSON Schemas also has a pattern that matches every name, because a schema may check any name.
         """
         names = (Pattern(client="*", api="*"),) if self.schemas else ()
         return (*(rule.grants for rule in self.all_rules), *names)

@@ -282,8 +282,8 @@ def _unknown_variables(
 ) -> Iterator[Problem]:
     """Yield a problem for each variable that `texts` contains but a tenant does not define.
 
-    `texts` contains the texts of a declaration with their positions. `cached` stores the names of the tenants that do
-    not define a variable.
+    `texts` contains the texts of a declaration with their positions. For each variable, `cached` stores the
+    tenants that do not define the variable.
     """
     for text, source in texts:
         for name in variable_names(text):

@@ -339,7 +339,9 @@ def _rate_limit(listing: ProbedListing) -> Finding:
             "check whether a proxy removes the headers; without the headers, runs slow down only after a 429",
         )
     share = int(limit * RATE_SHARE)
-    return _ok("rate limit", f"{remaining} of {limit} left; runs leave {share} to other programs (see --rate-share)")
+    return _ok(
+        "rate limit", f"{remaining} of {limit} requests left; runs leave {share} to other programs (see --rate-share)"
+    )
 
 
 def _tenants_time(first_response: FirstResponse | ProbeFailed | ProbeSkipped) -> float | None:

@@ -77,7 +77,7 @@ def split_lines(text: str) -> list[str]:
 class _Collection:
     """A YAML mapping or list that the parser has not read to its end yet.
 
-    `name` is the key of the mapping or list in the outer mapping. `key` is the mapping key whose value the parser reads
+    A parent mapping contains the collection under the key `name`. `key` is the mapping key whose value the parser reads
     next. `key` is None for a list, or if the parser reads a key next.
     """
 

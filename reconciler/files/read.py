@@ -51,7 +51,7 @@ def checkout_problems(paths: Iterable[Path], *, must_be_complete: bool) -> Itera
 
 
 def _grant_files(root: Path, real: Path) -> list[str]:
-    """Return the paths, relative to `root`, of the grant files that git tracks at or below `real`. Raises GitError."""
+    """Return the grant files in the folder `real` that git tracks, as paths relative to `root`. Raises GitError."""
     repository = open_repository(root)
     inside = real.relative_to(root).as_posix()
     below = "" if inside == "." else inside

@@ -81,7 +81,7 @@ def origins_summary(plan: Plan) -> str:
 
 
 def selection_summary(plan: Plan) -> str:
-    """Return a sentence with the options that selected grants for a plan, and with the number of selected grants.
+    """Return a sentence with the options --client, --api and PATH, and the number of grants that these options select.
 
     If the user gave no option that selects grants, return an empty string.
     """

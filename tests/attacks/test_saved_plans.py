@@ -201,15 +201,15 @@ def test_access_is_not_widened_without_the_approved_narrowing(here: Path) -> Non
 
     result = assert_refused(here)
 
-    assert "the removal is no longer planned" in result.stderr
-    assert "Approved changes that are no longer planned (1)" in result.stdout
+    assert "but the new plan does not remove this access" in result.stderr
+    assert "Approved changes that the new plan does not contain (1)" in result.stdout
 
 
 def test_access_is_not_widened_if_the_files_dropped_the_narrowing(here: Path) -> None:
     a_saved_plan(here, GRANTS + NARROWED)
     (here / "grants" / "billing.yaml").write_text(GRANTS)
 
-    assert "the removal is no longer planned" in assert_refused(here).stderr
+    assert "but the new plan does not remove this access" in assert_refused(here).stderr
 
 
 def test_a_widening_that_is_already_done_is_skipped_and_listed(here: Path) -> None:

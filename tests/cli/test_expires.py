@@ -80,7 +80,7 @@ def test_a_plan_is_stale_if_it_deletes_a_grant_that_now_stays(here: Path, end: s
     ran = reconciler("apply", "plan.json", now=AFTER)
 
     assert (ran.code, grants_of(here)) == (5, before)
-    assert "the removal is no longer planned; plan and review again" in ran.stderr
+    assert "but the new plan does not remove this access; plan and review again" in ran.stderr
 
 
 @pytest.mark.parametrize(("options", "code"), [((), 0), (("--base", "HEAD"), 5)], ids=["hidden", "shown"])

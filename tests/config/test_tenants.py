@@ -336,7 +336,7 @@ def test_in_ci_credentials_without_a_domain_are_reported(ci: dict[str, str]) -> 
     tenant = config(live={"domain": LIVE, "credentials": "AUTH0_LIVE_"}).tenants["live"]
 
     assert unconfirmed_domain(tenant, ci) == (
-        "AUTH0_LIVE_DOMAIN is not set, so a changed domain of live would send the credentials to a new host",
+        "AUTH0_LIVE_DOMAIN is not set: if a commit changes the domain of live, the new host gets the credentials",
         f"set AUTH0_LIVE_DOMAIN={LIVE} together with the credentials",
     )
     assert unconfirmed_domain(tenant, {**ci, "AUTH0_DOMAIN": LIVE}) is not None

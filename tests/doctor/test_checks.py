@@ -181,7 +181,9 @@ def test_the_local_clock_is_used_if_the_tenant_returns_no_time() -> None:
 
 
 def test_the_rate_limit_finding_shows_the_share_of_other_programs() -> None:
-    assert finding_of("rate limit").found == "40 of 50 left; runs leave 12 to other programs (see --rate-share)"
+    assert (
+        finding_of("rate limit").found == "40 of 50 requests left; runs leave 12 to other programs (see --rate-share)"
+    )
 
 
 def test_missing_rate_headers_are_a_warning() -> None:
