@@ -7,12 +7,13 @@ from jsonschema import Draft202012Validator
 from support.builders import OWN, a_directory, a_grant, a_key, a_plan, a_spec, an_api, an_observed
 
 from reconciler.artifacts.deserialization import plan_from_json
-from reconciler.artifacts.serialization import plan_json
+from reconciler.artifacts.serialization import plan_id, plan_json
 from reconciler.contract import stored
 from reconciler.core.guards import ProtectionRules
 from reconciler.core.pattern import Protect
 from reconciler.core.plan import Origin, Plan, grant_after
 from reconciler.core.problems import Level, Risk
+from reconciler.core.settings import Limits
 
 WIDENED = a_grant(scope=("read:invoices", "write:invoices"), organization_usage="allow", allow_any_organization=True)
 PROTECTION = ProtectionRules(OWN, (Protect(client_id="kept", reason="ask first"),))
@@ -53,6 +54,26 @@ def json_data(plan: Plan) -> dict[str, Any]:
 @pytest.mark.parametrize("plan", PLANS.values(), ids=PLANS)
 def test_the_json_of_a_plan_matches_its_schema(plan: Plan) -> None:
     Draft202012Validator(stored.load(stored.PLAN)).validate(json_data(plan))
+
+
+@pytest.mark.parametrize("plan", PLANS.values(), ids=PLANS)
+def test_the_plan_id_is_the_same_in_messages_and_in_json(plan: Plan) -> None:
+    assert json_data(plan)["plan_id"] == plan_id(plan)
+
+
+def test_the_plan_id_covers_everything_that_a_change_does() -> None:
+    plans = [
+        a_plan([a_spec()]),
+        a_plan([a_spec(client_id="other")]),
+        a_plan([a_spec(scope=("write:invoices",))]),
+        a_plan([a_spec()], [an_observed(a_grant(scope=("write:invoices",)))]),
+        a_plan([a_spec()], [an_observed(a_grant(scope=("read:invoices", "write:invoices")))]),
+        a_plan([], [an_observed()], prune=True, limits=Limits(max_deletes=1)),
+        a_plan([], [an_observed()], prune=True, limits=Limits(max_deletes=0)),
+        a_plan([a_spec()], [an_observed()]),
+    ]
+
+    assert len({plan_id(plan) for plan in plans}) == len(plans)
 
 
 def test_an_update_contains_before_after_and_the_changed_fields() -> None:

@@ -96,9 +96,9 @@ def test_a_later_expiry_date_under_a_new_name_is_a_change_of_the_expiry_date() -
 
 def test_the_earliest_of_several_possible_expiry_dates_counts() -> None:
     base = [
-        a_spec(client="Old permanent"),
         a_spec(client="Old second", expires="2028-01-31"),
         a_spec(client="Old first", expires="2027-01-31"),
+        a_spec(client="Old permanent"),
     ]
     base_declarations = resolve_base(base, (), directory(), NOW)
     (desired,), _ = resolve([a_spec(client="Billing")], directory())
