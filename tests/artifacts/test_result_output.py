@@ -121,3 +121,12 @@ def test_the_outcomes_that_are_not_applied_are_omitted_last() -> None:
         assert not omitted or not isinstance(check_result(result, output), FleetResult)
         assert len(output["outcomes"]) == 9 - omitted
         assert not output["outcomes"] or output["outcomes"][-1]["outcome"] == "failed"
+
+
+def test_a_critical_change_is_omitted_last_even_if_it_is_large() -> None:
+    critical = a_spec(client_id="z", audience=MANAGEMENT.identifier, scope=("update:clients",), description="x" * 200)
+    specs = [*(a_spec(client_id=name) for name in "bcd"), critical]
+    directory = replace(first_parties(specs), apis=(an_api(), MANAGEMENT))
+    output = plan_json(a_plan(specs, directory=directory))
+
+    assert [clients_of(each) for each, _ in reduced_outputs("plan", output)][2:] == [["z"], []]
