@@ -71,7 +71,7 @@ def _contradiction(result: FleetResult, output: Mapping[str, Any] | None) -> str
         ("errors", bool(result.errors), required.errors),
     ):
         if is_required is not None and is_present != is_required:
-            return f'has the status "{result.status}" {"with" if is_present else "without"} a value of "{name}"'
+            return f'has the status "{result.status}", but the field "{name}" is {"not " if is_present else ""}empty'
     if result.exit_code is not None and result.status != state_of(result.command, result.exit_code):
         return "has a status that contradicts the exit code"
     if result.ended_at is not None and result.ended_at < result.started_at:

@@ -380,16 +380,17 @@ def unread_versions_note(unread: Sequence[str]) -> Iterator[str]:
 
 
 def unresolved_note(unresolved: Sequence[Removal]) -> Iterator[str]:
-    """Yield a note about removed grants whose application or API name is unknown or ambiguous."""
+    """Yield a note about removed declarations whose application or API name is unknown or ambiguous."""
     if unresolved:
         labels = [
             f"{each.spec.client or each.spec.client_id or each.spec.default_for} -> "
             f"{each.spec.api or each.spec.audience} ({earlier_source(each.spec.source)})"
             for each in unresolved
         ]
+        count = pluralize(len(unresolved), "removed declaration")
         yield (
-            f"{pluralize(len(unresolved), 'removed grant')} could not be compared, because the name of an application "
-            f"or API is unknown or ambiguous in the tenant: {_some(labels)}"
+            f"{count} could not be compared, because the name of an application or API is unknown or ambiguous in the "
+            f"tenant: {_some(labels)}"
         )
 
 

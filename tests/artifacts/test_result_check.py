@@ -147,7 +147,7 @@ def test_a_plan_without_an_output_is_not_planned() -> None:
     assert checked.plan == plan_from_json(output)
     assert "no output (the output may have been too large)" in str(check_result(result, None))
     without_counts = replace(result, counts={}, plan_id=None)
-    assert check_result(without_counts, None) == 'has the status "planned" without a value of "output"'
+    assert check_result(without_counts, None) == 'has the status "planned", but the field "output" is empty'
 
 
 @pytest.mark.parametrize("remaining", [None, EMPTY, CREATES])
