@@ -16,8 +16,8 @@ SEED = "20260131"
 PHASES = {
     "examples": ("--phases=examples",),
     "coverage": ("--phases=coverage",),
-    "fuzzing": ("--phases=fuzzing", "--max-examples=40"),
-    "stateful": ("--phases=stateful", "--max-time=15"),  # it repeats until the time is over
+    "fuzzing": ("--phases=fuzzing", "--max-examples=25"),
+    "stateful": ("--phases=stateful", "--max-time=8"),  # it repeats until the time is over
 }
 
 
