@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from reconciler.core.characters import join_some
 from reconciler.core.config_rules import LOOSENED, STRICTER
 from reconciler.core.directory import Directory
+from reconciler.core.expiry import TEMPORARY_ACCESS
 from reconciler.core.fields import SETTINGS, plain_value
 from reconciler.core.grant import Key
 from reconciler.core.guards import AllowedAndBlocked, block_changes
@@ -129,25 +130,31 @@ def _loosened_rules(old: Sequence[PolicyRule], new: Sequence[PolicyRule]) -> Ite
         before, after = (
             list(dict.fromkeys(replace(rule, reason="") for rule in rules if rule.rule == risk)) for rules in (old, new)
         )
-        removed = [each for each in before if each not in after]
-        added = [each for each in after if each not in before]
-        for each in removed:
-            if each.verdict is Verdict.DENY or (
-                each.verdict is Verdict.WARN and _is_followed_by(before, each, Verdict.ALLOW)
-            ):
+        default = PolicyRule(risk, Verdict.ALLOW if risk == TEMPORARY_ACCESS else Verdict.WARN)
+        for index, each in enumerate(before):
+            is_kept = each in after or _is_replaced(index, before, after)
+            if not is_kept and not all(later.is_as_strict_as(each) for later in (*before[index + 1 :], default)):
                 yield f"no longer {_describe(each)}"
-        for each in added:
-            if each.verdict is Verdict.ALLOW or (
-                each.verdict is Verdict.WARN and _is_followed_by(after, each, Verdict.DENY)
-            ):
+        for index, each in enumerate(after):
+            if each not in before and not all(each.is_as_strict_as(later) for later in (*after[index + 1 :], default)):
                 yield f"now {_describe(each)}"
         common = [each for each in before if each in after]
         if common != [each for each in after if each in before]:
             yield f"the order of the rules for {risk} changed, and the first match decides"
 
 
-def _is_followed_by(rules: Sequence[PolicyRule], rule: PolicyRule, verdict: Verdict) -> bool:
-    return any(each.verdict is verdict for each in rules[rules.index(rule) + 1 :])
+def _is_replaced(index: int, before: Sequence[PolicyRule], after: Sequence[PolicyRule]) -> bool:
+    """Return whether a rule for the same grants, which is as strict, replaces the rule `before[index]`.
+
+    An unchanged rule that comes before the new rule must also come before the old rule, because the first match decides.
+    """
+    rule, earlier = before[index], before[:index]
+    return any(
+        each.grants == rule.grants
+        and each.is_as_strict_as(rule)
+        and all(other in earlier or other not in before for other in after[:place])
+        for place, each in enumerate(after)
+    )
 
 
 def _describe(rule: PolicyRule) -> str:

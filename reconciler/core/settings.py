@@ -45,6 +45,9 @@ class Verdict(StrEnum):
     DENY = "deny"
 
 
+STRICTNESS = tuple(Verdict)
+
+
 @dataclass(frozen=True, slots=True)
 class PolicyRule:
     """A rule of the policy: the decision on a kind of risk, for the grants that match a pattern.
@@ -59,6 +62,14 @@ class PolicyRule:
     grants: Pattern = field(default_factory=Pattern)
     reason: str = ""
     max_days: int | None = None
+
+    def is_as_strict_as(self, other: "PolicyRule") -> bool:
+        """Return whether this rule is at least as strict as another rule, for a grant that both rules match."""
+        if other.verdict is Verdict.ALLOW:
+            return True
+        return STRICTNESS.index(self.verdict) >= STRICTNESS.index(other.verdict) and (
+            other.max_days is None or (self.max_days is not None and self.max_days <= other.max_days)
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,12 +130,12 @@ class Policy:
 
     @property
     def denials(self) -> "Policy":
-        """A policy that contains only the JSON Schemas and the `deny` rules."""
-        denials = (rule for rule in self.all_rules if rule.verdict is Verdict.DENY)
-        return Policy(tuple(dict.fromkeys(denials)), self.schemas)
+        """A policy that contains only the JSON Schemas and the `deny` rules.
 
-
-STRICTNESS = tuple(Verdict)
+        Each `deny` rule is a list of its own, so that no rule hides a later rule with a smaller `max_days`.
+        """
+        denials = dict.fromkeys(rule for rule in self.all_rules if rule.verdict is Verdict.DENY)
+        return Policy((), self.schemas, tuple((rule,) for rule in denials))
 
 
 def _first_match(rules: Iterable[PolicyRule], name: str, key: Key, directory: Directory) -> PolicyRule | None:

@@ -9,6 +9,8 @@ from support.commands import CommandResult, a_workspace, grants_of, reconciler, 
 
 from reconciler.config.file import parse_config
 from reconciler.config.tenants import Config, Tenant
+from reconciler.core.directory import Directory
+from reconciler.core.grant import Key
 from reconciler.core.settings import Policy, PolicyRule, Verdict
 
 GRANT = {"client": "Billing", "api": "Invoices API", "scope": ["read:invoices"], "organization_usage": "allow"}
@@ -104,7 +106,20 @@ def test_a_tenant_with_an_undeclared_custom_domain_is_new() -> None:
     moved = Tenant(name="dev", domain="login.example.com", canonical_domain="dev.eu.auth0.com")
 
     assert not base.declares(moved)
-    assert base.policy_for(moved) == Policy((PolicyRule("delete", Verdict.DENY),))
+    assert base.policy_for(moved) == Policy(others=((PolicyRule("delete", Verdict.DENY),),))
+
+
+@pytest.mark.parametrize("names", [("lax", "strict"), ("strict", "lax")])
+def test_every_maximum_number_of_days_applies_to_a_new_tenant(names: tuple[str, str]) -> None:
+    def limited(days: int) -> dict[str, object]:
+        return {"policy": {"rules": [{"rule": "temporary-access", "verdict": "deny", "max_days": days}]}}
+
+    domains = {"lax": LIVE | limited(3650), "strict": {"domain": "strict.eu.auth0.com"} | limited(30)}
+    base = compile_schema(**{name: domains[name] for name in names})
+    found = base.policy_for(Tenant(name="new", domain="new.eu.auth0.com"))
+
+    matching = found.matching_rules("temporary-access", Key("a", "x"), Directory())
+    assert sorted(rule.max_days or 0 for rule in matching) == [30, 3650]
 
 
 def test_exceptions_do_not_apply_to_a_new_tenant() -> None:
