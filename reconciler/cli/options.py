@@ -44,15 +44,16 @@ TENANT_OPTIONS = ("config", "grants", "tenants", "all_tenants", "allow_unnamed_t
 class ListedName(click.types.StringParamType):
     """A click parameter type for names on the command line or in an environment variable.
 
-    An environment variable may contain several names, separated by commas.
+    A name keeps its spaces, because the names of two applications may differ only in spaces. An environment variable
+    may contain several names, separated by commas.
     """
 
     name = "name"
-    envvar_list_splitter = ","
 
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:  # noqa: ANN401, ARG002 - click defines the signature
-        """Return the name without surrounding spaces."""
-        return str(value).strip()
+    def split_envvar_value(self, rv: str) -> list[str]:
+        """Return the names in an environment variable, without the spaces that follow a comma."""
+        first, *others = rv.split(",")
+        return [first, *(each.lstrip(" ") for each in others)]
 
 
 class TenantNames(ListedName):

@@ -58,6 +58,34 @@ def test_only_the_selected_grants_are_planned(arguments: tuple[str, ...], change
     assert [name for _, name in planned(*arguments)] == changes
 
 
+SPACES = """
+tool: {name: Reconciler, client_id: own}
+applications:
+  - {name: "Billing", client_id: one}
+  - {name: "Billing ", client_id: two}
+  - {name: " Billing", client_id: three}
+apis: [{name: X, identifier: "https://x/", scopes: [a]}]
+"""
+
+
+@pytest.mark.parametrize(("name", "client_id"), [("Billing", "one"), ("Billing ", "two"), (" Billing", "three")])
+@pytest.mark.parametrize("from_variable", [False, True])
+def test_spaces_are_part_of_a_name(
+    here: Path, monkeypatch: pytest.MonkeyPatch, name: str, client_id: str, *, from_variable: bool
+) -> None:
+    (here / "tenant.yaml").write_text(SPACES)
+    grants = [{"client": each, "api": "X", "scope": ["a"]} for each in ("Billing", "Billing ", " Billing")]
+    (here / "grants/billing.yaml").write_text(json.dumps({"grants": grants}))
+    shutil.rmtree(here / "grants/team")
+    if from_variable:
+        monkeypatch.setenv("RECONCILER_PLAN_CLIENT", name)
+
+    options = () if from_variable else ("--client", name)
+    data = reconciler("plan", "--format", "json", *options).data
+
+    assert [change["key"]["client_id"] for change in data["changes"]] == [client_id]
+
+
 def test_an_absolute_path_selects_the_same_grants(here: Path) -> None:
     assert planned(str(here / "grants/billing.yaml")) == [("create", "Billing")]
 
