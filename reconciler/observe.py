@@ -74,7 +74,7 @@ class RequiredListings:
     """The lists that a plan must read from the tenant: applications, APIs and organizations.
 
     If `application_names` or `third_parties` is true, the plan needs the list of applications. If `api_names` or
-    `scopes` is true, the plan needs the list of APIs. If `organizations` is true, the plan needs the organizations of
+    `apis` is true, the plan needs the list of APIs, for names or for scopes and token lifetimes. If `organizations` is true, the plan needs the organizations of
     each grant. If `organization_names` is true, the plan needs the list of all organizations. If `api_names` is false,
     the list of APIs is optional. If the token may not read the optional list of APIs, the plan reports that scopes were
     not checked.
@@ -82,13 +82,13 @@ class RequiredListings:
 
     application_names: bool
     api_names: bool
-    scopes: bool
+    apis: bool
     third_parties: bool = False
     organizations: bool = False
     organization_names: bool = False
 
 
-NO_LISTINGS = RequiredListings(application_names=False, api_names=False, scopes=False)
+NO_LISTINGS = RequiredListings(application_names=False, api_names=False, apis=False)
 
 
 def required_listings(
@@ -99,7 +99,7 @@ def required_listings(
     return RequiredListings(
         application_names=any(spec.client for spec in specs) or any(pattern.client for pattern in patterns),
         api_names=any(spec.api for spec in specs) or any(pattern.api for pattern in patterns),
-        scopes=any(spec.scope or spec.allow_all_scopes or spec.default_for for spec in specs),
+        apis=prunes or any(spec.scope or spec.allow_all_scopes or spec.default_for or spec.expires for spec in specs),
         third_parties=prunes,
         organizations=any(spec.organizations is not None for spec in specs),
         organization_names=any(
@@ -139,11 +139,11 @@ async def observe_further(client: ManagementClient, known: Observation, needs: R
 async def observe_for_changes(
     client: ManagementClient, observation: Observation, specs: Iterable[GrantSpec]
 ) -> Observation:
-    """Read the lists that are needed to check grants that are new or gain access.
+    """Read the lists that are needed to check the grants that the files add or change.
 
     Do not read lists for which the token lacks the permission.
 
-    If the files neither create nor extend a grant, do not send a request. Raises Auth0Error if reading a list fails.
+    If the files neither create nor change a grant, do not send a request. Raises Auth0Error if reading a list fails.
     """
     lists = lists_to_read(specs, observation.grants, observation.directory)
     if not lists:
@@ -305,7 +305,7 @@ async def observe_names(client: ManagementClient, needs: RequiredListings) -> Di
 
     Raises Auth0Error and ReconcilerError.
     """
-    return await _directory(client, replace(needs, scopes=False))
+    return await _directory(client, replace(needs, apis=False))
 
 
 async def observe_readable_names(client: ManagementClient) -> Directory:
@@ -339,7 +339,7 @@ async def _directory(
         TenantList.ORGANIZATIONS: NO_ORGANIZATIONS if needs.organization_names else "",
     }
     to_read = {each for each, message in needed.items() if message}.union(wanted)
-    if needs.scopes:
+    if needs.apis:
         to_read.add(TenantList.APIS)
     reads = {each for each in to_read - known.read if needed[each] or each not in known.refused}
     async with task_group() as group:

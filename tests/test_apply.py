@@ -33,7 +33,7 @@ from reconciler.http.retry import RetryPolicy
 from reconciler.observe import RequiredListings, observe
 
 QUICK = RetryPolicy(attempts=3)
-NO_NAMES = RequiredListings(application_names=False, api_names=False, scopes=False)
+NO_NAMES = RequiredListings(application_names=False, api_names=False, apis=False)
 SEED = """
 applications: [{name: New, client_id: new}, {name: Old, client_id: old}, {name: Stray, client_id: stray}]
 apis: [{name: Invoices, identifier: "https://api.example.com/invoices", scopes: ["a", "b"]}]

@@ -23,7 +23,7 @@ from reconciler.core.planner import make_plan
 from reconciler.core.spec import GrantSpec
 from reconciler.observe import RequiredListings, observe
 
-NO_NAMES = RequiredListings(application_names=False, api_names=False, scopes=False)
+NO_NAMES = RequiredListings(application_names=False, api_names=False, apis=False)
 SEED = """
 applications:
   - {name: New, client_id: new}

@@ -32,8 +32,8 @@ from reconciler.observe import (
     required_listings,
 )
 
-ALL_LISTINGS = RequiredListings(application_names=True, api_names=True, scopes=True)
-NO_LISTINGS = RequiredListings(application_names=False, api_names=False, scopes=False)
+ALL_LISTINGS = RequiredListings(application_names=True, api_names=True, apis=True)
+NO_LISTINGS = RequiredListings(application_names=False, api_names=False, apis=False)
 ACME, GLOBEX = "org_acmeacmeacmeacme", "org_globexglobexglob"
 WITH_ORGANIZATION_NAMES = replace(NO_LISTINGS, organizations=True, organization_names=True)
 SEED = """
@@ -70,18 +70,18 @@ def observe_tenant(
     ("spec", "protect", "expected"),
     [
         (a_spec(scope=()), (), NO_LISTINGS),
-        (a_spec(), (), RequiredListings(application_names=False, api_names=False, scopes=True)),
-        (a_spec(client="B", scope=()), (), RequiredListings(application_names=True, api_names=False, scopes=False)),
-        (a_spec(api="I", scope=()), (), RequiredListings(application_names=False, api_names=True, scopes=False)),
+        (a_spec(), (), RequiredListings(application_names=False, api_names=False, apis=True)),
+        (a_spec(client="B", scope=()), (), RequiredListings(application_names=True, api_names=False, apis=False)),
+        (a_spec(api="I", scope=()), (), RequiredListings(application_names=False, api_names=True, apis=False)),
         (
             a_spec(scope=()),
             (Protect(client="B"),),
-            RequiredListings(application_names=True, api_names=False, scopes=False),
+            RequiredListings(application_names=True, api_names=False, apis=False),
         ),
         (
             a_spec(scope=()),
             (Protect(api="I"),),
-            RequiredListings(application_names=False, api_names=True, scopes=False),
+            RequiredListings(application_names=False, api_names=True, apis=False),
         ),
         (a_spec(scope=()), (Protect(client_id="b"),), NO_LISTINGS),
         (a_spec(scope=(), organizations=()), (), replace(NO_LISTINGS, organizations=True)),
@@ -107,10 +107,10 @@ def test_a_file_needs_only_the_listings_for_its_fields(
     assert required_listings([spec], protect) == expected
 
 
-def test_prune_needs_the_list_of_third_parties() -> None:
+def test_prune_needs_the_list_of_third_parties_and_the_lifetimes_of_tokens() -> None:
     needs = required_listings([a_spec(scope=())], (), prunes=True)
 
-    assert needs == RequiredListings(application_names=False, api_names=False, scopes=False, third_parties=True)
+    assert needs == RequiredListings(application_names=False, api_names=False, apis=True, third_parties=True)
 
 
 def test_applications_are_read_for_third_parties(tmp_path: Path) -> None:
@@ -149,7 +149,7 @@ def test_names_of_applications_and_apis_need_one_request_each(tmp_path: Path) ->
 
 
 def test_a_refused_list_of_apis_is_recorded_if_only_scopes_need_it(tmp_path: Path) -> None:
-    needs = RequiredListings(application_names=False, api_names=False, scopes=True)
+    needs = RequiredListings(application_names=False, api_names=False, apis=True)
 
     observation, _ = observe_tenant(tmp_path, needs, scope='"read:client_grants"')
 
@@ -290,6 +290,7 @@ def test_organizations_of_pruned_grants_are_read(tmp_path: Path) -> None:
     assert calls == [
         "GET client-grants/cgr_aaaaaaaaaaaaaaaa/organizations",
         "GET client-grants/cgr_cccccccccccccccc/organizations",
+        "GET resource-servers",
     ]
     assert organizations_by_holder(observation)["stray"] == frozenset({ACME, GLOBEX})
 
@@ -329,7 +330,7 @@ def test_organizations_of_pruned_grants_are_read_even_if_no_file_declares_organi
 
     observation, calls = observe_with_organizations(tmp_path, *specs, prune=True)
 
-    assert calls == ["GET client-grants/cgr_cccccccccccccccc/organizations"]
+    assert calls == ["GET client-grants/cgr_cccccccccccccccc/organizations", "GET resource-servers"]
     assert organizations_by_holder(observation) == {"a": None, "b": None, "stray": {ACME, GLOBEX}}
 
 
@@ -410,7 +411,7 @@ def test_names_from_a_refused_list_are_an_error(tmp_path: Path) -> None:
 
 
 def test_a_list_that_was_refused_is_not_requested_again_for_scopes(tmp_path: Path) -> None:
-    everything, observation, calls = observe_twice(tmp_path, NO_LISTINGS, replace(NO_LISTINGS, scopes=True))
+    everything, observation, calls = observe_twice(tmp_path, NO_LISTINGS, replace(NO_LISTINGS, apis=True))
 
     assert everything.directory.refused == observation.directory.refused == {TenantList.APPLICATIONS, TenantList.APIS}
     assert calls == []

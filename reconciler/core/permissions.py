@@ -16,7 +16,9 @@ from reconciler.core.spec import GrantSpec
 def lists_to_read(
     specs: Iterable[GrantSpec], grants: Iterable[ObservedGrant], directory: Directory
 ) -> frozenset[TenantList]:
-    """Return the lists that reconciler must still read to check new grants and grants that gain access.
+    """Return the lists that reconciler must still read to check the grants that the files add or change.
+
+    The list of APIs contains the lifetime of the tokens that keep removed access.
 
     Omit lists that the access token has no permission to read.
     """
@@ -26,9 +28,12 @@ def lists_to_read(
     observed, needed = index_by_key(grants), set[TenantList]()
     for each in resolve(specs, directory)[0]:
         before = observed.get(each.key)
-        if before is not None and (before.grant == each.grant or not widens(before.grant, each.grant)):
-            continue
-        needed |= RULE_LISTS | required_lists(each, before, directory)
+        if before is not None:
+            if before.grant == each.grant:
+                continue
+            needed.add(TenantList.APIS)
+        if before is None or widens(before.grant, each.grant):
+            needed |= RULE_LISTS | required_lists(each, before, directory)
         if missing <= needed:
             break
     return missing & needed

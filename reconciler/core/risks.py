@@ -292,6 +292,11 @@ def _lasting_tokens(diff: AccessDiff) -> str:
     return _with_scopes(what, diff, diff.removed_critical_scopes)
 
 
+def _unknown_lifetime(diff: AccessDiff) -> str:
+    what = "it is not known how long tokens that were issued earlier keep critical scopes"
+    return _with_scopes(what, diff, diff.removed_critical_scopes) if diff.lifetime is None else ""
+
+
 def _with_scopes(what: str, diff: AccessDiff, scopes: list[str]) -> str:
     """Return a message with the most dangerous scopes in `scopes`. Return an empty string if `scopes` is empty."""
     more = len(scopes) - MAX_SCOPES_NAMED
@@ -369,6 +374,7 @@ def _rules() -> Iterator[RiskRule]:
         Level.HIGH,
         "critical scopes are removed, but earlier tokens keep these scopes for more than a day",
         _lasting_tokens,
+        unknown=_unknown_lifetime,
     )
     yield RiskRule(
         REMOVAL_RISK.rule,

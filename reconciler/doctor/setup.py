@@ -33,7 +33,7 @@ from reconciler.files.workspace import Workspace
 from reconciler.observe import RequiredListings, required_listings
 
 EVERYTHING = RequiredListings(
-    application_names=True, api_names=True, scopes=True, organizations=True, organization_names=True
+    application_names=True, api_names=True, apis=True, organizations=True, organization_names=True
 )
 """All lists of a tenant that a run can need (applications, APIs, organizations).
 

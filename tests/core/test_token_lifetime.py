@@ -58,8 +58,8 @@ def test_a_plan_that_only_widens_has_no_note() -> None:
     [
         ("create:users", 2 * DAY, True),
         ("create:users", DAY, False),
-        ("create:users", None, False),
         ("read:stats", 2 * DAY, False),
+        ("read:stats", None, False),
     ],
 )
 def test_removing_a_critical_scope_is_a_risk_if_tokens_live_longer_than_a_day(
@@ -70,6 +70,16 @@ def test_removing_a_critical_scope_is_a_risk_if_tokens_live_longer_than_a_day(
 
     expected = "tokens that were issued earlier keep critical scopes for up to 2 days: create:users"
     assert messages == ([expected] if is_found else [])
+
+
+def test_removing_a_critical_scope_is_an_unknown_risk_if_the_lifetime_is_unknown() -> None:
+    plan = plan_without("create:users", Api(MANAGEMENT, "Auth0 Management API"), None)
+
+    [found] = [risk for risks in plan.risks.values() for risk in risks if risk.rule == "lasting-tokens"]
+    assert not found.is_known
+    assert found.message == (
+        "it is not known how long tokens that were issued earlier keep critical scopes: create:users"
+    )
 
 
 def test_a_grant_that_exists_has_no_risk_of_lasting_tokens() -> None:

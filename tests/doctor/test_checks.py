@@ -40,13 +40,13 @@ def a_tenant_probe(**fields: Any) -> TenantProbe:
 
 
 def finding_of(check: str, **fields: Any) -> Finding:
-    needs = RequiredListings(application_names=False, api_names=False, scopes=False)
+    needs = RequiredListings(application_names=False, api_names=False, apis=False)
     (finding,) = [each for each in tenant_findings(a_tenant_probe(**fields), needs, PATTERNS) if each.check == check]
     return finding
 
 
 def test_each_check_has_one_finding_in_a_fixed_order() -> None:
-    needs = RequiredListings(application_names=False, api_names=False, scopes=False)
+    needs = RequiredListings(application_names=False, api_names=False, apis=False)
 
     assert tuple(each.check for each in tenant_findings(a_tenant_probe(), needs, PATTERNS)) == AT_THE_TENANT
     assert tuple(each.check for each in skipped_findings("no tenant")) == AT_THE_TENANT
@@ -214,7 +214,7 @@ def test_the_proxy_is_shown() -> None:
 
 def test_a_failure_is_reported_once_and_dependent_checks_are_skipped() -> None:
     failed, skipped = ProbeFailed("x", "y"), ProbeSkipped("z")
-    needs = RequiredListings(application_names=True, api_names=True, scopes=True)
+    needs = RequiredListings(application_names=True, api_names=True, apis=True)
     probe = a_tenant_probe(addresses=failed, credentials=failed, first_response=skipped, token=skipped, listing=skipped)
 
     findings = tenant_findings(probe, needs, Finding("patterns", Status.SKIPPED, ""))
@@ -229,8 +229,8 @@ def test_the_repr_of_a_probed_token_does_not_contain_the_token() -> None:
 
 READING = "read:client_grants read:clients read:resource_servers"
 WRITING = "create:client_grants update:client_grants delete:client_grants"
-NOTHING = RequiredListings(application_names=False, api_names=False, scopes=False)
-NAMES = RequiredListings(application_names=True, api_names=True, scopes=True)
+NOTHING = RequiredListings(application_names=False, api_names=False, apis=False)
+NAMES = RequiredListings(application_names=True, api_names=True, apis=True)
 
 
 def a_token_with(**claims: object) -> ProbedToken:
@@ -255,7 +255,7 @@ def test_a_missing_permission_to_read_grants_is_a_failure() -> None:
         (NAMES, Status.FAILED, "the token lacks read:clients, read:resource_servers"),
         (NOTHING, Status.WARNING, "yes, but the token lacks read:clients, read:resource_servers"),
         (
-            RequiredListings(application_names=True, api_names=False, scopes=True),
+            RequiredListings(application_names=True, api_names=False, apis=True),
             Status.FAILED,
             "the token lacks read:clients",
         ),
@@ -269,7 +269,7 @@ def test_permissions_to_read_names_are_needed_if_files_use_names(
 
 
 ORGANIZATIONS = RequiredListings(
-    application_names=True, api_names=True, scopes=True, organizations=True, organization_names=True
+    application_names=True, api_names=True, apis=True, organizations=True, organization_names=True
 )
 READING_ORGANIZATIONS = "read:organizations read:organization_client_grants"
 WRITING_ORGANIZATIONS = "create:organization_client_grants delete:organization_client_grants"

@@ -49,7 +49,7 @@ HOLDERS = {"create": "new", "update": "old", "delete": "stray"}
 ATTEMPTS = 5
 LATENCY_SECONDS = 0.1
 CLIENT_OPTIONS = ClientOptions(RateOptions(), RetryPolicy(ATTEMPTS, jitter=lambda _, high: high))
-NO_NAMES = RequiredListings(application_names=False, api_names=False, scopes=False)
+NO_NAMES = RequiredListings(application_names=False, api_names=False, apis=False)
 PROTECT = Protect(client_id="guard")
 SEED = """
 applications:
