@@ -164,7 +164,7 @@ class ShardType(click.ParamType):  # type: ignore[type-arg] # not generic before
 def bind_environment_variables(command: click.Command, *words: str) -> None:
     """Define the names of the environment variables that set each option of a command and of its subcommands.
 
-    Each long spelling of an option has its own variable. If the attribute `envvar` of an option is a string, do not
+    Each long spelling of an option has its own variable. If the attribute `envvar` of an option is a list, do not
     change the option. If the attribute `envvar` of an option is a tuple, insert the new environment variables at the
     start of the tuple. `words` are the parts of the command name, for example sandbox and serve.
     """
@@ -179,22 +179,29 @@ def bind_environment_variables(command: click.Command, *words: str) -> None:
 def _bind_spellings(option: click.Option, words: Sequence[str]) -> None:
     own = [environment_variable(*words, name) for name in option.opts if name.startswith("--")]
     negated = [environment_variable(*words, name) for name in option.secondary_opts if name.startswith("--")]
+    _bind(option, own, negated)
+
+
+def _bind(option: click.Option, own: Sequence[str], negated: Sequence[str] = ()) -> None:
+    """Make the environment variables `own` set an option, and make the variables `negated` set the opposite value."""
     option.envvar = [*own, *(option.envvar or ())]
-    if len(own) + len(negated) > 1:
-        option.resolve_envvar_value = partial(  # type: ignore[method-assign]
-            _value_of_spellings, option.resolve_envvar_value, own, negated
-        )
+    option.resolve_envvar_value = partial(  # type: ignore[method-assign]
+        _value_of_spellings, option.resolve_envvar_value, own, negated
+    )
 
 
 def _value_of_spellings(
     resolve: Callable[[click.Context], str | None], own: Sequence[str], negated: Sequence[str], ctx: click.Context
 ) -> str | None:
-    """Return the value of an option that has several spellings, from the variables `own` and `negated`.
+    """Return the value of an option from its environment variables `own` and `negated`.
 
-    The variables in `negated` set the opposite value of a flag, as --no-admin does. Raises click.UsageError if several
-    variables are set.
+    The variables in `negated` set the opposite value of a flag, as --no-admin does. Raises click.UsageError if a
+    variable is empty, or if several variables are set.
     """
-    names = [name for name in (*own, *negated) if os.environ.get(name)]
+    names = [name for name in (*own, *negated) if name in os.environ]
+    empty = next((name for name in names if not os.environ[name].strip()), None)
+    if empty and not ctx.resilient_parsing:
+        raise click.UsageError(f"The environment variable {empty} is empty. Set a value, or unset the variable.", ctx)
     if len(names) > 1 and not ctx.resilient_parsing:
         raise click.UsageError(f"{' and '.join(names)} set the same option; unset all but one of them", ctx)
     if not names or names[0] in own:
@@ -340,8 +347,9 @@ def _option(
     *names: str,
     **settings: Any,  # noqa: ANN401 - the arguments of click.Option may have any type
 ) -> click.Option:
-    envvar = environment_variable(_long_name(names))
-    return click.Option(names, envvar=envvar, expose_value=False, callback=callback, **settings)
+    option = click.Option(names, expose_value=False, callback=callback, **settings)
+    _bind(option, [environment_variable(_long_name(names))])
+    return option
 
 
 def _long_name(names: Sequence[str]) -> str:

@@ -110,6 +110,31 @@ def test_the_variable_of_a_negative_spelling_sets_the_opposite(
     assert parsed("sandbox serve", "--no-admin") == (with_admin, ParameterSource.ENVIRONMENT)
 
 
+@pytest.mark.parametrize("value", ["", "  "])
+@pytest.mark.parametrize(
+    ("command", "variable"),
+    [
+        ("apply --yes", "RECONCILER_APPLY_APPROVAL_ID"),
+        ("apply --yes", "RECONCILER_APPLY_REQUIRE_TIP"),
+        ("plan", "RECONCILER_PLAN_POLICY"),
+        ("plan", "RECONCILER_PLAN_CLIENT"),
+        ("plan", "RECONCILER_TENANT"),
+        ("plan", "RECONCILER_CONFIG"),
+    ],
+)
+def test_an_empty_variable_is_an_error_like_an_empty_option(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: str, variable: str, value: str
+) -> None:
+    folder = a_workspace(tmp_path, monkeypatch)
+    monkeypatch.setenv(variable, value)
+
+    ran = reconciler(*command.split())
+
+    assert (ran.code, ran.stdout) == (1, "")
+    assert f"The environment variable {variable} is empty." in ran.stderr
+    assert not (folder / ".reconciler").exists()
+
+
 def test_repeatable_options_accept_comma_separated_variables() -> None:
     for name in COMMANDS:
         command = commands.get_command(click.Context(commands), name)
