@@ -138,9 +138,9 @@ def config_changes(
 
 
 def sort_by_risk(changes: Iterable[ConfigChange]) -> tuple[ConfigChange, ...]:
-    """Sort changes by the kind of change (the most dangerous kind first), then by tenant."""
+    """Sort changes by kind (the most dangerous kind first), then by tenant. Other changes keep their order."""
     order = {rule.name: number for number, rule in enumerate(CONFIG_RULES)}
-    return tuple(sorted(changes, key=lambda each: (order[each.risk.rule], each.tenants, each.risk.message)))
+    return tuple(sorted(changes, key=lambda each: (order[each.risk.rule], each.tenants)))
 
 
 TenantRisk = tuple[str, Risk]

@@ -27,6 +27,7 @@ from reconciler.core.pattern import (
 from reconciler.core.plan import Change, Delete
 from reconciler.core.problems import Problem, Risk, Severity
 from reconciler.core.resolve import DesiredGrant
+from reconciler.core.risks import RULE_ORDER
 from reconciler.core.settings import Policy, PolicyRule, Verdict
 from reconciler.core.suggest import Suggestions, explain_normalization, to_nfc
 
@@ -122,22 +123,31 @@ def compare_policies(old: Policy, new: Policy) -> Iterator[Risk]:
 
 
 def _loosened_rules(old: Sequence[PolicyRule], new: Sequence[PolicyRule]) -> Iterator[str]:
-    """Yield a message for each change that makes the rules less strict.
+    """Yield a message for each kind of change that makes the rules less strict, the most dangerous risk first.
 
-    Compare the policy rules for each kind of risk separately.
+    Compare the policy rules for each kind of risk separately. One message names all patterns of a kind, the broadest
+    pattern first, so that many harmless rules cannot hide a dangerous rule.
     """
-    for risk in sorted({each.rule for each in (*old, *new)}):
+    names = {each.rule for each in (*old, *new)}
+    for risk in sorted(names, key=lambda name: (RULE_ORDER.get(name, len(RULE_ORDER)), name)):
         before, after = (
             list(dict.fromkeys(replace(rule, reason="") for rule in rules if rule.rule == risk)) for rules in (old, new)
         )
         default = PolicyRule(risk, Verdict.ALLOW if risk == TEMPORARY_ACCESS else Verdict.WARN)
-        for index, each in enumerate(before):
-            is_kept = each in after or _is_replaced(index, before, after)
-            if not is_kept and not all(later.is_as_strict_as(each) for later in (*before[index + 1 :], default)):
-                yield f"no longer {_describe(each)}"
-        for index, each in enumerate(after):
-            if each not in before and not all(each.is_as_strict_as(later) for later in (*after[index + 1 :], default)):
-                yield f"now {_describe(each)}"
+        removed = [
+            each
+            for index, each in enumerate(before)
+            if each not in after
+            and not _is_replaced(index, before, after)
+            and not all(later.is_as_strict_as(each) for later in (*before[index + 1 :], default))
+        ]
+        added = [
+            each
+            for index, each in enumerate(after)
+            if each not in before and not all(each.is_as_strict_as(later) for later in (*after[index + 1 :], default))
+        ]
+        yield from (f"no longer {each}" for each in _describe(removed))
+        yield from (f"now {each}" for each in _describe(added))
         common = [each for each in before if each in after]
         if common != [each for each in after if each in before]:
             yield f"the order of the rules for {risk} changed, and the first match decides"
@@ -157,10 +167,23 @@ def _is_replaced(index: int, before: Sequence[PolicyRule], after: Sequence[Polic
     )
 
 
-def _describe(rule: PolicyRule) -> str:
+def _describe(rules: Iterable[PolicyRule]) -> Iterator[str]:
+    """Yield a description of the rules with the same verdict and the same `max_days`, the broadest pattern first."""
     verbs = {Verdict.DENY: "denies", Verdict.ALLOW: "allows", Verdict.WARN: "warns of"}
-    days = "" if rule.max_days is None else f" (max_days: {rule.max_days})"
-    return f"{verbs[rule.verdict]} {rule.rule}{days} for {rule.grants if str(rule.grants) else 'all grants'}"
+    groups: dict[tuple[Verdict, int | None], list[Pattern]] = {}
+    for rule in rules:
+        groups.setdefault((rule.verdict, rule.max_days), []).append(rule.grants)
+    for (verdict, max_days), patterns in groups.items():
+        days = "" if max_days is None else f" (max_days: {max_days})"
+        named = [str(each) or "all grants" for each in sorted(patterns, key=_narrowness)]
+        yield f"{verbs[verdict]} {rule.rule}{days} for {join_some(named)}"
+
+
+def _narrowness(pattern: Pattern) -> tuple[int, int]:
+    """Return a sort key: patterns with fewer fields and more wildcards come first."""
+    text = str(pattern)
+    fields = sum(getattr(pattern, name) is not None for name in PATTERN_FIELDS)
+    return fields, -sum(text.count(wildcard) for wildcard in WILDCARDS)
 
 
 MAX_REPORTED = 20

@@ -321,10 +321,7 @@ def _rules() -> Iterator[RiskRule]:
         _system_api(Level.CRITICAL, "can take over accounts through"),
     )
     yield RiskRule(
-        "own-grant-widened",
-        Level.CRITICAL,
-        "more access for an application that runs reconciler",
-        _own_grant,
+        "own-grant-widened", Level.CRITICAL, "more access for an application that runs reconciler", _own_grant
     )
     yield RiskRule(
         "management-api-sensitive",
@@ -349,10 +346,7 @@ def _rules() -> Iterator[RiskRule]:
         _any_organization,
     )
     yield RiskRule(
-        "organization-usage-loosened",
-        Level.HIGH,
-        "organization_usage gives more callers access",
-        _organization_usage,
+        "organization-usage-loosened", Level.HIGH, "organization_usage gives more callers access", _organization_usage
     )
     yield RiskRule("default-grant", Level.HIGH, "default_for applies to all third-party applications", _default_grant)
     yield RiskRule(
@@ -390,12 +384,7 @@ def _rules() -> Iterator[RiskRule]:
         "scopes that may look like other scopes, because they contain characters that OAuth does not allow",
         _unusual_scopes,
     )
-    yield RiskRule(
-        "management-api-access",
-        Level.LOW,
-        "low-risk access to the Management API",
-        _management_access,
-    )
+    yield RiskRule("management-api-access", Level.LOW, "low-risk access to the Management API", _management_access)
     yield RiskRule("system-api-access", Level.LOW, "low-risk access to a system API of Auth0", _system_api_access)
     yield RiskRule("delete", Level.LOW, "a grant is deleted or loses all its scopes", _delete)
 

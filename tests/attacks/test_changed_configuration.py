@@ -1,5 +1,6 @@
 """A plan must show changes of reconciler.yaml, so that a pull request cannot hide them."""
 
+import json
 from pathlib import Path
 from time import process_time
 
@@ -78,8 +79,8 @@ def test_an_unchanged_configuration_has_no_changes(here: Path) -> None:
             "domain: company.eu.auth0.com",
             "kind: sandbox\n    database: other.db",
             [
-                "critical tenant-moved prod: the domain changes from company.eu.auth0.com to sandbox.localhost",
                 "critical tenant-moved prod: the kind changes from auth0 to sandbox: " + NO_LONGER_REAL,
+                "critical tenant-moved prod: the domain changes from company.eu.auth0.com to sandbox.localhost",
             ],
         ),
         (
@@ -285,17 +286,31 @@ def test_grants_that_leave_or_enter_a_guard_are_listed(here: Path) -> None:
     moved = [(level, what) for level, rule, _, what in changes() if rule.startswith("grant-")]
 
     assert moved == [
-        ("low", "`manage` no longer matches 2 grants: Reconciler -> Auth0 Management API and Portal -> Invoices API"),
         ("low", "`protect` now matches 1 grant: Portal -> Invoices API"),
+        ("low", "`manage` no longer matches 2 grants: Reconciler -> Auth0 Management API and Portal -> Invoices API"),
     ]
     commit_all(here)
     (here / "reconciler.yaml").write_text(BASE)
 
     moved = [(level, what) for level, rule, _, what in changes() if rule.startswith("grant-")]
     assert moved == [
-        ("critical", "`manage` now matches 2 grants: Reconciler -> Auth0 Management API and Portal -> Invoices API"),
         ("critical", "`protect` no longer matches 1 grant: Portal -> Invoices API"),
+        ("critical", "`manage` now matches 2 grants: Reconciler -> Auth0 Management API and Portal -> Invoices API"),
     ]
+
+
+def test_many_harmless_rules_cannot_hide_a_dangerous_rule(here: Path) -> None:
+    harmless = [{"rule": "delete", "verdict": "allow", "client_id": f"c{n:03}{'x' * 150}"} for n in range(300)]
+    dangerous = [{"rule": "management-api-takeover", "verdict": "allow", "client_id": each} for each in ("a", "b", "*")]
+    rules = json.dumps([*harmless, *dangerous])[1:-1]
+    (here / "reconciler.yaml").write_text(BASE.replace("rules: [", f"rules: [{rules}, "))
+
+    for options in ([], ["--max-bytes", "6000"]):
+        shown = reconciler("plan", "--base", "HEAD", "--format", "markdown", *options).stdout
+
+        assert "policy: now allows management-api-takeover for client_id" in shown
+        assert shown.index("management-api-takeover for client_id") < shown.index("allows delete for")
+        assert "and 290 more" in shown
 
 
 def test_a_long_configuration_is_compared_quickly() -> None:

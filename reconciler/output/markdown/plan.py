@@ -72,7 +72,8 @@ def body_markdown(plan: Plan, links: SourceLinks, max_bytes: int) -> str:
 
 def _parts(plan: Plan, links: SourceLinks, max_bytes: int) -> Iterator[Section]:
     yield Section((marker(plan.tenant.name, links) + "\n", *_header(plan)))
-    yield replace(_config_changes(plan), max_bytes=max_bytes // 8)
+    changes = _config_changes(plan)
+    yield replace(changes, max_bytes=max_bytes // (3 if changes.critical else 8))
     yield replace(_expiry_changes(plan, links), max_bytes=max_bytes // 8)
     yield replace(_notes(plan), max_bytes=max_bytes // 4)
     tables = list(_tables(plan, links, max_bytes))
@@ -132,7 +133,9 @@ def _config_changes(plan: Plan) -> Section:
     kinds = {Level.CRITICAL: "CAUTION", Level.HIGH: "WARNING", Level.LOW: "NOTE"}
     worst = min((each.risk.level for each in plan.config_changes), key=lambda level: level.order, default=Level.LOW)
     head = f"> [!{kinds[worst]}]\n> **Changes to reconciler.yaml ({len(lines)})**\n>\n"
-    return Section(lines, head=head, tail="\n", noun="change to reconciler.yaml") if lines else EMPTY_SECTION
+    critical = sum(each.risk.level is Level.CRITICAL for each in plan.config_changes)
+    noun = "configuration change"
+    return Section(lines, head=head, tail="\n", noun=noun, critical=critical) if lines else EMPTY_SECTION
 
 
 def _expiry_changes(plan: Plan, links: SourceLinks) -> Section:
