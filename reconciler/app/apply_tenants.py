@@ -21,7 +21,7 @@ from reconciler.core.characters import pluralize, visible
 from reconciler.core.identity import IdentityClaims, SameTenantError
 from reconciler.core.outcome import ApplyReport
 from reconciler.core.permissions import missing_permissions
-from reconciler.core.plan import Plan, removes_all_scopes
+from reconciler.core.plan import Plan, removes_all_access
 from reconciler.core.selection import refuse_empty_selection
 from reconciler.errors import CrashError, Exit, NotStartedError, ReconcilerError, reason
 from reconciler.output.results import RunResult
@@ -371,12 +371,12 @@ def _refuse_without_permissions(session: TenantSession, plan: Plan) -> None:
 def _ask(plan: Plan, console: Console) -> None:
     """Ask the user to confirm a plan.
 
-    The user types how many grants are deleted or lose all their scopes. If no grant is deleted or loses all its scopes,
-    the user types "yes".
+    The user types how many grants are deleted, or lose all their scopes or callers. If there is no such grant, the user
+    types "yes".
     """
     if not sys.stdin.isatty():
         raise ReconcilerError("nothing was written: apply needs a terminal to ask for confirmation; use --yes")
-    deletes = sum(map(removes_all_scopes, plan.changes))
+    deletes = sum(map(removes_all_access, plan.changes))
     expected, description = (str(deletes), "the number of deletes") if deletes else ("yes", "yes")
     question = f"Apply this to {plan.tenant}? Only {description} is accepted: "
     try:

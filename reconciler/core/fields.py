@@ -218,6 +218,11 @@ def admits_organizations(usage: str) -> bool:
     return WITH_ORGANIZATION in CALLERS.get(usage, ALL_CALLERS)
 
 
+def admits_callers_without_organization(usage: str) -> bool:
+    """Return whether callers without an organization may use a grant with the given value of `organization_usage`."""
+    return WITHOUT_ORGANIZATION in CALLERS.get(usage, ALL_CALLERS)
+
+
 def describe_effect(before: str, after: str) -> str:
     """Describe which callers gain or lose access if `organization_usage` changes.
 

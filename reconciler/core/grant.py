@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from typing import NamedTuple
 
-from reconciler.core.fields import CHANGEABLE, SUBJECT_CLIENT, USAGE_DENY
+from reconciler.core.fields import CHANGEABLE, SUBJECT_CLIENT, USAGE_DENY, admits_callers_without_organization
 
 SUBJECT_USER = "user"
 SUBJECT_ANONYMOUS = "anonymous_user"
@@ -126,3 +126,22 @@ def widens(before: ClientGrant, after: ClientGrant) -> bool:
 def narrows(before: ClientGrant, after: ClientGrant) -> bool:
     """Return whether `before` allows access that `after` does not allow."""
     return widens(after, before)
+
+
+def loses_all_access(before: ClientGrant, after: ClientGrant) -> bool:
+    """Return whether a change of a grant removes all its scopes or excludes all its callers."""
+    return any(has(before) and not has(after) for has in (has_scopes, has_callers))
+
+
+def has_scopes(grant: ClientGrant) -> bool:
+    """Return whether a grant has any scope."""
+    return grant.allow_all_scopes or bool(grant.scope)
+
+
+def has_callers(grant: ClientGrant) -> bool:
+    """Return whether any caller may use a grant. A grant that requires an organization but has none has no callers."""
+    return (
+        admits_callers_without_organization(grant.organization_usage)
+        or grant.allow_any_organization
+        or grant.organizations != EMPTY_SET
+    )

@@ -9,7 +9,7 @@ from reconciler.core.expressible import reason_not_expressible
 from reconciler.core.grant import Key, ObservedGrant
 from reconciler.core.pattern import ManagedScope, Match, Protect
 from reconciler.core.permissions import WRITE_PERMISSIONS
-from reconciler.core.plan import Blocked, Change, Create, Reason, Update, removes_all_scopes
+from reconciler.core.plan import Blocked, Change, Create, Reason, Update, removes_all_access
 from reconciler.core.problems import Problem
 from reconciler.core.resolve import DesiredGrant
 from reconciler.core.settings import Limits
@@ -152,11 +152,11 @@ def forbid_over_limit(changes: Sequence[Change], limits: Limits, total: int) -> 
 
     If the plan has more updates than the limit allows, block all updates.
 
-    An update that removes all scopes of a grant counts both as an update and as a delete. `total` is the number of
+    An update that removes all scopes or all callers of a grant counts both as an update and as a delete. `total` is the number of
     declared grants that exist in the tenant, plus the number of undeclared and expired grants that the plan deletes.
     `total` excludes all other undeclared grants, so that many undeclared grants do not weaken the limits.
     """
-    deletes = [change for change in changes if removes_all_scopes(change)]
+    deletes = [change for change in changes if removes_all_access(change)]
     updates = [change for change in changes if isinstance(change, Update)]
     too_many_deletes = _limit_reason(len(deletes), "delete", limits.deletes_percent, limits.max_deletes, total)
     if limits.requires_max_deletes and limits.max_deletes is None and deletes:
@@ -167,7 +167,7 @@ def forbid_over_limit(changes: Sequence[Change], limits: Limits, total: int) -> 
     too_many_updates = _limit_reason(len(updates), "update", limits.updates_percent, limits.max_updates, total)
 
     def reason(change: Change) -> str | None:
-        if removes_all_scopes(change) and too_many_deletes:
+        if removes_all_access(change) and too_many_deletes:
             return too_many_deletes
         return too_many_updates if isinstance(change, Update) else None
 

@@ -10,7 +10,14 @@ from reconciler.core.diff import FieldChange, changed_fields, granted_fields, re
 from reconciler.core.directory import Directory
 from reconciler.core.expiry import ExpiryChange
 from reconciler.core.expressible import keep_inexpressible_values, reason_not_expressible
-from reconciler.core.grant import ClientGrant, Key, ObservedGrant, narrows, without_undeclared_organizations
+from reconciler.core.grant import (
+    ClientGrant,
+    Key,
+    ObservedGrant,
+    loses_all_access,
+    narrows,
+    without_undeclared_organizations,
+)
 from reconciler.core.identity import TenantName
 from reconciler.core.problems import Problem, Risk
 from reconciler.core.removals import NoLongerDeclared, Removal
@@ -322,16 +329,14 @@ def removes_access(change: Change) -> bool:
             return True
 
 
-def removes_all_scopes(change: Change) -> bool:
-    """Return whether a change deletes a grant or removes all scopes of a grant.
+def removes_all_access(change: Change) -> bool:
+    """Return whether a change deletes a grant, removes all its scopes, or excludes all its callers.
 
     A grant without scopes still allows the application to get tokens.
     """
-    if isinstance(change, Delete):
-        return True
-    before, after = grant_before(change), grant_after(change)
-    had = before is not None and (before.allow_all_scopes or bool(before.scope))
-    return had and after is not None and not after.allow_all_scopes and not after.scope
+    if isinstance(change, Update):
+        return loses_all_access(change.before.grant, change.after.grant)
+    return isinstance(change, Delete)
 
 
 def apply_phase(change: Change) -> int:

@@ -8,8 +8,8 @@ from reconciler.core.characters import shorten
 from reconciler.core.directory import MANAGEMENT_API_SUFFIX, Directory, TenantList
 from reconciler.core.expiry import TEMPORARY_ACCESS, TEMPORARY_ACCESS_MEANING
 from reconciler.core.fields import callers_gaining_access
-from reconciler.core.grant import ClientGrant, Key, widens
-from reconciler.core.plan import Change, Create, Delete, removes_all_scopes
+from reconciler.core.grant import ClientGrant, Key, has_callers, widens
+from reconciler.core.plan import Change, Create, Delete, removes_all_access
 from reconciler.core.problems import Level, Risk
 from reconciler.core.scopes import is_administration, level_of, scope_level, scope_order
 from reconciler.core.system_apis import system_api_of
@@ -38,8 +38,8 @@ class AccessDiff:
     """True if the change creates the grant."""
     deletes: bool
     """True if the change deletes the grant."""
-    removes_all_scopes: bool
-    """True if the change deletes the grant or removes all scopes of the grant."""
+    removes_all_access: bool
+    """True if the change deletes the grant, removes all scopes of the grant, or excludes all its callers."""
     is_own_grant: bool
     """True if the grant belongs to an application that runs reconciler."""
     third_party: bool | None
@@ -113,7 +113,7 @@ def find_grant_risks(grant: ClientGrant, directory: Directory) -> tuple[Risk, ..
             after=grant,
             creates=True,
             deletes=False,
-            removes_all_scopes=False,
+            removes_all_access=False,
             is_own_grant=False,
             third_party=directory.third_party(grant.key),
             is_custom_api=_is_custom(directory, grant.key.audience),
@@ -144,7 +144,7 @@ def _access_diff(change: Change, is_own: Callable[[Change], bool], directory: Di
         after=no_access if isinstance(change, Delete) else change.after.grant,
         creates=isinstance(change, Create),
         deletes=isinstance(change, Delete),
-        removes_all_scopes=removes_all_scopes(change),
+        removes_all_access=removes_all_access(change),
         is_own_grant=is_own(change),
         third_party=directory.third_party(key),
         is_custom_api=_is_custom(directory, key.audience),
@@ -277,12 +277,15 @@ def _unknown_third_party(diff: AccessDiff) -> str:
 
 
 def _delete(diff: AccessDiff) -> str:
-    return "the application loses its access to the API" if diff.removes_all_scopes else ""
+    return "the application loses its access to the API" if diff.removes_all_access else ""
 
 
-def _all_scopes_removed(diff: AccessDiff) -> str:
-    is_removed = diff.removes_all_scopes and not diff.deletes
-    return "the grant loses all scopes; the application can still get tokens without scopes" if is_removed else ""
+def _all_access_removed(diff: AccessDiff) -> str:
+    if not diff.removes_all_access or diff.deletes:
+        return ""
+    if not has_callers(diff.after):
+        return "no caller can use the grant any more, because it requires an organization and has none"
+    return "the grant loses all scopes; the application can still get tokens without scopes"
 
 
 def _lasting_tokens(diff: AccessDiff) -> str:
@@ -360,8 +363,8 @@ def _rules() -> Iterator[RiskRule]:
     yield RiskRule(
         "all-scopes-removed",
         Level.HIGH,
-        "a grant loses all its scopes, which removes access like a delete",
-        _all_scopes_removed,
+        "a grant loses all its scopes or all its callers, which removes access like a delete",
+        _all_access_removed,
     )
     yield RiskRule(
         "lasting-tokens",
@@ -386,7 +389,7 @@ def _rules() -> Iterator[RiskRule]:
     )
     yield RiskRule("management-api-access", Level.LOW, "low-risk access to the Management API", _management_access)
     yield RiskRule("system-api-access", Level.LOW, "low-risk access to a system API of Auth0", _system_api_access)
-    yield RiskRule("delete", Level.LOW, "a grant is deleted or loses all its scopes", _delete)
+    yield RiskRule("delete", Level.LOW, "a grant is deleted, or loses all its scopes or all its callers", _delete)
 
 
 RULES: tuple[RiskRule, ...] = tuple(_rules())

@@ -1,4 +1,5 @@
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 from support.builders import INVOICES, OWN, a_directory, a_grant, a_key, a_spec, an_api, an_observed
@@ -293,12 +294,38 @@ def test_applications_under_own_count_as_own_only_on_the_management_api() -> Non
     assert protection.reason_own(a_key("other", OWN.audience), None) is None
 
 
-def test_updates_that_remove_all_scopes_count_as_deletes() -> None:
+REQUIRE = {"organization_usage": "require"}
+TWO, NONE = {"organizations": frozenset({"org_1", "org_2"})}, {"organizations": frozenset()}
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "removes_all"),
+    [
+        ({}, {"scope": ()}, True),
+        ({"scope": (), "allow_all_scopes": True}, {"scope": ()}, True),
+        (REQUIRE | TWO, REQUIRE | NONE, True),
+        ({"organization_usage": "allow"} | TWO, REQUIRE | NONE, True),
+        ({}, REQUIRE | NONE, True),
+        (REQUIRE | NONE | {"allow_any_organization": True}, REQUIRE | NONE, True),
+        (REQUIRE | TWO, REQUIRE | {"organizations": frozenset({"org_1"})}, False),
+        (REQUIRE | TWO, {"organization_usage": "allow"} | NONE, False),
+        (REQUIRE | TWO, REQUIRE | NONE | {"allow_any_organization": True}, False),
+        (REQUIRE, REQUIRE | {"scope": ("write:invoices",)}, False),
+        (REQUIRE | NONE, REQUIRE | NONE | {"scope": ("write:invoices",)}, False),
+    ],
+)
+def test_updates_that_remove_all_scopes_or_callers_count_as_deletes(
+    before: dict[str, Any], after: dict[str, Any], *, removes_all: bool
+) -> None:
     emptied = [
-        Update(an_observed(a_grant(a_key(f"app{n}"))), DesiredGrant(a_grant(a_key(f"app{n}"), scope=()), a_spec()), ())
+        Update(
+            an_observed(a_grant(a_key(f"app{n}"), **before)),
+            DesiredGrant(a_grant(a_key(f"app{n}"), **after), a_spec()),
+            (),
+        )
         for n in range(4)
     ]
 
-    assert forbid_over_limit(emptied, Limits(deletes_percent=30), 10)[0] == ()
+    assert (forbid_over_limit(emptied, Limits(deletes_percent=30), 10)[0] == ()) == removes_all
     assert forbid_over_limit(emptied[:3], Limits(deletes_percent=30), 10)[1] == ()
-    assert forbid_over_limit(emptied, Limits(max_deletes=3, max_updates=9), 10)[0] == ()
+    assert (forbid_over_limit(emptied, Limits(max_deletes=3, max_updates=9), 10)[0] == ()) == removes_all

@@ -160,7 +160,7 @@ def test_an_added_organization_adds_access() -> None:
     )
 
     assert rules_of(a_plan([more], [before])) == rules_of(a_plan([other], [before])) == ["third-party"]
-    assert rules_of(a_plan([less], [before])) == []
+    assert rules_of(a_plan([less], [before])) == ["all-scopes-removed", "delete"]
 
 
 def test_a_blocked_change_of_the_own_grant_has_risks() -> None:
