@@ -83,13 +83,13 @@ def tenant_label(tenant: TenantName) -> str:
     return f"{span(tenant.name)} **{SANDBOX}**" if tenant.is_sandbox else span(tenant.name)
 
 
-def element(text: str) -> str:
-    """Return `text` as an HTML `code` element."""
-    return f"<code>{escape(_visible_prefix(text))}</code>"
+def element(text: str, max_length: int = MAX_TEXT_LENGTH) -> str:
+    """Return `text` as an HTML `code` element. Shorten `text` to about `max_length` characters."""
+    return f"<code>{escape(_visible_prefix(text, max_length))}</code>"
 
 
-def _visible_prefix(text: str) -> str:
-    return shorten(visible(text), MAX_TEXT_LENGTH)
+def _visible_prefix(text: str, max_length: int = MAX_TEXT_LENGTH) -> str:
+    return shorten(visible(text), max_length)
 
 
 def commit_suffix(links: SourceLinks) -> str:

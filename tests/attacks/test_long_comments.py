@@ -3,6 +3,7 @@
 from dataclasses import replace
 from itertools import combinations, islice
 
+import pytest
 from support.builders import OWN, TENANT, a_plan, a_spec, an_api, first_parties
 
 from reconciler.core.directory import Api
@@ -76,6 +77,25 @@ def test_a_change_with_many_long_values_does_not_displace_other_critical_changes
     assert len(markdown.encode()) <= DEFAULT_MAX_BYTES
     assert markdown.count("<b>critical</b>") == 20
     assert markdown.count("<code>long") == 9
+
+
+@pytest.mark.parametrize("most", [2_500, DEFAULT_MAX_BYTES])
+def test_long_descriptions_do_not_displace_critical_changes(most: int) -> None:
+    count = 2 if most < DEFAULT_MAX_BYTES else 60
+    pairs = islice(combinations(SCOPES[Level.CRITICAL], 2), count)
+    specs = [critical(number, pair) for number, pair in enumerate(pairs)]
+    described = [spec._replace(description="&" * 5_000) for spec in specs]
+
+    shown = [rows(plan_markdown(a_plan_of(each), max_bytes=most)) for each in (specs, described)]
+
+    assert [len(each) for each in shown] == [count, count]
+    assert all("(4,980 characters left out)" in row for row in shown[1])
+
+
+def test_a_short_comment_shows_descriptions() -> None:
+    (row,) = rows(plan_markdown(a_plan_of([a_spec(description="d" * 5_000)])))
+
+    assert "(4,700 characters left out)" in row
 
 
 def test_a_risk_names_the_worst_scopes_first() -> None:

@@ -18,9 +18,19 @@ from reconciler.core.outcome import ApplyReport, Outcome
 from reconciler.core.plan import TITLES, Change, Origin, Plan
 from reconciler.core.plan_risks import all_risks, grant_label
 from reconciler.core.problems import Level
-from reconciler.output.escape import block, commit_suffix, element, marker, span, tenant_label
+from reconciler.output.escape import MAX_TEXT_LENGTH, block, commit_suffix, element, marker, span, tenant_label
 from reconciler.output.markdown.document import Section, join_sections
-from reconciler.output.markdown.rows import HEAD, SYMBOLS, TAIL, change_row, is_critical, removal_row, worst_first
+from reconciler.output.markdown.rows import (
+    HEAD,
+    SMALL_ROW,
+    SYMBOLS,
+    TAIL,
+    RowLimits,
+    change_row,
+    is_critical,
+    removal_row,
+    worst_first,
+)
 from reconciler.output.source_links import NO_REPOSITORY, SourceLinks
 from reconciler.output.styled import DEFAULT_MAX_BYTES, RESULT_PREFIX
 from reconciler.output.text.plan import outcome_counts, state
@@ -158,24 +168,21 @@ def _tables(plan: Plan, links: SourceLinks, max_bytes: int) -> Iterator[Section]
 
     The tables also contain blocked changes. The table for this branch also contains grants that are no longer declared
     but stay in the tenant. If a row contains a long list, the end of the list is collapsed. If the tables are too long,
-    the collapsed part of each list is omitted.
+    the collapsed part of each list is omitted, and descriptions are shortened.
     """
     removals = tuple(removal_row(each, plan, links) for each in plan.no_longer_declared)
     reasons = {each.change.key: each.reason for each in plan.blocked}
 
-    def rows(changes: Sequence[Change], max_folded_bytes: int) -> tuple[str, ...]:
-        return tuple(
-            change_row(each, plan, links, reason=reasons.get(each.key, ""), max_folded_bytes=max_folded_bytes)
-            for each in changes
-        )
+    def rows(changes: Sequence[Change], limits: RowLimits) -> tuple[str, ...]:
+        return tuple(change_row(each, plan, links, reason=reasons.get(each.key, ""), limits=limits) for each in changes)
 
     sections = list(_sections(plan))
-    max_folded_bytes = max_bytes // 20
-    size = sum(
-        len(row.encode(errors="surrogatepass")) for _, changes in sections for row in rows(changes, max_folded_bytes)
-    )
+    limits = RowLimits(folded_bytes=max_bytes // 20, description_length=MAX_TEXT_LENGTH)
+    size = sum(len(row.encode(errors="surrogatepass")) for _, changes in sections for row in rows(changes, limits))
+    if size >= max_bytes // 2:
+        limits = SMALL_ROW
     for title, changes in sections:
-        section_rows = rows(changes, max_folded_bytes if size < max_bytes // 2 else 0)
+        section_rows = rows(changes, limits)
         if title in {"", TITLES[Origin.BRANCH]}:
             section_rows += removals
         if section_rows:

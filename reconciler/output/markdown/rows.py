@@ -6,6 +6,7 @@ The rows are written in HTML, because a `|` in a name would end the cell of a Ma
 """
 
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from html import escape
 
 from reconciler.artifacts.serialization import action_of
@@ -38,6 +39,20 @@ MINUS = "\N{MINUS SIGN}"
 MAX_ITEMS_IN_ROW = 6
 MAX_ITEM_LENGTH = 60
 MAX_RISKS_IN_ROW = 6
+
+
+@dataclass(frozen=True, slots=True)
+class RowLimits:
+    """The maximum sizes of the parts of a row whose length the author of a pull request can choose freely."""
+
+    folded_bytes: int = 0
+    """The maximum number of bytes of the collapsed part of a list, for each field."""
+    description_length: int = 20
+    """The maximum number of characters of a description."""
+
+
+SMALL_ROW = RowLimits()
+"""The limits of a row in a long comment. With these limits, long descriptions cannot displace other changes."""
 
 
 def symbol(change: Change) -> str:
@@ -75,19 +90,18 @@ def is_critical(change: Change, plan: Plan) -> bool:
     return any(risk.level is Level.CRITICAL for risk in plan.risks.get(change.key, ()))
 
 
-def change_row(change: Change, plan: Plan, links: SourceLinks, *, reason: str, max_folded_bytes: int) -> str:
+def change_row(change: Change, plan: Plan, links: SourceLinks, *, reason: str, limits: RowLimits) -> str:
     """Return the table row of a change. `reason` is the reason why the change is blocked, or an empty string.
 
-    The row collapses the end of a long list of values. For each field, the collapsed part of the list has at most
-    `max_folded_bytes` bytes.
+    The row collapses the end of a long list of values.
     """
     blocked = [f"<b>blocked</b> {element(reason)}"] if reason else []
     return _row(
         f"{symbol(change)} {action_of(change)}",
         element(grant_label(change.key, plan.directory)),
-        "<br>".join(_short_change(field, change, plan.directory, max_folded_bytes) for field in change.fields),
+        "<br>".join(_short_change(field, change, plan.directory, limits.folded_bytes) for field in change.fields),
         "<br>".join((*blocked, *_risks(plan.risks.get(change.key, ())))),
-        "<br>".join(_declared(change, plan, links)),
+        "<br>".join(_declared(change, plan, links, limits.description_length)),
     )
 
 
@@ -121,8 +135,10 @@ def _risks(risks: Sequence[Risk]) -> Iterator[str]:
         yield str(risks[0].level)
 
 
-def _declared(change: Change, plan: Plan, links: SourceLinks) -> Iterator[str]:
+def _declared(change: Change, plan: Plan, links: SourceLinks, max_length: int) -> Iterator[str]:
     """Yield the file, line, description and expiry date of the declaration.
+
+    The description is shortened to about `max_length` characters.
 
     Also yield who changed the grant in the tenant, if known.
     """
@@ -130,7 +146,7 @@ def _declared(change: Change, plan: Plan, links: SourceLinks) -> Iterator[str]:
         spec = change.after.spec
         yield _linked_source(spec.source, links)
         if spec.description:
-            yield element(spec.description)
+            yield element(spec.description, max_length)
         yield from expiry_parts(spec)
     elif change.expired is not None:
         yield _linked_source(change.expired.source, links)

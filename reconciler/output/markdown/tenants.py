@@ -178,7 +178,7 @@ def _critical(plans: Iterable[Plan], summary: FleetSummary, max_bytes: int) -> S
     for (label, risk), names in found.items():
         who = f"{pluralize(len(names), 'tenant')}: {_some_names(names, span)}"
         line = f"> - {span(label)}: {span(risk.message)} ({span(risk.rule)}), {who}\n"
-        if not omitted and len(line.encode(errors="surrogatepass")) <= max_bytes:
+        if len(line.encode(errors="surrogatepass")) <= max_bytes:
             max_bytes -= len(line.encode(errors="surrogatepass"))
             lines.append(line)
         else:
