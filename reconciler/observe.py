@@ -74,10 +74,10 @@ class RequiredListings:
     """The lists that a plan must read from the tenant: applications, APIs and organizations.
 
     If `application_names` or `third_parties` is true, the plan needs the list of applications. If `api_names` or
-    `apis` is true, the plan needs the list of APIs, for names or for scopes and token lifetimes. If `organizations` is true, the plan needs the organizations of
-    each grant. If `organization_names` is true, the plan needs the list of all organizations. If `api_names` is false,
-    the list of APIs is optional. If the token may not read the optional list of APIs, the plan reports that scopes were
-    not checked.
+    `apis` is true, the plan needs the list of APIs, for names or for scopes and token lifetimes. If `organizations` is
+    true, the plan needs the organizations of each grant. If `organization_names` is true, the plan needs the list of
+    all organizations. If `api_names` is false, the list of APIs is optional. If the token may not read the optional
+    list of APIs, the plan reports that scopes were not checked.
     """
 
     application_names: bool

@@ -152,9 +152,9 @@ def forbid_over_limit(changes: Sequence[Change], limits: Limits, total: int) -> 
 
     If the plan has more updates than the limit allows, block all updates.
 
-    An update that removes all scopes or all callers of a grant counts both as an update and as a delete. `total` is the number of
-    declared grants that exist in the tenant, plus the number of undeclared and expired grants that the plan deletes.
-    `total` excludes all other undeclared grants, so that many undeclared grants do not weaken the limits.
+    An update that removes all scopes or all callers of a grant counts both as an update and as a delete. `total` is the
+    number of declared grants that exist in the tenant, plus the number of undeclared and expired grants that the plan
+    deletes. `total` excludes all other undeclared grants, so that many undeclared grants do not weaken the limits.
     """
     deletes = [change for change in changes if removes_all_access(change)]
     updates = [change for change in changes if isinstance(change, Update)]

@@ -156,7 +156,8 @@ def _loosened_rules(old: Sequence[PolicyRule], new: Sequence[PolicyRule]) -> Ite
 def _is_replaced(index: int, before: Sequence[PolicyRule], after: Sequence[PolicyRule]) -> bool:
     """Return whether a rule for the same grants, which is as strict, replaces the rule `before[index]`.
 
-    An unchanged rule that comes before the new rule must also come before the old rule, because the first match decides.
+    An unchanged rule that comes before the new rule must also come before the old rule, because the first match
+    decides.
     """
     rule, earlier = before[index], before[:index]
     return any(

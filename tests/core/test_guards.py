@@ -295,7 +295,8 @@ def test_applications_under_own_count_as_own_only_on_the_management_api() -> Non
 
 
 REQUIRE = {"organization_usage": "require"}
-TWO, NONE = {"organizations": frozenset({"org_1", "org_2"})}, {"organizations": frozenset()}
+TWO: dict[str, object] = {"organizations": frozenset({"org_1", "org_2"})}
+NONE: dict[str, object] = {"organizations": frozenset()}
 
 
 @pytest.mark.parametrize(
