@@ -2,7 +2,7 @@
 
 import os
 import stat
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from functools import partial
@@ -17,7 +17,7 @@ from reconciler.cli.options import current_options, global_options
 from reconciler.core.characters import visible
 from reconciler.errors import Exit, ReconcilerError, reason
 from reconciler.forge.http import TransientForgeError
-from reconciler.forge.job import FORGES, AzureJob, BitbucketJob, GitHubJob, GitLabJob, Job, NamedTarget, job_of
+from reconciler.forge.job import Job, NamedTarget, job_of
 from reconciler.forge.report import (
     TRUNCATION_NOTE,
     CommentTarget,
@@ -30,7 +30,7 @@ from reconciler.forge.report import (
     tenant_of,
     truncated_report,
 )
-from reconciler.forge.services import merged_request, open_comments, open_issues
+from reconciler.forge.services import FORGES, merged_request, open_comments, open_issues
 from reconciler.git.repository import find_root, open_repository
 from reconciler.git.revision import resolve_revision, tracked_entries
 from reconciler.http.proxy import proxy_notes
@@ -44,6 +44,8 @@ MAX_BYTES = 20_000_000
 """The maximum size of a report in bytes. Hosting services refuse comments of MAX_BYTES bytes or more."""
 MAX_PROBLEMS, MAX_CHARACTERS = 5, 300
 """The maximum number of problems in a comment about a missing report, and the maximum characters per problem."""
+DIALECTS: Mapping[str, Callable[[str], str]] = {"azure": without_alerts, "bitbucket": without_html}
+"""The functions that convert a report to the Markdown of services that do not render GitHub's Markdown."""
 NO_FOLLOW, NO_WAIT = getattr(os, "O_NOFOLLOW", 0), getattr(os, "O_NONBLOCK", 0)
 
 
@@ -63,7 +65,7 @@ NO_FOLLOW, NO_WAIT = getattr(os, "O_NOFOLLOW", 0), getattr(os, "O_NONBLOCK", 0)
     help="Post on the pull or merge request whose merge created the commit HEAD. If no merge created HEAD, do nothing.",
 )
 @click.option(
-    "--forge", type=click.Choice(FORGES), help="Hosting service. Required if the job runs on another CI service."
+    "--forge", type=click.Choice(list(FORGES)), help="Hosting service. Required if the job runs on another CI service."
 )
 @click.option(
     "--repository", metavar="PATH", help="Path of the repository on the hosting service (--forge), such as owner/name."
@@ -124,7 +126,7 @@ def command(  # noqa: PLR0913 - each parameter is an option of the command
     if issue is not None:
         reports = [_with_drift_advice(each) for each in reports]
     refuse_equal_markers(reports)
-    convert = _dialect(job)
+    convert = DIALECTS.get(job.service, str)
     with ExitStack() as stack:
         target: CommentTarget
         if closes or issue is not None:
@@ -247,17 +249,6 @@ def _missing_report(tenant_marker: str, problems: Sequence[str]) -> ForgeReport:
         *problem_lines,
     ]
     return ForgeReport(f"tenant {name}", tenant_marker, "\n".join([*lines, ""]))
-
-
-def _dialect(job: Job) -> Callable[[str], str]:
-    """Return the function that converts a report to the Markdown of the job's hosting service."""
-    match job:
-        case GitHubJob() | GitLabJob():
-            return str
-        case AzureJob():
-            return without_alerts
-        case BitbucketJob():
-            return without_html
 
 
 def _read(file: Path, run: str) -> ForgeReport:

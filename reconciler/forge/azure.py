@@ -12,9 +12,9 @@ from urllib.parse import quote
 
 from reconciler.errors import ReconcilerError
 from reconciler.forge.http import UNAUTHORIZED, ForgeApi, ForgeError, TransientForgeError, invalid_token, open_api
-from reconciler.forge.job import AZURE_ADVICE, AzureJob, commit_id, request_number
+from reconciler.forge.job import AZURE_ADVICE, Job
 from reconciler.forge.report import PostedEntry
-from reconciler.forge.responses import number_at, object_at, objects_at, optional_text_at
+from reconciler.forge.responses import number_at, object_at, objects_at, optional_text_at, request_number
 
 SERVICE = "Azure DevOps"
 MAX_CHARACTERS = 150_000
@@ -26,21 +26,21 @@ Azure DevOps offers the endpoint `connectionData` only in a preview version.
 """
 
 
-def open_azure(job: AzureJob) -> AbstractContextManager[ForgeApi]:
+def open_azure(job: Job) -> AbstractContextManager[ForgeApi]:
     """Open a client for the API of the Azure DevOps organization of the job. Raises ReconcilerError."""
     # Azure DevOps expects the token of a job or user as the password, and an empty user name.
     password = b64encode(f":{job.token}".encode()).decode()
     return open_api(job.address, job.token, {"Authorization": f"Basic {password}"})
 
 
-def tip_of(api: ForgeApi, job: AzureJob, branch: str) -> str:
+def tip_of(api: ForgeApi, job: Job, branch: str) -> object:
     """Return the id of the latest commit of a branch. Raises ForgeError."""
     found = _ask(api, "GET", f"{_repository(job)}/refs", query={**VERSION, "filter": f"heads/{branch}"})
     refs = [each for each in objects_at(found, SERVICE, "value") if each.get("name") == f"refs/heads/{branch}"]
-    return commit_id(refs[0].get("objectId") if refs else None)
+    return refs[0].get("objectId") if refs else None
 
 
-def merged_request(api: ForgeApi, job: AzureJob, commit: str) -> int | None:
+def merged_request(api: ForgeApi, job: Job, commit: str) -> int | None:
     """Return the number of the pull request whose merge commit is `commit`, or None. Raises ForgeError.
 
     Source: https://learn.microsoft.com/en-us/rest/api/azure/devops/git/pull-request-query
@@ -62,7 +62,7 @@ class PullRequestThreads:
     """
 
     api: ForgeApi
-    job: AzureJob
+    job: Job
     max_characters = MAX_CHARACTERS
 
     def entries(self) -> Iterable[PostedEntry]:
@@ -93,15 +93,16 @@ class PullRequestThreads:
         _ask(self.api, "PATCH", f"{self._path()}/{entry_id}", query=VERSION, body={"content": body})
 
     def _path(self) -> str:
-        if self.job.pull_request is None:
+        if self.job.number is None:
             raise ReconcilerError(
                 "SYSTEM_PULLREQUEST_PULLREQUESTID is not set; Azure Pipelines sets it in runs of a build validation"
             )
-        return f"{_repository(self.job)}/pullRequests/{self.job.pull_request}/threads"
+        return f"{_repository(self.job)}/pullRequests/{self.job.number}/threads"
 
 
-def _repository(job: AzureJob) -> str:
-    return f"{quote(job.project, safe='')}/_apis/git/repositories/{quote(job.repository, safe='')}"
+def _repository(job: Job) -> str:
+    project, repository = job.repository
+    return f"{quote(project, safe='')}/_apis/git/repositories/{quote(repository, safe='')}"
 
 
 def _number(item: Mapping[str, Any]) -> int:

@@ -13,9 +13,9 @@ from urllib.parse import quote
 
 from reconciler.errors import ReconcilerError
 from reconciler.forge.http import UNAUTHORIZED, ForgeApi, ForgeError, invalid_token, open_api
-from reconciler.forge.job import BITBUCKET_ADVICE, BitbucketJob, commit_id, request_number
+from reconciler.forge.job import BITBUCKET_ADVICE, Job
 from reconciler.forge.report import PostedEntry
-from reconciler.forge.responses import number_at, object_at, objects_at, optional_text_at, text_at
+from reconciler.forge.responses import number_at, object_at, objects_at, optional_text_at, request_number, text_at
 
 SERVICE = "Bitbucket"
 MAX_CHARACTERS = 32_768
@@ -32,20 +32,20 @@ Bitbucket displays HTML comments but hides link definitions.
 """
 
 
-def open_bitbucket(job: BitbucketJob) -> AbstractContextManager[ForgeApi]:
+def open_bitbucket(job: Job) -> AbstractContextManager[ForgeApi]:
     """Open a client for the API of Bitbucket. Raises ReconcilerError."""
     password = b64encode(f"{job.email}:{job.token}".encode()).decode()
     authorization = f"Basic {password}" if job.email else f"Bearer {job.token}"
     return open_api(job.address, job.token, {"Authorization": authorization})
 
 
-def tip_of(api: ForgeApi, job: BitbucketJob, branch: str) -> str:
+def tip_of(api: ForgeApi, job: Job, branch: str) -> object:
     """Return the id of the latest commit of a branch. Raises ForgeError."""
     found = _ask(api, "GET", f"{_repository(job)}/refs/branches/{quote(branch, safe='')}")
-    return commit_id(text_at(found, SERVICE, "target", "hash"))
+    return text_at(found, SERVICE, "target", "hash")
 
 
-def merged_request(api: ForgeApi, job: BitbucketJob, commit: str) -> int | None:
+def merged_request(api: ForgeApi, job: Job, commit: str) -> int | None:
     """Return the number of the pull request whose merge commit is `commit`, or None. Raises ForgeError.
 
     Search only the most recently changed pull requests. Bitbucket can search all pull requests by commit only if an
@@ -72,7 +72,7 @@ class PullRequestRemarks:
     """
 
     api: ForgeApi
-    job: BitbucketJob
+    job: Job
     max_characters = MAX_CHARACTERS
 
     def entries(self) -> Iterator[PostedEntry]:
@@ -122,19 +122,20 @@ class PullRequestRemarks:
         raise ForgeError("Bitbucket's list of comments has too many pages")
 
     def _path(self) -> str:
-        if self.job.pull_request is None:
+        if self.job.number is None:
             raise ReconcilerError(
                 "BITBUCKET_PR_ID is not set; Bitbucket Pipelines sets it in the section pull-requests of the pipelines"
             )
-        return f"{_repository(self.job)}/pullrequests/{self.job.pull_request}/comments"
+        return f"{_repository(self.job)}/pullrequests/{self.job.number}/comments"
 
 
 def _content(body: str) -> Mapping[str, object]:
     return {"content": {"raw": HTML_COMMENT.sub(r"[//]: # (\1)", body)}}
 
 
-def _repository(job: BitbucketJob) -> str:
-    return f"repositories/{quote(job.workspace, safe='')}/{quote(job.repository, safe='')}"
+def _repository(job: Job) -> str:
+    workspace, repository = job.repository
+    return f"repositories/{quote(workspace, safe='')}/{quote(repository, safe='')}"
 
 
 def _ask(

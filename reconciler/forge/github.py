@@ -24,9 +24,9 @@ from reconciler.forge.http import (
     invalid_token,
     open_api,
 )
-from reconciler.forge.job import GitHubJob, commit_id, request_number
+from reconciler.forge.job import Job
 from reconciler.forge.report import PostedEntry
-from reconciler.forge.responses import flag_at, object_at, objects_at, text_at
+from reconciler.forge.responses import flag_at, object_at, objects_at, request_number, text_at
 
 SERVICE = "GitHub"
 MAX_CHARACTERS = 65_536
@@ -104,27 +104,27 @@ query merged($owner: String!, $name: String!, $commit: GitObjectID!) {
 """
 
 
-def open_github(job: GitHubJob) -> AbstractContextManager[ForgeApi]:
+def open_github(job: Job) -> AbstractContextManager[ForgeApi]:
     """Open a client for the API of the GitHub server of the job. Raises ReconcilerError."""
     return open_api(job.address, job.token, {"Authorization": f"Bearer {job.token}"})
 
 
-def tip_of(api: ForgeApi, job: GitHubJob, branch: str) -> str:
+def tip_of(api: ForgeApi, job: Job, branch: str) -> object:
     """Return the id of the latest commit of a branch. Raises ForgeError."""
-    variables = {"owner": job.owner, "name": job.name, "ref": f"refs/heads/{branch}"}
+    variables = {**_repository(job), "ref": f"refs/heads/{branch}"}
     repository = object_at(_ask(api, BRANCH_PERMISSION, BRANCH_TIP, variables), SERVICE, "repository")
     if repository.get("ref") is None:
         raise ForgeError(f"GitHub: the branch {quote_text(branch)} does not exist")
-    return commit_id(text_at(repository, SERVICE, "ref", "target", "oid"))
+    return text_at(repository, SERVICE, "ref", "target", "oid")
 
 
-def merged_request(api: ForgeApi, job: GitHubJob, commit: str) -> int | None:
+def merged_request(api: ForgeApi, job: Job, commit: str) -> int | None:
     """Return the number of the pull request that was merged with `commit`, or None. Raises ForgeError."""
-    variables = {"owner": job.owner, "name": job.name, "commit": commit}
+    variables = {**_repository(job), "commit": commit}
     repository = object_at(_ask(api, COMMENT_PERMISSION, MERGED, variables), SERVICE, "repository")
     if repository.get("object") is None:
         raise ForgeError(f"GitHub: the commit {commit} does not exist in the repository")
-    own = f"{job.owner}/{job.name}".casefold()
+    own = "/".join(job.repository).casefold()
     for node in objects_at(repository, SERVICE, "object", "associatedPullRequests", "nodes"):
         # the commit can also belong to a pull request in a fork
         is_own = text_at(node, SERVICE, "repository", "nameWithOwner").casefold() == own
@@ -138,7 +138,7 @@ class PullRequestComments:
     """The comments on the pull request of the job."""
 
     api: ForgeApi
-    job: GitHubJob
+    job: Job
     max_characters = MAX_CHARACTERS
 
     def entries(self) -> Iterable[PostedEntry]:
@@ -156,11 +156,11 @@ class PullRequestComments:
 
     def _pages(self) -> Iterator[Mapping[str, Any]]:
         job = self.job
-        if job.pull_request is None:
+        if job.number is None:
             raise ReconcilerError(
                 "the event of this run does not contain a pull request; use comment in a workflow with on: pull_request"
             )
-        variables = {"owner": job.owner, "name": job.name, "number": job.pull_request}
+        variables = {**_repository(job), "number": job.number}
         return _pages(self.api, COMMENT_PERMISSION, COMMENTS, variables, ("repository", "owner"))
 
 
@@ -169,7 +169,7 @@ class GitHubIssues:
     """The open issues of the repository of the job."""
 
     api: ForgeApi
-    job: GitHubJob
+    job: Job
     title: str
     max_characters = MAX_CHARACTERS
 
@@ -192,8 +192,12 @@ class GitHubIssues:
         _ask(self.api, ISSUE_PERMISSION, EDIT_ISSUE, {"id": entry_id, "body": body, "state": "CLOSED"})
 
     def _pages(self) -> Iterator[Mapping[str, Any]]:
-        variables = {"owner": self.job.owner, "name": self.job.name}
-        return _pages(self.api, ISSUE_PERMISSION, ISSUES, variables, ("owner",))
+        return _pages(self.api, ISSUE_PERMISSION, ISSUES, _repository(self.job), ("owner",))
+
+
+def _repository(job: Job) -> dict[str, object]:
+    owner, name = job.repository
+    return {"owner": owner, "name": name}
 
 
 def _pages(

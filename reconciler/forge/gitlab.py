@@ -10,9 +10,9 @@ from urllib.parse import quote
 
 from reconciler.errors import ReconcilerError
 from reconciler.forge.http import UNAUTHORIZED, ForgeApi, ForgeError, ForgeResponse, invalid_token, open_api
-from reconciler.forge.job import GITLAB_ADVICE, GitLabJob, commit_id, request_number
+from reconciler.forge.job import GITLAB_ADVICE, Job
 from reconciler.forge.report import PostedEntry
-from reconciler.forge.responses import number_at, object_at, objects_at, optional_text_at, text_at
+from reconciler.forge.responses import number_at, object_at, objects_at, optional_text_at, request_number, text_at
 
 SERVICE = "GitLab"
 MAX_CHARACTERS = 1_000_000
@@ -25,18 +25,18 @@ MAX_PAGES = 1000
 OLDEST_FIRST = {"sort": "asc", "order_by": "created_at"}
 
 
-def open_gitlab(job: GitLabJob) -> AbstractContextManager[ForgeApi]:
+def open_gitlab(job: Job) -> AbstractContextManager[ForgeApi]:
     """Open a client for the API of the GitLab server of the job. Raises ReconcilerError."""
     return open_api(job.address, job.token, {"PRIVATE-TOKEN": job.token})
 
 
-def tip_of(api: ForgeApi, job: GitLabJob, branch: str) -> str:
+def tip_of(api: ForgeApi, job: Job, branch: str) -> object:
     """Return the id of the latest commit of a branch. Raises ForgeError."""
     data = _ask(api, "GET", f"{_project(job)}/repository/branches/{quote(branch, safe='')}").data
-    return commit_id(text_at(data, SERVICE, "commit", "id"))
+    return text_at(data, SERVICE, "commit", "id")
 
 
-def merged_request(api: ForgeApi, job: GitLabJob, commit: str) -> int | None:
+def merged_request(api: ForgeApi, job: Job, commit: str) -> int | None:
     """Return the number of the merge request that was merged with `commit`, or None. Raises ForgeError.
 
     After a fast-forward merge, which creates no merge commit, `commit` is the last commit of the merged branch.
@@ -55,7 +55,7 @@ class MergeRequestNotes:
     """The notes on the merge request of the job."""
 
     api: ForgeApi
-    job: GitLabJob
+    job: Job
     max_characters = MAX_CHARACTERS
 
     def entries(self) -> Iterable[PostedEntry]:
@@ -71,12 +71,12 @@ class MergeRequestNotes:
         _ask(self.api, "PUT", f"{self._path()}/{entry_id}", body={"body": body})
 
     def _path(self) -> str:
-        if self.job.merge_request is None:
+        if self.job.number is None:
             raise ReconcilerError(
                 "CI_MERGE_REQUEST_IID is not set; GitLab sets it in jobs with the rule "
                 '$CI_PIPELINE_SOURCE == "merge_request_event"',
             )
-        return f"{_project(self.job)}/merge_requests/{self.job.merge_request}/notes"
+        return f"{_project(self.job)}/merge_requests/{self.job.number}/notes"
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +84,7 @@ class GitLabIssues:
     """The open issues of the project of the job."""
 
     api: ForgeApi
-    job: GitLabJob
+    job: Job
     title: str
     max_characters = MAX_CHARACTERS
 
@@ -108,8 +108,8 @@ class GitLabIssues:
         return f"{_project(self.job)}/issues"
 
 
-def _project(job: GitLabJob) -> str:
-    return f"projects/{quote(job.project, safe='')}"
+def _project(job: Job) -> str:
+    return f"projects/{quote(job.repository[0], safe='')}"
 
 
 def _entries(api: ForgeApi, path: str, text: str, query: Mapping[str, str]) -> Iterator[PostedEntry]:

@@ -5,31 +5,13 @@ Outside of a CI job, the options --forge, --repository and --number select the r
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import quote
 
 from reconciler.core.characters import quote_text
 from reconciler.errors import ReconcilerError
-from reconciler.forge.http import ForgeError
-
-COMMIT = re.compile("[0-9a-f]{40}|[0-9a-f]{64}")
-
-
-def commit_id(value: object) -> str:
-    """Return `value`. Raise ForgeError if `value` is not a complete commit id."""
-    if not isinstance(value, str) or not COMMIT.fullmatch(value):
-        raise ForgeError("the response does not contain a commit id")
-    return value
-
-
-def request_number(value: object) -> int:
-    """Return `value`. Raise ForgeError if `value` is not a valid number of a pull request or merge request."""
-    if type(value) is not int or value < 1:
-        raise ForgeError("the response does not contain the number of a pull or merge request")
-    return value
-
 
 TOKEN = re.compile(r"[!-~]+")
 REPOSITORY = re.compile(r"(?P<owner>[\w.-]+)/(?P<name>[\w.-]+)", re.ASCII)
@@ -39,6 +21,20 @@ AZURE_ADVICE = "set AZURE_DEVOPS_TOKEN: $(System.AccessToken) in the env of the 
 BITBUCKET_ADVICE = (
     "store a token with the permission to write pull requests as a secured repository variable named BITBUCKET_TOKEN"
 )
+TOKENS = {
+    "github": ("GITHUB_TOKEN", GITHUB_ADVICE),
+    "gitlab": ("GITLAB_TOKEN", GITLAB_ADVICE),
+    "azure": ("AZURE_DEVOPS_TOKEN", AZURE_ADVICE),
+    "bitbucket": ("BITBUCKET_TOKEN", BITBUCKET_ADVICE),
+}
+"""The environment variable that contains the token for each hosting service, and the advice if it is not set."""
+IN_A_JOB = "run the command in a CI job, which sets the variable"
+REPOSITORY_FORMS = {
+    "github": "OWNER/NAME",
+    "azure": "ORGANIZATION/PROJECT/REPOSITORY",
+    "bitbucket": "WORKSPACE/REPOSITORY",
+}
+"""The form of the option --repository. A GitLab project may have any path."""
 ADDRESSES = {
     "github": "https://api.github.com/graphql",
     "gitlab": "https://gitlab.com/api/v4",
@@ -46,7 +42,6 @@ ADDRESSES = {
     "bitbucket": "https://api.bitbucket.org/2.0",
 }
 """The default API address of each hosting service."""
-FORGES = tuple(ADDRESSES)
 ADDRESS_VARIABLES = {"github": "GITHUB_GRAPHQL_URL", "gitlab": "CI_API_V4_URL"}
 """The environment variables that contain the API address of a self-hosted service.
 
@@ -55,63 +50,27 @@ The CI service sets the environment variables in each job.
 
 
 @dataclass(frozen=True, slots=True)
-class GitHubJob:
-    """A job of GitHub Actions. `pull_request` is None if no pull request started the job."""
+class Job:
+    """A CI job, and the repository and the pull or merge request to which the job posts its reports.
 
-    address: str
-    owner: str
-    name: str
-    pull_request: int | None
-    run: str
-    token: str = field(repr=False)
+    `service` is the name of the hosting service. `address` is the URL of the API. For Azure DevOps, `address` is the
+    URL of the organization or collection. `repository` is the owner and name (GitHub), the project (GitLab), the
+    project and repository (Azure DevOps), or the workspace and repository (Bitbucket). `number` is None if no pull or
+    merge request started the job.
 
-
-@dataclass(frozen=True, slots=True)
-class GitLabJob:
-    """A job of GitLab CI.
-
-    `merge_request` is the number of the merge request in the project, or None if no merge request started the job.
+    Only Bitbucket needs `email` and `user`. `email` is the email address of the user if the token is an API token of a
+    user, otherwise empty. `user` is the UUID of the user that owns the token, or empty if reconciler must request the
+    UUID from Bitbucket.
     """
 
+    service: str
     address: str
-    project: str
-    merge_request: int | None
-    run: str
-    token: str = field(repr=False)
-
-
-@dataclass(frozen=True, slots=True)
-class AzureJob:
-    """A job of Azure Pipelines. `address` is the URL of the Azure DevOps organization or collection."""
-
-    address: str
-    project: str
-    repository: str
-    pull_request: int | None
-    run: str
-    token: str = field(repr=False)
-
-
-@dataclass(frozen=True, slots=True)
-class BitbucketJob:
-    """A job of Bitbucket Pipelines.
-
-    `email` is the email address of the user if the token is an API token of a user. If the token belongs to a
-    repository, project or workspace, `email` is empty. `user` is the UUID of the user that owns the token, or empty if
-    reconciler must request the UUID from Bitbucket.
-    """
-
-    address: str
-    workspace: str
-    repository: str
-    pull_request: int | None
+    repository: tuple[str, ...]
+    number: int | None
     run: str
     token: str = field(repr=False)
     email: str = ""
     user: str = ""
-
-
-Job = GitHubJob | GitLabJob | AzureJob | BitbucketJob
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -163,19 +122,12 @@ def _named(environment: Mapping[str, str], target: NamedTarget) -> Job:
     """
     variable = ADDRESS_VARIABLES.get(target.forge, "")
     address = environment.get(variable, "").strip() or ADDRESSES[target.forge]
-    match target.forge:
-        case "github":
-            owner, name = _parts(target.repository, "OWNER/NAME")
-            return GitHubJob(address, owner, name, target.number, target.run, _github_token(environment))
-        case "gitlab":
-            return GitLabJob(address, target.repository, target.number, target.run, _gitlab_token(environment))
-        case "azure":
-            organization, project, name = _parts(target.repository, "ORGANIZATION/PROJECT/REPOSITORY")
-            collection = f"{address.rstrip('/')}/{quote(organization, safe='')}"
-            return AzureJob(collection, project, name, target.number, target.run, _azure_token(environment))
-        case _:
-            workspace, name = _parts(target.repository, "WORKSPACE/REPOSITORY")
-            return _bitbucket_job(environment, address, (workspace, name), target.number, target.run)
+    form = REPOSITORY_FORMS.get(target.forge)
+    repository = _parts(target.repository, form) if form else [target.repository]
+    if target.forge == "azure":
+        organization, *repository = repository
+        address = f"{address.rstrip('/')}/{quote(organization, safe='')}"
+    return _job(environment, target.forge, address, repository, target.number, target.run)
 
 
 def _parts(repository: str, form: str) -> list[str]:
@@ -185,35 +137,23 @@ def _parts(repository: str, form: str) -> list[str]:
     return parts
 
 
-def _github(environment: Mapping[str, str]) -> GitHubJob:
-    repository = REPOSITORY.fullmatch(
-        _require(environment, "GITHUB_REPOSITORY", "run the command in a job of GitHub Actions")
-    )
+def _github(environment: Mapping[str, str]) -> Job:
+    text = _require(environment, "GITHUB_REPOSITORY", "run the command in a job of GitHub Actions")
+    repository = REPOSITORY.fullmatch(text)
     if not repository:
         raise ReconcilerError("GITHUB_REPOSITORY does not have the form owner/name")
-    return GitHubJob(
-        address=_require(environment, "GITHUB_GRAPHQL_URL", "run the command in a CI job, which sets the variable"),
-        owner=repository["owner"],
-        name=repository["name"],
-        pull_request=_pull_request(
-            _require(environment, "GITHUB_EVENT_PATH", "run the command in a CI job, which sets the variable")
-        ),
-        token=_github_token(environment),
-        run=_run(environment, "GITHUB_RUN_ID"),
-    )
+    address = _require(environment, "GITHUB_GRAPHQL_URL")
+    number = _pull_request(_require(environment, "GITHUB_EVENT_PATH"))
+    return _job(environment, "github", address, repository.groups(), number, _run(environment, "GITHUB_RUN_ID"))
 
 
-def _gitlab(environment: Mapping[str, str]) -> GitLabJob:
-    return GitLabJob(
-        address=_require(environment, "CI_API_V4_URL", "run the command in a CI job, which sets the variable"),
-        project=_require(environment, "CI_PROJECT_ID", "run the command in a CI job, which sets the variable"),
-        merge_request=_number(environment, "CI_MERGE_REQUEST_IID"),
-        token=_gitlab_token(environment),
-        run=_run(environment, "CI_PIPELINE_ID"),
-    )
+def _gitlab(environment: Mapping[str, str]) -> Job:
+    address, project = _require(environment, "CI_API_V4_URL"), _require(environment, "CI_PROJECT_ID")
+    number = _number(environment, "CI_MERGE_REQUEST_IID")
+    return _job(environment, "gitlab", address, [project], number, _run(environment, "CI_PIPELINE_ID"))
 
 
-def _azure(environment: Mapping[str, str], advice: str) -> AzureJob:
+def _azure(environment: Mapping[str, str], advice: str) -> Job:
     """Return the current job of Azure Pipelines.
 
     Source: https://learn.microsoft.com/en-us/azure/devops/pipelines/build/variables
@@ -221,42 +161,32 @@ def _azure(environment: Mapping[str, str], advice: str) -> AzureJob:
     provider = environment.get("BUILD_REPOSITORY_PROVIDER", "TfsGit")
     if provider != "TfsGit":
         raise ReconcilerError(f"the repository of this job is not on Azure Repos ({quote_text(provider)}); {advice}")
-    return AzureJob(
-        address=_require(
-            environment, "SYSTEM_COLLECTIONURI", "run the command in a CI job, which sets the variable"
-        ).rstrip("/"),
-        project=_require(environment, "SYSTEM_TEAMPROJECTID", "run the command in a CI job, which sets the variable"),
-        repository=_require(environment, "BUILD_REPOSITORY_ID", "run the command in a CI job, which sets the variable"),
-        pull_request=_number(environment, "SYSTEM_PULLREQUEST_PULLREQUESTID"),
-        run=_run(environment, "BUILD_BUILDID"),
-        token=_azure_token(environment),
-    )
+    address = _require(environment, "SYSTEM_COLLECTIONURI").rstrip("/")
+    repository = [_require(environment, name) for name in ("SYSTEM_TEAMPROJECTID", "BUILD_REPOSITORY_ID")]
+    number = _number(environment, "SYSTEM_PULLREQUEST_PULLREQUESTID")
+    return _job(environment, "azure", address, repository, number, _run(environment, "BUILD_BUILDID"))
 
 
-def _bitbucket(environment: Mapping[str, str]) -> BitbucketJob:
+def _bitbucket(environment: Mapping[str, str]) -> Job:
     """Return the current job of Bitbucket Pipelines.
 
     Source: https://support.atlassian.com/bitbucket-cloud/docs/variables-and-secrets/
     """
-    workspace = _require(environment, "BITBUCKET_WORKSPACE", "run the command in a CI job, which sets the variable")
-    name = _require(environment, "BITBUCKET_REPO_SLUG", "run the command in a CI job, which sets the variable")
-    number = _number(environment, "BITBUCKET_PR_ID")
-    run = _run(environment, "BITBUCKET_BUILD_NUMBER")
-    return _bitbucket_job(environment, ADDRESSES["bitbucket"], (workspace, name), number, run)
+    repository = [_require(environment, name) for name in ("BITBUCKET_WORKSPACE", "BITBUCKET_REPO_SLUG")]
+    number, run = _number(environment, "BITBUCKET_PR_ID"), _run(environment, "BITBUCKET_BUILD_NUMBER")
+    return _job(environment, "bitbucket", ADDRESSES["bitbucket"], repository, number, run)
 
 
-def _bitbucket_job(
-    environment: Mapping[str, str], address: str, repository: tuple[str, str], number: int | None, run: str
-) -> BitbucketJob:
-    return BitbucketJob(
-        address,
-        *repository,
-        number,
-        run,
-        _token(environment, "BITBUCKET_TOKEN", BITBUCKET_ADVICE),
-        email=environment.get("BITBUCKET_EMAIL", "").strip(),
-        user=environment.get("BITBUCKET_USER_UUID", "").strip(),
-    )
+def _job(  # noqa: PLR0913, PLR0917 - the parameters are the parts of a job
+    environment: Mapping[str, str], service: str, address: str, repository: Iterable[str], number: int | None, run: str
+) -> Job:
+    """Return a job with the token for `service`."""
+    name, advice = TOKENS[service]
+    token = _require(environment, name, advice).strip()
+    if not TOKEN.fullmatch(token):
+        raise ReconcilerError(f"{name} is not a valid token (contains whitespace or an illegal character)")
+    email, user = (environment.get(name, "").strip() for name in ("BITBUCKET_EMAIL", "BITBUCKET_USER_UUID"))
+    return Job(service, address, tuple(repository), number, run, token, email, user)
 
 
 def _number(environment: Mapping[str, str], name: str) -> int | None:
@@ -265,21 +195,9 @@ def _number(environment: Mapping[str, str], name: str) -> int | None:
     return int(text) if text.isascii() and text.isdigit() else None
 
 
-def _github_token(environment: Mapping[str, str]) -> str:
-    return _token(environment, "GITHUB_TOKEN", GITHUB_ADVICE)
-
-
-def _gitlab_token(environment: Mapping[str, str]) -> str:
-    return _token(environment, "GITLAB_TOKEN", GITLAB_ADVICE)
-
-
-def _azure_token(environment: Mapping[str, str]) -> str:
-    return _token(environment, "AZURE_DEVOPS_TOKEN", AZURE_ADVICE)
-
-
 def _run(environment: Mapping[str, str], name: str) -> str:
     """Return the number of the current pipeline run from the environment variable `name`."""
-    number = _require(environment, name, "run the command in a CI job, which sets the variable").strip()
+    number = _require(environment, name).strip()
     if not (number.isascii() and number.isdigit()):
         raise ReconcilerError(f"{name} is not a number")
     return number
@@ -296,14 +214,7 @@ def _pull_request(path: str) -> int | None:
     return number if isinstance(number, int) else None
 
 
-def _token(environment: Mapping[str, str], name: str, advice: str) -> str:
-    token = _require(environment, name, advice).strip()
-    if not TOKEN.fullmatch(token):
-        raise ReconcilerError(f"{name} is not a valid token (contains whitespace or an illegal character)")
-    return token
-
-
-def _require(environment: Mapping[str, str], name: str, advice: str) -> str:
+def _require(environment: Mapping[str, str], name: str, advice: str = IN_A_JOB) -> str:
     value = environment.get(name, "")
     if not value.strip():
         raise ReconcilerError(f"{name} is not set; {advice}")

@@ -3,10 +3,13 @@
 `service` is the name of the hosting service in the message of the ForgeError.
 """
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
 from reconciler.forge.http import ForgeError
+
+COMMIT = re.compile("[0-9a-f]{40}|[0-9a-f]{64}")
 
 
 def object_at(data: object, service: str, *path: str) -> Mapping[str, Any]:
@@ -58,6 +61,20 @@ def number_at(data: object, service: str, *path: str) -> int:
     if type(found) is not int or found < 0:
         raise _missing(service, path, "a valid number")
     return found
+
+
+def commit_id(value: object) -> str:
+    """Return `value`. Raise ForgeError if `value` is not a complete commit id."""
+    if not isinstance(value, str) or not COMMIT.fullmatch(value):
+        raise ForgeError("the response does not contain a commit id")
+    return value
+
+
+def request_number(value: object) -> int:
+    """Return `value`. Raise ForgeError if `value` is not a valid number of a pull request or merge request."""
+    if type(value) is not int or value < 1:
+        raise ForgeError("the response does not contain the number of a pull or merge request")
+    return value
 
 
 def _value_at(data: object, path: tuple[str, ...]) -> object:

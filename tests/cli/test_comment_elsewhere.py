@@ -26,7 +26,7 @@ from support.forges import (
 )
 
 from reconciler.errors import ReconcilerError
-from reconciler.forge.job import AzureJob, BitbucketJob, GitHubJob, GitLabJob, NamedTarget, job_of
+from reconciler.forge.job import Job, NamedTarget, job_of
 
 MARKER = "<!-- reconciler:prod -->"
 HIDDEN = "[//]: # (reconciler:prod)"
@@ -215,8 +215,8 @@ def test_the_job_of_azure_pipelines() -> None:
     forge = Azure()
     forge.url = "https://dev.azure.com"
 
-    assert job_of(forge.environment()) == AzureJob(
-        "https://dev.azure.com/org", "my project", "grants", NUMBER, RUN, TOKEN
+    assert job_of(forge.environment()) == Job(
+        "azure", "https://dev.azure.com/org", ("my project", "grants"), NUMBER, RUN, TOKEN
     )
     with pytest.raises(ReconcilerError, match="is not on Azure Repos"):
         job_of({**forge.environment(), "BUILD_REPOSITORY_PROVIDER": "GitHub"})
@@ -224,13 +224,11 @@ def test_the_job_of_azure_pipelines() -> None:
 
 def test_the_job_of_bitbucket_pipelines() -> None:
     environment = Bitbucket().environment()
-    job = BitbucketJob("https://api.bitbucket.org/2.0", OWNER, NAME, NUMBER, RUN, TOKEN)
+    job = Job("bitbucket", "https://api.bitbucket.org/2.0", (OWNER, NAME), NUMBER, RUN, TOKEN)
 
     assert job_of(environment) == job
     del environment["BITBUCKET_PR_ID"]
-    without = job_of(environment)
-    assert isinstance(without, BitbucketJob)
-    assert without.pull_request is None
+    assert job_of(environment) == replace(job, number=None)
 
 
 @pytest.mark.parametrize("kind", [Azure, Bitbucket])
@@ -252,10 +250,8 @@ def test_self_hosted_services_are_found_by_their_own_variables(here: Path) -> No
 
     enterprise, under_a_path = job_of(github), job_of(gitlab)
 
-    assert isinstance(enterprise, GitHubJob)
-    assert enterprise.address == "https://github.example.com/api/graphql"
-    assert isinstance(under_a_path, GitLabJob)
-    assert under_a_path.address == "https://example.com/gitlab/api/v4"
+    assert (enterprise.service, enterprise.address) == ("github", "https://github.example.com/api/graphql")
+    assert (under_a_path.service, under_a_path.address) == ("gitlab", "https://example.com/gitlab/api/v4")
 
 
 class GitLabUnderAPath(GitLab):

@@ -7,11 +7,7 @@ from typing import Any
 
 import pytest
 from support.forges import (
-    NAME,
     NUMBER,
-    OWNER,
-    RUN,
-    TOKEN,
     Azure,
     Bitbucket,
     Fault,
@@ -20,11 +16,12 @@ from support.forges import (
     GitHub,
     GitLab,
     Request,
+    job_at,
     serve_forge,
 )
 
 from reconciler.forge.http import ForgeError
-from reconciler.forge.job import AzureJob, BitbucketJob, GitHubJob, GitLabJob, Job
+from reconciler.forge.job import Job
 from reconciler.forge.report import ForgeReport, publish
 from reconciler.forge.responses import flag_at, number_at, object_at, objects_at, optional_text_at, text_at
 from reconciler.forge.services import merged_request, open_comments, open_issues, tip_of
@@ -34,18 +31,6 @@ REPORT = ForgeReport("plan.md", MARKER, f"{MARKER}\n## Plan: 1 to create\n")
 COMMIT = "a" * 40
 UNEXPECTED: list[Any] = [None, True, 1.5, -1, "x", {}, [], {"x": None}, [None], [[]], [{}]]
 MAX_REQUESTS = 3
-
-
-def job_of(forge: Forge) -> Job:
-    match forge:
-        case GitHub():
-            return GitHubJob(f"{forge.url}/graphql", OWNER, NAME, NUMBER, RUN, TOKEN)
-        case GitLab():
-            return GitLabJob(f"{forge.url}/api/v4/", "42", NUMBER, RUN, TOKEN)
-        case Azure():
-            return AzureJob(f"{forge.url}/org", "my project", "grants", NUMBER, RUN, TOKEN)
-        case _:
-            return BitbucketJob(f"{forge.url}/2.0", OWNER, NAME, NUMBER, RUN, TOKEN)
 
 
 def paths_in(data: object, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
@@ -97,7 +82,7 @@ def run_with(forge: Forge, action: Callable[[Job], None], faults: list[Fault]) -
     prepare(forge)
     forge.faults = faults
     with suppress(ForgeError):
-        action(job_of(forge))
+        action(job_at(forge))
 
 
 def normally(_: Request, respond: Callable[[], ForgeResponse]) -> ForgeResponse | None:

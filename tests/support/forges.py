@@ -14,6 +14,8 @@ from threading import Thread
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
+from reconciler.forge.job import Job
+
 TOKEN = "canary-token-that-nobody-should-see"
 OWN_USER = 1
 OTHER_USER = 2
@@ -405,6 +407,20 @@ def _split(path: str, collections: tuple[str, ...]) -> tuple[str, str]:
 
 def _find(entries: list[Entry], entry_id: str) -> Entry:
     return next(each for each in entries if str(each.id) == entry_id.removeprefix("N"))
+
+
+JOB_TARGETS: dict[type[Forge], tuple[str, str, tuple[str, ...]]] = {
+    GitHub: ("github", "/graphql", (OWNER, NAME)),
+    GitLab: ("gitlab", "/api/v4/", ("42",)),
+    Azure: ("azure", "/org", ("my project", "grants")),
+    Bitbucket: ("bitbucket", "/2.0", (OWNER, NAME)),
+}
+
+
+def job_at(forge: Forge) -> Job:
+    """Return a job whose hosting service is `forge`."""
+    service, path, repository = JOB_TARGETS[type(forge)]
+    return Job(service, f"{forge.url}{path}", repository, NUMBER, RUN, TOKEN)
 
 
 @contextmanager
