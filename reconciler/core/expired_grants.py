@@ -145,12 +145,19 @@ def expired_grant_warnings(
         yield Problem(spec.source_of("expires"), what, fix, Severity.WARNING)
 
 
-def find_expiry_changes(desired: Iterable[DesiredGrant], base: Mapping[Key, DesiredGrant]) -> tuple[ExpiryChange, ...]:
-    """Return the declared grants whose expiry date changed since the base revision."""
+def find_expiry_changes(
+    desired: Iterable[DesiredGrant], base: Mapping[Key, DesiredGrant], existing: Container[Key]
+) -> tuple[ExpiryChange, ...]:
+    """Return the declared grants whose expiry date changed since the base revision.
+
+    `existing` contains the grants of the tenant. A new declaration can give an existing grant an expiry date, although
+    the plan does not change the grant.
+    """
+    ends = {key: each.spec.expires for key, each in base.items()}
     return tuple(
-        ExpiryChange(each.key, each.spec.source_of("expires"), base[each.key].spec.expires, each.spec.expires)
+        ExpiryChange(each.key, each.spec.source_of("expires"), ends.get(each.key, ""), each.spec.expires)
         for each in desired
-        if each.key in base and each.spec.expires != base[each.key].spec.expires
+        if (each.key in ends or each.key in existing) and each.spec.expires != ends.get(each.key, "")
     )
 
 

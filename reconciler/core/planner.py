@@ -244,8 +244,10 @@ def _apply_guards(
         **{each.key: (POSSIBLE_REMOVAL_RISK,) for each in may_stay},
     }
     at_base = base.with_renamed(comparison.desired, observation.grants)
-    expiry_changes = find_expiry_changes(comparison.desired, at_base)
-    long_access = find_long_access(comparison.desired, expiry_changes, rules.policy, directory, rules.now)
+    existing = () if rules.base is None else {each.key for each in observation.grants}
+    expiry_changes = find_expiry_changes(comparison.desired, at_base, existing)
+    changed_ends = [each for each in expiry_changes if each.key in at_base]
+    long_access = find_long_access(comparison.desired, changed_ends, rules.policy, directory, rules.now)
     risks = long_access.add_to(risks, candidates.changes)
     removed = [*(each.observed for each in stays), *may_stay]
     _, without_effect = forbid_denied(map(Delete, removed), risks, rules.policy, directory)

@@ -180,6 +180,24 @@ def test_an_expired_grant_has_an_origin(base: GrantSpec, origin: Origin) -> None
     assert plan.origins == {a_key(): origin}
 
 
+def test_a_new_declaration_that_has_expired_is_not_drift() -> None:
+    plans = [
+        a_plan([a_spec(expires=PAST)], [an_observed()], base=(), only_branch=only_branch)
+        for only_branch in (False, True)
+    ]
+
+    assert [each.origins for each in plans] == [{a_key(): Origin.BOTH}] * 2
+    assert [len(each.changes) for each in plans] == [1, 1]
+
+
+@pytest.mark.parametrize(("base", "shown"), [((), [f"expires {FUTURE}, had no end"]), (None, [])])
+def test_a_new_declaration_shows_the_end_of_an_unchanged_grant(base: tuple[()] | None, shown: list[str]) -> None:
+    plan = a_plan([a_spec(expires=FUTURE)], [an_observed()], base=base)
+
+    assert not plan.changes
+    assert [str(each) for each in plan.expiry_changes] == shown
+
+
 def test_only_branch_leaves_out_deletes_of_expired_grants() -> None:
     plan = a_plan([a_spec(expires=PAST)], [an_observed()], base=(a_spec(expires=PAST),), only_branch=True)
 
