@@ -18,9 +18,8 @@ from support.builders import (
     run_output,
 )
 
+from reconciler.artifacts.fleet_files import MAX_DESCRIPTION_LENGTH, check_result, reduced_outputs
 from reconciler.artifacts.fleet_json import plan_counts
-from reconciler.artifacts.result_check import check_result
-from reconciler.artifacts.result_output import MAX_DESCRIPTION_LENGTH, reduced_outputs
 from reconciler.artifacts.serialization import plan_id, plan_json
 from reconciler.core.config_rules import ConfigChange
 from reconciler.core.fleet.run import FleetResult

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from support.builders import OWN, a_grant, a_plan, a_result, a_spec, an_observed, run_output
 
 from reconciler.artifacts.deserialization import plan_from_json
+from reconciler.artifacts.fleet_files import check_result
 from reconciler.artifacts.fleet_json import plan_counts
-from reconciler.artifacts.result_check import check_result
 from reconciler.artifacts.serialization import plan_id, plan_json
 from reconciler.core.fleet.run import BEGUN, FleetResult
 from reconciler.core.guards import ProtectionRules
