@@ -22,6 +22,10 @@ from reconciler.core.fleet.run import (
 )
 from reconciler.errors import EXIT_CODES_BY_SEVERITY, Exit
 
+DONE_STATES = frozenset({TenantState.PLANNED, TenantState.APPLIED})
+WRITING_STATES = frozenset({TenantState.APPLIED, TenantState.PARTIAL, TenantState.UNKNOWN})
+"""The states after which `apply` may have written to the tenant."""
+
 
 @dataclass(frozen=True, slots=True)
 class ResultFile:
@@ -56,14 +60,11 @@ class CollectedTenant:
     errors of the last result, or is empty.
     """
     results: tuple[tuple[str, FleetResult], ...] = ()
-    """The usable results of the tenant, with the name of each result file.
-
-    The last result determines the state of the tenant.
-    """
+    """The usable results of the tenant, with the name of each result file, in the order of the attempts."""
 
     @property
     def last(self) -> FleetResult | None:
-        """The result that determines the state of the tenant."""
+        """The result of the last attempt."""
         return self.results[-1][1] if self.results else None
 
     @property
@@ -99,6 +100,8 @@ class FleetReport:
     fleet: Fleet
     tenants: tuple[CollectedTenant, ...]
     refused: tuple[RefusedFile, ...]
+    is_apply: bool
+    """True if the pipeline runs `apply`. Such a run is complete only after `apply` has run for every tenant."""
 
     @property
     def counts(self) -> Mapping[TenantState, int]:
@@ -107,18 +110,9 @@ class FleetReport:
         return {state: counted[state] for state in COLLECTED_STATES}
 
     @property
-    def is_apply(self) -> bool:
-        """True if at least one pipeline job ran `apply`.
-
-        If `is_apply` is true, the fleet run is complete only after `apply` has run for every tenant.
-        """
-        return any(result.command == APPLY for each in self.tenants for _, result in each.results)
-
-    @property
     def remaining(self) -> tuple[CollectedTenant, ...]:
         """The tenants of the fleet run that still need `plan` or `apply`."""
-        done = {TenantState.APPLIED} if self.is_apply else {TenantState.APPLIED, TenantState.PLANNED}
-        return tuple(each for each in self.tenants if each.state not in done)
+        return tuple(each for each in self.tenants if each.state not in DONE_STATES)
 
     @property
     def is_stopped(self) -> bool:
@@ -129,8 +123,6 @@ class FleetReport:
     def exit_code(self) -> Exit:
         """The most severe exit code among the tenants."""
         codes = [each.exit_code for each in self.tenants]
-        if self.is_apply and any(each.state is TenantState.PLANNED for each in self.tenants):
-            codes.append(Exit.INCOMPLETE)
         return max(codes, key=EXIT_CODES_BY_SEVERITY.index, default=Exit.DONE)
 
 
@@ -140,6 +132,9 @@ def collect(fleet: Fleet, files: Iterable[ResultFile], last_wave: str | None = N
     `files` contains the result files of the fleet run's jobs. `last_wave` is the last rollout wave that
     the pipeline started, or None if the pipeline started all waves. A rollout wave does not start if the number of
     unsuccessful tenants in earlier waves has reached `Fleet.stop_after`.
+
+    Only `apply` changes tenants in waves. If `last_wave` is given or a job ran `apply`, every tenant therefore needs a
+    result of `apply`.
     """
     expected = {each.name: each for each in fleet.tenants}
     usable: dict[str, list[tuple[str, FleetResult]]] = {name: [] for name in expected}
@@ -153,12 +148,13 @@ def collect(fleet: Fleet, files: Iterable[ResultFile], last_wave: str | None = N
                 unusable.get(file.tenant, []).append(file.name)
         elif isinstance(file.result, FleetResult):
             usable[file.tenant].append((file.name, file.result))
+    is_apply = last_wave is not None or any(each.command == APPLY for found in usable.values() for _, each in found)
     collected = {
-        name: _state(each, sorted(usable[name], key=lambda found: (found[1].order, found[0])), unusable[name])
+        name: _state(each, sorted(usable[name], key=lambda found: (found[1].order, found[0])), unusable[name], is_apply)
         for name, each in expected.items()
     }
     _mark_not_started(fleet, collected, unusable, last_wave)
-    return FleetReport(fleet, tuple(collected.values()), tuple(sorted(refused, key=lambda each: each.name)))
+    return FleetReport(fleet, tuple(collected.values()), tuple(sorted(refused, key=lambda each: each.name)), is_apply)
 
 
 def _reason_to_refuse(file: ResultFile, inputs: RunInputs, expected: Mapping[str, ExpectedTenant]) -> str | None:
@@ -196,7 +192,10 @@ def _shown(value: str) -> str:
 
 
 def _state(
-    expected: ExpectedTenant, results: Sequence[tuple[str, FleetResult]], unusable: Sequence[str]
+    expected: ExpectedTenant,
+    results: Sequence[tuple[str, FleetResult]],
+    unusable: Sequence[str],
+    is_apply: bool,  # noqa: FBT001 - the function has one caller
 ) -> CollectedTenant:
     if unusable:
         reason = f"the file {quote_text(min(unusable))} cannot be used, so the last result of the tenant may be missing"
@@ -204,12 +203,31 @@ def _state(
     if not results:
         return CollectedTenant(expected, TenantState.UNKNOWN, "no result")
     last = results[-1][1]
+    applied = [each for _, each in results if each.command == APPLY and each.state in WRITING_STATES]
+    if applied and applied[-1].state is not TenantState.APPLIED and last.state not in WRITING_STATES:
+        return _unfinished(expected, results, applied[-1])
+    if is_apply and last.state is TenantState.PLANNED:
+        return CollectedTenant(expected, TenantState.UNKNOWN, "planned, but without a result of apply", tuple(results))
     reason = ""
     if last.status == BEGUN:
-        reason = f"{last.command} began at {last.started_at} and did not report its end"
+        reason = _no_end(last)
     elif last.state is TenantState.NOT_STARTED:
         reason = "; ".join(last.errors)
     return CollectedTenant(expected, last.state, reason, tuple(results))
+
+
+def _unfinished(
+    expected: ExpectedTenant, results: Sequence[tuple[str, FleetResult]], earlier: FleetResult
+) -> CollectedTenant:
+    """Return the state of a tenant after an attempt that may have written, and a last attempt that wrote nothing."""
+    last = results[-1][1]
+    outcome = _no_end(earlier) if earlier.status == BEGUN else f"{earlier.command} ended with the state {earlier.state}"
+    reason = "; ".join([outcome, f"the state of the last attempt is {last.state}", *last.errors])
+    return CollectedTenant(expected, earlier.state, reason, tuple(results))
+
+
+def _no_end(result: FleetResult) -> str:
+    return f"{result.command} began at {result.started_at} and did not report its end"
 
 
 def _mark_not_started(

@@ -171,6 +171,40 @@ def test_a_tenant_that_was_only_planned_is_not_done_if_others_were_applied() -> 
     assert report.exit_code == Exit.INCOMPLETE
 
 
+@pytest.mark.parametrize("commands", [("plan", "plan"), ("apply", "plan")])
+def test_no_wave_starts_after_one_that_was_only_planned(commands: tuple[str, str]) -> None:
+    files = [file_of(a_result(name, command=each)) for name, each in zip(("a1", "a2"), commands, strict=True)]
+
+    report = collect(a_fleet(waves=WAVES), files, "canary")
+
+    assert (report.is_stopped, report.exit_code) == (True, Exit.INCOMPLETE)
+    assert states(report)["a2"] is UNKNOWN
+    assert states(report)["b1"] is NOT_STARTED
+
+
+@pytest.mark.parametrize("later", [1, 4, 5])
+@pytest.mark.parametrize("earlier", [None, 3])
+def test_an_attempt_that_wrote_nothing_does_not_end_an_attempt_that_may_have_written(
+    earlier: int | None, later: int
+) -> None:
+    attempts = [a_result(exit_code=earlier), a_result(exit_code=later, attempt=2, errors=("HTTP 401",))]
+
+    report = collect(a_fleet("t1"), [file_of(each, name=f"{each.attempt}.json") for each in attempts])
+
+    (tenant,) = report.tenants
+    assert tenant.state is (UNKNOWN if earlier is None else TenantState.PARTIAL)
+    assert "HTTP 401" in tenant.reason
+    assert report.exit_code == Exit.INCOMPLETE
+
+
+def test_an_applied_attempt_ends_an_earlier_partial_attempt() -> None:
+    attempts = [a_result(exit_code=code, attempt=number) for number, code in enumerate((3, 0, 1))]
+
+    report = collect(a_fleet("t1"), [file_of(each, name=f"{each.attempt}.json") for each in attempts])
+
+    assert states(report)["t1"] is TenantState.FAILED
+
+
 WAVES = {"canary": ["a1", "a2"], "eu": ["b1"], "rest": ["c1", "c2"]}
 
 
