@@ -35,7 +35,8 @@ from reconciler.files.usage_files import EventReader
 from reconciler.output.styled import Line, Span, Style, line
 
 if TYPE_CHECKING:
-    from reconciler.auth0.logs import Json, TenantLogs
+    from reconciler.auth0.management import TenantLogs
+    from reconciler.auth0.wire import Json
 
 DELAY = timedelta(minutes=5)
 """The newest events may still be missing in a tenant's logs, so a run treats the last five minutes as not collected."""

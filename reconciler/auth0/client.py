@@ -21,17 +21,20 @@ from reconciler.auth0.errors import (
     UnreadableError,
 )
 from reconciler.auth0.exchange import TenantResponse, open_http
-from reconciler.auth0.logs import TenantLogs
 from reconciler.auth0.management import (
     API,
+    LOGS,
     NO_CONTEXT,
     ORGANIZATIONS,
+    PAGE_SIZE,
     ApiRequest,
     Associations,
     ClientOptions,
     Management,
     RequestContext,
+    TenantLogs,
     accept_any_token,
+    log_page,
 )
 from reconciler.auth0.wire import Json, count, cursor
 from reconciler.concurrency import task_group
@@ -45,11 +48,9 @@ from reconciler.redaction import Secrets
 T = TypeVar("T")
 
 GRANTS = "client-grants"
-LOGS = "logs"
 APPLICATIONS = "clients"
 APIS = "resource-servers"
 
-PAGE_SIZE = 100
 MAX_LOG_EVENTS = 1_000
 """The maximum number of log events that Auth0 returns to requests with page numbers."""
 MAX_ENTRIES = 200_000
@@ -168,9 +169,7 @@ class ManagementClient:
         size = _ListingSize(LOGS)
 
         def parse_events(response: TenantResponse) -> list[LogEvent]:
-            page = response.json()
-            if not isinstance(page, list) or not all(isinstance(item, dict) for item in page):
-                raise UnreadableError(f"{response.call}: the response is not a list of events")
+            page = log_page(response)
             size.add(response)
             return [wire.log_event(item) for item in page]
 

@@ -1,6 +1,7 @@
 """Send requests to the Management API with an access token, rate limits and retries.
 
-The class `Associations` adds organizations to grants and removes organizations from grants.
+The class `Associations` adds organizations to grants and removes organizations from grants. The class `TenantLogs`
+reads the events in the tenant's logs.
 """
 
 from collections.abc import Awaitable, Callable, Mapping
@@ -22,7 +23,7 @@ from reconciler.auth0.errors import (
 from reconciler.auth0.exchange import TenantResponse, exchange
 from reconciler.auth0.rate_limit import WHOLE_TENANT, RateLimiter, RateOptions, Slot
 from reconciler.auth0.tokens import TokenSource
-from reconciler.auth0.wire import count
+from reconciler.auth0.wire import Json, count
 from reconciler.errors import ReconcilerError
 from reconciler.http.retry import AFTER_DEADLINE, RetryPolicy, retry
 from reconciler.http.retry_hints import parse_rate_limit_headers
@@ -36,6 +37,10 @@ DEFAULT_RATE_LIMIT_DELAY_SECONDS = (0.5, 2.0)
 STATUSES_WITHOUT_EFFECT = frozenset({httpx.codes.UNAUTHORIZED, httpx.codes.TOO_MANY_REQUESTS})
 """The status codes of responses which prove that the tenant did not execute the request."""
 CORRELATION_HEADER = "X-Correlation-ID"
+ORGANIZATIONS = "organizations"
+LOGS = "logs"
+PAGE_SIZE = 100
+"""The maximum number of entries that Auth0 returns per page."""
 
 
 async def do_nothing() -> None:
@@ -245,9 +250,6 @@ class Management:
             return response
 
 
-ORGANIZATIONS = "organizations"
-
-
 class Associations:
     """Counts and changes the organizations of grants."""
 
@@ -298,3 +300,56 @@ def _total(response: TenantResponse) -> int:
     if total is None:
         raise UnreadableError(f"{response.call}: the response has no valid total")
     return total
+
+
+class TenantLogs:
+    """Reads log events. The access token needs the permission read:logs."""
+
+    def __init__(self, management: Management) -> None:
+        self._management = management
+
+    async def exists(self, log_id: str) -> bool:
+        """Return whether the tenant's logs still contain the event `log_id`.
+
+        If the event `log_id` is missing in the logs, later events may be missing, too. Raises Auth0Error.
+        """
+        try:
+            call = ApiRequest("GET", f"{LOGS}/{quote(log_id, safe='')}")
+            await self._call(call, TenantResponse.require_success)
+        except RefusedCallError as error:
+            if error.status not in {httpx.codes.NOT_FOUND, httpx.codes.BAD_REQUEST}:
+                raise
+            return False
+        return True
+
+    async def oldest(self) -> list[Json]:
+        """Return a list with the oldest event in the logs, or an empty list. Raises Auth0Error."""
+        query = {"page": "0", "per_page": "1", "sort": "date:1"}
+        return await self._call(ApiRequest("GET", LOGS, query), log_page)
+
+    async def after(self, log_id: str) -> list[Json]:
+        """Return the events that follow the event `log_id` in the logs, in the order of the event ids.
+
+        If no event follows, return an empty list.
+
+        Raises:
+            Auth0Error: if the log events cannot be read.
+        """
+        query = {"from": log_id, "take": str(PAGE_SIZE)}
+        return await self._call(ApiRequest("GET", LOGS, query), log_page)
+
+    async def _call(self, call: ApiRequest, parse_response: Callable[[TenantResponse], T]) -> T:
+        try:
+            return await self._management.call(call, parse_response)
+        except RefusedCallError as error:
+            if error.status == httpx.codes.FORBIDDEN:
+                error.args = (f"{error}; give reconciler's application the permission read:logs",)
+            raise
+
+
+def log_page(response: TenantResponse) -> list[Json]:
+    """Return the events in a page of the logs. Raises UnreadableError if the response is not a list of events."""
+    page = response.json()
+    if not isinstance(page, list) or not all(isinstance(item, dict) for item in page):
+        raise UnreadableError(f"{response.call}: the response is not a list of events")
+    return page
