@@ -13,7 +13,7 @@ from reconciler.app.outputs import OutputOptions
 from reconciler.app.tenant_runs import TenantRuns, tenant_failures
 from reconciler.config.tenants import Tenant
 from reconciler.core.characters import visible
-from reconciler.core.fleet.run import APPLY, PLAN, STOPPING_STATES, TenantState, state_of
+from reconciler.core.fleet.run import APPLY, PLAN, STOPPING_STATES, WRITING_STATES, TenantState, state_of
 from reconciler.core.identity import TenantName
 from reconciler.core.outcome import Result
 from reconciler.core.plan import Plan
@@ -177,11 +177,10 @@ class TenantReports(Generic[T]):
         return sum(each.state in STOPPING_STATES for each in self._summaries.values())
 
     @property
-    def are_not_selected(self) -> bool:
-        """True if at least one tenant's run started, and no started run has a selected grant."""
-        return {each.state for each in self._summaries.values()} - {TenantState.NOT_STARTED} == {
-            TenantState.NOT_SELECTED
-        }
+    def lack_applied_selection(self) -> bool:
+        """True if a tenant has no selected grant, and no tenant with a selected grant was applied, even in part."""
+        states = {each.state for each in self._summaries.values()}
+        return TenantState.NOT_SELECTED in states and not states & WRITING_STATES
 
     @property
     def has_written(self) -> bool:

@@ -303,10 +303,23 @@ def test_a_wave_without_a_selected_grant_is_not_done(
     assert ran.stdout.splitlines()[1 : len(lines)] == lines[1:]
     assert "[1/5] t1: " in ran.stderr
     assert tenants.tenants_with("POST") + tenants.tenants_with("PATCH") == (["t1", "t4"] if exit_code == 0 else [])
-    reason = (
-        "the wave next did not start, because no tenant of the earlier rollout waves has a selected grant; to apply "
-    )
-    assert (f"{reason}this wave alone, use --wave next\n" in ran.stdout) is (exit_code == 1)
+    reason = "because no tenant with a selected grant was applied in the earlier rollout waves; "
+    assert (f"{reason}to apply this wave alone, use --wave next\n" in ran.stdout) is (exit_code == 1)
+
+
+def test_a_failed_tenant_does_not_test_the_selected_grants(
+    here: Path, tenants: HttpTenants, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The canaries are t1, which fails, and t2, which has no selected grant."""
+    use_waves(here, "waves: [{name: canary, tenants: [t1, t2]}, {name: next, tenants: ['*']}]\nstop_after: 2\n")
+    monkeypatch.setenv("AUTH0_T1_CLIENT_SECRET", "wrong-secret-of-nobody")
+    (here / "grants" / "portal.yaml").write_text(PORTAL.format("t1, t4"))
+
+    ran = reconciler("apply", "--all-tenants", "--yes", "grants/portal.yaml")
+
+    assert ran.code == 1, ran.output
+    assert ran.stdout.startswith("0 of 5 applied, 1 failed, 3 not started, 1 not selected")
+    assert not tenants.tenants_with("POST")
 
 
 def test_tenants_without_a_selected_grant_are_not_planned(here: Path, tenants: HttpTenants) -> None:

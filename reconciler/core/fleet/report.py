@@ -14,6 +14,7 @@ from reconciler.core.fleet.run import (
     BEGUN,
     COLLECTED_STATES,
     STOPPING_STATES,
+    WRITING_STATES,
     ExpectedTenant,
     Fleet,
     FleetResult,
@@ -23,8 +24,6 @@ from reconciler.core.fleet.run import (
 from reconciler.errors import EXIT_CODES_BY_SEVERITY, Exit
 
 DONE_STATES = frozenset({TenantState.PLANNED, TenantState.APPLIED})
-WRITING_STATES = frozenset({TenantState.APPLIED, TenantState.PARTIAL, TenantState.UNKNOWN})
-"""The states after which `apply` may have written to the tenant."""
 
 
 @dataclass(frozen=True, slots=True)

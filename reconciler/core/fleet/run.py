@@ -83,6 +83,8 @@ The state PARTIAL means that the saved plan selects only some grants of the tena
 """
 STOPPING_STATES = frozenset({TenantState.REFUSED, TenantState.FAILED, TenantState.PARTIAL, TenantState.UNKNOWN})
 """The tenant states that count as unsuccessful for the limit `stop_after`."""
+WRITING_STATES = frozenset({TenantState.APPLIED, TenantState.PARTIAL, TenantState.UNKNOWN})
+"""The states after which `apply` may have written to the tenant."""
 PLAN, APPLY = "plan", "apply"
 
 _STATES_OF_PLAN: Mapping[int, TenantState] = {
