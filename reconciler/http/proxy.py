@@ -6,7 +6,8 @@ Only the module `proxy` reads the environment variables for proxies, so that all
 import os
 import re
 import ssl
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import lru_cache
 from http.cookiejar import CookieJar
@@ -67,10 +68,6 @@ class ProxyTarget:
     address: IpAddress | None
 
 
-class UnreadableEntryError(ValueError):
-    """An entry in the variable NO_PROXY is not a host name, an IP address or a network."""
-
-
 def proxy_for(base_url: str) -> Proxy | None:
     """Return the proxy for requests to `base_url` from the environment, or None for a direct connection.
 
@@ -78,13 +75,21 @@ def proxy_for(base_url: str) -> Proxy | None:
     the returned proxy has an empty host.
     """
     target = _target(base_url)
-    if _is_loopback(target):
+    return None if any(_matches(entry, target) for entry in _no_proxy_entries()) else _configured_proxy(target)
+
+
+def _configured_proxy(target: ProxyTarget) -> Proxy | None:
+    """Return the proxy for requests to `target`. Ignore the environment variable NO_PROXY."""
+    is_loopback = target.address.is_loopback if target.address else target.host == "localhost"
+    if is_loopback:
         return None
-    in_variables = getproxies_environment()
-    if not in_variables and proxy_bypass(target.host):  # the proxy settings of macOS and Windows
+    if not getproxies_environment() and proxy_bypass(target.host):  # the proxy settings of macOS and Windows
         return None
-    proxy = choose_proxy(getproxies(), target.scheme, os.environ)
-    return None if proxy is None or bypasses(in_variables.get("no", ""), target) else proxy
+    return choose_proxy(getproxies(), target.scheme, os.environ)
+
+
+def _no_proxy_entries() -> list[str]:
+    return re.findall(r"[^,\s]+", getproxies_environment().get("no", ""))
 
 
 def proxy_suffix(base_url: str) -> str:
@@ -101,13 +106,8 @@ def proxy_notes(base_url: str) -> tuple[str, ...]:
     If requests to `base_url` use no proxy, return no notes.
     """
     target = _target(base_url)
-    if _is_loopback(target):
-        return ()
-    proxies = getproxies_environment()
-    if choose_proxy(proxies, target.scheme, os.environ) is None:
-        return ()
-    unreadable = list(unreadable_entries(proxies.get("no", "")))
-    if not unreadable:
+    unreadable = [entry for entry in _no_proxy_entries() if _matches(entry, target) is None]
+    if not unreadable or _configured_proxy(target) is None:
         return ()
     variable = "no_proxy" if os.environ.get("no_proxy") else "NO_PROXY"
     shown = ", ".join(map(quote_text, unreadable[:MAX_SHOWN_ENTRIES]))
@@ -162,67 +162,36 @@ def choose_proxy(proxies: Mapping[str, str], scheme: str, environment: Mapping[s
         return Proxy(variable, "", "", None)
 
 
-def bypasses(no_proxy: str, target: ProxyTarget) -> bool:
-    """Return whether an entry in the value of NO_PROXY matches `target`. Invalid entries of NO_PROXY never match."""
-    return any(_is_match(entry, target) for entry in _entries(no_proxy))
-
-
-def unreadable_entries(no_proxy: str) -> Iterator[str]:
-    """Yield the invalid entries in the value of NO_PROXY, which reconciler ignores."""
-    no_target = ProxyTarget("", "", None, None)
-    for entry in _entries(no_proxy):
-        try:
-            _matches(entry, no_target)
-        except UnreadableEntryError:
-            yield entry
-
-
-def _entries(no_proxy: str) -> list[str]:
-    return re.split(r"[,\s]+", no_proxy.strip(", \t\r\n")) if no_proxy.strip(", \t\r\n") else []
-
-
-def _is_match(entry: str, target: ProxyTarget) -> bool:
-    try:
-        return _matches(entry, target)
-    except UnreadableEntryError:
-        return False
-
-
-def _matches(entry: str, target: ProxyTarget) -> bool:
-    """Return whether an entry in the value of NO_PROXY matches `target`.
+def _matches(entry: str, target: ProxyTarget) -> bool | None:
+    """Return whether an entry in the value of NO_PROXY matches `target`, or None if the entry is not valid.
 
     An entry of NO_PROXY is `*`, a host name, an IP address or a network. A host name also matches its subdomains. An
     entry of NO_PROXY may start with a scheme and end with a port.
-
-    Raises:
-        UnreadableEntryError: if the entry is not valid.
     """
     scheme, separator, rest = entry.rpartition("://")
-    if separator and scheme not in {"all", *PORTS}:
-        raise UnreadableEntryError
-    return _matches_host(rest, target) and scheme in {"", "all", target.scheme}
+    matches = _matches_host(rest, target)
+    if matches is None or (separator and scheme not in {"all", *PORTS}):
+        return None
+    return matches and scheme in {"", "all", target.scheme}
 
 
-def _matches_host(entry: str, target: ProxyTarget) -> bool:
+def _matches_host(entry: str, target: ProxyTarget) -> bool | None:
     if entry == "*":
         return True
-    try:
+    with suppress(ValueError):
         network = ip_network(entry.strip("[]"), strict=False)
-    except ValueError:
-        network = None
-    if network is not None:
         return target.address is not None and target.address in network
     if match := IP_ENTRY.fullmatch(entry):
         try:
             address = ip_address(match["bracketed"] or match["ipv4"])
         except ValueError:
-            raise UnreadableEntryError from None
+            return None
         return target.address == address and int(match["port"] or 0) == target.port
     if match := HOST_ENTRY.fullmatch(entry):
         host = match["host"].rstrip(".").lower()
         matches = target.host == host or target.host.endswith(f".{host}")
         return matches and match["port"] in {None, str(target.port)}
-    raise UnreadableEntryError
+    return None
 
 
 def _target(base_url: str) -> ProxyTarget:
@@ -233,10 +202,6 @@ def _target(base_url: str) -> ProxyTarget:
     except ValueError:
         address = None
     return ProxyTarget(parts.scheme, host, parts.port or PORTS.get(parts.scheme), address)
-
-
-def _is_loopback(target: ProxyTarget) -> bool:
-    return target.address.is_loopback if target.address else target.host == "localhost"
 
 
 class NoCookies(CookieJar):
