@@ -107,17 +107,8 @@ STARTS_A_PROGRAM = re.compile(
 DISTRIBUTIONS = {"yaml": "PyYAML", "jwt": "PyJWT", "jsonschema_rs": "jsonschema-rs"}
 # These parts take values and return values. They read and write no files, and send no requests.
 PURE = {
-    *(
-        "core",
-        "output",
-        "foreign",
-        "contract.compare",
-        "contract.configuration",
-        "contract.derive",
-        "contract.editor",
-        "contract.openapi",
-    ),
-    *("contract.policy", "artifacts.fleet_json", "artifacts.grant_json", "artifacts.serialization", "auth0.wire"),
+    *("core", "output", "foreign", "contract.compare", "contract.derive", "contract.editor", "contract.openapi"),
+    *("artifacts.fleet_json", "artifacts.grant_json", "artifacts.serialization", "auth0.wire"),
     *("files.config_edit", "files.document", "files.fast_yaml", "files.fmt", "files.messages", "files.mistakes"),
     *("files.schema", "files.specs", "files.update", "files.validity", "files.write", "files.yaml_messages"),
     "http.retry_hints",

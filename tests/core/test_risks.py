@@ -6,7 +6,6 @@ import pytest
 from support.builders import INVOICES, OWN, a_directory, a_grant, a_key, a_plan, a_spec, an_api, an_observed
 
 import auth0_sandbox
-from reconciler.contract import stored
 from reconciler.core.directory import Application, Directory
 from reconciler.core.guards import ProtectionRules
 from reconciler.core.plan import Plan
@@ -200,14 +199,6 @@ def test_other_scopes_are_not_administrative(scope: str) -> None:
 def test_rules_are_sorted_by_level_and_have_unique_names() -> None:
     assert [rule.level.order for rule in RULES] == sorted(rule.level.order for rule in RULES)
     assert len({rule.name for rule in RULES}) == len(RULES)
-
-
-def test_the_configuration_schema_lists_all_rules() -> None:
-    schema = stored.load(stored.CONFIG)
-
-    assert schema["$defs"]["policy"]["properties"]["rules"]["items"]["properties"]["rule"]["enum"] == [
-        rule.name for rule in RULES
-    ]
 
 
 def test_names_of_applications_do_not_matter_to_the_rules() -> None:
