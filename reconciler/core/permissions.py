@@ -46,6 +46,16 @@ WRITE_ORGANIZATION_PERMISSIONS = ("create:organization_client_grants", "delete:o
 """The additional permissions that an access token needs to change organizations of grants."""
 
 
+def needed_permissions(*, has_organizations: bool) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Return the permissions that `plan` needs, and the additional permissions that `apply` needs."""
+    if has_organizations:
+        return (*READ_PERMISSIONS, *READ_ORGANIZATION_PERMISSIONS), (
+            *WRITE_PERMISSIONS,
+            *WRITE_ORGANIZATION_PERMISSIONS,
+        )
+    return READ_PERMISSIONS, WRITE_PERMISSIONS
+
+
 def missing_permissions(plan: Plan, held: frozenset[str] | None) -> list[str]:
     """Return the permissions that the access token lacks for the changes of a plan, sorted.
 

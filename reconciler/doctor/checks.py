@@ -5,7 +5,6 @@ In this module, only `pattern_finding` sends requests.
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import TypeVar
 
 from reconciler.auth0.credentials import expiry_of, identities_of, own_key, scopes_of
 from reconciler.auth0.management import ClientOptions
@@ -14,15 +13,20 @@ from reconciler.config.tenants import Tenant
 from reconciler.connect import open_tenant
 from reconciler.core.characters import pluralize
 from reconciler.core.identity import IdentityCheck
-from reconciler.core.permissions import (
-    READ_ORGANIZATION_PERMISSIONS,
-    READ_PERMISSIONS,
-    WRITE_ORGANIZATION_PERMISSIONS,
-    WRITE_PERMISSIONS,
-)
+from reconciler.core.permissions import needed_permissions
 from reconciler.core.policy import find_unmatched, items_of
 from reconciler.core.problems import Finding, Status
-from reconciler.doctor.probe import ProbedListing, ProbedToken, ProbeFailed, ProbeSkipped, TenantProbe
+from reconciler.doctor.probe import (
+    NO_CONNECTION,
+    NO_TOKEN,
+    Probed,
+    ProbedListing,
+    ProbedToken,
+    ProbeFailed,
+    ProbeSkipped,
+    T,
+    TenantProbe,
+)
 from reconciler.errors import ReconcilerError
 from reconciler.http.proxy import Proxy
 from reconciler.observe import RequiredListings, observe, required_listings
@@ -33,15 +37,20 @@ MAX_NAMED = 4
 OWN_GRANT = "the grant of reconciler's own application on the Management API"
 
 
-def permission_findings(token: ProbedToken | ProbeFailed | ProbeSkipped, needs: RequiredListings) -> list[Finding]:
+def permission_findings(token: Probed[ProbedToken], needs: RequiredListings) -> list[Finding]:
     """Return three findings: permissions for `plan`, permissions for `apply`, and unnecessary permissions."""
     granted = _granted_permissions(token)
     if isinstance(granted, str):
         return [Finding(check, Status.SKIPPED, granted) for check in CHECKS]
-    return [_plan_permissions(granted, needs), _apply_permissions(granted, needs), _least_privilege(granted, needs)]
+    read, write = needed_permissions(has_organizations=needs.organizations)
+    return [
+        _plan_permissions([each for each in read if each not in granted], needs),
+        _apply_permissions([each for each in write if each not in granted]),
+        _least_privilege(sorted(granted.difference(read, write))),
+    ]
 
 
-def _granted_permissions(token: ProbedToken | ProbeFailed | ProbeSkipped) -> frozenset[str] | str:
+def _granted_permissions(token: Probed[ProbedToken]) -> frozenset[str] | str:
     """Return the permissions of the access token, or the reason why the permissions are unknown."""
     if not isinstance(token, ProbedToken):
         return "no access token"
@@ -52,8 +61,7 @@ def _granted_permissions(token: ProbedToken | ProbeFailed | ProbeSkipped) -> fro
     return "the token does not list its permissions" if granted is None else granted
 
 
-def _plan_permissions(granted: frozenset[str], needs: RequiredListings) -> Finding:
-    missing = [permission for permission in _read_permissions(needs) if permission not in granted]
+def _plan_permissions(missing: list[str], needs: RequiredListings) -> Finding:
     is_needed = {
         "read:client_grants": True,
         "read:clients": needs.application_names,
@@ -73,30 +81,20 @@ def _plan_permissions(granted: frozenset[str], needs: RequiredListings) -> Findi
     return Finding("may plan", Status.OK, "yes")
 
 
-def _apply_permissions(granted: frozenset[str], needs: RequiredListings) -> Finding:
-    missing = [permission for permission in _write_permissions(needs) if permission not in granted]
+def _apply_permissions(missing: list[str]) -> Finding:
     if not missing:
         return Finding("may apply", Status.OK, "yes")
     advice = f"to run `reconciler apply`, add the permission to {OWN_GRANT}"
     return Finding("may apply", Status.WARNING, f"the token lacks {', '.join(missing)}", advice)
 
 
-def _least_privilege(granted: frozenset[str], needs: RequiredListings) -> Finding:
-    unnecessary = sorted(granted.difference(_read_permissions(needs), _write_permissions(needs)))
+def _least_privilege(unnecessary: list[str]) -> Finding:
     if not unnecessary:
         return Finding("least privilege", Status.OK, "no unnecessary permissions")
     more = f" and {len(unnecessary) - MAX_NAMED} more" if len(unnecessary) > MAX_NAMED else ""
     found = f"never needed: {', '.join(unnecessary[:MAX_NAMED])}{more}"
     advice = f"remove the permission from {OWN_GRANT}, because anybody who steals the credentials gets the permission"
     return Finding("least privilege", Status.WARNING, found, advice)
-
-
-def _read_permissions(needs: RequiredListings) -> tuple[str, ...]:
-    return (*READ_PERMISSIONS, *READ_ORGANIZATION_PERMISSIONS) if needs.organizations else READ_PERMISSIONS
-
-
-def _write_permissions(needs: RequiredListings) -> tuple[str, ...]:
-    return (*WRITE_PERMISSIONS, *WRITE_ORGANIZATION_PERMISSIONS) if needs.organizations else WRITE_PERMISSIONS
 
 
 CHECK = "patterns"
@@ -137,8 +135,6 @@ async def pattern_finding(
     )
 
 
-T = TypeVar("T")
-
 MAX_SKEW_SECONDS = 10.0
 """The maximum clock difference in seconds that Auth0 allows for an assertion (private-key JWT)."""
 CERTIFICATE_DAYS = 14
@@ -150,8 +146,6 @@ A run cannot renew an access token that comes from an environment variable.
 DAY_SECONDS = 86_400.0
 RATE_SHARE = 0.25
 """The default of the option --rate-share."""
-NO_CONNECTION = ProbeSkipped("no connection")
-NO_TOKEN = ProbeSkipped("no access token")
 
 AT_THE_TENANT = (
     "credentials",
@@ -198,7 +192,7 @@ def skipped_findings(reason: str) -> list[Finding]:
     return [Finding(check, Status.SKIPPED, reason) for check in AT_THE_TENANT]
 
 
-def _finding(check: str, result: T | ProbeFailed | ProbeSkipped, to_finding: Callable[[T], Finding]) -> Finding:
+def _finding(check: str, result: Probed[T], to_finding: Callable[[T], Finding]) -> Finding:
     if isinstance(result, ProbeFailed):
         return Finding(check, Status.FAILED, result.text, result.advice)
     if isinstance(result, ProbeSkipped):
@@ -206,7 +200,7 @@ def _finding(check: str, result: T | ProbeFailed | ProbeSkipped, to_finding: Cal
     return to_finding(result)
 
 
-def _unless_failed(result: T | ProbeFailed | ProbeSkipped, reason: ProbeSkipped) -> T | ProbeSkipped:
+def _unless_failed(result: Probed[T], reason: ProbeSkipped) -> T | ProbeSkipped:
     """Return `reason` if `result` is a ProbeFailed or a ProbeSkipped. Return `result` if the step succeeded.
 
     Checks that need the result of a failed step are skipped, so that only one check reports the failure of the step.
@@ -344,7 +338,7 @@ def _rate_limit(listing: ProbedListing) -> Finding:
     )
 
 
-def _tenants_time(first_response: FirstResponse | ProbeFailed | ProbeSkipped) -> float | None:
+def _tenants_time(first_response: Probed[FirstResponse]) -> float | None:
     """Return the time of the tenant's first response, or None if the tenant did not respond."""
     if isinstance(first_response, ProbeFailed | ProbeSkipped):
         return None

@@ -6,6 +6,7 @@ Failed requests are not repeated. If a step fails, only the steps that need its 
 import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import TypeAlias, TypeVar
 from urllib.parse import urlsplit
 
 from reconciler.auth0.credentials import (
@@ -31,6 +32,8 @@ from reconciler.http.proxy import Proxy, proxy_for, proxy_notes
 from reconciler.http.retry_hints import RateLimitHeaders
 from reconciler.redaction import Secrets, secrets_in
 
+T = TypeVar("T")
+
 
 @dataclass(frozen=True, slots=True)
 class ProbeFailed:
@@ -45,6 +48,10 @@ class ProbeSkipped:
     """The result of a connection test step that was skipped. `reason` says why the step was skipped."""
 
     reason: str
+
+
+Probed: TypeAlias = T | ProbeFailed | ProbeSkipped
+"""The result of a step of the connection test."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,11 +86,11 @@ class TenantProbe:
     tenant: Tenant
     proxy: Proxy | None
     proxy_notes: tuple[str, ...]
-    addresses: tuple[str, ...] | ProbeFailed | ProbeSkipped
-    credentials: str | ProbeFailed | ProbeSkipped
-    first_response: FirstResponse | ProbeFailed | ProbeSkipped
-    token: ProbedToken | ProbeFailed | ProbeSkipped
-    listing: ProbedListing | ProbeFailed | ProbeSkipped
+    addresses: Probed[tuple[str, ...]]
+    credentials: Probed[str]
+    first_response: Probed[FirstResponse]
+    token: Probed[ProbedToken]
+    listing: Probed[ProbedListing]
     identity: IdentityCheck | None = None
     unconfirmed: tuple[str, str] | None = None
 
@@ -143,7 +150,7 @@ async def probe_tenant(
     try:
         with route_to(tenant, environment) as route:
             credentials = _credentials(route)
-            description: str | ProbeFailed | ProbeSkipped = describe_credentials(credentials, tenant, environment)
+            description: Probed[str] = describe_credentials(credentials, tenant, environment)
             known_secrets = secrets_in(environment) if secrets is None else secrets
             first_response, token, listing = await _probe_connection(
                 route, credentials, addresses, identity, known_secrets
@@ -196,20 +203,13 @@ async def _addresses(base_url: str, proxy: Proxy | None) -> tuple[str, ...] | Pr
     return tuple(dict.fromkeys(str(address[0]) for *_, address in found))
 
 
-_ConnectionResults = tuple[
-    FirstResponse | ProbeFailed | ProbeSkipped,
-    ProbedToken | ProbeFailed | ProbeSkipped,
-    ProbedListing | ProbeFailed | ProbeSkipped,
-]
-
-
 async def _probe_connection(
     route: Route,
     credentials: Credentials | ProbeFailed,
-    addresses: tuple[str, ...] | ProbeFailed | ProbeSkipped,
+    addresses: Probed[tuple[str, ...]],
     identity: IdentityCheck | None,
     secrets: Secrets,
-) -> _ConnectionResults:
+) -> tuple[Probed[FirstResponse], Probed[ProbedToken], Probed[ProbedListing]]:
     if isinstance(addresses, ProbeFailed):
         return ProbeSkipped("the host cannot be resolved"), await _token(None, credentials), NO_CONNECTION
     try:
@@ -245,9 +245,7 @@ async def _first_response(probe: Probe) -> FirstResponse | ProbeFailed:
         return ProbeFailed(str(error), DEFAULT_ADVICE)
 
 
-async def _token(
-    probe: Probe | None, credentials: Credentials | ProbeFailed
-) -> ProbedToken | ProbeFailed | ProbeSkipped:
+async def _token(probe: Probe | None, credentials: Credentials | ProbeFailed) -> Probed[ProbedToken]:
     """Return an access token, or the reason why no access token is available.
 
     A token from an environment variable needs no connection to the tenant.
@@ -269,8 +267,8 @@ async def _token(
 
 
 async def _listing(
-    probe: Probe | None, token: ProbedToken | ProbeFailed | ProbeSkipped, identity: IdentityCheck | None
-) -> ProbedListing | ProbeFailed | ProbeSkipped:
+    probe: Probe | None, token: Probed[ProbedToken], identity: IdentityCheck | None
+) -> Probed[ProbedListing]:
     if probe is None:
         return NO_CONNECTION
     if not isinstance(token, ProbedToken):

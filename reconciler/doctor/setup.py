@@ -19,12 +19,7 @@ from urllib.parse import quote as quote_url
 from reconciler.config.tenants import Config, Tenant, TenantKind
 from reconciler.core.characters import pluralize
 from reconciler.core.identity import management_api_identifier
-from reconciler.core.permissions import (
-    READ_ORGANIZATION_PERMISSIONS,
-    READ_PERMISSIONS,
-    WRITE_ORGANIZATION_PERMISSIONS,
-    WRITE_PERMISSIONS,
-)
+from reconciler.core.permissions import needed_permissions
 from reconciler.core.problems import Finding, Problem, Status, errors
 from reconciler.core.tenant_filter import NO_TENANTS
 from reconciler.errors import ProblemsError, ReconcilerError
@@ -142,9 +137,8 @@ def setup_commands(service: str, tenants: Sequence[Tenant], branch: str, *, has_
     """
     yield "# Read each command before you run it. Needed: auth0, jq and " + ("gh." if service == GITHUB else "glab.")
     yield "set -eu"
+    read, write = needed_permissions(has_organizations=has_organizations)
     for tenant in tenants:
-        read = (*READ_PERMISSIONS, *(READ_ORGANIZATION_PERMISSIONS if has_organizations else ()))
-        write = (*WRITE_PERMISSIONS, *(WRITE_ORGANIZATION_PERMISSIONS if has_organizations else ()))
         environments = [
             Environment(tenant, "plan", (*read, READ_LOGS)),
             Environment(tenant, "apply", (*read, *write)),
