@@ -5,9 +5,10 @@ variable `${domain}` replaces the tenant's domain if `${domain}` gives the corre
 variable gives the correct value for every tenant, the grant files contain a literal value for each tenant.
 """
 
-import re
-from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from itertools import product
 from typing import Any
 
 from reconciler.contract import stored
@@ -18,17 +19,13 @@ from reconciler.core.problems import Problem, Source
 from reconciler.core.scope_sets import escape_scope
 from reconciler.core.tenant_filter import escape_variables
 from reconciler.files.schema import violations
-from reconciler.foreign.deploy_files import AlignedGrant, DeployFile, FileKind, ParsedFile
+from reconciler.foreign.deploy_applications import DeployApplications
+from reconciler.foreign.deploy_files import SECTIONS, AlignedGrant, DeployFile, FileKind, ParsedFile
 from reconciler.foreign.deploy_settings import MAPPINGS, DeployTenant, Exclusions
 from reconciler.foreign.document import ForeignNode
 from reconciler.foreign.grants import ForeignGrants, LeftOut, ProtectItem
-from reconciler.foreign.keywords import SCOPE, Keyword, KeywordTexts
+from reconciler.foreign.keywords import SCOPE, Keyword, KeywordText, KeywordTexts
 
-CLIENT_ID = re.compile(r"(tpc_)?[A-Za-z0-9]{28,32}")
-"""A regular expression for the client ids of Auth0.
-
-If a value of `client_id` does not match the regular expression, the value is the name of an application.
-"""
 NO_CLIENT = "undefined_clientId"
 """The value of `client_id` that auth0-deploy-cli writes for a grant with `default_for`."""
 SETTINGS = (
@@ -44,6 +41,7 @@ def read_deploy_cli(files: Sequence[DeployFile], tenants: Sequence[DeployTenant]
     parsed = [ParsedFile(file, tenants) for file in files]
     used = {keyword.key for each in parsed for keyword in each.keywords.keywords.values()}
     reader = _GrantReader(parsed, tenants, KeywordTexts(tenants, sorted(used)))
+    reader.check_sections()
     by_tenant: dict[str, list[NamedGrant]] = {each.name: [] for each in tenants}
     sources: dict[tuple[str, tuple[str, ...]], Source] = {}
     problems = [problem for each in parsed for problem in (*each.problems, *each.misplaced())]
@@ -61,7 +59,7 @@ def read_deploy_cli(files: Sequence[DeployFile], tenants: Sequence[DeployTenant]
         scope_sets=reader.texts.sets_of_tenants(),
         protect=reader.protect,
         left_out=reader.left_out,
-        notes=tuple(dict.fromkeys(note for each in tenants for note in Exclusions(each).notes())),
+        notes=tuple(dict.fromkeys(reader.notes())),
         problems=tuple(sorted({*problems, *reader.problems()})),
     )
 
@@ -82,14 +80,15 @@ class _GrantReader:
         self._parsed = parsed
         self._tenants = {each.name: each for each in tenants}
         self.texts = texts
-        self._exclusions = {each.name: Exclusions(each) for each in tenants}
-        self._excluded = {name for name, each in self._exclusions.items() if each.setting_without_grants}
-        self._clients = {name: _clients(parsed, name) for name in self._tenants}
-        self._third_parties = {
-            name: {client for client, is_first_party in clients.items() if not is_first_party}
-            for name, clients in self._clients.items()
+        self._applications = {
+            name: DeployApplications(node for file in parsed for node in file.items(FileKind.CLIENT, name))
+            for name in self._tenants
         }
+        self._exclusions = {each.name: Exclusions(each, self._applications[each.name]) for each in tenants}
+        self._excluded = {name for name, each in self._exclusions.items() if each.setting_without_grants}
+        self._grants_of: Counter[tuple[str, str]] = Counter()
         self._kept: set[tuple[str, str]] = set()
+        self._with_organizations_of: dict[str, None] = {}
         self._missing: dict[str, tuple[Source, set[str]]] = {}
         self._items = 0
         self._left_out: dict[tuple[Source, str, str], list[str]] = {}
@@ -117,7 +116,8 @@ class _GrantReader:
     def _fields(self, grant: AlignedGrant, tenant: str, node: ForeignNode) -> dict[str, FieldValue] | None:
         """Return the fields of a grant for one tenant, or None if reconciler does not import the grant."""
         if not isinstance(node.value, dict):
-            self._leave_out(grant, tenant, "a grant", "the grant is not a mapping")
+            if not self._record_missing(grant.keywords, grant.source, tenant, node.value):
+                self._leave_out(grant, tenant, "a grant", "the grant is not a mapping")
             return None
         values = {name: self._plain(each) for name, each in node.value.items() if each.value is not None}
         label = _label(grant, node)
@@ -126,12 +126,16 @@ class _GrantReader:
         for name in values.keys() - IGNORED:
             self._leave_out(grant, tenant, f"{name} of {label}", "grant files do not support this field")
         client = str(values.get("client_id", ""))
+        if values.get("subject_type", SUBJECT_CLIENT) == SUBJECT_CLIENT:
+            self._grants_of[tenant, client] += 1
         if values.get("is_system") is True:
             self._leave_out(grant, tenant, label, "Auth0 created this grant and does not allow changes")
             return None
-        if reason := self._exclusions[tenant].reason(client, self._third_parties[tenant]):
+        exclusions = self._exclusions[tenant]
+        if reason := exclusions.reason(client) or exclusions.reason_of_third_party(client):
             self._leave_out(grant, tenant, label, reason)
-            self._keep_third_party(tenant, client)
+            if exclusions.reason_of_third_party(client):
+                self._keep_third_party(tenant, client)
             return None
         holder = self._holder(tenant, values)
         found = {**holder, **{name: values[name] for name in ("audience", *SETTINGS) if name in values}}
@@ -165,11 +169,27 @@ class _GrantReader:
             shown = (grant.template or node).get(name) or node
             source = Source(grant.source.file, *shown.mark)
             for text in value if isinstance(value, tuple) else (value,):
-                for part in grant.keywords.parts(text) if isinstance(text, str) else ():
-                    if isinstance(part, Keyword):
-                        self._missing.setdefault(part.key, (source, set()))[1].add(tenant)
-                        found = True
+                found = self._record_missing(grant.keywords, source, tenant, text) or found
         return found
+
+    def _record_missing(self, keywords: KeywordText, source: Source, tenant: str, text: object) -> bool:
+        """Record the placeholders in `text` that have no value for the tenant.
+
+        Return whether `text` contains a placeholder without a value.
+        """
+        parts = keywords.parts(text) if isinstance(text, str) else []
+        missing = [part for part in parts if isinstance(part, Keyword)]
+        for part in missing:
+            self._missing.setdefault(part.key, (source, set()))[1].add(tenant)
+        return bool(missing)
+
+    def check_sections(self) -> None:
+        """Record the placeholders without a value that stand for a whole list, such as the list of grants."""
+        for file in self._parsed:
+            for tenant, kind in product(self._tenants, SECTIONS):
+                section = file.section(kind, tenant)
+                if section is not None and not self._tenants[tenant].setting_without(SECTIONS[kind]):
+                    self._record_missing(file.keywords, Source(file.file.name, *section.mark), tenant, section.value)
 
     def _holder(self, tenant: str, values: Mapping[str, Any]) -> dict[str, Any]:
         client = values.get("client_id")
@@ -178,8 +198,8 @@ class _GrantReader:
         default = {"default_for": values["default_for"]} if "default_for" in values else {}
         if client is None:
             return default
-        is_id = isinstance(client, str) and client not in self._clients[tenant] and CLIENT_ID.fullmatch(client)
-        return {("client_id" if is_id else "client"): client, **default}
+        named = self._applications[tenant].holder(client) if isinstance(client, str) else {"client": client}
+        return named | default
 
     def _leave_out(self, grant: AlignedGrant, tenant: str, label: str, reason: str) -> None:
         tenants = self._left_out.setdefault((grant.source, label, reason), [])
@@ -192,10 +212,11 @@ class _GrantReader:
             self.protect[tenant].append(item | {"reason": "not imported from auth0-deploy-cli"})
 
     def _keep_third_party(self, tenant: str, client: str) -> None:
-        if client in self._third_parties[tenant] and (tenant, client) not in self._kept:
+        if (tenant, client) not in self._kept:
             self._kept.add((tenant, client))
-            item = {"client": client, "reason": "AUTH0_EXCLUDE_THIRD_PARTY_CLIENTS of auth0-deploy-cli"}
-            self.protect[tenant].append(item)
+            holder = self._applications[tenant].holder(client)
+            reason = "AUTH0_EXCLUDE_THIRD_PARTY_CLIENTS of auth0-deploy-cli"
+            self.protect[tenant].append({**holder, "reason": reason})
 
     @property
     def left_out(self) -> tuple[LeftOut, ...]:
@@ -226,50 +247,59 @@ class _GrantReader:
         return {name: self._with_organizations(name, grants) for name, grants in by_tenant.items()}
 
     def _with_organizations(self, tenant: str, grants: Sequence[NamedGrant]) -> list[NamedGrant]:
-        wanted: dict[str, list[str]] = defaultdict(list)
-        sources: dict[str, Source] = {}
+        result = list(grants)
+        by_holder: dict[str, list[int]] = defaultdict(list)
+        for index, holder in enumerate(self.texts.fill(tenant, [grant.holder for grant in grants])):
+            if grants[index].identity[-1] == SUBJECT_CLIENT:
+                by_holder[holder].append(index)
+        for client, (source, organizations) in self._organizations_of(tenant).items():
+            texts = self._applications[tenant].texts(client)
+            indexes = [index for text in sorted(texts) for index in by_holder.get(text, ())]
+            declared = sum(self._grants_of[tenant, text] for text in texts)
+            if declared > 1 or not indexes:
+                several = "the application has several grants, and the file does not select a grant"
+                none = "the import leaves out the grant of the application"
+                reason = (
+                    several if declared > 1 else none if declared else "the application has no grant in these files"
+                )
+                label = f"organizations {join_some(organizations)} of {client}"
+                self._left_out.setdefault((source, label, reason), []).extend([tenant] if tenant else [])
+                continue
+            names = tuple(sorted(map(escape_variables, dict.fromkeys(organizations))))
+            grant = result[indexes[0]]
+            result[indexes[0]] = replace(grant, fields={**grant.fields, ORGANIZATIONS: names})
+            self._with_organizations_of.setdefault(client)
+        return result
+
+    def _organizations_of(self, tenant: str) -> dict[str, tuple[Source, list[str]]]:
+        """Return the names of the organizations for each application, with the position of the first organization."""
+        found: dict[str, tuple[Source, list[str]]] = {}
+        if self._tenants[tenant].setting_without(SECTIONS[FileKind.ORGANIZATION]):
+            return found
         for file in self._parsed:
             for node in file.items(FileKind.ORGANIZATION, tenant):
                 name, listed = node.get("name"), node.get("client_grants")
                 for each in listed.items if listed and name and isinstance(name.value, str) else ():
                     holder = each.get("client_id")
-                    if holder and isinstance(holder.value, str) and name:
-                        wanted[holder.value].append(str(name.value))
-                        sources.setdefault(holder.value, Source(file.file.name, *each.mark))
-        result = list(grants)
-        holders = self.texts.fill(tenant, [grant.holder for grant in grants])
-        by_holder: dict[str, list[int]] = defaultdict(list)
-        for index, (holder_text, grant) in enumerate(zip(holders, grants, strict=True)):
-            if grant.identity[-1] == SUBJECT_CLIENT:
-                by_holder[holder_text].append(index)
-        for client, organizations in wanted.items():
-            indexes = by_holder.get(client, [])
-            if len(indexes) != 1:
-                several = "the application has several grants, and the file does not select a grant"
-                reason = several if indexes else "the application has no grant in these files"
-                label = f"organizations {join_some(organizations)} of {client}"
-                self._left_out.setdefault((sources[client], label, reason), []).extend([tenant] if tenant else [])
-                continue
-            fields = result[indexes[0]].fields
-            listed_names = tuple(sorted(map(escape_variables, dict.fromkeys(organizations))))
-            result[indexes[0]] = NamedGrant(
-                fields={**fields, ORGANIZATIONS: listed_names},
-                above=result[indexes[0]].above,
-                after=result[indexes[0]].after,
-                comments=result[indexes[0]].comments,
+                    if holder is None or not isinstance(holder.value, str) or name is None:
+                        continue
+                    source = Source(file.file.name, *each.mark)
+                    texts = [str(name.value), holder.value]
+                    if not any(self._record_missing(file.keywords, source, tenant, text) for text in texts):
+                        found.setdefault(holder.value, (source, []))[1].append(str(name.value))
+        return found
+
+    def notes(self) -> Iterator[str]:
+        """Yield notes for the user about settings, and about values whose meaning differs between the tools."""
+        for each in self._exclusions.values():
+            yield from each.notes()
+        if self._with_organizations_of:
+            clients = join_some(list(self._with_organizations_of))
+            yield (
+                f"organizations: for the grants of {clients}, the import declares the organizations in the files. "
+                "reconciler removes all other organizations from these grants, which auth0-deploy-cli does not. Check "
+                "the plan, or remove the field organizations from the grant files"
             )
-        return result
-
-
-def _clients(parsed: Iterable[ParsedFile], tenant: str) -> dict[str, bool]:
-    """Return whether each application in the files for `tenant` is a first-party application, keyed by name."""
-    found: dict[str, bool] = {}
-    for file in parsed:
-        for node in file.items(FileKind.CLIENT, tenant):
-            name, first_party = node.get("name"), node.get("is_first_party")
-            if name and isinstance(name.value, str):
-                found[name.value] = first_party is None or first_party.value is not False
-    return found
 
 
 def _reason_not_expressible(fields: Mapping[str, Any]) -> str:

@@ -140,12 +140,17 @@ class ParsedFile:
             return section.items if section else []
         return [document.root] if self.file.kind is kind and document.root.value else []
 
+    def section(self, kind: FileKind, tenant: str) -> ForeignNode | None:
+        """Return one tenant's list of grants, applications or organizations, or None if the file has no such list."""
+        return self._by_tenant[tenant].root.get(SECTIONS[kind]) if self.file.kind is FileKind.TENANT else None
+
     def misplaced(self) -> Iterator[Problem]:
         """Yield a problem if the value of `clientGrants` is not a list."""
-        section = self._template.root.get(GRANTS) if self._template and self.file.kind is FileKind.TENANT else None
-        if section is not None and section.value is not None and not isinstance(section.value, list):
-            is_keyword = isinstance(section.value, str) and self.keywords.parts(section.value) != [section.value]
-            if not is_keyword:
+        for tenant in self._by_tenant:
+            section = self.section(FileKind.GRANT, tenant)
+            value = section.value if section else None
+            is_keyword = isinstance(value, str) and self.keywords.parts(value) != [value]
+            if section and value is not None and not isinstance(value, list) and not is_keyword:
                 yield Problem(Source(self.file.name, *section.mark), f"{GRANTS} is not a list", "correct the file")
 
     def grants(self) -> Iterator[AlignedGrant]:

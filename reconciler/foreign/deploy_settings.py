@@ -4,10 +4,11 @@ Sources: the handlers clientGrants.ts and default.ts, context/index.ts and reado
 """
 
 import json
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 from reconciler.core.characters import join_some, quote_text
+from reconciler.foreign.deploy_applications import DeployApplications
 from reconciler.foreign.document import MAX_LEVELS, is_nested_deeper
 from reconciler.foreign.grants import ProtectItem
 
@@ -51,49 +52,65 @@ class DeployTenant:
         return value
 
     def names(self, name: str) -> tuple[str, ...]:
-        """Return the strings in the setting `name`, whose value is a list."""
+        """Return the strings in the setting `name`. The value of the setting is a list, or a single string."""
         found = self.value(name)
-        return tuple(each for each in found if isinstance(each, str)) if isinstance(found, list) else ()
+        listed = found if isinstance(found, list) else [found]
+        return tuple(each for each in listed if isinstance(each, str))
+
+    def setting_without(self, kind: str) -> str:
+        """Return the name of the setting that excludes all objects of a kind, such as `clientGrants`.
+
+        Return an empty string if no setting excludes the kind. auth0-deploy-cli also searches in a setting that is a
+        string.
+        """
+        excluded, included = self.value("AUTH0_EXCLUDED"), self.value("AUTH0_INCLUDED_ONLY")
+        if isinstance(excluded, list | str) and kind in excluded:
+            return "AUTH0_EXCLUDED"
+        return "AUTH0_INCLUDED_ONLY" if isinstance(included, list | str) and kind not in included else ""
 
 
 class Exclusions:
     """Determines which grants the auth0-deploy-cli configuration of a tenant excludes."""
 
-    def __init__(self, tenant: DeployTenant) -> None:
+    def __init__(self, tenant: DeployTenant, applications: DeployApplications) -> None:
         self._tenant = tenant
+        self._applications = applications
         self._clients = dict.fromkeys(tenant.names("AUTH0_EXCLUDED_CLIENTS"))
         own = tenant.settings.get("AUTH0_CLIENT_ID")
         self._own = own if isinstance(own, str) else ""
         self._third_parties = tenant.value("AUTH0_EXCLUDE_THIRD_PARTY_CLIENTS") is True
+        self.setting_without_grants = tenant.setting_without(GRANTS)
 
-    @property
-    def setting_without_grants(self) -> str:
-        """The name of the setting that excludes all grants, or an empty string."""
-        if GRANTS in self._tenant.names("AUTH0_EXCLUDED"):
-            return "AUTH0_EXCLUDED"
-        included = self._tenant.value("AUTH0_INCLUDED_ONLY")
-        return "AUTH0_INCLUDED_ONLY" if isinstance(included, list) and GRANTS not in included else ""
-
-    def reason(self, client: str, third_parties: Collection[str]) -> str:
+    def reason(self, client: str) -> str:
         """Return the reason why auth0-deploy-cli excludes the grants of an application, or an empty string.
 
         `client` is the name or the id of the application.
         """
-        if client and client in self._clients:
+        texts = self._applications.texts(client)
+        if client and not texts.isdisjoint(self._clients):
             return "AUTH0_EXCLUDED_CLIENTS excludes the application"
-        if client and client == self._own:
+        if client and self._own in texts:
             return "auth0-deploy-cli never changes the grants of its own application"
-        if self._third_parties and client in third_parties:
-            return "AUTH0_EXCLUDE_THIRD_PARTY_CLIENTS excludes the application"
         return ""
+
+    def reason_of_third_party(self, client: str) -> str:
+        """Return the reason why the setting for third-party applications excludes a grant, or an empty string.
+
+        The setting excludes the grants of an application that is not in the files, because it may be third-party.
+        """
+        is_third_party = self._applications.is_third_party(client) if self._third_parties and client else False
+        if is_third_party is None:
+            setting = "AUTH0_EXCLUDE_THIRD_PARTY_CLIENTS"
+            return f"{setting} is set, and the files do not show whether the application is first-party"
+        return "AUTH0_EXCLUDE_THIRD_PARTY_CLIENTS excludes the application" if is_third_party else ""
 
     def protect(self) -> Iterator[ProtectItem]:
         """Yield items for `protect` in reconciler.yaml that match the grants excluded by auth0-deploy-cli."""
         if self.setting_without_grants:
             yield {**EVERYTHING, "reason": f"{self.setting_without_grants} of auth0-deploy-cli excludes grants"}
             return
-        for name in self._clients:
-            yield {"client": name, "reason": "AUTH0_EXCLUDED_CLIENTS of auth0-deploy-cli"}
+        for text in dict.fromkeys(each for name in self._clients for each in sorted(self._applications.texts(name))):
+            yield {**self._applications.holder(text), "reason": "AUTH0_EXCLUDED_CLIENTS of auth0-deploy-cli"}
         if self._own:
             yield {"client_id": self._own, "reason": "the application that runs auth0-deploy-cli"}
 
@@ -105,10 +122,7 @@ class Exclusions:
             yield f"{setting}{where} excludes all grants, so the import protects all grants of {name} and declares none"
         elif self._clients:
             clients = join_some(self._clients)
-            yield (
-                f"AUTH0_EXCLUDED_CLIENTS{where}: for {name}, the import protects the grants of {clients} and declares "
-                "none of these grants"
-            )
+            yield f"AUTH0_EXCLUDED_CLIENTS{where}: for {name}, the import protects the grants of {clients}"
         if self._own:
             yield (
                 f"AUTH0_CLIENT_ID{where}: for {name}, the import protects the grants of auth0-deploy-cli's own "

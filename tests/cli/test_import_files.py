@@ -47,6 +47,8 @@ def files_in(folder: Path) -> dict[str, str]:
             'twice.yaml:3:5: the grant of "A" for "x" (client) is already declared at twice.yaml:2',
         ),
         ("--from deploy-cli map.yaml", "map.yaml:1:15: clientGrants is not a list"),
+        ("--from deploy-cli all.yaml --mappings all.json=dev", 'all.yaml:1:15: the keyword "GRANTS" has no value'),
+        ("--from deploy-cli all.yaml --mappings map.json=dev", "all.yaml:1:15: clientGrants is not a list"),
         (
             "--from deploy-cli a.yaml tenant.yaml=dev",
             "only some PATHs have a tenant; add a tenant to every PATH (PATH=TENANT), or remove all tenants",
@@ -59,6 +61,11 @@ def test_wrong_arguments_and_files_are_explained(folder: Path, arguments: str, m
     (folder / "list.json").write_text("[]")
     (folder / "empty.json").write_text("{}")
     (folder / "map.yaml").write_text("clientGrants: {a: b}\n")
+    (folder / "all.yaml").write_text("clientGrants: @@GRANTS@@\n")
+    (folder / "all.json").write_text('{"AUTH0_DOMAIN": "dev.auth0.com"}')
+    (folder / "map.json").write_text(
+        '{"AUTH0_DOMAIN": "d.auth0.com", "AUTH0_KEYWORD_REPLACE_MAPPINGS": {"GRANTS": {}}}'
+    )
     grant = "  - {client_id: A, audience: x, scope: []}\n"
     (folder / "twice.yaml").write_text(f"clientGrants:\n{grant}{grant}")
     (folder / "empty").mkdir()
