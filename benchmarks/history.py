@@ -55,8 +55,12 @@ def main() -> None:
         versions = make_history(Path(name))
         start = perf_counter()
         repository = open_repository(Path(name))
-        history = read_history(repository, Path(name, "grants"))
-        removed = [each for each in find_removals(history.declared, (), ANY_TENANT) if each.removed_by]
+        history = read_history(repository, Path(name, "grants"), Path(name, "reconciler.yaml"))
+        removed = [
+            each
+            for each in find_removals(history.declared.of([ANY_TENANT] * len(history.configs)), ())
+            if each.removed_by
+        ]
         seconds = perf_counter() - start
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1_024
     sys.stdout.write(

@@ -27,7 +27,6 @@ from reconciler.core.journal import PastRun
 from reconciler.core.planner import Observation
 from reconciler.core.removals import find_removals
 from reconciler.core.spec import GrantSpec
-from reconciler.core.tenant_filter import TargetTenant
 from reconciler.core.usage.records import Usage
 from reconciler.errors import Exit, ReconcilerError
 from reconciler.files.read import LoadedGrants
@@ -95,7 +94,7 @@ def _report_online(
     results: Sequence[TenantResult[Observation]],
 ) -> AccessReport:
     with time_limit(request_options.timeout):
-        git = _git_facts(options, [each.session.declared for each in results])
+        git = _git_facts(options, tenants.config, [(each.session.tenant, each.session.declared) for each in results])
     read = {
         each.session.tenant.name: tenant_access(
             each.session.name,
@@ -103,7 +102,7 @@ def _report_online(
             each.result,
             each.session.protection(),
             replace(
-                _facts(options, git, each.session.declared.specs, each.session.tenant.target),
+                _facts(options, git, each.session.declared.specs, each.session.tenant),
                 usage=_usage(options, each.session.tenant, access_options.usage),
             ),
         )
@@ -132,11 +131,11 @@ def _report_offline(options: GlobalOptions, request_options: RequestOptions) -> 
     selected = select_offline(options, config)
     declared = load_grants(options, config, selected)
     with time_limit(request_options.timeout):
-        git = _git_facts(options, [declared.at(tenant.target) for tenant in selected])
+        git = _git_facts(options, config, [(tenant, declared.at(tenant.target)) for tenant in selected])
     accesses = []
     for tenant in selected:
         specs = declared.at(tenant.target).specs
-        accesses.append(declared_access(tenant.title, specs, _facts(options, git, specs, tenant.target)))
+        accesses.append(declared_access(tenant.title, specs, _facts(options, git, specs, tenant)))
     return _report(options, git, accesses), declared.texts
 
 
@@ -155,23 +154,21 @@ def select_offline(options: GlobalOptions, config: Config) -> list[Tenant]:
     return [select_tenant(config, None, os.environ, allow_unnamed=options.allow_unnamed_tenant)]
 
 
-def _git_facts(options: GlobalOptions, declared: Iterable[LoadedGrants]) -> GitFacts:
-    """Read the git history of all declared grants."""
-    declared = list(declared)
+def _git_facts(options: GlobalOptions, config: Config, declared: Sequence[tuple[Tenant, LoadedGrants]]) -> GitFacts:
+    """Read the git history of the declared grants of all tenants."""
     if not declared:
         return GitFacts()
-    specs = {spec.source: spec for each in declared for spec in each.specs}
-    combined = LoadedGrants(tuple(specs.values()), (), declared[0].texts)
-    return read_git_facts(combined, Path(options.grants), workspace_of(options.config), ci.source_links(options.config))
+    specs = {spec.source: spec for _, each in declared for spec in each.specs}
+    combined = LoadedGrants(tuple(specs.values()), (), declared[0][1].texts)
+    workspace, links = workspace_of(options.config), ci.source_links(options.config)
+    return read_git_facts(combined, Path(options.grants), workspace, links, config, [tenant for tenant, _ in declared])
 
 
-def _facts(
-    options: GlobalOptions, git: GitFacts, specs: tuple[GrantSpec, ...], target: TargetTenant
-) -> DeclarationFacts:
+def _facts(options: GlobalOptions, git: GitFacts, specs: tuple[GrantSpec, ...], tenant: Tenant) -> DeclarationFacts:
     return DeclarationFacts(
         now=options.now,
-        provenance=git.at(specs, target),
-        removals=find_removals(git.history.declared, specs, target) if git.history else (),
+        provenance=git.at(specs, tenant.name),
+        removals=find_removals(git.past.of(tenant.name), specs) if git.past else (),
         link_to=git.links.link_to,
     )
 

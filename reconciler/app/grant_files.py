@@ -32,7 +32,7 @@ from reconciler.git.repository import GitError, Repository, find_root
 from reconciler.git.revision import Revision, refuse_unless_ancestor, resolve_revision
 
 if TYPE_CHECKING:
-    from reconciler.files.history import GrantHistory
+    from reconciler.app.past_declarations import PastDeclarations
 
 SHARED_DOMAIN = "shared.invalid"
 """A placeholder domain for the settings that all tenants share."""
@@ -56,14 +56,14 @@ class GrantFiles:
     """The settings of each tenant in the revision of --base, by name."""
     notes: tuple[str, ...] = ()
     """The notes that every plan shows."""
-    history: "GrantHistory | None" = None
-    """The earlier versions of the grant files in git, or None without --prune-removed."""
+    past: "PastDeclarations | None" = None
+    """The declarations of earlier commits, or None without --prune-removed."""
 
     def removals(self, target: TargetTenant) -> tuple[Removal, ...] | None:
         """Return the tenant's grants that earlier commits declared but the files no longer declare."""
-        if self.history is None:
+        if self.past is None:
             return None
-        return find_removals(self.history.declared, self.declared.at(target).specs, target)
+        return find_removals(self.past.of(target.name), self.declared.at(target).specs)
 
     def at(self, target: TargetTenant) -> tuple[LoadedGrants, LoadedGrants | None]:
         """Return the declared grants of one tenant in the checkout, and in the revision of --base."""
@@ -112,10 +112,10 @@ def load_grant_files(
         fix = "check the files out with git (actions/checkout with fetch-depth: 0)"
         raise GitError(f"{option} needs the git history: {error}; {fix}") from error
     _refuse_other_repository(Path(options.grants), repository, option)
-    history = _read_history(repository, options, plan_options) if plan_options.prune_removed else None
-    unread = tuple(unread_versions_note(history.unread)) if history else ()
+    past = _read_past(repository, options, plan_options, config, tenants) if plan_options.prune_removed else None
+    unread = tuple(unread_versions_note(past.unread)) if past else ()
     if not plan_options.base:
-        return GrantFiles(declared, rollback=rollback, history=history, notes=unread)
+        return GrantFiles(declared, rollback=rollback, past=past, notes=unread)
     revision = resolve_revision(repository, plan_options.base)
     if ci.is_pull_request_job():
         refuse_unless_ancestor(revision)
@@ -137,14 +137,20 @@ def load_grant_files(
         config_changes=changes,
         tenants_at_base={tenant.name: tenant for tenant in at_base} if base_config else {},
         notes=(*notes, *unread),
-        history=history,
+        past=past,
     )
 
 
-def _read_history(repository: Repository, options: GlobalOptions, plan_options: PlanOptions) -> "GrantHistory":
-    from reconciler.files.history import read_history
+def _read_past(
+    repository: Repository,
+    options: GlobalOptions,
+    plan_options: PlanOptions,
+    config: Config,
+    tenants: Sequence[Tenant],
+) -> "PastDeclarations":
+    from reconciler.app.past_declarations import read_past_declarations
 
-    return read_history(repository, Path(options.grants), plan_options.since)
+    return read_past_declarations(repository, Path(options.grants), config, tenants, plan_options.since)
 
 
 def _note_without_files(revision: Revision, options: GlobalOptions, *, only_branch: bool) -> str:

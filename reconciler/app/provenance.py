@@ -1,19 +1,20 @@
 """Find the commits and pull requests that changed each declared grant."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from difflib import SequenceMatcher
 from pathlib import Path
 
+from reconciler.app.past_declarations import PastDeclarations, read_past_declarations
+from reconciler.config.tenants import Config, Tenant
 from reconciler.core.access.report import Provenance
+from reconciler.core.declared_history import Commit
 from reconciler.core.fields import FIELDS
 from reconciler.core.problems import Source
-from reconciler.core.removals import Commit, find_first_commits
+from reconciler.core.removals import find_first_commits
 from reconciler.core.spec import GrantSpec
-from reconciler.core.tenant_filter import TargetTenant
 from reconciler.files.discover import MAX_BYTES
-from reconciler.files.history import GrantHistory, read_history
 from reconciler.files.read import LoadedGrants
 from reconciler.files.workspace import Workspace
 from reconciler.git.history import (
@@ -50,23 +51,30 @@ class GitFacts:
     """The hash of HEAD, or an empty string."""
     provenance: Mapping[Source, Provenance] = field(default_factory=dict)
     """The commits that changed each declaration, by file and position of the declaration."""
-    history: GrantHistory | None = None
-    """The earlier versions of the grant files, or None if the history is unknown."""
+    past: PastDeclarations | None = None
+    """The declarations of earlier commits, or None if the history is unknown."""
     unknown: str = ""
     """The reason why the history is unknown or incomplete, or an empty string."""
     links: SourceLinks = NO_REPOSITORY
     """The data for links to the grant files on the hosting service."""
 
-    def at(self, specs: Iterable[GrantSpec], target: TargetTenant) -> Mapping[Source, Provenance]:
+    def at(self, specs: Iterable[GrantSpec], tenant: str) -> Mapping[Source, Provenance]:
         """For each declared grant of a tenant, return the commits that added and last changed the declaration."""
         specs = tuple(specs)
-        first = find_first_commits(self.history.declared, specs, target) if self.history else {}
+        first = find_first_commits(self.past.of(tenant), specs) if self.past else {}
         known = {spec.source: self.provenance.get(spec.source, Provenance(unknown=self.unknown)) for spec in specs}
         return {source: replace(each, since=first.get(source)) for source, each in known.items()}
 
 
-def read_git_facts(declared: LoadedGrants, folder: Path, workspace: Workspace, links: SourceLinks) -> GitFacts:
-    """Read the git history of the grant files.
+def read_git_facts(  # noqa: PLR0913, PLR0917 - each parameter is a separate object
+    declared: LoadedGrants,
+    folder: Path,
+    workspace: Workspace,
+    links: SourceLinks,
+    config: Config,
+    tenants: Sequence[Tenant],
+) -> GitFacts:
+    """Read the git history of the grant files for `tenants`, which are tenants of `config`.
 
     If git fails, set the field `unknown` of the returned GitFacts to the error message of git.
     """
@@ -84,11 +92,11 @@ def read_git_facts(declared: LoadedGrants, folder: Path, workspace: Workspace, l
     try:
         if is_shallow(repository):
             return GitFacts(commit, provenance, unknown=SHALLOW, links=links)
-        history = read_history(repository, folder)
+        past = read_past_declarations(repository, folder, config, tenants)
     except GitError as error:
         return GitFacts(commit, provenance, unknown=str(error), links=links)
-    unread = f"{len(history.unread)} earlier versions of grant files could not be read" if history.unread else ""
-    return GitFacts(commit, provenance, history, unread, links)
+    unread = f"{len(past.unread)} earlier versions of grant files could not be read" if past.unread else ""
+    return GitFacts(commit, provenance, past, unread, links)
 
 
 def _read_provenance(

@@ -73,8 +73,9 @@ def prune_unused(  # noqa: PLR0913 - the parameters are independent options
         config = load_config(options.config)
         declared = load_grants(options, config, [session.tenant], paths)
         others = [name for name in config.tenants if name != session.tenant.name]
-        facts = read_git_facts(declared, paths[0], workspace_of(options.config), ci.source_links(options.config))
-        since = facts.at(session.declared.specs, session.tenant.target)
+        workspace, links = workspace_of(options.config), ci.source_links(options.config)
+        facts = read_git_facts(declared, paths[0], workspace, links, config, [session.tenant])
+        since = facts.at(session.declared.specs, session.tenant.name)
         window = UsageWindow(options.now, usage.periods, usage_options.unused_for)
         by_file: dict[str, dict[tuple[int, int], GrantSplit | None]] = {}
         kept: list[Problem] = []

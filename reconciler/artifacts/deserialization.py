@@ -6,6 +6,7 @@ from typing import Any
 from reconciler.artifacts.grant_json import grant_from_json, key_from_json
 from reconciler.core.checks import NotChecked
 from reconciler.core.config_rules import ConfigChange
+from reconciler.core.declared_history import Commit
 from reconciler.core.diff import changed_fields
 from reconciler.core.directory import Api, Application, Directory, Organization
 from reconciler.core.expiry import ExpiryChange
@@ -24,7 +25,7 @@ from reconciler.core.plan import (
     Update,
 )
 from reconciler.core.problems import Level, Risk, Source
-from reconciler.core.removals import Commit, NoLongerDeclared, Removal
+from reconciler.core.removals import NoLongerDeclared, Removal
 from reconciler.core.resolve import DesiredGrant
 from reconciler.core.selection import SELECTION_FIELDS, GrantSelection, SelectionResult
 from reconciler.core.spec import GrantSpec, PartialLocations

@@ -5,6 +5,7 @@ import json
 from collections.abc import Iterable
 
 from reconciler.artifacts.grant_json import field_json, grant_json, key_json
+from reconciler.core.declared_history import Commit
 from reconciler.core.directory import Directory
 from reconciler.core.expiry import ExpiryChange
 from reconciler.core.grant import Key
@@ -20,7 +21,7 @@ from reconciler.core.plan import (
 )
 from reconciler.core.plan_risks import risks_at_level
 from reconciler.core.problems import Level, Risk, Source
-from reconciler.core.removals import Commit, NoLongerDeclared, Removal
+from reconciler.core.removals import NoLongerDeclared, Removal
 from reconciler.core.selection import SELECTION_FIELDS, SelectionResult
 
 FORMAT_VERSION = "1"

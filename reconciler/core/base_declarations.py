@@ -9,11 +9,12 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
+from reconciler.core.declared_history import DeclaredKey
 from reconciler.core.directory import Directory
 from reconciler.core.expiry import end_of, split_expired
 from reconciler.core.grant import ClientGrant, Key, ObservedGrant
 from reconciler.core.plan import Comparison, LeftAlone, Reason
-from reconciler.core.removals import DeclaredKey, NoLongerDeclared, Removal, find_moves
+from reconciler.core.removals import NoLongerDeclared, Removal, find_moves
 from reconciler.core.resolve import DesiredGrant, KnownParts, is_resolved, known_parts, matching_parts, resolve
 from reconciler.core.risks import REMOVAL_RISK
 from reconciler.core.spec import GrantSpec

@@ -59,7 +59,7 @@ from reconciler.core.policy import (
     without_allowed,
 )
 from reconciler.core.problems import Problem, errors, one_per_cause
-from reconciler.core.removals import Removal, resolve_removals, unresolved_note
+from reconciler.core.removals import Removal, resolve_removals, unresolved_notes
 from reconciler.core.resolve import DesiredGrant, resolve, resolve_incomplete, skip_missing
 from reconciler.core.risks import REMOVAL_RISK, find_all_risks
 from reconciler.core.selection import EVERYTHING, GrantSelection, check_others, select_grants, split_specs
@@ -338,7 +338,7 @@ def _notes(
     yield from find_unmatched(items_of(guards.protect, guards.managed_scope, rules.policy), keys, observation.directory)
     yield from notes_on_matches_by_name(candidates.changes, rules.protection.managed_scope, observation.directory)
     yield from notes_on_kept_values(comparison.kept, observation.directory)
-    yield from unresolved_note(candidates.unresolved)
+    yield from unresolved_notes(candidates.unresolved)
     yield from lifetime_notes(candidates.changes, observation.directory)
     yield from notes_on_opened_grants(comparison.updates)
 

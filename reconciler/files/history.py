@@ -1,4 +1,4 @@
-"""Read all versions of the grant files in the git history of the checkout."""
+"""Read all versions of the grant files and of reconciler.yaml in the git history of the checkout."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -7,8 +7,15 @@ from pathlib import Path, PurePosixPath
 
 from reconciler.contract import stored
 from reconciler.core.characters import visible
+from reconciler.core.declared_history import (
+    Commit,
+    Declarations,
+    DeclaredHistory,
+    DeclaredKey,
+    FileVersion,
+    HistoryStep,
+)
 from reconciler.core.problems import errors
-from reconciler.core.removals import Commit, Declarations, DeclaredHistory, DeclaredKey, FileVersion, HistoryStep
 from reconciler.files.discover import MAX_BYTES
 from reconciler.files.read import is_grant_file, validate_file
 from reconciler.files.specs import grant_specs
@@ -16,6 +23,9 @@ from reconciler.git.history import NO_FILE, FileChange, HistoryCommit, first_par
 from reconciler.git.repository import GitError, Repository
 from reconciler.git.revision import FOLDER, LINK, SUBMODULE, Revision, TreeEntry, resolve_revision
 
+UNREADABLE, MISSING = 0, 1
+"""The positions of the first two versions of reconciler.yaml in `GrantHistory.configs`."""
+NO_SETTINGS = b"{}\n"
 MAX_VERSIONS = 100_000
 """The maximum number of different versions of grant files in the history."""
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -30,53 +40,61 @@ class GrantHistory:
 
     The first element of the history contains the grants before the first commit.
     """
+    configs: tuple[bytes | None, ...] = (None,)
+    """The versions of reconciler.yaml. A step of the history contains the position of its version.
+
+    A version is None if the file is a link or too large. A missing file counts as a file without settings.
+    """
     unread: tuple[str, ...] = ()
-    """The file versions that reconciler could not read, in the form `FILE in COMMIT (REASON)`."""
+    """The versions of grant files that reconciler could not read, in the form `FILE in COMMIT (REASON)`."""
 
 
-def read_history(repository: Repository, path: Path, since: str | None = None) -> GrantHistory:
+def read_history(repository: Repository, path: Path, config: Path, since: str | None = None) -> GrantHistory:
     """Return the declarations in all versions of the grant files at `path`, along HEAD's first-parent history.
 
-    `path` is a folder or a file with grants. If `since` is a git revision, the history starts at this revision.
+    `path` is a folder or a file with grants. `config` is the path of reconciler.yaml. If `since` is a git revision, the
+    history starts at this revision.
 
     Raises:
         GitError: if the clone is shallow or lacks an object, if `since` is not an ancestor of HEAD, or if the
             history is too large.
     """
-    folder = repository.path_of(path)
+    folder, config_path = repository.path_of(path), repository.path_of(config)
     head = resolve_revision(repository, "HEAD")
-    commits = first_parent_history(repository, [folder], resolve_revision(repository, since) if since else None)
-    unchanged = list(_unchanged_files(head, folder, commits))
-    reader = _VersionReader(head, folder)
+    paths = list(dict.fromkeys((folder, config_path)))
+    commits = first_parent_history(repository, paths, resolve_revision(repository, since) if since else None)
+    unchanged = [change for each in paths for change in _unchanged_files(head, each, commits)]
+    reader = _VersionReader(head, folder, config_path)
     reader.load([change for commit in commits for change in commit.changes] + unchanged)
     first = _first_step(commits, unchanged, reader)
-    declared = DeclaredHistory((first, *_steps(commits, reader)))
-    return GrantHistory(declared, tuple(reader.unread))
+    declared = DeclaredHistory((first, *_steps(commits, reader, first.config)))
+    return GrantHistory(declared, tuple(reader.configs), tuple(reader.unread))
 
 
-def _unchanged_files(head: Revision, folder: str, commits: Sequence[HistoryCommit]) -> Iterator[FileChange]:
-    """Yield the files in HEAD that no commit in `commits` changed.
+def _unchanged_files(head: Revision, path: str, commits: Sequence[HistoryCommit]) -> Iterator[FileChange]:
+    """Yield the files at or below `path` in HEAD that no commit in `commits` changed.
 
     If `commits` contains the whole history, the function yields nothing.
     """
     changed = {change.path for commit in commits for change in commit.changes}
-    found = head.find(folder)
-    if not isinstance(found, TreeEntry) or found.mode != FOLDER:
+    found = head.find(path)
+    if not isinstance(found, TreeEntry):
         return
-    for entry in head.list(found):
-        path = f"{folder}/{entry.path}" if folder else entry.path
-        if path not in changed:
-            yield FileChange(path, entry.mode, entry.object, entry.mode, entry.object)
+    for entry in head.list(found) if found.mode == FOLDER else [found]:
+        name = f"{path}/{entry.path}" if path and entry.path else path or entry.path
+        if name not in changed:
+            yield FileChange(name, entry.mode, entry.object, entry.mode, entry.object)
 
 
 def _first_step(
     commits: Sequence[HistoryCommit], unchanged: Sequence[FileChange], reader: "_VersionReader"
 ) -> HistoryStep:
-    """Return the grant files as they were before the first commit in `commits`."""
+    """Return the files as they were before the first commit in `commits`."""
     before: dict[str, FileChange] = {change.path: change for change in unchanged}
     for commit in commits:
         for change in commit.changes:
             before.setdefault(change.path, change)
+    config = before.pop(reader.config_path, None)
     return HistoryStep(
         None,
         tuple(
@@ -84,17 +102,21 @@ def _first_step(
             for change in before.values()
             if change.mode_before != NO_FILE
         ),
+        reader.config_version(config.mode_before, config.object_before) if config else MISSING,
     )
 
 
-def _steps(commits: Sequence[HistoryCommit], reader: "_VersionReader") -> Iterator[HistoryStep]:
+def _steps(commits: Sequence[HistoryCommit], reader: "_VersionReader", config: int) -> Iterator[HistoryStep]:
+    """Yield the commits. `config` is the number of the version of reconciler.yaml before the first commit."""
     for each in commits:
         commit = Commit(each.hash, _day(each.time), each.author, each.subject)
-        versions = tuple(
-            reader.version(change.path, change.mode_after, change.object_after, commit.short_hash)
-            for change in each.changes
-        )
-        yield HistoryStep(commit, versions)
+        versions: list[FileVersion] = []
+        for change in each.changes:
+            if change.path == reader.config_path:
+                config = reader.config_version(change.mode_after, change.object_after)
+            else:
+                versions.append(reader.version(change.path, change.mode_after, change.object_after, commit.short_hash))
+        yield HistoryStep(commit, tuple(versions), config)
 
 
 def _day(time: int) -> str:
@@ -109,25 +131,38 @@ def _day(time: int) -> str:
 
 
 class _VersionReader:
-    """Parses the grant files of several commits. A grant file with unchanged content is parsed only once."""
+    """Reads the files of several commits. A grant file with unchanged content is parsed only once.
 
-    def __init__(self, head: Revision, folder: str) -> None:
+    `configs` contains the versions of reconciler.yaml.
+    """
+
+    def __init__(self, head: Revision, folder: str, config_path: str) -> None:
         self._head = head
         self._folder = folder
+        self.config_path = config_path
+        self.configs: list[bytes | None] = [None, NO_SETTINGS]
+        self._config_positions: dict[str, int] = {}
         self._versions: dict[str, Declarations | str] = {}
         self._shared: dict[DeclaredKey, DeclaredKey] = {}
         self.unread: dict[str, None] = {}
 
     def load(self, changes: Sequence[FileChange]) -> None:
         """Read and parse each file in `changes` as it was before and after the change. Raises GitError."""
-        wanted: dict[str, str] = {}
+        grant_files: dict[str, str] = {}
+        wanted: dict[str, None] = {}
         for change in changes:
+            is_config = change.path == self.config_path
             for mode, identity in (
                 (change.mode_before, change.object_before),
                 (change.mode_after, change.object_after),
             ):
-                if self._is_grant_file(change.path) and mode not in {NO_FILE, LINK, SUBMODULE}:
-                    wanted.setdefault(identity, change.path)
+                if mode in {NO_FILE, LINK, SUBMODULE} or not (is_config or self._is_grant_file(change.path)):
+                    continue
+                wanted[identity] = None
+                if is_config:
+                    self._config_positions[identity] = UNREADABLE
+                else:
+                    grant_files.setdefault(identity, change.path)
         if len(wanted) > MAX_VERSIONS:
             raise GitError(
                 f"the history has more than {MAX_VERSIONS:,} versions of grant files; limit it with --since REVISION"
@@ -138,7 +173,17 @@ class _VersionReader:
             {entry.object: f"larger than {MAX_BYTES:,} bytes" for entry in entries.values() if entry.size > MAX_BYTES}
         )
         for entry, content in zip(small, self._head.contents(small), strict=True):
-            self._versions[entry.object] = self._parse(content, wanted[entry.object])
+            if entry.object in self._config_positions:
+                self._config_positions[entry.object] = len(self.configs)
+                self.configs.append(content)
+            if entry.object in grant_files:
+                self._versions[entry.object] = self._parse(content, grant_files[entry.object])
+
+    def config_version(self, mode: str, identity: str) -> int:
+        """Return the position in `configs` of a version of reconciler.yaml."""
+        if mode == NO_FILE:
+            return MISSING
+        return UNREADABLE if mode in {LINK, SUBMODULE} else self._config_positions[identity]
 
     def version(self, path: str, mode: str, identity: str, commit: str) -> FileVersion:
         """Return the grants that a file declares in the version `identity` (the hash of a git blob).

@@ -103,6 +103,40 @@ def test_since_limits_the_history() -> None:
     assert "0 to delete" in reconciler("plan", "--prune-removed", "--since", "HEAD").stdout
 
 
+def test_a_configuration_that_was_a_link_is_unknown(removed: Path) -> None:
+    text = Path("reconciler.yaml").read_text()
+    Path("reconciler.yaml").rename("shared.yaml")
+    Path("reconciler.yaml").symlink_to("shared.yaml")
+    git(removed, "checkout", "--quiet", "--orphan", "new")
+    FILE.write_text(GRANTS + PORTAL)
+    commit_all(removed)
+    Path("reconciler.yaml").unlink()
+    Path("reconciler.yaml").write_text(text)
+    FILE.write_text(GRANTS)
+    commit_all(removed)
+
+    ran = reconciler("plan", "--prune-removed")
+
+    assert "0 to delete" in ran.stdout
+    assert "1 removed declaration could not be compared, because the reconciler.yaml of the same commit" in ran.stdout
+
+
+def test_the_variables_of_the_commit_count_with_since_too(removed: Path) -> None:
+    config = Path("reconciler.yaml")
+    before = config.read_text()
+    config.write_text(f"{before}variables: {{app: Portal}}\n")
+    FILE.write_text(GRANTS + PORTAL.replace("Portal", '"${app}"'))
+    commit_all(removed)
+    config.write_text(f"{before}variables: {{app: Billing}}\n")
+    FILE.write_text(GRANTS)
+    commit_all(removed)
+
+    ran = reconciler("plan", "--prune-removed", "--since", "HEAD~1")
+
+    assert "1 to delete" in ran.stdout
+    assert "- Portal -> Invoices API" in ran.stdout
+
+
 def test_a_saved_plan_approves_the_deletion_and_keeps_its_commits(removed: Path) -> None:
     assert reconciler("plan", "--prune-removed", "--out", "plan.json").code == 0
     assert "removed by" in reconciler("show", "plan.json").stdout

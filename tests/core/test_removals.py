@@ -7,18 +7,17 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from support.builders import a_directory, a_spec, an_api
 
-from reconciler.core.grant import Key
-from reconciler.core.pattern import matches
-from reconciler.core.removals import (
+from reconciler.core.declared_history import (
     Commit,
     DeclaredHistory,
     DeclaredKey,
     FileVersion,
     HistoryStep,
-    Removal,
-    find_removals,
-    resolve_removals,
+    TenantStatus,
 )
+from reconciler.core.grant import Key
+from reconciler.core.pattern import matches
+from reconciler.core.removals import Removal, find_removals, resolve_removals
 from reconciler.core.spec import PatternTexts
 from reconciler.core.tenant_filter import TargetTenant, substitute
 
@@ -46,9 +45,9 @@ def file(path: str, *clients: str | DeclaredKey) -> FileVersion:
 
 def removals(steps: Sequence[HistoryStep], now: Sequence[str] = ()) -> dict[str | None, Removal]:
     """Return the removals by client. `now` are the clients of the grants that the files declare."""
-    past = DeclaredHistory(steps)
-    specs = [removal.spec._replace(client=client) for client in now for removal in find_removals(past, (), TEST)[:1]]
-    return {removal.spec.client: removal for removal in find_removals(past, specs, TEST)}
+    past = DeclaredHistory(steps).of([TEST])
+    specs = [removal.spec._replace(client=client) for client in now for removal in find_removals(past, ())[:1]]
+    return {removal.spec.client: removal for removal in find_removals(past, specs)}
 
 
 def test_a_removal_names_both_commits_and_the_last_source() -> None:
@@ -79,8 +78,47 @@ def test_an_unreadable_version_counts_as_unchanged() -> None:
     assert removals(steps)["a"].removed_by == commit(3)
 
 
-def test_variables_have_the_values_of_today() -> None:
-    assert list(removals(history([file("x.yaml", "${app}")], [file("x.yaml")]))) == ["Portal"]
+def with_configs(steps: Sequence[HistoryStep], *configs: int) -> list[HistoryStep]:
+    return [replace(step, config=config) for step, config in zip(steps, configs, strict=True)]
+
+
+def test_variables_have_the_values_of_the_same_commit() -> None:
+    steps = with_configs(history([file("x.yaml", "${app}")], [file("x.yaml")]), 0, 1)
+    past = DeclaredHistory(steps).of([TargetTenant("test", {"app": "Billing"}), TEST])
+
+    (found,) = find_removals(past, ())
+
+    assert (found.spec.client, found.removed_by, found.declared_by) == ("Billing", commit(2), commit(1))
+
+
+def test_a_changed_variable_removes_the_grant_of_the_old_value() -> None:
+    steps = with_configs(history([file("x.yaml", "${app}")], []), 0, 1)
+    past = DeclaredHistory(steps).of([TargetTenant("test", {"app": "Billing"}), TEST])
+
+    found = {each.spec.client: each for each in find_removals(past, ())}
+
+    assert {name: each.removed_by for name, each in found.items()} == {"Billing": commit(2), "Portal": None}
+    assert found["Portal"].declared_by == commit(2)
+
+
+def test_a_removal_during_unknown_settings_belongs_to_the_next_known_commit() -> None:
+    steps = with_configs(
+        history([file("x.yaml", "a", "b")], [file("x.yaml", "b", "c")], [file("x.yaml", "b")]), 0, 1, 0
+    )
+    past = DeclaredHistory(steps).of([TEST, TenantStatus.UNKNOWN])
+
+    found = {each.spec.client: each for each in find_removals(past, [a_spec(client="b", api="Invoices API")])}
+
+    assert (found["a"].removed_by, found["a"].is_unknown) == (commit(3), False)
+    assert (found["c"].removed_by, found["c"].is_unknown) == (None, True)
+    assert found["c"].spec.source.file == f"x.yaml in {commit(2).short_hash}"
+    assert resolve_removals(found.values(), a_directory({"id-c": "c"}, [an_api()])).by_key == {}
+
+
+def test_a_declaration_with_an_undefined_variable_is_unknown() -> None:
+    (found,) = removals(history([file("x.yaml", "${other}")], [file("x.yaml")])).values()
+
+    assert found.is_unknown
 
 
 def test_only_the_declarations_for_the_tenant_count() -> None:
@@ -149,7 +187,7 @@ def test_a_grant_that_is_declared_by_name_and_by_id_is_one_grant(
 
     def resolved(versions: list[list[FileVersion]]) -> dict[Key, tuple[object, ...]]:
         declared_now = [a_spec(client=client, api="Invoices API") for client in now]
-        found = find_removals(DeclaredHistory(history(*versions)), declared_now, TEST)
+        found = find_removals(DeclaredHistory(history(*versions)).of([TEST]), declared_now)
         by_key = resolve_removals(found, directory).by_key
         return {
             key: (each.spec.source, each.removed_by, each.declared_by, each.commit)
@@ -167,6 +205,51 @@ def test_the_source_is_the_file_that_the_last_commit_removed_the_grant_from() ->
     source = removals(steps, ["b"])["a"].spec.source
 
     assert (source.file, source.line) == (f"x.yaml in {commit(1).short_hash}", 2)
+
+
+settings = st.sampled_from(
+    [
+        TargetTenant("test", {"app": "a"}),
+        TargetTenant("test", {"app": "b"}),
+        TargetTenant("old", {"app": "c"}),
+        *TenantStatus,
+    ]
+)
+some_keys = st.builds(
+    lambda client, tenants: declared(client, *tenants),
+    st.sampled_from(["a", "${app}"]),
+    st.sampled_from([(), ("old",)]),
+)
+step_with_settings = st.tuples(
+    st.fixed_dictionaries({}, optional=dict.fromkeys(PATHS, st.lists(some_keys, max_size=2, unique=True))), settings
+)
+
+
+@given(st.lists(step_with_settings, min_size=1, max_size=6))
+def test_each_commit_declares_with_its_own_settings(
+    steps: list[tuple[dict[str, list[DeclaredKey]], TargetTenant | TenantStatus]],
+) -> None:
+    """A second implementation: look at all files after each commit."""
+    state: dict[str, list[DeclaredKey]] = {}
+    expected: set[str] = set()
+    seen: dict[bool, set[DeclaredKey]] = {True: set(), False: set()}
+    for changed, own in steps:
+        state.update(changed)
+        keys = {key for keys in state.values() for key in keys}
+        seen[own is TenantStatus.UNKNOWN] |= keys
+        if isinstance(own, TargetTenant):
+            expected |= {
+                substitute(key.client or "", own.values) for key in keys if not key.tenants or own.name == "old"
+            }
+    versions = [[file(path, *keys) for path, keys in changed.items()] for changed, _ in steps]
+    past = DeclaredHistory(with_configs(history(*versions), *range(len(steps))))
+
+    found = find_removals(past.of([own for _, own in steps]), ())
+
+    assert {each.spec.client for each in found if not each.is_unknown} == expected
+    unknown = {key for key in seen[True] - seen[False] if key.client not in expected}
+    assert {DeclaredKey.of(each.spec) for each in found if each.is_unknown} <= seen[True] - seen[False]
+    assert {DeclaredKey.of(each.spec) for each in found if each.is_unknown} >= unknown
 
 
 TENANTS = [TargetTenant("test", {"app": "a"}), TargetTenant("prod", {"app": "b"}), TargetTenant("none", {})]
@@ -190,9 +273,9 @@ def test_tenants_with_a_shared_history_get_the_same_removals_as_alone(
     past = history(*steps)
     shared = DeclaredHistory(past)
 
-    found = [find_removals(shared, (), tenant) for tenant in TENANTS]
+    found = [find_removals(shared.of([tenant]), ()) for tenant in TENANTS]
 
-    assert found == [find_removals(DeclaredHistory(as_seen_by(past, tenant)), (), tenant) for tenant in TENANTS]
+    assert found == [find_removals(DeclaredHistory(as_seen_by(past, tenant)).of([tenant]), ()) for tenant in TENANTS]
 
 
 def as_seen_by(steps: Sequence[HistoryStep], tenant: TargetTenant) -> list[HistoryStep]:

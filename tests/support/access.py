@@ -13,10 +13,10 @@ from reconciler.core.access.report import (
     Provenance,
     TenantAccess,
 )
+from reconciler.core.declared_history import Commit
 from reconciler.core.fields import SETTINGS
 from reconciler.core.identity import TenantName
 from reconciler.core.problems import Level, Risk, Source
-from reconciler.core.removals import Commit
 from support.builders import a_grant
 
 HOSTILE = (

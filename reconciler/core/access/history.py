@@ -4,9 +4,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from reconciler.core.access.report import AccessGrant
+from reconciler.core.declared_history import Commit
 from reconciler.core.identity import TenantName
 from reconciler.core.journal import JournalEntry, JournalEvent, PastRun
-from reconciler.core.removals import Commit
 
 NO_RESULT = "unknown: the journal has no result"
 

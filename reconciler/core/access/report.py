@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 from reconciler.core.characters import shorten
+from reconciler.core.declared_history import Commit
 from reconciler.core.diff import FieldChange
 from reconciler.core.directory import MAX_ID_LENGTH, Directory
 from reconciler.core.fields import SUBJECT_CLIENT
@@ -16,7 +17,6 @@ from reconciler.core.identity import TenantName
 from reconciler.core.pattern import matches
 from reconciler.core.plan import Reason
 from reconciler.core.problems import Level, Risk, Source
-from reconciler.core.removals import Commit
 
 
 class AccessState(StrEnum):

@@ -18,8 +18,8 @@ from reconciler.core.access.report import (
 )
 from reconciler.core.access.summary import COUNTED, RULES, AccessFinding, findings, totals
 from reconciler.core.characters import shorten, visible
+from reconciler.core.declared_history import MAX_AUTHOR, MAX_SUBJECT, Commit
 from reconciler.core.fields import IN_FILE_ORDER, ORGANIZATIONS, plain_value
-from reconciler.core.removals import MAX_AUTHOR, MAX_SUBJECT, Commit
 from reconciler.core.token_lifetime import duration
 from reconciler.output.access.words import (
     SYMBOLS,

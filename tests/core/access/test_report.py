@@ -25,13 +25,14 @@ from reconciler.core.access.report import (
     grant_level,
 )
 from reconciler.core.access.summary import COUNTED, findings, totals
+from reconciler.core.declared_history import Commit
 from reconciler.core.directory import Directory
 from reconciler.core.grant import ObservedGrant
 from reconciler.core.guards import ProtectionRules
 from reconciler.core.pattern import ManagedScope, Pattern, Protect
 from reconciler.core.planner import Observation
 from reconciler.core.problems import Level, Risk, Source
-from reconciler.core.removals import Commit, Removal
+from reconciler.core.removals import Removal
 from reconciler.core.spec import GrantSpec
 
 DIRECTORY = a_directory({"billing": "Billing", "portal": "Portal"}, [an_api(token_lifetime=3600)], {})

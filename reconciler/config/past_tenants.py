@@ -1,0 +1,59 @@
+"""Find a tenant in an earlier version of reconciler.yaml."""
+
+from dataclasses import replace
+from functools import cached_property
+
+from reconciler.config.tenants import Config, Tenant, TenantKind, undeclared_tenant
+from reconciler.core.declared_history import TenantStatus, TenantVersion
+from reconciler.core.identity import comparison_key, is_same_host
+
+
+class PastConfig:
+    """An earlier version of reconciler.yaml, which declares the tenants of `config`."""
+
+    def __init__(self, config: Config) -> None:
+        self._config = config
+
+    @cached_property
+    def _by_host(self) -> dict[str, list[Tenant]]:
+        found: dict[str, list[Tenant]] = {}
+        for tenant in self._config.tenants.values():
+            for host in tenant.hosts:
+                found.setdefault(comparison_key(host), []).append(tenant)
+        return found
+
+    def find(self, tenant: Tenant, now: Config) -> TenantVersion:
+        """Return the earlier settings of `tenant`, which is a tenant of today's configuration `now`.
+
+        Domains identify a tenant, because a tenant may have had another name, and its name may have belonged to another
+        tenant. Sandboxes are identified by their name.
+
+        If the earlier version declares no tenants, the environment of each run chose the tenant. The environment is
+        unknown, so the result is UNKNOWN for a tenant that `now` declares. A tenant that `now` does not declare has the
+        shared settings.
+        """
+        past, is_declared = self._config, tenant.name in now.tenants
+        namesake = past.tenants.get(tenant.name)
+        candidates = [each for host in tenant.hosts for each in self._by_host.get(comparison_key(host), ())]
+        for each in (namesake, *candidates):
+            if each is not None and is_same_tenant(tenant, each):
+                return each.target
+        if namesake is not None and is_same_tenant(tenant, namesake) is None:
+            return TenantStatus.UNKNOWN
+        if is_declared:
+            return TenantStatus.UNDECLARED if past.tenants else TenantStatus.UNKNOWN
+        if past.tenants and not now.tenants:
+            return TenantStatus.UNDECLARED
+        undeclared: Tenant = replace(undeclared_tenant(past, tenant.domain), name=tenant.name)
+        return undeclared.target
+
+
+def is_same_tenant(tenant: Tenant, past: Tenant) -> bool | None:
+    """Return whether two versions of reconciler.yaml mean the same tenant. Return None if only the names are equal."""
+    if TenantKind.SANDBOX in {tenant.kind, past.kind}:
+        return tenant.kind is past.kind and tenant.name == past.name
+    if tenant.canonical_host and past.canonical_host:
+        return is_same_host(tenant.canonical_host, past.canonical_host)
+    if any(is_same_host(host, other) for host in tenant.hosts for other in past.hosts):
+        return True
+    return None if tenant.name == past.name else False

@@ -1,0 +1,325 @@
+"""Find the grants that each commit in the git history declares for a tenant.
+
+The declarations of a commit have the variables and tenants of the same commit, because a variable, a domain or a list
+of tenants in reconciler.yaml may have changed since the commit.
+"""
+
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import NamedTuple
+
+from reconciler.core.characters import shorten
+from reconciler.core.problems import Source
+from reconciler.core.spec import GrantSpec, PartialLocations, TenantPattern, TenantPatterns
+from reconciler.core.tenant_filter import (
+    Patterns,
+    TargetTenant,
+    applies_to_tenant,
+    patterns_of,
+    substitute,
+    variable_names,
+)
+
+SHORT_HASH = 10
+MAX_SUBJECT = 72
+"""The maximum number of characters of a commit subject in the output."""
+MAX_AUTHOR = 40
+
+
+@dataclass(frozen=True, slots=True)
+class Commit:
+    """A commit: the full hash, the day in UTC (YYYY-MM-DD), the author's name, and the subject."""
+
+    hash: str
+    day: str
+    author: str
+    subject: str
+
+    @property
+    def short_hash(self) -> str:
+        """The first characters of the commit hash, for the output."""
+        return self.hash[:SHORT_HASH]
+
+    def __str__(self) -> str:
+        """Return the hash, day, author and subject in a single line. The returned line is not escaped for terminals."""
+        return f"{self.short_hash} {self.day} {shorten(self.author, MAX_AUTHOR)}: {shorten(self.subject, MAX_SUBJECT)}"
+
+
+class DeclaredKey(NamedTuple):
+    """The fields of a declaration that identify a grant, spelled as in the grant file."""
+
+    client: str | None
+    client_id: str | None
+    default_for: str | None
+    api: str | None
+    audience: str | None
+    subject_type: str
+    tenants: Patterns
+
+    @classmethod
+    def of(cls, spec: GrantSpec) -> "DeclaredKey":
+        """Return the fields of a declaration that identify the grant."""
+        return cls(
+            spec.client,
+            spec.client_id,
+            spec.default_for,
+            spec.api,
+            spec.audience,
+            spec.subject_type,
+            patterns_of(spec),
+        )
+
+
+Declarations = Mapping[DeclaredKey, int]
+"""The grants that a version of a grant file declares, each with the line of the declaration."""
+
+
+@dataclass(frozen=True, slots=True)
+class FileVersion:
+    """A version of a grant file in the git history, with the grants that the version declares.
+
+    `declares` is None if reconciler could not read the file, and empty if the commit deleted the file.
+    """
+
+    path: str
+    declares: Declarations | None
+
+
+@dataclass(frozen=True, slots=True)
+class HistoryStep:
+    """A commit and the grant files that the commit changed.
+
+    `commit` is None for the files as they were before the first commit of the history. `config` is the number of the
+    version of reconciler.yaml that the commit contains.
+    """
+
+    commit: Commit | None
+    versions: tuple[FileVersion, ...]
+    config: int = 0
+
+
+class TenantStatus(Enum):
+    """The reason why a version of reconciler.yaml contains no settings of a tenant.
+
+    UNDECLARED means that the version declares other tenants, so the grant files declare nothing for the tenant. UNKNOWN
+    means that reconciler does not know whether the version declares the tenant.
+    """
+
+    UNDECLARED = "undeclared"
+    UNKNOWN = "unknown"
+
+
+TenantVersion = TargetTenant | TenantStatus
+"""The settings of a tenant in a version of reconciler.yaml, or the reason why the version has no settings."""
+
+DeclarationLine = tuple[str, int, Commit | None]
+"""The file, the line and the git commit of a declaration.
+
+The commit is None if the declaration is older than the known part of the git history.
+"""
+
+
+@dataclass(slots=True)
+class Presence:
+    """The lines that declare a grant, and the commits that last added and removed the grant."""
+
+    lines: dict[str, DeclarationLine] = field(default_factory=dict)  # the most recently changed file comes last
+    last_line: DeclarationLine = ("", 0, None)
+    declared_by: Commit | None = None
+    removed_by: Commit | None = None
+
+    @property
+    def newest_line(self) -> DeclarationLine:
+        """The current or last line that declares the grant."""
+        return list(self.lines.values())[-1] if self.lines else self.last_line
+
+
+_UNDECLARED, _UNKNOWN = -1, -2
+"""The numbers of declarations that identify no grant of the tenant, or an unknown grant."""
+
+_Numbers = tuple[int, ...]
+"""The number of the grant that each declaration in the history identifies with some settings of the tenant.
+
+If the settings of the tenant are unknown, the tuple is empty.
+"""
+
+
+class _Timeline(NamedTuple):
+    """The different settings of a tenant, as grant numbers, and the position of the settings of each version."""
+
+    numbers: tuple[_Numbers, ...]
+    versions: tuple[int, ...]
+
+
+@dataclass(slots=True)
+class _Walk:
+    """The result of reading the history for a tenant: the presence of each grant by number, and unknown declarations.
+
+    `unknown` contains the declarations that only commits with unknown settings of the tenant contain.
+    """
+
+    presences: dict[int, Presence] = field(default_factory=dict)
+    unknown: dict[DeclaredKey, DeclarationLine] = field(default_factory=dict)
+
+
+class DeclaredHistory:
+    """The grants that each commit in the git history declares. The oldest commit comes first.
+
+    Several declarations may identify one grant of a tenant, because declarations may contain variables and lists of
+    tenants. The class caches the presences of the grants, because many tenants have the same declarations.
+    """
+
+    def __init__(self, steps: Iterable[HistoryStep] = ()) -> None:
+        self._steps = tuple(steps)
+        versions = (version for step in self._steps for version in step.versions)
+        keys = dict.fromkeys(key for version in versions for key in version.declares or ())
+        self._positions = {key: position for position, key in enumerate(keys)}
+        self._walks: dict[_Timeline, _Walk] = {}
+
+    def of(self, versions: Sequence[TenantVersion]) -> "TenantHistory":
+        """Return the history of a tenant's grants. `versions` has the tenant in each version of reconciler.yaml."""
+        grants: dict[DeclaredKey, int] = {}
+        numbers = {
+            id(version): () if version is TenantStatus.UNKNOWN else tuple(self._numbers(version, grants))
+            for version in {id(version): version for version in versions}.values()
+        }
+        distinct = {each: position for position, each in enumerate(dict.fromkeys(numbers.values()))}
+        timeline = _Timeline(tuple(distinct), tuple(distinct[numbers[id(version)]] for version in versions))
+        return TenantHistory(self, timeline, grants)
+
+    def _numbers(self, version: TenantVersion, grants: dict[DeclaredKey, int]) -> Iterator[int]:
+        """Yield the number of the grant that each declaration identifies. Add new grants to `grants`."""
+        for key in self._positions:
+            own = _declared_for(key, version)
+            yield own if isinstance(own, int) else grants.setdefault(own, len(grants))
+
+    def walk(self, timeline: _Timeline) -> _Walk:
+        """Read the history for tenants with the settings in `timeline`."""
+        if timeline not in self._walks:
+            self._walks[timeline] = self._read(timeline)
+        return self._walks[timeline]
+
+    def _read(self, timeline: _Timeline) -> _Walk:
+        walk, known = _Walk(), set[DeclaredKey]()
+        files: dict[str, Declarations] = {}
+        current: dict[str, Mapping[int, int]] = {}
+        waiting: dict[str, None] = {}  # the files that changed since the last commit with known settings
+        settings = -1
+        for step in self._steps:
+            changed = {version.path: version.declares for version in step.versions if version.declares is not None}
+            files.update(changed)
+            waiting.update(dict.fromkeys(changed))
+            position = timeline.versions[step.config]
+            numbers = timeline.numbers[position]
+            if not numbers:
+                walk.unknown.update(
+                    {key: (path, line, step.commit) for path in changed for key, line in files[path].items()}
+                )
+                continue
+            if position != settings:
+                waiting = {path: None for path in files if path not in waiting} | waiting
+                settings = position
+            for path in waiting:
+                declares: dict[int, int] = {}
+                for key, line in files[path].items():
+                    number = numbers[self._positions[key]]
+                    if number == _UNKNOWN:
+                        walk.unknown[key] = (path, line, step.commit)
+                        continue
+                    known.add(key)
+                    if number != _UNDECLARED:
+                        declares.setdefault(number, line)
+                _move(walk.presences, current.get(path, {}), declares, path, step.commit)
+                current[path] = declares
+            # A commit that moves a declaration between two files does not remove the grant.
+            for path in waiting:
+                for number in current[path]:
+                    walk.presences[number].removed_by = None
+            waiting = {}
+        walk.unknown = {key: line for key, line in walk.unknown.items() if key not in known}
+        return walk
+
+
+def _move(
+    presences: dict[int, Presence],
+    before: Mapping[int, int],
+    after: Mapping[int, int],
+    path: str,
+    commit: Commit | None,
+) -> None:
+    """Record that a commit changed the declarations in a file from `before` to `after`."""
+    for number in before:
+        if number not in after:
+            presence = presences[number]
+            removed = presence.lines.pop(path)
+            if not presence.lines:
+                presence.last_line, presence.removed_by = removed, commit
+    for number, line in after.items():
+        presence = presences.setdefault(number, Presence())
+        # A commit that moves a declaration between two files is not the commit that added the declaration.
+        if not presence.lines and presence.removed_by != commit:
+            presence.declared_by = commit
+        presence.lines.pop(path, None)  # an assignment does not move an existing key to the end
+        presence.lines[path] = (path, line, commit)
+
+
+class TenantHistory:
+    """The grants that each commit in the git history declares for a tenant.
+
+    `presences` contains the commits of each declared grant. `unknown` contains the declarations for which reconciler
+    does not know the grant, because only commits with unknown settings of the tenant contain these declarations.
+    """
+
+    def __init__(self, history: DeclaredHistory, timeline: _Timeline, grants: Mapping[DeclaredKey, int]) -> None:
+        self._history, self._timeline, self._grants = history, timeline, grants
+        walk = history.walk(timeline)
+        self.presences: Mapping[DeclaredKey, Presence] = {
+            key: walk.presences[number] for key, number in grants.items() if number in walk.presences
+        }
+        self.unknown: Mapping[DeclaredKey, DeclarationLine] = walk.unknown
+
+    def presence_of(self, keys: Collection[DeclaredKey]) -> Presence:
+        """Return the commits of a grant that all declarations in `keys` identify, such as by name and by id."""
+        same = {self._grants[key] for key in keys}
+        number = min(same)
+        numbers = tuple(
+            tuple(number if each in same else each for each in numbers) for numbers in self._timeline.numbers
+        )
+        return self._history.walk(_Timeline(numbers, self._timeline.versions)).presences[number]
+
+
+def _declared_for(key: DeclaredKey, version: TenantVersion) -> DeclaredKey | int:
+    """Return the declaration with the values of the tenant's variables.
+
+    Return _UNDECLARED if the declaration excludes the tenant, and _UNKNOWN if the tenant or a variable is unknown.
+    """
+    if version is TenantStatus.UNDECLARED:
+        return _UNDECLARED
+    if not isinstance(version, TargetTenant):
+        return _UNKNOWN
+    if not applies_to_tenant(key.tenants, version.name):
+        return _UNDECLARED
+    texts = (key.client, key.client_id, key.api, key.audience)
+    if any(name not in version.values for text in texts for name in variable_names(text or "")):
+        return _UNKNOWN
+    client, client_id, api, audience = (text and substitute(text, version.values) for text in texts)
+    return DeclaredKey(client, client_id, key.default_for, api, audience, key.subject_type, ())
+
+
+def spec_of(key: DeclaredKey, line: DeclarationLine) -> GrantSpec:
+    """Return a declaration that has only the identifying fields and the position."""
+    path, number, commit = line
+    file = f"{path} in {commit.short_hash}" if commit else path
+    source = Source(file, number, 1)
+    return GrantSpec(
+        file,
+        PartialLocations((number, 1)),
+        client=key.client,
+        client_id=key.client_id,
+        default_for=key.default_for,
+        api=key.api,
+        audience=key.audience,
+        subject_type=key.subject_type,
+        tenants=tuple(TenantPatterns(TenantPattern(text, source) for text in texts) for texts in key.tenants),
+    )
