@@ -5,8 +5,7 @@ import sys
 from pathlib import Path
 
 from auth0_sandbox.errors import FileError, SandboxError
-from auth0_sandbox.faults.files import read_faults
-from auth0_sandbox.faults.plan import NO_FAULTS
+from auth0_sandbox.faults.plan import NO_FAULTS, read_faults
 from auth0_sandbox.server.serve import serve
 from auth0_sandbox.settings import settings_from
 from auth0_sandbox.tenant import open_sandbox, reset

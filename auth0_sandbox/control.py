@@ -1,20 +1,54 @@
-"""The running sandbox: inspect the tenant, and change faults and limits while the sandbox serves requests."""
+"""The running sandbox: inspect the tenant, count requests, and change faults and limits during the run."""
 
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from http import HTTPStatus
 from math import ceil
 
 from auth0_sandbox.faults.engine import FaultContext, FaultEngine
 from auth0_sandbox.faults.plan import NO_FAULTS, FaultPlan, plan_data
 from auth0_sandbox.requests.rate_limits import Buckets, Profile, throttled_answer
 from auth0_sandbox.requests.responses import RefusalError
-from auth0_sandbox.requests.statistics import RequestStatistics
 from auth0_sandbox.requests.traffic import UncheckedRequest
 from auth0_sandbox.settings import Settings
 from auth0_sandbox.store.database import MOST_ROWS, DocumentKind, Store
 from auth0_sandbox.store.documents import Document, parse, project
 
 SECRETS = frozenset({"client_secret", "signing_keys", "encryption_key"})
+UNKNOWN = "*"  # the path of requests without an endpoint
+DROPPED = "dropped"  # the result of a dropped connection, instead of a status
+
+
+class RequestStatistics:
+    """Counts requests by endpoint and result since the start or the last reset. A result is a status or DROPPED."""
+
+    def __init__(self) -> None:
+        self._counts: Counter[tuple[str, str, str]] = Counter()
+
+    def count(self, method: str, path: str, status: int | None) -> None:
+        """Count a request. The status None means a dropped connection."""
+        self._counts[path, method, DROPPED if status is None else str(int(status))] += 1
+
+    def clear(self) -> None:
+        """Reset all counts."""
+        self._counts.clear()
+
+    def data(self) -> dict[str, object]:
+        """Return all counts as JSON data, by path and method."""
+        counts = dict(self._counts)  # an atomic copy, because other threads may count
+        endpoints: dict[tuple[str, str], dict[str, int]] = {}
+        for (path, method, result), count in sorted(counts.items()):
+            endpoints.setdefault((path, method), {})[result] = count
+        throttled = str(int(HTTPStatus.TOO_MANY_REQUESTS))
+        return {
+            "requests": sum(counts.values()),
+            "rate_limited": sum(count for (_, _, result), count in counts.items() if result == throttled),
+            "endpoints": [
+                {"method": method, "path": path, "requests": sum(results.values()), "statuses": results}
+                for (path, method), results in endpoints.items()
+            ],
+        }
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

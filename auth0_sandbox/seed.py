@@ -11,7 +11,7 @@ from typing import Any
 from auth0_sandbox.api.clients import NewClient, global_client
 from auth0_sandbox.api.credentials import METHODS, Registrar, register
 from auth0_sandbox.api.grant_rules import canonical
-from auth0_sandbox.api.log_events import new_event
+from auth0_sandbox.api.logs import new_event
 from auth0_sandbox.api.organizations import new_organization
 from auth0_sandbox.api.resource_servers import management_api, management_scope, new_resource_server
 from auth0_sandbox.errors import FileError, FileProblem

@@ -5,7 +5,6 @@ from dataclasses import dataclass, field, replace
 
 from auth0_sandbox.api.credentials import METHODS, Registrar, Registration, linked_ids, register, shown_credential
 from auth0_sandbox.api.grant_rules import canonical
-from auth0_sandbox.api.log_events import timestamp
 from auth0_sandbox.api.search import DEFAULT_PARSER, Search, answer_search, search_filters, unsupported
 from auth0_sandbox.requests import paging
 from auth0_sandbox.requests.calls import ApiCall
@@ -15,7 +14,7 @@ from auth0_sandbox.requests.patches import patched, shown_fields, without_nulls
 from auth0_sandbox.requests.responses import NO_CONTENT, SandboxResponse, bad_request, created, not_found, ok
 from auth0_sandbox.search.conditions import EXACT, TEXT, SearchField, SearchFields, time_field
 from auth0_sandbox.store.database import DocumentKind, Row, SandboxTenant
-from auth0_sandbox.store.documents import Document, project
+from auth0_sandbox.store.documents import Document, project, timestamp
 from auth0_sandbox.store.identities import client_id, client_secret, grant_id, randomly
 
 GLOBAL_CLIENT_NAME = "All Applications"

@@ -8,7 +8,7 @@ from urllib.parse import parse_qsl
 
 from auth0_sandbox.api.credentials import has_expired, linked_ids
 from auth0_sandbox.api.keys import BadJwtError, Unverified, unverified, verified
-from auth0_sandbox.api.log_events import record_exchange, record_refused_exchange
+from auth0_sandbox.api.logs import record_exchange, record_refused_exchange
 from auth0_sandbox.requests.calls import ApiCall
 from auth0_sandbox.requests.responses import RefusalError, SandboxResponse, oauth_refusal, ok
 from auth0_sandbox.requests.tokens import TOKEN_LIFETIME_SECONDS, Permit, issue

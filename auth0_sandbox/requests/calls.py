@@ -1,15 +1,44 @@
 """Endpoints and the checked requests for their handlers. Handlers do not depend on an HTTP server."""
 
+import json
+from base64 import b64decode
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from auth0_sandbox.requests.hosts import is_custom_domain
 from auth0_sandbox.requests.responses import SandboxResponse
-from auth0_sandbox.requests.sender import RequestSender
 from auth0_sandbox.settings import Settings
 from auth0_sandbox.store.database import SandboxTenant, Store
 from auth0_sandbox.store.documents import Schema
+
+LONGEST_CORRELATION_ID = 64
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RequestSender:
+    """The sender of a request. Unknown values are empty texts.
+
+    `base_url` is the address that the sender used for the server, without a final slash. `auth0_client` is the raw
+    value of the header Auth0-Client.
+    """
+
+    ip: str = ""
+    user_agent: str = ""
+    auth0_client: str = ""
+    correlation_id: str = ""
+    base_url: str = ""
+
+    def sdk(self) -> Mapping[str, Any]:
+        """Return the decoded header Auth0-Client: the name and version of an SDK.
+
+        An invalid header gives an empty mapping.
+        """
+        try:
+            content = json.loads(b64decode(self.auth0_client))
+        except (ValueError, RecursionError):
+            return {}
+        return content if isinstance(content, dict) else {}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from http import HTTPStatus
 
-from auth0_sandbox.api import log_events, oauth
+from auth0_sandbox.api import logs, oauth
 from auth0_sandbox.requests.calls import ApiCall, Endpoint
 from auth0_sandbox.requests.incoming import body_value, check_identity, query_values
 from auth0_sandbox.requests.responses import SandboxResponse, refusal
@@ -38,7 +38,7 @@ def management(endpoint: Endpoint, take_tokens: TakeTokens) -> Handle:
         response = endpoint.handle(call)
         if endpoint.method not in READS:
             logged_request = {"method": request.method.lower(), "path": request.path, "query": dict(request.query)}
-            log_events.record_write(call, logged_request, endpoint.summary, response)
+            logs.record_write(call, logged_request, endpoint.summary, response)
         return response
 
     return handle

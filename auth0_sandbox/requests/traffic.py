@@ -4,8 +4,8 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 
+from auth0_sandbox.requests.calls import RequestSender
 from auth0_sandbox.requests.responses import SandboxResponse, oauth_refusal, phrase, refusal
-from auth0_sandbox.requests.sender import RequestSender
 from auth0_sandbox.settings import Settings
 from auth0_sandbox.store.database import Store
 

@@ -13,8 +13,7 @@ from starlette.routing import BaseRoute, Route
 
 from auth0_sandbox.control import Control
 from auth0_sandbox.errors import FileError, SandboxError
-from auth0_sandbox.faults.files import parse_faults
-from auth0_sandbox.faults.plan import NO_FAULTS
+from auth0_sandbox.faults.plan import NO_FAULTS, parse_faults
 from auth0_sandbox.requests.hosts import is_local
 from auth0_sandbox.requests.responses import RefusalError, SandboxResponse, bad_request, ok, refusal
 from auth0_sandbox.server.wire import JSON

@@ -13,20 +13,18 @@ from starlette.types import ASGIApp
 
 from auth0_sandbox.api import (
     associations,
-    client_credentials,
     client_grants,
     clients,
+    credentials,
     logs,
     organizations,
     resource_servers,
 )
-from auth0_sandbox.control import Control
+from auth0_sandbox.control import UNKNOWN, Control
 from auth0_sandbox.requests import dispatch
-from auth0_sandbox.requests.calls import Endpoint
+from auth0_sandbox.requests.calls import Endpoint, RequestSender
 from auth0_sandbox.requests.hosts import is_custom_domain, is_own
 from auth0_sandbox.requests.responses import RefusalError, refusal
-from auth0_sandbox.requests.sender import RequestSender
-from auth0_sandbox.requests.statistics import UNKNOWN
 from auth0_sandbox.requests.traffic import Handle, Proceed, Reply, UncheckedRequest, reply
 from auth0_sandbox.server import admin
 from auth0_sandbox.server.wire import response
@@ -39,7 +37,7 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     *resource_servers.ENDPOINTS,
     *organizations.ENDPOINTS,
     *associations.ENDPOINTS,
-    *client_credentials.ENDPOINTS,
+    *credentials.ENDPOINTS,
     *logs.ENDPOINTS,
 )
 Handles = Mapping[str, Handle]  # the functions for one path, by HTTP method

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from typing import Any
 
 # A document contains all attributes in the request, including unknown attributes. Responses contain the same
@@ -44,6 +45,11 @@ def parse_foreign(raw: bytes) -> object:
 def project(document: Document, names: frozenset[str], *, include: bool) -> Document:
     """Return `document` with only the attributes in `names`, or without these attributes, in the same order."""
     return {name: value for name, value in document.items() if (name in names) is include}
+
+
+def timestamp(at: float) -> str:
+    """Return a time in UNIX seconds as text for documents. All texts have the same length, so they sort by time."""
+    return datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def _refuse(constant: str) -> object:

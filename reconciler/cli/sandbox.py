@@ -85,8 +85,7 @@ def serve(  # noqa: PLR0913 - each parameter is an option of the command
     The command prints the address of the local tenant. docs/sandbox.md describes --faults, --rate-limit and --set.
     """
     with _require_extra():
-        from auth0_sandbox.faults.files import read_faults
-        from auth0_sandbox.faults.plan import NO_FAULTS
+        from auth0_sandbox.faults.plan import NO_FAULTS, read_faults
         from auth0_sandbox.server.serve import serve as serve_forever
         from auth0_sandbox.settings import settings_from
         from auth0_sandbox.tenant import open_sandbox

@@ -17,7 +17,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from support.commands import CONFIG, DATABASE, DOMAIN, SEED, CommandResult, a_workspace, reconciler, run_process, served
 from support.repository import commit_all, git
 
-from auth0_sandbox.api.log_events import new_event
+from auth0_sandbox.api.logs import new_event
 from auth0_sandbox.store.database import DocumentKind
 from auth0_sandbox.tenant import open_sandbox
 from reconciler.app.console import Console

@@ -6,9 +6,9 @@ from jsonschema import Draft202012Validator
 
 from auth0_sandbox.api import (
     associations,
-    client_credentials,
     client_grants,
     clients,
+    credentials,
     logs,
     organizations,
     resource_servers,
@@ -18,7 +18,7 @@ from auth0_sandbox.requests.validation import UNDERSTOOD
 from reconciler.contract import stored
 
 DOCUMENT: dict[str, Any] = stored.load(stored.OPENAPI)
-PARTS = (associations, client_credentials, client_grants, clients, logs, organizations, resource_servers)
+PARTS = (associations, client_grants, clients, credentials, logs, organizations, resource_servers)
 SERVED = {(each.method, each.path.replace(":path", "")): each for part in PARTS for each in part.ENDPOINTS}
 WORDS = {"title", "description", "examples", "default", "properties", "additionalProperties", "items"}
 METHODS = ("get", "post", "patch", "delete")

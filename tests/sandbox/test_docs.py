@@ -7,8 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from auth0_sandbox.faults.files import parse_faults
-from auth0_sandbox.faults.plan import KINDS
+from auth0_sandbox.faults.plan import KINDS, parse_faults
 from auth0_sandbox.requests.rate_limits import PROFILES, Rate
 from auth0_sandbox.settings import DEFAULT_SETTINGS, Settings
 from auth0_sandbox.tenant import open_sandbox

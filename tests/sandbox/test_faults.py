@@ -7,8 +7,18 @@ import pytest
 
 from auth0_sandbox.errors import FileError, SandboxError
 from auth0_sandbox.faults import plan
-from auth0_sandbox.faults.files import parse_faults, read_faults
-from auth0_sandbox.faults.plan import KINDS, AnswerFault, Drop, FaultPlan, Lag, Rule, Series, plan_data
+from auth0_sandbox.faults.plan import (
+    KINDS,
+    AnswerFault,
+    Drop,
+    FaultPlan,
+    Lag,
+    Rule,
+    Series,
+    parse_faults,
+    plan_data,
+    read_faults,
+)
 
 SCHEMA = json.loads((Path(plan.__file__).parents[1] / "faults_schema.json").read_text(encoding="utf-8"))
 RULE = SCHEMA["properties"]["faults"]["items"]

@@ -8,7 +8,7 @@ import httpx
 import pytest
 from sandbox.sandbox_client import INVOICES, MANAGEMENT, SEED, SandboxClient, error_of, open_client
 
-from auth0_sandbox.api.log_events import new_event
+from auth0_sandbox.api.logs import new_event
 from auth0_sandbox.errors import FileError
 from auth0_sandbox.settings import Settings
 from auth0_sandbox.store.database import DocumentKind
