@@ -7,11 +7,14 @@ from reconciler.config.past_tenants import PastConfig
 from reconciler.config.tenants import Config, select_tenant
 from reconciler.core.declared_history import TenantStatus
 from reconciler.core.tenant_filter import TargetTenant
+from reconciler.files.document import YamlMapping
 from reconciler.files.loader import parse
 
 
 def config(text: str) -> Config:
-    return parse_config(parse(text.encode(), "reconciler.yaml").data, "reconciler.yaml")
+    data = parse(text.encode(), "reconciler.yaml").data
+    assert isinstance(data, YamlMapping)
+    return parse_config(data, "reconciler.yaml")
 
 
 PROD = "tenants: {prod: {domain: acme.eu.auth0.com, variables: {app: Portal}}}"
