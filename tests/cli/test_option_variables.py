@@ -174,6 +174,7 @@ def test_an_invalid_no_proxy_entry_is_ignored_with_a_note(monkeypatch: pytest.Mo
         "AUTH0_ACCESS_TOKEN": "a.b.c",
         "HTTPS_PROXY": "http://127.0.0.1:1",
         "NO_PROXY": "10.0.0.0/99,a/b",
+        "RECONCILER_ATTEMPTS": "1",
     }.items():
         monkeypatch.setenv(name, value)
 

@@ -289,27 +289,27 @@ def test_the_action_refuses_pull_request_target(runner: Runner) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "told", "variable"),
+    ("name", "inputs", "variables"),
     [
-        ("reconciler.yaml", {"config": "${{ github.workspace }}/reconciler.yaml"}, ""),
-        ("reconciler.yaml", {"config": "grants/../reconciler.yaml"}, ""),
-        ("conf.yaml", {}, "conf.yaml"),
-        ("conf.yaml", {"args": "--config\nconf.yaml"}, ""),
-        ("conf.yaml", {"args": "-v\n--config=conf.yaml"}, ""),
+        ("reconciler.yaml", {"config": "${{ github.workspace }}/reconciler.yaml"}, {}),
+        ("reconciler.yaml", {"config": "grants/../reconciler.yaml"}, {}),
+        ("conf.yaml", {}, {"RECONCILER_CONFIG": "conf.yaml"}),
+        ("conf.yaml", {"args": "--config\nconf.yaml"}, {}),
+        ("conf.yaml", {"args": "-v\n--config=conf.yaml"}, {}),
     ],
     ids=["absolute", "around", "variable", "args", "args in one"],
 )
 def test_the_policy_of_the_base_applies_for_any_path_of_the_configuration(
-    runner: Runner, name: str, told: dict[str, str], variable: str
+    runner: Runner, name: str, inputs: dict[str, str], variables: dict[str, str]
 ) -> None:
     if name != "reconciler.yaml":
         runner.project.git("mv", "reconciler.yaml", name)
         runner.project.commit("Name it otherwise")
     runner.project.write(more=DANGEROUS)
     runner.project.write_configuration(policy="", name=name)
-    workflow = with_action(runner, {"command": "plan", "tenant": "prod", **told})
+    workflow = with_action(runner, {"command": "plan", "tenant": "prod", **inputs})
 
-    acted = runner.pull_request(workflow, RECONCILER_CONFIG=variable)
+    acted = runner.pull_request(workflow, **variables)
 
     assert acted.code != 0
     assert "ask the security team" in acted.log
