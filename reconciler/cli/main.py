@@ -17,11 +17,11 @@ from reconciler.app.console import Console
 from reconciler.app.options import GlobalOptions
 from reconciler.cli.options import (
     COMPLETION_VARIABLE,
-    bind_environment_variables,
     current_options,
     store_time,
     top_level_options,
 )
+from reconciler.cli.variables import UNSAFE_OPTION_PREFIXES, bind_environment_variables, refuse_unknown_variables
 from reconciler.errors import Exit, ReconcilerError, ReportLostError, reason
 
 # Each command is the object `command` in a module of the package `cli`. The table contains the help texts, so that
@@ -56,8 +56,6 @@ OBJECTS_BETWEEN_COLLECTIONS = 1_000_000
 A run is short and keeps nearly all objects, so collecting garbage after every 700 objects (Python's default) would
 waste time.
 """
-UNSAFE_OPTION_PREFIXES = ("--prune", "--yes", "-y", "--max-", "--allow-", "--skip-missing")
-"""The prefixes of the options that an error message must not suggest after a typo."""
 MODULES: Mapping[str, str] = {"import": "import_"}
 """The module name of each command whose name is a Python keyword."""
 
@@ -136,7 +134,10 @@ class LazyCommands(click.Group):
             similar = "" if answer else did_you_mean(name, COMMANDS)
             advice = f" {answer[0].upper()}{answer[1:]}." if answer else f" {similar[:1].upper()}{similar[1:]}"
             raise click.UsageError(f"No such command {name!r}.{advice.rstrip()}", ctx)
-        return super().resolve_command(ctx, args)
+        resolved, command, rest = super().resolve_command(ctx, args)
+        if command and not ctx.resilient_parsing and not {"-h", "--help"} & {*rest}:
+            refuse_unknown_variables(command, name, ctx)
+        return resolved, command, rest
 
     def invoke(self, ctx: click.Context) -> Any:  # noqa: ANN401 - click defines the signature
         """Run the command. If the command line contains --version, print the version and do not run the command."""

@@ -1,8 +1,6 @@
 """The global options, which may precede or follow the command."""
 
-import os
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime
 from functools import partial
@@ -14,6 +12,7 @@ from click.core import ParameterSource
 from click.shell_completion import CompletionItem
 
 from reconciler.app.options import GlobalOptions
+from reconciler.cli.variables import bind, environment_variable
 from reconciler.errors import ReconcilerError
 
 if TYPE_CHECKING:
@@ -161,61 +160,6 @@ class ShardType(click.ParamType):  # type: ignore[type-arg] # not generic before
             self.fail(str(error), param, ctx)
 
 
-def bind_environment_variables(command: click.Command, *words: str) -> None:
-    """Define the names of the environment variables that set each option of a command and of its subcommands.
-
-    Each long spelling of an option has its own variable. If the attribute `envvar` of an option is a list, do not
-    change the option. If the attribute `envvar` of an option is a tuple, insert the new environment variables at the
-    start of the tuple. `words` are the parts of the command name, for example sandbox and serve.
-    """
-    for parameter in command.params:
-        if isinstance(parameter, click.Option) and (parameter.envvar is None or isinstance(parameter.envvar, tuple)):
-            _bind_spellings(parameter, words)
-    if isinstance(command, click.Group):
-        for name, subcommand in command.commands.items():
-            bind_environment_variables(subcommand, *words, name)
-
-
-def _bind_spellings(option: click.Option, words: Sequence[str]) -> None:
-    own = [environment_variable(*words, name) for name in option.opts if name.startswith("--")]
-    negated = [environment_variable(*words, name) for name in option.secondary_opts if name.startswith("--")]
-    _bind(option, own, negated)
-
-
-def _bind(option: click.Option, own: Sequence[str], negated: Sequence[str] = ()) -> None:
-    """Make the environment variables `own` set an option, and make the variables `negated` set the opposite value."""
-    option.envvar = [*own, *(option.envvar or ())]
-    option.resolve_envvar_value = partial(  # type: ignore[method-assign]
-        _value_of_spellings, option.resolve_envvar_value, own, negated
-    )
-
-
-def _value_of_spellings(
-    resolve: Callable[[click.Context], str | None], own: Sequence[str], negated: Sequence[str], ctx: click.Context
-) -> str | None:
-    """Return the value of an option from its environment variables `own` and `negated`.
-
-    The variables in `negated` set the opposite value of a flag, as --no-admin does. Raises click.UsageError if a
-    variable is empty, or if several variables are set.
-    """
-    names = [name for name in (*own, *negated) if name in os.environ]
-    empty = next((name for name in names if not os.environ[name].strip()), None)
-    if empty and not ctx.resilient_parsing:
-        raise click.UsageError(f"The environment variable {empty} is empty. Set a value, or unset the variable.", ctx)
-    if len(names) > 1 and not ctx.resilient_parsing:
-        raise click.UsageError(f"{' and '.join(names)} set the same option; unset all but one of them", ctx)
-    if not names or names[0] in own:
-        return resolve(ctx)
-    with suppress(click.BadParameter):  # click later reports a value that is not a boolean
-        return str(not click.BOOL.convert(os.environ[names[0]], None, ctx))
-    return os.environ[names[0]]
-
-
-def environment_variable(*words: str) -> str:
-    """Return the environment variable of an option, such as RECONCILER_PLAN_ONLY_BRANCH for `plan --only-branch`."""
-    return "_".join(["RECONCILER", *words]).replace("--", "").replace("-", "_").upper()
-
-
 def _refuse_empty(parameter: click.Parameter) -> None:
     """Make a parameter refuse empty values, which usually come from unset shell variables."""
     convert = parameter.type_cast_value
@@ -348,7 +292,7 @@ def _option(
     **settings: Any,  # noqa: ANN401 - the arguments of click.Option may have any type
 ) -> click.Option:
     option = click.Option(names, expose_value=False, callback=callback, **settings)
-    _bind(option, [environment_variable(_long_name(names))])
+    bind(option, [environment_variable(_long_name(names))])
     return option
 
 

@@ -10,7 +10,7 @@ from click.core import ParameterSource
 from support.commands import SEED, a_workspace, reconciler, served
 
 from reconciler.cli.main import COMMANDS, MODULES, commands
-from reconciler.cli.options import bind_environment_variables
+from reconciler.cli.variables import bind_environment_variables
 
 VALUES = ("1", "1000", "0.5", "json", "text=report.txt", "name", "github", "0/1", "deploy-cli", "2026-11-01/2026-11-30")
 """Every option accepts one of these values."""
@@ -133,6 +133,42 @@ def test_an_empty_variable_is_an_error_like_an_empty_option(
     assert (ran.code, ran.stdout) == (1, "")
     assert f"The environment variable {variable} is empty." in ran.stderr
     assert not (folder / ".reconciler").exists()
+
+
+@pytest.mark.parametrize(
+    ("variable", "advice"),
+    [
+        ("RECONCILER_TENNANT", "Did you mean RECONCILER_TENANT?"),
+        ("reconciler_tenant", "Did you mean RECONCILER_TENANT?"),
+        ("RECONCILER_APPLY_TENANT", "Did you mean RECONCILER_TENANT"),
+        ("RECONCILER_APPLY_CREATE_ONY", "Did you mean RECONCILER_APPLY_CREATE_ONLY?"),
+        ("RECONCILER_APPLY_ONLY_SELECTED", ""),
+        ("RECONCILER_APPLY_PRUNED", ""),
+    ],
+)
+def test_a_misspelt_variable_is_an_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, variable: str, advice: str
+) -> None:
+    folder = a_workspace(tmp_path, monkeypatch)
+    monkeypatch.setenv(variable, "1")
+
+    ran = reconciler("apply", "--yes")
+
+    assert (ran.code, ran.stdout) == (1, "")
+    assert f"The environment variable {variable} sets no option of `reconciler apply`." in ran.stderr
+    assert advice in ran.stderr
+    assert "RECONCILER_APPLY_PRUNE?" not in ran.stderr
+    assert not (folder / ".reconciler").exists()
+
+
+@pytest.mark.parametrize("command", ["plan -q", "--version", "apply --help"])
+@pytest.mark.usefixtures("here")
+def test_variables_of_other_programs_and_commands_are_ignored(monkeypatch: pytest.MonkeyPatch, command: str) -> None:
+    others = ("COMMIT", "REPOSITORY", "SHA", "RUN", "VERSION", "IMAGE", "HOME", "APPLY_YES", "SANDBOX_SERVE_NO_ADMIN")
+    for name in others:
+        monkeypatch.setenv(f"RECONCILER_{name}", "1")
+
+    assert reconciler(*command.split()).code == 0
 
 
 def test_repeatable_options_accept_comma_separated_variables() -> None:
