@@ -101,7 +101,7 @@ def import_files(
         console.result(
             [
                 line(),
-                line("Notes on settings in the imported files:"),
+                line("Notes on the imported files:"),
                 *(line("    ", visible(each)) for each in found.notes),
             ]
         )

@@ -11,11 +11,12 @@ from dataclasses import dataclass
 from shlex import quote
 from typing import Any
 
-from reconciler.core.characters import quote_text, visible
+from reconciler.core.characters import join_some, quote_text, visible
 from reconciler.core.directory import Api, Application, Directory, Organization
 from reconciler.core.expressible import reason_not_expressible
-from reconciler.core.fields import SUBJECT_CLIENT, USAGE_DENY
+from reconciler.core.fields import ORGANIZATIONS, SUBJECT_CLIENT, USAGE_DENY
 from reconciler.core.grant import ClientGrant, Key
+from reconciler.core.identity import AUTH0_HOSTS
 from reconciler.core.imports.shared_grants import NamedGrant
 from reconciler.core.problems import Problem, Source
 from reconciler.core.tenant_filter import TargetTenant, escape_variables, insert_variables
@@ -26,6 +27,11 @@ SHOW = "terraform show -json > state.json"
 GRANT = "auth0_client_grant"
 ASSOCIATION = "auth0_organization_client_grant"
 MANAGED = "managed"
+SCOPES = ("scopes", "scope")
+"""The names of the attribute for scopes. Versions of the provider before 1.0 use `scope`."""
+ATTRIBUTES = ("subject_type", "organization_usage", "allow_any_organization", "allow_all_scopes")
+"""The attributes of a grant that old versions of the provider do not know."""
+DEPOSED = "Terraform has replaced this object but not yet destroyed it; run terraform apply first"
 MAX_LEVELS = 50
 """The maximum depth of nested modules in a Terraform state."""
 INSTANCE_KEY = re.compile(r'\[(?:[0-9]+|"(?:[^"\\]|\\.)*")\]')
@@ -41,6 +47,8 @@ class StateResource:
     type: str
     is_managed: bool
     values: Mapping[str, Any]
+    is_deposed: bool = False
+    """True if Terraform has created a replacement, and has not yet destroyed this object."""
 
     def text(self, name: str) -> str:
         """Return the attribute `name` if the attribute is a string, or an empty string for any other type."""
@@ -72,8 +80,8 @@ def read_terraform(
     """Return the grants in a Terraform state.
 
     `document` is the output of `terraform show -json`. `tenant` contains the variables of the tenant. `domain` is None
-    if the tenant's domain is unknown. `is_selected` returns whether to import a grant. A grant that is not imported
-    stays in Terraform.
+    if the tenant's domain is unknown. If the state belongs to another tenant, the result has a problem. `is_selected`
+    returns whether to import a grant. A grant that is not imported stays in Terraform.
     """
     if problem := _unsuitable(document, file):
         return ForeignGrants(by_tenant={tenant.name: ()}, problems=(problem,))
@@ -114,19 +122,18 @@ class _StateReader:
 
     def read(self, is_selected: Callable[[NamedGrant], bool]) -> ForeignGrants:
         """Return the grants in the Terraform state for which `is_selected` returns true."""
-        organizations: dict[str, set[str]] = defaultdict(set)
-        for each in self._by_type[ASSOCIATION]:
-            organizations[each.text("grant_id")].add(each.text("organization_id"))
+        self._check_tenant()
+        organizations = self._organizations()
         grants: dict[Key, tuple[StateResource, NamedGrant]] = {}
         for each in self._by_type[GRANT]:
             if not each.is_managed:
                 continue
-            grant = _grant(each, frozenset(organizations[each.text("id")]))
+            grant = _grant(each, frozenset(organizations.get(each.text("id"), ())))
             label = (
                 f"{each.address}: {self._directory.client_label(grant.key)} -> {self._directory.api_label(grant.key)}"
             )
             if reason := self._reason_left_out(each, grant):
-                self._left_out.append(LeftOut(Source(self._file), label, reason, self._names))
+                self._leave_out(label, reason)
             elif grant.key in grants:
                 what = f"{each.address} declares the same grant as {grants[grant.key][0].address}"
                 self._problems.append(
@@ -139,9 +146,61 @@ class _StateReader:
             by_tenant={self._tenant.name: [named for _, named in selected]},
             domains={self._tenant.name: self._domain} if self._domain else {},
             left_out=tuple(self._left_out),
+            notes=tuple(self._notes(selected)),
             problems=tuple(self._problems),
             handover=tuple(self._handover([each for each, _ in selected])),
         )
+
+    def _check_tenant(self) -> None:
+        """Report a problem if the state belongs to another tenant, or to several tenants.
+
+        A custom domain is not compared, because the state contains the domain that Auth0 assigned to the tenant.
+        """
+        found = {each for each in self._domains() if each.endswith(AUTH0_HOSTS)}
+        domain = self._domain or ""
+        if len(found) > 1:
+            what = f"this state has resources of several tenants: {join_some(sorted(found))}"
+            self._problems.append(Problem(Source(self._file), what, "use one state for each tenant"))
+        elif domain.endswith(AUTH0_HOSTS) and found - {domain}:
+            tenant = f"the domain of the tenant {quote_text(self._tenant.name)} is {domain}"
+            what = f"this state is for {join_some(list(found))}, but {tenant}"
+            self._problems.append(Problem(Source(self._file), what, f"use the state for {domain}"))
+
+    def _organizations(self) -> Mapping[str, set[str]]:
+        """Return the ids of the organizations that the state assigns to each grant, by the id of the grant.
+
+        Leave out the assignments to grants that are not in the state.
+        """
+        known = {each.text("id") for each in self._by_type[GRANT]} - {""}
+        found: dict[str, set[str]] = defaultdict(set)
+        for each in self._by_type[ASSOCIATION]:
+            grant, organization = each.text("grant_id"), each.text("organization_id")
+            if each.is_deposed:
+                self._leave_out(each.address, DEPOSED)
+            elif grant in known and organization:
+                found[grant].add(organization)
+            else:
+                self._leave_out(f"{each.address}: {organization} -> {grant}", "the grant is not in the state")
+        return found
+
+    def _leave_out(self, label: str, reason: str) -> None:
+        self._left_out.append(LeftOut(Source(self._file), label, reason, self._names))
+
+    def _notes(self, moved: Sequence[tuple[StateResource, NamedGrant]]) -> Iterator[str]:
+        """Yield notes about imported values whose meaning differs, and about values that the state does not contain."""
+        assigned = [each.address for each, named in moved if ORGANIZATIONS in named.fields]
+        if assigned:
+            yield (
+                f"organizations: for {join_some(assigned)}, the import declares the organizations in the state. "
+                "reconciler removes all other organizations from these grants, which Terraform does not. Check the "
+                "plan, or remove the field organizations from the grant files"
+            )
+        absent = sorted({name for name in ATTRIBUTES for each, _ in moved if name not in each.values})
+        if absent:
+            yield (
+                f"{self._file} was written by an old version of the provider, which does not know {join_some(absent)}. "
+                "The grant files declare the default values. Check the plan"
+            )
 
     @property
     def _names(self) -> tuple[str, ...]:
@@ -156,11 +215,10 @@ class _StateReader:
             return
         for each in self._list(module, "resources"):
             match each:
-                case {"deposed_key": _}:
-                    pass
                 case {"address": str(address), "type": str(kind), "mode": mode, "values": dict(values)}:
-                    if kind.startswith("auth0_"):
-                        yield StateResource(address, kind, mode == MANAGED, values)
+                    is_deposed = "deposed_key" in each
+                    if kind.startswith("auth0_") and (not is_deposed or kind in {GRANT, ASSOCIATION}):
+                        yield StateResource(address, kind, mode == MANAGED, values, is_deposed)
                 case {"address": str(), "type": str()}:
                     pass  # Terraform has not created the resource yet
                 case _:
@@ -206,15 +264,23 @@ class _StateReader:
 
         The domain of the tenant comes from `auth0_tenant` in the state, or from the identifier of the Management API.
         """
-        named = {each.text("domain") for each in self._by_type["auth0_tenant"]} - {""}
+        found = {each.text("domain") for each in self._by_type["auth0_tenant"]} - {""} or self._domains()
+        return next(iter(found)) if len(found) == 1 else None
+
+    def _domains(self) -> set[str]:
+        """Return the domains of all tenants that the state names."""
         texts = [
             *(each.text("audience") for each in self._by_type[GRANT]),
             *(each.text("identifier") for each in self._by_type["auth0_resource_server"]),
         ]
-        found = named or {match[1] for text in texts if (match := HOST_OF_TENANT.fullmatch(text))}
-        return next(iter(found)) if len(found) == 1 else None
+        named = {each.text("domain") for each in self._by_type["auth0_tenant"]} - {""}
+        return named | {match[1] for text in texts if (match := HOST_OF_TENANT.fullmatch(text))}
 
     def _reason_left_out(self, each: StateResource, grant: ClientGrant) -> str:
+        if each.is_deposed:
+            return DEPOSED
+        if not grant.allow_all_scopes and not any(isinstance(each.values.get(name), list) for name in SCOPES):
+            return "the state does not contain the scopes of the grant"
         if each.values.get("is_system") is True:
             return "Auth0 created this grant and does not allow changes"
         if grant.allow_all_scopes and grant.scope:
@@ -266,7 +332,7 @@ def _grant(each: StateResource, organizations: frozenset[str]) -> ClientGrant:
     )
     return ClientGrant(
         key=key,
-        scope=each.texts("scopes") or each.texts("scope"),  # provider versions before 1.0 use `scope`
+        scope=frozenset().union(*(each.texts(name) for name in SCOPES)),
         organization_usage=each.text("organization_usage") or USAGE_DENY,
         allow_any_organization=each.values.get("allow_any_organization") is True,
         authorization_details_types=each.texts("authorization_details_types"),

@@ -6,13 +6,23 @@ from hypothesis import strategies as st
 
 from reconciler.core.tenant_filter import TargetTenant
 from reconciler.foreign.grants import ForeignGrants
-from reconciler.foreign.terraform import read_terraform, without_keys, wrong_document
+from reconciler.foreign.terraform import DEPOSED, read_terraform, without_keys, wrong_document
 
 DEV = TargetTenant("dev", {})
 
 
 def a_resource(address: str, kind: str = "auth0_client_grant", **values: object) -> dict[str, Any]:
-    grant = {"id": address, "client_id": "b1", "audience": "urn:x", "scopes": ["a"]} if "grant" in kind else {}
+    known: dict[str, object] = {
+        "id": address,
+        "client_id": "b1",
+        "audience": "urn:x",
+        "scopes": ["a"],
+        "subject_type": "client",
+        "organization_usage": "",
+        "allow_any_organization": False,
+        "allow_all_scopes": None,
+    }
+    grant = known if "grant" in kind else {}
     return {"address": address, "type": kind, "mode": "managed", "values": grant | values}
 
 
@@ -53,6 +63,58 @@ def test_values_of_old_versions_and_null_are_read() -> None:
     assert found.by_tenant["dev"][0].fields == {"client_id": "b1", "audience": "urn:x", "scope": ("b",)}
 
 
+def test_values_that_an_old_provider_does_not_know_are_noted() -> None:
+    old = a_resource("g")
+    del old["values"]["organization_usage"], old["values"]["allow_all_scopes"]
+
+    assert "does not know allow_all_scopes and organization_usage. The grant files" in read(old).notes[0]
+    assert read(a_resource("g")).notes == ()
+
+
+@pytest.mark.parametrize(
+    ("others", "problem"),
+    [
+        ([("auth0_client_grant", {"audience": "https://prod.auth0.com/api/v2/"})], "this state is for prod.auth0.com"),
+        ([("auth0_resource_server", {"identifier": "https://prod.auth0.com/api/v2/"})], "this state is for prod"),
+        ([("auth0_tenant", {"domain": "prod.auth0.com"})], "this state is for prod.auth0.com, but the domain of the "),
+        (
+            [("auth0_tenant", {"domain": f"{name}.auth0.com"}) for name in ("dev", "prod")],
+            "this state has resources of several tenants: dev.auth0.com and prod.auth0.com",
+        ),
+    ],
+)
+def test_a_state_of_another_tenant_is_refused(others: list[tuple[str, dict[str, str]]], problem: str) -> None:
+    resources = [a_resource(f"r{index}", kind, **values) for index, (kind, values) in enumerate(others)]
+
+    (found,) = read(a_resource("g"), *resources).problems
+
+    assert found.what.startswith(problem)
+    custom = read_terraform(a_state(a_resource("g"), resources[0]), "state.json", DEV, "login.example.com")
+    assert custom.problems == ()
+
+
+def test_organizations_are_noted_and_those_of_other_grants_are_listed() -> None:
+    kind = "auth0_organization_client_grant"
+    own = a_resource("o", kind, grant_id="g", organization_id="org_1")
+    other = a_resource("p", kind, grant_id="cgr_other", organization_id="org_1")
+
+    found = read(a_resource("g"), own, other)
+
+    assert found.by_tenant["dev"][0].fields["organizations"] == ("org_1",)
+    assert found.notes[0].startswith("organizations: for g, the import declares the organizations in the state")
+    assert [(each.label, each.reason) for each in found.left_out] == [
+        ("p: org_1 -> cgr_other", "the grant is not in the state")
+    ]
+
+
+def test_a_deposed_grant_is_listed() -> None:
+    found = read(a_resource("g") | {"deposed_key": "0123abcd"})
+
+    assert found.by_tenant["dev"] == []
+    assert [each.reason for each in found.left_out] == [DEPOSED]
+    assert found.handover == ()
+
+
 @pytest.mark.parametrize(
     ("values", "reason"),
     [
@@ -60,6 +122,7 @@ def test_values_of_old_versions_and_null_are_read() -> None:
         ({"subject_type": "robot"}, 'the subject type "robot" is unknown'),
         ({"client_id": None}, "the grant has an unknown kind of recipient"),
         ({"allow_all_scopes": True}, 'the grant has both "scopes" and "allow_all_scopes"'),
+        ({"scopes": None}, "the state does not contain the scopes of the grant"),
     ],
 )
 def test_a_grant_that_a_file_cannot_express_is_listed_with_its_address(values: dict[str, Any], reason: str) -> None:
