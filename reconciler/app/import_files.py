@@ -36,7 +36,7 @@ from reconciler.errors import Exit, ProblemsError, ReconcilerError
 from reconciler.files.discover import name_of
 from reconciler.foreign.grants import ForeignGrants, ProtectItem
 from reconciler.output.styled import line
-from reconciler.output.text.lists import ImportCounts, import_result_lines, not_imported_lines, offer_lines
+from reconciler.output.text.lists import ImportCounts, import_lines, not_imported_lines, offer_lines
 from reconciler.output.text.plan import plan_lines
 
 T = TypeVar("T")
@@ -92,10 +92,10 @@ def import_files(
     shared = SharedImport(folder=file_options.folder, title=title, by_tenant=new, settings=settings)
     written = write_shared(options, config, shared)
     console.info(not_imported_lines(found.left_out, verbose=options.verbose))
-    counts = ImportCounts(written.declarations, written.grants, len(new), declared, len(found.left_out))
+    counts = ImportCounts(written.grants, declared, len(found.left_out), len(new), written.declarations)
     files = [name_of(path) for path in written.files]
     changed = name_of(Path(config.file)) if written.has_new_settings else ""
-    console.result(import_result_lines(counts, files, changed, verbose=options.verbose))
+    console.result(import_lines(counts, files, changed, verbose=options.verbose))
     console.result(offer_lines(offers, is_applied=file_options.variables))
     if found.notes:
         console.result(

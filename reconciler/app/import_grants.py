@@ -23,7 +23,7 @@ from reconciler.errors import Exit, ReconcilerError
 from reconciler.files.discover import name_of
 from reconciler.files.write import FileHeader, import_file, split_by_size
 from reconciler.output.styled import line
-from reconciler.output.text.lists import import_lines, left_out_lines
+from reconciler.output.text.lists import ImportCounts, import_lines, left_out_lines
 from reconciler.output.text.plan import plan_lines
 
 SCHEMA = Path("schemas", "grants.schema.json")
@@ -78,7 +78,8 @@ def import_grants(
         for note in observation.notes:
             console.note(f"Note: {note}")
         console.info(left_out_lines(grant_import, observation.directory, verbose=options.verbose))
-        console.result(import_lines(grant_import, [name_of(path) for path in texts], verbose=options.verbose))
+        counts = ImportCounts(grant_import.count, grant_import.declared, len(grant_import.left_out))
+        console.result(import_lines(counts, [name_of(path) for path in texts], verbose=options.verbose))
         if texts or session.declared.specs:
             reloaded = reload_grants(session, options, grant_folders(options, folder))
             plan_again(tenants, reloaded, observation, console, verbose=options.verbose)

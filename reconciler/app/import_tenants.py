@@ -22,7 +22,7 @@ from reconciler.errors import Exit, ReconcilerError
 from reconciler.files.discover import name_of
 from reconciler.files.write import named_grant
 from reconciler.output.styled import line
-from reconciler.output.text.lists import ImportCounts, import_result_lines, left_out_lines, offer_lines
+from reconciler.output.text.lists import ImportCounts, import_lines, left_out_lines, offer_lines
 from reconciler.output.text.plan import plan_lines
 
 
@@ -63,15 +63,15 @@ def import_tenants(
         for each in results:
             _print_notes(console, each, imports[each.session.tenant.name], verbose=options.verbose)
         counts = ImportCounts(
-            written.declarations,
             written.grants,
-            len(by_tenant),
             sum(each.declared for each in imports.values()),
             sum(len(each.left_out) for each in imports.values()),
+            len(by_tenant),
+            written.declarations,
         )
         files = [name_of(path) for path in written.files]
         changed = name_of(Path(config.file)) if written.has_new_settings else ""
-        console.result(import_result_lines(counts, files, changed, verbose=options.verbose))
+        console.result(import_lines(counts, files, changed, verbose=options.verbose))
         console.result(offer_lines(offers, is_applied=bool(variables)))
         _plan(runs, results, options, console, import_options)
         return runs.worst_exit_code([Exit.DONE])

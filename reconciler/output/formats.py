@@ -241,12 +241,12 @@ def _validation_formats() -> Formats:
 
 def _access_formats() -> Formats:
     from reconciler.output.access.html import access_html
-    from reconciler.output.access.json import access_text
+    from reconciler.output.access.json import access_json
     from reconciler.output.access.tables import access_csv, access_lines, access_markdown
 
     return {
         "text": lambda report, view: plain(access_lines(report, verbose=view.verbose)),
-        "json": lambda report, _view: access_text(report),
+        "json": lambda report, _view: json_text(access_json(report)),
         "markdown": lambda report, _view: access_markdown(report),
         "csv": lambda report, _view: access_csv(report),
         "html": lambda report, _view: access_html(report),
@@ -254,11 +254,11 @@ def _access_formats() -> Formats:
 
 
 def _diff_formats() -> Formats:
-    from reconciler.output.access.diff import diff_csv, diff_html, diff_lines, diff_markdown, diff_text
+    from reconciler.output.access.diff import diff_csv, diff_html, diff_json, diff_lines, diff_markdown
 
     return {
         "text": lambda diff, _view: plain(diff_lines(diff)),
-        "json": lambda diff, _view: diff_text(diff),
+        "json": lambda diff, _view: json_text(diff_json(diff)),
         "markdown": lambda diff, _view: diff_markdown(diff),
         "csv": lambda diff, _view: diff_csv(diff),
         "html": lambda diff, _view: diff_html(diff),

@@ -33,6 +33,8 @@ SHOWN_LEVELS = (Level.CRITICAL, Level.HIGH)
 The JSON format of a plan shows the risks of all levels.
 """
 
+SYMBOLS = {"create": "+", "update": "~", "delete": "-"}
+"""The symbol of each action."""
 EXPIRY_CHANGES_TITLE = "Changed ends of grants"
 
 
@@ -247,6 +249,11 @@ def scope_label(scope: str) -> str:
     """
     escaped = escaped_scope(scope)
     return visible(scope) if escaped == visible(scope) else f"{visible(scope)}  ({escaped})"
+
+
+def value_text(value: object) -> str:
+    """Return the value of a setting as text."""
+    return value if isinstance(value, str) else str(value).lower()
 
 
 def setting_texts(grant: GrantSpec | ClientGrant, fields: Iterable[GrantField] = CHANGEABLE) -> Iterator[str]:

@@ -25,11 +25,12 @@ from support.access import (
     unread_part,
 )
 
+from reconciler.artifacts.grant_json import json_text
 from reconciler.contract import stored
 from reconciler.core.access.report import AccessReport, AccessState, GrantLevel
 from reconciler.core.characters import visible
 from reconciler.output.access.html import MAX_STATIC_ROWS, access_html, asset, link, tag, verbatim
-from reconciler.output.access.json import access_text
+from reconciler.output.access.json import access_json
 from reconciler.output.access.tables import access_csv, access_lines, access_markdown
 from reconciler.output.styled import plain
 
@@ -43,7 +44,7 @@ def text_of(report: AccessReport) -> str:
 
 EVERY_FORMAT: dict[str, Callable[[AccessReport], str]] = {
     "text": text_of,
-    "json": access_text,
+    "json": lambda report: json_text(access_json(report)),
     "csv": access_csv,
     "markdown": access_markdown,
     "html": access_html,
@@ -104,7 +105,7 @@ def test_no_format_starts_a_line_like_a_command_of_a_runner(render: Callable[[Ac
 
 
 def test_json_of_a_hostile_report_follows_the_schema_and_loses_nothing() -> None:
-    data = json.loads(access_text(a_hostile_report()))
+    data = json.loads(json_text(access_json(a_hostile_report())))
 
     jsonschema.validate(data, stored.load(stored.ACCESS))
     assert sorted(each["application"] for each in data["tenants"][0]["grants"]) == sorted(HOSTILE)
@@ -112,7 +113,7 @@ def test_json_of_a_hostile_report_follows_the_schema_and_loses_nothing() -> None
 
 def test_unknown_values_are_unknown_in_json_and_never_false() -> None:
     grant = an_access_grant(third_party=None, audience=None, organizations=None, token_lifetime=None)
-    (found,) = json.loads(access_text(an_access_report(a_tenant_access(grant))))["tenants"][0]["grants"]
+    (found,) = json.loads(json_text(access_json(an_access_report(a_tenant_access(grant)))))["tenants"][0]["grants"]
 
     unknown = [name for name, value in found.items() if value == "unknown"]
     assert unknown == ["third_party", "audience", "organizations", "token_lifetime"]

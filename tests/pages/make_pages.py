@@ -5,10 +5,11 @@ from pathlib import Path
 
 from support.access import a_hostile_report, a_large_report, an_access_report, unread_part
 
+from reconciler.artifacts.grant_json import json_text
 from reconciler.core.access.tenant_diff import compare_tenants
 from reconciler.output.access.diff import diff_html
 from reconciler.output.access.html import access_html
-from reconciler.output.access.json import access_text
+from reconciler.output.access.json import access_json
 
 REPORTS = {
     "usual": a_large_report(60, applications=12, apis=6),
@@ -25,7 +26,7 @@ def main(folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     for name, report in REPORTS.items():
         (folder / f"{name}.html").write_text(access_html(report), encoding="utf-8")
-        (folder / f"{name}.json").write_text(access_text(report), encoding="utf-8")
+        (folder / f"{name}.json").write_text(json_text(access_json(report)), encoding="utf-8")
     diff = compare_tenants(*REPORTS["two"].tenants, is_declared=False)
     (folder / "diff.html").write_text(diff_html(diff), encoding="utf-8")
 

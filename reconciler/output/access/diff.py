@@ -2,13 +2,13 @@
 
 from collections.abc import Iterator
 
-from reconciler.artifacts.grant_json import json_text
 from reconciler.artifacts.serialization import Json, tenant_json
 from reconciler.core.access.tenant_diff import UNKNOWN_VALUE, DiffKind, FieldPair, GrantDifference, TenantDiff
 from reconciler.core.characters import pluralize, visible
 from reconciler.core.fields import SUBJECT_CLIENT
 from reconciler.output.access.html import document, tag
 from reconciler.output.access.json import UNKNOWN
+from reconciler.output.access.tables import table_lines
 from reconciler.output.escape import csv_line, element, span, tenant_label
 from reconciler.output.styled import Line, Span, Style, line
 
@@ -73,11 +73,6 @@ def _field_lines(pair: FieldPair) -> Iterator[Line]:
         yield line("      ", Span(visible(f"+ {pair.field}: {text}"), Style.CREATE))
 
 
-def diff_text(diff: TenantDiff) -> str:
-    """Return the differences as JSON text."""
-    return json_text(diff_json(diff))
-
-
 def diff_json(diff: TenantDiff) -> Json:
     """Return the differences as JSON data. The string `"unknown"` replaces each unknown value."""
     return {
@@ -127,8 +122,7 @@ def diff_csv(diff: TenantDiff) -> str:
 def diff_markdown(diff: TenantDiff) -> str:
     """Return the differences as Markdown. The table is written in HTML."""
     what = "declared grants" if diff.is_declared else "grants"
-    head = "".join(f"<th>{element(column)}</th>" for column in _columns(diff))
-    rows = ("".join(f"<td>{element(cell) if cell else ''}</td>" for cell in row) for row in _rows(diff))
+    rows = ([element(cell) if cell else "" for cell in row] for row in _rows(diff))
     return "\n".join(
         (
             f"# Differences between the {what} of {tenant_label(diff.first)} and {tenant_label(diff.second)}",
@@ -137,9 +131,7 @@ def diff_markdown(diff: TenantDiff) -> str:
             "",
             *(f"- {span(note)}" for note in diff.notes),
             "",
-            f"<table><tr>{head}</tr>",
-            *(f"<tr>{row}</tr>" for row in rows),
-            "</table>",
+            *table_lines(map(element, _columns(diff)), rows),
             "",
         )
     )

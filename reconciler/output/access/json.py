@@ -6,7 +6,7 @@ The string `"unknown"` replaces each unknown value.
 import json
 from collections.abc import Iterator, Mapping
 
-from reconciler.artifacts.grant_json import field_json, json_text
+from reconciler.artifacts.grant_json import field_json
 from reconciler.artifacts.serialization import Json, tenant_json
 from reconciler.core.access.report import (
     STATE_MEANINGS,
@@ -36,11 +36,6 @@ FORMAT_VERSION = "1"
 UNKNOWN = "unknown"
 SHORT_NAMES = {"allow_all_scopes": "all_scopes", "allow_any_organization": "any_organization"}
 """Maps the name of a field in grant files to the name in the access report, if the names differ."""
-
-
-def access_text(report: AccessReport) -> str:
-    """Return the access report as JSON text."""
-    return json_text(access_json(report))
 
 
 def access_json(report: AccessReport) -> Json:

@@ -104,7 +104,7 @@ def _lines(report: AccessReport) -> Iterator[str]:
     for text in incompleteness(report):
         yield f"- **Incomplete:** {span(text)}"
     yield ""
-    yield from _table(("total", "number"), ([each.label, each.text] for each in totals(report)))
+    yield from table_lines(("total", "number"), ([each.label, each.text] for each in totals(report)))
     yield ""
     yield "## Findings"
     yield ""
@@ -119,7 +119,7 @@ def _lines(report: AccessReport) -> Iterator[str]:
         for note in tenant.notes:
             yield f"- {span(note)}"
         yield ""
-        yield from _table(COLUMNS, map(_row, tenant.grants))
+        yield from table_lines(COLUMNS, map(_row, tenant.grants))
 
 
 def _found(finding: AccessFinding) -> str:
@@ -154,7 +154,7 @@ def _code(text: str) -> str:
     return element(text) if text else ""
 
 
-def _table(columns: Iterable[str], rows: Iterable[list[str]]) -> Iterator[str]:
+def table_lines(columns: Iterable[str], rows: Iterable[list[str]]) -> Iterator[str]:
     """Yield the lines of an HTML table in a Markdown document.
 
     A blank line would end the HTML block, so no line is blank.

@@ -23,7 +23,6 @@ from reconciler.output.markdown.document import Section, join_sections
 from reconciler.output.markdown.rows import (
     HEAD,
     SMALL_ROW,
-    SYMBOLS,
     TAIL,
     RowLimits,
     change_row,
@@ -37,6 +36,7 @@ from reconciler.output.text.plan import outcome_counts, state
 from reconciler.output.words import (
     EXPIRY_CHANGES_TITLE,
     SHOWN_LEVELS,
+    SYMBOLS,
     left_alone_counts,
     left_unchanged,
     no_changes_reason,
@@ -45,6 +45,7 @@ from reconciler.output.words import (
     scope_label,
     selection_summary,
     tenants_prefix,
+    value_text,
 )
 
 TITLE = "Auth0 grants · "
@@ -221,9 +222,7 @@ def difference_lines(field: FieldChange, directory: Directory) -> Iterator[str]:
         case ValueChange():
             values = (("-", field.before), ("+", field.after))
             yield from (
-                f"{prefix} {field.field}: {visible(value if isinstance(value, str) else str(value).lower())}"
-                for prefix, value in values
-                if value is not None
+                f"{prefix} {field.field}: {visible(value_text(value))}" for prefix, value in values if value is not None
             )
 
 

@@ -23,15 +23,16 @@ from reconciler.output.escape import element
 from reconciler.output.source_links import SourceLinks
 from reconciler.output.words import (
     SHOWN_LEVELS,
+    SYMBOLS,
     expired_text,
     expiry_parts,
     field_effect,
     no_longer_declared_label,
     scope_label,
     scope_set_labels,
+    value_text,
 )
 
-SYMBOLS = {"create": "+", "update": "~", "delete": "-"}
 HEAD = "<table>\n<tr><th></th><th>grant</th><th>change</th><th>risk</th><th>declared</th></tr>\n"
 TAIL = "</table>\n\n"
 MINUS = "\N{MINUS SIGN}"
@@ -53,11 +54,6 @@ class RowLimits:
 
 SMALL_ROW = RowLimits()
 """The limits of a row in a long comment. With these limits, long descriptions cannot displace other changes."""
-
-
-def symbol(change: Change) -> str:
-    """Return the symbol of a change: `+` for create, `~` for update, `-` for delete."""
-    return SYMBOLS[action_of(change)]
 
 
 def worst_first(changes: Iterable[Change], plan: Plan) -> list[Change]:
@@ -97,7 +93,7 @@ def change_row(change: Change, plan: Plan, links: SourceLinks, *, reason: str, l
     """
     blocked = [f"<b>blocked</b> {element(reason)}"] if reason else []
     return _row(
-        f"{symbol(change)} {action_of(change)}",
+        f"{SYMBOLS[action_of(change)]} {action_of(change)}",
         element(grant_label(change.key, plan.directory)),
         "<br>".join(_short_change(field, change, plan.directory, limits.folded_bytes) for field in change.fields),
         "<br>".join((*blocked, *_risks(plan.risks.get(change.key, ())))),
@@ -180,12 +176,12 @@ def _short_change(field: FieldChange, change: Change, directory: Directory, max_
             name = "" if field.field == "scope" else f"{field.field}: "
             return f"{name}{_items(field, change, directory, max_folded_bytes)}"
         case ValueChange(before=None):
-            return f"{field.field}: {element(_value_text(field.after))}"
+            return f"{field.field}: {element(value_text(field.after))}"
         case ValueChange(after=None):
-            return f"{field.field}: no longer {element(_value_text(field.before))}"
+            return f"{field.field}: no longer {element(value_text(field.before))}"
         case ValueChange():
             effect = field_effect(field)
-            values = f"{field.field}: {element(_value_text(field.before))} to {element(_value_text(field.after))}"
+            values = f"{field.field}: {element(value_text(field.before))} to {element(value_text(field.after))}"
             return f"{values} ({effect})" if effect else values
 
 
@@ -224,7 +220,3 @@ def _first_elements(items: Iterable[str], max_bytes: int) -> Iterator[str]:
         if max_bytes < 0:
             return
         yield text
-
-
-def _value_text(value: object) -> str:
-    return value if isinstance(value, str) else str(value).lower()

@@ -7,7 +7,7 @@ contains only the number of changes for each application or API.
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from textwrap import wrap
 
-from reconciler.artifacts.serialization import Json
+from reconciler.artifacts.serialization import Json, action_of
 from reconciler.core.characters import pluralize, visible
 from reconciler.core.diff import FieldChange, SetChange, ValueChange
 from reconciler.core.directory import Directory
@@ -20,11 +20,13 @@ from reconciler.core.spec import GrantSpec
 from reconciler.output.styled import Line, Span, Style, line
 from reconciler.output.words import (
     SHOWN_LEVELS,
+    SYMBOLS,
     declaration_text,
     deletion_lines,
     field_effect,
     scope_label,
     scope_set_labels,
+    value_text,
 )
 
 Risks = Mapping[Key, tuple[Risk, ...]]
@@ -43,13 +45,8 @@ MAX_NAMES_IN_GROUP = 3
 
 def change_symbol(change: Change) -> Span:
     """Return the symbol of a change: `+` for create, `~` for update, `-` for delete."""
-    match change:
-        case Create():
-            return Span("+", Style.CREATE)
-        case Update():
-            return Span("~", Style.UPDATE)
-        case Delete():
-            return Span("-", Style.DELETE)
+    action = action_of(change)
+    return Span(SYMBOLS[action], Style(action))
 
 
 def group_lines(
@@ -126,18 +123,14 @@ def _field(change: FieldChange, directory: Directory, scope_sets: Mapping[str, s
 
 def _setting(change: ValueChange) -> Iterator[Line]:
     if change.before is None:
-        yield line(INDENT, Span(f"+ {change.field}: {_value_text(change.after)}", Style.CREATE))
+        yield line(INDENT, Span(f"+ {change.field}: {visible(value_text(change.after))}", Style.CREATE))
     elif change.after is None:
-        yield line(INDENT, Span(f"- {change.field}: {_value_text(change.before)}", Style.DELETE))
+        yield line(INDENT, Span(f"- {change.field}: {visible(value_text(change.before))}", Style.DELETE))
     else:
-        text = f"~ {change.field}: {_value_text(change.before)} -> {_value_text(change.after)}"
+        text = f"~ {change.field}: {visible(value_text(change.before))} -> {visible(value_text(change.after))}"
         yield line(INDENT, Span(text, Style.UPDATE))
         if effect := field_effect(change):
             yield line(INDENT, "  ", Span(effect, Style.MUTED))
-
-
-def _value_text(value: object) -> str:
-    return visible(value) if isinstance(value, str) else str(value).lower()
 
 
 def grouped_lines(changes: Iterable[Change], directory: Directory, risks: Risks) -> Iterator[Line]:

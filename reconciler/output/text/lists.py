@@ -153,17 +153,6 @@ def left_out_lines(grant_import: GrantImport, directory: Directory, *, verbose: 
     yield from remaining_count(len(grant_import.left_out) - len(listed))
 
 
-def import_lines(grant_import: GrantImport, files: Sequence[str], *, verbose: bool) -> Iterator[Line]:
-    """Yield the number of imported grants and the names of the new grant files."""
-    rest = f"{grant_import.declared} declared already, {len(grant_import.left_out)} left out"
-    new = f"{pluralize(grant_import.count, 'grant')} in {pluralize(len(files), 'new file')}" if files else "nothing new"
-    yield line(Span(f"Imported: {new}; {rest}.", Style.STRONG))
-    listed = files[: len(files) if verbose else MAX_LISTED]
-    for name in listed:
-        yield line("    ", name)
-    yield from remaining_count(len(files) - len(listed))
-
-
 def remaining_count(count: int) -> Iterator[Line]:
     """Yield a line with the number of omitted lines, unless the number is 0."""
     if count:
@@ -174,19 +163,19 @@ def remaining_count(count: int) -> Iterator[Line]:
 class ImportCounts:
     """The numbers in the summary of an import.
 
-    `declarations` is the number of declarations that the import wrote to files. `grants` is the number of imported
-    grants of all tenants. `declared` is the number of grants that a file already declares. `left_out` is the number of
-    grants that were not imported.
+    `grants` is the number of imported grants of all tenants. `declared` is the number of grants that a file already
+    declares. `left_out` is the number of grants that were not imported. If the import reads several tenants,
+    `declarations` is the number of declarations that the import wrote to files.
     """
 
-    declarations: int
     grants: int
-    tenants: int
     declared: int
     left_out: int
+    tenants: int = 1
+    declarations: int = 0
 
 
-def import_result_lines(counts: ImportCounts, files: Sequence[str], config: str, *, verbose: bool) -> Iterator[Line]:
+def import_lines(counts: ImportCounts, files: Sequence[str], config: str = "", *, verbose: bool) -> Iterator[Line]:
     """Yield lines with the number of imported grants and the names of the new files.
 
     `config` is the name of the configuration file if the import changed the file, or an empty string.
