@@ -1,10 +1,13 @@
-"""The parts of a search expression in any syntax."""
+"""The parts of a search expression in any syntax, and a parser for the words that combine them."""
 
+from abc import ABC, abstractmethod
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
 Operator = Literal["eq", "ne", "sw", "ew", "co", "pr", "gt", "ge", "lt", "le"]
 Value = str | bool | int | float
+MOST_LEVELS = 10
 
 
 class UnsupportedQueryError(ValueError):
@@ -49,6 +52,54 @@ def field_filters(expression: Expression) -> list[FieldFilter]:
             return field_filters(part)
 
 
-def combined(word: Literal["and", "or"], parts: list[Expression]) -> Expression:
-    """Combine several expressions into one expression."""
-    return parts[0] if len(parts) == 1 else Combined(word, tuple(parts))
+class ExpressionParser(ABC):
+    """Parses tokens from left to right. `and` binds stronger than `or`."""
+
+    def __init__(self, tokens: list[str]) -> None:
+        self._tokens = tokens
+
+    def parse(self, advice: str) -> Expression:
+        """Return the expression of all tokens. `advice` says how to combine terms.
+
+        Raises:
+            UnsupportedQueryError: if the tokens are not an expression.
+        """
+        found = self._alternatives(0)
+        if self._tokens:
+            raise UnsupportedQueryError(f'"{self._tokens[0]}" is not expected; {advice}')
+        return found
+
+    @abstractmethod
+    def _word(self, token: str) -> str:
+        """Return `and` or `or` for a token that combines expressions."""
+
+    @abstractmethod
+    def _term(self, level: int) -> Expression:
+        """Parse a filter, or a group of expressions in parentheses."""
+
+    def _alternatives(self, level: int) -> Expression:
+        if level > MOST_LEVELS:
+            raise UnsupportedQueryError(f"parentheses are nested more than {MOST_LEVELS} levels deep")
+        return self._combined("or", lambda: self._combined("and", lambda: self._term(level)))
+
+    def _combined(self, word: Literal["and", "or"], parse_part: Callable[[], Expression]) -> Expression:
+        parts = [parse_part()]
+        while self._word(self._next()) == word:
+            self._take()
+            parts.append(parse_part())
+        return parts[0] if len(parts) == 1 else Combined(word, tuple(parts))
+
+    def _group(self, level: int) -> Expression:
+        """Parse the expression after an opening parenthesis, and the closing parenthesis."""
+        inner = self._alternatives(level + 1)
+        if self._take() != ")":
+            raise UnsupportedQueryError("a parenthesis is not closed")
+        return inner
+
+    def _next(self) -> str:
+        return self._tokens[0] if self._tokens else ""
+
+    def _take(self) -> str:
+        if not self._tokens:
+            raise UnsupportedQueryError("the query ends too early")
+        return self._tokens.pop(0)

@@ -8,11 +8,11 @@ import re
 from auth0_sandbox.search.expressions import (
     Combined,
     Expression,
+    ExpressionParser,
     FieldFilter,
     Negated,
     Operator,
     UnsupportedQueryError,
-    combined,
 )
 
 _TOKEN = re.compile(
@@ -26,7 +26,6 @@ _TOKEN = re.compile(
 _RANGE = re.compile(r"(?P<open>[\[{])\s*(?P<low>\S+)\s+TO\s+(?P<high>\S+?)\s*(?P<close>[\]}])")
 _EXISTS = "_exists_"
 _WORDS = {"AND": "and", "&&": "and", "OR": "or", "||": "or"}
-MOST_LEVELS = 10
 
 
 def parse_lucene(text: str) -> Expression:
@@ -36,37 +35,12 @@ def parse_lucene(text: str) -> Expression:
         UnsupportedQueryError: if the query is not valid, or uses an unsupported part of the syntax.
     """
     tokens = [found["token"] for found in _TOKEN.finditer(text)]
-    parser = _LuceneParser(tokens)
-    found = parser.alternatives(0)
-    if parser.next():
-        raise UnsupportedQueryError(f'"{parser.next()}" is not expected; combine terms with AND, OR')
-    return found
+    return _LuceneParser(tokens).parse("combine terms with AND, OR")
 
 
-class _LuceneParser:
-    """Parses tokens from left to right. AND binds stronger than OR."""
-
-    def __init__(self, tokens: list[str]) -> None:
-        self._tokens = tokens
-
-    def next(self) -> str:
-        return self._tokens[0] if self._tokens else ""
-
-    def alternatives(self, level: int) -> Expression:
-        if level > MOST_LEVELS:
-            raise UnsupportedQueryError(f"parentheses are nested more than {MOST_LEVELS} levels deep")
-        parts = [self._all(level)]
-        while _WORDS.get(self.next()) == "or":
-            self._take()
-            parts.append(self._all(level))
-        return combined("or", parts)
-
-    def _all(self, level: int) -> Expression:
-        parts = [self._term(level)]
-        while _WORDS.get(self.next()) == "and":
-            self._take()
-            parts.append(self._term(level))
-        return combined("and", parts)
+class _LuceneParser(ExpressionParser):
+    def _word(self, token: str) -> str:
+        return _WORDS.get(token, "")
 
     def _term(self, level: int) -> Expression:
         term = self._take()
@@ -74,17 +48,7 @@ class _LuceneParser:
             return Negated(self._term(level))
         if term.startswith("-"):
             return Negated(_field_filter(term[1:]))
-        if term != "(":
-            return _field_filter(term)
-        inner = self.alternatives(level + 1)
-        if self._take() != ")":
-            raise UnsupportedQueryError("a parenthesis is not closed")
-        return inner
-
-    def _take(self) -> str:
-        if not self._tokens:
-            raise UnsupportedQueryError("the query ends too early")
-        return self._tokens.pop(0)
+        return self._group(level) if term == "(" else _field_filter(term)
 
 
 def _field_filter(term: str) -> Expression:

@@ -4,11 +4,17 @@ import json
 import re
 from typing import cast, get_args
 
-from auth0_sandbox.search.expressions import Expression, FieldFilter, Operator, UnsupportedQueryError, Value, combined
+from auth0_sandbox.search.expressions import (
+    Expression,
+    ExpressionParser,
+    FieldFilter,
+    Operator,
+    UnsupportedQueryError,
+    Value,
+)
 
 _TOKEN = re.compile(r'\s*(?P<token>"(?:\\.|[^"\\])*"|[()]|[^\s()"]+)')
 _OPERATORS = frozenset(get_args(Operator))
-MOST_LEVELS = 10
 
 
 def parse_scim(text: str) -> Expression:
@@ -17,11 +23,7 @@ def parse_scim(text: str) -> Expression:
     Raises:
         UnsupportedQueryError: if the query is not valid, or contains `not`.
     """
-    parser = _ScimParser(_tokens(text))
-    found = parser.alternatives(0)
-    if parser.next():
-        raise UnsupportedQueryError(f'"{parser.next()}" is not expected; combine filters with and, or')
-    return found
+    return _ScimParser(_tokens(text)).parse("combine filters with and, or")
 
 
 def _tokens(text: str) -> list[str]:
@@ -36,41 +38,15 @@ def _tokens(text: str) -> list[str]:
     return tokens
 
 
-class _ScimParser:
-    """Parses tokens from left to right. `and` binds stronger than `or`."""
+class _ScimParser(ExpressionParser):
+    def _word(self, token: str) -> str:
+        return token.lower()
 
-    def __init__(self, tokens: list[str]) -> None:
-        self._tokens = tokens
-
-    def next(self) -> str:
-        return self._tokens[0] if self._tokens else ""
-
-    def alternatives(self, level: int) -> Expression:
-        if level > MOST_LEVELS:
-            raise UnsupportedQueryError(f"parentheses are nested more than {MOST_LEVELS} levels deep")
-        parts = [self._all(level)]
-        while self.next().lower() == "or":
-            self._take()
-            parts.append(self._all(level))
-        return combined("or", parts)
-
-    def _all(self, level: int) -> Expression:
-        parts = [self._filter(level)]
-        while self.next().lower() == "and":
-            self._take()
-            parts.append(self._filter(level))
-        return combined("and", parts)
-
-    def _filter(self, level: int) -> Expression:
-        if self.next().lower() == "not":
+    def _term(self, level: int) -> Expression:
+        if self._next().lower() == "not":
             raise UnsupportedQueryError("the operator not is not supported")
         field = self._take()
-        if field != "(":
-            return self._field_filter(field)
-        inner = self.alternatives(level + 1)
-        if self._take() != ")":
-            raise UnsupportedQueryError("a parenthesis is not closed")
-        return inner
+        return self._group(level) if field == "(" else self._field_filter(field)
 
     def _field_filter(self, field: str) -> FieldFilter:
         word = self._take()
@@ -78,11 +54,6 @@ class _ScimParser:
             raise UnsupportedQueryError(f'"{word}" is not an operator; use {", ".join(get_args(Operator))}')
         operator = cast("Operator", word.lower())
         return FieldFilter(field, operator) if operator == "pr" else FieldFilter(field, operator, _value(self._take()))
-
-    def _take(self) -> str:
-        if not self._tokens:
-            raise UnsupportedQueryError("the query ends too early")
-        return self._tokens.pop(0)
 
 
 def _value(token: str) -> Value:
