@@ -21,7 +21,7 @@ from reconciler.core.resolve import resolve
 from reconciler.core.tenant_filter import insert_variables
 from reconciler.errors import Exit, ReconcilerError
 from reconciler.files.discover import name_of
-from reconciler.files.write import FileHeader, import_file, split_by_size
+from reconciler.files.write import import_file, split_by_size
 from reconciler.output.styled import line
 from reconciler.output.text.lists import ImportCounts, import_lines, left_out_lines
 from reconciler.output.text.plan import plan_lines
@@ -69,10 +69,10 @@ def import_grants(
         )
         if grant_import.holders and not import_options.confirm(grant_import.count):
             return Exit.DONE
-        header = _file_header(session, options, folder)
+        comments, tenant = _file_header(session, options, folder)
         convert = partial(insert_variables, values=session.tenant.target.values)
         texts = _file_texts(
-            grant_import, folder, lambda grants: import_file(grants, observation.directory, header, convert)
+            grant_import, folder, lambda grants: import_file(grants, observation.directory, comments, tenant, convert)
         )
         _write(folder, texts)
         for note in observation.notes:
@@ -118,7 +118,7 @@ def declared_keys(session: TenantSession, observation: Observation) -> Collectio
     return {each.key for each in resolve(specs, observation.directory)[0]}
 
 
-def _file_header(session: TenantSession, options: GlobalOptions, folder: Path) -> FileHeader:
+def _file_header(session: TenantSession, options: GlobalOptions, folder: Path) -> tuple[list[str], str | None]:
     """Return the comment lines and the tenant name for the top of new files.
 
     Omit the tenant name unless the configuration has several tenants.
@@ -133,7 +133,7 @@ def _file_header(session: TenantSession, options: GlobalOptions, folder: Path) -
             "to the configuration"
         )
     only_tenant = name if name in tenants and len(tenants) > 1 else None
-    return FileHeader([*editor_comments, f"Imported from {session.tenant.title}."], only_tenant)
+    return [*editor_comments, f"Imported from {session.tenant.title}."], only_tenant
 
 
 def relative_path(file: Path, folder: Path) -> str:

@@ -7,8 +7,8 @@ and are often the same in several tenants.
 import json
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import Any
+from dataclasses import replace
+from typing import Any, TypeVar
 
 from reconciler.core.characters import escape_for_yaml, has_invisible, is_invisible, visible
 from reconciler.core.directory import ORGANIZATION_ID, Directory
@@ -58,19 +58,9 @@ reconciler reads only files of at most 5 MB, and a character may take several by
 GRANT_OVERHEAD_CHARACTERS = 400
 SCOPE_OVERHEAD_CHARACTERS = 9
 
+T = TypeVar("T")
 TextConverter = Callable[[str], str]
 """A function that converts a value of the tenant to a value for a grant file, for example by inserting variables."""
-
-
-@dataclass(frozen=True, slots=True)
-class FileHeader:
-    """The first lines of an imported grant file. `comments` contains the comments in the first lines of the file.
-
-    `tenant` is the only tenant that the grant file applies to, or None for a file that applies to all tenants.
-    """
-
-    comments: Sequence[str]
-    tenant: str | None = None
 
 
 def snapshot_file(
@@ -100,18 +90,21 @@ def snapshot_file(
 
 
 def import_file(
-    grants: Iterable[ClientGrant], directory: Directory, heading: FileHeader, convert: TextConverter = escape_variables
+    grants: Iterable[ClientGrant],
+    directory: Directory,
+    comments: Iterable[str],
+    tenant: str | None = None,
+    convert: TextConverter = escape_variables,
 ) -> str:
     """Return the text of a grant file that declares `grants`, with names instead of ids where possible.
 
-    `grants` must not contain grants that a grant file cannot express.
+    `grants` must not contain grants that a grant file cannot express. The file starts with `comments`. If `tenant` is
+    the name of a tenant, the file applies only to this tenant.
     """
-    items = sorted(
-        ((_imported(grant, directory, convert), grant) for grant in grants), key=lambda item: grant_order(item[0])
+    named = sorted(
+        (named_grant(grant, directory, convert) for grant in grants), key=lambda each: grant_order(each.fields)
     )
-    lines = [line for fields, grant in items for line in ("", *_item_lines(fields, _comments(grant, directory)))]
-    tenants = [] if heading.tenant is None else [f"tenants: [{scalar(heading.tenant)}]"]
-    return "\n".join([*(f"# {visible(each)}" for each in heading.comments), *tenants, "grants:", *lines[1:], ""])
+    return shared_file([SharedGrant(each, None if tenant is None else (tenant,)) for each in named], comments)
 
 
 def shared_file(declarations: Sequence[SharedGrant], comments: Iterable[str]) -> str:
@@ -135,8 +128,7 @@ def named_grant(grant: ClientGrant, directory: Directory, convert: TextConverter
 
     If the name for an id is ambiguous, the declaration contains the id, and a comment contains the name.
     """
-    texts = {(name, ""): Comments(trailing=text) for name, text in _comments(grant, directory).items() if text}
-    return NamedGrant(fields=_imported(grant, directory, convert), comments=texts)
+    return _with_trailing_comments(_imported(grant, directory, convert), _comments(grant, directory))
 
 
 def _imported(grant: ClientGrant, directory: Directory, convert: TextConverter) -> dict[str, FieldValue]:
@@ -147,28 +139,27 @@ def _imported(grant: ClientGrant, directory: Directory, convert: TextConverter) 
 
 def split_by_size(grants: Iterable[ClientGrant]) -> list[list[ClientGrant]]:
     """Sort grants and divide the grants among several files, so that no file is too large to read."""
-    parts: list[list[ClientGrant]] = [[]]
-    size_of_part = 0
-    for grant in sorted(grants, key=lambda grant: grant.key.order):
-        size = GRANT_OVERHEAD_CHARACTERS + sum(SCOPE_OVERHEAD_CHARACTERS + len(scope) for scope in grant.scope)
-        if size_of_part + size > MAX_FILE_CHARACTERS and parts[-1]:
-            parts.append([])
-            size_of_part = 0
-        parts[-1].append(grant)
-        size_of_part += size
-    return parts
+
+    def size_of(grant: ClientGrant) -> int:
+        return GRANT_OVERHEAD_CHARACTERS + sum(SCOPE_OVERHEAD_CHARACTERS + len(scope) for scope in grant.scope)
+
+    return _split(sorted(grants, key=lambda grant: grant.key.order), size_of)
 
 
 def split_declarations(declarations: Iterable[SharedGrant]) -> list[list[SharedGrant]]:
     """Divide grant declarations among several files, so that no file is too large to read."""
-    parts: list[list[SharedGrant]] = [[]]
+    return _split(declarations, lambda each: GRANT_OVERHEAD_CHARACTERS + sum(map(len, _commented_lines(each.grant))))
+
+
+def _split(items: Iterable[T], size_of: Callable[[T], int]) -> list[list[T]]:
+    parts: list[list[T]] = [[]]
     size_of_part = 0
-    for each in declarations:
-        size = sum(map(len, _commented_lines(each.grant))) + GRANT_OVERHEAD_CHARACTERS
+    for item in items:
+        size = size_of(item)
         if size_of_part + size > MAX_FILE_CHARACTERS and parts[-1]:
             parts.append([])
             size_of_part = 0
-        parts[-1].append(each)
+        parts[-1].append(item)
         size_of_part += size
     return parts
 
@@ -190,7 +181,7 @@ def _lines_by_id(grant: ClientGrant, directory: Directory) -> Iterator[str]:
     fields = _key_by_id(grant.key, escape_variables) | _settings(grant, escape_variables)
     if grant.organizations is not None:
         fields["organizations"] = tuple(sorted(map(escape_variables, grant.organizations)))
-    yield from _item_lines(fields, _id_comments(grant, directory))
+    yield from _commented_lines(_with_trailing_comments(fields, _id_comments(grant, directory)))
 
 
 def _key_by_id(key: Key, convert: TextConverter) -> dict[str, FieldValue]:
@@ -253,10 +244,9 @@ def _value(value: Any, field: GrantField, convert: TextConverter) -> FieldValue:
     return value or ""
 
 
-def _item_lines(fields: Mapping[str, FieldValue], comments: Mapping[str, str]) -> Iterator[str]:
-    """Yield the lines that declare a grant in a grant file."""
+def _with_trailing_comments(fields: Mapping[str, FieldValue], comments: Mapping[str, str]) -> NamedGrant:
     texts = {(name, ""): Comments(trailing=text) for name, text in comments.items() if text}
-    return _commented_lines(NamedGrant(fields=fields, comments=texts))
+    return NamedGrant(fields=fields, comments=texts)
 
 
 def _commented_lines(grant: NamedGrant) -> Iterator[str]:

@@ -32,7 +32,7 @@ from reconciler.core.fields import (
 from reconciler.core.grant import ClientGrant, Key, narrows, widens
 from reconciler.core.problems import Level
 from reconciler.core.spec import GrantSpec
-from reconciler.files.write import FileHeader, import_file
+from reconciler.files.write import import_file
 from reconciler.output.access.json import grant_json as access_grant_json
 from reconciler.output.access.words import scope_texts, settings
 
@@ -125,7 +125,7 @@ def test_access_reports_contain_each_setting(field: GrantField) -> None:
 
 @every_changeable
 def test_imported_files_contain_each_field(field: GrantField) -> None:
-    text = import_file([with_value(field)], Directory(), FileHeader(()), str)
+    text = import_file([with_value(field)], Directory(), (), convert=str)
 
     assert f"{field.name}:" in text
 

@@ -17,9 +17,9 @@ from reconciler.core.tenant_filter import ANY_TENANT, select_for_tenant
 from reconciler.files.loader import parse
 from reconciler.files.schema import violations
 from reconciler.files.specs import grant_specs
-from reconciler.files.write import MAX_FILE_CHARACTERS, FileHeader, double_quoted, import_file, scalar, split_by_size
+from reconciler.files.write import MAX_FILE_CHARACTERS, double_quoted, import_file, scalar, split_by_size
 
-HEADING = FileHeader(["Imported."])
+HEADING = ["Imported."]
 names = st.just("") | odd_texts | st.sampled_from(["half \ud800", "z" * 8193, "a", "${domain}"])
 
 
@@ -45,7 +45,7 @@ def test_an_unwritable_name_is_replaced_by_the_id(name: str) -> None:
 
 
 def test_header_comments_cannot_contain_line_ends() -> None:
-    text = import_file([a_grant()], a_directory(), FileHeader(["x\ngrants: []"], tenant="a: b"))
+    text = import_file([a_grant()], a_directory(), ["x\ngrants: []"], tenant="a: b")
 
     assert text.startswith('# x\\ngrants: []\ntenants: ["a: b"]\ngrants:\n')
 

@@ -17,7 +17,7 @@ from reconciler.core.tenant_filter import TargetTenant, insert_variables, select
 from reconciler.files.read import validate_file
 from reconciler.files.specs import grant_specs
 from reconciler.files.update import update_text
-from reconciler.files.write import FileHeader, import_file
+from reconciler.files.write import import_file
 
 DIRECTORY = Directory(
     (Application("a", "Application a"), Application("b", "x:"), Application("c", "${domain}")),
@@ -49,9 +49,7 @@ grants_by_key = st.lists(declarable_grants(), max_size=5, unique_by=lambda grant
 def test_after_an_update_the_plan_changes_no_declared_grant(
     declared: list[ClientGrant], tenant: list[ClientGrant]
 ) -> None:
-    text = import_file(
-        declared, DIRECTORY, FileHeader(["Imported."]), lambda each: insert_variables(each, TARGET.values)
-    )
+    text = import_file(declared, DIRECTORY, ["Imported."], convert=lambda each: insert_variables(each, TARGET.values))
     if not declared:
         text = "grants: []\n"
     selected = select_updates(specs_of(text), observed(tenant), DIRECTORY, RULES)
