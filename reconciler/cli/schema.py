@@ -12,11 +12,10 @@ from reconciler.artifacts.atomic_files import OWNER_ONLY
 from reconciler.cli.option_groups import request_options
 from reconciler.cli.options import current_options, global_options
 from reconciler.contract import stored
-from reconciler.contract.compare import api_differences
+from reconciler.contract.compare import api_differences, operation_differences
 from reconciler.contract.derive import grants_schema, render
 from reconciler.contract.openapi import (
     is_part_of_api,
-    operation_differences,
     render_operations,
     stored_operations,
     write_operations,

@@ -1,16 +1,18 @@
 """Compare an OpenAPI document of the Management API with the stored OpenAPI document."""
 
+import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from reconciler.contract.derive import differences
-from reconciler.contract.openapi import COLLECTION, ApiOperation, grant_operations, item_schema
+from reconciler.contract.openapi import COLLECTION, ApiOperation, Operations, grant_operations, item_schema
 
 GRANT = f"{COLLECTION}/{{id}}"
 
-
 WITH_GRANTS = frozenset({f"POST {COLLECTION}", f"GET {COLLECTION}", f"GET {GRANT}", f"PATCH {GRANT}"})
 """The operations whose responses contain client grants."""
+ANNOTATIONS = frozenset({"$comment", "deprecated", "description", "example", "examples", "externalDocs", "title"})
+UNORDERED_KEYWORDS = frozenset({"enum", "required", "type"})
+BODY = "(body)"
 
 
 def api_differences(found: object, stored: object) -> tuple[str, ...]:
@@ -24,8 +26,7 @@ def api_differences(found: object, stored: object) -> tuple[str, ...]:
             broken.
     """
     found_operations, stored_operations = grant_operations(found), grant_operations(stored)
-    lines = [f"{name}: new" for name in found_operations.keys() - stored_operations.keys()]
-    lines += [f"{name}: missing" for name in stored_operations.keys() - found_operations.keys()]
+    lines = [*_new_and_missing(found_operations, stored_operations)]
     for name in found_operations.keys() & stored_operations.keys():
         differing = _operation_differences(name, found_operations[name], stored_operations[name])
         lines += [f"{name}, {line}" for line in differing]
@@ -35,7 +36,7 @@ def api_differences(found: object, stored: object) -> tuple[str, ...]:
 def _operation_differences(name: str, found: ApiOperation, stored: ApiOperation) -> Iterator[str]:
     found_body, stored_body = found.body(), stored.body()
     if found_body and stored_body:
-        yield from (f"body, {line}" for line in differences(found_body, stored_body))
+        yield from (f"body, {line}" for line in body_differences(found_body, stored_body))
     elif found_body or stored_body:
         yield f"body: {'new' if found_body else 'missing'}"
     yield from (f"query, {line}" for line in _schema_differences(found.query(), stored.query()))
@@ -49,8 +50,7 @@ def _schema_differences(found: Mapping[str, Any], stored: Mapping[str, Any]) -> 
 
     The function ignores differences in limits such as `maxLength` and `minimum`.
     """
-    yield from (f"{name}: new" for name in found.keys() - stored.keys())
-    yield from (f"{name}: missing" for name in stored.keys() - found.keys())
+    yield from _new_and_missing(found, stored)
     for name in found.keys() & stored.keys():
         found_types, stored_types = _types(found[name]), _types(stored[name])
         if found_types != stored_types:
@@ -69,3 +69,67 @@ def _values(schema: object) -> set[str]:
     """Return the possible values in a JSON Schema: the values of `enum`, or the examples if `enum` is missing."""
     values = (schema.get("enum") or schema.get("examples")) if isinstance(schema, Mapping) else ()
     return {str(value) for value in values} if isinstance(values, list) else set()
+
+
+def body_differences(found: Mapping[str, Any], stored: Mapping[str, Any]) -> tuple[str, ...]:
+    """Compare the JSON Schemas of two request bodies, which must not contain references.
+
+    Return one line for each difference.
+
+    Examples of lines are `scope: new`, `scope: missing`, and `scope, maxItems: 20 instead of 10`.
+    """
+    found_fields, stored_fields = _fields(found), _fields(stored)
+    lines = [*_new_and_missing(found_fields, stored_fields)]
+    for field in found_fields.keys() & stored_fields.keys():
+        new, old = found_fields[field], stored_fields[field]
+        lines += [
+            f"{field}, {name}: {new.get(name, 'none')} instead of {old.get(name, 'none')}"
+            for name in new.keys() | old.keys()
+            if new.get(name) != old.get(name)
+        ]
+    return tuple(sorted(lines))
+
+
+def _fields(request: Mapping[str, Any]) -> dict[str, dict[str, str]]:
+    """Return the JSON Schema keywords of each field of a request body, and of the body itself (key BODY)."""
+    required = request.get("required", ())
+    fields = {
+        name: {**dict(_keywords(schema)), "required": _text("required", name in required)}
+        for name, schema in request.get("properties", {}).items()
+    }
+    body = {name: value for name, value in request.items() if name not in {"properties", "required"}}
+    return {BODY: dict(_keywords(body)), **fields}
+
+
+def _keywords(schema: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
+    """Yield the name and value of each JSON Schema keyword that restricts values, for example `items.maxLength`."""
+    for name, value in schema.items():
+        if isinstance(value, Mapping):
+            yield from _keywords(value, f"{prefix}{name}.")
+        elif name not in ANNOTATIONS:
+            yield prefix + name, _text(name, value)
+
+
+def _text(name: str, value: object) -> str:
+    """Return the value of a JSON Schema keyword as JSON text. If the order of a list has no meaning, sort the list."""
+    if name in UNORDERED_KEYWORDS and isinstance(value, list):
+        value = sorted(value, key=str)
+    return json.dumps(value, ensure_ascii=False, sort_keys=True)
+
+
+def operation_differences(found: Operations, stored: Operations) -> tuple[str, ...]:
+    """Compare the operations of an OpenAPI document with the operations in management-api-writes.json.
+
+    Return one line for each difference.
+    """
+    lines = [*_new_and_missing(found, stored)]
+    for name in found.keys() & stored.keys():
+        if found[name] != stored[name]:
+            texts = (", ".join(each) or "none" for each in (found[name], stored[name]))
+            lines.append(f"{name}, scopes: {' instead of '.join(texts)}")
+    return tuple(sorted(lines))
+
+
+def _new_and_missing(found: Mapping[str, object], stored: Mapping[str, object]) -> Iterator[str]:
+    yield from (f"{name}: new" for name in found.keys() - stored.keys())
+    yield from (f"{name}: missing" for name in stored.keys() - found.keys())

@@ -293,20 +293,6 @@ def is_part_of_api(found: Operations, stored: Operations) -> bool:
     return len(found) * MIN_SHARE < len(stored)
 
 
-def operation_differences(found: Operations, stored: Operations) -> tuple[str, ...]:
-    """Compare the operations of an OpenAPI document with the operations in management-api-writes.json.
-
-    Return one line for each difference.
-    """
-    lines = [f"{name}: new" for name in found.keys() - stored.keys()]
-    lines += [f"{name}: missing" for name in stored.keys() - found.keys()]
-    for name in found.keys() & stored.keys():
-        if found[name] != stored[name]:
-            texts = (", ".join(each) or "none" for each in (found[name], stored[name]))
-            lines.append(f"{name}, scopes: {' instead of '.join(texts)}")
-    return tuple(sorted(lines))
-
-
 def render_operations(table: Mapping[str, object], operations: Operations) -> str:
     """Return the text of the file schemas/management-api-writes.json, with one line for each operation."""
     lines = (f"    {json.dumps(name)}: {json.dumps(list(scopes))}" for name, scopes in operations.items())

@@ -4,7 +4,8 @@ from typing import Any
 import pytest
 
 from reconciler.contract import stored
-from reconciler.contract.compare import api_differences
+from reconciler.contract.compare import api_differences, body_differences
+from reconciler.contract.openapi import create_request
 
 DOCUMENT: dict[str, Any] = stored.load(stored.OPENAPI)
 LIST, GRANT = "/client-grants", "/client-grants/{id}"
@@ -117,3 +118,67 @@ def test_a_part_with_the_wrong_type_is_treated_as_missing(place: str, part: obje
     found = api_differences(document, DOCUMENT)
     assert all(line.startswith("POST /client-grants, ") for line in found)
     assert bool(found) is (place != "parameters")
+
+
+REQUEST = create_request(stored.load(stored.OPENAPI))
+
+
+def a_request(**changed: dict[str, Any] | None) -> dict[str, Any]:
+    request = copy.deepcopy(REQUEST)
+    for name, keywords in changed.items():
+        if keywords is None:
+            del request["properties"][name]
+        else:
+            request["properties"].setdefault(name, {}).update(keywords)
+    return request
+
+
+def test_equal_requests_have_no_differences() -> None:
+    assert body_differences(REQUEST, REQUEST) == ()
+
+
+def test_annotations_and_the_order_of_enums_are_ignored() -> None:
+    request = a_request(
+        scope={"title": "S", "description": "d", "examples": [[]], "deprecated": True},
+        organization_usage={"enum": ["require", "deny", "allow"]},
+    )
+    assert body_differences(request, REQUEST) == ()
+
+
+@pytest.mark.parametrize(
+    ("found", "lines"),
+    [
+        pytest.param(a_request(expires={"type": "integer"}), ("expires: new",), id="new field"),
+        pytest.param(a_request(default_for=None), ("default_for: missing",), id="missing field"),
+        pytest.param(
+            a_request(scope={"items": {"type": "string", "minLength": 1, "maxLength": 300}}),
+            ("scope, items.maxLength: 300 instead of 280",),
+            id="nested limit",
+        ),
+        pytest.param(
+            a_request(subject_type={"enum": ["client", "user"]}),
+            ('subject_type, enum: ["client", "user"] instead of ["anonymous_user", "client", "user"]',),
+            id="choice",
+        ),
+        pytest.param(
+            a_request(allow_any_organization={"default": True, "type": ["null", "boolean"]}),
+            (
+                "allow_any_organization, default: true instead of false",
+                'allow_any_organization, type: ["boolean", "null"] instead of "boolean"',
+            ),
+            id="default and type",
+        ),
+        pytest.param(
+            {**a_request(), "required": ["client_id", "audience"]},
+            ("client_id, required: true instead of false",),
+            id="required",
+        ),
+        pytest.param(
+            {**a_request(), "additionalProperties": True, "minProperties": 1},
+            ("(body), additionalProperties: true instead of false", "(body), minProperties: 1 instead of none"),
+            id="body",
+        ),
+    ],
+)
+def test_each_difference_of_a_body_is_a_line(found: dict[str, Any], lines: tuple[str, ...]) -> None:
+    assert body_differences(found, REQUEST) == lines
