@@ -250,6 +250,29 @@ def test_a_token_without_read_clients_leaves_third_parties_unknown(here: Path) -
     assert unread == {"applications": "the token lacks read:clients"}
 
 
+@pytest.mark.parametrize(("scope", "state"), [("read:invoices", "unknown"), ("write:invoices", "drifted")])
+def test_declared_organizations_cannot_be_compared_with_unread_ones(here: Path, scope: str, state: str) -> None:
+    tool = "tool: {scope: ['read:client_grants', 'read:clients', 'read:resource_servers'], "
+    usage = "organization_usage: require"
+    seed = SEED.replace("tool: {", tool).replace('["read:invoices"]}', f'["read:invoices"], {usage}}}')
+    (here / "tenant.yaml").write_text(seed)
+    (here / "grants/billing.yaml").write_text(
+        "grants: [{client: Portal, api: Invoices API, "
+        f"scope: [{scope}], {usage}, organizations: [org_aaaaaaaaaaaaaaaa]}}]\n"
+    )
+
+    ran = reconciler("access", "Portal", "--format", "json")
+
+    (grant,) = ran.data["tenants"][0]["grants"]
+    assert (grant["state"], grant["detail"]) == (state, "the organizations of the grant were not read")
+    assert [each["field"] for each in grant["differences"]] == (["scope"] if state == "drifted" else [])
+    note = (
+        "organizations of grants were not read, because the token lacks the permission read:organization_client_grants"
+    )
+    last_row = list(csv.reader(io.StringIO(reconciler("list", "--observed", "--format", "csv").stdout)))[-1]
+    assert last_row == [f"# local SANDBOX: {note}"]
+
+
 def test_outside_of_a_job_the_remote_of_the_repository_gives_links(here: Path) -> None:
     git(here, "remote", "add", "origin", "https://user:secret@github.com/a/b.git")
     commit = git(here, "rev-parse", "HEAD")

@@ -40,6 +40,7 @@ from reconciler.core.usage.records import Usage
 from reconciler.core.usage.report import UsageWindow, state_of, use_of
 
 OFFLINE = "the tenant was not read (--offline)"
+UNREAD_ORGANIZATIONS = "the organizations of the grant were not read"
 NAME_ONLY = Risk("unidentified-api", Level.CRITICAL, "the identifier of the API is unknown offline", is_known=False)
 """The risk of a declared grant whose grant file contains the API's name, but not the API's identifier.
 
@@ -192,6 +193,17 @@ def _wrong_names(spec: GrantSpec, directory: Directory) -> Iterator[Source]:
         yield spec.source_of("api")
 
 
+def _has_unread_organizations(desired: DesiredGrant, observed: ObservedGrant | None) -> bool:
+    """Return whether the declared organizations cannot be compared, because the tenant's organizations are unknown."""
+    if observed is None or desired.grant.organizations is None:
+        return False
+    return observed.grant.organizations is None and may_have_organizations(observed)
+
+
+def _without_organizations(desired: DesiredGrant) -> DesiredGrant:
+    return desired._replace(grant=desired.grant._replace(organizations=None))
+
+
 @dataclass(frozen=True, slots=True)
 class _GrantBuilder:
     """Create an entry in the access report for each declared grant and each grant of the tenant.
@@ -211,14 +223,21 @@ class _GrantBuilder:
         Declared grants come before undeclared grants.
         """
         observed = index_by_key(grants)
-        comparison = compare(desired, observed)
+        desired = tuple(desired)
+        unread = {each.key for each in desired if _has_unread_organizations(each, observed.get(each.key))}
+        comparison = compare(
+            (_without_organizations(each) if each.key in unread else each for each in desired), observed
+        )
         updates = {each.key: each for each in comparison.updates}
         missing = {each.key for each in comparison.creates}
         for each in comparison.desired:
             if each.key in missing:
                 yield self._declared(each, None, AccessState.MISSING)
             elif update := updates.get(each.key):
-                yield self._declared(each, observed[each.key], AccessState.DRIFTED, update.fields)
+                detail = UNREAD_ORGANIZATIONS if each.key in unread else ""
+                yield self._declared(each, observed[each.key], AccessState.DRIFTED, update.fields, detail)
+            elif each.key in unread:
+                yield self._declared(each, observed[each.key], AccessState.UNKNOWN, (), UNREAD_ORGANIZATIONS)
             elif each.key in self.rest.problems:
                 yield self._declared(each, observed[each.key], AccessState.DRIFTED)
             else:
@@ -260,6 +279,7 @@ class _GrantBuilder:
         observed: ObservedGrant | None,
         state: AccessState,
         differences: tuple[FieldChange, ...] = (),
+        detail: str = "",
     ) -> AccessGrant:
         current = observed.grant if observed else declared.grant
         if observed is None and current.organizations is None:
@@ -267,7 +287,7 @@ class _GrantBuilder:
         return replace(
             self._with_declaration(self._grant(current), declared.spec),
             state=state,
-            detail=self.rest.problems.get(declared.key, ""),
+            detail=detail or self.rest.problems.get(declared.key, ""),
             differences=differences,
             guard=self._guard(declared.key, observed),
             grant_id=observed.id if observed else "",

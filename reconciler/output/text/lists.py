@@ -1,6 +1,6 @@
 """Write lists of grants as text, JSON and CSV, and the results of imports as text."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from textwrap import wrap
@@ -65,14 +65,18 @@ LISTING_COLUMNS = (
 )
 
 
-def listings_csv(listings: Iterable[Listing]) -> str:
-    """Return the grants of all tenants as CSV (RFC 4180). In a cell with several values, spaces separate the values."""
+def listings_csv(listings: Sequence[Listing]) -> str:
+    """Return the grants of all tenants as CSV (RFC 4180). In a cell with several values, spaces separate the values.
+
+    The last rows contain the notes about data that reconciler did not read.
+    """
     rows: list[Sequence[str]] = [LISTING_COLUMNS]
     for listing in listings:
         for each in listing.sorted:
             more = {"tenant": listing.tenant.label, "declared_at": _location(each.spec)}
             values: dict[str, object] = {**_json(each, listing.now), **more}
             rows.append([_csv_text(values[name]) for name in LISTING_COLUMNS])
+    rows += [[f"# {listing.tenant.label}: {note}"] for listing in listings for note in listing.notes]
     return "".join(map(csv_line, rows))
 
 
