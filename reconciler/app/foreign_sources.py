@@ -14,9 +14,10 @@ from reconciler.app.options import GlobalOptions
 from reconciler.config.tenants import Config, Tenant, TenantKind, choose_tenants, select_tenant
 from reconciler.core.characters import quote_text
 from reconciler.core.identity import host_of, is_same_host
+from reconciler.core.imports.selection import ImportFilter
 from reconciler.core.imports.shared_grants import NamedGrant
 from reconciler.core.problems import Problem
-from reconciler.core.tenant_filter import TargetTenant
+from reconciler.core.tenant_filter import BUILT_IN, TargetTenant, substitute
 from reconciler.errors import ProblemsError, ReconcilerError
 from reconciler.files.discover import name_of, read
 from reconciler.foreign.deploy_cli import read_deploy_cli
@@ -116,12 +117,8 @@ def tenant_names(options: GlobalOptions, config: Config, source: ForeignSource) 
     return [each.name for each in choose_tenants(config, options.tenants, {}, every=options.all_tenants)]
 
 
-IsSelected = Callable[[NamedGrant], bool]
-"""A function that returns whether the options select a grant."""
-
-
 def read_deploy_source(
-    options: GlobalOptions, config: Config, source: ForeignSource, is_selected: IsSelected
+    options: GlobalOptions, config: Config, source: ForeignSource, choice: ImportFilter
 ) -> ForeignGrants:
     """Read files of auth0-deploy-cli, and return the selected grants.
 
@@ -135,8 +132,18 @@ def read_deploy_source(
         files = [file for path in paths for file in _deploy_files(path)]
         results.append(read_deploy_cli(files, [tenants[name]] if name is not None else list(tenants.values())))
     found = join_results(results)
-    selected = {name: list(filter(is_selected, grants)) for name, grants in found.by_tenant.items()}
+    values = {name: {**found.variables[name], BUILT_IN: found.domains.get(name, "")} for name in found.by_tenant}
+    selected = {
+        name: [grant for grant in grants if choice.selects(*_filled(grant, values[name]))]
+        for name, grants in found.by_tenant.items()
+    }
     return replace(found, by_tenant=selected)
+
+
+def _filled(grant: NamedGrant, values: Mapping[str, str]) -> tuple[list[str], list[str]]:
+    """Return the application and the API of a grant, with values instead of variables."""
+    _, holder, _, api, _ = grant.identity
+    return [substitute(holder, values)], [substitute(api, values)]
 
 
 def _deploy_tenant(config: Config, name: str, file: Path | None) -> DeployTenant:
@@ -240,7 +247,7 @@ def _deploy_files(path: Path) -> Iterator[DeployFile]:
 
 
 def read_terraform_source(
-    options: GlobalOptions, config: Config, source: ForeignSource, is_selected: IsSelected
+    options: GlobalOptions, config: Config, source: ForeignSource, choice: ImportFilter
 ) -> ForeignGrants:
     """Return the selected grants in Terraform states.
 
@@ -255,11 +262,11 @@ def read_terraform_source(
             raise ReconcilerError(
                 "a Terraform state belongs to one tenant; add a tenant to each file, for example state.json=dev"
             )
-        results.append(_read_state(config, tenants[0], paths[0], is_selected))
+        results.append(_read_state(config, tenants[0], paths[0], choice))
     return join_results(results)
 
 
-def _read_state(config: Config, name: str, path: Path, is_selected: IsSelected) -> ForeignGrants:
+def _read_state(config: Config, name: str, path: Path, choice: ImportFilter) -> ForeignGrants:
     if path.is_dir():
         raise ReconcilerError(f"{name_of(path)} is a folder; run `{SHOW}` in the folder and import state.json")
     text = read_text(path)
@@ -269,10 +276,10 @@ def _read_state(config: Config, name: str, path: Path, is_selected: IsSelected) 
     declared = config.tenants.get(name)
     target = declared.target if declared else TargetTenant(name, {})
     domain = declared.identity_host if declared else None
-    return read_terraform(read_json(path), name_of(path), target, domain, is_selected)
+    return read_terraform(read_json(path), name_of(path), target, domain, choice)
 
 
-SourceReader = Callable[[GlobalOptions, Config, ForeignSource, IsSelected], ForeignGrants]
+SourceReader = Callable[[GlobalOptions, Config, ForeignSource, ImportFilter], ForeignGrants]
 READERS: Mapping[str, SourceReader] = {"deploy-cli": read_deploy_source, "terraform": read_terraform_source}
 """For each tool, the function that reads the exported files of the tool."""
 TITLES: Mapping[str, str] = {"deploy-cli": "auth0-deploy-cli", "terraform": "Terraform"}

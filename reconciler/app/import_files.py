@@ -4,7 +4,6 @@ import os
 import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import partial
 from os.path import lexists
 from pathlib import Path
 from typing import Any, TypeVar
@@ -15,10 +14,12 @@ from reconciler.app.load import load_config, load_grants
 from reconciler.app.options import GlobalOptions, PlanOptions, RequestOptions
 from reconciler.app.session import TenantSession
 from reconciler.app.shared_import import (
+    DeclaredComparison,
     SharedImport,
+    compare_with_declared,
+    config_with,
     offer_variables,
     settings_of_offers,
-    without_declared,
     write_shared,
 )
 from reconciler.app.tenant_runs import tenant_runs
@@ -28,9 +29,8 @@ from reconciler.connect import route_to
 from reconciler.core.characters import join_some, quote_text, visible
 from reconciler.core.identity import host_of, is_same_host
 from reconciler.core.imports.selection import ImportFilter
-from reconciler.core.imports.shared_grants import NamedGrant
 from reconciler.core.imports.variable_offers import apply_offers
-from reconciler.core.pattern import PATTERN_FIELDS, matches
+from reconciler.core.pattern import PATTERN_FIELDS
 from reconciler.core.problems import errors
 from reconciler.errors import Exit, ProblemsError, ReconcilerError
 from reconciler.files.discover import name_of
@@ -74,37 +74,27 @@ def import_files(
     config = load_config(options.config)
     source = parse_source(file_options.paths, file_options.mappings)
     with time_limit(request_options.timeout):
-        found = READERS[file_options.tool](options, config, source, partial(_is_selected, file_options.grant_filter))
+        found = READERS[file_options.tool](options, config, source, file_options.grant_filter)
     if errors(found.problems):
         raise ProblemsError(found.problems)
-    known = [config.tenants[name] for name in found.by_tenant if name in config.tenants]
-    folders = [path for path in (Path(options.grants), file_options.folder) if lexists(path)]
-    new, declared = found.by_tenant, 0
-    if folders:
-        loaded = load_grants(options, config, known, folders)
-        new, declared = without_declared(found.by_tenant, loaded, config.targets(*known).targets)
+    compared = _compare_with_declared(options, file_options, config, found)
+    new, left_out = compared.new, (*found.left_out, *compared.different)
     offers = offer_variables(config, new)
     if file_options.variables:
         new = apply_offers(new, offers)
         found = _with_variables(found, settings_of_offers(offers))
-    settings = _settings(config, found, new)
+    settings = _settings(config, found)
     title = f"Imported from {TITLES[file_options.tool]}."
     shared = SharedImport(folder=file_options.folder, title=title, by_tenant=new, settings=settings)
     written = write_shared(options, config, shared)
-    console.info(not_imported_lines(found.left_out, verbose=options.verbose))
-    counts = ImportCounts(written.grants, declared, len(found.left_out), len(new), written.declarations)
+    console.info(not_imported_lines(left_out, verbose=options.verbose))
+    counts = ImportCounts(written.grants, compared.declared, len(left_out), len(found.by_tenant), written.declarations)
     files = [name_of(path) for path in written.files]
     changed = name_of(Path(config.file)) if written.has_new_settings else ""
     console.result(import_lines(counts, files, changed, verbose=options.verbose))
     console.result(offer_lines(offers, is_applied=file_options.variables))
-    if found.notes:
-        console.result(
-            [
-                line(),
-                line("Notes on the imported files:"),
-                *(line("    ", visible(each)) for each in found.notes),
-            ]
-        )
+    if notes := [*found.notes, *_notes_on_new_tenants(config, compared)]:
+        console.result([line(), line("Notes on the imported files:"), *(line("    ", visible(each)) for each in notes)])
     for paragraph in found.handover:
         console.result(line(visible(text)) for text in ("", *paragraph.split("\n")))
     return plan_imported(options, console, list(found.by_tenant), file_options.folder, request_options)
@@ -117,14 +107,30 @@ def _with_variables(found: ForeignGrants, variables: Mapping[str, Mapping[str, s
     )
 
 
-def _is_selected(choice: ImportFilter, grant: NamedGrant) -> bool:
-    """Return whether the options --client and --audience select a grant."""
-    _, holder, _, api, _ = grant.identity
-    selected = ((holder, choice.clients), (api, choice.audiences))
-    return all(not patterns or any(matches(text, each) for each in patterns) for text, patterns in selected)
+def _compare_with_declared(
+    options: GlobalOptions, file_options: FileImportOptions, config: Config, found: ForeignGrants
+) -> DeclaredComparison:
+    """Compare the imported grants with the existing declarations, which may also apply to new tenants."""
+    folders = [path for path in (Path(options.grants), file_options.folder) if lexists(path)]
+    if not folders:
+        return DeclaredComparison({name: list(grants) for name, grants in found.by_tenant.items()}, 0, (), {})
+    _, new_config = config_with(Path(options.config or DEFAULT_FILE), config, _settings(config, found))
+    tenants = [new_config.tenants[name] for name in found.by_tenant if name in new_config.tenants]
+    loaded = load_grants(options, new_config, tenants, folders)
+    return compare_with_declared(found.by_tenant, loaded, new_config.targets(*tenants).targets)
 
 
-def _settings(config: Config, found: ForeignGrants, new: Mapping[str, Sequence[NamedGrant]]) -> dict[str, Any]:
+def _notes_on_new_tenants(config: Config, compared: DeclaredComparison) -> Iterator[str]:
+    for tenant, specs in compared.other.items():
+        if specs and tenant not in config.tenants and tenant != ANY_TENANT:
+            places = join_some([str(spec.source) for spec in specs])
+            yield (
+                f"{places} also apply to the new tenant {quote_text(tenant)}, but the import has no such grants for "
+                "this tenant. Limit the declarations with the field tenants, or check the plan"
+            )
+
+
+def _settings(config: Config, found: ForeignGrants) -> dict[str, Any]:
     """Return the settings to add to reconciler.yaml: new tenants, variables and protected grants.
 
     Raises:
@@ -132,8 +138,8 @@ def _settings(config: Config, found: ForeignGrants, new: Mapping[str, Sequence[N
             a variable.
     """
     tenants: dict[str, Any] = {}
-    prefixes = _credential_prefixes([name for name in new if name not in config.tenants])
-    for name in new:
+    prefixes = _credential_prefixes([name for name in found.by_tenant if name not in config.tenants])
+    for name in found.by_tenant:
         declared = config.tenants.get(name)
         settings = {
             **_domain(name, declared, found),
@@ -146,7 +152,7 @@ def _settings(config: Config, found: ForeignGrants, new: Mapping[str, Sequence[N
     if ANY_TENANT in tenants:
         return dict(tenants[ANY_TENANT])
     settings = {"tenants": tenants} if tenants else {}
-    return _with_shared_sets(settings, {*config.tenants, *new})
+    return _with_shared_sets(settings, {*config.tenants, *found.by_tenant})
 
 
 def _with_shared_sets(settings: dict[str, Any], every_tenant: Collection[str]) -> dict[str, Any]:

@@ -23,7 +23,7 @@ from reconciler.core.imports.shared_grants import (
     merge_tenants,
 )
 from reconciler.core.imports.variable_offers import VariableOffer, find_offers, texts_of
-from reconciler.core.problems import errors
+from reconciler.core.problems import Source, errors
 from reconciler.core.scope_sets import expand_scopes
 from reconciler.core.spec import GrantSpec
 from reconciler.core.tenant_filter import (
@@ -39,6 +39,7 @@ from reconciler.files.discover import name_of, read
 from reconciler.files.read import LoadedGrants, check_texts, validate_file
 from reconciler.files.update import NotEditableError
 from reconciler.files.write import shared_file, split_declarations
+from reconciler.foreign.grants import LeftOut
 
 DECLARED_FIELDS = tuple(each for each in FIELDS if each.role is not FieldRole.FILE)
 
@@ -99,7 +100,7 @@ def write_shared(options: GlobalOptions, config: Config, shared: SharedImport) -
     """
     file = Path(options.config or DEFAULT_FILE)
     workspace_of(options.config).refuse_outside_links([shared.folder, file])
-    config_text, new_config = _new_config(file, config, shared.settings)
+    config_text, new_config = config_with(file, config, shared.settings)
     every_tenant = tuple(new_config.tenants)
     declarations = merge_tenants(shared.by_tenant, every_tenant or tuple(shared.by_tenant))
     texts = _texts(options, shared, declarations)
@@ -110,7 +111,7 @@ def write_shared(options: GlobalOptions, config: Config, shared: SharedImport) -
     )
 
 
-def _new_config(file: Path, config: Config, settings: Mapping[str, Any]) -> tuple[str | None, Config]:
+def config_with(file: Path, config: Config, settings: Mapping[str, Any]) -> tuple[str | None, Config]:
     """Return the new content of reconciler.yaml, and the parsed configuration.
 
     If reconciler.yaml does not change, return None instead of the new content.
@@ -203,19 +204,45 @@ def _declared(spec: GrantSpec) -> tuple[tuple[str, str], ...]:
     )
 
 
-def without_declared(
+@dataclass(frozen=True, slots=True)
+class DeclaredComparison:
+    """The result of comparing the imported grants of each tenant with the existing declarations."""
+
+    new: Mapping[str, list[NamedGrant]]
+    """The grants that no file declares, by the name of the tenant."""
+    declared: int
+    """The number of grants that the files already declare."""
+    different: tuple[LeftOut, ...]
+    """The declarations whose values differ from the values of the imported grant."""
+    other: Mapping[str, list[GrantSpec]]
+    """The declarations without an imported grant, by the name of the tenant."""
+
+
+def compare_with_declared(
     by_tenant: Mapping[str, Sequence[NamedGrant]], loaded: LoadedGrants, targets: Iterable[TargetTenant]
-) -> tuple[dict[str, list[NamedGrant]], int]:
-    """Return the undeclared grants, and the number of declared grants."""
-    new: dict[str, list[NamedGrant]] = {name: list(grants) for name, grants in by_tenant.items()}
+) -> DeclaredComparison:
+    """Compare the imported grants of each tenant with the existing declarations."""
+    new = {name: list(grants) for name, grants in by_tenant.items()}
+    different: dict[tuple[Source, str], list[str]] = {}
+    other: dict[str, list[GrantSpec]] = {}
     for target in targets:
-        declared = {identity_of(_key_fields(spec)) for spec in select_for_tenant(loaded.specs, target)}
-        new[target.name] = [
-            grant
-            for grant in new.get(target.name, [])
-            if tuple(substitute(text, target.values) for text in grant.identity) not in declared
-        ]
-    return new, sum(map(len, by_tenant.values())) - sum(map(len, new.values()))
+        declared = {identity_of(_key_fields(spec)): spec for spec in select_for_tenant(loaded.specs, target)}
+        new[target.name] = []
+        for grant in by_tenant.get(target.name, ()):
+            identity = tuple(substitute(text, target.values) for text in grant.identity)
+            spec = declared.pop(identity, None)
+            if spec is None:
+                new[target.name].append(grant)
+            elif _declared(spec) != _filled(grant.fields, target):
+                different.setdefault((spec.source, f"{identity[1]} -> {identity[3]}"), []).append(target.name)
+        other[target.name] = list(declared.values())
+    reason = "this file declares the grant with other values than the imported files"
+    return DeclaredComparison(
+        new,
+        sum(map(len, by_tenant.values())) - sum(map(len, new.values())),
+        tuple(LeftOut(*key, reason, tuple(filter(None, names))) for key, names in different.items()),
+        other,
+    )
 
 
 def _key_fields(spec: GrantSpec) -> Mapping[str, FieldValue]:

@@ -6,7 +6,7 @@ organizations. Terraform data sources are read like resources.
 
 import re
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from shlex import quote
 from typing import Any
@@ -17,6 +17,7 @@ from reconciler.core.expressible import reason_not_expressible
 from reconciler.core.fields import ORGANIZATIONS, SUBJECT_CLIENT, USAGE_DENY
 from reconciler.core.grant import ClientGrant, Key
 from reconciler.core.identity import AUTH0_HOSTS
+from reconciler.core.imports.selection import ImportFilter
 from reconciler.core.imports.shared_grants import NamedGrant
 from reconciler.core.problems import Problem, Source
 from reconciler.core.tenant_filter import TargetTenant, escape_variables, insert_variables
@@ -75,17 +76,17 @@ def read_terraform(
     file: str,
     tenant: TargetTenant,
     domain: str | None,
-    is_selected: Callable[[NamedGrant], bool] = lambda _: True,
+    choice: ImportFilter | None = None,
 ) -> ForeignGrants:
     """Return the grants in a Terraform state.
 
     `document` is the output of `terraform show -json`. `tenant` contains the variables of the tenant. `domain` is None
-    if the tenant's domain is unknown. If the state belongs to another tenant, the result has a problem. `is_selected`
-    returns whether to import a grant. A grant that is not imported stays in Terraform.
+    if the tenant's domain is unknown. If the state belongs to another tenant, the result has a problem. `choice`
+    selects the grants to import. A grant that is not imported stays in Terraform.
     """
     if problem := _unsuitable(document, file):
         return ForeignGrants(by_tenant={tenant.name: ()}, problems=(problem,))
-    return _StateReader(document, file, tenant, domain).read(is_selected)
+    return _StateReader(document, file, tenant, domain).read(choice or ImportFilter())
 
 
 def _unsuitable(document: object, file: str) -> Problem | None:
@@ -120,8 +121,8 @@ class _StateReader:
         self._domain = domain or self._find_domain()
         self._values = dict(tenant.values) | ({"domain": self._domain} if self._domain else {})
 
-    def read(self, is_selected: Callable[[NamedGrant], bool]) -> ForeignGrants:
-        """Return the grants in the Terraform state for which `is_selected` returns true."""
+    def read(self, choice: ImportFilter) -> ForeignGrants:
+        """Return the grants in the Terraform state that `choice` selects."""
         self._check_tenant()
         organizations = self._organizations()
         grants: dict[Key, tuple[StateResource, NamedGrant]] = {}
@@ -141,7 +142,7 @@ class _StateReader:
                 )
             else:
                 grants[grant.key] = each, named_grant(grant, self._directory, self._convert)
-        selected = [(each, named) for each, named in grants.values() if is_selected(named)]
+        selected = [found for key, found in grants.items() if choice.matches(key, self._directory)]
         return ForeignGrants(
             by_tenant={self._tenant.name: [named for _, named in selected]},
             domains={self._tenant.name: self._domain} if self._domain else {},

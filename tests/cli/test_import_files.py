@@ -208,3 +208,33 @@ def test_a_missing_file_is_reported_before_a_missing_tenant(folder: Path, argume
     ran = reconciler("import", "--from", *arguments.split())
 
     assert (ran.code, ran.stderr) == (1, "error: none.yaml does not exist; check the path\n")
+
+
+def test_existing_declarations_that_apply_to_a_new_tenant_are_compared_and_noted(folder: Path) -> None:
+    (folder / "reconciler.yaml").write_text("tenants: {dev: {domain: dev.auth0.com}}\n")
+    (folder / "grants").mkdir()
+    billing = "{client: Billing, audience: 'https://api.example.com/invoices', scope: [other]}"
+    (folder / "grants" / "a.yaml").write_text(f"grants:\n  - {billing}\n  - {{client: B, audience: x, scope: [a]}}\n")
+    (folder / "stage.json").write_text('{"AUTH0_DOMAIN": "stage.auth0.com"}')
+
+    ran = reconciler("import", "--from", "deploy-cli", "tenant.yaml", "--mappings", "stage.json=stage")
+
+    assert ran.stdout.startswith("Imported: nothing new; 1 declared already, 1 left out.")
+    assert 'grants/a.yaml:3:5 also apply to the new tenant "stage", but the import has no such grants' in ran.stdout
+    assert ran.stderr == (
+        "Left out: grants/a.yaml:2:5: Billing -> https://api.example.com/invoices [stage]\n"
+        "    this file declares the grant with other values than the imported files\n"
+    )
+    assert reconciler("validate").code == 0
+
+
+def test_a_pattern_matches_the_value_of_a_keyword(folder: Path) -> None:
+    grant = "{client_id: 'Portal ##STAGE##', audience: x, scope: [a]}"
+    (folder / "tenant.yaml").write_text(f"clientGrants:\n  - {grant}\n")
+    (folder / "dev.json").write_text(
+        '{"AUTH0_DOMAIN": "dev.auth0.com", "AUTH0_KEYWORD_REPLACE_MAPPINGS": {"STAGE": "dev"}}'
+    )
+    arguments = ("--from", "deploy-cli", "tenant.yaml", "--mappings", "dev.json=dev")
+
+    assert reconciler("import", *arguments, "--client", "Portal prod").stdout.startswith("Imported: nothing new")
+    assert reconciler("import", *arguments, "--client", "Portal dev").stdout.startswith("Imported: 1 grant")

@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from reconciler.core.imports.selection import ImportFilter
 from reconciler.core.tenant_filter import TargetTenant
 from reconciler.foreign.grants import ForeignGrants
 from reconciler.foreign.terraform import DEPOSED, read_terraform, without_keys, wrong_document
@@ -156,7 +157,7 @@ def test_a_removed_block_is_not_printed_if_an_instance_stays_in_terraform() -> N
 def test_grants_that_are_not_selected_stay_in_terraform() -> None:
     state = a_state(a_resource("auth0_client_grant.g[0]"), a_resource("auth0_client_grant.g[1]", audience="urn:y"))
 
-    found = read_terraform(state, "state.json", DEV, None, lambda grant: grant.fields["audience"] == "urn:y")
+    found = read_terraform(state, "state.json", DEV, None, ImportFilter(audiences=("urn:y",)))
 
     assert len(found.by_tenant["dev"]) == 1
     text = "\n".join(found.handover)

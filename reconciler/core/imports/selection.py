@@ -77,6 +77,10 @@ class ImportFilter:
         """Return whether the filter selects the grant with the identity `key`."""
         holders = [key.holder, directory.client_name(key) or ""]
         apis = [key.audience, directory.api_name(key) or ""]
+        return self.selects(holders, apis)
+
+    def selects(self, holders: Iterable[str], apis: Iterable[str]) -> bool:
+        """Return whether the filter selects a grant. The arguments contain names and ids of the application and API."""
         return _any_matches(holders, self.clients) and _any_matches(apis, self.audiences)
 
 
