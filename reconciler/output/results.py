@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from hashlib import sha256
 
 from reconciler.artifacts.serialization import Json, action_of
 from reconciler.core.characters import pluralize
@@ -116,6 +117,20 @@ class FleetSummary:
             return is_left_out, each.state is self.done, not each.critical, not each.has_changes
 
         return sorted(self.tenants, key=order)
+
+    def equal_results(self, texts: Iterable[tuple[str, str]]) -> list[list[int]]:
+        """Group the results of tenants with equal texts, starting with the tenants that need attention.
+
+        `texts` contains the tenant name and the text of each result. A group contains the positions of results in
+        `texts`. The method stores a hash of each text, because the texts of all results may be large.
+        """
+        order = {each.tenant.name: number for number, each in enumerate(self.worst_first())}
+        groups: dict[bytes, list[int]] = {}
+        names: list[str] = []
+        for number, (name, text) in enumerate(texts):
+            names.append(name)
+            groups.setdefault(sha256(text.encode(errors="surrogatepass")).digest(), []).append(number)
+        return sorted(groups.values(), key=lambda members: order[names[members[0]]])
 
     @property
     def title(self) -> str:

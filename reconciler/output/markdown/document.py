@@ -17,7 +17,8 @@ TRUNCATION_REMARK = "\n_This report is too long for a comment. Read the whole pl
 class Section:
     """A part of a Markdown document.
 
-    Each item of `items` consists of whole lines. If the document is too long, the last items are omitted.
+    Each item of `items` consists of whole lines. If the document is too long, the last items are omitted. A section
+    without items is omitted.
 
     `head` is the text before the items, and `tail` is the text after the items. If all items of a section are omitted,
     `head` and `tail` are omitted too. If items are omitted, a remark states the number of omitted items. `noun` is the
@@ -50,6 +51,7 @@ def join_sections(parts: Sequence[Section], max_bytes: int) -> str:
     omits items from the end of a section. If the sections that must be complete exceed `max_bytes`, the document is cut
     off and ends with a remark.
     """
+    parts = [part for part in parts if part.items]
     remaining = max_bytes - sum(_size(_complete(part)) if part.is_fixed else MAX_REMARK_BYTES for part in parts)
     reserved = [min(part.reserved, _size(_complete(part)), max(remaining, 0)) for part in parts]
     remaining -= sum(reserved)

@@ -28,6 +28,7 @@ from reconciler.output.markdown.rows import (
     change_row,
     is_critical,
     removal_row,
+    table_row,
     worst_first,
 )
 from reconciler.output.source_links import NO_REPOSITORY, SourceLinks
@@ -49,7 +50,6 @@ from reconciler.output.words import (
 )
 
 TITLE = "Auth0 grants · "
-EMPTY_SECTION = Section(())
 APPLY_AFTER_MERGE = "To apply: merge. The pipeline of the target branch plans again and waits for an approval."
 PLAN_AGAIN = "To plan again: push a commit, or run the job again."
 """The sentence in a comment that explains how to update the plan of a pull request."""
@@ -146,7 +146,7 @@ def _config_changes(plan: Plan) -> Section:
     head = f"> [!{kinds[worst]}]\n> **Changes to reconciler.yaml ({len(lines)})**\n>\n"
     critical = sum(each.risk.level is Level.CRITICAL for each in plan.config_changes)
     noun = "configuration change"
-    return Section(lines, head=head, tail="\n", noun=noun, critical=critical) if lines else EMPTY_SECTION
+    return Section(lines, head=head, tail="\n", noun=noun, critical=critical)
 
 
 def _expiry_changes(plan: Plan, links: SourceLinks) -> Section:
@@ -156,12 +156,12 @@ def _expiry_changes(plan: Plan, links: SourceLinks) -> Section:
         source = f"[{text}](<{address}>)" if address else text
         lines.append(f"- {span(grant_label(each.key, plan.directory))}: {each}, {source}\n")
     head = f"**{EXPIRY_CHANGES_TITLE} ({len(lines)})**\n\n"
-    return Section(tuple(lines), head=head, tail="\n", noun="changed end", rank=1) if lines else EMPTY_SECTION
+    return Section(tuple(lines), head=head, tail="\n", noun="changed end", rank=1)
 
 
 def _notes(plan: Plan) -> Section:
     lines = tuple(f"> - {span(note)}\n" for note in plan.notes)
-    return Section(lines, head="> [!NOTE]\n", tail="\n", noun="note", rank=2) if lines else EMPTY_SECTION
+    return Section(lines, head="> [!NOTE]\n", tail="\n", noun="note", rank=2)
 
 
 def _tables(plan: Plan, links: SourceLinks, max_bytes: int) -> Iterator[Section]:
@@ -237,7 +237,7 @@ def _left_alone(plan: Plan) -> Section:
     summary = f"Left alone ({len(items)}): {left_alone_counts(plan)}"
     head = f"<details><summary>{summary}</summary>\n\n"
     tail = "\n</details>\n\n"
-    return Section(tuple(items), head=head, tail=tail, noun="other grant", rank=3) if items else EMPTY_SECTION
+    return Section(tuple(items), head=head, tail=tail, noun="other grant", rank=3)
 
 
 def plan_line(plan: Plan, links: SourceLinks) -> str:
@@ -291,7 +291,7 @@ def outcomes_body(report: ApplyReport, plan: Plan, links: SourceLinks, max_bytes
 def _outcome_parts(report: ApplyReport, plan: Plan, links: SourceLinks) -> Iterator[Section]:
     directory = plan.directory
     rows = tuple(_outcome_row(outcome, directory) for outcome in report.outcomes)
-    table = Section(rows, head=OUTCOMES_HEAD, tail="</table>\n\n", noun="outcome") if rows else Section(())
+    table = Section(rows, head=OUTCOMES_HEAD, tail="</table>\n\n", noun="outcome")
     blocked = report.remaining.blocked if report.remaining and not rows else ()
     reasons = tuple(f"- {span(grant_label(each.change.key, directory))}: {span(each.reason)}\n" for each in blocked)
     yield Section((f"{marker(plan.tenant.name, links, RESULT_PREFIX)}\n", *_title(report, plan.tenant)))
@@ -311,7 +311,7 @@ def _differences(report: ApplyReport, directory: Directory) -> Section:
         return f"{action_of(change)} {span(grant_label(change.key, directory))}{accepted}\n\n{fenced}\n\n"
 
     items = tuple(map(item, report.differences))
-    return Section(items, head=f"**Still differs ({len(items)})**\n\n", noun="difference") if items else Section(())
+    return Section(items, head=f"**Still differs ({len(items)})**\n\n", noun="difference")
 
 
 def _title(report: ApplyReport, tenant: TenantName) -> Iterator[str]:
@@ -332,4 +332,4 @@ def _outcome_row(outcome: Outcome, directory: Directory) -> str:
         element(grant_label(outcome.change.key, directory)),
         element(outcome.detail) if outcome.detail else "",
     )
-    return f"<tr>{''.join(f'<td>{cell}</td>' for cell in cells)}</tr>\n"
+    return table_row(*cells)

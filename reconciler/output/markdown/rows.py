@@ -92,7 +92,7 @@ def change_row(change: Change, plan: Plan, links: SourceLinks, *, reason: str, l
     The row collapses the end of a long list of values.
     """
     blocked = [f"<b>blocked</b> {element(reason)}"] if reason else []
-    return _row(
+    return table_row(
         f"{SYMBOLS[action_of(change)]} {action_of(change)}",
         element(grant_label(change.key, plan.directory)),
         "<br>".join(_short_change(field, change, plan.directory, limits.folded_bytes) for field in change.fields),
@@ -103,7 +103,7 @@ def change_row(change: Change, plan: Plan, links: SourceLinks, *, reason: str, l
 
 def removal_row(each: NoLongerDeclared, plan: Plan, links: SourceLinks) -> str:
     """Return the table row of a grant that is no longer declared but keeps its access."""
-    return _row(
+    return table_row(
         "! access stays",
         element(no_longer_declared_label(each, plan.directory)),
         f"no longer declared{f'; {element(each.reason)}' if each.reason else ''}",
@@ -112,7 +112,8 @@ def removal_row(each: NoLongerDeclared, plan: Plan, links: SourceLinks) -> str:
     )
 
 
-def _row(*cells: str) -> str:
+def table_row(*cells: str) -> str:
+    """Return a row of an HTML table. The cells contain HTML."""
     return f"<tr>{''.join(f'<td>{cell}</td>' for cell in cells)}</tr>\n"
 
 

@@ -7,7 +7,6 @@ contains the plan once.
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from hashlib import sha256
 from typing import TypeVar
 
 from reconciler.core.characters import pluralize
@@ -25,6 +24,7 @@ from reconciler.output.markdown.plan import (
     origin_suffix,
     outcomes_body,
 )
+from reconciler.output.markdown.rows import table_row
 from reconciler.output.results import FleetSummary, PlanResults, RunResult, RunResults, TenantSummary
 from reconciler.output.source_links import SourceLinks
 from reconciler.output.styled import RESULT_PREFIX
@@ -124,31 +124,21 @@ def _distinct(
     returned results.
     """
     summaries = {each.tenant.name: each for each in summary.tenants}
-    order = {each.tenant.name: number for number, each in enumerate(summary.worst_first())}
-    groups: dict[bytes, list[tuple[int, str]]] = {}
-    for position, result in enumerate(results):
-        name = name_of(result)
-        if summaries[name].has_changes:
-            body = body_of(result, max_bytes)
-            groups.setdefault(sha256(body.encode(errors="surrogatepass")).digest(), []).append((position, name))
+    changed = [result for result in results if summaries[name_of(result)].has_changes]
+    groups = summary.equal_results((name_of(result), body_of(result, max_bytes)) for result in changed)
     share = max(MIN_BYTES, max_bytes // 2 // max(1, len(groups)))
-    in_order = sorted(groups.values(), key=lambda members: order[members[0][1]])
-    return [
-        _Distinct(
-            number,
-            [name for _, name in members],
-            body_of(results[members[0][0]], share),
-            summaries[members[0][1]].counts,
-        )
-        for number, members in enumerate(in_order, start=1)
-    ]
+    distinct = []
+    for number, members in enumerate(groups, start=1):
+        names, first = [name_of(changed[each]) for each in members], changed[members[0]]
+        distinct.append(_Distinct(number, names, body_of(first, share), summaries[names[0]].counts))
+    return distinct
 
 
 def _row(each: TenantSummary, number: str) -> str:
     name = f"{element(each.tenant.name)}{' <b>SANDBOX</b>' if each.tenant.is_sandbox else ''}"
     state = str(each.state) if each.wave is None else f"{each.state}, wave {element(each.wave)}"
     counts = element(each.reason) if each.reason else each.counts
-    return f"<tr><td>{name}</td><td>{state}</td><td>{counts}</td><td>{number}</td></tr>\n"
+    return table_row(name, state, counts, number)
 
 
 def _details(plan: _Distinct) -> str:
@@ -191,9 +181,7 @@ def _critical(plans: Iterable[Plan], summary: FleetSummary, max_bytes: int) -> S
     if unknown:
         lines.append(f"> - and {pluralize(unknown, 'critical risk')} only in the log of the job\n")
     total = sum(map(len, found.values())) + unknown
-    return (
-        Section(tuple(lines), head=f"> [!CAUTION]\n> **Critical ({total})**\n>\n", tail="\n") if lines else Section(())
-    )
+    return Section(tuple(lines), head=f"> [!CAUTION]\n> **Critical ({total})**\n>\n", tail="\n")
 
 
 def _config_changes(plans: Iterable[Plan], max_bytes: int) -> Section:
@@ -205,7 +193,7 @@ def _config_changes(plans: Iterable[Plan], max_bytes: int) -> Section:
     )
     head = f"> [!WARNING]\n> **Changes to reconciler.yaml ({len(lines)})**\n>\n"
     noun = "change to reconciler.yaml"
-    return Section(lines, head=head, tail="\n", noun=noun, max_bytes=max_bytes // 8) if lines else Section(())
+    return Section(lines, head=head, tail="\n", noun=noun, max_bytes=max_bytes // 8)
 
 
 def _apply_after_merge(summary: FleetSummary) -> str:
@@ -240,5 +228,4 @@ def _failures(results: PlanResults | RunResults, summary: FleetSummary, max_byte
         more = "".join(f">   - {span(text)}\n" for text in others)
         items.append(f"> - {_some_names(names, span)}: {span(first)}\n{more}")
     head = f"> [!CAUTION]\n> **Without a result ({len(results.failed)} of {len(summary.tenants)})**\n>\n"
-    section = Section(tuple(items), head=head, tail="\n", noun="failure", max_bytes=max_bytes // 6)
-    return section if items else Section(())
+    return Section(tuple(items), head=head, tail="\n", noun="failure", max_bytes=max_bytes // 6)

@@ -5,7 +5,6 @@ If several tenants have equal plans, the text contains the plan once.
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
-from hashlib import sha256
 from typing import TypeVar
 
 from reconciler.core.characters import pluralize, visible
@@ -103,24 +102,19 @@ def _groups(  # noqa: PLR0913, PLR0917 - each command passes its own functions
 
     The results of tenants that need attention come first. `everything` returns the complete text of a tenant's result.
     Two results are equal if their complete texts are equal. `body` returns the text for the output, which may be
-    shorter than the complete text. The function stores a hash of each text instead of the text, because the texts of
-    all results may be large.
+    shorter than the complete text.
     """
-    groups: dict[bytes, list[tuple[int, TenantName]]] = {}
-    for number, result in enumerate(results):
-        digest = sha256(plain(everything(result)).encode(errors="surrogatepass")).digest()
-        groups.setdefault(digest, []).append((number, tenant_of(result)))
-    order = {each.tenant.name: number for number, each in enumerate(summary.worst_first())}
-    for members in sorted(groups.values(), key=lambda members: order[members[0][1].name]):
-        (number, _), *others = members
+    texts = ((tenant_of(result).name, plain(everything(result))) for result in results)
+    for first, *others in summary.equal_results(texts):
         yield line()
         if not others:
-            yield from one(results[number])
+            yield from one(results[first])
             continue
-        title = f"{pluralize(len(members), 'tenant')} with the same {noun}"
-        yield line(Span(title, Style.STRONG), f": {_joined([tenant.label for _, tenant in members])}")
+        title = f"{pluralize(len(others) + 1, 'tenant')} with the same {noun}"
+        names = _joined([tenant_of(results[number]).label for number in (first, *others)])
+        yield line(Span(title, Style.STRONG), f": {names}")
         yield line()
-        yield from body(results[number])
+        yield from body(results[first])
 
 
 def _joined(names: Iterable[str]) -> str:
