@@ -272,14 +272,18 @@ def collect_results(file: Path, folders: Sequence[Path], last_wave: str | None) 
     return collect(fleet, read_results(folders, file), last_wave)
 
 
-def remaining_fleet(report: FleetReport) -> Fleet:
+def remaining_fleet(report: FleetReport, last_wave: str | None) -> Fleet:
     """Return a new fleet run (a run of many tenants in several CI jobs) with only the unfinished tenants.
 
-    The state of a tenant in `report` becomes the reason why the returned fleet run includes the tenant.
+    The state of a tenant in `report` becomes the reason why the returned fleet run includes the tenant. If `last_wave`
+    is given, omit the tenants of later waves, so that a second attempt does not start a later wave.
     """
+    waves = report.fleet.waves
+    later = waves[waves.index(last_wave) + 1 :] if last_wave is not None else ()
     tenants = tuple(
         replace(each.expected, reasons=(f"{each.state}: {each.reason}" if each.reason else str(each.state),))
         for each in report.remaining
+        if each.expected.wave not in later
     )
-    waves = {each.wave for each in tenants}
-    return replace(report.fleet, tenants=tenants, waves=tuple(name for name in report.fleet.waves if name in waves))
+    remaining_waves = {each.wave for each in tenants}
+    return replace(report.fleet, tenants=tenants, waves=tuple(name for name in waves if name in remaining_waves))

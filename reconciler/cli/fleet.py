@@ -93,7 +93,7 @@ def collect_command(
     The exit code is the most severe exit code of the tenants. A tenant with an unknown state has the exit code 3.
 
     With --resume, the formats text, json, github and gitlab list only the unfinished tenants, in the same form as
-    `fleet list`.
+    `fleet list`. With --resume and --wave, tenants of later waves are omitted.
     """
     options = current_options()
     inputs = [InputFile("FLEET.JSON", fleet_file), *(InputFile("DIR", each, (".json",)) for each in folders)]
@@ -104,7 +104,7 @@ def collect_command(
         verbose=options.verbose, links=ci.source_links(options.config), max_bytes=output_options.max_bytes
     )
     console = Console(options)
-    remaining = remaining_fleet(report)
+    remaining = remaining_fleet(report, wave)
     for name in {output_options.stdout_format, *(file.format for file in output_options.reports)}:
         _check_jobs(remaining, name)
     output_options.write([], lambda name, _: render(remaining if resume else report, name, view))

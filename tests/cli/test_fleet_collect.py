@@ -173,6 +173,18 @@ def test_the_last_started_wave_can_be_named(run: Path) -> None:
     assert 'has no wave "canry"' in collect("--wave", "canry").stderr
 
 
+def test_resume_of_a_wave_does_not_start_later_waves(run: Path) -> None:
+    expect(run, a_fleet(waves={"canary": ["t1"], "rest": ["t2", "t3"]}))
+    leave(run, a_result("t1"))
+
+    assert (collect("--resume", "--wave", "canary").code, collect("--resume", "--wave", "canary").stdout) == (0, "")
+    assert collect("--resume", "--wave", "canary", "--format", "github").stdout == "any=false\n"
+    assert collect("--resume").stdout == "t2\nt3\n"
+
+    leave(run, a_result("t1", 3))
+    assert collect("--resume", "--wave", "canary").stdout == "t1\n"
+
+
 def test_a_github_step_gets_outputs_and_a_summary(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for variable in ("GITHUB_OUTPUT", "GITHUB_STEP_SUMMARY"):
         (run / variable).touch()
