@@ -22,9 +22,8 @@ from auth0_sandbox.requests.rate_limits import profile
 from auth0_sandbox.seed import Credentials, documents, identity, tool_credentials, with_domain
 from auth0_sandbox.server.app import build_app
 from auth0_sandbox.settings import DEFAULT_SETTINGS, Settings
-from auth0_sandbox.store.database import SandboxTenant, Store, open_store
+from auth0_sandbox.store.database import SandboxTenant, Store, copy_of, open_store
 from auth0_sandbox.store.documents import Schema, parse
-from auth0_sandbox.store.past import copy_of
 from auth0_sandbox.store.tables import NO_TABLES, VERSION
 from auth0_sandbox.yaml_files import NO_FILE, YamlFile, read_file
 

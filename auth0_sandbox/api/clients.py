@@ -9,12 +9,11 @@ from auth0_sandbox.api.search import DEFAULT_PARSER, Search, answer_search, sear
 from auth0_sandbox.requests import paging
 from auth0_sandbox.requests.calls import ApiCall
 from auth0_sandbox.requests.contract import endpoint
-from auth0_sandbox.requests.incoming import invalid_body
-from auth0_sandbox.requests.patches import patched, shown_fields, without_nulls
+from auth0_sandbox.requests.incoming import invalid_body, patched
 from auth0_sandbox.requests.responses import NO_CONTENT, SandboxResponse, bad_request, created, not_found, ok
 from auth0_sandbox.search.conditions import EXACT, TEXT, SearchField, SearchFields, time_field
 from auth0_sandbox.store.database import DocumentKind, Row, SandboxTenant
-from auth0_sandbox.store.documents import Document, project, timestamp
+from auth0_sandbox.store.documents import Document, project, timestamp, without_nulls
 from auth0_sandbox.store.identities import client_id, client_secret, grant_id, randomly
 
 GLOBAL_CLIENT_NAME = "All Applications"
@@ -323,7 +322,7 @@ def _visible(call: ApiCall, client: Document) -> Document:
     In recorded responses, an application that authenticates with a key shows no secret.
     """
     hides_secret = client.get(METHODS) and not call.settings.secret_beside_key
-    shown = shown_fields(call, project(client, _CLIENT_SECRET, include=False) if hides_secret else client)
+    shown = call.shown_fields(project(client, _CLIENT_SECRET, include=False) if hides_secret else client)
     return shown if "read:client_keys" in call.scopes else project(shown, _SECRETS, include=False)
 
 

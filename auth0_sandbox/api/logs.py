@@ -10,7 +10,6 @@ from auth0_sandbox.api.search import DEFAULT_PARSER, search_filters
 from auth0_sandbox.requests import paging
 from auth0_sandbox.requests.calls import LONGEST_CORRELATION_ID, ApiCall
 from auth0_sandbox.requests.contract import endpoint
-from auth0_sandbox.requests.patches import shown_fields
 from auth0_sandbox.requests.responses import SandboxResponse, bad_request, not_found, ok
 from auth0_sandbox.search.conditions import EXACT, SearchField, SearchFields
 from auth0_sandbox.store.database import DocumentKind, Row, SandboxTenant, Store
@@ -198,7 +197,7 @@ def _page(call: ApiCall, filters: Filters) -> SandboxResponse:
 
 
 def _shown(call: ApiCall, row: Row) -> object:
-    return shown_fields(call, row.document())
+    return call.shown_fields(row.document())
 
 
 ENDPOINTS = (endpoint("GET", "/logs", list_logs), endpoint("GET", "/logs/{id}", get_log))

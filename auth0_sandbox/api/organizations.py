@@ -4,11 +4,11 @@ from auth0_sandbox.api.search import Search, answer_search
 from auth0_sandbox.requests import paging
 from auth0_sandbox.requests.calls import ApiCall
 from auth0_sandbox.requests.contract import endpoint
-from auth0_sandbox.requests.patches import patched, shown_fields, without_nulls
+from auth0_sandbox.requests.incoming import patched
 from auth0_sandbox.requests.responses import NO_CONTENT, RefusalError, SandboxResponse, conflict, created, not_found, ok
 from auth0_sandbox.search.conditions import EXACT, TEXT, SearchField, SearchFields, time_field
 from auth0_sandbox.store.database import DocumentKind, TakenError
-from auth0_sandbox.store.documents import Document
+from auth0_sandbox.store.documents import Document, without_nulls
 from auth0_sandbox.store.identities import organization_id, randomly
 
 _FIXED = frozenset({"id"})
@@ -38,7 +38,7 @@ def as_created(organization: Document) -> Document:
 
 def list_organizations(call: ApiCall) -> SandboxResponse:
     """Return a page of organizations. Offset paging reaches only the first 1000 organizations by default."""
-    show = paging.on_document(lambda document: shown_fields(call, document))
+    show = paging.on_document(call.shown_fields)
     listing = paging.DocumentList(
         kind=DocumentKind.ORGANIZATIONS, show=show, offset_cap=call.settings.organizations_offset_cap
     )

@@ -7,11 +7,11 @@ from auth0_sandbox.api.search import Search, answer_search
 from auth0_sandbox.requests import paging
 from auth0_sandbox.requests.calls import ApiCall
 from auth0_sandbox.requests.contract import endpoint
-from auth0_sandbox.requests.patches import patched, shown_fields, without_nulls
+from auth0_sandbox.requests.incoming import patched
 from auth0_sandbox.requests.responses import NO_CONTENT, SandboxResponse, bad_request, conflict, created, not_found, ok
 from auth0_sandbox.search.conditions import EXACT, TEXT, SearchField, SearchFields, time_field
 from auth0_sandbox.store.database import DocumentKind, SandboxTenant, TakenError
-from auth0_sandbox.store.documents import Document, project
+from auth0_sandbox.store.documents import Document, project, without_nulls
 from auth0_sandbox.store.identities import randomly, resource_server_id, signing_secret
 
 MANAGEMENT_API_NAME = "Auth0 Management API"
@@ -57,7 +57,7 @@ def list_resource_servers(call: ApiCall) -> SandboxResponse:
     """Return a page of APIs. The endpoint /resource-servers has no paging by checkpoint."""
     identifiers = call.query.get("identifiers")
     filters = {} if identifiers is None else {"identifier": identifiers}
-    show = paging.on_document(lambda document: shown_fields(call, document))
+    show = paging.on_document(call.shown_fields)
     return paging.answer_list(call, paging.DocumentList(kind=DocumentKind.RESOURCE_SERVERS, filters=filters, show=show))
 
 
@@ -84,7 +84,7 @@ def search_resource_servers(call: ApiCall) -> SandboxResponse:
 
 def get_resource_server(call: ApiCall) -> SandboxResponse:
     """Return the API with the id or identifier in the path."""
-    return ok(shown_fields(call, _existing(call)))
+    return ok(call.shown_fields(_existing(call)))
 
 
 def create_resource_server(call: ApiCall) -> SandboxResponse:

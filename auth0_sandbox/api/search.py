@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from auth0_sandbox.requests import paging
 from auth0_sandbox.requests.calls import ApiCall
 from auth0_sandbox.requests.incoming import invalid_query
-from auth0_sandbox.requests.patches import shown_fields
 from auth0_sandbox.requests.responses import RefusalError, SandboxResponse
 from auth0_sandbox.search.conditions import SearchFields, condition_of
 from auth0_sandbox.search.expressions import UnsupportedQueryError
@@ -42,7 +41,7 @@ def answer_search(call: ApiCall, search: Search) -> SandboxResponse:
     listing = paging.DocumentList(
         kind=search.kind,
         filters=search_filters(call, search.fields, call.query.get("parser", DEFAULT_PARSER)),
-        show=lambda row: dump(shown_fields(call, search.show(row))),
+        show=lambda row: dump(call.shown_fields(search.show(row))),
         order=BY_CREATION if key is None else Order((search.sort[key], "rowid")),
     )
     return paging.answer_checkpoint(call, listing)

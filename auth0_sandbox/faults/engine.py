@@ -26,9 +26,9 @@ from auth0_sandbox.faults.plan import (
 )
 from auth0_sandbox.requests.traffic import DROPPED, Proceed, Reply, UncheckedRequest
 from auth0_sandbox.store.database import Store
-from auth0_sandbox.store.past import Past
 
 Sleep = Callable[[float], Awaitable[object]]
+FINENESS = 8  # the maximum number of stored copies for a Lag
 READS = frozenset({"GET", "HEAD"})
 Replacement = AnswerFault | Drop | RateLimit  # faults that replace the response
 Change = Damage | LoseScope | Page | Next | ExpireToken | Clock | Headers
@@ -43,6 +43,32 @@ class FaultContext:
 
     copy: Callable[[], Store]
     sleep: Sleep
+
+
+class Past:
+    """Copies of earlier states of a tenant, by position. A position is a time, or another increasing number."""
+
+    def __init__(self) -> None:
+        self._states: list[tuple[float, Store]] = []
+
+    def remember(self, copy: Callable[[], Store], position: float, reach: float) -> None:
+        """Store the current state before a change. Remove the states that are older than `reach`.
+
+        Several writes in quick succession share the state before the first write.
+        """
+        while self._states and self._states[0][0] <= position - reach:
+            self._states.pop(0)[1].close()
+        if not self._states or self._states[-1][0] <= position - reach / FINENESS:
+            self._states.append((position, copy()))
+
+    def since(self, position: float) -> Store | None:
+        """Return the state before the first write after `position`, or None."""
+        return next((state for at, state in self._states if at > position), None)
+
+    def close(self) -> None:
+        """Remove all states."""
+        while self._states:
+            self._states.pop()[1].close()
 
 
 @dataclass(slots=True)

@@ -10,7 +10,7 @@ from auth0_sandbox.requests.hosts import is_custom_domain
 from auth0_sandbox.requests.responses import SandboxResponse
 from auth0_sandbox.settings import Settings
 from auth0_sandbox.store.database import SandboxTenant, Store
-from auth0_sandbox.store.documents import Schema
+from auth0_sandbox.store.documents import Document, Schema, project
 
 LONGEST_CORRELATION_ID = 64
 
@@ -72,6 +72,11 @@ class ApiCall:
     def is_at_custom_domain(self) -> bool:
         """True if the client used the custom domain."""
         return is_custom_domain(self.host, self.settings.custom_domain)
+
+    def shown_fields(self, document: Document) -> Document:
+        """Return `document` with only the requested attributes. The default is all attributes."""
+        names = frozenset(name.strip() for name in self.query.get("fields", "").split(",")) - {""}
+        return project(document, names, include=self.query.get("include_fields", True)) if names else document
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,12 +1,12 @@
 """Parse parts of an HTTP request according to schemas. Refuse invalid parts with the API's messages."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from urllib.parse import parse_qsl, urlencode
 
 from auth0_sandbox.requests.responses import RefusalError, bad_request
 from auth0_sandbox.requests.validation import violation
-from auth0_sandbox.store.documents import MalformedJsonError, Schema, parse_foreign
+from auth0_sandbox.store.documents import Document, MalformedJsonError, Schema, parse_foreign, without_nulls
 
 _INTEGER = re.compile(r"-?[0-9]{1,18}")
 _BOOLEANS = {"true": True, "false": False}
@@ -107,6 +107,17 @@ def _nested(inside: Sequence[tuple[str, str]], schema: Schema, level: int) -> ob
 def invalid_body(violation_text: str) -> RefusalError:
     """Return the 400 response for a body that violates its schema."""
     return bad_request(f"Payload validation error: {violation_text}", "invalid_body")
+
+
+def patched(document: Document, body: Document, *, fixed: Collection[str]) -> Document:
+    """Return the document with the attributes in `body` replaced. null removes an attribute (recorded for APIs).
+
+    Raises:
+        RefusalError: 400 `invalid_body` if the body contains an attribute in `fixed`.
+    """
+    if refused := [name for name in body if name in fixed]:
+        raise invalid_body(f"'Additional properties not allowed: {','.join(refused)}'.")
+    return without_nulls(document | body)
 
 
 def _value(several: list[str], schema: Schema) -> object:

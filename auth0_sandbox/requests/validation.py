@@ -7,6 +7,7 @@ the first violation.
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from operator import gt, lt
 from typing import Any
 
 from auth0_sandbox.store.documents import Schema, dump
@@ -95,38 +96,18 @@ def _required(value: object, names: list[str]) -> str | None:
     return f"Missing required property: {missing[0]}" if missing else None
 
 
-def _min_properties(value: object, least: int) -> str | None:
-    if isinstance(value, dict) and len(value) < least:
-        return f"Too few properties defined ({len(value)}), minimum {least}"
-    return None
+def _limit(kind: Any, size: Callable[[Any], float], exceeds: Callable[[float, float], bool], message: str) -> Keyword:  # noqa: ANN401 - a type or several types
+    """Return the check of a limit for values of the type `kind`. The message contains the size and the limit."""
+
+    def check(value: object, limit: Any) -> str | None:  # noqa: ANN401 - a keyword of JSON Schema
+        is_exceeded = isinstance(value, kind) and exceeds(size(value), limit)
+        return message.format(size(value), limit) if is_exceeded else None
+
+    return check
 
 
-def _min_length(value: object, least: int) -> str | None:
-    if isinstance(value, str) and len(value) < least:
-        return f"String is too short ({len(value)} chars), minimum {least}"
-    return None
-
-
-def _max_length(value: object, most: int) -> str | None:
-    if isinstance(value, str) and len(value) > most:
-        return f"String is too long ({len(value)} chars), maximum {most}"
-    return None
-
-
-def _minimum(value: object, least: int) -> str | None:
-    small = isinstance(value, int | float) and value < least
-    return f"Value {value} is less than minimum {least}" if small else None
-
-
-def _maximum(value: object, most: int) -> str | None:
-    large = isinstance(value, int | float) and value > most
-    return f"Value {value} is greater than maximum {most}" if large else None
-
-
-def _max_items(value: object, most: int) -> str | None:
-    if isinstance(value, list) and len(value) > most:
-        return f"Array is too long ({len(value)}), maximum {most}"
-    return None
+def _itself(value: float) -> float:
+    return value
 
 
 def _pattern(value: object, pattern: str) -> str | None:
@@ -139,13 +120,13 @@ def _pattern(value: object, pattern: str) -> str | None:
 _KEYWORDS: dict[str, Keyword] = {
     "type": _type,
     "enum": _enum,
-    "minProperties": _min_properties,
+    "minProperties": _limit(dict, len, lt, "Too few properties defined ({}), minimum {}"),
     "required": _required,
-    "minLength": _min_length,
-    "maxLength": _max_length,
-    "minimum": _minimum,
-    "maximum": _maximum,
-    "maxItems": _max_items,
+    "minLength": _limit(str, len, lt, "String is too short ({} chars), minimum {}"),
+    "maxLength": _limit(str, len, gt, "String is too long ({} chars), maximum {}"),
+    "minimum": _limit(int | float, _itself, lt, "Value {} is less than minimum {}"),
+    "maximum": _limit(int | float, _itself, gt, "Value {} is greater than maximum {}"),
+    "maxItems": _limit(list, len, gt, "Array is too long ({}), maximum {}"),
     "pattern": _pattern,
 }
 UNDERSTOOD = frozenset(_KEYWORDS)

@@ -334,3 +334,16 @@ def _use_log(connection: sqlite3.Connection) -> None:
             sleep(RETRY_SECONDS)
         else:
             return
+
+
+def copy_of(database: Path, clock: Callable[[], float]) -> Store:
+    """Return a copy of the tenant in `database` in memory. Writes to the copy do not change the database.
+
+    A copy uses as much memory as the tenant uses disk space. The caller closes the copy after use. `clock` gives the
+    times of new documents in the copy.
+    """
+    memory = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
+    with closing(sqlite3.connect(database)) as connection:
+        connection.backup(memory)
+    memory.execute("PRAGMA foreign_keys = ON")
+    return Store(memory, clock)

@@ -47,6 +47,11 @@ def project(document: Document, names: frozenset[str], *, include: bool) -> Docu
     return {name: value for name, value in document.items() if (name in names) is include}
 
 
+def without_nulls(document: Document) -> Document:
+    """Return the document without null attributes, because the API never returns null attributes."""
+    return {name: value for name, value in document.items() if value is not None}
+
+
 def timestamp(at: float) -> str:
     """Return a time in UNIX seconds as text for documents. All texts have the same length, so they sort by time."""
     return datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -6,8 +6,8 @@ from time import time
 import pytest
 from sandbox.sandbox_client import DOMAIN
 
-from auth0_sandbox.store.database import DocumentKind, Store
-from auth0_sandbox.store.past import Past, copy_of
+from auth0_sandbox.faults.engine import Past
+from auth0_sandbox.store.database import DocumentKind, Store, copy_of
 from auth0_sandbox.tenant import open_sandbox
 
 REACH = 8.0
