@@ -32,15 +32,14 @@ from reconciler.core.directory import Directory
 from reconciler.core.fleet.waves import Rollout
 from reconciler.core.grant import Key
 from reconciler.core.identity import comparison_key, is_same_host
-from reconciler.core.pattern import PATTERN_FIELDS, ManagedScope, Match, Pattern, Protect, matches
+from reconciler.core.pattern import ManagedScope, Match, Protect
+from reconciler.core.pattern_changes import compare_manage, compare_protect
 from reconciler.core.policy import compare_policies
 from reconciler.core.problems import Risk
 from reconciler.core.settings import Limits, Policy
 from reconciler.core.token_lifetime import duration
 
 SANDBOX_KIND = "sandbox"
-ANY_CHARACTER = "?"
-MAX_PAIRS = 50_000
 CACHE_SIZE = 64
 """The maximum number of results in the cache of each comparison function. Most tenants have the same settings."""
 SHARED = ""
@@ -259,63 +258,6 @@ def _rollout(old: Rollout, new: Rollout, tenants: Iterable[str]) -> Iterator[Ten
         yield SHARED, rule.risk(f"`stop_after` changes from {old.stop_after} to {new.stop_after}")
 
 
-def _covers(pattern: Pattern, other: Pattern) -> bool:
-    """Return whether `pattern` certainly matches every grant that `other` matches."""
-    for name in PATTERN_FIELDS:
-        outer, inner = getattr(pattern, name), getattr(other, name)
-        if outer is None or outer == inner:
-            continue
-        if inner is None or ANY_CHARACTER in outer or not matches(inner, outer):
-            return False
-    return True
-
-
-def _not_covered(patterns: Iterable[Pattern], by: Sequence[Pattern]) -> list[str]:
-    """Return the patterns that may match additional grants, compared with the patterns in `by`.
-
-    Compare only the texts of the patterns if a full comparison needs to compare more than MAX_PAIRS pairs.
-    """
-    equal = set(map(str, by))
-    missing = [each for each in dict.fromkeys(map(str, patterns)) if each not in equal]
-    by_text = {str(each): each for each in patterns}
-    if len(missing) * len(by) > MAX_PAIRS:
-        return missing
-    return [text for text in missing if not any(_covers(other, by_text[text]) for other in by)]
-
-
-@cached_comparison
-def _protect(old: tuple[Protect, ...], new: tuple[Protect, ...]) -> Iterator[Risk]:
-    if removed := _not_covered(old, new):
-        yield LOOSENED.risk(f"`protect` no longer contains: {join_some(removed)}")
-    yield from _not_looser(old, new, removed, _not_covered(new, old), "protect")
-
-
-@cached_comparison
-def _manage(old: tuple[Pattern, ...], new: tuple[Pattern, ...]) -> Iterator[Risk]:
-    """Yield a risk if the setting `manage` changed. A setting `manage` without items matches every grant."""
-    if old and not new:
-        yield LOOSENED.risk("`manage` now matches every grant, because `manage` has no items")
-    elif new and not old:
-        yield STRICTER.risk("`manage` no longer matches every grant, because `manage` now has items")
-    else:
-        added, removed = _not_covered(new, old), _not_covered(old, new)
-        if added:
-            yield LOOSENED.risk(f"`manage` now matches: {join_some(added)}")
-        yield from _not_looser(old, new, added, removed, "manage")
-
-
-def _not_looser(
-    old: Sequence[object], new: Sequence[object], loosened: Sequence[str], tightened: Sequence[str], setting: str
-) -> Iterator[Risk]:
-    """Yield a low risk if the setting changed without becoming less strict."""
-    if loosened or list(old) == list(new):
-        return
-    verb = "now contains" if setting == "protect" else "no longer matches"
-    yield STRICTER.risk(
-        f"`{setting}` {verb}: {join_some(tightened)}" if tightened else f"`{setting}` is written differently"
-    )
-
-
 def _own(old: frozenset[str], new: frozenset[str]) -> Iterator[Risk]:
     if removed := sorted(old - new):
         yield LOOSENED.risk(f"`own` no longer contains: {join_some(removed)}")
@@ -358,6 +300,8 @@ def _warn_before(old: timedelta, new: timedelta) -> Iterator[Risk]:
 
 
 _policy = cached_comparison(compare_policies)
+_protect = cached_comparison(compare_protect)
+_manage = cached_comparison(compare_manage)
 
 
 def compare_guards(

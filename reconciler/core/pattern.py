@@ -11,8 +11,8 @@ from functools import lru_cache
 from reconciler.core.directory import Directory
 from reconciler.core.grant import Key
 
-WILDCARDS = frozenset("*?")
-ANYTHING = "*"
+ANYTHING, ANY_CHARACTER = "*", "?"
+WILDCARDS = frozenset({ANYTHING, ANY_CHARACTER})
 PATTERN_FIELDS = ("client", "client_id", "api", "audience", "subject_type")
 CACHE_SIZE = 4096
 
@@ -57,7 +57,7 @@ class Pattern:
     def __str__(self) -> str:
         """Return a description of the pattern for messages, such as `client "Billing*", api "Invoices API"`."""
         return ", ".join(
-            f'{name} "{getattr(self, name)}"' for name in PATTERN_FIELDS if getattr(self, name) is not None
+            f"{name} {_quoted(getattr(self, name))}" for name in PATTERN_FIELDS if getattr(self, name) is not None
         )
 
     def matches(self, key: Key, directory: Directory) -> Match:
@@ -127,6 +127,18 @@ class ManagedScope:
     def has_exact_id(self, key: Key, directory: Directory) -> bool:
         """Return whether a pattern matches the grant by the exact client id."""
         return any(each.has_exact_id(key) and each.matches(key, directory) is Match.YES for each in self.patterns)
+
+
+def _quoted(text: str) -> str:
+    """Escape quotes, so that one text cannot look like several fields of a pattern."""
+    return '"' + text.replace("\\", r"\\").replace('"', r"\"") + '"'
+
+
+def narrowness(pattern: Pattern) -> tuple[int, int]:
+    """Return a sort key for patterns: a pattern with fewer fields and fewer characters may match more grants."""
+    texts = [getattr(pattern, name) or "" for name in PATTERN_FIELDS]
+    literal = [text.replace(ANYTHING, "") for text in texts]
+    return sum(map(bool, literal)), sum(map(len, literal))
 
 
 def value_of(name: str, key: Key, directory: Directory) -> Value:

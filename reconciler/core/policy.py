@@ -22,6 +22,7 @@ from reconciler.core.pattern import (
     Unread,
     Value,
     matches,
+    narrowness,
     value_of,
 )
 from reconciler.core.plan import Change, Delete
@@ -176,15 +177,8 @@ def _describe(rules: Iterable[PolicyRule]) -> Iterator[str]:
         groups.setdefault((rule.verdict, rule.max_days), []).append(rule.grants)
     for (verdict, max_days), patterns in groups.items():
         days = "" if max_days is None else f" (max_days: {max_days})"
-        named = [str(each) or "all grants" for each in sorted(patterns, key=_narrowness)]
+        named = [str(each) or "all grants" for each in sorted(patterns, key=narrowness)]
         yield f"{verbs[verdict]} {rule.rule}{days} for {join_some(named)}"
-
-
-def _narrowness(pattern: Pattern) -> tuple[int, int]:
-    """Return a sort key: patterns with fewer fields and more wildcards come first."""
-    text = str(pattern)
-    fields = sum(getattr(pattern, name) is not None for name in PATTERN_FIELDS)
-    return fields, -sum(text.count(wildcard) for wildcard in WILDCARDS)
 
 
 MAX_REPORTED = 20
