@@ -5,13 +5,12 @@ https://learn.microsoft.com/en-us/rest/api/azure/devops/git/pull-request-threads
 
 from base64 import b64encode
 from collections.abc import Iterable, Mapping
-from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
 
 from reconciler.errors import ReconcilerError
-from reconciler.forge.http import UNAUTHORIZED, ForgeApi, ForgeError, TransientForgeError, invalid_token, open_api
+from reconciler.forge.http import ForgeApi, ForgeError
 from reconciler.forge.job import AZURE_ADVICE, Job
 from reconciler.forge.report import PostedEntry
 from reconciler.forge.responses import number_at, object_at, objects_at, optional_text_at, request_number
@@ -26,11 +25,16 @@ Azure DevOps offers the endpoint `connectionData` only in a preview version.
 """
 
 
-def open_azure(job: Job) -> AbstractContextManager[ForgeApi]:
-    """Open a client for the API of the Azure DevOps organization of the job. Raises ReconcilerError."""
+def headers(job: Job) -> dict[str, str]:
+    """Return the headers with the token of the job."""
     # Azure DevOps expects the token of a job or user as the password, and an empty user name.
     password = b64encode(f":{job.token}".encode()).decode()
-    return open_api(job.address, job.token, {"Authorization": f"Basic {password}"})
+    return {"Authorization": f"Basic {password}"}
+
+
+def advice(_: int) -> str:
+    """Return the advice for every failure, because Azure DevOps often redirects requests with an invalid token."""
+    return f"the token needs the permission to contribute to pull requests: {AZURE_ADVICE}"
 
 
 def tip_of(api: ForgeApi, job: Job, branch: str) -> object:
@@ -124,15 +128,4 @@ def _ask(
     query: Mapping[str, str],
     body: Mapping[str, object] | None = None,
 ) -> Mapping[str, Any]:
-    try:
-        data = api.call(method, path, query=query, body=body).data
-    except TransientForgeError:
-        raise
-    except ForgeError as error:
-        if error.status == UNAUTHORIZED:
-            raise invalid_token(error, "AZURE_DEVOPS_TOKEN") from error
-        # If the token is not valid, Azure DevOps often returns a redirect or a login page.
-        raise ForgeError(
-            f"{error}; the token needs the permission to contribute to pull requests: {AZURE_ADVICE}", error.status
-        ) from error
-    return object_at(data, SERVICE)
+    return object_at(api.call(method, path, query=query, body=body).data, SERVICE)

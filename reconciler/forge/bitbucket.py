@@ -6,13 +6,12 @@ https://developer.atlassian.com/cloud/bitbucket/rest/api-group-pullrequests/
 import re
 from base64 import b64encode
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
 
 from reconciler.errors import ReconcilerError
-from reconciler.forge.http import UNAUTHORIZED, ForgeApi, ForgeError, invalid_token, open_api
+from reconciler.forge.http import FORBIDDEN, NOT_FOUND, ForgeApi, ForgeError
 from reconciler.forge.job import BITBUCKET_ADVICE, Job
 from reconciler.forge.report import PostedEntry
 from reconciler.forge.responses import number_at, object_at, objects_at, optional_text_at, request_number, text_at
@@ -32,11 +31,16 @@ Bitbucket displays HTML comments but hides link definitions.
 """
 
 
-def open_bitbucket(job: Job) -> AbstractContextManager[ForgeApi]:
-    """Open a client for the API of Bitbucket. Raises ReconcilerError."""
+def headers(job: Job) -> dict[str, str]:
+    """Return the headers with the token of the job."""
     password = b64encode(f"{job.email}:{job.token}".encode()).decode()
-    authorization = f"Basic {password}" if job.email else f"Bearer {job.token}"
-    return open_api(job.address, job.token, {"Authorization": authorization})
+    return {"Authorization": f"Basic {password}" if job.email else f"Bearer {job.token}"}
+
+
+def advice(status: int) -> str:
+    """Return the advice for a request that failed with `status`."""
+    needed = f"BITBUCKET_TOKEN needs the permission to write pull requests: {BITBUCKET_ADVICE}"
+    return needed if status in {FORBIDDEN, NOT_FOUND} else ""
 
 
 def tip_of(api: ForgeApi, job: Job, branch: str) -> object:
@@ -102,7 +106,7 @@ class PullRequestRemarks:
         try:
             user = _ask(self.api, "GET", "user").get("uuid")
         except ForgeError as error:
-            if error.status != 403:  # noqa: PLR2004 - 403 is the status "forbidden"
+            if error.status != FORBIDDEN:
                 raise
             raise ForgeError(
                 f"{error}; the token lacks the permission to read its own user: set BITBUCKET_USER_UUID to the UUID of "
@@ -146,13 +150,4 @@ def _ask(
     query: Mapping[str, str] | None = None,
     body: Mapping[str, object] | None = None,
 ) -> Mapping[str, Any]:
-    try:
-        data = api.call(method, path, query=query, body=body).data
-    except ForgeError as error:
-        if error.status == UNAUTHORIZED:
-            raise invalid_token(error, "BITBUCKET_TOKEN") from error
-        if error.status in {403, 404}:
-            message = f"{error}; BITBUCKET_TOKEN needs the permission to write pull requests: {BITBUCKET_ADVICE}"
-            raise ForgeError(message, error.status) from error
-        raise
-    return object_at(data, SERVICE)
+    return object_at(api.call(method, path, query=query, body=body).data, SERVICE)

@@ -8,22 +8,12 @@ https://docs.github.com/en/graphql
 """
 
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any
 
 from reconciler.core.characters import quote_text
 from reconciler.errors import ReconcilerError
-from reconciler.forge.http import (
-    FORBIDDEN,
-    NOT_FOUND,
-    UNAUTHORIZED,
-    ForgeApi,
-    ForgeError,
-    TransientForgeError,
-    invalid_token,
-    open_api,
-)
+from reconciler.forge.http import FORBIDDEN, NOT_FOUND, ForgeApi, ForgeError, TransientForgeError
 from reconciler.forge.job import Job
 from reconciler.forge.report import PostedEntry
 from reconciler.forge.responses import flag_at, object_at, objects_at, request_number, text_at
@@ -104,9 +94,14 @@ query merged($owner: String!, $name: String!, $commit: GitObjectID!) {
 """
 
 
-def open_github(job: Job) -> AbstractContextManager[ForgeApi]:
-    """Open a client for the API of the GitHub server of the job. Raises ReconcilerError."""
-    return open_api(job.address, job.token, {"Authorization": f"Bearer {job.token}"})
+def headers(job: Job) -> dict[str, str]:
+    """Return the headers with the token of the job."""
+    return {"Authorization": f"Bearer {job.token}"}
+
+
+def advice(_: int) -> str:
+    """Return no advice, because the advice depends on the permission that a query needs."""
+    return ""
 
 
 def tip_of(api: ForgeApi, job: Job, branch: str) -> object:
@@ -220,8 +215,6 @@ def _ask(api: ForgeApi, permission: str, query: str, variables: Mapping[str, obj
     try:
         response = api.call("POST", "", body={"query": query, "variables": variables}).data
     except ForgeError as error:
-        if error.status == UNAUTHORIZED:
-            raise invalid_token(error, "GITHUB_TOKEN") from error
         if error.status == FORBIDDEN:
             raise _permission_error(str(error), permission) from error
         if error.status == NOT_FOUND:  # GraphQL reports a missing repository with the HTTP status 200

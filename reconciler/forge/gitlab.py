@@ -4,12 +4,11 @@ https://docs.gitlab.com/api/notes/ and https://docs.gitlab.com/api/issues/
 """
 
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from urllib.parse import quote
 
 from reconciler.errors import ReconcilerError
-from reconciler.forge.http import UNAUTHORIZED, ForgeApi, ForgeError, ForgeResponse, invalid_token, open_api
+from reconciler.forge.http import FORBIDDEN, NOT_FOUND, ForgeApi, ForgeError
 from reconciler.forge.job import GITLAB_ADVICE, Job
 from reconciler.forge.report import PostedEntry
 from reconciler.forge.responses import number_at, object_at, objects_at, optional_text_at, request_number, text_at
@@ -25,14 +24,19 @@ MAX_PAGES = 1000
 OLDEST_FIRST = {"sort": "asc", "order_by": "created_at"}
 
 
-def open_gitlab(job: Job) -> AbstractContextManager[ForgeApi]:
-    """Open a client for the API of the GitLab server of the job. Raises ReconcilerError."""
-    return open_api(job.address, job.token, {"PRIVATE-TOKEN": job.token})
+def headers(job: Job) -> dict[str, str]:
+    """Return the headers with the token of the job."""
+    return {"PRIVATE-TOKEN": job.token}
+
+
+def advice(status: int) -> str:
+    """Return the advice for a failed request. GitLab also returns 404 if the token lacks the permission."""
+    return f"GITLAB_TOKEN needs the scope api: {GITLAB_ADVICE}" if status in {FORBIDDEN, NOT_FOUND} else ""
 
 
 def tip_of(api: ForgeApi, job: Job, branch: str) -> object:
     """Return the id of the latest commit of a branch. Raises ForgeError."""
-    data = _ask(api, "GET", f"{_project(job)}/repository/branches/{quote(branch, safe='')}").data
+    data = api.call("GET", f"{_project(job)}/repository/branches/{quote(branch, safe='')}").data
     return text_at(data, SERVICE, "commit", "id")
 
 
@@ -41,7 +45,7 @@ def merged_request(api: ForgeApi, job: Job, commit: str) -> int | None:
 
     After a fast-forward merge, which creates no merge commit, `commit` is the last commit of the merged branch.
     """
-    found = _ask(api, "GET", f"{_project(job)}/repository/commits/{commit}/merge_requests").data
+    found = api.call("GET", f"{_project(job)}/repository/commits/{commit}/merge_requests").data
     merged = [each for each in objects_at(found, SERVICE) if each.get("state") == "merged"]
     for names in (("merge_commit_sha", "squash_commit_sha"), ("sha",)):
         for each in merged:
@@ -64,11 +68,11 @@ class MergeRequestNotes:
 
     def add(self, body: str) -> None:
         """Add a note to the merge request."""
-        _ask(self.api, "POST", self._path(), body={"body": body})
+        self.api.call("POST", self._path(), body={"body": body})
 
     def edit(self, entry_id: str, body: str) -> None:
         """Replace the text of a note."""
-        _ask(self.api, "PUT", f"{self._path()}/{entry_id}", body={"body": body})
+        self.api.call("PUT", f"{self._path()}/{entry_id}", body={"body": body})
 
     def _path(self) -> str:
         if self.job.number is None:
@@ -94,15 +98,15 @@ class GitLabIssues:
 
     def add(self, body: str) -> None:
         """Open a new issue with the text `body`."""
-        _ask(self.api, "POST", self._path(), body={"title": self.title, "description": body})
+        self.api.call("POST", self._path(), body={"title": self.title, "description": body})
 
     def edit(self, entry_id: str, body: str) -> None:
         """Replace the text of an issue."""
-        _ask(self.api, "PUT", f"{self._path()}/{entry_id}", body={"description": body})
+        self.api.call("PUT", f"{self._path()}/{entry_id}", body={"description": body})
 
     def close(self, entry_id: str, body: str) -> None:
         """Replace the text of an issue and close the issue."""
-        _ask(self.api, "PUT", f"{self._path()}/{entry_id}", body={"description": body, "state_event": "close"})
+        self.api.call("PUT", f"{self._path()}/{entry_id}", body={"description": body, "state_event": "close"})
 
     def _path(self) -> str:
         return f"{_project(self.job)}/issues"
@@ -117,10 +121,10 @@ def _entries(api: ForgeApi, path: str, text: str, query: Mapping[str, str]) -> I
 
     `text` is the name of the JSON field that contains the body of a note or issue.
     """
-    user = object_at(_ask(api, "GET", "user").data, SERVICE)
+    user = object_at(api.call("GET", "user").data, SERVICE)
     user_id = None if user.get("id") is None else number_at(user, SERVICE, "id")
     for number in range(1, MAX_PAGES + 1):
-        page = _ask(api, "GET", path, query={**query, "per_page": str(PAGE_SIZE), "page": str(number)})
+        page = api.call("GET", path, query={**query, "per_page": str(PAGE_SIZE), "page": str(number)})
         for item in objects_at(page.data, SERVICE):
             author = item.get("author")
             is_ours = user_id is not None and isinstance(author, dict) and author.get("id") == user_id
@@ -129,21 +133,3 @@ def _entries(api: ForgeApi, path: str, text: str, query: Mapping[str, str]) -> I
         if not page.has_next:
             return
     raise ForgeError("GitLab's list of notes or issues has too many pages")
-
-
-def _ask(
-    api: ForgeApi,
-    method: str,
-    path: str,
-    *,
-    query: Mapping[str, str] | None = None,
-    body: Mapping[str, object] | None = None,
-) -> ForgeResponse:
-    try:
-        return api.call(method, path, query=query, body=body)
-    except ForgeError as error:
-        if error.status == UNAUTHORIZED:
-            raise invalid_token(error, "GITLAB_TOKEN") from error
-        if error.status in {403, 404}:  # GitLab also returns 404 if the token lacks the permission
-            raise ForgeError(f"{error}; GITLAB_TOKEN needs the scope api: {GITLAB_ADVICE}") from error
-        raise

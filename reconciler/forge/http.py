@@ -3,7 +3,7 @@
 import json
 import os
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -12,6 +12,7 @@ import httpx
 
 from reconciler.core.characters import quote_text
 from reconciler.errors import ReconcilerError
+from reconciler.forge.job import TOKENS, Job
 from reconciler.http.proxy import NoCookies, connection_error, httpx_proxy, trusted_certificates
 from reconciler.http.retry_hints import parse_rate_limit_headers
 from reconciler.redaction import Secrets, secrets_in
@@ -32,11 +33,6 @@ UNAUTHORIZED, FORBIDDEN, NOT_FOUND = 401, 403, 404
 """HTTP statuses: UNAUTHORIZED means that the token is not valid, and FORBIDDEN that the token lacks a permission."""
 
 
-def invalid_token(error: ForgeError, variable: str) -> ForgeError:
-    """Return the error for the status 401. The token is in the environment variable `variable`."""
-    return ForgeError(f"{error}; the token in {variable} is not valid or has expired; replace the token", error.status)
-
-
 class TransientForgeError(ForgeError):
     """A request failed, but may succeed when reconciler repeats the request.
 
@@ -55,6 +51,8 @@ DEADLINE_SECONDS = 60.0
 MAX_BODY_BYTES = 50_000_000  # the limit allows a page of comments in which every comment has the maximum length
 MAX_MESSAGE_LENGTH = 500
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
+Advice = Callable[[int], str]
+"""A function that returns the advice for a request that failed with an HTTP status, or an empty string."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,9 +69,11 @@ class ForgeResponse:
 class ForgeApi:
     """A client for the API of a hosting service. Use the function `open_api` to create a client."""
 
-    def __init__(self, http: httpx.Client, address: str, secrets: Secrets, deadline: float) -> None:
+    def __init__(self, http: httpx.Client, job: Job, advice: Advice, secrets: Secrets, deadline: float) -> None:
         self._http = http
-        self._address = address
+        self._address = job.address.rstrip("/")
+        self._token_variable, _ = TOKENS[job.service]
+        self._advice = advice
         self._secrets = secrets
         self._deadline = deadline
 
@@ -93,6 +93,19 @@ class ForgeApi:
             TransientForgeError: if the request may succeed when reconciler repeats the request.
             ForgeError: if the response is a redirect, has an error status, or is not JSON.
         """
+        try:
+            return self._call(method, path, query, body)
+        except ForgeError as error:
+            advice = self._advice(error.status)
+            if error.status == UNAUTHORIZED:
+                advice = f"the token in {self._token_variable} is not valid or has expired; replace the token"
+            if isinstance(error, TransientForgeError) or not advice:
+                raise
+            raise ForgeError(f"{error}; {advice}", error.status) from error
+
+    def _call(
+        self, method: str, path: str, query: Mapping[str, str] | None, body: Mapping[str, object] | None
+    ) -> ForgeResponse:
         url = "/".join(filter(None, [self._address, path]))
         try:
             request = self._http.build_request(method, url, params=query, json=body)
@@ -164,16 +177,17 @@ def _parse_address(address: str) -> httpx.URL:
 
 @contextmanager
 def open_api(
-    address: str, token: str, headers: Mapping[str, str], *, deadline: float = DEADLINE_SECONDS
+    job: Job, headers: Mapping[str, str], advice: Advice = lambda _: "", *, deadline: float = DEADLINE_SECONDS
 ) -> Iterator[ForgeApi]:
-    """Open a client for the API of a hosting service at the URL `address`.
+    """Open a client for the API of the hosting service of a job.
 
     `headers` contains the headers for all requests, including the header with the token. `deadline` is the maximum time
     in seconds for one request and its response.
 
     Raises:
-        ReconcilerError: if `address` is not a valid https URL, or if the proxy or the certificates cannot be used.
+        ReconcilerError: if the address is not a valid https URL, or if the proxy or the certificates cannot be used.
     """
+    address = job.address
     try:
         url = _parse_address(address)
         if url.scheme != "https" and not (url.scheme == "http" and url.host in LOOPBACK):
@@ -189,7 +203,7 @@ def open_api(
         raise connection_error(address, error) from error
     with http:
         secrets = secrets_in(os.environ)
-        secrets.add(token)
+        secrets.add(job.token)
         for value in headers.values():
             secrets.add(value.rpartition(" ")[2])  # the value of a header may be an encoded form of the token
-        yield ForgeApi(http, address.rstrip("/"), secrets, deadline)
+        yield ForgeApi(http, job, advice, secrets, deadline)

@@ -5,12 +5,19 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Event, Thread
 
 import pytest
-from support.forges import TOKEN
+from support.forges import RUN, TOKEN
 
 from reconciler.errors import ReconcilerError
 from reconciler.forge.http import MAX_BODY_BYTES, ForgeError, TransientForgeError, open_api
+from reconciler.forge.job import Job
 
 HEAD = b"HTTP/1.1 200 OK\r\nconnection: close\r\n\r\n"
+
+
+def job_at(address: str) -> Job:
+    return Job("gitlab", address, ("42",), None, RUN, TOKEN)
+
+
 Serve = Callable[[Callable[[bytes], object], Event], None]
 
 
@@ -36,7 +43,7 @@ def failure() -> Iterator[Callable[..., ForgeError]]:
         servers.append(server)
         Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}).start()
         url = f"http://127.0.0.1:{server.server_port}"
-        with open_api(url, TOKEN, {}, deadline=deadline) as api, pytest.raises(ForgeError) as caught:
+        with open_api(job_at(url), {}, deadline=deadline) as api, pytest.raises(ForgeError) as caught:
             api.call("GET", "x")
         return caught.value
 
@@ -88,11 +95,11 @@ def test_a_response_with_an_unexpected_encoding_is_an_error(failure: Callable[..
     ["http://api.example.com", "http://127.0.0.1.example.com", "http://localhost@api.example.com", "ftp://localhost"],
 )
 def test_a_token_is_sent_over_https_only_except_on_loopback(address: str) -> None:
-    with pytest.raises(ReconcilerError, match="is not an https URL"), open_api(address, TOKEN, {}):
+    with pytest.raises(ReconcilerError, match="is not an https URL"), open_api(job_at(address), {}):
         pass
 
 
 @pytest.mark.parametrize("address", ["http://127.0.0.1:1", "http://localhost:1", "http://[::1]:1", "https://localhost"])
 def test_https_and_loopback_addresses_are_accepted(address: str) -> None:
-    with open_api(address, TOKEN, {}):
+    with open_api(job_at(address), {}):
         pass
