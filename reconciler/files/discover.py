@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from functools import partial
 from itertools import islice
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import BinaryIO
 
 from reconciler.core.characters import visible
@@ -98,6 +98,21 @@ MAX_LEVELS = 32
 """The maximum number of nested folder levels, including the grant folder."""
 NO_WAIT = getattr(os, "O_NONBLOCK", 0)
 """With O_NONBLOCK, opening a FIFO does not wait for a writer. Windows lacks O_NONBLOCK."""
+
+
+def is_grant_file(path: PurePath) -> bool:
+    """Return whether `path` is the path of a grant file. `path` is relative to the grant folder."""
+    return is_yaml(path) and not is_hidden(path)
+
+
+def is_yaml(path: PurePath) -> bool:
+    """Return whether the name of a file ends in .yaml or .yml, in upper or lower case."""
+    return path.name.lower().endswith(SUFFIXES)
+
+
+def is_hidden(path: PurePath) -> bool:
+    """Return whether a file or folder is hidden or is in a hidden folder. `path` is relative to the grant folder."""
+    return any(part.startswith(".") for part in path.parts)
 
 
 def name_of(path: Path) -> str:
@@ -192,7 +207,7 @@ def _in_folder(folder: Path, root: str, level: int) -> Iterator[Path | Problem |
         is_hidden = entry.name.startswith(".")
         if is_hidden and entry.is_dir(follow_symlinks=False):
             yield _UnreadFiles(_hidden_files(path))
-        elif is_hidden or not (_is_yaml(path) or path.is_dir()):
+        elif is_hidden or not (is_yaml(path) or path.is_dir()):
             if _looks_like_grants(path):
                 unread_files.append(path)
         elif entry.is_symlink():
@@ -202,10 +217,6 @@ def _in_folder(folder: Path, root: str, level: int) -> Iterator[Path | Problem |
         else:
             yield path
     yield _UnreadFiles(unread_files)
-
-
-def _is_yaml(path: Path) -> bool:
-    return path.name.lower().endswith(SUFFIXES)
 
 
 def _looks_like_grants(path: Path) -> bool:
@@ -222,7 +233,7 @@ def _hidden_files(folder: Path) -> list[Path]:
     Symbolic links to folders are not followed.
     """
     files = (Path(folder_path, name) for folder_path, _, names in os.walk(folder) for name in sorted(names))
-    return sorted(islice(filter(_is_yaml, islice(files, MAX_HIDDEN_FILES)), MAX_NAMED_FILES + 1))
+    return sorted(islice(filter(is_yaml, islice(files, MAX_HIDDEN_FILES)), MAX_NAMED_FILES + 1))
 
 
 def _warnings(paths: Sequence[Path]) -> Iterator[Problem]:
@@ -247,7 +258,7 @@ def _why_unread(path: Path) -> tuple[str, str]:
             'if the file declares grants, move the grants to a *.yaml file ("reconciler import" can write grant files)'
         )
         return "this is a JSON file, so it is not read", fix
-    if not _is_yaml(path):
+    if not is_yaml(path):
         return "this file is not read: its name does not end in .yaml or .yml", "rename the file if it declares grants"
     if path.name.startswith("."):
         return "this file is hidden, so it is not read", "remove the dot from the file name if the file declares grants"
@@ -260,18 +271,18 @@ def _link(link: Path, root: str) -> Iterator[Path | Problem]:
     Yield a problem if the link leaves `root`, has no target, or leads to a hidden folder or an unsuitable file. Skip a
     symbolic link to a folder in `root`, because the search also visits the folder itself.
     """
-    if not (link.is_dir() or _is_yaml(link)):
+    if not (link.is_dir() or is_yaml(link)):
         return
     path = Path(os.path.realpath(link.parent), link.name).relative_to(root).as_posix()
     target = follow(path, partial(_text, root), lambda folder: Path(root, folder).is_dir())
     if isinstance(target, LinkProblem):
         yield link_problem(name_of(link), target)
     elif Path(root, target).is_dir():
-        if any(part.startswith(".") for part in Path(target).parts):
+        if is_hidden(Path(target)):
             yield link_problem(name_of(link), TO_HIDDEN_FOLDER)
     elif not Path(root, target).exists():
         yield link_problem(name_of(link), LinkProblem.NOWHERE)
-    elif not _is_yaml(Path(target)):
+    elif not is_yaml(Path(target)):
         yield link_problem(name_of(link), NOT_A_GRANT_FILE)
     else:
         yield link

@@ -16,8 +16,8 @@ from reconciler.core.declared_history import (
     HistoryStep,
 )
 from reconciler.core.problems import errors
-from reconciler.files.discover import MAX_BYTES
-from reconciler.files.read import is_grant_file, validate_file
+from reconciler.files.discover import MAX_BYTES, is_grant_file
+from reconciler.files.read import validate_file
 from reconciler.files.specs import grant_specs
 from reconciler.git.history import NO_FILE, FileChange, HistoryCommit, first_parent_history, sizes_of
 from reconciler.git.repository import GitError, Repository

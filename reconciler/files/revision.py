@@ -8,10 +8,11 @@ from reconciler.core.problems import Problem, Source
 from reconciler.files.discover import (
     MAX_BYTES,
     NOT_A_GRANT_FILE,
-    SUFFIXES,
     TO_HIDDEN_FOLDER,
     LinkProblem,
     follow,
+    is_hidden,
+    is_yaml,
     link_problem,
     too_large,
 )
@@ -70,7 +71,8 @@ def _in_folder(revision: Revision, folder: Path, entries: Sequence[TreeEntry]) -
     files: list[tuple[str, TreeEntry]] = []
     targets: set[str] = set()
     for entry in entries:
-        if _is_hidden(entry.path):
+        path = PurePosixPath(entry.path)
+        if is_hidden(path):
             continue
         name = _display_name(folder / entry.path, revision)
         if entry.mode == SUBMODULE:
@@ -79,13 +81,13 @@ def _in_folder(revision: Revision, folder: Path, entries: Sequence[TreeEntry]) -
             continue
         target = follow(entry.path, texts.get, folders.__contains__) if entry.mode == LINK else entry.path
         if not isinstance(target, LinkProblem) and (target or ".") in folders:
-            if _is_hidden(target):
+            if is_hidden(PurePosixPath(target)):
                 yield name, link_problem(name, TO_HIDDEN_FOLDER)
-        elif not _is_yaml(entry.path):
+        elif not is_yaml(path):
             continue
         elif isinstance(target, LinkProblem) or target not in by_path:
             yield name, link_problem(name, target if isinstance(target, LinkProblem) else LinkProblem.NOWHERE)
-        elif not _is_yaml(target):
+        elif not is_yaml(PurePosixPath(target)):
             yield name, link_problem(name, NOT_A_GRANT_FILE)
         elif target not in targets:
             targets.add(target)
@@ -111,15 +113,6 @@ def _read(revision: Revision, files: Sequence[tuple[str, TreeEntry]]) -> Iterato
     contents = revision.contents([entry for _, entry in files if entry.size <= MAX_BYTES])
     for name, entry in files:
         yield name, next(contents) if entry.size <= MAX_BYTES else too_large(Source(name), entry.size, MAX_BYTES)
-
-
-def _is_yaml(path: str) -> bool:
-    return path.lower().endswith(SUFFIXES)
-
-
-def _is_hidden(path: str) -> bool:
-    """Return whether a file or folder is hidden or is in a hidden folder."""
-    return any(part.startswith(".") for part in PurePosixPath(path).parts)
 
 
 def _display_name(path: Path, revision: Revision) -> str:

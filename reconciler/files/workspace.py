@@ -1,17 +1,22 @@
-"""The workspace of a run: the folder of reconciler.yaml and the git repository that contains the folder."""
+"""The workspace of a run: the folder of reconciler.yaml and the git repository that contains the folder.
+
+The module also finds differences between the git repository and the files of the checkout.
+"""
 
 import os
+import unicodedata
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from os.path import relpath
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
-from reconciler.core.characters import quote_text, visible
+from reconciler.core.characters import join_some, pluralize, quote_text, visible
 from reconciler.core.problems import Problem, Severity, Source
 from reconciler.errors import ReconcilerError
-from reconciler.files.discover import name_of
-from reconciler.git.repository import GitError, GitMissingError, Repository, find_root, open_repository
-from reconciler.git.revision import altering_attributes, may_alter_files, tracked_entries
+from reconciler.files.discover import is_grant_file, name_of
+from reconciler.git.repository import GitError, GitMissingError, Repository, find_root, git_dir_of, open_repository
+from reconciler.git.revision import SUBMODULE, altering_attributes, may_alter_files, tracked_entries
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,3 +175,67 @@ def git_warnings(repository: Repository, place: str) -> Iterator[Problem]:
     """Yield each warning that git wrote, as a warning about the file or folder `place`."""
     for text in repository.warnings:
         yield Problem(Source(place), f"git: {visible(text.removeprefix('warning: '))}", severity=Severity.WARNING)
+
+
+def checkout_problems(paths: Iterable[Path], *, must_be_complete: bool) -> Iterator[Problem]:
+    """For each path in `paths`, yield a problem if grant files that git tracks are missing in the checkout.
+
+    The problem is an error if `must_be_complete` is true, and a warning if `must_be_complete` is false. The function
+    also yields a warning if some file systems would treat two file names as equal.
+    """
+    for path in paths:
+        real = Path(os.path.realpath(path))
+        root = find_root(real if real.is_dir() else real.parent)
+        if root is None:
+            continue
+        try:
+            names = _grant_files(root, real)
+        except GitError as error:
+            yield from _unchecked_checkout(path, root, error, must_be_complete=must_be_complete)
+            continue
+        yield from _missing_files(path, root, names, Severity.ERROR if must_be_complete else Severity.WARNING)
+        yield from _similar_names(path, names)
+
+
+def _grant_files(root: Path, real: Path) -> list[str]:
+    """Return the grant files in the folder `real` that git tracks, as paths relative to `root`. Raises GitError."""
+    repository = open_repository(root)
+    inside = real.relative_to(root).as_posix()
+    below = "" if inside == "." else inside
+    entries = (entry for entry in tracked_entries(repository, [below]) if entry.mode != SUBMODULE)
+    return sorted({entry.path for entry in entries if is_grant_file(PurePosixPath(entry.path).relative_to(below))})
+
+
+def _missing_files(path: Path, root: Path, names: Iterable[str], severity: Severity) -> Iterator[Problem]:
+    missing = [name for name in names if not os.path.lexists(root / name)]
+    if missing:
+        count = pluralize(len(missing), "grant file")
+        what = f"git tracks {count} that the checkout of this folder lacks: {join_some(missing)}"
+        fix = "check the files out (git sparse-checkout disable, git restore), or remove the files with git rm"
+        yield Problem(Source(name_of(path)), what, fix, severity)
+
+
+def _similar_names(path: Path, names: Iterable[str]) -> Iterator[Problem]:
+    """Yield a warning for each group of file names that differ only in case or in Unicode normal form."""
+    groups: dict[str, list[str]] = defaultdict(list)
+    for name in names:
+        groups[unicodedata.normalize("NFC", unicodedata.normalize("NFC", name).casefold())].append(name)
+    for group in groups.values():
+        if len(group) > 1:
+            what = f"some file systems treat these names as equal: {join_some([ascii(name)[1:-1] for name in group])}"
+            yield Problem(Source(name_of(path)), what, "rename all but one", Severity.WARNING)
+
+
+def _unchecked_checkout(path: Path, root: Path, error: GitError, *, must_be_complete: bool) -> Iterator[Problem]:
+    """Yield a problem with the reason why git could not list the tracked files.
+
+    In a sparse checkout, which may lack grant files, the problem is an error if `must_be_complete` is true. In all
+    cases except this one, the problem is a warning.
+    """
+    is_sparse = (git_dir_of(root) / "info" / "sparse-checkout").exists()
+    if isinstance(error, GitMissingError) and not is_sparse:
+        return
+    severity = Severity.ERROR if must_be_complete and is_sparse else Severity.WARNING
+    yield Problem(
+        Source(name_of(path)), f"could not check whether the checkout has all grant files: {error}", "", severity
+    )
