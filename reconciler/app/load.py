@@ -113,6 +113,21 @@ def select_names(config: Config, options: GlobalOptions) -> list[str]:
     return options.shard.part(names)
 
 
+def refuse_shards_of_waves(config: Config, options: GlobalOptions) -> None:
+    """Raise ReconcilerError if --shard divides the tenants of several rollout waves.
+
+    The jobs of the shards do not wait for each other, so a later wave could start before an earlier wave has ended.
+    """
+    if options.shard is None:
+        return
+    waves = list(config.rollout.group(select_names(config, replace(options, shard=None))))
+    if len(waves) > 1:
+        raise ReconcilerError(
+            f"--shard divides the tenants of the waves {join_some(waves)}, but the jobs of the shards do not wait for "
+            "each other; apply one wave after another: add --wave NAME"
+        )
+
+
 def _names_in_wave(config: Config, wave: str) -> list[str]:
     """Return the names of the tenants in a rollout wave.
 

@@ -9,7 +9,7 @@ from reconciler.app import ci
 from reconciler.app.apply_tenants import ApplyCommand, ApplyOptions
 from reconciler.app.approval import ApprovalOptions, Approvals
 from reconciler.app.console import Console
-from reconciler.app.load import data_folder
+from reconciler.app.load import data_folder, refuse_shards_of_waves
 from reconciler.app.options import PlanOptions, RequestOptions, ResultOptions
 from reconciler.app.outputs import TENANT, InputFile, OutputOptions, check_outputs, plan_inputs
 from reconciler.app.run_context import expected_tenant_names
@@ -121,6 +121,7 @@ def command(  # noqa: PLR0913 - each parameter is an option of the command
             reporting_failure(listeners),
             tenant_runs(options, plan_options, request_options, console, has_names=approvals.have_names) as tenants,
         ):
+            refuse_shards_of_waves(tenants.config, options)
             approvals.check_count(tenants.names)
             reports: TenantReports[RunResult] = TenantReports(APPLY, tenants, console, output_options, view, listeners)
             apply_options = ApplyOptions(

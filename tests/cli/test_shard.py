@@ -49,6 +49,21 @@ def test_only_the_tenants_of_a_shard_are_applied() -> None:
     assert left == {"t1": 1, "t2": 0, "t3": 1, "t4": 0, "t5": 1}
 
 
+def test_shards_of_several_waves_are_not_applied(here: Path) -> None:
+    with (here / "reconciler.yaml").open("a", encoding="utf-8") as file:
+        file.write("waves: [{name: canary, tenants: [t1, t2]}, {name: rest, tenants: ['*']}]\n")
+
+    for selected in (["--all-tenants"], ["--tenant", "t2", "--tenant", "t3"]):
+        ran = reconciler("apply", *selected, "--shard", "1/2", "--yes", "--result", "results", "--run", "7")
+        assert ran.code == 1
+        assert "--shard divides the tenants of the waves canary and rest" in ran.stderr
+        assert "add --wave NAME" in ran.stderr
+    assert '"status": "failed"' in (here / "results" / "t3.json").read_text(encoding="utf-8")
+    assert planned("--all-tenants", "--shard", "1/2") == ["t2", "t4"]
+    assert reconciler("apply", "--wave", "rest", "--shard", "1/2", "--yes").code == 0
+    assert reconciler("apply", "--tenant", "t3", "--tenant", "t5", "--shard", "1/2", "--yes").code == 0
+
+
 @pytest.mark.parametrize("command", [["plan"], ["apply", "--yes"], ["doctor"], ["validate"]])
 def test_an_empty_shard_succeeds(command: list[str]) -> None:
     ran = reconciler(*command, "--all-tenants", "--shard", "5/6")

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 import yaml
-from pipeline.fleet import FleetServer, fleet_project
+from pipeline.fleet import NAMES, FleetServer, fleet_project
 from pipeline.project import BIN, EXAMPLES, TIMEOUT_SECONDS, Project
 
 MANIFESTS = EXAMPLES / "kubernetes"
@@ -117,12 +117,14 @@ def test_the_shards_of_the_night_plan_every_tenant_and_are_collected(
     assert set(server.requests.values()) == {4}
 
 
-def test_the_shards_of_the_job_apply_every_tenant_once(project_and_server: tuple[Project, FleetServer]) -> None:
+def test_the_shards_of_the_jobs_apply_every_tenant_once(project_and_server: tuple[Project, FleetServer]) -> None:
     project, server = project_and_server
-    (document,) = documents("apply-job.yaml")
+    text = (MANIFESTS / "apply-job.yaml").read_text(encoding="utf-8")
 
-    for index in range(SHARDS):
-        code, output = run_container(job_of(document), project, document["metadata"]["name"], index)
-        assert code == 0, output
-
-    assert dict(server.writes) == dict.fromkeys(server.domains, 1)
+    for wave, applied in (("canary", NAMES[:2]), ("rest", NAMES)):
+        job = job_of(yaml.safe_load(text.replace("canary", wave)))
+        (run,) = [each["value"] for each in job["template"]["spec"]["containers"][0]["env"]]
+        for index in range(SHARDS):
+            code, output = run_container(job, project, run, index)
+            assert code == 0, output
+        assert dict(server.writes) == dict.fromkeys(applied, 1)
