@@ -7,7 +7,7 @@ from reconciler.cli.option_groups import format_option
 from reconciler.cli.options import current_options, global_options
 from reconciler.core.risks import RULES
 from reconciler.errors import Exit
-from reconciler.output.sarif import rules_sarif
+from reconciler.output.annotations import rules_sarif
 from reconciler.output.text.changes import rule_lines, rules_json
 
 

@@ -144,15 +144,15 @@ def _plans_markdown(results: PlanResults, view: OutputView) -> str:
 
 
 def _plans_sarif(results: PlanResults, view: OutputView) -> str:
-    from reconciler.output.sarif import plans_sarif
+    from reconciler.output.annotations import plans_sarif
 
     return json_text(plans_sarif(results.plans, view.links))
 
 
 def _plans_github(results: PlanResults, view: OutputView) -> str:
-    from reconciler.output.github import plan_annotations
+    from reconciler.output.annotations import plan_commands
 
-    found = (command for plan in results.plans for command in plan_annotations(plan, view.links))
+    found = (command for plan in results.plans for command in plan_commands(plan, view.links))
     return "".join(f"{command}\n" for command in dict.fromkeys(found))
 
 
@@ -201,15 +201,15 @@ def _validation_json(result: ValidationResult, _view: OutputView) -> str:
 
 
 def _validation_sarif(result: ValidationResult, view: OutputView) -> str:
-    from reconciler.output.sarif import problems_sarif
+    from reconciler.output.annotations import problems_sarif
 
     return json_text(problems_sarif(result.problems, view.links))
 
 
 def _validation_github(result: ValidationResult, view: OutputView) -> str:
-    from reconciler.output.github import annotations
+    from reconciler.output.annotations import problem_commands
 
-    return "".join(f"{command}\n" for command in annotations(result.problems, view.links))
+    return "".join(f"{command}\n" for command in problem_commands(result.problems, view.links))
 
 
 Formats = Mapping[str, Callable[[Any, OutputView], str]]

@@ -7,7 +7,7 @@ from support.builders import a_directory, a_plan, a_spec, an_api
 
 from reconciler.core.plan import Plan
 from reconciler.core.problems import Problem, Source
-from reconciler.output.sarif import plans_sarif, problems_sarif
+from reconciler.output.annotations import plans_sarif, problems_sarif
 from reconciler.output.source_links import NO_REPOSITORY
 
 LINK = re.compile(r"\[[^\]]*\]\([^)]*\)")

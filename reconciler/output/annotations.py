@@ -1,20 +1,28 @@
-"""Write problems of files and risks of plans as SARIF 2.1.0 (OASIS) for code scanning services."""
+"""Write problems of files and risks of plans as annotations at the lines of the files.
 
-from collections.abc import Iterable, Iterator, Sequence
+The formats are SARIF 2.1.0 (OASIS) for code scanning services, and workflow commands of GitHub Actions. GitHub shows
+workflow commands in the pull request.
+
+https://docs.github.com/en/actions/reference/workflow-commands-for-github-actions
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from urllib.parse import quote
 
 from reconciler import __version__
 from reconciler.artifacts.grant_json import key_json
 from reconciler.artifacts.serialization import Json, change_effect, digest, plan_id
-from reconciler.core.characters import visible
+from reconciler.core.characters import shorten, visible
 from reconciler.core.config_rules import CONFIG_RULES, ConfigChange, ConfigRule
+from reconciler.core.grant import Key
 from reconciler.core.identity import TenantName
 from reconciler.core.plan import Delete, Plan
 from reconciler.core.plan_risks import GrantRisk, risks_at_level
 from reconciler.core.problems import Level, Problem, Severity, Source
 from reconciler.core.risks import RULES, RiskRule
 from reconciler.output.source_links import SourceLinks
-from reconciler.output.words import tenants_prefix
+from reconciler.output.words import SHOWN_LEVELS, tenants_prefix
 
 SCHEMA = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
 LEVELS = {Level.CRITICAL: "error", Level.HIGH: "warning", Level.LOW: "note"}
@@ -69,7 +77,7 @@ def _results(plan: Plan, links: SourceLinks) -> Iterator[Json]:
     changes = [*plan.changes, *(each.change for each in plan.blocked)]
     effects = {change.key: change_effect(change) for change in changes}
     effects |= {each.key: {"stays": key_json(each.key)} for each in plan.no_longer_declared}
-    sources = {change.key: change.after.spec.source for change in changes if not isinstance(change, Delete)}
+    sources = _sources(plan)
     yield from (_config_result(each, links) for each in plan.config_changes)
     for level in Level:
         for each in risks_at_level(plan, level):
@@ -142,3 +150,60 @@ def _log(rules: Sequence[Json], results: Sequence[Json]) -> Json:
     driver = {"name": "reconciler", "semanticVersion": __version__, "rules": list(rules)}
     run: Json = {"tool": {"driver": driver}, "columnKind": "unicodeCodePoints", "results": list(results)}
     return {"$schema": SCHEMA, "version": "2.1.0", "runs": [run]}
+
+
+MAX_MESSAGE_LENGTH = 1_000
+"""The maximum length of a message in a workflow command, in characters."""
+IN_MESSAGES: Mapping[int, str] = str.maketrans({"%": "%25", "\r": "%0D", "\n": "%0A"})
+IN_PROPERTIES: Mapping[int, str] = {**IN_MESSAGES, **str.maketrans({":": "%3A", ",": "%2C"})}
+"""Maps special characters in the properties of workflow commands to escape sequences.
+
+Without the escape sequences, a file name or a scope could end the workflow command and start another command.
+"""
+
+
+def problem_commands(problems: Iterable[Problem], links: SourceLinks) -> Iterator[str]:
+    """Yield a workflow command for each problem, without a line feed at the end.
+
+    If a problem has no line number, GitHub shows the problem for the whole file.
+    """
+    for problem in problems:
+        source = replace(problem.source, file=links.path_of(problem.source.file))
+        yield _command(str(problem.severity), source, problem.message)
+
+
+def plan_commands(plan: Plan, links: SourceLinks) -> Iterator[str]:
+    """Yield a workflow command for each critical or high risk of a plan or of a change to reconciler.yaml.
+
+    The command for a deleted grant refers to the configuration file, because no file declares a deleted grant.
+    """
+    config = Source(links.config, 1, 1)
+    for each in plan.config_changes:
+        if each.risk.level in SHOWN_LEVELS:
+            message = f"{tenants_prefix(each)}{shorten(each.risk.message, MAX_MESSAGE_LENGTH)} ({each.risk.rule})"
+            yield _command(LEVELS[each.risk.level], config, message)
+    sources = _sources(plan)
+    for level in SHOWN_LEVELS:
+        for found in risks_at_level(plan, level):
+            source = sources.get(found.key)
+            location = replace(source, file=links.path_of(source.file)) if source else config
+            message = f"{found.label}: {shorten(found.risk.message, MAX_MESSAGE_LENGTH)} ({found.risk.rule})"
+            yield _command(LEVELS[level], location, f"{plan.tenant.label}: {message}")
+
+
+def _sources(plan: Plan) -> dict[Key, Source]:
+    """Return the location of the declaration of each created or updated grant, including blocked changes."""
+    changes = (*plan.changes, *(each.change for each in plan.blocked))
+    return {change.key: change.after.spec.source for change in changes if not isinstance(change, Delete)}
+
+
+def _command(word: str, source: Source, message: str) -> str:
+    text = visible(message).translate(IN_MESSAGES)
+    return f"::{word} {_properties(source)}::{text}"
+
+
+def _properties(source: Source) -> str:
+    properties = {"file": visible(source.file), "title": "reconciler"}
+    if source.line:
+        properties |= {"line": str(source.line), "col": str(source.column)}
+    return ",".join(f"{name}={value.translate(IN_PROPERTIES)}" for name, value in properties.items())
