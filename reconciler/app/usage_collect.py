@@ -15,7 +15,7 @@ from reconciler.app.outputs import OutputFile, check_outputs
 from reconciler.app.usage import operations
 from reconciler.artifacts.usage_file import read_usage, write_usage
 from reconciler.auth0.errors import Auth0Error, UnreadableError
-from reconciler.core.characters import pluralize
+from reconciler.core.characters import pluralize, visible
 from reconciler.core.usage.events import OperationTable, UsageCounter, event_id, event_time, usage_event
 from reconciler.core.usage.records import (
     DAY_LENGTH,
@@ -81,8 +81,8 @@ def collect_files(
     The log stream files must contain all events in the time span `period`.
 
     Raises:
-        ReconcilerError: if a log file is damaged or belongs to a different tenant. The usage file is unchanged after an
-            error.
+        ReconcilerError: if a log file is damaged, or if the files contain no event of the tenant in `period`. The usage
+            file is unchanged after an error.
     """
     with _stored(options, path) as known:
         counter = UsageCounter(OperationTable(operations()), options.now, known.tenant)
@@ -97,6 +97,11 @@ def collect_files(
                     ) from error
         if period is None:
             periods = counter.periods()
+        elif not counter.has_events_in(period):  # the files are probably empty, or belong to another tenant or time
+            tenant = f" of the tenant {visible(counter.tenant)}" if counter.tenant else ""
+            raise ReconcilerError(
+                f"--period: the files contain no event{tenant} in this time span; check the files and the time span"
+            )
         else:  # the logs cannot contain events after `now`
             periods = (Period(period.start, min(period.end, time_text(options.now))),)
         _write(path, merge(known, counter.usage(periods)))
@@ -116,11 +121,19 @@ def _file_notes(counter: UsageCounter, reader: EventReader, periods: Iterable[Pe
             yield f"Skipped {pluralize(count, what)}."
     if counts.without_id:
         yield f"{pluralize(counts.without_id, 'event')} without a log id, so repeated events are counted twice."
-    if counter.incomplete:
-        yield f"{pluralize(counter.incomplete, 'token exchange')} without an application or an audience."
+    yield from _incomplete_note(counter.incomplete)
     for gap in gaps(periods):
         times = f"from {_minute(gap.start)} to {_minute(gap.end)}"
         yield f"Gap: no events {times}. If the files contain all events of this time span, use --period."
+
+
+def _incomplete_note(count: int) -> Iterator[str]:
+    """Yield a note if some log events do not show which grant an application used."""
+    if count:
+        yield (
+            f"{pluralize(count, 'event')} may have issued a token without showing which grant was used. `usage` "
+            "reports the use of each possible grant as not known."
+        )
 
 
 def _collected(events: int, periods: Sequence[Period]) -> Iterator[Line]:
@@ -171,6 +184,7 @@ class _LogCollection:
         self._console = console
         self._counter = self._new_counter()
         self._events = 0
+        self._incomplete = 0
         self._start = ""
         self._checkpoint = known.checkpoint
 
@@ -200,6 +214,8 @@ class _LogCollection:
             self._store(None)
             raise
         self._store(self._now - DELAY)
+        for text in _incomplete_note(self._incomplete):
+            self._console.note(text)
         self._console.result(_collected(self._events, self._known.periods))
 
     async def _read(self, logs: "TenantLogs", log_id: str) -> None:
@@ -222,6 +238,7 @@ class _LogCollection:
 
         Raises:
             UnreadableError: if no event has an id, or if an event has no valid date.
+            ReconcilerError: if an event belongs to another tenant than the usage file.
         """
         last = max((number for number, event in enumerate(page) if event_id(event)), default=-1)
         if last < 0:
@@ -232,6 +249,12 @@ class _LogCollection:
                 self._start = self._start or time
             except ValueError as error:
                 raise UnreadableError(f"an event in the logs has no valid date: {error}") from error
+            if self._counter.other_tenants:
+                other = visible(str(event.get("tenant_name")))
+                raise ReconcilerError(
+                    f"the logs belong to the tenant {other}, but the usage file belongs to the tenant "
+                    f"{visible(self._counter.tenant)}; choose another file with --usage"
+                )
         until = max(event_time(page[last].get("date")), self._checkpoint.until if self._checkpoint else "")
         self._checkpoint = Checkpoint(until, event_id(page[last]))
         return self._checkpoint.log_id
@@ -248,6 +271,7 @@ class _LogCollection:
         end = max(checkpoint.until, time_text(until)) if until else checkpoint.until
         new = self._counter.usage([Period(self._start, end)], Checkpoint(end, checkpoint.log_id))
         self._events += self._counter.events
+        self._incomplete += self._counter.incomplete
         self._known = replace(add(self._known, new), checkpoint=new.checkpoint)
         self._start, self._checkpoint = end, new.checkpoint
         self._counter = self._new_counter()

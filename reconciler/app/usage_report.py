@@ -13,8 +13,8 @@ from reconciler.app.provenance import read_git_facts
 from reconciler.app.session import TenantSession
 from reconciler.app.update_grants import diff_lines, new_texts, write_texts
 from reconciler.app.usage import UsageOptions, only_tenant, operations, required_usage, usage_file
-from reconciler.config.tenants import Tenant, TenantKind
-from reconciler.core.characters import pluralize, visible
+from reconciler.config.tenants import TenantKind
+from reconciler.core.characters import join_some, pluralize, visible
 from reconciler.core.expiry import has_expired
 from reconciler.core.identity import TenantName
 from reconciler.core.imports.selection import FileUpdates, GrantSplit, SelectedUpdates, SetUpdate
@@ -36,12 +36,13 @@ def make_usage_report(
     tenant = only_tenant(options)
     usage = with_scopes(required_usage(usage_file(options, tenant, usage_options.file)), usage_options.scopes)
     with open_tenant(options, console, (), request_options) as (tenants, sessions):
-        ((name, observation),) = (
-            (each.session.name, each.result) for each in tenants.run_open(sessions, TenantSession.observe_grants)
+        ((session, observation),) = (
+            (each.session, each.result) for each in tenants.run_open(sessions, TenantSession.observe_grants)
         )
+        _is_verified(usage, session, observation)
     window = UsageWindow(options.now, usage.periods, usage_options.unused_for)
     return UsageReport(
-        tenant=name,
+        tenant=session.name,
         window=window,
         grants=grant_uses(observation.grants, observation.directory, usage, window, operations()),
         notes=observation.notes,
@@ -69,7 +70,8 @@ def prune_unused(  # noqa: PLR0913 - the parameters are independent options
         ((session, observation),) = (
             (each.session, each.result) for each in tenants.run_open(sessions, TenantSession.observe_grants)
         )
-        _refuse_other_tenant(usage, session.tenant, observation)
+        if not _is_verified(usage, session, observation):
+            _refuse_foreign_grants(usage, observation)
         config = load_config(options.config)
         declared = load_grants(options, config, [session.tenant], paths)
         others = [name for name in config.tenants if name != session.tenant.name]
@@ -124,21 +126,28 @@ def _reason_to_keep(spec: GrantSpec, use: str, declared_on: str | None, window: 
     return ""
 
 
-def _refuse_other_tenant(usage: Usage, tenant: Tenant, observation: Observation) -> None:
-    """Raise ReconcilerError if the usage file belongs to a different tenant.
+def _is_verified(usage: Usage, session: TenantSession, observation: Observation) -> bool:
+    """Return whether the usage file is known to belong to the tenant.
 
-    With the usage file of a different tenant, every grant would look unused.
+    With the usage file of another tenant, every grant would look unused. The log events of an Auth0 tenant contain the
+    first label of the canonical domain, such as `acme` of acme.eu.auth0.com.
 
-    The log events of an Auth0 tenant contain the first label of the canonical domain, such as `acme` of
-    acme.eu.auth0.com.
+    Raises ReconcilerError if the usage file belongs to another tenant.
     """
-    host = tenant.canonical_host
-    if host and usage.tenant and tenant.kind is TenantKind.AUTH0 and host.split(".")[0] != usage.tenant:
+    hosts = {host for host in (session.tenant.canonical_host, *session.identities(observation)) if host}
+    if session.tenant.kind is not TenantKind.AUTH0 or not hosts or not usage.tenant:
+        return False
+    if usage.tenant not in {host.split(".")[0] for host in hosts}:
         raise ReconcilerError(
-            f"the usage file belongs to the tenant {visible(usage.tenant)}, not to {host}; "
+            f"the usage file belongs to the tenant {visible(usage.tenant)}, not to {join_some(sorted(hosts))}; "
             "choose the file of this tenant with --usage"
         )
-    used = {(each.client_id, each.audience) for each in usage.grants}
+    return True
+
+
+def _refuse_foreign_grants(usage: Usage, observation: Observation) -> None:
+    """Raise ReconcilerError if the tenant has no grant of the usage file."""
+    used = {(each.client_id, each.audience) for each in usage.grants if each.client_id and each.audience}
     if used and not any((each.key.client_id, each.key.audience) in used for each in observation.grants):
         raise ReconcilerError(
             "the usage file has no grant of this tenant, so the file may belong to another tenant; check --usage"

@@ -28,7 +28,8 @@ from reconciler.errors import ReconcilerError
 from reconciler.files.discover import name_of, read
 from reconciler.files.schema import violations
 
-FORMAT_VERSION = "1"
+FORMAT_VERSION = "2"
+"""Files of version 1 lack uses, because reconciler did not count all types of log events."""
 MAX_FILE_BYTES = 200_000_000
 
 

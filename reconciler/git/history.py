@@ -38,7 +38,7 @@ class FileChange:
 class HistoryCommit:
     """A commit, and the files that differ between the commit and the first parent of the commit.
 
-    `time` is the author time of the commit in seconds since 1970.
+    `time` is the committer time in seconds since 1970. The author time may be older, because a rebase keeps it.
     """
 
     hash: str
@@ -74,7 +74,7 @@ def first_parent_history(
     try:
         output = repository.run(
             *("diff-tree", "--stdin", "--raw", "-r", "--root", "-z", "--no-renames", "--no-abbrev"),
-            *("--diff-merges=first-parent", "--format=tformat:%H%x00%at%x00%an%x00%s", "--", *named),
+            *("--diff-merges=first-parent", "--format=tformat:%H%x00%ct%x00%an%x00%s", "--", *named),
             stdin="".join(f"{each}\n" for each in ids).encode(),
             max_bytes=MAX_HISTORY_BYTES,
         )

@@ -581,6 +581,85 @@ def test_prune_keeps_a_grant_that_was_declared_recently(here: Path) -> None:
     assert PORTAL in FILE.read_text()
 
 
+def test_prune_keeps_a_grant_that_was_written_long_ago_and_merged_recently(
+    here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A rebase keeps the date of the author."""
+    FILE.write_text(FILE.read_text() + PORTAL)
+    (here / ".gitignore").write_text(".reconciler/\n")
+    git(here, "init", "--quiet")
+    monkeypatch.setenv("GIT_AUTHOR_DATE", "2026-01-01T12:00:00Z")
+    commit_all(here)
+    record("s", days_ago=10)
+    collect()
+
+    ran = reconciler("usage", "prune", "--unused-for", "9d")
+
+    assert "after the start of the period" in ran.stderr
+    assert PORTAL in FILE.read_text()
+
+
+def test_prune_keeps_a_grant_if_an_event_does_not_show_the_api(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    FILE.write_text(FILE.read_text() + PORTAL)
+    commit_long_ago(here, monkeypatch)
+    record("s", days_ago=10)
+    record(days_ago=1, client_id="portal", audience=None)
+
+    collected = collect()
+    ran = reconciler("usage", "prune", "--unused-for", "9d")
+
+    assert "1 event may have issued a token without showing which grant was used" in collected.stderr
+    assert "does not show which grant was used" in ran.stderr
+    assert PORTAL in FILE.read_text()
+
+
+@pytest.mark.parametrize(
+    "events",
+    [[], [{"service": "web"}], [an_event(hours_ago=2, tenant_name="other")], [an_event(hours_ago=24 * 40)]],
+    ids=["empty", "foreign", "other-tenant", "other-time"],
+)
+def test_a_period_without_an_event_of_the_tenant_is_refused(here: Path, events: list[dict[str, Any]]) -> None:
+    collect(write_events(here / "own.jsonl", an_event()), now=NOW)
+    before = USAGE.read_text()
+
+    file = write_events(here / "other.jsonl", *events)
+    ran = reconciler("usage", "collect", file, "--period", "2026-11-01/2026-11-27", now=NOW)
+
+    assert ran.code == 1
+    assert "--period: the files contain no event of the tenant acme in this time span" in ran.stderr
+    assert USAGE.read_text() == before
+
+
+def test_the_usage_of_another_tenant_is_refused_if_only_the_token_shows_the_tenant(
+    here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    record(days_ago=3)
+    usage, other = here / "usage.json", here / "other.json"
+    write_usage(other, Usage(tenant="other", periods=(Period(time_text(NOW - timedelta(days=99)), time_text(NOW)),)))
+    with served(here) as variables:
+        connected(variables, monkeypatch)
+        monkeypatch.setenv("AUTH0_DOMAIN", variables["AUTH0_DOMAIN"])
+        collected = reconciler("usage", "collect", "--usage", usage)
+        own = reconciler("usage", "--usage", usage)
+        wrong = reconciler("usage", "--usage", other, "--unused-for", "90d")
+
+    assert (collected.code, own.code, wrong.code) == (0, 0, 1)
+    assert f"the usage file belongs to the tenant other, not to {DOMAIN}" in wrong.stderr
+
+
+def test_the_logs_of_another_tenant_are_refused() -> None:
+    record(days_ago=3)
+    USAGE.parent.mkdir(parents=True)
+    write_usage(USAGE, Usage(tenant="other"))
+    before = USAGE.read_text()
+
+    ran = reconciler("usage", "collect")
+
+    assert ran.code == 1
+    assert "but the usage file belongs to the tenant other; choose another file with --usage" in ran.stderr
+    assert USAGE.read_text() == before
+
+
 def test_prune_keeps_a_grant_whose_commit_is_not_known() -> None:
     FILE.write_text(FILE.read_text() + PORTAL)
     record(days_ago=1)
@@ -671,7 +750,7 @@ def test_without_a_usage_file_the_message_says_what_to_do() -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["", "{}", "[1]", '{"format_version": "2"}', "[" * 10_000, '{"format_version": "1", "tenant": 1}']
+    "text", ["", "{}", "[1]", '{"format_version": "1"}', "[" * 10_000, '{"format_version": "2", "tenant": 1}']
 )
 def test_a_damaged_usage_file_is_refused_and_kept(text: str) -> None:
     USAGE.parent.mkdir(parents=True)

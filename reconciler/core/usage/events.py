@@ -26,21 +26,41 @@ from reconciler.core.usage.records import (
 
 USER_EXCHANGES = frozenset(
     {
-        *("s", "ssa", "seacft", "sede", "sdeleacft", "secte", "seoobft", "seotpft", "sepft", "sepkoobft", "sepkotpft"),
-        *("sepkrcft", "sepotpft", "sercft", "sertft", "scoa", "idjag_exchange_succeeded"),
+        *("seacft", "sede", "sdeleacft", "secte", "sens", "seoobft", "seotpft", "sepft", "sepkoobft", "sepkotpft"),
+        *("sepkrcft", "sepotpft", "sercft", "sertft", "ciba_exchange_succeeded", "idjag_exchange_succeeded"),
+        "success_on_behalf_of_token_exchange",
     }
 )
 """The types of log events that Auth0 writes when an application gets a token for a user.
 
-A log event counts as a use of a grant only if the event contains an application and an audience.
+Auth0 documents the types in https://auth0.com/docs/tenant-logs and in https://github.com/auth0/auth0-log-schemas.
+"""
+LOGINS = frozenset({"s", "scoa", "ssa"})
+"""The types of log events for logins.
+
+A login with the implicit flow issues a token without a further event. Events of logins usually do not show the API.
 """
 API_OPERATION = "sapi"
 """The log event type of a successful Management API operation.
 
 Auth0 creates log events only for Management API operations that write data.
 """
-SUBJECT_TYPES: Mapping[str, str] = {"seccft": SUBJECT_CLIENT, **dict.fromkeys(USER_EXCHANGES, SUBJECT_USER)}
-COUNTED_TYPES = frozenset({*SUBJECT_TYPES, API_OPERATION})
+OTHER_TYPES = frozenset(
+    {
+        *("acls_summary", "acul_sdk_notice", "api_limit", "api_limit_warning", "appi", "ciba_start_succeeded", "cls"),
+        *("coff", "con", "cs", "depnote", "du", "mfar", "mgmt_api_read", "pla", "pwd_leak", "reset_pwd_leak"),
+        *("resource_cleanup", "rich_consents_access_error", "sce", "scp", "scpn", "scpr", "scu", "scv", "sd", "sdu"),
+        *("seta", "si", "signup_pwd_leak", "slo", "srrt", "ss", "ss_sso_info", "ss_sso_success", "sscim", "sui", "sv"),
+        *("svr", "too_many_records", "ublkdu", "universal_logout_succeeded", "w", "wn", "wum", API_OPERATION),
+        *("my_account_authentication_method_succeeded", "oidc_backchannel_logout_succeeded"),
+        "organization_member_added",
+    }
+)
+"""The documented types of log events that issue no token for an API, without the failures."""
+OTHER_PREFIXES = (*("connected_accounts_", "directory_sync_", "f", "gd_", "kms_", "limit_", "passkey_"),)
+"""The first letters of further types that issue no token. The types of failures start with `f` or contain `fail`."""
+FAILURE = "fail"
+SUBJECT_TYPES: Mapping[str, str] = {"seccft": SUBJECT_CLIENT, **dict.fromkeys(USER_EXCHANGES | LOGINS, SUBJECT_USER)}
 UNKNOWN_OPERATION = "?"
 """The operation name for a Management API request that matches no known operation."""
 TIME = re.compile(r"\d{4}-\d\d-\d\dT(?:[01]\d|2[0-3]):[0-5]\d:[0-5]\d\.\d{3}Z", re.ASCII)
@@ -138,7 +158,10 @@ class UsageCounter:
         """The number of the tenant's log events, including events that do not count as a use of a grant."""
         self.other_tenants = 0
         self.incomplete = 0
-        """The number of log events about issued tokens in which the application or the audience is missing."""
+        """The number of log events that do not show which grant an application used.
+
+        The application, the API or the meaning of the event is unknown.
+        """
 
     def add(self, event: UsageEvent) -> str:
         """Count a log event, and return the time of the event. Raises ValueError if the event has no valid date."""
@@ -173,10 +196,10 @@ class UsageCounter:
             self.tenant = tenant
         self.events += 1
         hour.extend(time)
-        if isinstance(event.type, str) and event.type in SUBJECT_TYPES:
-            self._add_exchange(event, event.type, time, hour.day)
-        elif event.type == API_OPERATION:
+        if event.type == API_OPERATION:
             self._add_write(event, time, hour.day)
+        elif (subject := _subject_of(event)) is not None:
+            self._add_exchange(event, subject, time, hour.day)
         return time
 
     def _new_hour(self, time: str) -> "_Hour":
@@ -186,19 +209,20 @@ class UsageCounter:
         day = time[:DAY_LENGTH]
         return self._hours.setdefault(time[:HOUR_LENGTH], _Hour(self._days.setdefault(day, day)))
 
-    def _add_exchange(self, event: UsageEvent, kind: str, time: str, day: str) -> None:
+    def _add_exchange(self, event: UsageEvent, subject: str, time: str, day: str) -> None:
+        """Count an issued token for all grants that may be in use. `subject` is empty for an unknown type of event."""
         client, audience = event.client_id, event.audience
-        if not _is_identity(client) or not audience:
-            self.incomplete += 1
-            return
-        for each in audience if isinstance(audience, list) else (audience,):
-            if not _is_identity(each):
-                self.incomplete += 1
-                continue
-            count = self._grants.setdefault((client, each, SUBJECT_TYPES[kind]), _Count(time))
+        audiences = audience if isinstance(audience, list) and audience else (audience,)
+        keys = {
+            (client if _is_identity(client) else "", each if _is_identity(each) else "", subject) for each in audiences
+        }
+        self.incomplete += any("" in key for key in keys)
+        for key in keys:
+            count = self._grants.setdefault(key, _Count(time))
             count.add(time, day)
-            if each is audience and isinstance(event.tenant_name, str):
-                self._exchanges[kind, client, each, event.tenant_name] = count
+            is_usual = key[:2] == (client, audience) and all(isinstance(each, str) for each in event[1:5])
+            if is_usual:
+                self._exchanges[event.type, client, audience, event.tenant_name] = count
 
     def _add_write(self, event: UsageEvent, time: str, day: str) -> None:
         request = _mapping(_mapping(event.details).get("request"))
@@ -216,6 +240,10 @@ class UsageCounter:
             periods=union(periods),
             checkpoint=checkpoint,
         )
+
+    def has_events_in(self, period: Period) -> bool:
+        """Return whether a log event of the tenant is inside a time span."""
+        return any(hour.first < period.end and hour.last >= period.start for hour in self._hours.values() if hour.last)
 
     def periods(self) -> tuple[Period, ...]:
         """Return the time spans that the counted log events cover.
@@ -293,6 +321,19 @@ def event_id(event: Mapping[str, Any]) -> str:
         if isinstance(found, str) and 0 < len(found) <= MAX_TEXT:
             return found
     return ""
+
+
+def _subject_of(event: UsageEvent) -> str | None:
+    """Return the subject type of the token that a log event reports, or None if the event issues no token.
+
+    If reconciler does not know the type of the event, return an empty string for an event with an application and an
+    API, because Auth0 adds types of token exchanges.
+    """
+    kind = event.type if isinstance(event.type, str) else ""
+    if kind in SUBJECT_TYPES:
+        return SUBJECT_TYPES[kind]
+    is_other = kind in OTHER_TYPES or kind.startswith(OTHER_PREFIXES) or FAILURE in kind
+    return None if is_other or not _is_identity(event.client_id) or not event.audience else ""
 
 
 def _is_identity(value: object) -> TypeGuard[str]:

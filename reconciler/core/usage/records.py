@@ -19,7 +19,10 @@ DAY_LENGTH = len("2026-11-28")
 
 
 class UsedGrant(NamedTuple):
-    """The client id, API identifier and subject type with which log events identify a grant."""
+    """The client id, API identifier and subject type with which log events identify a grant.
+
+    A field is empty if the log events do not show the field.
+    """
 
     client_id: str
     audience: str

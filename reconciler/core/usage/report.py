@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 from functools import cached_property
+from itertools import product
 
 from reconciler.core.characters import pluralize
 from reconciler.core.directory import MANAGEMENT_API_SUFFIX, Directory
@@ -178,6 +179,20 @@ def use_of(key: Key, usage: Usage) -> Use | None:
     return usage.grants.get(UsedGrant(key.client_id or "", key.audience, key.subject_type))
 
 
+def last_possible_use(key: Key, usage: Usage) -> str:
+    """Return the time of the last log event that may be a use of a grant, or an empty string.
+
+    Such an event shows a part of the application, the API and the subject type, and this part matches the grant. A
+    write of the Management API may use a token from the time before the collected logs.
+    """
+    own = UsedGrant(key.client_id or "", key.audience, key.subject_type)
+    possible = (UsedGrant(*parts) for parts in product(*((part, "") for part in own)))
+    events = [usage.grants[each] for each in possible if each != own and each in usage.grants]
+    if key.audience.endswith(MANAGEMENT_API_SUFFIX):
+        events += (use for _, use in last_writes(usage, own.client_id))
+    return max((use.last for use in events), default="")
+
+
 def is_attributed(key: Key) -> bool:
     """Return whether log events can show the use of a grant."""
     return key.client_id is not None and key.subject_type in {SUBJECT_CLIENT, SUBJECT_USER}
@@ -192,6 +207,9 @@ def state_of(key: Key, usage: Usage, window: UsageWindow) -> tuple[UseState, str
         times = f"{use.total:,} times" if use.total > 1 else "once"
         return UseState.USED, f"last used {_day(use.last)}, {times} since {_day(use.first)}"
     last = f", last used {_day(use.last)}" if use else ""
+    possible = last_possible_use(key, usage)
+    if possible and possible >= window.start:
+        return UseState.UNKNOWN, f"not known: an event on {_day(possible)} does not show which grant was used{last}"
     if window.length is None:
         return UseState.UNKNOWN, f"not used in {window.text}"
     if window.is_complete:

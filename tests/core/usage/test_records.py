@@ -136,7 +136,13 @@ def test_a_token_exchange_is_a_use_of_its_grant(kind: str) -> None:
     assert key == UsedGrant("billing", "urn:x", "client" if kind == "seccft" else "user")
 
 
-@pytest.mark.parametrize("kind", ["feccft", "fapi", "f", "slo", "sapi", "", "SECCFT"])
+@pytest.mark.parametrize(
+    "kind",
+    [
+        *("feccft", "fapi", "f", "slo", "sapi", "w", "ciba_exchange_failed", "failed_on_behalf_of_token_exchange"),
+        *("seta", "gd_auth_succeed", "jwt_bearer_exchange_failed", "connected_accounts_connection_succeeded"),
+    ],
+)
 def test_an_event_that_is_not_a_token_exchange_is_not_a_use(kind: str) -> None:
     counter = counted(event(kind))
 
@@ -144,21 +150,38 @@ def test_an_event_that_is_not_a_token_exchange_is_not_a_use(kind: str) -> None:
     assert counter.events == 1
 
 
+@pytest.mark.parametrize("kind", ["", "SECCFT", "new_exchange_succeeded", None, ["seccft"]])
+def test_an_event_of_an_unknown_type_may_be_a_use_of_each_grant_on_the_api(kind: object) -> None:
+    counter = counted(event() | {"type": kind})
+
+    assert set(counter.usage().grants) == {UsedGrant("billing", "urn:x", "")}
+    assert counter.incomplete == 1
+
+
+@pytest.mark.parametrize("more", [{"client_id": None}, {"audience": None}])
+def test_an_event_of_an_unknown_type_without_an_application_or_an_api_is_not_a_use(more: dict[str, Any]) -> None:
+    assert counted(event("new", **more)).usage().grants == {}
+
+
 @pytest.mark.parametrize(
-    "more",
+    ("more", "expected"),
     [
-        {"client_id": None},
-        {"client_id": ""},
-        {"client_id": ["a"]},
-        {"audience": None},
-        {"audience": {}},
-        {"audience": [1]},
+        ({"client_id": None}, UsedGrant("", "urn:x", "client")),
+        ({"client_id": ""}, UsedGrant("", "urn:x", "client")),
+        ({"client_id": ["a"]}, UsedGrant("", "urn:x", "client")),
+        ({"audience": None}, UsedGrant("billing", "", "client")),
+        ({"audience": {}}, UsedGrant("billing", "", "client")),
+        ({"audience": []}, UsedGrant("billing", "", "client")),
+        ({"audience": [1]}, UsedGrant("billing", "", "client")),
+        ({"client_id": None, "audience": None}, UsedGrant("", "", "client")),
     ],
 )
-def test_an_exchange_without_its_parties_is_counted_separately(more: dict[str, Any]) -> None:
+def test_an_exchange_without_its_parties_may_be_a_use_of_several_grants(
+    more: dict[str, Any], expected: UsedGrant
+) -> None:
     counter = counted(event(**more))
 
-    assert counter.usage().grants == {}
+    assert set(counter.usage().grants) == {expected}
     assert counter.incomplete == 1
 
 

@@ -69,6 +69,39 @@ def test_unused_is_only_claimed_where_everything_was_seen(
     assert (found.state, found.text) == expected
 
 
+@pytest.mark.parametrize(
+    "possible",
+    [
+        UsedGrant("billing", INVOICES, ""),
+        UsedGrant("billing", "", "client"),
+        UsedGrant("", INVOICES, "client"),
+        UsedGrant("", "", "client"),
+    ],
+)
+def test_an_event_that_may_be_a_use_makes_the_use_unknown(possible: UsedGrant) -> None:
+    found = report(Usage(periods=seen((100, 0)), grants={possible: used(1), BILLING: used(95)}))
+    expected = "not known: an event on 2026-11-27 does not show which grant was used, last used 2026-08-25"
+
+    assert (found.state, found.text) == (UseState.UNKNOWN, expected)
+    assert report(Usage(periods=seen((100, 0)), grants={possible: used(91)})).state is UseState.UNUSED
+    assert report(Usage(periods=seen((100, 0)), grants={possible: used(1), BILLING: used(2)})).state is UseState.USED
+
+
+@pytest.mark.parametrize(
+    "other", [UsedGrant("portal", INVOICES, ""), UsedGrant("billing", "", "user"), UsedGrant("", "urn:x", "client")]
+)
+def test_an_event_of_another_grant_is_not_a_possible_use(other: UsedGrant) -> None:
+    assert report(Usage(periods=seen((100, 0)), grants={other: used(1)})).state is UseState.UNUSED
+
+
+def test_a_write_without_an_exchange_uses_a_token_from_the_time_before_the_logs() -> None:
+    usage = Usage(periods=seen((100, 0)), writes={UsedOperation("billing", "POST /clients"): used(1)})
+
+    assert report(usage, Key("billing", MANAGEMENT)).state is UseState.UNKNOWN
+    assert report(usage, Key("portal", MANAGEMENT)).state is UseState.UNUSED
+    assert report(usage).state is UseState.UNUSED
+
+
 def test_without_a_time_no_grant_is_called_unused() -> None:
     found = report(Usage(periods=seen((100, 0))), length=None)
 
