@@ -17,9 +17,10 @@ from reconciler.app.time_limit import time_limit
 from reconciler.app.usage import required_usage, usage_file
 from reconciler.artifacts.journal import read_run, run_names
 from reconciler.config.tenants import Config, Tenant, select_tenant, tenant_named
+from reconciler.core.access.access_filter import AccessFilter, select_access
 from reconciler.core.access.build import DeclarationFacts, declared_access, tenant_access
 from reconciler.core.access.history import DeclaredLine, GrantExplanation, find_writes
-from reconciler.core.access.report import AccessFilter, AccessGrant, AccessReport, TenantAccess, unread_tenant
+from reconciler.core.access.report import AccessGrant, AccessReport, TenantAccess, unread_tenant
 from reconciler.core.access.tenant_diff import TenantDiff, compare_tenants
 from reconciler.core.characters import quote_text
 from reconciler.core.identity import TenantName
@@ -79,7 +80,7 @@ def make_access_report(
             report = _report_online(options, access_options, request_options, tenants, results)
             texts = results[0].session.declared.texts if results else {}
             exit_code = tenants.worst_exit_code([])
-    return AccessResult(report.select(access_options.selection), exit_code, texts)
+    return AccessResult(select_access(report, access_options.selection), exit_code, texts)
 
 
 async def _observe_all(session: TenantSession) -> TenantResult[Observation]:

@@ -13,7 +13,8 @@ from reconciler.app.usage import FOLDER
 from reconciler.artifacts.atomic_files import empty_output
 from reconciler.cli.option_groups import format_option, request_options
 from reconciler.cli.options import TENANT_OPTIONS, current_options, global_options
-from reconciler.core.access.report import AccessFilter, AccessReport
+from reconciler.core.access.access_filter import AccessFilter
+from reconciler.core.access.report import AccessReport
 from reconciler.errors import Exit
 from reconciler.output.access.tables import access_lines
 from reconciler.output.formats import OutputView, render

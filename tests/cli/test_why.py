@@ -59,10 +59,11 @@ def test_an_uncommitted_line_has_no_commit(here: Path) -> None:
 
 
 def test_a_grant_that_does_not_exist_is_an_error() -> None:
-    ran = reconciler("why", "Portal", "Payments API")
+    ran = reconciler("why", "Portal", "Auth0 Management API")
 
     assert (ran.code, ran.stdout) == (1, "")
-    assert 'neither the tenant nor the files have a grant of "Portal" on "Payments API"' in ran.stderr
+    assert 'neither the tenant nor the files have a grant of "Portal" on "Auth0 Management API"' in ran.stderr
+    assert 'no API matches "Payments API"' in reconciler("why", "Portal", "Payments API").stderr
 
 
 def test_offline_says_that_runs_cannot_be_found() -> None:

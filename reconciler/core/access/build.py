@@ -5,6 +5,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import cached_property
 
+from reconciler.core.access.effect import default_holders, reason_without_effect
 from reconciler.core.access.report import (
     GRANTS_LISTING,
     STATE_OF_REASON,
@@ -82,7 +83,8 @@ def tenant_access(
     desired, problems = resolve(specs, directory)
     rest = _unresolved(specs, desired, problems, directory)
     expired = {each.key: each.spec for each in resolve(ended, directory)[0]}
-    builder = _GrantBuilder(directory, protection, facts, rest, expired)
+    keys = frozenset(each.key for each in observation.grants)
+    builder = _GrantBuilder(directory, protection, facts, rest, expired, keys)
     found = [*builder.compared((*desired, *rest.partial), observation.grants), *builder.unresolved()]
     return TenantAccess(
         tenant=tenant,
@@ -208,7 +210,8 @@ def _without_organizations(desired: DesiredGrant) -> DesiredGrant:
 class _GrantBuilder:
     """Create an entry in the access report for each declared grant and each grant of the tenant.
 
-    `protection` is None if reconciler has not read the tenant. `expired` contains the expired declarations.
+    `protection` is None if reconciler has not read the tenant. `expired` contains the expired declarations. `existing`
+    contains the keys of the tenant's grants.
     """
 
     directory: Directory
@@ -216,6 +219,7 @@ class _GrantBuilder:
     facts: DeclarationFacts
     rest: _Unresolved = field(default_factory=_Unresolved)
     expired: Mapping[Key, GrantSpec] = field(default_factory=dict)
+    existing: frozenset[Key] = frozenset()
 
     def compared(self, desired: Iterable[DesiredGrant], grants: Iterable[ObservedGrant]) -> Iterator[AccessGrant]:
         """Yield a report entry for each grant, with the result of comparing the tenant with the grant files.
@@ -291,6 +295,7 @@ class _GrantBuilder:
             differences=differences,
             guard=self._guard(declared.key, observed),
             grant_id=observed.id if observed else "",
+            no_effect=reason_without_effect(observed.grant, self.directory) if observed else "",
         )
 
     def _undeclared(self, observed: ObservedGrant, removal: Removal | None) -> AccessGrant:
@@ -308,6 +313,7 @@ class _GrantBuilder:
             detail=detail,
             guard=self._guard(observed.key, observed),
             grant_id=observed.id,
+            no_effect=reason_without_effect(observed.grant, self.directory),
         )
 
     def _guard(self, key: Key, observed: ObservedGrant | None) -> str:
@@ -335,13 +341,14 @@ class _GrantBuilder:
             api=directory.api_label(key),
             client_id=key.client_id,
             default_for=key.default_for,
-            third_party=directory.third_party(key),
+            third_party=key.default_for is not None or directory.third_party(key),
             audience=key.audience,
             subject_type=key.subject_type,
             scopes=self._scopes(grant),
             grant=grant,
             scopes_known=not grant.allow_all_scopes or api is not None,
             organizations=self._organizations(grant),
+            default_holders=default_holders(key, self.directory, self.existing),
             risks=tuple(risks),
             level=grant_level(risks),
             token_lifetime=token_lifetime(key, directory),

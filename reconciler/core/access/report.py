@@ -3,18 +3,17 @@
 The report lists the access of applications to APIs, and the data that reconciler could not read.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 from reconciler.core.characters import shorten
 from reconciler.core.declared_history import Commit
 from reconciler.core.diff import FieldChange
-from reconciler.core.directory import MAX_ID_LENGTH, Directory
+from reconciler.core.directory import MAX_ID_LENGTH, Application, Directory
 from reconciler.core.fields import SUBJECT_CLIENT
 from reconciler.core.grant import ClientGrant
 from reconciler.core.identity import TenantName
-from reconciler.core.pattern import matches
 from reconciler.core.plan import Reason
 from reconciler.core.problems import Level, Risk, Source
 
@@ -179,6 +178,13 @@ class AccessGrant:
     """The git commits that added or changed the declaration, and the pull request of the newest commit."""
     grant_id: str = ""
     """The id of the grant in the tenant, or an empty string."""
+    default_holders: tuple[Application, ...] | None = ()
+    """For a default grant, the applications that the grant applies to, or None if they are unknown.
+
+    Otherwise, `default_holders` is empty.
+    """
+    no_effect: str = ""
+    """The reason why the tenant's grant gives no access, or an empty string."""
     is_unresolved: bool = False
     """True if the application or the API of the declaration is unknown or ambiguous in the tenant."""
 
@@ -189,8 +195,13 @@ class AccessGrant:
 
     @property
     def is_present(self) -> bool:
-        """True if the tenant has the grant now, according to the data that reconciler read."""
+        """True if the tenant may have the grant now, according to the data that reconciler read."""
         return self.state is not AccessState.MISSING and not self.is_unresolved
+
+    @property
+    def is_unread(self) -> bool:
+        """True if only a file contains the grant, because reconciler has not read the tenant."""
+        return self.state is AccessState.UNKNOWN and not self.grant_id and not self.is_unresolved
 
     @property
     def undefined_scopes(self) -> tuple[str, ...]:
@@ -270,46 +281,9 @@ class TenantAccess:
         return any(each.name == GRANTS_LISTING and each.is_read for each in self.listings)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AccessFilter:
-    """A filter that selects grants of the access report by application, API and scope.
-
-    Each field of the filter is a name or an id, and may contain the wildcards `*` and `?`. The filter ignores fields
-    with the value None.
-    """
-
-    application: str | None = None
-    api: str | None = None
-    scope: str | None = None
-
-    def __str__(self) -> str:
-        """Return a description of the filter, or an empty string if the filter selects every grant."""
-        parts = (("application", self.application), ("API", self.api), ("scope", self.scope))
-        return ", ".join(f'{name} "{pattern}"' for name, pattern in parts if pattern is not None)
-
-    def selects(self, grant: AccessGrant) -> bool:
-        """Return whether the filter selects the grant.
-
-        If the scopes of the grant are unknown, compare only the application and the API.
-        """
-        return (
-            _any_matches(_names(grant.application, grant.client_id), self.application)
-            and _any_matches(_names(grant.api, grant.audience), self.api)
-            and (not grant.scopes_known or _any_matches([each.name for each in grant.scopes], self.scope))
-        )
-
-
 def plain_name(label: str, identity: str | None) -> str:
     """Remove the id from a label of the form `name (id)`. If the label contains no id, return the label unchanged."""
     return label.removesuffix(f" ({shorten(identity, MAX_ID_LENGTH)})") if identity else label
-
-
-def _names(label: str, identity: str | None) -> tuple[str | None, ...]:
-    return label, identity, plain_name(label, identity)
-
-
-def _any_matches(texts: Iterable[str | None], pattern: str | None) -> bool:
-    return pattern is None or any(text is not None and matches(text, pattern) for text in texts)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -331,16 +305,6 @@ class AccessReport:
     def grants(self) -> Iterator[tuple[TenantAccess, AccessGrant]]:
         """All grants in the report, each with the tenant of the grant."""
         return ((tenant, grant) for tenant in self.tenants for grant in tenant.grants)
-
-    def select(self, chosen: AccessFilter) -> "AccessReport":
-        """Return a copy of the report that contains only the grants that the filter selects."""
-        if not str(chosen):
-            return self
-        tenants = (
-            replace(tenant, grants=tuple(each for each in tenant.grants if chosen.selects(each)))
-            for tenant in self.tenants
-        )
-        return replace(self, tenants=tuple(tenants), selection=str(chosen))
 
 
 def unread_tenant(tenant: TenantName, reason: str) -> TenantAccess:

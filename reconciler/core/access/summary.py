@@ -79,14 +79,16 @@ def totals(report: AccessReport) -> list[AccessTotal]:
     present = [grant for grant in grants if grant.is_present]
     missing = sum(grant.state is AccessState.MISSING for grant in grants)
     unknown = sum(grant.state is AccessState.UNKNOWN for grant in grants)
+    known = [grant for grant in present if not grant.is_unread]
+    unread = len(present) - len(known)
     found = [
-        AccessTotal("grants", "grants", len(present), is_complete=is_complete),
-        AccessTotal("applications", "applications", len({each.application for each in present}), 0, is_complete),
-        AccessTotal("apis", "APIs", len({each.api for each in present}), 0, is_complete),
+        AccessTotal("grants", "grants", len(known), unread, is_complete),
+        AccessTotal("applications", "applications", len({each.application for each in known}), unread, is_complete),
+        AccessTotal("apis", "APIs", len({each.api for each in known}), unread, is_complete),
     ]
     for name, (label, test) in COUNTED.items():
-        answers = [test(grant) for grant in present]
-        found.append(AccessTotal(name, label, answers.count(True), answers.count(None), is_complete))
+        answers = [test(grant) for grant in known]
+        found.append(AccessTotal(name, label, answers.count(True), answers.count(None) + unread, is_complete))
     return [*found, AccessTotal("missing", "missing in the tenant", missing, unknown, is_complete)]
 
 
@@ -161,6 +163,12 @@ RULES: tuple[_FindingRule, ...] = (
         Level.HIGH,
         "grants with an unknown risk",
         lambda grant: grant.level is GrantLevel.UNKNOWN,
+    ),
+    _FindingRule(
+        "no-effect",
+        Level.LOW,
+        "grants that give no access",
+        lambda grant: bool(grant.no_effect),
     ),
     _FindingRule(
         "undefined-scope",

@@ -112,6 +112,7 @@ def grant_json(grant: AccessGrant) -> Json:
         "application": grant.application,
         "client_id": grant.client_id,
         "default_for": grant.default_for,
+        "default_holders": _holders(grant),
         "third_party": _known(grant.third_party),
         "api": grant.api,
         "audience": _known(grant.audience),
@@ -126,6 +127,7 @@ def grant_json(grant: AccessGrant) -> Json:
         "detail": grant.detail or None,
         "differences": [field_json(each) for each in grant.differences],
         "guard": grant.guard or None,
+        "no_effect": grant.no_effect or None,
         "level": grant.level,
         "risks": [
             {"rule": each.rule, "level": each.level, "message": each.message, "known": each.is_known}
@@ -136,6 +138,13 @@ def grant_json(grant: AccessGrant) -> Json:
         "last_use": {"time": _known(grant.last_use or None), "text": grant.use} if grant.use else None,
         "declaration": _declaration(grant),
     }
+
+
+def _holders(grant: AccessGrant) -> object:
+    if grant.default_for is None:
+        return None
+    holders = grant.default_holders
+    return UNKNOWN if holders is None else [{"name": each.name, "client_id": each.client_id} for each in holders]
 
 
 def _settings(grant: AccessGrant) -> Iterator[tuple[str, object]]:
@@ -270,7 +279,7 @@ def _change(grant: AccessGrant) -> list[Value]:
 
 def _tags_of(grant: AccessGrant) -> Iterator[str]:
     found = {rule.name for rule in RULES if rule.applies(grant)}
-    if grant.is_present:
+    if grant.is_present and not grant.is_unread:
         found |= {name for name, (_, test) in COUNTED.items() if test(grant)}
     return iter(sorted(found))
 

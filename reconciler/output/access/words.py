@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 
 from reconciler.core.access.report import AccessGrant, AccessReport, AccessState, GrantLevel, TenantAccess
 from reconciler.core.access.summary import unread_listings
+from reconciler.core.characters import join_some
 from reconciler.core.diff import FieldChange, SetChange
 from reconciler.core.expiry import expiry_text
 from reconciler.core.fields import SETTINGS, SUBJECT_CLIENT, USAGE_DENY
@@ -48,8 +49,13 @@ def scope_texts(grant: AccessGrant) -> list[str]:
 
 
 def settings(grant: AccessGrant) -> list[str]:
-    """Return the expiry date and the last use of a grant, and the settings that differ from the defaults."""
-    found = [grant.subject_type] if grant.subject_type != SUBJECT_CLIENT else []
+    """Return the expiry date, the effect and the last use of a grant, and the settings that are not the defaults."""
+    found = [f"gives no access: {grant.no_effect}"] if grant.no_effect else []
+    found += [grant.subject_type] if grant.subject_type != SUBJECT_CLIENT else []
+    if grant.default_for:
+        holders = grant.default_holders
+        names = NOT_KNOWN if holders is None else join_some([each.name for each in holders]) or "no application now"
+        found.append(f"applies to: {names}")
     if grant.expires and grant.state is not AccessState.EXPIRED:
         found.append(f"expires {expiry_text(grant.expires)}")
     if grant.grant.organization_usage != USAGE_DENY:

@@ -14,10 +14,10 @@ from support.builders import INVOICES, NOW, OWN, TENANT, a_directory, a_grant, a
 from support.strategies import grants
 
 from reconciler.contract import stored
+from reconciler.core.access.access_filter import AccessFilter, select_access
 from reconciler.core.access.build import DeclarationFacts, declared_access, tenant_access
 from reconciler.core.access.report import (
     STATE_MEANINGS,
-    AccessFilter,
     AccessGrant,
     AccessState,
     GrantLevel,
@@ -26,7 +26,7 @@ from reconciler.core.access.report import (
 )
 from reconciler.core.access.summary import COUNTED, findings, totals
 from reconciler.core.declared_history import Commit
-from reconciler.core.directory import Directory
+from reconciler.core.directory import Application, Directory
 from reconciler.core.grant import ObservedGrant
 from reconciler.core.guards import ProtectionRules
 from reconciler.core.pattern import ManagedScope, Pattern, Protect
@@ -34,7 +34,9 @@ from reconciler.core.planner import Observation
 from reconciler.core.problems import Level, Risk, Source
 from reconciler.core.removals import Removal
 from reconciler.core.spec import GrantSpec
+from reconciler.errors import ReconcilerError
 
+DEFAULT = "default for third_party_clients"
 DIRECTORY = a_directory({"billing": "Billing", "portal": "Portal"}, [an_api(token_lifetime=3600)], {})
 
 
@@ -266,9 +268,67 @@ def test_an_ambiguous_name_is_found_without_its_id() -> None:
 
 
 def test_a_filtered_report_says_so() -> None:
-    report = an_access_report().select(AccessFilter(api="Nothing"))
+    report = select_access(an_access_report(), AccessFilter(api="Nothing"))
 
     assert (report.selection, [len(each.grants) for each in report.tenants]) == ('API "Nothing"', [0])
+
+
+def test_a_name_that_no_tenant_has_is_refused() -> None:
+    access = build([], [an_observed()])
+    assert select_access(an_access_report(access), AccessFilter(application="Portal")).tenants[0].grants == ()
+
+    with pytest.raises(ReconcilerError, match='no application matches "Biling"; did you mean "Billing"'):
+        select_access(an_access_report(access), AccessFilter(application="Biling"))
+    with pytest.raises(ReconcilerError, match='no API matches "Orders"; list all grants with'):
+        select_access(an_access_report(access), AccessFilter(api="Orders"))
+
+
+# default grants and grants without effect
+
+
+def a_default_grant(**fields: Any) -> ObservedGrant:
+    return an_observed(a_grant(a_key(client_id=None, default_for="third_party_clients"), **fields))
+
+
+PARTNERS = tuple(Application(name.lower(), name, name != "Billing") for name in ("Billing", "One", "Two"))
+
+
+def test_a_default_grant_applies_to_third_parties_without_an_own_grant() -> None:
+    own = an_observed(a_grant(a_key(client_id="one")), "cgr_2")
+    access = build([], [a_default_grant(), own], replace(DIRECTORY, applications=PARTNERS))
+    report = an_access_report(access)
+
+    def selected(name: str) -> list[str]:
+        return [each.application for each in select_access(report, AccessFilter(application=name)).tenants[0].grants]
+
+    assert (selected("Billing"), selected("One"), selected("two")) == ([], ["One"], [DEFAULT])
+    assert selected("default*") == [DEFAULT]
+    assert [each.third_party for each in access.grants] == [True, True]
+
+
+def test_without_the_list_of_applications_a_default_grant_may_apply_to_each() -> None:
+    grant = only(build([], [a_default_grant()], a_directory(None, [an_api()])))
+
+    assert grant.default_holders is None
+    assert AccessFilter(application="Anything").selects(grant)
+
+
+@pytest.mark.parametrize(
+    ("fields", "apis", "reason"),
+    [
+        ({"organization_usage": "require", "organizations": frozenset()}, [an_api()], "requires an organization"),
+        ({"organization_usage": "require", "organizations": None}, [an_api()], ""),
+        ({"organization_usage": "allow", "organizations": frozenset()}, [an_api()], ""),
+        ({}, [], "the tenant has no API with this identifier"),
+        ({}, None, ""),
+    ],
+)
+def test_a_grant_that_gives_no_access_says_why(fields: dict[str, Any], apis: list[Any] | None, reason: str) -> None:
+    access = build([], [an_observed(a_grant(**fields))], a_directory({"billing": "Billing"}, apis))
+
+    assert reason in only(access).no_effect
+    assert bool(only(access).no_effect) == bool(reason)
+    assert ("no-effect" in {each.rule for each in findings(an_access_report(access))}) == bool(reason)
 
 
 # totals and findings
@@ -278,6 +338,12 @@ def test_totals_of_an_unread_tenant_are_not_known() -> None:
     report = an_access_report(unread_part())
 
     assert {each.text for each in totals(report)} == {"not known"}
+
+
+def test_totals_do_not_count_declared_grants_as_grants_of_the_tenant() -> None:
+    access = declared_access(TENANT, [a_spec()], DeclarationFacts(now=NOW))
+
+    assert {(each.text, each.unknown) for each in totals(an_access_report(access))} == {("not known", 1)}
 
 
 def test_totals_of_one_unread_tenant_among_several_are_lower_bounds() -> None:
