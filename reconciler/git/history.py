@@ -85,12 +85,10 @@ def first_parent_history(
 
 def _refuse_shallow(repository: Repository, since: Revision | None) -> None:
     """Raise GitError if the clone is shallow, unless the first-parent history of the clone contains `since`."""
-    if repository.run("rev-parse", "--is-shallow-repository").lines != ["true"]:
+    if not is_shallow(repository):
         return
-    if since is not None:
-        chain = repository.run("rev-list", "--first-parent", "HEAD").lines
-        if since.commit in chain:
-            return
+    if since is not None and since.commit in repository.run("rev-list", "--first-parent", "HEAD").lines:
+        return
     raise GitError(f"the clone is shallow, so its history does not show every removed grant; {FULL_HISTORY_ADVICE}")
 
 

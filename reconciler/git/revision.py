@@ -26,11 +26,6 @@ class IndexEntry:
     mode: str
     is_left_out: bool
 
-    @property
-    def is_link(self) -> bool:
-        """True if the git index contains a symbolic link at `path`."""
-        return self.mode == LINK
-
 
 def tracked_entries(repository: Repository, paths: Iterable[str]) -> Iterator[IndexEntry]:
     """Yield the files that git tracks at or below a path in `paths`. Raises GitError.

@@ -1,7 +1,7 @@
 """Format a run for many tenants (a fleet run) as text, as Markdown, and as job definitions for GitHub and GitLab."""
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 from reconciler.artifacts.fleet_json import fleet_json, result_json
 from reconciler.artifacts.grant_json import json_text
@@ -80,10 +80,15 @@ def matrix_jobs(fleet: Fleet) -> list[dict[str, str]]:
     """
     if fleet.shards is None:
         return [{"tenant": each.name, "tenants": each.name, "wave": each.wave or ""} for each in fleet.tenants]
+    return [{"shard": shard, "tenants": names} for shard, names in _by_shard(fleet.tenants).items()]
+
+
+def _by_shard(tenants: Iterable[ExpectedTenant]) -> dict[str, str]:
+    """Return the names of the tenants in each shard, separated by commas."""
     members: dict[str, list[str]] = {}
-    for each in fleet.tenants:
+    for each in tenants:
         members.setdefault(each.shard or "", []).append(each.name)
-    return [{"shard": shard, "tenants": ",".join(names)} for shard, names in members.items()]
+    return {shard: ",".join(names) for shard, names in members.items()}
 
 
 def gitlab_pipeline(fleet: Fleet) -> str:
@@ -123,11 +128,8 @@ def _gitlab_jobs(members: list[ExpectedTenant], fleet: Fleet) -> Iterator[tuple[
         for each in members:
             yield visible(each.name), {"TENANT": each.name, "RECONCILER_TENANT": each.name}
         return
-    shards: dict[str, list[str]] = {}
-    for each in members:
-        shards.setdefault(each.shard or "", []).append(each.name)
-    for shard, names in shards.items():
-        yield shard, {"RECONCILER_TENANT": ",".join(names)}
+    for shard, names in _by_shard(members).items():
+        yield shard, {"RECONCILER_TENANT": names}
 
 
 def _common(fleet: Fleet, wave: str | None) -> dict[str, str]:
