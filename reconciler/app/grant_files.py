@@ -2,11 +2,12 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from os.path import normpath
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from reconciler.app import ci
-from reconciler.app.load import load_config_at, load_grants, rollback_of_paths, workspace_of
+from reconciler.app.load import config_file_at, load_config_at, load_grants, rollback_of_paths, workspace_of
 from reconciler.app.options import GlobalOptions, PlanOptions
 from reconciler.config.tenants import (
     DEFAULT_FILE,
@@ -16,7 +17,13 @@ from reconciler.config.tenants import (
     undeclared_tenant,
 )
 from reconciler.core.characters import visible
-from reconciler.core.config_changes import SHARED, config_changes, new_config_file, unreadable_base_file
+from reconciler.core.config_changes import (
+    SHARED,
+    config_changes,
+    moved_config_file,
+    new_config_file,
+    unreadable_base_file,
+)
 from reconciler.core.config_rules import ConfigChange
 from reconciler.core.outcome import Rollback
 from reconciler.core.problems import errors
@@ -119,7 +126,7 @@ def load_grant_files(
     revision = resolve_revision(repository, plan_options.base)
     if ci.is_pull_request_job():
         refuse_unless_ancestor(revision)
-    base_config, changes = _base_config(revision, config, tenants)
+    base_config, changes = _base_config(revision, options, config, tenants)
     if base_config is None:
         at_base, targets = list(tenants), config.targets(*tenants)
     else:
@@ -174,7 +181,7 @@ def _refuse_other_repository(grants: Path, repository: Repository, option: str) 
 
 
 def _base_config(
-    revision: Revision, config: Config, tenants: Sequence[Tenant]
+    revision: Revision, options: GlobalOptions, config: Config, tenants: Sequence[Tenant]
 ) -> tuple[Config | None, tuple[ConfigChange, ...]]:
     """Return the configuration in the revision of --base, and the differences between that configuration and `config`.
 
@@ -183,10 +190,11 @@ def _base_config(
     Raises:
         GitError: if git cannot read the configuration.
     """
+    file = config_file_at(revision, options)
     try:
-        base_config = load_config_at(revision, config.file)
+        base_config = load_config_at(revision, file)
     except ProblemsError:
-        return None, unreadable_base_file(visible(config.file), visible(revision.name), "is not valid")
+        return None, unreadable_base_file(visible(file), visible(revision.name), "is not valid")
     if base_config is None:
         exists = Path(config.file).exists()
         return None, new_config_file(visible(config.file), visible(revision.name)) if exists else ()
@@ -196,13 +204,15 @@ def _base_config(
         for each in unnamed_tenants
         if (at_base := _tenant_at_base(each, config, base_config)) and at_base.name not in base_config.tenants
     ]
+    is_moved = normpath(file) != normpath(config.file) and Path(config.file).exists()
+    moved = moved_config_file(visible(config.file), visible(file), visible(revision.name)) if is_moved else ()
     changes = config_changes(
         [*base_config.tenants.values(), *unnamed_at_base, _shared_settings(base_config)],
         [*config.tenants.values(), *unnamed_tenants, _shared_settings(config)],
         (base_config.default_tenant, config.default_tenant),
         (base_config.rollout, config.rollout),
     )
-    return base_config, changes
+    return base_config, (*moved, *changes)
 
 
 def _shared_settings(config: Config) -> Tenant:

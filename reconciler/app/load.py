@@ -161,10 +161,28 @@ def load_config_at(revision: Revision, file: str) -> Config | None:
         raise ProblemsError(error.problems, {read.file: read.text}) from error
 
 
-def load_policy_config(policy: str | None, policy_at: str | None, file: str | None) -> Config | None:
+def config_file_at(revision: Revision, options: GlobalOptions) -> str:
+    """Return the path of the configuration at a git revision.
+
+    If reconciler searched for reconciler.yaml in the checkout, search in the same folders of the revision. Otherwise, a
+    pull request could add a reconciler.yaml in another folder, and no base would limit its settings.
+
+    Raises GitError if git cannot read the revision.
+    """
+    here, repository = Path(os.path.realpath(Path())), revision.repository
+    searched = (here, *here.parents) if options.searches_config else ()
+    for folder in searched:
+        if not folder.is_relative_to(repository.root):
+            break
+        if revision.find(repository.path_of(folder / DEFAULT_FILE)) is not None:
+            return os.path.relpath(folder / DEFAULT_FILE, here)
+    return options.config or DEFAULT_FILE
+
+
+def load_policy_config(policy: str | None, policy_at: str | None, options: GlobalOptions) -> Config | None:
     """Return the configuration that --policy or --policy-at selects, or None without --policy and --policy-at.
 
-    `policy` is a file. `policy_at` is a git revision. If the revision does not contain `file`, return None.
+    `policy` is a file. `policy_at` is a git revision. If the revision has no configuration, return None.
 
     Raises:
         ReconcilerError: if the file or the revision cannot be read or is invalid.
@@ -172,7 +190,8 @@ def load_policy_config(policy: str | None, policy_at: str | None, file: str | No
     if policy:
         return load_config(policy)
     if policy_at:
-        return load_config_at(resolve_revision(workspace_of(file).repository(), policy_at), file or DEFAULT_FILE)
+        revision = resolve_revision(workspace_of(options.config).repository(), policy_at)
+        return load_config_at(revision, config_file_at(revision, options))
     return None
 
 

@@ -32,6 +32,8 @@ class GlobalOptions:
     quiet: bool = False
     verbose: bool = False
     shard: "Shard | None" = None
+    searches_config: bool = False
+    """True if reconciler searched for reconciler.yaml, because the command line contains no path."""
 
     @property
     def tenant(self) -> str | None:

@@ -311,7 +311,7 @@ def tenant_runs(  # noqa: PLR0913 - the parameters are independent options of co
         console.note(f"The shard {options.shard} has no tenants.")
     with assign_errors(tenants), asyncio.Runner() as runner:
         with time_limit(request_options.timeout - (monotonic() - started)):
-            policies = load_policy_config(plan_options.policy, plan_options.policy_at, options.config)
+            policies = load_policy_config(plan_options.policy, plan_options.policy_at, options)
             files = load_grant_files(options, plan_options, config, tenants, folders)
         if len(tenants) == 1:
             remaining = max(0.0, request_options.timeout - (monotonic() - started))

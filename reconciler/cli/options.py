@@ -95,7 +95,7 @@ def current_options() -> GlobalOptions:
     if options.config is None and context.obj:
         from reconciler.config.file_search import find_config_file
 
-        options = replace(options, config=find_config_file(Path()))
+        options = replace(options, config=find_config_file(Path()), searches_config=True)
     if options.config is None or "grants" in stored:
         return options
     return replace(options, grants=str(Path(options.config).parent / options.grants))

@@ -110,6 +110,12 @@ def new_config_file(file: str, base: str) -> tuple[ConfigChange, ...]:
     return (ConfigChange((), NEW_FILE.risk(message)),)
 
 
+def moved_config_file(file: str, earlier: str, base: str) -> tuple[ConfigChange, ...]:
+    """Return the change to report if reconciler.yaml is in another folder than at the base revision."""
+    message = f"the configuration is {file}, but in {base} it is {earlier}; review the whole file"
+    return (ConfigChange((), NEW_FILE.risk(message)),)
+
+
 def config_changes(
     base: Iterable[TenantSettings],
     current: Iterable[TenantSettings],

@@ -78,6 +78,49 @@ def test_a_revision_without_the_file_is_noted(here: Path) -> None:
     assert 'new.yaml does not exist in "HEAD", so the policy of the checkout applies' in result.output
 
 
+MOVED = "the configuration is {}, but in HEAD it is {}; review the whole file"
+
+
+def test_a_configuration_in_a_nearer_folder_does_not_replace_the_policy(
+    here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (here / "job").mkdir()
+    (here / "reconciler.yaml").rename(here / "job" / "reconciler.yaml")
+    (here / "tenant.yaml").rename(here / "job" / "tenant.yaml")
+    (here / "grants").rename(here / "job" / "grants")
+    monkeypatch.chdir(here / "job")
+
+    result = plan("HEAD", "--base", "HEAD")
+
+    assert result.code == 4
+    assert "ask the security team" in result.stdout
+    assert "policy: no longer denies management-api-takeover for all grants" in result.stdout
+    assert MOVED.format("reconciler.yaml", "../reconciler.yaml") in result.stdout
+
+
+@pytest.mark.parametrize("remains", [True, False])
+def test_a_removed_configuration_in_the_nearest_folder_is_found_in_the_base(
+    here: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    remains: bool,  # noqa: FBT001
+) -> None:
+    git(here, "checkout", "--quiet", "reconciler.yaml")
+    (here / "job" / "grants").mkdir(parents=True)
+    (here / "job" / "reconciler.yaml").write_text(CONFIG + POLICY, encoding="utf-8")
+    (here / "reconciler.yaml").unlink()
+    commit_all(here)
+    (here / "job" / "reconciler.yaml").unlink()
+    (here / "job" / "grants").rmdir()
+    if remains:
+        (here / "reconciler.yaml").write_text(CONFIG, encoding="utf-8")
+    monkeypatch.chdir(here / "job")
+
+    result = plan("HEAD", "--base", "HEAD")
+
+    assert result.code == (4 if remains else 1)
+    assert not remains or MOVED.format("../reconciler.yaml", "reconciler.yaml") in result.stdout
+
+
 @pytest.mark.usefixtures("here")
 @pytest.mark.parametrize(
     ("more", "message"),
