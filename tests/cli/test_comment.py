@@ -43,29 +43,11 @@ def test_a_report_becomes_a_comment(forge: Forge) -> None:
     assert forge.bodies() == ["Looks good to me", PLAN]
 
 
-def test_a_new_report_updates_the_comment(forge: Forge, here: Path) -> None:
-    comment()
-    (here / "plan.md").write_text(f"{MARKER}\n{STAMP}\nnothing to do\n", encoding="utf-8")
-
-    assert comment().stdout == "plan.md: updated\n"
-    assert forge.bodies() == [f"{MARKER}\n{STAMP}\nnothing to do\n"]
-
-
 def test_an_equal_report_is_not_written_again(forge: Forge) -> None:
     forge.comments = [forge.new_entry(PLAN.strip().replace("\n", "\r\n"))]
 
     assert comment().stdout == "plan.md: unchanged\n"
     assert forge.writes() == []
-
-
-def test_our_comment_is_found_after_many_others(forge: Forge) -> None:
-    forge.comments = [forge.new_entry(f"comment {number}", OTHER_USER) for number in range(120)]
-    forge.comments.append(forge.new_entry(f"{MARKER}\nold"))
-
-    comment()
-
-    assert len(forge.comments) == 121
-    assert forge.bodies()[-1] == PLAN
 
 
 @pytest.mark.usefixtures("forge")
@@ -190,18 +172,6 @@ def test_an_invalid_response_is_an_error_without_traceback(forge: Forge, body: b
     assert ran.stderr.startswith("error: ")
 
 
-def test_a_long_report_is_truncated(forge: Forge, here: Path) -> None:
-    reconciler("comment", "plan.md")
-    (here / "plan.md").write_text(f"{MARKER}\n{STAMP}\n**Critical**\n" + f"{'é' * 99}\n" * 20_000, encoding="utf-8")
-
-    assert reconciler("comment", "plan.md").code == 0
-
-    (body,) = forge.bodies()
-    assert body.startswith(f"{MARKER}\n> [!CAUTION]\n> This report is truncated")
-    assert "**Critical**" in body
-    assert len(body) <= 1_000_000
-
-
 @pytest.mark.parametrize(
     ("text", "message"),
     [
@@ -253,53 +223,6 @@ def test_two_reports_for_one_tenant_are_refused(forge: Forge, here: Path) -> Non
 def test_issue_and_close_cannot_be_combined(forge: Forge) -> None:
     assert comment("--close", "--issue", "Drift").code == 1
     assert forge.requests == []
-
-
-@pytest.mark.parametrize("forge", [GitHub], indirect=True)
-@pytest.mark.parametrize(
-    "name", ["GITHUB_TOKEN", "GITHUB_REPOSITORY", "GITHUB_GRAPHQL_URL", "GITHUB_EVENT_PATH", "GITHUB_RUN_ID"]
-)
-@pytest.mark.usefixtures("forge")
-def test_each_variable_of_github_is_required(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
-    monkeypatch.delenv(name)
-
-    assert f"error: {name} is not set; " in comment().stderr
-
-
-@pytest.mark.parametrize("forge", [GitLab], indirect=True)
-@pytest.mark.parametrize(
-    "name", ["GITLAB_TOKEN", "CI_PROJECT_ID", "CI_API_V4_URL", "CI_MERGE_REQUEST_IID", "CI_PIPELINE_ID"]
-)
-@pytest.mark.usefixtures("forge")
-def test_each_variable_of_gitlab_is_required(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
-    monkeypatch.delenv(name)
-
-    assert f"error: {name} is not set; " in comment().stderr
-
-
-SPOILT = {
-    "no job": ("GITHUB_ACTIONS", "false", "this is not a job of GitHub Actions, GitLab CI, Azure Pipelines"),
-    "plain http": ("GITHUB_GRAPHQL_URL", "http://api.example.com/graphql", "is not an https URL"),
-    "no address": ("GITHUB_GRAPHQL_URL", "api.example.com", "is not an https URL"),
-    "repository": ("GITHUB_REPOSITORY", "grants", "does not have the form owner/name"),
-    "token of two lines": ("GITHUB_TOKEN", f"{TOKEN}\n{TOKEN}", "is not a valid token"),
-    "no such event": ("GITHUB_EVENT_PATH", "nowhere.json", "cannot be read as the event"),
-    "event about nothing": ("GITHUB_EVENT_PATH", "list.json", "does not contain a pull request"),
-}
-
-
-@pytest.mark.parametrize("forge", [GitHub], indirect=True)
-@pytest.mark.parametrize(("name", "value", "message"), SPOILT.values(), ids=SPOILT)
-def test_problems_of_a_job_are_reported(
-    forge: Forge, monkeypatch: pytest.MonkeyPatch, name: str, value: str, message: str
-) -> None:
-    Path("list.json").write_text("[]", encoding="utf-8")
-    monkeypatch.setenv(name, value)
-
-    ran = comment()
-
-    assert (ran.code, forge.requests) == (1, [])
-    assert message in ran.stderr
 
 
 @pytest.mark.parametrize("forge", [GitHub], indirect=True)
