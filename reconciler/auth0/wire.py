@@ -249,8 +249,9 @@ def organization(data: Json) -> Organization:
     return Organization(identifier(data, "id"), text_or_none(data, "name") or "")
 
 
+CHANGE = "PATCH"
 CHANNELS: Mapping[str, str] = {"https://manage.auth0.com/": "dashboard", "api": "API"}
-GRANT_PATH = re.compile(r"/api/v2/client-grants(?:/(?P<id>[^/?]+))?/?")
+GRANT_PATH = re.compile(r"/api/v2/(?P<organization>organizations/[^/?]+/)?client-grants(?:/(?P<id>[^/?]+))?/?")
 
 
 def log_event(data: Json) -> LogEvent:
@@ -269,14 +270,17 @@ def log_event(data: Json) -> LogEvent:
     if text_or_none(data, "type") != API_OPERATION or path is None:
         return LogEvent(date)
     method = (text_or_none(request, "method") or "").upper()
-    answer = _object(_object(_object(data, "details"), "response"), "body")
-    key = _grant_key(answer) or _grant_key(_object(request, "body"))
+    body, answer = _object(request, "body"), _object(_object(_object(data, "details"), "response"), "body")
+    key = _grant_key(answer) or _grant_key(body)
     user = _object(_object(request, "auth"), "user")
     names = [text_or_none(user, name) for name in ("email", "name", "user_id")]
     client = text_or_none(data, "client_name") or text_or_none(data, "client_id") or ""
     actor = next(filter(None, names), f"application {client}" if client else "")
     channel = text_or_none(request, "channel") or ""
     grant_id = path["id"] or text_or_none(answer, "id") or ""
+    if path["organization"]:  # a grant that gets or loses an organization changes, and the response has no subject type
+        method, key = CHANGE if method in VERBS else "", None
+        grant_id = path["id"] or text_or_none(body, "grant_id") or text_or_none(answer, "grant_id") or ""
     return LogEvent(date, method if method in VERBS else "", grant_id, key, actor, CHANNELS.get(channel, channel))
 
 

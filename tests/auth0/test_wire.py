@@ -155,3 +155,22 @@ def test_the_body_of_an_update_changes_before_into_after(before: ClientGrant, af
     stored.update(wire.update_body(an_update(before, after)))
 
     assert wire.observed_grant(stored).grant == after
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body", "answer"),
+    [
+        ("post", "", {"grant_id": "cgr_1"}, {"grant_id": "cgr_1", "client_id": "billing", "audience": INVOICES}),
+        ("post", "", {}, {"grant_id": "cgr_1"}),
+        ("delete", "/cgr_1", {}, {}),
+    ],
+)
+def test_an_organization_of_a_grant_is_a_change_of_the_grant(
+    method: str, path: str, body: dict[str, object], answer: dict[str, object]
+) -> None:
+    request = {"method": method, "path": f"/api/v2/organizations/org_1/client-grants{path}", "body": body}
+    details = {"request": request, "response": {"body": answer}}
+
+    event = wire.log_event({"date": "2026-11-25T14:03:10.000Z", "type": "sapi", "details": details})
+
+    assert (event.method, event.grant_id, event.key) == ("PATCH", "cgr_1", None)
