@@ -10,6 +10,7 @@ import sys
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
+from time import monotonic, sleep
 
 USUAL_MODE = 0o666
 """The file mode of new files. The operating system applies the user's umask to the mode."""
@@ -17,12 +18,18 @@ USUAL_MODE = 0o666
 BINARY = getattr(os, "O_BINARY", 0)
 """The flag that stops `os.open` from converting line endings. Only Windows has the flag O_BINARY."""
 
+NONBLOCK = getattr(os, "O_NONBLOCK", 0)
+"""The flag that stops `os.open` from waiting for the reader of a named pipe. Windows has no flag O_NONBLOCK."""
+
 OWNER_ONLY = 0o600
 REPLACE_ERRORS = frozenset({errno.EBUSY, errno.EXDEV, errno.EPERM, errno.EACCES, errno.EROFS, errno.ENOTSUP})
 """The errors that prevent `write_output` from replacing a file. `write_output` overwrites the file instead.
 
 For example, the operating system refuses to replace a mount point or a file in a read-only folder.
 """
+
+PIPE_SECONDS = 5.0
+"""The time that `write_output` waits until another program opens a named pipe for reading."""
 
 OUTPUT_DESCRIPTORS = (1, 2)
 """The file descriptors of stdout and stderr."""
@@ -37,8 +44,8 @@ def write_output(path: Path, content: bytes, mode: int | None = None) -> None:
     or if stdout or stderr is redirected to `path`, append `content` to the old content.
 
     Raises:
-        OSError: if writing fails. The file still has its old content after an OSError. The error message contains the
-            file name.
+        OSError: if writing fails, or if no program reads from the named pipe `path`. The file still has its old content
+            after an OSError. The error message contains the file name.
     """
     with _naming(path):
         status = _status(path)
@@ -171,7 +178,25 @@ def _is_process_output(status: os.stat_result) -> bool:
 
 
 def _open_existing(path: str, flags: int) -> int:
-    return os.open(path, flags & ~os.O_CREAT)
+    """Open an existing file. For a named pipe, wait at most PIPE_SECONDS for a reader."""
+    deadline = monotonic() + PIPE_SECONDS
+    while True:
+        try:
+            descriptor = os.open(path, flags & ~os.O_CREAT | NONBLOCK)
+        except OSError as error:
+            if error.errno != errno.ENXIO or not _is_pipe(path):
+                raise
+            if monotonic() >= deadline:
+                raise OSError(errno.ENXIO, "no program reads from this named pipe") from error
+            sleep(0.05)
+        else:
+            if NONBLOCK:
+                os.set_blocking(descriptor, True)
+            return descriptor
+
+
+def _is_pipe(path: str) -> bool:
+    return stat.S_ISFIFO(os.stat(path).st_mode)  # noqa: PTH116 - `open` passes a string
 
 
 def _replace(file: Path, content: bytes, mode: int | None, status: os.stat_result | None) -> bool:

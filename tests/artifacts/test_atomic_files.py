@@ -3,9 +3,12 @@ import os
 import stat
 from collections.abc import Iterator
 from pathlib import Path
+from threading import Thread
+from time import sleep
 
 import pytest
 
+from reconciler.artifacts import atomic_files
 from reconciler.artifacts.atomic_files import OWNER_ONLY, check_output, write_new_files, write_output
 
 AS_ROOT = pytest.mark.skipif(os.geteuid() != 0, reason="only root may give files to another user")
@@ -131,6 +134,35 @@ def test_a_device_is_not_replaced(tmp_path: Path) -> None:
     write_output(Path("/dev/null"), b"new", OWNER_ONLY)
     assert stat.S_ISCHR(os.lstat("/dev/null").st_mode)
     assert os.lstat("/dev/null").st_mode == before.st_mode
+
+
+def test_a_pipe_without_a_reader_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(atomic_files, "PIPE_SECONDS", 0.1)
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+
+    with pytest.raises(OSError, match="no program reads from this named pipe") as caught:
+        write_output(pipe, b"new")
+
+    assert caught.value.filename == str(pipe)
+    assert stat.S_ISFIFO(pipe.stat().st_mode)
+
+
+def test_a_pipe_waits_for_its_reader(tmp_path: Path) -> None:
+    pipe, content = tmp_path / "pipe", b"x" * 200_000
+    os.mkfifo(pipe)
+    read: list[bytes] = []
+
+    def read_later() -> None:
+        sleep(0.2)
+        read.append(pipe.read_bytes())
+
+    reader = Thread(target=read_later)
+    reader.start()
+    write_output(pipe, content)
+    reader.join()
+
+    assert read == [content]
 
 
 def test_the_file_that_stdout_writes_to_is_not_replaced(capfd: pytest.CaptureFixture[str]) -> None:
