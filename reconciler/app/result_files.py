@@ -22,8 +22,8 @@ from reconciler.artifacts.fleet_files import result_file, write_result
 from reconciler.artifacts.fleet_json import plan_counts, timestamp
 from reconciler.artifacts.serialization import plan_id
 from reconciler.config.tenants import Tenant, tenant_named
-from reconciler.core.fleet.run import BEGUN, FleetResult, RunInputs, TenantState, state_of
-from reconciler.core.fleet.waves import Rollout
+from reconciler.core.fleet.rollout import Rollout, TenantState, state_of
+from reconciler.core.fleet.run import BEGUN, FleetResult, RunInputs
 from reconciler.core.outcome import count_results
 from reconciler.core.plan import Plan
 from reconciler.errors import Exit, ReconcilerError, reason

@@ -13,7 +13,7 @@ from reconciler.app.outputs import OutputOptions
 from reconciler.app.tenant_runs import TenantRuns, tenant_failures
 from reconciler.config.tenants import Tenant
 from reconciler.core.characters import visible
-from reconciler.core.fleet.run import APPLY, PLAN, STOPPING_STATES, WRITING_STATES, TenantState, state_of
+from reconciler.core.fleet.rollout import APPLY, PLAN, STOPPING_STATES, WRITING_STATES, TenantState, state_of
 from reconciler.core.identity import TenantName
 from reconciler.core.outcome import Result
 from reconciler.core.plan import Plan

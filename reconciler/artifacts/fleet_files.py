@@ -25,7 +25,8 @@ from reconciler.artifacts.serialization import Json, plan_id, plan_json
 from reconciler.contract import stored
 from reconciler.core.characters import pluralize, shorten
 from reconciler.core.fleet.report import ResultFile
-from reconciler.core.fleet.run import BEGUN, PLAN, Fleet, FleetResult, TenantState, exit_code_of_plan, state_of
+from reconciler.core.fleet.rollout import PLAN, TenantState, exit_code_of_plan, state_of
+from reconciler.core.fleet.run import BEGUN, Fleet, FleetResult
 from reconciler.core.outcome import Result
 from reconciler.core.plan import Plan
 from reconciler.core.problems import Level, Problem

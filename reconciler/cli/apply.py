@@ -26,7 +26,7 @@ from reconciler.cli.option_groups import (
     result_options,
 )
 from reconciler.cli.options import TENANT_OPTIONS, current_options, global_options, shard_option, wave_option
-from reconciler.core.fleet.run import APPLY
+from reconciler.core.fleet.rollout import APPLY
 from reconciler.core.problems import Problem, Severity, Source
 from reconciler.core.selection import refuse_empty_selection
 from reconciler.errors import Exit, ReconcilerError, ReportLostError, reason

@@ -34,7 +34,7 @@ from reconciler.cli.option_groups import (
 )
 from reconciler.cli.options import TENANT_OPTIONS, current_options, global_options, shard_option, wave_option
 from reconciler.core.characters import pluralize
-from reconciler.core.fleet.run import PLAN, exit_code_of_plan
+from reconciler.core.fleet.rollout import PLAN, exit_code_of_plan
 from reconciler.core.identity import IdentityClaims, SameTenantError
 from reconciler.core.plan import Plan
 from reconciler.core.selection import refuse_empty_selection

@@ -18,7 +18,7 @@ from reconciler.config.tenants import (
 )
 from reconciler.core.characters import join_some, quote_text, visible
 from reconciler.core.expiry import DEFAULT_WARN_BEFORE, DURATION_UNITS
-from reconciler.core.fleet.waves import DEFAULT_STOP_AFTER, Rollout, Wave
+from reconciler.core.fleet.rollout import DEFAULT_STOP_AFTER, Rollout, Wave
 from reconciler.core.identity import (
     AUTH0_HOSTS,
     CREDENTIALS_PREFIX,

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from reconciler.core.characters import join_some
 from reconciler.core.expiry import DEFAULT_WARN_BEFORE
-from reconciler.core.fleet.waves import Rollout
+from reconciler.core.fleet.rollout import Rollout
 from reconciler.core.identity import (
     ALLOW_UNNAMED,
     AUTH0_HOSTS,

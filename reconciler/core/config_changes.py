@@ -29,7 +29,7 @@ from reconciler.core.config_rules import (
     ConfigChange,
 )
 from reconciler.core.directory import Directory
-from reconciler.core.fleet.waves import Rollout
+from reconciler.core.fleet.rollout import Rollout
 from reconciler.core.grant import Key
 from reconciler.core.identity import comparison_key, is_same_host
 from reconciler.core.pattern import ManagedScope, Match, Protect

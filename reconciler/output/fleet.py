@@ -8,7 +8,8 @@ from reconciler.artifacts.grant_json import json_text
 from reconciler.artifacts.serialization import Json
 from reconciler.core.characters import join_some, pluralize, visible
 from reconciler.core.fleet.report import CollectedTenant, FleetReport
-from reconciler.core.fleet.run import APPLY, COLLECTED_STATES, ExpectedTenant, Fleet, TenantState
+from reconciler.core.fleet.rollout import APPLY, COLLECTED_STATES, TenantState
+from reconciler.core.fleet.run import ExpectedTenant, Fleet
 from reconciler.core.identity import SANDBOX
 from reconciler.core.outcome import Result
 from reconciler.output.escape import span, tenant_label

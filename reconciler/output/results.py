@@ -7,7 +7,7 @@ from hashlib import sha256
 
 from reconciler.artifacts.serialization import Json, action_of
 from reconciler.core.characters import pluralize
-from reconciler.core.fleet.run import PLAN, TenantState, state_of
+from reconciler.core.fleet.rollout import PLAN, TenantState, state_of
 from reconciler.core.identity import TenantName
 from reconciler.core.outcome import ApplyReport, count_results
 from reconciler.core.plan import Plan

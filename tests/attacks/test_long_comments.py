@@ -7,7 +7,7 @@ import pytest
 from support.builders import OWN, TENANT, a_plan, a_spec, an_api, first_parties
 
 from reconciler.core.directory import Api
-from reconciler.core.fleet.run import TenantState
+from reconciler.core.fleet.rollout import TenantState
 from reconciler.core.guards import ProtectionRules
 from reconciler.core.pattern import Protect
 from reconciler.core.plan import Plan

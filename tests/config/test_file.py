@@ -11,7 +11,7 @@ from reconciler.config.tenants import (
     TenantKind,
 )
 from reconciler.core.characters import quote_text
-from reconciler.core.fleet.waves import Rollout, Wave
+from reconciler.core.fleet.rollout import Rollout, Wave
 from reconciler.core.pattern import ManagedScope, Pattern, Protect
 from reconciler.core.settings import Limits, Policy, PolicyRule, Verdict
 from reconciler.errors import ProblemsError

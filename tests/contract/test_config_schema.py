@@ -10,7 +10,7 @@ from reconciler.contract import stored
 from reconciler.contract.derive import CONTROL_CHARACTERS
 from reconciler.core.expiry import DEFAULT_WARN_BEFORE, DURATION_UNITS, TEMPORARY_ACCESS
 from reconciler.core.expressible import MAX_SCOPE_LENGTH
-from reconciler.core.fleet.waves import DEFAULT_STOP_AFTER
+from reconciler.core.fleet.rollout import DEFAULT_STOP_AFTER
 from reconciler.core.identity import CREDENTIALS_PREFIX
 from reconciler.core.pattern import PATTERN_FIELDS
 from reconciler.core.risks import RULES

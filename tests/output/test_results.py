@@ -5,7 +5,7 @@ from support.builders import a_plan, a_spec
 
 from reconciler.artifacts.grant_json import json_text
 from reconciler.artifacts.serialization import plan_json
-from reconciler.core.fleet.run import TenantState
+from reconciler.core.fleet.rollout import TenantState
 from reconciler.core.identity import TenantName
 from reconciler.core.plan import Plan
 from reconciler.output.formats import OutputView, failures_json, render

@@ -11,7 +11,8 @@ from reconciler.artifacts.fleet_json import plan_counts
 from reconciler.artifacts.grant_json import key_json
 from reconciler.artifacts.serialization import plan_id, plan_json
 from reconciler.core.directory import Api, Application, Directory, Organization
-from reconciler.core.fleet.run import BEGUN, ExpectedTenant, Fleet, FleetResult, RunInputs, TenantState, state_of
+from reconciler.core.fleet.rollout import TenantState, state_of
+from reconciler.core.fleet.run import BEGUN, ExpectedTenant, Fleet, FleetResult, RunInputs
 from reconciler.core.grant import ClientGrant, Key, ObservedGrant
 from reconciler.core.guards import ProtectionRules
 from reconciler.core.identity import TenantName

@@ -9,18 +9,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from reconciler.core.characters import pluralize, quote_text
-from reconciler.core.fleet.run import (
-    APPLY,
-    BEGUN,
-    COLLECTED_STATES,
-    STOPPING_STATES,
-    WRITING_STATES,
-    ExpectedTenant,
-    Fleet,
-    FleetResult,
-    RunInputs,
-    TenantState,
-)
+from reconciler.core.fleet.rollout import APPLY, COLLECTED_STATES, STOPPING_STATES, WRITING_STATES, TenantState
+from reconciler.core.fleet.run import BEGUN, ExpectedTenant, Fleet, FleetResult, RunInputs
 from reconciler.errors import EXIT_CODES_BY_SEVERITY, Exit
 
 DONE_STATES = frozenset({TenantState.PLANNED, TenantState.APPLIED})

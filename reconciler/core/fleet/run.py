@@ -10,10 +10,10 @@ import hashlib
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from enum import StrEnum
 
 from reconciler.core.characters import quote_text
 from reconciler.core.config_changes import TenantSettings, config_changes
+from reconciler.core.fleet.rollout import TenantState
 from reconciler.core.identity import TenantName
 from reconciler.core.plan import Plan
 from reconciler.core.spec import GrantSpec
@@ -60,63 +60,8 @@ class Shard:
         return f"{self.index}/{self.count}"
 
 
-class TenantState(StrEnum):
-    """The state of a tenant in a fleet run."""
-
-    PLANNED = "planned"
-    APPLIED = "applied"
-    REFUSED = "refused"
-    FAILED = "failed"
-    PARTIAL = "partial"
-    UNKNOWN = "unknown"
-    NOT_STARTED = "not started"
-    NOT_SELECTED = "not selected"
-    """The options PATH, --client and --api select no grant of the tenant, so `apply` did not change the tenant."""
-
-
 BEGUN = "begun"
 """The status that a result file contains until the tenant's run ends."""
-COLLECTED_STATES = tuple(state for state in TenantState if state is not TenantState.NOT_SELECTED)
-"""The states of a tenant in the report of `fleet collect`.
-
-The state PARTIAL means that the saved plan selects only some grants of the tenant.
-"""
-STOPPING_STATES = frozenset({TenantState.REFUSED, TenantState.FAILED, TenantState.PARTIAL, TenantState.UNKNOWN})
-"""The tenant states that count as unsuccessful for the limit `stop_after`."""
-WRITING_STATES = frozenset({TenantState.APPLIED, TenantState.PARTIAL, TenantState.UNKNOWN})
-"""The states after which `apply` may have written to the tenant."""
-PLAN, APPLY = "plan", "apply"
-
-_STATES_OF_PLAN: Mapping[int, TenantState] = {
-    Exit.DONE: TenantState.PLANNED,
-    Exit.CHANGES: TenantState.PLANNED,
-    Exit.INCOMPLETE: TenantState.PARTIAL,
-    Exit.REFUSED: TenantState.REFUSED,
-    Exit.STALE: TenantState.REFUSED,
-}
-_STATES_OF_APPLY: Mapping[int, TenantState] = {
-    Exit.DONE: TenantState.APPLIED,
-    Exit.INCOMPLETE: TenantState.PARTIAL,
-    Exit.INTERRUPTED: TenantState.PARTIAL,
-    Exit.TERMINATED: TenantState.PARTIAL,
-    Exit.REFUSED: TenantState.REFUSED,
-    Exit.STALE: TenantState.REFUSED,
-}
-
-
-def state_of(command: str, exit_code: int) -> TenantState:
-    """Convert an exit code of `plan` or `apply` to the state of a tenant."""
-    states = _STATES_OF_PLAN if command == PLAN else _STATES_OF_APPLY
-    return states.get(exit_code, TenantState.FAILED)
-
-
-def exit_code_of_plan(*, is_blocked: bool, is_incomplete: bool, has_differences: bool) -> Exit:
-    """Return the exit code of `plan`. Without --detailed-exitcode, `has_differences` is false."""
-    if is_blocked:
-        return Exit.REFUSED
-    if is_incomplete:
-        return Exit.INCOMPLETE
-    return Exit.CHANGES if has_differences else Exit.DONE
 
 
 def files_digest(contents: Iterable[bytes]) -> str:

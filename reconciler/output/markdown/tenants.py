@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from reconciler.core.characters import pluralize
-from reconciler.core.fleet.run import TenantState
+from reconciler.core.fleet.rollout import TenantState
 from reconciler.core.plan import Plan
 from reconciler.core.plan_risks import all_risks, risks_at_level
 from reconciler.core.problems import Level, Risk

@@ -8,7 +8,7 @@ from functools import partial
 from typing import TypeVar
 
 from reconciler.core.characters import pluralize, visible
-from reconciler.core.fleet.run import TenantState
+from reconciler.core.fleet.rollout import TenantState
 from reconciler.core.identity import TenantName
 from reconciler.output.results import FleetSummary, PlanResults, RunResult, RunResults
 from reconciler.output.styled import Line, Span, Style, line, plain

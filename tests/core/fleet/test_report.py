@@ -6,7 +6,8 @@ from hypothesis import strategies as st
 from support.builders import RUN_INPUTS, a_fleet, a_result
 
 from reconciler.core.fleet.report import FleetReport, ResultFile, collect
-from reconciler.core.fleet.run import FleetResult, TenantState
+from reconciler.core.fleet.rollout import TenantState
+from reconciler.core.fleet.run import FleetResult
 from reconciler.errors import EXIT_CODES_BY_SEVERITY, Exit
 
 UNKNOWN, NOT_STARTED = TenantState.UNKNOWN, TenantState.NOT_STARTED

@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reconciler.core.fleet.run import Shard, TenantState, files_digest, state_of
+from reconciler.core.fleet.run import Shard, files_digest
 
 
 @given(names=st.lists(st.text(min_size=1), unique=True, max_size=30), count=st.integers(1, 40))
@@ -37,28 +37,6 @@ def test_other_texts_are_not_shards(text: str) -> None:
 def test_a_part_that_does_not_exist_is_refused(text: str, advice: str) -> None:
     with pytest.raises(ValueError, match=advice):
         Shard.parse(text)
-
-
-@pytest.mark.parametrize(
-    ("command", "exit_code", "state"),
-    [
-        ("plan", 0, TenantState.PLANNED),
-        ("plan", 2, TenantState.PLANNED),
-        ("plan", 3, TenantState.PARTIAL),
-        ("plan", 4, TenantState.REFUSED),
-        ("plan", 1, TenantState.FAILED),
-        ("plan", 130, TenantState.FAILED),
-        ("apply", 0, TenantState.APPLIED),
-        ("apply", 1, TenantState.FAILED),
-        ("apply", 2, TenantState.FAILED),
-        ("apply", 3, TenantState.PARTIAL),
-        ("apply", 4, TenantState.REFUSED),
-        ("apply", 5, TenantState.REFUSED),
-        ("apply", 143, TenantState.PARTIAL),
-    ],
-)
-def test_the_exit_code_determines_the_state(command: str, exit_code: int, state: TenantState) -> None:
-    assert state_of(command, exit_code) is state
 
 
 def test_the_digest_does_not_depend_on_the_order_but_on_each_file() -> None:

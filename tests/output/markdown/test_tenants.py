@@ -5,7 +5,7 @@ import pytest
 from support.builders import a_plan, a_spec, an_api, first_parties
 
 from reconciler.core.directory import Api
-from reconciler.core.fleet.run import TenantState
+from reconciler.core.fleet.rollout import TenantState
 from reconciler.core.identity import TenantName
 from reconciler.core.outcome import ApplyReport, Outcome, Result
 from reconciler.core.plan import Plan

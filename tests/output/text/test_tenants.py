@@ -2,7 +2,7 @@ from dataclasses import replace
 
 from support.builders import a_plan, a_spec, an_observed
 
-from reconciler.core.fleet.run import TenantState
+from reconciler.core.fleet.rollout import TenantState
 from reconciler.core.identity import TenantName
 from reconciler.core.outcome import ApplyReport, Outcome, Result
 from reconciler.core.plan import Plan

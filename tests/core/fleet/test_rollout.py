@@ -1,7 +1,8 @@
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reconciler.core.fleet.waves import Rollout, Wave
+from reconciler.core.fleet.rollout import Rollout, TenantState, Wave, state_of
 
 CANARY = Wave("canary", ("t001",))
 EU = Wave("eu", ("eu-*", "uk"))
@@ -38,3 +39,25 @@ def test_every_tenant_of_a_wave_is_in_exactly_one_group(rollout: Rollout, tenant
     assert sorted(grouped) == sorted(tenant for tenant in tenants if rollout.wave_of(tenant) is not None)
     assert list(groups) == [wave.name for wave in rollout.waves if wave.name in groups]
     assert all(rollout.wave_of(tenant) == name for name, members in groups.items() for tenant in members)
+
+
+@pytest.mark.parametrize(
+    ("command", "exit_code", "state"),
+    [
+        ("plan", 0, TenantState.PLANNED),
+        ("plan", 2, TenantState.PLANNED),
+        ("plan", 3, TenantState.PARTIAL),
+        ("plan", 4, TenantState.REFUSED),
+        ("plan", 1, TenantState.FAILED),
+        ("plan", 130, TenantState.FAILED),
+        ("apply", 0, TenantState.APPLIED),
+        ("apply", 1, TenantState.FAILED),
+        ("apply", 2, TenantState.FAILED),
+        ("apply", 3, TenantState.PARTIAL),
+        ("apply", 4, TenantState.REFUSED),
+        ("apply", 5, TenantState.REFUSED),
+        ("apply", 143, TenantState.PARTIAL),
+    ],
+)
+def test_the_exit_code_determines_the_state(command: str, exit_code: int, state: TenantState) -> None:
+    assert state_of(command, exit_code) is state
