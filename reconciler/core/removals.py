@@ -44,6 +44,8 @@ class Removal:
     @property
     def path(self) -> str:
         """The path of the grant file that contained the removed declaration."""
+        if self.is_from_history and not self.commit:  # a file without a revision, whose name may contain " in "
+            return self.spec.file
         path, separator, _ = self.spec.file.rpartition(" in ")
         return path if separator else self.spec.file
 

@@ -199,6 +199,15 @@ def test_a_grant_that_is_declared_by_name_and_by_id_is_one_grant(
     assert resolved(given_versions) == resolved([list(map(with_names, each)) for each in given_versions])
 
 
+def test_the_path_of_a_file_whose_name_looks_like_a_revision() -> None:
+    before = HistoryStep(None, (file("a in b.yaml", "a"),))
+
+    (unchanged,) = find_removals(DeclaredHistory([before]).of([TEST]), ())
+    (changed,) = removals(history([file("a in b.yaml", "a")])).values()
+
+    assert (unchanged.path, changed.path) == ("a in b.yaml", "a in b.yaml")
+
+
 def test_the_source_is_the_file_that_the_last_commit_removed_the_grant_from() -> None:
     steps = history([file("x.yaml", "a")], [file("y.yaml", "b", "a")], [file("y.yaml", "b")], [file("x.yaml")])
 

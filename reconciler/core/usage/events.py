@@ -225,11 +225,16 @@ class UsageCounter:
                 self._exchanges[event.type, client, audience, event.tenant_name] = count
 
     def _add_write(self, event: UsageEvent, time: str, day: str) -> None:
+        """Count a write. An event without a method or an application may be any write of any application."""
         request = _mapping(_mapping(event.details).get("request"))
         method, path = request.get("method"), request.get("path")
-        if _is_identity(event.client_id) and isinstance(method, str) and method.upper() != "GET":
-            operation = self._operations.find(method, path) if isinstance(path, str) else UNKNOWN_OPERATION
-            self._writes.setdefault((event.client_id, operation), _Count(time)).add(time, day)
+        if isinstance(method, str) and method.upper() == "GET":
+            return
+        client = event.client_id if _is_identity(event.client_id) else ""
+        operation = UNKNOWN_OPERATION
+        if isinstance(method, str) and isinstance(path, str):
+            operation = self._operations.find(method, path)
+        self._writes.setdefault((client, operation), _Count(time)).add(time, day)
 
     def usage(self, periods: Iterable[Period] = (), checkpoint: Checkpoint | None = None) -> Usage:
         """Return the counted uses as a usage record. `periods` are the time spans of the counted log events."""

@@ -4,9 +4,10 @@ A usage record stores the number of uses per day. If two usage records contain a
 the larger number, because the records may overlap. The function `merge` is commutative, associative and idempotent.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
+from functools import cached_property
 from itertools import pairwise
 from typing import NamedTuple, TypeVar
 
@@ -30,7 +31,10 @@ class UsedGrant(NamedTuple):
 
 
 class UsedOperation(NamedTuple):
-    """An application and an operation of the Management API, such as `PATCH /clients/{id}`."""
+    """An application and an operation of the Management API, such as `PATCH /clients/{id}`.
+
+    The application is empty if the log events do not show the application.
+    """
 
     client_id: str
     operation: str
@@ -75,7 +79,7 @@ class Period(NamedTuple):
     end: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Usage:
     """The use of a tenant's grants, according to the tenant's logs.
 
@@ -94,6 +98,22 @@ class Usage:
     """The time spans for which reconciler has read all log events, in order and without overlaps."""
     checkpoint: Checkpoint | None = None
     """The position in the logs where the next run of `usage collect` continues, or None."""
+
+    @cached_property
+    def writes_by_client(self) -> Mapping[str, Mapping[str, Use]]:
+        """The Management API write operations of each application, with the times and counts of the uses."""
+        found: dict[str, dict[str, Use]] = {}
+        for (client_id, operation), use in self.writes.items():
+            found.setdefault(client_id, {})[operation] = use
+        return found
+
+    @cached_property
+    def last_metrics(self) -> Mapping[tuple[str, str], str]:
+        """The time at which each application last used an API, according to API metrics."""
+        found: dict[tuple[str, str], str] = {}
+        for (client_id, audience, _), last in self.scopes.items():
+            found[client_id, audience] = max(last, found.get((client_id, audience), ""))
+        return found
 
 
 def merge(first: Usage, second: Usage) -> Usage:
@@ -186,8 +206,3 @@ def with_scopes(usage: Usage, scopes: Iterable[tuple[UsedScope, str]]) -> Usage:
     for key, last in scopes:
         found[key] = max(last, found.get(key, last))
     return replace(usage, scopes=_merged(usage.scopes, found, max))
-
-
-def last_writes(usage: Usage, client_id: str) -> Iterator[tuple[str, Use]]:
-    """Yield the Management API write operations that an application used, with the times and counts of the uses."""
-    return ((key.operation, use) for key, use in usage.writes.items() if key.client_id == client_id)

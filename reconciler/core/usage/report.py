@@ -28,7 +28,6 @@ from reconciler.core.usage.records import (
     UsedGrant,
     UsedScope,
     gaps,
-    last_writes,
     moment,
     seen_time,
     time_text,
@@ -183,14 +182,16 @@ def last_possible_use(key: Key, usage: Usage) -> str:
     """Return the time of the last log event that may be a use of a grant, or an empty string.
 
     Such an event shows a part of the application, the API and the subject type, and this part matches the grant. A
-    write of the Management API may use a token from the time before the collected logs.
+    write of the Management API, or a use of a scope according to API metrics, may need a token from the time before the
+    collected logs.
     """
     own = UsedGrant(key.client_id or "", key.audience, key.subject_type)
     possible = (UsedGrant(*parts) for parts in product(*((part, "") for part in own)))
     events = [usage.grants[each] for each in possible if each != own and each in usage.grants]
     if key.audience.endswith(MANAGEMENT_API_SUFFIX):
-        events += (use for _, use in last_writes(usage, own.client_id))
-    return max((use.last for use in events), default="")
+        for client_id in (own.client_id, ""):
+            events += usage.writes_by_client.get(client_id, {}).values()
+    return max([use.last for use in events] + [usage.last_metrics.get(own[:2], "")])
 
 
 def is_attributed(key: Key) -> bool:
@@ -243,27 +244,30 @@ def _scope_uses(
     key = observed.key
     client, names = key.client_id or "", sorted(observed.grant.scope)
     is_management = key.audience.endswith(MANAGEMENT_API_SUFFIX) and key.subject_type == SUBJECT_CLIENT
-    writes = dict(last_writes(usage, client)) if is_management else {}
+    writes = usage.writes_by_client.get(client, {}) if is_management else {}
+    unknown = [use for name, use in writes.items() if name == UNKNOWN_OPERATION]
+    unknown += usage.writes_by_client.get("", {}).values()  # any application may have made these writes
+    last_unknown = max((use.last for use in unknown), default="")
     metrics = {name: usage.scopes.get(UsedScope(client, key.audience, name), "") for name in names}
     if not is_management and not any(metrics.values()):
         return
     for name in names:
         operations = by_scope.get(name, []) if is_management else []
         last = max((metrics[name], *(writes[each].last for each in operations if each in writes)))
-        yield _scope_use(name, last, operations, writes, window)
+        yield _scope_use(name, last, operations, last_unknown, window)
 
 
-def _scope_use(
-    name: str, last: str, operations: Sequence[str], writes: Mapping[str, Use], window: UsageWindow
-) -> ScopeUse:
-    """Return whether a scope of a grant is used. `last` is the time of the last use, or an empty string."""
+def _scope_use(name: str, last: str, operations: Sequence[str], last_unknown: str, window: UsageWindow) -> ScopeUse:
+    """Return whether a scope of a grant is used. `last` is the time of the last use, or an empty string.
+
+    `last_unknown` is the time of the last write that may have used any scope, or an empty string.
+    """
     if last and last >= window.start:
         return ScopeUse(name, UseState.USED, f"last used {_day(last)}", last)
     if not operations or name.startswith(READ_PREFIX):
         text = f"last used {_day(last)}" if last else "not known: the logs do not show reads"
         return ScopeUse(name, UseState.UNUSED if last else UseState.UNKNOWN, text, last)
-    unknown = writes.get(UNKNOWN_OPERATION)
-    if unknown and unknown.last >= window.start:
+    if last_unknown and last_unknown >= window.start:
         text = "not known: reconciler does not recognize some write requests"
     elif window.length is None:
         text = f"no write request in {window.text}"

@@ -254,11 +254,23 @@ def test_a_write_is_attributed_to_its_operation(method: str, path: str | None, o
     assert found == UsedOperation("billing", operation)
 
 
-@pytest.mark.parametrize(
-    "details", [None, {}, {"request": None}, {"request": {"method": "get", "path": "/api/v2/users"}}]
-)
-def test_a_read_or_an_incomplete_operation_is_not_a_write(details: object) -> None:
+def test_a_read_is_not_a_write() -> None:
+    details = {"request": {"method": "get", "path": "/api/v2/users"}}
+
     assert counted(event("sapi", details=details)).usage().writes == {}
+
+
+@pytest.mark.parametrize("details", [None, {}, {"request": None}, {"request": {"method": 5, "path": "/api/v2/users"}}])
+def test_a_write_without_details_may_be_any_write(details: object) -> None:
+    assert set(counted(event("sapi", details=details)).usage().writes) == {UsedOperation("billing", "?")}
+
+
+def test_a_write_without_an_application_may_belong_to_any_application() -> None:
+    details = {"request": {"method": "post", "path": "/api/v2/users"}}
+
+    (found,) = counted(event("sapi", details=details, client_id=None)).usage().writes
+
+    assert found == UsedOperation("", "POST /users")
 
 
 def test_every_operation_of_the_table_is_found() -> None:

@@ -102,6 +102,21 @@ def test_a_write_without_an_exchange_uses_a_token_from_the_time_before_the_logs(
     assert report(usage).state is UseState.UNUSED
 
 
+def test_a_write_of_an_unknown_application_makes_the_use_of_scopes_unknown() -> None:
+    usage = Usage(periods=seen((100, 0)), writes={UsedOperation("", "POST /users"): used(1)})
+
+    found = report(usage, Key("billing", MANAGEMENT), ("create:clients",))
+
+    assert (found.state, [each.state for each in found.scopes]) == (UseState.UNKNOWN, [UseState.UNKNOWN])
+
+
+def test_a_grant_with_a_scope_in_the_metrics_of_the_period_is_not_called_unused() -> None:
+    usage = Usage(periods=seen((100, 0)), scopes={UsedScope("billing", INVOICES, "read:invoices"): ago(2)})
+
+    assert report(usage).state is UseState.UNKNOWN
+    assert report(usage, a_key("portal")).state is UseState.UNUSED
+
+
 def test_without_a_time_no_grant_is_called_unused() -> None:
     found = report(Usage(periods=seen((100, 0))), length=None)
 
