@@ -17,13 +17,6 @@ from reconciler.config.tenants import (
     undeclared_tenant,
 )
 from reconciler.core.characters import visible
-from reconciler.core.config_changes import (
-    SHARED,
-    config_changes,
-    moved_config_file,
-    new_config_file,
-    unreadable_base_file,
-)
 from reconciler.core.config_rules import ConfigChange
 from reconciler.core.outcome import Rollback
 from reconciler.core.problems import errors
@@ -190,6 +183,13 @@ def _base_config(
     Raises:
         GitError: if git cannot read the configuration.
     """
+    from reconciler.core.config_changes import (
+        config_changes,
+        moved_config_file,
+        new_config_file,
+        unreadable_base_file,
+    )
+
     file = config_file_at(revision, options)
     try:
         base_config = load_config_at(revision, file)
@@ -221,6 +221,8 @@ def _shared_settings(config: Config) -> Tenant:
     The function `config_changes` compares only tenants. The artificial tenant lets `config_changes` compare the shared
     settings.
     """
+    from reconciler.core.config_changes import SHARED
+
     return replace(undeclared_tenant(config, SHARED_DOMAIN), name=SHARED)
 
 

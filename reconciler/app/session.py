@@ -13,22 +13,19 @@ from reconciler.app.time_limit import TIME_LIMIT_EXCEEDED, time_limit
 from reconciler.auth0.client import ManagementClient
 from reconciler.concurrency import run_unless
 from reconciler.config.tenants import Tenant
-from reconciler.core.config_changes import compare_guards, sort_by_risk
-from reconciler.core.config_rules import ConfigChange
+from reconciler.core.config_rules import ConfigChange, sort_by_risk
 from reconciler.core.directory import Directory
 from reconciler.core.expiry import split_expired
 from reconciler.core.guards import ProtectionRules
 from reconciler.core.identity import IdentityCheck, TenantName, identities_in
-from reconciler.core.listing import Listing, as_declared, as_observed, as_resolved
 from reconciler.core.organizations import DeclaredOrganizations
 from reconciler.core.outcome import Rollback
 from reconciler.core.pattern import Pattern
 from reconciler.core.plan import Plan
 from reconciler.core.planner import Observation, PlanRules, make_plan
-from reconciler.core.problems import Problem, Severity, errors, one_per_cause
+from reconciler.core.problems import Problem, Severity
 from reconciler.core.removals import Removal
-from reconciler.core.resolve import resolve
-from reconciler.core.selection import EVERYTHING, GrantSelection, select_grants, split_specs
+from reconciler.core.selection import EVERYTHING, GrantSelection
 from reconciler.core.settings import Policy
 from reconciler.errors import ProblemsError, ReconcilerError
 from reconciler.files.read import LoadedGrants
@@ -189,43 +186,10 @@ class TenantSession:
         needs_names = needs.organizations and (self.with_names or bool(self.policy.schemas))
         return replace(needs, organization_names=needs.organization_names or needs_names)
 
-    async def list_observed(self) -> Listing:
-        """Return the selected grants of the tenant, with all names that the token may read. Raises Auth0Error."""
-        observation = await self.observe_all()
-        everything = split_specs((), self.selection, observation.directory)
-        chosen = select_grants(observation.grants, (), everything, {}, observation.directory)
-        return Listing(
-            self.name,
-            tuple(as_observed(each, observation.directory) for each in chosen.grants),
-            self.now,
-            observed=True,
-            selection=chosen.result,
-            notes=(*observation.notes, *chosen.notes),
-        )
-
-    async def list_declared(self) -> Listing:
-        """Return the declared grants, with the tenant's ids in place of the names in the files.
-
-        Raises Auth0Error, ReconcilerError, and the errors of the method `plan`.
-
-        If an expired grant contains a name that does not exist in the tenant, the returned grant contains the name
-        instead of an id.
-        """
+    async def read_names(self) -> Directory:
+        """Return the names that the grant files and the selection need. Raises Auth0Error, ReconcilerError."""
         needs = required_listings(self.declared.specs, self.selection.patterns)
-        directory = await self._before_deadline(observe_names(self.client, needs))
-        split = split_specs(self.declared.specs, self.selection, directory, self.declared.of_all_tenants)
-        valid, expired = split_expired(split.selected, self.now)
-        desired, problems = resolve(valid, directory)
-        problems += split.problems
-        if errors(problems):
-            raise ProblemsError(one_per_cause(problems), self.declared.texts)
-        ended = [(spec, resolve([spec], directory)[0]) for spec in expired]
-        chosen = select_grants((), desired, split, {}, directory)
-        listed = (
-            *(as_resolved(each, directory) for each in desired),
-            *(as_resolved(found[0], directory) if found else as_declared(spec) for spec, found in ended),
-        )
-        return Listing(self.name, listed, self.now, selection=chosen.result, notes=chosen.notes)
+        return await self._before_deadline(observe_names(self.client, needs))
 
     async def read_directory(self) -> Directory:
         """Return the names of applications, APIs and organizations of the tenant.
@@ -289,6 +253,8 @@ class TenantSession:
         """Yield each change of `manage` or `protect` in reconciler.yaml that affects a grant."""
         if self.tenant_at_base is None:
             return
+        from reconciler.core.config_changes import compare_guards
+
         keys = {change.key for change in (*plan.changes, *(each.change for each in plan.blocked))}
         keys.update(each.key for each in observation.grants)
         yield from compare_guards(keys, observation.directory, self.tenant_at_base, self.tenant)

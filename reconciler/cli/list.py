@@ -11,9 +11,12 @@ from reconciler.app.tenant_runs import tenant_runs
 from reconciler.cli.option_groups import format_option, option_group, request_options, selecting_options
 from reconciler.cli.options import TENANT_OPTIONS, current_options, global_options
 from reconciler.core.directory import Directory
-from reconciler.core.listing import Listing, as_declared
+from reconciler.core.expiry import split_expired
+from reconciler.core.listing import Listing, as_declared, as_observed, as_resolved
+from reconciler.core.problems import errors, one_per_cause
+from reconciler.core.resolve import resolve
 from reconciler.core.selection import refuse_empty_selection, select_grants, split_specs
-from reconciler.errors import Exit, ReconcilerError
+from reconciler.errors import Exit, ProblemsError, ReconcilerError
 from reconciler.output.styled import line
 from reconciler.output.text.lists import listing_json, listing_lines, listings_csv
 
@@ -57,13 +60,52 @@ def command(
     if offline:
         listings, code = _list_offline(options, selecting), Exit.DONE
     else:
-        work = TenantSession.list_observed if observed else TenantSession.list_declared
+        work = _list_observed if observed else _list_declared
         with tenant_runs(options, selecting, request_options, console) as tenants, tenants.opened() as sessions:
             listings = [each.result for each in tenants.run_open(sessions, work)]
             code = tenants.worst_exit_code([])
     refuse_empty_selection(each.selection for each in listings)
     _print(listings, stdout_format, console, are_several=options.all_tenants or len(options.tenants) > 1)
     return code
+
+
+async def _list_observed(session: TenantSession) -> Listing:
+    """Return the selected grants of the tenant, with all names that the token may read. Raises Auth0Error."""
+    observation = await session.observe_all()
+    everything = split_specs((), session.selection, observation.directory)
+    chosen = select_grants(observation.grants, (), everything, {}, observation.directory)
+    return Listing(
+        session.name,
+        tuple(as_observed(each, observation.directory) for each in chosen.grants),
+        session.now,
+        observed=True,
+        selection=chosen.result,
+        notes=(*observation.notes, *chosen.notes),
+    )
+
+
+async def _list_declared(session: TenantSession) -> Listing:
+    """Return the declared grants, with the tenant's ids in place of the names in the files.
+
+    If an expired grant contains a name that does not exist in the tenant, the returned grant contains the name instead
+    of an id.
+
+    Raises Auth0Error, ReconcilerError.
+    """
+    declared, directory = session.declared, await session.read_names()
+    split = split_specs(declared.specs, session.selection, directory, declared.of_all_tenants)
+    valid, expired = split_expired(split.selected, session.now)
+    desired, problems = resolve(valid, directory)
+    problems += split.problems
+    if errors(problems):
+        raise ProblemsError(one_per_cause(problems), declared.texts)
+    ended = [(spec, resolve([spec], directory)[0]) for spec in expired]
+    chosen = select_grants((), desired, split, {}, directory)
+    listed = (
+        *(as_resolved(each, directory) for each in desired),
+        *(as_resolved(found[0], directory) if found else as_declared(spec) for spec, found in ended),
+    )
+    return Listing(session.name, listed, session.now, selection=chosen.result, notes=chosen.notes)
 
 
 def _list_offline(options: GlobalOptions, selecting: PlanOptions) -> list[Listing]:

@@ -206,7 +206,7 @@ def label_unverified(plan: Plan) -> Plan:
         directory=_label_names(plan.directory),
         notes=(UNVERIFIED_NOTE, *map(_label, plan.notes)),
         config_changes=tuple(
-            replace(each, risk=replace(each.risk, message=_label(each.risk.message))) for each in plan.config_changes
+            each._replace(risk=replace(each.risk, message=_label(each.risk.message))) for each in plan.config_changes
         ),
         attributions={key: _label(text) for key, text in plan.attributions.items()},
         risks={key: _merge_risks(found.get(key, ()), plan.risks.get(key, ())) for key in {**found, **plan.risks}},

@@ -12,7 +12,6 @@ from typing import Protocol, TypeVar
 from reconciler.core.characters import join_some, pluralize, quote_text
 from reconciler.core.config_rules import (
     ADDED,
-    CONFIG_RULES,
     CREDENTIALS,
     DEFAULT,
     GRANT_ENTERED,
@@ -27,6 +26,7 @@ from reconciler.core.config_rules import (
     VARIABLE,
     WAVES,
     ConfigChange,
+    sort_by_risk,
 )
 from reconciler.core.directory import Directory
 from reconciler.core.fleet.rollout import Rollout
@@ -140,12 +140,6 @@ def config_changes(
         if name not in names:
             names.append(name)
     return sort_by_risk(ConfigChange(tuple(name for name in names if name), risk) for risk, names in found.items())
-
-
-def sort_by_risk(changes: Iterable[ConfigChange]) -> tuple[ConfigChange, ...]:
-    """Sort changes by kind (the most dangerous kind first), then by tenant. Other changes keep their order."""
-    order = {rule.name: number for number, rule in enumerate(CONFIG_RULES)}
-    return tuple(sorted(changes, key=lambda each: (order[each.risk.rule], each.tenants)))
 
 
 TenantRisk = tuple[str, Risk]

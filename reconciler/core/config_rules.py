@@ -1,12 +1,12 @@
 """The kinds of changes to reconciler.yaml, each with a risk level."""
 
-from dataclasses import dataclass
+from collections.abc import Iterable
+from typing import NamedTuple
 
 from reconciler.core.problems import Level, Risk
 
 
-@dataclass(frozen=True, slots=True)
-class ConfigChange:
+class ConfigChange(NamedTuple):
     """A change in reconciler.yaml since the base revision.
 
     If `tenants` is empty, the change affects the whole file or the settings that all tenants share.
@@ -16,8 +16,7 @@ class ConfigChange:
     risk: Risk
 
 
-@dataclass(frozen=True, slots=True)
-class ConfigRule:
+class ConfigRule(NamedTuple):
     """A kind of change in reconciler.yaml, with a risk level."""
 
     name: str
@@ -62,3 +61,9 @@ CONFIG_RULES = (
     *(GRANT_ENTERED, STRICTER),
 )
 """All kinds of changes in reconciler.yaml, sorted by risk: the most dangerous kind first."""
+
+
+def sort_by_risk(changes: Iterable[ConfigChange]) -> tuple[ConfigChange, ...]:
+    """Sort changes by kind (the most dangerous kind first), then by tenant. Other changes keep their order."""
+    order = {rule.name: number for number, rule in enumerate(CONFIG_RULES)}
+    return tuple(sorted(changes, key=lambda each: (order[each.risk.rule], each.tenants)))
