@@ -57,11 +57,41 @@ def select_access(report: AccessReport, chosen: AccessFilter) -> AccessReport:
         return report
     _refuse_unknown(report, chosen.application, "application", TenantList.APPLICATIONS, _application_names)
     _refuse_unknown(report, chosen.api, "API", TenantList.APIS, _api_names)
-    tenants = (
-        replace(tenant, grants=tuple(each for each in tenant.grants if chosen.selects(each)))
-        for tenant in report.tenants
-    )
-    return replace(report, tenants=tuple(tenants), selection=str(chosen))
+    tenants = tuple(_select_in_tenant(tenant, chosen) for tenant in report.tenants)
+    return replace(report, tenants=tenants, selection=str(chosen))
+
+
+def _select_in_tenant(tenant: TenantAccess, chosen: AccessFilter) -> TenantAccess:
+    """Return the report of a tenant with the selected grants, and with the grants that the filter may select.
+
+    The pattern of the filter may be a name. If reconciler could not read the names, every grant may have this name.
+    """
+    unread = [
+        what
+        for what, pattern, needed, names_in in (
+            ("application", chosen.application, TenantList.APPLICATIONS, _application_names),
+            ("API", chosen.api, TenantList.APIS, _api_names),
+        )
+        if pattern is not None and not _is_read(tenant, needed) and not _any_matches(names_in(tenant), pattern)
+    ]
+
+    def selects(grant: AccessGrant) -> bool:
+        """Return whether the filter selects the grant, or may select it because a name is unknown."""
+        any_application = "application" in unread and grant.client_id is not None
+        any_api = "API" in unread and grant.audience is not None
+        return replace(
+            chosen,
+            application=None if any_application else chosen.application,
+            api=None if any_api else chosen.api,
+        ).selects(grant)
+
+    notes = (f"the name of the {what} is not known, so the filter may show other grants" for what in unread)
+    grants = tuple(each for each in tenant.grants if selects(each))
+    return replace(tenant, grants=grants, notes=(*tenant.notes, *(notes if grants else ())))
+
+
+def _is_read(tenant: TenantAccess, needed: TenantList) -> bool:
+    return any(each.name == needed and each.is_read for each in tenant.listings)
 
 
 def _refuse_unknown(
@@ -75,7 +105,7 @@ def _refuse_unknown(
 
     If reconciler could not read a list of names, the pattern may be correct.
     """
-    is_complete = all(any(each.name == needed and each.is_read for each in one.listings) for one in report.tenants)
+    is_complete = all(_is_read(tenant, needed) for tenant in report.tenants)
     names = list(dict.fromkeys(name for tenant in report.tenants for name in names_in(tenant) if name))
     if pattern is not None and is_complete and not _any_matches(names, pattern):
         advice = did_you_mean(pattern, names) or "list all grants with `reconciler access`"

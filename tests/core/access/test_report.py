@@ -268,9 +268,9 @@ def test_an_ambiguous_name_is_found_without_its_id() -> None:
 
 
 def test_a_filtered_report_says_so() -> None:
-    report = select_access(an_access_report(), AccessFilter(api="Nothing"))
+    report = select_access(an_access_report(), AccessFilter(scope="no:*"))
 
-    assert (report.selection, [len(each.grants) for each in report.tenants]) == ('API "Nothing"', [0])
+    assert (report.selection, [len(each.grants) for each in report.tenants]) == ('scope "no:*"', [0])
 
 
 def test_a_name_that_no_tenant_has_is_refused() -> None:
@@ -281,6 +281,24 @@ def test_a_name_that_no_tenant_has_is_refused() -> None:
         select_access(an_access_report(access), AccessFilter(application="Biling"))
     with pytest.raises(ReconcilerError, match='no API matches "Orders"; list all grants with'):
         select_access(an_access_report(access), AccessFilter(api="Orders"))
+
+
+def test_a_name_that_was_not_read_may_be_the_name_of_each_grant() -> None:
+    unread = build([], [an_observed()], a_directory(None, None))
+    report = an_access_report(unread)
+
+    (found,) = select_access(report, AccessFilter(application="Billing", api="Invoices API")).tenants
+    assert found.grants == unread.grants
+    assert found.notes == tuple(
+        f"the name of the {what} is not known, so the filter may show other grants" for what in ("application", "API")
+    )
+    (by_id,) = select_access(report, AccessFilter(application="billing", api=INVOICES)).tenants
+    assert (by_id.grants, by_id.notes) == (unread.grants, ())
+    declared = declared_access(TENANT, [a_spec(client="Portal")], DeclarationFacts(now=NOW))
+    (offline,) = select_access(an_access_report(declared), AccessFilter(application="Billing")).tenants
+    assert offline.grants == ()
+    (other,) = select_access(report, AccessFilter(application="Billing", scope="no:*")).tenants
+    assert (other.grants, other.notes) == ((), ())
 
 
 # default grants and grants without effect
