@@ -19,7 +19,14 @@ from reconciler.core.problems import errors
 from reconciler.files.discover import MAX_BYTES, is_grant_file
 from reconciler.files.read import validate_file
 from reconciler.files.specs import grant_specs
-from reconciler.git.history import NO_FILE, FileChange, HistoryCommit, first_parent_history, sizes_of
+from reconciler.git.history import (
+    NO_FILE,
+    FileChange,
+    HistoryCommit,
+    first_parent_history,
+    head_commit,
+    sizes_of,
+)
 from reconciler.git.repository import GitError, Repository
 from reconciler.git.revision import FOLDER, LINK, SUBMODULE, Revision, TreeEntry, resolve_revision
 
@@ -53,12 +60,14 @@ def read_history(repository: Repository, path: Path, config: Path, since: str | 
     """Return the declarations in all versions of the grant files at `path`, along HEAD's first-parent history.
 
     `path` is a folder or a file with grants. `config` is the path of reconciler.yaml. If `since` is a git revision, the
-    history starts at this revision.
+    history starts at this revision. A repository without a commit has an empty history.
 
     Raises:
         GitError: if the clone is shallow or lacks an object, if `since` is not an ancestor of HEAD, or if the
             history is too large.
     """
+    if not head_commit(repository):
+        return GrantHistory()
     folder, config_path = repository.path_of(path), repository.path_of(config)
     head = resolve_revision(repository, "HEAD")
     paths = list(dict.fromkeys((folder, config_path)))

@@ -173,6 +173,15 @@ def failure(ran: CommandResult) -> str:
     return ran.stderr
 
 
+def test_in_a_repository_without_a_commit_nothing_was_removed(removed: Path) -> None:
+    git(removed, "checkout", "--quiet", "--orphan", "new")
+
+    ran = reconciler("plan", "--prune-removed")
+
+    assert ran.code == 0, ran.output
+    assert "0 to delete" in ran.stdout
+
+
 def test_a_shallow_clone_is_an_error_with_the_fix(removed: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     clone = removed / "clone"
     clone.mkdir()
