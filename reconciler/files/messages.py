@@ -3,7 +3,7 @@
 import json
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from functools import lru_cache
+from functools import lru_cache, partial
 from itertools import islice
 from typing import Any
 
@@ -16,7 +16,6 @@ from reconciler.core.characters import join_words, quote_text, visible
 from reconciler.core.problems import Problem, Source
 from reconciler.core.suggest import did_you_mean
 from reconciler.files.document import MAX_PROBLEMS, Node, mark_of, too_many_problems
-from reconciler.files.validity import validity_check
 
 Path = tuple[str | int, ...]
 KINDS = {
@@ -29,6 +28,7 @@ KINDS = {
     "null": "nothing",
 }
 PAIR = 2
+CompileCheck = Callable[[Mapping[str, Any]], Callable[[object], bool]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -229,7 +229,8 @@ def _fix_for_quoted(violation: SchemaViolation) -> str:
     Return an empty string if quotes make the value valid.
     """
     for rule in violation.schema.get("allOf", ()):
-        if "pattern" in rule and "errorMessage" in rule and not validity_check(rule)(_as_text(violation.found)):
+        has_fix = "pattern" in rule and "errorMessage" in rule
+        if has_fix and not Draft202012Validator(rule).is_valid(_as_text(violation.found)):
             return str(rule["errorMessage"]).partition("; ")[2]
     return ""
 
@@ -305,9 +306,14 @@ PLAIN: dict[str, Callable[[SchemaViolation], tuple[str, str]]] = {
 }
 
 
-def explain_violations(data: Node | Mapping[str, Any], schema: Mapping[str, Any], file: str) -> tuple[Problem, ...]:
-    """Return a problem for each violation of `schema` in `data`, ordered by line."""
-    errors = validator(json.dumps(schema)).iter_errors(data)
+def explain_violations(
+    data: Node | Mapping[str, Any], schema: Mapping[str, Any], file: str, compile_check: CompileCheck
+) -> tuple[Problem, ...]:
+    """Return a problem for each violation of `schema` in `data`, ordered by line.
+
+    `compile_check` returns a fast function that checks whether data is valid against a JSON Schema.
+    """
+    errors = validator(json.dumps(schema), compile_check).iter_errors(data)
     findings = list(islice((each for error in errors for each in explain(_violation(error))), MAX_PROBLEMS))
     problems = {
         Problem(Source(file, *mark_of(data, each.path, key=each.on_key)), each.what, each.fix) for each in findings
@@ -340,7 +346,13 @@ def _unique_texts(_: Validator, unique: bool, items: object, __: object) -> Iter
             yield ValidationError("repeated")
 
 
-def _items(checker: Any, items: Any, found: object, schema: Mapping[str, Any]) -> Iterator[ValidationError]:  # noqa: ANN401 - jsonschema passes untyped values
+def _items(  # jsonschema passes untyped values
+    compile_check: CompileCheck,
+    checker: Any,  # noqa: ANN401
+    items: Any,  # noqa: ANN401
+    found: object,
+    schema: Mapping[str, Any],
+) -> Iterator[ValidationError]:
     """Implement the JSON Schema keyword `items`.
 
     A fast check of each item comes first, so that jsonschema visits only invalid items.
@@ -348,21 +360,19 @@ def _items(checker: Any, items: Any, found: object, schema: Mapping[str, Any]) -
     if not isinstance(items, dict) or "prefixItems" in schema:
         yield from Draft202012Validator.VALIDATORS["items"](checker, items, found, schema)
     elif isinstance(found, list):
-        is_valid = validity_check(items)
+        is_valid = compile_check(items)
         for index, item in enumerate(found):
             if not is_valid(item):
                 yield from checker.descend(item, items, path=index)
 
 
-_Checker: type[Validator] = extend(  # type: ignore[no-untyped-call] # the stubs of jsonschema have no type for `extend`
-    Draft202012Validator, {"items": _items, "uniqueItems": _unique_texts}
-)
-
-
 @lru_cache(maxsize=16)
-def validator(schema: str) -> Validator:
+def validator(schema: str, compile_check: CompileCheck) -> Validator:
     """Return the validator for a JSON Schema that is given as JSON text.
 
     The validator is cached, because building a validator takes longer than checking a file.
     """
-    return _Checker(json.loads(schema))
+    keywords = {"items": partial(_items, compile_check), "uniqueItems": _unique_texts}
+    # the stubs of jsonschema have no type for `extend`
+    checker: type[Validator] = extend(Draft202012Validator, keywords)  # type: ignore[no-untyped-call]
+    return checker(json.loads(schema))
