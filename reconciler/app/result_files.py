@@ -19,8 +19,8 @@ from reconciler.app.outputs import InputFile, OutputFile, check_outputs
 from reconciler.app.run_context import select_tenants
 from reconciler.app.tenant_reports import EndedTenant
 from reconciler.artifacts.fleet_files import result_file, write_result
-from reconciler.artifacts.fleet_json import plan_counts, timestamp
-from reconciler.artifacts.serialization import plan_id
+from reconciler.artifacts.fleet_json import timestamp
+from reconciler.artifacts.serialization import plan_counts, plan_id
 from reconciler.config.tenants import Tenant, tenant_named
 from reconciler.core.fleet.rollout import Rollout, TenantState, state_of
 from reconciler.core.fleet.run import BEGUN, FleetResult, RunInputs

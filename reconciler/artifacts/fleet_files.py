@@ -18,10 +18,10 @@ from urllib.parse import quote, unquote
 
 from reconciler.artifacts.atomic_files import OWNER_ONLY, write_output
 from reconciler.artifacts.deserialization import plan_from_json
-from reconciler.artifacts.fleet_json import fleet_from_json, plan_counts, result_from_json, result_json
+from reconciler.artifacts.fleet_json import fleet_from_json, result_from_json, result_json
 from reconciler.artifacts.grant_json import json_text
 from reconciler.artifacts.saved_plan import parse_untrusted_json
-from reconciler.artifacts.serialization import Json, plan_id, plan_json
+from reconciler.artifacts.serialization import ACTIONS, DIFFERENCES, Json, plan_counts, plan_id, plan_json
 from reconciler.contract import stored
 from reconciler.core.characters import pluralize, shorten
 from reconciler.core.fleet.report import ResultFile
@@ -48,9 +48,6 @@ MAX_DESCRIPTION_LENGTH = 250
 A comment shows up to 300 characters of a text. The limit leaves room for the remark that a text was shortened."""
 LISTS_OF_PLAN = ("changes", "no_longer_declared", "expiry_changes", "unmanaged")
 LISTS_OF_RUN = ("outcomes", "blocked", "differences")
-ACTIONS = ("create", "update", "delete")
-DIFFERENCES = (*ACTIONS, "blocked", "no_longer_declared")
-"""The counts of a plan that belong to changes, blocked changes and grants that are no longer declared."""
 INTERRUPTIONS = frozenset({Exit.INTERRUPTED, Exit.TERMINATED})
 FIELDS = ("ended_at", "exit_code", "output", "errors")
 REQUIREMENTS: Mapping[str, tuple[bool | None, ...]] = {

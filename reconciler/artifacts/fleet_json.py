@@ -3,17 +3,13 @@
 The JSON Schemas of the data are schemas/fleet.schema.json and schemas/fleet-result.schema.json.
 """
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from reconciler.artifacts.serialization import FORMAT_VERSION, Json, action_of
+from reconciler.artifacts.serialization import FORMAT_VERSION, Json
 from reconciler.core.characters import shorten, visible
 from reconciler.core.fleet.run import ExpectedTenant, Fleet, FleetResult, RunInputs
-from reconciler.core.plan import Plan
-from reconciler.core.plan_risks import all_risks
-from reconciler.core.problems import Level
 
 MAX_ERRORS, MAX_ERROR_LENGTH = 100, 1900
 """The maximum number of error lines in a result, and the maximum length of an error line."""
@@ -94,19 +90,6 @@ def result_from_json(data: Mapping[str, Any]) -> FleetResult:
         errors=tuple(data["errors"]),
         omitted=data.get("omitted", 0),
     )
-
-
-def plan_counts(plan: Plan) -> dict[str, int]:
-    """Return counts for a plan: changes by action, blocked changes, grants that are no longer declared, and risks."""
-    actions = Counter(action_of(change) for change in plan.changes)
-    risks = Counter(risk.level for risk in all_risks(plan))
-    return {
-        **{action: actions[action] for action in ("create", "update", "delete")},
-        "blocked": len(plan.blocked),
-        "no_longer_declared": len(plan.no_longer_declared),
-        "critical": risks[Level.CRITICAL],
-        "high": risks[Level.HIGH],
-    }
 
 
 def timestamp(moment: datetime) -> str:

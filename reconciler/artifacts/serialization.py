@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from collections import Counter
 from collections.abc import Iterable
 
 from reconciler.artifacts.grant_json import field_json, grant_json, key_json
@@ -19,13 +20,16 @@ from reconciler.core.plan import (
     grant_after,
     grant_before,
 )
-from reconciler.core.plan_risks import risks_at_level
+from reconciler.core.plan_risks import all_risks, risks_at_level
 from reconciler.core.problems import Level, Risk, Source
 from reconciler.core.removals import NoLongerDeclared, Removal
 from reconciler.core.selection import SELECTION_FIELDS, SelectionResult
 
 FORMAT_VERSION = "1"
 SHORT_ID_LENGTH = 10
+ACTIONS = ("create", "update", "delete")
+DIFFERENCES = (*ACTIONS, "blocked", "no_longer_declared")
+"""The names in the result of `plan_counts` that count changes, blocked changes and grants no longer declared."""
 
 Json = dict[str, object]
 
@@ -44,7 +48,7 @@ def plan_json(plan: Plan) -> Json:
         "plan_id": _id_of_changes(plan.tenant, changes, blocked),
         "tenant": tenant_json(plan.tenant),
         "summary": {
-            **{action: actions.count(action) for action in ("create", "update", "delete")},
+            **{action: actions.count(action) for action in ACTIONS},
             "unchanged": plan.unchanged,
             "unmanaged": len(plan.left_alone),
             "blocked": len(plan.blocked),
@@ -67,6 +71,19 @@ def plan_json(plan: Plan) -> Json:
         "unknown": [{"check": each.what, "why": each.why, "grants": each.grants} for each in plan.not_checked],
         **({"selection": selection_json(plan.selection)} if plan.selection else {}),
         **({"expiry_changes": ends} if ends else {}),
+    }
+
+
+def plan_counts(plan: Plan) -> dict[str, int]:
+    """Return counts for a plan: changes by action, blocked changes, grants that are no longer declared, and risks."""
+    actions = Counter(action_of(change) for change in plan.changes)
+    risks = Counter(risk.level for risk in all_risks(plan))
+    return {
+        **{action: actions[action] for action in ACTIONS},
+        "blocked": len(plan.blocked),
+        "no_longer_declared": len(plan.no_longer_declared),
+        "critical": risks[Level.CRITICAL],
+        "high": risks[Level.HIGH],
     }
 
 

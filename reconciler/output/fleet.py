@@ -16,7 +16,6 @@ from reconciler.output.escape import span, tenant_label
 from reconciler.output.markdown.document import Section, join_sections
 from reconciler.output.markdown.tenants import plans_markdown, runs_markdown
 from reconciler.output.results import (
-    ACTIONS,
     FleetSummary,
     PlanResults,
     RunResults,
@@ -286,12 +285,8 @@ def _tenant_summary(each: CollectedTenant) -> TenantSummary:
         tenant=each.expected.title,
         state=each.state,
         wave=each.expected.wave,
-        changes={name: counts.get(name, 0) for name in ACTIONS},
+        numbers=counts,
         outcomes={name: counts[name] for name in RESULTS if counts.get(name)} if is_run else {},
-        blocked=counts.get("blocked", 0),
-        stays=counts.get("no_longer_declared", 0),
-        critical=counts.get("critical", 0),
-        high=counts.get("high", 0),
         omitted=each.last.omitted if each.last else 0,
         reason=next(iter(_reasons(each)), ""),
     )

@@ -7,11 +7,9 @@ from textwrap import indent
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from reconciler.artifacts.grant_json import json_text
-from reconciler.artifacts.serialization import Json, action_of, plan_id, plan_json
+from reconciler.artifacts.serialization import ACTIONS, Json, plan_counts, plan_id, plan_json
 from reconciler.core.characters import visible
 from reconciler.core.identity import TenantName
-from reconciler.core.plan_risks import all_risks
-from reconciler.core.problems import Level
 from reconciler.output.escape import commit_suffix, marker, span, tenant_label
 from reconciler.output.markdown.document import Section, join_sections
 from reconciler.output.problems import ValidationResult, problem_json, problem_lines
@@ -307,14 +305,11 @@ def outputs_of(results: PlanResults) -> dict[str, str]:
     count: Counter[str] = Counter()
     ids = []
     for plan in results.plans:
-        count.update(f"{action_of(change)}s" for change in plan.changes)
-        count["no_longer_declared"] += len(plan.no_longer_declared)
-        count["blocked"] += len(plan.blocked)
-        count["critical"] += sum(risk.level is Level.CRITICAL for risk in all_risks(plan))
+        count.update(plan_counts(plan))
         ids.append(plan_id(plan))
-    changes = ("creates", "updates", "deletes", "no_longer_declared")
     return {
-        "has_changes": str(any(count[name] for name in changes)).lower(),
-        **{name: str(count[name]) for name in (*changes, "blocked", "critical")},
+        "has_changes": str(any(count[name] for name in (*ACTIONS, "no_longer_declared"))).lower(),
+        **{f"{action}s": str(count[action]) for action in ACTIONS},
+        **{name: str(count[name]) for name in ("no_longer_declared", "blocked", "critical")},
         "plan_id": " ".join(ids),
     }

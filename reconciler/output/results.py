@@ -5,16 +5,12 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
 
-from reconciler.artifacts.serialization import Json, action_of
+from reconciler.artifacts.serialization import ACTIONS, DIFFERENCES, Json, plan_counts
 from reconciler.core.characters import pluralize
 from reconciler.core.fleet.rollout import PLAN, TenantState, state_of
 from reconciler.core.identity import TenantName
 from reconciler.core.outcome import ApplyReport, count_results
 from reconciler.core.plan import Plan
-from reconciler.core.plan_risks import all_risks
-from reconciler.core.problems import Level
-
-ACTIONS = ("create", "update", "delete")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,18 +23,10 @@ class TenantSummary:
     """The state of the tenant at the end of the run."""
     wave: str | None = None
     """The name of the rollout wave that contains the tenant, or None for a tenant without a rollout wave."""
-    changes: Mapping[str, int] = field(default_factory=dict)
-    """Maps an action (create, update, delete) to the number of planned changes."""
+    numbers: Mapping[str, int] = field(default_factory=dict)
+    """The numbers of changes and risks that `plan_counts` returns for the plan of the tenant."""
     outcomes: Mapping[str, int] = field(default_factory=dict)
     """Maps a result, for example applied, to the number of changes with the result."""
-    blocked: int = 0
-    """The number of blocked changes."""
-    stays: int = 0
-    """The number of grants that are no longer declared and keep their access."""
-    critical: int = 0
-    """The number of critical risks."""
-    high: int = 0
-    """The number of high risks."""
     omitted: int = 0
     """The number of grants that the result of the tenant omits, because the whole plan is too large."""
     reason: str = ""
@@ -47,7 +35,12 @@ class TenantSummary:
     @property
     def has_changes(self) -> bool:
         """True if the plan of the tenant contains changes, blocked changes, or grants that are no longer declared."""
-        return any(self.changes.values()) or bool(self.blocked or self.stays)
+        return any(self.numbers.get(name) for name in DIFFERENCES)
+
+    @property
+    def critical(self) -> int:
+        """The number of critical risks."""
+        return self.numbers.get("critical", 0)
 
     @property
     def counts(self) -> str:
@@ -66,18 +59,13 @@ def summarize_plan(
     The state is NOT_SELECTED if the options of the command select no grant of the tenant. After `apply`, `outcomes`
     contains the number of changes by result.
     """
-    risks = Counter(risk.level for risk in all_risks(plan))
     state = state_of(command, exit_code)
     return TenantSummary(
         tenant=plan.tenant,
         state=TenantState.NOT_SELECTED if plan.selection and plan.selection.is_empty else state,
         wave=wave,
-        changes=Counter(action_of(change) for change in plan.changes),
+        numbers=plan_counts(plan),
         outcomes=outcomes,
-        blocked=len(plan.blocked),
-        stays=len(plan.no_longer_declared),
-        critical=risks[Level.CRITICAL],
-        high=risks[Level.HIGH],
     )
 
 
@@ -152,16 +140,9 @@ class FleetSummary:
             "tenants": len(self.tenants),
             "states": _state_counts(self.tenants),
             "with_changes": sum(each.has_changes for each in self.tenants),
-            "changes": {
-                **{action: _total(self.tenants, action) for action in ACTIONS},
-                "blocked": sum(each.blocked for each in self.tenants),
-                "no_longer_declared": sum(each.stays for each in self.tenants),
-            },
+            "changes": {name: _total(self.tenants, name) for name in DIFFERENCES},
             "outcomes": dict(_outcomes(self.tenants)),
-            "risks": {
-                "critical": sum(each.critical for each in self.tenants),
-                "high": sum(each.high for each in self.tenants),
-            },
+            "risks": {level: _total(self.tenants, level) for level in ("critical", "high")},
             "waves": [
                 {"name": wave, "states": _state_counts([each for each in self.tenants if each.wave == wave])}
                 for wave in self.waves
@@ -194,14 +175,9 @@ def _counts(tenants: Sequence[TenantSummary]) -> Iterator[str]:
         yield from (f"{pluralize(count, 'change')} {result}" for result, count in outcomes.items())
     elif any(_total(tenants, action) for action in ACTIONS):
         yield from (f"{count} to {action}" for action in ACTIONS if (count := _total(tenants, action)))
-    for count, what in (
-        (sum(each.blocked for each in tenants), "blocked"),
-        (sum(each.stays for each in tenants), "no longer declared"),
-        (sum(each.critical for each in tenants), "critical"),
-        (sum(each.high for each in tenants), "high"),
-    ):
-        if count:
-            yield f"{count} {what}"
+    for name in ("blocked", "no_longer_declared", "critical", "high"):
+        if count := _total(tenants, name):
+            yield f"{count} {name.replace('_', ' ')}"
     if omitted := sum(each.omitted for each in tenants):
         yield omitted_grants(omitted)
 
@@ -211,8 +187,8 @@ def omitted_grants(count: int) -> str:
     return f"{pluralize(count, 'grant')} only in the log of the job"
 
 
-def _total(tenants: Iterable[TenantSummary], action: str) -> int:
-    return sum(each.changes.get(action, 0) for each in tenants)
+def _total(tenants: Iterable[TenantSummary], name: str) -> int:
+    return sum(each.numbers.get(name, 0) for each in tenants)
 
 
 def _outcomes(tenants: Iterable[TenantSummary]) -> Mapping[str, int]:

@@ -11,8 +11,7 @@ from support.builders import OWN, a_grant, a_plan, a_result, a_spec, an_observed
 
 from reconciler.artifacts.deserialization import plan_from_json
 from reconciler.artifacts.fleet_files import check_result
-from reconciler.artifacts.fleet_json import plan_counts
-from reconciler.artifacts.serialization import plan_id, plan_json
+from reconciler.artifacts.serialization import plan_counts, plan_id, plan_json
 from reconciler.core.fleet.run import BEGUN, FleetResult
 from reconciler.core.guards import ProtectionRules
 from reconciler.core.outcome import ApplyReport, Outcome, Result, count_results

@@ -19,8 +19,7 @@ from support.builders import (
 )
 
 from reconciler.artifacts.fleet_files import MAX_DESCRIPTION_LENGTH, check_result, reduced_outputs
-from reconciler.artifacts.fleet_json import plan_counts
-from reconciler.artifacts.serialization import plan_id, plan_json
+from reconciler.artifacts.serialization import plan_counts, plan_id, plan_json
 from reconciler.core.config_rules import ConfigChange
 from reconciler.core.fleet.run import FleetResult
 from reconciler.core.guards import ProtectionRules

@@ -22,10 +22,10 @@ def lines(*tenants: TenantSummary, done: TenantState = TenantState.PLANNED, wave
 
 def test_the_summary_counts_tenants_changes_and_risks() -> None:
     assert lines(
-        a_summary("a", changes={"create": 2, "delete": 1}, critical=1),
-        a_summary("b", changes={"create": 1}, high=2),
+        a_summary("a", numbers={"create": 2, "delete": 1, "critical": 1}),
+        a_summary("b", numbers={"create": 1, "high": 2}),
         a_summary("c"),
-        a_summary("d", TenantState.REFUSED, blocked=3),
+        a_summary("d", TenantState.REFUSED, numbers={"blocked": 3}),
         a_summary("e", TenantState.FAILED, reason="no credentials"),
         a_summary("f", TenantState.NOT_STARTED),
     ) == [
@@ -39,13 +39,15 @@ def test_the_summary_counts_tenants_changes_and_risks() -> None:
 def test_the_summary_says_that_there_are_no_changes() -> None:
     assert lines(a_summary("a"), a_summary("b")) == ["2 of 2 planned; no changes."]
     assert lines(a_summary("a", TenantState.FAILED)) == ["0 of 1 planned, 1 failed."]
-    assert lines(a_summary("a", stays=1)) == ["1 of 1 planned; 1 with changes: 1 no longer declared."]
+    assert lines(a_summary("a", numbers={"no_longer_declared": 1})) == [
+        "1 of 1 planned; 1 with changes: 1 no longer declared."
+    ]
 
 
 def test_the_summary_has_a_line_per_wave() -> None:
     assert lines(
-        a_summary("a", TenantState.APPLIED, wave="canary", changes={"create": 1}, outcomes={"applied": 1}),
-        a_summary("b", TenantState.PARTIAL, wave="rest", changes={"create": 2}, outcomes={"applied": 1, "unknown": 1}),
+        a_summary("a", TenantState.APPLIED, wave="canary", numbers={"create": 1}, outcomes={"applied": 1}),
+        a_summary("b", TenantState.PARTIAL, wave="rest", numbers={"create": 2}, outcomes={"applied": 1, "unknown": 1}),
         a_summary("c", TenantState.UNKNOWN, wave="rest"),
         done=TenantState.APPLIED,
         waves=("canary", "rest"),

@@ -7,9 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from reconciler.artifacts.fleet_files import write_result
-from reconciler.artifacts.fleet_json import plan_counts
 from reconciler.artifacts.grant_json import key_json
-from reconciler.artifacts.serialization import plan_id, plan_json
+from reconciler.artifacts.serialization import plan_counts, plan_id, plan_json
 from reconciler.core.directory import Api, Application, Directory, Organization
 from reconciler.core.fleet.rollout import TenantState, state_of
 from reconciler.core.fleet.run import BEGUN, ExpectedTenant, Fleet, FleetResult, RunInputs
