@@ -22,7 +22,8 @@ from reconciler.core.access.build import DeclarationFacts, declared_access, tena
 from reconciler.core.access.history import DeclaredLine, GrantExplanation, find_writes
 from reconciler.core.access.report import AccessGrant, AccessReport, TenantAccess, unread_tenant
 from reconciler.core.access.tenant_diff import TenantDiff, compare_tenants
-from reconciler.core.characters import quote_text
+from reconciler.core.characters import join_some, quote_text
+from reconciler.core.directory import TenantList
 from reconciler.core.identity import TenantName
 from reconciler.core.journal import PastRun
 from reconciler.core.planner import Observation
@@ -275,4 +276,16 @@ def diff_tenants(  # noqa: PLR0913 - each parameter is an option of the command
     unread = [] if declared else [each.tenant.name for each in result.report.tenants if not each.is_read]
     if unread:
         raise ReconcilerError(f"the tenants cannot be compared: {' and '.join(unread)} could not be read")
+    unnamed = [] if declared else [each for each in map(_unread_names, result.report.tenants) if each]
+    if unnamed:
+        raise ReconcilerError(
+            f"the tenants cannot be compared, because grants are matched by name: {'; '.join(unnamed)}"
+        )
     return compare_tenants(*result.report.tenants, is_declared=declared)
+
+
+def _unread_names(access: TenantAccess) -> str:
+    """Return the lists of names that reconciler could not read, with the reasons, or an empty string."""
+    needed = (TenantList.APPLICATIONS, TenantList.APIS)
+    unread = [f"{each.name} ({each.reason})" for each in access.listings if each.name in needed and not each.is_read]
+    return f"{access.tenant.name} has unread {join_some(unread)}" if unread else ""

@@ -118,3 +118,26 @@ def test_a_tenant_that_cannot_be_read_is_not_called_empty(here: Path) -> None:
 
     assert (ran.code, ran.stdout) == (1, "")
     assert "the tenants cannot be compared: two could not be read" in ran.stderr
+
+
+def test_tenants_whose_names_were_not_read_are_not_compared(here: Path) -> None:
+    scopes = "['read:client_grants', 'read:resource_servers']"
+    (here / "one.yaml").write_text(SEED.replace("tool: {", f"tool: {{scope: {scopes}, ") + MORE)
+    (here / "grants/billing.yaml").write_text("grants: []\n")
+
+    ran = reconciler("diff", "one", "two")
+
+    assert (ran.code, ran.stdout) == (1, "")
+    assert "grants are matched by name: one has unread applications (the token lacks read:clients)" in ran.stderr
+
+
+def test_declared_ids_without_a_match_are_noted(here: Path) -> None:
+    grants = "grants:\n" + "".join(
+        f"  - {{client: Billing, audience: 'https://{name}.example', scope: [a], tenants: [{name}]}}\n"
+        for name in ("one", "two")
+    )
+    (here / "grants/billing.yaml").write_text(grants)
+
+    (note,) = reconciler("diff", "one", "two", "--declared", "--format", "json").data["notes"]
+
+    assert note.startswith("some grants are declared by client_id or audience, whose names are not known")

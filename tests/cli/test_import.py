@@ -367,3 +367,14 @@ def test_the_tenant_is_read_once(folder: Path, monkeypatch: pytest.MonkeyPatch) 
         "organizations": 1,
         "resource-servers": 1,
     }
+
+
+def test_a_name_is_refused_if_the_names_were_not_read(folder: Path) -> None:
+    tenant = TENANT.replace("tool: {", "tool: {scope: ['read:client_grants', 'read:resource_servers'], ")
+    (folder / "tenant.yaml").write_text(tenant, encoding="utf-8")
+
+    ran = reconciler("import", "--client", "Billing*")
+
+    assert (ran.code, ran.stdout) == (1, "")
+    assert '"Billing*" may be a name, but names are not known, because the token lacks' in ran.stderr
+    assert reconciler("import", "--client", "billing", "--api", "Invoices API").code == 0

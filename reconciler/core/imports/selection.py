@@ -6,7 +6,8 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from reconciler.core.directory import Directory
+from reconciler.core.characters import quote_text
+from reconciler.core.directory import Directory, TenantList
 from reconciler.core.expressible import reason_not_expressible
 from reconciler.core.fields import BY_NAME, ORGANIZATIONS, FieldKind
 from reconciler.core.grant import EMPTY_SET, ClientGrant, Key, ObservedGrant, index_by_key
@@ -19,6 +20,7 @@ from reconciler.core.resolve import DesiredGrant, resolve
 from reconciler.core.scope_sets import expand_scopes
 from reconciler.core.spec import GrantSpec, Mark
 from reconciler.core.tenant_filter import TargetTenant, applies_to_tenant, patterns_of, substitute, substitute_spec
+from reconciler.errors import ReconcilerError
 
 MAX_STEM_LENGTH = 60
 WINDOWS_DEVICES = frozenset(
@@ -79,6 +81,23 @@ class ImportFilter:
         apis = [key.audience, directory.api_name(key) or ""]
         return self.selects(holders, apis)
 
+    def refuse_unread_names(self, keys: Collection[Key], directory: Directory) -> None:
+        """Raise ReconcilerError if a pattern matches no id, and reconciler could not read the names.
+
+        Without the names, the filter would silently leave out grants.
+        """
+        for patterns, needed, what, ids in (
+            (self.clients, TenantList.APPLICATIONS, "client id", {key.holder for key in keys}),
+            (self.audiences, TenantList.APIS, "identifier of the API", {key.audience for key in keys}),
+        ):
+            unmatched = [each for each in patterns if not any(matches(text, each) for text in ids)]
+            if unmatched and needed not in directory.read:
+                reason = directory.reason_unread([needed])
+                name = quote_text(unmatched[0])
+                raise ReconcilerError(
+                    f"{name} may be a name, but names are not known, because {reason}; use the {what}"
+                )
+
     def selects(self, holders: Iterable[str], apis: Iterable[str]) -> bool:
         """Return whether the filter selects a grant. The arguments contain names and ids of the application and API."""
         return _any_matches(holders, self.clients) and _any_matches(apis, self.audiences)
@@ -127,6 +146,8 @@ def select_grants(
 
     Omit grants that the files already declare. Include grants that `protect` matches.
     """
+    observed = list(observed)
+    choice.refuse_unread_names([each.key for each in observed], directory)
     selected = [each for each in observed if choice.matches(each.key, directory)]
     new_grants = sorted((each for each in selected if each.key not in declared), key=lambda each: each.key.order)
     rules = replace(protection, protect=())
@@ -235,6 +256,7 @@ def select_updates(
     `specs` contains the declarations of all tenants, with variables instead of the tenants' values.
     """
     by_key = index_by_key(observed)
+    rules.choice.refuse_unread_names(by_key, directory)
     by_file: dict[str, dict[Mark, GrantUpdate | GrantSplit | None]] = {}
     not_updated: list[Problem] = []
     for spec in specs:
