@@ -34,6 +34,9 @@ RUN_LENGTH = 12
 
 A server may repeat only a part of a secret.
 """
+MAX_MESSAGE_LENGTH = 500
+MAX_SEARCHED_LENGTH = 5 * MAX_MESSAGE_LENGTH
+"""reconciler searches at most MAX_SEARCHED_LENGTH characters of an error message for secrets."""
 MAX_NESTED_ESCAPES = 3
 """The maximum depth of nested escapes that reconciler decodes, for example of JSON in a URL."""
 
@@ -98,6 +101,10 @@ class Secrets:
             pieces += [text[end : found.start()], MASK]
             end = found.end()
         return "".join([*pieces, text[end:]])
+
+    def redact_message(self, text: str) -> str:
+        """Remove secrets from a message of a server or library, and truncate the message."""
+        return self.redact(text[:MAX_SEARCHED_LENGTH])[:MAX_MESSAGE_LENGTH]
 
     def occur_in(self, text: str) -> bool:
         """Return whether `text` contains a long secret in full, either unchanged or in a common encoding.

@@ -158,7 +158,7 @@ def open_journal(folder: Path) -> Journal:
         JournalError: if the journal file cannot be created.
     """
     run = f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(3)}"
-    path = folder / FOLDER / f"{run}.jsonl"
+    path = journal_path(folder, run)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         descriptor = os.open(path, os.O_WRONLY | BINARY | os.O_CREAT | os.O_EXCL | os.O_APPEND, OWNER_ONLY)

@@ -38,9 +38,6 @@ MAX_BODY_BYTES = 10_000_000
 
 A page with 100 grants of 257 scopes is smaller than 1 MB.
 """
-MAX_MESSAGE_LENGTH = 500
-MAX_SEARCHED_LENGTH = 5 * MAX_MESSAGE_LENGTH
-"""reconciler searches at most MAX_SEARCHED_LENGTH characters of an error message for secrets."""
 SECRET_FIELDS = frozenset({"access_token", "client_secret", "encryption_key", "signing_keys"})
 """The fields that contain secrets in normal responses of Auth0."""
 
@@ -111,7 +108,7 @@ class TenantResponse:
             body = None
         texts = [body.get(name) for name in ("message", "error_description", "error")] if isinstance(body, dict) else []
         text = next((each for each in texts if isinstance(each, str) and each), self.reason)
-        return redacted(text, self.secrets)
+        return self.secrets.redact_message(text)
 
     def _contains_secret(self, content: object) -> bool:
         """Return whether a field name or a string in `content` contains a secret of this run.
@@ -133,11 +130,6 @@ class TenantResponse:
                 case _:
                     pass
         return False
-
-
-def redacted(text: str, secrets: Secrets) -> str:
-    """Remove secrets from a message of a server or library, and truncate the message."""
-    return secrets.redact(text[:MAX_SEARCHED_LENGTH])[:MAX_MESSAGE_LENGTH]
 
 
 async def exchange(http: httpx.AsyncClient, request: httpx.Request, secrets: Secrets) -> TenantResponse:
@@ -183,7 +175,7 @@ async def _body(call: str, response: httpx.Response, secrets: Secrets) -> bytes:
     encoding = response.headers.get("content-encoding", "identity").strip().lower()
     if encoding not in {"identity", "gzip"}:
         raise UnreadableError(
-            f"{call}: the response has the encoding {redacted(encoding, secrets)}, which was not requested"
+            f"{call}: the response has the encoding {secrets.redact_message(encoding)}, which was not requested"
         )
     decompressor = zlib.decompressobj(wbits=zlib.MAX_WBITS | 16) if encoding == "gzip" else None
     body = bytearray()
@@ -200,7 +192,7 @@ async def _body(call: str, response: httpx.Response, secrets: Secrets) -> bytes:
 
 
 def _reason(error: Exception, secrets: Secrets) -> str:
-    return redacted(str(error), secrets) or type(error).__name__
+    return secrets.redact_message(str(error)) or type(error).__name__
 
 
 @dataclass(frozen=True, slots=True)

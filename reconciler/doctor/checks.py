@@ -144,8 +144,6 @@ SHORT_TOKEN_SECONDS = 600.0
 A run cannot renew an access token that comes from an environment variable.
 """
 DAY_SECONDS = 86_400.0
-RATE_SHARE = 0.25
-"""The default of the option --rate-share."""
 
 AT_THE_TENANT = (
     "credentials",
@@ -332,7 +330,7 @@ def _rate_limit(listing: ProbedListing) -> Finding:
             "the responses have no x-ratelimit headers",
             "check whether a proxy removes the headers; without the headers, runs slow down only after a 429",
         )
-    share = int(limit * RATE_SHARE)
+    share = int(limit * ClientOptions().rate_options.rate_share)
     return _ok(
         "rate limit", f"{remaining} of {limit} requests left; runs leave {share} to other programs (see --rate-share)"
     )

@@ -225,7 +225,7 @@ def _ask(api: ForgeApi, permission: str, query: str, variables: Mapping[str, obj
         return object_at(response, SERVICE, "data")
     first = errors[0] if isinstance(errors, list) and isinstance(errors[0], dict) else {}
     text, kind = first.get("message"), first.get("type")
-    message = f"GitHub: {api.redacted(text) if isinstance(text, str) else 'an error without a message'}"
+    message = f"GitHub: {api.secrets.redact_message(text) if isinstance(text, str) else 'an error without a message'}"
     if isinstance(kind, str) and kind in REFUSALS:
         raise _permission_error(message, permission)
     raise TransientForgeError(message) if kind in (None, "RATE_LIMITED") else ForgeError(message)

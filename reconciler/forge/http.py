@@ -49,7 +49,6 @@ class TransientForgeError(ForgeError):
 TIMEOUTS = httpx.Timeout(30.0, connect=10.0)
 DEADLINE_SECONDS = 60.0
 MAX_BODY_BYTES = 50_000_000  # the limit allows a page of comments in which every comment has the maximum length
-MAX_MESSAGE_LENGTH = 500
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
 Advice = Callable[[int], str]
 """A function that returns the advice for a request that failed with an HTTP status, or an empty string."""
@@ -74,7 +73,7 @@ class ForgeApi:
         self._address = job.address.rstrip("/")
         self._token_variable, _ = TOKENS[job.service]
         self._advice = advice
-        self._secrets = secrets
+        self.secrets = secrets
         self._deadline = deadline
 
     def call(
@@ -110,13 +109,15 @@ class ForgeApi:
         try:
             request = self._http.build_request(method, url, params=query, json=body)
         except (ValueError, httpx.InvalidURL) as error:
-            raise ForgeError(f"{method} {self.redacted(url)}: the request is not valid HTTP") from error
+            raise ForgeError(f"{method} {self.secrets.redact_message(url)}: the request is not valid HTTP") from error
         call = f"{method} {request.url.netloc.decode()} {request.url.path}"
         try:
             response, content = self._exchange(call, request)
         except (httpx.HTTPError, httpx.StreamError, ValueError) as error:
             # httpx raises some errors of the standard library for malformed responses
-            raise TransientForgeError(f"{call}: {self.redacted(str(error)) or type(error).__name__}") from error
+            raise TransientForgeError(
+                f"{call}: {self.secrets.redact_message(str(error)) or type(error).__name__}"
+            ) from error
         if not response.is_success:
             raise self._error_for_status(call, response, content)
         try:
@@ -161,11 +162,7 @@ class ForgeApi:
             data = None
         found = [data.get(name) for name in ("message", "error")] if isinstance(data, dict) else []
         text = next((each for each in found if isinstance(each, str) and each), response.reason_phrase)
-        return self.redacted(text)
-
-    def redacted(self, text: str) -> str:
-        """Remove secrets from a message of the hosting service or a library, and truncate the message."""
-        return self._secrets.redact(text[: 5 * MAX_MESSAGE_LENGTH])[:MAX_MESSAGE_LENGTH]
+        return self.secrets.redact_message(text)
 
 
 def _parse_address(address: str) -> httpx.URL:
