@@ -8,7 +8,6 @@ import sys
 from pathlib import Path
 
 from benchmarks import goals, plot, report
-from benchmarks.page import replace_table
 from benchmarks.results import Results, as_json, from_json
 from benchmarks.suite import FULL, QUICK, Suite, run_suite
 from benchmarks.tools import ROOT, all_tools
@@ -47,7 +46,7 @@ def write_results(results: Results) -> None:
     RESULTS.write_text(as_json(results))
     rounded = from_json(RESULTS.read_text())
     PICTURE.write_text(plot.as_svg(rounded))
-    PAGE.write_text(replace_table(PAGE.read_text(), rounded))
+    PAGE.write_text(report.replace_table(PAGE.read_text(), rounded))
 
 
 if __name__ == "__main__":

@@ -1,16 +1,31 @@
-"""Pure: results as text for a terminal, with all tools and the minimum for each case."""
+"""Pure: results as text for a terminal, and the table of ratios and counts in docs/performance.md."""
 
-from collections.abc import Iterable, Iterator, Sequence
+import re
+from collections.abc import Iterable, Iterator
 
 from benchmarks.floor import minimum_requests, minimum_seconds, verification_requests
 from benchmarks.measure import Measurement, Run
 from benchmarks.results import Results
 from benchmarks.starting import Start
-from benchmarks.tenants import Case
-from benchmarks.tools import BARE, OURS
+from benchmarks.tenants import Case, Work
+from benchmarks.tools import BARE, DEPLOY, OURS, SDK
 
 NO_DECIMALS_FROM = 10
 HEADER = f"{'':30} {'requests':>9} {'429':>5} {'wall s':>8} {'cpu s':>8} {'peak MB':>8}  against {OURS}"
+BEGIN, END = "<!-- benchmarks: made by make bench-all -->", "<!-- end of benchmarks -->"
+TABLE = re.compile(f"(?<={re.escape(BEGIN)}\n\n).*?(?=\n\n{re.escape(END)})", re.DOTALL)
+NO_VALUE = "-"
+SHOWN_CASES = (
+    Case(Work.NOTHING, 1000),
+    Case(Work.NOTHING, 1000, latency=0.3),
+    Case(Work.CHANGED, 1000),
+    Case(Work.CHANGED, 1000, latency=0.3),
+    Case(Work.MISSING, 1000),
+    Case(Work.MISSING, 1000, plan="enterprise-prod"),
+    Case(Work.REMOVED, 1000),
+    Case(Work.NOTHING, 10_000),
+    Case(Work.NOTHING, 100_000),
+)
 
 
 def as_text(results: Results) -> str:
@@ -24,10 +39,7 @@ def as_text(results: Results) -> str:
     return "\n".join(lines)
 
 
-def compare(theirs: Measurement, ours: Measurement | None) -> str:
-    """Return the time and the memory of a tool in relation to reconciler."""
-    if ours is None:
-        return ""
+def _comparison(theirs: Measurement, ours: Measurement) -> str:
     return f"time {ratio(theirs.wall, ours.wall)}, memory {ratio(theirs.peak_mb, ours.peak_mb)}"
 
 
@@ -54,11 +66,36 @@ def _run_lines(runs: Iterable[Run], ours: Measurement | None) -> Iterator[str]:
             yield f"  {run.tool:28} {run.outcome}"
         else:
             figures = f"{run.took.wall:8.2f} {run.took.cpu:8.2f} {run.took.peak_mb:8.0f}"
-            comparison = "" if run.tool == OURS else compare(run.took, ours)
+            comparison = "" if run.tool == OURS or ours is None else _comparison(run.took, ours)
             yield f"  {run.tool:28} {sum(run.requests.values()):>9} {run.refused:>5} {figures}  {comparison}".rstrip()
 
 
-def markdown_table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """Return a table in Markdown. All columns except the first column are right-aligned."""
-    lines = [head, ["---", *["---:"] * (len(head) - 1)], *rows]
+def replace_table(page: str, results: Results) -> str:
+    """Return the page with the table of `results`."""
+    table = performance_table(results)
+    return TABLE.sub(lambda _: table, page)
+
+
+def performance_table(results: Results) -> str:
+    """Return the table of results in Markdown. All columns except the first column are right-aligned."""
+    head = ("work", "fewest requests", OURS, SDK, DEPLOY)
+    lines = [head, ["---", *["---:"] * (len(head) - 1)], *_rows(results)]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def _rows(results: Results) -> Iterator[tuple[str, ...]]:
+    for case in SHOWN_CASES:
+        runs = [results.find(tool, case) for tool in (OURS, SDK, DEPLOY)]
+        if runs[0] is not None:
+            ours = runs[0]
+            yield (str(case), f"{minimum_requests(case):,}", *(_cell(run, ours) for run in runs))
+
+
+def _cell(run: Run | None, ours: Run) -> str:
+    """Return the requests and refused requests of a tool, and its time and memory in relation to reconciler."""
+    if run is None or run.took is None or ours.took is None:
+        return NO_VALUE
+    requests = f"{sum(run.requests.values()):,}" + (f", {run.refused:,} refused" if run.refused else "")
+    if run.tool == OURS:
+        return f"{requests}; {run.took.wall:.1f} s, {run.took.peak_mb:.0f} MB"
+    return f"{requests}; {ratio(run.took.wall, ours.took.wall)}, {ratio(run.took.peak_mb, ours.took.peak_mb)}"

@@ -9,7 +9,7 @@ from benchmarks import goals, plot, report
 from benchmarks.__main__ import PAGE, PICTURE, RESULTS
 from benchmarks.floor import minimum_requests, minimum_seconds, verification_requests
 from benchmarks.measure import DONE, Measurement, Run
-from benchmarks.page import BEGIN, END, performance_table, replace_table
+from benchmarks.report import BEGIN, END, performance_table, replace_table
 from benchmarks.results import Results, as_json, from_json
 from benchmarks.starting import EMPTY_HELP, OUR_HELP, Start
 from benchmarks.suite import expected_seconds
