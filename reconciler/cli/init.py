@@ -24,8 +24,9 @@ from reconciler.connect import route_to
 from reconciler.core.characters import pluralize, quote_text
 from reconciler.core.identity import is_same_host
 from reconciler.errors import Exit, ProblemsError, ReconcilerError, reason
+from reconciler.files.config_edit import add_tenant
 from reconciler.files.discover import name_of
-from reconciler.files.update import NotEditableError, add_tenant
+from reconciler.files.update import NotEditableError
 from reconciler.output.styled import Span, Style, line
 
 NEXT_STEPS = ("- run `reconciler plan` after each change of a file or the tenant",)

@@ -12,6 +12,7 @@ from reconciler.files.update import Edit, NotEditableError, apply_edits
 from reconciler.files.write import scalar
 
 INDENT = "  "
+TENANTS = "tenants"
 
 
 def add_settings(text: str, additions: Mapping[str, Any]) -> str:
@@ -38,6 +39,40 @@ def add_settings(text: str, additions: Mapping[str, Any]) -> str:
     if not kept or after.data != merged(before.data, additions):
         raise NotEditableError("the formatting of the file does not allow automatic changes")
     return changed
+
+
+def add_tenant(text: str, name: str, domain: str) -> str:
+    """Add a tenant to the text of a configuration file, after the other tenants.
+
+    The caller must validate the resulting configuration file.
+
+    Raises:
+        NotEditableError: if the YAML format of the file prevents the edit.
+    """
+    if text and not text.endswith("\n"):
+        text += "\n"
+    line_end = "\r\n" if "\r\n" in text else "\n"
+    name, domain = scalar(name), scalar(domain)
+    root = read_layout(text).root if text.strip() else Node(0, 0, is_block=True)
+    if not root.is_block:
+        raise NotEditableError("all settings are on one line, or the file has no settings")
+    tenants = next((part.node for part in root.parts if part.name == TENANTS), None)
+    starts = [0, *accumulate(map(len, split_lines(text)))]
+    if tenants is None:
+        return f"{text}{TENANTS}:{line_end}  {name}:{line_end}    domain: {domain}{line_end}"
+    if tenants.parts and tenants.is_block:
+        first = tenants.parts[0].start
+        indent = first - starts[bisect(starts, first) - 1]
+        end = starts[bisect(starts, tenants.end - 1)]
+        inner = " " * (2 * indent or 2)
+        return f"{text[:end]}{' ' * indent}{name}:{line_end}{inner}domain: {domain}{line_end}{text[end:]}"
+    if text[tenants.start : tenants.start + 1] == "{":
+        at = tenants.parts[-1].node.end if tenants.parts else tenants.start + 1
+        return f"{text[:at]}{', ' if tenants.parts else ''}{name}: {{domain: {domain}}}{text[at:]}"
+    end = starts[bisect(starts, tenants.start)]
+    if text[tenants.start : tenants.end]:
+        raise NotEditableError(f"{TENANTS} has a value that is not a mapping")
+    return f"{text[:end]}  {name}:{line_end}    domain: {domain}{line_end}{text[end:]}"
 
 
 def merged(data: Any, additions: Any) -> Any:  # noqa: ANN401 - parsed YAML data can have any type

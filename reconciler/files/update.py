@@ -1,4 +1,4 @@
-"""Change or remove grants in the text of a grant file, and add a tenant to the text of a configuration file.
+"""Change or remove grants in the text of a grant file.
 
 Lines outside the changed values stay as they are.
 
@@ -48,40 +48,6 @@ def update_text(text: str, updates: FileUpdates) -> str:
     copied = [index for index, each in by_index.items() if isinstance(each, GrantSplit) and each.update is not None]
     text = apply_edits(text, _Editor(text).copies(copied))
     return apply_edits(text, _Editor(text).edits(_without_splits(by_index, copied)))
-
-
-def add_tenant(text: str, name: str, domain: str) -> str:
-    """Add a tenant to the text of a configuration file, after the other tenants.
-
-    The caller must validate the resulting configuration file.
-
-    Raises:
-        NotEditableError: if the YAML format of the file prevents the edit.
-    """
-    if text and not text.endswith("\n"):
-        text += "\n"
-    line_end = "\r\n" if "\r\n" in text else "\n"
-    name, domain = scalar(name), scalar(domain)
-    root = read_layout(text).root if text.strip() else Node(0, 0, is_block=True)
-    if not root.is_block:
-        raise NotEditableError("all settings are on one line, or the file has no settings")
-    tenants = next((part.node for part in root.parts if part.name == TENANTS), None)
-    starts = [0, *accumulate(map(len, split_lines(text)))]
-    if tenants is None:
-        return f"{text}{TENANTS}:{line_end}  {name}:{line_end}    domain: {domain}{line_end}"
-    if tenants.parts and tenants.is_block:
-        first = tenants.parts[0].start
-        indent = first - starts[bisect(starts, first) - 1]
-        end = starts[bisect(starts, tenants.end - 1)]
-        inner = " " * (2 * indent or 2)
-        return f"{text[:end]}{' ' * indent}{name}:{line_end}{inner}domain: {domain}{line_end}{text[end:]}"
-    if text[tenants.start : tenants.start + 1] == "{":
-        at = tenants.parts[-1].node.end if tenants.parts else tenants.start + 1
-        return f"{text[:at]}{', ' if tenants.parts else ''}{name}: {{domain: {domain}}}{text[at:]}"
-    end = starts[bisect(starts, tenants.start)]
-    if text[tenants.start : tenants.end]:
-        raise NotEditableError(f"{TENANTS} has a value that is not a mapping")
-    return f"{text[:end]}  {name}:{line_end}    domain: {domain}{line_end}{text[end:]}"
 
 
 def _without_splits(

@@ -5,7 +5,7 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from reconciler.files.config_edit import add_settings, merged, write_settings
+from reconciler.files.config_edit import add_settings, add_tenant, merged, write_settings
 from reconciler.files.update import NotEditableError
 
 BEFORE = """\
@@ -99,3 +99,50 @@ def test_the_result_has_the_old_and_the_new_settings(before: dict[str, Any], add
         except NotEditableError:
             continue
         assert yaml.safe_load(changed) == merged(before, added)
+
+
+CONFIGURATIONS = {
+    "block": (
+        "tenants:\n  # ours\n  dev:\n    domain: d.auth0.com # 1\n# end\nown: [x]\n",
+        "tenants:\n  # ours\n  dev:\n    domain: d.auth0.com # 1\n  prod:\n    domain: p.auth0.com\n# end\nown: [x]\n",
+    ),
+    "wide indent": (
+        "tenants:\n    dev:\n        domain: dev.auth0.com",
+        "tenants:\n    dev:\n        domain: dev.auth0.com\n    prod:\n        domain: p.auth0.com\n",
+    ),
+    "flow tenant in block": (
+        "tenants:\n  dev: {domain: dev.auth0.com}\n",
+        "tenants:\n  dev: {domain: dev.auth0.com}\n  prod:\n    domain: p.auth0.com\n",
+    ),
+    "flow": (
+        "tenants: {dev: {domain: dev.auth0.com}} # all\n",
+        "tenants: {dev: {domain: dev.auth0.com}, prod: {domain: p.auth0.com}} # all\n",
+    ),
+    "empty flow": ("tenants: {}\n", "tenants: {prod: {domain: p.auth0.com}}\n"),
+    "no value": ("tenants: # none\nown: [x]\n", "tenants: # none\n  prod:\n    domain: p.auth0.com\nown: [x]\n"),
+    "missing": ("# mine\nown: [x]\n", "# mine\nown: [x]\ntenants:\n  prod:\n    domain: p.auth0.com\n"),
+    "empty": ("", "tenants:\n  prod:\n    domain: p.auth0.com\n"),
+    "windows": (
+        "tenants:\r\n  dev:\r\n    domain: dev.auth0.com\r\n",
+        "tenants:\r\n  dev:\r\n    domain: dev.auth0.com\r\n  prod:\r\n    domain: p.auth0.com\r\n",
+    ),
+    "block scalar at the end": (
+        "tenants:\n  dev:\n    variables:\n      x: |\n        long\n\nown: [x]\n",
+        "tenants:\n  dev:\n    variables:\n      x: |\n        long\n  prod:\n    domain: p.auth0.com\n\nown: [x]\n",
+    ),
+}
+
+
+@pytest.mark.parametrize(("before", "after"), CONFIGURATIONS.values(), ids=list(CONFIGURATIONS))
+def test_a_tenant_is_added_to_any_layout(before: str, after: str) -> None:
+    assert add_tenant(before, "prod", "p.auth0.com") == after
+
+
+def test_an_unusual_name_is_quoted() -> None:
+    assert add_tenant("tenants: {}\n", "yes", "p.auth0.com") == 'tenants: {"yes": {domain: p.auth0.com}}\n'
+
+
+@pytest.mark.parametrize("text", ["{tenants: {}}\n", "tenants: ~\n"])
+def test_a_layout_without_a_place_for_the_tenant_is_refused(text: str) -> None:
+    with pytest.raises(NotEditableError):
+        add_tenant(text, "prod", "p.auth0.com")
