@@ -1,5 +1,7 @@
 """The endpoints of /organizations."""
 
+from collections.abc import Callable
+
 from auth0_sandbox.api.search import Search, answer_search
 from auth0_sandbox.requests import paging
 from auth0_sandbox.requests.calls import ApiCall
@@ -12,6 +14,7 @@ from auth0_sandbox.store.documents import Document, without_nulls
 from auth0_sandbox.store.identities import organization_id, randomly
 
 _FIXED = frozenset({"id"})
+_NO_CONNECTIONS: Document = {"enabled_connections": [], "start": 0, "limit": 0, "total": 0}
 _ORDER = ("id", "name", "display_name", "branding", "third_party_client_access", "is_app_entitlement_active")
 
 
@@ -118,31 +121,14 @@ def list_connections(call: ApiCall) -> SandboxResponse:
     return paging.answer_empty(call, "connections")
 
 
-def list_enabled_connections(call: ApiCall) -> SandboxResponse:
-    """Return an empty list.
+def always_empty(answer: Document) -> Callable[[ApiCall], SandboxResponse]:
+    """Return the handler of a part of organizations that the sandbox does not have. `answer` contains no items."""
 
-    The sandbox has no connections, but Terraform reads the connections together with grants.
-    """
-    existing_organization(call)
-    return ok({"enabled_connections": [], "start": 0, "limit": 0, "total": 0})
+    def handle(call: ApiCall) -> SandboxResponse:
+        existing_organization(call)
+        return ok(answer)
 
-
-def list_discovery_domains(call: ApiCall) -> SandboxResponse:
-    """Return an empty list, because auth0-deploy-cli reads the discovery domains together with organizations."""
-    existing_organization(call)
-    return ok({"domains": []})
-
-
-def list_organization_clients(call: ApiCall) -> SandboxResponse:
-    """Return an empty list. In the sandbox, no application belongs to an organization."""
-    existing_organization(call)
-    return ok({"clients": []})
-
-
-def list_members(call: ApiCall) -> SandboxResponse:
-    """Return an empty list. The sandbox has no users, but Terraform reads the members together with grants."""
-    existing_organization(call)
-    return ok({"members": []})
+    return handle
 
 
 def existing_organization(call: ApiCall) -> Document:
@@ -174,9 +160,11 @@ ENDPOINTS = (
     endpoint("PATCH", "/organizations/{id}", update_organization),
     endpoint("DELETE", "/organizations/{id}", delete_organization),
     endpoint("GET", "/connections", list_tenant_connections),
-    endpoint("GET", "/organizations/{id}/clients", list_organization_clients),
     endpoint("GET", "/organizations/{id}/connections", list_connections),
-    endpoint("GET", "/organizations/{id}/discovery-domains", list_discovery_domains),
-    endpoint("GET", "/organizations/{id}/enabled_connections", list_enabled_connections),
-    endpoint("GET", "/organizations/{id}/members", list_members),
+    # auth0-deploy-cli reads the discovery domains together with organizations
+    endpoint("GET", "/organizations/{id}/discovery-domains", always_empty({"domains": []})),
+    # Terraform reads the connections and the members together with grants
+    endpoint("GET", "/organizations/{id}/enabled_connections", always_empty(_NO_CONNECTIONS)),
+    endpoint("GET", "/organizations/{id}/members", always_empty({"members": []})),
+    endpoint("GET", "/organizations/{id}/clients", always_empty({"clients": []})),
 )
