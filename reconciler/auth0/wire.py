@@ -10,7 +10,7 @@ from reconciler.auth0.errors import UnreadableError
 from reconciler.core.characters import quote_text
 from reconciler.core.directory import Api, Application, Organization
 from reconciler.core.fields import SETTINGS, SUBJECT_CLIENT, FieldKind, GrantField, plain_value
-from reconciler.core.grant import CACHE_SIZE, EMPTY_SET, ClientGrant, Key, ObservedGrant, shared_set
+from reconciler.core.grant import CACHE_SIZE, EMPTY_SET, SUBJECT_USER, ClientGrant, Key, ObservedGrant, shared_set
 from reconciler.core.log_events import DATE, VERBS, LogEvent
 from reconciler.core.plan import Update
 
@@ -235,12 +235,15 @@ def api(data: Json) -> Api:
     """
     scopes = frozenset(text(scope, "value") for scope in objects(data, "scopes"))
     identifier = text(data, "identifier")
+    by_subject = _object(data, "subject_type_authorization")
+    policies = ((each, _object(by_subject, each).get("policy")) for each in (SUBJECT_CLIENT, SUBJECT_USER))
     return Api(
         identifier,
         text_or_none(data, "name") or "",
         scopes,
         is_system=flag(data, "is_system"),
         token_lifetime=count(data, "token_lifetime"),
+        policies=tuple((subject_type, policy) for subject_type, policy in policies if isinstance(policy, str)),
     )
 
 

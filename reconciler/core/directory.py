@@ -75,6 +75,15 @@ class Api:
     scopes: frozenset[str] = field(default_factory=frozenset)
     is_system: bool = False
     token_lifetime: int | None = None
+    policies: tuple[tuple[str, str], ...] = ()
+    """Pairs of a subject type and the API's policy for this subject type, such as `deny_all`.
+
+    `policies` lacks the subject types whose policy is unknown.
+    """
+
+    def policy_for(self, subject_type: str) -> str:
+        """Return the API's policy for a subject type, or an empty string if the policy is unknown."""
+        return dict(self.policies).get(subject_type, "")
 
     def scopes_for(self, key: Key) -> frozenset[str]:
         """Return the scopes that Auth0 allows in a grant with the same subject type as `key`."""

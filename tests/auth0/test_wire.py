@@ -174,3 +174,18 @@ def test_an_organization_of_a_grant_is_a_change_of_the_grant(
     event = wire.log_event({"date": "2026-11-25T14:03:10.000Z", "type": "sapi", "details": details})
 
     assert (event.method, event.grant_id, event.key) == ("PATCH", "cgr_1", None)
+
+
+@pytest.mark.parametrize(
+    ("value", "policies"),
+    [
+        (
+            {"user": {"policy": "allow_all"}, "client": {"policy": "deny_all"}},
+            {"user": "allow_all", "client": "deny_all"},
+        ),
+        ({"user": {"policy": 1}, "client": None, "robot": {"policy": "x"}}, {}),
+        ("odd", {}),
+    ],
+)
+def test_the_policies_of_an_api_are_read_if_they_are_valid(value: Any, policies: dict[str, str]) -> None:
+    assert dict(wire.api({"identifier": "urn:x", "subject_type_authorization": value}).policies) == policies

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import cached_property
 
-from reconciler.core.access.effect import default_holders, reason_without_effect
+from reconciler.core.access.effect import access_without_grants, default_holders, reason_without_effect
 from reconciler.core.access.report import (
     GRANTS_LISTING,
     STATE_OF_REASON,
@@ -94,6 +94,7 @@ def tenant_access(
         grants=tuple(sorted(found, key=lambda each: each.order)),
         notes=(
             *observation.notes,
+            *access_without_grants(directory),
             *(f"{spec.source}: a second declaration of the same grant was ignored" for spec in rest.duplicates),
         ),
     )

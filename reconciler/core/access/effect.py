@@ -1,9 +1,13 @@
 """Find out which applications a grant gives access, and whether the grant gives access at all."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 
+from reconciler.core.characters import join_some
 from reconciler.core.directory import Application, Directory
-from reconciler.core.grant import ClientGrant, Key, has_callers
+from reconciler.core.grant import SUBJECT_USER, ClientGrant, Key, has_callers
+
+DENY_ALL = "deny_all"
+ALLOW_ALL = "allow_all"
 
 
 def default_holders(key: Key, directory: Directory, existing: Collection[Key]) -> tuple[Application, ...] | None:
@@ -28,6 +32,25 @@ def reason_without_effect(grant: ClientGrant, directory: Directory) -> str:
     """Return the reason why a grant of the tenant gives no access, or an empty string."""
     if not has_callers(grant):
         return "the grant requires an organization and has none"
-    if directory.apis is not None and grant.key.audience not in directory.apis_by_identifier:
+    if directory.apis is None:
+        return ""
+    api = directory.apis_by_identifier.get(grant.key.audience)
+    if api is None:
         return "the tenant has no API with this identifier"
-    return ""
+    subject_type = grant.key.subject_type
+    return f"the API denies all tokens for the subject type {subject_type}" * (api.policy_for(subject_type) == DENY_ALL)
+
+
+def access_without_grants(directory: Directory) -> Iterator[str]:
+    """Yield a note if first-party applications may call some APIs for users without a grant.
+
+    The policy of an API decides whether applications need a grant.
+    """
+    names = [
+        each.name or each.identifier for each in directory.apis or () if each.policy_for(SUBJECT_USER) == ALLOW_ALL
+    ]
+    if names:
+        yield (
+            f"this report shows grants, but every first-party application may call some APIs for signed-in users "
+            f"without a grant: {join_some(names)}, because of the policy {ALLOW_ALL} for users"
+        )

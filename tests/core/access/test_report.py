@@ -339,6 +339,8 @@ def test_without_the_list_of_applications_a_default_grant_may_apply_to_each() ->
         ({"organization_usage": "allow", "organizations": frozenset()}, [an_api()], ""),
         ({}, [], "the tenant has no API with this identifier"),
         ({}, None, ""),
+        ({}, [an_api(policies=(("client", "deny_all"),))], "the API denies all tokens for the subject type client"),
+        ({}, [an_api(policies=(("client", "require_client_grant"), ("user", "deny_all")))], ""),
     ],
 )
 def test_a_grant_that_gives_no_access_says_why(fields: dict[str, Any], apis: list[Any] | None, reason: str) -> None:
@@ -347,6 +349,15 @@ def test_a_grant_that_gives_no_access_says_why(fields: dict[str, Any], apis: lis
     assert reason in only(access).no_effect
     assert bool(only(access).no_effect) == bool(reason)
     assert ("no-effect" in {each.rule for each in findings(an_access_report(access))}) == bool(reason)
+
+
+def test_access_without_grants_is_noted() -> None:
+    apis = [an_api(policies=(("user", "allow_all"),)), an_api("urn:x", "X", policies=(("user", "deny_all"),))]
+
+    (note,) = build([], [], a_directory({}, apis)).notes
+
+    assert "may call some APIs for signed-in users without a grant: Invoices API, because" in note
+    assert build().notes == ()
 
 
 # totals and findings
