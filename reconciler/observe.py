@@ -2,8 +2,8 @@
 
 from collections import Counter
 from collections.abc import Awaitable, Callable, Collection, Coroutine, Iterable, Mapping
-from dataclasses import dataclass, replace
-from typing import Any, TypeVar
+from dataclasses import replace
+from typing import Any, NamedTuple, TypeVar
 
 from reconciler.auth0.client import ManagementClient, is_forbidden
 from reconciler.auth0.errors import RefusedCallError, UnreadableError
@@ -69,8 +69,7 @@ EMPTY_DIRECTORY = Directory()
 NAMES = (TenantList.APPLICATIONS, TenantList.APIS)
 
 
-@dataclass(frozen=True, slots=True)
-class RequiredListings:
+class RequiredListings(NamedTuple):
     """The lists that a plan must read from the tenant: applications, APIs and organizations.
 
     If `application_names` or `third_parties` is true, the plan needs the list of applications. If `api_names` or
@@ -133,7 +132,7 @@ async def observe_further(client: ManagementClient, known: Observation, needs: R
 
     Raises Auth0Error and ReconcilerError.
     """
-    return replace(known, directory=await _directory(client, needs, known.directory))
+    return known._replace(directory=await _directory(client, needs, known.directory))
 
 
 async def observe_for_changes(
@@ -148,7 +147,7 @@ async def observe_for_changes(
     lists = lists_to_read(specs, observation.grants, observation.directory)
     if not lists:
         return observation
-    return replace(observation, directory=await _directory(client, NO_LISTINGS, observation.directory, wanted=lists))
+    return observation._replace(directory=await _directory(client, NO_LISTINGS, observation.directory, wanted=lists))
 
 
 async def observe_organizations(
@@ -185,8 +184,8 @@ async def observe_organizations(
             raise
         if declared.are_declared:
             raise ReconcilerError(NO_ASSOCIATIONS) from error
-        return replace(observation, notes=tuple(dict.fromkeys((*observation.notes, ORGANIZATIONS_NOT_SAVED))))
-    return replace(with_organizations, organization_grants=counts)
+        return observation._replace(notes=tuple(dict.fromkeys((*observation.notes, ORGANIZATIONS_NOT_SAVED))))
+    return with_organizations._replace(organization_grants=counts)
 
 
 async def observe_everything(client: ManagementClient, needs: RequiredListings) -> Observation:
@@ -201,11 +200,11 @@ async def observe_everything(client: ManagementClient, needs: RequiredListings) 
     grants_to_read = [each for each in observation.grants if may_have_organizations(each)]
     with_organizations = await _none_if_forbidden(_with_organizations(client, observation, grants_to_read))
     if with_organizations is None:
-        return replace(observation, notes=(*observation.notes, ORGANIZATIONS_NOT_READ))
+        return observation._replace(notes=(*observation.notes, ORGANIZATIONS_NOT_READ))
     if with_organizations.directory.organizations is not None or not with_organizations.directory.associated:
         return with_organizations
     listed = await _none_if_forbidden(client.organizations())
-    return replace(with_organizations, directory=replace(with_organizations.directory, organizations=listed))
+    return with_organizations._replace(directory=replace(with_organizations.directory, organizations=listed))
 
 
 async def attribute_plan(client: ManagementClient, plan: Plan) -> Plan:
@@ -248,8 +247,7 @@ async def _with_organizations(
     read = {identity: task.result() for identity, task in tasks.items()}
     found = {organization for organizations in read.values() for organization in organizations.values()}
     associated = found.union(observation.directory.associated)
-    return replace(
-        observation,
+    return observation._replace(
         grants=tuple(
             each._replace(grant=each.grant._replace(organizations=frozenset(read[each.id])))
             if each.id in read
@@ -291,7 +289,7 @@ async def _with_names(client: ManagementClient, observation: Observation) -> Obs
     listed = await _none_if_forbidden(client.organizations())
     if listed is None:
         raise ReconcilerError(TOO_MANY_ORGANIZATION_IDS)
-    return replace(observation, directory=replace(observation.directory, organizations=listed))
+    return observation._replace(directory=replace(observation.directory, organizations=listed))
 
 
 async def _count_grants(client: ManagementClient, gaining_organizations: Iterable[str]) -> dict[str, int | None]:
@@ -305,7 +303,7 @@ async def observe_names(client: ManagementClient, needs: RequiredListings) -> Di
 
     Raises Auth0Error and ReconcilerError.
     """
-    return await _directory(client, replace(needs, apis=False))
+    return await _directory(client, needs._replace(apis=False))
 
 
 async def observe_readable_names(client: ManagementClient) -> Directory:

@@ -9,7 +9,7 @@ message as soon as reconciler receives the message, so no output format has to r
 import base64
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from typing import NamedTuple
 from urllib.parse import unquote
 
 MASK = "***"
@@ -170,8 +170,7 @@ def _owner(name: str, prefixes: frozenset[str]) -> str:
     return next((name[:end] for end in ends if name[:end] in prefixes), "")
 
 
-@dataclass(frozen=True, slots=True)
-class _Index:
+class _Index(NamedTuple):
     """The strings to search for: whole short secrets in `short`, and parts of long secrets in `runs`.
 
     Each string in `runs` has RUN_LENGTH characters.
@@ -211,8 +210,7 @@ def _forms(secret: str) -> Iterator[str]:
             yield encoded[mixed[0] : len(encoded) - mixed[1]]
 
 
-@dataclass(frozen=True, slots=True)
-class _View:
+class _View(NamedTuple):
     """A string with decoded escape sequences.
 
     `begins` and `ends` contain the position of each character in the original string.

@@ -2,7 +2,6 @@ import asyncio
 import json
 from collections.abc import Callable, Iterable
 from contextlib import closing
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -89,7 +88,7 @@ def apply_specs(
 async def _plan(sandbox: Sandbox, specs: Iterable[GrantSpec], **plan_options: bool) -> Plan:
     async with connected_client(sandbox) as client:
         observation = await observe(client, NO_NAMES)
-        observation = replace(observation, directory=first_parties(specs, observation.grants))
+        observation = observation._replace(directory=first_parties(specs, observation.grants))
         return make_plan(
             specs, observation, rules(protection=ProtectionRules(client.own_key()), **plan_options), TENANT
         )
@@ -292,7 +291,7 @@ def test_after_a_signal_running_changes_finish_and_others_are_skipped(tmp_path: 
 
 def test_outcomes_are_counted_by_result(tmp_path: Path) -> None:
     _, _, outcomes = apply_specs(tmp_path, [CREATE, UPDATE])
-    unknown_outcome = replace(outcomes[0], result=Result.UNKNOWN)
+    unknown_outcome = outcomes[0]._replace(result=Result.UNKNOWN)
 
     assert count_results([*outcomes, unknown_outcome]) == {
         Result.APPLIED: 2,

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import closing
-from dataclasses import replace
 from pathlib import Path
 
 import httpx
@@ -75,7 +74,7 @@ def apply_specs(
     async def run() -> dict[str, Result]:
         async with connected_client(sandbox, intercept) as client:
             observation = await observe(client, NO_NAMES)
-            observation = replace(observation, directory=first_parties(specs, observation.grants))
+            observation = observation._replace(directory=first_parties(specs, observation.grants))
             plan = make_plan(
                 specs, observation, rules(protection=ProtectionRules(client.own_key()), prune=True), TENANT
             )

@@ -1,5 +1,4 @@
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 
 import httpx
@@ -35,7 +34,7 @@ from reconciler.observe import (
 ALL_LISTINGS = RequiredListings(application_names=True, api_names=True, apis=True)
 NO_LISTINGS = RequiredListings(application_names=False, api_names=False, apis=False)
 ACME, GLOBEX = "org_acmeacmeacmeacme", "org_globexglobexglob"
-WITH_ORGANIZATION_NAMES = replace(NO_LISTINGS, organizations=True, organization_names=True)
+WITH_ORGANIZATION_NAMES = NO_LISTINGS._replace(organizations=True, organization_names=True)
 SEED = """
 tool: {{name: Tool, scope: [{scope}]}}
 applications: [{{name: Billing, client_id: billing}}]
@@ -84,8 +83,8 @@ def observe_tenant(
             RequiredListings(application_names=False, api_names=True, apis=False),
         ),
         (a_spec(scope=()), (Protect(client_id="b"),), NO_LISTINGS),
-        (a_spec(scope=(), organizations=()), (), replace(NO_LISTINGS, organizations=True)),
-        (a_spec(scope=(), organizations=(ACME,)), (), replace(NO_LISTINGS, organizations=True)),
+        (a_spec(scope=(), organizations=()), (), NO_LISTINGS._replace(organizations=True)),
+        (a_spec(scope=(), organizations=(ACME,)), (), NO_LISTINGS._replace(organizations=True)),
         (a_spec(scope=(), organizations=(ACME, "globex")), (), WITH_ORGANIZATION_NAMES),
     ],
     ids=[
@@ -114,7 +113,7 @@ def test_prune_needs_the_list_of_third_parties_and_the_lifetimes_of_tokens() -> 
 
 
 def test_applications_are_read_for_third_parties(tmp_path: Path) -> None:
-    observation, calls = observe_tenant(tmp_path, replace(NO_LISTINGS, third_parties=True))
+    observation, calls = observe_tenant(tmp_path, NO_LISTINGS._replace(third_parties=True))
 
     assert calls == ["GET /api/v2/client-grants", "GET /api/v2/clients", "POST /oauth/token"]
     assert observation.directory.third_party(a_key()) is False
@@ -122,7 +121,7 @@ def test_applications_are_read_for_third_parties(tmp_path: Path) -> None:
 
 def test_prune_without_permission_to_read_applications_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(ReconcilerError, match="must know the third-party applications"):
-        observe_tenant(tmp_path, replace(NO_LISTINGS, third_parties=True), '"read:client_grants"')
+        observe_tenant(tmp_path, NO_LISTINGS._replace(third_parties=True), '"read:client_grants"')
 
 
 def test_files_with_ids_need_only_the_list_of_grants(tmp_path: Path) -> None:
@@ -389,7 +388,7 @@ def observe_twice(
 
 
 def test_after_observing_everything_other_needs_send_no_request(tmp_path: Path) -> None:
-    all_listings = replace(ALL_LISTINGS, organizations=True, organization_names=True)
+    all_listings = ALL_LISTINGS._replace(organizations=True, organization_names=True)
 
     everything, observation, calls = observe_twice(
         tmp_path,
@@ -411,7 +410,7 @@ def test_names_from_a_refused_list_are_an_error(tmp_path: Path) -> None:
 
 
 def test_a_list_that_was_refused_is_not_requested_again_for_scopes(tmp_path: Path) -> None:
-    everything, observation, calls = observe_twice(tmp_path, NO_LISTINGS, replace(NO_LISTINGS, apis=True))
+    everything, observation, calls = observe_twice(tmp_path, NO_LISTINGS, NO_LISTINGS._replace(apis=True))
 
     assert everything.directory.refused == observation.directory.refused == {TenantList.APPLICATIONS, TenantList.APIS}
     assert calls == []

@@ -71,7 +71,7 @@ class ApprovalOptions:
             )
         path = Path(files[0]) if files else None
         approvals = Approvals(path, timedelta(seconds=self.max_plan_age), self.require_tip, self.approval_id)
-        return approvals, replace(plan_options, paths=()) if path else plan_options
+        return approvals, plan_options._replace(paths=()) if path else plan_options
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,8 +98,8 @@ class ApprovedPlan:
             return selected
         saved = self.saved.plan.selection.selection if self.saved.plan.selection else EVERYTHING
         if saved.folder:
-            saved = replace(saved, folder=name_of(Path(grants)))
-        if selected and replace(selected, files=saved.files, folder=saved.folder) != saved:
+            saved = saved._replace(folder=name_of(Path(grants)))
+        if selected and selected._replace(files=saved.files, folder=saved.folder) != saved:
             raise StalePlanError(
                 f"the saved plan was created for {saved or 'all grants'}; use the same --client and --api, or "
                 "omit these options"
@@ -155,8 +155,8 @@ class ApprovedPlan:
         if self.saved.plan.changes and not new_plan.changes and not found.dropped:
             notes.append("nothing to do: the tenant already has all changes of the approved plan")
         if new_plan.selection and not found.dropped:
-            new_plan = replace(new_plan, selection=replace(new_plan.selection, is_mistake=False))
-        return replace(tenant_plan, plan=replace(new_plan, notes=(*new_plan.notes, *notes)))
+            new_plan = replace(new_plan, selection=new_plan.selection._replace(is_mistake=False))
+        return tenant_plan._replace(plan=replace(new_plan, notes=(*new_plan.notes, *notes)))
 
     def check_changes(self, tenant_plan: TenantPlan, console: Console, *, stdout_has_data: bool) -> None:
         """If the new plan gives more access than the approved plan, print the differences and raise StalePlanError.

@@ -261,7 +261,7 @@ def load_grants(
         must_be_complete=must_be_complete,
     )
     if folders is None:
-        warnings = (replace(each, severity=Severity.WARNING) for each in empty_folder_problems(paths))
+        warnings = (each._replace(severity=Severity.WARNING) for each in empty_folder_problems(paths))
         declared = replace(declared, problems=tuple(sorted((*declared.problems, *warnings))))
         unused = () if is_snapshot else unused_scope_sets(config, declared)
         declared = replace(declared, problems=tuple(sorted((*declared.problems, *unused))))

@@ -1,10 +1,10 @@
 """The options of commands as plain values, without the types of the command-line library click."""
 
 import os
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from reconciler.errors import ReconcilerError
 
@@ -47,8 +47,7 @@ class GlobalOptions:
         return self
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RequestOptions:
+class RequestOptions(NamedTuple):
     """The options for requests to a tenant.
 
     Each attribute has the same default as the command-line option of the same name.
@@ -68,8 +67,7 @@ class RequestOptions:
     """The maximum number of tenants that are processed at the same time."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PlanOptions:
+class PlanOptions(NamedTuple):
     """The options that decide which changes a plan contains, and which policy and limits apply."""
 
     prune: bool = False
@@ -181,16 +179,16 @@ class PlanOptions:
         because --attribute does not change a plan.
         """
         words: list[str] = []
-        for each in fields(self):
-            value = getattr(self, each.name)
-            if value == each.default or each.name in {"paths", "clients", "apis", "attribute"}:
+        for name, default in self._field_defaults.items():
+            value = getattr(self, name)
+            if value == default or name in {"paths", "clients", "apis", "attribute"}:
                 continue
-            words += [f"--{each.name.replace('_', '-')}", *([] if value is True else [str(value)])]
+            words += [f"--{name.replace('_', '-')}", *([] if value is True else [str(value)])]
         return words
 
     def override_limits(self, limits: "Limits") -> "Limits":
         """Return a copy of `limits` that contains the values of --max-deletes and --max-updates."""
-        return replace(limits, max_deletes=self.max_deletes, max_updates=self.max_updates)
+        return limits._replace(max_deletes=self.max_deletes, max_updates=self.max_updates)
 
 
 def _path_in(grants: str, path: str) -> str:
@@ -206,8 +204,7 @@ def _path_in(grants: str, path: str) -> str:
     return name_of(Path(inside))
 
 
-@dataclass(frozen=True, slots=True)
-class ResultOptions:
+class ResultOptions(NamedTuple):
     """The values of --result (the folder for result files) and --run (the name of the run)."""
 
     result: Path | None = None

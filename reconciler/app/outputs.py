@@ -7,8 +7,8 @@ does not lose the result.
 import os
 import stat
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import NamedTuple
 
 from reconciler.app import ci
 from reconciler.app.load import data_folder, load_config, workspace_of
@@ -25,8 +25,7 @@ def _keep(_: Path) -> None:
     """Keep the file until the run replaces it."""
 
 
-@dataclass(frozen=True, slots=True)
-class OutputFile:
+class OutputFile(NamedTuple):
     """A file that a run will write.
 
     `option` is the command-line option or environment variable that messages mention. `clear` removes the result of an
@@ -38,8 +37,7 @@ class OutputFile:
     clear: Callable[[Path], object] = _keep
 
 
-@dataclass(frozen=True, slots=True)
-class InputFile:
+class InputFile(NamedTuple):
     """A file or folder that a run reads.
 
     `name` is the option, the argument or the kind of file that messages mention. If `path` is a folder, the run reads
@@ -135,8 +133,7 @@ def refuse_inputs(options: GlobalOptions, output: OutputFile, inputs: Iterable[I
     _refuse_input(output, options, _known_inputs(options, [output], inputs))
 
 
-@dataclass(frozen=True, slots=True)
-class _KnownInputs:
+class _KnownInputs(NamedTuple):
     """The inputs of a run: the name of each file by the identity of the file, and the folders."""
 
     names: Mapping[object, str]
@@ -241,16 +238,14 @@ TENANT = "{tenant}"
 """The placeholder for the tenant's name in a path, so that each tenant has its own file."""
 
 
-@dataclass(frozen=True, slots=True)
-class ReportFile:
+class ReportFile(NamedTuple):
     """The format and the path in one value of the option --report."""
 
     format: str
     path: str
 
 
-@dataclass(frozen=True, slots=True)
-class OutputOptions:
+class OutputOptions(NamedTuple):
     """The format of stdout, the report files, and the maximum size of a Markdown report in bytes.
 
     If `summary` is true, text output shows only the number of changes, and every critical, blocked or failed change.
@@ -264,12 +259,12 @@ class OutputOptions:
     @property
     def per_tenant(self) -> "OutputOptions":
         """A copy of the options without the report files that describe several tenants."""
-        return replace(self, reports=tuple(file for file in self.reports if TENANT in file.path))
+        return self._replace(reports=tuple(file for file in self.reports if TENANT in file.path))
 
     @property
     def joint(self) -> "OutputOptions":
         """A copy of the options without the report files that describe only one tenant."""
-        return replace(self, reports=tuple(file for file in self.reports if TENANT not in file.path))
+        return self._replace(reports=tuple(file for file in self.reports if TENANT not in file.path))
 
     def outputs(self, names: Sequence[str]) -> list[OutputFile]:
         """Return the report files for the tenants in `names`.

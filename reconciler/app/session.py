@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from time import monotonic
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from reconciler.app.options import PlanOptions
 from reconciler.app.time_limit import TIME_LIMIT_EXCEEDED, time_limit
@@ -45,8 +45,7 @@ from reconciler.observe import (
 T = TypeVar("T")
 
 
-@dataclass(frozen=True, slots=True)
-class TenantPlan:
+class TenantPlan(NamedTuple):
     """A plan, and the data of the tenant that the plan is based on."""
 
     plan: Plan
@@ -159,7 +158,7 @@ class TenantSession:
         identities = self.identities(observation)
         self.identity.verify(identities)
         notes = (*observation.notes, *self.identity.notes(identities))
-        return replace(observation, notes=tuple(dict.fromkeys(notes)))
+        return observation._replace(notes=tuple(dict.fromkeys(notes)))
 
     async def _observe(self) -> Observation:
         return await self._complete(await observe(self.client, self._required_listings()))
@@ -184,7 +183,7 @@ class TenantSession:
         specs = (*valid, *expired, *(self.base.specs if self.base else ()), *removed)
         needs = required_listings(specs, patterns, prunes=self.plan_options.prune or bool(removed))
         needs_names = needs.organizations and (self.with_names or bool(self.policy.schemas))
-        return replace(needs, organization_names=needs.organization_names or needs_names)
+        return needs._replace(organization_names=needs.organization_names or needs_names)
 
     async def read_names(self) -> Directory:
         """Return the names that the grant files and the selection need. Raises Auth0Error, ReconcilerError."""
@@ -213,7 +212,7 @@ class TenantSession:
         return await self._before_deadline(run_unless(abort, self._observe_again(before)))
 
     async def _observe_again(self, before: Observation) -> Observation:
-        return await self._complete(replace(before, grants=await self.client.grants()))
+        return await self._complete(before._replace(grants=await self.client.grants()))
 
     def plan(self, observation: Observation) -> Plan:
         """Make a plan from the data of the tenant.
@@ -264,7 +263,7 @@ class TenantSession:
 
         With --base, the result includes warnings about the grant files in the revision of --base.
         """
-        base_problems = (replace(each, severity=Severity.WARNING) for each in (self.base.problems if self.base else ()))
+        base_problems = (each._replace(severity=Severity.WARNING) for each in (self.base.problems if self.base else ()))
         return sorted([*self.declared.problems, *base_problems, *plan.warnings])
 
     def protection(self) -> ProtectionRules:

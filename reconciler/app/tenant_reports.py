@@ -4,9 +4,8 @@ import pickle
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from functools import partial
-from typing import Generic, Protocol, TypeVar, cast, overload
+from typing import Generic, NamedTuple, Protocol, TypeVar, cast, overload
 
 from reconciler.app.console import Console
 from reconciler.app.outputs import OutputOptions
@@ -64,8 +63,7 @@ def pack(result: object) -> bytes:
     return zlib.compress(pickle.dumps(result, pickle.HIGHEST_PROTOCOL), COMPRESSION_LEVEL)
 
 
-@dataclass(frozen=True, slots=True)
-class EndedTenant:
+class EndedTenant(NamedTuple):
     """A tenant whose run ended.
 
     `result` contains the tenant's plan or run, or the error that ended the tenant's run.

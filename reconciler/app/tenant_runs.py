@@ -8,7 +8,7 @@ import gc
 import os
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from time import monotonic
@@ -315,7 +315,7 @@ def tenant_runs(  # noqa: PLR0913 - the parameters are independent options of co
             files = load_grant_files(options, plan_options, config, tenants, folders)
         if len(tenants) == 1:
             remaining = max(0.0, request_options.timeout - (monotonic() - started))
-            request_options = replace(request_options, timeout=remaining)
+            request_options = request_options._replace(timeout=remaining)
         context = RunContext(
             options,
             plan_options,

@@ -100,7 +100,7 @@ def _load_files(options: GlobalOptions, paths: list[Path], workspace: Workspace)
     targets = config.targets(*tenants)
     if options.shard is not None:
         tenants = [tenant_named(config, name) for name in options.shard.part([each.name for each in tenants])]
-        targets = replace(targets, targets=tuple(tenant.target for tenant in tenants))
+        targets = targets._replace(targets=tuple(tenant.target for tenant in tenants))
     snapshot_only = rollback_of_paths(paths, options.config) is not None
     grants = read_grants(paths, targets, workspace, may_be_empty=snapshot_only, is_snapshot=snapshot_only)
     warnings = list(_expiry_warnings(grants.specs, config, tenants, options.now))

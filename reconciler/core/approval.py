@@ -206,7 +206,7 @@ def label_unverified(plan: Plan) -> Plan:
         directory=_label_names(plan.directory),
         notes=(UNVERIFIED_NOTE, *map(_label, plan.notes)),
         config_changes=tuple(
-            each._replace(risk=replace(each.risk, message=_label(each.risk.message))) for each in plan.config_changes
+            each._replace(risk=each.risk._replace(message=_label(each.risk.message))) for each in plan.config_changes
         ),
         attributions={key: _label(text) for key, text in plan.attributions.items()},
         risks={key: _merge_risks(found.get(key, ()), plan.risks.get(key, ())) for key in {**found, **plan.risks}},
@@ -221,13 +221,13 @@ def _label_change(change: Change) -> Change:
     if isinstance(change, Delete) or not change.after.spec.description:
         return change
     spec = change.after.spec._replace(description=_label(change.after.spec.description))
-    return replace(change, after=DesiredGrant(change.after.grant, spec))
+    return change._replace(after=DesiredGrant(change.after.grant, spec))
 
 
 def _merge_risks(found: Iterable[Risk], claimed: Iterable[Risk]) -> tuple[Risk, ...]:
     """Combine the computed risks with the risks in the saved plan, the most dangerous risk first."""
     found = tuple(found)
-    more = (replace(risk, message=f"{risk.message} ({UNVERIFIED})") for risk in claimed if risk not in found)
+    more = (risk._replace(message=f"{risk.message} ({UNVERIFIED})") for risk in claimed if risk not in found)
     return tuple(sorted((*found, *more), key=lambda risk: risk.level.order))
 
 

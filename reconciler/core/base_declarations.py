@@ -6,8 +6,9 @@ no grant, and several grants of the tenant may be the declared grant.
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
 from datetime import datetime
+from types import MappingProxyType
+from typing import NamedTuple
 
 from reconciler.core.declared_history import DeclaredKey
 from reconciler.core.directory import Directory
@@ -19,23 +20,21 @@ from reconciler.core.resolve import DesiredGrant, KnownParts, is_resolved, known
 from reconciler.core.risks import REMOVAL_RISK
 from reconciler.core.spec import GrantSpec
 
-POSSIBLE_REMOVAL_RISK = replace(
-    REMOVAL_RISK,
+POSSIBLE_REMOVAL_RISK = REMOVAL_RISK._replace(
     message="the base revision may declare this grant under a name that the tenant does not have",
     is_known=False,
 )
 """The risk of an undeclared grant that a removed declaration with an unknown name may have declared."""
 
 
-@dataclass(frozen=True, slots=True)
-class BaseDeclarations:
+class BaseDeclarations(NamedTuple):
     """The declarations in the files at the base revision."""
 
-    valid: Mapping[Key, DesiredGrant] = field(default_factory=dict)
+    valid: Mapping[Key, DesiredGrant] = MappingProxyType({})
     """The grants whose declaration has not expired."""
-    expired: Mapping[Key, DesiredGrant] = field(default_factory=dict)
+    expired: Mapping[Key, DesiredGrant] = MappingProxyType({})
     """The grants whose declaration has expired."""
-    by_key: Mapping[Key, DesiredGrant] = field(default_factory=dict)
+    by_key: Mapping[Key, DesiredGrant] = MappingProxyType({})
     """The grants in `valid` and in `expired`."""
     unidentified: tuple[GrantSpec, ...] = ()
     """The declarations whose names do not match exactly one application and one API in the tenant.
@@ -43,7 +42,7 @@ class BaseDeclarations:
     `unidentified` omits declarations that the current files still contain.
     """
 
-    earliest: Mapping[KnownParts, GrantSpec] = field(default_factory=dict)
+    earliest: Mapping[KnownParts, GrantSpec] = MappingProxyType({})
     """For the known parts of unidentified declarations, the declaration with the earliest expiry date."""
 
     def possible_declarations(self, key: Key) -> list[GrantSpec]:

@@ -9,7 +9,6 @@ which lists reconciler reads. If reconciler cannot read a list, the plan reports
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import NamedTuple
 
 from reconciler.core.characters import join_some
@@ -57,8 +56,7 @@ class CheckSubject(NamedTuple):
         return (before.scope, before.allow_all_scopes) != (after.scope, after.allow_all_scopes)
 
 
-@dataclass(frozen=True, slots=True)
-class Check:
+class Check(NamedTuple):
     """A check of declared grants, as a row in the table CHECKS."""
 
     what: str
@@ -71,8 +69,7 @@ class Check:
     """A function that returns the problems of a grant."""
 
 
-@dataclass(frozen=True, slots=True)
-class NotChecked:
+class NotChecked(NamedTuple):
     """A skipped check, with the reason and the number of affected grants."""
 
     what: str

@@ -27,8 +27,7 @@ MAX_SUBJECT = 72
 MAX_AUTHOR = 40
 
 
-@dataclass(frozen=True, slots=True)
-class Commit:
+class Commit(NamedTuple):
     """A commit: the full hash, the day in UTC (YYYY-MM-DD), the author's name, and the subject."""
 
     hash: str
@@ -75,8 +74,7 @@ Declarations = Mapping[DeclaredKey, int]
 """The grants that a version of a grant file declares, each with the line of the declaration."""
 
 
-@dataclass(frozen=True, slots=True)
-class FileVersion:
+class FileVersion(NamedTuple):
     """A version of a grant file in the git history, with the grants that the version declares.
 
     `declares` is None if reconciler could not read the file, and empty if the commit deleted the file.
@@ -86,8 +84,7 @@ class FileVersion:
     declares: Declarations | None
 
 
-@dataclass(frozen=True, slots=True)
-class HistoryStep:
+class HistoryStep(NamedTuple):
     """A commit and the grant files that the commit changed.
 
     `commit` is None for the files as they were before the first commit of the history. `config` is the number of the

@@ -1,8 +1,7 @@
 """Compare the fields of two grants. Only the module `diff` imports the library deepdiff."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from reconciler.core.fields import CHANGEABLE, ORGANIZATIONS, SETS
 from reconciler.core.grant import ClientGrant
@@ -12,8 +11,7 @@ if TYPE_CHECKING:
     from deepdiff.model import DiffLevel
 
 
-@dataclass(frozen=True, slots=True)
-class SetChange:
+class SetChange(NamedTuple):
     """The items that a change adds to a set, and the items that a change removes from the set.
 
     `added` and `removed` are sorted.
@@ -24,8 +22,7 @@ class SetChange:
     removed: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class ValueChange:
+class ValueChange(NamedTuple):
     """The old value and the new value of a grant's setting.
 
     If a change creates a grant, the old value is None. If a change deletes a grant, the new value is None.

@@ -3,10 +3,10 @@
 import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import StrEnum
 from functools import cached_property
-from typing import Any
+from typing import Any, NamedTuple
 
 from reconciler.core.characters import MAX_NAME_LENGTH, escape_spaces, is_deceptive, shorten, skeleton
 from reconciler.core.grant import SUBJECT_USER, Key
@@ -49,8 +49,7 @@ PERMISSIONS: Mapping[TenantList, str] = {
 """For each list of the tenant, the permission (scope) that a token needs to read the list."""
 
 
-@dataclass(frozen=True, slots=True)
-class Application:
+class Application(NamedTuple):
     """An application.
 
     Several applications may have the same name. `is_third_party` is None if Auth0's response does not contain the
@@ -63,8 +62,7 @@ class Application:
     app_type: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Api:
+class Api(NamedTuple):
     """An API (resource server) with its scopes.
 
     `token_lifetime` is the lifetime of access tokens in seconds, or None if the lifetime is unknown.
@@ -72,7 +70,7 @@ class Api:
 
     identifier: str
     name: str
-    scopes: frozenset[str] = field(default_factory=frozenset)
+    scopes: frozenset[str] = frozenset()
     is_system: bool = False
     token_lifetime: int | None = None
     policies: tuple[tuple[str, str], ...] = ()
@@ -92,8 +90,7 @@ class Api:
         return self.scopes
 
 
-@dataclass(frozen=True, slots=True)
-class Organization:
+class Organization(NamedTuple):
     """An organization. Organization names are unique, but a name may be identical to another organization's id."""
 
     id: str

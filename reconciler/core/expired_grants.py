@@ -6,8 +6,8 @@ off by default, because most tenants have permanent grants with critical scopes.
 """
 
 from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import NamedTuple
 
 from reconciler.core.characters import join_some
 from reconciler.core.directory import Directory
@@ -25,8 +25,7 @@ from reconciler.core.settings import Policy, Verdict
 from reconciler.core.spec import GrantSpec
 
 
-@dataclass(frozen=True, slots=True)
-class UnresolvedExpiry:
+class UnresolvedExpiry(NamedTuple):
     """An expired declaration with an application name or API name that does not exist in the tenant."""
 
     spec: GrantSpec
@@ -87,7 +86,7 @@ def find_candidates(
     def candidates(spec: GrantSpec) -> tuple[Key, ...]:
         return tuple(key for known in known_parts(spec, directory) for key in by_parts.get(known, ()))
 
-    return tuple(replace(each, candidates=candidates(each.spec)) for each in unresolved)
+    return tuple(each._replace(candidates=candidates(each.spec)) for each in unresolved)
 
 
 def unresolved_warnings(unresolved: Iterable[UnresolvedExpiry], directory: Directory) -> Iterator[Problem]:
@@ -104,7 +103,7 @@ def unresolved_warnings(unresolved: Iterable[UnresolvedExpiry], directory: Direc
                     f"if the application or API was renamed, the grant may be {grants}: write the client_id and the "
                     "audience here; if the grant was deleted, remove these lines"
                 )
-            yield replace(problem, what=what, fix=fix, severity=Severity.WARNING, is_missing=False)
+            yield problem._replace(what=what, fix=fix, severity=Severity.WARNING, is_missing=False)
 
 
 def reason_to_keep_expired(
@@ -161,8 +160,7 @@ def find_expiry_changes(
     )
 
 
-@dataclass(frozen=True, slots=True)
-class LongAccess:
+class LongAccess(NamedTuple):
     """The declared grants with critical scopes and a missing or late expiry date (risk `temporary-access`).
 
     `risks` contains one risk per grant. `extended` contains the grants whose expiry date changed since the base

@@ -5,8 +5,8 @@ time zone is the exact moment at which the grant expires.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
+from typing import NamedTuple
 
 from reconciler.core.characters import pluralize
 from reconciler.core.grant import Key
@@ -40,8 +40,7 @@ _ONE_HOUR = timedelta(hours=1)
 _DAY_LENGTH = len("2027-03-31")
 
 
-@dataclass(frozen=True, slots=True)
-class ExpiryChange:
+class ExpiryChange(NamedTuple):
     """A change of a grant's declared expiry date between the base revision and the current files.
 
     An empty string means that the grant never expires.

@@ -6,9 +6,8 @@ may use a grant for each value of `organization_usage`.
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from enum import Enum, auto
-from typing import Any
+from typing import Any, NamedTuple
 
 SUBJECT_CLIENT = "client"
 ORGANIZATIONS = "organizations"
@@ -38,8 +37,7 @@ class FieldRole(Enum):
     """A field that occurs only in grant files and that reconciler does not send to Auth0."""
 
 
-@dataclass(frozen=True, slots=True)
-class GrantField:
+class GrantField(NamedTuple):
     """A field of a grant."""
 
     name: str

@@ -1,7 +1,7 @@
 """Guards. A guard (a limit or protection) refuses dangerous changes. No option of `apply` disables a guard."""
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from reconciler.core.characters import pluralize
 from reconciler.core.directory import Directory
@@ -21,15 +21,14 @@ In a plan for few grants, a single change is already a large percentage.
 """
 
 
-@dataclass(frozen=True, slots=True)
-class ProtectionRules:
+class ProtectionRules(NamedTuple):
     """The rules that decide which grants reconciler must not change."""
 
     own: Key
     """The application, API and subject type of the grant that gives reconciler access to the tenant."""
     protect: tuple[Protect, ...] = ()
     """The patterns of `protect` in reconciler.yaml, which match the grants that reconciler must not change."""
-    managed_scope: ManagedScope = field(default_factory=ManagedScope)
+    managed_scope: ManagedScope = ManagedScope()
     """The items of `manage` in reconciler.yaml, which match the grants that reconciler may change."""
     own_applications: frozenset[str] = frozenset()
     """The client ids under `own` in reconciler.yaml, which belong to applications that may run reconciler."""

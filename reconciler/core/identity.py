@@ -9,6 +9,7 @@ import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
+from typing import NamedTuple
 
 from reconciler.core.characters import join_words
 from reconciler.core.directory import MANAGEMENT_API_SUFFIX, Api
@@ -324,8 +325,7 @@ SANDBOX = "SANDBOX"
 """The word that follows the name of a sandbox tenant in human-readable output."""
 
 
-@dataclass(frozen=True, slots=True)
-class TenantName:
+class TenantName(NamedTuple):
     """The name and the domain of a tenant, and whether the tenant is a sandbox (a local simulation of Auth0)."""
 
     name: str

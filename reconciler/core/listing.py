@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import NamedTuple
 
 from reconciler.core.directory import Directory
 from reconciler.core.fields import SETTINGS, FieldKind
@@ -14,8 +15,7 @@ from reconciler.core.spec import GrantSpec, PartialLocations
 NOWHERE = PartialLocations((0, 0))
 
 
-@dataclass(frozen=True, slots=True)
-class ListedGrant:
+class ListedGrant(NamedTuple):
     """A grant in the output of `list`, with the names and ids of the application and the API.
 
     An unknown name or id is None.

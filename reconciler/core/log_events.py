@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from reconciler.core.characters import shorten
 from reconciler.core.grant import Key
@@ -16,8 +16,7 @@ DATE = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d")
 VERBS: Mapping[str, str] = {"POST": "created", "PATCH": "changed", "DELETE": "deleted"}
 
 
-@dataclass(frozen=True, slots=True)
-class LogEvent:
+class LogEvent(NamedTuple):
     """A request to the Management API, according to the tenant's logs."""
 
     date: str
@@ -43,8 +42,7 @@ class LogEvent:
         return f"{VERBS[self.method]} {_minute(self.date)} by {actor}{via}"
 
 
-@dataclass(frozen=True, slots=True)
-class LogEvents:
+class LogEvents(NamedTuple):
     """The newest events in a tenant's logs. `is_complete` is true if `events` contains all events in the logs."""
 
     events: tuple[LogEvent, ...]

@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from reconciler.core.directory import Directory
 from reconciler.core.fields import SUBJECT_CLIENT, admits_organizations
@@ -14,8 +14,7 @@ from reconciler.core.resolve import DesiredGrant, resolve
 from reconciler.core.spec import GrantSpec
 
 
-@dataclass(frozen=True, slots=True)
-class DeclaredOrganizations:
+class DeclaredOrganizations(NamedTuple):
     """The declared grants and deletion rules that determine which organizations reconciler reads.
 
     `pruned` contains the rules that protect undeclared grants from deletion, or None if the plan keeps all undeclared

@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import NamedTuple
 
 from reconciler.core.diff import changed_fields
 from reconciler.core.fields import ORGANIZATIONS, admits_organizations
@@ -102,8 +103,7 @@ CREATED_AND_CHANGED = "the run created this grant, but the grant changed afterwa
 CREATED_AND_KEPT = "created by the run"
 
 
-@dataclass(frozen=True, slots=True)
-class Rollback:
+class Rollback(NamedTuple):
     """The run that a rollback undoes.
 
     The attributes are the run's id, the tenant's name and domain, and the grants that the run planned to create.
@@ -144,8 +144,7 @@ class Result(StrEnum):
     SKIPPED = "skipped"
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
+class Outcome(NamedTuple):
     """A change of a plan, with the result and an explanation."""
 
     change: Change
@@ -162,8 +161,7 @@ def count_results(outcomes: Iterable[Outcome]) -> dict[Result, int]:
     return {result: counted[result] for result in Result}
 
 
-@dataclass(frozen=True, slots=True)
-class ApplyReport:
+class ApplyReport(NamedTuple):
     """The results of a run of `apply`."""
 
     outcomes: tuple[Outcome, ...]

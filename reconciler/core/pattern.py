@@ -7,6 +7,7 @@ import re
 from dataclasses import dataclass
 from enum import Enum, StrEnum
 from functools import lru_cache
+from typing import NamedTuple
 
 from reconciler.core.directory import Directory
 from reconciler.core.grant import Key
@@ -94,8 +95,7 @@ class Protect(Pattern):
     reason: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class ManagedScope:
+class ManagedScope(NamedTuple):
     """The grants that reconciler may change, according to `manage` in reconciler.yaml.
 
     A grant is managed if a pattern in `patterns` matches the grant. All grants are managed if `patterns` is empty.

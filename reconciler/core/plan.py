@@ -3,6 +3,8 @@
 from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from types import MappingProxyType
+from typing import NamedTuple
 
 from reconciler.core.checks import NotChecked
 from reconciler.core.config_rules import ConfigChange
@@ -46,8 +48,7 @@ TITLES: Mapping[Origin, str] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Create:
+class Create(NamedTuple):
     """A planned change that creates a grant."""
 
     after: DesiredGrant
@@ -63,8 +64,7 @@ class Create:
         return granted_fields(self.after.grant)
 
 
-@dataclass(frozen=True, slots=True)
-class Update:
+class Update(NamedTuple):
     """A planned change that updates a grant."""
 
     before: ObservedGrant
@@ -82,8 +82,7 @@ class Update:
         return narrows(self.before.grant, self.after.grant)
 
 
-@dataclass(frozen=True, slots=True)
-class Delete:
+class Delete(NamedTuple):
     """A change in a plan that deletes an undeclared or expired grant.
 
     `removal` is the earlier declaration of the grant, or None if reconciler does not know an earlier declaration.
@@ -108,8 +107,7 @@ class Delete:
 Change = Create | Update | Delete
 
 
-@dataclass(frozen=True, slots=True)
-class Blocked:
+class Blocked(NamedTuple):
     """A change that a guard, such as a limit, forbids. `apply` changes nothing if a plan contains a blocked change."""
 
     change: Change
@@ -130,8 +128,7 @@ class Reason(StrEnum):
     NOT_EXPRESSIBLE = "not-expressible"
 
 
-@dataclass(frozen=True, slots=True)
-class LeftAlone:
+class LeftAlone(NamedTuple):
     """An undeclared or expired grant that the plan leaves in the tenant. `detail` contains an explanation."""
 
     observed: ObservedGrant
@@ -144,8 +141,7 @@ class LeftAlone:
         return f"{self.reason}: {self.detail}" if self.detail else str(self.reason)
 
 
-@dataclass(frozen=True, slots=True)
-class GrantFacts:
+class GrantFacts(NamedTuple):
     """The properties of an application and an API that a reviewer needs.
 
     An attribute is None if reconciler does not know the property of the application or API.
@@ -229,8 +225,7 @@ class Plan:
         return bool(self.changes or self.blocked or self.no_longer_declared)
 
 
-@dataclass(frozen=True, slots=True)
-class Comparison:
+class Comparison(NamedTuple):
     """The differences between the declared grants and the tenant's grants.
 
     `kept` contains the tenant's grants with values that a grant file cannot express. A plan does not change values
@@ -246,7 +241,7 @@ class Comparison:
     unchanged: int
     kept: tuple[ObservedGrant, ...] = ()
     others: int = 0
-    expired: Mapping[Key, GrantSpec] = field(default_factory=dict)
+    expired: Mapping[Key, GrantSpec] = MappingProxyType({})
 
 
 def compare(desired: Iterable[DesiredGrant], observed: Mapping[Key, ObservedGrant]) -> Comparison:

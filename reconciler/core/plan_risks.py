@@ -1,7 +1,7 @@
 """List the risks of a plan with the affected grants, the most dangerous risk first."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from reconciler.core.characters import visible
 from reconciler.core.directory import Directory
@@ -15,8 +15,7 @@ from reconciler.core.scopes import scope_order
 LOWEST_SEVERITY = (len(Level), True)
 
 
-@dataclass(frozen=True, slots=True)
-class GrantRisk:
+class GrantRisk(NamedTuple):
     """A risk and the affected grant."""
 
     label: str

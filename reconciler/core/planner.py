@@ -3,7 +3,8 @@
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from typing import TypeVar
+from types import MappingProxyType
+from typing import NamedTuple, TypeVar
 
 from reconciler.core.base_declarations import (
     POSSIBLE_REMOVAL_RISK,
@@ -71,8 +72,7 @@ from reconciler.errors import ProblemsError, RefusedError
 T = TypeVar("T")
 
 
-@dataclass(frozen=True, slots=True)
-class Observation:
+class Observation(NamedTuple):
     """The data of a tenant that reconciler needs to make a plan."""
 
     grants: tuple[ObservedGrant, ...]
@@ -81,7 +81,7 @@ class Observation:
     """The names and ids of the tenant's applications, APIs and organizations."""
     notes: tuple[str, ...] = ()
     """Notes for the reviewer about the tenant's data, such as a note about ignored fields."""
-    organization_grants: Mapping[str, int | None] = field(default_factory=dict)
+    organization_grants: Mapping[str, int | None] = MappingProxyType({})
     """The current number of grants of each organization that gains a grant. A missing organization has the value None.
     """
 
@@ -130,8 +130,7 @@ class PlanRules:
         return tuple(f"--{name.replace('_', '-')}" for name in names if getattr(self, name))
 
 
-@dataclass(frozen=True, slots=True)
-class CandidateChanges:
+class CandidateChanges(NamedTuple):
     """The changes of a plan, before the guards (limits and protections) block some of the changes."""
 
     changes: tuple[Change, ...]
@@ -171,11 +170,11 @@ def make_plan(specs: Iterable[GrantSpec], observation: Observation, rules: PlanR
     if errors(problems):
         raise ProblemsError(one_per_cause(problems))
     if not desired and not split.others and (rules.prune or not expired):  # an empty grant folder is probably a mistake
-        rules = replace(rules, limits=replace(rules.limits, requires_max_deletes=True))
+        rules = replace(rules, limits=rules.limits._replace(requires_max_deletes=True))
     skipped = {each.key for each in valid_grants} - {each.key for each in desired}
     observed = {key: each for key, each in observed.items() if key not in skipped}
     others = chosen.others + len(chosen.grants) - len(observed)
-    comparison = replace(compare(desired, observed), others=others, expired=expired)
+    comparison = compare(desired, observed)._replace(others=others, expired=expired)
     declared = (*selected, *resolve(split.others, directory)[0])
     unresolved = find_candidates(unresolved, declared, observation.grants, rules.protection, directory)
     plan = _apply_guards(comparison, base, observation, rules, tenant)
@@ -314,8 +313,7 @@ def _without(candidates: CandidateChanges, left_out: Iterable[Change]) -> Candid
     by_key = {change.key: change for change in left_out}
     undeclared = tuple(_left_alone(each) for each in by_key.values() if isinstance(each, Delete))
     left_alone = (*candidates.left_alone, *undeclared)
-    return replace(
-        candidates,
+    return candidates._replace(
         changes=tuple(change for change in candidates.changes if change.key not in by_key),
         left_alone=tuple(sorted(left_alone, key=lambda each: each.observed.key.order)),
         origins={key: origin for key, origin in candidates.origins.items() if key not in by_key},

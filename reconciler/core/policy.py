@@ -4,7 +4,7 @@ The module also finds patterns in reconciler.yaml that match no grant, and sugge
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 from reconciler.core.characters import join_some
 from reconciler.core.config_rules import LOOSENED, STRICTER
@@ -132,7 +132,7 @@ def _loosened_rules(old: Sequence[PolicyRule], new: Sequence[PolicyRule]) -> Ite
     names = {each.rule for each in (*old, *new)}
     for risk in sorted(names, key=lambda name: (RULE_ORDER.get(name, len(RULE_ORDER)), name)):
         before, after = (
-            list(dict.fromkeys(replace(rule, reason="") for rule in rules if rule.rule == risk)) for rules in (old, new)
+            list(dict.fromkeys(rule._replace(reason="") for rule in rules if rule.rule == risk)) for rules in (old, new)
         )
         default = PolicyRule(risk, Verdict.ALLOW if risk == TEMPORARY_ACCESS else Verdict.WARN)
         removed = [
@@ -184,8 +184,7 @@ def _describe(rules: Iterable[PolicyRule]) -> Iterator[str]:
 MAX_REPORTED = 20
 
 
-@dataclass(frozen=True, slots=True)
-class ConfigItem:
+class ConfigItem(NamedTuple):
     """A pattern in a setting of reconciler.yaml.
 
     `setting` is the name of the setting that contains the pattern, for example `protect`.

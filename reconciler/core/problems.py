@@ -2,12 +2,11 @@
 
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass
 from enum import StrEnum
+from typing import NamedTuple
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class Source:
+class Source(NamedTuple):
     """A position in a file. Lines and columns start at 1. Columns count characters. Line 0 means the whole file."""
 
     file: str
@@ -26,8 +25,7 @@ class Severity(StrEnum):
     WARNING = "warning"
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class Problem:
+class Problem(NamedTuple):
     """An error or a warning about a position in a file."""
 
     source: Source
@@ -86,8 +84,7 @@ class Status(StrEnum):
     SKIPPED = "skipped"
 
 
-@dataclass(frozen=True, slots=True)
-class Finding:
+class Finding(NamedTuple):
     """The result of a check, as a line of the output of `doctor`. `advice` is the recommended action."""
 
     check: str
@@ -115,8 +112,7 @@ class Level(StrEnum):
         return list(Level).index(self)
 
 
-@dataclass(frozen=True, slots=True)
-class Risk:
+class Risk(NamedTuple):
     """A risk that a risk rule has found in a change or a grant.
 
     `is_known` is False if the risk is uncertain, because reconciler could not read a list of the tenant.

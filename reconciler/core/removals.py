@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from reconciler.core.characters import pluralize
 from reconciler.core.declared_history import Commit, DeclaredKey, Presence, TenantHistory, spec_of
@@ -50,8 +51,7 @@ class Removal:
         return path if separator else self.spec.file
 
 
-@dataclass(frozen=True, slots=True)
-class NoLongerDeclared:
+class NoLongerDeclared(NamedTuple):
     """A grant in the tenant that only the files at the base revision declare. The plan does not delete the grant."""
 
     observed: ObservedGrant
@@ -118,8 +118,7 @@ def _removal(key: DeclaredKey, history: TenantHistory, keys: tuple[DeclaredKey, 
     )
 
 
-@dataclass(frozen=True, slots=True)
-class ResolvedRemovals:
+class ResolvedRemovals(NamedTuple):
     """The removed declarations by grant, and the removed declarations with an unknown or ambiguous name."""
 
     by_key: Mapping[Key, Removal]

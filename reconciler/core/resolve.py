@@ -4,7 +4,6 @@ An unknown name causes an error that shows the line of the name in the grant fil
 """
 
 from collections.abc import Iterable, Iterator
-from dataclasses import replace
 from itertools import product
 from typing import Literal, NamedTuple
 
@@ -209,7 +208,7 @@ def skip_missing(
     missing = {problem.source for problem in problems if problem.is_missing}
     there = tuple(each for each in desired if missing.isdisjoint(_reference_sources(each.spec)))
     return there, tuple(
-        replace(problem, severity=Severity.WARNING) if problem.is_missing else problem for problem in problems
+        problem._replace(severity=Severity.WARNING) if problem.is_missing else problem for problem in problems
     )
 
 

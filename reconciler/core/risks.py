@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from reconciler.core.characters import shorten
 from reconciler.core.directory import MANAGEMENT_API_SUFFIX, Directory, TenantList
@@ -24,8 +24,7 @@ MAX_SCOPE_LENGTH = 100
 APPLICATIONS = frozenset({TenantList.APPLICATIONS})
 
 
-@dataclass(frozen=True, slots=True)
-class AccessDiff:
+class AccessDiff(NamedTuple):
     """A grant before and after a change, and the facts that the risk rules need."""
 
     key: Key
@@ -75,8 +74,7 @@ def _never_unknown(_: AccessDiff) -> str:
     return ""
 
 
-@dataclass(frozen=True, slots=True)
-class RiskRule:
+class RiskRule(NamedTuple):
     """A risk rule, as a row in the table RULES."""
 
     name: str

@@ -7,8 +7,7 @@ reconciler neither plans nor lists grants that the user did not select.
 
 import posixpath
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from reconciler.core.characters import join_some, pluralize
 from reconciler.core.directory import Directory
@@ -21,8 +20,7 @@ from reconciler.core.suggest import did_you_mean
 from reconciler.errors import ReconcilerError
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class GrantSelection:
+class GrantSelection(NamedTuple):
     """The command-line arguments that select grants: PATH, `--client` and `--api`.
 
     If the user passes no PATH, `--client` or `--api`, reconciler selects all grants.
@@ -111,8 +109,7 @@ SELECTS_NOTHING = "selects no grant"
 COMPARE_SPELLING = "compare with the names in the files and in the tenant"
 
 
-@dataclass(frozen=True, slots=True)
-class SelectionResult:
+class SelectionResult(NamedTuple):
     """The number of grants that a selection includes, and the number of grants that the selection excludes."""
 
     selection: GrantSelection
@@ -147,8 +144,7 @@ def refuse_empty_selection(results: Iterable[SelectionResult | None]) -> None:
         raise ReconcilerError("; ".join(messages))
 
 
-@dataclass(frozen=True, slots=True)
-class SplitSpecs:
+class SplitSpecs(NamedTuple):
     """The selected and the unselected declarations of a tenant.
 
     If reconciler does not know whether a declaration is selected, `problems` contains the reason.
@@ -194,8 +190,7 @@ def split_specs(
     return SplitSpecs(selection, tuple(by_match[Match.YES]), others, problems, of_all_tenants)
 
 
-@dataclass(frozen=True, slots=True)
-class ChosenGrants:
+class ChosenGrants(NamedTuple):
     """The selected grants in a tenant."""
 
     grants: tuple[ObservedGrant, ...]
@@ -283,8 +278,7 @@ def _is_mistake(
     return bool(selection.files) and all(match is Match.NO for match in former)
 
 
-@dataclass(frozen=True, slots=True)
-class UnmatchedValue:
+class UnmatchedValue(NamedTuple):
     """An option value that matches no grant.
 
     `is_known` is true if the tenant has the named application or API, or if the named file formerly declared a grant.

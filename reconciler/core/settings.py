@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import NamedTuple
 
 from reconciler.core.directory import Directory
 from reconciler.core.grant import Key
@@ -13,8 +14,7 @@ from reconciler.core.pattern import (
 from reconciler.core.problems import Risk
 
 
-@dataclass(frozen=True, slots=True)
-class Limits:
+class Limits(NamedTuple):
     """The maximum numbers of deletes and updates in a plan, and of grants per organization."""
 
     deletes_percent: int = 30
@@ -48,8 +48,7 @@ class Verdict(StrEnum):
 STRICTNESS = tuple(Verdict)
 
 
-@dataclass(frozen=True, slots=True)
-class PolicyRule:
+class PolicyRule(NamedTuple):
     """A rule of the policy: the decision on a kind of risk, for the grants that match a pattern.
 
     `rule` is the name of a risk rule. The policy rule applies to the grants that the pattern `grants` matches. For the
@@ -59,7 +58,7 @@ class PolicyRule:
 
     rule: str
     verdict: Verdict
-    grants: Pattern = field(default_factory=Pattern)
+    grants: Pattern = Pattern()
     reason: str = ""
     max_days: int | None = None
 
@@ -84,8 +83,7 @@ class GrantSchema:
     """The schema as a JSON string. Two schemas are equal if their titles and contents are equal."""
 
 
-@dataclass(frozen=True, slots=True)
-class Policy:
+class Policy(NamedTuple):
     """The policy: rules for risks, and JSON Schemas for grants.
 
     The verdict for a risk comes from the first policy rule that matches both the risk and the grant. If no policy rule

@@ -14,8 +14,7 @@ from reconciler.core.problems import Source
 Mark = tuple[int, int]  # lines and columns start at 1
 
 
-@dataclass(frozen=True, slots=True)
-class TenantPattern:
+class TenantPattern(NamedTuple):
     """An item of a `tenants` list in a grant file: a tenant name or a pattern, with the position."""
 
     text: str

@@ -7,7 +7,7 @@ scope. The module `scopes` explains the risk levels.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from reconciler.core.problems import Level
 
@@ -19,8 +19,7 @@ live tenant showed that grants for users also have organization settings.
 """
 
 
-@dataclass(frozen=True, slots=True)
-class SystemApi:
+class SystemApi(NamedTuple):
     """A system API: one of the APIs that Auth0 provides in every tenant.
 
     `unknown` is the risk level of scopes that `levels` does not contain.

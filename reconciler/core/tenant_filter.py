@@ -2,9 +2,9 @@
 
 import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from functools import cache, lru_cache
-from typing import Any
+from types import MappingProxyType
+from typing import Any, NamedTuple
 
 from reconciler.core.characters import join_some, quote_text
 from reconciler.core.pattern import WILDCARDS, matches
@@ -63,13 +63,12 @@ CACHE_SIZE = 4096
 """The maximum number of cached `tenants` lists."""
 
 
-@dataclass(frozen=True, slots=True)
-class TargetTenant:
+class TargetTenant(NamedTuple):
     """The tenant settings that grant files use: the tenant's name, the values of variables, and the scope sets."""
 
     name: str
     values: Mapping[str, str]
-    scope_sets: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    scope_sets: Mapping[str, tuple[str, ...]] = MappingProxyType({})
 
 
 ANY_TENANT = TargetTenant("", {BUILT_IN: BUILT_IN})
@@ -79,8 +78,7 @@ ANY_TENANT has only the variable `domain`.
 """
 
 
-@dataclass(frozen=True, slots=True)
-class TargetTenants:
+class TargetTenants(NamedTuple):
     """The tenants for which reconciler reads grant files, and the names of all tenants in reconciler.yaml."""
 
     targets: tuple[TargetTenant, ...] = (ANY_TENANT,)

@@ -4,7 +4,6 @@ import re
 from bisect import bisect
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from copy import copy
-from dataclasses import replace
 from functools import lru_cache
 from itertools import chain
 from operator import attrgetter
@@ -296,7 +295,7 @@ def _value_problems(
         values["clients"] = [_literal(filled.client)]
     for problem in check(item, values, spec.file):
         suffix = f", with the variables of the tenant {quote_text(target.name)}" if target.name else ""
-        yield replace(problem, what=f"{problem.what}{suffix}")
+        yield problem._replace(what=f"{problem.what}{suffix}")
 
 
 def _filled_lists(spec: GrantSpec, target: TargetTenant) -> dict[str, list[str]]:

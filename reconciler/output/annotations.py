@@ -7,7 +7,6 @@ https://docs.github.com/en/actions/reference/workflow-commands-for-github-action
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
 from urllib.parse import quote
 
 from reconciler import __version__
@@ -168,7 +167,7 @@ def problem_commands(problems: Iterable[Problem], links: SourceLinks) -> Iterato
     If a problem has no line number, GitHub shows the problem for the whole file.
     """
     for problem in problems:
-        source = replace(problem.source, file=links.path_of(problem.source.file))
+        source = problem.source._replace(file=links.path_of(problem.source.file))
         yield _command(str(problem.severity), source, problem.message)
 
 
@@ -186,7 +185,7 @@ def plan_commands(plan: Plan, links: SourceLinks) -> Iterator[str]:
     for level in SHOWN_LEVELS:
         for found in risks_at_level(plan, level):
             source = sources.get(found.key)
-            location = replace(source, file=links.path_of(source.file)) if source else config
+            location = source._replace(file=links.path_of(source.file)) if source else config
             message = f"{found.label}: {shorten(found.risk.message, MAX_MESSAGE_LENGTH)} ({found.risk.rule})"
             yield _command(LEVELS[level], location, f"{plan.tenant.label}: {message}")
 

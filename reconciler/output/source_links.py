@@ -92,7 +92,7 @@ class SourceLinks:
         at_commit = replace(
             self, address=f"{prefix}/{commit}", current_folder=self.root if is_from_root else self.current_folder
         )
-        return at_commit.link_to(replace(source, file=file)) if file else ""
+        return at_commit.link_to(source._replace(file=file)) if file else ""
 
     def request_link(self, request: str) -> str:
         """Return the URL of a pull request (`#12`) or merge request (`!12`), or an empty string."""

@@ -184,11 +184,11 @@ ONE_DAY = timedelta(hours=24)
     ("tenant", "age", "message"),
     [
         (
-            replace(PLAN.tenant, domain="other.example"),
+            PLAN.tenant._replace(domain="other.example"),
             timedelta(),
             "made for test .test.example., not for test ",
         ),
-        (replace(PLAN.tenant, name="other"), timedelta(), "made for test .test.example., not for other .test.example."),
+        (PLAN.tenant._replace(name="other"), timedelta(), "made for test .test.example., not for other .test.example."),
         (PLAN.tenant, timedelta(hours=25), "is too old"),
         (PLAN.tenant, timedelta(hours=-1), "the clocks of the two machines differ"),
     ],

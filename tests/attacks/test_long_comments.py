@@ -129,7 +129,7 @@ def test_each_long_item_is_truncated() -> None:
 
 
 def test_a_tenant_with_a_long_name_has_its_own_marker() -> None:
-    plans = [replace(a_plan_of([a_spec()]), tenant=replace(TENANT, name="é" * 40_000 + end)) for end in "ab"]
+    plans = [replace(a_plan_of([a_spec()]), tenant=TENANT._replace(name="é" * 40_000 + end)) for end in "ab"]
 
     first = [plan_markdown(plan).splitlines()[0] for plan in plans]
 
@@ -144,14 +144,14 @@ def test_many_tenants_fit() -> None:
     plans = [
         replace(
             a_plan_of([a_spec(client_id=f"app{number}-{each}") for each in range(10)]),
-            tenant=replace(TENANT, name=name),
+            tenant=TENANT._replace(name=name),
         )
         for number, name in enumerate(names)
     ]
     failed = {f"failed-{number}": TenantFailure(["x" * 10_000] * 10) for number in range(100)}
     summaries = [summarize_plan(plan, 0, None) for plan in plans]
     summaries += [
-        TenantSummary(tenant=replace(TENANT, name=name), state=TenantState.FAILED, reason=each.lines[0])
+        TenantSummary(tenant=TENANT._replace(name=name), state=TenantState.FAILED, reason=each.lines[0])
         for name, each in failed.items()
     ]
     results = PlanResults(plans, failed, FleetSummary(summaries, TenantState.PLANNED))

@@ -1,7 +1,6 @@
 """Removed grants, found in histories of declarations."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 
 from hypothesis import example, given
 from hypothesis import strategies as st
@@ -79,7 +78,7 @@ def test_an_unreadable_version_counts_as_unchanged() -> None:
 
 
 def with_configs(steps: Sequence[HistoryStep], *configs: int) -> list[HistoryStep]:
-    return [replace(step, config=config) for step, config in zip(steps, configs, strict=True)]
+    return [step._replace(config=config) for step, config in zip(steps, configs, strict=True)]
 
 
 def test_variables_have_the_values_of_the_same_commit() -> None:
@@ -301,6 +300,6 @@ def as_seen_by(steps: Sequence[HistoryStep], tenant: TargetTenant) -> list[Histo
         return found
 
     return [
-        replace(step, versions=tuple(replace(version, declares=seen(version.declares)) for version in step.versions))
+        step._replace(versions=tuple(version._replace(declares=seen(version.declares)) for version in step.versions))
         for step in steps
     ]

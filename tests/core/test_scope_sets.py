@@ -1,5 +1,3 @@
-from dataclasses import replace
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -38,7 +36,7 @@ def test_sets_are_expanded_for_the_tenant() -> None:
 
 
 def test_a_variable_is_never_read_as_a_set() -> None:
-    target = replace(DEV, values={"stage": "@readers"})
+    target = DEV._replace(values={"stage": "@readers"})
 
     assert select_for_tenant([a_spec(scope=("${stage}",))], target)[0].scope == ("@readers",)
     assert select_for_tenant([a_spec(scope=("@@${stage}",))], target)[0].scope == ("@@readers",)

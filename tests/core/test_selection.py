@@ -1,4 +1,3 @@
-from dataclasses import replace
 from itertools import product
 
 import pytest
@@ -211,7 +210,7 @@ def test_a_grant_of_other_tenants_only_is_named_with_its_line_and_its_tenants() 
             " selects no grant; matching grants are declared for other tenants only: "
             "for eu-* and us at grants/portal.yaml:7, and in 1 more place"
         )
-    (message,) = select_grants((), (), replace(split, of_all_tenants=()), {}, DIRECTORY).notes
+    (message,) = select_grants((), (), split._replace(of_all_tenants=()), {}, DIRECTORY).notes
     assert "other tenants" not in message
 
 

@@ -288,7 +288,7 @@ def test_organization_permissions_are_needed_only_if_files_declare_organizations
 
 
 def test_organization_ids_need_no_permission_to_read_names() -> None:
-    ids = replace(ORGANIZATIONS, organization_names=False)
+    ids = ORGANIZATIONS._replace(organization_names=False)
     held = f"{READING} read:organization_client_grants"
 
     assert findings_for(held, ids)[0] == (Status.WARNING, "yes, but the token lacks read:organizations")

@@ -115,8 +115,8 @@ def test_fingerprints_of_risks_depend_on_the_domain_and_not_on_the_name_of_the_t
 
 def test_fingerprints_of_problems_do_not_depend_on_line_and_folder() -> None:
     first = PROBLEMS[0]
-    moved = replace(first, source=Source("b/grants/a b.yaml", 30))
-    another = replace(first, source=Source("c/grants/a b.yaml", 3, 5))
+    moved = first._replace(source=Source("b/grants/a b.yaml", 30))
+    another = first._replace(source=Source("c/grants/a b.yaml", 3, 5))
 
     original = fingerprints(problems_sarif([first], SourceLinks("/r", "/r/b")))
 

@@ -240,7 +240,7 @@ async def plan_tenant(client: ManagementClient, desired: Desired) -> Plan:
     declared = DeclaredOrganizations(desired.specs, protection if desired.prune else None)
     # prune deletes only grants of applications that are not third parties
     directory = replace(first_parties(desired.specs, observation.grants), apis=observation.directory.apis)
-    observation = await observe_organizations(client, replace(observation, directory=directory), declared)
+    observation = await observe_organizations(client, observation._replace(directory=directory), declared)
     return make_plan(desired.specs, observation, rules(protection=protection, prune=desired.prune), TENANT)
 
 

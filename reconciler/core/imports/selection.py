@@ -4,7 +4,7 @@ import re
 import unicodedata
 from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from reconciler.core.characters import quote_text
 from reconciler.core.directory import Directory, TenantList
@@ -150,7 +150,7 @@ def select_grants(
     choice.refuse_unread_names([each.key for each in observed], directory)
     selected = [each for each in observed if choice.matches(each.key, directory)]
     new_grants = sorted((each for each in selected if each.key not in declared), key=lambda each: each.key.order)
-    rules = replace(protection, protect=())
+    rules = protection._replace(protect=())
     reasons = {each.key: _reason(each, rules, directory) for each in new_grants}
     return GrantImport(
         holders=_by_holder((each.grant for each in new_grants if not reasons[each.key]), directory),

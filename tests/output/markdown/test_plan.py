@@ -77,7 +77,7 @@ def test_six_scopes_are_shown_and_the_others_are_folded() -> None:
 
 
 def test_folded_scopes_count_removed_ones_and_the_worst_ones_are_shown() -> None:
-    api = replace(MANAGEMENT, scopes=MANAGEMENT.scopes | {f"read:{n}" for n in range(9)})
+    api = MANAGEMENT._replace(scopes=MANAGEMENT.scopes | {f"read:{n}" for n in range(9)})
     spec = a_spec(audience=api.identifier, scope=(*(f"read:{n}" for n in range(6)), "create:clients"))
     observed = an_observed(a_grant(a_key(audience=api.identifier), ("read:7", "read:8")))
 
