@@ -50,7 +50,6 @@ class RefusedCallError(Auth0Error):
     def __init__(self, call: str, status: int, message: str) -> None:
         super().__init__(f"{call}: {status} {message}".rstrip())
         self.status = status
-        self.api_message = message
 
 
 class RateLimitedError(RefusedCallError):
