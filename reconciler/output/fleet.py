@@ -24,7 +24,7 @@ from reconciler.output.results import (
     omitted_grants,
 )
 from reconciler.output.source_links import SourceLinks
-from reconciler.output.styled import Line, Span, Style, line
+from reconciler.output.styled import Line, Span, Style, line, note_lines
 
 STYLES: Mapping[TenantState, Style] = {
     TenantState.PLANNED: Style.CREATE,
@@ -53,7 +53,7 @@ def fleet_lines(fleet: Fleet) -> Iterator[Line]:
         yield line(Span(visible(each.title.label), Style.STRONG), f"  {visible(each.domain)}", wave + shard)
         for reason in each.reasons:
             yield line("    ", Span(visible(reason), Style.MUTED))
-    yield from (line(Span(f"Note: {visible(note)}", Style.WARNING)) for note in fleet.notes)
+    yield from note_lines(fleet.notes)
     yield line(fleet_summary(fleet))
 
 

@@ -2,11 +2,10 @@
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from textwrap import wrap
 
 from reconciler.core.characters import pluralize, visible
 from reconciler.core.problems import Finding, Problem, Severity, Status, count_statuses, errors
-from reconciler.output.styled import Line, Span, Style, line
+from reconciler.output.styled import WIDTH, Line, Span, Style, line, wrap_words
 
 MAX_EXCERPT_LENGTH = 200
 
@@ -72,9 +71,6 @@ def _excerpt(problem: Problem, lines: list[str]) -> Iterator[Line]:
     yield line(" " * (len(number) + len(before)), Span("^", Style.ERROR))
 
 
-WIDTH = 80
-
-
 ARROW = "-> "
 
 
@@ -115,20 +111,14 @@ def findings_json(findings: Sequence[Finding]) -> dict[str, object]:
 
 def _finding(finding: Finding, check_width: int) -> Iterator[Line]:
     indent = STATUS_WIDTH + check_width
-    first, *rest = _wrapped(finding.found, WIDTH - indent)
+    first, *rest = wrap_words(finding.found, WIDTH - indent) or [""]
     status = Span(f"{finding.status:<{STATUS_WIDTH}}", STYLES[finding.status])
     yield line(status, f"{finding.check:<{check_width}}", first)
     for text in rest:
         yield line(" " * indent, text)
     if finding.advice:
-        for number, text in enumerate(_wrapped(finding.advice, WIDTH - indent - len(ARROW))):
+        for number, text in enumerate(wrap_words(finding.advice, WIDTH - indent - len(ARROW))):
             yield line(" " * indent, Span(f"{'' if number else ARROW:<{len(ARROW)}}{text}", Style.STRONG))
-
-
-def _wrapped(text: str, width: int) -> list[str]:
-    """Wrap `text` only at spaces. A long path or name stays on one line, so that users can copy the path or name."""
-    parts = wrap(visible(text), width, break_long_words=False, break_on_hyphens=False)
-    return list(map(visible, parts)) or [""]  # escape again, because the line must not start like a workflow command
 
 
 @dataclass(frozen=True, slots=True)

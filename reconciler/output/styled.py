@@ -3,9 +3,12 @@
 A file or pipe receives plain text.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
+from textwrap import wrap
+
+from reconciler.core.characters import visible
 
 
 class Style(StrEnum):
@@ -40,6 +43,21 @@ def line(*parts: str | Span) -> Line:
 def plain(lines: Iterable[Line]) -> str:
     """Return `lines` as plain text, without the styles for terminals. Each line ends with a line feed."""
     return "".join("".join(span.text for span in each) + "\n" for each in lines)
+
+
+WIDTH = 80
+INDENT = "      "
+
+
+def note_lines(notes: Iterable[str]) -> Iterator[Line]:
+    """Yield a line for each note, in the style of a warning."""
+    return (line(Span(f"Note: {visible(note)}", Style.WARNING)) for note in notes)
+
+
+def wrap_words(text: str, width: int) -> list[str]:
+    """Wrap `text` only at spaces. A long path or name stays on one line, so that users can copy the path or name."""
+    parts = wrap(visible(text), width, break_long_words=False, break_on_hyphens=False)
+    return list(map(visible, parts))  # escape again, because a line must not start like a workflow command
 
 
 DEFAULT_MAX_BYTES = 60_000

@@ -10,9 +10,8 @@ from reconciler.core.fields import SUBJECT_CLIENT
 from reconciler.core.usage.records import Period
 from reconciler.core.usage.report import GrantUse, UsageReport, UseState
 from reconciler.output.escape import csv_line
-from reconciler.output.styled import Line, Span, Style, line
+from reconciler.output.styled import INDENT, Line, Span, Style, line, note_lines
 
-INDENT = "      "
 STATE_STYLES = {UseState.USED: Style.PLAIN, UseState.UNUSED: Style.WARNING, UseState.UNKNOWN: Style.MUTED}
 COLUMNS = (
     *("tenant", "application", "client_id", "default_for", "api", "audience", "subject_type", "state"),
@@ -25,8 +24,7 @@ def usage_lines(report: UsageReport) -> Iterator[Line]:
     yield line(Span(f"Tenant {visible(str(report.tenant))}", Style.STRONG), f"  {_seen(report)}")
     for gap in report.gaps:
         yield line(Span(f"Gap: the logs from {_minute(gap.start)} to {_minute(gap.end)} were not read", Style.WARNING))
-    for note in report.notes:
-        yield line(Span(f"Note: {visible(note)}", Style.WARNING))
+    yield from note_lines(report.notes)
     yield line()
     for grant in report.grants:
         subject = "" if grant.key.subject_type == SUBJECT_CLIENT else f" ({grant.key.subject_type})"

@@ -10,7 +10,7 @@ from reconciler.output.access.html import document, tag
 from reconciler.output.access.json import UNKNOWN
 from reconciler.output.access.tables import table_lines
 from reconciler.output.escape import csv_line, element, span, tenant_label
-from reconciler.output.styled import Line, Span, Style, line
+from reconciler.output.styled import INDENT, Line, Span, Style, line, note_lines
 
 NOTHING = "—"
 COLUMNS = ("application", "API", "subject type", "difference", "field")
@@ -51,8 +51,7 @@ def _values(values: tuple[str, ...] | None) -> str:
 def diff_lines(diff: TenantDiff) -> Iterator[Line]:
     """Yield the differences as lines for a terminal. `-` marks the first tenant, and `+` marks the second tenant."""
     yield line(Span(visible(_title(diff)), Style.STRONG))
-    for note in diff.notes:
-        yield line(Span(f"Note: {visible(note)}", Style.WARNING))
+    yield from note_lines(diff.notes)
     yield line()
     for each in diff.differences:
         subject = "" if each.subject_type == SUBJECT_CLIENT else f" ({each.subject_type})"
@@ -65,12 +64,12 @@ def diff_lines(diff: TenantDiff) -> Iterator[Line]:
 
 def _field_lines(pair: FieldPair) -> Iterator[Line]:
     if pair.first is None or pair.second is None:
-        yield line("      ", Span(visible(f"? {pair.field}: {UNKNOWN_VALUE}"), Style.WARNING))
+        yield line(INDENT, Span(visible(f"? {pair.field}: {UNKNOWN_VALUE}"), Style.WARNING))
         return
     for text in sorted(set(pair.first) - set(pair.second)):
-        yield line("      ", Span(visible(f"- {pair.field}: {text}"), Style.DELETE))
+        yield line(INDENT, Span(visible(f"- {pair.field}: {text}"), Style.DELETE))
     for text in sorted(set(pair.second) - set(pair.first)):
-        yield line("      ", Span(visible(f"+ {pair.field}: {text}"), Style.CREATE))
+        yield line(INDENT, Span(visible(f"+ {pair.field}: {text}"), Style.CREATE))
 
 
 def diff_json(diff: TenantDiff) -> Json:

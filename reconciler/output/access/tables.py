@@ -26,10 +26,9 @@ from reconciler.output.access.words import (
     yes_or_no,
 )
 from reconciler.output.escape import csv_line, element, span, tenant_label
-from reconciler.output.styled import Line, Span, Style, line
+from reconciler.output.styled import INDENT, Line, Span, Style, line, note_lines
 
 WIDTH = 96
-INDENT = "      "
 SYMBOL_WIDTH = 3
 LEVEL_STYLES = {
     GrantLevel.CRITICAL: Style.ERROR,
@@ -54,8 +53,7 @@ def access_lines(report: AccessReport, *, verbose: bool = False) -> Iterator[Lin
 
 def _tenant(tenant: TenantAccess, *, verbose: bool) -> Iterator[Line]:
     yield line(Span(f"Tenant {visible(str(tenant.tenant))}", Style.STRONG), f"  {tenant_counts(tenant)}")
-    for note in tenant.notes:
-        yield line(Span(f"Note: {visible(note)}", Style.WARNING))
+    yield from note_lines(tenant.notes)
     for grant in tenant.grants:
         yield from grant_lines(grant, verbose=verbose)
     if not tenant.grants and tenant.is_read:
@@ -220,8 +218,7 @@ def explanation_lines(explanations: Iterable[GrantExplanation]) -> Iterator[Line
         yield from grant_lines(each.grant, verbose=True)
         yield from _declaration(each)
         yield from _writes(each.writes)
-        for note in each.notes:
-            yield line(Span(f"Note: {visible(note)}", Style.WARNING))
+        yield from note_lines(each.notes)
 
 
 def _declaration(explanation: GrantExplanation) -> Iterator[Line]:

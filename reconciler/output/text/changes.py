@@ -17,7 +17,7 @@ from reconciler.core.plan_risks import grant_label
 from reconciler.core.problems import Level, Risk
 from reconciler.core.risks import RiskRule
 from reconciler.core.spec import GrantSpec
-from reconciler.output.styled import Line, Span, Style, line
+from reconciler.output.styled import INDENT, WIDTH, Line, Span, Style, line
 from reconciler.output.words import (
     SHOWN_LEVELS,
     SYMBOLS,
@@ -37,8 +37,6 @@ LEVEL_STYLES: Mapping[Level, Style] = {
     Level.LOW: Style.MUTED,
 }
 NO_ATTRIBUTIONS: Mapping[Key, str] = {}
-WIDTH = 80
-INDENT = "      "
 MAX_GROUPS = 50
 MAX_NAMES_IN_GROUP = 3
 

@@ -3,7 +3,6 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from textwrap import wrap
 
 from reconciler.artifacts.serialization import Json, tenant_json
 from reconciler.core.characters import join_some, pluralize, visible
@@ -17,11 +16,8 @@ from reconciler.core.plan_risks import grant_label
 from reconciler.core.spec import GrantSpec
 from reconciler.foreign.grants import LeftOut
 from reconciler.output.escape import csv_line
-from reconciler.output.problems import WIDTH
-from reconciler.output.styled import Line, Span, Style, line
+from reconciler.output.styled import INDENT, WIDTH, Line, Span, Style, line, note_lines, wrap_words
 from reconciler.output.words import expired_text, expiry_parts, setting_texts
-
-INDENT = "      "
 
 
 def listing_lines(listing: Listing) -> Iterator[Line]:
@@ -33,8 +29,7 @@ def listing_lines(listing: Listing) -> Iterator[Line]:
     yield line()
     for each in listing.sorted:
         yield from _grant(each, listing.now)
-    for note in listing.notes:
-        yield line(Span(f"Note: {visible(note)}", Style.WARNING))
+    yield from note_lines(listing.notes)
     state = "In the tenant" if listing.observed else "Declared"
     others = f"; {listing.selection.others} not selected" if listing.selection and not listing.observed else ""
     yield line(Span(f"{state}: {pluralize(len(listing.grants), 'grant')}{others}.", Style.STRONG))
@@ -112,8 +107,7 @@ def _grant(each: ListedGrant, now: datetime) -> Iterator[Line]:
     described = "  ".join(filter(None, (_location(spec), spec.description)))
     end = [expired_text(spec)] if has_expired(spec, now) else expiry_parts(spec)
     for text in filter(None, (described, *end, *setting_texts(spec))):
-        for part in wrap(visible(text), WIDTH - len(INDENT), break_long_words=False, break_on_hyphens=False):
-            yield line(INDENT, visible(part))  # escape again, because the line must not start like a workflow command
+        yield from (line(INDENT, part) for part in wrap_words(text, WIDTH - len(INDENT)))
     yield line()
 
 

@@ -12,9 +12,8 @@ from reconciler.core.plan import Change, Create, Delete, Plan, Update
 from reconciler.core.plan_risks import all_risks, grant_label, risks_at_level
 from reconciler.core.problems import Level
 from reconciler.core.removals import earlier_source
-from reconciler.output.styled import Line, Span, Style, line
+from reconciler.output.styled import INDENT, Line, Span, Style, line, note_lines
 from reconciler.output.text.changes import (
-    INDENT,
     LEVEL_STYLES,
     by_name,
     change_lines,
@@ -87,8 +86,7 @@ def plan_body(plan: Plan, *, verbose: bool = False) -> Iterator[Line]:
         yield line(f"No changes: {no_changes_reason(plan)}.")
         yield line()
     yield from _left_alone(plan, verbose=verbose)
-    for note in plan.notes:
-        yield line(Span(f"Note: {visible(note)}", Style.WARNING))
+    yield from note_lines(plan.notes)
     yield from _numbers(plan)
 
 
