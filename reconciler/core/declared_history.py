@@ -149,15 +149,66 @@ class _Timeline(NamedTuple):
     versions: tuple[int, ...]
 
 
-@dataclass(slots=True)
 class _Walk:
-    """The result of reading the history for a tenant: the presence of each grant by number, and unknown declarations.
+    """Reads the history for a tenant: the presence of each grant by number, and the unknown declarations.
 
-    `unknown` contains the declarations that only commits with unknown settings of the tenant contain.
+    `unknown` contains the declarations that only commits with unknown settings of the tenant contain. `positions`
+    contains the position of each declaration in `_Numbers`.
     """
 
-    presences: dict[int, Presence] = field(default_factory=dict)
-    unknown: dict[DeclaredKey, DeclarationLine] = field(default_factory=dict)
+    def __init__(self, positions: Mapping[DeclaredKey, int]) -> None:
+        self.presences: dict[int, Presence] = {}
+        self._positions = positions
+        self._unknown: dict[DeclaredKey, DeclarationLine] = {}
+        self._known: set[DeclaredKey] = set()
+        self._files: dict[str, Declarations] = {}
+        self._current: dict[str, Mapping[int, int]] = {}
+        self._waiting: dict[str, None] = {}  # the files that changed since the last commit with known settings
+
+    @property
+    def unknown(self) -> Mapping[DeclaredKey, DeclarationLine]:
+        return {key: line for key, line in self._unknown.items() if key not in self._known}
+
+    def read(self, step: HistoryStep, numbers: _Numbers, *, has_new_settings: bool) -> None:
+        """Read the next commit. `numbers` contains the numbers of the tenant's grants with the settings of the commit.
+
+        A file that is unreadable in a commit keeps the grants of the last readable version. These grants do not change
+        with the settings, because the commit does not declare them with its settings.
+        """
+        for version in step.versions:
+            self._files.pop(version.path, None)
+            self._waiting.pop(version.path, None)
+            if version.declares is not None:
+                self._files[version.path], self._waiting[version.path] = version.declares, None
+        if not numbers:
+            for version in step.versions:
+                for key, line in (version.declares or {}).items():
+                    self._unknown[key] = (version.path, line, step.commit)
+            return
+        if has_new_settings:
+            self._waiting = {path: None for path in self._files if path not in self._waiting} | self._waiting
+        for path in self._waiting:
+            declares = self._grants_in(path, numbers, step.commit)
+            _move(self.presences, self._current.get(path, {}), declares, path, step.commit)
+            self._current[path] = declares
+        # A commit that moves a declaration between two files does not remove the grant.
+        for path in self._waiting:
+            for number in self._current[path]:
+                self.presences[number].removed_by = None
+        self._waiting = {}
+
+    def _grants_in(self, path: str, numbers: _Numbers, commit: Commit | None) -> Mapping[int, int]:
+        """Return the numbers of the grants that a file declares, with the lines of the declarations."""
+        found: dict[int, int] = {}
+        for key, line in self._files[path].items():
+            number = numbers[self._positions[key]]
+            if number == _UNKNOWN:
+                self._unknown[key] = (path, line, commit)
+                continue
+            self._known.add(key)
+            if number != _UNDECLARED:
+                found.setdefault(number, line)
+        return found
 
 
 class DeclaredHistory:
@@ -194,48 +245,14 @@ class DeclaredHistory:
     def walk(self, timeline: _Timeline) -> _Walk:
         """Read the history for tenants with the settings in `timeline`."""
         if timeline not in self._walks:
-            self._walks[timeline] = self._read(timeline)
+            walk, settings = _Walk(self._positions), -1
+            for step in self._steps:
+                position = timeline.versions[step.config]
+                numbers = timeline.numbers[position]
+                walk.read(step, numbers, has_new_settings=position != settings)
+                settings = position if numbers else settings
+            self._walks[timeline] = walk
         return self._walks[timeline]
-
-    def _read(self, timeline: _Timeline) -> _Walk:
-        walk, known = _Walk(), set[DeclaredKey]()
-        files: dict[str, Declarations] = {}
-        current: dict[str, Mapping[int, int]] = {}
-        waiting: dict[str, None] = {}  # the files that changed since the last commit with known settings
-        settings = -1
-        for step in self._steps:
-            changed = {version.path: version.declares for version in step.versions if version.declares is not None}
-            files.update(changed)
-            waiting.update(dict.fromkeys(changed))
-            position = timeline.versions[step.config]
-            numbers = timeline.numbers[position]
-            if not numbers:
-                walk.unknown.update(
-                    {key: (path, line, step.commit) for path in changed for key, line in files[path].items()}
-                )
-                continue
-            if position != settings:
-                waiting = {path: None for path in files if path not in waiting} | waiting
-                settings = position
-            for path in waiting:
-                declares: dict[int, int] = {}
-                for key, line in files[path].items():
-                    number = numbers[self._positions[key]]
-                    if number == _UNKNOWN:
-                        walk.unknown[key] = (path, line, step.commit)
-                        continue
-                    known.add(key)
-                    if number != _UNDECLARED:
-                        declares.setdefault(number, line)
-                _move(walk.presences, current.get(path, {}), declares, path, step.commit)
-                current[path] = declares
-            # A commit that moves a declaration between two files does not remove the grant.
-            for path in waiting:
-                for number in current[path]:
-                    walk.presences[number].removed_by = None
-            waiting = {}
-        walk.unknown = {key: line for key, line in walk.unknown.items() if key not in known}
-        return walk
 
 
 def _move(
