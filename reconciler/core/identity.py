@@ -7,8 +7,8 @@ the identifier of the tenant's Management API and in each access token.
 
 import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
 from functools import lru_cache
+from types import MappingProxyType
 from typing import NamedTuple
 
 from reconciler.core.characters import join_words
@@ -222,8 +222,7 @@ def identities_in(apis: Collection[Api]) -> frozenset[str]:
     return frozenset(identity for identity in found if identity)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class IdentityCheck:
+class IdentityCheck(NamedTuple):
     """A check that reconciler is connected to the right tenant."""
 
     tenant: str
@@ -238,7 +237,7 @@ class IdentityCheck:
     """The setting or environment variable that contains the expected host, for messages."""
     is_configured: bool = False
     """True if `expected` comes from reconciler.yaml, and False if `expected` comes from an environment variable."""
-    others: Mapping[str, str] = field(default_factory=dict)
+    others: Mapping[str, str] = MappingProxyType({})
     """A mapping from canonical host to tenant name, for all tenants in reconciler.yaml except the connected tenant."""
     unknown: tuple[str, ...] = ()
     """The names of the tenants in reconciler.yaml whose canonical host is unknown."""

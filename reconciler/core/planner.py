@@ -1,7 +1,7 @@
 """Make a plan from the declared grants and the tenant's grants, and block dangerous changes."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
 from types import MappingProxyType
 from typing import NamedTuple, TypeVar
@@ -86,17 +86,16 @@ class Observation(NamedTuple):
     """
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PlanRules:
+class PlanRules(NamedTuple):
     """The options, limits, protection rules and policy that decide which changes a plan contains."""
 
     now: datetime
     """The time of the run. A grant has expired if its expiry date is before the time of the run."""
     protection: ProtectionRules
     """The rules that decide which grants reconciler must not change."""
-    limits: Limits = field(default_factory=Limits)
+    limits: Limits = Limits()
     """The limit for the number of deletes, and the limit for the number of updates."""
-    policy: Policy = field(default_factory=Policy)
+    policy: Policy = Policy()
     """The policy in reconciler.yaml, which allows or denies risks."""
     prune: bool = False
     """True if the plan deletes undeclared grants."""
@@ -170,7 +169,7 @@ def make_plan(specs: Iterable[GrantSpec], observation: Observation, rules: PlanR
     if errors(problems):
         raise ProblemsError(one_per_cause(problems))
     if not desired and not split.others and (rules.prune or not expired):  # an empty grant folder is probably a mistake
-        rules = replace(rules, limits=rules.limits._replace(requires_max_deletes=True))
+        rules = rules._replace(limits=rules.limits._replace(requires_max_deletes=True))
     skipped = {each.key for each in valid_grants} - {each.key for each in desired}
     observed = {key: each for key, each in observed.items() if key not in skipped}
     others = chosen.others + len(chosen.grants) - len(observed)

@@ -1,5 +1,3 @@
-from dataclasses import replace
-
 import pytest
 
 from reconciler.core.directory import Api
@@ -75,7 +73,7 @@ def test_the_expected_identity_and_an_unknown_one_are_accepted(identities: list[
         (UNNAMED, [DEV], "which is the domain of the tenant dev in reconciler.yaml; use --tenant dev"),
         (UNNAMED, ["a.auth0.com", "b.auth0.com"], "identifies itself as a.auth0.com and as b.auth0.com"),
         (
-            replace(UNNAMED, accepts_real_tenant=False),
+            UNNAMED._replace(accepts_real_tenant=False),
             [PROD],
             "which reconciler.yaml does not declare; use --tenant NAME",
         ),
@@ -102,17 +100,17 @@ def test_the_error_names_all_tenants_that_are_the_same() -> None:
     [
         (CHECK, [PROD], []),
         (CHECK, [], [f"does not report its canonical domain, so canonical_domain ({PROD}) was not checked"]),
-        (replace(CHECK, expected=None, is_configured=False), [], ["does not report its canonical domain"]),
-        (replace(CHECK, is_configured=False), [PROD], [f"canonical_domain: {PROD} under the tenant prod"]),
-        (replace(CHECK, is_configured=False, host=PROD), [PROD], []),
+        (CHECK._replace(expected=None, is_configured=False), [], ["does not report its canonical domain"]),
+        (CHECK._replace(is_configured=False), [PROD], [f"canonical_domain: {PROD} under the tenant prod"]),
+        (CHECK._replace(is_configured=False, host=PROD), [PROD], []),
         (UNNAMED, ["other.example"], ["write canonical_domain: other.example for this tenant in reconciler.yaml"]),
         (
             UNNAMED,
             [PROD],
             [f"write canonical_domain: {PROD} for this tenant", f"{PROD} may be the declared tenant stage"],
         ),
-        (replace(UNNAMED, expected=PROD, unknown=()), [PROD], []),
-        (replace(UNNAMED, host="127.0.0.1:8321"), ["sandbox.localhost"], []),
+        (UNNAMED._replace(expected=PROD, unknown=()), [PROD], []),
+        (UNNAMED._replace(host="127.0.0.1:8321"), ["sandbox.localhost"], []),
     ],
 )
 def test_notes_describe_missing_comparisons_and_suggest_canonical_domain(

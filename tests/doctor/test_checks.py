@@ -1,4 +1,3 @@
-from dataclasses import replace
 from typing import Any
 
 import jwt
@@ -60,7 +59,7 @@ EXPECTED = IdentityCheck(
 @pytest.mark.parametrize(
     ("identity", "audience", "status", "text"),
     [
-        (replace(EXPECTED, is_configured=True), "https://x.auth0.com/api/v2/", Status.OK, "x.auth0.com"),
+        (EXPECTED._replace(is_configured=True), "https://x.auth0.com/api/v2/", Status.OK, "x.auth0.com"),
         (EXPECTED, "https://x.auth0.com/api/v2/", Status.WARNING, "identifies itself as x.auth0.com"),
         (EXPECTED, "https://y.auth0.com/api/v2/", Status.FAILED, "but canonical_domain says x.auth0.com"),
         (EXPECTED, "urn:x", Status.SKIPPED, "does not identify its tenant"),
