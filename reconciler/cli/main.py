@@ -213,31 +213,27 @@ def run(arguments: Sequence[str], now: datetime | None = None) -> int:
 
     `now` is the time of the run. The default is the current time.
     """
-    code = _run(arguments, now or datetime.now(UTC))
-    write_exit_code(code)
-    return code
-
-
-def _run(arguments: Sequence[str], now: datetime) -> int:
+    code: int
     try:
         with commands.make_context("reconciler", list(arguments)) as context:
-            store_time(context, now)
+            store_time(context, now or datetime.now(UTC))
             for note in platform_notes(sys.platform):
                 Console(_global_options(context)).note(note)
             code = _invoke(context)
             _note_slow_parser(context)
-            return code
     except click.exceptions.Exit as end:
-        return end.exit_code
+        code = end.exit_code
     except click.ClickException as error:
+        code = Exit.FAILED
         with suppress(OSError):
             _without_unsafe_suggestions(error).show()
-        return Exit.FAILED
     except OSError as error:
+        code = Exit.FAILED
         _discard_stdout()
         if not isinstance(error, BrokenPipeError):  # a closed pipe needs no error message
             Console(GlobalOptions()).error(f"{error.filename or 'the output'} cannot be used: {reason(error)}")
-        return Exit.FAILED
+    write_exit_code(code)
+    return code
 
 
 def _without_unsafe_suggestions(error: click.ClickException) -> click.ClickException:
