@@ -1,16 +1,18 @@
 """List the tenants of a fleet run (a run of many tenants in several CI jobs), and collect the results."""
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from reconciler.app import ci
+from reconciler.app.grant_files import compare_configs
 from reconciler.app.load import load_config, load_config_at, select_names, workspace_of
 from reconciler.app.options import GlobalOptions
 from reconciler.artifacts.fleet_files import read_fleet, read_results
 from reconciler.config.tenants import DEFAULT_FILE, Config, Tenant, tenant_named
 from reconciler.core.characters import join_some, quote_text, visible
+from reconciler.core.config_rules import ConfigChange
 from reconciler.core.fleet.report import FleetReport, collect
 from reconciler.core.fleet.run import ExpectedTenant, Fleet, RunInputs, Shard, affected_tenants, files_digest
 from reconciler.core.problems import Problem, errors
@@ -22,6 +24,7 @@ from reconciler.files.read import MAX_CHARACTERS, LoadedGrants, grant_file_conte
 from reconciler.files.revision import read_one, read_revision
 from reconciler.git.repository import GitError
 from reconciler.git.revision import Revision, refuse_unless_ancestor, resolve_revision
+from reconciler.output.words import tenants_prefix
 
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 Contents = Mapping[bytes, str]
@@ -204,9 +207,25 @@ def _affected(
     at_base = _load_at_base(changed, base_config)
     if isinstance(at_base, Problem):
         return _all(tenants, f"the files in {visible(base)} cannot be compared: {at_base.source}: {at_base.what}"), ()
-    removed = sorted(set(base_config.tenants) - set(config.tenants))
-    notes = [f"{visible(config.file)} no longer declares: {join_some(removed)}"] if removed else []
+    changes = () if base_config is config else compare_configs(base_config, config)
+    notes = tuple(_notes_on_config(changes, config))
     return affected_tenants(tenants, base_config.tenants, declared.specs, at_base.specs), notes
+
+
+MAX_CONFIG_NOTES = 50
+
+
+def _notes_on_config(changes: Sequence[ConfigChange], config: Config) -> Iterator[str]:
+    """Yield a note for each change of the configuration that concerns no declared tenant, such as a changed wave.
+
+    The plans of the tenants show all other changes.
+    """
+    others = [each for each in changes if config.tenants.keys().isdisjoint(each.tenants)]
+    for each in others[:MAX_CONFIG_NOTES]:
+        what = f"{tenants_prefix(each)}{each.risk.message}"
+        yield f"{visible(config.file)} changed: {each.risk.level}: {what} ({each.risk.rule})"
+    if others[MAX_CONFIG_NOTES:]:
+        yield f"{visible(config.file)} has {len(others) - MAX_CONFIG_NOTES} more changes"
 
 
 def _config_at_base(revision: Revision, config: Config) -> Config | None:

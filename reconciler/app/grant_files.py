@@ -183,12 +183,7 @@ def _base_config(
     Raises:
         GitError: if git cannot read the configuration.
     """
-    from reconciler.core.config_changes import (
-        config_changes,
-        moved_config_file,
-        new_config_file,
-        unreadable_base_file,
-    )
+    from reconciler.core.config_changes import moved_config_file, new_config_file, unreadable_base_file
 
     file = config_file_at(revision, options)
     try:
@@ -206,13 +201,24 @@ def _base_config(
     ]
     is_moved = normpath(file) != normpath(config.file) and Path(config.file).exists()
     moved = moved_config_file(visible(config.file), visible(file), visible(revision.name)) if is_moved else ()
-    changes = config_changes(
-        [*base_config.tenants.values(), *unnamed_at_base, _shared_settings(base_config)],
-        [*config.tenants.values(), *unnamed_tenants, _shared_settings(config)],
-        (base_config.default_tenant, config.default_tenant),
-        (base_config.rollout, config.rollout),
+    return base_config, (*moved, *compare_configs(base_config, config, (unnamed_at_base, unnamed_tenants)))
+
+
+def compare_configs(
+    base: Config, current: Config, unnamed: tuple[Sequence[Tenant], Sequence[Tenant]] = ((), ())
+) -> tuple[ConfigChange, ...]:
+    """Return the differences between two configurations, the most dangerous difference first.
+
+    `unnamed` contains the undeclared tenants of the run, with their settings in each configuration.
+    """
+    from reconciler.core.config_changes import config_changes
+
+    return config_changes(
+        [*base.tenants.values(), *unnamed[0], _shared_settings(base)],
+        [*current.tenants.values(), *unnamed[1], _shared_settings(current)],
+        (base.default_tenant, current.default_tenant),
+        (base.rollout, current.rollout),
     )
-    return base_config, (*moved, *changes)
 
 
 def _shared_settings(config: Config) -> Tenant:

@@ -249,7 +249,7 @@ def _rollout(old: Rollout, new: Rollout, tenants: Iterable[str]) -> Iterator[Ten
     elif old.waves and not new.waves:
         yield SHARED, WAVES.risk("`waves` is removed: now `apply` changes all tenants at the same time")
     elif old.waves != new.waves:
-        pairs = ((name, old.wave_of(name), new.wave_of(name)) for name in tenants)
+        pairs = ((name, old.wave_of(name), new.wave_of(name)) for name in tenants if name != SHARED)
         moved = [f"{name} from {before} to {after}" for name, before, after in pairs if before and before != after]
         what = f"moves {join_some(moved)}" if moved else "has a new order or new patterns"
         yield SHARED, WAVES.risk(f"`waves` {what}")

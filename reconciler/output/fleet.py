@@ -152,6 +152,7 @@ def fleet_report_lines(report: FleetReport, *, verbose: bool) -> Iterator[Line]:
     including the tenants that are done.
     """
     yield line(Span(report_summary(report), Style.STRONG))
+    yield from note_lines(report.fleet.notes)
     remaining = {each.expected.name for each in report.remaining}
     groups: dict[tuple[str, ...], list[CollectedTenant]] = {}
     for each in report.tenants:
@@ -218,7 +219,7 @@ def fleet_report_json(report: FleetReport) -> Json:
     """
     fleet = fleet_json(report.fleet)
     return {
-        **{name: fleet[name] for name in ("format_version", "run", "commit", "digests", "base", "waves")},
+        **{name: fleet[name] for name in ("format_version", "run", "commit", "digests", "base", "waves", "notes")},
         "summary": {str(state): count for state, count in report.counts.items()},
         "exit_code": int(report.exit_code),
         "stopped": report.is_stopped,
@@ -271,7 +272,7 @@ def fleet_report_markdown(report: FleetReport, links: SourceLinks, max_bytes: in
     remaining = max_bytes - len(more.encode())
     if report.is_apply:
         return f"{runs_markdown(RunResults([], failed), summary, links, remaining)}{more}"
-    return f"{plans_markdown(PlanResults(plans, failed), summary, links, remaining)}{more}"
+    return f"{plans_markdown(PlanResults(plans, failed), summary, links, remaining, report.fleet.notes)}{more}"
 
 
 def _attempts(each: CollectedTenant) -> str:

@@ -173,6 +173,11 @@ def test_an_unchanged_configuration_has_no_changes(here: Path) -> None:
             ["high waves-changed : `waves` moves prod from rest to first"],
         ),
         (
+            "{name: first, tenants: [dev*]}",
+            "{name: first, tenants: ['*']}",
+            ["high waves-changed : `waves` moves local from rest to first and prod from rest to first"],
+        ),
+        (
             "  - {name: first, tenants: [dev*]}\n",
             "  - {name: first, tenants: [d*]}\n",
             ["high waves-changed : `waves` has a new order or new patterns"],

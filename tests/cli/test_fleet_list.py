@@ -133,7 +133,23 @@ def test_a_removed_file_affects_its_tenants(here: Path) -> None:
 def test_a_removed_tenant_is_a_note(here: Path) -> None:
     edit(here / "reconciler.yaml", "  us-1: {domain: us-1.us.auth0.com}\n", "")
 
-    assert "Note: reconciler.yaml no longer declares: us-1\n" in reconciler("fleet", "list", "--base", "main").stdout
+    what = "high: us-1: the tenant at us-1.us.auth0.com and its settings are removed (tenant-removed)"
+    assert f"Note: reconciler.yaml changed: {what}\n" in reconciler("fleet", "list", "--base", "main").stdout
+
+
+def test_a_change_that_affects_no_tenant_is_a_note_of_the_run_and_of_its_comment(here: Path) -> None:
+    edit(here / "reconciler.yaml", "tenants: [eu-1]", "tenants: [eu-1, eu-2]")
+
+    listing = reconciler("fleet", "list", "--base", "main", "--run", "1", "--report", "json=fleet.json").stdout
+    (here / "results").mkdir()
+    collected = [
+        reconciler("fleet", "collect", "fleet.json", "results", "--format", name).stdout
+        for name in ("text", "markdown", "json")
+    ]
+
+    what = "reconciler.yaml changed: high: `waves` moves eu-2 from"
+    assert "0 tenants affected" in listing
+    assert all(what in text for text in (listing, *collected))
 
 
 def test_waves_do_not_affect_a_tenant(here: Path) -> None:

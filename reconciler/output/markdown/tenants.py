@@ -52,8 +52,12 @@ class _Distinct:
     counts: str
 
 
-def plans_markdown(results: PlanResults, summary: FleetSummary, links: SourceLinks, max_bytes: int) -> str:
+def plans_markdown(
+    results: PlanResults, summary: FleetSummary, links: SourceLinks, max_bytes: int, notes: Sequence[str] = ()
+) -> str:
     """Return the plans of all tenants as a Markdown document of at most `max_bytes` bytes.
+
+    `notes` contains notes about the whole run.
 
     If the configuration file is not reconciler.yaml, a hidden line at the start of the document contains the path of
     the configuration file. Totals and critical risks are never omitted. If the messages of all critical risks do not
@@ -67,6 +71,8 @@ def plans_markdown(results: PlanResults, summary: FleetSummary, links: SourceLin
         max_bytes,
     )
     alerts = [_critical(results.plans, summary, max_bytes // 3), _config_changes(results.plans, max_bytes)]
+    lines = tuple(f"> - {span(note)}\n" for note in notes)
+    alerts.append(Section(lines, head="> [!WARNING]\n", tail="\n", noun="note", max_bytes=max_bytes // 8))
     steps = f"{_apply_after_merge(summary)} {PLAN_AGAIN}" if links.run.is_review else PLAN_ALL_AGAIN
     head, foot = f"{fleet_marker(links)}\n", f"Plans of all tenants{origin_suffix(links)}.  \n{steps}\n"
     alerts.append(_failures(results, summary, max_bytes))
@@ -192,8 +198,10 @@ def _config_changes(plans: Iterable[Plan], max_bytes: int) -> Section:
         for each in sorted(changes, key=lambda each: each.risk.level.order)
     )
     head = f"> [!WARNING]\n> **Changes to reconciler.yaml ({len(lines)})**\n>\n"
-    noun = "change to reconciler.yaml"
-    return Section(lines, head=head, tail="\n", noun=noun, max_bytes=max_bytes // 8)
+    noun, critical = "change to reconciler.yaml", sum(each.risk.level is Level.CRITICAL for each in changes)
+    return Section(
+        lines, head=head, tail="\n", noun=noun, max_bytes=max_bytes // (3 if critical else 8), critical=critical
+    )
 
 
 def _apply_after_merge(summary: FleetSummary) -> str:
