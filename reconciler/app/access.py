@@ -23,7 +23,6 @@ from reconciler.core.access.history import DeclaredLine, GrantExplanation, find_
 from reconciler.core.access.report import AccessGrant, AccessReport, TenantAccess, unread_tenant
 from reconciler.core.access.tenant_diff import TenantDiff, compare_tenants
 from reconciler.core.characters import join_some, quote_text
-from reconciler.core.directory import TenantList
 from reconciler.core.identity import TenantName
 from reconciler.core.journal import PastRun
 from reconciler.core.planner import Observation
@@ -286,6 +285,5 @@ def diff_tenants(  # noqa: PLR0913 - each parameter is an option of the command
 
 def _unread_names(access: TenantAccess) -> str:
     """Return the lists of names that reconciler could not read, with the reasons, or an empty string."""
-    needed = (TenantList.APPLICATIONS, TenantList.APIS)
-    unread = [f"{each.name} ({each.reason})" for each in access.listings if each.name in needed and not each.is_read]
+    unread = [f"{each.name} ({each.reason})" for each in access.unread_names]
     return f"{access.tenant.name} has unread {join_some(unread)}" if unread else ""

@@ -3,9 +3,17 @@
 import sys
 from pathlib import Path
 
-from support.access import a_hostile_report, a_large_report, an_access_report, unread_part
+from support.access import (
+    a_hostile_report,
+    a_large_report,
+    a_tenant_access,
+    an_access_grant,
+    an_access_report,
+    unread_part,
+)
 
 from reconciler.artifacts.grant_json import json_text
+from reconciler.core.access.report import ListingStatus
 from reconciler.core.access.tenant_diff import compare_tenants
 from reconciler.output.access.diff import diff_html
 from reconciler.output.access.html import access_html
@@ -17,6 +25,14 @@ REPORTS = {
     "large": a_large_report(10_000),
     "two": a_large_report(80, applications=8, apis=6, tenants=2),
     "unread": an_access_report(unread_part(), history="the clone is shallow"),
+    "unnamed": an_access_report(
+        a_tenant_access(an_access_grant(no_effect="the tenant has no API with this identifier")),
+        a_tenant_access(
+            an_access_grant(application="billing"),
+            name="dev",
+            listings=(ListingStatus("grants", 1), ListingStatus("applications", None, "the token lacks read:clients")),
+        ),
+    ),
     "empty": an_access_report(unread_part(reason="")),
 }
 

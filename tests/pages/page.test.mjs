@@ -214,6 +214,21 @@ test("tenants are compared by name, differences only or all", async () => {
   await close();
 });
 
+test("a grant is not called missing if the names of a tenant were not read", async () => {
+  const { page, close } = await open("unnamed", "#view=tenants");
+  const cells = await page.locator("tbody td").allInnerTexts();
+  assert.equal(cells.filter((text) => text.includes("? not known")).length, 2);
+  assert.equal(cells.filter((text) => text.includes("not granted")).length, 0);
+  await close();
+});
+
+test("a cell of the matrix shows that a grant gives no access", async () => {
+  const { page, close } = await open("unnamed", "#view=matrix");
+  const labels = await page.locator("tbody td a").evaluateAll((links) => links.map((link) => link.getAttribute("aria-label")));
+  assert.deepEqual(labels.map((label) => label.endsWith("(no access)")).sort(), [false, true]);
+  await close();
+});
+
 test("CSV has the filtered rows, and no formula", async () => {
   const { page, close } = await open("hostile", "#view=grants");
   const [download] = await Promise.all([page.waitForEvent("download"), page.getByRole("button", { name: "Download CSV" }).click()]);

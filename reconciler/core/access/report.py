@@ -10,7 +10,7 @@ from enum import StrEnum
 from reconciler.core.characters import shorten
 from reconciler.core.declared_history import Commit
 from reconciler.core.diff import FieldChange
-from reconciler.core.directory import MAX_ID_LENGTH, Application, Directory
+from reconciler.core.directory import MAX_ID_LENGTH, Application, Directory, TenantList
 from reconciler.core.fields import SUBJECT_CLIENT
 from reconciler.core.grant import ClientGrant
 from reconciler.core.identity import TenantName
@@ -279,6 +279,12 @@ class TenantAccess:
     def is_read(self) -> bool:
         """True if reconciler read the list of the tenant's grants."""
         return any(each.name == GRANTS_LISTING and each.is_read for each in self.listings)
+
+    @property
+    def unread_names(self) -> tuple[ListingStatus, ...]:
+        """The lists of names (applications, APIs) that reconciler could not read."""
+        needed = (TenantList.APPLICATIONS, TenantList.APIS)
+        return tuple(each for each in self.listings if each.name in needed and not each.is_read)
 
 
 def plain_name(label: str, identity: str | None) -> str:

@@ -216,7 +216,10 @@ def page_json(report: AccessReport) -> str:
         "tags": tags(),
         "symbols": SYMBOLS,
         "meanings": {str(state): meaning for state, meaning in STATE_MEANINGS.items()},
-        "tenants": [{"name": visible(tenant.tenant.label), "read": tenant.is_read} for tenant in report.tenants],
+        "tenants": [
+            {"name": visible(tenant.tenant.label), "read": tenant.is_read, "named": not tenant.unread_names}
+            for tenant in report.tenants
+        ],
     }
     compact = json.dumps(data, separators=(",", ":"))
     return compact.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")

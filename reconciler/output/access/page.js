@@ -215,7 +215,7 @@
       const all = found.some((row) => row.scopes[0].startsWith("all scopes"));
       const scopes = new Set(found.flatMap((row) => row.scopes));
       const number = all ? "all" : found.every((row) => !row.scopeCount) ? 0 : scopes.size;
-      const missing = found.every((row) => row.state === "missing") ? " (missing)" : "";
+      const missing = found.every((row) => row.state === "missing" || row.tags.includes("no-effect")) ? " (no access)" : "";
       const text = `${number}${data.symbols[level] ? ` ${data.symbols[level]}` : ""}${missing ? " –" : ""}`;
       const label = `${application}, ${api}: ${number} scopes, risk ${level}${missing}`;
       return el("td", { class: level },
@@ -229,7 +229,7 @@
     });
     const legend = LEVELS.filter((level) => data.symbols[level]).map((level) => `${data.symbols[level]} ${level}`).join(", ");
     return [
-      el("p", { class: "status" }, `Each cell is the number of scopes with the worst risk: ${legend}. “–” means declared and missing in the tenant.` +
+      el("p", { class: "status" }, `Each cell is the number of scopes with the worst risk: ${legend}. “–” means no access: the tenant lacks the grant, or the grant has no effect.` +
         (gap ? " “?” means not known, because a tenant was not read." : "")),
       el("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": "Matrix" },
         el("table", { class: "matrix" }, el("caption", {}, "Applications and APIs"),
@@ -260,6 +260,8 @@
     const key = (row) => `${row.name}\n${row.apiName}\n${row.subject}`;
     const text = (row) => [...row.scopes, ...row.settings].sort().join(" ");
     const read = new Map(data.tenants.map((tenant) => [tenant.name, tenant.read]));
+    // a grant whose names are unknown in one tenant may be the same as a named grant of another tenant
+    const named = data.tenants.every((tenant) => tenant.named || !names.includes(tenant.name));
     const lines = [];
     for (const found of groupBy(list, key).values()) {
       const cells = names.map((name) => found.filter((row) => row.tenant === name && row.state !== "missing"));
@@ -271,8 +273,8 @@
     const row = ([first, cells, differs]) => el("tr", {},
       el("th", { scope: "row" }, `${first.name} → ${first.apiName}`, small(first.subject === "client" ? "" : first.subject)),
       ...cells.map((each, index) => el("td", {}, ...(each.length
-        ? each.flatMap((one) => [scopeList(one), small(one.settings.join("; "))])
-        : [read.get(names[index]) ? el("span", { class: "only" }, "— not granted") : el("span", { class: "badge unknown" }, "? not known")]))),
+        ? each.flatMap((one) => [scopeList(one), small(one.settings.join("; ")), small(one.state === "unknown" ? one.stateText : "")])
+        : [named && read.get(names[index]) ? el("span", { class: "only" }, "— not granted") : el("span", { class: "badge unknown" }, "? not known")]))),
       el("td", {}, differs ? "differs" : "equal"));
     const toggle = el("button", { type: "button", "data-focus": "all", onclick: () => go({ all: view.all ? "" : "1" }) },
       view.all ? "Show differences only" : "Show all grants");
