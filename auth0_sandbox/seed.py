@@ -179,12 +179,9 @@ def _registered(clients: Sequence[Document]) -> tuple[list[Document], list[Docum
 def _management_scopes(seed: Item, listed: Sequence[str]) -> list[Document]:
     """Return the scopes of the Management API: the scopes of the seed, or else the scopes of live tenants."""
     changes: Item = seed.get("management_api", {})
-    scopes = [_management_scope(each) for each in (*changes.get("scopes", listed), *changes.get("add_scopes", ()))]
+    declared: list[str | Document] = [*changes.get("scopes", listed), *changes.get("add_scopes", ())]
+    scopes = [management_scope(each) if isinstance(each, str) else each for each in declared]
     return list({scope["value"]: scope for scope in scopes}.values())
-
-
-def _management_scope(scope: str | Document) -> Document:
-    return management_scope(scope) if isinstance(scope, str) else scope
 
 
 def _api(item: Item) -> Document:

@@ -247,12 +247,11 @@ def plan_data(plan: FaultPlan) -> dict[str, object]:
 def _rule(item: Mapping[str, Any]) -> Rule:
     ((kind, how),) = ((kind, item[name]) for name, kind in KINDS.items() if name in item)
     calls = item.get("calls", {})
-    calls = _series(calls) if isinstance(calls, Mapping) else tuple(calls)
+    if isinstance(calls, Mapping):
+        calls = Series(first=calls.get("from", 1), last=calls.get("to"), every=calls.get("every", 1))
+    else:
+        calls = tuple(calls)
     return Rule(kind(**how), item.get("method", ANY), item.get("path", ANY), calls)
-
-
-def _series(calls: Mapping[str, int]) -> Series:
-    return Series(first=calls.get("from", 1), last=calls.get("to"), every=calls.get("every", 1))
 
 
 def _data(rule: Rule) -> dict[str, object]:

@@ -63,7 +63,8 @@ def certificates(database: Path, now: datetime, custom_domain: str | None = None
         if not _is_good(files.server, now, custom_domain):
             _write(files.server, _new(now, custom_domain))
         # read the file again, because another process may have been faster, and both files must match
-        _write(files.authority, _authority_in(files.server.read_bytes()), READABLE)
+        authority = x509.load_pem_x509_certificates(files.server.read_bytes())[-1]
+        _write(files.authority, authority.public_bytes(Encoding.PEM), READABLE)
     except OSError as error:
         raise SandboxError(f"cannot store certificates next to {database}: {reason(error)}") from error
     return files
@@ -77,10 +78,6 @@ def _is_good(server: Path, now: datetime, custom_domain: str | None) -> bool:
         return False
     is_current = all(each.not_valid_before_utc <= now < each.not_valid_after_utc - RENEWAL for each in chain)
     return is_current and list(names) == _names(custom_domain)
-
-
-def _authority_in(server: bytes) -> bytes:
-    return x509.load_pem_x509_certificates(server)[-1].public_bytes(Encoding.PEM)
 
 
 def _names(custom_domain: str | None) -> list[x509.GeneralName]:

@@ -255,26 +255,6 @@ def _too_short(violation: SchemaViolation) -> tuple[str, str]:
     return f"{violation.name} has {len(violation.found)} characters", f"write at least {violation.expected} characters"
 
 
-def _too_long(violation: SchemaViolation) -> tuple[str, str]:
-    return f"{violation.name} has {len(violation.found)} characters", f"write at most {violation.expected} characters"
-
-
-def _too_few(violation: SchemaViolation) -> tuple[str, str]:
-    return f"{violation.name} is an empty list", "write an item, or remove the key"
-
-
-def _too_many(violation: SchemaViolation) -> tuple[str, str]:
-    return f"{violation.name} has too many items", f"write at most {violation.expected}"
-
-
-def _too_small(violation: SchemaViolation) -> tuple[str, str]:
-    return f"{violation.name} is {violation.found}", f"write at least {violation.expected}"
-
-
-def _too_large(violation: SchemaViolation) -> tuple[str, str]:
-    return f"{violation.name} is {violation.found}", f"write at most {violation.expected}"
-
-
 def _generic(violation: SchemaViolation) -> tuple[str, str]:
     """Explain a violation of a JSON Schema keyword that has no special message."""
     return (
@@ -296,12 +276,15 @@ A function in SPECIAL determines the position of each problem, for example the p
 
 PLAIN: dict[str, Callable[[SchemaViolation], tuple[str, str]]] = {
     "enum": _not_a_choice,
-    "maxLength": _too_long,
-    "maximum": _too_large,
-    "maxItems": _too_many,
-    "minItems": _too_few,
+    "maxItems": lambda each: (f"{each.name} has too many items", f"write at most {each.expected}"),
+    "maxLength": lambda each: (
+        f"{each.name} has {len(each.found)} characters",
+        f"write at most {each.expected} characters",
+    ),
+    "maximum": lambda each: (f"{each.name} is {each.found}", f"write at most {each.expected}"),
+    "minItems": lambda each: (f"{each.name} is an empty list", "write an item, or remove the key"),
     "minLength": _too_short,
-    "minimum": _too_small,
+    "minimum": lambda each: (f"{each.name} is {each.found}", f"write at least {each.expected}"),
     "type": _wrong_type,
 }
 
