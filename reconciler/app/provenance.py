@@ -9,6 +9,7 @@ from pathlib import Path
 from reconciler.app.past_declarations import PastDeclarations, read_past_declarations
 from reconciler.config.tenants import Config, Tenant
 from reconciler.core.access.report import Provenance
+from reconciler.core.characters import pluralize
 from reconciler.core.declared_history import Commit
 from reconciler.core.fields import FIELDS
 from reconciler.core.problems import Source
@@ -95,8 +96,19 @@ def read_git_facts(  # noqa: PLR0913, PLR0917 - each parameter is a separate obj
         past = read_past_declarations(repository, folder, config, tenants)
     except GitError as error:
         return GitFacts(commit, provenance, unknown=str(error), links=links)
-    unread = f"{len(past.unread)} earlier versions of grant files could not be read" if past.unread else ""
-    return GitFacts(commit, provenance, past, unread, links)
+    return GitFacts(commit, provenance, past, "; ".join(_unknown_parts(past, tenants)), links)
+
+
+def _unknown_parts(past: PastDeclarations, tenants: Iterable[Tenant]) -> Iterator[str]:
+    """Yield the reasons why the history does not show every removed grant."""
+    if past.unread:
+        yield f"{len(past.unread)} earlier versions of grant files could not be read"
+    unknown = {key for tenant in tenants for key in past.of(tenant.name).unknown}
+    if unknown:
+        yield (
+            f"{pluralize(len(unknown), 'earlier declaration')} may belong to another tenant or have other variables, "
+            "because the reconciler.yaml of the same commit does not show them"
+        )
 
 
 def _read_provenance(

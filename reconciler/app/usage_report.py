@@ -76,7 +76,9 @@ def prune_unused(  # noqa: PLR0913 - the parameters are independent options
         declared = load_grants(options, config, [session.tenant], paths)
         others = [name for name in config.tenants if name != session.tenant.name]
         workspace, links = workspace_of(options.config), ci.source_links(options.config)
-        facts = read_git_facts(declared, paths[0], workspace, links, config, [session.tenant])
+        grants = Path(options.grants)
+        folder = grants if all(path.resolve().is_relative_to(grants.resolve()) for path in paths) else paths[0]
+        facts = read_git_facts(declared, folder, workspace, links, config, [session.tenant])
         since = facts.at(session.declared.specs, session.tenant.name)
         window = UsageWindow(options.now, usage.periods, usage_options.unused_for)
         by_file: dict[str, dict[tuple[int, int], GrantSplit | None]] = {}

@@ -660,6 +660,21 @@ def test_the_logs_of_another_tenant_are_refused() -> None:
     assert USAGE.read_text() == before
 
 
+def test_prune_knows_the_commits_of_all_named_files(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    portal = here / "grants/portal.yaml"
+    portal.write_text(f"grants:\n{PORTAL}")
+    commit_long_ago(here, monkeypatch)
+    record(days_ago=1)
+    record("s", days_ago=10)
+    collect()
+
+    ran = reconciler("usage", "prune", FILE, portal, "--unused-for", "9d")
+
+    assert ran.code == 0, ran.output
+    assert "1 removed" in ran.stdout
+    assert "Portal" not in portal.read_text()
+
+
 def test_prune_keeps_a_grant_whose_commit_is_not_known() -> None:
     FILE.write_text(FILE.read_text() + PORTAL)
     record(days_ago=1)
