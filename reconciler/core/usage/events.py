@@ -334,11 +334,11 @@ def _subject_of(event: UsageEvent) -> str | None:
     If reconciler does not know the type of the event, return an empty string for an event with an application and an
     API, because Auth0 adds types of token exchanges.
     """
-    kind = event.type if isinstance(event.type, str) else ""
+    kind, has_client = event.type if isinstance(event.type, str) else "", _is_identity(event.client_id)
     if kind in SUBJECT_TYPES:
-        return SUBJECT_TYPES[kind]
+        return SUBJECT_TYPES[kind] if has_client or kind not in LOGINS else None
     is_other = kind in OTHER_TYPES or kind.startswith(OTHER_PREFIXES) or FAILURE in kind
-    return None if is_other or not _is_identity(event.client_id) or not event.audience else ""
+    return None if is_other or not has_client or not event.audience else ""
 
 
 def _is_identity(value: object) -> TypeGuard[str]:

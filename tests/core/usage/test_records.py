@@ -158,6 +158,12 @@ def test_an_event_of_an_unknown_type_may_be_a_use_of_each_grant_on_the_api(kind:
     assert counter.incomplete == 1
 
 
+@pytest.mark.parametrize("kind", ["s", "ssa", "scoa"])
+def test_a_login_without_an_api_may_be_a_use_of_each_grant_for_users(kind: str) -> None:
+    assert set(counted(event(kind, audience=None)).usage().grants) == {UsedGrant("billing", "", "user")}
+    assert counted(event(kind, client_id=None)).usage().grants == {}  # no application got a token
+
+
 @pytest.mark.parametrize("more", [{"client_id": None}, {"audience": None}])
 def test_an_event_of_an_unknown_type_without_an_application_or_an_api_is_not_a_use(more: dict[str, Any]) -> None:
     assert counted(event("new", **more)).usage().grants == {}
