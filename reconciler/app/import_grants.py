@@ -1,6 +1,6 @@
 """Write new grant files for the grants that exist only in the tenant, and print the plan."""
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -55,11 +55,8 @@ def import_grants(
     """
     folder = import_options.folder
     check_folder(options, folder)
-    with open_tenant(options, console, grant_folders(options, folder), request_options) as (tenants, sessions):
-        ((session, observation),) = (
-            (tenant_result.session, tenant_result.result)
-            for tenant_result in tenants.run_open(sessions, TenantSession.observe_all)
-        )
+    folders = grant_folders(options, folder)
+    with open_and_observe(options, console, folders, request_options) as (tenants, session, observation):
         grant_import = select_grants(
             observation.grants,
             observation.directory,
@@ -87,10 +84,14 @@ def import_grants(
 
 
 @contextmanager
-def open_tenant(
-    options: GlobalOptions, console: Console, folders: Sequence[Path], request_options: RequestOptions
-) -> Iterator[tuple[TenantRuns, list[TenantSession]]]:
-    """Open a connection to the selected tenant, and load the grant files in `folders`.
+def open_and_observe(
+    options: GlobalOptions,
+    console: Console,
+    folders: Sequence[Path],
+    request_options: RequestOptions,
+    observe: Callable[[TenantSession], Awaitable[Observation]] = TenantSession.observe_all,
+) -> Iterator[tuple[TenantRuns, TenantSession, Observation]]:
+    """Load the grant files in `folders`, connect to the selected tenant, and read the tenant with `observe`.
 
     Raises ReconcilerError if several tenants are selected.
     """
@@ -98,7 +99,8 @@ def open_tenant(
         if tenants.are_several:
             raise ReconcilerError("import --update works on one tenant at a time: select the tenant with --tenant")
         with tenants.opened() as sessions:
-            yield tenants, sessions
+            (observed,) = tenants.run_open(sessions, observe)
+            yield tenants, observed.session, observed.result
 
 
 def grant_folders(options: GlobalOptions, folder: Path) -> list[Path]:

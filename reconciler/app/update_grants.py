@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 
 from reconciler.app.console import Console
-from reconciler.app.import_grants import open_tenant, plan_again, reload_grants
+from reconciler.app.import_grants import open_and_observe, plan_again, reload_grants
 from reconciler.app.load import load_config, load_grants
 from reconciler.app.options import GlobalOptions, RequestOptions
 from reconciler.app.session import TenantSession
@@ -56,11 +56,7 @@ def update_grants(
             A ReconcilerError means that no file was changed.
     """
     paths = list(update_options.paths) or [Path(options.grants)]
-    with open_tenant(options, console, paths, request_options) as (tenants, sessions):
-        ((session, observation),) = (
-            (tenant_result.session, tenant_result.result)
-            for tenant_result in tenants.run_open(sessions, TenantSession.observe_all)
-        )
+    with open_and_observe(options, console, paths, request_options) as (tenants, session, observation):
         declared = load_grants(options, load_config(options.config), [session.tenant], paths)
         rules = _update_rules(options, session, observation.directory, update_options.grant_filter)
         selected = select_updates(declared.specs, observation.grants, observation.directory, rules)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from reconciler.app.console import Console
 from reconciler.app.load import workspace_of
-from reconciler.app.options import GlobalOptions, RequestOptions
+from reconciler.app.options import GlobalOptions, PlanOptions, RequestOptions
 from reconciler.app.outputs import OutputFile, check_outputs
 from reconciler.app.usage import operations
 from reconciler.artifacts.usage_file import read_usage, write_usage
@@ -162,16 +162,14 @@ def collect_logs(options: GlobalOptions, path: Path, request_options: RequestOpt
     Raises:
         ReconcilerError: if the logs cannot be read.
     """
-    from reconciler.app.import_grants import (
-        open_tenant,
-    )  # `collect_files` does not need this slow import
+    from reconciler.app.tenant_runs import tenant_runs  # `collect_files` does not need this slow import
 
     with (
         _stored(options, path) as known,
-        open_tenant(options, console, (), request_options) as (tenants, sessions),
+        tenant_runs(options, PlanOptions(), request_options, console, ()) as tenants,
     ):
         collection = _LogCollection(known, path, options.now, console)
-        tenants.run_open(sessions, lambda session: collection.run(session.client.logs))
+        tenants.run(lambda session: collection.run(session.client.logs))
 
 
 class _LogCollection:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from reconciler.app import ci
 from reconciler.app.console import Console
-from reconciler.app.import_grants import open_tenant
+from reconciler.app.import_grants import open_and_observe
 from reconciler.app.load import load_config, load_grants, workspace_of
 from reconciler.app.options import GlobalOptions, RequestOptions
 from reconciler.app.provenance import read_git_facts
@@ -35,10 +35,8 @@ def make_usage_report(
     """Return a report about the last use of each grant of a tenant. Raises ReconcilerError."""
     tenant = only_tenant(options)
     usage = with_scopes(required_usage(usage_file(options, tenant, usage_options.file)), usage_options.scopes)
-    with open_tenant(options, console, (), request_options) as (tenants, sessions):
-        ((session, observation),) = (
-            (each.session, each.result) for each in tenants.run_open(sessions, TenantSession.observe_grants)
-        )
+    opening = open_and_observe(options, console, (), request_options, TenantSession.observe_grants)
+    with opening as (_, session, observation):
         _is_verified(usage, session, observation)
     window = UsageWindow(options.now, usage.periods, usage_options.unused_for)
     return UsageReport(
@@ -66,10 +64,8 @@ def prune_unused(  # noqa: PLR0913 - the parameters are independent options
     tenant = only_tenant(options)
     usage = required_usage(usage_file(options, tenant, usage_options.file))
     paths = list(paths) or [Path(options.grants)]
-    with open_tenant(options, console, paths, request_options) as (tenants, sessions):
-        ((session, observation),) = (
-            (each.session, each.result) for each in tenants.run_open(sessions, TenantSession.observe_grants)
-        )
+    opening = open_and_observe(options, console, paths, request_options, TenantSession.observe_grants)
+    with opening as (_, session, observation):
         if not _is_verified(usage, session, observation):
             _refuse_foreign_grants(usage, observation)
         config = load_config(options.config)
