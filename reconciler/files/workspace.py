@@ -6,7 +6,7 @@ The module also finds differences between the git repository and the files of th
 import os
 import unicodedata
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from os.path import relpath
 from pathlib import Path, PurePosixPath
@@ -14,7 +14,7 @@ from pathlib import Path, PurePosixPath
 from reconciler.core.characters import join_some, pluralize, quote_text, visible
 from reconciler.core.problems import Problem, Severity, Source
 from reconciler.errors import ReconcilerError
-from reconciler.files.discover import is_grant_file, name_of
+from reconciler.files.discover import is_grant_file, is_hidden, name_of
 from reconciler.git.repository import GitError, GitMissingError, Repository, find_root, git_dir_of, open_repository
 from reconciler.git.revision import SUBMODULE, altering_attributes, may_alter_files, tracked_entries
 
@@ -189,21 +189,43 @@ def checkout_problems(paths: Iterable[Path], *, must_be_complete: bool) -> Itera
         if root is None:
             continue
         try:
-            names = _grant_files(root, real)
+            names, submodules = _grant_files(root, real)
         except GitError as error:
             yield from _unchecked_checkout(path, root, error, must_be_complete=must_be_complete)
             continue
-        yield from _missing_files(path, root, names, Severity.ERROR if must_be_complete else Severity.WARNING)
+        severity = Severity.ERROR if must_be_complete else Severity.WARNING
+        missing = [name for name in submodules if not os.path.lexists(root / name / ".git")]
+        yield from _missing_files(path, root, names, severity)
+        yield from _missing_submodules(path, missing, severity)
         yield from _similar_names(path, names)
+        present = (root / name for name in submodules if name not in missing)
+        yield from checkout_problems(present, must_be_complete=must_be_complete)
 
 
-def _grant_files(root: Path, real: Path) -> list[str]:
-    """Return the grant files in the folder `real` that git tracks, as paths relative to `root`. Raises GitError."""
+def _grant_files(root: Path, real: Path) -> tuple[list[str], list[str]]:
+    """Return the grant files and the submodules in the folder `real` that git tracks, as paths relative to `root`.
+
+    Raises GitError.
+    """
     repository = open_repository(root)
     inside = real.relative_to(root).as_posix()
     below = "" if inside == "." else inside
-    entries = (entry for entry in tracked_entries(repository, [below]) if entry.mode != SUBMODULE)
-    return sorted({entry.path for entry in entries if is_grant_file(PurePosixPath(entry.path).relative_to(below))})
+    files, submodules = set(), set()
+    for entry in tracked_entries(repository, [below]):
+        place = PurePosixPath(entry.path).relative_to(below)
+        if entry.mode == SUBMODULE:
+            submodules.update([] if is_hidden(place) else [entry.path])
+        elif is_grant_file(place):
+            files.add(entry.path)
+    return sorted(files), sorted(submodules)
+
+
+def _missing_submodules(path: Path, missing: Sequence[str], severity: Severity) -> Iterator[Problem]:
+    """Yield a problem if submodules are not checked out, because their grant files are then unknown."""
+    if missing:
+        what = f"the checkout of this folder lacks {pluralize(len(missing), 'submodule')}: {join_some(missing)}"
+        fix = "check the submodules out (git submodule update --init), or replace each submodule with its files"
+        yield Problem(Source(name_of(path)), what, fix, severity)
 
 
 def _missing_files(path: Path, root: Path, names: Iterable[str], severity: Severity) -> Iterator[Problem]:

@@ -1,6 +1,7 @@
 """Grant files that are missing although their grants are still declared, and paths that cannot be read."""
 
 import os
+import shutil
 from pathlib import Path
 
 import pytest
@@ -65,6 +66,48 @@ def test_a_sparse_checkout_is_not_pruned_if_git_fails(sparse_checkout: Path) -> 
     ran = reconciler("plan", "--prune")
 
     assert (ran.code, "git cannot use the repository" in ran.stderr) == (1, True)
+
+
+@pytest.fixture
+def submodule(here: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Return the folder of a submodule that declares a grant of the tenant."""
+    monkeypatch.setenv("GIT_CONFIG_GLOBAL", os.devnull)
+    team = here / "grants" / "team"
+    team.mkdir()
+    (team / "x.yaml").write_text(PORTAL)
+    commit_all(team)
+    commit_all(here)
+    return team
+
+
+@pytest.mark.parametrize(
+    "command", ["plan --prune", "apply --yes --prune", "apply --yes --prune-removed", "plan --base HEAD"]
+)
+def test_grants_of_a_submodule_that_is_not_checked_out_are_not_deleted(
+    here: Path, submodule: Path, command: str
+) -> None:
+    assert reconciler(*command.split()).code == 0
+    shutil.rmtree(submodule)
+    submodule.mkdir()
+    before = grants_of(here)
+
+    ran = reconciler(*command.split())
+
+    assert ran.code == 1
+    assert "the checkout of this folder lacks 1 submodule: grants/team; check the submodules out" in ran.stderr
+    assert grants_of(here) == before
+    assert "warning: the checkout of this folder lacks 1 submodule" in reconciler("validate").stderr
+
+
+def test_a_file_missing_in_a_submodule_is_reported(submodule: Path) -> None:
+    (submodule / "x.yaml").unlink()
+
+    ran = reconciler("plan", "--prune")
+
+    assert (ran.code, "git tracks 1 grant file that the checkout of this folder lacks: x.yaml" in ran.stderr) == (
+        1,
+        True,
+    )
 
 
 def test_names_that_some_file_systems_treat_as_equal_are_reported(here: Path) -> None:
