@@ -4,7 +4,7 @@ import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from functools import partial
 from typing import Any
 
@@ -16,7 +16,7 @@ from auth0_sandbox.api.organizations import new_organization
 from auth0_sandbox.api.resource_servers import management_api, management_scope, new_resource_server
 from auth0_sandbox.errors import FileError, FileProblem
 from auth0_sandbox.store.database import DocumentKind, SandboxTenant
-from auth0_sandbox.store.documents import Document
+from auth0_sandbox.store.documents import Document, parse_time
 from auth0_sandbox.store.identities import (
     client_id,
     client_secret,
@@ -283,8 +283,7 @@ def _time_of(item: Item, now: float) -> float:
     """Return the time of an event in UNIX seconds. Raises ValueError for an invalid date."""
     if "date" not in item:
         return max(0.0, now - timedelta(days=item["days_ago"]).total_seconds())
-    time = datetime.fromisoformat(item["date"])
-    return (time if time.tzinfo else time.replace(tzinfo=UTC)).timestamp()
+    return parse_time(item["date"]).timestamp()
 
 
 def _named(name: str, known: Sequence[tuple[str, str]], what: str) -> str:

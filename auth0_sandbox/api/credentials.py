@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from typing import Any
 
 from auth0_sandbox.api.keys import ALGORITHMS, BadKeyError, thumbprint
@@ -19,7 +18,7 @@ from auth0_sandbox.requests.responses import (
     ok,
 )
 from auth0_sandbox.store.database import DocumentKind
-from auth0_sandbox.store.documents import Document, project, timestamp
+from auth0_sandbox.store.documents import Document, parse_time, project, timestamp
 from auth0_sandbox.store.identities import Pick, credential_id, randomly
 
 METHODS = "client_authentication_methods"
@@ -99,7 +98,7 @@ def patched_credential(credential: Document, changes: Document, now: float) -> D
 
 def has_expired(credential: Document, now: float) -> bool:
     """Return whether the credential has expired at `now` (UNIX seconds)."""
-    return "expires_at" in credential and _time(credential["expires_at"]).timestamp() <= now
+    return "expires_at" in credential and parse_time(credential["expires_at"]).timestamp() <= now
 
 
 def _expiry(attributes: Mapping[str, Any]) -> Document:
@@ -107,21 +106,11 @@ def _expiry(attributes: Mapping[str, Any]) -> Document:
     if text is None:
         return {}
     try:
-        _time(text)
+        parse_time(text)
     except ValueError as error:
         message = f"'Object didn't pass validation for format date-time: {text}' on property expires_at."
         raise invalid_body(message) from error
     return {"expires_at": text}
-
-
-def _time(text: str) -> datetime:
-    """Return the time in an ISO 8601 text. The default zone is UTC.
-
-    Raises:
-        ValueError: if the text is not a time.
-    """
-    time = datetime.fromisoformat(text)
-    return time if time.tzinfo else time.replace(tzinfo=UTC)
 
 
 def _kid(attributes: Mapping[str, Any]) -> str:

@@ -3,7 +3,6 @@
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
 from typing import Literal
 
 from auth0_sandbox.search.expressions import (
@@ -18,6 +17,7 @@ from auth0_sandbox.search.expressions import (
 )
 from auth0_sandbox.search.lucene import parse_lucene
 from auth0_sandbox.search.scim import parse_scim
+from auth0_sandbox.store.documents import parse_time
 from auth0_sandbox.store.queries import Condition, sql
 
 MOST_OPERATIONS = 5
@@ -154,7 +154,6 @@ def _value(field_filter: FieldFilter, field: SearchField) -> Value:
 
 def _milliseconds(name: str, text: str) -> int:
     try:
-        time = datetime.fromisoformat(text)
+        return round(parse_time(text).timestamp() * 1000)
     except ValueError as error:
         raise UnsupportedQueryError(f'the field "{name}" needs a time in ISO 8601, not "{text}"') from error
-    return round((time if time.tzinfo else time.replace(tzinfo=UTC)).timestamp() * 1000)

@@ -57,6 +57,16 @@ def timestamp(at: float) -> str:
     return datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
+def parse_time(text: str) -> datetime:
+    """Return the time in an ISO 8601 text. The default zone is UTC.
+
+    Raises:
+        ValueError: if the text is not a time.
+    """
+    time = datetime.fromisoformat(text)
+    return time if time.tzinfo else time.replace(tzinfo=UTC)
+
+
 def _refuse(constant: str) -> object:
     raise ValueError(constant)
 
