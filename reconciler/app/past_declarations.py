@@ -1,7 +1,7 @@
 """Read the declarations of earlier commits, with the tenants and variables of the same commits."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from reconciler.config.file import parse_config
@@ -24,10 +24,13 @@ class PastDeclarations:
     tenants: Mapping[str, Sequence[TenantVersion]]
     unread: tuple[str, ...] = ()
     """The versions of grant files that reconciler could not read, in the form `FILE in COMMIT (REASON)`."""
+    _cached: dict[str, TenantHistory] = field(default_factory=dict, compare=False, repr=False)
 
     def of(self, tenant: str) -> TenantHistory:
         """Return the history of the grants of a tenant."""
-        return self.history.of(self.tenants[tenant])
+        if tenant not in self._cached:
+            self._cached[tenant] = self.history.of(self.tenants[tenant])
+        return self._cached[tenant]
 
 
 def read_past_declarations(
