@@ -14,6 +14,7 @@ from typing import Any
 from reconciler.contract import stored
 from reconciler.core.characters import join_some, quote_text
 from reconciler.core.fields import BY_NAME, ORGANIZATIONS, SUBJECT_CLIENT, FieldKind
+from reconciler.core.identity import AUTH0_HOSTS, identity_of
 from reconciler.core.imports.shared_grants import Comments, FieldValue, NamedGrant
 from reconciler.core.problems import Problem, Source
 from reconciler.core.scope_sets import escape_scope
@@ -88,6 +89,7 @@ class _GrantReader:
         self._excluded = {name for name, each in self._exclusions.items() if each.setting_without_grants}
         self._grants_of: Counter[tuple[str, str]] = Counter()
         self._kept: set[tuple[str, str]] = set()
+        self._wrong_tenants: dict[Problem, None] = {}
         self._with_organizations_of: dict[str, None] = {}
         self._missing: dict[str, tuple[Source, set[str]]] = {}
         self._items = 0
@@ -123,6 +125,7 @@ class _GrantReader:
         label = _label(grant, node)
         if self._find_missing(grant, tenant, node, values):
             return None
+        self._check_tenant(grant, tenant, values.get("audience"))
         for name in values.keys() - IGNORED:
             self._leave_out(grant, tenant, f"{name} of {label}", "grant files do not support this field")
         client = str(values.get("client_id", ""))
@@ -183,6 +186,17 @@ class _GrantReader:
             self._missing.setdefault(part.key, (source, set()))[1].add(tenant)
         return bool(missing)
 
+    def _check_tenant(self, grant: AlignedGrant, tenant: str, audience: object) -> None:
+        """Report a problem if the grant is for the Management API of another tenant.
+
+        A custom domain is not compared, because the identifier contains the domain that Auth0 assigned to the tenant.
+        """
+        domain = self._tenants[tenant].domain or ""
+        host = identity_of(audience) if isinstance(audience, str) else None
+        if host and host.endswith(AUTH0_HOSTS) and domain.endswith(AUTH0_HOSTS) and host != domain:
+            what = f"this is the Management API of {host}, but the domain of {quote_text(tenant)} is {domain}"
+            self._wrong_tenants.setdefault(Problem(grant.source, what, f"use the files for {domain}"))
+
     def check_sections(self) -> None:
         """Record the placeholders without a value that stand for a whole list, such as the list of grants."""
         for file in self._parsed:
@@ -224,7 +238,8 @@ class _GrantReader:
         return tuple(LeftOut(*key, tuple(tenants)) for key, tenants in self._left_out.items())
 
     def problems(self) -> Iterator[Problem]:
-        """Yield a problem for each placeholder without a value, and a problem if the files contain too many scopes."""
+        """Yield a problem for each placeholder without a value, each wrong tenant, and too many scopes."""
+        yield from self._wrong_tenants
         for key, (source, tenants) in self._missing.items():
             known = [self._tenants[name] for name in self._tenants if name in tenants]
             names = join_some([each.name for each in known if each.name])

@@ -238,3 +238,18 @@ def test_a_pattern_matches_the_value_of_a_keyword(folder: Path) -> None:
 
     assert reconciler("import", *arguments, "--client", "Portal prod").stdout.startswith("Imported: nothing new")
     assert reconciler("import", *arguments, "--client", "Portal dev").stdout.startswith("Imported: 1 grant")
+
+
+def test_grants_for_the_management_api_of_another_tenant_are_refused(folder: Path) -> None:
+    (folder / "reconciler.yaml").write_text("tenants: {dev: {domain: dev.auth0.com}}\n")
+    grant = "{client_id: A, audience: 'https://prod.auth0.com/api/v2/', scope: ['read:users']}"
+    (folder / "tenant.yaml").write_text(f"clientGrants:\n  - {grant}\n")
+    before = files_in(folder)
+
+    ran = reconciler("import", "--from", "deploy-cli", "tenant.yaml=dev")
+
+    assert (ran.code, files_in(folder)) == (1, before)
+    assert ran.stderr == (
+        'tenant.yaml:2:5: this is the Management API of prod.auth0.com, but the domain of "dev" is dev.auth0.com; '
+        "use the files for dev.auth0.com\n"
+    )
