@@ -8,10 +8,11 @@ from reconciler.auth0.client import ManagementClient, open_client
 from reconciler.auth0.credentials import ClientSecret, credentials_from, identities_of
 from reconciler.auth0.exchange import Route
 from reconciler.auth0.management import ClientOptions
-from reconciler.config.tenants import Tenant, TenantKind, check_environment
+from reconciler.config.tenants import check_environment
 from reconciler.core.directory import MANAGEMENT_API_SUFFIX
 from reconciler.core.identity import IdentityCheck, management_api_identifier
 from reconciler.core.problems import Problem, Source
+from reconciler.core.tenant import Tenant, TenantKind
 from reconciler.errors import ProblemsError, ReconcilerError
 from reconciler.redaction import Secrets
 

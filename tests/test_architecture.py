@@ -36,9 +36,7 @@ MAY_IMPORT = {
         "core",
         "foreign.grants",
     },
-    "connect": {
-        *("auth0", "config", "core.directory", "core.identity", "core.problems", "errors", "redaction"),
-    },
+    "connect": {"auth0", "config", "core", "errors", "redaction"},
     "observe": {"auth0", "concurrency", "core", "errors"},
     "change_executor": {"artifacts.journal", "auth0", "concurrency", "core", "http.retry"},
     "apply": {"auth0", "change_executor", "concurrency", "core"},

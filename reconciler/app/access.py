@@ -16,7 +16,7 @@ from reconciler.app.tenant_runs import TenantResult, TenantRuns, tenant_runs
 from reconciler.app.time_limit import time_limit
 from reconciler.app.usage import required_usage, usage_file
 from reconciler.artifacts.journal import read_run, run_names
-from reconciler.config.tenants import Config, Tenant, select_tenant, tenant_named
+from reconciler.config.tenants import Config, select_tenant, tenant_named
 from reconciler.core.access.access_filter import AccessFilter, select_access
 from reconciler.core.access.build import DeclarationFacts, declared_access, tenant_access
 from reconciler.core.access.history import DeclaredLine, GrantExplanation, find_writes
@@ -28,6 +28,7 @@ from reconciler.core.journal import PastRun
 from reconciler.core.planner import Observation
 from reconciler.core.removals import find_removals
 from reconciler.core.spec import GrantSpec
+from reconciler.core.tenant import Tenant
 from reconciler.core.usage.records import Usage
 from reconciler.errors import Exit, ReconcilerError
 from reconciler.files.read import LoadedGrants

@@ -16,13 +16,13 @@ from reconciler.app.options import PlanOptions, RequestOptions
 from reconciler.app.session import TenantPlan, TenantSession
 from reconciler.app.tenant_reports import TenantReports
 from reconciler.app.tenant_runs import TenantResult, TenantRuns
-from reconciler.config.tenants import Tenant, TenantKind
 from reconciler.core.characters import pluralize, visible
 from reconciler.core.identity import IdentityClaims, SameTenantError
 from reconciler.core.outcome import ApplyReport
 from reconciler.core.permissions import missing_permissions
 from reconciler.core.plan import Plan, removes_all_access
 from reconciler.core.selection import refuse_empty_selection
+from reconciler.core.tenant import Tenant, TenantKind
 from reconciler.errors import CrashError, Exit, NotStartedError, ReconcilerError, reason
 from reconciler.output.results import RunResult
 from reconciler.output.styled import line

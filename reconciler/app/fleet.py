@@ -10,13 +10,14 @@ from reconciler.app.grant_files import compare_configs
 from reconciler.app.load import load_config, load_config_at, select_names, workspace_of
 from reconciler.app.options import GlobalOptions
 from reconciler.artifacts.fleet_files import read_fleet, read_results
-from reconciler.config.tenants import DEFAULT_FILE, Config, Tenant, tenant_named
+from reconciler.config.tenants import DEFAULT_FILE, Config, tenant_named
 from reconciler.core.characters import join_some, quote_text, visible
 from reconciler.core.config_rules import ConfigChange
 from reconciler.core.fleet.report import FleetReport, collect
 from reconciler.core.fleet.run import ExpectedTenant, Fleet, RunInputs, Shard, affected_tenants, files_digest
 from reconciler.core.problems import Problem, errors
 from reconciler.core.suggest import did_you_mean
+from reconciler.core.tenant import Tenant
 from reconciler.core.tenant_filter import UNKNOWN_TENANTS, TargetTenants
 from reconciler.errors import ProblemsError, ReconcilerError
 from reconciler.files.discover import MAX_BYTES, read

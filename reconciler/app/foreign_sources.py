@@ -11,12 +11,13 @@ from pathlib import Path
 
 from reconciler.app.load import workspace_of
 from reconciler.app.options import GlobalOptions
-from reconciler.config.tenants import Config, Tenant, TenantKind, choose_tenants, select_tenant
+from reconciler.config.tenants import Config, choose_tenants, select_tenant
 from reconciler.core.characters import quote_text
 from reconciler.core.identity import host_of, is_same_host
 from reconciler.core.imports.selection import ImportFilter
 from reconciler.core.imports.shared_grants import NamedGrant
 from reconciler.core.problems import Problem
+from reconciler.core.tenant import Tenant, TenantKind
 from reconciler.core.tenant_filter import BUILT_IN, TargetTenant, substitute
 from reconciler.errors import ProblemsError, ReconcilerError
 from reconciler.files.discover import name_of, read

@@ -9,18 +9,13 @@ from typing import TYPE_CHECKING
 from reconciler.app import ci
 from reconciler.app.load import config_file_at, load_config_at, load_grants, rollback_of_paths, workspace_of
 from reconciler.app.options import GlobalOptions, PlanOptions
-from reconciler.config.tenants import (
-    DEFAULT_FILE,
-    Config,
-    Tenant,
-    tenant_at_domain,
-    undeclared_tenant,
-)
+from reconciler.config.tenants import DEFAULT_FILE, Config, tenant_at_domain, undeclared_tenant
 from reconciler.core.characters import visible
 from reconciler.core.config_rules import ConfigChange
 from reconciler.core.outcome import Rollback
 from reconciler.core.problems import errors
 from reconciler.core.removals import Removal, find_removals, unread_versions_note
+from reconciler.core.tenant import Tenant
 from reconciler.core.tenant_filter import TargetTenant
 from reconciler.errors import ProblemsError, ReconcilerError
 from reconciler.files.discover import name_of

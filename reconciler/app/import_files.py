@@ -24,7 +24,7 @@ from reconciler.app.shared_import import (
 )
 from reconciler.app.tenant_runs import tenant_runs
 from reconciler.app.time_limit import time_limit
-from reconciler.config.tenants import DEFAULT_FILE, Config, Tenant, TenantKind, check_environment
+from reconciler.config.tenants import DEFAULT_FILE, Config, check_environment
 from reconciler.connect import route_to
 from reconciler.core.characters import join_some, quote_text, visible
 from reconciler.core.identity import host_of, is_same_host
@@ -32,6 +32,7 @@ from reconciler.core.imports.selection import ImportFilter
 from reconciler.core.imports.variable_offers import apply_offers
 from reconciler.core.pattern import PATTERN_FIELDS
 from reconciler.core.problems import errors
+from reconciler.core.tenant import Tenant, TenantKind
 from reconciler.errors import Exit, ProblemsError, ReconcilerError
 from reconciler.files.discover import name_of
 from reconciler.foreign.grants import ForeignGrants, ProtectItem

@@ -9,16 +9,12 @@ from typing import TYPE_CHECKING
 from reconciler.app.options import GlobalOptions
 from reconciler.config.file import parse_config
 from reconciler.config.file_search import refuse_ignored_config
-from reconciler.config.tenants import (
-    DEFAULT_FILE,
-    Config,
-    Tenant,
-    TenantKind,
-)
+from reconciler.config.tenants import DEFAULT_FILE, Config
 from reconciler.core.characters import join_some, quote_text
 from reconciler.core.problems import Problem, Severity, Source, errors
 from reconciler.core.scope_sets import set_name_of
 from reconciler.core.suggest import did_you_mean
+from reconciler.core.tenant import Tenant, TenantKind
 from reconciler.errors import ProblemsError, ReconcilerError
 from reconciler.files.discover import MANIFEST, empty_folder_problems
 from reconciler.files.document import mark_of

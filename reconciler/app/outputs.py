@@ -14,8 +14,9 @@ from reconciler.app import ci
 from reconciler.app.load import data_folder, load_config, workspace_of
 from reconciler.app.options import GlobalOptions, PlanOptions
 from reconciler.artifacts.atomic_files import OWNER_ONLY, check_new_folder, check_output, empty_output, write_output
-from reconciler.config.tenants import DEFAULT_FILE, TenantKind
+from reconciler.config.tenants import DEFAULT_FILE
 from reconciler.core.characters import quote_text
+from reconciler.core.tenant import TenantKind
 from reconciler.errors import ReconcilerError
 from reconciler.files.discover import SUFFIXES, name_of
 from reconciler.output.styled import DEFAULT_MAX_BYTES, add_run_number

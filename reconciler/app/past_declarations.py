@@ -6,9 +6,10 @@ from pathlib import Path
 
 from reconciler.config.file import parse_config
 from reconciler.config.past_tenants import PastConfig
-from reconciler.config.tenants import Config, Tenant
+from reconciler.config.tenants import Config
 from reconciler.core.declared_history import DeclaredHistory, TenantHistory, TenantStatus, TenantVersion
 from reconciler.core.problems import errors
+from reconciler.core.tenant import Tenant
 from reconciler.core.tenant_filter import TargetTenant
 from reconciler.errors import ProblemsError
 from reconciler.files.history import read_history

@@ -7,7 +7,7 @@ from difflib import SequenceMatcher
 from pathlib import Path
 
 from reconciler.app.past_declarations import PastDeclarations, read_past_declarations
-from reconciler.config.tenants import Config, Tenant
+from reconciler.config.tenants import Config
 from reconciler.core.access.report import Provenance
 from reconciler.core.characters import pluralize
 from reconciler.core.declared_history import Commit
@@ -15,6 +15,7 @@ from reconciler.core.fields import FIELDS
 from reconciler.core.problems import Source
 from reconciler.core.removals import find_first_commits
 from reconciler.core.spec import GrantSpec
+from reconciler.core.tenant import Tenant
 from reconciler.files.discover import MAX_BYTES
 from reconciler.files.read import LoadedGrants
 from reconciler.files.workspace import Workspace

@@ -21,11 +21,12 @@ from reconciler.app.tenant_reports import EndedTenant
 from reconciler.artifacts.fleet_files import result_file, write_result
 from reconciler.artifacts.fleet_json import timestamp
 from reconciler.artifacts.serialization import plan_counts, plan_id
-from reconciler.config.tenants import Tenant, tenant_named
+from reconciler.config.tenants import tenant_named
 from reconciler.core.fleet.rollout import Rollout, TenantState, state_of
 from reconciler.core.fleet.run import BEGUN, FleetResult, RunInputs
 from reconciler.core.outcome import count_results
 from reconciler.core.plan import Plan
+from reconciler.core.tenant import Tenant
 from reconciler.errors import Exit, ReconcilerError, reason
 from reconciler.output.formats import OutputView, render
 from reconciler.output.results import PlanResults, RunResults

@@ -18,19 +18,12 @@ from reconciler.app.options import GlobalOptions, PlanOptions, RequestOptions
 from reconciler.app.session import TenantSession
 from reconciler.auth0.management import ClientOptions
 from reconciler.auth0.rate_limit import RateLimiter, RateOptions, RequestPacer
-from reconciler.config.tenants import (
-    Config,
-    Tenant,
-    TenantKind,
-    choose_tenants,
-    identity_check,
-    tenant_named,
-    unconfirmed_domain,
-)
+from reconciler.config.tenants import Config, choose_tenants, identity_check, tenant_named, unconfirmed_domain
 from reconciler.connect import open_tenant
 from reconciler.core.characters import quote_text
 from reconciler.core.identity import ALLOW_UNNAMED, cloud_of
 from reconciler.core.problems import Problem, Severity, Source
+from reconciler.core.tenant import Tenant, TenantKind
 from reconciler.errors import ReconcilerError
 from reconciler.http.proxy import proxy_notes
 from reconciler.http.retry import RetryPolicy

@@ -12,7 +12,6 @@ from reconciler.app.options import PlanOptions
 from reconciler.app.time_limit import TIME_LIMIT_EXCEEDED, time_limit
 from reconciler.auth0.client import ManagementClient
 from reconciler.concurrency import run_unless
-from reconciler.config.tenants import Tenant
 from reconciler.core.config_rules import ConfigChange, sort_by_risk
 from reconciler.core.directory import Directory
 from reconciler.core.expiry import split_expired
@@ -27,6 +26,7 @@ from reconciler.core.problems import Problem, Severity
 from reconciler.core.removals import Removal
 from reconciler.core.selection import EVERYTHING, GrantSelection
 from reconciler.core.settings import Policy
+from reconciler.core.tenant import Tenant
 from reconciler.errors import ProblemsError, ReconcilerError
 from reconciler.files.read import LoadedGrants
 from reconciler.observe import (

@@ -10,13 +10,13 @@ from typing import Generic, NamedTuple, Protocol, TypeVar, cast, overload
 from reconciler.app.console import Console
 from reconciler.app.outputs import OutputOptions
 from reconciler.app.tenant_runs import TenantRuns, tenant_failures
-from reconciler.config.tenants import Tenant
 from reconciler.core.characters import visible
 from reconciler.core.fleet.rollout import APPLY, PLAN, STOPPING_STATES, WRITING_STATES, TenantState, state_of
 from reconciler.core.identity import TenantName
 from reconciler.core.outcome import Result
 from reconciler.core.plan import Plan
 from reconciler.core.problems import Problem
+from reconciler.core.tenant import Tenant
 from reconciler.errors import CrashError, Exit, NotStartedError, ReconcilerError
 from reconciler.output.formats import OutputView, render
 from reconciler.output.results import (

@@ -25,7 +25,8 @@ from reconciler.app.session import TenantSession
 from reconciler.app.time_limit import time_limit
 from reconciler.auth0.rate_limit import RequestPacer
 from reconciler.concurrency import run_in
-from reconciler.config.tenants import Config, Tenant
+from reconciler.config.tenants import Config
+from reconciler.core.tenant import Tenant
 from reconciler.errors import EXIT_CODES_BY_SEVERITY, CrashError, Exit, NotStartedError, ReconcilerError
 from reconciler.output.results import TenantFailure
 from reconciler.redaction import EnvironmentSecrets

@@ -9,9 +9,10 @@ from pathlib import Path
 from reconciler.app.load import data_folder, load_config
 from reconciler.app.options import GlobalOptions
 from reconciler.artifacts.usage_file import read_usage
-from reconciler.config.tenants import Tenant, select_tenant
+from reconciler.config.tenants import select_tenant
 from reconciler.contract import stored
 from reconciler.core.characters import quote_text
+from reconciler.core.tenant import Tenant
 from reconciler.core.usage.records import Usage, UsedScope
 from reconciler.errors import ReconcilerError
 

@@ -13,7 +13,6 @@ from reconciler.app.provenance import read_git_facts
 from reconciler.app.session import TenantSession
 from reconciler.app.update_grants import diff_lines, new_texts, write_texts
 from reconciler.app.usage import UsageOptions, only_tenant, operations, required_usage, usage_file
-from reconciler.config.tenants import TenantKind
 from reconciler.core.characters import join_some, pluralize, visible
 from reconciler.core.expiry import has_expired
 from reconciler.core.identity import TenantName
@@ -22,6 +21,7 @@ from reconciler.core.planner import Observation
 from reconciler.core.problems import Problem, Severity
 from reconciler.core.resolve import resolve
 from reconciler.core.spec import GrantSpec
+from reconciler.core.tenant import TenantKind
 from reconciler.core.tenant_filter import applies_to_tenant, patterns_of, substitute_spec
 from reconciler.core.usage.records import Usage, with_scopes
 from reconciler.core.usage.report import UsageReport, UsageWindow, UseState, grant_uses, state_of

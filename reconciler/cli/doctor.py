@@ -15,9 +15,10 @@ from reconciler.app.options import GlobalOptions
 from reconciler.app.scaffold import default_branch
 from reconciler.cli.option_groups import format_option
 from reconciler.cli.options import TENANT_OPTIONS, current_options, global_options, shard_option
-from reconciler.config.tenants import Config, TenantKind, choose_tenant, identity_check, tenant_named
+from reconciler.config.tenants import Config, choose_tenant, identity_check, tenant_named
 from reconciler.core.characters import visible
 from reconciler.core.problems import Finding, Status
+from reconciler.core.tenant import TenantKind
 from reconciler.doctor import setup
 from reconciler.doctor.checks import pattern_finding, skipped_findings, tenant_findings
 from reconciler.doctor.probe import ProbedListing, probe_tenant

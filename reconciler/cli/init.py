@@ -19,10 +19,11 @@ from reconciler.artifacts.atomic_files import write_new_files, write_output
 from reconciler.cli.options import current_options, global_options, is_typed
 from reconciler.config.file import tenant_name_problem
 from reconciler.config.file_search import refuse_second_config
-from reconciler.config.tenants import DEFAULT_FILE, Config, Tenant, TenantKind, choose_tenant
+from reconciler.config.tenants import DEFAULT_FILE, Config, choose_tenant
 from reconciler.connect import route_to
 from reconciler.core.characters import pluralize, quote_text
 from reconciler.core.identity import is_same_host
+from reconciler.core.tenant import Tenant, TenantKind
 from reconciler.errors import Exit, ProblemsError, ReconcilerError, reason
 from reconciler.files.config_edit import add_tenant
 from reconciler.files.discover import name_of

@@ -13,8 +13,9 @@ import click
 from reconciler.app.console import Console
 from reconciler.app.load import load_config
 from reconciler.cli.options import ListedName, current_options, global_options
-from reconciler.config.tenants import SANDBOX_DOMAIN, Config, Tenant, TenantKind
+from reconciler.config.tenants import Config
 from reconciler.core.characters import visible
+from reconciler.core.tenant import SANDBOX_DOMAIN, Tenant, TenantKind
 from reconciler.errors import ReconcilerError
 from reconciler.output.styled import line
 

@@ -15,10 +15,11 @@ from reconciler.app.outputs import TENANT, InputFile, OutputOptions, check_outpu
 from reconciler.app.time_limit import time_limit
 from reconciler.cli.option_groups import output_options, timeout_option
 from reconciler.cli.options import current_options, global_options, shard_option
-from reconciler.config.tenants import Config, Tenant, tenant_named
+from reconciler.config.tenants import Config, tenant_named
 from reconciler.core.expiry import expired_warnings, expiry_warnings
 from reconciler.core.problems import Problem
 from reconciler.core.spec import GrantSpec, one_per_declaration
+from reconciler.core.tenant import Tenant
 from reconciler.core.tenant_filter import UNKNOWN_TENANTS, TargetTenants, with_targets
 from reconciler.errors import Exit, ProblemsError, ReconcilerError
 from reconciler.files.read import LoadedGrants, read_grants

@@ -8,14 +8,7 @@ from os.path import normpath
 from pathlib import Path
 from typing import Any
 
-from reconciler.config.tenants import (
-    SANDBOX_DATABASE,
-    SANDBOX_DOMAIN,
-    Config,
-    Tenant,
-    TenantKind,
-    tenant_name_advice,
-)
+from reconciler.config.tenants import Config, tenant_name_advice
 from reconciler.core.characters import join_some, quote_text, visible
 from reconciler.core.expiry import DEFAULT_WARN_BEFORE, DURATION_UNITS
 from reconciler.core.fleet.rollout import DEFAULT_STOP_AFTER, Rollout, Wave
@@ -32,6 +25,7 @@ from reconciler.core.identity import (
 from reconciler.core.pattern import PATTERN_FIELDS, WILDCARDS, ManagedScope, Pattern, Protect
 from reconciler.core.problems import Problem, Source
 from reconciler.core.settings import GrantSchema, Limits, Policy, PolicyRule, Verdict
+from reconciler.core.tenant import SANDBOX_DATABASE, SANDBOX_DOMAIN, Tenant, TenantKind
 from reconciler.errors import ProblemsError, ReconcilerError
 from reconciler.files.document import mark_of
 

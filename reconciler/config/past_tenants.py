@@ -3,9 +3,10 @@
 from dataclasses import replace
 from functools import cached_property
 
-from reconciler.config.tenants import Config, Tenant, TenantKind, undeclared_tenant
+from reconciler.config.tenants import Config, undeclared_tenant
 from reconciler.core.declared_history import TenantStatus, TenantVersion
 from reconciler.core.identity import comparison_key, is_same_host
+from reconciler.core.tenant import Tenant, TenantKind
 
 
 class PastConfig:

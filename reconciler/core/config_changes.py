@@ -7,7 +7,7 @@ if a setting may be less strict than before.
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from datetime import timedelta
 from functools import lru_cache
-from typing import Protocol, TypeVar
+from typing import TypeVar
 
 from reconciler.core.characters import join_some, pluralize, quote_text
 from reconciler.core.config_rules import (
@@ -32,70 +32,18 @@ from reconciler.core.directory import Directory
 from reconciler.core.fleet.rollout import Rollout
 from reconciler.core.grant import Key
 from reconciler.core.identity import comparison_key, is_same_host
-from reconciler.core.pattern import ManagedScope, Match, Protect
+from reconciler.core.pattern import Match
 from reconciler.core.pattern_changes import compare_manage, compare_protect
 from reconciler.core.policy import compare_policies
 from reconciler.core.problems import Risk
-from reconciler.core.settings import Limits, Policy
+from reconciler.core.settings import Limits
+from reconciler.core.tenant import Tenant, TenantKind
 from reconciler.core.token_lifetime import duration
 
-SANDBOX_KIND = "sandbox"
 CACHE_SIZE = 64
 """The maximum number of results in the cache of each comparison function. Most tenants have the same settings."""
 SHARED = ""
 """The tenant name that stands for the shared settings. An undeclared tenant uses only the shared settings."""
-
-
-class TenantSettings(Protocol):
-    """The settings of a tenant in reconciler.yaml, including the settings that all tenants share."""
-
-    @property
-    def name(self) -> str:
-        """The name of the tenant."""
-
-    @property
-    def host(self) -> str:
-        """The tenant's host name in normalized form, from the domain in reconciler.yaml."""
-
-    @property
-    def canonical_host(self) -> str | None:
-        """The host that Auth0 assigned to the tenant, or None if reconciler.yaml does not contain the host."""
-
-    @property
-    def kind(self) -> str:
-        """The kind of the tenant: `auth0` for a tenant at Auth0, or `sandbox` for a local simulation of Auth0."""
-
-    @property
-    def variables(self) -> Mapping[str, str]:
-        """The variables that grant files may use, with the tenant's value of each variable."""
-
-    @property
-    def credentials(self) -> str:
-        """The prefix of the environment variables that contain the credentials, such as `AUTH0_`."""
-
-    @property
-    def managed_scope(self) -> ManagedScope:
-        """The patterns of `manage` in reconciler.yaml, which match the grants that reconciler may change."""
-
-    @property
-    def protect(self) -> tuple[Protect, ...]:
-        """The patterns of `protect` in reconciler.yaml, which match the grants that reconciler must not change."""
-
-    @property
-    def own_applications(self) -> frozenset[str]:
-        """The client ids under `own` in reconciler.yaml, which belong to applications that may run reconciler."""
-
-    @property
-    def limits(self) -> Limits:
-        """The maximum numbers of deletes and updates in a plan, and of grants per organization."""
-
-    @property
-    def policy(self) -> Policy:
-        """The policy in reconciler.yaml, which allows or denies risks."""
-
-    @property
-    def warn_before(self) -> timedelta:
-        """How long before a grant's expiry date reconciler starts to warn."""
 
 
 def unreadable_base_file(file: str, base: str, reason: str) -> tuple[ConfigChange, ...]:
@@ -117,8 +65,8 @@ def moved_config_file(file: str, earlier: str, base: str) -> tuple[ConfigChange,
 
 
 def config_changes(
-    base: Iterable[TenantSettings],
-    current: Iterable[TenantSettings],
+    base: Iterable[Tenant],
+    current: Iterable[Tenant],
     default_tenants: tuple[str | None, str | None] = (None, None),
     rollouts: tuple[Rollout, Rollout] = (Rollout(), Rollout()),
 ) -> tuple[ConfigChange, ...]:
@@ -146,7 +94,7 @@ TenantRisk = tuple[str, Risk]
 """The name of a tenant, and a risk that results from a changed setting of the tenant."""
 
 
-def _tenants(old: Mapping[str, TenantSettings], new: Mapping[str, TenantSettings]) -> Iterator[TenantRisk]:
+def _tenants(old: Mapping[str, Tenant], new: Mapping[str, Tenant]) -> Iterator[TenantRisk]:
     renamed: set[str] = set()
     by_host = _by_host(old.values())
     for name, tenant in new.items():
@@ -164,9 +112,7 @@ def _tenants(old: Mapping[str, TenantSettings], new: Mapping[str, TenantSettings
             yield name, REMOVED.risk(f"the tenant at {tenant.host} and its settings are removed")
 
 
-def _new_name(
-    tenant: TenantSettings, at_its_domain: Sequence[TenantSettings], new: Mapping[str, TenantSettings]
-) -> Iterator[TenantRisk]:
+def _new_name(tenant: Tenant, at_its_domain: Sequence[Tenant], new: Mapping[str, Tenant]) -> Iterator[TenantRisk]:
     if removed_names := [each.name for each in at_its_domain if each.name not in new]:
         yield tenant.name, RENAMED.risk(f"the tenant at {tenant.host} was renamed from {join_some(removed_names)}")
         return
@@ -174,26 +120,26 @@ def _new_name(
     yield tenant.name, ADDED.risk(f"new tenant of kind {tenant.kind} at {tenant.host}{suffix}")
 
 
-def _by_host(tenants: Iterable[TenantSettings]) -> Mapping[str, list[TenantSettings]]:
-    found: dict[str, list[TenantSettings]] = {}
+def _by_host(tenants: Iterable[Tenant]) -> Mapping[str, list[Tenant]]:
+    found: dict[str, list[Tenant]] = {}
     for tenant in tenants:
         for host in _hosts(tenant):
             found.setdefault(host, []).append(tenant)
     return found
 
 
-def _hosts(tenant: TenantSettings) -> Iterable[str]:
+def _hosts(tenant: Tenant) -> Iterable[str]:
     """Return the host names that identify a tenant at Auth0, or no host names for a sandbox."""
-    if tenant.name == SHARED or tenant.kind == SANDBOX_KIND:
+    if tenant.name == SHARED or tenant.kind is TenantKind.SANDBOX:
         return ()
     return dict.fromkeys(comparison_key(host) for host in (tenant.host, tenant.canonical_host) if host)
 
 
-def _same_tenant(old: TenantSettings, new: TenantSettings) -> Iterator[TenantRisk]:
+def _same_tenant(old: Tenant, new: Tenant) -> Iterator[TenantRisk]:
     """Yield a risk for each setting of a tenant that differs from the setting at the base revision."""
     name = new.name
     if old.kind != new.kind:
-        is_sandbox = new.kind == SANDBOX_KIND
+        is_sandbox = new.kind is TenantKind.SANDBOX
         effect = "runs no longer change the real tenant" if is_sandbox else "every run changes a real tenant"
         yield name, MOVED.risk(f"the kind changes from {old.kind} to {new.kind}: {effect}")
     if name and not is_same_host(old.host, new.host):
@@ -204,7 +150,7 @@ def _same_tenant(old: TenantSettings, new: TenantSettings) -> Iterator[TenantRis
     yield from _settings(old, new)
 
 
-def _settings(old: TenantSettings, new: TenantSettings) -> Iterator[TenantRisk]:
+def _settings(old: Tenant, new: Tenant) -> Iterator[TenantRisk]:
     for risk in (
         *_protect(old.protect, new.protect),
         *_manage(old.managed_scope.patterns, new.managed_scope.patterns),
@@ -304,9 +250,7 @@ _protect = cached_comparison(compare_protect)
 _manage = cached_comparison(compare_manage)
 
 
-def compare_guards(
-    keys: Iterable[Key], directory: Directory, old: TenantSettings, new: TenantSettings
-) -> Iterator[ConfigChange]:
+def compare_guards(keys: Iterable[Key], directory: Directory, old: Tenant, new: Tenant) -> Iterator[ConfigChange]:
     """Find the grants that a change of the setting `protect` or `manage` affects.
 
     Each yielded change lists the grants that a setting has stopped matching or has started to match. A renamed
@@ -330,11 +274,11 @@ def compare_guards(
                 yield ConfigChange((new.name,), risk)
 
 
-def _is_protected(settings: TenantSettings, key: Key, directory: Directory) -> bool:
+def _is_protected(settings: Tenant, key: Key, directory: Directory) -> bool:
     return any(each.matches(key, directory) is not Match.NO for each in settings.protect)
 
 
-def _is_managed(settings: TenantSettings, key: Key, directory: Directory) -> bool:
+def _is_managed(settings: Tenant, key: Key, directory: Directory) -> bool:
     return settings.managed_scope.includes(key, directory)
 
 

@@ -9,13 +9,13 @@ from datetime import UTC, datetime
 from reconciler.auth0.credentials import expiry_of, identities_of, own_key, scopes_of
 from reconciler.auth0.management import ClientOptions
 from reconciler.auth0.probe import FirstResponse
-from reconciler.config.tenants import Tenant
 from reconciler.connect import open_tenant
 from reconciler.core.characters import pluralize
 from reconciler.core.identity import IdentityCheck
 from reconciler.core.permissions import needed_permissions
 from reconciler.core.policy import find_unmatched, items_of
 from reconciler.core.problems import Finding, Status
+from reconciler.core.tenant import Tenant
 from reconciler.doctor.probe import (
     NO_CONNECTION,
     NO_TOKEN,

@@ -23,10 +23,11 @@ from reconciler.auth0.credentials import (
 from reconciler.auth0.errors import Auth0Error, NoTokenError, NotSentError, RefusedCallError
 from reconciler.auth0.exchange import Route, TenantResponse, open_http
 from reconciler.auth0.probe import FirstResponse, Probe
-from reconciler.config.tenants import Tenant, TenantKind, unconfirmed_domain
+from reconciler.config.tenants import unconfirmed_domain
 from reconciler.connect import route_to
 from reconciler.core.characters import join_words
 from reconciler.core.identity import IdentityCheck
+from reconciler.core.tenant import Tenant, TenantKind
 from reconciler.errors import ReconcilerError
 from reconciler.http.proxy import Proxy, proxy_for, proxy_notes
 from reconciler.http.retry_hints import RateLimitHeaders

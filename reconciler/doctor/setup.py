@@ -16,11 +16,12 @@ from shlex import quote
 from typing import Literal
 from urllib.parse import quote as quote_url
 
-from reconciler.config.tenants import Config, Tenant, TenantKind
+from reconciler.config.tenants import Config
 from reconciler.core.characters import pluralize
 from reconciler.core.identity import management_api_identifier
 from reconciler.core.permissions import needed_permissions
 from reconciler.core.problems import Finding, Problem, Status, errors
+from reconciler.core.tenant import Tenant, TenantKind
 from reconciler.core.tenant_filter import NO_TENANTS
 from reconciler.errors import ProblemsError, ReconcilerError
 from reconciler.files.read import LoadedGrants, read_grants

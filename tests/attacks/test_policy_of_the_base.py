@@ -8,10 +8,11 @@ import pytest
 from support.commands import CommandResult, a_workspace, grants_of, reconciler, served
 
 from reconciler.config.file import parse_config
-from reconciler.config.tenants import Config, Tenant
+from reconciler.config.tenants import Config
 from reconciler.core.directory import Directory
 from reconciler.core.grant import Key
 from reconciler.core.settings import Policy, PolicyRule, Verdict
+from reconciler.core.tenant import Tenant
 
 GRANT = {"client": "Billing", "api": "Invoices API", "scope": ["read:invoices"], "organization_usage": "allow"}
 RULE = "organization-usage-loosened"

@@ -4,16 +4,12 @@ from typing import Any
 import pytest
 
 from reconciler.config.file import parse_config
-from reconciler.config.tenants import (
-    SANDBOX_DOMAIN,
-    Config,
-    Tenant,
-    TenantKind,
-)
+from reconciler.config.tenants import Config
 from reconciler.core.characters import quote_text
 from reconciler.core.fleet.rollout import Rollout, Wave
 from reconciler.core.pattern import ManagedScope, Pattern, Protect
 from reconciler.core.settings import Limits, Policy, PolicyRule, Verdict
+from reconciler.core.tenant import SANDBOX_DOMAIN, Tenant, TenantKind
 from reconciler.errors import ProblemsError
 from reconciler.files.loader import parse
 

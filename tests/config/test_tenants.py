@@ -4,10 +4,7 @@ import pytest
 
 from reconciler.config.file import parse_config
 from reconciler.config.tenants import (
-    SANDBOX_DOMAIN,
     Config,
-    Tenant,
-    TenantKind,
     check_environment,
     choose_tenant,
     choose_tenants,
@@ -15,6 +12,7 @@ from reconciler.config.tenants import (
     unconfirmed_domain,
 )
 from reconciler.core.pattern import Protect
+from reconciler.core.tenant import SANDBOX_DOMAIN, Tenant, TenantKind
 from reconciler.core.tenant_filter import TargetTenant, TargetTenants
 from reconciler.errors import ProblemsError, ReconcilerError
 

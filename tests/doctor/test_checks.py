@@ -4,9 +4,9 @@ import jwt
 import pytest
 
 from reconciler.auth0.probe import Certificate, FirstResponse
-from reconciler.config.tenants import Tenant
 from reconciler.core.identity import IdentityCheck
 from reconciler.core.problems import Finding, Status
+from reconciler.core.tenant import Tenant
 from reconciler.doctor.checks import AT_THE_TENANT, permission_findings, skipped_findings, tenant_findings
 from reconciler.doctor.probe import ProbedListing, ProbedToken, ProbeFailed, ProbeSkipped, TenantProbe
 from reconciler.http.proxy import Proxy

@@ -11,7 +11,7 @@ from support.scripted_server import ReceivedRequest, http_response, scripted_ser
 from auth0_sandbox.served import ServedSandbox, served
 from reconciler.auth0.credentials import credentials_from
 from reconciler.auth0.probe import FirstResponse
-from reconciler.config.tenants import Tenant, TenantKind
+from reconciler.core.tenant import Tenant, TenantKind
 from reconciler.doctor.probe import (
     IN_PROCESS,
     NO_CONNECTION,

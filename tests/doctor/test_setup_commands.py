@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from support.commands import enter_clean_folder, reconciler
 
-from reconciler.config.tenants import Tenant
+from reconciler.core.tenant import Tenant
 from reconciler.doctor.setup import SERVICES, setup_commands
 
 SECRET = "canary-secret"

@@ -12,11 +12,12 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from reconciler.core.characters import quote_text
-from reconciler.core.config_changes import TenantSettings, config_changes
+from reconciler.core.config_changes import config_changes
 from reconciler.core.fleet.rollout import TenantState
 from reconciler.core.identity import TenantName
 from reconciler.core.plan import Plan
 from reconciler.core.spec import GrantSpec
+from reconciler.core.tenant import Tenant
 from reconciler.core.tenant_filter import Patterns, applies_to_tenant, patterns_of
 from reconciler.errors import EXIT_CODES_BY_SEVERITY, Exit
 
@@ -201,8 +202,8 @@ Content = tuple[object, ...]
 
 
 def affected_tenants(
-    current: Mapping[str, TenantSettings],
-    base: Mapping[str, TenantSettings],
+    current: Mapping[str, Tenant],
+    base: Mapping[str, Tenant],
     specs: Iterable[GrantSpec],
     specs_at_base: Iterable[GrantSpec],
 ) -> dict[str, tuple[str, ...]]:
@@ -237,9 +238,7 @@ def limit_reasons(reasons: Sequence[str]) -> tuple[str, ...]:
     return (*reasons[:MAX_REASONS], *([f"and {more} more"] if more > 0 else []))
 
 
-def _changed_settings(
-    current: Mapping[str, TenantSettings], base: Mapping[str, TenantSettings]
-) -> dict[str, list[str]]:
+def _changed_settings(current: Mapping[str, Tenant], base: Mapping[str, Tenant]) -> dict[str, list[str]]:
     """Return the tenants whose settings changed, with the reasons why each tenant is affected.
 
     The settings of a tenant include the settings that all tenants share.

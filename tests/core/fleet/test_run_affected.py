@@ -6,11 +6,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from support.builders import a_spec
 
-from reconciler.config.tenants import Config, Tenant
+from reconciler.config.tenants import Config
 from reconciler.core.fleet.run import MAX_REASONS, POSITIONS, affected_tenants
 from reconciler.core.problems import Source
 from reconciler.core.settings import Limits
 from reconciler.core.spec import GrantSpec, PartialLocations, TenantPattern, TenantPatterns
+from reconciler.core.tenant import Tenant
 from reconciler.core.tenant_filter import select_for_tenant
 
 NAMES = ("eu-1", "eu-2", "us-1")
