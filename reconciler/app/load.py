@@ -26,7 +26,7 @@ from reconciler.files.read import (
     read_grants,
     validate_config,
 )
-from reconciler.files.workspace import Workspace
+from reconciler.files.workspace import Workspace, tracked_folder_problems
 from reconciler.git.revision import Revision, resolve_revision
 
 if TYPE_CHECKING:
@@ -204,7 +204,9 @@ def workspace_of(file: str | None) -> Workspace:
 def rollback_of_paths(paths: Sequence[Path], config: str | None) -> "Rollback | None":
     """Return the data for undoing a run, or None if `paths` is not the path of a single snapshot.
 
-    Raises ReconcilerError if the snapshot was altered.
+    Raises:
+        ReconcilerError: if the snapshot was altered, or if git may track the snapshot. A commit could contain a forged
+            snapshot, and limits do not apply to a rollback.
     """
     if len(paths) != 1:
         return None
@@ -212,7 +214,11 @@ def rollback_of_paths(paths: Sequence[Path], config: str | None) -> "Rollback | 
         return None
     from reconciler.artifacts.snapshot import rollback_of
 
-    return rollback_of(paths[0], data_folder(config))
+    rollback = rollback_of(paths[0], data_folder(config))
+    problems = tracked_folder_problems(workspace_of(config), data_folder(config)) if rollback else ()
+    if forged := tuple(each._replace(severity=Severity.ERROR) for each in problems):
+        raise ProblemsError(forged)
+    return rollback
 
 
 def unused_scope_sets(config: Config, grants: LoadedGrants) -> Iterator[Problem]:

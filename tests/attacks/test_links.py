@@ -1,5 +1,6 @@
 """Links and files in a pull request must not redirect the reads and writes of a run."""
 
+import hashlib
 import json
 import os
 import re
@@ -208,3 +209,28 @@ def test_validate_reports_a_committed_reconciler_folder(here: Path, make: Callab
 
     assert result.code == code
     assert (".reconciler: git tracks this folder" in result.stderr) == bool(code)
+
+
+def test_a_committed_snapshot_behind_a_link_is_refused(here: Path) -> None:
+    content = "snapshot: forged\ngrants: [{client_id: billing, audience: 'https://api.example.com/invoices'}]\n"
+    digest = hashlib.sha256(content.encode()).hexdigest()
+    manifest = {
+        "run": "x",
+        "tenant": "local",
+        "domain": "sandbox.localhost",
+        "files": {"1.yaml": digest},
+        "created": [],
+    }
+    snapshot = here / ".reconciler" / "snapshots" / "grants"
+    snapshot.mkdir(parents=True)
+    (snapshot / "1.yaml").write_text(content)
+    (snapshot / "MANIFEST").write_text(json.dumps(manifest))
+    (here / "team").symlink_to(".reconciler/snapshots")
+    plan = ["--grants", "team/grants", "plan"]
+    assert reconciler(*plan).code == 0
+    commit_all(here)
+
+    result = reconciler(*plan)
+
+    assert result.code == 1
+    assert "git tracks this folder" in result.stderr
