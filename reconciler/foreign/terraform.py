@@ -22,7 +22,7 @@ from reconciler.core.imports.shared_grants import NamedGrant
 from reconciler.core.problems import Problem, Source
 from reconciler.core.tenant_filter import TargetTenant, escape_variables, insert_variables
 from reconciler.files.write import named_grant
-from reconciler.foreign.grants import ForeignGrants, LeftOut
+from reconciler.foreign.grants import ForeignGrants, LeftOut, ProtectItem
 
 SHOW = "terraform show -json > state.json"
 GRANT = "auth0_client_grant"
@@ -114,6 +114,7 @@ class _StateReader:
         self._tenant = tenant
         self._problems: list[Problem] = []
         self._left_out: list[LeftOut] = []
+        self._protected: list[ProtectItem] = []
         self._by_type: dict[str, list[StateResource]] = defaultdict(list)
         for each in self._resources(root, 1):
             self._by_type[each.type].append(each)
@@ -135,6 +136,7 @@ class _StateReader:
             )
             if reason := self._reason_left_out(each, grant):
                 self._leave_out(label, reason)
+                self._protect(each)
             elif grant.key in grants:
                 what = f"{each.address} declares the same grant as {grants[grant.key][0].address}"
                 self._problems.append(
@@ -146,6 +148,7 @@ class _StateReader:
         return ForeignGrants(
             by_tenant={self._tenant.name: [named for _, named in selected]},
             domains={self._tenant.name: self._domain} if self._domain else {},
+            protect={self._tenant.name: self._protected},
             left_out=tuple(self._left_out),
             notes=tuple(self._notes(selected)),
             problems=tuple(self._problems),
@@ -183,6 +186,12 @@ class _StateReader:
             else:
                 self._leave_out(f"{each.address}: {organization} -> {grant}", "the grant is not in the state")
         return found
+
+    def _protect(self, each: StateResource) -> None:
+        """Add a grant that stays in Terraform to the list `protect`, so that `--prune` does not delete the grant."""
+        item = {name: each.text(name) for name in ("client_id", "audience") if each.text(name)}
+        if item and each.values.get("is_system") is not True:
+            self._protected.append({**item, "reason": "not imported from Terraform"})
 
     def _leave_out(self, label: str, reason: str) -> None:
         self._left_out.append(LeftOut(Source(self._file), label, reason, self._names))

@@ -112,6 +112,7 @@ def test_a_deposed_grant_is_listed() -> None:
     found = read(a_resource("g") | {"deposed_key": "0123abcd"})
 
     assert found.by_tenant["dev"] == []
+    assert found.protect == {"dev": [{"client_id": "b1", "audience": "urn:x", "reason": "not imported from Terraform"}]}
     assert [each.reason for each in found.left_out] == [DEPOSED]
     assert found.handover == ()
 
