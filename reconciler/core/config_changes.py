@@ -28,7 +28,7 @@ from reconciler.core.config_rules import (
     ConfigChange,
     sort_by_risk,
 )
-from reconciler.core.directory import Directory
+from reconciler.core.directory import MANAGEMENT_API_SUFFIX, Directory
 from reconciler.core.fleet.rollout import Rollout
 from reconciler.core.grant import Key
 from reconciler.core.identity import comparison_key, is_same_host
@@ -37,6 +37,7 @@ from reconciler.core.pattern_changes import compare_manage, compare_protect
 from reconciler.core.policy import compare_policies
 from reconciler.core.problems import Risk
 from reconciler.core.settings import Limits
+from reconciler.core.system_apis import system_api_of
 from reconciler.core.tenant import Tenant, TenantKind
 from reconciler.core.token_lifetime import duration
 
@@ -253,12 +254,13 @@ _manage = cached_comparison(compare_manage)
 def compare_guards(keys: Iterable[Key], directory: Directory, old: Tenant, new: Tenant) -> Iterator[ConfigChange]:
     """Find the grants that a change of the setting `protect` or `manage` affects.
 
-    Each yielded change lists the grants that a setting has stopped matching or has started to match. A renamed
+    Each yielded change lists the grants that a setting has stopped matching or has started to match. Grants for Auth0's
+    own APIs come first, because a message names only some of the grants. A renamed
     application is not reported as a change, because the function compares only the settings.
     """
     if (old.protect, old.managed_scope) == (new.protect, new.managed_scope):
         return
-    ordered = sorted(keys, key=lambda key: key.order)
+    ordered = sorted(keys, key=lambda key: (not _is_system_api(key.audience), key.order))
     for setting, is_in, rule_for_leaving, rule_for_entering in GUARDS:
         before, after = ([is_in(each, key, directory) for key in ordered] for each in (old, new))
         pairs = list(zip(ordered, before, after, strict=True))
@@ -272,6 +274,10 @@ def compare_guards(keys: Iterable[Key], directory: Directory, old: Tenant, new: 
                 labels = [f"{directory.client_label(key)} -> {directory.api_label(key)}" for key in found]
                 risk = rule.risk(f"`{setting}` {verb} matches {pluralize(len(found), 'grant')}: {join_some(labels)}")
                 yield ConfigChange((new.name,), risk)
+
+
+def _is_system_api(audience: str) -> bool:
+    return audience.endswith(MANAGEMENT_API_SUFFIX) or system_api_of(audience) is not None
 
 
 def _is_protected(settings: Tenant, key: Key, directory: Directory) -> bool:

@@ -331,3 +331,19 @@ def test_a_long_configuration_is_compared_quickly() -> None:
     assert process_time() - begun < 5
     assert [each.risk.rule for each in found] == ["guard-loosened", "guard-loosened"]
     assert all(len(each.tenants) == 500 for each in found)
+
+
+def test_many_grants_do_not_hide_the_grant_for_the_management_api(here: Path) -> None:
+    grants = [f"{{client_id: a{number:02}, audience: 'https://api.example.com/invoices'}}" for number in range(20)]
+    grants.append("{client_id: z, audience: 'https://${domain}/api/v2/', scope: ['read:clients']}")
+    applications = ", ".join(f"{{name: {name}, client_id: {name}}}" for name in [*(f"a{n:02}" for n in range(20)), "z"])
+    seed = (here / "tenant.yaml").read_text().replace("applications:", f"applications:\n  - {applications}", 1)
+    (here / "tenant.yaml").write_text(seed.replace("}, {", "}\n  - {"))
+    (here / "grants" / "more.yaml").write_text(f"grants: [{', '.join(grants)}]")
+    (here / "reconciler.yaml").write_text(BASE.replace('"Payroll*"', '"*"'))
+    commit_all(here)
+    (here / "reconciler.yaml").write_text(BASE)
+
+    (what,) = [what for _, rule, _, what in changes() if rule == "grant-left-guard"]
+
+    assert "z -> Auth0 Management API" in what
