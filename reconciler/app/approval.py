@@ -21,7 +21,7 @@ from reconciler.app.session import TenantPlan
 from reconciler.artifacts.saved_plan import SavedPlan, read_plan, refuse_unless_current
 from reconciler.artifacts.serialization import action_of, approval_id
 from reconciler.core.approval import find_deviations
-from reconciler.core.characters import join_words, quote_text
+from reconciler.core.characters import join_first, join_words, quote_text
 from reconciler.core.directory import Directory
 from reconciler.core.expiry import ExpiryChange
 from reconciler.core.identity import TenantName
@@ -326,10 +326,9 @@ def _print_changes(
 
 
 def _notes(what: str, changes: Sequence[Change], directory: Directory) -> Iterator[str]:
-    named = [f"{action_of(change)} {grant_label(change.key, directory)}" for change in changes[:MAX_NAMED_CHANGES]]
-    more = f" and {len(changes) - MAX_NAMED_CHANGES} more" if len(changes) > MAX_NAMED_CHANGES else ""
     if changes:
-        yield f"{what}: {', '.join(named)}{more}"
+        named = [f"{action_of(change)} {grant_label(change.key, directory)}" for change in changes]
+        yield f"{what}: {join_first(named, MAX_NAMED_CHANGES)}"
 
 
 ATTEMPTS = 4

@@ -19,7 +19,7 @@ that differ only in lookalike letters.
 import re
 import unicodedata
 from bisect import bisect_right
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from functools import lru_cache
 from itertools import islice
 
@@ -368,6 +368,12 @@ def join_some(words: Collection[str], conjunction: str = "and") -> str:
     more = len(words) - MAX_WORDS
     shown = [visible(_cut(word)) for word in islice(words, MAX_WORDS)]
     return join_words([*shown, f"{more} more"] if more > 0 else shown, conjunction)
+
+
+def join_first(texts: Sequence[str], most: int) -> str:
+    """Join the first `most` texts with commas, and add the number of omitted texts: `a, b and 3 more`."""
+    more = len(texts) - most
+    return f"{', '.join(texts[:most])}{f' and {more} more' if more > 0 else ''}"
 
 
 def pluralize(count: int, noun: str) -> str:

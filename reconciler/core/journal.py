@@ -5,11 +5,11 @@ Journals are only a record: no command repeats the changes in a journal.
 
 import json
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from reconciler.core.characters import join_words, quote_text
+from reconciler.core.characters import join_first, join_words, quote_text
 from reconciler.core.suggest import did_you_mean
 from reconciler.errors import ReconcilerError
 
@@ -155,19 +155,16 @@ def choose_run(word: str, names: Sequence[str], tenants: Sequence[str] = ()) -> 
     if len(matching) == 1:
         return matching[0]
     if matching:
-        raise ReconcilerError(f'"{word}" matches {len(matching)} runs: {_first_names(matching)}; use a longer prefix')
-    hint = did_you_mean(word, names) or f"existing runs: {_first_names(names)}"
+        raise ReconcilerError(
+            f'"{word}" matches {len(matching)} runs: {join_first(matching, MAX_NAMED)}; use a longer prefix'
+        )
+    hint = did_you_mean(word, names) or f"existing runs: {join_first(names, MAX_NAMED)}"
     raise ReconcilerError(f'the run "{word}"{of_tenants(tenants)} does not exist; {hint}')
 
 
 def of_tenants(names: Sequence[str]) -> str:
     """Return the part of a message that names the tenants in --tenant, or an empty string without --tenant."""
     return f" of {join_words([quote_text(each) for each in names], 'or')}" if names else ""
-
-
-def _first_names(names: Iterable[str]) -> str:
-    first, more = list(names)[:MAX_NAMED], len(list(names)) - MAX_NAMED
-    return ", ".join(first) + (f" and {more} more" if more > 0 else "")
 
 
 def _parse_entry(text: bytes) -> JournalEntry | None:

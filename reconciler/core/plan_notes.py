@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Iterable, Iterator
 
-from reconciler.core.characters import pluralize
+from reconciler.core.characters import join_first, pluralize
 from reconciler.core.checks import NotChecked
 from reconciler.core.directory import Directory
 from reconciler.core.expressible import reason_not_expressible
@@ -41,9 +41,8 @@ def notes_on_matches_by_name(
             verb = "delete" if isinstance(change, Delete) else "create" if isinstance(change, Create) else "update"
             names.setdefault((verb, str(pattern)), []).append(directory.client_label(change.key))
     for (verb, pattern_text), labels in names.items():
-        more = f" and {len(labels) - MAX_NAMED} more" if len(labels) > MAX_NAMED else ""
-        listed = ", ".join(sorted(labels)[:MAX_NAMED])
-        yield f"{pluralize(len(labels), verb)} allowed by this item of `manage`: {pattern_text} ({listed}{more})"
+        listed = join_first(sorted(labels), MAX_NAMED)
+        yield f"{pluralize(len(labels), verb)} allowed by this item of `manage`: {pattern_text} ({listed})"
 
 
 def notes_on_kept_values(grants: Iterable[ObservedGrant], directory: Directory) -> Iterator[str]:

@@ -5,6 +5,8 @@ from collections.abc import Iterable
 from enum import StrEnum
 from typing import NamedTuple
 
+from reconciler.core.characters import join_first
+
 
 class Source(NamedTuple):
     """A position in a file. Lines and columns start at 1. Columns count characters. Line 0 means the whole file."""
@@ -70,8 +72,7 @@ def _combined(sources: list[Source], what: str, fix: str, severity: Severity, is
     first, *others = dict.fromkeys(sources)
     if not others:
         return Problem(first, what, fix, severity, is_missing)
-    more = f" and {len(others) - MAX_SOURCES} more" if len(others) > MAX_SOURCES else ""
-    also = f"also at {', '.join(map(str, others[:MAX_SOURCES]))}{more}"
+    also = f"also at {join_first([str(each) for each in others], MAX_SOURCES)}"
     return Problem(first, what, f"{fix}; {also}" if fix else also, severity, is_missing)
 
 

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from reconciler.core.characters import pluralize
+from reconciler.core.characters import join_first, pluralize
 from reconciler.core.declared_history import Commit, DeclaredKey, Presence, TenantHistory, spec_of
 from reconciler.core.directory import Directory
 from reconciler.core.grant import Key, ObservedGrant
@@ -181,7 +181,7 @@ def unread_versions_note(unread: Sequence[str]) -> Iterator[str]:
     if unread:
         yield (
             f"{pluralize(len(unread), 'earlier version')} of grant files could not be read, so grants that only "
-            f"these versions declare are not deleted: {_some(unread)}"
+            f"these versions declare are not deleted: {join_first(unread, MAX_NAMED)}"
         )
 
 
@@ -199,9 +199,4 @@ def unresolved_notes(unresolved: Sequence[Removal]) -> Iterator[str]:
         ]
         if labels:
             count = pluralize(len(labels), "removed declaration")
-            yield f"{count} could not be compared, because {reason}: {_some(labels)}"
-
-
-def _some(texts: Sequence[str]) -> str:
-    more = f" and {len(texts) - MAX_NAMED} more" if len(texts) > MAX_NAMED else ""
-    return f"{', '.join(texts[:MAX_NAMED])}{more}"
+            yield f"{count} could not be compared, because {reason}: {join_first(labels, MAX_NAMED)}"

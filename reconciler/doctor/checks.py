@@ -10,7 +10,7 @@ from reconciler.auth0.credentials import expiry_of, identities_of, own_key, scop
 from reconciler.auth0.management import ClientOptions
 from reconciler.auth0.probe import FirstResponse
 from reconciler.connect import open_tenant
-from reconciler.core.characters import pluralize
+from reconciler.core.characters import join_first, pluralize
 from reconciler.core.identity import IdentityCheck
 from reconciler.core.permissions import needed_permissions
 from reconciler.core.policy import find_unmatched, items_of
@@ -91,8 +91,7 @@ def _apply_permissions(missing: list[str]) -> Finding:
 def _least_privilege(unnecessary: list[str]) -> Finding:
     if not unnecessary:
         return Finding("least privilege", Status.OK, "no unnecessary permissions")
-    more = f" and {len(unnecessary) - MAX_NAMED} more" if len(unnecessary) > MAX_NAMED else ""
-    found = f"never needed: {', '.join(unnecessary[:MAX_NAMED])}{more}"
+    found = f"never needed: {join_first(unnecessary, MAX_NAMED)}"
     advice = f"remove the permission from {OWN_GRANT}, because anybody who steals the credentials gets the permission"
     return Finding("least privilege", Status.WARNING, found, advice)
 

@@ -18,7 +18,7 @@ from urllib.request import getproxies, getproxies_environment, proxy_bypass
 
 import httpx
 
-from reconciler.core.characters import quote_text
+from reconciler.core.characters import join_first, quote_text
 from reconciler.errors import ReconcilerError
 
 SCHEMES = ("http", "https", "socks5", "socks5h")
@@ -110,9 +110,8 @@ def proxy_notes(base_url: str) -> tuple[str, ...]:
     if not unreadable or _configured_proxy(target) is None:
         return ()
     variable = "no_proxy" if os.environ.get("no_proxy") else "NO_PROXY"
-    shown = ", ".join(map(quote_text, unreadable[:MAX_SHOWN_ENTRIES]))
-    more = f" and {len(unreadable) - MAX_SHOWN_ENTRIES} more" if len(unreadable) > MAX_SHOWN_ENTRIES else ""
-    return (f"{variable}: ignored {shown}{more}: not a host name, an address or a network",)
+    shown = join_first([quote_text(each) for each in unreadable], MAX_SHOWN_ENTRIES)
+    return (f"{variable}: ignored {shown}: not a host name, an address or a network",)
 
 
 def httpx_proxy(base_url: str) -> httpx.Proxy | None:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from textwrap import wrap
 
 from reconciler.artifacts.serialization import Json, action_of
-from reconciler.core.characters import pluralize, visible
+from reconciler.core.characters import join_first, pluralize, visible
 from reconciler.core.diff import FieldChange, SetChange, ValueChange
 from reconciler.core.directory import Directory
 from reconciler.core.grant import Key, widens
@@ -202,10 +202,9 @@ def _group(changes: Iterable[Change], label: Callable[[Key], str], other_label: 
 
 def _group_line(name: str, members: Sequence[tuple[str, Change]], risks: Risks) -> Iterator[Line]:
     others = list(dict.fromkeys(other for other, _ in members))
-    more = f" and {len(others) - MAX_NAMES_IN_GROUP} more" if len(others) > MAX_NAMES_IN_GROUP else ""
-    named = ", ".join(others[:MAX_NAMES_IN_GROUP])
+    named = join_first(others, MAX_NAMES_IN_GROUP)
     label = Span(visible(name), Style.STRONG)
-    yield line("  ", change_symbol(members[0][1]), " ", label, f": {len(members)} ({visible(named)}{more})")
+    yield line("  ", change_symbol(members[0][1]), " ", label, f": {len(members)} ({visible(named)})")
     levels = [risk.level for _, change in members for risk in risks.get(change.key, ())]
     if counted := [f"{levels.count(level)} {level}" for level in SHOWN_LEVELS if level in levels]:
         yield line(INDENT, Span(f"! {', '.join(counted)}", LEVEL_STYLES[min(levels, key=lambda each: each.order)]))
