@@ -294,6 +294,8 @@ class _GrantReader:
         for file in self._parsed:
             for node in file.items(FileKind.ORGANIZATION, tenant):
                 name, listed = node.get("name"), node.get("client_grants")
+                if listed:
+                    self._record_missing(file.keywords, Source(file.file.name, *listed.mark), tenant, listed.value)
                 for each in listed.items if listed and name and isinstance(name.value, str) else ():
                     holder = each.get("client_id")
                     if holder is None or not isinstance(holder.value, str) or name is None:
