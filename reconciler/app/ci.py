@@ -8,7 +8,6 @@ import stat
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
-from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path, PurePath
 
@@ -52,7 +51,7 @@ def source_links(config: str | None) -> SourceLinks:
         address = f"{origin}/src/{sha}" if origin and sha else ""
     links = SourceLinks(_real_path(root or "."), _real_path("."), address, commit=commit, run=run)
     file = PurePath(config or DEFAULT_CONFIG)
-    return replace(links, config=visible(links.inside(file.as_posix()) or file.name))
+    return links._replace(config=visible(links.inside(file.as_posix()) or file.name))
 
 
 def _head_of_request(path: str) -> str:

@@ -87,7 +87,7 @@ def read_git_facts(  # noqa: PLR0913, PLR0917 - each parameter is a separate obj
             return GitFacts(unknown="the repository has no commit")
         address = address_at_remote(origin_address(repository), commit)
         if address and not links.address:  # the CI job does not provide the URL of the repository
-            links = replace(links, root=repository.root.as_posix(), address=address)
+            links = links._replace(root=repository.root.as_posix(), address=address)
         provenance = _read_provenance(repository, Revision(repository, "HEAD", commit), declared, links)
     except GitError as error:
         return GitFacts(unknown=str(error))

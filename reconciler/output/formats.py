@@ -2,9 +2,8 @@
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
 from textwrap import indent
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 from reconciler.artifacts.grant_json import json_text
 from reconciler.artifacts.serialization import ACTIONS, Json, plan_counts, plan_id, plan_json
@@ -84,8 +83,7 @@ FAILED = "failed"
 NOT_STARTED = "not started"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class OutputView:
+class OutputView(NamedTuple):
     """Options for showing results."""
 
     verbose: bool = False

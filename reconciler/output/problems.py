@@ -1,7 +1,7 @@
 """Write problems of files and results of checks as lines of text and as JSON data."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from reconciler.core.characters import pluralize, visible
 from reconciler.core.problems import Finding, Problem, Severity, Status, count_statuses, errors
@@ -121,8 +121,7 @@ def _finding(finding: Finding, check_width: int) -> Iterator[Line]:
             yield line(" " * indent, Span(f"{'' if number else ARROW:<{len(ARROW)}}{text}", Style.STRONG))
 
 
-@dataclass(frozen=True, slots=True)
-class ValidationResult:
+class ValidationResult(NamedTuple):
     """The result of `reconciler validate`: the problems of all files, the number of files, and the number of grants."""
 
     problems: Sequence[Problem]

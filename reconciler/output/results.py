@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
+from typing import NamedTuple
 
 from reconciler.artifacts.serialization import ACTIONS, DIFFERENCES, Json, plan_counts
 from reconciler.core.characters import pluralize
@@ -198,8 +199,7 @@ def _outcomes(tenants: Iterable[TenantSummary]) -> Mapping[str, int]:
     return counted
 
 
-@dataclass(frozen=True, slots=True)
-class TenantFailure:
+class TenantFailure(NamedTuple):
     """The reason why a command failed for a tenant, as lines of text.
 
     If `is_started` is false, the command neither read nor changed the tenant.
@@ -231,8 +231,7 @@ class PlanResults:
         return PlanResults(plans, {name: why for name, why in self.failed.items() if name in names})
 
 
-@dataclass(frozen=True, slots=True)
-class RunResult:
+class RunResult(NamedTuple):
     """The result of `reconciler apply` for a tenant. `plan` contains the planned changes.
 
     `report` contains the outcome of each change. `rollback` is the command that undoes the changes.

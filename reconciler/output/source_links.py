@@ -1,8 +1,8 @@
 """Create links to the lines of files at the hosting service of the repository (GitHub or GitLab)."""
 
 import re
-from dataclasses import dataclass, replace
 from posixpath import join, normpath
+from typing import NamedTuple
 from urllib.parse import quote
 
 from reconciler.core.problems import Source
@@ -18,8 +18,7 @@ RUN_URL = re.compile(r"https?://[\w.:@-]+(/[\w./:?=&%~+-]*)?", re.ASCII)
 """Matches a URL without characters that would end a Markdown link."""
 
 
-@dataclass(frozen=True, slots=True)
-class Run:
+class Run(NamedTuple):
     """The pipeline run that writes a document. If an attribute is unknown, the attribute is an empty string.
 
     `url` is the URL of the web page of the run. `number` is the number of the run. `time` is the creation time of the
@@ -45,8 +44,7 @@ class Run:
 NO_RUN = Run()
 
 
-@dataclass(frozen=True, slots=True)
-class SourceLinks:
+class SourceLinks(NamedTuple):
     """Creates links to the files of a repository.
 
     `root` is the root folder of the repository, and `current_folder` is the current folder (absolute paths with `/`).
@@ -89,8 +87,8 @@ class SourceLinks:
         if not (prefix and COMMIT.fullmatch(commit)):
             return ""
         file = source.file.rpartition(" in ")[0]
-        at_commit = replace(
-            self, address=f"{prefix}/{commit}", current_folder=self.root if is_from_root else self.current_folder
+        at_commit = self._replace(
+            address=f"{prefix}/{commit}", current_folder=self.root if is_from_root else self.current_folder
         )
         return at_commit.link_to(source._replace(file=file)) if file else ""
 

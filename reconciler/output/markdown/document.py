@@ -2,8 +2,8 @@
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from html import unescape
+from typing import NamedTuple
 
 from reconciler.output.escape import span
 
@@ -13,8 +13,7 @@ MAX_REMARK_BYTES = 100
 TRUNCATION_REMARK = "\n_This report is too long for a comment. Read the whole plan in the log of the job._\n"
 
 
-@dataclass(frozen=True, slots=True)
-class Section:
+class Section(NamedTuple):
     """A part of a Markdown document.
 
     Each item of `items` consists of whole lines. If the document is too long, the last items are omitted. A section

@@ -7,7 +7,6 @@ The comment contains the number of risks and blocked changes, and a table of the
 import shlex
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 
 from reconciler.artifacts.serialization import action_of, approval_id, plan_id
 from reconciler.core.characters import pluralize, visible
@@ -78,17 +77,17 @@ def body_markdown(plan: Plan, links: SourceLinks, max_bytes: int) -> str:
     If the plans of two tenants are equal, the returned strings are equal.
     """
     first, *sections, _ = _parts(plan, links, max_bytes)
-    return join_sections([replace(first, items=first.items[2:]), *sections], max_bytes)
+    return join_sections([first._replace(items=first.items[2:]), *sections], max_bytes)
 
 
 def _parts(plan: Plan, links: SourceLinks, max_bytes: int) -> Iterator[Section]:
     yield Section((marker(plan.tenant.name, links) + "\n", *_header(plan)))
     changes = _config_changes(plan)
-    yield replace(changes, max_bytes=max_bytes // (3 if changes.critical else 8))
-    yield replace(_expiry_changes(plan, links), max_bytes=max_bytes // 8)
-    yield replace(_notes(plan), max_bytes=max_bytes // 4)
+    yield changes._replace(max_bytes=max_bytes // (3 if changes.critical else 8))
+    yield _expiry_changes(plan, links)._replace(max_bytes=max_bytes // 8)
+    yield _notes(plan)._replace(max_bytes=max_bytes // 4)
     tables = list(_tables(plan, links, max_bytes))
-    yield from (replace(table, reserved=max_bytes // 2 // len(tables)) for table in tables)
+    yield from (table._replace(reserved=max_bytes // 2 // len(tables)) for table in tables)
     yield _left_alone(plan)
     yield Section((f"{plan_line(plan, links)}  \n{' '.join(_next_steps(plan, links))}\n",))
 
@@ -285,7 +284,7 @@ def outcomes_body(report: ApplyReport, plan: Plan, links: SourceLinks, max_bytes
     If the outcomes of two tenants are equal, the function returns equal strings for both tenants.
     """
     first, *sections, _ = _outcome_parts(report, plan, links)
-    return join_sections([replace(first, items=first.items[2:]), *sections], max_bytes)
+    return join_sections([first._replace(items=first.items[2:]), *sections], max_bytes)
 
 
 def _outcome_parts(report: ApplyReport, plan: Plan, links: SourceLinks) -> Iterator[Section]:

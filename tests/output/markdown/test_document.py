@@ -1,5 +1,3 @@
-from dataclasses import replace
-
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -52,7 +50,7 @@ def test_a_lower_rank_gets_its_bytes_first() -> None:
 def test_a_section_does_not_use_the_reserved_bytes_of_another_section() -> None:
     risks = Section(("risk\n",) * 1000, noun="risk")
 
-    text = join_sections([risks, replace(TABLE, reserved=300)], 1_000)
+    text = join_sections([risks, TABLE._replace(reserved=300)], 1_000)
 
     assert 250 < sum(len(line) + 1 for line in text.splitlines() if line.startswith("row ")) <= 300
     assert "risk\n" * 50 in text

@@ -202,7 +202,7 @@ def test_the_footer_says_which_plan_this_is_and_how_to_apply_it() -> None:
 
 
 def test_the_footer_on_a_pull_request_says_how_to_apply_after_the_merge() -> None:
-    links = SourceLinks(run=replace(RUN, is_review=True))
+    links = SourceLinks(run=RUN._replace(is_review=True))
 
     steps = plan_markdown(a_plan([a_spec()], [], NAMES), links=links).splitlines()[-1]
     unchanged = plan_markdown(a_plan([a_spec()], [an_observed()], NAMES), links=links).splitlines()[-1]
@@ -214,7 +214,7 @@ def test_the_footer_on_a_pull_request_says_how_to_apply_after_the_merge() -> Non
 
 @pytest.mark.parametrize("url", ["https://ci.example/a b", "https://ci.example/>(x", "javascript:x", "https://c/\n# x"])
 def test_an_unusual_address_of_a_run_is_left_out(url: str) -> None:
-    assert "[run" not in plan_markdown(a_plan([a_spec()]), links=SourceLinks(run=replace(RUN, url=url)))
+    assert "[run" not in plan_markdown(a_plan([a_spec()]), links=SourceLinks(run=RUN._replace(url=url)))
 
 
 def test_each_origin_has_its_own_table() -> None:

@@ -74,7 +74,7 @@ def test_several_tenants_have_one_comment_for_the_configuration() -> None:
 
 def test_two_configurations_have_two_comments() -> None:
     summary = FleetSummary([summarize_plan(plan_of("a"), 0, None)], TenantState.PLANNED)
-    links = replace(SourceLinks(".", "."), config="other/reconciler.yaml")
+    links = SourceLinks(".", ".")._replace(config="other/reconciler.yaml")
 
     markdown = render(PlanResults([plan_of("a")], {}, summary), "markdown", OutputView(links=links))
 
@@ -153,7 +153,7 @@ def test_the_last_lines_name_the_run_and_the_next_steps() -> None:
 
     texts = [
         render(PlanResults(plans, {}, summary), "markdown", OutputView(links=SourceLinks(commit="abc", run=each)))
-        for each in (run, replace(run, is_review=False))
+        for each in (run, run._replace(is_review=False))
     ]
 
     first, second = texts[0].splitlines()[-2:]
