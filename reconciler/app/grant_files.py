@@ -24,7 +24,7 @@ from reconciler.files.read import (
     read_grants_at,
 )
 from reconciler.git.repository import GitError, Repository, find_root
-from reconciler.git.revision import Revision, refuse_unless_ancestor, resolve_revision
+from reconciler.git.revision import Revision, commits_after, refuse_unless_ancestor, resolve_revision
 
 if TYPE_CHECKING:
     from reconciler.app.past_declarations import PastDeclarations
@@ -53,12 +53,20 @@ class GrantFiles:
     """The notes that every plan shows."""
     past: "PastDeclarations | None" = None
     """The declarations of earlier commits, or None without --prune-removed."""
+    branch_commits: frozenset[str] | None = None
+    """The commits after the revision of --base, or None without --base or --prune-removed."""
 
     def removals(self, target: TargetTenant) -> tuple[Removal, ...] | None:
         """Return the tenant's grants that earlier commits declared but the files no longer declare."""
         if self.past is None:
             return None
-        return find_removals(self.past.of(target.name), self.declared.at(target).specs)
+        removals = find_removals(self.past.of(target.name), self.declared.at(target).specs)
+        if self.branch_commits is None:
+            return removals
+        return tuple(
+            replace(each, is_from_branch=each.removed_by is None or each.removed_by.hash in self.branch_commits)
+            for each in removals
+        )
 
     def at(self, target: TargetTenant) -> tuple[LoadedGrants, LoadedGrants | None]:
         """Return the declared grants of one tenant in the checkout, and in the revision of --base."""
@@ -133,6 +141,7 @@ def load_grant_files(
         tenants_at_base={tenant.name: tenant for tenant in at_base} if base_config else {},
         notes=(*notes, *unread),
         past=past,
+        branch_commits=commits_after(revision) if past else None,
     )
 
 

@@ -381,8 +381,8 @@ def find_origins(
 def _origin(change: Change, base: ClientGrant | None) -> Origin:
     if base and isinstance(change, Update):  # `change.after` contains the values that a file cannot express, too
         base = keep_inexpressible_values(base, change.before.grant)
-    is_new_expiry = isinstance(change, Delete) and change.expired and base is None
-    if base == grant_after(change) and not is_new_expiry:
+    is_new = isinstance(change, Delete) and (change.expired or (change.removal and change.removal.is_from_branch))
+    if base == grant_after(change) and not is_new:
         return Origin.DRIFT  # the files did not change, so the tenant must have changed
     before = grant_before(change)
     return Origin.BRANCH if before == base or (before and base and _agree(before, base)) else Origin.BOTH

@@ -39,6 +39,8 @@ class Removal:
 
     reconciler then does not know the tenant or the variables in the commits that contain the declaration.
     """
+    is_from_branch: bool = field(default=False, compare=False)
+    """True if a commit after the base revision removed the declaration, or if the removal is not yet committed."""
     history: TenantHistory | None = field(default=None, compare=False, repr=False)
     """The git history in which the declaration was found, or None for a declaration of the base revision."""
 

@@ -265,6 +265,11 @@ def resolve_revision(repository: Repository, name: str) -> Revision:
     return Revision(repository, name, commit)
 
 
+def commits_after(revision: Revision) -> frozenset[str]:
+    """Return the hashes of the commits in the first-parent history of HEAD that `revision` lacks. Raises GitError."""
+    return frozenset(revision.repository.run("rev-list", "--first-parent", "HEAD", f"^{revision.commit}").lines)
+
+
 def refuse_unless_ancestor(revision: Revision) -> None:
     """Raise GitError unless the revision is HEAD or an ancestor of HEAD."""
     if revision.repository.run("rev-list", "--max-count=1", revision.commit, "^HEAD").lines:

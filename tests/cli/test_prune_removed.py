@@ -259,3 +259,22 @@ def test_text_from_commits_cannot_control_the_output(removed: Path) -> None:
     _, _, table = reconciler(*options, "markdown").stdout.partition("<table>")
     assert "removed by" in table
     assert "</td>|" not in table.partition("</table>")[0]
+
+
+@pytest.mark.parametrize("committed", [True, False])
+def test_a_grant_that_only_the_branch_declared_and_removed_is_not_drift(
+    removed: Path,
+    committed: bool,  # noqa: FBT001
+) -> None:
+    base = commit_all(removed)
+    before = FILE.read_text()
+    FILE.write_text("grants: [{client: Portal, api: Invoices API, scope: ['read:invoices']}]\n")
+    commit_all(removed)
+    FILE.write_text(before)
+    if committed:
+        commit_all(removed)
+    options = ("plan", "--prune-removed", "--max-deletes", "9", "--format", "json", "--base")
+
+    changes = [reconciler(*options, *more).data["changes"] for more in ((base,), (base, "--only-branch"))]
+
+    assert [[each["origin"] for each in found if each["action"] == "delete"] for found in changes] == [["both"]] * 2
