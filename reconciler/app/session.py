@@ -181,7 +181,8 @@ class TenantSession:
         removed = tuple(removal.spec for removal in self.removals or ())
         valid, expired = split_expired(self.declared.specs, self.now)
         specs = (*valid, *expired, *(self.base.specs if self.base else ()), *removed)
-        needs = required_listings(specs, patterns, prunes=self.plan_options.prune or bool(removed))
+        prunes = self.plan_options.prune or any(not removal.is_side for removal in self.removals or ())
+        needs = required_listings(specs, patterns, prunes=prunes)
         needs_names = needs.organizations and (self.with_names or bool(self.policy.schemas))
         return needs._replace(organization_names=needs.organization_names or needs_names)
 

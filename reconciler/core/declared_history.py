@@ -7,6 +7,7 @@ of tenants in reconciler.yaml may have changed since the commit.
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
+from types import MappingProxyType
 from typing import NamedTuple
 
 from reconciler.core.characters import shorten
@@ -218,11 +219,15 @@ class DeclaredHistory:
     tenants. The class caches the presences of the grants, because many tenants have the same declarations.
     """
 
-    def __init__(self, steps: Iterable[HistoryStep] = ()) -> None:
+    def __init__(
+        self, steps: Iterable[HistoryStep] = (), side: Mapping[DeclaredKey, DeclarationLine] = MappingProxyType({})
+    ) -> None:
+        """`side` also contains declarations of commits and files that `steps` does not contain."""
         self._steps = tuple(steps)
         versions = (version for step in self._steps for version in step.versions)
         keys = dict.fromkeys(key for version in versions for key in version.declares or ())
         self._positions = {key: position for position, key in enumerate(keys)}
+        self._side = {key: line for key, line in side.items() if key not in self._positions}
         self._walks: dict[_Timeline, _Walk] = {}
 
     def of(self, versions: Sequence[TenantVersion]) -> "TenantHistory":
@@ -234,7 +239,12 @@ class DeclaredHistory:
         }
         distinct = {each: position for position, each in enumerate(dict.fromkeys(numbers.values()))}
         timeline = _Timeline(tuple(distinct), tuple(distinct[numbers[id(version)]] for version in versions))
-        return TenantHistory(self, timeline, grants)
+        side: dict[DeclaredKey, DeclarationLine] = {}
+        for version in {id(version): version for version in versions}.values():
+            for key, line in self._side.items():
+                if isinstance(own := _declared_for(key, version), DeclaredKey):
+                    side[own] = line
+        return TenantHistory(self, timeline, grants, side)
 
     def _numbers(self, version: TenantVersion, grants: dict[DeclaredKey, int]) -> Iterator[int]:
         """Yield the number of the grant that each declaration identifies. Add new grants to `grants`."""
@@ -283,15 +293,25 @@ class TenantHistory:
 
     `presences` contains the commits of each declared grant. `unknown` contains the declarations for which reconciler
     does not know the grant, because only commits with unknown settings of the tenant contain these declarations.
+    `side` contains the grants that only commits of merged branches, or files outside the grant folder, may declare.
     """
 
-    def __init__(self, history: DeclaredHistory, timeline: _Timeline, grants: Mapping[DeclaredKey, int]) -> None:
+    def __init__(
+        self,
+        history: DeclaredHistory,
+        timeline: _Timeline,
+        grants: Mapping[DeclaredKey, int],
+        side: Mapping[DeclaredKey, DeclarationLine],
+    ) -> None:
         self._history, self._timeline, self._grants = history, timeline, grants
         walk = history.walk(timeline)
         self.presences: Mapping[DeclaredKey, Presence] = {
             key: walk.presences[number] for key, number in grants.items() if number in walk.presences
         }
         self.unknown: Mapping[DeclaredKey, DeclarationLine] = walk.unknown
+        self.side: Mapping[DeclaredKey, DeclarationLine] = {
+            key: line for key, line in side.items() if key not in self.presences
+        }
 
     def presence_of(self, keys: Collection[DeclaredKey]) -> Presence:
         """Return the commits of a grant that all declarations in `keys` identify, such as by name and by id."""

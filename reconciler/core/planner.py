@@ -295,7 +295,8 @@ def _candidate_changes(
     changes: tuple[Change, ...] = (*comparison.creates, *updates, *deletes)
     differing = len(comparison.updates) - len(updates) + sum(each.reason is Reason.EXPIRED for each in left_alone)
     origins = {} if rules.base is None else find_origins(changes, base.valid.values(), base.expired)
-    unresolved = unidentified_removals(base, removed.unresolved, rules.base_commit)
+    kept = (each.observed.key for each in left_alone if each.reason is Reason.UNMANAGED)
+    unresolved = unidentified_removals(base, removed.not_compared(kept), rules.base_commit)
     whole = CandidateChanges(changes, left_alone, origins, differing, unresolved)
     if rules.only_expired:
         return _without(whole, [each for each in changes if not (isinstance(each, Delete) and each.expired)])

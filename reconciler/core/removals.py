@@ -6,7 +6,14 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from reconciler.core.characters import join_first, pluralize
-from reconciler.core.declared_history import Commit, DeclaredKey, Presence, TenantHistory, spec_of
+from reconciler.core.declared_history import (
+    Commit,
+    DeclarationLine,
+    DeclaredKey,
+    Presence,
+    TenantHistory,
+    spec_of,
+)
 from reconciler.core.directory import Directory
 from reconciler.core.grant import Key, ObservedGrant
 from reconciler.core.problems import Source
@@ -41,6 +48,8 @@ class Removal:
     """
     is_from_branch: bool = field(default=False, compare=False)
     """True if a commit after the base revision removed the declaration, or if the removal is not yet committed."""
+    is_side: bool = False
+    """True if only merged branches, or files before a move into the grant folder, contain the declaration."""
     history: TenantHistory | None = field(default=None, compare=False, repr=False)
     """The git history in which the declaration was found, or None for a declaration of the base revision."""
 
@@ -83,13 +92,19 @@ def find_removals(history: TenantHistory, declared: Iterable[GrantSpec]) -> tupl
     found = tuple(_removal(key, history, (key,)) for key in history.presences if key not in now)
     known = now.union(history.presences)
     unknown = {key: line for key, line in history.unknown.items() if key._replace(tenants=()) not in known}
+    side = {key: line for key, line in history.side.items() if key not in now}
     return (
         *found,
-        *(
-            Removal(spec_of(key, line), commit=line[-1].hash if line[-1] else "", is_unknown=True)
-            for key, line in unknown.items()
-        ),
+        *(_kept_removal(key, line, is_unknown=True) for key, line in unknown.items()),
+        *(_kept_removal(key, line, is_side=True) for key, line in side.items()),
     )
+
+
+def _kept_removal(
+    key: DeclaredKey, line: DeclarationLine, *, is_unknown: bool = False, is_side: bool = False
+) -> Removal:
+    commit = line[-1].hash if line[-1] else ""
+    return Removal(spec_of(key, line), commit=commit, is_unknown=is_unknown, is_side=is_side)
 
 
 def find_first_commits(history: TenantHistory, declared: Iterable[GrantSpec]) -> Mapping[Source, Commit]:
@@ -121,20 +136,33 @@ def _removal(key: DeclaredKey, history: TenantHistory, keys: tuple[DeclaredKey, 
 
 
 class ResolvedRemovals(NamedTuple):
-    """The removed declarations by grant, and the removed declarations with an unknown or ambiguous name."""
+    """The removed declarations by grant, and the removed declarations with an unknown or ambiguous name.
+
+    `side` contains the grants that only merged branches, or files before a move into the grant folder, declare.
+    """
 
     by_key: Mapping[Key, Removal]
     unresolved: tuple[Removal, ...]
+    side: Mapping[Key, Removal]
+
+    def not_compared(self, undeclared: Iterable[Key]) -> tuple[Removal, ...]:
+        """Return the removals that reconciler cannot compare. `undeclared` contains grants that the plan keeps."""
+        return (*self.unresolved, *(self.side[key] for key in undeclared if key in self.side))
 
 
 def resolve_removals(removals: Iterable[Removal], directory: Directory) -> ResolvedRemovals:
     """Look up the removed grants' applications and APIs in the tenant. Combine the removals of the same grant."""
     found: dict[Key, list[Removal]] = {}
     unresolved: list[Removal] = []
+    side: dict[Key, Removal] = {}
     for removal in removals:
         desired = () if removal.is_unknown else resolve([removal.spec], directory)[0]
-        (found.setdefault(desired[0].key, []) if desired else unresolved).append(removal)
-    return ResolvedRemovals({key: _combined_removal(each) for key, each in found.items()}, tuple(unresolved))
+        if removal.is_side:
+            side.update({each.key: removal for each in desired})
+        else:
+            (found.setdefault(desired[0].key, []) if desired else unresolved).append(removal)
+    by_key = {key: _combined_removal(each) for key, each in found.items()}
+    return ResolvedRemovals(by_key, tuple(unresolved), {key: side[key] for key in side.keys() - by_key.keys()})
 
 
 def _combined_removal(removals: Sequence[Removal]) -> Removal:
@@ -189,15 +217,19 @@ def unread_versions_note(unread: Sequence[str]) -> Iterator[str]:
 
 def unresolved_notes(unresolved: Sequence[Removal]) -> Iterator[str]:
     """Yield notes about removed declarations that reconciler could not compare with the grants of the tenant."""
-    for is_unknown, reason in (
-        (False, "the name of an application or API is unknown or ambiguous in the tenant"),
-        (True, "the reconciler.yaml of the same commit does not show the variables and the domain of this tenant"),
+    for marks, reason in (
+        ((False, False), "the name of an application or API is unknown or ambiguous in the tenant"),
+        (
+            (True, False),
+            "the reconciler.yaml of the same commit does not show the variables and the domain of this tenant",
+        ),
+        ((False, True), "only commits of a merged branch, or files before a move into the grant folder, contain it"),
     ):
         labels = [
             f"{each.spec.client or each.spec.client_id or each.spec.default_for} -> "
             f"{each.spec.api or each.spec.audience} ({earlier_source(each.spec.source)})"
             for each in unresolved
-            if each.is_unknown == is_unknown
+            if (each.is_unknown, each.is_side) == marks
         ]
         if labels:
             count = pluralize(len(labels), "removed declaration")

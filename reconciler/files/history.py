@@ -9,6 +9,7 @@ from reconciler.contract import stored
 from reconciler.core.characters import visible
 from reconciler.core.declared_history import (
     Commit,
+    DeclarationLine,
     Declarations,
     DeclaredHistory,
     DeclaredKey,
@@ -23,9 +24,11 @@ from reconciler.git.history import (
     NO_FILE,
     FileChange,
     HistoryCommit,
+    deleted_files,
     first_parent_history,
     head_commit,
     sizes_of,
+    whole_history,
 )
 from reconciler.git.repository import GitError, Repository
 from reconciler.git.revision import FOLDER, LINK, SUBMODULE, Revision, TreeEntry, resolve_revision
@@ -71,13 +74,50 @@ def read_history(repository: Repository, path: Path, config: Path, since: str | 
     folder, config_path = repository.path_of(path), repository.path_of(config)
     head = resolve_revision(repository, "HEAD")
     paths = list(dict.fromkeys((folder, config_path)))
-    commits = first_parent_history(repository, paths, resolve_revision(repository, since) if since else None)
+    start = resolve_revision(repository, since) if since else None
+    commits = first_parent_history(repository, paths, start)
     unchanged = [change for each in paths for change in _unchanged_files(head, each, commits)]
     reader = _VersionReader(head, folder, config_path)
     reader.load([change for commit in commits for change in commit.changes] + unchanged)
     first = _first_step(commits, unchanged, reader)
-    declared = DeclaredHistory((first, *_steps(commits, reader, first.config)))
+    steps = (first, *_steps(commits, reader, first.config))
+    declared = DeclaredHistory(steps, _side_declarations(repository, folder, start, reader))
     return GrantHistory(declared, tuple(reader.configs), tuple(reader.unread))
+
+
+def _side_declarations(
+    repository: Repository, folder: str, since: Revision | None, reader: "_VersionReader"
+) -> dict[DeclaredKey, DeclarationLine]:
+    """Return the declarations in all commits, and in files that a commit moved into `folder`. Raises GitError.
+
+    The first-parent history of `folder` contains only a part of these declarations. A file has moved if one commit
+    deletes the file and adds a file to `folder`.
+    """
+    commits = whole_history(repository, [folder], since)
+    found: dict[DeclaredKey, DeclarationLine] = {}
+    followed: dict[str, None] = {}
+    pending = commits
+    while pending:
+        adding = [each for each in pending if any(change.mode_before == NO_FILE for change in each.changes)]
+        outside = [
+            change
+            for change in deleted_files(repository, adding)
+            if change.path not in followed and reader.is_outside(change.path)
+        ]
+        reader.load(outside)
+        moved = {change.path: reader.declarations(change.path, change.object_before) for change in outside}
+        moved = {path: declares for path, declares in moved.items() if declares}
+        for path, declares in moved.items():
+            found.update({key: (path, line, None) for key, line in declares.items()})
+        followed.update(dict.fromkeys(moved))
+        pending = whole_history(repository, list(moved), since) if moved else []
+        commits += pending
+    changes = [(commit, change) for commit in commits for change in commit.changes if change.mode_after != NO_FILE]
+    reader.load([change for _, change in changes])
+    for commit, change in changes:
+        declares = reader.declarations(change.path, change.object_after)
+        found.update({key: (change.path, line, _commit(commit)) for key, line in declares.items()})
+    return found
 
 
 def _unchanged_files(head: Revision, path: str, commits: Sequence[HistoryCommit]) -> Iterator[FileChange]:
@@ -118,7 +158,7 @@ def _first_step(
 def _steps(commits: Sequence[HistoryCommit], reader: "_VersionReader", config: int) -> Iterator[HistoryStep]:
     """Yield the commits. `config` is the number of the version of reconciler.yaml before the first commit."""
     for each in commits:
-        commit = Commit(each.hash, _day(each.time), each.author, each.subject)
+        commit = _commit(each)
         versions: list[FileVersion] = []
         for change in each.changes:
             if change.path == reader.config_path:
@@ -126,6 +166,10 @@ def _steps(commits: Sequence[HistoryCommit], reader: "_VersionReader", config: i
             else:
                 versions.append(reader.version(change.path, change.mode_after, change.object_after, commit.short_hash))
         yield HistoryStep(commit, tuple(versions), config)
+
+
+def _commit(commit: HistoryCommit) -> Commit:
+    return Commit(commit.hash, _day(commit.time), commit.author, commit.subject)
 
 
 def _day(time: int) -> str:
@@ -211,8 +255,17 @@ class _VersionReader:
             return FileVersion(path, None)
         return FileVersion(path, found)
 
+    def declarations(self, path: str, identity: str) -> Declarations:
+        """Return the grants that a version of a file declares, or nothing if the version is not a valid grant file."""
+        found = self._versions.get(identity, {}) if self._is_grant_file(path) else {}
+        return {} if isinstance(found, str) else found
+
+    def is_outside(self, path: str) -> bool:
+        """Return whether a file is not in the grant folder."""
+        return not PurePosixPath(path).is_relative_to(self._folder)
+
     def _inside(self, path: str) -> PurePosixPath:
-        return PurePosixPath(path).relative_to(self._folder)
+        return PurePosixPath(path) if self.is_outside(path) else PurePosixPath(path).relative_to(self._folder)
 
     def _is_grant_file(self, path: str) -> bool:
         inside = self._inside(path)

@@ -62,19 +62,43 @@ def first_parent_history(
     if since is not None:
         refuse_unless_ancestor(since)
     _refuse_shallow(repository, since)
+    return _history(repository, paths, since, "--first-parent")
+
+
+def whole_history(repository: Repository, paths: Sequence[str], since: Revision | None = None) -> list[HistoryCommit]:
+    """Return the commits that changed `paths`, including the commits of merged branches. Raises GitError.
+
+    The parameters are those of `first_parent_history`.
+    """
+    return _history(repository, paths, since, "--full-history", "--topo-order")
+
+
+def deleted_files(repository: Repository, commits: Sequence[HistoryCommit]) -> list[FileChange]:
+    """Return the files that `commits` deleted, anywhere in the repository. Raises GitError."""
+    found = _changes(repository, [commit.hash for commit in commits], "--diff-filter=D")
+    return [change for commit in found for change in commit.changes]
+
+
+def _history(
+    repository: Repository, paths: Sequence[str], since: Revision | None, *options: str
+) -> list[HistoryCommit]:
     named = [path or "." for path in paths]
     bounds = ["HEAD", *([f"^{since.commit}"] if since else [])]
-    ids = repository.run(
-        "rev-list", "--first-parent", "--reverse", f"--max-count={MAX_COMMITS + 1}", *bounds, "--", *named
-    ).lines
+    limit = f"--max-count={MAX_COMMITS + 1}"
+    ids = repository.run("rev-list", *options, "--reverse", limit, *bounds, "--", *named).lines
     if len(ids) > MAX_COMMITS:
         raise GitError(f"the history has more than {MAX_COMMITS:,} commits; limit it with --since")
+    return _changes(repository, ids, "--", *named)
+
+
+def _changes(repository: Repository, ids: Sequence[str], *options: str) -> list[HistoryCommit]:
+    """Return the files that differ between each commit and the first parent of the commit. Raises GitError."""
     if not ids:
         return []
     try:
         output = repository.run(
             *("diff-tree", "--stdin", "--raw", "-r", "--root", "-z", "--no-renames", "--no-abbrev"),
-            *("--diff-merges=first-parent", "--format=tformat:%H%x00%ct%x00%an%x00%s", "--", *named),
+            *("--diff-merges=first-parent", "--format=tformat:%H%x00%ct%x00%an%x00%s", *options),
             stdin="".join(f"{each}\n" for each in ids).encode(),
             max_bytes=MAX_HISTORY_BYTES,
         )

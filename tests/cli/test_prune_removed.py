@@ -278,3 +278,63 @@ def test_a_grant_that_only_the_branch_declared_and_removed_is_not_drift(
     changes = [reconciler(*options, *more).data["changes"] for more in ((base,), (base, "--only-branch"))]
 
     assert [[each["origin"] for each in found if each["action"] == "delete"] for found in changes] == [["both"]] * 2
+
+
+def moved_note(*options: str) -> str:
+    ran = reconciler("plan", "--prune-removed", "--format", "json", *options)
+    return " ".join(ran.data["notes"])
+
+
+@pytest.mark.parametrize("target", ["access", "access/team"])
+def test_a_removal_in_the_commit_that_moves_the_folder_is_listed(removed: Path, target: str) -> None:
+    git(removed, "reset", "--quiet", "--hard", "HEAD~1")
+    (removed / target).parent.mkdir(exist_ok=True)
+    git(removed, "mv", "grants", target)
+    (removed / target / "billing.yaml").write_text(GRANTS)
+    git(removed, "commit", "--quiet", "--all", "--message", "move and remove", "--no-gpg-sign")
+
+    note = moved_note("--grants", target)
+
+    assert "1 removed declaration could not be compared" in note
+    assert "Portal -> Invoices API (grants/billing.yaml:8 in " in note
+    assert "Portal" in moved_note("--grants", target, "--since", "HEAD~1")
+    assert reconciler("apply", "--prune-removed", "--grants", target, "--yes").code == 0
+    assert clients(removed) == ["billing", "own", "portal"]
+
+
+def test_a_removal_before_two_moves_of_the_folder_is_listed(removed: Path) -> None:
+    for before, after in (("grants", "access"), ("access", "live")):
+        git(removed, "mv", before, after)
+        git(removed, "commit", "--quiet", "--all", "--message", "move", "--no-gpg-sign")
+
+    assert "Portal -> Invoices API (grants/billing.yaml:8 in " in moved_note("--grants", "live")
+
+
+def test_a_removal_on_a_mainline_that_is_the_second_parent_is_listed(removed: Path) -> None:
+    git(removed, "checkout", "--quiet", "--orphan", "start")
+    git(removed, "add", "--all")
+    git(removed, "commit", "--quiet", "--message", "start", "--no-gpg-sign")
+    git(removed, "branch", "topic")
+    for content in (GRANTS + PORTAL, GRANTS):
+        FILE.write_text(content)
+        git(removed, "commit", "--quiet", "--all", "--message", "mainline", "--no-gpg-sign")
+    git(removed, "checkout", "--quiet", "topic")
+    (removed / "other").write_text("work")
+    commit_all(removed)
+    git(removed, "merge", "--quiet", "--no-ff", "--message", "foxtrot", "--no-gpg-sign", "start")
+
+    assert "Portal -> Invoices API (grants/billing.yaml:8 in " in moved_note()
+
+
+def test_a_declaration_of_a_merged_branch_is_listed_only_if_the_grant_exists(removed: Path) -> None:
+    assert reconciler("apply", "--prune-removed", "--yes").code == 0
+    git(removed, "checkout", "--quiet", "--orphan", "start")
+    commit_all(removed)
+    git(removed, "checkout", "--quiet", "-b", "topic")
+    for content in (GRANTS + PORTAL, GRANTS + "# done\n"):
+        FILE.write_text(content)
+        git(removed, "commit", "--quiet", "--all", "--message", "work", "--no-gpg-sign")
+    git(removed, "checkout", "--quiet", "start")
+    git(removed, "merge", "--quiet", "--no-ff", "--message", "merge", "--no-gpg-sign", "topic")
+
+    assert "Portal" not in moved_note()
