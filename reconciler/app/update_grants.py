@@ -84,7 +84,9 @@ def _update_rules(
         return escape_scope(text) if name == "scope" else text
 
     others = [name for name in load_config(options.config).tenants if name != session.tenant.name]
-    return UpdateRules(target=session.tenant.target, other_tenants=others, choice=choice, write_item=write_item)
+    return UpdateRules(
+        target=session.tenant.target, other_tenants=others, choice=choice, write_item=write_item, now=session.now
+    )
 
 
 def new_texts(declared: LoadedGrants, selected: SelectedUpdates) -> tuple[dict[str, str], list[Problem]]:

@@ -240,6 +240,17 @@ def test_import_removes_the_lines_of_a_grant_that_is_gone() -> None:
     assert "expires" not in FILE.read_text()
 
 
+def test_import_does_not_change_an_expired_declaration_of_an_existing_grant(here: Path) -> None:
+    before = with_end(LAST_DAY).replace("write:invoices", "void:invoices")
+    FILE.write_text(before)
+
+    ran = reconciler("import", "--update", now=AFTER)
+
+    assert (ran.code, FILE.read_text()) == (0, before)
+    assert "grants/billing.yaml:2:5: warning: not updated: this grant expired 2027-03-31" in ran.stderr
+    assert "to keep the grant, change expires" in ran.stderr
+
+
 def test_import_does_not_declare_an_expired_grant_again(here: Path) -> None:
     ran = reconciler("import", "--out", "grants/new", now=AFTER)
 

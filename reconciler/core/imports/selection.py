@@ -5,9 +5,11 @@ import unicodedata
 from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 
 from reconciler.core.characters import quote_text
 from reconciler.core.directory import Directory, TenantList
+from reconciler.core.expiry import expiry_text, has_expired
 from reconciler.core.expressible import reason_not_expressible
 from reconciler.core.fields import BY_NAME, ORGANIZATIONS, FieldKind
 from reconciler.core.grant import EMPTY_SET, ClientGrant, Key, ObservedGrant, index_by_key
@@ -179,6 +181,8 @@ def _any_matches(values: Iterable[str], patterns: Collection[str]) -> bool:
     return not patterns or any(matches(value, pattern) for value in values for pattern in patterns)
 
 
+EXTEND_ADVICE = "to keep the grant, change expires, and import again"
+
 ItemWriter = Callable[[str, str], str]
 """A function that converts an item of a list field, such as a scope, to the grant file's spelling.
 
@@ -246,6 +250,8 @@ class UpdateRules:
     """The filter that selects the grants to update."""
     write_item: ItemWriter
     """A function that returns the text for an item of a list field in a grant file, possibly with variables."""
+    now: datetime
+    """The time of the run. A grant has expired if its expiry date is before the time of the run."""
 
 
 def select_updates(
@@ -270,7 +276,8 @@ def select_updates(
             continue
         found = _update_of(spec, desired[0], by_key.get(desired[0].key), directory, rules)
         if isinstance(found, str):
-            not_updated.append(_warning(spec, found))
+            fix = EXTEND_ADVICE if has_expired(spec, rules.now) else "edit the declaration by hand"
+            not_updated.append(_warning(spec, found, fix))
         elif spec.clients and (found is None or found.fields):
             not_updated.append(_warning(spec, "this declaration has several clients"))
         elif found is None or found.fields:
@@ -291,8 +298,8 @@ def _warnings(problems: Iterable[Problem]) -> Iterator[Problem]:
     )
 
 
-def _warning(spec: GrantSpec, what: str) -> Problem:
-    return Problem(spec.source, f"not updated: {what}", "edit the declaration by hand", Severity.WARNING)
+def _warning(spec: GrantSpec, what: str, fix: str = "edit the declaration by hand") -> Problem:
+    return Problem(spec.source, f"not updated: {what}", fix, Severity.WARNING)
 
 
 def _update_of(
@@ -306,6 +313,8 @@ def _update_of(
     """
     if observed is None:
         return None
+    if has_expired(spec, rules.now):
+        return f"this grant expired {expiry_text(spec.expires)}, so apply deletes it"
     if desired.grant.organizations is not None and observed.grant.organizations is None:
         if may_have_organizations(observed):
             return "the organizations of the grant were not read"

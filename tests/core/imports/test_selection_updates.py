@@ -1,6 +1,7 @@
 """Files that are updated to a tenant declare what the tenant has."""
 
 from collections.abc import Iterable
+from datetime import UTC, datetime
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -29,6 +30,7 @@ RULES = UpdateRules(
     other_tenants=(),
     choice=ImportFilter(),
     write_item=lambda _, item: insert_variables(item, TARGET.values),
+    now=datetime(2026, 3, 1, tzinfo=UTC),
 )
 
 
