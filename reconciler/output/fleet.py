@@ -32,7 +32,8 @@ STYLES: Mapping[TenantState, Style] = {
     TenantState.NOT_STARTED: Style.WARNING,
 }
 STATE_WIDTH = max(map(len, COLLECTED_STATES))
-COLLECT = "collect"
+LAST_STAGE = "collect results"
+"""The name of the last stage and job for GitLab. The name of a wave cannot contain a space."""
 RESULTS = tuple(str(result) for result in Result)
 
 
@@ -111,8 +112,8 @@ def gitlab_pipeline(fleet: Fleet) -> str:
             gate = f"after {wave}"
             stages.append(gate)
             jobs[gate] = _gitlab_job(".fleet-gate", gate, _common(fleet, wave))
-    stages.append(COLLECT)
-    jobs[COLLECT] = _gitlab_job(".fleet-collect", COLLECT, _common(fleet, None))
+    stages.append(LAST_STAGE)
+    jobs[LAST_STAGE] = _gitlab_job(".fleet-collect", LAST_STAGE, _common(fleet, None))
     return json_text({"stages": stages, **jobs})
 
 

@@ -240,7 +240,7 @@ def test_import_removes_the_lines_of_a_grant_that_is_gone() -> None:
     assert "expires" not in FILE.read_text()
 
 
-def test_import_does_not_change_an_expired_declaration_of_an_existing_grant(here: Path) -> None:
+def test_import_does_not_change_an_expired_declaration_of_an_existing_grant() -> None:
     before = with_end(LAST_DAY).replace("write:invoices", "void:invoices")
     FILE.write_text(before)
 

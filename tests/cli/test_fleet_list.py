@@ -278,17 +278,17 @@ def test_a_name_that_a_variable_cannot_pass_is_refused(here: Path, name: str, fo
 def test_the_child_pipeline_of_gitlab_has_stages_for_waves() -> None:
     pipeline = yaml.safe_load(reconciler("fleet", "list", "--format", "gitlab", "--run", "7").stdout)
 
-    assert pipeline.pop("stages") == ["canary", "after canary", "rest", "collect"]
+    assert pipeline.pop("stages") == ["canary", "after canary", "rest", "collect results"]
     assert {name: (job["extends"], job["stage"]) for name, job in pipeline.items()} == {
         "canary: eu-1": (".fleet", "canary"),
         "after canary": (".fleet-gate", "after canary"),
         "rest: eu-2": (".fleet", "rest"),
         "rest: us-1": (".fleet", "rest"),
-        "collect": (".fleet-collect", "collect"),
+        "collect results": (".fleet-collect", "collect results"),
     }
     common = {"RECONCILER_RUN": "7", "WAVE": "rest"}
     assert pipeline["rest: us-1"]["variables"] == {**common, "TENANT": "us-1", "RECONCILER_TENANT": "us-1"}
-    assert pipeline["collect"]["variables"] == {"RECONCILER_RUN": "7"}
+    assert pipeline["collect results"]["variables"] == {"RECONCILER_RUN": "7"}
 
 
 def test_a_shard_of_a_wave_is_one_job() -> None:
@@ -301,7 +301,7 @@ def test_a_shard_of_a_wave_is_one_job() -> None:
 def test_an_empty_child_pipeline_still_collects() -> None:
     ran = reconciler("fleet", "list", "--base", "main", "--format", "gitlab", "--run", "7")
 
-    assert set(yaml.safe_load(ran.stdout)) == {"stages", "collect"}
+    assert set(yaml.safe_load(ran.stdout)) == {"stages", "collect results"}
 
 
 def test_names_cannot_read_variables_or_add_keys(here: Path) -> None:
@@ -313,7 +313,7 @@ def test_names_cannot_read_variables_or_add_keys(here: Path) -> None:
 
     pipeline = yaml.safe_load(reconciler("fleet", "list", "--format", "gitlab", "--run", "7").stdout)
 
-    assert set(pipeline) == {"stages", f"tenants: {name}", "collect"}
+    assert set(pipeline) == {"stages", f"tenants: {name}", "collect results"}
     assert pipeline[f"tenants: {name}"]["variables"]["TENANT"] == name.replace("$", "$$")
 
 

@@ -44,10 +44,19 @@ def test_a_fleet_without_tenants_is_empty_in_every_format() -> None:
 
     assert plain(fleet_lines(fleet)) == "0 tenants affected by the changes since main.\n"
     assert github_matrix(fleet) == "any=false\n"
-    assert set(json.loads(gitlab_pipeline(fleet))) == {"stages", "collect"}
+    assert set(json.loads(gitlab_pipeline(fleet))) == {"stages", "collect results"}
     assert report(fleet).exit_code == 0
     assert plain(fleet_report_lines(report(fleet), verbose=False)) == "0 tenants: none expected.\n"
     assert "0 tenants" in fleet_report_markdown(report(fleet), NO_REPOSITORY, 60_000)
+
+
+def test_no_name_of_a_wave_equals_the_name_of_another_stage() -> None:
+    waves = {"collect": ["t1"], "after": ["t2"], "tenants": ["t3"], "rest": ["t4"]}
+
+    stages = json.loads(gitlab_pipeline(a_fleet(waves=waves)))["stages"]
+
+    assert len(set(stages)) == len(stages)
+    assert stages[-1] not in waves
 
 
 @pytest.mark.parametrize(("stop_after", "is_stopped"), [(1, True), (2, False)])
