@@ -12,9 +12,11 @@ from os.path import relpath
 from pathlib import Path, PurePosixPath
 
 from reconciler.core.characters import join_some, pluralize, quote_text, visible
+from reconciler.core.declared_history import SHORT_HASH
 from reconciler.core.problems import Problem, Severity, Source
 from reconciler.errors import ReconcilerError
 from reconciler.files.discover import is_grant_file, is_hidden, name_of
+from reconciler.git.history import head_commit
 from reconciler.git.repository import GitError, GitMissingError, Repository, find_root, git_dir_of, open_repository
 from reconciler.git.revision import SUBMODULE, altering_attributes, may_alter_files, tracked_entries
 
@@ -198,26 +200,29 @@ def checkout_problems(paths: Iterable[Path], *, must_be_complete: bool) -> Itera
         yield from _missing_files(path, root, names, severity)
         yield from _missing_submodules(path, missing, severity)
         yield from _similar_names(path, names)
-        present = (root / name for name in submodules if name not in missing)
-        yield from checkout_problems(present, must_be_complete=must_be_complete)
+        present = [name for name in submodules if name not in missing]
+        for name in present:
+            yield from _other_commit(path, root, name, submodules[name], severity)
+        yield from checkout_problems((root / name for name in present), must_be_complete=must_be_complete)
 
 
-def _grant_files(root: Path, real: Path) -> tuple[list[str], list[str]]:
+def _grant_files(root: Path, real: Path) -> tuple[list[str], dict[str, str]]:
     """Return the grant files and the submodules in the folder `real` that git tracks, as paths relative to `root`.
 
-    Raises GitError.
+    The submodules are returned with their recorded commits. Raises GitError.
     """
     repository = open_repository(root)
     inside = real.relative_to(root).as_posix()
     below = "" if inside == "." else inside
-    files, submodules = set(), set()
+    files: set[str] = set()
+    submodules: dict[str, str] = {}
     for entry in tracked_entries(repository, [below]):
         place = PurePosixPath(entry.path).relative_to(below)
         if entry.mode == SUBMODULE:
-            submodules.update([] if is_hidden(place) else [entry.path])
+            submodules.update({} if is_hidden(place) else {entry.path: entry.object})
         elif is_grant_file(place):
             files.add(entry.path)
-    return sorted(files), sorted(submodules)
+    return sorted(files), dict(sorted(submodules.items()))
 
 
 def _missing_submodules(path: Path, missing: Sequence[str], severity: Severity) -> Iterator[Problem]:
@@ -225,6 +230,24 @@ def _missing_submodules(path: Path, missing: Sequence[str], severity: Severity) 
     if missing:
         what = f"the checkout of this folder lacks {pluralize(len(missing), 'submodule')}: {join_some(missing)}"
         fix = "check the submodules out (git submodule update --init), or replace each submodule with its files"
+        yield Problem(Source(name_of(path)), what, fix, severity)
+
+
+def _other_commit(path: Path, root: Path, submodule: str, recorded: str, severity: Severity) -> Iterator[Problem]:
+    """Yield a problem unless the submodule is checked out at the recorded commit.
+
+    The grant files of another commit may be outdated, or nobody may have reviewed them.
+    """
+    try:
+        commit = head_commit(open_repository(root / submodule))
+    except GitError:
+        return  # the check of the grant files in the submodule reports the error
+    if commit != recorded:
+        what = (
+            f"the submodule {visible(submodule)} is checked out at {commit[:SHORT_HASH] or 'no commit'}, but git "
+            f"records {recorded[:SHORT_HASH]}"
+        )
+        fix = "check the recorded commit out (git submodule update), or record the other commit (git add)"
         yield Problem(Source(name_of(path)), what, fix, severity)
 
 

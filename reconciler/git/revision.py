@@ -19,12 +19,14 @@ SPARSE_TAG = "S"
 class IndexEntry:
     """A file, symbolic link or submodule in the git index. `path` is relative to the root of the repository.
 
-    `is_left_out` is true if a sparse checkout omits the file.
+    `object` is the hash of the file content, or the recorded commit of a submodule. `is_left_out` is true if a sparse
+    checkout omits the file.
     """
 
     path: str
     mode: str
     is_left_out: bool
+    object: str
 
 
 def tracked_entries(repository: Repository, paths: Iterable[str]) -> Iterator[IndexEntry]:
@@ -36,8 +38,8 @@ def tracked_entries(repository: Repository, paths: Iterable[str]) -> Iterator[In
     output = repository.run("ls-files", "-z", "-t", "--stage", "--", *named, max_bytes=MAX_INDEX_BYTES)
     for line in os.fsdecode(output.data).split("\0")[:-1]:
         metadata, _, path = line.partition("\t")
-        tag, mode, *_ = metadata.split(" ")
-        yield IndexEntry(path, mode, tag == SPARSE_TAG)
+        tag, mode, identity, _ = metadata.split(" ")
+        yield IndexEntry(path, mode, tag == SPARSE_TAG, identity)
 
 
 ALTERING = ("working-tree-encoding", "ident", "filter")

@@ -99,6 +99,24 @@ def test_grants_of_a_submodule_that_is_not_checked_out_are_not_deleted(
     assert "warning: the checkout of this folder lacks 1 submodule" in reconciler("validate").stderr
 
 
+@pytest.mark.parametrize("command", ["plan --prune", "apply --yes --prune"])
+def test_grants_of_a_submodule_at_another_commit_are_not_deleted(here: Path, submodule: Path, command: str) -> None:
+    recorded = commit_all(submodule)
+    commit_all(here)
+    git(submodule, "checkout", "--quiet", "HEAD~1")
+    before = grants_of(here)
+
+    ran = reconciler(*command.split())
+
+    assert ran.code == 1
+    assert "the submodule grants/team is checked out at" in ran.stderr
+    assert f"but git records {recorded[:10]}; check the recorded commit out (git submodule update)" in ran.stderr
+    assert grants_of(here) == before
+    assert "warning: the submodule grants/team is checked out at" in reconciler("validate").stderr
+    git(here, "add", "--all")
+    assert reconciler(*command.split()).code == 0
+
+
 def test_a_file_missing_in_a_submodule_is_reported(submodule: Path) -> None:
     (submodule / "x.yaml").unlink()
 
