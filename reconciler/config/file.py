@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from reconciler.config.tenants import Config, tenant_name_advice
-from reconciler.core.characters import join_some, quote_text, visible
+from reconciler.core.characters import join_some, quote_text, skeleton, to_latin, visible
 from reconciler.core.expiry import DEFAULT_WARN_BEFORE, DURATION_UNITS
 from reconciler.core.fleet.rollout import DEFAULT_STOP_AFTER, Rollout, Wave
 from reconciler.core.identity import (
@@ -108,14 +108,19 @@ def tenant_name_problem(name: str) -> str:
 
 
 def _name_problems(tenants: Mapping[str, Any], data: Mapping[str, Any], file: str) -> Iterator[Problem]:
-    """Yield a problem for each invalid tenant name, and for each tenant at Auth0 with SANDBOX in its name.
+    """Yield a problem for each tenant name that is invalid or that a reader may confuse with another tenant's name.
 
-    Plans show the word SANDBOX only after the name of a sandbox.
+    Plans show the word SANDBOX only after the name of a sandbox, so the name of a tenant at Auth0 must not contain it.
     """
+    first_names: dict[str, str] = {}
     for name, item in tenants.items():
+        similar = first_names.setdefault(skeleton(name), name)
+        if similar != name and not (name.isascii() and similar.isascii()):
+            what = f"the tenant names {quote_text(similar)} and {quote_text(name)} look alike"
+            yield Problem(Source(file, *mark_of(data, ("tenants", name))), what, "rename one of the tenants")
         if problem := tenant_name_problem(name):
             yield Problem(Source(file, *mark_of(data, ("tenants", name))), problem, "rename the tenant")
-        if SANDBOX in name and (item or {}).get("kind", TenantKind.AUTH0) != TenantKind.SANDBOX:
+        if SANDBOX in to_latin(name) and (item or {}).get("kind", TenantKind.AUTH0) != TenantKind.SANDBOX:
             source = Source(file, *mark_of(data, ("tenants", name)))
             yield Problem(
                 source,

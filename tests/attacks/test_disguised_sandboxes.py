@@ -36,10 +36,11 @@ def test_a_sandbox_may_have_a_domain_that_nobody_can_own(here: Path, domain: str
     assert reconciler("plan").code == 0
 
 
-def test_the_name_of_an_auth0_tenant_cannot_contain_sandbox(here: Path) -> None:
-    (here / "reconciler.yaml").write_text("tenants:\n  prod SANDBOX: {domain: company.eu.auth0.com}\n")
+@pytest.mark.parametrize("name", ["prod-SANDBOX", "prod-S\u0410NDBOX"])
+def test_the_name_of_an_auth0_tenant_cannot_contain_sandbox(here: Path, name: str) -> None:
+    (here / "reconciler.yaml").write_text(f"tenants:\n  {name}: {{domain: company.eu.auth0.com}}\n")
 
-    assert 'the tenant name "prod SANDBOX" contains SANDBOX' in reconciler("validate").stderr
+    assert f'the tenant name "{name}" contains SANDBOX' in reconciler("validate").stderr
 
 
 def test_every_format_shows_that_the_tenant_is_a_sandbox(here: Path) -> None:

@@ -214,6 +214,20 @@ def test_a_tenant_name_that_is_not_valid_is_a_problem(name: str, problem: str) -
     assert found.what == f"the tenant name {quote_text(name)} {problem}"
 
 
+@pytest.mark.parametrize("name", ["pr\u043ed", "\u0440rod", "prod\u0301", "\uff50rod"])
+def test_tenant_names_that_look_alike_are_a_problem(name: str) -> None:
+    with pytest.raises(ProblemsError) as caught:
+        parse_config({"tenants": {each: {"domain": f"{ascii(each)}.eu.auth0.com"} for each in ("prod", name)}}, "a.yaml")
+
+    assert f'the tenant names "prod" and {quote_text(name)} look alike' in [each.what for each in caught.value.problems]
+
+
+def test_tenant_names_in_ascii_may_be_similar() -> None:
+    config = parse_config({"tenants": {name: {"domain": f"{name}.auth0.com"} for name in ("eu1", "eul")}}, "a.yaml")
+
+    assert list(config.tenants) == ["eu1", "eul"]
+
+
 def test_an_empty_tenant_name_is_a_problem() -> None:
     assert problems_of('tenants: {"": {domain: x.auth0.com}}') == [
         "reconciler.yaml:1:15: the tenant name is empty; rename the tenant"
