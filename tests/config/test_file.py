@@ -216,8 +216,9 @@ def test_a_tenant_name_that_is_not_valid_is_a_problem(name: str, problem: str) -
 
 @pytest.mark.parametrize("name", ["pr\u043ed", "\u0440rod", "prod\u0301", "\uff50rod"])
 def test_tenant_names_that_look_alike_are_a_problem(name: str) -> None:
+    tenants = {each: {"domain": f"{each!a}.eu.auth0.com"} for each in ("prod", name)}
     with pytest.raises(ProblemsError) as caught:
-        parse_config({"tenants": {each: {"domain": f"{ascii(each)}.eu.auth0.com"} for each in ("prod", name)}}, "a.yaml")
+        parse_config({"tenants": tenants}, "reconciler.yaml")
 
     assert f'the tenant names "prod" and {quote_text(name)} look alike' in [each.what for each in caught.value.problems]
 
