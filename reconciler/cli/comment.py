@@ -13,7 +13,7 @@ import click
 from reconciler.app import ci
 from reconciler.app.console import Console
 from reconciler.app.load import workspace_of
-from reconciler.cli.options import current_options, global_options
+from reconciler.cli.options import WholeNumber, current_options, global_options
 from reconciler.core.characters import visible
 from reconciler.errors import Exit, ReconcilerError, reason
 from reconciler.forge.http import TransientForgeError
@@ -72,7 +72,7 @@ NO_FOLLOW, NO_WAIT = getattr(os, "O_NOFOLLOW", 0), getattr(os, "O_NONBLOCK", 0)
 )
 @click.option(
     "--number",
-    type=click.IntRange(1),
+    type=WholeNumber(1),
     metavar="N",
     help="Number of the pull or merge request on the hosting service (--forge).",
 )
@@ -84,7 +84,7 @@ NO_FOLLOW, NO_WAIT = getattr(os, "O_NOFOLLOW", 0), getattr(os, "O_NONBLOCK", 0)
 )
 @click.option(
     "--attempts",
-    type=click.IntRange(1, 10),
+    type=WholeNumber(1, 10),
     default=4,
     show_default=True,
     metavar="N",

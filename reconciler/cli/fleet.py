@@ -11,7 +11,7 @@ from reconciler.app.fleet import FleetSelection, collect_results, list_fleet, re
 from reconciler.app.options import GlobalOptions
 from reconciler.app.outputs import TENANT, InputFile, OutputOptions, check_outputs
 from reconciler.cli.option_groups import output_options, run_option
-from reconciler.cli.options import current_options, global_options
+from reconciler.cli.options import WholeNumber, current_options, global_options
 from reconciler.core.characters import quote_text
 from reconciler.core.fleet.run import Fleet
 from reconciler.errors import Exit, ReconcilerError
@@ -42,7 +42,7 @@ def command() -> None:
 @command.command("list", short_help="List the tenants of a run, offline.")
 @click.option("--base", metavar="REVISION", help="List only tenants that the changes since this git revision affect.")
 @click.option("--wave", metavar="NAME", help="List only the tenants of this rollout wave.")
-@click.option("--shards", type=click.IntRange(1, 999_999), metavar="N", help="Divide the tenants into N shards.")
+@click.option("--shards", type=WholeNumber(1, 999_999), metavar="N", help="Divide the tenants into N shards.")
 @run_option
 @output_options(*JOB_FORMATS)
 def list_command(

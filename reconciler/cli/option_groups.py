@@ -1,7 +1,6 @@
 """The options that several commands share: for requests, plans and output."""
 
 import inspect
-import math
 import re
 from collections.abc import Callable, Sequence
 from functools import update_wrapper
@@ -12,7 +11,7 @@ import click
 
 from reconciler.app.options import GlobalOptions, PlanOptions, RequestOptions, ResultOptions
 from reconciler.app.outputs import InputFile, OutputOptions, ReportFile
-from reconciler.cli.options import ListedName
+from reconciler.cli.options import DECIMAL_NUMBER, DecimalNumber, ListedName, WholeNumber
 from reconciler.core.characters import quote_text
 from reconciler.errors import Exit
 from reconciler.output.styled import DEFAULT_MAX_BYTES
@@ -25,7 +24,6 @@ Decorator = Callable[[Command], Command]
 
 SECONDS_PER_UNIT = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86_400.0, "w": 604_800.0}
 RUN_NAME = re.compile("[!-~]{1,200}")
-NUMBER = click.IntRange(min=0)
 
 
 def option_group(argument: str, build: Callable[..., object], *options: Decorator) -> Decorator:
@@ -66,26 +64,13 @@ class _GroupedCommand:
 def parse_duration(text: str) -> float:
     """Convert a duration such as 90s, 30m, 2h or 90d to seconds. Raises click.BadParameter."""
     unit = SECONDS_PER_UNIT.get(text[-1:], 0.0)
-    try:
-        seconds = float(text[:-1]) * unit if unit else float(text)
-    except ValueError:
-        seconds = 0.0
+    number = text[:-1] if unit else text
+    seconds = float(number) * (unit or 1) if DECIMAL_NUMBER.fullmatch(number) else 0.0
     if not 0 < seconds < float("inf"):
         raise click.BadParameter(
             f"{quote_text(text)} is not a duration; write a number and a unit, for example 90s, 30m, 2h or 90d"
         )
     return seconds
-
-
-class FiniteRange(click.FloatRange):
-    """A click parameter type that accepts numbers in a range, and refuses NaN."""
-
-    def convert(self, value: float, param: click.Parameter | None, ctx: click.Context | None) -> float:
-        """Return the number. Raises click.BadParameter."""
-        number: float = super().convert(value, param, ctx)
-        if math.isnan(number):
-            self.fail(f"{quote_text(str(value))} is not a number", param, ctx)
-        return number
 
 
 class RunName(click.types.StringParamType):
@@ -125,7 +110,7 @@ request_options = option_group(
     RequestOptions,
     click.option(
         "--rate-share",
-        type=FiniteRange(0, 0.9),
+        type=DecimalNumber(0, 0.9),
         default=_REQUEST_DEFAULTS.rate_share,
         show_default=True,
         metavar="SHARE",
@@ -133,13 +118,13 @@ request_options = option_group(
     ),
     click.option(
         "--max-rps",
-        type=FiniteRange(0.01, 1e6),
+        type=DecimalNumber(0.01, 1e6),
         metavar="N",
         help="Maximum requests per second to all tenants together, even if the tenants allow more.",
     ),
     click.option(
         "--concurrency",
-        type=click.IntRange(1, 64),
+        type=WholeNumber(1, 64),
         default=_REQUEST_DEFAULTS.concurrency,
         show_default=True,
         metavar="N",
@@ -147,7 +132,7 @@ request_options = option_group(
     ),
     click.option(
         "--attempts",
-        type=click.IntRange(1, 20),
+        type=WholeNumber(1, 20),
         default=_REQUEST_DEFAULTS.attempts,
         show_default=True,
         metavar="N",
@@ -161,7 +146,7 @@ def at_once_option(command: Command) -> Command:
     """Add the option --at-once to a command."""
     return click.option(
         "--at-once",
-        type=click.IntRange(1, 1000),
+        type=WholeNumber(1, 1000),
         default=_REQUEST_DEFAULTS.at_once,
         show_default=True,
         metavar="N",
@@ -212,10 +197,16 @@ PLAN_OPTIONS: tuple[Decorator, ...] = (
         ),
     ),
     click.option(
-        "--max-deletes", type=NUMBER, metavar="N", help="Allow up to N deletes, instead of the configured limit."
+        "--max-deletes",
+        type=WholeNumber(min=0),
+        metavar="N",
+        help="Allow up to N deletes, instead of the configured limit.",
     ),
     click.option(
-        "--max-updates", type=NUMBER, metavar="N", help="Allow up to N updates, instead of the configured limit."
+        "--max-updates",
+        type=WholeNumber(min=0),
+        metavar="N",
+        help="Allow up to N updates, instead of the configured limit.",
     ),
     click.option("--policy", metavar="FILE", help="Use the policy of this configuration file."),
     click.option(
@@ -313,7 +304,7 @@ def output_options(*more_formats: str) -> Decorator:
         options.append(
             click.option(
                 "--max-bytes",
-                type=click.IntRange(min=1000),
+                type=WholeNumber(min=1000),
                 default=DEFAULT_MAX_BYTES,
                 show_default=True,
                 metavar="N",

@@ -1,5 +1,6 @@
 """The global options, which may precede or follow the command."""
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import datetime
@@ -13,6 +14,7 @@ from click.shell_completion import CompletionItem
 
 from reconciler.app.options import GlobalOptions
 from reconciler.cli.variables import bind, environment_variable
+from reconciler.core.characters import quote_text
 from reconciler.errors import ReconcilerError
 
 if TYPE_CHECKING:
@@ -143,6 +145,31 @@ def global_options(
         return command
 
     return decorate
+
+
+WHOLE_NUMBER = re.compile("-?[0-9]+")
+DECIMAL_NUMBER = re.compile(r"-?[0-9]+(?:\.[0-9]+)?")
+"""Python's `int` and `float` also accept signs, spaces, underscores, exponents and the digits of other scripts."""
+
+
+class WholeNumber(click.IntRange):
+    """A click parameter type for whole numbers in a range, written with ASCII digits only."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:  # noqa: ANN401 - click defines the signature
+        """Return the number. Raises click.BadParameter."""
+        if isinstance(value, str) and not WHOLE_NUMBER.fullmatch(value):
+            self.fail(f"{quote_text(value)} is not a whole number; write digits only, for example 5", param, ctx)
+        return int(super().convert(value, param, ctx))
+
+
+class DecimalNumber(click.FloatRange):
+    """A click parameter type for decimal numbers in a range, written with ASCII digits and a point only."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:  # noqa: ANN401 - click defines the signature
+        """Return the number. Raises click.BadParameter."""
+        if isinstance(value, str) and not DECIMAL_NUMBER.fullmatch(value):
+            self.fail(f"{quote_text(value)} is not a number; write digits and a point, for example 0.5", param, ctx)
+        return float(super().convert(value, param, ctx))
 
 
 class ShardType(click.ParamType):  # type: ignore[type-arg] # not generic before click 8.4

@@ -12,7 +12,7 @@ import click
 
 from reconciler.app.console import Console
 from reconciler.app.load import load_config
-from reconciler.cli.options import ListedName, current_options, global_options
+from reconciler.cli.options import ListedName, WholeNumber, current_options, global_options
 from reconciler.config.tenants import Config
 from reconciler.core.characters import visible
 from reconciler.core.tenant import SANDBOX_DOMAIN, Tenant, TenantKind
@@ -42,7 +42,7 @@ def command() -> None:
 @command.command("serve")
 @click.option(
     "--port",
-    type=click.IntRange(0, 65535),
+    type=WholeNumber(0, 65535),
     default=8321,
     show_default=True,
     help="Listen on this port. 0 selects a free port.",

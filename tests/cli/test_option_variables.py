@@ -10,6 +10,7 @@ from click.core import ParameterSource
 from support.commands import SEED, a_workspace, reconciler, served
 
 from reconciler.cli.main import COMMANDS, MODULES, commands
+from reconciler.cli.options import DecimalNumber, WholeNumber
 from reconciler.cli.variables import bind_environment_variables
 
 VALUES = ("1", "1000", "0.5", "json", "text=report.txt", "name", "github", "0/1", "deploy-cli", "2026-11-01/2026-11-30")
@@ -27,6 +28,15 @@ def every_option() -> Iterator[tuple[str, str]]:
                 if isinstance(option, click.Option) and option.expose_value:
                     spellings = (*option.opts, *option.secondary_opts)
                     yield from ((words, spelling) for spelling in spellings if spelling.startswith("--"))
+
+
+def test_every_number_has_plain_digits() -> None:
+    for name in COMMANDS:
+        command = import_module(f"reconciler.cli.{MODULES.get(name, name)}").command
+        for each in (command, *getattr(command, "commands", {}).values()):
+            for parameter in each.params:
+                if isinstance(parameter.type, click.types.IntParamType | click.types.FloatParamType):
+                    assert isinstance(parameter.type, WholeNumber | DecimalNumber), (name, parameter.name)
 
 
 def parsed(words: str, option: str) -> tuple[object, ParameterSource | None]:

@@ -265,8 +265,8 @@ def _scope_use(name: str, last: str, operations: Sequence[str], last_unknown: st
     if last and last >= window.start:
         return ScopeUse(name, UseState.USED, f"last used {_day(last)}", last)
     if not operations or name.startswith(READ_PREFIX):
-        text = f"last used {_day(last)}" if last else "not known: the logs do not show reads"
-        return ScopeUse(name, UseState.UNUSED if last else UseState.UNKNOWN, text, last)
+        known = f"not known after the last use on {_day(last)}"  # the metrics may be older than the last use
+        return ScopeUse(name, UseState.UNKNOWN, known if last else "not known: the logs do not show reads", last)
     if last_unknown and last_unknown >= window.start:
         text = "not known: reconciler does not recognize some write requests"
     elif window.length is None:
