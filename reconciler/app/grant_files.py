@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING
 from reconciler.app import ci
 from reconciler.app.load import config_file_at, load_config_at, load_grants, rollback_of_paths, workspace_of
 from reconciler.app.options import GlobalOptions, PlanOptions
+from reconciler.config.past_tenants import PastConfig
 from reconciler.config.tenants import DEFAULT_FILE, Config, tenant_at_domain, undeclared_tenant
-from reconciler.core.characters import visible
+from reconciler.core.characters import quote_text, visible
 from reconciler.core.config_rules import ConfigChange
+from reconciler.core.declared_history import TenantStatus
 from reconciler.core.outcome import Rollback
 from reconciler.core.problems import errors
 from reconciler.core.removals import Removal, find_removals, unread_versions_note
@@ -48,7 +50,9 @@ class GrantFiles:
     config_changes: tuple[ConfigChange, ...] = ()
     """The differences between reconciler.yaml in the revision of --base and in the checkout."""
     tenants_at_base: Mapping[str, Tenant] = field(default_factory=dict)
-    """The settings of each tenant in the revision of --base, by name."""
+    """The settings of each tenant in the revision of --base, by the tenant's name in the checkout."""
+    tenant_notes: Mapping[str, str] = field(default_factory=dict)
+    """The notes that only the plans of one tenant show, by the name of the tenant."""
     notes: tuple[str, ...] = ()
     """The notes that every plan shows."""
     past: "PastDeclarations | None" = None
@@ -123,11 +127,10 @@ def load_grant_files(
     if ci.is_pull_request_job():
         refuse_unless_ancestor(revision)
     base_config, changes = _base_config(revision, options, config, tenants)
-    if base_config is None:
-        at_base, targets = list(tenants), config.targets(*tenants)
-    else:
-        at_base = [found for each in tenants if (found := _tenant_at_base(each, config, base_config))]
-        targets = base_config.targets(*at_base)
+    at_base, tenant_notes = _tenants_at_base(tenants, config, base_config, revision)
+    if plan_options.only_branch and tenant_notes:
+        raise ReconcilerError(f"--only-branch cannot recognize drift: {next(iter(tenant_notes.values()))}")
+    targets = (base_config or config).targets(*at_base.values())
     base = read_grants_at(revision, Path(options.grants), targets)
     if plan_options.only_branch and errors(base.problems):
         raise ProblemsError(base.problems, base.texts)
@@ -136,9 +139,10 @@ def load_grant_files(
         declared=declared,
         base=base,
         rollback=rollback,
-        targets_at_base={tenant.name: tenant.target for tenant in at_base},
+        targets_at_base={name: tenant.target for name, tenant in at_base.items()},
         config_changes=changes,
-        tenants_at_base={tenant.name: tenant for tenant in at_base} if base_config else {},
+        tenants_at_base={**base_config.tenants, **at_base} if base_config else {},
+        tenant_notes=tenant_notes,
         notes=(*notes, *unread),
         past=past,
         branch_commits=commits_after(revision) if past else None,
@@ -199,9 +203,7 @@ def _base_config(
         return None, new_config_file(visible(config.file), visible(revision.name)) if exists else ()
     unnamed_tenants = [each for each in tenants if each.name not in config.tenants]
     unnamed_at_base = [
-        at_base
-        for each in unnamed_tenants
-        if (at_base := _tenant_at_base(each, config, base_config)) and at_base.name not in base_config.tenants
+        _unnamed_at_base(each, base_config) for each in unnamed_tenants if each.name not in base_config.tenants
     ]
     is_moved = normpath(file) != normpath(config.file) and Path(config.file).exists()
     moved = moved_config_file(visible(config.file), visible(file), visible(revision.name)) if is_moved else ()
@@ -236,12 +238,29 @@ def _shared_settings(config: Config) -> Tenant:
     return replace(undeclared_tenant(config, SHARED_DOMAIN), name=SHARED)
 
 
-def _tenant_at_base(tenant: Tenant, now: Config, base_config: Config) -> Tenant | None:
-    """Return the settings of a tenant in the revision of --base, or None for a new tenant."""
-    if tenant.name in base_config.tenants:
-        return base_config.tenants[tenant.name]
-    if tenant.name in now.tenants:
-        return None
+def _tenants_at_base(
+    tenants: Sequence[Tenant], now: Config, base_config: Config | None, revision: Revision
+) -> tuple[Mapping[str, Tenant], Mapping[str, str]]:
+    """Return the settings of the tenants in the revision of --base, and a note for each tenant that may be another one.
+
+    The domain identifies a tenant, as in the git history. The settings of a new tenant are omitted. If
+    the revision has no configuration, the tenants have today's settings.
+    """
+    if base_config is None:
+        return {tenant.name: tenant for tenant in tenants}, {}
+    past = PastConfig(base_config)
+    found = {tenant.name: past.find_tenant(tenant, now) for tenant in tenants}
+    what = f"the {visible(now.file)} in {visible(revision.name)}"
+    notes = {
+        name: f"{what} does not show whether {quote_text(name)} is the same tenant, so the declarations at the base "
+        "are unknown, and the plan labels every change as a change of this branch"
+        for name, each in found.items()
+        if each is TenantStatus.UNKNOWN
+    }
+    return {name: each for name, each in found.items() if isinstance(each, Tenant)}, notes
+
+
+def _unnamed_at_base(tenant: Tenant, base_config: Config) -> Tenant:
     return replace(
         tenant_at_domain(base_config, tenant.domain) or undeclared_tenant(base_config, tenant.domain), name=tenant.name
     )

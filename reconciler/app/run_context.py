@@ -103,7 +103,7 @@ class RunContext:
                 now=self.options.now,
                 rollback=self.files.rollback,
                 policy=self.policies.policy_for(tenant) if self.policies else tenant.policy,
-                notes=(*self.files.notes, *self._policy_notes(tenant)),
+                notes=(*self.files.notes, *self._base_notes(tenant), *self._policy_notes(tenant)),
                 with_names=self.has_names(tenant.name),
                 client=client,
                 identity=identity,
@@ -124,6 +124,10 @@ class RunContext:
         progress = partial(self._show_progress, prefix)
         policy = RetryPolicy(options.attempts, deadline=deadline, notice=note, progress=progress)
         return ClientOptions(rate_options, policy, token_limiter)
+
+    def _base_notes(self, tenant: Tenant) -> tuple[str, ...]:
+        note = self.files.tenant_notes.get(tenant.name)
+        return (note,) if note else ()
 
     def _policy_notes(self, tenant: Tenant) -> tuple[str, ...]:
         if self.policies is None and self.plan_options.policy_at:

@@ -24,6 +24,11 @@ class PastConfig:
         return found
 
     def find(self, tenant: Tenant, now: Config) -> TenantVersion:
+        """Return the earlier name and variables of `tenant`, which is a tenant of today's configuration `now`."""
+        found = self.find_tenant(tenant, now)
+        return found.target if isinstance(found, Tenant) else found
+
+    def find_tenant(self, tenant: Tenant, now: Config) -> Tenant | TenantStatus:
         """Return the earlier settings of `tenant`, which is a tenant of today's configuration `now`.
 
         Domains identify a tenant, because a tenant may have had another name, and its name may have belonged to another
@@ -38,15 +43,14 @@ class PastConfig:
         candidates = [each for host in tenant.hosts for each in self._by_host.get(comparison_key(host), ())]
         for each in (namesake, *candidates):
             if each is not None and is_same_tenant(tenant, each):
-                return each.target
+                return each
         if namesake is not None and is_same_tenant(tenant, namesake) is None:
             return TenantStatus.UNKNOWN
         if is_declared:
             return TenantStatus.UNDECLARED if past.tenants else TenantStatus.UNKNOWN
         if past.tenants and not now.tenants:
             return TenantStatus.UNDECLARED
-        undeclared: Tenant = replace(undeclared_tenant(past, tenant.domain), name=tenant.name)
-        return undeclared.target
+        return replace(undeclared_tenant(past, tenant.domain), name=tenant.name)
 
 
 def is_same_tenant(tenant: Tenant, past: Tenant) -> bool | None:

@@ -162,6 +162,44 @@ def test_an_unnamed_tenant_has_the_shared_values_of_the_base(here: Path, monkeyp
     assert "Origin: 1 from this branch, 0 drift, 0 from both." in ran.stdout
 
 
+OF_OLD = "grants: [{client: Portal, api: Invoices API, scope: ['read:invoices'], tenants: [old]}]\n"
+
+
+def test_the_domain_identifies_a_tenant_at_the_base(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with served(here) as environment:
+        for name, value in environment.items():
+            monkeypatch.setenv(name, value)
+        domain = environment["AUTH0_DOMAIN"]
+        at_base = f"tenants: {{old: {{domain: '{domain}'}}, prod: {{domain: other.eu.auth0.com}}}}\n"
+        (here / "reconciler.yaml").write_text(at_base)
+        declare(here, OF_OLD)
+        commit_all(here)
+        (here / "reconciler.yaml").write_text(f"tenants: {{prod: {{domain: '{domain}'}}}}\n")
+        declare(here, GRANTS)
+
+        ran = reconciler("plan", "--tenant", "prod", "--base", "HEAD")
+
+    assert "No longer declared (1): access stays" in ran.stdout
+    assert "Origin: 1 from this branch, 0 drift, 0 from both." in ran.stdout
+
+
+def test_a_tenant_with_another_domain_at_the_base_is_unknown(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with served(here) as environment:
+        for name, value in environment.items():
+            monkeypatch.setenv(name, value)
+        (here / "reconciler.yaml").write_text("tenants: {prod: {domain: login.example.com}}\n")
+        declare(here, GRANTS)
+        commit_all(here)
+        (here / "reconciler.yaml").write_text(f"tenants: {{prod: {{domain: '{environment['AUTH0_DOMAIN']}'}}}}\n")
+
+        ran = reconciler("plan", "--base", "HEAD")
+        only_branch = reconciler("plan", "--base", "HEAD", "--only-branch")
+
+    assert 'does not show whether "prod" is the same tenant' in ran.stdout
+    assert "Origin: 1 from this branch, 0 drift, 0 from both." in ran.stdout
+    assert (only_branch.code, "--only-branch cannot recognize drift" in only_branch.stderr) == (1, True)
+
+
 @pytest.mark.parametrize("name", [".reconciler.yaml", "settings.conf"])
 def test_a_configuration_with_another_file_name_is_read_at_the_base(here: Path, name: str) -> None:
     declare(here, GRANTS.replace("write:invoices", "${scope}"))
