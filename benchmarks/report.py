@@ -1,4 +1,4 @@
-"""Pure: results as text for a terminal, and the table of ratios and counts in docs/performance.md."""
+"""Format the results as text for a terminal, and as the table in docs/performance.md."""
 
 import re
 from collections.abc import Iterable, Iterator

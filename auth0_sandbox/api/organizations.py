@@ -122,7 +122,10 @@ def list_connections(call: ApiCall) -> SandboxResponse:
 
 
 def always_empty(answer: Document) -> Callable[[ApiCall], SandboxResponse]:
-    """Return the handler of a part of organizations that the sandbox does not have. `answer` contains no items."""
+    """Return a handler that sends `answer`, an empty list, if the organization exists.
+
+    The sandbox does not store the data of such a list, for example the members of an organization.
+    """
 
     def handle(call: ApiCall) -> SandboxResponse:
         existing_organization(call)

@@ -28,7 +28,7 @@ from auth0_sandbox.requests.traffic import DROPPED, Proceed, Reply, UncheckedReq
 from auth0_sandbox.store.database import Store
 
 Sleep = Callable[[float], Awaitable[object]]
-FINENESS = 8  # the maximum number of stored copies for a Lag
+FINENESS = 8  # the maximum number of stored copies of the tenant for a fault with old reads (`Lag`)
 READS = frozenset({"GET", "HEAD"})
 Replacement = AnswerFault | Drop | RateLimit  # faults that replace the response
 Change = Damage | LoseScope | Page | Next | ExpireToken | Clock | Headers

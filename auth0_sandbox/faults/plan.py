@@ -1,4 +1,4 @@
-"""Fault plans: values, and files. A plan selects requests and defines the faults of these requests."""
+"""Fault plans and their YAML files. A plan selects requests and defines the faults of these requests."""
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass

@@ -96,10 +96,13 @@ def _required(value: object, names: list[str]) -> str | None:
     return f"Missing required property: {missing[0]}" if missing else None
 
 
-def _limit(kind: Any, size: Callable[[Any], float], exceeds: Callable[[float, float], bool], message: str) -> Keyword:  # noqa: ANN401 - a type or several types
-    """Return the check of a limit for values of the type `kind`. The message contains the size and the limit."""
+def _limit(kind: Any, size: Callable[[Any], float], exceeds: Callable[[float, float], bool], message: str) -> Keyword:  # noqa: ANN401 - `isinstance` accepts a type or a tuple
+    """Return a function that checks the size of a value of the type `kind` against a limit.
 
-    def check(value: object, limit: Any) -> str | None:  # noqa: ANN401 - a keyword of JSON Schema
+    The placeholders in `message` are the size and the limit.
+    """
+
+    def check(value: object, limit: Any) -> str | None:  # noqa: ANN401 - JSON Schema defines the type
         is_exceeded = isinstance(value, kind) and exceeds(size(value), limit)
         return message.format(size(value), limit) if is_exceeded else None
 

@@ -59,7 +59,7 @@ class ExpressionParser(ABC):
         self._tokens = tokens
 
     def parse(self, advice: str) -> Expression:
-        """Return the expression of all tokens. `advice` says how to combine terms.
+        """Parse all tokens as one expression. `advice` is the end of an error message and says how to combine terms.
 
         Raises:
             UnsupportedQueryError: if the tokens are not an expression.

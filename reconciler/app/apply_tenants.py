@@ -188,15 +188,15 @@ class ApplyCommand:
     def _reason_to_stop(self, wave: str) -> str:
         """Return the reason why a rollout wave must not start, or "" if the rollout wave may start.
 
-        If the earlier rollout waves applied no selected grant, the next rollout wave must not start, because no earlier
-        wave has tested the changes.
+        If each tenant of the earlier rollout waves failed or has no selected grant, the next rollout wave must not
+        start, because no earlier wave has tested the changes.
         """
         failed, limit = self._reports.count_stopping(), self._tenants.config.rollout.stop_after
         if failed >= limit:
             return f"{pluralize(failed, 'tenant')} of the earlier rollout waves did not succeed (stop_after: {limit})"
         if self._reports.lack_applied_selection and self._interruption.exit_code is None:
             advice = f"to apply this wave alone, use --wave {shlex.quote(wave)}"
-            return f"no tenant with a selected grant was applied in the earlier rollout waves; {advice}"
+            return f"no tenant of the earlier rollout waves has received the selected grants; {advice}"
         return ""
 
     def _check_tip(self, tenants: Sequence[Tenant]) -> bool:

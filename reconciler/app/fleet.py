@@ -217,7 +217,7 @@ MAX_CONFIG_NOTES = 50
 
 
 def _notes_on_config(changes: Sequence[ConfigChange], config: Config) -> Iterator[str]:
-    """Yield a note for each change of the configuration that concerns no declared tenant, such as a changed wave.
+    """Yield a note for each change of the configuration that belongs to no tenant of the file, such as a changed wave.
 
     The plans of the tenants show all other changes.
     """

@@ -215,7 +215,8 @@ def compare_configs(
 ) -> tuple[ConfigChange, ...]:
     """Return the differences between two configurations, the most dangerous difference first.
 
-    `unnamed` contains the undeclared tenants of the run, with their settings in each configuration.
+    `unnamed` contains the tenants of the run that reconciler.yaml does not declare, with their settings in each
+    configuration.
     """
     from reconciler.core.config_changes import config_changes
 

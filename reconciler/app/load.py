@@ -110,7 +110,7 @@ def select_names(config: Config, options: GlobalOptions) -> list[str]:
 
 
 def refuse_shards_of_waves(config: Config, options: GlobalOptions) -> None:
-    """Raise ReconcilerError if --shard divides the tenants of several rollout waves.
+    """Raise ReconcilerError if --shard is set and the selected tenants belong to several rollout waves.
 
     The jobs of the shards do not wait for each other, so a later wave could start before an earlier wave has ended.
     """
@@ -119,8 +119,8 @@ def refuse_shards_of_waves(config: Config, options: GlobalOptions) -> None:
     waves = list(config.rollout.group(select_names(config, replace(options, shard=None))))
     if len(waves) > 1:
         raise ReconcilerError(
-            f"--shard divides the tenants of the waves {join_some(waves)}, but the jobs of the shards do not wait for "
-            "each other; apply one wave after another: add --wave NAME"
+            f"--shard: the selected tenants belong to the waves {join_some(waves)}, but the shards do not wait for "
+            "each other; apply one wave after another with --wave NAME"
         )
 
 
@@ -160,8 +160,8 @@ def load_config_at(revision: Revision, file: str) -> Config | None:
 def config_file_at(revision: Revision, options: GlobalOptions) -> str:
     """Return the path of the configuration at a git revision.
 
-    If reconciler searched for reconciler.yaml in the checkout, search in the same folders of the revision. Otherwise, a
-    pull request could add a reconciler.yaml in another folder, and no base would limit its settings.
+    Without --config, search the current folder and its parents in the revision. With the path in the checkout, a pull
+    request that adds a reconciler.yaml in another folder could avoid the comparison with the revision.
 
     Raises GitError if git cannot read the revision.
     """
@@ -205,8 +205,8 @@ def rollback_of_paths(paths: Sequence[Path], config: str | None) -> "Rollback | 
     """Return the data for undoing a run, or None if `paths` is not the path of a single snapshot.
 
     Raises:
-        ReconcilerError: if the snapshot was altered, or if git may track the snapshot. A commit could contain a forged
-            snapshot, and limits do not apply to a rollback.
+        ReconcilerError: if the snapshot was altered, or if git may track the snapshot. A pull request could
+            otherwise add a forged snapshot, and the setting `limits` does not apply to a rollback.
     """
     if len(paths) != 1:
         return None

@@ -1,4 +1,4 @@
-"""Read the declarations of earlier commits, with the tenants and variables of the same commits."""
+"""Read the declarations of earlier commits, and the tenants and variables that reconciler.yaml had in each commit."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -19,7 +19,7 @@ from reconciler.git.repository import Repository
 
 @dataclass(frozen=True, slots=True)
 class PastDeclarations:
-    """The declarations of earlier commits, and the settings of each tenant in the same commits."""
+    """The declarations of earlier commits, and the settings that each tenant had in these commits."""
 
     history: DeclaredHistory
     tenants: Mapping[str, Sequence[TenantVersion]]
@@ -52,7 +52,8 @@ def read_past_declarations(
         past = _parse(content, config.file)
         for tenant in tenants:
             version = TenantStatus.UNKNOWN if past is None else past.find(tenant, config)
-            if isinstance(version, TargetTenant):  # equal settings are one object, because many commits have them
+            # Many commits have equal settings. They share one object to save memory.
+            if isinstance(version, TargetTenant):
                 key = (tenant.name, version.name, tuple(sorted(version.values.items())))
                 version = known.setdefault(key, TargetTenant(version.name, dict(version.values)))
             versions[tenant.name].append(version)

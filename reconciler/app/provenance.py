@@ -107,8 +107,8 @@ def _unknown_parts(past: PastDeclarations, tenants: Iterable[Tenant]) -> Iterato
     unknown = {key for tenant in tenants for key in past.of(tenant.name).unknown}
     if unknown:
         yield (
-            f"{pluralize(len(unknown), 'earlier declaration')} may belong to another tenant or have other variables, "
-            "because the reconciler.yaml of the same commit does not show them"
+            f"{pluralize(len(unknown), 'earlier declaration')} could not be assigned to a tenant, because the "
+            "reconciler.yaml of the same commit does not show the tenant or the variables"
         )
 
 

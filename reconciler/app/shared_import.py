@@ -215,7 +215,7 @@ class DeclaredComparison:
     different: tuple[LeftOut, ...]
     """The declarations whose values differ from the values of the imported grant."""
     other: Mapping[str, list[GrantSpec]]
-    """The declarations without an imported grant, by the name of the tenant."""
+    """The existing declarations that match no imported grant, by the name of the tenant."""
 
 
 def compare_with_declared(

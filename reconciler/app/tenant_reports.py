@@ -176,7 +176,7 @@ class TenantReports(Generic[T]):
 
     @property
     def lack_applied_selection(self) -> bool:
-        """True if a tenant has no selected grant, and no tenant with a selected grant was applied, even in part."""
+        """True if a tenant has no selected grant, and no other tenant may have received the selected grants."""
         states = {each.state for each in self._summaries.values()}
         return TenantState.NOT_SELECTED in states and not states & WRITING_STATES
 

@@ -131,8 +131,8 @@ def _incomplete_note(count: int) -> Iterator[str]:
     """Yield a note if some log events do not show which grant an application used."""
     if count:
         yield (
-            f"{pluralize(count, 'event')} may have issued a token without showing which grant was used. `usage` "
-            "reports the use of each possible grant as not known."
+            f"{pluralize(count, 'event')} may report an issued token without showing which grant was used. `usage` "
+            "reports the use of all matching grants as not known."
         )
 
 

@@ -144,7 +144,7 @@ def _is_verified(usage: Usage, session: TenantSession, observation: Observation)
 
 
 def _refuse_foreign_grants(usage: Usage, observation: Observation) -> None:
-    """Raise ReconcilerError if the tenant has no grant of the usage file."""
+    """Raise ReconcilerError if none of the grants in the usage file exists in the tenant."""
     used = {(each.client_id, each.audience) for each in usage.grants if each.client_id and each.audience}
     if used and not any((each.key.client_id, each.key.audience) in used for each in observation.grants):
         raise ReconcilerError(

@@ -196,7 +196,7 @@ def _open_existing(path: str, flags: int) -> int:
 
 
 def _is_pipe(path: str) -> bool:
-    return stat.S_ISFIFO(os.stat(path).st_mode)  # noqa: PTH116 - `open` passes a string
+    return stat.S_ISFIFO(os.stat(path).st_mode)  # noqa: PTH116 - the opener of `open` gets a string
 
 
 def _replace(file: Path, content: bytes, mode: int | None, status: os.stat_result | None) -> bool:

@@ -281,7 +281,7 @@ def log_event(data: Json) -> LogEvent:
     actor = next(filter(None, names), f"application {client}" if client else "")
     channel = text_or_none(request, "channel") or ""
     grant_id = path["id"] or text_or_none(answer, "id") or ""
-    if path["organization"]:  # a grant that gets or loses an organization changes, and the response has no subject type
+    if path["organization"]:  # a change of its organizations changes a grant; the response has no key
         method, key = CHANGE if method in VERBS else "", None
         grant_id = path["id"] or text_or_none(body, "grant_id") or text_or_none(answer, "grant_id") or ""
     return LogEvent(date, method if method in VERBS else "", grant_id, key, actor, CHANNELS.get(channel, channel))

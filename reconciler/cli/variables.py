@@ -9,7 +9,7 @@ import click
 
 PREFIX = "RECONCILER"
 MIN_SIMILARITY = 0.85
-"""The similarity of a variable and the variable of a global option above which the variable is a typo.
+"""An environment variable that is at least this similar to the variable of a global option is a typo.
 
 A lower value would refuse variables that other programs of a pipeline use, such as RECONCILER_COMMIT.
 """
@@ -117,7 +117,10 @@ def _is_similar(short: str, known: Iterable[str]) -> bool:
 
 
 def _variable_advice(short: str, known: Mapping[str, str]) -> str:
-    """Return advice that names similar variables. `known` maps the end of each variable to the variable."""
+    """Return advice that names similar variables.
+
+    `short` is the variable without its prefix. `known` maps each known variable without its prefix to its full name.
+    """
     from reconciler.core.suggest import similar_words
 
     similar = [known[each] for each in similar_words(short, known)]

@@ -31,12 +31,11 @@ class PastConfig:
     def find_tenant(self, tenant: Tenant, now: Config) -> Tenant | TenantStatus:
         """Return the earlier settings of `tenant`, which is a tenant of today's configuration `now`.
 
-        Domains identify a tenant, because a tenant may have had another name, and its name may have belonged to another
-        tenant. Sandboxes are identified by their name.
+        Compare domains, because a tenant can be renamed, and another tenant can get its old name. Compare sandboxes by
+        name.
 
-        If the earlier version declares no tenants, the environment of each run chose the tenant. The environment is
-        unknown, so the result is UNKNOWN for a tenant that `now` declares. A tenant that `now` does not declare has the
-        shared settings.
+        If the earlier version declares no tenants, its runs took the tenant from AUTH0_DOMAIN. Return UNKNOWN if `now`
+        declares the tenant. Otherwise, return the settings that the earlier version gives to an undeclared tenant.
         """
         past, is_declared = self._config, tenant.name in now.tenants
         namesake = past.tenants.get(tenant.name)

@@ -134,27 +134,32 @@ class Presence:
 
 
 _UNDECLARED, _UNKNOWN = -1, -2
-"""The numbers of declarations that identify no grant of the tenant, or an unknown grant."""
+"""Numbers in `_GrantNumbers` for a declaration that excludes the tenant, and for a declaration of an unknown grant."""
 
-_Numbers = tuple[int, ...]
-"""The number of the grant that each declaration in the history identifies with some settings of the tenant.
+_GrantNumbers = tuple[int, ...]
+"""The number of a grant for each declaration in the history, with the variables of one version of reconciler.yaml.
 
-If the settings of the tenant are unknown, the tuple is empty.
+Two declarations have the same number if they identify the same grant. If the settings of the tenant are unknown, the
+tuple is empty.
 """
 
 
 class _Timeline(NamedTuple):
-    """The different settings of a tenant, as grant numbers, and the position of the settings of each version."""
+    """The grant numbers for each version of reconciler.yaml.
 
-    numbers: tuple[_Numbers, ...]
+    `numbers` contains each distinct tuple once. `versions` contains the position of a tuple in `numbers` for each
+    version.
+    """
+
+    numbers: tuple[_GrantNumbers, ...]
     versions: tuple[int, ...]
 
 
 class _Walk:
-    """Reads the history for a tenant: the presence of each grant by number, and the unknown declarations.
+    """Finds the commits that added and removed each grant of a tenant.
 
-    `unknown` contains the declarations that only commits with unknown settings of the tenant contain. `positions`
-    contains the position of each declaration in `_Numbers`.
+    `presences` contains the result by grant number. `unknown` contains the declarations whose grant is unknown in every
+    commit that contains them. `positions` contains the position of each declaration in `_GrantNumbers`.
     """
 
     def __init__(self, positions: Mapping[DeclaredKey, int]) -> None:
@@ -170,11 +175,11 @@ class _Walk:
     def unknown(self) -> Mapping[DeclaredKey, DeclarationLine]:
         return {key: line for key, line in self._unknown.items() if key not in self._known}
 
-    def read(self, step: HistoryStep, numbers: _Numbers, *, has_new_settings: bool) -> None:
-        """Read the next commit. `numbers` contains the numbers of the tenant's grants with the settings of the commit.
+    def read(self, step: HistoryStep, numbers: _GrantNumbers, *, has_new_settings: bool) -> None:
+        """Read the next commit. `numbers` contains the grant numbers for the reconciler.yaml of the commit.
 
-        A file that is unreadable in a commit keeps the grants of the last readable version. These grants do not change
-        with the settings, because the commit does not declare them with its settings.
+        If a file is unreadable in a commit, its grants stay those of the last readable version, even if the commit
+        changes reconciler.yaml.
         """
         for version in step.versions:
             self._files.pop(version.path, None)
@@ -198,7 +203,7 @@ class _Walk:
                 self.presences[number].removed_by = None
         self._waiting = {}
 
-    def _grants_in(self, path: str, numbers: _Numbers, commit: Commit | None) -> Mapping[int, int]:
+    def _grants_in(self, path: str, numbers: _GrantNumbers, commit: Commit | None) -> Mapping[int, int]:
         """Return the numbers of the grants that a file declares, with the lines of the declarations."""
         found: dict[int, int] = {}
         for key, line in self._files[path].items():
@@ -216,7 +221,7 @@ class DeclaredHistory:
     """The grants that each commit in the git history declares. The oldest commit comes first.
 
     Several declarations may identify one grant of a tenant, because declarations may contain variables and lists of
-    tenants. The class caches the presences of the grants, because many tenants have the same declarations.
+    tenants. The class caches the results, because many tenants have the same declarations.
     """
 
     def __init__(
@@ -253,7 +258,7 @@ class DeclaredHistory:
             yield own if isinstance(own, int) else grants.setdefault(own, len(grants))
 
     def walk(self, timeline: _Timeline) -> _Walk:
-        """Read the history for tenants with the settings in `timeline`."""
+        """Return the result for all tenants that have the grant numbers in `timeline`."""
         if timeline not in self._walks:
             walk, settings = _Walk(self._positions), -1
             for step in self._steps:
@@ -291,9 +296,9 @@ def _move(
 class TenantHistory:
     """The grants that each commit in the git history declares for a tenant.
 
-    `presences` contains the commits of each declared grant. `unknown` contains the declarations for which reconciler
-    does not know the grant, because only commits with unknown settings of the tenant contain these declarations.
-    `side` contains the grants that only commits of merged branches, or files outside the grant folder, may declare.
+    `presences` contains the lines and commits of each declared grant. `unknown` contains the declarations whose grant
+    is unknown, because the tenant or a variable is unknown in every commit with the declaration. `side` contains the
+    grants that only commits of merged branches, or files outside the grant folder, may declare.
     """
 
     def __init__(
@@ -314,7 +319,7 @@ class TenantHistory:
         }
 
     def presence_of(self, keys: Collection[DeclaredKey]) -> Presence:
-        """Return the commits of a grant that all declarations in `keys` identify, such as by name and by id."""
+        """Return the lines and commits of a grant that several declarations identify, for example by name and id."""
         same = {self._grants[key] for key in keys}
         number = min(same)
         numbers = tuple(

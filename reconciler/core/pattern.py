@@ -130,7 +130,7 @@ class ManagedScope(NamedTuple):
 
 
 def _quoted(text: str) -> str:
-    """Escape quotes, so that one text cannot look like several fields of a pattern."""
+    """Quote a text and escape its quotes, so that a name with quotes cannot imitate another field of the pattern."""
     return '"' + text.replace("\\", r"\\").replace('"', r"\"") + '"'
 
 

@@ -48,7 +48,7 @@ def _names(patterns: Iterable[Pattern]) -> str:
 def _not_covered(patterns: Iterable[Pattern], by: Iterable[Pattern]) -> list[Pattern]:
     """Return the patterns that may match additional grants, compared with the patterns in `by`.
 
-    Compare only equal patterns if a full comparison needs to compare more than MAX_PAIRS pairs.
+    If there are more than MAX_PAIRS pairs of patterns, only check whether `by` contains an equal pattern.
     """
     known = dict.fromkeys(map(_without_reason, by))
     missing = [each for each in dict.fromkeys(map(_without_reason, patterns)) if each not in known]
@@ -73,7 +73,7 @@ def _covers(pattern: Pattern, other: Pattern) -> bool:
 
 
 def _deleting(new: Iterable[Pattern], old: Iterable[Pattern]) -> list[Pattern]:
-    """Return the patterns of `manage` that allow more deletes of default grants and of grants of third parties.
+    """Return the new patterns of `manage` that allow deleting further default grants or third-party grants.
 
     A delete of a third-party application's grant needs the exact client id. A delete of a default grant needs a pattern
     that does not restrict the application.

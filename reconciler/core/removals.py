@@ -56,7 +56,7 @@ class Removal:
     @property
     def path(self) -> str:
         """The path of the grant file that contained the removed declaration."""
-        if self.is_from_history and not self.commit:  # a file without a revision, whose name may contain " in "
+        if self.is_from_history and not self.commit:  # `file` is only a path, which may contain " in "
             return self.spec.file
         path, separator, _ = self.spec.file.rpartition(" in ")
         return path if separator else self.spec.file
@@ -122,7 +122,7 @@ def find_first_commits(history: TenantHistory, declared: Iterable[GrantSpec]) ->
 
 
 def _removal(key: DeclaredKey, history: TenantHistory, keys: tuple[DeclaredKey, ...]) -> Removal:
-    """Return the removal of a grant that all declarations in `keys` identify."""
+    """Return the removal of the grant that the declarations in `keys` identify."""
     presence = history.presence_of(keys) if len(keys) > 1 else history.presences[key]
     _, _, commit = presence.newest_line
     return Removal(

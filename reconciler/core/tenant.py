@@ -1,4 +1,4 @@
-"""The settings of a tenant: the settings in reconciler.yaml, including the settings that all tenants share."""
+"""The settings of a tenant in reconciler.yaml, including the settings that all tenants share."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field

@@ -34,7 +34,7 @@ from reconciler.git.repository import GitError, Repository
 from reconciler.git.revision import FOLDER, LINK, SUBMODULE, Revision, TreeEntry, resolve_revision
 
 UNREADABLE, MISSING = 0, 1
-"""The positions of the first two versions of reconciler.yaml in `GrantHistory.configs`."""
+"""The positions of an unreadable and of a missing reconciler.yaml in `GrantHistory.configs`."""
 NO_SETTINGS = b"{}\n"
 MAX_VERSIONS = 100_000
 """The maximum number of different versions of grant files in the history."""

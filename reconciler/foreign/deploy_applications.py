@@ -7,9 +7,9 @@ from collections.abc import Iterable
 from reconciler.foreign.document import ForeignNode
 
 CLIENT_ID = re.compile(r"(tpc_)?[A-Za-z0-9]{28,32}")
-"""A regular expression for the client ids of Auth0.
+"""The form of the client ids of Auth0.
 
-If the files do not contain an application with this name or id, the regular expression decides whether a text is an id.
+A text in this form is an id, unless the files contain an application with this name.
 """
 
 

@@ -198,7 +198,7 @@ class _GrantReader:
             self._wrong_tenants.setdefault(Problem(grant.source, what, f"use the files for {domain}"))
 
     def check_sections(self) -> None:
-        """Record the placeholders without a value that stand for a whole list, such as the list of grants."""
+        """Record placeholders without a value in place of a list, such as the list of grants."""
         for file in self._parsed:
             for tenant, kind in product(self._tenants, SECTIONS):
                 section = file.section(kind, tenant)
@@ -238,7 +238,7 @@ class _GrantReader:
         return tuple(LeftOut(*key, tuple(tenants)) for key, tenants in self._left_out.items())
 
     def problems(self) -> Iterator[Problem]:
-        """Yield a problem for each placeholder without a value, each wrong tenant, and too many scopes."""
+        """Yield the problems: placeholders without a value, grants of another tenant, and too many scopes."""
         yield from self._wrong_tenants
         for key, (source, tenants) in self._missing.items():
             known = [self._tenants[name] for name in self._tenants if name in tenants]

@@ -60,8 +60,8 @@ class DeployTenant:
     def setting_without(self, kind: str) -> str:
         """Return the name of the setting that excludes all objects of a kind, such as `clientGrants`.
 
-        Return an empty string if no setting excludes the kind. auth0-deploy-cli also searches in a setting that is a
-        string.
+        Return an empty string if no setting excludes the kind. If the value of a setting is a string, auth0-deploy-cli
+        searches for the kind in this string.
         """
         excluded, included = self.value("AUTH0_EXCLUDED"), self.value("AUTH0_INCLUDED_ONLY")
         if isinstance(excluded, list | str) and kind in excluded:

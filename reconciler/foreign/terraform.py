@@ -49,7 +49,7 @@ class StateResource:
     is_managed: bool
     values: Mapping[str, Any]
     is_deposed: bool = False
-    """True if Terraform has created a replacement, and has not yet destroyed this object."""
+    """True if Terraform has replaced the object but not yet destroyed it."""
 
     def text(self, name: str) -> str:
         """Return the attribute `name` if the attribute is a string, or an empty string for any other type."""

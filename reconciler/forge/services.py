@@ -31,7 +31,7 @@ class ForgeModule(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class HostingService:
-    """A hosting service. `issues` is None if reconciler cannot post issues there."""
+    """A hosting service. `issues` is None if reconciler cannot post issues on this service."""
 
     module: ForgeModule
     comments: Callable[[ForgeApi, Job], CommentTarget]

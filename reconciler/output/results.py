@@ -108,7 +108,7 @@ class FleetSummary:
         return sorted(self.tenants, key=order)
 
     def equal_results(self, texts: Iterable[tuple[str, str]]) -> list[list[int]]:
-        """Group the results of tenants with equal texts, starting with the tenants that need attention.
+        """Group tenants whose results have the same text, starting with the tenants that need attention.
 
         `texts` contains the tenant name and the text of each result. A group contains the positions of results in
         `texts`. The method stores a hash of each text, because the texts of all results may be large.

@@ -303,7 +303,7 @@ def test_a_wave_without_a_selected_grant_is_not_done(
     assert ran.stdout.splitlines()[1 : len(lines)] == lines[1:]
     assert "[1/5] t1: " in ran.stderr
     assert tenants.tenants_with("POST") + tenants.tenants_with("PATCH") == (["t1", "t4"] if exit_code == 0 else [])
-    reason = "because no tenant with a selected grant was applied in the earlier rollout waves; "
+    reason = "because no tenant of the earlier rollout waves has received the selected grants; "
     assert (f"{reason}to apply this wave alone, use --wave next\n" in ran.stdout) is (exit_code == 1)
 
 

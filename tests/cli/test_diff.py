@@ -140,4 +140,4 @@ def test_declared_ids_without_a_match_are_noted(here: Path) -> None:
 
     (note,) = reconciler("diff", "one", "two", "--declared", "--format", "json").data["notes"]
 
-    assert note.startswith("some grants are declared by client_id or audience, whose names are not known")
+    assert note.startswith("some grants are declared by client_id or audience, so their names are not known")

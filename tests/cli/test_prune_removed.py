@@ -119,7 +119,7 @@ def test_a_configuration_that_was_a_link_is_unknown(removed: Path) -> None:
 
     assert "0 to delete" in ran.stdout
     assert "1 removed declaration could not be compared, because the reconciler.yaml of the same commit" in ran.stdout
-    assert "1 earlier declaration may belong to another tenant" in reconciler("access").stdout
+    assert "1 earlier declaration could not be assigned to a tenant" in reconciler("access").stdout
 
 
 def test_the_variables_of_the_commit_count_with_since_too(removed: Path) -> None:

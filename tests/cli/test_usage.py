@@ -608,7 +608,7 @@ def test_prune_keeps_a_grant_if_an_event_does_not_show_the_api(here: Path, monke
     collected = collect()
     ran = reconciler("usage", "prune", "--unused-for", "9d")
 
-    assert "1 event may have issued a token without showing which grant was used" in collected.stderr
+    assert "1 event may report an issued token without showing which grant was used" in collected.stderr
     assert "does not show which grant was used" in ran.stderr
     assert PORTAL in FILE.read_text()
 

@@ -62,9 +62,9 @@ def select_access(report: AccessReport, chosen: AccessFilter) -> AccessReport:
 
 
 def _select_in_tenant(tenant: TenantAccess, chosen: AccessFilter) -> TenantAccess:
-    """Return the report of a tenant with the selected grants, and with the grants that the filter may select.
+    """Return the report of a tenant with the grants that the filter selects.
 
-    The pattern of the filter may be a name. If reconciler could not read the names, every grant may have this name.
+    If the filter selects by name and the name of an application or API is unknown, the report keeps the grant.
     """
     unread = [
         what

@@ -42,7 +42,7 @@ def reason_without_effect(grant: ClientGrant, directory: Directory) -> str:
 
 
 def access_without_grants(directory: Directory) -> Iterator[str]:
-    """Yield a note if first-party applications may call some APIs for users without a grant.
+    """Yield a note that names the APIs that first-party applications may call for a user without having a grant.
 
     The policy of an API decides whether applications need a grant.
     """
@@ -51,6 +51,6 @@ def access_without_grants(directory: Directory) -> Iterator[str]:
     ]
     if names:
         yield (
-            f"this report shows grants, but every first-party application may call some APIs for signed-in users "
-            f"without a grant: {join_some(names)}, because of the policy {ALLOW_ALL} for users"
+            "this report shows only grants, but every first-party application may call these APIs for signed-in users "
+            f"without a grant (policy {ALLOW_ALL} for users): {join_some(names)}"
         )

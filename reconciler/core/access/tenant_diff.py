@@ -80,8 +80,8 @@ def compare_tenants(first: TenantAccess, second: TenantAccess, *, is_declared: b
     differences = tuple(each for each in found if each is not None)
     if is_declared and any(_is_unmatched_id(key, ours, theirs) for key in ours.keys() ^ theirs.keys()):
         notes.append(
-            "some grants are declared by client_id or audience, whose names are not known; a grant in one tenant may "
-            "be the same as a grant with other ids in the other tenant"
+            "some grants are declared by client_id or audience, so their names are not known; such a grant may "
+            "exist in both tenants with different ids"
         )
     return TenantDiff(
         first.tenant, second.tenant, is_declared, differences, len(found) - len(differences), tuple(notes)
@@ -89,7 +89,7 @@ def compare_tenants(first: TenantAccess, second: TenantAccess, *, is_declared: b
 
 
 def _is_unmatched_id(key: NameKey, *sides: Mapping[NameKey, AccessGrant]) -> bool:
-    """Return whether the only grant with the key identifies the application or the API by id."""
+    """Return whether the grant with the key `key` identifies its application or its API by id."""
     grant = next(side[key] for side in sides if key in side)
     return grant.client_id is not None or grant.audience is not None
 

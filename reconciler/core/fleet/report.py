@@ -122,8 +122,8 @@ def collect(fleet: Fleet, files: Iterable[ResultFile], last_wave: str | None = N
     the pipeline started, or None if the pipeline started all waves. A rollout wave does not start if the number of
     unsuccessful tenants in earlier waves has reached `Fleet.stop_after`.
 
-    Only `apply` changes tenants in waves. If `last_wave` is given or a job ran `apply`, every tenant therefore needs a
-    result of `apply`.
+    If `last_wave` is given or a job ran `apply`, the pipeline applies changes. A result of `plan` is then not enough:
+    every tenant needs a result of `apply`.
     """
     expected = {each.name: each for each in fleet.tenants}
     usable: dict[str, list[tuple[str, FleetResult]]] = {name: [] for name in expected}
@@ -208,7 +208,7 @@ def _state(
 def _unfinished(
     expected: ExpectedTenant, results: Sequence[tuple[str, FleetResult]], earlier: FleetResult
 ) -> CollectedTenant:
-    """Return the state of a tenant after an attempt that may have written, and a last attempt that wrote nothing."""
+    """Return the state of a tenant whose last attempt wrote nothing, but whose attempt `earlier` may have written."""
     last = results[-1][1]
     outcome = _no_end(earlier) if earlier.status == BEGUN else f"{earlier.command} ended with the state {earlier.state}"
     reason = "; ".join([outcome, f"the state of the last attempt is {last.state}", *last.errors])

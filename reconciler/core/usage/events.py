@@ -56,9 +56,12 @@ OTHER_TYPES = frozenset(
         "organization_member_added",
     }
 )
-"""The documented types of log events that issue no token for an API, without the failures."""
+"""The documented types of log events for successful actions that issue no token for an API."""
 OTHER_PREFIXES = (*("connected_accounts_", "directory_sync_", "f", "gd_", "kms_", "limit_", "passkey_"),)
-"""The first letters of further types that issue no token. The types of failures start with `f` or contain `fail`."""
+"""Prefixes of other types that issue no token.
+
+The types of failures start with `f` or contain `fail`.
+"""
 FAILURE = "fail"
 SUBJECT_TYPES: Mapping[str, str] = {"seccft": SUBJECT_CLIENT, **dict.fromkeys(USER_EXCHANGES | LOGINS, SUBJECT_USER)}
 UNKNOWN_OPERATION = "?"

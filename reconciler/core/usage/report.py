@@ -181,9 +181,9 @@ def use_of(key: Key, usage: Usage) -> Use | None:
 def last_possible_use(key: Key, usage: Usage) -> str:
     """Return the time of the last log event that may be a use of a grant, or an empty string.
 
-    Such an event shows a part of the application, the API and the subject type, and this part matches the grant. A
-    write of the Management API, or a use of a scope according to API metrics, may need a token from the time before the
-    collected logs.
+    An event may be a use if the application, the API or the subject type is missing in the event and the other values
+    match the grant. Writes of the Management API and API metrics also count, because the application may have got its
+    token before the collected logs begin.
     """
     own = UsedGrant(key.client_id or "", key.audience, key.subject_type)
     possible = (UsedGrant(*parts) for parts in product(*((part, "") for part in own)))

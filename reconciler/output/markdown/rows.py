@@ -44,7 +44,7 @@ MAX_RISKS_IN_ROW = 6
 
 @dataclass(frozen=True, slots=True)
 class RowLimits:
-    """The maximum sizes of the parts of a row whose length the author of a pull request can choose freely."""
+    """Limits for the parts of a row that a pull request can make arbitrarily long."""
 
     folded_bytes: int = 0
     """The maximum number of bytes of the collapsed part of a list, for each field."""

@@ -356,7 +356,7 @@ def test_access_without_grants_is_noted() -> None:
 
     (note,) = build([], [], a_directory({}, apis)).notes
 
-    assert "may call some APIs for signed-in users without a grant: Invoices API, because" in note
+    assert "may call these APIs for signed-in users without a grant (policy allow_all for users): Invoices API" in note
     assert build().notes == ()
 
 
