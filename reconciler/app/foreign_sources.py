@@ -12,7 +12,8 @@ from pathlib import Path
 from reconciler.app.load import workspace_of
 from reconciler.app.options import GlobalOptions
 from reconciler.config.tenants import Config, choose_tenants, select_tenant
-from reconciler.core.characters import quote_text
+from reconciler.core.characters import join_some, quote_text
+from reconciler.core.fields import ORGANIZATIONS
 from reconciler.core.identity import host_of, is_same_host
 from reconciler.core.imports.selection import ImportFilter
 from reconciler.core.imports.shared_grants import NamedGrant
@@ -138,7 +139,23 @@ def read_deploy_source(
         name: [grant for grant in grants if choice.selects(*_filled(grant, values[name]))]
         for name, grants in found.by_tenant.items()
     }
-    return replace(found, by_tenant=selected)
+    holders = {
+        _filled(grant, values[name])[0][0]: None
+        for name, grants in selected.items()
+        for grant in grants
+        if ORGANIZATIONS in grant.fields
+    }
+    return replace(found, by_tenant=selected, notes=(*found.notes, *_notes_on_organizations(list(holders))))
+
+
+def _notes_on_organizations(holders: Sequence[str]) -> Iterator[str]:
+    """Yield a note if the import declares the organizations of grants. `holders` contains the applications."""
+    if holders:
+        yield (
+            f"organizations: for the grants of {join_some(holders)}, the import declares the organizations in the "
+            "files. reconciler removes all other organizations from these grants, which auth0-deploy-cli does not. "
+            "Check the plan, or remove the field organizations from the grant files"
+        )
 
 
 def _filled(grant: NamedGrant, values: Mapping[str, str]) -> tuple[list[str], list[str]]:

@@ -90,7 +90,6 @@ class _GrantReader:
         self._grants_of: Counter[tuple[str, str]] = Counter()
         self._kept: set[tuple[str, str]] = set()
         self._wrong_tenants: dict[Problem, None] = {}
-        self._with_organizations_of: dict[str, None] = {}
         self._missing: dict[str, tuple[Source, set[str]]] = {}
         self._items = 0
         self._left_out: dict[tuple[Source, str, str], list[str]] = {}
@@ -283,7 +282,6 @@ class _GrantReader:
             names = tuple(sorted(map(escape_variables, dict.fromkeys(organizations))))
             grant = result[indexes[0]]
             result[indexes[0]] = replace(grant, fields={**grant.fields, ORGANIZATIONS: names})
-            self._with_organizations_of.setdefault(client)
         return result
 
     def _organizations_of(self, tenant: str) -> dict[str, tuple[Source, list[str]]]:
@@ -307,16 +305,9 @@ class _GrantReader:
         return found
 
     def notes(self) -> Iterator[str]:
-        """Yield notes for the user about settings, and about values whose meaning differs between the tools."""
+        """Yield notes for the user about settings."""
         for each in self._exclusions.values():
             yield from each.notes()
-        if self._with_organizations_of:
-            clients = join_some(list(self._with_organizations_of))
-            yield (
-                f"organizations: for the grants of {clients}, the import declares the organizations in the files. "
-                "reconciler removes all other organizations from these grants, which auth0-deploy-cli does not. Check "
-                "the plan, or remove the field organizations from the grant files"
-            )
 
 
 def _reason_not_expressible(fields: Mapping[str, Any]) -> str:

@@ -253,3 +253,15 @@ def test_grants_for_the_management_api_of_another_tenant_are_refused(folder: Pat
         'tenant.yaml:2:5: this is the Management API of prod.auth0.com, but the domain of "dev" is dev.auth0.com; '
         "use the files for dev.auth0.com\n"
     )
+
+
+def test_a_note_names_only_selected_grants_with_organizations(folder: Path) -> None:
+    organization = "organizations:\n  - name: acme\n    client_grants: [{client_id: Billing}]\n"
+    portal = TENANT.partition("\n")[2].replace("Billing", "Portal")
+    (folder / "tenant.yaml").write_text(organization + TENANT + portal, encoding="utf-8")
+
+    other = reconciler("import", "--from", "deploy-cli", "tenant.yaml", "--client", "Portal")
+    both = reconciler("import", "--from", "deploy-cli", "tenant.yaml")
+
+    assert "organizations: for" not in other.stdout
+    assert "organizations: for the grants of Billing, the import declares the organizations" in both.stdout
