@@ -85,17 +85,14 @@ def refuse_unknown_variables(command: click.Command, name: str, context: click.C
     shared = dict(_variables(context.command, ()))
     known = {**shared, **dict(_variables(command, (name,)))}
     own_start, start = f"{environment_variable(name)}_", f"{PREFIX}_"
-    safe = {
-        variable.removeprefix(own_start).removeprefix(start): variable
-        for variable, option in known.items()
-        if not option.startswith(UNSAFE_OPTION_PREFIXES)
-    }
+    by_short_name = {variable.removeprefix(own_start).removeprefix(start): variable for variable in known}
+    unsafe = {variable for variable, option in known.items() if option.startswith(UNSAFE_OPTION_PREFIXES)}
     for variable in sorted(each for each in os.environ if each not in known):
         found = variable.upper()
         short = found.removeprefix(own_start).removeprefix(start)
         if found.startswith(own_start) or (found.startswith(start) and _is_similar(short, shared)):
             what = f"The environment variable {variable} sets no option of `reconciler {name}`."
-            raise click.UsageError(f"{what} {_variable_advice(short, safe)}", context)
+            raise click.UsageError(f"{what} {_variable_advice(short, by_short_name, unsafe)}", context)
 
 
 def _variables(command: click.Command, words: Sequence[str]) -> Iterator[tuple[str, str]]:
@@ -116,12 +113,14 @@ def _is_similar(short: str, known: Iterable[str]) -> bool:
     return bool(similar_words(short, [each.removeprefix(f"{PREFIX}_") for each in known], MIN_SIMILARITY))
 
 
-def _variable_advice(short: str, known: Mapping[str, str]) -> str:
-    """Return advice that names similar variables.
+def _variable_advice(short: str, known: Mapping[str, str], unsafe: set[str]) -> str:
+    """Return advice that names similar variables, unless one of them sets an unsafe option.
 
     `short` is the variable without its prefix. `known` maps each known variable without its prefix to its full name.
     """
     from reconciler.core.suggest import similar_words
 
     similar = [known[each] for each in similar_words(short, known)]
-    return f"Did you mean {' or '.join(similar)}?" if similar else "Correct its name, or unset the variable."
+    if not similar or not unsafe.isdisjoint(similar):
+        return "Correct its name, or unset the variable."
+    return f"Did you mean {' or '.join(similar)}?"

@@ -153,7 +153,8 @@ def test_an_empty_variable_is_an_error_like_an_empty_option(
         ("RECONCILER_APPLY_TENANT", "Did you mean RECONCILER_TENANT"),
         ("RECONCILER_APPLY_CREATE_ONY", "Did you mean RECONCILER_APPLY_CREATE_ONLY?"),
         ("RECONCILER_APPLY_ONLY_SELECTED", ""),
-        ("RECONCILER_APPLY_PRUNED", ""),
+        ("RECONCILER_APPLY_PRUNED", "Correct its name, or unset the variable."),
+        ("RECONCILER_APPLY_PRUN", "Correct its name, or unset the variable."),
     ],
 )
 def test_a_misspelt_variable_is_an_error(
