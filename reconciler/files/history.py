@@ -112,11 +112,12 @@ def _side_declarations(
         followed.update(dict.fromkeys(moved))
         pending = whole_history(repository, list(moved), since) if moved else []
         commits += pending
-    changes = [(commit, change) for commit in commits for change in commit.changes if change.mode_after != NO_FILE]
-    reader.load([change for _, change in changes])
-    for commit, change in changes:
-        declares = reader.declarations(change.path, change.object_after)
-        found.update({key: (change.path, line, _commit(commit)) for key, line in declares.items()})
+    reader.load([change for each in commits for change in each.changes])
+    for each in commits:
+        commit = _commit(each)
+        for change in each.changes:
+            declares = reader.declarations(change.path, change.object_after)
+            found.update({key: (change.path, line, commit) for key, line in declares.items()})
     return found
 
 
@@ -211,6 +212,8 @@ class _VersionReader:
             ):
                 if mode in {NO_FILE, LINK, SUBMODULE} or not (is_config or self._is_grant_file(change.path)):
                     continue
+                if identity in (self._config_positions if is_config else self._versions):
+                    continue  # an earlier call has read the version
                 wanted[identity] = None
                 if is_config:
                     self._config_positions[identity] = UNREADABLE
@@ -262,7 +265,7 @@ class _VersionReader:
 
     def is_outside(self, path: str) -> bool:
         """Return whether a file is not in the grant folder."""
-        return not PurePosixPath(path).is_relative_to(self._folder)
+        return self._folder not in {"", path} and not path.startswith(f"{self._folder}/")
 
     def _inside(self, path: str) -> PurePosixPath:
         return PurePosixPath(path) if self.is_outside(path) else PurePosixPath(path).relative_to(self._folder)
