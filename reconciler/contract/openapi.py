@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import unquote
 
+from reconciler.core.characters import quote_text
 from reconciler.core.usage.events import PARAMETER
 from reconciler.errors import ReconcilerError
 
@@ -40,7 +41,7 @@ def create_request(openapi: object) -> dict[str, Any]:
     body = _Resolver(openapi).mapping(request, ())
     schema = _part(body, "content", JSON, "schema")
     _part(schema, "properties")
-    return dict(schema)
+    return _with_valid_properties(schema)
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,7 +141,18 @@ def _items(schema: object) -> Iterator[Mapping[str, Any]]:
 
 def _json_schema(content: Mapping[str, Any]) -> dict[str, Any]:
     by_type = _mapping(content.get("content"))
-    return dict(_mapping(_mapping(by_type.get(JSON)).get("schema")))
+    return _with_valid_properties(_mapping(_mapping(by_type.get(JSON)).get("schema")))
+
+
+def _with_valid_properties(schema: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a JSON Schema. Raise ReconcilerError if the schema of a property is not an object."""
+    for name, field in _mapping(schema.get("properties")).items():
+        if not isinstance(field, Mapping):
+            raise ReconcilerError(
+                f"the property {quote_text(str(name))} in the OpenAPI document is not an object; pass a JSON document "
+                "of Auth0's Management API"
+            )
+    return dict(schema)
 
 
 def _mapping(value: object) -> Mapping[str, Any]:

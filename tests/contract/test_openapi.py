@@ -81,3 +81,9 @@ LOOP = {"schemas": {"A": {"properties": {"b": {"$ref": "#/components/schemas/A"}
 def test_an_invalid_document_is_refused(document: object, message: str) -> None:
     with pytest.raises(ReconcilerError, match=message):
         create_request(document)
+
+
+@pytest.mark.parametrize("field", [None, 5, "text", ["string"]])
+def test_a_property_that_is_not_an_object_is_an_error(field: object) -> None:
+    with pytest.raises(ReconcilerError, match='the property "scope" in the OpenAPI document is not an object'):
+        create_request(an_openapi({"properties": {"scope": field}}))
