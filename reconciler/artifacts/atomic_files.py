@@ -190,7 +190,7 @@ def _open_existing(path: str, flags: int) -> int:
                 raise OSError(errno.ENXIO, "no program reads from this named pipe") from error
             sleep(0.05)
         else:
-            if NONBLOCK:
+            if sys.platform != "win32":
                 os.set_blocking(descriptor, True)
             return descriptor
 
