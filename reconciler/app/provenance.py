@@ -24,14 +24,13 @@ from reconciler.git.history import (
     Blame,
     BlamedCommit,
     blame_file,
-    head_commit,
     is_shallow,
     newest_first,
     origin_address,
     read_commits,
 )
 from reconciler.git.repository import GitError, Repository
-from reconciler.git.revision import Revision, TreeEntry
+from reconciler.git.revision import Revision, TreeEntry, head_commit
 from reconciler.output.source_links import NO_REPOSITORY, SourceLinks, address_at_remote
 
 NOT_COMMITTED = "the declaration is not committed"

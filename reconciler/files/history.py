@@ -26,12 +26,11 @@ from reconciler.git.history import (
     HistoryCommit,
     deleted_files,
     first_parent_history,
-    head_commit,
     sizes_of,
     whole_history,
 )
 from reconciler.git.repository import GitError, Repository
-from reconciler.git.revision import FOLDER, LINK, SUBMODULE, Revision, TreeEntry, resolve_revision
+from reconciler.git.revision import FOLDER, LINK, SUBMODULE, Revision, TreeEntry, head_commit, resolve_revision
 
 UNREADABLE, MISSING = 0, 1
 """The positions of an unreadable and of a missing reconciler.yaml in `GrantHistory.configs`."""

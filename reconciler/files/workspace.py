@@ -16,9 +16,8 @@ from reconciler.core.declared_history import SHORT_HASH
 from reconciler.core.problems import Problem, Severity, Source
 from reconciler.errors import ReconcilerError
 from reconciler.files.discover import is_grant_file, is_hidden, name_of
-from reconciler.git.history import head_commit
 from reconciler.git.repository import GitError, GitMissingError, Repository, find_root, git_dir_of, open_repository
-from reconciler.git.revision import SUBMODULE, altering_attributes, may_alter_files, tracked_entries
+from reconciler.git.revision import SUBMODULE, altering_attributes, head_commit, may_alter_files, tracked_entries
 
 
 @dataclass(frozen=True, slots=True)

@@ -284,11 +284,3 @@ def origin_address(repository: Repository) -> str:
         return next(iter(repository.run("config", "--local", "--get", "remote.origin.url").lines), "")
     except GitError:
         return ""
-
-
-def head_commit(repository: Repository) -> str:
-    """Return the hash of HEAD, or an empty string if the repository has no commit."""
-    try:
-        return repository.run("rev-parse", "--verify", "HEAD^{commit}").lines[0]
-    except GitError:
-        return ""

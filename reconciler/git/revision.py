@@ -333,3 +333,11 @@ def _refs_named(repository: Repository, short: str) -> dict[str, str]:
     exact = {form.format(short) for form in REFS}  # for `refs/x`, `git for-each-ref` also returns `refs/x/y`
     named = (line.partition(" ") for line in lines)
     return {ref: identity for identity, _, ref in named if ref in exact or ref.endswith(f"/{short}")}
+
+
+def head_commit(repository: Repository) -> str:
+    """Return the hash of HEAD, or an empty string if the repository has no commit."""
+    try:
+        return repository.run("rev-parse", "--verify", "HEAD^{commit}").lines[0]
+    except GitError:
+        return ""

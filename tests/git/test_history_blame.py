@@ -5,8 +5,9 @@ from pathlib import Path
 import pytest
 from support.repository import commit_all, git
 
-from reconciler.git.history import blame_file, head_commit, is_shallow, newest_first, read_commits, request_in
+from reconciler.git.history import blame_file, is_shallow, newest_first, read_commits, request_in
 from reconciler.git.repository import GitError, open_repository
+from reconciler.git.revision import head_commit
 
 
 def change(folder: Path, text: str, message: str, *options: str) -> str:
