@@ -41,7 +41,7 @@ def test_an_export_declares_exactly_the_grants_of_the_tenant(
     def run(*arguments: str) -> CommandResult:
         return run_process(*arguments, cwd=tmp_path, env=environment)
 
-    imported = run("import", "--from", "deploy-cli", f"files/{FORMATS[name].source}")
+    imported = run("import", "--from", "deploy-cli", f"files/{FORMATS[name]}")
 
     assert imported.code == 0, imported.output
     planned = run("plan", "--detailed-exitcode")

@@ -16,7 +16,7 @@ SEED = "20260131"
 PHASES = {
     "examples": ("--phases=examples",),
     "coverage": ("--phases=coverage",),
-    "fuzzing": ("--phases=fuzzing", "--max-examples=25"),
+    "fuzzing": ("--phases=fuzzing", "--max-examples=12"),
     "stateful": ("--phases=stateful", "--max-time=8"),  # it repeats until the time is over
 }
 
