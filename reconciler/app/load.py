@@ -215,7 +215,7 @@ def rollback_of_paths(paths: Sequence[Path], config: str | None) -> "Rollback | 
     from reconciler.artifacts.snapshot import rollback_of
 
     rollback = rollback_of(paths[0], data_folder(config))
-    problems = tracked_folder_problems(workspace_of(config), data_folder(config)) if rollback else ()
+    problems = tracked_folder_problems(data_folder(config)) if rollback else ()
     if forged := tuple(each._replace(severity=Severity.ERROR) for each in problems):
         raise ProblemsError(forged)
     return rollback

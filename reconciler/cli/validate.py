@@ -82,7 +82,7 @@ def _load(options: GlobalOptions, paths: list[Path]) -> LoadedGrants:
     """Load the grant files. Add a problem if git tracks the folder .reconciler."""
     workspace = workspace_of(options.config)
     grants = _load_files(options, paths, workspace)
-    folder_problems = tracked_folder_problems(workspace, data_folder(options.config))
+    folder_problems = tracked_folder_problems(data_folder(options.config))
     return replace(grants, problems=tuple(sorted((*grants.problems, *folder_problems))))
 
 

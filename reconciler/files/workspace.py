@@ -152,18 +152,19 @@ class Workspace:
         yield from git_warnings(repository, name_of(self.root))
 
 
-def tracked_folder_problems(workspace: Workspace, folder: Path) -> Iterator[Problem]:
+def tracked_folder_problems(folder: Path) -> Iterator[Problem]:
     """Yield a problem if git tracks files in `folder`, which is the path of the folder .reconciler.
 
     The folder .reconciler contains the journals of runs. If git tracked the folder .reconciler, a commit could contain
     a forged journal.
     """
-    if not os.path.lexists(folder) or workspace.root is None:
+    root = find_root(folder.parent)
+    if not os.path.lexists(folder) or root is None:
         return
     place = Source(name_of(folder))
     fix = f"remove the folder from git: git rm -r --cached {name_of(folder)}; add .reconciler/ to .gitignore"
     try:
-        repository = workspace.repository()
+        repository = open_repository(root)
         if any(tracked_entries(repository, [repository.path_of(folder)])):
             yield Problem(place, "git tracks this folder, which is only for journals and data of tenants", fix)
     except GitMissingError:

@@ -3,6 +3,7 @@ from pathlib import Path
 
 import pytest
 from support.commands import grants_of, reconciler
+from support.repository import commit_all
 
 
 @pytest.fixture(autouse=True)
@@ -174,5 +175,19 @@ def test_a_run_shows_how_to_roll_back_because_a_killed_run_could_not_print_it(he
     command = reconciler("journal", "last").stdout.splitlines()[-1].removeprefix("To roll back: reconciler ")
 
     assert command.startswith("--tenant local --grants .reconciler/snapshots/")
+    assert reconciler(*command.split(), "--yes").code == 0
+    assert "billing" not in [each["client_id"] for each in grants_of(here)]
+
+
+def test_the_command_to_roll_back_works_in_a_folder_of_another_repository(
+    here: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = tmp_path_factory.mktemp("other")
+    commit_all(other)
+    monkeypatch.chdir(other)
+    config = ("--config", str(here / "reconciler.yaml"))
+    ran = reconciler(*config, "--grants", str(here / "grants"), "apply", "--yes")
+    command = ran.stderr.partition("To roll back: reconciler ")[2].splitlines()[0]
+
     assert reconciler(*command.split(), "--yes").code == 0
     assert "billing" not in [each["client_id"] for each in grants_of(here)]
