@@ -3,11 +3,12 @@
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from os.path import normpath
 from pathlib import Path
 
 from reconciler.app import ci
 from reconciler.app.grant_files import compare_configs
-from reconciler.app.load import load_config, load_config_at, select_names, workspace_of
+from reconciler.app.load import config_file_at, load_config, load_config_at, select_names, workspace_of
 from reconciler.app.options import GlobalOptions
 from reconciler.artifacts.fleet_files import read_fleet, read_results
 from reconciler.config.tenants import DEFAULT_FILE, Config, tenant_named
@@ -199,6 +200,9 @@ def _affected(
     declared = load_contents(((name, content) for content, name in changed.now.items()), config.targets())
     if errors(declared.problems):
         raise ProblemsError(errors(declared.problems), declared.texts)
+    file_at_base = config_file_at(revision, options)
+    if normpath(file_at_base) != normpath(config.file):
+        return _all(tenants, f"the configuration in {visible(base)} is {visible(file_at_base)}"), ()
     try:
         base_config = _config_at_base(revision, config)
     except ProblemsError:

@@ -181,6 +181,19 @@ def test_if_the_base_cannot_be_compared_every_tenant_is_affected(here: Path, fil
     assert "so every tenant may be affected" in reconciler("fleet", "list", "--base", "main").stdout
 
 
+def test_if_the_base_has_a_configuration_in_a_nearer_folder_every_tenant_is_affected(
+    here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (here / "job").mkdir()
+    (here / "job" / "reconciler.yaml").write_text("tenants: {dev: {domain: dev.eu.auth0.com}}\n", encoding="utf-8")
+    commit_all(here)
+    (here / "job" / "reconciler.yaml").unlink()
+    monkeypatch.chdir(here / "job")
+
+    assert listed("--base", "main") == NAMES
+    assert "the configuration in main is reconciler.yaml" in reconciler("fleet", "list", "--base", "main").stdout
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
