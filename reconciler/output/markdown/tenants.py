@@ -198,7 +198,7 @@ def _config_changes(plans: Iterable[Plan], max_bytes: int) -> Section:
         for each in sorted(changes, key=lambda each: each.risk.level.order)
     )
     head = f"> [!WARNING]\n> **Changes to reconciler.yaml ({len(lines)})**\n>\n"
-    noun, critical = "change to reconciler.yaml", sum(each.risk.level is Level.CRITICAL for each in changes)
+    noun, critical = "configuration change", sum(each.risk.level is Level.CRITICAL for each in changes)
     return Section(
         lines, head=head, tail="\n", noun=noun, max_bytes=max_bytes // (3 if critical else 8), critical=critical
     )

@@ -4,12 +4,13 @@ from dataclasses import replace
 import pytest
 from support.builders import a_plan, a_spec, an_api, first_parties
 
+from reconciler.core.config_rules import ConfigChange
 from reconciler.core.directory import Api
 from reconciler.core.fleet.rollout import TenantState
 from reconciler.core.identity import TenantName
 from reconciler.core.outcome import ApplyReport, Outcome, Result
 from reconciler.core.plan import Plan
-from reconciler.core.problems import Level
+from reconciler.core.problems import Level, Risk
 from reconciler.core.scopes import LEVELS
 from reconciler.forge.report import parse_report
 from reconciler.output.formats import OutputView, render
@@ -79,6 +80,13 @@ def test_two_configurations_have_two_comments() -> None:
     markdown = render(PlanResults([plan_of("a")], {}, summary), "markdown", OutputView(links=links))
 
     assert markdown.startswith("<!-- reconciler:all-tenants:other%2Freconciler.yaml -->\n")
+
+
+def test_omitted_changes_of_the_configuration_are_counted() -> None:
+    changes = tuple(ConfigChange((), Risk("limits-changed", Level.HIGH, f"{number}{'x' * 200}")) for number in range(9))
+    plans = [replace(plan_of(name), config_changes=changes) for name in "ab"]
+
+    assert "_7 more configuration changes not shown here._" in markdown_of(plans, max_bytes=5_000)
 
 
 @pytest.mark.parametrize("max_bytes", [1_000, 4_000, DEFAULT_MAX_BYTES])
