@@ -21,7 +21,7 @@ grants: [{{client: A, api: M, scope: ["create:my_org:members"]}}]
 PERMISSIONS = "read:client_grants, update:client_grants, delete:client_grants, read:clients"
 SCOPE = "scope: ['create:my_org:members']"
 LIMIT = ("--max-deletes", "5")
-DECLARED = "grants: [{client_id: a, audience: 'https://sandbox.localhost/my-org/', scope: ['create:my_org:members']}]\n"
+DECLARED = f"grants: [{{client_id: a, audience: 'https://sandbox.localhost/my-org/', {SCOPE}}}]\n"
 
 
 @pytest.fixture
@@ -32,14 +32,11 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.mark.parametrize(
     ("declared", "options"),
     [
-        ("grants: []\n", ("--prune", "--max-deletes", "5")),
-        ("grants: []\n", ("--prune-removed", "--max-deletes", "5")),
-        ("grants: [{client_id: a, audience: 'https://other/', tenants: [other]}]\n", ("--prune", "--max-deletes", "5")),
-        (DECLARED.replace("['create:my_org:members']", "[]"), ()),
-        (
-            DECLARED.replace("scope: ['create:my_org:members']", "expires: 2020-01-01, scope: []"),
-            ("--max-deletes", "5"),
-        ),
+        ("grants: []\n", ("--prune", *LIMIT)),
+        ("grants: []\n", ("--prune-removed", *LIMIT)),
+        ("grants: [{client_id: a, audience: 'https://other/', tenants: [other]}]\n", ("--prune", *LIMIT)),
+        (DECLARED.replace(SCOPE, "scope: []"), ()),
+        (DECLARED.replace(SCOPE, "expires: 2020-01-01, scope: []"), LIMIT),
     ],
     ids=["prune", "prune removed", "prune without a grant for the tenant", "all scopes removed", "expired"],
 )
