@@ -57,7 +57,7 @@ OTHER_TYPES = frozenset(
     }
 )
 """The documented types of log events for successful actions that issue no token for an API."""
-OTHER_PREFIXES = (*("connected_accounts_", "directory_sync_", "f", "gd_", "kms_", "limit_", "passkey_"),)
+OTHER_PREFIXES = ("connected_accounts_", "directory_sync_", "f", "gd_", "kms_", "limit_", "passkey_")
 """Prefixes of other types that issue no token.
 
 The types of failures start with `f` or contain `fail`.
@@ -223,8 +223,8 @@ class UsageCounter:
         for key in keys:
             count = self._grants.setdefault(key, _Count(time))
             count.add(time, day)
-            is_usual = key[:2] == (client, audience) and all(isinstance(each, str) for each in event[1:5])
-            if is_usual:
+            # The fast path of `add` does not count incomplete events.
+            if "" not in key and key[1] == audience and isinstance(event.tenant_name, str):
                 self._exchanges[event.type, client, audience, event.tenant_name] = count
 
     def _add_write(self, event: UsageEvent, time: str, day: str) -> None:

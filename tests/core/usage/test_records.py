@@ -191,6 +191,11 @@ def test_an_exchange_without_its_parties_may_be_a_use_of_several_grants(
     assert counter.incomplete == 1
 
 
+@pytest.mark.parametrize("more", [{"type": "new"}, {"client_id": ""}, {"client_id": None}, {"audience": ""}])
+def test_each_event_that_does_not_show_the_grant_counts_as_incomplete(more: dict[str, Any]) -> None:
+    assert counted(*(event() | more,) * 3).incomplete == 3
+
+
 def test_several_audiences_are_several_uses() -> None:
     assert {key.audience for key in counted(event("seacft", audience=["a", "b"])).usage().grants} == {"a", "b"}
 
