@@ -371,8 +371,8 @@ def _refuse_without_permissions(session: TenantSession, plan: Plan) -> None:
 def _ask(plan: Plan, console: Console) -> None:
     """Ask the user to confirm a plan.
 
-    The user types how many grants are deleted, or lose all their scopes or callers. If there is no such grant, the user
-    types "yes".
+    The user must type the number of grants that are deleted, lose all their scopes, or lose all their callers. If this
+    number is 0, the user must type "yes".
     """
     if not sys.stdin.isatty():
         raise ReconcilerError("nothing was written: apply needs a terminal to ask for confirmation; use --yes")

@@ -153,7 +153,7 @@ def _notes_on_organizations(holders: Sequence[str]) -> Iterator[str]:
     if holders:
         yield (
             f"organizations: for the grants of {join_some(holders)}, the import declares the organizations in the "
-            "files. reconciler removes all other organizations from these grants, which auth0-deploy-cli does not. "
+            "files. reconciler removes all other organizations from these grants, but auth0-deploy-cli keeps them. "
             "Check the plan, or remove the field organizations from the grant files"
         )
 

@@ -49,7 +49,7 @@ class Removal:
     is_from_branch: bool = field(default=False, compare=False)
     """True if a commit after the base revision removed the declaration, or if the removal is not yet committed."""
     is_side: bool = False
-    """True if only merged branches, or files before a move into the grant folder, contain the declaration."""
+    """True if only a merged branch, or a file that was later moved into the grant folder, contained the declaration."""
     history: TenantHistory | None = field(default=None, compare=False, repr=False)
     """The git history in which the declaration was found, or None for a declaration of the base revision."""
 
@@ -138,7 +138,7 @@ def _removal(key: DeclaredKey, history: TenantHistory, keys: tuple[DeclaredKey, 
 class ResolvedRemovals(NamedTuple):
     """The removed declarations by grant, and the removed declarations with an unknown or ambiguous name.
 
-    `side` contains the grants that only merged branches, or files before a move into the grant folder, declare.
+    `side` contains the grants that only a merged branch, or a file that was later moved into the grant folder, declared.
     """
 
     by_key: Mapping[Key, Removal]
@@ -223,7 +223,10 @@ def unresolved_notes(unresolved: Sequence[Removal]) -> Iterator[str]:
             (True, False),
             "the reconciler.yaml of the same commit does not show the variables and the domain of this tenant",
         ),
-        ((False, True), "only commits of a merged branch, or files before a move into the grant folder, contain it"),
+        (
+            (False, True),
+            "only a merged branch, or a file that was later moved into the grant folder, contained the declaration",
+        ),
     ):
         labels = [
             f"{each.spec.client or each.spec.client_id or each.spec.default_for} -> "

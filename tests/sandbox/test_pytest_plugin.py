@@ -82,7 +82,7 @@ def run(folder: Path, suite: str) -> subprocess.CompletedProcess[str]:
     """Run a suite of another project, in its own folder and process."""
     (folder / "test_suite.py").write_text(suite, encoding="utf-8")
     plugin = ["-p", "no:reconciler-sandbox", "-p", "auth0_sandbox.pytest_plugin"]
-    temporary = f"--basetemp={folder / 'temporary'}"  # without it, pytest removes the folders of earlier runs
+    temporary = f"--basetemp={folder / 'temporary'}"  # otherwise, pytest removes the folders of earlier runs
     options = ["-q", "--strict-markers", "-W", "error", "-p", "no:cacheprovider", temporary, *plugin]
     words = [sys.executable, "-m", "pytest", *options, "test_suite.py"]
     return subprocess.run(words, cwd=folder, capture_output=True, text=True, check=False, timeout=60)
