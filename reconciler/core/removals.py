@@ -138,7 +138,7 @@ def _removal(key: DeclaredKey, history: TenantHistory, keys: tuple[DeclaredKey, 
 class ResolvedRemovals(NamedTuple):
     """The removed declarations by grant, and the removed declarations with an unknown or ambiguous name.
 
-    `side` contains the grants that only a merged branch, or a file that was later moved into the grant folder, declared.
+    `side` contains the grants that only a merged branch or a file outside the grant folder declared.
     """
 
     by_key: Mapping[Key, Removal]
