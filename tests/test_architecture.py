@@ -72,7 +72,7 @@ IMPORTED_BY = {
     "deepdiff": {"core.diff"},
     "httpx": {"auth0", "forge.http", "http.proxy"},
     "jsonschema": {"files.messages"},
-    "jsonschema_rs": {"files.custom_schemas", "files.schema"},
+    "jsonschema_rs": {"files.custom_schemas", "files.validity"},
     "jwt": {"auth0.credentials"},
     "yaml": {"files.layout", "files.loader", "files.yaml_messages", "foreign.document"},
     "asyncio": {
@@ -108,7 +108,7 @@ PURE = {
     *("core", "output", "foreign", "contract.compare", "contract.derive", "contract.editor", "contract.openapi"),
     *("artifacts.fleet_json", "artifacts.grant_json", "artifacts.serialization", "auth0.wire"),
     *("files.config_edit", "files.document", "files.fast_yaml", "files.fmt", "files.messages", "files.mistakes"),
-    *("files.schema", "files.specs", "files.update", "files.write", "files.yaml_messages"),
+    *("files.schema", "files.specs", "files.update", "files.validity", "files.write", "files.yaml_messages"),
     "http.retry_hints",
 }
 IMPURE = {

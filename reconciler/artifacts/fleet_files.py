@@ -32,7 +32,7 @@ from reconciler.core.plan import Plan
 from reconciler.core.problems import Level, Problem
 from reconciler.errors import Exit, ReconcilerError, reason
 from reconciler.files.discover import name_of, read
-from reconciler.files.schema import validity_check
+from reconciler.files.validity import validity_check
 
 MAX_FLEET_BYTES = 50_000_000
 MAX_RESULT_BYTES = 20_000_000

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from functools import lru_cache, partial
+from functools import lru_cache
 from itertools import islice
 from typing import Any
 
@@ -16,6 +16,7 @@ from reconciler.core.characters import join_words, quote_text, visible
 from reconciler.core.problems import Problem, Source
 from reconciler.core.suggest import did_you_mean
 from reconciler.files.document import MAX_PROBLEMS, Node, mark_of, too_many_problems
+from reconciler.files.validity import validity_check
 
 Path = tuple[str | int, ...]
 KINDS = {
@@ -28,7 +29,6 @@ KINDS = {
     "null": "nothing",
 }
 PAIR = 2
-CompileCheck = Callable[[Mapping[str, Any]], Callable[[object], bool]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -289,14 +289,9 @@ PLAIN: dict[str, Callable[[SchemaViolation], tuple[str, str]]] = {
 }
 
 
-def explain_violations(
-    data: Node | Mapping[str, Any], schema: Mapping[str, Any], file: str, compile_check: CompileCheck
-) -> tuple[Problem, ...]:
-    """Return a problem for each violation of `schema` in `data`, ordered by line.
-
-    `compile_check` returns a fast function that checks whether data is valid against a JSON Schema.
-    """
-    errors = validator(json.dumps(schema), compile_check).iter_errors(data)
+def explain_violations(data: Node | Mapping[str, Any], schema: Mapping[str, Any], file: str) -> tuple[Problem, ...]:
+    """Return a problem for each violation of `schema` in `data`, ordered by line."""
+    errors = validator(json.dumps(schema)).iter_errors(data)
     findings = list(islice((each for error in errors for each in explain(_violation(error))), MAX_PROBLEMS))
     problems = {
         Problem(Source(file, *mark_of(data, each.path, key=each.on_key)), each.what, each.fix) for each in findings
@@ -329,13 +324,7 @@ def _unique_texts(_: Validator, unique: bool, items: object, __: object) -> Iter
             yield ValidationError("repeated")
 
 
-def _items(  # jsonschema passes untyped values
-    compile_check: CompileCheck,
-    checker: Any,  # noqa: ANN401
-    items: Any,  # noqa: ANN401
-    found: object,
-    schema: Mapping[str, Any],
-) -> Iterator[ValidationError]:
+def _items(checker: Any, items: Any, found: object, schema: Mapping[str, Any]) -> Iterator[ValidationError]:  # noqa: ANN401 - jsonschema passes untyped values
     """Implement the JSON Schema keyword `items`.
 
     A fast check of each item comes first, so that jsonschema visits only invalid items.
@@ -343,19 +332,21 @@ def _items(  # jsonschema passes untyped values
     if not isinstance(items, dict) or "prefixItems" in schema:
         yield from Draft202012Validator.VALIDATORS["items"](checker, items, found, schema)
     elif isinstance(found, list):
-        is_valid = compile_check(items)
+        is_valid = validity_check(items)
         for index, item in enumerate(found):
             if not is_valid(item):
                 yield from checker.descend(item, items, path=index)
 
 
+_Checker: type[Validator] = extend(  # type: ignore[no-untyped-call] # the stubs of jsonschema have no type for `extend`
+    Draft202012Validator, {"items": _items, "uniqueItems": _unique_texts}
+)
+
+
 @lru_cache(maxsize=16)
-def validator(schema: str, compile_check: CompileCheck) -> Validator:
+def validator(schema: str) -> Validator:
     """Return the validator for a JSON Schema that is given as JSON text.
 
     The validator is cached, because building a validator takes longer than checking a file.
     """
-    keywords = {"items": partial(_items, compile_check), "uniqueItems": _unique_texts}
-    # the stubs of jsonschema have no type for `extend`
-    checker: type[Validator] = extend(Draft202012Validator, keywords)  # type: ignore[no-untyped-call]
-    return checker(json.loads(schema))
+    return _Checker(json.loads(schema))

@@ -18,8 +18,9 @@ from reconciler.files import discover, document
 from reconciler.files.document import MAX_PROBLEMS, too_many_problems
 from reconciler.files.loader import parse
 from reconciler.files.revision import read_one, read_revision
-from reconciler.files.schema import Check, validity_check, violations
+from reconciler.files.schema import violations
 from reconciler.files.specs import grant_specs, partial_specs, problems_of
+from reconciler.files.validity import Check, validity_check
 from reconciler.files.workspace import Workspace, checkout_problems, git_warnings
 from reconciler.git.revision import Revision
 
