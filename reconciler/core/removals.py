@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 from reconciler.core.characters import join_first, pluralize
@@ -166,10 +166,13 @@ def resolve_removals(removals: Iterable[Removal], directory: Directory) -> Resol
 
 
 def _combined_removal(removals: Sequence[Removal]) -> Removal:
+    """Combine the removals of a grant, and remove `history`, so that a plan does not contain the whole git history."""
     last = removals[-1]
     if len(removals) == 1 or last.history is None:
-        return last
-    return _removal(DeclaredKey.of(last.spec), last.history, tuple(DeclaredKey.of(each.spec) for each in removals))
+        return replace(last, history=None)
+    found = _removal(DeclaredKey.of(last.spec), last.history, tuple(DeclaredKey.of(each.spec) for each in removals))
+    is_from_branch = any(each.is_from_branch for each in removals if each.removed_by == found.removed_by)
+    return replace(found, is_from_branch=is_from_branch, history=None)
 
 
 def find_moves(removed: Iterable[DesiredGrant], added: Iterable[DesiredGrant]) -> Mapping[Key, Key]:

@@ -1,7 +1,9 @@
 """Removed grants, found in histories of declarations."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
+import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 from support.builders import a_directory, a_spec, an_api
@@ -196,6 +198,30 @@ def test_a_grant_that_is_declared_by_name_and_by_id_is_one_grant(
 
     given_versions = [[file(path, *keys) for path, keys in each.items()] for each in steps]
     assert resolved(given_versions) == resolved([list(map(with_names, each)) for each in given_versions])
+
+
+@pytest.mark.parametrize("branch", [{1, 2, 3}, {3}, {1, 2}, set()])
+def test_a_combined_removal_is_from_the_branch_that_removed_the_last_declaration(branch: set[int]) -> None:
+    directory = a_directory({"id-a": "a"}, [an_api()])
+    past = DeclaredHistory(history([file("x.yaml", by_name)], [file("x.yaml", by_id)], [file("x.yaml")])).of([TEST])
+    found = [
+        replace(each, is_from_branch=each.removed_by in {commit(number) for number in branch})
+        for each in find_removals(past, ())
+    ]
+
+    (combined,) = resolve_removals(found, directory).by_key.values()
+    assert len(found) == 2
+    assert combined.removed_by == commit(3)
+    assert combined.is_from_branch is (3 in branch)
+
+
+def test_a_resolved_removal_does_not_contain_the_git_history() -> None:
+    past = DeclaredHistory(history([file("x.yaml", by_name, declared("b"))], [file("x.yaml", by_id)], [])).of([TEST])
+    found = find_removals(past, [a_spec(client="x")])
+    resolved = resolve_removals(found, a_directory({"id-a": "a", "id-b": "b"}, [an_api()])).by_key.values()
+
+    assert len(resolved) == 2
+    assert {each.history for each in resolved} == {None}
 
 
 def test_the_path_of_a_file_whose_name_looks_like_a_revision() -> None:
