@@ -28,7 +28,7 @@ PATHS = ("x.yaml", "y.yaml")
 
 
 def commit(number: int) -> Commit:
-    return Commit(f"{number:040x}", "2026-03-01", "Somebody", f"commit {number}")
+    return Commit(f"{number:010x}{0:030x}", "2026-03-01", "Somebody", f"commit {number}")
 
 
 def declared(client: str, *tenants: str) -> DeclaredKey:
@@ -114,6 +114,24 @@ def test_a_removal_during_unknown_settings_belongs_to_the_next_known_commit() ->
     assert (found["c"].removed_by, found["c"].is_unknown) == (None, True)
     assert found["c"].spec.source.file == f"x.yaml in {commit(2).short_hash}"
     assert resolve_removals(found.values(), a_directory({"id-c": "c"}, [an_api()])).by_key == {}
+
+
+def test_a_change_during_unknown_settings_counts_from_the_next_known_commit() -> None:
+    steps = with_configs(history([file("x.yaml", "a")], [file("x.yaml", "b")], [], [file("x.yaml")]), 0, 1, 0, 0)
+    past = DeclaredHistory(steps).of([TEST, TenantStatus.UNKNOWN])
+
+    found = {each.spec.client: each for each in find_removals(past, ())}
+
+    assert (found["a"].removed_by, found["b"].declared_by) == (commit(3), commit(3))
+    assert (found["b"].removed_by, found["b"].is_unknown) == (commit(4), False)
+
+
+def test_a_commit_with_unknown_settings_is_not_the_source_of_an_unchanged_file() -> None:
+    steps = with_configs(history([file("x.yaml", "a")], [], [], [file("x.yaml")]), 0, 1, 0, 0)
+
+    (found,) = find_removals(DeclaredHistory(steps).of([TEST, TenantStatus.UNKNOWN]), ())
+
+    assert found.spec.source.file == f"x.yaml in {commit(1).short_hash}"
 
 
 def test_a_declaration_with_an_undefined_variable_is_unknown() -> None:

@@ -121,6 +121,13 @@ def test_results_of_unexpected_tenants_and_other_domains_are_refused() -> None:
     assert reasons == ['domain "evil.example" instead of "t1.eu.auth0.com"', "the fleet file does not list this tenant"]
 
 
+def test_the_result_of_a_sandbox_is_refused_for_a_tenant_of_auth0() -> None:
+    report = collect(a_fleet("t1"), [file_of(a_result("t1", is_sandbox=True))])
+
+    assert [each.reason for each in report.refused] == ["the tenant is a sandbox instead of a tenant of Auth0"]
+    assert states(report)["t1"] is UNKNOWN
+
+
 def test_a_file_that_cannot_be_used_makes_its_tenant_unknown() -> None:
     report = collect(a_fleet("t1", "t2"), [file_of(a_result()), file_of("is not valid JSON", "t1", "later/t1.json")])
 
@@ -238,6 +245,12 @@ def test_stop_after_counts_over_all_waves() -> None:
 
 def test_a_wave_with_a_file_has_started() -> None:
     report = collect(a_fleet(waves=WAVES), [file_of(a_result("a1", 1)), file_of(a_result("c1", None))])
+
+    assert [states(report)[name] for name in ("b1", "c1", "c2")] == [NOT_STARTED, UNKNOWN, UNKNOWN]
+
+
+def test_a_wave_with_an_unusable_file_has_started() -> None:
+    report = collect(a_fleet(waves=WAVES), [file_of(a_result("a1", 1)), file_of("is not valid JSON", "c1")])
 
     assert [states(report)[name] for name in ("b1", "c1", "c2")] == [NOT_STARTED, UNKNOWN, UNKNOWN]
 
