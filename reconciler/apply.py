@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from itertools import groupby
 
 from reconciler.auth0.errors import Auth0Error
-from reconciler.auth0.management import PAGE_SIZE
+from reconciler.auth0.listings import PAGE_SIZE
 from reconciler.change_executor import ApplyContext, ChangeExecutor, GrantsByKey, reraise
 from reconciler.concurrency import StopSignal
 from reconciler.core.grant import index_by_key

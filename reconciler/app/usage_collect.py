@@ -35,7 +35,7 @@ from reconciler.files.usage_files import EventReader
 from reconciler.output.styled import Line, Span, Style, line
 
 if TYPE_CHECKING:
-    from reconciler.auth0.management import TenantLogs
+    from reconciler.auth0.client import TenantLogs
     from reconciler.auth0.wire import Json
 
 DELAY = timedelta(minutes=5)

@@ -1,9 +1,8 @@
-"""The client of the Management API."""
+"""The client of the Management API: read and write grants, read other data of the tenant, and read its logs."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
-from functools import partial
-from typing import Any, TypeVar
+from typing import TypeVar
 from urllib.parse import quote
 
 import httpx
@@ -16,29 +15,27 @@ from reconciler.auth0.errors import (
     NotSentError,
     RateLimitedError,
     RefusedCallError,
-    TooLargeError,
     UnknownOutcomeError,
     UnreadableError,
 )
 from reconciler.auth0.exchange import TenantResponse, open_http
-from reconciler.auth0.management import (
-    API,
-    LOGS,
-    NO_CONTEXT,
-    ORGANIZATIONS,
+from reconciler.auth0.listings import (
     PAGE_SIZE,
+    ListingSize,
+    list_by_cursor,
+    list_by_number,
+    list_with_restart,
+    without_duplicates,
+)
+from reconciler.auth0.management import (
+    NO_CONTEXT,
     ApiRequest,
-    Associations,
     ClientOptions,
     Management,
     RequestContext,
-    TenantLogs,
     accept_any_token,
-    log_page,
 )
-from reconciler.auth0.wire import Json, count, cursor
-from reconciler.concurrency import task_group
-from reconciler.core.characters import quote_text, visible
+from reconciler.auth0.wire import Json, count
 from reconciler.core.directory import Api, Application, Organization
 from reconciler.core.grant import ClientGrant, Key, ObservedGrant
 from reconciler.core.log_events import LogEvent, LogEvents
@@ -50,16 +47,11 @@ T = TypeVar("T")
 GRANTS = "client-grants"
 APPLICATIONS = "clients"
 APIS = "resource-servers"
+ORGANIZATIONS = "organizations"
+LOGS = "logs"
 
 MAX_LOG_EVENTS = 1_000
 """The maximum number of log events that Auth0 returns to requests with page numbers."""
-MAX_ENTRIES = 200_000
-"""The maximum number of entries in a list from Auth0: twice the number of grants in the largest supported tenant."""
-MAX_LISTING_BYTES = 64_000_000
-"""The maximum size of a list from Auth0, in bytes. A list of 100,000 grants usually has about 32,000,000 bytes."""
-MAX_EMPTY_PAGES = 100
-MIN_ENTRIES_PER_PAGE = 10
-"""The minimum average number of entries in the pages of a list. An endless list may have nearly empty pages."""
 DEFAULT_OPTIONS = ClientOptions()
 
 
@@ -96,11 +88,11 @@ class ManagementClient:
         """
 
         async def listing() -> tuple[ObservedGrant, ...]:
-            listed = await self._list_by_cursor(GRANTS, {}, wire.observed_grant)
-            grants = _without_duplicates(listed, GRANTS, lambda grant: grant.key)
-            return _without_duplicates(grants, GRANTS, lambda grant: grant.id)
+            listed = await list_by_cursor(self._management, GRANTS, {}, wire.observed_grant)
+            grants = without_duplicates(listed, GRANTS, lambda grant: grant.key)
+            return without_duplicates(grants, GRANTS, lambda grant: grant.id)
 
-        return await _list_with_restart(listing)
+        return await list_with_restart(listing)
 
     async def find(self, key: Key) -> ObservedGrant | None:
         """Return the current grant with `key`, or None if no grant with `key` exists.
@@ -108,7 +100,8 @@ class ManagementClient:
         The search does not use the grant id, because deleting a grant and creating the grant again changes the id.
         """
         holder = {"client_id": key.client_id} if key.client_id else {"default_for": key.default_for or ""}
-        grants = await self._list_by_cursor(GRANTS, {**holder, "audience": key.audience}, wire.observed_grant)
+        query = {**holder, "audience": key.audience}
+        grants = await list_by_cursor(self._management, GRANTS, query, wire.observed_grant)
         return next((each for each in grants if each.key == key), None)
 
     async def applications(self) -> tuple[Application, ...]:
@@ -116,45 +109,36 @@ class ManagementClient:
         query = {"fields": "client_id,name,is_first_party,app_type", "include_fields": "true", "is_global": "false"}
 
         async def listing() -> tuple[Application, ...]:
-            listed = await self._list_by_cursor(APPLICATIONS, query, wire.application)
-            return _without_duplicates(listed, APPLICATIONS, lambda application: application.client_id)
+            listed = await list_by_cursor(self._management, APPLICATIONS, query, wire.application)
+            return without_duplicates(listed, APPLICATIONS, lambda application: application.client_id)
 
-        return await _list_with_restart(listing)
+        return await list_with_restart(listing)
 
     async def apis(self) -> tuple[Api, ...]:
         """Return every API of the tenant with its scopes. Auth0's list of APIs has page numbers instead of cursors."""
-
-        async def listing() -> tuple[Api, ...]:
-            size = _ListingSize(APIS)
-            first, total = await self._numbered_page(APIS, 0, wire.api, size)
-            numbers = range(1, -(-total // PAGE_SIZE))
-            async with task_group() as group:
-                rest = [group.create_task(self._numbered_page(APIS, number, wire.api, size)) for number in numbers]
-            listed = [*first, *(api for task in rest for api in task.result()[0])]
-            apis = _without_duplicates(listed, APIS, lambda api: api.identifier)
-            _refuse_incomplete(APIS, len(apis), total)
-            return apis
-
-        return await _list_with_restart(listing)
+        return await list_with_restart(
+            lambda: list_by_number(self._management, APIS, wire.api, lambda api: api.identifier)
+        )
 
     async def organizations(self) -> tuple[Organization, ...]:
         """Return every organization of the tenant."""
 
         async def listing() -> tuple[Organization, ...]:
-            listed = await self._list_by_cursor(ORGANIZATIONS, {}, wire.organization)
-            return _without_duplicates(listed, ORGANIZATIONS, lambda organization: organization.id)
+            listed = await list_by_cursor(self._management, ORGANIZATIONS, {}, wire.organization)
+            return without_duplicates(listed, ORGANIZATIONS, lambda organization: organization.id)
 
-        return await _list_with_restart(listing)
+        return await list_with_restart(listing)
 
     async def organizations_of(self, grant_id: str) -> Mapping[str, Organization]:
         """Return the organizations of a grant by organization id, or an empty mapping if the grant does not exist."""
 
         async def listing() -> Mapping[str, Organization]:
-            listed = await self._list_by_cursor(f"{_grant_path(grant_id)}/{ORGANIZATIONS}", {}, wire.organization)
+            path = f"{_grant_path(grant_id)}/{ORGANIZATIONS}"
+            listed = await list_by_cursor(self._management, path, {}, wire.organization)
             return {organization.id: organization for organization in listed}
 
         try:
-            return await _list_with_restart(listing)
+            return await list_with_restart(listing)
         except RefusedCallError as error:
             if not is_not_found(error):
                 raise
@@ -166,7 +150,7 @@ class ManagementClient:
         Raises Auth0Error. An error with status 403 means that the token lacks the permission read:logs.
         """
         events: list[LogEvent] = []
-        size = _ListingSize(LOGS)
+        size = ListingSize(LOGS)
 
         def parse_events(response: TenantResponse) -> list[LogEvent]:
             page = log_page(response)
@@ -236,75 +220,6 @@ class ManagementClient:
             ApiRequest(method, path, body=body, context=context), TenantResponse.require_success
         )
 
-    async def _list_by_cursor(self, path: str, query: Mapping[str, str], read: Callable[[Json], T]) -> list[T]:
-        """Read a complete list page by page with cursors (Auth0's checkpoint pagination).
-
-        A page without the field `next` is the last page. Pages before the last page may be empty. Parse each page
-        before requesting the next page, because JSON needs more memory than the parsed entries.
-        """
-        name = path.rpartition("/")[2].replace("-", "_")
-        items: list[T] = []
-        seen_cursors: set[str] = set()
-        position: dict[str, str] = {}
-        size = _ListingSize(path)
-        while True:
-            self._management.show_progress(f"reading {name.replace('_', ' ')} {len(items) or ''}".rstrip())
-            call = ApiRequest("GET", path, {**query, "take": str(PAGE_SIZE), **position})
-            page_items, next_cursor, total = await self._management.call(
-                call, partial(_parse_page, name=name, read=read, size=size)
-            )
-            items += page_items
-            if not next_cursor:
-                _refuse_incomplete(path, len(items), total)
-                return items
-            if len(items) > MAX_ENTRIES or len(seen_cursors) > len(items) / MIN_ENTRIES_PER_PAGE + MAX_EMPTY_PAGES:
-                raise UnreadableError(f"GET {API}/{path}: the list has too many pages")
-            if next_cursor in seen_cursors:
-                raise UnreadableError(f"GET {API}/{path}: the list repeats a page")
-            seen_cursors.add(next_cursor)
-            position = {"from": next_cursor}
-
-    async def _numbered_page(
-        self, path: str, number: int, read: Callable[[Json], T], size: "_ListingSize"
-    ) -> tuple[list[T], int]:
-        """Return the entries of page `number`, and the total number of entries in the list."""
-        query = {"page": str(number), "per_page": str(PAGE_SIZE), "include_totals": "true"}
-
-        def parse_numbered_page(response: TenantResponse) -> tuple[list[T], int]:
-            page = _page(response, path.replace("-", "_"))
-            total = count(page, "total", MAX_ENTRIES)
-            if total is None:
-                raise UnreadableError(f"{response.call}: the response has no valid total")
-            size.add(response)
-            return [read(item) for item in page[path.replace("-", "_")]], total
-
-        return await self._management.call(ApiRequest("GET", path, query), parse_numbered_page)
-
-
-class _ListingSize:
-    """The number of bytes that reconciler has read from a list."""
-
-    def __init__(self, path: str) -> None:
-        self._path = path
-        self._bytes = 0
-
-    def add(self, response: TenantResponse) -> None:
-        """Add the size of a page to the total size of the list. Raises TooLargeError if the list is too large."""
-        self._bytes += len(response.body)
-        if self._bytes > MAX_LISTING_BYTES:
-            raise TooLargeError(
-                f"GET {API}/{self._path}: the listing is larger than {MAX_LISTING_BYTES // 1_000_000} MB"
-            )
-
-
-def _parse_page(
-    response: TenantResponse, name: str, read: Callable[[Json], T], size: _ListingSize
-) -> tuple[list[T], str, int | None]:
-    """Return the entries of a page, the cursor of the next page, and the total number of entries (None if unknown)."""
-    page = _page(response, name)
-    size.add(response)
-    return [read(item) for item in page[name]], cursor(page, "next"), count(page, "total", MAX_ENTRIES)
-
 
 @asynccontextmanager
 async def open_client(  # noqa: PLR0913 - the options are independent, and most have a default
@@ -346,53 +261,110 @@ def is_not_found(error: RefusedCallError) -> bool:
     return error.status == httpx.codes.NOT_FOUND
 
 
-async def _list_with_restart(listing: Callable[[], Awaitable[T]]) -> T:
-    """Read a list. After a broken connection, an unreadable page or an invalid cursor, read the list a second time."""
-    try:
-        return await listing()
-    except UnknownOutcomeError:
-        pass  # leave `except` before the second read, because the exception keeps the entries of the list in memory
-    except RefusedCallError as error:
-        if error.status != httpx.codes.BAD_REQUEST:
-            raise
-    return await listing()
-
-
-def _refuse_incomplete(path: str, listed: int, total: int | None) -> None:
-    """Raise UnreadableError if reconciler read fewer than `total` entries, so that the caller reads the list again."""
-    if total is not None and listed < total:
-        raise UnreadableError(f"GET {API}/{path}: the list is incomplete: {listed} of {total} entries")
-
-
 def _grant_path(grant_id: str) -> str:
     return f"{GRANTS}/{quote(grant_id, safe='')}"
 
 
-def _page(response: TenantResponse, name: str) -> dict[str, Any]:
+class Associations:
+    """Counts and changes the organizations of grants."""
+
+    def __init__(self, management: Management) -> None:
+        self._management = management
+
+    async def count(self, organization: str) -> int | None:
+        """Return the number of grants that an organization may use, or None if the organization does not exist.
+
+        Raises Auth0Error.
+        """
+        query = {"page": "0", "per_page": "1", "include_totals": "true"}
+        try:
+            return await self._management.call(ApiRequest("GET", _grants_of(organization), query), _total)
+        except RefusedCallError as error:
+            if error.status != httpx.codes.NOT_FOUND:
+                raise
+            return None
+
+    async def add(self, organization: str, grant_id: str, context: RequestContext = NO_CONTEXT) -> None:
+        """Allow an organization to use a grant.
+
+        Raises:
+            RefusedCallError: with status 409 if the organization may already use the grant or has the maximum number of
+                grants. The status is 404 if the organization or the grant does not exist.
+            UnknownOutcomeError, NotSentError: if the outcome of the request is unknown, or if the request was not sent.
+        """
+        call = ApiRequest("POST", _grants_of(organization), body={"grant_id": grant_id}, context=context)
+        await self._management.call(call, TenantResponse.require_success)
+
+    async def remove(self, organization: str, grant_id: str, context: RequestContext = NO_CONTEXT) -> None:
+        """Stop an organization from using a grant.
+
+        Raises:
+            RefusedCallError: with status 404 if the organization is not allowed to use the grant.
+            UnknownOutcomeError, NotSentError: if the outcome of the request is unknown, or if the request was not sent.
+        """
+        path = f"{_grants_of(organization)}/{quote(grant_id, safe='')}"
+        await self._management.call(ApiRequest("DELETE", path, context=context), TenantResponse.require_success)
+
+
+def _grants_of(organization: str) -> str:
+    return f"{ORGANIZATIONS}/{quote(organization, safe='')}/client-grants"
+
+
+def _total(response: TenantResponse) -> int:
+    total = count(response.json(), "total")
+    if total is None:
+        raise UnreadableError(f"{response.call}: the response has no valid total")
+    return total
+
+
+class TenantLogs:
+    """Reads log events. The access token needs the permission read:logs."""
+
+    def __init__(self, management: Management) -> None:
+        self._management = management
+
+    async def exists(self, log_id: str) -> bool:
+        """Return whether the tenant's logs still contain the event `log_id`.
+
+        If the event `log_id` is missing in the logs, later events may be missing, too. Raises Auth0Error.
+        """
+        try:
+            call = ApiRequest("GET", f"{LOGS}/{quote(log_id, safe='')}")
+            await self._call(call, TenantResponse.require_success)
+        except RefusedCallError as error:
+            if error.status not in {httpx.codes.NOT_FOUND, httpx.codes.BAD_REQUEST}:
+                raise
+            return False
+        return True
+
+    async def oldest(self) -> list[Json]:
+        """Return a list with the oldest event in the logs, or an empty list. Raises Auth0Error."""
+        query = {"page": "0", "per_page": "1", "sort": "date:1"}
+        return await self._call(ApiRequest("GET", LOGS, query), log_page)
+
+    async def after(self, log_id: str) -> list[Json]:
+        """Return the events that follow the event `log_id` in the logs, in the order of the event ids.
+
+        If no event follows, return an empty list.
+
+        Raises:
+            Auth0Error: if the log events cannot be read.
+        """
+        query = {"from": log_id, "take": str(PAGE_SIZE)}
+        return await self._call(ApiRequest("GET", LOGS, query), log_page)
+
+    async def _call(self, call: ApiRequest, parse_response: Callable[[TenantResponse], T]) -> T:
+        try:
+            return await self._management.call(call, parse_response)
+        except RefusedCallError as error:
+            if error.status == httpx.codes.FORBIDDEN:
+                error.args = (f"{error}; give reconciler's application the permission read:logs",)
+            raise
+
+
+def log_page(response: TenantResponse) -> list[Json]:
+    """Return the events in a page of the logs. Raises UnreadableError if the response is not a list of events."""
     page = response.json()
-    items = page.get(name) if isinstance(page, dict) else None
-    if not isinstance(items, list) or not all(isinstance(item, dict) for item in items):
-        raise UnreadableError(f"{response.call}: the response lacks the list of {name}")
-    return dict(page)
-
-
-def _without_duplicates(items: Iterable[T], path: str, identity: Callable[[T], object]) -> tuple[T, ...]:
-    """Remove duplicate entries. A duplicate occurs if an entry moves to a later page while reconciler reads the list.
-
-    Raises:
-        UnreadableError: if two different entries have the same id or describe the same grant.
-    """
-    known: dict[object, T] = {}
-    for item in items:
-        first = known.setdefault(identity(item), item)
-        if first is not item and first != item:
-            raise UnreadableError(f"GET {API}/{path}: two different entries for {_identity_text(identity(item))}")
-    return tuple(known.values())
-
-
-def _identity_text(identity: object) -> str:
-    """Return the identity of a list entry for a message: an id, or the application, API and subject type of a grant."""
-    if not isinstance(identity, Key):
-        return quote_text(str(identity))
-    holder, audience = quote_text(identity.holder), quote_text(identity.audience)
-    return f"the grant of {holder} for {audience} ({visible(identity.subject_type)})"
+    if not isinstance(page, list) or not all(isinstance(item, dict) for item in page):
+        raise UnreadableError(f"{response.call}: the response is not a list of events")
+    return page

@@ -1,13 +1,8 @@
-"""Send requests to the Management API with an access token, rate limits and retries.
-
-The class `Associations` adds organizations to grants and removes organizations from grants. The class `TenantLogs`
-reads the events in the tenant's logs.
-"""
+"""Send requests to the Management API with an access token, rate limits and retries."""
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
-from urllib.parse import quote
 
 import httpx
 
@@ -16,14 +11,11 @@ from reconciler.auth0.errors import (
     TRANSIENT,
     NoTokenError,
     NotSentError,
-    RefusedCallError,
     UnknownOutcomeError,
-    UnreadableError,
 )
 from reconciler.auth0.exchange import TenantResponse, exchange
 from reconciler.auth0.rate_limit import WHOLE_TENANT, RateLimiter, RateOptions, Slot
 from reconciler.auth0.tokens import TokenSource
-from reconciler.auth0.wire import Json, count
 from reconciler.errors import ReconcilerError
 from reconciler.http.retry import AFTER_DEADLINE, RetryPolicy, retry
 from reconciler.http.retry_hints import parse_rate_limit_headers
@@ -37,10 +29,6 @@ DEFAULT_RATE_LIMIT_DELAY_SECONDS = (0.5, 2.0)
 STATUSES_WITHOUT_EFFECT = frozenset({httpx.codes.UNAUTHORIZED, httpx.codes.TOO_MANY_REQUESTS})
 """The status codes of responses which prove that the tenant did not execute the request."""
 CORRELATION_HEADER = "X-Correlation-ID"
-ORGANIZATIONS = "organizations"
-LOGS = "logs"
-PAGE_SIZE = 100
-"""The maximum number of entries that Auth0 returns per page."""
 
 
 async def do_nothing() -> None:
@@ -248,108 +236,3 @@ class Management:
             response = await exchange(self._http, request, self._secrets)
             self._record_response(response, slot)
             return response
-
-
-class Associations:
-    """Counts and changes the organizations of grants."""
-
-    def __init__(self, management: Management) -> None:
-        self._management = management
-
-    async def count(self, organization: str) -> int | None:
-        """Return the number of grants that an organization may use, or None if the organization does not exist.
-
-        Raises Auth0Error.
-        """
-        query = {"page": "0", "per_page": "1", "include_totals": "true"}
-        try:
-            return await self._management.call(ApiRequest("GET", _grants_of(organization), query), _total)
-        except RefusedCallError as error:
-            if error.status != httpx.codes.NOT_FOUND:
-                raise
-            return None
-
-    async def add(self, organization: str, grant_id: str, context: RequestContext = NO_CONTEXT) -> None:
-        """Allow an organization to use a grant.
-
-        Raises:
-            RefusedCallError: with status 409 if the organization may already use the grant or has the maximum number of
-                grants. The status is 404 if the organization or the grant does not exist.
-            UnknownOutcomeError, NotSentError: if the outcome of the request is unknown, or if the request was not sent.
-        """
-        call = ApiRequest("POST", _grants_of(organization), body={"grant_id": grant_id}, context=context)
-        await self._management.call(call, TenantResponse.require_success)
-
-    async def remove(self, organization: str, grant_id: str, context: RequestContext = NO_CONTEXT) -> None:
-        """Stop an organization from using a grant.
-
-        Raises:
-            RefusedCallError: with status 404 if the organization is not allowed to use the grant.
-            UnknownOutcomeError, NotSentError: if the outcome of the request is unknown, or if the request was not sent.
-        """
-        path = f"{_grants_of(organization)}/{quote(grant_id, safe='')}"
-        await self._management.call(ApiRequest("DELETE", path, context=context), TenantResponse.require_success)
-
-
-def _grants_of(organization: str) -> str:
-    return f"{ORGANIZATIONS}/{quote(organization, safe='')}/client-grants"
-
-
-def _total(response: TenantResponse) -> int:
-    total = count(response.json(), "total")
-    if total is None:
-        raise UnreadableError(f"{response.call}: the response has no valid total")
-    return total
-
-
-class TenantLogs:
-    """Reads log events. The access token needs the permission read:logs."""
-
-    def __init__(self, management: Management) -> None:
-        self._management = management
-
-    async def exists(self, log_id: str) -> bool:
-        """Return whether the tenant's logs still contain the event `log_id`.
-
-        If the event `log_id` is missing in the logs, later events may be missing, too. Raises Auth0Error.
-        """
-        try:
-            call = ApiRequest("GET", f"{LOGS}/{quote(log_id, safe='')}")
-            await self._call(call, TenantResponse.require_success)
-        except RefusedCallError as error:
-            if error.status not in {httpx.codes.NOT_FOUND, httpx.codes.BAD_REQUEST}:
-                raise
-            return False
-        return True
-
-    async def oldest(self) -> list[Json]:
-        """Return a list with the oldest event in the logs, or an empty list. Raises Auth0Error."""
-        query = {"page": "0", "per_page": "1", "sort": "date:1"}
-        return await self._call(ApiRequest("GET", LOGS, query), log_page)
-
-    async def after(self, log_id: str) -> list[Json]:
-        """Return the events that follow the event `log_id` in the logs, in the order of the event ids.
-
-        If no event follows, return an empty list.
-
-        Raises:
-            Auth0Error: if the log events cannot be read.
-        """
-        query = {"from": log_id, "take": str(PAGE_SIZE)}
-        return await self._call(ApiRequest("GET", LOGS, query), log_page)
-
-    async def _call(self, call: ApiRequest, parse_response: Callable[[TenantResponse], T]) -> T:
-        try:
-            return await self._management.call(call, parse_response)
-        except RefusedCallError as error:
-            if error.status == httpx.codes.FORBIDDEN:
-                error.args = (f"{error}; give reconciler's application the permission read:logs",)
-            raise
-
-
-def log_page(response: TenantResponse) -> list[Json]:
-    """Return the events in a page of the logs. Raises UnreadableError if the response is not a list of events."""
-    page = response.json()
-    if not isinstance(page, list) or not all(isinstance(item, dict) for item in page):
-        raise UnreadableError(f"{response.call}: the response is not a list of events")
-    return page

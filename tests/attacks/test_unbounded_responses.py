@@ -163,7 +163,7 @@ def test_a_cursor_with_characters_outside_urls_is_refused(run: Callable[..., tup
 @pytest.fixture
 def smaller_limit(monkeypatch: pytest.MonkeyPatch) -> None:
     """Reduce the size limit, so that the test is ten times as fast."""
-    monkeypatch.setattr("reconciler.auth0.client.MAX_LISTING_BYTES", 20_000_000)
+    monkeypatch.setattr("reconciler.auth0.listings.MAX_LISTING_BYTES", 20_000_000)
 
 
 @pytest.mark.usefixtures("smaller_limit")
