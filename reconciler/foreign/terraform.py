@@ -16,7 +16,7 @@ from reconciler.core.directory import Api, Application, Directory, Organization
 from reconciler.core.expressible import reason_not_expressible
 from reconciler.core.fields import ORGANIZATIONS, SUBJECT_CLIENT, USAGE_DENY
 from reconciler.core.grant import ClientGrant, Key
-from reconciler.core.identity import AUTH0_HOSTS
+from reconciler.core.identity import AUTH0_HOSTS, identity_of, management_api_identifier
 from reconciler.core.imports.selection import ImportFilter
 from reconciler.core.imports.shared_grants import NamedGrant
 from reconciler.core.problems import Problem, Source
@@ -36,7 +36,6 @@ DEPOSED = "Terraform has replaced this object but not yet destroyed it; run terr
 MAX_LEVELS = 50
 """The maximum depth of nested modules in a Terraform state."""
 INSTANCE_KEY = re.compile(r'\[(?:[0-9]+|"(?:[^"\\]|\\.)*")\]')
-HOST_OF_TENANT = re.compile(r"https://([A-Za-z0-9.-]+\.auth0\.com)/api/v2/")
 HCL = re.compile(r"^\s*(resource|data|module|provider|terraform|variable|locals)\b[^\n]*\{", re.MULTILINE)
 
 
@@ -160,8 +159,7 @@ class _StateReader:
 
         A custom domain is not compared, because the state contains the domain that Auth0 assigned to the tenant.
         """
-        found = {each for each in self._domains() if each.endswith(AUTH0_HOSTS)}
-        domain = self._domain or ""
+        found, domain = self._domains(), self._domain or ""
         if len(found) > 1:
             what = f"this state has resources of several tenants: {join_some(sorted(found))}"
             self._problems.append(Problem(Source(self._file), what, "use one state for each tenant"))
@@ -274,17 +272,21 @@ class _StateReader:
 
         The domain of the tenant comes from `auth0_tenant` in the state, or from the identifier of the Management API.
         """
-        found = {each.text("domain") for each in self._by_type["auth0_tenant"]} - {""} or self._domains()
+        found = self._named_domains() or self._domains()
         return next(iter(found)) if len(found) == 1 else None
 
     def _domains(self) -> set[str]:
-        """Return the domains of all tenants that the state names."""
-        texts = [
+        """Return the domains of all tenants that the state names. Leave out custom domains."""
+        identifiers = (
             *(each.text("audience") for each in self._by_type[GRANT]),
             *(each.text("identifier") for each in self._by_type["auth0_resource_server"]),
-        ]
-        named = {each.text("domain") for each in self._by_type["auth0_tenant"]} - {""}
-        return named | {match[1] for text in texts if (match := HOST_OF_TENANT.fullmatch(text))}
+        )
+        found = self._named_domains().union(host for text in identifiers if (host := identity_of(text)))
+        return {each for each in found if each.endswith(AUTH0_HOSTS)}
+
+    def _named_domains(self) -> set[str]:
+        names = (each.text("domain") for each in self._by_type["auth0_tenant"])
+        return {host for name in names if (host := identity_of(management_api_identifier(name)))}
 
     def _reason_left_out(self, each: StateResource, grant: ClientGrant) -> str:
         if each.is_deposed:

@@ -94,6 +94,13 @@ def test_a_state_of_another_tenant_is_refused(others: list[tuple[str, dict[str, 
     assert custom.problems == ()
 
 
+def test_the_domain_of_a_state_is_compared_in_normalized_form() -> None:
+    tenant = a_resource("t", "auth0_tenant", domain="DEV.auth0.com")
+
+    assert read(a_resource("g"), tenant).problems == ()
+    assert read_terraform(a_state(tenant), "state.json", DEV, None).domains == {"dev": "dev.auth0.com"}
+
+
 def test_organizations_are_noted_and_those_of_other_grants_are_listed() -> None:
     kind = "auth0_organization_client_grant"
     own = a_resource("o", kind, grant_id="g", organization_id="org_1")
