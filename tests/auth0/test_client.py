@@ -1,17 +1,16 @@
 import asyncio
 import re
-from collections.abc import Awaitable, Callable
-from typing import TypeVar
+from collections.abc import Awaitable
 
 import pytest
 from support.builders import INVOICES, a_grant, a_key, an_observed
-from support.scripted_server import ReceivedRequest, Responder, Server, http_response, scripted_server
+from support.scripted_client import CANARY, GRANT, TOKEN, cursor_pages, error_of, run_client
+from support.scripted_server import ReceivedRequest, Responder, http_response, scripted_server
 from support.virtual_time import run_virtually
 
 from reconciler.auth0.client import ManagementClient, is_forbidden, open_client
-from reconciler.auth0.credentials import AccessToken, ClientSecret, Credentials
+from reconciler.auth0.credentials import ClientSecret
 from reconciler.auth0.errors import (
-    Auth0Error,
     NoTokenError,
     NotSentError,
     RefusedCallError,
@@ -19,134 +18,7 @@ from reconciler.auth0.errors import (
     UnreadableError,
 )
 from reconciler.auth0.management import ApiRequest
-from reconciler.core.directory import Api, Application, Organization
-
-T = TypeVar("T")
-CANARY = "canary-5ecret"
-TOKEN = AccessToken(CANARY)
-GRANT = {"id": "cgr_1", "client_id": "billing", "audience": INVOICES, "scope": ["read:invoices"]}
-
-
-def run_client(
-    respond: Responder,
-    work: Callable[[ManagementClient], Awaitable[T]],
-    credentials: Credentials = TOKEN,
-) -> tuple[T, Server]:
-    async def run() -> tuple[T, Server]:
-        async with scripted_server(respond) as server, open_client(server.url, credentials) as client:
-            return await work(client), server
-
-    return run_virtually(run())[0]
-
-
-def error_of(respond: Responder, work: Callable[[ManagementClient], Awaitable[object]]) -> Auth0Error:
-    with pytest.raises(Auth0Error) as caught:
-        run_client(respond, work)
-    assert CANARY not in str(caught.value)
-    return caught.value
-
-
-def cursor_pages(*contents: dict[str, object]) -> Responder:
-    """Return a responder with cursor pages. Without a cursor it returns the first page, with `from=1` the second."""
-    return lambda request: http_response(200, contents[int(request.query.get("from", 0))])
-
-
-def a_listed(number: int) -> dict[str, object]:
-    return {**GRANT, "id": f"cgr_{number}", "client_id": f"app{number}"}
-
-
-def test_a_listing_continues_after_an_empty_page() -> None:
-    respond = cursor_pages(
-        {"client_grants": [a_listed(1)], "next": "1"},
-        {"client_grants": [], "next": "2"},
-        {"client_grants": [a_listed(2)]},
-    )
-
-    grants, server = run_client(respond, ManagementClient.grants)
-
-    assert [each.id for each in grants] == ["cgr_1", "cgr_2"]
-    assert [(each.query["take"], each.query.get("from")) for each in server.requests] == [
-        ("100", None),
-        ("100", "1"),
-        ("100", "2"),
-    ]
-
-
-def test_a_listing_may_end_with_an_empty_page() -> None:
-    grants, _ = run_client(
-        cursor_pages({"client_grants": [a_listed(1)], "next": "1"}, {"client_grants": []}),
-        ManagementClient.grants,
-    )
-
-    assert len(grants) == 1
-
-
-def test_a_grant_on_two_pages_is_listed_once() -> None:
-    respond = cursor_pages({"client_grants": [a_listed(1)], "next": "1"}, {"client_grants": [a_listed(1)]})
-
-    assert len(run_client(respond, ManagementClient.grants)[0]) == 1
-
-
-@pytest.mark.parametrize(
-    "respond",
-    [
-        cursor_pages({"client_grants": [GRANT], "next": "1"}, {"client_grants": [{**GRANT, "scope": []}]}),
-        cursor_pages({"client_grants": [GRANT], "next": "1"}, {"client_grants": [], "next": "1"}),
-        cursor_pages({"client_grants": [GRANT], "next": ["1"]}),
-        cursor_pages({"clients": []}),
-        cursor_pages({"client_grants": {}}),
-        cursor_pages({"client_grants": ["cgr_1"]}),
-        lambda _: http_response(200, []),
-        lambda _: http_response(200, b"<html>", "text/html"),
-        lambda _: http_response(200, b'{"client_grants": ['),
-        lambda _: http_response(200, b"\xff\xfe"),
-    ],
-    ids=[
-        "one grant with different contents",
-        "repeated cursor",
-        "cursor is not a string",
-        "wrong key",
-        "not a list",
-        "items are not objects",
-        "not an object",
-        "HTML page of a proxy",
-        "truncated JSON",
-        "not UTF-8",
-    ],
-)
-def test_an_invalid_listing_is_unreadable(respond: Responder) -> None:
-    assert isinstance(error_of(respond, ManagementClient.grants), UnreadableError)
-
-
-def test_the_error_for_a_contradictory_listing_names_the_grant() -> None:
-    respond = cursor_pages({"client_grants": [GRANT], "next": "1"}, {"client_grants": [{**GRANT, "scope": []}]})
-    message = str(error_of(respond, ManagementClient.grants))
-    grant_name = f'the grant of "{GRANT["client_id"]}" for "{GRANT["audience"]}" (client)'
-    assert message == f"GET /api/v2/client-grants: two different entries for {grant_name}"
-
-
-def test_an_incomplete_listing_is_read_twice_and_its_error_has_both_numbers() -> None:
-    requests: list[ReceivedRequest] = []
-
-    def incomplete(each: ReceivedRequest) -> bytes:
-        requests.append(each)
-        return http_response(200, {"client_grants": [a_listed(1)], "total": 5})
-
-    error = error_of(incomplete, ManagementClient.grants)
-
-    assert str(error) == "GET /api/v2/client-grants: the list is incomplete: 1 of 5 entries"
-    assert len(requests) == 2
-
-
-def test_a_listing_that_is_complete_at_the_second_attempt_is_used() -> None:
-    listings = iter(([a_listed(1)], [a_listed(1), a_listed(2)]))
-
-    grants, _ = run_client(
-        lambda _: http_response(200, {"client_grants": next(listings), "total": 2}),
-        ManagementClient.grants,
-    )
-
-    assert len(grants) == 2
+from reconciler.core.directory import Application, Organization
 
 
 def test_a_grant_is_found_by_its_key() -> None:
@@ -191,42 +63,6 @@ def test_applications_are_listed_with_the_needed_fields_only() -> None:
         "is_global": "false",
         "take": "100",
     }
-
-
-def apis_page(request: ReceivedRequest) -> bytes:
-    number = int(request.query["page"])
-    servers = [{"identifier": f"urn:{n}", "name": "N"} for n in range(100 * number, min(100 * number + 100, 250))]
-    return http_response(200, {"total": 250, "start": 100 * number, "limit": 100, "resource_servers": servers})
-
-
-def test_apis_are_listed_by_page_number_and_in_order() -> None:
-    apis, server = run_client(apis_page, ManagementClient.apis)
-
-    assert apis == tuple(Api(f"urn:{number}", "N") for number in range(250))
-    assert sorted(each.query["page"] for each in server.requests) == ["0", "1", "2"]
-
-
-@pytest.mark.parametrize(
-    "page",
-    [
-        {"resource_servers": []},
-        {"total": 2, "resource_servers": []},
-        {"total": 10**12, "resource_servers": []},
-        {"total": -1, "resource_servers": []},
-        {"total": 2, "resource_servers": [{"identifier": "urn:1"}, {"identifier": "urn:1"}]},
-        [],
-    ],
-    ids=[
-        "no total",
-        "fewer than the total",
-        "total too large",
-        "negative total",
-        "duplicate instead of another API",
-        "not an object",
-    ],
-)
-def test_an_inconsistent_listing_of_apis_is_unreadable(page: object) -> None:
-    assert isinstance(error_of(lambda _: http_response(200, page), ManagementClient.apis), UnreadableError)
 
 
 def create(client: ManagementClient) -> Awaitable[str]:
@@ -368,20 +204,6 @@ def test_loopback_requests_do_not_use_a_proxy(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")
 
     assert run_client(respond_with_token, ManagementClient.grants, SECRET)[0] == ()
-
-
-@pytest.mark.parametrize("page", [[], [{**GRANT, "scope": []}]], ids=["empty pages", "equal pages"])
-def test_an_endless_listing_is_an_error(page: list[dict[str, object]]) -> None:
-    responses: list[int] = []
-
-    def respond(_: ReceivedRequest) -> bytes:
-        responses.append(1)
-        return http_response(200, {"client_grants": page, "next": str(len(responses))})
-
-    error = error_of(respond, ManagementClient.grants)
-
-    assert "too many pages" in str(error)
-    assert len(responses) < 1000
 
 
 def test_all_pages_of_organizations_of_a_grant_are_read() -> None:
