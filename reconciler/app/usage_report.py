@@ -37,7 +37,7 @@ def make_usage_report(
     usage = with_scopes(required_usage(usage_file(options, tenant, usage_options.file)), usage_options.scopes)
     opening = open_and_observe(options, console, (), request_options, TenantSession.observe_grants)
     with opening as (_, session, observation):
-        _is_verified(usage, session, observation)
+        _verify_tenant(usage, session, observation)
     window = UsageWindow(options.now, usage.periods, usage_options.unused_for)
     return UsageReport(
         tenant=session.name,
@@ -66,7 +66,7 @@ def prune_unused(  # noqa: PLR0913 - the parameters are independent options
     paths = list(paths) or [Path(options.grants)]
     opening = open_and_observe(options, console, paths, request_options, TenantSession.observe_grants)
     with opening as (_, session, observation):
-        if not _is_verified(usage, session, observation):
+        if not _verify_tenant(usage, session, observation):
             _refuse_foreign_grants(usage, observation)
         config = load_config(options.config)
         declared = load_grants(options, config, [session.tenant], paths)
@@ -124,8 +124,8 @@ def _reason_to_keep(spec: GrantSpec, use: str, declared_on: str | None, window: 
     return ""
 
 
-def _is_verified(usage: Usage, session: TenantSession, observation: Observation) -> bool:
-    """Return whether the usage file is known to belong to the tenant.
+def _verify_tenant(usage: Usage, session: TenantSession, observation: Observation) -> bool:
+    """Check that the usage file belongs to the tenant. Return False if the check is not possible.
 
     With the usage file of another tenant, every grant would look unused. The log events of an Auth0 tenant contain the
     first label of the canonical domain, such as `acme` of acme.eu.auth0.com.
