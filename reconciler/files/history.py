@@ -68,10 +68,11 @@ def read_history(repository: Repository, path: Path, config: Path, since: str | 
         GitError: if the clone is shallow or lacks an object, if `since` is not an ancestor of HEAD, or if the
             history is too large.
     """
-    if not head_commit(repository):
+    commit = head_commit(repository)
+    if not commit:
         return GrantHistory()
     folder, config_path = repository.path_of(path), repository.path_of(config)
-    head = resolve_revision(repository, "HEAD")
+    head = Revision(repository, "HEAD", commit)
     paths = list(dict.fromkeys((folder, config_path)))
     start = resolve_revision(repository, since) if since else None
     commits = first_parent_history(repository, paths, start)
