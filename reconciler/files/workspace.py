@@ -203,7 +203,8 @@ def checkout_problems(paths: Iterable[Path], *, must_be_complete: bool) -> Itera
         present = [name for name in submodules if name not in missing]
         for name in present:
             yield from _other_commit(path, root, name, submodules[name], severity)
-        yield from checkout_problems((root / name for name in present), must_be_complete=must_be_complete)
+        inside = (path / (root / name).relative_to(real) for name in present)
+        yield from checkout_problems(inside, must_be_complete=must_be_complete)
 
 
 def _grant_files(root: Path, real: Path) -> tuple[list[str], dict[str, str]]:

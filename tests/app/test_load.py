@@ -122,10 +122,8 @@ def test_a_file_missing_in_a_submodule_is_reported(submodule: Path) -> None:
 
     ran = reconciler("plan", "--prune")
 
-    assert (ran.code, "git tracks 1 grant file that the checkout of this folder lacks: x.yaml" in ran.stderr) == (
-        1,
-        True,
-    )
+    assert ran.code == 1
+    assert ran.stderr.startswith("grants/team: git tracks 1 grant file that the checkout of this folder lacks: x.yaml")
 
 
 def test_names_that_some_file_systems_treat_as_equal_are_reported(here: Path) -> None:
