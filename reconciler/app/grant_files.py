@@ -242,16 +242,16 @@ def _shared_settings(config: Config) -> Tenant:
 def _tenants_at_base(
     tenants: Sequence[Tenant], now: Config, base_config: Config | None, revision: Revision
 ) -> tuple[Mapping[str, Tenant], Mapping[str, str]]:
-    """Return the settings of the tenants in the revision of --base, and a note for each tenant that may be another one.
+    """Return the settings of the tenants in the revision of --base, and the notes on tenants with unknown settings.
 
-    The domain identifies a tenant, as in the git history. The settings of a new tenant are omitted. If
-    the revision has no configuration, the tenants have today's settings.
+    The domain identifies a tenant, as in the git history. The settings of a new tenant are omitted. If the revision has
+    no configuration, the tenants have today's settings.
     """
     if base_config is None:
         return {tenant.name: tenant for tenant in tenants}, {}
     past = PastConfig(base_config)
     found = {tenant.name: past.find_tenant(tenant, now) for tenant in tenants}
-    what = f"the {visible(now.file)} in {visible(revision.name)}"
+    what = f"the {visible(base_config.file)} in {visible(revision.name)}"
     notes = {
         name: f"{what} does not show whether {quote_text(name)} is the same tenant, so the declarations at the base "
         "are unknown, and the plan labels every change as a change of this branch"

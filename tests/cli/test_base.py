@@ -200,6 +200,24 @@ def test_a_tenant_with_another_domain_at_the_base_is_unknown(here: Path, monkeyp
     assert (only_branch.code, "--only-branch cannot recognize drift" in only_branch.stderr) == (1, True)
 
 
+def test_a_note_on_an_unknown_tenant_names_the_configuration_of_the_base(
+    here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with served(here) as environment:
+        for name, value in environment.items():
+            monkeypatch.setenv(name, value)
+        (here / "job").mkdir()
+        (here / "job" / "reconciler.yaml").write_text("tenants: {prod: {domain: login.example.com}}\n")
+        commit_all(here)
+        (here / "job" / "reconciler.yaml").unlink()
+        (here / "reconciler.yaml").write_text(f"tenants: {{prod: {{domain: '{environment['AUTH0_DOMAIN']}'}}}}\n")
+        monkeypatch.chdir(here / "job")
+
+        ran = reconciler("plan", "--base", "HEAD")
+
+    assert 'Note: the reconciler.yaml in HEAD does not show whether "prod" is the same tenant' in ran.stdout
+
+
 @pytest.mark.parametrize("name", [".reconciler.yaml", "settings.conf"])
 def test_a_configuration_with_another_file_name_is_read_at_the_base(here: Path, name: str) -> None:
     declare(here, GRANTS.replace("write:invoices", "${scope}"))
