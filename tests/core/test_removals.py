@@ -134,6 +134,23 @@ def test_a_commit_with_unknown_settings_is_not_the_source_of_an_unchanged_file()
     assert found.spec.source.file == f"x.yaml in {commit(1).short_hash}"
 
 
+def test_an_unknown_declaration_that_the_files_still_contain_is_not_removed() -> None:
+    past = DeclaredHistory(history([file("x.yaml", declared("a", "te*"), "b")])).of([TenantStatus.UNKNOWN])
+
+    found = find_removals(past, [a_spec(client="a", api="Invoices API")])
+
+    assert [each.spec.client for each in found] == ["b"]
+
+
+def test_a_declaration_of_a_merged_branch_counts_only_if_no_other_commit_or_file_contains_it() -> None:
+    side = {declared(client): ("x.yaml", 2, commit(1)) for client in "abc"}
+    past = DeclaredHistory(history([file("x.yaml", declared("a", "te*"))], [file("x.yaml")]), side).of([TEST])
+
+    found = find_removals(past, [a_spec(client="b", api="Invoices API")])
+
+    assert [(each.spec.client, each.is_side) for each in found] == [("a", False), ("c", True)]
+
+
 def test_a_declaration_with_an_undefined_variable_is_unknown() -> None:
     (found,) = removals(history([file("x.yaml", "${other}")], [file("x.yaml")])).values()
 
