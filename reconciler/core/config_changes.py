@@ -133,7 +133,7 @@ def _hosts(tenant: Tenant) -> Iterable[str]:
     """Return the host names that identify a tenant at Auth0, or no host names for a sandbox."""
     if tenant.name == SHARED or tenant.kind is TenantKind.SANDBOX:
         return ()
-    return dict.fromkeys(comparison_key(host) for host in (tenant.host, tenant.canonical_host) if host)
+    return dict.fromkeys(map(comparison_key, tenant.hosts))
 
 
 def _same_tenant(old: Tenant, new: Tenant) -> Iterator[TenantRisk]:
@@ -255,8 +255,8 @@ def compare_guards(keys: Iterable[Key], directory: Directory, old: Tenant, new: 
     """Find the grants that a change of the setting `protect` or `manage` affects.
 
     Each yielded change lists the grants that a setting has stopped matching or has started to match. Grants for Auth0's
-    own APIs come first, because a message names only some of the grants. A renamed
-    application is not reported as a change, because the function compares only the settings.
+    own APIs come first, because a message names only some of the grants. A renamed application is not reported as a
+    change, because the function compares only the settings.
     """
     if (old.protect, old.managed_scope) == (new.protect, new.managed_scope):
         return
