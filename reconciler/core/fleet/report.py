@@ -139,7 +139,12 @@ def collect(fleet: Fleet, files: Iterable[ResultFile], last_wave: str | None = N
             usable[file.tenant].append((file.name, file.result))
     is_apply = last_wave is not None or any(each.command == APPLY for found in usable.values() for _, each in found)
     collected = {
-        name: _state(each, sorted(usable[name], key=lambda found: (found[1].order, found[0])), unusable[name], is_apply)
+        name: _state(
+            each,
+            sorted(usable[name], key=lambda found: (found[1].order, found[0])),
+            unusable[name],
+            is_apply=is_apply,
+        )
         for name, each in expected.items()
     }
     _mark_not_started(fleet, collected, unusable, last_wave)
@@ -181,10 +186,7 @@ def _shown(value: str) -> str:
 
 
 def _state(
-    expected: ExpectedTenant,
-    results: Sequence[tuple[str, FleetResult]],
-    unusable: Sequence[str],
-    is_apply: bool,  # noqa: FBT001 - the function has one caller
+    expected: ExpectedTenant, results: Sequence[tuple[str, FleetResult]], unusable: Sequence[str], *, is_apply: bool
 ) -> CollectedTenant:
     if unusable:
         reason = f"the file {quote_text(min(unusable))} cannot be used, so the last result of the tenant may be missing"
