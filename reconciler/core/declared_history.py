@@ -178,8 +178,8 @@ class _Walk:
     def read(self, step: HistoryStep, numbers: _GrantNumbers, *, has_new_settings: bool) -> None:
         """Read the next commit. `numbers` contains the grant numbers for the reconciler.yaml of the commit.
 
-        If a file is unreadable in a commit, its grants stay those of the last readable version, even if the commit
-        changes reconciler.yaml.
+        If the version of a file in a commit is unreadable, the file keeps the grants of the last readable version, even
+        if the commit changes reconciler.yaml.
         """
         for version in step.versions:
             self._files.pop(version.path, None)
@@ -227,7 +227,11 @@ class DeclaredHistory:
     def __init__(
         self, steps: Iterable[HistoryStep] = (), side: Mapping[DeclaredKey, DeclarationLine] = MappingProxyType({})
     ) -> None:
-        """`side` also contains declarations of commits and files that `steps` does not contain."""
+        """Index the declarations in `steps` and `side`.
+
+        `side` contains the declarations of all commits, including the commits of merged branches, and of files that a
+        commit moved into the grant folder.
+        """
         self._steps = tuple(steps)
         versions = (version for step in self._steps for version in step.versions)
         keys = dict.fromkeys(key for version in versions for key in version.declares or ())
@@ -236,16 +240,20 @@ class DeclaredHistory:
         self._walks: dict[_Timeline, _Walk] = {}
 
     def of(self, versions: Sequence[TenantVersion]) -> "TenantHistory":
-        """Return the history of a tenant's grants. `versions` has the tenant in each version of reconciler.yaml."""
+        """Return the history of a tenant's grants.
+
+        `versions` contains the settings of the tenant in each version of reconciler.yaml.
+        """
         grants: dict[DeclaredKey, int] = {}
+        by_id = {id(version): version for version in versions}  # many commits share one version
         numbers = {
-            id(version): () if version is TenantStatus.UNKNOWN else tuple(self._numbers(version, grants))
-            for version in {id(version): version for version in versions}.values()
+            each: () if version is TenantStatus.UNKNOWN else tuple(self._numbers(version, grants))
+            for each, version in by_id.items()
         }
         distinct = {each: position for position, each in enumerate(dict.fromkeys(numbers.values()))}
         timeline = _Timeline(tuple(distinct), tuple(distinct[numbers[id(version)]] for version in versions))
         side: dict[DeclaredKey, DeclarationLine] = {}
-        for version in {id(version): version for version in versions}.values():
+        for version in by_id.values():
             for key, line in self._side.items():
                 if isinstance(own := _declared_for(key, version), DeclaredKey):
                     side[own] = line
