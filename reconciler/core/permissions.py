@@ -18,7 +18,8 @@ def lists_to_read(
 ) -> frozenset[TenantList]:
     """Return the lists that reconciler must still read to check the grants that the files add or change.
 
-    The list of APIs contains the lifetime of the tokens that keep removed access.
+    Each changed grant needs the list of APIs, which contains the lifetime of tokens. Earlier tokens keep removed access
+    until they expire.
 
     Omit lists that the access token has no permission to read.
     """

@@ -96,7 +96,7 @@ class Exclusions:
     def reason_of_third_party(self, client: str) -> str:
         """Return the reason why the setting for third-party applications excludes a grant, or an empty string.
 
-        The setting excludes the grants of an application that is not in the files, because it may be third-party.
+        The setting also excludes an application that is not in the files, because the application may be third-party.
         """
         is_third_party = self._applications.is_third_party(client) if self._third_parties and client else False
         if is_third_party is None:

@@ -1,4 +1,4 @@
-"""Find out which applications a grant gives access, and whether the grant gives access at all."""
+"""Find the applications that a default grant applies to, and the grants that give no access."""
 
 from collections.abc import Collection, Iterator
 
@@ -38,7 +38,9 @@ def reason_without_effect(grant: ClientGrant, directory: Directory) -> str:
     if api is None:
         return "the tenant has no API with this identifier"
     subject_type = grant.key.subject_type
-    return f"the API denies all tokens for the subject type {subject_type}" * (api.policy_for(subject_type) == DENY_ALL)
+    if api.policy_for(subject_type) == DENY_ALL:
+        return f"the API denies all tokens for the subject type {subject_type}"
+    return ""
 
 
 def access_without_grants(directory: Directory) -> Iterator[str]:
