@@ -104,6 +104,12 @@ def test_no_format_starts_a_line_like_a_command_of_a_runner(render: Callable[[Ac
     assert "##[" not in shown
 
 
+def test_a_long_word_stays_on_one_line_of_text() -> None:
+    address = "https://wiki.example.com/" + "x" * 200
+
+    assert f" {address}\n" in text_of(an_access_report(a_tenant_access(an_access_grant(description=address))))
+
+
 def test_json_of_a_hostile_report_follows_the_schema_and_loses_nothing() -> None:
     data = json.loads(json_text(access_json(a_hostile_report())))
 

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 from html import escape
-from textwrap import wrap
 
 from reconciler.artifacts.serialization import Json, tenant_json
 from reconciler.core.access.history import DeclaredLine, GrantExplanation, GrantWrite
@@ -26,7 +25,7 @@ from reconciler.output.access.words import (
     yes_or_no,
 )
 from reconciler.output.escape import csv_line, element, span, tenant_label
-from reconciler.output.styled import INDENT, Line, Span, Style, line, note_lines
+from reconciler.output.styled import INDENT, Line, Span, Style, line, note_lines, wrap_words
 
 WIDTH = 96
 SYMBOL_WIDTH = 3
@@ -67,8 +66,7 @@ def grant_lines(grant: AccessGrant, *, verbose: bool = False) -> Iterator[Line]:
     symbol = Span(f"{SYMBOLS[grant.level]:<{SYMBOL_WIDTH}}", LEVEL_STYLES[grant.level])
     yield line("  ", symbol, Span(label, Style.STRONG), "  ", Span(f"[{grant.state}]", state))
     for text in _details(grant, verbose=verbose):
-        for part in wrap(visible(text), WIDTH - len(INDENT), break_on_hyphens=False):
-            yield line(INDENT, visible(part))  # a wrapped line must not start like a workflow command
+        yield from (line(INDENT, part) for part in wrap_words(text, WIDTH - len(INDENT)))
 
 
 def _details(grant: AccessGrant, *, verbose: bool) -> Iterator[str]:
