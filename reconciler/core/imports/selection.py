@@ -181,8 +181,6 @@ def _any_matches(values: Iterable[str], patterns: Collection[str]) -> bool:
     return not patterns or any(matches(value, pattern) for value in values for pattern in patterns)
 
 
-EXTEND_ADVICE = "to keep the grant, change expires, and import again"
-
 ItemWriter = Callable[[str, str], str]
 """A function that converts an item of a list field, such as a scope, to the grant file's spelling.
 
@@ -275,9 +273,8 @@ def select_updates(
         if not rules.choice.matches(desired[0].key, directory):
             continue
         found = _update_of(spec, desired[0], by_key.get(desired[0].key), directory, rules)
-        if isinstance(found, str):
-            fix = EXTEND_ADVICE if has_expired(spec, rules.now) else "edit the declaration by hand"
-            not_updated.append(_warning(spec, found, fix))
+        if isinstance(found, Problem):
+            not_updated.append(found)
         elif spec.clients and (found is None or found.fields):
             not_updated.append(_warning(spec, "this declaration has several clients"))
         elif found is None or found.fields:
@@ -304,20 +301,21 @@ def _warning(spec: GrantSpec, what: str, fix: str = "edit the declaration by han
 
 def _update_of(
     spec: GrantSpec, desired: DesiredGrant, observed: ObservedGrant | None, directory: Directory, rules: UpdateRules
-) -> GrantUpdate | str | None:
+) -> GrantUpdate | Problem | None:
     """Return the update that makes a declaration match the tenant.
 
     Return None if the tenant does not have the grant, so that `import` removes the declaration.
 
-    Return a string with the reason if `import` cannot update the declaration.
+    Return a warning if `import` cannot update the declaration.
     """
     if observed is None:
         return None
     if has_expired(spec, rules.now):
-        return f"this grant expired {expiry_text(spec.expires)}, so apply deletes it"
+        what = f"this grant expired {expiry_text(spec.expires)}, so apply deletes it"
+        return _warning(spec, what, "to keep the grant, change expires, and import again")
     if desired.grant.organizations is not None and observed.grant.organizations is None:
         if may_have_organizations(observed):
-            return "the organizations of the grant were not read"
+            return _warning(spec, "the organizations of the grant were not read")
         observed = observed._replace(grant=observed.grant._replace(organizations=EMPTY_SET))
     updates = compare([desired], {desired.key: observed}).updates
     return GrantUpdate(dict(_fields(spec, updates[0], directory, rules)) if updates else {})
