@@ -134,9 +134,10 @@ class _GrantReader:
             self._leave_out(grant, tenant, label, "Auth0 created this grant and does not allow changes")
             return None
         exclusions = self._exclusions[tenant]
-        if reason := exclusions.reason(client) or exclusions.reason_of_third_party(client):
+        third_party_reason = exclusions.reason_of_third_party(client)
+        if reason := exclusions.reason(client) or third_party_reason:
             self._leave_out(grant, tenant, label, reason)
-            if exclusions.reason_of_third_party(client):
+            if third_party_reason:
                 self._keep_third_party(tenant, client)
             return None
         holder = self._holder(tenant, values)
@@ -271,11 +272,11 @@ class _GrantReader:
             indexes = [index for text in sorted(texts) for index in by_holder.get(text, ())]
             declared = sum(self._grants_of[tenant, text] for text in texts)
             if declared > 1 or not indexes:
-                several = "the application has several grants, and the file does not select a grant"
-                none = "the import leaves out the grant of the application"
-                reason = (
-                    several if declared > 1 else none if declared else "the application has no grant in these files"
-                )
+                reason = "the application has no grant in these files"
+                if declared:
+                    reason = "the import leaves out the grant of the application"
+                if declared > 1:
+                    reason = "the application has several grants, and the file does not select a grant"
                 label = f"organizations {join_some(organizations)} of {client}"
                 self._left_out.setdefault((source, label, reason), []).extend([tenant] if tenant else [])
                 continue
