@@ -280,10 +280,11 @@ def log_event(data: Json) -> LogEvent:
     client = text_or_none(data, "client_name") or text_or_none(data, "client_id") or ""
     actor = next(filter(None, names), f"application {client}" if client else "")
     channel = text_or_none(request, "channel") or ""
-    grant_id = path["id"] or text_or_none(answer, "id") or ""
-    if path["organization"]:  # a change of its organizations changes a grant; the response has no key
+    named = ((body, "grant_id"), (answer, "grant_id"), (answer, "id"))
+    grant_id = path["id"] or next(filter(None, (text_or_none(part, name) for part, name in named)), "")
+    if path["organization"]:
+        # adding or removing an organization updates a grant; the response lacks the subject type, a part of the key
         method, key = CHANGE if method in VERBS else "", None
-        grant_id = path["id"] or text_or_none(body, "grant_id") or text_or_none(answer, "grant_id") or ""
     return LogEvent(date, method if method in VERBS else "", grant_id, key, actor, CHANNELS.get(channel, channel))
 
 
