@@ -145,14 +145,22 @@ def _json_schema(content: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _with_valid_properties(schema: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a JSON Schema. Raise ReconcilerError if the schema of a property is not an object."""
-    for name, field in _mapping(schema.get("properties")).items():
+    """Return a JSON Schema. Raise ReconcilerError if a part that describes the properties has the wrong type."""
+    properties = schema.get("properties", {})
+    if not isinstance(properties, Mapping):
+        raise _wrong_type('"properties"', "an object")
+    for name, field in properties.items():
         if not isinstance(field, Mapping):
-            raise ReconcilerError(
-                f"the property {quote_text(str(name))} in the OpenAPI document is not an object; pass a JSON document "
-                "of Auth0's Management API"
-            )
+            raise _wrong_type(f"the property {quote_text(str(name))}", "an object")
+    if not isinstance(schema.get("required", []), list):
+        raise _wrong_type('"required"', "a list")
     return dict(schema)
+
+
+def _wrong_type(what: str, expected: str) -> ReconcilerError:
+    return ReconcilerError(
+        f"{what} in the OpenAPI document is not {expected}; pass a JSON document of Auth0's Management API"
+    )
 
 
 def _mapping(value: object) -> Mapping[str, Any]:

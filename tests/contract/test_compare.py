@@ -6,6 +6,7 @@ import pytest
 from reconciler.contract import stored
 from reconciler.contract.compare import api_differences, body_differences
 from reconciler.contract.openapi import create_request
+from reconciler.errors import ReconcilerError
 
 DOCUMENT: dict[str, Any] = stored.load(stored.OPENAPI)
 LIST, GRANT = "/client-grants", "/client-grants/{id}"
@@ -118,6 +119,15 @@ def test_a_part_with_the_wrong_type_is_treated_as_missing(place: str, part: obje
     found = api_differences(document, DOCUMENT)
     assert all(line.startswith("POST /client-grants, ") for line in found)
     assert bool(found) is (place != "parameters")
+
+
+@pytest.mark.parametrize("properties", [7, None, [], "x", [7]])
+def test_properties_that_are_not_an_object_are_an_error(properties: object) -> None:
+    document = copy.deepcopy(DOCUMENT)
+    content = {"application/json": {"schema": {"properties": properties}}}
+    document["paths"][GRANT]["patch"]["requestBody"] = {"content": content}
+    with pytest.raises(ReconcilerError, match='"properties" in the OpenAPI document is not an object'):
+        api_differences(document, DOCUMENT)
 
 
 REQUEST = create_request(stored.load(stored.OPENAPI))

@@ -87,3 +87,9 @@ def test_an_invalid_document_is_refused(document: object, message: str) -> None:
 def test_a_property_that_is_not_an_object_is_an_error(field: object) -> None:
     with pytest.raises(ReconcilerError, match='the property "scope" in the OpenAPI document is not an object'):
         create_request(an_openapi({"properties": {"scope": field}}))
+
+
+@pytest.mark.parametrize("required", [None, 5, "text", {}])
+def test_required_properties_that_are_not_a_list_are_an_error(required: object) -> None:
+    with pytest.raises(ReconcilerError, match='"required" in the OpenAPI document is not a list'):
+        create_request(an_openapi({"properties": {"scope": {}}, "required": required}))
