@@ -50,7 +50,11 @@ class GrantFiles:
     config_changes: tuple[ConfigChange, ...] = ()
     """The differences between reconciler.yaml in the revision of --base and in the checkout."""
     tenants_at_base: Mapping[str, Tenant] = field(default_factory=dict)
-    """The settings of each tenant in the revision of --base, by the tenant's name in the checkout."""
+    """The settings of each tenant in the revision of --base, by the tenant's name in the checkout.
+
+    If no domain in the revision matches, the mapping contains the tenant of the same name, so that a new domain does
+    not hide the grants that a loosened guard no longer matches.
+    """
     tenant_notes: Mapping[str, str] = field(default_factory=dict)
     """The notes that only the plans of one tenant show, by the name of the tenant."""
     notes: tuple[str, ...] = ()

@@ -200,6 +200,23 @@ def test_a_tenant_with_another_domain_at_the_base_is_unknown(here: Path, monkeyp
     assert (only_branch.code, "--only-branch cannot recognize drift" in only_branch.stderr) == (1, True)
 
 
+def test_a_new_domain_does_not_hide_the_grants_that_a_guard_no_longer_matches(
+    here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with served(here) as environment:
+        for name, value in environment.items():
+            monkeypatch.setenv(name, value)
+        (here / "reconciler.yaml").write_text(
+            "tenants: {prod: {domain: login.example.com, protect: [{client: Portal}]}}\n"
+        )
+        commit_all(here)
+        (here / "reconciler.yaml").write_text(f"tenants: {{prod: {{domain: '{environment['AUTH0_DOMAIN']}'}}}}\n")
+
+        ran = reconciler("plan", "--base", "HEAD")
+
+    assert "critical: prod: `protect` no longer matches 1 grant: Portal -> Invoices API" in ran.stdout
+
+
 def test_a_note_on_an_unknown_tenant_names_the_configuration_of_the_base(
     here: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
