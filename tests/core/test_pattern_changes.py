@@ -93,3 +93,20 @@ def test_many_narrow_patterns_do_not_hide_a_broad_pattern() -> None:
     (risk,) = compare_manage((Pattern(client="team"),), (*narrow, Pattern(client="*")))
 
     assert risk.message.startswith('`manage` now matches: client "*", client "a*b*c*')
+
+
+def test_a_question_mark_does_not_protect_what_an_asterisk_protected() -> None:
+    (risk,) = compare_protect((Protect(client="a*"),), (Protect(client="a?"),))
+
+    assert (risk.level, risk.message) == (Level.CRITICAL, '`protect` no longer contains: client "a*"')
+
+
+@pytest.mark.parametrize(
+    ("old", "added"),
+    [([], Pattern(client="Billing")), ([Pattern(audience="*")], Pattern(client_id="b*", audience="x"))],
+    ids=["name", "wildcard"],
+)
+def test_a_name_or_a_wildcard_allows_no_deletes_of_grants_of_third_parties(old: list[Pattern], added: Pattern) -> None:
+    (risk,) = compare_manage(old, [*old, added])
+
+    assert risk.level is Level.LOW
