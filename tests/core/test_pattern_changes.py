@@ -95,10 +95,18 @@ def test_many_narrow_patterns_do_not_hide_a_broad_pattern() -> None:
     assert risk.message.startswith('`manage` now matches: client "*", client "a*b*c*')
 
 
-def test_a_question_mark_does_not_protect_what_an_asterisk_protected() -> None:
-    (risk,) = compare_protect((Protect(client="a*"),), (Protect(client="a?"),))
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        (Protect(client="a*"), Protect(client="a?")),
+        (Protect(audience="x"), Protect(client="*", audience="x")),
+    ],
+    ids=["question mark", "default grants"],
+)
+def test_a_pattern_that_may_match_fewer_grants_does_not_replace_another(old: Protect, new: Protect) -> None:
+    (risk,) = compare_protect((old,), (new,))
 
-    assert (risk.level, risk.message) == (Level.CRITICAL, '`protect` no longer contains: client "a*"')
+    assert (risk.level, risk.message) == (Level.CRITICAL, f"`protect` no longer contains: {old}")
 
 
 @pytest.mark.parametrize(
