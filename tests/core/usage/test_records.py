@@ -200,9 +200,7 @@ def test_each_event_that_does_not_show_the_grant_counts_as_incomplete(more: dict
     ("start", "end", "expected"),
     [("09", "11", True), ("10", "11", True), ("09", "10", False), ("11", "12", False)],
 )
-def test_a_period_contains_the_events_from_its_start_and_before_its_end(
-    start: str, end: str, *, expected: bool
-) -> None:
+def test_a_period_contains_events_from_its_start_and_before_its_end(start: str, end: str, *, expected: bool) -> None:
     period = Period(f"2026-11-27T{start}:00:00.000Z", f"2026-11-27T{end}:00:00.000Z")
 
     assert counted(event(date="2026-11-27T10:00:00.000Z")).has_events_in(period) is expected
