@@ -21,6 +21,11 @@ DENY_30 = PolicyRule(TEMPORARY_ACCESS, Verdict.DENY, max_days=30)
 DENY_3650 = PolicyRule(TEMPORARY_ACCESS, Verdict.DENY, max_days=3650)
 WARN_7, WARN_30 = (PolicyRule(TEMPORARY_ACCESS, Verdict.WARN, max_days=days) for days in (7, 30))
 
+WARN_ALWAYS = PolicyRule(TEMPORARY_ACCESS, Verdict.WARN)
+ALLOW_ALL, DENY_A = PolicyRule("delete", Verdict.ALLOW), PolicyRule("delete", Verdict.DENY, Pattern(client="A"))
+DENY_A_30, DENY_A_7 = (each._replace(grants=Pattern(client="A")) for each in (DENY_30, DENY_30._replace(max_days=7)))
+ALLOW_ACCESS = PolicyRule(TEMPORARY_ACCESS, Verdict.ALLOW)
+
 rules = st.builds(PolicyRule, st.just("delete"), st.sampled_from(Verdict), st.sampled_from(PATTERNS))
 temporary = st.builds(
     PolicyRule,
@@ -79,3 +84,18 @@ def test_the_maximum_number_of_days_is_compared(
     names = {risk.rule for risk in compare_policies(Policy(tuple(old)), Policy(tuple(new)))}
 
     assert names == {expected.name}
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ([DENY_A, ALLOW_ALL], [ALLOW_ALL, DENY_A]),
+        ([DENY_A_30, ALLOW_ACCESS], [ALLOW_ACCESS, DENY_A_7]),
+        ([WARN_ALWAYS], []),
+    ],
+    ids=["order", "stricter rule after an allowance", "no warning of access without an end"],
+)
+def test_a_rule_that_no_longer_decides_is_loosened(old: list[PolicyRule], new: list[PolicyRule]) -> None:
+    names = {risk.rule for risk in compare_policies(Policy(tuple(old)), Policy(tuple(new)))}
+
+    assert names == {LOOSENED.name}
