@@ -190,7 +190,8 @@ def test_metrics_show_the_scopes_of_a_custom_api() -> None:
         UsedScope("billing", INVOICES, "read:invoices"): ago(2),
         UsedScope("billing", INVOICES, "write:invoices"): ago(100),
     }
-    found = report(Usage(scopes=metrics), scope=("read:invoices", "write:invoices", "void:invoices"))
+    usage = Usage(periods=seen((100, 0)), scopes=metrics)
+    found = report(usage, scope=("read:invoices", "write:invoices", "void:invoices"))
 
     assert {each.name: each.state for each in found.scopes} == {
         "read:invoices": UseState.USED,
