@@ -187,6 +187,19 @@ def test_data_sources_and_deposed_objects_are_not_imported() -> None:
     assert read(data, deposed).by_tenant == {"dev": []}
 
 
+def test_a_deposed_assignment_of_an_organization_is_listed_and_not_imported() -> None:
+    assignment = a_resource("o", "auth0_organization_client_grant", grant_id="g", organization_id="org_1")
+
+    found = read(a_resource("g"), assignment | {"deposed_key": "1"})
+
+    assert "organizations" not in found.by_tenant["dev"][0].fields
+    assert [(each.label, each.reason) for each in found.left_out] == [("o", DEPOSED)]
+
+
+def test_a_grant_that_auth0_created_needs_no_protection() -> None:
+    assert read(a_resource("g", is_system=True)).protect == {"dev": []}
+
+
 def test_two_resources_for_one_grant_are_a_problem() -> None:
     (problem,) = read(a_resource("g"), a_resource("h")).problems
 
