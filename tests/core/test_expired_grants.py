@@ -307,6 +307,12 @@ def test_an_extension_is_denied_although_the_tenant_does_not_change(expires: str
     assert len(plan.expiry_changes) == 1
 
 
+def test_a_first_declaration_with_a_late_end_is_not_an_extension() -> None:
+    plan = a_plan([critical("2999-12-31")], [held()], base=(a_spec(),), policy=temporary())
+
+    assert (plan.blocked, len(plan.expiry_changes)) == ((), 1)
+
+
 def test_an_extension_that_the_policy_warns_of_is_not_a_change() -> None:
     base = (critical("2026-12-01"),)
 

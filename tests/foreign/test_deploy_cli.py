@@ -1,5 +1,6 @@
 from typing import Any
 
+import pytest
 import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -107,3 +108,17 @@ def test_comments_stay_with_their_grants() -> None:
     assert {key: (each.above, each.trailing) for key, each in other.comments.items()} == {
         ("scope", "a"): (("first",), "item")
     }
+
+
+@pytest.mark.parametrize(
+    "organization",
+    ["{name: '##ORG##', client_grants: [{client_id: Billing}]}", "{name: acme, client_grants: '@@ORG@@'}"],
+    ids=["name", "list"],
+)
+def test_a_keyword_without_a_value_in_an_organization_is_a_problem(organization: str) -> None:
+    grant = "{client_id: Billing, audience: 'urn:x', scope: [a]}"
+    file = DeployFile("tenant.yaml", f"clientGrants: [{grant}]\norganizations: [{organization}]\n")
+
+    found = read_deploy_cli([file], [DeployTenant(name="dev", domain="dev.auth0.com", settings={})])
+
+    assert [each.what for each in found.problems] == ['the keyword "ORG" has no value for dev']
