@@ -99,3 +99,11 @@ def test_a_rule_that_no_longer_decides_is_loosened(old: list[PolicyRule], new: l
     names = {risk.rule for risk in compare_policies(Policy(tuple(old)), Policy(tuple(new)))}
 
     assert names == {LOOSENED.name}
+
+
+def test_many_narrow_rules_do_not_hide_a_rule_for_all_grants() -> None:
+    narrow = [PolicyRule("delete", Verdict.ALLOW, Pattern(client=f"client-{number}")) for number in range(20)]
+
+    (risk,) = compare_policies(Policy(), Policy((*narrow, ALLOW_ALL)))
+
+    assert risk.message.startswith("policy: now allows delete for all grants, ")
