@@ -117,6 +117,17 @@ def test_grants_of_a_submodule_at_another_commit_are_not_deleted(here: Path, sub
     assert reconciler(*command.split()).code == 0
 
 
+def test_a_submodule_in_a_hidden_folder_contains_no_grant_files(here: Path, submodule: Path) -> None:
+    shutil.move(submodule, here / "grants" / ".team")
+    commit_all(here)
+    shutil.rmtree(here / "grants" / ".team")
+    (here / "grants" / ".team").mkdir()
+
+    ran = reconciler("plan", "--prune")
+
+    assert (ran.code, "submodule" in ran.stderr) == (0, False)
+
+
 def test_a_file_missing_in_a_submodule_is_reported(submodule: Path) -> None:
     (submodule / "x.yaml").unlink()
 

@@ -240,6 +240,14 @@ def test_a_pattern_matches_the_value_of_a_keyword(folder: Path) -> None:
     assert reconciler("import", *arguments, "--client", "Portal dev").stdout.startswith("Imported: 1 grant")
 
 
+def test_the_management_api_of_a_tenant_with_a_custom_domain_is_imported(folder: Path) -> None:
+    (folder / "reconciler.yaml").write_text("tenants: {dev: {domain: login.example.com}}\n")
+    grant = "{client_id: A, audience: 'https://dev.auth0.com/api/v2/', scope: ['read:users']}"
+    (folder / "tenant.yaml").write_text(f"clientGrants:\n  - {grant}\n")
+
+    assert reconciler("import", "--from", "deploy-cli", "tenant.yaml=dev").stdout.startswith("Imported: 1 grant")
+
+
 def test_grants_for_the_management_api_of_another_tenant_are_refused(folder: Path) -> None:
     (folder / "reconciler.yaml").write_text("tenants: {dev: {domain: dev.auth0.com}}\n")
     grant = "{client_id: A, audience: 'https://prod.auth0.com/api/v2/', scope: ['read:users']}"
